@@ -1,0 +1,23 @@
+using System.Runtime.CompilerServices;
+
+namespace AnchorScope.Tests;
+
+/// <summary>Where the files stand that tests read: tests/fixtures, models and data of this repository.</summary>
+internal static class Fixtures
+{
+    public static string Root { get; } = FindRoot();
+
+    public static string Path(params string[] parts) => System.IO.Path.Combine([Root, "tests", "fixtures", .. parts]);
+
+    public static string Organism => System.IO.Path.Combine(Root, "models", "organism");
+
+    public static string Conflicts => System.IO.Path.Combine(Root, "data", "organism-conflicts");
+
+    private static string FindRoot([CallerFilePath] string here = "")
+    {
+        var folder = new DirectoryInfo(System.IO.Path.GetDirectoryName(here)!);
+        while (!File.Exists(System.IO.Path.Combine(folder.FullName, "AnchorScope.slnx")))
+            folder = folder.Parent ?? throw new InvalidOperationException($"no AnchorScope.slnx above {here}");
+        return folder.FullName;
+    }
+}
