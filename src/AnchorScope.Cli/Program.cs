@@ -1,1 +1,9 @@
-return 0;
+using System.CommandLine;
+using AnchorScope.Cli;
+
+var root = new RootCommand("AnchorScope: which modality a vision-language model follows, where that is decided, and which heads decide it.")
+{
+    InspectCommand.Create(),
+    TraceCommand.Create(),
+};
+return CommandLine.Run(root, args);

@@ -1,0 +1,46 @@
+using System.CommandLine;
+
+namespace AnchorScope.Cli;
+
+/// <summary>Runs a command; what the user got wrong is one line on standard error and exit code 2.</summary>
+internal static class CommandLine
+{
+    private const int WrongInput = 2;
+    private const int Interrupted = 130;
+
+    public static int Run(RootCommand root, string[] args)
+    {
+        var parsed = root.Parse(args);
+        if (parsed.Errors.Count > 0)
+        {
+            Console.Error.WriteLine($"ascope: {parsed.Errors[0].Message} (ascope --help lists commands and options)");
+            return WrongInput;
+        }
+        try
+        {
+            return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+        }
+        catch (InputException e)
+        {
+            Console.Error.WriteLine($"ascope: {e.Message}");
+            return WrongInput;
+        }
+        catch (OperationCanceledException)
+        {
+            Console.Error.WriteLine("ascope: stopped");
+            return Interrupted;
+        }
+    }
+
+    /// <summary>Token that Ctrl-C cancels once; a second Ctrl-C ends the process at once.</summary>
+    public static CancellationTokenSource OnInterrupt()
+    {
+        var source = new CancellationTokenSource();
+        Console.CancelKeyPress += (_, press) =>
+        {
+            press.Cancel = !source.IsCancellationRequested;
+            source.Cancel();
+        };
+        return source;
+    }
+}

@@ -1,0 +1,52 @@
+using System.CommandLine;
+using AnchorScope.Models;
+using Spectre.Console;
+
+namespace AnchorScope.Cli;
+
+/// <summary><c>ascope inspect</c>: what a checkpoint is, and whether it runs here.</summary>
+internal static class InspectCommand
+{
+    public static Command Create()
+    {
+        var model = new Argument<string>("MODEL") { Description = "folder of the checkpoint" };
+        var command = new Command("inspect", "Prints what a checkpoint is: family, sizes, template, image tokens, memory.") { model };
+        command.SetAction(parsed =>
+        {
+            using var opened = VisionLanguageModel.Open(parsed.GetValue(model)!);
+            Print(opened);
+            return 0;
+        });
+        return command;
+    }
+
+    private static void Print(VisionLanguageModel model)
+    {
+        var shape = model.Decoder.Shape;
+        var stored = model.Checkpoint.WeightBytes;
+        var perPosition = 2L * shape.Layers * shape.KeyHeads * shape.HeadSize * sizeof(float);
+        var table = new Table().Border(TableBorder.None).HideHeaders().AddColumn("").AddColumn("");
+        void Row(string name, string value) => table.AddRow(new Text(name, new Style(Color.Grey)), new Text(value));
+        Row("folder", Path.GetFullPath(model.Checkpoint.Folder));
+        Row("family", $"{model.Family} (model_type {model.Checkpoint.Config.Text("model_type")})");
+        Row("decoder", $"{shape.Layers} layers, d_model {shape.ModelSize}, d_mlp {shape.MlpSize}, vocabulary {model.Decoder.VocabularySize}");
+        Row("heads", $"{shape.Heads} per layer ({shape.KeyHeads} key/value), d_head {shape.HeadSize}; {shape.Layers * shape.Heads} in all, 5 % are {Math.Max(1, (int)Math.Round(0.05 * shape.Layers * shape.Heads))}");
+        Row("vision", model.VisionSummary);
+        Row("image token", $"{model.Tokenizer.TokenText(model.ImageToken)} (id {model.ImageToken})");
+        Row("stored as", $"{string.Join(", ", model.Checkpoint.StoredTypes)}, {Bytes(stored)} in {model.Checkpoint.Files.Count} file(s)");
+        Row("memory", $"{Bytes(stored)} mapped, {Bytes(perPosition)} of keys and values per position");
+        Row("weights", $"sha256 {model.Checkpoint.Sha256}");
+        Row("tokenizer", $"sha256 {model.Tokenizer.Sha256}");
+        Row("template", model.Template.Source);
+        Row("not supported", "nothing in this checkpoint: every tensor has its place");
+        AnsiConsole.Write(table);
+    }
+
+    private static string Bytes(long bytes) => bytes switch
+    {
+        < 1 << 10 => $"{bytes} B",
+        < 1 << 20 => $"{bytes / 1024.0:0.#} KiB",
+        < 1 << 30 => $"{bytes / 1048576.0:0.#} MiB",
+        _ => $"{bytes / 1073741824.0:0.##} GiB",
+    };
+}

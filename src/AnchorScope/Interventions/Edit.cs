@@ -1,0 +1,110 @@
+namespace AnchorScope.Interventions;
+
+/// <summary>One change to one site of one layer: which slice, and Scale, Add or Set. Data, so it can be hashed, logged and planned with.</summary>
+public sealed record Edit(Site Site, int Layer, Operation Operation)
+{
+    /// <summary>Multiplier of <see cref="Operation.Scale"/> and of the vector of <see cref="Operation.Add"/>.</summary>
+    public float Factor { get; init; } = 1f;
+
+    /// <summary>The vector of Add and Set: as wide as the site, or as one head or neuron when those are named.</summary>
+    public float[]? Vector { get; init; }
+
+    /// <summary>Query heads; null for all. At <see cref="Site.Key"/> and <see cref="Site.Value"/> key/value heads.</summary>
+    public IReadOnlyList<int>? Heads { get; init; }
+
+    /// <summary>Neurons of <see cref="Site.NeuronOut"/>; null for all.</summary>
+    public IReadOnlyList<int>? Neurons { get; init; }
+
+    /// <summary>Positions changed; at <see cref="Site.AttnScores"/> the queries.</summary>
+    public Positions Positions { get; init; } = Positions.All;
+
+    /// <summary>Key positions of <see cref="Site.AttnScores"/>.</summary>
+    public Positions Keys { get; init; } = Positions.All;
+
+    internal void Validate(DecoderShape shape, int length)
+    {
+        Check("layer", Layer, shape.Layers);
+        if (Site == Site.AttnPattern) throw Wrong("attention probabilities are read only: cut edges at attn_scores instead");
+        if (Site == Site.AttnScores && Operation != Operation.Set) throw Wrong("attention scores can only be set to minus infinity (an attention cut)");
+        if (float.IsNaN(Factor) || float.IsInfinity(Factor)) throw Wrong($"factor must be a finite number, not {Factor}");
+        var heads = Site is Site.Key or Site.Value ? shape.KeyHeads : shape.Heads;
+        if (Heads is not null)
+        {
+            if (Site is not (Site.AttnScores or Site.HeadOut or Site.Query or Site.Key or Site.Value)) throw Wrong("this site has no heads");
+            if (Heads.Count == 0) throw Wrong("an edit without heads does nothing");
+            foreach (var head in Heads) Check("head", head, heads);
+        }
+        if (Neurons is not null)
+        {
+            if (Site != Site.NeuronOut) throw Wrong("only neuron_out has neurons");
+            if (Neurons.Count == 0) throw Wrong("an edit without neurons does nothing");
+            foreach (var neuron in Neurons) Check("neuron", neuron, shape.MlpSize);
+        }
+        foreach (var (name, positions) in new[] { ("position", Positions), ("key", Keys) })
+        {
+            if (!positions.IsAll) Check(name, positions.Last, length);
+        }
+        if (Operation is Operation.Add or Operation.Set && Site != Site.AttnScores)
+        {
+            var width = Neurons?.Count ?? (Heads is null ? shape.Width(Site) : shape.HeadSize);
+            if (Vector is null) throw Wrong($"{Operation.ToString().ToLowerInvariant()} needs a vector of {width} values");
+            if (Vector.Length != width) throw Wrong($"vector: expected {width} values, found {Vector.Length}");
+            if (Vector.Any(v => !float.IsFinite(v))) throw Wrong("vector: expected finite values");
+        }
+        if (Site == Site.AttnScores && !Positions.IsAll && !Keys.IsAll && Keys.First > Positions.Last)
+            throw Wrong($"keys {Keys} all lie behind queries {Positions}: attention never looks ahead, so the cut does nothing");
+    }
+
+    private void Check(string what, int value, int count)
+    {
+        var owner = what is "position" or "key" ? "prompt" : "model";
+        if (value < 0 || value >= count) throw Wrong($"{what} {value} is out of range: the {owner} has {what}s 0 to {count - 1}");
+    }
+
+    private InputException Wrong(string why) => new($"edit at layer {Layer}, {SiteNames.Of(Site)}: {why}");
+}
+
+/// <summary>The sizes that an edit is checked against.</summary>
+/// <param name="Layers">Decoder layers.</param>
+/// <param name="Heads">Query heads per layer.</param>
+/// <param name="KeyHeads">Key/value heads per layer.</param>
+/// <param name="HeadSize">Width of a head.</param>
+/// <param name="ModelSize">d_model, width of the residual stream.</param>
+/// <param name="MlpSize">Neurons per layer.</param>
+public sealed record DecoderShape(int Layers, int Heads, int KeyHeads, int HeadSize, int ModelSize, int MlpSize)
+{
+    /// <summary>Columns of <paramref name="site"/>.</summary>
+    public int Width(Site site) => site switch
+    {
+        Site.Query or Site.HeadOut => Heads * HeadSize,
+        Site.Key or Site.Value => KeyHeads * HeadSize,
+        Site.NeuronOut => MlpSize,
+        Site.AttnScores or Site.AttnPattern => throw new ArgumentOutOfRangeException(nameof(site), site, "has no fixed width"),
+        _ => ModelSize,
+    };
+}
+
+/// <summary>Sites as they are written in JSON.</summary>
+public static class SiteNames
+{
+    /// <summary>snake_case name of a site.</summary>
+    public static string Of(Site site) => site switch
+    {
+        Site.ResidPre => "resid_pre",
+        Site.Query => "q",
+        Site.Key => "k",
+        Site.Value => "v",
+        Site.AttnScores => "attn_scores",
+        Site.AttnPattern => "attn",
+        Site.HeadOut => "z",
+        Site.AttnOut => "attn_out",
+        Site.ResidMid => "resid_mid",
+        Site.NeuronOut => "neuron_out",
+        Site.MlpOut => "mlp_out",
+        Site.ResidPost => "resid_post",
+        _ => throw new ArgumentOutOfRangeException(nameof(site), site, null),
+    };
+
+    /// <summary>The site of a name, or null.</summary>
+    public static Site? Parse(string name) => Enum.GetValues<Site>().Where(s => Of(s) == name).Select(s => (Site?)s).FirstOrDefault();
+}

@@ -1,0 +1,63 @@
+namespace AnchorScope.Interventions;
+
+/// <summary>A named list of edits that one run carries. The empty one changes nothing and is called the baseline.</summary>
+public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
+{
+    /// <summary>No edits.</summary>
+    public static Intervention None { get; } = new("baseline");
+
+    /// <summary>First layer whose activations can differ from a run without this intervention.</summary>
+    public int FirstLayer => Edits.Count == 0 ? int.MaxValue : Edits.Min(e => e.Layer);
+
+    /// <summary>First position whose activations can differ; earlier ones cannot, attention being causal.</summary>
+    public int FirstPosition => Edits.Count == 0 ? int.MaxValue : Edits.Min(e => e.Positions.First);
+
+    /// <summary>Removes attention edges from <paramref name="queries"/> to <paramref name="keys"/> in every layer of <paramref name="layers"/>.</summary>
+    public static Intervention Knockout(string name, IEnumerable<int> layers, Positions queries, Positions keys, IReadOnlyList<int>? heads = null) =>
+        new(name, [.. layers.Select(layer => new Edit(Site.AttnScores, layer, Operation.Set) { Positions = queries, Keys = keys, Heads = heads })]);
+
+    /// <summary>Multiplies one head's output: 0 blocks it, above 1 amplifies it, 1 changes nothing.</summary>
+    public static Intervention HeadGain(int layer, int head, float gain, Positions? at = null) => HeadGain($"L{layer}H{head} x{gain}", [(layer, head)], gain, at);
+
+    /// <summary>Multiplies the outputs of several heads by the same gain.</summary>
+    public static Intervention HeadGain(string name, IEnumerable<(int Layer, int Head)> heads, float gain, Positions? at = null) =>
+        new(name, [.. heads.GroupBy(h => h.Layer).OrderBy(g => g.Key).Select(g =>
+            new Edit(Site.HeadOut, g.Key, Operation.Scale) { Heads = [.. g.Select(h => h.Head).Order()], Factor = gain, Positions = at ?? Positions.All })]);
+
+    /// <summary>Adds <paramref name="vector"/> x <paramref name="strength"/> to the residual stream leaving a layer.</summary>
+    public static Intervention Steer(int layer, float[] vector, float strength = 1f, Positions? at = null) =>
+        new($"steer L{layer} x{strength}", new Edit(Site.ResidPost, layer, Operation.Add) { Vector = vector, Factor = strength, Positions = at ?? Positions.All });
+
+    /// <summary>Replaces the values of a site by a vector recorded elsewhere.</summary>
+    public static Intervention Patch(Site site, int layer, float[] vector, Positions at, IReadOnlyList<int>? heads = null) =>
+        new($"patch {SiteNames.Of(site)} L{layer}", new Edit(site, layer, Operation.Set) { Vector = vector, Positions = at, Heads = heads });
+
+    /// <summary>
+    /// Refuses what cannot be done or would do nothing, before anything is computed: layers, heads, neurons and positions out of
+    /// range, vectors of the wrong size, and query positions left without any key.
+    /// </summary>
+    /// <param name="shape">Sizes of the model.</param>
+    /// <param name="length">Positions of the prompt.</param>
+    /// <param name="generated">Positions that may be generated after it.</param>
+    public void Validate(DecoderShape shape, int length, int generated = 0)
+    {
+        foreach (var edit in Edits) edit.Validate(shape, length + generated);
+        foreach (var layer in Edits.Where(e => e.Site == Site.AttnScores).GroupBy(e => e.Layer))
+        {
+            // Only queries that some edit names can lose all keys; the first position sees itself alone.
+            for (var head = 0; head < shape.Heads; head++)
+            {
+                var cuts = layer.Where(e => e.Heads is null || e.Heads.Contains(head)).ToList();
+                if (cuts.Count == 0) continue;
+                for (var query = 0; query < length + generated; query++)
+                {
+                    var cutting = cuts.Where(e => e.Positions.Contains(query)).ToList();
+                    if (cutting.Count == 0) continue;
+                    if (cutting.Any(e => e.Keys.IsAll) || (cutting.Sum(e => e.Keys.List.Count) > query && Enumerable.Range(0, query + 1).All(k => cutting.Any(e => e.Keys.Contains(k)))))
+                        throw new InputException($"{Name}: the cuts leave query position {query} without any key in layer {layer.Key}, head {head}; keep at least one");
+                }
+                if (layer.All(e => e.Heads is null)) break;
+            }
+        }
+    }
+}

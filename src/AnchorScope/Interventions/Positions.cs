@@ -1,0 +1,70 @@
+namespace AnchorScope.Interventions;
+
+/// <summary>Token positions of a prompt, counted from 0: all of them, generated ones included, or a sorted list.</summary>
+public sealed class Positions : IEquatable<Positions>
+{
+    private readonly int[]? _list;
+
+    private Positions(int[]? list) => _list = list;
+
+    /// <summary>Every position, generated ones included.</summary>
+    public static Positions All { get; } = new(null);
+
+    /// <summary>Positions in any order, each counted once.</summary>
+    public static Positions Of(params IEnumerable<int> positions)
+    {
+        var list = positions.Distinct().Order().ToArray();
+        if (list.Length == 0) throw new InputException("an edit without positions does nothing: name positions, or none at all for all of them");
+        if (list[0] < 0) throw new InputException($"position {list[0]} is negative; positions count from 0");
+        return new Positions(list);
+    }
+
+    /// <summary>The half-open range [from, to).</summary>
+    public static Positions Range(int from, int to) => Of(Enumerable.Range(from, Math.Max(0, to - from)));
+
+    /// <summary>Whether this is <see cref="All"/>.</summary>
+    public bool IsAll => _list is null;
+
+    /// <summary>The sorted list; empty for <see cref="All"/>.</summary>
+    public IReadOnlyList<int> List => _list ?? [];
+
+    /// <summary>Smallest position.</summary>
+    public int First => _list is null ? 0 : _list[0];
+
+    /// <summary>Largest position, or -1 for <see cref="All"/>.</summary>
+    public int Last => _list is null ? -1 : _list[^1];
+
+    /// <summary>Whether <paramref name="position"/> is one of them.</summary>
+    public bool Contains(int position) => _list is null || Array.BinarySearch(_list, position) >= 0;
+
+    /// <summary>The positions within [0, length), as half-open runs of neighbours.</summary>
+    public IEnumerable<(int From, int To)> Ranges(int length)
+    {
+        if (_list is null)
+        {
+            if (length > 0) yield return (0, length);
+            yield break;
+        }
+        for (var i = 0; i < _list.Length && _list[i] < length;)
+        {
+            var from = _list[i];
+            var to = from + 1;
+            for (i++; i < _list.Length && _list[i] == to && to < length; i++) to++;
+            yield return (from, to);
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool Equals(Positions? other) =>
+        other is not null && (_list is null ? other._list is null : other._list is not null && _list.AsSpan().SequenceEqual(other._list));
+
+    /// <inheritdoc/>
+    public override bool Equals(object? obj) => Equals(obj as Positions);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => _list is null ? -1 : _list.Aggregate(17, HashCode.Combine);
+
+    /// <inheritdoc/>
+    public override string ToString() =>
+        _list is null ? "all" : string.Join(',', Ranges(int.MaxValue).Select(r => r.To - r.From == 1 ? $"{r.From}" : $"{r.From}-{r.To - 1}"));
+}

@@ -1,0 +1,57 @@
+namespace AnchorScope.Interventions;
+
+/// <summary>
+/// A place in a decoder layer where an activation can be read and, where noted, written. Shapes are per run; pos counts the
+/// positions of the pass. docs/sites.md holds the same table with the order of computation.
+/// </summary>
+public enum Site
+{
+    /// <summary>Residual stream entering the layer [pos, d_model].</summary>
+    ResidPre,
+
+    /// <summary>Queries after the rotary embedding [pos, head x d_head].</summary>
+    Query,
+
+    /// <summary>Keys after the rotary embedding [pos, kv_head x d_head].</summary>
+    Key,
+
+    /// <summary>Values [pos, kv_head x d_head].</summary>
+    Value,
+
+    /// <summary>Attention scores before softmax [head, pos, key]. Written only by removing edges (Set to minus infinity); not recorded.</summary>
+    AttnScores,
+
+    /// <summary>Attention probabilities [head, pos, key]. Read only.</summary>
+    AttnPattern,
+
+    /// <summary>Head outputs z = pattern x values, the input of o_proj [pos, head x d_head].</summary>
+    HeadOut,
+
+    /// <summary>Output of the attention sublayer after o_proj [pos, d_model].</summary>
+    AttnOut,
+
+    /// <summary>Residual stream between attention and MLP [pos, d_model].</summary>
+    ResidMid,
+
+    /// <summary>Neurons: act(gate) x up, the input of down_proj [pos, d_mlp].</summary>
+    NeuronOut,
+
+    /// <summary>Output of the MLP sublayer [pos, d_model].</summary>
+    MlpOut,
+
+    /// <summary>Residual stream leaving the layer [pos, d_model].</summary>
+    ResidPost,
+}
+
+/// <summary>What an edit does with the values it selects.</summary>
+public enum Operation
+{
+    /// <summary>Multiply by a factor.</summary>
+    Scale,
+
+    /// <summary>Add a vector times a factor.</summary>
+    Add,
+
+    /// <summary>Replace by a vector; at <see cref="Site.AttnScores"/> by minus infinity.</summary>
+    Set,
+}

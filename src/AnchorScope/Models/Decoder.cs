@@ -1,0 +1,88 @@
+using AnchorScope.Checkpoints;
+using AnchorScope.Interventions;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Models;
+
+/// <summary>A decoder-only language model: embeddings, layers, final norm and head. It has only weights; a pass brings all state.</summary>
+public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IReadOnlyList<DecoderLayer> layers, Norm finalNorm, Linear head)
+{
+    /// <summary>Sizes, to check interventions against.</summary>
+    public DecoderShape Shape { get; } = shape;
+
+    /// <summary>Entries of the vocabulary.</summary>
+    public int VocabularySize => head.Outputs;
+
+    /// <summary>The layers, first to last.</summary>
+    public IReadOnlyList<DecoderLayer> Layers => layers;
+
+    /// <summary>Rotary angles by coordinate.</summary>
+    public Rope Rope => rope;
+
+    /// <summary>Copies the embeddings of <paramref name="tokens"/> into <paramref name="rows"/> [tokens, d_model].</summary>
+    public void Embed(ReadOnlySpan<int> tokens, Tensor rows)
+    {
+        for (var i = 0; i < tokens.Length; i++)
+        {
+            if (tokens[i] < 0 || tokens[i] >= embedding.Shape[0])
+                throw new InputException($"token {tokens[i]} at position {i} is outside the vocabulary of {embedding.Shape[0]}");
+            embedding.Widen((long)tokens[i] * Shape.ModelSize, rows[i]);
+        }
+    }
+
+    /// <summary>Takes the runs of <paramref name="pass"/> through the layers, each from the layer where it joins.</summary>
+    /// <returns>Residual stream leaving the last layer (or <paramref name="endLayer"/> - 1) [row, d_model], in the order of the pass's rows.</returns>
+    public Tensor Forward(Pass pass, int? endLayer = null)
+    {
+        foreach (var run in pass.Runs) rope.Reserve(Highest(run.Coordinates.Span) + 1);
+        var arena = pass.Compute.Arena;
+        var resid = arena.Take(pass.Rows, Shape.ModelSize);
+        var joined = 0;
+        for (var layer = pass.FirstLayer; layer < (endLayer ?? layers.Count); layer++)
+        {
+            var rows = pass.RowsAt(layer);
+            foreach (var run in pass.RunsAt(layer))
+            {
+                if (run.FirstRow < joined) continue;
+                for (var i = 0; i < run.Count; i++) run.Entry[i].CopyTo(resid[run.FirstRow + i]);
+            }
+            joined = rows;
+            var mark = arena.Here();
+            layers[layer].Forward(resid.RowRange(0, rows), rope, pass);
+            arena.Release(mark);
+        }
+        foreach (var run in pass.Runs) run.Own?.Advance(run.Count);
+        return resid;
+    }
+
+    /// <summary>Final norm and head, for the output and for the logit lens alike: logits [row, vocabulary].</summary>
+    /// <param name="resid">Residual stream [row, d_model].</param>
+    /// <param name="normalise">Whether the final norm is applied first.</param>
+    public Tensor Unembed(Tensor resid, Compute compute, bool normalise = true) =>
+        head.Forward(normalise ? finalNorm.Forward(resid, compute.Arena) : resid, compute);
+
+    /// <summary>The final norm alone [row, d_model].</summary>
+    public Tensor FinalNorm(Tensor resid, Compute compute) => finalNorm.Forward(resid, compute.Arena);
+
+    /// <summary>Row <paramref name="token"/> of the head: the direction that writes this token [d_model].</summary>
+    public float[] UnembeddingOf(int token)
+    {
+        var direction = new float[Shape.ModelSize];
+        head.Weight.Widen((long)token * Shape.ModelSize, direction);
+        return direction;
+    }
+
+    /// <summary>Keeps all weights ready for passes of many rows, at 4 bytes per parameter.</summary>
+    public void Pack()
+    {
+        foreach (var layer in layers) layer.Pack();
+        head.Pack();
+    }
+
+    private static int Highest(ReadOnlySpan<int> coordinates)
+    {
+        var highest = -1;
+        foreach (var coordinate in coordinates) highest = Math.Max(highest, coordinate);
+        return highest;
+    }
+}

@@ -1,0 +1,71 @@
+using AnchorScope.Interventions;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Models;
+
+/// <summary>The projections of one attention sublayer; biases where the family has them.</summary>
+public sealed record AttentionWeights(Linear Query, Linear Key, Linear Value, Linear Output);
+
+/// <summary>The projections of one gated MLP: down(act(gate x) * up x).</summary>
+public sealed record MlpWeights(Linear Gate, Linear Up, Linear Down, Activation Activation);
+
+/// <summary>One pre-norm decoder layer: attention, then a gated MLP, each adding to the residual stream.</summary>
+/// <remarks>Axes: row = positions of all runs of the pass, head = query heads, kv_head = key/value heads.</remarks>
+public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, AttentionWeights attn, Norm mlpNorm, MlpWeights mlp)
+{
+    /// <summary>Takes the residual stream [row, d_model] through the layer, in place.</summary>
+    public void Forward(Tensor resid, Rope rope, Pass pass)
+    {
+        pass.At(Site.ResidPre, index, resid);
+        resid.Add(pass.At(Site.AttnOut, index, Attention(attnNorm.Forward(resid, pass.Compute.Arena), rope, pass)));
+        pass.At(Site.ResidMid, index, resid);
+        resid.Add(pass.At(Site.MlpOut, index, Mlp(mlpNorm.Forward(resid, pass.Compute.Arena), pass)));
+        pass.At(Site.ResidPost, index, resid);
+    }
+
+    private Tensor Attention(Tensor x, Rope rope, Pass pass)
+    {
+        var q = attn.Query.Forward(x, pass.Compute);                      // [row, head x d_head]
+        var k = attn.Key.Forward(x, pass.Compute);                        // [row, kv_head x d_head]
+        var v = attn.Value.Forward(x, pass.Compute);                      // [row, kv_head x d_head]
+        Rotate(q, k, rope, pass);
+        pass.At(Site.Query, index, q);
+        pass.At(Site.Key, index, k);
+        pass.At(Site.Value, index, v);
+        var z = RunAttention.Forward(index, shape, q, k, v, pass);        // [row, head x d_head]
+        return attn.Output.Forward(pass.At(Site.HeadOut, index, z), pass.Compute);
+    }
+
+    private Tensor Mlp(Tensor x, Pass pass)
+    {
+        var neurons = mlp.Gate.Forward(x, pass.Compute);                  // [row, d_mlp]
+        var up = mlp.Up.Forward(x, pass.Compute);                         // [row, d_mlp]
+        for (var row = 0; row < neurons.Rows; row++)
+        {
+            Activations.Apply(mlp.Activation, neurons[row]);
+            System.Numerics.Tensors.TensorPrimitives.Multiply(neurons[row], up[row], neurons[row]);
+        }
+        return mlp.Down.Forward(pass.At(Site.NeuronOut, index, neurons), pass.Compute);
+    }
+
+    private void Rotate(Tensor q, Tensor k, Rope rope, Pass pass)
+    {
+        foreach (var run in pass.RunsAt(index))
+        {
+            for (var i = 0; i < run.Count; i++)
+            {
+                rope.Rotate(q[run.FirstRow + i], run.Coordinates.Span[i]);
+                rope.Rotate(k[run.FirstRow + i], run.Coordinates.Span[i]);
+            }
+        }
+    }
+
+    /// <summary>Keeps the weights ready for passes of many rows (see <see cref="Linear.Pack"/>).</summary>
+    public void Pack()
+    {
+        foreach (var linear in (Linear[])[attn.Query, attn.Key, attn.Value, attn.Output, mlp.Gate, mlp.Up, mlp.Down]) linear.Pack();
+    }
+
+    /// <summary>Columns [head x d_head, + d_head) of o_proj, applied to one head's z: its part of the attention output [d_model].</summary>
+    public Linear OutputProjection => attn.Output;
+}

@@ -1,0 +1,105 @@
+using AnchorScope.Interventions;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Models;
+
+/// <summary>How the next token is chosen.</summary>
+/// <param name="Temperature">0 takes the arg-max (greedy); above 0 samples from softmax(logits / temperature).</param>
+/// <param name="TopK">Samples among the k likeliest only; 0 for all.</param>
+/// <param name="TopP">Samples among the fewest tokens whose probability reaches p.</param>
+/// <param name="Seed">Of the sampler.</param>
+public sealed record Sampling(double Temperature = 0, int TopK = 0, double TopP = 1, ulong Seed = 0)
+{
+    /// <summary>Always the arg-max.</summary>
+    public static Sampling Greedy { get; } = new();
+}
+
+/// <summary>What was generated: token ids, and the logits each was chosen from [token][vocabulary].</summary>
+public sealed record Generated(IReadOnlyList<int> Tokens, IReadOnlyList<float[]> Logits);
+
+/// <summary>Continues a prompt token by token with cached keys and values, under an intervention that holds for every step.</summary>
+public static class Generation
+{
+    /// <summary>Generates up to <paramref name="count"/> tokens.</summary>
+    /// <param name="stop">Tokens that end the text (they are the last ones returned); none: always <paramref name="count"/>.</param>
+    public static Generated Run(
+        Decoder decoder, Prompt prompt, int count, Compute compute, Intervention? intervention = null, Sampling? sampling = null,
+        IReadOnlySet<int>? stop = null, CancellationToken cancel = default)
+    {
+        var edits = intervention ?? Intervention.None;
+        edits.Validate(decoder.Shape, prompt.Length, count);
+        var sampler = new Sampler(sampling ?? Sampling.Greedy);
+        var (shape, width) = (decoder.Shape, decoder.Shape.ModelSize);
+        using var cache = new KeyValues(shape.Layers, shape.KeyHeads, shape.HeadSize, 0, prompt.Length + count);
+        var (tokens, logits) = (new List<int>(), new List<float[]>());
+        var next = prompt.Coordinates.Max() + 1;
+        for (var step = 0; step < count; step++)
+        {
+            cancel.ThrowIfCancellationRequested();
+            var mark = compute.Arena.Here();
+            Run run;
+            if (step == 0)
+            {
+                run = new Run(Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, width), prompt.Coordinates, 0, edits) { Own = cache };
+            }
+            else
+            {
+                var row = compute.Arena.Take(1, width);
+                decoder.Embed([tokens[^1]], row);
+                run = new Run(row, new[] { next++ }, prompt.Length + step - 1, edits) { Own = cache };
+            }
+            var resid = decoder.Forward(new Pass(shape, [run], compute));
+            var row0 = decoder.Unembed(resid.RowRange(resid.Rows - 1, 1), compute).ToArray();
+            compute.Arena.Release(mark);
+            logits.Add(row0);
+            tokens.Add(sampler.Choose(row0));
+            if (stop?.Contains(tokens[^1]) == true) break;
+        }
+        return new Generated(tokens, logits);
+    }
+}
+
+/// <summary>Chooses tokens; the same seed gives the same choices on every machine.</summary>
+internal sealed class Sampler(Sampling sampling)
+{
+    private ulong _state = sampling.Seed;
+
+    public int Choose(ReadOnlySpan<float> logits)
+    {
+        if (sampling.Temperature <= 0) return ArgMax(logits);
+        var values = logits.ToArray();
+        var order = Enumerable.Range(0, values.Length).OrderByDescending(i => values[i]).ThenBy(i => i).Take(sampling.TopK > 0 ? sampling.TopK : int.MaxValue).ToArray();
+        var weights = order.Select(i => Math.Exp((values[i] - values[order[0]]) / sampling.Temperature)).ToArray();
+        var total = weights.Sum();
+        var kept = 0;
+        for (var mass = 0.0; kept < weights.Length && (kept == 0 || mass < sampling.TopP * total); kept++) mass += weights[kept];
+        var draw = Uniform() * weights.Take(kept).Sum();
+        for (var i = 0; i < kept; i++)
+        {
+            draw -= weights[i];
+            if (draw < 0) return order[i];
+        }
+        return order[kept - 1];
+    }
+
+    /// <summary>The largest; the first of equal ones.</summary>
+    public static int ArgMax(ReadOnlySpan<float> logits)
+    {
+        var best = 0;
+        for (var i = 1; i < logits.Length; i++)
+        {
+            if (logits[i] > logits[best]) best = i;
+        }
+        return best;
+    }
+
+    // SplitMix64: small, and not tied to a runtime's own generator.
+    private double Uniform()
+    {
+        _state += 0x9E3779B97F4A7C15;
+        var z = _state;
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+        return ((z ^ (z >> 31)) >> 11) * (1.0 / (1UL << 53));
+    }
+}

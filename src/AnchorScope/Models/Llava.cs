@@ -1,0 +1,112 @@
+using AnchorScope.Checkpoints;
+using AnchorScope.Prompts;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Models;
+
+/// <summary>LLaVA-1.5 in its -hf layout: CLIP tower, an inner layer's patches through a two-layer projector, a Llama decoder.</summary>
+public sealed class Llava : VisionLanguageModel
+{
+    private readonly ClipTower _tower;
+    private readonly ClipPreprocessor _preprocessor;
+    private readonly Linear _projector1;
+    private readonly Linear _projector2;
+    private readonly Activation _projectorActivation;
+    private readonly int _featureLayers;
+    private readonly bool _keepsClassToken;
+
+    /// <summary>Reads the family's tensors; anything missing, of another shape or left over is an error.</summary>
+    public Llava(Checkpoint checkpoint)
+        : base(checkpoint, ReadDecoder(checkpoint), ImageTokenOf(checkpoint.Config))
+    {
+        var config = checkpoint.Config;
+        var weights = checkpoint.Weights;
+        var vision = config.Section("vision_config");
+        if (vision.Text("model_type", "clip_vision_model") is var type && type != "clip_vision_model")
+            throw vision.Unsupported("model_type", type, ["clip_vision_model"]);
+        _tower = new ClipTower(vision, weights, Prefix(weights, "vision_tower.vision_model.", "embeddings.class_embedding"));
+        _featureLayers = FeatureLayer(config, _tower.Layers);
+        var strategy = config.Text("vision_feature_select_strategy", "default");
+        _keepsClassToken = strategy switch
+        {
+            "default" => false,
+            "full" => true,
+            _ => throw config.Unsupported("vision_feature_select_strategy", strategy, ["default", "full"]),
+        };
+        var activation = config.Text("projector_hidden_act", "gelu");
+        _projectorActivation = Activations.Parse(activation) ?? throw config.Unsupported("projector_hidden_act", activation, Activations.Names);
+        var width = Decoder.Shape.ModelSize;
+        var bias = config.Flag("multimodal_projector_bias", true);
+        var projector = Prefix(weights, "multi_modal_projector.", "linear_1.weight");
+        _projector1 = new Linear(weights.Get(projector + "linear_1.weight", width, _tower.Width), bias ? weights.Get(projector + "linear_1.bias", width) : null);
+        _projector2 = new Linear(weights.Get(projector + "linear_2.weight", width, width), bias ? weights.Get(projector + "linear_2.bias", width) : null);
+        weights.AssertAllRead();
+        _preprocessor = ClipPreprocessor.Load(checkpoint.Folder);
+        if (_preprocessor.Height != _tower.ImageSize || _preprocessor.Width != _tower.ImageSize)
+            throw InputException.At(Path.Combine(checkpoint.Folder, "preprocessor_config.json"), "crop_size", $"{_tower.ImageSize} x {_tower.ImageSize}, the tower's image_size", $"{_preprocessor.Height} x {_preprocessor.Width}");
+    }
+
+    /// <inheritdoc/>
+    public override string Family => "LLaVA-1.5";
+
+    /// <inheritdoc/>
+    public override string VisionSummary =>
+        $"CLIP, {_tower.ImageSize} x {_tower.ImageSize} pixels, {_tower.Layers} layers of width {_tower.Width}, features after layer {_featureLayers}, {TokensPerPicture} image tokens";
+
+    private int TokensPerPicture => _tower.Patches + (_keepsClassToken ? 1 : 0);
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<int> ImageTokens(PixelValues pixels) => [.. Enumerable.Repeat(TokensPerPicture, pixels.Pictures)];
+
+    /// <inheritdoc/>
+    public override PixelValues Preprocess(IReadOnlyList<Picture> pictures) =>
+        new([.. pictures.SelectMany(_preprocessor.Apply)], [pictures.Count, 3, _tower.ImageSize, _tower.ImageSize], pictures.Count);
+
+    /// <inheritdoc/>
+    public override PixelValues Accept(float[] values, long[] shape, string file)
+    {
+        if (shape.Length != 4 || shape[0] < 1 || shape[1] != 3 || shape[2] != _tower.ImageSize || shape[3] != _tower.ImageSize)
+            throw InputException.At(file, "pixel_values", $"shape [images, 3, {_tower.ImageSize}, {_tower.ImageSize}]", $"[{string.Join(", ", shape)}]");
+        return new PixelValues(values, shape, (int)shape[0]);
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
+    {
+        var stream = _tower.Forward(pixels.Values, _featureLayers, compute, trace);             // [image x (1 + patch), d_vision]
+        var first = _keepsClassToken ? 0 : 1;
+        var chosen = compute.Arena.Take(pixels.Pictures * TokensPerPicture, _tower.Width);      // [image x patch, d_vision]
+        for (var row = 0; row < chosen.Rows; row++)
+            stream[row / TokensPerPicture * (_tower.Patches + 1) + first + row % TokensPerPicture].CopyTo(chosen[row]);
+        var hidden = _projector1.Forward(chosen, compute);
+        for (var row = 0; row < hidden.Rows; row++) Activations.Apply(_projectorActivation, hidden[row]);
+        return _projector2.Forward(hidden, compute);                                            // [image x patch, d_model]
+    }
+
+    private static Decoder ReadDecoder(Checkpoint checkpoint)
+    {
+        var text = checkpoint.Config.Section("text_config");
+        if (text.Text("model_type", "llama") is var type && type != "llama") throw text.Unsupported("model_type", type, ["llama"]);
+        var weights = checkpoint.Weights;
+        var old = weights.Has("language_model.model.embed_tokens.weight");
+        return Llama.Read(
+            text, weights, old ? "language_model.model." : "model.language_model.", old ? "language_model.lm_head.weight" : "lm_head.weight",
+            text.Flag("tie_word_embeddings", checkpoint.Config.Flag("tie_word_embeddings", false)));
+    }
+
+    private static int ImageTokenOf(ConfigSection config) => config.Has("image_token_id") ? config.Int("image_token_id") : config.Int("image_token_index", 32000);
+
+    /// <summary>Both spellings of a prefix are in use: as the hub's files have it, and with "model." in front.</summary>
+    private static string Prefix(Weights weights, string prefix, string probe) => weights.Has("model." + prefix + probe) ? "model." + prefix : prefix;
+
+    private static int FeatureLayer(ConfigSection config, int layers)
+    {
+        if (config.Json.TryGetProperty("vision_feature_layer", out var json) && json.ValueKind == System.Text.Json.JsonValueKind.Array)
+            throw config.Unsupported("vision_feature_layer", json.GetRawText(), ["a single layer"]);
+        var layer = config.Int("vision_feature_layer", -2);
+        // Index 0 is the embedding, so -1 is the last layer's output and -2 the one before it.
+        var count = layer < 0 ? layers + 1 + layer : layer;
+        if (count < 0 || count > layers) throw InputException.At(config.File, "vision_feature_layer", $"{-layers - 1} to {layers}", $"{layer}");
+        return count;
+    }
+}

@@ -1,0 +1,108 @@
+using AnchorScope.Interventions;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Models;
+
+/// <summary>
+/// What one trip through the decoder carries: runs as blocks of rows. Runs are ordered by the layer at which they join, so the
+/// rows of a layer are always the first ones.
+/// </summary>
+public sealed class Pass
+{
+    private readonly Run[] _runs;
+
+    /// <summary>A pass of <paramref name="runs"/> through a decoder of <paramref name="shape"/> on <paramref name="compute"/>.</summary>
+    public Pass(DecoderShape shape, IEnumerable<Run> runs, Compute compute)
+    {
+        Shape = shape;
+        Compute = compute;
+        _runs = [.. runs.OrderBy(run => run.FirstLayer)];
+        foreach (var run in _runs)
+        {
+            run.FirstRow = Rows;
+            Rows += run.Count;
+        }
+    }
+
+    /// <summary>Sizes of the decoder.</summary>
+    public DecoderShape Shape { get; }
+
+    /// <summary>Memory, threads and kernel.</summary>
+    public Compute Compute { get; }
+
+    /// <summary>Rows of all runs.</summary>
+    public int Rows { get; }
+
+    /// <summary>First layer that any run needs.</summary>
+    public int FirstLayer => _runs.Length == 0 ? 0 : _runs[0].FirstLayer;
+
+    /// <summary>All runs, in the order of their rows.</summary>
+    public IReadOnlyList<Run> Runs => _runs;
+
+    /// <summary>Rows of the runs that have joined by <paramref name="layer"/>.</summary>
+    public int RowsAt(int layer) => RunsAt(layer) is { Length: > 0 } runs ? runs[^1].FirstRow + runs[^1].Count : 0;
+
+    internal ReadOnlySpan<Run> RunsAt(int layer)
+    {
+        var count = _runs.Length;
+        while (count > 0 && _runs[count - 1].FirstLayer > layer) count--;
+        return _runs.AsSpan(0, count);
+    }
+
+    /// <summary>
+    /// The hook: applies the edits of every run to its rows of <paramref name="activation"/>, then records what the run's trace asks for.
+    /// </summary>
+    /// <returns><paramref name="activation"/>, changed in place.</returns>
+    public Tensor At(Site site, int layer, Tensor activation)
+    {
+        foreach (var run in RunsAt(layer))
+        {
+            foreach (var edit in run.Intervention.Edits)
+            {
+                if (edit.Layer == layer && edit.Site == site) Apply(edit, run, activation);
+            }
+            foreach (var trace in run.Traces)
+            {
+                if (trace.Sites.Contains(site)) trace.Keep(site, layer, activation.RowRange(run.FirstRow, run.Count), run.Start);
+            }
+        }
+        return activation;
+    }
+
+    private void Apply(Edit edit, Run run, Tensor activation)
+    {
+        var parts = edit.Heads ?? edit.Neurons;
+        var width = edit.Heads is not null ? Shape.HeadSize : edit.Neurons is not null ? 1 : activation.Columns;
+        foreach (var (from, to) in edit.Positions.Ranges(run.Start + run.Count))
+        {
+            for (var position = Math.Max(from, run.Start); position < to; position++)
+            {
+                var row = activation[run.FirstRow + position - run.Start];
+                if (parts is null) Apply(edit, row, edit.Vector);
+                for (var i = 0; i < (parts?.Count ?? 0); i++)
+                {
+                    // A vector as wide as a head serves every head named; for neurons there is one value each.
+                    ReadOnlySpan<float> vector = edit.Vector;
+                    if (edit.Neurons is not null && !vector.IsEmpty) vector = vector.Slice(i, 1);
+                    Apply(edit, row.Slice(parts![i] * width, width), vector);
+                }
+            }
+        }
+    }
+
+    private static void Apply(Edit edit, Span<float> values, ReadOnlySpan<float> vector)
+    {
+        switch (edit.Operation)
+        {
+            case Operation.Scale:
+                foreach (ref var value in values) value *= edit.Factor;
+                break;
+            case Operation.Add:
+                for (var i = 0; i < values.Length; i++) values[i] += edit.Factor * vector[i];
+                break;
+            default:
+                vector.CopyTo(values);
+                break;
+        }
+    }
+}

@@ -1,0 +1,52 @@
+using AnchorScope.Interventions;
+using AnchorScope.Readouts;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Models;
+
+/// <summary>
+/// One stretch of positions of one prompt under one intervention: a block of rows in a pass. It starts at a layer, with the
+/// residual stream that enters there, and looks back at a frozen past that other runs may share.
+/// </summary>
+public sealed class Run
+{
+    /// <param name="entry">Residual stream [positions, d_model] entering <see cref="FirstLayer"/> at these positions.</param>
+    /// <param name="coordinates">Rotary coordinate of each position.</param>
+    /// <param name="start">Absolute position of the first row.</param>
+    /// <param name="intervention">What is changed; checked by the caller with <see cref="Intervention.Validate"/>.</param>
+    public Run(Tensor entry, ReadOnlyMemory<int> coordinates, int start, Intervention intervention)
+    {
+        if (entry.Rows != coordinates.Length)
+            throw new ArgumentException($"{coordinates.Length} rotary coordinates for {entry.Rows} positions", nameof(coordinates));
+        (Entry, Coordinates, Start, Intervention) = (entry, coordinates, start, intervention);
+    }
+
+    /// <summary>Residual stream entering <see cref="FirstLayer"/>.</summary>
+    public Tensor Entry { get; }
+
+    /// <summary>Rotary coordinates of the rows.</summary>
+    public ReadOnlyMemory<int> Coordinates { get; }
+
+    /// <summary>Absolute position of the first row.</summary>
+    public int Start { get; }
+
+    /// <summary>Number of rows.</summary>
+    public int Count => Entry.Rows;
+
+    /// <summary>What this run changes.</summary>
+    public Intervention Intervention { get; }
+
+    /// <summary>Layer at which the run joins the pass.</summary>
+    public int FirstLayer { get; init; }
+
+    /// <summary>Frozen keys and values of the positions before <see cref="Own"/>, or null when the run starts at 0.</summary>
+    public KeyValues? Past { get; init; }
+
+    /// <summary>Where the run keeps its own keys and values; null: forgotten layer by layer.</summary>
+    public KeyValues? Own { get; init; }
+
+    /// <summary>What is recorded.</summary>
+    public IReadOnlyList<Trace> Traces { get; init; } = [];
+
+    internal int FirstRow { get; set; }
+}

@@ -1,0 +1,147 @@
+using AnchorScope.Checkpoints;
+using AnchorScope.Prompts;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Models;
+
+/// <summary>Pictures as a vision tower takes them: values in the family's own order, and how many pictures they are.</summary>
+/// <param name="Values">Flattened pixel values.</param>
+/// <param name="Shape">Their shape, as the reference's processor gives it.</param>
+/// <param name="Pictures">Number of pictures.</param>
+public sealed record PixelValues(float[] Values, long[] Shape, int Pictures);
+
+/// <summary>A checkpoint opened: tokenizer, chat template, preprocessing, vision tower and decoder. One subclass per family.</summary>
+public abstract class VisionLanguageModel : IDisposable
+{
+    private protected VisionLanguageModel(Checkpoint checkpoint, Decoder decoder, int imageToken)
+    {
+        (Checkpoint, Decoder, ImageToken) = (checkpoint, decoder, imageToken);
+        Tokenizer = Tokenizer.Load(checkpoint.Folder);
+        Template = ChatTemplate.Load(checkpoint.Folder, Tokenizer.SpecialTokens);
+    }
+
+    /// <summary>Families that <see cref="Open"/> knows, by model_type.</summary>
+    public static IReadOnlyList<string> Families { get; } = ["llava"];
+
+    /// <summary>The files.</summary>
+    public Checkpoint Checkpoint { get; }
+
+    /// <summary>The language model.</summary>
+    public Decoder Decoder { get; }
+
+    /// <summary>Text to token ids.</summary>
+    public Tokenizer Tokenizer { get; }
+
+    /// <summary>Messages to text.</summary>
+    public ChatTemplate Template { get; }
+
+    /// <summary>Id of the placeholder that image features replace.</summary>
+    public int ImageToken { get; }
+
+    /// <summary>Name of the family, as in docs.</summary>
+    public abstract string Family { get; }
+
+    /// <summary>One line on the vision tower.</summary>
+    public abstract string VisionSummary { get; }
+
+    /// <summary>Image tokens of each picture, in order.</summary>
+    public abstract IReadOnlyList<int> ImageTokens(PixelValues pixels);
+
+    /// <summary>Pictures to pixel values, as the reference's processor does it.</summary>
+    public abstract PixelValues Preprocess(IReadOnlyList<Picture> pictures);
+
+    /// <summary>Checks pixel values that came from outside.</summary>
+    public abstract PixelValues Accept(float[] values, long[] shape, string file);
+
+    /// <summary>Image features [image tokens of all pictures, d_model].</summary>
+    public abstract Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null);
+
+    /// <summary>Opens the checkpoint in <paramref name="folder"/>; an unknown family is an error that lists the known ones.</summary>
+    public static VisionLanguageModel Open(string folder)
+    {
+        var checkpoint = Checkpoint.Open(folder);
+        try
+        {
+            var type = checkpoint.Config.Text("model_type");
+            return type switch
+            {
+                "llava" => new Llava(checkpoint),
+                _ => throw checkpoint.Config.Unsupported("model_type", type, Families),
+            };
+        }
+        catch
+        {
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Renders, tokenises and embeds a conversation.</summary>
+    /// <param name="labels">Spans of the text parts: the kind of a stretch of characters of a message's text part.</param>
+    public Prompt Prompt(IReadOnlyList<ChatMessage> messages, IReadOnlyList<Picture> pictures, Compute compute, IReadOnlyList<TextLabel>? labels = null)
+    {
+        var pixels = pictures.Count == 0 ? null : Preprocess(pictures);
+        return Prompt(messages, pixels, pixels is null ? null : Features(pixels, compute), labels);
+    }
+
+    /// <summary>As the other overload, with the features of the pictures at hand.</summary>
+    public Prompt Prompt(IReadOnlyList<ChatMessage> messages, PixelValues? pixels, Tensor? features, IReadOnlyList<TextLabel>? labels = null)
+    {
+        var rendered = Template.Render(messages);
+        var kinds = SpanFinder.Characters(rendered, labels ?? []);
+        var counts = pixels is null ? [] : ImageTokens(pixels);
+        var tokens = new List<int>();
+        var spans = new List<SpanKind?>();
+        var picture = 0;
+        foreach (var token in Tokenizer.Encode(rendered.Text))
+        {
+            if (token.Id != ImageToken)
+            {
+                tokens.Add(token.Id);
+                spans.Add(SpanFinder.OfToken(kinds, token.Start, token.End));
+                continue;
+            }
+            var count = picture < counts.Count ? counts[picture] : 0;
+            picture++;
+            for (var i = 0; i < count; i++)
+            {
+                tokens.Add(ImageToken);
+                spans.Add(SpanKind.Image);
+            }
+        }
+        if (picture != counts.Count)
+            throw new InputException($"the prompt has {picture} image placeholders ({Tokenizer.TokenText(ImageToken)}) for {counts.Count} pictures");
+        return Embed([.. tokens], features, SpanFinder.Positions(spans), rendered.Text);
+    }
+
+    /// <summary>A prompt from token ids in which image tokens are already repeated, as the reference's processors give them.</summary>
+    public Prompt Prompt(int[] tokens, Tensor? features)
+    {
+        var spans = tokens.Select(t => t == ImageToken ? SpanKind.Image : (SpanKind?)null).ToList();
+        return Embed(tokens, features, SpanFinder.Positions(spans), "");
+    }
+
+    private Prompt Embed(int[] tokens, Tensor? features, IReadOnlyDictionary<SpanKind, int[]> spans, string rendered)
+    {
+        if (tokens.Length == 0) throw new InputException("the prompt is empty");
+        using var arena = new Arena();
+        var rows = arena.Take(tokens.Length, Decoder.Shape.ModelSize);
+        Decoder.Embed(tokens, rows);
+        var next = 0;
+        var found = tokens.Count(t => t == ImageToken);
+        if (found != (features?.Rows ?? 0))
+            throw new InputException($"the prompt has {found} image tokens, the vision tower gave {features?.Rows ?? 0} features");
+        for (var i = 0; i < tokens.Length; i++)
+        {
+            if (tokens[i] == ImageToken) features!.Value[next++].CopyTo(rows[i]);
+        }
+        return new Prompt(tokens, [.. Enumerable.Range(0, tokens.Length)], rows.ToArray(), spans, rendered);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Checkpoint.Dispose();
+        GC.SuppressFinalize(this);
+    }
+}

@@ -1,0 +1,61 @@
+using AnchorScope.Interventions;
+
+namespace AnchorScope.Readouts;
+
+/// <summary>What one run recorded: chosen sites, at all or chosen positions, in every layer the run passed through.</summary>
+public sealed class Trace
+{
+    private readonly Dictionary<(Site, int), float[]> _values = [];
+    private readonly int[]? _positions;
+
+    /// <summary>Records <paramref name="sites"/> at <paramref name="positions"/> (null: all of the run).</summary>
+    public Trace(IEnumerable<Site> sites, IEnumerable<int>? positions = null)
+    {
+        Sites = sites.ToHashSet();
+        if (Sites.Contains(Site.AttnScores)) throw new ArgumentException("attention scores are not kept; record AttnPattern", nameof(sites));
+        _positions = positions?.Distinct().Order().ToArray();
+    }
+
+    /// <summary>The sites recorded.</summary>
+    public IReadOnlySet<Site> Sites { get; }
+
+    /// <summary>The positions recorded, in order; null means all of the run.</summary>
+    public IReadOnlyList<int>? Positions => _positions;
+
+    /// <summary>
+    /// Values of one site after edits, [positions, width]; for <see cref="Site.AttnPattern"/> [heads, positions, keys].
+    /// Throws if the site was not recorded or the run did not reach that layer.
+    /// </summary>
+    public float[] this[Site site, int layer] => _values.TryGetValue((site, layer), out var values)
+        ? values
+        : throw new InvalidOperationException($"layer {layer}, {SiteNames.Of(site)} was not recorded");
+
+    internal void Keep(Site site, int layer, Tensors.Tensor rows, int firstPosition)
+    {
+        if (_positions is null)
+        {
+            _values[(site, layer)] = rows.ToArray();
+            return;
+        }
+        var kept = new float[_positions.Length * rows.Columns];
+        for (var i = 0; i < _positions.Length; i++)
+            rows[_positions[i] - firstPosition].CopyTo(kept.AsSpan(i * rows.Columns));
+        _values[(site, layer)] = kept;
+    }
+
+    internal void KeepPattern(int layer, float[] pattern, int heads, int queries, int keys, int firstPosition)
+    {
+        if (_positions is null)
+        {
+            _values[(Site.AttnPattern, layer)] = pattern;
+            return;
+        }
+        var kept = new float[heads * _positions.Length * keys];
+        for (var head = 0; head < heads; head++)
+        {
+            for (var i = 0; i < _positions.Length; i++)
+                pattern.AsSpan((head * queries + _positions[i] - firstPosition) * keys, keys).CopyTo(kept.AsSpan((head * _positions.Length + i) * keys));
+        }
+        _values[(Site.AttnPattern, layer)] = kept;
+    }
+}

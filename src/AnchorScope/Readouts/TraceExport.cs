@@ -1,0 +1,97 @@
+using AnchorScope.Checkpoints;
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Readouts;
+
+/// <summary>One full run written down as named arrays: the public proof of parity. Names and shapes are in docs/sites.md.</summary>
+public static class TraceExport
+{
+    /// <summary>What can be kept besides the arrays that are always written.</summary>
+    public static IReadOnlyList<string> Optional { get; } =
+        ["z", "attn", "attn_out", "mlp_out", "resid_mid", "neuron_out", "l0", "inputs_embeds", "final_norm", "lens", "rope", "vision"];
+
+    /// <summary>Runs <paramref name="prompt"/> under <paramref name="intervention"/> and returns the arrays.</summary>
+    /// <param name="pixels">Pixel values of its pictures, or null.</param>
+    /// <param name="keep">Names of <see cref="Optional"/>.</param>
+    public static IReadOnlyList<TensorData> Run(
+        VisionLanguageModel model, Prompt prompt, PixelValues? pixels, Intervention intervention, IReadOnlySet<string> keep, Compute compute)
+    {
+        var decoder = model.Decoder;
+        var (shape, length) = (decoder.Shape, prompt.Length);
+        intervention.Validate(shape, length);
+        var (layers, width) = (shape.Layers, shape.ModelSize);
+        var sites = new HashSet<Site> { Site.ResidPost, Site.AttnOut, Site.MlpOut };
+        foreach (var site in new[] { Site.ResidMid, Site.NeuronOut, Site.HeadOut, Site.AttnPattern })
+        {
+            if (keep.Contains(SiteNames.Of(site))) sites.Add(site);
+        }
+        if (keep.Contains("l0")) sites.UnionWith([Site.Query, Site.Key, Site.Value]);
+        var trace = new Trace(sites);
+        var arrays = new List<TensorData>();
+        var mark = compute.Arena.Here();
+        if (pixels is not null) arrays.AddRange(Vision(model, pixels, keep.Contains("vision"), compute));
+        var run = new Run(Tensor.From(compute.Arena, prompt.Embeddings, length, width), prompt.Coordinates, 0, intervention) { Traces = [trace] };
+        var resid = decoder.Forward(new Pass(shape, [run], compute));
+        arrays.Add(TensorData.Of("lm.logits", decoder.Unembed(resid, compute).ToArray(), length, decoder.VocabularySize));
+        arrays.Add(Stacked("lm.hidden", Site.ResidPost, length, width));
+        arrays.Add(Stacked("lm.attn_out", Site.AttnOut, length, width));
+        arrays.Add(Stacked("lm.mlp_out", Site.MlpOut, length, width));
+        if (keep.Contains("resid_mid")) arrays.Add(Stacked("lm.resid_mid", Site.ResidMid, length, width));
+        if (keep.Contains("neuron_out")) arrays.Add(Stacked("lm.neuron_out", Site.NeuronOut, length, shape.MlpSize));
+        if (keep.Contains("z")) arrays.Add(Stacked("lm.z", Site.HeadOut, length, shape.Width(Site.HeadOut)));
+        if (keep.Contains("attn")) arrays.Add(Stacked("lm.attn", Site.AttnPattern, shape.Heads, length, length));
+        if (keep.Contains("inputs_embeds")) arrays.Add(TensorData.Of("lm.inputs_embeds", prompt.Embeddings, length, width));
+        if (keep.Contains("final_norm")) arrays.Add(TensorData.Of("lm.final_norm", decoder.FinalNorm(resid, compute).ToArray(), length, width));
+        if (keep.Contains("lens"))
+        {
+            float[] lens = [.. LogitLens.Logits(decoder, prompt.Embeddings, compute), .. Enumerable.Range(0, layers).SelectMany(l => LogitLens.Logits(decoder, trace[Site.ResidPost, l], compute))];
+            arrays.Add(TensorData.Of("lens.logits", lens, layers + 1, length, decoder.VocabularySize));
+        }
+        if (keep.Contains("l0"))
+        {
+            arrays.Add(ByHead("lm.l0.q_rope", Site.Query, shape.Heads));
+            arrays.Add(ByHead("lm.l0.k_rope", Site.Key, shape.KeyHeads));
+            arrays.Add(ByHead("lm.l0.v", Site.Value, shape.KeyHeads));
+        }
+        if (keep.Contains("rope"))
+        {
+            arrays.Add(Angles("lm.rope_cos", 0));
+            arrays.Add(Angles("lm.rope_sin", 1));
+        }
+        compute.Arena.Release(mark);
+        return arrays;
+
+        TensorData Stacked(string name, Site site, params long[] axes) =>
+            TensorData.Of(name, [.. Enumerable.Range(0, layers).SelectMany(layer => trace[site, layer])], [layers, .. axes]);
+
+        TensorData ByHead(string name, Site site, int heads)
+        {
+            var rows = trace[site, 0];                                              // [pos, head x d_head]
+            var turned = new float[rows.Length];                                    // [head, pos, d_head]
+            for (var i = 0; i < length * heads; i++)
+                rows.AsSpan(i * shape.HeadSize, shape.HeadSize).CopyTo(turned.AsSpan((i % heads * length + i / heads) * shape.HeadSize));
+            return TensorData.Of(name, turned, heads, length, shape.HeadSize);
+        }
+
+        TensorData Angles(string name, int half)
+        {
+            var size = shape.HeadSize / 2;
+            float[] table = [.. prompt.Coordinates.SelectMany(c => { var part = decoder.Rope[c].Slice(half * size, size).ToArray(); return part.Concat(part); })];
+            return TensorData.Of(name, table, 1, length, shape.HeadSize);
+        }
+    }
+
+    private static IEnumerable<TensorData> Vision(VisionLanguageModel model, PixelValues pixels, bool layers, Compute compute)
+    {
+        var trace = layers ? new VisionTrace() : null;
+        var features = model.Features(pixels, compute, trace);
+        var arrays = new List<TensorData> { TensorData.Of("vision.features", features.ToArray(), features.Rows, features.Columns) };
+        if (trace is null) return arrays;
+        long[] axes = [pixels.Pictures, trace.Embeddings.Length / pixels.Pictures / trace.Width, trace.Width];
+        arrays.Add(TensorData.Of("vision.embeddings", trace.Embeddings, axes));
+        arrays.AddRange(trace.Layers.Select((layer, i) => TensorData.Of($"vision.layer_{i}", layer, axes)));
+        return arrays;
+    }
+}

@@ -1,0 +1,82 @@
+using System.Runtime.Intrinsics;
+
+namespace AnchorScope.Tensors;
+
+/// <summary>Activation functions by the names that checkpoints give them.</summary>
+public enum Activation
+{
+    /// <summary>x * sigmoid(x).</summary>
+    Silu,
+
+    /// <summary>x * sigmoid(1.702 x), CLIP's own approximation.</summary>
+    QuickGelu,
+
+    /// <summary>x * Phi(x) with the error function.</summary>
+    Gelu,
+
+    /// <summary>The tanh approximation of GELU.</summary>
+    GeluTanh,
+}
+
+/// <summary>Activation functions on rows, each element on its own.</summary>
+public static class Activations
+{
+    /// <summary>The names that <see cref="Parse"/> takes.</summary>
+    public static IReadOnlyList<string> Names { get; } = ["silu", "swish", "quick_gelu", "gelu", "gelu_pytorch_tanh", "gelu_new", "gelu_fast"];
+
+    /// <summary>The function of a configuration's name, or null when there is none of that name.</summary>
+    public static Activation? Parse(string name) => name switch
+    {
+        "silu" or "swish" => Activation.Silu,
+        "quick_gelu" => Activation.QuickGelu,
+        "gelu" => Activation.Gelu,
+        "gelu_pytorch_tanh" or "gelu_new" or "gelu_fast" => Activation.GeluTanh,
+        _ => null,
+    };
+
+    /// <summary>Replaces every x by f(x).</summary>
+    public static void Apply(Activation activation, Span<float> values)
+    {
+        switch (activation)
+        {
+            case Activation.Silu:
+                Sigmoidal(values, 1f);
+                break;
+            case Activation.QuickGelu:
+                Sigmoidal(values, 1.702f);
+                break;
+            case Activation.Gelu:
+                for (var i = 0; i < values.Length; i++) values[i] = (float)(0.5 * values[i] * (1 + Erf.Of(values[i] * Math.Sqrt(0.5))));
+                break;
+            default:
+                var c = Math.Sqrt(2 / Math.PI);
+                for (var i = 0; i < values.Length; i++)
+                {
+                    double x = values[i];
+                    values[i] = (float)(0.5 * x * (1 + Math.Tanh(c * (x + 0.044715 * x * x * x))));
+                }
+                break;
+        }
+    }
+
+    private static void Sigmoidal(Span<float> values, float slope)
+    {
+        Span<float> edge = stackalloc float[16];
+        for (var i = 0; i < values.Length; i += 16)
+        {
+            var part = values[i..Math.Min(i + 16, values.Length)];
+            if (part.Length == 16)
+            {
+                var x = Vector512.Create<float>(part);
+                (x / (Vector512<float>.One + Exp.Of(x * -slope))).CopyTo(part);
+            }
+            else
+            {
+                part.CopyTo(edge);
+                var x = Vector512.Create<float>(edge);
+                (x / (Vector512<float>.One + Exp.Of(x * -slope))).CopyTo(edge);
+                edge[..part.Length].CopyTo(part);
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+using System.Runtime.InteropServices;
+
+namespace AnchorScope.Tensors;
+
+/// <summary>
+/// Native memory for the activations of one thread: tensors are taken in order and given back in bulk, so a pass costs the
+/// garbage collector nothing. Not thread-safe: every thread that runs passes owns one.
+/// </summary>
+public sealed unsafe class Arena : IDisposable
+{
+    private const int Alignment = 64;
+    private const nuint SmallestChunk = 4 << 20;
+
+    private readonly List<(nint Address, nuint Bytes)> _chunks = [];
+    private int _chunk;
+    private nuint _used;
+
+    /// <summary>Takes an uninitialised matrix of <paramref name="rows"/> x <paramref name="columns"/>, aligned to 64 bytes.</summary>
+    public Tensor Take(int rows, int columns)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(rows);
+        ArgumentOutOfRangeException.ThrowIfNegative(columns);
+        return new Tensor(TakeFloats((long)rows * columns), rows, columns);
+    }
+
+    /// <summary>Takes an uninitialised block of <paramref name="count"/> floats.</summary>
+    public float* TakeFloats(long count)
+    {
+        var bytes = ((nuint)count * sizeof(float) + Alignment - 1) & ~(nuint)(Alignment - 1);
+        while (_chunk < _chunks.Count && _used + bytes > _chunks[_chunk].Bytes)
+        {
+            _chunk++;
+            _used = 0;
+        }
+        if (_chunk == _chunks.Count)
+        {
+            var size = bytes > SmallestChunk ? bytes : SmallestChunk;
+            _chunks.Add(((nint)NativeMemory.AlignedAlloc(size, Alignment), size));
+            _used = 0;
+        }
+        var address = (byte*)_chunks[_chunk].Address + _used;
+        _used += bytes;
+        return (float*)address;
+    }
+
+    /// <summary>The present fill level, to return to with <see cref="Release"/>.</summary>
+    public Mark Here() => new(_chunk, _used);
+
+    /// <summary>Gives back everything taken since <paramref name="mark"/>.</summary>
+    public void Release(Mark mark) => (_chunk, _used) = (mark.Chunk, mark.Used);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var (address, _) in _chunks) NativeMemory.AlignedFree((void*)address);
+        _chunks.Clear();
+        (_chunk, _used) = (0, 0);
+    }
+
+    /// <summary>A fill level of an arena.</summary>
+    public readonly record struct Mark(int Chunk, nuint Used);
+}

@@ -1,0 +1,96 @@
+using System.Runtime.InteropServices;
+
+namespace AnchorScope.Tensors;
+
+/// <summary>
+/// Keys (after the rotary embedding) and values of a stretch of positions, per layer: a frozen past that many runs share, or
+/// what one pass adds.
+/// </summary>
+/// <remarks>
+/// Keys lie in panels [pos/16][d_head][16], so a vector holds one coordinate of sixteen keys; values lie [pos][d_head padded to 16].
+/// </remarks>
+public sealed unsafe class KeyValues : IDisposable
+{
+    private readonly float* _data;
+    private readonly bool _owned;
+    private readonly int _slots;
+    private readonly long _keyFloats;
+    private readonly long _headFloats;
+    private bool _freed;
+
+    /// <summary>Room for <paramref name="capacity"/> positions from <paramref name="start"/> on, in all layers.</summary>
+    public KeyValues(int layers, int heads, int headSize, int start, int capacity)
+        : this(layers, heads, headSize, start, capacity, null)
+    {
+    }
+
+    private KeyValues(int slots, int heads, int headSize, int start, int capacity, Arena? arena)
+    {
+        (_slots, Heads, HeadSize, Start, Capacity) = (slots, heads, headSize, start, capacity);
+        ValueStride = (headSize + 15) / 16 * 16;
+        var panels = (capacity + 15) / 16;
+        _keyFloats = (long)panels * 16 * headSize;
+        _headFloats = _keyFloats + (long)capacity * ValueStride;
+        var floats = Math.Max(1, slots * heads * _headFloats);
+        _owned = arena is null;
+        _data = arena is null ? (float*)NativeMemory.AlignedAlloc((nuint)floats * sizeof(float), 64) : arena.TakeFloats(floats);
+        // Padding of values is read (and multiplied into columns nobody keeps), so it must not be a signalling pattern.
+        new Span<byte>(_data, checked((int)Math.Min(int.MaxValue, floats * sizeof(float)))).Clear();
+    }
+
+    /// <summary>Key/value heads.</summary>
+    public int Heads { get; }
+
+    /// <summary>Width of a head.</summary>
+    public int HeadSize { get; }
+
+    /// <summary>First position held.</summary>
+    public int Start { get; }
+
+    /// <summary>How many positions fit.</summary>
+    public int Capacity { get; }
+
+    /// <summary>How many positions are held by every layer.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>Floats from one value row to the next.</summary>
+    public int ValueStride { get; }
+
+    /// <summary>Memory for one layer at a time: enough for a pass that looks back at no other layer.</summary>
+    public static KeyValues ForOneLayer(Arena arena, int heads, int headSize, int start, int capacity) =>
+        new(1, heads, headSize, start, capacity, arena);
+
+    /// <summary>Key panels of one head in one layer.</summary>
+    public float* Keys(int layer, int head) => _data + ((long)(layer % _slots) * Heads + head) * _headFloats;
+
+    /// <summary>Value rows of one head in one layer.</summary>
+    public float* Values(int layer, int head) => Keys(layer, head) + _keyFloats;
+
+    /// <summary>Writes keys and values [rows, heads x d_head] of one layer behind the positions already held.</summary>
+    public void Put(int layer, Tensor keys, Tensor values)
+    {
+        if (keys.Rows > Capacity - Count) throw new InvalidOperationException($"{keys.Rows} more positions do not fit behind {Count} of {Capacity}");
+        for (var row = 0; row < keys.Rows; row++)
+        {
+            var at = Count + row;
+            for (var head = 0; head < Heads; head++)
+            {
+                var key = keys.Data + (long)row * keys.Columns + head * HeadSize;
+                var panel = Keys(layer, head) + (long)(at / 16) * 16 * HeadSize + at % 16;
+                for (var d = 0; d < HeadSize; d++) panel[d * 16] = key[d];
+                var value = new Span<float>(values.Data + (long)row * values.Columns + head * HeadSize, HeadSize);
+                value.CopyTo(new Span<float>(Values(layer, head) + (long)at * ValueStride, HeadSize));
+            }
+        }
+    }
+
+    /// <summary>Counts <paramref name="positions"/> as held, once every layer has put them.</summary>
+    public void Advance(int positions) => Count += positions;
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (_owned && !_freed) NativeMemory.AlignedFree(_data);
+        _freed = true;
+    }
+}

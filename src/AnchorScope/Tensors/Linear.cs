@@ -1,0 +1,95 @@
+using System.Numerics.Tensors;
+using AnchorScope.Checkpoints;
+
+namespace AnchorScope.Tensors;
+
+/// <summary>Which matrix kernel a study uses. The two differ in the last bits, so one study keeps to one of them.</summary>
+public enum KernelFamily
+{
+    /// <summary>Panels of 32 outputs, for many rows: prefill, sweeps.</summary>
+    Panel,
+
+    /// <summary>Weights streamed once as stored, for few rows: decoding.</summary>
+    Direct,
+}
+
+/// <summary>y = x W^T (+ b), weights [outputs, inputs] as stored in the checkpoint.</summary>
+public sealed unsafe class Linear
+{
+    private readonly Weight _weight;
+    private readonly float[]? _bias;
+    private readonly Lock _packing = new();
+    private NativeBlock? _panels;
+
+    /// <summary>A projection with the weight [outputs, inputs] and, where the architecture has one, the bias [outputs].</summary>
+    public Linear(Weight weight, Weight? bias = null)
+    {
+        _weight = weight;
+        Outputs = checked((int)weight.Shape[0]);
+        Inputs = checked((int)(weight.Shape.Aggregate(1L, (a, b) => a * b) / weight.Shape[0]));
+        _bias = bias?.ToSingles();
+    }
+
+    /// <summary>Width of the input.</summary>
+    public int Inputs { get; }
+
+    /// <summary>Width of the output.</summary>
+    public int Outputs { get; }
+
+    /// <summary>The weight [outputs, inputs] where it lies.</summary>
+    public Weight Weight => _weight;
+
+    /// <summary>Keeps the weight as float32 panels (4 bytes per parameter) instead of turning it again in every pass. Changes no bit.</summary>
+    public void Pack()
+    {
+        lock (_packing)
+        {
+            if (_panels is not null) return;
+            var panels = PanelMatMul.Panels(Outputs);
+            var memory = new NativeBlock((long)panels * PanelMatMul.Width * Inputs);
+            for (var panel = 0; panel < panels; panel++)
+                PanelMatMul.Pack(_weight, panel * PanelMatMul.Width, Outputs, Inputs, memory.Data + (long)panel * PanelMatMul.Width * Inputs);
+            _panels = memory;
+        }
+    }
+
+    /// <summary>Projects every row of <paramref name="x"/> [rows, inputs] into new memory [rows, outputs].</summary>
+    public Tensor Forward(Tensor x, Compute compute)
+    {
+        if (x.Columns != Inputs) throw new ArgumentException($"{_weight.Name} takes {Inputs} inputs, not {x.Columns}", nameof(x));
+        var y = compute.Arena.Take(x.Rows, Outputs);
+        var mark = compute.Arena.Here();
+        // One panel for each thread that may have to turn weights; none when they are kept turned.
+        var turned = compute.Family == KernelFamily.Panel && _panels is null
+            ? compute.Arena.TakeFloats((long)compute.Team.Size * PanelMatMul.Width * Inputs)
+            : null;
+        compute.Team.For(PanelMatMul.Panels(Outputs), 2L * x.Rows * Inputs * PanelMatMul.Width, (panel, member) =>
+        {
+            var first = panel * PanelMatMul.Width;
+            var count = Math.Min(PanelMatMul.Width, Outputs - first);
+            if (compute.Family == KernelFamily.Direct)
+            {
+                DirectMatMul.Multiply(x, _weight, first, count, y);
+            }
+            else
+            {
+                var weights = _panels is null ? turned + (long)member * PanelMatMul.Width * Inputs : _panels.Data + (long)first * Inputs;
+                if (_panels is null) PanelMatMul.Pack(_weight, first, Outputs, Inputs, weights);
+                PanelMatMul.Multiply(x, weights, y.Data + first, y.Columns, count);
+            }
+            AddBias(y, first, count);
+        });
+        compute.Arena.Release(mark);
+        return y;
+    }
+
+    private void AddBias(Tensor y, int first, int count)
+    {
+        if (_bias is null) return;
+        for (var row = 0; row < y.Rows; row++)
+        {
+            var part = new Span<float>(y.Data + (long)row * y.Columns + first, count);
+            TensorPrimitives.Add(part, _bias.AsSpan(first, count), part);
+        }
+    }
+}
