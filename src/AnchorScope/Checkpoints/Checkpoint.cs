@@ -1,0 +1,105 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+
+namespace AnchorScope.Checkpoints;
+
+/// <summary>
+/// A folder in the layout of Hugging Face: <c>config.json</c> with <c>model.safetensors</c>, or with
+/// <c>model.safetensors.index.json</c> and the shards that it names.
+/// </summary>
+/// <remarks>The weights stay in their memory-mapped files until <see cref="Dispose"/>.</remarks>
+public sealed class Checkpoint : IDisposable
+{
+    private const string SingleName = "model.safetensors";
+    private const string IndexName = "model.safetensors.index.json";
+
+    private readonly Lazy<string> sha256;
+
+    private Checkpoint(string folder, ConfigSection config, string weightsPath, IReadOnlyList<SafetensorsFile> files)
+    {
+        Folder = folder;
+        Config = config;
+        Files = files;
+        Weights = new Weights(weightsPath, files);
+        sha256 = new Lazy<string>(Digest);
+    }
+
+    /// <summary>As given to <see cref="Open"/>.</summary>
+    public string Folder { get; }
+
+    /// <summary>The root of <c>config.json</c>.</summary>
+    public ConfigSection Config { get; }
+
+    /// <summary>The tensors of all files.</summary>
+    public Weights Weights { get; }
+
+    /// <summary>Sorted by file name.</summary>
+    public IReadOnlyList<SafetensorsFile> Files { get; }
+
+    /// <summary>
+    /// Digest of the weight files in lower-case hexadecimal. One file: what <c>sha256sum model.safetensors</c> prints. Shards:
+    /// what <c>sha256sum SHARDS | sha256sum</c> prints in the folder, shards sorted by name. Computed when first asked for, by
+    /// reading every file.
+    /// </summary>
+    public string Sha256 => sha256.Value;
+
+    /// <summary>Bytes of all tensors together, headers not counted.</summary>
+    public long WeightBytes => Files.Sum(file => file.Tensors.Values.Sum(entry => entry.Bytes));
+
+    /// <summary>Maps the weights and reads <c>config.json</c>. Where both forms exist, the single file is taken, as transformers does.</summary>
+    /// <exception cref="InputException">Something is missing or malformed, or the weights are quantised.</exception>
+    public static Checkpoint Open(string folder)
+    {
+        if (!Directory.Exists(folder))
+            throw InputException.At(folder, "checkpoint", "a local folder", File.Exists(folder) ? "a file" : "no such folder");
+        var config = ConfigSection.Load(Path.Combine(folder, "config.json"));
+        RefuseQuantised(config);
+        string single = Path.Combine(folder, SingleName);
+        string index = Path.Combine(folder, IndexName);
+        if (Path.Exists(single))
+            return new Checkpoint(folder, config, single, [SafetensorsFile.Open(single)]);
+        if (Path.Exists(index))
+            return new Checkpoint(folder, config, index, ShardIndex.OpenShards(index));
+        throw NoWeights(folder);
+    }
+
+    /// <summary>Unmaps all files.</summary>
+    public void Dispose()
+    {
+        foreach (var file in Files)
+            file.Dispose();
+    }
+
+    private static void RefuseQuantised(ConfigSection config)
+    {
+        const string Key = "quantization_config";
+        var nested = config.Json.EnumerateObject()
+            .Where(property => property.Value.ValueKind == JsonValueKind.Object && property.Name != Key)
+            .Select(property => config.Section(property.Name));
+        foreach (var section in nested.Prepend(config))
+        {
+            if (section.SectionOrNull(Key) is { } quantised)
+                throw section.Unsupported(Key, quantised.Text("quant_method", "quantised"), ["weights that are not quantised: F32, F16, BF16 or F64"]);
+        }
+    }
+
+    private static InputException NoWeights(string folder)
+    {
+        string expected = $"{SingleName} or {IndexName}";
+        string[] names = [.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+        string? pickle = names.FirstOrDefault(name => name.StartsWith("pytorch_model", StringComparison.Ordinal));
+        if (pickle is not null)
+            return InputException.At(folder, "weights", expected, $"{Quoted.Of(pickle)}: only safetensors is supported");
+        string? other = names.FirstOrDefault(name => name.EndsWith(".safetensors", StringComparison.Ordinal));
+        return InputException.At(folder, "weights", expected, other is null ? "neither" : $"neither, but {Quoted.Of(other)}");
+    }
+
+    private string Digest()
+    {
+        if (Files.Count == 1 && Path.GetFileName(Files[0].Path) == SingleName)
+            return Files[0].Sha256();
+        string listing = string.Concat(Files.Select(file => $"{file.Sha256()}  {Path.GetFileName(file.Path)}\n"));
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(listing)));
+    }
+}

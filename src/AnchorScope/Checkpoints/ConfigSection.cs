@@ -1,0 +1,172 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Unicode;
+
+namespace AnchorScope.Checkpoints;
+
+/// <summary>One object of a JSON file, its keys read under their own names. A key whose value is null counts as absent.</summary>
+public sealed class ConfigSection
+{
+    private const long LongestFile = 64L << 20;
+    private const int Depth = 64;
+
+    private ConfigSection(string file, string path, JsonElement json)
+    {
+        File = file;
+        Path = path;
+        Json = json;
+    }
+
+    /// <summary>As given to <see cref="Load"/>.</summary>
+    public string File { get; }
+
+    /// <summary>Keys from the root of the file, like <c>text_config.rope_scaling</c>; empty for the root.</summary>
+    public string Path { get; }
+
+    /// <summary>The object itself, for what this class has no method for.</summary>
+    public JsonElement Json { get; }
+
+    /// <summary>Reads a file whose root is an object.</summary>
+    /// <exception cref="InputException">
+    /// Missing, unreadable, above 64 MiB, not UTF-8, not JSON, nested deeper than 64, a key twice in one object, or not an object.
+    /// </exception>
+    public static ConfigSection Load(string path)
+    {
+        byte[] bytes = Bytes(path);
+        // Editors on Windows put a byte order mark in front of UTF-8; the JSON reader does not know it.
+        ReadOnlySpan<byte> text = bytes.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? bytes.AsSpan(Encoding.UTF8.Preamble.Length) : bytes;
+        if (!Utf8.IsValid(text))
+            throw InputException.At(path, "file", "UTF-8", "bytes that are not");
+        CheckStrings(path, text);
+        try
+        {
+            var json = JsonElement.Parse(text, new JsonDocumentOptions { MaxDepth = Depth, AllowDuplicateProperties = false });
+            return json.ValueKind == JsonValueKind.Object
+                ? new ConfigSection(path, "", json)
+                : throw InputException.At(path, "file", "a JSON object", Describe(json));
+        }
+        catch (JsonException e)
+        {
+            throw new InputException($"{path}: not valid JSON: {JsonText.Reason(e)}", e);
+        }
+    }
+
+    /// <summary>Whether the key is present and not null.</summary>
+    public bool Has(string key) => Find(key) is not null;
+
+    /// <exception cref="InputException">Absent, or not an integer of 32 bits. <c>64.0</c> is no integer.</exception>
+    public int Int(string key) => Integer(Required(key), PathOf(key), int.MinValue, "an integer");
+
+    /// <summary>The same, with a value for an absent key.</summary>
+    public int Int(string key, int otherwise) => Has(key) ? Int(key) : otherwise;
+
+    /// <exception cref="InputException">Absent, or not an integer from 1 to 2^31 - 1.</exception>
+    public int PositiveInt(string key) => Integer(Required(key), PathOf(key), 1, "a positive integer");
+
+    /// <summary>The same, with a value for an absent key.</summary>
+    public int PositiveInt(string key, int otherwise) => Has(key) ? PositiveInt(key) : otherwise;
+
+    /// <exception cref="InputException">Absent, or not a number that a double holds.</exception>
+    public double Number(string key)
+    {
+        var json = Required(key);
+        if (json.ValueKind != JsonValueKind.Number || !json.TryGetDouble(out double number) || !double.IsFinite(number))
+            throw InputException.At(File, PathOf(key), "a number", Describe(json));
+        return number;
+    }
+
+    /// <summary>The same, with a value for an absent key.</summary>
+    public double Number(string key, double otherwise) => Has(key) ? Number(key) : otherwise;
+
+    /// <exception cref="InputException">Absent, or not a string.</exception>
+    public string Text(string key)
+    {
+        var json = Required(key);
+        return json.ValueKind == JsonValueKind.String ? json.GetString()! : throw InputException.At(File, PathOf(key), "a string", Describe(json));
+    }
+
+    /// <summary>The same, with a value for an absent key.</summary>
+    public string Text(string key, string otherwise) => Has(key) ? Text(key) : otherwise;
+
+    /// <exception cref="InputException">Neither absent nor true nor false.</exception>
+    public bool Flag(string key, bool otherwise) => Find(key) switch
+    {
+        null => otherwise,
+        { ValueKind: JsonValueKind.True } => true,
+        { ValueKind: JsonValueKind.False } => false,
+        { } json => throw InputException.At(File, PathOf(key), "true or false", Describe(json)),
+    };
+
+    /// <exception cref="InputException">Absent, or not an array of integers of 32 bits.</exception>
+    public IReadOnlyList<int> Ints(string key)
+    {
+        var json = Required(key);
+        if (json.ValueKind != JsonValueKind.Array)
+            throw InputException.At(File, PathOf(key), "an array of integers", Describe(json));
+        return [.. json.EnumerateArray().Select((element, i) => Integer(element, $"{PathOf(key)}[{i}]", int.MinValue, "an integer"))];
+    }
+
+    /// <exception cref="InputException">Absent, or not an object.</exception>
+    public ConfigSection Section(string key)
+    {
+        var json = Required(key);
+        return json.ValueKind == JsonValueKind.Object
+            ? new ConfigSection(File, PathOf(key), json)
+            : throw InputException.At(File, PathOf(key), "an object", Describe(json));
+    }
+
+    /// <summary>The same, null for an absent key.</summary>
+    public ConfigSection? SectionOrNull(string key) => Has(key) ? Section(key) : null;
+
+    /// <summary>For a value that is well formed but that nothing here implements.</summary>
+    public InputException Unsupported(string key, string found, IEnumerable<string> supported) =>
+        new($"{File}: {PathOf(key)}: {Quoted.Of(found)} is not supported; supported: {string.Join(", ", supported)}");
+
+    private string PathOf(string key) => Path.Length == 0 ? Quoted.Line(key) : $"{Path}.{Quoted.Line(key)}";
+
+    private JsonElement? Find(string key) =>
+        Json.TryGetProperty(key, out var json) && json.ValueKind != JsonValueKind.Null ? json : null;
+
+    private JsonElement Required(string key) =>
+        Find(key) ?? throw new InputException($"{File}: {PathOf(key)}: the key is missing{(Json.TryGetProperty(key, out _) ? " (it is null)" : "")}");
+
+    private int Integer(JsonElement json, string path, int least, string expected) =>
+        json.ValueKind == JsonValueKind.Number && json.TryGetInt32(out int integer) && integer >= least
+            ? integer
+            : throw InputException.At(File, path, expected, Describe(json));
+
+    private static string Describe(JsonElement json) => json.ValueKind switch
+    {
+        JsonValueKind.Object => "an object",
+        JsonValueKind.Array => $"an array of {json.GetArrayLength()}",
+        JsonValueKind.String => Quoted.Of(json.GetString()!),
+        _ => Quoted.Line(json.GetRawText()),
+    };
+
+    private static byte[] Bytes(string path)
+    {
+        using var file = MappedFile.Open(path);
+        return file.Length is > 0 and <= LongestFile
+            ? file.Slice(0, (int)file.Length).ToArray()
+            : throw InputException.At(path, "file", $"JSON of 1 to {LongestFile} bytes", $"{file.Length} bytes");
+    }
+
+    /// <summary>Reads the file once for its grammar and its strings, because only this reader knows where it stands.</summary>
+    private static void CheckStrings(string path, ReadOnlySpan<byte> text)
+    {
+        var json = new Utf8JsonReader(text, new JsonReaderOptions { MaxDepth = Depth });
+        try
+        {
+            while (json.Read())
+            {
+                if (json.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && json.ValueIsEscaped)
+                    JsonText.Read(ref json);
+            }
+        }
+        catch (JsonException e)
+        {
+            int line = 1 + text[..(int)json.BytesConsumed].Count((byte)'\n');
+            throw new InputException($"{path}: line {line}: not valid JSON: {JsonText.Reason(e)}", e);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+using System.IO.MemoryMappedFiles;
+
+namespace AnchorScope.Checkpoints;
+
+/// <summary>All bytes of a file, mapped read-only.</summary>
+/// <remarks>
+/// The operating system reads pages when they are touched. If another process shortens the file meanwhile, touching the lost
+/// pages ends this process: replace weight files by renaming, as <see cref="AtomicFile"/> does.
+/// </remarks>
+internal sealed unsafe class MappedFile : IDisposable
+{
+    private readonly MemoryMappedFile? mapping;
+    private readonly MemoryMappedViewAccessor? view;
+    private byte* start;
+
+    private MappedFile(string path)
+    {
+        // Asked before opening: to open a named pipe is to wait for its writer, and its length is 0.
+        string target = File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path;
+        Length = new FileInfo(target).Length;
+        if (Length == 0)
+            return;
+        var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
+        Length = file.Length;
+        mapping = MemoryMappedFile.CreateFromFile(file, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
+        view = mapping.CreateViewAccessor(0, Length, MemoryMappedFileAccess.Read);
+        view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
+        start += view.PointerOffset;
+    }
+
+    /// <summary>Bytes in the file.</summary>
+    public long Length { get; }
+
+    /// <exception cref="InputException">Missing, a folder, or not readable.</exception>
+    public static MappedFile Open(string path)
+    {
+        if (Directory.Exists(path))
+            throw InputException.At(path, "path", "a file", "a folder");
+        try
+        {
+            return new MappedFile(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: the file cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>A part of the file.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The part is not inside the file.</exception>
+    public ReadOnlySpan<byte> Slice(long offset, int bytes) => new(Address(offset, bytes), bytes);
+
+    /// <summary>Where a part of the file lies in memory.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The part is not inside the file.</exception>
+    public byte* Address(long offset, long bytes)
+    {
+        ObjectDisposedException.ThrowIf(start == null && Length > 0, this);
+        ArgumentOutOfRangeException.ThrowIfNegative(bytes);
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, Length - bytes);
+        return start + offset;
+    }
+
+    public void Dispose()
+    {
+        if (start != null)
+            view!.SafeMemoryMappedViewHandle.ReleasePointer();
+        start = null;
+        view?.Dispose();
+        mapping?.Dispose();
+    }
+}

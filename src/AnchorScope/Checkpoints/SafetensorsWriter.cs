@@ -1,0 +1,100 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+
+namespace AnchorScope.Checkpoints;
+
+/// <summary>Writes safetensors files. The same tensors and metadata, in any order, give the same bytes.</summary>
+public static class SafetensorsWriter
+{
+    private const int Alignment = 8;
+
+    private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    /// <summary>
+    /// Writes all tensors, the widest element types first and then by name, each aligned to its element's size. The target is
+    /// either complete and on the disk, or as it was before.
+    /// </summary>
+    /// <exception cref="ArgumentException">
+    /// A name that is doubled, reserved or not text, or bytes that do not fit the shape. Nothing was written.
+    /// </exception>
+    /// <exception cref="InputException">The file cannot be written.</exception>
+    public static void Write(string path, IReadOnlyList<TensorData> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        Check(tensors, metadata);
+        TensorData[] ordered = [.. tensors.OrderByDescending(tensor => tensor.Type.Bytes()).ThenBy(tensor => tensor.Name, StringComparer.Ordinal)];
+        byte[] start = Start(ordered, metadata);
+        AtomicFile.Write(path, file =>
+        {
+            file.Write(start);
+            foreach (var tensor in ordered)
+                file.Write(tensor.Bytes.Span);
+        });
+    }
+
+    private static void Check(IReadOnlyList<TensorData> tensors, IReadOnlyDictionary<string, string>? metadata)
+    {
+        var names = new HashSet<string>();
+        foreach (var (name, type, shape, bytes) in tensors)
+        {
+            if (name == SafetensorsHeaderReader.MetadataName || !names.Add(name))
+                throw new ArgumentException($"the tensor name '{name}' is reserved or used twice", nameof(tensors));
+            if (shape.Length > SafetensorsHeaderReader.MostAxes)
+                throw new ArgumentException($"tensor '{name}' has {shape.Length} axes, more than {SafetensorsHeaderReader.MostAxes}", nameof(tensors));
+            long? count = TensorEntry.CountOf(shape);
+            if (count is null || count > int.MaxValue || count * type.Bytes() != bytes.Length)
+                throw new ArgumentException($"tensor '{name}': {type.Name} {TensorEntry.Text(shape)} does not take {bytes.Length} bytes", nameof(tensors));
+        }
+        foreach (string text in names.Concat(metadata?.Keys ?? []).Concat(metadata?.Values ?? []))
+        {
+            // The JSON writer would put a replacement character in the place of half a surrogate pair; this encoding throws.
+            StrictUtf8.GetByteCount(text);
+        }
+    }
+
+    /// <summary>The header's length, the header, and spaces up to a multiple of 8 bytes.</summary>
+    private static byte[] Start(IReadOnlyList<TensorData> tensors, IReadOnlyDictionary<string, string>? metadata)
+    {
+        var header = new ArrayBufferWriter<byte>();
+        header.Write(new byte[sizeof(ulong)]);
+        // Safe here: the header is never part of a web page.
+        using (var json = new Utf8JsonWriter(header, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+            WriteJson(json, tensors, metadata);
+        int padding = -header.WrittenCount & (Alignment - 1);
+        header.GetSpan(padding)[..padding].Fill((byte)' ');
+        header.Advance(padding);
+        byte[] start = header.WrittenSpan.ToArray();
+        BinaryPrimitives.WriteUInt64LittleEndian(start, (ulong)(start.Length - sizeof(ulong)));
+        return start;
+    }
+
+    private static void WriteJson(Utf8JsonWriter json, IReadOnlyList<TensorData> tensors, IReadOnlyDictionary<string, string>? metadata)
+    {
+        json.WriteStartObject();
+        if (metadata is not null)
+        {
+            json.WriteStartObject(SafetensorsHeaderReader.MetadataName);
+            foreach (var (key, text) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+                json.WriteString(key, text);
+            json.WriteEndObject();
+        }
+        long offset = 0;
+        foreach (var tensor in tensors)
+        {
+            json.WriteStartObject(tensor.Name);
+            json.WriteString("dtype", tensor.Type.Name);
+            json.WriteStartArray("shape");
+            foreach (long axis in tensor.Shape)
+                json.WriteNumberValue(axis);
+            json.WriteEndArray();
+            json.WriteStartArray("data_offsets");
+            json.WriteNumberValue(offset);
+            json.WriteNumberValue(offset += tensor.Bytes.Length);
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+        json.WriteEndObject();
+    }
+}

@@ -1,0 +1,78 @@
+namespace AnchorScope.Checkpoints;
+
+/// <summary>
+/// The tensors of one checkpoint, asked for by name and expected shape; remembers which were read, because a tensor that no
+/// part of a model reads means that the model is not the one that was stored.
+/// </summary>
+/// <remarks>Asking is for one thread; reading the weights is for any number.</remarks>
+public sealed class Weights
+{
+    private const int Listed = 5;
+
+    private readonly string source;
+    private readonly Dictionary<string, (SafetensorsFile File, TensorEntry Entry)> tensors = [];
+    private readonly HashSet<string> settled = [];
+
+    /// <param name="source">What to call the whole in messages: the file, or the index of its shards.</param>
+    /// <param name="files">Not disposed by this object.</param>
+    /// <exception cref="InputException">Two files hold a tensor of the same name.</exception>
+    public Weights(string source, IEnumerable<SafetensorsFile> files)
+    {
+        this.source = source;
+        foreach (var file in files)
+        {
+            foreach (var (name, entry) in file.Tensors)
+            {
+                if (!tensors.TryAdd(name, (file, entry)))
+                    throw new InputException($"{file.Path}: tensor {Quoted.Of(name)} is also in {tensors[name].File.Path}");
+            }
+        }
+    }
+
+    /// <summary>Of all tensors.</summary>
+    public IReadOnlyCollection<string> Names => tensors.Keys;
+
+    /// <summary>Neither read nor named as unused, sorted.</summary>
+    public IReadOnlyList<string> Unread => [.. tensors.Keys.Where(name => !settled.Contains(name)).Order(StringComparer.Ordinal)];
+
+    /// <summary>Whether the tensor is stored; asking does not count as reading.</summary>
+    public bool Has(string name) => tensors.ContainsKey(name);
+
+    /// <summary>Finds a weight and counts it as read. It may be asked for again, as tied weights are.</summary>
+    /// <param name="name">As stored.</param>
+    /// <param name="shape">Each axis; none for a scalar.</param>
+    /// <exception cref="InputException">Missing, of another shape, or not of a float type.</exception>
+    public Weight Get(string name, params long[] shape)
+    {
+        string expected = TensorEntry.Text(shape);
+        if (!tensors.TryGetValue(name, out var found))
+            throw new InputException($"{source}: there is no tensor {Quoted.Of(name)} (expected shape {expected}){NearNames.Clause(name, Names)}");
+        var (file, entry) = found;
+        string field = $"tensor {Quoted.Of(name)}";
+        if (!entry.Shape.AsSpan().SequenceEqual(shape))
+            throw InputException.At(file.Path, $"{field}: shape", expected, entry.ShapeText);
+        if (!entry.Type.IsFloat)
+            throw InputException.At(file.Path, $"{field}: dtype", "F32, F16, BF16 or F64", entry.Type.Name);
+        settled.Add(name);
+        return new Weight(file, entry);
+    }
+
+    /// <summary>Names tensors that the architecture carries but never reads, such as the layers after the last one used.</summary>
+    /// <param name="which">Asked for every unread name.</param>
+    public void MarkUnused(Func<string, bool> which)
+    {
+        foreach (string name in Unread.Where(which))
+            settled.Add(name);
+    }
+
+    /// <exception cref="InputException">Some tensors were neither read nor named as unused.</exception>
+    public void AssertAllRead()
+    {
+        var unread = Unread;
+        if (unread.Count == 0)
+            return;
+        string first = string.Join(", ", unread.Take(Listed).Select(Quoted.Of));
+        string more = unread.Count > Listed ? $" and {unread.Count - Listed} more" : "";
+        throw new InputException($"{source}: {unread.Count} of {tensors.Count} tensors have no place in this model: {first}{more}");
+    }
+}
