@@ -1,0 +1,148 @@
+using System.Runtime.CompilerServices;
+
+namespace AnchorScope.Prompts.Jinja;
+
+/// <summary>The variables of a block; what is not found here is looked up in the enclosing one.</summary>
+internal sealed class Scope(Scope? outer)
+{
+    private readonly Dictionary<string, object?> variables = new(StringComparer.Ordinal);
+
+    public object? Get(string name)
+    {
+        for (var scope = this; scope is not null; scope = scope.Outer)
+            if (scope.variables.TryGetValue(name, out var value)) return value;
+        return new Undefined(name);
+    }
+
+    public void Set(string name, object? value) => variables[name] = value;
+
+    private Scope? Outer => outer;
+}
+
+/// <summary>Evaluates expressions.</summary>
+internal sealed class Evaluator(Budget budget)
+{
+    public object? Evaluate(Expression expression, Scope scope)
+    {
+        budget.SpendNode(expression.Site);
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw expression.Site.Fail("the expression is nested too deeply");
+        var site = expression.Site;
+        switch (expression)
+        {
+            case Literal literal:
+                return literal.Value;
+            case Variable variable:
+                return scope.Get(variable.Name);
+            case ListLiteral list:
+                return list.Items.Select(item => Evaluate(item, scope)).ToList();
+            case DictionaryLiteral dictionary:
+                return Dictionary(dictionary, scope);
+            case Member member:
+                return Operators.Index(site, Evaluate(member.Target, scope), new SourcedText(member.Name));
+            case Subscript subscript:
+                return Subscripted(subscript, scope);
+            case Slice slice:
+                var sliced = Evaluate(slice.Target, scope);
+                budget.SpendOn(site, sliced);
+                return Operators.Slice(site, sliced, Optional(slice.From), Optional(slice.To), Optional(slice.Step));
+            case Call call:
+                return Called(call, scope);
+            case Filtered filtered:
+                return Filters.Apply(Evaluate(filtered.Target, scope), Arguments(site, filtered.Name, filtered.Arguments, scope));
+            case Tested tested:
+                var tests = Arguments(site, tested.Name, tested.Arguments, scope);
+                return Tests.Passes(Evaluate(tested.Target, scope), tests) != tested.Negated;
+            case Unary { Operator: "not" } unary:
+                return !IsTrue(unary.Operand, scope);
+            case Unary unary:
+                var operand = Evaluate(unary.Operand, scope);
+                return unary.Operator == "-" ? Operators.Negate(site, operand) : Operators.Apply(site, "+", 0L, operand, budget);
+            case Binary { Operator: "and" or "or" } binary:
+                var left = Evaluate(binary.Left, scope);
+                return Values.IsTrue(left) == (binary.Operator == "and") ? Evaluate(binary.Right, scope) : left;
+            case Binary binary:
+                return Operators.Apply(site, binary.Operator, Evaluate(binary.Left, scope), Evaluate(binary.Right, scope), budget);
+            case Comparison comparison:
+                return Holds(comparison, scope);
+            case Conditional conditional:
+                return IsTrue(conditional.Condition, scope)
+                    ? Evaluate(conditional.Then, scope)
+                    : Optional(conditional.Otherwise, new Undefined("the else of an if without else"));
+            default:
+                throw site.Fail("this expression is not supported");
+        }
+
+        object? Optional(Expression? part, object? otherwise = null) => part is null ? otherwise : Evaluate(part, scope);
+    }
+
+    public bool IsTrue(Expression expression, Scope scope) => Values.IsTrue(Evaluate(expression, scope));
+
+    private Mapping Dictionary(DictionaryLiteral literal, Scope scope)
+    {
+        var mapping = new Mapping();
+        foreach (var (key, value) in literal.Entries)
+            mapping[Evaluate(key, scope) is SourcedText text ? text.Text : throw key.Site.Fail("only strings are supported as keys of a dictionary")] =
+                Evaluate(value, scope);
+        return mapping;
+    }
+
+    private object? Subscripted(Subscript subscript, Scope scope)
+    {
+        var target = Evaluate(subscript.Target, scope);
+        if (target is SourcedText) budget.SpendOn(subscript.Site, target);
+        return Operators.Index(subscript.Site, target, Evaluate(subscript.Index, scope));
+    }
+
+    private bool Holds(Comparison comparison, Scope scope)
+    {
+        var left = Evaluate(comparison.First, scope);
+        foreach (var (operation, operand) in comparison.Rest)
+        {
+            var (site, right) = (comparison.Site, Evaluate(operand, scope));
+            budget.SpendOn(site, right);
+            var holds = operation switch
+            {
+                "==" => Values.AreEqual(left, right),
+                "!=" => !Values.AreEqual(left, right),
+                "in" => Values.Contains(site, right, left),
+                "not in" => !Values.Contains(site, right, left),
+                "<" => Values.Compare(site, left, right) < 0,
+                "<=" => Values.Compare(site, left, right) <= 0,
+                ">" => Values.Compare(site, left, right) > 0,
+                _ => Values.Compare(site, left, right) >= 0,
+            };
+            if (!holds) return false;
+            left = right;
+        }
+        return true;
+    }
+
+    private object? Called(Call call, Scope scope)
+    {
+        object? callee;
+        if (call.Callee is Member member)
+        {
+            var target = Evaluate(member.Target, scope);
+            var found = target is Mapping or Namespace ? Operators.Index(member.Site, target, new SourcedText(member.Name)) : null;
+            if (found is not Callable)
+            {
+                budget.SpendOn(call.Site, target);
+                return Methods.Call(target, Arguments(call.Site, member.Name, call.Arguments, scope));
+            }
+            callee = found;
+        }
+        else
+            callee = Evaluate(call.Callee, scope);
+        return callee is Callable callable
+            ? callable.Invoke(Arguments(call.Site, callable.Name, call.Arguments, scope))
+            : throw call.Site.Fail($"{Values.Describe(callee)} cannot be called");
+    }
+
+    private Arguments Arguments(Site site, string name, ArgumentList list, Scope scope)
+    {
+        var named = new Dictionary<string, object?>(StringComparer.Ordinal);
+        foreach (var (key, value) in list.Named)
+            if (!named.TryAdd(key, Evaluate(value, scope))) throw site.Fail($"{name}: the argument '{key}' is given twice");
+        return new(site, name, [.. list.Positional.Select(argument => Evaluate(argument, scope))], named, budget);
+    }
+}

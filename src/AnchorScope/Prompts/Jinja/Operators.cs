@@ -1,0 +1,155 @@
+namespace AnchorScope.Prompts.Jinja;
+
+/// <summary>Arithmetic, indexing and slicing by Python's rules.</summary>
+internal static class Operators
+{
+    public static object? Apply(Site site, string operation, object? left, object? right, Budget budget)
+    {
+        if (operation == "~")
+            return Join(site, Values.ToText(site, left), Values.ToText(site, right), budget);
+        if (operation == "+" && left is SourcedText a && right is SourcedText b)
+            return Join(site, a, b, budget);
+        if (operation == "+" && left is IReadOnlyList<object?> first && right is IReadOnlyList<object?> second)
+        {
+            budget.Spend(site, first.Count + second.Count);
+            return (List<object?>)[.. first, .. second];
+        }
+        if (operation == "*" && left is SourcedText text && Values.IsInteger(right))
+            return Repeat(site, text, Values.AsInteger(right!), budget);
+        if (!Values.IsNumber(left) || !Values.IsNumber(right))
+            throw site.Fail($"'{operation}' is not supported between {Values.Describe(left)} and {Values.Describe(right)}");
+        return left is double || right is double || operation == "/"
+            ? Real(site, operation, Values.AsDouble(left!), Values.AsDouble(right!))
+            : Whole(site, operation, Values.AsInteger(left!), Values.AsInteger(right!));
+    }
+
+    public static object Negate(Site site, object? value) => value switch
+    {
+        double number => -number,
+        _ when Values.IsInteger(value) => -Values.AsInteger(value!),
+        _ => throw site.Fail($"{Values.Describe(value)} has no negative"),
+    };
+
+    /// <summary>An element; undefined where there is none.</summary>
+    public static object? Index(Site site, object? target, object? index)
+    {
+        switch (target)
+        {
+            case Undefined undefined:
+                throw site.Fail($"'{undefined.Name}' is undefined and has no elements");
+            case Mapping mapping:
+                return index is SourcedText key && mapping.TryGetValue(key.Text, out var value) ? value : Missing();
+            case Namespace space when index is SourcedText name:
+                return space.Members.TryGetValue(name.Text, out var member) ? member : Missing();
+            case Loop loop when index is SourcedText name:
+                return loop.Member(name.Text);
+            case SourcedText or IReadOnlyList<object?> when Values.IsInteger(index):
+                var items = target is SourcedText text ? Values.Characters(text) : (IReadOnlyList<object?>)target;
+                var at = Values.AsInteger(index!);
+                if (at < 0) at += items.Count;
+                return at >= 0 && at < items.Count ? items[(int)at] : Missing();
+            default:
+                return Missing();
+        }
+
+        Undefined Missing() => new(index is SourcedText name ? name.Text : index is long number ? $"[{number}]" : "element");
+    }
+
+    public static object? Slice(Site site, object? target, object? from, object? to, object? step)
+    {
+        var items = target switch
+        {
+            SourcedText text => Values.Characters(text),
+            IReadOnlyList<object?> list => list,
+            _ => throw site.Fail($"{Values.Describe(target)} cannot be sliced"),
+        };
+        var stride = Bound(step) ?? 1;
+        if (stride == 0) throw site.Fail("a slice needs a step other than 0");
+        long count = items.Count;
+        // Where the first and the last element may stand: Python clamps to these.
+        var (least, most) = stride > 0 ? (0L, count) : (-1L, count - 1);
+        var first = from is null ? stride > 0 ? least : most : Clamp(Bound(from)!.Value);
+        var end = to is null ? stride > 0 ? most : least : Clamp(Bound(to)!.Value);
+
+        if (target is SourcedText source && stride == 1)
+        {
+            // In one piece, so that an empty slice of a text still says where it came from.
+            var start = items.Take((int)first).Sum(character => ((SourcedText)character!).Length);
+            var length = items.Skip((int)first).Take((int)Math.Max(0, end - first)).Sum(character => ((SourcedText)character!).Length);
+            return source.Slice(start, length);
+        }
+        var result = new List<object?>();
+        for (var i = first; stride > 0 ? i < end : i > end; i += stride) result.Add(items[(int)i]);
+        return target is SourcedText ? SourcedText.Concat(result.Cast<SourcedText>()) : result;
+
+        long Clamp(long at) => Math.Clamp(at < 0 ? at + count : at, least, most);
+
+        long? Bound(object? value) => value switch
+        {
+            null => null,
+            // Beyond this all bounds mean the same, and sums of them do not overflow.
+            _ when Values.IsInteger(value) => Math.Clamp(Values.AsInteger(value), -(1L << 40), 1L << 40),
+            _ => throw site.Fail($"a slice needs integers, not {Values.Describe(value)}"),
+        };
+    }
+
+    private static SourcedText Join(Site site, SourcedText left, SourcedText right, Budget budget)
+    {
+        CheckLength(site, (long)left.Length + right.Length, budget);
+        return SourcedText.Concat(left, right);
+    }
+
+    private static SourcedText Repeat(Site site, SourcedText text, long times, Budget budget)
+    {
+        times = Math.Clamp(times, 0, Budget.LongestText + 1L);
+        CheckLength(site, text.Length * times, budget);
+        return SourcedText.Concat(Enumerable.Repeat(text, text.Length == 0 ? 0 : (int)times));
+    }
+
+    private static void CheckLength(Site site, long length, Budget budget)
+    {
+        if (length > Budget.LongestText) throw site.Fail($"a text of more than {Budget.LongestText} characters");
+        budget.Spend(site, length);
+    }
+
+    private static object Real(Site site, string operation, double left, double right)
+    {
+        if (right == 0 && operation is "/" or "//" or "%") throw site.Fail("division by zero");
+        return operation switch
+        {
+            "+" => left + right,
+            "-" => left - right,
+            "*" => left * right,
+            "/" => left / right,
+            "//" => Math.Floor(left / right),
+            _ => left - right * Math.Floor(left / right),
+        };
+    }
+
+    private static object Whole(Site site, string operation, long left, long right)
+    {
+        if (right == 0 && operation is "//" or "%") throw site.Fail("division by zero");
+        try
+        {
+            return operation switch
+            {
+                "+" => checked(left + right),
+                "-" => checked(left - right),
+                "*" => checked(left * right),
+                "//" => FloorDivide(left, right),
+                _ => right == -1 ? 0 : left - right * FloorDivide(left, right),
+            };
+        }
+        catch (OverflowException)
+        {
+            throw site.Fail($"the result of '{operation}' is outside 64 bits");
+        }
+    }
+
+    private static long FloorDivide(long left, long right)
+    {
+        if (right == -1) return checked(-left);
+        var (quotient, remainder) = Math.DivRem(left, right);
+        return remainder != 0 && (remainder < 0) != (right < 0) ? quotient - 1 : quotient;
+    }
+}

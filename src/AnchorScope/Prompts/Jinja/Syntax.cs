@@ -1,0 +1,77 @@
+namespace AnchorScope.Prompts.Jinja;
+
+/// <summary>An expression of the template language.</summary>
+internal abstract record Expression(Site Site);
+
+internal sealed record Literal(Site Site, object? Value) : Expression(Site);
+
+internal sealed record Variable(Site Site, string Name) : Expression(Site);
+
+internal sealed record ListLiteral(Site Site, IReadOnlyList<Expression> Items) : Expression(Site);
+
+internal sealed record DictionaryLiteral(Site Site, IReadOnlyList<(Expression Key, Expression Value)> Entries) : Expression(Site);
+
+/// <summary><c>target.name</c></summary>
+internal sealed record Member(Site Site, Expression Target, string Name) : Expression(Site);
+
+/// <summary><c>target[index]</c></summary>
+internal sealed record Subscript(Site Site, Expression Target, Expression Index) : Expression(Site);
+
+/// <summary><c>target[from:to:step]</c></summary>
+internal sealed record Slice(Site Site, Expression Target, Expression? From, Expression? To, Expression? Step) : Expression(Site);
+
+internal sealed record ArgumentList(IReadOnlyList<Expression> Positional, IReadOnlyList<(string Name, Expression Value)> Named)
+{
+    public static ArgumentList None { get; } = new([], []);
+}
+
+/// <summary><c>callee(arguments)</c>; a method call where the callee is a <see cref="Member"/>.</summary>
+internal sealed record Call(Site Site, Expression Callee, ArgumentList Arguments) : Expression(Site);
+
+/// <summary><c>target | name(arguments)</c></summary>
+internal sealed record Filtered(Site Site, Expression Target, string Name, ArgumentList Arguments) : Expression(Site);
+
+/// <summary><c>target is name(arguments)</c></summary>
+internal sealed record Tested(Site Site, Expression Target, string Name, ArgumentList Arguments, bool Negated) : Expression(Site);
+
+internal sealed record Unary(Site Site, string Operator, Expression Operand) : Expression(Site);
+
+internal sealed record Binary(Site Site, string Operator, Expression Left, Expression Right) : Expression(Site);
+
+/// <summary><c>a &lt; b &lt;= c</c>: every neighbouring pair must compare so.</summary>
+internal sealed record Comparison(Site Site, Expression First, IReadOnlyList<(string Operator, Expression Operand)> Rest) : Expression(Site);
+
+/// <summary><c>then if condition else otherwise</c></summary>
+internal sealed record Conditional(Site Site, Expression Condition, Expression Then, Expression? Otherwise) : Expression(Site);
+
+/// <summary>A statement of the template language.</summary>
+internal abstract record Statement(Site Site);
+
+internal sealed record TextOutput(Site Site, SourcedText Text) : Statement(Site);
+
+internal sealed record Output(Site Site, Expression Value) : Statement(Site);
+
+internal sealed record If(Site Site, IReadOnlyList<(Expression Condition, IReadOnlyList<Statement> Body)> Branches,
+    IReadOnlyList<Statement> Otherwise) : Statement(Site);
+
+internal sealed record For(Site Site, IReadOnlyList<string> Targets, Expression Items, Expression? Filter,
+    IReadOnlyList<Statement> Body, IReadOnlyList<Statement> Otherwise) : Statement(Site);
+
+/// <summary><c>set name = value</c> or <c>set name, name = value</c></summary>
+internal sealed record Set(Site Site, IReadOnlyList<string> Targets, Expression Value) : Statement(Site);
+
+/// <summary><c>set name.member = value</c> of a namespace.</summary>
+internal sealed record SetMember(Site Site, string Name, string Member, Expression Value) : Statement(Site);
+
+/// <summary><c>set name</c> ... <c>endset</c></summary>
+internal sealed record SetBlock(Site Site, string Name, IReadOnlyList<Statement> Body) : Statement(Site);
+
+internal sealed record Macro(Site Site, string Name, IReadOnlyList<(string Name, Expression? Default)> Parameters,
+    IReadOnlyList<Statement> Body) : Statement(Site);
+
+/// <summary>A body that adds nothing, such as <c>generation</c>.</summary>
+internal sealed record Transparent(Site Site, IReadOnlyList<Statement> Body) : Statement(Site);
+
+internal sealed record Break(Site Site) : Statement(Site);
+
+internal sealed record Continue(Site Site) : Statement(Site);

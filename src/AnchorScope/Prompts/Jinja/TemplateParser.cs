@@ -1,0 +1,152 @@
+using System.Runtime.CompilerServices;
+
+namespace AnchorScope.Prompts.Jinja;
+
+/// <summary>Parses a whole template: text, output and the statements of the supported subset.</summary>
+internal sealed class TemplateParser
+{
+    private const string Supported = "for, if, set, macro, generation, break, continue";
+
+    private readonly ExpressionParser tokens;
+    private int loops;
+
+    private TemplateParser(string file, string source) => tokens = new(file, Lexer.Read(file, source));
+
+    /// <exception cref="InputException">A construct outside the supported subset, with its line.</exception>
+    public static IReadOnlyList<Statement> Parse(string file, string source)
+    {
+        var parser = new TemplateParser(file, source);
+        var (body, _) = parser.Body([]);
+        return body;
+    }
+
+    // Statements up to a tag with one of these names, whose name has then been read; up to the end of the template if there are none.
+    private (List<Statement> Body, string End) Body(string[] ends)
+    {
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw tokens.Here.Fail("blocks are nested too deeply");
+        var opened = tokens.Here;
+        var body = new List<Statement>();
+        while (true)
+        {
+            var site = tokens.Here;
+            switch (tokens.Current.Kind)
+            {
+                case Lexical.Text:
+                    body.Add(new TextOutput(site, new(tokens.Next().Text)));
+                    break;
+                case Lexical.OpenOutput:
+                    tokens.Next();
+                    body.Add(new Output(site, tokens.ParseList()));
+                    tokens.Expect(Lexical.CloseOutput, "'}}'");
+                    break;
+                case Lexical.OpenTag:
+                    tokens.Next();
+                    var name = tokens.ExpectName();
+                    if (ends.Contains(name)) return (body, name);
+                    body.Add(Statement(site, name));
+                    break;
+                default:
+                    return ends.Length == 0 ? (body, "") : throw opened.Fail($"the block that starts here has no {string.Join(" or ", ends)}");
+            }
+        }
+    }
+
+    private Statement Statement(Site site, string name)
+    {
+        switch (name)
+        {
+            case "for": return ParseFor(site);
+            case "if": return ParseIf(site);
+            case "set": return ParseSet(site);
+            case "macro": return ParseMacro(site);
+            case "generation":
+                CloseTag();
+                return new Transparent(site, ClosedBody("endgeneration"));
+            case "break" or "continue" when loops > 0:
+                CloseTag();
+                return name == "break" ? new Break(site) : new Continue(site);
+            default: throw site.Fail($"the tag '{name}' is not expected here or not supported; supported are {Supported}");
+        }
+    }
+
+    private void CloseTag() => tokens.Expect(Lexical.CloseTag, "'%}'");
+
+    private List<Statement> ClosedBody(string end)
+    {
+        var (body, _) = Body([end]);
+        CloseTag();
+        return body;
+    }
+
+    private For ParseFor(Site site)
+    {
+        var targets = new List<string> { tokens.ExpectName() };
+        while (tokens.SkipOperator(",")) targets.Add(tokens.ExpectName());
+        if (!tokens.SkipName("in")) throw tokens.Unexpected("'in'");
+        var items = tokens.ParseList(withConditional: false);
+        var filter = tokens.SkipName("if") ? tokens.Parse() : null;
+        CloseTag();
+        loops++;
+        var (body, end) = Body(["else", "endfor"]);
+        loops--;
+        CloseTag();
+        return new(site, targets, items, filter, body, end == "else" ? ClosedBody("endfor") : []);
+    }
+
+    private If ParseIf(Site site)
+    {
+        var branches = new List<(Expression, IReadOnlyList<Statement>)>();
+        while (true)
+        {
+            var condition = tokens.ParseList();
+            CloseTag();
+            var (body, end) = Body(["elif", "else", "endif"]);
+            branches.Add((condition, body));
+            if (end == "elif") continue;
+            CloseTag();
+            return new(site, branches, end == "else" ? ClosedBody("endif") : []);
+        }
+    }
+
+    private Statement ParseSet(Site site)
+    {
+        var name = tokens.ExpectName();
+        if (tokens.SkipOperator("."))
+        {
+            var member = tokens.ExpectName();
+            tokens.ExpectOperator("=");
+            var value = tokens.ParseList();
+            CloseTag();
+            return new SetMember(site, name, member, value);
+        }
+        if (tokens.Current.Kind == Lexical.CloseTag)
+        {
+            CloseTag();
+            return new SetBlock(site, name, ClosedBody("endset"));
+        }
+        var targets = new List<string> { name };
+        while (tokens.SkipOperator(",")) targets.Add(tokens.ExpectName());
+        tokens.ExpectOperator("=");
+        var assigned = tokens.ParseList();
+        CloseTag();
+        return new Set(site, targets, assigned);
+    }
+
+    private Macro ParseMacro(Site site)
+    {
+        var name = tokens.ExpectName();
+        var parameters = new List<(string, Expression?)>();
+        tokens.ExpectOperator("(");
+        while (!tokens.SkipOperator(")"))
+        {
+            if (parameters.Count > 0) tokens.ExpectOperator(",");
+            parameters.Add((tokens.ExpectName(), tokens.SkipOperator("=") ? tokens.Parse() : null));
+        }
+        CloseTag();
+        var outer = loops;
+        loops = 0;
+        var body = ClosedBody("endmacro");
+        loops = outer;
+        return new(site, name, parameters, body);
+    }
+}

@@ -1,0 +1,47 @@
+namespace AnchorScope.Prompts.Jinja;
+
+/// <summary>The tests of the supported subset: what may follow <c>is</c>.</summary>
+internal static class Tests
+{
+    private const string Supported =
+        "defined, undefined, none, string, mapping, iterable, sequence, number, integer, float, boolean, true, false, " +
+        "equalto, eq, ne, gt, ge, lt, le, in, odd, even, divisibleby";
+
+    public static bool Passes(object? value, Arguments arguments)
+    {
+        var site = arguments.Site;
+        arguments.Budget.SpendOn(site, value);
+        return arguments.Name switch
+        {
+            "defined" => arguments.IsEmpty && value is not Undefined,
+            "undefined" => arguments.IsEmpty && value is Undefined,
+            "none" => arguments.IsEmpty && value is null,
+            "string" => arguments.IsEmpty && value is SourcedText,
+            "mapping" => arguments.IsEmpty && value is Mapping,
+            // As in the reference: what is undefined is an empty sequence.
+            "iterable" or "sequence" => arguments.IsEmpty && value is SourcedText or Mapping or IReadOnlyList<object?> or Undefined,
+            "number" => arguments.IsEmpty && Values.IsNumber(value),
+            "integer" => arguments.IsEmpty && value is long,
+            "float" => arguments.IsEmpty && value is double,
+            "boolean" => arguments.IsEmpty && value is bool,
+            "true" => arguments.IsEmpty && value is true,
+            "false" => arguments.IsEmpty && value is false,
+            "equalto" or "eq" or "==" => Values.AreEqual(value, Other()),
+            "ne" or "!=" => !Values.AreEqual(value, Other()),
+            "gt" or ">" => Values.Compare(site, value, Other()) > 0,
+            "ge" or ">=" => Values.Compare(site, value, Other()) >= 0,
+            "lt" or "<" => Values.Compare(site, value, Other()) < 0,
+            "le" or "<=" => Values.Compare(site, value, Other()) <= 0,
+            "in" => Values.Contains(site, Other(), value),
+            "odd" => arguments.IsEmpty && Integer(value) % 2 != 0,
+            "even" => arguments.IsEmpty && Integer(value) % 2 == 0,
+            "divisibleby" => Integer(Other()) is var divisor and not 0 ? Math.Abs(divisor) == 1 || Integer(value) % divisor == 0 : throw arguments.Fail("division by zero"),
+            _ => throw site.Fail($"the test '{arguments.Name}' is not supported; supported are {Supported}"),
+        };
+
+        object? Other() => arguments.Only("other").Get(0, "other");
+
+        long Integer(object? number) =>
+            Values.IsInteger(number) ? Values.AsInteger(number!) : throw arguments.Fail($"needs an integer, not {Values.Describe(number)}");
+    }
+}

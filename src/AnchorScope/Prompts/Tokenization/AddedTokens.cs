@@ -1,0 +1,101 @@
+using System.Text;
+
+namespace AnchorScope.Prompts.Tokenization;
+
+/// <summary>An entry of tokenizer.json's <c>added_tokens</c>.</summary>
+/// <param name="Id">Its id, in the model's vocabulary or above it.</param>
+/// <param name="Content">The text that it stands for.</param>
+/// <param name="Special">Left out when decoding for reading.</param>
+/// <param name="Normalized">Matched in normalised text, with its own content normalised, instead of in the text as written.</param>
+/// <param name="LeftStrip">Takes the white space on its left with it.</param>
+/// <param name="RightStrip">Takes the white space on its right with it.</param>
+/// <param name="SingleWord">Matched only where no word character touches it.</param>
+internal sealed record AddedToken(
+    int Id, string Content, bool Special, bool Normalized, bool LeftStrip, bool RightStrip, bool SingleWord)
+{
+    public static AddedToken Read(JsonField field)
+    {
+        var special = field.Flag("special", false);
+        return new(
+            TokenModel.ReadId(field.Get("id")), field.Get("content").Text(), special, field.Flag("normalized", !special),
+            field.Flag("lstrip", false), field.Flag("rstrip", false), field.Flag("single_word", false));
+    }
+}
+
+/// <summary>Finds added tokens in text: the leftmost first, of those the longest.</summary>
+internal sealed class AddedTokens
+{
+    private readonly Node root = new();
+
+    /// <param name="tokens">What to look for.</param>
+    /// <param name="written">How a token stands in the text: as it is, or normalised.</param>
+    public AddedTokens(IEnumerable<AddedToken> tokens, Func<AddedToken, string> written)
+    {
+        foreach (var token in tokens)
+        {
+            var node = root;
+            foreach (var unit in written(token)) node = node.Step(unit);
+            if (node != root) node.Token = token;
+        }
+    }
+
+    /// <summary>Cuts the text into pieces without and with an added token; no piece is empty.</summary>
+    public IEnumerable<(AlignedText Piece, AddedToken? Token)> Cut(AlignedText text)
+    {
+        var done = 0;
+        foreach (var (from, to, token) in Matches(text.Text))
+        {
+            var (start, end) = (from, to);
+            if (token.SingleWord && (EndsInWord(text.Text.AsSpan(0, start)) || StartsInWord(text.Text.AsSpan(end)))) continue;
+            if (token.LeftStrip) start = text.Text.AsSpan(0, start).TrimEnd().Length;
+            if (token.RightStrip) end = text.Length - text.Text.AsSpan(end).TrimStart().Length;
+            // A neighbour may have taken white space that this token would take or even consists of.
+            start = Math.Max(start, done);
+            if (end <= start) continue;
+            if (start > done) yield return (text.Slice(done, start - done), null);
+            yield return (text.Slice(start, end - start), token);
+            done = end;
+        }
+        if (done < text.Length) yield return (text.Slice(done, text.Length - done), null);
+    }
+
+    private IEnumerable<(int From, int To, AddedToken Token)> Matches(string text)
+    {
+        for (var from = 0; from < text.Length;)
+        {
+            var (to, token) = Longest(text, from);
+            if (token is not null) yield return (from, to, token);
+            from = token is null ? from + 1 : to;
+        }
+    }
+
+    private (int To, AddedToken? Token) Longest(string text, int from)
+    {
+        var (to, found, node) = (from, (AddedToken?)null, root);
+        for (var i = from; i < text.Length && node.Children.TryGetValue(text[i], out var child); i++)
+        {
+            node = child;
+            if (node.Token is not null) (to, found) = (i + 1, node.Token);
+        }
+        return (to, found);
+    }
+
+    private static bool EndsInWord(ReadOnlySpan<char> text) =>
+        Rune.DecodeLastFromUtf16(text, out var rune, out _) == System.Buffers.OperationStatus.Done && CharacterClass.IsWord(rune);
+
+    private static bool StartsInWord(ReadOnlySpan<char> text) =>
+        Rune.DecodeFromUtf16(text, out var rune, out _) == System.Buffers.OperationStatus.Done && CharacterClass.IsWord(rune);
+
+    private sealed class Node
+    {
+        public Dictionary<char, Node> Children { get; } = [];
+
+        public AddedToken? Token { get; set; }
+
+        public Node Step(char unit)
+        {
+            if (!Children.TryGetValue(unit, out var child)) Children[unit] = child = new();
+            return child;
+        }
+    }
+}

@@ -1,0 +1,40 @@
+using System.Text;
+
+namespace AnchorScope.Prompts.Tokenization;
+
+/// <summary>Byte-level BPE's alphabet: one printable character for each of the 256 bytes, as GPT-2 defined it.</summary>
+internal static class ByteAlphabet
+{
+    private static readonly char[] Characters = Assign();
+    private static readonly Dictionary<char, byte> Bytes =
+        Characters.Select((character, value) => (character, value)).ToDictionary(pair => pair.character, pair => (byte)pair.value);
+
+    /// <summary>The UTF-8 form of the text in this alphabet; every byte keeps the origin of its whole character.</summary>
+    public static AlignedText Write(AlignedText text)
+    {
+        var result = new AlignedText.Builder(text.Length);
+        Span<byte> utf8 = stackalloc byte[4];
+        for (int i = 0, length; i < text.Length; i += length)
+        {
+            var rune = Rune.GetRuneAt(text.Text, i);
+            length = rune.Utf16SequenceLength;
+            foreach (var value in utf8[..rune.EncodeToUtf8(utf8)])
+                result.Append(Characters[value], text.StartOf(i), text.EndOf(i + length - 1));
+        }
+        return result.Build();
+    }
+
+    /// <summary>The bytes that a token stands for; a token with any character outside the alphabet stands for its own UTF-8 form.</summary>
+    public static IEnumerable<byte> Read(string token) =>
+        token.All(Bytes.ContainsKey) ? token.Select(character => Bytes[character]) : Encoding.UTF8.GetBytes(token);
+
+    // Printable Latin-1 stands for itself; the others follow from U+0100 on, in the order of their values.
+    private static char[] Assign()
+    {
+        var characters = new char[256];
+        var next = '\u0100';
+        for (var value = 0; value < 256; value++)
+            characters[value] = value is (>= 0x21 and <= 0x7E) or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF) ? (char)value : next++;
+        return characters;
+    }
+}

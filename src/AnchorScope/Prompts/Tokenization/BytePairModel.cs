@@ -1,0 +1,136 @@
+using System.Globalization;
+using System.Text;
+
+namespace AnchorScope.Prompts.Tokenization;
+
+/// <summary>
+/// Byte-pair encoding: a word starts as its characters, and the neighbouring pair with the lowest rank is merged until none is
+/// left (Sennrich et al. 2016); ties go to the left. A heap over a linked list makes that O(n log n), which matters where a whole
+/// document is one word.
+/// </summary>
+internal sealed class BytePairModel : TokenModel
+{
+    private readonly Dictionary<long, (int Rank, int Id)> merges = [];
+    private readonly Dictionary<int, int> idOfRune = [];
+    private readonly int?[] idOfByte = new int?[256];
+    private readonly int? unknownId;
+    private readonly bool fuseUnknown;
+    private readonly bool wholeWordsFirst;
+
+    public BytePairModel(JsonField model, IReadOnlyDictionary<string, int> addedIds) : base(model)
+    {
+        foreach (var name in (string[])["continuing_subword_prefix", "end_of_word_suffix"])
+            if (model.Find(name) is { } affix && affix.Text().Length > 0) throw affix.Unsupported("values: null or \"\"");
+        if (model.Find("dropout") is { } dropout && dropout.Value.ToString() is not ("0" or "0.0"))
+            throw dropout.Unsupported("values: null or 0, because encoding must not be random");
+
+        unknownId = UnknownId(model, addedIds);
+        fuseUnknown = model.Flag("fuse_unk", false);
+        wholeWordsFirst = model.Flag("ignore_merges", false);
+        ReadMerges(model.Get("merges"));
+        foreach (var (token, id) in Vocabulary)
+            if (token.Length > 0 && Rune.TryGetRuneAt(token, 0, out var rune) && rune.Utf16SequenceLength == token.Length)
+                idOfRune[rune.Value] = id;
+        if (!model.Flag("byte_fallback", false)) return;
+        for (var value = 0; value < 256; value++)
+            if (Vocabulary.TryGetValue(string.Create(CultureInfo.InvariantCulture, $"<0x{value:X2}>"), out var id)) idOfByte[value] = id;
+    }
+
+    public override void Encode(string word, List<WordToken> tokens)
+    {
+        if (wholeWordsFirst && Vocabulary.TryGetValue(word, out var whole))
+            tokens.Add(new(whole, 0, word.Length));
+        else
+            Merge(Symbols(word), tokens);
+    }
+
+    private void ReadMerges(JsonField field)
+    {
+        var rank = 0;
+        foreach (var merge in field.Items())
+        {
+            var (left, right) = Pair(merge);
+            if (!Vocabulary.TryGetValue(left, out var leftId) || !Vocabulary.TryGetValue(right, out var rightId) ||
+                !Vocabulary.TryGetValue(left + right, out var id))
+                throw merge.Expected("two tokens of the vocabulary whose concatenation is in it too");
+            merges[Key(leftId, rightId)] = (rank++, id);
+        }
+    }
+
+    private static (string Left, string Right) Pair(JsonField merge)
+    {
+        var parts = merge.IsText ? merge.Text().Split(' ') : [.. merge.Items().Select(part => part.Text())];
+        return parts.Length == 2 ? (parts[0], parts[1]) : throw merge.Expected("\"left right\" or [\"left\", \"right\"]");
+    }
+
+    private static long Key(int left, int right) => ((long)left << 32) | (uint)right;
+
+    // What is not in the vocabulary becomes the tokens of its bytes, or the unknown token, or nothing.
+    private List<WordToken> Symbols(string word)
+    {
+        var symbols = new List<WordToken>(word.Length);
+        Span<byte> utf8 = stackalloc byte[4];
+        var afterUnknown = false;
+        for (int i = 0, length; i < word.Length; i += length)
+        {
+            var rune = Rune.GetRuneAt(word, i);
+            length = rune.Utf16SequenceLength;
+            var isUnknown = false;
+            if (idOfRune.TryGetValue(rune.Value, out var id))
+                symbols.Add(new(id, i, i + length));
+            else if (BytesKnown(utf8[..rune.EncodeToUtf8(utf8)]))
+                foreach (var value in utf8[..rune.Utf8SequenceLength]) symbols.Add(new(idOfByte[value]!.Value, i, i + length));
+            else if (unknownId is { } unknown)
+            {
+                isUnknown = true;
+                if (afterUnknown && fuseUnknown) symbols[^1] = symbols[^1] with { End = i + length };
+                else symbols.Add(new(unknown, i, i + length));
+            }
+            afterUnknown = isUnknown;
+        }
+        return symbols;
+    }
+
+    private bool BytesKnown(ReadOnlySpan<byte> utf8)
+    {
+        foreach (var value in utf8)
+            if (idOfByte[value] is null) return false;
+        return true;
+    }
+
+    private void Merge(List<WordToken> symbols, List<WordToken> tokens)
+    {
+        // previous and next link the symbols that are left; a symbol that was merged into its left neighbour has next -2.
+        var (previous, next) = (new int[symbols.Count], new int[symbols.Count]);
+        var queue = new PriorityQueue<(int Left, int Id), long>();
+        for (var i = 0; i < symbols.Count; i++)
+        {
+            previous[i] = i - 1;
+            next[i] = i + 1 < symbols.Count ? i + 1 : -1;
+            if (i > 0) Offer(i - 1, i);
+        }
+        while (queue.TryDequeue(out var candidate, out _))
+        {
+            var left = candidate.Left;
+            var right = next[left];
+            // The queue still holds pairs that an earlier merge has changed.
+            if (right < 0 || !merges.TryGetValue(Key(symbols[left].Id, symbols[right].Id), out var merge) || merge.Id != candidate.Id) continue;
+            symbols[left] = new(merge.Id, symbols[left].Start, symbols[right].End);
+            next[left] = next[right];
+            next[right] = -2;
+            if (next[left] >= 0)
+            {
+                previous[next[left]] = left;
+                Offer(left, next[left]);
+            }
+            if (previous[left] >= 0) Offer(previous[left], left);
+        }
+        for (var i = symbols.Count > 0 ? 0 : -1; i >= 0; i = next[i]) tokens.Add(symbols[i]);
+
+        void Offer(int left, int right)
+        {
+            if (merges.TryGetValue(Key(symbols[left].Id, symbols[right].Id), out var merge))
+                queue.Enqueue((left, merge.Id), Key(merge.Rank, left));
+        }
+    }
+}

@@ -1,0 +1,110 @@
+using System.Text.Json;
+
+namespace AnchorScope.Prompts.Tokenization;
+
+/// <summary>A value of a JSON file that knows its file and path, so that whatever is wrong with it can be named.</summary>
+internal readonly record struct JsonField(string File, string Path, JsonElement Value)
+{
+    public static JsonField Read(string file) => Parse(file, ReadBytes(file));
+
+    public static byte[] ReadBytes(string file)
+    {
+        try
+        {
+            return System.IO.File.ReadAllBytes(file);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{file}: cannot be read: {e.Message}", e);
+        }
+    }
+
+    public static JsonField Parse(string file, ReadOnlyMemory<byte> utf8)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(utf8);
+            return new(file, "", document.RootElement.Clone());
+        }
+        catch (JsonException e)
+        {
+            throw new InputException($"{file}: not valid JSON: {e.Message}", e);
+        }
+    }
+
+    /// <summary>The member of this object, or null where it is absent or JSON null.</summary>
+    public JsonField? Find(string name)
+    {
+        if (Value.ValueKind != JsonValueKind.Object) throw Expected("an object");
+        return Value.TryGetProperty(name, out var member) && member.ValueKind != JsonValueKind.Null
+            ? new(File, Join(name), member)
+            : null;
+    }
+
+    public JsonField Get(string name) =>
+        Find(name) ?? throw InputException.At(File, Join(name), "a value", "nothing");
+
+    public IEnumerable<JsonField> Items()
+    {
+        if (Value.ValueKind != JsonValueKind.Array) throw Expected("an array");
+        var (file, path) = (File, Path);
+        return Value.EnumerateArray().Select((item, i) => new JsonField(file, $"{path}[{i}]", item));
+    }
+
+    public IEnumerable<(string Name, JsonField Field)> Members()
+    {
+        if (Value.ValueKind != JsonValueKind.Object) throw Expected("an object");
+        foreach (var member in Value.EnumerateObject())
+        {
+            var name = Unescape(() => member.Name);
+            yield return (name, new(File, Join(name), member.Value));
+        }
+    }
+
+    public bool IsText => Value.ValueKind == JsonValueKind.String;
+
+    public string Text()
+    {
+        if (!IsText) throw Expected("a string");
+        var value = Value;
+        return Unescape(() => value.GetString()!);
+    }
+
+    public int Integer(int least, int most) =>
+        Value.ValueKind == JsonValueKind.Number && Value.TryGetInt32(out var number) && number >= least && number <= most
+            ? number
+            : throw Expected($"an integer from {least} to {most}");
+
+    public bool Flag() => Value.ValueKind switch
+    {
+        JsonValueKind.True => true,
+        JsonValueKind.False => false,
+        _ => throw Expected("true or false"),
+    };
+
+    public bool Flag(string name, bool otherwise) => Find(name)?.Flag() ?? otherwise;
+
+    public InputException Expected(string what)
+    {
+        var found = Value.GetRawText();
+        return InputException.At(File, Path.Length == 0 ? "the document" : Path, what, found.Length <= 60 ? found : found[..60] + "...");
+    }
+
+    /// <summary>An error for a part of the file that is well-formed but not implemented here.</summary>
+    public InputException Unsupported(string supported) => Expected($"one of the supported {supported}");
+
+    private string Join(string name) => Path.Length == 0 ? name : $"{Path}.{name}";
+
+    // JSON may escape half of a surrogate pair; the parser accepts that and only reading the string fails.
+    private string Unescape(Func<string> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new InputException($"{File}: {Path}: expected text, found an escape that is half of a surrogate pair", e);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+namespace AnchorScope.Prompts.Tokenization;
+
+/// <summary>A token of one word: its id and the UTF-16 range of the word that it covers.</summary>
+internal readonly record struct WordToken(int Id, int Start, int End);
+
+/// <summary>tokenizer.json's <c>model</c>: turns a word into tokens of the vocabulary.</summary>
+internal abstract class TokenModel
+{
+    // Far above any vocabulary in use (256,000 or so), low enough that a table indexed by id can be allocated.
+    private const int HighestId = 1 << 24;
+
+    protected TokenModel(JsonField model)
+    {
+        foreach (var (token, id) in model.Get("vocab").Members())
+            if (!Vocabulary.TryAdd(token, id.Integer(0, HighestId))) throw id.Expected("every token once");
+    }
+
+    public Dictionary<string, int> Vocabulary { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Appends the word's tokens from the left to the right.</summary>
+    public abstract void Encode(string word, List<WordToken> tokens);
+
+    /// <param name="model">The <c>model</c> member.</param>
+    /// <param name="addedIds">Ids of the added tokens, among which an unknown token may be.</param>
+    public static TokenModel Read(JsonField model, IReadOnlyDictionary<string, int> addedIds)
+    {
+        // Files of the first versions name no type.
+        var type = model.Find("type")?.Text() ?? (model.Find("merges") is null ? "WordLevel" : "BPE");
+        return type switch
+        {
+            "BPE" => new BytePairModel(model, addedIds),
+            "WordLevel" => new WordLevelModel(model, addedIds),
+            _ => throw model.Get("type").Unsupported("models BPE, WordLevel"),
+        };
+    }
+
+    public static int ReadId(JsonField field) => field.Integer(0, HighestId);
+
+    /// <summary>The id of the token that <c>unk_token</c> names; null where it names none.</summary>
+    protected int? UnknownId(JsonField model, IReadOnlyDictionary<string, int> addedIds)
+    {
+        if (model.Find("unk_token") is not { } unknown) return null;
+        var token = unknown.Text();
+        return Vocabulary.TryGetValue(token, out var id) || addedIds.TryGetValue(token, out id)
+            ? id
+            : throw unknown.Expected("a token of the vocabulary");
+    }
+}
+
+/// <summary>A word is a token or it is unknown.</summary>
+internal sealed class WordLevelModel : TokenModel
+{
+    private readonly int unknownId;
+
+    public WordLevelModel(JsonField model, IReadOnlyDictionary<string, int> addedIds) : base(model) =>
+        unknownId = UnknownId(model, addedIds) ?? throw InputException.At(model.File, "model.unk_token", "a token of the vocabulary", "nothing");
+
+    public override void Encode(string word, List<WordToken> tokens) =>
+        tokens.Add(new(Vocabulary.GetValueOrDefault(word, unknownId), 0, word.Length));
+}

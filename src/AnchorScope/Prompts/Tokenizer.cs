@@ -1,0 +1,171 @@
+using System.Security.Cryptography;
+using AnchorScope.Prompts.Tokenization;
+
+namespace AnchorScope.Prompts;
+
+/// <summary>A token of an encoded text.</summary>
+/// <param name="Id">Row of the embedding table.</param>
+/// <param name="Start">First UTF-16 unit of the original text that it covers.</param>
+/// <param name="End">
+/// One past the last unit it covers. Equal to <paramref name="Start"/> where the token stands for nothing in the text: a special
+/// token that the post-processor added, a space that the normaliser put in front. Tokens that are bytes of one character all
+/// cover that character.
+/// </param>
+public readonly record struct Token(int Id, int Start, int End);
+
+/// <summary>Text to token ids and back, as a checkpoint's tokenizer.json prescribes.</summary>
+/// <remarks>
+/// Follows Hugging Face's <c>tokenizers</c> library: added tokens cut the raw text; each piece in between is normalised, cut into
+/// words and encoded on its own; special tokens go around the whole. The file's truncation and padding are not applied. Unpaired
+/// surrogates are encoded as U+FFFD.
+/// </remarks>
+public sealed class Tokenizer
+{
+    private const int LongestCachedWord = 64;
+
+    private readonly TokenModel model;
+    private readonly Normalizer? normalizer;
+    private readonly PreTokenizer? preTokenizer;
+    private readonly TokenDecoder? decoder;
+    private readonly SpecialTokenFrame frame = SpecialTokenFrame.None;
+    private readonly AddedTokens rawTokens;
+    private readonly AddedTokens normalizedTokens;
+    private readonly Dictionary<string, int> ids;
+    private readonly string?[] texts;
+    private readonly HashSet<int> specialIds = [];
+
+    private Tokenizer(JsonField file, IReadOnlyDictionary<string, string> specialTokens, string sha256)
+    {
+        Sha256 = sha256;
+        SpecialTokens = specialTokens;
+        var added = file.Find("added_tokens")?.Items().Select(field => (Field: field, Token: AddedToken.Read(field))).ToList() ?? [];
+        var addedIds = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach (var (field, token) in added)
+            if (!addedIds.TryAdd(token.Content, token.Id)) throw field.Expected("every added token once");
+
+        model = TokenModel.Read(file.Get("model"), addedIds);
+        ids = new(model.Vocabulary, StringComparer.Ordinal);
+        foreach (var (field, token) in added)
+        {
+            if (!ids.TryAdd(token.Content, token.Id) && ids[token.Content] != token.Id)
+                throw field.Get("id").Expected($"{ids[token.Content]}, the id in model.vocab");
+            if (token.Special) specialIds.Add(token.Id);
+        }
+        texts = TextsById(file);
+
+        if (file.Find("normalizer") is { } normalizerField) normalizer = Normalizer.Read(normalizerField);
+        if (file.Find("pre_tokenizer") is { } preTokenizerField) preTokenizer = PreTokenizer.Read(preTokenizerField);
+        if (file.Find("decoder") is { } decoderField) decoder = TokenDecoder.Read(decoderField);
+        if (file.Find("post_processor") is { } frameField)
+        {
+            frame = SpecialTokenFrame.Read(frameField);
+            foreach (var id in frame.Before.Concat(frame.After))
+                if (!HasToken(id)) throw frameField.Expected($"ids of the vocabulary, {id} is not one");
+        }
+        rawTokens = new(added.Select(a => a.Token).Where(token => !token.Normalized), token => token.Content);
+        normalizedTokens = new(added.Select(a => a.Token).Where(token => token.Normalized),
+            token => Normalized(AlignedText.Original(token.Content)).Text);
+    }
+
+    /// <summary>Highest id + 1. Ids in between may have no token; the embedding table may have more rows.</summary>
+    public int VocabularySize => texts.Length;
+
+    /// <summary>
+    /// Named special tokens, for instance "bos_token" to "&lt;s&gt;": from tokenizer_config.json, and from special_tokens_map.json
+    /// those that it does not name.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> SpecialTokens { get; }
+
+    /// <summary>SHA-256 of tokenizer.json, 64 lower-case hexadecimal digits.</summary>
+    public string Sha256 { get; }
+
+    /// <summary>Reads tokenizer.json and, where they exist, tokenizer_config.json and special_tokens_map.json.</summary>
+    /// <exception cref="InputException">A file is missing, malformed, or needs a component that is not supported.</exception>
+    public static Tokenizer Load(string folder)
+    {
+        var file = Path.Combine(folder, "tokenizer.json");
+        if (!File.Exists(file)) throw new InputException($"{file}: this file is needed and does not exist");
+        var bytes = JsonField.ReadBytes(file);
+        return new(JsonField.Parse(file, bytes), NamedTokens.Read(folder), Convert.ToHexStringLower(SHA256.HashData(bytes)));
+    }
+
+    /// <summary>Tokens in the order of the text; <paramref name="addSpecial"/> puts the post-processor's tokens around them.</summary>
+    public IReadOnlyList<Token> Encode(string text, bool addSpecial = true)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var tokens = new List<Token>();
+        var words = new Dictionary<string, WordToken[]>(StringComparer.Ordinal); // of this text, most of which occur again
+        if (addSpecial) tokens.AddRange(frame.Before.Select(id => new Token(id, 0, 0)));
+        foreach (var (raw, rawToken) in rawTokens.Cut(AlignedText.Original(text)))
+        {
+            if (rawToken is not null)
+            {
+                tokens.Add(Whole(raw, rawToken.Id));
+                continue;
+            }
+            foreach (var (piece, token) in normalizedTokens.Cut(Normalized(raw)))
+            {
+                if (token is not null) tokens.Add(Whole(piece, token.Id));
+                else EncodePiece(piece, words, tokens);
+            }
+        }
+        if (addSpecial) tokens.AddRange(frame.After.Select(id => new Token(id, text.Length, text.Length)));
+        return tokens;
+    }
+
+    /// <summary>The text of the tokens, as the file's decoder joins them; without a decoder, with a space between them.</summary>
+    /// <remarks>Ids that have no token give no text, as in the reference: embedding tables are often padded.</remarks>
+    public string Decode(ReadOnlySpan<int> ids, bool skipSpecial = true)
+    {
+        var tokens = new List<string>(ids.Length);
+        foreach (var id in ids)
+            if (HasToken(id) && !(skipSpecial && IsSpecial(id))) tokens.Add(texts[id]!);
+        return decoder is null ? string.Join(' ', tokens) : string.Concat(decoder.Apply(tokens));
+    }
+
+    /// <summary>Whether the id has a token.</summary>
+    public bool HasToken(int id) => (uint)id < (uint)texts.Length && texts[id] is not null;
+
+    /// <summary>The token as the vocabulary writes it, for instance "▁What".</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The id has no token.</exception>
+    public string TokenText(int id) =>
+        HasToken(id) ? texts[id]! : throw new ArgumentOutOfRangeException(nameof(id), id, "no token of the vocabulary has this id");
+
+    /// <summary>The id of a token written as in the vocabulary; null where there is none.</summary>
+    public int? IdOf(string token) => ids.TryGetValue(token, out var id) ? id : null;
+
+    /// <summary>Whether the file's added tokens mark this id as special.</summary>
+    public bool IsSpecial(int id) => specialIds.Contains(id);
+
+    private static Token Whole(AlignedText piece, int id) => new(id, piece.StartOf(0), piece.EndOf(piece.Length - 1));
+
+    private AlignedText Normalized(AlignedText text) => normalizer?.Apply(text) ?? text;
+
+    private void EncodePiece(AlignedText piece, Dictionary<string, WordToken[]> words, List<Token> tokens)
+    {
+        var fresh = new List<WordToken>();
+        foreach (var word in preTokenizer?.Apply(piece) ?? [piece])
+        {
+            if (!words.TryGetValue(word.Text, out var encoded))
+            {
+                fresh.Clear();
+                model.Encode(word.Text, fresh);
+                encoded = [.. fresh];
+                if (word.Length <= LongestCachedWord) words[word.Text] = encoded;
+            }
+            foreach (var token in encoded) tokens.Add(new(token.Id, word.StartOf(token.Start), word.EndOf(token.End - 1)));
+        }
+    }
+
+    private string?[] TextsById(JsonField file)
+    {
+        var table = new string?[ids.Count == 0 ? 0 : ids.Values.Max() + 1];
+        foreach (var (token, id) in ids)
+        {
+            if (table[id] is { } other)
+                throw InputException.At(file.File, "model.vocab", "one token for each id", $"\"{other}\" and \"{token}\" for {id}");
+            table[id] = token;
+        }
+        return table;
+    }
+}
