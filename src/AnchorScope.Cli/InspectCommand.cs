@@ -24,6 +24,7 @@ internal static class InspectCommand
     {
         var shape = model.Decoder.Shape;
         var stored = model.Checkpoint.WeightBytes;
+        var types = string.Join(", ", model.Checkpoint.Files.SelectMany(f => f.Tensors.Values).Select(t => t.Type).Distinct().Order());
         var perPosition = 2L * shape.Layers * shape.KeyHeads * shape.HeadSize * sizeof(float);
         var table = new Table().Border(TableBorder.None).HideHeaders().AddColumn("").AddColumn("");
         void Row(string name, string value) => table.AddRow(new Text(name, new Style(Color.Grey)), new Text(value));
@@ -33,7 +34,7 @@ internal static class InspectCommand
         Row("heads", $"{shape.Heads} per layer ({shape.KeyHeads} key/value), d_head {shape.HeadSize}; {shape.Layers * shape.Heads} in all, 5 % are {Math.Max(1, (int)Math.Round(0.05 * shape.Layers * shape.Heads))}");
         Row("vision", model.VisionSummary);
         Row("image token", $"{model.Tokenizer.TokenText(model.ImageToken)} (id {model.ImageToken})");
-        Row("stored as", $"{string.Join(", ", model.Checkpoint.StoredTypes)}, {Bytes(stored)} in {model.Checkpoint.Files.Count} file(s)");
+        Row("stored as", $"{types}, {Bytes(stored)} in {model.Checkpoint.Files.Count} file(s)");
         Row("memory", $"{Bytes(stored)} mapped, {Bytes(perPosition)} of keys and values per position");
         Row("weights", $"sha256 {model.Checkpoint.Sha256}");
         Row("tokenizer", $"sha256 {model.Tokenizer.Sha256}");
