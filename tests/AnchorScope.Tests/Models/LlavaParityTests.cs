@@ -1,0 +1,103 @@
+using System.Runtime.InteropServices;
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+using AnchorScope.Readouts;
+using AnchorScope.Studies;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Tests.Models;
+
+/// <summary>Every array that the reference library stored for the LLaVA checkpoints, site by site.</summary>
+public sealed class LlavaParityTests
+{
+    public static TheoryData<string, string> Cases => new()
+    {
+        { "llava15", "one_image" }, { "llava15", "two_images" }, { "llava15", "text_only" }, { "llava15-gqa-f16-sharded", "one_image" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void EverySite_IsTheReferences(string name, string @case)
+    {
+        using var tiny = Tiny.Open(name, @case);
+        var arrays = TraceExport.Run(tiny.Model, tiny.Prompt, tiny.Pixels, Intervention.None, TraceExport.Optional.ToHashSet(StringComparer.Ordinal), tiny.Compute);
+        var written = arrays.ToDictionary(a => a.Name, StringComparer.Ordinal);
+        var compared = tiny.Golden.Names.Where(n => (n.StartsWith("lm.", StringComparison.Ordinal) || n.StartsWith("vision.", StringComparison.Ordinal)) && n != "lens.logits").ToList();
+        Assert.NotEmpty(compared);
+        foreach (var array in compared)
+        {
+            Assert.True(written.ContainsKey(array), $"{array} is not written");
+            Assert.Equal(tiny.Golden.Shape(array), written[array].Shape);
+            var got = MemoryMarshal.Cast<byte, float>(written[array].Bytes.Span);
+            if (array == "lm.attn") Close.AssertAbsolute(array, tiny.Golden.Singles(array), got, Close.Probability);
+            else Close.AssertRelative(array, tiny.Golden.Singles(array), got);
+        }
+        Assert.Equal(tiny.Golden.Ints("inputs.position_ids"), tiny.Prompt.Coordinates);
+    }
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void EveryIntervention_IsTheReferences(string name, string @case)
+    {
+        using var tiny = Tiny.Open(name, @case);
+        foreach (var intervention in tiny.Golden.Interventions())
+            Close.AssertRelative(intervention.Name, tiny.Golden.Singles($"iv.{intervention.Name}.logits"), tiny.Alone(intervention));
+    }
+
+    [Theory]
+    [InlineData("llava15", KernelFamily.Panel)]
+    [InlineData("llava15", KernelFamily.Direct)]
+    [InlineData("llava15-gqa-f16-sharded", KernelFamily.Panel)]
+    [InlineData("llava15-gqa-f16-sharded", KernelFamily.Direct)]
+    public void Sweeps_AreTheReferences(string name, KernelFamily family)
+    {
+        using var tiny = Tiny.Open(name, "one_image", family);
+        var shape = tiny.Decoder.Shape;
+        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
+        var heads = Enumerable.Range(0, shape.Layers).SelectMany(l => Enumerable.Range(0, shape.Heads).Select(h => (l, h))).ToList();
+        var last = Positions.Of(tiny.Prompt.Length - 1);
+        var windows = Enumerable.Range(0, shape.Layers).Select(layer => Intervention.Knockout(
+            $"window {layer}", Enumerable.Range(layer - 1, 3).Where(l => l >= 0 && l < shape.Layers), last, Positions.Of(tiny.Golden.ImagePositions)));
+        foreach (var (sweep, variants) in new (string, IEnumerable<Intervention>)[]
+        {
+            ("sweep.block_each_head_all_pos.last_logits", heads.Select(h => Intervention.HeadGain(h.l, h.h, 0))),
+            ("sweep.block_each_head_last_pos.last_logits", heads.Select(h => Intervention.HeadGain(h.l, h.h, 0, last))),
+            ("sweep.knock_last_from_image_window3.last_logits", windows),
+        })
+        {
+            var list = variants.Select(v => new Variant(baseline, v)).ToList();
+            var got = new float[list.Count * tiny.Decoder.VocabularySize];
+            Sweep.LastLogits(tiny.Decoder, list, tiny.Compute, (i, logits) => logits.CopyTo(got.AsSpan(i * tiny.Decoder.VocabularySize)));
+            Close.AssertRelative(sweep, tiny.Golden.Singles(sweep), got);
+        }
+    }
+
+    [Theory]
+    [InlineData("llava15", "one_image")]
+    [InlineData("llava15-gqa-f16-sharded", "one_image")]
+    public void Lens_IsTheReferences(string name, string @case)
+    {
+        using var tiny = Tiny.Open(name, @case);
+        var positions = tiny.Golden.Ints("lens.positions");
+        var trace = new Trace([Site.ResidPost], positions);
+        tiny.Alone(Intervention.None, trace);
+        var width = tiny.Decoder.Shape.ModelSize;
+        var rows = positions.SelectMany(p => tiny.Prompt.Embeddings[(p * width)..((p + 1) * width)])
+            .Concat(Enumerable.Range(0, tiny.Decoder.Shape.Layers).SelectMany(l => trace[Site.ResidPost, l])).ToArray();
+        Close.AssertRelative("lens.logits", tiny.Golden.Singles("lens.logits"), LogitLens.Logits(tiny.Decoder, rows, tiny.Compute));
+    }
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void GreedyGeneration_IsTheReferences(string name, string @case)
+    {
+        foreach (var family in Enum.GetValues<KernelFamily>())
+        {
+            using var tiny = Tiny.Open(name, @case, family);
+            var ids = tiny.Golden.Ints("gen.ids");
+            var generated = Generation.Run(tiny.Decoder, tiny.Prompt, ids.Length, tiny.Compute);
+            Assert.Equal(ids, generated.Tokens);
+            Close.AssertRelative("gen.logits", tiny.Golden.Singles("gen.logits"), generated.Logits.SelectMany(l => l).ToArray());
+        }
+    }
+}

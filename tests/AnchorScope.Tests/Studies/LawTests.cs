@@ -1,0 +1,176 @@
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+using AnchorScope.Readouts;
+using AnchorScope.Studies;
+using AnchorScope.Tensors;
+using AnchorScope.Tests.Models;
+
+namespace AnchorScope.Tests.Studies;
+
+/// <summary>Laws that hold whatever the weights, bit for bit: the slow way is the oracle for the fast way.</summary>
+public sealed class LawTests : IDisposable
+{
+    private readonly Tiny _tiny = Tiny.Open("llava15-gqa-f16-sharded");
+
+    public void Dispose() => _tiny.Dispose();
+
+    private DecoderShape Shape => _tiny.Decoder.Shape;
+
+    private int Last => _tiny.Prompt.Length - 1;
+
+    private List<Intervention> Variants()
+    {
+        var late = Positions.Range(21, Last + 1);
+        var image = Positions.Of(_tiny.Golden.ImagePositions);
+        var vector = Enumerable.Range(0, Shape.ModelSize).Select(i => MathF.Sin(i)).ToArray();
+        return
+        [
+            Intervention.None,
+            .. Enumerable.Range(0, Shape.Layers).SelectMany(l => Enumerable.Range(0, Shape.Heads).Select(h => Intervention.HeadGain(l, h, 0, late))),
+            .. Enumerable.Range(0, Shape.Layers).Select(l => Intervention.HeadGain(l, l % Shape.Heads, 1.75f)),
+            .. Enumerable.Range(0, Shape.Layers).Select(l => Intervention.Knockout($"cut {l}", [l], late, image)),
+            Intervention.Knockout("one head", [1, 2], Positions.Of(Last), image, [2]),
+            Intervention.Steer(1, vector, 0.5f, late),
+            Intervention.Patch(Site.ResidMid, 2, vector, Positions.Of(25)),
+            new("mlp off", new Edit(Site.MlpOut, 2, Operation.Scale) { Factor = 0 }),
+            new("neurons", new Edit(Site.NeuronOut, 1, Operation.Scale) { Factor = 3, Neurons = [0, 17, 175], Positions = late }),
+            new("two layers", new Edit(Site.HeadOut, 1, Operation.Scale) { Factor = 0, Heads = [0] }, new Edit(Site.HeadOut, 3, Operation.Scale) { Factor = 2, Heads = [1, 3], Positions = Positions.Of(Last) }),
+        ];
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(37)]
+    [InlineData(100_000)]
+    public void Sweep_EqualsEachVariantRunAlone(int rowsPerPass)
+    {
+        var interventions = Variants();
+        using var baseline = Baseline.Record(_tiny.Decoder, _tiny.Prompt, _tiny.Compute);
+        var got = new float[interventions.Count][];
+        Sweep.LastLogits(_tiny.Decoder, [.. interventions.Select(v => new Variant(baseline, v))], _tiny.Compute, (i, logits) => got[i] = logits.ToArray(), rowsPerPass);
+        for (var i = 0; i < got.Length; i++) Assert.True(_tiny.LastAlone(interventions[i]).AsSpan().SequenceEqual(got[i]), interventions[i].Name);
+    }
+
+    [Fact]
+    public void Sweep_OverSeveralPrompts_EqualsEachAlone()
+    {
+        using var other = Tiny.Open("llava15-gqa-f16-sharded");
+        var shorter = other.Model.Prompt([1, 300, 301, 302, 303], null);
+        using var first = Baseline.Record(_tiny.Decoder, _tiny.Prompt, _tiny.Compute);
+        using var second = Baseline.Record(_tiny.Decoder, shorter, _tiny.Compute);
+        var block = Intervention.HeadGain(1, 2, 0);
+        var got = new float[2][];
+        Sweep.LastLogits(_tiny.Decoder, [new Variant(first, block), new Variant(second, block)], _tiny.Compute, (i, logits) => got[i] = logits.ToArray());
+        Assert.Equal(_tiny.LastAlone(block), got[0]);
+        var entry = Tensor.From(_tiny.Compute.Arena, shorter.Embeddings, shorter.Length, Shape.ModelSize);
+        var resid = _tiny.Decoder.Forward(new Pass(Shape, [new Run(entry, shorter.Coordinates, 0, block)], _tiny.Compute));
+        Assert.Equal(_tiny.Decoder.Unembed(resid.RowRange(4, 1), _tiny.Compute).ToArray(), got[1]);
+    }
+
+    [Theory]
+    [InlineData(KernelFamily.Panel)]
+    [InlineData(KernelFamily.Direct)]
+    public void Decoding_EqualsPrefill_UnderTheSameIntervention(KernelFamily family)
+    {
+        using var tiny = Tiny.Open("llava15", "one_image", family);
+        var image = Positions.Of(tiny.Golden.ImagePositions);
+        foreach (var intervention in new[]
+        {
+            Intervention.None,
+            Intervention.HeadGain(2, 1, 0),
+            Intervention.Knockout("generated cannot see the image", [0, 1, 2], Positions.Range(30, tiny.Prompt.Length + 4), image),
+            new Intervention("mlp half", new Edit(Site.MlpOut, 1, Operation.Scale) { Factor = 0.5f }),
+        })
+        {
+            var generated = Generation.Run(tiny.Decoder, tiny.Prompt, 4, tiny.Compute, intervention);
+            for (var step = 0; step < 4; step++)
+            {
+                // The whole text so far in one pass, without a cache.
+                var tokens = tiny.Prompt.Tokens.Concat(generated.Tokens.Take(step)).ToArray();
+                var features = tiny.Model.Features(tiny.Pixels!, tiny.Compute);
+                var whole = tiny.Model.Prompt(tokens, features);
+                var entry = Tensor.From(tiny.Compute.Arena, whole.Embeddings, whole.Length, tiny.Decoder.Shape.ModelSize);
+                var resid = tiny.Decoder.Forward(new Pass(tiny.Decoder.Shape, [new Run(entry, whole.Coordinates, 0, intervention)], tiny.Compute));
+                Assert.Equal(tiny.Decoder.Unembed(resid.RowRange(whole.Length - 1, 1), tiny.Compute).ToArray(), generated.Logits[step]);
+            }
+        }
+    }
+
+    [Fact]
+    public void GainOne_IsTheBaseline() => Assert.All(
+        Enumerable.Range(0, Shape.Layers), layer => Assert.Equal(_tiny.Alone(Intervention.None), _tiny.Alone(Intervention.HeadGain(layer, 1, 1))));
+
+    [Fact]
+    public void LensAtTheLastLayer_IsTheOutput()
+    {
+        var trace = new Trace([Site.ResidPost]);
+        var logits = _tiny.Alone(Intervention.None, trace);
+        Assert.Equal(logits, LogitLens.Logits(_tiny.Decoder, trace[Site.ResidPost, Shape.Layers - 1], _tiny.Compute));
+    }
+
+    [Fact]
+    public void CutEdges_HaveNoProbability_AndRowsStillSumToOne()
+    {
+        var image = _tiny.Golden.ImagePositions;
+        var trace = new Trace([Site.AttnPattern]);
+        _tiny.Alone(Intervention.Knockout("cut", [1], Positions.Of(Last), Positions.Of(image)), trace);
+        var pattern = trace[Site.AttnPattern, 1];
+        var length = _tiny.Prompt.Length;
+        for (var head = 0; head < Shape.Heads; head++)
+        {
+            var row = pattern.AsSpan((head * length + Last) * length, length).ToArray();
+            Assert.All(image, key => Assert.Equal(0f, row[key]));
+            Assert.Equal(1.0, row.Sum(p => (double)p), 5);
+        }
+    }
+
+    [Fact]
+    public void BlockingEveryHead_LeavesNoAttentionOutput()
+    {
+        var trace = new Trace([Site.AttnOut]);
+        _tiny.Alone(Intervention.HeadGain("all", Enumerable.Range(0, Shape.Heads).Select(h => (1, h)), 0), trace);
+        Assert.All(trace[Site.AttnOut, 1], v => Assert.Equal(0f, v));
+    }
+
+    [Fact]
+    public void AnEditAbove_ChangesNothingBelow_AndNothingBefore()
+    {
+        var (plain, edited) = (new Trace([Site.ResidPost]), new Trace([Site.ResidPost]));
+        _tiny.Alone(Intervention.None, plain);
+        _tiny.Alone(Intervention.HeadGain(2, 0, 0, Positions.Of(30)), edited);
+        var width = Shape.ModelSize;
+        for (var layer = 0; layer < Shape.Layers; layer++)
+        {
+            var (a, b) = (plain[Site.ResidPost, layer], edited[Site.ResidPost, layer]);
+            if (layer < 2) Assert.Equal(a, b);
+            Assert.Equal(a[..(30 * width)], b[..(30 * width)]);
+        }
+        Assert.NotEqual(plain[Site.ResidPost, 2], edited[Site.ResidPost, 2]);
+    }
+
+    [Fact]
+    public void Threads_ChangeNoBit()
+    {
+        using var team = new Team(3);
+        var entry = Tensor.From(_tiny.Compute.Arena, _tiny.Prompt.Embeddings, _tiny.Prompt.Length, Shape.ModelSize);
+        var compute = _tiny.Compute with { Team = team };
+        var resid = _tiny.Decoder.Forward(new Pass(Shape, [new Run(entry, _tiny.Prompt.Coordinates, 0, Intervention.None)], compute));
+        Assert.Equal(_tiny.Alone(Intervention.None), _tiny.Decoder.Unembed(resid, compute).ToArray());
+    }
+
+    [Fact]
+    public void PackedWeights_ChangeNoBit()
+    {
+        var before = _tiny.Alone(Intervention.None);
+        _tiny.Decoder.Pack();
+        Assert.Equal(before, _tiny.Alone(Intervention.None));
+    }
+
+    [Fact]
+    public void NothingStaysBehind_AfterAnIntervention()
+    {
+        var before = _tiny.Alone(Intervention.None);
+        _tiny.Alone(Intervention.HeadGain(0, 0, 5));
+        Assert.Equal(before, _tiny.Alone(Intervention.None));
+    }
+}
