@@ -24,7 +24,7 @@ public sealed class Llava : VisionLanguageModel
         var vision = config.Section("vision_config");
         if (vision.Text("model_type", "clip_vision_model") is var type && type != "clip_vision_model")
             throw vision.Unsupported("model_type", type, ["clip_vision_model"]);
-        _tower = new ClipTower(vision, weights, Prefix(weights, "vision_tower.vision_model.", "embeddings.class_embedding"));
+        _tower = new ClipTower(vision, weights, Prefix(weights, "embeddings.class_embedding", "vision_tower.vision_model.", "vision_tower."));
         _featureLayers = FeatureLayer(config, _tower.Layers);
         var strategy = config.Text("vision_feature_select_strategy", "default");
         _keepsClassToken = strategy switch
@@ -37,7 +37,7 @@ public sealed class Llava : VisionLanguageModel
         _projectorActivation = Activations.Parse(activation) ?? throw config.Unsupported("projector_hidden_act", activation, Activations.Names);
         var width = Decoder.Shape.ModelSize;
         var bias = config.Flag("multimodal_projector_bias", true);
-        var projector = Prefix(weights, "multi_modal_projector.", "linear_1.weight");
+        var projector = Prefix(weights, "linear_1.weight", "multi_modal_projector.");
         _projector1 = new Linear(weights.Get(projector + "linear_1.weight", width, _tower.Width), bias ? weights.Get(projector + "linear_1.bias", width) : null);
         _projector2 = new Linear(weights.Get(projector + "linear_2.weight", width, width), bias ? weights.Get(projector + "linear_2.bias", width) : null);
         weights.AssertAllRead();
@@ -88,16 +88,20 @@ public sealed class Llava : VisionLanguageModel
         var text = checkpoint.Config.Section("text_config");
         if (text.Text("model_type", "llama") is var type && type != "llama") throw text.Unsupported("model_type", type, ["llama"]);
         var weights = checkpoint.Weights;
-        var old = weights.Has("language_model.model.embed_tokens.weight");
         return Llama.Read(
-            text, weights, old ? "language_model.model." : "model.language_model.", old ? "language_model.lm_head.weight" : "lm_head.weight",
+            text, weights, Prefix(weights, "embed_tokens.weight", "language_model.model.", "language_model."),
+            Prefix(weights, "lm_head.weight", "language_model.", "") + "lm_head.weight",
             text.Flag("tie_word_embeddings", checkpoint.Config.Flag("tie_word_embeddings", false)));
     }
 
     private static int ImageTokenOf(ConfigSection config) => config.Has("image_token_id") ? config.Int("image_token_id") : config.Int("image_token_index", 32000);
 
-    /// <summary>Both spellings of a prefix are in use: as the hub's files have it, and with "model." in front.</summary>
-    private static string Prefix(Weights weights, string prefix, string probe) => weights.Has("model." + prefix + probe) ? "model." + prefix : prefix;
+    /// <summary>
+    /// The spelling under which <paramref name="probe"/> is stored: the library wrote prefixes with and without "model." in front, and
+    /// the tower's own "vision_model." comes and goes. The first is the hub's, and stands in the error when none is there.
+    /// </summary>
+    private static string Prefix(Weights weights, string probe, params string[] spellings) =>
+        spellings.Concat(spellings.Select(s => "model." + s)).FirstOrDefault(s => weights.Has(s + probe), spellings[0]);
 
     private static int FeatureLayer(ConfigSection config, int layers)
     {
