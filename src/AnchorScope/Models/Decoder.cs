@@ -64,12 +64,18 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
     /// <summary>The final norm alone [row, d_model].</summary>
     public Tensor FinalNorm(Tensor resid, Compute compute) => finalNorm.Forward(resid, compute.Arena);
 
-    /// <summary>Row <paramref name="token"/> of the head: the direction that writes this token [d_model].</summary>
-    public float[] UnembeddingOf(int token)
+    /// <summary>
+    /// The vector [d_model] whose product with a part of the residual stream is that part's share of logit a - logit b, the final
+    /// norm's scale held at that of <paramref name="resid"/>.
+    /// </summary>
+    public float[] MarginDirection(ReadOnlySpan<float> resid, int tokenA, int tokenB)
     {
-        var direction = new float[Shape.ModelSize];
-        head.Weight.Widen((long)token * Shape.ModelSize, direction);
-        return direction;
+        var (a, b) = (new float[Shape.ModelSize], new float[Shape.ModelSize]);
+        head.Weight.Widen((long)tokenA * Shape.ModelSize, a);
+        head.Weight.Widen((long)tokenB * Shape.ModelSize, b);
+        var scale = finalNorm.Scale(resid);
+        for (var i = 0; i < a.Length; i++) a[i] = (a[i] - b[i]) * finalNorm.Gain[i] * scale;
+        return a;
     }
 
     /// <summary>Keeps all weights ready for passes of many rows, at 4 bytes per parameter.</summary>

@@ -66,6 +66,6 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
         foreach (var linear in (Linear[])[attn.Query, attn.Key, attn.Value, attn.Output, mlp.Gate, mlp.Up, mlp.Down]) linear.Pack();
     }
 
-    /// <summary>Columns [head x d_head, + d_head) of o_proj, applied to one head's z: its part of the attention output [d_model].</summary>
+    /// <summary>o_proj [d_model, head x d_head]; the columns of one head turn its z into its part of the attention output.</summary>
     public Linear OutputProjection => attn.Output;
 }

@@ -18,6 +18,12 @@ public sealed unsafe class Norm
         _epsilon = (float)epsilon;
     }
 
+    /// <summary>The gain [width].</summary>
+    public ReadOnlySpan<float> Gain => _gain;
+
+    /// <summary>What RMSNorm multiplies <paramref name="row"/> with before the gain: 1 / sqrt(mean(x^2) + eps).</summary>
+    public float Scale(ReadOnlySpan<float> row) => 1f / MathF.Sqrt(Sum(row, 0f, square: true) / row.Length + _epsilon);
+
     /// <summary>Normalises every row of <paramref name="x"/> [rows, width] into new memory.</summary>
     public Tensor Forward(Tensor x, Arena arena)
     {

@@ -1,0 +1,40 @@
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+
+namespace AnchorScope.Readouts;
+
+/// <summary>Direct logit attribution: what each head's output adds to a margin of two tokens through final norm and head alone.</summary>
+public static class HeadContribution
+{
+    /// <summary>
+    /// c_h . (w_a - w_b) for every head [layer x head], c_h = W_O[:, h] z_h, with the final norm's scale held at what it is in this run.
+    /// </summary>
+    /// <param name="trace">Has <see cref="Site.HeadOut"/> at the position, as its row <paramref name="row"/>.</param>
+    /// <param name="final">Residual stream leaving the last layer at the same position [d_model].</param>
+    public static float[] ToMargin(Decoder decoder, Trace trace, int row, ReadOnlySpan<float> final, int tokenA, int tokenB)
+    {
+        var shape = decoder.Shape;
+        var direction = decoder.MarginDirection(final, tokenA, tokenB);                  // [d_model]
+        var contributions = new float[shape.Layers * shape.Heads];
+        var width = shape.Width(Site.HeadOut);
+        var line = new float[width];
+        for (var layer = 0; layer < shape.Layers; layer++)
+        {
+            var through = new double[width];                                             // direction seen through o_proj [head x d_head]
+            var weight = decoder.Layers[layer].OutputProjection.Weight;
+            for (var d = 0; d < direction.Length; d++)
+            {
+                weight.Widen((long)d * width, line);
+                for (var i = 0; i < width; i++) through[i] += (double)line[i] * direction[d];
+            }
+            var z = trace[Site.HeadOut, layer].AsSpan(row * width, width);
+            for (var head = 0; head < shape.Heads; head++)
+            {
+                var sum = 0.0;
+                for (var i = head * shape.HeadSize; i < (head + 1) * shape.HeadSize; i++) sum += through[i] * z[i];
+                contributions[layer * shape.Heads + head] = (float)sum;
+            }
+        }
+        return contributions;
+    }
+}

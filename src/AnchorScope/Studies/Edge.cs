@@ -1,0 +1,43 @@
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+using AnchorScope.Prompts;
+
+namespace AnchorScope.Studies;
+
+/// <summary>An attention route between parts of a prompt: what queries in <paramref name="To"/> read from keys in <paramref name="From"/>.</summary>
+/// <param name="Name">As in files and figures, "image->instruction".</param>
+/// <param name="From">Spans of the keys, as a union.</param>
+/// <param name="To">Spans of the queries, as a union.</param>
+public sealed record Edge(string Name, IReadOnlyList<SpanKind> From, IReadOnlyList<SpanKind> To)
+{
+    /// <summary>
+    /// The routes of the published figures and those that a relay can take besides. <paramref name="instruction"/> is what counts as
+    /// instruction; figures and text of the paper leave open whether the question belongs to it.
+    /// </summary>
+    public static IReadOnlyList<Edge> Standard(IReadOnlyList<SpanKind> instruction)
+    {
+        SpanKind[] context = [SpanKind.Image, SpanKind.TextContext];
+        return
+        [
+            new("text_context->instruction", [SpanKind.TextContext], instruction),
+            new("image->instruction", [SpanKind.Image], instruction),
+            new("image->text_context", [SpanKind.Image], [SpanKind.TextContext]),
+            new("text_context->last", [SpanKind.TextContext], [SpanKind.Last]),
+            new("image->last", [SpanKind.Image], [SpanKind.Last]),
+            new("instruction->last", instruction, [SpanKind.Last]),
+            new("question->instruction", [SpanKind.Question], [.. instruction.Where(s => s != SpanKind.Question)]),
+            new("question->last", [SpanKind.Question], [SpanKind.Last]),
+            new("context->instruction", context, instruction),
+            new("context->last", context, [SpanKind.Last]),
+            new("instruction->suffix", instruction, [SpanKind.Suffix]),
+        ];
+    }
+
+    /// <summary>The knockout of this edge in <paramref name="layers"/>, or null where the prompt has no such edge (a part is missing, or comes later).</summary>
+    public Intervention? Cut(Prompt prompt, string name, IEnumerable<int> layers)
+    {
+        var (keys, queries) = (prompt.Union(From), prompt.Union(To));
+        if (keys.Length == 0 || queries.Length == 0 || keys[0] > queries[^1]) return null;
+        return Intervention.Knockout(name, layers, Positions.Of(queries), Positions.Of(keys));
+    }
+}

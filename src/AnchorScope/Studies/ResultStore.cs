@@ -1,0 +1,195 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+
+namespace AnchorScope.Studies;
+
+/// <summary>What one run did under one condition, at the last position.</summary>
+/// <param name="Following">Logit of y_p, the instructed modality's answer.</param>
+/// <param name="Competing">Logit of y_c, the other one's.</param>
+/// <param name="LogSum">Log of the sum of exp(logit) over the vocabulary, so that logit - this is a log-probability.</param>
+/// <param name="ArgMax">Token with the largest logit.</param>
+/// <param name="Divergence">KL(P || P_condition) over the whole vocabulary, nats.</param>
+public readonly record struct Outcome(float Following, float Competing, float LogSum, int ArgMax, float Divergence)
+{
+    /// <summary>logit(y_p) - logit(y_c).</summary>
+    public float Margin => Following - Competing;
+}
+
+/// <summary>Everything measured on one run (a sample with one of its instructions).</summary>
+/// <param name="Run">"test-0000/vision".</param>
+/// <param name="YP">Token y_p.</param>
+/// <param name="YC">Token y_c; equal to <paramref name="YP"/> where there is no conflict.</param>
+public sealed record RunResult(string Run, int YP, int YC)
+{
+    /// <summary>Text that the model generates without intervention.</summary>
+    public string Answer { get; init; } = "";
+
+    /// <summary>Outcome by condition; "baseline" is always there.</summary>
+    public Dictionary<string, Outcome> Outcomes { get; init; } = new(StringComparer.Ordinal);
+
+    /// <summary>Per-layer or per-head readouts by name.</summary>
+    public Dictionary<string, float[]> Curves { get; init; } = new(StringComparer.Ordinal);
+}
+
+/// <summary>
+/// results.jsonl: a row per run and condition, appended sample by sample. What a killed run left is read again up to the last
+/// complete sample; the rest of the file is cut off.
+/// </summary>
+public sealed class ResultStore : IDisposable
+{
+    private readonly FileStream _file;
+    private readonly Dictionary<(string Set, string Sample), List<RunResult>> _samples = [];
+    private readonly MemoryStream _buffer = new();
+
+    private ResultStore(FileStream file) => _file = file;
+
+    /// <summary>Opens <paramref name="path"/>, keeping complete samples when <paramref name="resume"/> is set, else starting empty.</summary>
+    public static ResultStore Open(string path, bool resume)
+    {
+        try
+        {
+            var store = new ResultStore(new FileStream(path, resume ? FileMode.OpenOrCreate : FileMode.Create, FileAccess.ReadWrite, FileShare.Read));
+            if (resume) store.ReadBack(path);
+            return store;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: cannot be written: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Number of samples that are complete.</summary>
+    public int Samples => _samples.Count;
+
+    /// <summary>The runs of a complete sample, or null.</summary>
+    public IReadOnlyList<RunResult>? Find(string set, string sample) => _samples.GetValueOrDefault((set, sample));
+
+    /// <summary>Writes the rows of one sample and, with the last of them, marks it complete.</summary>
+    public void Append(string set, string sample, IReadOnlyList<RunResult> runs)
+    {
+        _buffer.SetLength(0);
+        foreach (var run in runs) Write(set, run);
+        WriteRow(writer =>
+        {
+            writer.WriteString("set", set);
+            writer.WriteString("sample", sample);
+            writer.WriteBoolean("complete", true);
+        });
+        _file.Write(_buffer.GetBuffer(), 0, (int)_buffer.Length);
+        _file.Flush();
+        _samples[(set, sample)] = [.. runs];
+    }
+
+    private void Write(string set, RunResult run)
+    {
+        WriteRow(writer =>
+        {
+            writer.WriteString("set", set);
+            writer.WriteString("run", run.Run);
+            writer.WriteNumber("yp", run.YP);
+            writer.WriteNumber("yc", run.YC);
+            writer.WriteString("answer", run.Answer);
+        });
+        foreach (var (condition, outcome) in run.Outcomes)
+        {
+            WriteRow(writer =>
+            {
+                writer.WriteString("set", set);
+                writer.WriteString("run", run.Run);
+                writer.WriteString("condition", condition);
+                writer.WriteNumber("logit_yp", outcome.Following);
+                writer.WriteNumber("logit_yc", outcome.Competing);
+                writer.WriteNumber("log_sum", outcome.LogSum);
+                writer.WriteNumber("argmax", outcome.ArgMax);
+                writer.WriteNumber("kl", outcome.Divergence);
+            });
+        }
+        foreach (var (name, values) in run.Curves)
+        {
+            WriteRow(writer =>
+            {
+                writer.WriteString("set", set);
+                writer.WriteString("run", run.Run);
+                writer.WriteString("curve", name);
+                writer.WriteStartArray("values");
+                foreach (var value in values) writer.WriteNumberValue(value);
+                writer.WriteEndArray();
+            });
+        }
+    }
+
+    private void WriteRow(Action<Utf8JsonWriter> fields)
+    {
+        using (var writer = new Utf8JsonWriter(_buffer, new JsonWriterOptions { SkipValidation = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            writer.WriteStartObject();
+            fields(writer);
+            writer.WriteEndObject();
+        }
+        _buffer.WriteByte((byte)'\n');
+    }
+
+    private void ReadBack(string path)
+    {
+        var runs = new Dictionary<string, RunResult>(StringComparer.Ordinal);
+        var (line, keep, position, number) = (new List<byte>(256), 0L, 0L, 0);
+        using var reader = new BufferedStream(_file, 1 << 20);
+        for (var next = reader.ReadByte(); next >= 0; next = reader.ReadByte())
+        {
+            position++;
+            if (next != '\n')
+            {
+                line.Add((byte)next);
+                continue;
+            }
+            number++;
+            try
+            {
+                using var json = JsonDocument.Parse(line.ToArray());
+                if (Take(json.RootElement, runs)) keep = position;
+            }
+            catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+            {
+                throw new InputException($"{path}: line {number.ToString(CultureInfo.InvariantCulture)}: not a row of results ({e.Message}); start again in another folder", e);
+            }
+            line.Clear();
+        }
+        _file.SetLength(keep);
+        _file.Position = keep;
+    }
+
+    private bool Take(JsonElement row, Dictionary<string, RunResult> runs)
+    {
+        var set = row.GetProperty("set").GetString()!;
+        if (row.TryGetProperty("sample", out var sample))
+        {
+            _samples[(set, sample.GetString()!)] = [.. runs.Values];
+            runs.Clear();
+            return true;
+        }
+        var id = row.GetProperty("run").GetString()!;
+        if (row.TryGetProperty("condition", out var condition))
+        {
+            runs[id].Outcomes[condition.GetString()!] = new Outcome(
+                row.GetProperty("logit_yp").GetSingle(), row.GetProperty("logit_yc").GetSingle(), row.GetProperty("log_sum").GetSingle(),
+                row.GetProperty("argmax").GetInt32(), row.GetProperty("kl").GetSingle());
+        }
+        else if (row.TryGetProperty("curve", out var curve))
+        {
+            runs[id].Curves[curve.GetString()!] = [.. row.GetProperty("values").EnumerateArray().Select(v => v.GetSingle())];
+        }
+        else
+        {
+            runs[id] = new RunResult(id, row.GetProperty("yp").GetInt32(), row.GetProperty("yc").GetInt32()) { Answer = row.GetProperty("answer").GetString()! };
+        }
+        return false;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _file.Dispose();
+        _buffer.Dispose();
+    }
+}
