@@ -1,0 +1,70 @@
+using AnchorScope.Prompts;
+
+namespace AnchorScope.Conflicts;
+
+/// <summary>
+/// The answer entity dictionary of one run in token ids: first tokens of every answer and alias, as they may stand at the start of
+/// the reply, after a space, or after a line break.
+/// </summary>
+/// <param name="Following">y_p: first token of the instructed modality's canonical answer.</param>
+/// <param name="Competing">y_c: the other modality's; y_p itself where there is no other side.</param>
+/// <param name="FollowingForms">All first tokens of the instructed modality, y_p first.</param>
+/// <param name="CompetingForms">All first tokens of the other modality, y_c first; none where there is no other side.</param>
+public sealed record AnswerEntities(int Following, int Competing, IReadOnlyList<int> FollowingForms, IReadOnlyList<int> CompetingForms)
+{
+    /// <summary>Tokenises the answers of <paramref name="run"/>; says why when the two sides cannot be told apart by first tokens.</summary>
+    public static AnswerEntities? Of(ConflictRun run, Tokenizer tokenizer, out string reason)
+    {
+        reason = "";
+        var following = Forms(run.Following, tokenizer);
+        var competing = Forms(run.Competing, tokenizer);
+        if (following.Count == 0 || (competing.Count == 0 && run.Competing.Count > 0))
+        {
+            reason = "an answer has no token that carries text";
+            return null;
+        }
+        if (competing.Count == 0 || run.Sample.Kind != SampleKind.Conflict) return new AnswerEntities(following[0], competing.Count > 0 ? competing[0] : following[0], following, []);
+        if (following[0] == competing[0])
+        {
+            reason = $"answers \"{run.Following[0]}\" and \"{run.Competing[0]}\" begin with the same token {tokenizer.TokenText(following[0])}";
+            return null;
+        }
+        // A first token that both sides share says nothing about either.
+        var shared = following.Intersect(competing).ToHashSet();
+        if (shared.Contains(following[0]) || shared.Contains(competing[0]))
+        {
+            reason = $"the first token of \"{run.Following[0]}\" or \"{run.Competing[0]}\" also begins an alias of the other side";
+            return null;
+        }
+        return new AnswerEntities(following[0], competing[0], [.. following.Where(t => !shared.Contains(t))], [.. competing.Where(t => !shared.Contains(t))]);
+    }
+
+    /// <summary>The samples whose answers can be told apart, and why the others were left out.</summary>
+    public static ConflictSet Filter(ConflictSet set, Tokenizer tokenizer)
+    {
+        var (kept, rejected) = (new List<ConflictSample>(), new List<RejectedLine>());
+        foreach (var sample in set.Samples)
+        {
+            var reason = "";
+            if (sample.Runs.All(run => Of(run, tokenizer, out reason) is not null)) kept.Add(sample);
+            else rejected.Add(new RejectedLine(set.File, 0, sample.Id, reason));
+        }
+        return set.With(kept, rejected);
+    }
+
+    private static List<int> Forms(IReadOnlyList<string> answers, Tokenizer tokenizer)
+    {
+        var forms = new List<int>();
+        foreach (var answer in answers)
+        {
+            foreach (var before in new[] { "", " ", "\n" })
+            {
+                // The first token that reaches into the answer itself; a lone word-boundary mark in front carries no text.
+                var text = before + answer.Trim();
+                var token = tokenizer.Encode(text, addSpecial: false).FirstOrDefault(t => t.End > before.Length && text[t.Start..t.End].Trim().Length > 0, new Token(-1, 0, 0));
+                if (token.Id >= 0 && !forms.Contains(token.Id)) forms.Add(token.Id);
+            }
+        }
+        return forms;
+    }
+}

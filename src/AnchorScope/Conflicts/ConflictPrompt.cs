@@ -1,0 +1,32 @@
+using AnchorScope.Models;
+using AnchorScope.Prompts;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Conflicts;
+
+/// <summary>A run of a conflict sample as a prompt of a model, every part labelled where it went in.</summary>
+public static class ConflictPrompt
+{
+    /// <summary>One user turn: picture (if any) and text as <paramref name="layout"/> says, behind the system message (if any).</summary>
+    /// <param name="pixels">The sample's picture, preprocessed, or null.</param>
+    /// <param name="features">Its image features, or null.</param>
+    public static Prompt Build(VisionLanguageModel model, ConflictRun run, PromptLayout layout, PixelValues? pixels, Tensor? features)
+    {
+        var messages = new List<ChatMessage>();
+        var labels = new List<TextLabel>();
+        if (run.Sample.System is { } system)
+        {
+            messages.Add(new ChatMessage("system", [new TextPart(system)]));
+            labels.Add(new TextLabel(0, 0, 0, system.Length, SpanKind.System));
+        }
+        var (text, part) = ("", pixels is null ? 0 : 1);
+        foreach (var piece in layout.Pieces(run))
+        {
+            if (piece.Kind is { } kind) labels.Add(new TextLabel(messages.Count, part, text.Length, piece.Text.Length, kind));
+            text += piece.Text;
+        }
+        IEnumerable<ContentPart> picture = pixels is null ? [] : [new ImagePart()];
+        messages.Add(new ChatMessage("user", [.. picture, new TextPart(text)]));
+        return model.Prompt(messages, pixels, features, labels);
+    }
+}
