@@ -1,0 +1,135 @@
+namespace AnchorScope.Prompts;
+
+/// <summary>A decoded picture: 8-bit sRGB samples without alpha, as Pillow's <c>convert("RGB")</c> gives them.</summary>
+public sealed class Picture
+{
+    /// <summary>Pictures with more pixels than this are refused (Pillow's own limit against decompression bombs).</summary>
+    public const long MostPixels = 178_956_970;
+
+    /// <summary>Takes over samples that are already decoded.</summary>
+    /// <param name="width">Pixels in a row, at least 1.</param>
+    /// <param name="height">Rows, at least 1.</param>
+    /// <param name="rgb">[height, width, 3]; kept, not copied.</param>
+    public Picture(int width, int height, byte[] rgb)
+    {
+        ArgumentNullException.ThrowIfNull(rgb);
+        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
+        if (rgb.LongLength != 3L * width * height)
+            throw new ArgumentException($"a {width}x{height} picture has {3L * width * height} samples, not {rgb.LongLength}", nameof(rgb));
+        Width = width;
+        Height = height;
+        Rgb = rgb;
+    }
+
+    public int Width { get; }
+
+    public int Height { get; }
+
+    /// <summary>[height, width, 3], row by row from the top left.</summary>
+    public byte[] Rgb { get; }
+
+    /// <summary>Reads a PNG or JPEG file; see <see cref="Decode"/>.</summary>
+    /// <exception cref="InputException">The file cannot be read, or <see cref="Decode"/> refuses its content.</exception>
+    public static Picture Load(string path, bool applyOrientation = true)
+    {
+        byte[] bytes;
+        try
+        {
+            bytes = File.ReadAllBytes(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: picture cannot be read: {e.Message}", e);
+        }
+        return Decode(bytes, path, applyOrientation);
+    }
+
+    /// <summary>Decodes a PNG (every colour type and depth, except 16-bit greyscale) or a JPEG (baseline or progressive, 8-bit
+    /// Huffman) to the exact samples that Pillow with libjpeg-turbo gives. Alpha is dropped, not composited.</summary>
+    /// <param name="bytes">The whole file.</param>
+    /// <param name="name">What errors call the picture.</param>
+    /// <param name="applyOrientation">Turn the picture upright as its EXIF or XMP orientation says, as the reference does with files.</param>
+    /// <exception cref="InputException">Another format, damaged or truncated data, or more than <see cref="MostPixels"/> pixels.</exception>
+    public static Picture Decode(ReadOnlySpan<byte> bytes, string name, bool applyOrientation = true)
+    {
+        try
+        {
+            var format = PictureFormat.Of(bytes);
+            int orientation;
+            var picture = format switch
+            {
+                "PNG" => PngReader.Decode(bytes, out orientation),
+                "JPEG" => new JpegReader().Decode(bytes, out orientation),
+                _ => throw new InvalidDataException($"expected a PNG or JPEG picture, found {format}"),
+            };
+            return applyOrientation ? picture.Upright(orientation) : picture;
+        }
+        catch (InvalidDataException e)
+        {
+            throw new InputException($"{name}: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Resamples with Pillow's arithmetic; see <see cref="Resample"/>.</summary>
+    public Picture Resize(int width, int height, Resampling filter) => Resample.Resize(this, width, height, filter);
+
+    /// <summary>The picture as a PNG file (8-bit RGB).</summary>
+    public byte[] ToPng() => PngWriter.Encode(this);
+
+    /// <summary>Cuts out the middle, or surrounds the picture with black where it is smaller, with CLIPImageProcessor's rounding:
+    /// the odd row or column goes to the right and below when cutting, to the left and above when padding.</summary>
+    public Picture CenterCrop(int width, int height)
+    {
+        var cropped = new byte[checked(3 * width * height)];
+        int left = Offset(Width, width), top = Offset(Height, height);
+        int firstX = Math.Max(0, -left), endX = Math.Min(width, Width - left);
+        for (var y = Math.Max(0, -top); y < Math.Min(height, Height - top); y++)
+        {
+            Rgb.AsSpan(3 * ((y + top) * Width + firstX + left), 3 * (endX - firstX))
+                .CopyTo(cropped.AsSpan(3 * (y * width + firstX)));
+        }
+        return new Picture(width, height, cropped);
+
+        static int Offset(int have, int want) => have >= want ? (have - want) / 2 : -((want - have + 1) / 2);
+    }
+
+    /// <exception cref="InvalidDataException">The size is zero or beyond <see cref="MostPixels"/>.</exception>
+    internal static void RequirePlausibleSize(long width, long height)
+    {
+        if (width < 1 || height < 1)
+            throw new InvalidDataException($"picture size {width}x{height} has no pixels");
+        if (width > int.MaxValue || height > int.MaxValue || width * height > MostPixels)
+            throw new InvalidDataException($"picture size {width}x{height} is above the limit of {MostPixels} pixels");
+    }
+
+    private Picture Upright(int orientation)
+    {
+        if (orientation is < 2 or > 8)
+            return this;
+        var (width, height) = orientation >= 5 ? (Height, Width) : (Width, Height);
+        var turned = new byte[Rgb.Length];
+        var at = 0;
+        for (var y = 0; y < height; y++)
+        {
+            for (var x = 0; x < width; x++, at += 3)
+            {
+                var (fromX, fromY) = orientation switch
+                {
+                    2 => (Width - 1 - x, y),
+                    3 => (Width - 1 - x, Height - 1 - y),
+                    4 => (x, Height - 1 - y),
+                    5 => (y, x),
+                    6 => (y, Height - 1 - x),
+                    7 => (Width - 1 - y, Height - 1 - x),
+                    _ => (Width - 1 - y, x),
+                };
+                var from = 3 * (fromY * Width + fromX);
+                turned[at] = Rgb[from];
+                turned[at + 1] = Rgb[from + 1];
+                turned[at + 2] = Rgb[from + 2];
+            }
+        }
+        return new Picture(width, height, turned);
+    }
+}

@@ -1,0 +1,39 @@
+namespace AnchorScope.Prompts;
+
+/// <summary>Tells picture formats apart by their first bytes, whatever the file is called.</summary>
+internal static class PictureFormat
+{
+    /// <summary>"PNG", "JPEG", or words for what else this seems to be.</summary>
+    public static string Of(ReadOnlySpan<byte> file)
+    {
+        if (file.IsEmpty)
+            return "an empty file";
+        if (file.StartsWith(PngReader.Signature))
+            return "PNG";
+        if (file.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xD8, 0xFF]))
+            return "JPEG";
+        if (file.StartsWith("GIF8"u8))
+            return "a GIF picture";
+        if (file.Length >= 12 && file.StartsWith("RIFF"u8) && file[8..].StartsWith("WEBP"u8))
+            return "a WebP picture";
+        if (file.Length >= 14 && file.StartsWith("BM"u8))
+            return "a BMP picture";
+        if (file.StartsWith("II*\0"u8) || file.StartsWith("MM\0*"u8))
+            return "a TIFF picture";
+        if (file.Length >= 12 && file[4..].StartsWith("ftyp"u8))
+            return file[8..].StartsWith("avif"u8) ? "an AVIF picture" : "an HEIF picture or a video";
+        if (file.StartsWith("%PDF"u8))
+            return "a PDF document";
+        return LooksLikeText(file) ? "text" : "an unknown format";
+    }
+
+    private static bool LooksLikeText(ReadOnlySpan<byte> file)
+    {
+        foreach (var b in file[..Math.Min(file.Length, 64)])
+        {
+            if (b < 0x20 && b is not ((byte)'\t' or (byte)'\n' or (byte)'\r'))
+                return false;
+        }
+        return true;
+    }
+}
