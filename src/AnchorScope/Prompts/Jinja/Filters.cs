@@ -85,6 +85,7 @@ internal static class Filters
         double real when Math.Abs(real) < 1e18 => (long)real,
         SourcedText text when long.TryParse(text.Text, NumberStyles.Integer, CultureInfo.InvariantCulture, out var number) => number,
         SourcedText text when double.TryParse(text.Text, CultureInfo.InvariantCulture, out var real) && Math.Abs(real) < 1e18 => (long)real,
+        Undefined => throw arguments.Fail($"{Values.Describe(value)} is not a number"),
         _ => arguments.Has(0, "default") ? arguments.Find(0, "default") : 0L,
     };
 
@@ -92,6 +93,7 @@ internal static class Filters
     {
         _ when Values.IsNumber(value) => Values.AsDouble(value!),
         SourcedText text when double.TryParse(text.Text, CultureInfo.InvariantCulture, out var real) => real,
+        Undefined => throw arguments.Fail($"{Values.Describe(value)} is not a number"),
         _ => arguments.Has(0, "default") ? arguments.Find(0, "default") : 0.0,
     };
 

@@ -14,8 +14,10 @@ internal static class Operators
             budget.Spend(site, first.Count + second.Count);
             return (List<object?>)[.. first, .. second];
         }
-        if (operation == "*" && left is SourcedText text && Values.IsInteger(right))
-            return Repeat(site, text, Values.AsInteger(right!), budget);
+        if (operation == "*" && Values.IsInteger(right) && left is SourcedText or IReadOnlyList<object?>)
+            return Repeat(site, left, Values.AsInteger(right!), budget);
+        if (operation == "*" && Values.IsInteger(left) && right is SourcedText or IReadOnlyList<object?>)
+            return Repeat(site, right, Values.AsInteger(left!), budget);
         if (!Values.IsNumber(left) || !Values.IsNumber(right))
             throw site.Fail($"'{operation}' is not supported between {Values.Describe(left)} and {Values.Describe(right)}");
         return left is double || right is double || operation == "/"
@@ -26,7 +28,7 @@ internal static class Operators
     public static object Negate(Site site, object? value) => value switch
     {
         double number => -number,
-        _ when Values.IsInteger(value) => -Values.AsInteger(value!),
+        _ when Values.IsInteger(value) => (object)-Values.AsInteger(value!),
         _ => throw site.Fail($"{Values.Describe(value)} has no negative"),
     };
 
@@ -99,11 +101,17 @@ internal static class Operators
         return SourcedText.Concat(left, right);
     }
 
-    private static SourcedText Repeat(Site site, SourcedText text, long times, Budget budget)
+    private static object Repeat(Site site, object value, long times, Budget budget)
     {
         times = Math.Clamp(times, 0, Budget.LongestText + 1L);
-        CheckLength(site, text.Length * times, budget);
-        return SourcedText.Concat(Enumerable.Repeat(text, text.Length == 0 ? 0 : (int)times));
+        if (value is SourcedText text)
+        {
+            CheckLength(site, text.Length * times, budget);
+            return SourcedText.Concat(Enumerable.Repeat(text, text.Length == 0 ? 0 : (int)times));
+        }
+        var list = (IReadOnlyList<object?>)value;
+        budget.Spend(site, list.Count * times);
+        return Enumerable.Repeat(list, list.Count == 0 ? 0 : (int)times).SelectMany(items => items).ToList();
     }
 
     private static void CheckLength(Site site, long length, Budget budget)

@@ -10,7 +10,7 @@ namespace AnchorScope.Prompts.Tokenization;
 /// </summary>
 internal sealed class BytePairModel : TokenModel
 {
-    private readonly Dictionary<long, (int Rank, int Id)> merges = [];
+    private readonly Dictionary<(int Left, int Right), (int Rank, int Id)> merges = [];
     private readonly Dictionary<int, int> idOfRune = [];
     private readonly int?[] idOfByte = new int?[256];
     private readonly int? unknownId;
@@ -53,7 +53,7 @@ internal sealed class BytePairModel : TokenModel
             if (!Vocabulary.TryGetValue(left, out var leftId) || !Vocabulary.TryGetValue(right, out var rightId) ||
                 !Vocabulary.TryGetValue(left + right, out var id))
                 throw merge.Expected("two tokens of the vocabulary whose concatenation is in it too");
-            merges[Key(leftId, rightId)] = (rank++, id);
+            merges[(leftId, rightId)] = (rank++, id);
         }
     }
 
@@ -62,8 +62,6 @@ internal sealed class BytePairModel : TokenModel
         var parts = merge.IsText ? merge.Text().Split(' ') : [.. merge.Items().Select(part => part.Text())];
         return parts.Length == 2 ? (parts[0], parts[1]) : throw merge.Expected("\"left right\" or [\"left\", \"right\"]");
     }
-
-    private static long Key(int left, int right) => ((long)left << 32) | (uint)right;
 
     // What is not in the vocabulary becomes the tokens of its bytes, or the unknown token, or nothing.
     private List<WordToken> Symbols(string word)
@@ -114,7 +112,7 @@ internal sealed class BytePairModel : TokenModel
             var left = candidate.Left;
             var right = next[left];
             // The queue still holds pairs that an earlier merge has changed.
-            if (right < 0 || !merges.TryGetValue(Key(symbols[left].Id, symbols[right].Id), out var merge) || merge.Id != candidate.Id) continue;
+            if (right < 0 || !merges.TryGetValue((symbols[left].Id, symbols[right].Id), out var merge) || merge.Id != candidate.Id) continue;
             symbols[left] = new(merge.Id, symbols[left].Start, symbols[right].End);
             next[left] = next[right];
             next[right] = -2;
@@ -129,8 +127,8 @@ internal sealed class BytePairModel : TokenModel
 
         void Offer(int left, int right)
         {
-            if (merges.TryGetValue(Key(symbols[left].Id, symbols[right].Id), out var merge))
-                queue.Enqueue((left, merge.Id), Key(merge.Rank, left));
+            if (merges.TryGetValue((symbols[left].Id, symbols[right].Id), out var merge))
+                queue.Enqueue((left, merge.Id), ((long)merge.Rank << 32) | (uint)left);
         }
     }
 }
