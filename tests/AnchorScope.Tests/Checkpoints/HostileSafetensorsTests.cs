@@ -160,8 +160,28 @@ public sealed class HostileSafetensorsTests : IDisposable
     {
         folder.Write("blob", RawSafetensors.Bytes("{}", 0));
         File.CreateSymbolicLink(folder.File("l"), "blob");
-        using var file = SafetensorsFile.Open(folder.File("l"));
-        Assert.Empty(file.Tensors);
+        // Links are resolved by the system, also in folders that are links, where ".." is not what the path says.
+        Directory.CreateDirectory(folder.File("a/b"));
+        File.CreateSymbolicLink(folder.File("a/b/m"), "../../blob");
+        Directory.CreateSymbolicLink(folder.File("snapshot"), "a/b");
+        foreach (string name in new[] { "l", "a/b/m", "snapshot/m" })
+        {
+            foreach (string path in new[] { folder.File(name), Path.GetRelativePath(Environment.CurrentDirectory, folder.File(name)) })
+            {
+                using var file = SafetensorsFile.Open(path);
+                Assert.Empty(file.Tensors);
+            }
+        }
+    }
+
+    [Fact]
+    public void ADevice_IsRefused()
+    {
+        if (OperatingSystem.IsWindows())
+            return;
+        File.CreateSymbolicLink(folder.File("zero.safetensors"), "/dev/zero");
+        Assert.Contains("found 0 bytes", Message("/dev/zero"));
+        Assert.Contains("found 0 bytes", Message(folder.File("zero.safetensors")));
     }
 
     private void Refused(byte[] bytes, string expected)
