@@ -15,13 +15,17 @@ internal sealed unsafe class MappedFile : IDisposable
 
     private MappedFile(string path)
     {
-        // Asked before opening: to open a named pipe is to wait for its writer, and its length is 0.
-        string target = File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path;
-        Length = new FileInfo(target).Length;
-        if (Length == 0)
+        // Asked before opening: to open a named pipe is to wait for its writer, and its length is 0. For a symbolic link this is
+        // the length of the link itself, hence the second question.
+        if (new FileInfo(path).Length == 0)
             return;
         var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
-        Length = file.Length;
+        Length = file.CanSeek ? file.Length : 0;
+        if (Length == 0)
+        {
+            file.Dispose();
+            return;
+        }
         mapping = MemoryMappedFile.CreateFromFile(file, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
         view = mapping.CreateViewAccessor(0, Length, MemoryMappedFileAccess.Read);
         view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);

@@ -68,11 +68,12 @@ internal sealed record SafetensorsHeader(IReadOnlyDictionary<string, TensorEntry
         string before = "";
         foreach (var entry in entries.OrderBy(entry => entry.Offset).ThenBy(entry => entry.Bytes))
         {
-            string field = $"tensor {Quoted.Of(entry.Name)}: data_offsets";
-            if (entry.Offset > covered)
-                throw InputException.At(path, field, $"a start at {covered}", $"{entry.Offset}: a gap that belongs to no tensor");
-            if (entry.Offset < covered)
-                throw InputException.At(path, field, $"a start at {covered}", $"{entry.Offset}: an overlap with {Quoted.Of(before)}");
+            if (entry.Offset != covered)
+            {
+                string problem = entry.Offset > covered ? "a gap that belongs to no tensor" : $"an overlap with {Quoted.Of(before)}";
+                string field = $"tensor {Quoted.Of(entry.Name)}: data_offsets";
+                throw InputException.At(path, field, $"a start at {covered}", $"{entry.Offset}: {problem}");
+            }
             covered = entry.Offset + entry.Bytes;
             before = entry.Name;
         }

@@ -14,6 +14,7 @@ internal ref struct SafetensorsHeaderReader(string file, ReadOnlySpan<byte> head
     private const int Depth = 4; // one more than a valid header has
 
     private Utf8JsonReader json = new(header, new JsonReaderOptions { MaxDepth = Depth });
+    private string? tensor; // the one being read, for messages
 
     /// <summary>Tensors with offsets from the start of the data; and the metadata.</summary>
     /// <exception cref="InputException">Not JSON, or not what the format asks for.</exception>
@@ -27,7 +28,7 @@ internal ref struct SafetensorsHeaderReader(string file, ReadOnlySpan<byte> head
             while (NextName() is { } name)
             {
                 if (entries.ContainsKey(name) || (name == MetadataName && metadata is not null))
-                    throw new InputException($"{file}: header: {Quoted.Of(name)} is named twice");
+                    throw Twice(name);
                 if (name == MetadataName)
                     metadata = ReadMetadata();
                 else
@@ -55,20 +56,20 @@ internal ref struct SafetensorsHeaderReader(string file, ReadOnlySpan<byte> head
         var metadata = new Dictionary<string, string>();
         while (NextName() is { } key)
         {
-            string field = $"{MetadataName}: {Quoted.Of(key)}";
-            Expect(JsonTokenType.String, field, "a string");
+            Expect(JsonTokenType.String, MetadataName, "strings");
             if (!metadata.TryAdd(key, JsonText.Read(ref json)))
-                throw new InputException($"{file}: header: {field} is named twice");
+                throw Twice(key);
         }
         return metadata;
     }
 
     private TensorEntry ReadTensor(string name)
     {
-        string tensor = $"tensor {Quoted.Of(name)}";
+        const string Fields = "dtype, shape and data_offsets";
+        tensor = name;
         StoredType? type = null;
         long[]? shape = null, offsets = null;
-        Expect(JsonTokenType.StartObject, tensor, "an object with dtype, shape and data_offsets");
+        Expect(JsonTokenType.StartObject, "entry", "an object");
         while (NextName() is { } key)
         {
             bool isNew = key switch
@@ -76,62 +77,59 @@ internal ref struct SafetensorsHeaderReader(string file, ReadOnlySpan<byte> head
                 "dtype" => type is null,
                 "shape" => shape is null,
                 "data_offsets" => offsets is null,
-                _ => throw InputException.At(file, tensor, "dtype, shape and data_offsets", Quoted.Of(key)),
+                _ => throw Wrong("entry", Fields, Quoted.Of(key)),
             };
             if (!isNew)
-                throw new InputException($"{file}: {tensor}: {key} is named twice");
+                throw Twice(key);
             if (key == "dtype")
-                type = ReadType(tensor);
+                type = ReadType();
             else if (key == "shape")
-                shape = ReadIntegers($"{tensor}: shape", MostAxes);
+                shape = ReadIntegers(key, MostAxes);
             else
-                offsets = ReadIntegers($"{tensor}: data_offsets", 2);
+                offsets = ReadIntegers(key, 2);
         }
-        return Checked(
-            name,
-            type ?? throw InputException.At(file, tensor, "dtype, shape and data_offsets", "no dtype"),
-            shape ?? throw InputException.At(file, tensor, "dtype, shape and data_offsets", "no shape"),
-            offsets ?? throw InputException.At(file, tensor, "dtype, shape and data_offsets", "no data_offsets"));
+        var entry = Checked(
+            type ?? throw Wrong("entry", Fields, "no dtype"),
+            shape ?? throw Wrong("entry", Fields, "no shape"),
+            offsets ?? throw Wrong("entry", Fields, "no data_offsets"));
+        tensor = null;
+        return entry;
     }
 
-    private readonly TensorEntry Checked(string name, StoredType type, long[] shape, long[] offsets)
+    private readonly TensorEntry Checked(StoredType type, long[] shape, long[] offsets)
     {
-        string tensor = $"tensor {Quoted.Of(name)}";
-        string found = TensorEntry.Text(offsets);
         if (offsets.Length != 2 || offsets[0] < 0 || offsets[1] < offsets[0])
-            throw InputException.At(file, $"{tensor}: data_offsets", "a start and an end, 0 <= start <= end", found);
-        string shapeText = TensorEntry.Text(shape);
+            throw Wrong("data_offsets", "a start and an end, 0 <= start <= end", TensorEntry.Text(offsets));
         long? count = TensorEntry.CountOf(shape);
         if (count is null || count > long.MaxValue / type.Bytes())
-            throw InputException.At(file, $"{tensor}: shape", "axes of 0 or more whose product fits 63 bits", shapeText);
+            throw Wrong("shape", "axes of 0 or more whose product fits 63 bits", TensorEntry.Text(shape));
         long bytes = offsets[1] - offsets[0];
         if (bytes != count * type.Bytes())
         {
-            string expected = $"{count * type.Bytes()} bytes for {type.Name} {shapeText}";
-            throw InputException.At(file, $"{tensor}: data_offsets", expected, $"{found}: {bytes} bytes");
+            string expected = $"{count * type.Bytes()} bytes for {type.Name} {TensorEntry.Text(shape)}";
+            throw Wrong("data_offsets", expected, $"{TensorEntry.Text(offsets)}: {bytes} bytes");
         }
-        return new TensorEntry(name, type, shape, offsets[0], bytes);
+        return new TensorEntry(tensor!, type, shape, offsets[0], bytes);
     }
 
-    private StoredType ReadType(string tensor)
+    private StoredType ReadType()
     {
-        Expect(JsonTokenType.String, $"{tensor}: dtype", "a string");
+        Expect(JsonTokenType.String, "dtype", "a string");
         string name = JsonText.Read(ref json);
         return StoredTypes.WithName(name)
-            ?? throw new InputException($"{file}: {tensor}: dtype {Quoted.Of(name)} is not supported; supported: {StoredTypes.Names}");
+            ?? throw new InputException($"{file}: {Subject}: dtype {Quoted.Of(name)} is not supported; supported: {StoredTypes.Names}");
     }
 
     private long[] ReadIntegers(string field, int most)
     {
-        string expected = $"an array of at most {most} integers";
-        Expect(JsonTokenType.StartArray, field, expected);
+        Expect(JsonTokenType.StartArray, field, "an array");
         var integers = new List<long>();
         while (json.Read() && json.TokenType != JsonTokenType.EndArray)
         {
             if (json.TokenType != JsonTokenType.Number || !json.TryGetInt64(out long integer))
-                throw InputException.At(file, field, $"{expected} of 63 bits", Found());
+                throw Wrong(field, "integers of 63 bits", Found());
             if (integers.Count == most)
-                throw InputException.At(file, field, expected, "more");
+                throw Wrong(field, $"at most {most} integers", "more");
             integers.Add(integer);
         }
         return [.. integers];
@@ -141,8 +139,15 @@ internal ref struct SafetensorsHeaderReader(string file, ReadOnlySpan<byte> head
     {
         json.Read();
         if (json.TokenType != type)
-            throw InputException.At(file, field, expected, Found());
+            throw Wrong(field, expected, Found());
     }
+
+    private readonly string Subject => tensor is null ? "header" : $"tensor {Quoted.Of(tensor)}";
+
+    private readonly InputException Wrong(string field, string expected, string found) =>
+        InputException.At(file, $"{Subject}: {field}", expected, found);
+
+    private readonly InputException Twice(string name) => new($"{file}: {Subject}: {Quoted.Of(name)} is named twice");
 
     private readonly string Found() => json.TokenType switch
     {

@@ -1,0 +1,139 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Nodes;
+using AnchorScope.Checkpoints;
+
+namespace AnchorScope.Tests.Checkpoints;
+
+public sealed class CheckpointTests : IDisposable
+{
+    private const string Index = "model.safetensors.index.json";
+
+    private readonly TempFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    [Fact]
+    public void ASingleFile_IsOpened()
+    {
+        using var checkpoint = Checkpoint.Open(Fixtures.Organism);
+        Assert.Equal(Fixtures.Organism, checkpoint.Folder);
+        Assert.Equal("llava", checkpoint.Config.Text("model_type"));
+        Assert.Equal(Hash(File.ReadAllBytes(Path.Combine(Fixtures.Organism, "model.safetensors"))), checkpoint.Sha256);
+        var text = checkpoint.Config.Section("text_config");
+        var table = checkpoint.Weights.Get("language_model.model.embed_tokens.weight", text.PositiveInt("vocab_size"), text.PositiveInt("hidden_size"));
+        Assert.Equal(StoredType.BF16, table.Type);
+        Assert.Equal(RawSafetensors.Tensors(checkpoint.Files.Single().Path).Sum(tensor => tensor.Bytes.LongLength), checkpoint.WeightBytes);
+    }
+
+    [Fact]
+    public void Shards_AreOneSetOfWeights()
+    {
+        string path = Fixtures.Path("llava15-gqa-f16-sharded");
+        using var checkpoint = Checkpoint.Open(path);
+        var index = JsonNode.Parse(File.ReadAllText(Path.Combine(path, Index)))!;
+        Assert.Equal(index["weight_map"]!.AsObject().Select(pair => pair.Key).Order(), checkpoint.Weights.Names.Order());
+        Assert.Equal(index["metadata"]!["total_size"]!.GetValue<long>(), checkpoint.WeightBytes);
+        Assert.Equal(2, checkpoint.Files.Count);
+        string listing = string.Concat(checkpoint.Files.Select(file => $"{Hash(File.ReadAllBytes(file.Path))}  {Path.GetFileName(file.Path)}\n"));
+        Assert.Equal(Hash(Encoding.UTF8.GetBytes(listing)), checkpoint.Sha256);
+        foreach (string shard in Directory.EnumerateFiles(path, "model-*.safetensors"))
+        {
+            foreach (var (name, _, shape, bytes) in RawSafetensors.Tensors(shard))
+            {
+                float[] expected = [.. Enumerable.Range(0, bytes.Length / 2).Select(i => (float)BitConverter.ToHalf(bytes, 2 * i))];
+                Assert.Equal(expected, checkpoint.Weights.Get(name, shape).ToSingles());
+            }
+        }
+        checkpoint.Weights.AssertAllRead();
+    }
+
+    [Fact]
+    public void AfterDispose_NothingIsRead()
+    {
+        var checkpoint = Checkpoint.Open(Fixtures.Organism);
+        var norm = checkpoint.Weights.Get("language_model.model.layers.0.input_layernorm.weight", 128);
+        checkpoint.Dispose();
+        Assert.Throws<ObjectDisposedException>(norm.ToSingles);
+        Assert.Throws<ObjectDisposedException>(() => norm.Widen(0, new float[1]));
+    }
+
+    [Fact]
+    public void AFolderWithoutItsParts_SaysWhatIsMissing()
+    {
+        Assert.Contains("expected a local folder, found no such folder", Message(folder.File("llava-hf/llava-1.5-7b-hf")));
+        Assert.Contains("config.json: the file cannot be read: Could not find file", Message(folder.Path));
+        folder.Write("config.json", "{}");
+        Assert.Contains("weights: expected model.safetensors or model.safetensors.index.json, found neither", Message(folder.Path));
+        Assert.Contains("expected a local folder, found a file", Message(folder.File("config.json")));
+        folder.Write("consolidated.safetensors", "");
+        Assert.Contains("found neither, but 'consolidated.safetensors'", Message(folder.Path));
+        folder.Write("pytorch_model-00001-of-00002.bin", "");
+        Assert.Contains("found 'pytorch_model-00001-of-00002.bin': only safetensors is supported", Message(folder.Path));
+    }
+
+    [Theory]
+    [InlineData("""{"quantization_config": {"quant_method": "gptq", "bits": 4}}""", "config.json: quantization_config: 'gptq' is not supported; supported: weights that are not quantised: F32, F16, BF16 or F64")]
+    [InlineData("""{"text_config": {"quantization_config": {"load_in_4bit": true}}}""", "config.json: text_config.quantization_config: 'quantised' is not supported")]
+    public void QuantisedWeights_AreRefused(string config, string expected)
+    {
+        folder.Write("config.json", config);
+        Assert.Contains(expected, Message(folder.Path));
+    }
+
+    [Fact]
+    public void AnEmptyQuantisation_IsNone()
+    {
+        folder.Write("config.json", """{"quantization_config": null}""");
+        SafetensorsWriter.Write(folder.File("model.safetensors"), [TensorData.Of("a", [1f], 1)]);
+        using var checkpoint = Checkpoint.Open(folder.Path);
+        Assert.Equal(["a"], checkpoint.Weights.Names);
+    }
+
+    [Theory]
+    [InlineData("""{"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}""", null)]
+    [InlineData("""{"weight_map": {"a": "one.safetensors"}}""", null)] // two.safetensors is no part of this checkpoint
+    [InlineData("""{"weight_map": {"a": "two.safetensors", "b": "two.safetensors"}}""", "two.safetensors: tensor 'a' is not in this shard, where model.safetensors.index.json puts it")]
+    [InlineData("""{"weight_map": {"b": "two.safetensors", "c": "one.safetensors", "a": "one.safetensors"}}""", "one.safetensors: tensor 'c' is not in this shard")]
+    [InlineData("""{"weight_map": {"b": "two.safetensors", "a": "both.safetensors"}}""", "both.safetensors: tensor 'b' is in this shard, but model.safetensors.index.json does not put it there")]
+    [InlineData("""{"weight_map": {"a": "three.safetensors"}}""", "index.json: weight_map: the shard 'three.safetensors' is not in the folder")]
+    [InlineData("""{"weight_map": {"a": "../one.safetensors"}}""", "weight_map: 'a': expected a plain file name that ends with .safetensors, found '../one.safetensors'")]
+    [InlineData("""{"weight_map": {"a": "/etc/one.safetensors"}}""", "expected a plain file name")]
+    [InlineData("""{"weight_map": {"a": "sub\\one.safetensors"}}""", "expected a plain file name")]
+    [InlineData("""{"weight_map": {"a": "c:one.safetensors"}}""", "expected a plain file name")]
+    [InlineData("""{"weight_map": {"a": "one\u0000.safetensors"}}""", "expected a plain file name")]
+    [InlineData("""{"weight_map": {"a": ".."}}""", "expected a plain file name that ends with .safetensors, found '..'")]
+    [InlineData("""{"weight_map": {"a": "folder.safetensors"}}""", "the shard 'folder.safetensors' is not in the folder")]
+    [InlineData("""{"weight_map": {"a": "text.safetensors"}}""", "text.safetensors: this is a text file")]
+    [InlineData("""{"weight_map": {"a": 1}}""", "weight_map: 'a': expected the name of a shard, found Number")]
+    [InlineData("""{"weight_map": {}}""", "weight_map: expected at least one tensor, found none")]
+    [InlineData("""{"weight_map": []}""", "weight_map: expected an object, found an array of 0")]
+    [InlineData("""{"weight_map": {"a": "one.safetensors", "a": "two.safetensors"}}""", "Duplicate")]
+    [InlineData("""{"metadata": {}}""", "weight_map: the key is missing")]
+    public void AnIndex_IsHeldAgainstItsShards(string index, string? expected)
+    {
+        folder.Write("config.json", "{}");
+        folder.Write(Index, index);
+        SafetensorsWriter.Write(folder.File("one.safetensors"), [TensorData.Of("a", [1f], 1)]);
+        SafetensorsWriter.Write(folder.File("two.safetensors"), [TensorData.Of("b", [2f], 1)]);
+        SafetensorsWriter.Write(folder.File("both.safetensors"), [TensorData.Of("a", [1f], 1), TensorData.Of("b", [1f], 1)]);
+        folder.Write("text.safetensors", "this is text");
+        Directory.CreateDirectory(folder.File("folder.safetensors"));
+        if (expected is not null)
+        {
+            Assert.Contains(expected, Message(folder.Path));
+            return;
+        }
+        using var checkpoint = Checkpoint.Open(folder.Path);
+        Assert.Equal([1f], checkpoint.Weights.Get("a", 1).ToSingles());
+    }
+
+    private static string Message(string path)
+    {
+        string message = Assert.Throws<InputException>(() => Checkpoint.Open(path)).Message;
+        Assert.DoesNotContain('\n', message);
+        return message;
+    }
+
+    private static string Hash(byte[] bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
+}
