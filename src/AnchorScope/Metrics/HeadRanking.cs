@@ -1,0 +1,94 @@
+namespace AnchorScope.Metrics;
+
+/// <summary>Ranks heads by score, takes the top of a ranking, splits two rankings, and draws controls.</summary>
+public static class HeadRanking
+{
+    /// <summary>Heads by falling score; equal scores by layer, then head.</summary>
+    /// <param name="scores">[layer x head].</param>
+    public static IReadOnlyList<(int Layer, int Head)> Order(IReadOnlyList<double> scores, int headsPerLayer) =>
+        [.. Enumerable.Range(0, scores.Count).OrderByDescending(i => scores[i]).ThenBy(i => i).Select(i => (i / headsPerLayer, i % headsPerLayer))];
+
+    /// <summary>How many heads a share is: at least one.</summary>
+    public static int Count(double share, int heads, TopRounding rounding) => Math.Max(1, rounding switch
+    {
+        TopRounding.Floor => (int)Math.Floor(share * heads),
+        TopRounding.Ceiling => (int)Math.Ceiling(share * heads),
+        _ => (int)Math.Round(share * heads, MidpointRounding.AwayFromZero),
+    });
+
+    /// <summary>Heads in both lists: shared hubs.</summary>
+    public static IReadOnlyList<(int Layer, int Head)> Shared(IEnumerable<(int, int)> a, IEnumerable<(int, int)> b) => [.. a.Intersect(b)];
+
+    /// <summary>Share of the sum of positive scores that the top <paramref name="count"/> hold.</summary>
+    public static double ShareOfPositive(IReadOnlyList<double> scores, int count)
+    {
+        var positive = scores.Where(s => s > 0).OrderDescending().ToList();
+        return positive.Count == 0 ? 0 : positive.Take(count).Sum() / positive.Sum();
+    }
+
+    /// <summary>As many heads as <paramref name="count"/>, uniformly, without replacement, none of <paramref name="excluded"/>.</summary>
+    public static IReadOnlyList<(int Layer, int Head)> Random(int count, int layers, int headsPerLayer, IReadOnlySet<(int, int)> excluded, SplitMix random) =>
+        Draw(count, [.. Enumerable.Range(0, layers * headsPerLayer).Select(i => (i / headsPerLayer, i % headsPerLayer)).Where(h => !excluded.Contains(h))], random);
+
+    /// <summary>For every head of <paramref name="like"/> another of the same layer, none of <paramref name="excluded"/>; fewer where a layer has none left.</summary>
+    public static IReadOnlyList<(int Layer, int Head)> LayerMatched(IEnumerable<(int Layer, int Head)> like, int headsPerLayer, IReadOnlySet<(int, int)> excluded, SplitMix random) =>
+        [.. like.GroupBy(h => h.Layer).OrderBy(g => g.Key).SelectMany(layer =>
+        {
+            var pool = Enumerable.Range(0, headsPerLayer).Select(h => (layer.Key, h)).Where(h => !excluded.Contains(h)).ToList();
+            return Draw(Math.Min(layer.Count(), pool.Count), pool, random);
+        })];
+
+    /// <summary>Spearman's rank correlation; ties share their mean rank.</summary>
+    public static double Spearman(IReadOnlyList<double> a, IReadOnlyList<double> b)
+    {
+        if (a.Count != b.Count || a.Count < 2) return double.NaN;
+        var (x, y) = (Ranks(a), Ranks(b));
+        var mean = (a.Count - 1) / 2.0;
+        double xy = 0, xx = 0, yy = 0;
+        for (var i = 0; i < a.Count; i++)
+        {
+            xy += (x[i] - mean) * (y[i] - mean);
+            xx += (x[i] - mean) * (x[i] - mean);
+            yy += (y[i] - mean) * (y[i] - mean);
+        }
+        return xx > 0 && yy > 0 ? xy / Math.Sqrt(xx * yy) : double.NaN;
+    }
+
+    private static List<(int, int)> Draw(int count, List<(int, int)> pool, SplitMix random)
+    {
+        var drawn = new List<(int, int)>();
+        while (drawn.Count < count && pool.Count > 0)
+        {
+            var i = random.Below(pool.Count);
+            drawn.Add(pool[i]);
+            pool.RemoveAt(i);
+        }
+        return drawn;
+    }
+
+    private static double[] Ranks(IReadOnlyList<double> values)
+    {
+        var order = Enumerable.Range(0, values.Count).OrderBy(i => values[i]).ToArray();
+        var ranks = new double[values.Count];
+        for (var i = 0; i < order.Length;)
+        {
+            var end = i + 1;
+            while (end < order.Length && values[order[end]].Equals(values[order[i]])) end++;
+            for (var j = i; j < end; j++) ranks[order[j]] = (i + end - 1) / 2.0;
+            i = end;
+        }
+        return ranks;
+    }
+}
+
+/// <summary>The layers of a knockout window.</summary>
+public static class LayerWindow
+{
+    /// <summary>[max(0, l - size/2), min(L, l + ceil(size/2))): centred on <paramref name="layer"/>, clipped to the stack.</summary>
+    public static IEnumerable<int> Centred(int layer, int size, int layers)
+    {
+        var from = Math.Max(0, layer - size / 2);
+        var to = Math.Min(layers, layer + (size + 1) / 2);
+        return Enumerable.Range(from, to - from);
+    }
+}

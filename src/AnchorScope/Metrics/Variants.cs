@@ -1,0 +1,156 @@
+using AnchorScope.Prompts;
+
+namespace AnchorScope.Metrics;
+
+/// <summary>How a change of the two-answer distribution is turned into I_NSSD. All are reconstructions: the paper's equation could not be had.</summary>
+public enum NssdVariant
+{
+    /// <summary>sign(p~' - p~) KL(P~ || P~'), natural logarithm.</summary>
+    SignedKl,
+
+    /// <summary>ln(p~' / p~).</summary>
+    LogRatio,
+
+    /// <summary>sign(p~' - p~) JS(P~, P~').</summary>
+    SignedJs,
+
+    /// <summary>p~' - p~.</summary>
+    DeltaP,
+
+    /// <summary>(p~' - p~) / p~.</summary>
+    RelativeDeltaP,
+
+    /// <summary>sign(p' - p) KL(P || P') over the whole vocabulary, p = p(y_p).</summary>
+    FullVocabSignedKl,
+
+    /// <summary>ln(p' / p) with p = p(y_p) over the whole vocabulary.</summary>
+    RawLogRatio,
+}
+
+/// <summary>Whether the logit lens applies the final norm.</summary>
+public enum LensNorm
+{
+    /// <summary>The head on the raw residual stream.</summary>
+    None,
+
+    /// <summary>The final norm first, as at the output.</summary>
+    Final,
+}
+
+/// <summary>How the logits of an answer's several token forms become one.</summary>
+public enum EntityReduction
+{
+    /// <summary>The largest.</summary>
+    Max,
+
+    /// <summary>Their mean.</summary>
+    Mean,
+
+    /// <summary>Log of the sum of exp: the logit of "any of them".</summary>
+    SumOfProb,
+}
+
+/// <summary>What a head is ranked by.</summary>
+public enum HeadScoreVariant
+{
+    /// <summary>Mean margin without intervention minus mean margin with the head's output at 0.</summary>
+    CausalMargin,
+
+    /// <summary>Minus the mean I_NSSD of setting the head's output to 0.</summary>
+    CausalNssd,
+
+    /// <summary>Mean direct logit attribution to the margin at the last position.</summary>
+    DirectLogitAttribution,
+}
+
+/// <summary>Where a head's output is scaled.</summary>
+public enum GainScope
+{
+    /// <summary>Question, instruction, constraint and suffix: everything behind the context.</summary>
+    Relay,
+
+    /// <summary>Everywhere, generated positions included.</summary>
+    All,
+
+    /// <summary>The last position.</summary>
+    Last,
+
+    /// <summary>The instruction.</summary>
+    Instruction,
+}
+
+/// <summary>How a share of the heads becomes a number.</summary>
+public enum TopRounding
+{
+    /// <summary>Nearest, half away from zero.</summary>
+    Round,
+
+    /// <summary>Down.</summary>
+    Floor,
+
+    /// <summary>Up.</summary>
+    Ceiling,
+}
+
+/// <summary>Every choice that the paper's text leaves open, named in every result file. docs/definitions.md explains each.</summary>
+public sealed record Variants
+{
+    /// <summary>"default" or "paper-v1".</summary>
+    public string Preset { get; init; } = "default";
+
+    /// <summary>Definition of I_NSSD.</summary>
+    public NssdVariant Nssd { get; init; } = NssdVariant.SignedKl;
+
+    /// <summary>Norm of the logit lens.</summary>
+    public LensNorm Lens { get; init; } = LensNorm.Final;
+
+    /// <summary>K of TopK instruction aggregation.</summary>
+    public int TopK { get; init; } = 2;
+
+    /// <summary>Reduction over an answer's token forms.</summary>
+    public EntityReduction Entities { get; init; } = EntityReduction.Max;
+
+    /// <summary>Layers of a knockout window, centred and clipped.</summary>
+    public int Window { get; init; } = 3;
+
+    /// <summary>Score that ranks heads.</summary>
+    public HeadScoreVariant HeadScore { get; init; } = HeadScoreVariant.CausalMargin;
+
+    /// <summary>Positions at which heads are blocked or amplified.</summary>
+    public GainScope Scope { get; init; } = GainScope.Relay;
+
+    /// <summary>Rounding of "the top 5 %"; at least one head in any case.</summary>
+    public TopRounding Rounding { get; init; } = TopRounding.Round;
+
+    /// <summary>What counts as instruction in edges and in TopK aggregation.</summary>
+    public IReadOnlyList<SpanKind> Instruction { get; init; } = [SpanKind.Instruction];
+
+    /// <summary>Named presets.</summary>
+    public static IReadOnlyDictionary<string, Variants> Presets { get; } = new Dictionary<string, Variants>(StringComparer.Ordinal)
+    {
+        ["default"] = new(),
+        // What the authors' figures and rebuttal support best: a lens without norm (shallow values near 0.07), K = 2, windows of 3.
+        ["paper-v1"] = new() { Preset = "paper-v1", Lens = LensNorm.None },
+    };
+
+    /// <summary>The preset of a name; an unknown one is an error that lists them.</summary>
+    public static Variants Of(string preset) => Presets.TryGetValue(preset, out var variants)
+        ? variants
+        : throw InputException.At("--preset", "name", string.Join(" or ", Presets.Keys), preset);
+
+    /// <summary>The name of a variant as files have it: SignedKl is "signed_kl".</summary>
+    public static string NameOf<T>(T variant)
+        where T : struct, Enum =>
+        string.Concat(variant.ToString().Select((c, i) => char.IsUpper(c) ? (i > 0 ? "_" : "") + char.ToLowerInvariant(c) : $"{c}"));
+
+    /// <summary>The variant of a name; an unknown one is an error that lists them.</summary>
+    public static T Parse<T>(string option, string name)
+        where T : struct, Enum
+    {
+        foreach (var value in Enum.GetValues<T>())
+        {
+            if (NameOf(value) == name) return value;
+        }
+        throw new InputException($"{option}: expected {string.Join(", ", Enum.GetValues<T>().Select(NameOf))}, found {name}");
+    }
+}
