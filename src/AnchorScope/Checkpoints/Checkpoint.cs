@@ -47,7 +47,9 @@ public sealed class Checkpoint : IDisposable
     /// <summary>Bytes of all tensors together, headers not counted.</summary>
     public long WeightBytes => Files.Sum(file => file.Tensors.Values.Sum(entry => entry.Bytes));
 
-    /// <summary>Maps the weights and reads <c>config.json</c>. Where both forms exist, the single file is taken, as transformers does.</summary>
+    /// <summary>
+    /// Maps the weights and reads <c>config.json</c>. Where both forms exist, the single file is taken, as transformers does.
+    /// </summary>
     /// <exception cref="InputException">Something is missing or malformed, or the weights are quantised.</exception>
     public static Checkpoint Open(string folder)
     {
@@ -74,13 +76,14 @@ public sealed class Checkpoint : IDisposable
     private static void RefuseQuantised(ConfigSection config)
     {
         const string Key = "quantization_config";
+        string[] supported = ["weights that are not quantised: F32, F16, BF16 or F64"];
         var nested = config.Json.EnumerateObject()
             .Where(property => property.Value.ValueKind == JsonValueKind.Object && property.Name != Key)
             .Select(property => config.Section(property.Name));
         foreach (var section in nested.Prepend(config))
         {
             if (section.SectionOrNull(Key) is { } quantised)
-                throw section.Unsupported(Key, quantised.Text("quant_method", "quantised"), ["weights that are not quantised: F32, F16, BF16 or F64"]);
+                throw section.Unsupported(Key, quantised.Text("quant_method", "quantised"), supported);
         }
     }
 

@@ -82,7 +82,9 @@ public sealed class ConfigSection
     public string Text(string key)
     {
         var json = Required(key);
-        return json.ValueKind == JsonValueKind.String ? json.GetString()! : throw InputException.At(File, PathOf(key), "a string", Describe(json));
+        return json.ValueKind == JsonValueKind.String
+            ? json.GetString()!
+            : throw InputException.At(File, PathOf(key), "a string", Describe(json));
     }
 
     /// <summary>The same, with a value for an absent key.</summary>
@@ -128,7 +130,8 @@ public sealed class ConfigSection
         Json.TryGetProperty(key, out var json) && json.ValueKind != JsonValueKind.Null ? json : null;
 
     private JsonElement Required(string key) =>
-        Find(key) ?? throw new InputException($"{File}: {PathOf(key)}: the key is missing{(Json.TryGetProperty(key, out _) ? " (it is null)" : "")}");
+        Find(key)
+        ?? throw new InputException($"{File}: {PathOf(key)}: the key is missing{(Json.TryGetProperty(key, out _) ? " (it is null)" : "")}");
 
     private int Integer(JsonElement json, string path, int least, string expected) =>
         json.ValueKind == JsonValueKind.Number && json.TryGetInt32(out int integer) && integer >= least

@@ -99,5 +99,6 @@ public sealed unsafe class SafetensorsFile : IDisposable
     private long ArrayLength(TensorEntry entry) =>
         entry.Count <= Array.MaxLength
             ? entry.Count
-            : throw InputException.At(Path, $"tensor {Quoted.Of(entry.Name)}", $"at most {Array.MaxLength} elements to copy", $"{entry.Count}");
+            : throw InputException.At(
+                Path, $"tensor {Quoted.Of(entry.Name)}", $"at most {Array.MaxLength} elements to copy", $"{entry.Count}");
 }

@@ -24,7 +24,10 @@ public static class SafetensorsWriter
     public static void Write(string path, IReadOnlyList<TensorData> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
         Check(tensors, metadata);
-        TensorData[] ordered = [.. tensors.OrderByDescending(tensor => tensor.Type.Bytes()).ThenBy(tensor => tensor.Name, StringComparer.Ordinal)];
+        var ordered = tensors
+            .OrderByDescending(tensor => tensor.Type.Bytes())
+            .ThenBy(tensor => tensor.Name, StringComparer.Ordinal)
+            .ToArray();
         byte[] start = Start(ordered, metadata);
         AtomicFile.Write(path, file =>
         {
@@ -41,11 +44,15 @@ public static class SafetensorsWriter
         {
             if (name == SafetensorsHeaderReader.MetadataName || !names.Add(name))
                 throw new ArgumentException($"the tensor name '{name}' is reserved or used twice", nameof(tensors));
-            if (shape.Length > SafetensorsHeaderReader.MostAxes)
-                throw new ArgumentException($"tensor '{name}' has {shape.Length} axes, more than {SafetensorsHeaderReader.MostAxes}", nameof(tensors));
+            const int most = SafetensorsHeaderReader.MostAxes;
+            if (shape.Length > most)
+                throw new ArgumentException($"tensor '{name}' has {shape.Length} axes, more than {most}", nameof(tensors));
             long? count = TensorEntry.CountOf(shape);
             if (count is null || count > int.MaxValue || count * type.Bytes() != bytes.Length)
-                throw new ArgumentException($"tensor '{name}': {type.Name} {TensorEntry.Text(shape)} does not take {bytes.Length} bytes", nameof(tensors));
+            {
+                string tensor = $"tensor '{name}': {type.Name} {TensorEntry.Text(shape)}";
+                throw new ArgumentException($"{tensor} does not take {bytes.Length} bytes", nameof(tensors));
+            }
         }
         foreach (string text in names.Concat(metadata?.Keys ?? []).Concat(metadata?.Values ?? []))
         {

@@ -54,11 +54,12 @@ internal static class ShardIndex
 
     private static void Check(string indexPath, SafetensorsFile shard, HashSet<string> listed)
     {
+        string index = Path.GetFileName(indexPath);
         string? absent = listed.FirstOrDefault(name => !shard.Tensors.ContainsKey(name));
         if (absent is not null)
-            throw new InputException($"{shard.Path}: tensor {Quoted.Of(absent)} is not in this shard, where {Path.GetFileName(indexPath)} puts it");
+            throw new InputException($"{shard.Path}: tensor {Quoted.Of(absent)} is not in this shard, where {index} puts it");
         string? unlisted = shard.Tensors.Keys.FirstOrDefault(name => !listed.Contains(name));
         if (unlisted is not null)
-            throw new InputException($"{shard.Path}: tensor {Quoted.Of(unlisted)} is in this shard, but {Path.GetFileName(indexPath)} does not put it there");
+            throw new InputException($"{shard.Path}: tensor {Quoted.Of(unlisted)} is in this shard, but {index} does not put it there");
     }
 }

@@ -46,7 +46,10 @@ public sealed class Weights
     {
         string expected = TensorEntry.Text(shape);
         if (!tensors.TryGetValue(name, out var found))
-            throw new InputException($"{source}: there is no tensor {Quoted.Of(name)} (expected shape {expected}){NearNames.Clause(name, Names)}");
+        {
+            string near = NearNames.Clause(name, Names);
+            throw new InputException($"{source}: there is no tensor {Quoted.Of(name)} (expected shape {expected}){near}");
+        }
         var (file, entry) = found;
         string field = $"tensor {Quoted.Of(name)}";
         if (!entry.Shape.AsSpan().SequenceEqual(shape))
