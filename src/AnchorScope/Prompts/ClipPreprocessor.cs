@@ -19,9 +19,10 @@ public sealed class ClipPreprocessor
             { Crop: { } crop } => crop,
             { ExactSize: { } size } => size,
             _ => throw InputException.At(
-                config.File, "do_center_crop", "true, or do_resize with a size of height and width (a CLIP tower takes one size only)", "false"),
+                config.File, "do_center_crop",
+                "true, or do_resize with a size of height and width (a CLIP tower takes one size only)", "false"),
         };
-        values = Enumerable.Range(0, 3).Select(channel => Enumerable.Range(0, 256).Select(level => Value(channel, level)).ToArray()).ToArray();
+        values = [.. Enumerable.Range(0, 3).Select(channel => Enumerable.Range(0, 256).Select(level => Value(channel, level)).ToArray())];
     }
 
     /// <summary>Rows of every result.</summary>
@@ -31,11 +32,15 @@ public sealed class ClipPreprocessor
     public int Width { get; }
 
     /// <param name="folder">A checkpoint's; its preprocessor_config.json is read.</param>
-    /// <exception cref="InputException">The file is missing or says something that is not supported; see <see cref="ClipPreprocessorConfig"/>.</exception>
-    public static ClipPreprocessor Load(string folder) => new(ClipPreprocessorConfig.Load(Path.Combine(folder, "preprocessor_config.json")));
+    /// <exception cref="InputException">The file is missing or says something that is not supported; see
+    /// <see cref="ClipPreprocessorConfig"/>.</exception>
+    public static ClipPreprocessor Load(string folder) =>
+        new(ClipPreprocessorConfig.Load(Path.Combine(folder, "preprocessor_config.json")));
 
-    /// <summary>The part of the picture that the model sees, resized and cropped: <see cref="Width"/> x <see cref="Height"/> pixels.</summary>
-    /// <exception cref="InputException">The picture is so long and thin that resizing it needs more than <see cref="Picture.MostPixels"/> pixels.</exception>
+    /// <summary>The part of the picture that the model sees, resized and cropped: <see cref="Width"/> x <see cref="Height"/>
+    /// pixels.</summary>
+    /// <exception cref="InputException">The picture is so long and thin that resizing it needs more than <see cref="Picture.MostPixels"/>
+    /// pixels.</exception>
     public Picture Fit(Picture picture)
     {
         ArgumentNullException.ThrowIfNull(picture);

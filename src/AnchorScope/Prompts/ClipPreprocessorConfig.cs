@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace AnchorScope.Prompts;
 
 /// <summary>
-/// What a preprocessor_config.json of a CLIPImageProcessor says. Keys that are absent or null have that class's defaults: bicubic resize to a
-/// shortest edge of 224, centre crop to 224x224, rescale by 1/255, normalise with OpenAI's mean and deviation.
+/// What a preprocessor_config.json of a CLIPImageProcessor says. Keys that are absent or null have that class's defaults: bicubic resize
+/// to a shortest edge of 224, centre crop to 224x224, rescale by 1/255, normalise with OpenAI's mean and deviation.
 /// </summary>
 /// <param name="File">Where it stands, for messages.</param>
 public sealed record ClipPreprocessorConfig(string File)
@@ -27,7 +27,8 @@ public sealed record ClipPreprocessorConfig(string File)
     private static readonly float[] ClipMean = [0.48145466f, 0.4578275f, 0.40821073f];
     private static readonly float[] ClipStd = [0.26862954f, 0.26130258f, 0.27577711f];
 
-    /// <summary>The shorter side after resizing, keeping the proportions; null if <see cref="ExactSize"/> rules or nothing is resized.</summary>
+    /// <summary>The shorter side after resizing, keeping the proportions; null if <see cref="ExactSize"/> rules or nothing is
+    /// resized.</summary>
     public int? ShortestEdge { get; init; } = 224;
 
     /// <summary>The size after resizing whatever the proportions; null if <see cref="ShortestEdge"/> rules or nothing is resized.</summary>

@@ -34,7 +34,8 @@ internal ref struct JpegBits(ReadOnlySpan<byte> file, int position)
         return value;
     }
 
-    /// <summary>A number in the JPEG form: <paramref name="bits"/> bits, the lower half of their range standing for negative values.</summary>
+    /// <summary>A number in the JPEG form: <paramref name="bits"/> bits, the lower half of their range standing for negative
+    /// values.</summary>
     public int ReadSigned(int bits)
     {
         var value = Read(bits);

@@ -11,7 +11,8 @@ internal sealed class JpegReader
 {
     private const int EndOfImage = 0xD9, StartOfScan = 0xDA;
 
-    /// <summary>A real encoder needs about ten; a small hostile file with thousands of scans over a large picture would run for hours.</summary>
+    /// <summary>A real encoder needs about ten; a small hostile file with thousands of scans over a large picture would run for
+    /// hours.</summary>
     private const int MostScans = 500;
 
     private readonly ushort[]?[] quantization = new ushort[]?[4];
@@ -101,7 +102,8 @@ internal sealed class JpegReader
                 ReadHuffmanTables(segment);
                 break;
             case 0xC3 or (>= 0xC5 and <= 0xCF and not 0xC8 and not 0xCC):
-                throw new InvalidDataException($"JPEG with lossless, hierarchical or arithmetic coding (frame {marker:X2}) is not supported");
+                throw new InvalidDataException(
+                    $"JPEG with lossless, hierarchical or arithmetic coding (frame {marker:X2}) is not supported");
             case 0xDB:
                 ReadQuantizationTables(segment);
                 break;

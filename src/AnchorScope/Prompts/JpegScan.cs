@@ -153,7 +153,8 @@ internal sealed class JpegScan
         }
     }
 
-    /// <summary>New coefficients appear where the symbols say; each coefficient passed on the way that is not zero gets one more bit.</summary>
+    /// <summary>New coefficients appear where the symbols say; each coefficient passed on the way that is not zero gets one more
+    /// bit.</summary>
     private void RefineAc(ref JpegBits bits, JpegHuffman table, Span<short> block)
     {
         var k = First;

@@ -28,10 +28,12 @@ internal static class JpegTransform
         }
     }
 
-    /// <summary>Eight values <paramref name="step"/> apart, in place; the result is scaled down by 2^<paramref name="shift"/>, rounded.</summary>
+    /// <summary>Eight values <paramref name="step"/> apart, in place; the result is scaled down by 2^<paramref name="shift"/>,
+    /// rounded.</summary>
     private static void Line(Span<int> v, int step, int shift)
     {
-        int v0 = v[0], v1 = v[step], v2 = v[2 * step], v3 = v[3 * step], v4 = v[4 * step], v5 = v[5 * step], v6 = v[6 * step], v7 = v[7 * step];
+        int v0 = v[0], v1 = v[step], v2 = v[2 * step], v3 = v[3 * step];
+        int v4 = v[4 * step], v5 = v[5 * step], v6 = v[6 * step], v7 = v[7 * step];
 
         var even = (v2 + v6) * 4433;                                     // 0.541196100
         int low = even - v6 * 15137, high = even + v2 * 6270;            // 1.847759065, 0.765366865

@@ -49,8 +49,10 @@ public sealed class Picture
     /// Huffman) to the exact samples that Pillow with libjpeg-turbo gives. Alpha is dropped, not composited.</summary>
     /// <param name="bytes">The whole file.</param>
     /// <param name="name">What errors call the picture.</param>
-    /// <param name="applyOrientation">Turn the picture upright as its EXIF or XMP orientation says, as the reference does with files.</param>
-    /// <exception cref="InputException">Another format, damaged or truncated data, or more than <see cref="MostPixels"/> pixels.</exception>
+    /// <param name="applyOrientation">Turn the picture upright as its EXIF or XMP orientation says, as the reference does with
+    /// files.</param>
+    /// <exception cref="InputException">Another format, damaged or truncated data, or more than <see cref="MostPixels"/>
+    /// pixels.</exception>
     public static Picture Decode(ReadOnlySpan<byte> bytes, string name, bool applyOrientation = true)
     {
         try

@@ -33,7 +33,8 @@ internal static class PngReader
         {
             var data = Chunk(file, ref at, out var type);
             if ((type == "IHDR") == header.HasValue)
-                throw new InvalidDataException(type == "IHDR" ? "PNG with two IHDR chunks" : $"PNG begins with chunk {type} instead of IHDR");
+                throw new InvalidDataException(
+                    type == "IHDR" ? "PNG with two IHDR chunks" : $"PNG begins with chunk {type} instead of IHDR");
             switch (type)
             {
                 case "IHDR":
@@ -70,7 +71,8 @@ internal static class PngReader
         if (!type.All(char.IsAsciiLetter))
             throw new InvalidDataException($"PNG damaged: no chunk type at byte {at + 4}");
         if (length > file.Length - at - 12)
-            throw new InvalidDataException($"PNG truncated: chunk {type} at byte {at} promises {length} bytes, {file.Length - at - 12} are left");
+            throw new InvalidDataException(
+                $"PNG truncated: chunk {type} at byte {at} promises {length} bytes, {file.Length - at - 12} are left");
         var end = at + 8 + (int)length;
         if (BinaryPrimitives.ReadUInt32BigEndian(file[end..]) != PngCrc.Of(file[(at + 4)..end]))
             throw new InvalidDataException($"PNG damaged: wrong check sum of chunk {type} at byte {at}");
@@ -202,7 +204,8 @@ internal static class PngReader
                 throw new InvalidDataException(
                     "16-bit greyscale PNG: the reference turns every value above 255 white; store the picture with 8 bits");
             if (data[10] != 0 || data[11] != 0 || data[12] > 1)
-                throw new InvalidDataException($"PNG compression {data[10]}, filter {data[11]}, interlace {data[12]} (expected 0, 0, 0 or 1)");
+                throw new InvalidDataException(
+                    $"PNG compression {data[10]}, filter {data[11]}, interlace {data[12]} (expected 0, 0, 0 or 1)");
             return new Header((int)width, (int)height, depth, type, data[12] == 1);
         }
 

@@ -112,7 +112,8 @@ internal static class Resample
         }
     }
 
-    /// <summary>For each output position of one axis: the first input position that counts, and the fixed-point weights from there on.</summary>
+    /// <summary>For each output position of one axis: the first input position that counts, and the fixed-point weights from there
+    /// on.</summary>
     private sealed class Weights
     {
         private readonly int longest;

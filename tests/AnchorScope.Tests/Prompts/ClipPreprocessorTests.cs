@@ -18,7 +18,8 @@ public sealed class ClipPreprocessorTests : IDisposable
             var cases = new TheoryData<string, string>();
             foreach (var set in new[] { "clip56", "clip336" })
             {
-                foreach (var name in new GoldenTensors("images", set + ".safetensors").Names.Where(n => n.EndsWith(".u8", StringComparison.Ordinal)))
+                var names = new GoldenTensors("images", set + ".safetensors").Names;
+                foreach (var name in names.Where(n => n.EndsWith(".u8", StringComparison.Ordinal)))
                     cases.Add(set, name[..^3]);
             }
             return cases;
@@ -58,7 +59,8 @@ public sealed class ClipPreprocessorTests : IDisposable
             var shape = goldens.Shape("in_" + parts[1]);
             var samples = goldens.Singles("in_" + parts[1]);
             var plane = shape[1] * shape[2];
-            var picture = new Picture(shape[2], shape[1], [.. Enumerable.Range(0, 3 * plane).Select(i => (byte)samples[i % 3 * plane + i / 3])]);
+            byte[] rgb = [.. Enumerable.Range(0, 3 * plane).Select(i => (byte)samples[i % 3 * plane + i / 3])];
+            var picture = new Picture(shape[2], shape[1], rgb);
             var size = int.Parse(parts[3]);
             Assert.Equal(goldens.Singles(name), Planes(picture.CenterCrop(size, size)).Select(b => (float)b));
         }
@@ -82,8 +84,9 @@ public sealed class ClipPreprocessorTests : IDisposable
     {
         var picture = Picture.Load(Fixtures.Path("images", "rgb_300x150.png"));
         var spelledOut = Load("""
-            {"image_processor_type": "CLIPImageProcessor", "do_resize": true, "size": {"shortest_edge": 224}, "resample": 3, "do_center_crop": true,
-             "crop_size": {"height": 224, "width": 224}, "do_rescale": true, "rescale_factor": 0.00392156862745098, "do_normalize": true,
+            {"image_processor_type": "CLIPImageProcessor", "do_resize": true, "size": {"shortest_edge": 224}, "resample": 3,
+             "do_center_crop": true, "crop_size": {"height": 224, "width": 224},
+             "do_rescale": true, "rescale_factor": 0.00392156862745098, "do_normalize": true,
              "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711]}
             """);
         foreach (var json in new[]
@@ -155,12 +158,18 @@ public sealed class ClipPreprocessorTests : IDisposable
     [Theory]
     [InlineData("{", "not valid JSON")]
     [InlineData("[1]", "expected a JSON object, found Array")]
-    public void Load_RefusesWhatIsNoObject(string content, string expected) =>
-        Assert.StartsWith($"{ConfigFile}: {expected}", Assert.Throws<InputException>(() => Load(content)).Message, StringComparison.Ordinal);
+    public void Load_RefusesWhatIsNoObject(string content, string expected)
+    {
+        var message = Assert.Throws<InputException>(() => Load(content)).Message;
+        Assert.StartsWith($"{ConfigFile}: {expected}", message, StringComparison.Ordinal);
+    }
 
     [Fact]
-    public void Load_NamesMissingFile() =>
-        Assert.StartsWith($"{ConfigFile}: cannot be read", Assert.Throws<InputException>(() => ClipPreprocessor.Load(folder.FullName)).Message, StringComparison.Ordinal);
+    public void Load_NamesMissingFile()
+    {
+        var message = Assert.Throws<InputException>(() => ClipPreprocessor.Load(folder.FullName)).Message;
+        Assert.StartsWith($"{ConfigFile}: cannot be read", message, StringComparison.Ordinal);
+    }
 
     private string ConfigFile => Path.Combine(folder.FullName, "preprocessor_config.json");
 

@@ -46,7 +46,8 @@ public sealed class PictureErrorTests
         },
         { "without a TIFF header", TestPng.File(("IHDR", TestPng.Header(1, 1, 8, 0)), ("eXIf", [1, 2, 3])) },
         { "wrong check sum of chunk IHDR", WithByte(TestPng.File(("IHDR", TestPng.Header(1, 1, 8, 0))), 20, 7) },
-        { "promises 2147483647 bytes", WithByte(WithByte(WithByte(WithByte(TestPng.File(("IHDR", [])), 8, 0x7F), 9, 255), 10, 255), 11, 255) },
+        { "promises 2130706432 bytes", WithByte(TestPng.File(("IHDR", [])), 8, 0x7F) },
+        { "promises 4278190080 bytes", WithByte(TestPng.File(("IHDR", [])), 8, 0xFF) },
         { "no chunk type", WithByte(TestPng.File(("IHDR", [])), 12, 0) },
     };
 
@@ -70,8 +71,9 @@ public sealed class PictureErrorTests
     };
 
     public static TheoryData<string> FuzzedPictures => new(
-        "tiny_5x7.png", "palette_64x48.png", "grey_120x80.jpg", "exif6_90x60.jpg", "libjpeg/420_progressive.jpg", "libjpeg/422_progressive_restart.jpg",
-        "libjpeg/420_restart.jpg", "libjpeg/420_separate.jpg", "libjpeg/ycck.jpg", "libjpeg/coarse_16bit_tables.jpg", "libjpeg/grey_2x2.jpg");
+        "tiny_5x7.png", "palette_64x48.png", "grey_120x80.jpg", "exif6_90x60.jpg", "libjpeg/420_progressive.jpg",
+        "libjpeg/422_progressive_restart.jpg", "libjpeg/420_restart.jpg", "libjpeg/420_separate.jpg", "libjpeg/ycck.jpg",
+        "libjpeg/coarse_16bit_tables.jpg", "libjpeg/grey_2x2.jpg");
 
     [Theory]
     [MemberData(nameof(Unsupported))]
@@ -141,13 +143,17 @@ public sealed class PictureErrorTests
             if (round % 3 == 0)
                 compressed[random.Next(compressed.Length)] ^= (byte)random.Next(1, 256);
             var header = TestPng.Header(random.Next(0, 12), random.Next(0, 12), depth, colourType, interlaced: round % 2 == 0);
-            IsAccepted(TestPng.File(("IHDR", header), ("PLTE", new byte[3 * random.Next(1, 20)]), ("IDAT", compressed), ("IEND", [])), "fuzz.png");
+            var palette = new byte[3 * random.Next(1, 20)];
+            IsAccepted(TestPng.File(("IHDR", header), ("PLTE", palette), ("IDAT", compressed), ("IEND", [])), "fuzz.png");
         }
     }
 
     [Fact]
-    public void Load_NamesMissingFile() =>
-        Assert.StartsWith("no/such.png: picture cannot be read", Assert.Throws<InputException>(() => Picture.Load("no/such.png")).Message, StringComparison.Ordinal);
+    public void Load_NamesMissingFile()
+    {
+        var message = Assert.Throws<InputException>(() => Picture.Load("no/such.png")).Message;
+        Assert.StartsWith("no/such.png: picture cannot be read", message, StringComparison.Ordinal);
+    }
 
     private static bool IsAccepted(byte[] file, string name)
     {

@@ -13,7 +13,8 @@ public sealed class PngTests
         get
         {
             var kinds = new TheoryData<int, int, bool>();
-            foreach (var (colourType, depths) in new (int, int[])[] { (0, [1, 2, 4, 8]), (2, [8, 16]), (3, [1, 2, 4, 8]), (4, [8, 16]), (6, [8, 16]) })
+            (int, int[])[] types = [(0, [1, 2, 4, 8]), (2, [8, 16]), (3, [1, 2, 4, 8]), (4, [8, 16]), (6, [8, 16])];
+            foreach (var (colourType, depths) in types)
             {
                 foreach (var depth in depths)
                 {
@@ -40,7 +41,8 @@ public sealed class PngTests
                 .SelectMany(i => Expected(colourType, bitDepth, samples.AsSpan(i * channels, channels).ToArray(), palette)).ToArray();
             for (var filter = 0; filter <= 5; filter++)
             {
-                var picture = Picture.Decode(TestPng.Encode(width, height, colourType, bitDepth, samples, interlaced, filter, extra), "test.png");
+                var file = TestPng.Encode(width, height, colourType, bitDepth, samples, interlaced, filter, extra);
+                var picture = Picture.Decode(file, "test.png");
                 Assert.Equal((width, height), (picture.Width, picture.Height));
                 Assert.Equal(expected, picture.Rgb);
             }
@@ -72,7 +74,10 @@ public sealed class PngTests
 
     [Property(MaxTest = 50)]
     public Property ToPng_KeepsEveryPicture() => Prop.ForAll(
-        (from width in Gen.Choose(1, 20) from height in Gen.Choose(1, 20) from seed in Gen.Choose(0, 1 << 20) select (width, height, seed)).ToArbitrary(),
+        (from width in Gen.Choose(1, 20)
+         from height in Gen.Choose(1, 20)
+         from seed in Gen.Choose(0, 1 << 20)
+         select (width, height, seed)).ToArbitrary(),
         size =>
         {
             var rgb = new byte[3 * size.width * size.height];
@@ -83,7 +88,7 @@ public sealed class PngTests
 
     private static byte[] Expected(int colourType, int bitDepth, int[] sample, byte[] palette)
     {
-        byte[] eight = [.. sample.Select(s => bitDepth switch { 1 => (byte)(s * 255), 2 => (byte)(s * 85), 4 => (byte)(s * 17), 8 => (byte)s, _ => (byte)(s >> 8) })];
+        byte[] eight = [.. sample.Select(s => (byte)(bitDepth switch { 1 => s * 255, 2 => s * 85, 4 => s * 17, 8 => s, _ => s >> 8 }))];
         return colourType switch
         {
             0 or 4 => [eight[0], eight[0], eight[0]],

@@ -7,14 +7,16 @@ namespace AnchorScope.Tests.Prompts;
 /// <summary>Writes PNG files of every kind, valid or not, for the tests of the reader. It shares no code with the library.</summary>
 internal static class TestPng
 {
-    private static readonly int[][] Adam7 = [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]];
+    private static readonly int[][] Adam7 =
+        [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]];
 
     public static int Channels(int colourType) => colourType switch { 2 => 3, 4 => 2, 6 => 4, _ => 1 };
 
     /// <param name="samples">[height, width, channels], each of bitDepth bits.</param>
     /// <param name="filter">Row filter 0 to 4; 5 takes them in turn.</param>
     public static byte[] Encode(
-        int width, int height, int colourType, int bitDepth, int[] samples, bool interlaced = false, int filter = 0, (string, byte[])? extra = null)
+        int width, int height, int colourType, int bitDepth, int[] samples, bool interlaced = false, int filter = 0,
+        (string, byte[])? extra = null)
     {
         var raw = new MemoryStream();
         foreach (var pass in interlaced ? Adam7 : [[0, 0, 1, 1]])
@@ -69,7 +71,8 @@ internal static class TestPng
         return compressed.ToArray();
     }
 
-    private static void WritePass(MemoryStream raw, int[] pass, int width, int height, int channels, int bitDepth, int[] samples, int filter)
+    private static void WritePass(
+        MemoryStream raw, int[] pass, int width, int height, int channels, int bitDepth, int[] samples, int filter)
     {
         var above = Array.Empty<byte>();
         var rowNumber = 0;
