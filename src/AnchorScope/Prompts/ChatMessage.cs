@@ -1,5 +1,3 @@
-using AnchorScope.Prompts.Tokenization;
-
 namespace AnchorScope.Prompts;
 
 /// <summary>A part of a message: a picture or a text.</summary>

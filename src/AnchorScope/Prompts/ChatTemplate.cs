@@ -1,6 +1,5 @@
 using System.Text;
 using AnchorScope.Prompts.Jinja;
-using AnchorScope.Prompts.Tokenization;
 
 namespace AnchorScope.Prompts;
 
@@ -63,7 +62,8 @@ public sealed class ChatTemplate
     /// <exception cref="InputException">The template refuses the messages, or cannot be evaluated.</exception>
     public RenderedPrompt Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt = true)
     {
-        var variables = specialTokens.ToDictionary(token => token.Key, token => (object?)new SourcedText(token.Value), StringComparer.Ordinal);
+        var variables = new Dictionary<string, object?>(StringComparer.Ordinal);
+        foreach (var (name, token) in specialTokens) variables[name] = new SourcedText(token);
         variables["messages"] = messages.Select((message, m) => ToValue(message, m)).ToList<object?>();
         variables["add_generation_prompt"] = addGenerationPrompt;
         variables["tools"] = null;
@@ -83,7 +83,7 @@ public sealed class ChatTemplate
     {
         TextPart text => new() { ["type"] = new SourcedText("text"), ["text"] = SourcedText.OfPart(text.Text, message, index) },
         ImagePart => new() { ["type"] = new SourcedText("image") },
-        _ => throw new ArgumentException($"message {message}, part {index}: {part.GetType().Name} is neither text nor picture", nameof(part)),
+        _ => throw new ArgumentException($"message {message}, part {index}: neither text nor picture", nameof(part)),
     };
 
     private static string ReadText(string file)

@@ -90,6 +90,7 @@ public sealed class Tokenizer
     }
 
     /// <summary>Tokens in the order of the text; <paramref name="addSpecial"/> puts the post-processor's tokens around them.</summary>
+    /// <exception cref="InputException">A regular expression of the file needs more than ten seconds for one match.</exception>
     public IReadOnlyList<Token> Encode(string text, bool addSpecial = true)
     {
         ArgumentNullException.ThrowIfNull(text);

@@ -61,6 +61,24 @@ public sealed class TokenizerGoldenTests
     }
 
     [Fact]
+    public void SpecialTokens_OfTheConfigComeFirst_TheMapFillsIn()
+    {
+        using var folder = new TemporaryFolder();
+        File.Copy(Fixtures.Path("tokenizers", "qwen2", "tokenizer.json"), Path.Combine(folder.Name, "tokenizer.json"));
+        Assert.Empty(Tokenizer.Load(folder.Name).SpecialTokens);
+        folder.Write("tokenizer_config.json", """
+            {"bos_token": null, "eos_token": {"content": "<e>", "lstrip": false}, "add_eos_token": true, "extra_special_tokens": {"image_token": "<i>"}}
+            """);
+        folder.Write("special_tokens_map.json", """{"bos_token": "<b>", "eos_token": "<other>"}""");
+        Assert.Equal(
+            new Dictionary<string, string> { ["bos_token"] = "<b>", ["eos_token"] = "<e>", ["image_token"] = "<i>" },
+            Tokenizer.Load(folder.Name).SpecialTokens);
+        folder.Write("tokenizer_config.json", """{"eos_token": {"text": "<e>"}}""");
+        var error = Assert.Throws<InputException>(() => Tokenizer.Load(folder.Name));
+        Assert.EndsWith("tokenizer_config.json: eos_token.content: expected a value, found nothing", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Sha256_IsThatOfTheFile()
     {
         var hash = SHA256.HashData(File.ReadAllBytes(Fixtures.Path("llava15", "tokenizer.json")));

@@ -72,7 +72,7 @@ public sealed class TokenizerHostileTests
         string[] junk = ["null", "-1", "3", "1e30", "\"\"", "\"x\"", "[]", "{}", "true", "[[\"a\"]]", "{\"type\": \"Sequence\"}"];
         var random = new Random(7);
         var refused = 0;
-        for (var trial = 0; trial < 150; trial++)
+        for (var trial = 0; trial < 80; trial++)
         {
             var root = JsonNode.Parse(source)!;
             Replace(root, random, JsonNode.Parse(junk[random.Next(junk.Length)]));
@@ -85,7 +85,7 @@ public sealed class TokenizerHostileTests
                 refused++;
             }
         }
-        Assert.InRange(refused, 20, 149);
+        Assert.InRange(refused, 20, 79);
     }
 
     // Descends from the root, preferring the small parts over the vocabulary, and puts the value somewhere.

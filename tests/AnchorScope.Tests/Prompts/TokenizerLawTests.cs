@@ -30,7 +30,7 @@ public sealed class TokenizerLawTests
                 .ToArbitrary();
     }
 
-    [Property(Arbitrary = [typeof(Texts)], MaxTest = 300)]
+    [Property(Arbitrary = [typeof(Texts)], MaxTest = 200)]
     public void Ranges_AreOrderedAndInsideTheText(string text)
     {
         foreach (var tokenizer in (Tokenizer[])[Legacy, NonLegacy, ByteLevel, Words])
@@ -47,14 +47,14 @@ public sealed class TokenizerLawTests
         }
     }
 
-    [Property(Arbitrary = [typeof(Texts)], MaxTest = 300)]
+    [Property(Arbitrary = [typeof(Texts)], MaxTest = 200)]
     public void Ranges_CoverAllThatIsNotDropped(string text)
     {
         foreach (var tokenizer in (Tokenizer[])[Legacy, NonLegacy, ByteLevel]) Assert.Equal("", Uncovered(tokenizer, text));
         Assert.Equal(string.Concat(text.Where(char.IsWhiteSpace)), Uncovered(Words, text));
     }
 
-    [Property(MaxTest = 300)]
+    [Property(MaxTest = 200)]
     public Property Ranges_OverlapOnlyInBytesOfOneCharacter() => Prop.ForAll(Texts.From(Plain), text =>
     {
         text = Readable(text);
@@ -64,7 +64,7 @@ public sealed class TokenizerLawTests
                     Assert.Single(text[second.Start..first.End].EnumerateRunes());
     });
 
-    [Property(MaxTest = 300)]
+    [Property(MaxTest = 200)]
     public Property TokenTexts_AreTheTextTheyCover() => Prop.ForAll(Texts.From(Plain), text =>
     {
         text = Readable(text);
@@ -77,7 +77,7 @@ public sealed class TokenizerLawTests
         }
     });
 
-    [Property(MaxTest = 300)]
+    [Property(MaxTest = 200)]
     public Property Decode_OfEncode_IsTheText() => Prop.ForAll(Texts.From(Plain), text =>
     {
         text = Readable(text);
@@ -86,7 +86,7 @@ public sealed class TokenizerLawTests
         if (text.All(unit => unit < '\u0300' || Plain.Any(piece => piece.Contains(unit)))) Assert.Equal(text, ByteLevel.Decode(ByteLevel.Ids(text)));
     });
 
-    [Property(MaxTest = 300)]
+    [Property(MaxTest = 200)]
     public Property AddedTokens_CutTheTextIntoIndependentPieces() => Prop.ForAll(Texts.From(Plain), Texts.From(Plain), (left, right) =>
     {
         var (image, start) = (Legacy.IdOf("<image>")!.Value, ByteLevel.IdOf("<|im_start|>")!.Value);

@@ -1,4 +1,7 @@
 using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Nodes;
 using AnchorScope.Prompts;
 
 namespace AnchorScope.Tests.Prompts;
@@ -72,6 +75,23 @@ public sealed class TokenizerTests
             """{"type": "WordLevel", "vocab": {"<unk>": 0, "hello": 1, "fi": 2, "ſ\u0323\u0307": 3, "가각q\u0323\u0307": 4}, "unk_token": "<unk>"}""",
             normalizer);
         Assert.Equal([expected], tokenizer.Ids(text));
+    }
+
+    // SHA-256 of the UTF-8 text that Python 3.11's unicodedata.normalize gives (Unicode 14.0).
+    [Theory]
+    [InlineData("NFC", "8a94ca756cd6a6d925d02f9d9357fc6efe648f20eb71ab67ffd8ef2443700aea")]
+    [InlineData("NFD", "fd0ede218cad39f764c5b086d78f67f7cec308a69b64c7b72af45cafbe639fd0")]
+    [InlineData("NFKC", "25ecc6b9696782949fe96a4af0675916aa5dede098855492ed623e7b9f7e4854")]
+    [InlineData("NFKD", "cef1c3085d45e1cf783e686928ef47d7c7173cdbb79b07fc2117230f3f12ac89")]
+    public void Normalization_OfEveryCharacterWithMarks_IsUnicodes(string form, string sha256)
+    {
+        var root = JsonNode.Parse(File.ReadAllText(Fixtures.Path("tokenizers", "qwen2", "tokenizer.json")))!;
+        root["normalizer"] = new JsonObject { ["type"] = form };
+        var tokenizer = SmallTokenizer.FromText(root.ToJsonString());
+        int[] characters = [.. Enumerable.Range(0, 0xD800), .. Enumerable.Range(0xE000, 0x1F000 - 0xE000), .. Enumerable.Range(0x2F800, 0x220)];
+        var text = string.Join('\n', characters.Select(code => char.ConvertFromUtf32(code) + "\u0307\u0323"));
+        var normalized = tokenizer.Decode(tokenizer.Ids(text));
+        Assert.Equal(sha256, Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(normalized))));
     }
 
     [Fact]

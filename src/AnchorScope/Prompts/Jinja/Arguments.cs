@@ -15,7 +15,8 @@ internal sealed record Arguments(
 
     public bool Has(int position, string name) => position < Positional.Count || Named.ContainsKey(name);
 
-    public object? Get(int position, string name) => Has(position, name) ? Find(position, name) : throw Fail($"needs the argument '{name}'");
+    public object? Get(int position, string name) =>
+        Has(position, name) ? Find(position, name) : throw Fail($"needs the argument '{name}'");
 
     public string? FindText(int position, string name) => Find(position, name) switch
     {

@@ -81,8 +81,10 @@ internal sealed class Evaluator(Budget budget)
     {
         var mapping = new Mapping();
         foreach (var (key, value) in literal.Entries)
-            mapping[Evaluate(key, scope) is SourcedText text ? text.Text : throw key.Site.Fail("only strings are supported as keys of a dictionary")] =
-                Evaluate(value, scope);
+        {
+            if (Evaluate(key, scope) is not SourcedText name) throw key.Site.Fail("only strings are supported as keys of a dictionary");
+            mapping[name.Text] = Evaluate(value, scope);
+        }
         return mapping;
     }
 
@@ -102,8 +104,8 @@ internal sealed class Evaluator(Budget budget)
             budget.SpendOn(site, right);
             var holds = operation switch
             {
-                "==" => Values.AreEqual(left, right),
-                "!=" => !Values.AreEqual(left, right),
+                "==" => Values.AreEqual(site, left, right),
+                "!=" => !Values.AreEqual(site, left, right),
                 "in" => Values.Contains(site, right, left),
                 "not in" => !Values.Contains(site, right, left),
                 "<" => Values.Compare(site, left, right) < 0,

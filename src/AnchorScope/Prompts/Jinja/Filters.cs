@@ -112,7 +112,8 @@ internal static class Filters
             ? Values.IsTrue(value)
             : Tests.Passes(value, arguments.From(testAt + 1) with { Name = arguments.GetText(testAt, "test").Text });
 
-    private static object? Attribute(object? item, Arguments arguments) => Attribute(item, arguments.GetText(0, "attribute").Text, arguments);
+    private static object? Attribute(object? item, Arguments arguments) =>
+        Attribute(item, arguments.GetText(0, "attribute").Text, arguments);
 
     private static object? Attribute(object? item, string path, Arguments arguments)
     {

@@ -56,7 +56,8 @@ internal sealed class Interpreter
                 Assign(set.Site, set.Targets, evaluator.Evaluate(set.Value, scope), scope);
                 return Flow.Next;
             case SetMember set:
-                if (scope.Get(set.Name) is not Namespace space) throw set.Site.Fail($"members can only be set of a namespace, which '{set.Name}' is not");
+                if (scope.Get(set.Name) is not Namespace space)
+                    throw set.Site.Fail($"members can only be set of a namespace, which '{set.Name}' is not");
                 space.Members[set.Member] = evaluator.Evaluate(set.Value, scope);
                 return Flow.Next;
             case SetBlock set:
@@ -150,7 +151,8 @@ internal sealed class Interpreter
     private static Mapping NewMapping(Arguments arguments)
     {
         var mapping = new Mapping();
-        if (arguments.Positional.Count > 1 || arguments is { Positional: [not Mapping] }) throw arguments.Fail("needs named arguments or one dictionary");
+        if (arguments.Positional.Count > 1 || arguments is { Positional: [not Mapping] })
+            throw arguments.Fail("needs named arguments or one dictionary");
         if (arguments is { Positional: [Mapping given] })
             foreach (var (name, value) in given) mapping[name] = value;
         foreach (var (name, value) in arguments.Named) mapping[name] = value;
@@ -166,7 +168,7 @@ internal sealed class Interpreter
         long step = arguments.FindInteger(2, "step") ?? 1;
         if (step == 0) throw arguments.Fail("needs a step other than 0");
         var count = Math.Max(0, step > 0 ? ((long)stop - start + step - 1) / step : ((long)start - stop - step - 1) / -step);
-        arguments.Budget.Spend(arguments.Site, 10 * count);
+        arguments.Budget.Spend(arguments.Site, Budget.ElementWork * count);
         var numbers = new List<object?>();
         for (var i = 0L; i < count; i++) numbers.Add(start + i * step);
         return numbers;

@@ -70,7 +70,9 @@ internal static class Methods
         "items" when arguments.IsEmpty => Items(mapping),
         "keys" when arguments.IsEmpty => (List<object?>)[.. mapping.Keys.Select(key => new SourcedText(key))],
         "values" when arguments.IsEmpty => (List<object?>)[.. mapping.Values],
-        "get" => mapping.TryGetValue(arguments.Only("key", "default").GetText(0, "key").Text, out var value) ? value : arguments.Find(1, "default"),
+        "get" => mapping.TryGetValue(arguments.Only("key", "default").GetText(0, "key").Text, out var value)
+            ? value
+            : arguments.Find(1, "default"),
         _ => throw arguments.Site.Fail($"a dictionary has no method '{arguments.Name}' here; supported are {OfDictionaries}"),
     };
 
@@ -153,9 +155,10 @@ internal static class Methods
 
     private static long Count(string text, string part)
     {
+        if (part.Length == 0) return text.EnumerateRunes().LongCount() + 1;
         var count = 0L;
-        if (part.Length == 0) return text.Length + 1;
-        for (var at = text.IndexOf(part, StringComparison.Ordinal); at >= 0; at = text.IndexOf(part, at + part.Length, StringComparison.Ordinal))
+        for (var at = text.IndexOf(part, StringComparison.Ordinal); at >= 0;
+             at = text.IndexOf(part, at + part.Length, StringComparison.Ordinal))
             count++;
         return count;
     }

@@ -11,7 +11,7 @@ internal static class Operators
             return Join(site, a, b, budget);
         if (operation == "+" && left is IReadOnlyList<object?> first && right is IReadOnlyList<object?> second)
         {
-            budget.Spend(site, first.Count + second.Count);
+            budget.Spend(site, Budget.ElementWork * (first.Count + (long)second.Count));
             return (List<object?>)[.. first, .. second];
         }
         if (operation == "*" && Values.IsInteger(right) && left is SourcedText or IReadOnlyList<object?>)
@@ -46,10 +46,11 @@ internal static class Operators
             case Loop loop when index is SourcedText name:
                 return loop.Member(name.Text);
             case SourcedText or IReadOnlyList<object?> when Values.IsInteger(index):
-                var items = target is SourcedText text ? Values.Characters(text) : (IReadOnlyList<object?>)target;
+                var count = Values.Length(site, target);
                 var at = Values.AsInteger(index!);
-                if (at < 0) at += items.Count;
-                return at >= 0 && at < items.Count ? items[(int)at] : Missing();
+                if (at < 0) at += count;
+                if (at < 0 || at >= count) return Missing();
+                return target is SourcedText text ? Values.Characters(text, at, at + 1) : ((IReadOnlyList<object?>)target)[(int)at];
             default:
                 return Missing();
         }
@@ -59,27 +60,18 @@ internal static class Operators
 
     public static object? Slice(Site site, object? target, object? from, object? to, object? step)
     {
-        var items = target switch
-        {
-            SourcedText text => Values.Characters(text),
-            IReadOnlyList<object?> list => list,
-            _ => throw site.Fail($"{Values.Describe(target)} cannot be sliced"),
-        };
+        if (target is not (SourcedText or IReadOnlyList<object?>)) throw site.Fail($"{Values.Describe(target)} cannot be sliced");
         var stride = Bound(step) ?? 1;
         if (stride == 0) throw site.Fail("a slice needs a step other than 0");
-        long count = items.Count;
+        var count = Values.Length(site, target);
         // Where the first and the last element may stand: Python clamps to these.
         var (least, most) = stride > 0 ? (0L, count) : (-1L, count - 1);
         var first = from is null ? stride > 0 ? least : most : Clamp(Bound(from)!.Value);
         var end = to is null ? stride > 0 ? most : least : Clamp(Bound(to)!.Value);
 
-        if (target is SourcedText source && stride == 1)
-        {
-            // In one piece, so that an empty slice of a text still says where it came from.
-            var start = items.Take((int)first).Sum(character => ((SourcedText)character!).Length);
-            var length = items.Skip((int)first).Take((int)Math.Max(0, end - first)).Sum(character => ((SourcedText)character!).Length);
-            return source.Slice(start, length);
-        }
+        // In one piece, so that an empty slice of a text still says where it came from.
+        if (target is SourcedText source && stride == 1) return Values.Characters(source, first, Math.Max(first, end));
+        var items = Values.Iterate(site, target);
         var result = new List<object?>();
         for (var i = first; stride > 0 ? i < end : i > end; i += stride) result.Add(items[(int)i]);
         return target is SourcedText ? SourcedText.Concat(result.Cast<SourcedText>()) : result;
@@ -110,7 +102,7 @@ internal static class Operators
             return SourcedText.Concat(Enumerable.Repeat(text, text.Length == 0 ? 0 : (int)times));
         }
         var list = (IReadOnlyList<object?>)value;
-        budget.Spend(site, list.Count * times);
+        budget.Spend(site, Budget.ElementWork * list.Count * times);
         return Enumerable.Repeat(list, list.Count == 0 ? 0 : (int)times).SelectMany(items => items).ToList();
     }
 

@@ -9,8 +9,9 @@ internal sealed record Site(string File, int Line)
 /// <summary>Bounds what a template may cost, so that no checkpoint can make rendering run away.</summary>
 internal sealed class Budget
 {
-    private const long Work = 200_000_000;
-    private const int NodeWork = 10;
+    private const long Work = 50_000_000;
+    private const long NodeWork = 25;
+    public const long ElementWork = 10;
     public const int LongestText = 1 << 24;
     public const int DeepestCall = 100;
 

@@ -39,7 +39,8 @@ internal sealed record Unary(Site Site, string Operator, Expression Operand) : E
 internal sealed record Binary(Site Site, string Operator, Expression Left, Expression Right) : Expression(Site);
 
 /// <summary><c>a &lt; b &lt;= c</c>: every neighbouring pair must compare so.</summary>
-internal sealed record Comparison(Site Site, Expression First, IReadOnlyList<(string Operator, Expression Operand)> Rest) : Expression(Site);
+internal sealed record Comparison(Site Site, Expression First, IReadOnlyList<(string Operator, Expression Operand)> Rest)
+    : Expression(Site);
 
 /// <summary><c>then if condition else otherwise</c></summary>
 internal sealed record Conditional(Site Site, Expression Condition, Expression Then, Expression? Otherwise) : Expression(Site);

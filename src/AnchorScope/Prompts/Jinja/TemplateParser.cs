@@ -46,7 +46,8 @@ internal sealed class TemplateParser
                     body.Add(Statement(site, name));
                     break;
                 default:
-                    return ends.Length == 0 ? (body, "") : throw opened.Fail($"the block that starts here has no {string.Join(" or ", ends)}");
+                    if (ends.Length == 0) return (body, "");
+                    throw opened.Fail($"the block that starts here has no {string.Join(" or ", ends)}");
             }
         }
     }

@@ -26,8 +26,8 @@ internal static class Tests
             "boolean" => arguments.IsEmpty && value is bool,
             "true" => arguments.IsEmpty && value is true,
             "false" => arguments.IsEmpty && value is false,
-            "equalto" or "eq" or "==" => Values.AreEqual(value, Other()),
-            "ne" or "!=" => !Values.AreEqual(value, Other()),
+            "equalto" or "eq" or "==" => Values.AreEqual(site, value, Other()),
+            "ne" or "!=" => !Values.AreEqual(site, value, Other()),
             "gt" or ">" => Values.Compare(site, value, Other()) > 0,
             "ge" or ">=" => Values.Compare(site, value, Other()) >= 0,
             "lt" or "<" => Values.Compare(site, value, Other()) < 0,
@@ -35,11 +35,14 @@ internal static class Tests
             "in" => Values.Contains(site, Other(), value),
             "odd" => arguments.IsEmpty && Integer(value) % 2 != 0,
             "even" => arguments.IsEmpty && Integer(value) % 2 == 0,
-            "divisibleby" => Integer(Other()) is var divisor and not 0 ? Math.Abs(divisor) == 1 || Integer(value) % divisor == 0 : throw arguments.Fail("division by zero"),
+            "divisibleby" => IsDivisible(Integer(value), Integer(Other())),
             _ => throw site.Fail($"the test '{arguments.Name}' is not supported; supported are {Supported}"),
         };
 
         object? Other() => arguments.Only("other").Get(0, "other");
+
+        bool IsDivisible(long number, long by) =>
+            by == 0 ? throw arguments.Fail("division by zero") : by == -1 || number % by == 0; // long.MinValue % -1 overflows
 
         long Integer(object? number) =>
             Values.IsInteger(number) ? Values.AsInteger(number!) : throw arguments.Fail($"needs an integer, not {Values.Describe(number)}");

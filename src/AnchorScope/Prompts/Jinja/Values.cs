@@ -1,5 +1,6 @@
 using System.Collections;
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace AnchorScope.Prompts.Jinja;
@@ -59,12 +60,15 @@ internal static class Values
         _ => true,
     };
 
-    public static bool AreEqual(object? left, object? right) => (left, right) switch
+    public static bool AreEqual(Site site, object? left, object? right) => (left, right) switch
     {
+        _ when !RuntimeHelpers.TryEnsureSufficientExecutionStack() => throw site.Fail("the value is nested too deeply"),
         (null, null) or (Undefined, Undefined) => true,
         (SourcedText a, SourcedText b) => a.Text == b.Text,
-        (IReadOnlyList<object?> a, IReadOnlyList<object?> b) => a.Count == b.Count && a.Zip(b).All(pair => AreEqual(pair.First, pair.Second)),
-        (Mapping a, Mapping b) => a.Count == b.Count && a.All(entry => b.TryGetValue(entry.Key, out var other) && AreEqual(entry.Value, other)),
+        (IReadOnlyList<object?> a, IReadOnlyList<object?> b) =>
+            a.Count == b.Count && a.Zip(b).All(pair => AreEqual(site, pair.First, pair.Second)),
+        (Mapping a, Mapping b) =>
+            a.Count == b.Count && a.All(entry => b.TryGetValue(entry.Key, out var other) && AreEqual(site, entry.Value, other)),
         _ when IsNumber(left) && IsNumber(right) =>
             left is double || right is double ? AsDouble(left!) == AsDouble(right!) : AsInteger(left!) == AsInteger(right!),
         _ => ReferenceEquals(left, right),
@@ -85,7 +89,7 @@ internal static class Values
         SourcedText text when item is SourcedText part => text.Text.Contains(part.Text, StringComparison.Ordinal),
         SourcedText => throw site.Fail($"'in' a string needs a string on its left, not {Describe(item)}"),
         Mapping mapping => item is SourcedText key && mapping.ContainsKey(key.Text),
-        IReadOnlyList<object?> list => list.Any(other => AreEqual(item, other)),
+        IReadOnlyList<object?> list => list.Any(other => AreEqual(site, item, other)),
         Undefined => false,
         _ => throw site.Fail($"{Describe(container)} contains nothing"),
     };
@@ -117,6 +121,19 @@ internal static class Values
             characters.Add(text.Slice(i, length));
         }
         return characters;
+    }
+
+    /// <summary>The code points from one to another, which both exist.</summary>
+    public static SourcedText Characters(SourcedText text, long from, long to)
+    {
+        var start = Unit(0, from);
+        return text.Slice(start, Unit(start, to - from) - start);
+
+        int Unit(int unit, long count)
+        {
+            for (; count > 0; count--) unit += unit + 1 < text.Length && char.IsSurrogatePair(text.Text[unit], text.Text[unit + 1]) ? 2 : 1;
+            return unit;
+        }
     }
 
     public static long Length(Site site, object? value) => value switch
@@ -187,7 +204,7 @@ internal static class Json
 
     private static void Append(Site site, StringBuilder result, object? value, int? indent, int depth)
     {
-        if (!System.Runtime.CompilerServices.RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw site.Fail("the value is nested too deeply");
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw site.Fail("the value is nested too deeply");
         switch (value)
         {
             case null: result.Append("null"); break;

@@ -112,7 +112,8 @@ internal sealed class BytePairModel : TokenModel
             var left = candidate.Left;
             var right = next[left];
             // The queue still holds pairs that an earlier merge has changed.
-            if (right < 0 || !merges.TryGetValue((symbols[left].Id, symbols[right].Id), out var merge) || merge.Id != candidate.Id) continue;
+            if (right < 0) continue;
+            if (!merges.TryGetValue((symbols[left].Id, symbols[right].Id), out var merge) || merge.Id != candidate.Id) continue;
             symbols[left] = new(merge.Id, symbols[left].Start, symbols[right].End);
             next[left] = next[right];
             next[right] = -2;

@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace AnchorScope.Prompts.Tokenization;
 
 /// <summary>The special tokens that a checkpoint gives names to: members called <c>..._token</c>.</summary>
@@ -12,7 +14,7 @@ internal static class NamedTokens
             if (!File.Exists(file)) continue;
             var config = JsonField.Read(file);
             Collect(config, tokens);
-            if (config.Find("extra_special_tokens") is { Value.ValueKind: System.Text.Json.JsonValueKind.Object } extra) Collect(extra, tokens);
+            if (config.Find("extra_special_tokens") is { Value.ValueKind: JsonValueKind.Object } extra) Collect(extra, tokens);
         }
         return tokens;
     }
@@ -24,7 +26,7 @@ internal static class NamedTokens
         {
             if (!name.EndsWith("_token", StringComparison.Ordinal)) continue;
             if (field.IsText) tokens.TryAdd(name, field.Text());
-            else if (field.Value.ValueKind == System.Text.Json.JsonValueKind.Object) tokens.TryAdd(name, field.Get("content").Text());
+            else if (field.Value.ValueKind == JsonValueKind.Object) tokens.TryAdd(name, field.Get("content").Text());
         }
     }
 }

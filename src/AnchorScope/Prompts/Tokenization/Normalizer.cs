@@ -38,7 +38,7 @@ internal abstract class Normalizer
 
     private sealed class Unicode(bool compose, bool compatibility) : Normalizer
     {
-        private readonly UnicodeNormalization form = new(compose, compatibility);
+        private readonly UnicodeNormalization form = UnicodeNormalization.Form(compose, compatibility);
 
         public override AlignedText Apply(AlignedText text) => form.Apply(text);
     }

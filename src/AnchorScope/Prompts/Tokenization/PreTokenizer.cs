@@ -5,13 +5,15 @@ namespace AnchorScope.Prompts.Tokenization;
 /// <summary>A step of tokenizer.json's <c>pre_tokenizer</c>: cuts a piece into words that the model encodes one by one.</summary>
 internal abstract class PreTokenizer
 {
+    // \w of UTS #18; the regular expression engine's own leaves some of it out.
+    private const string WordCharacters = @"\w\p{M}\p{Nl}\u200C\u200D\u24B6-\u24E9";
+
     public abstract IEnumerable<AlignedText> Apply(AlignedText piece);
 
     public static PreTokenizer Read(JsonField field) => field.Get("type").Text() switch
     {
         "Sequence" => new InSequence([.. field.Get("pretokenizers").Items().Select(Read)]),
-        "Whitespace" => new ByPattern(new Pattern(@"[\w\p{M}\p{Nl}\u200C\u200D\u24B6-\u24E9]+|[^\w\p{M}\p{Nl}\u200C\u200D\u24B6-\u24E9\s]+"),
-            Cut.Removed, invert: true),
+        "Whitespace" => new ByPattern(new Pattern($"[{WordCharacters}]+|[^{WordCharacters}\\s]+"), Cut.Removed, invert: true),
         "WhitespaceSplit" => new ByClass(CharacterClass.IsWhiteSpace, Cut.Removed),
         "Digits" => new ByClass(CharacterClass.IsNumeric, field.Flag("individual_digits", false) ? Cut.Isolated : Cut.Contiguous),
         "Punctuation" => new ByClass(CharacterClass.IsPunctuation, field.Find("behavior") is { } cut ? Behaviour(cut) : Cut.Isolated),

@@ -53,7 +53,8 @@ internal sealed class WordLevelModel : TokenModel
     private readonly int unknownId;
 
     public WordLevelModel(JsonField model, IReadOnlyDictionary<string, int> addedIds) : base(model) =>
-        unknownId = UnknownId(model, addedIds) ?? throw InputException.At(model.File, "model.unk_token", "a token of the vocabulary", "nothing");
+        unknownId = UnknownId(model, addedIds) ??
+            throw InputException.At(model.File, "model.unk_token", "a token of the vocabulary", "nothing");
 
     public override void Encode(string word, List<WordToken> tokens) =>
         tokens.Add(new(Vocabulary.GetValueOrDefault(word, unknownId), 0, word.Length));

@@ -9,15 +9,19 @@ internal sealed class UnicodeNormalization
     private const int HangulBase = 0xAC00, LeadBase = 0x1100, VowelBase = 0x1161, TailBase = 0x11A7;
     private const int LeadCount = 19, VowelCount = 21, TailCount = 28, HangulCount = LeadCount * VowelCount * TailCount;
 
+    // Reading the tables takes some milliseconds, and they are the same for every tokenizer.
+    private static readonly Lazy<UnicodeNormalization> Nfc = new(() => new(compose: true, compatibility: false));
+    private static readonly Lazy<UnicodeNormalization> Nfd = new(() => new(compose: false, compatibility: false));
+    private static readonly Lazy<UnicodeNormalization> Nfkc = new(() => new(compose: true, compatibility: true));
+    private static readonly Lazy<UnicodeNormalization> Nfkd = new(() => new(compose: false, compatibility: true));
+
     private readonly Dictionary<int, int[]> decompositions = [];
     private readonly Dictionary<(int First, int Second), int> compositions = [];
     private readonly HashSet<int> seconds = [];
     private readonly Dictionary<int, byte> classes = [];
     private readonly bool compose;
 
-    /// <param name="compose">NFC and NFKC compose again, NFD and NFKD do not.</param>
-    /// <param name="compatibility">NFKC and NFKD also replace compatibility characters.</param>
-    public UnicodeNormalization(bool compose, bool compatibility)
+    private UnicodeNormalization(bool compose, bool compatibility)
     {
         this.compose = compose;
         foreach (var (code, targets, excluded) in Entries(CanonicalTable.Decompositions))
@@ -38,6 +42,16 @@ internal sealed class UnicodeNormalization
         for (var i = 1; i < TailCount; i++) seconds.Add(TailBase + i);
     }
 
+    /// <param name="compose">NFC and NFKC compose again, NFD and NFKD do not.</param>
+    /// <param name="compatibility">NFKC and NFKD also replace compatibility characters.</param>
+    public static UnicodeNormalization Form(bool compose, bool compatibility) => (compose, compatibility) switch
+    {
+        (true, false) => Nfc.Value,
+        (false, false) => Nfd.Value,
+        (true, true) => Nfkc.Value,
+        (false, true) => Nfkd.Value,
+    };
+
     /// <summary>
     /// Normalises run by run; a run is what can interact: a starter and all that may reorder or compose with it. Characters of a
     /// run that changes are all aligned to the whole run.
@@ -47,7 +61,6 @@ internal sealed class UnicodeNormalization
         var result = new AlignedText.Builder(input.Length);
         var run = new List<int>();
         var text = input.Text;
-        Span<char> units = stackalloc char[2];
         for (int from = 0, to; from < text.Length; from = to)
         {
             run.Clear();

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace AnchorScope.Prompts.Tokenization;
+namespace AnchorScope.Prompts;
 
 /// <summary>A value of a JSON file that knows its file and path, so that whatever is wrong with it can be named.</summary>
 internal readonly record struct JsonField(string File, string Path, JsonElement Value)
