@@ -8,6 +8,9 @@ internal static class CommandLine
     private const int WrongInput = 2;
     private const int Interrupted = 130;
 
+    /// <summary>The work is done, without some samples that were listed.</summary>
+    public const int SomeLeftOut = 3;
+
     public static int Run(RootCommand root, string[] args)
     {
         var parsed = root.Parse(args);

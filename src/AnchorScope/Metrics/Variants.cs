@@ -1,3 +1,4 @@
+using System.Globalization;
 using AnchorScope.Prompts;
 
 namespace AnchorScope.Metrics;
@@ -131,6 +132,21 @@ public sealed record Variants
         ["default"] = new(),
         // What the authors' figures and rebuttal support best: a lens without norm (shallow values near 0.07), K = 2, windows of 3.
         ["paper-v1"] = new() { Preset = "paper-v1", Lens = LensNorm.None },
+    };
+
+    /// <summary>Every choice by the name that its option has, as result files list them.</summary>
+    public IReadOnlyDictionary<string, string> Named => new SortedDictionary<string, string>(StringComparer.Ordinal)
+    {
+        ["preset"] = Preset,
+        ["nssd"] = NameOf(Nssd),
+        ["lens_norm"] = NameOf(Lens),
+        ["top_k"] = TopK.ToString(CultureInfo.InvariantCulture),
+        ["entity_reduction"] = NameOf(Entities),
+        ["window"] = Window.ToString(CultureInfo.InvariantCulture),
+        ["head_score"] = NameOf(HeadScore),
+        ["gain_scope"] = NameOf(Scope),
+        ["top_rounding"] = NameOf(Rounding),
+        ["instruction_span"] = string.Join('+', Instruction.Select(NameOf)),
     };
 
     /// <summary>The preset of a name; an unknown one is an error that lists them.</summary>

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using AnchorScope.Checkpoints;
 using AnchorScope.Prompts;
 using AnchorScope.Tensors;
@@ -18,6 +19,13 @@ public abstract class VisionLanguageModel : IDisposable
         (Checkpoint, Decoder, ImageToken) = (checkpoint, decoder, imageToken);
         Tokenizer = Tokenizer.Load(checkpoint.Folder);
         Template = ChatTemplate.Load(checkpoint.Folder, Tokenizer.SpecialTokens);
+        var generation = Path.Combine(checkpoint.Folder, "generation_config.json");
+        if (!File.Exists(generation)) return;
+        var section = ConfigSection.Load(generation);
+        MaxNewTokens = section.Has("max_new_tokens") ? section.PositiveInt("max_new_tokens") : null;
+        StopTokens = !section.Has("eos_token_id") ? new HashSet<int>()
+            : section.Json.GetProperty("eos_token_id").ValueKind == JsonValueKind.Array ? section.Ints("eos_token_id").ToHashSet()
+            : new HashSet<int> { section.Int("eos_token_id") };
     }
 
     /// <summary>Families that <see cref="Open"/> knows, by model_type.</summary>
@@ -37,6 +45,12 @@ public abstract class VisionLanguageModel : IDisposable
 
     /// <summary>Id of the placeholder that image features replace.</summary>
     public int ImageToken { get; }
+
+    /// <summary>Tokens that end a generated text, from generation_config.json; none without the file.</summary>
+    public IReadOnlySet<int> StopTokens { get; } = new HashSet<int>();
+
+    /// <summary>max_new_tokens of generation_config.json, where it is there.</summary>
+    public int? MaxNewTokens { get; }
 
     /// <summary>Name of the family, as in docs.</summary>
     public abstract string Family { get; }

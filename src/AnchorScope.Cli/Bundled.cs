@@ -1,0 +1,22 @@
+namespace AnchorScope.Cli;
+
+/// <summary>Finds the model and the data that come with the repository, from where the program lies or from where it is run.</summary>
+internal static class Bundled
+{
+    public static string Model => Find(Path.Combine("models", "organism"), "--model");
+
+    public static string Data => Find(Path.Combine("data", "organism-conflicts"), "--data");
+
+    private static string Find(string relative, string option)
+    {
+        foreach (var start in new[] { Directory.GetCurrentDirectory(), AppContext.BaseDirectory })
+        {
+            for (var folder = new DirectoryInfo(start); folder is not null; folder = folder.Parent)
+            {
+                var path = Path.Combine(folder.FullName, relative);
+                if (Directory.Exists(path)) return Path.GetRelativePath(Directory.GetCurrentDirectory(), path);
+            }
+        }
+        throw new InputException($"{option}: {relative} is neither here nor beside the program; name a folder");
+    }
+}

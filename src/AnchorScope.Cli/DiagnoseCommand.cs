@@ -1,0 +1,80 @@
+using System.CommandLine;
+using AnchorScope.Studies;
+using Spectre.Console;
+
+namespace AnchorScope.Cli;
+
+/// <summary><c>ascope diagnose</c>: the main job, from a checkpoint and a conflict set to a report.</summary>
+internal static class DiagnoseCommand
+{
+    public static Command Create()
+    {
+        var settings = new DiagnosisSettings();
+        var output = new Option<string?>("--out") { Description = "folder to write (default: the next free out/diagnosis-NNN)", HelpName = "DIR" };
+        var resume = new Option<bool>("--resume") { Description = "go on with the finished samples of --out, or of the latest out/diagnosis-NNN" };
+        var command = new Command("diagnose", "Finds where a model decides between picture and text, and which heads decide; writes a report.") { output, resume };
+        foreach (var option in settings.Options) command.Options.Add(option);
+        command.SetAction(parsed =>
+        {
+            var options = settings.Read(parsed);
+            var folder = parsed.GetValue(output) ?? DiagnosisFolder.Default(parsed.GetValue(resume));
+            using var study = new DiagnosisStudy(options);
+            using var store = DiagnosisFolder.Open(folder, study.Manifest, parsed.GetValue(resume));
+            using var interrupt = CommandLine.OnInterrupt();
+            Introduce(study, store);
+            try
+            {
+                var plan = AnsiConsole.Progress()
+                    .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn(), new RemainingTimeColumn())
+                    .Start(progress => Run(study, store, progress, interrupt.Token));
+                var diagnosis = AnsiConsole.Status().Start("writing the report", _ =>
+                {
+                    var reduced = study.Reduce(store, plan);
+                    DiagnosisFiles.Write(folder, reduced, study.Heads(store, plan));
+                    return reduced;
+                });
+                Summary.Print(diagnosis, folder);
+            }
+            catch (OperationCanceledException)
+            {
+                Console.Error.WriteLine($"ascope: stopped after {store.Samples} samples; ascope diagnose --resume --out {folder} goes on");
+                throw;
+            }
+            return study.Data.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;
+        });
+        return command;
+    }
+
+    private static void Introduce(DiagnosisStudy study, ResultStore store)
+    {
+        var shape = study.Model.Decoder.Shape;
+        AnsiConsole.MarkupLineInterpolated($"[bold]{study.Options.Model}[/]: {study.Model.Family}, {shape.Layers} layers of {shape.Heads} heads");
+        AnsiConsole.MarkupLineInterpolated($"[bold]{study.Options.Data}[/]: {string.Join(", ", study.Data.Sets.Select(s => $"{s.Samples.Count} {s.Name}"))}");
+        foreach (var left in study.Data.Rejected.Take(10))
+            AnsiConsole.MarkupLineInterpolated($"[yellow]left out[/] {left.File}{(left.Line > 0 ? $":{left.Line}" : "")} {left.Id}: {left.Reason}");
+        if (study.Data.Rejected.Count > 10) AnsiConsole.MarkupLineInterpolated($"[yellow]left out[/] {study.Data.Rejected.Count - 10} more, listed in the report");
+        if (store.Samples > 0) AnsiConsole.MarkupLineInterpolated($"resuming: {store.Samples} samples are done");
+    }
+
+    private static HeadPlan Run(DiagnosisStudy study, ResultStore store, ProgressContext progress, CancellationToken cancel)
+    {
+        var names = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["rank"] = "every head blocked once",
+            ["test"] = "edges cut, heads blocked",
+            ["hard"] = "amplification of failures",
+            ["control"] = "side effects on controls",
+        };
+        var tasks = new Dictionary<string, ProgressTask>(StringComparer.Ordinal);
+        foreach (var set in study.Phases) tasks[set.Phase] = progress.AddTask(names[set.Phase], maxValue: set.Samples);
+        return study.Run(
+            store,
+            step =>
+            {
+                var task = tasks[step.Phase];
+                if (!task.IsStarted) task.StartTask();
+                task.Value = step.Done;
+            },
+            cancel);
+    }
+}

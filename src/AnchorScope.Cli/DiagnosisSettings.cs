@@ -1,0 +1,96 @@
+using System.CommandLine;
+using System.Globalization;
+using AnchorScope.Metrics;
+using AnchorScope.Prompts;
+using AnchorScope.Studies;
+
+namespace AnchorScope.Cli;
+
+/// <summary>The options of a diagnosis that change numbers: definitions, sizes, samples.</summary>
+internal sealed class DiagnosisSettings
+{
+    private readonly Option<string?> _model = new("--model") { Description = "folder of the checkpoint (default: the bundled organism)", HelpName = "DIR" };
+    private readonly Option<string?> _data = new("--data") { Description = "folder of the conflict sets (default: the bundled ones)", HelpName = "DIR" };
+    private readonly Option<int?> _limit = new("--limit") { Description = "at most N samples of each set", HelpName = "N" };
+    private readonly Option<ulong> _seed = new("--seed") { Description = "of bootstrap and random controls", HelpName = "S" };
+    private readonly Option<string> _preset = new("--preset") { Description = $"named definitions: {string.Join(", ", Variants.Presets.Keys)}", DefaultValueFactory = _ => "default", HelpName = "NAME" };
+    private readonly Option<string?> _nssd = Choice<NssdVariant>("--nssd", "definition of I_NSSD");
+    private readonly Option<string?> _lens = Choice<LensNorm>("--lens-norm", "norm of the logit lens");
+    private readonly Option<string?> _entities = Choice<EntityReduction>("--entity-reduction", "how an answer's token forms become one");
+    private readonly Option<string?> _score = Choice<HeadScoreVariant>("--head-score", "what heads are ranked by");
+    private readonly Option<string?> _scope = Choice<GainScope>("--gain-scope", "positions at which heads are scaled");
+    private readonly Option<string?> _rounding = Choice<TopRounding>("--top-rounding", "how a share of the heads becomes a number");
+    private readonly Option<string?> _instruction = new("--instruction-span") { Description = "parts of the prompt that count as instruction, joined by +", HelpName = "instruction|instruction+question|…" };
+    private readonly Option<int?> _topK = new("--top-k") { Description = "K of TopK aggregation over instruction positions", HelpName = "K" };
+    private readonly Option<int?> _window = new("--window") { Description = "layers of a knockout window", HelpName = "N" };
+    private readonly Option<string?> _windows = new("--windows") { Description = "window sizes of the sensitivity check (1,3,5,7)", HelpName = "LIST" };
+    private readonly Option<string?> _shares = new("--shares") { Description = "shares of the heads that are blocked (0.01,0.02,0.05,0.1)", HelpName = "LIST" };
+    private readonly Option<string?> _gains = new("--gains") { Description = "amplification factors (1.25,1.5,2,3,4)", HelpName = "LIST" };
+    private readonly Option<int?> _draws = new("--draws") { Description = "random head sets of each kind and size (10)", HelpName = "N" };
+    private readonly Option<int?> _tokens = new("--answer-tokens") { Description = "tokens generated for an answer (default: as generation_config.json says, 16 at most)", HelpName = "N" };
+    private readonly Option<int> _threads = new("--threads") { Description = "threads; changes no number", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
+
+    public IReadOnlyList<Option> Options =>
+    [
+        _model, _data, _limit, _seed, _preset, _nssd, _lens, _entities, _score, _scope, _rounding, _instruction, _topK, _window, _windows, _shares, _gains, _draws, _tokens, _threads,
+    ];
+
+    public DiagnosisOptions Read(ParseResult parsed)
+    {
+        var defaults = new DiagnosisOptions { Model = parsed.GetValue(_model) ?? Bundled.Model, Data = parsed.GetValue(_data) ?? Bundled.Data };
+        return defaults with
+        {
+            Limit = AtLeast(1, _limit, parsed),
+            Seed = parsed.GetValue(_seed),
+            Variants = Named(parsed),
+            Windows = parsed.GetValue(_windows) is { } windows ? [.. Numbers("--windows", windows, 1, 1 << 20).Select(w => (int)w)] : defaults.Windows,
+            Shares = parsed.GetValue(_shares) is { } shares ? Numbers("--shares", shares, 0, 0.5) : defaults.Shares,
+            Gains = parsed.GetValue(_gains) is { } gains ? Numbers("--gains", gains, 0, 1e6) : defaults.Gains,
+            Draws = AtLeast(0, _draws, parsed) ?? defaults.Draws,
+            AnswerTokens = AtLeast(1, _tokens, parsed),
+            Threads = AtLeast(1, parsed.GetValue(_threads), _threads.Name),
+        };
+    }
+
+    private Variants Named(ParseResult parsed)
+    {
+        var preset = Variants.Of(parsed.GetValue(_preset)!);
+        var chosen = preset with
+        {
+            Nssd = Value(_nssd, parsed, preset.Nssd),
+            Lens = Value(_lens, parsed, preset.Lens),
+            Entities = Value(_entities, parsed, preset.Entities),
+            HeadScore = Value(_score, parsed, preset.HeadScore),
+            Scope = Value(_scope, parsed, preset.Scope),
+            Rounding = Value(_rounding, parsed, preset.Rounding),
+            TopK = AtLeast(1, _topK, parsed) ?? preset.TopK,
+            Window = AtLeast(1, _window, parsed) ?? preset.Window,
+            Instruction = parsed.GetValue(_instruction) is { } spans ? [.. spans.Split('+').Select(s => Variants.Parse<SpanKind>("--instruction-span", s))] : preset.Instruction,
+        };
+        return chosen.Named.SequenceEqual(preset.Named) ? preset : chosen with { Preset = preset.Preset + ", changed" };
+    }
+
+    private static Option<string?> Choice<T>(string name, string description)
+        where T : struct, Enum =>
+        new(name) { Description = $"{description}: {string.Join(", ", Enum.GetValues<T>().Select(Variants.NameOf))}", HelpName = "NAME" };
+
+    private static T Value<T>(Option<string?> option, ParseResult parsed, T otherwise)
+        where T : struct, Enum =>
+        parsed.GetValue(option) is { } name ? Variants.Parse<T>(option.Name, name) : otherwise;
+
+    private static int? AtLeast(int least, Option<int?> option, ParseResult parsed) => parsed.GetValue(option) is { } value ? AtLeast(least, value, option.Name) : null;
+
+    private static int AtLeast(int least, int value, string option) => value >= least ? value : throw new InputException($"{option}: expected at least {least}, found {value}");
+
+    private static List<double> Numbers(string option, string list, double above, double most)
+    {
+        var numbers = new List<double>();
+        foreach (var item in list.Split(',', StringSplitOptions.TrimEntries))
+        {
+            if (!double.TryParse(item, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) || !(number >= above && number <= most && number > 0))
+                throw new InputException($"{option}: expected numbers from {above} to {most} joined by commas, found {item}");
+            numbers.Add(number);
+        }
+        return [.. numbers.Distinct()];
+    }
+}

@@ -1,0 +1,42 @@
+using AnchorScope.Metrics;
+using AnchorScope.Studies;
+using Spectre.Console;
+
+namespace AnchorScope.Cli;
+
+/// <summary>What the terminal says of a finished diagnosis: one table, three sentences, where the report is.</summary>
+internal static class Summary
+{
+    public static void Print(Diagnosis diagnosis, string folder)
+    {
+        var table = new Table { Border = TableBorder.Simple };
+        table.AddColumn("");
+        foreach (var column in new[] { "picture", "text", "both", "95 % interval" }) table.AddColumn(new TableColumn(column) { Alignment = Justify.Right });
+        Row(table, "MFR (arg-max)", diagnosis.Following[0].Argmax);
+        Row(table, "MFR (larger of the two)", diagnosis.Following[0].Larger);
+        foreach (var block in diagnosis.Blocking.Where(b => b.Share is not null))
+        {
+            Row(table, $"MFR, top {HeadPlan.Percent(block.Share!.Value)} % of heads blocked ({block.Heads.Count})", block.Argmax);
+            if (block.Random is { } random) Row(table, $"    {random.Sets.Count} x as many random heads", random.Argmax);
+        }
+        AnsiConsole.Write(table);
+        foreach (var finding in diagnosis.Findings)
+        {
+            var (mark, colour) = finding.Status switch
+            {
+                FindingStatus.Present => ("found", "green"),
+                FindingStatus.Absent => ("absent", "yellow"),
+                _ => ("unclear", "yellow"),
+            };
+            AnsiConsole.MarkupLine($"[{colour}]{mark}[/] {Markup.Escape(finding.Text)}");
+        }
+        if (diagnosis.Model.Provenance is { } statement) AnsiConsole.MarkupLineInterpolated($"[grey]{statement}[/]");
+        AnsiConsole.WriteLine();
+        AnsiConsole.MarkupLineInterpolated($"[bold]{Path.Combine(folder, "report.html")}[/]");
+    }
+
+    private static void Row(Table table, string name, ByInstruction by) => table.AddRow(
+        Markup.Escape(name), Share(by.Vision), Share(by.Text), Share(by.All), FormattableString.Invariant($"{by.All.Low:0.00} to {by.All.High:0.00}"));
+
+    private static string Share(Estimate e) => double.IsNaN(e.Mean) ? "-" : FormattableString.Invariant($"{e.Mean:0.000}");
+}

@@ -1,0 +1,214 @@
+using AnchorScope.Conflicts;
+using AnchorScope.Metrics;
+
+namespace AnchorScope.Studies;
+
+/// <summary>A mean over all runs, over those told to follow the picture, and over those told to follow the text.</summary>
+public sealed record ByInstruction(Estimate All, Estimate Vision, Estimate Text);
+
+/// <summary>Everything that a diagnosis found: the content of diagnosis.json, from which report and tables are made.</summary>
+/// <remarks>No time of day and no timing is in it: the same inputs give the same bytes. docs/definitions.md defines every number.</remarks>
+public sealed record Diagnosis
+{
+    /// <summary>Version of this record's form.</summary>
+    public int Schema { get; init; } = 1;
+
+    /// <summary>Version of the tool.</summary>
+    public required string Tool { get; init; }
+
+    /// <summary>The model.</summary>
+    public required ModelFacts Model { get; init; }
+
+    /// <summary>The conflict sets.</summary>
+    public required IReadOnlyList<SetFacts> Data { get; init; }
+
+    /// <summary>How a sample becomes a prompt.</summary>
+    public required string Layout { get; init; }
+
+    /// <summary>Name of every definition that was a choice.</summary>
+    public required IReadOnlyDictionary<string, string> Variants { get; init; }
+
+    /// <summary>Of bootstrap and random controls.</summary>
+    public required ulong Seed { get; init; }
+
+    /// <summary>Tokens generated for an answer.</summary>
+    public required int AnswerTokens { get; init; }
+
+    /// <summary>What was found, in sentences.</summary>
+    public required IReadOnlyList<Finding> Findings { get; init; }
+
+    /// <summary>Modality following by set, category and tag.</summary>
+    public required IReadOnlyList<FollowingRates> Following { get; init; }
+
+    /// <summary>MAM and LDAR through the layers; null where no test sample has two sides.</summary>
+    public required LayerCurves Layers { get; init; }
+
+    /// <summary>Cut edges.</summary>
+    public required IReadOnlyList<KnockoutCurve> Knockouts { get; init; }
+
+    /// <summary>Every head's score.</summary>
+    public required HeadLandscape Heads { get; init; }
+
+    /// <summary>Head sets blocked.</summary>
+    public required IReadOnlyList<BlockingResult> Blocking { get; init; }
+
+    /// <summary>Head sets amplified.</summary>
+    public required IReadOnlyList<AmplificationResult> Amplification { get; init; }
+
+    /// <summary>Some conflicts with pictures and answers.</summary>
+    public required IReadOnlyList<ExampleConflict> Examples { get; init; }
+
+    /// <summary>One prompt as the model got it.</summary>
+    public required RenderedPrompt Prompt { get; init; }
+
+    /// <summary>What was left out.</summary>
+    public required IReadOnlyList<RejectedLine> Rejected { get; init; }
+}
+
+/// <summary>What identifies a model.</summary>
+/// <param name="Name">Name of its folder.</param>
+/// <param name="Provenance">Statement that the folder's provenance.json makes about where the model comes from, or null.</param>
+public sealed record ModelFacts(string Name, string Family, string Sha256, string TokenizerSha256, int Layers, int Heads, string? Provenance);
+
+/// <summary>What identifies a conflict set.</summary>
+public sealed record SetFacts(string Name, string Sha256, int Samples, int Rejected);
+
+/// <summary>What a finding says about an effect.</summary>
+public enum FindingStatus
+{
+    /// <summary>Outside its noise.</summary>
+    Present,
+
+    /// <summary>The interval is narrow and holds zero, or nothing changed.</summary>
+    Absent,
+
+    /// <summary>Cannot be told from noise or from random controls.</summary>
+    Unclear,
+}
+
+/// <summary>One sentence of the summary.</summary>
+public sealed record Finding(FindingStatus Status, string Text);
+
+/// <summary>Shares of runs without intervention, in one group of a set.</summary>
+/// <param name="Group">"all", "category", "tag", or "kind" for controls.</param>
+/// <param name="Argmax">The likeliest token begins the instructed answer.</param>
+/// <param name="Larger">logit(y_p) > logit(y_c).</param>
+/// <param name="Generated">The generated text gives the instructed answer.</param>
+/// <param name="Competitor">The likeliest token begins the other modality's answer.</param>
+/// <param name="Neither">It begins neither.</param>
+public sealed record FollowingRates(
+    string Set, string Group, string Name, int Runs, ByInstruction Argmax, ByInstruction Larger, ByInstruction Generated,
+    ByInstruction Competitor, ByInstruction Neither);
+
+/// <summary>The logit lens on the test set. Index 0 is the stream entering layer 0, l + 1 the stream after layer l.</summary>
+/// <param name="MamAnchor">MAM with TopK over the instruction's positions.</param>
+/// <param name="MamLast">MAM at the last position.</param>
+/// <param name="LdarAnchor">LDAR at the instruction's positions; all runs.</param>
+/// <param name="LdarLast">LDAR at the last position; all runs.</param>
+/// <param name="LdarAnchorDecided">Only over runs that answered one of the two.</param>
+/// <param name="LdarLastDecided">The same at the last position.</param>
+/// <param name="AttentionAnchor">What attention of layer l adds to MAM at the instruction [L].</param>
+/// <param name="MlpAnchor">What its MLP adds [L].</param>
+/// <param name="AttentionLast">What attention adds at the last position [L].</param>
+/// <param name="MlpLast">What the MLP adds [L].</param>
+/// <param name="Undecided">Runs that answered neither, left out of the "decided" curves.</param>
+public sealed record LayerCurves(
+    IReadOnlyList<ByInstruction> MamAnchor, IReadOnlyList<ByInstruction> MamLast, IReadOnlyList<ByInstruction> LdarAnchor,
+    IReadOnlyList<ByInstruction> LdarLast, IReadOnlyList<ByInstruction> LdarAnchorDecided, IReadOnlyList<ByInstruction> LdarLastDecided,
+    IReadOnlyList<ByInstruction> AttentionAnchor, IReadOnlyList<ByInstruction> MlpAnchor, IReadOnlyList<ByInstruction> AttentionLast,
+    IReadOnlyList<ByInstruction> MlpLast, int Undecided);
+
+/// <summary>One edge cut around every layer, and in all layers at once.</summary>
+/// <param name="Window">Layers cut together.</param>
+public sealed record KnockoutCurve(string Edge, int Window, IReadOnlyList<KnockoutPoint> Layers, KnockoutPoint? AllLayers);
+
+/// <summary>One cut.</summary>
+/// <param name="Layer">Centre of the window; null for all layers.</param>
+/// <param name="Runs">Runs whose prompt has this edge.</param>
+/// <param name="Nssd">I_NSSD in the chosen variant.</param>
+/// <param name="NssdMeans">Mean I_NSSD over all, vision and text runs in every variant.</param>
+/// <param name="Argmax">MFR by arg-max under the cut.</param>
+/// <param name="Larger">MFR by the larger of the two.</param>
+public sealed record KnockoutPoint(
+    int? Layer, int Runs, ByInstruction Nssd, IReadOnlyDictionary<string, IReadOnlyList<double>> NssdMeans, ByInstruction Argmax, ByInstruction Larger);
+
+/// <summary>What every head does on the ranking set.</summary>
+/// <param name="All">Score over all runs [layer][head].</param>
+/// <param name="Vision">Over vision-following runs.</param>
+/// <param name="Text">Over text-following runs.</param>
+/// <param name="DirectAttribution">Mean direct logit attribution to the margin at the last position [layer][head].</param>
+/// <param name="Ranked">The heads, best first, as many as the largest share blocked and at least ten.</param>
+/// <param name="Count">How many heads are 5 %.</param>
+/// <param name="Shared">Hubs: in the top 5 % of both modalities.</param>
+/// <param name="VisionOnly">Experts: in the top 5 % for vision alone.</param>
+/// <param name="TextOnly">Experts: in the top 5 % for text alone.</param>
+/// <param name="ShareOfPositive">Share of the sum of positive scores that the top n hold, n = 1, 2, …</param>
+/// <param name="AttributionCorrelation">Spearman correlation of score and direct attribution over all heads.</param>
+public sealed record HeadLandscape(
+    IReadOnlyList<IReadOnlyList<double>> All, IReadOnlyList<IReadOnlyList<double>> Vision, IReadOnlyList<IReadOnlyList<double>> Text,
+    IReadOnlyList<IReadOnlyList<double>> DirectAttribution, IReadOnlyList<RankedHead> Ranked, int Count,
+    IReadOnlyList<HeadId> Shared, IReadOnlyList<HeadId> VisionOnly, IReadOnlyList<HeadId> TextOnly,
+    IReadOnlyList<double> ShareOfPositive, double AttributionCorrelation);
+
+/// <summary>A head, written "3.0".</summary>
+public sealed record HeadId(int Layer, int Head)
+{
+    /// <inheritdoc/>
+    public override string ToString() => $"{Layer}.{Head}";
+}
+
+/// <summary>A head with its score.</summary>
+/// <param name="Role">"shared", "vision", "text", or "" outside both top 5 %.</param>
+public sealed record RankedHead(int Layer, int Head, ByInstruction Score, double DirectAttribution, string Role);
+
+/// <summary>A head set at 0 on the test set.</summary>
+/// <param name="Name">"top5": the best 5 %; "vision5", "text5": the best for one modality.</param>
+/// <param name="Share">Share of all heads, or null.</param>
+/// <param name="Drop">MFR without minus MFR with the block, by arg-max, paired by run.</param>
+/// <param name="Control">Accuracy on control samples by kind.</param>
+/// <param name="Random">As many random heads.</param>
+/// <param name="LayerMatched">As many random heads of the same layers.</param>
+public sealed record BlockingResult(
+    string Name, double? Share, IReadOnlyList<HeadId> Heads, ByInstruction Argmax, ByInstruction Larger, ByInstruction Competitor,
+    ByInstruction Drop, IReadOnlyDictionary<string, Estimate> Control, RandomControl? Random, RandomControl? LayerMatched);
+
+/// <summary>Random head sets, several draws.</summary>
+/// <param name="Sets">The draws.</param>
+/// <param name="Argmax">MFR, mean over draws.</param>
+/// <param name="Lowest">Lowest MFR of a draw over all runs.</param>
+/// <param name="Highest">Highest.</param>
+/// <param name="Control">Accuracy on control samples by kind, mean over draws.</param>
+public sealed record RandomControl(
+    IReadOnlyList<IReadOnlyList<HeadId>> Sets, ByInstruction Argmax, ByInstruction Larger, double Lowest, double Highest,
+    IReadOnlyDictionary<string, Estimate> Control);
+
+/// <summary>A head set amplified.</summary>
+/// <param name="Set">Conflict set.</param>
+/// <param name="Group">"top5", "top10", "deep5" (the best of the upper half of the layers), "random5", "layer5" (means over draws).</param>
+/// <param name="Failed">Runs whose likeliest token does not begin the instructed answer.</param>
+public sealed record AmplificationResult(string Set, string Group, IReadOnlyList<HeadId> Heads, int Failed, int Runs, IReadOnlyList<GainPoint> Points);
+
+/// <summary>One factor; 1 is no change.</summary>
+/// <param name="RecoveredArgmax">Share of the failed runs that follow now.</param>
+/// <param name="RecoveredLarger">Share of the failed runs with logit(y_p) > logit(y_c) now; not 0 at factor 1.</param>
+/// <param name="WholeArgmax">MFR of the whole set at this factor; null for random heads, which are run on failed samples only.</param>
+/// <param name="WholeLarger">The same by the larger of the two.</param>
+/// <param name="Control">Accuracy on control samples by kind.</param>
+public sealed record GainPoint(
+    double Factor, ByInstruction RecoveredArgmax, ByInstruction RecoveredLarger, ByInstruction? WholeArgmax, ByInstruction? WholeLarger,
+    IReadOnlyDictionary<string, Estimate> Control);
+
+/// <summary>A conflict and what the model answered under several conditions.</summary>
+/// <param name="Picture">Path relative to the data folder.</param>
+/// <param name="Why">Why it was picked.</param>
+public sealed record ExampleConflict(string Id, string Why, string Category, string? Picture, string? TextContext, string Question, IReadOnlyList<ExampleRun> Runs);
+
+/// <summary>One of its instructions.</summary>
+public sealed record ExampleRun(string Modality, string Instruction, string Expected, string Competing, IReadOnlyList<ExampleAnswer> Answers);
+
+/// <summary>The likeliest token under one condition.</summary>
+/// <param name="Verdict">"following", "competing" or "neither".</param>
+public sealed record ExampleAnswer(string Condition, string Answer, string Verdict);
+
+/// <summary>One prompt in full.</summary>
+public sealed record RenderedPrompt(string Run, string Text, IReadOnlyList<int> Tokens, IReadOnlyDictionary<string, IReadOnlyList<int>> Spans);

@@ -1,0 +1,50 @@
+using AnchorScope.Conflicts;
+using AnchorScope.Metrics;
+using AnchorScope.Prompts;
+
+namespace AnchorScope.Studies;
+
+/// <summary>The sets of a diagnosis: heads are ranked on one, tested on another; harder samples and controls where there are any.</summary>
+public sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSet Test, ConflictSet? Hard, ConflictSet? Control, PromptLayout Layout)
+{
+    /// <summary>All sets, in the order they are run.</summary>
+    public IReadOnlyList<ConflictSet> Sets => [.. new[] { Rank, Test, Hard, Control }.OfType<ConflictSet>()];
+
+    /// <summary>Everything left out, with the reason.</summary>
+    public IReadOnlyList<RejectedLine> Rejected => [.. Sets.SelectMany(s => s.Rejected).Distinct()];
+
+    /// <summary>
+    /// Reads rank.jsonl and test.jsonl (with hard.jsonl and control.jsonl), or the folder's only .jsonl, whose conflict samples are
+    /// then split at random into halves.
+    /// </summary>
+    public static DiagnosisData Load(string folder, int? limit, ulong seed)
+    {
+        if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such data folder");
+        var layout = PromptLayout.Beside(folder);
+        ConflictSet? Named(string name) => File.Exists(Path.Combine(folder, name + ".jsonl")) ? ConflictSet.Load(Path.Combine(folder, name + ".jsonl"), limit) : null;
+        if (Named("rank") is { } rank && Named("test") is { } test) return new DiagnosisData(folder, rank, test, Named("hard"), Named("control"), layout);
+        var files = Directory.GetFiles(folder, "*.jsonl");
+        if (files.Length != 1)
+            throw InputException.At(folder, "files", "rank.jsonl and test.jsonl, or a single .jsonl", files.Length == 0 ? "none" : string.Join(", ", files.Select(Path.GetFileName).Order(StringComparer.Ordinal)));
+        var whole = ConflictSet.Load(files[0], limit * 2);
+        var conflicts = whole.Samples.Where(s => s.Kind == SampleKind.Conflict).ToList();
+        if (conflicts.Count < 2) throw InputException.At(files[0], "samples", "at least 2 conflicts, to rank heads on one half and test them on the other", $"{conflicts.Count}");
+        var random = new SplitMix(seed);
+        var shuffled = conflicts.Select(s => (s, key: random.Next())).OrderBy(p => p.key).Select(p => p.s).ToList();
+        var half = conflicts.Count / 2;
+        var controls = whole.Samples.Where(s => s.Kind != SampleKind.Conflict).ToList();
+        return new DiagnosisData(
+            folder, whole.With(shuffled[..half], []), whole.With(shuffled[half..], []), null, controls.Count > 0 ? whole.With(controls, []) : null, layout);
+    }
+
+    /// <summary>Without the samples whose answers this tokenizer cannot tell apart.</summary>
+    public DiagnosisData Filter(Tokenizer tokenizer)
+    {
+        ConflictSet Kept(ConflictSet set)
+        {
+            var kept = AnswerEntities.Filter(set, tokenizer);
+            return kept.Samples.Count > 0 ? kept : throw new InputException($"{set.File}: no sample is left whose answers differ in their first token; {kept.Rejected[^1].Id}: {kept.Rejected[^1].Reason}");
+        }
+        return this with { Rank = Kept(Rank), Test = Kept(Test), Hard = Hard is null ? null : Kept(Hard), Control = Control is null ? null : Kept(Control) };
+    }
+}

@@ -1,0 +1,126 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using AnchorScope.Checkpoints;
+using AnchorScope.Interventions;
+using AnchorScope.Metrics;
+
+namespace AnchorScope.Studies;
+
+/// <summary>A diagnosis as files that other programs read. Each is written whole or not at all.</summary>
+public static class DiagnosisFiles
+{
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower), new FiniteNumber(), new InlineEstimate() },
+    };
+
+    /// <summary>Writes diagnosis.json, summary.csv and heads.json into <paramref name="folder"/>.</summary>
+    public static void Write(string folder, Diagnosis diagnosis, HeadSet heads)
+    {
+        Text(Path.Combine(folder, "diagnosis.json"), JsonSerializer.Serialize(diagnosis, Json) + "\n");
+        Text(Path.Combine(folder, "heads.json"), JsonSerializer.Serialize(heads, Json) + "\n");
+        Text(Path.Combine(folder, "summary.csv"), Summary(diagnosis));
+    }
+
+    /// <summary>Writes <paramref name="text"/> as UTF-8, atomically.</summary>
+    public static void Text(string path, string text) => AtomicFile.Write(path, stream => stream.Write(new UTF8Encoding(false).GetBytes(text)));
+
+    /// <summary>One number a row: section, item, condition, metric, instruction, mean, interval, count.</summary>
+    private static string Summary(Diagnosis d)
+    {
+        var csv = new StringBuilder("section,item,condition,metric,instruction,mean,low95,high95,runs\n");
+        foreach (var r in d.Following)
+        {
+            var item = $"{r.Set}/{r.Group}/{r.Name}";
+            Rows("following", item, "baseline", "mfr_argmax", r.Argmax);
+            Rows("following", item, "baseline", "mfr_larger", r.Larger);
+            Rows("following", item, "baseline", "mfr_generated", r.Generated);
+            Rows("following", item, "baseline", "competitor_argmax", r.Competitor);
+            Rows("following", item, "baseline", "neither_argmax", r.Neither);
+        }
+        var curves = new (string Name, IReadOnlyList<ByInstruction> Values)[]
+        {
+            ("mam_anchor", d.Layers.MamAnchor), ("mam_last", d.Layers.MamLast), ("ldar_anchor", d.Layers.LdarAnchor), ("ldar_last", d.Layers.LdarLast),
+            ("ldar_anchor_decided", d.Layers.LdarAnchorDecided), ("ldar_last_decided", d.Layers.LdarLastDecided),
+            ("attention_increment_anchor", d.Layers.AttentionAnchor), ("mlp_increment_anchor", d.Layers.MlpAnchor),
+            ("attention_increment_last", d.Layers.AttentionLast), ("mlp_increment_last", d.Layers.MlpLast),
+        };
+        foreach (var (name, values) in curves)
+        {
+            for (var i = 0; i < values.Count; i++) Rows("layers", $"{i}", "baseline", name, values[i]);
+        }
+        foreach (var curve in d.Knockouts)
+        {
+            foreach (var point in curve.Layers.Append(curve.AllLayers).OfType<KnockoutPoint>())
+            {
+                var condition = point.Layer is { } layer ? $"window {curve.Window} at {layer}" : "all layers";
+                Rows("knockout", curve.Edge, condition, "nssd_" + d.Variants["nssd"], point.Nssd);
+                Rows("knockout", curve.Edge, condition, "mfr_argmax", point.Argmax);
+                Rows("knockout", curve.Edge, condition, "mfr_larger", point.Larger);
+            }
+        }
+        foreach (var head in d.Heads.Ranked) Rows("heads", $"{head.Layer}.{head.Head}", "blocked alone", d.Variants["head_score"], head.Score);
+        foreach (var block in d.Blocking)
+        {
+            Rows("blocking", block.Name, "blocked", "mfr_argmax", block.Argmax);
+            Rows("blocking", block.Name, "blocked", "mfr_larger", block.Larger);
+            foreach (var (kind, accuracy) in block.Control) Row("blocking", block.Name, "blocked", "accuracy_" + kind, "all", accuracy);
+            if (block.Random is { } random) Rows("blocking", block.Name, "random heads", "mfr_argmax", random.Argmax);
+            if (block.LayerMatched is { } matched) Rows("blocking", block.Name, "random heads of the same layers", "mfr_argmax", matched.Argmax);
+        }
+        foreach (var gain in d.Amplification)
+        {
+            foreach (var point in gain.Points)
+            {
+                var condition = string.Create(CultureInfo.InvariantCulture, $"factor {point.Factor}");
+                Rows("amplification", $"{gain.Set}/{gain.Group}", condition, "recovered_argmax", point.RecoveredArgmax);
+                Rows("amplification", $"{gain.Set}/{gain.Group}", condition, "recovered_larger", point.RecoveredLarger);
+                if (point.WholeArgmax is { } whole) Rows("amplification", $"{gain.Set}/{gain.Group}", condition, "mfr_argmax", whole);
+            }
+        }
+        return csv.ToString();
+
+        void Rows(string section, string item, string condition, string metric, ByInstruction by)
+        {
+            Row(section, item, condition, metric, "all", by.All);
+            Row(section, item, condition, metric, "vision", by.Vision);
+            Row(section, item, condition, metric, "text", by.Text);
+        }
+
+        void Row(string section, string item, string condition, string metric, string instruction, Estimate e) => csv.Append(
+            CultureInfo.InvariantCulture, $"{section},{Quoted(item)},{Quoted(condition)},{metric},{instruction},{Number(e.Mean)},{Number(e.Low)},{Number(e.High)},{e.Count}\n");
+    }
+
+    private static string Number(double value) => double.IsFinite(value) ? value.ToString("G9", CultureInfo.InvariantCulture) : "";
+
+    private static string Quoted(string field) => field.AsSpan().IndexOfAny(",\"\n\r") < 0 ? field : $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+
+    /// <summary>JSON has no NaN: a mean of nothing is null.</summary>
+    private sealed class FiniteNumber : JsonConverter<double>
+    {
+        public override double Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.TokenType == JsonTokenType.Null ? double.NaN : reader.GetDouble();
+
+        public override void Write(Utf8JsonWriter writer, double value, JsonSerializerOptions options)
+        {
+            if (double.IsFinite(value)) writer.WriteNumberValue(value);
+            else writer.WriteNullValue();
+        }
+    }
+
+    /// <summary>{"mean": …, "low": …, "high": …, "count": …} on one line, so that a person can read the file.</summary>
+    private sealed class InlineEstimate : JsonConverter<Estimate>
+    {
+        public override Estimate Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => throw new NotSupportedException("diagnosis.json is written, not read, by this tool");
+
+        public override void Write(Utf8JsonWriter writer, Estimate value, JsonSerializerOptions options) => writer.WriteRawValue(
+            $$"""{"mean": {{Json(value.Mean)}}, "low": {{Json(value.Low)}}, "high": {{Json(value.High)}}, "count": {{value.Count.ToString(CultureInfo.InvariantCulture)}}}""");
+
+        private static string Json(double value) => double.IsFinite(value) ? value.ToString("R", CultureInfo.InvariantCulture) : "null";
+    }
+}

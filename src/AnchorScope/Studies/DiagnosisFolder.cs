@@ -1,0 +1,68 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace AnchorScope.Studies;
+
+/// <summary>The folder of one diagnosis: its manifest says which inputs and settings its rows belong to, so that none are ever mixed.</summary>
+public static class DiagnosisFolder
+{
+    private const string ManifestName = "manifest.json";
+
+    /// <summary>results.jsonl in <paramref name="folder"/>.</summary>
+    public static string Results(string folder) => Path.Combine(folder, "results.jsonl");
+
+    /// <summary>The folder that a command without --out means: the next free out/diagnosis-NNN, or the latest one to resume.</summary>
+    public static string Default(bool resume)
+    {
+        const string Parent = "out";
+        var numbers = !Directory.Exists(Parent) ? [] : Directory.EnumerateDirectories(Parent, "diagnosis-*")
+            .Select(d => int.TryParse(Path.GetFileName(d)["diagnosis-".Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var n) ? n : 0).ToList();
+        var latest = numbers.DefaultIfEmpty(0).Max();
+        if (resume && latest == 0) throw new InputException("--resume: there is no out/diagnosis-NNN here; name the folder with --out");
+        return Path.Combine(Parent, string.Create(CultureInfo.InvariantCulture, $"diagnosis-{(resume ? latest : latest + 1):000}"));
+    }
+
+    /// <summary>Starts a new folder, or checks that an old one was made with the same inputs and settings.</summary>
+    public static ResultStore Open(string folder, string manifest, bool resume)
+    {
+        var path = Path.Combine(folder, ManifestName);
+        if (resume)
+        {
+            if (!File.Exists(path)) throw new InputException($"{folder}: nothing to resume: expected {ManifestName}, found none");
+            Compare(path, manifest);
+            return ResultStore.Open(Results(folder), resume: true);
+        }
+        if (File.Exists(folder)) throw new InputException($"{folder}: expected a folder, found a file");
+        if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
+            throw new InputException($"{folder}: is not empty; --resume goes on with a diagnosis, another --out starts a new one");
+        try
+        {
+            Directory.CreateDirectory(folder);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{folder}: cannot be made: {e.Message}", e);
+        }
+        DiagnosisFiles.Text(path, manifest);
+        return ResultStore.Open(Results(folder), resume: false);
+    }
+
+    private static void Compare(string path, string manifest)
+    {
+        try
+        {
+            using var then = JsonDocument.Parse(File.ReadAllBytes(path));
+            using var now = JsonDocument.Parse(manifest);
+            foreach (var field in now.RootElement.EnumerateObject())
+            {
+                var found = then.RootElement.TryGetProperty(field.Name, out var old) ? old.GetRawText() : "nothing";
+                if (!then.RootElement.TryGetProperty(field.Name, out old) || !JsonElement.DeepEquals(old, field.Value))
+                    throw InputException.At(path, field.Name, field.Value.GetRawText(), $"{found}; the rows there belong to other inputs or settings");
+            }
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or IOException)
+        {
+            throw new InputException($"{path}: not a manifest: {e.Message}", e);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+using AnchorScope.Metrics;
+
+namespace AnchorScope.Studies;
+
+/// <summary>What a diagnosis does. Everything that changes a number is here and goes into the manifest.</summary>
+public sealed record DiagnosisOptions
+{
+    /// <summary>Folder of the checkpoint.</summary>
+    public required string Model { get; init; }
+
+    /// <summary>Folder with rank.jsonl, test.jsonl, and where there are any hard.jsonl and control.jsonl; or with a single set, which is split.</summary>
+    public required string Data { get; init; }
+
+    /// <summary>At most so many samples of each set.</summary>
+    public int? Limit { get; init; }
+
+    /// <summary>Of bootstrap and random controls.</summary>
+    public ulong Seed { get; init; }
+
+    /// <summary>Named definitions.</summary>
+    public Variants Variants { get; init; } = new();
+
+    /// <summary>Window sizes of the sensitivity check.</summary>
+    public IReadOnlyList<int> Windows { get; init; } = [1, 3, 5, 7];
+
+    /// <summary>Shares of the heads that are blocked.</summary>
+    public IReadOnlyList<double> Shares { get; init; } = [0.01, 0.02, 0.05, 0.10];
+
+    /// <summary>Amplification factors.</summary>
+    public IReadOnlyList<double> Gains { get; init; } = [1.25, 1.5, 2, 3, 4];
+
+    /// <summary>Random head sets of each kind and size.</summary>
+    public int Draws { get; init; } = 10;
+
+    /// <summary>Tokens generated for the answer; null: what generation_config.json says, 16 at most.</summary>
+    public int? AnswerTokens { get; init; }
+
+    /// <summary>Threads; changes no number.</summary>
+    public int Threads { get; init; } = Environment.ProcessorCount;
+}
+
+/// <summary>How far a study is.</summary>
+/// <param name="Phase">"rank", "test", "hard", "control".</param>
+/// <param name="Done">Samples done.</param>
+/// <param name="Of">Samples in all.</param>
+public sealed record StudyProgress(string Phase, int Done, int Of);

@@ -1,0 +1,199 @@
+using System.Text.Json;
+using AnchorScope.Conflicts;
+using AnchorScope.Interventions;
+using AnchorScope.Metrics;
+using AnchorScope.Models;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Studies;
+
+/// <summary>
+/// The main job: where does this model decide which modality to follow, and which heads decide it. Heads are ranked on one split
+/// and tested on another; every number comes from results.jsonl, sample by sample, so that a killed run goes on where it was.
+/// </summary>
+public sealed class DiagnosisStudy : IDisposable
+{
+    private const int LongestAnswer = 16;
+    private const long PackedAtMost = 512L << 20;
+    private readonly DiagnosisConditions _conditions;
+
+    /// <summary>Opens model and data; nothing is computed yet.</summary>
+    public DiagnosisStudy(DiagnosisOptions options)
+    {
+        Options = options;
+        Data = DiagnosisData.Load(options.Data, options.Limit, options.Seed);
+        Model = VisionLanguageModel.Open(options.Model);
+        try
+        {
+            Data = Data.Filter(Model.Tokenizer);
+            AnswerTokens = options.AnswerTokens ?? Math.Min(LongestAnswer, Model.MaxNewTokens ?? LongestAnswer);
+            _conditions = new DiagnosisConditions(options, Model.Decoder.Shape);
+            if (Model.Checkpoint.WeightBytes < PackedAtMost) Model.Decoder.Pack();
+        }
+        catch
+        {
+            Model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>What is done.</summary>
+    public DiagnosisOptions Options { get; }
+
+    /// <summary>The model.</summary>
+    public VisionLanguageModel Model { get; }
+
+    /// <summary>The conflict sets.</summary>
+    public DiagnosisData Data { get; }
+
+    /// <summary>Tokens generated for an answer.</summary>
+    public int AnswerTokens { get; }
+
+    /// <summary>Edges that are cut.</summary>
+    public IReadOnlyList<Edge> Edges => _conditions.Edges;
+
+    /// <summary>Edges on which all window sizes are tried.</summary>
+    public static IReadOnlyList<string> SensitivityEdges => DiagnosisConditions.SensitivityEdges;
+
+    /// <summary>All settings that decide a number, as JSON: two runs with the same may be continued into each other.</summary>
+    public string Manifest => JsonSerializer.Serialize(new SortedDictionary<string, object>(StringComparer.Ordinal)
+    {
+        ["version"] = 1,
+        ["model_sha256"] = Model.Checkpoint.Sha256,
+        ["tokenizer_sha256"] = Model.Tokenizer.Sha256,
+        ["data"] = Data.Sets.ToDictionary(s => s.Name, s => $"{s.Sha256} {s.Samples.Count}"),
+        ["layout"] = Data.Layout.Name,
+        ["seed"] = Options.Seed,
+        ["variants"] = Options.Variants.Named,
+        ["windows"] = Options.Windows,
+        ["shares"] = Options.Shares,
+        ["gains"] = Options.Gains,
+        ["draws"] = Options.Draws,
+        ["answer_tokens"] = AnswerTokens,
+    });
+
+    /// <summary>The parts of a run in order, with the number of their samples.</summary>
+    public IReadOnlyList<(string Phase, int Samples)> Phases =>
+        [.. new[] { ("rank", Data.Rank), ("test", Data.Test), ("hard", Data.Hard), ("control", Data.Control) }.Where(p => p.Item2 is not null).Select(p => (p.Item1, p.Item2!.Samples.Count))];
+
+    /// <summary>Runs what <paramref name="store"/> does not have yet.</summary>
+    /// <returns>The heads that were chosen.</returns>
+    public HeadPlan Run(ResultStore store, Action<StudyProgress>? progress = null, CancellationToken cancel = default)
+    {
+        Each(Phase.Rank, "rank", Data.Rank, store, null, progress, cancel);
+        var plan = Plan(store);
+        Each(Phase.Test, "test", Data.Test, store, plan, progress, cancel);
+        if (Data.Hard is { } hard) Each(Phase.Hard, "hard", hard, store, plan, progress, cancel);
+        if (Data.Control is { } control) Each(Phase.Control, "control", control, store, plan, progress, cancel);
+        return plan;
+    }
+
+    /// <summary>Everything found, from the rows of a finished run.</summary>
+    public Diagnosis Reduce(ResultStore store, HeadPlan plan) => new DiagnosisBuilder(this, store, plan).Build(Rendered());
+
+    /// <summary>The portable head set: the best 5 %, with their scores.</summary>
+    public HeadSet Heads(ResultStore store, HeadPlan plan)
+    {
+        var scores = Scores(store, Options.Variants.HeadScore).All;
+        var heads = Model.Decoder.Shape.Heads;
+        return new HeadSet(
+            Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Model.Checkpoint.Folder))), Model.Checkpoint.Sha256, Model.Tokenizer.Sha256, Data.Rank.Sha256,
+            Variants.NameOf(Options.Variants.HeadScore), [.. plan.Order.Take(plan.Vision.Count).Select(h => new ScoredHead(h.Layer, h.Head, scores[h.Layer * heads + h.Head]))]);
+    }
+
+    private RenderedPrompt Rendered()
+    {
+        using var arena = new Arena();
+        using var team = new Team(1);
+        var run = Data.Test.Samples[0].Runs.First();
+        var pixels = run.Sample.Image is null ? null : Model.Preprocess([Prompts.Picture.Load(run.Sample.Image)]);
+        var prompt = ConflictPrompt.Build(Model, run, Data.Layout, pixels, pixels is null ? null : Model.Features(pixels, new Compute(arena, team)));
+        return new RenderedPrompt(run.Id, prompt.Rendered, prompt.Tokens, prompt.Spans.ToDictionary(s => Variants.NameOf(s.Key), s => (IReadOnlyList<int>)s.Value, StringComparer.Ordinal));
+    }
+
+    /// <summary>Scores [layer x head] of the ranking split by modality: over all runs, vision-following ones, text-following ones.</summary>
+    public (double[] All, double[] Vision, double[] Text) Scores(ResultStore store, HeadScoreVariant variant)
+    {
+        var runs = Data.Rank.Samples.SelectMany(s => store.Find("rank", s.Id)!).ToList();
+        return (Of(runs), Of(runs.Where(r => r.Run.EndsWith("/vision", StringComparison.Ordinal))), Of(runs.Where(r => r.Run.EndsWith("/text", StringComparison.Ordinal))));
+
+        double[] Of(IEnumerable<RunResult> some)
+        {
+            var list = some.ToList();
+            var shape = Model.Decoder.Shape;
+            return [.. Enumerable.Range(0, shape.Layers * shape.Heads).Select(i => list.Count == 0 ? 0 : list.Average(run => Score(run, i, shape.Heads, variant)))];
+        }
+    }
+
+    /// <summary>One head's score in one run.</summary>
+    internal static double Score(RunResult run, int head, int headsPerLayer, HeadScoreVariant variant)
+    {
+        if (variant == HeadScoreVariant.DirectLogitAttribution) return run.Curves["dla"][head];
+        var (plain, blocked) = (run.Outcomes["baseline"], run.Outcomes[$"head/{head / headsPerLayer}.{head % headsPerLayer}"]);
+        return variant == HeadScoreVariant.CausalMargin
+            ? (double)plain.Margin - blocked.Margin
+            : -StructuralDivergence.Of(NssdVariant.SignedKl, plain.Margin, blocked.Margin);
+    }
+
+    private HeadPlan Plan(ResultStore store)
+    {
+        var (all, vision, text) = Scores(store, Options.Variants.HeadScore);
+        return new HeadPlan(all, vision, text, Model.Decoder.Shape.Layers, Model.Decoder.Shape.Heads, Options);
+    }
+
+    /// <summary>Samples go to the threads one by one; their rows are written in the order of the set, whoever is done first.</summary>
+    private void Each(Phase phase, string name, ConflictSet set, ResultStore store, HeadPlan? plan, Action<StudyProgress>? progress, CancellationToken cancel)
+    {
+        var todo = set.Samples.Where(s => store.Find(name, s.Id) is null).ToList();
+        var done = set.Samples.Count - todo.Count;
+        progress?.Invoke(new StudyProgress(name, done, set.Samples.Count));
+        // One large model is run by all threads together; a small one on every thread for itself, which scales better.
+        var workers = Model.Checkpoint.WeightBytes < PackedAtMost ? Math.Max(1, Math.Min(Options.Threads, todo.Count)) : 1;
+        var next = -1;
+        var waiting = new SortedDictionary<int, IReadOnlyList<RunResult>>();
+        var written = 0;
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var tasks = Enumerable.Range(0, workers).Select(_ => Task.Factory.StartNew(Work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)).ToArray();
+        try
+        {
+            Task.WaitAll(tasks, CancellationToken.None);
+        }
+        catch (AggregateException e)
+        {
+            var first = e.Flatten().InnerExceptions.FirstOrDefault(i => i is not OperationCanceledException) ?? e.Flatten().InnerExceptions[0];
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(first);
+        }
+
+        void Work()
+        {
+            using var arena = new Arena();
+            using var team = new Team(workers == 1 ? Options.Threads : 1);
+            var runner = new SampleRunner(Model, Data.Layout, Options, _conditions, AnswerTokens, new Compute(arena, team));
+            try
+            {
+                for (var i = Interlocked.Increment(ref next); i < todo.Count; i = Interlocked.Increment(ref next))
+                {
+                    stop.Token.ThrowIfCancellationRequested();
+                    var results = runner.Run(todo[i], phase, plan, stop.Token);
+                    lock (waiting)
+                    {
+                        waiting[i] = results;
+                        for (; waiting.Remove(written, out var ready); written++)
+                        {
+                            store.Append(name, todo[written].Id, ready);
+                            progress?.Invoke(new StudyProgress(name, ++done, set.Samples.Count));
+                        }
+                    }
+                }
+            }
+            catch
+            {
+                stop.Cancel();
+                throw;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Model.Dispose();
+}

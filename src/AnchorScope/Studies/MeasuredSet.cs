@@ -1,0 +1,71 @@
+using AnchorScope.Conflicts;
+using AnchorScope.Metrics;
+using AnchorScope.Prompts;
+
+namespace AnchorScope.Studies;
+
+/// <summary>A run of a set with what was measured on it.</summary>
+internal sealed record MeasuredRun(int Sample, ConflictRun Run, RunResult Result, AnswerEntities Entities)
+{
+    public Outcome Baseline => Result.Outcomes["baseline"];
+
+    /// <summary>Does not follow without intervention: what amplification is asked to repair.</summary>
+    public bool Failed => Follows("baseline") == 0;
+
+    public bool Has(string condition) => Result.Outcomes.ContainsKey(condition);
+
+    /// <summary>1 where the likeliest token begins the instructed answer.</summary>
+    public double Follows(string condition) => Entities.FollowingForms.Contains(Result.Outcomes[condition].ArgMax) ? 1 : 0;
+
+    /// <summary>1 where it begins the other modality's answer.</summary>
+    public double Competes(string condition) => Entities.CompetingForms.Contains(Result.Outcomes[condition].ArgMax) ? 1 : 0;
+
+    /// <summary>1 where y_p has the larger logit of the two.</summary>
+    public double Larger(string condition) => Result.Outcomes[condition].Margin > 0 ? 1 : 0;
+}
+
+/// <summary>The runs of one set, and means over them with intervals.</summary>
+internal sealed class MeasuredSet(string name, IReadOnlyList<MeasuredRun> runs, ulong seed)
+{
+    public string Name => name;
+
+    public IReadOnlyList<MeasuredRun> Runs => runs;
+
+    /// <summary>All runs of <paramref name="set"/> in its order.</summary>
+    public static MeasuredSet Of(ConflictSet set, ResultStore store, string phase, Tokenizer tokenizer, ulong seed)
+    {
+        var runs = new List<MeasuredRun>();
+        for (var i = 0; i < set.Samples.Count; i++)
+        {
+            var results = store.Find(phase, set.Samples[i].Id)!;
+            foreach (var run in set.Samples[i].Runs)
+            {
+                var entities = AnswerEntities.Of(run, tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}");
+                runs.Add(new MeasuredRun(i, run, results.First(r => r.Run == run.Id), entities));
+            }
+        }
+        return new MeasuredSet(set.Name, runs, seed);
+    }
+
+    public MeasuredSet Where(Func<MeasuredRun, bool> some) => new(name, [.. runs.Where(some)], seed);
+
+    /// <summary>Mean of <paramref name="value"/>, 95 % interval by resampling samples.</summary>
+    public Estimate Mean(Func<MeasuredRun, double> value)
+    {
+        var (values, clusters) = (new double[runs.Count], new int[runs.Count]);
+        var (cluster, last) = (-1, -1);
+        for (var i = 0; i < runs.Count; i++)
+        {
+            if (runs[i].Sample != last) cluster++;
+            last = runs[i].Sample;
+            (values[i], clusters[i]) = (value(runs[i]), cluster);
+        }
+        return Bootstrap.Mean(values, seed, clusters);
+    }
+
+    /// <summary>The same over all runs and by instruction.</summary>
+    public ByInstruction Split(Func<MeasuredRun, double> value) => new(
+        Mean(value),
+        Where(r => r.Run.Instruction == Modality.Vision).Mean(value),
+        Where(r => r.Run.Instruction == Modality.Text).Mean(value));
+}

@@ -1,0 +1,138 @@
+using AnchorScope.Conflicts;
+using AnchorScope.Interventions;
+using AnchorScope.Metrics;
+using AnchorScope.Models;
+using AnchorScope.Prompts;
+using AnchorScope.Readouts;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Studies;
+
+/// <summary>Which part of a diagnosis a sample is for.</summary>
+internal enum Phase
+{
+    /// <summary>Every head blocked once.</summary>
+    Rank,
+
+    /// <summary>Layer curves, knockouts, blocking, amplification.</summary>
+    Test,
+
+    /// <summary>Amplification of what fails.</summary>
+    Hard,
+
+    /// <summary>Side effects.</summary>
+    Control,
+}
+
+/// <summary>Runs one sample with both instructions under every condition of a phase. One per thread.</summary>
+internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layout, DiagnosisOptions options, DiagnosisConditions conditions, int answerTokens, Compute compute)
+{
+    private const string None = "baseline";
+
+    public IReadOnlyList<RunResult> Run(ConflictSample sample, Phase phase, HeadPlan? plan, CancellationToken cancel)
+    {
+        var mark = compute.Arena.Here();
+        var pixels = sample.Image is null ? null : model.Preprocess([Picture.Load(sample.Image)]);
+        Tensor? features = pixels is null ? null : model.Features(pixels, compute);
+        var results = sample.Runs.Select(run => Run(run, ConflictPrompt.Build(model, run, layout, pixels, features), phase, plan, cancel)).ToList();
+        compute.Arena.Release(mark);
+        return results;
+    }
+
+    private RunResult Run(ConflictRun run, Prompt prompt, Phase phase, HeadPlan? plan, CancellationToken cancel)
+    {
+        var entities = AnswerEntities.Of(run, model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}");
+        var anchors = prompt.Union(options.Variants.Instruction);
+        int[] watched = [.. anchors.Append(prompt.Length - 1).Distinct().Order()];
+        var sites = phase switch
+        {
+            Phase.Rank => [Site.HeadOut, Site.ResidPost],
+            Phase.Test => [Site.ResidMid, Site.ResidPost],
+            _ => Array.Empty<Site>(),
+        };
+        using var baseline = Baseline.Record(model.Decoder, prompt, compute, sites, watched);
+        var result = new RunResult(run.Id, entities.Following, entities.Competing) { Answer = Answer(prompt, baseline) };
+        var plain = Measure(baseline.LastLogits, entities, baseline.LastLogits);
+        result.Outcomes[None] = plain;
+        var failed = !entities.FollowingForms.Contains(plain.ArgMax);
+        IEnumerable<Intervention> interventions = phase switch
+        {
+            Phase.Rank => conditions.EachHead(prompt),
+            Phase.Test => [.. conditions.Knockouts(prompt), .. conditions.Blocks(prompt, plan!, controls: true), .. conditions.Gains(prompt, plan!, controls: failed)],
+            Phase.Hard => conditions.Gains(prompt, plan!, controls: failed),
+            _ => [.. conditions.Blocks(prompt, plan!, controls: true), .. conditions.Gains(prompt, plan!, controls: false)],
+        };
+        var variants = interventions.Select(i => new Variant(baseline, i)).ToList();
+        var outcomes = new Outcome[variants.Count];
+        Sweep.LastLogits(model.Decoder, variants, compute, (i, logits) => outcomes[i] = Measure(logits, entities, baseline.LastLogits), cancel: cancel);
+        for (var i = 0; i < outcomes.Length; i++) result.Outcomes[variants[i].Intervention.Name] = outcomes[i];
+        if (phase == Phase.Rank)
+        {
+            var width = model.Decoder.Shape.ModelSize;
+            var final = baseline.Trace![Site.ResidPost, model.Decoder.Shape.Layers - 1].AsSpan(^width..);
+            result.Curves["dla"] = HeadContribution.ToMargin(model.Decoder, baseline.Trace, watched.Length - 1, final, entities.Following, entities.Competing);
+        }
+        if (phase == Phase.Test) AddLens(result, prompt, baseline.Trace!, entities, anchors, watched);
+        return result;
+    }
+
+    private string Answer(Prompt prompt, Baseline baseline)
+    {
+        if (answerTokens == 1) return model.Tokenizer.Decode([Sampler.ArgMax(baseline.LastLogits)]).Trim();
+        var generated = Generation.Run(model.Decoder, prompt, answerTokens, compute, stop: model.StopTokens);
+        return model.Tokenizer.Decode([.. generated.Tokens]).Trim();
+    }
+
+    private static Outcome Measure(ReadOnlySpan<float> logits, AnswerEntities entities, ReadOnlySpan<float> baseline)
+    {
+        var (logSum, plainLogSum) = (LogSum(logits), LogSum(baseline));
+        var divergence = 0.0;
+        for (var i = 0; i < logits.Length; i++)
+        {
+            var logP = baseline[i] - plainLogSum;
+            divergence += Math.Exp(logP) * (logP - (logits[i] - logSum));
+        }
+        return new Outcome(logits[entities.Following], logits[entities.Competing], (float)logSum, Sampler.ArgMax(logits), (float)Math.Max(0, divergence));
+    }
+
+    private static double LogSum(ReadOnlySpan<float> logits)
+    {
+        var (largest, sum) = (float.NegativeInfinity, 0.0);
+        foreach (var logit in logits) largest = MathF.Max(largest, logit);
+        foreach (var logit in logits) sum += Math.Exp((double)logit - largest);
+        return largest + Math.Log(sum);
+    }
+
+    /// <summary>
+    /// Phi(y_p) - Phi(y_c) by layer, at the instruction (TopK) and at the last position: entering layer 0, after every layer, and
+    /// between attention and MLP ("_mid").
+    /// </summary>
+    private void AddLens(RunResult result, Prompt prompt, Trace trace, AnswerEntities entities, int[] anchors, int[] watched)
+    {
+        if (entities.CompetingForms.Count == 0) return;
+        var (layers, width) = (model.Decoder.Shape.Layers, model.Decoder.Shape.ModelSize);
+        var embedded = watched.SelectMany(p => prompt.Embeddings[(p * width)..((p + 1) * width)]).ToArray();
+        var after = Enumerable.Range(0, layers).Select(l => trace[Site.ResidPost, l]).Prepend(embedded).Select(r => Margins(r, entities, anchors, watched)).ToList();
+        var mid = Enumerable.Range(0, layers).Select(l => Margins(trace[Site.ResidMid, l], entities, anchors, watched)).ToList();
+        result.Curves["margin_anchor"] = [.. after.Select(m => m.Anchor)];
+        result.Curves["margin_last"] = [.. after.Select(m => m.Last)];
+        result.Curves["margin_anchor_mid"] = [.. mid.Select(m => m.Anchor)];
+        result.Curves["margin_last_mid"] = [.. mid.Select(m => m.Last)];
+    }
+
+    private (float Anchor, float Last) Margins(float[] resid, AnswerEntities entities, int[] anchors, int[] watched)
+    {
+        var logits = LogitLens.Logits(model.Decoder, resid, compute, options.Variants.Lens == LensNorm.Final);
+        var vocabulary = model.Decoder.VocabularySize;
+        double Phi(IReadOnlyList<int> forms, int row)
+        {
+            Span<double> values = stackalloc double[forms.Count];
+            for (var i = 0; i < forms.Count; i++) values[i] = logits[row * vocabulary + forms[i]];
+            return SignalExtraction.Reduce(options.Variants.Entities, values);
+        }
+        double Anchor(IReadOnlyList<int> forms) =>
+            SignalExtraction.TopK([.. anchors.Select(p => Phi(forms, Array.IndexOf(watched, p)))], options.Variants.TopK);
+        return ((float)(Anchor(entities.FollowingForms) - Anchor(entities.CompetingForms)),
+            (float)(Phi(entities.FollowingForms, watched.Length - 1) - Phi(entities.CompetingForms, watched.Length - 1)));
+    }
+}
