@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
@@ -13,6 +14,9 @@ internal static class CommandLine
 
     public static int Run(RootCommand root, string[] args)
     {
+        // Colours are for people: a file or a pipe gets plain text.
+        if (Console.IsOutputRedirected || Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 })
+            AnsiConsole.Console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors });
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
         {

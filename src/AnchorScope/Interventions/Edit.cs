@@ -21,47 +21,47 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
     /// <summary>Key positions of <see cref="Site.AttnScores"/>.</summary>
     public Positions Keys { get; init; } = Positions.All;
 
-    internal void Validate(DecoderShape shape, int length)
+    internal void Validate(DecoderShape shape, int length, string name)
     {
-        Check("layer", Layer, shape.Layers);
-        if (Site == Site.AttnPattern) throw Wrong("attention probabilities are read only: cut edges at attn_scores instead");
-        if (Site == Site.AttnScores && Operation != Operation.Set) throw Wrong("attention scores can only be set to minus infinity (an attention cut)");
-        if (float.IsNaN(Factor) || float.IsInfinity(Factor)) throw Wrong($"factor must be a finite number, not {Factor}");
+        Check("layer", Layer, shape.Layers, name);
+        if (Site == Site.AttnPattern) throw Wrong(name, "attention probabilities are read only: cut edges at attn_scores instead");
+        if (Site == Site.AttnScores && Operation != Operation.Set) throw Wrong(name, "attention scores can only be set to minus infinity (an attention cut)");
+        if (float.IsNaN(Factor) || float.IsInfinity(Factor)) throw Wrong(name, $"factor must be a finite number, not {Factor}");
         var heads = Site is Site.Key or Site.Value ? shape.KeyHeads : shape.Heads;
         if (Heads is not null)
         {
-            if (Site is not (Site.AttnScores or Site.HeadOut or Site.Query or Site.Key or Site.Value)) throw Wrong("this site has no heads");
-            if (Heads.Count == 0) throw Wrong("an edit without heads does nothing");
-            foreach (var head in Heads) Check("head", head, heads);
+            if (Site is not (Site.AttnScores or Site.HeadOut or Site.Query or Site.Key or Site.Value)) throw Wrong(name, "this site has no heads");
+            if (Heads.Count == 0) throw Wrong(name, "an edit without heads does nothing");
+            foreach (var head in Heads) Check("head", head, heads, name);
         }
         if (Neurons is not null)
         {
-            if (Site != Site.NeuronOut) throw Wrong("only neuron_out has neurons");
-            if (Neurons.Count == 0) throw Wrong("an edit without neurons does nothing");
-            foreach (var neuron in Neurons) Check("neuron", neuron, shape.MlpSize);
+            if (Site != Site.NeuronOut) throw Wrong(name, "only neuron_out has neurons");
+            if (Neurons.Count == 0) throw Wrong(name, "an edit without neurons does nothing");
+            foreach (var neuron in Neurons) Check("neuron", neuron, shape.MlpSize, name);
         }
-        foreach (var (name, positions) in new[] { ("position", Positions), ("key", Keys) })
+        foreach (var (what, positions) in new[] { ("position", Positions), ("key", Keys) })
         {
-            if (!positions.IsAll) Check(name, positions.Last, length);
+            if (!positions.IsAll) Check(what, positions.Last, length, name);
         }
         if (Operation is Operation.Add or Operation.Set && Site != Site.AttnScores)
         {
             var width = Neurons?.Count ?? (Heads is null ? shape.Width(Site) : shape.HeadSize);
-            if (Vector is null) throw Wrong($"{Operation.ToString().ToLowerInvariant()} needs a vector of {width} values");
-            if (Vector.Length != width) throw Wrong($"vector: expected {width} values, found {Vector.Length}");
-            if (Vector.Any(v => !float.IsFinite(v))) throw Wrong("vector: expected finite values");
+            if (Vector is null) throw Wrong(name, $"{Operation.ToString().ToLowerInvariant()} needs a vector of {width} values");
+            if (Vector.Length != width) throw Wrong(name, $"vector: expected {width} values, found {Vector.Length}");
+            if (Vector.Any(v => !float.IsFinite(v))) throw Wrong(name, "vector: expected finite values");
         }
         if (Site == Site.AttnScores && !Positions.IsAll && !Keys.IsAll && Keys.First > Positions.Last)
-            throw Wrong($"keys {Keys} all lie behind queries {Positions}: attention never looks ahead, so the cut does nothing");
+            throw Wrong(name, $"keys {Keys} all lie behind queries {Positions}: attention never looks ahead, so the cut does nothing");
     }
 
-    private void Check(string what, int value, int count)
+    private void Check(string what, int value, int count, string name)
     {
         var owner = what is "position" or "key" ? "prompt" : "model";
-        if (value < 0 || value >= count) throw Wrong($"{what} {value} is out of range: the {owner} has {what}s 0 to {count - 1}");
+        if (value < 0 || value >= count) throw Wrong(name, $"{what}: expected one that the {owner} has, 0 to {count - 1}, found {value}");
     }
 
-    private InputException Wrong(string why) => new($"edit at layer {Layer}, {SiteNames.Of(Site)}: {why}");
+    private InputException Wrong(string name, string why) => new($"{name}: edit at layer {Layer}, {SiteNames.Of(Site)}: {why}");
 }
 
 /// <summary>The sizes that an edit is checked against.</summary>

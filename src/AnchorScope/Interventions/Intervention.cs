@@ -41,7 +41,7 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
     /// <param name="generated">Positions that may be generated after it.</param>
     public void Validate(DecoderShape shape, int length, int generated = 0)
     {
-        foreach (var edit in Edits) edit.Validate(shape, length + generated);
+        foreach (var edit in Edits) edit.Validate(shape, length + generated, Name);
         foreach (var layer in Edits.Where(e => e.Site == Site.AttnScores).GroupBy(e => e.Layer))
         {
             // Only queries that some edit names can lose all keys; the first position sees itself alone.

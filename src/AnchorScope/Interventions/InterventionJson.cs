@@ -68,7 +68,7 @@ public static class InterventionJson
 
     private static Intervention Read(JsonElement root, string file)
     {
-        var name = Path.GetFileNameWithoutExtension(file);
+        var name = Path.GetFileName(file);
         if (root.ValueKind == JsonValueKind.Object)
         {
             foreach (var property in root.EnumerateObject())

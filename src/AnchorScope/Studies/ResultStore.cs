@@ -134,7 +134,7 @@ public sealed class ResultStore : IDisposable
     {
         var runs = new Dictionary<string, RunResult>(StringComparer.Ordinal);
         var (line, keep, position, number) = (new List<byte>(256), 0L, 0L, 0);
-        using var reader = new BufferedStream(_file, 1 << 20);
+        using var reader = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1 << 20);
         for (var next = reader.ReadByte(); next >= 0; next = reader.ReadByte())
         {
             position++;
