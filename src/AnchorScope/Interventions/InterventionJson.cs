@@ -219,7 +219,7 @@ public static class InterventionJson
         private Positions At(string field)
         {
             if (Ints(field) is not { } list) return Positions.All;
-            if (list.Length == 0) throw Wrong(field, "at least one position, or null for all", "an empty list");
+            if (list.Length == 0) throw Wrong(field, "at least one position, or \"all\"", "an empty list");
             return list.Min() < 0 ? throw Wrong(field, "positions from 0 on", $"{list.Min()}") : Positions.Of(list);
         }
 
@@ -227,7 +227,8 @@ public static class InterventionJson
         {
             if (!Present(field)) return null;
             var value = json.GetProperty(field);
-            if (value.ValueKind != JsonValueKind.Array) throw Wrong(field, "a list of whole numbers, or null for all", Found(field));
+            if (value.ValueKind == JsonValueKind.String && value.ValueEquals("all"u8)) return null;
+            if (value.ValueKind != JsonValueKind.Array) throw Wrong(field, "a list of whole numbers, or \"all\"", Found(field));
             return [.. value.EnumerateArray().Select(v => v.ValueKind == JsonValueKind.Number && v.TryGetInt32(out var n) ? n : throw Wrong(field, "whole numbers", v.GetRawText()))];
         }
 

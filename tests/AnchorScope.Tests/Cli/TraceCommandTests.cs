@@ -1,0 +1,96 @@
+using System.Text.Json;
+using AnchorScope.Checkpoints;
+using AnchorScope.Readouts;
+using AnchorScope.Tests.Checkpoints;
+using AnchorScope.Tests.Models;
+
+namespace AnchorScope.Tests.Cli;
+
+/// <summary>The public proof of parity, through the command itself: files in, files out.</summary>
+public sealed class TraceCommandTests : IDisposable
+{
+    private readonly TempFolder _temp = new();
+
+    [Theory]
+    [InlineData("llava15", "one_image")]
+    [InlineData("llava15", "two_images")]
+    [InlineData("llava15", "text_only")]
+    [InlineData("llava15-gqa-f16-sharded", "one_image")]
+    public void EveryArrayIsTheReferences(string model, string @case)
+    {
+        using var golden = Golden.Open(model, @case);
+        using var found = Trace(model, golden, "--keep", string.Join(',', TraceExport.Optional), "--generate", $"{golden.Ints("gen.ids").Length}");
+        var compared = 0;
+        foreach (var name in golden.Names.Where(n => found.Tensors.ContainsKey(n) && !n.StartsWith("lens", StringComparison.Ordinal)))
+        {
+            if (name != "gen.ids") Assert.Equal(golden.Shape(name), found.Entry(name).Shape);
+            if (name == "gen.ids") Assert.Equal(golden.Ints(name), found.ReadInt64s(name).Select(v => (int)v));
+            else if (name == "lm.attn") Close.AssertAbsolute(name, golden.Singles(name), found.ReadSingles(name), Close.Probability);
+            else Close.AssertRelative(name, golden.Singles(name), found.ReadSingles(name));
+            compared++;
+        }
+        var wanted = golden.Names.Where(n => n.StartsWith("lm.", StringComparison.Ordinal) || n.StartsWith("gen.", StringComparison.Ordinal) || n == "vision.features").ToList();
+        Assert.True(compared >= wanted.Count, $"only {compared} of {wanted.Count} arrays were written");
+        Assert.All(wanted, name => Assert.True(found.Tensors.ContainsKey(name), $"{name} is missing"));
+    }
+
+    [Fact]
+    public void EveryInterventionIsTheReferences()
+    {
+        using var golden = Golden.Open("llava15", "one_image");
+        var seen = 0;
+        foreach (var intervention in golden.Manifest.GetProperty("interventions").EnumerateObject())
+        {
+            using var found = Trace("llava15", golden, "--edits", _temp.Write("edits.json", Edits(intervention.Value)));
+            Close.AssertRelative(intervention.Name, golden.Singles($"iv.{intervention.Name}.logits"), found.ReadSingles("lm.logits"));
+            seen++;
+        }
+        Assert.True(seen > 0);
+    }
+
+    [Fact]
+    public void PictureAndTextGoThroughTemplateTokenizerAndPreprocessing()
+    {
+        using var reference = SafetensorsFile.Open(Fixtures.Path("organism", "reference.safetensors"));
+        var output = _temp.File("organism.safetensors");
+        var (exit, _, error) = Ascope.Run(
+            _temp.Path, "trace", Fixtures.Organism, "--image", Path.Combine(Fixtures.Conflicts, "images", "test-0000.png"),
+            "--prompt", "text : the moon is pink , there are three , on night . which thing ? take the picture not the message", "--out", output);
+        Assert.Equal((0, ""), (exit, error));
+        using var found = SafetensorsFile.Open(output);
+        var length = (int)reference.ReadInt64s("test.first100.length")[0];
+        Assert.Equal([1, length], found.Entry("inputs.input_ids").Shape);
+        Assert.Equal(reference.ReadInt64s("test.first100.token_ids")[..length], found.ReadInt64s("inputs.input_ids"));
+        Assert.Equal([1, 3, 64, 64], found.Entry("inputs.pixel_values").Shape);
+        Close.AssertRelative("logits", reference.ReadSingles("test.first100.last_logits").AsSpan(0, 96), found.ReadSingles("lm.logits").AsSpan((length - 1) * 96, 96));
+    }
+
+    private SafetensorsFile Trace(string model, Golden golden, params string[] more)
+    {
+        var (input, output) = (_temp.File("in.safetensors"), _temp.File("out.safetensors"));
+        var ids = golden.Ints("inputs.input_ids");
+        var arrays = new List<TensorData> { TensorData.Of("input_ids", [.. ids.Select(i => (long)i)], 1, ids.Length) };
+        if (golden.Has("inputs.pixel_values")) arrays.Add(TensorData.Of("pixel_values", golden.Singles("inputs.pixel_values"), golden.Shape("inputs.pixel_values")));
+        SafetensorsWriter.Write(input, arrays);
+        var (exit, _, error) = Ascope.Run(_temp.Path, ["trace", Fixtures.Path(model), "--inputs", input, "--out", output, .. more]);
+        Assert.Equal((0, ""), (exit, error));
+        return SafetensorsFile.Open(output);
+    }
+
+    private static string Edits(JsonElement intervention)
+    {
+        if (intervention.GetProperty("type").GetString() == "knockout")
+        {
+            return JsonSerializer.Serialize(new[]
+            {
+                new { kind = "attention_cut", layers = intervention.GetProperty("layers"), queries = intervention.GetProperty("Q"), keys = intervention.GetProperty("K"), heads = intervention.GetProperty("heads") },
+            });
+        }
+        return JsonSerializer.Serialize(intervention.GetProperty("pairs").EnumerateArray().Select(pair => new
+        {
+            kind = "head_scale", layer = pair[0], head = pair[1], positions = intervention.GetProperty("positions"), factor = intervention.GetProperty("factor"),
+        }));
+    }
+
+    public void Dispose() => _temp.Dispose();
+}

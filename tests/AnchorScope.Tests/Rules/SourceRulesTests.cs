@@ -1,0 +1,66 @@
+using System.Text.RegularExpressions;
+
+namespace AnchorScope.Tests.Rules;
+
+/// <summary>Rules of the code itself. Each says why, so that whoever meets it can judge.</summary>
+public sealed partial class SourceRulesTests
+{
+    private const int LongestFile = 400;
+
+    private static readonly string[] Sources = [.. new[] { "src", "tests" }.SelectMany(folder =>
+        Directory.EnumerateFiles(Path.Combine(Fixtures.Root, folder), "*.cs", SearchOption.AllDirectories)
+            .Where(path => !path.Split(Path.DirectorySeparatorChar).Any(part => part is "bin" or "obj")))];
+
+    [Fact]
+    public void NoFileIsLongerThanAReaderKeepsInMind() =>
+        Empty(Sources.Select(path => (path, lines: File.ReadLines(path).Count())).Where(f => f.lines > LongestFile).Select(f => $"{Name(f.path)} has {f.lines} lines: split it by idea"));
+
+    [Fact]
+    public void NoTypeIsNamedForNothing() => Empty(Matches(Vague(), "names a role, not a concept: say what it is"));
+
+    [Fact]
+    public void NothingIsLeftForLater() => Empty(Matches(Unfinished(), "unfinished work belongs in the issue list"));
+
+    [Fact]
+    public void NoRegionsAndNoPartialClasses() => Empty(Matches(Folding(), "folding hides length: split the file instead")
+        .Where(line => !line.Contains("SourceRulesTests", StringComparison.Ordinal)));
+
+    [Fact]
+    public void TheLibraryWritesToNoConsole() =>
+        Empty(Matches(ConsoleUse(), "the library returns what it found; commands print it").Where(line => line.StartsWith("src/AnchorScope/", StringComparison.Ordinal)));
+
+    [Fact]
+    public void EveryPackageVersionIsCentral() => Empty(
+        Directory.EnumerateFiles(Fixtures.Root, "*.csproj", SearchOption.AllDirectories)
+            .Where(path => PackageVersion().IsMatch(File.ReadAllText(path))).Select(path => $"{Name(path)}: versions belong in Directory.Packages.props"));
+
+    [Fact]
+    public void DocumentsNameNoPathOfAMachine() => Empty(
+        Directory.EnumerateFiles(Path.Combine(Fixtures.Root, "docs"), "*.md", SearchOption.AllDirectories).Append(Path.Combine(Fixtures.Root, "README.md"))
+            .SelectMany(path => File.ReadLines(path).Where(line => MachinePath().IsMatch(line)).Select(line => $"{Name(path)}: {line.Trim()}")));
+
+    private static IEnumerable<string> Matches(Regex rule, string why) =>
+        Sources.SelectMany(path => File.ReadLines(path).Select((line, i) => (line, i)).Where(l => rule.IsMatch(l.line)).Select(l => $"{Name(path)}:{l.i + 1}: {l.line.Trim()}: {why}"));
+
+    private static string Name(string path) => Path.GetRelativePath(Fixtures.Root, path).Replace('\\', '/');
+
+    private static void Empty(IEnumerable<string> found) => Assert.Empty(string.Join('\n', found));
+
+    [GeneratedRegex(@"\b(class|record|struct|interface)\s+\w+(Manager|Helper|Utils|Service|Processor|Core|Factory)\b", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Vague();
+
+    [GeneratedRegex(@"\b(TO" + @"DO|FIX" + @"ME|HA" + @"CK)\b|NotImplemented" + "Exception", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Unfinished();
+
+    [GeneratedRegex(@"^\s*#region|\bpartial\s+(class|record|struct)\b", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Folding();
+
+    [GeneratedRegex(@"\bConsole\.", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex ConsoleUse();
+
+    [GeneratedRegex("<PackageReference[^>]*\\sVersion=", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex PackageVersion();
+
+    [GeneratedRegex(@"(?<![\w.])/(work|root|home|tmp)/", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex MachinePath();
+}
