@@ -9,6 +9,9 @@ internal static class CommandLine
     private const int WrongInput = 2;
     private const int Interrupted = 130;
 
+    // A file has no edge: hashes and sentences stay whole.
+    private const int UnboundWidth = 4096;
+
     /// <summary>The work is done, without some samples that were listed.</summary>
     public const int SomeLeftOut = 3;
 
@@ -17,6 +20,7 @@ internal static class CommandLine
         // Colours are for people: a file or a pipe gets plain text.
         if (Console.IsOutputRedirected || Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 })
             AnsiConsole.Console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors });
+        if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = UnboundWidth;
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
         {

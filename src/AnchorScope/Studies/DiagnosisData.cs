@@ -37,14 +37,36 @@ public sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSet 
             folder, whole.With(shuffled[..half], []), whole.With(shuffled[half..], []), null, controls.Count > 0 ? whole.With(controls, []) : null, layout);
     }
 
-    /// <summary>Without the samples whose answers this tokenizer cannot tell apart.</summary>
+    /// <summary>
+    /// Without the samples whose answers this tokenizer cannot tell apart and without those whose pictures cannot be decoded: better
+    /// known before the first hour than after it.
+    /// </summary>
     public DiagnosisData Filter(Tokenizer tokenizer)
     {
         ConflictSet Kept(ConflictSet set)
         {
-            var kept = AnswerEntities.Filter(set, tokenizer);
+            var kept = WithPictures(AnswerEntities.Filter(set, tokenizer));
             return kept.Samples.Count > 0 ? kept : throw new InputException($"{set.File}: no sample is left whose answers differ in their first token; {kept.Rejected[^1].Id}: {kept.Rejected[^1].Reason}");
         }
         return this with { Rank = Kept(Rank), Test = Kept(Test), Hard = Hard is null ? null : Kept(Hard), Control = Control is null ? null : Kept(Control) };
+    }
+
+    private static ConflictSet WithPictures(ConflictSet set)
+    {
+        var reasons = new string?[set.Samples.Count];
+        Parallel.For(0, reasons.Length, i =>
+        {
+            try
+            {
+                if (set.Samples[i].Image is { } path) _ = Picture.Load(path);
+            }
+            catch (InputException e)
+            {
+                reasons[i] = e.Message;
+            }
+        });
+        return set.With(
+            [.. set.Samples.Where((_, i) => reasons[i] is null)],
+            set.Samples.Select((s, i) => (s, reason: reasons[i])).Where(p => p.reason is not null).Select(p => new RejectedLine(set.File, 0, p.s.Id, p.reason!)));
     }
 }

@@ -5,6 +5,9 @@ namespace AnchorScope.Studies;
 /// <summary>Says in three sentences what was found. An effect is claimed only where the interval of a paired difference excludes zero.</summary>
 internal sealed class FindingWriter
 {
+    /// <summary>Below this the interval of a share spans more than 40 points.</summary>
+    private const int FewestFailed = 20;
+
     private readonly Diagnosis _diagnosis;
     private readonly MeasuredSet _test;
     private readonly MeasuredSet? _control;
@@ -41,7 +44,7 @@ internal sealed class FindingWriter
             var (layer, before, after) = LargestStep(_diagnosis.Layers.LdarLast);
             return new Finding(FindingStatus.Present, $"{follows} and decides at the last position, which reads the context directly: there LDAR rises most in layer {layer}, from {before:0.00} to {after:0.00}; {cuts}.");
         }
-        return new Finding(FindingStatus.Unclear, $"{follows}, but whether the decision comes through the instruction tokens cannot be told: {cuts} (difference {Points(difference)}).");
+        return new Finding(FindingStatus.Unclear, $"{follows}, but whether the decision comes through the instruction tokens cannot be told: {cuts} (difference {Change(difference)}).");
     }
 
     private Finding Heads()
@@ -51,8 +54,8 @@ internal sealed class FindingWriter
         var (total, names) = (_diagnosis.Model.Layers * _diagnosis.Model.Heads, Names(blocked.Heads));
         var set = $"the top {blocked.Heads.Count} of {total} heads ({names})";
         if (blocked.Drop.All.Low <= 0)
-            return new Finding(FindingStatus.Absent, $"No small set of heads decides: with {set} blocked MFR changes by {Points(blocked.Drop.All, -1)}.");
-        var fall = $"Blocking {set} takes MFR from {_diagnosis.Following[0].Argmax.All.Mean:0.00} to {blocked.Argmax.All.Mean:0.00} ({Points(blocked.Drop.All, -1)})";
+            return new Finding(FindingStatus.Absent, $"No small set of heads decides: with {set} blocked MFR changes by {Dropped(blocked.Drop.All)}.");
+        var fall = $"Blocking {set} takes MFR from {_diagnosis.Following[0].Argmax.All.Mean:0.00} to {blocked.Argmax.All.Mean:0.00}, by {Size(blocked.Drop.All)}";
         var random = Draws(blocked.Random, "random") + Draws(blocked.LayerMatched, "from the same layers");
         var side = SideEffect(condition, blocked);
         var beyond = _plan.Draws("random5").Concat(_plan.Draws("layer5")).Select(d => $"block/{d}").ToList();
@@ -71,8 +74,8 @@ internal sealed class FindingWriter
         var drop = _control.Mean(r => r.Follows("baseline") - r.Follows(condition));
         var after = _control.Mean(r => r.Follows(condition));
         return drop.Low > 0
-            ? $"; without any conflict accuracy falls as well, by {Points(drop)} to {after.Mean:0.00}, so these heads carry the answer as such, not the arbitration alone"
-            : $"; without a conflict accuracy stays ({after.Mean:0.00}, change {Points(drop, -1)})";
+            ? $"; without any conflict accuracy falls as well, by {Size(drop)}, to {after.Mean:0.00}, so these heads carry the answer as such, not the arbitration alone"
+            : $"; without a conflict accuracy stays ({after.Mean:0.00}, change {Dropped(drop)})";
     }
 
     private static string Draws(RandomControl? control, string kind) =>
@@ -83,11 +86,13 @@ internal sealed class FindingWriter
         var failed = _test.Where(r => r.Failed);
         var result = _diagnosis.Amplification.FirstOrDefault(a => a.Set == _test.Name && a.Group == "top5");
         if (failed.Runs.Count == 0 || result is null) return new Finding(FindingStatus.Unclear, "No run failed, so amplification had nothing to repair.");
+        if (failed.Runs.Count < FewestFailed)
+            return new Finding(FindingStatus.Unclear, $"Only {failed.Runs.Count} of {_test.Runs.Count} runs failed, too few to say what amplification repairs.");
         var best = result.Points.Skip(1).MaxBy(p => p.RecoveredArgmax.All.Mean)!;
         var gained = DiagnosisConditions.Gain("top5", best.Factor);
         var text = $"Amplifying these heads repairs at best {Percent(best.RecoveredArgmax.All.Mean)} of {failed.Runs.Count} failed runs ({Interval(best.RecoveredArgmax.All)}, at factor {best.Factor:0.##})";
         var cost = _test.Mean(r => r.Follows("baseline") - r.Follows(gained));
-        var whole = cost.Low > 0 ? $", and at that factor the whole set loses {Points(cost)}" : $", and at that factor the whole set changes by {Points(cost, -1)}";
+        var whole = cost.Low > 0 ? $", and at that factor the whole set loses {Size(cost)}" : $", and at that factor the whole set changes by {Dropped(cost)}";
         var draws = _plan.Draws("random5").Select(d => DiagnosisConditions.Gain(d, best.Factor)).ToList();
         if (draws.Count == 0) return new Finding(best.RecoveredArgmax.All.Low > 0 ? FindingStatus.Present : FindingStatus.Absent, text + whole + ".");
         var random = failed.Mean(r => draws.Average(r.Follows));
@@ -96,7 +101,7 @@ internal sealed class FindingWriter
         if (best.RecoveredArgmax.All.Low <= 0) return new Finding(FindingStatus.Absent, text + ", which is inside the noise" + compared + whole + ".");
         return beyond.Low > 0
             ? new Finding(FindingStatus.Present, text + compared + whole + ".")
-            : new Finding(FindingStatus.Unclear, text + compared + $", a difference inside the noise ({Points(beyond)})" + whole + ".");
+            : new Finding(FindingStatus.Unclear, text + compared + $", a difference inside the noise, {Change(beyond)}" + whole + ".");
     }
 
     private (KnockoutPoint Point, string Condition)? Cut(string edge)
@@ -118,9 +123,14 @@ internal sealed class FindingWriter
 
     private static string Interval(Estimate e) => $"95 % interval {e.Low * 100:0} to {e.High * 100:0} %";
 
-    private static string Points(Estimate e, int sign = 1)
-    {
-        var (low, high) = sign > 0 ? (e.Low, e.High) : (-e.High, -e.Low);
-        return $"{sign * e.Mean * 100:+0;-0;0} points, 95 % interval {low * 100:+0;-0;0} to {high * 100:+0;-0;0}";
-    }
+    /// <summary>A gain or a loss: "+4 points (95 % interval -1 to +9)".</summary>
+    private static string Change(double mean, double low, double high) => $"{mean * 100:+0;-0;0} points (95 % interval {low * 100:+0;-0;0} to {high * 100:+0;-0;0})";
+
+    private static string Change(Estimate e) => Change(e.Mean, e.Low, e.High);
+
+    /// <summary>The change that a drop is, with its sign.</summary>
+    private static string Dropped(Estimate drop) => Change(-drop.Mean, -drop.High, -drop.Low);
+
+    /// <summary>A drop without sign.</summary>
+    private static string Size(Estimate drop) => $"{drop.Mean * 100:0} points (95 % interval {drop.Low * 100:0} to {drop.High * 100:0})";
 }
