@@ -48,6 +48,14 @@ internal sealed record Axis(double Low, double High, double Step, IReadOnlyList<
         return size < Smallest ? (-1, 1) : (low - 0.1 * size, high + 0.1 * size);
     }
 
+    /// <summary>The least of 1, 2, 5, 10, 20, ... that is not below <paramref name="needed"/>: which of many labels to print.</summary>
+    public static int Every(double needed)
+    {
+        var unit = 1;
+        while (unit * 10 < needed) unit *= 10;
+        return (needed / unit) switch { <= 1 => unit, <= 2 => 2 * unit, <= 5 => 5 * unit, _ => 10 * unit };
+    }
+
     /// <summary>Position on the axis: 0 at Low, 1 at High.</summary>
     public double Share(double value) => (value - Low) / (High - Low);
 
@@ -57,7 +65,7 @@ internal sealed record Axis(double Low, double High, double Step, IReadOnlyList<
         var size = Math.Max(Math.Abs(Low), Math.Abs(High));
         if (tick == 0) return "0";
         var digits = Math.Clamp((int)(Math.Floor(Math.Log10(size) + 1e-9) - Math.Floor(Math.Log10(Step) + 1e-9)), 0, 15);
-        var text = size >= 1e5 || size < 1e-3
+        var text = size >= 1e6 || size < 1e-3
             ? tick.ToString($"0.{new string('#', digits)}e0", CultureInfo.InvariantCulture)
             : tick.ToString("F" + Decimals(Step), CultureInfo.InvariantCulture);
         return text.Replace('-', '\u2212');
@@ -78,7 +86,7 @@ internal sealed record Axis(double Low, double High, double Step, IReadOnlyList<
         var raw = (high - low) / about;
         var exponent = (int)Math.Floor(Math.Log10(raw));
         var lead = raw / Math.Pow(10, exponent);
-        var (nice, shift) = lead switch { <= 1 + 1e-9 => (1, 0), <= 2 + 1e-9 => (2, 0), <= 5 + 1e-9 => (5, 0), _ => (1, 1) };
+        var (nice, shift) = lead switch { < 1.5 => (1, 0), < 3.5 => (2, 0), < 7.5 => (5, 0), _ => (1, 1) };
         return Power(nice, exponent + shift);
     }
 

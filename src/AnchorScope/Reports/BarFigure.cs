@@ -50,13 +50,13 @@ public sealed record BarFigure(string Name, IReadOnlyList<BarPanel> Panels) : Fi
         Axis[] axes = [.. Panels.Select(panel => VerticalAxis(SameScale ? Panels : [panel], panel.YRange))];
         var left = Panels.Select((panel, i) => Frame.LeftFor(axes[i], panel.YLabel)).DefaultIfEmpty(0).Max();
         var shared = Panels.All(panel => panel.Series.Select(s => s.Name).SequenceEqual(Panels[0].Series.Select(s => s.Name)));
-        Panel[] drawn = [.. Panels.Select((panel, i) => Draw(panel, axes[i], left, names, withLegend: !shared))];
+        Panel[] drawn = [.. Panels.Select((panel, i) => Draw(panel, axes[i], Frame.WidthFor(Columns), left, names, withLegend: !shared))];
         return new(drawn, shared && Panels.Count > 0 ? [.. Panels[0].Series.Select(series => Key(series, names))] : []);
     }
 
-    private static Panel Draw(BarPanel panel, Axis vertical, double left, string[] names, bool withLegend)
+    private static Panel Draw(BarPanel panel, Axis vertical, double width, double left, string[] names, bool withLegend)
     {
-        var frame = new Frame(vertical, left, panel.Title, panel.XLabel, panel.YLabel);
+        var frame = new Frame(vertical, width, left, panel.Title, panel.XLabel, panel.YLabel);
         frame.DrawBackground();
         var group = frame.PlotWidth / Math.Max(1, panel.Categories.Count);
         var bar = Math.Min(0.78 * group / Math.Max(1, panel.Series.Count), 34);
@@ -71,7 +71,7 @@ public sealed record BarFigure(string Name, IReadOnlyList<BarPanel> Panels) : Fi
         var words = panel.Categories.Any(category => !category.All(char.IsAsciiDigit));
         frame.DrawHorizontalAxis([.. panel.Categories.Select((text, i) => (frame.Left + group * (i + 0.5), text))], words);
         if (!panel.Series.Any(series => series.Values.Any(Axis.IsDrawable))) frame.DrawEmpty();
-        var description = $"{panel.Title}; {panel.YLabel}; {string.Join(", ", panel.Series.Select(series => series.Name))}";
+        var description = $"{panel.Title}; {Label.Plain(panel.YLabel)}; {string.Join(", ", panel.Series.Select(series => series.Name))}";
         return frame.Finish(description, withLegend ? [.. panel.Series.Select(series => Key(series, names))] : []);
     }
 
@@ -82,25 +82,30 @@ public sealed record BarFigure(string Name, IReadOnlyList<BarPanel> Panels) : Fi
         if (!Axis.IsDrawable(value)) return;
         var (low, high) = (series.Low?[category] ?? double.NaN, series.High?[category] ?? double.NaN);
         var interval = series.Low is null ? "" : $" [{Axis.Show(low)}, {Axis.Show(high)}]";
-        var place = panel.XLabel.Length > 0 ? $"{panel.XLabel} {panel.Categories[category]}" : panel.Categories[category];
+        var place = panel.XLabel.Length > 0 ? $"{Label.Plain(panel.XLabel)} {panel.Categories[category]}" : panel.Categories[category];
         double Inside(double v) => frame.Y(Math.Clamp(v, vertical.Low, vertical.High));
         var (top, bottom) = (Inside(Math.Max(value, 0)), Inside(Math.Min(value, 0)));
         var thin = Math.Min(0.7, width * 0.08);
         frame.Svg.Open("g").Text("title", $"{series.Name}\n{place}: {Axis.Show(value)}{interval}");
-        frame.Svg.Leaf("rect", ("class", Style(series, names)), ("x", Number(x + thin)), ("y", Number(top)),
-            ("width", Number(width - 2 * thin)), ("height", Number(bottom - top)));
+        // Paper below, so that the grid does not show through tinted bars.
+        foreach (var style in new[] { "paper", Style(series, names) })
+        {
+            frame.Svg.Leaf("rect", ("class", style), ("x", Number(x + thin)), ("y", Number(top)),
+                ("width", Number(width - 2 * thin)), ("height", Number(bottom - top)));
+        }
         if (Axis.IsDrawable(low) && Axis.IsDrawable(high))
         {
             var (middle, cap) = (x + width / 2, Math.Min(3.5, width * 0.25));
             var (up, down) = (Number(Inside(high)), Number(Inside(low)));
-            frame.Svg.Leaf("path", ("class", "whisker"), ("d",
-                $"M{Number(middle)} {down}V{up}M{Number(middle - cap)} {up}h{Number(2 * cap)}M{Number(middle - cap)} {down}h{Number(2 * cap)}"));
+            var path = $"M{Number(middle)} {down}V{up}M{Number(middle - cap)} {up}h{Number(2 * cap)}M{Number(middle - cap)} {down}h{Number(2 * cap)}";
+            if (width >= 8) frame.Svg.Leaf("path", ("class", "halo"), ("d", path), ("stroke-width", "3"), ("stroke-opacity", "0.75"));
+            frame.Svg.Leaf("path", ("class", width < 8 ? "whisker fine" : "whisker"), ("d", path));
         }
         frame.Svg.Close("g").Line();
     }
 
-    private static LegendKey Key(BarSeries series, string[] names) => new(series.Name, new Markup()
-        .Leaf("rect", ("class", Style(series, names)), ("x", "7"), ("y", "1"), ("width", "14"), ("height", "12")).ToString());
+    private static LegendKey Key(BarSeries series, string[] names) => new(series.Name, 14, new Markup()
+        .Leaf("rect", ("class", Style(series, names)), ("x", "1"), ("y", "1"), ("width", "12"), ("height", "12")).ToString());
 
     /// <summary>Solid, tinted and hollow bars alternate, so that neighbours differ by more than colour.</summary>
     private static string Style(BarSeries series, string[] names)

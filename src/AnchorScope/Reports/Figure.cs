@@ -9,10 +9,13 @@ public enum Stroke { Solid, Dashed, Dotted }
 /// <param name="Name">What the figure shows, for readers who cannot see it, and the title of the file.</param>
 public abstract record Figure(string Name)
 {
+    /// <summary>How much larger than in the file a panel may be in a page.</summary>
+    private const double Enlarged = 1.22;
+
     private const double Gap = 22;
     private const double Margin = 14;
     private const double KeyHeight = 20;
-    private const double SwatchWidth = 34;
+    private const double SwatchGap = 6;
     private const double KeyGap = 18;
 
     /// <summary>Panels in a row, 1 to 3. On a narrow screen they stack.</summary>
@@ -33,8 +36,10 @@ public abstract record Figure(string Name)
 
     private string ToFragment(Drawing drawing)
     {
-        var html = new Markup().Open("div", ("class", "plot")).Line();
-        html.Open("div", ("class", $"panels columns{Math.Min(Columns, drawing.Panels.Count)}")).Line();
+        var html = new Markup().Open("div").Line();
+        var columns = Math.Max(1, Math.Min(Columns, drawing.Panels.Count));
+        var widest = drawing.Panels.Select(panel => panel.Width).DefaultIfEmpty(0).Max() * Enlarged * columns + 24 * (columns - 1);
+        html.Open("div", ("class", $"panels columns{columns}"), ("style", $"max-width: {Number(widest)}px")).Line();
         foreach (var panel in drawing.Panels)
         {
             html.Open("div", ("class", "panel"));
@@ -55,7 +60,7 @@ public abstract record Figure(string Name)
 
     private static void Inline(Markup html, Panel panel, string description) => html
         .Open("svg", ("class", "fig"), ("viewBox", $"0 0 {Number(panel.Width)} {Number(panel.Height)}"), ("role", "img"),
-            ("aria-label", description), ("style", $"max-width: {Number(panel.Width * 1.22)}px"))
+            ("aria-label", description), ("style", $"max-width: {Number(panel.Width * Enlarged)}px"))
         .Raw(panel.Body).Close("svg").Line();
 
     private static void Legend(Markup html, IReadOnlyList<LegendKey> keys)
@@ -64,7 +69,7 @@ public abstract record Figure(string Name)
         html.Open("ul", ("class", "legend"));
         foreach (var key in keys)
         {
-            html.Open("li").Open("svg", ("class", "fig"), ("viewBox", "0 0 28 14"), ("width", "28"), ("height", "14"), ("aria-hidden", "true"))
+            html.Open("li").Open("svg", ("class", "fig"), ("viewBox", $"0 0 {key.Width} 14"), ("width", $"{key.Width}"), ("height", "14"), ("aria-hidden", "true"))
                 .Raw(key.Swatch).Close("svg").Text("span", key.Name).Close("li");
         }
         html.Close("ul").Line();
@@ -117,8 +122,8 @@ public abstract record Figure(string Name)
         var used = double.MaxValue;
         foreach (var key in keys)
         {
-            var name = TextWidth.Fit(key.Name, width - SwatchWidth, FigureStyle.LabelSize);
-            var size = SwatchWidth + TextWidth.Of(name, FigureStyle.LabelSize);
+            var name = TextWidth.Fit(key.Name, width - key.Width - SwatchGap, FigureStyle.LabelSize);
+            var size = key.Width + SwatchGap + TextWidth.Of(name, FigureStyle.LabelSize);
             if (used + KeyGap + size > width)
             {
                 rows.Add([]);
@@ -134,7 +139,7 @@ public abstract record Figure(string Name)
             foreach (var (key, name, size) in rows[row])
             {
                 Place(svg, x, y, key.Swatch);
-                svg.Text("text", name, ("x", Number(x + SwatchWidth)), ("y", Number(y + 11.4))).Line();
+                svg.Text("text", name, ("x", Number(x + key.Width + SwatchGap)), ("y", Number(y + 11.4))).Line();
                 x += size + KeyGap;
             }
         }
@@ -158,5 +163,6 @@ internal sealed record Panel(string Description, double Width, double Height, st
 
 /// <summary>An entry of a legend.</summary>
 /// <param name="Name">As printed.</param>
-/// <param name="Swatch">Elements within a box of 28 by 14.</param>
-internal sealed record LegendKey(string Name, string Swatch);
+/// <param name="Width">Of the swatch; it is 14 high.</param>
+/// <param name="Swatch">Its elements.</param>
+internal sealed record LegendKey(string Name, int Width, string Swatch);

@@ -22,7 +22,7 @@ internal static class FigureStyle
         .fig .reference { fill: none; stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 1.5 3.5; stroke-linecap: round; }
         .fig .curve { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
         .fig .whisker { fill: none; stroke: var(--ink); stroke-width: 1.2; }
-        .fig .thin { stroke-width: 1.3; }
+        .fig .fine { stroke-width: 0.8; stroke-opacity: 0.75; }
         .fig .dashed { stroke-dasharray: 6 4; }
         .fig .dotted { stroke-dasharray: 1 4.2; }
         .fig .band { fill-opacity: 0.15; stroke: none; }
@@ -31,6 +31,7 @@ internal static class FigureStyle
         .fig .halo { fill: none; stroke: var(--paper); }
         .fig .outline { fill: none; }
         .fig .rim { stroke: var(--paper); stroke-width: 1.2; }
+        .fig .dot { stroke: none; }
         .fig .target { fill: var(--paper); fill-opacity: 0; stroke: none; }
         .fig .missing { fill: var(--missing); }
         .fig .hatch { fill: none; stroke: var(--quiet); stroke-width: 0.7; }

@@ -3,10 +3,10 @@ using static AnchorScope.Reports.Markup;
 namespace AnchorScope.Reports;
 
 /// <summary>Title, axes, grid and labels of a panel: what line and bar panels have in common.</summary>
+/// <param name="width">Of the panel; see <see cref="WidthFor"/>.</param>
 /// <param name="left">Space for the labels of the vertical axis, the same for all panels of a figure so that they align.</param>
-internal sealed class Frame(Axis vertical, double left, string title, string xLabel, string yLabel)
+internal sealed class Frame(Axis vertical, double width, double left, string title, string xLabel, string yLabel)
 {
-    public const double Width = 380;
     private const double PlotHeight = 196;
     private const double Right = 10;
 
@@ -17,13 +17,16 @@ internal sealed class Frame(Axis vertical, double left, string title, string xLa
 
     public double Left => left;
 
-    public double PlotWidth => Width - left - Right;
+    public double PlotWidth => width - left - Right;
 
     public double Top { get; } = title.Length > 0 ? 30 : 12;
 
     public double Bottom => Top + PlotHeight;
 
     public double Y(double value) => Bottom - vertical.Share(value) * PlotHeight;
+
+    /// <summary>Width of a panel: three in a row are narrower, so that their text is as large as that of two.</summary>
+    public static double WidthFor(int columns) => columns == 3 ? 320 : 380;
 
     /// <summary>Space that the labels of a vertical axis need.</summary>
     public static double LeftFor(Axis axis, string label) =>
@@ -34,9 +37,9 @@ internal sealed class Frame(Axis vertical, double left, string title, string xLa
     {
         if (title.Length > 0)
         {
-            var room = Math.Min(PlotWidth + 60, Width - 8);
+            var room = Math.Min(PlotWidth + 60, width - 8);
             _svg.Text("text", TextWidth.Fit(title, room, FigureStyle.TitleSize),
-                ("class", "title mid"), ("x", Number(Math.Min(Left + PlotWidth / 2, Width - 4 - room / 2))), ("y", "15")).Line();
+                ("class", "title mid"), ("x", Number(Math.Min(Left + PlotWidth / 2, width - 4 - room / 2))), ("y", "15")).Line();
         }
         foreach (var tick in vertical.Ticks)
         {
@@ -47,8 +50,7 @@ internal sealed class Frame(Axis vertical, double left, string title, string xLa
         if (yLabel.Length > 0)
         {
             var middle = Top + PlotHeight / 2;
-            _svg.Text("text", TextWidth.Fit(yLabel, PlotHeight + 24, FigureStyle.LabelSize), ("class", "mid"),
-                ("transform", $"translate(14 {Number(middle)}) rotate(-90)")).Line();
+            Label.Write(_svg, yLabel, PlotHeight + 24, ("class", "mid"), ("transform", $"translate(14 {Number(middle)}) rotate(-90)"));
         }
     }
 
@@ -68,7 +70,7 @@ internal sealed class Frame(Axis vertical, double left, string title, string xLa
         _svg.Leaf("path", ("class", "axis"), ("d", $"M{Number(Left)} {Number(Top)}V{Number(Bottom)}H{Number(Left + PlotWidth)}"));
         var slanted = words && !Fits(labels, 1);
         var every = 1;
-        while (!slanted && every < labels.Count && !Fits(labels, every)) every++;
+        while (!slanted && every < labels.Count && !Fits(labels, every)) every = Axis.Every(every + 1);
         var depth = 12.0;
         for (var i = 0; i < labels.Count; i += slanted ? 1 : every)
         {
@@ -85,21 +87,20 @@ internal sealed class Frame(Axis vertical, double left, string title, string xLa
         }
         _foot = Bottom + depth + 10;
         if (xLabel.Length == 0) return;
-        _svg.Text("text", TextWidth.Fit(xLabel, PlotWidth + 20, FigureStyle.LabelSize),
-            ("class", "mid"), ("x", Number(Left + PlotWidth / 2)), ("y", Number(_foot + 13))).Line();
+        Label.Write(_svg, xLabel, PlotWidth + 20, ("class", "mid"), ("x", Number(Left + PlotWidth / 2)), ("y", Number(_foot + 13)));
         _foot += 18;
     }
 
     public void DrawEmpty() => _svg.Text("text", "no data", ("class", "empty mid"),
         ("x", Number(Left + PlotWidth / 2)), ("y", Number(Top + PlotHeight / 2))).Line();
 
-    public Panel Finish(string description, IReadOnlyList<LegendKey> keys) => new(description, Width, _foot, _svg.ToString(), keys);
+    public Panel Finish(string description, IReadOnlyList<LegendKey> keys) => new(description, width, _foot, _svg.ToString(), keys);
 
     private static bool Fits(IReadOnlyList<(double X, string Text)> labels, int every)
     {
         for (var i = every; i < labels.Count; i += every)
         {
-            var needed = (TextWidth.Of(labels[i].Text, FigureStyle.TickSize) + TextWidth.Of(labels[i - every].Text, FigureStyle.TickSize)) / 2 + 6;
+            var needed = (TextWidth.Of(labels[i].Text, FigureStyle.TickSize) + TextWidth.Of(labels[i - every].Text, FigureStyle.TickSize)) / 2 + 8;
             if (labels[i].X - labels[i - every].X < needed) return false;
         }
         return true;

@@ -73,9 +73,8 @@ public sealed record HeatMapFigure(string Name, IReadOnlyList<HeatMapPanel> Pane
             svg.Leaf("line", ("class", "axis"), ("x1", x), ("x2", x), ("y1", Number(2 + bar)), ("y2", Number(6 + bar)));
             svg.Text("text", axis.Label(tick), ("class", "tick mid"), ("x", x), ("y", Number(18 + bar)));
         }
-        var label = TextWidth.Fit(ScaleLabel, width, FigureStyle.LabelSize);
-        if (label.Length > 0) svg.Text("text", label, ("class", "mid"), ("x", Number(width / 2)), ("y", Number(36 + bar)));
-        return new($"colour scale {ScaleLabel}", width, bar + (label.Length > 0 ? 42 : 24), svg.Line().ToString(), []);
+        if (ScaleLabel.Length > 0) Label.Write(svg, ScaleLabel, width, ("class", "mid"), ("x", Number(width / 2)), ("y", Number(36 + bar)));
+        return new($"colour scale {Label.Plain(ScaleLabel)}", width, bar + (ScaleLabel.Length > 0 ? 42 : 24), svg.Line().ToString(), []);
     }
 }
 
@@ -99,15 +98,15 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
 
     private double Bottom => _top + _layers * Cell;
 
-    public static LegendKey MissingKey { get; } = new("no value", new Markup()
-        .Leaf("rect", ("class", "missing"), ("x", "8"), ("y", "1"), ("width", "12"), ("height", "12"))
-        .Leaf("path", ("class", "hatch"), ("d", Hatch(8, 1, 12))).ToString());
+    public static LegendKey MissingKey { get; } = new("no value", 14, new Markup()
+        .Leaf("rect", ("class", "missing"), ("x", "1"), ("y", "1"), ("width", "12"), ("height", "12"))
+        .Leaf("path", ("class", "hatch"), ("d", Hatch(1, 1, 12))).ToString());
 
     public static LegendKey Key(HeadKind kind, string[] kinds)
     {
         var svg = new Markup();
-        Outline(svg, kind, kinds, 7, 0, 14);
-        return new(kind.Name, svg.ToString());
+        Outline(svg, kind, kinds, 0.6, 0.6, 12.8);
+        return new(kind.Name, 14, svg.ToString());
     }
 
     public Panel Draw()
@@ -160,16 +159,14 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
 
     private void DrawAxes()
     {
-        for (var layer = 0; layer < _layers; layer += Every(15 / Cell))
+        var every = Axis.Every(20 / Cell);
+        for (var layer = 0; layer < _layers; layer += every)
             _svg.Text("text", $"{layer}", ("class", "tick end"), ("x", Number(Left - 6)), ("y", Number(Y(layer) + Cell / 2 + 4)));
-        for (var head = 0; head < _heads; head += Every(22 / Cell))
+        for (var head = 0; head < _heads; head += every)
             _svg.Text("text", $"{head}", ("class", "tick mid"), ("x", Number(X(head) + Cell / 2)), ("y", Number(Bottom + 15)));
         _svg.Text("text", panel.XLabel, ("class", "mid"), ("x", Number(Left + _heads * Cell / 2)), ("y", Number(Bottom + 33)));
         _svg.Text("text", panel.YLabel, ("class", "mid"), ("transform", $"translate(16 {Number((_top + Bottom) / 2)}) rotate(-90)")).Line();
     }
-
-    /// <summary>Heads come in powers of two, so labels do: every, every second, every fourth.</summary>
-    private static int Every(double needed) => (int)Math.Pow(2, Math.Max(0, Math.Ceiling(Math.Log2(needed))));
 
     /// <summary>Two strokes across a cell.</summary>
     private static string Hatch(double x, double y, double size) =>
@@ -181,20 +178,21 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
     {
         var order = Array.IndexOf(kinds, kind.Name);
         var stroke = kind.Stroke ?? (Stroke)(order % 3);
-        var width = Math.Clamp(cell * 0.11, 1.4, 2.4);
-        var inset = width / 2 + 0.4;
+        var width = Math.Clamp(cell * 0.12, 1.6, 2.4);
+        // In small cells the outline stands on the border, so that the colour within can still be seen.
+        var inset = cell < 18 ? 0.2 : width / 2 + 0.4;
         var side = cell - 2 * inset;
         // Lengths divide the side, so that dashes meet at the corners and dots stand on them.
         var dash = stroke switch
         {
             Stroke.Dashed => $"{Number(side * 0.5)} {Number(side * 0.5)}",
-            Stroke.Dotted => $"0.01 {Number(side / Math.Max(3, Math.Round(side / (2.2 * width))) - 0.01)}",
+            Stroke.Dotted => $"0.01 {Number(side / Math.Max(3, Math.Round(side / (2 * width))) - 0.01)}",
             _ => "none",
         };
         var offset = stroke == Stroke.Dashed ? Number(side * 0.25) : "0";
         var colour = kind.Colour is { } slot ? FigureStyle.Suffix(slot) : Colours[order % Colours.Length];
         var path = $"M{Number(x + inset)} {Number(y + inset)}h{Number(side)}v{Number(side)}h{Number(-side)}Z";
-        svg.Leaf("path", ("class", "halo"), ("d", path), ("stroke-width", Number(width + 1.6)), ("pointer-events", "none"));
+        svg.Leaf("path", ("class", "halo"), ("d", path), ("stroke-width", Number(width + 1.4)), ("pointer-events", "none"));
         svg.Leaf("path", ("class", $"outline s{colour}"), ("d", path), ("stroke-width", Number(width)), ("stroke-dasharray", dash),
             ("stroke-dashoffset", offset), ("stroke-linecap", stroke == Stroke.Dotted ? "round" : "butt"), ("pointer-events", "none")).Line();
     }

@@ -55,7 +55,7 @@ public sealed record LineFigure(string Name, IReadOnlyList<LinePanel> Panels) : 
         Axis[] axes = [.. Panels.Select(panel => VerticalAxis(SameScale ? Panels : [panel], panel.YRange))];
         var left = Panels.Select((panel, i) => Frame.LeftFor(axes[i], panel.YLabel)).DefaultIfEmpty(0).Max();
         var shared = Panels.All(panel => panel.Series.Select(s => s.Name).SequenceEqual(Panels[0].Series.Select(s => s.Name)));
-        Panel[] drawn = [.. Panels.Select((panel, i) => new LinePanelDrawing(panel, axes[i], left, looks).Draw(withLegend: !shared))];
+        Panel[] drawn = [.. Panels.Select((panel, i) => new LinePanelDrawing(panel, axes[i], Frame.WidthFor(Columns), left, looks).Draw(withLegend: !shared))];
         return new(drawn, shared && Panels.Count > 0 ? [.. Panels[0].Series.Select(s => LinePanelDrawing.Key(s, looks[s.Name]))] : []);
     }
 

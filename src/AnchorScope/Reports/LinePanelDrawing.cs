@@ -14,16 +14,16 @@ internal sealed class LinePanelDrawing
     private readonly Frame _frame;
     private readonly IReadOnlyDictionary<string, (int Slot, int Shape)> _looks;
 
-    public LinePanelDrawing(LinePanel panel, Axis vertical, double left, IReadOnlyDictionary<string, (int Slot, int Shape)> looks)
+    public LinePanelDrawing(LinePanel panel, Axis vertical, double width, double left, IReadOnlyDictionary<string, (int Slot, int Shape)> looks)
     {
         _panel = panel;
         _vertical = vertical;
         _looks = looks;
-        _frame = new Frame(vertical, left, panel.Title, panel.XLabel, panel.YLabel);
+        _frame = new Frame(vertical, width, left, panel.Title, panel.XLabel, panel.YLabel);
         double[] values = [.. panel.Series.SelectMany(series => series.X).Concat(panel.XTicks ?? []).Where(Axis.IsDrawable)];
         var integers = values.All(value => value == Math.Round(value));
         var (low, high) = integers && values.Distinct().Count() == 1 ? (values[0] - 1, values[0] + 1) : Axis.Range(values);
-        _horizontal = Axis.Within(low, high, 9, integers);
+        _horizontal = Axis.Within(low, high, 7, integers);
     }
 
     public Panel Draw(bool withLegend)
@@ -40,7 +40,7 @@ internal sealed class LinePanelDrawing
         foreach (var one in series) DrawMarkers(one);
         if (!series.Any(s => Runs(s, Drawable).Any())) _frame.DrawEmpty();
         var names = string.Join(", ", _panel.Series.Select(s => s.Name));
-        var what = string.Join(" by ", new[] { _panel.YLabel, _panel.XLabel }.Where(label => label.Length > 0));
+        var what = string.Join(" by ", new[] { _panel.YLabel, _panel.XLabel }.Where(label => label.Length > 0).Select(Label.Plain));
         return _frame.Finish($"{_panel.Title}; {what}; {names}", withLegend ? [.. _panel.Series.Select(s => Key(s, _looks[s.Name]))] : []);
     }
 
@@ -50,7 +50,7 @@ internal sealed class LinePanelDrawing
         if (series.Low is not null) svg.Leaf("rect", ("class", $"band f{Suffix(look)}"), ("y", "1"), ("width", "28"), ("height", "12"));
         svg.Leaf("path", ("class", CurveStyle(series, look)), ("d", "M1 7H27"));
         svg.Leaf("path", ("class", $"rim f{Suffix(look)}"), ("d", Marker.Path(look.Shape, 14, 7, 4)));
-        return new(series.Name, svg.ToString());
+        return new(series.Name, 28, svg.ToString());
     }
 
     private static string Suffix((int Slot, int Shape) look) => FigureStyle.Suffix(look.Slot);
@@ -70,7 +70,10 @@ internal sealed class LinePanelDrawing
     /// <summary>An inner svg element cuts off what lies outside of the axes, without an id that could occur twice in a page.</summary>
     private void OpenClip()
     {
-        var (x, y, width, height) = (Number(_frame.Left), Number(_frame.Top), Number(_frame.PlotWidth), Number(_frame.Bottom - _frame.Top));
+        // Wider by half a line, so that a curve that runs along the edge keeps its width.
+        const double edge = 1.2;
+        var (x, y) = (Number(_frame.Left - edge), Number(_frame.Top - edge));
+        var (width, height) = (Number(_frame.PlotWidth + 2 * edge), Number(_frame.Bottom - _frame.Top + 2 * edge));
         _frame.Svg.Open("svg", ("x", x), ("y", y), ("width", width), ("height", height), ("viewBox", $"{x} {y} {width} {height}"),
             ("overflow", "hidden")).Line();
     }
@@ -103,16 +106,17 @@ internal sealed class LinePanelDrawing
         int[] shown = [.. Enumerable.Range(0, series.X.Count).Where(i => Drawable(series, i) && series.Y[i] >= _vertical.Low && series.Y[i] <= _vertical.High)];
         if (shown.Length == 0) return;
         var spacing = (X(series.X[shown[^1]]) - X(series.X[shown[0]])) / Math.Max(1, shown.Length - 1);
-        var every = shown.Length < 2 || spacing <= 0 ? 1 : Math.Max(1, (int)Math.Ceiling(7 / spacing));
-        var radius = every > 1 || spacing < 12 && shown.Length > 1 ? 3 : 3.6;
+        var every = spacing <= 0 ? 1 : Math.Max(1, (int)Math.Ceiling(6.5 / spacing));
+        var dense = spacing is > 0 and < 13;
         var look = _looks[series.Name];
         for (var i = 0; i < shown.Length; i++)
         {
             var (x, y) = (series.X[shown[i]], series.Y[shown[i]]);
             var visible = i % every == 0 || shown.Length == 1;
             var band = series.Low is null ? "" : $" [{Axis.Show(series.Low[shown[i]])}, {Axis.Show(series.High![shown[i]])}]";
-            var place = $"{(_panel.XLabel.Length > 0 ? _panel.XLabel : "x")} {Axis.Show(x)}";
-            _frame.Svg.Open("path", ("class", visible ? $"rim f{Suffix(look)}" : "target"), ("d", Marker.Path(visible ? look.Shape : 0, X(x), _frame.Y(y), radius)))
+            var place = $"{(_panel.XLabel.Length > 0 ? Label.Plain(_panel.XLabel) : "x")} {Axis.Show(x)}";
+            _frame.Svg.Open("path", ("class", visible ? $"{(dense ? "dot" : "rim")} f{Suffix(look)}" : "target"),
+                    ("d", Marker.Path(visible ? look.Shape : 0, X(x), _frame.Y(y), dense ? 2.6 : 3.6)))
                 .Text("title", $"{series.Name}\n{place}: {Axis.Show(y)}{band}").Close("path").Line();
         }
     }

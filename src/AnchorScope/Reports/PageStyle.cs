@@ -12,7 +12,8 @@ internal static class PageStyle
           font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "Liberation Sans", Arial, sans-serif; }
         main, footer { max-width: 1080px; margin: 0 auto; padding: 0 24px; }
         main { padding-top: 56px; padding-bottom: 40px; }
-        footer { padding-top: 16px; padding-bottom: 40px; color: var(--quiet); font-size: 14px; border-top: 1px solid var(--line); }
+        footer { padding-bottom: 40px; color: var(--quiet); font-size: 14px; }
+        footer::before { content: ""; display: block; margin-bottom: 16px; border-top: 1px solid var(--line); }
         header { margin-bottom: 32px; }
         h1 { margin: 0; font-size: clamp(26px, 4.2vw, 36px); line-height: 1.2; letter-spacing: -0.015em; font-weight: 680; text-wrap: balance; }
         h2 { margin: 64px 0 16px; padding-top: 20px; border-top: 1px solid var(--line); font-size: 24px; line-height: 1.3; letter-spacing: -0.01em;
@@ -44,12 +45,14 @@ internal static class PageStyle
           .contents .level3 { display: list-item; padding-left: 14px; }
         }
 
+        .contents + h2 { margin-top: 44px; }
+
         figure { margin: 32px 0 36px; break-inside: avoid; }
         figcaption, caption { color: var(--quiet); font-size: 14.5px; line-height: 1.5; text-align: left; }
         figcaption { max-width: 820px; margin: 14px auto 0; }
         figcaption b, caption b { color: var(--ink); font-weight: 650; }
         .save { margin-left: 6px; white-space: nowrap; font-size: 13px; }
-        .panels { display: grid; gap: 20px 24px; align-items: start; justify-items: center; }
+        .panels { margin: 0 auto; display: grid; gap: 20px 24px; align-items: start; justify-items: center; }
         .columns1 { grid-template-columns: minmax(0, 1fr); }
         .columns2 { grid-template-columns: repeat(auto-fit, minmax(max(min(100%, 320px), (100% - 24px) / 2), 1fr)); }
         .columns3 { grid-template-columns: repeat(auto-fit, minmax(max(min(100%, 290px), (100% - 48px) / 3), 1fr)); }
@@ -69,7 +72,7 @@ internal static class PageStyle
           border-bottom: 1.5px solid var(--ink); }
         caption { padding: 0 0 10px; }
         th, td { padding: 7px 14px; text-align: left; vertical-align: baseline; border-bottom: 1px solid var(--grid); }
-        th:first-child, td:first-child { padding-left: 2px; }
+        th:first-child, td:first-child { padding-left: 2px; min-width: 7em; }
         th:last-child, td:last-child { padding-right: 2px; }
         thead th { font-weight: 600; border-top: 1.5px solid var(--ink); border-bottom: 1px solid var(--quiet); }
         tbody tr:last-child td { border-bottom: 0; }
