@@ -10,6 +10,9 @@ internal sealed class Frame(Axis vertical, double width, double left, string tit
     private const double PlotHeight = 196;
     private const double Right = 10;
 
+    /// <summary>Of labels that do not fit side by side: 35 degrees.</summary>
+    private const double Slant = 35 * Math.PI / 180;
+
     private readonly Markup _svg = new();
     private double _foot;
 
@@ -37,9 +40,10 @@ internal sealed class Frame(Axis vertical, double width, double left, string tit
     {
         if (title.Length > 0)
         {
-            var room = Math.Min(PlotWidth + 60, width - 8);
-            _svg.Text("text", TextWidth.Fit(title, room, FigureStyle.TitleSize),
-                ("class", "title mid"), ("x", Number(Math.Min(Left + PlotWidth / 2, width - 4 - room / 2))), ("y", "15")).Line();
+            var shown = TextWidth.Fit(title, width - 8, FigureStyle.TitleSize * TextWidth.Bold);
+            var half = TextWidth.Of(shown, FigureStyle.TitleSize * TextWidth.Bold) / 2;
+            var middle = Math.Max(Math.Min(Left + PlotWidth / 2, width - 4 - half), 4 + half);
+            _svg.Text("text", shown, ("class", "title mid"), ("x", Number(middle)), ("y", "15")).Line();
         }
         foreach (var tick in vertical.Ticks)
         {
@@ -81,8 +85,8 @@ internal sealed class Frame(Axis vertical, double width, double left, string tit
                 _svg.Text("text", text, ("class", "tick mid"), ("x", Number(x)), ("y", Number(Bottom + 17))).Line();
                 continue;
             }
-            var shown = TextWidth.Fit(text, 110, FigureStyle.TickSize);
-            depth = Math.Max(depth, TextWidth.Of(shown, FigureStyle.TickSize) * 0.6 + 8);
+            var shown = TextWidth.Fit(text, Math.Min(110, x / Math.Cos(Slant)), FigureStyle.TickSize);
+            depth = Math.Max(depth, TextWidth.Of(shown, FigureStyle.TickSize) * Math.Sin(Slant) + 8);
             _svg.Text("text", shown, ("class", "tick end"), ("transform", $"translate({Number(x + 4)} {Number(Bottom + 14)}) rotate(-35)")).Line();
         }
         _foot = Bottom + depth + 10;

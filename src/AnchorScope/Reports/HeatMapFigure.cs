@@ -94,7 +94,10 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
 
     private double Cell => Math.Min(34, Widest / Math.Max(1, Math.Max(_heads, _layers * 0.8)));
 
-    private double Width => Left + Math.Max(_heads * Cell, 120) + Right;
+    private double Width => Math.Max(Left + _heads * Cell + Right, 230);
+
+    /// <summary>Left edge of the matrix; a narrow one stands in the middle, so that its title has room.</summary>
+    private double Start => Left + (Width - Left - Right - _heads * Cell) / 2;
 
     private double Bottom => _top + _layers * Cell;
 
@@ -105,7 +108,7 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
     public static LegendKey Key(HeadKind kind, string[] kinds)
     {
         var svg = new Markup();
-        Outline(svg, kind, kinds, 0.6, 0.6, 12.8);
+        Outline(svg, kind, kinds, 0.6, 0.6, 12.8, within: 0);
         return new(kind.Name, 14, svg.ToString());
     }
 
@@ -113,22 +116,25 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
     {
         if (panel.Title.Length > 0)
         {
-            _svg.Text("text", TextWidth.Fit(panel.Title, Width - 8, FigureStyle.TitleSize),
-                ("class", "title mid"), ("x", Number(Left + _heads * Cell / 2)), ("y", "15")).Line();
+            _svg.Text("text", TextWidth.Fit(panel.Title, Width - Left - Right + 40, FigureStyle.TitleSize * TextWidth.Bold),
+                ("class", "title mid"), ("x", Number(Start + _heads * Cell / 2)), ("y", "15")).Line();
         }
         DrawCells();
         DrawAxes();
+        var drawn = new Dictionary<(int Layer, int Head), int>();
         foreach (var kind in panel.Kinds)
         foreach (var (layer, head) in kind.Heads)
         {
             if (layer < 0 || layer >= _layers || head < 0 || head >= _heads)
                 throw new ArgumentOutOfRangeException(nameof(kind), $"{kind.Name}: no head {head} in layer {layer} of {_layers} x {_heads}");
-            Outline(_svg, kind, kinds, X(head), Y(layer), Cell);
+            var within = drawn.GetValueOrDefault((layer, head));
+            Outline(_svg, kind, kinds, X(head), Y(layer), Cell, within);
+            drawn[(layer, head)] = within + 1;
         }
         return new($"{panel.Title}; {_layers} layers by {_heads} heads", Width, Bottom + 40, _svg.Line().ToString(), []);
     }
 
-    private double X(int head) => Left + head * Cell;
+    private double X(int head) => Start + head * Cell;
 
     private double Y(int layer) => Bottom - (layer + 1) * Cell;
 
@@ -161,11 +167,11 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
     {
         var every = Axis.Every(20 / Cell);
         for (var layer = 0; layer < _layers; layer += every)
-            _svg.Text("text", $"{layer}", ("class", "tick end"), ("x", Number(Left - 6)), ("y", Number(Y(layer) + Cell / 2 + 4)));
+            _svg.Text("text", $"{layer}", ("class", "tick end"), ("x", Number(Start - 6)), ("y", Number(Y(layer) + Cell / 2 + 4)));
         for (var head = 0; head < _heads; head += every)
             _svg.Text("text", $"{head}", ("class", "tick mid"), ("x", Number(X(head) + Cell / 2)), ("y", Number(Bottom + 15)));
-        _svg.Text("text", panel.XLabel, ("class", "mid"), ("x", Number(Left + _heads * Cell / 2)), ("y", Number(Bottom + 33)));
-        _svg.Text("text", panel.YLabel, ("class", "mid"), ("transform", $"translate(16 {Number((_top + Bottom) / 2)}) rotate(-90)")).Line();
+        _svg.Text("text", panel.XLabel, ("class", "mid"), ("x", Number(Start + _heads * Cell / 2)), ("y", Number(Bottom + 33)));
+        _svg.Text("text", panel.YLabel, ("class", "mid"), ("transform", $"translate({Number(Start - 34)} {Number((_top + Bottom) / 2)}) rotate(-90)")).Line();
     }
 
     /// <summary>Two strokes across a cell.</summary>
@@ -174,13 +180,14 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
         + $"M{Number(x + size / 2)} {Number(y + size)}l{Number(size / 2)} {Number(-size / 2)}";
 
     /// <summary>A square on a halo of paper, which keeps it visible on the strongest colours.</summary>
-    private static void Outline(Markup svg, HeadKind kind, string[] kinds, double x, double y, double cell)
+    /// <param name="within">Number of outlines that the cell has already; this one is drawn inside of them.</param>
+    private static void Outline(Markup svg, HeadKind kind, string[] kinds, double x, double y, double cell, int within)
     {
         var order = Array.IndexOf(kinds, kind.Name);
         var stroke = kind.Stroke ?? (Stroke)(order % 3);
         var width = Math.Clamp(cell * 0.12, 1.6, 2.4);
         // In small cells the outline stands on the border, so that the colour within can still be seen.
-        var inset = cell < 18 ? 0.2 : width / 2 + 0.4;
+        var inset = Math.Min((cell < 18 ? 0.2 : width / 2 + 0.4) + within * (width + 1), cell / 3);
         var side = cell - 2 * inset;
         // Lengths divide the side, so that dashes meet at the corners and dots stand on them.
         var dash = stroke switch

@@ -45,7 +45,7 @@ public sealed class HtmlPage(string title)
         var (mark, name) = status switch
         {
             Status.Good => ("✓", "found"),
-            Status.Absent => ("○", "not found"),
+            Status.Absent => ("–", "not found"),
             Status.Bad => ("✕", "problem"),
             _ => ("→", "note"),
         };

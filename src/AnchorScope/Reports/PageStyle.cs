@@ -72,7 +72,7 @@ internal static class PageStyle
           border-bottom: 1.5px solid var(--ink); }
         caption { padding: 0 0 10px; }
         th, td { padding: 7px 14px; text-align: left; vertical-align: baseline; border-bottom: 1px solid var(--grid); }
-        th:first-child, td:first-child { padding-left: 2px; min-width: 7em; }
+        th:first-child, td:first-child { padding-left: 2px; min-width: 9em; }
         th:last-child, td:last-child { padding-right: 2px; }
         thead th { font-weight: 600; border-top: 1.5px solid var(--ink); border-bottom: 1px solid var(--quiet); }
         tbody tr:last-child td { border-bottom: 0; }
