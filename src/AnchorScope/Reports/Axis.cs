@@ -90,7 +90,8 @@ internal sealed record Axis(double Low, double High, double Step, IReadOnlyList<
         return Power(nice, exponent + shift);
     }
 
-    /// <summary>Divides by an exact power of ten where the exponent is negative: 3 / 10 is the double nearest to 0.3, 3 * 0.1 is not.</summary>
+    /// <summary>Divides by an exact power of ten where the exponent is negative:
+    /// 3 / 10 is the double nearest to 0.3, 3 * 0.1 is not.</summary>
     private static double Power(int lead, int exponent) => exponent < 0 ? lead / Math.Pow(10, -exponent) : lead * Math.Pow(10, exponent);
 
     private static double[] Multiples(double step, double first, double last)

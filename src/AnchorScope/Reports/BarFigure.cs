@@ -97,7 +97,8 @@ public sealed record BarFigure(string Name, IReadOnlyList<BarPanel> Panels) : Fi
         {
             var (middle, cap) = (x + width / 2, Math.Min(3.5, width * 0.25));
             var (up, down) = (Number(Inside(high)), Number(Inside(low)));
-            var path = $"M{Number(middle)} {down}V{up}M{Number(middle - cap)} {up}h{Number(2 * cap)}M{Number(middle - cap)} {down}h{Number(2 * cap)}";
+            var path = $"M{Number(middle)} {down}V{up}"
+                + $"M{Number(middle - cap)} {up}h{Number(2 * cap)}M{Number(middle - cap)} {down}h{Number(2 * cap)}";
             if (width >= 8) frame.Svg.Leaf("path", ("class", "halo"), ("d", path), ("stroke-width", "3"), ("stroke-opacity", "0.75"));
             frame.Svg.Leaf("path", ("class", width < 8 ? "whisker fine" : "whisker"), ("d", path));
         }
@@ -125,9 +126,11 @@ public sealed record BarFigure(string Name, IReadOnlyList<BarPanel> Panels) : Fi
 
     private static void Check(BarSeries series, int categories)
     {
-        if (series.Values.Count != categories || (series.Low?.Count ?? categories) != categories || (series.High?.Count ?? categories) != categories)
+        if (series.Values.Count != categories
+            || (series.Low?.Count ?? categories) != categories || (series.High?.Count ?? categories) != categories)
             throw new ArgumentException($"series {series.Name}: Values, Low and High need {categories} entries, one per category");
         if (series.Low is null != series.High is null) throw new ArgumentException($"series {series.Name}: error bars need Low and High");
-        if (series.Colour is < -1 or >= Palette.Slots) throw new ArgumentException($"series {series.Name}: no palette slot {series.Colour}");
+        if (series.Colour is < -1 or >= Palette.Slots)
+            throw new ArgumentException($"series {series.Name}: no palette slot {series.Colour}");
     }
 }

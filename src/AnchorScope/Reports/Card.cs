@@ -52,8 +52,14 @@ public sealed record Card(string Name)
             html.Open("ul", ("class", "answers")).Line();
             foreach (var answer in Answers)
             {
-                var (style, mark, name) = answer.Right switch { true => ("right", "✓", "right"), false => ("wrong", "✕", "wrong"), _ => ("open", "·", "not judged") };
-                html.Open("li", ("class", style)).Text("span", answer.Condition, ("class", "condition")).Text("span", answer.Answer, ("class", "answer"))
+                var (style, mark, name) = answer.Right switch
+                {
+                    true => ("right", "✓", "right"),
+                    false => ("wrong", "✕", "wrong"),
+                    null => ("open", "·", "not judged"),
+                };
+                html.Open("li", ("class", style))
+                    .Text("span", answer.Condition, ("class", "condition")).Text("span", answer.Answer, ("class", "answer"))
                     .Text("span", mark, ("class", "mark"), ("role", "img"), ("aria-label", name)).Close("li").Line();
             }
             html.Close("ul").Line();

@@ -24,8 +24,8 @@ public abstract record Figure(string Name)
     private protected abstract Drawing Draw();
 
     /// <param name="standalone">
-    /// True: a complete SVG file with literal colours on white. False: an HTML fragment for <see cref="HtmlPage"/>, one svg element a panel,
-    /// whose colours are those of the page.
+    /// True: a complete SVG file with literal colours on white. False: an HTML fragment for <see cref="HtmlPage"/>, one svg element a
+    /// panel, whose colours are those of the page.
     /// </param>
     /// <returns>The same characters for the same data on every machine.</returns>
     public string ToSvg(bool standalone)
@@ -69,7 +69,8 @@ public abstract record Figure(string Name)
         html.Open("ul", ("class", "legend"));
         foreach (var key in keys)
         {
-            html.Open("li").Open("svg", ("class", "fig"), ("viewBox", $"0 0 {key.Width} 14"), ("width", $"{key.Width}"), ("height", "14"), ("aria-hidden", "true"))
+            html.Open("li").Open("svg", ("class", "fig"),
+                ("viewBox", $"0 0 {key.Width} 14"), ("width", $"{key.Width}"), ("height", "14"), ("aria-hidden", "true"))
                 .Raw(key.Swatch).Close("svg").Text("span", key.Name).Close("li");
         }
         html.Close("ul").Line();
@@ -104,7 +105,8 @@ public abstract record Figure(string Name)
         }
         var (width, total) = (Number(inner + 2 * Margin), Number(y + Margin - 4));
         return new Markup()
-            .Open("svg", ("xmlns", "http://www.w3.org/2000/svg"), ("width", width), ("height", total), ("viewBox", $"0 0 {width} {total}")).Line()
+            .Open("svg", ("xmlns", "http://www.w3.org/2000/svg"), ("width", width), ("height", total),
+                ("viewBox", $"0 0 {width} {total}")).Line()
             .Text("title", Name).Line()
             .Open("style").Raw("\n" + FigureStyle.ForFile).Close().Line()
             .Leaf("rect", ("class", "paper"), ("width", width), ("height", total)).Line()

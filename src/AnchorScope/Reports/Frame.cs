@@ -87,7 +87,8 @@ internal sealed class Frame(Axis vertical, double width, double left, string tit
             }
             var shown = TextWidth.Fit(text, Math.Min(110, x / Math.Cos(Slant)), FigureStyle.TickSize);
             depth = Math.Max(depth, TextWidth.Of(shown, FigureStyle.TickSize) * Math.Sin(Slant) + 8);
-            _svg.Text("text", shown, ("class", "tick end"), ("transform", $"translate({Number(x + 4)} {Number(Bottom + 14)}) rotate(-35)")).Line();
+            _svg.Text("text", shown, ("class", "tick end"),
+                ("transform", $"translate({Number(x + 4)} {Number(Bottom + 14)}) rotate(-35)")).Line();
         }
         _foot = Bottom + depth + 10;
         if (xLabel.Length == 0) return;
@@ -104,7 +105,7 @@ internal sealed class Frame(Axis vertical, double width, double left, string tit
     {
         for (var i = every; i < labels.Count; i += every)
         {
-            var needed = (TextWidth.Of(labels[i].Text, FigureStyle.TickSize) + TextWidth.Of(labels[i - every].Text, FigureStyle.TickSize)) / 2 + 8;
+            var needed = TextWidth.Of(labels[i].Text + labels[i - every].Text, FigureStyle.TickSize) / 2 + 8;
             if (labels[i].X - labels[i - every].X < needed) return false;
         }
         return true;

@@ -47,7 +47,8 @@ public sealed record HeatMapFigure(string Name, IReadOnlyList<HeatMapPanel> Pane
         LegendKey[] keys =
         [
             .. Panels.SelectMany(panel => panel.Kinds).DistinctBy(kind => kind.Name).Select(kind => HeatMapDrawing.Key(kind, kinds)),
-            .. Panels.Any(panel => panel.Values.Cast<double>().Any(value => !Axis.IsDrawable(value))) ? [HeatMapDrawing.MissingKey] : Array.Empty<LegendKey>(),
+            .. Panels.Any(panel => panel.Values.Cast<double>().Any(value => !Axis.IsDrawable(value)))
+                ? [HeatMapDrawing.MissingKey] : Array.Empty<LegendKey>(),
         ];
         return new(drawn, keys, Scale(values.Any(v => v < 0) ? -limit : 0, values.Any(v => v > 0) ? limit : 0, limit));
     }
@@ -63,7 +64,8 @@ public sealed record HeatMapFigure(string Name, IReadOnlyList<HeatMapPanel> Pane
         for (var i = 0; i < steps; i++)
         {
             // Half a pixel of overlap hides seams between neighbours.
-            svg.Leaf("rect", ("class", FigureStyle.Cell((low + (high - low) * i / (steps - 1)) / limit)), ("x", Number(side + i * step)), ("y", "2"),
+            svg.Leaf("rect", ("class", FigureStyle.Cell((low + (high - low) * i / (steps - 1)) / limit)),
+                ("x", Number(side + i * step)), ("y", "2"),
                 ("width", Number(i + 1 < steps ? step + 0.5 : step)), ("height", Number(bar)));
         }
         svg.Leaf("rect", ("class", "axis"), ("x", Number(side)), ("y", "2"), ("width", Number(width - 2 * side)), ("height", Number(bar)));
@@ -126,7 +128,8 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
         foreach (var (layer, head) in kind.Heads)
         {
             if (layer < 0 || layer >= _layers || head < 0 || head >= _heads)
-                throw new ArgumentOutOfRangeException(nameof(kind), $"{kind.Name}: no head {head} in layer {layer} of {_layers} x {_heads}");
+                throw new ArgumentOutOfRangeException(nameof(kind),
+                    $"{kind.Name}: no head {head} in layer {layer} of {_layers} x {_heads}");
             var within = drawn.GetValueOrDefault((layer, head));
             Outline(_svg, kind, kinds, X(head), Y(layer), Cell, within);
             drawn[(layer, head)] = within + 1;
@@ -150,7 +153,8 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
             var (x, y) = (X(head) + gap / 2, Y(layer) + gap / 2);
             var drawable = Axis.IsDrawable(value);
             if (!drawable) hatch.Append(Hatch(x, y, Cell - gap));
-            _svg.Open("rect", ("class", drawable ? FigureStyle.Cell(value / limit) : "missing"), ("x", Number(x)), ("y", Number(y)), ("width", size), ("height", size))
+            _svg.Open("rect", ("class", drawable ? FigureStyle.Cell(value / limit) : "missing"),
+                ("x", Number(x)), ("y", Number(y)), ("width", size), ("height", size))
                 .Text("title", $"L{layer}H{head}: {Axis.Show(value)}{KindsOf(layer, head)}").Close("rect");
             if (head == _heads - 1) _svg.Line();
         }
@@ -171,12 +175,14 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
         for (var head = 0; head < _heads; head += every)
             _svg.Text("text", $"{head}", ("class", "tick mid"), ("x", Number(X(head) + Cell / 2)), ("y", Number(Bottom + 15)));
         _svg.Text("text", panel.XLabel, ("class", "mid"), ("x", Number(Start + _heads * Cell / 2)), ("y", Number(Bottom + 33)));
-        _svg.Text("text", panel.YLabel, ("class", "mid"), ("transform", $"translate({Number(Start - 34)} {Number((_top + Bottom) / 2)}) rotate(-90)")).Line();
+        _svg.Text("text", panel.YLabel, ("class", "mid"),
+            ("transform", $"translate({Number(Start - 34)} {Number((_top + Bottom) / 2)}) rotate(-90)")).Line();
     }
 
     /// <summary>Two strokes across a cell.</summary>
     private static string Hatch(double x, double y, double size) =>
-        $"M{Number(x)} {Number(y + size / 2)}l{Number(size / 2)} {Number(-size / 2)}M{Number(x)} {Number(y + size)}l{Number(size)} {Number(-size)}"
+        $"M{Number(x)} {Number(y + size / 2)}l{Number(size / 2)} {Number(-size / 2)}"
+        + $"M{Number(x)} {Number(y + size)}l{Number(size)} {Number(-size)}"
         + $"M{Number(x + size / 2)} {Number(y + size)}l{Number(size / 2)} {Number(-size / 2)}";
 
     /// <summary>A square on a halo of paper, which keeps it visible on the strongest colours.</summary>
@@ -201,6 +207,7 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
         var path = $"M{Number(x + inset)} {Number(y + inset)}h{Number(side)}v{Number(side)}h{Number(-side)}Z";
         svg.Leaf("path", ("class", "halo"), ("d", path), ("stroke-width", Number(width + 1.4)), ("pointer-events", "none"));
         svg.Leaf("path", ("class", $"outline s{colour}"), ("d", path), ("stroke-width", Number(width)), ("stroke-dasharray", dash),
-            ("stroke-dashoffset", offset), ("stroke-linecap", stroke == Stroke.Dotted ? "round" : "butt"), ("pointer-events", "none")).Line();
+            ("stroke-dashoffset", offset),
+            ("stroke-linecap", stroke == Stroke.Dotted ? "round" : "butt"), ("pointer-events", "none")).Line();
     }
 }

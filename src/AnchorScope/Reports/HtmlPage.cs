@@ -68,12 +68,15 @@ public sealed class HtmlPage(string title)
     }
 
     /// <param name="numeric">Columns set flush right with equal digits; null: those whose cells all are numbers.</param>
-    public void Table(IReadOnlyList<string> headers, IReadOnlyList<IReadOnlyList<string>> rows, string? caption = null, IReadOnlyList<int>? numeric = null)
+    public void Table(
+        IReadOnlyList<string> headers, IReadOnlyList<IReadOnlyList<string>> rows, string? caption = null,
+        IReadOnlyList<int>? numeric = null)
     {
         if (rows.FirstOrDefault(row => row.Count != headers.Count) is { } wrong)
             throw new ArgumentException($"a row has {wrong.Count} cells, the table has {headers.Count} columns", nameof(rows));
         bool[] right = [.. headers.Select((_, i) => numeric?.Contains(i) ?? rows.Any() && rows.All(row => IsNumber(row[i])))];
-        _body.Open("div", ("class", "scroll"), ("tabindex", "0"), ("role", "region"), ("aria-label", caption ?? "table")).Open("table").Line();
+        _body.Open("div", ("class", "scroll"), ("tabindex", "0"), ("role", "region"),
+            ("aria-label", caption ?? "table")).Open("table").Line();
         if (caption is not null) _body.Open("caption").Text("b", $"Table {++_tables}.").Text(" " + caption).Close("caption").Line();
         _body.Open("thead").Open("tr");
         for (var i = 0; i < headers.Count; i++) Cell("th", headers[i], right[i]);
@@ -177,5 +180,6 @@ public sealed class HtmlPage(string title)
     }
 
     /// <summary>True for "0.52", "−3 %", "0.52 [0.48, 0.55]", "1.2e-3", "–" and nothing at all.</summary>
-    private static bool IsNumber(string cell) => cell.All(c => char.IsAsciiDigit(c) || " .,+-−–±×%[]()e/".Contains(c, StringComparison.Ordinal));
+    private static bool IsNumber(string cell) =>
+        cell.All(c => char.IsAsciiDigit(c) || " .,+-−–±×%[]()e/".Contains(c, StringComparison.Ordinal));
 }

@@ -55,7 +55,8 @@ public sealed record LineFigure(string Name, IReadOnlyList<LinePanel> Panels) : 
         Axis[] axes = [.. Panels.Select(panel => VerticalAxis(SameScale ? Panels : [panel], panel.YRange))];
         var left = Panels.Select((panel, i) => Frame.LeftFor(axes[i], panel.YLabel)).DefaultIfEmpty(0).Max();
         var shared = Panels.All(panel => panel.Series.Select(s => s.Name).SequenceEqual(Panels[0].Series.Select(s => s.Name)));
-        Panel[] drawn = [.. Panels.Select((panel, i) => new LinePanelDrawing(panel, axes[i], Frame.WidthFor(Columns), left, looks).Draw(withLegend: !shared))];
+        var width = Frame.WidthFor(Columns);
+        Panel[] drawn = [.. Panels.Select((panel, i) => new LinePanelDrawing(panel, axes[i], width, left, looks).Draw(withLegend: !shared))];
         return new(drawn, shared && Panels.Count > 0 ? [.. Panels[0].Series.Select(s => LinePanelDrawing.Key(s, looks[s.Name]))] : []);
     }
 
@@ -88,6 +89,7 @@ public sealed record LineFigure(string Name, IReadOnlyList<LinePanel> Panels) : 
         if (series.Y.Count != count || (series.Low?.Count ?? count) != count || (series.High?.Count ?? count) != count)
             throw new ArgumentException($"series {series.Name}: X, Y, Low and High differ in length");
         if (series.Low is null != series.High is null) throw new ArgumentException($"series {series.Name}: a band needs Low and High");
-        if (series.Colour is < -1 or >= Palette.Slots) throw new ArgumentException($"series {series.Name}: no palette slot {series.Colour}");
+        if (series.Colour is < -1 or >= Palette.Slots)
+            throw new ArgumentException($"series {series.Name}: no palette slot {series.Colour}");
     }
 }

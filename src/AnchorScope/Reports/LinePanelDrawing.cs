@@ -14,7 +14,8 @@ internal sealed class LinePanelDrawing
     private readonly Frame _frame;
     private readonly IReadOnlyDictionary<string, (int Slot, int Shape)> _looks;
 
-    public LinePanelDrawing(LinePanel panel, Axis vertical, double width, double left, IReadOnlyDictionary<string, (int Slot, int Shape)> looks)
+    public LinePanelDrawing(
+        LinePanel panel, Axis vertical, double width, double left, IReadOnlyDictionary<string, (int Slot, int Shape)> looks)
     {
         _panel = panel;
         _vertical = vertical;
@@ -103,7 +104,8 @@ internal sealed class LinePanelDrawing
     /// <summary>Every value answers to the pointer; where values stand too close for markers, only some show one.</summary>
     private void DrawMarkers(LineSeries series)
     {
-        int[] shown = [.. Enumerable.Range(0, series.X.Count).Where(i => Drawable(series, i) && series.Y[i] >= _vertical.Low && series.Y[i] <= _vertical.High)];
+        bool Inside(int i) => Drawable(series, i) && series.Y[i] >= _vertical.Low && series.Y[i] <= _vertical.High;
+        int[] shown = [.. Enumerable.Range(0, series.X.Count).Where(Inside)];
         if (shown.Length == 0) return;
         var spacing = (X(series.X[shown[^1]]) - X(series.X[shown[0]])) / Math.Max(1, shown.Length - 1);
         var every = spacing <= 0 ? 1 : Math.Max(1, (int)Math.Ceiling(6.5 / spacing));
@@ -125,7 +127,8 @@ internal sealed class LinePanelDrawing
     {
         // A value far outside of a given range would need coordinates without end; beyond a few heights only the direction matters.
         var height = Math.Clamp(_vertical.Share(y), -20, 20);
-        path.Append(path.Length == 0 ? 'M' : 'L').Append(Number(X(x))).Append(' ').Append(Number(_frame.Bottom - height * (_frame.Bottom - _frame.Top)));
+        path.Append(path.Length == 0 ? 'M' : 'L').Append(Number(X(x))).Append(' ')
+            .Append(Number(_frame.Bottom - height * (_frame.Bottom - _frame.Top)));
     }
 
     /// <summary>Stretches of neighbouring points that can be drawn.</summary>

@@ -15,7 +15,7 @@ internal static class Marker
         var r = radius;
         return (shape % Shapes) switch
         {
-            0 => $"M{Number(x - r)} {Number(y)}a{Number(r)} {Number(r)} 0 1 0 {Number(2 * r)} 0a{Number(r)} {Number(r)} 0 1 0 {Number(-2 * r)} 0Z",
+            0 => $"M{Number(x - r)} {Number(y)}{Half(2 * r)}{Half(-2 * r)}Z",
             1 => Polygon(x, y, 0.9 * r, (-1, -1), (1, -1), (1, 1), (-1, 1)),
             2 => Polygon(x, y, 1.25 * r, (0, -1), (1, 0.8), (-1, 0.8)),
             3 => Polygon(x, y, 1.3 * r, (0, -1), (1, 0), (0, 1), (-1, 0)),
@@ -25,6 +25,8 @@ internal static class Marker
             6 => Polygon(x, y, 1.2 * r, (-0.5, -0.87), (0.5, -0.87), (1, 0), (0.5, 0.87), (-0.5, 0.87), (-1, 0)),
             _ => Polygon(x, y, 1.5 * r, [.. Enumerable.Range(0, 10).Select(Star)]),
         };
+
+        string Half(double step) => $"a{Number(r)} {Number(r)} 0 1 0 {Number(step)} 0";
     }
 
     private static (double X, double Y) Star(int corner)
@@ -36,7 +38,8 @@ internal static class Marker
     private static string Polygon(double x, double y, double scale, params ReadOnlySpan<(double X, double Y)> corners)
     {
         var path = "";
-        foreach (var corner in corners) path += $"{(path.Length == 0 ? 'M' : 'L')}{Number(x + scale * corner.X)} {Number(y + scale * corner.Y)}";
+        foreach (var corner in corners)
+            path += $"{(path.Length == 0 ? 'M' : 'L')}{Number(x + scale * corner.X)} {Number(y + scale * corner.Y)}";
         return path + "Z";
     }
 }

@@ -3,7 +3,8 @@ using System.Text;
 
 namespace AnchorScope.Reports;
 
-/// <summary>Writes elements that are well-formed both as XML and as HTML. Text and attribute values are escaped here and nowhere else.</summary>
+/// <summary>Writes elements that are well-formed both as XML and as HTML.
+/// Text and attribute values are escaped here and nowhere else.</summary>
 internal sealed class Markup
 {
     private static readonly HashSet<string> Void = ["meta", "link", "img", "br", "hr", "col", "circle", "line", "path", "rect"];
@@ -69,7 +70,8 @@ internal sealed class Markup
     public override string ToString() =>
         _open.Count == 0 ? _out.ToString() : throw new InvalidOperationException($"<{_open.Peek()}> was not closed");
 
-    /// <summary>Text for element content and quoted attributes. Characters that XML 1.0 does not allow are dropped, lone surrogates too.</summary>
+    /// <summary>Text for element content and quoted attributes.
+    /// Characters that XML 1.0 does not allow are dropped, lone surrogates too.</summary>
     public static string Escape(string text)
     {
         var escaped = new StringBuilder(text.Length + 16);

@@ -15,8 +15,10 @@ internal static class PageStyle
         footer { padding-bottom: 40px; color: var(--quiet); font-size: 14px; }
         footer::before { content: ""; display: block; margin-bottom: 16px; border-top: 1px solid var(--line); }
         header { margin-bottom: 32px; }
-        h1 { margin: 0; font-size: clamp(26px, 4.2vw, 36px); line-height: 1.2; letter-spacing: -0.015em; font-weight: 680; text-wrap: balance; }
-        h2 { margin: 64px 0 16px; padding-top: 20px; border-top: 1px solid var(--line); font-size: 24px; line-height: 1.3; letter-spacing: -0.01em;
+        h1 { margin: 0; font-size: clamp(26px, 4.2vw, 36px); line-height: 1.2;
+          letter-spacing: -0.015em; font-weight: 680; text-wrap: balance; }
+        h2 { margin: 64px 0 16px; padding-top: 20px; border-top: 1px solid var(--line); font-size: 24px; line-height: 1.3;
+          letter-spacing: -0.01em;
           font-weight: 650; scroll-margin-top: 8px; }
         h3 { margin: 40px 0 8px; font-size: 18px; line-height: 1.35; font-weight: 650; scroll-margin-top: 16px; }
         p { margin: 0 0 16px; max-width: 72ch; text-wrap: pretty; }
@@ -68,7 +70,8 @@ internal static class PageStyle
 
         .scroll { overflow-x: auto; margin: 24px 0 32px; -webkit-overflow-scrolling: touch; }
         .scroll:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
-        table { border-collapse: collapse; font-size: 15px; line-height: 1.4; font-variant-numeric: tabular-nums; min-width: min(100%, 480px);
+        table { border-collapse: collapse; font-size: 15px; line-height: 1.4; font-variant-numeric: tabular-nums;
+          min-width: min(100%, 480px);
           border-bottom: 1.5px solid var(--ink); }
         caption { padding: 0 0 10px; }
         th, td { padding: 7px 14px; text-align: left; vertical-align: baseline; border-bottom: 1px solid var(--grid); }
@@ -88,7 +91,8 @@ internal static class PageStyle
         details { margin: 20px 0; border: 1px solid var(--line); border-radius: 8px; padding: 0 18px; }
         summary { padding: 11px 0; cursor: pointer; font-weight: 600; font-size: 15px; }
         details[open] { padding-bottom: 10px; }
-        pre { margin: 0; padding: 14px 16px; background: var(--raised); border-radius: 6px; font: 13px/1.5 ui-monospace, "SF Mono", Menlo, Consolas,
+        pre { margin: 0; padding: 14px 16px; background: var(--raised); border-radius: 6px;
+          font: 13px/1.5 ui-monospace, "SF Mono", Menlo, Consolas,
           "Liberation Mono", monospace; width: max-content; min-width: 100%; }
         dl { margin: 16px 0 24px; font-size: 15px; }
         dl > div { display: grid; grid-template-columns: minmax(90px, 200px) minmax(0, 1fr); gap: 0 18px; padding: 5px 0; }
@@ -101,12 +105,14 @@ internal static class PageStyle
         .card img { width: 128px; height: 128px; object-fit: contain; border-radius: 6px; background: var(--raised); }
         .card .pixelated { image-rendering: pixelated; }
         .card .facts:first-child, .card .answers { grid-column: 1 / -1; }
-        .card .name { margin: 0 0 4px; font-size: 13px; color: var(--quiet); font-family: ui-monospace, Menlo, Consolas, "Liberation Mono", monospace; }
+        .card .name { margin: 0 0 4px; font-size: 13px; color: var(--quiet);
+          font-family: ui-monospace, Menlo, Consolas, "Liberation Mono", monospace; }
         .card dl { margin: 0; font-size: 14.5px; line-height: 1.45; }
         .card dl > div { grid-template-columns: 82px minmax(0, 1fr); gap: 0 8px; padding: 2px 0; }
         .card dl > div:last-child dd { font-weight: 650; }
         .answers { align-self: end; list-style: none; margin: 0; padding: 0; font-size: 14.5px; }
-        .answers li { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr) 20px; gap: 12px; padding: 6px 0; border-top: 1px solid var(--grid); }
+        .answers li { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr) 20px; gap: 12px;
+          padding: 6px 0; border-top: 1px solid var(--grid); }
         .answers .condition { color: var(--quiet); }
         .answers .answer { font-weight: 600; }
         .answers .mark { text-align: center; font-weight: 700; }

@@ -34,7 +34,8 @@ internal static class TextWidth
 
     private static double Em(Rune rune) => rune.Value switch
     {
-        ' ' or '.' or ',' or ':' or ';' or '\'' or '!' or '|' or 'i' or 'j' or 'l' or 'I' or '(' or ')' or '[' or ']' or 'f' or 't' or 'r' => 0.36,
+        ' ' or '.' or ',' or ':' or ';' or '\'' or '!' or '|' or 'i' or 'j' or 'l' or 'I'
+            or '(' or ')' or '[' or ']' or 'f' or 't' or 'r' => 0.36,
         'm' or 'w' or 'M' or 'W' or '%' or '@' => 0.88,
         '…' or '→' or '←' or '↛' => 1.0,
         >= 'A' and <= 'Z' => 0.7,

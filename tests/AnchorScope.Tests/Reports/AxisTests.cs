@@ -81,7 +81,8 @@ public sealed class AxisTests
         Assert.Contains(Math.Round(lead, 6), new[] { 1.0, 2, 5 });
         var slack = 1e-5 * axis.Step;
         Assert.All(axis.Ticks, tick => Assert.InRange(tick, axis.Low - slack, axis.High + slack));
-        Assert.All(axis.Ticks, tick => Assert.Equal(tick / axis.Step, Math.Round(tick / axis.Step), 1e-6 * (1 + Math.Abs(tick / axis.Step))));
+        Assert.All(axis.Ticks, tick =>
+            Assert.Equal(tick / axis.Step, Math.Round(tick / axis.Step), 1e-6 * (1 + Math.Abs(tick / axis.Step))));
         Assert.All(axis.Ticks.Zip(axis.Ticks.Skip(1)), pair => Assert.InRange((pair.Second - pair.First) / axis.Step, 0.99, 1.01));
     }
 }

@@ -12,7 +12,8 @@ public sealed class FigureTests
 
     /// <summary>Attributes that hold coordinates or lengths.</summary>
     private static readonly HashSet<string> Geometry =
-        ["x", "y", "x1", "x2", "y1", "y2", "width", "height", "d", "viewBox", "transform", "stroke-width", "stroke-dasharray", "stroke-dashoffset", "dy"];
+        ["x", "y", "x1", "x2", "y1", "y2", "width", "height", "d", "viewBox", "transform",
+        "stroke-width", "stroke-dasharray", "stroke-dashoffset", "dy"];
 
     [Property(MaxTest = 300)]
     public void AnyFigure_IsXmlWithPlainNumbers(int seed)
@@ -112,7 +113,8 @@ public sealed class FigureTests
     {
         LineSeries a = new("a", [0, 1], [1, 2]), b = new("b", [0, 1], [1, 2]);
         var drawn = XDocument.Parse(new LineFigure("f", [new("1", [a, b]), new("2", [b])]).ToSvg(standalone: true));
-        var curves = drawn.Descendants(Svg + "path").Select(path => (string)path.Attribute("class")!).Where(name => name.StartsWith("curve", StringComparison.Ordinal));
+        var curves = drawn.Descendants(Svg + "path").Select(path => (string)path.Attribute("class")!)
+            .Where(name => name.StartsWith("curve", StringComparison.Ordinal));
         Assert.Equal(["curve s0", "curve s1"], curves.Distinct().Order(StringComparer.Ordinal));
     }
 
@@ -120,7 +122,8 @@ public sealed class FigureTests
     public void Bars_StandOnZeroInBothDirections()
     {
         var figure = new BarFigure("f", [new("p", ["0", "1", "2"], [new("s", [2, -2, double.NaN])])]);
-        XElement[] bars = [.. XDocument.Parse(figure.ToSvg(standalone: true)).Descendants(Svg + "g").Where(g => g.Element(Svg + "title") is not null)];
+        XElement[] bars =
+            [.. XDocument.Parse(figure.ToSvg(standalone: true)).Descendants(Svg + "g").Where(g => g.Element(Svg + "title") is not null)];
         Assert.Equal(["s\n0: 2", "s\n1: \u22122"], bars.Select(bar => bar.Element(Svg + "title")!.Value));
         double[] tops = [.. bars.Select(bar => (double)bar.Element(Svg + "rect")!.Attribute("y")!)];
         double[] heights = [.. bars.Select(bar => (double)bar.Element(Svg + "rect")!.Attribute("height")!)];
@@ -150,7 +153,8 @@ public sealed class FigureTests
         Assert.Equal("missing", (string?)cells["L1H1"].Attribute("class"));
         Assert.True((double)cells["L0H0"].Attribute("y")! > (double)cells["L1H0"].Attribute("y")!, "layer 0 belongs at the bottom");
         Assert.Equal("L0H0: 0 (hub, vision)", cells["L0H0"].Value);
-        var outlines = drawn.Descendants(Svg + "path").Where(path => ((string)path.Attribute("class")!).StartsWith("outline", StringComparison.Ordinal)).ToArray();
+        var outlines = drawn.Descendants(Svg + "path")
+            .Where(path => ((string)path.Attribute("class")!).StartsWith("outline", StringComparison.Ordinal)).ToArray();
         Assert.Equal(5 + 3, outlines.Length);
         Assert.Equal(3, outlines.Select(path => (string)path.Attribute("class")!).Distinct().Count());
         Assert.Equal(3, outlines[^3..].Select(path => (string)path.Attribute("stroke-dasharray")!).Distinct().Count());
@@ -165,7 +169,8 @@ public sealed class FigureTests
         Assert.Throws<ArgumentException>(() => Draw(new LineFigure("f", [new("p", [new("s", [], []) { Colour = 8 }])])));
         Assert.Throws<ArgumentException>(() => Draw(new BarFigure("f", [new("p", ["a"], [new("s", [1, 2])])])));
         Assert.Throws<ArgumentException>(() => Draw(new HeatMapFigure("f", []) { Limit = 0 }));
-        Assert.Throws<ArgumentOutOfRangeException>(() => Draw(new HeatMapFigure("f", [new("p", new double[2, 2]) { Kinds = [new("k", [(2, 0)])] }])));
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            Draw(new HeatMapFigure("f", [new("p", new double[2, 2]) { Kinds = [new("k", [(2, 0)])] }])));
         Assert.Throws<ArgumentOutOfRangeException>(() => Draw(new LineFigure("f", []) { Columns = 4 }));
 
         static string Draw(Figure figure) => figure.ToSvg(standalone: true);
@@ -175,11 +180,13 @@ public sealed class FigureTests
         XDocument.Parse(new LineFigure("f", [new("p", [new("s", x, y)])]).ToSvg(standalone: true));
 
     /// <summary>Commands of the curves in the plot, without those of the legend: M1L3 is a curve of four points.</summary>
-    private static IEnumerable<string> Shapes(XDocument drawn) => drawn.Descendants(Svg + "svg").Where(svg => svg.Parent is not null).Descendants(Svg + "path")
+    private static IEnumerable<string> Shapes(XDocument drawn) => drawn.Descendants(Svg + "svg")
+        .Where(svg => svg.Parent is not null).Descendants(Svg + "path")
         .Select(path => (string)path.Attribute("d")!).Select(d => $"M{d.Count(c => c == 'M')}L{d.Count(c => c == 'L')}");
 
     private static int Markers(XDocument drawn) =>
-        drawn.Descendants(Svg + "path").Count(path => path.Element(Svg + "title") is not null && (string?)path.Attribute("class") != "target");
+        drawn.Descendants(Svg + "path").Count(
+            path => path.Element(Svg + "title") is not null && (string?)path.Attribute("class") != "target");
 
     private static void CheckNumbers(XElement root)
     {

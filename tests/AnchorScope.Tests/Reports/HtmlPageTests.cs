@@ -21,9 +21,11 @@ public sealed class HtmlPageTests
         Assert.DoesNotContain("https:", html, StringComparison.Ordinal);
         Assert.DoesNotContain("@import", html, StringComparison.Ordinal);
         Assert.DoesNotContain("url(", html, StringComparison.Ordinal);
-        Assert.All(page.Descendants().Attributes("src"), attribute => Assert.StartsWith("data:", attribute.Value, StringComparison.Ordinal));
+        Assert.All(page.Descendants().Attributes("src"),
+            attribute => Assert.StartsWith("data:", attribute.Value, StringComparison.Ordinal));
         Assert.All(page.Descendants().Attributes("href"), attribute => Assert.Matches("^(#|data:)", attribute.Value));
-        Assert.DoesNotContain(page.Descendants().Attributes(), attribute => attribute.Name.LocalName.StartsWith("on", StringComparison.Ordinal));
+        Assert.DoesNotContain(page.Descendants().Attributes(),
+            attribute => attribute.Name.LocalName.StartsWith("on", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -33,7 +35,8 @@ public sealed class HtmlPageTests
         foreach (var element in new[] { "title", "h1", "h2", "h3", "summary", "pre", "footer", "dt", "dd", "th", "td" })
             Assert.Contains(page.Descendants(element), e => e.Value == Clean);
         Assert.Contains(page.Descendants("caption"), caption => caption.Value == "Table 1. " + Clean);
-        Assert.Contains(page.Descendants("figcaption"), caption => caption.Value.StartsWith("Figure 1. " + Clean, StringComparison.Ordinal));
+        Assert.Contains(page.Descendants("figcaption"),
+            caption => caption.Value.StartsWith("Figure 1. " + Clean, StringComparison.Ordinal));
         Assert.Contains(page.Descendants("img"), image => (string?)image.Attribute("alt") == Clean);
         Assert.Equal(1, page.Descendants("p").Count(p => p.Value == Clean && (string?)p.Attribute("class") == "subtitle"));
         Assert.Contains(page.Descendants("span"), span => span.Value == Clean && (string?)span.Attribute("class") == "answer");
@@ -68,7 +71,8 @@ public sealed class HtmlPageTests
         var html = XDocument.Parse(page.ToHtml());
         string[] anchors = [.. html.Descendants().Attributes("id").Select(id => id.Value)];
         Assert.Equal(["same-name", "same-name-2", "part", "given"], anchors);
-        Assert.Equal(anchors.Select(anchor => "#" + anchor), html.Descendants("nav").Descendants("a").Select(a => a.Attribute("href")!.Value));
+        Assert.Equal(anchors.Select(anchor => "#" + anchor),
+            html.Descendants("nav").Descendants("a").Select(a => a.Attribute("href")!.Value));
         string[] order = [.. html.Descendants("main").Elements().Select(element => element.Name.LocalName)];
         Assert.Equal(["header", "p", "nav", "h2", "h3", "h2", "h2"], order);
     }
@@ -114,8 +118,10 @@ public sealed class HtmlPageTests
     {
         var page = new HtmlPage("t");
         page.Cards([new("id") { Answers = [new("baseline", "two", true), new("blocked", "four", false), new("open", "?", null)] }]);
-        var marks = XDocument.Parse(page.ToHtml()).Descendants("article").Descendants("span").Where(span => span.Attribute("aria-label") is not null);
-        Assert.Equal([("✓", "right"), ("✕", "wrong"), ("·", "not judged")], marks.Select(mark => (mark.Value, (string)mark.Attribute("aria-label")!)));
+        var marks = XDocument.Parse(page.ToHtml()).Descendants("article")
+            .Descendants("span").Where(span => span.Attribute("aria-label") is not null);
+        Assert.Equal([("✓", "right"), ("✕", "wrong"), ("·", "not judged")],
+            marks.Select(mark => (mark.Value, (string)mark.Attribute("aria-label")!)));
     }
 
     [Fact]
@@ -143,7 +149,8 @@ public sealed class HtmlPageTests
     public void EveryCustomProperty_IsDefined()
     {
         var css = PageStyle.Css + FigureStyle.ForPage;
-        var used = System.Text.RegularExpressions.Regex.Matches(css, @"var\((--[a-z0-9]+)\)").Select(match => match.Groups[1].Value).Distinct();
+        var used =
+            System.Text.RegularExpressions.Regex.Matches(css, @"var\((--[a-z0-9]+)\)").Select(match => match.Groups[1].Value).Distinct();
         Assert.All(used, name => Assert.Equal(3, css.Split(name + ":").Length - 1)); // light, dark and print
     }
 

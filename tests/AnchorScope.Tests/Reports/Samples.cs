@@ -5,19 +5,26 @@ namespace AnchorScope.Tests.Reports;
 /// <summary>Random figures with everything that data can hold: gaps, infinities, huge and tiny values, no value at all.</summary>
 internal static class Samples
 {
-    private static readonly string[] Names = ["image -> last", "<b>&\"'", "a\u0000b\u001Fc\uFFFEd", "\uD800 lone", "", "頭 🖼", "a name that is much longer than any legend can hold in one of its rows, however wide"];
+    private static readonly string[] Names =
+    [
+        "image -> last", "<b>&\"'", "a\u0000b\u001Fc\uFFFEd", "\uD800 lone", "", "頭 🖼",
+        "a name that is much longer than any legend can hold in one of its rows, however wide",
+    ];
 
     public static Figure Figure(int seed)
     {
         var random = new Random(seed);
         var panels = random.Next(4);
         var columns = 1 + random.Next(3);
+        var same = random.Next(2) == 0;
         return random.Next(3) switch
         {
-            0 => new LineFigure(Name(random), [.. Enumerable.Range(0, panels).Select(_ => LinePanel(random))]) { Columns = columns, SameScale = random.Next(2) == 0 },
-            1 => new BarFigure(Name(random), [.. Enumerable.Range(0, panels).Select(_ => BarPanel(random))]) { Columns = columns, SameScale = random.Next(2) == 0 },
-            _ => new HeatMapFigure(Name(random), [.. Enumerable.Range(0, panels).Select(_ => HeatMapPanel(random))]) { Columns = columns, ScaleLabel = Name(random) },
+            0 => new LineFigure(Name(random), Many(panels, LinePanel)) { Columns = columns, SameScale = same },
+            1 => new BarFigure(Name(random), Many(panels, BarPanel)) { Columns = columns, SameScale = same },
+            _ => new HeatMapFigure(Name(random), Many(panels, HeatMapPanel)) { Columns = columns, ScaleLabel = Name(random) },
         };
+
+        T[] Many<T>(int count, Func<Random, T> draw) => [.. Enumerable.Range(0, count).Select(_ => draw(random))];
     }
 
     private static string Name(Random random) => Names[random.Next(Names.Length)];
@@ -35,7 +42,8 @@ internal static class Samples
         })];
     }
 
-    private static LinePanel LinePanel(Random random) => new(Name(random), [.. Enumerable.Range(0, random.Next(4)).Select(_ => Line(random))])
+    private static LinePanel LinePanel(Random random) => new(Name(random),
+        [.. Enumerable.Range(0, random.Next(4)).Select(_ => Line(random))])
     {
         XLabel = Name(random),
         YLabel = Name(random),
@@ -62,7 +70,8 @@ internal static class Samples
     private static BarPanel BarPanel(Random random)
     {
         var categories = random.Next(12);
-        return new(Name(random), [.. Enumerable.Range(0, categories).Select(_ => Name(random))], [.. Enumerable.Range(0, random.Next(4)).Select(_ =>
+        return new(Name(random), [.. Enumerable.Range(0, categories).Select(_ => Name(random))],
+            [.. Enumerable.Range(0, random.Next(4)).Select(_ =>
         {
             var whiskers = random.Next(2) == 0;
             return new BarSeries(Name(random), Values(random, categories))
