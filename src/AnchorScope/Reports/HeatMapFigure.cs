@@ -1,0 +1,213 @@
+using System.Text;
+using static AnchorScope.Reports.Markup;
+
+namespace AnchorScope.Reports;
+
+/// <summary>Heads that are outlined in a heat map.</summary>
+/// <param name="Name">In the legend, such as "shared hub"; the same name has the same look in all panels.</param>
+public sealed record HeadKind(string Name, IReadOnlyList<(int Layer, int Head)> Heads)
+{
+    /// <summary>Solid: a full square; dashed: its corners; dotted: dots. Null: in order of appearance.</summary>
+    public Stroke? Stroke { get; init; }
+
+    /// <summary>Palette slot, 0 to 7; null: in order of appearance, black first.</summary>
+    public int? Colour { get; init; }
+}
+
+/// <summary>One matrix.</summary>
+/// <param name="Title">Above the matrix; may be empty.</param>
+/// <param name="Values">[layer, head]; layer 0 is drawn at the bottom. What is not finite is drawn as a hatched grey cell.</param>
+public sealed record HeatMapPanel(string Title, double[,] Values)
+{
+    public IReadOnlyList<HeadKind> Kinds { get; init; } = [];
+
+    public string XLabel { get; init; } = "Head";
+
+    public string YLabel { get; init; } = "Layer";
+}
+
+/// <summary>Matrices of a value per layer and head on one diverging scale whose middle is 0.</summary>
+/// <param name="Name">What the figure shows.</param>
+public sealed record HeatMapFigure(string Name, IReadOnlyList<HeatMapPanel> Panels) : Figure(Name)
+{
+    /// <summary>What the colours mean, below the colour bar.</summary>
+    public string ScaleLabel { get; init; } = "";
+
+    /// <summary>Value of the strongest colour, above 0; null: the largest magnitude in all panels.</summary>
+    public double? Limit { get; init; }
+
+    private protected override Drawing Draw()
+    {
+        if (Limit is { } given && !(given > 0 && Axis.IsDrawable(given))) throw new ArgumentException($"no scale ends at {given}");
+        double[] values = [.. Panels.SelectMany(panel => panel.Values.Cast<double>()).Where(Axis.IsDrawable)];
+        var limit = Limit ?? values.Select(Math.Abs).DefaultIfEmpty(0).Max();
+        if (limit < 1e-280) limit = 1;
+        string[] kinds = [.. Panels.SelectMany(panel => panel.Kinds).Select(kind => kind.Name).Distinct()];
+        Panel[] drawn = [.. Panels.Select(panel => new HeatMapDrawing(panel, limit, kinds).Draw())];
+        LegendKey[] keys =
+        [
+            .. Panels.SelectMany(panel => panel.Kinds).DistinctBy(kind => kind.Name).Select(kind => HeatMapDrawing.Key(kind, kinds)),
+            .. Panels.Any(panel => panel.Values.Cast<double>().Any(value => !Axis.IsDrawable(value)))
+                ? [HeatMapDrawing.MissingKey] : Array.Empty<LegendKey>(),
+        ];
+        return new(drawn, keys, Scale(values.Any(v => v < 0) ? -limit : 0, values.Any(v => v > 0) ? limit : 0, limit));
+    }
+
+    private Panel Scale(double low, double high, double limit)
+    {
+        if (low == high) high = limit;
+        const double width = 300, side = 26, bar = 11;
+        var axis = Axis.Within(low, high, 5);
+        var steps = low < 0 && high > 0 ? 2 * Palette.Steps + 1 : Palette.Steps + 1;
+        var step = (width - 2 * side) / steps;
+        var svg = new Markup();
+        for (var i = 0; i < steps; i++)
+        {
+            // Half a pixel of overlap hides seams between neighbours.
+            svg.Leaf("rect", ("class", FigureStyle.Cell((low + (high - low) * i / (steps - 1)) / limit)),
+                ("x", Number(side + i * step)), ("y", "2"),
+                ("width", Number(i + 1 < steps ? step + 0.5 : step)), ("height", Number(bar)));
+        }
+        svg.Leaf("rect", ("class", "axis"), ("x", Number(side)), ("y", "2"), ("width", Number(width - 2 * side)), ("height", Number(bar)));
+        foreach (var tick in axis.Ticks)
+        {
+            var x = Number(side + axis.Share(tick) * (width - 2 * side));
+            svg.Leaf("line", ("class", "axis"), ("x1", x), ("x2", x), ("y1", Number(2 + bar)), ("y2", Number(6 + bar)));
+            svg.Text("text", axis.Label(tick), ("class", "tick mid"), ("x", x), ("y", Number(18 + bar)));
+        }
+        if (ScaleLabel.Length > 0) Label.Write(svg, ScaleLabel, width, ("class", "mid"), ("x", Number(width / 2)), ("y", Number(36 + bar)));
+        return new($"colour scale {Label.Plain(ScaleLabel)}", width, bar + (ScaleLabel.Length > 0 ? 42 : 24), svg.Line().ToString(), []);
+    }
+}
+
+/// <summary>Draws one matrix with its outlines.</summary>
+internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] kinds)
+{
+    private const double Left = 50;
+    private const double Right = 10;
+    private const double Widest = 330;
+
+    private static readonly string[] Colours = ["i", "2", "3", "4"];
+
+    private readonly Markup _svg = new();
+    private readonly int _layers = panel.Values.GetLength(0);
+    private readonly int _heads = panel.Values.GetLength(1);
+    private readonly double _top = panel.Title.Length > 0 ? 28 : 8;
+
+    private double Cell => Math.Min(34, Widest / Math.Max(1, Math.Max(_heads, _layers * 0.8)));
+
+    private double Width => Math.Max(Left + _heads * Cell + Right, 230);
+
+    /// <summary>Left edge of the matrix; a narrow one stands in the middle, so that its title has room.</summary>
+    private double Start => Left + (Width - Left - Right - _heads * Cell) / 2;
+
+    private double Bottom => _top + _layers * Cell;
+
+    public static LegendKey MissingKey { get; } = new("no value", 14, new Markup()
+        .Leaf("rect", ("class", "missing"), ("x", "1"), ("y", "1"), ("width", "12"), ("height", "12"))
+        .Leaf("path", ("class", "hatch"), ("d", Hatch(1, 1, 12))).ToString());
+
+    public static LegendKey Key(HeadKind kind, string[] kinds)
+    {
+        var svg = new Markup();
+        Outline(svg, kind, kinds, 0.6, 0.6, 12.8, within: 0);
+        return new(kind.Name, 14, svg.ToString());
+    }
+
+    public Panel Draw()
+    {
+        if (panel.Title.Length > 0)
+        {
+            _svg.Text("text", TextWidth.Fit(panel.Title, Width - Left - Right + 40, FigureStyle.TitleSize * TextWidth.Bold),
+                ("class", "title mid"), ("x", Number(Start + _heads * Cell / 2)), ("y", "15")).Line();
+        }
+        DrawCells();
+        DrawAxes();
+        var drawn = new Dictionary<(int Layer, int Head), int>();
+        foreach (var kind in panel.Kinds)
+        foreach (var (layer, head) in kind.Heads)
+        {
+            if (layer < 0 || layer >= _layers || head < 0 || head >= _heads)
+                throw new ArgumentOutOfRangeException(nameof(kind),
+                    $"{kind.Name}: no head {head} in layer {layer} of {_layers} x {_heads}");
+            var within = drawn.GetValueOrDefault((layer, head));
+            Outline(_svg, kind, kinds, X(head), Y(layer), Cell, within);
+            drawn[(layer, head)] = within + 1;
+        }
+        return new($"{panel.Title}; {_layers} layers by {_heads} heads", Width, Bottom + 40, _svg.Line().ToString(), []);
+    }
+
+    private double X(int head) => Start + head * Cell;
+
+    private double Y(int layer) => Bottom - (layer + 1) * Cell;
+
+    private void DrawCells()
+    {
+        var gap = Math.Clamp(Cell * 0.06, 0.5, 1.5);
+        var size = Number(Cell - gap);
+        var hatch = new StringBuilder();
+        for (var layer = 0; layer < _layers; layer++)
+        for (var head = 0; head < _heads; head++)
+        {
+            var value = panel.Values[layer, head];
+            var (x, y) = (X(head) + gap / 2, Y(layer) + gap / 2);
+            var drawable = Axis.IsDrawable(value);
+            if (!drawable) hatch.Append(Hatch(x, y, Cell - gap));
+            _svg.Open("rect", ("class", drawable ? FigureStyle.Cell(value / limit) : "missing"),
+                ("x", Number(x)), ("y", Number(y)), ("width", size), ("height", size))
+                .Text("title", $"L{layer}H{head}: {Axis.Show(value)}{KindsOf(layer, head)}").Close("rect");
+            if (head == _heads - 1) _svg.Line();
+        }
+        if (hatch.Length > 0) _svg.Leaf("path", ("class", "hatch"), ("d", hatch.ToString())).Line();
+    }
+
+    private string KindsOf(int layer, int head)
+    {
+        var names = string.Join(", ", panel.Kinds.Where(kind => kind.Heads.Contains((layer, head))).Select(kind => kind.Name));
+        return names.Length > 0 ? $" ({names})" : "";
+    }
+
+    private void DrawAxes()
+    {
+        var every = Axis.Every(20 / Cell);
+        for (var layer = 0; layer < _layers; layer += every)
+            _svg.Text("text", $"{layer}", ("class", "tick end"), ("x", Number(Start - 6)), ("y", Number(Y(layer) + Cell / 2 + 4)));
+        for (var head = 0; head < _heads; head += every)
+            _svg.Text("text", $"{head}", ("class", "tick mid"), ("x", Number(X(head) + Cell / 2)), ("y", Number(Bottom + 15)));
+        _svg.Text("text", panel.XLabel, ("class", "mid"), ("x", Number(Start + _heads * Cell / 2)), ("y", Number(Bottom + 33)));
+        _svg.Text("text", panel.YLabel, ("class", "mid"),
+            ("transform", $"translate({Number(Start - 34)} {Number((_top + Bottom) / 2)}) rotate(-90)")).Line();
+    }
+
+    /// <summary>Two strokes across a cell.</summary>
+    private static string Hatch(double x, double y, double size) =>
+        $"M{Number(x)} {Number(y + size / 2)}l{Number(size / 2)} {Number(-size / 2)}"
+        + $"M{Number(x)} {Number(y + size)}l{Number(size)} {Number(-size)}"
+        + $"M{Number(x + size / 2)} {Number(y + size)}l{Number(size / 2)} {Number(-size / 2)}";
+
+    /// <summary>A square on a halo of paper, which keeps it visible on the strongest colours.</summary>
+    /// <param name="within">Number of outlines that the cell has already; this one is drawn inside of them.</param>
+    private static void Outline(Markup svg, HeadKind kind, string[] kinds, double x, double y, double cell, int within)
+    {
+        var order = Array.IndexOf(kinds, kind.Name);
+        var stroke = kind.Stroke ?? (Stroke)(order % 3);
+        var width = Math.Clamp(cell * 0.12, 1.6, 2.4);
+        // In small cells the outline stands on the border, so that the colour within can still be seen.
+        var inset = Math.Min((cell < 18 ? 0.2 : width / 2 + 0.4) + within * (width + 1), cell / 3);
+        var side = cell - 2 * inset;
+        // Lengths divide the side, so that dashes meet at the corners and dots stand on them.
+        var dash = stroke switch
+        {
+            Stroke.Dashed => $"{Number(side * 0.5)} {Number(side * 0.5)}",
+            Stroke.Dotted => $"0.01 {Number(side / Math.Max(3, Math.Round(side / (2 * width))) - 0.01)}",
+            _ => "none",
+        };
+        var offset = stroke == Stroke.Dashed ? Number(side * 0.25) : "0";
+        var colour = kind.Colour is { } slot ? FigureStyle.Suffix(slot) : Colours[order % Colours.Length];
+        var path = $"M{Number(x + inset)} {Number(y + inset)}h{Number(side)}v{Number(side)}h{Number(-side)}Z";
+        svg.Leaf("path", ("class", "halo"), ("d", path), ("stroke-width", Number(width + 1.4)), ("pointer-events", "none"));
+        svg.Leaf("path", ("class", $"outline s{colour}"), ("d", path), ("stroke-width", Number(width)), ("stroke-dasharray", dash),
+            ("stroke-dashoffset", offset),
+            ("stroke-linecap", stroke == Stroke.Dotted ? "round" : "butt"), ("pointer-events", "none")).Line();
+    }
+}

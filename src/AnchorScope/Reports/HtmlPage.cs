@@ -1,0 +1,185 @@
+using System.Text;
+
+namespace AnchorScope.Reports;
+
+/// <summary>What a summary sentence says about its subject.</summary>
+public enum Status { Neutral, Good, Absent, Bad }
+
+/// <summary>Weight of a note.</summary>
+public enum NoteKind { Info, Warning }
+
+/// <summary>One HTML document without script and without anything from outside, built from top to bottom.</summary>
+/// <remarks>
+/// Every text is escaped here, so answers of a model may hold any characters. The markup is XML as well as HTML. The table of contents
+/// stands where the first heading of level 2 is.
+/// </remarks>
+public sealed class HtmlPage(string title)
+{
+    private readonly Markup _body = new();
+    private readonly List<(int Level, string Text, string Anchor)> _headings = [];
+    private readonly StringBuilder _intro = new();
+    private int _figures;
+    private int _tables;
+
+    /// <summary>A small line below the title, such as model and date.</summary>
+    public string Subtitle { get; init; } = "";
+
+    /// <summary>The last line of the page.</summary>
+    public string Footer { get; init; } = "";
+
+    /// <param name="level">2 or 3; 1 is the title of the page.</param>
+    /// <param name="anchor">Its id in the page; null: made from the text.</param>
+    public void Heading(int level, string text, string? anchor = null)
+    {
+        if (level is not (2 or 3)) throw new ArgumentOutOfRangeException(nameof(level), level, "headings in a page have level 2 or 3");
+        var id = Anchor(anchor ?? text);
+        _headings.Add((level, text, id));
+        _body.Text($"h{level}", text, ("id", id)).Line();
+    }
+
+    public void Paragraph(string text) => _body.Text("p", text).Line();
+
+    /// <summary>A large sentence of the summary.</summary>
+    public void Lead(string text, Status status = Status.Neutral)
+    {
+        var (mark, name) = status switch
+        {
+            Status.Good => ("✓", "found"),
+            Status.Absent => ("–", "not found"),
+            Status.Bad => ("✕", "problem"),
+            _ => ("→", "note"),
+        };
+        _body.Open("p", ("class", $"lead {status.ToString().ToLowerInvariant()}"))
+            .Text("span", mark, ("class", "mark"), ("role", "img"), ("aria-label", name)).Text("span", text).Close("p").Line();
+    }
+
+    /// <param name="download">File name under which the reader can save the figure as SVG; null: no link.</param>
+    public void Figure(Figure figure, string caption, string? download = null)
+    {
+        _body.Open("figure").Line().Raw(figure.ToSvg(standalone: false)).Open("figcaption");
+        _body.Text("b", $"Figure {++_figures}.").Text(" " + caption);
+        if (download is not null)
+        {
+            var data = Convert.ToBase64String(Encoding.UTF8.GetBytes(figure.ToSvg(standalone: true)));
+            _body.Text(" ").Text("a", "SVG", ("class", "save"), ("download", download), ("href", "data:image/svg+xml;base64," + data),
+                ("aria-label", $"Save figure {_figures} as SVG"));
+        }
+        _body.Close("figcaption").Close("figure").Line();
+    }
+
+    /// <param name="numeric">Columns set flush right with equal digits; null: those whose cells all are numbers.</param>
+    public void Table(
+        IReadOnlyList<string> headers, IReadOnlyList<IReadOnlyList<string>> rows, string? caption = null,
+        IReadOnlyList<int>? numeric = null)
+    {
+        if (rows.FirstOrDefault(row => row.Count != headers.Count) is { } wrong)
+            throw new ArgumentException($"a row has {wrong.Count} cells, the table has {headers.Count} columns", nameof(rows));
+        bool[] right = [.. headers.Select((_, i) => numeric?.Contains(i) ?? rows.Any() && rows.All(row => IsNumber(row[i])))];
+        _body.Open("div", ("class", "scroll"), ("tabindex", "0"), ("role", "region"),
+            ("aria-label", caption ?? "table")).Open("table").Line();
+        if (caption is not null) _body.Open("caption").Text("b", $"Table {++_tables}.").Text(" " + caption).Close("caption").Line();
+        _body.Open("thead").Open("tr");
+        for (var i = 0; i < headers.Count; i++) Cell("th", headers[i], right[i]);
+        _body.Close("tr").Close("thead").Line().Open("tbody").Line();
+        foreach (var row in rows)
+        {
+            _body.Open("tr");
+            for (var i = 0; i < row.Count; i++) Cell("td", row[i], right[i]);
+            _body.Close("tr").Line();
+        }
+        _body.Close("tbody").Close("table").Close("div").Line();
+    }
+
+    public void Cards(IReadOnlyList<Card> cards)
+    {
+        _body.Open("div", ("class", "cards")).Line();
+        foreach (var card in cards) card.Write(_body);
+        _body.Close("div").Line();
+    }
+
+    public void Note(NoteKind kind, string text)
+    {
+        var warning = kind == NoteKind.Warning;
+        _body.Open("div", ("class", warning ? "note warning" : "note info"), ("role", "note"))
+            .Text("b", warning ? "Caution" : "Note").Text("p", text).Close("div").Line();
+    }
+
+    /// <summary>A part that opens when asked for.</summary>
+    /// <param name="inner">Adds the content to this page.</param>
+    public void Details(string summary, Action<HtmlPage> inner)
+    {
+        _body.Open("details").Text("summary", summary).Line();
+        inner(this);
+        _body.Close("details").Line();
+    }
+
+    /// <summary>Names with their values, such as the provenance of a run.</summary>
+    public void KeyValues(IReadOnlyList<(string Key, string Value)> pairs)
+    {
+        _body.Open("dl").Line();
+        foreach (var (key, value) in pairs) _body.Open("div").Text("dt", key).Text("dd", value).Close("div").Line();
+        _body.Close("dl").Line();
+    }
+
+    /// <summary>Text as it stands, in a fixed-width face, such as a rendered prompt.</summary>
+    public void Verbatim(string text) => _body.Open("div", ("class", "scroll"), ("tabindex", "0")).Text("pre", text).Close("div").Line();
+
+    public string ToHtml()
+    {
+        var page = new Markup().Raw("<!DOCTYPE html>\n").Open("html", ("lang", "en")).Line().Open("head").Line()
+            .Leaf("meta", ("charset", "utf-8")).Line()
+            .Leaf("meta", ("name", "viewport"), ("content", "width=device-width, initial-scale=1")).Line()
+            .Leaf("meta", ("name", "color-scheme"), ("content", "light dark")).Line()
+            .Leaf("meta", ("http-equiv", "Content-Security-Policy"),
+                ("content", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'")).Line()
+            .Leaf("link", ("rel", "icon"), ("href", "data:,")).Line()
+            .Text("title", title).Line()
+            .Open("style").Raw("\n" + PageStyle.Css + FigureStyle.ForPage).Close("style").Line()
+            .Close("head").Line().Open("body").Line().Open("main").Line();
+        page.Open("header").Text("h1", title);
+        if (Subtitle.Length > 0) page.Text("p", Subtitle, ("class", "subtitle"));
+        page.Close("header").Line();
+        var body = _body.ToString();
+        var start = _headings.Count == 0 ? body.Length : body.IndexOf($"<h{_headings[0].Level} id=", StringComparison.Ordinal);
+        page.Raw(body[..start]);
+        Contents(page);
+        page.Raw(body[start..]).Close("main").Line();
+        if (Footer.Length > 0) page.Text("footer", Footer).Line();
+        return page.Close("body").Line().Close("html").Line().ToString();
+    }
+
+    private void Contents(Markup page)
+    {
+        if (_headings.Count < 2) return;
+        page.Open("nav", ("class", "contents"), ("aria-label", "Contents")).Open("ol").Line();
+        foreach (var (level, text, anchor) in _headings)
+            page.Open("li", ("class", $"level{level}")).Text("a", text, ("href", "#" + anchor)).Close("li").Line();
+        page.Close("ol").Close("nav").Line();
+    }
+
+    private void Cell(string element, string text, bool right)
+    {
+        if (right) _body.Text(element, text, ("class", "number"));
+        else _body.Text(element, text);
+    }
+
+    /// <summary>Letters and digits of the text, joined by hyphens; numbered where it was taken before.</summary>
+    private string Anchor(string text)
+    {
+        var letters = new StringBuilder();
+        foreach (var c in text.ToLowerInvariant())
+        {
+            if (char.IsAsciiLetterOrDigit(c)) letters.Append(c);
+            else if (letters.Length > 0 && letters[^1] != '-') letters.Append('-');
+        }
+        var name = letters.ToString().Trim('-');
+        if (name.Length == 0) name = "part";
+        var (anchor, count) = (name, 1);
+        while (_headings.Exists(heading => heading.Anchor == anchor)) anchor = $"{name}-{++count}";
+        return anchor;
+    }
+
+    /// <summary>True for "0.52", "−3 %", "0.52 [0.48, 0.55]", "1.2e-3", "–" and nothing at all.</summary>
+    private static bool IsNumber(string cell) =>
+        cell.All(c => char.IsAsciiDigit(c) || " .,+-−–±×%[]()e/".Contains(c, StringComparison.Ordinal));
+}

@@ -1,0 +1,150 @@
+namespace AnchorScope.Reports;
+
+/// <summary>The style sheet of a report page. It holds neither &amp; nor &lt;, so that the page is XML too.</summary>
+internal static class PageStyle
+{
+    public static string Css { get; } = $$"""
+        :root { color-scheme: light dark; {{Palette.Light.Properties()}} }
+        @media (prefers-color-scheme: dark) { :root { {{Palette.Dark.Properties()}} } }
+        *, *::before, *::after { box-sizing: border-box; }
+        html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
+        body { margin: 0; background: var(--paper); color: var(--ink); line-height: 1.6; font-size: 16px; overflow-wrap: break-word;
+          font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "Liberation Sans", Arial, sans-serif; }
+        main, footer { max-width: 1080px; margin: 0 auto; padding: 0 24px; }
+        main { padding-top: 56px; padding-bottom: 40px; }
+        footer { padding-bottom: 40px; color: var(--quiet); font-size: 14px; }
+        footer::before { content: ""; display: block; margin-bottom: 16px; border-top: 1px solid var(--line); }
+        header { margin-bottom: 32px; }
+        h1 { margin: 0; font-size: clamp(26px, 4.2vw, 36px); line-height: 1.2;
+          letter-spacing: -0.015em; font-weight: 680; text-wrap: balance; }
+        h2 { margin: 64px 0 16px; padding-top: 20px; border-top: 1px solid var(--line); font-size: 24px; line-height: 1.3;
+          letter-spacing: -0.01em;
+          font-weight: 650; scroll-margin-top: 8px; }
+        h3 { margin: 40px 0 8px; font-size: 18px; line-height: 1.35; font-weight: 650; scroll-margin-top: 16px; }
+        p { margin: 0 0 16px; max-width: 72ch; text-wrap: pretty; }
+        a { color: var(--link); text-underline-offset: 3px; text-decoration-thickness: 1px; }
+        .subtitle { margin: 10px 0 0; color: var(--quiet); }
+
+        .lead { display: grid; grid-template-columns: 30px 1fr; gap: 14px; align-items: start; max-width: 860px; margin: 0 0 14px;
+          font-size: clamp(17px, 2vw, 20px); line-height: 1.45; }
+        .lead .mark { display: grid; place-items: center; width: 30px; height: 30px; border-radius: 50%; font-size: 15px; line-height: 1;
+          font-weight: 700; color: var(--paper); background: var(--quiet); }
+        .lead.good .mark { background: var(--good); }
+        .lead.bad .mark { background: var(--bad); }
+        .lead.absent .mark { color: var(--quiet); background: transparent; border: 2px solid var(--line); }
+        .lead.absent { color: var(--quiet); }
+
+        .contents { margin: 36px 0 0; padding: 14px 18px; background: var(--raised); border-radius: 8px; font-size: 15px; }
+        .contents ol { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: 4px 22px; }
+        .contents a { color: var(--quiet); text-decoration: none; }
+        .contents a:hover { color: var(--link); text-decoration: underline; }
+        .contents .level3 { display: none; }
+        @media (min-width: 1560px) {
+          .contents { position: fixed; top: 56px; left: calc(50vw - 540px - 216px); width: 190px; margin: 0; padding: 0; background: none;
+            font-size: 14px; line-height: 1.4; max-height: calc(100vh - 112px); overflow-y: auto; }
+          .contents ol { display: block; }
+          .contents li { margin: 0 0 9px; }
+          .contents .level3 { display: list-item; padding-left: 14px; }
+        }
+
+        .contents + h2 { margin-top: 44px; }
+
+        figure { margin: 32px 0 36px; break-inside: avoid; }
+        figcaption, caption { color: var(--quiet); font-size: 14.5px; line-height: 1.5; text-align: left; }
+        figcaption { max-width: 820px; margin: 14px auto 0; }
+        figcaption b, caption b { color: var(--ink); font-weight: 650; }
+        .save { margin-left: 6px; white-space: nowrap; font-size: 13px; }
+        .panels { margin: 0 auto; display: grid; gap: 20px 24px; align-items: start; justify-items: center; }
+        .columns1 { grid-template-columns: minmax(0, 1fr); }
+        .columns2 { grid-template-columns: repeat(auto-fit, minmax(max(min(100%, 320px), (100% - 24px) / 2), 1fr)); }
+        .columns3 { grid-template-columns: repeat(auto-fit, minmax(max(min(100%, 290px), (100% - 48px) / 3), 1fr)); }
+        .panel { width: 100%; min-width: 0; }
+        .fig { display: block; font-family: inherit; }
+        .panel > .fig, .scale > .fig { width: 100%; height: auto; margin: 0 auto; }
+        .scale { margin-top: 10px; }
+        .legend { display: flex; flex-wrap: wrap; justify-content: center; gap: 4px 20px; list-style: none; margin: 10px 0 0; padding: 0;
+          font-size: 14px; line-height: 1.4; }
+        .legend li { display: inline-flex; align-items: center; gap: 7px; min-width: 0; }
+        .legend .fig { flex: none; }
+        .fig path.rim:hover, .fig rect:hover { opacity: 0.75; }
+
+        .scroll { overflow-x: auto; margin: 24px 0 32px; -webkit-overflow-scrolling: touch; }
+        .scroll:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
+        table { border-collapse: collapse; font-size: 15px; line-height: 1.4; font-variant-numeric: tabular-nums;
+          min-width: min(100%, 480px);
+          border-bottom: 1.5px solid var(--ink); }
+        caption { padding: 0 0 10px; }
+        th, td { padding: 7px 14px; text-align: left; vertical-align: baseline; border-bottom: 1px solid var(--grid); }
+        th:first-child, td:first-child { padding-left: 2px; min-width: 9em; }
+        th:last-child, td:last-child { padding-right: 2px; }
+        thead th { font-weight: 600; border-top: 1.5px solid var(--ink); border-bottom: 1px solid var(--quiet); }
+        tbody tr:last-child td { border-bottom: 0; }
+        .number { text-align: right; white-space: nowrap; }
+
+        .note { margin: 24px 0; padding: 12px 18px; max-width: 860px; background: var(--raised); border-left: 3px solid var(--link);
+          border-radius: 0 6px 6px 0; font-size: 15px; }
+        .note p { margin: 2px 0 0; }
+        .note b { color: var(--link); font-weight: 650; }
+        .note.warning { border-color: var(--warn); }
+        .note.warning b { color: var(--warn); }
+
+        details { margin: 20px 0; border: 1px solid var(--line); border-radius: 8px; padding: 0 18px; }
+        summary { padding: 11px 0; cursor: pointer; font-weight: 600; font-size: 15px; }
+        details[open] { padding-bottom: 10px; }
+        pre { margin: 0; padding: 14px 16px; background: var(--raised); border-radius: 6px;
+          font: 13px/1.5 ui-monospace, "SF Mono", Menlo, Consolas,
+          "Liberation Mono", monospace; width: max-content; min-width: 100%; }
+        dl { margin: 16px 0 24px; font-size: 15px; }
+        dl > div { display: grid; grid-template-columns: minmax(90px, 200px) minmax(0, 1fr); gap: 0 18px; padding: 5px 0; }
+        dt { color: var(--quiet); }
+        dd { margin: 0; font-variant-numeric: tabular-nums; }
+
+        .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 460px), 1fr)); gap: 20px; margin: 24px 0 32px; }
+        .card { display: grid; grid-template-columns: 128px minmax(0, 1fr); grid-template-rows: auto 1fr; gap: 14px 18px; padding: 18px;
+          border: 1px solid var(--line); border-radius: 10px; break-inside: avoid; }
+        .card img { width: 128px; height: 128px; object-fit: contain; border-radius: 6px; background: var(--raised); }
+        .card .pixelated { image-rendering: pixelated; }
+        .card .facts:first-child, .card .answers { grid-column: 1 / -1; }
+        .card .name { margin: 0 0 4px; font-size: 13px; color: var(--quiet);
+          font-family: ui-monospace, Menlo, Consolas, "Liberation Mono", monospace; }
+        .card dl { margin: 0; font-size: 14.5px; line-height: 1.45; }
+        .card dl > div { grid-template-columns: 82px minmax(0, 1fr); gap: 0 8px; padding: 2px 0; }
+        .card dl > div:last-child dd { font-weight: 650; }
+        .answers { align-self: end; list-style: none; margin: 0; padding: 0; font-size: 14.5px; }
+        .answers li { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr) 20px; gap: 12px;
+          padding: 6px 0; border-top: 1px solid var(--grid); }
+        .answers .condition { color: var(--quiet); }
+        .answers .answer { font-weight: 600; }
+        .answers .mark { text-align: center; font-weight: 700; }
+        .right .mark { color: var(--good); }
+        .wrong .mark, .wrong .answer { color: var(--bad); }
+
+        @media (max-width: 480px) {
+          main, footer { padding-left: 18px; padding-right: 18px; }
+          main { padding-top: 32px; }
+          h2 { margin-top: 48px; }
+          .lead { grid-template-columns: 26px 1fr; gap: 11px; }
+          .lead .mark { width: 26px; height: 26px; font-size: 13px; }
+          .contents ol { display: block; }
+          .contents li { padding: 3px 0; }
+          .card { grid-template-columns: 88px minmax(0, 1fr); padding: 14px; gap: 12px 14px; }
+          .card img { width: 88px; height: 88px; }
+          .card dl > div, dl > div { grid-template-columns: minmax(0, 1fr); }
+          .card dl > div { grid-template-columns: 78px minmax(0, 1fr); }
+          .card .facts dl { margin-left: 0; }
+          .legend { justify-content: flex-start; }
+        }
+        @media print {
+          :root { color-scheme: light; {{Palette.Light.Properties()}} }
+          body { font-size: 11pt; }
+          main, footer { max-width: none; padding-left: 0; padding-right: 0; }
+          .contents, .save { display: none; }
+          h2, h3, caption { break-after: avoid; }
+          .card, table, .note { break-inside: avoid; }
+          .scroll { overflow: visible; }
+          pre { white-space: pre-wrap; width: auto; }
+          details::details-content { content-visibility: visible; height: auto; }
+        }
+
+        """;
+}

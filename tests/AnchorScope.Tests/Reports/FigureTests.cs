@@ -1,0 +1,204 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using System.Xml.Linq;
+using AnchorScope.Reports;
+using FsCheck.Xunit;
+
+namespace AnchorScope.Tests.Reports;
+
+public sealed class FigureTests
+{
+    private static readonly XNamespace Svg = "http://www.w3.org/2000/svg";
+
+    /// <summary>Attributes that hold coordinates or lengths.</summary>
+    private static readonly HashSet<string> Geometry =
+        ["x", "y", "x1", "x2", "y1", "y2", "width", "height", "d", "viewBox", "transform",
+        "stroke-width", "stroke-dasharray", "stroke-dashoffset", "dy"];
+
+    [Property(MaxTest = 300)]
+    public void AnyFigure_IsXmlWithPlainNumbers(int seed)
+    {
+        var figure = Samples.Figure(seed);
+        var file = XDocument.Parse(figure.ToSvg(standalone: true));
+        Assert.Equal(Svg + "svg", file.Root!.Name);
+        CheckNumbers(file.Root);
+        CheckNumbers(XDocument.Parse(figure.ToSvg(standalone: false)).Root!);
+    }
+
+    [Property(MaxTest = 60)]
+    public void SameData_SameCharacters(int seed)
+    {
+        Assert.Equal(Samples.Figure(seed).ToSvg(standalone: true), Samples.Figure(seed).ToSvg(standalone: true));
+        Assert.Equal(Samples.Figure(seed).ToSvg(standalone: false), Samples.Figure(seed).ToSvg(standalone: false));
+    }
+
+    [Property(MaxTest = 60)]
+    public void File_DefinesEveryClassAndReferencesNothing(int seed)
+    {
+        var svg = Samples.Figure(seed).ToSvg(standalone: true);
+        var file = XDocument.Parse(svg);
+        var style = file.Root!.Element(Svg + "style")!.Value;
+        Assert.DoesNotContain("var(", style, StringComparison.Ordinal);
+        var used = file.Descendants().Attributes("class").SelectMany(attribute => attribute.Value.Split(' ')).Distinct();
+        Assert.All(used, name => Assert.Contains($".{name} ", style, StringComparison.Ordinal));
+        Assert.DoesNotContain("http", svg.Replace(Svg.NamespaceName, "", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Empty(file.Descendants().Attributes("id"));
+        Assert.Empty(file.Descendants().Attributes("href"));
+    }
+
+    [Fact]
+    public void Names_AreEscapedAndCleaned()
+    {
+        var svg = new LineFigure("<b>&\"'\u0000\u0008\uFFFF", [new("\uD83D t", [])]).ToSvg(standalone: true);
+        Assert.Contains("<title>&lt;b&gt;&amp;&quot;&#39;</title>", svg, StringComparison.Ordinal);
+        Assert.Contains(XDocument.Parse(svg).Descendants(Svg + "text"), text => text.Value == " t");
+    }
+
+    [Theory]
+    [InlineData(double.NaN)]
+    [InlineData(double.PositiveInfinity)]
+    [InlineData(double.MaxValue)]
+    public void Gap_SplitsTheCurveAndHasNoMarker(double gap)
+    {
+        var whole = Curves([0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6]);
+        var split = Curves([0, 1, 2, 3, 4, 5], [1, 2, gap, 4, 5, 6]);
+        Assert.Equal(["M1L5"], Shapes(whole));
+        Assert.Equal(["M1L1", "M1L2"], Shapes(split));
+        Assert.Equal(6, Markers(whole));
+        Assert.Equal(5, Markers(split));
+    }
+
+    [Fact]
+    public void SinglePoint_IsAMarkerWithoutCurve()
+    {
+        var one = Curves([3], [0.5]);
+        Assert.Empty(Shapes(one));
+        Assert.Equal(1, Markers(one));
+    }
+
+    [Fact]
+    public void EmptyPanel_SaysSo() =>
+        Assert.Contains(Curves([], []).Descendants(Svg + "text"), text => text.Value == "no data");
+
+    [Fact]
+    public void ManyPoints_KeepAllTooltips()
+    {
+        double[] x = [.. Enumerable.Range(0, 500).Select(i => (double)i)];
+        var drawn = Curves(x, x);
+        Assert.Equal(500, drawn.Descendants(Svg + "title").Count() - 1);
+        Assert.InRange(Markers(drawn), 30, 70);
+    }
+
+    [Fact]
+    public void ValuesOutsideOfTheRange_AreCutOffAndNotMarked()
+    {
+        var figure = new LineFigure("f", [new("p", [new("s", [0, 1, 2], [0.5, 1e200, 0.5])]) { YRange = (0, 1) }]);
+        var drawn = XDocument.Parse(figure.ToSvg(standalone: true));
+        Assert.Equal(2, Markers(drawn));
+        Assert.Single(drawn.Descendants(Svg + "svg").Attributes("overflow"));
+    }
+
+    [Fact]
+    public void SameNames_OneLegend_OtherNames_OneEach()
+    {
+        LineSeries a = new("a", [0], [1]), b = new("b", [0], [1]);
+        Assert.Equal(2, Legends(new LineFigure("f", [new("1", [a, b]), new("2", [a, b])])));
+        Assert.Equal(3, Legends(new LineFigure("f", [new("1", [a, b]), new("2", [b])])));
+
+        static int Legends(Figure figure) => XDocument.Parse(figure.ToSvg(standalone: false)).Descendants("li").Count();
+    }
+
+    [Fact]
+    public void SeriesOfOneName_LookTheSameInAllPanels()
+    {
+        LineSeries a = new("a", [0, 1], [1, 2]), b = new("b", [0, 1], [1, 2]);
+        var drawn = XDocument.Parse(new LineFigure("f", [new("1", [a, b]), new("2", [b])]).ToSvg(standalone: true));
+        var curves = drawn.Descendants(Svg + "path").Select(path => (string)path.Attribute("class")!)
+            .Where(name => name.StartsWith("curve", StringComparison.Ordinal));
+        Assert.Equal(["curve s0", "curve s1"], curves.Distinct().Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Bars_StandOnZeroInBothDirections()
+    {
+        var figure = new BarFigure("f", [new("p", ["0", "1", "2"], [new("s", [2, -2, double.NaN])])]);
+        XElement[] bars =
+            [.. XDocument.Parse(figure.ToSvg(standalone: true)).Descendants(Svg + "g").Where(g => g.Element(Svg + "title") is not null)];
+        Assert.Equal(["s\n0: 2", "s\n1: \u22122"], bars.Select(bar => bar.Element(Svg + "title")!.Value));
+        double[] tops = [.. bars.Select(bar => (double)bar.Element(Svg + "rect")!.Attribute("y")!)];
+        double[] heights = [.. bars.Select(bar => (double)bar.Element(Svg + "rect")!.Attribute("height")!)];
+        Assert.Equal(tops[1], tops[0] + heights[0], 0.011);
+        Assert.Equal(heights[0], heights[1], 0.011);
+    }
+
+    [Theory]
+    [InlineData(8, 8)]
+    [InlineData(28, 28)]
+    [InlineData(32, 32)]
+    [InlineData(12, 40)]
+    public void HeatMap_DrawsEveryCellAndEveryOutline(int layers, int heads)
+    {
+        var values = new double[layers, heads];
+        values[0, 1] = -1;
+        values[layers - 1, 0] = 1;
+        values[1, 1] = double.NaN;
+        HeadKind[] kinds = [new("hub", [(0, 0), (1, 2)]), new("vision", [(2, 3), (0, 0)]), new("text", [(layers - 1, heads - 1)])];
+        var drawn = XDocument.Parse(new HeatMapFigure("f", [new("p", values) { Kinds = kinds }]).ToSvg(standalone: true));
+        var cells = drawn.Descendants(Svg + "rect").Where(rect => rect.Element(Svg + "title") is not null)
+            .ToDictionary(rect => rect.Element(Svg + "title")!.Value.Split(':')[0]);
+        Assert.Equal(layers * heads, cells.Count);
+        Assert.Equal("v0", (string?)cells["L0H1"].Attribute("class"));
+        Assert.Equal("v20", (string?)cells["L0H2"].Attribute("class"));
+        Assert.Equal("v40", (string?)cells[$"L{layers - 1}H0"].Attribute("class"));
+        Assert.Equal("missing", (string?)cells["L1H1"].Attribute("class"));
+        Assert.True((double)cells["L0H0"].Attribute("y")! > (double)cells["L1H0"].Attribute("y")!, "layer 0 belongs at the bottom");
+        Assert.Equal("L0H0: 0 (hub, vision)", cells["L0H0"].Value);
+        var outlines = drawn.Descendants(Svg + "path")
+            .Where(path => ((string)path.Attribute("class")!).StartsWith("outline", StringComparison.Ordinal)).ToArray();
+        Assert.Equal(5 + 3, outlines.Length);
+        Assert.Equal(3, outlines.Select(path => (string)path.Attribute("class")!).Distinct().Count());
+        Assert.Equal(3, outlines[^3..].Select(path => (string)path.Attribute("stroke-dasharray")!).Distinct().Count());
+    }
+
+    [Fact]
+    public void WrongData_IsRefused()
+    {
+        Assert.Throws<ArgumentException>(() => Draw(new LineFigure("f", [new("p", [new("s", [1, 2], [1])])])));
+        Assert.Throws<ArgumentException>(() => Draw(new LineFigure("f", [new("p", [new("s", [1], [1]) { Low = [1] }])])));
+        Assert.Throws<ArgumentException>(() => Draw(new LineFigure("f", [new("p", []) { YRange = (1, 1) }])));
+        Assert.Throws<ArgumentException>(() => Draw(new LineFigure("f", [new("p", [new("s", [], []) { Colour = 8 }])])));
+        Assert.Throws<ArgumentException>(() => Draw(new BarFigure("f", [new("p", ["a"], [new("s", [1, 2])])])));
+        Assert.Throws<ArgumentException>(() => Draw(new HeatMapFigure("f", []) { Limit = 0 }));
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            Draw(new HeatMapFigure("f", [new("p", new double[2, 2]) { Kinds = [new("k", [(2, 0)])] }])));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Draw(new LineFigure("f", []) { Columns = 4 }));
+
+        static string Draw(Figure figure) => figure.ToSvg(standalone: true);
+    }
+
+    private static XDocument Curves(double[] x, double[] y) =>
+        XDocument.Parse(new LineFigure("f", [new("p", [new("s", x, y)])]).ToSvg(standalone: true));
+
+    /// <summary>Commands of the curves in the plot, without those of the legend: M1L3 is a curve of four points.</summary>
+    private static IEnumerable<string> Shapes(XDocument drawn) => drawn.Descendants(Svg + "svg")
+        .Where(svg => svg.Parent is not null).Descendants(Svg + "path")
+        .Select(path => (string)path.Attribute("d")!).Select(d => $"M{d.Count(c => c == 'M')}L{d.Count(c => c == 'L')}");
+
+    private static int Markers(XDocument drawn) =>
+        drawn.Descendants(Svg + "path").Count(
+            path => path.Element(Svg + "title") is not null && (string?)path.Attribute("class") != "target");
+
+    private static void CheckNumbers(XElement root)
+    {
+        foreach (var attribute in root.DescendantsAndSelf().Attributes().Where(attribute => Geometry.Contains(attribute.Name.LocalName)))
+        {
+            if (attribute.Value == "none") continue;
+            Assert.Matches(@"^(translate\(|rotate\(|[MLHVhvlaZ() \d.-])*$", attribute.Value);
+            foreach (Match number in Regex.Matches(attribute.Value, @"-?\d[\d.]*"))
+            {
+                Assert.Matches(@"^-?\d{1,5}(\.\d{1,2})?$", number.Value);
+                Assert.True(double.IsFinite(double.Parse(number.Value, CultureInfo.InvariantCulture)));
+            }
+        }
+    }
+}
