@@ -1,4 +1,5 @@
 using System.CommandLine;
+using AnchorScope.Reports;
 using AnchorScope.Studies;
 using Spectre.Console;
 
@@ -31,6 +32,7 @@ internal static class DiagnoseCommand
                 {
                     var reduced = study.Reduce(store, plan);
                     DiagnosisFiles.Write(folder, reduced, study.Heads(store, plan));
+                    DiagnosisReport.Write(folder, reduced, options.Data);
                     return reduced;
                 });
                 Summary.Print(diagnosis, folder);

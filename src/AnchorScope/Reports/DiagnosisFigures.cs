@@ -1,0 +1,186 @@
+using AnchorScope.Metrics;
+using AnchorScope.Studies;
+
+namespace AnchorScope.Reports;
+
+/// <summary>The figures of a diagnosis by file name, in the order of the report.</summary>
+internal sealed class DiagnosisFigures(Diagnosis d)
+{
+    private static readonly string[] MainEdges =
+        ["text_context->instruction", "image->instruction", "image->text_context", "text_context->last", "image->last", "instruction->last"];
+
+    private readonly double[] _layers = [.. Enumerable.Range(0, d.Model.Layers).Select(l => (double)l)];
+
+    public IReadOnlyDictionary<string, Figure> All => new Dictionary<string, Figure>(StringComparer.Ordinal)
+    {
+        ["ldar"] = Ldar(),
+        ["mam"] = Mam(),
+        ["increments"] = Increments(),
+        ["knockout"] = Knockout(),
+        ["knockout-mfr"] = KnockoutFollowing(),
+        ["windows"] = Windows(),
+        ["heads"] = Heads(),
+        ["blocking"] = Blocking(),
+        ["amplification"] = Amplification(),
+    };
+
+    /// <summary>Index i of a lens curve is the stream after i layers.</summary>
+    private double[] Depth => [.. Enumerable.Range(0, d.Model.Layers + 1).Select(i => (double)i)];
+
+    private LineFigure Ldar() => new("LDAR by layer",
+    [
+        Lens("Instruction tokens", [("all runs", d.Layers.LdarAnchor), ("answered one of the two", d.Layers.LdarAnchorDecided)]),
+        Lens("Last position", [("all runs", d.Layers.LdarLast), ("answered one of the two", d.Layers.LdarLastDecided)]),
+    ]);
+
+    private LinePanel Lens(string title, (string Name, IReadOnlyList<ByInstruction> Curve)[] curves) =>
+        new(title, [.. curves.Select((c, i) => Series(c.Name, Depth, c.Curve.Select(p => p.All), i, i == 0 ? Stroke.Solid : Stroke.Dashed))])
+        {
+            XLabel = "Layers passed", YLabel = "LDAR", YRange = (0.4, 1), Reference = 0.5,
+        };
+
+    private LineFigure Mam() => new("MAM by layer",
+    [
+        .. new[] { ("Instruction tokens", d.Layers.MamAnchor), ("Last position", d.Layers.MamLast) }.Select(p => new LinePanel(p.Item1,
+        [
+            Series("told to trust the picture", Depth, p.Item2.Select(e => e.Vision), 0),
+            Series("told to trust the text", Depth, p.Item2.Select(e => e.Text), 1, Stroke.Dashed),
+        ])
+        {
+            XLabel = "Layers passed", YLabel = "MAM (logits)", ZeroLine = true,
+        }),
+    ])
+    {
+        SameScale = true,
+    };
+
+    private BarFigure Increments() => new("What attention and MLP add to the margin",
+    [
+        Bars("Instruction tokens", d.Layers.AttentionAnchor, d.Layers.MlpAnchor),
+        Bars("Last position", d.Layers.AttentionLast, d.Layers.MlpLast),
+    ]);
+
+    private BarPanel Bars(string title, IReadOnlyList<ByInstruction> attention, IReadOnlyList<ByInstruction> mlp) => new(
+        title, [.. _layers.Select(l => $"{l:0}")], [Bar("attention", attention), Bar("MLP", mlp)])
+    {
+        XLabel = "Layer", YLabel = "Change of MAM (logits)",
+    };
+
+    private static BarSeries Bar(string name, IReadOnlyList<ByInstruction> values) =>
+        new(name, [.. values.Select(v => v.All.Mean)]) { Low = [.. values.Select(v => v.All.Low)], High = [.. values.Select(v => v.All.High)] };
+
+    private IEnumerable<KnockoutCurve> Curves(IEnumerable<string> edges) =>
+        edges.Select(e => d.Knockouts.FirstOrDefault(k => k.Edge == e && $"{k.Window}" == d.Variants["window"])).OfType<KnockoutCurve>();
+
+    private LineFigure Knockout() => ByModality("I_NSSD of edge knockouts by layer", $"I_{{NSSD}} ({d.Variants["nssd"]})", p => p.Nssd, null);
+
+    private LineFigure KnockoutFollowing() => ByModality("MFR under edge knockouts by layer", "MFR (arg-max)", p => p.Argmax, (0, 1));
+
+    private LineFigure ByModality(string name, string label, Func<KnockoutPoint, ByInstruction> value, (double, double)? range) => new(name,
+    [
+        .. new (string, Func<ByInstruction, Estimate>)[] { ("Told to trust the text", b => b.Text), ("Told to trust the picture", b => b.Vision) }.Select(side => new LinePanel(
+            side.Item1, [.. Curves(MainEdges).Select((k, i) => Series(Arrow(k.Edge), k.Layers.Select(p => (double)p.Layer!.Value), k.Layers.Select(p => side.Item2(value(p))), i))])
+        {
+            XLabel = "Layer at the centre of the window", YLabel = label, ZeroLine = range is null, YRange = range,
+        }),
+    ])
+    {
+        SameScale = true,
+    };
+
+    private LineFigure Windows() => new("Sensitivity to the window size",
+    [
+        .. DiagnosisStudy.SensitivityEdges.Where(e => d.Knockouts.Any(k => k.Edge == e)).Select(edge => new LinePanel(Arrow(edge),
+            [.. d.Knockouts.Where(k => k.Edge == edge).Select((k, i) => Series($"{k.Window} layer{(k.Window == 1 ? "" : "s")}", k.Layers.Select(p => (double)p.Layer!.Value), k.Layers.Select(p => p.Nssd.All), i))])
+        {
+            XLabel = "Layer at the centre", YLabel = $"I_{{NSSD}} ({d.Variants["nssd"]})", ZeroLine = true,
+        }),
+    ])
+    {
+        Columns = 3, SameScale = true,
+    };
+
+    private HeatMapFigure Heads() => new("Score of every head",
+    [
+        new HeatMapPanel("Following the picture", Matrix(d.Heads.Vision)) { Kinds = Kinds() },
+        new HeatMapPanel("Following the text", Matrix(d.Heads.Text)) { Kinds = Kinds() },
+    ])
+    {
+        ScaleLabel = d.Variants["head_score"] switch
+        {
+            "causal_margin" => "Margin lost when the head is blocked (logits)",
+            "causal_nssd" => "Minus I_{NSSD} of blocking the head",
+            _ => "Direct logit attribution to the margin (logits)",
+        },
+    };
+
+    private HeadKind[] Kinds() => [Kind("shared hub", d.Heads.Shared), Kind("vision expert", d.Heads.VisionOnly), Kind("text expert", d.Heads.TextOnly)];
+
+    private static HeadKind Kind(string name, IReadOnlyList<HeadId> heads) => new(name, [.. heads.Select(h => (h.Layer, h.Head))]);
+
+    private static double[,] Matrix(IReadOnlyList<IReadOnlyList<double>> rows)
+    {
+        var matrix = new double[rows.Count, rows[0].Count];
+        for (var layer = 0; layer < rows.Count; layer++)
+        {
+            for (var head = 0; head < rows[0].Count; head++) matrix[layer, head] = rows[layer][head];
+        }
+        return matrix;
+    }
+
+    private LineFigure Blocking()
+    {
+        var shares = d.Blocking.Where(b => b.Share is not null).ToList();
+        double[] x = [0, .. shares.Select(b => b.Share!.Value * 100)];
+        var whole = d.Following[0];
+        LinePanel Panel(string title, ByInstruction plain, Func<BlockingResult, ByInstruction> top, Func<RandomControl, ByInstruction> random)
+        {
+            var series = new List<LineSeries> { Series("best heads", x, [plain.All, .. shares.Select(b => top(b).All)], 0) };
+            if (shares.TrueForAll(b => b.LayerMatched is not null)) series.Add(Series("random, same layers", x, [plain.All, .. shares.Select(b => random(b.LayerMatched!).All)], 1, Stroke.Dashed));
+            if (shares.TrueForAll(b => b.Random is not null)) series.Add(Series("random", x, [plain.All, .. shares.Select(b => random(b.Random!).All)], -1, Stroke.Dotted));
+            return new LinePanel(title, series) { XLabel = "Share of heads blocked (%)", YLabel = "MFR", YRange = (0, 1), XTicks = x, Reference = title.StartsWith("Larger", StringComparison.Ordinal) ? 0.5 : null };
+        }
+        return new LineFigure("MFR against the share of heads blocked",
+            [Panel("Arg-max over the vocabulary", whole.Argmax, b => b.Argmax, r => r.Argmax), Panel("Larger of the two answers", whole.Larger, b => b.Larger, r => r.Larger)]);
+    }
+
+    private LineFigure Amplification()
+    {
+        var panels = new List<LinePanel>();
+        foreach (var set in d.Amplification.GroupBy(a => a.Set))
+        {
+            panels.Add(Gain($"{set.Key}: share of {set.First().Failed} failed runs repaired", "Repaired (arg-max)", set, p => p.RecoveredArgmax));
+            panels.Add(Gain($"{set.Key}: MFR of the whole set", "MFR (arg-max)", set.Where(a => a.Points[0].WholeArgmax is not null), p => p.WholeArgmax!));
+        }
+        return new LineFigure("Amplification", panels);
+    }
+
+    private static LinePanel Gain(string title, string label, IEnumerable<AmplificationResult> groups, Func<GainPoint, ByInstruction> value) => new(
+        title,
+        [.. groups.Select((g, i) => Series(GroupName(g.Group), g.Points.Select(p => p.Factor), g.Points.Select(p => value(p).All), g.Heads.Count == 0 ? -1 : i, g.Heads.Count == 0 ? (g.Group == "random5" ? Stroke.Dotted : Stroke.Dashed) : Stroke.Solid))])
+    {
+        XLabel = "Factor", YLabel = label, YRange = (0, 1),
+    };
+
+    /// <summary>Names of head groups as a reader understands them.</summary>
+    public static string GroupName(string group) => group switch
+    {
+        "top5" => "best 5 %",
+        "top10" => "best 10 %",
+        "deep5" => "best of the upper half",
+        "random5" => "random",
+        "layer5" => "random, same layers",
+        "vision5" => "best 5 % for the picture",
+        "text5" => "best 5 % for the text",
+        _ => group.StartsWith("top", StringComparison.Ordinal) ? $"best {group["top".Length..]} %" : group,
+    };
+
+    /// <summary>"image->last" as it is printed.</summary>
+    public static string Arrow(string edge) => edge.Replace("->", " → ", StringComparison.Ordinal).Replace('_', ' ');
+
+    private static LineSeries Series(string name, IEnumerable<double> x, IEnumerable<Estimate> y, int colour, Stroke stroke = Stroke.Solid)
+    {
+        var points = y.ToList();
+        return new LineSeries(name, [.. x], [.. points.Select(p => p.Mean)]) { Low = [.. points.Select(p => p.Low)], High = [.. points.Select(p => p.High)], Colour = colour, Stroke = stroke };
+    }
+}

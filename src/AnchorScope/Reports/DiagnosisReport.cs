@@ -1,0 +1,159 @@
+using System.Globalization;
+using AnchorScope.Metrics;
+using AnchorScope.Studies;
+
+namespace AnchorScope.Reports;
+
+/// <summary>report.html and the figures of a diagnosis.</summary>
+public static class DiagnosisReport
+{
+    /// <summary>Writes report.html and figures/*.svg into <paramref name="folder"/>, each whole or not at all.</summary>
+    /// <param name="data">Folder of the conflict sets, for the pictures of the examples.</param>
+    public static void Write(string folder, Diagnosis diagnosis, string data)
+    {
+        var figures = new DiagnosisFigures(diagnosis).All;
+        Directory.CreateDirectory(Path.Combine(folder, "figures"));
+        foreach (var (name, figure) in figures) DiagnosisFiles.Text(Path.Combine(folder, "figures", name + ".svg"), figure.ToSvg(standalone: true));
+        DiagnosisFiles.Text(Path.Combine(folder, "report.html"), Page(diagnosis, figures, data).ToHtml());
+    }
+
+    private static HtmlPage Page(Diagnosis d, IReadOnlyDictionary<string, Figure> figures, string data)
+    {
+        var page = new HtmlPage($"Who decides in {d.Model.Name}?")
+        {
+            Subtitle = $"{d.Model.Family}, {d.Model.Layers} layers of {d.Model.Heads} heads; {string.Join(", ", d.Data.Select(s => $"{s.Samples} {s.Name}"))} samples",
+            Footer = $"{d.Tool}; weights {d.Model.Sha256[..12]}, seed {d.Seed}, definitions: {d.Variants["preset"]}. All numbers: diagnosis.json, summary.csv; every run: results.jsonl.",
+        };
+        foreach (var finding in d.Findings)
+            page.Lead(finding.Text, finding.Status switch { FindingStatus.Present => Status.Good, FindingStatus.Absent => Status.Absent, _ => Status.Neutral });
+        if (d.Model.Provenance is { } statement) page.Note(NoteKind.Warning, statement);
+        if (d.Rejected.Count > 0) page.Note(NoteKind.Warning, $"{d.Rejected.Count} samples or lines were left out; they are listed at the end.");
+        page.Paragraph("Shaded bands and brackets are 95 % bootstrap intervals over samples. Heads are ranked on one set of samples and tested on another.");
+        Following(page, d);
+        Layers(page, d, figures);
+        Routes(page, d, figures);
+        Heads(page, d, figures);
+        Blocking(page, d, figures);
+        Amplification(page, d, figures);
+        page.Heading(2, "Examples");
+        page.Paragraph("Picked by fixed rules in the order of the set, not by hand. Answers are the likeliest token.");
+        page.Cards([.. ExampleCards.Of(d, data)]);
+        Provenance(page, d);
+        return page;
+    }
+
+    private static void Following(HtmlPage page, Diagnosis d)
+    {
+        page.Heading(2, "Does it follow the instruction?");
+        string[] headers = ["Samples", "Runs", "Picture", "Text", "Both", "Picture", "Text", "Generated", "Competitor", "Neither"];
+        page.Table(headers, [.. d.Following.Where(f => f.Group is "all" or "kind").Select(Row)],
+            "Modality-following ratio without intervention. Columns 3 to 5: arg-max over the vocabulary; 6 and 7: the larger of the two answers; then, over both instructions, the generated text, the competitor as arg-max, and neither.");
+        page.Details("By category and tag", p => p.Table(headers, [.. d.Following.Where(f => f.Group is "category" or "tag").Select(Row)], "The same for parts of the sets."));
+
+        static string[] Row(FollowingRates f) =>
+        [
+            f.Group == "all" ? f.Set : f.Group == "kind" ? $"{f.Set}: {f.Name.Replace('_', ' ')}" : $"{f.Set}, {f.Name.Replace('_', ' ')}", $"{f.Runs}",
+            Share(f.Argmax.Vision), Share(f.Argmax.Text), Interval(f.Argmax.All), Share(f.Larger.Vision), Share(f.Larger.Text), Share(f.Generated.All), Share(f.Competitor.All), Share(f.Neither.All),
+        ];
+    }
+
+    private static void Layers(HtmlPage page, Diagnosis d, IReadOnlyDictionary<string, Figure> figures)
+    {
+        page.Heading(2, "Where does the decision stand?");
+        page.Figure(figures["ldar"], $"Share of runs in which the logit lens already speaks for the answer that the model gives in the end (LDAR). Dotted: chance. {d.Layers.Undecided} runs answered neither and are left out of the dashed curve.", "ldar.svg");
+        page.Figure(figures["mam"], $"Lens margin of the instructed answer over its competitor (MAM), mean of the {d.Variants["top_k"]} strongest instruction tokens, and at the last position. Norm of the lens: {d.Variants["lens_norm"]}.", "mam.svg");
+        page.Figure(figures["increments"], "What the attention and the MLP of each layer add to MAM. An MLP that works against its attention shows semantic inertia.", "increments.svg");
+    }
+
+    private static void Routes(HtmlPage page, Diagnosis d, IReadOnlyDictionary<string, Figure> figures)
+    {
+        page.Heading(2, "Which routes carry it?");
+        page.Figure(figures["knockout"], $"Attention edges cut in windows of {d.Variants["window"]} layers. Negative: the edge supports following the instruction. I_NSSD is the variant {d.Variants["nssd"]}, a reconstruction.", "knockout.svg");
+        page.Figure(figures["knockout-mfr"], "The same cuts, as the share of runs that still follow.", "knockout-mfr.svg");
+        var window = d.Variants["window"];
+        page.Table(["Edge", "Worst layer", "I_NSSD there", "MFR there: picture", "text", "All layers: I_NSSD", "MFR: picture", "text"],
+            [.. d.Knockouts.Where(k => $"{k.Window}" == window).Select(k =>
+            {
+                var worst = k.Layers.MinBy(p => p.Nssd.All.Mean)!;
+                return new[]
+                {
+                    DiagnosisFigures.Arrow(k.Edge), $"{worst.Layer}", Signed(worst.Nssd.All.Mean), Share(worst.Argmax.Vision), Share(worst.Argmax.Text),
+                    k.AllLayers is { } a ? Signed(a.Nssd.All.Mean) : "", k.AllLayers is { } b ? Share(b.Argmax.Vision) : "", k.AllLayers is { } c ? Share(c.Argmax.Text) : "",
+                };
+            })], $"Every edge: the window of {window} layers that hurts most, and the edge cut in all layers.", numeric: [1, 2, 3, 4, 5, 6, 7]);
+        page.Figure(figures["windows"], "How much the picture depends on the window: the same knockouts with other sizes.", "windows.svg");
+    }
+
+    private static void Heads(HtmlPage page, Diagnosis d, IReadOnlyDictionary<string, Figure> figures)
+    {
+        page.Heading(2, "Which heads decide?");
+        var total = d.Model.Layers * d.Model.Heads;
+        page.Figure(figures["heads"], $"Every head blocked alone on the ranking set. Outlined: the top {d.Heads.Count} of {total} for each modality; shared hubs are in both, experts in one.", "heads.svg");
+        page.Table(["Rank", "Head", "Score", "Picture", "Text", "Direct attribution", "Role"],
+            [.. d.Heads.Ranked.Select((h, i) => new[]
+            {
+                $"{i + 1}", $"{h.Layer}.{h.Head}", Interval(h.Score.All), Signed(h.Score.Vision.Mean), Signed(h.Score.Text.Mean), Signed(h.DirectAttribution),
+                h.Role switch { "shared" => "shared hub", "vision" => "vision expert", "text" => "text expert", _ => "" },
+            })],
+            $"The best heads (layer.head). Score: {d.Variants["head_score"]}. The top {d.Heads.Count} hold {d.Heads.ShareOfPositive[d.Heads.Count - 1] * 100:0} % of the sum of positive scores; Spearman correlation of score and direct logit attribution over all heads: {d.Heads.AttributionCorrelation:0.00}.",
+            numeric: [0, 2, 3, 4, 5]);
+    }
+
+    private static void Blocking(HtmlPage page, Diagnosis d, IReadOnlyDictionary<string, Figure> figures)
+    {
+        page.Heading(2, "Does blocking them stop it?");
+        page.Figure(figures["blocking"], "MFR on the test set against the share of heads blocked; random controls are means over draws. Left: arg-max over the vocabulary. Right: the larger of the two answers, where chance is one half.", "blocking.svg");
+        var kinds = d.Blocking.SelectMany(b => b.Control.Keys).Distinct().Order(StringComparer.Ordinal).ToList();
+        page.Table(["Blocked", "Heads", "MFR", "Picture", "Text", "Larger of the two", "Competitor", "Random heads", "Same layers", .. kinds.Select(k => k.Replace('_', ' '))],
+            [.. d.Blocking.Select(b => (string[])
+            [
+                DiagnosisFigures.GroupName(b.Name), string.Join(' ', b.Heads.Take(6)) + (b.Heads.Count > 6 ? $" … ({b.Heads.Count})" : ""), Interval(b.Argmax.All), Share(b.Argmax.Vision), Share(b.Argmax.Text),
+                Share(b.Larger.All), Share(b.Competitor.All), b.Random is { } r ? Share(r.Argmax.All) : "", b.LayerMatched is { } m ? Share(m.Argmax.All) : "",
+                .. kinds.Select(k => b.Control.TryGetValue(k, out var e) ? Share(e) : ""),
+            ])],
+            "MFR on the test set with heads blocked; the last columns are accuracy on samples without a conflict. A set that arbitrates and does nothing else would leave them alone.",
+            numeric: [.. Enumerable.Range(2, 7 + kinds.Count)]);
+    }
+
+    private static void Amplification(HtmlPage page, Diagnosis d, IReadOnlyDictionary<string, Figure> figures)
+    {
+        page.Heading(2, "Does amplifying them repair failures?");
+        page.Figure(figures["amplification"], "Left: share of the failed runs that follow at each factor. Right: MFR of the whole set at the same factor, so that what a gain breaks is counted too.", "amplification.svg");
+        page.Table(["Set", "Heads", "Factor", "Repaired", "Larger of the two", "MFR of the whole set", "Controls"],
+            [.. d.Amplification.SelectMany(a => a.Points.Select(p => new[]
+            {
+                $"{a.Set} ({a.Failed} of {a.Runs} failed)", DiagnosisFigures.GroupName(a.Group), $"{p.Factor.ToString("0.##", CultureInfo.InvariantCulture)}", Interval(p.RecoveredArgmax.All),
+                Share(p.RecoveredLarger.All), p.WholeArgmax is { } w ? Share(w.All) : "", p.Control.Count > 0 ? string.Join(" / ", p.Control.Values.Select(Share)) : "",
+            }))],
+            $"Amplification in numbers. Factor 1 is no change; a failed run can have the larger logit on the right answer all the same. Controls: accuracy on {string.Join(" / ", d.Amplification.SelectMany(a => a.Points).FirstOrDefault(p => p.Control.Count > 0)?.Control.Keys.Select(k => k.Replace('_', ' ')) ?? ["none"])}.",
+            numeric: [2, 3, 4, 5, 6]);
+    }
+
+    private static void Provenance(HtmlPage page, Diagnosis d)
+    {
+        page.Heading(2, "How this was made");
+        page.KeyValues(
+        [
+            ("Tool", d.Tool), ("Model", $"{d.Model.Name}, {d.Model.Family}"), ("Weights", $"sha256 {d.Model.Sha256}"), ("Tokenizer", $"sha256 {d.Model.TokenizerSha256}"),
+            .. d.Data.Select(s => ($"Data, {s.Name}", $"{s.Samples} samples, {s.Rejected} left out, sha256 {s.Sha256}")),
+            ("Prompt layout", d.Layout), ("Seed", $"{d.Seed}"), ("Answer tokens", $"{d.AnswerTokens}"),
+        ]);
+        page.Table(["Choice", "Variant"], [.. d.Variants.Select(v => new[] { v.Key, v.Value })], "Definitions that the paper does not print, or leaves open, and what was chosen here.", numeric: []);
+        page.Heading(3, "One prompt as the model got it");
+        page.Paragraph($"{d.Prompt.Run}: {d.Prompt.Tokens.Count} positions; image placeholders are repeated per image token before the model sees them.");
+        page.Verbatim(d.Prompt.Text);
+        page.Details("Token ids and spans", p =>
+        {
+            p.Verbatim(string.Join(' ', d.Prompt.Tokens));
+            p.Table(["Span", "Positions"], [.. d.Prompt.Spans.Select(s => new[] { s.Key, string.Join(' ', s.Value) })], "Positions of every part.", numeric: []);
+        });
+        if (d.Rejected.Count > 0)
+            page.Table(["File", "Line", "Sample", "Reason"], [.. d.Rejected.Select(r => new[] { r.File, r.Line > 0 ? $"{r.Line}" : "", r.Id ?? "", r.Reason })], "Left out.", numeric: [1]);
+    }
+
+    private static string Share(Estimate e) => double.IsNaN(e.Mean) ? "–" : e.Mean.ToString("0.00", CultureInfo.InvariantCulture);
+
+    private static string Interval(Estimate e) => double.IsNaN(e.Mean) ? "–" : string.Create(CultureInfo.InvariantCulture, $"{e.Mean:0.00} [{e.Low:0.00}, {e.High:0.00}]");
+
+    private static string Signed(double value) => double.IsNaN(value) ? "–" : value.ToString("0.00;−0.00;0.00", CultureInfo.InvariantCulture);
+}
