@@ -5,6 +5,7 @@ var root = new RootCommand("AnchorScope: which modality a vision-language model 
 {
     DiagnoseCommand.Create(),
     InspectCommand.Create(),
+    ImportCommand.Create(),
     TraceCommand.Create(),
 };
 return CommandLine.Run(root, args);

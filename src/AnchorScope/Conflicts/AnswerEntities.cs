@@ -47,7 +47,7 @@ public sealed record AnswerEntities(int Following, int Competing, IReadOnlyList<
         {
             var reason = "";
             if (sample.Runs.All(run => Of(run, tokenizer, out reason) is not null)) kept.Add(sample);
-            else rejected.Add(new RejectedLine(set.File, 0, sample.Id, reason));
+            else rejected.Add(new RejectedLine(set.File, sample.Line, sample.Id, reason));
         }
         return set.With(kept, rejected);
     }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using AnchorScope.Prompts.Tokenization;
 
 namespace AnchorScope.Conflicts;
 
@@ -21,6 +22,9 @@ public static class AnswerMatch
 {
     private static readonly string[] Numbers =
         ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
+
+    // The tokenizer's tables: without ICU, string.Normalize leaves every text as it is.
+    private static readonly UnicodeNormalization Decomposed = UnicodeNormalization.Form(compose: false, compatibility: true);
 
     private static readonly HashSet<string> Articles = new(StringComparer.Ordinal) { "a", "an", "the" };
 
@@ -46,7 +50,7 @@ public static class AnswerMatch
     private static string[] Words(string text)
     {
         var plain = new StringBuilder();
-        foreach (var c in text.Normalize(NormalizationForm.FormKD))
+        foreach (var c in Decomposed.Apply(AlignedText.Original(text)).Text)
         {
             var category = CharUnicodeInfo.GetUnicodeCategory(c);
             if (category is UnicodeCategory.NonSpacingMark) continue;

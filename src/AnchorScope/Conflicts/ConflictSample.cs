@@ -62,6 +62,9 @@ public sealed record ConflictSample
     /// <summary>Conflict or which control.</summary>
     public SampleKind Kind { get; init; }
 
+    /// <summary>Line in the set's file, from 1; 0 for a sample that was not read from one.</summary>
+    public int Line { get; init; }
+
     /// <summary>Strata the sample belongs to.</summary>
     public IReadOnlyList<string> Tags { get; init; } = [];
 

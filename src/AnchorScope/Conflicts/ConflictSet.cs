@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Conflicts;
 
@@ -65,11 +66,12 @@ public sealed class ConflictSet
                 using var json = JsonDocument.Parse(bytes.AsMemory(line.Start, line.Length), new JsonDocumentOptions { MaxDepth = 16 });
                 var reader = new SampleReader(json.RootElement);
                 id = reader.Id;
-                var sample = reader.Read(folder);
+                var sample = reader.Read(folder) with { Line = number };
                 if (!ids.Add(sample.Id)) throw new LineException($"id {sample.Id} is there twice");
                 samples.Add(sample);
             }
-            catch (Exception e) when (e is LineException or JsonException or DecoderFallbackException)
+            // InvalidOperationException: an escape that is half of a surrogate pair.
+            catch (Exception e) when (e is LineException or JsonException or DecoderFallbackException or InvalidOperationException)
             {
                 rejected.Add(new RejectedLine(path, number, id, e is JsonException ? "not valid JSON: " + e.Message : e.Message));
             }
@@ -93,9 +95,8 @@ public sealed class ConflictSet
                 Write(writer, sample, folder);
             stream.WriteByte((byte)'\n');
         }
-        var temporary = path + ".tmp";
-        System.IO.File.WriteAllBytes(temporary, stream.ToArray());
-        System.IO.File.Move(temporary, path, overwrite: true);
+        stream.Position = 0;
+        AtomicFile.Write(path, stream.CopyTo);
     }
 
     private static void Write(Utf8JsonWriter writer, ConflictSample sample, string folder)

@@ -52,7 +52,8 @@ internal sealed class SampleReader
         return sample;
     }
 
-    private static void Check(ConflictSample sample)
+    /// <summary>What every sample must have, wherever it comes from.</summary>
+    public static void Check(ConflictSample sample)
     {
         if (sample.Kind != SampleKind.TextOnly && sample.Image is null) throw new LineException("image: expected a picture, found nothing");
         if (sample.Kind != SampleKind.ImageOnly && string.IsNullOrEmpty(sample.TextContext)) throw new LineException("text_context: expected a string, found nothing");

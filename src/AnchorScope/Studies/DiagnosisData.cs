@@ -46,7 +46,7 @@ public sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSet 
         ConflictSet Kept(ConflictSet set)
         {
             var kept = WithPictures(AnswerEntities.Filter(set, tokenizer));
-            return kept.Samples.Count > 0 ? kept : throw new InputException($"{set.File}: no sample is left whose answers differ in their first token; {kept.Rejected[^1].Id}: {kept.Rejected[^1].Reason}");
+            return kept.Samples.Count > 0 ? kept : throw new InputException($"{set.File}: no sample is left whose answers differ in their first token; line {kept.Rejected[^1].Line}, {kept.Rejected[^1].Id}: {kept.Rejected[^1].Reason}");
         }
         return this with { Rank = Kept(Rank), Test = Kept(Test), Hard = Hard is null ? null : Kept(Hard), Control = Control is null ? null : Kept(Control) };
     }
@@ -67,6 +67,6 @@ public sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSet 
         });
         return set.With(
             [.. set.Samples.Where((_, i) => reasons[i] is null)],
-            set.Samples.Select((s, i) => (s, reason: reasons[i])).Where(p => p.reason is not null).Select(p => new RejectedLine(set.File, 0, p.s.Id, p.reason!)));
+            set.Samples.Select((s, i) => (s, reason: reasons[i])).Where(p => p.reason is not null).Select(p => new RejectedLine(set.File, p.s.Line, p.s.Id, p.reason!)));
     }
 }
