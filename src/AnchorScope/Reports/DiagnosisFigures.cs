@@ -136,7 +136,7 @@ internal sealed class DiagnosisFigures(Diagnosis d)
         LinePanel Panel(string title, ByInstruction plain, Func<BlockingResult, ByInstruction> top, Func<RandomControl, ByInstruction> random)
         {
             var series = new List<LineSeries> { Series("best heads", x, [plain.All, .. shares.Select(b => top(b).All)], 0) };
-            if (shares.TrueForAll(b => b.LayerMatched is not null)) series.Add(Series("random, same layers", x, [plain.All, .. shares.Select(b => random(b.LayerMatched!).All)], 1, Stroke.Dashed));
+            if (shares.TrueForAll(b => b.LayerMatched is not null)) series.Add(Series("random, same layers", x, [plain.All, .. shares.Select(b => random(b.LayerMatched!).All)], -1, Stroke.Dashed));
             if (shares.TrueForAll(b => b.Random is not null)) series.Add(Series("random", x, [plain.All, .. shares.Select(b => random(b.Random!).All)], -1, Stroke.Dotted));
             return new LinePanel(title, series) { XLabel = "Share of heads blocked (%)", YLabel = "MFR", YRange = (0, 1), XTicks = x, Reference = title.StartsWith("Larger", StringComparison.Ordinal) ? 0.5 : null };
         }

@@ -26,7 +26,7 @@ public static class DiagnosisReport
         };
         foreach (var finding in d.Findings)
             page.Lead(finding.Text, finding.Status switch { FindingStatus.Present => Status.Good, FindingStatus.Absent => Status.Absent, _ => Status.Neutral });
-        if (d.Model.Provenance is { } statement) page.Note(NoteKind.Warning, statement);
+        if (d.Model.Provenance is { } statement) page.Note(NoteKind.Warning, statement, "About this model");
         if (d.Rejected.Count > 0) page.Note(NoteKind.Warning, $"{d.Rejected.Count} samples or lines were left out; they are listed at the end.");
         page.Paragraph("Shaded bands and brackets are 95 % bootstrap intervals over samples. Heads are ranked on one set of samples and tested on another.");
         Following(page, d);
@@ -104,29 +104,38 @@ public static class DiagnosisReport
         page.Heading(2, "Does blocking them stop it?");
         page.Figure(figures["blocking"], "MFR on the test set against the share of heads blocked; random controls are means over draws. Left: arg-max over the vocabulary. Right: the larger of the two answers, where chance is one half.", "blocking.svg");
         var kinds = d.Blocking.SelectMany(b => b.Control.Keys).Distinct().Order(StringComparer.Ordinal).ToList();
-        page.Table(["Blocked", "Heads", "MFR", "Picture", "Text", "Larger of the two", "Competitor", "Random heads", "Same layers", .. kinds.Select(k => k.Replace('_', ' '))],
+        page.Table(["Blocked", "Heads", "MFR", "Picture", "Text", "Larger", "Competitor", "Random", "Same layers"],
             [.. d.Blocking.Select(b => (string[])
             [
                 DiagnosisFigures.GroupName(b.Name), string.Join(' ', b.Heads.Take(6)) + (b.Heads.Count > 6 ? $" … ({b.Heads.Count})" : ""), Interval(b.Argmax.All), Share(b.Argmax.Vision), Share(b.Argmax.Text),
                 Share(b.Larger.All), Share(b.Competitor.All), b.Random is { } r ? Share(r.Argmax.All) : "", b.LayerMatched is { } m ? Share(m.Argmax.All) : "",
-                .. kinds.Select(k => b.Control.TryGetValue(k, out var e) ? Share(e) : ""),
             ])],
-            "MFR on the test set with heads blocked; the last columns are accuracy on samples without a conflict. A set that arbitrates and does nothing else would leave them alone.",
-            numeric: [.. Enumerable.Range(2, 7 + kinds.Count)]);
+            "MFR on the test set with heads blocked. Larger: of the two answers. Random and same layers: MFR with as many random heads.",
+            numeric: [.. Enumerable.Range(2, 7)]);
+        if (kinds.Count == 0) return;
+        string[] Cells(IReadOnlyDictionary<string, Estimate> control) => [.. kinds.Select(k => control.TryGetValue(k, out var e) ? Interval(e) : "–")];
+        page.Table(["Blocked", .. kinds.Select(k => k.Replace('_', ' '))],
+            [
+                ["nothing", .. kinds.Select(k => d.Following.FirstOrDefault(f => f.Group == "kind" && f.Name == k) is { } f ? Interval(f.Argmax.All) : "–")],
+                .. d.Blocking.Select(b => (string[])[DiagnosisFigures.GroupName(b.Name), .. Cells(b.Control)]),
+                .. d.Blocking.Where(b => b.Random is not null).Select(b => (string[])[$"{b.Heads.Count} at random", .. Cells(b.Random!.Control)]).DistinctBy(r => r[0]),
+            ],
+            "Side effects: accuracy on samples without a conflict. A set that arbitrates and does nothing else would leave it alone.",
+            numeric: [.. Enumerable.Range(1, kinds.Count)]);
     }
 
     private static void Amplification(HtmlPage page, Diagnosis d, IReadOnlyDictionary<string, Figure> figures)
     {
         page.Heading(2, "Does amplifying them repair failures?");
         page.Figure(figures["amplification"], "Left: share of the failed runs that follow at each factor. Right: MFR of the whole set at the same factor, so that what a gain breaks is counted too.", "amplification.svg");
-        page.Table(["Set", "Heads", "Factor", "Repaired", "Larger of the two", "MFR of the whole set", "Controls"],
-            [.. d.Amplification.SelectMany(a => a.Points.Select(p => new[]
+        page.Details("Every factor in numbers", p => p.Table(["Set", "Heads", "Factor", "Repaired", "Larger of the two", "MFR of the whole set", "Controls"],
+            [.. d.Amplification.SelectMany(a => a.Points.Select(g => new[]
             {
-                $"{a.Set} ({a.Failed} of {a.Runs} failed)", DiagnosisFigures.GroupName(a.Group), $"{p.Factor.ToString("0.##", CultureInfo.InvariantCulture)}", Interval(p.RecoveredArgmax.All),
-                Share(p.RecoveredLarger.All), p.WholeArgmax is { } w ? Share(w.All) : "", p.Control.Count > 0 ? string.Join(" / ", p.Control.Values.Select(Share)) : "",
+                a.Set, DiagnosisFigures.GroupName(a.Group), $"{g.Factor.ToString("0.##", CultureInfo.InvariantCulture)}", Interval(g.RecoveredArgmax.All),
+                Share(g.RecoveredLarger.All), g.WholeArgmax is { } w ? Share(w.All) : "", g.Control.Count > 0 ? string.Join(" / ", g.Control.Values.Select(Share)) : "",
             }))],
-            $"Amplification in numbers. Factor 1 is no change; a failed run can have the larger logit on the right answer all the same. Controls: accuracy on {string.Join(" / ", d.Amplification.SelectMany(a => a.Points).FirstOrDefault(p => p.Control.Count > 0)?.Control.Keys.Select(k => k.Replace('_', ' ')) ?? ["none"])}.",
-            numeric: [2, 3, 4, 5, 6]);
+            $"Amplification in numbers. Factor 1 is no change; a failed run can have the larger logit on the right answer all the same. Controls: accuracy on {string.Join(" / ", d.Amplification.SelectMany(a => a.Points).FirstOrDefault(g => g.Control.Count > 0)?.Control.Keys.Select(k => k.Replace('_', ' ')) ?? ["none"])}.",
+            numeric: [2, 3, 4, 5, 6]));
     }
 
     private static void Provenance(HtmlPage page, Diagnosis d)

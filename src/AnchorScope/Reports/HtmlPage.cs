@@ -75,9 +75,10 @@ public sealed class HtmlPage(string title)
         if (rows.FirstOrDefault(row => row.Count != headers.Count) is { } wrong)
             throw new ArgumentException($"a row has {wrong.Count} cells, the table has {headers.Count} columns", nameof(rows));
         bool[] right = [.. headers.Select((_, i) => numeric?.Contains(i) ?? rows.Any() && rows.All(row => IsNumber(row[i])))];
+        // Outside the table: a caption inside would be as wide as a table that scrolls, and run out of sight with it.
+        if (caption is not null) _body.Open("p", ("class", "caption")).Text("b", $"Table {++_tables}.").Text(" " + caption).Close("p").Line();
         _body.Open("div", ("class", "scroll"), ("tabindex", "0"), ("role", "region"),
             ("aria-label", caption ?? "table")).Open("table").Line();
-        if (caption is not null) _body.Open("caption").Text("b", $"Table {++_tables}.").Text(" " + caption).Close("caption").Line();
         _body.Open("thead").Open("tr");
         for (var i = 0; i < headers.Count; i++) Cell("th", headers[i], right[i]);
         _body.Close("tr").Close("thead").Line().Open("tbody").Line();
@@ -97,11 +98,11 @@ public sealed class HtmlPage(string title)
         _body.Close("div").Line();
     }
 
-    public void Note(NoteKind kind, string text)
+    public void Note(NoteKind kind, string text, string? title = null)
     {
         var warning = kind == NoteKind.Warning;
         _body.Open("div", ("class", warning ? "note warning" : "note info"), ("role", "note"))
-            .Text("b", warning ? "Caution" : "Note").Text("p", text).Close("div").Line();
+            .Text("b", title ?? (warning ? "Caution" : "Note")).Text("p", text).Close("div").Line();
     }
 
     /// <summary>A part that opens when asked for.</summary>

@@ -50,9 +50,9 @@ internal static class PageStyle
         .contents + h2 { margin-top: 44px; }
 
         figure { margin: 32px 0 36px; break-inside: avoid; }
-        figcaption, caption { color: var(--quiet); font-size: 14.5px; line-height: 1.5; text-align: left; }
+        figcaption, .caption { color: var(--quiet); font-size: 14.5px; line-height: 1.5; text-align: left; }
         figcaption { max-width: 820px; margin: 14px auto 0; }
-        figcaption b, caption b { color: var(--ink); font-weight: 650; }
+        figcaption b, .caption b { color: var(--ink); font-weight: 650; }
         .save { margin-left: 6px; white-space: nowrap; font-size: 13px; }
         .panels { margin: 0 auto; display: grid; gap: 20px 24px; align-items: start; justify-items: center; }
         .columns1 { grid-template-columns: minmax(0, 1fr); }
@@ -69,13 +69,14 @@ internal static class PageStyle
         .fig path.rim:hover, .fig rect:hover { opacity: 0.75; }
 
         .scroll { overflow-x: auto; margin: 24px 0 32px; -webkit-overflow-scrolling: touch; }
+        .caption + .scroll { margin-top: 8px; }
         .scroll:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
         table { border-collapse: collapse; font-size: 15px; line-height: 1.4; font-variant-numeric: tabular-nums;
           min-width: min(100%, 480px);
           border-bottom: 1.5px solid var(--ink); }
-        caption { padding: 0 0 10px; }
+        .caption { margin: 28px 0 8px; max-width: 860px; }
         th, td { padding: 7px 14px; text-align: left; vertical-align: baseline; border-bottom: 1px solid var(--grid); }
-        th:first-child, td:first-child { padding-left: 2px; min-width: 9em; }
+        th:first-child, td:first-child { padding-left: 2px; white-space: nowrap; }
         th:last-child, td:last-child { padding-right: 2px; }
         thead th { font-weight: 600; border-top: 1.5px solid var(--ink); border-bottom: 1px solid var(--quiet); }
         tbody tr:last-child td { border-bottom: 0; }
@@ -139,7 +140,7 @@ internal static class PageStyle
           body { font-size: 11pt; }
           main, footer { max-width: none; padding-left: 0; padding-right: 0; }
           .contents, .save { display: none; }
-          h2, h3, caption { break-after: avoid; }
+          h2, h3, .caption { break-after: avoid; }
           .card, table, .note { break-inside: avoid; }
           .scroll { overflow: visible; }
           pre { white-space: pre-wrap; width: auto; }

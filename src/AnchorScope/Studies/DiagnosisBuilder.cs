@@ -79,7 +79,8 @@ internal sealed class DiagnosisBuilder
     private FollowingRates Rates(MeasuredSet set, string group, string name) => new(
         set.Name, group, name, set.Runs.Count,
         set.Split(r => r.Follows("baseline")),
-        set.Split(r => r.Larger("baseline")),
+        // Controls have no second answer to be larger than.
+        set.Where(IsConflict).Split(r => r.Larger("baseline")),
         set.Split(r => AnswerMatch.Judge(r.Result.Answer, r.Run) == Verdict.Following ? 1 : 0),
         set.Split(r => r.Competes("baseline")),
         set.Split(r => r.Follows("baseline") == 0 && r.Competes("baseline") == 0 ? 1 : 0));

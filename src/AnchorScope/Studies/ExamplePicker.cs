@@ -9,14 +9,14 @@ internal static class ExamplePicker
     public static IReadOnlyList<ExampleConflict> Pick(MeasuredSet test, HeadPlan plan, DiagnosisOptions options, Tokenizer tokenizer, string folder)
     {
         var group = plan.Amplified[0];
-        var gains = options.Gains.Select(f => (Name: $"amplified x{f:0.##}", Key: DiagnosisConditions.Gain(group, f))).ToList();
+        var gains = options.Gains.Select(f => (Name: $"{Share(group)} amplified x{f:0.##}", Key: DiagnosisConditions.Gain(group, f))).ToList();
         var strongest = plan.Blocked[Math.Min(2, plan.Blocked.Count - 1)];
         var conditions = new List<(string Name, string Key)>
         {
             ("no intervention", "baseline"),
-            ("image->instruction cut", DiagnosisConditions.KnockoutAll("image->instruction")),
-            ("text_context->instruction cut", DiagnosisConditions.KnockoutAll("text_context->instruction")),
-            ($"{strongest} heads blocked", $"block/{strongest}"),
+            ("image → instruction cut", DiagnosisConditions.KnockoutAll("image->instruction")),
+            ("text context → instruction cut", DiagnosisConditions.KnockoutAll("text_context->instruction")),
+            ($"{Share(strongest)} blocked", $"block/{strongest}"),
             gains[gains.Count / 2],
         };
         var samples = test.Runs.GroupBy(r => r.Sample).Select(g => g.ToList()).ToList();
@@ -40,6 +40,9 @@ internal static class ExamplePicker
         }
         return [.. picked.Select(p => Example(p.Why, p.Runs, conditions, tokenizer, folder))];
     }
+
+    /// <summary>"top5" in words.</summary>
+    private static string Share(string group) => $"best {group["top".Length..]} % of heads";
 
     private static ExampleConflict Example(string why, List<MeasuredRun> runs, List<(string Name, string Key)> conditions, Tokenizer tokenizer, string folder)
     {
