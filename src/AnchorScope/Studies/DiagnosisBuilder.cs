@@ -99,18 +99,19 @@ internal sealed class DiagnosisBuilder
 
     private List<ByInstruction> Alignment(MeasuredSet set, string name) => [.. Enumerable.Range(0, Shape.Layers + 1).Select(l => set.Split(r => Aligned(r, r.Result.Curves[name][l])))];
 
-    /// <summary>1 where a margin speaks for the modality that the model itself decided for; a difference of exactly 0 speaks for the text.</summary>
+    /// <summary>Margins are of the instructed answer over the other; alignment asks for vision over text.</summary>
     private static double Aligned(MeasuredRun run, double margin)
     {
         var sign = run.Run.Instruction == Modality.Vision ? 1 : -1;
-        return margin * sign > 0 == run.Baseline.Margin * sign > 0 ? 1 : 0;
+        return DecisionAlignment.Of(margin * sign, run.Baseline.Margin * sign);
     }
 
     /// <summary>Layer l enters with index l of a curve, leaves with l + 1, and passes its "_mid" between attention and MLP.</summary>
     private List<ByInstruction> Increment(string name, bool mlp) => [.. Enumerable.Range(0, Shape.Layers).Select(l => _test.Split(r =>
     {
         var (curve, mid) = (r.Result.Curves[name], r.Result.Curves[name + "_mid"]);
-        return mlp ? curve[l + 1] - mid[l] : mid[l] - curve[l];
+        var increments = ArbitrationMargin.Increments(curve[l], mid[l], curve[l + 1]);
+        return mlp ? increments.Mlp : increments.Attention;
     }))];
 
     private List<KnockoutCurve> Knockouts()

@@ -10,6 +10,7 @@ internal static class ExamplePicker
     {
         var group = plan.Amplified[0];
         var gains = options.Gains.Select(f => (Name: $"{Share(group)} amplified x{f:0.##}", Key: DiagnosisConditions.Gain(group, f))).ToList();
+        var shown = gains[gains.Count / 2];
         var strongest = plan.Blocked[Math.Min(2, plan.Blocked.Count - 1)];
         var conditions = new List<(string Name, string Key)>
         {
@@ -17,12 +18,12 @@ internal static class ExamplePicker
             ("image → instruction cut", DiagnosisConditions.KnockoutAll("image->instruction")),
             ("text context → instruction cut", DiagnosisConditions.KnockoutAll("text_context->instruction")),
             ($"{Share(strongest)} blocked", $"block/{strongest}"),
-            gains[gains.Count / 2],
+            shown,
         };
         var samples = test.Runs.GroupBy(r => r.Sample).Select(g => g.ToList()).ToList();
         bool Follows(List<MeasuredRun> runs) => runs.TrueForAll(r => !r.Failed);
         bool Loses(List<MeasuredRun> runs) => runs.TrueForAll(r => r.Follows($"block/{strongest}") == 0);
-        bool Repaired(List<MeasuredRun> runs) => runs.Exists(r => r.Failed && gains.Exists(g => r.Follows(g.Key) == 1));
+        bool Repaired(List<MeasuredRun> runs) => runs.Exists(r => r.Failed && r.Follows(shown.Key) == 1);
         var rules = new (string Why, Func<List<MeasuredRun>, bool> Rule)[]
         {
             ("follows both instructions; neither once the heads are blocked", r => Follows(r) && Loses(r)),

@@ -15,13 +15,13 @@ internal sealed record MeasuredRun(int Sample, ConflictRun Run, RunResult Result
     public bool Has(string condition) => Result.Outcomes.ContainsKey(condition);
 
     /// <summary>1 where the likeliest token begins the instructed answer.</summary>
-    public double Follows(string condition) => Entities.FollowingForms.Contains(Result.Outcomes[condition].ArgMax) ? 1 : 0;
+    public double Follows(string condition) => ModalityFollowing.ByArgMax(Result.Outcomes[condition].ArgMax, Entities.FollowingForms);
 
     /// <summary>1 where it begins the other modality's answer.</summary>
-    public double Competes(string condition) => Entities.CompetingForms.Contains(Result.Outcomes[condition].ArgMax) ? 1 : 0;
+    public double Competes(string condition) => ModalityFollowing.ByArgMax(Result.Outcomes[condition].ArgMax, Entities.CompetingForms);
 
     /// <summary>1 where y_p has the larger logit of the two.</summary>
-    public double Larger(string condition) => Result.Outcomes[condition].Margin > 0 ? 1 : 0;
+    public double Larger(string condition) => ModalityFollowing.ByLarger(Result.Outcomes[condition].Margin);
 }
 
 /// <summary>The runs of one set, and means over them with intervals.</summary>
