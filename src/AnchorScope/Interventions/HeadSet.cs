@@ -13,6 +13,9 @@ public sealed record ScoredHead(int Layer, int Head, double Score);
 public sealed record HeadSet(
     string Model, string Revision, string TokenizerHash, string DatasetHash, string MetricVariant, IReadOnlyList<ScoredHead> Heads)
 {
+    /// <summary>Every named definition of the search.</summary>
+    public IReadOnlyDictionary<string, string> Variants { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
     /// <summary>Version of the file form.</summary>
     public int Version { get; init; } = 1;
 

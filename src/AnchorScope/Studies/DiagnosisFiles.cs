@@ -31,10 +31,11 @@ public static class DiagnosisFiles
     /// <summary>Writes <paramref name="text"/> as UTF-8, atomically.</summary>
     public static void Text(string path, string text) => AtomicFile.Write(path, stream => stream.Write(new UTF8Encoding(false).GetBytes(text)));
 
-    /// <summary>One number a row: section, item, condition, metric, instruction, mean, interval, count.</summary>
+    /// <summary>The named definitions, then one number a row: section, item, condition, metric, instruction, mean, interval, count.</summary>
     private static string Summary(Diagnosis d)
     {
         var csv = new StringBuilder("section,item,condition,metric,instruction,mean,low95,high95,runs\n");
+        foreach (var (choice, variant) in d.Variants) csv.Append(CultureInfo.InvariantCulture, $"definition,{choice},{Quoted(variant)},,,,,,\n");
         foreach (var r in d.Following)
         {
             var item = $"{r.Set}/{r.Group}/{r.Name}";

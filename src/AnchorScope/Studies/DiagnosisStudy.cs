@@ -98,7 +98,10 @@ public sealed class DiagnosisStudy : IDisposable
         var heads = Model.Decoder.Shape.Heads;
         return new HeadSet(
             Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Model.Checkpoint.Folder))), Model.Checkpoint.Sha256, Model.Tokenizer.Sha256, Data.Rank.Sha256,
-            Variants.NameOf(Options.Variants.HeadScore), [.. plan.Order.Take(plan.Vision.Count).Select(h => new ScoredHead(h.Layer, h.Head, scores[h.Layer * heads + h.Head]))]);
+            Variants.NameOf(Options.Variants.HeadScore), [.. plan.Order.Take(plan.Vision.Count).Select(h => new ScoredHead(h.Layer, h.Head, scores[h.Layer * heads + h.Head]))])
+        {
+            Variants = Options.Variants.Named,
+        };
     }
 
     private RenderedPrompt Rendered()
