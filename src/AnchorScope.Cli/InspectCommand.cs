@@ -26,8 +26,13 @@ internal static class InspectCommand
         var stored = model.Checkpoint.WeightBytes;
         var types = string.Join(", ", model.Checkpoint.Files.SelectMany(f => f.Tensors.Values).Select(t => t.Type).Distinct().Order());
         var perPosition = 2L * shape.Layers * shape.KeyHeads * shape.HeadSize * sizeof(float);
+        // A terminal gets values wrapped in their own column; a file one line each, without padding.
         var table = new Table().Border(TableBorder.None).HideHeaders().AddColumn("").AddColumn("");
-        void Row(string name, string value) => table.AddRow(new Text(name, new Style(Color.Grey)), new Text(value));
+        void Row(string name, string value)
+        {
+            if (Console.IsOutputRedirected) Console.WriteLine($"{name,-14}{value}");
+            else table.AddRow(new Text(name, new Style(Color.Grey)), new Text(value));
+        }
         Row("folder", Path.GetFullPath(model.Checkpoint.Folder));
         Row("family", $"{model.Family} (model_type {model.Checkpoint.Config.Text("model_type")})");
         Row("decoder", $"{shape.Layers} layers, d_model {shape.ModelSize}, d_mlp {shape.MlpSize}, vocabulary {model.Decoder.VocabularySize}");
@@ -38,9 +43,9 @@ internal static class InspectCommand
         Row("memory", $"{Bytes(stored)} mapped, {Bytes(perPosition)} of keys and values per position");
         Row("weights", $"sha256 {model.Checkpoint.Sha256}");
         Row("tokenizer", $"sha256 {model.Tokenizer.Sha256}");
-        Row("template", model.Template.Source);
+        Row("template", model.Template.Source.ReplaceLineEndings("\\n"));
         Row("not supported", "nothing in this checkpoint: every tensor has its place");
-        AnsiConsole.Write(table);
+        if (!Console.IsOutputRedirected) AnsiConsole.Write(table);
     }
 
     private static string Bytes(long bytes) => bytes switch
