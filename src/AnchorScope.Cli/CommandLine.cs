@@ -36,9 +36,9 @@ internal static class CommandLine
             Console.Error.WriteLine($"ascope: {e.Message}");
             return WrongInput;
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException e)
         {
-            Console.Error.WriteLine("ascope: stopped");
+            Console.Error.WriteLine($"ascope: {e.Message}");
             return Interrupted;
         }
     }

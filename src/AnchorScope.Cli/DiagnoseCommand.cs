@@ -37,10 +37,9 @@ internal static class DiagnoseCommand
                 });
                 Summary.Print(diagnosis, folder);
             }
-            catch (OperationCanceledException)
+            catch (OperationCanceledException e)
             {
-                Console.Error.WriteLine($"ascope: stopped after {store.Samples} samples; ascope diagnose --resume --out {folder} goes on");
-                throw;
+                throw new OperationCanceledException($"stopped after {store.Samples} samples; ascope diagnose --resume --out {folder} goes on", e);
             }
             return study.Data.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;
         });
