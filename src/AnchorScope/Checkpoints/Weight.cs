@@ -4,8 +4,24 @@ namespace AnchorScope.Checkpoints;
 /// One weight where it lies in its mapped file, as stored. A tied weight is the same object, asked for under the name that is stored.
 /// </summary>
 /// <remarks>Axes are those of the checkpoint: a linear layer is [output, input]. Usable until the file is disposed.</remarks>
-public sealed unsafe class Weight(SafetensorsFile file, TensorEntry entry)
+public sealed unsafe class Weight
 {
+    private readonly SafetensorsFile file;
+    private readonly TensorEntry entry;
+    private readonly long first;
+
+    /// <summary>A whole tensor.</summary>
+    public Weight(SafetensorsFile file, TensorEntry entry)
+        : this(file, entry, 0, entry.Shape)
+    {
+    }
+
+    private Weight(SafetensorsFile file, TensorEntry entry, long first, long[] shape)
+    {
+        (this.file, this.entry, this.first, Shape) = (file, entry, first, shape);
+        Count = shape.Aggregate(1L, (a, b) => a * b);
+    }
+
     /// <summary>As stored.</summary>
     public string Name => entry.Name;
 
@@ -13,17 +29,29 @@ public sealed unsafe class Weight(SafetensorsFile file, TensorEntry entry)
     public StoredType Type => entry.Type;
 
     /// <summary>Empty for a scalar.</summary>
-    public long[] Shape => entry.Shape;
+    public long[] Shape { get; }
 
     /// <summary>Number of elements.</summary>
-    public long Count => entry.Count;
+    public long Count { get; }
 
     /// <summary>First element, row-major; not necessarily aligned.</summary>
-    public byte* Address => file.Address(entry);
+    public byte* Address => file.Address(entry) + first * Type.Bytes();
+
+    /// <summary>Rows <paramref name="from"/> .. <paramref name="from"/> + <paramref name="count"/> - 1 along the first axis, in place: a part of a fused projection.</summary>
+    public Weight Rows(long from, long count)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(from);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(from + count, Shape[0]);
+        return new Weight(file, entry, first + from * (Count / Shape[0]), [count, .. Shape[1..]]);
+    }
 
     /// <summary>A float32 copy of all elements.</summary>
-    /// <exception cref="InputException">2^31 elements and more: use <see cref="Widen"/>.</exception>
-    public float[] ToSingles() => file.ReadSingles(Name);
+    public float[] ToSingles()
+    {
+        var values = new float[checked((int)Count)];
+        Widen(0, values);
+        return values;
+    }
 
     /// <summary>Copies consecutive elements as float32: F16 and BF16 exactly, F64 rounded to nearest.</summary>
     /// <param name="firstElement">Counted from the start of the weight, row-major.</param>

@@ -85,10 +85,10 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
         head.Pack();
     }
 
-    private static int Highest(ReadOnlySpan<int> coordinates)
+    private static int Highest(ReadOnlySpan<Coordinate> coordinates)
     {
         var highest = -1;
-        foreach (var coordinate in coordinates) highest = Math.Max(highest, coordinate);
+        foreach (var coordinate in coordinates) highest = Math.Max(highest, coordinate.Highest);
         return highest;
     }
 }

@@ -32,7 +32,7 @@ public static class Generation
         var (shape, width) = (decoder.Shape, decoder.Shape.ModelSize);
         using var cache = new KeyValues(shape.Layers, shape.KeyHeads, shape.HeadSize, 0, prompt.Length + count);
         var (tokens, logits) = (new List<int>(), new List<float[]>());
-        var next = prompt.Coordinates.Max() + 1;
+        var next = prompt.Coordinates.Max(c => c.Highest) + 1;
         for (var step = 0; step < count; step++)
         {
             cancel.ThrowIfCancellationRequested();
@@ -46,7 +46,7 @@ public static class Generation
             {
                 var row = compute.Arena.Take(1, width);
                 decoder.Embed([tokens[^1]], row);
-                run = new Run(row, new[] { next++ }, prompt.Length + step - 1, edits) { Own = cache };
+                run = new Run(row, new[] { Coordinate.At(next++) }, prompt.Length + step - 1, edits) { Own = cache };
             }
             var resid = decoder.Forward(new Pass(shape, [run], compute));
             var row0 = decoder.Unembed(resid.RowRange(resid.Rows - 1, 1), compute).ToArray();

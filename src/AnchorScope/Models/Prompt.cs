@@ -1,4 +1,5 @@
 using AnchorScope.Prompts;
+using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
@@ -8,7 +9,7 @@ namespace AnchorScope.Models;
 /// <param name="Embeddings">Input of the first layer [pos, d_model].</param>
 /// <param name="Spans">Positions of each part; parts that the prompt lacks are absent.</param>
 /// <param name="Rendered">The text as the chat template rendered it, image placeholders unexpanded; empty when made from token ids.</param>
-public sealed record Prompt(int[] Tokens, int[] Coordinates, float[] Embeddings, IReadOnlyDictionary<SpanKind, int[]> Spans, string Rendered)
+public sealed record Prompt(int[] Tokens, Coordinate[] Coordinates, float[] Embeddings, IReadOnlyDictionary<SpanKind, int[]> Spans, string Rendered)
 {
     /// <summary>Number of positions.</summary>
     public int Length => Tokens.Length;

@@ -14,7 +14,7 @@ public sealed class Run
     /// <param name="coordinates">Rotary coordinate of each position.</param>
     /// <param name="start">Absolute position of the first row.</param>
     /// <param name="intervention">What is changed; checked by the caller with <see cref="Intervention.Validate"/>.</param>
-    public Run(Tensor entry, ReadOnlyMemory<int> coordinates, int start, Intervention intervention)
+    public Run(Tensor entry, ReadOnlyMemory<Coordinate> coordinates, int start, Intervention intervention)
     {
         if (entry.Rows != coordinates.Length)
             throw new ArgumentException($"{coordinates.Length} rotary coordinates for {entry.Rows} positions", nameof(coordinates));
@@ -25,7 +25,7 @@ public sealed class Run
     public Tensor Entry { get; }
 
     /// <summary>Rotary coordinates of the rows.</summary>
-    public ReadOnlyMemory<int> Coordinates { get; }
+    public ReadOnlyMemory<Coordinate> Coordinates { get; }
 
     /// <summary>Absolute position of the first row.</summary>
     public int Start { get; }

@@ -149,7 +149,7 @@ public abstract class VisionLanguageModel : IDisposable
         {
             if (tokens[i] == ImageToken) features!.Value[next++].CopyTo(rows[i]);
         }
-        return new Prompt(tokens, [.. Enumerable.Range(0, tokens.Length)], rows.ToArray(), spans, rendered);
+        return new Prompt(tokens, [.. Enumerable.Range(0, tokens.Length).Select(Coordinate.At)], rows.ToArray(), spans, rendered);
     }
 
     /// <inheritdoc/>

@@ -78,7 +78,7 @@ public static class TraceExport
         TensorData Angles(string name, int half)
         {
             var size = shape.HeadSize / 2;
-            float[] table = [.. prompt.Coordinates.SelectMany(c => { var part = decoder.Rope[c].Slice(half * size, size).ToArray(); return part.Concat(part); })];
+            float[] table = [.. prompt.Coordinates.SelectMany(c => { var part = decoder.Rope.Angles(c).AsSpan(half * size, size).ToArray(); return part.Concat(part); })];
             return TensorData.Of(name, table, 1, length, shape.HeadSize);
         }
     }

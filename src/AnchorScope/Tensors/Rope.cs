@@ -1,34 +1,51 @@
 namespace AnchorScope.Tensors;
 
 /// <summary>
-/// Rotary position embedding, the two halves of a head rotated against each other: angle of pair i at coordinate c is
-/// c / theta^(2i / d_head), computed in float32 as the reference does.
+/// Rotary position embedding, the two halves of a head rotated against each other: the angle of a pair is its frequency times the
+/// coordinate on the axis that the pair reads, computed in float32 as the reference does.
 /// </summary>
 public sealed unsafe class Rope
 {
     private readonly int _half;
     private readonly float[] _frequencies;
+    private readonly (int Axis, int From, int To)[] _sections;
     private readonly Lock _growing = new();
     private readonly List<NativeBlock> _tables = [];
     private volatile NativeBlock? _table;
     private volatile int _length;
 
-    /// <summary>Angles for heads of <paramref name="headSize"/> with base <paramref name="theta"/>.</summary>
-    public Rope(int headSize, double theta)
+    /// <summary>Frequency of pair i: 1 / theta^(2i / d_head).</summary>
+    /// <param name="sections">Pairs that read axis 0, 1 and 2, in this order, together d_head / 2; null: all read axis 0.</param>
+    public Rope(int headSize, double theta, IReadOnlyList<int>? sections = null)
+        : this(Frequencies(headSize, theta), sections ?? [headSize / 2])
     {
-        if (headSize % 2 != 0) throw new ArgumentException($"a rotated head has an even size, not {headSize}", nameof(headSize));
-        _half = headSize / 2;
-        _frequencies = new float[_half];
-        for (var i = 0; i < _half; i++) _frequencies[i] = 1f / (float)Math.Pow((float)theta, 2f * i / headSize);
     }
 
-    /// <summary>cos and sin [d_head / 2 each, cos first] at one coordinate; thread-safe once <see cref="Reserve"/> covered it.</summary>
-    public ReadOnlySpan<float> this[int coordinate] => new(_table!.Data + (long)coordinate * 2 * _half, 2 * _half);
+    private Rope(float[] frequencies, IReadOnlyList<int> sections)
+    {
+        (_half, _frequencies) = (frequencies.Length, frequencies);
+        if (sections.Sum() != _half || sections.Count > 3) throw new ArgumentException($"sections {string.Join(", ", sections)} for {_half} pairs", nameof(sections));
+        _sections = [.. sections.Select((count, axis) => (axis, sections.Take(axis).Sum(), sections.Take(axis + 1).Sum()))];
+    }
+
+    /// <summary>First coordinate for which these angles do not hold, where there is one.</summary>
+    public int? Limit { get; init; }
+
+    /// <summary>For vision towers: the first half of the pairs reads a patch's row (axis 0), the second its column (axis 1), with the same frequencies.</summary>
+    public static Rope Planar(int headSize, double theta)
+    {
+        if (headSize % 4 != 0) throw new ArgumentException($"a head rotated by row and column has a size divisible by 4, not {headSize}", nameof(headSize));
+        var axis = Frequencies(headSize / 2, theta);
+        return new Rope([.. axis, .. axis], [axis.Length, axis.Length]);
+    }
 
     /// <summary>Computes the angles of coordinates 0 .. <paramref name="length"/> - 1.</summary>
+    /// <exception cref="InputException">Some lie at or beyond <see cref="Limit"/>.</exception>
     public void Reserve(int length)
     {
         if (length <= _length) return;
+        if (length > Limit)
+            throw new InputException($"the prompt reaches position {length - 1}; from {Limit} on (max_position_embeddings) this model's rope scaling changes all angles, which is not supported");
         lock (_growing)
         {
             if (length <= _length) return;
@@ -51,18 +68,42 @@ public sealed unsafe class Rope
         }
     }
 
-    /// <summary>Rotates every head of one row [heads x d_head] by the angles of <paramref name="coordinate"/>.</summary>
-    public void Rotate(Span<float> row, int coordinate)
+    /// <summary>cos and sin [d_head / 2 each, cos first] at <paramref name="coordinate"/>; <see cref="Reserve"/> must have covered it.</summary>
+    public float[] Angles(Coordinate coordinate)
     {
-        var angles = this[coordinate];
-        for (var head = 0; head < row.Length; head += 2 * _half)
+        var angles = new float[2 * _half];
+        foreach (var (axis, from, to) in _sections)
         {
-            for (var i = 0; i < _half; i++)
+            var table = At(coordinate[axis]);
+            table[from..to].CopyTo(angles.AsSpan(from));
+            table[(_half + from)..(_half + to)].CopyTo(angles.AsSpan(_half + from));
+        }
+        return angles;
+    }
+
+    /// <summary>Rotates every head of one row [heads x d_head]; thread-safe once <see cref="Reserve"/> covered the coordinate.</summary>
+    public void Rotate(Span<float> row, Coordinate coordinate)
+    {
+        foreach (var (axis, from, to) in _sections)
+        {
+            var angles = At(coordinate[axis]);
+            for (var head = 0; head < row.Length; head += 2 * _half)
             {
-                float a = row[head + i], b = row[head + _half + i], cos = angles[i], sin = angles[_half + i];
-                row[head + i] = a * cos - b * sin;
-                row[head + _half + i] = b * cos + a * sin;
+                for (var i = from; i < to; i++)
+                {
+                    float a = row[head + i], b = row[head + _half + i], cos = angles[i], sin = angles[_half + i];
+                    row[head + i] = a * cos - b * sin;
+                    row[head + _half + i] = b * cos + a * sin;
+                }
             }
         }
+    }
+
+    private ReadOnlySpan<float> At(int position) => new(_table!.Data + (long)position * 2 * _half, 2 * _half);
+
+    private static float[] Frequencies(int size, double theta)
+    {
+        if (size % 2 != 0) throw new ArgumentException($"a rotated head has an even size, not {size}", nameof(size));
+        return [.. Enumerable.Range(0, size / 2).Select(i => 1f / (float)Math.Pow((float)theta, 2f * i / size))];
     }
 }
