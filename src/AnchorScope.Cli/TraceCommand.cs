@@ -90,9 +90,11 @@ internal static class TraceCommand
         var ids = file.Entry("input_ids");
         if (ids.Shape.Length != 2 || ids.Shape[0] != 1) throw InputException.At(path, "input_ids", "shape [1, T]", ids.ShapeText);
         int[] tokens = [.. file.ReadInt64s("input_ids").Select(id => id is >= 0 and <= int.MaxValue ? (int)id : throw InputException.At(path, "input_ids", "token ids", $"{id}"))];
-        if (!file.Tensors.TryGetValue("pixel_values", out var entry)) return (model.Prompt(tokens, null), null);
-        var pixels = model.Accept(file.ReadSingles("pixel_values"), entry.Shape, path);
-        return (model.Prompt(tokens, model.Features(pixels, compute)), pixels);
+        if (!file.Tensors.TryGetValue("pixel_values", out var entry)) return (model.Prompt(tokens, null, null), null);
+        var pixels = model.Accept(new PixelInputs(
+            path, file.ReadSingles("pixel_values"), entry.Shape, file.Tensors.ContainsKey("image_grid_thw") ? file.ReadInt64s("image_grid_thw") : null,
+            file.Tensors.ContainsKey("image_sizes") ? file.ReadInt64s("image_sizes") : null));
+        return (model.Prompt(tokens, pixels, model.Features(pixels, compute)), pixels);
     }
 
     private static IReadOnlyList<ChatMessage> Messages(string? path, string? text, int pictures) => path is not null

@@ -108,6 +108,28 @@ public sealed class ConfigSection
         return [.. json.EnumerateArray().Select((element, i) => Integer(element, $"{PathOf(key)}[{i}]", int.MinValue, "an integer"))];
     }
 
+    /// <exception cref="InputException">Absent, or not an array of numbers that a double holds.</exception>
+    public IReadOnlyList<double> Numbers(string key)
+    {
+        var json = Required(key);
+        if (json.ValueKind != JsonValueKind.Array) throw InputException.At(File, PathOf(key), "an array of numbers", Describe(json));
+        return [.. json.EnumerateArray().Select((element, i) => element.ValueKind == JsonValueKind.Number && element.TryGetDouble(out double number) && double.IsFinite(number)
+            ? number
+            : throw InputException.At(File, $"{PathOf(key)}[{i}]", "a number", Describe(element)))];
+    }
+
+    /// <exception cref="InputException">Absent, empty, or not an array of pairs of positive multiples of <paramref name="unit"/>.</exception>
+    public IReadOnlyList<(int First, int Second)> Pairs(string key, int unit)
+    {
+        var json = Required(key);
+        if (json.ValueKind != JsonValueKind.Array || json.GetArrayLength() == 0) throw InputException.At(File, PathOf(key), "an array of pairs", Describe(json));
+        return [.. json.EnumerateArray().Select((pair, i) => pair.ValueKind == JsonValueKind.Array && pair.GetArrayLength() == 2
+            && pair[0].ValueKind == JsonValueKind.Number && pair[0].TryGetInt32(out int first) && pair[1].ValueKind == JsonValueKind.Number && pair[1].TryGetInt32(out int second)
+            && first > 0 && second > 0 && first % unit == 0 && second % unit == 0
+            ? (first, second)
+            : throw InputException.At(File, $"{PathOf(key)}[{i}]", $"two multiples of {unit}", Quoted.Line(pair.GetRawText())))];
+    }
+
     /// <exception cref="InputException">Absent, or not an object.</exception>
     public ConfigSection Section(string key)
     {

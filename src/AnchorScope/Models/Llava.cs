@@ -7,7 +7,7 @@ namespace AnchorScope.Models;
 /// <summary>LLaVA-1.5 in its -hf layout: CLIP tower, an inner layer's patches through a two-layer projector, a Llama decoder.</summary>
 public sealed class Llava : VisionLanguageModel
 {
-    private readonly ClipTower _tower;
+    private readonly PatchTower _tower;
     private readonly ClipPreprocessor _preprocessor;
     private readonly Linear _projector1;
     private readonly Linear _projector2;
@@ -24,7 +24,7 @@ public sealed class Llava : VisionLanguageModel
         var vision = config.Section("vision_config");
         if (vision.Text("model_type", "clip_vision_model") is var type && type != "clip_vision_model")
             throw vision.Unsupported("model_type", type, ["clip_vision_model"]);
-        _tower = new ClipTower(vision, weights, Prefix(weights, "embeddings.class_embedding", "vision_tower.vision_model.", "vision_tower."));
+        _tower = ClipTower.Read(vision, weights, Prefix(weights, "embeddings.class_embedding", "vision_tower.vision_model.", "vision_tower."));
         _featureLayers = FeatureLayer(config, _tower.Layers);
         var strategy = config.Text("vision_feature_select_strategy", "default");
         _keepsClassToken = strategy switch
@@ -56,18 +56,20 @@ public sealed class Llava : VisionLanguageModel
     private int TokensPerPicture => _tower.Patches + (_keepsClassToken ? 1 : 0);
 
     /// <inheritdoc/>
-    public override IReadOnlyList<int> ImageTokens(PixelValues pixels) => [.. Enumerable.Repeat(TokensPerPicture, pixels.Pictures)];
+    public override int ImageTokens(PictureShape picture) => TokensPerPicture;
 
     /// <inheritdoc/>
     public override PixelValues Preprocess(IReadOnlyList<Picture> pictures) =>
-        new([.. pictures.SelectMany(_preprocessor.Apply)], [pictures.Count, 3, _tower.ImageSize, _tower.ImageSize], pictures.Count);
+        new([.. pictures.SelectMany(_preprocessor.Apply)], [pictures.Count, 3, _tower.ImageSize, _tower.ImageSize],
+            [.. pictures.Select(p => new PictureShape(1, 1, 1, p.Height, p.Width))]);
 
     /// <inheritdoc/>
-    public override PixelValues Accept(float[] values, long[] shape, string file)
+    public override PixelValues Accept(PixelInputs inputs)
     {
+        var shape = inputs.Shape;
         if (shape.Length != 4 || shape[0] < 1 || shape[1] != 3 || shape[2] != _tower.ImageSize || shape[3] != _tower.ImageSize)
-            throw InputException.At(file, "pixel_values", $"shape [images, 3, {_tower.ImageSize}, {_tower.ImageSize}]", $"[{string.Join(", ", shape)}]");
-        return new PixelValues(values, shape, (int)shape[0]);
+            throw inputs.Wrong($"[images, 3, {_tower.ImageSize}, {_tower.ImageSize}]");
+        return new PixelValues(inputs.Values, shape, [.. Enumerable.Repeat(new PictureShape(1, 1, 1), (int)shape[0])]);
     }
 
     /// <inheritdoc/>
@@ -75,7 +77,7 @@ public sealed class Llava : VisionLanguageModel
     {
         var stream = _tower.Forward(pixels.Values, _featureLayers, compute, trace);             // [image x (1 + patch), d_vision]
         var first = _keepsClassToken ? 0 : 1;
-        var chosen = compute.Arena.Take(pixels.Pictures * TokensPerPicture, _tower.Width);      // [image x patch, d_vision]
+        var chosen = compute.Arena.Take(pixels.Pictures.Count * TokensPerPicture, _tower.Width);      // [image x patch, d_vision]
         for (var row = 0; row < chosen.Rows; row++)
             stream[row / TokensPerPicture * (_tower.Patches + 1) + first + row % TokensPerPicture].CopyTo(chosen[row]);
         var hidden = _projector1.Forward(chosen, compute);
@@ -91,17 +93,10 @@ public sealed class Llava : VisionLanguageModel
         return Llama.Read(
             text, weights, Prefix(weights, "embed_tokens.weight", "language_model.model.", "language_model."),
             Prefix(weights, "lm_head.weight", "language_model.", "") + "lm_head.weight",
-            text.Flag("tie_word_embeddings", checkpoint.Config.Flag("tie_word_embeddings", false)));
+            text.Flag("tie_word_embeddings", checkpoint.Config.Flag("tie_word_embeddings", false)), DecoderDefaults.Llama);
     }
 
     private static int ImageTokenOf(ConfigSection config) => config.Has("image_token_id") ? config.Int("image_token_id") : config.Int("image_token_index", 32000);
-
-    /// <summary>
-    /// The spelling under which <paramref name="probe"/> is stored: the library wrote prefixes with and without "model." in front, and
-    /// the tower's own "vision_model." comes and goes. The first is the hub's, and stands in the error when none is there.
-    /// </summary>
-    private static string Prefix(Weights weights, string probe, params string[] spellings) =>
-        spellings.Concat(spellings.Select(s => "model." + s)).FirstOrDefault(s => weights.Has(s + probe), spellings[0]);
 
     private static int FeatureLayer(ConfigSection config, int layers)
     {

@@ -5,20 +5,18 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>Pictures as a vision tower takes them: values in the family's own order, and how many pictures they are.</summary>
-/// <param name="Values">Flattened pixel values.</param>
-/// <param name="Shape">Their shape, as the reference's processor gives it.</param>
-/// <param name="Pictures">Number of pictures.</param>
-public sealed record PixelValues(float[] Values, long[] Shape, int Pictures);
-
 /// <summary>A checkpoint opened: tokenizer, chat template, preprocessing, vision tower and decoder. One subclass per family.</summary>
 public abstract class VisionLanguageModel : IDisposable
 {
-    private protected VisionLanguageModel(Checkpoint checkpoint, Decoder decoder, int imageToken)
+    private ChatTemplate? _template;
+
+    /// <param name="imageToken">Id of the placeholder, or null when only its text is known.</param>
+    /// <param name="imageTokenText">Its text, for checkpoints whose configuration has no id.</param>
+    private protected VisionLanguageModel(Checkpoint checkpoint, Decoder decoder, int? imageToken, string imageTokenText = "<image>")
     {
-        (Checkpoint, Decoder, ImageToken) = (checkpoint, decoder, imageToken);
+        (Checkpoint, Decoder) = (checkpoint, decoder);
         Tokenizer = Tokenizer.Load(checkpoint.Folder);
-        Template = ChatTemplate.Load(checkpoint.Folder, Tokenizer.SpecialTokens);
+        ImageToken = imageToken ?? Tokenizer.IdOf(imageTokenText) ?? throw InputException.At(checkpoint.Folder, "tokenizer", $"the token {imageTokenText}", "none of this name");
         var generation = Path.Combine(checkpoint.Folder, "generation_config.json");
         if (!File.Exists(generation)) return;
         var section = ConfigSection.Load(generation);
@@ -29,7 +27,7 @@ public abstract class VisionLanguageModel : IDisposable
     }
 
     /// <summary>Families that <see cref="Open"/> knows, by model_type.</summary>
-    public static IReadOnlyList<string> Families { get; } = ["llava"];
+    public static IReadOnlyList<string> Families { get; } = ["llava", "qwen2_vl", "qwen2_5_vl", "internvl", "internvl_chat", "llava_onevision", "smolvlm", "idefics3"];
 
     /// <summary>The files.</summary>
     public Checkpoint Checkpoint { get; }
@@ -41,7 +39,8 @@ public abstract class VisionLanguageModel : IDisposable
     public Tokenizer Tokenizer { get; }
 
     /// <summary>Messages to text.</summary>
-    public ChatTemplate Template { get; }
+    /// <exception cref="InputException">The checkpoint has none: such a model can be run on token ids only.</exception>
+    public ChatTemplate Template => _template ??= ChatTemplate.Load(Checkpoint.Folder, Tokenizer.SpecialTokens);
 
     /// <summary>Id of the placeholder that image features replace.</summary>
     public int ImageToken { get; }
@@ -58,14 +57,20 @@ public abstract class VisionLanguageModel : IDisposable
     /// <summary>One line on the vision tower.</summary>
     public abstract string VisionSummary { get; }
 
-    /// <summary>Image tokens of each picture, in order.</summary>
-    public abstract IReadOnlyList<int> ImageTokens(PixelValues pixels);
+    /// <summary>Number of image tokens of one picture: rows that <see cref="Features"/> gives for it.</summary>
+    public abstract int ImageTokens(PictureShape picture);
+
+    /// <summary>What stands in the prompt for one placeholder: image tokens, and in some families tokens around and between them.</summary>
+    protected virtual IReadOnlyList<int> Expansion(PictureShape picture) => [.. Enumerable.Repeat(ImageToken, ImageTokens(picture))];
+
+    /// <summary>Rotary coordinates of a prompt's positions.</summary>
+    protected virtual Coordinate[] Coordinates(IReadOnlyList<int> tokens, PixelValues? pixels) => [.. Enumerable.Range(0, tokens.Count).Select(Coordinate.At)];
 
     /// <summary>Pictures to pixel values, as the reference's processor does it.</summary>
     public abstract PixelValues Preprocess(IReadOnlyList<Picture> pictures);
 
     /// <summary>Checks pixel values that came from outside.</summary>
-    public abstract PixelValues Accept(float[] values, long[] shape, string file);
+    public abstract PixelValues Accept(PixelInputs inputs);
 
     /// <summary>Image features [image tokens of all pictures, d_model].</summary>
     public abstract Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null);
@@ -80,6 +85,10 @@ public abstract class VisionLanguageModel : IDisposable
             return type switch
             {
                 "llava" => new Llava(checkpoint),
+                "qwen2_vl" or "qwen2_5_vl" => new QwenVl(checkpoint),
+                "internvl" or "internvl_chat" => new InternVl(checkpoint),
+                "llava_onevision" => new LlavaOneVision(checkpoint),
+                "smolvlm" or "idefics3" => new SmolVlm(checkpoint),
                 _ => throw checkpoint.Config.Unsupported("model_type", type, Families),
             };
         }
@@ -103,7 +112,7 @@ public abstract class VisionLanguageModel : IDisposable
     {
         var rendered = Template.Render(messages);
         var kinds = SpanFinder.Characters(rendered, labels ?? []);
-        var counts = pixels is null ? [] : ImageTokens(pixels);
+        IReadOnlyList<PictureShape> pictures = pixels?.Pictures ?? [];
         var tokens = new List<int>();
         var spans = new List<SpanKind?>();
         var picture = 0;
@@ -115,27 +124,26 @@ public abstract class VisionLanguageModel : IDisposable
                 spans.Add(SpanFinder.OfToken(kinds, token.Start, token.End));
                 continue;
             }
-            var count = picture < counts.Count ? counts[picture] : 0;
-            picture++;
-            for (var i = 0; i < count; i++)
+            foreach (var id in picture < pictures.Count ? Expansion(pictures[picture]) : [])
             {
-                tokens.Add(ImageToken);
-                spans.Add(SpanKind.Image);
+                tokens.Add(id);
+                spans.Add(id == ImageToken ? SpanKind.Image : null);
             }
+            picture++;
         }
-        if (picture != counts.Count)
-            throw new InputException($"the prompt has {picture} image placeholders ({Tokenizer.TokenText(ImageToken)}) for {counts.Count} pictures");
-        return Embed([.. tokens], features, SpanFinder.Positions(spans), rendered.Text);
+        if (picture != pictures.Count)
+            throw new InputException($"the prompt has {picture} image placeholders ({Tokenizer.TokenText(ImageToken)}) for {pictures.Count} pictures");
+        return Embed([.. tokens], pixels, features, SpanFinder.Positions(spans), rendered.Text);
     }
 
     /// <summary>A prompt from token ids in which image tokens are already repeated, as the reference's processors give them.</summary>
-    public Prompt Prompt(int[] tokens, Tensor? features)
+    public Prompt Prompt(int[] tokens, PixelValues? pixels, Tensor? features)
     {
         var spans = tokens.Select(t => t == ImageToken ? SpanKind.Image : (SpanKind?)null).ToList();
-        return Embed(tokens, features, SpanFinder.Positions(spans), "");
+        return Embed(tokens, pixels, features, SpanFinder.Positions(spans), "");
     }
 
-    private Prompt Embed(int[] tokens, Tensor? features, IReadOnlyDictionary<SpanKind, int[]> spans, string rendered)
+    private Prompt Embed(int[] tokens, PixelValues? pixels, Tensor? features, IReadOnlyDictionary<SpanKind, int[]> spans, string rendered)
     {
         if (tokens.Length == 0) throw new InputException("the prompt is empty");
         using var arena = new Arena();
@@ -149,8 +157,15 @@ public abstract class VisionLanguageModel : IDisposable
         {
             if (tokens[i] == ImageToken) features!.Value[next++].CopyTo(rows[i]);
         }
-        return new Prompt(tokens, [.. Enumerable.Range(0, tokens.Length).Select(Coordinate.At)], rows.ToArray(), spans, rendered);
+        return new Prompt(tokens, Coordinates(tokens, pixels), rows.ToArray(), spans, rendered);
     }
+
+    /// <summary>
+    /// The spelling under which <paramref name="probe"/> is stored: the library wrote prefixes with and without "model." in front. The
+    /// first is the hub's, and stands in the error when none is there.
+    /// </summary>
+    private protected static string Prefix(Weights weights, string probe, params string[] spellings) =>
+        spellings.Concat(spellings.Select(s => "model." + s)).FirstOrDefault(s => weights.Has(s + probe), spellings[0]);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -78,8 +78,10 @@ public static class TraceExport
         TensorData Angles(string name, int half)
         {
             var size = shape.HeadSize / 2;
-            float[] table = [.. prompt.Coordinates.SelectMany(c => { var part = decoder.Rope.Angles(c).AsSpan(half * size, size).ToArray(); return part.Concat(part); })];
-            return TensorData.Of(name, table, 1, length, shape.HeadSize);
+            var axes = decoder.Rope.Axes;
+            float[] table = [.. Enumerable.Range(0, axes).SelectMany(axis => prompt.Coordinates.SelectMany(c => { var part = decoder.Rope.At(c[axis]).Slice(half * size, size).ToArray(); return part.Concat(part); }))];
+            // With several axes, as the reference has it: the angles of every pair on each axis, before pairs pick theirs.
+            return axes == 1 ? TensorData.Of(name, table, 1, length, shape.HeadSize) : TensorData.Of(name, table, axes, 1, length, shape.HeadSize);
         }
     }
 
@@ -89,9 +91,8 @@ public static class TraceExport
         var features = model.Features(pixels, compute, trace);
         var arrays = new List<TensorData> { TensorData.Of("vision.features", features.ToArray(), features.Rows, features.Columns) };
         if (trace is null) return arrays;
-        long[] axes = [pixels.Pictures, trace.Embeddings.Length / pixels.Pictures / trace.Width, trace.Width];
-        arrays.Add(TensorData.Of("vision.embeddings", trace.Embeddings, axes));
-        arrays.AddRange(trace.Layers.Select((layer, i) => TensorData.Of($"vision.layer_{i}", layer, axes)));
+        arrays.Add(TensorData.Of("vision.embeddings", trace.Embeddings, trace.Axes));
+        arrays.AddRange(trace.Layers.Select((layer, i) => TensorData.Of($"vision.layer_{i}", layer, trace.Axes)));
         return arrays;
     }
 }

@@ -68,18 +68,11 @@ public sealed unsafe class Rope
         }
     }
 
-    /// <summary>cos and sin [d_head / 2 each, cos first] at <paramref name="coordinate"/>; <see cref="Reserve"/> must have covered it.</summary>
-    public float[] Angles(Coordinate coordinate)
-    {
-        var angles = new float[2 * _half];
-        foreach (var (axis, from, to) in _sections)
-        {
-            var table = At(coordinate[axis]);
-            table[from..to].CopyTo(angles.AsSpan(from));
-            table[(_half + from)..(_half + to)].CopyTo(angles.AsSpan(_half + from));
-        }
-        return angles;
-    }
+    /// <summary>Axes that the pairs read.</summary>
+    public int Axes => _sections.Length;
+
+    /// <summary>cos and sin of every pair [d_head / 2 each, cos first] at a number on one axis; <see cref="Reserve"/> must have covered it.</summary>
+    public ReadOnlySpan<float> At(int number) => new(_table!.Data + (long)number * 2 * _half, 2 * _half);
 
     /// <summary>Rotates every head of one row [heads x d_head]; thread-safe once <see cref="Reserve"/> covered the coordinate.</summary>
     public void Rotate(Span<float> row, Coordinate coordinate)
@@ -98,8 +91,6 @@ public sealed unsafe class Rope
             }
         }
     }
-
-    private ReadOnlySpan<float> At(int position) => new(_table!.Data + (long)position * 2 * _half, 2 * _half);
 
     private static float[] Frequencies(int size, double theta)
     {

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AnchorScope.Checkpoints;
 using AnchorScope.Interventions;
+using AnchorScope.Models;
 
 namespace AnchorScope.Tests.Models;
 
@@ -12,6 +13,7 @@ internal sealed class Golden : IDisposable
 
     private Golden(string name, string @case)
     {
+        if (name == "internvl3-remote") name = "internvl3";
         _file = SafetensorsFile.Open(Fixtures.Path(name, "golden", @case + ".safetensors"));
         _manifest = JsonDocument.Parse(File.ReadAllBytes(Fixtures.Path(name, "golden", @case + ".json")));
     }
@@ -23,6 +25,10 @@ internal sealed class Golden : IDisposable
     public IEnumerable<string> Names => _file.Tensors.Keys;
 
     public int[] ImagePositions => [.. Manifest.GetProperty("image_positions").EnumerateArray().Select(v => v.GetInt32())];
+
+    public PixelInputs Inputs => new(
+        "golden", Singles("inputs.pixel_values"), Shape("inputs.pixel_values"), Has("inputs.image_grid_thw") ? _file.ReadInt64s("inputs.image_grid_thw") : null,
+        Has("inputs.image_sizes") ? _file.ReadInt64s("inputs.image_sizes") : null);
 
     public bool Has(string name) => _file.Tensors.ContainsKey(name);
 

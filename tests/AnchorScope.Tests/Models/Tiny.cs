@@ -13,8 +13,8 @@ internal sealed class Tiny : IDisposable
         Model = VisionLanguageModel.Open(Fixtures.Path(name));
         Golden = Golden.Open(name, @case);
         Compute = new Compute(new Arena(), new Team(1), family);
-        Pixels = Golden.Has("inputs.pixel_values") ? Model.Accept(Golden.Singles("inputs.pixel_values"), Golden.Shape("inputs.pixel_values"), "golden") : null;
-        Prompt = Model.Prompt(Golden.Ints("inputs.input_ids"), Pixels is null ? null : Model.Features(Pixels, Compute));
+        Pixels = Golden.Has("inputs.pixel_values") ? Model.Accept(Golden.Inputs) : null;
+        Prompt = Model.Prompt(Golden.Ints("inputs.input_ids"), Pixels, Pixels is null ? null : Model.Features(Pixels, Compute));
     }
 
     public VisionLanguageModel Model { get; }

@@ -55,7 +55,7 @@ public sealed class LawTests : IDisposable
     public void Sweep_OverSeveralPrompts_EqualsEachAlone()
     {
         using var other = Tiny.Open("llava15-gqa-f16-sharded");
-        var shorter = other.Model.Prompt([1, 300, 301, 302, 303], null);
+        var shorter = other.Model.Prompt([1, 300, 301, 302, 303], null, null);
         using var first = Baseline.Record(_tiny.Decoder, _tiny.Prompt, _tiny.Compute);
         using var second = Baseline.Record(_tiny.Decoder, shorter, _tiny.Compute);
         var block = Intervention.HeadGain(1, 2, 0);
@@ -88,7 +88,7 @@ public sealed class LawTests : IDisposable
                 // The whole text so far in one pass, without a cache.
                 var tokens = tiny.Prompt.Tokens.Concat(generated.Tokens.Take(step)).ToArray();
                 var features = tiny.Model.Features(tiny.Pixels!, tiny.Compute);
-                var whole = tiny.Model.Prompt(tokens, features);
+                var whole = tiny.Model.Prompt(tokens, tiny.Pixels, features);
                 var entry = Tensor.From(tiny.Compute.Arena, whole.Embeddings, whole.Length, tiny.Decoder.Shape.ModelSize);
                 var resid = tiny.Decoder.Forward(new Pass(tiny.Decoder.Shape, [new Run(entry, whole.Coordinates, 0, intervention)], tiny.Compute));
                 Assert.Equal(tiny.Decoder.Unembed(resid.RowRange(whole.Length - 1, 1), tiny.Compute).ToArray(), generated.Logits[step]);

@@ -7,13 +7,41 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Tests.Models;
 
-/// <summary>Every array that the reference library stored for the LLaVA checkpoints, site by site.</summary>
-public sealed class LlavaParityTests
+/// <summary>Every array that the reference library stored for the checkpoints of every family, site by site.</summary>
+public sealed class ParityTests
 {
-    public static TheoryData<string, string> Cases => new()
+    private static IReadOnlyList<(string Model, string Case)> All
     {
-        { "llava15", "one_image" }, { "llava15", "two_images" }, { "llava15", "text_only" }, { "llava15-gqa-f16-sharded", "one_image" },
-    };
+        get
+        {
+            var cases = new List<(string, string)>();
+            foreach (var model in Directory.GetDirectories(Fixtures.Path()).Where(m => Directory.Exists(Path.Combine(m, "golden"))).Order(StringComparer.Ordinal))
+            {
+                foreach (var file in Directory.GetFiles(Path.Combine(model, "golden"), "*.json").Order(StringComparer.Ordinal))
+                    cases.Add((Path.GetFileName(model), Path.GetFileNameWithoutExtension(file)));
+            }
+            // The same weights in the layout of the original code.
+            cases.Add(("internvl3-remote", "tiled_image"));
+            cases.Add(("internvl3-remote", "two_images"));
+            return cases;
+        }
+    }
+
+    public static TheoryData<string, string> Cases => Data(All);
+
+    /// <summary>Cases with sweeps and a lens.</summary>
+    public static TheoryData<string, string> FullCases => Data(All.Where(c =>
+    {
+        using var golden = Golden.Open(c.Model, c.Case);
+        return golden.Has("sweep.block_each_head_all_pos.last_logits");
+    }));
+
+    [Fact]
+    public void EveryFamily_HasItsCases()
+    {
+        Assert.Equal(18, All.Count);
+        Assert.Equal(10, FullCases.Count);
+    }
 
     [Theory]
     [MemberData(nameof(Cases))]
@@ -32,7 +60,8 @@ public sealed class LlavaParityTests
             if (array == "lm.attn") Close.AssertAbsolute(array, tiny.Golden.Singles(array), got, Close.Probability);
             else Close.AssertRelative(array, tiny.Golden.Singles(array), got);
         }
-        Assert.Equal(tiny.Golden.Ints("inputs.position_ids"), tiny.Prompt.Coordinates.Select(c => c.Time));
+        var axes = tiny.Golden.Shape("inputs.position_ids").Length == 3 ? 3 : 1;
+        Assert.Equal(tiny.Golden.Ints("inputs.position_ids"), Enumerable.Range(0, axes).SelectMany(axis => tiny.Prompt.Coordinates.Select(c => c[axis])));
     }
 
     [Theory]
@@ -45,13 +74,15 @@ public sealed class LlavaParityTests
     }
 
     [Theory]
-    [InlineData("llava15", KernelFamily.Panel)]
-    [InlineData("llava15", KernelFamily.Direct)]
-    [InlineData("llava15-gqa-f16-sharded", KernelFamily.Panel)]
-    [InlineData("llava15-gqa-f16-sharded", KernelFamily.Direct)]
-    public void Sweeps_AreTheReferences(string name, KernelFamily family)
+    [MemberData(nameof(FullCases))]
+    public void Sweeps_AreTheReferences(string name, string @case)
     {
-        using var tiny = Tiny.Open(name, "one_image", family);
+        foreach (var family in Enum.GetValues<KernelFamily>()) Sweeps(name, @case, family);
+    }
+
+    private static void Sweeps(string name, string @case, KernelFamily family)
+    {
+        using var tiny = Tiny.Open(name, @case, family);
         var shape = tiny.Decoder.Shape;
         using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
         var heads = Enumerable.Range(0, shape.Layers).SelectMany(l => Enumerable.Range(0, shape.Heads).Select(h => (l, h))).ToList();
@@ -73,8 +104,7 @@ public sealed class LlavaParityTests
     }
 
     [Theory]
-    [InlineData("llava15", "one_image")]
-    [InlineData("llava15-gqa-f16-sharded", "one_image")]
+    [MemberData(nameof(FullCases))]
     public void Lens_IsTheReferences(string name, string @case)
     {
         using var tiny = Tiny.Open(name, @case);
@@ -99,5 +129,12 @@ public sealed class LlavaParityTests
             Assert.Equal(ids, generated.Tokens);
             Close.AssertRelative("gen.logits", tiny.Golden.Singles("gen.logits"), generated.Logits.SelectMany(l => l).ToArray());
         }
+    }
+
+    private static TheoryData<string, string> Data(IEnumerable<(string Model, string Case)> cases)
+    {
+        var data = new TheoryData<string, string>();
+        foreach (var (model, @case) in cases) data.Add(model, @case);
+        return data;
     }
 }

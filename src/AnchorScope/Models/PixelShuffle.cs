@@ -1,0 +1,22 @@
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Models;
+
+/// <summary>Puts square blocks of patches side by side into one vector each: fewer and wider image tokens.</summary>
+internal static class PixelShuffle
+{
+    /// <summary>[tile x token, d] to [tile x (side / factor)^2, factor^2 x d]; within a block row by row.</summary>
+    /// <param name="tokens">Tokens of a tile; the last <paramref name="side"/>^2 are its patches, row by row.</param>
+    public static Tensor Forward(Tensor stream, int tokens, int side, int factor, Arena arena)
+    {
+        var (tiles, small, first) = (stream.Rows / tokens, side / factor, tokens - side * side);
+        var shuffled = arena.Take(tiles * small * small, factor * factor * stream.Columns);
+        for (var row = 0; row < shuffled.Rows; row++)
+        {
+            var (tile, y, x) = (row / (small * small), row / small % small * factor, row % small * factor);
+            for (var i = 0; i < factor * factor; i++)
+                stream[tile * tokens + first + (y + i / factor) * side + x + i % factor].CopyTo(shuffled[row][(i * stream.Columns)..]);
+        }
+        return shuffled;
+    }
+}

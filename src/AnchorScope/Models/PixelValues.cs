@@ -1,0 +1,27 @@
+namespace AnchorScope.Models;
+
+/// <summary>One picture among pixel values.</summary>
+/// <param name="Parts">Slots along the first axis that are this picture's: tiles, or patches where the tower takes patches.</param>
+/// <param name="Rows">Rows of its grid: of tiles (an overview not counted), or of patches.</param>
+/// <param name="Columns">Columns of its grid.</param>
+/// <param name="Height">Of the original, in pixels; 0 where it is not known and not needed.</param>
+/// <param name="Width">Of the original, in pixels.</param>
+public sealed record PictureShape(int Parts, int Rows, int Columns, int Height = 0, int Width = 0);
+
+/// <summary>Pictures as a vision tower takes them.</summary>
+/// <param name="Values">Flattened pixel values, in the order of the reference's processor.</param>
+/// <param name="Shape">Their shape, as the reference's processor gives it.</param>
+/// <param name="Pictures">The pictures, in order.</param>
+public sealed record PixelValues(float[] Values, long[] Shape, IReadOnlyList<PictureShape> Pictures);
+
+/// <summary>What a file of inputs holds besides token ids, under the names of the reference's processors.</summary>
+/// <param name="File">For messages.</param>
+/// <param name="Values">pixel_values.</param>
+/// <param name="Shape">Its shape.</param>
+/// <param name="Grids">image_grid_thw [pictures, 3], or null.</param>
+/// <param name="Sizes">image_sizes [pictures, 2], height and width, or null.</param>
+public sealed record PixelInputs(string File, float[] Values, long[] Shape, long[]? Grids, long[]? Sizes)
+{
+    /// <summary>An error about the shape.</summary>
+    public InputException Wrong(string expected) => InputException.At(File, "pixel_values", $"shape {expected}", $"[{string.Join(", ", Shape)}]");
+}

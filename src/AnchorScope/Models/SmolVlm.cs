@@ -1,0 +1,95 @@
+using AnchorScope.Checkpoints;
+using AnchorScope.Prompts;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Models;
+
+/// <summary>SmolVLM and Idefics3: SigLIP over tiles and the whole picture, pixel shuffle and one projection, a Llama decoder.</summary>
+public sealed class SmolVlm : VisionLanguageModel
+{
+    private const string Around = "<fake_token_around_image>";
+
+    private readonly PatchTower _tower;
+    private readonly Norm _postNorm;
+    private readonly Linear _projection;
+    private readonly SmolVlmPreprocessor _preprocessor;
+    private readonly int _factor;
+
+    /// <summary>Reads the family's tensors; anything missing, of another shape or left over is an error.</summary>
+    public SmolVlm(Checkpoint checkpoint)
+        : base(checkpoint, ReadDecoder(checkpoint), checkpoint.Config.Int("image_token_id", 128257))
+    {
+        var (config, weights) = (checkpoint.Config, checkpoint.Weights);
+        var vision = config.Section("vision_config");
+        var prefix = Prefix(weights, "embeddings.patch_embedding.weight", "model.vision_model.", "vision_model.");
+        _tower = ClipTower.ReadSiglip(vision, weights, prefix, VisionSettings.Smol);
+        _postNorm = ClipTower.PostNorm(vision, weights, prefix, VisionSettings.Smol);
+        _factor = config.PositiveInt("scale_factor", 2);
+        if (_tower.Side % _factor != 0) throw InputException.At(config.File, "scale_factor", $"a divisor of {_tower.Side}, the patches of a side", $"{_factor}");
+        var name = Prefix(weights, "modality_projection.proj.weight", "model.connector.", "connector.") + "modality_projection.proj.weight";
+        _projection = new Linear(weights.Get(name, Decoder.Shape.ModelSize, _tower.Width * _factor * _factor));
+        weights.AssertAllRead();
+        _preprocessor = SmolVlmPreprocessor.Load(checkpoint.Folder);
+    }
+
+    /// <inheritdoc/>
+    public override string Family => "SmolVLM";
+
+    /// <inheritdoc/>
+    public override string VisionSummary =>
+        $"SigLIP, tiles of {_tower.ImageSize} x {_tower.ImageSize} pixels, {_tower.Layers} layers of width {_tower.Width}, {TokensPerTile} image tokens a tile";
+
+    private int TokensPerTile => _tower.Patches / (_factor * _factor);
+
+    /// <inheritdoc/>
+    public override int ImageTokens(PictureShape picture) => picture.Parts * TokensPerTile;
+
+    /// <inheritdoc/>
+    public override PixelValues Preprocess(IReadOnlyList<Picture> pictures)
+    {
+        var tiles = pictures.Select(_preprocessor.Apply).ToList();
+        return new PixelValues(
+            [.. tiles.SelectMany(t => t.Values)], [1, tiles.Sum(t => t.Count), 3, _tower.ImageSize, _tower.ImageSize],
+            [.. tiles.Zip(pictures, (t, original) => new PictureShape(t.Count, t.Rows, t.Columns, original.Height, original.Width))]);
+    }
+
+    /// <inheritdoc/>
+    public override PixelValues Accept(PixelInputs inputs)
+    {
+        var shape = inputs.Shape;
+        if (shape.Length != 5 || shape[0] != 1 || shape[1] < 1 || shape[2] != 3 || shape[3] != _tower.ImageSize || shape[4] != _tower.ImageSize) throw inputs.Wrong($"[1, tiles, 3, {_tower.ImageSize}, {_tower.ImageSize}]");
+        return new PixelValues(inputs.Values, shape, [new PictureShape((int)shape[1], 1, (int)shape[1])]);
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
+    {
+        var stream = _postNorm.Forward(_tower.Forward(pixels.Values, _tower.Layers, compute, trace), compute.Arena);     // [tile x patch, d_vision]
+        return _projection.Forward(PixelShuffle.Forward(stream, _tower.Tokens, _tower.Side, _factor, compute.Arena), compute);
+    }
+
+    /// <inheritdoc/>
+    protected override IReadOnlyList<int> Expansion(PictureShape picture)
+    {
+        var image = string.Concat(Enumerable.Repeat(Tokenizer.TokenText(ImageToken), TokensPerTile));
+        var text = new System.Text.StringBuilder();
+        for (var row = 1; picture.Parts > 1 && row <= picture.Rows; row++)
+        {
+            for (var column = 1; column <= picture.Columns; column++) text.Append(Around).Append($"<row_{row}_col_{column}>").Append(image);
+            text.Append('\n');
+        }
+        if (picture.Parts > 1) text.Append('\n');
+        text.Append(Around).Append("<global-img>").Append(image).Append(Around);
+        return [.. Tokenizer.Encode(text.ToString(), addSpecial: false).Select(t => t.Id)];
+    }
+
+    private static Decoder ReadDecoder(Checkpoint checkpoint)
+    {
+        var (config, weights) = (checkpoint.Config, checkpoint.Weights);
+        var text = config.Section("text_config");
+        if (text.Text("model_type", "llama") is var type && type != "llama") throw text.Unsupported("model_type", type, ["llama"]);
+        return Llama.Read(
+            text, weights, Prefix(weights, "embed_tokens.weight", "model.text_model.", "text_model."), "lm_head.weight",
+            config.Flag("tie_word_embeddings", text.Flag("tie_word_embeddings", false)), DecoderDefaults.Llama);
+    }
+}

@@ -1,0 +1,82 @@
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Models;
+
+/// <summary>
+/// How the tiles of a picture become one map of image tokens again: the padding that gave the picture the shape of its grid is cut
+/// off, and a map above the limit is shrunk, bilinearly.
+/// </summary>
+internal sealed class TilePacking
+{
+    private readonly int _gridColumns;
+    private readonly int _top;
+    private readonly int _left;
+    private readonly int _high;
+    private readonly int _wide;
+
+    private TilePacking(int tokens, int rows, int columns, int gridColumns, int top, int left, int high, int wide) =>
+        (Tokens, Rows, Columns, _gridColumns, _top, _left, _high, _wide) = (tokens, rows, columns, gridColumns, top, left, high, wide);
+
+    /// <summary>Image tokens of the picture: the overview, the map, and the newlines.</summary>
+    public int Tokens { get; }
+
+    /// <summary>Rows of the map; 0 for a picture without tiles.</summary>
+    public int Rows { get; }
+
+    /// <summary>Columns of the map, the newline not counted.</summary>
+    public int Columns { get; }
+
+    /// <param name="side">Patches along one side of a tile.</param>
+    /// <param name="mostTiles">Above about so many tiles' worth of tokens the map is shrunk.</param>
+    public static TilePacking Of(PictureShape picture, int side, int mostTiles)
+    {
+        if (picture.Parts == 1) return new TilePacking(side * side + 1, 0, 0, 1, 0, 0, 0, 0);
+        var (high, wide, top, left) = (picture.Rows * side, picture.Columns * side, 0, 0);
+        // Rounded to 7 digits before it is cut off, as the reference does against 55.999999.
+        if ((double)picture.Width / picture.Height > (double)wide / high)
+        {
+            top = (high - (int)Math.Round(picture.Height * ((double)wide / picture.Width), 7)) / 2;
+            high -= 2 * top;
+        }
+        else
+        {
+            left = (wide - (int)Math.Round(picture.Width * ((double)high / picture.Height), 7)) / 2;
+            wide -= 2 * left;
+        }
+        var ratio = Math.Sqrt((double)high * wide / ((double)mostTiles * side * side));
+        var (rows, columns) = ratio > 1.1 ? ((int)(high / ratio), (int)(wide / ratio)) : (high, wide);
+        return new TilePacking(side * side + rows * (columns + 1), rows, columns, picture.Columns, top, left, high, wide);
+    }
+
+    /// <summary>Writes the map's vector at <paramref name="y"/>, <paramref name="x"/>.</summary>
+    /// <param name="tiles">Vectors [tile x patch, d].</param>
+    /// <param name="first">Row of the first tile's first patch.</param>
+    public void Sample(Tensor tiles, int first, int side, int y, int x, Span<float> into)
+    {
+        var (y0, y1, fy) = Between(y, Rows, _high);
+        var (x0, x1, fx) = Between(x, Columns, _wide);
+        if (fy == 0 && fx == 0)
+        {
+            At(y0, x0).CopyTo(into);
+            return;
+        }
+        ReadOnlySpan<float> a = At(y0, x0), b = At(y0, x1), c = At(y1, x0), d = At(y1, x1);
+        for (var i = 0; i < into.Length; i++)
+            into[i] = (1 - fy) * ((1 - fx) * a[i] + fx * b[i]) + fy * ((1 - fx) * c[i] + fx * d[i]);
+
+        ReadOnlySpan<float> At(int row, int column)
+        {
+            var (r, k) = (row + _top, column + _left);
+            return tiles[first + (r / side * _gridColumns + k / side) * side * side + r % side * side + k % side];
+        }
+    }
+
+    /// <summary>Centres of small pixels in the large map, edges repeated (align_corners false).</summary>
+    private static (int From, int To, float Share) Between(int at, int small, int large)
+    {
+        if (small == large) return (at, at, 0);
+        var centre = Math.Max(0, (at + 0.5f) * ((float)large / small) - 0.5f);
+        var from = Math.Min((int)centre, large - 1);
+        return (from, Math.Min(from + 1, large - 1), centre - from);
+    }
+}

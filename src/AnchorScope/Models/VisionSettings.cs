@@ -1,0 +1,48 @@
+using AnchorScope.Checkpoints;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Models;
+
+/// <summary>Sizes that the configurations of CLIP, SigLIP and InternViT have in common, read under their own keys and checked.</summary>
+/// <param name="Heads">Attention heads.</param>
+internal sealed record VisionSettings(int Width, int ImageSize, int PatchSize, int Heads, int MlpSize, int Layers, double Epsilon, Activation Activation)
+{
+    /// <summary>What the reference takes where a key is absent.</summary>
+    public static VisionSettings Clip { get; } = new(768, 224, 32, 12, 3072, 12, 1e-5, Activation.QuickGelu);
+
+    /// <summary>SigLIP's.</summary>
+    public static VisionSettings Siglip { get; } = new(768, 224, 16, 12, 3072, 12, 1e-6, Activation.GeluTanh);
+
+    /// <summary>SmolVLM's.</summary>
+    public static VisionSettings Smol { get; } = new(1152, 224, 32, 16, 3072, 12, 1e-6, Activation.GeluTanh);
+
+    /// <summary>InternViT's.</summary>
+    public static VisionSettings Intern { get; } = new(1024, 448, 14, 16, 4096, 24, 1e-6, Activation.Gelu);
+
+    /// <summary>Patches of one picture.</summary>
+    public int Patches => ImageSize / PatchSize * (ImageSize / PatchSize);
+
+    /// <summary>Reads <paramref name="config"/> (vision_config); absent keys are those of <paramref name="defaults"/>.</summary>
+    public static VisionSettings Read(ConfigSection config, VisionSettings defaults)
+    {
+        var name = config.Has("hidden_act") ? config.Text("hidden_act") : null;
+        var read = new VisionSettings(
+            config.PositiveInt("hidden_size", defaults.Width), Square(config, "image_size", defaults.ImageSize), Square(config, "patch_size", defaults.PatchSize),
+            config.PositiveInt("num_attention_heads", defaults.Heads), config.PositiveInt("intermediate_size", defaults.MlpSize),
+            config.PositiveInt("num_hidden_layers", defaults.Layers), config.Number("layer_norm_eps", defaults.Epsilon),
+            name is null ? defaults.Activation : Activations.Parse(name) ?? throw config.Unsupported("hidden_act", name, Activations.Names));
+        if (read.Width % read.Heads != 0) throw InputException.At(config.File, $"{config.Path}.num_attention_heads", $"a divisor of hidden_size {read.Width}", $"{read.Heads}");
+        if (read.ImageSize % read.PatchSize != 0) throw InputException.At(config.File, $"{config.Path}.patch_size", $"a divisor of image_size {read.ImageSize}", $"{read.PatchSize}");
+        if (config.PositiveInt("num_channels", 3) is var channels && channels != 3) throw InputException.At(config.File, $"{config.Path}.num_channels", "3", $"{channels}");
+        return read;
+    }
+
+    private static int Square(ConfigSection config, string key, int otherwise)
+    {
+        if (!config.Has(key) || config.Json.GetProperty(key).ValueKind != System.Text.Json.JsonValueKind.Array) return config.PositiveInt(key, otherwise);
+        var sides = config.Ints(key);
+        return sides.Count == 2 && sides[0] == sides[1] && sides[0] > 0
+            ? sides[0]
+            : throw InputException.At(config.File, $"{config.Path}.{key}", "a square, two equal numbers", string.Join(" x ", sides));
+    }
+}
