@@ -29,6 +29,9 @@ public sealed class ParityTests
 
     public static TheoryData<string, string> Cases => Data(All);
 
+    /// <summary>Cases of checkpoints that have a chat template.</summary>
+    internal static TheoryData<string, string> Own => Data(All.Where(c => c.Model != "internvl3-remote"));
+
     /// <summary>Cases with sweeps and a lens.</summary>
     public static TheoryData<string, string> FullCases => Data(All.Where(c =>
     {
