@@ -43,7 +43,7 @@ internal static class InspectCommand
         Row("memory", $"{Bytes(stored)} mapped, {Bytes(perPosition)} of keys and values per position");
         Row("weights", $"sha256 {model.Checkpoint.Sha256}");
         Row("tokenizer", $"sha256 {model.Tokenizer.Sha256}");
-        Row("template", model.Template.Source.ReplaceLineEndings("\\n"));
+        Row("template", model.HasTemplate ? model.Template.Source.ReplaceLineEndings("\\n") : "none: it can be run on token ids only (ascope trace --inputs)");
         Row("not supported", "nothing in this checkpoint: every tensor has its place");
         if (!Console.IsOutputRedirected) AnsiConsole.Write(table);
     }

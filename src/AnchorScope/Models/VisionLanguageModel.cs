@@ -8,7 +8,7 @@ namespace AnchorScope.Models;
 /// <summary>A checkpoint opened: tokenizer, chat template, preprocessing, vision tower and decoder. One subclass per family.</summary>
 public abstract class VisionLanguageModel : IDisposable
 {
-    private ChatTemplate? _template;
+    private readonly ChatTemplate? _template;
 
     /// <param name="imageToken">Id of the placeholder, or null when only its text is known.</param>
     /// <param name="imageTokenText">Its text, for checkpoints whose configuration has no id.</param>
@@ -16,6 +16,7 @@ public abstract class VisionLanguageModel : IDisposable
     {
         (Checkpoint, Decoder) = (checkpoint, decoder);
         Tokenizer = Tokenizer.Load(checkpoint.Folder);
+        _template = ChatTemplate.Find(checkpoint.Folder, Tokenizer.SpecialTokens);
         ImageToken = imageToken ?? Tokenizer.IdOf(imageTokenText) ?? throw InputException.At(checkpoint.Folder, "tokenizer", $"the token {imageTokenText}", "none of this name");
         var generation = Path.Combine(checkpoint.Folder, "generation_config.json");
         if (!File.Exists(generation)) return;
@@ -40,7 +41,10 @@ public abstract class VisionLanguageModel : IDisposable
 
     /// <summary>Messages to text.</summary>
     /// <exception cref="InputException">The checkpoint has none: such a model can be run on token ids only.</exception>
-    public ChatTemplate Template => _template ??= ChatTemplate.Load(Checkpoint.Folder, Tokenizer.SpecialTokens);
+    public ChatTemplate Template => _template ?? ChatTemplate.Load(Checkpoint.Folder, Tokenizer.SpecialTokens);
+
+    /// <summary>Whether the checkpoint has a chat template.</summary>
+    public bool HasTemplate => _template is not null;
 
     /// <summary>Id of the placeholder that image features replace.</summary>
     public int ImageToken { get; }

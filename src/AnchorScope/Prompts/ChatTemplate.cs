@@ -43,7 +43,12 @@ public sealed class ChatTemplate
     /// named templates it takes the one called "default".
     /// </summary>
     /// <exception cref="InputException">There is none, or a file is malformed.</exception>
-    public static ChatTemplate Load(string folder, IReadOnlyDictionary<string, string> specialTokens)
+    public static ChatTemplate Load(string folder, IReadOnlyDictionary<string, string> specialTokens) =>
+        Find(folder, specialTokens) ?? throw new InputException($"{folder}: no chat template: looked for chat_template.jinja and for the field " +
+            "chat_template in chat_template.json and tokenizer_config.json");
+
+    /// <summary>As <see cref="Load"/>, null where there is none.</summary>
+    public static ChatTemplate? Find(string folder, IReadOnlyDictionary<string, string> specialTokens)
     {
         var plain = Path.Combine(folder, "chat_template.jinja");
         if (File.Exists(plain)) return new(ReadText(plain), plain, specialTokens);
@@ -53,8 +58,7 @@ public sealed class ChatTemplate
             if (File.Exists(file) && JsonField.Read(file).Find("chat_template") is { } field)
                 return new(field.IsText ? field.Text() : Default(field), $"{file}: chat_template", specialTokens);
         }
-        throw new InputException($"{folder}: no chat template: looked for chat_template.jinja and for the field chat_template " +
-            "in chat_template.json and tokenizer_config.json");
+        return null;
     }
 
     /// <param name="messages">The conversation.</param>

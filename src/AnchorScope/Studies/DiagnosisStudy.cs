@@ -25,6 +25,8 @@ public sealed class DiagnosisStudy : IDisposable
         Model = VisionLanguageModel.Open(options.Model);
         try
         {
+            // Better now than after the output folder is there.
+            _ = Model.Template;
             Data = Data.Filter(Model.Tokenizer);
             AnswerTokens = options.AnswerTokens ?? Math.Min(LongestAnswer, Model.MaxNewTokens ?? LongestAnswer);
             _conditions = new DiagnosisConditions(options, Model.Decoder.Shape);
