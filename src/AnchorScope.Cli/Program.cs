@@ -6,6 +6,7 @@ var root = new RootCommand("AnchorScope: which modality a vision-language model 
     DiagnoseCommand.Create(),
     InspectCommand.Create(),
     ImportCommand.Create(),
+    ParityCommand.Create(),
     TraceCommand.Create(),
 };
 return CommandLine.Run(root, args);

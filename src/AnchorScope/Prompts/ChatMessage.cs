@@ -21,6 +21,9 @@ public sealed record ChatMessage(string Role, IReadOnlyList<ContentPart> Content
     /// <exception cref="InputException">The file cannot be read or is not such an array.</exception>
     public static IReadOnlyList<ChatMessage> LoadAll(string path) => [.. JsonField.Read(path).Items().Select(Read)];
 
+    /// <summary>The same from bytes; <paramref name="name"/> stands in messages.</summary>
+    public static IReadOnlyList<ChatMessage> Parse(ReadOnlyMemory<byte> utf8, string name) => [.. JsonField.Parse(name, utf8).Items().Select(Read)];
+
     private static ChatMessage Read(JsonField message)
     {
         var content = message.Get("content");

@@ -1,0 +1,56 @@
+using System.CommandLine;
+using AnchorScope.Models;
+using AnchorScope.Studies;
+using AnchorScope.Tensors;
+using Spectre.Console;
+
+namespace AnchorScope.Cli;
+
+/// <summary><c>ascope parity</c>: the reference library's arrays against ours, site by site.</summary>
+internal static class ParityCommand
+{
+    private const int Differs = 1;
+
+    public static Command Create()
+    {
+        var model = new Argument<string>("MODEL") { Description = "folder of the checkpoint" };
+        var golden = new Argument<string>("GOLDEN") { Description = "folder of golden .safetensors files, or one of them (docs/recipes/parity.md)" };
+        var kernel = new Option<KernelFamily>("--kernel") { Description = "matrix kernel: panel (many rows) or direct (few rows)" };
+        var threads = new Option<int>("--threads") { Description = "threads; changes no number", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
+        var command = new Command("parity", "Compares a checkpoint's activations with golden files made with the reference library; exit code 1 beyond tolerance.") { model, golden, kernel, threads };
+        command.SetAction(parsed =>
+        {
+            if (parsed.GetValue(threads) < 1) throw new InputException($"--threads: expected at least 1, found {parsed.GetValue(threads)}");
+            var files = Files(parsed.GetValue(golden)!);
+            using var opened = VisionLanguageModel.Open(parsed.GetValue(model)!);
+            using var arena = new Arena();
+            using var team = new Team(parsed.GetValue(threads));
+            var results = files.Select(file => ParityCheck.Run(opened, file, new Compute(arena, team, parsed.GetValue(kernel)))).ToList();
+            var rows = results.SelectMany(r => r.Rows).ToList();
+            Print(rows);
+            var left = results.SelectMany(r => r.NotCompared).Distinct().ToList();
+            if (left.Count > 0) Console.WriteLine($"not compared, unknown here: {string.Join(", ", left)}");
+            return rows.Exists(r => r.Where is not null) ? Differs : 0;
+        });
+        return command;
+    }
+
+    private static IReadOnlyList<string> Files(string path)
+    {
+        if (File.Exists(path)) return [path];
+        if (!Directory.Exists(path)) throw new InputException($"{path}: there is no such file or folder of golden files");
+        var files = Directory.GetFiles(path, "*.safetensors").Order(StringComparer.Ordinal).ToList();
+        return files.Count > 0 ? files : throw InputException.At(path, "files", "golden .safetensors files", "none");
+    }
+
+    private static void Print(List<ParityRow> rows)
+    {
+        var table = new Table().Border(TableBorder.Minimal).AddColumn("case").AddColumn("site").AddColumn(new TableColumn("largest error").RightAligned()).AddColumn(new TableColumn("tolerance").RightAligned()).AddColumn("");
+        foreach (var row in rows)
+            table.AddRow(new Text(row.Case), new Text(row.Array), new Text(row.Error == 0 ? "0" : $"{row.Error:0.0e+0}"), new Text(row.Tolerance == 0 ? "equal" : $"{row.Tolerance:0.0e+0}"), new Text(row.Where is null ? "ok" : "DIFFERS", new Style(row.Where is null ? Color.Green : Color.Red)));
+        AnsiConsole.Write(table);
+        var wrong = rows.Where(r => r.Where is not null).ToList();
+        if (wrong.Count == 0) Console.WriteLine($"{rows.Count} arrays within tolerance, largest error {rows.Max(r => r.Error / Math.Max(r.Tolerance, double.Epsilon) is var share && r.Tolerance > 0 ? share : 0) * 100:0.##} % of what is allowed");
+        else Console.WriteLine($"{wrong.Count} of {rows.Count} arrays differ; the first in the order of computation: {wrong[0].Case}, {wrong[0].Array} {wrong[0].Where}");
+    }
+}

@@ -1,0 +1,194 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+using AnchorScope.Checkpoints;
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+using AnchorScope.Prompts;
+using AnchorScope.Readouts;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Studies;
+
+/// <summary>How one array compares with its golden one.</summary>
+/// <param name="Case">Name of the golden file.</param>
+/// <param name="Array">Name of the array; of arrays with a layer axis, one row for each layer.</param>
+/// <param name="Error">Largest difference: as a share of the array's largest magnitude, absolute for probabilities and pixel values, 1 where ids or text differ.</param>
+/// <param name="Tolerance">Largest error allowed.</param>
+/// <param name="Where">Index of the first value beyond tolerance, or what differs; null when all is well.</param>
+public sealed record ParityRow(string Case, string Array, double Error, double Tolerance, string? Where);
+
+/// <summary>A golden file compared.</summary>
+/// <param name="Rows">In the order of computation.</param>
+/// <param name="NotCompared">Arrays of the file for which there is nothing to compare with.</param>
+public sealed record ParityResult(IReadOnlyList<ParityRow> Rows, IReadOnlyList<string> NotCompared);
+
+/// <summary>Runs a model on golden files of the reference library and compares every array, in the order of computation.</summary>
+public static class ParityCheck
+{
+    /// <summary>Of an array's largest magnitude. Float32 sums in another order differ by about 1e-6 an operation; a wrong term by far more.</summary>
+    public const double Relative = 2e-4;
+
+    /// <summary>Of attention probabilities, absolute.</summary>
+    public const double Probability = 1e-4;
+
+    /// <summary>Of pixel values, absolute.</summary>
+    public const double Pixel = 1e-5;
+
+    private static readonly string[] LayerOrder = ["lm.attn", "lm.z", "lm.attn_out", "lm.resid_mid", "lm.neuron_out", "lm.mlp_out", "lm.hidden"];
+
+    private static readonly string[] First = ["vision.embeddings", "vision.features", "lm.inputs_embeds", "lm.rope_cos", "lm.rope_sin", "lm.l0.q_rope", "lm.l0.k_rope", "lm.l0.v"];
+
+    /// <summary>Compares one golden file.</summary>
+    /// <exception cref="InputException">It has no inputs, or they do not fit the model.</exception>
+    public static ParityResult Run(VisionLanguageModel model, string path, Compute compute)
+    {
+        using var golden = new ParityGolden(path);
+        if (!golden.Has("inputs.input_ids")) throw InputException.At(path, "inputs.input_ids", "token ids [1, T]", "nothing");
+        var rows = new List<ParityRow>();
+        var pixels = golden.Pixels is { } inputs ? model.Accept(inputs) : null;
+        var prompt = model.Prompt(golden.Tokens("inputs.input_ids"), pixels, pixels is null ? null : model.Features(pixels, compute));
+        if (golden.Messages is not null && model.HasTemplate) Inputs(golden, model, compute, rows);
+        if (golden.Integers("inputs.position_ids") is { } places)
+        {
+            var axes = places.Length / prompt.Length;
+            Equal(rows, golden, "inputs.position_ids", places.Select(p => (int)p), Enumerable.Range(0, axes).SelectMany(axis => prompt.Coordinates.Select(c => c[axis])));
+        }
+        Arrays(golden, model, prompt, pixels, compute, rows);
+        Lens(golden, model, prompt, compute, rows);
+        foreach (var intervention in golden.Interventions())
+        {
+            intervention.Validate(model.Decoder.Shape, prompt.Length);
+            Close(rows, golden, $"iv.{intervention.Name}.logits", Logits(model, prompt, intervention, compute));
+        }
+        Sweeps(golden, model, prompt, compute, rows);
+        if (golden.Integers("gen.ids") is { } ids)
+        {
+            var generated = Generation.Run(model.Decoder, prompt, ids.Length, compute);
+            Equal(rows, golden, "gen.ids", ids.Select(id => (int)id), generated.Tokens);
+            if (golden.Has("gen.logits")) Close(rows, golden, "gen.logits", [.. generated.Logits.SelectMany(l => l)]);
+        }
+        var compared = rows.Select(r => r.Array.Split(" layer ")[0]).ToHashSet(StringComparer.Ordinal);
+        return new ParityResult(rows, [.. golden.Names.Where(n => !compared.Contains(n) && !n.StartsWith("inputs.", StringComparison.Ordinal) && n != "lens.positions").Order(StringComparer.Ordinal)]);
+    }
+
+    private static void Inputs(ParityGolden golden, VisionLanguageModel model, Compute compute, List<ParityRow> rows)
+    {
+        var messages = ChatMessage.Parse(Encoding.UTF8.GetBytes(golden.Messages!), golden.Name);
+        var pictures = golden.Pictures.Select(f => Picture.Load(f)).ToList();
+        var pixels = pictures.Count == 0 ? null : model.Preprocess(pictures);
+        var prompt = model.Prompt(messages, pixels, pixels is null ? null : model.Features(pixels, compute));
+        if (golden.Prompt is { } text) rows.Add(new ParityRow(golden.Name, "prompt", text == prompt.Rendered ? 0 : 1, 0, text == prompt.Rendered ? null : $"rendered as {prompt.Rendered}"));
+        Equal(rows, golden, "inputs.input_ids", golden.Tokens("inputs.input_ids"), prompt.Tokens);
+        if (pixels is not null && golden.Has("inputs.pixel_values")) Compare(rows, golden.Name, "inputs.pixel_values", golden.Singles("inputs.pixel_values"), pixels.Values, Pixel, relative: false, golden.Shape("inputs.pixel_values"));
+    }
+
+    private static void Arrays(ParityGolden golden, VisionLanguageModel model, Prompt prompt, PixelValues? pixels, Compute compute, List<ParityRow> rows)
+    {
+        var written = TraceExport.Run(model, prompt, pixels, Intervention.None, TraceExport.Optional.Where(n => n != "lens").ToHashSet(StringComparer.Ordinal), compute)
+            .ToDictionary(a => a.Name, StringComparer.Ordinal);
+        var both = golden.Names.Where(written.ContainsKey).ToList();
+        foreach (var name in both.Where(n => n.StartsWith("vision.layer_", StringComparison.Ordinal)).OrderBy(n => int.Parse(n["vision.layer_".Length..], CultureInfo.InvariantCulture)).Prepend("vision.embeddings").Concat(First.Skip(1)))
+        {
+            if (both.Contains(name)) Close(rows, golden, name, Values(written[name]));
+        }
+        for (var layer = 0; layer < model.Decoder.Shape.Layers; layer++)
+        {
+            foreach (var name in LayerOrder.Where(both.Contains))
+            {
+                var shape = golden.Shape(name);
+                var (want, got) = (golden.Singles(name), Values(written[name]));
+                if (want.Length != got.Length || shape[0] != model.Decoder.Shape.Layers) throw InputException.At(golden.Name, name, $"shape [{string.Join(", ", written[name].Shape)}]", $"[{string.Join(", ", shape)}]");
+                var size = want.Length / model.Decoder.Shape.Layers;
+                var attention = name == "lm.attn";
+                Compare(rows, golden.Name, $"{name} layer {layer}", want.AsSpan(layer * size, size), got.AsSpan(layer * size, size), attention ? Probability : Relative, !attention, shape[1..]);
+            }
+        }
+        foreach (var name in new[] { "lm.final_norm", "lm.logits" }.Where(both.Contains)) Close(rows, golden, name, Values(written[name]));
+
+        static float[] Values(TensorData data) => MemoryMarshal.Cast<byte, float>(data.Bytes.Span).ToArray();
+    }
+
+    private static void Lens(ParityGolden golden, VisionLanguageModel model, Prompt prompt, Compute compute, List<ParityRow> rows)
+    {
+        if (!golden.Has("lens.logits") || golden.Integers("lens.positions") is not { } positions) return;
+        int[] at = [.. positions.Select(p => p >= 0 && p < prompt.Length ? (int)p : throw InputException.At(golden.Name, "lens.positions", $"0 to {prompt.Length - 1}", $"{p}"))];
+        var (trace, width) = (new Trace([Site.ResidPost], at), model.Decoder.Shape.ModelSize);
+        _ = Logits(model, prompt, Intervention.None, compute, trace);
+        // A trace keeps its positions in ascending order, the golden file has its own.
+        var ascending = at.Distinct().Order().ToList();
+        var lens = at.SelectMany(p => prompt.Embeddings[(p * width)..((p + 1) * width)])
+            .Concat(Enumerable.Range(0, model.Decoder.Shape.Layers).SelectMany(l => at.SelectMany(p => trace[Site.ResidPost, l].AsSpan(ascending.IndexOf(p) * width, width).ToArray()))).ToArray();
+        Close(rows, golden, "lens.logits", LogitLens.Logits(model.Decoder, lens, compute));
+    }
+
+    private static void Sweeps(ParityGolden golden, VisionLanguageModel model, Prompt prompt, Compute compute, List<ParityRow> rows)
+    {
+        var shape = model.Decoder.Shape;
+        var heads = Enumerable.Range(0, shape.Layers).SelectMany(l => Enumerable.Range(0, shape.Heads).Select(h => (l, h))).ToList();
+        var last = Positions.Of(prompt.Length - 1);
+        var images = prompt.Span(SpanKind.Image);
+        var sweeps = new (string Name, Func<IEnumerable<Intervention>> Variants)[]
+        {
+            ("sweep.block_each_head_all_pos.last_logits", () => heads.Select(h => Intervention.HeadGain(h.l, h.h, 0))),
+            ("sweep.block_each_head_last_pos.last_logits", () => heads.Select(h => Intervention.HeadGain(h.l, h.h, 0, last))),
+            ("sweep.knock_last_from_image_window3.last_logits", () => Enumerable.Range(0, shape.Layers).Select(layer =>
+                Intervention.Knockout($"window {layer}", Metrics.LayerWindow.Centred(layer, 3, shape.Layers), last, Positions.Of([.. images])))),
+        };
+        foreach (var (name, variants) in sweeps.Where(s => golden.Has(s.Name)))
+        {
+            using var baseline = Baseline.Record(model.Decoder, prompt, compute);
+            var list = variants().Select(v => new Variant(baseline, v)).ToList();
+            var got = new float[list.Count * model.Decoder.VocabularySize];
+            Sweep.LastLogits(model.Decoder, list, compute, (i, logits) => logits.CopyTo(got.AsSpan(i * model.Decoder.VocabularySize)));
+            Close(rows, golden, name, got);
+        }
+    }
+
+    private static float[] Logits(VisionLanguageModel model, Prompt prompt, Intervention intervention, Compute compute, params Trace[] traces)
+    {
+        var mark = compute.Arena.Here();
+        var entry = Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, model.Decoder.Shape.ModelSize);
+        var resid = model.Decoder.Forward(new Pass(model.Decoder.Shape, [new Run(entry, prompt.Coordinates, 0, intervention) { Traces = traces }], compute));
+        var logits = model.Decoder.Unembed(resid, compute).ToArray();
+        compute.Arena.Release(mark);
+        return logits;
+    }
+
+    private static void Close(List<ParityRow> rows, ParityGolden golden, string name, float[] got) =>
+        Compare(rows, golden.Name, name, golden.Singles(name), got, Relative, relative: true, golden.Shape(name));
+
+    private static void Compare(List<ParityRow> rows, string @case, string name, ReadOnlySpan<float> want, ReadOnlySpan<float> got, double tolerance, bool relative, long[] shape)
+    {
+        if (want.Length != got.Length)
+        {
+            rows.Add(new ParityRow(@case, name, 1, tolerance, $"expected {want.Length} values, found {got.Length}"));
+            return;
+        }
+        var (scale, largest, where) = (0.0, 0.0, -1);
+        foreach (var value in want) scale = Math.Max(scale, Math.Abs(value));
+        if (!relative || scale == 0) scale = 1;
+        for (var i = 0; i < want.Length; i++)
+        {
+            var error = Math.Abs((double)want[i] - got[i]) / scale;
+            if (!(error <= tolerance) && where < 0) where = i;
+            largest = double.IsNaN(error) ? double.PositiveInfinity : Math.Max(largest, error);
+        }
+        rows.Add(new ParityRow(@case, name, largest, tolerance, where < 0 ? null : string.Create(CultureInfo.InvariantCulture, $"[{Index(where, shape)}]: expected {want[where]:g6}, found {got[where]:g6}")));
+    }
+
+    private static void Equal(List<ParityRow> rows, ParityGolden golden, string name, IEnumerable<int> want, IEnumerable<int> got)
+    {
+        var (a, b) = (want.ToList(), got.ToList());
+        var first = Enumerable.Range(0, Math.Max(a.Count, b.Count)).FirstOrDefault(i => i >= a.Count || i >= b.Count || a[i] != b[i], -1);
+        rows.Add(new ParityRow(golden.Name, name, first < 0 ? 0 : 1, 0, first < 0 ? null
+            : $"[{first}]: expected {(first < a.Count ? $"{a[first]}" : "the end")}, found {(first < b.Count ? $"{b[first]}" : "the end")}"));
+    }
+
+    private static string Index(int flat, long[] shape)
+    {
+        var parts = new long[shape.Length];
+        for (var axis = shape.Length - 1; axis >= 0; axis--) (flat, parts[axis]) = ((int)(flat / shape[axis]), flat % shape[axis]);
+        return string.Join(", ", parts);
+    }
+}
