@@ -86,6 +86,8 @@ public abstract class VisionLanguageModel : IDisposable
         try
         {
             var type = checkpoint.Config.Text("model_type");
+            if (checkpoint.Config.SectionOrNull("quantization_config") is { } quantized)
+                throw checkpoint.Config.Unsupported("quantization_config", quantized.Text("quant_method", "of an unnamed method"), ["weights in float32, float16 and bfloat16"]);
             return type switch
             {
                 "llava" => new Llava(checkpoint),
