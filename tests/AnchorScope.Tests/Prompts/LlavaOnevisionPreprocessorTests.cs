@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Security.Cryptography;
 using AnchorScope.Prompts;
 
 namespace AnchorScope.Tests.Prompts;
@@ -26,6 +27,29 @@ public sealed class LlavaOnevisionPreprocessorTests
         Assert.Equal((2, 2, true), (tiles.Rows, tiles.Columns, tiles.Overview));
         var sizes = goldens.Bytes("inputs.image_sizes").Chunk(8).Select(b => BinaryPrimitives.ReadInt64LittleEndian(b));
         Assert.Equal(sizes, new long[] { tiles.PictureHeight, tiles.PictureWidth });
+    }
+
+    /// <summary>Against the tiles of a second implementation of the reference's steps, in Python integers and doubles: SHA-256 of the
+    /// levels [tile, 3, 56, 56], its first 8 bytes.</summary>
+    [Theory]
+    [InlineData("exif6_90x60.jpg", 5, "1315A2E14EE6D5A3")]
+    [InlineData("grey_120x80.jpg", 5, "7696CFA6B07C955B")]
+    [InlineData("grey_97x130.png", 5, "4DFA780FF86A7E5A")]
+    [InlineData("palette_64x48.png", 3, "50BEECDBDE46CFED")]
+    [InlineData("photo_200x300_q92_444_prog.jpg", 5, "6280E5B9431362D2")]
+    [InlineData("photo_500x375_q85.jpg", 5, "D9FFA2021437C6B5")]
+    [InlineData("rgb_300x150.png", 3, "F8FBA71781E48F2A")]
+    [InlineData("rgb_480x320.png", 5, "AF8940C7111213A2")]
+    [InlineData("rgba_150x226.png", 5, "4D31020369198790")]
+    [InlineData("tiny_5x7.png", 3, "83716FD8EBBC641D")]
+    [InlineData("wide_600x40.png", 4, "75118052DB241B01")]
+    public void Apply_EqualsSecondImplementation(string name, int count, string hash)
+    {
+        var settings = File.ReadAllText(Fixtures.Path("llava-onevision", "preprocessor_config.json"));
+        settings = PreprocessorGoldens.With(PreprocessorGoldens.With(settings, "do_rescale", "false"), "do_normalize", "false");
+        var tiles = Load(settings).Apply(PreprocessorGoldens.Picture(name));
+        Assert.Equal(count, tiles.Count);
+        Assert.Equal(hash, Convert.ToHexString(SHA256.HashData([.. tiles.Values.Select(value => (byte)value)]))[..16]);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Security.Cryptography;
 using AnchorScope.Prompts;
 
 namespace AnchorScope.Tests.Prompts;
@@ -21,6 +22,29 @@ public sealed class SmolVlmPreprocessorTests
         Assert.Equal((picture.Height, picture.Width), (tiles.PictureHeight, tiles.PictureWidth));
         // No tile is padded, so the model needs no mask.
         Assert.All(goldens.Bytes("inputs.pixel_attention_mask").Chunk(8), one => Assert.Equal(1, BinaryPrimitives.ReadInt64LittleEndian(one)));
+    }
+
+    /// <summary>Against the tiles of a second implementation of the reference's steps, in Python integers and doubles: SHA-256 of the
+    /// levels [tile, 3, 56, 56], its first 8 bytes.</summary>
+    [Theory]
+    [InlineData("exif6_90x60.jpg", 7, "13388603F9A24F61")]
+    [InlineData("grey_120x80.jpg", 7, "2BBBBE606218FC72")]
+    [InlineData("grey_97x130.png", 10, "8237B13FE448F2E7")]
+    [InlineData("palette_64x48.png", 10, "A471011126FCA7D0")]
+    [InlineData("photo_200x300_q92_444_prog.jpg", 7, "334A823FDE1D9BF7")]
+    [InlineData("photo_500x375_q85.jpg", 10, "102FCF2305644B98")]
+    [InlineData("rgb_300x150.png", 7, "32B4E97A62439954")]
+    [InlineData("rgb_480x320.png", 7, "7D0355F899272A99")]
+    [InlineData("rgba_150x226.png", 7, "1861FAEE58933168")]
+    [InlineData("tiny_5x7.png", 10, "DF51A4305D99D3E8")]
+    [InlineData("wide_600x40.png", 4, "87BD87883A6F447B")]
+    public void Apply_EqualsSecondImplementation(string name, int count, string hash)
+    {
+        var settings = File.ReadAllText(Fixtures.Path("smolvlm", "preprocessor_config.json"));
+        settings = PreprocessorGoldens.With(PreprocessorGoldens.With(settings, "do_rescale", "false"), "do_normalize", "false");
+        var tiles = Load(settings).Apply(PreprocessorGoldens.Picture(name));
+        Assert.Equal(count, tiles.Count);
+        Assert.Equal(hash, Convert.ToHexString(SHA256.HashData([.. tiles.Values.Select(value => (byte)value)]))[..16]);
     }
 
     /// <summary>Sizes worked out with the reference's formulas in Python.</summary>
