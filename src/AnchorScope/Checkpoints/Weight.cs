@@ -46,8 +46,10 @@ public sealed unsafe class Weight
     }
 
     /// <summary>A float32 copy of all elements.</summary>
+    /// <exception cref="InputException">2^31 elements and more: use <see cref="Widen"/>.</exception>
     public float[] ToSingles()
     {
+        if (Count == entry.Count) return file.ReadSingles(Name);
         var values = new float[checked((int)Count)];
         Widen(0, values);
         return values;

@@ -49,6 +49,7 @@ public sealed class InternVl : VisionLanguageModel
         _projector2 = new Linear(weights.Get($"{projector}{second}.weight", width, width), weights.Get($"{projector}{second}.bias", width));
         weights.AssertAllRead();
         _preprocessor = InternVlPreprocessor.Load(checkpoint.Folder);
+        SameSize(_preprocessor.Size, _tower.ImageSize);
         _before = [.. Tokenizer.Encode("<img>", addSpecial: false).Select(t => t.Id)];
         _after = [.. Tokenizer.Encode("</img>", addSpecial: false).Select(t => t.Id)];
     }
@@ -71,7 +72,7 @@ public sealed class InternVl : VisionLanguageModel
         var tiles = pictures.Select(_preprocessor.Apply).ToList();
         return new PixelValues(
             [.. tiles.SelectMany(t => t.Values)], [tiles.Sum(t => t.Count), 3, _tower.ImageSize, _tower.ImageSize],
-            [.. tiles.Zip(pictures, (t, original) => new PictureShape(t.Count, t.Rows, t.Columns, original.Height, original.Width))]);
+            [.. tiles.Select(t => new PictureShape(t.Count, t.Rows, t.Columns, t.PictureHeight, t.PictureWidth))]);
     }
 
     /// <inheritdoc/>

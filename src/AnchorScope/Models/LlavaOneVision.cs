@@ -17,7 +17,7 @@ public sealed class LlavaOneVision : VisionLanguageModel
     private readonly Linear _projector2;
     private readonly Activation _activation;
     private readonly float[] _newline;
-    private readonly LlavaOneVisionPreprocessor _preprocessor;
+    private readonly LlavaOnevisionPreprocessor _preprocessor;
     private readonly IReadOnlyList<(int Height, int Width)> _pinpoints;
     private readonly int _featureLayers;
     private readonly int _mostTiles;
@@ -46,7 +46,8 @@ public sealed class LlavaOneVision : VisionLanguageModel
         _projector2 = new Linear(weights.Get(projector + "linear_2.weight", width, width), bias ? weights.Get(projector + "linear_2.bias", width) : null);
         _newline = weights.Get(Prefix(weights, "image_newline", "") + "image_newline", width).ToSingles();
         weights.AssertAllRead();
-        _preprocessor = LlavaOneVisionPreprocessor.Load(checkpoint.Folder);
+        _preprocessor = LlavaOnevisionPreprocessor.Load(checkpoint.Folder);
+        SameSize(_preprocessor.Size, _tower.ImageSize);
         _pinpoints = config.Pairs("image_grid_pinpoints", _tower.ImageSize);
     }
 
@@ -63,11 +64,10 @@ public sealed class LlavaOneVision : VisionLanguageModel
     /// <inheritdoc/>
     public override PixelValues Preprocess(IReadOnlyList<Picture> pictures)
     {
-        // Several pictures are not tiled: each is seen as a whole.
-        var tiles = pictures.Select(p => _preprocessor.Apply(p, tiled: pictures.Count == 1)).ToList();
+        if (pictures.Count != 1) throw new InputException($"LLaVA-OneVision: expected one picture in a prompt, found {pictures.Count}; several are not supported");
+        var tiles = _preprocessor.Apply(pictures[0]);
         return new PixelValues(
-            [.. tiles.SelectMany(t => t.Values)], [pictures.Count, tiles[0].Count, 3, _tower.ImageSize, _tower.ImageSize],
-            [.. tiles.Zip(pictures, (t, original) => new PictureShape(t.Count, t.Rows, t.Columns, original.Height, original.Width))]);
+            tiles.Values, [1, tiles.Count, 3, _tower.ImageSize, _tower.ImageSize], [new PictureShape(tiles.Count, tiles.Rows, tiles.Columns, tiles.PictureHeight, tiles.PictureWidth)]);
     }
 
     /// <inheritdoc/>
@@ -79,7 +79,7 @@ public sealed class LlavaOneVision : VisionLanguageModel
         var pictures = new List<PictureShape>();
         foreach (var size in sizes.Chunk(2))
         {
-            var (height, width) = LlavaOneVisionPreprocessor.BestResolution(_pinpoints, (int)size[0], (int)size[1]);
+            var (height, width) = LlavaOnevisionPreprocessor.BestResolution((int)size[0], (int)size[1], _pinpoints);
             var (rows, columns) = (height / _tower.ImageSize, width / _tower.ImageSize);
             if (shape[1] != 1 && shape[1] != 1 + rows * columns) throw inputs.Wrong($"[pictures, {1 + rows * columns}, …], as image_sizes says");
             pictures.Add(new PictureShape((int)shape[1], rows, columns, (int)size[0], (int)size[1]));

@@ -20,6 +20,8 @@ public sealed class QwenVl : VisionLanguageModel
         _tower = new QwenTower(checkpoint.Config.Section("vision_config"), weights, Prefix(weights, "patch_embed.proj.weight", "visual."), _windows, Decoder.Shape.ModelSize);
         weights.AssertAllRead();
         _preprocessor = Qwen2VlPreprocessor.Load(checkpoint.Folder);
+        if ((_preprocessor.PatchSize, _preprocessor.TemporalPatchSize, _preprocessor.MergeSize) != (_tower.PatchSize, _tower.Frames, _tower.Merge))
+            throw InputException.At(Path.Combine(checkpoint.Folder, "preprocessor_config.json"), "patch_size, temporal_patch_size, merge_size", $"those of vision_config, {_tower.PatchSize}, {_tower.Frames}, {_tower.Merge}", $"{_preprocessor.PatchSize}, {_preprocessor.TemporalPatchSize}, {_preprocessor.MergeSize}");
     }
 
     /// <inheritdoc/>

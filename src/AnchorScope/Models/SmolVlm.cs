@@ -30,6 +30,7 @@ public sealed class SmolVlm : VisionLanguageModel
         _projection = new Linear(weights.Get(name, Decoder.Shape.ModelSize, _tower.Width * _factor * _factor));
         weights.AssertAllRead();
         _preprocessor = SmolVlmPreprocessor.Load(checkpoint.Folder);
+        SameSize(_preprocessor.Size, _tower.ImageSize);
     }
 
     /// <inheritdoc/>
@@ -50,7 +51,7 @@ public sealed class SmolVlm : VisionLanguageModel
         var tiles = pictures.Select(_preprocessor.Apply).ToList();
         return new PixelValues(
             [.. tiles.SelectMany(t => t.Values)], [1, tiles.Sum(t => t.Count), 3, _tower.ImageSize, _tower.ImageSize],
-            [.. tiles.Zip(pictures, (t, original) => new PictureShape(t.Count, t.Rows, t.Columns, original.Height, original.Width))]);
+            [.. tiles.Select(t => new PictureShape(t.Count, t.Rows, t.Columns, t.PictureHeight, t.PictureWidth))]);
     }
 
     /// <inheritdoc/>

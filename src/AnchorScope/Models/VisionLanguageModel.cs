@@ -86,8 +86,6 @@ public abstract class VisionLanguageModel : IDisposable
         try
         {
             var type = checkpoint.Config.Text("model_type");
-            if (checkpoint.Config.SectionOrNull("quantization_config") is { } quantized)
-                throw checkpoint.Config.Unsupported("quantization_config", quantized.Text("quant_method", "of an unnamed method"), ["weights in float32, float16 and bfloat16"]);
             return type switch
             {
                 "llava" => new Llava(checkpoint),
@@ -172,6 +170,12 @@ public abstract class VisionLanguageModel : IDisposable
     /// </summary>
     private protected static string Prefix(Weights weights, string probe, params string[] spellings) =>
         spellings.Concat(spellings.Select(s => "model." + s)).FirstOrDefault(s => weights.Has(s + probe), spellings[0]);
+
+    /// <summary>Refuses a preprocessor that makes tiles of another size than the tower takes.</summary>
+    private protected void SameSize(int preprocessor, int tower)
+    {
+        if (preprocessor != tower) throw InputException.At(Path.Combine(Checkpoint.Folder, "preprocessor_config.json"), "size", $"{tower}, the tower's image_size", $"{preprocessor}");
+    }
 
     /// <inheritdoc/>
     public void Dispose()

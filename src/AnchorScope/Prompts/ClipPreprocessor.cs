@@ -7,7 +7,7 @@ namespace AnchorScope.Prompts;
 public sealed class ClipPreprocessor
 {
     private readonly ClipPreprocessorConfig config;
-    private readonly float[][] values;
+    private readonly PixelTable values;
 
     /// <exception cref="InputException">The settings let pictures of different sizes through, which a CLIP tower cannot take.</exception>
     public ClipPreprocessor(ClipPreprocessorConfig config)
@@ -22,7 +22,7 @@ public sealed class ClipPreprocessor
                 config.File, "do_center_crop",
                 "true, or do_resize with a size of height and width (a CLIP tower takes one size only)", "false"),
         };
-        values = [.. Enumerable.Range(0, 3).Select(channel => Enumerable.Range(0, 256).Select(level => Value(channel, level)).ToArray())];
+        values = new(config.RescaleFactor, config.Normalization);
     }
 
     /// <summary>Rows of every result.</summary>
@@ -56,30 +56,12 @@ public sealed class ClipPreprocessor
 
     /// <returns>pixel_values: [3, <see cref="Height"/>, <see cref="Width"/>].</returns>
     /// <exception cref="InputException">See <see cref="Fit"/>.</exception>
-    public float[] Apply(Picture picture)
-    {
-        var seen = Fit(picture);
-        var pixels = seen.Width * seen.Height;
-        var result = new float[3 * pixels];
-        for (var channel = 0; channel < 3; channel++)
-        {
-            for (var i = 0; i < pixels; i++)
-                result[channel * pixels + i] = values[channel][seen.Rgb[3 * i + channel]];
-        }
-        return result;
-    }
+    public float[] Apply(Picture picture) => values.Planes(Fit(picture));
 
     /// <summary>The size with the shorter side <paramref name="edge"/> pixels long; the longer side is cut off to whole pixels.</summary>
     public static (int Height, int Width) ShortestEdgeSize(int height, int width, int edge)
     {
         var longer = (int)((double)((long)edge * Math.Max(height, width)) / Math.Min(height, width));
         return width <= height ? (longer, edge) : (edge, longer);
-    }
-
-    /// <summary>The reference multiplies in double precision, rounds to single, and normalises in single precision.</summary>
-    private float Value(int channel, int level)
-    {
-        var value = config.RescaleFactor is { } factor ? (float)(level * factor) : level;
-        return config.Normalization is { } n ? (value - n.Mean[channel]) / n.Std[channel] : value;
     }
 }

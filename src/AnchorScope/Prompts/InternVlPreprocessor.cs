@@ -3,91 +3,123 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Prompts;
 
 /// <summary>
-/// From a picture to the tiles of InternVL, bit for bit as the reference's processor (Pillow backend, Pillow up to 12): the grid whose
-/// shape is nearest to the picture's, and a thumbnail behind when there is more than one tile.
+/// From a picture to the tiles of an InternVL vision tower, bit for bit as InternVLProcessor with GotOcr2ImageProcessor (Pillow backend,
+/// Pillow up to 12) does it: the grid of tiles nearest in proportions, each tile row by row, then the whole picture if there is more than
+/// one tile.
 /// </summary>
+/// <remarks>Also reads checkpoints in the layout of the authors' own code (InternVLChatModel), whose tiling stands in config.json.</remarks>
 public sealed class InternVlPreprocessor
 {
-    private const int MostTiles = 256;
+    private const int MostTiles = 1024;
 
-    private readonly PixelLevels _levels;
-    private readonly Resampling _filter;
-    private readonly int _size;
-    private readonly int _fewest;
-    private readonly int _most;
-    private readonly bool _tiled;
-    private readonly bool _thumbnail;
+    private static readonly string[] Supported = ["GotOcr2ImageProcessor", "GotOcr2ImageProcessorFast", "GotOcr2ImageProcessorPil"];
 
-    private InternVlPreprocessor(ConfigSection config, ConfigSection model)
+    private static readonly float[] ImageNetMean = [0.485f, 0.456f, 0.406f];
+    private static readonly float[] ImageNetStd = [0.229f, 0.224f, 0.225f];
+
+    private readonly Resampling filter;
+    private readonly PixelTable values;
+
+    private InternVlPreprocessor(PreprocessorSettings settings)
     {
-        // The original layout keeps the tiling beside the model and normalises by constants of its code.
-        var remote = model.Text("model_type", "internvl") == "internvl_chat";
-        _levels = PixelLevels.Read(config, remote ? PixelLevels.ImageNet : PixelLevels.Clip);
-        _filter = PixelLevels.Filter(config, Resampling.Bicubic);
-        if (remote)
-        {
-            _size = model.PositiveInt("force_image_size", model.Section("vision_config").PositiveInt("image_size", 448));
-            (_fewest, _most) = (model.PositiveInt("min_dynamic_patch", 1), model.PositiveInt("max_dynamic_patch", 12));
-            (_tiled, _thumbnail) = (model.Flag("dynamic_image_size", false), model.Flag("use_thumbnail", false));
-        }
-        else
-        {
-            _size = Side(config);
-            (_fewest, _most) = (config.PositiveInt("min_patches", 1), config.PositiveInt("max_patches", 12));
-            // crop_to_patches of the image processor is overruled by the processor, which always tiles.
-            (_tiled, _thumbnail) = (true, true);
-        }
-        if (_fewest > _most || _most > MostTiles) throw InputException.At(config.File, "max_patches", $"from min_patches {_fewest} to {MostTiles}", $"{_most}");
+        settings.RequireType(Supported);
+        settings.RequireOwnOnly("GotOcr2ImageProcessor", "crop_to_patches", "max_patches");
+        settings.RequireOn("do_resize", "the model takes one size only");
+        // InternVLProcessor switches it on whatever the file says; only its kind is checked.
+        _ = settings.Flag("crop_to_patches");
+        Size = settings.SquareSide("size", 384);
+        MinTiles = settings.Integer("min_patches", 1, 1, MostTiles);
+        MaxTiles = settings.Integer("max_patches", 12, 1, MostTiles);
+        if (MinTiles > MaxTiles)
+            throw InputException.At(settings.File, "min_patches", $"at most max_patches, {MaxTiles}", $"{MinTiles}");
+        Thumbnail = true;
+        filter = settings.Filter(Resampling.Bicubic);
+        values = new(settings.RescaleFactor(), settings.Normalization(PreprocessorSettings.ClipMean, PreprocessorSettings.ClipStd));
     }
 
-    private InternVlPreprocessor(InternVlPreprocessor other, bool tiled)
+    /// <param name="config">config.json of an InternVLChatModel.</param>
+    /// <param name="settings">Only mean and deviation count: that code resizes, rescales and normalises whatever they say.</param>
+    private InternVlPreprocessor(ConfigSection config, PreprocessorSettings? settings)
     {
-        (_levels, _filter, _size, _fewest, _most, _thumbnail) = (other._levels, other._filter, other._size, other._fewest, other._most, other._thumbnail);
-        _tiled = tiled;
+        if (config.Flag("pad2square", false))
+            throw InputException.At(config.File, "pad2square", "false", "true");
+        Size = config.Has("force_image_size") ? config.PositiveInt("force_image_size") : config.Section("vision_config").PositiveInt("image_size");
+        if (Size > PreprocessorSettings.LargestSize)
+            throw InputException.At(config.File, "force_image_size", $"at most {PreprocessorSettings.LargestSize}", $"{Size}");
+        var tiled = config.Flag("dynamic_image_size", false);
+        MinTiles = tiled ? config.PositiveInt("min_dynamic_patch", 1) : 1;
+        MaxTiles = tiled ? config.PositiveInt("max_dynamic_patch", 6) : 1;
+        if (MaxTiles > MostTiles || MinTiles > MaxTiles)
+            throw InputException.At(config.File, "max_dynamic_patch", $"from min_dynamic_patch, {MinTiles}, to {MostTiles}", $"{MaxTiles}");
+        Thumbnail = config.Flag("use_thumbnail", false);
+        filter = Resampling.Bicubic;
+        values = new(1 / 255.0, settings is null ? (ImageNetMean, ImageNetStd) : settings.Normalization(ImageNetMean, ImageNetStd));
     }
 
-    /// <summary>Reads preprocessor_config.json and config.json of <paramref name="folder"/>.</summary>
-    public static InternVlPreprocessor Load(string folder) =>
-        new(ConfigSection.Load(Path.Combine(folder, "preprocessor_config.json")), ConfigSection.Load(Path.Combine(folder, "config.json")));
+    /// <summary>Pixels in a tile's side.</summary>
+    public int Size { get; }
 
-    /// <summary>The same, for pictures as single tiles.</summary>
-    public InternVlPreprocessor WithoutTiles() => new(this, tiled: false);
+    /// <summary>Fewest tiles, not counting the whole picture.</summary>
+    public int MinTiles { get; }
 
-    /// <summary>Resizes, normalises and cuts <paramref name="picture"/>.</summary>
+    /// <summary>Most tiles, not counting the whole picture; 1 for the whole picture only.</summary>
+    public int MaxTiles { get; }
+
+    /// <summary>Whether the whole picture follows when there is more than one tile.</summary>
+    public bool Thumbnail { get; }
+
+    /// <param name="folder">A checkpoint's; preprocessor_config.json is read, or processor_config.json if the settings stand there, and
+    /// config.json.</param>
+    /// <exception cref="InputException">A file is missing, belongs to another image processor, has a value of the wrong kind or out of
+    /// range, or asks for a step that InternVL's processors do not have.</exception>
+    public static InternVlPreprocessor Load(string folder)
+    {
+        var config = Path.Combine(folder, "config.json");
+        if (File.Exists(config) && ConfigSection.Load(config) is var section && section.Text("model_type", "") == "internvl_chat")
+        {
+            var settings = Path.Combine(folder, "preprocessor_config.json");
+            return new(section, File.Exists(settings) ? PreprocessorSettings.Read(settings) : null);
+        }
+        return new(PreprocessorSettings.Load(folder));
+    }
+
+    /// <returns>The tiles row by row, the whole picture last.</returns>
+    /// <exception cref="InputException">Resizing needs more than <see cref="Picture.MostPixels"/> pixels.</exception>
     public PictureTiles Apply(Picture picture)
     {
         ArgumentNullException.ThrowIfNull(picture);
-        var (columns, rows) = _tiled ? Grid(picture.Height, picture.Width, _size, _fewest, _most) : (1, 1);
-        var count = rows * columns;
-        var whole = _thumbnail && count > 1;
-        var floats = 3 * _size * _size;
-        var values = new float[(count + (whole ? 1 : 0)) * floats];
-        var seen = picture.Resize(columns * _size, rows * _size, _filter);
-        for (var tile = 0; tile < count; tile++)
-            _levels.Write(seen, tile / columns * _size, tile % columns * _size, _size, _size, values.AsSpan(tile * floats, floats));
-        if (whole) _levels.Write(picture.Resize(_size, _size, _filter), 0, 0, _size, _size, values.AsSpan(count * floats));
-        return new PictureTiles(values, count + (whole ? 1 : 0), rows, columns);
+        var (rows, columns) = TileGrid(picture.Height, picture.Width, Size, MinTiles, MaxTiles);
+        var tiled = picture.Resize(columns * Size, rows * Size, filter);
+        var overview = Thumbnail && rows * columns > 1;
+        var result = overview ? values.Tiles(Size, tiled, picture.Resize(Size, Size, filter)) : values.Tiles(Size, tiled);
+        return new(result, Size, rows, columns, overview, picture.Height, picture.Width);
     }
 
-    /// <summary>The grid of <paramref name="fewest"/> to <paramref name="most"/> tiles nearest in shape; among equals the larger one for large pictures.</summary>
-    public static (int Columns, int Rows) Grid(int height, int width, int size, int fewest, int most)
+    /// <summary>The grid whose proportions are nearest to the picture's. Of grids equally near, the one with the most tiles wins as long as
+    /// they have less than twice the picture's pixels.</summary>
+    /// <param name="height">Of the picture.</param>
+    /// <param name="width">Of the picture.</param>
+    /// <param name="size">Pixels in a tile's side.</param>
+    /// <param name="minTiles">Fewest tiles of a grid.</param>
+    /// <param name="maxTiles">Most tiles of a grid.</param>
+    public static (int Rows, int Columns) TileGrid(int height, int width, int size, int minTiles, int maxTiles)
     {
-        var grids = Enumerable.Range(1, most).SelectMany(c => Enumerable.Range(1, most).Select(r => (Columns: c, Rows: r)))
-            .Where(g => g.Columns * g.Rows >= fewest && g.Columns * g.Rows <= most).OrderBy(g => g.Columns * g.Rows);
-        var (best, nearest, shape) = ((Columns: 1, Rows: 1), double.PositiveInfinity, (double)width / height);
-        foreach (var grid in grids)
+        var ratio = (double)width / height;
+        var best = (Rows: 1, Columns: 1);
+        var nearest = double.PositiveInfinity;
+        // The order decides ties: fewest tiles first, then fewest columns.
+        var grids =
+            from columns in Enumerable.Range(1, maxTiles)
+            from rows in Enumerable.Range(1, maxTiles / columns)
+            where rows * columns >= minTiles
+            orderby rows * columns
+            select (rows, columns);
+        foreach (var (rows, columns) in grids)
         {
-            var difference = Math.Abs(shape - (double)grid.Columns / grid.Rows);
-            if (difference < nearest) (best, nearest) = (grid, difference);
-            else if (difference == nearest && (double)width * height > 0.5 * size * size * grid.Columns * grid.Rows) best = grid;
+            var distance = Math.Abs(ratio - (double)columns / rows);
+            if (distance < nearest || (distance == nearest && (long)width * height > 0.5 * size * size * columns * rows))
+                (best, nearest) = ((rows, columns), distance);
         }
         return best;
-    }
-
-    private static int Side(ConfigSection config)
-    {
-        var size = config.SectionOrNull("size");
-        var (height, width) = (size?.PositiveInt("height") ?? 384, size?.PositiveInt("width") ?? 384);
-        return height == width && height <= 4096 ? height : throw InputException.At(config.File, "size", "a square of at most 4096", $"{height} x {width}");
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Prompts;
 
@@ -84,10 +85,17 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
 
     public bool Flag(string name, bool otherwise) => Find(name)?.Flag() ?? otherwise;
 
-    public InputException Expected(string what)
+    public InputException Expected(string what) =>
+        InputException.At(File, Path.Length == 0 ? "the document" : Quoted.Line(Path), what, Found);
+
+    /// <summary>The value as an error shows it: one line, shortened.</summary>
+    public string Found
     {
-        var found = Value.GetRawText();
-        return InputException.At(File, Path.Length == 0 ? "the document" : Path, what, found.Length <= 60 ? found : found[..60] + "...");
+        get
+        {
+            var found = string.Join(' ', Value.GetRawText().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+            return found.Length <= 60 ? found : found[..60] + "...";
+        }
     }
 
     /// <summary>An error for a part of the file that is well-formed but not implemented here.</summary>

@@ -1,92 +1,147 @@
-using AnchorScope.Checkpoints;
-
 namespace AnchorScope.Prompts;
 
-/// <summary>Patches of one picture in merge-block order.</summary>
-/// <param name="Values">[patch, channel x frame x y x x]; the frames of a still picture are equal.</param>
-/// <param name="GridHeight">Rows of patches.</param>
-/// <param name="GridWidth">Columns of patches.</param>
-public sealed record QwenPatches(float[] Values, int GridHeight, int GridWidth);
-
-/// <summary>From a picture to the patches of Qwen2-VL and Qwen2.5-VL, bit for bit as Qwen2VLImageProcessor (Pillow backend, Pillow up to 12).</summary>
+/// <summary>
+/// From a picture to the patches of a Qwen2-VL or Qwen2.5-VL vision tower, bit for bit as Qwen2VLImageProcessor (Pillow backend,
+/// Pillow up to 12) does it: resize to whole blocks within a range of pixels, rescale, normalise, cut into patches.
+/// </summary>
 public sealed class Qwen2VlPreprocessor
 {
-    private const double MostElongated = 200;
+    private const int MostAspectRatio = 200;
+    private const int LargestPatch = 1024;
+    private const int LargestCount = 16;
 
-    private readonly PixelLevels _levels;
-    private readonly Resampling _filter;
-    private readonly bool _resizes;
-    private readonly long _fewest;
-    private readonly long _most;
-    private readonly int _patch;
-    private readonly int _frames;
-    private readonly int _merge;
-    private readonly string _file;
+    private static readonly string[] Supported = ["Qwen2VLImageProcessor", "Qwen2VLImageProcessorFast", "Qwen2VLImageProcessorPil"];
 
-    private Qwen2VlPreprocessor(ConfigSection config)
+    private readonly bool resizes;
+    private readonly Resampling filter;
+    private readonly PixelTable values;
+
+    private Qwen2VlPreprocessor(PreprocessorSettings settings)
     {
-        _file = config.File;
-        _levels = PixelLevels.Read(config, PixelLevels.Clip);
-        _filter = PixelLevels.Filter(config, Resampling.Bicubic);
-        _resizes = config.Flag("do_resize", true);
-        var size = config.SectionOrNull("size");
-        _fewest = config.PositiveInt("min_pixels", size?.PositiveInt("shortest_edge", 56 * 56) ?? 56 * 56);
-        _most = config.PositiveInt("max_pixels", size?.PositiveInt("longest_edge", 28 * 28 * 1280) ?? 28 * 28 * 1280);
-        _patch = config.PositiveInt("patch_size", 14);
-        _frames = config.PositiveInt("temporal_patch_size", 2);
-        _merge = config.PositiveInt("merge_size", 2);
-        if (_patch > 1024 || _frames > 16 || _merge > 64) throw InputException.At(_file, "patch_size, temporal_patch_size, merge_size", "at most 1024, 16 and 64", $"{_patch}, {_frames}, {_merge}");
-        if (_most < _fewest) throw InputException.At(_file, "max_pixels", $"at least min_pixels {_fewest}", $"{_most}");
+        settings.RequireType(Supported);
+        settings.RequireOwnOnly("Qwen2VLImageProcessor", "min_pixels", "max_pixels", "temporal_patch_size", "merge_size");
+        PatchSize = settings.Integer("patch_size", 14, 1, LargestPatch);
+        TemporalPatchSize = settings.Integer("temporal_patch_size", 2, 1, LargestCount);
+        MergeSize = settings.Integer("merge_size", 2, 1, LargestCount);
+        MinPixels = Pixels(settings, "min_pixels", "shortest_edge", 56 * 56);
+        MaxPixels = Pixels(settings, "max_pixels", "longest_edge", 28 * 28 * 1280);
+        if (MinPixels > MaxPixels)
+            throw InputException.At(settings.File, "max_pixels", $"at least the smallest number of pixels, {MinPixels}", $"{MaxPixels}");
+        resizes = settings.Flag("do_resize");
+        filter = settings.Filter(Resampling.Bicubic);
+        values = new(settings.RescaleFactor(), settings.Normalization(PreprocessorSettings.ClipMean, PreprocessorSettings.ClipStd));
     }
 
-    /// <summary>Reads preprocessor_config.json of <paramref name="folder"/>.</summary>
-    public static Qwen2VlPreprocessor Load(string folder) => new(ConfigSection.Load(Path.Combine(folder, "preprocessor_config.json")));
+    /// <summary>Pixels in a patch's side.</summary>
+    public int PatchSize { get; }
 
-    /// <summary>Resizes, normalises and cuts <paramref name="picture"/>.</summary>
-    /// <exception cref="InputException">It is more than 200 times as long as it is wide.</exception>
+    /// <summary>How often a still picture's patch is repeated, where a film has as many frames.</summary>
+    public int TemporalPatchSize { get; }
+
+    /// <summary>Patches in the side of a block, which becomes one token.</summary>
+    public int MergeSize { get; }
+
+    /// <summary>Smaller pictures are enlarged to at least as many pixels.</summary>
+    public int MinPixels { get; }
+
+    /// <summary>Larger pictures are shrunk to at most as many pixels.</summary>
+    public int MaxPixels { get; }
+
+    /// <param name="folder">A checkpoint's; preprocessor_config.json is read, or processor_config.json if the settings stand there.</param>
+    /// <exception cref="InputException">The file is missing, belongs to another image processor, has a value of the wrong kind or out of
+    /// range, or asks for a step that Qwen2VLImageProcessor does not have.</exception>
+    public static Qwen2VlPreprocessor Load(string folder) => new(PreprocessorSettings.Load(folder));
+
+    /// <exception cref="InputException">One side is more than 200 times the other, resizing needs more than
+    /// <see cref="Picture.MostPixels"/> pixels, or resizing is off and a side is no multiple of a block's.</exception>
     public QwenPatches Apply(Picture picture)
     {
         ArgumentNullException.ThrowIfNull(picture);
-        var unit = _patch * _merge;
-        var (height, width) = _resizes ? SmartSize(picture.Height, picture.Width, unit, _fewest, _most) : (picture.Height, picture.Width);
-        if (height % unit != 0 || width % unit != 0) throw InputException.At(_file, "do_resize", $"true, or pictures whose sides are multiples of {unit}", $"{width} x {height}");
-        var seen = picture.Resize(width, height, _filter);
-        var (rows, columns, area) = (height / _patch, width / _patch, _patch * _patch);
-        var values = new float[(long)rows * columns * 3 * _frames * area];
-        var patch = new float[3 * area];
-        for (var i = 0; i < rows * columns; i++)
+        var seen = Fit(picture);
+        int gridHeight = seen.Height / PatchSize, gridWidth = seen.Width / PatchSize;
+        var length = 3L * TemporalPatchSize * seen.Height * seen.Width;
+        if (length > Array.MaxLength)
+            throw new InputException($"the patches of a {seen.Width}x{seen.Height} picture have {length} values, more than {Array.MaxLength}");
+        var result = new float[length];
+        var at = 0;
+        for (var blockY = 0; blockY < gridHeight; blockY += MergeSize)
         {
-            // Block by block, row by row in a block.
-            var (block, inner) = (i / (_merge * _merge), i % (_merge * _merge));
-            var row = block / (columns / _merge) * _merge + inner / _merge;
-            var column = block % (columns / _merge) * _merge + inner % _merge;
-            _levels.Write(seen, row * _patch, column * _patch, _patch, _patch, patch);
-            for (var channel = 0; channel < 3; channel++)
+            for (var blockX = 0; blockX < gridWidth; blockX += MergeSize)
             {
-                for (var frame = 0; frame < _frames; frame++)
-                    patch.AsSpan(channel * area, area).CopyTo(values.AsSpan(((i * 3 + channel) * _frames + frame) * area));
+                for (var i = 0; i < MergeSize * MergeSize; i++)
+                    at = Write(seen, PatchSize * (blockX + i % MergeSize), PatchSize * (blockY + i / MergeSize), result, at);
             }
         }
-        return new QwenPatches(values, rows, columns);
+        return new(result, gridHeight, gridWidth, seen);
     }
 
-    /// <summary>Sides that are multiples of <paramref name="unit"/>, near the picture's own, with an area within the bounds.</summary>
-    public static (int Height, int Width) SmartSize(int height, int width, int unit, long fewest, long most)
+    /// <summary>The size nearest to the picture's whose sides are multiples of <paramref name="factor"/>, with the number of pixels in the
+    /// given range and about the same proportions.</summary>
+    /// <param name="height">Of the picture.</param>
+    /// <param name="width">Of the picture.</param>
+    /// <param name="factor">Pixels in the side of a block of patches.</param>
+    /// <param name="minPixels">At least as many.</param>
+    /// <param name="maxPixels">At most as many, except that no side is shorter than a block.</param>
+    /// <exception cref="InputException">One side is more than 200 times the other.</exception>
+    public static (int Height, int Width) SmartResize(int height, int width, int factor, int minPixels, int maxPixels)
     {
-        if ((double)Math.Max(height, width) / Math.Min(height, width) > MostElongated)
-            throw new InputException($"a picture of {width} x {height} pixels: expected at most {MostElongated} times as long as wide");
-        // Ties to even, as Python rounds.
-        var (h, w) = ((long)Math.Round((double)height / unit, MidpointRounding.ToEven) * unit, (long)Math.Round((double)width / unit, MidpointRounding.ToEven) * unit);
-        if (h * w > most)
+        if ((double)Math.Max(height, width) / Math.Min(height, width) > MostAspectRatio)
+            throw new InputException(
+                $"a {width}x{height} picture is too long and thin: expected at most {MostAspectRatio} times as long as wide");
+        long tall = Nearest(height), wide = Nearest(width);
+        if (tall * wide > maxPixels)
         {
-            var beta = Math.Sqrt((double)((long)height * width) / most);
-            (h, w) = (Math.Max(unit, (long)Math.Floor(height / beta / unit) * unit), Math.Max(unit, (long)Math.Floor(width / beta / unit) * unit));
+            var beta = Math.Sqrt((double)((long)height * width) / maxPixels);
+            (tall, wide) = (Math.Max(1, (long)Math.Floor(height / beta / factor)) * factor, Math.Max(1, (long)Math.Floor(width / beta / factor)) * factor);
         }
-        else if (h * w < fewest)
+        else if (tall * wide < minPixels)
         {
-            var beta = Math.Sqrt((double)fewest / ((long)height * width));
-            (h, w) = ((long)Math.Ceiling(height * beta / unit) * unit, (long)Math.Ceiling(width * beta / unit) * unit);
+            var beta = Math.Sqrt(minPixels / (double)((long)height * width));
+            (tall, wide) = ((long)Math.Ceiling(height * beta / factor) * factor, (long)Math.Ceiling(width * beta / factor) * factor);
         }
-        return ((int)h, (int)w);
+        return (checked((int)tall), checked((int)wide));
+
+        // Python's round: a half goes to the even neighbour.
+        long Nearest(int side) => (long)Math.Round((double)side / factor, MidpointRounding.ToEven) * factor;
+    }
+
+    private Picture Fit(Picture picture)
+    {
+        var block = PatchSize * MergeSize;
+        if (resizes)
+        {
+            var (height, width) = SmartResize(picture.Height, picture.Width, block, MinPixels, MaxPixels);
+            return picture.Resize(width, height, filter);
+        }
+        return picture.Width % block == 0 && picture.Height % block == 0
+            ? picture
+            : throw new InputException(
+                $"a {picture.Width}x{picture.Height} picture: expected sides that are multiples of {block} (do_resize is false)");
+    }
+
+    private int Write(Picture seen, int left, int top, float[] result, int at)
+    {
+        var slot = PatchSize * PatchSize;
+        for (var channel = 0; channel < 3; channel++)
+        {
+            var table = values.Of(channel);
+            var first = result.AsSpan(at, slot);
+            for (var i = 0; i < slot; i++)
+                first[i] = table[seen.Rgb[3 * ((top + i / PatchSize) * seen.Width + left + i % PatchSize) + channel]];
+            for (var t = 1; t < TemporalPatchSize; t++)
+                first.CopyTo(result.AsSpan(at + t * slot, slot));
+            at += TemporalPatchSize * slot;
+        }
+        return at;
+    }
+
+    /// <summary>The older key of its own wins over the member of "size"; a size has both members or the older keys beside it.</summary>
+    private static int Pixels(PreprocessorSettings settings, string key, string member, int otherwise)
+    {
+        if (settings.Find(key) is { } own)
+            return own.Integer(1, (int)Picture.MostPixels);
+        return settings.Find("size") is not { } size ? otherwise
+            : size.Find(member) is { } pixels ? pixels.Integer(1, (int)Picture.MostPixels)
+            : throw size.Expected($"an object with shortest_edge and longest_edge (pixels), or {key} beside it");
     }
 }

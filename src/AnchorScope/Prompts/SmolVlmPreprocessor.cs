@@ -1,79 +1,116 @@
-using AnchorScope.Checkpoints;
-
 namespace AnchorScope.Prompts;
 
 /// <summary>
-/// From a picture to the tiles of SmolVLM and Idefics3, as SmolVLMImageProcessor (Pillow backend, Pillow up to 12): scaled to a longest side, then
-/// to whole tiles, the tiles row by row and the whole picture behind them.
+/// From a picture to the tiles of a SmolVLM or Idefics3 vision tower, bit for bit as SmolVLMImageProcessor (Pillow backend, Pillow up to
+/// 12) does it: resize to a longest edge, then to whole tiles, cut, and shrink the resized picture to one more tile, the last.
 /// </summary>
 public sealed class SmolVlmPreprocessor
 {
-    private const int LongestOfAll = 4096;
+    /// <summary>No picture is resized to more, whatever the settings say.</summary>
+    private const int LongestEdge = 4096;
 
-    private readonly PixelLevels _levels;
-    private readonly Resampling _filter;
-    private readonly bool _splits;
-    private readonly int _longest;
-    private readonly int _size;
+    private static readonly string[] Supported =
+    [
+        "SmolVLMImageProcessor", "SmolVLMImageProcessorFast", "SmolVLMImageProcessorPil",
+        "Idefics3ImageProcessor", "Idefics3ImageProcessorFast", "Idefics3ImageProcessorPil",
+    ];
 
-    private SmolVlmPreprocessor(ConfigSection config)
+    private static readonly float[] Half = [0.5f, 0.5f, 0.5f];
+
+    private readonly Func<int, int, (int Height, int Width)> resize;
+    private readonly bool splits;
+    private readonly Resampling filter;
+    private readonly PixelTable values;
+
+    private SmolVlmPreprocessor(PreprocessorSettings settings)
     {
-        _levels = PixelLevels.Read(config, PixelLevels.Standard);
-        _filter = PixelLevels.Filter(config, Resampling.Lanczos);
-        _splits = config.Flag("do_image_splitting", true);
-        if (!config.Flag("do_resize", true)) throw config.Unsupported("do_resize", "false", ["true"]);
-        _longest = config.SectionOrNull("size")?.PositiveInt("longest_edge") ?? 4 * 364;
-        _size = config.SectionOrNull("max_image_size")?.PositiveInt("longest_edge") ?? 364;
-        if (_size > LongestOfAll) throw InputException.At(config.File, "max_image_size.longest_edge", $"at most {LongestOfAll}", $"{_size}");
+        settings.RequireType(Supported);
+        // do_pad makes the tiles of a batch equally large and equally many; those of one picture are anyway.
+        settings.RequireOwnOnly("SmolVLMImageProcessor", "max_image_size", "do_image_splitting", "do_pad");
+        _ = settings.Flag("do_pad");
+        Size = settings.Find("max_image_size") is not { } tile ? 364
+            : PreprocessorSettings.OnlyMember(tile, "longest_edge") is { } edge ? PreprocessorSettings.Side(edge)
+            : throw tile.Expected("{longest_edge}");
+        resize = settings.Flag("do_resize") ? ResizeOf(settings.Find("size")) : (height, width) => (height, width);
+        splits = settings.Flag("do_image_splitting");
+        filter = settings.Filter(Resampling.Lanczos);
+        values = new(settings.RescaleFactor(), settings.Normalization(Half, Half));
     }
 
-    /// <summary>Reads preprocessor_config.json of <paramref name="folder"/>.</summary>
-    public static SmolVlmPreprocessor Load(string folder) => new(ConfigSection.Load(Path.Combine(folder, "preprocessor_config.json")));
+    /// <summary>Pixels in a tile's side.</summary>
+    public int Size { get; }
 
-    /// <summary>Resizes, normalises and cuts <paramref name="picture"/>; a picture of one tile has no grid.</summary>
+    /// <param name="folder">A checkpoint's; preprocessor_config.json is read, or processor_config.json if the settings stand there.</param>
+    /// <exception cref="InputException">The file is missing, belongs to another image processor, has a value of the wrong kind or out of
+    /// range, or asks for a step that SmolVLMImageProcessor does not have.</exception>
+    public static SmolVlmPreprocessor Load(string folder) => new(PreprocessorSettings.Load(folder));
+
+    /// <returns>The tiles row by row, the whole picture last; only the whole picture if it fits into one tile or splitting is
+    /// off.</returns>
+    /// <exception cref="InputException">Resizing needs more than <see cref="Picture.MostPixels"/> pixels.</exception>
     public PictureTiles Apply(Picture picture)
     {
         ArgumentNullException.ThrowIfNull(picture);
-        var floats = 3 * _size * _size;
-        var (height, width) = Scaled(picture.Height, picture.Width, Math.Min(_longest, LongestOfAll));
-        var seen = picture.Resize(width, height, _filter);
-        if (_splits)
+        var (height, width) = resize(picture.Height, picture.Width);
+        var seen = picture.Resize(width, height, filter);
+        if (splits)
         {
-            (height, width) = WholeTiles(height, width);
-            seen = seen.Resize(width, height, _filter);
+            (height, width) = WholeTiles(height, width, Size);
+            seen = seen.Resize(width, height, filter);
         }
-        var (rows, columns) = _splits ? (height / _size, width / _size) : (1, 1);
-        var count = rows * columns > 1 ? rows * columns : 0;
-        var values = new float[(count + 1) * floats];
-        for (var tile = 0; tile < count; tile++)
-            _levels.Write(seen, tile / columns * _size, tile % columns * _size, _size, _size, values.AsSpan(tile * floats, floats));
-        _levels.Write(seen.Resize(_size, _size, _filter), 0, 0, _size, _size, values.AsSpan(count * floats));
-        return new PictureTiles(values, count + 1, count > 0 ? rows : 0, count > 0 ? columns : 0);
+        var whole = seen.Resize(Size, Size, filter);
+        return splits && (height > Size || width > Size)
+            ? new(values.Tiles(Size, seen, whole), Size, height / Size, width / Size, Overview: true, picture.Height, picture.Width)
+            : new(values.Tiles(Size, whole), Size, 0, 0, Overview: true, picture.Height, picture.Width);
     }
 
-    /// <summary>The longer side as given, the other in proportion and even.</summary>
-    private static (int Height, int Width) Scaled(int height, int width, int longest)
+    /// <summary>The size with the longer side <paramref name="edge"/> pixels long, 4096 at most, and the shorter one made even before
+    /// that limit.</summary>
+    /// <param name="height">Of the picture.</param>
+    /// <param name="width">Of the picture.</param>
+    /// <param name="edge">Pixels.</param>
+    public static (int Height, int Width) LongestEdgeSize(int height, int width, int edge)
     {
-        var shape = (double)width / height;
-        if (width >= height)
-        {
-            var h = (int)(longest / shape);
-            return (Math.Max(1, h + h % 2), longest);
-        }
-        var w = (int)(longest * shape);
-        return (longest, Math.Max(1, w + w % 2));
+        (height, width) = Scaled(height, width, edge);
+        (height, width) = width >= height ? (height + height % 2, width) : (height, width + width % 2);
+        (height, width) = (Math.Max(height, 1), Math.Max(width, 1));
+        if (Math.Max(height, width) > LongestEdge)
+            (height, width) = Scaled(height, width, LongestEdge);
+        return (Math.Max(height, 1), Math.Max(width, 1));
     }
 
-    private (int Height, int Width) WholeTiles(int height, int width)
+    /// <summary>The size in whole tiles: the longer side rounded up, and the shorter one that goes with it rounded up as well.</summary>
+    /// <param name="height">Of the picture.</param>
+    /// <param name="width">Of the picture.</param>
+    /// <param name="size">Pixels in a tile's side.</param>
+    public static (int Height, int Width) WholeTiles(int height, int width, int size)
     {
-        var shape = (double)width / height;
-        int Up(int side) => Math.Max(1, (side + _size - 1) / _size) * _size;
-        if (width >= height)
+        (height, width) = Scaled(height, width, Up(Math.Max(height, width)));
+        return (Up(height), Up(width));
+
+        int Up(int side) => Math.Max(1, (int)Math.Ceiling((double)side / size)) * size;
+    }
+
+    /// <summary>The shorter side is cut off to whole pixels, after the reference's own two roundings.</summary>
+    private static (int Height, int Width) Scaled(int height, int width, int edge)
+    {
+        var ratio = (double)width / height;
+        return width >= height ? ((int)(edge / ratio), edge) : (edge, (int)(edge * ratio));
+    }
+
+    private static Func<int, int, (int Height, int Width)> ResizeOf(JsonField? size)
+    {
+        const int DefaultEdge = 4 * 364;
+        if (size is not { } field)
+            return (height, width) => LongestEdgeSize(height, width, DefaultEdge);
+        if (PreprocessorSettings.OnlyMember(field, "longest_edge") is { } longest)
         {
-            width = Up(width);
-            return (Up((int)(width / shape)), width);
+            var edge = PreprocessorSettings.Side(longest);
+            return (height, width) => LongestEdgeSize(height, width, edge);
         }
-        height = Up(height);
-        return (height, Up((int)(height * shape)));
+        if (field.Find("height") is null)
+            throw field.Expected("{longest_edge} or {height, width}");
+        var exact = PreprocessorSettings.HeightAndWidth(field);
+        return (_, _) => exact;
     }
 }
