@@ -97,6 +97,17 @@ public sealed class InternVl : VisionLanguageModel
     /// <inheritdoc/>
     protected override IReadOnlyList<int> Expansion(PictureShape picture) => [.. _before, .. base.Expansion(picture), .. _after];
 
+    /// <inheritdoc/>
+    /// <remarks>A tile covers its cell of the grid, the thumbnail the whole picture.</remarks>
+    protected override IEnumerable<PixelBox?> Boxes(PictureShape picture)
+    {
+        var side = _tower.Side / _factor;
+        var whole = new PixelBox(0, 0, picture.Width, picture.Height);
+        IEnumerable<PixelBox> tiles = picture.Rows * picture.Columns > 0 ? whole.Cells(picture.Rows, picture.Columns) : [];
+        if (picture.Parts > picture.Rows * picture.Columns) tiles = tiles.Append(whole);
+        return tiles.SelectMany(tile => tile.Cells(side, side)).Select(b => (PixelBox?)b);
+    }
+
     private static bool Remote(ConfigSection config) => config.Text("model_type") == "internvl_chat";
 
     private static Decoder ReadDecoder(Checkpoint checkpoint)

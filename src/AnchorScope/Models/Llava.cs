@@ -85,6 +85,15 @@ public sealed class Llava : VisionLanguageModel
         return _projector2.Forward(hidden, compute);                                            // [image x patch, d_model]
     }
 
+    /// <inheritdoc/>
+    protected override IEnumerable<PixelBox?> Boxes(PictureShape picture)
+    {
+        var side = (int)Math.Sqrt(_tower.Patches);
+        var (left, top, right, bottom) = _preprocessor.Seen(picture.Height, picture.Width);
+        var boxes = new PixelBox(left, top, right, bottom).Cells(side, side).Select(b => (PixelBox?)b);
+        return _keepsClassToken ? boxes.Prepend(null) : boxes;
+    }
+
     private static Decoder ReadDecoder(Checkpoint checkpoint)
     {
         var text = checkpoint.Config.Section("text_config");

@@ -111,6 +111,21 @@ public sealed class LlavaOneVision : VisionLanguageModel
         return features;
     }
 
+    /// <inheritdoc/>
+    /// <remarks>The whole picture first, then the tiles put together without their padding; the newline behind each row has no place.</remarks>
+    protected override IEnumerable<PixelBox?> Boxes(PictureShape picture)
+    {
+        var whole = new PixelBox(0, 0, picture.Width, picture.Height);
+        foreach (var box in whole.Cells(_tower.Side, _tower.Side)) yield return box;
+        var packing = Packing(picture);
+        if (packing.Rows == 0) yield return null;
+        foreach (var (box, i) in whole.Cells(packing.Rows, packing.Columns).Select((box, i) => (box, i)))
+        {
+            yield return box;
+            if ((i + 1) % packing.Columns == 0) yield return null;
+        }
+    }
+
     private TilePacking Packing(PictureShape picture) => TilePacking.Of(picture, _tower.Side, _mostTiles);
 
     private static Decoder ReadDecoder(Checkpoint checkpoint)

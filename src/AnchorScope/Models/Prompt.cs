@@ -11,6 +11,9 @@ namespace AnchorScope.Models;
 /// <param name="Rendered">The text as the chat template rendered it, image placeholders unexpanded; empty when made from token ids.</param>
 public sealed record Prompt(int[] Tokens, Coordinate[] Coordinates, float[] Embeddings, IReadOnlyDictionary<SpanKind, int[]> Spans, string Rendered)
 {
+    /// <summary>Where each position of the image span looks, in its order; empty when the sizes of the original pictures are not known.</summary>
+    public IReadOnlyList<ImagePlace> Places { get; init; } = [];
+
     /// <summary>Number of positions.</summary>
     public int Length => Tokens.Length;
 

@@ -84,6 +84,17 @@ public sealed class SmolVlm : VisionLanguageModel
         return [.. Tokenizer.Encode(text.ToString(), addSpecial: false).Select(t => t.Id)];
     }
 
+    /// <inheritdoc/>
+    /// <remarks>A tile covers its cell of the grid, the last one the whole picture.</remarks>
+    protected override IEnumerable<PixelBox?> Boxes(PictureShape picture)
+    {
+        var side = _tower.Side / _factor;
+        var whole = new PixelBox(0, 0, picture.Width, picture.Height);
+        IEnumerable<PixelBox> tiles = picture.Rows * picture.Columns > 0 ? whole.Cells(picture.Rows, picture.Columns) : [];
+        if (picture.Parts > picture.Rows * picture.Columns) tiles = tiles.Append(whole);
+        return tiles.SelectMany(tile => tile.Cells(side, side)).Select(b => (PixelBox?)b);
+    }
+
     private static Decoder ReadDecoder(Checkpoint checkpoint)
     {
         var (config, weights) = (checkpoint.Config, checkpoint.Weights);

@@ -67,6 +67,9 @@ public abstract class VisionLanguageModel : IDisposable
     /// <summary>What stands in the prompt for one placeholder: image tokens, and in some families tokens around and between them.</summary>
     protected virtual IReadOnlyList<int> Expansion(PictureShape picture) => [.. Enumerable.Repeat(ImageToken, ImageTokens(picture))];
 
+    /// <summary>What each image token of a picture covers of it, in the order of the tokens; null where it stands for no place.</summary>
+    protected abstract IEnumerable<PixelBox?> Boxes(PictureShape picture);
+
     /// <summary>Rotary coordinates of a prompt's positions.</summary>
     protected virtual Coordinate[] Coordinates(IReadOnlyList<int> tokens, PixelValues? pixels) => [.. Enumerable.Range(0, tokens.Count).Select(Coordinate.At)];
 
@@ -161,7 +164,12 @@ public abstract class VisionLanguageModel : IDisposable
         {
             if (tokens[i] == ImageToken) features!.Value[next++].CopyTo(rows[i]);
         }
-        return new Prompt(tokens, Coordinates(tokens, pixels), rows.ToArray(), spans, rendered);
+        return new Prompt(tokens, Coordinates(tokens, pixels), rows.ToArray(), spans, rendered)
+        {
+            Places = pixels is not null && pixels.Pictures.All(p => p.Height > 0 && p.Width > 0)
+                ? [.. pixels.Pictures.SelectMany((shape, picture) => Boxes(shape).Select(box => new ImagePlace(picture, box)))]
+                : [],
+        };
     }
 
     /// <summary>

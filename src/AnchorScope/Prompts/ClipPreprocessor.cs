@@ -54,6 +54,17 @@ public sealed class ClipPreprocessor
         return config.Crop is { } crop ? picture.CenterCrop(crop.Width, crop.Height) : picture;
     }
 
+    /// <summary>What the result shows of a picture, in the picture's own pixels; beyond its edges where the crop pads.</summary>
+    public (double Left, double Top, double Right, double Bottom) Seen(int height, int width)
+    {
+        var (h, w) = config.ExactSize ?? (config.ShortestEdge is { } edge ? ShortestEdgeSize(height, width, edge) : (height, width));
+        var (seenHeight, seenWidth) = config.Crop ?? (h, w);
+        // As the crop rounds: half of what is cut off, to whole pixels.
+        var (left, top) = (Math.Floor((w - seenWidth) / 2.0), Math.Floor((h - seenHeight) / 2.0));
+        var (byWidth, byHeight) = ((double)width / w, (double)height / h);
+        return (left * byWidth, top * byHeight, (left + seenWidth) * byWidth, (top + seenHeight) * byHeight);
+    }
+
     /// <returns>pixel_values: [3, <see cref="Height"/>, <see cref="Width"/>].</returns>
     /// <exception cref="InputException">See <see cref="Fit"/>.</exception>
     public float[] Apply(Picture picture) => values.Planes(Fit(picture));
