@@ -7,6 +7,7 @@ var root = new RootCommand("AnchorScope: which modality a vision-language model 
     InspectCommand.Create(),
     ImportCommand.Create(),
     ParityCommand.Create(),
+    TokenizeCommand.Create(),
     TraceCommand.Create(),
 };
 return CommandLine.Run(root, args);

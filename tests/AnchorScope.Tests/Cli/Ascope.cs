@@ -5,14 +5,23 @@ namespace AnchorScope.Tests.Cli;
 /// <summary>Runs the built command as a user does: in a process of its own.</summary>
 internal static class Ascope
 {
-    public static (int ExitCode, string Output, string Error) Run(string folder, params string[] arguments)
+    public static (int ExitCode, string Output, string Error) Run(string folder, params string[] arguments) => RunWithInput(folder, "", arguments);
+
+    public static (int ExitCode, string Output, string Error) RunWithInput(string folder, string input, params string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder };
+        var utf8 = new System.Text.UTF8Encoding(false);
+        var start = new ProcessStartInfo("dotnet")
+        {
+            UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder,
+            StandardInputEncoding = utf8, StandardOutputEncoding = utf8,
+        };
         start.ArgumentList.Add("exec");
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "ascope.dll"));
         foreach (var argument in arguments) start.ArgumentList.Add(argument);
         using var process = Process.Start(start)!;
         var error = process.StandardError.ReadToEndAsync();
+        process.StandardInput.Write(input);
+        process.StandardInput.Close();
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         return (process.ExitCode, output, error.GetAwaiter().GetResult());
