@@ -24,7 +24,9 @@ internal static class TokenizeCommand
             using (var json = new Utf8JsonWriter(buffered, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
             {
                 json.WriteStartArray();
-                foreach (var text in texts) Write(json, tokenizer, text, parsed.GetValue(special));
+                // Texts are independent of each other, and a tokenizer only reads.
+                var encoded = texts.AsParallel().AsOrdered().Select(text => (text, tokens: tokenizer.Encode(text, parsed.GetValue(special))));
+                foreach (var (text, tokens) in encoded) Write(json, tokenizer, text, tokens);
                 json.WriteEndArray();
             }
             buffered.Write("\n"u8);
@@ -53,9 +55,8 @@ internal static class TokenizeCommand
         }
     }
 
-    private static void Write(Utf8JsonWriter json, Tokenizer tokenizer, string text, bool special)
+    private static void Write(Utf8JsonWriter json, Tokenizer tokenizer, string text, IReadOnlyList<Token> tokens)
     {
-        var tokens = tokenizer.Encode(text, special);
         json.WriteStartObject();
         json.WriteString("text", text);
         json.WriteStartArray("ids");

@@ -44,23 +44,36 @@ internal sealed class BytePairModel : TokenModel
             Merge(Symbols(word), tokens);
     }
 
+    // A hundred thousand and more in real files: looked up as parts of one string, without a string for each part.
     private void ReadMerges(JsonField field)
     {
+        var known = Vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
+        var joined = Array.Empty<char>();
+        if (field.Value.ValueKind != System.Text.Json.JsonValueKind.Array) throw field.Expected("an array");
+        merges.EnsureCapacity(field.Value.GetArrayLength());
         var rank = 0;
-        foreach (var merge in field.Items())
+        foreach (var element in field.Value.EnumerateArray())
         {
-            var (left, right) = Pair(merge);
-            if (!Vocabulary.TryGetValue(left, out var leftId) || !Vocabulary.TryGetValue(right, out var rightId) ||
-                !Vocabulary.TryGetValue(left + right, out var id))
-                throw merge.Expected("two tokens of the vocabulary whose concatenation is in it too");
+            var merge = new JsonField(field.File, field.Path, element);
+            string first, second = "";
+            if (merge.IsText) first = merge.Text();
+            else if (At(merge).Items().Select(part => part.Text()).ToArray() is [var one, var two]) (first, second) = (one, two);
+            else throw Wrong(merge);
+            var space = second.Length > 0 ? first.Length : first.IndexOf(' ', StringComparison.Ordinal);
+            if (space < 0 || (second.Length == 0 && first.IndexOf(' ', space + 1) >= 0)) throw Wrong(merge);
+            var left = first.AsSpan(0, space);
+            var right = second.Length > 0 ? second.AsSpan() : first.AsSpan(space + 1);
+            var length = left.Length + right.Length;
+            if (joined.Length < length) joined = new char[2 * length];
+            left.CopyTo(joined);
+            right.CopyTo(joined.AsSpan(left.Length));
+            if (!known.TryGetValue(left, out var leftId) || !known.TryGetValue(right, out var rightId) || !known.TryGetValue(joined.AsSpan(0, length), out var id))
+                throw At(merge).Expected("two tokens of the vocabulary whose concatenation is in it too");
             merges[(leftId, rightId)] = (rank++, id);
         }
-    }
 
-    private static (string Left, string Right) Pair(JsonField merge)
-    {
-        var parts = merge.IsText ? merge.Text().Split(' ') : [.. merge.Items().Select(part => part.Text())];
-        return parts.Length == 2 ? (parts[0], parts[1]) : throw merge.Expected("\"left right\" or [\"left\", \"right\"]");
+        JsonField At(JsonField merge) => merge with { Path = $"{field.Path}[{rank}]" };
+        InputException Wrong(JsonField merge) => At(merge).Expected("\"left right\" or [\"left\", \"right\"]");
     }
 
     // What is not in the vocabulary becomes the tokens of its bytes, or the unknown token, or nothing.
