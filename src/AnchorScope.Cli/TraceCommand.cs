@@ -53,7 +53,11 @@ internal static class TraceCommand
             if (prompt.Rendered.Length > 0)
             {
                 arrays.Add(TensorData.Of("inputs.input_ids", [.. prompt.Tokens.Select(t => (long)t)], 1, prompt.Length));
-                if (pixels is not null) arrays.Add(TensorData.Of("inputs.pixel_values", pixels.Values, pixels.Shape));
+                if (pixels is not null)
+                {
+                    arrays.Add(TensorData.Of("inputs.pixel_values", pixels.Values, pixels.Shape));
+                    arrays.AddRange(pixels.Companions.Select(c => c with { Name = "inputs." + c.Name }));
+                }
             }
             arrays.AddRange(TraceExport.Run(opened, prompt, pixels, intervention, kept, compute));
             if (steps > 0)

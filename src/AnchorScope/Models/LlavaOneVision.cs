@@ -67,7 +67,10 @@ public sealed class LlavaOneVision : VisionLanguageModel
         if (pictures.Count != 1) throw new InputException($"LLaVA-OneVision: expected one picture in a prompt, found {pictures.Count}; several are not supported");
         var tiles = _preprocessor.Apply(pictures[0]);
         return new PixelValues(
-            tiles.Values, [1, tiles.Count, 3, _tower.ImageSize, _tower.ImageSize], [new PictureShape(tiles.Count, tiles.Rows, tiles.Columns, tiles.PictureHeight, tiles.PictureWidth)]);
+            tiles.Values, [1, tiles.Count, 3, _tower.ImageSize, _tower.ImageSize], [new PictureShape(tiles.Count, tiles.Rows, tiles.Columns, tiles.PictureHeight, tiles.PictureWidth)])
+        {
+            Companions = [TensorData.Of("image_sizes", [tiles.PictureHeight, tiles.PictureWidth], 1, 2)],
+        };
     }
 
     /// <inheritdoc/>

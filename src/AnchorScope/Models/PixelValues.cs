@@ -1,3 +1,5 @@
+using AnchorScope.Checkpoints;
+
 namespace AnchorScope.Models;
 
 /// <summary>One picture among pixel values.</summary>
@@ -12,7 +14,11 @@ public sealed record PictureShape(int Parts, int Rows, int Columns, int Height =
 /// <param name="Values">Flattened pixel values, in the order of the reference's processor.</param>
 /// <param name="Shape">Their shape, as the reference's processor gives it.</param>
 /// <param name="Pictures">The pictures, in order.</param>
-public sealed record PixelValues(float[] Values, long[] Shape, IReadOnlyList<PictureShape> Pictures);
+public sealed record PixelValues(float[] Values, long[] Shape, IReadOnlyList<PictureShape> Pictures)
+{
+    /// <summary>What the reference's processor gives besides, under its names: grids or sizes, in families that have them.</summary>
+    public IReadOnlyList<TensorData> Companions { get; init; } = [];
+}
 
 /// <summary>What a file of inputs holds besides token ids, under the names of the reference's processors.</summary>
 /// <param name="File">For messages.</param>

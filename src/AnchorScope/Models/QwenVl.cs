@@ -40,7 +40,10 @@ public sealed class QwenVl : VisionLanguageModel
         var patches = pictures.Select(_preprocessor.Apply).ToList();
         return new PixelValues(
             [.. patches.SelectMany(p => p.Values)], [patches.Sum(p => p.GridHeight * p.GridWidth), _tower.PatchFloats],
-            [.. patches.Zip(pictures, (p, original) => new PictureShape(p.GridHeight * p.GridWidth, p.GridHeight, p.GridWidth, original.Height, original.Width))]);
+            [.. patches.Zip(pictures, (p, original) => new PictureShape(p.GridHeight * p.GridWidth, p.GridHeight, p.GridWidth, original.Height, original.Width))])
+        {
+            Companions = [TensorData.Of("image_grid_thw", [.. patches.SelectMany(p => new long[] { 1, p.GridHeight, p.GridWidth })], pictures.Count, 3)],
+        };
     }
 
     /// <inheritdoc/>

@@ -16,6 +16,12 @@ public sealed class TraceCommandTests : IDisposable
     [InlineData("llava15", "two_images")]
     [InlineData("llava15", "text_only")]
     [InlineData("llava15-gqa-f16-sharded", "one_image")]
+    [InlineData("qwen25vl", "two_images")]
+    [InlineData("qwen25vl", "text_only")]
+    [InlineData("qwen2vl", "one_image_nonsquare")]
+    [InlineData("internvl3", "tiled_image")]
+    [InlineData("llava-onevision", "one_image_anyres")]
+    [InlineData("smolvlm", "one_image_split")]
     public void EveryArrayIsTheReferences(string model, string @case)
     {
         using var golden = Golden.Open(model, @case);
@@ -65,12 +71,36 @@ public sealed class TraceCommandTests : IDisposable
         Close.AssertRelative("logits", reference.ReadSingles("test.first100.last_logits").AsSpan(0, 96), found.ReadSingles("lm.logits").AsSpan((length - 1) * 96, 96));
     }
 
+    [Theory]
+    [InlineData("qwen25vl", "one_image_nonsquare")]
+    [InlineData("internvl3", "tiled_image")]
+    [InlineData("llava-onevision", "one_image_anyres")]
+    [InlineData("smolvlm", "one_image_split")]
+    public void PicturesOfEveryFamily_GiveTheReferencesInputs(string model, string @case)
+    {
+        using var golden = Golden.Open(model, @case);
+        var output = _temp.File("rendered.safetensors");
+        var picture = Fixtures.Path(model, "golden", golden.Manifest.GetProperty("images")[0].GetString()!);
+        var (exit, _, error) = Ascope.Run(_temp.Path, "trace", Fixtures.Path(model), "--image", picture, "--prompt", "What is shown in the picture?", "--out", output);
+        Assert.Equal((0, ""), (exit, error));
+        using var found = SafetensorsFile.Open(output);
+        Assert.Equal(golden.Ints("inputs.input_ids"), found.ReadInt64s("inputs.input_ids").Select(i => (int)i));
+        Assert.Equal(golden.Shape("inputs.pixel_values"), found.Entry("inputs.pixel_values").Shape);
+        foreach (var companion in new[] { "image_grid_thw", "image_sizes" })
+        {
+            if (golden.Inputs64(companion) is { } want) Assert.Equal(want, found.ReadInt64s("inputs." + companion));
+        }
+        Close.AssertRelative("lm.logits", golden.Singles("lm.logits"), found.ReadSingles("lm.logits"));
+    }
+
     private SafetensorsFile Trace(string model, Golden golden, params string[] more)
     {
         var (input, output) = (_temp.File("in.safetensors"), _temp.File("out.safetensors"));
         var ids = golden.Ints("inputs.input_ids");
         var arrays = new List<TensorData> { TensorData.Of("input_ids", [.. ids.Select(i => (long)i)], 1, ids.Length) };
         if (golden.Has("inputs.pixel_values")) arrays.Add(TensorData.Of("pixel_values", golden.Singles("inputs.pixel_values"), golden.Shape("inputs.pixel_values")));
+        if (golden.Inputs64("image_grid_thw") is { } grids) arrays.Add(TensorData.Of("image_grid_thw", grids, grids.Length / 3, 3));
+        if (golden.Inputs64("image_sizes") is { } sizes) arrays.Add(TensorData.Of("image_sizes", sizes, sizes.Length / 2, 2));
         SafetensorsWriter.Write(input, arrays);
         var (exit, _, error) = Ascope.Run(_temp.Path, ["trace", Fixtures.Path(model), "--inputs", input, "--out", output, .. more]);
         Assert.Equal((0, ""), (exit, error));

@@ -30,6 +30,8 @@ internal sealed class Golden : IDisposable
         "golden", Singles("inputs.pixel_values"), Shape("inputs.pixel_values"), Has("inputs.image_grid_thw") ? _file.ReadInt64s("inputs.image_grid_thw") : null,
         Has("inputs.image_sizes") ? _file.ReadInt64s("inputs.image_sizes") : null);
 
+    public long[]? Inputs64(string name) => Has("inputs." + name) ? _file.ReadInt64s("inputs." + name) : null;
+
     public bool Has(string name) => _file.Tensors.ContainsKey(name);
 
     public float[] Singles(string name) => _file.ReadSingles(name);
