@@ -98,11 +98,18 @@ public sealed class InternVl : VisionLanguageModel
         var (config, weights, remote) = (checkpoint.Config, checkpoint.Weights, Remote(checkpoint.Config));
         var text = config.Section(remote ? "llm_config" : "text_config");
         var type = text.Text("model_type", "qwen2");
-        if (type is not ("qwen2" or "llama")) throw text.Unsupported("model_type", type, ["qwen2", "llama"]);
+        var defaults = type switch
+        {
+            "qwen2" => DecoderDefaults.Qwen2,
+            "llama" => DecoderDefaults.Llama,
+            "internlm2" => DecoderDefaults.InternLm2,
+            _ => throw text.Unsupported("model_type", type, ["qwen2", "llama", "internlm2"]),
+        };
+        var head = type == "internlm2" ? "output.weight" : "lm_head.weight";
         // The library's default is tied; a stored head is used in any case.
         return Llama.Read(
-            text, weights, Prefix(weights, "embed_tokens.weight", "language_model.model.", "language_model."), Prefix(weights, "lm_head.weight", "language_model.", "") + "lm_head.weight",
-            text.Flag("tie_word_embeddings", config.Flag("tie_word_embeddings", true)), type == "qwen2" ? DecoderDefaults.Qwen2 : DecoderDefaults.Llama);
+            text, weights, Prefix(weights, defaults.Names.Embedding + ".weight", "language_model.model.", "language_model."), Prefix(weights, head, "language_model.", "") + head,
+            text.Flag("tie_word_embeddings", config.Flag("tie_word_embeddings", true)), defaults);
     }
 
     private static PatchTower ReadTower(ConfigSection config, Weights weights, bool remote)
