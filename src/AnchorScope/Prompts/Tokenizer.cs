@@ -76,17 +76,21 @@ public sealed class Tokenizer
     /// </summary>
     public IReadOnlyDictionary<string, string> SpecialTokens { get; }
 
-    /// <summary>SHA-256 of tokenizer.json (of what it would be, when it is made from vocab.json and merges.txt), 64 lower-case hexadecimal digits.</summary>
+    /// <summary>SHA-256 of tokenizer.json (of what it would be, when it is made from other files), 64 lower-case hexadecimal digits.</summary>
     public string Sha256 { get; }
 
-    /// <summary>Reads tokenizer.json, or vocab.json and merges.txt, and, where they exist, tokenizer_config.json and special_tokens_map.json.</summary>
+    /// <summary>
+    /// Reads tokenizer.json, or vocab.json and merges.txt, or SentencePiece's tokenizer.model, whichever comes first, and, where they exist,
+    /// tokenizer_config.json and special_tokens_map.json.
+    /// </summary>
     /// <exception cref="InputException">A file is missing, malformed, or needs a component that is not supported.</exception>
     public static Tokenizer Load(string folder)
     {
         var file = Path.Combine(folder, "tokenizer.json");
-        var older = !File.Exists(file) && VocabularyFiles.In(folder);
-        if (!older && !File.Exists(file)) throw new InputException($"{file}: this file is needed and does not exist, nor do vocab.json and merges.txt");
-        var bytes = older ? VocabularyFiles.ToTokenizerJson(folder) : JsonField.ReadBytes(file);
+        var bytes = File.Exists(file) ? JsonField.ReadBytes(file)
+            : VocabularyFiles.In(folder) ? VocabularyFiles.ToTokenizerJson(folder)
+            : File.Exists(SentencePieceFile.PathIn(folder)) ? SentencePieceFile.ToTokenizerJson(folder)
+            : throw new InputException($"{file}: this file is needed and does not exist, nor do vocab.json and merges.txt, nor tokenizer.model");
         return new(JsonField.Parse(file, bytes), NamedTokens.Read(folder), Convert.ToHexStringLower(SHA256.HashData(bytes)));
     }
 
