@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text;
 using AnchorScope.Prompts.Tokenization;
 
 namespace AnchorScope.Prompts;
@@ -26,7 +27,7 @@ public sealed class Tokenizer
     private readonly TokenModel model;
     private readonly Normalizer? normalizer;
     private readonly PreTokenizer? preTokenizer;
-    private readonly TokenDecoder? decoder;
+    private readonly TokenDecoder decoder = TokenDecoder.Spaced;
     private readonly SpecialTokenFrame frame = SpecialTokenFrame.None;
     private readonly AddedTokens rawTokens;
     private readonly AddedTokens normalizedTokens;
@@ -123,11 +124,14 @@ public sealed class Tokenizer
     /// <remarks>Ids that have no token give no text, as in the reference: embedding tables are often padded.</remarks>
     public string Decode(ReadOnlySpan<int> ids, bool skipSpecial = true)
     {
-        var tokens = new List<string>(ids.Length);
-        foreach (var id in ids)
-            if (HasToken(id) && !(skipSpecial && IsSpecial(id))) tokens.Add(texts[id]!);
-        return decoder is null ? string.Join(' ', tokens) : string.Concat(decoder.Apply(tokens));
+        var stream = Stream(skipSpecial);
+        var text = new StringBuilder();
+        foreach (var id in ids) text.Append(stream.Next(id));
+        return text.Append(stream.End()).ToString();
     }
+
+    /// <summary>The same token by token.</summary>
+    public TokenStream Stream(bool skipSpecial = true) => new(this, decoder.Begin(), skipSpecial);
 
     /// <summary>Whether the id has a token.</summary>
     public bool HasToken(int id) => (uint)id < (uint)texts.Length && texts[id] is not null;
