@@ -24,8 +24,7 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
     {
         try
         {
-            using var document = JsonDocument.Parse(utf8);
-            return new(file, "", document.RootElement.Clone());
+            return new(file, "", JsonElement.Parse(utf8.Span));
         }
         catch (JsonException e)
         {
@@ -57,7 +56,15 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
         if (Value.ValueKind != JsonValueKind.Object) throw Expected("an object");
         foreach (var member in Value.EnumerateObject())
         {
-            var name = Unescape(() => member.Name);
+            string name;
+            try
+            {
+                name = member.Name;
+            }
+            catch (InvalidOperationException e)
+            {
+                throw HalfPair(e);
+            }
             yield return (name, new(File, Join(name), member.Value));
         }
     }
@@ -67,8 +74,14 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
     public string Text()
     {
         if (!IsText) throw Expected("a string");
-        var value = Value;
-        return Unescape(() => value.GetString()!);
+        try
+        {
+            return Value.GetString()!;
+        }
+        catch (InvalidOperationException e)
+        {
+            throw HalfPair(e);
+        }
     }
 
     public int Integer(int least, int most) =>
@@ -104,15 +117,5 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
     private string Join(string name) => Path.Length == 0 ? name : $"{Path}.{name}";
 
     // JSON may escape half of a surrogate pair; the parser accepts that and only reading the string fails.
-    private string Unescape(Func<string> read)
-    {
-        try
-        {
-            return read();
-        }
-        catch (InvalidOperationException e)
-        {
-            throw new InputException($"{File}: {Path}: expected text, found an escape that is half of a surrogate pair", e);
-        }
-    }
+    private InputException HalfPair(InvalidOperationException e) => new($"{File}: {Path}: expected text, found an escape that is half of a surrogate pair", e);
 }

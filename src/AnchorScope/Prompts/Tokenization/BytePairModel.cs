@@ -1,16 +1,31 @@
 using System.Globalization;
+using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.Json;
 
 namespace AnchorScope.Prompts.Tokenization;
 
 /// <summary>
 /// Byte-pair encoding: a word starts as its characters, and the neighbouring pair with the lowest rank is merged until none is
-/// left (Sennrich et al. 2016); ties go to the left. A heap over a linked list makes that O(n log n), which matters where a whole
-/// document is one word.
+/// left (Sennrich et al. 2016); ties go to the left.
 /// </summary>
+/// <remarks>
+/// A whole document may be one word. It is cut first where no merge can ever reach across, and a long piece goes rank by rank through
+/// buckets instead of a heap; neither changes a token.
+/// </remarks>
 internal sealed class BytePairModel : TokenModel
 {
-    private readonly Dictionary<(int Left, int Right), (int Rank, int Id)> merges = [];
+    /// <summary>Symbols from which on buckets, with a list for every rank, are cheaper than a heap.</summary>
+    private const int Long = 20_000;
+
+    /// <summary>Symbols up to which looking at all pairs for every merge is cheapest.</summary>
+    private const int Short = 40;
+
+    private readonly PairTable ranks;
+    private readonly int[] idOfRank;
+    private readonly PairTable joins;
+    private readonly bool growing;
     private readonly Dictionary<int, int> idOfRune = [];
     private readonly int?[] idOfByte = new int?[256];
     private readonly int? unknownId;
@@ -27,13 +42,44 @@ internal sealed class BytePairModel : TokenModel
         unknownId = UnknownId(model, addedIds);
         fuseUnknown = model.Flag("fuse_unk", false);
         wholeWordsFirst = model.Flag("ignore_merges", false);
-        ReadMerges(model.Get("merges"));
         foreach (var (token, id) in Vocabulary)
-            if (token.Length > 0 && Rune.TryGetRuneAt(token, 0, out var rune) && rune.Utf16SequenceLength == token.Length)
+            if (token.Length is 1 or 2 && Rune.TryGetRuneAt(token, 0, out var rune) && rune.Utf16SequenceLength == token.Length)
                 idOfRune[rune.Value] = id;
-        if (!model.Flag("byte_fallback", false)) return;
-        for (var value = 0; value < 256; value++)
+        for (var value = 0; value < 256 && model.Flag("byte_fallback", false); value++)
             if (Vocabulary.TryGetValue(string.Create(CultureInfo.InvariantCulture, $"<0x{value:X2}>"), out var id)) idOfByte[value] = id;
+        var merges = ReadMerges(model.Get("merges"));
+        (ranks, joins, idOfRank) = (new(merges.Count), new(1000), new int[merges.Count]);
+        var (ends, bytes) = (Ends(), idOfByte.OfType<int>().ToHashSet());
+        var firstUse = new int[ends.Length];
+        Array.Fill(firstUse, int.MaxValue);
+        for (var rank = merges.Count - 1; rank >= 0; rank--) firstUse[merges[rank].Left] = firstUse[merges[rank].Right] = rank;
+        growing = true;
+        for (var rank = 0; rank < merges.Count; rank++)
+        {
+            var (left, right, id) = merges[rank];
+            ranks[left, right] = rank;
+            idOfRank[rank] = id;
+            growing &= firstUse[id] > rank;
+            joins[ends[left].Last, ends[right].First] = 1;
+            // A byte's token is a symbol of its own besides the one that its text would make.
+            if (bytes.Count == 0) continue;
+            if (bytes.Contains(left)) joins[left, ends[right].First] = 1;
+            if (bytes.Contains(right)) joins[ends[left].Last, right] = 1;
+            if (bytes.Contains(left) && bytes.Contains(right)) joins[left, right] = 1;
+        }
+    }
+
+    /// <summary>First and last symbol of every token's text, by id; -1 where it is none of the vocabulary.</summary>
+    private (int First, int Last)[] Ends()
+    {
+        var ends = new (int First, int Last)[Vocabulary.Count == 0 ? 0 : Vocabulary.Values.Max() + 1];
+        foreach (var (token, id) in Vocabulary)
+        {
+            _ = Rune.DecodeFromUtf16(token, out var first, out _);
+            _ = Rune.DecodeLastFromUtf16(token, out var last, out _);
+            ends[id] = (idOfRune.GetValueOrDefault(first.Value, -1), idOfRune.GetValueOrDefault(last.Value, -1));
+        }
+        return ends;
     }
 
     public override void Encode(string word, List<WordToken> tokens)
@@ -45,13 +91,12 @@ internal sealed class BytePairModel : TokenModel
     }
 
     // A hundred thousand and more in real files: looked up as parts of one string, without a string for each part.
-    private void ReadMerges(JsonField field)
+    private List<(int Left, int Right, int Id)> ReadMerges(JsonField field)
     {
         var known = Vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
         var joined = Array.Empty<char>();
-        if (field.Value.ValueKind != System.Text.Json.JsonValueKind.Array) throw field.Expected("an array");
-        merges.EnsureCapacity(field.Value.GetArrayLength());
-        var rank = 0;
+        if (field.Value.ValueKind != JsonValueKind.Array) throw field.Expected("an array");
+        var merges = new List<(int, int, int)>(field.Value.GetArrayLength());
         foreach (var element in field.Value.EnumerateArray())
         {
             var merge = new JsonField(field.File, field.Path, element);
@@ -69,10 +114,11 @@ internal sealed class BytePairModel : TokenModel
             right.CopyTo(joined.AsSpan(left.Length));
             if (!known.TryGetValue(left, out var leftId) || !known.TryGetValue(right, out var rightId) || !known.TryGetValue(joined.AsSpan(0, length), out var id))
                 throw At(merge).Expected("two tokens of the vocabulary whose concatenation is in it too");
-            merges[(leftId, rightId)] = (rank++, id);
+            merges.Add((leftId, rightId, id));
         }
+        return merges;
 
-        JsonField At(JsonField merge) => merge with { Path = $"{field.Path}[{rank}]" };
+        JsonField At(JsonField merge) => merge with { Path = $"{field.Path}[{merges.Count}]" };
         InputException Wrong(JsonField merge) => At(merge).Expected("\"left right\" or [\"left\", \"right\"]");
     }
 
@@ -109,40 +155,137 @@ internal sealed class BytePairModel : TokenModel
         return true;
     }
 
+    /// <summary>Merges piece by piece; where two symbols are the ends of no merge, none can ever reach across.</summary>
     private void Merge(List<WordToken> symbols, List<WordToken> tokens)
     {
+        var all = CollectionsMarshal.AsSpan(symbols);
+        for (int from = 0, to; from < all.Length; from = to)
+        {
+            for (to = from + 1; to < all.Length && joins[all[to - 1].Id, all[to].Id] >= 0; to++)
+            {
+            }
+            if (to - from == 1) tokens.Add(all[from]);
+            else if (to - from >= Long && growing) new Buckets(this, all[from..to]).Merge(tokens);
+            else if (to - from <= Short) ByScan(all[from..to], tokens);
+            else ByHeap(all[from..to], tokens);
+        }
+    }
+
+    private void ByScan(Span<WordToken> symbols, List<WordToken> tokens)
+    {
+        // The rank of each symbol and its right neighbour; none is the highest there is.
+        Span<int> pairs = stackalloc int[Short];
+        pairs = pairs[..(symbols.Length - 1)];
+        for (var i = 0; i < pairs.Length; i++) pairs[i] = RankOf(symbols, i);
+        while (!pairs.IsEmpty)
+        {
+            var best = pairs.IndexOf(TensorPrimitives.Min<int>(pairs));
+            if (pairs[best] == int.MaxValue) break;
+            symbols[best] = new(idOfRank[pairs[best]], symbols[best].Start, symbols[best + 1].End);
+            symbols[(best + 2)..].CopyTo(symbols[(best + 1)..]);
+            symbols = symbols[..^1];
+            pairs[(best + 1)..].CopyTo(pairs[best..]);
+            pairs = pairs[..^1];
+            if (best < pairs.Length) pairs[best] = RankOf(symbols, best);
+            if (best > 0) pairs[best - 1] = RankOf(symbols, best - 1);
+        }
+        foreach (var symbol in symbols) tokens.Add(symbol);
+    }
+
+    private int RankOf(Span<WordToken> symbols, int left) => ranks[symbols[left].Id, symbols[left + 1].Id] is var rank and >= 0 ? rank : int.MaxValue;
+
+    private void ByHeap(Span<WordToken> symbols, List<WordToken> tokens)
+    {
         // previous and next link the symbols that are left; a symbol that was merged into its left neighbour has next -2.
-        var (previous, next) = (new int[symbols.Count], new int[symbols.Count]);
-        var queue = new PriorityQueue<(int Left, int Id), long>();
-        for (var i = 0; i < symbols.Count; i++)
+        var (previous, next) = (new int[symbols.Length], new int[symbols.Length]);
+        var queue = new PriorityQueue<int, long>();
+        for (var i = 0; i < symbols.Length; i++)
         {
             previous[i] = i - 1;
-            next[i] = i + 1 < symbols.Count ? i + 1 : -1;
-            if (i > 0) Offer(i - 1, i);
+            next[i] = i + 1 < symbols.Length ? i + 1 : -1;
+            if (i > 0) Offer(symbols, i - 1, i);
         }
-        while (queue.TryDequeue(out var candidate, out _))
+        while (queue.TryDequeue(out var left, out var key))
         {
-            var left = candidate.Left;
             var right = next[left];
             // The queue still holds pairs that an earlier merge has changed.
             if (right < 0) continue;
-            if (!merges.TryGetValue((symbols[left].Id, symbols[right].Id), out var merge) || merge.Id != candidate.Id) continue;
-            symbols[left] = new(merge.Id, symbols[left].Start, symbols[right].End);
+            var rank = ranks[symbols[left].Id, symbols[right].Id];
+            if (rank != (int)(key >> 32)) continue;
+            symbols[left] = new(idOfRank[rank], symbols[left].Start, symbols[right].End);
             next[left] = next[right];
             next[right] = -2;
             if (next[left] >= 0)
             {
                 previous[next[left]] = left;
-                Offer(left, next[left]);
+                Offer(symbols, left, next[left]);
             }
-            if (previous[left] >= 0) Offer(previous[left], left);
+            if (previous[left] >= 0) Offer(symbols, previous[left], left);
         }
-        for (var i = symbols.Count > 0 ? 0 : -1; i >= 0; i = next[i]) tokens.Add(symbols[i]);
+        for (var i = 0; i >= 0; i = next[i]) tokens.Add(symbols[i]);
 
-        void Offer(int left, int right)
+        void Offer(Span<WordToken> symbols, int left, int right)
         {
-            if (merges.TryGetValue((symbols[left].Id, symbols[right].Id), out var merge))
-                queue.Enqueue((left, merge.Id), ((long)merge.Rank << 32) | (uint)left);
+            var rank = ranks[symbols[left].Id, symbols[right].Id];
+            if (rank >= 0) queue.Enqueue(left, ((long)rank << 32) | (uint)left);
+        }
+    }
+
+    /// <summary>
+    /// For long pieces of a vocabulary in which what a merge makes takes part in later merges only: rank by rank, each from the left to the right.
+    /// </summary>
+    private readonly ref struct Buckets
+    {
+        private readonly BytePairModel model;
+        private readonly Span<WordToken> symbols;
+        private readonly int[] previous;
+        private readonly int[] next;
+        // Rank of the pair that begins at a symbol; -1 where it has none or the symbol is gone.
+        private readonly int[] rankAt;
+        private readonly List<(int Left, int Next)> entries;
+        private readonly int[] newest;
+
+        public Buckets(BytePairModel model, Span<WordToken> symbols)
+        {
+            this.model = model;
+            this.symbols = symbols;
+            (previous, next, rankAt) = (new int[symbols.Length], new int[symbols.Length], new int[symbols.Length]);
+            newest = new int[model.idOfRank.Length];
+            Array.Fill(newest, -1);
+            entries = new(symbols.Length);
+            for (var i = 0; i < symbols.Length; i++) (previous[i], next[i]) = (i - 1, i + 1 < symbols.Length ? i + 1 : -1);
+            for (var i = 0; i < symbols.Length; i++) Offer(i);
+        }
+
+        public void Merge(List<WordToken> tokens)
+        {
+            var lefts = new List<int>();
+            for (var rank = 0; rank < newest.Length; rank++)
+            {
+                lefts.Clear();
+                for (var entry = newest[rank]; entry >= 0; entry = entries[entry].Next) lefts.Add(entries[entry].Left);
+                lefts.Sort();
+                foreach (var left in lefts)
+                {
+                    if (rankAt[left] != rank) continue;
+                    var right = next[left];
+                    symbols[left] = new(model.idOfRank[rank], symbols[left].Start, symbols[right].End);
+                    next[left] = next[right];
+                    rankAt[right] = -1;
+                    if (next[left] >= 0) previous[next[left]] = left;
+                    Offer(left);
+                    if (previous[left] >= 0) Offer(previous[left]);
+                }
+            }
+            for (var i = 0; i >= 0; i = next[i]) tokens.Add(symbols[i]);
+        }
+
+        private void Offer(int left)
+        {
+            rankAt[left] = next[left] < 0 ? -1 : model.ranks[symbols[left].Id, symbols[next[left]].Id];
+            if (rankAt[left] < 0) return;
+            entries.Add((left, newest[rankAt[left]]));
+            newest[rankAt[left]] = entries.Count - 1;
         }
     }
 }

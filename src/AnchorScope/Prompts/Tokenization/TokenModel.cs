@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace AnchorScope.Prompts.Tokenization;
 
 /// <summary>A token of one word: its id and the UTF-16 range of the word that it covers.</summary>
@@ -11,7 +13,9 @@ internal abstract class TokenModel
 
     protected TokenModel(JsonField model)
     {
-        foreach (var (token, id) in model.Get("vocab").Members())
+        var vocabulary = model.Get("vocab");
+        if (vocabulary.Value.ValueKind == JsonValueKind.Object) Vocabulary.EnsureCapacity(vocabulary.Value.GetPropertyCount());
+        foreach (var (token, id) in vocabulary.Members())
             if (!Vocabulary.TryAdd(token, id.Integer(0, HighestId))) throw id.Expected("every token once");
     }
 
