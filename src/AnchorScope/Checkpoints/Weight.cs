@@ -1,24 +1,24 @@
 namespace AnchorScope.Checkpoints;
 
 /// <summary>
-/// One weight where it lies in its mapped file, as stored. A tied weight is the same object, asked for under the name that is stored.
+/// One weight where it lies, as stored: in its mapped file. A tied weight is the same object, asked for under the name that is stored.
 /// </summary>
 /// <remarks>Axes are those of the checkpoint: a linear layer is [output, input]. Usable until the file is disposed.</remarks>
 public sealed unsafe class Weight
 {
-    private readonly SafetensorsFile file;
+    private readonly ITensorMemory memory;
     private readonly TensorEntry entry;
     private readonly long first;
 
     /// <summary>A whole tensor.</summary>
-    public Weight(SafetensorsFile file, TensorEntry entry)
-        : this(file, entry, 0, entry.Shape)
+    public Weight(ITensorMemory memory, TensorEntry entry)
+        : this(memory, entry, 0, entry.Shape)
     {
     }
 
-    private Weight(SafetensorsFile file, TensorEntry entry, long first, long[] shape)
+    private Weight(ITensorMemory memory, TensorEntry entry, long first, long[] shape)
     {
-        (this.file, this.entry, this.first, Shape) = (file, entry, first, shape);
+        (this.memory, this.entry, this.first, Shape) = (memory, entry, first, shape);
         Count = shape.Aggregate(1L, (a, b) => a * b);
     }
 
@@ -35,22 +35,22 @@ public sealed unsafe class Weight
     public long Count { get; }
 
     /// <summary>First element, row-major; not necessarily aligned.</summary>
-    public byte* Address => file.Address(entry) + first * Type.Bytes();
+    public byte* Address => memory.Address(entry) + first * Type.Bytes();
 
     /// <summary>Rows <paramref name="from"/> .. <paramref name="from"/> + <paramref name="count"/> - 1 along the first axis, in place: a part of a fused projection.</summary>
     public Weight Rows(long from, long count)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(from);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(from + count, Shape[0]);
-        return new Weight(file, entry, first + from * (Count / Shape[0]), [count, .. Shape[1..]]);
+        return new Weight(memory, entry, first + from * (Count / Shape[0]), [count, .. Shape[1..]]);
     }
 
     /// <summary>A float32 copy of all elements.</summary>
     /// <exception cref="InputException">2^31 elements and more: use <see cref="Widen"/>.</exception>
     public float[] ToSingles()
     {
-        if (Count == entry.Count) return file.ReadSingles(Name);
-        var values = new float[checked((int)Count)];
+        if (Count > Array.MaxLength) throw InputException.At(memory.Path, $"tensor {Quoted.Of(Name)}", $"at most {Array.MaxLength} elements to copy", $"{Count}");
+        var values = new float[Count];
         Widen(0, values);
         return values;
     }
