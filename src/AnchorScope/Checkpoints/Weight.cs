@@ -9,17 +9,21 @@ public sealed unsafe class Weight
     private readonly ITensorMemory memory;
     private readonly TensorEntry entry;
     private readonly long first;
+    private readonly long rowSize;
+    private readonly long block;
+    private readonly long every;
 
     /// <summary>A whole tensor.</summary>
     public Weight(ITensorMemory memory, TensorEntry entry)
-        : this(memory, entry, 0, entry.Shape)
+        : this(memory, entry, 0, entry.Shape, entry.Shape.Length == 0 ? 1 : entry.Shape[0], 0)
     {
     }
 
-    private Weight(ITensorMemory memory, TensorEntry entry, long first, long[] shape)
+    private Weight(ITensorMemory memory, TensorEntry entry, long first, long[] shape, long block, long every)
     {
-        (this.memory, this.entry, this.first, Shape) = (memory, entry, first, shape);
+        (this.memory, this.entry, this.first, Shape, this.block, this.every) = (memory, entry, first, shape, block, every);
         Count = shape.Aggregate(1L, (a, b) => a * b);
+        rowSize = shape.Length == 0 || shape[0] == 0 ? 1 : Count / shape[0];
     }
 
     /// <summary>As stored.</summary>
@@ -34,15 +38,24 @@ public sealed unsafe class Weight
     /// <summary>Number of elements.</summary>
     public long Count { get; }
 
-    /// <summary>First element, row-major; not necessarily aligned.</summary>
-    public byte* Address => memory.Address(entry) + first * Type.Bytes();
+    /// <summary>First element of a row along the first axis; not necessarily aligned.</summary>
+    public byte* RowAddress(long row) => memory.Address(entry) + ElementOf(row) * Type.Bytes();
 
     /// <summary>Rows <paramref name="from"/> .. <paramref name="from"/> + <paramref name="count"/> - 1 along the first axis, in place: a part of a fused projection.</summary>
-    public Weight Rows(long from, long count)
+    public Weight Rows(long from, long count) => Blocks(from, count, Shape[0]);
+
+    /// <summary>
+    /// Of every <paramref name="every"/> rows along the first axis those from <paramref name="from"/> on, <paramref name="count"/> of them, in
+    /// place: a part of a projection that is fused group by group.
+    /// </summary>
+    public Weight Blocks(long from, long count, long every)
     {
+        if (block != Shape[0]) throw new InvalidOperationException($"{Name}: a part of a part of a weight");
         ArgumentOutOfRangeException.ThrowIfNegative(from);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(from + count, Shape[0]);
-        return new Weight(memory, entry, first + from * (Count / Shape[0]), [count, .. Shape[1..]]);
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(from + count, every);
+        ArgumentOutOfRangeException.ThrowIfNotEqual(Shape[0] % every, 0);
+        return new Weight(memory, entry, first + from * rowSize, [Shape[0] / every * count, .. Shape[1..]], count, every);
     }
 
     /// <summary>A float32 copy of all elements.</summary>
@@ -63,6 +76,15 @@ public sealed unsafe class Weight
     {
         ArgumentOutOfRangeException.ThrowIfNegative(firstElement);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(firstElement, Count - into.Length);
-        Widening.ToSingles(Address + firstElement * Type.Bytes(), Type, into);
+        while (!into.IsEmpty)
+        {
+            var (row, column) = Math.DivRem(firstElement, rowSize);
+            var together = Math.Min(into.Length, (block - row % block) * rowSize - column);
+            Widening.ToSingles(RowAddress(row) + column * Type.Bytes(), Type, into[..(int)together]);
+            into = into[(int)together..];
+            firstElement += together;
+        }
     }
+
+    private long ElementOf(long row) => first + (row / block * every + row % block) * rowSize;
 }

@@ -1,4 +1,5 @@
 using AnchorScope.Interventions;
+using AnchorScope.Metrics;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
@@ -62,7 +63,7 @@ public static class Generation
 /// <summary>Chooses tokens; the same seed gives the same choices on every machine.</summary>
 internal sealed class Sampler(Sampling sampling)
 {
-    private ulong _state = sampling.Seed;
+    private readonly SplitMix _random = new(sampling.Seed);
 
     public int Choose(ReadOnlySpan<float> logits)
     {
@@ -73,7 +74,7 @@ internal sealed class Sampler(Sampling sampling)
         var total = weights.Sum();
         var kept = 0;
         for (var mass = 0.0; kept < weights.Length && (kept == 0 || mass < sampling.TopP * total); kept++) mass += weights[kept];
-        var draw = Uniform() * weights.Take(kept).Sum();
+        var draw = _random.Uniform() * weights.Take(kept).Sum();
         for (var i = 0; i < kept; i++)
         {
             draw -= weights[i];
@@ -91,15 +92,5 @@ internal sealed class Sampler(Sampling sampling)
             if (logits[i] > logits[best]) best = i;
         }
         return best;
-    }
-
-    // SplitMix64: small, and not tied to a runtime's own generator.
-    private double Uniform()
-    {
-        _state += 0x9E3779B97F4A7C15;
-        var z = _state;
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-        return ((z ^ (z >> 31)) >> 11) * (1.0 / (1UL << 53));
     }
 }

@@ -16,9 +16,7 @@ public sealed class InternVl : VisionLanguageModel
     private readonly PatchTower _tower;
     private readonly InternVlPreprocessor _preprocessor;
     private readonly Norm _projectorNorm;
-    private readonly Linear _projector1;
-    private readonly Linear _projector2;
-    private readonly Activation _activation;
+    private readonly Projector _projector;
     private readonly int _factor;
     private readonly int _featureLayers;
     private readonly int[] _before;
@@ -35,18 +33,13 @@ public sealed class InternVl : VisionLanguageModel
         _factor = (int)Math.Round(1 / ratio);
         if (_factor < 1 || _factor * ratio != 1 || _tower.Side % _factor != 0) throw InputException.At(config.File, "downsample_ratio", $"1 divided by a divisor of {_tower.Side}, the patches of a side", $"{ratio}");
         if (remote && config.Text("ps_version", "v1") is var version && version != "v2") throw config.Unsupported("ps_version", version, ["v2"]);
-        var layer = config.Int(remote ? "select_layer" : "vision_feature_layer", -1);
-        _featureLayers = layer < 0 ? _tower.Layers + 1 + layer : layer;
-        if (_featureLayers < 0 || _featureLayers > _tower.Layers) throw InputException.At(config.File, remote ? "select_layer" : "vision_feature_layer", $"{-_tower.Layers - 1} to {_tower.Layers}", $"{layer}");
+        _featureLayers = VisionSettings.FeatureLayers(config, remote ? "select_layer" : "vision_feature_layer", -1, _tower.Layers);
         if (config.Text("vision_feature_select_strategy", "default") is var strategy && strategy != "default") throw config.Unsupported("vision_feature_select_strategy", strategy, ["default"]);
-        var activation = config.Text("projector_hidden_act", "gelu");
-        _activation = Activations.Parse(activation) ?? throw config.Unsupported("projector_hidden_act", activation, Activations.Names);
-        var (width, shuffled) = (Decoder.Shape.ModelSize, _tower.Width * _factor * _factor);
+        var shuffled = _tower.Width * _factor * _factor;
         var projector = remote ? "mlp1." : Prefix(weights, "linear_1.weight", "multi_modal_projector.");
         var (norm, first, second) = remote ? ("0", "1", "3") : ("layer_norm", "linear_1", "linear_2");
         _projectorNorm = new Norm(weights.Get($"{projector}{norm}.weight", shuffled), weights.Get($"{projector}{norm}.bias", shuffled), ProjectorEpsilon);
-        _projector1 = new Linear(weights.Get($"{projector}{first}.weight", width, shuffled), weights.Get($"{projector}{first}.bias", width));
-        _projector2 = new Linear(weights.Get($"{projector}{second}.weight", width, width), weights.Get($"{projector}{second}.bias", width));
+        _projector = Projector.Read(config, weights, projector + first, projector + second, shuffled, Decoder.Shape.ModelSize);
         weights.AssertAllRead();
         _preprocessor = InternVlPreprocessor.Load(checkpoint.Folder);
         SameSize(_preprocessor.Size, _tower.ImageSize);
@@ -72,7 +65,7 @@ public sealed class InternVl : VisionLanguageModel
         var tiles = pictures.Select(_preprocessor.Apply).ToList();
         return new PixelValues(
             [.. tiles.SelectMany(t => t.Values)], [tiles.Sum(t => t.Count), 3, _tower.ImageSize, _tower.ImageSize],
-            [.. tiles.Select(t => new PictureShape(t.Count, t.Rows, t.Columns, t.PictureHeight, t.PictureWidth))]);
+            [.. tiles.Select(PictureShape.Of)]);
     }
 
     /// <inheritdoc/>
@@ -89,24 +82,14 @@ public sealed class InternVl : VisionLanguageModel
     {
         var stream = _tower.Forward(pixels.Values, _featureLayers, compute, trace);                                     // [tile x (1 + patch), d_vision]
         var shuffled = PixelShuffle.Forward(stream, _tower.Tokens, _tower.Side, _factor, compute.Arena);                 // [image token, factor^2 x d_vision]
-        var hidden = _projector1.Forward(_projectorNorm.Forward(shuffled, compute.Arena), compute);
-        for (var row = 0; row < hidden.Rows; row++) Activations.Apply(_activation, hidden[row]);
-        return _projector2.Forward(hidden, compute);                                                                    // [image token, d_model]
+        return _projector.Forward(_projectorNorm.Forward(shuffled, compute.Arena), compute);                           // [image token, d_model]
     }
 
     /// <inheritdoc/>
     protected override IReadOnlyList<int> Expansion(PictureShape picture) => [.. _before, .. base.Expansion(picture), .. _after];
 
     /// <inheritdoc/>
-    /// <remarks>A tile covers its cell of the grid, the thumbnail the whole picture.</remarks>
-    protected override IEnumerable<PixelBox?> Boxes(PictureShape picture)
-    {
-        var side = _tower.Side / _factor;
-        var whole = new PixelBox(0, 0, picture.Width, picture.Height);
-        IEnumerable<PixelBox> tiles = picture.Rows * picture.Columns > 0 ? whole.Cells(picture.Rows, picture.Columns) : [];
-        if (picture.Parts > picture.Rows * picture.Columns) tiles = tiles.Append(whole);
-        return tiles.SelectMany(tile => tile.Cells(side, side)).Select(b => (PixelBox?)b);
-    }
+    protected override IEnumerable<PixelBox?> Boxes(PictureShape picture) => picture.TileBoxes(_tower.Side / _factor);
 
     private static bool Remote(ConfigSection config) => config.Text("model_type") == "internvl_chat";
 
@@ -115,11 +98,18 @@ public sealed class InternVl : VisionLanguageModel
         var (config, weights, remote) = (checkpoint.Config, checkpoint.Weights, Remote(checkpoint.Config));
         var text = config.Section(remote ? "llm_config" : "text_config");
         var type = text.Text("model_type", "qwen2");
-        if (type is not ("qwen2" or "llama")) throw text.Unsupported("model_type", type, ["qwen2", "llama"]);
+        var defaults = type switch
+        {
+            "qwen2" => DecoderDefaults.Qwen2,
+            "llama" => DecoderDefaults.Llama,
+            "internlm2" => DecoderDefaults.InternLm2,
+            _ => throw text.Unsupported("model_type", type, ["qwen2", "llama", "internlm2"]),
+        };
+        var head = type == "internlm2" ? "output.weight" : "lm_head.weight";
         // The library's default is tied; a stored head is used in any case.
         return Llama.Read(
-            text, weights, Prefix(weights, "embed_tokens.weight", "language_model.model.", "language_model."), Prefix(weights, "lm_head.weight", "language_model.", "") + "lm_head.weight",
-            text.Flag("tie_word_embeddings", config.Flag("tie_word_embeddings", true)), type == "qwen2" ? DecoderDefaults.Qwen2 : DecoderDefaults.Llama);
+            text, weights, Prefix(weights, defaults.Names.Embedding + ".weight", "language_model.model.", "language_model."), Prefix(weights, head, "language_model.", "") + head,
+            text.Flag("tie_word_embeddings", config.Flag("tie_word_embeddings", true)), defaults);
     }
 
     private static PatchTower ReadTower(ConfigSection config, Weights weights, bool remote)

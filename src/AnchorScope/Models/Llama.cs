@@ -5,12 +5,15 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>Reads a Llama decoder (RMSNorm, rotary embedding, grouped-query attention, SwiGLU) out of a checkpoint.</summary>
-public static class Llama
+internal static class Llama
 {
-    /// <summary>The decoder that <paramref name="config"/> (text_config) describes; also Qwen2, which has a bias on queries, keys and values.</summary>
-    /// <param name="prefix">What stands before <c>layers.0.…</c>, <c>embed_tokens</c> and <c>norm</c>.</param>
+    /// <summary>
+    /// The decoder that <paramref name="config"/> (text_config) describes; also Qwen2, which has a bias on queries, keys and values, and InternLM2,
+    /// which has other names.
+    /// </summary>
+    /// <param name="prefix">What stands before <c>layers.0.…</c>, the embeddings and <c>norm</c>.</param>
     /// <param name="headName">Name of the output head; when the checkpoint has none and ties it, the embedding serves.</param>
-    /// <param name="defaults">What absent keys stand for.</param>
+    /// <param name="defaults">What absent keys stand for, and the names.</param>
     public static Decoder Read(ConfigSection config, Weights weights, string prefix, string headName, bool tied, DecoderDefaults defaults)
     {
         int Size(string key, int? otherwise) => otherwise is { } value ? config.PositiveInt(key, value) : config.PositiveInt(key);
@@ -28,26 +31,36 @@ public static class Llama
         var epsilon = config.Number("rms_norm_eps", defaults.Epsilon);
         var activationName = config.Text("hidden_act", "silu");
         var activation = Activations.Parse(activationName) ?? throw config.Unsupported("hidden_act", activationName, Activations.Names);
-        var attentionBias = !defaults.ProjectionBias && config.Flag("attention_bias", false);
+        var names = defaults.Names;
+        var attentionBias = !defaults.ProjectionBias && config.Flag(names.AttentionBias, defaults.AttentionBias);
         var projectionBias = defaults.ProjectionBias || attentionBias;
         var mlpBias = config.Flag("mlp_bias", false);
+        var group = heads / keyHeads;
         var (q, kv) = (shape.Width(Site.Query), shape.Width(Site.Key));
 
-        var embedding = weights.Get(prefix + "embed_tokens.weight", vocabulary, width);
+        var embedding = weights.Get($"{prefix}{names.Embedding}.weight", vocabulary, width);
         var layers = Enumerable.Range(0, shape.Layers).Select(i =>
         {
             var at = $"{prefix}layers.{i}.";
             Linear Project(string name, int outputs, int inputs, bool bias) =>
                 new(weights.Get($"{at}{name}.weight", outputs, inputs), bias ? weights.Get($"{at}{name}.bias", outputs) : null);
-            var attn = new AttentionWeights(
-                Project("self_attn.q_proj", q, width, projectionBias), Project("self_attn.k_proj", kv, width, projectionBias),
-                Project("self_attn.v_proj", kv, width, projectionBias), Project("self_attn.o_proj", width, q, attentionBias));
+            Linear Fused(int from, int count)
+            {
+                var every = (group + 2) * shape.HeadSize;
+                var (weight, bias) = (weights.Get($"{at}{names.Fused}.weight", q + 2 * kv, width), projectionBias ? weights.Get($"{at}{names.Fused}.bias", q + 2 * kv) : null);
+                return new Linear(weight.Blocks(from * shape.HeadSize, count * shape.HeadSize, every), bias?.Blocks(from * shape.HeadSize, count * shape.HeadSize, every));
+            }
+            var attn = names.Fused is not null
+                ? new AttentionWeights(Fused(0, group), Fused(group, 1), Fused(group + 1, 1), Project(names.Output, width, q, attentionBias))
+                : new AttentionWeights(
+                    Project(names.Query, q, width, projectionBias), Project(names.Key, kv, width, projectionBias),
+                    Project(names.Value, kv, width, projectionBias), Project(names.Output, width, q, attentionBias));
             var mlp = new MlpWeights(
-                Project("mlp.gate_proj", shape.MlpSize, width, mlpBias), Project("mlp.up_proj", shape.MlpSize, width, mlpBias),
-                Project("mlp.down_proj", width, shape.MlpSize, mlpBias), activation);
+                Project(names.Gate, shape.MlpSize, width, mlpBias), Project(names.Up, shape.MlpSize, width, mlpBias),
+                Project(names.Down, width, shape.MlpSize, mlpBias), activation);
             return new DecoderLayer(
-                i, shape, new Norm(weights.Get(at + "input_layernorm.weight", width), null, epsilon), attn,
-                new Norm(weights.Get(at + "post_attention_layernorm.weight", width), null, epsilon), mlp);
+                i, shape, new Norm(weights.Get($"{at}{names.AttnNorm}.weight", width), null, epsilon), attn,
+                new Norm(weights.Get($"{at}{names.MlpNorm}.weight", width), null, epsilon), mlp);
         }).ToArray();
         var head = weights.Has(headName) || !tied ? weights.Get(headName, vocabulary, width) : embedding;
         // Old checkpoints store the frequencies of the rotary embedding, which follow from the configuration.

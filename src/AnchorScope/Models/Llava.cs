@@ -9,9 +9,7 @@ public sealed class Llava : VisionLanguageModel
 {
     private readonly PatchTower _tower;
     private readonly ClipPreprocessor _preprocessor;
-    private readonly Linear _projector1;
-    private readonly Linear _projector2;
-    private readonly Activation _projectorActivation;
+    private readonly Projector _projector;
     private readonly int _featureLayers;
     private readonly bool _keepsClassToken;
 
@@ -25,7 +23,7 @@ public sealed class Llava : VisionLanguageModel
         if (vision.Text("model_type", "clip_vision_model") is var type && type != "clip_vision_model")
             throw vision.Unsupported("model_type", type, ["clip_vision_model"]);
         _tower = ClipTower.Read(vision, weights, Prefix(weights, "embeddings.class_embedding", "vision_tower.vision_model.", "vision_tower."));
-        _featureLayers = FeatureLayer(config, _tower.Layers);
+        _featureLayers = VisionSettings.FeatureLayers(config, "vision_feature_layer", -2, _tower.Layers);
         var strategy = config.Text("vision_feature_select_strategy", "default");
         _keepsClassToken = strategy switch
         {
@@ -33,13 +31,8 @@ public sealed class Llava : VisionLanguageModel
             "full" => true,
             _ => throw config.Unsupported("vision_feature_select_strategy", strategy, ["default", "full"]),
         };
-        var activation = config.Text("projector_hidden_act", "gelu");
-        _projectorActivation = Activations.Parse(activation) ?? throw config.Unsupported("projector_hidden_act", activation, Activations.Names);
-        var width = Decoder.Shape.ModelSize;
-        var bias = config.Flag("multimodal_projector_bias", true);
         var projector = Prefix(weights, "linear_1.weight", "multi_modal_projector.");
-        _projector1 = new Linear(weights.Get(projector + "linear_1.weight", width, _tower.Width), bias ? weights.Get(projector + "linear_1.bias", width) : null);
-        _projector2 = new Linear(weights.Get(projector + "linear_2.weight", width, width), bias ? weights.Get(projector + "linear_2.bias", width) : null);
+        _projector = Projector.Read(config, weights, projector + "linear_1", projector + "linear_2", _tower.Width, Decoder.Shape.ModelSize);
         weights.AssertAllRead();
         _preprocessor = ClipPreprocessor.Load(checkpoint.Folder);
         if (_preprocessor.Height != _tower.ImageSize || _preprocessor.Width != _tower.ImageSize)
@@ -80,9 +73,7 @@ public sealed class Llava : VisionLanguageModel
         var chosen = compute.Arena.Take(pixels.Pictures.Count * TokensPerPicture, _tower.Width);      // [image x patch, d_vision]
         for (var row = 0; row < chosen.Rows; row++)
             stream[row / TokensPerPicture * (_tower.Patches + 1) + first + row % TokensPerPicture].CopyTo(chosen[row]);
-        var hidden = _projector1.Forward(chosen, compute);
-        for (var row = 0; row < hidden.Rows; row++) Activations.Apply(_projectorActivation, hidden[row]);
-        return _projector2.Forward(hidden, compute);                                            // [image x patch, d_model]
+        return _projector.Forward(chosen, compute);                                             // [image x patch, d_model]
     }
 
     /// <inheritdoc/>
@@ -106,15 +97,4 @@ public sealed class Llava : VisionLanguageModel
     }
 
     private static int ImageTokenOf(ConfigSection config) => config.Has("image_token_id") ? config.Int("image_token_id") : config.Int("image_token_index", 32000);
-
-    private static int FeatureLayer(ConfigSection config, int layers)
-    {
-        if (config.Json.TryGetProperty("vision_feature_layer", out var json) && json.ValueKind == System.Text.Json.JsonValueKind.Array)
-            throw config.Unsupported("vision_feature_layer", json.GetRawText(), ["a single layer"]);
-        var layer = config.Int("vision_feature_layer", -2);
-        // Index 0 is the embedding, so -1 is the last layer's output and -2 the one before it.
-        var count = layer < 0 ? layers + 1 + layer : layer;
-        if (count < 0 || count > layers) throw InputException.At(config.File, "vision_feature_layer", $"{-layers - 1} to {layers}", $"{layer}");
-        return count;
-    }
 }

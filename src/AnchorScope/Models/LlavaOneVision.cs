@@ -13,9 +13,7 @@ public sealed class LlavaOneVision : VisionLanguageModel
     private const string Anyres = "anyres_max_";
 
     private readonly PatchTower _tower;
-    private readonly Linear _projector1;
-    private readonly Linear _projector2;
-    private readonly Activation _activation;
+    private readonly Projector _projector;
     private readonly float[] _newline;
     private readonly LlavaOnevisionPreprocessor _preprocessor;
     private readonly IReadOnlyList<(int Height, int Width)> _pinpoints;
@@ -31,19 +29,13 @@ public sealed class LlavaOneVision : VisionLanguageModel
         var prefix = Prefix(weights, "embeddings.patch_embedding.weight", "vision_tower.vision_model.", "vision_tower.");
         _tower = ClipTower.ReadSiglip(vision, weights, prefix, VisionSettings.Siglip);
         weights.MarkUnused(name => name.StartsWith(prefix + "post_layernorm.", StringComparison.Ordinal));
-        var layer = config.Int("vision_feature_layer", -1);
-        _featureLayers = layer < 0 ? _tower.Layers + 1 + layer : layer;
-        if (_featureLayers < 0 || _featureLayers > _tower.Layers) throw InputException.At(config.File, "vision_feature_layer", $"{-_tower.Layers - 1} to {_tower.Layers}", $"{layer}");
+        _featureLayers = VisionSettings.FeatureLayers(config, "vision_feature_layer", -1, _tower.Layers);
         if (config.Text("vision_feature_select_strategy", "full") is var strategy && strategy != "full") throw config.Unsupported("vision_feature_select_strategy", strategy, ["full"]);
         var ratio = config.Text("vision_aspect_ratio", "anyres_max_9");
         if (!ratio.StartsWith(Anyres, StringComparison.Ordinal) || !int.TryParse(ratio[Anyres.Length..], out _mostTiles) || _mostTiles < 1) throw config.Unsupported("vision_aspect_ratio", ratio, [Anyres + "N"]);
-        var activation = config.Text("projector_hidden_act", "gelu");
-        _activation = Activations.Parse(activation) ?? throw config.Unsupported("projector_hidden_act", activation, Activations.Names);
         var width = Decoder.Shape.ModelSize;
-        var bias = config.Flag("multimodal_projector_bias", true);
         var projector = Prefix(weights, "linear_1.weight", "multi_modal_projector.");
-        _projector1 = new Linear(weights.Get(projector + "linear_1.weight", width, _tower.Width), bias ? weights.Get(projector + "linear_1.bias", width) : null);
-        _projector2 = new Linear(weights.Get(projector + "linear_2.weight", width, width), bias ? weights.Get(projector + "linear_2.bias", width) : null);
+        _projector = Projector.Read(config, weights, projector + "linear_1", projector + "linear_2", _tower.Width, width);
         _newline = weights.Get(Prefix(weights, "image_newline", "") + "image_newline", width).ToSingles();
         weights.AssertAllRead();
         _preprocessor = LlavaOnevisionPreprocessor.Load(checkpoint.Folder);
@@ -64,12 +56,12 @@ public sealed class LlavaOneVision : VisionLanguageModel
     /// <inheritdoc/>
     public override PixelValues Preprocess(IReadOnlyList<Picture> pictures)
     {
-        if (pictures.Count != 1) throw new InputException($"LLaVA-OneVision: expected one picture in a prompt, found {pictures.Count}; several are not supported");
-        var tiles = _preprocessor.Apply(pictures[0]);
+        // With several pictures in a prompt the reference cuts none of them into tiles.
+        var tiles = pictures.Count == 1 ? [_preprocessor.Apply(pictures[0])] : pictures.Select(_preprocessor.ApplyWhole).ToList();
         return new PixelValues(
-            tiles.Values, [1, tiles.Count, 3, _tower.ImageSize, _tower.ImageSize], [new PictureShape(tiles.Count, tiles.Rows, tiles.Columns, tiles.PictureHeight, tiles.PictureWidth)])
+            [.. tiles.SelectMany(t => t.Values)], [pictures.Count, tiles[0].Count, 3, _tower.ImageSize, _tower.ImageSize], [.. tiles.Select(PictureShape.Of)])
         {
-            Companions = [TensorData.Of("image_sizes", [tiles.PictureHeight, tiles.PictureWidth], 1, 2)],
+            Companions = [TensorData.Of("image_sizes", [.. tiles.SelectMany(t => new long[] { t.PictureHeight, t.PictureWidth })], pictures.Count, 2)],
         };
     }
 
@@ -94,9 +86,7 @@ public sealed class LlavaOneVision : VisionLanguageModel
     public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
     {
         var stream = _tower.Forward(pixels.Values, _featureLayers, compute, trace);                                     // [tile x patch, d_vision]
-        var hidden = _projector1.Forward(stream, compute);
-        for (var row = 0; row < hidden.Rows; row++) Activations.Apply(_activation, hidden[row]);
-        var projected = _projector2.Forward(hidden, compute);                                                           // [tile x patch, d_model]
+        var projected = _projector.Forward(stream, compute);                                                            // [tile x patch, d_model]
         var features = compute.Arena.Take(pixels.Pictures.Sum(ImageTokens), projected.Columns);                         // [image token, d_model]
         var (next, first) = (0, 0);
         foreach (var picture in pixels.Pictures)
@@ -115,18 +105,21 @@ public sealed class LlavaOneVision : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    /// <remarks>The whole picture first, then the tiles put together without their padding; the newline behind each row has no place.</remarks>
+    /// <remarks>
+    /// The whole picture first, then the tiles put together without their padding; the newline behind each row has no place. A picture among
+    /// several is seen in the middle of a square.
+    /// </remarks>
     protected override IEnumerable<PixelBox?> Boxes(PictureShape picture)
     {
         var whole = new PixelBox(0, 0, picture.Width, picture.Height);
-        foreach (var box in whole.Cells(_tower.Side, _tower.Side)) yield return box;
-        var packing = Packing(picture);
-        if (packing.Rows == 0) yield return null;
-        foreach (var (box, i) in whole.Cells(packing.Rows, packing.Columns).Select((box, i) => (box, i)))
+        if (picture.Parts == 1)
         {
-            yield return box;
-            if ((i + 1) % packing.Columns == 0) yield return null;
+            var (left, top, right, bottom) = LlavaOnevisionPreprocessor.SquareAround(picture.Height, picture.Width);
+            return new PixelBox(left, top, right, bottom).Cells(_tower.Side, _tower.Side).Select(box => box.Within(whole)).Append(null);
         }
+        var packing = Packing(picture);
+        var rows = whole.Cells(packing.Rows, packing.Columns).Select(b => (PixelBox?)b).Chunk(packing.Columns);
+        return whole.Cells(_tower.Side, _tower.Side).Select(b => (PixelBox?)b).Concat(rows.SelectMany(row => row.Append(null)));
     }
 
     private TilePacking Packing(PictureShape picture) => TilePacking.Of(picture, _tower.Side, _mostTiles);

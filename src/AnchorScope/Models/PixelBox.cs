@@ -14,6 +14,11 @@ public readonly record struct PixelBox(double Left, double Top, double Right, do
         }
     }
 
+    /// <summary>The part inside <paramref name="other"/>; null where they have no area in common.</summary>
+    public PixelBox? Within(PixelBox other) => Overlaps(other)
+        ? new PixelBox(Math.Max(Left, other.Left), Math.Max(Top, other.Top), Math.Min(Right, other.Right), Math.Min(Bottom, other.Bottom))
+        : null;
+
     /// <summary>Whether the two have an area in common.</summary>
     public bool Overlaps(PixelBox other) => Left < other.Right && other.Left < Right && Top < other.Bottom && other.Top < Bottom;
 }

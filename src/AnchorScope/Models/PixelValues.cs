@@ -1,4 +1,5 @@
 using AnchorScope.Checkpoints;
+using AnchorScope.Prompts;
 
 namespace AnchorScope.Models;
 
@@ -8,7 +9,23 @@ namespace AnchorScope.Models;
 /// <param name="Columns">Columns of its grid.</param>
 /// <param name="Height">Of the original, in pixels; 0 where it is not known and not needed.</param>
 /// <param name="Width">Of the original, in pixels.</param>
-public sealed record PictureShape(int Parts, int Rows, int Columns, int Height = 0, int Width = 0);
+public sealed record PictureShape(int Parts, int Rows, int Columns, int Height = 0, int Width = 0)
+{
+    /// <summary>The shape of a picture cut into tiles.</summary>
+    public static PictureShape Of(PictureTiles tiles) => new(tiles.Count, tiles.Rows, tiles.Columns, tiles.PictureHeight, tiles.PictureWidth);
+
+    /// <summary>
+    /// What image tokens cover where every tile gives <paramref name="side"/> x <paramref name="side"/> of them: a tile covers its cell of the
+    /// grid, and the one behind the grid, where there is one, the whole picture.
+    /// </summary>
+    internal IEnumerable<PixelBox?> TileBoxes(int side)
+    {
+        var whole = new PixelBox(0, 0, Width, Height);
+        IEnumerable<PixelBox> tiles = Rows * Columns > 0 ? whole.Cells(Rows, Columns) : [];
+        if (Parts > Rows * Columns) tiles = tiles.Append(whole);
+        return tiles.SelectMany(tile => tile.Cells(side, side)).Select(b => (PixelBox?)b);
+    }
+}
 
 /// <summary>Pictures as a vision tower takes them.</summary>
 /// <param name="Values">Flattened pixel values, in the order of the reference's processor.</param>

@@ -51,7 +51,7 @@ public sealed class SmolVlm : VisionLanguageModel
         var tiles = pictures.Select(_preprocessor.Apply).ToList();
         return new PixelValues(
             [.. tiles.SelectMany(t => t.Values)], [1, tiles.Sum(t => t.Count), 3, _tower.ImageSize, _tower.ImageSize],
-            [.. tiles.Select(t => new PictureShape(t.Count, t.Rows, t.Columns, t.PictureHeight, t.PictureWidth))]);
+            [.. tiles.Select(PictureShape.Of)]);
     }
 
     /// <inheritdoc/>
@@ -85,15 +85,7 @@ public sealed class SmolVlm : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    /// <remarks>A tile covers its cell of the grid, the last one the whole picture.</remarks>
-    protected override IEnumerable<PixelBox?> Boxes(PictureShape picture)
-    {
-        var side = _tower.Side / _factor;
-        var whole = new PixelBox(0, 0, picture.Width, picture.Height);
-        IEnumerable<PixelBox> tiles = picture.Rows * picture.Columns > 0 ? whole.Cells(picture.Rows, picture.Columns) : [];
-        if (picture.Parts > picture.Rows * picture.Columns) tiles = tiles.Append(whole);
-        return tiles.SelectMany(tile => tile.Cells(side, side)).Select(b => (PixelBox?)b);
-    }
+    protected override IEnumerable<PixelBox?> Boxes(PictureShape picture) => picture.TileBoxes(_tower.Side / _factor);
 
     private static Decoder ReadDecoder(Checkpoint checkpoint)
     {

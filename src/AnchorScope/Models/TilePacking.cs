@@ -44,7 +44,7 @@ internal sealed class TilePacking
             wide -= 2 * left;
         }
         var ratio = Math.Sqrt((double)high * wide / ((double)mostTiles * side * side));
-        var (rows, columns) = ratio > 1.1 ? ((int)(high / ratio), (int)(wide / ratio)) : (high, wide);
+        var (rows, columns) = ratio > 1.1 ? (FloorDivide(high, ratio), FloorDivide(wide, ratio)) : (high, wide);
         return new TilePacking(side * side + rows * (columns + 1), rows, columns, picture.Columns, top, left, high, wide);
     }
 
@@ -70,6 +70,9 @@ internal sealed class TilePacking
             return tiles[first + (r / side * _gridColumns + k / side) * side * side + r % side * side + k % side];
         }
     }
+
+    /// <summary>Python's <c>//</c>, which is below the floor of the rounded quotient where that is a whole number by rounding alone.</summary>
+    private static int FloorDivide(double a, double b) => (int)Math.Round((a - a % b) / b);
 
     /// <summary>Centres of small pixels in the large map, edges repeated (align_corners false).</summary>
     private static (int From, int To, float Share) Between(int at, int small, int large)

@@ -123,7 +123,7 @@ public abstract class VisionLanguageModel : IDisposable
     /// <summary>As the other overload, with the features of the pictures at hand.</summary>
     public Prompt Prompt(IReadOnlyList<ChatMessage> messages, PixelValues? pixels, Tensor? features, IReadOnlyList<TextLabel>? labels = null)
     {
-        var rendered = Template.Render(messages);
+        var rendered = Template.Render(messages, imagePlaceholder: Tokenizer.TokenText(ImageToken));
         var kinds = SpanFinder.Characters(rendered, labels ?? []);
         IReadOnlyList<PictureShape> pictures = pixels?.Pictures ?? [];
         var tokens = new List<int>();

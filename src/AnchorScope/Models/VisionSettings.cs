@@ -37,6 +37,21 @@ internal sealed record VisionSettings(int Width, int ImageSize, int PatchSize, i
         return read;
     }
 
+    /// <summary>Which hidden state the language model gets, as the number of layers before it.</summary>
+    /// <param name="config">The root; a list of layers is not supported.</param>
+    /// <param name="otherwise">Where the key is absent; negative counts from the end, -1 is the last layer's output.</param>
+    /// <param name="layers">Of the tower.</param>
+    public static int FeatureLayers(ConfigSection config, string key, int otherwise, int layers)
+    {
+        if (config.Json.TryGetProperty(key, out var json) && json.ValueKind == System.Text.Json.JsonValueKind.Array)
+            throw config.Unsupported(key, json.GetRawText(), ["a single layer"]);
+        var layer = config.Int(key, otherwise);
+        // Index 0 is the embedding.
+        var count = layer < 0 ? layers + 1 + layer : layer;
+        if (count < 0 || count > layers) throw InputException.At(config.File, key, $"{-layers - 1} to {layers}", $"{layer}");
+        return count;
+    }
+
     private static int Square(ConfigSection config, string key, int otherwise)
     {
         if (!config.Has(key) || config.Json.GetProperty(key).ValueKind != System.Text.Json.JsonValueKind.Array) return config.PositiveInt(key, otherwise);

@@ -23,6 +23,7 @@ public sealed class ChatTemplate
 {
     private readonly IReadOnlyList<Statement> statements;
     private readonly IReadOnlyDictionary<string, string> specialTokens;
+    private readonly Lazy<bool> takesParts;
 
     /// <param name="source">The template.</param>
     /// <param name="file">Where it is from, for error messages.</param>
@@ -33,6 +34,8 @@ public sealed class ChatTemplate
         Source = source;
         this.specialTokens = specialTokens;
         statements = TemplateParser.Parse(file, source);
+        // Where neither form comes through, the list is what today's templates take, and its error the one to show.
+        takesParts = new(() => Renders(null) || !Renders("<image>"));
     }
 
     /// <summary>The template as the file holds it.</summary>
@@ -61,14 +64,24 @@ public sealed class ChatTemplate
         return null;
     }
 
+    /// <summary>
+    /// Whether the template reads a message's content as a list of parts. Templates of text-only language models, which InternVL's original
+    /// layout carries, read it as one string: there a picture is its placeholder and a line end, as that code writes it.
+    /// </summary>
+    public bool TakesParts => takesParts.Value;
+
     /// <param name="messages">The conversation.</param>
     /// <param name="addGenerationPrompt">Ends with what stands before an answer.</param>
+    /// <param name="imagePlaceholder">What a picture is in a template that does not take parts.</param>
     /// <exception cref="InputException">The template refuses the messages, or cannot be evaluated.</exception>
-    public RenderedPrompt Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt = true)
+    public RenderedPrompt Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt = true, string imagePlaceholder = "<image>") =>
+        Render([.. messages.Select((message, m) => (object?)ToValue(message, m, TakesParts ? null : imagePlaceholder))], addGenerationPrompt);
+
+    private RenderedPrompt Render(List<object?> messages, bool addGenerationPrompt)
     {
         var variables = new Dictionary<string, object?>(StringComparer.Ordinal);
         foreach (var (name, token) in specialTokens) variables[name] = new SourcedText(token);
-        variables["messages"] = messages.Select((message, m) => ToValue(message, m)).ToList<object?>();
+        variables["messages"] = messages;
         variables["add_generation_prompt"] = addGenerationPrompt;
         variables["tools"] = null;
         variables["documents"] = null;
@@ -77,10 +90,26 @@ public sealed class ChatTemplate
             new RenderedPart(span.Message, span.Part, span.Start, span.Length, span.SourceStart))]);
     }
 
-    private static Mapping ToValue(ChatMessage message, int index) => new()
+    /// <summary>Tried out: a text comes out as it went in, or it does not.</summary>
+    private bool Renders(string? imagePlaceholder)
+    {
+        try
+        {
+            return Render([ToValue(new ChatMessage("user", [new TextPart("x")]), 0, imagePlaceholder)], addGenerationPrompt: true).Parts.Any(part => part.Length > 0);
+        }
+        catch (InputException)
+        {
+            return false;
+        }
+    }
+
+    /// <param name="imagePlaceholder">What a picture is in one string; null for a list of parts.</param>
+    private static Mapping ToValue(ChatMessage message, int index, string? imagePlaceholder) => new()
     {
         ["role"] = new SourcedText(message.Role),
-        ["content"] = message.Content.Select((part, p) => (object?)ToValue(part, index, p)).ToList(),
+        ["content"] = imagePlaceholder is null
+            ? message.Content.Select((part, p) => (object?)ToValue(part, index, p)).ToList()
+            : SourcedText.Concat(message.Content.Select((part, p) => part is TextPart text ? SourcedText.OfPart(text.Text, index, p) : new SourcedText(imagePlaceholder + "\n"))),
     };
 
     private static Mapping ToValue(ContentPart part, int message, int index) => part switch

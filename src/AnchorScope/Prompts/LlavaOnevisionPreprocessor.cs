@@ -2,8 +2,9 @@ namespace AnchorScope.Prompts;
 
 /// <summary>
 /// From a picture to the tiles of a LLaVA-OneVision vision tower, bit for bit as LlavaOnevisionImageProcessor (Pillow backend, Pillow up
-/// to 12) does it with one picture in a sample: resize into the best of the given resolutions with the proportions kept, pad with
-/// black, cut into tiles, and put the whole picture, squeezed into one tile, in front.
+/// to 12) does it. One picture in a sample: resize into the best of the given resolutions with the proportions kept, pad with
+/// black, cut into tiles, and put the whole picture, squeezed into one tile, in front. One of several: pad to a square with the mean
+/// colour, resize to one tile.
 /// </summary>
 public sealed class LlavaOnevisionPreprocessor
 {
@@ -12,6 +13,7 @@ public sealed class LlavaOnevisionPreprocessor
 
     private readonly Resampling filter;
     private readonly PixelTable values;
+    private readonly byte[] background;
 
     private LlavaOnevisionPreprocessor(PreprocessorSettings settings)
     {
@@ -27,6 +29,7 @@ public sealed class LlavaOnevisionPreprocessor
         Resolutions = settings.Find("image_grid_pinpoints") is { } pinpoints ? ResolutionsOf(pinpoints, Size) : DefaultResolutions(settings, Size);
         filter = settings.Filter(Resampling.Bicubic);
         values = new(settings.RescaleFactor(), settings.Normalization(PreprocessorSettings.ClipMean, PreprocessorSettings.ClipStd));
+        background = settings.MeanColour(PreprocessorSettings.ClipMean);
     }
 
     /// <summary>Pixels in a tile's side.</summary>
@@ -47,9 +50,30 @@ public sealed class LlavaOnevisionPreprocessor
         ArgumentNullException.ThrowIfNull(picture);
         var (height, width) = BestResolution(picture.Height, picture.Width, Resolutions);
         var (fittedHeight, fittedWidth) = FittedSize(picture.Height, picture.Width, height, width);
-        var canvas = Pad(picture.Resize(fittedWidth, fittedHeight, filter), height, width);
+        var canvas = Pad(picture.Resize(fittedWidth, fittedHeight, filter), height, width, [0, 0, 0]);
         var result = values.Tiles(Size, picture.Resize(Size, Size, filter), canvas);
         return new(result, Size, height / Size, width / Size, Overview: true, picture.Height, picture.Width);
+    }
+
+    /// <summary>For a picture that shares its sample with others.</summary>
+    /// <returns>One tile.</returns>
+    /// <exception cref="InputException">The square has more than <see cref="Picture.MostPixels"/> pixels.</exception>
+    public PictureTiles ApplyWhole(Picture picture)
+    {
+        ArgumentNullException.ThrowIfNull(picture);
+        var (left, top, right, bottom) = SquareAround(picture.Height, picture.Width);
+        if ((long)(bottom - top) * (right - left) > Picture.MostPixels)
+            throw new InputException($"a picture of {picture.Width} x {picture.Height} pixels: padded to a square it has more than {Picture.MostPixels} pixels");
+        var square = Pad(picture, bottom - top, right - left, background);
+        return new(values.Tiles(Size, square.Resize(Size, Size, filter)), Size, 0, 0, Overview: true, picture.Height, picture.Width);
+    }
+
+    /// <summary>The square in whose middle <see cref="ApplyWhole"/> puts a picture, in pixels from the picture's upper left corner.</summary>
+    public static (int Left, int Top, int Right, int Bottom) SquareAround(int height, int width)
+    {
+        var side = Math.Max(height, width);
+        var (left, top) = (-((side - width) / 2), -((side - height) / 2));
+        return (left, top, left + side, top + side);
     }
 
     /// <summary>The resolution that keeps most of the picture's pixels and, of those, wastes the fewest of its own; the first of several
@@ -83,13 +107,15 @@ public sealed class LlavaOnevisionPreprocessor
             : (tallest, Math.Min((int)Math.Ceiling(width * byHeight), widest));
     }
 
-    /// <summary>Black around the middle; the odd row goes below, the odd column to the right.</summary>
-    private static Picture Pad(Picture picture, int height, int width)
+    /// <summary>One colour around the middle; the odd row goes below, the odd column to the right.</summary>
+    private static Picture Pad(Picture picture, int height, int width, byte[] colour)
     {
         if ((height, width) == (picture.Height, picture.Width))
             return picture;
         int top = (height - picture.Height) / 2, left = (width - picture.Width) / 2;
         var padded = new byte[3 * height * width];
+        for (var i = 0; i < padded.Length; i++)
+            padded[i] = colour[i % 3];
         for (var y = 0; y < picture.Height; y++)
             picture.Rgb.AsSpan(3 * y * picture.Width, 3 * picture.Width).CopyTo(padded.AsSpan(3 * ((top + y) * width + left)));
         return new Picture(width, height, padded);

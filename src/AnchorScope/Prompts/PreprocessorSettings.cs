@@ -101,6 +101,18 @@ internal sealed class PreprocessorSettings
         Find("image_mean") is { } ownMean ? Channels(ownMean, mayBeZero: true) : mean,
         Find("image_std") is { } ownStd ? Channels(ownStd, mayBeZero: false) : std);
 
+    /// <summary>image_mean as a colour [3] of 0..255, cut off to whole levels; what pictures are padded with.</summary>
+    /// <param name="mean">Where the key is absent, [3].</param>
+    public byte[] MeanColour(float[] mean)
+    {
+        if (Find("image_mean") is { } own)
+        {
+            mean = Channels(own, mayBeZero: true);
+            if (mean.Any(channel => channel is < 0 or > 1)) throw own.Expected("numbers from 0 to 1 (pictures are padded with the mean colour)");
+        }
+        return [.. mean.Select(channel => (byte)(channel * 255.0))];
+    }
+
     /// <summary>The side of a square: a number, {shortest_edge}, or {height, width} that are equal.</summary>
     public int SquareSide(string key, int otherwise)
     {

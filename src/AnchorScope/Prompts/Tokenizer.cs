@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text;
 using AnchorScope.Prompts.Tokenization;
 
 namespace AnchorScope.Prompts;
@@ -26,7 +27,7 @@ public sealed class Tokenizer
     private readonly TokenModel model;
     private readonly Normalizer? normalizer;
     private readonly PreTokenizer? preTokenizer;
-    private readonly TokenDecoder? decoder;
+    private readonly TokenDecoder decoder = TokenDecoder.Spaced;
     private readonly SpecialTokenFrame frame = SpecialTokenFrame.None;
     private readonly AddedTokens rawTokens;
     private readonly AddedTokens normalizedTokens;
@@ -76,17 +77,21 @@ public sealed class Tokenizer
     /// </summary>
     public IReadOnlyDictionary<string, string> SpecialTokens { get; }
 
-    /// <summary>SHA-256 of tokenizer.json (of what it would be, when it is made from vocab.json and merges.txt), 64 lower-case hexadecimal digits.</summary>
+    /// <summary>SHA-256 of tokenizer.json (of what it would be, when it is made from other files), 64 lower-case hexadecimal digits.</summary>
     public string Sha256 { get; }
 
-    /// <summary>Reads tokenizer.json, or vocab.json and merges.txt, and, where they exist, tokenizer_config.json and special_tokens_map.json.</summary>
+    /// <summary>
+    /// Reads tokenizer.json, or vocab.json and merges.txt, or SentencePiece's tokenizer.model, whichever comes first, and, where they exist,
+    /// tokenizer_config.json and special_tokens_map.json.
+    /// </summary>
     /// <exception cref="InputException">A file is missing, malformed, or needs a component that is not supported.</exception>
     public static Tokenizer Load(string folder)
     {
         var file = Path.Combine(folder, "tokenizer.json");
-        var older = !File.Exists(file) && VocabularyFiles.In(folder);
-        if (!older && !File.Exists(file)) throw new InputException($"{file}: this file is needed and does not exist, nor do vocab.json and merges.txt");
-        var bytes = older ? VocabularyFiles.ToTokenizerJson(folder) : JsonField.ReadBytes(file);
+        var bytes = File.Exists(file) ? JsonField.ReadBytes(file)
+            : VocabularyFiles.In(folder) ? VocabularyFiles.ToTokenizerJson(folder)
+            : File.Exists(SentencePieceFile.PathIn(folder)) ? SentencePieceFile.ToTokenizerJson(folder)
+            : throw new InputException($"{file}: this file is needed and does not exist, nor do vocab.json and merges.txt, nor tokenizer.model");
         return new(JsonField.Parse(file, bytes), NamedTokens.Read(folder), Convert.ToHexStringLower(SHA256.HashData(bytes)));
     }
 
@@ -119,11 +124,14 @@ public sealed class Tokenizer
     /// <remarks>Ids that have no token give no text, as in the reference: embedding tables are often padded.</remarks>
     public string Decode(ReadOnlySpan<int> ids, bool skipSpecial = true)
     {
-        var tokens = new List<string>(ids.Length);
-        foreach (var id in ids)
-            if (HasToken(id) && !(skipSpecial && IsSpecial(id))) tokens.Add(texts[id]!);
-        return decoder is null ? string.Join(' ', tokens) : string.Concat(decoder.Apply(tokens));
+        var stream = Stream(skipSpecial);
+        var text = new StringBuilder();
+        foreach (var id in ids) text.Append(stream.Next(id));
+        return text.Append(stream.End()).ToString();
     }
+
+    /// <summary>The same token by token.</summary>
+    public TokenStream Stream(bool skipSpecial = true) => new(this, decoder.Begin(), skipSpecial);
 
     /// <summary>Whether the id has a token.</summary>
     public bool HasToken(int id) => (uint)id < (uint)texts.Length && texts[id] is not null;

@@ -11,7 +11,8 @@ public static class DiagnosisReport
     /// <param name="data">Folder of the conflict sets, for the pictures of the examples.</param>
     public static void Write(string folder, Diagnosis diagnosis, string data)
     {
-        var figures = new DiagnosisFigures(diagnosis).All;
+        var figures = new Dictionary<string, Figure>(new DiagnosisFigures(diagnosis).All, StringComparer.Ordinal);
+        foreach (var (name, figure) in ReadingFigures.Of(diagnosis, data)) figures[name] = figure;
         Directory.CreateDirectory(Path.Combine(folder, "figures"));
         foreach (var (name, figure) in figures) DiagnosisFiles.Text(Path.Combine(folder, "figures", name + ".svg"), figure.ToSvg(standalone: true));
         DiagnosisFiles.Text(Path.Combine(folder, "report.html"), Page(diagnosis, figures, data).ToHtml());
@@ -38,6 +39,11 @@ public static class DiagnosisReport
         page.Heading(2, "Examples");
         page.Paragraph("Picked by fixed rules in the order of the set, not by hand. Answers are the likeliest token.");
         page.Cards([.. ExampleCards.Of(d, data)]);
+        foreach (var (name, caption) in new[] { ("reading-instruction", "the instruction's tokens"), ("reading-last", "the last position") })
+        {
+            if (figures.TryGetValue(name, out var overlay))
+                page.Figure(overlay, $"What {caption} {(name == "reading-last" ? "reads" : "read")} of the picture, by example from top to bottom: attention averaged over all heads of all layers, {ReadingFigures.Conditions(d)}; a blocked head counts as 0. The number is the picture's share of all attention.", name + ".svg");
+        }
         Provenance(page, d);
         return page;
     }

@@ -18,7 +18,7 @@ public abstract record Figure(string Name)
     private const double SwatchGap = 6;
     private const double KeyGap = 18;
 
-    /// <summary>Panels in a row, 1 to 3. On a narrow screen they stack.</summary>
+    /// <summary>Panels in a row, 1 to 4. On a narrow screen they stack.</summary>
     public int Columns { get; init; } = 2;
 
     private protected abstract Drawing Draw();
@@ -30,7 +30,7 @@ public abstract record Figure(string Name)
     /// <returns>The same characters for the same data on every machine.</returns>
     public string ToSvg(bool standalone)
     {
-        if (Columns is < 1 or > 3) throw new ArgumentOutOfRangeException(nameof(standalone), Columns, "a row has 1 to 3 panels");
+        if (Columns is < 1 or > 4) throw new ArgumentOutOfRangeException(nameof(standalone), Columns, "a row has 1 to 4 panels");
         return standalone ? ToFile(Draw()) : ToFragment(Draw());
     }
 

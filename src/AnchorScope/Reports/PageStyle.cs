@@ -58,6 +58,8 @@ internal static class PageStyle
         .columns1 { grid-template-columns: minmax(0, 1fr); }
         .columns2 { grid-template-columns: repeat(auto-fit, minmax(max(min(100%, 320px), (100% - 24px) / 2), 1fr)); }
         .columns3 { grid-template-columns: repeat(auto-fit, minmax(max(min(100%, 290px), (100% - 48px) / 3), 1fr)); }
+        .columns4 { grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 14px 18px; }
+        @media (max-width: 640px) { .columns4 { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
         .panel { width: 100%; min-width: 0; }
         .fig { display: block; font-family: inherit; }
         .panel > .fig, .scale > .fig { width: 100%; height: auto; margin: 0 auto; }

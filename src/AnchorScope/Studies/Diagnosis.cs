@@ -201,10 +201,30 @@ public sealed record GainPoint(
 /// <summary>A conflict and what the model answered under several conditions.</summary>
 /// <param name="Picture">Path relative to the data folder.</param>
 /// <param name="Why">Why it was picked.</param>
-public sealed record ExampleConflict(string Id, string Why, string Category, string? Picture, string? TextContext, string Question, IReadOnlyList<ExampleRun> Runs);
+public sealed record ExampleConflict(string Id, string Why, string Category, string? Picture, string? TextContext, string Question, IReadOnlyList<ExampleRun> Runs)
+{
+    /// <summary>
+    /// What each image token covers of the picture: left, top, right, bottom in pixels; null for tokens that stand for no place. Empty without a picture.
+    /// </summary>
+    public IReadOnlyList<IReadOnlyList<double>?> ImageBoxes { get; init; } = [];
+}
 
 /// <summary>One of its instructions.</summary>
-public sealed record ExampleRun(string Modality, string Instruction, string Expected, string Competing, IReadOnlyList<ExampleAnswer> Answers);
+public sealed record ExampleRun(string Modality, string Instruction, string Expected, string Competing, IReadOnlyList<ExampleAnswer> Answers)
+{
+    /// <summary>What is read of the picture, by span and condition.</summary>
+    public IReadOnlyList<ImageReading> Readings { get; init; } = [];
+}
+
+/// <summary>Attention of a span to every image token: mean over its positions, all heads and layers; blocked heads count as 0 (docs/definitions.md).</summary>
+/// <param name="Span">"instruction" or "last".</param>
+/// <param name="Condition">In words.</param>
+/// <param name="Tokens">Share of all attention, by image token.</param>
+public sealed record ImageReading(string Span, string Condition, IReadOnlyList<double> Tokens)
+{
+    /// <summary>Of the whole picture.</summary>
+    public double Total => Tokens.Sum();
+}
 
 /// <summary>The likeliest token under one condition.</summary>
 /// <param name="Verdict">"following", "competing" or "neither".</param>

@@ -17,7 +17,7 @@ public static class DiagnosisFiles
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         WriteIndented = true,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower), new FiniteNumber(), new InlineEstimate() },
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower), new FiniteNumber(), new InlineEstimate(), new InlineNumbers() },
     };
 
     /// <summary>Writes diagnosis.json, summary.csv and heads.json into <paramref name="folder"/>.</summary>
@@ -120,8 +120,17 @@ public static class DiagnosisFiles
         public override Estimate Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => throw new NotSupportedException("diagnosis.json is written, not read, by this tool");
 
         public override void Write(Utf8JsonWriter writer, Estimate value, JsonSerializerOptions options) => writer.WriteRawValue(
-            $$"""{"mean": {{Json(value.Mean)}}, "low": {{Json(value.Low)}}, "high": {{Json(value.High)}}, "count": {{value.Count.ToString(CultureInfo.InvariantCulture)}}}""");
+            $$"""{"mean": {{JsonNumber(value.Mean)}}, "low": {{JsonNumber(value.Low)}}, "high": {{JsonNumber(value.High)}}, "count": {{value.Count.ToString(CultureInfo.InvariantCulture)}}}""");
 
-        private static string Json(double value) => double.IsFinite(value) ? value.ToString("R", CultureInfo.InvariantCulture) : "null";
     }
+
+    /// <summary>Numbers of a list on one line.</summary>
+    private sealed class InlineNumbers : JsonConverter<IReadOnlyList<double>>
+    {
+        public override IReadOnlyList<double> Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => throw new NotSupportedException("diagnosis.json is written, not read, by this tool");
+
+        public override void Write(Utf8JsonWriter writer, IReadOnlyList<double> value, JsonSerializerOptions options) => writer.WriteRawValue($"[{string.Join(", ", value.Select(JsonNumber))}]");
+    }
+
+    private static string JsonNumber(double value) => double.IsFinite(value) ? value.ToString("R", CultureInfo.InvariantCulture) : "null";
 }

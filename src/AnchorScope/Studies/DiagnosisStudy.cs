@@ -90,8 +90,15 @@ public sealed class DiagnosisStudy : IDisposable
         return plan;
     }
 
-    /// <summary>Everything found, from the rows of a finished run.</summary>
-    public Diagnosis Reduce(ResultStore store, HeadPlan plan) => new DiagnosisBuilder(this, store, plan).Build(Rendered());
+    /// <summary>Everything found, from the rows of a finished run; the examples are run once more for what they read of their pictures.</summary>
+    public Diagnosis Reduce(ResultStore store, HeadPlan plan)
+    {
+        using var arena = new Arena();
+        using var team = new Team(Options.Threads);
+        var compute = new Compute(arena, team);
+        var diagnosis = new DiagnosisBuilder(this, store, plan).Build(Rendered(compute));
+        return diagnosis with { Examples = [.. diagnosis.Examples.Select(e => WithReadings(e, plan, compute))] };
+    }
 
     /// <summary>The portable head set: the best 5 %, with their scores.</summary>
     public HeadSet Heads(ResultStore store, HeadPlan plan)
@@ -106,13 +113,26 @@ public sealed class DiagnosisStudy : IDisposable
         };
     }
 
-    private RenderedPrompt Rendered()
+    private ExampleConflict WithReadings(ExampleConflict example, HeadPlan plan, Compute compute)
     {
-        using var arena = new Arena();
-        using var team = new Team(1);
+        var reader = new ImageReader(Model, Data.Layout, Options.Variants.Instruction, compute);
+        var (boxes, runs) = reader.Read(Data.Test.Samples.First(s => s.Id == example.Id), prompt =>
+        [
+            ("no intervention", Intervention.None),
+            .. _conditions.Blocks(prompt, plan, controls: false).Where(b => b.Name == $"block/{plan.Shown}").Select(b => ($"{ExamplePicker.Share(plan.Shown)} blocked", b)),
+        ]);
+        return example with
+        {
+            ImageBoxes = [.. boxes.Select(box => box is { } b ? (IReadOnlyList<double>)[b.Left, b.Top, b.Right, b.Bottom] : null)],
+            Runs = [.. example.Runs.Zip(runs, (run, readings) => run with { Readings = readings })],
+        };
+    }
+
+    private RenderedPrompt Rendered(Compute compute)
+    {
         var run = Data.Test.Samples[0].Runs.First();
         var pixels = run.Sample.Image is null ? null : Model.Preprocess([Prompts.Picture.Load(run.Sample.Image)]);
-        var prompt = ConflictPrompt.Build(Model, run, Data.Layout, pixels, pixels is null ? null : Model.Features(pixels, new Compute(arena, team)));
+        var prompt = ConflictPrompt.Build(Model, run, Data.Layout, pixels, pixels is null ? null : Model.Features(pixels, compute));
         return new RenderedPrompt(run.Id, prompt.Rendered, prompt.Tokens, prompt.Spans.ToDictionary(s => Variants.NameOf(s.Key), s => (IReadOnlyList<int>)s.Value, StringComparer.Ordinal));
     }
 

@@ -11,7 +11,7 @@ internal static class ExamplePicker
         var group = plan.Amplified[0];
         var gains = options.Gains.Select(f => (Name: $"{Share(group)} amplified x{f:0.##}", Key: DiagnosisConditions.Gain(group, f))).ToList();
         var shown = gains[gains.Count / 2];
-        var strongest = plan.Blocked[Math.Min(2, plan.Blocked.Count - 1)];
+        var strongest = plan.Shown;
         var conditions = new List<(string Name, string Key)>
         {
             ("no intervention", "baseline"),
@@ -43,7 +43,7 @@ internal static class ExamplePicker
     }
 
     /// <summary>"top5" in words.</summary>
-    private static string Share(string group) => $"best {group["top".Length..]} % of heads";
+    public static string Share(string group) => $"best {group["top".Length..]} % of heads";
 
     private static ExampleConflict Example(string why, List<MeasuredRun> runs, List<(string Name, string Key)> conditions, Tokenizer tokenizer, string folder)
     {

@@ -55,6 +55,9 @@ public sealed class HeadPlan
     /// <summary>Names of the chosen sets that are blocked.</summary>
     public IReadOnlyList<string> Blocked { get; }
 
+    /// <summary>The set that examples show blocked: the third share, 5 % unless other shares were asked for.</summary>
+    public string Shown => Blocked[Math.Min(2, Blocked.Count - 1)];
+
     /// <summary>Names of the chosen sets that are amplified.</summary>
     public IReadOnlyList<string> Amplified { get; }
 

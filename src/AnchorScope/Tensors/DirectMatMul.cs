@@ -32,12 +32,12 @@ internal static unsafe class DirectMatMul
         var depth = x.Columns;
         float* x0 = x.Data + (long)row * depth;
         float* x1 = rows > 1 ? x0 + depth : x0, x2 = rows > 2 ? x1 + depth : x1, x3 = rows > 3 ? x2 + depth : x2;
-        var at = (long)output * depth;
+        var stored = weight.RowAddress(output);
         var sums = weight.Type switch
         {
-            StoredType.F32 => Sum<Single>(x0, x1, x2, x3, weight.Address + at * 4, depth),
-            StoredType.BF16 => Sum<Brain>(x0, x1, x2, x3, weight.Address + at * 2, depth),
-            StoredType.F16 => Sum<HalfPrecision>(x0, x1, x2, x3, weight.Address + at * 2, depth),
+            StoredType.F32 => Sum<Single>(x0, x1, x2, x3, stored, depth),
+            StoredType.BF16 => Sum<Brain>(x0, x1, x2, x3, stored, depth),
+            StoredType.F16 => Sum<HalfPrecision>(x0, x1, x2, x3, stored, depth),
             _ => throw new InvalidOperationException($"{weight.Name} is stored as {weight.Type}, which has no kernel"),
         };
         for (var r = 0; r < rows; r++) y.Data[(long)(row + r) * y.Columns + output] = sums[r];

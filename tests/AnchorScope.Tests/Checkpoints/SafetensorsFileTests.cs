@@ -149,7 +149,7 @@ public sealed unsafe class SafetensorsFileTests
         var end = new float[4];
         table.Widen(rows * columns - 4, end);
         Assert.Equal([0, 0, 1, -2], end);
-        Assert.Equal(-2, (float)((Half*)table.Address)[table.Count - 1]);
+        Assert.Equal(-2, (float)((Half*)table.RowAddress(0))[table.Count - 1]);
         Assert.Equal([1f, 2f], file.ReadSingles("after"));
         Assert.Contains("elements to copy, found 3221225472", Assert.Throws<InputException>(() => table.ToSingles()).Message);
         Assert.Throws<ArgumentOutOfRangeException>(() => table.Widen(rows * columns - 3, end));

@@ -42,8 +42,33 @@ public sealed class WeightsTests : IDisposable
         Assert.Equal([9], weights.Get("scale").ToSingles());
         unsafe
         {
-            Assert.True(file.Address(file.Entry("layers.0.weight")) == weight.Address);
+            Assert.True(file.Address(file.Entry("layers.0.weight")) == weight.RowAddress(0));
         }
+    }
+
+    [Fact]
+    public void PartsOfAWeight_AreItsRows()
+    {
+        string path = folder.File("fused.safetensors");
+        SafetensorsWriter.Write(path, [TensorData.Of("fused", [.. Enumerable.Range(0, 24).Select(i => (float)i)], 12, 2)]);
+        using var fused = SafetensorsFile.Open(path);
+        var whole = new Weights(path, [fused]).Get("fused", 12, 2);
+        var rows = whole.Rows(5, 2);
+        Assert.Equal([2, 2], rows.Shape);
+        Assert.Equal([10, 11, 12, 13], rows.ToSingles());
+        var blocks = whole.Blocks(1, 2, 4);
+        Assert.Equal([6, 2], blocks.Shape);
+        Assert.Equal([2, 3, 4, 5, 10, 11, 12, 13, 18, 19, 20, 21], blocks.ToSingles());
+        var across = new float[4];
+        blocks.Widen(3, across);
+        Assert.Equal([5, 10, 11, 12], across);
+        unsafe
+        {
+            Assert.True(whole.RowAddress(9) == blocks.RowAddress(4));
+        }
+        Assert.Throws<ArgumentOutOfRangeException>(() => whole.Blocks(3, 2, 4));
+        Assert.Throws<ArgumentOutOfRangeException>(() => whole.Blocks(0, 2, 5));
+        Assert.Throws<InvalidOperationException>(() => blocks.Rows(0, 1));
     }
 
     [Theory]

@@ -88,9 +88,58 @@ public sealed class ImagePlaceTests : IDisposable
         Assert.InRange(Math.Round(layers), 1, 2);
     }
 
-    private static (float[] Features, int Tokens, IReadOnlyList<ImagePlace> Places) Features(VisionLanguageModel model, Picture picture, Compute compute)
+    [Theory]
+    [InlineData("llava15")]
+    [InlineData("qwen25vl")]
+    [InlineData("internvl3")]
+    [InlineData("llava-onevision")]
+    [InlineData("smolvlm")]
+    public void SeveralPictures_AreToldApart(string name)
     {
-        var pixels = model.Preprocess([picture]);
+        using var model = VisionLanguageModel.Open(WithoutAttention(name));
+        using var arena = new Arena();
+        using var team = new Team(1);
+        var compute = new Compute(arena, team);
+        var (first, block) = (Painted(150, 260, null), new PixelBox(116, 66, 144, 94));
+        var plain = Features(model, [first, Painted(260, 160, null)], compute);
+        var painted = Features(model, [first, Painted(260, 160, block)], compute);
+        var size = plain.Features.Length / plain.Tokens;
+        var changed = Enumerable.Range(0, plain.Tokens).Where(t => !plain.Features.AsSpan(t * size, size).SequenceEqual(painted.Features.AsSpan(t * size, size))).ToList();
+        Assert.All(changed, token => Assert.Equal(1, painted.Places[token].Picture));
+        var core = new PixelBox(129, 79, 131, 81);
+        var looking = Enumerable.Range(0, plain.Tokens).Where(t => painted.Places[t].Picture == 1 && painted.Places[t].Box?.Overlaps(core) == true).ToList();
+        Assert.NotEmpty(looking);
+        Assert.Subset(changed.ToHashSet(), looking.ToHashSet());
+    }
+
+    /// <summary>A square picture among several is the overview of the same picture alone, so its vectors have the same bits.</summary>
+    [Fact]
+    public void LlavaOneVision_SeveralSquares_AreTheirOverviews()
+    {
+        using var model = VisionLanguageModel.Open(Fixtures.Path("llava-onevision"));
+        using var arena = new Arena();
+        using var team = new Team(1);
+        var compute = new Compute(arena, team);
+        var pictures = new[] { Painted(200, 200, new PixelBox(0, 0, 60, 90)), Painted(90, 90, new PixelBox(50, 0, 60, 90)) };
+        var together = Features(model, pictures, compute);
+        var size = together.Features.Length / together.Tokens;
+        var tokens = together.Tokens / 2;
+        Assert.Equal((tokens - 1, 2), ((int)Math.Sqrt(tokens) * (int)Math.Sqrt(tokens), together.Tokens / tokens));
+        for (var i = 0; i < pictures.Length; i++)
+        {
+            var alone = Features(model, [pictures[i]], compute);
+            Assert.Equal(alone.Features[..((tokens - 1) * size)], together.Features[(i * tokens * size)..((i * tokens + tokens - 1) * size)]);
+            // The newline is the same vector everywhere.
+            Assert.Equal(alone.Features[^size..], together.Features[((i * tokens + tokens - 1) * size)..((i + 1) * tokens * size)]);
+        }
+    }
+
+    private static (float[] Features, int Tokens, IReadOnlyList<ImagePlace> Places) Features(VisionLanguageModel model, Picture picture, Compute compute) =>
+        Features(model, [picture], compute);
+
+    private static (float[] Features, int Tokens, IReadOnlyList<ImagePlace> Places) Features(VisionLanguageModel model, Picture[] pictures, Compute compute)
+    {
+        var pixels = model.Preprocess(pictures);
         var features = model.Features(pixels, compute);
         var prompt = model.Prompt([.. Enumerable.Repeat(model.ImageToken, features.Rows), 1], pixels, features);
         return (features.ToArray(), features.Rows, prompt.Places);

@@ -44,6 +44,29 @@ public sealed class ChatTemplateTests
         }
     }
 
+    [Theory]
+    [InlineData("{% for m in messages %}[{{ m.role + ' ' + m['content'] }}]{% endfor %}")]
+    [InlineData("{% for m in messages %}[{{ m['role'] }} {{ m['content'] | trim }}]{% endfor %}")]
+    public void ATemplateOfStrings_GetsStrings_AndTextsAreFound(string source)
+    {
+        var template = new ChatTemplate(source, "t", NoTokens);
+        Assert.False(template.TakesParts);
+        var prompt = template.Render([new("user", [new ImagePart(), new TextPart("what"), new TextPart(" is it?")]), new("user", [new TextPart("what")])], imagePlaceholder: "<IMG>");
+        Assert.Equal("[user <IMG>\nwhat is it?][user what]", prompt.Text);
+        Assert.Equal(["what", " is it?", "what"], prompt.Parts.Select(part => prompt.Text.Substring(part.Start, part.Length)));
+    }
+
+    [Fact]
+    public void TemplatesOfTheFamilies_TakeParts() => Assert.All(Templates, template => Assert.True(template.TakesParts));
+
+    [Fact]
+    public void ATemplateThatTakesNeither_ShowsTheErrorOfParts()
+    {
+        var template = new ChatTemplate("{{ raise_exception('no ' + messages[0].role) }}", "t", NoTokens);
+        Assert.True(template.TakesParts);
+        Assert.Contains("no user", Assert.Throws<InputException>(() => template.Render([new("user", [new TextPart("a")])])).Message, StringComparison.Ordinal);
+    }
+
     [Property(Arbitrary = [typeof(Conversations)], MaxTest = 100)]
     public void WhatIsNotFromAText_IsThatOfTheTemplateAlone(ChatMessage[] messages)
     {

@@ -52,6 +52,31 @@ public sealed class LlavaOnevisionPreprocessorTests
         Assert.Equal(hash, Convert.ToHexString(SHA256.HashData([.. tiles.Values.Select(value => (byte)value)]))[..16]);
     }
 
+    /// <summary>Against Pillow 9.4 and numpy, the reference's steps for one of several pictures: SHA-256 of the levels [3, 56, 56], its first
+    /// 8 bytes.</summary>
+    [Theory]
+    [InlineData("grey_97x130.png", "092D0E797C6A3DE2")]
+    [InlineData("photo_500x375_q85.jpg", "D069727CBF10B444")]
+    [InlineData("rgb_300x150.png", "716B521EC1F3D49C")]
+    [InlineData("rgba_150x226.png", "F1FF1098756D7FB9")]
+    [InlineData("tiny_5x7.png", "F6FA5695BD28ECD2")]
+    [InlineData("wide_600x40.png", "D20A8EA4381E405A")]
+    public void ApplyWhole_EqualsPillow(string name, string hash)
+    {
+        var settings = File.ReadAllText(Fixtures.Path("llava-onevision", "preprocessor_config.json"));
+        settings = PreprocessorGoldens.With(PreprocessorGoldens.With(settings, "do_rescale", "false"), "do_normalize", "false");
+        var tiles = Load(PreprocessorGoldens.With(settings, "image_mean", "[0.2, 0.5, 0.9]")).ApplyWhole(PreprocessorGoldens.Picture(name));
+        Assert.Equal((1, 0, 0), (tiles.Count, tiles.Rows, tiles.Columns));
+        Assert.Equal(hash, Convert.ToHexString(SHA256.HashData([.. tiles.Values.Select(value => (byte)value)]))[..16]);
+    }
+
+    [Fact]
+    public void ApplyWhole_RefusesASquareBeyondTheLimit()
+    {
+        var error = Assert.Throws<InputException>(() => Load(Small).ApplyWhole(new Picture(20_000, 1, new byte[60_000])));
+        Assert.Equal("a picture of 20000 x 1 pixels: padded to a square it has more than 178956970 pixels", error.Message);
+    }
+
     [Fact]
     public void BestResolution_EqualsReferenceTable()
     {
@@ -131,6 +156,7 @@ public sealed class LlavaOnevisionPreprocessorTests
     [InlineData("image_grid_pinpoints", "[[384, 0]]", "image_grid_pinpoints[0][1]: expected a whole number from 1")]
     [InlineData("image_grid_pinpoints", "[[16128, 16128]]", "at most 178956970 pixels")]
     [InlineData("image_mean", "\"grey\"", "image_mean: expected a number")]
+    [InlineData("image_mean", "[0.5, 0.5, 1.5]", "image_mean: expected numbers from 0 to 1 (pictures are padded with the mean colour)")]
     public void Load_NamesFileAndField(string key, string? value, string expected) => PreprocessorGoldens.AssertRefused(
         folder => LlavaOnevisionPreprocessor.Load(folder), PreprocessorGoldens.With(Minimal, key, value), expected);
 

@@ -1,5 +1,6 @@
 using System.Text;
 using AnchorScope.Prompts;
+using AnchorScope.Prompts.Tokenization;
 using FsCheck;
 using FsCheck.Fluent;
 using FsCheck.Xunit;
@@ -13,6 +14,8 @@ public sealed class TokenizerLawTests
     private static readonly Tokenizer NonLegacy = Tokenizer.Load(Fixtures.Path("tokenizers", "llama-nonlegacy"));
     private static readonly Tokenizer ByteLevel = Tokenizer.Load(Fixtures.Path("tokenizers", "qwen2"));
     private static readonly Tokenizer Words = Tokenizer.Load(Fixtures.Organism);
+
+    private static readonly Tokenizer[] SentencePieces = [.. new[] { "llama", "internlm2" }.Select(name => Tokenizer.Load(Fixtures.Path("sentencepiece", name)))];
 
     private static readonly string[] Plain =
         ["a", "e", "What", "is", "the", " ", "  ", "\n", "\r\n", "\t", "0", "12", "'s", "é", "日本", "🙂", "👩\u200D👧", "𝒜", "½", "ﬁ", "\0", "\u00A0", "<", ">", "<0x41>"];
@@ -85,6 +88,56 @@ public sealed class TokenizerLawTests
         if (!text.StartsWith(' ') && !text.StartsWith('▁')) Assert.Equal(text.Replace('▁', ' '), NonLegacy.Decode(NonLegacy.Ids(text)));
         if (text.All(unit => unit < '\u0300' || Plain.Any(piece => piece.Contains(unit)))) Assert.Equal(text, ByteLevel.Decode(ByteLevel.Ids(text)));
     });
+
+    /// <summary>Any tokens in any order: the pieces are Decode's text, each of whole characters, and what the steps would make of all tokens at once.</summary>
+    [Property(MaxTest = 300)]
+    public void Stream_IsDecode(int[] numbers, bool skipSpecial)
+    {
+        foreach (var tokenizer in (Tokenizer[])[Legacy, NonLegacy, ByteLevel, Words, .. SentencePieces])
+        {
+            // Many of the first 260 tokens are bytes.
+            int[] ids = [.. numbers.Select((n, i) => (int)((uint)n % (i % 2 == 0 ? 260 : tokenizer.VocabularySize)))];
+            var stream = tokenizer.Stream(skipSpecial);
+            string[] pieces = [.. ids.Select(stream.Next), stream.End()];
+            Assert.Equal(tokenizer.Decode(ids, skipSpecial), string.Concat(pieces));
+            Assert.All(pieces, piece => Assert.Equal(piece, Readable(piece)));
+            string[] kept = [.. ids.Where(id => tokenizer.HasToken(id) && !(skipSpecial && tokenizer.IsSpecial(id))).Select(tokenizer.TokenText)];
+            if (tokenizer == Words) Assert.Equal(string.Join(' ', kept), string.Concat(pieces));
+            else if (tokenizer == ByteLevel) Assert.Equal(Encoding.UTF8.GetString([.. kept.SelectMany(ByteAlphabet.Read)]), string.Concat(pieces));
+            else Assert.Equal(Llama(kept, strips: tokenizer != SentencePieces[1]), string.Concat(pieces));
+        }
+    }
+
+    /// <summary>Replace, ByteFallback, Fuse and, with a dummy prefix, Strip written out for a whole list.</summary>
+    private static string Llama(string[] tokens, bool strips)
+    {
+        var (text, run) = (new StringBuilder(), new List<byte>());
+        foreach (var token in tokens.Append(""))
+        {
+            if (IsByte(token)) run.Add(Convert.ToByte(token[3..5], 16));
+            if (IsByte(token) || (token.Length == 0 && tokens.Length > 0 && run.Count == 0)) continue;
+            var read = Encoding.UTF8.GetString([.. run]);
+            text.Append(Encoding.UTF8.GetBytes(read).SequenceEqual(run) ? read : new string('\uFFFD', run.Count)).Append(token.Replace('▁', ' '));
+            run.Clear();
+        }
+        return strips && text.Length > 0 && text[0] == ' ' ? text.ToString(1, text.Length - 1) : text.ToString();
+    }
+
+    [Fact]
+    public void Stream_HoldsBackWhatIsNotCertain()
+    {
+        var bytes = ByteLevel.Ids("é");
+        Assert.Equal(2, bytes.Length);
+        var stream = ByteLevel.Stream();
+        Assert.Equal(["", "é", ""], new[] { stream.Next(bytes[0]), stream.Next(bytes[1]), stream.End() });
+        stream = ByteLevel.Stream();
+        Assert.Equal(["", "\uFFFD"], new[] { stream.Next(bytes[0]), stream.End() });
+        // A text comes as it is decided, not at the end.
+        int[] ids = ByteLevel.Ids("What is the colour of it ?");
+        stream = ByteLevel.Stream();
+        Assert.All(ids, id => Assert.NotEmpty(stream.Next(id)));
+        Assert.Empty(stream.End());
+    }
 
     [Property(MaxTest = 200)]
     public Property AddedTokens_CutTheTextIntoIndependentPieces() => Prop.ForAll(Texts.From(Plain), Texts.From(Plain), (left, right) =>

@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
+using AnchorScope.Models;
+using AnchorScope.Prompts;
 using AnchorScope.Reports;
 using FsCheck.Xunit;
 
@@ -43,7 +45,7 @@ public sealed class FigureTests
         Assert.All(used, name => Assert.Contains($".{name} ", style, StringComparison.Ordinal));
         Assert.DoesNotContain("http", svg.Replace(Svg.NamespaceName, "", StringComparison.Ordinal), StringComparison.Ordinal);
         Assert.Empty(file.Descendants().Attributes("id"));
-        Assert.Empty(file.Descendants().Attributes("href"));
+        Assert.All(file.Descendants().Attributes("href"), reference => Assert.StartsWith("data:image/png;base64,", reference.Value, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -74,6 +76,23 @@ public sealed class FigureTests
         var one = Curves([3], [0.5]);
         Assert.Empty(Shapes(one));
         Assert.Equal(1, Markers(one));
+    }
+
+    /// <summary>One token over the left half, one over everything: their densities add where they overlap, and the strongest has the strongest colour.</summary>
+    [Fact]
+    public void Overlay_AddsDensities()
+    {
+        var white = new Picture(2, 1, [255, 255, 255, 255, 255, 255]);
+        var figure = new OverlayFigure("f", [new("t", "n", white, [new PixelBox(0, 0, 1, 1), new PixelBox(0, 0, 2, 1), null], [0.25, 0.5, 9])]);
+        var drawn = XDocument.Parse(figure.ToSvg(standalone: true));
+        var image = Picture.Decode(Convert.FromBase64String(drawn.Descendants(Svg + "image").Single().Attribute("href")!.Value.Split(',')[1]), "overlay");
+        Assert.Equal((168, 84), (image.Width, image.Height));
+        // Left 0.25 / (1/2) + 0.5 = 1, right 0.5 / 1 = half of it: half as far from the grey of white.
+        var (left, right) = (image.Rgb[0..3], image.Rgb[^3..]);
+        var grey = (byte)(140 + 255 * 0.45);
+        for (var channel = 0; channel < 3; channel++) Assert.Equal((grey - left[channel]) / 2.0, grey - right[channel], 0.51);
+        Assert.True(left[0] > left[1] + 60);
+        Assert.Contains(drawn.Descendants(Svg + "text"), text => text.Value == "1.0");
     }
 
     [Fact]
@@ -171,7 +190,7 @@ public sealed class FigureTests
         Assert.Throws<ArgumentException>(() => Draw(new HeatMapFigure("f", []) { Limit = 0 }));
         Assert.Throws<ArgumentOutOfRangeException>(() =>
             Draw(new HeatMapFigure("f", [new("p", new double[2, 2]) { Kinds = [new("k", [(2, 0)])] }])));
-        Assert.Throws<ArgumentOutOfRangeException>(() => Draw(new LineFigure("f", []) { Columns = 4 }));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Draw(new LineFigure("f", []) { Columns = 5 }));
 
         static string Draw(Figure figure) => figure.ToSvg(standalone: true);
     }

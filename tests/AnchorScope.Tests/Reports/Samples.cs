@@ -1,3 +1,5 @@
+using AnchorScope.Models;
+using AnchorScope.Prompts;
 using AnchorScope.Reports;
 
 namespace AnchorScope.Tests.Reports;
@@ -17,14 +19,24 @@ internal static class Samples
         var panels = random.Next(4);
         var columns = 1 + random.Next(3);
         var same = random.Next(2) == 0;
-        return random.Next(3) switch
+        return random.Next(4) switch
         {
             0 => new LineFigure(Name(random), Many(panels, LinePanel)) { Columns = columns, SameScale = same },
             1 => new BarFigure(Name(random), Many(panels, BarPanel)) { Columns = columns, SameScale = same },
+            2 => new OverlayFigure(Name(random), Many(panels, OverlayPanel)) { Columns = columns, ScaleLabel = Name(random) },
             _ => new HeatMapFigure(Name(random), Many(panels, HeatMapPanel)) { Columns = columns, ScaleLabel = Name(random) },
         };
 
         T[] Many<T>(int count, Func<Random, T> draw) => [.. Enumerable.Range(0, count).Select(_ => draw(random))];
+    }
+
+    private static OverlayPanel OverlayPanel(Random random)
+    {
+        var (width, height, count) = (1 + random.Next(300), 1 + random.Next(300), random.Next(30));
+        var rgb = new byte[3 * width * height];
+        random.NextBytes(rgb);
+        PixelBox? Box() => random.Next(5) == 0 ? null : new PixelBox(random.Next(-9, width), random.Next(-9, height), random.Next(1, width + 9), random.Next(1, height + 9));
+        return new(Name(random), Name(random), new Picture(width, height, rgb), [.. Enumerable.Range(0, count).Select(_ => Box())], [.. Enumerable.Range(0, count).Select(_ => (double)random.Next(3))]);
     }
 
     private static string Name(Random random) => Names[random.Next(Names.Length)];

@@ -2,6 +2,7 @@ using AnchorScope.Reports;
 using AnchorScope.Studies;
 using AnchorScope.Tests.Checkpoints;
 using AnchorScope.Tests.Cli;
+using AnchorScope.Tests.Models;
 
 namespace AnchorScope.Tests.Studies;
 
@@ -11,13 +12,14 @@ public sealed class FamilyDiagnosisTests : IDisposable
     private readonly TempFolder _folder = new();
 
     public static TheoryData<string> Models => new(
-        "llava15", "llava15-gqa-f16-sharded", "qwen25vl", "qwen25vl-tied-bf16", "qwen2vl", "internvl3", "internvl3-qknorm-rms", "llava-onevision", "smolvlm");
+        "llava15", "llava15-gqa-f16-sharded", "qwen25vl", "qwen25vl-tied-bf16", "qwen2vl", "internvl3", "internvl3-qknorm-rms", "llava-onevision", "smolvlm", "internvl3-remote");
 
     [Theory]
     [MemberData(nameof(Models))]
     public void RandomModel_FollowsNothing(string name)
     {
-        using var study = new DiagnosisStudy(new DiagnosisOptions { Model = Fixtures.Path(name), Data = Fixtures.Conflicts, Limit = 6, Windows = [3], Draws = 1, Gains = [2] });
+        var folder = name == "internvl3-remote" ? PromptParityTests.RemoteWithTemplate(_folder) : Fixtures.Path(name);
+        using var study = new DiagnosisStudy(new DiagnosisOptions { Model = folder, Data = Fixtures.Conflicts, Limit = 6, Windows = [3], Draws = 1, Gains = [2] });
         using var store = ResultStore.Open(_folder.File("results.jsonl"), resume: false);
         var plan = study.Run(store);
         var found = study.Reduce(store, plan);

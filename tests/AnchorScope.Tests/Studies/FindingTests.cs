@@ -99,7 +99,7 @@ public sealed class FindingTests : IDisposable
         Assert.All(found.Findings, finding => Assert.Contains(finding.Text, page.Root!.Value, StringComparison.Ordinal));
         Assert.Contains(found.Prompt.Text, page.Root!.Value, StringComparison.Ordinal);
         Assert.Contains(found.Model.Provenance!, page.Root.Value, StringComparison.Ordinal);
-        string[] figures = ["amplification", "blocking", "heads", "increments", "knockout", "knockout-mfr", "ldar", "mam", "windows"];
+        string[] figures = ["amplification", "blocking", "heads", "increments", "knockout", "knockout-mfr", "ldar", "mam", "reading-instruction", "reading-last", "windows"];
         Assert.Equal(figures, Directory.GetFiles(_folder.File("figures")).Select(Path.GetFileNameWithoutExtension).Order(StringComparer.Ordinal));
         Assert.Equal(figures.Length, page.Descendants("figcaption").Count());
         Assert.All(Directory.GetFiles(_folder.File("figures")), file => Assert.Equal("svg", XDocument.Load(file).Root!.Name.LocalName));

@@ -3,74 +3,118 @@ using System.Text;
 
 namespace AnchorScope.Prompts.Tokenization;
 
-/// <summary>A step of tokenizer.json's <c>decoder</c>: rewrites the list of token texts that will be joined.</summary>
-internal abstract class TokenDecoder
+/// <summary>A stretch of a token's text on its way through the steps of a decoder; most tokens are one stretch.</summary>
+/// <param name="Starts">The first one of its token.</param>
+/// <param name="Ends">The last one.</param>
+internal readonly record struct Stretch(string Text, bool Starts, bool Ends)
 {
-    public abstract IReadOnlyList<string> Apply(IReadOnlyList<string> tokens);
+    public static Stretch Whole(string text) => new(text, true, true);
+}
+
+/// <summary>
+/// A step of tokenizer.json's <c>decoder</c>: rewrites the list of token texts that will be joined, one after the other, and holds back
+/// what later tokens may still change.
+/// </summary>
+internal sealed class TokenDecoder(Func<IDecoding> begin)
+{
+    /// <summary>Without a decoder: tokens with a space between them.</summary>
+    public static TokenDecoder Spaced { get; } = new(() => new Joined());
+
+    /// <summary>The step at the beginning of a text.</summary>
+    public IDecoding Begin() => begin();
 
     public static TokenDecoder Read(JsonField field) => field.Get("type").Text() switch
     {
-        "Sequence" => new InSequence([.. field.Get("decoders").Items().Select(Read)]),
-        "Replace" => new Replace(new Pattern(field.Get("pattern")), field.Get("content").Text()),
-        "ByteFallback" => new ByteFallback(),
-        "Fuse" => new Fuse(),
-        "Strip" => new Strip(
-            field.Get("content").Text(), field.Get("start").Integer(0, int.MaxValue), field.Get("stop").Integer(0, int.MaxValue)),
-        "Metaspace" => new Metaspace(field.Get("replacement").Text(), DropsFirst(field)),
-        "ByteLevel" => new Bytes(),
+        "Sequence" => InSequence([.. field.Get("decoders").Items().Select(Read)]),
+        "Replace" => Replacing(new Pattern(field.Get("pattern")), field.Get("content").Text()),
+        "ByteFallback" => new(() => new ByteFallback()),
+        "Fuse" => new(() => new Fuse()),
+        "Strip" => Stripping(field.Get("content").Text(), field.Get("start").Integer(0, int.MaxValue), field.Get("stop").Integer(0, int.MaxValue)),
+        "Metaspace" => Spacing(field.Get("replacement").Text(), DropsFirst(field)),
+        "ByteLevel" => new(() => new Bytes()),
         _ => throw field.Get("type").Unsupported("decoders Sequence, Replace, ByteFallback, Fuse, Strip, Metaspace, ByteLevel"),
     };
+
+    private static TokenDecoder InSequence(TokenDecoder[] steps) => new(() => new Chain([.. steps.Select(step => step.Begin())]));
+
+    private static TokenDecoder Replacing(Pattern pattern, string content) => new(() => new Replace(pattern, content));
+
+    private static TokenDecoder Stripping(string content, int start, int stop) => new(() => new Strip(content, start, stop));
+
+    private static TokenDecoder Spacing(string mark, bool dropsFirst) => new(() => new Metaspace(mark, dropsFirst));
 
     private static bool DropsFirst(JsonField field) =>
         field.Find("prepend_scheme")?.Text() != "never" && field.Flag("add_prefix_space", true);
 
-    private sealed class InSequence(TokenDecoder[] steps) : TokenDecoder
+    private sealed class Chain(IDecoding[] steps) : IDecoding
     {
-        public override IReadOnlyList<string> Apply(IReadOnlyList<string> tokens) =>
-            steps.Aggregate(tokens, (current, step) => step.Apply(current));
+        public IEnumerable<Stretch> Next(Stretch stretch) => From(0, [stretch]);
+
+        // What a step still holds goes through all that follow it, before they end themselves.
+        public IEnumerable<Stretch> End() => [.. Enumerable.Range(0, steps.Length).SelectMany(i => From(i + 1, steps[i].End()))];
+
+        private IEnumerable<Stretch> From(int first, IEnumerable<Stretch> stretches)
+        {
+            for (var i = first; i < steps.Length; i++)
+            {
+                var step = steps[i];
+                stretches = [.. stretches.SelectMany(step.Next)];
+            }
+            return stretches;
+        }
     }
 
-    private sealed class Replace(Pattern pattern, string content) : TokenDecoder
+    /// <summary>A step that needs whole tokens.</summary>
+    private abstract class WholeTokens : IDecoding
     {
-        public override IReadOnlyList<string> Apply(IReadOnlyList<string> tokens) =>
-            [.. tokens.Select(token => pattern.Replace(token, content))];
+        private string held = "";
+
+        public IEnumerable<Stretch> Next(Stretch stretch)
+        {
+            held += stretch.Text;
+            if (!stretch.Ends) return [];
+            var token = held;
+            held = "";
+            return Token(token);
+        }
+
+        public virtual IEnumerable<Stretch> End() => [];
+
+        protected abstract IEnumerable<Stretch> Token(string token);
+    }
+
+    private sealed class Replace(Pattern pattern, string content) : WholeTokens
+    {
+        protected override IEnumerable<Stretch> Token(string token) => [Stretch.Whole(pattern.Replace(token, content))];
     }
 
     /// <summary>Runs of <c>&lt;0xNN&gt;</c> become text; each byte of a run that is not UTF-8 becomes U+FFFD.</summary>
-    private sealed class ByteFallback : TokenDecoder
+    private sealed class ByteFallback : WholeTokens
     {
         private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
-        public override IReadOnlyList<string> Apply(IReadOnlyList<string> tokens)
-        {
-            var result = new List<string>();
-            var bytes = new List<byte>();
-            foreach (var token in tokens)
-            {
-                if (IsByte(token, out var value))
-                {
-                    bytes.Add(value);
-                    continue;
-                }
-                Flush();
-                result.Add(token);
-            }
-            Flush();
-            return result;
+        private readonly List<byte> run = [];
 
-            void Flush()
+        public override IEnumerable<Stretch> End()
+        {
+            if (run.Count == 0) return [];
+            byte[] bytes = [.. run];
+            run.Clear();
+            try
             {
-                if (bytes.Count == 0) return;
-                try
-                {
-                    result.Add(Strict.GetString([.. bytes]));
-                }
-                catch (DecoderFallbackException)
-                {
-                    result.AddRange(bytes.Select(_ => "\uFFFD"));
-                }
-                bytes.Clear();
+                return [Stretch.Whole(Strict.GetString(bytes))];
             }
+            catch (DecoderFallbackException)
+            {
+                return [.. bytes.Select(_ => Stretch.Whole("\uFFFD"))];
+            }
+        }
+
+        protected override IEnumerable<Stretch> Token(string token)
+        {
+            if (!IsByte(token, out var value)) return [.. End(), Stretch.Whole(token)];
+            run.Add(value);
+            return [];
         }
 
         private static bool IsByte(string token, out byte value)
@@ -81,34 +125,91 @@ internal abstract class TokenDecoder
         }
     }
 
-    private sealed class Fuse : TokenDecoder
+    /// <summary>All tokens are one.</summary>
+    private sealed class Fuse : IDecoding
     {
-        public override IReadOnlyList<string> Apply(IReadOnlyList<string> tokens) => [string.Concat(tokens)];
+        private bool begun;
+
+        public IEnumerable<Stretch> Next(Stretch stretch)
+        {
+            var starts = !begun;
+            begun = true;
+            return [new(stretch.Text, starts, false)];
+        }
+
+        public IEnumerable<Stretch> End() => [new("", !begun, true)];
     }
 
     /// <summary>Takes up to so many copies of a text from either end of every token.</summary>
-    private sealed class Strip(string content, int start, int stop) : TokenDecoder
+    private sealed class Strip(string content, int start, int stop) : IDecoding
     {
-        public override IReadOnlyList<string> Apply(IReadOnlyList<string> tokens) => [.. tokens.Select(Stripped)];
+        private string held = "";
+        private int left;
 
-        private string Stripped(string token)
+        public IEnumerable<Stretch> Next(Stretch stretch)
         {
-            if (content.Length == 0) return token;
-            for (var i = 0; i < start && token.StartsWith(content, StringComparison.Ordinal); i++) token = token[content.Length..];
-            for (var i = 0; i < stop && token.EndsWith(content, StringComparison.Ordinal); i++) token = token[..^content.Length];
-            return token;
+            if (stretch.Starts) (held, left) = ("", content.Length == 0 ? 0 : start);
+            held += stretch.Text;
+            for (; left > 0 && held.StartsWith(content, StringComparison.Ordinal); left--) held = held[content.Length..];
+            if (stretch.Ends)
+            {
+                for (var i = 0; content.Length > 0 && i < stop && held.EndsWith(content, StringComparison.Ordinal); i++) held = held[..^content.Length];
+            }
+            // While more of the token may come: a beginning of what is taken at its start, and as much as may be taken at its end.
+            if (left > 0 && !stretch.Ends && content.StartsWith(held, StringComparison.Ordinal)) return [new("", stretch.Starts, false)];
+            left = 0;
+            var certain = stretch.Ends ? held.Length : (int)Math.Max(0, held.Length - (long)stop * content.Length);
+            var text = held[..certain];
+            held = held[certain..];
+            return [new(text, stretch.Starts, stretch.Ends)];
+        }
+
+        public IEnumerable<Stretch> End() => [];
+    }
+
+    private sealed class Metaspace(string mark, bool dropsFirst) : WholeTokens
+    {
+        private bool begun;
+
+        protected override IEnumerable<Stretch> Token(string token)
+        {
+            var replacement = !begun && dropsFirst ? "" : " ";
+            begun = true;
+            return [Stretch.Whole(token.Replace(mark, replacement, StringComparison.Ordinal))];
         }
     }
 
-    private sealed class Metaspace(string mark, bool dropsFirst) : TokenDecoder
+    /// <summary>Characters stand for bytes, and all tokens are one text.</summary>
+    private sealed class Bytes : IDecoding
     {
-        public override IReadOnlyList<string> Apply(IReadOnlyList<string> tokens) =>
-            [.. tokens.Select((token, i) => token.Replace(mark, i == 0 && dropsFirst ? "" : " ", StringComparison.Ordinal))];
+        private readonly Decoder decoder = Encoding.UTF8.GetDecoder();
+        private bool begun;
+
+        public IEnumerable<Stretch> Next(Stretch stretch)
+        {
+            var starts = !begun;
+            begun = true;
+            return [new(Read([.. ByteAlphabet.Read(stretch.Text)], last: false), starts, false)];
+        }
+
+        public IEnumerable<Stretch> End() => [new(Read([], last: true), !begun, true)];
+
+        private string Read(byte[] bytes, bool last)
+        {
+            var text = new char[decoder.GetCharCount(bytes, last)];
+            return new string(text, 0, decoder.GetChars(bytes, text, last));
+        }
     }
 
-    private sealed class Bytes : TokenDecoder
+    private sealed class Joined : WholeTokens
     {
-        public override IReadOnlyList<string> Apply(IReadOnlyList<string> tokens) =>
-            [Encoding.UTF8.GetString([.. tokens.SelectMany(ByteAlphabet.Read)])];
+        private bool begun;
+
+        protected override IEnumerable<Stretch> Token(string token)
+        {
+            var space = begun ? " " : "";
+            begun = true;
+            return [Stretch.Whole(space + token)];
+        }
     }
 }

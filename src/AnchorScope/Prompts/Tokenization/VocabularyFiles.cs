@@ -49,19 +49,24 @@ internal static class VocabularyFiles
         return JsonSerializer.SerializeToUtf8Bytes<JsonNode>(root);
     }
 
-    private static JsonArray Added(JsonField config)
+    /// <summary>added_tokens_decoder of tokenizer_config.json in the form of tokenizer.json.</summary>
+    public static JsonArray Added(JsonField config)
     {
         var added = new JsonArray();
         if (config.Find("added_tokens_decoder") is not { } list) return added;
         foreach (var (id, field) in list.Members())
         {
             if (!int.TryParse(id, out var number) || number < 0) throw field.Expected("token ids as keys");
-            var token = new JsonObject { ["id"] = number, ["content"] = field.Get("content").Text() };
+            var token = AddedToken(number, field.Get("content").Text(), special: false);
             foreach (var flag in new[] { "single_word", "lstrip", "rstrip", "normalized", "special" }) token[flag] = field.Flag(flag, false);
             added.Add(token);
         }
         return added;
     }
+
+    /// <summary>An added token that is cut out of the raw text as it stands.</summary>
+    public static JsonObject AddedToken(int id, string content, bool special) =>
+        new() { ["id"] = id, ["content"] = content, ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false, ["special"] = special };
 
     private static List<string> Merges(string file)
     {

@@ -1,0 +1,30 @@
+using AnchorScope.Checkpoints;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Models;
+
+/// <summary>Two linear layers with an activation between them, from the tower's width to the decoder's.</summary>
+internal sealed class Projector(Linear first, Activation activation, Linear second)
+{
+    /// <summary>Reads it; the activation is the configuration's projector_hidden_act.</summary>
+    /// <param name="firstName">Name of the first layer without <c>.weight</c>.</param>
+    /// <param name="secondName">Name of the second.</param>
+    /// <param name="inputs">Width of an image token before it.</param>
+    /// <param name="outputs">d_model of the decoder.</param>
+    public static Projector Read(ConfigSection config, Weights weights, string firstName, string secondName, int inputs, int outputs)
+    {
+        var name = config.Text("projector_hidden_act", "gelu");
+        var activation = Activations.Parse(name) ?? throw config.Unsupported("projector_hidden_act", name, Activations.Names);
+        var biased = config.Flag("multimodal_projector_bias", true);
+        Linear Layer(string layer, int width) => new(weights.Get(layer + ".weight", outputs, width), biased ? weights.Get(layer + ".bias", outputs) : null);
+        return new Projector(Layer(firstName, inputs), activation, Layer(secondName, outputs));
+    }
+
+    /// <summary>[image token, inputs] to [image token, d_model].</summary>
+    public Tensor Forward(Tensor tokens, Compute compute)
+    {
+        var hidden = first.Forward(tokens, compute);
+        for (var row = 0; row < hidden.Rows; row++) Activations.Apply(activation, hidden[row]);
+        return second.Forward(hidden, compute);
+    }
+}

@@ -1,0 +1,25 @@
+using AnchorScope.Prompts.Tokenization;
+
+namespace AnchorScope.Prompts;
+
+/// <summary>
+/// The text of tokens as they come, for a reader who watches a model write: only what no later token can change, so never a part of a
+/// character. All pieces together are <see cref="Tokenizer.Decode"/> of all tokens.
+/// </summary>
+public sealed class TokenStream
+{
+    private readonly Tokenizer _tokenizer;
+    private readonly IDecoding _decoding;
+    private readonly bool _skipSpecial;
+
+    internal TokenStream(Tokenizer tokenizer, IDecoding decoding, bool skipSpecial) => (_tokenizer, _decoding, _skipSpecial) = (tokenizer, decoding, skipSpecial);
+
+    /// <summary>Takes the next token.</summary>
+    /// <returns>What is certain now and was not before; may be empty.</returns>
+    public string Next(int id) => !_tokenizer.HasToken(id) || (_skipSpecial && _tokenizer.IsSpecial(id)) ? "" : Text(_decoding.Next(Stretch.Whole(_tokenizer.TokenText(id))));
+
+    /// <summary>What was held back, when no more tokens come. Once.</summary>
+    public string End() => Text(_decoding.End());
+
+    private static string Text(IEnumerable<Stretch> stretches) => string.Concat(stretches.Select(stretch => stretch.Text));
+}

@@ -1,0 +1,68 @@
+using AnchorScope.Conflicts;
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+using AnchorScope.Prompts;
+using AnchorScope.Readouts;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Studies;
+
+/// <summary>
+/// What of the picture is read at the instruction and at the last position: attention to every image token, as a mean over the span's positions
+/// and over all heads of all layers. A head that is blocked at a position writes nothing there, so what it attends to counts as 0.
+/// </summary>
+internal sealed class ImageReader(VisionLanguageModel model, PromptLayout layout, IReadOnlyList<SpanKind> instruction, Compute compute)
+{
+    /// <summary>The picture's places, and what each run of <paramref name="sample"/> reads of them under each of the conditions.</summary>
+    /// <param name="conditions">Interventions on one prompt, each with its name for readers.</param>
+    public (IReadOnlyList<PixelBox?> Boxes, IReadOnlyList<IReadOnlyList<ImageReading>> Runs) Read(
+        ConflictSample sample, Func<Prompt, IReadOnlyList<(string Name, Intervention Intervention)>> conditions)
+    {
+        if (sample.Image is null) return ([], [.. sample.Runs.Select(_ => Array.Empty<ImageReading>())]);
+        var mark = compute.Arena.Here();
+        var pixels = model.Preprocess([Picture.Load(sample.Image)]);
+        var features = model.Features(pixels, compute);
+        var prompts = sample.Runs.Select(run => ConflictPrompt.Build(model, run, layout, pixels, features)).ToList();
+        IReadOnlyList<ImageReading>[] readings = [.. prompts.Select(prompt => (IReadOnlyList<ImageReading>)[.. conditions(prompt).SelectMany(c => Read(prompt, c.Name, c.Intervention))])];
+        compute.Arena.Release(mark);
+        return ([.. prompts[0].Places.Select(place => place.Box)], readings);
+    }
+
+    /// <summary>One full pass; the spans in the order instruction, last.</summary>
+    public IReadOnlyList<ImageReading> Read(Prompt prompt, string name, Intervention intervention)
+    {
+        var shape = model.Decoder.Shape;
+        intervention.Validate(shape, prompt.Length);
+        (SpanKind Kind, int[] Positions)[] spans = [(SpanKind.Instruction, prompt.Union(instruction)), (SpanKind.Last, [prompt.Length - 1])];
+        int[] watched = [.. spans.SelectMany(s => s.Positions).Distinct().Order()];
+        var trace = new Trace([Site.AttnPattern], watched);
+        var mark = compute.Arena.Here();
+        var run = new Run(Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, shape.ModelSize), prompt.Coordinates, 0, intervention) { Traces = [trace] };
+        model.Decoder.Forward(new Pass(shape, [run], compute));
+        compute.Arena.Release(mark);
+        int[] image = [.. prompt.Span(SpanKind.Image)];
+        return [.. spans.Where(s => s.Positions.Length > 0).Select(s => new ImageReading(Metrics.Variants.NameOf(s.Kind), name, Mean(trace, shape, intervention, watched, s.Positions, image, prompt.Length)))];
+    }
+
+    private static double[] Mean(Trace trace, DecoderShape shape, Intervention intervention, int[] watched, int[] positions, int[] image, int keys)
+    {
+        var sums = new double[image.Length];
+        for (var layer = 0; layer < shape.Layers; layer++)
+        {
+            var pattern = trace[Site.AttnPattern, layer];                    // [head, watched, key]
+            for (var head = 0; head < shape.Heads; head++)
+            {
+                foreach (var position in positions)
+                {
+                    if (Blocked(intervention, layer, head, position)) continue;
+                    var row = pattern.AsSpan((head * watched.Length + Array.BinarySearch(watched, position)) * keys, keys);
+                    for (var i = 0; i < image.Length; i++) sums[i] += row[image[i]];
+                }
+            }
+        }
+        return [.. sums.Select(sum => sum / ((double)shape.Layers * shape.Heads * positions.Length))];
+    }
+
+    private static bool Blocked(Intervention intervention, int layer, int head, int position) => intervention.Edits.Any(e =>
+        e.Site == Site.HeadOut && e.Operation == Operation.Scale && e.Factor == 0 && e.Layer == layer && (e.Heads is null || e.Heads.Contains(head)) && e.Positions.Contains(position));
+}
