@@ -42,16 +42,4 @@ internal static class CommandLine
             return Interrupted;
         }
     }
-
-    /// <summary>Token that Ctrl-C cancels once; a second Ctrl-C ends the process at once.</summary>
-    public static CancellationTokenSource OnInterrupt()
-    {
-        var source = new CancellationTokenSource();
-        Console.CancelKeyPress += (_, press) =>
-        {
-            press.Cancel = !source.IsCancellationRequested;
-            source.Cancel();
-        };
-        return source;
-    }
 }

@@ -21,7 +21,7 @@ internal static class DiagnoseCommand
             var folder = parsed.GetValue(output) ?? DiagnosisFolder.Default(parsed.GetValue(resume));
             using var study = new DiagnosisStudy(options);
             using var store = DiagnosisFolder.Open(folder, study.Manifest, parsed.GetValue(resume));
-            using var interrupt = CommandLine.OnInterrupt();
+            using var interrupt = new Interruption();
             Introduce(study, store);
             try
             {

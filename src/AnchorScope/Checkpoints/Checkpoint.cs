@@ -11,17 +11,17 @@ namespace AnchorScope.Checkpoints;
 /// <remarks>The weights stay in their memory-mapped files until <see cref="Dispose"/>.</remarks>
 public sealed class Checkpoint : IDisposable
 {
-    private const string SingleName = "model.safetensors";
-    private const string IndexName = "model.safetensors.index.json";
+    internal const string SingleName = "model.safetensors";
+    internal const string IndexName = "model.safetensors.index.json";
 
     private readonly Lazy<string> sha256;
 
-    private Checkpoint(string folder, ConfigSection config, string weightsPath, IReadOnlyList<SafetensorsFile> files)
+    private Checkpoint(string folder, ConfigSection config, Weights weights, IReadOnlyList<SafetensorsFile> files)
     {
         Folder = folder;
         Config = config;
         Files = files;
-        Weights = new Weights(weightsPath, files);
+        Weights = weights;
         sha256 = new Lazy<string>(Digest);
     }
 
@@ -60,11 +60,18 @@ public sealed class Checkpoint : IDisposable
         string single = Path.Combine(folder, SingleName);
         string index = Path.Combine(folder, IndexName);
         if (Path.Exists(single))
-            return new Checkpoint(folder, config, single, [SafetensorsFile.Open(single)]);
+            return Of(single, [SafetensorsFile.Open(single)]);
         if (Path.Exists(index))
-            return new Checkpoint(folder, config, index, ShardIndex.OpenShards(index));
+            return Of(index, ShardIndex.OpenShards(index));
         throw NoWeights(folder);
+
+        Checkpoint Of(string source, IReadOnlyList<SafetensorsFile> files) => new(folder, config, new Weights(source, files), files);
     }
+
+    /// <summary>The checkpoint of a folder that has everything but its weights: those that a model asks for are noted in <paramref name="asked"/>.</summary>
+    /// <exception cref="InputException"><c>config.json</c> is missing or malformed.</exception>
+    public static Checkpoint WithoutWeights(string folder, AskedTensors asked) =>
+        new(folder, ConfigSection.Load(Path.Combine(folder, "config.json")), new Weights(asked), []);
 
     /// <summary>Unmaps all files.</summary>
     public void Dispose()

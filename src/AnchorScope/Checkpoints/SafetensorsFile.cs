@@ -6,7 +6,7 @@ namespace AnchorScope.Checkpoints;
 /// A safetensors file, memory-mapped and read-only: opening reads the header alone, tensors are read from disk when touched.
 /// </summary>
 /// <remarks>Any number of threads may read. <see cref="Dispose"/> unmaps the file; no address may be used after it.</remarks>
-public sealed unsafe class SafetensorsFile : IDisposable
+public sealed unsafe class SafetensorsFile : ITensorMemory, IDisposable
 {
     private readonly MappedFile bytes;
 

@@ -23,6 +23,23 @@ public static class SafetensorsWriter
     /// <exception cref="InputException">The file cannot be written.</exception>
     public static void Write(string path, IReadOnlyList<TensorData> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
+        var bytes = new Dictionary<string, ReadOnlyMemory<byte>>(StringComparer.Ordinal);
+        foreach (var tensor in tensors)
+            bytes[tensor.Name] = tensor.Bytes;
+        Write(
+            path, [.. tensors.Select(tensor => new TensorEntry(tensor.Name, tensor.Type, tensor.Shape, 0, tensor.Bytes.Length))],
+            (entry, file) => file.Write(bytes[entry.Name].Span), metadata);
+    }
+
+    /// <summary>The same for tensors that are made while they are written, so that none has to fit into memory.</summary>
+    /// <param name="tensors">Their offsets are not read.</param>
+    /// <param name="content">Writes the bytes of one tensor.</param>
+    /// <exception cref="ArgumentException">As above. Nothing was written.</exception>
+    /// <exception cref="InvalidOperationException"><paramref name="content"/> wrote fewer bytes or more.</exception>
+    /// <exception cref="InputException">The file cannot be written.</exception>
+    public static void Write(
+        string path, IReadOnlyList<TensorEntry> tensors, Action<TensorEntry, Stream> content, IReadOnlyDictionary<string, string>? metadata = null)
+    {
         Check(tensors, metadata);
         var ordered = tensors
             .OrderByDescending(tensor => tensor.Type.Bytes())
@@ -33,14 +50,19 @@ public static class SafetensorsWriter
         {
             file.Write(start);
             foreach (var tensor in ordered)
-                file.Write(tensor.Bytes.Span);
+            {
+                long end = file.Position + tensor.Bytes;
+                content(tensor, file);
+                if (file.Position != end)
+                    throw new InvalidOperationException($"tensor '{tensor.Name}' takes {tensor.Bytes} bytes, {file.Position - end + tensor.Bytes} were written");
+            }
         });
     }
 
-    private static void Check(IReadOnlyList<TensorData> tensors, IReadOnlyDictionary<string, string>? metadata)
+    private static void Check(IReadOnlyList<TensorEntry> tensors, IReadOnlyDictionary<string, string>? metadata)
     {
         var names = new HashSet<string>();
-        foreach (var (name, type, shape, bytes) in tensors)
+        foreach (var (name, type, shape, _, bytes) in tensors)
         {
             if (name == SafetensorsHeaderReader.MetadataName || !names.Add(name))
                 throw new ArgumentException($"the tensor name '{name}' is reserved or used twice", nameof(tensors));
@@ -48,10 +70,10 @@ public static class SafetensorsWriter
             if (shape.Length > most)
                 throw new ArgumentException($"tensor '{name}' has {shape.Length} axes, more than {most}", nameof(tensors));
             long? count = TensorEntry.CountOf(shape);
-            if (count is null || count > int.MaxValue || count * type.Bytes() != bytes.Length)
+            if (count is null || count > long.MaxValue / type.Bytes() || count * type.Bytes() != bytes)
             {
                 string tensor = $"tensor '{name}': {type.Name} {TensorEntry.Text(shape)}";
-                throw new ArgumentException($"{tensor} does not take {bytes.Length} bytes", nameof(tensors));
+                throw new ArgumentException($"{tensor} does not take {bytes} bytes", nameof(tensors));
             }
         }
         foreach (string text in names.Concat(metadata?.Keys ?? []).Concat(metadata?.Values ?? []))
@@ -62,7 +84,7 @@ public static class SafetensorsWriter
     }
 
     /// <summary>The header's length, the header, and spaces up to a multiple of 8 bytes.</summary>
-    private static byte[] Start(IReadOnlyList<TensorData> tensors, IReadOnlyDictionary<string, string>? metadata)
+    private static byte[] Start(IReadOnlyList<TensorEntry> tensors, IReadOnlyDictionary<string, string>? metadata)
     {
         var header = new ArrayBufferWriter<byte>();
         header.Write(new byte[sizeof(ulong)]);
@@ -77,7 +99,7 @@ public static class SafetensorsWriter
         return start;
     }
 
-    private static void WriteJson(Utf8JsonWriter json, IReadOnlyList<TensorData> tensors, IReadOnlyDictionary<string, string>? metadata)
+    private static void WriteJson(Utf8JsonWriter json, IReadOnlyList<TensorEntry> tensors, IReadOnlyDictionary<string, string>? metadata)
     {
         json.WriteStartObject();
         if (metadata is not null)
@@ -98,7 +120,7 @@ public static class SafetensorsWriter
             json.WriteEndArray();
             json.WriteStartArray("data_offsets");
             json.WriteNumberValue(offset);
-            json.WriteNumberValue(offset += tensor.Bytes.Length);
+            json.WriteNumberValue(offset += tensor.Bytes);
             json.WriteEndArray();
             json.WriteEndObject();
         }

@@ -1,12 +1,12 @@
 namespace AnchorScope.Checkpoints;
 
 /// <summary>
-/// One weight where it lies in its mapped file, as stored. A tied weight is the same object, asked for under the name that is stored.
+/// One weight where it lies, as stored: in its mapped file. A tied weight is the same object, asked for under the name that is stored.
 /// </summary>
 /// <remarks>Axes are those of the checkpoint: a linear layer is [output, input]. Usable until the file is disposed.</remarks>
 public sealed unsafe class Weight
 {
-    private readonly SafetensorsFile file;
+    private readonly ITensorMemory memory;
     private readonly TensorEntry entry;
     private readonly long first;
     private readonly long rowSize;
@@ -14,14 +14,14 @@ public sealed unsafe class Weight
     private readonly long every;
 
     /// <summary>A whole tensor.</summary>
-    public Weight(SafetensorsFile file, TensorEntry entry)
-        : this(file, entry, 0, entry.Shape, entry.Shape.Length == 0 ? 1 : entry.Shape[0], 0)
+    public Weight(ITensorMemory memory, TensorEntry entry)
+        : this(memory, entry, 0, entry.Shape, entry.Shape.Length == 0 ? 1 : entry.Shape[0], 0)
     {
     }
 
-    private Weight(SafetensorsFile file, TensorEntry entry, long first, long[] shape, long block, long every)
+    private Weight(ITensorMemory memory, TensorEntry entry, long first, long[] shape, long block, long every)
     {
-        (this.file, this.entry, this.first, Shape, this.block, this.every) = (file, entry, first, shape, block, every);
+        (this.memory, this.entry, this.first, Shape, this.block, this.every) = (memory, entry, first, shape, block, every);
         Count = shape.Aggregate(1L, (a, b) => a * b);
         rowSize = shape.Length == 0 || shape[0] == 0 ? 1 : Count / shape[0];
     }
@@ -39,7 +39,7 @@ public sealed unsafe class Weight
     public long Count { get; }
 
     /// <summary>First element of a row along the first axis; not necessarily aligned.</summary>
-    public byte* RowAddress(long row) => file.Address(entry) + ElementOf(row) * Type.Bytes();
+    public byte* RowAddress(long row) => memory.Address(entry) + ElementOf(row) * Type.Bytes();
 
     /// <summary>Rows <paramref name="from"/> .. <paramref name="from"/> + <paramref name="count"/> - 1 along the first axis, in place: a part of a fused projection.</summary>
     public Weight Rows(long from, long count) => Blocks(from, count, Shape[0]);
@@ -55,15 +55,15 @@ public sealed unsafe class Weight
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(from + count, every);
         ArgumentOutOfRangeException.ThrowIfNotEqual(Shape[0] % every, 0);
-        return new Weight(file, entry, first + from * rowSize, [Shape[0] / every * count, .. Shape[1..]], count, every);
+        return new Weight(memory, entry, first + from * rowSize, [Shape[0] / every * count, .. Shape[1..]], count, every);
     }
 
     /// <summary>A float32 copy of all elements.</summary>
     /// <exception cref="InputException">2^31 elements and more: use <see cref="Widen"/>.</exception>
     public float[] ToSingles()
     {
-        if (Count == entry.Count) return file.ReadSingles(Name);
-        var values = new float[checked((int)Count)];
+        if (Count > Array.MaxLength) throw InputException.At(memory.Path, $"tensor {Quoted.Of(Name)}", $"at most {Array.MaxLength} elements to copy", $"{Count}");
+        var values = new float[Count];
         Widen(0, values);
         return values;
     }

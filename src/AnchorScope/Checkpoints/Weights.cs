@@ -10,7 +10,8 @@ public sealed class Weights
     private const int Listed = 5;
 
     private readonly string source;
-    private readonly Dictionary<string, (SafetensorsFile File, TensorEntry Entry)> tensors = [];
+    private readonly AskedTensors? asked;
+    private readonly Dictionary<string, (ITensorMemory Memory, TensorEntry Entry)> tensors = [];
     private readonly HashSet<string> settled = [];
 
     /// <param name="source">What to call the whole in messages: the file, or the index of its shards.</param>
@@ -24,10 +25,13 @@ public sealed class Weights
             foreach (var (name, entry) in file.Tensors)
             {
                 if (!tensors.TryAdd(name, (file, entry)))
-                    throw new InputException($"{file.Path}: tensor {Quoted.Of(name)} is also in {tensors[name].File.Path}");
+                    throw new InputException($"{file.Path}: tensor {Quoted.Of(name)} is also in {tensors[name].Memory.Path}");
             }
         }
     }
+
+    /// <summary>Tensors that come to be when they are asked for. None is there before, so a model takes its first spelling of each name.</summary>
+    public Weights(AskedTensors asked) => (this.asked, source) = (asked, asked.Path);
 
     /// <summary>Of all tensors.</summary>
     public IReadOnlyCollection<string> Names => tensors.Keys;
@@ -45,19 +49,20 @@ public sealed class Weights
     public Weight Get(string name, params long[] shape)
     {
         string expected = TensorEntry.Text(shape);
+        if (!tensors.ContainsKey(name) && asked is not null) tensors.Add(name, (asked, asked.Note(name, shape)));
         if (!tensors.TryGetValue(name, out var found))
         {
             string near = NearNames.Clause(name, Names);
             throw new InputException($"{source}: there is no tensor {Quoted.Of(name)} (expected shape {expected}){near}");
         }
-        var (file, entry) = found;
+        var (memory, entry) = found;
         string field = $"tensor {Quoted.Of(name)}";
         if (!entry.Shape.AsSpan().SequenceEqual(shape))
-            throw InputException.At(file.Path, $"{field}: shape", expected, entry.ShapeText);
+            throw InputException.At(memory.Path, $"{field}: shape", expected, entry.ShapeText);
         if (!entry.Type.IsFloat)
-            throw InputException.At(file.Path, $"{field}: dtype", "F32, F16, BF16 or F64", entry.Type.Name);
+            throw InputException.At(memory.Path, $"{field}: dtype", "F32, F16, BF16 or F64", entry.Type.Name);
         settled.Add(name);
-        return new Weight(file, entry);
+        return new Weight(memory, entry);
     }
 
     /// <summary>Names tensors that the architecture carries but never reads, such as the layers after the last one used.</summary>

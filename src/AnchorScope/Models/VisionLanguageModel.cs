@@ -88,22 +88,28 @@ public abstract class VisionLanguageModel : IDisposable
         var checkpoint = Checkpoint.Open(folder);
         try
         {
-            var type = checkpoint.Config.Text("model_type");
-            return type switch
-            {
-                "llava" => new Llava(checkpoint),
-                "qwen2_vl" or "qwen2_5_vl" => new QwenVl(checkpoint),
-                "internvl" or "internvl_chat" => new InternVl(checkpoint),
-                "llava_onevision" => new LlavaOneVision(checkpoint),
-                "smolvlm" or "idefics3" => new SmolVlm(checkpoint),
-                _ => throw checkpoint.Config.Unsupported("model_type", type, Families),
-            };
+            return Of(checkpoint);
         }
         catch
         {
             checkpoint.Dispose();
             throw;
         }
+    }
+
+    /// <summary>The model that the checkpoint's model_type names; it owns the checkpoint.</summary>
+    internal static VisionLanguageModel Of(Checkpoint checkpoint)
+    {
+        var type = checkpoint.Config.Text("model_type");
+        return type switch
+        {
+            "llava" => new Llava(checkpoint),
+            "qwen2_vl" or "qwen2_5_vl" => new QwenVl(checkpoint),
+            "internvl" or "internvl_chat" => new InternVl(checkpoint),
+            "llava_onevision" => new LlavaOneVision(checkpoint),
+            "smolvlm" or "idefics3" => new SmolVlm(checkpoint),
+            _ => throw checkpoint.Config.Unsupported("model_type", type, Families),
+        };
     }
 
     /// <summary>Renders, tokenises and embeds a conversation.</summary>

@@ -19,7 +19,7 @@ internal sealed record VisionSettings(int Width, int ImageSize, int PatchSize, i
     /// <summary>InternViT's.</summary>
     public static VisionSettings Intern { get; } = new(1024, 448, 14, 16, 4096, 24, 1e-6, Activation.Gelu);
 
-    /// <summary>Patches of one picture.</summary>
+    /// <summary>Patches of one picture. Pixels right of and below the last whole patch are seen by none, as in a convolution without padding: 384 pixels are 27 patches of 14.</summary>
     public int Patches => ImageSize / PatchSize * (ImageSize / PatchSize);
 
     /// <summary>Reads <paramref name="config"/> (vision_config); absent keys are those of <paramref name="defaults"/>.</summary>
@@ -32,7 +32,7 @@ internal sealed record VisionSettings(int Width, int ImageSize, int PatchSize, i
             config.PositiveInt("num_hidden_layers", defaults.Layers), config.Number("layer_norm_eps", defaults.Epsilon),
             name is null ? defaults.Activation : Activations.Parse(name) ?? throw config.Unsupported("hidden_act", name, Activations.Names));
         if (read.Width % read.Heads != 0) throw InputException.At(config.File, $"{config.Path}.num_attention_heads", $"a divisor of hidden_size {read.Width}", $"{read.Heads}");
-        if (read.ImageSize % read.PatchSize != 0) throw InputException.At(config.File, $"{config.Path}.patch_size", $"a divisor of image_size {read.ImageSize}", $"{read.PatchSize}");
+        if (read.PatchSize > read.ImageSize) throw InputException.At(config.File, $"{config.Path}.patch_size", $"at most image_size {read.ImageSize}", $"{read.PatchSize}");
         if (config.PositiveInt("num_channels", 3) is var channels && channels != 3) throw InputException.At(config.File, $"{config.Path}.num_channels", "3", $"{channels}");
         return read;
     }

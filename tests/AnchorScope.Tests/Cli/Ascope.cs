@@ -7,7 +7,8 @@ internal static class Ascope
 {
     public static (int ExitCode, string Output, string Error) Run(string folder, params string[] arguments) => RunWithInput(folder, "", arguments);
 
-    public static (int ExitCode, string Output, string Error) RunWithInput(string folder, string input, params string[] arguments)
+    /// <summary>For what is watched or stopped while it runs.</summary>
+    public static Process Start(string folder, params string[] arguments)
     {
         var utf8 = new System.Text.UTF8Encoding(false);
         var start = new ProcessStartInfo("dotnet")
@@ -18,7 +19,12 @@ internal static class Ascope
         start.ArgumentList.Add("exec");
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "ascope.dll"));
         foreach (var argument in arguments) start.ArgumentList.Add(argument);
-        using var process = Process.Start(start)!;
+        return Process.Start(start)!;
+    }
+
+    public static (int ExitCode, string Output, string Error) RunWithInput(string folder, string input, params string[] arguments)
+    {
+        using var process = Start(folder, arguments);
         var error = process.StandardError.ReadToEndAsync();
         process.StandardInput.Write(input);
         process.StandardInput.Close();

@@ -24,6 +24,9 @@ internal static class ByteAlphabet
         return result.Build();
     }
 
+    /// <summary>The character of a byte.</summary>
+    public static char Of(byte value) => Characters[value];
+
     /// <summary>The bytes that a token stands for; a token with any character outside the alphabet stands for its own UTF-8 form.</summary>
     public static IEnumerable<byte> Read(string token) =>
         token.All(Bytes.ContainsKey) ? token.Select(character => Bytes[character]) : Encoding.UTF8.GetBytes(token);

@@ -1,0 +1,101 @@
+using System.CommandLine;
+using System.Globalization;
+using AnchorScope.Checkpoints;
+using AnchorScope.Synthesis;
+using Spectre.Console;
+
+namespace AnchorScope.Cli;
+
+/// <summary><c>ascope synth</c>: a checkpoint of random weights in a family's layout.</summary>
+internal static class SynthCommand
+{
+    private static readonly Dictionary<string, StoredType> Types = new(StringComparer.Ordinal) { ["f32"] = StoredType.F32, ["f16"] = StoredType.F16, ["bf16"] = StoredType.BF16 };
+
+    // GB as transformers counts them, GiB as memory is counted.
+    private static readonly Dictionary<string, long> Units = new(StringComparer.Ordinal)
+    {
+        ["KiB"] = 1L << 10, ["MiB"] = 1L << 20, ["GiB"] = 1L << 30, ["KB"] = 1_000, ["MB"] = 1_000_000, ["GB"] = 1_000_000_000,
+    };
+
+    public static Command Create()
+    {
+        var family = new Option<string>("--family") { Description = string.Join(", ", SyntheticFamily.All.Select(f => f.Name)), HelpName = "NAME", Required = true };
+        var output = new Option<string>("--out") { Description = "folder to write; must not exist, or be empty", HelpName = "DIR", Required = true };
+        var layers = Size("--layers", "decoder layers (12)");
+        var heads = Size("--heads", "query heads of a layer (12)");
+        var keyHeads = Size("--kv-heads", "key/value heads (as many as query heads)");
+        var hidden = Size("--hidden", "d_model (768)");
+        var mlp = Size("--mlp", "d_mlp (in the family's proportion to d_model)");
+        var vocabulary = Size("--vocab", "rows of the embedding (32000)");
+        var imageTokens = Size("--image-tokens", "n x n image tokens of a picture or tile (as published)");
+        var visionLayers = Size("--vision-layers", "layers of the vision tower (4)");
+        var visionHidden = Size("--vision-hidden", "its width (256)");
+        var visionHeads = Size("--vision-heads", "its heads (of size 64)");
+        var visionMlp = Size("--vision-mlp", "its d_mlp (in the family's proportion)");
+        var type = new Option<string>("--dtype") { Description = "f32, f16 or bf16", DefaultValueFactory = _ => "bf16", HelpName = "TYPE" };
+        var shard = new Option<string>("--shard-size") { Description = "most bytes of tensors in a file, like 5GB or 200MB", DefaultValueFactory = _ => "5GB", HelpName = "SIZE" };
+        var seed = new Option<ulong>("--seed") { Description = "the weights follow from it", HelpName = "S" };
+        var command = new Command("synth", "Writes a checkpoint of random weights: a real model's shape, to measure and test with.")
+        {
+            family, output, layers, heads, keyHeads, hidden, mlp, vocabulary, imageTokens, visionLayers, visionHidden, visionHeads, visionMlp, type, shard, seed,
+        };
+        command.SetAction(parsed =>
+        {
+            var options = new SynthesisOptions { Family = SyntheticFamily.Of(parsed.GetValue(family)!) };
+            options = options with
+            {
+                Layers = parsed.GetValue(layers) ?? options.Layers,
+                Heads = parsed.GetValue(heads) ?? options.Heads,
+                KeyHeads = parsed.GetValue(keyHeads),
+                Width = parsed.GetValue(hidden) ?? options.Width,
+                MlpSize = parsed.GetValue(mlp),
+                Vocabulary = parsed.GetValue(vocabulary) ?? options.Vocabulary,
+                ImageTokens = parsed.GetValue(imageTokens),
+                VisionLayers = parsed.GetValue(visionLayers) ?? options.VisionLayers,
+                VisionWidth = parsed.GetValue(visionHidden) ?? options.VisionWidth,
+                VisionHeads = parsed.GetValue(visionHeads),
+                VisionMlpSize = parsed.GetValue(visionMlp),
+                Type = Types.TryGetValue(parsed.GetValue(type)!, out var stored) ? stored : throw new InputException($"--dtype: expected {string.Join(", ", Types.Keys)}, found {parsed.GetValue(type)}"),
+                Seed = parsed.GetValue(seed),
+                ShardBytes = Bytes(parsed.GetValue(shard)!),
+            };
+            var checkpoint = new SyntheticCheckpoint(options);
+            var folder = parsed.GetValue(output)!;
+            using var interrupt = new Interruption();
+            var shards = Write(checkpoint, folder, interrupt.Token);
+            Console.WriteLine($"{folder}: {options.Family.Name}, {shards.Sum(s => s.Sum(t => t.Count)) / 1e6:0.##} million parameters, {shards.Sum(s => s.Sum(t => t.Bytes)) / 1e6:0.##} MB as {parsed.GetValue(type)} in {shards.Count} file(s)");
+            Console.WriteLine(checkpoint.Statement);
+            return 0;
+        });
+        return command;
+    }
+
+    private static IReadOnlyList<IReadOnlyList<TensorEntry>> Write(SyntheticCheckpoint checkpoint, string folder, CancellationToken cancel)
+    {
+        try
+        {
+            return AnsiConsole.Progress()
+                .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new DownloadedColumn(), new TransferSpeedColumn(), new RemainingTimeColumn())
+                .Start(progress =>
+                {
+                    var task = progress.AddTask("random weights");
+                    return checkpoint.Write(folder, (done, all) => (task.MaxValue, task.Value) = (all, done), cancel);
+                });
+        }
+        catch (OperationCanceledException e)
+        {
+            throw new OperationCanceledException($"stopped; {folder} was not written", e);
+        }
+    }
+
+    private static Option<int?> Size(string name, string description) => new(name) { Description = description, HelpName = "N" };
+
+    private static long Bytes(string size)
+    {
+        var unit = Units.Keys.FirstOrDefault(u => size.EndsWith(u, StringComparison.Ordinal));
+        var number = unit is null ? size : size[..^unit.Length];
+        return long.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count >= 1 && count <= long.MaxValue / (unit is null ? 1 : Units[unit])
+            ? count * (unit is null ? 1 : Units[unit])
+            : throw new InputException($"--shard-size: expected a number of bytes, or one with {string.Join(", ", Units.Keys)}, like 5GB, found {size}");
+    }
+}
