@@ -1,4 +1,6 @@
+using System.Buffers.Text;
 using System.CommandLine;
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -55,26 +57,29 @@ internal static class TokenizeCommand
         }
     }
 
+    // Half a million tokens and more: the arrays are put together as bytes, which the writer takes as they are.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Write(Utf8JsonWriter json, Tokenizer tokenizer, string text, IReadOnlyList<Token> tokens)
     {
-        json.WriteStartObject();
-        json.WriteString("text", text);
-        json.WriteStartArray("ids");
-        foreach (var token in tokens) json.WriteNumberValue(token.Id);
-        json.WriteEndArray();
-        json.WriteStartArray("tokens");
-        foreach (var token in tokens) json.WriteStringValue(tokenizer.TokenText(token.Id));
-        json.WriteEndArray();
-        json.WriteStartArray("offsets");
         var codePoints = CodePoints(text);
+        var (ids, texts, offsets) = (new JsonArrayText(8 * tokens.Count), new JsonArrayText(8 * tokens.Count), new JsonArrayText(18 * tokens.Count));
+        var written = new Dictionary<int, byte[]>();
         foreach (var token in tokens)
         {
-            json.WriteStartArray();
-            json.WriteNumberValue(codePoints is null ? token.Start : codePoints[token.Start]);
-            json.WriteNumberValue(codePoints is null ? token.End : codePoints[token.End]);
-            json.WriteEndArray();
+            ids.Add(token.Id);
+            if (!written.TryGetValue(token.Id, out var utf8))
+                written[token.Id] = utf8 = [(byte)'"', .. Encoding.UTF8.GetBytes(JavaScriptEncoder.UnsafeRelaxedJsonEscaping.Encode(tokenizer.TokenText(token.Id))), (byte)'"'];
+            texts.Add(utf8);
+            offsets.Add(codePoints is null ? token.Start : codePoints[token.Start], codePoints is null ? token.End : codePoints[token.End]);
         }
-        json.WriteEndArray();
+        json.WriteStartObject();
+        json.WriteString("text", text);
+        json.WritePropertyName("ids");
+        json.WriteRawValue(ids.End(), skipInputValidation: true);
+        json.WritePropertyName("tokens");
+        json.WriteRawValue(texts.End(), skipInputValidation: true);
+        json.WritePropertyName("offsets");
+        json.WriteRawValue(offsets.End(), skipInputValidation: true);
         json.WriteEndObject();
     }
 
@@ -85,5 +90,55 @@ internal static class TokenizeCommand
         var before = new int[text.Length + 1];
         for (var i = 0; i < text.Length; i++) before[i + 1] = before[i] + (char.IsLowSurrogate(text[i]) && i > 0 && char.IsHighSurrogate(text[i - 1]) ? 0 : 1);
         return before;
+    }
+
+    /// <summary>A JSON array as bytes.</summary>
+    private sealed class JsonArrayText(int capacity)
+    {
+        private byte[] _bytes = new byte[capacity + 64];
+        private int _count;
+
+        public void Add(int number)
+        {
+            Begin(16);
+            Number(number);
+        }
+
+        public void Add(int first, int second)
+        {
+            Begin(32);
+            _bytes[_count++] = (byte)'[';
+            Number(first);
+            _bytes[_count++] = (byte)',';
+            Number(second);
+            _bytes[_count++] = (byte)']';
+        }
+
+        public void Add(byte[] value)
+        {
+            Begin(value.Length);
+            value.CopyTo(_bytes, _count);
+            _count += value.Length;
+        }
+
+        public ReadOnlySpan<byte> End()
+        {
+            if (_count == 0) _bytes[_count++] = (byte)'[';
+            _bytes[_count++] = (byte)']';
+            return _bytes.AsSpan(0, _count);
+        }
+
+        private void Begin(int size)
+        {
+            if (_bytes.Length - _count < size + 2) Array.Resize(ref _bytes, 2 * _bytes.Length + size);
+            _bytes[_count] = _count == 0 ? (byte)'[' : (byte)',';
+            _count++;
+        }
+
+        private void Number(int number)
+        {
+            _ = Utf8Formatter.TryFormat(number, _bytes.AsSpan(_count), out var length);
+            _count += length;
+        }
     }
 }

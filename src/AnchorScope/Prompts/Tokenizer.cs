@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
 using AnchorScope.Prompts.Tokenization;
@@ -151,6 +152,7 @@ public sealed class Tokenizer
 
     private AlignedText Normalized(AlignedText text) => normalizer?.Apply(text) ?? text;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void EncodePiece(AlignedText piece, Dictionary<string, WordToken[]> words, List<Token> tokens)
     {
         var fresh = new List<WordToken>();

@@ -45,6 +45,20 @@ public sealed class DialectTests : IDisposable
         Assert.Equal(Logits(Fixtures.Path(name), name), Logits(folder, name));
     }
 
+    [Fact]
+    public void Idefics3_IsTheSameModel()
+    {
+        var folder = Copy("smolvlm");
+        foreach (var (file, from, to) in new[] { ("config.json", "\"smolvlm\"", "\"idefics3\""), ("config.json", "\"smolvlm_vision\"", "\"idefics3_vision\""), ("preprocessor_config.json", "\"SmolVLMImageProcessor\"", "\"Idefics3ImageProcessor\"") })
+        {
+            var path = Path.Combine(folder, file);
+            var text = File.ReadAllText(path);
+            Assert.Contains(from, text, StringComparison.Ordinal);
+            File.WriteAllText(path, text.Replace(from, to, StringComparison.Ordinal));
+        }
+        Assert.Equal(Logits(Fixtures.Path("smolvlm"), "smolvlm"), Logits(folder, "smolvlm"));
+    }
+
     /// <summary>
     /// InternVL 2 and 2.5 on InternLM2: the same weights under its names, queries, keys and values fused group by group.
     /// </summary>

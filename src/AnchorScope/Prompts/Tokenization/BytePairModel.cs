@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Numerics.Tensors;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
@@ -70,6 +71,7 @@ internal sealed class BytePairModel : TokenModel
     }
 
     /// <summary>First and last symbol of every token's text, by id; -1 where it is none of the vocabulary.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private (int First, int Last)[] Ends()
     {
         var ends = new (int First, int Last)[Vocabulary.Count == 0 ? 0 : Vocabulary.Values.Max() + 1];
@@ -91,6 +93,7 @@ internal sealed class BytePairModel : TokenModel
     }
 
     // A hundred thousand and more in real files: looked up as parts of one string, without a string for each part.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private List<(int Left, int Right, int Id)> ReadMerges(JsonField field)
     {
         var known = Vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
@@ -123,6 +126,7 @@ internal sealed class BytePairModel : TokenModel
     }
 
     // What is not in the vocabulary becomes the tokens of its bytes, or the unknown token, or nothing.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private List<WordToken> Symbols(string word)
     {
         var symbols = new List<WordToken>(word.Length);
@@ -156,6 +160,7 @@ internal sealed class BytePairModel : TokenModel
     }
 
     /// <summary>Merges piece by piece; where two symbols are the ends of no merge, none can ever reach across.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Merge(List<WordToken> symbols, List<WordToken> tokens)
     {
         var all = CollectionsMarshal.AsSpan(symbols);
@@ -171,6 +176,7 @@ internal sealed class BytePairModel : TokenModel
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ByScan(Span<WordToken> symbols, List<WordToken> tokens)
     {
         // The rank of each symbol and its right neighbour; none is the highest there is.
@@ -194,6 +200,7 @@ internal sealed class BytePairModel : TokenModel
 
     private int RankOf(Span<WordToken> symbols, int left) => ranks[symbols[left].Id, symbols[left + 1].Id] is var rank and >= 0 ? rank : int.MaxValue;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ByHeap(Span<WordToken> symbols, List<WordToken> tokens)
     {
         // previous and next link the symbols that are left; a symbol that was merged into its left neighbour has next -2.
@@ -245,6 +252,7 @@ internal sealed class BytePairModel : TokenModel
         private readonly List<(int Left, int Next)> entries;
         private readonly int[] newest;
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public Buckets(BytePairModel model, Span<WordToken> symbols)
         {
             this.model = model;
@@ -257,6 +265,7 @@ internal sealed class BytePairModel : TokenModel
             for (var i = 0; i < symbols.Length; i++) Offer(i);
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Merge(List<WordToken> tokens)
         {
             var lefts = new List<int>();
@@ -280,6 +289,7 @@ internal sealed class BytePairModel : TokenModel
             for (var i = 0; i >= 0; i = next[i]) tokens.Add(symbols[i]);
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void Offer(int left)
         {
             rankAt[left] = next[left] < 0 ? -1 : model.ranks[symbols[left].Id, symbols[next[left]].Id];
