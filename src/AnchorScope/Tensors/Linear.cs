@@ -48,7 +48,7 @@ public sealed unsafe class Linear
             var panels = PanelMatMul.Panels(Outputs);
             var memory = new NativeBlock((long)panels * PanelMatMul.Width * Inputs);
             for (var panel = 0; panel < panels; panel++)
-                PanelMatMul.Pack(_weight, panel * PanelMatMul.Width, Outputs, Inputs, memory.Data + (long)panel * PanelMatMul.Width * Inputs);
+                PanelTurn.Turn(_weight, panel * PanelMatMul.Width, memory.Data + (long)panel * PanelMatMul.Width * Inputs);
             _panels = memory;
         }
     }
@@ -59,28 +59,34 @@ public sealed unsafe class Linear
         if (x.Columns != Inputs) throw new ArgumentException($"{_weight.Name} takes {Inputs} inputs, not {x.Columns}", nameof(x));
         var y = compute.Arena.Take(x.Rows, Outputs);
         var mark = compute.Arena.Here();
-        // One panel for each thread that may have to turn weights; none when they are kept turned.
+        // A piece of a panel for each thread that turns weights; none when they are kept turned.
         var turned = compute.Family == KernelFamily.Panel && _panels is null
-            ? compute.Arena.TakeFloats((long)compute.Team.Size * PanelMatMul.Width * Inputs)
+            ? compute.Arena.TakeFloats((long)compute.Team.Size * PanelMatMul.Width * PanelMatMul.Depth)
             : null;
         compute.Team.For(PanelMatMul.Panels(Outputs), 2L * x.Rows * Inputs * PanelMatMul.Width, (panel, member) =>
         {
             var first = panel * PanelMatMul.Width;
             var count = Math.Min(PanelMatMul.Width, Outputs - first);
-            if (compute.Family == KernelFamily.Direct)
-            {
-                DirectMatMul.Multiply(x, _weight, first, count, y);
-            }
-            else
-            {
-                var weights = _panels is null ? turned + (long)member * PanelMatMul.Width * Inputs : _panels.Data + (long)first * Inputs;
-                if (_panels is null) PanelMatMul.Pack(_weight, first, Outputs, Inputs, weights);
-                PanelMatMul.Multiply(x, weights, y.Data + first, y.Columns, count);
-            }
+            if (compute.Family == KernelFamily.Direct) DirectMatMul.Multiply(x, _weight, first, count, y);
+            else if (_panels is not null) PanelMatMul.Multiply(x.Data, Inputs, x.Rows, _panels.Data + (long)first * Inputs, Inputs, y.Data + first, Outputs, count, fresh: true);
+            else Turned(x, y, first, count, turned + (long)member * PanelMatMul.Width * PanelMatMul.Depth);
             AddBias(y, first, count);
         });
         compute.Arena.Release(mark);
         return y;
+    }
+
+    /// <summary>One panel, turned piece by piece along the depth while all rows go over each piece.</summary>
+    private void Turned(Tensor x, Tensor y, int first, int count, float* piece)
+    {
+        var rows = stackalloc byte*[PanelMatMul.Width];
+        PanelTurn.Rows(_weight, first, rows);
+        for (var from = 0; from < Inputs; from += PanelMatMul.Depth)
+        {
+            var depth = Math.Min(PanelMatMul.Depth, Inputs - from);
+            PanelTurn.Turn(rows, count, _weight.Type, from, depth, piece);
+            PanelMatMul.Multiply(x.Data + from, Inputs, x.Rows, piece, depth, y.Data + first, Outputs, count, fresh: from == 0);
+        }
     }
 
     private void AddBias(Tensor y, int first, int count)

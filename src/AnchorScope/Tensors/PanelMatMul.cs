@@ -1,79 +1,75 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Tensors;
 
-/// <summary>
-/// The kernel for many rows ("fly"): weights are turned, 32 outputs at a time, into a panel [depth, 32] of float32 that stays
-/// in cache while all rows pass over it.
-/// </summary>
+/// <summary>The matrix kernel: panels [depth, 32] of float32 weights that stay in cache while all rows pass over them.</summary>
 /// <remarks>
 /// Every output is one chain of fused multiply-adds over the depth, first to last, whatever the number of rows, the width of
-/// the machine's vectors or the number of threads: a row has the same bits alone and in a packed pass, on every machine.
+/// the machine's vectors, the number of threads or the pieces in which the depth is taken: a row has the same bits alone and in a packed
+/// pass, in prefill and in decoding, on every machine.
 /// </remarks>
 internal static unsafe class PanelMatMul
 {
     /// <summary>Outputs in one panel.</summary>
     public const int Width = 32;
 
+    /// <summary>Depths turned at a time, so that a panel that is not kept stays in a near cache.</summary>
+    public const int Depth = 256;
+
     public static int Panels(int outputs) => (outputs + Width - 1) / Width;
 
-    /// <summary>Widens and transposes outputs [first, first + Width) of <paramref name="weight"/> [outputs, depth]; missing ones are zero.</summary>
-    public static void Pack(Weight weight, int first, int outputs, int depth, float* panel)
-    {
-        var line = stackalloc float[256];
-        var count = Math.Min(Width, outputs - first);
-        if (count < Width) new Span<float>(panel, depth * Width).Clear();
-        for (var column = 0; column < count; column++)
-        {
-            for (var k = 0; k < depth; k += 256)
-            {
-                var chunk = Math.Min(256, depth - k);
-                weight.Widen((long)(first + column) * depth + k, new Span<float>(line, chunk));
-                var target = panel + (long)k * Width + column;
-                for (var i = 0; i < chunk; i++) target[i * Width] = line[i];
-            }
-        }
-    }
-
-    /// <summary>y[row, column] = sum over k of x[row, k] * panel[k, column], for the first <paramref name="columns"/> outputs of the panel.</summary>
-    public static void Multiply(Tensor x, float* panel, float* y, int yStride, int columns)
+    /// <summary>y[row, column] (+)= sum over k of x[row, k] * panel[k, column], for the first <paramref name="columns"/> outputs of the panel.</summary>
+    /// <param name="x">First of the depths of the panel in the first row; rows are <paramref name="xStride"/> floats apart.</param>
+    /// <param name="depth">Depths of the panel.</param>
+    /// <param name="y">Goes on from what is there unless <paramref name="fresh"/>.</param>
+    public static void Multiply(float* x, int xStride, int rows, float* panel, int depth, float* y, int yStride, int columns, bool fresh)
     {
         var edge = stackalloc float[Width * 8];
-        var depth = x.Columns;
-        for (var row = 0; row < x.Rows;)
+        for (var row = 0; row < rows;)
         {
-            var rows = x.Rows - row >= 8 ? 8 : x.Rows - row >= 4 ? 4 : 1;
-            var full = columns == Width;
-            var target = full ? y + (long)row * yStride : edge;
-            var stride = full ? yStride : Width;
-            var source = x.Data + (long)row * depth;
-            if (Vector512.IsHardwareAccelerated)
+            var count = rows - row >= 8 ? 8 : rows - row >= 4 ? 4 : rows - row >= 2 ? 2 : 1;
+            float* source = x + (long)row * xStride, target = y + (long)row * yStride;
+            if (columns == Width)
             {
-                if (rows == 8) Eight(source, depth, panel, target, stride);
-                else if (rows == 4) Four(source, depth, panel, target, stride);
-                else One(source, depth, panel, target, stride);
+                Block(source, xStride, count, panel, depth, target, yStride, fresh);
             }
             else
             {
-                Portable(source, rows, depth, panel, target, stride);
+                if (!fresh) Copy(target, yStride, edge, Width, count, columns);
+                Block(source, xStride, count, panel, depth, edge, Width, fresh);
+                Copy(edge, Width, target, yStride, count, columns);
             }
-            if (!full)
-            {
-                for (var r = 0; r < rows; r++)
-                    new Span<float>(edge + r * Width, columns).CopyTo(new Span<float>(y + (long)(row + r) * yStride, columns));
-            }
-            row += rows;
+            row += count;
         }
     }
 
+    private static void Copy(float* from, int fromStride, float* to, int toStride, int rows, int columns)
+    {
+        for (var row = 0; row < rows; row++) new Span<float>(from + (long)row * fromStride, columns).CopyTo(new Span<float>(to + (long)row * toStride, columns));
+    }
+
+    private static void Block(float* x, int xStride, int rows, float* panel, int depth, float* y, int yStride, bool fresh)
+    {
+        if (!Vector512.IsHardwareAccelerated) Portable(x, xStride, rows, panel, depth, y, yStride, fresh);
+        else if (rows == 8) Eight(x, xStride, panel, depth, y, yStride, fresh);
+        else if (rows == 4) Four(x, xStride, panel, depth, y, yStride, fresh);
+        else if (rows == 2) Two(x, xStride, panel, depth, y, yStride, fresh);
+        else One(x, panel, depth, y, fresh);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Eight(float* x, int depth, float* panel, float* y, int stride)
+    private static void Eight(float* x, int xStride, float* panel, int depth, float* y, int yStride, bool fresh)
     {
         Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default, a4 = default, a5 = default, a6 = default, a7 = default;
         Vector512<float> b0 = default, b1 = default, b2 = default, b3 = default, b4 = default, b5 = default, b6 = default, b7 = default;
-        float* x1 = x + depth, x2 = x1 + depth, x3 = x2 + depth, x4 = x3 + depth, x5 = x4 + depth, x6 = x5 + depth, x7 = x6 + depth;
+        float* y1 = y + yStride, y2 = y1 + yStride, y3 = y2 + yStride, y4 = y3 + yStride, y5 = y4 + yStride, y6 = y5 + yStride, y7 = y6 + yStride;
+        if (!fresh)
+        {
+            Load(y, ref a0, ref b0); Load(y1, ref a1, ref b1); Load(y2, ref a2, ref b2); Load(y3, ref a3, ref b3);
+            Load(y4, ref a4, ref b4); Load(y5, ref a5, ref b5); Load(y6, ref a6, ref b6); Load(y7, ref a7, ref b7);
+        }
+        float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride, x4 = x3 + xStride, x5 = x4 + xStride, x6 = x5 + xStride, x7 = x6 + xStride;
         for (var k = 0; k < depth; k++)
         {
             var u = Vector512.Load(panel);
@@ -96,16 +92,21 @@ internal static unsafe class PanelMatMul
             s = Vector512.Create(x7[k]);
             a7 = Vector512.FusedMultiplyAdd(s, u, a7); b7 = Vector512.FusedMultiplyAdd(s, v, b7);
         }
-        Store(y, a0, b0); Store(y += stride, a1, b1); Store(y += stride, a2, b2); Store(y += stride, a3, b3);
-        Store(y += stride, a4, b4); Store(y += stride, a5, b5); Store(y += stride, a6, b6); Store(y + stride, a7, b7);
+        Store(y, a0, b0); Store(y1, a1, b1); Store(y2, a2, b2); Store(y3, a3, b3);
+        Store(y4, a4, b4); Store(y5, a5, b5); Store(y6, a6, b6); Store(y7, a7, b7);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Four(float* x, int depth, float* panel, float* y, int stride)
+    private static void Four(float* x, int xStride, float* panel, int depth, float* y, int yStride, bool fresh)
     {
         Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default;
         Vector512<float> b0 = default, b1 = default, b2 = default, b3 = default;
-        float* x1 = x + depth, x2 = x1 + depth, x3 = x2 + depth;
+        float* y1 = y + yStride, y2 = y1 + yStride, y3 = y2 + yStride;
+        if (!fresh)
+        {
+            Load(y, ref a0, ref b0); Load(y1, ref a1, ref b1); Load(y2, ref a2, ref b2); Load(y3, ref a3, ref b3);
+        }
+        float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride;
         for (var k = 0; k < depth; k++)
         {
             var u = Vector512.Load(panel);
@@ -120,13 +121,36 @@ internal static unsafe class PanelMatMul
             s = Vector512.Create(x3[k]);
             a3 = Vector512.FusedMultiplyAdd(s, u, a3); b3 = Vector512.FusedMultiplyAdd(s, v, b3);
         }
-        Store(y, a0, b0); Store(y += stride, a1, b1); Store(y += stride, a2, b2); Store(y + stride, a3, b3);
+        Store(y, a0, b0); Store(y1, a1, b1); Store(y2, a2, b2); Store(y3, a3, b3);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void One(float* x, int depth, float* panel, float* y, int stride)
+    private static void Two(float* x, int xStride, float* panel, int depth, float* y, int yStride, bool fresh)
+    {
+        Vector512<float> a0 = default, a1 = default, b0 = default, b1 = default;
+        if (!fresh)
+        {
+            Load(y, ref a0, ref b0); Load(y + yStride, ref a1, ref b1);
+        }
+        var x1 = x + xStride;
+        for (var k = 0; k < depth; k++)
+        {
+            var u = Vector512.Load(panel);
+            var v = Vector512.Load(panel + 16);
+            panel += Width;
+            var s = Vector512.Create(x[k]);
+            a0 = Vector512.FusedMultiplyAdd(s, u, a0); b0 = Vector512.FusedMultiplyAdd(s, v, b0);
+            s = Vector512.Create(x1[k]);
+            a1 = Vector512.FusedMultiplyAdd(s, u, a1); b1 = Vector512.FusedMultiplyAdd(s, v, b1);
+        }
+        Store(y, a0, b0); Store(y + yStride, a1, b1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void One(float* x, float* panel, int depth, float* y, bool fresh)
     {
         Vector512<float> a = default, b = default;
+        if (!fresh) Load(y, ref a, ref b);
         for (var k = 0; k < depth; k++, panel += Width)
         {
             var s = Vector512.Create(x[k]);
@@ -136,6 +160,8 @@ internal static unsafe class PanelMatMul
         Store(y, a, b);
     }
 
+    private static void Load(float* y, ref Vector512<float> low, ref Vector512<float> high) => (low, high) = (Vector512.Load(y), Vector512.Load(y + 16));
+
     private static void Store(float* y, Vector512<float> low, Vector512<float> high)
     {
         low.Store(y);
@@ -144,13 +170,13 @@ internal static unsafe class PanelMatMul
 
     /// <summary>The same chains with vectors of 8, two of them at a time: AVX2, NEON and machines without vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    internal static void Portable(float* x, int rows, int depth, float* panel, float* y, int stride)
+    internal static void Portable(float* x, int xStride, int rows, float* panel, int depth, float* y, int yStride, bool fresh)
     {
-        for (var row = 0; row < rows; row++, x += depth, y += stride)
+        for (var row = 0; row < rows; row++, x += xStride, y += yStride)
         {
             for (var column = 0; column < Width; column += 16)
             {
-                Vector256<float> a = default, b = default;
+                Vector256<float> a = fresh ? default : Vector256.Load(y + column), b = fresh ? default : Vector256.Load(y + column + 8);
                 var p = panel + column;
                 for (var k = 0; k < depth; k++, p += Width)
                 {

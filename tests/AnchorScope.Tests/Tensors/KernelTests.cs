@@ -41,43 +41,107 @@ public sealed unsafe class KernelTests : IDisposable
         var data = new TheoryData<int, int, int>();
         foreach (var rows in new[] { 1, 3, 4, 7, 8, 9, 17 })
         {
-            foreach (var (outputs, inputs) in new[] { (1, 1), (31, 5), (32, 16), (33, 17), (64, 300), (70, 33) }) data.Add(rows, outputs, inputs);
+            foreach (var (outputs, inputs) in new[] { (1, 1), (31, 5), (32, 16), (33, 17), (64, 300), (70, 33), (40, 128), (96, 129) }) data.Add(rows, outputs, inputs);
         }
         return data;
     }
 
+    /// <summary>Whatever the type, the rows, the threads, and whether the panels are kept.</summary>
     [Theory]
     [MemberData(nameof(Edges))]
-    public void Panel_IsOneChainOfFusedMultiplyAdds(int rows, int outputs, int inputs)
+    public void Product_IsOneChainOfFusedMultiplyAdds(int rows, int outputs, int inputs)
     {
-        var weight = Stored(StoredType.BF16, outputs, inputs);
-        var w = weight.ToSingles();
-        var x = Tensor.From(_arena, Random(rows * inputs, 1), rows, inputs);
-        using var team = new Team(1);
-        var y = new Linear(weight).Forward(x, new Compute(_arena, team));
-        for (var r = 0; r < rows; r++)
+        using var one = new Team(1);
+        using var three = new Team(3);
+        foreach (var type in new[] { StoredType.F32, StoredType.F16, StoredType.BF16 })
         {
-            for (var o = 0; o < outputs; o++)
+            var weight = Stored(type, outputs, inputs);
+            var w = weight.ToSingles();
+            var x = Tensor.From(_arena, Random(rows * inputs, 1), rows, inputs);
+            var kept = new Linear(weight);
+            kept.Pack();
+            foreach (var y in new[] { new Linear(weight).Forward(x, new Compute(_arena, one)), new Linear(weight).Forward(x, new Compute(_arena, three)), kept.Forward(x, new Compute(_arena, one)) })
             {
-                var chain = 0f;
-                for (var k = 0; k < inputs; k++) chain = MathF.FusedMultiplyAdd(x[r][k], w[o * inputs + k], chain);
-                Assert.Equal(BitConverter.SingleToInt32Bits(chain), BitConverter.SingleToInt32Bits(y[r][o]));
+                for (var r = 0; r < rows; r++)
+                {
+                    for (var o = 0; o < outputs; o++)
+                    {
+                        var chain = 0f;
+                        for (var k = 0; k < inputs; k++) chain = MathF.FusedMultiplyAdd(x[r][k], w[o * inputs + k], chain);
+                        Assert.Equal(BitConverter.SingleToInt32Bits(chain), BitConverter.SingleToInt32Bits(y[r][o]));
+                    }
+                }
             }
         }
     }
 
     [Theory]
     [MemberData(nameof(Edges))]
-    public void PortablePanel_HasTheBitsOfTheWideOne(int rows, int outputs, int inputs)
+    public void PortableProduct_HasTheBitsOfTheWideOne(int rows, int outputs, int inputs)
     {
         var weight = Stored(StoredType.F32, outputs, inputs);
         var panel = _arena.TakeFloats(PanelMatMul.Width * inputs);
-        PanelMatMul.Pack(weight, 0, outputs, inputs, panel);
+        PanelTurn.Turn(weight, 0, panel);
         var x = Tensor.From(_arena, Random(rows * inputs, 2), rows, inputs);
         var (wide, portable) = (_arena.Take(rows, PanelMatMul.Width), _arena.Take(rows, PanelMatMul.Width));
-        PanelMatMul.Multiply(x, panel, wide.Data, PanelMatMul.Width, PanelMatMul.Width);
-        PanelMatMul.Portable(x.Data, rows, inputs, panel, portable.Data, PanelMatMul.Width);
+        // In two pieces, the second going on where the first ended.
+        foreach (var (from, count) in new[] { (0, inputs / 3), (inputs / 3, inputs - inputs / 3) })
+        {
+            var piece = panel + from * PanelMatMul.Width;
+            PanelMatMul.Multiply(x.Data + from, inputs, rows, piece, count, wide.Data, PanelMatMul.Width, PanelMatMul.Width, fresh: from == 0);
+            PanelMatMul.Portable(x.Data + from, inputs, rows, piece, count, portable.Data, PanelMatMul.Width, fresh: from == 0);
+        }
         Assert.Equal(portable.ToArray(), wide.ToArray());
+    }
+
+    /// <summary>Turned in registers or one by one: every depth of every output, at every length that leaves a rest, from every place.</summary>
+    [Theory]
+    [InlineData(StoredType.F32)]
+    [InlineData(StoredType.F16)]
+    [InlineData(StoredType.BF16)]
+    public void Turning_MovesEveryWeight(StoredType type)
+    {
+        const int Inputs = 150;
+        var rows = stackalloc byte*[PanelMatMul.Width];
+        foreach (var outputs in new[] { 32, 64, 45, 5 })
+        {
+            var weight = Stored(type, outputs, Inputs);
+            var w = weight.ToSingles();
+            foreach (var (from, count) in new[] { (0, Inputs), (0, 16), (1, 32), (3, 64), (7, 97), (149, 1), (0, 15), (2, 33) })
+            {
+                var panel = _arena.TakeFloats(PanelMatMul.Width * count);
+                for (var first = 0; first < outputs; first += PanelMatMul.Width)
+                {
+                    new Span<float>(panel, PanelMatMul.Width * count).Fill(float.NaN);
+                    PanelTurn.Turn(rows, PanelTurn.Rows(weight, first, rows), type, from, count, panel);
+                    for (var k = 0; k < count; k++)
+                    {
+                        for (var o = 0; o < PanelMatMul.Width; o++) Assert.Equal(first + o < outputs ? w[(first + o) * Inputs + from + k] : 0, panel[k * PanelMatMul.Width + o]);
+                    }
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void Turning_WidensEveryHalfAndEveryBrain()
+    {
+        foreach (var type in new[] { StoredType.F16, StoredType.BF16 })
+        {
+            // All 65,536 bit patterns as 32 outputs of 2,048 inputs.
+            ushort[] bits = [.. Enumerable.Range(0, 65536).Select(i => (ushort)i)];
+            var path = Path.Combine(_folder, $"all-{type}.safetensors");
+            SafetensorsWriter.Write(path, [new TensorData("w", type, [32, 2048], bits.SelectMany(BitConverter.GetBytes).ToArray())]);
+            using var file = SafetensorsFile.Open(path);
+            var panel = _arena.TakeFloats(65536);
+            PanelTurn.Turn(new Weight(file, file.Entry("w")), 0, panel);
+            for (var i = 0; i < bits.Length; i++)
+            {
+                var expected = type == StoredType.F16 ? (float)BitConverter.UInt16BitsToHalf(bits[i]) : BitConverter.UInt32BitsToSingle((uint)bits[i] << 16);
+                var found = panel[i % 2048 * PanelMatMul.Width + i / 2048];
+                Assert.True(float.IsNaN(expected) ? float.IsNaN(found) : BitConverter.SingleToInt32Bits(expected) == BitConverter.SingleToInt32Bits(found), $"{type} {bits[i]:x4}: {found}, expected {expected}");
+            }
+        }
     }
 
     [Theory]
