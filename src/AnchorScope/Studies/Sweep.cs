@@ -31,22 +31,43 @@ public static class Sweep
     {
         foreach (var variant in variants) variant.Intervention.Validate(decoder.Shape, variant.Baseline.Prompt.Length);
         var order = Enumerable.Range(0, variants.Count).OrderBy(i => variants[i].Intervention.FirstLayer).ToArray();
-        for (var next = 0; next < order.Length;)
+        foreach (var (first, count) in Passes([.. order.Select(i => RowsOf(variants[i]))], rowsPerPass))
         {
             cancel.ThrowIfCancellationRequested();
-            var first = next;
-            for (var rows = 0; next < order.Length; next++)
-            {
-                rows += RowsOf(variants[order[next]]);
-                if (next > first && rows > rowsPerPass) break;
-            }
-            Pass(decoder, variants, order.AsSpan(first, next - first), compute, take);
+            Pass(decoder, variants, order.AsSpan(first, count), compute, take);
         }
     }
 
-    private static int RowsOf(Variant variant) => variant.Intervention.Edits.Count == 0
-        ? 0
-        : Math.Max(1, variant.Baseline.Prompt.Length - variant.Intervention.FirstPosition);
+    /// <summary>Which variants go together: as many as fit, in their order, one at least.</summary>
+    /// <param name="rows">Of every variant.</param>
+    internal static List<(int First, int Count)> Passes(IReadOnlyList<int> rows, int rowsPerPass)
+    {
+        var passes = new List<(int First, int Count)>();
+        for (int first = 0, next = 0; first < rows.Count; first = next)
+        {
+            for (var sum = 0; next < rows.Count; next++)
+            {
+                sum += rows[next];
+                if (next > first && sum > rowsPerPass) break;
+            }
+            passes.Add((first, next - first));
+        }
+        return passes;
+    }
+
+    /// <summary>The slow way, and the oracle of the fast one: a full pass from the embeddings for one intervention, logits of the last position.</summary>
+    public static float[] Alone(Decoder decoder, Prompt prompt, Intervention intervention, Compute compute)
+    {
+        intervention.Validate(decoder.Shape, prompt.Length);
+        var mark = compute.Arena.Here();
+        var run = new Run(Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, decoder.Shape.ModelSize), prompt.Coordinates, 0, intervention);
+        var resid = decoder.Forward(new Pass(decoder.Shape, [run], compute));
+        var logits = decoder.Unembed(resid.RowRange(prompt.Length - 1, 1), compute).ToArray();
+        compute.Arena.Release(mark);
+        return logits;
+    }
+
+    private static int RowsOf(Variant variant) => variant.Intervention.Edits.Count == 0 ? 0 : SweepCost.RowsOf(variant.Intervention, variant.Baseline.Prompt.Length);
 
     private static void Pass(Decoder decoder, IReadOnlyList<Variant> variants, ReadOnlySpan<int> chosen, Compute compute, Action<int, ReadOnlySpan<float>> take)
     {

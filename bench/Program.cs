@@ -1,0 +1,3 @@
+using AnchorScope.Bench;
+OpenBlas.Start();
+GemmBench.Run();

@@ -1,0 +1,137 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using AnchorScope.Checkpoints;
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+
+namespace AnchorScope.Studies;
+
+/// <summary>
+/// The rows of a sweep on their way to a file: each pass is appended to FILE.partial as it is done, behind a line that says what is being run,
+/// and FILE is written whole, in the order of the variants, at the end. An interrupted sweep goes on from what the partial file holds.
+/// </summary>
+public sealed class SweepFile : IDisposable
+{
+    private static readonly JsonWriterOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private readonly string _path;
+    private readonly IReadOnlyList<Intervention> _interventions;
+    private readonly IReadOnlyList<int> _asked;
+    private readonly string?[] _rows;
+    private readonly FileStream _partial;
+
+    private SweepFile(string path, IReadOnlyList<Intervention> interventions, IReadOnlyList<int> asked, FileStream partial) =>
+        (_path, _interventions, _asked, _rows, _partial) = (path, interventions, asked, new string?[interventions.Count], partial);
+
+    /// <summary>Variants without a row yet.</summary>
+    public IReadOnlyList<int> Missing => [.. Enumerable.Range(0, _rows.Length).Where(i => _rows[i] is null)];
+
+    /// <summary>Opens FILE.partial and takes the rows that it holds, if they are of the same sweep.</summary>
+    /// <param name="path">FILE; must not exist.</param>
+    /// <param name="asked">Tokens whose logits a row has.</param>
+    /// <exception cref="InputException">FILE exists, or FILE.partial is of another sweep.</exception>
+    public static SweepFile Open(string path, VisionLanguageModel model, Prompt prompt, IReadOnlyList<Intervention> interventions, IReadOnlyList<int> asked)
+    {
+        if (Path.Exists(path)) throw new InputException($"{path}: exists already; --out needs a new file");
+        var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder for --out");
+        var partial = path + ".partial";
+        var header = Header(model, prompt, interventions, asked);
+        var stream = new FileStream(partial, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+        var file = new SweepFile(path, interventions, asked, stream);
+        try
+        {
+            file.TakeUp(partial, header);
+            return file;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Keeps the row of one variant.</summary>
+    /// <param name="logits">At the last position [vocabulary].</param>
+    public void Add(int variant, ReadOnlySpan<float> logits)
+    {
+        var row = Row(variant, logits);
+        _rows[variant] = row;
+        _partial.Write(Encoding.UTF8.GetBytes($"{variant}\t{row}\n"));
+    }
+
+    /// <summary>Puts what was added on disk: after every pass.</summary>
+    public void Flush() => _partial.Flush();
+
+    /// <summary>Writes FILE and removes FILE.partial.</summary>
+    public void Finish()
+    {
+        AtomicFile.Write(_path, stream =>
+        {
+            foreach (var row in _rows) stream.Write(Encoding.UTF8.GetBytes(row + "\n"));
+        });
+        _partial.Dispose();
+        File.Delete(_path + ".partial");
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _partial.Dispose();
+
+    private static string Header(VisionLanguageModel model, Prompt prompt, IReadOnlyList<Intervention> interventions, IReadOnlyList<int> asked)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(System.Runtime.InteropServices.MemoryMarshal.AsBytes<int>(prompt.Tokens));
+        hash.AppendData(System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(prompt.Embeddings));
+        foreach (var intervention in interventions) hash.AppendData(InterventionJson.Write(intervention));
+        return $"ascope sweep 1, weights {model.Checkpoint.Sha256}, prompt and plan {Convert.ToHexStringLower(hash.GetHashAndReset())}, logits {string.Join(',', asked)}";
+    }
+
+    private string Row(int variant, ReadOnlySpan<float> logits)
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer, Plain))
+        {
+            var intervention = _interventions[variant];
+            json.WriteStartObject();
+            if (intervention.Edits is [{ Site: Site.HeadOut, Heads: [var head] } edit])
+            {
+                json.WriteNumber("layer", edit.Layer);
+                json.WriteNumber("head", head);
+            }
+            else
+            {
+                json.WriteString("name", intervention.Name);
+            }
+            if (_asked.Count > 0)
+            {
+                json.WriteStartObject("logits");
+                foreach (var token in _asked) json.WriteNumber($"{token}", logits[token]);
+                json.WriteEndObject();
+            }
+            json.WriteNumber("argmax", Sampler.ArgMax(logits));
+            json.WriteEndObject();
+        }
+        return Encoding.UTF8.GetString(buffer.ToArray());
+    }
+
+    /// <summary>Whole lines count; what a kill left of the last one is cut off.</summary>
+    private void TakeUp(string partial, string header)
+    {
+        var bytes = new byte[_partial.Length];
+        _partial.ReadExactly(bytes);
+        var whole = Array.LastIndexOf(bytes, (byte)'\n') + 1;
+        var lines = Encoding.UTF8.GetString(bytes, 0, whole).Split('\n')[..^1];
+        if (lines.Length > 0 && lines[0] != header) throw new InputException($"{partial}: belongs to another sweep (model, prompt, variants or --logits differ); remove it or choose another --out");
+        foreach (var line in lines.Skip(1))
+        {
+            var tab = line.IndexOf('\t', StringComparison.Ordinal);
+            if (tab < 0 || !int.TryParse(line[..tab], out var variant) || variant < 0 || variant >= _rows.Length) throw new InputException($"{partial}: not a row of a sweep: {Quoted.Of(line)}");
+            _rows[variant] = line[(tab + 1)..];
+        }
+        _partial.SetLength(whole);
+        _partial.Position = whole;
+        if (lines.Length == 0) _partial.Write(Encoding.UTF8.GetBytes(header + "\n"));
+    }
+}
