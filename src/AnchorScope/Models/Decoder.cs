@@ -30,29 +30,82 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
         }
     }
 
-    /// <summary>Takes the runs of <paramref name="pass"/> through the layers, each from the layer where it joins.</summary>
+    /// <summary>Takes the runs of <paramref name="pass"/> through the layers, each from the place where it joins.</summary>
     /// <returns>Residual stream leaving the last layer (or <paramref name="endLayer"/> - 1) [row, d_model], in the order of the pass's rows.</returns>
     public Tensor Forward(Pass pass, int? endLayer = null)
     {
-        foreach (var run in pass.Runs) rope.Reserve(Highest(run.Coordinates.Span) + 1);
+        var resid = Through(pass, endLayer ?? layers.Count);
+        foreach (var run in pass.RunsAt(layers.Count)) run.Own?.Advance(run.Count);
+        return resid;
+    }
+
+    /// <summary>
+    /// As <see cref="Forward"/>, for the last row of every run alone: in the last layer the others give their keys and values and nothing else.
+    /// Runs cannot be recorded.
+    /// </summary>
+    /// <returns>Residual stream leaving the last layer (or <paramref name="endLayer"/> - 1) [run, d_model], in the order of the pass's runs.</returns>
+    public Tensor ForwardLast(Pass pass, int? endLayer = null)
+    {
+        if (pass.Rows == pass.Runs.Count) return Forward(pass, endLayer);
+        var (arena, last) = (pass.Compute.Arena, (endLayer ?? layers.Count) - 1);
+        var resid = Through(pass, last);
+        Enter(pass, last, resid);
+        var (earlier, final) = (new List<Run>(), new List<Run>());
+        foreach (var run in pass.RunsAt(last))
+        {
+            if (run.Traces.Count > 0) throw new ArgumentException("a run that is recorded goes through all layers whole", nameof(pass));
+            var (rows, before) = (resid.RowRange(run.FirstRow, run.Count), run.Count - 1);
+            var behind = run.FirstLayer == last ? run.HeadOutputs : null;
+            var own = run.Own ?? (behind is null ? KeyValues.ForOneLayer(arena, Shape.KeyHeads, Shape.HeadSize, run.Start, run.Count) : null);
+            if (behind is null && before > 0)
+                earlier.Add(new Run(rows.RowRange(0, before), run.Coordinates[..before], run.Start, run.Intervention) { FirstLayer = last, Past = run.Past, Own = own });
+            final.Add(new Run(rows.RowRange(before, 1), run.Coordinates[before..], run.Start + before, run.Intervention)
+            {
+                FirstLayer = last,
+                Past = run.Past,
+                Own = own,
+                HeadOutputs = behind?.RowRange(before, 1),
+            });
+        }
+        if (earlier.Count > 0) KeepEarlier(new Pass(Shape, earlier, pass.Compute), last);
+        for (var i = 0; i < final.Count; i++) final[i].Own?.Advance(pass.Runs[i].Count - 1);
+        // Still in order: runs that join in front of attention, then those that join behind it.
+        return Forward(new Pass(Shape, final, pass.Compute), last + 1);
+    }
+
+    private void KeepEarlier(Pass pass, int layer)
+    {
+        var arena = pass.Compute.Arena;
+        var mark = arena.Here();
+        var rows = arena.Take(pass.Rows, Shape.ModelSize);
+        Enter(pass, layer, rows);
+        layers[layer].Keep(rows, rope, pass);
+        arena.Release(mark);
+    }
+
+    private Tensor Through(Pass pass, int endLayer)
+    {
+        foreach (var run in pass.RunsAt(layers.Count)) rope.Reserve(Highest(run.Coordinates.Span) + 1);
         var arena = pass.Compute.Arena;
         var resid = arena.Take(pass.Rows, Shape.ModelSize);
-        var joined = 0;
-        for (var layer = pass.FirstLayer; layer < (endLayer ?? layers.Count); layer++)
+        for (var layer = pass.FirstLayer; layer < endLayer; layer++)
         {
-            var rows = pass.RowsAt(layer);
-            foreach (var run in pass.RunsAt(layer))
-            {
-                if (run.FirstRow < joined) continue;
-                for (var i = 0; i < run.Count; i++) run.Entry[i].CopyTo(resid[run.FirstRow + i]);
-            }
-            joined = rows;
+            Enter(pass, layer, resid);
             var mark = arena.Here();
-            layers[layer].Forward(resid.RowRange(0, rows), rope, pass);
+            layers[layer].Forward(resid.RowRange(0, pass.RowsAt(layer)), rope, pass);
             arena.Release(mark);
         }
-        foreach (var run in pass.Runs) run.Own?.Advance(run.Count);
         return resid;
+    }
+
+    /// <summary>Copies the runs that join at <paramref name="layer"/> into their rows.</summary>
+    private static void Enter(Pass pass, int layer, Tensor resid)
+    {
+        foreach (var run in pass.RunsAt(layer))
+        {
+            if (run.FirstLayer != layer) continue;
+            for (var i = 0; i < run.Count; i++) run.Entry[i].CopyTo(resid[run.FirstRow + i]);
+        }
     }
 
     /// <summary>Final norm and head, for the output and for the logit lens alike: logits [row, vocabulary].</summary>

@@ -16,24 +16,37 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
     /// <summary>Takes the residual stream [row, d_model] through the layer, in place.</summary>
     public void Forward(Tensor resid, Rope rope, Pass pass)
     {
-        pass.At(Site.ResidPre, index, resid);
-        resid.Add(pass.At(Site.AttnOut, index, Attention(attnNorm.Forward(resid, pass.Compute.Arena), rope, pass)));
+        var attending = pass.At(Site.ResidPre, index, resid.RowRange(0, pass.AttendingAt(index)));
+        resid.Add(pass.At(Site.AttnOut, index, Attention(attnNorm.Forward(attending, pass.Compute.Arena), rope, pass)));
         pass.At(Site.ResidMid, index, resid);
         resid.Add(pass.At(Site.MlpOut, index, Mlp(mlpNorm.Forward(resid, pass.Compute.Arena), pass)));
         pass.At(Site.ResidPost, index, resid);
     }
 
+    /// <summary>Keys and values of the rows, kept where each run keeps them: all that later positions need of this layer.</summary>
+    public void Keep(Tensor resid, Rope rope, Pass pass)
+    {
+        var x = attnNorm.Forward(pass.At(Site.ResidPre, index, resid), pass.Compute.Arena);
+        var (k, v) = KeysAndValues(x, rope, pass);
+        foreach (var run in pass.RunsAt(index)) run.Own!.Put(index, k.RowRange(run.FirstRow, run.Count), v.RowRange(run.FirstRow, run.Count));
+    }
+
     private Tensor Attention(Tensor x, Rope rope, Pass pass)
     {
         var q = attn.Query.Forward(x, pass.Compute);                      // [row, head x d_head]
-        var k = attn.Key.Forward(x, pass.Compute);                        // [row, kv_head x d_head]
-        var v = attn.Value.Forward(x, pass.Compute);                      // [row, kv_head x d_head]
-        Rotate(q, k, rope, pass);
+        Rotate(q, rope, pass);
         pass.At(Site.Query, index, q);
-        pass.At(Site.Key, index, k);
-        pass.At(Site.Value, index, v);
+        var (k, v) = KeysAndValues(x, rope, pass);
         var z = RunAttention.Forward(index, shape, q, k, v, pass);        // [row, head x d_head]
         return attn.Output.Forward(pass.At(Site.HeadOut, index, z), pass.Compute);
+    }
+
+    private (Tensor K, Tensor V) KeysAndValues(Tensor x, Rope rope, Pass pass)
+    {
+        var k = attn.Key.Forward(x, pass.Compute);                        // [row, kv_head x d_head]
+        var v = attn.Value.Forward(x, pass.Compute);                      // [row, kv_head x d_head]
+        Rotate(k, rope, pass);
+        return (pass.At(Site.Key, index, k), pass.At(Site.Value, index, v));
     }
 
     private Tensor Mlp(Tensor x, Pass pass)
@@ -48,15 +61,11 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
         return mlp.Down.Forward(pass.At(Site.NeuronOut, index, neurons), pass.Compute);
     }
 
-    private void Rotate(Tensor q, Tensor k, Rope rope, Pass pass)
+    private void Rotate(Tensor heads, Rope rope, Pass pass)
     {
         foreach (var run in pass.RunsAt(index))
         {
-            for (var i = 0; i < run.Count; i++)
-            {
-                rope.Rotate(q[run.FirstRow + i], run.Coordinates.Span[i]);
-                rope.Rotate(k[run.FirstRow + i], run.Coordinates.Span[i]);
-            }
+            for (var i = 0; i < run.Count && run.FirstRow < heads.Rows; i++) rope.Rotate(heads[run.FirstRow + i], run.Coordinates.Span[i]);
         }
     }
 

@@ -4,8 +4,8 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>
-/// What one trip through the decoder carries: runs as blocks of rows. Runs are ordered by the layer at which they join, so the
-/// rows of a layer are always the first ones.
+/// What one trip through the decoder carries: runs as blocks of rows. Runs are ordered by the place at which they join, so the
+/// rows of a layer, and those of its attention, are always the first ones.
 /// </summary>
 public sealed class Pass
 {
@@ -16,9 +16,13 @@ public sealed class Pass
     {
         Shape = shape;
         Compute = compute;
-        _runs = [.. runs.OrderBy(run => run.FirstLayer)];
+        _runs = [.. runs];
+        if (_runs.Length > 1) _runs = [.. _runs.OrderBy(run => run.FirstLayer).ThenBy(run => run.HeadOutputs is not null)];
+        Attention = new AttentionWork[_runs.Length];
         foreach (var run in _runs)
         {
+            if (run.HeadOutputs is not null && run.Intervention.Edits.Any(e => e.Layer == run.FirstLayer && e.Site < Site.HeadOut))
+                throw new ArgumentException($"{run.Intervention.Name} changes attention in layer {run.FirstLayer} and cannot join behind it", nameof(runs));
             run.FirstRow = Rows;
             Rows += run.Count;
         }
@@ -42,12 +46,26 @@ public sealed class Pass
     /// <summary>Rows of the runs that have joined by <paramref name="layer"/>.</summary>
     public int RowsAt(int layer) => RunsAt(layer) is { Length: > 0 } runs ? runs[^1].FirstRow + runs[^1].Count : 0;
 
+    /// <summary>Rows that go through the attention of <paramref name="layer"/>: the first ones of <see cref="RowsAt"/>.</summary>
+    public int AttendingAt(int layer)
+    {
+        var rows = RowsAt(layer);
+        foreach (var run in RunsAt(layer))
+        {
+            if (run.FirstLayer == layer && run.HeadOutputs is not null) rows -= run.Count;
+        }
+        return rows;
+    }
+
     internal ReadOnlySpan<Run> RunsAt(int layer)
     {
         var count = _runs.Length;
         while (count > 0 && _runs[count - 1].FirstLayer > layer) count--;
         return _runs.AsSpan(0, count);
     }
+
+    /// <summary>What attention notes of each run in one layer; here, because a pass is what lives as long.</summary>
+    internal AttentionWork[] Attention { get; }
 
     /// <summary>
     /// The hook: applies the edits of every run to its rows of <paramref name="activation"/>, then records what the run's trace asks for.
@@ -57,13 +75,17 @@ public sealed class Pass
     {
         foreach (var run in RunsAt(layer))
         {
-            foreach (var edit in run.Intervention.Edits)
+            // Runs that join behind attention have no rows in front of it.
+            if (run.FirstRow >= activation.Rows) break;
+            // Counted loops: an enumerator for each site and layer would be garbage in every decoding step.
+            for (var i = 0; i < run.Intervention.Edits.Count; i++)
             {
+                var edit = run.Intervention.Edits[i];
                 if (edit.Layer == layer && edit.Site == site) Apply(edit, run, activation);
             }
-            foreach (var trace in run.Traces)
+            for (var i = 0; i < run.Traces.Count; i++)
             {
-                if (trace.Sites.Contains(site)) trace.Keep(site, layer, activation.RowRange(run.FirstRow, run.Count), run.Start);
+                if (run.Traces[i].Sites.Contains(site)) run.Traces[i].Keep(site, layer, activation.RowRange(run.FirstRow, run.Count), run.Start);
             }
         }
         return activation;

@@ -39,6 +39,12 @@ public sealed class Run
     /// <summary>Layer at which the run joins the pass.</summary>
     public int FirstLayer { get; init; }
 
+    /// <summary>
+    /// Recorded head outputs [positions, head x d_head] of <see cref="FirstLayer"/>: the run joins behind that layer's attention, which
+    /// its intervention leaves as it was. Null: it joins in front of the layer.
+    /// </summary>
+    public Tensor? HeadOutputs { get; init; }
+
     /// <summary>Frozen keys and values of the positions before <see cref="Own"/>, or null when the run starts at 0.</summary>
     public KeyValues? Past { get; init; }
 

@@ -1,61 +1,96 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using AnchorScope.Interventions;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
+/// <summary>What attention notes of one run in one layer.</summary>
+/// <param name="Run">The run.</param>
+/// <param name="Own">Where its keys and values are.</param>
+/// <param name="Keys">Positions that its last row sees.</param>
+/// <param name="Cuts">Removed edges: none, one list for all heads, or one for each.</param>
+/// <param name="Pattern">Probabilities [head, pos, key] when they are recorded.</param>
+internal readonly record struct AttentionWork(Run Run, KeyValues Own, int Keys, CutEdge[][] Cuts, float[] Pattern);
+
 /// <summary>Attention of every run of a pass over its past and its own keys, edges cut as its intervention says.</summary>
 internal static unsafe class RunAttention
 {
-    /// <summary>Puts keys and values where each run keeps them and returns z [row, head x d_head].</summary>
+    /// <summary>Rows beyond which runs that share a past are taken as several pieces of work, so that every thread has some.</summary>
+    private const int MostRows = 128;
+
+    /// <summary>
+    /// Puts keys and values where each run keeps them and returns z [row, head x d_head]; rows of runs that join behind attention, the last ones,
+    /// are those that the runs bring.
+    /// </summary>
     public static Tensor Forward(int layer, DecoderShape shape, Tensor q, Tensor k, Tensor v, Pass pass)
     {
-        var (arena, team, _) = pass.Compute;
-        var z = arena.Take(q.Rows, q.Columns);
-        var runs = pass.RunsAt(layer).ToArray();
-        var work = new Work[runs.Length];
-        var longest = 0;
-        var cost = 0L;
-        for (var i = 0; i < runs.Length; i++)
+        var arena = pass.Compute.Arena;
+        var runs = pass.RunsAt(layer);
+        var z = arena.Take(pass.RowsAt(layer), shape.Heads * shape.HeadSize);
+        var work = pass.Attention;
+        var (count, longest, cost) = (0, 0, 0L);
+        foreach (var run in runs)
         {
-            var run = runs[i];
-            var own = run.Own ?? KeyValues.ForOneLayer(arena, shape.KeyHeads, shape.HeadSize, run.Start, run.Count);
-            own.Put(layer, k.RowRange(run.FirstRow, run.Count), v.RowRange(run.FirstRow, run.Count));
-            if (own.Start > (run.Past?.Count ?? 0))
-                throw new InvalidOperationException($"a run that keeps positions from {own.Start} on has a past of only {run.Past?.Count ?? 0}");
-            var keys = own.Start + own.Count + run.Count;
-            work[i] = new Work(run, own, keys, Cuts(run, layer, shape.Heads), run.Traces.Any(t => t.Sites.Contains(Site.AttnPattern)) ? new float[(long)shape.Heads * run.Count * keys] : []);
-            longest = Math.Max(longest, keys);
-            cost += 4L * run.Count * keys * shape.HeadSize;
-        }
-        var scratchFloats = AttentionKernel.ScratchFloats(longest);
-        var scratch = arena.TakeFloats(scratchFloats * team.Size);
-        team.For(runs.Length * shape.Heads, runs.Length == 0 ? 0 : cost / runs.Length, (item, member) =>
-        {
-            var (run, own, keys, cuts, pattern) = work[item / shape.Heads];
-            var head = item % shape.Heads;
-            var first = (long)run.FirstRow * q.Columns + head * shape.HeadSize;
-            AttentionKernel.Head(
-                q.Data + first, q.Columns, run.Count, run.Start, causal: true, layer, head / (shape.Heads / shape.KeyHeads),
-                run.Past, own.Start, own, keys - own.Start, cuts.Length == 0 ? [] : cuts[cuts.Length == 1 ? 0 : head],
-                z.Data + first, z.Columns,
-                pattern.Length == 0 ? [] : pattern.AsSpan(head * run.Count * keys, run.Count * keys),
-                scratch + scratchFloats * member);
-        });
-        foreach (var item in work)
-        {
-            foreach (var trace in item.Run.Traces)
+            if (run.FirstRow >= q.Rows)
             {
-                if (trace.Sites.Contains(Site.AttnPattern)) trace.KeepPattern(layer, item.Pattern, shape.Heads, item.Run.Count, item.Keys, item.Run.Start);
+                for (var i = 0; i < run.Count; i++) run.HeadOutputs!.Value[i].CopyTo(z[run.FirstRow + i]);
+                continue;
+            }
+            work[count] = Work(run, layer, shape, k, v, arena);
+            longest = Math.Max(longest, work[count].Keys);
+            cost += 4L * run.Count * work[count].Keys * shape.HeadSize * (shape.Heads / shape.KeyHeads);
+            count++;
+        }
+        if (count == 0) return z;
+        var groups = (int*)arena.TakeFloats(count + 1);
+        var parts = Group(work.AsSpan(0, count), groups);
+        var scratchFloats = AttentionKernel.ScratchFloats(longest);
+        var scratch = arena.TakeFloats(scratchFloats * pass.Compute.Team.Size);
+        pass.Compute.Team.For(parts * shape.KeyHeads, cost / parts, new GroupAttention(layer, shape, q, z, work, groups, parts, scratch, scratchFloats));
+        for (var i = 0; i < count; i++)
+        {
+            foreach (var trace in work[i].Run.Traces)
+            {
+                if (trace.Sites.Contains(Site.AttnPattern)) trace.KeepPattern(layer, work[i].Pattern, shape.Heads, work[i].Run.Count, work[i].Keys, work[i].Run.Start);
             }
         }
         return z;
     }
 
-    /// <summary>Removed edges by head: nothing, one list for all heads, or one for each.</summary>
+    private static AttentionWork Work(Run run, int layer, DecoderShape shape, Tensor k, Tensor v, Arena arena)
+    {
+        var own = run.Own ?? KeyValues.ForOneLayer(arena, shape.KeyHeads, shape.HeadSize, run.Start, run.Count);
+        own.Put(layer, k.RowRange(run.FirstRow, run.Count), v.RowRange(run.FirstRow, run.Count));
+        if (own.Start > (run.Past?.Count ?? 0))
+            throw new InvalidOperationException($"a run that keeps positions from {own.Start} on has a past of only {run.Past?.Count ?? 0}");
+        var keys = own.Start + own.Count + run.Count;
+        var recorded = false;
+        foreach (var trace in run.Traces) recorded |= trace.Sites.Contains(Site.AttnPattern);
+        return new AttentionWork(run, own, keys, Cuts(run, layer, shape.Heads), recorded ? GC.AllocateUninitializedArray<float>(shape.Heads * run.Count * keys, pinned: true) : []);
+    }
+
+    /// <summary>Runs that look back at the same past lie side by side: their queries read its keys and values together.</summary>
+    /// <param name="first">Is given the first run of each group, and behind them the number of runs.</param>
+    /// <returns>How many groups.</returns>
+    private static int Group(ReadOnlySpan<AttentionWork> work, int* first)
+    {
+        var (count, rows) = (0, 0);
+        for (var i = 0; i < work.Length; i++)
+        {
+            if (i == 0 || rows + work[i].Run.Count > MostRows || work[i].Run.Past != work[i - 1].Run.Past || work[i].Own.Start != work[i - 1].Own.Start) (first[count++], rows) = (i, 0);
+            rows += work[i].Run.Count;
+        }
+        first[count] = work.Length;
+        return count;
+    }
+
     private static CutEdge[][] Cuts(Run run, int layer, int heads)
     {
+        var cut = false;
+        for (var i = 0; i < run.Intervention.Edits.Count; i++) cut |= run.Intervention.Edits[i].Layer == layer && run.Intervention.Edits[i].Site == Site.AttnScores;
+        if (!cut) return [];
         var edits = run.Intervention.Edits.Where(e => e.Layer == layer && e.Site == Site.AttnScores).ToList();
-        if (edits.Count == 0) return [];
         if (edits.TrueForAll(e => e.Heads is null)) return [Edges(edits, run)];
         return [.. Enumerable.Range(0, heads).Select(head => Edges(edits.Where(e => e.Heads is null || e.Heads.Contains(head)), run))];
     }
@@ -71,5 +106,51 @@ internal static unsafe class RunAttention
                     select new CutEdge(query, keys.From, keys.To))];
     }
 
-    private sealed record Work(Run Run, KeyValues Own, int Keys, CutEdge[][] Cuts, float[] Pattern);
+    /// <summary>One key/value head of one group: the queries of all its runs and of all heads that share it, eight at a time.</summary>
+    private readonly struct GroupAttention(int layer, DecoderShape shape, Tensor q, Tensor z, AttentionWork[] work, int* groups, int count, float* scratch, long scratchFloats) : ITeamWork
+    {
+        public void Do(int chunk, int member)
+        {
+            // Head by head, so that the keys of one head stay in cache while group after group passes over them.
+            var (keyHead, group) = (chunk / count, chunk % count);
+            var first = work[groups[group]];
+            var together = shape.Heads / shape.KeyHeads;
+            var eight = new EightRows();
+            Span<QueryRow> rows = eight;
+            var filled = 0;
+            for (var index = groups[group]; index < groups[group + 1]; index++)
+            {
+                ref readonly var item = ref work[index];
+                for (var i = 0; i < item.Run.Count * together; i++)
+                {
+                    var (position, head) = (i / together, keyHead * together + i % together);
+                    Describe(ref rows[filled], item, position, head);
+                    if (++filled < AttentionKernel.Rows) continue;
+                    AttentionKernel.Attend(rows, layer, keyHead, first.Run.Past, first.Own.Start, scratch + scratchFloats * member);
+                    filled = 0;
+                }
+            }
+            if (filled > 0) AttentionKernel.Attend(rows[..filled], layer, keyHead, first.Run.Past, first.Own.Start, scratch + scratchFloats * member);
+        }
+
+        private void Describe(ref QueryRow row, in AttentionWork item, int position, int head)
+        {
+            var at = (long)(item.Run.FirstRow + position) * q.Columns + head * shape.HeadSize;
+            row.Query = q.Data + at;
+            row.Output = z.Data + at;
+            row.Position = item.Run.Start + position;
+            row.Seen = row.Position + 1;
+            row.Own = item.Own;
+            row.Cuts = item.Cuts.Length == 0 ? null : item.Cuts[item.Cuts.Length == 1 ? 0 : head];
+            row.Keys = item.Keys;
+            // Pinned when it is made.
+            row.Pattern = item.Pattern.Length == 0 ? null : (float*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(item.Pattern)) + ((long)head * item.Run.Count + position) * item.Keys;
+        }
+    }
+
+    [InlineArray(AttentionKernel.Rows)]
+    private struct EightRows
+    {
+        private QueryRow _first;
+    }
 }

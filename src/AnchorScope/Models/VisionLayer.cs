@@ -68,10 +68,17 @@ internal sealed class VisionLayer(Norm attnNorm, AttentionWeights attn, Norm mlp
         {
             var (block, head) = (item / heads, item % heads);
             var (start, length) = blocks[block];
-            var first = (long)start * q.Columns + head * size;
-            AttentionKernel.Head(
-                q.Data + first, q.Columns, length, 0, causal: false, 0, head, null, 0, kept[block], length, [],
-                z.Data + first, z.Columns, [], scratch + scratchFloats * member);
+            var rows = new QueryRow[AttentionKernel.Rows];
+            for (var from = 0; from < length; from += rows.Length)
+            {
+                var count = Math.Min(rows.Length, length - from);
+                for (var i = 0; i < count; i++)
+                {
+                    var at = (long)(start + from + i) * q.Columns + head * size;
+                    rows[i] = new QueryRow { Query = q.Data + at, Output = z.Data + at, Seen = length, Own = kept[block] };
+                }
+                AttentionKernel.Attend(rows.AsSpan(0, count), 0, head, null, 0, scratch + scratchFloats * member);
+            }
         });
         return attn.Output.Forward(z, compute);
     }

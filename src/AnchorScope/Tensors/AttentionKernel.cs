@@ -9,7 +9,35 @@ namespace AnchorScope.Tensors;
 /// <param name="To">First key position after the removed ones.</param>
 internal readonly record struct CutEdge(int Query, int From, int To);
 
-/// <summary>softmax(q k^T / sqrt(d_head)) v for one head and consecutive query positions, over a shared past and own keys.</summary>
+/// <summary>One query of one head: a row of scores.</summary>
+internal unsafe struct QueryRow
+{
+    /// <summary>The query [d_head].</summary>
+    public float* Query;
+
+    /// <summary>Where its output z goes [d_head].</summary>
+    public float* Output;
+
+    /// <summary>How many keys it sees, the past's counted.</summary>
+    public int Seen;
+
+    /// <summary>Keys and values behind the past's.</summary>
+    public KeyValues Own;
+
+    /// <summary>Edges removed for this head, ordered by query; null for none.</summary>
+    public CutEdge[]? Cuts;
+
+    /// <summary>Absolute position of the query, to find its cuts.</summary>
+    public int Position;
+
+    /// <summary>Where to keep probabilities [keys], or null.</summary>
+    public float* Pattern;
+
+    /// <summary>Length of <see cref="Pattern"/>.</summary>
+    public int Keys;
+}
+
+/// <summary>softmax(q k^T / sqrt(d_head)) v for up to eight queries that share one key/value head and one past, whoever's they are.</summary>
 /// <remarks>
 /// Scores of a query stand in one row, indexed by absolute key position, wherever its keys are kept: maximum, sum (sixteen
 /// lanes, by position modulo 16) and weighted values (keys first to last) come in the same order with or without a past, alone or
@@ -17,65 +45,91 @@ internal readonly record struct CutEdge(int Query, int From, int To);
 /// </remarks>
 internal static unsafe class AttentionKernel
 {
-    private const int Block = 4;
+    /// <summary>Queries that one call takes.</summary>
+    public const int Rows = 8;
 
-    /// <param name="q">First query of this head; queries lie <paramref name="qStride"/> floats apart.</param>
-    /// <param name="queries">Number of queries.</param>
-    /// <param name="firstPosition">Absolute position of the first query.</param>
-    /// <param name="causal">A query sees keys up to its own position; otherwise all.</param>
-    /// <param name="past">Frozen keys and values of positions before <paramref name="own"/>, of which <paramref name="pastCount"/> count, or null.</param>
-    /// <param name="own">Keys and values of this run, <paramref name="ownCount"/> of them.</param>
-    /// <param name="cuts">Edges removed for this head, ordered by query.</param>
-    /// <param name="z">Output, laid out as <paramref name="q"/> with <paramref name="zStride"/>.</param>
-    /// <param name="pattern">Where to keep probabilities [queries, keys], or empty.</param>
+    /// <summary>Up to <see cref="Rows"/> queries of one key/value head.</summary>
+    /// <param name="past">Frozen keys and values in front of each row's own, of which <paramref name="pastCount"/> count, or null.</param>
     /// <param name="scratch">Scratch of <see cref="ScratchFloats"/>.</param>
-    public static void Head(
-        float* q, int qStride, int queries, int firstPosition, bool causal, int layer, int keyHead,
-        KeyValues? past, int pastCount, KeyValues own, int ownCount, ReadOnlySpan<CutEdge> cuts,
-        float* z, int zStride, Span<float> pattern, float* scratch)
+    public static void Attend(Span<QueryRow> rows, int layer, int keyHead, KeyValues? past, int pastCount, float* scratch)
     {
-        var size = own.HeadSize;
-        var keys = pastCount + ownCount;
-        var padded = Padded(keys);
-        var scale = 1f / MathF.Sqrt(size);
-        var scores = new Tensor(scratch, Block, padded);
-        var cut = 0;
-        var heads = stackalloc float*[Block];
-        for (var first = 0; first < queries; first += Block)
+        var size = rows[0].Own.HeadSize;
+        var most = 0;
+        foreach (ref var row in rows) most = Math.Max(most, row.Seen);
+        var stride = Padded(most);
+        var inPast = Math.Min(pastCount, most);
+        // Rows past the end repeat the last one; what they write is written over or not read.
+        var queries = stackalloc float*[2 * Rows];
+        for (var i = 0; i < 2 * Rows; i++) queries[i] = rows[Math.Min(i, rows.Length - 1)].Query;
+        if (inPast > 0) Scores(queries, rows.Length, size, past!.Keys(layer, keyHead), inPast, scratch, stride);
+        for (var (from, to) = (0, 0); from < rows.Length; from = to)
         {
-            var rows = Math.Min(Block, queries - first);
-            for (var r = 0; r < Block; r++) heads[r] = q + (long)(first + Math.Min(r, rows - 1)) * qStride;
-            var visible = causal ? Math.Min(keys, firstPosition + first + rows) : keys;
-            if (pastCount > 0) Scores(heads, size, past!.Keys(layer, keyHead), Math.Min(pastCount, visible), scores.Data, padded);
-            if (visible > pastCount) Scores(heads, size, own.Keys(layer, keyHead), visible - pastCount, scores.Data + pastCount, padded);
-            for (var r = 0; r < rows; r++)
-            {
-                var position = firstPosition + first + r;
-                var row = scores[r];
-                var seen = causal ? Math.Min(keys, position + 1) : keys;
-                row[seen..].Fill(float.NegativeInfinity);
-                while (cut < cuts.Length && cuts[cut].Query < position) cut++;
-                for (; cut < cuts.Length && cuts[cut].Query == position; cut++)
-                {
-                    if (cuts[cut].From < seen) row[cuts[cut].From..Math.Min(cuts[cut].To, seen)].Fill(float.NegativeInfinity);
-                }
-                Softmax(row[..((seen + 15) / 16 * 16)], scale);
-                row[((seen + 15) / 16 * 16)..].Clear();
-                if (!pattern.IsEmpty) row[..keys].CopyTo(pattern.Slice((first + r) * keys, keys));
-            }
-            for (var r = rows; r < Block; r++) scores[r].Clear();
-            Values(scores, rows, size, past, Math.Min(pastCount, visible), own, visible - Math.Min(pastCount, visible), layer, keyHead, z + (long)first * zStride, zStride);
+            to = SameOwn(rows, from, out var seen);
+            if (seen > pastCount) Scores(queries + from, to - from, size, rows[from].Own.Keys(layer, keyHead), seen - pastCount, scratch + (long)from * stride + pastCount, stride);
+        }
+        var scale = 1f / MathF.Sqrt(size);
+        for (var i = 0; i < rows.Length; i++) Softmax(ref rows[i], new Span<float>(scratch + (long)i * stride, (most + 15) / 16 * 16), scale);
+        if (inPast > 0) Values(rows, scratch, stride, size, past!, inPast, layer, keyHead, fresh: true);
+        for (var (from, to) = (0, 0); from < rows.Length; from = to)
+        {
+            to = SameOwn(rows, from, out var seen);
+            if (seen > pastCount) Values(rows[from..to], scratch + (long)from * stride + pastCount, stride, size, rows[from].Own, seen - pastCount, layer, keyHead, fresh: inPast == 0);
         }
     }
 
-    /// <summary>Floats of scratch that <see cref="Head"/> needs for <paramref name="keys"/> keys.</summary>
-    public static long ScratchFloats(int keys) => (long)Block * Padded(keys);
+    /// <summary>Floats of scratch that <see cref="Attend"/> needs for <paramref name="keys"/> keys.</summary>
+    public static long ScratchFloats(int keys) => 2L * Rows * Padded(keys);
 
     // Key panels of past and own keys each write up to 15 scores past their end.
     private static int Padded(int keys) => (keys + 15) / 16 * 16 + 32;
 
+    /// <returns>The first row behind <paramref name="from"/> with other keys of its own.</returns>
+    private static int SameOwn(Span<QueryRow> rows, int from, out int seen)
+    {
+        (var to, seen) = (from, 0);
+        for (; to < rows.Length && rows[to].Own == rows[from].Own; to++) seen = Math.Max(seen, rows[to].Seen);
+        return to;
+    }
+
+    private static void Scores(float** q, int rows, int size, float* panels, int count, float* scores, int stride)
+    {
+        if (rows > 4) ScoresOfEight(q, size, panels, count, scores, stride);
+        else ScoresOfFour(q, size, panels, count, scores, stride);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Scores(float** q, int size, float* panels, int count, float* scores, int stride)
+    private static void ScoresOfEight(float** q, int size, float* panels, int count, float* scores, int stride)
+    {
+        float* q0 = q[0], q1 = q[1], q2 = q[2], q3 = q[3], q4 = q[4], q5 = q[5], q6 = q[6], q7 = q[7];
+        for (var key = 0; key < count; key += 16)
+        {
+            Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default, a4 = default, a5 = default, a6 = default, a7 = default;
+            for (var d = 0; d < size; d++, panels += 16)
+            {
+                var k = Vector512.Load(panels);
+                a0 = Vector512.FusedMultiplyAdd(Vector512.Create(q0[d]), k, a0);
+                a1 = Vector512.FusedMultiplyAdd(Vector512.Create(q1[d]), k, a1);
+                a2 = Vector512.FusedMultiplyAdd(Vector512.Create(q2[d]), k, a2);
+                a3 = Vector512.FusedMultiplyAdd(Vector512.Create(q3[d]), k, a3);
+                a4 = Vector512.FusedMultiplyAdd(Vector512.Create(q4[d]), k, a4);
+                a5 = Vector512.FusedMultiplyAdd(Vector512.Create(q5[d]), k, a5);
+                a6 = Vector512.FusedMultiplyAdd(Vector512.Create(q6[d]), k, a6);
+                a7 = Vector512.FusedMultiplyAdd(Vector512.Create(q7[d]), k, a7);
+            }
+            var target = scores + key;
+            a0.Store(target);
+            a1.Store(target + stride);
+            a2.Store(target + 2L * stride);
+            a3.Store(target + 3L * stride);
+            a4.Store(target + 4L * stride);
+            a5.Store(target + 5L * stride);
+            a6.Store(target + 6L * stride);
+            a7.Store(target + 7L * stride);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void ScoresOfFour(float** q, int size, float* panels, int count, float* scores, int stride)
     {
         float* q0 = q[0], q1 = q[1], q2 = q[2], q3 = q[3];
         for (var key = 0; key < count; key += 16)
@@ -92,9 +146,42 @@ internal static unsafe class AttentionKernel
             var target = scores + key;
             a0.Store(target);
             a1.Store(target + stride);
-            a2.Store(target + 2 * stride);
-            a3.Store(target + 3 * stride);
+            a2.Store(target + 2L * stride);
+            a3.Store(target + 3L * stride);
         }
+    }
+
+    /// <summary>Scores to probabilities: what the query does not see, and what is cut, is exactly zero.</summary>
+    private static void Softmax(ref QueryRow query, Span<float> row, float scale)
+    {
+        row[query.Seen..].Fill(float.NegativeInfinity);
+        if (query.Cuts is { } cuts)
+        {
+            for (var i = FirstCut(cuts, query.Position); i < cuts.Length && cuts[i].Query == query.Position; i++)
+            {
+                if (cuts[i].From < query.Seen) row[cuts[i].From..Math.Min(cuts[i].To, query.Seen)].Fill(float.NegativeInfinity);
+            }
+        }
+        var seen = (query.Seen + 15) / 16 * 16;
+        Softmax(row[..seen], scale);
+        row[seen..].Clear();
+        if (query.Pattern == null) return;
+        var pattern = new Span<float>(query.Pattern, query.Keys);
+        var kept = Math.Min(row.Length, query.Keys);
+        row[..kept].CopyTo(pattern);
+        pattern[kept..].Clear();
+    }
+
+    private static int FirstCut(CutEdge[] cuts, int position)
+    {
+        var (low, high) = (0, cuts.Length);
+        while (low < high)
+        {
+            var middle = (low + high) / 2;
+            if (cuts[middle].Query < position) low = middle + 1;
+            else high = middle;
+        }
+        return low;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -119,37 +206,84 @@ internal static unsafe class AttentionKernel
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Values(
-        Tensor scores, int rows, int size, KeyValues? past, int pastCount, KeyValues own, int ownCount, int layer, int head, float* z, int zStride)
+    private static void Values(Span<QueryRow> rows, float* scores, int stride, int size, KeyValues kept, int count, int layer, int head, bool fresh)
     {
-        var edge = stackalloc float[16];
-        float* p0 = scores.Data, p1 = p0 + scores.Columns, p2 = p1 + scores.Columns, p3 = p2 + scores.Columns;
+        var probabilities = stackalloc float*[Rows];
+        var outputs = stackalloc float*[Rows];
+        for (var i = 0; i < Rows; i++)
+        {
+            var row = Math.Min(i, rows.Length - 1);
+            probabilities[i] = scores + (long)row * stride;
+            outputs[i] = rows[row].Output;
+        }
         for (var column = 0; column < size; column += 16)
         {
-            Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default;
-            for (var part = 0; part < 2; part++)
-            {
-                var count = part == 0 ? pastCount : ownCount;
-                if (count == 0) continue;
-                var kept = part == 0 ? past! : own;
-                var v = kept.Values(layer, head) + column;
-                var offset = part == 0 ? 0 : pastCount;
-                for (var key = offset; key < offset + count; key++, v += kept.ValueStride)
-                {
-                    var value = Vector512.Load(v);
-                    a0 = Vector512.FusedMultiplyAdd(Vector512.Create(p0[key]), value, a0);
-                    a1 = Vector512.FusedMultiplyAdd(Vector512.Create(p1[key]), value, a1);
-                    a2 = Vector512.FusedMultiplyAdd(Vector512.Create(p2[key]), value, a2);
-                    a3 = Vector512.FusedMultiplyAdd(Vector512.Create(p3[key]), value, a3);
-                }
-            }
             var width = Math.Min(16, size - column);
-            Keep(a0, z + column, width, edge);
-            if (rows > 1) Keep(a1, z + zStride + column, width, edge);
-            if (rows > 2) Keep(a2, z + 2 * zStride + column, width, edge);
-            if (rows > 3) Keep(a3, z + 3 * zStride + column, width, edge);
+            var v = kept.Values(layer, head) + column;
+            if (rows.Length > 4) ValuesOfEight(probabilities, v, kept.ValueStride, count, outputs, rows.Length, column, width, fresh);
+            else ValuesOfFour(probabilities, v, kept.ValueStride, count, outputs, rows.Length, column, width, fresh);
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void ValuesOfEight(float** p, float* v, int stride, int count, float** z, int rows, int column, int width, bool fresh)
+    {
+        float* p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3], p4 = p[4], p5 = p[5], p6 = p[6], p7 = p[7];
+        var edge = stackalloc float[16];
+        Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default, a4 = default, a5 = default, a6 = default, a7 = default;
+        if (!fresh)
+        {
+            (a0, a1, a2, a3) = (Load(z[0] + column, width, edge), Load(z[1] + column, width, edge), Load(z[2] + column, width, edge), Load(z[3] + column, width, edge));
+            (a4, a5, a6, a7) = (Load(z[4] + column, width, edge), Load(z[5] + column, width, edge), Load(z[6] + column, width, edge), Load(z[7] + column, width, edge));
+        }
+        for (var key = 0; key < count; key++, v += stride)
+        {
+            var value = Vector512.Load(v);
+            a0 = Vector512.FusedMultiplyAdd(Vector512.Create(p0[key]), value, a0);
+            a1 = Vector512.FusedMultiplyAdd(Vector512.Create(p1[key]), value, a1);
+            a2 = Vector512.FusedMultiplyAdd(Vector512.Create(p2[key]), value, a2);
+            a3 = Vector512.FusedMultiplyAdd(Vector512.Create(p3[key]), value, a3);
+            a4 = Vector512.FusedMultiplyAdd(Vector512.Create(p4[key]), value, a4);
+            a5 = Vector512.FusedMultiplyAdd(Vector512.Create(p5[key]), value, a5);
+            a6 = Vector512.FusedMultiplyAdd(Vector512.Create(p6[key]), value, a6);
+            a7 = Vector512.FusedMultiplyAdd(Vector512.Create(p7[key]), value, a7);
+        }
+        Keep(a0, z[0] + column, width, edge);
+        Keep(a1, z[1] + column, width, edge);
+        Keep(a2, z[2] + column, width, edge);
+        Keep(a3, z[3] + column, width, edge);
+        Keep(a4, z[4] + column, width, edge);
+        if (rows > 5) Keep(a5, z[5] + column, width, edge);
+        if (rows > 6) Keep(a6, z[6] + column, width, edge);
+        if (rows > 7) Keep(a7, z[7] + column, width, edge);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void ValuesOfFour(float** p, float* v, int stride, int count, float** z, int rows, int column, int width, bool fresh)
+    {
+        float* p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3];
+        var edge = stackalloc float[16];
+        Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default;
+        if (!fresh) (a0, a1, a2, a3) = (Load(z[0] + column, width, edge), Load(z[1] + column, width, edge), Load(z[2] + column, width, edge), Load(z[3] + column, width, edge));
+        for (var key = 0; key < count; key++, v += stride)
+        {
+            var value = Vector512.Load(v);
+            a0 = Vector512.FusedMultiplyAdd(Vector512.Create(p0[key]), value, a0);
+            a1 = Vector512.FusedMultiplyAdd(Vector512.Create(p1[key]), value, a1);
+            a2 = Vector512.FusedMultiplyAdd(Vector512.Create(p2[key]), value, a2);
+            a3 = Vector512.FusedMultiplyAdd(Vector512.Create(p3[key]), value, a3);
+        }
+        Keep(a0, z[0] + column, width, edge);
+        if (rows > 1) Keep(a1, z[1] + column, width, edge);
+        if (rows > 2) Keep(a2, z[2] + column, width, edge);
+        if (rows > 3) Keep(a3, z[3] + column, width, edge);
+    }
+
+    private static Vector512<float> Load(float* z, int width, float* edge)
+    {
+        if (width == 16) return Vector512.Load(z);
+        new Span<float>(z, width).CopyTo(new Span<float>(edge, width));
+        return Vector512.Load(edge);
     }
 
     private static void Keep(Vector512<float> sum, float* z, int width, float* edge)

@@ -63,17 +63,23 @@ public sealed unsafe class Linear
         var turned = compute.Family == KernelFamily.Panel && _panels is null
             ? compute.Arena.TakeFloats((long)compute.Team.Size * PanelMatMul.Width * PanelMatMul.Depth)
             : null;
-        compute.Team.For(PanelMatMul.Panels(Outputs), 2L * x.Rows * Inputs * PanelMatMul.Width, (panel, member) =>
-        {
-            var first = panel * PanelMatMul.Width;
-            var count = Math.Min(PanelMatMul.Width, Outputs - first);
-            if (compute.Family == KernelFamily.Direct) DirectMatMul.Multiply(x, _weight, first, count, y);
-            else if (_panels is not null) PanelMatMul.Multiply(x.Data, Inputs, x.Rows, _panels.Data + (long)first * Inputs, Inputs, y.Data + first, Outputs, count, fresh: true);
-            else Turned(x, y, first, count, turned + (long)member * PanelMatMul.Width * PanelMatMul.Depth);
-            AddBias(y, first, count);
-        });
+        compute.Team.For(PanelMatMul.Panels(Outputs), 2L * x.Rows * Inputs * PanelMatMul.Width, new Product(this, x, y, compute.Family, turned));
         compute.Arena.Release(mark);
         return y;
+    }
+
+    /// <summary>One panel of outputs, all rows.</summary>
+    private readonly struct Product(Linear linear, Tensor x, Tensor y, KernelFamily family, float* turned) : ITeamWork
+    {
+        public void Do(int panel, int member)
+        {
+            var first = panel * PanelMatMul.Width;
+            var count = Math.Min(PanelMatMul.Width, linear.Outputs - first);
+            if (family == KernelFamily.Direct) DirectMatMul.Multiply(x, linear._weight, first, count, y);
+            else if (linear._panels is { } kept) PanelMatMul.Multiply(x.Data, x.Columns, x.Rows, kept.Data + (long)first * x.Columns, x.Columns, y.Data + first, y.Columns, count, fresh: true);
+            else linear.Turned(x, y, first, count, turned + (long)member * PanelMatMul.Width * PanelMatMul.Depth);
+            linear.AddBias(y, first, count);
+        }
     }
 
     /// <summary>One panel, turned piece by piece along the depth while all rows go over each piece.</summary>
