@@ -7,6 +7,7 @@ var root = new RootCommand("AnchorScope: which modality a vision-language model 
     InspectCommand.Create(),
     ImportCommand.Create(),
     ParityCommand.Create(),
+    SweepCommand.Create(),
     SynthCommand.Create(),
     TokenizeCommand.Create(),
     TraceCommand.Create(),

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using AnchorScope.Checkpoints;
 using AnchorScope.Synthesis;
 using Spectre.Console;
@@ -10,12 +9,6 @@ namespace AnchorScope.Cli;
 internal static class SynthCommand
 {
     private static readonly Dictionary<string, StoredType> Types = new(StringComparer.Ordinal) { ["f32"] = StoredType.F32, ["f16"] = StoredType.F16, ["bf16"] = StoredType.BF16 };
-
-    // GB as transformers counts them, GiB as memory is counted.
-    private static readonly Dictionary<string, long> Units = new(StringComparer.Ordinal)
-    {
-        ["KiB"] = 1L << 10, ["MiB"] = 1L << 20, ["GiB"] = 1L << 30, ["KB"] = 1_000, ["MB"] = 1_000_000, ["GB"] = 1_000_000_000,
-    };
 
     public static Command Create()
     {
@@ -57,7 +50,7 @@ internal static class SynthCommand
                 VisionMlpSize = parsed.GetValue(visionMlp),
                 Type = Types.TryGetValue(parsed.GetValue(type)!, out var stored) ? stored : throw new InputException($"--dtype: expected {string.Join(", ", Types.Keys)}, found {parsed.GetValue(type)}"),
                 Seed = parsed.GetValue(seed),
-                ShardBytes = Bytes(parsed.GetValue(shard)!),
+                ShardBytes = ByteSize.Parse("--shard-size", parsed.GetValue(shard)!),
             };
             var checkpoint = new SyntheticCheckpoint(options);
             var folder = parsed.GetValue(output)!;
@@ -89,13 +82,4 @@ internal static class SynthCommand
     }
 
     private static Option<int?> Size(string name, string description) => new(name) { Description = description, HelpName = "N" };
-
-    private static long Bytes(string size)
-    {
-        var unit = Units.Keys.FirstOrDefault(u => size.EndsWith(u, StringComparison.Ordinal));
-        var number = unit is null ? size : size[..^unit.Length];
-        return long.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count >= 1 && count <= long.MaxValue / (unit is null ? 1 : Units[unit])
-            ? count * (unit is null ? 1 : Units[unit])
-            : throw new InputException($"--shard-size: expected a number of bytes, or one with {string.Join(", ", Units.Keys)}, like 5GB, found {size}");
-    }
 }

@@ -38,6 +38,9 @@ public sealed unsafe class Weight
     /// <summary>Number of elements.</summary>
     public long Count { get; }
 
+    /// <summary>Its size as stored.</summary>
+    public long Bytes => Count * Type.Bytes();
+
     /// <summary>First element of a row along the first axis; not necessarily aligned.</summary>
     public byte* RowAddress(long row) => memory.Address(entry) + ElementOf(row) * Type.Bytes();
 

@@ -35,6 +35,35 @@ public static class InterventionJson
         }
     }
 
+    /// <summary>Reads a file with a JSON list of interventions, each in the versioned form, no two of one name.</summary>
+    public static IReadOnlyList<Intervention> LoadList(string path)
+    {
+        byte[] bytes;
+        try
+        {
+            bytes = File.ReadAllBytes(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: cannot be read: {e.Message}", e);
+        }
+        try
+        {
+            using var document = JsonDocument.Parse(bytes, Limits);
+            if (document.RootElement.ValueKind != JsonValueKind.Array) throw InputException.At(path, "list", "a JSON list of interventions", document.RootElement.ValueKind.ToString());
+            Intervention[] list = [.. document.RootElement.EnumerateArray().Select((json, i) => json.ValueKind == JsonValueKind.Object
+                ? Read(json, path, $"[{i}].")
+                : throw InputException.At(path, $"[{i}]", "an intervention, {\"version\": 1, \"name\": …, \"edits\": […]}", json.ValueKind.ToString()))];
+            if (list.Length == 0) throw InputException.At(path, "list", "at least one intervention", "none");
+            if (list.GroupBy(i => i.Name).FirstOrDefault(g => g.Count() > 1) is { } same) throw InputException.At(path, "name", "another one for each intervention", $"{same.Count()} called {Checkpoints.Quoted.Of(same.Key)}");
+            return list;
+        }
+        catch (JsonException e)
+        {
+            throw new InputException($"{path}: not valid JSON: {e.Message}", e);
+        }
+    }
+
     /// <summary>Reads JSON text; <paramref name="file"/> stands in messages.</summary>
     public static Intervention Parse(ReadOnlyMemory<byte> json, string file)
     {
@@ -66,7 +95,7 @@ public static class InterventionJson
         return stream.ToArray();
     }
 
-    private static Intervention Read(JsonElement root, string file)
+    private static Intervention Read(JsonElement root, string file, string place = "")
     {
         var name = Path.GetFileName(file);
         if (root.ValueKind == JsonValueKind.Object)
@@ -74,15 +103,15 @@ public static class InterventionJson
             foreach (var property in root.EnumerateObject())
             {
                 if (property.Name is not ("version" or "name" or "edits" or "$schema"))
-                    throw InputException.At(file, property.Name, "version, name and edits only", "an unknown field");
+                    throw InputException.At(file, place + property.Name, "version, name and edits only", "an unknown field");
             }
             if (!root.TryGetProperty("version", out var version) || !version.TryGetInt32(out var number) || number != Version)
-                throw InputException.At(file, "version", $"{Version}", root.TryGetProperty("version", out version) ? version.GetRawText() : "nothing");
+                throw InputException.At(file, place + "version", $"{Version}", root.TryGetProperty("version", out version) ? version.GetRawText() : "nothing");
             if (root.TryGetProperty("name", out var given) && given.ValueKind == JsonValueKind.String) name = given.GetString()!;
-            if (!root.TryGetProperty("edits", out root)) throw InputException.At(file, "edits", "a list of edits", "nothing");
+            if (!root.TryGetProperty("edits", out root)) throw InputException.At(file, place + "edits", "a list of edits", "nothing");
         }
-        if (root.ValueKind != JsonValueKind.Array) throw InputException.At(file, "edits", "a list of edits", root.ValueKind.ToString());
-        var edits = root.EnumerateArray().SelectMany((json, i) => new EditReader(json, file, $"edits[{i}]").Read()).ToArray();
+        if (root.ValueKind != JsonValueKind.Array) throw InputException.At(file, place + "edits", "a list of edits", root.ValueKind.ToString());
+        var edits = root.EnumerateArray().SelectMany((json, i) => new EditReader(json, file, $"{place}edits[{i}]").Read()).ToArray();
         return new Intervention(name, edits);
     }
 

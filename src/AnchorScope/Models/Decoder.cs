@@ -111,8 +111,12 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
     /// <summary>Final norm and head, for the output and for the logit lens alike: logits [row, vocabulary].</summary>
     /// <param name="resid">Residual stream [row, d_model].</param>
     /// <param name="normalise">Whether the final norm is applied first.</param>
-    public Tensor Unembed(Tensor resid, Compute compute, bool normalise = true) =>
-        head.Forward(normalise ? finalNorm.Forward(resid, compute.Arena) : resid, compute);
+    /// <param name="tokens">Tokens whose logits are wanted [row, tokens]; null: the vocabulary.</param>
+    public Tensor Unembed(Tensor resid, Compute compute, bool normalise = true, IReadOnlyList<int>? tokens = null)
+    {
+        var x = normalise ? finalNorm.Forward(resid, compute.Arena) : resid;
+        return tokens is null ? head.Forward(x, compute) : head.Forward(x, compute, tokens);
+    }
 
     /// <summary>The final norm alone [row, d_model].</summary>
     public Tensor FinalNorm(Tensor resid, Compute compute) => finalNorm.Forward(resid, compute.Arena);
@@ -130,6 +134,9 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
         for (var i = 0; i < a.Length; i++) a[i] = (a[i] - b[i]) * finalNorm.Gain[i] * scale;
         return a;
     }
+
+    /// <summary>Bytes of weights that a pass from <paramref name="layer"/> on reads, final norm and head included.</summary>
+    public long WeightBytes(int layer) => head.Weight.Bytes + layers.Skip(layer).Sum(l => l.WeightBytes);
 
     /// <summary>Keeps all weights ready for passes of many rows, at 4 bytes per parameter.</summary>
     public void Pack()

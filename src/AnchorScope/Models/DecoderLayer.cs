@@ -72,8 +72,13 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
     /// <summary>Keeps the weights ready for passes of many rows (see <see cref="Linear.Pack"/>).</summary>
     public void Pack()
     {
-        foreach (var linear in (Linear[])[attn.Query, attn.Key, attn.Value, attn.Output, mlp.Gate, mlp.Up, mlp.Down]) linear.Pack();
+        foreach (var linear in Projections) linear.Pack();
     }
+
+    /// <summary>Bytes of its projections as stored.</summary>
+    public long WeightBytes => Projections.Sum(linear => linear.Weight.Bytes);
+
+    private Linear[] Projections => [attn.Query, attn.Key, attn.Value, attn.Output, mlp.Gate, mlp.Up, mlp.Down];
 
     /// <summary>o_proj [d_model, head x d_head]; the columns of one head turn its z into its part of the attention output.</summary>
     public Linear OutputProjection => attn.Output;

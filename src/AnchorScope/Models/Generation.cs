@@ -15,17 +15,18 @@ public sealed record Sampling(double Temperature = 0, int TopK = 0, double TopP 
     public static Sampling Greedy { get; } = new();
 }
 
-/// <summary>What was generated: token ids, and the logits each was chosen from [token][vocabulary].</summary>
+/// <summary>What was generated: token ids, and, where they are kept, the logits each was chosen from [token][vocabulary].</summary>
 public sealed record Generated(IReadOnlyList<int> Tokens, IReadOnlyList<float[]> Logits);
 
 /// <summary>Continues a prompt token by token with cached keys and values, under an intervention that holds for every step.</summary>
 public static class Generation
 {
     /// <summary>Generates up to <paramref name="count"/> tokens.</summary>
+    /// <param name="keepLogits">Whether the logits of every step are kept.</param>
     /// <param name="stop">Tokens that end the text (they are the last ones returned); none: always <paramref name="count"/>.</param>
     public static Generated Run(
         Decoder decoder, Prompt prompt, int count, Compute compute, Intervention? intervention = null, Sampling? sampling = null,
-        IReadOnlySet<int>? stop = null, CancellationToken cancel = default)
+        IReadOnlySet<int>? stop = null, bool keepLogits = false, CancellationToken cancel = default)
     {
         var edits = intervention ?? Intervention.None;
         edits.Validate(decoder.Shape, prompt.Length, count);
@@ -33,7 +34,7 @@ public static class Generation
         var (shape, width) = (decoder.Shape, decoder.Shape.ModelSize);
         using var cache = new KeyValues(shape.Layers, shape.KeyHeads, shape.HeadSize, 0, prompt.Length + count);
         var (tokens, logits) = (new List<int>(), new List<float[]>());
-        var next = prompt.Coordinates.Max(c => c.Highest) + 1;
+        var coordinates = After(prompt, count);
         for (var step = 0; step < count; step++)
         {
             cancel.ThrowIfCancellationRequested();
@@ -47,16 +48,22 @@ public static class Generation
             {
                 var row = compute.Arena.Take(1, width);
                 decoder.Embed([tokens[^1]], row);
-                run = new Run(row, new[] { Coordinate.At(next++) }, prompt.Length + step - 1, edits) { Own = cache };
+                run = new Run(row, coordinates.AsMemory(step - 1, 1), prompt.Length + step - 1, edits) { Own = cache };
             }
-            var resid = decoder.Forward(new Pass(shape, [run], compute));
-            var row0 = decoder.Unembed(resid.RowRange(resid.Rows - 1, 1), compute).ToArray();
+            var last = decoder.Unembed(decoder.ForwardLast(new Pass(shape, [run], compute)), compute);
             compute.Arena.Release(mark);
-            logits.Add(row0);
-            tokens.Add(sampler.Choose(row0));
+            if (keepLogits) logits.Add(last.ToArray());
+            tokens.Add(sampler.Choose(last[0]));
             if (stop?.Contains(tokens[^1]) == true) break;
         }
         return new Generated(tokens, logits);
+    }
+
+    /// <summary>Rotary coordinates of <paramref name="count"/> generated tokens: text goes on behind the highest of the prompt.</summary>
+    internal static Coordinate[] After(Prompt prompt, int count)
+    {
+        var next = prompt.Coordinates.Max(c => c.Highest) + 1;
+        return [.. Enumerable.Range(next, count).Select(Coordinate.At)];
     }
 }
 

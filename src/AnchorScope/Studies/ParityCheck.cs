@@ -64,7 +64,7 @@ public static class ParityCheck
         Sweeps(golden, model, prompt, compute, rows);
         if (golden.Integers("gen.ids") is { } ids)
         {
-            var generated = Generation.Run(model.Decoder, prompt, ids.Length, compute);
+            var generated = Generation.Run(model.Decoder, prompt, ids.Length, compute, keepLogits: true);
             Equal(rows, golden, "gen.ids", ids.Select(id => (int)id), generated.Tokens);
             if (golden.Has("gen.logits")) Close(rows, golden, "gen.logits", [.. generated.Logits.SelectMany(l => l)]);
         }

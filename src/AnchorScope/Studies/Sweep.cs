@@ -1,5 +1,6 @@
 using AnchorScope.Interventions;
 using AnchorScope.Models;
+using AnchorScope.Readouts;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
@@ -9,11 +10,17 @@ namespace AnchorScope.Studies;
 /// <param name="Intervention">What is changed.</param>
 public sealed record Variant(Baseline Baseline, Intervention Intervention);
 
+/// <summary>What was read of one variant: the logits of each readout [tokens, or vocabulary]. Valid during the call.</summary>
+/// <param name="variant">Its index.</param>
+/// <param name="readouts">In the order of the sweep's readouts, one row each.</param>
+public delegate void TakeReadouts(int variant, ReadOnlySpan<Tensor> readouts);
+
 /// <summary>
-/// Runs many variants, computing only what each can change: it starts at its corner (first layer, first position), shares the
-/// frozen past of its prompt, and is packed with others as rows of one pass, so a weight is read once for all of them.
+/// Runs many variants, computing only what each can change and what is read: a variant starts at its corner (first layer, behind attention
+/// where that stays as it was; first position), shares the frozen past of its prompt, ends at the last layer and position that are read, and is
+/// packed with others as rows of one pass, so a weight is read once for all of them.
 /// </summary>
-/// <remarks>Exact: every variant has the bits of a full run of its own (tests: SweepTests).</remarks>
+/// <remarks>Exact: every variant has the bits of a full run of its own (tests: LawTests, SweepTests).</remarks>
 public static class Sweep
 {
     /// <summary>Rows that amortise the turning of weights and still leave activations in cache.</summary>
@@ -27,15 +34,35 @@ public static class Sweep
     /// <param name="rowsPerPass">How many rows a pass may carry; a larger variant gets a pass of its own.</param>
     public static void LastLogits(
         Decoder decoder, IReadOnlyList<Variant> variants, Compute compute, Action<int, ReadOnlySpan<float>> take,
+        int rowsPerPass = DefaultRows, CancellationToken cancel = default) =>
+        Run(decoder, variants, [Readout.Output], compute, (variant, readouts) => take(variant, readouts[0][0]), rowsPerPass, cancel);
+
+    /// <summary>Reads every one of <paramref name="readouts"/> from every variant.</summary>
+    /// <inheritdoc cref="LastLogits"/>
+    public static void Run(
+        Decoder decoder, IReadOnlyList<Variant> variants, IReadOnlyList<Readout> readouts, Compute compute, TakeReadouts take,
         int rowsPerPass = DefaultRows, CancellationToken cancel = default)
     {
-        foreach (var variant in variants) variant.Intervention.Validate(decoder.Shape, variant.Baseline.Prompt.Length);
-        var order = Enumerable.Range(0, variants.Count).OrderBy(i => variants[i].Intervention.FirstLayer).ToArray();
-        foreach (var (first, count) in Passes([.. order.Select(i => RowsOf(variants[i]))], rowsPerPass))
+        foreach (var pass in Plan(decoder, variants, readouts, rowsPerPass))
         {
             cancel.ThrowIfCancellationRequested();
-            Pass(decoder, variants, order.AsSpan(first, count), compute, take);
+            pass.Run(decoder, readouts, compute, take);
         }
+    }
+
+    /// <summary>The passes of <see cref="Run"/>, which may be run in any order and on several threads at once, each with memory of its own.</summary>
+    /// <exception cref="InputException">An intervention or a readout does not fit the model or the prompt.</exception>
+    public static IReadOnlyList<SweepPass> Plan(Decoder decoder, IReadOnlyList<Variant> variants, IReadOnlyList<Readout> readouts, int rowsPerPass = DefaultRows)
+    {
+        if (readouts.Count == 0) throw new ArgumentException("a sweep that reads nothing", nameof(readouts));
+        foreach (var baseline in variants.Select(v => v.Baseline).Distinct())
+        {
+            foreach (var readout in readouts) readout.Validate(decoder, baseline.Prompt);
+        }
+        foreach (var variant in variants) variant.Intervention.Validate(decoder.Shape, variant.Baseline.Prompt.Length);
+        var planned = variants.Select((variant, index) => new PlannedVariant(index, variant, Corner.Of(variant.Intervention, decoder, variant.Baseline.Prompt, readouts)))
+            .OrderBy(p => p.Corner.Layer).ThenBy(p => p.Corner.BehindAttention).ToList();
+        return [.. Passes([.. planned.Select(p => p.Corner.Rows)], rowsPerPass).Select(p => new SweepPass(planned.GetRange(p.First, p.Count)))];
     }
 
     /// <summary>Which variants go together: as many as fit, in their order, one at least.</summary>
@@ -65,42 +92,5 @@ public static class Sweep
         var logits = decoder.Unembed(resid.RowRange(prompt.Length - 1, 1), compute).ToArray();
         compute.Arena.Release(mark);
         return logits;
-    }
-
-    private static int RowsOf(Variant variant) => variant.Intervention.Edits.Count == 0 ? 0 : SweepCost.RowsOf(variant.Intervention, variant.Baseline.Prompt.Length);
-
-    private static void Pass(Decoder decoder, IReadOnlyList<Variant> variants, ReadOnlySpan<int> chosen, Compute compute, Action<int, ReadOnlySpan<float>> take)
-    {
-        var mark = compute.Arena.Here();
-        var runs = new List<Run>();
-        var owner = new Dictionary<Run, int>();
-        foreach (var index in chosen)
-        {
-            var (baseline, intervention) = variants[index];
-            if (RowsOf(variants[index]) == 0)
-            {
-                take(index, baseline.LastLogits);
-                continue;
-            }
-            var (length, layer) = (baseline.Prompt.Length, intervention.FirstLayer);
-            var start = Math.Min(intervention.FirstPosition, length - 1);
-            var run = new Run(baseline.ResidPre(layer).RowRange(start, length - start), baseline.Prompt.Coordinates.AsMemory(start), start, intervention)
-            {
-                FirstLayer = layer,
-                Past = baseline.KeyValues,
-            };
-            runs.Add(run);
-            owner.Add(run, index);
-        }
-        if (runs.Count > 0)
-        {
-            var pass = new Pass(decoder.Shape, runs, compute);
-            var resid = decoder.Forward(pass);
-            var last = compute.Arena.Take(runs.Count, decoder.Shape.ModelSize);
-            for (var i = 0; i < runs.Count; i++) resid[pass.Runs[i].FirstRow + pass.Runs[i].Count - 1].CopyTo(last[i]);
-            var logits = decoder.Unembed(last, compute);
-            for (var i = 0; i < runs.Count; i++) take(owner[pass.Runs[i]], logits[i]);
-        }
-        compute.Arena.Release(mark);
     }
 }

@@ -1,4 +1,6 @@
 using AnchorScope.Interventions;
+using AnchorScope.Models;
+using AnchorScope.Readouts;
 
 namespace AnchorScope.Studies;
 
@@ -6,39 +8,59 @@ namespace AnchorScope.Studies;
 /// <param name="Variants">Interventions that change something.</param>
 /// <param name="RowLayers">Rows times layers with the planner: each variant from its corner on.</param>
 /// <param name="NaiveRowLayers">The same with one full pass a variant.</param>
-/// <param name="Operations">Floating-point operations in the decoder's products and attention, the baseline's pass and the heads' logits included.</param>
-/// <param name="NaiveOperations">The same with one full pass a variant.</param>
+/// <param name="Operations">Floating-point operations of the variants: the decoder's products and attention, and the logits.</param>
+/// <param name="BaselineOperations">Those of the recorded run that they start from; a full pass of one variant costs the same.</param>
+/// <param name="WeightBytes">Bytes of weights read, each once a pass, the baseline's included.</param>
+/// <param name="NaiveWeightBytes">The same with one full pass a variant.</param>
 /// <param name="RowsPerPass">Rows that the memory allows in one pass.</param>
 /// <param name="Passes">How many passes that makes.</param>
 /// <param name="BytesPerRow">Activations of a row in a pass.</param>
-public sealed record SweepCost(int Variants, long RowLayers, long NaiveRowLayers, double Operations, double NaiveOperations, int RowsPerPass, int Passes, long BytesPerRow)
+public sealed record SweepCost(
+    int Variants, long RowLayers, long NaiveRowLayers, double Operations, double BaselineOperations, long WeightBytes, long NaiveWeightBytes, int RowsPerPass, int Passes, long BytesPerRow)
 {
     /// <summary>Rows beyond which weights are shared by enough of them and activations only fill caches.</summary>
     public const int MostRows = 1024;
 
-    /// <summary>How many times fewer operations than one full pass a variant.</summary>
-    public double Saving => NaiveOperations / Operations;
+    /// <summary>Operations of one full pass a variant.</summary>
+    public double NaiveOperations => Variants * BaselineOperations;
 
-    /// <summary>Counts the sweep of <paramref name="interventions"/> over a prompt of <paramref name="length"/> positions.</summary>
-    /// <param name="memory">Bytes that a pass may take for activations.</param>
+    /// <summary>How many times fewer operations than one full pass a variant.</summary>
+    public double Saving => NaiveOperations / (BaselineOperations + Operations);
+
+    /// <summary>Counts the sweep of <paramref name="interventions"/> over <paramref name="prompt"/>, read at the last position.</summary>
+    /// <param name="memory">Bytes that all passes together may take for activations.</param>
+    /// <param name="threads">Threads that each run passes of their own.</param>
     /// <exception cref="InputException">Not even the longest variant fits.</exception>
-    public static SweepCost Of(DecoderShape shape, int vocabulary, int length, IReadOnlyList<Intervention> interventions, long memory)
+    public static SweepCost Of(Decoder decoder, Prompt prompt, IReadOnlyList<Intervention> interventions, long memory, int threads = 1)
     {
-        var changing = interventions.Where(i => i.Edits.Count > 0).OrderBy(i => i.FirstLayer).ToList();
-        var bytes = BytesOf(shape, vocabulary);
-        var longest = changing.Select(i => RowsOf(i, length)).DefaultIfEmpty(1).Max();
-        var rows = (int)Math.Clamp(memory / bytes, 0, MostRows);
-        if (memory / bytes < longest) throw new InputException($"--memory: expected at least {longest * bytes} bytes, the activations of the longest variant ({longest} rows of {bytes} bytes), found {memory}");
-        rows = Math.Max(rows, longest);
-        double head = 2.0 * shape.ModelSize * vocabulary, full = Layer(shape, 0, length) * shape.Layers + head;
+        var shape = decoder.Shape;
+        Corner[] corners = [.. interventions.Select(i => Corner.Of(i, decoder, prompt, [Readout.Output])).Where(c => c.Rows > 0).OrderBy(c => c.Layer).ThenBy(c => c.BehindAttention)];
+        int[] rows = [.. corners.Select(c => c.Rows)];
+        var (longest, shortest) = (rows.DefaultIfEmpty(1).Max(), rows.DefaultIfEmpty(1).Min());
+        // Logits are one row a variant, however many rows it has.
+        var bytes = BytesOf(shape) + sizeof(float) * (shape.ModelSize + (long)decoder.VocabularySize) / shortest;
+        var room = memory / threads / bytes;
+        if (room < longest) throw new InputException($"--memory: expected at least {longest * bytes * threads} bytes, the activations of the longest variant ({longest} rows of {bytes} bytes) on {threads} threads, found {memory}");
+        // Every thread gets a pass, but no pass is cut below what a variant needs.
+        var perPass = (int)Math.Max(longest, Math.Min(Math.Min(room, MostRows), (rows.Sum(r => (long)r) + threads - 1) / threads));
+        var passes = Sweep.Passes(rows, perPass);
+        double unembed = 2.0 * shape.ModelSize * decoder.VocabularySize, full = Layer(shape, 0, prompt.Length) * shape.Layers + unembed;
+        long LayerBytes(int first) => decoder.WeightBytes(first);
         return new SweepCost(
-            changing.Count, changing.Sum(i => (long)RowsOf(i, length) * (shape.Layers - i.FirstLayer)), (long)changing.Count * length * shape.Layers,
-            full + changing.Sum(i => Layer(shape, length - RowsOf(i, length), length) * (shape.Layers - i.FirstLayer) + head), Math.Max(1, changing.Count) * full,
-            rows, Sweep.Passes([.. changing.Select(i => RowsOf(i, length))], rows).Count, bytes);
+            corners.Length, corners.Sum(c => (long)c.Rows * (c.EndLayer - c.Layer)), (long)corners.Length * prompt.Length * shape.Layers,
+            corners.Sum(c => OperationsOf(shape, c)) + corners.Length * unembed, full,
+            LayerBytes(0) + passes.Sum(p => LayerBytes(corners[p.First].Layer)), corners.Length * LayerBytes(0), perPass, passes.Count, bytes);
     }
 
-    /// <summary>Rows of a variant: from the first position that it changes, the last one at least.</summary>
-    public static int RowsOf(Intervention intervention, int length) => Math.Max(1, length - Math.Min(intervention.FirstPosition, length));
+    /// <summary>Operations of one variant's layers; the last one takes only keys and values of all rows but the last.</summary>
+    private static double OperationsOf(DecoderShape shape, Corner corner)
+    {
+        var (layers, to) = (corner.EndLayer - corner.Layer, corner.EndPosition);
+        var whole = layers - 1 - (corner.BehindAttention ? 1 : 0);
+        double first = corner.BehindAttention && layers > 1 ? corner.Rows * BehindAttention(shape) : 0;
+        double last = corner.BehindAttention && layers == 1 ? BehindAttention(shape) : Layer(shape, to - 1, to) + (corner.Rows - 1.0) * 4 * shape.ModelSize * shape.Width(Site.Key);
+        return first + Math.Max(0, whole) * Layer(shape, corner.Position, to) + last;
+    }
 
     /// <summary>Operations of positions [from, to) in one layer.</summary>
     private static double Layer(DecoderShape shape, int from, int to)
@@ -46,13 +68,16 @@ public sealed record SweepCost(int Variants, long RowLayers, long NaiveRowLayers
         double rows = to - from, width = shape.ModelSize, queries = shape.Width(Site.Query), keys = shape.Width(Site.Key);
         // Every position sees itself and those before it, once for the scores and once for the values.
         var seen = (to * (to + 1.0) - from * (from + 1.0)) / 2;
-        return 2 * rows * (width * (2 * queries + 2 * keys) + 3 * width * shape.MlpSize) + 4 * seen * queries;
+        return rows * (2 * width * (queries + 2 * keys) + BehindAttention(shape)) + 4 * seen * queries;
     }
 
-    // Stream, norm, then either attention or MLP; keys and values of its own; logits of a variant's last row at most.
-    private static long BytesOf(DecoderShape shape, int vocabulary)
+    /// <summary>Operations of one row in o_proj and MLP.</summary>
+    private static double BehindAttention(DecoderShape shape) => 2.0 * shape.ModelSize * (shape.Width(Site.HeadOut) + 3.0 * shape.MlpSize);
+
+    // Residual stream and norm, then either attention (keys and values twice: as projected and as kept) or MLP, and what the sublayer adds.
+    private static long BytesOf(DecoderShape shape)
     {
         long width = shape.ModelSize, queries = shape.Width(Site.Query), keys = shape.Width(Site.Key);
-        return sizeof(float) * (2 * width + Math.Max(width + 2 * queries + 4 * keys, width + 2L * shape.MlpSize) + width + vocabulary);
+        return sizeof(float) * (3 * width + Math.Max(2 * queries + 4 * keys, 2L * shape.MlpSize));
     }
 }

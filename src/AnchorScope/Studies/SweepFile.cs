@@ -19,11 +19,12 @@ public sealed class SweepFile : IDisposable
     private readonly string _path;
     private readonly IReadOnlyList<Intervention> _interventions;
     private readonly IReadOnlyList<int> _asked;
-    private readonly string?[] _rows;
+    private readonly bool _heads;
+    private readonly byte[]?[] _rows;
     private readonly FileStream _partial;
 
-    private SweepFile(string path, IReadOnlyList<Intervention> interventions, IReadOnlyList<int> asked, FileStream partial) =>
-        (_path, _interventions, _asked, _rows, _partial) = (path, interventions, asked, new string?[interventions.Count], partial);
+    private SweepFile(string path, IReadOnlyList<Intervention> interventions, IReadOnlyList<int> asked, bool heads, FileStream partial) =>
+        (_path, _interventions, _asked, _heads, _rows, _partial) = (path, interventions, asked, heads, new byte[]?[interventions.Count], partial);
 
     /// <summary>Variants without a row yet.</summary>
     public IReadOnlyList<int> Missing => [.. Enumerable.Range(0, _rows.Length).Where(i => _rows[i] is null)];
@@ -31,16 +32,25 @@ public sealed class SweepFile : IDisposable
     /// <summary>Opens FILE.partial and takes the rows that it holds, if they are of the same sweep.</summary>
     /// <param name="path">FILE; must not exist.</param>
     /// <param name="asked">Tokens whose logits a row has.</param>
+    /// <param name="heads">Whether every variant is one head, which rows name by layer and head; otherwise by the name of the intervention.</param>
     /// <exception cref="InputException">FILE exists, or FILE.partial is of another sweep.</exception>
-    public static SweepFile Open(string path, VisionLanguageModel model, Prompt prompt, IReadOnlyList<Intervention> interventions, IReadOnlyList<int> asked)
+    public static SweepFile Open(string path, VisionLanguageModel model, Prompt prompt, IReadOnlyList<Intervention> interventions, IReadOnlyList<int> asked, bool heads)
     {
         if (Path.Exists(path)) throw new InputException($"{path}: exists already; --out needs a new file");
         var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder for --out");
         var partial = path + ".partial";
-        var header = Header(model, prompt, interventions, asked);
-        var stream = new FileStream(partial, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
-        var file = new SweepFile(path, interventions, asked, stream);
+        var header = Header(model, prompt, interventions, asked, heads);
+        FileStream stream;
+        try
+        {
+            stream = new FileStream(partial, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{partial}: cannot be written: {e.Message}", e);
+        }
+        var file = new SweepFile(path, interventions, asked, heads, stream);
         try
         {
             file.TakeUp(partial, header);
@@ -53,24 +63,31 @@ public sealed class SweepFile : IDisposable
         }
     }
 
-    /// <summary>Keeps the row of one variant.</summary>
-    /// <param name="logits">At the last position [vocabulary].</param>
-    public void Add(int variant, ReadOnlySpan<float> logits)
+    /// <summary>Keeps the rows of a pass, on disk when this returns.</summary>
+    public void Add(IEnumerable<(int Variant, byte[] Row)> rows)
     {
-        var row = Row(variant, logits);
-        _rows[variant] = row;
-        _partial.Write(Encoding.UTF8.GetBytes($"{variant}\t{row}\n"));
+        using var lines = new MemoryStream();
+        foreach (var (variant, row) in rows)
+        {
+            _rows[variant] = row;
+            lines.Write(Encoding.UTF8.GetBytes($"{variant}\t"));
+            lines.Write(row);
+            lines.WriteByte((byte)'\n');
+        }
+        _partial.Write(lines.GetBuffer(), 0, (int)lines.Length);
+        _partial.Flush(flushToDisk: true);
     }
-
-    /// <summary>Puts what was added on disk: after every pass.</summary>
-    public void Flush() => _partial.Flush();
 
     /// <summary>Writes FILE and removes FILE.partial.</summary>
     public void Finish()
     {
         AtomicFile.Write(_path, stream =>
         {
-            foreach (var row in _rows) stream.Write(Encoding.UTF8.GetBytes(row + "\n"));
+            foreach (var row in _rows)
+            {
+                stream.Write(row);
+                stream.WriteByte((byte)'\n');
+            }
         });
         _partial.Dispose();
         File.Delete(_path + ".partial");
@@ -79,26 +96,28 @@ public sealed class SweepFile : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _partial.Dispose();
 
-    private static string Header(VisionLanguageModel model, Prompt prompt, IReadOnlyList<Intervention> interventions, IReadOnlyList<int> asked)
+    private static string Header(VisionLanguageModel model, Prompt prompt, IReadOnlyList<Intervention> interventions, IReadOnlyList<int> asked, bool heads)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(System.Runtime.InteropServices.MemoryMarshal.AsBytes<int>(prompt.Tokens));
         hash.AppendData(System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(prompt.Embeddings));
         foreach (var intervention in interventions) hash.AppendData(InterventionJson.Write(intervention));
-        return $"ascope sweep 1, weights {model.Checkpoint.Sha256}, prompt and plan {Convert.ToHexStringLower(hash.GetHashAndReset())}, logits {string.Join(',', asked)}";
+        return $"ascope sweep 1, {(heads ? "heads" : "plan")}, weights {model.Checkpoint.Sha256}, prompt and plan {Convert.ToHexStringLower(hash.GetHashAndReset())}, logits {string.Join(',', asked)}";
     }
 
-    private string Row(int variant, ReadOnlySpan<float> logits)
+    /// <summary>The row of one variant, JSON without a line end. May be called on several threads.</summary>
+    /// <param name="logits">At the last position [vocabulary].</param>
+    public byte[] Row(int variant, ReadOnlySpan<float> logits)
     {
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer, Plain))
         {
             var intervention = _interventions[variant];
             json.WriteStartObject();
-            if (intervention.Edits is [{ Site: Site.HeadOut, Heads: [var head] } edit])
+            if (_heads)
             {
-                json.WriteNumber("layer", edit.Layer);
-                json.WriteNumber("head", head);
+                json.WriteNumber("layer", intervention.Edits[0].Layer);
+                json.WriteNumber("head", intervention.Edits[0].Heads![0]);
             }
             else
             {
@@ -113,7 +132,7 @@ public sealed class SweepFile : IDisposable
             json.WriteNumber("argmax", Sampler.ArgMax(logits));
             json.WriteEndObject();
         }
-        return Encoding.UTF8.GetString(buffer.ToArray());
+        return buffer.ToArray();
     }
 
     /// <summary>Whole lines count; what a kill left of the last one is cut off.</summary>
@@ -128,7 +147,7 @@ public sealed class SweepFile : IDisposable
         {
             var tab = line.IndexOf('\t', StringComparison.Ordinal);
             if (tab < 0 || !int.TryParse(line[..tab], out var variant) || variant < 0 || variant >= _rows.Length) throw new InputException($"{partial}: not a row of a sweep: {Quoted.Of(line)}");
-            _rows[variant] = line[(tab + 1)..];
+            _rows[variant] = Encoding.UTF8.GetBytes(line[(tab + 1)..]);
         }
         _partial.SetLength(whole);
         _partial.Position = whole;

@@ -84,6 +84,24 @@ public sealed unsafe class KeyValues : IDisposable
         }
     }
 
+    /// <summary>Takes over, in one layer, what <paramref name="other"/> has from <see cref="Start"/> to its end.</summary>
+    public void TakeOver(int layer, KeyValues other)
+    {
+        var (from, count) = (Start - other.Start, other.Start + other.Count - Start);
+        if (from < 0 || count > Capacity - Count) throw new ArgumentException($"positions {Start} to {other.Start + other.Count} of keys that start at {other.Start} do not fit behind {Count} of {Capacity}", nameof(other));
+        for (var head = 0; head < Heads; head++)
+        {
+            for (var i = 0; i < count; i++)
+            {
+                var (at, there) = (Count + i, from + i);
+                var key = Keys(layer, head) + (long)(at / 16) * 16 * HeadSize + at % 16;
+                var source = other.Keys(layer, head) + (long)(there / 16) * 16 * HeadSize + there % 16;
+                for (var d = 0; d < HeadSize; d++) key[d * 16] = source[d * 16];
+                new Span<float>(other.Values(layer, head) + (long)there * ValueStride, HeadSize).CopyTo(new Span<float>(Values(layer, head) + (long)at * ValueStride, HeadSize));
+            }
+        }
+    }
+
     /// <summary>Counts <paramref name="positions"/> as held, once every layer has put them.</summary>
     public void Advance(int positions) => Count += positions;
 

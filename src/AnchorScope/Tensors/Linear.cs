@@ -68,6 +68,28 @@ public sealed unsafe class Linear
         return y;
     }
 
+    /// <summary>A few outputs only [rows, outputs], with the bits that they have among all.</summary>
+    public Tensor Forward(Tensor x, Compute compute, IReadOnlyList<int> outputs)
+    {
+        var y = compute.Arena.Take(x.Rows, outputs.Count);
+        var mark = compute.Arena.Here();
+        var panel = compute.Arena.TakeFloats((long)PanelMatMul.Width * Inputs);
+        var rows = stackalloc byte*[PanelMatMul.Width];
+        for (var first = 0; first < outputs.Count; first += PanelMatMul.Width)
+        {
+            var count = Math.Min(PanelMatMul.Width, outputs.Count - first);
+            for (var i = 0; i < count; i++) rows[i] = _weight.RowAddress(outputs[first + i]);
+            PanelTurn.Turn(rows, count, _weight.Type, 0, Inputs, panel);
+            PanelMatMul.Multiply(x.Data, Inputs, x.Rows, panel, Inputs, y.Data + first, outputs.Count, count, fresh: true);
+            for (var i = 0; i < count && _bias is not null; i++)
+            {
+                for (var row = 0; row < y.Rows; row++) y[row][first + i] += _bias[outputs[first + i]];
+            }
+        }
+        compute.Arena.Release(mark);
+        return y;
+    }
+
     /// <summary>One panel of outputs, all rows.</summary>
     private readonly struct Product(Linear linear, Tensor x, Tensor y, KernelFamily family, float* turned) : ITeamWork
     {

@@ -82,7 +82,7 @@ public sealed class LawTests : IDisposable
             new Intervention("mlp half", new Edit(Site.MlpOut, 1, Operation.Scale) { Factor = 0.5f }),
         })
         {
-            var generated = Generation.Run(tiny.Decoder, tiny.Prompt, 4, tiny.Compute, intervention);
+            var generated = Generation.Run(tiny.Decoder, tiny.Prompt, 4, tiny.Compute, intervention, keepLogits: true);
             for (var step = 0; step < 4; step++)
             {
                 // The whole text so far in one pass, without a cache.

@@ -1,0 +1,145 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+using AnchorScope.Prompts;
+using AnchorScope.Studies;
+using AnchorScope.Tensors;
+using Spectre.Console;
+
+namespace AnchorScope.Cli;
+
+/// <summary><c>ascope sweep</c>: many interventions on one prompt, each as exact as a run of its own.</summary>
+internal static class SweepCommand
+{
+    private const string DefaultMemory = "1GiB";
+
+    public static Command Create()
+    {
+        var model = new Argument<string>("MODEL") { Description = "folder of the checkpoint" };
+        var given = new PromptOptions();
+        var heads = new Option<string?>("--heads") { Description = "heads scaled one by one: all, or layer:head, comma-separated", HelpName = "HEADS" };
+        var positions = new Option<string>("--positions") { Description = "where: last, instruction (the text of --prompt), all, or a list like 3,7-9", DefaultValueFactory = _ => "last", HelpName = "WHERE" };
+        var factor = new Option<float>("--factor") { Description = "what head outputs are multiplied with; 0 blocks", HelpName = "F" };
+        var plan = new Option<string?>("--plan") { Description = "instead of --heads: a JSON list of interventions (docs/schemas/edits.schema.json)", HelpName = "FILE" };
+        var output = new Option<string?>("--out") { Description = "JSON lines to write, a row for each variant; an interrupted sweep goes on", HelpName = "FILE" };
+        var logits = new Option<string?>("--logits") { Description = "ids of tokens whose logits a row has, comma-separated", HelpName = "IDS" };
+        var naive = new Option<bool>("--naive") { Description = "one full pass for each variant: slow, and the same bytes" };
+        var explain = new Option<bool>("--explain") { Description = "print what the plan computes and saves; without --out nothing is run" };
+        var memory = new Option<string>("--memory") { Description = "most bytes of activations, like 500MB or 2GiB", DefaultValueFactory = _ => DefaultMemory, HelpName = "SIZE" };
+        var threads = new Option<int>("--threads") { Description = "threads", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
+        var command = new Command("sweep", "Runs many interventions on one prompt and writes a row for each: what head-by-head studies are made of.")
+        {
+            model, given.Inputs, given.Images, given.Text, given.Messages, heads, positions, factor, plan, output, logits, naive, explain, memory, threads,
+        };
+        command.SetAction(parsed =>
+        {
+            var options = new SweepOptions(ByteSize.Parse("--memory", parsed.GetValue(memory)!), parsed.GetValue(threads), parsed.GetValue(naive));
+            if (options.Threads < 1) throw new InputException($"--threads: expected at least 1, found {options.Threads}");
+            if ((parsed.GetValue(heads) is null) == (parsed.GetValue(plan) is null)) throw new InputException("say what is varied with one of --heads and --plan");
+            if (parsed.GetValue(output) is null && !parsed.GetValue(explain)) throw new InputException("--out: expected a file to write (or --explain alone), found nothing");
+            if (!float.IsFinite(parsed.GetValue(factor))) throw new InputException($"--factor: expected a finite number, found {parsed.GetValue(factor)}");
+            using var opened = VisionLanguageModel.Open(parsed.GetValue(model)!);
+            using var arena = new Arena();
+            using var team = new Team(options.Threads);
+            var (prompt, _) = given.Read(parsed, opened, new Compute(arena, team));
+            IReadOnlyList<Intervention> interventions = parsed.GetValue(plan) is { } file
+                ? InterventionJson.LoadList(file)
+                : [.. Heads(parsed.GetValue(heads)!, opened.Decoder.Shape).Select(h => Intervention.HeadGain(h.Layer, h.Head, parsed.GetValue(factor), Where(parsed.GetValue(positions)!, prompt)))];
+            var study = new SweepStudy(opened, prompt, interventions, options);
+            if (parsed.GetValue(explain)) Explain(study.Cost, interventions.Count);
+            if (parsed.GetValue(output) is { } path)
+            {
+                using var rows = SweepFile.Open(path, opened, prompt, interventions, Tokens(parsed.GetValue(logits), opened.Decoder.VocabularySize), parsed.GetValue(plan) is null);
+                Run(study, rows, path, interventions.Count, options.Naive);
+            }
+            return 0;
+        });
+        return command;
+    }
+
+    private static void Run(SweepStudy study, SweepFile rows, string path, int count, bool naive)
+    {
+        var todo = rows.Missing.Count;
+        if (todo < count) AnsiConsole.MarkupLineInterpolated($"resuming: {count - todo} of {count} variants are done");
+        using var interrupt = new Interruption();
+        var started = Stopwatch.GetTimestamp();
+        try
+        {
+            AnsiConsole.Progress()
+                .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn(), new RemainingTimeColumn())
+                .Start(progress =>
+                {
+                    var task = progress.AddTask($"{count} variants", maxValue: count);
+                    task.Value = count - todo;
+                    study.Run(rows, done => task.Value = done, interrupt.Token);
+                });
+        }
+        catch (OperationCanceledException e)
+        {
+            throw new OperationCanceledException($"stopped after {count - rows.Missing.Count} of {count} variants; the same command goes on", e);
+        }
+        rows.Finish();
+        var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        var prediction = naive || todo < count ? "" : $", {study.BaselineSeconds:0.00} s of them the baseline; the cost model said {study.BaselineSeconds + study.PredictedSeconds:0.00} s";
+        AnsiConsole.MarkupLineInterpolated($"{path}: {count} variants, {seconds:0.00} s{prediction}");
+    }
+
+    private static void Explain(SweepCost cost, int all)
+    {
+        var table = new Table().Border(TableBorder.Rounded).AddColumn("").AddColumn(new TableColumn("planned").RightAligned()).AddColumn(new TableColumn("one pass a variant").RightAligned()).AddColumn(new TableColumn("saves").RightAligned());
+        void Row(string what, double planned, double naive, string unit) =>
+            table.AddRow(what, $"{planned:#,0.###} {unit}".TrimEnd(), $"{naive:#,0.###} {unit}".TrimEnd(), planned > 0 ? $"{naive / planned:0.0} x" : "");
+        Row("rows x layers", cost.RowLayers, cost.NaiveRowLayers, "");
+        Row("operations, with the baseline", (cost.Operations + cost.BaselineOperations) / 1e9, cost.NaiveOperations / 1e9, "GFLOP");
+        Row("weights read, with the baseline", cost.WeightBytes / 1e9, cost.NaiveWeightBytes / 1e9, "GB");
+        Row("passes, with the baseline", cost.Passes + 1, cost.Variants, "");
+        AnsiConsole.Write(table);
+        AnsiConsole.MarkupLineInterpolated($"{cost.Variants} of {all} variants change something; up to {cost.RowsPerPass} rows a pass, {cost.BytesPerRow / 1024.0:0.#} KiB of activations each ({cost.RowsPerPass * cost.BytesPerRow / 1048576.0:0.#} MiB)");
+    }
+
+    private static IEnumerable<(int Layer, int Head)> Heads(string text, DecoderShape shape)
+    {
+        if (text == "all") return Enumerable.Range(0, shape.Layers).SelectMany(layer => Enumerable.Range(0, shape.Heads).Select(head => (layer, head)));
+        var named = text.Split(',', StringSplitOptions.TrimEntries).Select(item => item.Split(':') is [var layer, var head] && Number(layer) is { } l && Number(head) is { } h
+            ? (l, h)
+            : throw new InputException($"--heads: expected all, or layer:head pairs like 1:2,3:0, found {item}")).ToList();
+        if (named.GroupBy(h => h).FirstOrDefault(g => g.Count() > 1) is { } twice) throw new InputException($"--heads: expected each head once, found {twice.Key.l}:{twice.Key.h} {twice.Count()} times");
+        return named;
+    }
+
+    private static Positions Where(string text, Prompt prompt)
+    {
+        switch (text)
+        {
+            case "all":
+                return Positions.All;
+            case "last":
+                return Positions.Of(prompt.Length - 1);
+            case "instruction":
+                var span = prompt.Span(SpanKind.Instruction);
+                return span.Count > 0 ? Positions.Of(span) : throw new InputException("--positions: instruction is the text of --prompt, and here is none; name positions instead");
+        }
+        var list = new List<int>();
+        foreach (var item in text.Split(',', StringSplitOptions.TrimEntries))
+        {
+            var ends = item.Split('-');
+            if (ends.Length > 2 || Number(ends[0]) is not { } from || Number(ends[^1]) is not { } to || to < from)
+                throw new InputException($"--positions: expected last, instruction, all, or a list like 3,7-9, found {text}");
+            if (to >= prompt.Length) throw new InputException($"--positions: expected positions of the prompt, 0 to {prompt.Length - 1}, found {item}");
+            list.AddRange(Enumerable.Range(from, to - from + 1));
+        }
+        return Positions.Of(list);
+    }
+
+    private static List<int> Tokens(string? text, int vocabulary)
+    {
+        var tokens = (text ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Select(item => Number(item) ?? throw new InputException($"--logits: expected ids of tokens, comma-separated, found {text}")).Distinct().ToList();
+        if (tokens.FirstOrDefault(t => t >= vocabulary, -1) is >= 0 and var outside) throw new InputException($"--logits: expected tokens of the vocabulary, 0 to {vocabulary - 1}, found {outside}");
+        return tokens;
+    }
+
+    private static int? Number(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+}

@@ -1,0 +1,123 @@
+using System.Diagnostics;
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+using AnchorScope.Readouts;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Studies;
+
+/// <summary>How a sweep is run; nothing of it changes a number.</summary>
+/// <param name="Memory">Bytes of activations.</param>
+/// <param name="Threads">Threads.</param>
+/// <param name="Naive">One full pass a variant, from the embeddings: the slow way that the fast one is checked against.</param>
+public sealed record SweepOptions(long Memory, int Threads, bool Naive);
+
+/// <summary>Every variant of one prompt, into a file of rows.</summary>
+public sealed class SweepStudy
+{
+    private const long PackedAtMost = 512L << 20;
+
+    private readonly VisionLanguageModel _model;
+    private readonly Prompt _prompt;
+    private readonly IReadOnlyList<Intervention> _interventions;
+    private readonly SweepOptions _options;
+
+    /// <summary>Checks everything and counts what it costs; nothing is computed yet.</summary>
+    /// <exception cref="InputException">An intervention does not fit, or the memory is too small.</exception>
+    public SweepStudy(VisionLanguageModel model, Prompt prompt, IReadOnlyList<Intervention> interventions, SweepOptions options)
+    {
+        (_model, _prompt, _interventions, _options) = (model, prompt, interventions, options);
+        foreach (var intervention in interventions) intervention.Validate(model.Decoder.Shape, prompt.Length);
+        Cost = SweepCost.Of(model.Decoder, prompt, interventions, options.Memory, options.Threads);
+    }
+
+    /// <summary>What the plan computes, and what it saves.</summary>
+    public SweepCost Cost { get; }
+
+    /// <summary>Seconds that the recorded run took: what the rest is predicted from. 0 before it is done.</summary>
+    public double BaselineSeconds { get; private set; }
+
+    /// <summary>Seconds that all variants take at the rate of the recorded run, on as many threads.</summary>
+    public double PredictedSeconds => BaselineSeconds * Cost.Operations / Cost.BaselineOperations;
+
+    /// <summary>Runs the variants that <paramref name="file"/> has no row of; a pass is on disk when it is done.</summary>
+    /// <param name="progress">Called with the number of variants that are done.</param>
+    public void Run(SweepFile file, Action<int>? progress = null, CancellationToken cancel = default)
+    {
+        if (file.Missing.Count == 0) return;
+        if (_model.Checkpoint.WeightBytes < PackedAtMost) _model.Decoder.Pack();
+        if (_options.Naive) Naive(file, progress, cancel);
+        else Planned(file, progress, cancel);
+    }
+
+    private void Planned(SweepFile file, Action<int>? progress, CancellationToken cancel)
+    {
+        var missing = file.Missing;
+        var from = missing.Min(i => Math.Min(_interventions[i].FirstPosition, _prompt.Length - 1));
+        using var arena = new Arena();
+        using var team = new Team(_options.Threads);
+        var started = Stopwatch.GetTimestamp();
+        using var baseline = Baseline.Record(_model.Decoder, _prompt, new Compute(arena, team), from: from);
+        BaselineSeconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        var passes = Sweep.Plan(_model.Decoder, [.. missing.Select(i => new Variant(baseline, _interventions[i]))], [Readout.Output], Cost.RowsPerPass);
+        Each(passes.Count, (pass, compute) =>
+        {
+            var rows = new List<(int, byte[])>();
+            passes[pass].Run(_model.Decoder, [Readout.Output], compute, (variant, read) => rows.Add((missing[variant], file.Row(missing[variant], read[0][0]))));
+            lock (file)
+            {
+                file.Add(rows);
+                progress?.Invoke(_interventions.Count - file.Missing.Count);
+            }
+        }, cancel);
+    }
+
+    private void Naive(SweepFile file, Action<int>? progress, CancellationToken cancel)
+    {
+        var missing = file.Missing;
+        Each(missing.Count, (i, compute) =>
+        {
+            var row = file.Row(missing[i], Sweep.Alone(_model.Decoder, _prompt, _interventions[missing[i]], compute));
+            lock (file)
+            {
+                file.Add([(missing[i], row)]);
+                progress?.Invoke(_interventions.Count - file.Missing.Count);
+            }
+        }, cancel);
+    }
+
+    /// <summary>Independent work, one piece after the other on every thread; a single piece gets all threads.</summary>
+    private void Each(int count, Action<int, Compute> body, CancellationToken cancel)
+    {
+        var workers = Math.Min(_options.Threads, count);
+        var next = -1;
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        void Work()
+        {
+            using var arena = new Arena();
+            using var team = new Team(workers == 1 ? _options.Threads : 1);
+            try
+            {
+                for (var i = Interlocked.Increment(ref next); i < count; i = Interlocked.Increment(ref next))
+                {
+                    stop.Token.ThrowIfCancellationRequested();
+                    body(i, new Compute(arena, team));
+                }
+            }
+            catch
+            {
+                stop.Cancel();
+                throw;
+            }
+        }
+        try
+        {
+            Task.WaitAll([.. Enumerable.Range(0, workers).Select(_ => Task.Factory.StartNew(Work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))], CancellationToken.None);
+        }
+        catch (AggregateException e)
+        {
+            var first = e.Flatten().InnerExceptions.FirstOrDefault(i => i is not OperationCanceledException) ?? e.Flatten().InnerExceptions[0];
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(first);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+using AnchorScope.Readouts;
+using AnchorScope.Studies;
+using AnchorScope.Tensors;
+using AnchorScope.Tests.Checkpoints;
+using AnchorScope.Tests.Models;
+
+namespace AnchorScope.Tests.Studies;
+
+/// <summary>The planner against one full pass for each variant, bit for bit, on every family.</summary>
+public sealed class SweepTests : IDisposable
+{
+    private readonly TempFolder _temp = new();
+
+    public void Dispose() => _temp.Dispose();
+
+    public static TheoryData<string, string> Models => new()
+    {
+        { "llava15", "one_image" }, { "llava15", "text_only" }, { "llava15-gqa-f16-sharded", "one_image" }, { "qwen25vl", "two_images" }, { "qwen25vl-tied-bf16", "one_image" },
+        { "qwen2vl", "one_image_nonsquare" }, { "internvl3", "tiled_image" }, { "internvl3-qknorm-rms", "tiled_image" }, { "internvl3-remote", "tiled_image" },
+        { "llava-onevision", "one_image_anyres" }, { "smolvlm", "one_image_split" },
+    };
+
+    private static List<Intervention> Interventions(DecoderShape shape, Prompt prompt)
+    {
+        var (last, vector) = (prompt.Length - 1, Enumerable.Range(0, shape.ModelSize).Select(i => MathF.Cos(i)).ToArray());
+        var late = Positions.Range(Math.Max(0, last - 6), last - 1);
+        var layers = Enumerable.Range(0, shape.Layers).ToList();
+        return
+        [
+            .. layers.SelectMany(l => Enumerable.Range(0, shape.Heads).Select(h => Intervention.HeadGain(l, h, 0, late))),
+            .. layers.Select(l => Intervention.HeadGain($"last {l}", [(l, 0)], 1.5f, Positions.Of(last))),
+            .. layers.Select(l => Intervention.HeadGain($"everywhere {l}", [(l, shape.Heads - 1)], 0)),
+            .. layers.Select(l => Intervention.Knockout($"window {l}", layers.Skip(l).Take(3), Positions.Of(last), Positions.Range(0, 3))),
+            Intervention.Knockout("one head", [shape.Layers - 1], late, Positions.Of(1), [0]),
+            Intervention.Steer(1, vector, 0.5f, late),
+            Intervention.Patch(Site.ResidMid, shape.Layers - 1, vector, Positions.Of(last)),
+            Intervention.Patch(Site.Value, 0, vector[..shape.HeadSize], late, [0]),
+            new("neurons", new Edit(Site.NeuronOut, 1, Operation.Scale) { Factor = 3, Neurons = [0, 3], Positions = late }),
+            Intervention.None,
+        ];
+    }
+
+    [Theory]
+    [MemberData(nameof(Models))]
+    public void PlannedAndNaiveFiles_AreTheSameBytes(string name, string @case)
+    {
+        using var tiny = Tiny.Open(name, @case);
+        var interventions = Interventions(tiny.Decoder.Shape, tiny.Prompt);
+        byte[] Rows(string file, bool naive, int threads, long memory)
+        {
+            var study = new SweepStudy(tiny.Model, tiny.Prompt, interventions, new SweepOptions(memory, threads, naive));
+            using var rows = SweepFile.Open(_temp.File(file), tiny.Model, tiny.Prompt, interventions, [5, 0, 17], heads: false);
+            study.Run(rows);
+            rows.Finish();
+            return File.ReadAllBytes(_temp.File(file));
+        }
+        var naive = Rows("naive", true, 2, 1 << 30);
+        Assert.Equal(interventions.Count, naive.Count(b => b == '\n'));
+        Assert.Equal(naive, Rows("planned", false, 1, 1 << 30));
+        // As little memory as the longest variant needs: many small passes.
+        var bytes = SweepCost.Of(tiny.Decoder, tiny.Prompt, interventions, 1 << 30).BytesPerRow * tiny.Prompt.Length;
+        Assert.Equal(naive, Rows("threads", false, 3, bytes * 3));
+        Assert.Empty(Directory.GetFiles(_temp.Path, "*.partial"));
+    }
+
+    [Theory]
+    [InlineData("llava15-gqa-f16-sharded", "one_image")]
+    [InlineData("qwen25vl", "two_images")]
+    public void Readouts_AreThoseOfAFullRun(string name, string @case)
+    {
+        using var tiny = Tiny.Open(name, @case);
+        var (shape, last) = (tiny.Decoder.Shape, tiny.Prompt.Length - 1);
+        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
+        var interventions = Interventions(shape, tiny.Prompt);
+        Variant[] variants = [.. interventions.Select(i => new Variant(baseline, i))];
+        foreach (var readouts in new Readout[][]
+        {
+            [Readout.Output],
+            [Readout.Output with { Tokens = [3, 0, 250] }, Readout.Output],
+            [new Readout(1)],
+            [new Readout(0, last - 3) { FinalNorm = false }],
+            [new Readout(2, last - 3), new Readout(1, 2) { Tokens = [9] }, Readout.Output],
+        })
+        {
+            var seen = new bool[variants.Length];
+            Sweep.Run(tiny.Decoder, variants, readouts, tiny.Compute, (variant, read) =>
+            {
+                var trace = new Trace([Site.ResidPost]);
+                tiny.Alone(interventions[variant], trace);
+                for (var i = 0; i < readouts.Length; i++)
+                {
+                    var (layer, position) = (readouts[i].Layer ?? shape.Layers - 1, readouts[i].Position ?? last);
+                    var resid = trace[Site.ResidPost, layer].AsSpan(position * shape.ModelSize, shape.ModelSize);
+                    var lens = LogitLens.Logits(tiny.Decoder, resid, tiny.Compute, readouts[i].FinalNorm);
+                    Assert.Equal(readouts[i].Tokens is { } tokens ? [.. tokens.Select(t => lens[t])] : lens, read[i].ToArray());
+                }
+                seen[variant] = true;
+            });
+            Assert.DoesNotContain(false, seen);
+        }
+    }
+
+    [Fact]
+    public void ReadoutOutOfRange_IsRefused()
+    {
+        using var tiny = Tiny.Open();
+        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
+        foreach (var readout in new[] { new Readout(99), new Readout(0, 4000), Readout.Output with { Tokens = [1 << 20] } })
+            Assert.Throws<InputException>(() => Sweep.Plan(tiny.Decoder, [new Variant(baseline, Intervention.None)], [readout]));
+    }
+
+    [Fact]
+    public void BaselineKeptFromACornerOn_RefusesWhatStartsBeforeIt()
+    {
+        using var tiny = Tiny.Open();
+        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute, from: 10);
+        var block = Intervention.HeadGain(1, 0, 0, Positions.Of(12));
+        var got = Array.Empty<float>();
+        Sweep.LastLogits(tiny.Decoder, [new Variant(baseline, block)], tiny.Compute, (_, logits) => got = logits.ToArray());
+        Assert.Equal(tiny.LastAlone(block), got);
+        Assert.Throws<ArgumentOutOfRangeException>(() => Sweep.LastLogits(tiny.Decoder, [new Variant(baseline, Intervention.HeadGain(1, 0, 0))], tiny.Compute, (_, _) => { }));
+    }
+
+    [Theory]
+    [MemberData(nameof(Models))]
+    public void GenerationOfManyVariants_IsThatOfEach(string name, string @case)
+    {
+        using var tiny = Tiny.Open(name, @case);
+        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
+        var interventions = Interventions(tiny.Decoder.Shape, tiny.Prompt);
+        var generated = SweepGeneration.Run(tiny.Decoder, [.. interventions.Select(i => new Variant(baseline, i))], 5, tiny.Compute, rowsPerPass: 50);
+        for (var i = 0; i < interventions.Count; i++)
+        {
+            var alone = Generation.Run(tiny.Decoder, tiny.Prompt, 5, tiny.Compute, interventions[i]).Tokens;
+            Assert.Equal(alone, generated[i]);
+            // One variant that stops does not stop the others.
+            if (i == 0) Assert.Equal(alone.TakeWhile(t => t != alone[2]).Append(alone[2]), SweepGeneration.Run(tiny.Decoder, [new Variant(baseline, interventions[i]), new Variant(baseline, Intervention.None)], 5, tiny.Compute, new HashSet<int> { alone[2] })[0]);
+        }
+    }
+
+    [Fact]
+    public void CostModel_CountsWhatThePlanRuns()
+    {
+        using var tiny = Tiny.Open();
+        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
+        var interventions = Interventions(tiny.Decoder.Shape, tiny.Prompt);
+        var cost = SweepCost.Of(tiny.Decoder, tiny.Prompt, interventions, 1 << 30);
+        var plan = Sweep.Plan(tiny.Decoder, [.. interventions.Select(i => new Variant(baseline, i))], [Readout.Output], cost.RowsPerPass);
+        Assert.Equal(cost.Passes, plan.Count(p => p.Rows > 0));
+        Assert.Equal(interventions.Count - 1, cost.Variants);
+        Assert.InRange(cost.Saving, 1, cost.Variants);
+        Assert.All(plan, p => Assert.True(p.Rows <= cost.RowsPerPass));
+        var refused = Assert.Throws<InputException>(() => SweepCost.Of(tiny.Decoder, tiny.Prompt, interventions, 1000));
+        Assert.Contains("--memory", refused.Message, StringComparison.Ordinal);
+    }
+}
