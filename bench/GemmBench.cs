@@ -20,7 +20,7 @@ internal static unsafe class GemmBench
             using var file = SafetensorsFile.Open(path);
             var weights = new Weights(path, [file]);
             var f32 = weights.Get("f32", n, k);
-            foreach (var rows in new[] { 1, 8, 32, 128 })
+            foreach (var rows in new[] { 1, 2, 4, 8, 32, 128, 512 })
             {
                 using var arena = new Arena();
                 using var team = new Team(1);
@@ -35,13 +35,16 @@ internal static unsafe class GemmBench
                     packed.Pack();
                     var half = new Linear(weights.Get("bf16", n, k));
                     var panel = new Compute(arena, team);
+                    var direct = new Compute(arena, team, KernelFamily.Direct);
                     var times = Contest.Run(
                         () => OpenBlas.Multiply(x.Data, q, y, rows, n, k),
                         () => { var m = arena.Here(); linear.Forward(x, panel); arena.Release(m); },
                         () => { var m = arena.Here(); packed.Forward(x, panel); arena.Release(m); },
-                        () => { var m = arena.Here(); half.Forward(x, panel); arena.Release(m); });
+                        () => { var m = arena.Here(); half.Forward(x, panel); arena.Release(m); },
+                        () => { var m = arena.Here(); linear.Forward(x, direct); arena.Release(m); },
+                        () => { var m = arena.Here(); half.Forward(x, direct); arena.Release(m); });
                     var flops = 2e-9 * rows * n * k;
-                    Console.WriteLine($"{rows}x{n}x{k}: openblas {flops / Contest.Median(times[0]):0.0} panel {flops / Contest.Median(times[1]):0.0} ({Contest.Ratio(times[1], times[0]):0.00}) packed {flops / Contest.Median(times[2]):0.0} ({Contest.Ratio(times[2], times[0]):0.00}) bf16 {flops / Contest.Median(times[3]):0.0} ({Contest.Ratio(times[3], times[0]):0.00})");
+                    Console.WriteLine($"{rows}x{n}x{k}: openblas {flops / Contest.Median(times[0]):0.0} panel {flops / Contest.Median(times[1]):0.0} ({Contest.Ratio(times[1], times[0]):0.00}) packed {flops / Contest.Median(times[2]):0.0} ({Contest.Ratio(times[2], times[0]):0.00}) bf16 {flops / Contest.Median(times[3]):0.0} ({Contest.Ratio(times[3], times[0]):0.00}) direct {flops / Contest.Median(times[4]):0.0} ({Contest.Ratio(times[4], times[0]):0.00}) bf16 {flops / Contest.Median(times[5]):0.0} ({Contest.Ratio(times[5], times[0]):0.00})");
                 }
                 NativeMemory.AlignedFree(y);
             }

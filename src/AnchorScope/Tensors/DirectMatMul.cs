@@ -5,7 +5,7 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Tensors;
 
 /// <summary>
-/// The kernel for few rows ("direct"): every weight is read once, as stored in the mapped file, and widened in a register.
+/// The kernel for few rows ("direct"): every weight is read as stored in the mapped file, and widened in a register.
 /// </summary>
 /// <remarks>
 /// An output is the sum of sixteen partial sums over the depth, folded in a fixed order, so its bits do not depend on the
@@ -13,60 +13,179 @@ namespace AnchorScope.Tensors;
 /// </remarks>
 internal static unsafe class DirectMatMul
 {
+    /// <summary>Outputs whose rows of weights are read side by side where there is a single row.</summary>
+    private const int Side = 8;
+
     /// <summary>y[row, output] = sum over k of x[row, k] * weight[output, k] for outputs [first, first + count).</summary>
     public static void Multiply(Tensor x, Weight weight, int first, int count, Tensor y)
     {
-        for (var output = first; output < first + count; output++)
+        switch (weight.Type)
         {
-            for (var row = 0; row < x.Rows; row += 4)
-            {
-                var rows = Math.Min(4, x.Rows - row);
-                Dot(x, row, rows, weight, output, y);
-            }
+            case StoredType.F32: Multiply<Single>(x, weight, first, count, y); break;
+            case StoredType.BF16: Multiply<Brain>(x, weight, first, count, y); break;
+            case StoredType.F16: Multiply<HalfPrecision>(x, weight, first, count, y); break;
+            default: throw new InvalidOperationException($"{weight.Name} is stored as {weight.Type}, which has no kernel");
         }
     }
 
-    private static void Dot(Tensor x, int row, int rows, Weight weight, int output, Tensor y)
+    private static void Multiply<TStored>(Tensor x, Weight weight, int first, int count, Tensor y)
+        where TStored : struct, IStored
     {
-        // Rows past the end repeat the last one, so that a single loop serves one to four rows.
-        var depth = x.Columns;
-        float* x0 = x.Data + (long)row * depth;
-        float* x1 = rows > 1 ? x0 + depth : x0, x2 = rows > 2 ? x1 + depth : x1, x3 = rows > 3 ? x2 + depth : x2;
-        var stored = weight.RowAddress(output);
-        var sums = weight.Type switch
+        // Rows past the end repeat the last one, so that few loops serve every number of rows and outputs.
+        var w = stackalloc byte*[count + Side];
+        for (var i = 0; i < count + Side; i++) w[i] = weight.RowAddress(first + Math.Min(i, count - 1));
+        var rows = stackalloc float*[Side];
+        var sums = stackalloc float[4 * Side];
+        for (var row = 0; row < x.Rows;)
         {
-            StoredType.F32 => Sum<Single>(x0, x1, x2, x3, stored, depth),
-            StoredType.BF16 => Sum<Brain>(x0, x1, x2, x3, stored, depth),
-            StoredType.F16 => Sum<HalfPrecision>(x0, x1, x2, x3, stored, depth),
-            _ => throw new InvalidOperationException($"{weight.Name} is stored as {weight.Type}, which has no kernel"),
-        };
-        for (var r = 0; r < rows; r++) y.Data[(long)(row + r) * y.Columns + output] = sums[r];
+            var left = x.Rows - row;
+            var (taken, side) = left > 4 ? (8, 2) : left > 2 ? (4, 4) : left > 1 ? (2, 8) : (1, 8);
+            for (var r = 0; r < taken; r++) rows[r] = x.Data + (long)(row + Math.Min(r, left - 1)) * x.Columns;
+            for (var output = 0; output < count; output += side)
+            {
+                if (taken == 8) EightByTwo<TStored>(rows, w + output, x.Columns, sums);
+                else if (taken == 4) FourByFour<TStored>(rows, w + output, x.Columns, sums);
+                else if (taken == 2) TwoByEight<TStored>(rows, w + output, x.Columns, sums);
+                else OneByEight<TStored>(rows[0], w + output, x.Columns, sums);
+                for (var r = 0; r < Math.Min(taken, left); r++)
+                {
+                    for (var o = 0; o < Math.Min(side, count - output); o++) y.Data[(long)(row + r) * y.Columns + first + output + o] = sums[r * side + o];
+                }
+            }
+            row += taken;
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static Vector128<float> Sum<TStored>(float* x0, float* x1, float* x2, float* x3, byte* w, int depth)
+    private static void OneByEight<TStored>(float* x, byte** w, int depth, float* sums)
         where TStored : struct, IStored
     {
-        Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default;
+        byte* w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3], w4 = w[4], w5 = w[5], w6 = w[6], w7 = w[7];
+        Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default, a4 = default, a5 = default, a6 = default, a7 = default;
         var k = 0;
         for (; k + 16 <= depth; k += 16)
         {
-            var v = TStored.Load(w, k);
-            a0 = Vector512.FusedMultiplyAdd(v, Vector512.Load(x0 + k), a0);
-            a1 = Vector512.FusedMultiplyAdd(v, Vector512.Load(x1 + k), a1);
-            a2 = Vector512.FusedMultiplyAdd(v, Vector512.Load(x2 + k), a2);
-            a3 = Vector512.FusedMultiplyAdd(v, Vector512.Load(x3 + k), a3);
+            var v = Vector512.Load(x + k);
+            a0 = Vector512.FusedMultiplyAdd(TStored.Load(w0, k), v, a0);
+            a1 = Vector512.FusedMultiplyAdd(TStored.Load(w1, k), v, a1);
+            a2 = Vector512.FusedMultiplyAdd(TStored.Load(w2, k), v, a2);
+            a3 = Vector512.FusedMultiplyAdd(TStored.Load(w3, k), v, a3);
+            a4 = Vector512.FusedMultiplyAdd(TStored.Load(w4, k), v, a4);
+            a5 = Vector512.FusedMultiplyAdd(TStored.Load(w5, k), v, a5);
+            a6 = Vector512.FusedMultiplyAdd(TStored.Load(w6, k), v, a6);
+            a7 = Vector512.FusedMultiplyAdd(TStored.Load(w7, k), v, a7);
         }
-        float s0 = Fold(a0), s1 = Fold(a1), s2 = Fold(a2), s3 = Fold(a3);
-        for (; k < depth; k++)
+        (sums[0], sums[1], sums[2], sums[3]) = (Fold(a0), Fold(a1), Fold(a2), Fold(a3));
+        (sums[4], sums[5], sums[6], sums[7]) = (Fold(a4), Fold(a5), Fold(a6), Fold(a7));
+        for (var o = 0; o < 8; o++) sums[o] = Rest<TStored>(x, w[o], k, depth, sums[o]);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void TwoByEight<TStored>(float** x, byte** w, int depth, float* sums)
+        where TStored : struct, IStored
+    {
+        float* x0 = x[0], x1 = x[1];
+        byte* w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3], w4 = w[4], w5 = w[5], w6 = w[6], w7 = w[7];
+        Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default, a4 = default, a5 = default, a6 = default, a7 = default;
+        Vector512<float> b0 = default, b1 = default, b2 = default, b3 = default, b4 = default, b5 = default, b6 = default, b7 = default;
+        var k = 0;
+        for (; k + 16 <= depth; k += 16)
         {
-            var v = TStored.One(w, k);
-            s0 = MathF.FusedMultiplyAdd(v, x0[k], s0);
-            s1 = MathF.FusedMultiplyAdd(v, x1[k], s1);
-            s2 = MathF.FusedMultiplyAdd(v, x2[k], s2);
-            s3 = MathF.FusedMultiplyAdd(v, x3[k], s3);
+            var (v0, v1) = (Vector512.Load(x0 + k), Vector512.Load(x1 + k));
+            var s = TStored.Load(w0, k);
+            a0 = Vector512.FusedMultiplyAdd(s, v0, a0); b0 = Vector512.FusedMultiplyAdd(s, v1, b0);
+            s = TStored.Load(w1, k);
+            a1 = Vector512.FusedMultiplyAdd(s, v0, a1); b1 = Vector512.FusedMultiplyAdd(s, v1, b1);
+            s = TStored.Load(w2, k);
+            a2 = Vector512.FusedMultiplyAdd(s, v0, a2); b2 = Vector512.FusedMultiplyAdd(s, v1, b2);
+            s = TStored.Load(w3, k);
+            a3 = Vector512.FusedMultiplyAdd(s, v0, a3); b3 = Vector512.FusedMultiplyAdd(s, v1, b3);
+            s = TStored.Load(w4, k);
+            a4 = Vector512.FusedMultiplyAdd(s, v0, a4); b4 = Vector512.FusedMultiplyAdd(s, v1, b4);
+            s = TStored.Load(w5, k);
+            a5 = Vector512.FusedMultiplyAdd(s, v0, a5); b5 = Vector512.FusedMultiplyAdd(s, v1, b5);
+            s = TStored.Load(w6, k);
+            a6 = Vector512.FusedMultiplyAdd(s, v0, a6); b6 = Vector512.FusedMultiplyAdd(s, v1, b6);
+            s = TStored.Load(w7, k);
+            a7 = Vector512.FusedMultiplyAdd(s, v0, a7); b7 = Vector512.FusedMultiplyAdd(s, v1, b7);
         }
-        return Vector128.Create(s0, s1, s2, s3);
+        (sums[0], sums[1], sums[2], sums[3]) = (Fold(a0), Fold(a1), Fold(a2), Fold(a3));
+        (sums[4], sums[5], sums[6], sums[7]) = (Fold(a4), Fold(a5), Fold(a6), Fold(a7));
+        (sums[8], sums[9], sums[10], sums[11]) = (Fold(b0), Fold(b1), Fold(b2), Fold(b3));
+        (sums[12], sums[13], sums[14], sums[15]) = (Fold(b4), Fold(b5), Fold(b6), Fold(b7));
+        for (var o = 0; o < 16; o++) sums[o] = Rest<TStored>(x[o / 8], w[o % 8], k, depth, sums[o]);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void FourByFour<TStored>(float** x, byte** w, int depth, float* sums)
+        where TStored : struct, IStored
+    {
+        float* x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
+        byte* w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3];
+        Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default, b0 = default, b1 = default, b2 = default, b3 = default;
+        Vector512<float> c0 = default, c1 = default, c2 = default, c3 = default, d0 = default, d1 = default, d2 = default, d3 = default;
+        var k = 0;
+        for (; k + 16 <= depth; k += 16)
+        {
+            var (v0, v1, v2, v3) = (Vector512.Load(x0 + k), Vector512.Load(x1 + k), Vector512.Load(x2 + k), Vector512.Load(x3 + k));
+            var s = TStored.Load(w0, k);
+            a0 = Vector512.FusedMultiplyAdd(s, v0, a0); b0 = Vector512.FusedMultiplyAdd(s, v1, b0); c0 = Vector512.FusedMultiplyAdd(s, v2, c0); d0 = Vector512.FusedMultiplyAdd(s, v3, d0);
+            s = TStored.Load(w1, k);
+            a1 = Vector512.FusedMultiplyAdd(s, v0, a1); b1 = Vector512.FusedMultiplyAdd(s, v1, b1); c1 = Vector512.FusedMultiplyAdd(s, v2, c1); d1 = Vector512.FusedMultiplyAdd(s, v3, d1);
+            s = TStored.Load(w2, k);
+            a2 = Vector512.FusedMultiplyAdd(s, v0, a2); b2 = Vector512.FusedMultiplyAdd(s, v1, b2); c2 = Vector512.FusedMultiplyAdd(s, v2, c2); d2 = Vector512.FusedMultiplyAdd(s, v3, d2);
+            s = TStored.Load(w3, k);
+            a3 = Vector512.FusedMultiplyAdd(s, v0, a3); b3 = Vector512.FusedMultiplyAdd(s, v1, b3); c3 = Vector512.FusedMultiplyAdd(s, v2, c3); d3 = Vector512.FusedMultiplyAdd(s, v3, d3);
+        }
+        (sums[0], sums[1], sums[2], sums[3]) = (Fold(a0), Fold(a1), Fold(a2), Fold(a3));
+        (sums[4], sums[5], sums[6], sums[7]) = (Fold(b0), Fold(b1), Fold(b2), Fold(b3));
+        (sums[8], sums[9], sums[10], sums[11]) = (Fold(c0), Fold(c1), Fold(c2), Fold(c3));
+        (sums[12], sums[13], sums[14], sums[15]) = (Fold(d0), Fold(d1), Fold(d2), Fold(d3));
+        for (var o = 0; o < 16; o++) sums[o] = Rest<TStored>(x[o / 4], w[o % 4], k, depth, sums[o]);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void EightByTwo<TStored>(float** x, byte** w, int depth, float* sums)
+        where TStored : struct, IStored
+    {
+        float* x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3], x4 = x[4], x5 = x[5], x6 = x[6], x7 = x[7];
+        byte* w0 = w[0], w1 = w[1];
+        Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default, a4 = default, a5 = default, a6 = default, a7 = default;
+        Vector512<float> b0 = default, b1 = default, b2 = default, b3 = default, b4 = default, b5 = default, b6 = default, b7 = default;
+        var k = 0;
+        for (; k + 16 <= depth; k += 16)
+        {
+            var (s, t) = (TStored.Load(w0, k), TStored.Load(w1, k));
+            var v = Vector512.Load(x0 + k);
+            a0 = Vector512.FusedMultiplyAdd(s, v, a0); b0 = Vector512.FusedMultiplyAdd(t, v, b0);
+            v = Vector512.Load(x1 + k);
+            a1 = Vector512.FusedMultiplyAdd(s, v, a1); b1 = Vector512.FusedMultiplyAdd(t, v, b1);
+            v = Vector512.Load(x2 + k);
+            a2 = Vector512.FusedMultiplyAdd(s, v, a2); b2 = Vector512.FusedMultiplyAdd(t, v, b2);
+            v = Vector512.Load(x3 + k);
+            a3 = Vector512.FusedMultiplyAdd(s, v, a3); b3 = Vector512.FusedMultiplyAdd(t, v, b3);
+            v = Vector512.Load(x4 + k);
+            a4 = Vector512.FusedMultiplyAdd(s, v, a4); b4 = Vector512.FusedMultiplyAdd(t, v, b4);
+            v = Vector512.Load(x5 + k);
+            a5 = Vector512.FusedMultiplyAdd(s, v, a5); b5 = Vector512.FusedMultiplyAdd(t, v, b5);
+            v = Vector512.Load(x6 + k);
+            a6 = Vector512.FusedMultiplyAdd(s, v, a6); b6 = Vector512.FusedMultiplyAdd(t, v, b6);
+            v = Vector512.Load(x7 + k);
+            a7 = Vector512.FusedMultiplyAdd(s, v, a7); b7 = Vector512.FusedMultiplyAdd(t, v, b7);
+        }
+        (sums[0], sums[1], sums[2], sums[3]) = (Fold(a0), Fold(b0), Fold(a1), Fold(b1));
+        (sums[4], sums[5], sums[6], sums[7]) = (Fold(a2), Fold(b2), Fold(a3), Fold(b3));
+        (sums[8], sums[9], sums[10], sums[11]) = (Fold(a4), Fold(b4), Fold(a5), Fold(b5));
+        (sums[12], sums[13], sums[14], sums[15]) = (Fold(a6), Fold(b6), Fold(a7), Fold(b7));
+        for (var o = 0; o < 16; o++) sums[o] = Rest<TStored>(x[o / 2], w[o % 2], k, depth, sums[o]);
+    }
+
+    /// <summary>Depths behind the last sixteen, one by one.</summary>
+    private static float Rest<TStored>(float* x, byte* w, int k, int depth, float sum)
+        where TStored : struct, IStored
+    {
+        for (; k < depth; k++) sum = MathF.FusedMultiplyAdd(TStored.One(w, k), x[k], sum);
+        return sum;
     }
 
     /// <summary>Sum of sixteen lanes, halves added to halves: the same order on every machine.</summary>
@@ -91,11 +210,7 @@ internal static unsafe class DirectMatMul
 
     private readonly struct Brain : IStored
     {
-        public static Vector512<float> Load(byte* w, int k)
-        {
-            var (low, high) = Vector256.Widen(Vector256.Load((ushort*)w + k));
-            return (Vector512.Create(low, high) << 16).AsSingle();
-        }
+        public static Vector512<float> Load(byte* w, int k) => (Wide((ushort*)w + k) << 16).AsSingle();
 
         public static float One(byte* w, int k) => BitConverter.UInt32BitsToSingle((uint)((ushort*)w)[k] << 16);
     }
@@ -105,8 +220,7 @@ internal static unsafe class DirectMatMul
         // Exponent and mantissa moved to their place make the value times 2^-112, subnormals included; infinities need all ones.
         public static Vector512<float> Load(byte* w, int k)
         {
-            var (low, high) = Vector256.Widen(Vector256.Load((ushort*)w + k));
-            var bits = Vector512.Create(low, high);
+            var bits = Wide((ushort*)w + k);
             var magnitude = (bits & Vector512.Create(0x7fffu)) << 13;
             var value = magnitude.AsSingle() * Vector512.Create(BitConverter.UInt32BitsToSingle(0x77800000));
             var special = Vector512.GreaterThanOrEqual(magnitude, Vector512.Create(0x7c00u << 13));
@@ -115,5 +229,13 @@ internal static unsafe class DirectMatMul
         }
 
         public static float One(byte* w, int k) => (float)((Half*)w)[k];
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<uint> Wide(ushort* w)
+    {
+        if (System.Runtime.Intrinsics.X86.Avx512F.IsSupported) return System.Runtime.Intrinsics.X86.Avx512F.ConvertToVector512UInt32(Vector256.Load(w));
+        var (low, high) = Vector256.Widen(Vector256.Load(w));
+        return Vector512.Create(low, high);
     }
 }

@@ -6,7 +6,7 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Tensors;
 
 /// <summary>
-/// Turns weights as they are stored, an output's depth in a row, into a panel [depth, 32] of float32: on machines with AVX-512 four outputs
+/// Turns weights as they are stored, an output's depth in a row, into a panel [depth, 32] of float32: on machines with AVX-512 sixteen outputs
 /// at a time in registers, 16-bit types two depths in a lane, otherwise one by one. Values are widened exactly, so the way changes no bit.
 /// </summary>
 internal static unsafe class PanelTurn
@@ -76,36 +76,53 @@ internal static unsafe class PanelTurn
     {
         var block = 16 * T.Depths;
         var whole = count / block * block;
-        // Four rows at a time from one end to the other: as many streams as the memory can follow.
-        for (var output = 0; output < Width; output += 4)
+        for (var strip = 0; strip < Width; strip += 16)
         {
-            byte* row0 = rows[output], row1 = rows[output + 1], row2 = rows[output + 2], row3 = rows[output + 3];
-            var target = panel + output;
             for (var done = 0; done < whole; done += block)
             {
-                var at = done * (4 / T.Depths);
-                var (r0, r1, r2, r3) = (Vector512.Load((float*)(row0 + at)), Vector512.Load((float*)(row1 + at)), Vector512.Load((float*)(row2 + at)), Vector512.Load((float*)(row3 + at)));
-                var (low01, high01) = (Avx512F.UnpackLow(r0, r1).AsDouble(), Avx512F.UnpackHigh(r0, r1).AsDouble());
-                var (low23, high23) = (Avx512F.UnpackLow(r2, r3).AsDouble(), Avx512F.UnpackHigh(r2, r3).AsDouble());
-                // Lane l of the j-th holds depth 4 l + j of the four outputs.
-                T.Store(Avx512F.UnpackLow(low01, low23).AsSingle(), target);
-                T.Store(Avx512F.UnpackHigh(low01, low23).AsSingle(), target + T.Depths * Width);
-                T.Store(Avx512F.UnpackLow(high01, high23).AsSingle(), target + 2 * T.Depths * Width);
-                T.Store(Avx512F.UnpackHigh(high01, high23).AsSingle(), target + 3 * T.Depths * Width);
-                target += block * Width;
+                // In two halves, so that everything stays in registers: of each four lanes first the lower two, then the others.
+                var target = panel + (long)done * Width + strip;
+                Half<T>(rows + strip, done * (4 / T.Depths), target, high: false);
+                Half<T>(rows + strip, done * (4 / T.Depths), target + 2 * T.Depths * Width, high: true);
             }
         }
         return whole;
     }
 
-    /// <summary>Writes each lane of four outputs to its depth; lanes are <paramref name="step"/> depths apart.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreLanes(Vector512<float> lanes, float* target, int step)
+    private static void Half<T>(byte** rows, int at, float* target, bool high)
+        where T : struct, ILane
     {
-        Avx512F.ExtractVector128(lanes, 0).Store(target);
-        Avx512F.ExtractVector128(lanes, 1).Store(target + step * Width);
-        Avx512F.ExtractVector128(lanes, 2).Store(target + 2 * step * Width);
-        Avx512F.ExtractVector128(lanes, 3).Store(target + 3 * step * Width);
+        var (a0, a1) = Four(rows, at, high);
+        var (b0, b1) = Four(rows + 4, at, high);
+        var (c0, c1) = Four(rows + 8, at, high);
+        var (d0, d1) = Four(rows + 12, at, high);
+        Lanes<T>(a0, b0, c0, d0, target);
+        Lanes<T>(a1, b1, c1, d1, target + T.Depths * Width);
+    }
+
+    /// <summary>Lane l of the j-th holds lane 4 l + j of the four rows, or 4 l + j + 2 in the higher half.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector512<float> First, Vector512<float> Second) Four(byte** rows, int at, bool high)
+    {
+        var (r0, r1, r2, r3) = (Vector512.Load((float*)(rows[0] + at)), Vector512.Load((float*)(rows[1] + at)), Vector512.Load((float*)(rows[2] + at)), Vector512.Load((float*)(rows[3] + at)));
+        var (r01, r23) = high
+            ? (Avx512F.UnpackHigh(r0, r1).AsDouble(), Avx512F.UnpackHigh(r2, r3).AsDouble())
+            : (Avx512F.UnpackLow(r0, r1).AsDouble(), Avx512F.UnpackLow(r2, r3).AsDouble());
+        return (Avx512F.UnpackLow(r01, r23).AsSingle(), Avx512F.UnpackHigh(r01, r23).AsSingle());
+    }
+
+    /// <summary>Puts together what four times four rows have in one lane, for four lanes, four apart.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Lanes<T>(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d, float* target)
+        where T : struct, ILane
+    {
+        var (ab01, ab23) = (Avx512F.Shuffle4x128(a, b, 0x44), Avx512F.Shuffle4x128(a, b, 0xEE));
+        var (cd01, cd23) = (Avx512F.Shuffle4x128(c, d, 0x44), Avx512F.Shuffle4x128(c, d, 0xEE));
+        T.Store(Avx512F.Shuffle4x128(ab01, cd01, 0x88), target);
+        T.Store(Avx512F.Shuffle4x128(ab01, cd01, 0xDD), target + 4 * T.Depths * Width);
+        T.Store(Avx512F.Shuffle4x128(ab23, cd23, 0x88), target + 8 * T.Depths * Width);
+        T.Store(Avx512F.Shuffle4x128(ab23, cd23, 0xDD), target + 12 * T.Depths * Width);
     }
 
     /// <summary>What 32 bits of a stored row hold.</summary>
@@ -113,7 +130,7 @@ internal static unsafe class PanelTurn
     {
         static abstract int Depths { get; }
 
-        /// <summary>Writes four outputs at four places of the depth, each of the lane's depths a panel's row apart.</summary>
+        /// <summary>Writes a lane of sixteen outputs, each of its depths to a row of the panel.</summary>
         static abstract void Store(Vector512<float> lanes, float* target);
     }
 
@@ -122,7 +139,7 @@ internal static unsafe class PanelTurn
         public static int Depths => 1;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Store(Vector512<float> lanes, float* target) => StoreLanes(lanes, target, 4);
+        public static void Store(Vector512<float> lanes, float* target) => lanes.Store(target);
     }
 
     private readonly struct Brain : ILane
@@ -132,8 +149,8 @@ internal static unsafe class PanelTurn
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static void Store(Vector512<float> lanes, float* target)
         {
-            StoreLanes((lanes.AsUInt32() << 16).AsSingle(), target, 8);
-            StoreLanes((lanes.AsUInt32() & Vector512.Create(0xFFFF0000u)).AsSingle(), target + Width, 8);
+            (lanes.AsUInt32() << 16).AsSingle().Store(target);
+            (lanes.AsUInt32() & Vector512.Create(0xFFFF0000u)).AsSingle().Store(target + Width);
         }
     }
 
@@ -144,8 +161,8 @@ internal static unsafe class PanelTurn
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static void Store(Vector512<float> lanes, float* target)
         {
-            StoreLanes(Widen(lanes.AsUInt32() & Vector512.Create(0xFFFFu)), target, 8);
-            StoreLanes(Widen(lanes.AsUInt32() >> 16), target + Width, 8);
+            Widen(lanes.AsUInt32() & Vector512.Create(0xFFFFu)).Store(target);
+            Widen(lanes.AsUInt32() >> 16).Store(target + Width);
         }
 
         // Exponent and mantissa moved to their place make the value times 2^-112, subnormals included; infinities need all ones.
