@@ -15,7 +15,7 @@ internal static unsafe class PanelMatMul
     public const int Width = 32;
 
     /// <summary>Depths turned at a time, so that a panel that is not kept stays in a near cache.</summary>
-    public const int Depth = 256;
+    public const int Depth = 512;
 
     public static int Panels(int outputs) => (outputs + Width - 1) / Width;
 
