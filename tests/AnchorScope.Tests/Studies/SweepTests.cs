@@ -65,6 +65,39 @@ public sealed class SweepTests : IDisposable
         Assert.Empty(Directory.GetFiles(_temp.Path, "*.partial"));
     }
 
+    [Fact]
+    public void StoppedSweep_GoesOnWhereItWas_AndLosesNothing()
+    {
+        using var tiny = Tiny.Open();
+        var interventions = Interventions(tiny.Decoder.Shape, tiny.Prompt);
+        var options = new SweepOptions(SweepCost.Of(tiny.Decoder, tiny.Prompt, interventions, 1 << 30).BytesPerRow * tiny.Prompt.Length, 1, Naive: false);
+        var study = new SweepStudy(tiny.Model, tiny.Prompt, interventions, options);
+        SweepFile Open(string name, params int[] asked) => SweepFile.Open(_temp.File(name), tiny.Model, tiny.Prompt, interventions, asked, heads: false);
+        using (var whole = Open("whole", 4))
+        {
+            study.Run(whole);
+            whole.Finish();
+        }
+        using (var stop = new CancellationTokenSource())
+        using (var rows = Open("rows", 4))
+        {
+            Assert.Throws<OperationCanceledException>(() => study.Run(rows, _ => stop.Cancel(), stop.Token));
+        }
+        Assert.False(File.Exists(_temp.File("rows")));
+        // What a kill in the middle of a write leaves.
+        File.AppendAllText(_temp.File("rows.partial"), "7\t{\"name\":\"one hea");
+        Assert.Contains("another sweep", Assert.Throws<InputException>(() => Open("rows", 5)).Message, StringComparison.Ordinal);
+        using (var rows = Open("rows", 4))
+        {
+            Assert.InRange(rows.Missing.Count, 1, interventions.Count - 1);
+            Assert.Contains("cannot be written", Assert.Throws<InputException>(() => Open("rows", 4)).Message, StringComparison.Ordinal);
+            study.Run(rows);
+            rows.Finish();
+        }
+        Assert.Equal(File.ReadAllBytes(_temp.File("whole")), File.ReadAllBytes(_temp.File("rows")));
+        Assert.Contains("exists already", Assert.Throws<InputException>(() => Open("rows", 4)).Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("llava15-gqa-f16-sharded", "one_image")]
     [InlineData("qwen25vl", "two_images")]
