@@ -2,29 +2,40 @@ using System.Diagnostics;
 
 namespace AnchorScope.Bench;
 
+/// <summary>Seconds that <paramref name="calls"/> calls take: ours on the clock here, a peer in another process on its own.</summary>
+internal delegate double Contender(int calls);
+
 /// <summary>Contenders run in turn, round by round, so that a machine that changes its speed changes it for all of them.</summary>
 internal static class Contest
 {
-    /// <summary>At least five rounds; a turn lasts at least a tenth of a second.</summary>
-    public const int Rounds = 7;
+    public const int Rounds = 5;
 
-    private const double Turn = 0.1;
+    // Short work is repeated until a turn can be told from noise.
+    private const double Turn = 0.15;
+
+    public static Contender Ours(Action action) => calls =>
+    {
+        var from = Stopwatch.GetTimestamp();
+        for (var i = 0; i < calls; i++) action();
+        return Stopwatch.GetElapsedTime(from).TotalSeconds;
+    };
 
     /// <returns>Seconds of one call [contender][round].</returns>
-    public static double[][] Run(params ReadOnlySpan<Action> contenders)
+    public static double[][] Run(params ReadOnlySpan<Contender> contenders)
     {
         var calls = new int[contenders.Length];
         for (var i = 0; i < contenders.Length; i++)
         {
-            contenders[i]();
-            contenders[i]();
-            calls[i] = Math.Max(1, (int)Math.Ceiling(Turn / Seconds(contenders[i], 1)));
+            // The first call compiles and fills caches.
+            var once = contenders[i](1);
+            if (once < 1) once = contenders[i](1);
+            calls[i] = Math.Max(1, (int)Math.Ceiling(Turn / once));
         }
         var times = new double[contenders.Length][];
         for (var i = 0; i < contenders.Length; i++) times[i] = new double[Rounds];
         for (var round = 0; round < Rounds; round++)
         {
-            for (var i = 0; i < contenders.Length; i++) times[i][round] = Seconds(contenders[i], calls[i]);
+            for (var i = 0; i < contenders.Length; i++) times[i][round] = contenders[i](calls[i]) / calls[i];
         }
         return times;
     }
@@ -36,12 +47,5 @@ internal static class Contest
     {
         var sorted = values.Order().ToArray();
         return sorted.Length % 2 == 1 ? sorted[sorted.Length / 2] : (sorted[sorted.Length / 2 - 1] + sorted[sorted.Length / 2]) / 2;
-    }
-
-    private static double Seconds(Action action, int calls)
-    {
-        var from = Stopwatch.GetTimestamp();
-        for (var i = 0; i < calls; i++) action();
-        return Stopwatch.GetElapsedTime(from).TotalSeconds / calls;
     }
 }

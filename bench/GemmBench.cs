@@ -4,51 +4,160 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Bench;
 
+/// <summary>Products of activations and weights against OpenBLAS, one thread.</summary>
 internal static unsafe class GemmBench
 {
-    public static void Run()
+    private static readonly Random Random = new(1);
+
+    public static Results Run(Machine machine)
     {
-        Console.WriteLine($"OpenBLAS {OpenBlas.Core}");
+        OpenBlas.Start();
+        using var folder = new Scratch();
+        var lines = new List<Line>();
         foreach (var (n, k) in new[] { (768, 768), (4096, 4096) })
         {
-            var folder = Directory.CreateTempSubdirectory();
-            var random = new Random(1);
-            var w = new float[n * k];
-            for (var i = 0; i < w.Length; i++) w[i] = BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(random.NextSingle() - 0.5f) & 0xffff0000);
-            var path = Path.Combine(folder.FullName, "m.safetensors");
-            SafetensorsWriter.Write(path, [TensorData.Of("f32", w, n, k), new TensorData("bf16", StoredType.BF16, [n, k], w.SelectMany(v => BitConverter.GetBytes((ushort)(BitConverter.SingleToUInt32Bits(v) >> 16))).ToArray())]);
-            using var file = SafetensorsFile.Open(path);
-            var weights = new Weights(path, [file]);
-            var f32 = weights.Get("f32", n, k);
-            foreach (var rows in new[] { 1, 8, 32, 128, 512 })
+            using var matrix = new Matrices(folder.File($"{n}"), n, k, 1);
+            foreach (var rows in new[] { 1, 8, 32, 128, 512 }) lines.AddRange(Float(matrix, rows, machine));
+            foreach (var rows in new[] { 128, 512 }) lines.Add(Brain(matrix, rows));
+        }
+        // Sixteen matrices of 4096 x 4096: half a gigabyte as stored in bf16, so that none is in a cache when its turn comes.
+        using var cold = new Matrices(folder.File("cold"), 4096, 4096, 16);
+        foreach (var rows in new[] { 1, 2, 4, 8 }) lines.Add(Cold(cold, rows));
+        return new Results("gemm", "Matrix products against OpenBLAS, one thread", $"x [rows, K] times W [N, K] transposed, K and N as given. Ours is the product as the model runs it: `Linear.Forward`, output memory taken from the arena. `kept` has its weights as float32 panels (small models), `stored` turns them from the mapped file in every call (large models), `direct` is the kernel family for few rows. OpenBLAS: cblas_sgemm of {OpenBlas.Core} kernels. Medians of {Contest.Rounds} interleaved rounds; the ratio is the median of the rounds' ratios. The bar on the share of the peak is that of the peak measured in the same run.",
+            ["ours, GFLOP/s", "OpenBLAS"], lines, []);
+    }
+
+    private static List<Line> Float(Matrices m, int rows, Machine machine)
+    {
+        using var set = new Setting(m, rows);
+        var times = Contest.Run(
+            Contest.Ours(() => OpenBlas.Multiply(set.X.Data, m.Floats[0], set.Y, rows, m.N, m.K)), set.Of(m.Kept, KernelFamily.Panel), set.Of(m.Float[0], KernelFamily.Panel), set.Of(m.Float[0], KernelFamily.Direct));
+        double? bar = rows >= 128 ? 0.95 : rows >= 8 ? 1.3 : 1.0;
+        var shape = $"{rows} x {m.N} x {m.K}";
+        // A product of one row is not a matter of packing: the bar is for the better way that the product has.
+        var lines = new List<Line>
+        {
+            Line($"{shape}, float32, kept", set, times[1], times[0], bar),
+            Line($"{shape}, float32, stored", set, times[2], times[0], rows >= 8 && m.N > 768 ? bar : null),
+            Line($"{shape}, float32, direct", set, times[3], times[0], null),
+        };
+        if (rows == 512)
+        {
+            var reached = set.Flops / Contest.Median(times[m.N > 768 ? 2 : 1]) / 1e9;
+            lines.Add(new Line($"{shape}, float32, {(m.N > 768 ? "stored" : "kept")}, share of the peak", $"{reached:0.0}", $"{machine.Peak:0.0} (peak)", reached / machine.Peak, m.N > 768 ? 0.70 : 0.80));
+        }
+        return lines;
+    }
+
+    private static Line Brain(Matrices m, int rows)
+    {
+        using var set = new Setting(m, rows);
+        var times = Contest.Run(Contest.Ours(() => OpenBlas.Multiply(set.X.Data, m.Floats[0], set.Y, rows, m.N, m.K)), set.Of(m.Brain[0], KernelFamily.Panel));
+        return Line($"{rows} x {m.N} x {m.K}, bf16, stored", set, times[1], times[0], 0.9);
+    }
+
+    private static Line Cold(Matrices m, int rows)
+    {
+        using var set = new Setting(m, rows);
+        var (ours, theirs) = (0, 0);
+        var compute = new Compute(set.Arena, set.Team, KernelFamily.Direct);
+        var times = Contest.Run(
+            Contest.Ours(() => OpenBlas.Multiply(set.X.Data, m.Floats[theirs++ % m.Floats.Length], set.Y, rows, m.N, m.K)),
+            Contest.Ours(() => set.Forward(m.Brain[ours++ % m.Brain.Length], compute)));
+        return Line($"{rows} x {m.N} x {m.K}, bf16, direct, mapped and cold", set, times[1], times[0], 2.5);
+    }
+
+    private static Line Line(string what, Setting set, double[] ours, double[] theirs, double? bar) =>
+        new(what, $"{set.Flops / Contest.Median(ours) / 1e9:0.0}", $"{set.Flops / Contest.Median(theirs) / 1e9:0.0}", Contest.Ratio(ours, theirs), bar);
+
+    /// <summary>The same random matrices as float32 and bf16 in a mapped file, and as plain float32 for the peer.</summary>
+    private sealed class Matrices : IDisposable
+    {
+        private readonly SafetensorsFile _file;
+
+        public Matrices(string path, int n, int k, int count)
+        {
+            (N, K) = (n, k);
+            var tensors = new List<TensorData>();
+            Floats = new float*[count];
+            for (var i = 0; i < count; i++)
             {
-                using var arena = new Arena();
-                using var team = new Team(1);
-                var x = arena.Take(rows, k);
-                for (var r = 0; r < rows; r++) foreach (ref var v in x[r]) v = random.NextSingle() - 0.5f;
-                var y = (float*)NativeMemory.AlignedAlloc((nuint)(rows * n * 4), 64);
-                fixed (float* pw = w)
-                {
-                    var q = pw;
-                    var linear = new Linear(f32);
-                    var packed = new Linear(f32);
-                    packed.Pack();
-                    var half = new Linear(weights.Get("bf16", n, k));
-                    var panel = new Compute(arena, team);
-                    var direct = new Compute(arena, team, KernelFamily.Direct);
-                    var times = Contest.Run(
-                        () => OpenBlas.Multiply(x.Data, q, y, rows, n, k),
-                        () => { var m = arena.Here(); linear.Forward(x, panel); arena.Release(m); },
-                        () => { var m = arena.Here(); packed.Forward(x, panel); arena.Release(m); },
-                        () => { var m = arena.Here(); half.Forward(x, panel); arena.Release(m); },
-                        () => { var m = arena.Here(); linear.Forward(x, direct); arena.Release(m); },
-                        () => { var m = arena.Here(); half.Forward(x, direct); arena.Release(m); });
-                    var flops = 2e-9 * rows * n * k;
-                    Console.WriteLine($"{rows}x{n}x{k}: openblas {flops / Contest.Median(times[0]):0.0} panel {flops / Contest.Median(times[1]):0.0} ({Contest.Ratio(times[1], times[0]):0.00}) packed {flops / Contest.Median(times[2]):0.0} ({Contest.Ratio(times[2], times[0]):0.00}) bf16 {flops / Contest.Median(times[3]):0.0} ({Contest.Ratio(times[3], times[0]):0.00}) direct {flops / Contest.Median(times[4]):0.0} ({Contest.Ratio(times[4], times[0]):0.00}) bf16 {flops / Contest.Median(times[5]):0.0} ({Contest.Ratio(times[5], times[0]):0.00})");
-                }
-                NativeMemory.AlignedFree(y);
+                var brain = new ushort[n * k];
+                for (var j = 0; j < brain.Length; j++) brain[j] = (ushort)(BitConverter.SingleToUInt32Bits(Random.NextSingle() - 0.5f) >> 16);
+                Floats[i] = (float*)NativeMemory.AlignedAlloc((nuint)brain.Length * 4, 64);
+                var floats = new float[brain.Length];
+                for (var j = 0; j < brain.Length; j++) floats[j] = Floats[i][j] = BitConverter.UInt32BitsToSingle((uint)brain[j] << 16);
+                tensors.Add(new TensorData($"b{i}", StoredType.BF16, [n, k], MemoryMarshal.AsBytes<ushort>(brain).ToArray()));
+                if (i == 0) tensors.Add(TensorData.Of("f0", floats, n, k));
             }
-            folder.Delete(true);
+            SafetensorsWriter.Write(path, tensors);
+            _file = SafetensorsFile.Open(path);
+            var weights = new Weights(path, [_file]);
+            Brain = [.. Enumerable.Range(0, count).Select(i => new Linear(weights.Get($"b{i}", n, k)))];
+            Float = [new Linear(weights.Get("f0", n, k))];
+            Kept = new Linear(weights.Get("f0", n, k));
+            Kept.Pack();
+        }
+
+        public int N { get; }
+
+        public int K { get; }
+
+        public float*[] Floats { get; }
+
+        public Linear[] Brain { get; }
+
+        public Linear[] Float { get; }
+
+        public Linear Kept { get; }
+
+        public void Dispose()
+        {
+            _file.Dispose();
+            foreach (var floats in Floats) NativeMemory.AlignedFree(floats);
+        }
+    }
+
+    private sealed class Setting : IDisposable
+    {
+        public Setting(Matrices m, int rows)
+        {
+            X = Arena.Take(rows, m.K);
+            for (var r = 0; r < rows; r++)
+            {
+                foreach (ref var v in X[r]) v = Random.NextSingle() - 0.5f;
+            }
+            Y = Arena.TakeFloats((long)rows * m.N);
+            Flops = 2.0 * rows * m.N * m.K;
+        }
+
+        public Arena Arena { get; } = new();
+
+        public Team Team { get; } = new(1);
+
+        public Tensor X { get; }
+
+        public float* Y { get; }
+
+        public double Flops { get; }
+
+        public Contender Of(Linear linear, KernelFamily family)
+        {
+            var compute = new Compute(Arena, Team, family);
+            return Contest.Ours(() => Forward(linear, compute));
+        }
+
+        public void Forward(Linear linear, Compute compute)
+        {
+            var mark = Arena.Here();
+            linear.Forward(X, compute);
+            Arena.Release(mark);
+        }
+
+        public void Dispose()
+        {
+            Arena.Dispose();
+            Team.Dispose();
         }
     }
 }

@@ -8,6 +8,9 @@ internal static unsafe partial class OpenBlas
     private const string Library = "libopenblas.so.0";
     private const int RowMajor = 101, NoTranspose = 111, Transpose = 112;
 
+    /// <summary>The kernels that are asked for: those for AVX-512, which are also faster than "Zen" on processors that have both.</summary>
+    public static string CoreType => Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") ?? (System.Runtime.Intrinsics.Vector512.IsHardwareAccelerated ? "SkylakeX" : "Haswell");
+
     /// <summary>The kernels that OpenBLAS chose, such as "SkylakeX".</summary>
     public static string Core => Marshal.PtrToStringUTF8(CoreName()) ?? "";
 
@@ -16,8 +19,8 @@ internal static unsafe partial class OpenBlas
     public static void Start()
     {
         // The library reads its environment when it is loaded, from the C library and not from .NET's copy.
-        if (System.Runtime.Intrinsics.Vector512.IsHardwareAccelerated && Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") is null)
-            _ = SetEnvironment("OPENBLAS_CORETYPE", "SkylakeX", 1);
+        _ = SetEnvironment("OPENBLAS_CORETYPE", CoreType, 1);
+        Packages.Ensure("/bin/sh", ["-c", $"ldconfig -p | grep -q {Library}"], "libopenblas0-pthread");
         try
         {
             SetThreads(1);

@@ -16,7 +16,7 @@ internal static class Exp
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Of(Vector512<float> x)
     {
-        var bounded = Vector512.Min(Vector512.Max(x, Vector512.Create(Smallest)), Vector512.Create(Largest));
+        var bounded = Vector512.MinNative(Vector512.MaxNative(x, Vector512.Create(Smallest)), Vector512.Create(Largest));
         // Adding 1.5 * 2^23 rounds to the nearest integer and leaves it in the low bits.
         var shifted = Vector512.FusedMultiplyAdd(bounded, Vector512.Create(1.44269504f), Vector512.Create(12582912f));
         var n = shifted - Vector512.Create(12582912f);

@@ -7,7 +7,8 @@ namespace AnchorScope.Tensors;
 /// what one pass adds.
 /// </summary>
 /// <remarks>
-/// Keys lie in panels [pos/16][d_head][16], so a vector holds one coordinate of sixteen keys; values lie [pos][d_head padded to 16].
+/// Keys lie in panels [pos/16][d_head][16], so a vector holds one coordinate of sixteen keys; values lie in panels [d_head/16][pos][16], so that
+/// the same sixteen columns of all positions are read one behind the other.
 /// </remarks>
 public sealed unsafe class KeyValues : IDisposable
 {
@@ -27,10 +28,10 @@ public sealed unsafe class KeyValues : IDisposable
     private KeyValues(int slots, int heads, int headSize, int start, int capacity, Arena? arena)
     {
         (_slots, Heads, HeadSize, Start, Capacity) = (slots, heads, headSize, start, capacity);
-        ValueStride = (headSize + 15) / 16 * 16;
+        ValuePanel = (long)capacity * 16;
         var panels = (capacity + 15) / 16;
         _keyFloats = (long)panels * 16 * headSize;
-        _headFloats = _keyFloats + (long)capacity * ValueStride;
+        _headFloats = _keyFloats + (headSize + 15) / 16 * ValuePanel;
         var floats = Math.Max(1, slots * heads * _headFloats);
         _owned = arena is null;
         _data = arena is null ? (float*)NativeMemory.AlignedAlloc((nuint)floats * sizeof(float), 64) : arena.TakeFloats(floats);
@@ -53,8 +54,8 @@ public sealed unsafe class KeyValues : IDisposable
     /// <summary>How many positions are held by every layer.</summary>
     public int Count { get; private set; }
 
-    /// <summary>Floats from one value row to the next.</summary>
-    public int ValueStride { get; }
+    /// <summary>Floats from one panel of values to the next.</summary>
+    public long ValuePanel { get; }
 
     /// <summary>Memory for one layer at a time: enough for a pass that looks back at no other layer.</summary>
     public static KeyValues ForOneLayer(Arena arena, int heads, int headSize, int start, int capacity) =>
@@ -63,7 +64,7 @@ public sealed unsafe class KeyValues : IDisposable
     /// <summary>Key panels of one head in one layer.</summary>
     public float* Keys(int layer, int head) => _data + ((long)(layer % _slots) * Heads + head) * _headFloats;
 
-    /// <summary>Value rows of one head in one layer.</summary>
+    /// <summary>Value panels of one head in one layer.</summary>
     public float* Values(int layer, int head) => Keys(layer, head) + _keyFloats;
 
     /// <summary>Writes keys and values [rows, heads x d_head] of one layer behind the positions already held.</summary>
@@ -79,7 +80,8 @@ public sealed unsafe class KeyValues : IDisposable
                 var panel = Keys(layer, head) + (long)(at / 16) * 16 * HeadSize + at % 16;
                 for (var d = 0; d < HeadSize; d++) panel[d * 16] = key[d];
                 var value = new Span<float>(values.Data + (long)row * values.Columns + head * HeadSize, HeadSize);
-                value.CopyTo(new Span<float>(Values(layer, head) + (long)at * ValueStride, HeadSize));
+                var target = Values(layer, head) + (long)at * 16;
+                for (var d = 0; d < HeadSize; d += 16, target += ValuePanel) value[d..Math.Min(d + 16, HeadSize)].CopyTo(new Span<float>(target, 16));
             }
         }
     }
@@ -97,7 +99,8 @@ public sealed unsafe class KeyValues : IDisposable
                 var key = Keys(layer, head) + (long)(at / 16) * 16 * HeadSize + at % 16;
                 var source = other.Keys(layer, head) + (long)(there / 16) * 16 * HeadSize + there % 16;
                 for (var d = 0; d < HeadSize; d++) key[d * 16] = source[d * 16];
-                new Span<float>(other.Values(layer, head) + (long)there * ValueStride, HeadSize).CopyTo(new Span<float>(Values(layer, head) + (long)at * ValueStride, HeadSize));
+                float* from16 = other.Values(layer, head) + (long)there * 16, to16 = Values(layer, head) + (long)at * 16;
+                for (var d = 0; d < HeadSize; d += 16, from16 += other.ValuePanel, to16 += ValuePanel) new Span<float>(from16, 16).CopyTo(new Span<float>(to16, 16));
             }
         }
     }

@@ -1,0 +1,41 @@
+using System.Globalization;
+using AnchorScope.Interventions;
+using AnchorScope.Studies;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Bench;
+
+/// <summary>A full forward pass against torch eager, on the same weights.</summary>
+internal static class ForwardBench
+{
+    public static Results Run()
+    {
+        using var subject = new Subject();
+        using var torch = Torch.Start();
+        torch.Say($"load {subject.Folder} {subject.Embeddings}");
+        var lines = new List<Line>();
+        var largest = 0.0;
+        foreach (var threads in new[] { 1, 2 }.Where(t => t <= Environment.ProcessorCount))
+        {
+            using var arena = new Arena();
+            using var team = new Team(threads);
+            var compute = new Compute(arena, team);
+            var ours = Sweep.Alone(subject.Model.Decoder, subject.Prompt, Intervention.None, compute);
+            largest = Math.Max(largest, Apart(ours, torch.Say("logits")));
+            torch.Say($"threads {threads}");
+            torch.Say("forward");
+            var times = Contest.Run(Contest.Ours(() => Sweep.Alone(subject.Model.Decoder, subject.Prompt, Intervention.None, compute)), torch.Contender);
+            lines.Add(new Line($"12 layers, d 768, 12 heads, 576 + {Subject.TextTokens} tokens, float32, {threads} thread(s)", $"{Contest.Median(times[0]):0.000}", $"{Contest.Median(times[1]):0.000}", Contest.Ratio(times[0], times[1]), 1.3));
+        }
+        return new Results("forward", "A full forward pass against torch eager", $"A LLaVA-shaped decoder of random weights (`ascope synth`), from the embeddings to the logits of the last position; torch runs the same weights and embeddings in `bench/torch_peer.py`, written as the reference library's eager Llama. Before timing, the logits of both were compared: {largest:0.0e+0} of the largest at most. {torch.Version}. Medians of {Contest.Rounds} interleaved rounds.",
+            ["ours, s", "torch"], lines, []);
+    }
+
+    /// <summary>Refuses to compare the speed of things that do not give the same.</summary>
+    public static double Apart(float[] ours, string theirs)
+    {
+        var other = theirs.Split(' ').Select(t => float.Parse(t, CultureInfo.InvariantCulture)).ToArray();
+        var apart = ours.Zip(other, (a, b) => Math.Abs((double)a - b)).Max() / other.Max(Math.Abs);
+        return ours.Length == other.Length && apart < 1e-3 ? apart : throw new InvalidOperationException($"torch's logits are {apart:0.0e+0} apart from ours: not the same computation");
+    }
+}

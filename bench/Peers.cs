@@ -1,0 +1,75 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace AnchorScope.Bench;
+
+/// <summary>torch in a process of its own, told on its standard input what to do; it reads its own clock.</summary>
+internal sealed class Torch : IDisposable
+{
+    private readonly Process _process;
+
+    private Torch(Process process) => _process = process;
+
+    public string Version { get; private set; } = "";
+
+    public static Torch Start()
+    {
+        Packages.Ensure("/usr/bin/python3", ["-c", "import torch, numpy"], "python3-torch", "python3-numpy");
+        var start = new ProcessStartInfo("/usr/bin/python3") { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true };
+        start.ArgumentList.Add(Path.Combine(Repository.Root, "bench", "torch_peer.py"));
+        start.Environment["OPENBLAS_CORETYPE"] = OpenBlas.CoreType;
+        var torch = new Torch(Process.Start(start)!);
+        torch.Version = torch.Say("version");
+        return torch;
+    }
+
+    /// <summary>One command, one line of answer.</summary>
+    public string Say(string command)
+    {
+        _process.StandardInput.WriteLine(command);
+        _process.StandardInput.Flush();
+        var answer = _process.StandardOutput.ReadLine() ?? throw new InvalidOperationException($"torch ended at: {command}");
+        return answer.StartsWith("error", StringComparison.Ordinal) ? throw new InvalidOperationException($"torch: {command}: {answer}") : answer;
+    }
+
+    /// <summary>What was set up last, as a contender.</summary>
+    public Contender Contender => calls => double.Parse(Say($"time {calls}"), CultureInfo.InvariantCulture);
+
+    public void Dispose()
+    {
+        _process.StandardInput.Close();
+        _process.WaitForExit();
+        _process.Dispose();
+    }
+}
+
+/// <summary>What is compared with comes from Debian.</summary>
+internal static class Packages
+{
+    /// <summary>Runs a probe; where it fails, installs, or says how.</summary>
+    public static void Ensure(string program, string[] probe, params string[] packages)
+    {
+        if (Try(program, probe)) return;
+        var install = $"apt-get install -y {string.Join(' ', packages)}";
+        if (Environment.UserName != "root" || !Try("apt-get", ["install", "-y", "-qq", .. packages]) || !Try(program, probe))
+            throw new InvalidOperationException($"needs {string.Join(", ", packages)}: {install}");
+    }
+
+    private static bool Try(string program, string[] arguments)
+    {
+        try
+        {
+            using var process = Process.Start(new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true })!;
+            process.OutputDataReceived += (_, _) => { };
+            process.ErrorDataReceived += (_, _) => { };
+            process.BeginOutputReadLine();
+            process.BeginErrorReadLine();
+            process.WaitForExit();
+            return process.ExitCode == 0;
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            return false;
+        }
+    }
+}

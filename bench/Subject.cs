@@ -1,0 +1,57 @@
+using System.Runtime.InteropServices;
+using AnchorScope.Checkpoints;
+using AnchorScope.Models;
+using AnchorScope.Prompts;
+using AnchorScope.Synthesis;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Bench;
+
+/// <summary>A LLaVA-shaped model of random weights and a prompt of image and text tokens, embedded.</summary>
+internal sealed class Subject : IDisposable
+{
+    public const int TextTokens = 60;
+
+    private readonly Scratch _scratch = new();
+
+    public Subject(int layers = 12, int heads = 12, int imageTokens = 576, StoredType type = StoredType.F32, int mlp = 2048)
+    {
+        Folder = _scratch.File("model");
+        new SyntheticCheckpoint(new SynthesisOptions
+        {
+            Family = SyntheticFamily.Of("llava"), Layers = layers, Heads = heads, Width = 64 * heads, MlpSize = mlp * heads / 12, Vocabulary = 32000, ImageTokens = 576, VisionLayers = 1, Type = type, Seed = 1,
+        }).Write(Folder);
+        Model = VisionLanguageModel.Open(Folder);
+        Model.Decoder.Pack();
+        Prompt = Of(Model, imageTokens);
+        Embeddings = _scratch.File("embeddings.f32");
+        File.WriteAllBytes(Embeddings, MemoryMarshal.AsBytes<float>(Prompt.Embeddings).ToArray());
+    }
+
+    public string Folder { get; }
+
+    /// <summary>The prompt's embeddings as a file of float32.</summary>
+    public string Embeddings { get; }
+
+    public VisionLanguageModel Model { get; }
+
+    public Prompt Prompt { get; }
+
+    /// <summary>Random tokens' embeddings in all places: the decoder's work does not depend on what they are.</summary>
+    public static Prompt Of(VisionLanguageModel model, int imageTokens)
+    {
+        var random = new Random(2);
+        var length = imageTokens + TextTokens;
+        int[] tokens = [.. Enumerable.Range(0, length).Select(_ => random.Next(1000, model.Decoder.VocabularySize))];
+        using var arena = new Arena();
+        var rows = arena.Take(length, model.Decoder.Shape.ModelSize);
+        model.Decoder.Embed(tokens, rows);
+        return new Prompt(tokens, [.. Enumerable.Range(0, length).Select(Coordinate.At)], rows.ToArray(), new Dictionary<SpanKind, int[]>(), "");
+    }
+
+    public void Dispose()
+    {
+        Model.Dispose();
+        _scratch.Dispose();
+    }
+}

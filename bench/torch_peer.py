@@ -1,0 +1,150 @@
+"""torch as a peer: reads commands on standard input, answers each with one line.
+
+The decoder is written as the reference library's eager Llama is: separate operations, an additive causal mask, softmax in float32.
+`hooks` sweeps heads as hook tools do: a forward pre-hook on o_proj that zeroes one head's slice, one full forward for each head.
+"""
+import json
+import os
+import struct
+import sys
+import time
+
+import numpy as np
+import torch
+from torch import nn
+
+torch.set_grad_enabled(False)
+torch.set_num_threads(1)
+
+
+class Norm(nn.Module):
+    def __init__(self, gain, eps):
+        super().__init__()
+        self.gain, self.eps = gain, eps
+
+    def forward(self, x):
+        return self.gain * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps))
+
+
+def linear(weight):
+    module = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+    module.weight = nn.Parameter(weight, requires_grad=False)
+    return module
+
+
+def rotate_half(x):
+    half = x.shape[-1] // 2
+    return torch.cat((-x[..., half:], x[..., :half]), dim=-1)
+
+
+class Layer(nn.Module):
+    def __init__(self, get, heads, kv_heads, eps):
+        super().__init__()
+        self.heads, self.kv_heads = heads, kv_heads
+        self.n1, self.n2 = Norm(get("input_layernorm"), eps), Norm(get("post_attention_layernorm"), eps)
+        self.q_proj, self.k_proj, self.v_proj, self.o_proj = (linear(get(f"self_attn.{n}_proj")) for n in "qkvo")
+        self.gate, self.up, self.down = (linear(get(f"mlp.{n}_proj")) for n in ("gate", "up", "down"))
+
+    def forward(self, h, cos, sin, mask):
+        t, size = h.shape[0], self.q_proj.weight.shape[0] // self.heads
+        x = self.n1(h)
+        q = self.q_proj(x).view(t, self.heads, size).transpose(0, 1)
+        k = self.k_proj(x).view(t, self.kv_heads, size).transpose(0, 1)
+        v = self.v_proj(x).view(t, self.kv_heads, size).transpose(0, 1)
+        q, k = q * cos + rotate_half(q) * sin, k * cos + rotate_half(k) * sin
+        if self.kv_heads != self.heads:
+            k = k.repeat_interleave(self.heads // self.kv_heads, 0)
+            v = v.repeat_interleave(self.heads // self.kv_heads, 0)
+        p = torch.softmax(torch.matmul(q, k.transpose(1, 2)) / size**0.5 + mask, dim=-1, dtype=torch.float32)
+        z = torch.matmul(p, v).transpose(0, 1).reshape(t, -1)
+        h = h + self.o_proj(z)
+        x = self.n2(h)
+        return h + self.down(nn.functional.silu(self.gate(x)) * self.up(x))
+
+
+class Decoder:
+    def __init__(self, folder, embeddings):
+        config = json.load(open(os.path.join(folder, "config.json")))["text_config"]
+        with open(os.path.join(folder, "model.safetensors"), "rb") as file:
+            size = struct.unpack("<Q", file.read(8))[0]
+            header = json.loads(file.read(size))
+        data = np.memmap(os.path.join(folder, "model.safetensors"), dtype=np.uint8, mode="r", offset=8 + size)
+
+        def get(name):
+            entry = header["language_model." + name + ".weight"]
+            a, b = entry["data_offsets"]
+            return torch.from_numpy(np.array(data[a:b]).view(np.float32).reshape(entry["shape"]))
+
+        self.heads, width = config["num_attention_heads"], config["hidden_size"]
+        self.head_size = width // self.heads
+        eps = config["rms_norm_eps"]
+        self.layers = [
+            Layer(lambda n, i=i: get(f"model.layers.{i}.{n}"), self.heads, config["num_key_value_heads"], eps) for i in range(config["num_hidden_layers"])
+        ]
+        self.norm, self.head = Norm(get("model.norm"), eps), linear(get("lm_head"))
+        self.h = torch.from_numpy(np.fromfile(embeddings, np.float32).reshape(-1, width))
+        t = self.h.shape[0]
+        angles = torch.outer(torch.arange(t).float(), config["rope_theta"] ** (-torch.arange(0, self.head_size, 2).float() / self.head_size))
+        angles = torch.cat((angles, angles), -1)
+        self.cos, self.sin = angles.cos(), angles.sin()
+        self.mask = torch.full((t, t), float("-inf")).triu(1)
+
+    def forward(self):
+        h = self.h
+        for layer in self.layers:
+            h = layer(h, self.cos, self.sin, self.mask)
+        return self.head(self.norm(h)[-1:])
+
+    def block(self, layer, head, first, end):
+        def hook(module, inputs):
+            z = inputs[0].clone()
+            z[first:end, head * self.head_size : (head + 1) * self.head_size] = 0
+            return (z,)
+
+        handle = self.layers[layer].o_proj.register_forward_pre_hook(hook)
+        logits = self.forward()
+        handle.remove()
+        return logits
+
+
+def main():
+    action, decoder = None, None
+    for line in sys.stdin:
+        word, *rest = line.split()
+        if word == "version":
+            answer = f"torch {torch.__version__}, OPENBLAS_CORETYPE {os.environ.get('OPENBLAS_CORETYPE', 'unset')}"
+        elif word == "threads":
+            torch.set_num_threads(int(rest[0]))
+            answer = "ok"
+        elif word == "attention":
+            heads, size, keys, rows = map(int, rest)
+            q, k, v = torch.randn(heads, rows, size), torch.randn(heads, keys, size), torch.randn(heads, keys, size)
+            action = lambda: torch.matmul(torch.softmax(torch.matmul(q, k.transpose(1, 2)) / size**0.5, -1), v)
+            answer = "ok"
+        elif word == "load":
+            decoder = Decoder(*rest)
+            action = decoder.forward
+            answer = "ok"
+        elif word == "logits":
+            answer = " ".join(f"{x:.9g}" for x in (decoder.block(*map(int, rest)) if rest else decoder.forward())[0].tolist())
+        elif word == "forward":
+            action = decoder.forward
+            answer = "ok"
+        elif word == "hooks":
+            # Heads spread evenly over all layers, `count` of them.
+            first, end, count = map(int, rest)
+            every = [(l, h) for l in range(len(decoder.layers)) for h in range(decoder.heads)]
+            some = [every[i * len(every) // count] for i in range(count)]
+            action = lambda: [decoder.block(l, h, first, end) for l, h in some]
+            answer = "ok"
+        elif word == "time":
+            start = time.perf_counter()
+            for _ in range(int(rest[0])):
+                action()
+            answer = repr(time.perf_counter() - start)
+        else:
+            answer = f"error: {word}?"
+        print(answer, flush=True)
+
+
+main()
