@@ -44,6 +44,13 @@ public sealed unsafe class Weight
     /// <summary>First element of a row along the first axis; not necessarily aligned.</summary>
     public byte* RowAddress(long row) => memory.Address(entry) + ElementOf(row) * Type.Bytes();
 
+    /// <summary><see cref="RowAddress"/> of <paramref name="count"/> rows from <paramref name="row"/> on.</summary>
+    internal void RowAddresses(long row, int count, byte** addresses)
+    {
+        var start = memory.Address(entry);
+        for (var i = 0; i < count; i++) addresses[i] = start + (block == Shape[0] ? first + (row + i) * rowSize : ElementOf(row + i)) * Type.Bytes();
+    }
+
     /// <summary>Rows <paramref name="from"/> .. <paramref name="from"/> + <paramref name="count"/> - 1 along the first axis, in place: a part of a fused projection.</summary>
     public Weight Rows(long from, long count) => Blocks(from, count, Shape[0]);
 

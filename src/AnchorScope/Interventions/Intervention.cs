@@ -13,7 +13,10 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
     public int FirstPosition => Edits.Count == 0 ? int.MaxValue : Edits.Min(e => e.Positions.First);
 
     /// <summary>Whether attention of <see cref="FirstLayer"/> is left as it was, so that a variant may start behind it.</summary>
-    public bool StartsBehindAttention => Edits.Count > 0 && Edits.Where(e => e.Layer == FirstLayer).All(e => e.Site >= Site.HeadOut);
+    public bool StartsBehindAttention => Edits.Count > 0 && !ChangesAttention(FirstLayer);
+
+    /// <summary>Whether an edit of <paramref name="layer"/> comes before the head outputs.</summary>
+    internal bool ChangesAttention(int layer) => Edits.Any(e => e.Layer == layer && e.Site < Site.HeadOut);
 
     /// <summary>Removes attention edges from <paramref name="queries"/> to <paramref name="keys"/> in every layer of <paramref name="layers"/>.</summary>
     public static Intervention Knockout(string name, IEnumerable<int> layers, Positions queries, Positions keys, IReadOnlyList<int>? heads = null) =>

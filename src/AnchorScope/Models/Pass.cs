@@ -21,7 +21,7 @@ public sealed class Pass
         Attention = new AttentionWork[_runs.Length];
         foreach (var run in _runs)
         {
-            if (run.HeadOutputs is not null && run.Intervention.Edits.Any(e => e.Layer == run.FirstLayer && e.Site < Site.HeadOut))
+            if (run.HeadOutputs is not null && run.Intervention.ChangesAttention(run.FirstLayer))
                 throw new ArgumentException($"{run.Intervention.Name} changes attention in layer {run.FirstLayer} and cannot join behind it", nameof(runs));
             run.FirstRow = Rows;
             Rows += run.Count;

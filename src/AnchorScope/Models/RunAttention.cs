@@ -89,7 +89,12 @@ internal static unsafe class RunAttention
     {
         var cut = false;
         for (var i = 0; i < run.Intervention.Edits.Count; i++) cut |= run.Intervention.Edits[i].Layer == layer && run.Intervention.Edits[i].Site == Site.AttnScores;
-        if (!cut) return [];
+        return cut ? CutEdges(run, layer, heads) : [];
+    }
+
+    // Apart, because what the lambdas capture is allocated on entry, cut or not.
+    private static CutEdge[][] CutEdges(Run run, int layer, int heads)
+    {
         var edits = run.Intervention.Edits.Where(e => e.Layer == layer && e.Site == Site.AttnScores).ToList();
         if (edits.TrueForAll(e => e.Heads is null)) return [Edges(edits, run)];
         return [.. Enumerable.Range(0, heads).Select(head => Edges(edits.Where(e => e.Heads is null || e.Heads.Contains(head)), run))];

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Tensors;
@@ -31,9 +32,10 @@ internal static unsafe class DirectMatMul
     private static void Multiply<TStored>(Tensor x, Weight weight, int first, int count, Tensor y)
         where TStored : struct, IStored
     {
-        // Rows past the end repeat the last one, so that few loops serve every number of rows and outputs.
-        var w = stackalloc byte*[count + Side];
-        for (var i = 0; i < count + Side; i++) w[i] = weight.RowAddress(first + Math.Min(i, count - 1));
+        // Rows past the end repeat the last one, so that few loops serve every number of rows and outputs. One group more is for looking ahead.
+        var w = stackalloc byte*[count + 2 * Side];
+        weight.RowAddresses(first, (int)Math.Min(count + 2 * Side, weight.Shape[0] - first), w);
+        for (var i = (int)Math.Min(count + 2 * Side, weight.Shape[0] - first); i < count + 2 * Side; i++) w[i] = w[i - 1];
         var rows = stackalloc float*[Side];
         var sums = stackalloc float[4 * Side];
         for (var row = 0; row < x.Rows;)
@@ -65,6 +67,7 @@ internal static unsafe class DirectMatMul
         var k = 0;
         for (; k + 16 <= depth; k += 16)
         {
+            Ahead<TStored>(w + 8 + ((k >> 4 & 1) * 4), k);
             var v = Vector512.Load(x + k);
             a0 = Vector512.FusedMultiplyAdd(TStored.Load(w0, k), v, a0);
             a1 = Vector512.FusedMultiplyAdd(TStored.Load(w1, k), v, a1);
@@ -155,6 +158,7 @@ internal static unsafe class DirectMatMul
         var k = 0;
         for (; k + 16 <= depth; k += 16)
         {
+            Ahead2<TStored>(w + 2, k);
             var (s, t) = (TStored.Load(w0, k), TStored.Load(w1, k));
             var v = Vector512.Load(x0 + k);
             a0 = Vector512.FusedMultiplyAdd(s, v, a0); b0 = Vector512.FusedMultiplyAdd(t, v, b0);
@@ -180,6 +184,26 @@ internal static unsafe class DirectMatMul
         for (var o = 0; o < 16; o++) sums[o] = Rest<TStored>(x[o / 2], w[o % 2], k, depth, sums[o]);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Ahead<TStored>(byte** w, int k)
+        where TStored : struct, IStored
+    {
+        if (!Sse.IsSupported) return;
+        Sse.Prefetch1(w[0] + k * TStored.Bytes);
+        Sse.Prefetch1(w[1] + k * TStored.Bytes);
+        Sse.Prefetch1(w[2] + k * TStored.Bytes);
+        Sse.Prefetch1(w[3] + k * TStored.Bytes);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Ahead2<TStored>(byte** w, int k)
+        where TStored : struct, IStored
+    {
+        if (!Sse.IsSupported) return;
+        Sse.Prefetch1(w[0] + k * TStored.Bytes);
+        Sse.Prefetch1(w[1] + k * TStored.Bytes);
+    }
+
     /// <summary>Depths behind the last sixteen, one by one.</summary>
     private static float Rest<TStored>(float* x, byte* w, int k, int depth, float sum)
         where TStored : struct, IStored
@@ -199,12 +223,14 @@ internal static unsafe class DirectMatMul
     private interface IStored
     {
         static abstract Vector512<float> Load(byte* w, int k);
+        static abstract int Bytes { get; }
         static abstract float One(byte* w, int k);
     }
 
     private readonly struct Single : IStored
     {
         public static Vector512<float> Load(byte* w, int k) => Vector512.Load((float*)w + k);
+        public static int Bytes => 4;
         public static float One(byte* w, int k) => ((float*)w)[k];
     }
 
@@ -212,6 +238,7 @@ internal static unsafe class DirectMatMul
     {
         public static Vector512<float> Load(byte* w, int k) => (Wide((ushort*)w + k) << 16).AsSingle();
 
+        public static int Bytes => 2;
         public static float One(byte* w, int k) => BitConverter.UInt32BitsToSingle((uint)((ushort*)w)[k] << 16);
     }
 
@@ -228,13 +255,14 @@ internal static unsafe class DirectMatMul
             return (value.AsUInt32() | ((bits & Vector512.Create(0x8000u)) << 16)).AsSingle();
         }
 
+        public static int Bytes => 2;
         public static float One(byte* w, int k) => (float)((Half*)w)[k];
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<uint> Wide(ushort* w)
     {
-        if (System.Runtime.Intrinsics.X86.Avx512F.IsSupported) return System.Runtime.Intrinsics.X86.Avx512F.ConvertToVector512UInt32(Vector256.Load(w));
+        if (Avx512F.IsSupported) return Avx512F.ConvertToVector512UInt32(Vector256.Load(w));
         var (low, high) = Vector256.Widen(Vector256.Load(w));
         return Vector512.Create(low, high);
     }

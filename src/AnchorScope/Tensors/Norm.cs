@@ -41,7 +41,10 @@ public sealed unsafe class Norm
             mean = Sum(x, 0f, square: false) / x.Length;
         }
         var scale = 1f / MathF.Sqrt(Sum(x, mean, square: true) / x.Length + _epsilon);
-        for (var i = 0; i < x.Length; i++) y[i] = (x[i] - mean) * scale * _gain[i];
+        var k = 0;
+        for (; k + 16 <= x.Length; k += 16)
+            ((Vector512.Create(x.Slice(k, 16)) - Vector512.Create(mean)) * Vector512.Create(scale) * Vector512.Create(_gain.AsSpan(k, 16))).CopyTo(y.Slice(k, 16));
+        for (; k < x.Length; k++) y[k] = (x[k] - mean) * scale * _gain[k];
         if (_bias is not null) System.Numerics.Tensors.TensorPrimitives.Add(y, _bias, y);
     }
 

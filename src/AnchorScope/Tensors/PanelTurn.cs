@@ -27,7 +27,7 @@ internal static unsafe class PanelTurn
     public static int Rows(Weight weight, int first, byte** rows)
     {
         var outputs = (int)Math.Min(Width, weight.Shape[0] - first);
-        for (var output = 0; output < outputs; output++) rows[output] = weight.RowAddress(first + output);
+        weight.RowAddresses(first, outputs, rows);
         return outputs;
     }
 

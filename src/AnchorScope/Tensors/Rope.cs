@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace AnchorScope.Tensors;
 
 /// <summary>
@@ -82,7 +84,15 @@ public sealed unsafe class Rope
             var angles = At(coordinate[axis]);
             for (var head = 0; head < row.Length; head += 2 * _half)
             {
-                for (var i = from; i < to; i++)
+                var i = from;
+                for (; i + 16 <= to; i += 16)
+                {
+                    var (low, high) = (Vector512.Create(row.Slice(head + i, 16)), Vector512.Create(row.Slice(head + _half + i, 16)));
+                    var (c, s) = (Vector512.Create(angles.Slice(i, 16)), Vector512.Create(angles.Slice(_half + i, 16)));
+                    (low * c - high * s).CopyTo(row.Slice(head + i, 16));
+                    (high * c + low * s).CopyTo(row.Slice(head + _half + i, 16));
+                }
+                for (; i < to; i++)
                 {
                     float a = row[head + i], b = row[head + _half + i], cos = angles[i], sin = angles[_half + i];
                     row[head + i] = a * cos - b * sin;
