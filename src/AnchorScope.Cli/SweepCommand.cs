@@ -48,7 +48,7 @@ internal static class SweepCommand
                 ? InterventionJson.LoadList(file)
                 : [.. Heads(parsed.GetValue(heads)!, opened.Decoder.Shape).Select(h => Intervention.HeadGain(h.Layer, h.Head, parsed.GetValue(factor), Where(parsed.GetValue(positions)!, prompt)))];
             var study = new SweepStudy(opened, prompt, interventions, options);
-            if (parsed.GetValue(explain)) Explain(study.Cost, interventions.Count);
+            if (parsed.GetValue(explain)) Explain(study.Cost);
             if (parsed.GetValue(output) is { } path)
             {
                 using var rows = SweepFile.Open(path, opened, prompt, interventions, Tokens(parsed.GetValue(logits), opened.Decoder.VocabularySize), parsed.GetValue(plan) is null);
@@ -86,7 +86,7 @@ internal static class SweepCommand
         AnsiConsole.MarkupLineInterpolated($"{path}: {count} variants, {seconds:0.00} s{prediction}");
     }
 
-    private static void Explain(SweepCost cost, int all)
+    private static void Explain(SweepCost cost)
     {
         var table = new Table().Border(TableBorder.Rounded).AddColumn("").AddColumn(new TableColumn("planned").RightAligned()).AddColumn(new TableColumn("one pass a variant").RightAligned()).AddColumn(new TableColumn("saves").RightAligned());
         void Row(string what, double planned, double naive, string unit) =>
@@ -94,9 +94,9 @@ internal static class SweepCommand
         Row("rows x layers", cost.RowLayers, cost.NaiveRowLayers, "");
         Row("operations, with the baseline", (cost.Operations + cost.BaselineOperations) / 1e9, cost.NaiveOperations / 1e9, "GFLOP");
         Row("weights read, with the baseline", cost.WeightBytes / 1e9, cost.NaiveWeightBytes / 1e9, "GB");
-        Row("passes, with the baseline", cost.Passes + 1, cost.Variants, "");
+        Row("passes, with the baseline", cost.Passes + 1, cost.Interventions, "");
         AnsiConsole.Write(table);
-        AnsiConsole.MarkupLineInterpolated($"{cost.Variants} of {all} variants change something; up to {cost.RowsPerPass} rows a pass, {cost.BytesPerRow / 1024.0:0.#} KiB of activations each ({cost.RowsPerPass * cost.BytesPerRow / 1048576.0:0.#} MiB)");
+        AnsiConsole.MarkupLineInterpolated($"{cost.Variants} of {cost.Interventions} variants are computed, the others come to the same as one of them or as none; up to {cost.RowsPerPass} rows a pass, {cost.BytesPerRow / 1024.0:0.#} KiB of activations each ({cost.RowsPerPass * cost.BytesPerRow / 1048576.0:0.#} MiB)");
     }
 
     private static IEnumerable<(int Layer, int Head)> Heads(string text, DecoderShape shape)

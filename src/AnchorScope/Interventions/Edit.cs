@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace AnchorScope.Interventions;
 
 /// <summary>One change to one site of one layer: which slice, and Scale, Add or Set. Data, so it can be hashed, logged and planned with.</summary>
@@ -20,6 +22,19 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
 
     /// <summary>Key positions of <see cref="Site.AttnScores"/>.</summary>
     public Positions Keys { get; init; } = Positions.All;
+
+    /// <summary>Whether both change the same values in the same way.</summary>
+    public bool Equals(Edit? other) =>
+        other is not null && (Site, Layer, Operation) == (other.Site, other.Layer, other.Operation) && Positions.Equals(other.Positions) && Keys.Equals(other.Keys)
+        && Same(Heads, other.Heads) && Same(Neurons, other.Neurons) && SameBits([Factor], [other.Factor]) && (Vector is null) == (other.Vector is null) && SameBits(Vector, other.Vector);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Site, Layer, Operation, Factor, Positions, Keys, Heads?.Count, Heads is { Count: > 0 } ? Heads[0] : -1);
+
+    private static bool Same(IReadOnlyList<int>? a, IReadOnlyList<int>? b) => ReferenceEquals(a, b) || (a is not null && b is not null && a.SequenceEqual(b));
+
+    // 0 and -0 are equal numbers, but not the same change.
+    private static bool SameBits(ReadOnlySpan<float> a, ReadOnlySpan<float> b) => MemoryMarshal.AsBytes(a).SequenceEqual(MemoryMarshal.AsBytes(b));
 
     internal void Validate(DecoderShape shape, int length, string name)
     {

@@ -55,6 +55,8 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
             {
                 var cuts = layer.Where(e => e.Heads is null || e.Heads.Contains(head)).ToList();
                 if (cuts.Count == 0) continue;
+                // Fewer keys removed than the first query has: each keeps one, however they fall.
+                if (cuts.TrueForAll(e => !e.Keys.IsAll) && cuts.Sum(e => e.Keys.List.Count) <= cuts.Min(e => e.Positions.First)) continue;
                 for (var query = 0; query < length + generated; query++)
                 {
                     var cutting = cuts.Where(e => e.Positions.Contains(query)).ToList();

@@ -69,7 +69,7 @@ public sealed class SplitMix(ulong seed)
     public double Uniform() => (Next() >> 11) * (1.0 / (1UL << 53));
 
     /// <summary>Uniform in 0 .. <paramref name="count"/> - 1.</summary>
-    public int Below(int count) => (int)(((UInt128)Next() * (ulong)count) >> 64);
+    public int Below(int count) => (int)Math.BigMul(Next(), (ulong)count, out _);
 
     private static ulong Mix(ulong z)
     {

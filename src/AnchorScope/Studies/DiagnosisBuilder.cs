@@ -121,7 +121,8 @@ internal sealed class DiagnosisBuilder
         {
             foreach (var window in DiagnosisConditions.WindowsOf(edge, Options))
             {
-                var layers = Enumerable.Range(0, Shape.Layers)
+                // Most of the time of a report: every point has a dozen intervals of a thousand resamples.
+                var layers = Enumerable.Range(0, Shape.Layers).AsParallel().AsOrdered().WithDegreeOfParallelism(Math.Min(Options.Threads, 64))
                     .Select(l => Point(DiagnosisConditions.Knockout(edge, window, l), l, [.. LayerWindow.Centred(l, window, Shape.Layers)]))
                     .OfType<KnockoutPoint>().ToList();
                 var all = Point(DiagnosisConditions.KnockoutAll(edge), null, [.. Enumerable.Range(0, Shape.Layers)]);

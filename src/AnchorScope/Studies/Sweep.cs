@@ -60,8 +60,7 @@ public static class Sweep
             foreach (var readout in readouts) readout.Validate(decoder, baseline.Prompt);
         }
         foreach (var variant in variants) variant.Intervention.Validate(decoder.Shape, variant.Baseline.Prompt.Length);
-        var planned = variants.Select((variant, index) => new PlannedVariant(index, variant, Corner.Of(variant.Intervention, decoder, variant.Baseline.Prompt, readouts)))
-            .OrderBy(p => p.Corner.Layer).ThenBy(p => p.Corner.BehindAttention).ToList();
+        var planned = Change.Of(decoder, variants.Select(v => v.Intervention), i => variants[i].Baseline.Prompt, readouts).ConvertAll(c => new PlannedVariant(variants[c.Variants[0]].Baseline, c));
         return [.. Passes([.. planned.Select(p => p.Corner.Rows)], rowsPerPass).Select(p => new SweepPass(planned.GetRange(p.First, p.Count)))];
     }
 

@@ -5,7 +5,8 @@ using AnchorScope.Readouts;
 namespace AnchorScope.Studies;
 
 /// <summary>What a sweep over one prompt computes, counted before it runs.</summary>
-/// <param name="Variants">Interventions that change something.</param>
+/// <param name="Interventions">Variants that were asked for.</param>
+/// <param name="Variants">Those of them that are computed: that change what is read, and of several that come to the same one.</param>
 /// <param name="RowLayers">Rows times layers with the planner: each variant from its corner on.</param>
 /// <param name="NaiveRowLayers">The same with one full pass a variant.</param>
 /// <param name="Operations">Floating-point operations of the variants: the decoder's products and attention, and the logits.</param>
@@ -16,13 +17,13 @@ namespace AnchorScope.Studies;
 /// <param name="Passes">How many passes that makes.</param>
 /// <param name="BytesPerRow">Activations of a row in a pass.</param>
 public sealed record SweepCost(
-    int Variants, long RowLayers, long NaiveRowLayers, double Operations, double BaselineOperations, long WeightBytes, long NaiveWeightBytes, int RowsPerPass, int Passes, long BytesPerRow)
+    int Interventions, int Variants, long RowLayers, long NaiveRowLayers, double Operations, double BaselineOperations, long WeightBytes, long NaiveWeightBytes, int RowsPerPass, int Passes, long BytesPerRow)
 {
     /// <summary>Rows beyond which weights are shared by enough of them and activations only fill caches.</summary>
     public const int MostRows = 1024;
 
     /// <summary>Operations of one full pass a variant.</summary>
-    public double NaiveOperations => Variants * BaselineOperations;
+    public double NaiveOperations => Interventions * BaselineOperations;
 
     /// <summary>How many times fewer operations than one full pass a variant.</summary>
     public double Saving => NaiveOperations / (BaselineOperations + Operations);
@@ -34,7 +35,7 @@ public sealed record SweepCost(
     public static SweepCost Of(Decoder decoder, Prompt prompt, IReadOnlyList<Intervention> interventions, long memory, int threads = 1)
     {
         var shape = decoder.Shape;
-        Corner[] corners = [.. interventions.Select(i => Corner.Of(i, decoder, prompt, [Readout.Output])).Where(c => c.Rows > 0).OrderBy(c => c.Layer).ThenBy(c => c.BehindAttention)];
+        Corner[] corners = [.. Change.Of(decoder, interventions, _ => prompt, [Readout.Output]).Select(c => c.Corner).Where(c => c.Rows > 0)];
         int[] rows = [.. corners.Select(c => c.Rows)];
         var (longest, shortest) = (rows.DefaultIfEmpty(1).Max(), rows.DefaultIfEmpty(1).Min());
         // Logits are one row a variant, however many rows it has.
@@ -47,9 +48,9 @@ public sealed record SweepCost(
         double unembed = 2.0 * shape.ModelSize * decoder.VocabularySize, full = Layer(shape, 0, prompt.Length) * shape.Layers + unembed;
         long LayerBytes(int first) => decoder.WeightBytes(first);
         return new SweepCost(
-            corners.Length, corners.Sum(c => (long)c.Rows * (c.EndLayer - c.Layer)), (long)corners.Length * prompt.Length * shape.Layers,
+            interventions.Count, corners.Length, corners.Sum(c => (long)c.Rows * (c.EndLayer - c.Layer)), (long)interventions.Count * prompt.Length * shape.Layers,
             corners.Sum(c => OperationsOf(shape, c)) + corners.Length * unembed, full,
-            LayerBytes(0) + passes.Sum(p => LayerBytes(corners[p.First].Layer)), corners.Length * LayerBytes(0), perPass, passes.Count, bytes);
+            LayerBytes(0) + passes.Sum(p => LayerBytes(corners[p.First].Layer)), interventions.Count * LayerBytes(0), perPass, passes.Count, bytes);
     }
 
     /// <summary>Operations of one variant's layers; the last one takes only keys and values of all rows but the last.</summary>

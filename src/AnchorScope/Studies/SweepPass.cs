@@ -5,40 +5,19 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
-/// <summary>What a variant has to compute: where it can first differ from the baseline, and where the last thing is read.</summary>
-/// <param name="Layer">First layer.</param>
-/// <param name="Position">First position.</param>
-/// <param name="BehindAttention">Whether it starts behind the attention of its first layer.</param>
-/// <param name="EndLayer">The layer behind the last one.</param>
-/// <param name="EndPosition">The position behind the last one.</param>
-public sealed record Corner(int Layer, int Position, bool BehindAttention, int EndLayer, int EndPosition)
-{
-    /// <summary>Rows in a pass; 0 where nothing that is read can differ from the baseline's output.</summary>
-    public int Rows => Layer >= EndLayer ? 0 : EndPosition - Position;
-
-    /// <summary>The corner of <paramref name="intervention"/>, moved to where the first thing is read if that comes earlier.</summary>
-    public static Corner Of(Intervention intervention, Decoder decoder, Prompt prompt, IReadOnlyList<Readout> readouts)
-    {
-        var (layers, positions) = (readouts.Select(r => r.LayerIn(decoder)).ToList(), readouts.Select(r => r.PositionIn(prompt)).ToList());
-        if (intervention.Edits.Count == 0 && readouts.All(r => r == Readout.Output)) return new Corner(decoder.Shape.Layers, prompt.Length, false, decoder.Shape.Layers, prompt.Length);
-        var (layer, first) = (Math.Min(intervention.FirstLayer, layers.Min()), layers.Min());
-        return new Corner(layer, Math.Min(intervention.FirstPosition, positions.Min()), intervention.StartsBehindAttention && intervention.FirstLayer <= first, layers.Max() + 1, positions.Max() + 1);
-    }
-}
-
 /// <summary>A variant in a pass.</summary>
-/// <param name="Index">Which one of the sweep.</param>
-internal sealed record PlannedVariant(int Index, Variant Variant, Corner Corner)
+internal sealed record PlannedVariant(Baseline Baseline, Change Change)
 {
+    public Corner Corner => Change.Corner;
+
     public Run ToRun(Trace? trace)
     {
-        var (baseline, intervention) = Variant;
         var count = Corner.EndPosition - Corner.Position;
-        return new Run(baseline.ResidPre(Corner.Layer, Corner.Position).RowRange(0, count), baseline.Prompt.Coordinates.AsMemory(Corner.Position, count), Corner.Position, intervention)
+        return new Run(Baseline.ResidPre(Corner.Layer, Corner.Position).RowRange(0, count), Baseline.Prompt.Coordinates.AsMemory(Corner.Position, count), Corner.Position, Change.Intervention)
         {
             FirstLayer = Corner.Layer,
-            HeadOutputs = Corner.BehindAttention ? baseline.HeadOut(Corner.Layer, Corner.Position).RowRange(0, count) : null,
-            Past = baseline.KeyValues,
+            HeadOutputs = Corner.BehindAttention ? Baseline.HeadOut(Corner.Layer, Corner.Position).RowRange(0, count) : null,
+            Past = Baseline.KeyValues,
             Traces = trace is null ? [] : [trace],
         };
     }
@@ -52,7 +31,7 @@ public sealed class SweepPass
     internal SweepPass(List<PlannedVariant> variants) => _variants = variants;
 
     /// <summary>How many variants.</summary>
-    public int Count => _variants.Count;
+    public int Count => _variants.Sum(v => v.Change.Variants.Count);
 
     /// <summary>Rows of all of them.</summary>
     public int Rows => _variants.Sum(v => v.Corner.Rows);
@@ -65,7 +44,7 @@ public sealed class SweepPass
         foreach (var variant in _variants)
         {
             if (variant.Corner.Rows > 0) changing.Add(variant);
-            else take(variant.Index, [.. readouts.Select(_ => Tensor.From(compute.Arena, variant.Variant.Baseline.LastLogits, 1, decoder.VocabularySize))]);
+            else Take(variant, [.. readouts.Select(_ => Tensor.From(compute.Arena, variant.Baseline.LastLogits, 1, decoder.VocabularySize))], take);
         }
         // One place that is read of each, its last row: nothing else of the last layer is needed. Otherwise every row is carried to the end.
         var onlyLast = readouts.All(r => r.LayerIn(decoder) == readouts[0].LayerIn(decoder) && r.Position == readouts[0].Position);
@@ -80,12 +59,12 @@ public sealed class SweepPass
         var resid = decoder.ForwardLast(pass, variants[0].Corner.EndLayer);
         Tensor[] read = [.. readouts.Select(r => r.Of(decoder, resid, compute))];
         // The plan's order is that of the pass.
-        for (var i = 0; i < variants.Count; i++) take(variants[i].Index, [.. read.Select(r => r.RowRange(i, 1))]);
+        for (var i = 0; i < variants.Count; i++) Take(variants[i], [.. read.Select(r => r.RowRange(i, 1))], take);
     }
 
     private static void Several(Decoder decoder, List<PlannedVariant> variants, IReadOnlyList<Readout> readouts, Compute compute, TakeReadouts take)
     {
-        int[][] positions = [.. variants.Select(v => readouts.Select(r => r.PositionIn(v.Variant.Baseline.Prompt)).Distinct().Order().ToArray())];
+        int[][] positions = [.. variants.Select(v => readouts.Select(r => r.PositionIn(v.Baseline.Prompt)).Distinct().Order().ToArray())];
         Trace[] traces = [.. positions.Select(p => new Trace([Site.ResidPost], p))];
         var pass = new Pass(decoder.Shape, variants.Select((v, i) => v.ToRun(traces[i])), compute);
         decoder.Forward(pass, variants[0].Corner.EndLayer);
@@ -95,11 +74,16 @@ public sealed class SweepPass
             var read = new Tensor[readouts.Count];
             for (var j = 0; j < read.Length; j++)
             {
-                var row = Array.BinarySearch(positions[i], readouts[j].PositionIn(variants[i].Variant.Baseline.Prompt));
+                var row = Array.BinarySearch(positions[i], readouts[j].PositionIn(variants[i].Baseline.Prompt));
                 var resid = Tensor.From(compute.Arena, traces[i][Site.ResidPost, readouts[j].LayerIn(decoder)].AsSpan(row * width, width), 1, width);
                 read[j] = readouts[j].Of(decoder, resid, compute);
             }
-            take(variants[i].Index, read);
+            Take(variants[i], read, take);
         }
+    }
+
+    private static void Take(PlannedVariant variant, Tensor[] read, TakeReadouts take)
+    {
+        foreach (var index in variant.Change.Variants) take(index, read);
     }
 }

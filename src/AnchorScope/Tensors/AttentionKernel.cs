@@ -131,8 +131,9 @@ internal static unsafe class AttentionKernel
         {
             var highest = Vector512.Create(float.NegativeInfinity);
             for (var i = 0; i < row.Length; i += 16) highest = Vector512.MaxNative(highest, Vector512.Load(s + i));
-            var top = float.NegativeInfinity;
-            for (var lane = 0; lane < 16; lane++) top = MathF.Max(top, highest[lane]);
+            var eight = Vector256.MaxNative(highest.GetLower(), highest.GetUpper());
+            var four = Vector128.MaxNative(eight.GetLower(), eight.GetUpper());
+            var top = MathF.Max(MathF.Max(four[0], four[1]), MathF.Max(four[2], four[3]));
             var shift = Vector512.Create(top * scale);
             var sums = Vector512<float>.Zero;
             for (var i = 0; i < row.Length; i += 16)

@@ -62,7 +62,7 @@ public sealed unsafe class KeyValues : IDisposable
         new(1, heads, headSize, start, capacity, arena);
 
     /// <summary>Key panels of one head in one layer.</summary>
-    public float* Keys(int layer, int head) => _data + ((long)(layer % _slots) * Heads + head) * _headFloats;
+    public float* Keys(int layer, int head) => _data + ((_slots == 1 ? 0L : layer) * Heads + head) * _headFloats;
 
     /// <summary>Value panels of one head in one layer.</summary>
     public float* Values(int layer, int head) => Keys(layer, head) + _keyFloats;

@@ -168,25 +168,60 @@ internal static unsafe class PanelMatMul
         high.Store(y + 16);
     }
 
-    /// <summary>The same chains with vectors of 8, two of them at a time: AVX2, NEON and machines without vectors.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    /// <summary>The same chains with vectors of 8, four rows by sixteen outputs at a time: AVX2, NEON and machines without vectors.</summary>
     internal static void Portable(float* x, int xStride, int rows, float* panel, int depth, float* y, int yStride, bool fresh)
     {
-        for (var row = 0; row < rows; row++, x += xStride, y += yStride)
+        for (; rows >= 4; rows -= 4, x += 4L * xStride, y += 4L * yStride)
         {
-            for (var column = 0; column < Width; column += 16)
-            {
-                Vector256<float> a = fresh ? default : Vector256.Load(y + column), b = fresh ? default : Vector256.Load(y + column + 8);
-                var p = panel + column;
-                for (var k = 0; k < depth; k++, p += Width)
-                {
-                    var s = Vector256.Create(x[k]);
-                    a = Vector256.FusedMultiplyAdd(s, Vector256.Load(p), a);
-                    b = Vector256.FusedMultiplyAdd(s, Vector256.Load(p + 8), b);
-                }
-                a.Store(y + column);
-                b.Store(y + column + 8);
-            }
+            FourByHalf(x, xStride, panel, depth, y, yStride, fresh);
+            FourByHalf(x, xStride, panel + Width / 2, depth, y + Width / 2, yStride, fresh);
         }
+        for (; rows > 0; rows--, x += xStride, y += yStride) OneByWhole(x, panel, depth, y, fresh);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void FourByHalf(float* x, int xStride, float* panel, int depth, float* y, int yStride, bool fresh)
+    {
+        Vector256<float> a0 = default, a1 = default, a2 = default, a3 = default, b0 = default, b1 = default, b2 = default, b3 = default;
+        float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride, y1 = y + yStride, y2 = y1 + yStride, y3 = y2 + yStride;
+        if (!fresh)
+        {
+            (a0, a1, a2, a3) = (Vector256.Load(y), Vector256.Load(y1), Vector256.Load(y2), Vector256.Load(y3));
+            (b0, b1, b2, b3) = (Vector256.Load(y + 8), Vector256.Load(y1 + 8), Vector256.Load(y2 + 8), Vector256.Load(y3 + 8));
+        }
+        for (var k = 0; k < depth; k++, panel += Width)
+        {
+            var u = Vector256.Load(panel);
+            var v = Vector256.Load(panel + 8);
+            var s = Vector256.Create(x[k]);
+            a0 = Vector256.FusedMultiplyAdd(s, u, a0); b0 = Vector256.FusedMultiplyAdd(s, v, b0);
+            s = Vector256.Create(x1[k]);
+            a1 = Vector256.FusedMultiplyAdd(s, u, a1); b1 = Vector256.FusedMultiplyAdd(s, v, b1);
+            s = Vector256.Create(x2[k]);
+            a2 = Vector256.FusedMultiplyAdd(s, u, a2); b2 = Vector256.FusedMultiplyAdd(s, v, b2);
+            s = Vector256.Create(x3[k]);
+            a3 = Vector256.FusedMultiplyAdd(s, u, a3); b3 = Vector256.FusedMultiplyAdd(s, v, b3);
+        }
+        a0.Store(y); a1.Store(y1); a2.Store(y2); a3.Store(y3);
+        b0.Store(y + 8); b1.Store(y1 + 8); b2.Store(y2 + 8); b3.Store(y3 + 8);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void OneByWhole(float* x, float* panel, int depth, float* y, bool fresh)
+    {
+        Vector256<float> a = default, b = default, c = default, d = default;
+        if (!fresh) (a, b, c, d) = (Vector256.Load(y), Vector256.Load(y + 8), Vector256.Load(y + 16), Vector256.Load(y + 24));
+        for (var k = 0; k < depth; k++, panel += Width)
+        {
+            var s = Vector256.Create(x[k]);
+            a = Vector256.FusedMultiplyAdd(s, Vector256.Load(panel), a);
+            b = Vector256.FusedMultiplyAdd(s, Vector256.Load(panel + 8), b);
+            c = Vector256.FusedMultiplyAdd(s, Vector256.Load(panel + 16), c);
+            d = Vector256.FusedMultiplyAdd(s, Vector256.Load(panel + 24), d);
+        }
+        a.Store(y);
+        b.Store(y + 8);
+        c.Store(y + 16);
+        d.Store(y + 24);
     }
 }

@@ -92,6 +92,13 @@ public sealed unsafe class Rope
                     (low * c - high * s).CopyTo(row.Slice(head + i, 16));
                     (high * c + low * s).CopyTo(row.Slice(head + _half + i, 16));
                 }
+                for (; i + 8 <= to; i += 8)
+                {
+                    var (low, high) = (Vector256.Create(row.Slice(head + i, 8)), Vector256.Create(row.Slice(head + _half + i, 8)));
+                    var (c, s) = (Vector256.Create(angles.Slice(i, 8)), Vector256.Create(angles.Slice(_half + i, 8)));
+                    (low * c - high * s).CopyTo(row.Slice(head + i, 8));
+                    (high * c + low * s).CopyTo(row.Slice(head + _half + i, 8));
+                }
                 for (; i < to; i++)
                 {
                     float a = row[head + i], b = row[head + _half + i], cos = angles[i], sin = angles[_half + i];

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 
 namespace AnchorScope.Tensors;
@@ -12,12 +13,16 @@ internal interface ITeamWork
 
 /// <summary>
 /// A small group of threads that share the panels of a product or the heads of an attention. Chunks are taken from one
-/// counter, so a thread that is held up holds nobody else up. With one thread everything runs on the caller.
+/// counter, so a thread that is held up holds nobody else up but with the chunk in its hands; one that comes too late finds the door shut and is
+/// not waited for. While another process keeps taking the others' cores away, the caller works alone. With one thread everything runs on the caller.
 /// </summary>
 public sealed unsafe class Team : IDisposable
 {
     /// <summary>About 20 microseconds of arithmetic: below that, waking another thread costs more than it brings.</summary>
     private const long SmallestWork = 1_000_000;
+
+    /// <summary>For how many times what the others' help has cost the caller goes without it.</summary>
+    private const int Wary = 10;
 
     private readonly Thread[] _threads;
     private readonly SemaphoreSlim _start = new(0);
@@ -29,8 +34,14 @@ public sealed unsafe class Team : IDisposable
     private delegate*<void*, int, int, void> _do;
     private int _count;
     private int _next;
-    private int _others;
     private volatile Exception? _failure;
+
+    // How many others are at work; from int.MinValue on up where the door is shut to those who come too late.
+    private int _inside = int.MinValue;
+
+    // What working together has brought of late, in ticks, and until when the caller does without.
+    private double _gain;
+    private long _aloneUntil;
 
     /// <summary>A team of <paramref name="size"/> threads, the caller included.</summary>
     public Team(int size)
@@ -65,21 +76,47 @@ public sealed unsafe class Team : IDisposable
     {
         if (_threads.Length == 0 || count < 2 || count * workPerChunk < SmallestWork)
         {
-            for (var i = 0; i < count; i++) work.Do(i, 0);
+            Alone(count, work);
             return;
         }
         lock (_turn)
         {
+            var started = Stopwatch.GetTimestamp();
+            if (started < _aloneUntil)
+            {
+                Alone(count, work);
+                return;
+            }
             _work = Unsafe.AsPointer(ref work);
             _do = &Do<TWork>;
             (_count, _next, _failure) = (count, -1, null);
-            Volatile.Write(ref _others, _threads.Length);
+            Volatile.Write(ref _inside, 0);
             _start.Release(_threads.Length);
-            Take(0);
+            var mine = Take(0);
+            var done = Stopwatch.GetTimestamp();
+            Interlocked.Add(ref _inside, int.MinValue);
             var spin = new SpinWait();
-            while (Volatile.Read(ref _others) > 0) spin.SpinOnce(sleep1Threshold: -1);
+            while (Volatile.Read(ref _inside) != int.MinValue) spin.SpinOnce(sleep1Threshold: -1);
+            if (mine > 0) Judge((double)(done - started) / mine * count, started);
             if (_failure is { } failure) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
         }
+    }
+
+    private static void Alone<TWork>(int count, TWork work)
+        where TWork : struct, ITeamWork
+    {
+        for (var i = 0; i < count; i++) work.Do(i, 0);
+    }
+
+    /// <summary>Whether help pays: a thread that loses its core in the middle of a chunk can cost more than all of them bring.</summary>
+    /// <param name="alone">Ticks that the caller would have taken.</param>
+    private void Judge(double alone, long started)
+    {
+        var ended = Stopwatch.GetTimestamp();
+        _gain = 0.9 * _gain + alone - (ended - started);
+        if (_gain >= 0) return;
+        _aloneUntil = ended + (long)(Wary * -_gain);
+        _gain = 0;
     }
 
     private static void Do<TWork>(void* work, int chunk, int member)
@@ -91,16 +128,30 @@ public sealed unsafe class Team : IDisposable
         {
             _start.Wait();
             if (_closed) return;
+            if (!Enter()) continue;
             Take(member);
-            Interlocked.Decrement(ref _others);
+            Interlocked.Decrement(ref _inside);
         }
     }
 
-    private void Take(int member)
+    private bool Enter()
     {
+        for (var inside = Volatile.Read(ref _inside); inside >= 0;)
+        {
+            var before = Interlocked.CompareExchange(ref _inside, inside + 1, inside);
+            if (before == inside) return true;
+            inside = before;
+        }
+        return false;
+    }
+
+    /// <returns>How many chunks this thread did.</returns>
+    private int Take(int member)
+    {
+        var done = 0;
         try
         {
-            for (var i = Interlocked.Increment(ref _next); i < _count && _failure is null; i = Interlocked.Increment(ref _next)) _do(_work, i, member);
+            for (var i = Interlocked.Increment(ref _next); i < _count && _failure is null; i = Interlocked.Increment(ref _next), done++) _do(_work, i, member);
         }
 #pragma warning disable CA1031 // handed to the caller, whatever it is
         catch (Exception failure)
@@ -108,6 +159,7 @@ public sealed unsafe class Team : IDisposable
         {
             _failure = failure;
         }
+        return done;
     }
 
     /// <inheritdoc/>

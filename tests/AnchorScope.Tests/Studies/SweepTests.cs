@@ -37,6 +37,14 @@ public sealed class SweepTests : IDisposable
             Intervention.Steer(1, vector, 0.5f, late),
             Intervention.Patch(Site.ResidMid, shape.Layers - 1, vector, Positions.Of(last)),
             Intervention.Patch(Site.Value, 0, vector[..shape.HeadSize], late, [0]),
+            // In the last layer: what only other positions see, alone and beside something that counts, and what attention still reads of them.
+            Intervention.Steer(shape.Layers - 1, vector, 2, late),
+            new("other queries, and a head", new Edit(Site.AttnScores, shape.Layers - 1, Operation.Set) { Positions = late, Keys = Positions.Of(1) }, new Edit(Site.HeadOut, shape.Layers - 1, Operation.Scale) { Heads = [0], Factor = 2, Positions = Positions.Of(last) }),
+            Intervention.Patch(Site.ResidPre, shape.Layers - 1, vector, late),
+            Intervention.Patch(Site.Key, shape.Layers - 1, vector[..shape.HeadSize], late, [0]),
+            // The same twice, under names of their own, and once with another sign of zero.
+            Intervention.HeadGain("again", [(0, 0)], 0, late),
+            Intervention.HeadGain("again, from below", [(0, 0)], -0f, late),
             new("neurons", new Edit(Site.NeuronOut, 1, Operation.Scale) { Factor = 3, Neurons = [0, 3], Positions = late }),
             Intervention.None,
         ];
@@ -182,8 +190,10 @@ public sealed class SweepTests : IDisposable
         var cost = SweepCost.Of(tiny.Decoder, tiny.Prompt, interventions, 1 << 30);
         var plan = Sweep.Plan(tiny.Decoder, [.. interventions.Select(i => new Variant(baseline, i))], [Readout.Output], cost.RowsPerPass);
         Assert.Equal(cost.Passes, plan.Count(p => p.Rows > 0));
-        Assert.Equal(interventions.Count - 1, cost.Variants);
-        Assert.InRange(cost.Saving, 1, cost.Variants);
+        Assert.Equal(interventions.Count, cost.Interventions);
+        // Not computed: the baseline, the steering, the cut and every head in the last layer where only other positions see them, and what is there twice.
+        Assert.Equal(interventions.Count - 4 - tiny.Decoder.Shape.Heads, cost.Variants);
+        Assert.InRange(cost.Saving, 1, cost.Interventions);
         Assert.All(plan, p => Assert.True(p.Rows <= cost.RowsPerPass));
         var refused = Assert.Throws<InputException>(() => SweepCost.Of(tiny.Decoder, tiny.Prompt, interventions, 1000));
         Assert.Contains("--memory", refused.Message, StringComparison.Ordinal);

@@ -1,0 +1,85 @@
+using System.Runtime.CompilerServices;
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+using AnchorScope.Prompts;
+using AnchorScope.Readouts;
+
+namespace AnchorScope.Studies;
+
+/// <summary>What a variant has to compute: where what is read can first differ from the baseline, and where the last thing is read.</summary>
+/// <param name="Layer">First layer.</param>
+/// <param name="Position">First position.</param>
+/// <param name="BehindAttention">Whether it starts behind the attention of its first layer.</param>
+/// <param name="EndLayer">The layer behind the last one.</param>
+/// <param name="EndPosition">The position behind the last one.</param>
+public sealed record Corner(int Layer, int Position, bool BehindAttention, int EndLayer, int EndPosition)
+{
+    /// <summary>Rows in a pass; 0 where nothing that is read can differ from the baseline's output.</summary>
+    public int Rows => Layer >= EndLayer ? 0 : EndPosition - Position;
+
+    /// <summary>The corner of <paramref name="intervention"/>, moved to where the first thing is read if that comes earlier.</summary>
+    public static Corner Of(Intervention intervention, Decoder decoder, Prompt prompt, IReadOnlyList<Readout> readouts)
+    {
+        var (first, end, firstPosition, endPosition) = (int.MaxValue, 0, int.MaxValue, 0);
+        foreach (var readout in readouts)
+        {
+            var (layer, position) = (readout.LayerIn(decoder), readout.PositionIn(prompt));
+            (first, end) = (Math.Min(first, layer), Math.Max(end, layer + 1));
+            (firstPosition, endPosition) = (Math.Min(firstPosition, position), Math.Max(endPosition, position + 1));
+        }
+        var (changed, from, behind) = (int.MaxValue, int.MaxValue, true);
+        foreach (var edit in intervention.Edits)
+        {
+            if (edit.Layer < changed) (changed, behind) = (edit.Layer, true);
+            if (edit.Layer == changed) behind &= edit.Site >= Site.HeadOut;
+            from = Math.Min(from, edit.Positions.First);
+        }
+        if (intervention.Edits.Count == 0 && readouts.All(r => r == Readout.Output)) return new Corner(end, prompt.Length, false, end, prompt.Length);
+        return new Corner(Math.Min(changed, first), Math.Min(from, firstPosition), behind && changed <= first, end, endPosition);
+    }
+
+    /// <summary>
+    /// The edits of <paramref name="intervention"/> that can change what is read. Above the last layer that is read none can; in that layer only the positions that
+    /// are read there take part, but for what their attention reads of the others: keys, values and the stream that these come from.
+    /// </summary>
+    public static Intervention Reaching(Intervention intervention, Decoder decoder, Prompt prompt, IReadOnlyList<Readout> readouts)
+    {
+        var last = readouts.Max(r => r.LayerIn(decoder));
+        var read = readouts.Where(r => r.LayerIn(decoder) == last).Select(r => r.PositionIn(prompt)).ToList();
+        var end = readouts.Max(r => r.PositionIn(prompt));
+        bool Reaches(Edit edit) => edit.Layer < last
+            ? edit.Positions.First <= end
+            : edit.Layer == last && (edit.Site is Site.ResidPre or Site.Key or Site.Value ? edit.Positions.First <= read.Max() : read.Exists(edit.Positions.Contains));
+        return intervention.Edits.All(Reaches) ? intervention : intervention with { Edits = [.. intervention.Edits.Where(Reaches)] };
+    }
+}
+
+/// <summary>What one or more variants of a sweep come to: they differ, if at all, in their names or in edits that what is read does not depend on.</summary>
+/// <param name="Variants">Their indices.</param>
+/// <param name="Intervention">The edits that can change what is read.</param>
+/// <param name="Corner">What that makes to compute.</param>
+internal sealed record Change(List<int> Variants, Intervention Intervention, Corner Corner)
+{
+    /// <summary>The changes of <paramref name="interventions"/>, each on the prompt of its index, in the order in which they join a pass.</summary>
+    public static List<Change> Of(Decoder decoder, IEnumerable<Intervention> interventions, Func<int, Prompt> promptOf, IReadOnlyList<Readout> readouts)
+    {
+        var changes = new Dictionary<(Prompt, Intervention), Change>(new SameEdits());
+        foreach (var (index, intervention) in interventions.Index())
+        {
+            var prompt = promptOf(index);
+            var reaching = Corner.Reaching(intervention, decoder, prompt, readouts);
+            if (changes.TryGetValue((prompt, reaching), out var change)) change.Variants.Add(index);
+            else changes.Add((prompt, reaching), new Change([index], reaching, Corner.Of(reaching, decoder, prompt, readouts)));
+        }
+        return [.. changes.Values.OrderBy(c => c.Corner.Layer).ThenBy(c => c.Corner.BehindAttention)];
+    }
+
+    private sealed class SameEdits : IEqualityComparer<(Prompt Prompt, Intervention Intervention)>
+    {
+        public bool Equals((Prompt Prompt, Intervention Intervention) x, (Prompt Prompt, Intervention Intervention) y) =>
+            ReferenceEquals(x.Prompt, y.Prompt) && x.Intervention.Edits.SequenceEqual(y.Intervention.Edits);
+
+        public int GetHashCode((Prompt Prompt, Intervention Intervention) change) =>
+            change.Intervention.Edits.Aggregate(RuntimeHelpers.GetHashCode(change.Prompt), HashCode.Combine);
+    }
+}
