@@ -4,9 +4,9 @@ var benches = new SortedDictionary<string, Func<Machine, Results>>(StringCompare
 {
     ["attention"] = _ => AttentionBench.Run(),
     ["bits"] = _ => BitsBench.Run(),
-    ["decode"] = DecodeBench.Run,
+    ["decode"] = _ => DecodeBench.Run(),
     ["forward"] = _ => ForwardBench.Run(),
-    ["gemm"] = GemmBench.Run,
+    ["gemm"] = _ => GemmBench.Run(),
     ["sweep"] = _ => SweepBench.Run(),
     ["threads"] = ThreadsBench.Run,
 };
