@@ -7,6 +7,7 @@ var benches = new SortedDictionary<string, Func<Machine, Results>>(StringCompare
     ["decode"] = _ => DecodeBench.Run(),
     ["forward"] = _ => ForwardBench.Run(),
     ["gemm"] = _ => GemmBench.Run(),
+    ["scaling"] = _ => ScalingBench.Run(),
     ["sweep"] = _ => SweepBench.Run(),
     ["threads"] = ThreadsBench.Run,
 };
