@@ -11,7 +11,7 @@ internal static class ReportPage
         var all = Results.LoadAll();
         var page = new StringBuilder();
         page.AppendLine("# Performance").AppendLine();
-        page.AppendLine("Written by `dotnet run -c Release --project bench -- report` from `bench/results/*.json`; the numbers are measured again by `dotnet run -c Release --project bench -- all`, or by the name of a section. What it compares with");
+        page.AppendLine("Written by `dotnet run -c Release --project bench -- report` from `bench/results/*.json`; the numbers are measured again by `dotnet run -c Release --project bench -- all`, or by the name of a section (`large`, which takes half an hour and 14 GB of disk, by its name only). What it compares with");
         page.AppendLine("comes from Debian (`libopenblas0-pthread`, `python3-torch`) and is installed if that can be done. A ratio above 1 is for us; every ratio is from one run, in which the contenders took turns; what is predicted, derived or estimated is called so. No test depends on a time.").AppendLine();
         foreach (var group in all.GroupBy(r => r.Machine! with { Peak = 0, Bandwidth = 0, Load = 0 }))
         {
