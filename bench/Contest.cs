@@ -21,7 +21,10 @@ internal static class Contest
     };
 
     /// <returns>Seconds of one call [contender][round].</returns>
-    public static double[][] Run(params ReadOnlySpan<Contender> contenders)
+    public static double[][] Run(params ReadOnlySpan<Contender> contenders) => Run(Rounds, contenders);
+
+    /// <summary>With fewer rounds, where one takes long.</summary>
+    public static double[][] Run(int rounds, params ReadOnlySpan<Contender> contenders)
     {
         var calls = new int[contenders.Length];
         for (var i = 0; i < contenders.Length; i++)
@@ -32,8 +35,8 @@ internal static class Contest
             calls[i] = Math.Max(1, (int)Math.Ceiling(Turn / once));
         }
         var times = new double[contenders.Length][];
-        for (var i = 0; i < contenders.Length; i++) times[i] = new double[Rounds];
-        for (var round = 0; round < Rounds; round++)
+        for (var i = 0; i < contenders.Length; i++) times[i] = new double[rounds];
+        for (var round = 0; round < rounds; round++)
         {
             for (var i = 0; i < contenders.Length; i++) times[i][round] = contenders[i](calls[i]) / calls[i];
         }
@@ -42,6 +45,9 @@ internal static class Contest
 
     /// <summary>Median over rounds of how many times faster the first is than the second.</summary>
     public static double Ratio(double[] ours, double[] theirs) => Median([.. theirs.Zip(ours, (t, o) => t / o)]);
+
+    /// <summary>Median over rounds of the share of a yardstick's speed, each doing its amount of the same in a call.</summary>
+    public static double Share(double amount, double[] ours, double yardstick, double[] theirs) => Ratio(ours, theirs) * amount / yardstick;
 
     public static double Median(double[] values)
     {

@@ -1,5 +1,4 @@
 using AnchorScope.Checkpoints;
-using AnchorScope.Interventions;
 using AnchorScope.Models;
 using AnchorScope.Synthesis;
 using AnchorScope.Tensors;
@@ -10,8 +9,12 @@ namespace AnchorScope.Bench;
 internal static class DecodeBench
 {
     private const int Tokens = 12;
+    private const int Context = 128;
 
-    public static Results Run(Machine machine)
+    // Two to warm up, the rounds, and those that are counted for garbage.
+    private const int Most = (2 + Contest.Rounds + 1) * Tokens;
+
+    public static Results Run()
     {
         using var scratch = new Scratch();
         var folder = scratch.File("model");
@@ -20,62 +23,28 @@ internal static class DecodeBench
             Family = SyntheticFamily.Of("llava"), Layers = 22, Heads = 32, KeyHeads = 4, Width = 2048, MlpSize = 5632, Vocabulary = 32000, VisionLayers = 1, VisionWidth = 64, Type = StoredType.BF16,
         }).Write(folder);
         using var model = VisionLanguageModel.Open(folder);
-        var bytes = model.Decoder.WeightBytes(0);
+        using var team = new Team(1);
+        using var memory = new MemoryReading(team);
+        KernelFamily[] families = [KernelFamily.Direct, KernelFamily.Panel];
+        DecodeSteps[] steps = [.. families.Select(family => new DecodeSteps(model, Context, Most, team, family))];
+        var times = Contest.Run([memory.Contender, .. steps.Select(s => Contest.Ours(() => s.Steps(Tokens)))]);
+        var bytes = (double)model.Decoder.WeightBytes(0);
+        var bandwidth = MemoryReading.Bytes / Contest.Median(times[0]) / 1e9;
         var lines = new List<Line>();
-        foreach (var family in new[] { KernelFamily.Direct, KernelFamily.Panel })
+        for (var i = 0; i < families.Length; i++)
         {
-            using var step = new Steps(model, family);
-            step.Run();
-            double[] seconds = [.. Enumerable.Range(0, Contest.Rounds).Select(_ => Contest.Ours(step.Run)(Tokens) / Tokens)];
-            var rate = bytes / Contest.Median(seconds) / 1e9;
-            lines.Add(new Line($"{family.ToString().ToLowerInvariant()} kernel, {1 / Contest.Median(seconds):0.0} tokens/s", $"{rate:0.0}", $"{machine.Bandwidth:0.0}", rate / machine.Bandwidth, family == KernelFamily.Direct ? 0.7 : null));
+            var (name, seconds) = (families[i].ToString().ToLowerInvariant(), Contest.Median(times[i + 1]) / Tokens);
+            lines.Add(new Line($"{name} kernel, {1 / seconds:0.0} tokens/s", $"{bytes / seconds / 1e9:0.0}", $"{bandwidth:0.0}",
+                Contest.Share(bytes * Tokens, times[i + 1], MemoryReading.Bytes, times[0]), families[i] == KernelFamily.Direct ? 0.7 : null));
             var (allocated, collections) = (GC.GetAllocatedBytesForCurrentThread(), GC.CollectionCount(2));
-            for (var i = 0; i < Tokens; i++) step.Run();
-            lines.Add(new Line($"{family.ToString().ToLowerInvariant()} kernel, managed bytes allocated by a step", $"{(GC.GetAllocatedBytesForCurrentThread() - allocated) / Tokens}", "", (GC.GetAllocatedBytesForCurrentThread() - allocated) / Tokens, 1024, AtMost: true));
-            lines.Add(new Line($"{family.ToString().ToLowerInvariant()} kernel, gen-2 collections in {Tokens} steps", $"{GC.CollectionCount(2) - collections}", "", GC.CollectionCount(2) - collections, 0, AtMost: true));
+            steps[i].Steps(Tokens);
+            allocated = (GC.GetAllocatedBytesForCurrentThread() - allocated) / Tokens;
+            collections = GC.CollectionCount(2) - collections;
+            lines.Add(new Line($"{name} kernel, managed bytes allocated by a step", $"{allocated}", "", allocated, 1024, AtMost: true));
+            lines.Add(new Line($"{name} kernel, gen-2 collections in {Tokens} steps", $"{collections}", "", collections, 0, AtMost: true));
         }
-        return new Results("decode", "Decoding with a model of 1.1 billion parameters, bf16, one thread", $"22 layers, d 2048, 32 heads on 4 key/value heads, d_mlp 5632, 32,000 tokens; {bytes / 1e9:0.00} GB of weights are read for a token, mapped and as stored. A step is what generation does for one token after {Steps.Context} others and more: embed, all layers, logits. Share of the bandwidth with which one core reads a gigabyte, measured in the same run. Medians of {Contest.Rounds} rounds of {Tokens} tokens.",
+        foreach (var one in steps) one.Dispose();
+        return new Results("decode", "Decoding with a model of 1.1 billion parameters, bf16, one thread", $"22 layers, d 2048, 32 heads on 4 key/value heads, d_mlp 5632, 32,000 tokens; {bytes / 1e9:0.00} GB of weights are read for a token, mapped and as stored. A step is what generation does for one token after {Context} others and more: embed, all layers, logits. Share of the bandwidth with which one core reads a gigabyte, a contender in the same rounds. Medians of {Contest.Rounds} interleaved rounds of {Tokens} tokens; the share is the median of the rounds' shares.",
             ["ours, GB/s", "memory, GB/s"], lines, []);
-    }
-
-    /// <summary>One step after the other behind a context, each a token longer.</summary>
-    private sealed class Steps : IDisposable
-    {
-        public const int Context = 128;
-        private const int Longest = 512;
-
-        private readonly Arena _arena = new();
-        private readonly Team _team = new(1);
-        private readonly VisionLanguageModel _model;
-        private readonly Compute _compute;
-        private readonly KeyValues _past;
-        private readonly Coordinate[] _next = [.. Enumerable.Range(0, Longest).Select(Coordinate.At)];
-
-        public Steps(VisionLanguageModel model, KernelFamily family)
-        {
-            var shape = model.Decoder.Shape;
-            (_model, _compute) = (model, new Compute(_arena, _team, family));
-            _past = new KeyValues(shape.Layers, shape.KeyHeads, shape.HeadSize, 0, Longest);
-            var rows = _arena.Take(Context, shape.ModelSize);
-            model.Decoder.Embed([.. Enumerable.Range(300, Context)], rows);
-            model.Decoder.Forward(new Pass(shape, [new Run(rows, Enumerable.Range(0, Context).Select(Coordinate.At).ToArray(), 0, Intervention.None) { Own = _past }], _compute));
-        }
-
-        public void Run()
-        {
-            var mark = _arena.Here();
-            var row = _arena.Take(1, _model.Decoder.Shape.ModelSize);
-            _model.Decoder.Embed([1000], row);
-            var run = new Run(row, _next.AsMemory(_past.Count, 1), _past.Count, Intervention.None) { Own = _past };
-            _model.Decoder.Unembed(_model.Decoder.ForwardLast(new Pass(_model.Decoder.Shape, [run], _compute)), _compute);
-            _arena.Release(mark);
-        }
-
-        public void Dispose()
-        {
-            _past.Dispose();
-            _team.Dispose();
-            _arena.Dispose();
-        }
     }
 }

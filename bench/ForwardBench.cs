@@ -24,9 +24,8 @@ internal static class ForwardBench
             var ours = Sweep.Alone(subject.Model.Decoder, subject.Prompt, Intervention.None, compute);
             largest = Math.Max(largest, Apart(ours, torch.Say("logits")));
             torch.Say($"threads {threads}");
-            torch.Say("forward");
             var times = Contest.Run(
-                Contest.Ours(() => Sweep.Alone(subject.Model.Decoder, subject.Prompt, Intervention.None, compute)), torch.Contender,
+                Contest.Ours(() => Sweep.Alone(subject.Model.Decoder, subject.Prompt, Intervention.None, compute)), torch.Contender("forward"),
                 Contest.Ours(() => Generation.Run(subject.Model.Decoder, subject.Prompt, 1, compute)));
             Line Line(string what, double[] ours) => new($"{what}, {threads} thread(s)", $"{Contest.Median(ours):0.000}", $"{Contest.Median(times[1]):0.000}", Contest.Ratio(ours, times[1]), 1.3);
             lines.Add(Line($"576 + {Subject.TextTokens} positions through every layer", times[0]));

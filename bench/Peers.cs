@@ -32,8 +32,12 @@ internal sealed class Torch : IDisposable
         return answer.StartsWith("error", StringComparison.Ordinal) ? throw new InvalidOperationException($"torch: {command}: {answer}") : answer;
     }
 
-    /// <summary>What was set up last, as a contender.</summary>
-    public Contender Contender => calls => double.Parse(Say($"time {calls}"), CultureInfo.InvariantCulture);
+    /// <summary>What <paramref name="command"/> sets up, as a contender.</summary>
+    public Contender Contender(string command)
+    {
+        var action = Say(command);
+        return calls => double.Parse(Say($"time {action} {calls}"), CultureInfo.InvariantCulture);
+    }
 
     public void Dispose()
     {

@@ -28,6 +28,9 @@ internal sealed record Results(string Name, string Title, string Method, string[
 
     public Machine? Machine { get; init; }
 
+    /// <summary>A picture of the lines, as docs/performance.md finds it.</summary>
+    public string? Figure { get; init; }
+
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static string Folder { get; } = Path.Combine(Repository.Root, "bench", "results");

@@ -1,11 +1,33 @@
+using System.Runtime.InteropServices;
+
 namespace AnchorScope.Bench;
 
 /// <summary>A folder that is gone afterwards.</summary>
 internal sealed class Scratch : IDisposable
 {
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("ascope-bench-");
+    private readonly string _folder = Directory.CreateTempSubdirectory("ascope-bench-").FullName;
+    private readonly PosixSignalRegistration[] _signals;
 
-    public string File(string name) => Path.Combine(_folder.FullName, name);
+    public Scratch()
+    {
+        // Neither a signal nor an exception that nobody catches disposes anything, and there may be gigabytes in it.
+        _signals = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM }.Select(signal => PosixSignalRegistration.Create(signal, _ => Delete()))];
+        AppDomain.CurrentDomain.UnhandledException += Delete;
+    }
 
-    public void Dispose() => _folder.Delete(recursive: true);
+    public string File(string name) => Path.Combine(_folder, name);
+
+    public void Dispose()
+    {
+        AppDomain.CurrentDomain.UnhandledException -= Delete;
+        foreach (var signal in _signals) signal.Dispose();
+        Delete();
+    }
+
+    private void Delete(object sender, UnhandledExceptionEventArgs e) => Delete();
+
+    private void Delete()
+    {
+        if (Directory.Exists(_folder)) Directory.Delete(_folder, recursive: true);
+    }
 }

@@ -14,16 +14,16 @@ internal sealed class Subject : IDisposable
 
     private readonly Scratch _scratch = new();
 
-    public Subject(int layers = 12, int heads = 12, int imageTokens = 576, StoredType type = StoredType.F32, int mlp = 2048)
+    public Subject(int layers = 12, int heads = 12)
     {
         Folder = _scratch.File("model");
         new SyntheticCheckpoint(new SynthesisOptions
         {
-            Family = SyntheticFamily.Of("llava"), Layers = layers, Heads = heads, Width = 64 * heads, MlpSize = mlp * heads / 12, Vocabulary = 32000, ImageTokens = 576, VisionLayers = 1, Type = type, Seed = 1,
+            Family = SyntheticFamily.Of("llava"), Layers = layers, Heads = heads, Width = 768, MlpSize = 2048, Vocabulary = 32000, ImageTokens = 576, VisionLayers = 1, Type = StoredType.F32, Seed = 1,
         }).Write(Folder);
         Model = VisionLanguageModel.Open(Folder);
         Model.Decoder.Pack();
-        Prompt = Of(Model, imageTokens);
+        Prompt = Of(Model, 576);
         Embeddings = _scratch.File("embeddings.f32");
         File.WriteAllBytes(Embeddings, MemoryMarshal.AsBytes<float>(Prompt.Embeddings).ToArray());
     }
@@ -38,9 +38,9 @@ internal sealed class Subject : IDisposable
     public Prompt Prompt { get; }
 
     /// <summary>Random tokens' embeddings in all places: the decoder's work does not depend on what they are.</summary>
-    public static Prompt Of(VisionLanguageModel model, int imageTokens)
+    public static Prompt Of(VisionLanguageModel model, int imageTokens, int seed = 2)
     {
-        var random = new Random(2);
+        var random = new Random(seed);
         var length = imageTokens + TextTokens;
         int[] tokens = [.. Enumerable.Range(0, length).Select(_ => random.Next(1000, model.Decoder.VocabularySize))];
         using var arena = new Arena();

@@ -1,4 +1,4 @@
-"""torch as a peer: reads commands on standard input, answers each with one line.
+"""torch as a peer: reads commands on standard input, answers each with one line. What can be timed answers with its number.
 
 The decoder is written as the reference library's eager Llama is: separate operations, an additive causal mask, softmax in float32.
 `hooks` sweeps heads as hook tools do: a forward pre-hook on o_proj that zeroes one head's slice, one full forward for each head.
@@ -107,8 +107,22 @@ class Decoder:
         return logits
 
 
+def attention(heads, size, keys, rows, masked):
+    """Scores, softmax, values: three operations; with the causal mask added to the scores, as an eager decoder must, or without any."""
+    q, k, v = torch.randn(heads, rows, size), torch.randn(heads, keys, size), torch.randn(heads, keys, size)
+    if not masked:
+        return lambda: torch.matmul(torch.softmax(torch.matmul(q, k.transpose(1, 2)) / size**0.5, -1), v)
+    mask = torch.full((rows, keys), float("-inf")).triu(keys - rows + 1)
+    return lambda: torch.matmul(torch.softmax(torch.matmul(q, k.transpose(1, 2)) / size**0.5 + mask, -1), v)
+
+
+def keep(actions, action):
+    actions.append(action)
+    return str(len(actions) - 1)
+
+
 def main():
-    action, decoder = None, None
+    actions, decoder = [], None
     for line in sys.stdin:
         word, *rest = line.split()
         if word == "version":
@@ -117,29 +131,24 @@ def main():
             torch.set_num_threads(int(rest[0]))
             answer = "ok"
         elif word == "attention":
-            heads, size, keys, rows = map(int, rest)
-            q, k, v = torch.randn(heads, rows, size), torch.randn(heads, keys, size), torch.randn(heads, keys, size)
-            action = lambda: torch.matmul(torch.softmax(torch.matmul(q, k.transpose(1, 2)) / size**0.5, -1), v)
-            answer = "ok"
+            answer = keep(actions, attention(*map(int, rest[:4]), masked=rest[4:] == ["masked"]))
         elif word == "load":
             decoder = Decoder(*rest)
-            action = decoder.forward
             answer = "ok"
         elif word == "logits":
             answer = " ".join(f"{x:.9g}" for x in (decoder.block(*map(int, rest)) if rest else decoder.forward())[0].tolist())
         elif word == "forward":
-            action = decoder.forward
-            answer = "ok"
+            answer = keep(actions, decoder.forward)
         elif word == "hooks":
             # Heads spread evenly over all layers, `count` of them.
             first, end, count = map(int, rest)
             every = [(l, h) for l in range(len(decoder.layers)) for h in range(decoder.heads)]
             some = [every[i * len(every) // count] for i in range(count)]
-            action = lambda: [decoder.block(l, h, first, end) for l, h in some]
-            answer = "ok"
+            answer = keep(actions, lambda: [decoder.block(l, h, first, end) for l, h in some])
         elif word == "time":
+            action, calls = actions[int(rest[0])], int(rest[1])
             start = time.perf_counter()
-            for _ in range(int(rest[0])):
+            for _ in range(calls):
                 action()
             answer = repr(time.perf_counter() - start)
         else:

@@ -2,10 +2,10 @@ using System.Globalization;
 
 namespace AnchorScope.Reports;
 
-/// <summary>A linear scale with ticks at multiples of 1, 2 or 5 times a power of ten.</summary>
+/// <summary>A scale, linear with ticks at multiples of 1, 2 or 5 times a power of ten, or logarithmic with ticks at these numbers themselves.</summary>
 /// <param name="Low">Value at the start of the axis.</param>
 /// <param name="High">Value at its end.</param>
-/// <param name="Step">Distance of the ticks.</param>
+/// <param name="Step">Distance of the ticks; 0 where they have no common one.</param>
 /// <param name="Ticks">Ascending, all within Low .. High.</param>
 internal sealed record Axis(double Low, double High, double Step, IReadOnlyList<double> Ticks)
 {
@@ -14,6 +14,9 @@ internal sealed record Axis(double Low, double High, double Step, IReadOnlyList<
 
     /// <summary>Differences below this are treated as zero, so that steps stay normal numbers.</summary>
     private const double Smallest = 1e-280;
+
+    /// <summary>Whether equal distances are equal ratios.</summary>
+    public bool Logarithmic { get; init; }
 
     public static bool IsDrawable(double value) => Math.Abs(value) <= Largest;
 
@@ -37,6 +40,18 @@ internal sealed record Axis(double Low, double High, double Step, IReadOnlyList<
         return new(low, high, step, Multiples(step, Math.Ceiling(low / step - 1e-6), Math.Floor(high / step + 1e-6)));
     }
 
+    /// <summary>A logarithmic axis from the last to the first of 1, 2, 5, 10, 20, ... that hold all <paramref name="values"/> that are drawable, every one of them a tick.</summary>
+    public static Axis Ratios(IEnumerable<double> values)
+    {
+        double[] drawable = [.. values.Where(value => IsDrawable(value) && value > Smallest)];
+        var (low, high) = drawable.Length == 0 ? (1, 10) : (drawable.Min(), drawable.Max());
+        var first = (int)Math.Floor(Math.Log10(low));
+        double[] round = [.. Enumerable.Range(first, (int)Math.Ceiling(Math.Log10(high)) - first + 2).SelectMany(exponent => new[] { 1, 2, 5 }.Select(lead => Power(lead, exponent)))];
+        var begin = Array.FindLastIndex(round, tick => tick <= low * (1 + 1e-9));
+        var end = Math.Max(Array.FindIndex(round, tick => tick >= high * (1 - 1e-9)), begin + 1);
+        return new(round[begin], round[end], 0, round[begin..(end + 1)]) { Logarithmic = true };
+    }
+
     /// <summary>Smallest and largest drawable value; widened where they are the same, 0 to 1 where there is none.</summary>
     public static (double Low, double High) Range(IEnumerable<double> values)
     {
@@ -57,13 +72,14 @@ internal sealed record Axis(double Low, double High, double Step, IReadOnlyList<
     }
 
     /// <summary>Position on the axis: 0 at Low, 1 at High.</summary>
-    public double Share(double value) => (value - Low) / (High - Low);
+    public double Share(double value) => Logarithmic ? Math.Log(value / Low) / Math.Log(High / Low) : (value - Low) / (High - Low);
 
     /// <summary>A tick as it is printed, with a true minus sign.</summary>
     public string Label(double tick)
     {
         var size = Math.Max(Math.Abs(Low), Math.Abs(High));
         if (tick == 0) return "0";
+        if (Logarithmic) return tick.ToString(tick >= 1e6 || tick < 1e-3 ? "0.###e0" : "0.######", CultureInfo.InvariantCulture).Replace('-', '\u2212');
         var digits = Math.Clamp((int)(Math.Floor(Math.Log10(size) + 1e-9) - Math.Floor(Math.Log10(Step) + 1e-9)), 0, 15);
         var text = size >= 1e6 || size < 1e-3
             ? tick.ToString($"0.{new string('#', digits)}e0", CultureInfo.InvariantCulture)

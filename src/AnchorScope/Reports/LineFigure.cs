@@ -2,6 +2,9 @@ using static AnchorScope.Reports.Markup;
 
 namespace AnchorScope.Reports;
 
+/// <summary>What of a series is drawn.</summary>
+public enum SeriesMarks { CurveAndMarkers, Curve, Markers }
+
 /// <summary>A curve with markers. A value that is not finite is a gap.</summary>
 /// <param name="Name">In the legend; the same name has the same colour and marker in all panels of a figure.</param>
 /// <param name="X">Ascending.</param>
@@ -15,6 +18,9 @@ public sealed record LineSeries(string Name, IReadOnlyList<double> X, IReadOnlyL
     public IReadOnlyList<double>? High { get; init; }
 
     public Stroke Stroke { get; init; }
+
+    /// <summary>Measurements are markers, what a formula says of them is a curve.</summary>
+    public SeriesMarks Marks { get; init; }
 
     /// <summary>Palette slot, 0 to 7; null: in order of appearance; -1: grey, for controls.</summary>
     public int? Colour { get; init; }
@@ -37,6 +43,9 @@ public sealed record LinePanel(string Title, IReadOnlyList<LineSeries> Series)
     /// <summary>Height of a dotted line, such as the value of chance.</summary>
     public double? Reference { get; init; }
 
+    /// <summary>Both axes logarithmic: a power is a straight line, and an equal error an equal distance. Needs values above 0.</summary>
+    public bool Logarithmic { get; init; }
+
     /// <summary>Values to label on the horizontal axis; null: chosen.</summary>
     public IReadOnlyList<double>? XTicks { get; init; }
 }
@@ -51,6 +60,8 @@ public sealed record LineFigure(string Name, IReadOnlyList<LinePanel> Panels) : 
     private protected override Drawing Draw()
     {
         foreach (var series in Panels.SelectMany(panel => panel.Series)) Check(series);
+        foreach (var panel in Panels.Where(panel => panel.Logarithmic)) CheckPositive(panel);
+        if (SameScale && Panels.Select(panel => panel.Logarithmic).Distinct().Count() > 1) throw new ArgumentException("a linear and a logarithmic panel have no scale in common");
         var looks = Looks();
         Axis[] axes = [.. Panels.Select(panel => VerticalAxis(SameScale ? Panels : [panel], panel.YRange))];
         var left = Panels.Select((panel, i) => Frame.LeftFor(axes[i], panel.YLabel)).DefaultIfEmpty(0).Max();
@@ -80,7 +91,13 @@ public sealed record LineFigure(string Name, IReadOnlyList<LinePanel> Panels) : 
         var values = panels.SelectMany(panel => panel.Series).SelectMany(s => s.Y.Concat(s.Low ?? []).Concat(s.High ?? []))
             .Concat(panels.Any(panel => panel.ZeroLine) ? [0] : [])
             .Concat(panels.Where(panel => panel.Reference is not null).Select(panel => panel.Reference!.Value));
-        return Axis.Covering(values, 6);
+        return panels.Any(panel => panel.Logarithmic) ? Axis.Ratios(values) : Axis.Covering(values, 6);
+    }
+
+    private static void CheckPositive(LinePanel panel)
+    {
+        var values = panel.Series.SelectMany(s => s.X.Concat(s.Y).Concat(s.Low ?? []).Concat(s.High ?? [])).Concat(panel.XTicks ?? []).Append(panel.Reference ?? 1);
+        if (panel.ZeroLine || panel.YRange is not null || values.Any(value => value <= 0)) throw new ArgumentException($"panel {panel.Title}: a logarithmic axis holds values above 0 and finds its own ends");
     }
 
     private static void Check(LineSeries series)

@@ -22,6 +22,11 @@ internal sealed class LinePanelDrawing
         _looks = looks;
         _frame = new Frame(vertical, width, left, panel.Title, panel.XLabel, panel.YLabel);
         double[] values = [.. panel.Series.SelectMany(series => series.X).Concat(panel.XTicks ?? []).Where(Axis.IsDrawable)];
+        if (panel.Logarithmic)
+        {
+            _horizontal = LogarithmicBetween(values);
+            return;
+        }
         var integers = values.All(value => value == Math.Round(value));
         var (low, high) = integers && values.Distinct().Count() == 1 ? (values[0] - 1, values[0] + 1) : Axis.Range(values);
         _horizontal = Axis.Within(low, high, 7, integers);
@@ -49,8 +54,8 @@ internal sealed class LinePanelDrawing
     {
         var svg = new Markup();
         if (series.Low is not null) svg.Leaf("rect", ("class", $"band f{Suffix(look)}"), ("y", "1"), ("width", "28"), ("height", "12"));
-        svg.Leaf("path", ("class", CurveStyle(series, look)), ("d", "M1 7H27"));
-        svg.Leaf("path", ("class", $"rim f{Suffix(look)}"), ("d", Marker.Path(look.Shape, 14, 7, 4)));
+        if (series.Marks != SeriesMarks.Markers) svg.Leaf("path", ("class", CurveStyle(series, look)), ("d", "M1 7H27"));
+        if (series.Marks != SeriesMarks.Curve) svg.Leaf("path", ("class", $"rim f{Suffix(look)}"), ("d", Marker.Path(look.Shape, 14, 7, 4)));
         return new(series.Name, 28, svg.ToString());
     }
 
@@ -58,6 +63,15 @@ internal sealed class LinePanelDrawing
 
     private static string CurveStyle(LineSeries series, (int Slot, int Shape) look) =>
         $"curve s{Suffix(look)}" + series.Stroke switch { Stroke.Dashed => " dashed", Stroke.Dotted => " dotted", _ => "" };
+
+    /// <summary>Begins and ends at the data: what is varied is labelled where it was measured, and there is nothing between and beyond.</summary>
+    private static Axis LogarithmicBetween(double[] values)
+    {
+        var axis = Axis.Ratios(values);
+        if (values.Length == 0) return axis;
+        var (low, high) = Axis.Range(values);
+        return axis with { Low = low, High = high, Ticks = [.. axis.Ticks.Where(tick => tick >= low && tick <= high)] };
+    }
 
     private double X(double value) => _frame.Left + Inset + _horizontal.Share(value) * (_frame.PlotWidth - 2 * Inset);
 
@@ -93,6 +107,7 @@ internal sealed class LinePanelDrawing
 
     private void DrawCurve(LineSeries series)
     {
+        if (series.Marks == SeriesMarks.Markers) return;
         foreach (var (first, last) in Runs(series, Drawable).Where(run => run.Last > run.First))
         {
             var path = new StringBuilder();
@@ -114,7 +129,7 @@ internal sealed class LinePanelDrawing
         for (var i = 0; i < shown.Length; i++)
         {
             var (x, y) = (series.X[shown[i]], series.Y[shown[i]]);
-            var visible = i % every == 0 || shown.Length == 1;
+            var visible = series.Marks != SeriesMarks.Curve && (i % every == 0 || shown.Length == 1);
             var band = series.Low is null ? "" : $" [{Axis.Show(series.Low[shown[i]])}, {Axis.Show(series.High![shown[i]])}]";
             var place = $"{(_panel.XLabel.Length > 0 ? Label.Plain(_panel.XLabel) : "x")} {Axis.Show(x)}";
             _frame.Svg.Open("path", ("class", visible ? $"{(dense ? "dot" : "rim")} f{Suffix(look)}" : "target"),

@@ -55,6 +55,19 @@ public sealed class AxisTests
         Assert.Equal(labels, string.Join(' ', axis.Ticks.Select(axis.Label)));
     }
 
+    [Theory]
+    [InlineData(0.6, 31, "0.5 1 2 5 10 20 50")]
+    [InlineData(2, 2, "2 5")]
+    [InlineData(1e5, 3e6, "100000 200000 500000 1e6 2e6 5e6")]
+    [InlineData(0.0004, 0.002, "2e\u22124 5e\u22124 0.001 0.002")]
+    public void Ratios_AreEquallyFarApart(double low, double high, string labels)
+    {
+        var axis = Axis.Ratios([low, high]);
+        Assert.Equal(labels, string.Join(' ', axis.Ticks.Select(axis.Label)));
+        Assert.Equal(axis.Share(4 * axis.Low) - axis.Share(2 * axis.Low), axis.Share(2 * axis.Low), 1e-12);
+        Assert.Equal((0, 1), (axis.Share(axis.Low), axis.Share(axis.High)));
+    }
+
     [Fact]
     public void NoRange_IsWidened()
     {

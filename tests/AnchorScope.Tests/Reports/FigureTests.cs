@@ -127,6 +127,22 @@ public sealed class FigureTests
         static int Legends(Figure figure) => XDocument.Parse(figure.ToSvg(standalone: false)).Descendants("li").Count();
     }
 
+    /// <summary>What is measured has no curve, a formula no markers, and on logarithmic axes a power is straight.</summary>
+    [Fact]
+    public void MarkersAndCurve_OnLogarithmicAxes()
+    {
+        double[] x = [1, 2, 4, 8], squares = [1, 4, 16, 64];
+        LineFigure Of(params LineSeries[] series) => new("f", [new("p", series) { Logarithmic = true }]);
+        var drawn = XDocument.Parse(Of(new("m", x, squares) { Marks = SeriesMarks.Markers }, new("c", x, squares) { Marks = SeriesMarks.Curve }).ToSvg(standalone: true));
+        // Four in the plot; in the legend one marker and one line.
+        Assert.Equal(4, Markers(drawn));
+        var curves = drawn.Descendants(Svg + "path").Where(path => ((string)path.Attribute("class")!).StartsWith("curve", StringComparison.Ordinal)).Select(path => (string)path.Attribute("d")!).ToList();
+        Assert.Equal(2, curves.Count);
+        double[][] points = [.. curves.Single(d => !d.Contains('H', StringComparison.Ordinal))[1..].Split('L').Select(p => p.Split(' ').Select(double.Parse).ToArray())];
+        Assert.All(points.Zip(points.Skip(1)), pair => Assert.Equal((points[1][1] - points[0][1]) / (points[1][0] - points[0][0]), (pair.Second[1] - pair.First[1]) / (pair.Second[0] - pair.First[0]), 0.01));
+        Assert.Throws<ArgumentException>(() => Of(new LineSeries("zero", [0, 1], [1, 2])).ToSvg(standalone: true));
+    }
+
     [Fact]
     public void SeriesOfOneName_LookTheSameInAllPanels()
     {

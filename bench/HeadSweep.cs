@@ -1,0 +1,35 @@
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+using AnchorScope.Studies;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Bench;
+
+/// <summary>Every head blocked once: what sections on sweeps have in common.</summary>
+internal static class HeadSweep
+{
+    /// <summary>Positions of the instruction.</summary>
+    public const int Instruction = 25;
+
+    /// <summary>Positions behind the instruction, as a chat template has some.</summary>
+    public const int Behind = 10;
+
+    public static (int First, int End) InstructionIn(Prompt prompt) => (prompt.Length - Behind - Instruction, prompt.Length - Behind);
+
+    public static List<Intervention> EachHead(DecoderShape shape, Positions at) =>
+        [.. Enumerable.Range(0, shape.Layers).SelectMany(l => Enumerable.Range(0, shape.Heads).Select(h => Intervention.HeadGain(l, h, 0, at)))];
+
+    public static List<Intervention> EachHeadAtInstruction(DecoderShape shape, Prompt prompt)
+    {
+        var (first, end) = InstructionIn(prompt);
+        return EachHead(shape, Positions.Range(first, end));
+    }
+
+    /// <summary>As planned, the recorded run included.</summary>
+    /// <param name="from">First position that is changed.</param>
+    public static void Run(Decoder decoder, Prompt prompt, IReadOnlyList<Intervention> variants, int from, Compute compute)
+    {
+        using var baseline = Baseline.Record(decoder, prompt, compute, from: from);
+        Sweep.LastLogits(decoder, [.. variants.Select(v => new Variant(baseline, v))], compute, (_, _) => { }, SweepCost.MostRows);
+    }
+}
