@@ -16,7 +16,7 @@ internal static class Conversion
     /// <exception cref="InputException">A file is not what it should be, or the folder cannot be written.</exception>
     public static ModelShape Write(string modelPath, string? tokenizerPath, string folder)
     {
-        using var model = ModelFile.Open(modelPath);
+        using var model = ModelFile.Open(modelPath, alone: tokenizerPath is not null);
         var tokens = Tokens(model, modelPath, tokenizerPath);
         return NewFolder.Write(folder, partial =>
         {
@@ -43,7 +43,6 @@ internal static class Conversion
                 ? TokenizerFile.Read($"{modelPath}: tokenizer behind the weights", model.Rest((int)bytes), model.Shape.Vocabulary)
                 : throw InputException.At(modelPath, "tokenizer", $"one behind the {model.End} bytes of the model, or a file of its own", $"{bytes} bytes");
         }
-        if (model.Length != model.End) throw InputException.At(modelPath, "weights", $"{model.End} bytes for the sizes in its header", $"{model.Length}");
         using var file = MappedFile.Open(tokenizerPath);
         return TokenizerFile.Read(tokenizerPath, file.Slice(0, (int)Math.Min(file.Length, int.MaxValue)), model.Shape.Vocabulary);
     }

@@ -14,7 +14,7 @@ internal sealed class ModelFile : IDisposable
 
     private readonly MappedFile _file;
 
-    private ModelFile(string path, MappedFile file)
+    private ModelFile(string path, MappedFile file, bool alone)
     {
         _file = file;
         Shape = ModelShape.Read(path, file);
@@ -47,7 +47,7 @@ internal sealed class ModelFile : IDisposable
         at += (long)Shape.Context * Shape.HeadSize * sizeof(float); // cosines, then sines, of half a head each
         if (!Shape.Tied) Take("lm_head", Shape.Vocabulary, width);
         (Tensors, End) = (tensors, at);
-        if (file.Length < End) throw InputException.At(path, "weights", $"{End} bytes for the sizes in its header", $"{file.Length}");
+        if (alone ? file.Length != End : file.Length < End) throw InputException.At(path, "weights", $"{End} bytes for the sizes in its header", $"{file.Length}");
         CheckRotaryTables(path, tables);
     }
 
@@ -62,13 +62,14 @@ internal sealed class ModelFile : IDisposable
     /// <summary>Bytes in the file: more than <see cref="End"/> where a tokenizer follows.</summary>
     public long Length => _file.Length;
 
-    /// <exception cref="InputException">Not such a file, or cut off.</exception>
-    public static ModelFile Open(string path)
+    /// <param name="alone">Whether nothing may follow the model.</param>
+    /// <exception cref="InputException">Not such a file, or of another size.</exception>
+    public static ModelFile Open(string path, bool alone)
     {
         var file = MappedFile.Open(path);
         try
         {
-            return new ModelFile(path, file);
+            return new ModelFile(path, file, alone);
         }
         catch
         {
@@ -118,7 +119,7 @@ internal sealed class ModelFile : IDisposable
         {
             var found = BinaryPrimitives.ReadSingleLittleEndian(_file.Slice(at + index * sizeof(float), sizeof(float)));
             // Written so that NaN fails.
-            if (!(Math.Abs(found - expected) <= TableTolerance)) throw InputException.At(path, $"{name}[1][{pair}]", $"{expected:0.#####} (rotary base {Theta})", $"{found}");
+            if (!(Math.Abs(found - expected) <= TableTolerance)) throw InputException.At(path, $"{name}[1][{pair}]", $"{expected:0.#####} (rotary base {Theta}, sizes as in the header)", $"{found}");
         }
     }
 

@@ -8,7 +8,14 @@ internal static class Ascope
     public static (int ExitCode, string Output, string Error) Run(string folder, params string[] arguments) => RunWithInput(folder, "", arguments);
 
     /// <summary>For what is watched or stopped while it runs.</summary>
-    public static Process Start(string folder, params string[] arguments)
+    public static Process Start(string folder, params string[] arguments) => StartProgram("ascope.dll", folder, arguments);
+
+    /// <summary>Another program of this repository.</summary>
+    public static (int ExitCode, string Output, string Error) RunOther(string program, string folder, params string[] arguments) => Finish(StartProgram(program, folder, arguments), "");
+
+    public static (int ExitCode, string Output, string Error) RunWithInput(string folder, string input, params string[] arguments) => Finish(Start(folder, arguments), input);
+
+    private static Process StartProgram(string program, string folder, string[] arguments)
     {
         var utf8 = new System.Text.UTF8Encoding(false);
         var start = new ProcessStartInfo("dotnet")
@@ -17,14 +24,14 @@ internal static class Ascope
             StandardInputEncoding = utf8, StandardOutputEncoding = utf8,
         };
         start.ArgumentList.Add("exec");
-        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "ascope.dll"));
+        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, program));
         foreach (var argument in arguments) start.ArgumentList.Add(argument);
         return Process.Start(start)!;
     }
 
-    public static (int ExitCode, string Output, string Error) RunWithInput(string folder, string input, params string[] arguments)
+    private static (int ExitCode, string Output, string Error) Finish(Process started, string input)
     {
-        using var process = Start(folder, arguments);
+        using var process = started;
         var error = process.StandardError.ReadToEndAsync();
         process.StandardInput.Write(input);
         process.StandardInput.Close();
