@@ -43,7 +43,7 @@ public sealed class RealWeightsTests : IClassFixture<RealWeights>, IDisposable
     {
         using var model = VisionLanguageModel.Open(_weights.Folder);
         using var golden = JsonDocument.Parse(File.ReadAllText(Fixtures.Path("tokenizers-real", "golden.json")));
-        // That package's tokenizer.json finds special tokens in the normalised text, Llama-2's own in the text as it stands.
+        // The tokenizer.json behind these rows looks for special tokens in the normalised text, what is made of a tokenizer.model in the text as it stands.
         var rows = golden.RootElement.GetProperty("llama2").EnumerateArray().Where(row => !row.GetProperty("text").GetString()!.Contains("<s>", StringComparison.Ordinal)).ToList();
         Assert.Equal(24, rows.Count);
         foreach (var row in rows)
