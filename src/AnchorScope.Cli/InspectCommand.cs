@@ -38,12 +38,12 @@ internal static class InspectCommand
         Row("decoder", $"{shape.Layers} layers, d_model {shape.ModelSize}, d_mlp {shape.MlpSize}, vocabulary {model.Decoder.VocabularySize}");
         Row("heads", $"{shape.Heads} per layer ({shape.KeyHeads} key/value), d_head {shape.HeadSize}; {shape.Layers * shape.Heads} in all, 5 % are {Math.Max(1, (int)Math.Round(0.05 * shape.Layers * shape.Heads))}");
         Row("vision", model.VisionSummary);
-        Row("image token", $"{model.Tokenizer.TokenText(model.ImageToken)} (id {model.ImageToken})");
+        Row("image token", model.ImageToken is { } token ? $"{model.Tokenizer.TokenText(token)} (id {token})" : "none");
         Row("stored as", $"{types}, {Bytes(stored)} in {model.Checkpoint.Files.Count} file(s)");
         Row("memory", $"{Bytes(stored)} mapped, {Bytes(perPosition)} of keys and values per position");
         Row("weights", $"sha256 {model.Checkpoint.Sha256}");
         Row("tokenizer", $"sha256 {model.Tokenizer.Sha256}");
-        Row("template", model.HasTemplate ? model.Template.Source.ReplaceLineEndings("\\n") : "none: it can be run on token ids only (ascope trace --inputs)");
+        Row("template", model.HasTemplate ? model.Template.Source.ReplaceLineEndings("\\n") : model.ImageToken is null ? "none: --prompt is taken as it stands" : "none: it can be run on token ids only (ascope trace --inputs)");
         Row("not supported", "nothing in this checkpoint: every tensor has its place");
         if (!Console.IsOutputRedirected) AnsiConsole.Write(table);
     }

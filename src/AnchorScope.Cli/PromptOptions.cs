@@ -13,7 +13,7 @@ internal sealed class PromptOptions
 
     public Option<string[]> Images { get; } = new("--image") { Description = "a picture; may be given several times", HelpName = "FILE", AllowMultipleArgumentsPerToken = true };
 
-    public Option<string?> Text { get; } = new("--prompt") { Description = "text of one user turn, behind the pictures", HelpName = "TEXT" };
+    public Option<string?> Text { get; } = new("--prompt") { Description = "text of one user turn, behind the pictures; to a text model without chat template the text as it stands", HelpName = "TEXT" };
 
     public Option<string?> Messages { get; } = new("--messages") { Description = "JSON list of messages, as chat templates take them", HelpName = "FILE" };
 
@@ -26,6 +26,8 @@ internal sealed class PromptOptions
         var images = parsed.GetValue(Images)!;
         var pixels = images.Length == 0 ? null : model.Preprocess([.. images.Select(path => Picture.Load(path))]);
         var features = pixels is null ? (Tensor?)null : model.Features(pixels, compute);
+        // A base model continues a text: there are no turns that a template could write down.
+        if (model is { ImageToken: null, HasTemplate: false } && parsed.GetValue(Text) is { } plain) return (model.Prompt(plain), null);
         return parsed.GetValue(Text) is { } text
             ? (model.Prompt([new ChatMessage("user", [.. Enumerable.Repeat(new ImagePart(), images.Length), new TextPart(text)])], pixels, features, [new TextLabel(0, images.Length, 0, text.Length, SpanKind.Instruction)]), pixels)
             : (model.Prompt(ChatMessage.LoadAll(parsed.GetValue(Messages)!), pixels, features), pixels);

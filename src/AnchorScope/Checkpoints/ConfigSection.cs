@@ -132,11 +132,12 @@ public sealed class ConfigSection
     /// <summary>The same, null for an absent key.</summary>
     public ConfigSection? SectionOrNull(string key) => Has(key) ? Section(key) : null;
 
+    /// <summary>The key with the keys above it, as messages name it.</summary>
+    public string PathOf(string key) => Path.Length == 0 ? Quoted.Line(key) : $"{Path}.{Quoted.Line(key)}";
+
     /// <summary>For a value that is well formed but that nothing here implements.</summary>
     public InputException Unsupported(string key, string found, IEnumerable<string> supported) =>
         new($"{File}: {PathOf(key)}: {Quoted.Of(found)} is not supported; supported: {string.Join(", ", supported)}");
-
-    private string PathOf(string key) => Path.Length == 0 ? Quoted.Line(key) : $"{Path}.{Quoted.Line(key)}";
 
     private JsonElement? Find(string key) =>
         Json.TryGetProperty(key, out var json) && json.ValueKind != JsonValueKind.Null ? json : null;

@@ -21,9 +21,9 @@ internal static class Llama
         var heads = Size("num_attention_heads", defaults.Sizes?.Heads);
         var keyHeads = config.PositiveInt("num_key_value_heads", heads);
         if (!config.Has("head_dim") && width % heads != 0)
-            throw InputException.At(config.File, $"{config.Path}.num_attention_heads", $"a divisor of hidden_size {width}", $"{heads}");
+            throw InputException.At(config.File, config.PathOf("num_attention_heads"), $"a divisor of hidden_size {width}", $"{heads}");
         if (heads % keyHeads != 0)
-            throw InputException.At(config.File, $"{config.Path}.num_key_value_heads", $"a divisor of num_attention_heads {heads}", $"{keyHeads}");
+            throw InputException.At(config.File, config.PathOf("num_key_value_heads"), $"a divisor of num_attention_heads {heads}", $"{keyHeads}");
         if (config.Flag("use_sliding_window", false)) throw config.Unsupported("use_sliding_window", "true", ["false"]);
         var shape = new DecoderShape(
             Size("num_hidden_layers", defaults.Sizes?.Layers), heads, keyHeads, config.PositiveInt("head_dim", width / heads), width, Size("intermediate_size", defaults.Sizes?.MlpSize));

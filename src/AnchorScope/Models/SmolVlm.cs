@@ -72,7 +72,7 @@ public sealed class SmolVlm : VisionLanguageModel
     /// <inheritdoc/>
     protected override IReadOnlyList<int> Expansion(PictureShape picture)
     {
-        var image = string.Concat(Enumerable.Repeat(Tokenizer.TokenText(ImageToken), TokensPerTile));
+        var image = string.Concat(Enumerable.Repeat(Placeholder, TokensPerTile));
         var text = new System.Text.StringBuilder();
         for (var row = 1; picture.Parts > 1 && row <= picture.Rows; row++)
         {

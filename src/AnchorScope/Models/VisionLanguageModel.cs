@@ -13,11 +13,15 @@ public abstract class VisionLanguageModel : IDisposable
     /// <param name="imageToken">Id of the placeholder, or null when only its text is known.</param>
     /// <param name="imageTokenText">Its text, for checkpoints whose configuration has no id.</param>
     private protected VisionLanguageModel(Checkpoint checkpoint, Decoder decoder, int? imageToken, string imageTokenText = "<image>")
+        : this(checkpoint, decoder) =>
+        ImageToken = imageToken ?? Tokenizer.IdOf(imageTokenText) ?? throw InputException.At(checkpoint.Folder, "tokenizer", $"the token {imageTokenText}", "none of this name");
+
+    /// <summary>A family that reads text only.</summary>
+    private protected VisionLanguageModel(Checkpoint checkpoint, Decoder decoder)
     {
         (Checkpoint, Decoder) = (checkpoint, decoder);
         Tokenizer = Tokenizer.Load(checkpoint.Folder);
         _template = ChatTemplate.Find(checkpoint.Folder, Tokenizer.SpecialTokens);
-        ImageToken = imageToken ?? Tokenizer.IdOf(imageTokenText) ?? throw InputException.At(checkpoint.Folder, "tokenizer", $"the token {imageTokenText}", "none of this name");
         var generation = Path.Combine(checkpoint.Folder, "generation_config.json");
         if (!File.Exists(generation)) return;
         var section = ConfigSection.Load(generation);
@@ -28,7 +32,7 @@ public abstract class VisionLanguageModel : IDisposable
     }
 
     /// <summary>Families that <see cref="Open"/> knows, by model_type.</summary>
-    public static IReadOnlyList<string> Families { get; } = ["llava", "qwen2_vl", "qwen2_5_vl", "internvl", "internvl_chat", "llava_onevision", "smolvlm", "idefics3"];
+    public static IReadOnlyList<string> Families { get; } = ["llava", "qwen2_vl", "qwen2_5_vl", "internvl", "internvl_chat", "llava_onevision", "smolvlm", "idefics3", "llama"];
 
     /// <summary>The files.</summary>
     public Checkpoint Checkpoint { get; }
@@ -46,8 +50,8 @@ public abstract class VisionLanguageModel : IDisposable
     /// <summary>Whether the checkpoint has a chat template.</summary>
     public bool HasTemplate => _template is not null;
 
-    /// <summary>Id of the placeholder that image features replace.</summary>
-    public int ImageToken { get; }
+    /// <summary>Id of the placeholder that image features replace; null in a family that reads text only.</summary>
+    public int? ImageToken { get; }
 
     /// <summary>Tokens that end a generated text, from generation_config.json; none without the file.</summary>
     public IReadOnlySet<int> StopTokens { get; } = new HashSet<int>();
@@ -65,7 +69,7 @@ public abstract class VisionLanguageModel : IDisposable
     public abstract int ImageTokens(PictureShape picture);
 
     /// <summary>What stands in the prompt for one placeholder: image tokens, and in some families tokens around and between them.</summary>
-    protected virtual IReadOnlyList<int> Expansion(PictureShape picture) => [.. Enumerable.Repeat(ImageToken, ImageTokens(picture))];
+    protected virtual IReadOnlyList<int> Expansion(PictureShape picture) => [.. Enumerable.Repeat(ImageToken!.Value, ImageTokens(picture))];
 
     /// <summary>What each image token of a picture covers of it, in the order of the tokens; null where it stands for no place.</summary>
     protected abstract IEnumerable<PixelBox?> Boxes(PictureShape picture);
@@ -108,6 +112,7 @@ public abstract class VisionLanguageModel : IDisposable
             "internvl" or "internvl_chat" => new InternVl(checkpoint),
             "llava_onevision" => new LlavaOneVision(checkpoint),
             "smolvlm" or "idefics3" => new SmolVlm(checkpoint),
+            "llama" => new LlamaText(checkpoint),
             _ => throw checkpoint.Config.Unsupported("model_type", type, Families),
         };
     }
@@ -123,13 +128,25 @@ public abstract class VisionLanguageModel : IDisposable
     /// <summary>As the other overload, with the features of the pictures at hand.</summary>
     public Prompt Prompt(IReadOnlyList<ChatMessage> messages, PixelValues? pixels, Tensor? features, IReadOnlyList<TextLabel>? labels = null)
     {
-        var rendered = Template.Render(messages, imagePlaceholder: Tokenizer.TokenText(ImageToken));
-        var kinds = SpanFinder.Characters(rendered, labels ?? []);
+        var parts = messages.Sum(message => message.Content.Count(part => part is ImagePart));
+        if (ImageToken is null && parts > 0) throw NoPictures(parts);
+        // The reference's processors tokenise the rendered text like any other, with special tokens around it. A text model's own
+        // apply_chat_template takes those of the template alone.
+        return Tokenized(Template.Render(messages, imagePlaceholder: Placeholder), addSpecial: ImageToken is not null, pixels, features, labels ?? []);
+    }
+
+    /// <summary>A text as it stands, without a template, all of it the instruction; the tokenizer puts its special tokens around it.</summary>
+    public Prompt Prompt(string text) =>
+        Tokenized(new RenderedPrompt(text, [new RenderedPart(0, 0, 0, text.Length, 0)]), addSpecial: true, null, null, [new TextLabel(0, 0, 0, text.Length, SpanKind.Instruction)]);
+
+    private Prompt Tokenized(RenderedPrompt rendered, bool addSpecial, PixelValues? pixels, Tensor? features, IReadOnlyList<TextLabel> labels)
+    {
+        var kinds = SpanFinder.Characters(rendered, labels);
         IReadOnlyList<PictureShape> pictures = pixels?.Pictures ?? [];
         var tokens = new List<int>();
         var spans = new List<SpanKind?>();
         var picture = 0;
-        foreach (var token in Tokenizer.Encode(rendered.Text))
+        foreach (var token in Tokenizer.Encode(rendered.Text, addSpecial))
         {
             if (token.Id != ImageToken)
             {
@@ -145,7 +162,7 @@ public abstract class VisionLanguageModel : IDisposable
             picture++;
         }
         if (picture != pictures.Count)
-            throw new InputException($"the prompt has {picture} image placeholders ({Tokenizer.TokenText(ImageToken)}) for {pictures.Count} pictures");
+            throw new InputException($"the prompt has {picture} image placeholders ({Placeholder}) for {pictures.Count} pictures");
         return Embed([.. tokens], pixels, features, SpanFinder.Positions(spans), rendered.Text);
     }
 
@@ -177,6 +194,12 @@ public abstract class VisionLanguageModel : IDisposable
                 : [],
         };
     }
+
+    /// <summary>What a picture is in a text: empty where there is none.</summary>
+    private protected string Placeholder => ImageToken is { } token ? Tokenizer.TokenText(token) : "";
+
+    /// <summary>For a family that reads text only.</summary>
+    private protected InputException NoPictures(int found) => InputException.At(Checkpoint.Folder, "pictures", $"none ({Family} reads text only)", $"{found}");
 
     /// <summary>
     /// The spelling under which <paramref name="probe"/> is stored: the library wrote prefixes with and without "model." in front. The

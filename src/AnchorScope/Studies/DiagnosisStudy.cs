@@ -26,6 +26,8 @@ public sealed class DiagnosisStudy : IDisposable
         try
         {
             // Better now than after the output folder is there.
+            if (Model.ImageToken is null && Data.Sets.SelectMany(set => set.Samples).FirstOrDefault(sample => sample.Image is not null) is { } pictured)
+                throw InputException.At(options.Data, $"{pictured.Id}: image", $"none ({options.Model}, {Model.Family}, reads text only)", pictured.Image!);
             _ = Model.Template;
             Data = Data.Filter(Model.Tokenizer);
             AnswerTokens = options.AnswerTokens ?? Math.Min(LongestAnswer, Model.MaxNewTokens ?? LongestAnswer);

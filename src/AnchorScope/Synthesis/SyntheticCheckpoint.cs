@@ -33,30 +33,13 @@ public sealed class SyntheticCheckpoint
     /// <returns>What was written, a list for each file.</returns>
     /// <exception cref="InputException">The folder cannot be written, or the disk is too small.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public IReadOnlyList<IReadOnlyList<TensorEntry>> Write(string folder, Action<long, long>? progress = null, CancellationToken cancel = default)
-    {
-        var target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
-        if (File.Exists(target)) throw new InputException($"{folder}: expected a folder to write, found a file");
-        if (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any()) throw new InputException($"{folder}: is not empty; name another folder with --out");
-        var partial = Path.Combine(Path.GetDirectoryName(target)!, $".{Path.GetFileName(target)}.{Path.GetRandomFileName()}.partial");
-        try
+    public IReadOnlyList<IReadOnlyList<TensorEntry>> Write(string folder, Action<long, long>? progress = null, CancellationToken cancel = default) =>
+        NewFolder.Write(folder, partial =>
         {
-            Directory.CreateDirectory(partial);
             var shards = WriteAll(partial, progress, cancel);
             cancel.ThrowIfCancellationRequested();
-            if (Directory.Exists(target)) Directory.Delete(target);
-            Directory.Move(partial, target);
             return shards;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"{folder}: cannot be written: {e.Message}", e);
-        }
-        finally
-        {
-            if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
-        }
-    }
+        });
 
     private IReadOnlyList<IReadOnlyList<TensorEntry>> WriteAll(string folder, Action<long, long>? progress, CancellationToken cancel)
     {

@@ -7,17 +7,19 @@ internal static class Ascope
 {
     public static (int ExitCode, string Output, string Error) Run(string folder, params string[] arguments) => RunWithInput(folder, "", arguments);
 
+    public static (int ExitCode, string Output, string Error) RunWithInput(string folder, string input, params string[] arguments) => Finish(Start(folder, arguments), input);
+
     /// <summary>With a variable of the runtime, such as one that takes vector instructions away.</summary>
-    public static (int ExitCode, string Output, string Error) RunUnder(string variable, string value, string folder, params string[] arguments)
-    {
-        using var process = Start(folder, arguments, start => start.Environment[variable] = value);
-        return Finish(process, "");
-    }
+    public static (int ExitCode, string Output, string Error) RunUnder((string Name, string Value) variable, string folder, params string[] arguments) =>
+        Finish(StartProgram("ascope.dll", folder, arguments, variable), "");
+
+    /// <summary>Another program of this repository.</summary>
+    public static (int ExitCode, string Output, string Error) RunOther(string program, string folder, params string[] arguments) => Finish(StartProgram(program, folder, arguments), "");
 
     /// <summary>For what is watched or stopped while it runs.</summary>
-    public static Process Start(string folder, params string[] arguments) => Start(folder, arguments, _ => { });
+    public static Process Start(string folder, params string[] arguments) => StartProgram("ascope.dll", folder, arguments);
 
-    private static Process Start(string folder, string[] arguments, Action<ProcessStartInfo> change)
+    private static Process StartProgram(string program, string folder, string[] arguments, (string Name, string Value)? variable = null)
     {
         var utf8 = new System.Text.UTF8Encoding(false);
         var start = new ProcessStartInfo("dotnet")
@@ -26,20 +28,15 @@ internal static class Ascope
             StandardInputEncoding = utf8, StandardOutputEncoding = utf8,
         };
         start.ArgumentList.Add("exec");
-        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "ascope.dll"));
+        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, program));
         foreach (var argument in arguments) start.ArgumentList.Add(argument);
-        change(start);
+        if (variable is { } set) start.Environment[set.Name] = set.Value;
         return Process.Start(start)!;
     }
 
-    public static (int ExitCode, string Output, string Error) RunWithInput(string folder, string input, params string[] arguments)
+    private static (int ExitCode, string Output, string Error) Finish(Process started, string input)
     {
-        using var process = Start(folder, arguments);
-        return Finish(process, input);
-    }
-
-    private static (int ExitCode, string Output, string Error) Finish(Process process, string input)
-    {
+        using var process = started;
         var error = process.StandardError.ReadToEndAsync();
         process.StandardInput.Write(input);
         process.StandardInput.Close();

@@ -20,11 +20,11 @@ public sealed class VectorTests : IDisposable
     {
         string[] prompt = [Fixtures.Path(model), "--image", Fixtures.Path(model, "golden", picture), "--prompt", "What is shown in the picture?"];
         var files = new List<(byte[] Trace, byte[] Rows)>();
-        foreach (var (variable, value) in new[] { ("DOTNET_EnableHWIntrinsic", "1"), ("DOTNET_EnableAVX512", "0"), ("DOTNET_EnableHWIntrinsic", "0") })
+        foreach (var variable in new[] { ("DOTNET_EnableHWIntrinsic", "1"), ("DOTNET_EnableAVX512", "0"), ("DOTNET_EnableHWIntrinsic", "0") })
         {
             var (trace, rows) = (_temp.File($"{files.Count}.safetensors"), _temp.File($"{files.Count}.jsonl"));
-            Assert.Equal((0, ""), Result(Ascope.RunUnder(variable, value, _temp.Path, ["trace", .. prompt, "--keep", "attn", "--generate", "3", "--out", trace])));
-            Assert.Equal((0, ""), Result(Ascope.RunUnder(variable, value, _temp.Path, ["sweep", .. prompt, "--heads", "all", "--positions", "instruction", "--logits", "5,7", "--out", rows])));
+            Assert.Equal((0, ""), Result(Ascope.RunUnder(variable, _temp.Path, ["trace", .. prompt, "--keep", "attn", "--generate", "3", "--out", trace])));
+            Assert.Equal((0, ""), Result(Ascope.RunUnder(variable, _temp.Path, ["sweep", .. prompt, "--heads", "all", "--positions", "instruction", "--logits", "5,7", "--out", rows])));
             files.Add((File.ReadAllBytes(trace), File.ReadAllBytes(rows)));
         }
         Assert.All(files, file => Assert.True(file.Trace.AsSpan().SequenceEqual(files[0].Trace)));

@@ -7,7 +7,7 @@ public sealed partial class SourceRulesTests
 {
     private const int LongestFile = 400;
 
-    private static readonly string[] Sources = [.. new[] { "src", "tests" }.SelectMany(folder =>
+    private static readonly string[] Sources = [.. new[] { "src", "tests", "tools" }.SelectMany(folder =>
         Directory.EnumerateFiles(Path.Combine(Fixtures.Root, folder), "*.cs", SearchOption.AllDirectories)
             .Where(path => !path.Split(Path.DirectorySeparatorChar).Any(part => part is "bin" or "obj")))];
 

@@ -1,0 +1,37 @@
+using AnchorScope.Checkpoints;
+using AnchorScope.Prompts;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Models;
+
+/// <summary>LlamaForCausalLM: a Llama decoder alone. Whatever brings a picture is refused.</summary>
+public sealed class LlamaText : VisionLanguageModel
+{
+    /// <summary>Reads the family's tensors; anything missing, of another shape or left over is an error.</summary>
+    public LlamaText(Checkpoint checkpoint)
+        : base(checkpoint, ReadDecoder(checkpoint)) => checkpoint.Weights.AssertAllRead();
+
+    /// <inheritdoc/>
+    public override string Family => "Llama";
+
+    /// <inheritdoc/>
+    public override string VisionSummary => "none: it reads text only";
+
+    /// <inheritdoc/>
+    public override int ImageTokens(PictureShape picture) => throw NoPictures(1);
+
+    /// <inheritdoc/>
+    public override PixelValues Preprocess(IReadOnlyList<Picture> pictures) => throw NoPictures(pictures.Count);
+
+    /// <inheritdoc/>
+    public override PixelValues Accept(PixelInputs inputs) => throw InputException.At(inputs.File, "pixel_values", $"none ({Family} reads text only)", $"shape [{string.Join(", ", inputs.Shape)}]");
+
+    /// <inheritdoc/>
+    public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null) => throw NoPictures(pixels.Pictures.Count);
+
+    /// <inheritdoc/>
+    protected override IEnumerable<PixelBox?> Boxes(PictureShape picture) => throw NoPictures(1);
+
+    private static Decoder ReadDecoder(Checkpoint checkpoint) =>
+        Llama.Read(checkpoint.Config, checkpoint.Weights, "model.", "lm_head.weight", checkpoint.Config.Flag("tie_word_embeddings", false), DecoderDefaults.Llama);
+}
