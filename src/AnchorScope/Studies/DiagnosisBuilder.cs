@@ -11,6 +11,7 @@ internal sealed class DiagnosisBuilder
     private readonly DiagnosisStudy _study;
     private readonly ResultStore _store;
     private readonly HeadPlan _plan;
+    private readonly BootstrapDraws _draws;
     private readonly MeasuredSet _rank;
     private readonly MeasuredSet _test;
     private readonly MeasuredSet? _hard;
@@ -19,6 +20,7 @@ internal sealed class DiagnosisBuilder
     public DiagnosisBuilder(DiagnosisStudy study, ResultStore store, HeadPlan plan)
     {
         (_study, _store, _plan) = (study, store, plan);
+        _draws = new BootstrapDraws(study.Options.Seed);
         _rank = Measured(study.Data.Rank, "rank").Where(IsConflict);
         _test = Measured(study.Data.Test, "test").Where(IsConflict);
         _hard = study.Data.Hard is { } hard ? Measured(hard, "hard").Where(IsConflict) : null;
@@ -59,7 +61,7 @@ internal sealed class DiagnosisBuilder
 
     private static bool IsConflict(MeasuredRun run) => run.Run.Sample.Kind == SampleKind.Conflict;
 
-    private MeasuredSet Measured(ConflictSet set, string phase) => MeasuredSet.Of(set, _store, phase, _study.Model.Tokenizer, Options.Seed);
+    private MeasuredSet Measured(ConflictSet set, string phase) => MeasuredSet.Of(set, _store, phase, _study.Model.Tokenizer, _draws);
 
     private List<FollowingRates> Following()
     {

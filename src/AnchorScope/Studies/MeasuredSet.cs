@@ -25,14 +25,14 @@ internal sealed record MeasuredRun(int Sample, ConflictRun Run, RunResult Result
 }
 
 /// <summary>The runs of one set, and means over them with intervals.</summary>
-internal sealed class MeasuredSet(string name, IReadOnlyList<MeasuredRun> runs, ulong seed)
+internal sealed class MeasuredSet(string name, IReadOnlyList<MeasuredRun> runs, BootstrapDraws draws)
 {
     public string Name => name;
 
     public IReadOnlyList<MeasuredRun> Runs => runs;
 
     /// <summary>All runs of <paramref name="set"/> in its order.</summary>
-    public static MeasuredSet Of(ConflictSet set, ResultStore store, string phase, Tokenizer tokenizer, ulong seed)
+    public static MeasuredSet Of(ConflictSet set, ResultStore store, string phase, Tokenizer tokenizer, BootstrapDraws draws)
     {
         var runs = new List<MeasuredRun>();
         for (var i = 0; i < set.Samples.Count; i++)
@@ -44,10 +44,10 @@ internal sealed class MeasuredSet(string name, IReadOnlyList<MeasuredRun> runs, 
                 runs.Add(new MeasuredRun(i, run, results.First(r => r.Run == run.Id), entities));
             }
         }
-        return new MeasuredSet(set.Name, runs, seed);
+        return new MeasuredSet(set.Name, runs, draws);
     }
 
-    public MeasuredSet Where(Func<MeasuredRun, bool> some) => new(name, [.. runs.Where(some)], seed);
+    public MeasuredSet Where(Func<MeasuredRun, bool> some) => new(name, [.. runs.Where(some)], draws);
 
     /// <summary>Mean of <paramref name="value"/>, 95 % interval by resampling samples.</summary>
     public Estimate Mean(Func<MeasuredRun, double> value)
@@ -60,7 +60,7 @@ internal sealed class MeasuredSet(string name, IReadOnlyList<MeasuredRun> runs, 
             last = runs[i].Sample;
             (values[i], clusters[i]) = (value(runs[i]), cluster);
         }
-        return Bootstrap.Mean(values, seed, clusters);
+        return Bootstrap.Mean(values, draws, clusters);
     }
 
     /// <summary>The same over all runs and by instruction.</summary>

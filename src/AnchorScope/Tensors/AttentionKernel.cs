@@ -67,8 +67,9 @@ internal static unsafe class AttentionKernel
             to = SameOwn(rows, from, out var seen);
             if (seen > pastCount) AttentionScores.Of(queries + from, to - from, size, rows[from].Own.Keys(layer, keyHead), seen - pastCount, scratch + (long)from * stride + pastCount, stride);
         }
-        var scale = 1f / MathF.Sqrt(size);
-        for (var i = 0; i < rows.Length; i++) Softmax(ref rows[i], new Span<float>(scratch + (long)i * stride, (most + 15) / 16 * 16), scale);
+        for (var i = 0; i < rows.Length; i++) Hide(ref rows[i], new Span<float>(scratch + (long)i * stride, (most + 15) / 16 * 16));
+        Softmax(scratch, stride, rows.Length, (most + 15) / 16 * 16, 1f / MathF.Sqrt(size));
+        for (var i = 0; i < rows.Length; i++) Note(ref rows[i], new Span<float>(scratch + (long)i * stride, (most + 15) / 16 * 16));
         if (inPast > 0) AttentionValues.Of(rows, scratch, stride, size, past!, inPast, layer, keyHead, fresh: true);
         for (var (from, to) = (0, 0); from < rows.Length; from = to)
         {
@@ -91,20 +92,19 @@ internal static unsafe class AttentionKernel
         return to;
     }
 
-    /// <summary>Scores to probabilities: what the query does not see, and what is cut, is exactly zero.</summary>
-    private static void Softmax(ref QueryRow query, Span<float> row, float scale)
+    /// <summary>What the query does not see, and what is cut, has no score, so that its probability is exactly zero.</summary>
+    private static void Hide(ref QueryRow query, Span<float> row)
     {
         row[query.Seen..].Fill(float.NegativeInfinity);
-        if (query.Cuts is { } cuts)
+        if (query.Cuts is not { } cuts) return;
+        for (var i = FirstCut(cuts, query.Position); i < cuts.Length && cuts[i].Query == query.Position; i++)
         {
-            for (var i = FirstCut(cuts, query.Position); i < cuts.Length && cuts[i].Query == query.Position; i++)
-            {
-                if (cuts[i].From < query.Seen) row[cuts[i].From..Math.Min(cuts[i].To, query.Seen)].Fill(float.NegativeInfinity);
-            }
+            if (cuts[i].From < query.Seen) row[cuts[i].From..Math.Min(cuts[i].To, query.Seen)].Fill(float.NegativeInfinity);
         }
-        var seen = (query.Seen + 15) / 16 * 16;
-        Softmax(row[..seen], scale);
-        row[seen..].Clear();
+    }
+
+    private static void Note(ref QueryRow query, Span<float> row)
+    {
         if (query.Pattern == null) return;
         var pattern = new Span<float>(query.Pattern, query.Keys);
         var kept = Math.Min(row.Length, query.Keys);
@@ -124,26 +124,37 @@ internal static unsafe class AttentionKernel
         return low;
     }
 
+    /// <summary>Scores to probabilities, step by step for all rows, so that no row waits for its own result.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Softmax(Span<float> row, float scale)
+    private static void Softmax(float* scores, int stride, int rows, int length, float scale)
     {
-        fixed (float* s = row)
+        float* shifts = stackalloc float[Rows], sums = stackalloc float[Rows * 16];
+        for (var row = 0; row < rows; row++)
         {
-            var highest = Vector512.Create(float.NegativeInfinity);
-            for (var i = 0; i < row.Length; i += 16) highest = Vector512.MaxNative(highest, Vector512.Load(s + i));
+            var s = scores + (long)row * stride;
+            var highest = Vector512.Load(s);
+            for (var i = 16; i < length; i += 16) highest = Vector512.MaxNative(highest, Vector512.Load(s + i));
             var eight = Vector256.MaxNative(highest.GetLower(), highest.GetUpper());
             var four = Vector128.MaxNative(eight.GetLower(), eight.GetUpper());
-            var top = MathF.Max(MathF.Max(four[0], four[1]), MathF.Max(four[2], four[3]));
-            var shift = Vector512.Create(top * scale);
-            var sums = Vector512<float>.Zero;
-            for (var i = 0; i < row.Length; i += 16)
+            shifts[row] = MathF.Max(MathF.Max(four[0], four[1]), MathF.Max(four[2], four[3])) * scale;
+        }
+        for (var row = 0; row < rows; row++)
+        {
+            var s = scores + (long)row * stride;
+            var (sum, shift) = (Vector512<float>.Zero, Vector512.Create(shifts[row]));
+            for (var i = 0; i < length; i += 16)
             {
                 var e = Exp.Of(Vector512.Load(s + i) * scale - shift);
                 e.Store(s + i);
-                sums += e;
+                sum += e;
             }
-            var share = Vector512.Create(1f / DirectMatMul.Fold(sums));
-            for (var i = 0; i < row.Length; i += 16) (Vector512.Load(s + i) * share).Store(s + i);
+            sum.Store(sums + 16 * row);
+        }
+        for (var row = 0; row < rows; row++)
+        {
+            var s = scores + (long)row * stride;
+            var share = Vector512.Create(1f / DirectMatMul.Fold(Vector512.Load(sums + 16 * row)));
+            for (var i = 0; i < length; i += 16) (Vector512.Load(s + i) * share).Store(s + i);
         }
     }
 }

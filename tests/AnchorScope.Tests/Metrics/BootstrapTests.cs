@@ -38,6 +38,21 @@ public sealed class BootstrapTests
         Assert.True(Bootstrap.Mean(values, 0).High > 0.5);
     }
 
+    /// <summary>Kept or drawn again, a set of any size has the draws of one long row.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(37)]
+    [InlineData(5000)]
+    public void Draws_AreThoseOfOneGenerator(int count)
+    {
+        var (random, draws, room) = (new SplitMix(9), new BootstrapDraws(9), new int[count]);
+        for (var resample = 0; resample < 40; resample++)
+        {
+            int[] expected = [.. Enumerable.Range(0, count).Select(_ => random.Below(count))];
+            Assert.Equal(expected, draws.Of(count, resample, room).ToArray());
+        }
+    }
+
     [Fact]
     public void Generator_IsSplitMix64()
     {
