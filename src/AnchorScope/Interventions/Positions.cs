@@ -4,8 +4,9 @@ namespace AnchorScope.Interventions;
 public sealed class Positions : IEquatable<Positions>
 {
     private readonly int[]? _list;
+    private readonly int _hash;
 
-    private Positions(int[]? list) => _list = list;
+    private Positions(int[]? list) => (_list, _hash) = (list, list is null ? -1 : list.Aggregate(17, HashCode.Combine));
 
     /// <summary>Every position, generated ones included.</summary>
     public static Positions All { get; } = new(null);
@@ -62,7 +63,7 @@ public sealed class Positions : IEquatable<Positions>
     public override bool Equals(object? obj) => Equals(obj as Positions);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => _list is null ? -1 : _list.Aggregate(17, HashCode.Combine);
+    public override int GetHashCode() => _hash;
 
     /// <inheritdoc/>
     public override string ToString() =>

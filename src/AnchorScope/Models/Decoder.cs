@@ -104,7 +104,8 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
         foreach (var run in pass.RunsAt(layer))
         {
             if (run.FirstLayer != layer) continue;
-            for (var i = 0; i < run.Count; i++) run.Entry[i].CopyTo(resid[run.FirstRow + i]);
+            var entry = run.Trunk is { } trunk ? resid.RowRange(trunk.FirstRow + run.Start - trunk.Start, run.Count) : run.Entry;
+            for (var i = 0; i < run.Count; i++) entry[i].CopyTo(resid[run.FirstRow + i]);
         }
     }
 

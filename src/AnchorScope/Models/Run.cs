@@ -40,6 +40,12 @@ public sealed class Run
     public int FirstLayer { get; init; }
 
     /// <summary>
+    /// A run of the same pass, of the same prompt and with the same edits below <see cref="FirstLayer"/>: this one leaves it there and takes over its residual stream
+    /// instead of <see cref="Entry"/>.
+    /// </summary>
+    public Run? Trunk { get; init; }
+
+    /// <summary>
     /// Recorded head outputs [positions, head x d_head] of <see cref="FirstLayer"/>: the run joins behind that layer's attention, which
     /// its intervention leaves as it was. Null: it joins in front of the layer.
     /// </summary>

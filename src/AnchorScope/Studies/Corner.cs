@@ -53,33 +53,3 @@ public sealed record Corner(int Layer, int Position, bool BehindAttention, int E
         return intervention.Edits.All(Reaches) ? intervention : intervention with { Edits = [.. intervention.Edits.Where(Reaches)] };
     }
 }
-
-/// <summary>What one or more variants of a sweep come to: they differ, if at all, in their names or in edits that what is read does not depend on.</summary>
-/// <param name="Variants">Their indices.</param>
-/// <param name="Intervention">The edits that can change what is read.</param>
-/// <param name="Corner">What that makes to compute.</param>
-internal sealed record Change(List<int> Variants, Intervention Intervention, Corner Corner)
-{
-    /// <summary>The changes of <paramref name="interventions"/>, each on the prompt of its index, in the order in which they join a pass.</summary>
-    public static List<Change> Of(Decoder decoder, IEnumerable<Intervention> interventions, Func<int, Prompt> promptOf, IReadOnlyList<Readout> readouts)
-    {
-        var changes = new Dictionary<(Prompt, Intervention), Change>(new SameEdits());
-        foreach (var (index, intervention) in interventions.Index())
-        {
-            var prompt = promptOf(index);
-            var reaching = Corner.Reaching(intervention, decoder, prompt, readouts);
-            if (changes.TryGetValue((prompt, reaching), out var change)) change.Variants.Add(index);
-            else changes.Add((prompt, reaching), new Change([index], reaching, Corner.Of(reaching, decoder, prompt, readouts)));
-        }
-        return [.. changes.Values.OrderBy(c => c.Corner.Layer).ThenBy(c => c.Corner.BehindAttention)];
-    }
-
-    private sealed class SameEdits : IEqualityComparer<(Prompt Prompt, Intervention Intervention)>
-    {
-        public bool Equals((Prompt Prompt, Intervention Intervention) x, (Prompt Prompt, Intervention Intervention) y) =>
-            ReferenceEquals(x.Prompt, y.Prompt) && x.Intervention.Edits.SequenceEqual(y.Intervention.Edits);
-
-        public int GetHashCode((Prompt Prompt, Intervention Intervention) change) =>
-            change.Intervention.Edits.Aggregate(RuntimeHelpers.GetHashCode(change.Prompt), HashCode.Combine);
-    }
-}

@@ -24,7 +24,7 @@ public delegate void TakeReadouts(int variant, ReadOnlySpan<Tensor> readouts);
 public static class Sweep
 {
     /// <summary>Rows that amortise the turning of weights and still leave activations in cache.</summary>
-    public const int DefaultRows = 256;
+    public const int DefaultRows = 512;
 
     /// <summary>Logits at the last position of every variant.</summary>
     /// <param name="decoder">The model.</param>
@@ -60,8 +60,10 @@ public static class Sweep
             foreach (var readout in readouts) readout.Validate(decoder, baseline.Prompt);
         }
         foreach (var variant in variants) variant.Intervention.Validate(decoder.Shape, variant.Baseline.Prompt.Length);
-        var planned = Change.Of(decoder, variants.Select(v => v.Intervention), i => variants[i].Baseline.Prompt, readouts).ConvertAll(c => new PlannedVariant(variants[c.Variants[0]].Baseline, c));
-        return [.. Passes([.. planned.Select(p => p.Corner.Rows)], rowsPerPass).Select(p => new SweepPass(planned.GetRange(p.First, p.Count)))];
+        var changes = Change.Of(decoder, variants.Select(v => v.Intervention), i => variants[i].Baseline.Prompt, readouts);
+        var together = Change.Together(changes, readouts.Min(r => r.LayerIn(decoder)), rowsPerPass);
+        return [.. Passes([.. together.Select(g => g.Sum(c => c.Corner.Rows))], rowsPerPass).Select(p => new SweepPass(
+            [.. together.GetRange(p.First, p.Count).SelectMany(g => g).OrderBy(c => c.Corner.Layer).ThenBy(c => c.Corner.BehindAttention).Select(c => new PlannedVariant(variants[c.Variants[0]].Baseline, c))]))];
     }
 
     /// <summary>Which variants go together: as many as fit, in their order, one at least.</summary>

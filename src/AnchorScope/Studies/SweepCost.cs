@@ -35,22 +35,22 @@ public sealed record SweepCost(
     public static SweepCost Of(Decoder decoder, Prompt prompt, IReadOnlyList<Intervention> interventions, long memory, int threads = 1)
     {
         var shape = decoder.Shape;
-        Corner[] corners = [.. Change.Of(decoder, interventions, _ => prompt, [Readout.Output]).Select(c => c.Corner).Where(c => c.Rows > 0)];
-        int[] rows = [.. corners.Select(c => c.Rows)];
-        var (longest, shortest) = (rows.DefaultIfEmpty(1).Max(), rows.DefaultIfEmpty(1).Min());
+        var changes = Change.Of(decoder, interventions, _ => prompt, [Readout.Output]).FindAll(c => c.Corner.Rows > 0);
+        var (longest, shortest) = (changes.Select(c => c.Corner.Rows).DefaultIfEmpty(1).Max(), changes.Select(c => c.Corner.Rows).DefaultIfEmpty(1).Min());
         // Logits are one row a variant, however many rows it has.
         var bytes = BytesOf(shape) + sizeof(float) * (shape.ModelSize + (long)decoder.VocabularySize) / shortest;
         var room = memory / threads / bytes;
         if (room < longest) throw new InputException($"--memory: expected at least {longest * bytes * threads} bytes, the activations of the longest variant ({longest} rows of {bytes} bytes) on {threads} threads, found {memory}");
         // Every thread gets a pass, but no pass is cut below what a variant needs.
-        var perPass = (int)Math.Max(longest, Math.Min(Math.Min(room, MostRows), (rows.Sum(r => (long)r) + threads - 1) / threads));
-        var passes = Sweep.Passes(rows, perPass);
+        var perPass = (int)Math.Max(longest, Math.Min(Math.Min(room, MostRows), (changes.Sum(c => (long)c.Corner.Rows) + threads - 1) / threads));
+        var together = Change.Together(changes, shape.Layers - 1, perPass);
+        var passes = Sweep.Passes([.. together.Select(g => g.Sum(c => c.Corner.Rows))], perPass);
         double unembed = 2.0 * shape.ModelSize * decoder.VocabularySize, full = Layer(shape, 0, prompt.Length) * shape.Layers + unembed;
-        long LayerBytes(int first) => decoder.WeightBytes(first);
+        Corner[] corners = [.. changes.Select(c => c.Corner)];
         return new SweepCost(
             interventions.Count, corners.Length, corners.Sum(c => (long)c.Rows * (c.EndLayer - c.Layer)), (long)interventions.Count * prompt.Length * shape.Layers,
             corners.Sum(c => OperationsOf(shape, c)) + corners.Length * unembed, full,
-            LayerBytes(0) + passes.Sum(p => LayerBytes(corners[p.First].Layer)), interventions.Count * LayerBytes(0), perPass, passes.Count, bytes);
+            decoder.WeightBytes(0) + passes.Sum(p => decoder.WeightBytes(together[p.First][0].Corner.Layer)), interventions.Count * decoder.WeightBytes(0), perPass, passes.Count, bytes);
     }
 
     /// <summary>Operations of one variant's layers; the last one takes only keys and values of all rows but the last.</summary>

@@ -10,12 +10,14 @@ internal sealed record PlannedVariant(Baseline Baseline, Change Change)
 {
     public Corner Corner => Change.Corner;
 
-    public Run ToRun(Trace? trace)
+    /// <param name="trunk">Of the change that this one leaves, or null.</param>
+    public Run ToRun(Run? trunk, Trace? trace)
     {
         var count = Corner.EndPosition - Corner.Position;
         return new Run(Baseline.ResidPre(Corner.Layer, Corner.Position).RowRange(0, count), Baseline.Prompt.Coordinates.AsMemory(Corner.Position, count), Corner.Position, Change.Intervention)
         {
             FirstLayer = Corner.Layer,
+            Trunk = trunk,
             HeadOutputs = Corner.BehindAttention ? Baseline.HeadOut(Corner.Layer, Corner.Position).RowRange(0, count) : null,
             Past = Baseline.KeyValues,
             Traces = trace is null ? [] : [trace],
@@ -55,7 +57,7 @@ public sealed class SweepPass
 
     private static void Last(Decoder decoder, List<PlannedVariant> variants, IReadOnlyList<Readout> readouts, Compute compute, TakeReadouts take)
     {
-        var pass = new Pass(decoder.Shape, variants.Select(v => v.ToRun(null)), compute);
+        var pass = new Pass(decoder.Shape, Runs(variants, _ => null), compute);
         var resid = decoder.ForwardLast(pass, variants[0].Corner.EndLayer);
         Tensor[] read = [.. readouts.Select(r => r.Of(decoder, resid, compute))];
         // The plan's order is that of the pass.
@@ -66,7 +68,7 @@ public sealed class SweepPass
     {
         int[][] positions = [.. variants.Select(v => readouts.Select(r => r.PositionIn(v.Baseline.Prompt)).Distinct().Order().ToArray())];
         Trace[] traces = [.. positions.Select(p => new Trace([Site.ResidPost], p))];
-        var pass = new Pass(decoder.Shape, variants.Select((v, i) => v.ToRun(traces[i])), compute);
+        var pass = new Pass(decoder.Shape, Runs(variants, i => traces[i]), compute);
         decoder.Forward(pass, variants[0].Corner.EndLayer);
         var width = decoder.Shape.ModelSize;
         for (var i = 0; i < variants.Count; i++)
@@ -80,6 +82,15 @@ public sealed class SweepPass
             }
             Take(variants[i], read, take);
         }
+    }
+
+    /// <summary>A trunk comes before what leaves it, as it joins further down.</summary>
+    private static IEnumerable<Run> Runs(List<PlannedVariant> variants, Func<int, Trace?> trace)
+    {
+        var runs = new Dictionary<Change, Run>();
+        for (var i = 0; i < variants.Count; i++)
+            runs.Add(variants[i].Change, variants[i].ToRun(variants[i].Change.Trunk is { } trunk ? runs[trunk] : null, trace(i)));
+        return runs.Values;
     }
 
     private static void Take(PlannedVariant variant, Tensor[] read, TakeReadouts take)

@@ -35,8 +35,9 @@ public sealed unsafe class KeyValues : IDisposable
         var floats = Math.Max(1, slots * heads * _headFloats);
         _owned = arena is null;
         _data = arena is null ? (float*)NativeMemory.AlignedAlloc((nuint)floats * sizeof(float), 64) : arena.TakeFloats(floats);
-        // Padding of values is read (and multiplied into columns nobody keeps), so it must not be a signalling pattern.
-        new Span<byte>(_data, checked((int)Math.Min(int.MaxValue, floats * sizeof(float)))).Clear();
+        // Padding of values is read (and multiplied into columns nobody keeps), so it must not be a signalling pattern; that of keys gives scores nobody sees.
+        if (headSize % 16 == 0) return;
+        for (long done = 0; done < floats; done += int.MaxValue / sizeof(float)) new Span<float>(_data + done, (int)Math.Min(int.MaxValue / sizeof(float), floats - done)).Clear();
     }
 
     /// <summary>Key/value heads.</summary>

@@ -42,6 +42,10 @@ public sealed class SweepTests : IDisposable
             new("other queries, and a head", new Edit(Site.AttnScores, shape.Layers - 1, Operation.Set) { Positions = late, Keys = Positions.Of(1) }, new Edit(Site.HeadOut, shape.Layers - 1, Operation.Scale) { Heads = [0], Factor = 2, Positions = Positions.Of(last) }),
             Intervention.Patch(Site.ResidPre, shape.Layers - 1, vector, late),
             Intervention.Patch(Site.Key, shape.Layers - 1, vector[..shape.HeadSize], late, [0]),
+            // Windows that begin alike and end in different layers, some of them further to the right, and one that comes together with a head above.
+            .. layers.Skip(1).Select(l => Intervention.Knockout($"from the bottom to {l}", layers.Take(l), late, Positions.Range(0, 2))),
+            .. layers.Skip(2).Select(l => Intervention.Knockout($"last, from the bottom to {l}", layers.Take(l), Positions.Of(last), Positions.Range(0, 2))),
+            new("window, then a head to its left", new Edit(Site.AttnScores, 0, Operation.Set) { Positions = late, Keys = Positions.Range(0, 2) }, new Edit(Site.HeadOut, shape.Layers - 1, Operation.Scale) { Heads = [0], Factor = 0 }),
             // The same twice, under names of their own, and once with another sign of zero.
             Intervention.HeadGain("again", [(0, 0)], 0, late),
             Intervention.HeadGain("again, from below", [(0, 0)], -0f, late),
@@ -197,5 +201,18 @@ public sealed class SweepTests : IDisposable
         Assert.All(plan, p => Assert.True(p.Rows <= cost.RowsPerPass));
         var refused = Assert.Throws<InputException>(() => SweepCost.Of(tiny.Decoder, tiny.Prompt, interventions, 1000));
         Assert.Contains("--memory", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void WindowsThatBeginAlike_ShareWhatTheyHaveInCommon()
+    {
+        using var tiny = Tiny.Open();
+        var (layers, rows) = (tiny.Decoder.Shape.Layers, 5);
+        Intervention[] windows = [.. Enumerable.Range(1, 3).Select(count => Intervention.Knockout($"{count}", Enumerable.Range(0, count), Positions.Of(tiny.Prompt.Length - rows), Positions.Of(0)))];
+        // The first goes through all layers, the second leaves it behind layer 0, the third leaves the second behind layer 1.
+        Assert.Equal(rows * (layers + layers - 1 + layers - 2), SweepCost.Of(tiny.Decoder, tiny.Prompt, windows, 1 << 30).RowLayers);
+        // Not where memory allows only one of them in a pass.
+        var bytes = SweepCost.Of(tiny.Decoder, tiny.Prompt, windows, 1 << 30).BytesPerRow;
+        Assert.Equal(rows * 3 * layers, SweepCost.Of(tiny.Decoder, tiny.Prompt, windows, rows * bytes).RowLayers);
     }
 }

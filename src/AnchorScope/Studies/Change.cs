@@ -1,0 +1,107 @@
+using System.Runtime.CompilerServices;
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+using AnchorScope.Prompts;
+using AnchorScope.Readouts;
+
+namespace AnchorScope.Studies;
+
+/// <summary>What one or more variants of a sweep come to: they differ, if at all, in their names or in edits that what is read does not depend on.</summary>
+/// <param name="variants">Their indices.</param>
+/// <param name="intervention">The edits that can change what is read.</param>
+/// <param name="corner">What that makes to compute.</param>
+internal sealed class Change(Prompt prompt, List<int> variants, Intervention intervention, Corner corner)
+{
+    // By layer, in their order: what two changes have in common are the first ones.
+    private readonly Edit[] _edits = [.. intervention.Edits.OrderBy(e => e.Layer)];
+
+    /// <summary>Indices of the variants.</summary>
+    public List<int> Variants => variants;
+
+    /// <summary>The edits that can change what is read.</summary>
+    public Intervention Intervention => intervention;
+
+    /// <summary>What is computed; from where it leaves <see cref="Trunk"/>, if it has one.</summary>
+    public Corner Corner { get; private set; } = corner;
+
+    /// <summary>A change with the same edits below the corner's layer, in the same pass: the residual stream that enters there is taken from it.</summary>
+    public Change? Trunk { get; private set; }
+
+    /// <summary>The changes of <paramref name="interventions"/>, each on the prompt of its index, in the order in which they join a pass.</summary>
+    public static List<Change> Of(Decoder decoder, IEnumerable<Intervention> interventions, Func<int, Prompt> promptOf, IReadOnlyList<Readout> readouts)
+    {
+        var changes = new Dictionary<(Prompt, Intervention), Change>(new SameEdits());
+        foreach (var (index, one) in interventions.Index())
+        {
+            var of = promptOf(index);
+            var reaching = Corner.Reaching(one, decoder, of, readouts);
+            if (changes.TryGetValue((of, reaching), out var change)) change.Variants.Add(index);
+            else changes.Add((of, reaching), new Change(of, [index], reaching, Corner.Of(reaching, decoder, of, readouts)));
+        }
+        return [.. changes.Values.OrderBy(c => c.Corner.Layer).ThenBy(c => c.Corner.BehindAttention)];
+    }
+
+    /// <summary>
+    /// Lets changes that begin alike, such as knockout windows that start at one layer, go together as far as they are alike: all but one of them leave a trunk.
+    /// </summary>
+    /// <param name="changes">In the order in which they join a pass; the corners of those that leave a trunk move up.</param>
+    /// <param name="last">First layer that is read: further up every change needs rows of its own.</param>
+    /// <param name="rowsPerPass">Most rows of what must be in one pass.</param>
+    /// <returns>What must be in one pass, each in the order in which it joins.</returns>
+    public static List<List<Change>> Together(IReadOnlyList<Change> changes, int last, int rowsPerPass)
+    {
+        var (trunks, together) = (new Dictionary<Beginning, List<Change>>(), new List<List<Change>>());
+        foreach (var change in changes)
+        {
+            var (group, position) = ((List<Change>?)null, change.Corner.Position);
+            for (var layer = last; layer > change.Corner.Layer && group is null && change.Corner.Rows > 0; layer--)
+            {
+                if (!trunks.TryGetValue(change.BeginningBelow(layer), out var found) || found.Sum(c => c.Corner.Rows) + change.Corner.Rows > rowsPerPass) continue;
+                var trunk = found.Find(c => c.Corner.Layer < layer && c.Corner.Position <= position && c.BeginningBelow(layer).Equals(change.BeginningBelow(layer)));
+                if (trunk is null) continue;
+                (group, change.Trunk, change.Corner) = (found, trunk, change.Corner with { Layer = layer, BehindAttention = false });
+            }
+            if (group is null) together.Add(group = []);
+            group.Add(change);
+            for (var layer = change.Corner.Layer + 1; layer <= last; layer++) trunks.TryAdd(change.BeginningBelow(layer), group);
+        }
+        return together.ConvertAll(group => group.OrderBy(c => c.Corner.Layer).ThenBy(c => c.Corner.BehindAttention).ToList());
+    }
+
+    private Beginning BeginningBelow(int layer)
+    {
+        var count = 0;
+        while (count < _edits.Length && _edits[count].Layer < layer) count++;
+        return new Beginning(prompt, layer, _edits, count);
+    }
+
+    /// <summary>The edits of a change below a layer.</summary>
+    private readonly struct Beginning(Prompt prompt, int layer, Edit[] edits, int count) : IEquatable<Beginning>
+    {
+        private readonly Prompt _prompt = prompt;
+        private readonly int _layer = layer;
+        private readonly Edit[] _edits = edits;
+        private readonly int _count = count;
+
+        public bool Equals(Beginning other) =>
+            ReferenceEquals(_prompt, other._prompt) && _layer == other._layer && _edits.AsSpan(0, _count).SequenceEqual(other._edits.AsSpan(0, other._count));
+
+        public override bool Equals(object? obj) => obj is Beginning other && Equals(other);
+
+        public override int GetHashCode()
+        {
+            var hash = HashCode.Combine(RuntimeHelpers.GetHashCode(_prompt), _layer);
+            foreach (var edit in _edits.AsSpan(0, _count)) hash = HashCode.Combine(hash, edit);
+            return hash;
+        }
+    }
+
+    private sealed class SameEdits : IEqualityComparer<(Prompt Prompt, Intervention Intervention)>
+    {
+        public bool Equals((Prompt Prompt, Intervention Intervention) x, (Prompt Prompt, Intervention Intervention) y) =>
+            ReferenceEquals(x.Prompt, y.Prompt) && x.Intervention.Edits.SequenceEqual(y.Intervention.Edits);
+
+        public int GetHashCode((Prompt Prompt, Intervention Intervention) change) =>
+            change.Intervention.Edits.Aggregate(RuntimeHelpers.GetHashCode(change.Prompt), HashCode.Combine);
+    }
+}
