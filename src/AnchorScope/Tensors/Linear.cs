@@ -16,6 +16,9 @@ public enum KernelFamily
 /// <summary>y = x W^T (+ b), weights [outputs, inputs] as stored in the checkpoint.</summary>
 public sealed unsafe class Linear
 {
+    private const int ShortPanel = 1024;
+    private const int StretchOfShort = 252;
+
     private readonly Weight _weight;
     private readonly float[]? _bias;
     private readonly Lock _packing = new();
@@ -63,10 +66,17 @@ public sealed unsafe class Linear
         var turned = compute.Family == KernelFamily.Panel && _panels is null
             ? compute.Arena.TakeFloats((long)compute.Team.Size * PanelMatMul.Width * PanelMatMul.Depth)
             : null;
-        compute.Team.For(PanelMatMul.Panels(Outputs), 2L * x.Rows * Inputs * PanelMatMul.Width, new Product(this, x, y, compute.Family, turned));
+        var (panels, stretch) = (PanelMatMul.Panels(Outputs), Stretch(x.Rows, compute.Family));
+        compute.Team.For(panels * ((x.Rows + stretch - 1) / stretch), 2L * Math.Min(stretch, x.Rows) * Inputs * PanelMatMul.Width, new Product(this, x, y, compute.Family, turned, panels, stretch));
         compute.Arena.Release(mark);
         return y;
     }
+
+    /// <summary>
+    /// Rows that go over all panels before the next ones do: where a panel is short, reading it again costs less than reading all rows again for every panel. A panel that
+    /// has to be turned first is turned once.
+    /// </summary>
+    private int Stretch(int rows, KernelFamily family) => family == KernelFamily.Panel && _panels is not null && Inputs <= ShortPanel ? StretchOfShort : Math.Max(1, rows);
 
     /// <summary>A few outputs only [rows, outputs], with the bits that they have among all.</summary>
     public Tensor Forward(Tensor x, Compute compute, IReadOnlyList<int> outputs)
@@ -90,17 +100,20 @@ public sealed unsafe class Linear
         return y;
     }
 
-    /// <summary>One panel of outputs, all rows.</summary>
-    private readonly struct Product(Linear linear, Tensor x, Tensor y, KernelFamily family, float* turned) : ITeamWork
+    /// <summary>One panel of outputs, one stretch of rows.</summary>
+    private readonly struct Product(Linear linear, Tensor x, Tensor y, KernelFamily family, float* turned, int panels, int stretch) : ITeamWork
     {
-        public void Do(int panel, int member)
+        public void Do(int chunk, int member)
         {
+            var (panel, from) = (chunk % panels, chunk / panels * stretch);
+            var rows = Math.Min(stretch, x.Rows - from);
+            var (part, into) = (x.RowRange(from, rows), y.RowRange(from, rows));
             var first = panel * PanelMatMul.Width;
             var count = Math.Min(PanelMatMul.Width, linear.Outputs - first);
-            if (family == KernelFamily.Direct) DirectMatMul.Multiply(x, linear._weight, first, count, y);
-            else if (linear._panels is { } kept) PanelMatMul.Multiply(x.Data, x.Columns, x.Rows, kept.Data + (long)first * x.Columns, x.Columns, y.Data + first, y.Columns, count, fresh: true);
-            else linear.Turned(x, y, first, count, turned + (long)member * PanelMatMul.Width * PanelMatMul.Depth);
-            linear.AddBias(y, first, count);
+            if (family == KernelFamily.Direct) DirectMatMul.Multiply(part, linear._weight, first, count, into);
+            else if (linear._panels is { } kept) PanelMatMul.Multiply(part.Data, x.Columns, rows, kept.Data + (long)first * x.Columns, x.Columns, into.Data + first, y.Columns, count, fresh: true);
+            else linear.Turned(part, into, first, count, turned + (long)member * PanelMatMul.Width * PanelMatMul.Depth);
+            linear.AddBias(into, first, count);
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace AnchorScope.Tensors;
 
@@ -17,6 +18,12 @@ internal static unsafe class PanelMatMul
     /// <summary>Depths turned at a time, so that a panel that is not kept stays in a near cache.</summary>
     public const int Depth = 512;
 
+    /// <summary>Rows that go over a panel together: as many as the registers hold.</summary>
+    private const int MostRows = 12;
+
+    /// <summary>Floats from what is multiplied to what is asked for: a panel that comes from memory is on its way in time.</summary>
+    private const int Ahead = 1024;
+
     public static int Panels(int outputs) => (outputs + Width - 1) / Width;
 
     /// <summary>y[row, column] (+)= sum over k of x[row, k] * panel[k, column], for the first <paramref name="columns"/> outputs of the panel.</summary>
@@ -25,10 +32,10 @@ internal static unsafe class PanelMatMul
     /// <param name="y">Goes on from what is there unless <paramref name="fresh"/>.</param>
     public static void Multiply(float* x, int xStride, int rows, float* panel, int depth, float* y, int yStride, int columns, bool fresh)
     {
-        var edge = stackalloc float[Width * 8];
+        var edge = stackalloc float[Width * MostRows];
         for (var row = 0; row < rows;)
         {
-            var count = rows - row >= 8 ? 8 : rows - row >= 4 ? 4 : rows - row >= 2 ? 2 : 1;
+            var count = rows - row >= MostRows ? MostRows : rows - row >= 8 ? 8 : rows - row >= 4 ? 4 : rows - row >= 2 ? 2 : 1;
             float* source = x + (long)row * xStride, target = y + (long)row * yStride;
             if (columns == Width)
             {
@@ -52,10 +59,58 @@ internal static unsafe class PanelMatMul
     private static void Block(float* x, int xStride, int rows, float* panel, int depth, float* y, int yStride, bool fresh)
     {
         if (!Vector512.IsHardwareAccelerated) Portable(x, xStride, rows, panel, depth, y, yStride, fresh);
+        else if (rows == MostRows) Twelve(x, xStride, panel, depth, y, yStride, fresh);
         else if (rows == 8) Eight(x, xStride, panel, depth, y, yStride, fresh);
         else if (rows == 4) Four(x, xStride, panel, depth, y, yStride, fresh);
         else if (rows == 2) Two(x, xStride, panel, depth, y, yStride, fresh);
         else One(x, panel, depth, y, fresh);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Twelve(float* x, int xStride, float* panel, int depth, float* y, int yStride, bool fresh)
+    {
+        Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default, a4 = default, a5 = default, a6 = default, a7 = default, a8 = default, a9 = default, a10 = default, a11 = default;
+        Vector512<float> b0 = default, b1 = default, b2 = default, b3 = default, b4 = default, b5 = default, b6 = default, b7 = default, b8 = default, b9 = default, b10 = default, b11 = default;
+        float* y1 = y + yStride, y2 = y1 + yStride, y3 = y2 + yStride, y4 = y3 + yStride, y5 = y4 + yStride, y6 = y5 + yStride, y7 = y6 + yStride, y8 = y7 + yStride, y9 = y8 + yStride, y10 = y9 + yStride, y11 = y10 + yStride;
+        if (!fresh)
+        {
+            Load(y, ref a0, ref b0); Load(y1, ref a1, ref b1); Load(y2, ref a2, ref b2); Load(y3, ref a3, ref b3); Load(y4, ref a4, ref b4); Load(y5, ref a5, ref b5);
+            Load(y6, ref a6, ref b6); Load(y7, ref a7, ref b7); Load(y8, ref a8, ref b8); Load(y9, ref a9, ref b9); Load(y10, ref a10, ref b10); Load(y11, ref a11, ref b11);
+        }
+        float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride, x4 = x3 + xStride, x5 = x4 + xStride, x6 = x5 + xStride, x7 = x6 + xStride, x8 = x7 + xStride, x9 = x8 + xStride, x10 = x9 + xStride, x11 = x10 + xStride;
+        for (var k = 0; k < depth; k++)
+        {
+            var u = Vector512.Load(panel);
+            var v = Vector512.Load(panel + 16);
+            Ask(panel + Ahead);
+            panel += Width;
+            var s = Vector512.Create(x[k]);
+            a0 = Vector512.FusedMultiplyAdd(s, u, a0); b0 = Vector512.FusedMultiplyAdd(s, v, b0);
+            s = Vector512.Create(x1[k]);
+            a1 = Vector512.FusedMultiplyAdd(s, u, a1); b1 = Vector512.FusedMultiplyAdd(s, v, b1);
+            s = Vector512.Create(x2[k]);
+            a2 = Vector512.FusedMultiplyAdd(s, u, a2); b2 = Vector512.FusedMultiplyAdd(s, v, b2);
+            s = Vector512.Create(x3[k]);
+            a3 = Vector512.FusedMultiplyAdd(s, u, a3); b3 = Vector512.FusedMultiplyAdd(s, v, b3);
+            s = Vector512.Create(x4[k]);
+            a4 = Vector512.FusedMultiplyAdd(s, u, a4); b4 = Vector512.FusedMultiplyAdd(s, v, b4);
+            s = Vector512.Create(x5[k]);
+            a5 = Vector512.FusedMultiplyAdd(s, u, a5); b5 = Vector512.FusedMultiplyAdd(s, v, b5);
+            s = Vector512.Create(x6[k]);
+            a6 = Vector512.FusedMultiplyAdd(s, u, a6); b6 = Vector512.FusedMultiplyAdd(s, v, b6);
+            s = Vector512.Create(x7[k]);
+            a7 = Vector512.FusedMultiplyAdd(s, u, a7); b7 = Vector512.FusedMultiplyAdd(s, v, b7);
+            s = Vector512.Create(x8[k]);
+            a8 = Vector512.FusedMultiplyAdd(s, u, a8); b8 = Vector512.FusedMultiplyAdd(s, v, b8);
+            s = Vector512.Create(x9[k]);
+            a9 = Vector512.FusedMultiplyAdd(s, u, a9); b9 = Vector512.FusedMultiplyAdd(s, v, b9);
+            s = Vector512.Create(x10[k]);
+            a10 = Vector512.FusedMultiplyAdd(s, u, a10); b10 = Vector512.FusedMultiplyAdd(s, v, b10);
+            s = Vector512.Create(x11[k]);
+            a11 = Vector512.FusedMultiplyAdd(s, u, a11); b11 = Vector512.FusedMultiplyAdd(s, v, b11);
+        }
+        Store(y, a0, b0); Store(y1, a1, b1); Store(y2, a2, b2); Store(y3, a3, b3); Store(y4, a4, b4); Store(y5, a5, b5);
+        Store(y6, a6, b6); Store(y7, a7, b7); Store(y8, a8, b8); Store(y9, a9, b9); Store(y10, a10, b10); Store(y11, a11, b11);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -74,6 +129,7 @@ internal static unsafe class PanelMatMul
         {
             var u = Vector512.Load(panel);
             var v = Vector512.Load(panel + 16);
+            Ask(panel + Ahead);
             panel += Width;
             var s = Vector512.Create(x[k]);
             a0 = Vector512.FusedMultiplyAdd(s, u, a0); b0 = Vector512.FusedMultiplyAdd(s, v, b0);
@@ -111,6 +167,7 @@ internal static unsafe class PanelMatMul
         {
             var u = Vector512.Load(panel);
             var v = Vector512.Load(panel + 16);
+            Ask(panel + Ahead);
             panel += Width;
             var s = Vector512.Create(x[k]);
             a0 = Vector512.FusedMultiplyAdd(s, u, a0); b0 = Vector512.FusedMultiplyAdd(s, v, b0);
@@ -137,6 +194,7 @@ internal static unsafe class PanelMatMul
         {
             var u = Vector512.Load(panel);
             var v = Vector512.Load(panel + 16);
+            Ask(panel + Ahead);
             panel += Width;
             var s = Vector512.Create(x[k]);
             a0 = Vector512.FusedMultiplyAdd(s, u, a0); b0 = Vector512.FusedMultiplyAdd(s, v, b0);
@@ -158,6 +216,15 @@ internal static unsafe class PanelMatMul
             b = Vector512.FusedMultiplyAdd(s, Vector512.Load(panel + 16), b);
         }
         Store(y, a, b);
+    }
+
+    /// <summary>Two lines of cache. Asking beyond the end of the weights is allowed.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Ask(float* panel)
+    {
+        if (!Sse.IsSupported) return;
+        Sse.Prefetch0(panel);
+        Sse.Prefetch0(panel + 16);
     }
 
     private static void Load(float* y, ref Vector512<float> low, ref Vector512<float> high) => (low, high) = (Vector512.Load(y), Vector512.Load(y + 16));

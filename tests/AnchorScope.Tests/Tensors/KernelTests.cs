@@ -39,7 +39,7 @@ public sealed unsafe class KernelTests : IDisposable
     public static TheoryData<int, int, int> Edges()
     {
         var data = new TheoryData<int, int, int>();
-        foreach (var rows in new[] { 1, 3, 4, 7, 8, 9, 17 })
+        foreach (var rows in new[] { 1, 3, 4, 7, 8, 9, 12, 13, 17, 31 })
         {
             foreach (var (outputs, inputs) in new[] { (1, 1), (31, 5), (32, 16), (33, 17), (64, 300), (70, 33), (40, 128), (96, 129) }) data.Add(rows, outputs, inputs);
         }
@@ -73,6 +73,17 @@ public sealed unsafe class KernelTests : IDisposable
                 }
             }
         }
+    }
+
+    /// <summary>More rows than go over the panels at once.</summary>
+    [Fact]
+    public void ManyRows_HaveTheBitsOfEachAlone()
+    {
+        using var two = new Team(2);
+        var (kept, x) = (new Linear(Stored(StoredType.F32, 70, 33)), Tensor.From(_arena, Random(600 * 33, 5), 600, 33));
+        kept.Pack();
+        var y = kept.Forward(x, new Compute(_arena, two));
+        for (var row = 0; row < x.Rows; row++) Assert.Equal(kept.Forward(x.RowRange(row, 1), new Compute(_arena, two)).ToArray(), y[row].ToArray());
     }
 
     [Theory]
