@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace AnchorScope.Tensors;
 
@@ -12,6 +13,15 @@ internal static unsafe class AttentionScores
     {
         var done = rows > 4 ? ScoresOfEightInPairs(q, size, panels, count, scores, stride) : ScoresOfFourInPairs(q, size, panels, count, scores, stride);
         if (done < count) ScoresOfEight(q, size, panels + (long)done * size, count - done, scores + done, stride);
+    }
+
+    /// <summary>A line of each; asking beyond the end is allowed.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static void Ask(float* a, float* b)
+    {
+        if (!Sse.IsSupported) return;
+        Sse.Prefetch0(a);
+        Sse.Prefetch0(b);
     }
 
     /// <returns>Keys that are done: whole pairs of panels.</returns>
@@ -29,6 +39,7 @@ internal static unsafe class AttentionScores
             {
                 var k = Vector512.Load(panels);
                 var l = Vector512.Load(other);
+                Ask(panels + 32 * size, other + 32 * size);
                 var s = Vector512.Create(q0[d]);
                 a0 = Vector512.FusedMultiplyAdd(s, k, a0); b0 = Vector512.FusedMultiplyAdd(s, l, b0);
                 s = Vector512.Create(q1[d]);
@@ -75,6 +86,7 @@ internal static unsafe class AttentionScores
             {
                 var k = Vector512.Load(panels);
                 var l = Vector512.Load(other);
+                Ask(panels + 32 * size, other + 32 * size);
                 var s = Vector512.Create(q0[d]);
                 a0 = Vector512.FusedMultiplyAdd(s, k, a0); b0 = Vector512.FusedMultiplyAdd(s, l, b0);
                 s = Vector512.Create(q1[d]);

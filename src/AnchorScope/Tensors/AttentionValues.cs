@@ -6,6 +6,9 @@ namespace AnchorScope.Tensors;
 /// <summary>Values [d_head/16][pos][16] weighted with the probabilities of up to eight queries; each output is one chain over the keys, first to last.</summary>
 internal static unsafe class AttentionValues
 {
+    /// <summary>Floats from what is multiplied to what is asked for: 64 keys.</summary>
+    private const int Ahead = 1024;
+
     /// <summary>Adds up <paramref name="count"/> keys of <paramref name="kept"/>, going on from what is in the outputs unless <paramref name="fresh"/>.</summary>
     /// <param name="scores">Probabilities of the first of these keys, a row each query.</param>
     public static void Of(Span<QueryRow> rows, float* scores, int stride, int size, KeyValues kept, int count, int layer, int head, bool fresh)
@@ -48,6 +51,7 @@ internal static unsafe class AttentionValues
         for (var key = 0; key < count; key++, v += 16, w += 16)
         {
             var (x, y) = (Vector512.Load(v), Vector512.Load(w));
+            AttentionScores.Ask(v + Ahead, w + Ahead);
             var s = Vector512.Create(p0[key]);
             a0 = Vector512.FusedMultiplyAdd(s, x, a0); b0 = Vector512.FusedMultiplyAdd(s, y, b0);
             s = Vector512.Create(p1[key]);
@@ -91,6 +95,7 @@ internal static unsafe class AttentionValues
         for (var key = 0; key < count; key++, v += 16, w += 16)
         {
             var (x, y) = (Vector512.Load(v), Vector512.Load(w));
+            AttentionScores.Ask(v + Ahead, w + Ahead);
             var s = Vector512.Create(p0[key]);
             a0 = Vector512.FusedMultiplyAdd(s, x, a0); b0 = Vector512.FusedMultiplyAdd(s, y, b0);
             s = Vector512.Create(p1[key]);
