@@ -48,6 +48,7 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
     public void Validate(DecoderShape shape, int length, int generated = 0)
     {
         foreach (var edit in Edits) edit.Validate(shape, length + generated, Name);
+        if (Edits.All(LeavesKeys)) return;
         foreach (var layer in Edits.Where(e => e.Site == Site.AttnScores).GroupBy(e => e.Layer))
         {
             // Only queries that some edit names can lose all keys; the first position sees itself alone.
@@ -55,8 +56,6 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
             {
                 var cuts = layer.Where(e => e.Heads is null || e.Heads.Contains(head)).ToList();
                 if (cuts.Count == 0) continue;
-                // Fewer keys removed than the first query has: each keeps one, however they fall.
-                if (cuts.TrueForAll(e => !e.Keys.IsAll) && cuts.Sum(e => e.Keys.List.Count) <= cuts.Min(e => e.Positions.First)) continue;
                 for (var query = 0; query < length + generated; query++)
                 {
                     var cutting = cuts.Where(e => e.Positions.Contains(query)).ToList();
@@ -67,5 +66,20 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
                 if (layer.All(e => e.Heads is null)) break;
             }
         }
+    }
+
+    /// <summary>Whether a cut and those beside it in its layer remove fewer keys than its first query has, so that every query keeps one however they fall.</summary>
+    private bool LeavesKeys(Edit cut)
+    {
+        if (cut.Site != Site.AttnScores) return true;
+        var removed = 0;
+        for (var i = 0; i < Edits.Count; i++)
+        {
+            var other = Edits[i];
+            if (other.Site != Site.AttnScores || other.Layer != cut.Layer) continue;
+            if (other.Keys.IsAll) return false;
+            removed += other.Keys.List.Count;
+        }
+        return removed <= cut.Positions.First;
     }
 }

@@ -44,12 +44,18 @@ public sealed record Corner(int Layer, int Position, bool BehindAttention, int E
     /// </summary>
     public static Intervention Reaching(Intervention intervention, Decoder decoder, Prompt prompt, IReadOnlyList<Readout> readouts)
     {
-        var last = readouts.Max(r => r.LayerIn(decoder));
-        var read = readouts.Where(r => r.LayerIn(decoder) == last).Select(r => r.PositionIn(prompt)).ToList();
-        var end = readouts.Max(r => r.PositionIn(prompt));
+        if (intervention.Edits.Count == 0) return intervention;
+        var (last, lastRead, end) = (0, 0, 0);
+        foreach (var readout in readouts)
+        {
+            var (layer, position) = (readout.LayerIn(decoder), readout.PositionIn(prompt));
+            lastRead = layer > last ? position : layer == last ? Math.Max(lastRead, position) : lastRead;
+            (last, end) = (Math.Max(last, layer), Math.Max(end, position));
+        }
+        bool IsRead(Edit edit) => readouts.Any(r => r.LayerIn(decoder) == last && edit.Positions.Contains(r.PositionIn(prompt)));
         bool Reaches(Edit edit) => edit.Layer < last
             ? edit.Positions.First <= end
-            : edit.Layer == last && (edit.Site is Site.ResidPre or Site.Key or Site.Value ? edit.Positions.First <= read.Max() : read.Exists(edit.Positions.Contains));
+            : edit.Layer == last && (edit.Site is Site.ResidPre or Site.Key or Site.Value ? edit.Positions.First <= lastRead : IsRead(edit));
         return intervention.Edits.All(Reaches) ? intervention : intervention with { Edits = [.. intervention.Edits.Where(Reaches)] };
     }
 }
