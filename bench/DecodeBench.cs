@@ -10,6 +10,7 @@ internal static class DecodeBench
 {
     private const int Tokens = 12;
     private const int Context = 128;
+    private const int StoryTokens = 64;
 
     // Two to warm up, the rounds, and those that are counted for garbage.
     private const int Most = (2 + Contest.Rounds + 1) * Tokens;
@@ -44,7 +45,27 @@ internal static class DecodeBench
             lines.Add(new Line($"{name} kernel, gen-2 collections in {Tokens} steps", $"{collections}", "", collections, 0, AtMost: true));
         }
         foreach (var one in steps) one.Dispose();
+        var notes = AddStories(lines, scratch, team, memory);
         return new Results("decode", "Decoding with a model of 1.1 billion parameters, bf16, one thread", $"22 layers, d 2048, 32 heads on 4 key/value heads, d_mlp 5632, 32,000 tokens; {bytes / 1e9:0.00} GB of weights are read for a token, mapped and as stored. A step is what generation does for one token after {Context} others and more: embed, all layers, logits. Share of the bandwidth with which one core reads a gigabyte, a contender in the same rounds. Medians of {Contest.Rounds} interleaved rounds of {Tokens} tokens; the share is the median of the rounds' shares.",
-            ["ours, GB/s", "memory, GB/s"], lines, []);
+            ["ours, GB/s", "memory, GB/s"], lines, notes);
+    }
+
+    /// <summary>Weights that somebody trained: a story from its first token on, as `ascope trace --generate` has it.</summary>
+    private static string[] AddStories(List<Line> lines, Scratch scratch, Team team, MemoryReading memory)
+    {
+        if (Stories.Fetch(scratch) is not { } folder) return ["The trained model of stories could not be fetched with npm and was not measured."];
+        using var model = VisionLanguageModel.Open(folder);
+        using var arena = new Arena();
+        var prompt = model.Prompt("");
+        KernelFamily[] families = [KernelFamily.Direct, KernelFamily.Panel];
+        var times = Contest.Run([memory.Contender, .. families.Select(family => Contest.Ours(() => Generation.Run(model.Decoder, prompt, StoryTokens, new Compute(arena, team, family))))]);
+        var bytes = (double)model.Decoder.WeightBytes(0) * StoryTokens;
+        for (var i = 0; i < families.Length; i++)
+        {
+            var seconds = Contest.Median(times[i + 1]);
+            lines.Add(new Line($"trained stories model, 15 million parameters, float32: {families[i].ToString().ToLowerInvariant()} kernel, {StoryTokens / seconds:0} tokens/s", $"{bytes / seconds / 1e9:0.0}", $"{MemoryReading.Bytes / Contest.Median(times[0]) / 1e9:0.0}",
+                Contest.Share(bytes, times[i + 1], MemoryReading.Bytes, times[0]), null));
+        }
+        return [$"The trained stories model (docs/recipes/real-weights.md) writes {StoryTokens} tokens from `<s>` on; its {model.Decoder.WeightBytes(0) / 1e6:0} MB of weights may stay in a far cache, so its share can be above 1."];
     }
 }

@@ -7,6 +7,9 @@ namespace AnchorScope.Bench;
 /// <summary>Products of activations and weights against OpenBLAS, one thread.</summary>
 internal static unsafe class GemmBench
 {
+    /// <summary>More than usual: turns are short, and a machine that others use changes its speed from one to the next.</summary>
+    private const int Rounds = 11;
+
     private static readonly Random Random = new(1);
 
     public static Results Run()
@@ -23,7 +26,7 @@ internal static unsafe class GemmBench
         // Sixteen matrices of 4096 x 4096: half a gigabyte as stored in bf16, so that none is in a cache when its turn comes.
         using var cold = new Matrices(folder.File("cold"), 4096, 4096, 16);
         foreach (var rows in new[] { 1, 2, 4, 8 }) lines.Add(Cold(cold, rows));
-        return new Results("gemm", "Matrix products against OpenBLAS, one thread", $"x [rows, K] times W [N, K] transposed, K and N as given. Ours is the product as the model runs it: `Linear.Forward`, output memory taken from the arena. `kept` has its weights as float32 panels (small models), `stored` turns them from the mapped file in every call (large models), `direct` is the kernel family for few rows. OpenBLAS: cblas_sgemm of {OpenBlas.Core} kernels. Medians of {Contest.Rounds} interleaved rounds; the ratio is the median of the rounds' ratios. The share of the peak is that of fused multiply-adds on registers alone, a contender in the same rounds.",
+        return new Results("gemm", "Matrix products against OpenBLAS, one thread", $"x [rows, K] times W [N, K] transposed, K and N as given. Ours is the product as the model runs it: `Linear.Forward`, output memory taken from the arena. `kept` has its weights as float32 panels (small models), `stored` turns them from the mapped file in every call (large models), `direct` is the kernel family for few rows. OpenBLAS: cblas_sgemm of {OpenBlas.Core} kernels. Medians of {Rounds} interleaved rounds; the ratio is the median of the rounds' ratios. The share of the peak is that of fused multiply-adds on registers alone, a contender in the same rounds.",
             ["ours, GFLOP/s", "OpenBLAS"], lines, []);
     }
 
@@ -31,7 +34,7 @@ internal static unsafe class GemmBench
     {
         using var set = new Setting(m, rows);
         var peak = new ArithmeticPeak(set.Team);
-        var times = Contest.Run(
+        var times = Contest.Run(Rounds,
             Contest.Ours(() => OpenBlas.Multiply(set.X.Data, m.Floats[0], set.Y, rows, m.N, m.K)), set.Of(m.Kept, KernelFamily.Panel), set.Of(m.Float[0], KernelFamily.Panel), set.Of(m.Float[0], KernelFamily.Direct), peak.Contender);
         double? bar = rows >= 128 ? 0.95 : rows >= 8 ? 1.3 : 1.0;
         var shape = $"{rows} x {m.N} x {m.K}";
@@ -54,7 +57,7 @@ internal static unsafe class GemmBench
     private static Line Brain(Matrices m, int rows)
     {
         using var set = new Setting(m, rows);
-        var times = Contest.Run(Contest.Ours(() => OpenBlas.Multiply(set.X.Data, m.Floats[0], set.Y, rows, m.N, m.K)), set.Of(m.Brain[0], KernelFamily.Panel));
+        var times = Contest.Run(Rounds, Contest.Ours(() => OpenBlas.Multiply(set.X.Data, m.Floats[0], set.Y, rows, m.N, m.K)), set.Of(m.Brain[0], KernelFamily.Panel));
         return Line($"{rows} x {m.N} x {m.K}, bf16, stored", set, times[1], times[0], 0.9);
     }
 
@@ -63,7 +66,7 @@ internal static unsafe class GemmBench
         using var set = new Setting(m, rows);
         var (ours, theirs) = (0, 0);
         var compute = new Compute(set.Arena, set.Team, KernelFamily.Direct);
-        var times = Contest.Run(
+        var times = Contest.Run(Rounds,
             Contest.Ours(() => OpenBlas.Multiply(set.X.Data, m.Floats[theirs++ % m.Floats.Length], set.Y, rows, m.N, m.K)),
             Contest.Ours(() => set.Forward(m.Brain[ours++ % m.Brain.Length], compute)));
         return Line($"{rows} x {m.N} x {m.K}, bf16, direct, mapped and cold", set, times[1], times[0], 2.5);
