@@ -21,8 +21,8 @@ internal sealed class LargeBench
     /// <summary>Most bytes of anonymous memory: what this machine must have beside the weights.</summary>
     private const double MemoryBar = 1.5e9;
 
-    /// <summary>What the sweep may take for activations, as `ascope sweep` takes by default.</summary>
-    private const long Activations = 1L << 30;
+    /// <summary>What the sweep may take beside the weights, as `ascope sweep` takes by default.</summary>
+    private const long Memory = SweepCost.DefaultMemory;
 
     /// <summary>A pass over all weights takes most of a minute on two cores.</summary>
     private const int Rounds = 3;
@@ -75,7 +75,7 @@ internal sealed class LargeBench
     }
 
     private string Method() =>
-        $"A checkpoint of random weights with the shape of LLaVA-1.5-7B, bf16, {_model.Checkpoint.WeightBytes / 1e9:0.0} GB ({Shape.Layers} layers, d {Shape.Width}, {Shape.Heads} heads, d_mlp {Shape.MlpSize}, {Shape.Vocabulary} tokens), mapped and used as stored; {_threads} threads. The prompt has {Shape.ImageTokens} image and {Subject.TextTokens} text tokens, both given as embeddings of random tokens: the decoder's work does not depend on what they are, and the vision tower does not run. Anonymous memory is RssAnon of the whole process (proc(5)), read every 20 ms: all but mapped files. Prefill: all positions through every layer, keys and values kept, logits of the last; median of {Rounds} rounds. Decoding: medians of {Contest.Rounds} rounds of {Tokens} tokens, weights alone counted as bytes. Peak and bandwidth are those of {_threads} threads, contenders in the same rounds, and shares are medians of the rounds' shares. The sweep is one run of `SweepStudy`, as `ascope sweep` runs it, with {Activations >> 20} MiB for activations.";
+        $"A checkpoint of random weights with the shape of LLaVA-1.5-7B, bf16, {_model.Checkpoint.WeightBytes / 1e9:0.0} GB ({Shape.Layers} layers, d {Shape.Width}, {Shape.Heads} heads, d_mlp {Shape.MlpSize}, {Shape.Vocabulary} tokens), mapped and used as stored; {_threads} threads. The prompt has {Shape.ImageTokens} image and {Subject.TextTokens} text tokens, both given as embeddings of random tokens: the decoder's work does not depend on what they are, and the vision tower does not run. Anonymous memory is RssAnon of the whole process (proc(5)), read every 20 ms: all but mapped files. Prefill: all positions through every layer, keys and values kept, logits of the last; median of {Rounds} rounds. Decoding: medians of {Contest.Rounds} rounds of {Tokens} tokens, weights alone counted as bytes. Peak and bandwidth are those of {_threads} threads, contenders in the same rounds, and shares are medians of the rounds' shares. The sweep is one run of `SweepStudy`, as `ascope sweep` runs it, with {Memory >> 20} MiB for the recorded run and activations.";
 
     /// <returns>Seconds of a full pass.</returns>
     private double Prefill()
@@ -83,7 +83,7 @@ internal sealed class LargeBench
         Say("prefill");
         using var team = new Team(_threads);
         var peak = new ArithmeticPeak(team);
-        var operations = SweepCost.Of(Decoder, _prompt, [], Activations).BaselineOperations;
+        var operations = SweepCost.Of(Decoder, _prompt, []).BaselineOperations;
         var (times, memory) = AnonymousMemory.Watch(() => Contest.Run(Rounds, Contest.Ours(() => new DecodeSteps(_model, _prompt.Length, 1, team, KernelFamily.Panel).Dispose()), peak.Contender));
         var seconds = Contest.Median(times[0]);
         Add($"prefill of {_prompt.Length} positions, {_prompt.Length / seconds:0.0} tokens/s, share of the peak", $"{operations / seconds / 1e9:0.0} GFLOP/s", $"{peak.Operations / Contest.Median(times[1]) / 1e9:0.0} GFLOP/s", Contest.Share(operations, times[0], peak.Operations, times[1]));
@@ -120,11 +120,11 @@ internal sealed class LargeBench
         using var one = new Team(1);
         using var baseline = Baseline.Record(Decoder, _prompt, new Compute(arenas.Of[0], all), from: HeadSweep.InstructionIn(_prompt).First);
         var layer = Decoder.Shape.Layers - 3;
-        var rows = SweepCost.Of(Decoder, _prompt, _heads, Activations, _threads).RowsPerPass;
+        var rows = SweepCost.Of(Decoder, _prompt, _heads, Memory, _threads).RowsPerPass;
         List<Intervention> some = [.. _heads.Where(h => h.FirstLayer == layer).Take(rows / (HeadSweep.Instruction + HeadSweep.Behind))];
         var pass = Sweep.Plan(Decoder, [.. some.Select(h => new Variant(baseline, h))], [Readout.Output], rows).Single();
         void Once(Arena arena) => pass.Run(Decoder, [Readout.Output], new Compute(arena, one), (_, _) => { });
-        var operations = SweepCost.Of(Decoder, _prompt, some, Activations).Operations;
+        var operations = SweepCost.Of(Decoder, _prompt, some).Operations;
         var times = Contest.Run(Rounds, Contest.Ours(() => Once(arenas.Of[0])), Contest.Ours(() => all.For(_threads, (long)operations, (core, _) => Once(arenas.Of[core]))));
         var (alone, together) = (Contest.Median(times[0]), Contest.Median(times[1]));
         var efficiency = Contest.Ratio(times[1], times[0]);
@@ -136,7 +136,7 @@ internal sealed class LargeBench
     {
         Say("hashing the weights, as every file of rows does");
         using var file = SweepFile.Open(path, _model, _prompt, _heads, [], heads: true);
-        var study = new SweepStudy(_model, _prompt, _heads, new SweepOptions(Activations, _threads, Naive: false));
+        var study = new SweepStudy(_model, _prompt, _heads, new SweepOptions(Memory, _threads, Naive: false));
         var started = Stopwatch.GetTimestamp();
         var (seconds, memory) = AnonymousMemory.Watch(() =>
         {
@@ -156,12 +156,12 @@ internal sealed class LargeBench
     private void Estimate(double oneCore, double efficiency)
     {
         // Rows of a pass as the planner has them for so many threads in the same memory: fewer, so weights are read more often.
-        var cost = SweepCost.Of(Decoder, _prompt, _heads, Activations, ManyCores);
+        var cost = SweepCost.Of(Decoder, _prompt, _heads, Memory, ManyCores);
         var (operations, rate) = (cost.BaselineOperations + cost.Operations, oneCore * ManyCores * efficiency);
         var intensity = operations / cost.WeightBytes;
         Add($"estimate, not measured: the same sweep on {ManyCores} cores like these", Duration(operations / rate), "", null);
         Add($"estimate, not measured: the same sweep on one H100 SXM at an assumed {GpuUtilisation * 100:0} % of its peak", Duration(operations / (GpuPeak * GpuUtilisation)), "", null);
-        _notes.Add($"Estimate for {ManyCores} cores: {operations / 1e12:0.0} TFLOP / ({oneCore / 1e9:0.0} GFLOP/s of one core alone, measured x {ManyCores} x {efficiency:0.00}, the efficiency measured on {_threads} cores). It assumes that the efficiency stays what it is on {_threads}, and that memory keeps up: planned for {ManyCores} threads in the same {Activations >> 20} MiB ({cost.RowsPerPass} rows a pass), the sweep has {intensity:0} operations for every byte of weights that it reads, so that {ManyCores} cores need {rate / intensity / 1e9:0} GB/s.");
+        _notes.Add($"Estimate for {ManyCores} cores: {operations / 1e12:0.0} TFLOP / ({oneCore / 1e9:0.0} GFLOP/s of one core alone, measured x {ManyCores} x {efficiency:0.00}, the efficiency measured on {_threads} cores). It assumes that the efficiency stays what it is on {_threads}, and that memory keeps up: planned for {ManyCores} threads in the same {Memory >> 20} MiB ({cost.RowsPerPass} rows a pass), the sweep has {intensity:0} operations for every byte of weights that it reads, so that {ManyCores} cores need {rate / intensity / 1e9:0} GB/s.");
         _notes.Add($"Estimate for a GPU: {operations / 1e12:0.0} TFLOP / ({GpuPeak / 1e12:0} TFLOP/s x {GpuUtilisation}). The peak is the published one for dense bf16; the utilisation is assumed, and nothing was run on a GPU.");
     }
 

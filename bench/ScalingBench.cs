@@ -105,7 +105,7 @@ internal static class ScalingBench
         {
             (X, _decoder) = (x, decoder);
             _sweeps = [.. prompts.Select(prompt => (prompt, HeadSweep.EachHeadAtInstruction(decoder.Shape, prompt)))];
-            Operations = _sweeps.Select(sweep => SweepCost.Of(decoder, sweep.Prompt, sweep.Heads, memory: 1 << 30)).Sum(cost => cost.BaselineOperations + cost.Operations);
+            Operations = _sweeps.Select(sweep => SweepCost.Of(decoder, sweep.Prompt, sweep.Heads)).Sum(cost => cost.BaselineOperations + cost.Operations);
         }
 
         public int X { get; }

@@ -13,8 +13,6 @@ namespace AnchorScope.Cli;
 /// <summary><c>ascope sweep</c>: many interventions on one prompt, each as exact as a run of its own.</summary>
 internal static class SweepCommand
 {
-    private const string DefaultMemory = "1GiB";
-
     public static Command Create()
     {
         var model = new Argument<string>("MODEL") { Description = "folder of the checkpoint" };
@@ -27,7 +25,7 @@ internal static class SweepCommand
         var logits = new Option<string?>("--logits") { Description = "ids of tokens whose logits a row has, comma-separated", HelpName = "IDS" };
         var naive = new Option<bool>("--naive") { Description = "one full pass for each variant: slow, and the same bytes" };
         var explain = new Option<bool>("--explain") { Description = "print what the plan computes and saves; without --out nothing is run" };
-        var memory = new Option<string>("--memory") { Description = "most bytes of activations, like 500MB or 2GiB", DefaultValueFactory = _ => DefaultMemory, HelpName = "SIZE" };
+        var memory = new Option<string?>("--memory") { Description = "most bytes beside the weights, like 500MB or 2GiB (1GiB, or what is needed)", HelpName = "SIZE" };
         var threads = new Option<int>("--threads") { Description = "threads", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
         var command = new Command("sweep", "Runs many interventions on one prompt and writes a row for each: what head-by-head studies are made of.")
         {
@@ -35,7 +33,7 @@ internal static class SweepCommand
         };
         command.SetAction(parsed =>
         {
-            var options = new SweepOptions(ByteSize.Parse("--memory", parsed.GetValue(memory)!), parsed.GetValue(threads), parsed.GetValue(naive));
+            var options = new SweepOptions(parsed.GetValue(memory) is { } size ? ByteSize.Parse("--memory", size) : null, parsed.GetValue(threads), parsed.GetValue(naive));
             if (options.Threads < 1) throw new InputException($"--threads: expected at least 1, found {options.Threads}");
             if ((parsed.GetValue(heads) is null) == (parsed.GetValue(plan) is null)) throw new InputException("say what is varied with one of --heads and --plan");
             if (parsed.GetValue(output) is null && !parsed.GetValue(explain)) throw new InputException("--out: expected a file to write (or --explain alone), found nothing");
@@ -48,7 +46,7 @@ internal static class SweepCommand
                 ? InterventionJson.LoadList(file)
                 : [.. Heads(parsed.GetValue(heads)!, opened.Decoder.Shape).Select(h => Intervention.HeadGain(h.Layer, h.Head, parsed.GetValue(factor), Where(parsed.GetValue(positions)!, prompt)))];
             var study = new SweepStudy(opened, prompt, interventions, options);
-            if (parsed.GetValue(explain)) Explain(study.Cost);
+            if (parsed.GetValue(explain)) Explain(study.Cost, options.Threads);
             if (parsed.GetValue(output) is { } path)
             {
                 using var rows = SweepFile.Open(path, opened, prompt, interventions, Tokens(parsed.GetValue(logits), opened.Decoder.VocabularySize), parsed.GetValue(plan) is null);
@@ -86,7 +84,7 @@ internal static class SweepCommand
         AnsiConsole.MarkupLineInterpolated($"{path}: {count} variants, {seconds:0.00} s{prediction}");
     }
 
-    private static void Explain(SweepCost cost)
+    private static void Explain(SweepCost cost, int threads)
     {
         var table = new Table().Border(TableBorder.Rounded).AddColumn("").AddColumn(new TableColumn("planned").RightAligned()).AddColumn(new TableColumn("one pass a variant").RightAligned()).AddColumn(new TableColumn("saves").RightAligned());
         void Row(string what, double planned, double naive, string unit) =>
@@ -96,7 +94,7 @@ internal static class SweepCommand
         Row("weights read, with the baseline", cost.WeightBytes / 1e9, cost.NaiveWeightBytes / 1e9, "GB");
         Row("passes, with the baseline", cost.Passes + 1, cost.Interventions, "");
         AnsiConsole.Write(table);
-        AnsiConsole.MarkupLineInterpolated($"{cost.Variants} of {cost.Interventions} variants are computed, the others come to the same as one of them or as none; up to {cost.RowsPerPass} rows a pass, {cost.BytesPerRow / 1024.0:0.#} KiB of activations each ({cost.RowsPerPass * cost.BytesPerRow / 1048576.0:0.#} MiB)");
+        AnsiConsole.MarkupLineInterpolated($"{cost.Variants} of {cost.Interventions} variants are computed, the others come to the same as one of them or as none; up to {cost.RowsPerPass} rows a pass. Beside the weights: {cost.RecordedBytes / 1048576.0:0.#} MiB for the recorded run, and {cost.BytesPerRow / 1024.0:0.#} KiB of activations a row, {cost.RowsPerPass * cost.BytesPerRow / 1048576.0:0.#} MiB a pass on each of {threads} threads");
     }
 
     private static IEnumerable<(int Layer, int Head)> Heads(string text, DecoderShape shape)

@@ -86,14 +86,11 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
     private Tensor Through(Pass pass, int endLayer)
     {
         foreach (var run in pass.RunsAt(layers.Count)) rope.Reserve(Highest(run.Coordinates.Span) + 1);
-        var arena = pass.Compute.Arena;
-        var resid = arena.Take(pass.Rows, Shape.ModelSize);
+        var resid = pass.Compute.Arena.Take(pass.Rows, Shape.ModelSize);
         for (var layer = pass.FirstLayer; layer < endLayer; layer++)
         {
             Enter(pass, layer, resid);
-            var mark = arena.Here();
             layers[layer].Forward(resid.RowRange(0, pass.RowsAt(layer)), rope, pass);
-            arena.Release(mark);
         }
         return resid;
     }

@@ -16,11 +16,16 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
     /// <summary>Takes the residual stream [row, d_model] through the layer, in place.</summary>
     public void Forward(Tensor resid, Rope rope, Pass pass)
     {
+        var arena = pass.Compute.Arena;
+        var mark = arena.Here();
         var attending = pass.At(Site.ResidPre, index, resid.RowRange(0, pass.AttendingAt(index)));
-        resid.Add(pass.At(Site.AttnOut, index, Attention(attnNorm.Forward(attending, pass.Compute.Arena), rope, pass)));
+        resid.Add(pass.At(Site.AttnOut, index, Attention(attnNorm.Forward(attending, arena), rope, pass)));
         pass.At(Site.ResidMid, index, resid);
-        resid.Add(pass.At(Site.MlpOut, index, Mlp(mlpNorm.Forward(resid, pass.Compute.Arena), pass)));
+        // The MLP works where attention did: a row takes the larger of both, not their sum.
+        arena.Release(mark);
+        resid.Add(pass.At(Site.MlpOut, index, Mlp(mlpNorm.Forward(resid, arena), pass)));
         pass.At(Site.ResidPost, index, resid);
+        arena.Release(mark);
     }
 
     /// <summary>Keys and values of the rows, kept where each run keeps them: all that later positions need of this layer.</summary>

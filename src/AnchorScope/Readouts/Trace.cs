@@ -1,4 +1,6 @@
+using System.Runtime.InteropServices;
 using AnchorScope.Interventions;
+using AnchorScope.Tensors;
 
 namespace AnchorScope.Readouts;
 
@@ -30,16 +32,19 @@ public sealed class Trace
         ? values
         : throw new InvalidOperationException($"layer {layer}, {SiteNames.Of(site)} was not recorded");
 
-    internal void Keep(Site site, int layer, Tensors.Tensor rows, int firstPosition)
+    /// <summary>What was recorded of one site, as a matrix of <paramref name="columns"/>; it lasts as long as the trace.</summary>
+    internal unsafe Tensor Matrix(Site site, int layer, int columns)
     {
-        if (_positions is null)
-        {
-            _values[(site, layer)] = rows.ToArray();
-            return;
-        }
-        var kept = new float[_positions.Length * rows.Columns];
-        for (var i = 0; i < _positions.Length; i++)
-            rows[_positions[i] - firstPosition].CopyTo(kept.AsSpan(i * rows.Columns));
+        var values = this[site, layer];
+        return new Tensor((float*)Marshal.UnsafeAddrOfPinnedArrayElement(values, 0), values.Length / columns, columns);
+    }
+
+    internal void Keep(Site site, int layer, Tensor rows, int firstPosition)
+    {
+        var count = _positions?.Length ?? rows.Rows;
+        // Pinned, so that later runs may start from what was recorded without another copy of it.
+        var kept = GC.AllocateUninitializedArray<float>(checked(count * rows.Columns), pinned: true);
+        for (var i = 0; i < count; i++) rows[_positions is null ? i : _positions[i] - firstPosition].CopyTo(kept.AsSpan(i * rows.Columns));
         _values[(site, layer)] = kept;
     }
 

@@ -11,16 +11,19 @@ namespace AnchorScope.Studies;
 /// </summary>
 public sealed class Baseline : IDisposable
 {
-    private readonly Arena _arena = new();
-    private readonly Tensor[] _residPre;
-    private readonly Tensor[] _headOut;
+    private readonly DecoderShape _shape;
+    private readonly Trace _start;
 
     private Baseline(Prompt prompt, Decoder decoder, int from)
     {
-        (Prompt, From) = (prompt, from);
-        KeyValues = new KeyValues(decoder.Shape.Layers, decoder.Shape.KeyHeads, decoder.Shape.HeadSize, 0, prompt.Length);
-        (_residPre, _headOut) = (new Tensor[decoder.Shape.Layers], new Tensor[decoder.Shape.Layers]);
+        (Prompt, From, _shape) = (prompt, from, decoder.Shape);
+        KeyValues = new KeyValues(_shape.Layers, _shape.KeyHeads, _shape.HeadSize, 0, prompt.Length);
+        _start = new Trace([Site.ResidPre, Site.HeadOut], Enumerable.Range(from, prompt.Length - from));
     }
+
+    /// <summary>Bytes that a recorded run of <paramref name="length"/> positions keeps, those of keys and values included.</summary>
+    public static long BytesOf(DecoderShape shape, int length, int from) => shape.Layers * (
+        KeyValues.BytesOf(shape.KeyHeads, shape.HeadSize, length) + sizeof(float) * (long)(length - from) * (shape.ModelSize + shape.Width(Site.HeadOut)));
 
     /// <summary>The prompt.</summary>
     public Prompt Prompt { get; }
@@ -38,17 +41,16 @@ public sealed class Baseline : IDisposable
     public float[] LastLogits { get; private set; } = [];
 
     /// <summary>Residual stream entering <paramref name="layer"/> from <paramref name="position"/> on [pos, d_model].</summary>
-    public Tensor ResidPre(int layer, int position) => Rest(_residPre[layer], position);
+    public Tensor ResidPre(int layer, int position) => Rest(_start.Matrix(Site.ResidPre, layer, _shape.ModelSize), position);
 
     /// <summary>Head outputs of <paramref name="layer"/> from <paramref name="position"/> on [pos, head x d_head].</summary>
-    public Tensor HeadOut(int layer, int position) => Rest(_headOut[layer], position);
+    public Tensor HeadOut(int layer, int position) => Rest(_start.Matrix(Site.HeadOut, layer, _shape.Width(Site.HeadOut)), position);
 
     /// <summary>Runs <paramref name="prompt"/> once and keeps what variants start from.</summary>
     /// <param name="sites">Further sites to record, at <paramref name="positions"/> (null: all).</param>
     /// <param name="from">First position at which a variant will start; nothing is kept of those before it but keys and values.</param>
     public static Baseline Record(Decoder decoder, Prompt prompt, Compute compute, IEnumerable<Site>? sites = null, IEnumerable<int>? positions = null, int from = 0)
     {
-        var start = new Trace([Site.ResidPre, Site.HeadOut], Enumerable.Range(from, prompt.Length - from));
         var trace = sites is null ? null : new Trace(sites, positions);
         var baseline = new Baseline(prompt, decoder, from) { Trace = trace };
         var mark = compute.Arena.Here();
@@ -56,15 +58,10 @@ public sealed class Baseline : IDisposable
         var run = new Run(Tensor.From(compute.Arena, prompt.Embeddings, length, width), prompt.Coordinates, 0, Intervention.None)
         {
             Own = baseline.KeyValues,
-            Traces = trace is null ? [start] : [start, trace],
+            Traces = trace is null ? [baseline._start] : [baseline._start, trace],
         };
         var resid = decoder.Forward(new Pass(decoder.Shape, [run], compute));
         baseline.LastLogits = decoder.Unembed(resid.RowRange(length - 1, 1), compute).ToArray();
-        for (var layer = 0; layer < decoder.Shape.Layers; layer++)
-        {
-            baseline._residPre[layer] = Tensor.From(baseline._arena, start[Site.ResidPre, layer], length - from, width);
-            baseline._headOut[layer] = Tensor.From(baseline._arena, start[Site.HeadOut, layer], length - from, decoder.Shape.Width(Site.HeadOut));
-        }
         compute.Arena.Release(mark);
         return baseline;
     }
@@ -74,9 +71,5 @@ public sealed class Baseline : IDisposable
         : throw new ArgumentOutOfRangeException(nameof(position), position, $"the baseline was recorded from position {From} on");
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        KeyValues.Dispose();
-        _arena.Dispose();
-    }
+    public void Dispose() => KeyValues.Dispose();
 }

@@ -16,9 +16,13 @@ namespace AnchorScope.Studies;
 /// <param name="RowsPerPass">Rows that the memory allows in one pass.</param>
 /// <param name="Passes">How many passes that makes.</param>
 /// <param name="BytesPerRow">Activations of a row in a pass.</param>
+/// <param name="RecordedBytes">What the recorded run keeps: keys and values of all positions, and what variants start from.</param>
 public sealed record SweepCost(
-    int Interventions, int Variants, long RowLayers, long NaiveRowLayers, double Operations, double BaselineOperations, long WeightBytes, long NaiveWeightBytes, int RowsPerPass, int Passes, long BytesPerRow)
+    int Interventions, int Variants, long RowLayers, long NaiveRowLayers, double Operations, double BaselineOperations, long WeightBytes, long NaiveWeightBytes, int RowsPerPass, int Passes, long BytesPerRow, long RecordedBytes)
 {
+    /// <summary>Bytes that a sweep may take where nothing else is asked for; one that needs more takes what it needs.</summary>
+    public const long DefaultMemory = 1L << 30;
+
     /// <summary>Rows beyond which weights are shared by enough of them and activations only fill caches.</summary>
     public const int MostRows = 1024;
 
@@ -29,18 +33,22 @@ public sealed record SweepCost(
     public double Saving => NaiveOperations / (BaselineOperations + Operations);
 
     /// <summary>Counts the sweep of <paramref name="interventions"/> over <paramref name="prompt"/>, read at the last position.</summary>
-    /// <param name="memory">Bytes that all passes together may take for activations.</param>
+    /// <param name="memory">Bytes that the recorded run and the activations of all passes together may take; null: <see cref="DefaultMemory"/>, or what is needed.</param>
     /// <param name="threads">Threads that each run passes of their own.</param>
-    /// <exception cref="InputException">Not even the longest variant fits.</exception>
-    public static SweepCost Of(Decoder decoder, Prompt prompt, IReadOnlyList<Intervention> interventions, long memory, int threads = 1)
+    /// <exception cref="InputException">Not even the longest variant fits beside the recorded run.</exception>
+    public static SweepCost Of(Decoder decoder, Prompt prompt, IReadOnlyList<Intervention> interventions, long? memory = null, int threads = 1)
     {
         var shape = decoder.Shape;
         var changes = Change.Of(decoder, interventions, _ => prompt, [Readout.Output]).FindAll(c => c.Corner.Rows > 0);
         var (longest, shortest) = (changes.Select(c => c.Corner.Rows).DefaultIfEmpty(1).Max(), changes.Select(c => c.Corner.Rows).DefaultIfEmpty(1).Min());
         // Logits are one row a variant, however many rows it has.
         var bytes = BytesOf(shape) + sizeof(float) * (shape.ModelSize + (long)decoder.VocabularySize) / shortest;
-        var room = memory / threads / bytes;
-        if (room < longest) throw new InputException($"--memory: expected at least {longest * bytes * threads} bytes, the activations of the longest variant ({longest} rows of {bytes} bytes) on {threads} threads, found {memory}");
+        var recorded = Baseline.BytesOf(shape, prompt.Length, FirstOf(interventions, prompt));
+        // The recorded run goes through whole, before any variant.
+        var least = Math.Max(recorded + longest * bytes * threads, recorded + prompt.Length * bytes);
+        var room = (Math.Max(memory ?? DefaultMemory, memory is null ? least : 0) - recorded) / threads / bytes;
+        if (memory < least)
+            throw new InputException($"--memory: expected at least {least} bytes ({recorded} of the recorded run; {bytes} bytes a row for its {prompt.Length} positions or, after it, for the longest variant of {longest} on {threads} threads), found {memory}");
         // Every thread gets a pass, but no pass is cut below what a variant needs.
         var perPass = (int)Math.Max(longest, Math.Min(Math.Min(room, MostRows), (changes.Sum(c => (long)c.Corner.Rows) + threads - 1) / threads));
         var together = Change.Together(changes, shape.Layers - 1, perPass);
@@ -50,8 +58,11 @@ public sealed record SweepCost(
         return new SweepCost(
             interventions.Count, corners.Length, corners.Sum(c => (long)c.Rows * (c.EndLayer - c.Layer)), (long)interventions.Count * prompt.Length * shape.Layers,
             corners.Sum(c => OperationsOf(shape, c)) + corners.Length * unembed, full,
-            decoder.WeightBytes(0) + passes.Sum(p => decoder.WeightBytes(together[p.First][0].Corner.Layer)), interventions.Count * decoder.WeightBytes(0), perPass, passes.Count, bytes);
+            decoder.WeightBytes(0) + passes.Sum(p => decoder.WeightBytes(together[p.First][0].Corner.Layer)), interventions.Count * decoder.WeightBytes(0), perPass, passes.Count, bytes, recorded);
     }
+
+    /// <summary>First position that any of <paramref name="interventions"/> changes, or the last one: nothing before it is kept but keys and values.</summary>
+    internal static int FirstOf(IEnumerable<Intervention> interventions, Prompt prompt) => Math.Min(prompt.Length - 1, interventions.Select(i => i.FirstPosition).DefaultIfEmpty(int.MaxValue).Min());
 
     /// <summary>Operations of one variant's layers; the last one takes only keys and values of all rows but the last.</summary>
     private static double OperationsOf(DecoderShape shape, Corner corner)

@@ -7,10 +7,10 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Studies;
 
 /// <summary>How a sweep is run; nothing of it changes a number.</summary>
-/// <param name="Memory">Bytes of activations.</param>
+/// <param name="Memory">Bytes of the recorded run and of activations; null: <see cref="SweepCost.DefaultMemory"/>, or what is needed.</param>
 /// <param name="Threads">Threads.</param>
 /// <param name="Naive">One full pass a variant, from the embeddings: the slow way that the fast one is checked against.</param>
-public sealed record SweepOptions(long Memory, int Threads, bool Naive);
+public sealed record SweepOptions(long? Memory, int Threads, bool Naive);
 
 /// <summary>Every variant of one prompt, into a file of rows.</summary>
 public sealed class SweepStudy
@@ -53,7 +53,7 @@ public sealed class SweepStudy
     private void Planned(SweepFile file, Action<int>? progress, CancellationToken cancel)
     {
         var missing = file.Missing;
-        var from = missing.Min(i => Math.Min(_interventions[i].FirstPosition, _prompt.Length - 1));
+        var from = SweepCost.FirstOf(missing.Select(i => _interventions[i]), _prompt);
         using var arena = new Arena();
         using var team = new Team(_options.Threads);
         var started = Stopwatch.GetTimestamp();

@@ -15,6 +15,9 @@ public sealed unsafe class Arena : IDisposable
     private int _chunk;
     private nuint _used;
 
+    /// <summary>Bytes held, taken or not.</summary>
+    public long Bytes => _chunks.Sum(chunk => (long)chunk.Bytes);
+
     /// <summary>Takes an uninitialised matrix of <paramref name="rows"/> x <paramref name="columns"/>, aligned to 64 bytes.</summary>
     public Tensor Take(int rows, int columns)
     {
@@ -27,20 +30,30 @@ public sealed unsafe class Arena : IDisposable
     public float* TakeFloats(long count)
     {
         var bytes = ((nuint)count * sizeof(float) + Alignment - 1) & ~(nuint)(Alignment - 1);
-        while (_chunk < _chunks.Count && _used + bytes > _chunks[_chunk].Bytes)
-        {
-            _chunk++;
-            _used = 0;
-        }
-        if (_chunk == _chunks.Count)
-        {
-            var size = bytes > SmallestChunk ? bytes : SmallestChunk;
-            _chunks.Add(((nint)NativeMemory.AlignedAlloc(size, Alignment), size));
-            _used = 0;
-        }
+        if (_chunk == _chunks.Count || _used + bytes > _chunks[_chunk].Bytes) Next(bytes);
         var address = (byte*)_chunks[_chunk].Address + _used;
         _used += bytes;
         return (float*)address;
+    }
+
+    /// <summary>Goes on in the next chunk. All behind the present one are empty: those that are too small become one that is not.</summary>
+    private void Next(nuint bytes)
+    {
+        var next = Math.Min(_chunk + 1, _chunks.Count);
+        if (_chunk < _chunks.Count && _used == 0) next = _chunk;
+        if (next == _chunks.Count || bytes > _chunks[next].Bytes)
+        {
+            nuint size = 0;
+            for (var i = next; i < _chunks.Count; i++)
+            {
+                size += _chunks[i].Bytes;
+                NativeMemory.AlignedFree((void*)_chunks[i].Address);
+            }
+            _chunks.RemoveRange(next, _chunks.Count - next);
+            size = Math.Max(Math.Max(bytes, size), SmallestChunk);
+            _chunks.Add(((nint)NativeMemory.AlignedAlloc(size, Alignment), size));
+        }
+        (_chunk, _used) = (next, 0);
     }
 
     /// <summary>The present fill level, to return to with <see cref="Release"/>.</summary>

@@ -29,9 +29,7 @@ public sealed unsafe class KeyValues : IDisposable
     {
         (_slots, Heads, HeadSize, Start, Capacity) = (slots, heads, headSize, start, capacity);
         ValuePanel = (long)capacity * 16;
-        var panels = (capacity + 15) / 16;
-        _keyFloats = (long)panels * 16 * headSize;
-        _headFloats = _keyFloats + (headSize + 15) / 16 * ValuePanel;
+        (_keyFloats, _headFloats) = FloatsOf(headSize, capacity);
         var floats = Math.Max(1, slots * heads * _headFloats);
         _owned = arena is null;
         _data = arena is null ? (float*)NativeMemory.AlignedAlloc((nuint)floats * sizeof(float), 64) : arena.TakeFloats(floats);
@@ -61,6 +59,15 @@ public sealed unsafe class KeyValues : IDisposable
     /// <summary>Memory for one layer at a time: enough for a pass that looks back at no other layer.</summary>
     public static KeyValues ForOneLayer(Arena arena, int heads, int headSize, int start, int capacity) =>
         new(1, heads, headSize, start, capacity, arena);
+
+    /// <summary>Bytes of one layer.</summary>
+    public static long BytesOf(int heads, int headSize, int capacity) => sizeof(float) * heads * FloatsOf(headSize, capacity).Head;
+
+    private static (long Keys, long Head) FloatsOf(int headSize, int capacity)
+    {
+        var keys = ((long)capacity + 15) / 16 * 16 * headSize;
+        return (keys, keys + (headSize + 15L) / 16 * 16 * capacity);
+    }
 
     /// <summary>Key panels of one head in one layer.</summary>
     public float* Keys(int layer, int head) => _data + ((_slots == 1 ? 0L : layer) * Heads + head) * _headFloats;

@@ -72,9 +72,15 @@ public sealed class SweepTests : IDisposable
         Assert.Equal(interventions.Count, naive.Count(b => b == '\n'));
         Assert.Equal(naive, Rows("planned", false, 1, 1 << 30));
         // As little memory as the longest variant needs: many small passes.
-        var bytes = SweepCost.Of(tiny.Decoder, tiny.Prompt, interventions, 1 << 30).BytesPerRow * tiny.Prompt.Length;
-        Assert.Equal(naive, Rows("threads", false, 3, bytes * 3));
+        Assert.Equal(naive, Rows("threads", false, 3, Least(tiny, interventions, 3)));
         Assert.Empty(Directory.GetFiles(_temp.Path, "*.partial"));
+    }
+
+    /// <summary>Memory for the recorded run and a whole prompt on every thread.</summary>
+    private static long Least(Tiny tiny, IReadOnlyList<Intervention> interventions, int threads)
+    {
+        var cost = SweepCost.Of(tiny.Decoder, tiny.Prompt, interventions);
+        return cost.RecordedBytes + cost.BytesPerRow * tiny.Prompt.Length * threads;
     }
 
     [Fact]
@@ -82,7 +88,7 @@ public sealed class SweepTests : IDisposable
     {
         using var tiny = Tiny.Open();
         var interventions = Interventions(tiny.Decoder.Shape, tiny.Prompt);
-        var options = new SweepOptions(SweepCost.Of(tiny.Decoder, tiny.Prompt, interventions, 1 << 30).BytesPerRow * tiny.Prompt.Length, 1, Naive: false);
+        var options = new SweepOptions(Least(tiny, interventions, 1), 1, Naive: false);
         var study = new SweepStudy(tiny.Model, tiny.Prompt, interventions, options);
         SweepFile Open(string name, params int[] asked) => SweepFile.Open(_temp.File(name), tiny.Model, tiny.Prompt, interventions, asked, heads: false);
         using (var whole = Open("whole", 4))
@@ -191,7 +197,7 @@ public sealed class SweepTests : IDisposable
         using var tiny = Tiny.Open();
         using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
         var interventions = Interventions(tiny.Decoder.Shape, tiny.Prompt);
-        var cost = SweepCost.Of(tiny.Decoder, tiny.Prompt, interventions, 1 << 30);
+        var cost = SweepCost.Of(tiny.Decoder, tiny.Prompt, interventions);
         var plan = Sweep.Plan(tiny.Decoder, [.. interventions.Select(i => new Variant(baseline, i))], [Readout.Output], cost.RowsPerPass);
         Assert.Equal(cost.Passes, plan.Count(p => p.Rows > 0));
         Assert.Equal(interventions.Count, cost.Interventions);
@@ -201,6 +207,8 @@ public sealed class SweepTests : IDisposable
         Assert.All(plan, p => Assert.True(p.Rows <= cost.RowsPerPass));
         var refused = Assert.Throws<InputException>(() => SweepCost.Of(tiny.Decoder, tiny.Prompt, interventions, 1000));
         Assert.Contains("--memory", refused.Message, StringComparison.Ordinal);
+        // Where nothing is asked for, what is needed is taken.
+        Assert.True(SweepCost.Of(tiny.Decoder, tiny.Prompt, interventions, threads: 1 << 20).RowsPerPass >= tiny.Prompt.Length);
     }
 
     [Fact]
@@ -210,9 +218,11 @@ public sealed class SweepTests : IDisposable
         var (layers, rows) = (tiny.Decoder.Shape.Layers, 5);
         Intervention[] windows = [.. Enumerable.Range(1, 3).Select(count => Intervention.Knockout($"{count}", Enumerable.Range(0, count), Positions.Of(tiny.Prompt.Length - rows), Positions.Of(0)))];
         // The first goes through all layers, the second leaves it behind layer 0, the third leaves the second behind layer 1.
-        Assert.Equal(rows * (layers + layers - 1 + layers - 2), SweepCost.Of(tiny.Decoder, tiny.Prompt, windows, 1 << 30).RowLayers);
+        Assert.Equal(rows * (layers + layers - 1 + layers - 2), SweepCost.Of(tiny.Decoder, tiny.Prompt, windows).RowLayers);
         // Not where memory allows only one of them in a pass.
-        var bytes = SweepCost.Of(tiny.Decoder, tiny.Prompt, windows, 1 << 30).BytesPerRow;
-        Assert.Equal(rows * 3 * layers, SweepCost.Of(tiny.Decoder, tiny.Prompt, windows, rows * bytes).RowLayers);
+        var cost = SweepCost.Of(tiny.Decoder, tiny.Prompt, windows);
+        // The recorded run needs room for every position, so the passes are made small by threads.
+        var threads = tiny.Prompt.Length / rows + 1;
+        Assert.Equal(rows * 3 * layers, SweepCost.Of(tiny.Decoder, tiny.Prompt, windows, cost.RecordedBytes + rows * cost.BytesPerRow * threads, threads).RowLayers);
     }
 }
