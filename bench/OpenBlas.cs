@@ -8,8 +8,13 @@ internal static unsafe partial class OpenBlas
     private const string Library = "libopenblas.so.0";
     private const int RowMajor = 101, NoTranspose = 111, Transpose = 112;
 
-    /// <summary>The kernels that are asked for: those for AVX-512, which are also faster than "Zen" on processors that have both.</summary>
-    public static string CoreType => Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") ?? (System.Runtime.Intrinsics.Vector512.IsHardwareAccelerated ? "SkylakeX" : "Haswell");
+    /// <summary>
+    /// The kernels that are asked for, whatever the environment says: those for AVX-512, which are also faster than "Zen" and "Haswell" on processors that have both. Null: its own choice.
+    /// </summary>
+    public static string? CoreType => System.Runtime.Intrinsics.Vector512.IsHardwareAccelerated ? "SkylakeX" : System.Runtime.Intrinsics.X86.Avx2.IsSupported ? "Haswell" : null;
+
+    /// <summary>The environment in which it is loaded, here and in torch: null where a variable has to go, as others would slow it down.</summary>
+    public static IEnumerable<(string Name, string? Value)> Variables => [("OPENBLAS_CORETYPE", CoreType), ("OPENBLAS_L2_SIZE", null)];
 
     /// <summary>The kernels that OpenBLAS chose, such as "SkylakeX".</summary>
     public static string Core => Marshal.PtrToStringUTF8(CoreName()) ?? "";
@@ -19,7 +24,7 @@ internal static unsafe partial class OpenBlas
     public static void Start()
     {
         // The library reads its environment when it is loaded, from the C library and not from .NET's copy.
-        _ = SetEnvironment("OPENBLAS_CORETYPE", CoreType, 1);
+        foreach (var (name, value) in Variables) _ = value is null ? UnsetEnvironment(name) : SetEnvironment(name, value, 1);
         Packages.Ensure("/bin/sh", ["-c", $"ldconfig -p | grep -q {Library}"], "libopenblas0-pthread");
         try
         {
@@ -30,7 +35,7 @@ internal static unsafe partial class OpenBlas
             throw new InvalidOperationException($"{Library} is not there: apt-get install libopenblas0-pthread", e);
         }
         if (Core is "Prescott" or "Core2" or "Generic" or "")
-            throw new InvalidOperationException($"OpenBLAS took this machine for '{Core}', and a comparison with that would flatter us: set OPENBLAS_CORETYPE");
+            throw new InvalidOperationException($"OpenBLAS took this machine for '{Core}', and a comparison with that would flatter us");
     }
 
     /// <summary>y [rows, outputs] = x [rows, depth] times w [outputs, depth] transposed.</summary>
@@ -48,4 +53,7 @@ internal static unsafe partial class OpenBlas
 
     [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int SetEnvironment(string name, string value, int overwrite);
+
+    [LibraryImport("libc", EntryPoint = "unsetenv", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int UnsetEnvironment(string name);
 }

@@ -17,7 +17,11 @@ internal sealed class Torch : IDisposable
         Packages.Ensure("/usr/bin/python3", ["-c", "import torch, numpy"], "python3-torch", "python3-numpy");
         var start = new ProcessStartInfo("/usr/bin/python3") { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true };
         start.ArgumentList.Add(Path.Combine(Repository.Root, "bench", "torch_peer.py"));
-        start.Environment["OPENBLAS_CORETYPE"] = OpenBlas.CoreType;
+        foreach (var (name, value) in OpenBlas.Variables)
+        {
+            if (value is null) start.Environment.Remove(name);
+            else start.Environment[name] = value;
+        }
         var torch = new Torch(Process.Start(start)!);
         torch.Version = torch.Say("version");
         return torch;
