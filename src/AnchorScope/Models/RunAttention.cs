@@ -111,7 +111,7 @@ internal static unsafe class RunAttention
                     select new CutEdge(query, keys.From, keys.To))];
     }
 
-    /// <summary>One key/value head of one group: the queries of all its runs and of all heads that share it, eight at a time.</summary>
+    /// <summary>One key/value head of one group: the queries of all its runs and of all heads that share it, as many at a time as the kernel takes.</summary>
     private readonly struct GroupAttention(int layer, DecoderShape shape, Tensor q, Tensor z, AttentionWork[] work, int* groups, int count, float* scratch, long scratchFloats) : ITeamWork
     {
         public void Do(int chunk, int member)
@@ -120,8 +120,8 @@ internal static unsafe class RunAttention
             var (keyHead, group) = (chunk / count, chunk % count);
             var first = work[groups[group]];
             var together = shape.Heads / shape.KeyHeads;
-            var eight = new EightRows();
-            Span<QueryRow> rows = eight;
+            var room = new QueryRows();
+            Span<QueryRow> rows = room;
             var filled = 0;
             for (var index = groups[group]; index < groups[group + 1]; index++)
             {
@@ -154,7 +154,7 @@ internal static unsafe class RunAttention
     }
 
     [InlineArray(AttentionKernel.Rows)]
-    private struct EightRows
+    private struct QueryRows
     {
         private QueryRow _first;
     }

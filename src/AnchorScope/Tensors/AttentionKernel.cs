@@ -37,7 +37,7 @@ internal unsafe struct QueryRow
     public int Keys;
 }
 
-/// <summary>softmax(q k^T / sqrt(d_head)) v for up to eight queries that share one key/value head and one past, whoever's they are.</summary>
+/// <summary>softmax(q k^T / sqrt(d_head)) v for a number of queries that share one key/value head and one past, whoever's they are.</summary>
 /// <remarks>
 /// Scores of a query stand in one row, indexed by absolute key position, wherever its keys are kept: maximum, sum (sixteen
 /// lanes, by position modulo 16) and weighted values (keys first to last) come in the same order with or without a past, alone or
@@ -45,8 +45,11 @@ internal unsafe struct QueryRow
 /// </remarks>
 internal static unsafe class AttentionKernel
 {
-    /// <summary>Queries that one call takes.</summary>
-    public const int Rows = 8;
+    /// <summary>Queries that one call takes: keys and values come once from a far cache for all of them.</summary>
+    public const int Rows = 16;
+
+    /// <summary>Those that are multiplied together: as many as the registers hold.</summary>
+    public const int Together = 8;
 
     /// <summary>Up to <see cref="Rows"/> queries of one key/value head.</summary>
     /// <param name="past">Frozen keys and values in front of each row's own, of which <paramref name="pastCount"/> count, or null.</param>
@@ -58,31 +61,36 @@ internal static unsafe class AttentionKernel
         foreach (ref var row in rows) most = Math.Max(most, row.Seen);
         var stride = Padded(most);
         var inPast = Math.Min(pastCount, most);
-        // Rows past the end repeat the last one; what they write is written over or not read.
-        var queries = stackalloc float*[2 * Rows];
-        for (var i = 0; i < 2 * Rows; i++) queries[i] = rows[Math.Min(i, rows.Length - 1)].Query;
-        if (inPast > 0) AttentionScores.Of(queries, rows.Length, size, past!.Keys(layer, keyHead), inPast, scratch, stride);
+        if (inPast > 0) AttentionScores.Of(rows, size, past!.Keys(layer, keyHead), 0, inPast, scratch, stride);
         for (var (from, to) = (0, 0); from < rows.Length; from = to)
         {
             to = SameOwn(rows, from, out var seen);
-            if (seen > pastCount) AttentionScores.Of(queries + from, to - from, size, rows[from].Own.Keys(layer, keyHead), seen - pastCount, scratch + (long)from * stride + pastCount, stride);
+            if (seen > pastCount) AttentionScores.Of(rows[from..to], size, rows[from].Own.Keys(layer, keyHead), pastCount, seen - pastCount, scratch + (long)from * stride + pastCount, stride);
         }
         for (var i = 0; i < rows.Length; i++) Hide(ref rows[i], new Span<float>(scratch + (long)i * stride, (most + 15) / 16 * 16));
         Softmax(scratch, stride, rows.Length, (most + 15) / 16 * 16, 1f / MathF.Sqrt(size));
         for (var i = 0; i < rows.Length; i++) Note(ref rows[i], new Span<float>(scratch + (long)i * stride, (most + 15) / 16 * 16));
-        if (inPast > 0) AttentionValues.Of(rows, scratch, stride, size, past!, inPast, layer, keyHead, fresh: true);
+        if (inPast > 0) AttentionValues.Of(rows, scratch, stride, size, past!, 0, inPast, layer, keyHead, fresh: true);
         for (var (from, to) = (0, 0); from < rows.Length; from = to)
         {
             to = SameOwn(rows, from, out var seen);
-            if (seen > pastCount) AttentionValues.Of(rows[from..to], scratch + (long)from * stride + pastCount, stride, size, rows[from].Own, seen - pastCount, layer, keyHead, fresh: inPast == 0);
+            if (seen > pastCount) AttentionValues.Of(rows[from..to], scratch + (long)from * stride + pastCount, stride, size, rows[from].Own, pastCount, seen - pastCount, layer, keyHead, fresh: inPast == 0);
         }
     }
 
     /// <summary>Floats of scratch that <see cref="Attend"/> needs for <paramref name="keys"/> keys.</summary>
-    public static long ScratchFloats(int keys) => 2L * Rows * Padded(keys);
+    public static long ScratchFloats(int keys) => (long)(Rows + Together) * Padded(keys);
 
     // Key panels of past and own keys each write up to 15 scores past their end.
     private static int Padded(int keys) => (keys + 15) / 16 * 16 + 32;
+
+    /// <summary>Keys, of <paramref name="count"/> from position <paramref name="start"/> on, that any of the rows multiplied together from <paramref name="first"/> on sees.</summary>
+    internal static int Visible(Span<QueryRow> rows, int first, int start, int count)
+    {
+        var seen = 0;
+        for (var i = first; i < Math.Min(first + Together, rows.Length); i++) seen = Math.Max(seen, rows[i].Seen);
+        return Math.Clamp(seen - start, 0, count);
+    }
 
     /// <returns>The first row behind <paramref name="from"/> with other keys of its own.</returns>
     private static int SameOwn(Span<QueryRow> rows, int from, out int seen)
@@ -132,8 +140,13 @@ internal static unsafe class AttentionKernel
         for (var row = 0; row < rows; row++)
         {
             var s = scores + (long)row * stride;
-            var highest = Vector512.Load(s);
-            for (var i = 16; i < length; i += 16) highest = Vector512.MaxNative(highest, Vector512.Load(s + i));
+            var (highest, other) = (Vector512.Load(s), Vector512.Load(s + length - 16));
+            for (var i = 16; i + 16 < length; i += 32)
+            {
+                highest = Vector512.MaxNative(highest, Vector512.Load(s + i));
+                other = Vector512.MaxNative(other, Vector512.Load(s + i + 16));
+            }
+            highest = Vector512.MaxNative(highest, other);
             var eight = Vector256.MaxNative(highest.GetLower(), highest.GetUpper());
             var four = Vector128.MaxNative(eight.GetLower(), eight.GetUpper());
             shifts[row] = MathF.Max(MathF.Max(four[0], four[1]), MathF.Max(four[2], four[3])) * scale;
@@ -144,7 +157,7 @@ internal static unsafe class AttentionKernel
             var (sum, shift) = (Vector512<float>.Zero, Vector512.Create(shifts[row]));
             for (var i = 0; i < length; i += 16)
             {
-                var e = Exp.Of(Vector512.Load(s + i) * scale - shift);
+                var e = Exp.OfAtMostZero(Vector512.Load(s + i) * scale - shift);
                 e.Store(s + i);
                 sum += e;
             }

@@ -4,15 +4,34 @@ using System.Runtime.Intrinsics.X86;
 
 namespace AnchorScope.Tensors;
 
-/// <summary>Products of up to eight queries with panels of keys [pos/16][d_head][16]; each is one chain of fused multiply-adds over d_head.</summary>
+/// <summary>Products of queries with panels of keys [pos/16][d_head][16]; each is one chain of fused multiply-adds over d_head.</summary>
 /// <remarks>Queries past the last one are repetitions, and the keys of the last panel go up to fifteen past the end: scratch has room for both.</remarks>
 internal static unsafe class AttentionScores
 {
+    /// <summary>Floats of keys that stay in the nearest cache while all queries pass over them.</summary>
+    private const int Near = 4096;
+
     /// <summary>Two panels of keys at a time, so that every query that is loaded serves two products; the last one alone.</summary>
-    public static void Of(float** q, int rows, int size, float* panels, int count, float* scores, int stride)
+    /// <param name="start">Position of the first of <paramref name="count"/> keys.</param>
+    public static void Of(Span<QueryRow> rows, int size, float* panels, int start, int count, float* scores, int stride)
     {
-        var done = rows > 4 ? ScoresOfEightInPairs(q, size, panels, count, scores, stride) : ScoresOfFourInPairs(q, size, panels, count, scores, stride);
-        if (done < count) ScoresOfEight(q, size, panels + (long)done * size, count - done, scores + done, stride);
+        // Rows past the end repeat the last one; what they write is written over or not read.
+        var queries = stackalloc float*[AttentionKernel.Rows + AttentionKernel.Together];
+        for (var i = 0; i < rows.Length + AttentionKernel.Together; i++) queries[i] = rows[Math.Min(i, rows.Length - 1)].Query;
+        var block = Math.Max(32, Near / size / 32 * 32);
+        for (var key = 0; key < count; key += block)
+        {
+            var part = panels + (long)key * size;
+            for (var row = 0; row < rows.Length; row += AttentionKernel.Together)
+            {
+                float** q = queries + row;
+                float* target = scores + (long)row * stride + key;
+                var some = Math.Min(block, AttentionKernel.Visible(rows, row, start, count) - key);
+                if (some <= 0) continue;
+                var done = rows.Length - row > 4 ? ScoresOfEightInPairs(q, size, part, some, target, stride) : ScoresOfFourInPairs(q, size, part, some, target, stride);
+                if (done < some) ScoresOfEight(q, size, part + (long)done * size, some - done, target + done, stride);
+            }
+        }
     }
 
     /// <summary>A line of each; asking beyond the end is allowed.</summary>

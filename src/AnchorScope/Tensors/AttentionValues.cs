@@ -3,32 +3,42 @@ using System.Runtime.Intrinsics;
 
 namespace AnchorScope.Tensors;
 
-/// <summary>Values [d_head/16][pos][16] weighted with the probabilities of up to eight queries; each output is one chain over the keys, first to last.</summary>
+/// <summary>Values [d_head/16][pos][16] weighted with the probabilities of queries; each output is one chain over the keys, first to last.</summary>
 internal static unsafe class AttentionValues
 {
     /// <summary>Floats from what is multiplied to what is asked for: 64 keys.</summary>
     private const int Ahead = 1024;
 
     /// <summary>Adds up <paramref name="count"/> keys of <paramref name="kept"/>, going on from what is in the outputs unless <paramref name="fresh"/>.</summary>
+    /// <param name="start">Position of the first of these keys.</param>
     /// <param name="scores">Probabilities of the first of these keys, a row each query.</param>
-    public static void Of(Span<QueryRow> rows, float* scores, int stride, int size, KeyValues kept, int count, int layer, int head, bool fresh)
+    public static void Of(Span<QueryRow> rows, float* scores, int stride, int size, KeyValues kept, int start, int count, int layer, int head, bool fresh)
     {
-        var probabilities = stackalloc float*[AttentionKernel.Rows];
-        var outputs = stackalloc float*[AttentionKernel.Rows];
-        for (var i = 0; i < AttentionKernel.Rows; i++)
+        const int Most = AttentionKernel.Rows + AttentionKernel.Together;
+        var probabilities = stackalloc float*[Most];
+        var outputs = stackalloc float*[Most];
+        for (var i = 0; i < Most; i++)
         {
             var row = Math.Min(i, rows.Length - 1);
             probabilities[i] = scores + (long)row * stride;
             outputs[i] = rows[row].Output;
         }
-        var column = 0;
         var v = kept.Values(layer, head);
-        for (; column + 32 <= size; column += 32, v += 2 * kept.ValuePanel)
+        for (var column = 0; column < size; column += 32, v += 2 * kept.ValuePanel)
         {
-            if (rows.Length > 4) ValuesOfEightInPairs(probabilities, v, v + kept.ValuePanel, count, outputs, rows.Length, column, fresh);
-            else ValuesOfFourInPairs(probabilities, v, v + kept.ValuePanel, count, outputs, rows.Length, column, fresh);
+            for (var first = 0; first < rows.Length; first += AttentionKernel.Together)
+            {
+                float** p = probabilities + first, z = outputs + first;
+                var some = Math.Min(AttentionKernel.Together, rows.Length - first);
+                var visible = AttentionKernel.Visible(rows, first, start, count);
+                if (column + 32 > size)
+                {
+                    for (var c = column; c < size; c += 16) ValuesOfEight(p, v + (c - column) / 16 * kept.ValuePanel, visible, z, some, c, Math.Min(16, size - c), fresh);
+                }
+                else if (some > 4) ValuesOfEightInPairs(p, v, v + kept.ValuePanel, visible, z, some, column, fresh);
+                else ValuesOfFourInPairs(p, v, v + kept.ValuePanel, visible, z, some, column, fresh);
+            }
         }
-        for (; column < size; column += 16, v += kept.ValuePanel) ValuesOfEight(probabilities, v, count, outputs, rows.Length, column, Math.Min(16, size - column), fresh);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

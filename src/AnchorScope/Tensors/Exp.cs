@@ -16,7 +16,16 @@ internal static class Exp
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Of(Vector512<float> x)
     {
-        var bounded = Vector512.MinNative(Vector512.MaxNative(x, Vector512.Create(Smallest)), Vector512.Create(Largest));
+        var result = OfAtMostZero(Vector512.MinNative(x, Vector512.Create(Largest)));
+        result = Vector512.ConditionalSelect(Vector512.GreaterThan(x, Vector512.Create(Largest)), Vector512.Create(float.PositiveInfinity), result);
+        return Vector512.ConditionalSelect(Vector512.Equals(x, x), result, x);
+    }
+
+    /// <summary>The same bits for what is never large, as in a softmax.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> OfAtMostZero(Vector512<float> x)
+    {
+        var bounded = Vector512.MaxNative(x, Vector512.Create(Smallest));
         // Adding 1.5 * 2^23 rounds to the nearest integer and leaves it in the low bits.
         var shifted = Vector512.FusedMultiplyAdd(bounded, Vector512.Create(1.44269504f), Vector512.Create(12582912f));
         var n = shifted - Vector512.Create(12582912f);
@@ -29,9 +38,7 @@ internal static class Exp
         p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(0.5f));
         p = Vector512.FusedMultiplyAdd(p, r * r, r) + Vector512<float>.One;
         var scale = ((shifted.AsInt32() << 23) + Vector512.Create(0x3f800000)).AsSingle();
-        var result = p * scale;
-        result = Vector512.ConditionalSelect(Vector512.LessThan(x, Vector512.Create(Smallest)), Vector512<float>.Zero, result);
-        result = Vector512.ConditionalSelect(Vector512.GreaterThan(x, Vector512.Create(Largest)), Vector512.Create(float.PositiveInfinity), result);
+        var result = Vector512.ConditionalSelect(Vector512.LessThan(x, Vector512.Create(Smallest)), Vector512<float>.Zero, p * scale);
         return Vector512.ConditionalSelect(Vector512.Equals(x, x), result, x);
     }
 }

@@ -1,4 +1,6 @@
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace AnchorScope.Tensors;
 
@@ -79,19 +81,47 @@ public sealed unsafe class KeyValues : IDisposable
     public void Put(int layer, Tensor keys, Tensor values)
     {
         if (keys.Rows > Capacity - Count) throw new InvalidOperationException($"{keys.Rows} more positions do not fit behind {Count} of {Capacity}");
-        for (var row = 0; row < keys.Rows; row++)
+        for (var head = 0; head < Heads; head++)
         {
-            var at = Count + row;
-            for (var head = 0; head < Heads; head++)
+            for (var row = 0; row < keys.Rows;) row += PutKeys(keys.RowRange(row, keys.Rows - row), head * HeadSize, Keys(layer, head), Count + row);
+            for (var row = 0; row < keys.Rows; row++)
             {
-                var key = keys.Data + (long)row * keys.Columns + head * HeadSize;
-                var panel = Keys(layer, head) + (long)(at / 16) * 16 * HeadSize + at % 16;
-                for (var d = 0; d < HeadSize; d++) panel[d * 16] = key[d];
                 var value = new Span<float>(values.Data + (long)row * values.Columns + head * HeadSize, HeadSize);
-                var target = Values(layer, head) + (long)at * 16;
+                var target = Values(layer, head) + (long)(Count + row) * 16;
                 for (var d = 0; d < HeadSize; d += 16, target += ValuePanel) value[d..Math.Min(d + 16, HeadSize)].CopyTo(new Span<float>(target, 16));
             }
         }
+    }
+
+    /// <summary>Writes the first row to position <paramref name="at"/>, or the first four where they fill a quarter of a panel.</summary>
+    /// <returns>How many.</returns>
+    private int PutKeys(Tensor rows, int column, float* keys, int at)
+    {
+        var panel = keys + (long)(at / 16) * 16 * HeadSize + at % 16;
+        var key = rows.Data + column;
+        var d = 0;
+        if (rows.Rows < 4 || at % 4 != 0)
+        {
+            for (; d < HeadSize; d++) panel[d * 16] = key[d];
+            return 1;
+        }
+        float* second = key + rows.Columns, third = second + rows.Columns, fourth = third + rows.Columns;
+        for (; d + 4 <= HeadSize && Sse.IsSupported; d += 4)
+        {
+            var (a, b, c, e) = (Vector128.Load(key + d), Vector128.Load(second + d), Vector128.Load(third + d), Vector128.Load(fourth + d));
+            var (ab, ce) = (Sse.UnpackLow(a, b), Sse.UnpackLow(c, e));
+            Sse.MoveLowToHigh(ab, ce).Store(panel + d * 16);
+            Sse.MoveHighToLow(ce, ab).Store(panel + d * 16 + 16);
+            (ab, ce) = (Sse.UnpackHigh(a, b), Sse.UnpackHigh(c, e));
+            Sse.MoveLowToHigh(ab, ce).Store(panel + d * 16 + 32);
+            Sse.MoveHighToLow(ce, ab).Store(panel + d * 16 + 48);
+        }
+        for (; d < HeadSize; d++)
+        {
+            var to = panel + d * 16;
+            (to[0], to[1], to[2], to[3]) = (key[d], second[d], third[d], fourth[d]);
+        }
+        return 4;
     }
 
     /// <summary>Takes over, in one layer, what <paramref name="other"/> has from <see cref="Start"/> to its end.</summary>
