@@ -15,6 +15,7 @@ var benches = new SortedDictionary<string, Func<Machine, Results>>(StringCompare
     ["scaling"] = _ => ScalingBench.Run(),
     ["sweep"] = _ => SweepBench.Run(),
     ["threads"] = ThreadsBench.Run,
+    ["training"] = _ => TrainingBench.Run(),
 };
 var unknown = args.Where(a => a is not ("all" or "report") && !benches.ContainsKey(a)).ToList();
 if (args.Length == 0 || unknown.Count > 0)

@@ -46,24 +46,24 @@ class Layer(nn.Module):
         self.gate, self.up, self.down = (linear(get(f"mlp.{n}_proj")) for n in ("gate", "up", "down"))
 
     def forward(self, h, cos, sin, mask):
-        t, size = h.shape[0], self.q_proj.weight.shape[0] // self.heads
+        rows, size = h.shape[:-1], self.q_proj.weight.shape[0] // self.heads
         x = self.n1(h)
-        q = self.q_proj(x).view(t, self.heads, size).transpose(0, 1)
-        k = self.k_proj(x).view(t, self.kv_heads, size).transpose(0, 1)
-        v = self.v_proj(x).view(t, self.kv_heads, size).transpose(0, 1)
+        q = self.q_proj(x).view(*rows, self.heads, size).transpose(-3, -2)
+        k = self.k_proj(x).view(*rows, self.kv_heads, size).transpose(-3, -2)
+        v = self.v_proj(x).view(*rows, self.kv_heads, size).transpose(-3, -2)
         q, k = q * cos + rotate_half(q) * sin, k * cos + rotate_half(k) * sin
         if self.kv_heads != self.heads:
-            k = k.repeat_interleave(self.heads // self.kv_heads, 0)
-            v = v.repeat_interleave(self.heads // self.kv_heads, 0)
-        p = torch.softmax(torch.matmul(q, k.transpose(1, 2)) / size**0.5 + mask, dim=-1, dtype=torch.float32)
-        z = torch.matmul(p, v).transpose(0, 1).reshape(t, -1)
+            k = k.repeat_interleave(self.heads // self.kv_heads, -3)
+            v = v.repeat_interleave(self.heads // self.kv_heads, -3)
+        p = torch.softmax(torch.matmul(q, k.transpose(-2, -1)) / size**0.5 + mask, dim=-1, dtype=torch.float32)
+        z = torch.matmul(p, v).transpose(-3, -2).reshape(*rows, -1)
         h = h + self.o_proj(z)
         x = self.n2(h)
         return h + self.down(nn.functional.silu(self.gate(x)) * self.up(x))
 
 
 class Decoder:
-    def __init__(self, folder, embeddings):
+    def __init__(self, folder, embeddings=None, length=None):
         config = json.load(open(os.path.join(folder, "config.json")))["text_config"]
         with open(os.path.join(folder, "model.safetensors"), "rb") as file:
             size = struct.unpack("<Q", file.read(8))[0]
@@ -82,8 +82,9 @@ class Decoder:
             Layer(lambda n, i=i: get(f"model.layers.{i}.{n}"), self.heads, config["num_key_value_heads"], eps) for i in range(config["num_hidden_layers"])
         ]
         self.norm, self.head = Norm(get("model.norm"), eps), linear(get("lm_head"))
-        self.h = torch.from_numpy(np.fromfile(embeddings, np.float32).reshape(-1, width))
-        t = self.h.shape[0]
+        self.get = get
+        self.h = torch.from_numpy(np.fromfile(embeddings, np.float32).reshape(-1, width)) if embeddings else None
+        t = length or self.h.shape[0]
         angles = torch.outer(torch.arange(t).float(), config["rope_theta"] ** (-torch.arange(0, self.head_size, 2).float() / self.head_size))
         angles = torch.cat((angles, angles), -1)
         self.cos, self.sin = angles.cos(), angles.sin()
@@ -94,6 +95,31 @@ class Decoder:
         for layer in self.layers:
             h = layer(h, self.cos, self.sin, self.mask)
         return self.head(self.norm(h)[-1:])
+
+    def train(self, tokens, rate):
+        """All tensors learn; the batch is the same in every step, which changes nothing of its work."""
+        self.tokens, self.embedding = tokens, self.get("model.embed_tokens")
+        norms = [n for layer in self.layers for n in (layer.n1, layer.n2)] + [self.norm]
+        linears = [m for layer in self.layers for m in layer.modules() if isinstance(m, nn.Linear)] + [self.head]
+        self.learnt = [self.embedding] + [n.gain for n in norms] + [m.weight for m in linears]
+        for tensor in self.learnt:
+            tensor.requires_grad_(True)
+        self.adam = torch.optim.AdamW(self.learnt, lr=rate, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.05)
+
+    def slope(self):
+        with torch.enable_grad():
+            h = self.embedding[self.tokens]
+            for layer in self.layers:
+                h = layer(h, self.cos, self.sin, self.mask)
+            logits = self.head(self.norm(h))
+            loss = nn.functional.cross_entropy(logits[:, :-1].reshape(-1, logits.shape[-1]), self.tokens[:, 1:].reshape(-1))
+            loss.backward()
+        return loss.item(), nn.utils.clip_grad_norm_(self.learnt, 1.0).item()
+
+    def step(self):
+        self.slope()
+        self.adam.step()
+        self.adam.zero_grad(set_to_none=True)
 
     def block(self, layer, head, first, end):
         def hook(module, inputs):
@@ -111,9 +137,9 @@ def attention(heads, size, keys, rows, masked):
     """Scores, softmax, values: three operations; with the causal mask added to the scores, as an eager decoder must, or without any."""
     q, k, v = torch.randn(heads, rows, size), torch.randn(heads, keys, size), torch.randn(heads, keys, size)
     if not masked:
-        return lambda: torch.matmul(torch.softmax(torch.matmul(q, k.transpose(1, 2)) / size**0.5, -1), v)
+        return lambda: torch.matmul(torch.softmax(torch.matmul(q, k.transpose(-2, -1)) / size**0.5, -1), v)
     mask = torch.full((rows, keys), float("-inf")).triu(keys - rows + 1)
-    return lambda: torch.matmul(torch.softmax(torch.matmul(q, k.transpose(1, 2)) / size**0.5 + mask, -1), v)
+    return lambda: torch.matmul(torch.softmax(torch.matmul(q, k.transpose(-2, -1)) / size**0.5 + mask, -1), v)
 
 
 def keep(actions, action):
@@ -135,6 +161,18 @@ def main():
         elif word == "load":
             decoder = Decoder(*rest)
             answer = "ok"
+        elif word == "trainee":
+            folder, file, batch, rate = rest
+            tokens = torch.from_numpy(np.fromfile(file, np.int64).reshape(int(batch), -1))
+            decoder = Decoder(folder, length=tokens.shape[1])
+            decoder.train(tokens, float(rate))
+            answer = "ok"
+        elif word == "slope":
+            loss, norm = decoder.slope()
+            decoder.adam.zero_grad(set_to_none=True)
+            answer = f"{loss!r} {norm!r}"
+        elif word == "step":
+            answer = keep(actions, decoder.step)
         elif word == "logits":
             answer = " ".join(f"{x:.9g}" for x in (decoder.block(*map(int, rest)) if rest else decoder.forward())[0].tolist())
         elif word == "forward":

@@ -73,6 +73,15 @@ public sealed class Checkpoint : IDisposable
     public static Checkpoint WithoutWeights(string folder, AskedTensors asked) =>
         new(folder, ConfigSection.Load(Path.Combine(folder, "config.json")), new Weights(asked), []);
 
+    /// <summary>A folder's checkpoint with other weights, which may change.</summary>
+    /// <param name="ignored">Those of the parameters that are no part of the model.</param>
+    public static Checkpoint Over(string folder, Parameters parameters, params string[] ignored)
+    {
+        var weights = new Weights(parameters);
+        weights.MarkUnused(ignored.Contains);
+        return new Checkpoint(folder, ConfigSection.Load(Path.Combine(folder, "config.json")), weights, []);
+    }
+
     /// <summary>Unmaps all files.</summary>
     public void Dispose()
     {

@@ -12,6 +12,7 @@ public sealed unsafe class Weight
     private readonly long rowSize;
     private readonly long block;
     private readonly long every;
+    private float[]? copy;
 
     /// <summary>A whole tensor.</summary>
     public Weight(ITensorMemory memory, TensorEntry entry)
@@ -41,6 +42,9 @@ public sealed unsafe class Weight
     /// <summary>Its size as stored.</summary>
     public long Bytes => Count * Type.Bytes();
 
+    /// <summary>The same part of the tensor in other memory, where it is <paramref name="other"/>: what belongs to each of its elements.</summary>
+    internal Weight In(ITensorMemory where, TensorEntry other) => new(where, other, first, Shape, block, every);
+
     /// <summary>First element of a row along the first axis; not necessarily aligned.</summary>
     public byte* RowAddress(long row) => memory.Address(entry) + ElementOf(row) * Type.Bytes();
 
@@ -67,6 +71,9 @@ public sealed unsafe class Weight
         ArgumentOutOfRangeException.ThrowIfNotEqual(Shape[0] % every, 0);
         return new Weight(memory, entry, first + from * rowSize, [Shape[0] / every * count, .. Shape[1..]], count, every);
     }
+
+    /// <summary>All elements as float32, for small weights: where they lie while they may change, else a copy made once.</summary>
+    internal ReadOnlySpan<float> Singles => !memory.Changes ? copy ??= ToSingles() : block == Shape[0] ? new ReadOnlySpan<float>(RowAddress(0), checked((int)Count)) : ToSingles();
 
     /// <summary>A float32 copy of all elements.</summary>
     /// <exception cref="InputException">2^31 elements and more: use <see cref="Widen"/>.</exception>

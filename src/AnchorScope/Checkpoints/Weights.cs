@@ -30,6 +30,13 @@ public sealed class Weights
         }
     }
 
+    /// <summary>Tensors in memory, which may change.</summary>
+    public Weights(Parameters parameters)
+    {
+        source = parameters.Path;
+        foreach (var entry in parameters.Entries) tensors.Add(entry.Name, (parameters, entry));
+    }
+
     /// <summary>Tensors that come to be when they are asked for. None is there before, so a model takes its first spelling of each name.</summary>
     public Weights(AskedTensors asked) => (this.asked, source) = (asked, asked.Path);
 

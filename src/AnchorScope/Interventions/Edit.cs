@@ -23,6 +23,9 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
     /// <summary>Key positions of <see cref="Site.AttnScores"/>.</summary>
     public Positions Keys { get; init; } = Positions.All;
 
+    /// <summary>What it does to derivatives: a factor stays, what was set depends on nothing before it.</summary>
+    internal Edit Backward() => this with { Operation = Operation.Scale, Factor = Operation == Operation.Scale ? Factor : 0f, Vector = null };
+
     /// <summary>Whether both change the same values in the same way.</summary>
     public bool Equals(Edit? other) =>
         other is not null && (Site, Layer, Operation) == (other.Site, other.Layer, other.Operation) && Positions.Equals(other.Positions) && Keys.Equals(other.Keys)

@@ -15,9 +15,9 @@ internal static class ClipTower
         var embeddings = prefix + "embeddings.";
         var tower = new PatchTower(
             sizes.ImageSize, sizes.PatchSize, new Linear(weights.Get(embeddings + "patch_embedding.weight", sizes.Width, 3, sizes.PatchSize, sizes.PatchSize)),
-            weights.Get(embeddings + "position_embedding.weight", sizes.Patches + 1, sizes.Width).ToSingles(), Layers(sizes, weights, prefix))
+            new Vector(weights.Get(embeddings + "position_embedding.weight", sizes.Patches + 1, sizes.Width)), Layers(sizes, weights, prefix))
         {
-            ClassToken = weights.Get(embeddings + "class_embedding", sizes.Width).ToSingles(),
+            ClassToken = new Vector(weights.Get(embeddings + "class_embedding", sizes.Width)),
             PreNorm = Norm(weights, prefix + "pre_layrnorm", sizes),
         };
         // LLaVA reads an inner layer, so the norm behind the last one is carried and never applied.
@@ -34,7 +34,7 @@ internal static class ClipTower
         var tower = new PatchTower(
             sizes.ImageSize, sizes.PatchSize,
             new Linear(weights.Get(embeddings + "patch_embedding.weight", sizes.Width, 3, sizes.PatchSize, sizes.PatchSize), weights.Get(embeddings + "patch_embedding.bias", sizes.Width)),
-            weights.Get(embeddings + "position_embedding.weight", sizes.Patches, sizes.Width).ToSingles(), Layers(sizes, weights, prefix));
+            new Vector(weights.Get(embeddings + "position_embedding.weight", sizes.Patches, sizes.Width)), Layers(sizes, weights, prefix));
         // A pooling head comes with some checkpoints and is used by no language model.
         weights.MarkUnused(tensor => tensor.StartsWith(prefix + "head.", StringComparison.Ordinal) || tensor == embeddings + "position_ids");
         return tower;

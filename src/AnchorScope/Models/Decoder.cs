@@ -90,9 +90,77 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
         for (var layer = pass.FirstLayer; layer < endLayer; layer++)
         {
             Enter(pass, layer, resid);
-            layers[layer].Forward(resid.RowRange(0, pass.RowsAt(layer)), rope, pass);
+            if (pass.Tape is { Kind: TapeKind.Recompute } tape) tape[layer].Entry = resid.Copy(pass.Compute.Arena);
+            layers[layer].Forward(resid.RowRange(0, pass.RowsAt(layer)), rope, pass, pass.Tape is { Kind: TapeKind.Store } kept ? kept[layer] : null);
         }
         return resid;
+    }
+
+    /// <summary>
+    /// Takes derivatives by the residual stream that left the last layer [row, d_model] back to that which entered <paramref name="layer"/>, in place. The pass has been
+    /// <see cref="Forward"/>, with a tape; its runs start at layer 0 and position 0.
+    /// </summary>
+    /// <param name="gradients">What the derivatives by weights are added to, where it asks for them; null for none.</param>
+    public void Backward(Pass pass, Tensor d, Gradients? gradients, int layer = 0)
+    {
+        var tape = pass.Tape ?? throw new ArgumentException("a pass without a tape has no way back", nameof(pass));
+        foreach (var run in pass.Runs)
+        {
+            if (run.Start > 0 || run.FirstLayer > 0 || run.Own is not null) throw new ArgumentException("on the way back a run starts at layer 0 and position 0 and keeps no keys", nameof(pass));
+        }
+        for (var l = layers.Count - 1; l >= layer; l--)
+        {
+            var mark = pass.Compute.Arena.Here();
+            layers[l].Backward(d, Kept(tape, l, pass), rope, pass, gradients);
+            pass.Compute.Arena.Release(mark);
+        }
+    }
+
+    /// <summary>The lowest layer with a tensor that <paramref name="gradients"/> asks for; the number of layers where it asks for none; -1 where it asks for what lies below them.</summary>
+    internal int Lowest(Gradients gradients)
+    {
+        var asked = gradients.Names.ToHashSet(StringComparer.Ordinal);
+        var lowest = layers.Count;
+        for (var layer = layers.Count - 1; layer >= 0; layer--)
+        {
+            foreach (var tensor in layers[layer].Tensors)
+            {
+                if (asked.Remove(tensor)) lowest = layer;
+            }
+        }
+        asked.Remove(finalNorm.GainName);
+        if (head.Weight.Name != embedding.Name) asked.Remove(head.Weight.Name);
+        return asked.Count > 0 ? -1 : lowest;
+    }
+
+    private LayerTape Kept(Tape tape, int layer, Pass pass)
+    {
+        if (tape.Kind == TapeKind.Store) return tape[layer];
+        var again = new LayerTape();
+        layers[layer].Forward(tape[layer].Entry.Copy(pass.Compute.Arena), rope, pass, again);
+        return again;
+    }
+
+    /// <summary>Derivatives by the residual stream [row, d_model] from those by the logits [row, vocabulary] of <see cref="Unembed"/>.</summary>
+    /// <param name="resid">What the logits were of [row, d_model].</param>
+    public Tensor UnembedBackward(Tensor resid, Tensor dLogits, Compute compute, Gradients? gradients)
+    {
+        var d = compute.Arena.TakeZeros(resid.Rows, resid.Columns);
+        var mark = compute.Arena.Here();
+        finalNorm.Backward(resid, LinearGradient.Both(head, finalNorm.Forward(resid, compute.Arena), dLogits, gradients, compute), d, gradients, compute.Arena);
+        compute.Arena.Release(mark);
+        return d;
+    }
+
+    /// <summary>Adds derivatives by the embeddings of <paramref name="tokens"/> [token, d_model] to those by the embedding matrix.</summary>
+    /// <param name="placeholder">A token whose embedding is not read, as image features stand in its place.</param>
+    public void EmbedBackward(ReadOnlySpan<int> tokens, Tensor d, Gradients gradients, int? placeholder)
+    {
+        if (gradients.Of(embedding) is not { } into) return;
+        for (var i = 0; i < tokens.Length; i++)
+        {
+            if (tokens[i] != placeholder) Gradients.Add(into, tokens[i], d[i]);
+        }
     }
 
     /// <summary>Copies the runs that join at <paramref name="layer"/> into their rows.</summary>

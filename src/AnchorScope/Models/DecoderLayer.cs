@@ -1,5 +1,6 @@
 using AnchorScope.Interventions;
 using AnchorScope.Tensors;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace AnchorScope.Models;
 
@@ -14,17 +15,36 @@ public sealed record MlpWeights(Linear Gate, Linear Up, Linear Down, Activation 
 public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, AttentionWeights attn, Norm mlpNorm, MlpWeights mlp)
 {
     /// <summary>Takes the residual stream [row, d_model] through the layer, in place.</summary>
-    public void Forward(Tensor resid, Rope rope, Pass pass)
+    /// <param name="tape">Where to keep what the way back needs.</param>
+    internal void Forward(Tensor resid, Rope rope, Pass pass, LayerTape? tape = null)
     {
         var arena = pass.Compute.Arena;
         var mark = arena.Here();
         var attending = pass.At(Site.ResidPre, index, resid.RowRange(0, pass.AttendingAt(index)));
-        resid.Add(pass.At(Site.AttnOut, index, Attention(attnNorm.Forward(attending, arena), rope, pass)));
+        if (tape is not null) tape.ResidPre = attending.Copy(arena);
+        resid.Add(pass.At(Site.AttnOut, index, Attention(attnNorm.Forward(attending, arena), rope, pass, tape)));
         pass.At(Site.ResidMid, index, resid);
         // The MLP works where attention did: a row takes the larger of both, not their sum.
-        arena.Release(mark);
-        resid.Add(pass.At(Site.MlpOut, index, Mlp(mlpNorm.Forward(resid, arena), pass)));
+        if (tape is null) arena.Release(mark);
+        else tape.ResidMid = resid.Copy(arena);
+        resid.Add(pass.At(Site.MlpOut, index, Mlp(mlpNorm.Forward(resid, arena), pass, tape)));
         pass.At(Site.ResidPost, index, resid);
+        if (tape is null) arena.Release(mark);
+    }
+
+    /// <summary>Takes derivatives by the residual stream that leaves the layer [row, d_model] to those by the one that enters it, in place.</summary>
+    internal void Backward(Tensor d, LayerTape tape, Rope rope, Pass pass, Gradients? gradients)
+    {
+        var arena = pass.Compute.Arena;
+        var mark = arena.Here();
+        pass.Back(Site.ResidPost, index, d);
+        var dMlp = MlpBackward(pass.Back(Site.MlpOut, index, d.Copy(arena)), tape, pass, gradients);
+        mlpNorm.Backward(tape.ResidMid, dMlp, d, gradients, arena);
+        arena.Release(mark);
+        pass.Back(Site.ResidMid, index, d);
+        var dAttn = AttentionBackward(pass.Back(Site.AttnOut, index, d.Copy(arena)), tape, rope, pass, gradients);
+        attnNorm.Backward(tape.ResidPre, dAttn, d, gradients, arena);
+        pass.Back(Site.ResidPre, index, d);
         arena.Release(mark);
     }
 
@@ -36,14 +56,30 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
         foreach (var run in pass.RunsAt(index)) run.Own!.Put(index, k.RowRange(run.FirstRow, run.Count), v.RowRange(run.FirstRow, run.Count));
     }
 
-    private Tensor Attention(Tensor x, Rope rope, Pass pass)
+    private Tensor Attention(Tensor x, Rope rope, Pass pass, LayerTape? tape)
     {
         var q = attn.Query.Forward(x, pass.Compute);                      // [row, head x d_head]
         Rotate(q, rope, pass);
         pass.At(Site.Query, index, q);
         var (k, v) = KeysAndValues(x, rope, pass);
         var z = RunAttention.Forward(index, shape, q, k, v, pass);        // [row, head x d_head]
-        return attn.Output.Forward(pass.At(Site.HeadOut, index, z), pass.Compute);
+        pass.At(Site.HeadOut, index, z);
+        if (tape is not null) (tape.AttnNormed, tape.Attention, tape.HeadOut) = (x, new AttentionRows(q, k, v), z);
+        return attn.Output.Forward(z, pass.Compute);
+    }
+
+    private Tensor AttentionBackward(Tensor d, LayerTape tape, Rope rope, Pass pass, Gradients? gradients)
+    {
+        var compute = pass.Compute;
+        var dz = pass.Back(Site.HeadOut, index, LinearGradient.Both(attn.Output, tape.HeadOut, d, gradients, compute));         // [row, head x d_head]
+        var (dq, dk, dv) = RunAttention.Backward(index, shape, tape.Attention, dz, pass);
+        Rotate(pass.Back(Site.Query, index, dq), rope, pass, back: true);
+        Rotate(pass.Back(Site.Key, index, dk), rope, pass, back: true);
+        pass.Back(Site.Value, index, dv);
+        var dx = LinearGradient.Both(attn.Query, tape.AttnNormed, dq, gradients, compute);                                      // [row, d_model]
+        dx.Add(LinearGradient.Both(attn.Key, tape.AttnNormed, dk, gradients, compute));
+        dx.Add(LinearGradient.Both(attn.Value, tape.AttnNormed, dv, gradients, compute));
+        return dx;
     }
 
     private (Tensor K, Tensor V) KeysAndValues(Tensor x, Rope rope, Pass pass)
@@ -54,23 +90,50 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
         return (pass.At(Site.Key, index, k), pass.At(Site.Value, index, v));
     }
 
-    private Tensor Mlp(Tensor x, Pass pass)
+    private Tensor Mlp(Tensor x, Pass pass, LayerTape? tape)
     {
-        var neurons = mlp.Gate.Forward(x, pass.Compute);                  // [row, d_mlp]
+        var gate = mlp.Gate.Forward(x, pass.Compute);                     // [row, d_mlp]
         var up = mlp.Up.Forward(x, pass.Compute);                         // [row, d_mlp]
+        var neurons = tape is null ? gate : gate.Copy(pass.Compute.Arena);
         for (var row = 0; row < neurons.Rows; row++)
         {
             Activations.Apply(mlp.Activation, neurons[row]);
-            System.Numerics.Tensors.TensorPrimitives.Multiply(neurons[row], up[row], neurons[row]);
+            TensorPrimitives.Multiply(neurons[row], up[row], neurons[row]);
         }
-        return mlp.Down.Forward(pass.At(Site.NeuronOut, index, neurons), pass.Compute);
+        pass.At(Site.NeuronOut, index, neurons);
+        if (tape is not null) (tape.MlpNormed, tape.Gate, tape.Up, tape.Neurons) = (x, gate, up, neurons);
+        return mlp.Down.Forward(neurons, pass.Compute);
     }
 
-    private void Rotate(Tensor heads, Rope rope, Pass pass)
+    private Tensor MlpBackward(Tensor d, LayerTape tape, Pass pass, Gradients? gradients)
+    {
+        var compute = pass.Compute;
+        var dUp = pass.Back(Site.NeuronOut, index, LinearGradient.Both(mlp.Down, tape.Neurons, d, gradients, compute));         // [row, d_mlp]
+        var dGate = tape.Gate.Copy(compute.Arena);                                                                              // [row, d_mlp]
+        var active = compute.Arena.Take(1, dUp.Columns)[0];
+        for (var row = 0; row < dUp.Rows; row++)
+        {
+            tape.Gate[row].CopyTo(active);
+            Activations.Apply(mlp.Activation, active);
+            Activations.Derive(mlp.Activation, dGate[row]);
+            TensorPrimitives.Multiply(dGate[row], tape.Up[row], dGate[row]);
+            TensorPrimitives.Multiply(dGate[row], dUp[row], dGate[row]);
+            TensorPrimitives.Multiply(dUp[row], active, dUp[row]);
+        }
+        var dx = LinearGradient.Both(mlp.Gate, tape.MlpNormed, dGate, gradients, compute);                                      // [row, d_model]
+        dx.Add(LinearGradient.Both(mlp.Up, tape.MlpNormed, dUp, gradients, compute));
+        return dx;
+    }
+
+    private void Rotate(Tensor heads, Rope rope, Pass pass, bool back = false)
     {
         foreach (var run in pass.RunsAt(index))
         {
-            for (var i = 0; i < run.Count && run.FirstRow < heads.Rows; i++) rope.Rotate(heads[run.FirstRow + i], run.Coordinates.Span[i]);
+            for (var i = 0; i < run.Count && run.FirstRow < heads.Rows; i++)
+            {
+                if (back) rope.RotateBack(heads[run.FirstRow + i], run.Coordinates.Span[i]);
+                else rope.Rotate(heads[run.FirstRow + i], run.Coordinates.Span[i]);
+            }
         }
     }
 
@@ -82,6 +145,9 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
 
     /// <summary>Bytes of its projections as stored.</summary>
     public long WeightBytes => Projections.Sum(linear => linear.Weight.Bytes);
+
+    /// <summary>Names of its tensors; a fused one comes once for each part.</summary>
+    internal IEnumerable<string> Tensors => [attnNorm.GainName, mlpNorm.GainName, .. Projections.Select(p => p.Weight.Name), .. Projections.Select(p => p.Bias?.Name).OfType<string>()];
 
     private Linear[] Projections => [attn.Query, attn.Key, attn.Value, attn.Output, mlp.Gate, mlp.Up, mlp.Down];
 

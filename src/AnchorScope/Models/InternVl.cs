@@ -86,6 +86,17 @@ public sealed class InternVl : VisionLanguageModel
     }
 
     /// <inheritdoc/>
+    internal override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients)
+    {
+        var tape = new VisionTape();
+        var stream = _tower.Forward(pixels.Values, _featureLayers, compute, null, tape);
+        var shuffled = PixelShuffle.Forward(stream, _tower.Tokens, _tower.Side, _factor, compute.Arena);
+        var dShuffled = compute.Arena.TakeZeros(shuffled.Rows, shuffled.Columns);
+        _projectorNorm.Backward(shuffled, _projector.Backward(_projectorNorm.Forward(shuffled, compute.Arena), d, compute, gradients), dShuffled, gradients, compute.Arena);
+        _tower.Backward(PixelShuffle.Backward(dShuffled, _tower.Tokens, _tower.Side, _factor, compute.Arena), tape, compute, gradients);
+    }
+
+    /// <inheritdoc/>
     protected override IReadOnlyList<int> Expansion(PictureShape picture) => [.. _before, .. base.Expansion(picture), .. _after];
 
     /// <inheritdoc/>
@@ -143,16 +154,16 @@ public sealed class InternVl : VisionLanguageModel
             {
                 QueryNorm = Whole("q_norm"),
                 KeyNorm = Whole("k_norm"),
-                AttnScale = weights.Get(at + (remote ? "ls1" : "lambda_1"), width).ToSingles(),
-                MlpScale = weights.Get(at + (remote ? "ls2" : "lambda_2"), width).ToSingles(),
+                AttnScale = new Vector(weights.Get(at + (remote ? "ls1" : "lambda_1"), width)),
+                MlpScale = new Vector(weights.Get(at + (remote ? "ls2" : "lambda_2"), width)),
             };
         }).ToArray();
         return new PatchTower(
             sizes.ImageSize, sizes.PatchSize,
             new Linear(weights.Get($"{prefix}embeddings.{patch}.weight", width, 3, sizes.PatchSize, sizes.PatchSize), weights.Get($"{prefix}embeddings.{patch}.bias", width)),
-            weights.Get($"{prefix}embeddings.{places}", 1, sizes.Patches + 1, width).ToSingles(), layers)
+            new Vector(weights.Get($"{prefix}embeddings.{places}", 1, sizes.Patches + 1, width)), layers)
         {
-            ClassToken = weights.Get($"{prefix}embeddings.{classToken}", 1, 1, width).ToSingles(),
+            ClassToken = new Vector(weights.Get($"{prefix}embeddings.{classToken}", 1, 1, width)),
         };
     }
 }

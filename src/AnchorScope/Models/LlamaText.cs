@@ -30,6 +30,9 @@ public sealed class LlamaText : VisionLanguageModel
     public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null) => throw NoPictures(pixels.Pictures.Count);
 
     /// <inheritdoc/>
+    internal override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients) => throw NoPictures(pixels.Pictures.Count);
+
+    /// <inheritdoc/>
     protected override IEnumerable<PixelBox?> Boxes(PictureShape picture) => throw NoPictures(1);
 
     private static Decoder ReadDecoder(Checkpoint checkpoint) =>

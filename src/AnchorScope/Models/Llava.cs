@@ -69,12 +69,46 @@ public sealed class Llava : VisionLanguageModel
     public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
     {
         var stream = _tower.Forward(pixels.Values, _featureLayers, compute, trace);             // [image x (1 + patch), d_vision]
-        var first = _keepsClassToken ? 0 : 1;
-        var chosen = compute.Arena.Take(pixels.Pictures.Count * TokensPerPicture, _tower.Width);      // [image x patch, d_vision]
-        for (var row = 0; row < chosen.Rows; row++)
-            stream[row / TokensPerPicture * (_tower.Patches + 1) + first + row % TokensPerPicture].CopyTo(chosen[row]);
-        return _projector.Forward(chosen, compute);                                             // [image x patch, d_model]
+        return _projector.Forward(Chosen(stream, compute.Arena), compute);                      // [image x patch, d_model]
     }
+
+    /// <inheritdoc/>
+    internal override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients)
+    {
+        var (patches, back) = Patches(pixels, compute, gradients);
+        back(_projector.Backward(patches, d, compute, gradients));
+    }
+
+    /// <summary>Width of the tower.</summary>
+    internal int TowerWidth => _tower.Width;
+
+    /// <summary>Layers of the tower, those behind the one that is read included.</summary>
+    internal int TowerLayers => _tower.Layers;
+
+    /// <summary>What the projector takes [image x patch, d_vision], and the way back from it: derivatives by it add those by the tower's weights.</summary>
+    internal (Tensor Patches, Action<Tensor> Back) Patches(PixelValues pixels, Compute compute, Gradients gradients)
+    {
+        var tape = new VisionTape();
+        var stream = _tower.Forward(pixels.Values, _featureLayers, compute, null, tape);
+        return (Chosen(stream, compute.Arena), d => _tower.Backward(Spread(d, stream.Rows, compute.Arena), tape, compute, gradients));
+    }
+
+    private Tensor Spread(Tensor chosen, int rows, Arena arena)
+    {
+        var stream = arena.TakeZeros(rows, chosen.Columns);
+        for (var row = 0; row < chosen.Rows; row++) chosen[row].CopyTo(stream[TokenOf(row)]);
+        return stream;
+    }
+
+    /// <summary>The tokens that become image tokens [image x patch, d_vision].</summary>
+    private Tensor Chosen(Tensor stream, Arena arena)
+    {
+        var chosen = arena.Take(stream.Rows / _tower.Tokens * TokensPerPicture, _tower.Width);
+        for (var row = 0; row < chosen.Rows; row++) stream[TokenOf(row)].CopyTo(chosen[row]);
+        return chosen;
+    }
+
+    private int TokenOf(int row) => row / TokensPerPicture * _tower.Tokens + _tower.Tokens - TokensPerPicture + row % TokensPerPicture;
 
     /// <inheritdoc/>
     protected override IEnumerable<PixelBox?> Boxes(PictureShape picture)

@@ -14,7 +14,7 @@ public sealed class LlavaOneVision : VisionLanguageModel
 
     private readonly PatchTower _tower;
     private readonly Projector _projector;
-    private readonly float[] _newline;
+    private readonly Vector _newline;
     private readonly LlavaOnevisionPreprocessor _preprocessor;
     private readonly IReadOnlyList<(int Height, int Width)> _pinpoints;
     private readonly int _featureLayers;
@@ -36,7 +36,7 @@ public sealed class LlavaOneVision : VisionLanguageModel
         var width = Decoder.Shape.ModelSize;
         var projector = Prefix(weights, "linear_1.weight", "multi_modal_projector.");
         _projector = Projector.Read(config, weights, projector + "linear_1", projector + "linear_2", _tower.Width, width);
-        _newline = weights.Get(Prefix(weights, "image_newline", "") + "image_newline", width).ToSingles();
+        _newline = new Vector(weights.Get(Prefix(weights, "image_newline", "") + "image_newline", width));
         weights.AssertAllRead();
         _preprocessor = LlavaOnevisionPreprocessor.Load(checkpoint.Folder);
         SameSize(_preprocessor.Size, _tower.ImageSize);
@@ -96,12 +96,34 @@ public sealed class LlavaOneVision : VisionLanguageModel
             for (var y = 0; y < packing.Rows; y++)
             {
                 for (var x = 0; x < packing.Columns; x++) packing.Sample(projected, first + _tower.Patches, _tower.Side, y, x, features[next++]);
-                _newline.CopyTo(features[next++]);
+                _newline.Values.CopyTo(features[next++]);
             }
-            if (packing.Rows == 0) _newline.CopyTo(features[next++]);
+            if (packing.Rows == 0) _newline.Values.CopyTo(features[next++]);
             first += picture.Parts * _tower.Patches;
         }
         return features;
+    }
+
+    /// <inheritdoc/>
+    internal override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients)
+    {
+        var tape = new VisionTape();
+        var stream = _tower.Forward(pixels.Values, _featureLayers, compute, null, tape);
+        var projected = compute.Arena.TakeZeros(stream.Rows, d.Columns);                                                // [tile x patch, d_model]
+        var (next, first) = (0, 0);
+        foreach (var picture in pixels.Pictures)
+        {
+            for (var i = 0; i < _tower.Patches; i++) d[next++].CopyTo(projected[first + i]);
+            var packing = Packing(picture);
+            for (var y = 0; y < packing.Rows; y++)
+            {
+                for (var x = 0; x < packing.Columns; x++) packing.SampleBackward(projected, first + _tower.Patches, _tower.Side, y, x, d[next++]);
+                _newline.Add(gradients, 0, d[next++]);
+            }
+            if (packing.Rows == 0) _newline.Add(gradients, 0, d[next++]);
+            first += picture.Parts * _tower.Patches;
+        }
+        _tower.Backward(_projector.Backward(stream, projected, compute, gradients), tape, compute, gradients);
     }
 
     /// <inheritdoc/>

@@ -57,6 +57,9 @@ public sealed class Pass
         return rows;
     }
 
+    /// <summary>What is kept for the way back; null where there is none.</summary>
+    public Tape? Tape { get; init; }
+
     internal ReadOnlySpan<Run> RunsAt(int layer)
     {
         var count = _runs.Length;
@@ -89,6 +92,27 @@ public sealed class Pass
             }
         }
         return activation;
+    }
+
+    /// <summary>
+    /// <see cref="At"/> on the way back: records what each run's <see cref="Run.Derivatives"/> ask for, then takes the derivatives through the edits, the last one first. A
+    /// factor multiplies them, what was set depends on nothing before it, and what was added changes none.
+    /// </summary>
+    /// <returns><paramref name="derivatives"/>, changed in place.</returns>
+    public Tensor Back(Site site, int layer, Tensor derivatives)
+    {
+        foreach (var run in RunsAt(layer))
+        {
+            foreach (var trace in run.Derivatives)
+            {
+                if (trace.Sites.Contains(site)) trace.Keep(site, layer, derivatives.RowRange(run.FirstRow, run.Count), run.Start);
+            }
+            foreach (var edit in Enumerable.Reverse(run.Intervention.Edits))
+            {
+                if (edit.Layer == layer && edit.Site == site && edit.Operation != Operation.Add) Apply(edit.Backward(), run, derivatives);
+            }
+        }
+        return derivatives;
     }
 
     private void Apply(Edit edit, Run run, Tensor activation)

@@ -6,12 +6,12 @@ namespace AnchorScope.Models;
 /// A vision transformer over square pictures of one size: patches, a class token in front where the family has one, learned
 /// positions, then layers in which every token sees every token of its picture.
 /// </summary>
-internal sealed class PatchTower(int imageSize, int patchSize, Linear patchEmbedding, float[] positions, IReadOnlyList<VisionLayer> layers)
+internal sealed class PatchTower(int imageSize, int patchSize, Linear patchEmbedding, Vector positions, IReadOnlyList<VisionLayer> layers)
 {
     private const int Channels = 3;
 
     /// <summary>Class token [width], or null.</summary>
-    public float[]? ClassToken { get; init; }
+    public Vector? ClassToken { get; init; }
 
     /// <summary>Norm in front of the first layer, or null.</summary>
     public Norm? PreNorm { get; init; }
@@ -36,40 +36,76 @@ internal sealed class PatchTower(int imageSize, int patchSize, Linear patchEmbed
 
     /// <summary>Runs the first <paramref name="count"/> layers over pictures [image, channel, height, width].</summary>
     /// <param name="trace">Records all layers, those behind <paramref name="count"/> too.</param>
+    /// <param name="tape">Where to keep what the way back needs.</param>
     /// <returns>The stream after that many layers [image x token, width].</returns>
-    public Tensor Forward(ReadOnlySpan<float> pixels, int count, Compute compute, VisionTrace? trace)
+    public Tensor Forward(ReadOnlySpan<float> pixels, int count, Compute compute, VisionTrace? trace, VisionTape? tape = null)
     {
         var images = pixels.Length / (Channels * imageSize * imageSize);
         var arena = compute.Arena;
-        var embedded = patchEmbedding.Forward(Unfold(pixels, images, arena), compute);     // [image x patch, width]
+        var patches = Unfold(pixels, images, arena);                                       // [image x patch, channel x y x x]
+        var embedded = patchEmbedding.Forward(patches, compute);                           // [image x patch, width]
         var stream = arena.Take(images * Tokens, Width);                                   // [image x token, width]
         var first = Tokens - Patches;
         for (var row = 0; row < stream.Rows; row++)
         {
             var (image, token) = (row / Tokens, row % Tokens);
-            var source = token < first ? ClassToken : embedded[image * Patches + token - first];
-            System.Numerics.Tensors.TensorPrimitives.Add(source, positions.AsSpan(token * Width, Width), stream[row]);
+            var source = token < first ? ClassToken!.Values : embedded[image * Patches + token - first];
+            System.Numerics.Tensors.TensorPrimitives.Add(source, positions.Values.Slice(token * Width, Width), stream[row]);
         }
+        if (tape is not null) (tape.Patches, tape.Entry) = (patches, stream.Copy(arena));
         if (PreNorm is not null) stream = PreNorm.Forward(stream, arena);
         if (trace is not null) (trace.Axes, trace.Embeddings) = ([images, Tokens, Width], stream.ToArray());
-        (int, int)[] blocks = [.. Enumerable.Range(0, images).Select(image => (image * Tokens, Tokens))];
-        Through(0, count, stream, blocks, compute, trace);
+        var blocks = Blocks(images);
+        Through(0, count, stream, blocks, compute, trace, tape);
         if (trace is not null)
         {
             var mark = arena.Here();
-            Through(count, layers.Count, Tensor.From(arena, stream.ToArray(), stream.Rows, stream.Columns), blocks, compute, trace);
+            Through(count, layers.Count, Tensor.From(arena, stream.ToArray(), stream.Rows, stream.Columns), blocks, compute, trace, null);
             arena.Release(mark);
         }
         return stream;
     }
 
-    private void Through(int from, int to, Tensor stream, (int, int)[] blocks, Compute compute, VisionTrace? trace)
+    /// <summary>Adds the derivatives by all weights, from those by what <see cref="Forward"/> returned [image x token, width], which are changed.</summary>
+    public void Backward(Tensor d, VisionTape tape, Compute compute, Gradients gradients)
+    {
+        var arena = compute.Arena;
+        var (mark, first, images) = (arena.Here(), Tokens - Patches, d.Rows / Tokens);
+        var blocks = Blocks(images);
+        for (var layer = tape.Layers.Count - 1; layer >= 0; layer--)
+        {
+            var inner = arena.Here();
+            layers[layer].Backward(d, tape.Layers[layer], blocks, compute, gradients);
+            arena.Release(inner);
+        }
+        if (PreNorm is not null)
+        {
+            var entering = arena.TakeZeros(d.Rows, d.Columns);
+            PreNorm.Backward(tape.Entry, d, entering, gradients, arena);
+            d = entering;
+        }
+        var embedded = arena.Take(images * Patches, Width);
+        for (var row = 0; row < d.Rows; row++)
+        {
+            var (image, token) = (row / Tokens, row % Tokens);
+            positions.Add(gradients, (long)token * Width, d[row]);
+            if (token < first) ClassToken!.Add(gradients, 0, d[row]);
+            else d[row].CopyTo(embedded[image * Patches + token - first]);
+        }
+        LinearGradient.Weights(patchEmbedding, tape.Patches, embedded, gradients, compute);
+        arena.Release(mark);
+    }
+
+    private (int, int)[] Blocks(int images) => [.. Enumerable.Range(0, images).Select(image => (image * Tokens, Tokens))];
+
+    private void Through(int from, int to, Tensor stream, (int, int)[] blocks, Compute compute, VisionTrace? trace, VisionTape? tape)
     {
         for (var layer = from; layer < to; layer++)
         {
             var mark = compute.Arena.Here();
-            layers[layer].Forward(stream, blocks, compute);
-            compute.Arena.Release(mark);
+            if (tape is not null) tape.Layers.Add(new VisionLayerTape());
+            layers[layer].Forward(stream, blocks, compute, tape: tape?.Layers[^1]);
+            if (tape is null) compute.Arena.Release(mark);
             trace?.Layers.Add(stream.ToArray());
         }
     }

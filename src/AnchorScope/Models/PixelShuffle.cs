@@ -19,4 +19,18 @@ internal static class PixelShuffle
         }
         return shuffled;
     }
+
+    /// <summary>The other way round; tokens that are no patches get zeros.</summary>
+    public static Tensor Backward(Tensor shuffled, int tokens, int side, int factor, Arena arena)
+    {
+        var (small, first, width) = (side / factor, tokens - side * side, shuffled.Columns / (factor * factor));
+        var stream = arena.TakeZeros(shuffled.Rows / (small * small) * tokens, width);
+        for (var row = 0; row < shuffled.Rows; row++)
+        {
+            var (tile, y, x) = (row / (small * small), row / small % small * factor, row % small * factor);
+            for (var i = 0; i < factor * factor; i++)
+                shuffled[row].Slice(i * width, width).CopyTo(stream[tile * tokens + first + (y + i / factor) * side + x + i % factor]);
+        }
+        return stream;
+    }
 }

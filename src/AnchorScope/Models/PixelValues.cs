@@ -35,6 +35,14 @@ public sealed record PixelValues(float[] Values, long[] Shape, IReadOnlyList<Pic
 {
     /// <summary>What the reference's processor gives besides, under its names: grids or sizes, in families that have them.</summary>
     public IReadOnlyList<TensorData> Companions { get; init; } = [];
+
+    /// <summary>All pictures one behind the other, for one run of the tower; null for none.</summary>
+    internal static PixelValues? Together(IReadOnlyList<PixelValues> parts) => parts.Count switch
+    {
+        0 => null,
+        1 => parts[0],
+        _ => new PixelValues([.. parts.SelectMany(p => p.Values)], [parts.Sum(p => p.Shape[0]), .. parts[0].Shape[1..]], [.. parts.SelectMany(p => p.Pictures)]),
+    };
 }
 
 /// <summary>What a file of inputs holds besides token ids, under the names of the reference's processors.</summary>

@@ -27,4 +27,19 @@ internal sealed class Projector(Linear first, Activation activation, Linear seco
         for (var row = 0; row < hidden.Rows; row++) Activations.Apply(activation, hidden[row]);
         return second.Forward(hidden, compute);
     }
+
+    /// <summary>Derivatives by the tokens that went in, from those by what came out; adds those by the weights.</summary>
+    public Tensor Backward(Tensor tokens, Tensor d, Compute compute, Gradients gradients)
+    {
+        var before = first.Forward(tokens, compute);
+        var hidden = before.Copy(compute.Arena);
+        for (var row = 0; row < hidden.Rows; row++) Activations.Apply(activation, hidden[row]);
+        var dHidden = LinearGradient.Both(second, hidden, d, gradients, compute);
+        for (var row = 0; row < before.Rows; row++)
+        {
+            Activations.Derive(activation, before[row]);
+            System.Numerics.Tensors.TensorPrimitives.Multiply(dHidden[row], before[row], dHidden[row]);
+        }
+        return LinearGradient.Both(first, tokens, dHidden, gradients, compute);
+    }
 }

@@ -92,11 +92,48 @@ internal sealed class QwenTower
     /// <returns>Image features [image token, d_model], row by row, picture after picture.</returns>
     public Tensor Forward(float[] pixels, IReadOnlyList<(int Rows, int Columns)> grids, Compute compute, VisionTrace? trace)
     {
+        var plan = new Plan(grids, Merge, _window);
+        var units = Units(Stream(pixels, grids, plan, compute, trace, null), compute.Arena);
+        var hidden = _merger1.Forward(units, compute);
+        for (var row = 0; row < hidden.Rows; row++) Activations.Apply(Activation.Gelu, hidden[row]);
+        var merged = _merger2.Forward(hidden, compute);
+        var features = compute.Arena.Take(merged.Rows, merged.Columns);                                        // [image token, d_model]
+        for (var row = 0; row < merged.Rows; row++) merged[row].CopyTo(features[plan.Order[row]]);
+        return features;
+    }
+
+    /// <summary>Adds the derivatives by all weights, from those by the features [image token, d_model].</summary>
+    public void Backward(float[] pixels, IReadOnlyList<(int Rows, int Columns)> grids, Tensor d, Compute compute, Gradients gradients)
+    {
+        var (arena, plan, tape, unit) = (compute.Arena, new Plan(grids, Merge, _window), new VisionTape(), Merge * Merge);
+        var stream = Stream(pixels, grids, plan, compute, null, tape);
+        var units = Units(stream, arena);
+        var dMerged = arena.Take(d.Rows, d.Columns);                                                           // [image token in window order, d_model]
+        for (var row = 0; row < d.Rows; row++) d[plan.Order[row]].CopyTo(dMerged[row]);
+        var dUnits = new Projector(_merger1, Activation.Gelu, _merger2).Backward(units, dMerged, compute, gradients);
+        var (dNormed, dStream) = (arena.Take(stream.Rows, Width), arena.TakeZeros(stream.Rows, Width));        // [patch in window order, width]
+        for (var row = 0; row < stream.Rows; row++) dUnits[row / unit].Slice(row % unit * Width, Width).CopyTo(dNormed[row]);
+        _mergerNorm.Backward(stream, dNormed, dStream, gradients, arena);
+        for (var i = _layers.Length - 1; i >= 0; i--)
+        {
+            var mark = arena.Here();
+            _layers[i].Backward(dStream, tape.Layers[i], _fullAttention.Contains(i) ? plan.Pictures : plan.Windows, compute, gradients, (heads, token) => _rope.RotateBack(heads, plan.PlaceOf(token, unit)));
+            arena.Release(mark);
+        }
+        var dEmbedded = arena.Take(stream.Rows, Width);                                                        // [patch, width]
+        for (var row = 0; row < stream.Rows; row++) dStream[row].CopyTo(dEmbedded[plan.Order[row / unit] * unit + row % unit]);
+        LinearGradient.Weights(_patchEmbedding, tape.Patches, dEmbedded, gradients, compute);
+    }
+
+    /// <returns>The stream behind the last layer [patch in window order, width].</returns>
+    private Tensor Stream(float[] pixels, IReadOnlyList<(int Rows, int Columns)> grids, Plan plan, Compute compute, VisionTrace? trace, VisionTape? tape)
+    {
         var arena = compute.Arena;
         var patches = pixels.Length / PatchFloats;
-        var embedded = _patchEmbedding.Forward(Tensor.From(arena, pixels, patches, PatchFloats), compute);     // [patch, width]
+        var input = Tensor.From(arena, pixels, patches, PatchFloats);
+        var embedded = _patchEmbedding.Forward(input, compute);                                                // [patch, width]
+        if (tape is not null) tape.Patches = input;
         if (trace is not null) (trace.Axes, trace.Embeddings) = ([patches, Width], embedded.ToArray());
-        var plan = new Plan(grids, Merge, _window);
         var unit = Merge * Merge;
         var stream = arena.Take(patches, Width);                                                               // [patch in window order, width]
         for (var row = 0; row < patches; row++) embedded[plan.Order[row / unit] * unit + row % unit].CopyTo(stream[row]);
@@ -104,20 +141,22 @@ internal sealed class QwenTower
         for (var i = 0; i < _layers.Length; i++)
         {
             var mark = arena.Here();
-            _layers[i].Forward(stream, _fullAttention.Contains(i) ? plan.Pictures : plan.Windows, compute, (heads, token) =>
-                _rope.Rotate(heads, plan.Places[plan.Order[token / unit] * unit + token % unit]));
-            arena.Release(mark);
+            if (tape is not null) tape.Layers.Add(new VisionLayerTape());
+            _layers[i].Forward(stream, _fullAttention.Contains(i) ? plan.Pictures : plan.Windows, compute, (heads, token) => _rope.Rotate(heads, plan.PlaceOf(token, unit)), tape?.Layers[i]);
+            if (tape is null) arena.Release(mark);
             trace?.Layers.Add(stream.ToArray());
         }
+        return stream;
+    }
+
+    /// <summary>The normed patches of each image token side by side [image token in window order, unit x width].</summary>
+    private Tensor Units(Tensor stream, Arena arena)
+    {
+        var unit = Merge * Merge;
         var normed = _mergerNorm.Forward(stream, arena);
-        var units = arena.Take(patches / unit, Width * unit);                                                 // [image token in window order, unit x width]
-        for (var row = 0; row < patches; row++) normed[row].CopyTo(units[row / unit][(row % unit * Width)..]);
-        var hidden = _merger1.Forward(units, compute);
-        for (var row = 0; row < hidden.Rows; row++) Activations.Apply(Activation.Gelu, hidden[row]);
-        var merged = _merger2.Forward(hidden, compute);
-        var features = arena.Take(merged.Rows, merged.Columns);                                                // [image token, d_model]
-        for (var row = 0; row < merged.Rows; row++) merged[row].CopyTo(features[plan.Order[row]]);
-        return features;
+        var units = arena.Take(stream.Rows / unit, Width * unit);
+        for (var row = 0; row < stream.Rows; row++) normed[row].CopyTo(units[row / unit][(row % unit * Width)..]);
+        return units;
     }
 
     /// <summary>Where patches lie and which of them see each other. A unit is the block of patches that becomes one image token.</summary>
@@ -162,6 +201,9 @@ internal sealed class QwenTower
         public int[] Order { get; }
 
         /// <summary>Row and column of each patch, in reading order of the units.</summary>
-        public Coordinate[] Places { get; }
+        private Coordinate[] Places { get; }
+
+        /// <summary>Row and column of a patch of the stream.</summary>
+        public Coordinate PlaceOf(int token, int unit) => Places[Order[token / unit] * unit + token % unit];
     }
 }

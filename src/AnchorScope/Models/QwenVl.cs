@@ -67,12 +67,16 @@ public sealed class QwenVl : VisionLanguageModel
         _tower.Forward(pixels.Values, [.. pixels.Pictures.Select(p => (p.Rows, p.Columns))], compute, trace);
 
     /// <inheritdoc/>
+    internal override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients) =>
+        _tower.Backward(pixels.Values, [.. pixels.Pictures.Select(p => (p.Rows, p.Columns))], d, compute, gradients);
+
+    /// <inheritdoc/>
     protected override IEnumerable<PixelBox?> Boxes(PictureShape picture) =>
         new PixelBox(0, 0, picture.Width, picture.Height).Cells(picture.Rows / _tower.Merge, picture.Columns / _tower.Merge).Select(b => (PixelBox?)b);
 
     /// <inheritdoc/>
     /// <remarks>A picture's tokens share their time and differ by row and column; what follows goes on behind the longer side.</remarks>
-    protected override Coordinate[] Coordinates(IReadOnlyList<int> tokens, PixelValues? pixels)
+    protected internal override Coordinate[] Coordinates(IReadOnlyList<int> tokens, PixelValues? pixels)
     {
         var coordinates = new Coordinate[tokens.Count];
         var (next, picture) = (0, 0);

@@ -60,5 +60,8 @@ public sealed class Run
     /// <summary>What is recorded.</summary>
     public IReadOnlyList<Trace> Traces { get; init; } = [];
 
+    /// <summary>What is recorded on the way back: at each site the derivatives by its values after edits, in rows as a trace has them.</summary>
+    public IReadOnlyList<Trace> Derivatives { get; init; } = [];
+
     internal int FirstRow { get; set; }
 }

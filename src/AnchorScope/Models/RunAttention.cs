@@ -52,10 +52,35 @@ internal static unsafe class RunAttention
         {
             foreach (var trace in work[i].Run.Traces)
             {
-                if (trace.Sites.Contains(Site.AttnPattern)) trace.KeepPattern(layer, work[i].Pattern, shape.Heads, work[i].Run.Count, work[i].Keys, work[i].Run.Start);
+                if (trace.Sites.Contains(Site.AttnPattern)) trace.KeepPattern(Site.AttnPattern, layer, work[i].Pattern, shape.Heads, work[i].Run.Count, work[i].Keys, work[i].Run.Start);
             }
         }
         return z;
+    }
+
+    /// <summary>Derivatives by queries, keys and values, from those by z. Runs start at 0 and look back at no past.</summary>
+    public static AttentionRows Backward(int layer, DecoderShape shape, AttentionRows inputs, Tensor dz, Pass pass)
+    {
+        var (arena, runs) = (pass.Compute.Arena, pass.Runs);
+        var derivatives = new AttentionRows(arena.Take(dz.Rows, inputs.Query.Columns), arena.Take(dz.Rows, inputs.Key.Columns), arena.Take(dz.Rows, inputs.Value.Columns));
+        var cuts = runs.Select(run => Cuts(run, layer, shape.Heads)).ToArray();
+        var (longest, group) = (runs.Max(run => run.Count), shape.Heads / shape.KeyHeads);
+        var scratchFloats = AttentionGradient.ScratchFloats(longest, shape.HeadSize);
+        var scratch = arena.TakeFloats(scratchFloats * pass.Compute.Team.Size);
+        float[][] noted = [.. runs.Select(run => run.Derivatives.Any(t => t.Sites.Contains(Site.AttnScores)) ? GC.AllocateUninitializedArray<float>(shape.Heads * run.Count * run.Count, pinned: true) : [])];
+        pass.Compute.Team.For(runs.Count * shape.KeyHeads, 10L * longest * longest * shape.HeadSize * group, (item, member) =>
+        {
+            var (index, keyHead) = (item / shape.KeyHeads, item % shape.KeyHeads);
+            var (run, own) = (runs[index], cuts[index]);
+            AttentionGradient.Of(
+                inputs, dz, derivatives, new AttentionStretch(run.FirstRow, run.Count, keyHead, Causal: true), shape.HeadSize, group, own.Length == 0 ? null : head => own[own.Length == 1 ? 0 : head],
+                noted[index].Length == 0 ? null : (float*)Marshal.UnsafeAddrOfPinnedArrayElement(noted[index], keyHead * group * run.Count * run.Count), scratch + scratchFloats * member);
+        });
+        for (var i = 0; i < noted.Length; i++)
+        {
+            foreach (var trace in runs[i].Derivatives.Where(t => t.Sites.Contains(Site.AttnScores))) trace.KeepPattern(Site.AttnScores, layer, noted[i], shape.Heads, runs[i].Count, runs[i].Count, 0);
+        }
+        return derivatives;
     }
 
     private static AttentionWork Work(Run run, int layer, DecoderShape shape, Tensor k, Tensor v, Arena arena)

@@ -70,6 +70,18 @@ public sealed class SmolVlm : VisionLanguageModel
     }
 
     /// <inheritdoc/>
+    internal override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients)
+    {
+        var (tape, arena) = (new VisionTape(), compute.Arena);
+        var stream = _tower.Forward(pixels.Values, _tower.Layers, compute, null, tape);
+        var shuffled = PixelShuffle.Forward(_postNorm.Forward(stream, arena), _tower.Tokens, _tower.Side, _factor, arena);
+        var dNormed = PixelShuffle.Backward(LinearGradient.Both(_projection, shuffled, d, gradients, compute), _tower.Tokens, _tower.Side, _factor, arena);
+        var dStream = arena.TakeZeros(stream.Rows, stream.Columns);
+        _postNorm.Backward(stream, dNormed, dStream, gradients, arena);
+        _tower.Backward(dStream, tape, compute, gradients);
+    }
+
+    /// <inheritdoc/>
     protected override IReadOnlyList<int> Expansion(PictureShape picture)
     {
         var image = string.Concat(Enumerable.Repeat(Placeholder, TokensPerTile));

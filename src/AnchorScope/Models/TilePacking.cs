@@ -64,11 +64,31 @@ internal sealed class TilePacking
         for (var i = 0; i < into.Length; i++)
             into[i] = (1 - fy) * ((1 - fx) * a[i] + fx * b[i]) + fy * ((1 - fx) * c[i] + fx * d[i]);
 
-        ReadOnlySpan<float> At(int row, int column)
+        ReadOnlySpan<float> At(int row, int column) => tiles[PlaceOf(first, side, row, column)];
+    }
+
+    /// <summary>Adds derivatives by the map's vector at <paramref name="y"/>, <paramref name="x"/> to those by the vectors that it was made of.</summary>
+    public void SampleBackward(Tensor tiles, int first, int side, int y, int x, ReadOnlySpan<float> derivatives)
+    {
+        var (y0, y1, fy) = Between(y, Rows, _high);
+        var (x0, x1, fx) = Between(x, Columns, _wide);
+        Add(y0, x0, (1 - fy) * (1 - fx), derivatives);
+        Add(y0, x1, (1 - fy) * fx, derivatives);
+        Add(y1, x0, fy * (1 - fx), derivatives);
+        Add(y1, x1, fy * fx, derivatives);
+
+        void Add(int row, int column, float share, ReadOnlySpan<float> values)
         {
-            var (r, k) = (row + _top, column + _left);
-            return tiles[first + (r / side * _gridColumns + k / side) * side * side + r % side * side + k % side];
+            if (share == 0) return;
+            var target = tiles[PlaceOf(first, side, row, column)];
+            System.Numerics.Tensors.TensorPrimitives.MultiplyAdd(values, share, target, target);
         }
+    }
+
+    private int PlaceOf(int first, int side, int row, int column)
+    {
+        var (r, k) = (row + _top, column + _left);
+        return first + (r / side * _gridColumns + k / side) * side * side + r % side * side + k % side;
     }
 
     /// <summary>Python's <c>//</c>, which is below the floor of the rounded quotient where that is a whole number by rounding alone.</summary>

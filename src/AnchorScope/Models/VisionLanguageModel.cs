@@ -75,7 +75,7 @@ public abstract class VisionLanguageModel : IDisposable
     protected abstract IEnumerable<PixelBox?> Boxes(PictureShape picture);
 
     /// <summary>Rotary coordinates of a prompt's positions.</summary>
-    protected virtual Coordinate[] Coordinates(IReadOnlyList<int> tokens, PixelValues? pixels) => [.. Enumerable.Range(0, tokens.Count).Select(Coordinate.At)];
+    protected internal virtual Coordinate[] Coordinates(IReadOnlyList<int> tokens, PixelValues? pixels) => [.. Enumerable.Range(0, tokens.Count).Select(Coordinate.At)];
 
     /// <summary>Pictures to pixel values, as the reference's processor does it.</summary>
     public abstract PixelValues Preprocess(IReadOnlyList<Picture> pictures);
@@ -85,6 +85,9 @@ public abstract class VisionLanguageModel : IDisposable
 
     /// <summary>Image features [image tokens of all pictures, d_model].</summary>
     public abstract Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null);
+
+    /// <summary>Adds the derivatives by the weights of vision tower and projector, from those by <see cref="Features"/> [image token, d_model].</summary>
+    internal abstract void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients);
 
     /// <summary>Opens the checkpoint in <paramref name="folder"/>; an unknown family is an error that lists the known ones.</summary>
     public static VisionLanguageModel Open(string folder)

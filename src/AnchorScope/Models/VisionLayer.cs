@@ -1,20 +1,42 @@
 using AnchorScope.Tensors;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace AnchorScope.Models;
 
 /// <summary>The MLP of a vision layer: down(act(up x)), or down(act(gate x) * up x) where there is a gate.</summary>
 internal sealed record VisionMlp(Linear? Gate, Linear Up, Linear Down, Activation Activation)
 {
-    public Tensor Forward(Tensor x, Compute compute)
+    public Tensor Forward(Tensor x, Compute compute, VisionLayerTape? tape)
     {
         var up = Up.Forward(x, compute);                                   // [token, d_mlp]
-        var neurons = Gate?.Forward(x, compute) ?? up;                     // [token, d_mlp]
+        var before = Gate?.Forward(x, compute) ?? up;                      // [token, d_mlp]
+        var neurons = tape is null ? before : before.Copy(compute.Arena);
         for (var row = 0; row < neurons.Rows; row++)
         {
             Activations.Apply(Activation, neurons[row]);
-            if (Gate is not null) System.Numerics.Tensors.TensorPrimitives.Multiply(neurons[row], up[row], neurons[row]);
+            if (Gate is not null) TensorPrimitives.Multiply(neurons[row], up[row], neurons[row]);
         }
+        if (tape is not null) (tape.MlpNormed, tape.Before, tape.Up, tape.Neurons) = (x, before, up, neurons);
         return Down.Forward(neurons, compute);
+    }
+
+    public Tensor Backward(Tensor d, VisionLayerTape tape, Compute compute, Gradients gradients)
+    {
+        var dUp = LinearGradient.Both(Down, tape.Neurons, d, gradients, compute);       // [token, d_mlp]
+        var dBefore = tape.Before.Copy(compute.Arena);                                   // [token, d_mlp]
+        for (var row = 0; row < d.Rows; row++)
+        {
+            Activations.Derive(Activation, dBefore[row]);
+            TensorPrimitives.Multiply(dBefore[row], dUp[row], dBefore[row]);
+            if (Gate is null) continue;
+            TensorPrimitives.Multiply(dBefore[row], tape.Up[row], dBefore[row]);
+            Activations.Apply(Activation, tape.Before[row]);
+            TensorPrimitives.Multiply(dUp[row], tape.Before[row], dUp[row]);
+        }
+        if (Gate is null) return LinearGradient.Both(Up, tape.MlpNormed, dBefore, gradients, compute);
+        var dx = LinearGradient.Both(Gate, tape.MlpNormed, dBefore, gradients, compute);
+        dx.Add(LinearGradient.Both(Up, tape.MlpNormed, dUp, gradients, compute));
+        return dx;
     }
 }
 
@@ -28,24 +50,42 @@ internal sealed class VisionLayer(Norm attnNorm, AttentionWeights attn, Norm mlp
     public Norm? KeyNorm { get; init; }
 
     /// <summary>Layer scale: factors [d] of what attention adds; null for ones.</summary>
-    public float[]? AttnScale { get; init; }
+    public Vector? AttnScale { get; init; }
 
     /// <summary>Factors [d] of what the MLP adds.</summary>
-    public float[]? MlpScale { get; init; }
+    public Vector? MlpScale { get; init; }
 
     /// <summary>Takes <paramref name="stream"/> [token, d] through the layer, in place.</summary>
     /// <param name="blocks">First token and length of each block.</param>
     /// <param name="rotate">Rotates one token's queries or keys [heads x d_head]; null without rotary embedding.</param>
-    public void Forward(Tensor stream, IReadOnlyList<(int Start, int Length)> blocks, Compute compute, RowRotation? rotate = null)
+    /// <param name="tape">Where to keep what the way back needs.</param>
+    public void Forward(Tensor stream, IReadOnlyList<(int Start, int Length)> blocks, Compute compute, RowRotation? rotate = null, VisionLayerTape? tape = null)
     {
-        stream.Add(Scaled(Attention(attnNorm.Forward(stream, compute.Arena), blocks, compute, rotate), AttnScale));
-        stream.Add(Scaled(mlp.Forward(mlpNorm.Forward(stream, compute.Arena), compute), MlpScale));
+        if (tape is not null) tape.Entry = stream.Copy(compute.Arena);
+        var attention = Attention(attnNorm.Forward(stream, compute.Arena), blocks, compute, rotate, tape);
+        if (tape is not null) tape.AttnOut = attention.Copy(compute.Arena);
+        stream.Add(Scaled(attention, AttnScale));
+        if (tape is not null) tape.Middle = stream.Copy(compute.Arena);
+        var added = mlp.Forward(mlpNorm.Forward(stream, compute.Arena), compute, tape);
+        if (tape is not null) tape.MlpOut = added.Copy(compute.Arena);
+        stream.Add(Scaled(added, MlpScale));
     }
 
-    private unsafe Tensor Attention(Tensor x, IReadOnlyList<(int Start, int Length)> blocks, Compute compute, RowRotation? rotate)
+    /// <summary>Takes derivatives by the stream that leaves the layer [token, d] to those by the one that enters it, in place.</summary>
+    /// <param name="rotateBack">Rotates the other way round.</param>
+    public void Backward(Tensor d, VisionLayerTape tape, IReadOnlyList<(int Start, int Length)> blocks, Compute compute, Gradients gradients, RowRotation? rotateBack = null)
     {
-        var q = Normed(attn.Query.Forward(x, compute), QueryNorm, compute);  // [token, head x d_head]
-        var k = Normed(attn.Key.Forward(x, compute), KeyNorm, compute);      // [token, head x d_head]
+        var dMlp = mlp.Backward(ScaledBack(d, tape.MlpOut, MlpScale, gradients, compute), tape, compute, gradients);
+        mlpNorm.Backward(tape.Middle, dMlp, d, gradients, compute.Arena);
+        var dAttn = AttentionBackward(ScaledBack(d, tape.AttnOut, AttnScale, gradients, compute), tape, blocks, compute, gradients, rotateBack);
+        attnNorm.Backward(tape.Entry, dAttn, d, gradients, compute.Arena);
+    }
+
+    private unsafe Tensor Attention(Tensor x, IReadOnlyList<(int Start, int Length)> blocks, Compute compute, RowRotation? rotate, VisionLayerTape? tape)
+    {
+        var (projectedQ, projectedK) = (attn.Query.Forward(x, compute), attn.Key.Forward(x, compute));
+        var q = Normed(projectedQ, QueryNorm, compute);                      // [token, head x d_head]
+        var k = Normed(projectedK, KeyNorm, compute);                        // [token, head x d_head]
         var v = attn.Value.Forward(x, compute);                              // [token, head x d_head]
         for (var row = 0; rotate is not null && row < q.Rows; row++)
         {
@@ -80,15 +120,61 @@ internal sealed class VisionLayer(Norm attnNorm, AttentionWeights attn, Norm mlp
                 AttentionKernel.Attend(rows.AsSpan(0, count), 0, head, null, 0, scratch + scratchFloats * member);
             }
         });
+        if (tape is not null) (tape.AttnNormed, tape.Projected, tape.Attention, tape.HeadOut) = (x, new AttentionRows(projectedQ, projectedK, v), new AttentionRows(q, k, v), z);
         return attn.Output.Forward(z, compute);
+    }
+
+    private unsafe Tensor AttentionBackward(Tensor d, VisionLayerTape tape, IReadOnlyList<(int Start, int Length)> blocks, Compute compute, Gradients gradients, RowRotation? rotateBack)
+    {
+        var arena = compute.Arena;
+        var dz = LinearGradient.Both(attn.Output, tape.HeadOut, d, gradients, compute);      // [token, head x d_head]
+        var derivatives = new AttentionRows(arena.Take(d.Rows, dz.Columns), arena.Take(d.Rows, dz.Columns), arena.Take(d.Rows, dz.Columns));
+        var (size, longest) = (dz.Columns / heads, blocks.Max(b => b.Length));
+        var scratchFloats = AttentionGradient.ScratchFloats(longest, size);
+        var scratch = arena.TakeFloats(scratchFloats * compute.Team.Size);
+        compute.Team.For(blocks.Count * heads, 10L * longest * longest * size, (item, member) =>
+        {
+            var (start, length) = blocks[item / heads];
+            AttentionGradient.Of(tape.Attention, dz, derivatives, new AttentionStretch(start, length, item % heads, Causal: false), size, 1, null, null, scratch + scratchFloats * member);
+        });
+        for (var row = 0; rotateBack is not null && row < d.Rows; row++)
+        {
+            rotateBack(derivatives.Query[row], row);
+            rotateBack(derivatives.Key[row], row);
+        }
+        var dx = LinearGradient.Both(attn.Query, tape.AttnNormed, NormedBack(tape.Projected.Query, derivatives.Query, QueryNorm, gradients, arena), gradients, compute);
+        dx.Add(LinearGradient.Both(attn.Key, tape.AttnNormed, NormedBack(tape.Projected.Key, derivatives.Key, KeyNorm, gradients, arena), gradients, compute));
+        dx.Add(LinearGradient.Both(attn.Value, tape.AttnNormed, derivatives.Value, gradients, compute));
+        return dx;
+    }
+
+    private static Tensor NormedBack(Tensor x, Tensor d, Norm? norm, Gradients gradients, Arena arena)
+    {
+        if (norm is null) return d;
+        var dx = arena.TakeZeros(d.Rows, d.Columns);
+        norm.Backward(x, d, dx, gradients, arena);
+        return dx;
+    }
+
+    private static Tensor ScaledBack(Tensor d, Tensor x, Vector? factors, Gradients gradients, Compute compute)
+    {
+        if (factors is null) return d;
+        var scaled = d.Copy(compute.Arena);
+        var sums = compute.Arena.TakeZeros(1, d.Columns)[0];
+        for (var row = 0; row < d.Rows; row++)
+        {
+            TensorPrimitives.MultiplyAdd(d[row], x[row], sums, sums);
+            TensorPrimitives.Multiply(scaled[row], factors.Values, scaled[row]);
+        }
+        factors.Add(gradients, 0, sums);
+        return scaled;
     }
 
     private static Tensor Normed(Tensor x, Norm? norm, Compute compute) => norm?.Forward(x, compute.Arena) ?? x;
 
-    private static Tensor Scaled(Tensor x, float[]? factors)
+    private static Tensor Scaled(Tensor x, Vector? factors)
     {
-        for (var row = 0; factors is not null && row < x.Rows; row++)
-            System.Numerics.Tensors.TensorPrimitives.Multiply(x[row], factors, x[row]);
+        for (var row = 0; factors is not null && row < x.Rows; row++) TensorPrimitives.Multiply(x[row], factors.Values, x[row]);
         return x;
     }
 }

@@ -12,10 +12,25 @@ public sealed class Trace
 
     /// <summary>Records <paramref name="sites"/> at <paramref name="positions"/> (null: all of the run).</summary>
     public Trace(IEnumerable<Site> sites, IEnumerable<int>? positions = null)
+        : this(sites.ToHashSet(), positions)
     {
-        Sites = sites.ToHashSet();
         if (Sites.Contains(Site.AttnScores)) throw new ArgumentException("attention scores are not kept; record AttnPattern", nameof(sites));
+    }
+
+    private Trace(HashSet<Site> sites, IEnumerable<int>? positions)
+    {
+        Sites = sites;
         _positions = positions?.Distinct().Order().ToArray();
+    }
+
+    /// <summary>
+    /// For the way back: derivatives by the values of <paramref name="sites"/>. At <see cref="Site.AttnScores"/> they are those by the scores, which is how fast the loss grows with the weight
+    /// of an edge in its softmax.
+    /// </summary>
+    public static Trace OfDerivatives(IEnumerable<Site> sites, IEnumerable<int>? positions = null)
+    {
+        var chosen = sites.ToHashSet();
+        return chosen.Contains(Site.AttnPattern) ? throw new ArgumentException("there are no derivatives by attention probabilities; record AttnScores", nameof(sites)) : new Trace(chosen, positions);
     }
 
     /// <summary>The sites recorded.</summary>
@@ -25,7 +40,7 @@ public sealed class Trace
     public IReadOnlyList<int>? Positions => _positions;
 
     /// <summary>
-    /// Values of one site after edits, [positions, width]; for <see cref="Site.AttnPattern"/> [heads, positions, keys].
+    /// Values of one site after edits, [positions, width]; for <see cref="Site.AttnPattern"/>, and derivatives at <see cref="Site.AttnScores"/>, [heads, positions, keys].
     /// Throws if the site was not recorded or the run did not reach that layer.
     /// </summary>
     public float[] this[Site site, int layer] => _values.TryGetValue((site, layer), out var values)
@@ -48,11 +63,11 @@ public sealed class Trace
         _values[(site, layer)] = kept;
     }
 
-    internal void KeepPattern(int layer, float[] pattern, int heads, int queries, int keys, int firstPosition)
+    internal void KeepPattern(Site site, int layer, float[] pattern, int heads, int queries, int keys, int firstPosition)
     {
         if (_positions is null)
         {
-            _values[(Site.AttnPattern, layer)] = pattern;
+            _values[(site, layer)] = pattern;
             return;
         }
         var kept = new float[heads * _positions.Length * keys];
@@ -61,6 +76,6 @@ public sealed class Trace
             for (var i = 0; i < _positions.Length; i++)
                 pattern.AsSpan((head * queries + _positions[i] - firstPosition) * keys, keys).CopyTo(kept.AsSpan((head * _positions.Length + i) * keys));
         }
-        _values[(Site.AttnPattern, layer)] = kept;
+        _values[(site, layer)] = kept;
     }
 }

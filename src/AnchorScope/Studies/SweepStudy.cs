@@ -54,11 +54,7 @@ public sealed class SweepStudy
     {
         var missing = file.Missing;
         var from = SweepCost.FirstOf(missing.Select(i => _interventions[i]), _prompt);
-        using var arena = new Arena();
-        using var team = new Team(_options.Threads);
-        var started = Stopwatch.GetTimestamp();
-        using var baseline = Baseline.Record(_model.Decoder, _prompt, new Compute(arena, team), from: from);
-        BaselineSeconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        using var baseline = Record(from);
         var passes = Sweep.Plan(_model.Decoder, [.. missing.Select(i => new Variant(baseline, _interventions[i]))], [Readout.Output], Cost.RowsPerPass);
         Each(passes.Count, (pass, compute) =>
         {
@@ -71,6 +67,20 @@ public sealed class SweepStudy
             }
         }, cancel);
     }
+
+    private Baseline Record(int from)
+    {
+        using var arena = new Arena();
+        using var team = new Team(_options.Threads);
+        arena.Reserve(Room(_prompt.Length));
+        var started = Stopwatch.GetTimestamp();
+        var baseline = Baseline.Record(_model.Decoder, _prompt, new Compute(arena, team), from: from);
+        BaselineSeconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        return baseline;
+    }
+
+    // In one piece, as many small ones leave gaps; what is too much of it is never touched.
+    private long Room(int rows) => 2 * rows * Cost.BytesPerRow;
 
     private void Naive(SweepFile file, Action<int>? progress, CancellationToken cancel)
     {
@@ -96,6 +106,7 @@ public sealed class SweepStudy
         {
             using var arena = new Arena();
             using var team = new Team(workers == 1 ? _options.Threads : 1);
+            arena.Reserve(Room(Cost.RowsPerPass));
             try
             {
                 for (var i = Interlocked.Increment(ref next); i < count; i = Interlocked.Increment(ref next))

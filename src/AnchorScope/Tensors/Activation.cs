@@ -59,6 +59,51 @@ public static class Activations
         }
     }
 
+    /// <summary>Replaces every x by the derivative f'(x).</summary>
+    public static void Derive(Activation activation, Span<float> values)
+    {
+        switch (activation)
+        {
+            case Activation.Silu:
+                SigmoidalDerivative(values, 1f);
+                break;
+            case Activation.QuickGelu:
+                SigmoidalDerivative(values, 1.702f);
+                break;
+            case Activation.Gelu:
+                for (var i = 0; i < values.Length; i++)
+                {
+                    double x = values[i];
+                    values[i] = (float)(0.5 * (1 + Erf.Of(x * Math.Sqrt(0.5))) + x * Math.Exp(-0.5 * x * x) / Math.Sqrt(2 * Math.PI));
+                }
+                break;
+            default:
+                var c = Math.Sqrt(2 / Math.PI);
+                for (var i = 0; i < values.Length; i++)
+                {
+                    double x = values[i];
+                    var t = Math.Tanh(c * (x + 0.044715 * x * x * x));
+                    values[i] = (float)(0.5 * (1 + t) + 0.5 * x * (1 - t * t) * c * (1 + 3 * 0.044715 * x * x));
+                }
+                break;
+        }
+    }
+
+    // With s = sigmoid(a x): s + a x s (1 - s).
+    private static void SigmoidalDerivative(Span<float> values, float slope)
+    {
+        Span<float> edge = stackalloc float[16];
+        for (var i = 0; i < values.Length; i += 16)
+        {
+            var part = values[i..Math.Min(i + 16, values.Length)];
+            part.CopyTo(edge);
+            var x = Vector512.Create<float>(edge) * slope;
+            var s = Vector512<float>.One / (Vector512<float>.One + Exp.Of(-x));
+            Vector512.FusedMultiplyAdd(x * s, Vector512<float>.One - s, s).CopyTo(edge);
+            edge[..part.Length].CopyTo(part);
+        }
+    }
+
     private static void Sigmoidal(Span<float> values, float slope)
     {
         Span<float> edge = stackalloc float[16];

@@ -18,12 +18,26 @@ public sealed unsafe class Arena : IDisposable
     /// <summary>Bytes held, taken or not.</summary>
     public long Bytes => _chunks.Sum(chunk => (long)chunk.Bytes);
 
+    /// <summary>Holds room for <paramref name="bytes"/> in one piece, where nothing is held yet; memory that is never touched costs nothing.</summary>
+    public void Reserve(long bytes)
+    {
+        if (_chunks.Count == 0) Next((nuint)bytes);
+    }
+
     /// <summary>Takes an uninitialised matrix of <paramref name="rows"/> x <paramref name="columns"/>, aligned to 64 bytes.</summary>
     public Tensor Take(int rows, int columns)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(rows);
         ArgumentOutOfRangeException.ThrowIfNegative(columns);
         return new Tensor(TakeFloats((long)rows * columns), rows, columns);
+    }
+
+    /// <summary>Takes a matrix of zeros.</summary>
+    internal Tensor TakeZeros(int rows, int columns)
+    {
+        var tensor = Take(rows, columns);
+        NativeMemory.Clear(tensor.Data, (nuint)((long)rows * columns * sizeof(float)));
+        return tensor;
     }
 
     /// <summary>Takes an uninitialised block of <paramref name="count"/> floats.</summary>

@@ -1,6 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 
 namespace AnchorScope.Tensors;
 
@@ -97,31 +95,9 @@ public sealed unsafe class KeyValues : IDisposable
     /// <returns>How many.</returns>
     private int PutKeys(Tensor rows, int column, float* keys, int at)
     {
-        var panel = keys + (long)(at / 16) * 16 * HeadSize + at % 16;
-        var key = rows.Data + column;
-        var d = 0;
-        if (rows.Rows < 4 || at % 4 != 0)
-        {
-            for (; d < HeadSize; d++) panel[d * 16] = key[d];
-            return 1;
-        }
-        float* second = key + rows.Columns, third = second + rows.Columns, fourth = third + rows.Columns;
-        for (; d + 4 <= HeadSize && Sse.IsSupported; d += 4)
-        {
-            var (a, b, c, e) = (Vector128.Load(key + d), Vector128.Load(second + d), Vector128.Load(third + d), Vector128.Load(fourth + d));
-            var (ab, ce) = (Sse.UnpackLow(a, b), Sse.UnpackLow(c, e));
-            Sse.MoveLowToHigh(ab, ce).Store(panel + d * 16);
-            Sse.MoveHighToLow(ce, ab).Store(panel + d * 16 + 16);
-            (ab, ce) = (Sse.UnpackHigh(a, b), Sse.UnpackHigh(c, e));
-            Sse.MoveLowToHigh(ab, ce).Store(panel + d * 16 + 32);
-            Sse.MoveHighToLow(ce, ab).Store(panel + d * 16 + 48);
-        }
-        for (; d < HeadSize; d++)
-        {
-            var to = panel + d * 16;
-            (to[0], to[1], to[2], to[3]) = (key[d], second[d], third[d], fourth[d]);
-        }
-        return 4;
+        var count = rows.Rows < 4 || at % 4 != 0 ? 1 : 4;
+        Transpose.Of(rows.Data + column, rows.Columns, count, HeadSize, keys + (long)(at / 16) * 16 * HeadSize + at % 16, 16);
+        return count;
     }
 
     /// <summary>Takes over, in one layer, what <paramref name="other"/> has from <see cref="Start"/> to its end.</summary>

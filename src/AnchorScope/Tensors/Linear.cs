@@ -20,7 +20,6 @@ public sealed unsafe class Linear
     private const int StretchOfShort = 252;
 
     private readonly Weight _weight;
-    private readonly float[]? _bias;
     private readonly Lock _packing = new();
     private NativeBlock? _panels;
 
@@ -30,7 +29,7 @@ public sealed unsafe class Linear
         _weight = weight;
         Outputs = checked((int)weight.Shape[0]);
         Inputs = checked((int)(weight.Shape.Aggregate(1L, (a, b) => a * b) / weight.Shape[0]));
-        _bias = bias?.ToSingles();
+        Bias = bias;
     }
 
     /// <summary>Width of the input.</summary>
@@ -41,6 +40,9 @@ public sealed unsafe class Linear
 
     /// <summary>The weight [outputs, inputs] where it lies.</summary>
     public Weight Weight => _weight;
+
+    /// <summary>The bias [outputs] where it lies; null without one.</summary>
+    public Weight? Bias { get; }
 
     /// <summary>Keeps the weight as float32 panels (4 bytes per parameter) instead of turning it again in every pass. Changes no bit.</summary>
     public void Pack()
@@ -91,9 +93,9 @@ public sealed unsafe class Linear
             for (var i = 0; i < count; i++) rows[i] = _weight.RowAddress(outputs[first + i]);
             PanelTurn.Turn(rows, count, _weight.Type, 0, Inputs, panel);
             PanelMatMul.Multiply(x.Data, Inputs, x.Rows, panel, Inputs, y.Data + first, outputs.Count, count, fresh: true);
-            for (var i = 0; i < count && _bias is not null; i++)
+            for (var i = 0; i < count && Bias is not null; i++)
             {
-                for (var row = 0; row < y.Rows; row++) y[row][first + i] += _bias[outputs[first + i]];
+                for (var row = 0; row < y.Rows; row++) y[row][first + i] += Bias.Singles[outputs[first + i]];
             }
         }
         compute.Arena.Release(mark);
@@ -132,11 +134,12 @@ public sealed unsafe class Linear
 
     private void AddBias(Tensor y, int first, int count)
     {
-        if (_bias is null) return;
+        if (Bias is null) return;
+        var bias = Bias.Singles.Slice(first, count);
         for (var row = 0; row < y.Rows; row++)
         {
             var part = new Span<float>(y.Data + (long)row * y.Columns + first, count);
-            TensorPrimitives.Add(part, _bias.AsSpan(first, count), part);
+            TensorPrimitives.Add(part, bias, part);
         }
     }
 }

@@ -6,20 +6,22 @@ namespace AnchorScope.Tensors;
 /// <summary>RMSNorm, x / sqrt(mean(x^2) + eps) * gain, and LayerNorm when there is a bias.</summary>
 public sealed unsafe class Norm
 {
-    private readonly float[] _gain;
-    private readonly float[]? _bias;
+    private readonly Weight _gain;
+    private readonly Weight? _bias;
     private readonly float _epsilon;
 
     /// <summary>RMSNorm with <paramref name="gain"/> [width], or LayerNorm with gain and <paramref name="bias"/> [width].</summary>
     public Norm(Weight gain, Weight? bias, double epsilon)
     {
-        _gain = gain.ToSingles();
-        _bias = bias?.ToSingles();
+        (_gain, _bias) = (gain, bias);
         _epsilon = (float)epsilon;
     }
 
+    /// <summary>Name of the gain's tensor.</summary>
+    internal string GainName => _gain.Name;
+
     /// <summary>The gain [width].</summary>
-    public ReadOnlySpan<float> Gain => _gain;
+    public ReadOnlySpan<float> Gain => _gain.Singles;
 
     /// <summary>What RMSNorm multiplies <paramref name="row"/> with before the gain: 1 / sqrt(mean(x^2) + eps).</summary>
     public float Scale(ReadOnlySpan<float> row) => 1f / MathF.Sqrt(Sum(row, 0f, square: true) / row.Length + _epsilon);
@@ -27,13 +29,15 @@ public sealed unsafe class Norm
     /// <summary>Normalises every row of <paramref name="x"/> [rows, width] into new memory.</summary>
     public Tensor Forward(Tensor x, Arena arena)
     {
-        if (x.Columns != _gain.Length) throw new ArgumentException($"norm of width {_gain.Length} given {x.Columns} columns", nameof(x));
+        if (x.Columns != _gain.Count) throw new ArgumentException($"norm of width {_gain.Count} given {x.Columns} columns", nameof(x));
         var y = arena.Take(x.Rows, x.Columns);
-        for (var row = 0; row < x.Rows; row++) Row(x[row], y[row]);
+        var gain = _gain.Singles;
+        var bias = _bias is null ? [] : _bias.Singles;
+        for (var row = 0; row < x.Rows; row++) Row(x[row], y[row], gain, bias);
         return y;
     }
 
-    private void Row(ReadOnlySpan<float> x, Span<float> y)
+    private void Row(ReadOnlySpan<float> x, Span<float> y, ReadOnlySpan<float> gain, ReadOnlySpan<float> bias)
     {
         var mean = 0f;
         if (_bias is not null)
@@ -43,9 +47,59 @@ public sealed unsafe class Norm
         var scale = 1f / MathF.Sqrt(Sum(x, mean, square: true) / x.Length + _epsilon);
         var k = 0;
         for (; k + 16 <= x.Length; k += 16)
-            ((Vector512.Create(x.Slice(k, 16)) - Vector512.Create(mean)) * Vector512.Create(scale) * Vector512.Create(_gain.AsSpan(k, 16))).CopyTo(y.Slice(k, 16));
-        for (; k < x.Length; k++) y[k] = (x[k] - mean) * scale * _gain[k];
-        if (_bias is not null) System.Numerics.Tensors.TensorPrimitives.Add(y, _bias, y);
+            ((Vector512.Create(x.Slice(k, 16)) - Vector512.Create(mean)) * Vector512.Create(scale) * Vector512.Create(gain.Slice(k, 16))).CopyTo(y.Slice(k, 16));
+        for (; k < x.Length; k++) y[k] = (x[k] - mean) * scale * gain[k];
+        if (_bias is not null) System.Numerics.Tensors.TensorPrimitives.Add(y, bias, y);
+    }
+
+    /// <summary>Backwards: adds to <paramref name="dx"/> the derivatives by x, and to <paramref name="gradients"/> those by gain and bias.</summary>
+    /// <param name="x">What went in [rows, width].</param>
+    /// <param name="dy">Derivatives by what came out [rows, width].</param>
+    /// <param name="dx">[rows, width].</param>
+    internal void Backward(Tensor x, Tensor dy, Tensor dx, Gradients? gradients, Arena arena)
+    {
+        var mark = arena.Here();
+        var sums = gradients?.Of(_gain) is null ? default : arena.Take(1, x.Columns);
+        if (sums.Rows > 0) sums[0].Clear();
+        var gain = _gain.Singles;
+        for (var row = 0; row < x.Rows; row++) BackwardRow(x[row], dy[row], dx[row], gain, sums.Rows > 0 ? sums[0] : []);
+        if (gradients?.Of(_gain) is { } into) Gradients.AddEach(into, sums[0]);
+        if (gradients?.Of(_bias) is { } shifts) Gradients.AddEach(shifts, LinearGradient.Columns(dy, arena)[0]);
+        arena.Release(mark);
+    }
+
+    // With n = (x - mean) * scale and g = gain * dy: dx = scale * (g - mean(g) - n * mean(g n)), without the mean of g in RMSNorm.
+    private void BackwardRow(ReadOnlySpan<float> x, ReadOnlySpan<float> dy, Span<float> dx, ReadOnlySpan<float> gain, Span<float> gainSums)
+    {
+        var mean = _bias is null ? 0f : Sum(x, 0f, square: false) / x.Length;
+        var scale = 1f / MathF.Sqrt(Sum(x, mean, square: true) / x.Length + _epsilon);
+        var (sumLanes, alongLanes) = (Vector512<float>.Zero, Vector512<float>.Zero);
+        var k = 0;
+        for (; k + 16 <= x.Length; k += 16)
+        {
+            var n = (Vector512.Create(x.Slice(k, 16)) - Vector512.Create(mean)) * scale;
+            var d = Vector512.Create(dy.Slice(k, 16));
+            var g = d * Vector512.Create(gain.Slice(k, 16));
+            sumLanes += g;
+            alongLanes = Vector512.FusedMultiplyAdd(g, n, alongLanes);
+            if (gainSums.Length > 0) Vector512.FusedMultiplyAdd(d, n, Vector512.Create<float>(gainSums.Slice(k, 16))).CopyTo(gainSums.Slice(k, 16));
+        }
+        var (sum, along) = (DirectMatMul.Fold(sumLanes), DirectMatMul.Fold(alongLanes));
+        for (; k < x.Length; k++)
+        {
+            var n = (x[k] - mean) * scale;
+            sum += dy[k] * gain[k];
+            along += dy[k] * gain[k] * n;
+            if (gainSums.Length > 0) gainSums[k] += dy[k] * n;
+        }
+        var (shift, share) = (_bias is null ? 0f : sum / x.Length, along / x.Length);
+        for (k = 0; k + 16 <= x.Length; k += 16)
+        {
+            var n = (Vector512.Create(x.Slice(k, 16)) - Vector512.Create(mean)) * scale;
+            var g = Vector512.Create(dy.Slice(k, 16)) * Vector512.Create(gain.Slice(k, 16));
+            (Vector512.Create<float>(dx.Slice(k, 16)) + (g - Vector512.Create(shift) - n * share) * scale).CopyTo(dx.Slice(k, 16));
+        }
+        for (; k < x.Length; k++) dx[k] += (dy[k] * gain[k] - shift - (x[k] - mean) * scale * share) * scale;
     }
 
     private static float Sum(ReadOnlySpan<float> x, float mean, bool square)

@@ -77,7 +77,12 @@ public sealed unsafe class Rope
     public ReadOnlySpan<float> At(int number) => new(_table!.Data + (long)number * 2 * _half, 2 * _half);
 
     /// <summary>Rotates every head of one row [heads x d_head]; thread-safe once <see cref="Reserve"/> covered the coordinate.</summary>
-    public void Rotate(Span<float> row, Coordinate coordinate)
+    public void Rotate(Span<float> row, Coordinate coordinate) => Rotate(row, coordinate, back: false);
+
+    /// <summary>The other way round, as derivatives go.</summary>
+    internal void RotateBack(Span<float> row, Coordinate coordinate) => Rotate(row, coordinate, back: true);
+
+    private void Rotate(Span<float> row, Coordinate coordinate, bool back)
     {
         foreach (var (axis, from, to) in _sections)
         {
@@ -89,6 +94,7 @@ public sealed unsafe class Rope
                 {
                     var (low, high) = (Vector512.Create(row.Slice(head + i, 16)), Vector512.Create(row.Slice(head + _half + i, 16)));
                     var (c, s) = (Vector512.Create(angles.Slice(i, 16)), Vector512.Create(angles.Slice(_half + i, 16)));
+                    if (back) s = -s;
                     (low * c - high * s).CopyTo(row.Slice(head + i, 16));
                     (high * c + low * s).CopyTo(row.Slice(head + _half + i, 16));
                 }
@@ -96,12 +102,13 @@ public sealed unsafe class Rope
                 {
                     var (low, high) = (Vector256.Create(row.Slice(head + i, 8)), Vector256.Create(row.Slice(head + _half + i, 8)));
                     var (c, s) = (Vector256.Create(angles.Slice(i, 8)), Vector256.Create(angles.Slice(_half + i, 8)));
+                    if (back) s = -s;
                     (low * c - high * s).CopyTo(row.Slice(head + i, 8));
                     (high * c + low * s).CopyTo(row.Slice(head + _half + i, 8));
                 }
                 for (; i < to; i++)
                 {
-                    float a = row[head + i], b = row[head + _half + i], cos = angles[i], sin = angles[_half + i];
+                    float a = row[head + i], b = row[head + _half + i], cos = angles[i], sin = back ? -angles[_half + i] : angles[_half + i];
                     row[head + i] = a * cos - b * sin;
                     row[head + _half + i] = b * cos + a * sin;
                 }

@@ -40,6 +40,14 @@ public readonly unsafe struct Tensor(float* data, int rows, int columns)
         for (var row = 0; row < Rows; row++) System.Numerics.Tensors.TensorPrimitives.Add(this[row], other[row], this[row]);
     }
 
+    /// <summary>A copy in new memory of <paramref name="arena"/>.</summary>
+    internal Tensor Copy(Arena arena)
+    {
+        var copy = arena.Take(Rows, Columns);
+        for (var row = 0; row < Rows; row++) this[row].CopyTo(copy[row]);
+        return copy;
+    }
+
     /// <summary>A managed copy, row after row.</summary>
     public float[] ToArray()
     {

@@ -1,0 +1,70 @@
+using System.Runtime.InteropServices;
+
+namespace AnchorScope.Checkpoints;
+
+/// <summary>Tensors of a checkpoint as float32 in memory, to be changed: a model that was opened over them computes with what they hold at the moment.</summary>
+public sealed unsafe class Parameters : ITensorMemory, IDisposable
+{
+    private const int Alignment = 64;
+
+    private readonly Dictionary<string, TensorEntry> _entries = new(StringComparer.Ordinal);
+    private byte* _data;
+
+    private Parameters(string path, IEnumerable<(string Name, long[] Shape)> tensors)
+    {
+        Path = path;
+        foreach (var (name, shape) in tensors)
+        {
+            var bytes = shape.Aggregate(1L, (a, b) => a * b) * sizeof(float);
+            _entries.Add(name, new TensorEntry(name, StoredType.F32, shape, Bytes, bytes));
+            Bytes += (bytes + Alignment - 1) / Alignment * Alignment;
+        }
+        _data = (byte*)NativeMemory.AlignedAlloc((nuint)Math.Max(1, Bytes), Alignment);
+        NativeMemory.Clear(_data, (nuint)Bytes);
+    }
+
+    /// <inheritdoc/>
+    public string Path { get; }
+
+    /// <inheritdoc/>
+    public bool Changes => true;
+
+    /// <summary>Bytes of all of them.</summary>
+    public long Bytes { get; }
+
+    /// <summary>The tensors, in the order of the checkpoint's files.</summary>
+    public IReadOnlyCollection<TensorEntry> Entries => _entries.Values;
+
+    /// <summary>The values of one tensor, row-major.</summary>
+    public Span<float> this[string name]
+    {
+        get
+        {
+            var entry = _entries[name];
+            return new Span<float>(_data + entry.Offset, checked((int)entry.Count));
+        }
+    }
+
+    /// <summary>Zeros.</summary>
+    /// <param name="path">What to call them in messages.</param>
+    public static Parameters Zeros(string path, IEnumerable<(string Name, long[] Shape)> tensors) => new(path, tensors);
+
+    /// <summary>A copy of every tensor of <paramref name="checkpoint"/> that is of a float type.</summary>
+    public static Parameters Of(Checkpoint checkpoint)
+    {
+        var tensors = checkpoint.Files.SelectMany(file => file.Tensors.Values.Where(entry => entry.Type.IsFloat).Select(entry => (File: file, Entry: entry))).ToList();
+        var copy = new Parameters(checkpoint.Folder, tensors.Select(t => (t.Entry.Name, t.Entry.Shape)));
+        foreach (var (file, entry) in tensors) new Weight(file, entry).Widen(0, copy[entry.Name]);
+        return copy;
+    }
+
+    /// <inheritdoc/>
+    public byte* Address(TensorEntry entry) => _data + entry.Offset;
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        NativeMemory.AlignedFree(_data);
+        _data = null;
+    }
+}

@@ -1,0 +1,92 @@
+using System.Runtime.InteropServices;
+using AnchorScope.Checkpoints;
+
+namespace AnchorScope.Tensors;
+
+/// <summary>
+/// The derivative of a loss by each element of the tensors that are asked for, float32, whatever type they are stored in. A backward pass adds to it and computes nothing for
+/// tensors that are not asked for.
+/// </summary>
+public sealed unsafe class Gradients : ITensorMemory, IDisposable
+{
+    private const int Alignment = 16;
+
+    private readonly Dictionary<string, TensorEntry> _tensors = new(StringComparer.Ordinal);
+    private readonly long _count;
+    private float* _data;
+
+    /// <summary>Zeros for each of <paramref name="tensors"/>.</summary>
+    public Gradients(IEnumerable<TensorEntry> tensors)
+    {
+        foreach (var tensor in tensors)
+        {
+            _tensors.Add(tensor.Name, (new TensorEntry(tensor.Name, StoredType.F32, tensor.Shape, _count * sizeof(float), tensor.Count * sizeof(float))));
+            _count += (tensor.Count + Alignment - 1) / Alignment * Alignment;
+        }
+        _data = (float*)NativeMemory.AlignedAlloc((nuint)Math.Max(1, _count) * sizeof(float), 64);
+        Clear();
+    }
+
+    /// <inheritdoc/>
+    public string Path => "gradients";
+
+    /// <summary>What was asked for.</summary>
+    public IEnumerable<string> Names => _tensors.Keys;
+
+    /// <summary>The derivatives by one tensor, row-major.</summary>
+    public Span<float> this[string name]
+    {
+        get
+        {
+            var entry = _tensors[name];
+            return new Span<float>(Address(entry), checked((int)entry.Count));
+        }
+    }
+
+    /// <inheritdoc/>
+    public byte* Address(TensorEntry entry) => (byte*)_data + entry.Offset;
+
+    /// <summary>Where the derivatives by <paramref name="weight"/> are added, or null when nobody asks for them.</summary>
+    internal Weight? Of(Weight? weight) => weight is not null && _tensors.TryGetValue(weight.Name, out var found) ? weight.In(this, found) : null;
+
+    /// <summary>Adds <paramref name="values"/> to the row <paramref name="row"/> of what <see cref="Of"/> gave.</summary>
+    internal static void Add(Weight into, long row, ReadOnlySpan<float> values)
+    {
+        var target = new Span<float>(into.RowAddress(row), values.Length);
+        System.Numerics.Tensors.TensorPrimitives.Add(target, values, target);
+    }
+
+    /// <summary>Adds <paramref name="values"/>, one for each row, as for a bias.</summary>
+    internal static void AddEach(Weight into, ReadOnlySpan<float> values)
+    {
+        for (var i = 0; i < values.Length; i++) *(float*)into.RowAddress(i) += values[i];
+    }
+
+    /// <summary>Adds those of <paramref name="other"/>, which are by the same tensors.</summary>
+    public void Add(Gradients other)
+    {
+        foreach (var name in Names)
+        {
+            var own = this[name];
+            System.Numerics.Tensors.TensorPrimitives.Add(own, other[name], own);
+        }
+    }
+
+    /// <summary>The root of the sum of all squares, summed in float64, tensor after tensor.</summary>
+    public double Norm => Math.Sqrt(Names.Sum(name =>
+    {
+        var sum = 0.0;
+        foreach (var value in this[name]) sum += (double)value * value;
+        return sum;
+    }));
+
+    /// <summary>Sets all to zero.</summary>
+    public void Clear() => NativeMemory.Clear(_data, (nuint)_count * sizeof(float));
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        NativeMemory.AlignedFree(_data);
+        _data = null;
+    }
+}

@@ -1,0 +1,121 @@
+using AnchorScope.Checkpoints;
+
+namespace AnchorScope.Tensors;
+
+/// <summary>Backwards through y = x W^T + b: dx = dy W, dW += dy^T x, db += the sum of dy's rows.</summary>
+/// <remarks>Every number is one chain of fused multiply-adds, over outputs or over rows, first to last: threads change no bit.</remarks>
+internal static unsafe class LinearGradient
+{
+    private const int Width = PanelMatMul.Width;
+
+    /// <summary>Rows of W whose derivatives are taken together: two blocks of the kernel.</summary>
+    private const int Together = 24;
+
+    /// <summary>dx [rows, inputs] in new memory.</summary>
+    /// <param name="dy">[rows, outputs].</param>
+    public static Tensor Input(Linear linear, Tensor dy, Compute compute)
+    {
+        if (dy.Columns != linear.Outputs) throw new ArgumentException($"{linear.Weight.Name} has {linear.Outputs} outputs, not {dy.Columns}", nameof(dy));
+        var dx = compute.Arena.Take(dy.Rows, linear.Inputs);
+        var mark = compute.Arena.Here();
+        var pieces = compute.Arena.TakeFloats((long)compute.Team.Size * Width * PanelMatMul.Depth);
+        compute.Team.For(PanelMatMul.Panels(linear.Inputs), 2L * dy.Rows * linear.Outputs * Width, new InputWork(linear.Weight, dy, dx, pieces));
+        compute.Arena.Release(mark);
+        return dx;
+    }
+
+    /// <summary>Adds the derivatives by weight and bias to <paramref name="gradients"/>, where they are asked for.</summary>
+    /// <param name="x">What went in [rows, inputs].</param>
+    /// <param name="dy">[rows, outputs].</param>
+    public static void Weights(Linear linear, Tensor x, Tensor dy, Gradients? gradients, Compute compute)
+    {
+        if (gradients?.Of(linear.Bias) is { } bias) Gradients.AddEach(bias, Columns(dy, compute.Arena)[0]);
+        if (gradients?.Of(linear.Weight) is not { } into) return;
+        var (arena, panels, rows) = (compute.Arena, PanelMatMul.Panels(linear.Inputs), x.Rows);
+        var mark = arena.Here();
+        var packed = arena.TakeFloats((long)panels * rows * Width);
+        compute.Team.For(panels, 16L * rows * Width, new PackWork(x, packed));
+        // For each thread: a piece of dy turned, and the derivatives by its rows of W.
+        var size = (long)Together * (PanelMatMul.Depth + panels * Width);
+        var scratch = arena.TakeFloats(size * compute.Team.Size);
+        compute.Team.For((linear.Outputs + Together - 1) / Together, 2L * rows * Together * linear.Inputs, new WeightWork(x.Columns, packed, dy, into, scratch, size));
+        arena.Release(mark);
+    }
+
+    /// <summary>Both.</summary>
+    public static Tensor Both(Linear linear, Tensor x, Tensor dy, Gradients? gradients, Compute compute)
+    {
+        Weights(linear, x, dy, gradients, compute);
+        return Input(linear, dy, compute);
+    }
+
+    /// <summary>Sum of the rows [1, columns].</summary>
+    public static Tensor Columns(Tensor rows, Arena arena)
+    {
+        var sum = arena.Take(1, rows.Columns);
+        sum[0].Clear();
+        for (var row = 0; row < rows.Rows; row++) System.Numerics.Tensors.TensorPrimitives.Add(sum[0], rows[row], sum[0]);
+        return sum;
+    }
+
+    /// <summary>Thirty-two columns of <paramref name="count"/> rows as a panel; what is missing is zero.</summary>
+    private static void Pack(float* from, long stride, int columns, int count, float* panel)
+    {
+        for (var row = 0; row < count; row++, from += stride, panel += Width)
+        {
+            new Span<float>(from, columns).CopyTo(new Span<float>(panel, columns));
+            if (columns < Width) new Span<float>(panel + columns, Width - columns).Clear();
+        }
+    }
+
+    /// <summary>One panel of inputs: W's columns, its outputs as depth.</summary>
+    private readonly struct InputWork(Weight weight, Tensor dy, Tensor dx, float* pieces) : ITeamWork
+    {
+        public void Do(int chunk, int member)
+        {
+            var first = chunk * Width;
+            var columns = Math.Min(Width, dx.Columns - first);
+            var piece = pieces + (long)member * Width * PanelMatMul.Depth;
+            for (var from = 0; from < dy.Columns; from += PanelMatMul.Depth)
+            {
+                var depth = Math.Min(PanelMatMul.Depth, dy.Columns - from);
+                for (var k = 0; k < depth; k++)
+                {
+                    var target = new Span<float>(piece + k * Width, Width);
+                    Widening.ToSingles(weight.RowAddress(from + k) + (long)first * weight.Type.Bytes(), weight.Type, target[..columns]);
+                    target[columns..].Clear();
+                }
+                PanelMatMul.Multiply(dy.Data + from, dy.Columns, dy.Rows, piece, depth, dx.Data + first, dx.Columns, columns, fresh: from == 0);
+            }
+        }
+    }
+
+    private readonly struct PackWork(Tensor x, float* packed) : ITeamWork
+    {
+        public void Do(int chunk, int member)
+        {
+            var first = chunk * Width;
+            Pack(x.Data + first, x.Columns, Math.Min(Width, x.Columns - first), x.Rows, packed + (long)chunk * x.Rows * Width);
+        }
+    }
+
+    /// <summary>Some rows of W, the rows of x and dy as depth.</summary>
+    private readonly struct WeightWork(int inputs, float* packed, Tensor dy, Weight into, float* scratch, long size) : ITeamWork
+    {
+        public void Do(int chunk, int member)
+        {
+            var (first, panels) = (chunk * Together, PanelMatMul.Panels(inputs));
+            var turned = scratch + size * member;
+            var outputs = Math.Min(Together, dy.Columns - first);
+            var sums = turned + Together * PanelMatMul.Depth;
+            for (var from = 0; from < dy.Rows; from += PanelMatMul.Depth)
+            {
+                var depth = Math.Min(PanelMatMul.Depth, dy.Rows - from);
+                Transpose.Of(dy.Data + (long)from * dy.Columns + first, dy.Columns, depth, outputs, turned, PanelMatMul.Depth);
+                for (var panel = 0; panel < panels; panel++)
+                    PanelMatMul.Multiply(turned, PanelMatMul.Depth, outputs, packed + ((long)panel * dy.Rows + from) * Width, depth, sums + panel * Width, panels * Width, Width, fresh: from == 0);
+            }
+            for (var i = 0; i < outputs; i++) Gradients.Add(into, first + i, new Span<float>(sums + (long)i * panels * Width, inputs));
+        }
+    }
+}

@@ -1,0 +1,90 @@
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Training;
+
+/// <summary>One sequence to learn from.</summary>
+/// <param name="Tokens">Ids, image tokens repeated as in a prompt.</param>
+/// <param name="Pixels">Its pictures, or null.</param>
+/// <param name="Targets">What is to follow; rows are positions of the sequence.</param>
+public sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IReadOnlyList<Target> Targets)
+{
+    /// <summary>Edits of its forward pass.</summary>
+    public Intervention Intervention { get; init; } = Intervention.None;
+
+    /// <summary>
+    /// Forward and backward over sequences that share one pass: adds the derivatives of their loss to <paramref name="gradients"/>, as far as it asks for them. What lies below the
+    /// lowest tensor that it asks for is not gone through.
+    /// </summary>
+    /// <returns>The loss.</returns>
+    public static double Add(VisionLanguageModel model, IReadOnlyList<TrainingSequence> sequences, TapeKind kind, Compute compute, Gradients gradients)
+    {
+        var (arena, decoder) = (compute.Arena, model.Decoder);
+        var mark = arena.Here();
+        var batch = Together(model, sequences, compute);
+        var pass = new Pass(decoder.Shape, batch.Runs, compute) { Tape = new Tape(kind) };
+        var (loss, d) = CrossEntropy.Of(decoder, decoder.Forward(pass), batch.Targets, compute, gradients);
+        var lowest = decoder.Lowest(gradients);
+        decoder.Backward(pass, d, gradients, Math.Max(0, lowest));
+        if (lowest < 0) AddEntry(model, sequences, batch.Pixels, batch.Places, d, compute, gradients);
+        arena.Release(mark);
+        return loss;
+    }
+
+    /// <summary>How many targets are the likeliest token.</summary>
+    internal static int Right(VisionLanguageModel model, IReadOnlyList<TrainingSequence> sequences, Compute compute)
+    {
+        var mark = compute.Arena.Here();
+        var batch = Together(model, sequences, compute);
+        var resid = model.Decoder.Forward(new Pass(model.Decoder.Shape, batch.Runs, compute));
+        var rows = compute.Arena.Take(batch.Targets.Count, resid.Columns);
+        for (var i = 0; i < rows.Rows; i++) resid[batch.Targets[i].Row].CopyTo(rows[i]);
+        var logits = model.Decoder.Unembed(rows, compute);
+        var right = Enumerable.Range(0, rows.Rows).Count(i => System.Numerics.Tensors.TensorPrimitives.IndexOfMax<float>(logits[i]) == batch.Targets[i].Token);
+        compute.Arena.Release(mark);
+        return right;
+    }
+
+    /// <summary>Embeds the sequences as runs of one pass: targets by row of the pass, and the rows of image tokens.</summary>
+    private static (List<Run> Runs, List<Target> Targets, PixelValues? Pixels, List<int> Places) Together(VisionLanguageModel model, IReadOnlyList<TrainingSequence> sequences, Compute compute)
+    {
+        var (arena, decoder) = (compute.Arena, model.Decoder);
+        var pixels = PixelValues.Together([.. sequences.Select(s => s.Pixels).OfType<PixelValues>()]);
+        var entry = arena.Take(sequences.Sum(s => s.Tokens.Length), decoder.Shape.ModelSize);            // [position of all sequences, d_model]
+        var (runs, targets, places, first) = (new List<Run>(), new List<Target>(), new List<int>(), 0);
+        foreach (var sequence in sequences)
+        {
+            var rows = entry.RowRange(first, sequence.Tokens.Length);
+            decoder.Embed(sequence.Tokens, rows);
+            runs.Add(new Run(rows, model.Coordinates(sequence.Tokens, sequence.Pixels), 0, sequence.Intervention));
+            foreach (var target in sequence.Targets) targets.Add(target with { Row = first + target.Row });
+            for (var i = 0; i < rows.Rows; i++)
+            {
+                if (sequence.Tokens[i] == model.ImageToken) places.Add(first + i);
+            }
+            first += rows.Rows;
+        }
+        if (pixels is not null)
+        {
+            var features = model.Features(pixels, compute);
+            if (features.Rows != places.Count) throw new InputException($"the sequences have {places.Count} image tokens, the vision tower gave {features.Rows} features");
+            for (var i = 0; i < features.Rows; i++) features[i].CopyTo(entry[places[i]]);
+        }
+        return (runs, targets, pixels, places);
+    }
+
+    private static void AddEntry(VisionLanguageModel model, IReadOnlyList<TrainingSequence> sequences, PixelValues? pixels, List<int> places, Tensor d, Compute compute, Gradients gradients)
+    {
+        var first = 0;
+        foreach (var sequence in sequences)
+        {
+            model.Decoder.EmbedBackward(sequence.Tokens, d.RowRange(first, sequence.Tokens.Length), gradients, model.ImageToken);
+            first += sequence.Tokens.Length;
+        }
+        if (pixels is null) return;
+        var dFeatures = compute.Arena.Take(places.Count, d.Columns);
+        for (var i = 0; i < places.Count; i++) d[places[i]].CopyTo(dFeatures[i]);
+        model.FeaturesBackward(pixels, dFeatures, compute, gradients);
+    }
+}

@@ -1,0 +1,96 @@
+using AnchorScope.Conflicts;
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+using AnchorScope.Prompts;
+using AnchorScope.Studies;
+using AnchorScope.Tensors;
+using AnchorScope.Tests.Models;
+
+namespace AnchorScope.Tests.Studies;
+
+/// <summary>Attribution patching against what interventions really do.</summary>
+public sealed class AttributionTests
+{
+    [Theory]
+    [InlineData("llava15", "one_image")]
+    [InlineData("qwen25vl", "one_image_nonsquare")]
+    [InlineData("internvl3", "tiled_image")]
+    public void ForASmallChange_HeadsAndNeuronsAreWhatTheSweepFinds(string name, string @case)
+    {
+        using var tiny = Tiny.Open(name, @case);
+        var (shape, last) = (tiny.Decoder.Shape, tiny.Prompt.Length - 1);
+        int[] positions = [last - 3, last - 2, last];
+        var found = Attribution.Of(tiny.Decoder, tiny.Prompt, 5, 9, positions, [], tiny.Compute);
+        double Margin(Intervention intervention)
+        {
+            var logits = tiny.LastAlone(intervention);
+            return (double)logits[5] - logits[9];
+        }
+        Assert.Equal(Margin(Intervention.None), found.Margin, 1e-6);
+        const float Step = 1f / 32;
+        void Compare(IReadOnlyList<float> attributed, IEnumerable<(int Index, Func<float, Intervention> Scaled)> parts)
+        {
+            var largest = attributed.Max(Math.Abs);
+            foreach (var (index, scaled) in parts)
+            {
+                double Slope(float step) => (Margin(scaled(1 + step)) - Margin(scaled(1 - step))) / (2 * step);
+                Assert.Equal((4 * Slope(Step) - Slope(2 * Step)) / 3, attributed[index], 2e-3 * largest);
+            }
+        }
+        var at = Positions.Of(positions);
+        Compare(found.Heads, from l in Enumerable.Range(0, shape.Layers) from h in Enumerable.Range(0, shape.Heads) select (l * shape.Heads + h, (Func<float, Intervention>)(f => Intervention.HeadGain(l, h, f, at))));
+        var random = new Random(1);
+        Compare(found.Neurons, Enumerable.Range(0, 30).Select(_ => (random.Next(shape.Layers), random.Next(shape.MlpSize))).Select(p => (
+            p.Item1 * shape.MlpSize + p.Item2, (Func<float, Intervention>)(f => new Intervention("neuron", [new Edit(Site.NeuronOut, p.Item1, Operation.Scale) { Factor = f, Neurons = [p.Item2], Positions = at }])))));
+    }
+
+    [Fact]
+    public void AllEdgesOfAQuery_HaveNothingToSayTogether()
+    {
+        // Softmax knows differences only: scaling the weight of every edge alike changes nothing.
+        using var tiny = Tiny.Open();
+        var query = tiny.Prompt.Length - 2;
+        var found = Attribution.Of(tiny.Decoder, tiny.Prompt, 5, 9, [query], [new EdgeGroup("all", [query], [.. Enumerable.Range(0, query + 1)]), new EdgeGroup("some", [query], [0, 1, 2, 3])], tiny.Compute);
+        Assert.All(found.Edges["all"], slope => Assert.Equal(0, slope, 1e-5));
+        Assert.Contains(found.Edges["some"], slope => Math.Abs(slope) > 1e-4);
+    }
+
+    [Fact]
+    public void InTheOrganism_TheBestHeadsAreTheSame()
+    {
+        using var study = new DiagnosisStudy(new DiagnosisOptions { Model = Path.Combine(Fixtures.Root, "models", "organism"), Data = Path.Combine(Fixtures.Root, "data", "organism-conflicts") });
+        using var arena = new Arena();
+        using var team = new Team(1);
+        var (compute, decoder) = (new Compute(arena, team), study.Model.Decoder);
+        var (exact, slopes, integrated) = (new double[64], new double[64], new double[64]);
+        foreach (var run in study.Data.Rank.Samples.Take(12).SelectMany(s => s.Runs))
+        {
+            var pixels = study.Model.Preprocess([Picture.Load(run.Sample.Image!)]);
+            var prompt = ConflictPrompt.Build(study.Model, run, study.Data.Layout, pixels, study.Model.Features(pixels, compute));
+            var entities = AnswerEntities.Of(run, study.Model.Tokenizer, out _)!;
+            var at = prompt.Union(SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix);
+            using var baseline = Baseline.Record(decoder, prompt, compute);
+            var variants = Enumerable.Range(0, 64).Select(i => new Variant(baseline, Intervention.HeadGain(i / 8, i % 8, 0, Positions.Of(at)))).ToList();
+            double Margin(ReadOnlySpan<float> logits) => (double)logits[entities.Following] - logits[entities.Competing];
+            Sweep.LastLogits(decoder, variants, compute, (i, logits) => exact[i] += Margin(baseline.LastLogits) - Margin(logits));
+            Attribution Found(int steps) => Attribution.Of(decoder, prompt, entities.Following, entities.Competing, at, [], compute, steps);
+            foreach (var (found, sums) in new[] { (Found(1), slopes), (Found(5), integrated) })
+            {
+                for (var i = 0; i < 64; i++) sums[i] += found.Heads[i];
+            }
+        }
+        int[] Best(double[] scores, int count) => [.. Enumerable.Range(0, 64).OrderByDescending(i => scores[i]).Take(count)];
+        // Blocking is no small change: one of the three best heads (2.0) has a slope near zero, as softmax is saturated where nothing is changed. On the way to zero its slope is seen.
+        Assert.InRange(RankCorrelation(exact, slopes), 0.85, 1);
+        Assert.InRange(RankCorrelation(exact, integrated), 0.93, 1);
+        Assert.Subset(Best(integrated, 10).ToHashSet(), Best(exact, 3).ToHashSet());
+    }
+
+    private static double RankCorrelation(double[] a, double[] b)
+    {
+        double[] Ranks(double[] values) => [.. values.Select(v => (double)values.Count(other => other < v))];
+        var (x, y) = (Ranks(a), Ranks(b));
+        var (meanX, meanY) = (x.Average(), y.Average());
+        return x.Zip(y, (p, q) => (p - meanX) * (q - meanY)).Sum() / Math.Sqrt(x.Sum(p => (p - meanX) * (p - meanX)) * y.Sum(q => (q - meanY) * (q - meanY)));
+    }
+}
