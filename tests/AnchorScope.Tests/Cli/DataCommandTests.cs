@@ -23,6 +23,15 @@ public sealed class DataCommandTests : IDisposable
         Assert.True(File.Exists(Path.Combine(_temp.File("out"), "report.html")));
     }
 
+    [Fact]
+    public void ASplitAlone_IsDiagnosedInHalves()
+    {
+        Assert.Equal(0, Ascope.Run(_temp.Path, "data", "world", "--heldout", "8", "--rank", "0", "--test", "0", "--hard", "0", "--inertia", "0", "--control", "0", "--out", "unseen").ExitCode);
+        var (exit, output, error) = Ascope.Run(_temp.Path, "diagnose", "--model", Fixtures.Organism, "--data", "unseen", "--draws", "1", "--windows", "3", "--gains", "2", "--out", "out");
+        Assert.Equal((0, ""), (exit, error));
+        Assert.Contains("unseen: 4 rank, 4 test", output, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("--seed", "-1")]
     [InlineData("--seed", "one")]
