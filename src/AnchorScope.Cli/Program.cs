@@ -3,6 +3,7 @@ using AnchorScope.Cli;
 
 var root = new RootCommand("AnchorScope: which modality a vision-language model follows, where that is decided, and which heads decide it.")
 {
+    DataCommand.Create(),
     DiagnoseCommand.Create(),
     InspectCommand.Create(),
     ImportCommand.Create(),

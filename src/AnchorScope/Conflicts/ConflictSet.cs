@@ -10,13 +10,10 @@ public sealed class ConflictSet
 {
     private const int LongestLine = 1 << 20;
 
-    private ConflictSet(string file, string sha256, IReadOnlyList<ConflictSample> samples, IReadOnlyList<RejectedLine> rejected)
-    {
-        (File, Sha256, Samples, Rejected) = (file, sha256, samples, rejected);
-        Name = Path.GetFileNameWithoutExtension(file);
-    }
+    private ConflictSet(string name, string file, string sha256, IReadOnlyList<ConflictSample> samples, IReadOnlyList<RejectedLine> rejected) =>
+        (Name, File, Sha256, Samples, Rejected) = (name, file, sha256, samples, rejected);
 
-    /// <summary>File name without extension: "test".</summary>
+    /// <summary>File name without extension, "test"; a part of a file has its own.</summary>
     public string Name { get; }
 
     /// <summary>Path of the JSONL.</summary>
@@ -33,7 +30,10 @@ public sealed class ConflictSet
 
     /// <summary>This set with other samples, the reasons for leaving out the rest added.</summary>
     public ConflictSet With(IReadOnlyList<ConflictSample> samples, IEnumerable<RejectedLine> rejected) =>
-        new(File, Sha256, samples, [.. Rejected, .. rejected]);
+        new(Name, File, Sha256, samples, [.. Rejected, .. rejected]);
+
+    /// <summary>Some of the samples as a set called <paramref name="name"/>.</summary>
+    public ConflictSet Part(string name, IReadOnlyList<ConflictSample> samples) => new(name, File, Sha256, samples, Rejected);
 
     /// <summary>
     /// Reads a set. Broken lines, missing pictures and answers that do not differ are listed in <see cref="Rejected"/>, and the rest
@@ -81,7 +81,7 @@ public sealed class ConflictSet
             var first = rejected.Count == 0 ? "the file is empty" : $"line {rejected[0].Line}: {rejected[0].Reason}";
             throw new InputException($"{path}: no usable sample in {number} lines; {first}");
         }
-        return new ConflictSet(path, Convert.ToHexStringLower(SHA256.HashData(bytes)), samples, rejected);
+        return new ConflictSet(Path.GetFileNameWithoutExtension(path), path, Convert.ToHexStringLower(SHA256.HashData(bytes)), samples, rejected);
     }
 
     /// <summary>Writes samples as JSONL, pictures relative to the file's folder where they lie in it; atomic.</summary>

@@ -34,7 +34,7 @@ public sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSet 
         var half = conflicts.Count / 2;
         var controls = whole.Samples.Where(s => s.Kind != SampleKind.Conflict).ToList();
         return new DiagnosisData(
-            folder, whole.With(shuffled[..half], []), whole.With(shuffled[half..], []), null, controls.Count > 0 ? whole.With(controls, []) : null, layout);
+            folder, whole.Part("rank", shuffled[..half]), whole.Part("test", shuffled[half..]), null, controls.Count > 0 ? whole.Part("control", controls) : null, layout);
     }
 
     /// <summary>

@@ -1,0 +1,54 @@
+using AnchorScope.Conflicts;
+using AnchorScope.Metrics;
+using AnchorScope.Models;
+using AnchorScope.Prompts;
+using AnchorScope.Studies;
+using AnchorScope.Tensors;
+using AnchorScope.Tests.Checkpoints;
+using AnchorScope.World;
+
+namespace AnchorScope.Tests.World;
+
+/// <summary>The bundled organism learned from another program's world. That it reads this one as well is the proof that they are one world.</summary>
+public sealed class OrganismAnswersTests : IDisposable
+{
+    private readonly TempFolder _temp = new();
+
+    [Fact]
+    public void TheOrganism_FollowsInstructionsInThisWorld()
+    {
+        const int Samples = 200;
+        var folder = _temp.File("data");
+        WorldFolder.Write(folder, new WorldFolderOptions { Samples = new Dictionary<WorldSplit, int> { [WorldSplit.Test] = Samples } });
+        var set = ConflictSet.Load(Path.Combine(folder, "test.jsonl"));
+        using var model = VisionLanguageModel.Open(Fixtures.Organism);
+        using var arena = new Arena();
+        using var team = new Team(1);
+        var runs = Runs(model, set, PromptLayout.Beside(folder), new Compute(arena, team)).ToLookup(r => r.Instruction);
+        foreach (var (modality, bundled) in new[] { (Modality.Vision, 0.90), (Modality.Text, 0.97) })
+        {
+            Assert.Equal(Samples, runs[modality].Count());
+            Assert.InRange(runs[modality].Average(r => r.Larger), 0.9, 1);
+            // As often as in the bundled test set, which the other program drew.
+            Frequency.Is($"{modality}", bundled, runs[modality].Count(r => r.ArgMax == 1), Samples);
+        }
+    }
+
+    private static IEnumerable<(Modality Instruction, double ArgMax, double Larger)> Runs(VisionLanguageModel model, ConflictSet set, PromptLayout layout, Compute compute)
+    {
+        foreach (var sample in set.Samples)
+        {
+            var pixels = model.Preprocess([Picture.Load(sample.Image!)]);
+            var features = model.Features(pixels, compute);
+            foreach (var run in sample.Runs)
+            {
+                var answers = AnswerEntities.Of(run, model.Tokenizer, out _)!;
+                using var baseline = Baseline.Record(model.Decoder, ConflictPrompt.Build(model, run, layout, pixels, features), compute);
+                var logits = baseline.LastLogits;
+                yield return (run.Instruction, ModalityFollowing.ByArgMax(Array.IndexOf(logits, logits.Max()), answers.FollowingForms), ModalityFollowing.ByLarger(logits[answers.Following] - logits[answers.Competing]));
+            }
+        }
+    }
+
+    public void Dispose() => _temp.Dispose();
+}
