@@ -11,6 +11,7 @@ var root = new RootCommand("AnchorScope: which modality a vision-language model 
     SweepCommand.Create(),
     SynthCommand.Create(),
     TokenizeCommand.Create(),
+    TrainCommand.Create(),
     TraceCommand.Create(),
 };
 return CommandLine.Run(root, args);

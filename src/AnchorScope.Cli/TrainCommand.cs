@@ -1,0 +1,58 @@
+using System.CommandLine;
+using AnchorScope.Training;
+using Spectre.Console;
+
+namespace AnchorScope.Cli;
+
+/// <summary><c>ascope train</c>: grows a small model by a recipe.</summary>
+internal static class TrainCommand
+{
+    private const int KeepEvery = 50;
+
+    public static Command Create()
+    {
+        var recipe = new Argument<string>("RECIPE") { Description = "JSON file of the recipe (docs/recipes/train.md)" };
+        var template = new Option<string?>("--template") { Description = "LLaVA checkpoint whose tokenizer, preprocessor and vision sizes are taken (the bundled organism)", HelpName = "DIR" };
+        var output = new Option<string?>("--out") { Description = "folder of the run; the finished model is in its folder model, and an interrupted run goes on", HelpName = "DIR" };
+        var series = new Option<int?>("--series") { Description = "also keep a checkpoint every so many steps, in the run's folder series", HelpName = "STEPS" };
+        var threads = new Option<int>("--threads") { Description = "threads; changes no bit", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
+        var command = new Command("train", "Grows a small vision-language model by a recipe: a known circuit to test instruments on.") { recipe, template, output, series, threads };
+        command.SetAction(parsed =>
+        {
+            if (parsed.GetValue(threads) is < 1 and var n) throw new InputException($"--threads: expected at least 1, found {n}");
+            if (parsed.GetValue(series) is < 1 and var every) throw new InputException($"--series: expected at least 1, found {every}");
+            var folder = parsed.GetValue(output) ?? throw new InputException("--out: expected a folder, found nothing");
+            var loaded = Recipe.Load(parsed.GetValue(recipe)!);
+            var trainer = new Trainer(loaded, parsed.GetValue(template) ?? Bundled.Model, folder, new TrainerOptions(parsed.GetValue(threads), KeepEvery, parsed.GetValue(series)));
+            Run(trainer, loaded, folder);
+            return 0;
+        });
+        return command;
+    }
+
+    private static void Run(Trainer trainer, Recipe recipe, string folder)
+    {
+        using var interrupt = new Interruption();
+        try
+        {
+            AnsiConsole.Progress()
+                .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn(), new RemainingTimeColumn())
+                .Start(progress =>
+                {
+                    var tasks = recipe.Stages.Select(stage => progress.AddTask(stage.Name, maxValue: stage.Steps, autoStart: false)).ToArray();
+                    trainer.Run(at =>
+                    {
+                        var (task, stage) = (tasks[at.Stage], recipe.Stages[at.Stage]);
+                        if (!task.IsStarted) task.StartTask();
+                        task.Value = at.Step;
+                        task.Description = $"{Markup.Escape(stage.Name)}  loss {at.Loss:0.000}{(at.Accuracy is { } right ? $"  right {right:0.000}" : "")}";
+                    }, interrupt.Token);
+                });
+        }
+        catch (OperationCanceledException e)
+        {
+            throw new OperationCanceledException($"stopped; the same command goes on from the last state in {folder}", e);
+        }
+        AnsiConsole.MarkupLineInterpolated($"{trainer.ModelFolder}: trained by {recipe.Name}, {recipe.Stages.Sum(s => s.Steps)} steps");
+    }
+}

@@ -1,0 +1,56 @@
+using AnchorScope.Checkpoints;
+using AnchorScope.Models;
+using AnchorScope.Tensors;
+using AnchorScope.World;
+
+namespace AnchorScope.Training;
+
+/// <summary>
+/// Teaches a vision tower alone: from the mean of a picture's patches, as the projector takes them, one linear layer tells shape, colour, count and place; the loss is the sum of four
+/// cross-entropies. The linear layer is thrown away.
+/// </summary>
+internal static class PictureTask
+{
+    /// <summary>The linear layer's tensors, which are no part of the model.</summary>
+    public const string WeightName = "picture_task.weight", BiasName = "picture_task.bias";
+
+    private static readonly int[] Sizes = [WorldState.Shapes, WorldState.Shapes, WorldState.Counts, WorldState.Counts];
+
+    /// <summary>The linear layer's tensors for a tower of this width.</summary>
+    public static IReadOnlyList<(string Name, long[] Shape)> Tensors(int width) => [(WeightName, [Sizes.Sum(), width]), (BiasName, [Sizes.Sum()])];
+
+    /// <summary>Forward and backward over some pictures: adds the derivatives of their loss.</summary>
+    /// <param name="share">What each picture's loss is multiplied with.</param>
+    /// <returns>The loss, and how many of the four answers are right over all pictures.</returns>
+    public static (double Loss, int Right) Add(Llava model, Parameters parameters, IReadOnlyList<ClassificationSample> samples, double share, Compute compute, Gradients gradients)
+    {
+        var arena = compute.Arena;
+        var mark = arena.Here();
+        var weights = new Weights(parameters);
+        var linear = new Linear(weights.Get(WeightName, parameters[WeightName].Length / model.TowerWidth, model.TowerWidth), weights.Get(BiasName, parameters[BiasName].Length));
+        var (patches, back) = model.Patches(model.Preprocess([.. samples.Select(s => s.Picture)]), compute, gradients);
+        var each = patches.Rows / samples.Count;
+        var means = arena.TakeZeros(samples.Count, patches.Columns);
+        for (var row = 0; row < patches.Rows; row++) System.Numerics.Tensors.TensorPrimitives.MultiplyAdd(patches[row], 1f / each, means[row / each], means[row / each]);
+        var logits = linear.Forward(means, compute);
+        var (loss, right) = (0.0, 0);
+        for (var i = 0; i < samples.Count; i++)
+        {
+            var world = samples[i].World;
+            var from = 0;
+            foreach (var (aspect, size) in Enum.GetValues<Aspect>().Zip(Sizes))
+            {
+                var part = logits[i].Slice(from, size);
+                if (System.Numerics.Tensors.TensorPrimitives.IndexOfMax<float>(part) == world[aspect]) right++;
+                loss += CrossEntropy.Row(part, world[aspect], (float)share);
+                from += size;
+            }
+        }
+        var dMeans = LinearGradient.Both(linear, means, logits, gradients, compute);
+        var dPatches = arena.Take(patches.Rows, patches.Columns);
+        for (var row = 0; row < patches.Rows; row++) System.Numerics.Tensors.TensorPrimitives.Multiply(dMeans[row / each], 1f / each, dPatches[row]);
+        back(dPatches);
+        arena.Release(mark);
+        return (loss, right);
+    }
+}

@@ -1,0 +1,185 @@
+using AnchorScope.Checkpoints;
+using AnchorScope.Models;
+using AnchorScope.Tensors;
+using AnchorScope.World;
+
+namespace AnchorScope.Training;
+
+/// <summary>How far a run of training is.</summary>
+/// <param name="Stage">Index of the stage.</param>
+/// <param name="Step">Steps of it that are done.</param>
+/// <param name="Loss">Of the last step.</param>
+/// <param name="Accuracy">Last one measured, or null.</param>
+public readonly record struct TrainingProgress(int Stage, int Step, double Loss, double? Accuracy);
+
+/// <summary>Nothing of it changes a number.</summary>
+/// <param name="Threads">Threads.</param>
+/// <param name="KeepEvery">Steps from one kept state to the next: what a kill may lose.</param>
+/// <param name="SeriesEvery">Steps from one checkpoint of the series to the next; null for no series.</param>
+public sealed record TrainerOptions(int Threads, int KeepEvery, int? SeriesEvery);
+
+/// <summary>Grows a model by a recipe. The weights follow from recipe and template alone: not from threads, interruptions or when a state was kept.</summary>
+public sealed class Trainer
+{
+    /// <summary>Sequences, and pictures, that share a pass, and lanes: what decides the order of sums.</summary>
+    private const int Together = 8, PicturesTogether = 24, Lanes = 4;
+
+    /// <summary>Steps from one point of the curve to the next, and from one measurement of accuracy.</summary>
+    private const int CurveEvery = 10, MeasureEvery = 50, Held = 96;
+
+    private static readonly (float First, float Second, float Epsilon) Adam = (0.9f, 0.98f, 1e-8f);
+
+    private readonly Recipe _recipe;
+    private readonly string _template;
+    private readonly string _folder;
+    private readonly TrainerOptions _options;
+    private List<CurvePoint> _curve = [];
+
+    /// <param name="template">A LLaVA checkpoint folder: its tokenizer, preprocessor, vision sizes. Its weights are not read.</param>
+    /// <param name="folder">Where the run is kept. One that another recipe began is refused.</param>
+    public Trainer(Recipe recipe, string template, string folder, TrainerOptions options)
+    {
+        (_recipe, _template, _folder, _options) = (recipe, template, folder, options);
+        Directory.CreateDirectory(folder);
+        var kept = Path.Combine(folder, "recipe.json");
+        if (File.Exists(kept) && File.ReadAllText(kept) != recipe.ToJson()) throw InputException.At(kept, "recipe", "the one that is run, to go on with it", "another one; name another folder");
+        AtomicFile.Write(kept, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(recipe.ToJson())));
+    }
+
+    /// <summary>Where the finished model is.</summary>
+    public string ModelFolder => Path.Combine(_folder, "model");
+
+    /// <summary>The learning curve so far.</summary>
+    public IReadOnlyList<CurvePoint> Curve => _curve;
+
+    /// <summary>Runs what is left. When it returns, the model is there.</summary>
+    public void Run(Action<TrainingProgress>? progress = null, CancellationToken cancel = default)
+    {
+        if (Directory.Exists(ModelFolder)) return;
+        var state = TrainingState.Find(_folder);
+        if (state is not null) _curve = state.Curve(_folder);
+        Parameters? before = null;
+        for (var index = state?.Stage ?? 0; index < _recipe.Stages.Count; index++)
+        {
+            var after = Stage(index, before, state?.Stage == index ? state : null, progress, cancel);
+            before?.Dispose();
+            before = after;
+        }
+        LearningCurve.Write(_folder, _recipe, _curve);
+        NewFolder.Write(ModelFolder, partial =>
+        {
+            TrainingFolder.Describe(_template, _recipe.Decoder, _recipe.Stages[^1].Layers, StoredType.BF16, partial);
+            TrainingFolder.Write(Path.Combine(partial, Checkpoint.SingleName), before!, StoredType.BF16);
+            File.WriteAllText(Path.Combine(partial, "recipe.json"), _recipe.ToJson());
+            return 0;
+        });
+        before!.Dispose();
+    }
+
+    private Parameters Stage(int index, Parameters? before, TrainingState? state, Action<TrainingProgress>? progress, CancellationToken cancel)
+    {
+        var stage = _recipe.Stages[index];
+        var work = Path.Combine(_folder, "work");
+        TrainingFolder.Describe(_template, _recipe.Decoder, stage.Layers, StoredType.F32, work);
+        var tensors = TrainingFolder.Tensors(work);
+        var tower = Probe(work);
+        var parameters = Parameters.Zeros(work, stage.Task == RecipeTask.Pictures ? [.. tensors, .. PictureTask.Tensors(tower.Width)] : tensors);
+        if (state is null) Begin(index, parameters, before, tower);
+        else state.Read(_folder, parameters);
+        using var model = VisionLanguageModel.Of(Checkpoint.Over(work, parameters, PictureTask.WeightName, PictureTask.BiasName));
+        var learnt = parameters.Entries.Where(e => stage.Learn.Any(pattern => Matches(e.Name, pattern))).ToList();
+        if (learnt.Count == 0) throw new InputException($"{_recipe.Name}: stages[{index}].learn: expected names of tensors, found none that the model has in {string.Join(", ", stage.Learn)}");
+        using var lanes = new GradientLanes(learnt, Lanes);
+        using var optimiser = new AdamW(parameters, learnt, new AdamWOptions(Adam.First, Adam.Second, Adam.Epsilon, (float)stage.WeightDecay));
+        state?.Read(_folder, optimiser);
+        var batches = new StageBatches(model, stage, _recipe.Seed);
+        var (loss, norm, count, accuracy) = (0.0, 0.0, 0, (double?)null);
+        for (var step = state?.Step ?? 0; step < stage.Steps; step++)
+        {
+            cancel.ThrowIfCancellationRequested();
+            var (stepLoss, right) = Derivatives(model, parameters, stage, batches, step, lanes);
+            if (stage.Lasso is { } lasso && step >= lasso.From * stage.Steps) stepLoss += LassoGradient.Add(model.Decoder, parameters, lasso, lanes.Sum);
+            var length = lanes.Sum.Norm;
+            if (!double.IsFinite(length)) throw new InputException($"{_recipe.Name}: stages[{index}]: the gradient of step {step} is not finite; a lower rate.peak may help");
+            var rate = stage.Rate.At(step, stage.Steps);
+            optimiser.Step(lanes.Sum, rate, stage.Clip is { } clip && length > clip ? clip / length : 1);
+            (loss, norm, count) = (loss + stepLoss, norm + length, count + 1);
+            var done = step + 1;
+            if (done % MeasureEvery == 0 || done == stage.Steps) accuracy = right is { } r ? (double)r / (4 * stage.Batch) : Accuracy(model, batches);
+            if (done % CurveEvery == 0 || done == stage.Steps)
+            {
+                _curve.Add(new CurvePoint(stage.Name, done, loss / count, rate, norm / count, done % MeasureEvery == 0 || done == stage.Steps ? accuracy : null));
+                (loss, norm, count) = (0, 0, 0);
+            }
+            progress?.Invoke(new TrainingProgress(index, done, stepLoss, accuracy));
+            if (_options.SeriesEvery is { } every && (done % every == 0 || done == stage.Steps)) Series(index, done, stage, parameters);
+            // A point of the curve is a mean since the one before it, so a state is kept with a point.
+            if (done % CurveEvery == 0 && done / CurveEvery % Math.Max(1, _options.KeepEvery / CurveEvery) == 0 && done < stage.Steps) TrainingState.Keep(_folder, index, done, parameters, optimiser, _curve);
+        }
+        return parameters;
+    }
+
+    private (double Loss, int? Right) Derivatives(VisionLanguageModel model, Parameters parameters, RecipeStage stage, StageBatches batches, int step, GradientLanes lanes)
+    {
+        if (stage.Task == RecipeTask.Answers) return (lanes.Of(model, batches.Of(step, _options.Threads), Together, TapeKind.Store, _options.Threads), null);
+        var pictures = batches.Pictures(step).Chunk(PicturesTogether).ToArray();
+        var right = 0;
+        var loss = lanes.Of(pictures.Length, _options.Threads, (pass, compute, gradients) =>
+        {
+            var (passLoss, passRight) = PictureTask.Add((Llava)model, parameters, pictures[pass], 1.0 / stage.Batch, compute, gradients);
+            Interlocked.Add(ref right, passRight);
+            return passLoss;
+        });
+        return (loss, right);
+    }
+
+    /// <summary>Share of the answers on held-out samples that are the likeliest token.</summary>
+    private double Accuracy(VisionLanguageModel model, StageBatches batches)
+    {
+        var samples = batches.Held(Held);
+        var sequences = batches.Sequences(samples, hidden: false);
+        var answers = sequences.Zip(samples, (sequence, sample) => sequence with { Targets = [.. sequence.Targets.Where(t => sample.Tokens[t.Row + 1].Role is TokenRole.Answer)] }).Where(s => s.Targets.Count > 0).ToList();
+        var right = 0;
+        Parallel.ForEach(answers.Chunk(Together), new ParallelOptions { MaxDegreeOfParallelism = _options.Threads }, chunk =>
+        {
+            using var arena = new Arena();
+            using var team = new Team(1);
+            Interlocked.Add(ref right, TrainingSequence.Right(model, chunk, new Compute(arena, team)));
+        });
+        return (double)right / answers.Sum(s => s.Targets.Count);
+    }
+
+    /// <summary>Values before the first step: those of the stage before, and new ones where it has none.</summary>
+    private void Begin(int index, Parameters parameters, Parameters? before, (int Width, int Layers) tower)
+    {
+        var stage = _recipe.Stages[index];
+        var initial = new Initialisation(_recipe.Seed, _recipe.Decoder, stage.Layers, tower.Layers, tower.Width);
+        foreach (var entry in parameters.Entries)
+        {
+            if (before is not null && before.Entries.Any(e => e.Name == entry.Name)) before[entry.Name].CopyTo(parameters[entry.Name]);
+            else initial.Fill(entry.Name, entry.Shape, parameters[entry.Name], added: before is not null && _recipe.Stages.Take(index).Any(s => s.Task == RecipeTask.Answers));
+        }
+    }
+
+    private void Series(int index, int step, RecipeStage stage, Parameters parameters)
+    {
+        var folder = Path.Combine(_folder, "series", FormattableString.Invariant($"{_recipe.Stages.Take(index).Sum(s => s.Steps) + step:000000}-{stage.Name}"));
+        if (stage.Task != RecipeTask.Answers || Directory.Exists(folder)) return;
+        Directory.CreateDirectory(Path.GetDirectoryName(folder)!);
+        NewFolder.Write(folder, partial =>
+        {
+            TrainingFolder.Describe(_template, _recipe.Decoder, stage.Layers, StoredType.BF16, partial);
+            TrainingFolder.Write(Path.Combine(partial, Checkpoint.SingleName), parameters, StoredType.BF16);
+            return 0;
+        });
+    }
+
+    private static (int Width, int Layers) Probe(string folder)
+    {
+        using var asked = new AskedTensors(folder, StoredType.F32);
+        using var model = VisionLanguageModel.Of(Checkpoint.WithoutWeights(folder, asked));
+        return model is Llava llava ? (llava.TowerWidth, llava.TowerLayers) : throw new InputException($"{folder}: a recipe grows models of the family llava, not {model.Family}");
+    }
+
+    private static bool Matches(string name, string pattern) => System.IO.Enumeration.FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false);
+}

@@ -1,0 +1,81 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using AnchorScope.Checkpoints;
+using AnchorScope.Models;
+
+namespace AnchorScope.Training;
+
+/// <summary>Writes checkpoint folders of models that are being trained: a template's files, other sizes, other weights.</summary>
+internal static class TrainingFolder
+{
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+    /// <summary>Everything but the weights.</summary>
+    /// <param name="template">A folder with tokenizer, preprocessor, chat template and config.json.</param>
+    /// <param name="type">What config.json says of the weights.</param>
+    public static void Describe(string template, DecoderSizes sizes, int layers, StoredType type, string folder)
+    {
+        Directory.CreateDirectory(folder);
+        foreach (var file in Directory.EnumerateFiles(template))
+        {
+            var name = Path.GetFileName(file);
+            if (name is "config.json" or "README.md" or "provenance.json" || name.EndsWith(".safetensors", StringComparison.Ordinal) || name.EndsWith(".index.json", StringComparison.Ordinal)) continue;
+            File.Copy(file, Path.Combine(folder, name), overwrite: true);
+        }
+        var path = Path.Combine(template, "config.json");
+        var config = JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject;
+        if (config?["text_config"] is not JsonObject text) throw InputException.At(path, "text_config", "an object", "none");
+        (text["num_hidden_layers"], text["hidden_size"], text["num_attention_heads"], text["num_key_value_heads"]) = (layers, sizes.Width, sizes.Heads, sizes.Heads);
+        (text["head_dim"], text["intermediate_size"]) = (sizes.Width / sizes.Heads, sizes.MlpSize);
+        foreach (var part in new[] { config, text, config["vision_config"] as JsonObject })
+        {
+            foreach (var key in new[] { "dtype", "torch_dtype" })
+            {
+                if (part?.ContainsKey(key) == true) part[key] = type == StoredType.F32 ? "float32" : "bfloat16";
+            }
+        }
+        File.WriteAllText(Path.Combine(folder, "config.json"), config.ToJsonString(Indented) + "\n");
+    }
+
+    /// <summary>Names and shapes of the tensors that the model of a folder reads.</summary>
+    public static IReadOnlyList<(string Name, long[] Shape)> Tensors(string folder)
+    {
+        using var asked = new AskedTensors(folder, StoredType.F32);
+        using var model = VisionLanguageModel.Of(Checkpoint.WithoutWeights(folder, asked));
+        return [.. asked.Entries.Select(e => (e.Name, e.Shape))];
+    }
+
+    /// <summary>Writes all tensors as <paramref name="type"/>: F32 as they are, BF16 rounded to nearest.</summary>
+    public static void Write(string file, Parameters parameters, StoredType type)
+    {
+        SafetensorsWriter.Write(
+            file, [.. parameters.Entries.Select(e => new TensorEntry(e.Name, type, e.Shape, 0, e.Count * type.Bytes()))],
+            (entry, stream) =>
+            {
+                var values = parameters[entry.Name];
+                stream.Write(type == StoredType.F32 ? MemoryMarshal.AsBytes(values) : MemoryMarshal.AsBytes<ushort>(Rounded(values)));
+            },
+            new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" });
+    }
+
+    /// <summary>Fills <paramref name="parameters"/> with the tensors of a file that has exactly these.</summary>
+    public static void Read(string file, Parameters parameters)
+    {
+        using var stored = SafetensorsFile.Open(file);
+        var weights = new Weights(file, [stored]);
+        foreach (var entry in parameters.Entries) weights.Get(entry.Name, entry.Shape).Widen(0, parameters[entry.Name]);
+        weights.AssertAllRead();
+    }
+
+    private static ushort[] Rounded(ReadOnlySpan<float> values)
+    {
+        var rounded = new ushort[values.Length];
+        for (var i = 0; i < rounded.Length; i++)
+        {
+            var bits = BitConverter.SingleToUInt32Bits(values[i]);
+            rounded[i] = (ushort)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+        }
+        return rounded;
+    }
+}
