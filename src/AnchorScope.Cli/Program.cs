@@ -3,13 +3,16 @@ using AnchorScope.Cli;
 
 var root = new RootCommand("AnchorScope: which modality a vision-language model follows, where that is decided, and which heads decide it.")
 {
+    BakeCommand.Create(),
     DiagnoseCommand.Create(),
     InspectCommand.Create(),
     ImportCommand.Create(),
     ParityCommand.Create(),
+    BakeCommand.CreateSuppress(),
     SweepCommand.Create(),
     SynthCommand.Create(),
     TokenizeCommand.Create(),
     TraceCommand.Create(),
+    VerifyBakedCommand.Create(),
 };
 return CommandLine.Run(root, args);
