@@ -1,4 +1,5 @@
 using System.CommandLine;
+using AnchorScope.Interventions;
 using AnchorScope.Models;
 using Spectre.Console;
 
@@ -10,14 +11,26 @@ internal static class InspectCommand
     public static Command Create()
     {
         var model = new Argument<string>("MODEL") { Description = "folder of the checkpoint" };
-        var command = new Command("inspect", "Prints what a checkpoint is: family, sizes, template, image tokens, memory.") { model };
+        var template = new Option<string?>("--heads-template") { Description = "print a head set of these heads instead: all, or layer:head, comma-separated", HelpName = "HEADS" };
+        var command = new Command("inspect", "Prints what a checkpoint is: family, sizes, template, image tokens, memory.") { model, template };
         command.SetAction(parsed =>
         {
             using var opened = VisionLanguageModel.Open(parsed.GetValue(model)!);
-            Print(opened);
+            if (parsed.GetValue(template) is { } heads) Console.Write(HeadSetFile.Text(Named(opened, heads)));
+            else Print(opened);
             return 0;
         });
         return command;
+    }
+
+    /// <summary>A head set that nobody searched for: no scores, no data.</summary>
+    private static HeadSet Named(VisionLanguageModel model, string heads)
+    {
+        const string Option = "--heads-template";
+        var named = NamedHeads.Parse(Option, heads, model.Decoder.Shape).Select(h => new ScoredHead(h.Layer, h.Head, double.NaN)).ToList();
+        foreach (var head in named) model.Decoder.Shape.Check(head.Layer, head.Head, Option);
+        var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model.Checkpoint.Folder)));
+        return new HeadSet(name, model.Checkpoint.Sha256, model.Tokenizer.Sha256, "", HeadSet.ByHand, named);
     }
 
     private static void Print(VisionLanguageModel model)

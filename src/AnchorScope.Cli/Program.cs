@@ -3,15 +3,18 @@ using AnchorScope.Cli;
 
 var root = new RootCommand("AnchorScope: which modality a vision-language model follows, where that is decided, and which heads decide it.")
 {
+    BakeCommand.Create(),
     DataCommand.Create(),
     DiagnoseCommand.Create(),
-    InspectCommand.Create(),
     ImportCommand.Create(),
+    InspectCommand.Create(),
     ParityCommand.Create(),
+    BakeCommand.CreateSuppress(),
     SweepCommand.Create(),
     SynthCommand.Create(),
     TokenizeCommand.Create(),
-    TrainCommand.Create(),
     TraceCommand.Create(),
+    TrainCommand.Create(),
+    VerifyBakedCommand.Create(),
 };
 return CommandLine.Run(root, args);

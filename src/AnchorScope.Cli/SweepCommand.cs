@@ -44,7 +44,7 @@ internal static class SweepCommand
             var (prompt, _) = given.Read(parsed, opened, new Compute(arena, team));
             IReadOnlyList<Intervention> interventions = parsed.GetValue(plan) is { } file
                 ? InterventionJson.LoadList(file)
-                : [.. Heads(parsed.GetValue(heads)!, opened.Decoder.Shape).Select(h => Intervention.HeadGain(h.Layer, h.Head, parsed.GetValue(factor), Where(parsed.GetValue(positions)!, prompt)))];
+                : [.. NamedHeads.Parse("--heads", parsed.GetValue(heads)!, opened.Decoder.Shape).Select(h => Intervention.HeadGain(h.Layer, h.Head, parsed.GetValue(factor), Where(parsed.GetValue(positions)!, prompt)))];
             var study = new SweepStudy(opened, prompt, interventions, options);
             if (parsed.GetValue(explain)) Explain(study.Cost, options.Threads);
             if (parsed.GetValue(output) is { } path)
@@ -95,16 +95,6 @@ internal static class SweepCommand
         Row("passes, with the baseline", cost.Passes + 1, cost.Interventions, "");
         AnsiConsole.Write(table);
         AnsiConsole.MarkupLineInterpolated($"{cost.Variants} of {cost.Interventions} variants are computed, the others come to the same as one of them or as none; up to {cost.RowsPerPass} rows a pass. Beside the weights: {cost.RecordedBytes / 1048576.0:0.#} MiB for the recorded run, and {cost.BytesPerRow / 1024.0:0.#} KiB of activations a row, {cost.RowsPerPass * cost.BytesPerRow / 1048576.0:0.#} MiB a pass on each of {threads} threads");
-    }
-
-    private static IEnumerable<(int Layer, int Head)> Heads(string text, DecoderShape shape)
-    {
-        if (text == "all") return Enumerable.Range(0, shape.Layers).SelectMany(layer => Enumerable.Range(0, shape.Heads).Select(head => (layer, head)));
-        var named = text.Split(',', StringSplitOptions.TrimEntries).Select(item => item.Split(':') is [var layer, var head] && Number(layer) is { } l && Number(head) is { } h
-            ? (l, h)
-            : throw new InputException($"--heads: expected all, or layer:head pairs like 1:2,3:0, found {item}")).ToList();
-        if (named.GroupBy(h => h).FirstOrDefault(g => g.Count() > 1) is { } twice) throw new InputException($"--heads: expected each head once, found {twice.Key.l}:{twice.Key.h} {twice.Count()} times");
-        return named;
     }
 
     private static Positions Where(string text, Prompt prompt)

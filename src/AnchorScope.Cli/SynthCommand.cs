@@ -1,7 +1,6 @@
 using System.CommandLine;
 using AnchorScope.Checkpoints;
 using AnchorScope.Synthesis;
-using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
@@ -67,13 +66,7 @@ internal static class SynthCommand
     {
         try
         {
-            return AnsiConsole.Progress()
-                .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new DownloadedColumn(), new TransferSpeedColumn(), new RemainingTimeColumn())
-                .Start(progress =>
-                {
-                    var task = progress.AddTask("random weights");
-                    return checkpoint.Write(folder, (done, all) => (task.MaxValue, task.Value) = (all, done), cancel);
-                });
+            return FileProgress.Show("random weights", progress => checkpoint.Write(folder, progress, cancel));
         }
         catch (OperationCanceledException e)
         {

@@ -132,6 +132,26 @@ public sealed class ConfigSection
     /// <summary>The same, null for an absent key.</summary>
     public ConfigSection? SectionOrNull(string key) => Has(key) ? Section(key) : null;
 
+    /// <exception cref="InputException">Absent, or not an array of objects.</exception>
+    public IReadOnlyList<ConfigSection> Sections(string key)
+    {
+        var json = Required(key);
+        if (json.ValueKind != JsonValueKind.Array) throw InputException.At(File, PathOf(key), "an array of objects", Describe(json));
+        return [.. json.EnumerateArray().Select((item, i) => item.ValueKind == JsonValueKind.Object
+            ? new ConfigSection(File, $"{PathOf(key)}[{i}]", item)
+            : throw InputException.At(File, $"{PathOf(key)}[{i}]", "an object", Describe(item)))];
+    }
+
+    /// <summary>For a form that knows all of its keys: one that is not understood may change what the others mean.</summary>
+    /// <exception cref="InputException">There is another key.</exception>
+    public void Only(params IReadOnlyList<string> keys)
+    {
+        foreach (var property in Json.EnumerateObject())
+        {
+            if (!keys.Contains(property.Name)) throw InputException.At(File, PathOf(property.Name), $"only {string.Join(", ", keys)}", "this field");
+        }
+    }
+
     /// <summary>The key with the keys above it, as messages name it.</summary>
     public string PathOf(string key) => Path.Length == 0 ? Quoted.Line(key) : $"{Path}.{Quoted.Line(key)}";
 

@@ -86,6 +86,12 @@ public sealed unsafe class SafetensorsFile : ITensorMemory, IDisposable
     /// <summary>Unmaps the file.</summary>
     public void Dispose() => bytes.Dispose();
 
+    /// <summary>Bytes of the whole file.</summary>
+    internal long Length => bytes.Length;
+
+    /// <summary>A part of the whole file, header included.</summary>
+    internal ReadOnlySpan<byte> Slice(long offset, int count) => bytes.Slice(offset, count);
+
     /// <summary>Lower-case hexadecimal digest of the whole file, as <c>sha256sum</c> prints it.</summary>
     internal string Sha256()
     {

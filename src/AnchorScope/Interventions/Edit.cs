@@ -91,6 +91,16 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
 /// <param name="MlpSize">Neurons per layer.</param>
 public sealed record DecoderShape(int Layers, int Heads, int KeyHeads, int HeadSize, int ModelSize, int MlpSize)
 {
+    /// <summary>Refuses a head that the model lacks.</summary>
+    /// <param name="file">For the message.</param>
+    /// <param name="place">What stands before "layer" and "head" in it.</param>
+    /// <exception cref="InputException">There is no such layer, or no such head in it.</exception>
+    public void Check(int layer, int head, string file, string place = "")
+    {
+        if (layer < 0 || layer >= Layers) throw InputException.At(file, place + "layer", $"one that the model has, 0 to {Layers - 1}", $"{layer}");
+        if (head < 0 || head >= Heads) throw InputException.At(file, place + "head", $"one that the model has, 0 to {Heads - 1}", $"{head}");
+    }
+
     /// <summary>Columns of <paramref name="site"/>.</summary>
     public int Width(Site site) => site switch
     {

@@ -24,7 +24,7 @@ public static class DiagnosisFiles
     public static void Write(string folder, Diagnosis diagnosis, HeadSet heads)
     {
         Text(Path.Combine(folder, "diagnosis.json"), JsonSerializer.Serialize(diagnosis, Json) + "\n");
-        Text(Path.Combine(folder, "heads.json"), JsonSerializer.Serialize(heads, Json) + "\n");
+        Text(Path.Combine(folder, "heads.json"), HeadSetFile.Text(heads));
         Text(Path.Combine(folder, "summary.csv"), Summary(diagnosis));
     }
 

@@ -1,14 +1,22 @@
 using System.Text.Json;
+using AnchorScope.Baking;
 
 namespace AnchorScope.Studies;
 
-/// <summary>What a model folder says of its own origin: provenance.json with a "statement" that reports repeat.</summary>
+/// <summary>What a model folder says of its own origin: provenance.json with a "statement" that reports repeat, and baked.json where heads were folded into the weights.</summary>
 internal static class Provenance
 {
     private const string FileName = "provenance.json";
 
-    /// <summary>The statement, or null without the file.</summary>
+    /// <summary>What the files say, or null without them.</summary>
     public static string? Read(string folder)
+    {
+        var baked = File.Exists(Path.Combine(folder, BakedRecord.FileName)) ? BakedRecord.Load(folder).Statement : null;
+        var statements = new[] { baked, Statement(folder) }.OfType<string>().ToList();
+        return statements.Count == 0 ? null : string.Join(' ', statements);
+    }
+
+    private static string? Statement(string folder)
     {
         var path = Path.Combine(folder, FileName);
         if (!File.Exists(path)) return null;

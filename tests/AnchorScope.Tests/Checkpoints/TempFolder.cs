@@ -15,5 +15,13 @@ internal sealed class TempFolder : IDisposable
 
     public string Write(string name, string text) => Write(name, System.Text.Encoding.UTF8.GetBytes(text));
 
+    /// <summary>A copy of the files of a folder, without the folders in it.</summary>
+    public string Copy(string folder, string name)
+    {
+        Directory.CreateDirectory(File(name));
+        foreach (var file in Directory.GetFiles(folder)) System.IO.File.Copy(file, System.IO.Path.Combine(File(name), System.IO.Path.GetFileName(file)));
+        return File(name);
+    }
+
     public void Dispose() => Directory.Delete(Path, recursive: true);
 }

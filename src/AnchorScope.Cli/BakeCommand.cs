@@ -1,0 +1,58 @@
+using System.CommandLine;
+using AnchorScope.Baking;
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+using Spectre.Console;
+
+namespace AnchorScope.Cli;
+
+/// <summary><c>ascope bake</c> and <c>ascope suppress</c>: a checkpoint with gains of heads folded into its weights.</summary>
+internal static class BakeCommand
+{
+    public static Command Create()
+    {
+        var factor = new Option<float>("--factor") { Description = "what the heads' outputs are multiplied with; above 1 amplifies, 0 blocks", HelpName = "F", Required = true };
+        return Create("bake", "Writes a checkpoint whose heads are amplified or damped: factors folded into the weights, the rest byte for byte.", factor, parsed => parsed.GetValue(factor));
+    }
+
+    /// <summary>The same with factor 0.</summary>
+    public static Command CreateSuppress() => Create("suppress", "Writes a checkpoint whose heads are blocked: bake with factor 0.", null, _ => 0);
+
+    private static Command Create(string name, string description, Option<float>? factor, Func<ParseResult, float> read)
+    {
+        var model = new Option<string>("--model") { Description = "folder of the checkpoint", HelpName = "DIR", Required = true };
+        var heads = new Option<string>("--heads") { Description = "head set: heads.json of a diagnosis, or of ascope inspect --heads-template", HelpName = "FILE", Required = true };
+        var output = new Option<string>("--out") { Description = "folder to write; must not exist, or be empty", HelpName = "DIR", Required = true };
+        var force = new Option<bool>("--force") { Description = "take a head set that was made for other weights" };
+        var command = new Command(name, description) { model, heads };
+        if (factor is not null) command.Options.Add(factor);
+        command.Options.Add(output);
+        command.Options.Add(force);
+        command.SetAction(parsed =>
+        {
+            var (by, folder) = (read(parsed), parsed.GetValue(output)!);
+            if (!float.IsFinite(by)) throw new InputException($"--factor: expected a finite number, found {by}");
+            var set = HeadSetFile.Load(parsed.GetValue(heads)!);
+            using var opened = VisionLanguageModel.Open(parsed.GetValue(model)!);
+            var checkpoint = AnsiConsole.Status().Start("hash of the original's weights", _ => new BakedCheckpoint(opened, set, by, parsed.GetValue(force)));
+            using var interrupt = new Interruption();
+            var record = Write(checkpoint, folder, interrupt.Token);
+            Console.WriteLine($"{folder}: {record.Statement}");
+            Console.WriteLine($"{record.Tensors.Sum(t => t.Values)} values in {record.Tensors.Count} tensor(s) multiplied, {record.Rounded} of them rounded; ascope verify-baked --model {parsed.GetValue(model)} --baked {folder} proves it");
+            return 0;
+        });
+        return command;
+    }
+
+    private static BakedRecord Write(BakedCheckpoint checkpoint, string folder, CancellationToken cancel)
+    {
+        try
+        {
+            return FileProgress.Show("checkpoint", progress => checkpoint.Write(folder, progress, cancel));
+        }
+        catch (OperationCanceledException e)
+        {
+            throw new OperationCanceledException($"stopped; {folder} was not written", e);
+        }
+    }
+}

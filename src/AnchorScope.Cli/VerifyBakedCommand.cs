@@ -1,0 +1,86 @@
+using System.CommandLine;
+using AnchorScope.Baking;
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+using AnchorScope.Tensors;
+using Spectre.Console;
+
+namespace AnchorScope.Cli;
+
+/// <summary><c>ascope verify-baked</c>: proves that a baked checkpoint is the original, steered.</summary>
+internal static class VerifyBakedCommand
+{
+    private const int DoesNotHold = 1;
+
+    public static Command Create()
+    {
+        var model = new Option<string>("--model") { Description = "folder of the original", HelpName = "DIR", Required = true };
+        var baked = new Option<string>("--baked") { Description = "folder that ascope bake wrote", HelpName = "DIR", Required = true };
+        var heads = new Option<string?>("--heads") { Description = "head set that was folded in (default: what baked.json says)", HelpName = "FILE" };
+        var factor = new Option<float?>("--factor") { Description = "with --heads: the factor", HelpName = "F" };
+        var data = new Option<string?>("--data") { Description = "folder of conflict sets to take prompts from (default: random tokens, which need no picture)", HelpName = "DIR" };
+        var prompts = new Option<int>("--prompts") { Description = "how many prompts are run", DefaultValueFactory = _ => 4, HelpName = "N" };
+        var threads = new Option<int>("--threads") { Description = "threads; changes no number", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
+        var command = new Command("verify-baked", "Proves that a baked checkpoint is the original with its heads multiplied: every byte, and the logits of some prompts.") { model, baked, heads, factor, data, prompts, threads };
+        command.SetAction(parsed =>
+        {
+            if ((parsed.GetValue(heads) is null) != (parsed.GetValue(factor) is null)) throw new InputException("--heads and --factor: expected both or none, found one");
+            if (parsed.GetValue(factor) is { } given && !float.IsFinite(given)) throw new InputException($"--factor: expected a finite number, found {given}");
+            foreach (var (name, number) in new[] { ("--prompts", parsed.GetValue(prompts)), ("--threads", parsed.GetValue(threads)) })
+            {
+                if (number < 1) throw new InputException($"{name}: expected at least 1, found {number}");
+            }
+            using var original = VisionLanguageModel.Open(parsed.GetValue(model)!);
+            using var other = VisionLanguageModel.Open(parsed.GetValue(baked)!);
+            var record = parsed.GetValue(heads) is null ? BakedRecord.Load(parsed.GetValue(baked)!) : null;
+            var gains = record is not null ? Fitting(record, original, parsed.GetValue(baked)!) : Given(parsed.GetValue(heads)!, parsed.GetValue(factor)!.Value, original);
+            using var arena = new Arena();
+            using var team = new Team(parsed.GetValue(threads));
+            using var interrupt = new Interruption();
+            var compute = new Compute(arena, team);
+            var files = new BakedFiles(original, other, gains);
+            var checks = FileProgress.Show("bytes", progress => files.Check(record, progress, interrupt.Token)).ToList();
+            var reason = "";
+            if (original.Decoder.Shape != other.Decoder.Shape || original.Decoder.VocabularySize != other.Decoder.VocabularySize)
+            {
+                checks.Add(new BakedCheck("the same architecture", "other sizes: no logits to compare", false));
+            }
+            else
+            {
+                var logits = new BakedLogits(original, other, gains, gains.OnlyShift && files.Rounded == 0, compute);
+                var chosen = parsed.GetValue(data) is { } folder ? BakedPrompts.Conflicts(folder, parsed.GetValue(prompts), compute) : BakedPrompts.Sequences(parsed.GetValue(prompts));
+                AnsiConsole.Status().Start($"logits of {chosen.Count} prompts", _ =>
+                {
+                    foreach (var prompt in chosen) logits.Run(prompt, interrupt.Token);
+                });
+                checks.Add(logits.Check);
+                reason = logits.Reason;
+            }
+            Print(checks, reason);
+            return checks.TrueForAll(c => c.Holds) ? 0 : DoesNotHold;
+        });
+        return command;
+    }
+
+    private static HeadGains Fitting(BakedRecord record, VisionLanguageModel model, string folder)
+    {
+        foreach (var head in record.Gains.Heads) model.Decoder.Shape.Check(head.Layer, head.Head, Path.Combine(folder, BakedRecord.FileName), "heads: ");
+        return record.Gains;
+    }
+
+    private static HeadGains Given(string path, float factor, VisionLanguageModel model)
+    {
+        var set = HeadSetFile.Load(path).Set;
+        set.Validate(model.Decoder.Shape, null, path);
+        return HeadGains.Of(set.Heads.Select(h => (h.Layer, h.Head)), factor);
+    }
+
+    private static void Print(IReadOnlyList<BakedCheck> checks, string reason)
+    {
+        var table = new Table().Border(TableBorder.Rounded).AddColumn("").AddColumn("").AddColumn("found");
+        foreach (var check in checks) table.AddRow(new Text(check.Holds ? "holds" : "DOES NOT HOLD", new Style(check.Holds ? Color.Green : Color.Red)), new Text(check.What), new Text(check.Found));
+        AnsiConsole.Write(table);
+        if (reason.Length > 0) AnsiConsole.WriteLine(reason);
+        AnsiConsole.WriteLine(checks.All(c => c.Holds) ? "The baked checkpoint is the original, steered." : "The baked checkpoint is NOT the original, steered.");
+    }
+}

@@ -1,0 +1,102 @@
+using AnchorScope.Checkpoints;
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+
+namespace AnchorScope.Baking;
+
+/// <summary>The first half of the proof: every byte of a baked folder is the original's, or the product that it should be.</summary>
+public sealed class BakedFiles
+{
+    private readonly Checkpoint _original, _baked;
+    private readonly BakePlan _plan;
+    private readonly Dictionary<ScaledTensor, long> _rounded = [];
+    private readonly List<string> _wrong = [], _untouched = [], _headers = [];
+
+    /// <param name="baked">Any checkpoint.</param>
+    public BakedFiles(VisionLanguageModel original, VisionLanguageModel baked, HeadGains gains) =>
+        (_original, _baked, _plan) = (original.Checkpoint, baked.Checkpoint, new BakePlan(original, gains));
+
+    /// <summary>Products that the stored type does not hold as they are; known after <see cref="Check"/>.</summary>
+    public long Rounded => _rounded.Values.Sum();
+
+    /// <summary>Reads both folders once.</summary>
+    /// <param name="record">What the folder says of itself, to be held against what is found; null: it is not asked.</param>
+    /// <param name="progress">Told the bytes of weights compared and those in all.</param>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public IReadOnlyList<BakedCheck> Check(BakedRecord? record, Action<long, long>? progress = null, CancellationToken cancel = default)
+    {
+        var checks = new List<BakedCheck> { Others(cancel) };
+        var (names, found) = (_original.Files.Select(Name).ToList(), _baked.Files.Select(Name).ToList());
+        if (!names.SequenceEqual(found)) return [.. checks, new BakedCheck("the same weight files", $"{string.Join(", ", found)} instead of {string.Join(", ", names)}", false)];
+        var done = 0L;
+        for (var i = 0; i < _original.Files.Count; i++)
+        {
+            if (_original.Files[i].Length != _baked.Files[i].Length)
+                return [.. checks, new BakedCheck("the same weight files", $"{names[i]} has {_baked.Files[i].Length} bytes instead of {_original.Files[i].Length}", false)];
+            Compare(_original.Files[i], _baked.Files[i], piece => progress?.Invoke(done += piece, _plan.Bytes), cancel);
+        }
+        var tensors = _original.Files.Sum(file => file.Tensors.Count);
+        checks.Add(Verdict("headers byte for byte", $"{names.Count} weight file(s)", _headers));
+        checks.Add(Verdict("other tensors byte for byte", $"{tensors - _plan.Tensors.Count} of {tensors}", _untouched));
+        checks.Add(Verdict(
+            "heads' columns = round(original x factor), the rest of them untouched", $"{_plan.Tensors.Count} tensor(s), {_plan.Tensors.Sum(t => t.Values)} values multiplied, {Rounded} of them rounded", _wrong));
+        if (record is not null) checks.Add(Says(record));
+        return checks;
+    }
+
+    private BakedCheck Says(BakedRecord record)
+    {
+        const string What = "baked.json says the same";
+        if (record.SourceSha256 != _original.Sha256) return new BakedCheck(What, $"it was made from weights {record.SourceSha256}, these are {_original.Sha256}", false);
+        BakedTensor[] tensors = [.. _plan.Tensors.Select(t => new BakedTensor(Name(t.File), t.Entry.Name, t.Entry.Type.Name, t.Values, _rounded[t]))];
+        return new BakedCheck(What, $"source, {record.HeadCount}, {record.Tensors.Count} tensor(s)", record.Tensors.SequenceEqual(tensors));
+    }
+
+    private BakedCheck Others(CancellationToken cancel)
+    {
+        const string What = "other files byte for byte";
+        var (names, found) = (CheckpointFiles.Of(_original), CheckpointFiles.Of(_baked));
+        if (names.Except(found, StringComparer.Ordinal).FirstOrDefault() is { } missing) return new BakedCheck(What, $"{missing} is missing", false);
+        if (found.Except(names, StringComparer.Ordinal).FirstOrDefault() is { } added) return new BakedCheck(What, $"the original has no {added}", false);
+        foreach (var name in names)
+        {
+            using var file = MappedFile.Open(Path.Combine(_original.Folder, name));
+            using var copy = MappedFile.Open(Path.Combine(_baked.Folder, name));
+            var same = file.Length == copy.Length;
+            if (same) CheckpointFiles.Read(file, (at, piece) => same &= piece.SequenceEqual(copy.Slice(at, piece.Length)), cancel);
+            if (!same) return new BakedCheck(What, $"{name} differs", false);
+        }
+        return new BakedCheck(What, $"{names.Count} file(s)", true);
+    }
+
+    private void Compare(SafetensorsFile original, SafetensorsFile baked, Action<int> progress, CancellationToken cancel)
+    {
+        foreach (var stretch in _plan.Stretches(original))
+        {
+            var count = _plan.Read(
+                original, stretch,
+                (at, piece) =>
+                {
+                    var found = baked.Slice(at, piece.Length);
+                    var same = piece.CommonPrefixLength(found);
+                    if (same < piece.Length) Note(original, at + same);
+                    progress(piece.Length);
+                },
+                cancel);
+            if (stretch.Tensor is { } tensor) _rounded[tensor] = count;
+        }
+    }
+
+    /// <summary>Sorts a difference at a byte of a file by what lies there.</summary>
+    private void Note(SafetensorsFile file, long at)
+    {
+        var entry = file.Tensors.Values.FirstOrDefault(t => at >= t.Offset && at < t.Offset + t.Bytes);
+        if (entry is null) _headers.Add($"{Name(file)} differs at byte {at}");
+        else if (_plan.Tensors.FirstOrDefault(t => t.Entry == entry) is null) _untouched.Add($"{entry.Name} differs");
+        else _wrong.Add($"{entry.Name}[{(at - entry.Offset) / entry.Type.Bytes() / entry.Shape[1]}, {(at - entry.Offset) / entry.Type.Bytes() % entry.Shape[1]}] differs");
+    }
+
+    private static BakedCheck Verdict(string what, string found, List<string> wrong) => wrong.Count == 0 ? new BakedCheck(what, found, true) : new BakedCheck(what, wrong[0], false);
+
+    private static string Name(SafetensorsFile file) => Path.GetFileName(file.Path);
+}

@@ -1,0 +1,35 @@
+using AnchorScope.Conflicts;
+using AnchorScope.Metrics;
+using AnchorScope.Models;
+using AnchorScope.Prompts;
+using AnchorScope.Studies;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Baking;
+
+/// <summary>What two models are compared on. Each prompt is prepared by the model that it is for, picture, template, tokenizer and all.</summary>
+public static class BakedPrompts
+{
+    private const int SequenceLength = 24;
+    private const ulong Seed = 1;
+
+    /// <summary>The first runs of a data folder's test set.</summary>
+    /// <exception cref="InputException">The folder has no usable sets.</exception>
+    public static IReadOnlyList<Func<VisionLanguageModel, Prompt>> Conflicts(string folder, int count, Compute compute)
+    {
+        var data = DiagnosisData.Load(folder, count, Seed);
+        return [.. data.Test.Samples.SelectMany(s => s.Runs).Take(count).Select(run => (Func<VisionLanguageModel, Prompt>)(model =>
+        {
+            var pixels = run.Sample.Image is { } picture ? model.Preprocess([Picture.Load(picture)]) : null;
+            return ConflictPrompt.Build(model, run, data.Layout, pixels, pixels is null ? null : model.Features(pixels, compute));
+        }))];
+    }
+
+    /// <summary>Random tokens, none of them a picture's: what every model can read, whatever its tokenizer and template.</summary>
+    public static IReadOnlyList<Func<VisionLanguageModel, Prompt>> Sequences(int count) =>
+        [.. Enumerable.Range(0, count).Select(i => (Func<VisionLanguageModel, Prompt>)(model =>
+        {
+            var random = new SplitMix(Seed, after: (ulong)(i * SequenceLength));
+            return model.Prompt([.. Enumerable.Range(0, SequenceLength).Select(_ => random.Below(model.Decoder.VocabularySize)).Where(token => token != model.ImageToken)], null, null);
+        }))];
+}

@@ -1,0 +1,133 @@
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using AnchorScope.Checkpoints;
+using AnchorScope.Interventions;
+
+namespace AnchorScope.Baking;
+
+/// <summary>A tensor that was changed.</summary>
+/// <param name="File">Its weight file.</param>
+/// <param name="Name">As stored.</param>
+/// <param name="Type">As the header names it.</param>
+/// <param name="Values">How many of its values were multiplied.</param>
+/// <param name="Rounded">How many of the products the type does not hold as they are.</param>
+public sealed record BakedTensor(string File, string Name, string Type, long Values, long Rounded);
+
+/// <summary>What a baked folder says of itself to programs: baked.json.</summary>
+public sealed record BakedRecord
+{
+    /// <summary>Its name in the folder.</summary>
+    public const string FileName = "baked.json";
+
+    private const int Version = 1;
+
+    /// <summary>What made it.</summary>
+    public required string Tool { get; init; }
+
+    /// <summary>Name of the original's folder.</summary>
+    public required string Source { get; init; }
+
+    /// <summary>SHA-256 of the original's weights.</summary>
+    public required string SourceSha256 { get; init; }
+
+    /// <summary>Name of the head-set file.</summary>
+    public required string HeadSet { get; init; }
+
+    /// <summary>SHA-256 of its bytes.</summary>
+    public required string HeadSetSha256 { get; init; }
+
+    /// <summary>SHA-256 of the weights that the head set was made for: the original's, unless another model's heads were forced.</summary>
+    public required string HeadSetRevision { get; init; }
+
+    /// <summary>What was folded in.</summary>
+    public required HeadGains Gains { get; init; }
+
+    /// <summary>What that changed.</summary>
+    public required IReadOnlyList<BakedTensor> Tensors { get; init; }
+
+    /// <summary>Products that were rounded, in all tensors.</summary>
+    public long Rounded => Tensors.Sum(t => t.Rounded);
+
+    /// <summary>One line for reports.</summary>
+    public string Statement =>
+        $"Baked ({Tool}): {HeadCount} of {Source} {(Gains.Common is { } factor ? $"times {factor}" : "times a factor each")}, folded into the weights; the original's are {SourceSha256}.";
+
+    /// <summary>"1 head", "3 heads".</summary>
+    internal string HeadCount => Gains.Heads.Count == 1 ? "1 head" : $"{Gains.Heads.Count} heads";
+
+    /// <summary>Reads the record of a baked folder.</summary>
+    /// <exception cref="InputException">Missing, or not such a record; names the field.</exception>
+    public static BakedRecord Load(string folder)
+    {
+        var path = Path.Combine(folder, FileName);
+        var root = ConfigSection.Load(path);
+        root.Only("version", "tool", "source", "source_sha256", "head_set", "head_set_sha256", "head_set_revision", "factor", "heads", "tensors");
+        if (root.Int("version") is var version && version != Version) throw InputException.At(path, "version", $"{Version}", $"{version}");
+        var gains = new Dictionary<(int, int), float>();
+        foreach (var head in root.Sections("heads"))
+        {
+            head.Only("layer", "head", "factor");
+            var factor = (float)head.Number("factor");
+            if (!float.IsFinite(factor)) throw InputException.At(path, head.PathOf("factor"), "a number of 32 bits", $"{head.Number("factor")}");
+            if (!gains.TryAdd((head.Int("layer"), head.Int("head")), factor)) throw InputException.At(path, head.Path, "each head once", $"layer {head.Int("layer")}, head {head.Int("head")} again");
+        }
+        if (gains.Count == 0) throw InputException.At(path, "heads", "at least one head", "none");
+        return new BakedRecord
+        {
+            Tool = root.Text("tool"),
+            Source = root.Text("source"),
+            SourceSha256 = root.Text("source_sha256"),
+            HeadSet = root.Text("head_set"),
+            HeadSetSha256 = root.Text("head_set_sha256"),
+            HeadSetRevision = root.Text("head_set_revision"),
+            Gains = new HeadGains(gains),
+            Tensors = [.. root.Sections("tensors").Select(t =>
+            {
+                t.Only("file", "name", "dtype", "values", "rounded");
+                return new BakedTensor(t.Text("file"), t.Text("name"), t.Text("dtype"), (long)t.Number("values"), (long)t.Number("rounded"));
+            })],
+        };
+    }
+
+    /// <summary>The text of the file.</summary>
+    public string Text()
+    {
+        using var stream = new MemoryStream();
+        using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            json.WriteStartObject();
+            json.WriteNumber("version", Version);
+            foreach (var (key, text) in new[]
+            {
+                ("tool", Tool), ("source", Source), ("source_sha256", SourceSha256), ("head_set", HeadSet), ("head_set_sha256", HeadSetSha256), ("head_set_revision", HeadSetRevision),
+            }) json.WriteString(key, text);
+            if (Gains.Common is { } common) json.WriteNumber("factor", common);
+            else json.WriteNull("factor");
+            json.WriteStartArray("heads");
+            foreach (var head in Gains.Heads)
+            {
+                json.WriteStartObject();
+                json.WriteNumber("layer", head.Layer);
+                json.WriteNumber("head", head.Head);
+                json.WriteNumber("factor", head.Factor);
+                json.WriteEndObject();
+            }
+            json.WriteEndArray();
+            json.WriteStartArray("tensors");
+            foreach (var tensor in Tensors)
+            {
+                json.WriteStartObject();
+                json.WriteString("file", tensor.File);
+                json.WriteString("name", tensor.Name);
+                json.WriteString("dtype", tensor.Type);
+                json.WriteNumber("values", tensor.Values);
+                json.WriteNumber("rounded", tensor.Rounded);
+                json.WriteEndObject();
+            }
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+        return Encoding.UTF8.GetString(stream.ToArray()) + "\n";
+    }
+}

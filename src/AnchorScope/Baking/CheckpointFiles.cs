@@ -1,0 +1,61 @@
+using AnchorScope.Checkpoints;
+
+namespace AnchorScope.Baking;
+
+/// <summary>The files of a checkpoint folder beside its weights.</summary>
+internal static class CheckpointFiles
+{
+    private const int PieceBytes = 4 << 20;
+
+    private static readonly string[] WeightEndings = [".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".onnx", ".h5", ".msgpack"];
+
+    /// <summary>
+    /// Paths from the folder on, sorted: all files of it and of the folders in it, but those that a baked folder has of its own. Folders that begin with a dot hold the state
+    /// of other programs (.git, .cache) and are left out.
+    /// </summary>
+    /// <exception cref="InputException">The folder cannot be read, or has a link to another folder in it.</exception>
+    public static IReadOnlyList<string> Of(Checkpoint checkpoint)
+    {
+        var own = checkpoint.Files.Select(file => Path.GetFileName(file.Path)).Append(ModelCard.FileName).Append(BakedRecord.FileName).ToHashSet(StringComparer.Ordinal);
+        try
+        {
+            return [.. Under(checkpoint.Folder, "").Where(name => !own.Contains(name)).Order(StringComparer.Ordinal)];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{checkpoint.Folder}: cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Whether a name looks like weights in a form that is not read here.</summary>
+    public static bool IsWeights(string name) => WeightEndings.Any(ending => name.EndsWith(ending, StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>Size of a file; of what it leads to, where it is a link.</summary>
+    public static long Bytes(string path)
+    {
+        using var file = MappedFile.Open(path);
+        return file.Length;
+    }
+
+    /// <summary>All bytes of a file, piece by piece.</summary>
+    /// <param name="take">Given where a piece begins and its bytes.</param>
+    public static void Read(MappedFile file, Action<long, ReadOnlySpan<byte>> take, CancellationToken cancel)
+    {
+        for (var at = 0L; at < file.Length; at += PieceBytes)
+        {
+            cancel.ThrowIfCancellationRequested();
+            take(at, file.Slice(at, (int)Math.Min(PieceBytes, file.Length - at)));
+        }
+    }
+
+    private static IEnumerable<string> Under(string folder, string before)
+    {
+        foreach (var file in new DirectoryInfo(folder).EnumerateFiles()) yield return before + file.Name;
+        foreach (var inner in new DirectoryInfo(folder).EnumerateDirectories())
+        {
+            if (inner.Name.StartsWith('.')) continue;
+            if (inner.LinkTarget is not null) throw InputException.At(folder, Quoted.Line(inner.Name), "a file or a folder", "a link to a folder, which may lead anywhere");
+            foreach (var name in Under(inner.FullName, $"{before}{inner.Name}/")) yield return name;
+        }
+    }
+}

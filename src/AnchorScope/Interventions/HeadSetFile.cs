@@ -1,0 +1,80 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using AnchorScope.Checkpoints;
+
+namespace AnchorScope.Interventions;
+
+/// <summary>A head set as a file: what <c>ascope diagnose</c> writes as heads.json.</summary>
+/// <param name="Path">As given.</param>
+/// <param name="Sha256">Of the file's bytes.</param>
+/// <param name="Set">What it says.</param>
+public sealed record HeadSetFile(string Path, string Sha256, HeadSet Set)
+{
+    private const int Version = 1;
+
+    /// <summary>Reads a file; anything not understood is an error that names the field.</summary>
+    /// <exception cref="InputException">Not a head set of this version, without heads, or with one twice.</exception>
+    public static HeadSetFile Load(string path)
+    {
+        var root = ConfigSection.Load(path);
+        root.Only("version", "model", "revision", "tokenizer_hash", "dataset_hash", "metric_variant", "heads", "variants");
+        if (root.Int("version") is var version && version != Version) throw InputException.At(path, "version", $"{Version}", $"{version}");
+        var heads = root.Sections("heads").Select(head =>
+        {
+            head.Only("layer", "head", "score");
+            return new ScoredHead(head.Int("layer"), head.Int("head"), head.Number("score", double.NaN));
+        }).ToArray();
+        if (heads.Length == 0) throw InputException.At(path, "heads", "at least one head", "none");
+        for (var i = 0; i < heads.Length; i++)
+        {
+            if (Array.FindIndex(heads, h => (h.Layer, h.Head) == (heads[i].Layer, heads[i].Head)) is var first && first < i)
+                throw InputException.At(path, $"heads[{i}]", "each head once", $"layer {heads[i].Layer}, head {heads[i].Head}, which is heads[{first}]");
+        }
+        var variants = root.SectionOrNull("variants");
+        return new HeadSetFile(path, Hash(path), new HeadSet(
+            root.Text("model"), root.Text("revision"), root.Text("tokenizer_hash", ""), root.Text("dataset_hash", ""), root.Text("metric_variant", ""), heads)
+        {
+            Variants = variants?.Json.EnumerateObject().ToDictionary(p => p.Name, p => variants.Text(p.Name), StringComparer.Ordinal) ?? [],
+        });
+    }
+
+    /// <summary>The text of such a file.</summary>
+    public static string Text(HeadSet set)
+    {
+        using var stream = new MemoryStream();
+        using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            json.WriteStartObject();
+            json.WriteString("model", set.Model);
+            json.WriteString("revision", set.Revision);
+            json.WriteString("tokenizer_hash", set.TokenizerHash);
+            json.WriteString("dataset_hash", set.DatasetHash);
+            json.WriteString("metric_variant", set.MetricVariant);
+            json.WriteStartArray("heads");
+            foreach (var head in set.Heads)
+            {
+                json.WriteStartObject();
+                json.WriteNumber("layer", head.Layer);
+                json.WriteNumber("head", head.Head);
+                if (double.IsFinite(head.Score)) json.WriteNumber("score", head.Score);
+                else json.WriteNull("score");
+                json.WriteEndObject();
+            }
+            json.WriteEndArray();
+            json.WriteStartObject("variants");
+            foreach (var (name, variant) in set.Variants) json.WriteString(name, variant);
+            json.WriteEndObject();
+            json.WriteNumber("version", set.Version);
+            json.WriteEndObject();
+        }
+        return Encoding.UTF8.GetString(stream.ToArray()) + "\n";
+    }
+
+    private static string Hash(string path)
+    {
+        using var file = MappedFile.Open(path);
+        return Convert.ToHexStringLower(SHA256.HashData(file.Slice(0, (int)file.Length)));
+    }
+}
