@@ -95,7 +95,7 @@ public sealed class BakedLogits(VisionLanguageModel original, VisionLanguageMode
                 return "No product was rounded and every factor is 0 or a power of two, so W (g z) and (W g) z have the same terms: with a power of two the same products, with 0 zeros that may differ in sign, "
                     + "and a sum that starts at +0 is the same after adding either zero. The bits must be equal.";
             var type = string.Join(", ", gains.Heads.Select(h => original.Decoder.Layers[h.Layer].OutputProjection.Weight.Type).Distinct().Select(t => $"{t.Name} rounds by up to {RoundingBound.Roundoff(t):0.##e+0} of a value"));
-            return $"Bound: {type}, and float32 sums of n products by up to n x 6e-8. Added up over |W||g z| this limits the error of every attention output; the steered run was given errors of that size, with random signs, "
+            return $"Bound: {type}, and float32 sums of n products by up to 6 sqrt(n) x 6e-8 of their magnitudes. Added up over |W||g z| this limits the error of every attention output; the steered run was given errors of that size, with random signs, "
                 + $"at every position of every changed layer, {Draws} times, and the largest change of a logit is the bound. Real errors are smaller, because they cancel.";
         }
     }

@@ -89,6 +89,23 @@ public sealed class BakedCheckpointTests : IDisposable
         }
     }
 
+    /// <summary>The bound is no excuse: a factor that is off by a tenth does not pass for rounding, in any type.</summary>
+    [Theory]
+    [MemberData(nameof(Models))]
+    public void AnotherFactor_IsSeenInTheLogits(string name, string @case)
+    {
+        var original = BakedModels.Folder(name, _temp);
+        using var model = VisionLanguageModel.Open(original);
+        using var baked = VisionLanguageModel.Open(BakedModels.Bake(original, _temp.File("baked"), 1.7f));
+        using var arena = new Arena();
+        using var team = new Team(1);
+        var compute = new Compute(arena, team);
+        var other = HeadGains.Of(BakedModels.Heads(model).Set.Heads.Select(h => (h.Layer, h.Head)), 1.87f);
+        var logits = new BakedLogits(model, baked, other, exact: false, compute);
+        logits.Run(BakedModels.Prompt(name, @case, compute), default);
+        Assert.False(logits.Check.Holds, logits.Check.Found);
+    }
+
     /// <summary>Not the logits alone: signs of zero included, a layer cannot be told from a steered one behind its output projection.</summary>
     [Theory]
     [MemberData(nameof(Names))]
