@@ -98,7 +98,7 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
 
     /// <summary>
     /// Takes derivatives by the residual stream that left the last layer [row, d_model] back to that which entered <paramref name="layer"/>, in place. The pass has been
-    /// <see cref="Forward"/>, with a tape; its runs start at layer 0 and position 0.
+    /// <see cref="Forward"/>, with a tape; its runs start at layer 0, and what they look back at is frozen.
     /// </summary>
     /// <param name="gradients">What the derivatives by weights are added to, where it asks for them; null for none.</param>
     public void Backward(Pass pass, Tensor d, Gradients? gradients, int layer = 0)
@@ -106,7 +106,7 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
         var tape = pass.Tape ?? throw new ArgumentException("a pass without a tape has no way back", nameof(pass));
         foreach (var run in pass.Runs)
         {
-            if (run.Start > 0 || run.FirstLayer > 0 || run.Own is not null) throw new ArgumentException("on the way back a run starts at layer 0 and position 0 and keeps no keys", nameof(pass));
+            if (run.FirstLayer > 0 || run.Own is not null) throw new ArgumentException("on the way back a run starts at layer 0 and keeps no keys", nameof(pass));
         }
         for (var l = layers.Count - 1; l >= layer; l--)
         {

@@ -58,27 +58,32 @@ internal static unsafe class RunAttention
         return z;
     }
 
-    /// <summary>Derivatives by queries, keys and values, from those by z. Runs start at 0 and look back at no past.</summary>
+    /// <summary>Derivatives by queries, keys and values of the runs, from those by z. What a run looks back at is frozen.</summary>
     public static AttentionRows Backward(int layer, DecoderShape shape, AttentionRows inputs, Tensor dz, Pass pass)
     {
-        var (arena, runs) = (pass.Compute.Arena, pass.Runs);
+        var (arena, runs, size) = (pass.Compute.Arena, pass.Runs, shape.HeadSize);
         var derivatives = new AttentionRows(arena.Take(dz.Rows, inputs.Query.Columns), arena.Take(dz.Rows, inputs.Key.Columns), arena.Take(dz.Rows, inputs.Value.Columns));
         var cuts = runs.Select(run => Cuts(run, layer, shape.Heads)).ToArray();
-        var (longest, group) = (runs.Max(run => run.Count), shape.Heads / shape.KeyHeads);
-        var scratchFloats = AttentionGradient.ScratchFloats(longest, shape.HeadSize);
+        var (longest, before, group) = (runs.Max(run => run.Count), runs.Max(run => run.Start), shape.Heads / shape.KeyHeads);
+        // For each thread: keys and values of the past, and what the way back needs.
+        var pastFloats = 2L * before * size;
+        var scratchFloats = pastFloats + AttentionGradient.ScratchFloats(longest, before, size);
         var scratch = arena.TakeFloats(scratchFloats * pass.Compute.Team.Size);
-        float[][] noted = [.. runs.Select(run => run.Derivatives.Any(t => t.Sites.Contains(Site.AttnScores)) ? GC.AllocateUninitializedArray<float>(shape.Heads * run.Count * run.Count, pinned: true) : [])];
-        pass.Compute.Team.For(runs.Count * shape.KeyHeads, 10L * longest * longest * shape.HeadSize * group, (item, member) =>
+        float[][] noted = [.. runs.Select(run => run.Derivatives.Any(t => t.Sites.Contains(Site.AttnScores)) ? GC.AllocateUninitializedArray<float>(shape.Heads * run.Count * (run.Start + run.Count), pinned: true) : [])];
+        pass.Compute.Team.For(runs.Count * shape.KeyHeads, 10L * longest * (before + longest) * size * group, (item, member) =>
         {
             var (index, keyHead) = (item / shape.KeyHeads, item % shape.KeyHeads);
             var (run, own) = (runs[index], cuts[index]);
+            float* keys = scratch + scratchFloats * member, values = keys + (long)before * size;
+            run.Past?.CopyRows(layer, keyHead, run.Start, keys, values);
             AttentionGradient.Of(
-                inputs, dz, derivatives, new AttentionStretch(run.FirstRow, run.Count, keyHead, Causal: true), shape.HeadSize, group, own.Length == 0 ? null : head => own[own.Length == 1 ? 0 : head],
-                noted[index].Length == 0 ? null : (float*)Marshal.UnsafeAddrOfPinnedArrayElement(noted[index], keyHead * group * run.Count * run.Count), scratch + scratchFloats * member);
+                inputs, dz, derivatives, new AttentionStretch(run.FirstRow, run.Count, keyHead, Causal: true), size, group, new AttentionPast(run.Start, (nint)keys, (nint)values),
+                own.Length == 0 ? null : head => own[own.Length == 1 ? 0 : head],
+                noted[index].Length == 0 ? null : (float*)Marshal.UnsafeAddrOfPinnedArrayElement(noted[index], keyHead * group * run.Count * (run.Start + run.Count)), keys + pastFloats);
         });
         for (var i = 0; i < noted.Length; i++)
         {
-            foreach (var trace in runs[i].Derivatives.Where(t => t.Sites.Contains(Site.AttnScores))) trace.KeepPattern(Site.AttnScores, layer, noted[i], shape.Heads, runs[i].Count, runs[i].Count, 0);
+            foreach (var trace in runs[i].Derivatives.Where(t => t.Sites.Contains(Site.AttnScores))) trace.KeepPattern(Site.AttnScores, layer, noted[i], shape.Heads, runs[i].Count, runs[i].Start + runs[i].Count, runs[i].Start);
         }
         return derivatives;
     }

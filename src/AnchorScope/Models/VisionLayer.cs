@@ -130,12 +130,12 @@ internal sealed class VisionLayer(Norm attnNorm, AttentionWeights attn, Norm mlp
         var dz = LinearGradient.Both(attn.Output, tape.HeadOut, d, gradients, compute);      // [token, head x d_head]
         var derivatives = new AttentionRows(arena.Take(d.Rows, dz.Columns), arena.Take(d.Rows, dz.Columns), arena.Take(d.Rows, dz.Columns));
         var (size, longest) = (dz.Columns / heads, blocks.Max(b => b.Length));
-        var scratchFloats = AttentionGradient.ScratchFloats(longest, size);
+        var scratchFloats = AttentionGradient.ScratchFloats(longest, 0, size);
         var scratch = arena.TakeFloats(scratchFloats * compute.Team.Size);
         compute.Team.For(blocks.Count * heads, 10L * longest * longest * size, (item, member) =>
         {
             var (start, length) = blocks[item / heads];
-            AttentionGradient.Of(tape.Attention, dz, derivatives, new AttentionStretch(start, length, item % heads, Causal: false), size, 1, null, null, scratch + scratchFloats * member);
+            AttentionGradient.Of(tape.Attention, dz, derivatives, new AttentionStretch(start, length, item % heads, Causal: false), size, 1, AttentionPast.None, null, null, scratch + scratchFloats * member);
         });
         for (var row = 0; rotateBack is not null && row < d.Rows; row++)
         {

@@ -2,7 +2,6 @@ using AnchorScope.Interventions;
 using AnchorScope.Models;
 using AnchorScope.Readouts;
 using AnchorScope.Tensors;
-using AnchorScope.Training;
 
 namespace AnchorScope.Studies;
 
@@ -22,17 +21,19 @@ public sealed record EdgeGroup(string Name, IReadOnlyList<int> Queries, IReadOnl
 /// <param name="Edges">What cutting a group of edges in one head takes from it, by name [layer x head].</param>
 public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, IReadOnlyDictionary<string, float[]> Edges)
 {
-    /// <summary>Attributes the margin of <paramref name="tokenA"/> over <paramref name="tokenB"/>.</summary>
+    /// <summary>Attributes the margin of <paramref name="tokenA"/> over <paramref name="tokenB"/>. Nothing is computed of positions before the first that could be changed but what is recorded of them.</summary>
+    /// <param name="baseline">The prompt and its recorded run.</param>
     /// <param name="positions">Where heads and neurons would be changed.</param>
     /// <param name="edges">Groups of edges to attribute.</param>
     /// <param name="steps">
     /// 1: the slope where nothing is changed. More: the mean of the slopes at the middles of so many steps on the way on which all heads at these positions fade out together (integrated
     /// gradients along the gain); neurons and edges are taken from the same passes.
     /// </param>
-    public static Attribution Of(Decoder decoder, Prompt prompt, int tokenA, int tokenB, IReadOnlyList<int> positions, IReadOnlyList<EdgeGroup> edges, Compute compute, int steps = 1)
+    public static Attribution Of(Decoder decoder, Baseline baseline, int tokenA, int tokenB, IReadOnlyList<int> positions, IReadOnlyList<EdgeGroup> edges, Compute compute, int steps = 1)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(steps, 1);
-        var shape = decoder.Shape;
+        var (shape, prompt) = (decoder.Shape, baseline.Prompt);
+        var start = Math.Min(prompt.Length - 1, positions.Concat(edges.SelectMany(e => e.Queries)).DefaultIfEmpty(prompt.Length - 1).Min());
         var (heads, neurons) = (new double[shape.Layers * shape.Heads], new double[shape.Layers * shape.MlpSize]);
         var groups = edges.ToDictionary(e => e.Name, _ => new double[shape.Layers * shape.Heads], StringComparer.Ordinal);
         var margin = 0.0;
@@ -40,15 +41,15 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
         {
             var gain = steps == 1 ? 1f : 1 - (step + 0.5f) / steps;
             var (values, slopes) = (new Trace([Site.HeadOut, Site.NeuronOut], positions), Trace.OfDerivatives(edges.Count > 0 ? [Site.HeadOut, Site.NeuronOut, Site.AttnScores] : [Site.HeadOut, Site.NeuronOut]));
-            margin = Back(decoder, prompt, Faded(shape, positions, gain), tokenA, tokenB, values, slopes, compute);
+            margin = Back(decoder, baseline, start, Faded(shape, positions, gain), tokenA, tokenB, values, slopes, compute);
             for (var layer = 0; layer < shape.Layers; layer++)
             {
-                Add(values[Site.HeadOut, layer], slopes[Site.HeadOut, layer], positions, shape.HeadSize, 1 / gain, heads.AsSpan(layer * shape.Heads, shape.Heads));
-                Add(values[Site.NeuronOut, layer], slopes[Site.NeuronOut, layer], positions, 1, 1, neurons.AsSpan(layer * shape.MlpSize, shape.MlpSize));
-                foreach (var edge in edges) Add(edge, slopes[Site.AttnScores, layer], prompt.Length, groups[edge.Name].AsSpan(layer * shape.Heads, shape.Heads));
+                Add(values[Site.HeadOut, layer], slopes[Site.HeadOut, layer], positions, start, shape.HeadSize, 1 / gain, heads.AsSpan(layer * shape.Heads, shape.Heads));
+                Add(values[Site.NeuronOut, layer], slopes[Site.NeuronOut, layer], positions, start, 1, 1, neurons.AsSpan(layer * shape.MlpSize, shape.MlpSize));
+                foreach (var edge in edges) Add(edge, slopes[Site.AttnScores, layer], start, prompt.Length, groups[edge.Name].AsSpan(layer * shape.Heads, shape.Heads));
             }
         }
-        if (steps > 1) margin = Plain(decoder, prompt, tokenA, tokenB, compute);
+        if (steps > 1) margin = (double)baseline.LastLogits[tokenA] - baseline.LastLogits[tokenB];
         float[] Mean(double[] sums) => [.. sums.Select(s => (float)(s / steps))];
         return new Attribution(margin, Mean(heads), Mean(neurons), groups.ToDictionary(g => g.Key, g => Mean(g.Value), StringComparer.Ordinal));
     }
@@ -57,33 +58,28 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
         ? Intervention.None
         : new Intervention($"all heads x{gain}", [.. Enumerable.Range(0, shape.Layers).Select(layer => new Edit(Site.HeadOut, layer, Operation.Scale) { Factor = gain, Positions = Positions.Of(positions) })]);
 
-    private static double Back(Decoder decoder, Prompt prompt, Intervention intervention, int tokenA, int tokenB, Trace values, Trace slopes, Compute compute)
+    private static double Back(Decoder decoder, Baseline baseline, int start, Intervention intervention, int tokenA, int tokenB, Trace values, Trace slopes, Compute compute)
     {
         var mark = compute.Arena.Here();
-        var entry = Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, decoder.Shape.ModelSize);
-        var run = new Run(entry, prompt.Coordinates, 0, intervention) { Traces = [values], Derivatives = [slopes] };
+        var (prompt, width) = (baseline.Prompt, decoder.Shape.ModelSize);
+        var entry = Tensor.From(compute.Arena, prompt.Embeddings.AsSpan(start * width), prompt.Length - start, width);
+        var run = new Run(entry, prompt.Coordinates.AsMemory(start), start, intervention) { Past = baseline.KeyValues, Traces = [values], Derivatives = [slopes] };
         var pass = new Pass(decoder.Shape, [run], compute) { Tape = new Tape(TapeKind.Store) };
         var resid = decoder.Forward(pass);
-        var (last, d) = (resid.RowRange(prompt.Length - 1, 1), compute.Arena.TakeZeros(resid.Rows, resid.Columns));
+        var (last, d) = (resid.RowRange(resid.Rows - 1, 1), compute.Arena.TakeZeros(resid.Rows, resid.Columns));
         var logits = decoder.Unembed(last, compute);
         var margin = (double)logits[0][tokenA] - logits[0][tokenB];
         logits[0].Clear();
         (logits[0][tokenA], logits[0][tokenB]) = (1, -1);
-        decoder.UnembedBackward(last, logits, compute, null)[0].CopyTo(d[prompt.Length - 1]);
+        decoder.UnembedBackward(last, logits, compute, null)[0].CopyTo(d[d.Rows - 1]);
         decoder.Backward(pass, d, null);
         compute.Arena.Release(mark);
         return margin;
     }
 
-    private static double Plain(Decoder decoder, Prompt prompt, int tokenA, int tokenB, Compute compute)
-    {
-        var logits = Sweep.Alone(decoder, prompt, Intervention.None, compute);
-        return (double)logits[tokenA] - logits[tokenB];
-    }
-
     /// <param name="values">At the positions [position, part x width].</param>
-    /// <param name="slopes">At all positions.</param>
-    private static void Add(float[] values, float[] slopes, IReadOnlyList<int> positions, int width, double factor, Span<double> into)
+    /// <param name="slopes">At all positions from <paramref name="start"/> on.</param>
+    private static void Add(float[] values, float[] slopes, IReadOnlyList<int> positions, int start, int width, double factor, Span<double> into)
     {
         var columns = into.Length * width;
         for (var i = 0; i < positions.Count; i++)
@@ -91,13 +87,13 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
             for (var part = 0; part < into.Length; part++)
             {
                 var sum = 0.0;
-                for (var k = part * width; k < (part + 1) * width; k++) sum += (double)values[i * columns + k] * slopes[positions[i] * columns + k];
+                for (var k = part * width; k < (part + 1) * width; k++) sum += (double)values[i * columns + k] * slopes[(positions[i] - start) * columns + k];
                 into[part] += factor * sum;
             }
         }
     }
 
-    private static void Add(EdgeGroup edge, float[] slopes, int length, Span<double> into)
+    private static void Add(EdgeGroup edge, float[] slopes, int start, int length, Span<double> into)
     {
         for (var head = 0; head < into.Length; head++)
         {
@@ -105,7 +101,7 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
             {
                 foreach (var key in edge.Keys)
                 {
-                    if (key <= query) into[head] += slopes[(head * length + query) * length + key];
+                    if (key <= query) into[head] += slopes[(head * (length - start) + query - start) * length + key];
                 }
             }
         }

@@ -119,6 +119,17 @@ public sealed unsafe class KeyValues : IDisposable
         }
     }
 
+    /// <summary>Copies the first <paramref name="count"/> positions of one head, row after row [count, d_head].</summary>
+    internal void CopyRows(int layer, int head, int count, float* keys, float* values)
+    {
+        for (var at = 0; at < count; at += 16) Transpose.Of(Keys(layer, head) + (long)at * HeadSize, 16, HeadSize, Math.Min(16, count - at), keys + (long)at * HeadSize, HeadSize);
+        for (var at = 0; at < count; at++)
+        {
+            var source = Values(layer, head) + (long)at * 16;
+            for (var d = 0; d < HeadSize; d += 16, source += ValuePanel) new Span<float>(source, Math.Min(16, HeadSize - d)).CopyTo(new Span<float>(values + (long)at * HeadSize + d, 16));
+        }
+    }
+
     /// <summary>Counts <paramref name="positions"/> as held, once every layer has put them.</summary>
     public void Advance(int positions) => Count += positions;
 

@@ -149,10 +149,10 @@ public sealed class OperatorGradientTests : IDisposable
         var dz = Take(length + start, heads * size);
         var derivatives = new AttentionRows(Take(length + start, heads * size), Take(length + start, keyHeads * size), Take(length + start, keyHeads * size));
         CutEdge[] cuts = cut ? [new CutEdge(4, 0, 3), new CutEdge(4, 4, 5), new CutEdge(20, 7, 19), new CutEdge(length - 1, 1, length)] : [];
-        var scratch = _arena.TakeFloats(AttentionGradient.ScratchFloats(length, size));
+        var scratch = _arena.TakeFloats(AttentionGradient.ScratchFloats(length, 0, size));
         var noted = _arena.Take(heads * length, length);
         for (var keyHead = 0; keyHead < keyHeads; keyHead++)
-            AttentionGradient.Of(inputs, dz, derivatives, new AttentionStretch(start, length, keyHead, causal), size, group, cut ? head => head == 1 ? cuts : null : null, noted.Data + (long)keyHead * group * length * length, scratch);
+            AttentionGradient.Of(inputs, dz, derivatives, new AttentionStretch(start, length, keyHead, causal), size, group, AttentionPast.None, cut ? head => head == 1 ? cuts : null : null, noted.Data + (long)keyHead * group * length * length, scratch);
         var (q, k, v, more) = (Doubles(inputs.Query), Doubles(inputs.Key), Doubles(inputs.Value), new double[heads * length * length]);
         double Loss()
         {
