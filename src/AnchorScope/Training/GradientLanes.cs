@@ -12,6 +12,9 @@ public sealed class GradientLanes : IDisposable
 {
     private readonly Lane[] _lanes;
 
+    // Memory of activations: one for each thread, as there may be many more lanes.
+    private readonly List<Worker> _workers = [];
+
     /// <param name="tensors">What the derivatives are taken by.</param>
     /// <param name="lanes">How many; part of what decides the bits, and the most threads that find work.</param>
     public GradientLanes(IReadOnlyCollection<TensorEntry> tensors, int lanes) => _lanes = [.. Enumerable.Range(0, lanes).Select(_ => new Lane(tensors))];
@@ -33,20 +36,22 @@ public sealed class GradientLanes : IDisposable
     public double Of(int passes, int threads, Func<int, Compute, Gradients, double> add)
     {
         var next = -1;
-        void Work()
+        void Work(Worker worker)
         {
             for (var l = Interlocked.Increment(ref next); l < _lanes.Length; l = Interlocked.Increment(ref next))
             {
                 var lane = _lanes[l];
                 lane.Gradients.Clear();
                 lane.Loss = 0;
-                for (var pass = l; pass < passes; pass += _lanes.Length) lane.Loss += add(pass, lane.Compute, lane.Gradients);
+                for (var pass = l; pass < passes; pass += _lanes.Length) lane.Loss += add(pass, worker.Compute, lane.Gradients);
             }
         }
-        var others = Enumerable.Range(1, Math.Min(threads, _lanes.Length) - 1).Select(_ => Task.Factory.StartNew(Work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)).ToArray();
+        var count = Math.Min(threads, _lanes.Length);
+        while (_workers.Count < count) _workers.Add(new Worker());
+        var others = _workers.Take(count).Skip(1).Select(worker => Task.Factory.StartNew(() => Work(worker), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)).ToArray();
         try
         {
-            Work();
+            Work(_workers[0]);
         }
         finally
         {
@@ -59,23 +64,26 @@ public sealed class GradientLanes : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var lane in _lanes) lane.Dispose();
+        foreach (var lane in _lanes) lane.Gradients.Dispose();
+        foreach (var worker in _workers) worker.Dispose();
     }
 
-    private sealed class Lane(IReadOnlyCollection<TensorEntry> tensors) : IDisposable
+    private sealed class Lane(IReadOnlyCollection<TensorEntry> tensors)
+    {
+        public Gradients Gradients { get; } = new(tensors);
+
+        public double Loss { get; set; }
+    }
+
+    private sealed class Worker : IDisposable
     {
         private readonly Arena _arena = new();
         private readonly Team _team = new(1);
 
-        public Gradients Gradients { get; } = new(tensors);
-
         public Compute Compute => new(_arena, _team);
-
-        public double Loss { get; set; }
 
         public void Dispose()
         {
-            Gradients.Dispose();
             _team.Dispose();
             _arena.Dispose();
         }
