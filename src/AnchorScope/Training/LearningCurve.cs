@@ -19,7 +19,7 @@ internal static class LearningCurve
             $"Learning curve of {recipe.Name}",
             [
                 new LinePanel("Loss", [.. stages.Select(s => Series(s, s.Key, p => p.Loss, SeriesMarks.Curve))]) { XLabel = "step", YLabel = "loss", ZeroLine = true },
-                new LinePanel("Right answers, held out", [.. stages.Select(s => Series(s.Where(p => p.Accuracy is not null), s.Key, p => p.Accuracy!.Value, SeriesMarks.CurveAndMarkers))]) { XLabel = "step", YLabel = "share", YRange = (0, 1) },
+                new LinePanel("Right answers on unseen samples", [.. stages.Select(s => Series(s.Where(p => p.Accuracy is not null), s.Key, p => p.Accuracy!.Value, SeriesMarks.CurveAndMarkers))]) { XLabel = "step", YLabel = "share", YRange = (0, 1) },
             ]);
         AtomicFile.Write(Path.Combine(folder, "curve.svg"), stream => stream.Write(Encoding.UTF8.GetBytes(figure.ToSvg(standalone: true))));
     }
