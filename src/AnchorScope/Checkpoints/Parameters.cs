@@ -1,3 +1,4 @@
+using AnchorScope.Tensors;
 using System.Runtime.InteropServices;
 
 namespace AnchorScope.Checkpoints;
@@ -19,7 +20,7 @@ public sealed unsafe class Parameters : ITensorMemory, IDisposable
             _entries.Add(name, new TensorEntry(name, StoredType.F32, shape, Bytes, bytes));
             Bytes += (bytes + Alignment - 1) / Alignment * Alignment;
         }
-        _data = (byte*)NativeMemory.AlignedAlloc((nuint)Math.Max(1, Bytes), Alignment);
+        _data = (byte*)LargeMemory.Take(Bytes);
         NativeMemory.Clear(_data, (nuint)Bytes);
     }
 
@@ -64,7 +65,7 @@ public sealed unsafe class Parameters : ITensorMemory, IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        NativeMemory.AlignedFree(_data);
+        LargeMemory.Free(_data);
         _data = null;
     }
 }

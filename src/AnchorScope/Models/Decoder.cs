@@ -147,7 +147,7 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
     {
         var d = compute.Arena.TakeZeros(resid.Rows, resid.Columns);
         var mark = compute.Arena.Here();
-        finalNorm.Backward(resid, LinearGradient.Both(head, finalNorm.Forward(resid, compute.Arena), dLogits, gradients, compute), d, gradients, compute.Arena);
+        finalNorm.Backward(resid, LinearGradient.Both(head, finalNorm.Forward(resid, compute), dLogits, gradients, compute), d, gradients, compute.Arena);
         compute.Arena.Release(mark);
         return d;
     }
@@ -180,12 +180,12 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
     /// <param name="tokens">Tokens whose logits are wanted [row, tokens]; null: the vocabulary.</param>
     public Tensor Unembed(Tensor resid, Compute compute, bool normalise = true, IReadOnlyList<int>? tokens = null)
     {
-        var x = normalise ? finalNorm.Forward(resid, compute.Arena) : resid;
+        var x = normalise ? finalNorm.Forward(resid, compute) : resid;
         return tokens is null ? head.Forward(x, compute) : head.Forward(x, compute, tokens);
     }
 
     /// <summary>The final norm alone [row, d_model].</summary>
-    public Tensor FinalNorm(Tensor resid, Compute compute) => finalNorm.Forward(resid, compute.Arena);
+    public Tensor FinalNorm(Tensor resid, Compute compute) => finalNorm.Forward(resid, compute);
 
     /// <summary>
     /// The vector [d_model] whose product with a part of the residual stream is that part's share of logit a - logit b, the final

@@ -22,12 +22,12 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
         var mark = arena.Here();
         var attending = pass.At(Site.ResidPre, index, resid.RowRange(0, pass.AttendingAt(index)));
         if (tape is not null) tape.ResidPre = attending.Copy(arena);
-        resid.Add(pass.At(Site.AttnOut, index, Attention(attnNorm.Forward(attending, arena), rope, pass, tape)));
+        Rows.Add(pass.Compute, resid, pass.At(Site.AttnOut, index, Attention(attnNorm.Forward(attending, pass.Compute), rope, pass, tape)));
         pass.At(Site.ResidMid, index, resid);
         // The MLP works where attention did: a row takes the larger of both, not their sum.
         if (tape is null) arena.Release(mark);
         else tape.ResidMid = resid.Copy(arena);
-        resid.Add(pass.At(Site.MlpOut, index, Mlp(mlpNorm.Forward(resid, arena), pass, tape)));
+        Rows.Add(pass.Compute, resid, pass.At(Site.MlpOut, index, Mlp(mlpNorm.Forward(resid, pass.Compute), pass, tape)));
         pass.At(Site.ResidPost, index, resid);
         if (tape is null) arena.Release(mark);
     }
@@ -51,7 +51,7 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
     /// <summary>Keys and values of the rows, kept where each run keeps them: all that later positions need of this layer.</summary>
     public void Keep(Tensor resid, Rope rope, Pass pass)
     {
-        var x = attnNorm.Forward(pass.At(Site.ResidPre, index, resid), pass.Compute.Arena);
+        var x = attnNorm.Forward(pass.At(Site.ResidPre, index, resid), pass.Compute);
         var (k, v) = KeysAndValues(x, rope, pass);
         foreach (var run in pass.RunsAt(index)) run.Own!.Put(index, k.RowRange(run.FirstRow, run.Count), v.RowRange(run.FirstRow, run.Count));
     }
@@ -95,11 +95,7 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
         var gate = mlp.Gate.Forward(x, pass.Compute);                     // [row, d_mlp]
         var up = mlp.Up.Forward(x, pass.Compute);                         // [row, d_mlp]
         var neurons = tape is null ? gate : gate.Copy(pass.Compute.Arena);
-        for (var row = 0; row < neurons.Rows; row++)
-        {
-            Activations.Apply(mlp.Activation, neurons[row]);
-            TensorPrimitives.Multiply(neurons[row], up[row], neurons[row]);
-        }
+        Activations.Gated(mlp.Activation, neurons, up, pass.Compute);
         pass.At(Site.NeuronOut, index, neurons);
         if (tape is not null) (tape.MlpNormed, tape.Gate, tape.Up, tape.Neurons) = (x, gate, up, neurons);
         return mlp.Down.Forward(neurons, pass.Compute);
@@ -129,11 +125,7 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
     {
         foreach (var run in pass.RunsAt(index))
         {
-            for (var i = 0; i < run.Count && run.FirstRow < heads.Rows; i++)
-            {
-                if (back) rope.RotateBack(heads[run.FirstRow + i], run.Coordinates.Span[i]);
-                else rope.Rotate(heads[run.FirstRow + i], run.Coordinates.Span[i]);
-            }
+            if (run.FirstRow < heads.Rows) rope.Rotate(heads.RowRange(run.FirstRow, run.Count), run.Coordinates, pass.Compute, back);
         }
     }
 

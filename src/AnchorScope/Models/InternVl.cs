@@ -82,7 +82,7 @@ public sealed class InternVl : VisionLanguageModel
     {
         var stream = _tower.Forward(pixels.Values, _featureLayers, compute, trace);                                     // [tile x (1 + patch), d_vision]
         var shuffled = PixelShuffle.Forward(stream, _tower.Tokens, _tower.Side, _factor, compute.Arena);                 // [image token, factor^2 x d_vision]
-        return _projector.Forward(_projectorNorm.Forward(shuffled, compute.Arena), compute);                           // [image token, d_model]
+        return _projector.Forward(_projectorNorm.Forward(shuffled, compute), compute);                           // [image token, d_model]
     }
 
     /// <inheritdoc/>
@@ -92,7 +92,7 @@ public sealed class InternVl : VisionLanguageModel
         var stream = _tower.Forward(pixels.Values, _featureLayers, compute, null, tape);
         var shuffled = PixelShuffle.Forward(stream, _tower.Tokens, _tower.Side, _factor, compute.Arena);
         var dShuffled = compute.Arena.TakeZeros(shuffled.Rows, shuffled.Columns);
-        _projectorNorm.Backward(shuffled, _projector.Backward(_projectorNorm.Forward(shuffled, compute.Arena), d, compute, gradients), dShuffled, gradients, compute.Arena);
+        _projectorNorm.Backward(shuffled, _projector.Backward(_projectorNorm.Forward(shuffled, compute), d, compute, gradients), dShuffled, gradients, compute.Arena);
         _tower.Backward(PixelShuffle.Backward(dShuffled, _tower.Tokens, _tower.Side, _factor, compute.Arena), tape, compute, gradients);
     }
 

@@ -53,7 +53,7 @@ internal sealed class PatchTower(int imageSize, int patchSize, Linear patchEmbed
             System.Numerics.Tensors.TensorPrimitives.Add(source, positions.Values.Slice(token * Width, Width), stream[row]);
         }
         if (tape is not null) (tape.Patches, tape.Entry) = (patches, stream.Copy(arena));
-        if (PreNorm is not null) stream = PreNorm.Forward(stream, arena);
+        if (PreNorm is not null) stream = PreNorm.Forward(stream, compute);
         if (trace is not null) (trace.Axes, trace.Embeddings) = ([images, Tokens, Width], stream.ToArray());
         var blocks = Blocks(images);
         Through(0, count, stream, blocks, compute, trace, tape);

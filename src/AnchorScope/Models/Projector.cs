@@ -24,7 +24,7 @@ internal sealed class Projector(Linear first, Activation activation, Linear seco
     public Tensor Forward(Tensor tokens, Compute compute)
     {
         var hidden = first.Forward(tokens, compute);
-        for (var row = 0; row < hidden.Rows; row++) Activations.Apply(activation, hidden[row]);
+        Activations.Apply(activation, hidden, compute);
         return second.Forward(hidden, compute);
     }
 
@@ -33,7 +33,7 @@ internal sealed class Projector(Linear first, Activation activation, Linear seco
     {
         var before = first.Forward(tokens, compute);
         var hidden = before.Copy(compute.Arena);
-        for (var row = 0; row < hidden.Rows; row++) Activations.Apply(activation, hidden[row]);
+        Activations.Apply(activation, hidden, compute);
         var dHidden = LinearGradient.Both(second, hidden, d, gradients, compute);
         for (var row = 0; row < before.Rows; row++)
         {

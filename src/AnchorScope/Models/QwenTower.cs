@@ -93,9 +93,9 @@ internal sealed class QwenTower
     public Tensor Forward(float[] pixels, IReadOnlyList<(int Rows, int Columns)> grids, Compute compute, VisionTrace? trace)
     {
         var plan = new Plan(grids, Merge, _window);
-        var units = Units(Stream(pixels, grids, plan, compute, trace, null), compute.Arena);
+        var units = Units(Stream(pixels, grids, plan, compute, trace, null), compute);
         var hidden = _merger1.Forward(units, compute);
-        for (var row = 0; row < hidden.Rows; row++) Activations.Apply(Activation.Gelu, hidden[row]);
+        Activations.Apply(Activation.Gelu, hidden, compute);
         var merged = _merger2.Forward(hidden, compute);
         var features = compute.Arena.Take(merged.Rows, merged.Columns);                                        // [image token, d_model]
         for (var row = 0; row < merged.Rows; row++) merged[row].CopyTo(features[plan.Order[row]]);
@@ -107,7 +107,7 @@ internal sealed class QwenTower
     {
         var (arena, plan, tape, unit) = (compute.Arena, new Plan(grids, Merge, _window), new VisionTape(), Merge * Merge);
         var stream = Stream(pixels, grids, plan, compute, null, tape);
-        var units = Units(stream, arena);
+        var units = Units(stream, compute);
         var dMerged = arena.Take(d.Rows, d.Columns);                                                           // [image token in window order, d_model]
         for (var row = 0; row < d.Rows; row++) d[plan.Order[row]].CopyTo(dMerged[row]);
         var dUnits = new Projector(_merger1, Activation.Gelu, _merger2).Backward(units, dMerged, compute, gradients);
@@ -150,11 +150,11 @@ internal sealed class QwenTower
     }
 
     /// <summary>The normed patches of each image token side by side [image token in window order, unit x width].</summary>
-    private Tensor Units(Tensor stream, Arena arena)
+    private Tensor Units(Tensor stream, Compute compute)
     {
         var unit = Merge * Merge;
-        var normed = _mergerNorm.Forward(stream, arena);
-        var units = arena.Take(stream.Rows / unit, Width * unit);
+        var normed = _mergerNorm.Forward(stream, compute);
+        var units = compute.Arena.Take(stream.Rows / unit, Width * unit);
         for (var row = 0; row < stream.Rows; row++) normed[row].CopyTo(units[row / unit][(row % unit * Width)..]);
         return units;
     }

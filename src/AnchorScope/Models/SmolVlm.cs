@@ -65,7 +65,7 @@ public sealed class SmolVlm : VisionLanguageModel
     /// <inheritdoc/>
     public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
     {
-        var stream = _postNorm.Forward(_tower.Forward(pixels.Values, _tower.Layers, compute, trace), compute.Arena);     // [tile x patch, d_vision]
+        var stream = _postNorm.Forward(_tower.Forward(pixels.Values, _tower.Layers, compute, trace), compute);     // [tile x patch, d_vision]
         return _projection.Forward(PixelShuffle.Forward(stream, _tower.Tokens, _tower.Side, _factor, compute.Arena), compute);
     }
 
@@ -74,7 +74,7 @@ public sealed class SmolVlm : VisionLanguageModel
     {
         var (tape, arena) = (new VisionTape(), compute.Arena);
         var stream = _tower.Forward(pixels.Values, _tower.Layers, compute, null, tape);
-        var shuffled = PixelShuffle.Forward(_postNorm.Forward(stream, arena), _tower.Tokens, _tower.Side, _factor, arena);
+        var shuffled = PixelShuffle.Forward(_postNorm.Forward(stream, compute), _tower.Tokens, _tower.Side, _factor, arena);
         var dNormed = PixelShuffle.Backward(LinearGradient.Both(_projection, shuffled, d, gradients, compute), _tower.Tokens, _tower.Side, _factor, arena);
         var dStream = arena.TakeZeros(stream.Rows, stream.Columns);
         _postNorm.Backward(stream, dNormed, dStream, gradients, arena);

@@ -11,11 +11,8 @@ internal sealed record VisionMlp(Linear? Gate, Linear Up, Linear Down, Activatio
         var up = Up.Forward(x, compute);                                   // [token, d_mlp]
         var before = Gate?.Forward(x, compute) ?? up;                      // [token, d_mlp]
         var neurons = tape is null ? before : before.Copy(compute.Arena);
-        for (var row = 0; row < neurons.Rows; row++)
-        {
-            Activations.Apply(Activation, neurons[row]);
-            if (Gate is not null) TensorPrimitives.Multiply(neurons[row], up[row], neurons[row]);
-        }
+        if (Gate is null) Activations.Apply(Activation, neurons, compute);
+        else Activations.Gated(Activation, neurons, up, compute);
         if (tape is not null) (tape.MlpNormed, tape.Before, tape.Up, tape.Neurons) = (x, before, up, neurons);
         return Down.Forward(neurons, compute);
     }
@@ -62,13 +59,13 @@ internal sealed class VisionLayer(Norm attnNorm, AttentionWeights attn, Norm mlp
     public void Forward(Tensor stream, IReadOnlyList<(int Start, int Length)> blocks, Compute compute, RowRotation? rotate = null, VisionLayerTape? tape = null)
     {
         if (tape is not null) tape.Entry = stream.Copy(compute.Arena);
-        var attention = Attention(attnNorm.Forward(stream, compute.Arena), blocks, compute, rotate, tape);
+        var attention = Attention(attnNorm.Forward(stream, compute), blocks, compute, rotate, tape);
         if (tape is not null) tape.AttnOut = attention.Copy(compute.Arena);
-        stream.Add(Scaled(attention, AttnScale));
+        Rows.Add(compute, stream, Scaled(attention, AttnScale));
         if (tape is not null) tape.Middle = stream.Copy(compute.Arena);
-        var added = mlp.Forward(mlpNorm.Forward(stream, compute.Arena), compute, tape);
+        var added = mlp.Forward(mlpNorm.Forward(stream, compute), compute, tape);
         if (tape is not null) tape.MlpOut = added.Copy(compute.Arena);
-        stream.Add(Scaled(added, MlpScale));
+        Rows.Add(compute, stream, Scaled(added, MlpScale));
     }
 
     /// <summary>Takes derivatives by the stream that leaves the layer [token, d] to those by the one that enters it, in place.</summary>
@@ -170,7 +167,7 @@ internal sealed class VisionLayer(Norm attnNorm, AttentionWeights attn, Norm mlp
         return scaled;
     }
 
-    private static Tensor Normed(Tensor x, Norm? norm, Compute compute) => norm?.Forward(x, compute.Arena) ?? x;
+    private static Tensor Normed(Tensor x, Norm? norm, Compute compute) => norm?.Forward(x, compute) ?? x;
 
     private static Tensor Scaled(Tensor x, Vector? factors)
     {

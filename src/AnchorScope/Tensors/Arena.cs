@@ -61,11 +61,11 @@ public sealed unsafe class Arena : IDisposable
             for (var i = next; i < _chunks.Count; i++)
             {
                 size += _chunks[i].Bytes;
-                NativeMemory.AlignedFree((void*)_chunks[i].Address);
+                LargeMemory.Free((void*)_chunks[i].Address);
             }
             _chunks.RemoveRange(next, _chunks.Count - next);
             size = Math.Max(Math.Max(bytes, size), SmallestChunk);
-            _chunks.Add(((nint)NativeMemory.AlignedAlloc(size, Alignment), size));
+            _chunks.Add(((nint)LargeMemory.Take((long)size), size));
         }
         (_chunk, _used) = (next, 0);
     }
@@ -79,7 +79,7 @@ public sealed unsafe class Arena : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var (address, _) in _chunks) NativeMemory.AlignedFree((void*)address);
+        foreach (var (address, _) in _chunks) LargeMemory.Free((void*)address);
         _chunks.Clear();
         (_chunk, _used) = (0, 0);
     }

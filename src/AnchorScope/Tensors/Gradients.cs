@@ -23,7 +23,7 @@ public sealed unsafe class Gradients : ITensorMemory, IDisposable
             _tensors.Add(tensor.Name, (new TensorEntry(tensor.Name, StoredType.F32, tensor.Shape, _count * sizeof(float), tensor.Count * sizeof(float))));
             _count += (tensor.Count + Alignment - 1) / Alignment * Alignment;
         }
-        _data = (float*)NativeMemory.AlignedAlloc((nuint)Math.Max(1, _count) * sizeof(float), 64);
+        _data = (float*)LargeMemory.Take(_count * sizeof(float));
         Clear();
     }
 
@@ -86,7 +86,7 @@ public sealed unsafe class Gradients : ITensorMemory, IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        NativeMemory.AlignedFree(_data);
+        LargeMemory.Free(_data);
         _data = null;
     }
 }

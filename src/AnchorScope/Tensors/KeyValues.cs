@@ -32,7 +32,7 @@ public sealed unsafe class KeyValues : IDisposable
         (_keyFloats, _headFloats) = FloatsOf(headSize, capacity);
         var floats = Math.Max(1, slots * heads * _headFloats);
         _owned = arena is null;
-        _data = arena is null ? (float*)NativeMemory.AlignedAlloc((nuint)floats * sizeof(float), 64) : arena.TakeFloats(floats);
+        _data = arena is null ? (float*)LargeMemory.Take(floats * sizeof(float)) : arena.TakeFloats(floats);
         // Padding of values is read (and multiplied into columns nobody keeps), so it must not be a signalling pattern; that of keys gives scores nobody sees.
         if (headSize % 16 == 0) return;
         for (long done = 0; done < floats; done += int.MaxValue / sizeof(float)) new Span<float>(_data + done, (int)Math.Min(int.MaxValue / sizeof(float), floats - done)).Clear();
@@ -136,7 +136,7 @@ public sealed unsafe class KeyValues : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (_owned && !_freed) NativeMemory.AlignedFree(_data);
+        if (_owned && !_freed) LargeMemory.Free(_data);
         _freed = true;
     }
 }

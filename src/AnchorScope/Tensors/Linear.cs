@@ -17,7 +17,8 @@ public enum KernelFamily
 public sealed unsafe class Linear
 {
     private const int ShortPanel = 1024;
-    private const int StretchOfShort = 252;
+    private const int MostRowsOfShort = 252;
+    private const int MostFloats = 1 << 20;
 
     private readonly Weight _weight;
     private readonly Lock _packing = new();
@@ -75,10 +76,16 @@ public sealed unsafe class Linear
     }
 
     /// <summary>
-    /// Rows that go over all panels before the next ones do: where a panel is short, reading it again costs less than reading all rows again for every panel. A panel that
-    /// has to be turned first is turned once.
+    /// Rows that go over all panels before the next ones do, about as many every time: short rows stay in the near cache, long ones in the far one, and reading a panel again costs less than reading
+    /// all rows again for every panel. A panel that has to be turned first is turned once.
     /// </summary>
-    private int Stretch(int rows, KernelFamily family) => family == KernelFamily.Panel && _panels is not null && Inputs <= ShortPanel ? StretchOfShort : Math.Max(1, rows);
+    private int Stretch(int rows, KernelFamily family)
+    {
+        if (family != KernelFamily.Panel || _panels is null) return Math.Max(1, rows);
+        var most = Inputs <= ShortPanel ? MostRowsOfShort : Math.Max(PanelMatMul.MostRows, MostFloats / Inputs);
+        var stretches = Math.Max(1, (rows + most - 1) / most);
+        return Math.Max(1, ((rows + stretches - 1) / stretches + PanelMatMul.MostRows - 1) / PanelMatMul.MostRows * PanelMatMul.MostRows);
+    }
 
     /// <summary>A few outputs only [rows, outputs], with the bits that they have among all.</summary>
     public Tensor Forward(Tensor x, Compute compute, IReadOnlyList<int> outputs)

@@ -5,10 +5,10 @@ namespace AnchorScope.Tensors;
 /// <summary>Native memory that lives as long as the weights that need it: freed when nothing refers to it any more.</summary>
 internal sealed unsafe class NativeBlock
 {
-    public NativeBlock(long floats) => Data = (float*)NativeMemory.AlignedAlloc((nuint)Math.Max(1, floats) * sizeof(float), 64);
+    public NativeBlock(long floats) => Data = (float*)LargeMemory.Take(floats * sizeof(float));
 
 #pragma warning disable MA0055 // weights are shared by whoever still computes with them, so no single owner could dispose of them
-    ~NativeBlock() => NativeMemory.AlignedFree(Data);
+    ~NativeBlock() => LargeMemory.Free(Data);
 #pragma warning restore MA0055
 
     public float* Data { get; }

@@ -27,18 +27,22 @@ public sealed unsafe class Norm
     public float Scale(ReadOnlySpan<float> row) => 1f / MathF.Sqrt(Sum(row, 0f, square: true) / row.Length + _epsilon);
 
     /// <summary>Normalises every row of <paramref name="x"/> [rows, width] into new memory.</summary>
-    public Tensor Forward(Tensor x, Arena arena)
+    public Tensor Forward(Tensor x, Compute compute)
     {
         if (x.Columns != _gain.Count) throw new ArgumentException($"norm of width {_gain.Count} given {x.Columns} columns", nameof(x));
-        var y = arena.Take(x.Rows, x.Columns);
-        var gain = _gain.Singles;
-        var bias = _bias is null ? [] : _bias.Singles;
-        for (var row = 0; row < x.Rows; row++) Row(x[row], y[row], gain, bias);
+        var y = compute.Arena.Take(x.Rows, x.Columns);
+        Rows.Each(compute, x.Rows, 8L * x.Columns, new Normalise(this, x, y));
         return y;
     }
 
-    private void Row(ReadOnlySpan<float> x, Span<float> y, ReadOnlySpan<float> gain, ReadOnlySpan<float> bias)
+    private readonly struct Normalise(Norm norm, Tensor x, Tensor y) : IRowWork
     {
+        public void Do(int row) => norm.Row(x[row], y[row]);
+    }
+
+    private void Row(ReadOnlySpan<float> x, Span<float> y)
+    {
+        var gain = _gain.Singles;
         var mean = 0f;
         if (_bias is not null)
         {
@@ -49,7 +53,7 @@ public sealed unsafe class Norm
         for (; k + 16 <= x.Length; k += 16)
             ((Vector512.Create(x.Slice(k, 16)) - Vector512.Create(mean)) * Vector512.Create(scale) * Vector512.Create(gain.Slice(k, 16))).CopyTo(y.Slice(k, 16));
         for (; k < x.Length; k++) y[k] = (x[k] - mean) * scale * gain[k];
-        if (_bias is not null) System.Numerics.Tensors.TensorPrimitives.Add(y, bias, y);
+        if (_bias is not null) System.Numerics.Tensors.TensorPrimitives.Add(y, _bias.Singles, y);
     }
 
     /// <summary>Backwards: adds to <paramref name="dx"/> the derivatives by x, and to <paramref name="gradients"/> those by gain and bias.</summary>

@@ -19,7 +19,7 @@ internal static unsafe class PanelMatMul
     public const int Depth = 512;
 
     /// <summary>Rows that go over a panel together: as many as the registers hold.</summary>
-    private const int MostRows = 12;
+    public const int MostRows = 12;
 
     /// <summary>Floats from what is multiplied to what is asked for: a panel that comes from memory is on its way in time.</summary>
     private const int Ahead = 1024;

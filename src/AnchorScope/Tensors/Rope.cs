@@ -82,6 +82,15 @@ public sealed unsafe class Rope
     /// <summary>The other way round, as derivatives go.</summary>
     internal void RotateBack(Span<float> row, Coordinate coordinate) => Rotate(row, coordinate, back: true);
 
+    /// <summary>Rotates every row of <paramref name="rows"/> [rows, heads x d_head], each at its coordinate.</summary>
+    /// <param name="back">The other way round.</param>
+    internal void Rotate(Tensor rows, ReadOnlyMemory<Coordinate> coordinates, Compute compute, bool back) => Rows.Each(compute, rows.Rows, 6L * rows.Columns, new Rotation(this, rows, coordinates, back));
+
+    private readonly struct Rotation(Rope rope, Tensor rows, ReadOnlyMemory<Coordinate> coordinates, bool back) : IRowWork
+    {
+        public void Do(int row) => rope.Rotate(rows[row], coordinates.Span[row], back);
+    }
+
     private void Rotate(Span<float> row, Coordinate coordinate, bool back)
     {
         foreach (var (axis, from, to) in _sections)
