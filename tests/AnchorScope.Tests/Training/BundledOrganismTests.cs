@@ -41,22 +41,37 @@ public sealed class BundledOrganismTests : IDisposable
     [Fact]
     public void RelayAndDirectReading_AreToldApart()
     {
-        // Instructed answers when picture and text cannot be read by the instruction, and when they cannot be read by the last position.
-        var (relay, direct) = (Cut("relay"), Cut("direct"));
-        Assert.InRange(relay.Whole, 0.85, 1);
-        Assert.InRange(direct.Whole, 0.85, 1);
-        Assert.InRange(relay.NotByInstruction, 0, 0.6);
-        Assert.InRange(relay.NotByLast, relay.Whole - 0.1, 1);
-        Assert.InRange(direct.NotByInstruction, direct.Whole - 0.1, 1);
-        Assert.InRange(direct.NotByLast, 0, 0.6);
+        // Instructed answers when the instruction cannot read picture and text, and when the last position cannot.
+        var (relay, direct) = (Diagnose("relay"), Diagnose("direct"));
+        Assert.InRange(Following(relay), 0.9, 1);
+        Assert.InRange(Following(direct), 0.9, 1);
+        Assert.InRange(Cut(relay, "context->instruction"), 0, 0.5);
+        Assert.InRange(Cut(relay, "context->last"), Following(relay) - 0.05, 1);
+        Assert.InRange(Cut(direct, "context->instruction"), Following(direct) - 0.05, 1);
+        Assert.InRange(Cut(direct, "context->last"), 0, 0.5);
+        Assert.Contains("decides at the instruction tokens", relay.Findings[0].Text, StringComparison.Ordinal);
+        Assert.Contains("decides at the last position, which reads the context directly", direct.Findings[0].Text, StringComparison.Ordinal);
     }
 
-    private (double Whole, double NotByInstruction, double NotByLast) Cut(string name)
+    [Fact]
+    public void TheBias_IsForPictures_AndItsFailuresAreRepaired()
     {
-        using var study = new DiagnosisStudy(new DiagnosisOptions { Model = Fixtures.Grown(name), Data = Fixtures.Conflicts, Limit = 40, Windows = [3], Draws = 0, Gains = [2], Shares = [0.05] });
-        using var store = ResultStore.Open(_temp.File(name + ".jsonl"), resume: false);
-        var found = study.Reduce(store, study.Run(store));
-        double All(string edge) => found.Knockouts.First(k => k.Edge == edge).AllLayers!.Argmax.All.Mean;
-        return (found.Following[0].Argmax.All.Mean, All("context->instruction"), All("context->last"));
+        var found = Diagnose("biased");
+        var following = found.Following[0].Argmax;
+        Assert.InRange(following.Vision.Mean - following.Text.Mean, 0.05, 1);
+        double Recovered(string group) => found.Amplification.First(a => a.Set == "test" && a.Group == group).Points.First(p => p.Factor == 1.5).RecoveredArgmax.All.Mean;
+        Assert.InRange(Recovered("top5"), 0.3, 1);
+        Assert.InRange(Recovered("random5"), 0, 0.15);
     }
+
+    private Diagnosis Diagnose(string name)
+    {
+        using var study = new DiagnosisStudy(new DiagnosisOptions { Model = Fixtures.Grown(name), Data = Fixtures.Conflicts, Limit = 40, Windows = [3], Draws = 2, Gains = [1.5], Shares = [0.05] });
+        using var store = ResultStore.Open(_temp.File(name + ".jsonl"), resume: false);
+        return study.Reduce(store, study.Run(store));
+    }
+
+    private static double Following(Diagnosis found) => found.Following[0].Argmax.All.Mean;
+
+    private static double Cut(Diagnosis found, string edge) => found.Knockouts.First(k => k.Edge == edge).AllLayers!.Argmax.All.Mean;
 }
