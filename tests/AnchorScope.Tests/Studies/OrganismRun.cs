@@ -12,7 +12,7 @@ namespace AnchorScope.Tests.Studies;
 public sealed class OrganismRun : IDisposable
 {
     private readonly TempFolder _folder = new();
-    private readonly JsonDocument _json = JsonDocument.Parse(File.ReadAllBytes(Fixtures.Path("organism", "golden", "reference.json")));
+    private readonly JsonDocument _json = JsonDocument.Parse(File.ReadAllBytes(Fixtures.Path("organism", "reference", "reference.json")));
 
     public OrganismRun()
     {
@@ -20,7 +20,7 @@ public sealed class OrganismRun : IDisposable
         Store = ResultStore.Open(Path.Combine(_folder.Path, "results.jsonl"), resume: false);
         Plan = Study.Run(Store);
         Found = Study.Reduce(Store, Plan);
-        Arrays = SafetensorsFile.Open(Fixtures.Path("organism", "golden", "reference.safetensors"));
+        Arrays = SafetensorsFile.Open(Fixtures.Path("organism", "reference", "reference.safetensors"));
     }
 
     internal DiagnosisStudy Study { get; }
