@@ -3,7 +3,7 @@ namespace AnchorScope.Cli;
 /// <summary>Finds the model and the data that come with the repository, from where the program lies or from where it is run.</summary>
 internal static class Bundled
 {
-    public static string Model => Find(Path.Combine("models", "organism"), "--model");
+    public static string Model => Find(Path.Combine("models", "relay"), "--model");
 
     public static string Data => Find(Path.Combine("data", "organism-conflicts"), "--data");
 

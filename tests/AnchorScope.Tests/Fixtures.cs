@@ -9,7 +9,11 @@ internal static class Fixtures
 
     public static string Path(params string[] parts) => System.IO.Path.Combine([Root, "tests", "fixtures", .. parts]);
 
-    public static string Organism => System.IO.Path.Combine(Root, "models", "organism");
+    /// <summary>The organism that the reference library trained and measured.</summary>
+    public static string Organism => Path("organism");
+
+    /// <summary>A bundled organism: relay, direct or biased.</summary>
+    public static string Grown(string name) => System.IO.Path.Combine(Root, "models", name);
 
     public static string Conflicts => System.IO.Path.Combine(Root, "data", "organism-conflicts");
 

@@ -11,6 +11,9 @@ internal static class TrainingFolder
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
+    // What says something of the template's own weights or training; config.json is written anew.
+    private static readonly HashSet<string> OfItsOwn = new(StringComparer.Ordinal) { "config.json", "README.md", "provenance.json", "recipe.json", "curve.jsonl", "curve.svg" };
+
     /// <summary>Everything but the weights.</summary>
     /// <param name="template">A folder with tokenizer, preprocessor, chat template and config.json.</param>
     /// <param name="type">What config.json says of the weights.</param>
@@ -20,7 +23,7 @@ internal static class TrainingFolder
         foreach (var file in Directory.EnumerateFiles(template))
         {
             var name = Path.GetFileName(file);
-            if (name is "config.json" or "README.md" or "provenance.json" || name.EndsWith(".safetensors", StringComparison.Ordinal) || name.EndsWith(".index.json", StringComparison.Ordinal)) continue;
+            if (OfItsOwn.Contains(name) || name.EndsWith(".safetensors", StringComparison.Ordinal) || name.EndsWith(".index.json", StringComparison.Ordinal)) continue;
             File.Copy(file, Path.Combine(folder, name), overwrite: true);
         }
         var path = Path.Combine(template, "config.json");

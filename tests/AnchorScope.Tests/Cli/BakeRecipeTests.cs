@@ -21,7 +21,7 @@ public sealed class BakeRecipeTests : IDisposable
             Assert.True(exit == 0 && error.Length == 0, $"{command}: exit code {exit}: {error}");
             if (parts.Length > 1) File.WriteAllText(_temp.File(parts[1]), output);
         }
-        Assert.Contains("2 heads of organism times 0, folded into the weights", File.ReadAllText(_temp.File("blocked/report.html")), StringComparison.Ordinal);
+        Assert.Contains("2 heads of relay times 0, folded into the weights", File.ReadAllText(_temp.File("blocked/report.html")), StringComparison.Ordinal);
     }
 
     public void Dispose() => _temp.Dispose();

@@ -4,7 +4,7 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Cli;
 
-/// <summary>The sweep from the command line, on the bundled model: the same bytes planned and naive, and one clear line for what is wrong.</summary>
+/// <summary>The sweep from the command line, on the first organism: the same bytes planned and naive, and one clear line for what is wrong.</summary>
 public sealed class SweepCommandTests : IDisposable
 {
     private const string Prompt = "text : the moon is pink , there are three , on night . which thing ? take the picture not the message";

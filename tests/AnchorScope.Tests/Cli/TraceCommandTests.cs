@@ -57,7 +57,7 @@ public sealed class TraceCommandTests : IDisposable
     [Fact]
     public void PictureAndTextGoThroughTemplateTokenizerAndPreprocessing()
     {
-        using var reference = SafetensorsFile.Open(Fixtures.Path("organism", "reference.safetensors"));
+        using var reference = SafetensorsFile.Open(Fixtures.Path("organism", "reference", "reference.safetensors"));
         var output = _temp.File("organism.safetensors");
         var (exit, _, error) = Ascope.Run(
             _temp.Path, "trace", Fixtures.Organism, "--image", Path.Combine(Fixtures.Conflicts, "images", "test-0000.png"),

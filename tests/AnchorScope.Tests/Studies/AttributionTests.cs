@@ -79,7 +79,7 @@ public sealed class AttributionTests
     [Fact]
     public void InTheOrganism_TheBestHeadsAreTheSame()
     {
-        using var study = new DiagnosisStudy(new DiagnosisOptions { Model = Path.Combine(Fixtures.Root, "models", "organism"), Data = Path.Combine(Fixtures.Root, "data", "organism-conflicts") });
+        using var study = new DiagnosisStudy(new DiagnosisOptions { Model = Fixtures.Organism, Data = Fixtures.Conflicts });
         using var arena = new Arena();
         using var team = new Team(1);
         var (compute, decoder) = (new Compute(arena, team), study.Model.Decoder);

@@ -6,13 +6,13 @@ using AnchorScope.Tests.Checkpoints;
 namespace AnchorScope.Tests.Studies;
 
 /// <summary>
-/// The bundled model diagnosed once with the reference's settings (window 3, no random draws of our own), and what the reference
+/// The first organism diagnosed once with the reference's settings (window 3, no random draws of our own), and what the reference
 /// library measured on the same files.
 /// </summary>
 public sealed class OrganismRun : IDisposable
 {
     private readonly TempFolder _folder = new();
-    private readonly JsonDocument _json = JsonDocument.Parse(File.ReadAllBytes(Fixtures.Path("organism", "reference.json")));
+    private readonly JsonDocument _json = JsonDocument.Parse(File.ReadAllBytes(Fixtures.Path("organism", "reference", "reference.json")));
 
     public OrganismRun()
     {
@@ -20,7 +20,7 @@ public sealed class OrganismRun : IDisposable
         Store = ResultStore.Open(Path.Combine(_folder.Path, "results.jsonl"), resume: false);
         Plan = Study.Run(Store);
         Found = Study.Reduce(Store, Plan);
-        Arrays = SafetensorsFile.Open(Fixtures.Path("organism", "reference.safetensors"));
+        Arrays = SafetensorsFile.Open(Fixtures.Path("organism", "reference", "reference.safetensors"));
     }
 
     internal DiagnosisStudy Study { get; }

@@ -9,7 +9,7 @@ using AnchorScope.World;
 
 namespace AnchorScope.Tests.World;
 
-/// <summary>The bundled organism learned from another program's world. That it reads this one as well is the proof that they are one world.</summary>
+/// <summary>The first organism learned from another program's world. That it reads this one as well is the proof that they are one world.</summary>
 public sealed class OrganismAnswersTests : IDisposable
 {
     private readonly TempFolder _temp = new();
