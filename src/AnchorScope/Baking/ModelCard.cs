@@ -54,7 +54,7 @@ internal static class ModelCard
         foreach (var t in record.Tensors) card.Append(CultureInfo.InvariantCulture, $"| `{Cell(t.Name)}` | `{Cell(t.File)}` | {t.Type} | {t.Values} | {t.Rounded} |\n");
         card.Append(CultureInfo.InvariantCulture, $"""
 
-            {record.Effects ?? "Nothing here says what the change does to the model. `ascope diagnose --model DIR` measures that;"} `ascope verify-baked --model ORIGINAL --baked DIR` proves that this folder is the original with
+            {record.Effects ?? "Nothing here says what the change does to the model. `ascope diagnose --model DIR` measures that; "}`ascope verify-baked --model ORIGINAL --baked DIR` proves that this folder is the original with
             these heads multiplied. `baked.json` says the same to programs.
 
             """);

@@ -115,7 +115,7 @@ public sealed record TunedRecord : IChangeRecord
         foreach (var t in Tensors) card.Append(CultureInfo.InvariantCulture, $"| `{ModelCard.Cell(t.Name)}` | `{ModelCard.Cell(t.File)}` | {t.Type} | {Lines[t.Name]} | {t.Values} | {t.Rounded} |\n");
         card.Append(CultureInfo.InvariantCulture, $"""
 
-            {Effects} `ascope verify-baked --model ORIGINAL --baked DIR` proves that nothing else was changed. `tuned.json` says the same to programs.
+            {Effects}`ascope verify-baked --model ORIGINAL --baked DIR` proves that nothing else was changed. `tuned.json` says the same to programs.
 
             """);
         return card.ToString();
