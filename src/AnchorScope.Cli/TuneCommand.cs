@@ -23,7 +23,7 @@ internal sealed class TuneCommand
     private readonly Option<int> _every = new("--measure-every") { Description = "steps from one measurement on the validation set to the next", DefaultValueFactory = _ => 20, HelpName = "N" };
     private readonly Option<int> _patience = new("--patience") { Description = "measurements without a better one that end the training", DefaultValueFactory = _ => 5, HelpName = "N" };
     private readonly Option<int> _random = new("--random") { Description = "random head sets that get the same budget", DefaultValueFactory = _ => 2, HelpName = "N" };
-    private readonly Option<bool> _full = new("--no-full") { Description = "do not tune the whole decoder for comparison: it takes 20 bytes and more for each parameter" };
+    private readonly Option<bool> _full = new("--no-full") { Description = "do not tune the whole decoder for comparison: it takes 32 bytes for each parameter" };
     private readonly Option<int> _diagnose = new("--diagnose") { Description = "samples of each set that are diagnosed before and after; 0: none", DefaultValueFactory = _ => 40, HelpName = "N" };
     private readonly Option<ulong> _seed = new("--seed") { Description = "of samples, batches, initial values, random heads and bootstrap", HelpName = "S" };
     private readonly Option<bool> _force = new("--force") { Description = "take a head set that was made for other weights" };
@@ -46,19 +46,15 @@ internal sealed class TuneCommand
         var folder = parsed.GetValue(_output) ?? throw new InputException("--out: expected a folder, found nothing");
         var options = Options(parsed);
         foreach (var (option, least) in new[] { (_random, 0), (_diagnose, 0), (_threads, 1) }) AtLeast(least, option, parsed);
-        TuningFolder.Own(folder);
         using var interrupt = new Interruption();
         try
         {
-            var (train, validate, test) = Data(parsed, folder, options.Seed, interrupt.Token);
             var plan = new TuningPlan
             {
                 Model = parsed.GetValue(_model) ?? Bundled.Model,
                 Heads = parsed.GetValue(_heads)!,
                 Force = parsed.GetValue(_force),
-                Train = train,
-                Validate = validate,
-                Test = test,
+                Sets = Sets(parsed),
                 Options = options,
                 RandomSets = parsed.GetValue(_random),
                 Full = !parsed.GetValue(_full),
@@ -103,12 +99,12 @@ internal sealed class TuneCommand
         };
     }
 
-    private (string Train, string Validate, string Test) Data(ParseResult parsed, string folder, ulong seed, CancellationToken cancel)
+    private TuningSets? Sets(ParseResult parsed)
     {
         string?[] given = [parsed.GetValue(_train), parsed.GetValue(_validate), parsed.GetValue(_test)];
-        if (given is [{ } train, { } validate, { } test]) return (train, validate, test);
+        if (given is [{ } train, { } validate, { } test]) return new TuningSets(train, validate, test);
         if (given.Any(path => path is not null)) throw new InputException("--train, --validate and --test: expected all or none, found some");
-        return AnsiConsole.Status().Start("drawing samples", _ => TuningFolder.World(folder, seed, cancel));
+        return null;
     }
 
     private static void AtLeast(int least, Option<int> option, ParseResult parsed)

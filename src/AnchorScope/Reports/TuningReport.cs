@@ -35,16 +35,16 @@ public static class TuningReport
         return page;
     }
 
-    /// <summary>What was found, in sentences.</summary>
+    /// <summary>What was found, in sentences. A gain that random heads reach as well is none of these heads.</summary>
     public static IEnumerable<(string Text, Status Status)> Findings(TuningResult r)
     {
         if (r.Arms.First(a => a.Name == "tuned").BestStep == 0) yield return ("Tuning never improved the validation set: the model that was written is the original.", Status.Absent);
         foreach (var set in r.Sets)
         {
             var (before, after) = (set.Rates[0].Follows.All, set.Rates[1]);
-            var random = set.Rates.Where(rate => rate.Arm.StartsWith("random/", StringComparison.Ordinal)).Select(rate => Signed(rate.Change.All.Mean)).ToList();
-            var status = after.Change.All.Low > 0 ? Status.Good : after.Change.All.High < 0 ? Status.Bad : Status.Neutral;
-            yield return ($"{Name(set)}: {Share(before)} before, {Share(after.Follows.All)} after, change {SignedInterval(after.Change.All)}{(random.Count > 0 ? $"; random heads with the same budget {string.Join(", ", random)}" : "")}.", status);
+            var random = set.Rates.Where(rate => rate.Arm.StartsWith("random/", StringComparison.Ordinal)).Select(rate => rate.Change.All.Mean).ToList();
+            var status = after.Change.All.Low > 0 && random.TrueForAll(change => change < after.Change.All.Mean) ? Status.Good : after.Change.All.High < 0 ? Status.Bad : Status.Neutral;
+            yield return ($"{Name(set)}: {Share(before)} before, {Share(after.Follows.All)} after, change {SignedInterval(after.Change.All)}{(random.Count > 0 ? $"; random heads with the same budget {string.Join(", ", random.Select(Signed))}" : "")}.", status);
         }
         if (r.Circuit is { } c)
             yield return ($"Of the {c.Before.Count} best heads {c.Shared} still are among the {c.After.Count} best of the tuned model ({c.SharedByChance.ToString("0.0", CultureInfo.InvariantCulture)} by chance); rank correlation of all heads {c.Correlation.ToString("0.00", CultureInfo.InvariantCulture)}.", Status.Neutral);

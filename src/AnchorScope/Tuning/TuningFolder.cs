@@ -20,7 +20,7 @@ public static class TuningFolder
 
     /// <summary>Refuses a folder that has something in it and is no tuning's.</summary>
     /// <exception cref="InputException">It is.</exception>
-    public static void Own(string folder)
+    internal static void Own(string folder)
     {
         if (File.Exists(folder)) throw new InputException($"{folder}: expected a folder, found a file");
         if (!Directory.Exists(folder) || File.Exists(Path.Combine(folder, Settings))) return;
@@ -29,7 +29,7 @@ public static class TuningFolder
 
     /// <summary>Conflicts in the bundled organism's world, drawn where they are not there yet.</summary>
     /// <returns>The folders to train, validate and test on.</returns>
-    public static (string Train, string Validate, string Test) World(string folder, ulong seed, CancellationToken cancel)
+    internal static TuningSets World(string folder, ulong seed, CancellationToken cancel)
     {
         Directory.CreateDirectory(Path.Combine(folder, Data));
         string Part(int i)
@@ -38,6 +38,6 @@ public static class TuningFolder
             if (!Directory.Exists(path)) WorldFolder.Write(path, new WorldFolderOptions { Seed = seed * (ulong)Parts.Length + (ulong)i + 1, Samples = Parts[i].Samples.ToDictionary(s => s.Split, s => s.Count) }, cancel);
             return path;
         }
-        return (Part(0), Part(1), Part(2));
+        return new TuningSets(Part(0), Part(1), Part(2));
     }
 }

@@ -15,14 +15,8 @@ public sealed record TuningPlan
     /// <summary>Takes heads of another model.</summary>
     public bool Force { get; init; }
 
-    /// <summary>A conflict set, or a folder of some: what is learnt from.</summary>
-    public required string Train { get; init; }
-
-    /// <summary>What decides when to stop, and which plain gain is best.</summary>
-    public required string Validate { get; init; }
-
-    /// <summary>What is reported.</summary>
-    public required string Test { get; init; }
+    /// <summary>Conflict sets, or folders of some: what is learnt from, what decides when to stop and which plain gain is best, and what is reported; null: drawn in the organism's world.</summary>
+    public TuningSets? Sets { get; init; }
 
     /// <summary>How it is learnt.</summary>
     public required TuningOptions Options { get; init; }
@@ -46,6 +40,9 @@ public sealed record TuningPlan
     internal string Manifest(string model, string heads, IReadOnlyDictionary<string, string> data) =>
         JsonSerializer.Serialize(new { version = 1, model_sha256 = model, head_set_sha256 = heads, data, Options, Factors, RandomSets, Full, Diagnose }, DiagnosisFiles.Json) + "\n";
 }
+
+/// <summary>Paths of a tuning's conflict sets.</summary>
+public sealed record TuningSets(string Train, string Validate, string Test);
 
 /// <summary>How far a study is.</summary>
 /// <param name="Part">What is being done.</param>

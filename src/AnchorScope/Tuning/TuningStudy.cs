@@ -23,9 +23,10 @@ public sealed class TuningStudy : IDisposable
     /// <param name="folder">Where the run is kept. One that other settings began is refused.</param>
     public TuningStudy(TuningPlan plan, string folder)
     {
+        TuningFolder.Own(folder);
         (_plan, _folder, _file) = (plan, folder, HeadSetFile.Load(plan.Heads));
         _heads = [.. _file.Set.Heads.Select(h => (h.Layer, h.Head)).Order()];
-        if (plan.Diagnose > 0) _ = DiagnosisData.Load(plan.Test, plan.Diagnose, plan.Options.Seed);
+        if (plan is { Diagnose: > 0, Sets.Test: var test }) _ = DiagnosisData.Load(test, plan.Diagnose, plan.Options.Seed);
         _model = VisionLanguageModel.Open(plan.Model);
         try
         {
@@ -48,6 +49,7 @@ public sealed class TuningStudy : IDisposable
     /// <summary>Does what is left. When it returns, the checkpoint is there; report and tune.json are the caller's to write.</summary>
     public TuningResult Run(Action<TuningProgress>? progress = null, CancellationToken cancel = default)
     {
+        var paths = _plan.Sets ?? TuningFolder.World(_folder, Options.Seed, cancel);
         TuningData Load(string path)
         {
             progress?.Invoke(new TuningProgress($"pictures of {path}", 0, 1));
@@ -55,7 +57,7 @@ public sealed class TuningStudy : IDisposable
             progress?.Invoke(new TuningProgress($"pictures of {path}", 1, 1));
             return loaded;
         }
-        var (train, validate, test) = (Load(_plan.Train), Load(_plan.Validate), Load(_plan.Test));
+        var (train, validate, test) = (Load(paths.Train), Load(paths.Validate), Load(paths.Test));
         var data = new Dictionary<string, TuningData>(StringComparer.Ordinal) { ["train"] = train, ["validate"] = validate, ["test"] = test };
         foreach (var (option, set) in data.Take(2)) Check(option, set);
         Claim(data);
@@ -81,7 +83,7 @@ public sealed class TuningStudy : IDisposable
             Data = data.ToDictionary(d => d.Key, d => (IReadOnlyList<SetFacts>)[.. d.Value.Sets.Select(s => new SetFacts(s.Name, s.Sha256, s.Samples.Count, s.Rejected.Count))], StringComparer.Ordinal),
             Arms = _arms,
             Sets = sets,
-            Circuit = _plan.Diagnose == 0 ? null : CircuitChange.Of(Diagnose("before", _plan.Model, progress, cancel), Diagnose("after", ModelFolder, progress, cancel), Ids(_heads), _plan.Diagnose),
+            Circuit = _plan.Diagnose == 0 ? null : CircuitChange.Of(Diagnose("before", _plan.Model, paths.Test, progress, cancel), Diagnose("after", ModelFolder, paths.Test, progress, cancel), Ids(_heads), _plan.Diagnose),
         };
     }
 
@@ -94,6 +96,7 @@ public sealed class TuningStudy : IDisposable
     /// <summary>The folder belongs to these inputs and settings from here on.</summary>
     private void Claim(Dictionary<string, TuningData> data)
     {
+        Directory.CreateDirectory(_folder);
         var path = Path.Combine(_folder, TuningFolder.Settings);
         var manifest = _plan.Manifest(_model.Checkpoint.Sha256, _file.Sha256, data.ToDictionary(d => d.Key, d => string.Join(' ', d.Value.Sets.Select(s => s.Sha256)), StringComparer.Ordinal));
         if (File.Exists(path) && File.ReadAllText(path) != manifest) throw InputException.At(path, "settings", "those that are run, to go on with them", "others; name another folder with --out");
@@ -158,6 +161,8 @@ public sealed class TuningStudy : IDisposable
         }
         if (tuned is LowRankTunable update && Path.Combine(_folder, "adapter") is var adapter && !Directory.Exists(adapter)) PeftAdapter.Write(adapter, update, _model.Checkpoint.Name, _model.Checkpoint.Config.Text("model_type"));
         if (Directory.Exists(ModelFolder)) return;
+        // From what was learnt, so that what is rounded is counted.
+        tuned.Apply();
         var changes = tuned.Changes();
         new ChangedCheckpoint(_model, new BakePlan(_model.Checkpoint, changes)).Write(
             ModelFolder,
@@ -178,15 +183,15 @@ public sealed class TuningStudy : IDisposable
             null, cancel);
     }
 
-    private Diagnosis Diagnose(string name, string model, Action<TuningProgress>? progress, CancellationToken cancel)
+    private Diagnosis Diagnose(string name, string model, string data, Action<TuningProgress>? progress, CancellationToken cancel)
     {
         var folder = Path.Combine(_folder, "diagnosis-" + name);
-        using var study = new DiagnosisStudy(new DiagnosisOptions { Model = model, Data = _plan.Test, Limit = _plan.Diagnose, Seed = Options.Seed, Windows = [3], Gains = [2], Draws = 2, Threads = _plan.Threads });
+        using var study = new DiagnosisStudy(new DiagnosisOptions { Model = model, Data = data, Limit = _plan.Diagnose, Seed = Options.Seed, Windows = [3], Gains = [2], Draws = 2, Threads = _plan.Threads });
         using var store = DiagnosisFolder.Open(folder, study.Manifest, resume: Directory.Exists(folder));
         var plan = study.Run(store, step => progress?.Invoke(new TuningProgress($"diagnosis {name}: {step.Phase}", step.Done, step.Of)), cancel);
         var diagnosis = study.Reduce(store, plan);
         DiagnosisFiles.Write(folder, diagnosis, study.Heads(store, plan));
-        Reports.DiagnosisReport.Write(folder, diagnosis, _plan.Test);
+        Reports.DiagnosisReport.Write(folder, diagnosis, data);
         return diagnosis;
     }
 

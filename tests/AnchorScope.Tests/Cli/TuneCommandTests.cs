@@ -9,6 +9,8 @@ public sealed partial class TuneCommandTests : IDisposable
 {
     private static readonly string[] Sets = ["--train", "learn", "--validate", "check", "--test", "unseen"];
 
+    private static readonly Lazy<string> Template = new(() => Ascope.Run(Fixtures.Root, "inspect", Fixtures.Organism, "--heads-template", "2:0").Output);
+
     private readonly TempFolder _temp = new();
 
     [Fact]
@@ -56,6 +58,7 @@ public sealed partial class TuneCommandTests : IDisposable
     [InlineData("--rate: expected a number above 0 and at most 1, found 2", "--out", "run", "--rate", "2")]
     [InlineData("--keep: expected a number of at least 0, found -1", "--out", "run", "--keep=-1")]
     [InlineData("--random: expected at least 0, found -1", "--out", "run", "--random=-1")]
+    [InlineData("--diagnose: expected at least 0, found -1", "--out", "run", "--diagnose=-1")]
     [InlineData("--train, --validate and --test: expected all or none, found some", "--out", "run", "--train", "x")]
     [InlineData("is not empty and no tuning's", "--out", ".")]
     [InlineData("no/such: there is no such data folder", "--out", "run", "--train", "x", "--validate", "x", "--test", "no/such")]
@@ -63,7 +66,7 @@ public sealed partial class TuneCommandTests : IDisposable
     [InlineData("revision: expected", "--out", "run", "--model", "llava15", "--train", "x", "--validate", "x", "--test", "x", "--diagnose", "0")]
     public void WrongInput_IsOneLine_AndNothingIsLeft(string message, params string[] arguments)
     {
-        File.WriteAllText(_temp.File("heads.json"), Ascope.Run(_temp.Path, "inspect", Fixtures.Organism, "--heads-template", "2:0").Output);
+        File.WriteAllText(_temp.File("heads.json"), Template.Value);
         string[] model = arguments.Contains("llava15") ? [] : ["--model", Fixtures.Organism];
         string[] heads = arguments.Contains("--heads") ? [] : ["--heads", "heads.json"];
         Assert.Contains(message, Refused(["tune", .. heads, .. model, .. arguments.Select(a => a == "llava15" ? Fixtures.Path(a) : a)]), StringComparison.Ordinal);
@@ -73,7 +76,7 @@ public sealed partial class TuneCommandTests : IDisposable
     [Fact]
     public void SetsWithoutOneKind_AreRefused_OrDoneWithout()
     {
-        File.WriteAllText(_temp.File("heads.json"), Ascope.Run(_temp.Path, "inspect", Fixtures.Organism, "--heads-template", "2:0").Output);
+        File.WriteAllText(_temp.File("heads.json"), Template.Value);
         string[] none = ["--rank", "0", "--test", "0", "--heldout", "0", "--inertia", "0"];
         Ascope.Run(_temp.Path, ["data", "world", "--out", "hard", .. none, "--hard", "3", "--control", "0"]);
         Ascope.Run(_temp.Path, ["data", "world", "--out", "control", .. none, "--hard", "0", "--control", "3"]);

@@ -29,7 +29,8 @@ public sealed class TunedFolderTests : IDisposable
         Shift(tunable, 0.01f);
         var out1 = Write(original, tunable, heads, "tuned");
         using var tuned = VisionLanguageModel.Open(out1);
-        // What was measured in memory is what was written.
+        // What is measured in memory is what was written.
+        tunable.Round();
         using var rounded = VisionLanguageModel.Of(Checkpoint.Over(original.Checkpoint, tunable.Weights));
         using var arena = new Arena();
         using var team = new Team(1);
@@ -78,6 +79,7 @@ public sealed class TunedFolderTests : IDisposable
         foreach (var part in new[] { "2:0", original.Checkpoint.Sha256, "rows 0-15", "columns 0-15", "1234" }) Assert.Contains(part, card, StringComparison.Ordinal);
         var record = TunedRecord.Load(folder);
         Assert.Equal(File.ReadAllText(Path.Combine(folder, "tuned.json")), record.Text());
+        Assert.All(record.Tensors, t => Assert.InRange(t.Rounded, 1, t.Values));
         foreach (var (from, to, message) in new[] { ("\"version\": 1", "\"version\": 2", "version: expected 1, found 2"), ("\"what\"", "\"why\"", "expected only"), ("\"layer\": 2", "\"layer\": true", "heads[0].layer") })
         {
             File.WriteAllText(Path.Combine(folder, "tuned.json"), record.Text().Replace(from, to, StringComparison.Ordinal));
@@ -162,7 +164,6 @@ public sealed class TunedFolderTests : IDisposable
 
     private string Write(VisionLanguageModel original, SliceTunable tunable, (int Layer, int Head)[] heads, string name)
     {
-        tunable.Round();
         var changes = tunable.Changes();
         new ChangedCheckpoint(original, new BakePlan(original.Checkpoint, changes)).Write(
             _temp.File(name),
