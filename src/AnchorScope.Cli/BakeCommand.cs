@@ -11,30 +11,32 @@ internal static class BakeCommand
 {
     public static Command Create()
     {
-        var factor = new Option<float>("--factor") { Description = "what the heads' outputs are multiplied with; above 1 amplifies, 0 blocks", HelpName = "F", Required = true };
+        var factor = new Option<float?>("--factor") { Description = "what the heads' outputs are multiplied with; above 1 amplifies, 0 blocks (default: the gains of the head set, where it has them)", HelpName = "F" };
         return Create("bake", "Writes a checkpoint whose heads are amplified or damped: factors folded into the weights, the rest byte for byte.", factor, parsed => parsed.GetValue(factor));
     }
 
     /// <summary>The same with factor 0.</summary>
     public static Command CreateSuppress() => Create("suppress", "Writes a checkpoint whose heads are blocked: bake with factor 0.", null, _ => 0);
 
-    private static Command Create(string name, string description, Option<float>? factor, Func<ParseResult, float> read)
+    private static Command Create(string name, string description, Option<float?>? given, Func<ParseResult, float?> read)
     {
         var model = new Option<string>("--model") { Description = "folder of the checkpoint", HelpName = "DIR", Required = true };
         var heads = new Option<string>("--heads") { Description = "head set: heads.json of a diagnosis, or of ascope inspect --heads-template", HelpName = "FILE", Required = true };
         var output = new Option<string>("--out") { Description = "folder to write; must not exist, or be empty", HelpName = "DIR", Required = true };
         var force = new Option<bool>("--force") { Description = "take a head set that was made for other weights" };
         var command = new Command(name, description) { model, heads };
-        if (factor is not null) command.Options.Add(factor);
+        if (given is not null) command.Options.Add(given);
         command.Options.Add(output);
         command.Options.Add(force);
         command.SetAction(parsed =>
         {
             var (by, folder) = (read(parsed), parsed.GetValue(output)!);
-            if (!float.IsFinite(by)) throw new InputException($"--factor: expected a finite number, found {by}");
+            if (by is { } number && !float.IsFinite(number)) throw new InputException($"--factor: expected a finite number, found {by}");
             var set = HeadSetFile.Load(parsed.GetValue(heads)!);
             using var opened = VisionLanguageModel.Open(parsed.GetValue(model)!);
-            var checkpoint = AnsiConsole.Status().Start("hash of the original's weights", _ => new BakedCheckpoint(opened, set, by, parsed.GetValue(force)));
+            var gains = by is { } factor ? HeadGains.Of(set.Set.Heads.Select(h => (h.Layer, h.Head)), factor)
+                : set.Set.Gains ?? throw new InputException($"--factor: expected a number, found none, and {set.Path} has no gains");
+            var checkpoint = AnsiConsole.Status().Start("hash of the original's weights", _ => new BakedCheckpoint(opened, set, gains, parsed.GetValue(force)));
             using var interrupt = new Interruption();
             var record = Write(checkpoint, folder, interrupt.Token);
             Console.WriteLine($"{folder}: {record.Statement}");

@@ -15,6 +15,7 @@ var root = new RootCommand("AnchorScope: which modality a vision-language model 
     TokenizeCommand.Create(),
     TraceCommand.Create(),
     TrainCommand.Create(),
+    TuneCommand.Create(),
     VerifyBakedCommand.Create(),
 };
 return CommandLine.Run(root, args);

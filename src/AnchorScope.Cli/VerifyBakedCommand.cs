@@ -17,14 +17,14 @@ internal static class VerifyBakedCommand
         var model = new Option<string>("--model") { Description = "folder of the original", HelpName = "DIR", Required = true };
         var baked = new Option<string>("--baked") { Description = "folder that ascope bake wrote", HelpName = "DIR", Required = true };
         var heads = new Option<string?>("--heads") { Description = "head set that was folded in (default: what baked.json says)", HelpName = "FILE" };
-        var factor = new Option<float?>("--factor") { Description = "with --heads: the factor", HelpName = "F" };
+        var factor = new Option<float?>("--factor") { Description = "with --heads: the factor (default: the gains of the head set, where it has them)", HelpName = "F" };
         var data = new Option<string?>("--data") { Description = "folder of conflict sets to take prompts from (default: random tokens, which need no picture)", HelpName = "DIR" };
         var prompts = new Option<int>("--prompts") { Description = "how many prompts are run", DefaultValueFactory = _ => 4, HelpName = "N" };
         var threads = new Option<int>("--threads") { Description = "threads; changes no number", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
         var command = new Command("verify-baked", "Proves that a baked checkpoint is the original with its heads multiplied: every byte, and the logits of some prompts.") { model, baked, heads, factor, data, prompts, threads };
         command.SetAction(parsed =>
         {
-            if ((parsed.GetValue(heads) is null) != (parsed.GetValue(factor) is null)) throw new InputException("--heads and --factor: expected both or none, found one");
+            if (parsed.GetValue(heads) is null && parsed.GetValue(factor) is not null) throw new InputException("--heads and --factor: expected both or none, found one");
             if (parsed.GetValue(factor) is { } given && !float.IsFinite(given)) throw new InputException($"--factor: expected a finite number, found {given}");
             foreach (var (name, number) in new[] { ("--prompts", parsed.GetValue(prompts)), ("--threads", parsed.GetValue(threads)) })
             {
@@ -32,11 +32,13 @@ internal static class VerifyBakedCommand
             }
             using var original = VisionLanguageModel.Open(parsed.GetValue(model)!);
             using var other = VisionLanguageModel.Open(parsed.GetValue(baked)!);
+            using var interrupt = new Interruption();
+            if (parsed.GetValue(heads) is null && File.Exists(Path.Combine(parsed.GetValue(baked)!, TunedRecord.FileName)))
+                return Verdict(FileProgress.Show("bytes", progress => TunedFiles.Check(original, other, progress, interrupt.Token)), "", "the original but for the heads that it names");
             var record = parsed.GetValue(heads) is null ? BakedRecord.Load(parsed.GetValue(baked)!) : null;
-            var gains = record is not null ? Fitting(record, original, parsed.GetValue(baked)!) : Given(parsed.GetValue(heads)!, parsed.GetValue(factor)!.Value, original);
+            var gains = record is not null ? Fitting(record, original, parsed.GetValue(baked)!) : Given(parsed.GetValue(heads)!, parsed.GetValue(factor), original);
             using var arena = new Arena();
             using var team = new Team(parsed.GetValue(threads));
-            using var interrupt = new Interruption();
             var compute = new Compute(arena, team);
             var files = new BakedFiles(original, other, gains);
             var checks = FileProgress.Show("bytes", progress => files.Check(record, progress, interrupt.Token)).ToList();
@@ -56,8 +58,7 @@ internal static class VerifyBakedCommand
                 checks.Add(logits.Check);
                 reason = logits.Reason;
             }
-            Print(checks, reason);
-            return checks.TrueForAll(c => c.Holds) ? 0 : DoesNotHold;
+            return Verdict(checks, reason, "the original, steered");
         });
         return command;
     }
@@ -68,19 +69,22 @@ internal static class VerifyBakedCommand
         return record.Gains;
     }
 
-    private static HeadGains Given(string path, float factor, VisionLanguageModel model)
+    private static HeadGains Given(string path, float? given, VisionLanguageModel model)
     {
         var set = HeadSetFile.Load(path).Set;
         set.Validate(model.Decoder.Shape, null, path);
-        return HeadGains.Of(set.Heads.Select(h => (h.Layer, h.Head)), factor);
+        return given is { } factor ? HeadGains.Of(set.Heads.Select(h => (h.Layer, h.Head)), factor)
+            : set.Gains ?? throw new InputException($"--heads and --factor: expected both or none, found one, and {path} has no gains");
     }
 
-    private static void Print(IReadOnlyList<BakedCheck> checks, string reason)
+    private static int Verdict(IReadOnlyList<BakedCheck> checks, string reason, string claim)
     {
         var table = new Table().Border(TableBorder.Rounded).AddColumn("").AddColumn("").AddColumn("found");
         foreach (var check in checks) table.AddRow(new Text(check.Holds ? "holds" : "DOES NOT HOLD", new Style(check.Holds ? Color.Green : Color.Red)), new Text(check.What), new Text(check.Found));
         AnsiConsole.Write(table);
         if (reason.Length > 0) AnsiConsole.WriteLine(reason);
-        AnsiConsole.WriteLine(checks.All(c => c.Holds) ? "The baked checkpoint is the original, steered." : "The baked checkpoint is NOT the original, steered.");
+        var holds = checks.All(c => c.Holds);
+        AnsiConsole.WriteLine($"The baked checkpoint is {(holds ? "" : "NOT ")}{claim}.");
+        return holds ? 0 : DoesNotHold;
     }
 }

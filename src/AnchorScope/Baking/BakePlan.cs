@@ -7,37 +7,29 @@ namespace AnchorScope.Baking;
 /// <summary>A stretch of a weight file: the piece of a tensor that is changed, or anything between two of them.</summary>
 /// <param name="Offset">From the start of the file.</param>
 /// <param name="Tensor">Null: bytes that stay.</param>
-internal readonly record struct Stretch(long Offset, long Bytes, ScaledTensor? Tensor);
+internal readonly record struct Stretch(long Offset, long Bytes, ChangedTensor? Tensor);
 
-/// <summary>Which bytes of a checkpoint gains of heads change, and into what.</summary>
+/// <summary>Which bytes of a checkpoint are changed, and into what.</summary>
 internal sealed class BakePlan
 {
     private const int PieceBytes = 4 << 20; // a multiple of every element's size, so that a piece of a tensor is whole elements
 
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(PieceBytes);
 
+    public BakePlan(Checkpoint original, IReadOnlyList<ChangedTensor> tensors) => (Files, Tensors) = (original.Files, tensors);
+
     /// <param name="model">Knows what its output projections are called.</param>
     /// <param name="gains">Of heads that it has.</param>
     public BakePlan(VisionLanguageModel model, HeadGains gains)
+        : this(model.Checkpoint, Scaled(model, gains))
     {
-        Files = model.Checkpoint.Files;
-        var tensors = new List<ScaledTensor>();
-        foreach (var layer in gains.Heads.Select(h => h.Layer).Distinct())
-        {
-            var columns = gains.Columns(layer, model.Decoder.Shape.HeadSize);
-            if (columns.Count == 0) continue;
-            var name = model.Decoder.Layers[layer].OutputProjection.Weight.Name;
-            var file = Files.First(f => f.Tensors.ContainsKey(name));
-            tensors.Add(new ScaledTensor(file, file.Tensors[name], model.Decoder.Shape.HeadSize, columns));
-        }
-        Tensors = tensors;
     }
 
     /// <summary>The original's weight files.</summary>
     public IReadOnlyList<SafetensorsFile> Files { get; }
 
     /// <summary>What is changed, by layer.</summary>
-    public IReadOnlyList<ScaledTensor> Tensors { get; }
+    public IReadOnlyList<ChangedTensor> Tensors { get; }
 
     /// <summary>Bytes of all weight files.</summary>
     public long Bytes => Files.Sum(file => file.Length);
@@ -57,7 +49,7 @@ internal sealed class BakePlan
 
     /// <summary>The bytes that a stretch comes to, piece by piece: a shard never stands in memory.</summary>
     /// <param name="take">Given where a piece begins in the file and its bytes, which are overwritten by the next piece.</param>
-    /// <returns>How many products were rounded.</returns>
+    /// <returns>How many new values were rounded.</returns>
     public long Read(SafetensorsFile file, Stretch stretch, Action<long, ReadOnlySpan<byte>> take, CancellationToken cancel)
     {
         var rounded = 0L;
@@ -68,11 +60,25 @@ internal sealed class BakePlan
             if (stretch.Tensor is { } tensor)
             {
                 piece.CopyTo(_buffer);
-                rounded += tensor.Scale(_buffer.AsSpan(0, piece.Length), at / tensor.Entry.Type.Bytes());
+                rounded += tensor.Change(_buffer.AsSpan(0, piece.Length), at / tensor.Entry.Type.Bytes());
                 piece = _buffer.AsSpan(0, piece.Length);
             }
             take(stretch.Offset + at, piece);
         }
         return rounded;
+    }
+
+    private static List<ScaledTensor> Scaled(VisionLanguageModel model, HeadGains gains)
+    {
+        var tensors = new List<ScaledTensor>();
+        foreach (var layer in gains.Heads.Select(h => h.Layer).Distinct())
+        {
+            var columns = gains.Columns(layer, model.Decoder.Shape.HeadSize);
+            if (columns.Count == 0) continue;
+            var name = model.Decoder.Layers[layer].OutputProjection.Weight.Name;
+            var file = model.Checkpoint.Files.First(f => f.Tensors.ContainsKey(name));
+            tensors.Add(new ScaledTensor(file, file.Tensors[name], model.Decoder.Shape.HeadSize, columns));
+        }
+        return tensors;
     }
 }

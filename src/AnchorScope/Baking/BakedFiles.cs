@@ -9,12 +9,20 @@ public sealed class BakedFiles
 {
     private readonly Checkpoint _original, _baked;
     private readonly BakePlan _plan;
-    private readonly Dictionary<ScaledTensor, long> _rounded = [];
+    private readonly string _claim, _done;
+    private readonly Dictionary<ChangedTensor, long> _rounded = [];
     private readonly List<string> _wrong = [], _untouched = [], _headers = [];
 
     /// <param name="baked">Any checkpoint.</param>
-    public BakedFiles(VisionLanguageModel original, VisionLanguageModel baked, HeadGains gains) =>
-        (_original, _baked, _plan) = (original.Checkpoint, baked.Checkpoint, new BakePlan(original, gains));
+    public BakedFiles(VisionLanguageModel original, VisionLanguageModel baked, HeadGains gains)
+        : this(original.Checkpoint, baked.Checkpoint, new BakePlan(original, gains), "heads' columns = round(original x factor), the rest of them untouched", "multiplied")
+    {
+    }
+
+    /// <param name="claim">What is to hold of the changed tensors.</param>
+    /// <param name="done">What was done to the values in question.</param>
+    internal BakedFiles(Checkpoint original, Checkpoint baked, BakePlan plan, string claim, string done) =>
+        (_original, _baked, _plan, _claim, _done) = (original, baked, plan, claim, done);
 
     /// <summary>Products that the stored type does not hold as they are; known after <see cref="Check"/>.</summary>
     public long Rounded => _rounded.Values.Sum();
@@ -39,7 +47,7 @@ public sealed class BakedFiles
         checks.Add(Verdict("headers byte for byte", $"{names.Count} weight file(s)", _headers));
         checks.Add(Verdict("other tensors byte for byte", $"{tensors - _plan.Tensors.Count} of {tensors}", _untouched));
         checks.Add(Verdict(
-            "heads' columns = round(original x factor), the rest of them untouched", $"{_plan.Tensors.Count} tensor(s), {_plan.Tensors.Sum(t => t.Values)} values multiplied, {Rounded} of them rounded", _wrong));
+            _claim, $"{_plan.Tensors.Count} tensor(s), {_plan.Tensors.Sum(t => t.Values)} values {_done}, {Rounded} of them rounded", _wrong));
         if (record is not null) checks.Add(Says(record));
         return checks;
     }

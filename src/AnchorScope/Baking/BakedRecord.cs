@@ -15,7 +15,7 @@ namespace AnchorScope.Baking;
 public sealed record BakedTensor(string File, string Name, string Type, long Values, long Rounded);
 
 /// <summary>What a baked folder says of itself to programs: baked.json.</summary>
-public sealed record BakedRecord
+public sealed record BakedRecord : IChangeRecord
 {
     /// <summary>Its name in the folder.</summary>
     public const string FileName = "baked.json";
@@ -45,6 +45,9 @@ public sealed record BakedRecord
 
     /// <summary>What that changed.</summary>
     public required IReadOnlyList<BakedTensor> Tensors { get; init; }
+
+    /// <summary>What was measured of the change, in Markdown; on the card only.</summary>
+    internal string? Effects { get; init; }
 
     /// <summary>Products that were rounded, in all tensors.</summary>
     public long Rounded => Tensors.Sum(t => t.Rounded);
@@ -89,6 +92,10 @@ public sealed record BakedRecord
             })],
         };
     }
+
+    string IChangeRecord.File => FileName;
+
+    string IChangeRecord.Card(IReadOnlyList<string> otherWeights) => ModelCard.Text(this, otherWeights);
 
     /// <summary>The text of the file.</summary>
     public string Text()

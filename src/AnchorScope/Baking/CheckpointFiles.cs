@@ -16,7 +16,7 @@ internal static class CheckpointFiles
     /// <exception cref="InputException">The folder cannot be read, or has a link to another folder in it.</exception>
     public static IReadOnlyList<string> Of(Checkpoint checkpoint)
     {
-        var own = checkpoint.Files.Select(file => Path.GetFileName(file.Path)).Append(ModelCard.FileName).Append(BakedRecord.FileName).ToHashSet(StringComparer.Ordinal);
+        var own = checkpoint.Files.Select(file => Path.GetFileName(file.Path)).Append(ModelCard.FileName).Append(BakedRecord.FileName).Append(TunedRecord.FileName).ToHashSet(StringComparer.Ordinal);
         try
         {
             return [.. Under(checkpoint.Folder, "").Where(name => !own.Contains(name)).Order(StringComparer.Ordinal)];

@@ -10,19 +10,21 @@ internal static class ModelCard
 
     private const string Fence = "---";
 
-    /// <summary>The card.</summary>
+    /// <summary>The card: a text of its own over the original's card.</summary>
+    /// <param name="text">In Markdown.</param>
     /// <param name="before">The original's card, or null.</param>
-    /// <param name="otherWeights">Files that were copied and hold weights that nothing was folded into.</param>
-    public static byte[] Write(BakedRecord record, byte[]? before, IReadOnlyList<string> otherWeights)
+    public static byte[] Over(string text, byte[]? before)
     {
-        var own = Encoding.UTF8.GetBytes(Text(record, otherWeights));
+        var own = Encoding.UTF8.GetBytes(text);
         if (before is null) return own;
         // Hubs read licence and base model between two fences at the top of the file, and nowhere else.
         var front = FrontMatter(before);
         return [.. before.AsSpan(0, front), .. own, .. "\n# The original's model card\n\n"u8, .. before.AsSpan(front)];
     }
 
-    private static string Text(BakedRecord record, IReadOnlyList<string> otherWeights)
+    /// <summary>The text on gains of heads.</summary>
+    /// <param name="otherWeights">Files that were copied and hold weights that nothing was folded into.</param>
+    public static string Text(BakedRecord record, IReadOnlyList<string> otherWeights)
     {
         var card = new StringBuilder();
         var times = record.Gains.Common is { } common ? $"multiplied by {Number(common)}" : "multiplied by a factor each";
@@ -42,10 +44,7 @@ internal static class ModelCard
             | made by | {record.Tool} |
 
             """);
-        if (record.HeadSetRevision != record.SourceSha256)
-            card.Append(CultureInfo.InvariantCulture, $"\n**The heads are another model's.** The head set was made for weights {Cell(record.HeadSetRevision)} and was forced onto these.\n");
-        if (otherWeights.Count > 0)
-            card.Append(CultureInfo.InvariantCulture, $"\n**Not changed:** {string.Join(", ", otherWeights.Select(name => $"`{name}`"))}. These files were copied; where they hold weights, those are still the original's. Only the safetensors that the checkpoint is read from were changed.\n");
+        card.Append(Warnings(record.HeadSetRevision, record.SourceSha256, otherWeights));
         card.Append("""
 
             | tensor | file | type | multiplied | rounded |
@@ -53,13 +52,23 @@ internal static class ModelCard
 
             """);
         foreach (var t in record.Tensors) card.Append(CultureInfo.InvariantCulture, $"| `{Cell(t.Name)}` | `{Cell(t.File)}` | {t.Type} | {t.Values} | {t.Rounded} |\n");
-        card.Append("""
+        card.Append(CultureInfo.InvariantCulture, $"""
 
-            Nothing here says what the change does to the model. `ascope diagnose --model DIR` measures that; `ascope verify-baked --model ORIGINAL --baked DIR` proves that this folder is the original with
+            {record.Effects ?? "Nothing here says what the change does to the model. `ascope diagnose --model DIR` measures that; "}`ascope verify-baked --model ORIGINAL --baked DIR` proves that this folder is the original with
             these heads multiplied. `baked.json` says the same to programs.
 
             """);
         return card.ToString();
+    }
+
+    /// <summary>What a reader must not miss: heads of another model, and copied files with the old weights.</summary>
+    public static string Warnings(string headSetRevision, string source, IReadOnlyList<string> otherWeights)
+    {
+        var text = "";
+        if (headSetRevision != source) text += $"\n**The heads are another model's.** The head set was made for weights {Cell(headSetRevision)} and was forced onto these.\n";
+        if (otherWeights.Count > 0)
+            text += $"\n**Not changed:** {string.Join(", ", otherWeights.Select(name => $"`{name}`"))}. These files were copied; where they hold weights, those are still the original's. Only the safetensors that the checkpoint is read from were changed.\n";
+        return text;
     }
 
     /// <summary>Length of the front matter, both fences included; 0 without one.</summary>
@@ -79,5 +88,6 @@ internal static class ModelCard
 
     private static string Number(float value) => value.ToString("R", CultureInfo.InvariantCulture);
 
-    private static string Cell(string text) => Checkpoints.Quoted.Line(text).Replace("|", "\\|", StringComparison.Ordinal);
+    /// <summary>Text from outside in a cell of a table.</summary>
+    public static string Cell(string text) => Checkpoints.Quoted.Line(text).Replace("|", "\\|", StringComparison.Ordinal);
 }

@@ -7,17 +7,13 @@ namespace AnchorScope.Baking;
 /// <param name="Entry">Where it lies there.</param>
 /// <param name="HeadSize">Columns of a head.</param>
 /// <param name="Columns">First column and factor of each head, in order.</param>
-internal sealed record ScaledTensor(SafetensorsFile File, TensorEntry Entry, int HeadSize, IReadOnlyList<(int First, float Factor)> Columns)
+internal sealed record ScaledTensor(SafetensorsFile File, TensorEntry Entry, int HeadSize, IReadOnlyList<(int First, float Factor)> Columns) : ChangedTensor(File, Entry)
 {
-    /// <summary>Values that are multiplied.</summary>
-    public long Values => Entry.Shape[0] * Columns.Count * HeadSize;
+    /// <inheritdoc/>
+    public override long Values => Entry.Shape[0] * Columns.Count * HeadSize;
 
-    /// <summary>Multiplies what a piece of the tensor holds of the columns.</summary>
-    /// <param name="piece">Whole elements, as stored.</param>
-    /// <param name="first">Element that the piece begins with.</param>
-    /// <returns>How many products were rounded.</returns>
-    /// <exception cref="InputException">A product is not finite in the stored type.</exception>
-    public long Scale(Span<byte> piece, long first)
+    /// <inheritdoc/>
+    public override long Change(Span<byte> piece, long first)
     {
         var (width, size) = (Entry.Shape[1], Entry.Type.Bytes());
         var end = first + piece.Length / size;

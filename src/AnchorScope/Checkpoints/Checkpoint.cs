@@ -28,6 +28,9 @@ public sealed class Checkpoint : IDisposable
     /// <summary>As given to <see cref="Open"/>.</summary>
     public string Folder { get; }
 
+    /// <summary>Name of the folder.</summary>
+    public string Name => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Folder)));
+
     /// <summary>The root of <c>config.json</c>.</summary>
     public ConfigSection Config { get; }
 
@@ -81,6 +84,10 @@ public sealed class Checkpoint : IDisposable
         weights.MarkUnused(ignored.Contains);
         return new Checkpoint(folder, ConfigSection.Load(Path.Combine(folder, "config.json")), weights, []);
     }
+
+    /// <summary>The same checkpoint, some of whose tensors are those of <paramref name="changed"/> and may change. The original owns the files, and has to outlive it.</summary>
+    internal static Checkpoint Over(Checkpoint original, Parameters changed) =>
+        new(original.Folder, original.Config, new Weights(original.Folder, original.Files, changed), []);
 
     /// <summary>Unmaps all files.</summary>
     public void Dispose()

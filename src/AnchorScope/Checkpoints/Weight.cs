@@ -42,6 +42,12 @@ public sealed unsafe class Weight
     /// <summary>Its size as stored.</summary>
     public long Bytes => Count * Type.Bytes();
 
+    /// <summary>The whole tensor, of which this may be a part.</summary>
+    internal TensorEntry Tensor => entry;
+
+    /// <summary>Row of the whole tensor that a row of this part is.</summary>
+    internal long TensorRow(long row) => ElementOf(row) / rowSize;
+
     /// <summary>The same part of the tensor in other memory, where it is <paramref name="other"/>: what belongs to each of its elements.</summary>
     internal Weight In(ITensorMemory where, TensorEntry other) => new(where, other, first, Shape, block, every);
 

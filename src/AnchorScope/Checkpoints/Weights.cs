@@ -30,6 +30,13 @@ public sealed class Weights
         }
     }
 
+    /// <summary>Files, with tensors in memory in place of those of the same names.</summary>
+    internal Weights(string source, IEnumerable<SafetensorsFile> files, Parameters changed)
+        : this(source, files)
+    {
+        foreach (var entry in changed.Entries) tensors[entry.Name] = (changed, entry);
+    }
+
     /// <summary>Tensors in memory, which may change.</summary>
     public Weights(Parameters parameters)
     {

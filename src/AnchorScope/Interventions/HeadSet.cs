@@ -1,7 +1,11 @@
 namespace AnchorScope.Interventions;
 
 /// <summary>A head and the score that put it into a set; NaN where there was none.</summary>
-public sealed record ScoredHead(int Layer, int Head, double Score);
+public sealed record ScoredHead(int Layer, int Head, double Score)
+{
+    /// <summary>What its output is to be multiplied with, where the set says it.</summary>
+    public float? Gain { get; init; }
+}
 
 /// <summary>The portable result of a search for heads, tied to the model and data it was found on.</summary>
 /// <param name="Model">Name of the checkpoint folder.</param>
@@ -19,8 +23,11 @@ public sealed record HeadSet(
     /// <summary>Every named definition of the search.</summary>
     public IReadOnlyDictionary<string, string> Variants { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
-    /// <summary>Version of the file form.</summary>
-    public int Version { get; init; } = 1;
+    /// <summary>Version of the file form: 2 where every head has a gain, 1 where none has.</summary>
+    public int Version => Heads.Any(h => h.Gain is not null) ? 2 : 1;
+
+    /// <summary>The gains, where the set has them.</summary>
+    public HeadGains? Gains => Version == 2 ? new HeadGains(Heads.ToDictionary(h => (h.Layer, h.Head), h => h.Gain!.Value)) : null;
 
     /// <summary>Refuses a set that was found on another model or has heads that this one lacks.</summary>
     /// <param name="revision">SHA-256 of the model's weights; null: any model will do that has the heads.</param>

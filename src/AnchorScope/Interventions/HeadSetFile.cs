@@ -6,13 +6,13 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Interventions;
 
-/// <summary>A head set as a file: what <c>ascope diagnose</c> writes as heads.json.</summary>
+/// <summary>A head set as a file: what <c>ascope diagnose</c> writes as heads.json (version 1), and <c>ascope tune</c> with a gain for each head (version 2).</summary>
 /// <param name="Path">As given.</param>
 /// <param name="Sha256">Of the file's bytes.</param>
 /// <param name="Set">What it says.</param>
 public sealed record HeadSetFile(string Path, string Sha256, HeadSet Set)
 {
-    private const int Version = 1;
+    private const int WithGains = 2;
 
     /// <summary>Reads a file; anything not understood is an error that names the field.</summary>
     /// <exception cref="InputException">Not a head set of this version, without heads, or with one twice.</exception>
@@ -20,11 +20,11 @@ public sealed record HeadSetFile(string Path, string Sha256, HeadSet Set)
     {
         var root = ConfigSection.Load(path);
         root.Only("version", "model", "revision", "tokenizer_hash", "dataset_hash", "metric_variant", "heads", "variants");
-        if (root.Int("version") is var version && version != Version) throw InputException.At(path, "version", $"{Version}", $"{version}");
+        if (root.Int("version") is var version && version is not (1 or WithGains)) throw InputException.At(path, "version", $"1 or {WithGains}", $"{version}");
         var heads = root.Sections("heads").Select(head =>
         {
-            head.Only("layer", "head", "score");
-            return new ScoredHead(head.Int("layer"), head.Int("head"), head.Number("score", double.NaN));
+            head.Only(version == WithGains ? ["layer", "head", "score", "gain"] : ["layer", "head", "score"]);
+            return new ScoredHead(head.Int("layer"), head.Int("head"), head.Number("score", double.NaN)) { Gain = version == WithGains ? Gain(head, path) : null };
         }).ToArray();
         if (heads.Length == 0) throw InputException.At(path, "heads", "at least one head", "none");
         for (var i = 0; i < heads.Length; i++)
@@ -60,6 +60,7 @@ public sealed record HeadSetFile(string Path, string Sha256, HeadSet Set)
                 json.WriteNumber("head", head.Head);
                 if (double.IsFinite(head.Score)) json.WriteNumber("score", head.Score);
                 else json.WriteNull("score");
+                if (head.Gain is { } gain) json.WriteNumber("gain", gain);
                 json.WriteEndObject();
             }
             json.WriteEndArray();
@@ -70,6 +71,12 @@ public sealed record HeadSetFile(string Path, string Sha256, HeadSet Set)
             json.WriteEndObject();
         }
         return Encoding.UTF8.GetString(stream.ToArray()) + "\n";
+    }
+
+    private static float Gain(ConfigSection head, string path)
+    {
+        var gain = (float)head.Number("gain");
+        return float.IsFinite(gain) ? gain : throw InputException.At(path, head.PathOf("gain"), "a number of 32 bits", $"{head.Number("gain")}");
     }
 
     private static string Hash(string path)

@@ -143,6 +143,9 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
 
     private Linear[] Projections => [attn.Query, attn.Key, attn.Value, attn.Output, mlp.Gate, mlp.Up, mlp.Down];
 
+    /// <summary>All four projections of attention.</summary>
+    internal AttentionWeights AttentionProjections => attn;
+
     /// <summary>o_proj [d_model, head x d_head]; the columns of one head turn its z into its part of the attention output.</summary>
     public Linear OutputProjection => attn.Output;
 }

@@ -43,12 +43,16 @@ public sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSet 
     /// </summary>
     public DiagnosisData Filter(Tokenizer tokenizer)
     {
-        ConflictSet Kept(ConflictSet set)
-        {
-            var kept = WithPictures(AnswerEntities.Filter(set, tokenizer));
-            return kept.Samples.Count > 0 ? kept : throw new InputException($"{set.File}: no sample is left whose answers differ in their first token; line {kept.Rejected[^1].Line}, {kept.Rejected[^1].Id}: {kept.Rejected[^1].Reason}");
-        }
+        ConflictSet Kept(ConflictSet set) => Usable(set, tokenizer);
         return this with { Rank = Kept(Rank), Test = Kept(Test), Hard = Hard is null ? null : Kept(Hard), Control = Control is null ? null : Kept(Control) };
+    }
+
+    /// <summary>The samples of one set whose answers can be told apart and whose pictures can be decoded.</summary>
+    /// <exception cref="InputException">None is left.</exception>
+    internal static ConflictSet Usable(ConflictSet set, Tokenizer tokenizer)
+    {
+        var kept = WithPictures(AnswerEntities.Filter(set, tokenizer));
+        return kept.Samples.Count > 0 ? kept : throw new InputException($"{set.File}: no sample is left whose answers differ in their first token; line {kept.Rejected[^1].Line}, {kept.Rejected[^1].Id}: {kept.Rejected[^1].Reason}");
     }
 
     private static ConflictSet WithPictures(ConflictSet set)

@@ -12,7 +12,7 @@ namespace AnchorScope.Studies;
 /// <summary>A diagnosis as files that other programs read. Each is written whole or not at all.</summary>
 public static class DiagnosisFiles
 {
-    private static readonly JsonSerializerOptions Json = new()
+    internal static readonly JsonSerializerOptions Json = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         WriteIndented = true,

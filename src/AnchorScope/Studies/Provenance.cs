@@ -3,7 +3,7 @@ using AnchorScope.Baking;
 
 namespace AnchorScope.Studies;
 
-/// <summary>What a model folder says of its own origin: provenance.json with a "statement" that reports repeat, and baked.json where heads were folded into the weights.</summary>
+/// <summary>What a model folder says of its own origin: provenance.json with a "statement" that reports repeat, and baked.json or tuned.json where heads were changed in the weights.</summary>
 internal static class Provenance
 {
     private const string FileName = "provenance.json";
@@ -12,7 +12,8 @@ internal static class Provenance
     public static string? Read(string folder)
     {
         var baked = File.Exists(Path.Combine(folder, BakedRecord.FileName)) ? BakedRecord.Load(folder).Statement : null;
-        var statements = new[] { baked, Statement(folder) }.OfType<string>().ToList();
+        var tuned = File.Exists(Path.Combine(folder, TunedRecord.FileName)) ? TunedRecord.Load(folder).Statement : null;
+        var statements = new[] { baked, tuned, Statement(folder) }.OfType<string>().ToList();
         return statements.Count == 0 ? null : string.Join(' ', statements);
     }
 

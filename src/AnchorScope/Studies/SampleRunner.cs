@@ -83,7 +83,7 @@ internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layou
         return model.Tokenizer.Decode([.. generated.Tokens]).Trim();
     }
 
-    private static Outcome Measure(ReadOnlySpan<float> logits, AnswerEntities entities, ReadOnlySpan<float> baseline)
+    internal static Outcome Measure(ReadOnlySpan<float> logits, AnswerEntities entities, ReadOnlySpan<float> baseline)
     {
         var (logSum, plainLogSum) = (LogSum(logits), LogSum(baseline));
         var divergence = 0.0;
@@ -95,7 +95,7 @@ internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layou
         return new Outcome(logits[entities.Following], logits[entities.Competing], (float)logSum, Sampler.ArgMax(logits), (float)Math.Max(0, divergence));
     }
 
-    private static double LogSum(ReadOnlySpan<float> logits)
+    internal static double LogSum(ReadOnlySpan<float> logits)
     {
         var (largest, sum) = (float.NegativeInfinity, 0.0);
         foreach (var logit in logits) largest = MathF.Max(largest, logit);

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using AnchorScope.Checkpoints;
@@ -56,8 +55,9 @@ internal static class TrainingFolder
             file, [.. parameters.Entries.Select(e => new TensorEntry(e.Name, type, e.Shape, 0, e.Count * type.Bytes()))],
             (entry, stream) =>
             {
-                var values = parameters[entry.Name];
-                stream.Write(type == StoredType.F32 ? MemoryMarshal.AsBytes(values) : MemoryMarshal.AsBytes<ushort>(Rounded(values)));
+                var bytes = new byte[entry.Bytes];
+                Narrowing.FromSingles(parameters[entry.Name], type, bytes);
+                stream.Write(bytes);
             },
             new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" });
     }
@@ -69,16 +69,5 @@ internal static class TrainingFolder
         var weights = new Weights(file, [stored]);
         foreach (var entry in parameters.Entries) weights.Get(entry.Name, entry.Shape).Widen(0, parameters[entry.Name]);
         weights.AssertAllRead();
-    }
-
-    private static ushort[] Rounded(ReadOnlySpan<float> values)
-    {
-        var rounded = new ushort[values.Length];
-        for (var i = 0; i < rounded.Length; i++)
-        {
-            var bits = BitConverter.SingleToUInt32Bits(values[i]);
-            rounded[i] = (ushort)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-        }
-        return rounded;
     }
 }

@@ -32,11 +32,30 @@ public sealed class HeadSetFileTests : IDisposable
     }
 
     [Fact]
+    public void GainsOfHeads_MakeVersionTwo()
+    {
+        var plain = new HeadSet("a", "12", "", "", HeadSet.ByHand, [new ScoredHead(3, 1, double.NaN), new ScoredHead(0, 0, 0.5)]);
+        Assert.Equal((1, null), (plain.Version, plain.Gains));
+        var set = plain with { Heads = [.. plain.Heads.Select((h, i) => h with { Gain = i + 0.1f })] };
+        var path = _temp.Write("heads.json", HeadSetFile.Text(set));
+        var read = HeadSetFile.Load(path).Set;
+        Assert.Equal(2, read.Version);
+        Assert.Equal(set.Heads, read.Heads);
+        Assert.Equal([new HeadGain(0, 0, 1.1f), new HeadGain(3, 1, 0.1f)], read.Gains!.Heads);
+        foreach (var (to, message) in new[] { ("\"gain\": 1e99", "heads[0].gain: expected a number of 32 bits"), ("\"gain\": null", "heads[0].gain: "), ("\"factor\": 1", "heads[0].factor: expected only layer, head, score, gain") })
+        {
+            _temp.Write("heads.json", HeadSetFile.Text(set).Replace("\"gain\": 0.1", to, StringComparison.Ordinal));
+            Assert.Contains(message, Assert.Throws<InputException>(() => HeadSetFile.Load(path)).Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void OtherFieldsMayBeLeftOut() =>
         Assert.Single(HeadSetFile.Load(_temp.Write("heads.json", """{"version": 1, "model": "a", "revision": "12", "heads": [{"layer": 0, "head": 1}]}""")).Set.Heads);
 
     [Theory]
-    [InlineData("\"version\": 1", "\"version\": 2", "version: expected 1, found 2")]
+    [InlineData("\"version\": 1", "\"version\": 3", "version: expected 1 or 2, found 3")]
+    [InlineData("\"version\": 1", "\"version\": 2", "heads[0].gain: the key is missing")]
     [InlineData("\"version\": 1", "\"version\": \"1\"", "version: expected an integer, found '1'")]
     [InlineData("\"version\": 1, ", "", "version: the key is missing")]
     [InlineData("\"version\": 1", "\"version\": 1, \"gains\": []", "gains: expected only version")]

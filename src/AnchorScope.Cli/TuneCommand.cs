@@ -1,0 +1,139 @@
+using System.CommandLine;
+using AnchorScope.Reports;
+using AnchorScope.Tuning;
+using Spectre.Console;
+
+namespace AnchorScope.Cli;
+
+/// <summary><c>ascope tune</c>: trains the named heads and nothing else.</summary>
+internal sealed class TuneCommand
+{
+    private readonly Option<string?> _model = new("--model") { Description = "folder of the checkpoint (default: the bundled organism)", HelpName = "DIR" };
+    private readonly Option<string> _heads = new("--heads") { Description = "head set: heads.json of a diagnosis, or of ascope inspect --heads-template", HelpName = "FILE", Required = true };
+    private readonly Option<string> _what = new("--what") { Description = "what of each head learns: gain, slices (its rows and columns of q, k, v and o), low-rank (an addition to these)", DefaultValueFactory = _ => "gain", HelpName = "WHAT" };
+    private readonly Option<int> _rank = new("--rank") { Description = "rank of low-rank additions", DefaultValueFactory = _ => 4, HelpName = "R" };
+    private readonly Option<string?> _train = new("--train") { Description = "conflict set (.jsonl) or folder of some, to learn from; samples without a conflict say what is to be kept (default: drawn in the organism's world)", HelpName = "SET" };
+    private readonly Option<string?> _validate = new("--validate") { Description = "the same, to decide when to stop", HelpName = "SET" };
+    private readonly Option<string?> _test = new("--test") { Description = "the same, to report; a folder is also diagnosed", HelpName = "SET" };
+    private readonly Option<string?> _output = new("--out") { Description = "folder of the run; an interrupted one goes on", HelpName = "DIR" };
+    private readonly Option<int> _steps = new("--steps") { Description = "most steps", DefaultValueFactory = _ => 400, HelpName = "N" };
+    private readonly Option<int> _batch = new("--batch") { Description = "runs with a conflict in a step; half as many without one join them", DefaultValueFactory = _ => 32, HelpName = "N" };
+    private readonly Option<double?> _rate = new("--rate") { Description = "learning rate (gain 0.05, low-rank 0.003, slices 0.001)", HelpName = "X" };
+    private readonly Option<double> _keep = new("--keep") { Description = "weight of KL(original || tuned) without a conflict", DefaultValueFactory = _ => 1, HelpName = "X" };
+    private readonly Option<int> _every = new("--measure-every") { Description = "steps from one measurement on the validation set to the next", DefaultValueFactory = _ => 20, HelpName = "N" };
+    private readonly Option<int> _patience = new("--patience") { Description = "measurements without a better one that end the training", DefaultValueFactory = _ => 5, HelpName = "N" };
+    private readonly Option<int> _random = new("--random") { Description = "random head sets that get the same budget", DefaultValueFactory = _ => 2, HelpName = "N" };
+    private readonly Option<bool> _full = new("--no-full") { Description = "do not tune the whole decoder for comparison: it takes 32 bytes for each parameter" };
+    private readonly Option<int> _diagnose = new("--diagnose") { Description = "samples of each set that are diagnosed before and after; 0: none", DefaultValueFactory = _ => 40, HelpName = "N" };
+    private readonly Option<ulong> _seed = new("--seed") { Description = "of samples, batches, initial values, random heads and bootstrap", HelpName = "S" };
+    private readonly Option<bool> _force = new("--force") { Description = "take a head set that was made for other weights" };
+    private readonly Option<int> _threads = new("--threads") { Description = "threads; changes no bit", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
+
+    public static Command Create()
+    {
+        var options = new TuneCommand();
+        var command = new Command("tune", "Trains the named heads to follow the instruction, nothing else, and compares that with what else could have been done.")
+        {
+            options._model, options._heads, options._what, options._rank, options._train, options._validate, options._test, options._output, options._steps, options._batch, options._rate, options._keep,
+            options._every, options._patience, options._random, options._full, options._diagnose, options._seed, options._force, options._threads,
+        };
+        command.SetAction(options.Run);
+        return command;
+    }
+
+    private int Run(ParseResult parsed)
+    {
+        var folder = parsed.GetValue(_output) ?? throw new InputException("--out: expected a folder, found nothing");
+        var options = Options(parsed);
+        foreach (var (option, least) in new[] { (_random, 0), (_diagnose, 0), (_threads, 1) }) AtLeast(least, option, parsed);
+        using var interrupt = new Interruption();
+        try
+        {
+            var plan = new TuningPlan
+            {
+                Model = parsed.GetValue(_model) ?? Bundled.Model,
+                Heads = parsed.GetValue(_heads)!,
+                Force = parsed.GetValue(_force),
+                Sets = Sets(parsed),
+                Options = options,
+                RandomSets = parsed.GetValue(_random),
+                Full = !parsed.GetValue(_full),
+                Diagnose = parsed.GetValue(_diagnose),
+                Threads = parsed.GetValue(_threads),
+            };
+            using var study = new TuningStudy(plan, folder);
+            var result = Show(study, interrupt.Token);
+            TuningFiles.Write(folder, result);
+            TuningReport.Write(folder, result);
+            Print(result, folder);
+        }
+        catch (OperationCanceledException e)
+        {
+            throw new OperationCanceledException($"stopped; the same command goes on from the last state in {folder}", e);
+        }
+        return 0;
+    }
+
+    private TuningOptions Options(ParseResult parsed)
+    {
+        foreach (var option in new[] { _rank, _steps, _batch, _every, _patience }) AtLeast(1, option, parsed);
+        if (parsed.GetValue(_rate) is { } rate && !(rate > 0 && rate <= 1)) throw new InputException($"--rate: expected a number above 0 and at most 1, found {rate}");
+        if (parsed.GetValue(_keep) is var keep && !(keep >= 0 && double.IsFinite(keep))) throw new InputException($"--keep: expected a number of at least 0, found {keep}");
+        return new TuningOptions
+        {
+            Kind = parsed.GetValue(_what) switch
+            {
+                "gain" => TuningKind.Gain,
+                "slices" => TuningKind.Slices,
+                "low-rank" => TuningKind.LowRank,
+                var other => throw new InputException($"--what: expected gain, slices or low-rank, found {other}"),
+            },
+            Rank = parsed.GetValue(_rank),
+            Steps = parsed.GetValue(_steps),
+            Batch = parsed.GetValue(_batch),
+            Rate = parsed.GetValue(_rate),
+            Keep = keep,
+            MeasureEvery = parsed.GetValue(_every),
+            Patience = parsed.GetValue(_patience),
+            Seed = parsed.GetValue(_seed),
+        };
+    }
+
+    private TuningSets? Sets(ParseResult parsed)
+    {
+        string?[] given = [parsed.GetValue(_train), parsed.GetValue(_validate), parsed.GetValue(_test)];
+        if (given is [{ } train, { } validate, { } test]) return new TuningSets(train, validate, test);
+        if (given.Any(path => path is not null)) throw new InputException("--train, --validate and --test: expected all or none, found some");
+        return null;
+    }
+
+    private static void AtLeast(int least, Option<int> option, ParseResult parsed)
+    {
+        if (parsed.GetValue(option) is var value && value < least) throw new InputException($"{option.Name}: expected at least {least}, found {value}");
+    }
+
+    private static TuningResult Show(TuningStudy study, CancellationToken cancel) => AnsiConsole.Progress()
+        .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn(), new RemainingTimeColumn())
+        .Start(progress =>
+        {
+            var tasks = new Dictionary<string, ProgressTask>(StringComparer.Ordinal);
+            return study.Run(at =>
+            {
+                if (!tasks.TryGetValue(at.Part, out var task)) tasks[at.Part] = task = progress.AddTask(Markup.Escape(at.Part), maxValue: at.Of);
+                task.Value = at.Done;
+                if (at.Point is { } point) task.Description = $"{Markup.Escape(at.Part)}  validation {point.Validation.Total:0.000}, follows {point.Validation.Follows:0.000}";
+            }, cancel);
+        });
+
+    private static void Print(TuningResult result, string folder)
+    {
+        var table = new Table { Border = TableBorder.Simple };
+        table.AddColumn("");
+        foreach (var set in result.Sets) table.AddColumn(new TableColumn(Markup.Escape(set.Conflict ? set.Name : $"{set.Name}, no conflict")) { Alignment = Justify.Right });
+        for (var i = 0; i < result.Arms.Count; i++)
+            table.AddRow([Markup.Escape(result.Arms[i].Name), .. result.Sets.Select(s => FormattableString.Invariant($"{s.Rates[i].Follows.All.Mean:0.000}"))]);
+        AnsiConsole.Write(table);
+        foreach (var (text, _) in TuningReport.Findings(result)) AnsiConsole.MarkupLineInterpolated($"{text}");
+        AnsiConsole.MarkupLineInterpolated($"[bold]{Path.Combine(folder, "report.html")}[/], the checkpoint: {Path.Combine(folder, "model")}");
+    }
+}

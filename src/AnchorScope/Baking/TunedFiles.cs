@@ -1,0 +1,29 @@
+using AnchorScope.Models;
+
+namespace AnchorScope.Baking;
+
+/// <summary>The proof of a tuned folder: nothing but the rows and columns of the heads that it names differs from the original.</summary>
+public static class TunedFiles
+{
+    /// <summary>Reads both folders once.</summary>
+    /// <param name="progress">Told the bytes of weights compared and those in all.</param>
+    /// <exception cref="InputException">The record names heads that the original lacks.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public static IReadOnlyList<BakedCheck> Check(VisionLanguageModel original, VisionLanguageModel tuned, Action<long, long>? progress = null, CancellationToken cancel = default)
+    {
+        var record = TunedRecord.Load(tuned.Checkpoint.Folder);
+        foreach (var (layer, head) in record.Heads) original.Decoder.Shape.Check(layer, head, Path.Combine(tuned.Checkpoint.Folder, TunedRecord.FileName), "heads: ");
+        var named = record.Tensors.Select(t => t.Name).ToHashSet(StringComparer.Ordinal);
+        var lines = HeadLines.All(original.Decoder, record.Heads).ToDictionary(l => l.Tensor, StringComparer.Ordinal);
+        var free = new List<ChangedTensor>();
+        foreach (var file in original.Checkpoint.Files)
+        {
+            var other = tuned.Checkpoint.Files.FirstOrDefault(f => Path.GetFileName(f.Path) == Path.GetFileName(file.Path));
+            // Files of other names or sizes are found out before any tensor is compared.
+            foreach (var entry in file.Tensors.Values.Where(t => other?.Length == file.Length && lines.ContainsKey(t.Name))) free.Add(new FreeTensor(file, entry, lines[entry.Name], other!));
+        }
+        var checks = new BakedFiles(original.Checkpoint, tuned.Checkpoint, new BakePlan(original.Checkpoint, free), "in the heads' tensors, all but the heads' rows and columns byte for byte", "free to differ").Check(null, progress, cancel);
+        var same = record.SourceSha256 == original.Checkpoint.Sha256 && named.SetEquals(lines.Keys) && record.Lines.All(l => lines[l.Key].Text == l.Value);
+        return [.. checks, new BakedCheck("tuned.json says the same", $"{record.What}, {record.Heads.Count} head(s), {record.Tensors.Count} tensor(s)", same)];
+    }
+}

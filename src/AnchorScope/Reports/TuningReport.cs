@@ -1,0 +1,158 @@
+using System.Globalization;
+using AnchorScope.Metrics;
+using AnchorScope.Studies;
+using AnchorScope.Tuning;
+
+namespace AnchorScope.Reports;
+
+/// <summary>report.html and the figures of a tuning.</summary>
+public static class TuningReport
+{
+    /// <summary>Writes report.html and figures/*.svg into <paramref name="folder"/>, each whole or not at all.</summary>
+    public static void Write(string folder, TuningResult result)
+    {
+        Directory.CreateDirectory(Path.Combine(folder, "figures"));
+        var figures = new Dictionary<string, Figure>(StringComparer.Ordinal) { ["curve"] = Curve(result) };
+        if (result.Circuit is { } circuit) figures["circuit"] = Layers(circuit);
+        foreach (var (name, figure) in figures) DiagnosisFiles.Text(Path.Combine(folder, "figures", name + ".svg"), figure.ToSvg(standalone: true));
+        DiagnosisFiles.Text(Path.Combine(folder, "report.html"), Page(result, figures).ToHtml());
+    }
+
+    private static HtmlPage Page(TuningResult r, Dictionary<string, Figure> figures)
+    {
+        var page = new HtmlPage($"What do {r.Heads.Count} tuned heads of {r.Model.Name} change?")
+        {
+            Subtitle = $"{r.Model.Family}, heads {string.Join(' ', r.Heads.Take(12))}{(r.Heads.Count > 12 ? " …" : "")}; learnt: {r.Variants["learnt"].Replace('_', ' ')}",
+            Footer = $"{r.Tool}; original's weights {r.Model.Sha256[..12]}, head set {r.HeadSetSha256[..12]}, seed {r.Options.Seed}. All numbers: tune.json.",
+        };
+        foreach (var (text, status) in Findings(r)) page.Lead(text, status);
+        if (r.Model.Provenance is { } statement) page.Note(NoteKind.Warning, statement, "About this model");
+        page.Paragraph("Brackets are 95 % bootstrap intervals over samples. No test sample was learnt from, and none decided when to stop. Every arm is measured with its weights rounded to the type that they are stored in.");
+        Effects(page, r);
+        Learning(page, r, figures);
+        if (r.Circuit is { } circuit) Circuit(page, circuit, figures);
+        Provenance(page, r);
+        return page;
+    }
+
+    /// <summary>What was found, in sentences. A gain that random heads reach as well is none of these heads.</summary>
+    public static IEnumerable<(string Text, Status Status)> Findings(TuningResult r)
+    {
+        if (r.Arms.First(a => a.Name == "tuned").BestStep == 0) yield return ("Tuning never improved the validation set: the model that was written is the original.", Status.Absent);
+        foreach (var set in r.Sets)
+        {
+            var (before, after) = (set.Rates[0].Follows.All, set.Rates[1]);
+            var random = set.Rates.Where(rate => rate.Arm.StartsWith("random/", StringComparison.Ordinal)).Select(rate => rate.Change.All.Mean).ToList();
+            var status = after.Change.All.Low > 0 && random.TrueForAll(change => change < after.Change.All.Mean) ? Status.Good : after.Change.All.High < 0 ? Status.Bad : Status.Neutral;
+            yield return ($"{Name(set)}: {Share(before)} before, {Share(after.Follows.All)} after, change {SignedInterval(after.Change.All)}{(random.Count > 0 ? $"; random heads with the same budget {string.Join(", ", random.Select(Signed))}" : "")}.", status);
+        }
+        if (r.Circuit is { } c)
+            yield return ($"Of the {c.Before.Count} best heads {c.Shared} still are among the {c.After.Count} best of the tuned model ({c.SharedByChance.ToString("0.0", CultureInfo.InvariantCulture)} by chance); rank correlation of all heads {c.Correlation.ToString("0.00", CultureInfo.InvariantCulture)}.", Status.Neutral);
+    }
+
+    private static void Effects(HtmlPage page, TuningResult r)
+    {
+        page.Heading(2, "Before and after");
+        page.Table(["Samples", "Runs", "Before", "Picture", "Text", "After", "Picture", "Text", "Change"],
+            [.. r.Sets.Select(s => new[]
+            {
+                Name(s), $"{s.Runs}", Interval(s.Rates[0].Follows.All), Share(s.Rates[0].Follows.Vision), Share(s.Rates[0].Follows.Text),
+                Interval(s.Rates[1].Follows.All), Share(s.Rates[1].Follows.Vision), Share(s.Rates[1].Follows.Text), SignedInterval(s.Rates[1].Change.All),
+            })],
+            "Modality-following ratio (arg-max over the vocabulary), both ways; without a conflict, accuracy. Change: paired by run.");
+        page.Heading(2, "Compared with");
+        page.Table(["", "Numbers learnt", .. r.Sets.Select(Name)],
+            [.. r.Arms.Select((a, i) => (string[])[Name(a), a.Learnt == 0 ? "" : a.Learnt.ToString("#,0", CultureInfo.InvariantCulture), .. r.Sets.Select(s => i == 0 ? Share(s.Rates[0].Follows.All) : $"{Share(s.Rates[i].Follows.All)} ({Signed(s.Rates[i].Change.All.Mean)})")])],
+            "The same test runs under everything that could have been done instead; in brackets the change.", numeric: [.. Enumerable.Range(1, r.Sets.Count + 1)]);
+        page.Details("Changes with their intervals", p => p.Table(["", .. r.Sets.Select(Name)],
+            [.. r.Arms.Skip(1).Select((a, i) => (string[])[Name(a), .. r.Sets.Select(s => SignedInterval(s.Rates[i + 1].Change.All))])], "Change of the ratio, paired by run."));
+        if (r.Sets.Any(s => !s.Conflict))
+            page.Table(["", .. r.Sets.Where(s => !s.Conflict).Select(Name)],
+                [.. r.Arms.Select((a, i) => (string[])[Name(a), .. r.Sets.Where(s => !s.Conflict).Select(s => Small(s.Rates[i].Divergence!.Value))])],
+                "Side effects: KL divergence of the next token from the original's, nats, where picture and text do not contradict each other.", numeric: [.. Enumerable.Range(1, r.Sets.Count(s => !s.Conflict))]);
+    }
+
+    private static void Learning(HtmlPage page, TuningResult r, Dictionary<string, Figure> figures)
+    {
+        page.Heading(2, "How it was learnt");
+        page.Figure(figures["curve"], "Loss of the batches, and of the validation set, which decides what is kept and when to stop.", "curve.svg");
+        page.Table(["", "Rate", "Steps", "Kept", "Validation: loss", "Answer", "KL", "Follows"],
+            [.. r.Arms.Select(a => new[]
+            {
+                Name(a), a.Rate?.ToString("0.####", CultureInfo.InvariantCulture) ?? "", a.Rate is null ? "" : $"{a.Steps}", a.Rate is null ? "" : $"{a.BestStep}",
+                Small(a.Validation.Total), Small(a.Validation.Answer), Small(a.Validation.Kept), Share(a.Validation.Follows),
+            })],
+            $"Loss: mean of -log p of the instructed answer's first token, plus {r.Options.Keep.ToString(CultureInfo.InvariantCulture)} times the mean KL(original || tuned) without a conflict. Kept: the step with the smallest loss.",
+            numeric: [1, 2, 3, 4, 5, 6, 7]);
+        if (r.Arms.Any(a => a.Gains.Count > 0))
+            page.Table(["", "Gains"], [.. r.Arms.Where(a => a.Gains.Count > 0).Select(a => new[] { Name(a), string.Join("  ", a.Gains.Select(g => $"{g.Layer}.{g.Head} x {g.Factor.ToString("0.00", CultureInfo.InvariantCulture)}")) })], "Gains by head.", numeric: []);
+    }
+
+    private static void Circuit(HtmlPage page, CircuitChange c, Dictionary<string, Figure> figures)
+    {
+        page.Heading(2, "Did the circuit move?");
+        page.Paragraph($"Both models were diagnosed on the same samples, {c.Samples} of each set at most: diagnosis-before/report.html and diagnosis-after/report.html. Best heads before: {string.Join(' ', c.Before)}. After: {string.Join(' ', c.After)}. In both: {c.Shared}.");
+        page.Table(["Head", "Score before", "Rank", "Score after", "Rank"],
+            [.. c.Named.Select(h => new[] { $"{h.Head}", Signed(h.Before), $"{h.RankBefore}", Signed(h.After), $"{h.RankAfter}" })], $"The tuned heads in both rankings. Score: {c.Score}.", numeric: [1, 2, 3, 4]);
+        page.Figure(figures["circuit"], "The logit lens at the last position, before and after: margin of the instructed answer over its competitor (MAM), and share of runs in which it already speaks for the answer that the model gives (LDAR).", "circuit.svg");
+    }
+
+    private static void Provenance(HtmlPage page, TuningResult r)
+    {
+        page.Heading(2, "How this was made");
+        page.KeyValues(
+        [
+            ("Tool", r.Tool), ("Original", $"{r.Model.Name}, sha256 {r.Model.Sha256}"), ("Head set", $"{r.HeadSet}, sha256 {r.HeadSetSha256}"),
+            .. r.Data.SelectMany(d => d.Value.Select(s => ($"Data, {d.Key}: {s.Name}", $"{s.Samples} samples, {s.Rejected} left out, sha256 {s.Sha256}"))),
+            ("Steps at most", $"{r.Options.Steps}"), ("Batch", $"{r.Options.Batch} runs with a conflict"), ("Measured every", $"{r.Options.MeasureEvery} steps; {r.Options.Patience} without a better one end it"), ("Seed", $"{r.Options.Seed}"),
+        ]);
+        page.Table(["Choice", "Variant"], [.. r.Variants.Select(v => new[] { v.Key, v.Value })], "Definitions that are a choice.", numeric: []);
+    }
+
+    private static LineFigure Curve(TuningResult r)
+    {
+        var arms = r.Arms.Where(a => a.Curve.Count > 0).ToList();
+        LineSeries Series(TuningArm arm, Func<TuningPoint, double?> value) => new(Name(arm), [.. arm.Curve.Where(p => value(p) is not null).Select(p => (double)p.Step)], [.. arm.Curve.Select(value).OfType<double>()]) { Marks = SeriesMarks.Curve };
+        return new LineFigure("Learning curves",
+        [
+            new LinePanel("Batches", [.. arms.Select(a => Series(a, p => p.Loss))]) { XLabel = "step", YLabel = "loss", ZeroLine = true },
+            new LinePanel("Validation", [.. arms.Select(a => Series(a, p => p.Validation.Total))]) { XLabel = "step", YLabel = "loss", ZeroLine = true },
+        ]);
+    }
+
+    private static LineFigure Layers(CircuitChange c)
+    {
+        LineSeries Series(string name, IReadOnlyList<ByInstruction> curve) =>
+            new(name, [.. Enumerable.Range(0, curve.Count).Select(i => (double)i)], [.. curve.Select(v => v.All.Mean)]) { Low = [.. curve.Select(v => v.All.Low)], High = [.. curve.Select(v => v.All.High)] };
+        return new LineFigure("Logit lens before and after",
+        [
+            new LinePanel("MAM", [Series("before", c.MamBefore), Series("after", c.MamAfter)]) { XLabel = "layers passed", YLabel = "margin", ZeroLine = true },
+            new LinePanel("LDAR", [Series("before", c.LdarBefore), Series("after", c.LdarAfter)]) { XLabel = "layers passed", YLabel = "share", YRange = (0, 1) },
+        ]);
+    }
+
+    private static string Name(TuningSet set) => set.Conflict ? set.Name : $"{set.Name}, no conflict";
+
+    private static string Name(TuningArm arm) => arm.Name switch
+    {
+        "baseline" => "no change",
+        "tuned" => "tuned heads",
+        "plain_gain" => $"plain gain {arm.Gains[0].Factor.ToString(CultureInfo.InvariantCulture)}",
+        "full" => "whole decoder",
+        _ => $"random heads {arm.Name["random/".Length..]}",
+    };
+
+    private static string Share(Estimate e) => Share(e.Mean);
+
+    private static string Share(double share) => double.IsNaN(share) ? "–" : share.ToString("0.00", CultureInfo.InvariantCulture);
+
+    private static string Interval(Estimate e) => double.IsNaN(e.Mean) ? "–" : string.Create(CultureInfo.InvariantCulture, $"{e.Mean:0.00} [{e.Low:0.00}, {e.High:0.00}]");
+
+    private static string Signed(double value) => double.IsNaN(value) ? "–" : value.ToString("+0.00;−0.00;0.00", CultureInfo.InvariantCulture);
+
+    private static string SignedInterval(Estimate e) => double.IsNaN(e.Mean) ? "–" : $"{Signed(e.Mean)} [{Signed(e.Low)}, {Signed(e.High)}]";
+
+    private static string Small(Estimate e) => Small(e.Mean);
+
+    private static string Small(double value) => value.ToString("0.000", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,70 @@
+using AnchorScope.Baking;
+using AnchorScope.Checkpoints;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Tuning;
+
+/// <summary>What learns, and how it acts on the weights. A model opened over <see cref="Weights"/> computes with what was applied last.</summary>
+internal abstract class Tunable : IDisposable
+{
+    private protected Tunable(Checkpoint original, IEnumerable<string> tensors)
+    {
+        Original = original;
+        var names = tensors.ToHashSet(StringComparer.Ordinal);
+        Weights = Parameters.Of(original, entry => names.Contains(entry.Name));
+    }
+
+    /// <summary>The model's tensors that change, float32.</summary>
+    public Parameters Weights { get; }
+
+    /// <summary>What the optimiser moves.</summary>
+    public abstract Parameters Learnt { get; }
+
+    /// <summary>Numbers that are learnt.</summary>
+    public virtual long Count => Learnt.Entries.Sum(e => e.Count);
+
+    private protected Checkpoint Original { get; }
+
+    /// <summary>Makes <see cref="Weights"/> those of <see cref="Learnt"/>.</summary>
+    public abstract void Apply();
+
+    /// <summary>Derivatives by what is learnt, from those by all of <see cref="Weights"/>.</summary>
+    public abstract Gradients Back(Gradients byWeights);
+
+    /// <summary>How the stored bytes are changed to what was applied.</summary>
+    public abstract IReadOnlyList<ChangedTensor> Changes();
+
+    /// <summary>Makes <see cref="Weights"/> what a checkpoint would hold: those rounded to the stored type, all else as it was.</summary>
+    public unsafe void Round()
+    {
+        foreach (var change in Changes())
+        {
+            var bytes = change.File.Slice(change.Entry.Offset, checked((int)change.Entry.Bytes)).ToArray();
+            change.Change(bytes, 0);
+            fixed (byte* stored = bytes) Widening.ToSingles(stored, change.Entry.Type, Weights[change.Entry.Name]);
+        }
+    }
+
+    /// <summary>Changes that replace some rows or columns of tensors by those of <see cref="Weights"/>.</summary>
+    private protected IReadOnlyList<ChangedTensor> Replaced(IEnumerable<TensorLines> lines) => [.. lines.Select(l =>
+    {
+        var file = Original.Files.First(f => f.Tensors.ContainsKey(l.Tensor));
+        return new ReplacedTensor(file, file.Tensors[l.Tensor], l, Weights);
+    })];
+
+    /// <summary>The lines of a tensor of <see cref="Weights"/>, as they are now.</summary>
+    private protected float[] Packed(TensorLines lines)
+    {
+        var packed = new float[lines.Count];
+        lines.Gather(Weights[lines.Tensor], packed);
+        return packed;
+    }
+
+    /// <inheritdoc/>
+    public virtual void Dispose()
+    {
+        Weights.Dispose();
+        if (!ReferenceEquals(Learnt, Weights)) Learnt.Dispose();
+        GC.SuppressFinalize(this);
+    }
+}

@@ -1,0 +1,102 @@
+using AnchorScope.Checkpoints;
+using AnchorScope.Models;
+using AnchorScope.Training;
+
+namespace AnchorScope.Tuning;
+
+/// <summary>How a training went.</summary>
+/// <param name="Steps">Steps done.</param>
+/// <param name="Best">The point whose state was kept: the smallest total on the validation set, the first of equals; step 0 is the original.</param>
+/// <param name="Curve">All points.</param>
+internal sealed record TuningRun(int Steps, TuningPoint Best, IReadOnlyList<TuningPoint> Curve);
+
+/// <summary>The loop: batches, derivatives, steps, and a measurement on the validation set every so often, which ends it when nothing gets better. What it ends with follows from data and options alone.</summary>
+internal sealed class Tuner(VisionLanguageModel original, TuningData train, TuningData validate, TuningOptions options, int threads)
+{
+    // What decides the order of sums: items that share a pass, and lanes.
+    private const int Together = 8, Lanes = 4;
+    private const int WarmUp = 10;
+    private const double LongestGradient = 1;
+    private const ulong KeptSeed = 0x6B656570;
+    private const long StoredAtMost = 512L << 20;
+
+    private static readonly AdamWOptions Adam = new(0.9f, 0.98f, 1e-8f, 0);
+
+    private readonly IReadOnlyList<TuningItem> _validation = options.Keep > 0 ? validate.Items : validate.Conflicts;
+    private readonly TuningOrder _conflicts = new(train.Conflicts, options.Seed);
+    private readonly TuningOrder _kept = new(train.Kept, options.Seed ^ KeptSeed);
+
+    /// <summary>The smaller the better, on the validation set.</summary>
+    public TuningLoss Measure(VisionLanguageModel model, CancellationToken cancel) => TuningObjective.Of(_validation, TuningData.Measure(model.Decoder, _validation, threads, cancel), options.Keep);
+
+    /// <summary>Trains, or goes on with what <paramref name="folder"/> has; <paramref name="tunable"/> then holds the best.</summary>
+    /// <param name="progress">Told steps done and the last point.</param>
+    public TuningRun Run(Tunable tunable, double rate, string folder, Action<int, TuningPoint>? progress = null, CancellationToken cancel = default)
+    {
+        Directory.CreateDirectory(folder);
+        using var model = VisionLanguageModel.Of(Checkpoint.Over(original.Checkpoint, tunable.Weights));
+        using var best = Parameters.Zeros("best", tunable.Learnt.Entries.Select(e => (e.Name, e.Shape)));
+        var state = TuningState.Find(folder);
+        var curve = state?.Curve.ToList() ?? [];
+        if (state is { Finished: false } or null) Train(model, tunable, rate, best, folder, state, curve, progress, cancel);
+        else state.ReadBest(folder, best);
+        Copy(best, tunable.Learnt);
+        tunable.Apply();
+        progress?.Invoke(options.Steps, curve[^1]);
+        return new TuningRun(curve[^1].Step, curve.MinBy(p => p.Validation.Total)!, curve);
+    }
+
+    private void Train(VisionLanguageModel model, Tunable tunable, double rate, Parameters best, string folder, TuningState? state, List<TuningPoint> curve, Action<int, TuningPoint>? progress, CancellationToken cancel)
+    {
+        using var lanes = new GradientLanes(tunable.Weights.Entries, Lanes);
+        using var optimiser = new AdamW(tunable.Learnt, tunable.Learnt.Entries, Adam);
+        if (state is null)
+        {
+            curve.Add(new TuningPoint(0, null, Measure(model, cancel)));
+            Copy(tunable.Learnt, best);
+        }
+        else
+        {
+            state.Read(folder, tunable.Learnt, optimiser);
+            state.ReadBest(folder, best);
+            tunable.Apply();
+        }
+        var (loss, since) = (0.0, curve[^1].Step);
+        for (var step = since; step < options.Steps; step++)
+        {
+            cancel.ThrowIfCancellationRequested();
+            loss += Step(model, tunable, lanes, optimiser, rate, step);
+            var done = step + 1;
+            progress?.Invoke(done, curve[^1]);
+            if (done % options.MeasureEvery != 0 && done != options.Steps) continue;
+            var lowest = curve.Min(p => p.Validation.Total);
+            curve.Add(new TuningPoint(done, loss / (done - since), Measure(model, cancel)));
+            (loss, since) = (0, done);
+            if (curve[^1].Validation.Total < lowest) Copy(tunable.Learnt, best);
+            var ended = done == options.Steps || curve.Count - 1 - curve.IndexOf(curve.MinBy(p => p.Validation.Total)!) >= options.Patience;
+            TuningState.Keep(folder, done, ended, tunable.Learnt, best, optimiser, curve);
+            if (ended) return;
+        }
+    }
+
+    private double Step(VisionLanguageModel model, Tunable tunable, GradientLanes lanes, AdamW optimiser, double rate, int step)
+    {
+        var kept = options.Keep > 0 ? (options.Batch + 1) / 2 : 0;
+        var shares = _conflicts.From((long)step * options.Batch, options.Batch).Select(i => new TuningObjective.Share(i, 1.0 / options.Batch))
+            .Concat(_kept.From((long)step * kept, kept).Select(i => new TuningObjective.Share(i, options.Keep / kept)));
+        var passes = shares.Chunk(Together).ToArray();
+        var kind = original.Checkpoint.WeightBytes < StoredAtMost ? TapeKind.Store : TapeKind.Recompute;
+        var loss = lanes.Of(passes.Length, threads, (pass, compute, gradients) => TuningObjective.Add(model.Decoder, passes[pass], kind, compute, gradients));
+        var gradients = tunable.Back(lanes.Sum);
+        var length = gradients.Norm;
+        if (!double.IsFinite(length)) throw new InputException($"the gradient of step {step} is not finite; a lower --rate may help");
+        optimiser.Step(gradients, rate * Math.Min(1, (step + 1.0) / WarmUp), length > LongestGradient ? LongestGradient / length : 1);
+        tunable.Apply();
+        return loss;
+    }
+
+    private static void Copy(Parameters from, Parameters to)
+    {
+        foreach (var entry in from.Entries) from[entry.Name].CopyTo(to[entry.Name]);
+    }
+}

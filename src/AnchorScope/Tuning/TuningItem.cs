@@ -1,0 +1,82 @@
+using AnchorScope.Conflicts;
+using AnchorScope.Models;
+using AnchorScope.Prompts;
+using AnchorScope.Studies;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Tuning;
+
+/// <summary>A run to learn from or to measure on. Its picture's features are in the prompt: the vision tower does not learn.</summary>
+/// <param name="Set">Name of its set.</param>
+/// <param name="Sample">Number of its sample in the set.</param>
+/// <param name="Prompt">As embeddings.</param>
+/// <param name="Entities">First tokens of its answers.</param>
+internal sealed record TuningItem(string Set, int Sample, ConflictRun Run, Prompt Prompt, AnswerEntities Entities)
+{
+    /// <summary>Logits of the original at the last position, for a run without a conflict: what is to be kept.</summary>
+    public float[]? Original { get; init; }
+
+    /// <summary>Whether picture and text contradict each other.</summary>
+    public bool Conflict => Run.Sample.Kind == SampleKind.Conflict;
+}
+
+/// <summary>Conflict sets as items: the samples' kinds say which teach the answer, and which what is to be kept.</summary>
+/// <param name="Path">As given.</param>
+/// <param name="Sets">What was read.</param>
+/// <param name="Items">All runs, in the order of the sets.</param>
+internal sealed record TuningData(string Path, IReadOnlyList<ConflictSet> Sets, IReadOnlyList<TuningItem> Items)
+{
+    private const int Together = 8;
+
+    /// <summary>Runs with a conflict.</summary>
+    public IReadOnlyList<TuningItem> Conflicts => [.. Items.Where(i => i.Conflict)];
+
+    /// <summary>Runs without one.</summary>
+    public IReadOnlyList<TuningItem> Kept => [.. Items.Where(i => !i.Conflict)];
+
+    /// <summary>Reads a JSONL, or every one in a folder, and runs the vision tower and, where there is no conflict, the original.</summary>
+    /// <exception cref="InputException">There is none, or one of them has no usable sample.</exception>
+    public static TuningData Load(VisionLanguageModel model, string path, int threads, CancellationToken cancel)
+    {
+        var folder = File.Exists(path) ? System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))! : path;
+        if (!Directory.Exists(folder)) throw new InputException($"{path}: expected a conflict set (.jsonl), or a folder with some, found nothing");
+        string[] files = File.Exists(path) ? [path] : [.. Directory.GetFiles(folder, "*.jsonl").Order(StringComparer.Ordinal)];
+        if (files.Length == 0) throw InputException.At(path, "files", "at least one .jsonl", "none");
+        var (layout, sets) = (PromptLayout.Beside(folder), files.Select(file => DiagnosisData.Usable(ConflictSet.Load(file), model.Tokenizer)).ToList());
+        var samples = sets.SelectMany(set => set.Samples.Select((sample, number) => (set, sample, number))).ToArray();
+        var items = new IReadOnlyList<TuningItem>[samples.Length];
+        Workers.Each(samples.Length, threads, (i, compute) =>
+        {
+            var (set, sample, number) = samples[i];
+            items[i] = Runs(model, set.Name, sample, number, layout, compute);
+        }, cancel);
+        return new TuningData(path, sets, [.. items.SelectMany(i => i)]);
+    }
+
+    private static List<TuningItem> Runs(VisionLanguageModel model, string set, ConflictSample sample, int number, PromptLayout layout, Compute compute)
+    {
+        var pixels = sample.Image is null ? null : model.Preprocess([Picture.Load(sample.Image)]);
+        Tensor? features = pixels is null ? null : model.Features(pixels, compute);
+        var items = new List<TuningItem>();
+        foreach (var run in sample.Runs)
+        {
+            var entities = AnswerEntities.Of(run, model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}");
+            var item = new TuningItem(set, number, run, ConflictPrompt.Build(model, run, layout, pixels, features), entities);
+            items.Add(item.Conflict ? item : item with { Original = TuningObjective.LastLogits(model.Decoder, [item], compute)[0].ToArray() });
+        }
+        return items;
+    }
+
+    /// <summary>What <paramref name="decoder"/> does on items, in their order.</summary>
+    public static Outcome[] Measure(Decoder decoder, IReadOnlyList<TuningItem> items, int threads, CancellationToken cancel)
+    {
+        var outcomes = new Outcome[items.Count];
+        Workers.Each((items.Count + Together - 1) / Together, threads, (chunk, compute) =>
+        {
+            var some = items.Skip(chunk * Together).Take(Together).ToArray();
+            var logits = TuningObjective.LastLogits(decoder, some, compute);
+            for (var i = 0; i < some.Length; i++) outcomes[chunk * Together + i] = SampleRunner.Measure(logits[i], some[i].Entities, some[i].Original ?? logits[i]);
+        }, cancel);
+        return outcomes;
+    }
+}

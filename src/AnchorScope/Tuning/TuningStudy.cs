@@ -1,0 +1,202 @@
+using AnchorScope.Baking;
+using AnchorScope.Checkpoints;
+using AnchorScope.Interventions;
+using AnchorScope.Metrics;
+using AnchorScope.Models;
+using AnchorScope.Studies;
+
+namespace AnchorScope.Tuning;
+
+/// <summary>Tunes the named heads, then does to the model what this has to be compared with, and measures all of it on the same samples.</summary>
+public sealed class TuningStudy : IDisposable
+{
+    private const string Tuned = "tuned", PlainGain = "plain_gain", Full = "full";
+
+    private readonly TuningPlan _plan;
+    private readonly string _folder;
+    private readonly VisionLanguageModel _model;
+    private readonly HeadSetFile _file;
+    private readonly IReadOnlyList<(int Layer, int Head)> _heads;
+    private readonly List<TuningArm> _arms = [];
+
+    /// <summary>Opens model and heads, and checks that they fit; nothing is computed yet.</summary>
+    /// <param name="folder">Where the run is kept. One that other settings began is refused.</param>
+    public TuningStudy(TuningPlan plan, string folder)
+    {
+        TuningFolder.Own(folder);
+        (_plan, _folder, _file) = (plan, folder, HeadSetFile.Load(plan.Heads));
+        _heads = [.. _file.Set.Heads.Select(h => (h.Layer, h.Head)).Order()];
+        if (plan is { Diagnose: > 0, Sets.Test: var test }) _ = DiagnosisData.Load(test, plan.Diagnose, plan.Options.Seed);
+        _model = VisionLanguageModel.Open(plan.Model);
+        try
+        {
+            _file.Set.Validate(_model.Decoder.Shape, plan.Force ? null : _model.Checkpoint.Sha256, plan.Heads);
+        }
+        catch
+        {
+            _model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Where the tuned checkpoint is.</summary>
+    public string ModelFolder => Path.Combine(_folder, "model");
+
+    private TuningOptions Options => _plan.Options;
+
+    private double Rate => Options.Rate ?? TuningOptions.DefaultRate(Options.Kind);
+
+    /// <summary>Does what is left. When it returns, the checkpoint is there; report and tune.json are the caller's to write.</summary>
+    public TuningResult Run(Action<TuningProgress>? progress = null, CancellationToken cancel = default)
+    {
+        var paths = _plan.Sets ?? TuningFolder.World(_folder, Options.Seed, cancel);
+        TuningData Load(string path)
+        {
+            progress?.Invoke(new TuningProgress($"pictures of {path}", 0, 1));
+            var loaded = TuningData.Load(_model, path, _plan.Threads, cancel);
+            progress?.Invoke(new TuningProgress($"pictures of {path}", 1, 1));
+            return loaded;
+        }
+        var (train, validate, test) = (Load(paths.Train), Load(paths.Validate), Load(paths.Test));
+        var data = new Dictionary<string, TuningData>(StringComparer.Ordinal) { ["train"] = train, ["validate"] = validate, ["test"] = test };
+        foreach (var (option, set) in data.Take(2)) Check(option, set);
+        Claim(data);
+        var (tuner, evaluation) = (new Tuner(_model, train, validate, Options, _plan.Threads), new TuningEvaluation(test));
+        evaluation.Add(TuningEvaluation.Baseline, TuningData.Measure(_model.Decoder, test.Items, _plan.Threads, cancel));
+        _arms.Add(new TuningArm(TuningEvaluation.Baseline, [], 0, null, 0, 0, tuner.Measure(_model, cancel), [], []));
+        using var tuned = Learn(Tuned, Options.Kind, _heads, Rate, tuner, evaluation, test, progress, cancel);
+        if (_plan.Factors.Count > 0) Scale(tuner, evaluation, test, cancel);
+        foreach (var (heads, draw) in RandomSets().Select((heads, draw) => (heads, draw))) Learn($"random/{draw}", Options.Kind, heads, Rate, tuner, evaluation, test, progress, cancel).Dispose();
+        if (_plan.Full) Learn(Full, TuningKind.Full, [], TuningOptions.DefaultRate(TuningKind.Full), tuner, evaluation, test, progress, cancel).Dispose();
+        var sets = evaluation.Sets([.. _arms.Select(a => a.Name)], Options.Seed);
+        Write(tuned, TuningCard.Effects(sets), cancel);
+        return new TuningResult
+        {
+            Tool = ToolVersion.Text,
+            Model = new ModelFacts(
+                _model.Checkpoint.Name, _model.Family, _model.Checkpoint.Sha256, _model.Tokenizer.Sha256, _model.Decoder.Shape.Layers, _model.Decoder.Shape.Heads, Provenance.Read(_model.Checkpoint.Folder)),
+            HeadSet = Path.GetFileName(_file.Path),
+            HeadSetSha256 = _file.Sha256,
+            Heads = Ids(_heads),
+            Variants = Options.Variants,
+            Options = Options with { Rate = Rate },
+            Data = data.ToDictionary(d => d.Key, d => (IReadOnlyList<SetFacts>)[.. d.Value.Sets.Select(s => new SetFacts(s.Name, s.Sha256, s.Samples.Count, s.Rejected.Count))], StringComparer.Ordinal),
+            Arms = _arms,
+            Sets = sets,
+            Circuit = _plan.Diagnose == 0 ? null : CircuitChange.Of(Diagnose("before", _plan.Model, paths.Test, progress, cancel), Diagnose("after", ModelFolder, paths.Test, progress, cancel), Ids(_heads), _plan.Diagnose),
+        };
+    }
+
+    private void Check(string option, TuningData data)
+    {
+        if (data.Conflicts.Count == 0) throw InputException.At($"--{option}", data.Path, "samples with a conflict", "none");
+        if (Options.Keep > 0 && data.Kept.Count == 0) throw InputException.At($"--{option}", data.Path, "samples without a conflict, whose behaviour is to be kept (--keep 0 goes without)", "none");
+    }
+
+    /// <summary>The folder belongs to these inputs and settings from here on.</summary>
+    private void Claim(Dictionary<string, TuningData> data)
+    {
+        Directory.CreateDirectory(_folder);
+        var path = Path.Combine(_folder, TuningFolder.Settings);
+        var manifest = _plan.Manifest(_model.Checkpoint.Sha256, _file.Sha256, data.ToDictionary(d => d.Key, d => string.Join(' ', d.Value.Sets.Select(s => s.Sha256)), StringComparer.Ordinal));
+        if (File.Exists(path) && File.ReadAllText(path) != manifest) throw InputException.At(path, "settings", "those that are run, to go on with them", "others; name another folder with --out");
+        DiagnosisFiles.Text(path, manifest);
+    }
+
+    private Tunable Learn(
+        string name, TuningKind kind, IReadOnlyList<(int Layer, int Head)> heads, double rate, Tuner tuner, TuningEvaluation evaluation, TuningData test, Action<TuningProgress>? progress, CancellationToken cancel)
+    {
+        Tunable tunable = kind switch
+        {
+            TuningKind.Gain => new GainTunable(_model, heads),
+            TuningKind.Slices => new SliceTunable(_model, heads),
+            TuningKind.LowRank => new LowRankTunable(_model, heads, Options.Rank, Options.Seed),
+            _ => new FullTunable(_model),
+        };
+        var run = tuner.Run(tunable, rate, Path.Combine(_folder, "work", name.Replace('/', '-')), (step, point) => progress?.Invoke(new TuningProgress(name, step, Options.Steps, point)), cancel);
+        tunable.Round();
+        Evaluate(name, tunable, evaluation, test, cancel);
+        _arms.Add(new TuningArm(name, Ids(heads), tunable.Count, rate, run.Steps, run.Best.Step, run.Best.Validation, (tunable as GainTunable)?.Gains.Heads ?? [], run.Curve));
+        return tunable;
+    }
+
+    /// <summary>The same factor for all named heads: the best one on the validation set.</summary>
+    private void Scale(Tuner tuner, TuningEvaluation evaluation, TuningData test, CancellationToken cancel)
+    {
+        using var gain = new GainTunable(_model, _heads);
+        using var model = VisionLanguageModel.Of(Checkpoint.Over(_model.Checkpoint, gain.Weights));
+        var tried = _plan.Factors.Select(factor =>
+        {
+            gain.Set(factor);
+            return (Factor: factor, Loss: tuner.Measure(model, cancel));
+        }).ToList();
+        var (best, loss) = tried.MinBy(t => t.Loss.Total);
+        gain.Set(best);
+        gain.Round();
+        Evaluate(PlainGain, gain, evaluation, test, cancel);
+        _arms.Add(new TuningArm(PlainGain, Ids(_heads), 1, null, 0, 0, loss, gain.Gains.Heads, []));
+    }
+
+    private void Evaluate(string name, Tunable tunable, TuningEvaluation evaluation, TuningData test, CancellationToken cancel)
+    {
+        using var model = VisionLanguageModel.Of(Checkpoint.Over(_model.Checkpoint, tunable.Weights));
+        evaluation.Add(name, TuningData.Measure(model.Decoder, test.Items, _plan.Threads, cancel));
+    }
+
+    private List<IReadOnlyList<(int Layer, int Head)>> RandomSets()
+    {
+        var (random, shape, excluded) = (new SplitMix(Options.Seed), _model.Decoder.Shape, _heads.ToHashSet());
+        return [.. Enumerable.Range(0, _plan.RandomSets).Select(_ => HeadRanking.Random(_heads.Count, shape.Layers, shape.Heads, excluded, random)).Where(heads => heads.Count == _heads.Count)];
+    }
+
+    private void Write(Tunable tuned, string effects, CancellationToken cancel)
+    {
+        var (file, name) = (_file, Path.GetFileName(_file.Path));
+        if (tuned is GainTunable { Gains: var gains })
+        {
+            var path = Path.Combine(_folder, "heads.json");
+            DiagnosisFiles.Text(path, HeadSetFile.Text(_file.Set with { Heads = [.. _file.Set.Heads.Select(h => h with { Gain = gains.Heads.First(g => (g.Layer, g.Head) == (h.Layer, h.Head)).Factor })] }));
+            if (!Directory.Exists(ModelFolder)) new BakedCheckpoint(_model, HeadSetFile.Load(path), gains, _plan.Force) { Effects = effects }.Write(ModelFolder, null, cancel);
+            return;
+        }
+        if (tuned is LowRankTunable update && Path.Combine(_folder, "adapter") is var adapter && !Directory.Exists(adapter)) PeftAdapter.Write(adapter, update, _model.Checkpoint.Name, _model.Checkpoint.Config.Text("model_type"));
+        if (Directory.Exists(ModelFolder)) return;
+        // From what was learnt, so that what is rounded is counted.
+        tuned.Apply();
+        var changes = tuned.Changes();
+        new ChangedCheckpoint(_model, new BakePlan(_model.Checkpoint, changes)).Write(
+            ModelFolder,
+            tensors => new TunedRecord
+            {
+                Tool = ToolVersion.Text,
+                What = Options.Kind == TuningKind.LowRank ? $"a low-rank addition (rank {Options.Rank}) to the weights" : "the weights",
+                Source = _model.Checkpoint.Name,
+                SourceSha256 = _model.Checkpoint.Sha256,
+                HeadSet = name,
+                HeadSetSha256 = file.Sha256,
+                HeadSetRevision = file.Set.Revision,
+                Heads = _heads,
+                Tensors = tensors,
+                Lines = changes.OfType<ReplacedTensor>().ToDictionary(c => c.Entry.Name, c => c.Lines.Text, StringComparer.Ordinal),
+                Effects = effects,
+            },
+            null, cancel);
+    }
+
+    private Diagnosis Diagnose(string name, string model, string data, Action<TuningProgress>? progress, CancellationToken cancel)
+    {
+        var folder = Path.Combine(_folder, "diagnosis-" + name);
+        using var study = new DiagnosisStudy(new DiagnosisOptions { Model = model, Data = data, Limit = _plan.Diagnose, Seed = Options.Seed, Windows = [3], Gains = [2], Draws = 2, Threads = _plan.Threads });
+        using var store = DiagnosisFolder.Open(folder, study.Manifest, resume: Directory.Exists(folder));
+        var plan = study.Run(store, step => progress?.Invoke(new TuningProgress($"diagnosis {name}: {step.Phase}", step.Done, step.Of)), cancel);
+        var diagnosis = study.Reduce(store, plan);
+        DiagnosisFiles.Write(folder, diagnosis, study.Heads(store, plan));
+        Reports.DiagnosisReport.Write(folder, diagnosis, data);
+        return diagnosis;
+    }
+
+    private static HeadId[] Ids(IEnumerable<(int Layer, int Head)> heads) => [.. heads.Select(h => new HeadId(h.Layer, h.Head))];
+
+    /// <inheritdoc/>
+    public void Dispose() => _model.Dispose();
+}
