@@ -1,4 +1,5 @@
 using System.CommandLine;
+using AnchorScope.Metrics;
 using AnchorScope.Reports;
 using AnchorScope.Studies;
 using Spectre.Console;
@@ -61,7 +62,9 @@ internal static class DiagnoseCommand
     {
         var names = new Dictionary<string, string>(StringComparer.Ordinal)
         {
-            ["rank"] = "every head blocked once",
+            ["rank"] = study.Options.Variants.Screen == HeadScreen.Exact ? "every head blocked once" : "every head estimated",
+            ["verify"] = "best heads blocked once",
+            ["neurons"] = "best neurons silenced once",
             ["test"] = "edges cut, heads blocked",
             ["hard"] = "amplification of failures",
             ["control"] = "side effects on controls",

@@ -1,7 +1,11 @@
 namespace AnchorScope.Interventions;
 
 /// <summary>A head and the score that put it into a set; NaN where there was none.</summary>
-public sealed record ScoredHead(int Layer, int Head, double Score);
+public sealed record ScoredHead(int Layer, int Head, double Score)
+{
+    /// <summary>Whether the score comes from derivatives and was not verified.</summary>
+    public bool Estimate { get; init; }
+}
 
 /// <summary>The portable result of a search for heads, tied to the model and data it was found on.</summary>
 /// <param name="Model">Name of the checkpoint folder.</param>

@@ -23,8 +23,8 @@ public sealed record HeadSetFile(string Path, string Sha256, HeadSet Set)
         if (root.Int("version") is var version && version != Version) throw InputException.At(path, "version", $"{Version}", $"{version}");
         var heads = root.Sections("heads").Select(head =>
         {
-            head.Only("layer", "head", "score");
-            return new ScoredHead(head.Int("layer"), head.Int("head"), head.Number("score", double.NaN));
+            head.Only("layer", "head", "score", "estimate");
+            return new ScoredHead(head.Int("layer"), head.Int("head"), head.Number("score", double.NaN)) { Estimate = head.Flag("estimate", false) };
         }).ToArray();
         if (heads.Length == 0) throw InputException.At(path, "heads", "at least one head", "none");
         for (var i = 0; i < heads.Length; i++)
@@ -60,6 +60,7 @@ public sealed record HeadSetFile(string Path, string Sha256, HeadSet Set)
                 json.WriteNumber("head", head.Head);
                 if (double.IsFinite(head.Score)) json.WriteNumber("score", head.Score);
                 else json.WriteNull("score");
+                if (head.Estimate) json.WriteBoolean("estimate", true);
                 json.WriteEndObject();
             }
             json.WriteEndArray();

@@ -70,7 +70,8 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
         var logits = decoder.Unembed(last, compute);
         var margin = (double)logits[0][tokenA] - logits[0][tokenB];
         logits[0].Clear();
-        (logits[0][tokenA], logits[0][tokenB]) = (1, -1);
+        logits[0][tokenA] += 1;
+        logits[0][tokenB] -= 1;
         decoder.UnembedBackward(last, logits, compute, null)[0].CopyTo(d[d.Rows - 1]);
         decoder.Backward(pass, d, null);
         compute.Arena.Release(mark);

@@ -66,7 +66,16 @@ public static class DiagnosisFiles
                 Rows("knockout", curve.Edge, condition, "mfr_larger", point.Larger);
             }
         }
-        foreach (var head in d.Heads.Ranked) Rows("heads", $"{head.Layer}.{head.Head}", "blocked alone", d.Variants["head_score"], head.Score);
+        foreach (var head in d.Heads.Ranked) Rows("heads", $"{head.Layer}.{head.Head}", head.Estimate ? "estimated" : "blocked alone", d.Variants["head_score"], head.Score);
+        foreach (var neuron in d.Neurons.Ranked)
+        {
+            var item = $"{neuron.Layer}.{neuron.Neuron}";
+            Rows("neurons", item, $"silenced alone, {Variants.NameOf(neuron.Place)}", "causal_margin", neuron.Effect);
+            Rows("neurons", item, "baseline", "activation_instruction", neuron.AtInstruction);
+            Rows("neurons", item, "baseline", "activation_last", neuron.AtLast);
+        }
+        foreach (var cut in d.Route.Cuts) Row("route", cut.Edge, "all layers", d.Variants["route"], "all", cut.Left);
+        csv.Append(CultureInfo.InvariantCulture, $"route,verdict,{Variants.NameOf(d.Route.Verdict)},,,,,,\n");
         foreach (var block in d.Blocking)
         {
             Rows("blocking", block.Name, "blocked", "mfr_argmax", block.Argmax);

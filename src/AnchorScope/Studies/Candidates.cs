@@ -1,0 +1,64 @@
+using AnchorScope.Interventions;
+using AnchorScope.Metrics;
+
+namespace AnchorScope.Studies;
+
+/// <summary>Where a neuron's MLP stands. That of layer l reads what attention of layer l has written.</summary>
+public enum NeuronPlace
+{
+    /// <summary>In front of all arbitration heads.</summary>
+    Before,
+
+    /// <summary>Behind some of them.</summary>
+    Among,
+
+    /// <summary>Behind all of them.</summary>
+    After,
+}
+
+/// <summary>What estimates say is worth an exact look.</summary>
+/// <param name="Heads">Layer and head.</param>
+/// <param name="Neurons">Layer and neuron.</param>
+internal sealed record Candidates(IReadOnlyList<(int Layer, int Head)> Heads, IReadOnlyList<(int Layer, int Neuron)> Neurons)
+{
+    /// <summary>Share of the heads that a screen leaves to be blocked; more where larger sets are asked for.</summary>
+    public const double HeadShare = 0.25;
+
+    /// <summary>Neurons of each place.</summary>
+    public const int PerPlace = 12;
+
+    /// <summary>The heads to block: the strongest over all runs or over one modality's.</summary>
+    public static Candidates OfHeads(double[] all, double[] vision, double[] text, int headsPerLayer, DiagnosisOptions options)
+    {
+        var count = HeadRanking.Count(Math.Max(HeadShare, options.Shares.Max()), all.Length, TopRounding.Ceiling);
+        return new([.. HeadRanking.Strongest(count, headsPerLayer, all, vision, text)], []);
+    }
+
+    /// <summary>The neurons to silence: of each place the strongest by their mean estimate.</summary>
+    /// <param name="arbitration">The arbitration heads.</param>
+    public static Candidates OfNeurons(IReadOnlyList<double> estimates, DecoderShape shape, IReadOnlyList<(int Layer, int Head)> arbitration)
+    {
+        var order = HeadRanking.Order([.. estimates.Select(Math.Abs)], shape.MlpSize).Where(n => estimates[n.Layer * shape.MlpSize + n.Head] != 0);
+        return new([], [.. order.GroupBy(n => PlaceOf(n.Layer, arbitration)).SelectMany(place => place.Take(PerPlace)).Order()]);
+    }
+
+    /// <summary>Where the MLP of a layer stands.</summary>
+    public static NeuronPlace PlaceOf(int layer, IReadOnlyList<(int Layer, int Head)> arbitration) =>
+        layer < arbitration.Min(h => h.Layer) ? NeuronPlace.Before : layer < arbitration.Max(h => h.Layer) ? NeuronPlace.Among : NeuronPlace.After;
+
+    /// <summary>Mean estimate of every neuron [layer x d_mlp]; one that is not among a run's strongest counts as 0 there.</summary>
+    public static double[] NeuronMeans(IEnumerable<RunResult> runs, DecoderShape shape)
+    {
+        var (sums, count) = (new double[shape.Layers * shape.MlpSize], 0);
+        foreach (var run in runs)
+        {
+            var (ids, values) = (run.Curves[RankedRuns.NeuronIds], run.Curves[RankedRuns.NeuronEstimates]);
+            for (var i = 0; i < ids.Length; i++) sums[(int)ids[i]] += values[i];
+            count++;
+        }
+        return [.. sums.Select(s => s / count)];
+    }
+}
+
+/// <summary>What is known when a phase begins.</summary>
+internal sealed record PhasePlan(Candidates? Candidates = null, HeadPlan? Heads = null);

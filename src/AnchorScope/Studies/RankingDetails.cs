@@ -1,0 +1,49 @@
+using AnchorScope.Conflicts;
+using AnchorScope.Metrics;
+
+namespace AnchorScope.Studies;
+
+/// <summary>Neurons behind and in front of arbitration heads.</summary>
+/// <param name="Total">Neurons of the model.</param>
+/// <param name="FirstLayer">First layer with an arbitration head (top 5 %).</param>
+/// <param name="LastLayer">Last one.</param>
+/// <param name="Ranked">The strongest of each place by estimate, silenced one at a time: by place, then by falling effect.</param>
+/// <param name="Correlation">Spearman correlation of effect and estimate over them.</param>
+public sealed record NeuronTable(int Total, int FirstLayer, int LastLayer, IReadOnlyList<RankedNeuron> Ranked, double Correlation);
+
+/// <summary>One neuron.</summary>
+/// <param name="Effect">Margin lost when it is set to 0 at the positions of the gain scope, logits.</param>
+/// <param name="Estimate">What its derivatives say of that.</param>
+/// <param name="AtInstruction">What it holds at the instruction, mean over its positions.</param>
+/// <param name="AtLast">What it holds at the last position.</param>
+public sealed record RankedNeuron(NeuronPlace Place, int Layer, int Neuron, ByInstruction Effect, double Estimate, ByInstruction AtInstruction, ByInstruction AtLast);
+
+/// <summary>What cutting an edge in one head alone would take from the margin, estimated from derivatives, logits [layer][head].</summary>
+public sealed record EdgeEstimates(string Edge, int Runs, IReadOnlyList<IReadOnlyList<double>> Heads);
+
+/// <summary>What the ranking split says of parts smaller than heads.</summary>
+internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, HeadPlan plan, MeasuredSet rank)
+{
+    private Interventions.DecoderShape Shape => study.Model.Decoder.Shape;
+
+    public NeuronTable Neurons()
+    {
+        var means = Candidates.NeuronMeans(rank.Runs.Select(r => r.Result), Shape);
+        var silenced = study.NeuronCandidates(store, plan).Neurons;
+        var ranked = silenced.Select((n, i) => new RankedNeuron(
+            Candidates.PlaceOf(n.Layer, plan.Arbitration), n.Layer, n.Neuron,
+            rank.Split(r => (double)r.Baseline.Margin - r.Result.Outcomes[RankedRuns.Silenced(n.Layer, n.Neuron)].Margin), means[n.Layer * Shape.MlpSize + n.Neuron],
+            rank.Split(r => r.Result.Curves[RankedRuns.AtInstruction][i]), rank.Split(r => r.Result.Curves[RankedRuns.AtLast][i]))).ToList();
+        return new NeuronTable(
+            Shape.Layers * Shape.MlpSize, plan.Arbitration.Min(h => h.Layer), plan.Arbitration.Max(h => h.Layer),
+            [.. ranked.OrderBy(n => n.Place).ThenByDescending(n => Math.Abs(n.Effect.All.Mean))],
+            HeadRanking.Spearman([.. ranked.Select(n => n.Effect.All.Mean)], [.. ranked.Select(n => n.Estimate)]));
+    }
+
+    public IReadOnlyList<EdgeEstimates> Edges() => [.. study.Edges.Select(edge =>
+    {
+        var curves = rank.Runs.Select(r => r.Result.Curves.GetValueOrDefault(RankedRuns.EdgeEstimates + edge.Name)).OfType<float[]>().ToList();
+        var means = Enumerable.Range(0, curves.Count == 0 ? 0 : Shape.Layers * Shape.Heads).Select(i => curves.Average(c => (double)c[i]));
+        return new EdgeEstimates(edge.Name, curves.Count, [.. means.Chunk(Shape.Heads)]);
+    }).Where(e => e.Runs > 0)];
+}
