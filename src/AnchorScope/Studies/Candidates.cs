@@ -25,7 +25,7 @@ internal sealed record Candidates(IReadOnlyList<(int Layer, int Head)> Heads, IR
     public const double HeadShare = 0.25;
 
     /// <summary>Neurons of each place.</summary>
-    public const int PerPlace = 12;
+    public const int PerPlace = 8;
 
     /// <summary>The heads to block: the strongest over all runs or over one modality's.</summary>
     public static Candidates OfHeads(double[] all, double[] vision, double[] text, int headsPerLayer, DiagnosisOptions options)

@@ -45,14 +45,14 @@ internal static class RouteReader
         var numbers = string.Join(", ", cuts.Select(c => $"{c.Edge} {c.Left.Mean:0.00}"));
         var said = verdict switch
         {
-            Route.Relay => "relay: the instruction's tokens gather what picture and text say and hand it on; the answering position does not read them itself",
-            Route.Direct => "direct: the answering position reads picture and text itself, not through the instruction's tokens",
-            Route.Mixed => "mixed: picture and text reach the answering position through the instruction's tokens and directly",
-            _ when !arbitrates => "undecided: the model does not choose by the instruction",
-            _ when missing => "undecided: the prompts lack one of the edges",
-            _ when cuts.All(c => c.Carries is not null) && cuts[0].Carries == false && cuts[2].Carries == false => "undecided: neither route is needed alone",
-            _ when cuts.Any(c => c.Carries is null) => "undecided: too close to the threshold for so many runs",
-            _ => "undecided: the instruction's tokens gather, but what they hold is not needed behind them",
+            Route.Relay => "Relay: the instruction's tokens gather what picture and text say and hand it on; the answering position does not read them itself",
+            Route.Direct => "Direct: the answering position reads picture and text itself, not through the instruction's tokens",
+            Route.Mixed => "Mixed: picture and text reach the answering position through the instruction's tokens and directly",
+            _ when !arbitrates => "Undecided: the model does not choose by the instruction",
+            _ when missing => "Undecided: the prompts lack one of the edges",
+            _ when cuts.All(c => c.Carries is not null) && cuts[0].Carries == false && cuts[2].Carries == false => "Undecided: neither route is needed alone",
+            _ when cuts.Any(c => c.Carries is null) => "Undecided: too close to the threshold for so many runs",
+            _ => "Undecided: the instruction's tokens gather, but what they hold is not needed behind them",
         };
         return $"{said} (instructed answers {without.Mean:0.00}; with an edge cut in all layers: {numbers}; a route is what takes more than {RouteRule.Threshold:0.00} of them).";
     }

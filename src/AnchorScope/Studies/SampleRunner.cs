@@ -64,7 +64,7 @@ internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layou
             _ => Array.Empty<Site>(),
         };
         using var baseline = Baseline.Record(model.Decoder, prompt, compute, sites, watched);
-        var result = new RunResult(run.Id, entities.Following, entities.Competing) { Answer = Answer(prompt, baseline) };
+        var result = new RunResult(run.Id, entities.Following, entities.Competing) { Answer = phase is Phase.Verify or Phase.Neurons ? "" : Answer(prompt, baseline) };
         var plain = Measure(baseline.LastLogits, entities, baseline.LastLogits);
         result.Outcomes[None] = plain;
         var failed = !entities.FollowingForms.Contains(plain.ArgMax);

@@ -1,0 +1,38 @@
+using System.Globalization;
+using AnchorScope.Metrics;
+using AnchorScope.Studies;
+
+namespace AnchorScope.Reports;
+
+/// <summary>The parts of a report about what is smaller than heads: neurons, and edges in one head alone.</summary>
+internal static class RankingSections
+{
+    private const int StrongestEdges = 12;
+
+    public static void Neurons(HtmlPage page, Diagnosis d)
+    {
+        page.Heading(3, "Neurons behind them");
+        page.Table(["Place", "Neuron", "Margin lost when silenced", "Picture", "Text", "Estimate", "At the instruction: picture", "text", "At the last position: picture", "text"],
+            [.. d.Neurons.Ranked.Select(n => new[]
+            {
+                Variants.NameOf(n.Place), $"{n.Layer}.{n.Neuron}", Interval(n.Effect.All), Signed(n.Effect.Vision.Mean), Signed(n.Effect.Text.Mean), Signed(n.Estimate),
+                Signed(n.AtInstruction.Vision.Mean), Signed(n.AtInstruction.Text.Mean), Signed(n.AtLast.Vision.Mean), Signed(n.AtLast.Text.Mean),
+            })],
+            $"MLP neurons (layer.neuron) of {d.Neurons.Total}: of each place the strongest by the estimate from derivatives, then set to 0 one at a time on the ranking set (margin in logits). The MLP of a layer reads what that layer's attention has written, so with arbitration heads in layers {d.Neurons.FirstLayer} to {d.Neurons.LastLayer} "
+            + $"a neuron stands before all of them, among them, or after all. Last columns: mean activation when told to trust the picture and the text. Spearman correlation of effect and estimate over these: {d.Neurons.Correlation.ToString("0.00", CultureInfo.InvariantCulture)}.",
+            numeric: [2, 3, 4, 5, 6, 7, 8, 9]);
+    }
+
+    public static void Edges(HtmlPage page, Diagnosis d)
+    {
+        var strongest = d.EdgeEstimates.SelectMany(edge => edge.Heads.SelectMany((heads, layer) => heads.Select((value, head) => (edge.Edge, Layer: layer, Head: head, Value: value))))
+            .OrderByDescending(e => Math.Abs(e.Value)).Take(StrongestEdges);
+        page.Details("Which head reads which part: estimates", p => p.Table(["Head", "Edge", "Margin lost when cut, estimate"],
+            [.. strongest.Select(e => new[] { $"{e.Layer}.{e.Head}", DiagnosisFigures.Arrow(e.Edge), Signed(e.Value) })],
+            "The strongest edges cut in one head alone, estimated from derivatives on the ranking set and not verified (logits). Every edge and head: edge_estimates in diagnosis.json.", numeric: [2]));
+    }
+
+    private static string Interval(Estimate e) => string.Create(CultureInfo.InvariantCulture, $"{e.Mean:0.000} [{e.Low:0.000}, {e.High:0.000}]");
+
+    private static string Signed(double value) => double.IsNaN(value) ? "–" : value.ToString("0.000;−0.000;0.000", CultureInfo.InvariantCulture);
+}
