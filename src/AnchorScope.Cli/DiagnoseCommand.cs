@@ -64,7 +64,7 @@ internal static class DiagnoseCommand
         {
             ["rank"] = study.Options.Variants.Screen == HeadScreen.Exact ? "every head blocked once" : "every head estimated",
             ["verify"] = "best heads blocked once",
-            ["neurons"] = "best neurons silenced once",
+            ["parts"] = "neurons silenced, edges cut in one head",
             ["test"] = "edges cut, heads blocked",
             ["hard"] = "amplification of failures",
             ["control"] = "side effects on controls",

@@ -7,8 +7,6 @@ namespace AnchorScope.Reports;
 /// <summary>The parts of a report about what is smaller than heads: neurons, and edges in one head alone.</summary>
 internal static class RankingSections
 {
-    private const int StrongestEdges = 12;
-
     public static void Neurons(HtmlPage page, Diagnosis d)
     {
         page.Heading(3, "Neurons behind them");
@@ -23,14 +21,14 @@ internal static class RankingSections
             numeric: [2, 3, 4, 5, 6, 7, 8, 9]);
     }
 
-    public static void Edges(HtmlPage page, Diagnosis d)
-    {
-        var strongest = d.EdgeEstimates.SelectMany(edge => edge.Heads.SelectMany((heads, layer) => heads.Select((value, head) => (edge.Edge, Layer: layer, Head: head, Value: value))))
-            .OrderByDescending(e => Math.Abs(e.Value)).Take(StrongestEdges);
-        page.Details("Which head reads which part: estimates", p => p.Table(["Head", "Edge", "Margin lost when cut, estimate"],
-            [.. strongest.Select(e => new[] { $"{e.Layer}.{e.Head}", DiagnosisFigures.Arrow(e.Edge), Signed(e.Value) })],
-            "The strongest edges cut in one head alone, estimated from derivatives on the ranking set and not verified (logits). Every edge and head: edge_estimates in diagnosis.json.", numeric: [2]));
-    }
+    public static void Edges(HtmlPage page, Diagnosis d) => page.Details("Which head reads which part", p => p.Table(
+        ["Head", "Edge", "Margin lost when cut", "Picture", "Text", "Estimate"],
+        [.. d.HeadEdges.Ranked.Select(e => new[]
+        {
+            $"{e.Layer}.{e.Head}", DiagnosisFigures.Arrow(e.Edge), Interval(e.Effect.All), Signed(e.Effect.Vision.Mean), Signed(e.Effect.Text.Mean), Signed(e.Estimate),
+        })],
+        $"The edges with the strongest estimates, each cut in one head alone on the ranking set (margin in logits). Spearman correlation of effect and estimate over these: {d.HeadEdges.Correlation.ToString("0.00", CultureInfo.InvariantCulture)}. Estimates miss a head that reads nothing but the part that is cut. Estimates of every edge and head: diagnosis.json.",
+        numeric: [2, 3, 4, 5]));
 
     private static string Interval(Estimate e) => string.Create(CultureInfo.InvariantCulture, $"{e.Mean:0.000} [{e.Low:0.000}, {e.High:0.000}]");
 

@@ -55,8 +55,8 @@ public sealed record Diagnosis
     /// <summary>Neurons before, among and after the arbitration heads.</summary>
     public required NeuronTable Neurons { get; init; }
 
-    /// <summary>Edges cut in one head alone, estimated.</summary>
-    public required IReadOnlyList<EdgeEstimates> EdgeEstimates { get; init; }
+    /// <summary>Edges cut in one head alone.</summary>
+    public required EdgeTable HeadEdges { get; init; }
 
     /// <summary>Head sets blocked.</summary>
     public required IReadOnlyList<BlockingResult> Blocking { get; init; }

@@ -53,7 +53,7 @@ internal sealed class DiagnosisBuilder
             Knockouts = Knockouts(),
             Heads = Heads(),
             Neurons = details.Neurons(),
-            EdgeEstimates = details.Edges(),
+            HeadEdges = details.Edges(),
             Blocking = Blocking(),
             Amplification = [.. Amplification(_test), .. _hard is null ? [] : Amplification(_hard)],
             Examples = ExamplePicker.Pick(_test, _plan, Options, _study.Model.Tokenizer, _study.Data.Folder),

@@ -40,6 +40,10 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
             yield return new Intervention(RankedRuns.Silenced(layer, neuron), new Edit(Site.NeuronOut, layer, Operation.Scale) { Factor = 0, Neurons = [neuron], Positions = at });
     }
 
+    /// <summary>Edges cut in one head each, where the prompt has them.</summary>
+    public IEnumerable<Intervention> CutInOneHead(Prompt prompt, IEnumerable<(string Edge, int Layer, int Head)> pairs) =>
+        pairs.Select(p => Edges.First(e => e.Name == p.Edge).Cut(prompt, RankedRuns.Cut(p.Edge, p.Layer, p.Head), [p.Layer], [p.Head])).OfType<Intervention>();
+
     /// <summary>The edges into the instruction and what follows it, for estimates head by head.</summary>
     public IReadOnlyList<EdgeGroup> EdgeGroups(Prompt prompt) =>
         [.. Edges.Where(e => !e.To.Contains(SpanKind.TextContext) && e.Exists(prompt)).Select(e => new EdgeGroup(e.Name, prompt.Union(e.To), prompt.Union(e.From)))];

@@ -74,6 +74,7 @@ public static class DiagnosisFiles
             Rows("neurons", item, "baseline", "activation_instruction", neuron.AtInstruction);
             Rows("neurons", item, "baseline", "activation_last", neuron.AtLast);
         }
+        foreach (var edge in d.HeadEdges.Ranked) Rows("head_edges", $"{edge.Layer}.{edge.Head}", edge.Edge, "causal_margin", edge.Effect);
         foreach (var cut in d.Route.Cuts) Row("route", cut.Edge, "all layers", d.Variants["route"], "all", cut.Left);
         csv.Append(CultureInfo.InvariantCulture, $"route,verdict,{Variants.NameOf(d.Route.Verdict)},,,,,,\n");
         foreach (var block in d.Blocking)

@@ -78,7 +78,7 @@ public sealed class DiagnosisStudy : IDisposable
 
     /// <summary>The parts of a run in order, with the number of their samples.</summary>
     public IReadOnlyList<(string Phase, int Samples)> Phases =>
-        [.. new[] { (Phase.Rank, Data.Rank), (Phase.Verify, Screened ? Data.Rank : null), (Phase.Neurons, Data.Rank), (Phase.Test, Data.Test), (Phase.Hard, Data.Hard), (Phase.Control, Data.Control) }
+        [.. new[] { (Phase.Rank, Data.Rank), (Phase.Verify, Screened ? Data.Rank : null), (Phase.Parts, Data.Rank), (Phase.Test, Data.Test), (Phase.Hard, Data.Hard), (Phase.Control, Data.Control) }
             .Where(p => p.Item2 is not null).Select(p => (Variants.NameOf(p.Item1), p.Item2!.Samples.Count))];
 
     private bool Screened => Options.Variants.Screen != HeadScreen.Exact;
@@ -97,15 +97,15 @@ public sealed class DiagnosisStudy : IDisposable
             Each(Phase.Verify, Data.Rank, new PhasePlan(Candidates.OfHeads(all, vision, text, Shape.Heads, Options)));
         }
         var plan = Plan(store);
-        Each(Phase.Neurons, Data.Rank, new PhasePlan(NeuronCandidates(store, plan)));
+        Each(Phase.Parts, Data.Rank, new PhasePlan(Parts(store, plan)));
         Each(Phase.Test, Data.Test, new PhasePlan(Heads: plan));
         if (Data.Hard is { } hard) Each(Phase.Hard, hard, new PhasePlan(Heads: plan));
         if (Data.Control is { } control) Each(Phase.Control, control, new PhasePlan(Heads: plan));
         return plan;
     }
 
-    /// <summary>The neurons that are silenced.</summary>
-    internal Candidates NeuronCandidates(ResultStore store, HeadPlan plan) => Candidates.OfNeurons(Candidates.NeuronMeans(RunsOf(store), Shape), Shape, plan.Arbitration);
+    /// <summary>The neurons that are silenced and the edges that are cut in one head.</summary>
+    internal Candidates Parts(ResultStore store, HeadPlan plan) => Candidates.OfParts(RunsOf(store), Edges, Shape, plan.Arbitration);
 
     /// <summary>Everything found, from the rows of a finished run; the examples are run once more for what they read of their pictures.</summary>
     public Diagnosis Reduce(ResultStore store, HeadPlan plan)

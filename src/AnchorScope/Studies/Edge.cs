@@ -37,6 +37,7 @@ public sealed record Edge(string Name, IReadOnlyList<SpanKind> From, IReadOnlyLi
     public bool Exists(Prompt prompt) => prompt.Union(From) is [var first, ..] && prompt.Union(To) is [.., var last] && first <= last;
 
     /// <summary>The knockout of this edge in <paramref name="layers"/>, or null where the prompt has no such edge (a part is missing, or comes later).</summary>
-    public Intervention? Cut(Prompt prompt, string name, IEnumerable<int> layers) =>
-        Exists(prompt) ? Intervention.Knockout(name, layers, Positions.Of(prompt.Union(To)), Positions.Of(prompt.Union(From))) : null;
+    /// <param name="heads">Null: all.</param>
+    public Intervention? Cut(Prompt prompt, string name, IEnumerable<int> layers, IReadOnlyList<int>? heads = null) =>
+        Exists(prompt) ? Intervention.Knockout(name, layers, Positions.Of(prompt.Union(To)), Positions.Of(prompt.Union(From)), heads) : null;
 }

@@ -2,7 +2,7 @@ using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
 
-/// <summary>The runs of the ranking split, each with what its samples were run for: ranking, verification, neurons.</summary>
+/// <summary>The runs of the ranking split, each with what its samples were run for: ranking, verification, parts.</summary>
 internal static class RankedRuns
 {
     /// <summary>Curve with an estimate of every head's score [layer x head].</summary>
@@ -21,7 +21,7 @@ internal static class RankedRuns
     public static IReadOnlyList<RunResult> Of(ResultStore store, string sample)
     {
         var runs = store.Find("rank", sample)!;
-        foreach (var phase in new[] { "verify", "neurons" })
+        foreach (var phase in new[] { "verify", "parts" })
         {
             if (store.Find(phase, sample) is { } more) runs = [.. runs.Zip(more, Joined)];
         }
@@ -33,6 +33,9 @@ internal static class RankedRuns
 
     /// <summary>The condition of one neuron silenced.</summary>
     public static string Silenced(int layer, int neuron) => $"neuron/{layer}.{neuron}";
+
+    /// <summary>The condition of an edge cut in one head.</summary>
+    public static string Cut(string edge, int layer, int head) => $"edge/{edge}/{layer}.{head}";
 
     /// <summary>Whether a head's score is an estimate: it was not blocked.</summary>
     public static bool IsEstimate(RunResult run, int layer, int head, HeadScoreVariant variant) =>

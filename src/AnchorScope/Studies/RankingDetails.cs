@@ -18,8 +18,19 @@ public sealed record NeuronTable(int Total, int FirstLayer, int LastLayer, IRead
 /// <param name="AtLast">What it holds at the last position.</param>
 public sealed record RankedNeuron(NeuronPlace Place, int Layer, int Neuron, ByInstruction Effect, double Estimate, ByInstruction AtInstruction, ByInstruction AtLast);
 
+/// <summary>Edges in one head alone.</summary>
+/// <param name="Estimates">Of every edge and head.</param>
+/// <param name="Ranked">The pairs with the strongest estimates, cut one at a time: by falling effect.</param>
+/// <param name="Correlation">Spearman correlation of effect and estimate over them.</param>
+public sealed record EdgeTable(IReadOnlyList<EdgeEstimates> Estimates, IReadOnlyList<RankedEdge> Ranked, double Correlation);
+
 /// <summary>What cutting an edge in one head alone would take from the margin, estimated from derivatives, logits [layer][head].</summary>
-public sealed record EdgeEstimates(string Edge, int Runs, IReadOnlyList<IReadOnlyList<double>> Heads);
+public sealed record EdgeEstimates(string Edge, IReadOnlyList<IReadOnlyList<double>> Heads);
+
+/// <summary>An edge in one head.</summary>
+/// <param name="Effect">Margin lost when it is cut, logits.</param>
+/// <param name="Estimate">What derivatives say of that.</param>
+public sealed record RankedEdge(string Edge, int Layer, int Head, ByInstruction Effect, double Estimate);
 
 /// <summary>What the ranking split says of parts smaller than heads.</summary>
 internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, HeadPlan plan, MeasuredSet rank)
@@ -29,10 +40,10 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
     public NeuronTable Neurons()
     {
         var means = Candidates.NeuronMeans(rank.Runs.Select(r => r.Result), Shape);
-        var silenced = study.NeuronCandidates(store, plan).Neurons;
+        var silenced = study.Parts(store, plan).Neurons;
         var ranked = silenced.Select((n, i) => new RankedNeuron(
             Candidates.PlaceOf(n.Layer, plan.Arbitration), n.Layer, n.Neuron,
-            rank.Split(r => (double)r.Baseline.Margin - r.Result.Outcomes[RankedRuns.Silenced(n.Layer, n.Neuron)].Margin), means[n.Layer * Shape.MlpSize + n.Neuron],
+            Lost(rank, RankedRuns.Silenced(n.Layer, n.Neuron)), means[n.Layer * Shape.MlpSize + n.Neuron],
             rank.Split(r => r.Result.Curves[RankedRuns.AtInstruction][i]), rank.Split(r => r.Result.Curves[RankedRuns.AtLast][i]))).ToList();
         return new NeuronTable(
             Shape.Layers * Shape.MlpSize, plan.Arbitration.Min(h => h.Layer), plan.Arbitration.Max(h => h.Layer),
@@ -40,10 +51,18 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
             HeadRanking.Spearman([.. ranked.Select(n => n.Effect.All.Mean)], [.. ranked.Select(n => n.Estimate)]));
     }
 
-    public IReadOnlyList<EdgeEstimates> Edges() => [.. study.Edges.Select(edge =>
+    public EdgeTable Edges()
     {
-        var curves = rank.Runs.Select(r => r.Result.Curves.GetValueOrDefault(RankedRuns.EdgeEstimates + edge.Name)).OfType<float[]>().ToList();
-        var means = Enumerable.Range(0, curves.Count == 0 ? 0 : Shape.Layers * Shape.Heads).Select(i => curves.Average(c => (double)c[i]));
-        return new EdgeEstimates(edge.Name, curves.Count, [.. means.Chunk(Shape.Heads)]);
-    }).Where(e => e.Runs > 0)];
+        var means = study.Edges.Select(e => (e.Name, Heads: Candidates.EdgeMeans(rank.Runs.Select(r => r.Result), e.Name))).Where(e => e.Heads.Length > 0).ToDictionary(e => e.Name, e => e.Heads, StringComparer.Ordinal);
+        var ranked = study.Parts(store, plan).Edges.Select(e =>
+        {
+            var condition = RankedRuns.Cut(e.Edge, e.Layer, e.Head);
+            return new RankedEdge(e.Edge, e.Layer, e.Head, Lost(rank.Where(r => r.Has(condition)), condition), means[e.Edge][e.Layer * Shape.Heads + e.Head]);
+        }).ToList();
+        return new EdgeTable(
+            [.. means.Select(e => new EdgeEstimates(e.Key, [.. e.Value.Chunk(Shape.Heads)]))], [.. ranked.OrderByDescending(e => Math.Abs(e.Effect.All.Mean))],
+            HeadRanking.Spearman([.. ranked.Select(e => e.Effect.All.Mean)], [.. ranked.Select(e => e.Estimate)]));
+    }
+
+    private static ByInstruction Lost(MeasuredSet runs, string condition) => runs.Split(r => (double)r.Baseline.Margin - r.Result.Outcomes[condition].Margin);
 }

@@ -17,8 +17,8 @@ internal enum Phase
     /// <summary>The heads with the strongest estimates blocked.</summary>
     Verify,
 
-    /// <summary>The neurons with the strongest estimates silenced.</summary>
-    Neurons,
+    /// <summary>The neurons with the strongest estimates silenced, the edges with the strongest cut in one head.</summary>
+    Parts,
 
     /// <summary>Layer curves, knockouts, blocking, amplification.</summary>
     Test,
@@ -39,7 +39,7 @@ internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layou
     private const int Steps = 5;
 
     /// <summary>Neurons of a run whose estimates are kept.</summary>
-    private const int NeuronsKept = 1024;
+    private const int NeuronsKept = 512;
 
     public IReadOnlyList<RunResult> Run(ConflictSample sample, Phase phase, PhasePlan plan, CancellationToken cancel)
     {
@@ -59,12 +59,12 @@ internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layou
         var sites = phase switch
         {
             Phase.Rank => [Site.HeadOut, Site.ResidPost],
-            Phase.Neurons => [Site.NeuronOut],
+            Phase.Parts => [Site.NeuronOut],
             Phase.Test => [Site.ResidMid, Site.ResidPost],
             _ => Array.Empty<Site>(),
         };
         using var baseline = Baseline.Record(model.Decoder, prompt, compute, sites, watched);
-        var result = new RunResult(run.Id, entities.Following, entities.Competing) { Answer = phase is Phase.Verify or Phase.Neurons ? "" : Answer(prompt, baseline) };
+        var result = new RunResult(run.Id, entities.Following, entities.Competing) { Answer = phase is Phase.Verify or Phase.Parts ? "" : Answer(prompt, baseline) };
         var plain = Measure(baseline.LastLogits, entities, baseline.LastLogits);
         result.Outcomes[None] = plain;
         var failed = !entities.FollowingForms.Contains(plain.ArgMax);
@@ -72,7 +72,7 @@ internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layou
         {
             Phase.Rank => options.Variants.Screen == HeadScreen.Exact ? conditions.Alone(prompt, conditions.EachHead) : [],
             Phase.Verify => conditions.Alone(prompt, plan.Candidates!.Heads),
-            Phase.Neurons => conditions.Silenced(prompt, plan.Candidates!.Neurons),
+            Phase.Parts => [.. conditions.Silenced(prompt, plan.Candidates!.Neurons), .. conditions.CutInOneHead(prompt, plan.Candidates.Edges)],
             Phase.Test => [.. conditions.Knockouts(prompt), .. conditions.Blocks(prompt, plan.Heads!, controls: true), .. conditions.Gains(prompt, plan.Heads!, controls: failed)],
             Phase.Hard => conditions.Gains(prompt, plan.Heads!, controls: failed),
             _ => [.. conditions.Blocks(prompt, plan.Heads!, controls: true), .. conditions.Gains(prompt, plan.Heads!, controls: false)],
@@ -88,7 +88,7 @@ internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layou
             result.Curves["dla"] = HeadContribution.ToMargin(model.Decoder, baseline.Trace, watched.Length - 1, final, entities.Following, entities.Competing);
             AddEstimates(result, prompt, baseline, entities);
         }
-        if (phase == Phase.Neurons) AddActivations(result, plan.Candidates!.Neurons, baseline.Trace!, [.. anchors.Select(p => Array.IndexOf(watched, p))], watched.Length - 1);
+        if (phase == Phase.Parts) AddActivations(result, plan.Candidates!.Neurons, baseline.Trace!, [.. anchors.Select(p => Array.IndexOf(watched, p))], watched.Length - 1);
         if (phase == Phase.Test) AddLens(result, prompt, baseline.Trace!, entities, anchors, watched);
         return result;
     }
