@@ -37,6 +37,8 @@ internal sealed class DiagnosisSettings
         _model, _data, _limit, _seed, _preset, _nssd, _lens, _entities, _score, _screen, _route, _scope, _rounding, _instruction, _topK, _window, _windows, _shares, _gains, _draws, _tokens, _threads,
     ];
 
+    public bool NamesModel(ParseResult parsed) => parsed.GetValue(_model) is not null;
+
     public DiagnosisOptions Read(ParseResult parsed)
     {
         var defaults = new DiagnosisOptions { Model = parsed.GetValue(_model) ?? Bundled.Model, Data = parsed.GetValue(_data) ?? Bundled.Data };

@@ -12,7 +12,7 @@ namespace AnchorScope.Studies;
 /// <summary>A diagnosis as files that other programs read. Each is written whole or not at all.</summary>
 public static class DiagnosisFiles
 {
-    private static readonly JsonSerializerOptions Json = new()
+    private static readonly JsonSerializerOptions Form = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         WriteIndented = true,
@@ -23,10 +23,13 @@ public static class DiagnosisFiles
     /// <summary>Writes diagnosis.json, summary.csv and heads.json into <paramref name="folder"/>.</summary>
     public static void Write(string folder, Diagnosis diagnosis, HeadSet heads)
     {
-        Text(Path.Combine(folder, "diagnosis.json"), JsonSerializer.Serialize(diagnosis, Json) + "\n");
+        Text(Path.Combine(folder, "diagnosis.json"), Json(diagnosis));
         Text(Path.Combine(folder, "heads.json"), HeadSetFile.Text(heads));
         Text(Path.Combine(folder, "summary.csv"), Summary(diagnosis));
     }
+
+    /// <summary>A record as the text of a file.</summary>
+    internal static string Json<T>(T record) => JsonSerializer.Serialize(record, Form) + "\n";
 
     /// <summary>Writes <paramref name="text"/> as UTF-8, atomically.</summary>
     public static void Text(string path, string text) => AtomicFile.Write(path, stream => stream.Write(new UTF8Encoding(false).GetBytes(text)));
