@@ -12,7 +12,7 @@ public enum Route
     /// <summary>Both routes carry.</summary>
     Mixed,
 
-    /// <summary>The numbers do not say: an interval holds the threshold, an edge is missing, a cut alone costs little, or there is no arbitration.</summary>
+    /// <summary>The numbers do not say: an interval holds the threshold, an edge is missing, a cut alone costs little, or the model does not follow in the first place.</summary>
     Undecided,
 }
 
@@ -24,6 +24,9 @@ public static class RouteRule
 {
     /// <summary>An edge is a route if cutting it in all layers takes more than this share of what the model follows.</summary>
     public const double Threshold = 0.25;
+
+    /// <summary>A model that follows in less than this share of what there is above chance has no route to take apart.</summary>
+    public const double LeastFollowing = 0.5;
 
     /// <summary>Whether an edge carries; null: cannot be told.</summary>
     /// <param name="beyond">What is left under the cut, beyond the share 1 - <see cref="Threshold"/> of what there is without: a paired difference.</param>

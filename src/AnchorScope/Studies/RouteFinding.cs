@@ -34,13 +34,13 @@ internal static class RouteReader
             return new RouteCut(edge, left, (without.Mean - left.Mean) / (without.Mean - chance), RouteRule.Carries(beyond));
         }
         RouteCut?[] cuts = [Cut("context->instruction"), Cut("instruction->suffix") ?? Cut("instruction->last"), Cut("context->last")];
-        var arbitrates = test.Mean(r => r.Larger("baseline")).Low > 0.5;
-        var verdict = arbitrates ? RouteRule.Of(cuts[0]?.Carries, cuts[1]?.Carries, cuts[2]?.Carries) : Route.Undecided;
+        var (arbitrates, follows) = (test.Mean(r => r.Larger("baseline")).Low > 0.5, (without.Low - chance) / (1 - chance) > RouteRule.LeastFollowing);
+        var verdict = arbitrates && follows ? RouteRule.Of(cuts[0]?.Carries, cuts[1]?.Carries, cuts[2]?.Carries) : Route.Undecided;
         var known = cuts.OfType<RouteCut>().ToList();
-        return new RouteFinding(verdict, RouteRule.Threshold, without, known, Sentence(verdict, arbitrates, cuts.Contains(null), without, known));
+        return new RouteFinding(verdict, RouteRule.Threshold, without, known, Sentence(verdict, arbitrates, follows, cuts.Contains(null), without, known));
     }
 
-    private static string Sentence(Route verdict, bool arbitrates, bool missing, Estimate without, IReadOnlyList<RouteCut> cuts)
+    private static string Sentence(Route verdict, bool arbitrates, bool follows, bool missing, Estimate without, IReadOnlyList<RouteCut> cuts)
     {
         var numbers = string.Join(", ", cuts.Select(c => $"{c.Edge} {c.Left.Mean:0.00}"));
         var said = verdict switch
@@ -49,6 +49,7 @@ internal static class RouteReader
             Route.Direct => "Direct: the answering position reads picture and text itself, not through the instruction's tokens",
             Route.Mixed => "Mixed: picture and text reach the answering position through the instruction's tokens and directly",
             _ when !arbitrates => "Undecided: the model does not choose by the instruction",
+            _ when !follows => "Undecided: the model follows the instruction in too few runs",
             _ when missing => "Undecided: the prompts lack one of the edges",
             _ when cuts.All(c => c.Carries is not null) && cuts[0].Carries == false && cuts[2].Carries == false => "Undecided: neither route is needed alone",
             _ when cuts.Any(c => c.Carries is null) => "Undecided: too close to the threshold for so many runs",

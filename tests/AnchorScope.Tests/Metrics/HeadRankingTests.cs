@@ -8,8 +8,6 @@ public sealed class HeadRankingTests
     [Fact]
     public void Order_FallsAndTiesGoByLayerAndHead() =>
         Assert.Equal([(1, 1), (0, 1), (1, 0), (0, 0)], HeadRanking.Order([-1, 0.5, 0.5, 2], 2));
-        // No estimate stands before a head that was seen to help, nor behind one that was seen to harm.
-        Assert.Equal([(0, 1), (1, 1), (1, 0), (0, 0)], HeadRanking.Order([-1, 0.5, 0, 2], 2, new HashSet<(int, int)> { (1, 1), (1, 0) }));
 
     [Theory]
     [InlineData(0.05, 1024, TopRounding.Floor, 51)]
@@ -69,6 +67,10 @@ public sealed class HeadRankingTests
     [InlineData(4, 4, "2 3 4 5")]
     [InlineData(3, 99, "0 1 2 3 4 5 6 7")]
     public void Window_IsCentredAndClipped(int layer, int size, string expected) => Assert.Equal(expected, string.Join(' ', LayerWindow.Centred(layer, size, 8)));
+
+    [Fact]
+    public void AnEstimate_StandsBehindWhatWasSeenToHelp_AndBeforeWhatWasSeenToHarm() =>
+        Assert.Equal([(0, 1), (1, 1), (1, 0), (0, 0)], HeadRanking.Order([-1, 0.5, 0, 2], 2, new HashSet<(int, int)> { (1, 1), (1, 0) }));
 
     [Fact]
     public void Strongest_LooksAtEveryDirectionAndSign() =>

@@ -43,8 +43,13 @@ public sealed class FindingTests : IDisposable
         ChangedRoute("both cuts of the context hurt", (run, _) => run["knockout/context->last/all"] = run["knockout/context->instruction/all"], Route.Mixed, "Mixed: ");
         ChangedRoute("no cut hurts", (run, _) => run["knockout/context->instruction/all"] = run["baseline"], Route.Undecided, "neither route is needed alone");
         ChangedRoute("what is gathered is not needed", (run, _) => run["knockout/instruction->suffix/all"] = run["baseline"], Route.Undecided, "not needed behind them");
-        ChangedRoute("a quarter of the runs fails", (run, i) => run["knockout/context->last/all"] = run[i % 4 == 0 ? "knockout/context->instruction/all" : "baseline"], Route.Undecided, "too close to the threshold");
+        ChangedRoute("a cut hurts a third of the runs", (run, i) => run["knockout/context->last/all"] = run[i % 3 == 0 ? "knockout/context->instruction/all" : "baseline"], Route.Undecided, "too close to the threshold");
         ChangedRoute("the other answer in half of the runs", (run, i) => run["baseline"] = i % 2 == 0 ? run["baseline"] : Swapped(run["baseline"]), Route.Undecided, "does not choose by the instruction");
+        ChangedRoute("the runs say a third thing, but prefer the right one of the two", (run, i) =>
+        {
+            if (i % 2 == 0) run["baseline"] = run["baseline"] with { ArgMax = 0 };
+            foreach (var random in new[] { "random5/0", "random5/1", "layer5/0", "layer5/1" }) run[$"gain/{random}/2"] = run["baseline"];
+        }, Route.Undecided, "in too few runs");
         ChangedRoute("an edge is missing", (run, _) => run.Remove("knockout/context->last/all"), Route.Undecided, "lack one of the edges");
         Changed("both cuts alike", (run, _) => run["knockout/context->last/all"] = run["knockout/instruction->suffix/all"], f =>
         {
