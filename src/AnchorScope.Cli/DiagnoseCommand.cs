@@ -70,7 +70,7 @@ internal static class DiagnoseCommand
         {
             ["rank"] = study.Options.Variants.Screen == HeadScreen.Exact ? "every head blocked once" : "every head estimated",
             ["verify"] = "best heads blocked once",
-            ["parts"] = "neurons silenced, edges cut in one head",
+            ["parts"] = "parts of heads, neurons, edges by head",
             ["test"] = "edges cut, heads blocked",
             ["hard"] = "amplification of failures",
             ["control"] = "side effects on controls",

@@ -105,6 +105,7 @@ public static class DiagnosisReport
             $"The best heads (layer.head). Score: {d.Variants["head_score"]}. The top {d.Heads.Count} hold {d.Heads.ShareOfPositive[d.Heads.Count - 1] * 100:0} % of the sum of positive scores; Spearman correlation of score and direct logit attribution over all heads: {d.Heads.AttributionCorrelation:0.00}.",
             numeric: [0, 2, 3, 4, 5]);
         RankingSections.Edges(page, d);
+        RankingSections.Inside(page, d);
         RankingSections.Neurons(page, d);
     }
 

@@ -21,6 +21,21 @@ internal static class RankingSections
             numeric: [2, 3, 4, 5, 6, 7, 8, 9]);
     }
 
+    /// <summary>What the best heads are made of.</summary>
+    public static void Inside(HtmlPage page, Diagnosis d)
+    {
+        page.Heading(3, "Inside them");
+        page.Table(["Head", "Component", "Margin lost when set to 0", "Picture", "Text", "At the instruction: picture", "text", "At the last position: picture", "text"],
+            [.. d.Inside.SelectMany(head => head.Ranked.Select(c => new[]
+            {
+                $"{head.Layer}.{head.Head}", $"{c.Component}", Interval(c.Effect.All), Signed(c.Effect.Vision.Mean), Signed(c.Effect.Text.Mean),
+                Signed(c.AtInstruction.Vision.Mean), Signed(c.AtInstruction.Text.Mean), Signed(c.AtLast.Vision.Mean), Signed(c.AtLast.Text.Mean),
+            }))],
+            $"The numbers of the best heads' outputs, set to 0 one at a time on the ranking set (margin in logits), the strongest of each; last columns: their mean values. Of the sum of all magnitudes the strongest quarter holds {string.Join(", ", d.Inside.Select(h => $"{(h.ShareOfQuarter * 100).ToString("0", CultureInfo.InvariantCulture)} % in {h.Layer}.{h.Head} ({h.Size} numbers)"))}; "
+            + "a quarter where all do the same. The basis is the model's own and no privileged one.",
+            numeric: [1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+
     public static void Edges(HtmlPage page, Diagnosis d) => page.Details("Which head reads which part", p => p.Table(
         ["Head", "Edge", "Margin lost when cut", "Picture", "Text", "Estimate"],
         [.. d.HeadEdges.Ranked.Select(e => new[]

@@ -19,15 +19,20 @@ public enum NeuronPlace
 /// <summary>What estimates say is worth an exact look.</summary>
 /// <param name="Heads">Layer and head.</param>
 /// <param name="Neurons">Layer and neuron.</param>
+/// <param name="Components">Of the best heads: layer, head, component of its output.</param>
 /// <param name="Edges">Name of an edge, and the one head in which it is cut.</param>
 internal sealed record Candidates(
-    IReadOnlyList<(int Layer, int Head)> Heads, IReadOnlyList<(int Layer, int Neuron)> Neurons, IReadOnlyList<(string Edge, int Layer, int Head)> Edges)
+    IReadOnlyList<(int Layer, int Head)> Heads, IReadOnlyList<(int Layer, int Neuron)> Neurons, IReadOnlyList<(int Layer, int Head, int Component)> Components,
+    IReadOnlyList<(string Edge, int Layer, int Head)> Edges)
 {
     /// <summary>Share of the heads that a screen leaves to be blocked; more where larger sets are asked for.</summary>
     public const double HeadShare = 0.25;
 
     /// <summary>Neurons of each place.</summary>
     public const int PerPlace = 8;
+
+    /// <summary>Arbitration heads that are taken apart.</summary>
+    public const int HeadsOpened = 3;
 
     /// <summary>Pairs of edge and head.</summary>
     public const int EdgesCut = 16;
@@ -36,7 +41,7 @@ internal sealed record Candidates(
     public static Candidates OfHeads(double[] all, double[] vision, double[] text, int headsPerLayer, DiagnosisOptions options)
     {
         var count = HeadRanking.Count(Math.Max(HeadShare, options.Shares.Max()), all.Length, TopRounding.Ceiling);
-        return new([.. HeadRanking.Strongest(count, headsPerLayer, all, vision, text)], [], []);
+        return new([.. HeadRanking.Strongest(count, headsPerLayer, all, vision, text)], [], [], []);
     }
 
     /// <summary>The neurons to silence, of each place the strongest by their mean estimate, and the edges to cut in one head.</summary>
@@ -48,6 +53,7 @@ internal sealed record Candidates(
         var pairs = edges.SelectMany(edge => EdgeMeans(runs, edge.Name).Select((value, i) => (edge.Name, Layer: i / shape.Heads, Head: i % shape.Heads, Value: value)));
         return new(
             [], [.. order.GroupBy(n => PlaceOf(n.Layer, arbitration)).SelectMany(place => place.Take(PerPlace)).Order()],
+            [.. arbitration.Take(HeadsOpened).SelectMany(h => Enumerable.Range(0, shape.HeadSize).Select(c => (h.Layer, h.Head, c)))],
             [.. pairs.OrderByDescending(p => Math.Abs(p.Value)).Take(EdgesCut).Select(p => (p.Name, p.Layer, p.Head))]);
     }
 

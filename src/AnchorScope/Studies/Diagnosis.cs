@@ -55,6 +55,9 @@ public sealed record Diagnosis
     /// <summary>Neurons before, among and after the arbitration heads.</summary>
     public required NeuronTable Neurons { get; init; }
 
+    /// <summary>Inside the best arbitration heads.</summary>
+    public required IReadOnlyList<OpenedHead> Inside { get; init; }
+
     /// <summary>Edges cut in one head alone.</summary>
     public required EdgeTable HeadEdges { get; init; }
 

@@ -53,6 +53,7 @@ internal sealed class DiagnosisBuilder
             Knockouts = Knockouts(),
             Heads = Heads(),
             Neurons = details.Neurons(),
+            Inside = details.Inside(),
             HeadEdges = details.Edges(),
             Blocking = Blocking(),
             Amplification = [.. Amplification(_test), .. _hard is null ? [] : Amplification(_hard)],

@@ -40,6 +40,14 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
             yield return new Intervention(RankedRuns.Silenced(layer, neuron), new Edit(Site.NeuronOut, layer, Operation.Scale) { Factor = 0, Neurons = [neuron], Positions = at });
     }
 
+    /// <summary>Components of heads' outputs set to 0, one at a time.</summary>
+    public IEnumerable<Intervention> Without(Prompt prompt, IEnumerable<(int Layer, int Head, int Component)> components)
+    {
+        var at = Scope(prompt);
+        foreach (var (layer, head, component) in components)
+            yield return new Intervention(RankedRuns.Without(layer, head, component), new Edit(Site.HeadOut, layer, Operation.Scale) { Factor = 0, Neurons = [head * shape.HeadSize + component], Positions = at });
+    }
+
     /// <summary>Edges cut in one head each, where the prompt has them.</summary>
     public IEnumerable<Intervention> CutInOneHead(Prompt prompt, IEnumerable<(string Edge, int Layer, int Head)> pairs) =>
         pairs.Select(p => Edges.First(e => e.Name == p.Edge).Cut(prompt, RankedRuns.Cut(p.Edge, p.Layer, p.Head), [p.Layer], [p.Head])).OfType<Intervention>();

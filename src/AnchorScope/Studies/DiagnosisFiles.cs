@@ -77,6 +77,10 @@ public static class DiagnosisFiles
             Rows("neurons", item, "baseline", "activation_instruction", neuron.AtInstruction);
             Rows("neurons", item, "baseline", "activation_last", neuron.AtLast);
         }
+        foreach (var head in d.Inside)
+        {
+            foreach (var c in head.Ranked) Rows("components", $"{head.Layer}.{head.Head}.{c.Component}", "set to 0 alone", "causal_margin", c.Effect);
+        }
         foreach (var edge in d.HeadEdges.Ranked) Rows("head_edges", $"{edge.Layer}.{edge.Head}", edge.Edge, "causal_margin", edge.Effect);
         foreach (var cut in d.Route.Cuts) Row("route", cut.Edge, "all layers", d.Variants["route"], "all", cut.Left);
         csv.Append(CultureInfo.InvariantCulture, $"route,verdict,{Variants.NameOf(d.Route.Verdict)},,,,,,\n");

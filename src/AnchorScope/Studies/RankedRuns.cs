@@ -11,7 +11,7 @@ internal static class RankedRuns
     /// <summary>Curves with the strongest neurons of a run, as layer x d_mlp + neuron, and their estimates.</summary>
     public const string NeuronIds = "neurons", NeuronEstimates = "neuron_attribution";
 
-    /// <summary>Curves with what verified neurons hold at the instruction (mean over its positions) and at the last position, in the order of <see cref="Candidates.Neurons"/>.</summary>
+    /// <summary>Curves with what neurons, then components of heads, hold at the instruction (mean over its positions) and at the last position, in the order of <see cref="Candidates"/>.</summary>
     public const string AtInstruction = "activation_instruction", AtLast = "activation_last";
 
     /// <summary>Beginning of the names of curves with estimates of an edge in every head [layer x head].</summary>
@@ -33,6 +33,9 @@ internal static class RankedRuns
 
     /// <summary>The condition of one neuron silenced.</summary>
     public static string Silenced(int layer, int neuron) => $"neuron/{layer}.{neuron}";
+
+    /// <summary>The condition of one component of a head's output set to 0.</summary>
+    public static string Without(int layer, int head, int component) => $"component/{layer}.{head}.{component}";
 
     /// <summary>The condition of an edge cut in one head.</summary>
     public static string Cut(string edge, int layer, int head) => $"edge/{edge}/{layer}.{head}";

@@ -18,6 +18,19 @@ public sealed record NeuronTable(int Total, int FirstLayer, int LastLayer, IRead
 /// <param name="AtLast">What it holds at the last position.</param>
 public sealed record RankedNeuron(NeuronPlace Place, int Layer, int Neuron, ByInstruction Effect, double Estimate, ByInstruction AtInstruction, ByInstruction AtLast);
 
+/// <summary>What is inside an arbitration head: the numbers of its output z, set to 0 one at a time. Their basis is the model's own and no privileged one: another, rotated, would do the same work.</summary>
+/// <param name="Score">Of the whole head.</param>
+/// <param name="Size">d_head.</param>
+/// <param name="ShareOfQuarter">Share of the sum of all magnitudes that the strongest quarter holds: a quarter where all do the same.</param>
+/// <param name="Ranked">The strongest, eight at most.</param>
+public sealed record OpenedHead(int Layer, int Head, double Score, int Size, double ShareOfQuarter, IReadOnlyList<RankedComponent> Ranked);
+
+/// <summary>One number of a head's output.</summary>
+/// <param name="Effect">Margin lost when it is set to 0 at the positions of the gain scope, logits.</param>
+/// <param name="AtInstruction">What it is at the instruction, mean over its positions.</param>
+/// <param name="AtLast">What it is at the last position.</param>
+public sealed record RankedComponent(int Component, ByInstruction Effect, ByInstruction AtInstruction, ByInstruction AtLast);
+
 /// <summary>Edges in one head alone.</summary>
 /// <param name="Estimates">Of every edge and head.</param>
 /// <param name="Ranked">The pairs with the strongest estimates, cut one at a time: by falling effect.</param>
@@ -35,13 +48,14 @@ public sealed record RankedEdge(string Edge, int Layer, int Head, ByInstruction 
 /// <summary>What the ranking split says of parts smaller than heads.</summary>
 internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, HeadPlan plan, MeasuredSet rank)
 {
+    private readonly Candidates _parts = study.Parts(store, plan);
+
     private Interventions.DecoderShape Shape => study.Model.Decoder.Shape;
 
     public NeuronTable Neurons()
     {
         var means = Candidates.NeuronMeans(rank.Runs.Select(r => r.Result), Shape);
-        var silenced = study.Parts(store, plan).Neurons;
-        var ranked = silenced.Select((n, i) => new RankedNeuron(
+        var ranked = _parts.Neurons.Select((n, i) => new RankedNeuron(
             Candidates.PlaceOf(n.Layer, plan.Arbitration), n.Layer, n.Neuron,
             Lost(rank, RankedRuns.Silenced(n.Layer, n.Neuron)), means[n.Layer * Shape.MlpSize + n.Neuron],
             rank.Split(r => r.Result.Curves[RankedRuns.AtInstruction][i]), rank.Split(r => r.Result.Curves[RankedRuns.AtLast][i]))).ToList();
@@ -51,10 +65,26 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
             HeadRanking.Spearman([.. ranked.Select(n => n.Effect.All.Mean)], [.. ranked.Select(n => n.Estimate)]));
     }
 
+    public IReadOnlyList<OpenedHead> Inside()
+    {
+        var scores = study.Scores(store, study.Options.Variants.HeadScore).All;
+        return [.. _parts.Components.Select((c, i) => (c.Layer, c.Head, c.Component, Row: _parts.Neurons.Count + i, Effect: rank.Runs.Average(r => Lost(r, RankedRuns.Without(c.Layer, c.Head, c.Component)))))
+            .GroupBy(c => (c.Layer, c.Head)).Select(head =>
+            {
+                var order = head.OrderByDescending(c => Math.Abs(c.Effect)).ToList();
+                double Sum(int count) => order.Take(count).Sum(c => Math.Abs(c.Effect));
+                return new OpenedHead(
+                    head.Key.Layer, head.Key.Head, scores[head.Key.Layer * Shape.Heads + head.Key.Head], order.Count, Sum((order.Count + 3) / 4) / Sum(order.Count),
+                    [.. order.Take(Candidates.PerPlace).Select(c => new RankedComponent(
+                        c.Component, Lost(rank, RankedRuns.Without(c.Layer, c.Head, c.Component)),
+                        rank.Split(r => r.Result.Curves[RankedRuns.AtInstruction][c.Row]), rank.Split(r => r.Result.Curves[RankedRuns.AtLast][c.Row])))]);
+            })];
+    }
+
     public EdgeTable Edges()
     {
         var means = study.Edges.Select(e => (e.Name, Heads: Candidates.EdgeMeans(rank.Runs.Select(r => r.Result), e.Name))).Where(e => e.Heads.Length > 0).ToDictionary(e => e.Name, e => e.Heads, StringComparer.Ordinal);
-        var ranked = study.Parts(store, plan).Edges.Select(e =>
+        var ranked = _parts.Edges.Select(e =>
         {
             var condition = RankedRuns.Cut(e.Edge, e.Layer, e.Head);
             return new RankedEdge(e.Edge, e.Layer, e.Head, Lost(rank.Where(r => r.Has(condition)), condition), means[e.Edge][e.Layer * Shape.Heads + e.Head]);
@@ -64,5 +94,7 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
             HeadRanking.Spearman([.. ranked.Select(e => e.Effect.All.Mean)], [.. ranked.Select(e => e.Estimate)]));
     }
 
-    private static ByInstruction Lost(MeasuredSet runs, string condition) => runs.Split(r => (double)r.Baseline.Margin - r.Result.Outcomes[condition].Margin);
+    private static ByInstruction Lost(MeasuredSet runs, string condition) => runs.Split(r => Lost(r, condition));
+
+    private static double Lost(MeasuredRun run, string condition) => (double)run.Baseline.Margin - run.Result.Outcomes[condition].Margin;
 }

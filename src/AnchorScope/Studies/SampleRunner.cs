@@ -59,7 +59,7 @@ internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layou
         var sites = phase switch
         {
             Phase.Rank => [Site.HeadOut, Site.ResidPost],
-            Phase.Parts => [Site.NeuronOut],
+            Phase.Parts => [Site.HeadOut, Site.NeuronOut],
             Phase.Test => [Site.ResidMid, Site.ResidPost],
             _ => Array.Empty<Site>(),
         };
@@ -72,7 +72,7 @@ internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layou
         {
             Phase.Rank => options.Variants.Screen == HeadScreen.Exact ? conditions.Alone(prompt, conditions.EachHead) : [],
             Phase.Verify => conditions.Alone(prompt, plan.Candidates!.Heads),
-            Phase.Parts => [.. conditions.Silenced(prompt, plan.Candidates!.Neurons), .. conditions.CutInOneHead(prompt, plan.Candidates.Edges)],
+            Phase.Parts => [.. conditions.Silenced(prompt, plan.Candidates!.Neurons), .. conditions.Without(prompt, plan.Candidates.Components), .. conditions.CutInOneHead(prompt, plan.Candidates.Edges)],
             Phase.Test => [.. conditions.Knockouts(prompt), .. conditions.Blocks(prompt, plan.Heads!, controls: true), .. conditions.Gains(prompt, plan.Heads!, controls: failed)],
             Phase.Hard => conditions.Gains(prompt, plan.Heads!, controls: failed),
             _ => [.. conditions.Blocks(prompt, plan.Heads!, controls: true), .. conditions.Gains(prompt, plan.Heads!, controls: false)],
@@ -88,7 +88,7 @@ internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layou
             result.Curves["dla"] = HeadContribution.ToMargin(model.Decoder, baseline.Trace, watched.Length - 1, final, entities.Following, entities.Competing);
             AddEstimates(result, prompt, baseline, entities);
         }
-        if (phase == Phase.Parts) AddActivations(result, plan.Candidates!.Neurons, baseline.Trace!, [.. anchors.Select(p => Array.IndexOf(watched, p))], watched.Length - 1);
+        if (phase == Phase.Parts) AddActivations(result, plan.Candidates!, baseline.Trace!, [.. anchors.Select(p => Array.IndexOf(watched, p))], watched.Length - 1);
         if (phase == Phase.Test) AddLens(result, prompt, baseline.Trace!, entities, anchors, watched);
         return result;
     }
@@ -115,10 +115,12 @@ internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layou
         if (options.Variants.Screen != HeadScreen.Exact) result.Curves[RankedRuns.HeadEstimates] = options.Variants.Screen == HeadScreen.Slope ? slope.Heads : Of([], Steps).Heads;
     }
 
-    private void AddActivations(RunResult result, IReadOnlyList<(int Layer, int Neuron)> neurons, Trace trace, int[] anchors, int last)
+    private void AddActivations(RunResult result, Candidates parts, Trace trace, int[] anchors, int last)
     {
-        var width = model.Decoder.Shape.MlpSize;
-        float[] Of(params IReadOnlyList<int> rows) => [.. neurons.Select(n => rows.Count == 0 ? 0 : rows.Average(row => trace[Site.NeuronOut, n.Layer][row * width + n.Neuron]))];
+        var shape = model.Decoder.Shape;
+        float Mean(IReadOnlyList<int> rows, Site site, int layer, int column) => rows.Count == 0 ? 0 : rows.Average(row => trace[site, layer][row * shape.Width(site) + column]);
+        float[] Of(params IReadOnlyList<int> rows) =>
+            [.. parts.Neurons.Select(n => Mean(rows, Site.NeuronOut, n.Layer, n.Neuron)), .. parts.Components.Select(c => Mean(rows, Site.HeadOut, c.Layer, c.Head * shape.HeadSize + c.Component))];
         result.Curves[RankedRuns.AtInstruction] = Of(anchors);
         result.Curves[RankedRuns.AtLast] = Of(last);
     }

@@ -68,6 +68,7 @@ public sealed class ScreenTests : IDisposable
         var compute = new Compute(arena, team);
         Assert.All(Enum.GetValues<NeuronPlace>(), place => Assert.Contains(found.Neurons.Ranked, n => n.Place == place));
         Assert.NotEmpty(found.HeadEdges.Ranked);
+        Assert.Equal(found.Heads.Ranked.Take(3).Select(h => (h.Layer, h.Head)), found.Inside.Select(h => (h.Layer, h.Head)));
         foreach (var run in study.Data.Rank.Samples.Take(2).SelectMany(s => s.Runs))
         {
             var result = RankedRuns.Of(store, run.Sample.Id).Single(r => r.Run == run.Id);
@@ -80,6 +81,8 @@ public sealed class ScreenTests : IDisposable
             }
             var relay = Positions.Of(prompt.Union(SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix));
             foreach (var n in found.Neurons.Ranked) Same($"neuron/{n.Layer}.{n.Neuron}", new Edit(Site.NeuronOut, n.Layer, Operation.Scale) { Factor = 0, Neurons = [n.Neuron], Positions = relay });
+            foreach (var (head, c) in found.Inside.SelectMany(h => h.Ranked.Select(c => (h, c))))
+                Same($"component/{head.Layer}.{head.Head}.{c.Component}", new Edit(Site.HeadOut, head.Layer, Operation.Scale) { Factor = 0, Neurons = [head.Head * 16 + c.Component], Positions = relay });
             foreach (var e in found.HeadEdges.Ranked)
             {
                 var edge = study.Edges.Single(s => s.Name == e.Edge);
