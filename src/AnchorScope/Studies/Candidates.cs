@@ -1,3 +1,4 @@
+using AnchorScope.Conflicts;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 
@@ -27,6 +28,9 @@ internal sealed record Candidates(
 {
     /// <summary>Share of the heads that a screen leaves to be blocked; more where larger sets are asked for.</summary>
     public const double HeadShare = 0.25;
+
+    /// <summary>Conflicts of the ranking set, the first ones, on which what is smaller than a head is looked at.</summary>
+    public const int PartSamples = 100;
 
     /// <summary>Neurons of each place.</summary>
     public const int PerPlace = 8;
@@ -72,15 +76,16 @@ internal sealed record Candidates(
     public static double[] NeuronMeans(IEnumerable<RunResult> runs, DecoderShape shape)
     {
         var (sums, count) = (new double[shape.Layers * shape.MlpSize], 0);
-        foreach (var run in runs)
+        foreach (var run in runs.Where(r => r.Curves.ContainsKey(RankedRuns.NeuronIds)))
         {
             var (ids, values) = (run.Curves[RankedRuns.NeuronIds], run.Curves[RankedRuns.NeuronEstimates]);
             for (var i = 0; i < ids.Length; i++) sums[(int)ids[i]] += values[i];
             count++;
         }
-        return [.. sums.Select(s => s / count)];
+        return [.. sums.Select(s => s / Math.Max(1, count))];
     }
 }
 
 /// <summary>What is known when a phase begins.</summary>
-internal sealed record PhasePlan(Candidates? Candidates = null, HeadPlan? Heads = null);
+/// <param name="Parts">In the ranking: the samples whose neurons and edges are estimated.</param>
+internal sealed record PhasePlan(Candidates? Candidates = null, HeadPlan? Heads = null, ConflictSet? Parts = null);

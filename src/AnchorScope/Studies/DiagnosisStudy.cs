@@ -78,10 +78,12 @@ public sealed class DiagnosisStudy : IDisposable
 
     /// <summary>The parts of a run in order, with the number of their samples.</summary>
     public IReadOnlyList<(string Phase, int Samples)> Phases =>
-        [.. new[] { (Phase.Rank, Data.Rank), (Phase.Verify, Screened ? Data.Rank : null), (Phase.Parts, Data.Rank), (Phase.Test, Data.Test), (Phase.Hard, Data.Hard), (Phase.Control, Data.Control) }
+        [.. new[] { (Phase.Rank, Data.Rank), (Phase.Verify, Screened ? Data.Rank : null), (Phase.Parts, PartSet), (Phase.Test, Data.Test), (Phase.Hard, Data.Hard), (Phase.Control, Data.Control) }
             .Where(p => p.Item2 is not null).Select(p => (Variants.NameOf(p.Item1), p.Item2!.Samples.Count))];
 
     private bool Screened => Options.Variants.Screen != HeadScreen.Exact;
+
+    private ConflictSet PartSet => Data.Rank.Part(Data.Rank.Name, [.. Data.Rank.Samples.Where(s => s.Kind == SampleKind.Conflict).Take(Candidates.PartSamples)]);
 
     private DecoderShape Shape => Model.Decoder.Shape;
 
@@ -90,14 +92,14 @@ public sealed class DiagnosisStudy : IDisposable
     public HeadPlan Run(ResultStore store, Action<StudyProgress>? progress = null, CancellationToken cancel = default)
     {
         void Each(Phase phase, ConflictSet set, PhasePlan plan) => this.Each(phase, set, store, plan, progress, cancel);
-        Each(Phase.Rank, Data.Rank, new PhasePlan());
+        Each(Phase.Rank, Data.Rank, new PhasePlan(Parts: PartSet));
         if (Screened)
         {
             var (all, vision, text) = Scores(store, Options.Variants.HeadScore);
             Each(Phase.Verify, Data.Rank, new PhasePlan(Candidates.OfHeads(all, vision, text, Shape.Heads, Options)));
         }
         var plan = Plan(store);
-        Each(Phase.Parts, Data.Rank, new PhasePlan(Parts(store, plan)));
+        Each(Phase.Parts, PartSet, new PhasePlan(Parts(store, plan)));
         Each(Phase.Test, Data.Test, new PhasePlan(Heads: plan));
         if (Data.Hard is { } hard) Each(Phase.Hard, hard, new PhasePlan(Heads: plan));
         if (Data.Control is { } control) Each(Phase.Control, control, new PhasePlan(Heads: plan));

@@ -49,16 +49,17 @@ public sealed record RankedEdge(string Edge, int Layer, int Head, ByInstruction 
 internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, HeadPlan plan, MeasuredSet rank)
 {
     private readonly Candidates _parts = study.Parts(store, plan);
+    private readonly MeasuredSet _rank = rank.Where(r => r.Result.Curves.ContainsKey(RankedRuns.AtLast));
 
     private Interventions.DecoderShape Shape => study.Model.Decoder.Shape;
 
     public NeuronTable Neurons()
     {
-        var means = Candidates.NeuronMeans(rank.Runs.Select(r => r.Result), Shape);
+        var means = Candidates.NeuronMeans(_rank.Runs.Select(r => r.Result), Shape);
         var ranked = _parts.Neurons.Select((n, i) => new RankedNeuron(
             Candidates.PlaceOf(n.Layer, plan.Arbitration), n.Layer, n.Neuron,
-            Lost(rank, RankedRuns.Silenced(n.Layer, n.Neuron)), means[n.Layer * Shape.MlpSize + n.Neuron],
-            rank.Split(r => r.Result.Curves[RankedRuns.AtInstruction][i]), rank.Split(r => r.Result.Curves[RankedRuns.AtLast][i]))).ToList();
+            Lost(_rank, RankedRuns.Silenced(n.Layer, n.Neuron)), means[n.Layer * Shape.MlpSize + n.Neuron],
+            _rank.Split(r => r.Result.Curves[RankedRuns.AtInstruction][i]), _rank.Split(r => r.Result.Curves[RankedRuns.AtLast][i]))).ToList();
         return new NeuronTable(
             Shape.Layers * Shape.MlpSize, plan.Arbitration.Min(h => h.Layer), plan.Arbitration.Max(h => h.Layer),
             [.. ranked.OrderBy(n => n.Place).ThenByDescending(n => Math.Abs(n.Effect.All.Mean))],
@@ -68,7 +69,7 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
     public IReadOnlyList<OpenedHead> Inside()
     {
         var scores = study.Scores(store, study.Options.Variants.HeadScore).All;
-        return [.. _parts.Components.Select((c, i) => (c.Layer, c.Head, c.Component, Row: _parts.Neurons.Count + i, Effect: rank.Runs.Average(r => Lost(r, RankedRuns.Without(c.Layer, c.Head, c.Component)))))
+        return [.. _parts.Components.Select((c, i) => (c.Layer, c.Head, c.Component, Row: _parts.Neurons.Count + i, Effect: _rank.Runs.Select(r => Lost(r, RankedRuns.Without(c.Layer, c.Head, c.Component))).DefaultIfEmpty(double.NaN).Average()))
             .GroupBy(c => (c.Layer, c.Head)).Select(head =>
             {
                 var order = head.OrderByDescending(c => Math.Abs(c.Effect)).ToList();
@@ -76,18 +77,18 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
                 return new OpenedHead(
                     head.Key.Layer, head.Key.Head, scores[head.Key.Layer * Shape.Heads + head.Key.Head], order.Count, Sum((order.Count + 3) / 4) / Sum(order.Count),
                     [.. order.Take(Candidates.PerPlace).Select(c => new RankedComponent(
-                        c.Component, Lost(rank, RankedRuns.Without(c.Layer, c.Head, c.Component)),
-                        rank.Split(r => r.Result.Curves[RankedRuns.AtInstruction][c.Row]), rank.Split(r => r.Result.Curves[RankedRuns.AtLast][c.Row])))]);
+                        c.Component, Lost(_rank, RankedRuns.Without(c.Layer, c.Head, c.Component)),
+                        _rank.Split(r => r.Result.Curves[RankedRuns.AtInstruction][c.Row]), _rank.Split(r => r.Result.Curves[RankedRuns.AtLast][c.Row])))]);
             })];
     }
 
     public EdgeTable Edges()
     {
-        var means = study.Edges.Select(e => (e.Name, Heads: Candidates.EdgeMeans(rank.Runs.Select(r => r.Result), e.Name))).Where(e => e.Heads.Length > 0).ToDictionary(e => e.Name, e => e.Heads, StringComparer.Ordinal);
+        var means = study.Edges.Select(e => (e.Name, Heads: Candidates.EdgeMeans(_rank.Runs.Select(r => r.Result), e.Name))).Where(e => e.Heads.Length > 0).ToDictionary(e => e.Name, e => e.Heads, StringComparer.Ordinal);
         var ranked = _parts.Edges.Select(e =>
         {
             var condition = RankedRuns.Cut(e.Edge, e.Layer, e.Head);
-            return new RankedEdge(e.Edge, e.Layer, e.Head, Lost(rank.Where(r => r.Has(condition)), condition), means[e.Edge][e.Layer * Shape.Heads + e.Head]);
+            return new RankedEdge(e.Edge, e.Layer, e.Head, Lost(_rank.Where(r => r.Has(condition)), condition), means[e.Edge][e.Layer * Shape.Heads + e.Head]);
         }).ToList();
         return new EdgeTable(
             [.. means.Select(e => new EdgeEstimates(e.Key, [.. e.Value.Chunk(Shape.Heads)]))], [.. ranked.OrderByDescending(e => Math.Abs(e.Effect.All.Mean))],

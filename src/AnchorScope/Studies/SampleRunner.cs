@@ -86,7 +86,7 @@ internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layou
             var width = model.Decoder.Shape.ModelSize;
             var final = baseline.Trace![Site.ResidPost, model.Decoder.Shape.Layers - 1].AsSpan(^width..);
             result.Curves["dla"] = HeadContribution.ToMargin(model.Decoder, baseline.Trace, watched.Length - 1, final, entities.Following, entities.Competing);
-            AddEstimates(result, prompt, baseline, entities);
+            AddEstimates(result, prompt, baseline, entities, plan.Parts!.Samples.Contains(run.Sample));
         }
         if (phase == Phase.Parts) AddActivations(result, plan.Candidates!, baseline.Trace!, [.. anchors.Select(p => Array.IndexOf(watched, p))], watched.Length - 1);
         if (phase == Phase.Test) AddLens(result, prompt, baseline.Trace!, entities, anchors, watched);
@@ -103,16 +103,17 @@ internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layou
     /// <summary>
     /// What derivatives say of neurons, edges and, for a screen, heads. Neurons and edges are taken where nothing is changed: the way on which heads fade out is none of theirs.
     /// </summary>
-    private void AddEstimates(RunResult result, Prompt prompt, Baseline baseline, AnswerEntities entities)
+    private void AddEstimates(RunResult result, Prompt prompt, Baseline baseline, AnswerEntities entities, bool parts)
     {
         var at = conditions.Changed(prompt);
         Attribution Of(IReadOnlyList<EdgeGroup> edges, int steps) => Attribution.Of(model.Decoder, baseline, entities.Following, entities.Competing, at, edges, compute, steps);
+        if (options.Variants.Screen != HeadScreen.Exact) result.Curves[RankedRuns.HeadEstimates] = Of([], options.Variants.Screen == HeadScreen.Slope ? 1 : Steps).Heads;
+        if (!parts) return;
         var slope = Of(conditions.EdgeGroups(prompt), 1);
         int[] strongest = [.. Enumerable.Range(0, slope.Neurons.Length).OrderByDescending(i => Math.Abs(slope.Neurons[i])).Take(NeuronsKept).Order()];
         result.Curves[RankedRuns.NeuronIds] = [.. strongest.Select(i => (float)i)];
         result.Curves[RankedRuns.NeuronEstimates] = [.. strongest.Select(i => slope.Neurons[i])];
         foreach (var (edge, estimates) in slope.Edges) result.Curves[RankedRuns.EdgeEstimates + edge] = estimates;
-        if (options.Variants.Screen != HeadScreen.Exact) result.Curves[RankedRuns.HeadEstimates] = options.Variants.Screen == HeadScreen.Slope ? slope.Heads : Of([], Steps).Heads;
     }
 
     private void AddActivations(RunResult result, Candidates parts, Trace trace, int[] anchors, int last)
