@@ -13,6 +13,7 @@ var benches = new SortedDictionary<string, Func<Machine, Results>>(StringCompare
     ["gemm"] = _ => GemmBench.Run(),
     [Apart] = _ => LargeBench.Run(),
     ["scaling"] = _ => ScalingBench.Run(),
+    ["screen"] = _ => ScreenBench.Run(),
     ["sweep"] = _ => SweepBench.Run(),
     ["threads"] = ThreadsBench.Run,
     ["training"] = _ => TrainingBench.Run(),

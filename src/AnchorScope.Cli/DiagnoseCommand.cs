@@ -1,4 +1,5 @@
 using System.CommandLine;
+using AnchorScope.Metrics;
 using AnchorScope.Reports;
 using AnchorScope.Studies;
 using Spectre.Console;
@@ -13,12 +14,18 @@ internal static class DiagnoseCommand
         var settings = new DiagnosisSettings();
         var output = new Option<string?>("--out") { Description = "folder to write (default: the next free out/diagnosis-NNN)", HelpName = "DIR" };
         var resume = new Option<bool>("--resume") { Description = "go on with the finished samples of --out, or of the latest out/diagnosis-NNN" };
-        var command = new Command("diagnose", "Finds where a model decides between picture and text, and which heads decide; writes a report.") { output, resume };
+        var series = new Option<string?>("--series") { Description = "folder of checkpoints that training kept (ascope train --series): each is diagnosed, and one report follows the steps", HelpName = "DIR" };
+        var command = new Command("diagnose", "Finds where a model decides between picture and text, and which heads decide; writes a report.") { output, resume, series };
         foreach (var option in settings.Options) command.Options.Add(option);
         command.SetAction(parsed =>
         {
             var options = settings.Read(parsed);
             var folder = parsed.GetValue(output) ?? DiagnosisFolder.Default(parsed.GetValue(resume));
+            if (parsed.GetValue(series) is { } checkpoints)
+            {
+                if (settings.NamesModel(parsed)) throw new InputException("--series: names the models; expected no --model beside it, found one");
+                return DiagnoseSeries.Run(checkpoints, options, folder, parsed.GetValue(resume));
+            }
             using var study = new DiagnosisStudy(options);
             using var store = DiagnosisFolder.Open(folder, study.Manifest, parsed.GetValue(resume));
             using var interrupt = new Interruption();
@@ -61,7 +68,9 @@ internal static class DiagnoseCommand
     {
         var names = new Dictionary<string, string>(StringComparer.Ordinal)
         {
-            ["rank"] = "every head blocked once",
+            ["rank"] = study.Options.Variants.Screen == HeadScreen.Exact ? "every head blocked once" : "every head estimated",
+            ["verify"] = "best heads blocked once",
+            ["parts"] = "parts of heads, neurons, edges by head",
             ["test"] = "edges cut, heads blocked",
             ["hard"] = "amplification of failures",
             ["control"] = "side effects on controls",

@@ -18,6 +18,8 @@ internal sealed class DiagnosisSettings
     private readonly Option<string?> _lens = Choice<LensNorm>("--lens-norm", "norm of the logit lens");
     private readonly Option<string?> _entities = Choice<EntityReduction>("--entity-reduction", "how an answer's token forms become one");
     private readonly Option<string?> _score = Choice<HeadScoreVariant>("--head-score", "what heads are ranked by");
+    private readonly Option<string?> _screen = Choice<HeadScreen>("--screen", "how heads come by their scores");
+    private readonly Option<string?> _route = Choice<RouteMeasure>("--route", "what tells relay and direct reading apart");
     private readonly Option<string?> _scope = Choice<GainScope>("--gain-scope", "positions at which heads are scaled");
     private readonly Option<string?> _rounding = Choice<TopRounding>("--top-rounding", "how a share of the heads becomes a number");
     private readonly Option<string?> _instruction = new("--instruction-span") { Description = "parts of the prompt that count as instruction, joined by +", HelpName = "instruction|instruction+question|…" };
@@ -32,8 +34,10 @@ internal sealed class DiagnosisSettings
 
     public IReadOnlyList<Option> Options =>
     [
-        _model, _data, _limit, _seed, _preset, _nssd, _lens, _entities, _score, _scope, _rounding, _instruction, _topK, _window, _windows, _shares, _gains, _draws, _tokens, _threads,
+        _model, _data, _limit, _seed, _preset, _nssd, _lens, _entities, _score, _screen, _route, _scope, _rounding, _instruction, _topK, _window, _windows, _shares, _gains, _draws, _tokens, _threads,
     ];
+
+    public bool NamesModel(ParseResult parsed) => parsed.GetValue(_model) is not null;
 
     public DiagnosisOptions Read(ParseResult parsed)
     {
@@ -61,12 +65,16 @@ internal sealed class DiagnosisSettings
             Lens = Value(_lens, parsed, preset.Lens),
             Entities = Value(_entities, parsed, preset.Entities),
             HeadScore = Value(_score, parsed, preset.HeadScore),
+            Screen = Value(_screen, parsed, preset.Screen),
+            Route = Value(_route, parsed, preset.Route),
             Scope = Value(_scope, parsed, preset.Scope),
             Rounding = Value(_rounding, parsed, preset.Rounding),
             TopK = AtLeast(1, _topK, parsed) ?? preset.TopK,
             Window = AtLeast(1, _window, parsed) ?? preset.Window,
             Instruction = parsed.GetValue(_instruction) is { } spans ? [.. spans.Split('+').Select(s => Variants.Parse<SpanKind>("--instruction-span", s))] : preset.Instruction,
         };
+        if (chosen.Screen != HeadScreen.Exact && chosen.HeadScore != HeadScoreVariant.CausalMargin)
+            throw InputException.At("--screen", Variants.NameOf(chosen.Screen), "--head-score causal_margin, which is what it estimates", Variants.NameOf(chosen.HeadScore));
         return chosen.Named.SequenceEqual(preset.Named) ? preset : chosen with { Preset = preset.Preset + ", changed" };
     }
 

@@ -30,6 +30,7 @@ internal static class Summary
             };
             AnsiConsole.MarkupLine($"[{colour}]{mark}[/] {Markup.Escape(finding.Text)}");
         }
+        AnsiConsole.MarkupLineInterpolated($"[{(diagnosis.Route.Verdict == Route.Undecided ? "yellow" : "green")}]route[/] {diagnosis.Route.Text}");
         if (diagnosis.Model.Provenance is { } statement) AnsiConsole.MarkupLineInterpolated($"[grey]{statement}[/]");
         AnsiConsole.WriteLine();
         AnsiConsole.MarkupLineInterpolated($"[bold]{Path.Combine(folder, "report.html")}[/]");

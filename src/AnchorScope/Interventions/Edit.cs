@@ -14,7 +14,7 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
     /// <summary>Query heads; null for all. At <see cref="Site.Key"/> and <see cref="Site.Value"/> key/value heads.</summary>
     public IReadOnlyList<int>? Heads { get; init; }
 
-    /// <summary>Neurons of <see cref="Site.NeuronOut"/>; null for all.</summary>
+    /// <summary>Neurons of <see cref="Site.NeuronOut"/>, or components of <see cref="Site.HeadOut"/> as head x d_head + component; null for all.</summary>
     public IReadOnlyList<int>? Neurons { get; init; }
 
     /// <summary>Positions changed; at <see cref="Site.AttnScores"/> the queries.</summary>
@@ -32,7 +32,7 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
         && Same(Heads, other.Heads) && Same(Neurons, other.Neurons) && SameBits([Factor], [other.Factor]) && (Vector is null) == (other.Vector is null) && SameBits(Vector, other.Vector);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => HashCode.Combine(Site, Layer, Operation, Factor, Positions, Keys, Heads?.Count, Heads is { Count: > 0 } ? Heads[0] : -1);
+    public override int GetHashCode() => HashCode.Combine(Site, Layer, Operation, Factor, Positions, Keys, Heads?.Count, Heads is { Count: > 0 } ? Heads[0] : Neurons is { Count: > 0 } ? Neurons[0] : -1);
 
     private static bool Same(IReadOnlyList<int>? a, IReadOnlyList<int>? b) => ReferenceEquals(a, b) || (a is not null && b is not null && a.SequenceEqual(b));
 
@@ -54,9 +54,10 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
         }
         if (Neurons is not null)
         {
-            if (Site != Site.NeuronOut) throw Wrong(name, "only neuron_out has neurons");
+            if (Site is not (Site.NeuronOut or Site.HeadOut)) throw Wrong(name, "only neuron_out has neurons, and only z has components");
+            if (Heads is not null) throw Wrong(name, "expected heads or their components, found both");
             if (Neurons.Count == 0) throw Wrong(name, "an edit without neurons does nothing");
-            foreach (var neuron in Neurons) Check("neuron", neuron, shape.MlpSize, name);
+            foreach (var neuron in Neurons) Check(Site == Site.HeadOut ? "component" : "neuron", neuron, shape.Width(Site), name);
         }
         foreach (var (what, positions) in new[] { ("position", Positions), ("key", Keys) })
         {

@@ -5,6 +5,9 @@ public sealed record ScoredHead(int Layer, int Head, double Score)
 {
     /// <summary>What its output is to be multiplied with, where the set says it.</summary>
     public float? Gain { get; init; }
+
+    /// <summary>Whether the score comes from derivatives and was not verified.</summary>
+    public bool Estimate { get; init; }
 }
 
 /// <summary>The portable result of a search for heads, tied to the model and data it was found on.</summary>

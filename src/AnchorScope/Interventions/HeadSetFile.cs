@@ -23,8 +23,12 @@ public sealed record HeadSetFile(string Path, string Sha256, HeadSet Set)
         if (root.Int("version") is var version && version is not (1 or WithGains)) throw InputException.At(path, "version", $"1 or {WithGains}", $"{version}");
         var heads = root.Sections("heads").Select(head =>
         {
-            head.Only(version == WithGains ? ["layer", "head", "score", "gain"] : ["layer", "head", "score"]);
-            return new ScoredHead(head.Int("layer"), head.Int("head"), head.Number("score", double.NaN)) { Gain = version == WithGains ? Gain(head, path) : null };
+            head.Only(version == WithGains ? ["layer", "head", "score", "estimate", "gain"] : ["layer", "head", "score", "estimate"]);
+            return new ScoredHead(head.Int("layer"), head.Int("head"), head.Number("score", double.NaN))
+            {
+                Gain = version == WithGains ? Gain(head, path) : null,
+                Estimate = head.Flag("estimate", false),
+            };
         }).ToArray();
         if (heads.Length == 0) throw InputException.At(path, "heads", "at least one head", "none");
         for (var i = 0; i < heads.Length; i++)
@@ -60,6 +64,7 @@ public sealed record HeadSetFile(string Path, string Sha256, HeadSet Set)
                 json.WriteNumber("head", head.Head);
                 if (double.IsFinite(head.Score)) json.WriteNumber("score", head.Score);
                 else json.WriteNull("score");
+                if (head.Estimate) json.WriteBoolean("estimate", true);
                 if (head.Gain is { } gain) json.WriteNumber("gain", gain);
                 json.WriteEndObject();
             }

@@ -13,7 +13,7 @@ public static class InterventionJson
     private static readonly Dictionary<string, string[]> Kinds = new(StringComparer.Ordinal)
     {
         ["attention_cut"] = ["layers", "queries", "keys", "heads"],
-        ["head_scale"] = ["layer", "head", "heads", "positions", "factor"],
+        ["head_scale"] = ["layer", "head", "heads", "components", "positions", "factor"],
         ["sublayer_scale"] = ["layer", "sublayer", "positions", "factor"],
         ["neuron_scale"] = ["layer", "neuron", "neurons", "positions", "factor"],
         ["steer"] = ["layer", "positions", "vector", "factor"],
@@ -131,6 +131,7 @@ public static class InterventionJson
                 writer.WriteString("kind", "head_scale");
                 WriteCommon(writer, edit);
                 Write(writer, "heads", edit.Heads);
+                if (edit.Neurons is not null) Write(writer, "components", edit.Neurons);
                 break;
             case (Site.AttnOut or Site.MlpOut, Operation.Scale):
                 writer.WriteString("kind", "sublayer_scale");
@@ -207,7 +208,7 @@ public static class InterventionJson
                     return (Ints("layers") ?? throw Wrong("layers", "a list of layers", "nothing"))
                         .Select(layer => new Edit(Site.AttnScores, layer, Operation.Set) { Positions = queries, Keys = keys, Heads = heads });
                 case "head_scale":
-                    return [new Edit(Site.HeadOut, Int("layer"), Operation.Scale) { Heads = OneOrMany("head", "heads"), Positions = positions, Factor = Factor(null) }];
+                    return [new Edit(Site.HeadOut, Int("layer"), Operation.Scale) { Heads = OneOrMany("head", "heads"), Neurons = Ints("components"), Positions = positions, Factor = Factor(null) }];
                 case "sublayer_scale":
                     var sublayer = Text("sublayer");
                     var site = sublayer switch { "attention" => Site.AttnOut, "mlp" => Site.MlpOut, _ => throw Wrong("sublayer", "attention or mlp", sublayer) };

@@ -3,10 +3,21 @@ namespace AnchorScope.Metrics;
 /// <summary>Ranks heads by score, takes the top of a ranking, splits two rankings, and draws controls.</summary>
 public static class HeadRanking
 {
-    /// <summary>Heads by falling score; equal scores by layer, then head.</summary>
+    /// <summary>Heads by falling score; equal scores by layer, then head. A score that is an estimate stands behind every positive one that is not.</summary>
     /// <param name="scores">[layer x head].</param>
-    public static IReadOnlyList<(int Layer, int Head)> Order(IReadOnlyList<double> scores, int headsPerLayer) =>
-        [.. Enumerable.Range(0, scores.Count).OrderByDescending(i => scores[i]).ThenBy(i => i).Select(i => (i / headsPerLayer, i % headsPerLayer))];
+    /// <param name="estimated">Whose scores are estimates; null: nobody's.</param>
+    public static IReadOnlyList<(int Layer, int Head)> Order(IReadOnlyList<double> scores, int headsPerLayer, IReadOnlySet<(int, int)>? estimated = null) =>
+        [.. Enumerable.Range(0, scores.Count).Select(i => (Head: (i / headsPerLayer, i % headsPerLayer), Score: scores[i]))
+            .OrderBy(h => h.Score > 0 && estimated?.Contains(h.Head) != true ? 0 : 1).ThenByDescending(h => h.Score).ThenBy(h => h.Head).Select(h => h.Head)];
+
+    /// <summary>The heads that are worth an exact look: those whose largest estimate by magnitude, over all runs or one modality's, is among the <paramref name="count"/> largest.</summary>
+    /// <param name="estimates">Of all runs, of one modality's, of the other's [layer x head].</param>
+    public static IReadOnlyList<(int Layer, int Head)> Strongest(int count, int headsPerLayer, params IReadOnlyList<double>[] estimates) =>
+        [.. Order([.. Enumerable.Range(0, estimates[0].Count).Select(i => estimates.Max(e => Math.Abs(e[i])))], headsPerLayer).Take(count).Order()];
+
+    /// <summary>Share of the <paramref name="count"/> with the highest estimates that are among the <paramref name="count"/> highest in truth.</summary>
+    public static double Precision(IReadOnlyList<double> estimated, IReadOnlyList<double> exact, int count) =>
+        (double)Shared(Order(estimated, 1).Take(count), Order(exact, 1).Take(count)).Count / count;
 
     /// <summary>How many heads a share is: at least one.</summary>
     public static int Count(double share, int heads, TopRounding rounding) => Math.Max(1, rounding switch

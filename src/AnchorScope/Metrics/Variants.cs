@@ -64,6 +64,29 @@ public enum HeadScoreVariant
     DirectLogitAttribution,
 }
 
+/// <summary>How the heads that are ranked come by their scores.</summary>
+public enum HeadScreen
+{
+    /// <summary>Every head is blocked.</summary>
+    Exact,
+
+    /// <summary>Every head is estimated from derivatives, as the mean over five steps on which all heads fade out; the strongest are then blocked.</summary>
+    Gradient,
+
+    /// <summary>The same from the derivatives where nothing is changed.</summary>
+    Slope,
+}
+
+/// <summary>What a cut has to take before its edge counts as a route.</summary>
+public enum RouteMeasure
+{
+    /// <summary>A quarter of MFR by arg-max.</summary>
+    Argmax,
+
+    /// <summary>A quarter of what MFR by the larger of the two has above chance.</summary>
+    Larger,
+}
+
 /// <summary>Where a head's output is scaled.</summary>
 public enum GainScope
 {
@@ -117,6 +140,12 @@ public sealed record Variants
     /// <summary>Score that ranks heads.</summary>
     public HeadScoreVariant HeadScore { get; init; } = HeadScoreVariant.CausalMargin;
 
+    /// <summary>Where the scores come from.</summary>
+    public HeadScreen Screen { get; init; } = HeadScreen.Exact;
+
+    /// <summary>What tells routes apart.</summary>
+    public RouteMeasure Route { get; init; } = RouteMeasure.Argmax;
+
     /// <summary>Positions at which heads are blocked or amplified.</summary>
     public GainScope Scope { get; init; } = GainScope.Relay;
 
@@ -144,6 +173,8 @@ public sealed record Variants
         ["entity_reduction"] = NameOf(Entities),
         ["window"] = Window.ToString(CultureInfo.InvariantCulture),
         ["head_score"] = NameOf(HeadScore),
+        ["screen"] = NameOf(Screen),
+        ["route"] = NameOf(Route),
         ["gain_scope"] = NameOf(Scope),
         ["top_rounding"] = NameOf(Rounding),
         ["instruction_span"] = string.Join('+', Instruction.Select(NameOf)),

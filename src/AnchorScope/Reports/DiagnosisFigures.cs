@@ -102,8 +102,8 @@ internal sealed class DiagnosisFigures(Diagnosis d)
 
     private HeatMapFigure Heads() => new("Score of every head",
     [
-        new HeatMapPanel("Following the picture", Matrix(d.Heads.Vision)) { Kinds = Kinds() },
-        new HeatMapPanel("Following the text", Matrix(d.Heads.Text)) { Kinds = Kinds() },
+        new HeatMapPanel("Following the picture", Matrix(d.Heads.Vision)) { Kinds = Kinds(), Dots = Estimated() },
+        new HeatMapPanel("Following the text", Matrix(d.Heads.Text)) { Kinds = Kinds(), Dots = Estimated() },
     ])
     {
         ScaleLabel = d.Variants["head_score"] switch
@@ -113,6 +113,8 @@ internal sealed class DiagnosisFigures(Diagnosis d)
             _ => "Direct logit attribution to the margin (logits)",
         },
     };
+
+    private HeadKind? Estimated() => d.Heads.Estimated.Count == 0 ? null : Kind("estimate", d.Heads.Estimated);
 
     private HeadKind[] Kinds() => [Kind("shared hub", d.Heads.Shared), Kind("vision expert", d.Heads.VisionOnly), Kind("text expert", d.Heads.TextOnly)];
 

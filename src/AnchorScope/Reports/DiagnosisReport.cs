@@ -27,6 +27,7 @@ public static class DiagnosisReport
         };
         foreach (var finding in d.Findings)
             page.Lead(finding.Text, finding.Status switch { FindingStatus.Present => Status.Good, FindingStatus.Absent => Status.Absent, _ => Status.Neutral });
+        page.Lead(d.Route.Text, d.Route.Verdict == Route.Undecided ? Status.Neutral : Status.Good);
         if (d.Model.Provenance is { } statement) page.Note(NoteKind.Warning, statement, "About this model");
         if (d.Rejected.Count > 0) page.Note(NoteKind.Warning, $"{d.Rejected.Count} samples or lines were left out; they are listed at the end.");
         page.Paragraph("Shaded bands and brackets are 95 % bootstrap intervals over samples. Heads are ranked on one set of samples and tested on another.");
@@ -94,16 +95,25 @@ public static class DiagnosisReport
     {
         page.Heading(2, "Which heads decide?");
         var total = d.Model.Layers * d.Model.Heads;
-        page.Figure(figures["heads"], $"Every head blocked alone on the ranking set. Outlined: the top {d.Heads.Count} of {total} for each modality; shared hubs are in both, experts in one.", "heads.svg");
+        page.Figure(figures["heads"], $"{Scored(d)} Outlined: the top {d.Heads.Count} of {total} for each modality; shared hubs are in both, experts in one.", "heads.svg");
         page.Table(["Rank", "Head", "Score", "Picture", "Text", "Direct attribution", "Role"],
             [.. d.Heads.Ranked.Select((h, i) => new[]
             {
-                $"{i + 1}", $"{h.Layer}.{h.Head}", Interval(h.Score.All), Signed(h.Score.Vision.Mean), Signed(h.Score.Text.Mean), Signed(h.DirectAttribution),
+                $"{i + 1}", $"{h.Layer}.{h.Head}", (h.Estimate ? "estimate " : "") + Interval(h.Score.All), Signed(h.Score.Vision.Mean), Signed(h.Score.Text.Mean), Signed(h.DirectAttribution),
                 h.Role switch { "shared" => "shared hub", "vision" => "vision expert", "text" => "text expert", _ => "" },
             })],
             $"The best heads (layer.head). Score: {d.Variants["head_score"]}. The top {d.Heads.Count} hold {d.Heads.ShareOfPositive[d.Heads.Count - 1] * 100:0} % of the sum of positive scores; Spearman correlation of score and direct logit attribution over all heads: {d.Heads.AttributionCorrelation:0.00}.",
             numeric: [0, 2, 3, 4, 5]);
+        RankingSections.Edges(page, d);
+        RankingSections.Inside(page, d);
+        RankingSections.Neurons(page, d);
     }
+
+    /// <summary>Where the heads' scores come from.</summary>
+    private static string Scored(Diagnosis d) => d.Heads.Estimated.Count == 0
+        ? "Every head blocked alone on the ranking set."
+        : $"Every head estimated from derivatives on the ranking set ({d.Variants["screen"]}); the strongest {d.Model.Layers * d.Model.Heads - d.Heads.Estimated.Count} were then blocked alone and have that score, the others, with a dot, keep their estimate. "
+            + $"Spearman correlation of estimate and score over those blocked: {d.Heads.ScreenCorrelation.ToString("0.00", CultureInfo.InvariantCulture)}.";
 
     private static void Blocking(HtmlPage page, Diagnosis d, IReadOnlyDictionary<string, Figure> figures)
     {

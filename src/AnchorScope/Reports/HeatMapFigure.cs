@@ -21,6 +21,9 @@ public sealed record HeatMapPanel(string Title, double[,] Values)
 {
     public IReadOnlyList<HeadKind> Kinds { get; init; } = [];
 
+    /// <summary>Heads with a dot in their cell, such as those whose value is an estimate; its look is not asked for.</summary>
+    public HeadKind? Dots { get; init; }
+
     public string XLabel { get; init; } = "Head";
 
     public string YLabel { get; init; } = "Layer";
@@ -47,6 +50,7 @@ public sealed record HeatMapFigure(string Name, IReadOnlyList<HeatMapPanel> Pane
         LegendKey[] keys =
         [
             .. Panels.SelectMany(panel => panel.Kinds).DistinctBy(kind => kind.Name).Select(kind => HeatMapDrawing.Key(kind, kinds)),
+            .. Panels.Select(panel => panel.Dots?.Name).OfType<string>().Distinct().Select(HeatMapDrawing.DotKey),
             .. Panels.Any(panel => panel.Values.Cast<double>().Any(value => !Axis.IsDrawable(value)))
                 ? [HeatMapDrawing.MissingKey] : Array.Empty<LegendKey>(),
         ];
@@ -107,6 +111,8 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
         .Leaf("rect", ("class", "missing"), ("x", "1"), ("y", "1"), ("width", "12"), ("height", "12"))
         .Leaf("path", ("class", "hatch"), ("d", Hatch(1, 1, 12))).ToString());
 
+    public static LegendKey DotKey(string name) => new(name, 14, new Markup().Leaf("circle", ("class", "dot fi"), ("cx", "7"), ("cy", "7"), ("r", "2.5")).ToString());
+
     public static LegendKey Key(HeadKind kind, string[] kinds)
     {
         var svg = new Markup();
@@ -122,6 +128,7 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
                 ("class", "title mid"), ("x", Number(Start + _heads * Cell / 2)), ("y", "15")).Line();
         }
         DrawCells();
+        DrawDots();
         DrawAxes();
         var drawn = new Dictionary<(int Layer, int Head), int>();
         foreach (var kind in panel.Kinds)
@@ -161,9 +168,16 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
         if (hatch.Length > 0) _svg.Leaf("path", ("class", "hatch"), ("d", hatch.ToString())).Line();
     }
 
+    private void DrawDots()
+    {
+        foreach (var (layer, head) in panel.Dots?.Heads ?? [])
+            _svg.Leaf("circle", ("class", "dot fi"), ("cx", Number(X(head) + Cell / 2)), ("cy", Number(Y(layer) + Cell / 2)), ("r", Number(Math.Clamp(Cell * 0.1, 0.8, 2.5))), ("pointer-events", "none"));
+        if (panel.Dots is not null) _svg.Line();
+    }
+
     private string KindsOf(int layer, int head)
     {
-        var names = string.Join(", ", panel.Kinds.Where(kind => kind.Heads.Contains((layer, head))).Select(kind => kind.Name));
+        var names = string.Join(", ", panel.Kinds.Concat(panel.Dots is { } dots ? [dots] : []).Where(kind => kind.Heads.Contains((layer, head))).Select(kind => kind.Name));
         return names.Length > 0 ? $" ({names})" : "";
     }
 

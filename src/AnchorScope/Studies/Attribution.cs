@@ -29,52 +29,63 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
     /// 1: the slope where nothing is changed. More: the mean of the slopes at the middles of so many steps on the way on which all heads at these positions fade out together (integrated
     /// gradients along the gain); neurons and edges are taken from the same passes.
     /// </param>
-    public static Attribution Of(Decoder decoder, Baseline baseline, int tokenA, int tokenB, IReadOnlyList<int> positions, IReadOnlyList<EdgeGroup> edges, Compute compute, int steps = 1)
+    /// <param name="rowsPerPass">How many rows steps that share a pass may have; changes no bit.</param>
+    public static Attribution Of(Decoder decoder, Baseline baseline, int tokenA, int tokenB, IReadOnlyList<int> positions, IReadOnlyList<EdgeGroup> edges, Compute compute, int steps = 1, int rowsPerPass = Sweep.DefaultRows)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(steps, 1);
         var (shape, prompt) = (decoder.Shape, baseline.Prompt);
         var start = Math.Min(prompt.Length - 1, positions.Concat(edges.SelectMany(e => e.Queries)).DefaultIfEmpty(prompt.Length - 1).Min());
         var (heads, neurons) = (new double[shape.Layers * shape.Heads], new double[shape.Layers * shape.MlpSize]);
         var groups = edges.ToDictionary(e => e.Name, _ => new double[shape.Layers * shape.Heads], StringComparer.Ordinal);
-        var margin = 0.0;
-        for (var step = 0; step < steps; step++)
+        Site[] sites = edges.Count > 0 ? [Site.HeadOut, Site.NeuronOut, Site.AttnScores] : [Site.HeadOut, Site.NeuronOut];
+        // Steps go together, as many as a pass carries: weights are turned once for all of them.
+        foreach (var together in Enumerable.Range(0, steps).Chunk(Math.Max(1, rowsPerPass / (prompt.Length - start))))
         {
-            var gain = steps == 1 ? 1f : 1 - (step + 0.5f) / steps;
-            var (values, slopes) = (new Trace([Site.HeadOut, Site.NeuronOut], positions), Trace.OfDerivatives(edges.Count > 0 ? [Site.HeadOut, Site.NeuronOut, Site.AttnScores] : [Site.HeadOut, Site.NeuronOut]));
-            margin = Back(decoder, baseline, start, Faded(shape, positions, gain), tokenA, tokenB, values, slopes, compute);
-            for (var layer = 0; layer < shape.Layers; layer++)
+            Way[] ways = [.. together.Select(step => new Way(steps == 1 ? 1f : 1 - (step + 0.5f) / steps, new Trace([Site.HeadOut, Site.NeuronOut], positions), Trace.OfDerivatives(sites)))];
+            Back(decoder, baseline, start, positions, ways, tokenA, tokenB, compute);
+            foreach (var (gain, values, slopes) in ways)
             {
-                Add(values[Site.HeadOut, layer], slopes[Site.HeadOut, layer], positions, start, shape.HeadSize, 1 / gain, heads.AsSpan(layer * shape.Heads, shape.Heads));
-                Add(values[Site.NeuronOut, layer], slopes[Site.NeuronOut, layer], positions, start, 1, 1, neurons.AsSpan(layer * shape.MlpSize, shape.MlpSize));
-                foreach (var edge in edges) Add(edge, slopes[Site.AttnScores, layer], start, prompt.Length, groups[edge.Name].AsSpan(layer * shape.Heads, shape.Heads));
+                for (var layer = 0; layer < shape.Layers; layer++)
+                {
+                    Add(values[Site.HeadOut, layer], slopes[Site.HeadOut, layer], positions, start, shape.HeadSize, 1 / gain, heads.AsSpan(layer * shape.Heads, shape.Heads));
+                    Add(values[Site.NeuronOut, layer], slopes[Site.NeuronOut, layer], positions, start, 1, 1, neurons.AsSpan(layer * shape.MlpSize, shape.MlpSize));
+                    foreach (var edge in edges) Add(edge, slopes[Site.AttnScores, layer], start, prompt.Length, groups[edge.Name].AsSpan(layer * shape.Heads, shape.Heads));
+                }
             }
         }
-        if (steps > 1) margin = (double)baseline.LastLogits[tokenA] - baseline.LastLogits[tokenB];
         float[] Mean(double[] sums) => [.. sums.Select(s => (float)(s / steps))];
-        return new Attribution(margin, Mean(heads), Mean(neurons), groups.ToDictionary(g => g.Key, g => Mean(g.Value), StringComparer.Ordinal));
+        return new Attribution((double)baseline.LastLogits[tokenA] - baseline.LastLogits[tokenB], Mean(heads), Mean(neurons), groups.ToDictionary(g => g.Key, g => Mean(g.Value), StringComparer.Ordinal));
     }
+
+    /// <summary>One step: the gain of the heads, what is recorded on the way there, and the derivatives on the way back.</summary>
+    private sealed record Way(float Gain, Trace Values, Trace Slopes);
 
     private static Intervention Faded(DecoderShape shape, IReadOnlyList<int> positions, float gain) => gain == 1
         ? Intervention.None
         : new Intervention($"all heads x{gain}", [.. Enumerable.Range(0, shape.Layers).Select(layer => new Edit(Site.HeadOut, layer, Operation.Scale) { Factor = gain, Positions = Positions.Of(positions) })]);
 
-    private static double Back(Decoder decoder, Baseline baseline, int start, Intervention intervention, int tokenA, int tokenB, Trace values, Trace slopes, Compute compute)
+    /// <summary>Fills the traces of <paramref name="ways"/>.</summary>
+    private static void Back(Decoder decoder, Baseline baseline, int start, IReadOnlyList<int> positions, Way[] ways, int tokenA, int tokenB, Compute compute)
     {
         var mark = compute.Arena.Here();
         var (prompt, width) = (baseline.Prompt, decoder.Shape.ModelSize);
-        var entry = Tensor.From(compute.Arena, prompt.Embeddings.AsSpan(start * width), prompt.Length - start, width);
-        var run = new Run(entry, prompt.Coordinates.AsMemory(start), start, intervention) { Past = baseline.KeyValues, Traces = [values], Derivatives = [slopes] };
-        var pass = new Pass(decoder.Shape, [run], compute) { Tape = new Tape(TapeKind.Store) };
+        var count = prompt.Length - start;
+        var entry = Tensor.From(compute.Arena, prompt.Embeddings.AsSpan(start * width), count, width);
+        var runs = ways.Select(way => new Run(entry, prompt.Coordinates.AsMemory(start), start, Faded(decoder.Shape, positions, way.Gain)) { Past = baseline.KeyValues, Traces = [way.Values], Derivatives = [way.Slopes] });
+        var pass = new Pass(decoder.Shape, runs, compute) { Tape = new Tape(TapeKind.Store) };
         var resid = decoder.Forward(pass);
-        var (last, d) = (resid.RowRange(resid.Rows - 1, 1), compute.Arena.TakeZeros(resid.Rows, resid.Columns));
-        var logits = decoder.Unembed(last, compute);
-        var margin = (double)logits[0][tokenA] - logits[0][tokenB];
-        logits[0].Clear();
-        (logits[0][tokenA], logits[0][tokenB]) = (1, -1);
-        decoder.UnembedBackward(last, logits, compute, null)[0].CopyTo(d[d.Rows - 1]);
+        var (last, margins, d) = (compute.Arena.Take(ways.Length, width), compute.Arena.TakeZeros(ways.Length, decoder.VocabularySize), compute.Arena.TakeZeros(resid.Rows, width));
+        for (var i = 0; i < ways.Length; i++)
+        {
+            resid[(i + 1) * count - 1].CopyTo(last[i]);
+            // Of a token over itself the margin is 0, whatever changes.
+            margins[i][tokenA] += 1;
+            margins[i][tokenB] -= 1;
+        }
+        var slopes = decoder.UnembedBackward(last, margins, compute, null);
+        for (var i = 0; i < ways.Length; i++) slopes[i].CopyTo(d[(i + 1) * count - 1]);
         decoder.Backward(pass, d, null);
         compute.Arena.Release(mark);
-        return margin;
     }
 
     /// <param name="values">At the positions [position, part x width].</param>

@@ -37,6 +37,9 @@ public sealed record Diagnosis
     /// <summary>What was found, in sentences.</summary>
     public required IReadOnlyList<Finding> Findings { get; init; }
 
+    /// <summary>Relay or direct reading.</summary>
+    public required RouteFinding Route { get; init; }
+
     /// <summary>Modality following by set, category and tag.</summary>
     public required IReadOnlyList<FollowingRates> Following { get; init; }
 
@@ -48,6 +51,15 @@ public sealed record Diagnosis
 
     /// <summary>Every head's score.</summary>
     public required HeadLandscape Heads { get; init; }
+
+    /// <summary>Neurons before, among and after the arbitration heads.</summary>
+    public required NeuronTable Neurons { get; init; }
+
+    /// <summary>Inside the best arbitration heads.</summary>
+    public required IReadOnlyList<OpenedHead> Inside { get; init; }
+
+    /// <summary>Edges cut in one head alone.</summary>
+    public required EdgeTable HeadEdges { get; init; }
 
     /// <summary>Head sets blocked.</summary>
     public required IReadOnlyList<BlockingResult> Blocking { get; init; }
@@ -148,7 +160,14 @@ public sealed record HeadLandscape(
     IReadOnlyList<IReadOnlyList<double>> All, IReadOnlyList<IReadOnlyList<double>> Vision, IReadOnlyList<IReadOnlyList<double>> Text,
     IReadOnlyList<IReadOnlyList<double>> DirectAttribution, IReadOnlyList<RankedHead> Ranked, int Count,
     IReadOnlyList<HeadId> Shared, IReadOnlyList<HeadId> VisionOnly, IReadOnlyList<HeadId> TextOnly,
-    IReadOnlyList<double> ShareOfPositive, double AttributionCorrelation);
+    IReadOnlyList<double> ShareOfPositive, double AttributionCorrelation)
+{
+    /// <summary>Heads whose scores are estimates: a screen left them out.</summary>
+    public IReadOnlyList<HeadId> Estimated { get; init; } = [];
+
+    /// <summary>Spearman correlation of estimate and score over the heads that a screen left to be blocked; NaN without a screen.</summary>
+    public double ScreenCorrelation { get; init; } = double.NaN;
+}
 
 /// <summary>A head, written "3.0".</summary>
 public sealed record HeadId(int Layer, int Head)
@@ -159,7 +178,8 @@ public sealed record HeadId(int Layer, int Head)
 
 /// <summary>A head with its score.</summary>
 /// <param name="Role">"shared", "vision", "text", or "" outside both top 5 %.</param>
-public sealed record RankedHead(int Layer, int Head, ByInstruction Score, double DirectAttribution, string Role);
+/// <param name="Estimate">Whether the score comes from derivatives and was not verified.</param>
+public sealed record RankedHead(int Layer, int Head, ByInstruction Score, double DirectAttribution, string Role, bool Estimate);
 
 /// <summary>A head set at 0 on the test set.</summary>
 /// <param name="Name">"top5": the best 5 %; "vision5", "text5": the best for one modality.</param>

@@ -21,7 +21,7 @@ internal sealed class DiagnosisBuilder
     {
         (_study, _store, _plan) = (study, store, plan);
         _draws = new BootstrapDraws(study.Options.Seed);
-        _rank = Measured(study.Data.Rank, "rank").Where(IsConflict);
+        _rank = Measured(study.Data.Rank, id => RankedRuns.Of(store, id)).Where(IsConflict);
         _test = Measured(study.Data.Test, "test").Where(IsConflict);
         _hard = study.Data.Hard is { } hard ? Measured(hard, "hard").Where(IsConflict) : null;
         _control = study.Data.Control is { } control ? Measured(control, "control") : null;
@@ -34,6 +34,7 @@ internal sealed class DiagnosisBuilder
     public Diagnosis Build(RenderedPrompt prompt)
     {
         var model = _study.Model;
+        var details = new RankingDetails(_study, _store, _plan, _rank);
         var diagnosis = new Diagnosis
         {
             Tool = ToolVersion.Text,
@@ -48,8 +49,12 @@ internal sealed class DiagnosisBuilder
             Findings = [],
             Following = Following(),
             Layers = Layers(),
+            Route = RouteReader.Read(_test, Options.Variants.Route),
             Knockouts = Knockouts(),
             Heads = Heads(),
+            Neurons = details.Neurons(),
+            Inside = details.Inside(),
+            HeadEdges = details.Edges(),
             Blocking = Blocking(),
             Amplification = [.. Amplification(_test), .. _hard is null ? [] : Amplification(_hard)],
             Examples = ExamplePicker.Pick(_test, _plan, Options, _study.Model.Tokenizer, _study.Data.Folder),
@@ -61,7 +66,9 @@ internal sealed class DiagnosisBuilder
 
     private static bool IsConflict(MeasuredRun run) => run.Run.Sample.Kind == SampleKind.Conflict;
 
-    private MeasuredSet Measured(ConflictSet set, string phase) => MeasuredSet.Of(set, _store, phase, _study.Model.Tokenizer, _draws);
+    private MeasuredSet Measured(ConflictSet set, string phase) => Measured(set, id => _store.Find(phase, id)!);
+
+    private MeasuredSet Measured(ConflictSet set, Func<string, IReadOnlyList<RunResult>> resultsOf) => MeasuredSet.Of(set, resultsOf, _study.Model.Tokenizer, _draws);
 
     private List<FollowingRates> Following()
     {
@@ -158,16 +165,27 @@ internal sealed class DiagnosisBuilder
     {
         var (all, vision, text) = _study.Scores(_store, Options.Variants.HeadScore);
         var direct = _study.Scores(_store, HeadScoreVariant.DirectLogitAttribution).All;
+        var estimated = _study.Estimated(_store);
         var (shared, visionTop, textTop) = (HeadRanking.Shared(_plan.Vision, _plan.Text), _plan.Vision, _plan.Text);
         var ranked = Math.Min(all.Length, Math.Max(10, HeadRanking.Count(Options.Shares.Max(), all.Length, Options.Variants.Rounding)));
         string Role((int, int) head) => shared.Contains(head) ? "shared" : visionTop.Contains(head) ? "vision" : textTop.Contains(head) ? "text" : "";
         return new HeadLandscape(
             Rows(all), Rows(vision), Rows(text), Rows(direct),
             [.. _plan.Order.Take(ranked).Select(h => new RankedHead(
-                h.Layer, h.Head, _rank.Split(r => DiagnosisStudy.Score(r.Result, h.Layer * Shape.Heads + h.Head, Shape.Heads, Options.Variants.HeadScore)), direct[h.Layer * Shape.Heads + h.Head], Role(h)))],
+                h.Layer, h.Head, _rank.Split(r => RankedRuns.Score(r.Result, h.Layer * Shape.Heads + h.Head, Shape.Heads, Options.Variants.HeadScore)), direct[h.Layer * Shape.Heads + h.Head], Role(h), estimated.Contains(h)))],
             visionTop.Count, Ids(shared), Ids(visionTop.Except(shared)), Ids(textTop.Except(shared)),
             [.. Enumerable.Range(1, ranked).Select(n => HeadRanking.ShareOfPositive(all, n))],
-            HeadRanking.Spearman(all, direct));
+            HeadRanking.Spearman(all, direct))
+        {
+            Estimated = Ids(estimated.Order()), ScreenCorrelation = ScreenCorrelation(all, estimated),
+        };
+    }
+
+    private double ScreenCorrelation(double[] scores, IReadOnlySet<(int, int)> estimated)
+    {
+        if (estimated.Count == 0) return double.NaN;
+        var verified = Enumerable.Range(0, scores.Length).Where(i => !estimated.Contains((i / Shape.Heads, i % Shape.Heads))).ToList();
+        return HeadRanking.Spearman([.. verified.Select(i => scores[i])], [.. verified.Select(i => _rank.Runs.Average(r => (double)r.Result.Curves[RankedRuns.HeadEstimates][i]))]);
     }
 
     private List<IReadOnlyList<double>> Rows(double[] scores) => [.. scores.Chunk(Shape.Heads)];

@@ -22,15 +22,42 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
     public static IReadOnlyList<int> WindowsOf(string edge, DiagnosisOptions options) =>
         SensitivityEdges.Contains(edge) ? [.. options.Windows.Append(options.Variants.Window).Distinct().Order()] : [options.Variants.Window];
 
-    /// <summary>Every head of the model set to 0, one at a time.</summary>
-    public IEnumerable<Intervention> EachHead(Prompt prompt)
+    /// <summary>Every head of the model.</summary>
+    public IEnumerable<(int Layer, int Head)> EachHead => from layer in Enumerable.Range(0, shape.Layers) from head in Enumerable.Range(0, shape.Heads) select (layer, head);
+
+    /// <summary>Heads set to 0, one at a time.</summary>
+    public IEnumerable<Intervention> Alone(Prompt prompt, IEnumerable<(int Layer, int Head)> heads)
     {
         var at = Scope(prompt);
-        for (var layer = 0; layer < shape.Layers; layer++)
-        {
-            for (var head = 0; head < shape.Heads; head++) yield return Intervention.HeadGain($"head/{layer}.{head}", [(layer, head)], 0, at);
-        }
+        foreach (var (layer, head) in heads) yield return Intervention.HeadGain(RankedRuns.Blocked(layer, head), [(layer, head)], 0, at);
     }
+
+    /// <summary>Neurons set to 0, one at a time.</summary>
+    public IEnumerable<Intervention> Silenced(Prompt prompt, IEnumerable<(int Layer, int Neuron)> neurons)
+    {
+        var at = Scope(prompt);
+        foreach (var (layer, neuron) in neurons)
+            yield return new Intervention(RankedRuns.Silenced(layer, neuron), new Edit(Site.NeuronOut, layer, Operation.Scale) { Factor = 0, Neurons = [neuron], Positions = at });
+    }
+
+    /// <summary>Components of heads' outputs set to 0, one at a time.</summary>
+    public IEnumerable<Intervention> Without(Prompt prompt, IEnumerable<(int Layer, int Head, int Component)> components)
+    {
+        var at = Scope(prompt);
+        foreach (var (layer, head, component) in components)
+            yield return new Intervention(RankedRuns.Without(layer, head, component), new Edit(Site.HeadOut, layer, Operation.Scale) { Factor = 0, Neurons = [head * shape.HeadSize + component], Positions = at });
+    }
+
+    /// <summary>Edges cut in one head each, where the prompt has them.</summary>
+    public IEnumerable<Intervention> CutInOneHead(Prompt prompt, IEnumerable<(string Edge, int Layer, int Head)> pairs) =>
+        pairs.Select(p => Edges.First(e => e.Name == p.Edge).Cut(prompt, RankedRuns.Cut(p.Edge, p.Layer, p.Head), [p.Layer], [p.Head])).OfType<Intervention>();
+
+    /// <summary>The edges into the instruction and what follows it, for estimates head by head.</summary>
+    public IReadOnlyList<EdgeGroup> EdgeGroups(Prompt prompt) =>
+        [.. Edges.Where(e => !e.To.Contains(SpanKind.TextContext) && e.Exists(prompt)).Select(e => new EdgeGroup(e.Name, prompt.Union(e.To), prompt.Union(e.From)))];
+
+    /// <summary>Positions at which heads are blocked, as a list.</summary>
+    public int[] Changed(Prompt prompt) => Scope(prompt) is { IsAll: false } some ? [.. some.List] : [.. Enumerable.Range(0, prompt.Length)];
 
     /// <summary>Every edge, layer by layer and in all layers at once. Edges that the prompt does not have are left out.</summary>
     public IEnumerable<Intervention> Knockouts(Prompt prompt)

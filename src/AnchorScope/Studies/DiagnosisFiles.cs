@@ -12,7 +12,7 @@ namespace AnchorScope.Studies;
 /// <summary>A diagnosis as files that other programs read. Each is written whole or not at all.</summary>
 public static class DiagnosisFiles
 {
-    internal static readonly JsonSerializerOptions Json = new()
+    internal static readonly JsonSerializerOptions Form = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         WriteIndented = true,
@@ -23,10 +23,13 @@ public static class DiagnosisFiles
     /// <summary>Writes diagnosis.json, summary.csv and heads.json into <paramref name="folder"/>.</summary>
     public static void Write(string folder, Diagnosis diagnosis, HeadSet heads)
     {
-        Text(Path.Combine(folder, "diagnosis.json"), JsonSerializer.Serialize(diagnosis, Json) + "\n");
+        Text(Path.Combine(folder, "diagnosis.json"), Json(diagnosis));
         Text(Path.Combine(folder, "heads.json"), HeadSetFile.Text(heads));
         Text(Path.Combine(folder, "summary.csv"), Summary(diagnosis));
     }
+
+    /// <summary>A record as the text of a file.</summary>
+    internal static string Json<T>(T record) => JsonSerializer.Serialize(record, Form) + "\n";
 
     /// <summary>Writes <paramref name="text"/> as UTF-8, atomically.</summary>
     public static void Text(string path, string text) => AtomicFile.Write(path, stream => stream.Write(new UTF8Encoding(false).GetBytes(text)));
@@ -66,7 +69,21 @@ public static class DiagnosisFiles
                 Rows("knockout", curve.Edge, condition, "mfr_larger", point.Larger);
             }
         }
-        foreach (var head in d.Heads.Ranked) Rows("heads", $"{head.Layer}.{head.Head}", "blocked alone", d.Variants["head_score"], head.Score);
+        foreach (var head in d.Heads.Ranked) Rows("heads", $"{head.Layer}.{head.Head}", head.Estimate ? "estimated" : "blocked alone", d.Variants["head_score"], head.Score);
+        foreach (var neuron in d.Neurons.Ranked)
+        {
+            var item = $"{neuron.Layer}.{neuron.Neuron}";
+            Rows("neurons", item, $"silenced alone, {Variants.NameOf(neuron.Place)}", "causal_margin", neuron.Effect);
+            Rows("neurons", item, "baseline", "activation_instruction", neuron.AtInstruction);
+            Rows("neurons", item, "baseline", "activation_last", neuron.AtLast);
+        }
+        foreach (var head in d.Inside)
+        {
+            foreach (var c in head.Ranked) Rows("components", $"{head.Layer}.{head.Head}.{c.Component}", "set to 0 alone", "causal_margin", c.Effect);
+        }
+        foreach (var edge in d.HeadEdges.Ranked) Rows("head_edges", $"{edge.Layer}.{edge.Head}", edge.Edge, "causal_margin", edge.Effect);
+        foreach (var cut in d.Route.Cuts) Row("route", cut.Edge, "all layers", d.Variants["route"], "all", cut.Left);
+        csv.Append(CultureInfo.InvariantCulture, $"route,verdict,{Variants.NameOf(d.Route.Verdict)},,,,,,\n");
         foreach (var block in d.Blocking)
         {
             Rows("blocking", block.Name, "blocked", "mfr_argmax", block.Argmax);

@@ -22,15 +22,25 @@ public static class DiagnosisFolder
         return Path.Combine(Parent, string.Create(CultureInfo.InvariantCulture, $"diagnosis-{(resume ? latest : latest + 1):000}"));
     }
 
-    /// <summary>Starts a new folder, or checks that an old one was made with the same inputs and settings.</summary>
+    /// <summary>Whether <paramref name="folder"/> is that of a diagnosis.</summary>
+    public static bool IsBegun(string folder) => File.Exists(Path.Combine(folder, ManifestName));
+
+    /// <summary>Starts a new folder, or checks that an old one was made with the same inputs and settings, and opens its rows.</summary>
     public static ResultStore Open(string folder, string manifest, bool resume)
+    {
+        Begin(folder, manifest, resume);
+        return ResultStore.Open(Results(folder), resume);
+    }
+
+    /// <summary>Starts a new folder, or checks that an old one was made with the same inputs and settings.</summary>
+    public static void Begin(string folder, string manifest, bool resume)
     {
         var path = Path.Combine(folder, ManifestName);
         if (resume)
         {
             if (!File.Exists(path)) throw new InputException($"{folder}: nothing to resume: expected {ManifestName}, found none");
             Compare(path, manifest);
-            return ResultStore.Open(Results(folder), resume: true);
+            return;
         }
         if (File.Exists(folder)) throw new InputException($"{folder}: expected a folder, found a file");
         if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
@@ -44,7 +54,6 @@ public static class DiagnosisFolder
             throw new InputException($"{folder}: cannot be made: {e.Message}", e);
         }
         DiagnosisFiles.Text(path, manifest);
-        return ResultStore.Open(Results(folder), resume: false);
     }
 
     private static void Compare(string path, string manifest)

@@ -78,19 +78,36 @@ public sealed class DiagnosisStudy : IDisposable
 
     /// <summary>The parts of a run in order, with the number of their samples.</summary>
     public IReadOnlyList<(string Phase, int Samples)> Phases =>
-        [.. new[] { ("rank", Data.Rank), ("test", Data.Test), ("hard", Data.Hard), ("control", Data.Control) }.Where(p => p.Item2 is not null).Select(p => (p.Item1, p.Item2!.Samples.Count))];
+        [.. new[] { (Phase.Rank, Data.Rank), (Phase.Verify, Screened ? Data.Rank : null), (Phase.Parts, PartSet), (Phase.Test, Data.Test), (Phase.Hard, Data.Hard), (Phase.Control, Data.Control) }
+            .Where(p => p.Item2 is not null).Select(p => (Variants.NameOf(p.Item1), p.Item2!.Samples.Count))];
+
+    private bool Screened => Options.Variants.Screen != HeadScreen.Exact;
+
+    private ConflictSet PartSet => Data.Rank.Part(Data.Rank.Name, [.. Data.Rank.Samples.Where(s => s.Kind == SampleKind.Conflict).Take(Candidates.PartSamples)]);
+
+    private DecoderShape Shape => Model.Decoder.Shape;
 
     /// <summary>Runs what <paramref name="store"/> does not have yet.</summary>
     /// <returns>The heads that were chosen.</returns>
     public HeadPlan Run(ResultStore store, Action<StudyProgress>? progress = null, CancellationToken cancel = default)
     {
-        Each(Phase.Rank, "rank", Data.Rank, store, null, progress, cancel);
+        void Each(Phase phase, ConflictSet set, PhasePlan plan) => this.Each(phase, set, store, plan, progress, cancel);
+        Each(Phase.Rank, Data.Rank, new PhasePlan(Parts: PartSet));
+        if (Screened)
+        {
+            var (all, vision, text) = Scores(store, Options.Variants.HeadScore);
+            Each(Phase.Verify, Data.Rank, new PhasePlan(Candidates.OfHeads(all, vision, text, Shape.Heads, Options)));
+        }
         var plan = Plan(store);
-        Each(Phase.Test, "test", Data.Test, store, plan, progress, cancel);
-        if (Data.Hard is { } hard) Each(Phase.Hard, "hard", hard, store, plan, progress, cancel);
-        if (Data.Control is { } control) Each(Phase.Control, "control", control, store, plan, progress, cancel);
+        Each(Phase.Parts, PartSet, new PhasePlan(Parts(store, plan)));
+        Each(Phase.Test, Data.Test, new PhasePlan(Heads: plan));
+        if (Data.Hard is { } hard) Each(Phase.Hard, hard, new PhasePlan(Heads: plan));
+        if (Data.Control is { } control) Each(Phase.Control, control, new PhasePlan(Heads: plan));
         return plan;
     }
+
+    /// <summary>The neurons that are silenced and the edges that are cut in one head.</summary>
+    internal Candidates Parts(ResultStore store, HeadPlan plan) => Candidates.OfParts(RunsOf(store), Edges, Shape, plan.Arbitration);
 
     /// <summary>Everything found, from the rows of a finished run; the examples are run once more for what they read of their pictures.</summary>
     public Diagnosis Reduce(ResultStore store, HeadPlan plan)
@@ -106,10 +123,10 @@ public sealed class DiagnosisStudy : IDisposable
     public HeadSet Heads(ResultStore store, HeadPlan plan)
     {
         var scores = Scores(store, Options.Variants.HeadScore).All;
-        var heads = Model.Decoder.Shape.Heads;
+        var estimated = Estimated(store);
         return new HeadSet(
             Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Model.Checkpoint.Folder))), Model.Checkpoint.Sha256, Model.Tokenizer.Sha256, Data.Rank.Sha256,
-            Variants.NameOf(Options.Variants.HeadScore), [.. plan.Order.Take(plan.Vision.Count).Select(h => new ScoredHead(h.Layer, h.Head, scores[h.Layer * heads + h.Head]))])
+            Variants.NameOf(Options.Variants.HeadScore), [.. plan.Arbitration.Select(h => new ScoredHead(h.Layer, h.Head, scores[h.Layer * Shape.Heads + h.Head]) { Estimate = estimated.Contains(h) })])
         {
             Variants = Options.Variants.Named,
         };
@@ -141,36 +158,35 @@ public sealed class DiagnosisStudy : IDisposable
     /// <summary>Scores [layer x head] of the ranking split by modality: over all runs, vision-following ones, text-following ones.</summary>
     public (double[] All, double[] Vision, double[] Text) Scores(ResultStore store, HeadScoreVariant variant)
     {
-        var runs = Data.Rank.Samples.SelectMany(s => store.Find("rank", s.Id)!).ToList();
+        var runs = RunsOf(store);
         return (Of(runs), Of(runs.Where(r => r.Run.EndsWith("/vision", StringComparison.Ordinal))), Of(runs.Where(r => r.Run.EndsWith("/text", StringComparison.Ordinal))));
 
         double[] Of(IEnumerable<RunResult> some)
         {
             var list = some.ToList();
-            var shape = Model.Decoder.Shape;
-            return [.. Enumerable.Range(0, shape.Layers * shape.Heads).Select(i => list.Count == 0 ? 0 : list.Average(run => Score(run, i, shape.Heads, variant)))];
+            return [.. Enumerable.Range(0, Shape.Layers * Shape.Heads).Select(i => list.Count == 0 ? 0 : list.Average(run => RankedRuns.Score(run, i, Shape.Heads, variant)))];
         }
     }
 
-    /// <summary>One head's score in one run.</summary>
-    internal static double Score(RunResult run, int head, int headsPerLayer, HeadScoreVariant variant)
+    /// <summary>Heads whose scores are estimates.</summary>
+    internal HashSet<(int Layer, int Head)> Estimated(ResultStore store)
     {
-        if (variant == HeadScoreVariant.DirectLogitAttribution) return run.Curves["dla"][head];
-        var (plain, blocked) = (run.Outcomes["baseline"], run.Outcomes[$"head/{head / headsPerLayer}.{head % headsPerLayer}"]);
-        return variant == HeadScoreVariant.CausalMargin
-            ? (double)plain.Margin - blocked.Margin
-            : -StructuralDivergence.Of(NssdVariant.SignedKl, plain.Margin, blocked.Margin);
+        var run = RankedRuns.Of(store, Data.Rank.Samples[0].Id)[0];
+        return [.. _conditions.EachHead.Where(h => RankedRuns.IsEstimate(run, h.Layer, h.Head, Options.Variants.HeadScore))];
     }
+
+    private List<RunResult> RunsOf(ResultStore store) => [.. Data.Rank.Samples.SelectMany(s => RankedRuns.Of(store, s.Id))];
 
     private HeadPlan Plan(ResultStore store)
     {
         var (all, vision, text) = Scores(store, Options.Variants.HeadScore);
-        return new HeadPlan(all, vision, text, Model.Decoder.Shape.Layers, Model.Decoder.Shape.Heads, Options);
+        return new HeadPlan(all, vision, text, Shape.Layers, Shape.Heads, Options, Estimated(store));
     }
 
     /// <summary>Samples go to the threads one by one; their rows are written in the order of the set, whoever is done first.</summary>
-    private void Each(Phase phase, string name, ConflictSet set, ResultStore store, HeadPlan? plan, Action<StudyProgress>? progress, CancellationToken cancel)
+    private void Each(Phase phase, ConflictSet set, ResultStore store, PhasePlan plan, Action<StudyProgress>? progress, CancellationToken cancel)
     {
+        var name = Variants.NameOf(phase);
         var todo = set.Samples.Where(s => store.Find(name, s.Id) is null).ToList();
         var done = set.Samples.Count - todo.Count;
         progress?.Invoke(new StudyProgress(name, done, set.Samples.Count));

@@ -33,11 +33,11 @@ public sealed record Edge(string Name, IReadOnlyList<SpanKind> From, IReadOnlyLi
         ];
     }
 
+    /// <summary>Whether the prompt has this edge: both parts, and a query that does not come before all keys.</summary>
+    public bool Exists(Prompt prompt) => prompt.Union(From) is [var first, ..] && prompt.Union(To) is [.., var last] && first <= last;
+
     /// <summary>The knockout of this edge in <paramref name="layers"/>, or null where the prompt has no such edge (a part is missing, or comes later).</summary>
-    public Intervention? Cut(Prompt prompt, string name, IEnumerable<int> layers)
-    {
-        var (keys, queries) = (prompt.Union(From), prompt.Union(To));
-        if (keys.Length == 0 || queries.Length == 0 || keys[0] > queries[^1]) return null;
-        return Intervention.Knockout(name, layers, Positions.Of(queries), Positions.Of(keys));
-    }
+    /// <param name="heads">Null: all.</param>
+    public Intervention? Cut(Prompt prompt, string name, IEnumerable<int> layers, IReadOnlyList<int>? heads = null) =>
+        Exists(prompt) ? Intervention.Knockout(name, layers, Positions.Of(prompt.Union(To)), Positions.Of(prompt.Union(From)), heads) : null;
 }

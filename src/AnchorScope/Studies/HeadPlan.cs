@@ -10,12 +10,14 @@ public sealed class HeadPlan
     /// <param name="all">Scores over all runs [layer x head].</param>
     /// <param name="vision">Scores over vision-following runs.</param>
     /// <param name="text">Scores over text-following runs.</param>
-    public HeadPlan(IReadOnlyList<double> all, IReadOnlyList<double> vision, IReadOnlyList<double> text, int layers, int headsPerLayer, DiagnosisOptions options)
+    /// <param name="estimated">Heads whose scores are estimates; null: none.</param>
+    public HeadPlan(
+        IReadOnlyList<double> all, IReadOnlyList<double> vision, IReadOnlyList<double> text, int layers, int headsPerLayer, DiagnosisOptions options, IReadOnlySet<(int, int)>? estimated = null)
     {
         var (heads, rounding) = (layers * headsPerLayer, options.Variants.Rounding);
-        Order = HeadRanking.Order(all, headsPerLayer);
-        var visionOrder = HeadRanking.Order(vision, headsPerLayer);
-        var textOrder = HeadRanking.Order(text, headsPerLayer);
+        Order = HeadRanking.Order(all, headsPerLayer, estimated);
+        var visionOrder = HeadRanking.Order(vision, headsPerLayer, estimated);
+        var textOrder = HeadRanking.Order(text, headsPerLayer, estimated);
         // Random controls are drawn outside the larger of the published 5 % and the largest share blocked.
         var excluded = Order.Take(HeadRanking.Count(Math.Max(0.10, options.Shares.Max()), heads, rounding)).ToHashSet();
         var random = new SplitMix(options.Seed);
@@ -45,6 +47,9 @@ public sealed class HeadPlan
 
     /// <summary>All heads, best first.</summary>
     public IReadOnlyList<(int Layer, int Head)> Order { get; }
+
+    /// <summary>The best 5 %.</summary>
+    public IReadOnlyList<(int Layer, int Head)> Arbitration => [.. Order.Take(Vision.Count)];
 
     /// <summary>Top 5 % for following the picture.</summary>
     public IReadOnlyList<(int Layer, int Head)> Vision { get; }

@@ -32,12 +32,13 @@ internal sealed class MeasuredSet(string name, IReadOnlyList<MeasuredRun> runs, 
     public IReadOnlyList<MeasuredRun> Runs => runs;
 
     /// <summary>All runs of <paramref name="set"/> in its order.</summary>
-    public static MeasuredSet Of(ConflictSet set, ResultStore store, string phase, Tokenizer tokenizer, BootstrapDraws draws)
+    /// <param name="resultsOf">The results of a sample.</param>
+    public static MeasuredSet Of(ConflictSet set, Func<string, IReadOnlyList<RunResult>> resultsOf, Tokenizer tokenizer, BootstrapDraws draws)
     {
         var runs = new List<MeasuredRun>();
         for (var i = 0; i < set.Samples.Count; i++)
         {
-            var results = store.Find(phase, set.Samples[i].Id)!;
+            var results = resultsOf(set.Samples[i].Id);
             foreach (var run in set.Samples[i].Runs)
             {
                 var entities = AnswerEntities.Of(run, tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}");

@@ -11,8 +11,14 @@ namespace AnchorScope.Studies;
 /// <summary>Which part of a diagnosis a sample is for.</summary>
 internal enum Phase
 {
-    /// <summary>Every head blocked once.</summary>
+    /// <summary>Every head blocked once or estimated; neurons and edges estimated.</summary>
     Rank,
+
+    /// <summary>The heads with the strongest estimates blocked.</summary>
+    Verify,
+
+    /// <summary>The neurons with the strongest estimates silenced, the edges with the strongest cut in one head.</summary>
+    Parts,
 
     /// <summary>Layer curves, knockouts, blocking, amplification.</summary>
     Test,
@@ -29,7 +35,13 @@ internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layou
 {
     private const string None = "baseline";
 
-    public IReadOnlyList<RunResult> Run(ConflictSample sample, Phase phase, HeadPlan? plan, CancellationToken cancel)
+    /// <summary>Steps of an integrated estimate.</summary>
+    private const int Steps = 5;
+
+    /// <summary>Neurons of a run whose estimates are kept.</summary>
+    private const int NeuronsKept = 512;
+
+    public IReadOnlyList<RunResult> Run(ConflictSample sample, Phase phase, PhasePlan plan, CancellationToken cancel)
     {
         var mark = compute.Arena.Here();
         var pixels = sample.Image is null ? null : model.Preprocess([Picture.Load(sample.Image)]);
@@ -39,7 +51,7 @@ internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layou
         return results;
     }
 
-    private RunResult Run(ConflictRun run, Prompt prompt, Phase phase, HeadPlan? plan, CancellationToken cancel)
+    private RunResult Run(ConflictRun run, Prompt prompt, Phase phase, PhasePlan plan, CancellationToken cancel)
     {
         var entities = AnswerEntities.Of(run, model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}");
         var anchors = prompt.Union(options.Variants.Instruction);
@@ -47,20 +59,23 @@ internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layou
         var sites = phase switch
         {
             Phase.Rank => [Site.HeadOut, Site.ResidPost],
+            Phase.Parts => [Site.HeadOut, Site.NeuronOut],
             Phase.Test => [Site.ResidMid, Site.ResidPost],
             _ => Array.Empty<Site>(),
         };
         using var baseline = Baseline.Record(model.Decoder, prompt, compute, sites, watched);
-        var result = new RunResult(run.Id, entities.Following, entities.Competing) { Answer = Answer(prompt, baseline) };
+        var result = new RunResult(run.Id, entities.Following, entities.Competing) { Answer = phase is Phase.Verify or Phase.Parts ? "" : Answer(prompt, baseline) };
         var plain = Measure(baseline.LastLogits, entities, baseline.LastLogits);
         result.Outcomes[None] = plain;
         var failed = !entities.FollowingForms.Contains(plain.ArgMax);
         IEnumerable<Intervention> interventions = phase switch
         {
-            Phase.Rank => conditions.EachHead(prompt),
-            Phase.Test => [.. conditions.Knockouts(prompt), .. conditions.Blocks(prompt, plan!, controls: true), .. conditions.Gains(prompt, plan!, controls: failed)],
-            Phase.Hard => conditions.Gains(prompt, plan!, controls: failed),
-            _ => [.. conditions.Blocks(prompt, plan!, controls: true), .. conditions.Gains(prompt, plan!, controls: false)],
+            Phase.Rank => options.Variants.Screen == HeadScreen.Exact ? conditions.Alone(prompt, conditions.EachHead) : [],
+            Phase.Verify => conditions.Alone(prompt, plan.Candidates!.Heads),
+            Phase.Parts => [.. conditions.Silenced(prompt, plan.Candidates!.Neurons), .. conditions.Without(prompt, plan.Candidates.Components), .. conditions.CutInOneHead(prompt, plan.Candidates.Edges)],
+            Phase.Test => [.. conditions.Knockouts(prompt), .. conditions.Blocks(prompt, plan.Heads!, controls: true), .. conditions.Gains(prompt, plan.Heads!, controls: failed)],
+            Phase.Hard => conditions.Gains(prompt, plan.Heads!, controls: failed),
+            _ => [.. conditions.Blocks(prompt, plan.Heads!, controls: true), .. conditions.Gains(prompt, plan.Heads!, controls: false)],
         };
         var variants = interventions.Select(i => new Variant(baseline, i)).ToList();
         var outcomes = new Outcome[variants.Count];
@@ -71,7 +86,9 @@ internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layou
             var width = model.Decoder.Shape.ModelSize;
             var final = baseline.Trace![Site.ResidPost, model.Decoder.Shape.Layers - 1].AsSpan(^width..);
             result.Curves["dla"] = HeadContribution.ToMargin(model.Decoder, baseline.Trace, watched.Length - 1, final, entities.Following, entities.Competing);
+            AddEstimates(result, prompt, baseline, entities, plan.Parts!.Samples.Contains(run.Sample));
         }
+        if (phase == Phase.Parts) AddActivations(result, plan.Candidates!, baseline.Trace!, [.. anchors.Select(p => Array.IndexOf(watched, p))], watched.Length - 1);
         if (phase == Phase.Test) AddLens(result, prompt, baseline.Trace!, entities, anchors, watched);
         return result;
     }
@@ -81,6 +98,32 @@ internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layou
         if (answerTokens == 1) return model.Tokenizer.Decode([Sampler.ArgMax(baseline.LastLogits)]).Trim();
         var generated = Generation.Run(model.Decoder, prompt, answerTokens, compute, stop: model.StopTokens);
         return model.Tokenizer.Decode([.. generated.Tokens]).Trim();
+    }
+
+    /// <summary>
+    /// What derivatives say of neurons, edges and, for a screen, heads. Neurons and edges are taken where nothing is changed: the way on which heads fade out is none of theirs.
+    /// </summary>
+    private void AddEstimates(RunResult result, Prompt prompt, Baseline baseline, AnswerEntities entities, bool parts)
+    {
+        var at = conditions.Changed(prompt);
+        Attribution Of(IReadOnlyList<EdgeGroup> edges, int steps) => Attribution.Of(model.Decoder, baseline, entities.Following, entities.Competing, at, edges, compute, steps);
+        if (options.Variants.Screen != HeadScreen.Exact) result.Curves[RankedRuns.HeadEstimates] = Of([], options.Variants.Screen == HeadScreen.Slope ? 1 : Steps).Heads;
+        if (!parts) return;
+        var slope = Of(conditions.EdgeGroups(prompt), 1);
+        int[] strongest = [.. Enumerable.Range(0, slope.Neurons.Length).OrderByDescending(i => Math.Abs(slope.Neurons[i])).Take(NeuronsKept).Order()];
+        result.Curves[RankedRuns.NeuronIds] = [.. strongest.Select(i => (float)i)];
+        result.Curves[RankedRuns.NeuronEstimates] = [.. strongest.Select(i => slope.Neurons[i])];
+        foreach (var (edge, estimates) in slope.Edges) result.Curves[RankedRuns.EdgeEstimates + edge] = estimates;
+    }
+
+    private void AddActivations(RunResult result, Candidates parts, Trace trace, int[] anchors, int last)
+    {
+        var shape = model.Decoder.Shape;
+        float Mean(IReadOnlyList<int> rows, Site site, int layer, int column) => rows.Count == 0 ? 0 : rows.Average(row => trace[site, layer][row * shape.Width(site) + column]);
+        float[] Of(params IReadOnlyList<int> rows) =>
+            [.. parts.Neurons.Select(n => Mean(rows, Site.NeuronOut, n.Layer, n.Neuron)), .. parts.Components.Select(c => Mean(rows, Site.HeadOut, c.Layer, c.Head * shape.HeadSize + c.Component))];
+        result.Curves[RankedRuns.AtInstruction] = Of(anchors);
+        result.Curves[RankedRuns.AtLast] = Of(last);
     }
 
     internal static Outcome Measure(ReadOnlySpan<float> logits, AnswerEntities entities, ReadOnlySpan<float> baseline)

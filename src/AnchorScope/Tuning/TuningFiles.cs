@@ -7,5 +7,5 @@ namespace AnchorScope.Tuning;
 public static class TuningFiles
 {
     /// <summary>Writes tune.json into <paramref name="folder"/>.</summary>
-    public static void Write(string folder, TuningResult result) => DiagnosisFiles.Text(Path.Combine(folder, "tune.json"), JsonSerializer.Serialize(result, DiagnosisFiles.Json) + "\n");
+    public static void Write(string folder, TuningResult result) => DiagnosisFiles.Text(Path.Combine(folder, "tune.json"), JsonSerializer.Serialize(result, DiagnosisFiles.Form) + "\n");
 }

@@ -38,7 +38,7 @@ public sealed record TuningPlan
 
     /// <summary>All that decides a number, as JSON: a run is continued only with the same.</summary>
     internal string Manifest(string model, string heads, IReadOnlyDictionary<string, string> data) =>
-        JsonSerializer.Serialize(new { version = 1, model_sha256 = model, head_set_sha256 = heads, data, Options, Factors, RandomSets, Full, Diagnose }, DiagnosisFiles.Json) + "\n";
+        JsonSerializer.Serialize(new { version = 1, model_sha256 = model, head_set_sha256 = heads, data, Options, Factors, RandomSets, Full, Diagnose }, DiagnosisFiles.Form) + "\n";
 }
 
 /// <summary>Paths of a tuning's conflict sets.</summary>

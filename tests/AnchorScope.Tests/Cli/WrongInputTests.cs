@@ -82,8 +82,15 @@ public sealed class WrongInputTests : IDisposable
     [InlineData("--window", "0")]
     [InlineData("--threads", "0")]
     [InlineData("--instruction-span", "prompt")]
+    [InlineData("--screen", "fast")]
+    [InlineData("--route", "shortest")]
     public void OptionsOutOfRange(string option, string value) =>
         Refused(option, "diagnose", "--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--out", _temp.File("out"), option, value);
+
+    [Fact]
+    public void AScreenEstimatesTheMarginAlone() => Refused(
+        "--screen: gradient: expected --head-score causal_margin, which is what it estimates, found causal_nssd",
+        "diagnose", "--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--out", _temp.File("out"), "--screen", "gradient", "--head-score", "causal_nssd");
 
     [Fact]
     public void UnknownOption() => Refused("--colour", "diagnose", "--colour", "red");

@@ -27,6 +27,7 @@ public sealed class InterventionTests
             "everything",
             new Edit(Site.AttnScores, 2, Operation.Set) { Positions = Positions.Of(7, 9), Keys = Positions.Of(1), Heads = [4] },
             new Edit(Site.HeadOut, 1, Operation.Scale) { Heads = [0, 5], Factor = 2.5f },
+            new Edit(Site.HeadOut, 1, Operation.Scale) { Neurons = [17], Factor = 0 },
             new Edit(Site.MlpOut, 3, Operation.Scale) { Factor = 0 },
             new Edit(Site.NeuronOut, 0, Operation.Scale) { Neurons = [99], Factor = -1, Positions = Positions.Of(3) },
             new Edit(Site.ResidPost, 2, Operation.Add) { Vector = vector, Factor = 0.25f },
@@ -37,6 +38,7 @@ public sealed class InterventionTests
         Assert.Equal(all.Name, read.Name);
         Assert.Equal(all.Edits.Select(e => (e.Site, e.Layer, e.Operation, e.Factor, e.Positions, e.Keys)), read.Edits.Select(e => (e.Site, e.Layer, e.Operation, e.Factor, e.Positions, e.Keys)));
         Assert.Equal(vector, read.Edits[^1].Vector);
+        Assert.Equal(all.Edits, read.Edits);
     }
 
     [Theory]
@@ -73,6 +75,8 @@ public sealed class InterventionTests
         { new Edit(Site.MlpOut, 0, Operation.Scale) { Heads = [0] }, "no heads" },
         { new Edit(Site.MlpOut, 0, Operation.Scale) { Neurons = [0] }, "neurons" },
         { new Edit(Site.NeuronOut, 0, Operation.Scale) { Neurons = [100] }, "neuron: expected one that the model has, 0 to 99, found 100" },
+        { new Edit(Site.HeadOut, 0, Operation.Scale) { Neurons = [48] }, "component: expected one that the model has, 0 to 47, found 48" },
+        { new Edit(Site.HeadOut, 0, Operation.Scale) { Neurons = [0], Heads = [0] }, "heads or their components, found both" },
         { new Edit(Site.ResidPost, 0, Operation.Add), "vector of 48" },
         { new Edit(Site.ResidPost, 0, Operation.Add) { Vector = [1, 2] }, "expected 48 values, found 2" },
         { new Edit(Site.ResidPost, 0, Operation.Scale) { Factor = float.NaN }, "finite" },

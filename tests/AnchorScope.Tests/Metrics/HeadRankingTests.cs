@@ -67,4 +67,20 @@ public sealed class HeadRankingTests
     [InlineData(4, 4, "2 3 4 5")]
     [InlineData(3, 99, "0 1 2 3 4 5 6 7")]
     public void Window_IsCentredAndClipped(int layer, int size, string expected) => Assert.Equal(expected, string.Join(' ', LayerWindow.Centred(layer, size, 8)));
+
+    [Fact]
+    public void AnEstimate_StandsBehindWhatWasSeenToHelp_AndBeforeWhatWasSeenToHarm() =>
+        Assert.Equal([(0, 1), (1, 1), (1, 0), (0, 0)], HeadRanking.Order([-1, 0.5, 0, 2], 2, new HashSet<(int, int)> { (1, 1), (1, 0) }));
+
+    [Fact]
+    public void Strongest_LooksAtEveryDirectionAndSign() =>
+        Assert.Equal([(0, 1), (1, 0), (1, 2)], HeadRanking.Strongest(3, 3, [0, 0, 0.1, -3, 0, 0.1], [0, 2, 0.1, -3, 0, 0], [0, -2, 0.1, -3, 0, 1]));
+
+    [Fact]
+    public void Precision_IsTheShareOfTheTopThatIsRight()
+    {
+        Assert.Equal(1, HeadRanking.Precision([3, 2, 1, 0], [9, 10, 0, 0], 2));
+        Assert.Equal(0.5, HeadRanking.Precision([3, 0, 1, 2], [9, 10, 0, 0], 2));
+        Assert.Equal(0, HeadRanking.Precision([0, 0, 3, 2], [9, 10, 0, 0], 2));
+    }
 }

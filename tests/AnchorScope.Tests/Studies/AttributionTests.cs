@@ -77,6 +77,34 @@ public sealed class AttributionTests
     }
 
     [Fact]
+    public void ATokenOverItself_HasNoMargin_AndNothingGivesOne()
+    {
+        using var tiny = Tiny.Open();
+        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
+        var last = tiny.Prompt.Length - 1;
+        var found = Attribution.Of(tiny.Decoder, baseline, 5, 5, [last - 1, last], [new EdgeGroup("some", [last], [0, 1])], tiny.Compute, 2);
+        Assert.Equal(0, found.Margin);
+        Assert.All(found.Heads.Concat(found.Neurons).Concat(found.Edges["some"]), value => Assert.Equal(0, value));
+    }
+
+    [Fact]
+    public void StepsThatShareAPass_HaveTheBitsOfStepsAlone()
+    {
+        using var tiny = Tiny.Open();
+        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
+        var last = tiny.Prompt.Length - 1;
+        Attribution Found(int rowsPerPass) => Attribution.Of(tiny.Decoder, baseline, 5, 9, [last - 1, last], [new EdgeGroup("some", [last], [0, 1])], tiny.Compute, 5, rowsPerPass);
+        var alone = Found(1);
+        foreach (var rows in new[] { 4, 512 })
+        {
+            var together = Found(rows);
+            Assert.Equal(alone.Heads, together.Heads);
+            Assert.Equal(alone.Neurons, together.Neurons);
+            Assert.Equal(alone.Edges["some"], together.Edges["some"]);
+        }
+    }
+
+    [Fact]
     public void InTheOrganism_TheBestHeadsAreTheSame()
     {
         using var study = new DiagnosisStudy(new DiagnosisOptions { Model = Fixtures.Organism, Data = Fixtures.Conflicts });

@@ -38,6 +38,19 @@ public sealed class FindingTests : IDisposable
             Assert.Equal(FindingStatus.Present, f[0].Status);
             Assert.Contains("decides at the last position, which reads the context directly", f[0].Text, StringComparison.Ordinal);
         });
+        ChangedRoute("as measured", (_, _) => { }, Route.Relay, "Relay: ");
+        ChangedRoute("the cuts of the context exchanged", (run, _) => Exchange(run, "knockout/context->instruction/all", "knockout/context->last/all"), Route.Direct, "Direct: ");
+        ChangedRoute("both cuts of the context hurt", (run, _) => run["knockout/context->last/all"] = run["knockout/context->instruction/all"], Route.Mixed, "Mixed: ");
+        ChangedRoute("no cut hurts", (run, _) => run["knockout/context->instruction/all"] = run["baseline"], Route.Undecided, "neither route is needed alone");
+        ChangedRoute("what is gathered is not needed", (run, _) => run["knockout/instruction->suffix/all"] = run["baseline"], Route.Undecided, "not needed behind them");
+        ChangedRoute("a cut hurts a third of the runs", (run, i) => run["knockout/context->last/all"] = run[i % 3 == 0 ? "knockout/context->instruction/all" : "baseline"], Route.Undecided, "too close to the threshold");
+        ChangedRoute("the other answer in half of the runs", (run, i) => run["baseline"] = i % 2 == 0 ? run["baseline"] : Swapped(run["baseline"]), Route.Undecided, "does not choose by the instruction");
+        ChangedRoute("the runs say a third thing, but prefer the right one of the two", (run, i) =>
+        {
+            if (i % 2 == 0) run["baseline"] = run["baseline"] with { ArgMax = 0 };
+            foreach (var random in new[] { "random5/0", "random5/1", "layer5/0", "layer5/1" }) run[$"gain/{random}/2"] = run["baseline"];
+        }, Route.Undecided, "in too few runs");
+        ChangedRoute("an edge is missing", (run, _) => run.Remove("knockout/context->last/all"), Route.Undecided, "lack one of the edges");
         Changed("both cuts alike", (run, _) => run["knockout/context->last/all"] = run["knockout/instruction->suffix/all"], f =>
         {
             Assert.Equal(FindingStatus.Unclear, f[0].Status);
@@ -106,14 +119,22 @@ public sealed class FindingTests : IDisposable
         Assert.True(page.Descendants("img").Count() >= 4, "examples without pictures");
     }
 
-    private void Changed(string what, Action<Dictionary<string, Outcome>, int> change, Action<IReadOnlyList<Finding>> check)
+    private void ChangedRoute(string what, Action<Dictionary<string, Outcome>, int> change, Route verdict, string says) => Reduced(what, change, found =>
+    {
+        Assert.Equal(verdict, found.Route.Verdict);
+        Assert.Contains(says, found.Route.Text, StringComparison.Ordinal);
+    });
+
+    private void Changed(string what, Action<Dictionary<string, Outcome>, int> change, Action<IReadOnlyList<Finding>> check) => Reduced(what, change, found => check(found.Findings));
+
+    private void Reduced(string what, Action<Dictionary<string, Outcome>, int> change, Action<Diagnosis> check)
     {
         var runs = _study.Data.Test.Samples.SelectMany(s => _store.Find("test", s.Id)!).ToList();
         var before = runs.Select(r => r.Outcomes.ToList()).ToList();
         for (var i = 0; i < runs.Count; i++) change(runs[i].Outcomes, i);
         try
         {
-            check(_study.Reduce(_store, _plan).Findings);
+            check(_study.Reduce(_store, _plan));
         }
         catch (Xunit.Sdk.XunitException e)
         {

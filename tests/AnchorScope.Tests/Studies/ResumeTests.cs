@@ -1,3 +1,4 @@
+using AnchorScope.Metrics;
 using AnchorScope.Studies;
 using AnchorScope.Tests.Checkpoints;
 
@@ -10,10 +11,13 @@ public sealed class ResumeTests : IDisposable
 
     private readonly TempFolder _temp = new();
 
-    [Fact]
-    public void ResumedRunHasTheBytesOfAnUninterruptedOne()
+    [Theory]
+    [InlineData(HeadScreen.Exact)]
+    [InlineData(HeadScreen.Gradient)]
+    public void ResumedRunHasTheBytesOfAnUninterruptedOne(HeadScreen screen)
     {
-        var (whole, rows, report) = Run("whole", Small, resume: false);
+        var options = Small with { Variants = new Variants { Screen = screen } };
+        var (whole, rows, report) = Run("whole", options, resume: false);
         var random = new Random(7);
         for (var cut = 0; cut < 6; cut++)
         {
@@ -23,7 +27,7 @@ public sealed class ResumeTests : IDisposable
             Directory.CreateDirectory(_temp.File(folder));
             File.Copy(Path.Combine(whole, "manifest.json"), Path.Combine(_temp.File(folder), "manifest.json"));
             File.WriteAllBytes(DiagnosisFolder.Results(_temp.File(folder)), rows[..kept]);
-            var resumed = Run(folder, Small, resume: true);
+            var resumed = Run(folder, options, resume: true);
             Assert.Equal(rows, resumed.Rows);
             Assert.Equal(report, resumed.Report);
         }
@@ -41,7 +45,7 @@ public sealed class ResumeTests : IDisposable
         {
             using var cancel = new CancellationTokenSource();
             Assert.ThrowsAny<OperationCanceledException>(() => study.Run(store, step => { if (step.Phase == "test" && step.Done == 2) cancel.Cancel(); }, cancel.Token));
-            Assert.Equal(6, store.Samples);
+            Assert.Equal(10, store.Samples);
         }
         Assert.Equal(rows, Run("cancelled", Small, resume: true).Rows);
     }

@@ -1,0 +1,55 @@
+using AnchorScope.Reports;
+using AnchorScope.Studies;
+using Spectre.Console;
+
+namespace AnchorScope.Cli;
+
+/// <summary><c>ascope diagnose --series</c>: the same diagnosis of every checkpoint that training kept, each in a folder of its own, and one report over them.</summary>
+internal static class DiagnoseSeries
+{
+    public static int Run(string series, DiagnosisOptions options, string folder, bool resume)
+    {
+        var checkpoints = SeriesCheckpoint.In(series);
+        using (var first = new DiagnosisStudy(options with { Model = checkpoints[0].Folder })) DiagnosisFolder.Begin(folder, TrainingSeries.ManifestOf(first), resume);
+        AnsiConsole.MarkupLineInterpolated($"[bold]{series}[/]: {checkpoints.Count} checkpoints, steps {checkpoints[0].Step} to {checkpoints[^1].Step}");
+        using var interrupt = new Interruption();
+        var (points, facts) = (new List<SeriesPoint>(), (Diagnosis?)null);
+        try
+        {
+            AnsiConsole.Progress()
+                .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn(), new RemainingTimeColumn())
+                .Start(progress =>
+                {
+                    var task = progress.AddTask("checkpoints", maxValue: checkpoints.Count);
+                    foreach (var checkpoint in checkpoints)
+                    {
+                        task.Description = Markup.Escape(checkpoint.Name);
+                        facts = One(checkpoint, options, Path.Combine(folder, checkpoint.Name), share => task.Value = points.Count + share, interrupt.Token);
+                        points.Add(SeriesPoint.Of(checkpoint, facts));
+                        task.Value = points.Count;
+                    }
+                });
+        }
+        catch (OperationCanceledException e)
+        {
+            throw new OperationCanceledException($"stopped after {points.Count} of {checkpoints.Count} checkpoints; ascope diagnose --series {series} --resume --out {folder} goes on", e);
+        }
+        SeriesReport.Write(folder, new TrainingSeries(1, facts!.Tool, facts.Data, facts.Variants, facts.Seed, points));
+        foreach (var point in points)
+            AnsiConsole.MarkupLineInterpolated($"{point.Checkpoint}: MFR {point.Argmax.All.Mean:0.00}, best 5 % of heads blocked {point.Blocked.All.Mean:0.00} ({string.Join(' ', point.Best.Take(3))}), {Metrics.Variants.NameOf(point.Route.Verdict)}");
+        AnsiConsole.MarkupLineInterpolated($"[bold]{Path.Combine(folder, "report.html")}[/]");
+        return facts.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;
+    }
+
+    private static Diagnosis One(SeriesCheckpoint checkpoint, DiagnosisOptions options, string folder, Action<double> progress, CancellationToken cancel)
+    {
+        using var study = new DiagnosisStudy(options with { Model = checkpoint.Folder });
+        using var store = DiagnosisFolder.Open(folder, study.Manifest, resume: DiagnosisFolder.IsBegun(folder));
+        var samples = study.Phases.Sum(p => p.Samples);
+        var plan = study.Run(store, _ => progress((double)store.Samples / samples), cancel);
+        var found = study.Reduce(store, plan);
+        DiagnosisFiles.Write(folder, found, study.Heads(store, plan));
+        DiagnosisReport.Write(folder, found, options.Data);
+        return found;
+    }
+}

@@ -1,0 +1,97 @@
+using System.Globalization;
+using System.Text;
+using AnchorScope.Metrics;
+using AnchorScope.Studies;
+
+namespace AnchorScope.Reports;
+
+/// <summary>report.html, series.json, series.csv and the figure of a series of checkpoints.</summary>
+public static class SeriesReport
+{
+    /// <summary>Writes them into <paramref name="folder"/>, each whole or not at all.</summary>
+    public static void Write(string folder, TrainingSeries series)
+    {
+        var figure = FigureOf(series);
+        Directory.CreateDirectory(Path.Combine(folder, "figures"));
+        DiagnosisFiles.Text(Path.Combine(folder, "figures", "series.svg"), figure.ToSvg(standalone: true));
+        DiagnosisFiles.Text(Path.Combine(folder, "series.json"), DiagnosisFiles.Json(series));
+        DiagnosisFiles.Text(Path.Combine(folder, "series.csv"), Table(series));
+        DiagnosisFiles.Text(Path.Combine(folder, "report.html"), Page(series, figure).ToHtml());
+    }
+
+    private static LineFigure FigureOf(TrainingSeries series)
+    {
+        var points = series.Points;
+        double[] steps = [.. points.Select(p => (double)p.Step)];
+        LineSeries Line(string name, Func<SeriesPoint, Estimate?> value, int? colour = null, Stroke stroke = Stroke.Solid)
+        {
+            var values = points.Select(p => value(p) ?? new Estimate(double.NaN, double.NaN, double.NaN, 0)).ToList();
+            return new LineSeries(name, steps, [.. values.Select(v => v.Mean)]) { Low = [.. values.Select(v => v.Low)], High = [.. values.Select(v => v.High)], Colour = colour, Stroke = stroke };
+        }
+        LineSeries Share(string name, Func<SeriesPoint, double> value) => new(name, steps, [.. points.Select(value)]);
+        LinePanel Panel(string title, string label, params LineSeries[] lines) => new(title, lines) { XLabel = "Training step", YLabel = label, YRange = (0, 1) };
+        return new LineFigure("A circuit in training",
+        [
+            Panel("Does it follow?", "MFR (arg-max)", Line("told to trust the picture", p => p.Argmax.Vision), Line("told to trust the text", p => p.Argmax.Text), Line("both, larger of the two answers", p => p.Larger.All, -1, Stroke.Dashed)),
+            Panel("By which route? Edges cut in all layers", "MFR (arg-max)",
+                [Line("nothing cut", p => p.Argmax.All, -1), .. points.SelectMany(p => p.Route.Cuts.Select(c => c.Edge)).Distinct().Select(edge => Line(DiagnosisFigures.Arrow(edge), p => p.Route.Cuts.FirstOrDefault(c => c.Edge == edge)?.Left))]),
+            Panel("By few heads? Heads blocked", "MFR (arg-max)", Line("nothing blocked", p => p.Argmax.All, -1), Line("best heads blocked", p => p.Blocked.All), Line("random heads blocked", p => p.Random?.All, -1, Stroke.Dotted)),
+            Panel("How concentrated, and where?", "Share", Share("of positive scores in the best 5 %", p => p.ShareOfBest), Share("of heads that hold half of them", p => (double)p.HeadsForHalf / (p.Layers * p.Heads)), Line("highest LDAR at the instruction", p => p.Ldar)),
+        ]);
+    }
+
+    private static HtmlPage Page(TrainingSeries series, LineFigure figure)
+    {
+        var (first, last) = (series.Points[0], series.Points[^1]);
+        var page = new HtmlPage("A circuit in training")
+        {
+            Subtitle = $"{series.Points.Count} checkpoints, steps {first.Step} to {last.Step}; {string.Join(", ", series.Data.Select(s => $"{s.Samples} {s.Name}"))} samples",
+            Footer = $"{series.Tool}; seed {series.Seed}, definitions: {series.Variants["preset"]}. All numbers: series.json, series.csv; every checkpoint's own report: a folder of its name.",
+        };
+        page.Lead($"The last checkpoint. {last.Route.Text}", last.Route.Verdict == Route.Undecided ? Status.Neutral : Status.Good);
+        if (series.Points.FirstOrDefault(p => p.Route.Verdict == last.Route.Verdict) is { } since && last.Route.Verdict != Route.Undecided)
+            page.Lead($"The first checkpoint of which that is said: step {since.Step}{(since.Stage.Length > 0 ? $", {since.Stage}" : "")}.");
+        page.Heading(2, "Over the steps");
+        page.Figure(figure, "The same conflicts, put to every checkpoint. Bands are 95 % bootstrap intervals over samples. Heads are ranked anew for each.", "series.svg");
+        page.Heading(2, "Every checkpoint");
+        page.Table(["Step", "Stage", "Layers", "MFR: picture", "text", "Route", .. series.Points.SelectMany(p => p.Route.Cuts.Select(c => c.Edge)).Distinct().Select(e => $"{DiagnosisFigures.Arrow(e)} cut"), "Best heads blocked", "Random", "LDAR", "Share of the best", "Heads for half", "Best heads"],
+            [.. series.Points.Select(p => (string[])
+            [
+                $"{p.Step}", p.Stage, $"{p.Layers}", Number(p.Argmax.Vision), Number(p.Argmax.Text), Variants.NameOf(p.Route.Verdict),
+                .. series.Points.SelectMany(x => x.Route.Cuts.Select(c => c.Edge)).Distinct().Select(e => p.Route.Cuts.FirstOrDefault(c => c.Edge == e) is { } cut ? Number(cut.Left) : "–"),
+                Number(p.Blocked.All), p.Random is { } random ? Number(random.All) : "–", Number(p.Ldar), Number(p.ShareOfBest), $"{p.HeadsForHalf} of {p.Layers * p.Heads}", string.Join(' ', p.Best),
+            ])],
+            $"MFR by arg-max, without intervention, with an edge cut in all layers, and with the best 5 % of heads blocked, or the first of --shares where 5 % is not among them. LDAR: highest at the instruction. Share of the best: of the sum of positive scores ({series.Variants["head_score"]}, screen {series.Variants["screen"]}) in the best 5 % of heads. Layers that come to be in training are layers of the later checkpoints only.");
+        page.Heading(2, "How this was made");
+        page.KeyValues([("Tool", series.Tool), .. series.Data.Select(s => ($"Data, {s.Name}", $"{s.Samples} samples, {s.Rejected} left out, sha256 {s.Sha256}")), ("Seed", $"{series.Seed}")]);
+        page.Table(["Choice", "Variant"], [.. series.Variants.Select(v => new[] { v.Key, v.Value })], "Definitions, the same for every checkpoint.", numeric: []);
+        return page;
+    }
+
+    private static string Table(TrainingSeries series)
+    {
+        var csv = new StringBuilder("checkpoint,step,stage,metric,mean,low95,high95,runs\n");
+        foreach (var p in series.Points)
+        {
+            Row("mfr_argmax_vision", p.Argmax.Vision);
+            Row("mfr_argmax_text", p.Argmax.Text);
+            Row("mfr_argmax", p.Argmax.All);
+            Row("mfr_larger", p.Larger.All);
+            foreach (var cut in p.Route.Cuts) Row($"left_cut_{cut.Edge}", cut.Left);
+            Row("mfr_best_blocked", p.Blocked.All);
+            if (p.Random is { } random) Row("mfr_random_blocked", random.All);
+            Row("ldar_highest", p.Ldar);
+            Value("share_of_best", p.ShareOfBest);
+            Value("heads_for_half", p.HeadsForHalf);
+            csv.Append(CultureInfo.InvariantCulture, $"{p.Checkpoint},{p.Step},{p.Stage},route_{Variants.NameOf(p.Route.Verdict)},,,,\n");
+
+            void Row(string metric, Estimate e) => csv.Append(CultureInfo.InvariantCulture, $"{p.Checkpoint},{p.Step},{p.Stage},{metric},{e.Mean:G9},{e.Low:G9},{e.High:G9},{e.Count}\n");
+            void Value(string metric, double value) => csv.Append(CultureInfo.InvariantCulture, $"{p.Checkpoint},{p.Step},{p.Stage},{metric},{value:G9},,,\n");
+        }
+        return csv.ToString();
+    }
+
+    private static string Number(Estimate e) => Number(e.Mean);
+
+    private static string Number(double value) => double.IsNaN(value) ? "–" : value.ToString("0.00", CultureInfo.InvariantCulture);
+}

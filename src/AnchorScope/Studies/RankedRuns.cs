@@ -1,0 +1,66 @@
+using AnchorScope.Metrics;
+
+namespace AnchorScope.Studies;
+
+/// <summary>The runs of the ranking split, each with what its samples were run for: ranking, verification, parts.</summary>
+internal static class RankedRuns
+{
+    /// <summary>Curve with an estimate of every head's score [layer x head].</summary>
+    public const string HeadEstimates = "attribution";
+
+    /// <summary>Curves with the strongest neurons of a run, as layer x d_mlp + neuron, and their estimates.</summary>
+    public const string NeuronIds = "neurons", NeuronEstimates = "neuron_attribution";
+
+    /// <summary>Curves with what neurons, then components of heads, hold at the instruction (mean over its positions) and at the last position, in the order of <see cref="Candidates"/>.</summary>
+    public const string AtInstruction = "activation_instruction", AtLast = "activation_last";
+
+    /// <summary>Beginning of the names of curves with estimates of an edge in every head [layer x head].</summary>
+    public const string EdgeEstimates = "edge/";
+
+    /// <summary>The runs of a sample.</summary>
+    public static IReadOnlyList<RunResult> Of(ResultStore store, string sample)
+    {
+        var runs = store.Find("rank", sample)!;
+        foreach (var phase in new[] { "verify", "parts" })
+        {
+            if (store.Find(phase, sample) is { } more) runs = [.. runs.Zip(more, Joined)];
+        }
+        return runs;
+    }
+
+    /// <summary>The condition of one head blocked.</summary>
+    public static string Blocked(int layer, int head) => $"head/{layer}.{head}";
+
+    /// <summary>The condition of one neuron silenced.</summary>
+    public static string Silenced(int layer, int neuron) => $"neuron/{layer}.{neuron}";
+
+    /// <summary>The condition of one component of a head's output set to 0.</summary>
+    public static string Without(int layer, int head, int component) => $"component/{layer}.{head}.{component}";
+
+    /// <summary>The condition of an edge cut in one head.</summary>
+    public static string Cut(string edge, int layer, int head) => $"edge/{edge}/{layer}.{head}";
+
+    /// <summary>Whether a head's score is an estimate: it was not blocked.</summary>
+    public static bool IsEstimate(RunResult run, int layer, int head, HeadScoreVariant variant) =>
+        variant != HeadScoreVariant.DirectLogitAttribution && !run.Outcomes.ContainsKey(Blocked(layer, head));
+
+    /// <summary>One head's score in one run.</summary>
+    public static double Score(RunResult run, int head, int headsPerLayer, HeadScoreVariant variant)
+    {
+        if (variant == HeadScoreVariant.DirectLogitAttribution) return run.Curves["dla"][head];
+        if (!run.Outcomes.TryGetValue(Blocked(head / headsPerLayer, head % headsPerLayer), out var blocked)) return run.Curves[HeadEstimates][head];
+        var plain = run.Outcomes["baseline"];
+        return variant == HeadScoreVariant.CausalMargin
+            ? (double)plain.Margin - blocked.Margin
+            : -StructuralDivergence.Of(NssdVariant.SignedKl, plain.Margin, blocked.Margin);
+    }
+
+    private static RunResult Joined(RunResult run, RunResult more) => run with { Outcomes = Joined(run.Outcomes, more.Outcomes), Curves = Joined(run.Curves, more.Curves) };
+
+    private static Dictionary<string, T> Joined<T>(Dictionary<string, T> values, Dictionary<string, T> more)
+    {
+        var joined = new Dictionary<string, T>(values, StringComparer.Ordinal);
+        foreach (var (name, value) in more) joined[name] = value;
+        return joined;
+    }
+}

@@ -1,0 +1,101 @@
+using AnchorScope.Conflicts;
+using AnchorScope.Metrics;
+
+namespace AnchorScope.Studies;
+
+/// <summary>Neurons behind and in front of arbitration heads.</summary>
+/// <param name="Total">Neurons of the model.</param>
+/// <param name="FirstLayer">First layer with an arbitration head (top 5 %).</param>
+/// <param name="LastLayer">Last one.</param>
+/// <param name="Ranked">The strongest of each place by estimate, silenced one at a time: by place, then by falling effect.</param>
+/// <param name="Correlation">Spearman correlation of effect and estimate over them.</param>
+public sealed record NeuronTable(int Total, int FirstLayer, int LastLayer, IReadOnlyList<RankedNeuron> Ranked, double Correlation);
+
+/// <summary>One neuron.</summary>
+/// <param name="Effect">Margin lost when it is set to 0 at the positions of the gain scope, logits.</param>
+/// <param name="Estimate">What its derivatives say of that.</param>
+/// <param name="AtInstruction">What it holds at the instruction, mean over its positions.</param>
+/// <param name="AtLast">What it holds at the last position.</param>
+public sealed record RankedNeuron(NeuronPlace Place, int Layer, int Neuron, ByInstruction Effect, double Estimate, ByInstruction AtInstruction, ByInstruction AtLast);
+
+/// <summary>What is inside an arbitration head: the numbers of its output z, set to 0 one at a time. Their basis is the model's own and no privileged one: another, rotated, would do the same work.</summary>
+/// <param name="Score">Of the whole head.</param>
+/// <param name="Size">d_head.</param>
+/// <param name="ShareOfQuarter">Share of the sum of all magnitudes that the strongest quarter holds: a quarter where all do the same.</param>
+/// <param name="Ranked">The strongest, eight at most.</param>
+public sealed record OpenedHead(int Layer, int Head, double Score, int Size, double ShareOfQuarter, IReadOnlyList<RankedComponent> Ranked);
+
+/// <summary>One number of a head's output.</summary>
+/// <param name="Effect">Margin lost when it is set to 0 at the positions of the gain scope, logits.</param>
+/// <param name="AtInstruction">What it is at the instruction, mean over its positions.</param>
+/// <param name="AtLast">What it is at the last position.</param>
+public sealed record RankedComponent(int Component, ByInstruction Effect, ByInstruction AtInstruction, ByInstruction AtLast);
+
+/// <summary>Edges in one head alone.</summary>
+/// <param name="Estimates">Of every edge and head.</param>
+/// <param name="Ranked">The pairs with the strongest estimates, cut one at a time: by falling effect.</param>
+/// <param name="Correlation">Spearman correlation of effect and estimate over them.</param>
+public sealed record EdgeTable(IReadOnlyList<EdgeEstimates> Estimates, IReadOnlyList<RankedEdge> Ranked, double Correlation);
+
+/// <summary>What cutting an edge in one head alone would take from the margin, estimated from derivatives, logits [layer][head].</summary>
+public sealed record EdgeEstimates(string Edge, IReadOnlyList<IReadOnlyList<double>> Heads);
+
+/// <summary>An edge in one head.</summary>
+/// <param name="Effect">Margin lost when it is cut, logits.</param>
+/// <param name="Estimate">What derivatives say of that.</param>
+public sealed record RankedEdge(string Edge, int Layer, int Head, ByInstruction Effect, double Estimate);
+
+/// <summary>What the ranking split says of parts smaller than heads.</summary>
+internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, HeadPlan plan, MeasuredSet rank)
+{
+    private readonly Candidates _parts = study.Parts(store, plan);
+    private readonly MeasuredSet _rank = rank.Where(r => r.Result.Curves.ContainsKey(RankedRuns.AtLast));
+
+    private Interventions.DecoderShape Shape => study.Model.Decoder.Shape;
+
+    public NeuronTable Neurons()
+    {
+        var means = Candidates.NeuronMeans(_rank.Runs.Select(r => r.Result), Shape);
+        var ranked = _parts.Neurons.Select((n, i) => new RankedNeuron(
+            Candidates.PlaceOf(n.Layer, plan.Arbitration), n.Layer, n.Neuron,
+            Lost(_rank, RankedRuns.Silenced(n.Layer, n.Neuron)), means[n.Layer * Shape.MlpSize + n.Neuron],
+            _rank.Split(r => r.Result.Curves[RankedRuns.AtInstruction][i]), _rank.Split(r => r.Result.Curves[RankedRuns.AtLast][i]))).ToList();
+        return new NeuronTable(
+            Shape.Layers * Shape.MlpSize, plan.Arbitration.Min(h => h.Layer), plan.Arbitration.Max(h => h.Layer),
+            [.. ranked.OrderBy(n => n.Place).ThenByDescending(n => Math.Abs(n.Effect.All.Mean))],
+            HeadRanking.Spearman([.. ranked.Select(n => n.Effect.All.Mean)], [.. ranked.Select(n => n.Estimate)]));
+    }
+
+    public IReadOnlyList<OpenedHead> Inside()
+    {
+        var scores = study.Scores(store, study.Options.Variants.HeadScore).All;
+        return [.. _parts.Components.Select((c, i) => (c.Layer, c.Head, c.Component, Row: _parts.Neurons.Count + i, Effect: _rank.Runs.Select(r => Lost(r, RankedRuns.Without(c.Layer, c.Head, c.Component))).DefaultIfEmpty(double.NaN).Average()))
+            .GroupBy(c => (c.Layer, c.Head)).Select(head =>
+            {
+                var order = head.OrderByDescending(c => Math.Abs(c.Effect)).ToList();
+                double Sum(int count) => order.Take(count).Sum(c => Math.Abs(c.Effect));
+                return new OpenedHead(
+                    head.Key.Layer, head.Key.Head, scores[head.Key.Layer * Shape.Heads + head.Key.Head], order.Count, Sum((order.Count + 3) / 4) / Sum(order.Count),
+                    [.. order.Take(Candidates.PerPlace).Select(c => new RankedComponent(
+                        c.Component, Lost(_rank, RankedRuns.Without(c.Layer, c.Head, c.Component)),
+                        _rank.Split(r => r.Result.Curves[RankedRuns.AtInstruction][c.Row]), _rank.Split(r => r.Result.Curves[RankedRuns.AtLast][c.Row])))]);
+            })];
+    }
+
+    public EdgeTable Edges()
+    {
+        var means = study.Edges.Select(e => (e.Name, Heads: Candidates.EdgeMeans(_rank.Runs.Select(r => r.Result), e.Name))).Where(e => e.Heads.Length > 0).ToDictionary(e => e.Name, e => e.Heads, StringComparer.Ordinal);
+        var ranked = _parts.Edges.Select(e =>
+        {
+            var condition = RankedRuns.Cut(e.Edge, e.Layer, e.Head);
+            return new RankedEdge(e.Edge, e.Layer, e.Head, Lost(_rank.Where(r => r.Has(condition)), condition), means[e.Edge][e.Layer * Shape.Heads + e.Head]);
+        }).ToList();
+        return new EdgeTable(
+            [.. means.Select(e => new EdgeEstimates(e.Key, [.. e.Value.Chunk(Shape.Heads)]))], [.. ranked.OrderByDescending(e => Math.Abs(e.Effect.All.Mean))],
+            HeadRanking.Spearman([.. ranked.Select(e => e.Effect.All.Mean)], [.. ranked.Select(e => e.Estimate)]));
+    }
+
+    private static ByInstruction Lost(MeasuredSet runs, string condition) => runs.Split(r => Lost(r, condition));
+
+    private static double Lost(MeasuredRun run, string condition) => (double)run.Baseline.Margin - run.Result.Outcomes[condition].Margin;
+}

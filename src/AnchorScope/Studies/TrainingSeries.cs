@@ -1,0 +1,71 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using AnchorScope.Metrics;
+
+namespace AnchorScope.Studies;
+
+/// <summary>A checkpoint of a series.</summary>
+/// <param name="Name">Name of its folder.</param>
+/// <param name="Step">First number in the name.</param>
+/// <param name="Stage">What stands behind the number, or "".</param>
+public sealed record SeriesCheckpoint(string Folder, string Name, int Step, string Stage)
+{
+    /// <summary>The checkpoints in <paramref name="folder"/> by step: what <c>ascope train --series</c> keeps ("000300-lower"), or any folders with a number in their names.</summary>
+    /// <exception cref="InputException">There is none, or a folder is no checkpoint.</exception>
+    public static IReadOnlyList<SeriesCheckpoint> In(string folder)
+    {
+        if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder of checkpoints");
+        // A hidden folder is a checkpoint that is being written.
+        var found = Directory.EnumerateDirectories(folder).Where(d => Path.GetFileName(d)[0] != '.').Select(Of).OrderBy(c => c.Step).ThenBy(c => c.Name, StringComparer.Ordinal).ToList();
+        return found.Count > 0 ? found : throw InputException.At(folder, "folders", "checkpoints with their step in their names, as ascope train --series keeps them", "none");
+    }
+
+    private static SeriesCheckpoint Of(string folder)
+    {
+        var name = Path.GetFileName(folder);
+        var digits = new string([.. name.SkipWhile(c => !char.IsAsciiDigit(c)).TakeWhile(char.IsAsciiDigit)]);
+        if (!int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var step)) throw InputException.At(folder, "name", "one with the number of the step in it", name);
+        if (!File.Exists(Path.Combine(folder, "config.json"))) throw InputException.At(folder, "config.json", "a checkpoint", "none");
+        return new SeriesCheckpoint(folder, name, step, name[(name.IndexOf(digits, StringComparison.Ordinal) + digits.Length)..].Trim('-', '_', '.'));
+    }
+}
+
+/// <summary>One checkpoint's diagnosis, in the numbers that a series follows.</summary>
+/// <param name="Checkpoint">Name of its folder, and of that of its diagnosis.</param>
+/// <param name="Argmax">MFR by arg-max.</param>
+/// <param name="Larger">MFR by the larger of the two.</param>
+/// <param name="Ldar">Highest LDAR at the instruction over the layers.</param>
+/// <param name="Blocked">MFR with the best 5 % of heads blocked, or the first share that was asked for where 5 % is not among them.</param>
+/// <param name="Random">MFR with as many random heads blocked; null without draws.</param>
+/// <param name="ShareOfBest">Share of the sum of positive scores that the best 5 % hold.</param>
+/// <param name="HeadsForHalf">Fewest heads that hold half of it.</param>
+/// <param name="Best">The best heads, five at most.</param>
+public sealed record SeriesPoint(
+    string Checkpoint, int Step, string Stage, string Sha256, int Layers, int Heads, ByInstruction Argmax, ByInstruction Larger, Estimate Ldar, RouteFinding Route,
+    ByInstruction Blocked, ByInstruction? Random, double ShareOfBest, int HeadsForHalf, IReadOnlyList<HeadId> Best)
+{
+    /// <summary>What of <paramref name="found"/> a series follows.</summary>
+    public static SeriesPoint Of(SeriesCheckpoint checkpoint, Diagnosis found)
+    {
+        var blocked = found.Blocking.FirstOrDefault(b => b.Share == 0.05) ?? found.Blocking[0];
+        var scores = found.Heads.All.SelectMany(layer => layer).ToList();
+        return new SeriesPoint(
+            checkpoint.Name, checkpoint.Step, checkpoint.Stage, found.Model.Sha256, found.Model.Layers, found.Model.Heads, found.Following[0].Argmax, found.Following[0].Larger,
+            found.Layers.LdarAnchor.Select(l => l.All).MaxBy(l => l.Mean), found.Route, blocked.Argmax, blocked.Random?.Argmax,
+            HeadRanking.ShareOfPositive(scores, found.Heads.Count), Enumerable.Range(1, scores.Count).First(n => n == scores.Count || HeadRanking.ShareOfPositive(scores, n) >= 0.5),
+            [.. found.Heads.Ranked.Take(5).Select(h => new HeadId(h.Layer, h.Head))]);
+    }
+}
+
+/// <summary>What training did to the numbers of a diagnosis: the content of series.json.</summary>
+public sealed record TrainingSeries(int Schema, string Tool, IReadOnlyList<SetFacts> Data, IReadOnlyDictionary<string, string> Variants, ulong Seed, IReadOnlyList<SeriesPoint> Points)
+{
+    /// <summary>The settings that all diagnoses of a series share, as JSON: those of the first one but for the weights.</summary>
+    public static string ManifestOf(DiagnosisStudy first)
+    {
+        var manifest = JsonNode.Parse(first.Manifest)!.AsObject();
+        manifest.Remove("model_sha256");
+        manifest["series"] = true;
+        return manifest.ToJsonString();
+    }
+}
