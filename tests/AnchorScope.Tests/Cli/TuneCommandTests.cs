@@ -41,7 +41,7 @@ public sealed class TuneCommandTests : IDisposable
         // Gains in a head set, baked: the checkpoint that tuning wrote.
         Assert.Equal(File.ReadAllBytes(_temp.File("tuned/model/model.safetensors")), File.ReadAllBytes(_temp.File("again/model.safetensors")));
         // The same command again does the same, and other settings are refused.
-        string[] same = ["tune", "--heads", "heads.json", "--out", "tuned", .. Sets, "--batch", "4", "--measure-every", "2", "--random", "1", "--diagnose", "0", "--model", Fixtures.Organism];
+        string[] same = ["tune", "--heads", "heads.json", "--out", "tuned", .. Sets, "--batch", "4", "--measure-every", "2", "--random", "1", "--diagnose", "0", "--model", Path.Combine(Fixtures.Root, "models", "relay")];
         var before = File.ReadAllBytes(_temp.File("tuned/tune.json"));
         var (again, _, none) = Ascope.Run(_temp.Path, [.. same, "--steps", "4", "--threads", "1"]);
         Assert.Equal((0, ""), (again, none));

@@ -42,7 +42,7 @@ public sealed class HeadSetFileTests : IDisposable
         Assert.Equal(2, read.Version);
         Assert.Equal(set.Heads, read.Heads);
         Assert.Equal([new HeadGain(0, 0, 1.1f), new HeadGain(3, 1, 0.1f)], read.Gains!.Heads);
-        foreach (var (to, message) in new[] { ("\"gain\": 1e99", "heads[0].gain: expected a number of 32 bits"), ("\"gain\": null", "heads[0].gain: "), ("\"factor\": 1", "heads[0].factor: expected only layer, head, score, gain") })
+        foreach (var (to, message) in new[] { ("\"gain\": 1e99", "heads[0].gain: expected a number of 32 bits"), ("\"gain\": null", "heads[0].gain: "), ("\"factor\": 1", "heads[0].factor: expected only layer, head, score, estimate, gain") })
         {
             _temp.Write("heads.json", HeadSetFile.Text(set).Replace("\"gain\": 0.1", to, StringComparison.Ordinal));
             Assert.Contains(message, Assert.Throws<InputException>(() => HeadSetFile.Load(path)).Message, StringComparison.Ordinal);
