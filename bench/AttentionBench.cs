@@ -26,7 +26,7 @@ internal static class AttentionBench
                 lines.Add(Line($"{what}, against torch without a mask", times[0], times[1], 1.3));
                 lines.Add(Line($"{what}, against torch with the causal mask", times[0], times[2], 1.3));
                 var operations = Operations(heads, size, keys, rows);
-                double[] least = [.. times[3].Select(t => t * operations / peak.Operations)];
+                var least = peak.Least(operations, times[3]);
                 lines.Add(new Line($"{what}, against the least time of any kernel", Milliseconds(times[0]), $"{Milliseconds(least)} (least)", Contest.Ratio(times[0], least), null));
             }
             using var whole = new Setting(heads, size, keys, keys, cut: false);

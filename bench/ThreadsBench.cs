@@ -13,6 +13,7 @@ internal static class ThreadsBench
         if (Environment.ProcessorCount < 2) throw new InvalidOperationException("threads needs two cores");
         using var subject = new Subject();
         var lines = new List<Line>();
+        AddYardstick(lines);
         Add(lines, subject, "idle", 1.7);
         using (var spin = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", "while :; do :; done"]))!)
         {
@@ -27,6 +28,16 @@ internal static class ThreadsBench
         }
         return new Results("threads", "Two threads against one", $"The model of `forward`. One forward pass whose products and attention two threads share, 32 and 636 positions; and the sweep of 144 heads at the last 32 positions, whose passes go to threads of their own. Beside a busy process: a shell that spins, pinned nowhere, so that three threads want two cores. Load average at the start {machine.Load:0.00}. Medians of {Contest.Rounds} interleaved rounds.",
             ["two threads, s", "one thread, s"], lines, []);
+    }
+
+    /// <summary>What two cores of this machine do together: they may be two threads of one, or share its heat.</summary>
+    private static void AddYardstick(List<Line> lines)
+    {
+        using var one = new Team(1);
+        using var two = new Team(2);
+        var (alone, together) = (new ArithmeticPeak(one), new ArithmeticPeak(two));
+        var times = Contest.Run(together.Contender, alone.Contender);
+        lines.Add(new Line("fused multiply-adds on registers alone, idle: GFLOP/s", $"{together.Operations / Contest.Median(times[0]) / 1e9:0.0}", $"{alone.Operations / Contest.Median(times[1]) / 1e9:0.0}", Contest.Ratio(times[0], times[1]) * together.Operations / alone.Operations, null));
     }
 
     private static void Add(List<Line> lines, Subject subject, string when, double bar)

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using AnchorScope.Checkpoints;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Bench;
@@ -15,6 +16,9 @@ internal sealed class ArithmeticPeak(Team team)
     private const int ChunksPerThread = 4;
 
     private readonly float[] _sink = new float[team.Size];
+
+    /// <summary>Seconds that so many operations take at the speed of each round.</summary>
+    public double[] Least(double operations, double[] times) => [.. times.Select(t => t * operations / Operations)];
 
     /// <summary>Floating-point operations of a call.</summary>
     public double Operations => 2.0 * 16 * 16 * Steps * ChunksPerThread * team.Size;
@@ -71,7 +75,7 @@ internal sealed unsafe class MemoryReading : IDisposable
     private float* Chunk(int chunk) => _data + chunk * (Bytes / Chunks / sizeof(float));
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float Sum(float* data, long count)
+    public static float Sum(float* data, long count)
     {
         // Several places at once, as weights are read: one stream alone does not fill the memory's queue.
         var part = count / 4;
@@ -92,4 +96,23 @@ internal sealed unsafe class MemoryReading : IDisposable
         }
         return Vector512.Sum(a + b + c + d);
     }
+}
+
+/// <summary>A file of weights, mapped as a model maps it, read once through: what its memory gives, which can be far less than that of memory taken anew.</summary>
+internal sealed unsafe class MappedReading(string path) : IDisposable
+{
+    private const int Chunk = 1 << 26;
+
+    private readonly MappedFile _file = MappedFile.Open(path);
+    private float _sink;
+
+    /// <summary>Of a call.</summary>
+    public long Bytes => _file.Length / Chunk * Chunk;
+
+    public Contender Contender => Contest.Ours(() =>
+    {
+        for (long from = 0; from < Bytes; from += Chunk) _sink += MemoryReading.Sum((float*)_file.Address(from, Chunk), Chunk / sizeof(float));
+    });
+
+    public void Dispose() => _file.Dispose();
 }

@@ -1,6 +1,5 @@
 using AnchorScope.Interventions;
 using AnchorScope.Tensors;
-using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace AnchorScope.Models;
 
@@ -76,10 +75,7 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
         Rotate(pass.Back(Site.Query, index, dq), rope, pass, back: true);
         Rotate(pass.Back(Site.Key, index, dk), rope, pass, back: true);
         pass.Back(Site.Value, index, dv);
-        var dx = LinearGradient.Both(attn.Query, tape.AttnNormed, dq, gradients, compute);                                      // [row, d_model]
-        dx.Add(LinearGradient.Both(attn.Key, tape.AttnNormed, dk, gradients, compute));
-        dx.Add(LinearGradient.Both(attn.Value, tape.AttnNormed, dv, gradients, compute));
-        return dx;
+        return LinearGradient.Both([(attn.Query, dq), (attn.Key, dk), (attn.Value, dv)], tape.AttnNormed, gradients, compute);  // [row, d_model]
     }
 
     private (Tensor K, Tensor V) KeysAndValues(Tensor x, Rope rope, Pass pass)
@@ -105,20 +101,8 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
     {
         var compute = pass.Compute;
         var dUp = pass.Back(Site.NeuronOut, index, LinearGradient.Both(mlp.Down, tape.Neurons, d, gradients, compute));         // [row, d_mlp]
-        var dGate = tape.Gate.Copy(compute.Arena);                                                                              // [row, d_mlp]
-        var active = compute.Arena.Take(1, dUp.Columns)[0];
-        for (var row = 0; row < dUp.Rows; row++)
-        {
-            tape.Gate[row].CopyTo(active);
-            Activations.Apply(mlp.Activation, active);
-            Activations.Derive(mlp.Activation, dGate[row]);
-            TensorPrimitives.Multiply(dGate[row], tape.Up[row], dGate[row]);
-            TensorPrimitives.Multiply(dGate[row], dUp[row], dGate[row]);
-            TensorPrimitives.Multiply(dUp[row], active, dUp[row]);
-        }
-        var dx = LinearGradient.Both(mlp.Gate, tape.MlpNormed, dGate, gradients, compute);                                      // [row, d_model]
-        dx.Add(LinearGradient.Both(mlp.Up, tape.MlpNormed, dUp, gradients, compute));
-        return dx;
+        var dGate = Activations.GatedBack(mlp.Activation, tape.Gate, tape.Up, dUp, compute);                                    // [row, d_mlp]
+        return LinearGradient.Both([(mlp.Gate, dGate), (mlp.Up, dUp)], tape.MlpNormed, gradients, compute);                     // [row, d_model]
     }
 
     private void Rotate(Tensor heads, Rope rope, Pass pass, bool back = false)

@@ -20,20 +20,18 @@ internal sealed record VisionMlp(Linear? Gate, Linear Up, Linear Down, Activatio
     public Tensor Backward(Tensor d, VisionLayerTape tape, Compute compute, Gradients gradients)
     {
         var dUp = LinearGradient.Both(Down, tape.Neurons, d, gradients, compute);       // [token, d_mlp]
-        var dBefore = tape.Before.Copy(compute.Arena);                                   // [token, d_mlp]
-        for (var row = 0; row < d.Rows; row++)
+        if (Gate is null)
         {
-            Activations.Derive(Activation, dBefore[row]);
-            TensorPrimitives.Multiply(dBefore[row], dUp[row], dBefore[row]);
-            if (Gate is null) continue;
-            TensorPrimitives.Multiply(dBefore[row], tape.Up[row], dBefore[row]);
-            Activations.Apply(Activation, tape.Before[row]);
-            TensorPrimitives.Multiply(dUp[row], tape.Before[row], dUp[row]);
+            var dBefore = tape.Before.Copy(compute.Arena);                               // [token, d_mlp]
+            for (var row = 0; row < d.Rows; row++)
+            {
+                Activations.Derive(Activation, dBefore[row]);
+                TensorPrimitives.Multiply(dBefore[row], dUp[row], dBefore[row]);
+            }
+            return LinearGradient.Both(Up, tape.MlpNormed, dBefore, gradients, compute);
         }
-        if (Gate is null) return LinearGradient.Both(Up, tape.MlpNormed, dBefore, gradients, compute);
-        var dx = LinearGradient.Both(Gate, tape.MlpNormed, dBefore, gradients, compute);
-        dx.Add(LinearGradient.Both(Up, tape.MlpNormed, dUp, gradients, compute));
-        return dx;
+        var dGate = Activations.GatedBack(Activation, tape.Before, tape.Up, dUp, compute);
+        return LinearGradient.Both([(Gate, dGate), (Up, dUp)], tape.MlpNormed, gradients, compute);
     }
 }
 
@@ -139,10 +137,9 @@ internal sealed class VisionLayer(Norm attnNorm, AttentionWeights attn, Norm mlp
             rotateBack(derivatives.Query[row], row);
             rotateBack(derivatives.Key[row], row);
         }
-        var dx = LinearGradient.Both(attn.Query, tape.AttnNormed, NormedBack(tape.Projected.Query, derivatives.Query, QueryNorm, gradients, arena), gradients, compute);
-        dx.Add(LinearGradient.Both(attn.Key, tape.AttnNormed, NormedBack(tape.Projected.Key, derivatives.Key, KeyNorm, gradients, arena), gradients, compute));
-        dx.Add(LinearGradient.Both(attn.Value, tape.AttnNormed, derivatives.Value, gradients, compute));
-        return dx;
+        var dq = NormedBack(tape.Projected.Query, derivatives.Query, QueryNorm, gradients, arena);
+        var dk = NormedBack(tape.Projected.Key, derivatives.Key, KeyNorm, gradients, arena);
+        return LinearGradient.Both([(attn.Query, dq), (attn.Key, dk), (attn.Value, derivatives.Value)], tape.AttnNormed, gradients, compute);
     }
 
     private static Tensor NormedBack(Tensor x, Tensor d, Norm? norm, Gradients gradients, Arena arena)

@@ -86,7 +86,7 @@ internal static unsafe class AttentionGradient
         for (var part = 0; part < size; part += Width)
         {
             var columns = Math.Min(Width, size - part);
-            for (var key = 0; key < keys.Count(stretch); key++) Put(keys.At(key) + part, columns, panel + key * Width);
+            for (var key = 0; key < keys.Count(stretch); key++) PanelMatMul.Put(keys.At(key) + part, columns, panel + key * Width);
             for (var first = 0; first < stretch.Length; first += Width)
             {
                 var count = Math.Min(Width, stretch.Length - first);
@@ -105,7 +105,7 @@ internal static unsafe class AttentionGradient
         for (var part = 0; part < size; part += Width)
         {
             var columns = Math.Min(Width, size - part);
-            for (var row = 0; row < length; row++) Put(other.Data + (long)(stretch.Start + row) * other.Columns + otherColumn + part, columns, panel + row * Width);
+            for (var row = 0; row < length; row++) PanelMatMul.Put(other.Data + (long)(stretch.Start + row) * other.Columns + otherColumn + part, columns, panel + row * Width);
             for (var first = 0; first < length; first += Width)
             {
                 // Earlier queries do not see the key.
@@ -115,13 +115,6 @@ internal static unsafe class AttentionGradient
                     into.Data + (long)(stretch.Start + first) * into.Columns + column + part, into.Columns, columns, fresh);
             }
         }
-    }
-
-    private static void Put(float* from, int columns, float* panel)
-    {
-        var target = new Span<float>(panel, Width);
-        new Span<float>(from, columns).CopyTo(target);
-        target[columns..].Clear();
     }
 
     /// <summary>Scores to probabilities; what is not seen is zero.</summary>

@@ -8,8 +8,8 @@ internal static unsafe class LinearGradient
 {
     private const int Width = PanelMatMul.Width;
 
-    /// <summary>Rows of W whose derivatives are taken together: two blocks of the kernel.</summary>
-    private const int Together = 24;
+    /// <summary>Rows of W whose derivatives are taken together: four blocks of the kernel.</summary>
+    private const int Together = 48;
 
     /// <summary>dx [rows, inputs] in new memory.</summary>
     /// <param name="dy">[rows, outputs].</param>
@@ -27,26 +27,41 @@ internal static unsafe class LinearGradient
     /// <summary>Adds the derivatives by weight and bias to <paramref name="gradients"/>, where they are asked for.</summary>
     /// <param name="x">What went in [rows, inputs].</param>
     /// <param name="dy">[rows, outputs].</param>
-    public static void Weights(Linear linear, Tensor x, Tensor dy, Gradients? gradients, Compute compute)
-    {
-        if (gradients?.Of(linear.Bias) is { } bias) Gradients.AddEach(bias, Columns(dy, compute.Arena)[0]);
-        if (gradients?.Of(linear.Weight) is not { } into) return;
-        var (arena, panels, rows) = (compute.Arena, PanelMatMul.Panels(linear.Inputs), x.Rows);
-        var mark = arena.Here();
-        var packed = arena.TakeFloats((long)panels * rows * Width);
-        compute.Team.For(panels, 16L * rows * Width, new PackWork(x, packed));
-        // For each thread: a piece of dy turned, and the derivatives by its rows of W.
-        var size = (long)Together * (PanelMatMul.Depth + panels * Width);
-        var scratch = arena.TakeFloats(size * compute.Team.Size);
-        compute.Team.For((linear.Outputs + Together - 1) / Together, 2L * rows * Together * linear.Inputs, new WeightWork(x.Columns, packed, dy, into, scratch, size));
-        arena.Release(mark);
-    }
+    public static void Weights(Linear linear, Tensor x, Tensor dy, Gradients? gradients, Compute compute) => Weights([(linear, dy)], x, gradients, compute);
 
     /// <summary>Both.</summary>
-    public static Tensor Both(Linear linear, Tensor x, Tensor dy, Gradients? gradients, Compute compute)
+    public static Tensor Both(Linear linear, Tensor x, Tensor dy, Gradients? gradients, Compute compute) => Both([(linear, dy)], x, gradients, compute);
+
+    /// <summary>Both, of projections that read the same x: the sum of their dx.</summary>
+    public static Tensor Both(ReadOnlySpan<(Linear Linear, Tensor Dy)> projections, Tensor x, Gradients? gradients, Compute compute)
     {
-        Weights(linear, x, dy, gradients, compute);
-        return Input(linear, dy, compute);
+        Weights(projections, x, gradients, compute);
+        var dx = Input(projections[0].Linear, projections[0].Dy, compute);
+        foreach (var (linear, dy) in projections[1..]) Tensors.Rows.Add(compute, dx, Input(linear, dy, compute));
+        return dx;
+    }
+
+    private static void Weights(ReadOnlySpan<(Linear Linear, Tensor Dy)> projections, Tensor x, Gradients? gradients, Compute compute)
+    {
+        if (gradients is null) return;
+        var (arena, panels, rows) = (compute.Arena, PanelMatMul.Panels(x.Columns), x.Rows);
+        var mark = arena.Here();
+        float* packed = null, scratch = null;
+        // For each thread: a piece of dy turned, and the derivatives by its rows of W.
+        var size = (long)Together * (PanelMatMul.Depth + panels * Width);
+        foreach (var (linear, dy) in projections)
+        {
+            if (gradients.Of(linear.Bias) is { } bias) Gradients.AddEach(bias, Columns(dy, arena)[0]);
+            if (gradients.Of(linear.Weight) is not { } into) continue;
+            if (packed == null)
+            {
+                packed = arena.TakeFloats((long)panels * rows * Width);
+                compute.Team.For(panels, 16L * rows * Width, new PackWork(x, packed));
+                scratch = arena.TakeFloats(size * compute.Team.Size);
+            }
+            compute.Team.For((linear.Outputs + Together - 1) / Together, 2L * rows * Together * linear.Inputs, new WeightWork(x.Columns, packed, dy, into, scratch, size));
+        }
+        arena.Release(mark);
     }
 
     /// <summary>Sum of the rows [1, columns].</summary>
@@ -61,11 +76,7 @@ internal static unsafe class LinearGradient
     /// <summary>Thirty-two columns of <paramref name="count"/> rows as a panel; what is missing is zero.</summary>
     private static void Pack(float* from, long stride, int columns, int count, float* panel)
     {
-        for (var row = 0; row < count; row++, from += stride, panel += Width)
-        {
-            new Span<float>(from, columns).CopyTo(new Span<float>(panel, columns));
-            if (columns < Width) new Span<float>(panel + columns, Width - columns).Clear();
-        }
+        for (var row = 0; row < count; row++, from += stride, panel += Width) PanelMatMul.Put(from, columns, panel);
     }
 
     /// <summary>One panel of inputs: W's columns, its outputs as depth.</summary>
@@ -81,8 +92,14 @@ internal static unsafe class LinearGradient
                 var depth = Math.Min(PanelMatMul.Depth, dy.Columns - from);
                 for (var k = 0; k < depth; k++)
                 {
+                    var source = weight.RowAddress(from + k) + (long)first * weight.Type.Bytes();
+                    if (weight.Type == StoredType.F32)
+                    {
+                        PanelMatMul.Put((float*)source, columns, piece + k * Width);
+                        continue;
+                    }
                     var target = new Span<float>(piece + k * Width, Width);
-                    Widening.ToSingles(weight.RowAddress(from + k) + (long)first * weight.Type.Bytes(), weight.Type, target[..columns]);
+                    Widening.ToSingles(source, weight.Type, target[..columns]);
                     target[columns..].Clear();
                 }
                 PanelMatMul.Multiply(dy.Data + from, dy.Columns, dy.Rows, piece, depth, dx.Data + first, dx.Columns, columns, fresh: from == 0);

@@ -51,6 +51,19 @@ internal static unsafe class PanelMatMul
         }
     }
 
+    /// <summary>One depth of a panel: the first <paramref name="columns"/> from <paramref name="from"/>, the others zero.</summary>
+    public static void Put(float* from, int columns, float* panel)
+    {
+        if (columns == Width)
+        {
+            Vector512.Load(from).Store(panel);
+            Vector512.Load(from + 16).Store(panel + 16);
+            return;
+        }
+        new Span<float>(from, columns).CopyTo(new Span<float>(panel, columns));
+        new Span<float>(panel + columns, Width - columns).Clear();
+    }
+
     private static void Copy(float* from, int fromStride, float* to, int toStride, int rows, int columns)
     {
         for (var row = 0; row < rows; row++) new Span<float>(from + (long)row * fromStride, columns).CopyTo(new Span<float>(to + (long)row * toStride, columns));

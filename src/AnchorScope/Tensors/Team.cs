@@ -21,6 +21,9 @@ public sealed unsafe class Team : IDisposable
     /// <summary>About 20 microseconds of arithmetic: below that, waking another thread costs more than it brings.</summary>
     private const long SmallestWork = 1_000_000;
 
+    /// <summary>What a core does in a tick of the clock, about.</summary>
+    private static readonly double OperationsPerTick = 50e9 / Stopwatch.Frequency;
+
     /// <summary>For how many times what the others' help has cost the caller goes without it.</summary>
     private const int Wary = 10;
 
@@ -82,7 +85,8 @@ public sealed unsafe class Team : IDisposable
         lock (_turn)
         {
             var started = Stopwatch.GetTimestamp();
-            if (started < _aloneUntil)
+            // A wait that is shorter than the work itself does not keep help from it.
+            if (started + count * workPerChunk / OperationsPerTick < _aloneUntil)
             {
                 Alone(count, work);
                 return;
