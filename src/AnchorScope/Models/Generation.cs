@@ -32,7 +32,8 @@ public static class Generation
         edits.Validate(decoder.Shape, prompt.Length, count);
         var sampler = new Sampler(sampling ?? Sampling.Greedy);
         var (shape, width) = (decoder.Shape, decoder.Shape.ModelSize);
-        using var cache = new KeyValues(shape.Layers, shape.KeyHeads, shape.HeadSize, 0, prompt.Length + count);
+        var before = compute.Arena.Here();
+        var cache = KeyValues.In(compute.Arena, shape.Layers, shape.KeyHeads, shape.HeadSize, 0, prompt.Length + count);
         var (tokens, logits) = (new List<int>(), new List<float[]>());
         var coordinates = After(prompt, count);
         for (var step = 0; step < count; step++)
@@ -56,6 +57,7 @@ public static class Generation
             tokens.Add(sampler.Choose(last[0]));
             if (stop?.Contains(tokens[^1]) == true) break;
         }
+        compute.Arena.Release(before);
         return new Generated(tokens, logits);
     }
 

@@ -60,6 +60,9 @@ public sealed unsafe class KeyValues : IDisposable
     public static KeyValues ForOneLayer(Arena arena, int heads, int headSize, int start, int capacity) =>
         new(1, heads, headSize, start, capacity, arena);
 
+    /// <summary>Room in all layers, in memory of <paramref name="arena"/>: what one generation after the other uses again.</summary>
+    internal static KeyValues In(Arena arena, int layers, int heads, int headSize, int start, int capacity) => new(layers, heads, headSize, start, capacity, arena);
+
     /// <summary>Bytes of one layer.</summary>
     public static long BytesOf(int heads, int headSize, int capacity) => sizeof(float) * heads * FloatsOf(headSize, capacity).Head;
 
