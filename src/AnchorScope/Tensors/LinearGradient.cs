@@ -11,6 +11,9 @@ internal static unsafe class LinearGradient
     /// <summary>Rows of W whose derivatives are taken together: four blocks of the kernel.</summary>
     private const int Together = 48;
 
+    /// <summary>Floats between turned rows: a line of cache more than a power of two, or all of them would lie in the same few places of the near cache.</summary>
+    private const int TurnedStride = PanelMatMul.Depth + 16;
+
     /// <summary>dx [rows, inputs] in new memory.</summary>
     /// <param name="dy">[rows, outputs].</param>
     public static Tensor Input(Linear linear, Tensor dy, Compute compute)
@@ -48,7 +51,7 @@ internal static unsafe class LinearGradient
         var mark = arena.Here();
         float* packed = null, scratch = null;
         // For each thread: a piece of dy turned, and the derivatives by its rows of W.
-        var size = (long)Together * (PanelMatMul.Depth + panels * Width);
+        var size = (long)Together * (TurnedStride + panels * Width);
         foreach (var (linear, dy) in projections)
         {
             if (gradients.Of(linear.Bias) is { } bias) Gradients.AddEach(bias, Columns(dy, arena)[0]);
@@ -124,13 +127,13 @@ internal static unsafe class LinearGradient
             var (first, panels) = (chunk * Together, PanelMatMul.Panels(inputs));
             var turned = scratch + size * member;
             var outputs = Math.Min(Together, dy.Columns - first);
-            var sums = turned + Together * PanelMatMul.Depth;
+            var sums = turned + Together * TurnedStride;
             for (var from = 0; from < dy.Rows; from += PanelMatMul.Depth)
             {
                 var depth = Math.Min(PanelMatMul.Depth, dy.Rows - from);
-                Transpose.Of(dy.Data + (long)from * dy.Columns + first, dy.Columns, depth, outputs, turned, PanelMatMul.Depth);
+                Transpose.Of(dy.Data + (long)from * dy.Columns + first, dy.Columns, depth, outputs, turned, TurnedStride);
                 for (var panel = 0; panel < panels; panel++)
-                    PanelMatMul.Multiply(turned, PanelMatMul.Depth, outputs, packed + ((long)panel * dy.Rows + from) * Width, depth, sums + panel * Width, panels * Width, Width, fresh: from == 0);
+                    PanelMatMul.Multiply(turned, TurnedStride, outputs, packed + ((long)panel * dy.Rows + from) * Width, depth, sums + panel * Width, panels * Width, Width, fresh: from == 0);
             }
             for (var i = 0; i < outputs; i++) Gradients.Add(into, first + i, new Span<float>(sums + (long)i * panels * Width, inputs));
         }
