@@ -41,5 +41,14 @@ internal static class CommandLine
             Console.Error.WriteLine($"ascope: {e.Message}");
             return Interrupted;
         }
+        catch (Exception e) when (Cause(e) is IOException or UnauthorizedAccessException)
+        {
+            // A full disk, a file that another program holds: the message names the file.
+            Console.Error.WriteLine($"ascope: {Cause(e).Message}");
+            return WrongInput;
+        }
     }
+
+    /// <summary>What happened on one of several threads.</summary>
+    private static Exception Cause(Exception e) => e is AggregateException { InnerException: { } inner } ? Cause(inner) : e;
 }
