@@ -20,6 +20,12 @@ public sealed unsafe class Linear
     private const int MostRowsOfShort = 252;
     private const int MostFloats = 1 << 20;
 
+    /// <summary>From where on it pays to lay pieces of rows together first, and how many rows and panels then take turns.</summary>
+    private const int ManyRows = 96, ManyOutputs = 2048, MostTogether = 384, MostPanels = 128;
+
+    /// <summary>Floats behind a piece of a row: a line of cache more than a power of two.</summary>
+    private const int Padding = 16;
+
     private readonly Weight _weight;
     private readonly Lock _packing = new();
     private NativeBlock? _panels;
@@ -64,6 +70,11 @@ public sealed unsafe class Linear
     {
         if (x.Columns != Inputs) throw new ArgumentException($"{_weight.Name} takes {Inputs} inputs, not {x.Columns}", nameof(x));
         var y = compute.Arena.Take(x.Rows, Outputs);
+        if (compute.Family == KernelFamily.Panel && x.Rows >= ManyRows && Outputs >= ManyOutputs && Inputs > ShortPanel)
+        {
+            Together(x, y, compute);
+            return y;
+        }
         var mark = compute.Arena.Here();
         // A piece of a panel for each thread that turns weights; none when they are kept turned.
         var turned = compute.Family == KernelFamily.Panel && _panels is null
@@ -83,8 +94,65 @@ public sealed unsafe class Linear
     {
         if (family != KernelFamily.Panel || _panels is null) return Math.Max(1, rows);
         var most = Inputs <= ShortPanel ? MostRowsOfShort : Math.Max(PanelMatMul.MostRows, MostFloats / Inputs);
-        var stretches = Math.Max(1, (rows + most - 1) / most);
-        return Math.Max(1, ((rows + stretches - 1) / stretches + PanelMatMul.MostRows - 1) / PanelMatMul.MostRows * PanelMatMul.MostRows);
+        return Math.Max(1, Even(rows, most, PanelMatMul.MostRows));
+    }
+
+    /// <summary>The length of stretches of about the same length, none longer than <paramref name="most"/>, in multiples of <paramref name="unit"/>, which divides it.</summary>
+    private static int Even(int total, int most, int unit)
+    {
+        var stretches = (total + most - 1) / most;
+        return stretches == 0 ? 0 : ((total + stretches - 1) / stretches + unit - 1) / unit * unit;
+    }
+
+    /// <summary>
+    /// Long rows, piece by piece along the depth: a piece of many rows is laid together, so that it stays in a near cache while panels go over it; where rows lie, often a power of two apart, most of it
+    /// would have to share a few places there. Sums that wait for the next piece stay in the far cache.
+    /// </summary>
+    private void Together(Tensor x, Tensor y, Compute compute)
+    {
+        var mark = compute.Arena.Here();
+        var (rows, panels) = (Even(x.Rows, MostTogether, PanelMatMul.MostRows), Even(PanelMatMul.Panels(Outputs), MostPanels, 1));
+        var turned = _panels is null ? compute.Arena.TakeFloats((long)compute.Team.Size * PanelMatMul.Width * PanelMatMul.Depth) : null;
+        var together = compute.Arena.Take(Math.Min(rows, x.Rows), PanelMatMul.Depth + Padding);
+        for (var row = 0; row < x.Rows; row += rows)
+        {
+            var count = Math.Min(rows, x.Rows - row);
+            var (part, into, piece) = (x.RowRange(row, count), y.RowRange(row, count), together.RowRange(0, count));
+            for (var panel = 0; panel < PanelMatMul.Panels(Outputs); panel += panels)
+            {
+                for (var from = 0; from < Inputs; from += PanelMatMul.Depth)
+                {
+                    var length = Math.Min(PanelMatMul.Depth, Inputs - from);
+                    for (var i = 0; i < count; i++) part[i].Slice(from, length).CopyTo(piece[i]);
+                    compute.Team.For(Math.Min(panels, PanelMatMul.Panels(Outputs) - panel), 2L * count * length * PanelMatMul.Width, new PieceProduct(this, piece, into, panel, from, length, turned));
+                }
+            }
+        }
+        compute.Arena.Release(mark);
+    }
+
+    /// <summary>One panel of outputs over a piece of the depth.</summary>
+    private readonly struct PieceProduct(Linear linear, Tensor piece, Tensor y, int firstPanel, int from, int length, float* turned) : ITeamWork
+    {
+        public void Do(int chunk, int member)
+        {
+            var first = (firstPanel + chunk) * PanelMatMul.Width;
+            var count = Math.Min(PanelMatMul.Width, linear.Outputs - first);
+            var panel = linear._panels is { } kept
+                ? kept.Data + (long)first * linear.Inputs + (long)from * PanelMatMul.Width
+                : linear.Turn(first, count, from, length, turned + (long)member * PanelMatMul.Width * PanelMatMul.Depth);
+            PanelMatMul.Multiply(piece.Data, piece.Columns, piece.Rows, panel, length, y.Data + first, y.Columns, count, fresh: from == 0);
+            if (from + length == linear.Inputs) linear.AddBias(y, first, count);
+        }
+    }
+
+    /// <summary>A piece of a panel of the stored weight, in <paramref name="piece"/>.</summary>
+    private float* Turn(int first, int count, int from, int length, float* piece)
+    {
+        var rows = stackalloc byte*[PanelMatMul.Width];
+        PanelTurn.Rows(_weight, first, rows);
+        PanelTurn.Turn(rows, count, _weight.Type, from, length, piece);
+        return piece;
     }
 
     /// <summary>A few outputs only [rows, outputs], with the bits that they have among all.</summary>
@@ -129,13 +197,10 @@ public sealed unsafe class Linear
     /// <summary>One panel, turned piece by piece along the depth while all rows go over each piece.</summary>
     private void Turned(Tensor x, Tensor y, int first, int count, float* piece)
     {
-        var rows = stackalloc byte*[PanelMatMul.Width];
-        PanelTurn.Rows(_weight, first, rows);
         for (var from = 0; from < Inputs; from += PanelMatMul.Depth)
         {
             var depth = Math.Min(PanelMatMul.Depth, Inputs - from);
-            PanelTurn.Turn(rows, count, _weight.Type, from, depth, piece);
-            PanelMatMul.Multiply(x.Data + from, Inputs, x.Rows, piece, depth, y.Data + first, Outputs, count, fresh: from == 0);
+            PanelMatMul.Multiply(x.Data + from, Inputs, x.Rows, Turn(first, count, from, depth, piece), depth, y.Data + first, Outputs, count, fresh: from == 0);
         }
     }
 

@@ -86,6 +86,27 @@ public sealed unsafe class KernelTests : IDisposable
         for (var row = 0; row < x.Rows; row++) Assert.Equal(kept.Forward(x.RowRange(row, 1), new Compute(_arena, two)).ToArray(), y[row].ToArray());
     }
 
+    /// <summary>Long rows over many outputs are laid together piece by piece: just enough of all, and several stretches of rows and panels with a rest.</summary>
+    [Theory]
+    [InlineData(96, 2048, 1025)]
+    [InlineData(391, 4129, 1537)]
+    public void LongRows_HaveTheBitsOfEachAlone(int rows, int outputs, int inputs)
+    {
+        using var one = new Team(1);
+        using var two = new Team(2);
+        foreach (var type in new[] { StoredType.F32, StoredType.BF16 })
+        {
+            var (weight, bias) = (Stored(type, outputs, inputs), Stored(StoredType.F32, outputs, 1));
+            var x = Tensor.From(_arena, Random(rows * inputs, 6), rows, inputs);
+            var (linear, kept) = (new Linear(weight, bias), new Linear(weight, bias));
+            kept.Pack();
+            var y = linear.Forward(x, new Compute(_arena, one));
+            Assert.Equal(y.ToArray(), linear.Forward(x, new Compute(_arena, two)).ToArray());
+            Assert.Equal(y.ToArray(), kept.Forward(x, new Compute(_arena, two)).ToArray());
+            for (var row = 0; row < rows; row += 5) Assert.Equal(kept.Forward(x.RowRange(row, 1), new Compute(_arena, one)).ToArray(), y[row].ToArray());
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Edges))]
     public void PortableProduct_HasTheBitsOfTheWideOne(int rows, int outputs, int inputs)
