@@ -60,7 +60,7 @@ public static class DiagnosisReport
         static string[] Row(FollowingRates f) =>
         [
             f.Group == "all" ? f.Set : f.Group == "kind" ? $"{f.Set}: {f.Name.Replace('_', ' ')}" : $"{f.Set}, {f.Name.Replace('_', ' ')}", $"{f.Runs}",
-            Share(f.Argmax.Vision), Share(f.Argmax.Text), Interval(f.Argmax.All), Share(f.Larger.Vision), Share(f.Larger.Text), Share(f.Generated.All), Share(f.Competitor.All), Share(f.Neither.All),
+            Numbers.Of(f.Argmax.Vision.Mean), Numbers.Of(f.Argmax.Text.Mean), Numbers.Interval(f.Argmax.All), Numbers.Of(f.Larger.Vision.Mean), Numbers.Of(f.Larger.Text.Mean), Numbers.Of(f.Generated.All.Mean), Numbers.Of(f.Competitor.All.Mean), Numbers.Of(f.Neither.All.Mean),
         ];
     }
 
@@ -84,8 +84,8 @@ public static class DiagnosisReport
                 var worst = k.Layers.MinBy(p => p.Nssd.All.Mean)!;
                 return new[]
                 {
-                    DiagnosisFigures.Arrow(k.Edge), $"{worst.Layer}", Signed(worst.Nssd.All.Mean), Share(worst.Argmax.Vision), Share(worst.Argmax.Text),
-                    k.AllLayers is { } a ? Signed(a.Nssd.All.Mean) : "", k.AllLayers is { } b ? Share(b.Argmax.Vision) : "", k.AllLayers is { } c ? Share(c.Argmax.Text) : "",
+                    DiagnosisFigures.Arrow(k.Edge), $"{worst.Layer}", Numbers.Of(worst.Nssd.All.Mean), Numbers.Of(worst.Argmax.Vision.Mean), Numbers.Of(worst.Argmax.Text.Mean),
+                    k.AllLayers is { } a ? Numbers.Of(a.Nssd.All.Mean) : "", k.AllLayers is { } b ? Numbers.Of(b.Argmax.Vision.Mean) : "", k.AllLayers is { } c ? Numbers.Of(c.Argmax.Text.Mean) : "",
                 };
             })], $"Every edge: the window of {window} layers that hurts most, and the edge cut in all layers.", numeric: [1, 2, 3, 4, 5, 6, 7]);
         page.Figure(figures["windows"], "How much the picture depends on the window: the same knockouts with other sizes.", "windows.svg");
@@ -99,7 +99,7 @@ public static class DiagnosisReport
         page.Table(["Rank", "Head", "Score", "Picture", "Text", "Direct attribution", "Role"],
             [.. d.Heads.Ranked.Select((h, i) => new[]
             {
-                $"{i + 1}", $"{h.Layer}.{h.Head}", (h.Estimate ? "estimate " : "") + Interval(h.Score.All), Signed(h.Score.Vision.Mean), Signed(h.Score.Text.Mean), Signed(h.DirectAttribution),
+                $"{i + 1}", $"{h.Layer}.{h.Head}", (h.Estimate ? "estimate " : "") + Numbers.Interval(h.Score.All), Numbers.Of(h.Score.Vision.Mean), Numbers.Of(h.Score.Text.Mean), Numbers.Of(h.DirectAttribution),
                 h.Role switch { "shared" => "shared hub", "vision" => "vision expert", "text" => "text expert", _ => "" },
             })],
             $"The best heads (layer.head). Score: {d.Variants["head_score"]}. The top {d.Heads.Count} hold {d.Heads.ShareOfPositive[d.Heads.Count - 1] * 100:0} % of the sum of positive scores; Spearman correlation of score and direct logit attribution over all heads: {d.Heads.AttributionCorrelation:0.00}.",
@@ -123,16 +123,16 @@ public static class DiagnosisReport
         page.Table(["Blocked", "Heads", "MFR", "Picture", "Text", "Larger", "Competitor", "Random", "Same layers"],
             [.. d.Blocking.Select(b => (string[])
             [
-                DiagnosisFigures.GroupName(b.Name), string.Join(' ', b.Heads.Take(6)) + (b.Heads.Count > 6 ? $" … ({b.Heads.Count})" : ""), Interval(b.Argmax.All), Share(b.Argmax.Vision), Share(b.Argmax.Text),
-                Share(b.Larger.All), Share(b.Competitor.All), b.Random is { } r ? Share(r.Argmax.All) : "", b.LayerMatched is { } m ? Share(m.Argmax.All) : "",
+                DiagnosisFigures.GroupName(b.Name), string.Join(' ', b.Heads.Take(6)) + (b.Heads.Count > 6 ? $" … ({b.Heads.Count})" : ""), Numbers.Interval(b.Argmax.All), Numbers.Of(b.Argmax.Vision.Mean), Numbers.Of(b.Argmax.Text.Mean),
+                Numbers.Of(b.Larger.All.Mean), Numbers.Of(b.Competitor.All.Mean), b.Random is { } r ? Numbers.Of(r.Argmax.All.Mean) : "", b.LayerMatched is { } m ? Numbers.Of(m.Argmax.All.Mean) : "",
             ])],
             "MFR on the test set with heads blocked. Larger: of the two answers. Random and same layers: MFR with as many random heads.",
             numeric: [.. Enumerable.Range(2, 7)]);
         if (kinds.Count == 0) return;
-        string[] Cells(IReadOnlyDictionary<string, Estimate> control) => [.. kinds.Select(k => control.TryGetValue(k, out var e) ? Interval(e) : "–")];
+        string[] Cells(IReadOnlyDictionary<string, Estimate> control) => [.. kinds.Select(k => control.TryGetValue(k, out var e) ? Numbers.Interval(e) : Numbers.Missing)];
         page.Table(["Blocked", .. kinds.Select(k => k.Replace('_', ' '))],
             [
-                ["nothing", .. kinds.Select(k => d.Following.FirstOrDefault(f => f.Group == "kind" && f.Name == k) is { } f ? Interval(f.Argmax.All) : "–")],
+                ["nothing", .. kinds.Select(k => d.Following.FirstOrDefault(f => f.Group == "kind" && f.Name == k) is { } f ? Numbers.Interval(f.Argmax.All) : Numbers.Missing)],
                 .. d.Blocking.Select(b => (string[])[DiagnosisFigures.GroupName(b.Name), .. Cells(b.Control)]),
                 .. d.Blocking.Where(b => b.Random is not null).Select(b => (string[])[$"{b.Heads.Count} at random", .. Cells(b.Random!.Control)]).DistinctBy(r => r[0]),
             ],
@@ -147,8 +147,8 @@ public static class DiagnosisReport
         page.Details("Every factor in numbers", p => p.Table(["Set", "Heads", "Factor", "Repaired", "Larger of the two", "MFR of the whole set", "Controls"],
             [.. d.Amplification.SelectMany(a => a.Points.Select(g => new[]
             {
-                a.Set, DiagnosisFigures.GroupName(a.Group), $"{g.Factor.ToString("0.##", CultureInfo.InvariantCulture)}", Interval(g.RecoveredArgmax.All),
-                Share(g.RecoveredLarger.All), g.WholeArgmax is { } w ? Share(w.All) : "", g.Control.Count > 0 ? string.Join(" / ", g.Control.Values.Select(Share)) : "",
+                a.Set, DiagnosisFigures.GroupName(a.Group), $"{g.Factor.ToString("0.##", CultureInfo.InvariantCulture)}", Numbers.Interval(g.RecoveredArgmax.All),
+                Numbers.Of(g.RecoveredLarger.All.Mean), g.WholeArgmax is { } w ? Numbers.Of(w.All.Mean) : "", g.Control.Count > 0 ? string.Join(" / ", g.Control.Values.Select(e => Numbers.Of(e.Mean))) : "",
             }))],
             $"Amplification in numbers. Factor 1 is no change; a failed run can have the larger logit on the right answer all the same. Controls: accuracy on {string.Join(" / ", d.Amplification.SelectMany(a => a.Points).FirstOrDefault(g => g.Control.Count > 0)?.Control.Keys.Select(k => k.Replace('_', ' ')) ?? ["none"])}.",
             numeric: [2, 3, 4, 5, 6]));
@@ -175,10 +175,4 @@ public static class DiagnosisReport
         if (d.Rejected.Count > 0)
             page.Table(["File", "Line", "Sample", "Reason"], [.. d.Rejected.Select(r => new[] { r.File, r.Line > 0 ? $"{r.Line}" : "", r.Id ?? "", r.Reason })], "Left out.", numeric: [1]);
     }
-
-    private static string Share(Estimate e) => double.IsNaN(e.Mean) ? "–" : e.Mean.ToString("0.00", CultureInfo.InvariantCulture);
-
-    private static string Interval(Estimate e) => double.IsNaN(e.Mean) ? "–" : string.Create(CultureInfo.InvariantCulture, $"{e.Mean:0.00} [{e.Low:0.00}, {e.High:0.00}]");
-
-    private static string Signed(double value) => double.IsNaN(value) ? "–" : value.ToString("0.00;−0.00;0.00", CultureInfo.InvariantCulture);
 }

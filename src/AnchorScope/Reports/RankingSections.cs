@@ -13,8 +13,8 @@ internal static class RankingSections
         page.Table(["Place", "Neuron", "Margin lost when silenced", "Picture", "Text", "Estimate", "At the instruction: picture", "text", "At the last position: picture", "text"],
             [.. d.Neurons.Ranked.Select(n => new[]
             {
-                Variants.NameOf(n.Place), $"{n.Layer}.{n.Neuron}", Interval(n.Effect.All), Signed(n.Effect.Vision.Mean), Signed(n.Effect.Text.Mean), Signed(n.Estimate),
-                Signed(n.AtInstruction.Vision.Mean), Signed(n.AtInstruction.Text.Mean), Signed(n.AtLast.Vision.Mean), Signed(n.AtLast.Text.Mean),
+                Variants.NameOf(n.Place), $"{n.Layer}.{n.Neuron}", Numbers.Interval(n.Effect.All, 3), Numbers.Of(n.Effect.Vision.Mean, 3), Numbers.Of(n.Effect.Text.Mean, 3), Numbers.Of(n.Estimate, 3),
+                Numbers.Of(n.AtInstruction.Vision.Mean, 3), Numbers.Of(n.AtInstruction.Text.Mean, 3), Numbers.Of(n.AtLast.Vision.Mean, 3), Numbers.Of(n.AtLast.Text.Mean, 3),
             })],
             $"MLP neurons (layer.neuron) of {d.Neurons.Total}: of each place the strongest by the estimate from derivatives, then set to 0 one at a time on the ranking set's first conflicts (margin in logits). The MLP of a layer reads what that layer's attention has written, so with arbitration heads in layers {d.Neurons.FirstLayer} to {d.Neurons.LastLayer} "
             + $"a neuron stands before all of them, among them, or after all. Last columns: mean activation when told to trust the picture and the text. Spearman correlation of effect and estimate over these: {d.Neurons.Correlation.ToString("0.00", CultureInfo.InvariantCulture)}.",
@@ -28,8 +28,8 @@ internal static class RankingSections
         page.Table(["Head", "Component", "Margin lost when set to 0", "Picture", "Text", "At the instruction: picture", "text", "At the last position: picture", "text"],
             [.. d.Inside.SelectMany(head => head.Ranked.Select(c => new[]
             {
-                $"{head.Layer}.{head.Head}", $"{c.Component}", Interval(c.Effect.All), Signed(c.Effect.Vision.Mean), Signed(c.Effect.Text.Mean),
-                Signed(c.AtInstruction.Vision.Mean), Signed(c.AtInstruction.Text.Mean), Signed(c.AtLast.Vision.Mean), Signed(c.AtLast.Text.Mean),
+                $"{head.Layer}.{head.Head}", $"{c.Component}", Numbers.Interval(c.Effect.All, 3), Numbers.Of(c.Effect.Vision.Mean, 3), Numbers.Of(c.Effect.Text.Mean, 3),
+                Numbers.Of(c.AtInstruction.Vision.Mean, 3), Numbers.Of(c.AtInstruction.Text.Mean, 3), Numbers.Of(c.AtLast.Vision.Mean, 3), Numbers.Of(c.AtLast.Text.Mean, 3),
             }))],
             $"The numbers of the best heads' outputs, set to 0 one at a time on the ranking set's first conflicts (margin in logits), the strongest of each; last columns: their mean values. Of the sum of all magnitudes the strongest quarter holds {string.Join(", ", d.Inside.Select(h => $"{(h.ShareOfQuarter * 100).ToString("0", CultureInfo.InvariantCulture)} % in {h.Layer}.{h.Head} ({h.Size} numbers)"))}; "
             + "a quarter where all do the same. The basis is the model's own and no privileged one.",
@@ -40,12 +40,8 @@ internal static class RankingSections
         ["Head", "Edge", "Margin lost when cut", "Picture", "Text", "Estimate"],
         [.. d.HeadEdges.Ranked.Select(e => new[]
         {
-            $"{e.Layer}.{e.Head}", DiagnosisFigures.Arrow(e.Edge), Interval(e.Effect.All), Signed(e.Effect.Vision.Mean), Signed(e.Effect.Text.Mean), Signed(e.Estimate),
+            $"{e.Layer}.{e.Head}", DiagnosisFigures.Arrow(e.Edge), Numbers.Interval(e.Effect.All, 3), Numbers.Of(e.Effect.Vision.Mean, 3), Numbers.Of(e.Effect.Text.Mean, 3), Numbers.Of(e.Estimate, 3),
         })],
         $"The edges with the strongest estimates, each cut in one head alone on the ranking set's first conflicts (margin in logits). Spearman correlation of effect and estimate over these: {d.HeadEdges.Correlation.ToString("0.00", CultureInfo.InvariantCulture)}. Estimates miss a head that reads nothing but the part that is cut. Estimates of every edge and head: diagnosis.json.",
         numeric: [2, 3, 4, 5]));
-
-    private static string Interval(Estimate e) => string.Create(CultureInfo.InvariantCulture, $"{e.Mean:0.000} [{e.Low:0.000}, {e.High:0.000}]");
-
-    private static string Signed(double value) => double.IsNaN(value) ? "–" : value.ToString("0.000;−0.000;0.000", CultureInfo.InvariantCulture);
 }

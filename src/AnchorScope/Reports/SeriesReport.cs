@@ -57,9 +57,9 @@ public static class SeriesReport
         page.Table(["Step", "Stage", "Layers", "MFR: picture", "text", "Route", .. series.Points.SelectMany(p => p.Route.Cuts.Select(c => c.Edge)).Distinct().Select(e => $"{DiagnosisFigures.Arrow(e)} cut"), "Best heads blocked", "Random", "LDAR", "Share of the best", "Heads for half", "Best heads"],
             [.. series.Points.Select(p => (string[])
             [
-                $"{p.Step}", p.Stage, $"{p.Layers}", Number(p.Argmax.Vision), Number(p.Argmax.Text), Variants.NameOf(p.Route.Verdict),
-                .. series.Points.SelectMany(x => x.Route.Cuts.Select(c => c.Edge)).Distinct().Select(e => p.Route.Cuts.FirstOrDefault(c => c.Edge == e) is { } cut ? Number(cut.Left) : "–"),
-                Number(p.Blocked.All), p.Random is { } random ? Number(random.All) : "–", Number(p.Ldar), Number(p.ShareOfBest), $"{p.HeadsForHalf} of {p.Layers * p.Heads}", string.Join(' ', p.Best),
+                $"{p.Step}", p.Stage, $"{p.Layers}", Numbers.Of(p.Argmax.Vision.Mean), Numbers.Of(p.Argmax.Text.Mean), Variants.NameOf(p.Route.Verdict),
+                .. series.Points.SelectMany(x => x.Route.Cuts.Select(c => c.Edge)).Distinct().Select(e => p.Route.Cuts.FirstOrDefault(c => c.Edge == e) is { } cut ? Numbers.Of(cut.Left.Mean) : Numbers.Missing),
+                Numbers.Of(p.Blocked.All.Mean), p.Random is { } random ? Numbers.Of(random.All.Mean) : Numbers.Missing, Numbers.Of(p.Ldar.Mean), Numbers.Of(p.ShareOfBest), $"{p.HeadsForHalf} of {p.Layers * p.Heads}", string.Join(' ', p.Best),
             ])],
             $"MFR by arg-max, without intervention, with an edge cut in all layers, and with the best 5 % of heads blocked, or the first of --shares where 5 % is not among them. LDAR: highest at the instruction. Share of the best: of the sum of positive scores ({series.Variants["head_score"]}, screen {series.Variants["screen"]}) in the best 5 % of heads. Layers that come to be in training are layers of the later checkpoints only.");
         page.Heading(2, "How this was made");
@@ -90,8 +90,4 @@ public static class SeriesReport
         }
         return csv.ToString();
     }
-
-    private static string Number(Estimate e) => Number(e.Mean);
-
-    private static string Number(double value) => double.IsNaN(value) ? "–" : value.ToString("0.00", CultureInfo.InvariantCulture);
 }

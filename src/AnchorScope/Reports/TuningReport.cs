@@ -35,7 +35,7 @@ public static class TuningReport
         return page;
     }
 
-    /// <summary>What was found, in sentences. A gain that random heads reach as well is none of these heads.</summary>
+    /// <summary>What was found, in sentences. A gain is these heads' own where no random ones come into its interval.</summary>
     public static IEnumerable<(string Text, Status Status)> Findings(TuningResult r)
     {
         if (r.Arms.First(a => a.Name == "tuned").BestStep == 0) yield return ("Tuning never improved the validation set: the model that was written is the original.", Status.Absent);
@@ -43,8 +43,8 @@ public static class TuningReport
         {
             var (before, after) = (set.Rates[0].Follows.All, set.Rates[1]);
             var random = set.Rates.Where(rate => rate.Arm.StartsWith("random/", StringComparison.Ordinal)).Select(rate => rate.Change.All.Mean).ToList();
-            var status = after.Change.All.Low > 0 && random.TrueForAll(change => change < after.Change.All.Mean) ? Status.Good : after.Change.All.High < 0 ? Status.Bad : Status.Neutral;
-            yield return ($"{Name(set)}: {Share(before)} before, {Share(after.Follows.All)} after, change {SignedInterval(after.Change.All)}{(random.Count > 0 ? $"; random heads with the same budget {string.Join(", ", random.Select(Signed))}" : "")}.", status);
+            var status = after.Change.All.Low > 0 && random.TrueForAll(change => change < after.Change.All.Low) ? Status.Good : after.Change.All.High < 0 ? Status.Bad : Status.Neutral;
+            yield return ($"{Name(set)}: {Numbers.Of(before.Mean)} before, {Numbers.Of(after.Follows.All.Mean)} after, change {Numbers.ChangeInterval(after.Change.All)}{(random.Count > 0 ? $"; random heads with the same budget {string.Join(", ", random.Select(c => Numbers.Change(c)))}" : "")}.", status);
         }
         if (r.Circuit is { } c)
             yield return ($"Of the {c.Before.Count} best heads {c.Shared} still are among the {c.After.Count} best of the tuned model ({c.SharedByChance.ToString("0.0", CultureInfo.InvariantCulture)} by chance); rank correlation of all heads {c.Correlation.ToString("0.00", CultureInfo.InvariantCulture)}.", Status.Neutral);
@@ -56,19 +56,19 @@ public static class TuningReport
         page.Table(["Samples", "Runs", "Before", "Picture", "Text", "After", "Picture", "Text", "Change"],
             [.. r.Sets.Select(s => new[]
             {
-                Name(s), $"{s.Runs}", Interval(s.Rates[0].Follows.All), Share(s.Rates[0].Follows.Vision), Share(s.Rates[0].Follows.Text),
-                Interval(s.Rates[1].Follows.All), Share(s.Rates[1].Follows.Vision), Share(s.Rates[1].Follows.Text), SignedInterval(s.Rates[1].Change.All),
+                Name(s), $"{s.Runs}", Numbers.Interval(s.Rates[0].Follows.All), Numbers.Of(s.Rates[0].Follows.Vision.Mean), Numbers.Of(s.Rates[0].Follows.Text.Mean),
+                Numbers.Interval(s.Rates[1].Follows.All), Numbers.Of(s.Rates[1].Follows.Vision.Mean), Numbers.Of(s.Rates[1].Follows.Text.Mean), Numbers.ChangeInterval(s.Rates[1].Change.All),
             })],
             "Modality-following ratio (arg-max over the vocabulary), both ways; without a conflict, accuracy. Change: paired by run.");
         page.Heading(2, "Compared with");
-        page.Table(["", "Numbers learnt", .. r.Sets.Select(Name)],
-            [.. r.Arms.Select((a, i) => (string[])[Name(a), a.Learnt == 0 ? "" : a.Learnt.ToString("#,0", CultureInfo.InvariantCulture), .. r.Sets.Select(s => i == 0 ? Share(s.Rates[0].Follows.All) : $"{Share(s.Rates[i].Follows.All)} ({Signed(s.Rates[i].Change.All.Mean)})")])],
-            "The same test runs under everything that could have been done instead; in brackets the change.", numeric: [.. Enumerable.Range(1, r.Sets.Count + 1)]);
+        page.Table(["", "Numbers learnt", .. r.Sets.Select(s => s.Name)],
+            [.. r.Arms.Select((a, i) => (string[])[Name(a), a.Learnt == 0 ? "" : a.Learnt.ToString("#,0", CultureInfo.InvariantCulture), .. r.Sets.Select(s => i == 0 ? Numbers.Of(s.Rates[0].Follows.All.Mean) : $"{Numbers.Of(s.Rates[i].Follows.All.Mean)} ({Numbers.Change(s.Rates[i].Change.All.Mean)})")])],
+            $"The same test runs under everything that could have been done instead; in brackets the change.{WithoutConflict(r)}", numeric: [.. Enumerable.Range(1, r.Sets.Count + 1)]);
         page.Details("Changes with their intervals", p => p.Table(["", .. r.Sets.Select(Name)],
-            [.. r.Arms.Skip(1).Select((a, i) => (string[])[Name(a), .. r.Sets.Select(s => SignedInterval(s.Rates[i + 1].Change.All))])], "Change of the ratio, paired by run."));
+            [.. r.Arms.Skip(1).Select((a, i) => (string[])[Name(a), .. r.Sets.Select(s => Numbers.ChangeInterval(s.Rates[i + 1].Change.All))])], "Change of the ratio, paired by run."));
         if (r.Sets.Any(s => !s.Conflict))
             page.Table(["", .. r.Sets.Where(s => !s.Conflict).Select(Name)],
-                [.. r.Arms.Select((a, i) => (string[])[Name(a), .. r.Sets.Where(s => !s.Conflict).Select(s => Small(s.Rates[i].Divergence!.Value))])],
+                [.. r.Arms.Select((a, i) => (string[])[Name(a), .. r.Sets.Where(s => !s.Conflict).Select(s => Numbers.Of(s.Rates[i].Divergence!.Value.Mean, 3))])],
                 "Side effects: KL divergence of the next token from the original's, nats, where picture and text do not contradict each other.", numeric: [.. Enumerable.Range(1, r.Sets.Count(s => !s.Conflict))]);
     }
 
@@ -80,7 +80,7 @@ public static class TuningReport
             [.. r.Arms.Select(a => new[]
             {
                 Name(a), a.Rate?.ToString("0.####", CultureInfo.InvariantCulture) ?? "", a.Rate is null ? "" : $"{a.Steps}", a.Rate is null ? "" : $"{a.BestStep}",
-                Small(a.Validation.Total), Small(a.Validation.Answer), Small(a.Validation.Kept), Share(a.Validation.Follows),
+                Numbers.Of(a.Validation.Total, 3), Numbers.Of(a.Validation.Answer, 3), Numbers.Of(a.Validation.Kept, 3), Numbers.Of(a.Validation.Follows),
             })],
             $"Loss: mean of -log p of the instructed answer's first token, plus {r.Options.Keep.ToString(CultureInfo.InvariantCulture)} times the mean KL(original || tuned) without a conflict. Kept: the step with the smallest loss.",
             numeric: [1, 2, 3, 4, 5, 6, 7]);
@@ -93,7 +93,7 @@ public static class TuningReport
         page.Heading(2, "Did the circuit move?");
         page.Paragraph($"Both models were diagnosed on the same samples, {c.Samples} of each set at most: diagnosis-before/report.html and diagnosis-after/report.html. Best heads before: {string.Join(' ', c.Before)}. After: {string.Join(' ', c.After)}. In both: {c.Shared}.");
         page.Table(["Head", "Score before", "Rank", "Score after", "Rank"],
-            [.. c.Named.Select(h => new[] { $"{h.Head}", Signed(h.Before), $"{h.RankBefore}", Signed(h.After), $"{h.RankAfter}" })], $"The tuned heads in both rankings. Score: {c.Score}.", numeric: [1, 2, 3, 4]);
+            [.. c.Named.Select(h => new[] { $"{h.Head}", Numbers.Of(h.Before), $"{h.RankBefore}", Numbers.Of(h.After), $"{h.RankAfter}" })], $"The tuned heads in both rankings. Score: {c.Score}.", numeric: [1, 2, 3, 4]);
         page.Figure(figures["circuit"], "The logit lens at the last position, before and after: margin of the instructed answer over its competitor (MAM), and share of runs in which it already speaks for the answer that the model gives (LDAR).", "circuit.svg");
     }
 
@@ -131,6 +131,8 @@ public static class TuningReport
         ]);
     }
 
+    private static string WithoutConflict(TuningResult r) => r.Sets.Any(s => !s.Conflict) ? $" Without a conflict: {string.Join(", ", r.Sets.Where(s => !s.Conflict).Select(s => s.Name))}." : "";
+
     private static string Name(TuningSet set) => set.Conflict ? set.Name : $"{set.Name}, no conflict";
 
     private static string Name(TuningArm arm) => arm.Name switch
@@ -141,18 +143,4 @@ public static class TuningReport
         "full" => "whole decoder",
         _ => $"random heads {arm.Name["random/".Length..]}",
     };
-
-    private static string Share(Estimate e) => Share(e.Mean);
-
-    private static string Share(double share) => double.IsNaN(share) ? "–" : share.ToString("0.00", CultureInfo.InvariantCulture);
-
-    private static string Interval(Estimate e) => double.IsNaN(e.Mean) ? "–" : string.Create(CultureInfo.InvariantCulture, $"{e.Mean:0.00} [{e.Low:0.00}, {e.High:0.00}]");
-
-    private static string Signed(double value) => double.IsNaN(value) ? "–" : value.ToString("+0.00;−0.00;0.00", CultureInfo.InvariantCulture);
-
-    private static string SignedInterval(Estimate e) => double.IsNaN(e.Mean) ? "–" : $"{Signed(e.Mean)} [{Signed(e.Low)}, {Signed(e.High)}]";
-
-    private static string Small(Estimate e) => Small(e.Mean);
-
-    private static string Small(double value) => value.ToString("0.000", CultureInfo.InvariantCulture);
 }

@@ -21,7 +21,7 @@ public sealed unsafe class Linear
     private const int MostFloats = 1 << 20;
 
     /// <summary>From where on it pays to lay pieces of rows together first, and how many rows and panels then take turns.</summary>
-    private const int ManyRows = 96, ManyOutputs = 2048, MostTogether = 384, MostPanels = 128;
+    private const int ManyRows = 96, ManyOutputs = 2048, MostTogether = 516, MostPanels = 128;
 
     /// <summary>Floats behind a piece of a row: a line of cache more than a power of two.</summary>
     private const int Padding = 16;

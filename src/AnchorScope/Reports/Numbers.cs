@@ -1,0 +1,27 @@
+using System.Globalization;
+using AnchorScope.Metrics;
+
+namespace AnchorScope.Reports;
+
+/// <summary>Numbers as a page prints them: a true minus, no sign where nothing but zeros is left, a dash for what is not there.</summary>
+internal static class Numbers
+{
+    public const string Missing = "–";
+
+    public static string Of(double value, int digits = 2) => Text(value, "", digits);
+
+    /// <summary>A difference, with its sign.</summary>
+    public static string Change(double value, int digits = 2) => Text(value, "+", digits);
+
+    /// <summary>"0.52 [0.48, 0.55]".</summary>
+    public static string Interval(Estimate e, int digits = 2) => double.IsNaN(e.Mean) ? Missing : $"{Of(e.Mean, digits)} [{Of(e.Low, digits)}, {Of(e.High, digits)}]";
+
+    /// <summary>"+0.04 [−0.01, +0.09]".</summary>
+    public static string ChangeInterval(Estimate e, int digits = 2) => double.IsNaN(e.Mean) ? Missing : $"{Change(e.Mean, digits)} [{Change(e.Low, digits)}, {Change(e.High, digits)}]";
+
+    private static string Text(double value, string plus, int digits)
+    {
+        var zeros = "0." + new string('0', digits);
+        return double.IsNaN(value) ? Missing : value.ToString($"{plus}{zeros};−{zeros};{zeros}", CultureInfo.InvariantCulture);
+    }
+}
