@@ -40,6 +40,7 @@ public sealed class Trainer
     public Trainer(Recipe recipe, string template, string folder, TrainerOptions options)
     {
         (_recipe, _template, _folder, _options) = (recipe, template, folder, options);
+        TrainingFolder.Check(template);
         Directory.CreateDirectory(folder);
         var kept = Path.Combine(folder, "recipe.json");
         if (File.Exists(kept) && File.ReadAllText(kept) != recipe.ToJson()) throw InputException.At(kept, "recipe", "the one that is run, to go on with it", "another one; name another folder");
@@ -81,8 +82,7 @@ public sealed class Trainer
         var stage = _recipe.Stages[index];
         var work = Path.Combine(_folder, "work");
         TrainingFolder.Describe(_template, _recipe.Decoder, stage.Layers, StoredType.F32, work);
-        var tensors = TrainingFolder.Tensors(work);
-        var tower = Probe(work);
+        var (tensors, tower) = TrainingFolder.Shapes(work);
         var parameters = Parameters.Zeros(work, stage.Task == RecipeTask.Pictures ? [.. tensors, .. PictureTask.Tensors(tower.Width)] : tensors);
         if (state is null) Begin(index, parameters, before, tower);
         else state.Read(_folder, parameters);
@@ -172,13 +172,6 @@ public sealed class Trainer
             TrainingFolder.Write(Path.Combine(partial, Checkpoint.SingleName), parameters, StoredType.BF16);
             return 0;
         });
-    }
-
-    private static (int Width, int Layers) Probe(string folder)
-    {
-        using var asked = new AskedTensors(folder, StoredType.F32);
-        using var model = VisionLanguageModel.Of(Checkpoint.WithoutWeights(folder, asked));
-        return model is Llava llava ? (llava.TowerWidth, llava.TowerLayers) : throw new InputException($"{folder}: a recipe grows models of the family llava, not {model.Family}");
     }
 
     private static bool Matches(string name, string pattern) => System.IO.Enumeration.FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false);

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using AnchorScope.Checkpoints;
 using AnchorScope.Models;
+using AnchorScope.Prompts;
 
 namespace AnchorScope.Training;
 
@@ -13,8 +14,16 @@ internal static class TrainingFolder
     // What says something of the template's own weights or training; config.json is written anew.
     private static readonly HashSet<string> OfItsOwn = new(StringComparer.Ordinal) { "config.json", "README.md", "provenance.json", "recipe.json", "curve.jsonl", "curve.svg" };
 
+    /// <summary>Refuses a template that is no LLaVA checkpoint, before anything is written.</summary>
+    public static void Check(string template)
+    {
+        var config = JsonField.Read(Path.Combine(template, "config.json"));
+        if (config.Find("model_type")?.Text() is var type && type != "llava") throw InputException.At(config.File, "model_type", "llava, the family that a recipe grows", type ?? "nothing");
+        _ = config.Get("text_config").Members().Any();
+    }
+
     /// <summary>Everything but the weights.</summary>
-    /// <param name="template">A folder with tokenizer, preprocessor, chat template and config.json.</param>
+    /// <param name="template">A folder with tokenizer, preprocessor, chat template and config.json (see <see cref="Check"/>).</param>
     /// <param name="type">What config.json says of the weights.</param>
     public static void Describe(string template, DecoderSizes sizes, int layers, StoredType type, string folder)
     {
@@ -25,9 +34,8 @@ internal static class TrainingFolder
             if (OfItsOwn.Contains(name) || name.EndsWith(".safetensors", StringComparison.Ordinal) || name.EndsWith(".index.json", StringComparison.Ordinal)) continue;
             File.Copy(file, Path.Combine(folder, name), overwrite: true);
         }
-        var path = Path.Combine(template, "config.json");
-        var config = JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject;
-        if (config?["text_config"] is not JsonObject text) throw InputException.At(path, "text_config", "an object", "none");
+        var config = JsonNode.Parse(File.ReadAllBytes(Path.Combine(template, "config.json")))!.AsObject();
+        var text = config["text_config"]!.AsObject();
         (text["num_hidden_layers"], text["hidden_size"], text["num_attention_heads"], text["num_key_value_heads"]) = (layers, sizes.Width, sizes.Heads, sizes.Heads);
         (text["head_dim"], text["intermediate_size"]) = (sizes.Width / sizes.Heads, sizes.MlpSize);
         foreach (var part in new[] { config, text, config["vision_config"] as JsonObject })
@@ -40,12 +48,12 @@ internal static class TrainingFolder
         File.WriteAllText(Path.Combine(folder, "config.json"), config.ToJsonString(Indented) + "\n");
     }
 
-    /// <summary>Names and shapes of the tensors that the model of a folder reads.</summary>
-    public static IReadOnlyList<(string Name, long[] Shape)> Tensors(string folder)
+    /// <summary>Names and shapes of the tensors that the model of a folder reads, and the sizes of its vision tower.</summary>
+    public static (IReadOnlyList<(string Name, long[] Shape)> Tensors, (int Width, int Layers) Tower) Shapes(string folder)
     {
         using var asked = new AskedTensors(folder, StoredType.F32);
-        using var model = VisionLanguageModel.Of(Checkpoint.WithoutWeights(folder, asked));
-        return [.. asked.Entries.Select(e => (e.Name, e.Shape))];
+        using var model = (Llava)VisionLanguageModel.Of(Checkpoint.WithoutWeights(folder, asked));
+        return ([.. asked.Entries.Select(e => (e.Name, e.Shape))], (model.TowerWidth, model.TowerLayers));
     }
 
     /// <summary>Writes all tensors as <paramref name="type"/>: F32 as they are, BF16 rounded to nearest.</summary>

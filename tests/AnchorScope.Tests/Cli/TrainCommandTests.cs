@@ -51,5 +51,10 @@ public sealed class TrainCommandTests : IDisposable
         (exit, _, error) = Ascope.Run(_temp.Path, "train", Recipe, "--template", Fixtures.Path("qwen25vl"), "--out", "other");
         Assert.Equal(2, exit);
         Assert.Single(error.TrimEnd().Split('\n'));
+        Assert.Contains("config.json: model_type: expected llava, the family that a recipe grows, found qwen2_5_vl", error, StringComparison.Ordinal);
+        (exit, _, error) = Ascope.Run(_temp.Path, "train", Recipe, "--template", "nowhere", "--out", "other");
+        Assert.Equal(2, exit);
+        Assert.Contains("cannot be read", error, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFileSystemEntries(_temp.Path));
     }
 }
