@@ -35,6 +35,21 @@ internal sealed class DiagnosisBuilder
     {
         var model = _study.Model;
         var details = new RankingDetails(_study, _store, _plan, _rank);
+        List<FollowingRates> following = [];
+        LayerCurves layers = null!;
+        List<KnockoutCurve> knockouts = [];
+        HeadLandscape heads = null!;
+        List<BlockingResult> blocking = [];
+        List<AmplificationResult> amplification = [];
+        // Most of the time of a report: thousands of means, each with an interval of a thousand resamples, and none waits for another.
+        Parallel.Invoke(
+            new ParallelOptions { MaxDegreeOfParallelism = Options.Threads },
+            () => knockouts = Knockouts(),
+            () => heads = Heads(),
+            () => amplification = [.. Amplification(_test), .. _hard is null ? [] : Amplification(_hard)],
+            () => blocking = Blocking(),
+            () => layers = Layers(),
+            () => following = Following());
         var diagnosis = new Diagnosis
         {
             Tool = ToolVersion.Text,
@@ -47,16 +62,16 @@ internal sealed class DiagnosisBuilder
             Seed = Options.Seed,
             AnswerTokens = _study.AnswerTokens,
             Findings = [],
-            Following = Following(),
-            Layers = Layers(),
+            Following = following,
+            Layers = layers,
             Route = RouteReader.Read(_test, Options.Variants.Route),
-            Knockouts = Knockouts(),
-            Heads = Heads(),
+            Knockouts = knockouts,
+            Heads = heads,
             Neurons = details.Neurons(),
             Inside = details.Inside(),
             HeadEdges = details.Edges(),
-            Blocking = Blocking(),
-            Amplification = [.. Amplification(_test), .. _hard is null ? [] : Amplification(_hard)],
+            Blocking = blocking,
+            Amplification = amplification,
             Examples = ExamplePicker.Pick(_test, _plan, Options, _study.Model.Tokenizer, _study.Data.Folder),
             Prompt = prompt,
             Rejected = [.. _study.Data.Rejected.Select(r => r with { File = Path.GetFileName(r.File) })],
@@ -130,7 +145,6 @@ internal sealed class DiagnosisBuilder
         {
             foreach (var window in DiagnosisConditions.WindowsOf(edge, Options))
             {
-                // Most of the time of a report: every point has a dozen intervals of a thousand resamples.
                 var layers = Enumerable.Range(0, Shape.Layers).AsParallel().AsOrdered().WithDegreeOfParallelism(Math.Min(Options.Threads, 64))
                     .Select(l => Point(DiagnosisConditions.Knockout(edge, window, l), l, [.. LayerWindow.Centred(l, window, Shape.Layers)]))
                     .OfType<KnockoutPoint>().ToList();
