@@ -224,7 +224,6 @@ internal static unsafe class PanelMatMul
         if (!fresh) Load(y, ref a, ref b);
         for (var k = 0; k < depth; k++, panel += Width)
         {
-            Ask(panel + Ahead);
             var s = Vector512.Create(x[k]);
             a = Vector512.FusedMultiplyAdd(s, Vector512.Load(panel), a);
             b = Vector512.FusedMultiplyAdd(s, Vector512.Load(panel + 16), b);
