@@ -11,28 +11,43 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
     /// <summary>The vector of Add and Set: as wide as the site, or as one head or neuron when those are named.</summary>
     public float[]? Vector { get; init; }
 
-    /// <summary>Query heads; null for all. At <see cref="Site.Key"/> and <see cref="Site.Value"/> key/value heads.</summary>
+    /// <summary>
+    /// In place of <see cref="Vector"/>: values of a donor run, a row for each of <see cref="Positions"/> in order (along an edge, for each of <see cref="Keys"/>). A row holds a
+    /// block for each head named; at <see cref="Site.AttnPattern"/> a block has the probability of every key of the prompt.
+    /// </summary>
+    public DonorRows? Rows { get; init; }
+
+    /// <summary>Query heads; null for all. At <see cref="Site.KeyProj"/>, <see cref="Site.Key"/> and <see cref="Site.Value"/> key/value heads, but along an edge query heads.</summary>
     public IReadOnlyList<int>? Heads { get; init; }
 
     /// <summary>Neurons of <see cref="Site.NeuronOut"/>, or components of <see cref="Site.HeadOut"/> as head x d_head + component; null for all.</summary>
     public IReadOnlyList<int>? Neurons { get; init; }
 
-    /// <summary>Positions changed; at <see cref="Site.AttnScores"/> the queries.</summary>
+    /// <summary>Positions changed; at <see cref="Site.AttnScores"/> and along an edge the queries.</summary>
     public Positions Positions { get; init; } = Positions.All;
 
-    /// <summary>Key positions of <see cref="Site.AttnScores"/>.</summary>
+    /// <summary>
+    /// Key positions of <see cref="Site.AttnScores"/>. Given at <see cref="Site.Key"/> or <see cref="Site.Value"/>, the edit is an interchange along an edge: the queries at
+    /// <see cref="Positions"/> see <see cref="Rows"/> at these key positions, every other query what the run itself has there (path patching).
+    /// </summary>
     public Positions Keys { get; init; } = Positions.All;
 
+    /// <summary>Whether it replaces keys or values along an edge: for some queries only.</summary>
+    public bool IsEdge => Site is Site.Key or Site.Value && !Keys.IsAll;
+
+    /// <summary>Whether it changes what other positions read: at such a site its own position need not be read to matter.</summary>
+    internal bool ReachesOthers => Site is Site.ResidPre or Site.KeyProj or Site.Key or Site.Value && !IsEdge;
+
     /// <summary>What it does to derivatives: a factor stays, what was set depends on nothing before it.</summary>
-    internal Edit Backward() => this with { Operation = Operation.Scale, Factor = Operation == Operation.Scale ? Factor : 0f, Vector = null };
+    internal Edit Backward() => this with { Operation = Operation.Scale, Factor = Operation == Operation.Scale ? Factor : 0f, Vector = null, Rows = null };
 
     /// <summary>Whether both change the same values in the same way.</summary>
     public bool Equals(Edit? other) =>
         other is not null && (Site, Layer, Operation) == (other.Site, other.Layer, other.Operation) && Positions.Equals(other.Positions) && Keys.Equals(other.Keys)
-        && Same(Heads, other.Heads) && Same(Neurons, other.Neurons) && SameBits([Factor], [other.Factor]) && (Vector is null) == (other.Vector is null) && SameBits(Vector, other.Vector);
+        && Same(Heads, other.Heads) && Same(Neurons, other.Neurons) && SameBits([Factor], [other.Factor]) && (Vector is null) == (other.Vector is null) && SameBits(Vector, other.Vector) && Equals(Rows, other.Rows);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => HashCode.Combine(Site, Layer, Operation, Factor, Positions, Keys, Heads?.Count, Heads is { Count: > 0 } ? Heads[0] : Neurons is { Count: > 0 } ? Neurons[0] : -1);
+    public override int GetHashCode() => HashCode.Combine(HashCode.Combine(Site, Layer, Operation, Rows), Factor, Positions, Keys, Heads?.Count, Heads is { Count: > 0 } ? Heads[0] : Neurons is { Count: > 0 } ? Neurons[0] : -1);
 
     private static bool Same(IReadOnlyList<int>? a, IReadOnlyList<int>? b) => ReferenceEquals(a, b) || (a is not null && b is not null && a.SequenceEqual(b));
 
@@ -42,13 +57,14 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
     internal void Validate(DecoderShape shape, int length, string name)
     {
         Check("layer", Layer, shape.Layers, name);
-        if (Site == Site.AttnPattern) throw Wrong(name, "attention probabilities are read only: cut edges at attn_scores instead");
+        if (Site == Site.AttnPattern && (Operation != Operation.Set || Rows is null))
+            throw Wrong(name, "attention probabilities can only be replaced by those of a donor run: cut edges at attn_scores instead");
         if (Site == Site.AttnScores && Operation != Operation.Set) throw Wrong(name, "attention scores can only be set to minus infinity (an attention cut)");
         if (float.IsNaN(Factor) || float.IsInfinity(Factor)) throw Wrong(name, $"factor must be a finite number, not {Factor}");
-        var heads = Site is Site.Key or Site.Value ? shape.KeyHeads : shape.Heads;
+        var heads = Site is Site.KeyProj or Site.Key or Site.Value && !IsEdge ? shape.KeyHeads : shape.Heads;
         if (Heads is not null)
         {
-            if (Site is not (Site.AttnScores or Site.HeadOut or Site.Query or Site.Key or Site.Value)) throw Wrong(name, "this site has no heads");
+            if (Site is Site.ResidPre or Site.AttnOut or Site.ResidMid or Site.NeuronOut or Site.MlpOut or Site.ResidPost) throw Wrong(name, "this site has no heads");
             if (Heads.Count == 0) throw Wrong(name, "an edit without heads does nothing");
             foreach (var head in Heads) Check("head", head, heads, name);
         }
@@ -63,15 +79,30 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
         {
             if (!positions.IsAll) Check(what, positions.Last, length, name);
         }
-        if (Operation is Operation.Add or Operation.Set && Site != Site.AttnScores)
+        if (Rows is not null) ValidateRows(Rows, shape, length, name);
+        else if (Operation is Operation.Add or Operation.Set && Site != Site.AttnScores)
         {
             var width = Neurons?.Count ?? (Heads is null ? shape.Width(Site) : shape.HeadSize);
             if (Vector is null) throw Wrong(name, $"{Operation.ToString().ToLowerInvariant()} needs a vector of {width} values");
             if (Vector.Length != width) throw Wrong(name, $"vector: expected {width} values, found {Vector.Length}");
             if (Vector.Any(v => !float.IsFinite(v))) throw Wrong(name, "vector: expected finite values");
         }
-        if (Site == Site.AttnScores && !Positions.IsAll && !Keys.IsAll && Keys.First > Positions.Last)
-            throw Wrong(name, $"keys {Keys} all lie behind queries {Positions}: attention never looks ahead, so the cut does nothing");
+        if ((Site == Site.AttnScores || IsEdge) && !Positions.IsAll && !Keys.IsAll && Keys.First > Positions.Last)
+            throw Wrong(name, $"keys {Keys} all lie behind queries {Positions}: attention never looks ahead, so the edit does nothing");
+    }
+
+    private void ValidateRows(DonorRows rows, DecoderShape shape, int length, string name)
+    {
+        if (Operation == Operation.Scale || Site == Site.AttnScores) throw Wrong(name, "only add and set take the values of a donor run");
+        if (Vector is not null) throw Wrong(name, "expected a vector or rows of a donor run, found both");
+        if (IsEdge && Operation != Operation.Set) throw Wrong(name, "along an edge keys and values can only be replaced");
+        var (positions, what) = IsEdge ? (Keys, "keys") : (Positions, "positions");
+        if (positions.IsAll) throw Wrong(name, $"{what}: expected a list, since a donor run has a row for each");
+        if (rows.Count != positions.List.Count) throw Wrong(name, $"donor: expected {positions.List.Count} rows, one for each of {what} {positions}, found {rows.Count}");
+        var width = IsEdge ? shape.Width(Site)
+            : Site == Site.AttnPattern ? (Heads?.Count ?? shape.Heads) * length
+            : Neurons?.Count ?? (Heads is null ? shape.Width(Site) : Heads.Count * shape.HeadSize);
+        if (rows.Width != width) throw Wrong(name, $"donor: expected rows of {width} values, found {rows.Width}");
     }
 
     private void Check(string what, int value, int count, string name)
@@ -105,8 +136,8 @@ public sealed record DecoderShape(int Layers, int Heads, int KeyHeads, int HeadS
     /// <summary>Columns of <paramref name="site"/>.</summary>
     public int Width(Site site) => site switch
     {
-        Site.Query or Site.HeadOut => Heads * HeadSize,
-        Site.Key or Site.Value => KeyHeads * HeadSize,
+        Site.QueryProj or Site.Query or Site.HeadOut => Heads * HeadSize,
+        Site.KeyProj or Site.Key or Site.Value => KeyHeads * HeadSize,
         Site.NeuronOut => MlpSize,
         Site.AttnScores or Site.AttnPattern => throw new ArgumentOutOfRangeException(nameof(site), site, "has no fixed width"),
         _ => ModelSize,
@@ -120,7 +151,9 @@ public static class SiteNames
     public static string Of(Site site) => site switch
     {
         Site.ResidPre => "resid_pre",
+        Site.QueryProj => "q_proj",
         Site.Query => "q",
+        Site.KeyProj => "k_proj",
         Site.Key => "k",
         Site.Value => "v",
         Site.AttnScores => "attn_scores",

@@ -9,8 +9,14 @@ public enum Site
     /// <summary>Residual stream entering the layer [pos, d_model].</summary>
     ResidPre,
 
+    /// <summary>Queries as the projection gives them, before any norm and before the rotary embedding [pos, head x d_head].</summary>
+    QueryProj,
+
     /// <summary>Queries after the rotary embedding [pos, head x d_head].</summary>
     Query,
+
+    /// <summary>Keys as the projection gives them, before any norm and before the rotary embedding [pos, kv_head x d_head].</summary>
+    KeyProj,
 
     /// <summary>Keys after the rotary embedding [pos, kv_head x d_head].</summary>
     Key,
@@ -21,7 +27,7 @@ public enum Site
     /// <summary>Attention scores before softmax [head, pos, key]. Written only by removing edges (Set to minus infinity); not recorded.</summary>
     AttnScores,
 
-    /// <summary>Attention probabilities [head, pos, key]. Read only.</summary>
+    /// <summary>Attention probabilities [head, pos, key]. Written only by an interchange: the probabilities of a donor run take their place.</summary>
     AttnPattern,
 
     /// <summary>Head outputs z = pattern x values, the input of o_proj [pos, head x d_head].</summary>
@@ -49,9 +55,9 @@ public enum Operation
     /// <summary>Multiply by a factor.</summary>
     Scale,
 
-    /// <summary>Add a vector times a factor.</summary>
+    /// <summary>Add a vector, or a row for each position, times a factor.</summary>
     Add,
 
-    /// <summary>Replace by a vector; at <see cref="Site.AttnScores"/> by minus infinity.</summary>
+    /// <summary>Replace by a vector, or by a row for each position; at <see cref="Site.AttnScores"/> by minus infinity.</summary>
     Set,
 }

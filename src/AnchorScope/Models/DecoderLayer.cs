@@ -58,7 +58,7 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
     private Tensor Attention(Tensor x, Rope rope, Pass pass, LayerTape? tape)
     {
         var q = attn.Query.Forward(x, pass.Compute);                      // [row, head x d_head]
-        Rotate(q, rope, pass);
+        Rotate(pass.At(Site.QueryProj, index, q), rope, pass);
         pass.At(Site.Query, index, q);
         var (k, v) = KeysAndValues(x, rope, pass);
         var z = RunAttention.Forward(index, shape, q, k, v, pass);        // [row, head x d_head]
@@ -74,6 +74,8 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
         var (dq, dk, dv) = RunAttention.Backward(index, shape, tape.Attention, dz, pass);
         Rotate(pass.Back(Site.Query, index, dq), rope, pass, back: true);
         Rotate(pass.Back(Site.Key, index, dk), rope, pass, back: true);
+        pass.Back(Site.QueryProj, index, dq);
+        pass.Back(Site.KeyProj, index, dk);
         pass.Back(Site.Value, index, dv);
         return LinearGradient.Both([(attn.Query, dq), (attn.Key, dk), (attn.Value, dv)], tape.AttnNormed, gradients, compute);  // [row, d_model]
     }
@@ -82,7 +84,7 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
     {
         var k = attn.Key.Forward(x, pass.Compute);                        // [row, kv_head x d_head]
         var v = attn.Value.Forward(x, pass.Compute);                      // [row, kv_head x d_head]
-        Rotate(k, rope, pass);
+        Rotate(pass.At(Site.KeyProj, index, k), rope, pass);
         return (pass.At(Site.Key, index, k), pass.At(Site.Value, index, v));
     }
 

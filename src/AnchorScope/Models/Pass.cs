@@ -84,7 +84,7 @@ public sealed class Pass
             for (var i = 0; i < run.Intervention.Edits.Count; i++)
             {
                 var edit = run.Intervention.Edits[i];
-                if (edit.Layer == layer && edit.Site == site) Apply(edit, run, activation);
+                if (edit.Layer == layer && edit.Site == site && !edit.IsEdge) Apply(edit, run, activation);
             }
             for (var i = 0; i < run.Traces.Count; i++)
             {
@@ -119,20 +119,22 @@ public sealed class Pass
     {
         var parts = edit.Heads ?? edit.Neurons;
         var width = edit.Heads is not null ? Shape.HeadSize : edit.Neurons is not null ? 1 : activation.Columns;
+        var before = 0;
         foreach (var (from, to) in edit.Positions.Ranges(run.Start + run.Count))
         {
             for (var position = Math.Max(from, run.Start); position < to; position++)
             {
                 var row = activation[run.FirstRow + position - run.Start];
-                if (parts is null) Apply(edit, row, edit.Vector);
+                var vector = edit.Rows is { } rows ? rows[before + position - from] : edit.Vector;
+                if (parts is null) Apply(edit, row, vector);
                 for (var i = 0; i < (parts?.Count ?? 0); i++)
                 {
-                    // A vector as wide as a head serves every head named; for neurons there is one value each.
-                    ReadOnlySpan<float> vector = edit.Vector;
-                    if (edit.Neurons is not null && !vector.IsEmpty) vector = vector.Slice(i, 1);
-                    Apply(edit, row.Slice(parts![i] * width, width), vector);
+                    // A vector as wide as a head serves every head named; for neurons, and in the row of a donor, there is a part for each.
+                    var part = !vector.IsEmpty && (edit.Rows is not null || edit.Neurons is not null) ? vector.Slice(i * width, width) : vector;
+                    Apply(edit, row.Slice(parts![i] * width, width), part);
                 }
             }
+            before += to - from;
         }
     }
 

@@ -11,7 +11,8 @@ namespace AnchorScope.Models;
 /// <param name="Keys">Positions that its last row sees.</param>
 /// <param name="Cuts">Removed edges: none, one list for all heads, or one for each.</param>
 /// <param name="Pattern">Probabilities [head, pos, key] when they are recorded.</param>
-internal readonly record struct AttentionWork(Run Run, KeyValues Own, int Keys, CutEdge[][] Cuts, float[] Pattern);
+/// <param name="Given">Probabilities of a donor run by head and position of the run, where an edit puts them; null for none.</param>
+internal readonly record struct AttentionWork(Run Run, KeyValues Own, int Keys, CutEdge[][] Cuts, float[] Pattern, GivenPatterns? Given);
 
 /// <summary>Attention of every run of a pass over its past and its own keys, edges cut as its intervention says.</summary>
 internal static unsafe class RunAttention
@@ -48,6 +49,7 @@ internal static unsafe class RunAttention
         var scratchFloats = AttentionKernel.ScratchFloats(longest);
         var scratch = arena.TakeFloats(scratchFloats * pass.Compute.Team.Size);
         pass.Compute.Team.For(parts * shape.KeyHeads, cost / parts, new GroupAttention(layer, shape, q, z, work, groups, parts, scratch, scratchFloats));
+        for (var i = 0; i < count; i++) EdgeAttention.Forward(layer, shape, q, k, v, z, work[i], pass.Compute);
         for (var i = 0; i < count; i++)
         {
             foreach (var trace in work[i].Run.Traces)
@@ -62,6 +64,8 @@ internal static unsafe class RunAttention
     public static AttentionRows Backward(int layer, DecoderShape shape, AttentionRows inputs, Tensor dz, Pass pass)
     {
         var (arena, runs, size) = (pass.Compute.Arena, pass.Runs, shape.HeadSize);
+        if (runs.SelectMany(run => run.Intervention.Edits).FirstOrDefault(e => e.IsEdge || e.Site == Site.AttnPattern) is { } replaced)
+            throw new ArgumentException($"there are no gradients through an interchange of {SiteNames.Of(replaced.Site)} {(replaced.IsEdge ? "along an edge" : "")}".TrimEnd(), nameof(pass));
         var derivatives = new AttentionRows(arena.Take(dz.Rows, inputs.Query.Columns), arena.Take(dz.Rows, inputs.Key.Columns), arena.Take(dz.Rows, inputs.Value.Columns));
         var cuts = runs.Select(run => Cuts(run, layer, shape.Heads)).ToArray();
         var (longest, before, group) = (runs.Max(run => run.Count), runs.Max(run => run.Start), shape.Heads / shape.KeyHeads);
@@ -97,7 +101,7 @@ internal static unsafe class RunAttention
         var keys = own.Start + own.Count + run.Count;
         var recorded = false;
         foreach (var trace in run.Traces) recorded |= trace.Sites.Contains(Site.AttnPattern);
-        return new AttentionWork(run, own, keys, Cuts(run, layer, shape.Heads), recorded ? GC.AllocateUninitializedArray<float>(shape.Heads * run.Count * keys, pinned: true) : []);
+        return new AttentionWork(run, own, keys, Cuts(run, layer, shape.Heads), recorded ? GC.AllocateUninitializedArray<float>(shape.Heads * run.Count * keys, pinned: true) : [], GivenPatterns.Of(run, layer, shape.Heads, keys));
     }
 
     /// <summary>Runs that look back at the same past lie side by side: their queries read its keys and values together.</summary>
@@ -159,7 +163,7 @@ internal static unsafe class RunAttention
                 for (var i = 0; i < item.Run.Count * together; i++)
                 {
                     var (position, head) = (i / together, keyHead * together + i % together);
-                    Describe(ref rows[filled], item, position, head);
+                    rows[filled] = Describe(item, shape, q, z, position, head);
                     if (++filled < AttentionKernel.Rows) continue;
                     AttentionKernel.Attend(rows, layer, keyHead, first.Run.Past, first.Own.Start, scratch + scratchFloats * member);
                     filled = 0;
@@ -167,20 +171,26 @@ internal static unsafe class RunAttention
             }
             if (filled > 0) AttentionKernel.Attend(rows[..filled], layer, keyHead, first.Run.Past, first.Own.Start, scratch + scratchFloats * member);
         }
+    }
 
-        private void Describe(ref QueryRow row, in AttentionWork item, int position, int head)
+    /// <summary>The query of one head at one position of a run.</summary>
+    /// <param name="position">Counted from the run's first row.</param>
+    internal static QueryRow Describe(in AttentionWork item, DecoderShape shape, Tensor q, Tensor z, int position, int head)
+    {
+        var at = (long)(item.Run.FirstRow + position) * q.Columns + head * shape.HeadSize;
+        return new QueryRow
         {
-            var at = (long)(item.Run.FirstRow + position) * q.Columns + head * shape.HeadSize;
-            row.Query = q.Data + at;
-            row.Output = z.Data + at;
-            row.Position = item.Run.Start + position;
-            row.Seen = row.Position + 1;
-            row.Own = item.Own;
-            row.Cuts = item.Cuts.Length == 0 ? null : item.Cuts[item.Cuts.Length == 1 ? 0 : head];
-            row.Keys = item.Keys;
+            Query = q.Data + at,
+            Output = z.Data + at,
+            Position = item.Run.Start + position,
+            Seen = item.Run.Start + position + 1,
+            Own = item.Own,
+            Cuts = item.Cuts.Length == 0 ? null : item.Cuts[item.Cuts.Length == 1 ? 0 : head],
+            Keys = item.Keys,
+            Given = item.Given is { } given ? given[head, position] : null,
             // Pinned when it is made.
-            row.Pattern = item.Pattern.Length == 0 ? null : (float*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(item.Pattern)) + ((long)head * item.Run.Count + position) * item.Keys;
-        }
+            Pattern = item.Pattern.Length == 0 ? null : (float*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(item.Pattern)) + ((long)head * item.Run.Count + position) * item.Keys,
+        };
     }
 
     [InlineArray(AttentionKernel.Rows)]

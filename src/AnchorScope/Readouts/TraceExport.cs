@@ -10,7 +10,9 @@ public static class TraceExport
 {
     /// <summary>What can be kept besides the arrays that are always written.</summary>
     public static IReadOnlyList<string> Optional { get; } =
-        ["z", "attn", "attn_out", "mlp_out", "resid_mid", "neuron_out", "l0", "inputs_embeds", "final_norm", "lens", "rope", "vision"];
+        ["z", "q", "k", "v", "k_rope", "attn", "attn_out", "mlp_out", "resid_mid", "neuron_out", "l0", "inputs_embeds", "final_norm", "lens", "rope", "vision"];
+
+    private static readonly (string Name, Site Site)[] HeadArrays = [("q", Site.QueryProj), ("k", Site.KeyProj), ("v", Site.Value), ("k_rope", Site.Key)];
 
     /// <summary>Runs <paramref name="prompt"/> under <paramref name="intervention"/> and returns the arrays.</summary>
     /// <param name="pixels">Pixel values of its pictures, or null.</param>
@@ -27,6 +29,10 @@ public static class TraceExport
         {
             if (keep.Contains(SiteNames.Of(site))) sites.Add(site);
         }
+        foreach (var (name, site) in HeadArrays)
+        {
+            if (keep.Contains(name)) sites.Add(site);
+        }
         if (keep.Contains("l0")) sites.UnionWith([Site.Query, Site.Key, Site.Value]);
         var trace = new Trace(sites);
         var arrays = new List<TensorData>();
@@ -41,6 +47,10 @@ public static class TraceExport
         if (keep.Contains("resid_mid")) arrays.Add(Stacked("lm.resid_mid", Site.ResidMid, length, width));
         if (keep.Contains("neuron_out")) arrays.Add(Stacked("lm.neuron_out", Site.NeuronOut, length, shape.MlpSize));
         if (keep.Contains("z")) arrays.Add(Stacked("lm.z", Site.HeadOut, length, shape.Width(Site.HeadOut)));
+        foreach (var (name, site) in HeadArrays)
+        {
+            if (keep.Contains(name)) arrays.Add(Stacked("lm." + name, site, length, shape.Width(site)));
+        }
         if (keep.Contains("attn")) arrays.Add(Stacked("lm.attn", Site.AttnPattern, shape.Heads, length, length));
         if (keep.Contains("inputs_embeds")) arrays.Add(TensorData.Of("lm.inputs_embeds", prompt.Embeddings, length, width));
         if (keep.Contains("final_norm")) arrays.Add(TensorData.Of("lm.final_norm", decoder.FinalNorm(resid, compute).ToArray(), length, width));

@@ -55,7 +55,7 @@ public sealed record Corner(int Layer, int Position, bool BehindAttention, int E
         bool IsRead(Edit edit) => readouts.Any(r => r.LayerIn(decoder) == last && edit.Positions.Contains(r.PositionIn(prompt)));
         bool Reaches(Edit edit) => edit.Layer < last
             ? edit.Positions.First <= end
-            : edit.Layer == last && (edit.Site is Site.ResidPre or Site.Key or Site.Value ? edit.Positions.First <= lastRead : IsRead(edit));
+            : edit.Layer == last && (edit.ReachesOthers ? edit.Positions.First <= lastRead : IsRead(edit));
         return intervention.Edits.All(Reaches) ? intervention : intervention with { Edits = [.. intervention.Edits.Where(Reaches)] };
     }
 }

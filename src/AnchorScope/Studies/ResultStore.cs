@@ -14,6 +14,9 @@ public readonly record struct Outcome(float Following, float Competing, float Lo
 {
     /// <summary>logit(y_p) - logit(y_c).</summary>
     public float Margin => Following - Competing;
+
+    /// <summary>Under an interchange: logit of the donor run's own likeliest token; NaN elsewhere.</summary>
+    public float Donor { get; init; } = float.NaN;
 }
 
 /// <summary>Everything measured on one run (a sample with one of its instructions).</summary>
@@ -27,6 +30,9 @@ public sealed record RunResult(string Run, int YP, int YC)
 
     /// <summary>Outcome by condition; "baseline" is always there.</summary>
     public Dictionary<string, Outcome> Outcomes { get; init; } = new(StringComparer.Ordinal);
+
+    /// <summary>By factor of an interchange: the sample that the donor's other parts come from.</summary>
+    public Dictionary<string, string> Donors { get; init; } = new(StringComparer.Ordinal);
 
     /// <summary>Per-layer or per-head readouts by name.</summary>
     public Dictionary<string, float[]> Curves { get; init; } = new(StringComparer.Ordinal);
@@ -103,6 +109,17 @@ public sealed class ResultStore : IDisposable
                 writer.WriteNumber("log_sum", outcome.LogSum);
                 writer.WriteNumber("argmax", outcome.ArgMax);
                 writer.WriteNumber("kl", outcome.Divergence);
+                if (!float.IsNaN(outcome.Donor)) writer.WriteNumber("logit_donor", outcome.Donor);
+            });
+        }
+        foreach (var (factor, from) in run.Donors)
+        {
+            WriteRow(writer =>
+            {
+                writer.WriteString("set", set);
+                writer.WriteString("run", run.Run);
+                writer.WriteString("donor", factor);
+                writer.WriteString("from", from);
             });
         }
         foreach (var (name, values) in run.Curves)
@@ -173,7 +190,14 @@ public sealed class ResultStore : IDisposable
         {
             runs[id].Outcomes[condition.GetString()!] = new Outcome(
                 row.GetProperty("logit_yp").GetSingle(), row.GetProperty("logit_yc").GetSingle(), row.GetProperty("log_sum").GetSingle(),
-                row.GetProperty("argmax").GetInt32(), row.GetProperty("kl").GetSingle());
+                row.GetProperty("argmax").GetInt32(), row.GetProperty("kl").GetSingle())
+            {
+                Donor = row.TryGetProperty("logit_donor", out var donor) ? donor.GetSingle() : float.NaN,
+            };
+        }
+        else if (row.TryGetProperty("donor", out var factor))
+        {
+            runs[id].Donors[factor.GetString()!] = row.GetProperty("from").GetString()!;
         }
         else if (row.TryGetProperty("curve", out var curve))
         {

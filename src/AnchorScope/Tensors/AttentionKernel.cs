@@ -30,10 +30,13 @@ internal unsafe struct QueryRow
     /// <summary>Absolute position of the query, to find its cuts.</summary>
     public int Position;
 
+    /// <summary>Probabilities of a donor run [keys] that take the place of the query's own, or null.</summary>
+    public float* Given;
+
     /// <summary>Where to keep probabilities [keys], or null.</summary>
     public float* Pattern;
 
-    /// <summary>Length of <see cref="Pattern"/>.</summary>
+    /// <summary>Length of <see cref="Pattern"/> and <see cref="Given"/>.</summary>
     public int Keys;
 }
 
@@ -69,6 +72,7 @@ internal static unsafe class AttentionKernel
         }
         for (var i = 0; i < rows.Length; i++) Hide(ref rows[i], new Span<float>(scratch + (long)i * stride, (most + 15) / 16 * 16));
         Softmax(scratch, stride, rows.Length, (most + 15) / 16 * 16, 1f / MathF.Sqrt(size));
+        for (var i = 0; i < rows.Length; i++) Replace(ref rows[i], new Span<float>(scratch + (long)i * stride, (most + 15) / 16 * 16));
         for (var i = 0; i < rows.Length; i++) Note(ref rows[i], new Span<float>(scratch + (long)i * stride, (most + 15) / 16 * 16));
         if (inPast > 0) AttentionValues.Of(rows, scratch, stride, size, past!, 0, inPast, layer, keyHead, fresh: true);
         for (var (from, to) = (0, 0); from < rows.Length; from = to)
@@ -109,6 +113,14 @@ internal static unsafe class AttentionKernel
         {
             if (cuts[i].From < query.Seen) row[cuts[i].From..Math.Min(cuts[i].To, query.Seen)].Fill(float.NegativeInfinity);
         }
+    }
+
+    private static void Replace(ref QueryRow query, Span<float> row)
+    {
+        if (query.Given == null) return;
+        var seen = Math.Min(query.Seen, query.Keys);
+        new Span<float>(query.Given, seen).CopyTo(row);
+        row[seen..].Clear();
     }
 
     private static void Note(ref QueryRow query, Span<float> row)

@@ -1,0 +1,163 @@
+using System.Text.Json;
+
+namespace AnchorScope.Interventions;
+
+/// <summary>Reads one edit of an edits file.</summary>
+internal sealed class EditReader(JsonElement json, string file, string path, DonorFiles donors)
+{
+    public IEnumerable<Edit> Read()
+    {
+        if (json.ValueKind != JsonValueKind.Object) throw Wrong("", "an object", json.ValueKind.ToString());
+        var kind = json.TryGetProperty("kind", out var k) && k.ValueKind == JsonValueKind.String ? k.GetString()! : throw Wrong("kind", string.Join(", ", InterventionJson.Kinds.Keys), "nothing");
+        if (!InterventionJson.Kinds.TryGetValue(kind, out var fields)) throw Wrong("kind", string.Join(", ", InterventionJson.Kinds.Keys), kind);
+        foreach (var property in json.EnumerateObject())
+        {
+            if (property.Name != "kind" && !fields.Contains(property.Name)) throw Wrong(property.Name, $"only {string.Join(", ", fields)} in {kind}", "this field");
+        }
+        var positions = At("positions");
+        switch (kind)
+        {
+            case "attention_cut":
+                var (queries, keys, heads) = (At("queries"), At("keys"), Ints("heads"));
+                return (Ints("layers") ?? throw Wrong("layers", "a list of layers", "nothing"))
+                    .Select(layer => new Edit(Site.AttnScores, layer, Operation.Set) { Positions = queries, Keys = keys, Heads = heads });
+            case "head_scale":
+                return [new Edit(Site.HeadOut, Int("layer"), Operation.Scale) { Heads = OneOrMany("head", "heads"), Neurons = Ints("components"), Positions = positions, Factor = Factor(null) }];
+            case "sublayer_scale":
+                var sublayer = Text("sublayer");
+                var site = sublayer switch { "attention" => Site.AttnOut, "mlp" => Site.MlpOut, _ => throw Wrong("sublayer", "attention or mlp", sublayer) };
+                return [new Edit(site, Int("layer"), Operation.Scale) { Positions = positions, Factor = Factor(null) }];
+            case "neuron_scale":
+                return [new Edit(Site.NeuronOut, Int("layer"), Operation.Scale) { Neurons = OneOrMany("neuron", "neurons"), Positions = positions, Factor = Factor(null) }];
+            case "head_interchange":
+                return HeadInterchange(positions);
+            case "interchange":
+                return [Interchange(positions)];
+            case "edge_interchange":
+                return EdgeInterchange();
+            case "steer":
+                return [new Edit(Site.ResidPost, Int("layer"), Operation.Add) { Vector = Vector(), Positions = positions, Factor = Factor(1f) }];
+            default:
+                var name = Text("site");
+                var patched = SiteNames.Parse(name) is { } s and not (Site.AttnScores or Site.AttnPattern) ? s : throw Wrong("site", "a site that can be patched", name);
+                return [new Edit(patched, Int("layer"), Operation.Set) { Vector = Vector(), Positions = positions, Heads = Ints("heads"), Neurons = Ints("neurons") }];
+        }
+    }
+
+    private IEnumerable<Edit> HeadInterchange(Positions positions)
+    {
+        var site = InterchangeNames.HeadSite(Text("what")) ?? throw Wrong("what", InterchangeNames.HeadWords, Text("what"));
+        if (positions.IsAll) throw Wrong("positions", "a list of positions", "all");
+        var heads = HeadPairs();
+        if (Present("rows") && heads.Select(h => h.Layer).Distinct().Count() > 1) throw Wrong("heads", "heads of one layer beside rows", "several layers");
+        return heads.GroupBy(h => h.Layer).OrderBy(g => g.Key).Select(layer =>
+        {
+            int[] named = [.. layer.Select(h => h.Head)];
+            return new Edit(site, layer.Key, Operation.Set) { Heads = named, Positions = positions, Rows = Rows(site, layer.Key, positions, named) };
+        }).ToArray();
+    }
+
+    private Edit Interchange(Positions positions)
+    {
+        var name = Text("site");
+        var site = SiteNames.Parse(name) is { } s && DonorFile.ArrayOf(s) is not null && InterchangeNames.Of(s, edge: false) is null ? s : throw Wrong("site", InterchangeNames.SiteWords, name);
+        if (positions.IsAll) throw Wrong("positions", "a list of positions", "all");
+        return new Edit(site, Int("layer"), Operation.Set) { Positions = positions, Rows = Rows(site, Int("layer"), positions, null) };
+    }
+
+    private IEnumerable<Edit> EdgeInterchange()
+    {
+        var what = Text("what");
+        Site[] sites = what switch { "key" => [Site.Key], "value" => [Site.Value], "both" => [Site.Key, Site.Value], _ => throw Wrong("what", "key, value or both", what) };
+        var (queries, keys, heads) = (At("queries"), At("keys"), Ints("heads"));
+        if (keys.IsAll) throw Wrong("keys", "a list of positions", "all");
+        if (Present("rows") && sites.Length > 1) throw Wrong("what", "key or value beside rows", what);
+        return (from layer in Ints("layers") ?? throw Wrong("layers", "a list of layers", "nothing")
+                from site in sites
+                select new Edit(site, layer, Operation.Set) { Positions = queries, Keys = keys, Heads = heads, Rows = Rows(site, layer, keys, null) }).ToArray();
+    }
+
+    /// <summary>The values that an interchange puts in: from a donor's file, or written out.</summary>
+    private DonorRows Rows(Site site, int layer, Positions positions, IReadOnlyList<int>? heads)
+    {
+        if (Present("donor") == Present("rows")) throw Wrong("donor", "either donor or rows", Present("donor") ? "both" : "neither");
+        if (Present("rows")) return WrittenRows();
+        var from = Ints("donor_positions") ?? [.. positions.List];
+        if (from.Length != positions.List.Count) throw Wrong("donor_positions", $"{positions.List.Count} positions, one for each that is replaced", $"{from.Length}");
+        if (from.Min() < 0) throw Wrong("donor_positions", "positions from 0 on", $"{from.Min()}");
+        return donors.Open(Text("donor")).Rows(site, layer, from, heads);
+    }
+
+    private DonorRows WrittenRows()
+    {
+        var rows = json.GetProperty("rows");
+        if (rows.ValueKind != JsonValueKind.Array || rows.GetArrayLength() == 0) throw Wrong("rows", "a list of lists of numbers", Found("rows"));
+        var values = rows.EnumerateArray().SelectMany(row => row.ValueKind == JsonValueKind.Array ? row.EnumerateArray() : throw Wrong("rows", "a list of lists of numbers", Found("rows")))
+            .Select(v => v.ValueKind == JsonValueKind.Number && v.TryGetSingle(out var n) && float.IsFinite(n) ? n : throw Wrong("rows", "finite numbers", v.GetRawText()));
+        if (rows.EnumerateArray().Select(row => row.GetArrayLength()).Distinct().Count() > 1) throw Wrong("rows", "rows of one width", "several widths");
+        return new DonorRows([.. values], rows.GetArrayLength());
+    }
+
+    private (int Layer, int Head)[] HeadPairs()
+    {
+        (int, int) Pair(JsonElement v) => v.ValueKind == JsonValueKind.Array && v.GetArrayLength() == 2 && v[0].TryGetInt32(out var layer) && v[1].TryGetInt32(out var head)
+            ? (layer, head)
+            : throw Wrong("heads", "pairs [layer, head]", v.GetRawText());
+        if (!json.TryGetProperty("heads", out var value) || value.ValueKind != JsonValueKind.Array || value.GetArrayLength() == 0) throw Wrong("heads", "a list of pairs [layer, head]", Found("heads"));
+        (int, int)[] pairs = [.. value.EnumerateArray().Select(Pair)];
+        return pairs.Distinct().Count() == pairs.Length ? pairs : throw Wrong("heads", "each head once", "one twice");
+    }
+
+    private int[]? OneOrMany(string one, string many)
+    {
+        if (!Present(one)) return Ints(many);
+        return Present(many) ? throw Wrong(many, $"either {one} or {many}", "both") : [Int(one)];
+    }
+
+    private bool Present(string field) => json.TryGetProperty(field, out var value) && value.ValueKind != JsonValueKind.Null;
+
+    private int Int(string field) => json.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number)
+        ? number
+        : throw Wrong(field, "a whole number", Found(field));
+
+    private string Text(string field) => json.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Wrong(field, "a string", Found(field));
+
+    private float Factor(float? otherwise)
+    {
+        if (otherwise is { } f && !Present("factor")) return f;
+        return json.TryGetProperty("factor", out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetSingle(out var factor) && float.IsFinite(factor)
+            ? factor
+            : throw Wrong("factor", "a finite number", Found("factor"));
+    }
+
+    private Positions At(string field)
+    {
+        if (Ints(field) is not { } list) return Positions.All;
+        if (list.Length == 0) throw Wrong(field, "at least one position, or \"all\"", "an empty list");
+        return list.Min() < 0 ? throw Wrong(field, "positions from 0 on", $"{list.Min()}") : Positions.Of(list);
+    }
+
+    private int[]? Ints(string field)
+    {
+        if (!Present(field)) return null;
+        var value = json.GetProperty(field);
+        if (value.ValueKind == JsonValueKind.String && value.ValueEquals("all"u8)) return null;
+        if (value.ValueKind != JsonValueKind.Array) throw Wrong(field, "a list of whole numbers, or \"all\"", Found(field));
+        return [.. value.EnumerateArray().Select(v => v.ValueKind == JsonValueKind.Number && v.TryGetInt32(out var n) ? n : throw Wrong(field, "whole numbers", v.GetRawText()))];
+    }
+
+    private float[] Vector()
+    {
+        if (!Present("vector") || json.GetProperty("vector").ValueKind != JsonValueKind.Array) throw Wrong("vector", "a list of numbers", Found("vector"));
+        return [.. json.GetProperty("vector").EnumerateArray().Select(v => v.ValueKind == JsonValueKind.Number && v.TryGetSingle(out var n) && float.IsFinite(n) ? n : throw Wrong("vector", "finite numbers", v.GetRawText()))];
+    }
+
+    private string Found(string field)
+    {
+        if (!json.TryGetProperty(field, out var value)) return "nothing";
+        var text = value.GetRawText();
+        return text.Length > 40 ? text[..40] + "…" : text;
+    }
+
+    private InputException Wrong(string field, string expected, string found) => InputException.At(file, field.Length == 0 ? path : $"{path}.{field}", expected, found);
+}

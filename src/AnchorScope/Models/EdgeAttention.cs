@@ -1,0 +1,99 @@
+using AnchorScope.Interventions;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Models;
+
+/// <summary>
+/// Path patching: the queries of an edge see keys or values of a donor run at some positions. They are computed again over keys and values of their own, by the same
+/// kernel and in the same order, so an interchange with what the run itself has gives the bits of no edit.
+/// </summary>
+internal static unsafe class EdgeAttention
+{
+    /// <summary>Computes again the rows of <paramref name="z"/> [row, head x d_head] that edits along edges of the run change in <paramref name="layer"/>.</summary>
+    public static void Forward(int layer, DecoderShape shape, Tensor q, Tensor k, Tensor v, Tensor z, in AttentionWork work, Compute compute)
+    {
+        Edit[] edits = HasEdges(work.Run, layer) ? [.. work.Run.Intervention.Edits.Where(e => e.Layer == layer && e.IsEdge)] : [];
+        if (edits.Length == 0) return;
+        var mark = compute.Arena.Here();
+        var item = work;
+        // Queries that the same edits reach see the same keys and values.
+        var groups = from position in Enumerable.Range(0, item.Run.Count)
+                     from head in Enumerable.Range(0, shape.Heads)
+                     let reaching = Reaching(edits, item.Run.Start + position, head)
+                     where reaching != 0
+                     group (position, head) by (reaching, KeyHead: head / (shape.Heads / shape.KeyHeads));
+        var scratch = compute.Arena.TakeFloats(AttentionKernel.ScratchFloats(item.Keys));
+        foreach (var sameKeys in groups.GroupBy(g => g.Key.reaching).OrderBy(g => g.Key))
+        {
+            var replaced = Replaced(layer, shape, k, v, item, edits.Where((_, i) => (sameKeys.Key >> i & 1) == 1), compute.Arena);
+            foreach (var group in sameKeys.OrderBy(g => g.Key.KeyHead))
+            {
+                foreach (var together in group.Chunk(AttentionKernel.Rows))
+                {
+                    QueryRow[] rows = [.. together.Select(at => RunAttention.Describe(item, shape, q, z, at.position, at.head) with { Own = replaced })];
+                    AttentionKernel.Attend(rows, layer, group.Key.KeyHead, null, 0, scratch);
+                }
+            }
+        }
+        compute.Arena.Release(mark);
+    }
+
+    private static bool HasEdges(Run run, int layer)
+    {
+        for (var i = 0; i < run.Intervention.Edits.Count; i++)
+        {
+            if (run.Intervention.Edits[i].Layer == layer && run.Intervention.Edits[i].IsEdge) return true;
+        }
+        return false;
+    }
+
+    /// <summary>Which edits reach a query, a bit each.</summary>
+    private static ulong Reaching(Edit[] edits, int position, int head)
+    {
+        if (edits.Length > 64) throw new InputException($"expected at most 64 interchanges along edges in a layer, found {edits.Length}");
+        var reaching = 0ul;
+        for (var i = 0; i < edits.Length; i++)
+        {
+            if (edits[i].Positions.Contains(position) && edits[i].Heads?.Contains(head) != false) reaching |= 1ul << i;
+        }
+        return reaching;
+    }
+
+    /// <summary>All keys and values that the run sees in this layer, with those that <paramref name="edits"/> replace.</summary>
+    private static KeyValues Replaced(int layer, DecoderShape shape, Tensor k, Tensor v, in AttentionWork item, IEnumerable<Edit> edits, Arena arena)
+    {
+        var (run, size, width) = (item.Run, shape.HeadSize, shape.KeyHeads * shape.HeadSize);
+        var (keys, values) = (arena.Take(item.Keys, width), arena.Take(item.Keys, width));
+        var before = item.Keys - run.Count;
+        float* pastKeys = arena.TakeFloats((long)Math.Max(1, before + 16) * size), pastValues = arena.TakeFloats((long)Math.Max(1, before + 16) * size);
+        var inPast = Math.Min(item.Own.Start, before);
+        for (var head = 0; head < shape.KeyHeads; head++)
+        {
+            if (inPast > 0) Spread(run.Past!, layer, head, 0, inPast);
+            if (before > inPast) Spread(item.Own, layer, head, inPast, before - inPast);
+        }
+        for (var i = 0; i < run.Count; i++)
+        {
+            k[run.FirstRow + i].CopyTo(keys[before + i]);
+            v[run.FirstRow + i].CopyTo(values[before + i]);
+        }
+        foreach (var edit in edits)
+        {
+            var into = edit.Site == Site.Key ? keys : values;
+            for (var i = 0; i < edit.Keys.List.Count && edit.Keys.List[i] < item.Keys; i++) edit.Rows![i].CopyTo(into[edit.Keys.List[i]]);
+        }
+        var replaced = KeyValues.ForOneLayer(arena, shape.KeyHeads, size, 0, item.Keys);
+        replaced.Put(layer, keys, values);
+        return replaced;
+
+        void Spread(KeyValues from, int ofLayer, int head, int at, int count)
+        {
+            from.CopyRows(ofLayer, head, count, pastKeys, pastValues);
+            for (var i = 0; i < count; i++)
+            {
+                new Span<float>(pastKeys + (long)i * size, size).CopyTo(keys[at + i][(head * size)..]);
+                new Span<float>(pastValues + (long)i * size, size).CopyTo(values[at + i][(head * size)..]);
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+namespace AnchorScope.Studies;
+
+/// <summary>In what a donor run differs from the run that receives its activations.</summary>
+public enum DonorFactor
+{
+    /// <summary>The instruction names the other modality; picture, note and question are the same.</summary>
+    Instruction,
+
+    /// <summary>Another phrasing of the same instruction; the same answer is asked for.</summary>
+    Phrasing,
+
+    /// <summary>Another question.</summary>
+    Question,
+
+    /// <summary>Another picture.</summary>
+    Picture,
+
+    /// <summary>Another note.</summary>
+    Note,
+
+    /// <summary>The other instruction and another picture and note: the answer given tells the choice from the content.</summary>
+    Crossed,
+}
+
+/// <summary>How positions of a donor run are matched with those of the receiver, span by span.</summary>
+public enum SpanAlignment
+{
+    /// <summary>Spans have as many tokens in both runs; else the pair is left out and counted.</summary>
+    Equal,
+
+    /// <summary>Of spans that differ in length the last tokens are matched, as many as the shorter has.</summary>
+    End,
+}
+
+/// <summary>Positions of the receiver and, one for one, those of the donor.</summary>
+internal sealed record AlignedPositions(int[] Receiver, int[] Donor);

@@ -1,0 +1,79 @@
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+using AnchorScope.Prompts;
+using AnchorScope.Readouts;
+
+namespace AnchorScope.Studies;
+
+/// <summary>What of heads is exchanged between two runs.</summary>
+public enum HeadContent
+{
+    /// <summary>Head outputs z: what heads write.</summary>
+    Z,
+
+    /// <summary>Queries as projected: what heads choose to read.</summary>
+    Query,
+
+    /// <summary>Attention probabilities: what heads read, whoever chose it.</summary>
+    Pattern,
+}
+
+/// <summary>Interchange of heads between a donor run and a receiver, as data.</summary>
+internal static class HeadInterchange
+{
+    /// <summary>The site of a content.</summary>
+    public static Site SiteOf(HeadContent what) => what switch
+    {
+        HeadContent.Z => Site.HeadOut,
+        HeadContent.Query => Site.QueryProj,
+        _ => Site.AttnPattern,
+    };
+
+    /// <summary>Matches positions of the spans of <paramref name="kinds"/>; null where that cannot be done.</summary>
+    public static AlignedPositions? Align(Prompt receiver, Prompt donor, IReadOnlyList<SpanKind> kinds, SpanAlignment alignment)
+    {
+        var pairs = new List<(int Receiver, int Donor)>();
+        foreach (var kind in kinds)
+        {
+            var (own, others) = (receiver.Span(kind), donor.Span(kind));
+            if (own.Count != others.Count && (alignment == SpanAlignment.Equal || Math.Min(own.Count, others.Count) == 0)) return null;
+            var count = Math.Min(own.Count, others.Count);
+            for (var i = 1; i <= count; i++) pairs.Add((own[^i], others[^i]));
+        }
+        pairs.Sort();
+        return pairs.Count == 0 ? null : new AlignedPositions([.. pairs.Select(p => p.Receiver)], [.. pairs.Select(p => p.Donor)]);
+    }
+
+    /// <summary>The heads of a receiver are given the donor's values.</summary>
+    /// <param name="donor">Recorded at the donor's positions, in their order.</param>
+    public static Intervention Of(string name, DecoderShape shape, HeadContent what, IEnumerable<(int Layer, int Head)> heads, AlignedPositions at, Trace donor)
+    {
+        var site = SiteOf(what);
+        var positions = Positions.Of(at.Receiver);
+        int[] order = [.. at.Donor.Select(p => Index(donor, p))];
+        return new Intervention(name, [.. heads.GroupBy(h => h.Layer).OrderBy(g => g.Key).Select(layer =>
+        {
+            int[] named = [.. layer.Select(h => h.Head).Distinct().Order()];
+            var rows = what == HeadContent.Pattern
+                ? Pattern(donor[site, layer.Key], shape.Heads, donor.Positions!.Count, order, named)
+                : DonorRows.Of(donor[site, layer.Key], shape.Width(site), order, named, shape.HeadSize);
+            return new Edit(site, layer.Key, Operation.Set) { Heads = named, Positions = positions, Rows = rows };
+        })]);
+    }
+
+    private static DonorRows Pattern(float[] pattern, int heads, int recorded, int[] order, int[] named)
+    {
+        var keys = pattern.Length / heads / recorded;
+        return new DonorRows([.. order.SelectMany(row => named.SelectMany(head => pattern.AsSpan((head * recorded + row) * keys, keys).ToArray()))], order.Length);
+    }
+
+    private static int Index(Trace trace, int position)
+    {
+        var positions = trace.Positions!;
+        for (var i = 0; i < positions.Count; i++)
+        {
+            if (positions[i] == position) return i;
+        }
+        throw new ArgumentException($"the donor was not recorded at position {position}", nameof(position));
+    }
+}
