@@ -4,7 +4,9 @@ namespace AnchorScope.Metrics;
 
 /// <summary>A mean with its 95 % interval.</summary>
 /// <param name="Mean">Mean of the values; NaN when there are none.</param>
-/// <param name="Low">Lower end. Of means of logits and the like a percentile of resampled means; of shares and their differences that of a score interval.</param>
+/// <param name="Low">
+/// Lower end. Of means of logits and the like a percentile of resampled means; of shares and their differences that of a score interval.
+/// </param>
 /// <param name="High">Upper end.</param>
 /// <param name="Count">Number of values.</param>
 public readonly record struct Estimate(double Mean, double Low, double High, int Count);
@@ -16,7 +18,9 @@ public static class Bootstrap
     public const int Resamples = 1000;
 
     /// <summary>Mean and 95 % interval of <paramref name="values"/>.</summary>
-    /// <param name="clusters">For every value the number of its sample, from 0 and without gaps, in any order; null: every value its own.</param>
+    /// <param name="clusters">
+    /// For every value the number of its sample, from 0 and without gaps, in any order; null: every value its own.
+    /// </param>
     public static Estimate Mean(IReadOnlyList<double> values, ulong seed, IReadOnlyList<int>? clusters = null) => Mean(values, new BootstrapDraws(seed), clusters);
 
     /// <summary>The same with draws that many means of one set share.</summary>

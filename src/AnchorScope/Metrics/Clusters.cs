@@ -1,11 +1,14 @@
 namespace AnchorScope.Metrics;
 
 /// <summary>
-/// Which values belong together: runs that share a picture are not independent, so a set of runs says as much as fewer independent ones would.
+/// Which values belong together: runs that share a picture are not independent, so a set of runs says as much as fewer independent ones
+/// would.
 /// </summary>
 public sealed class Clusters
 {
-    /// <summary>Below this many nothing is said to be found or absent, whatever an interval says: its coverage is not to be trusted.</summary>
+    /// <summary>
+    /// Below this many nothing is said to be found or absent, whatever an interval says: its coverage is not to be trusted.
+    /// </summary>
     public const int Fewest = 10;
 
     /// <summary>A variance below this is rounding.</summary>
@@ -44,7 +47,9 @@ public sealed class Clusters
     /// <summary>For every value the number of its cluster.</summary>
     public IReadOnlyList<int> Of => _of;
 
-    /// <summary>Variance of the mean of <paramref name="values"/> as a ratio of two sums over clusters (Cochran, 1977); NaN with fewer than two.</summary>
+    /// <summary>
+    /// Variance of the mean of <paramref name="values"/> as a ratio of two sums over clusters (Cochran, 1977); NaN with fewer than two.
+    /// </summary>
     public double VarianceOfMean(IReadOnlyList<double> values)
     {
         if (Count < 2) return double.NaN;
@@ -56,8 +61,8 @@ public sealed class Clusters
     }
 
     /// <summary>
-    /// How many independent values say as much about the mean: the values over the design effect, never more than there are. Where nothing varies
-    /// between clusters the data show no design effect, and the clusters are counted. The variance is an estimate, too: the number
+    /// How many independent values say as much about the mean: the values over the design effect, never more than there are. Where nothing
+    /// varies between clusters the data show no design effect, and the clusters are counted. The variance is an estimate, too: the number
     /// shrinks by the square of the normal's over the t distribution's 97.5 % point (Korn and Graubard, 1998).
     /// </summary>
     /// <param name="values">The values.</param>
@@ -70,13 +75,15 @@ public sealed class Clusters
         var all = between + further;
         if (double.IsNaN(between) || !(all > 0) || !(variance > 0)) return Count;
         // Satterthwaite's degrees of freedom for a sum of two estimates.
-        var satterthwaite = all * all / (between * between / (Count - 1) + (double.IsPositiveInfinity(freedom) ? 0 : further * further / freedom));
+        var satterthwaite = all * all / (between * between / (Count - 1)
+            + (double.IsPositiveInfinity(freedom) ? 0 : further * further / freedom));
         var shrink = Normal.Z95 / StudentT.Point95(satterthwaite);
         return Math.Min(Values, variance / all) * shrink * shrink;
     }
 
     /// <summary>
-    /// Two-sided p that the mean is 0: t test on cluster means weighted by size, with clusters - 1 degrees of freedom. Where all clusters say exactly the same, the sign test, 2 / 2^clusters.
+    /// Two-sided p that the mean is 0: t test on cluster means weighted by size, with clusters - 1 degrees of freedom. Where all clusters
+    /// say exactly the same, the sign test, 2 / 2^clusters.
     /// </summary>
     public double TTest(IReadOnlyList<double> values)
     {

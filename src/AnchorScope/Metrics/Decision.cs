@@ -3,12 +3,15 @@ namespace AnchorScope.Metrics;
 /// <summary>What an interval says about an effect.</summary>
 public static class Decision
 {
-    /// <summary>Whether the whole interval lies within the margin around <paramref name="expected"/>: an effect that matters is excluded.</summary>
-    public static bool IsAbsent(Estimate e, double margin, double expected = 0) => e.Low >= expected - margin && e.High <= expected + margin;
+    /// <summary>
+    /// Whether the whole interval lies within the margin around <paramref name="expected"/>: an effect that matters is excluded.
+    /// </summary>
+    public static bool IsAbsent(Estimate e, double margin, double expected = 0) =>
+        e.Low >= expected - margin && e.High <= expected + margin;
 
     /// <summary>
-    /// About how many samples would decide, if what was observed stays: the interval, which narrows with the root of their number, would exclude
-    /// <paramref name="expected"/> or lie within the margin, whichever takes fewer. Two digits, rounded up.
+    /// About how many samples would decide, if what was observed stays: the interval, which narrows with the root of their number, would
+    /// exclude <paramref name="expected"/> or lie within the margin, whichever takes fewer. Two digits, rounded up.
     /// </summary>
     /// <param name="margin">0: nothing can be absent, the interval has to exclude <paramref name="expected"/>.</param>
     public static int Needed(Estimate e, int samples, double margin, double expected = 0)

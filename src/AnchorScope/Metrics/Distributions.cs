@@ -84,7 +84,8 @@ public static class StudentT
     private static double Fraction(double a, double b, double x) => Lentz(1, n =>
     {
         var m = n / 2;
-        return n % 2 == 0 ? (m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)), 1) : (-(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)), 1);
+        return n % 2 == 0 ? (m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)), 1)
+            : (-(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)), 1);
     });
 
     /// <summary>ln Gamma(x), x > 0: Stirling's series behind x = 10.</summary>
@@ -93,6 +94,7 @@ public static class StudentT
         var shift = 0.0;
         for (; x < 10; x++) shift += Math.Log(x);
         var r = 1 / (x * x);
-        return (x - 0.5) * Math.Log(x) - x + 0.5 * Math.Log(2 * Math.PI) + (1.0 / 12 - r * (1.0 / 360 - r * (1.0 / 1260 - r * (1.0 / 1680 - r / 1188)))) / x - shift;
+        return (x - 0.5) * Math.Log(x) - x + 0.5 * Math.Log(2 * Math.PI)
+            + (1.0 / 12 - r * (1.0 / 360 - r * (1.0 / 1260 - r * (1.0 / 1680 - r / 1188)))) / x - shift;
     }
 }

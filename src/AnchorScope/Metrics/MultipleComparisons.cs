@@ -19,18 +19,25 @@ public static class MultipleComparisons
     }
 
     /// <summary>Benjamini and Hochberg (1995): of what has a q of at most 0.05, at most 5 % are false on average.</summary>
-    public static IReadOnlyList<double> BenjaminiHochberg(IReadOnlyList<double> p)
+    /// <param name="p">Two-sided or not.</param>
+    /// <param name="family">
+    /// Size of the family, where more than was tested: what the same data said was not worth a test counts as one with p = 1. 0: what was
+    /// tested.
+    /// </param>
+    public static IReadOnlyList<double> BenjaminiHochberg(IReadOnlyList<double> p, int family = 0)
     {
         var (order, adjusted, smallest) = (Order(p), Nothing(p), 1.0);
+        var size = Math.Max(family, order.Length);
         for (var i = order.Length - 1; i >= 0; i--)
         {
-            smallest = Math.Min(smallest, order.Length * p[order[i]] / (i + 1));
+            smallest = Math.Min(smallest, size * p[order[i]] / (i + 1));
             adjusted[order[i]] = smallest;
         }
         return adjusted;
     }
 
-    private static int[] Order(IReadOnlyList<double> p) => [.. Enumerable.Range(0, p.Count).Where(i => !double.IsNaN(p[i])).OrderBy(i => p[i])];
+    private static int[] Order(IReadOnlyList<double> p) =>
+        [.. Enumerable.Range(0, p.Count).Where(i => !double.IsNaN(p[i])).OrderBy(i => p[i])];
 
     private static double[] Nothing(IReadOnlyList<double> p) => [.. p.Select(_ => double.NaN)];
 }

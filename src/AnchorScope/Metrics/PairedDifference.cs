@@ -5,7 +5,9 @@ namespace AnchorScope.Metrics;
 /// <param name="P">Two-sided p that it is 0; 1 where no pair differs.</param>
 public readonly record struct PairedTest(Estimate Difference, double P);
 
-/// <summary>The difference of two shares on the same runs: Tango's score interval (1998) and the score test that belongs to it, McNemar's.</summary>
+/// <summary>
+/// The difference of two shares on the same runs: Tango's score interval (1998) and the score test that belongs to it, McNemar's.
+/// </summary>
 public static class PairedDifference
 {
     /// <summary>Tango's interval of (<paramref name="gained"/> - <paramref name="lost"/>) / <paramref name="n"/>.</summary>
@@ -38,8 +40,37 @@ public static class PairedDifference
             var second = (Math.Sqrt(Math.Max(0, b * b - 4 * a * c)) - b) / (2 * a);
             var variance = n * (2 * second + difference * (1 - difference));
             var distance = gained - lost - n * difference;
-            return variance > 0 ? distance / Math.Sqrt(variance) : distance == 0 ? 0 : distance > 0 ? double.PositiveInfinity : double.NegativeInfinity;
+            if (variance > 0) return distance / Math.Sqrt(variance);
+            return distance == 0 ? 0 : distance > 0 ? double.PositiveInfinity : double.NegativeInfinity;
         }
+    }
+
+    /// <summary>
+    /// First minus the mean of several random draws on the same runs. The variance between draws is added to that between clusters, and
+    /// Student's t has Satterthwaite's degrees of freedom; where nothing varies it is Tango's interval for as many pairs as there are
+    /// clusters.
+    /// </summary>
+    /// <param name="first">Values 0 or 1.</param>
+    /// <param name="draws">[draw][value], as many; one draw says nothing of how much draws differ.</param>
+    public static Estimate OfDraws(IReadOnlyList<double> first, IReadOnlyList<IReadOnlyList<double>> draws, Clusters clusters)
+    {
+        if (first.Count == 0) return new Estimate(double.NaN, double.NaN, double.NaN, 0);
+        double[] differences = [.. first.Select((value, i) => value - draws.Average(d => d[i]))];
+        var mean = differences.Sum() / differences.Length;
+        if (draws.Count < 2 || clusters.Count < 2) return new Estimate(mean, -1, 1, differences.Length);
+        var means = draws.Select(d => d.Sum() / d.Count).ToList();
+        var centre = means.Average();
+        var (within, between) = (clusters.VarianceOfMean(differences),
+            means.Sum(m => (m - centre) * (m - centre)) / (draws.Count - 1) / draws.Count);
+        var variance = within + between;
+        if (variance <= 0)
+        {
+            var (low, high) = Tango(Math.Max(0, mean) * clusters.Count, Math.Max(0, -mean) * clusters.Count, clusters.Count);
+            return new Estimate(mean, low, high, differences.Length);
+        }
+        var freedom = variance * variance / (within * within / (clusters.Count - 1) + between * between / (draws.Count - 1));
+        var half = StudentT.Point95(freedom) * Math.Sqrt(variance);
+        return new Estimate(mean, Math.Max(-1, mean - half), Math.Min(1, mean + half), differences.Length);
     }
 
     /// <summary>Interval and test in clusters: all counts shrink by the design effect.</summary>

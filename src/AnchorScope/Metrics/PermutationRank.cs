@@ -5,7 +5,9 @@ namespace AnchorScope.Metrics;
 /// <param name="Draws">All draws.</param>
 public readonly record struct PermutationRank(int AtLeast, int Draws)
 {
-    /// <summary>(1 + draws at least as strong) / (draws + 1): what was observed is one of the ways in which a draw could have come out.</summary>
+    /// <summary>
+    /// (1 + draws at least as strong) / (draws + 1): what was observed is one of the ways in which a draw could have come out.
+    /// </summary>
     public double P => (1.0 + AtLeast) / (Draws + 1);
 
     /// <summary>The least p that so many draws can give.</summary>

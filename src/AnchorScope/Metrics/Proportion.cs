@@ -26,7 +26,10 @@ public static class Proportion
         return new Estimate(share, low, high, values.Count);
     }
 
-    /// <summary>Mean over several random draws, each with its values 0 or 1 in the same clusters: the interval holds the variation between draws, too.</summary>
+    /// <summary>
+    /// Mean over several random draws, each with its values 0 or 1 in the same clusters: the interval holds the variation between draws,
+    /// too.
+    /// </summary>
     /// <param name="draws">[draw][value].</param>
     public static Estimate OfDraws(IReadOnlyList<IReadOnlyList<double>> draws, Clusters clusters)
     {
@@ -46,11 +49,14 @@ public static class Proportion
     {
         if (values.Count == 0) return double.NaN;
         var share = values.Sum() / values.Count;
-        return Normal.TwoSided((share - expected) * Math.Sqrt(clusters.Effective(values, share * (1 - share)) / (expected * (1 - expected))));
+        var effective = clusters.Effective(values, share * (1 - share));
+        return Normal.TwoSided((share - expected) * Math.Sqrt(effective / (expected * (1 - expected))));
     }
 }
 
-/// <summary>Differences of two shares from the intervals of each: square and add (Newcombe, 1998, method 10; with a weight Zou and Donner, 2008).</summary>
+/// <summary>
+/// Differences of two shares from the intervals of each: square and add (Newcombe, 1998, method 10; with a weight Zou and Donner, 2008).
+/// </summary>
 public static class ProportionDifference
 {
     /// <summary>Newcombe's interval for two independent samples.</summary>
@@ -68,7 +74,9 @@ public static class ProportionDifference
     /// <param name="first">A share with its interval.</param>
     /// <param name="second">Another.</param>
     /// <param name="weight">Factor of the second; at least 0.</param>
-    /// <param name="correlation">Of the two; 0 where they are independent, and too wide an interval where they go together and 0 is given.</param>
+    /// <param name="correlation">
+    /// Of the two; 0 where they are independent, and too wide an interval where they go together and 0 is given.
+    /// </param>
     public static Estimate SquareAndAdd(Estimate first, Estimate second, double weight = 1, double correlation = 0)
     {
         var difference = first.Mean - weight * second.Mean;
@@ -80,7 +88,9 @@ public static class ProportionDifference
             first.Count);
     }
 
-    /// <summary>Correlation of two values that are 0 or 1, pair by pair, with Newcombe's correction towards 0; 0 where one never varies.</summary>
+    /// <summary>
+    /// Correlation of two values that are 0 or 1, pair by pair, with Newcombe's correction towards 0; 0 where one never varies.
+    /// </summary>
     public static double Correlation(IReadOnlyList<double> first, IReadOnlyList<double> second)
     {
         double both = 0, one = 0, other = 0;

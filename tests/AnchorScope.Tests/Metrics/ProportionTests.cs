@@ -9,7 +9,9 @@ public sealed class ProportionTests
     /// <summary>Point of a 90 % interval.</summary>
     private const double Z90 = 1.6448536269514722;
 
-    /// <summary>Newcombe, "Two-sided confidence intervals for the single proportion", Statistics in Medicine 17 (1998), table I, method 3.</summary>
+    /// <summary>
+    /// Newcombe, "Two-sided confidence intervals for the single proportion", Statistics in Medicine 17 (1998), table I, method 3.
+    /// </summary>
     [Theory]
     [InlineData(81, 263, 0.2553, 0.3662)]
     [InlineData(15, 148, 0.0624, 0.1605)]
@@ -37,13 +39,17 @@ public sealed class ProportionTests
         Assert.Equal((low, high), (Math.Round(found.Low, 4), Math.Round(found.High, 4)));
     }
 
-    /// <summary>Newcombe, "Improved confidence intervals for the difference between binomial proportions based on paired data", ibid., method 10: 20 both, 12 and 2 one, 16 neither.</summary>
+    /// <summary>
+    /// Newcombe, "Improved confidence intervals for the difference between binomial proportions based on paired data", ibid., method 10: 20
+    /// both, 12 and 2 one, 16 neither.
+    /// </summary>
     [Fact]
     public void SquareAndAdd_OfPairs_AsPublished()
     {
         double[] first = [.. Pairs(1, 1, 0, 0)], second = [.. Pairs(1, 0, 1, 0)];
         IEnumerable<double> Pairs(double both, double one, double other, double neither) =>
-            [.. Enumerable.Repeat(both, 20), .. Enumerable.Repeat(one, 12), .. Enumerable.Repeat(other, 2), .. Enumerable.Repeat(neither, 16)];
+            [.. Enumerable.Repeat(both, 20), .. Enumerable.Repeat(one, 12), .. Enumerable.Repeat(other, 2),
+                .. Enumerable.Repeat(neither, 16)];
         Estimate Share(double[] values) => Simple(values.Average(), 50);
         var found = ProportionDifference.SquareAndAdd(Share(first), Share(second), 1, ProportionDifference.Correlation(first, second));
         Assert.Equal((0.0562, 0.3292), (Math.Round(found.Low, 4), Math.Round(found.High, 4)));
@@ -55,7 +61,9 @@ public sealed class ProportionTests
         return new Estimate(share, low, high, n);
     }
 
-    /// <summary>With weight 1 less of what is lost: a cut that leaves all has 1/4 above the threshold, one that leaves nothing 3/4 below it.</summary>
+    /// <summary>
+    /// With weight 1 less of what is lost: a cut that leaves all has 1/4 above the threshold, one that leaves nothing 3/4 below it.
+    /// </summary>
     [Fact]
     public void SquareAndAdd_Weighs()
     {
@@ -67,8 +75,9 @@ public sealed class ProportionTests
     }
 
     /// <summary>
-    /// Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample design", Statistics in Medicine 17 (1998): the
-    /// crossover trial of lens disinfection, 43 pairs alike and one not, with its 90 % interval; Agresti and Min (2005) and Fagerland and others (2014).
+    /// Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample design", Statistics in
+    /// Medicine 17 (1998): the crossover trial of lens disinfection, 43 pairs alike and one not, with its 90 % interval; Agresti and Min
+    /// (2005) and Fagerland and others (2014).
     /// </summary>
     [Theory]
     [InlineData(0, 1, 44, Z90, -0.096, 0.037)]
