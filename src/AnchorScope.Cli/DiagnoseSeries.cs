@@ -34,7 +34,7 @@ internal static class DiagnoseSeries
         {
             throw new OperationCanceledException($"stopped after {points.Count} of {checkpoints.Count} checkpoints; ascope diagnose --series {series} --resume --out {folder} goes on", e);
         }
-        SeriesReport.Write(folder, new TrainingSeries(1, facts!.Tool, facts.Data, facts.Variants, facts.Seed, points));
+        SeriesReport.Write(folder, new TrainingSeries(2, facts!.Tool, facts.Data, facts.Variants, facts.Seed, points));
         foreach (var point in points)
             AnsiConsole.MarkupLineInterpolated($"{point.Checkpoint}: MFR {point.Argmax.All.Mean:0.00}, best 5 % of heads blocked {point.Blocked.All.Mean:0.00} ({string.Join(' ', point.Best.Take(3))}), {Metrics.Variants.NameOf(point.Route.Verdict)}");
         AnsiConsole.MarkupLineInterpolated($"[bold]{Path.Combine(folder, "report.html")}[/]");

@@ -26,15 +26,20 @@ internal sealed class DiagnosisSettings
     private readonly Option<int?> _topK = new("--top-k") { Description = "K of TopK aggregation over instruction positions", HelpName = "K" };
     private readonly Option<int?> _window = new("--window") { Description = "layers of a knockout window", HelpName = "N" };
     private readonly Option<string?> _windows = new("--windows") { Description = "window sizes of the sensitivity check (1,3,5,7)", HelpName = "LIST" };
-    private readonly Option<string?> _shares = new("--shares") { Description = "shares of the heads that are blocked (0.01,0.02,0.05,0.1)", HelpName = "LIST" };
+    private readonly Option<string?> _shares = new("--shares") { Description = "shares of the heads that are blocked "
+        + "(0.01,0.02,0.05,0.1); 5 % always is", HelpName = "LIST" };
     private readonly Option<string?> _gains = new("--gains") { Description = "amplification factors (1.25,1.5,2,3,4)", HelpName = "LIST" };
-    private readonly Option<int?> _draws = new("--draws") { Description = "random head sets of each kind and size (10)", HelpName = "N" };
+    private readonly Option<int?> _draws = new("--draws") { Description = $"random head sets of each kind as large as the best 5 % (79); "
+        + $"of other sizes {HeadPlan.FewDraws} at most", HelpName = "N" };
+    private readonly Option<double?> _margin = new("--equivalence-margin") { Description = "a change of MFR is absent where its whole "
+        + "interval is closer to 0 (0.05)", HelpName = "X" };
     private readonly Option<int?> _tokens = new("--answer-tokens") { Description = "tokens generated for an answer (default: as generation_config.json says, 16 at most)", HelpName = "N" };
     private readonly Option<int> _threads = new("--threads") { Description = "threads; changes no number", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
 
     public IReadOnlyList<Option> Options =>
     [
-        _model, _data, _limit, _seed, _preset, _nssd, _lens, _entities, _score, _screen, _route, _scope, _rounding, _instruction, _topK, _window, _windows, _shares, _gains, _draws, _tokens, _threads,
+        _model, _data, _limit, _seed, _preset, _nssd, _lens, _entities, _score, _screen, _route, _scope, _rounding, _instruction, _topK,
+            _window, _windows, _shares, _gains, _draws, _margin, _tokens, _threads,
     ];
 
     public bool NamesModel(ParseResult parsed) => parsed.GetValue(_model) is not null;
@@ -51,10 +56,15 @@ internal sealed class DiagnosisSettings
             Shares = parsed.GetValue(_shares) is { } shares ? Numbers("--shares", shares, 0, 0.5) : defaults.Shares,
             Gains = parsed.GetValue(_gains) is { } gains ? Numbers("--gains", gains, 0, 1e6) : defaults.Gains,
             Draws = AtLeast(0, _draws, parsed) ?? defaults.Draws,
+            EquivalenceMargin = Margin(parsed.GetValue(_margin)) ?? defaults.EquivalenceMargin,
             AnswerTokens = AtLeast(1, _tokens, parsed),
             Threads = AtLeast(1, parsed.GetValue(_threads), _threads.Name),
         };
     }
+
+    private double? Margin(double? margin) =>
+        margin is null or (> 0 and < 0.5) ? margin
+            : throw new InputException($"{_margin.Name}: expected a number above 0 and below 0.5, found {margin}");
 
     private Variants Named(ParseResult parsed)
     {

@@ -17,7 +17,8 @@ internal static class Summary
         foreach (var block in diagnosis.Blocking.Where(b => b.Share is not null))
         {
             Row(table, $"MFR, top {HeadPlan.Percent(block.Share!.Value)} % of heads blocked ({block.Heads.Count})", block.Argmax);
-            if (block.Random is { } random) Row(table, $"    {random.Sets.Count} x as many random heads", random.Argmax);
+            if (block.Random is { } random) Row(table,
+                $"    as many random heads, {random.Sets.Count} {(random.Sets.Count == 1 ? "draw" : "draws")}", random.Argmax);
         }
         AnsiConsole.Write(table);
         foreach (var finding in diagnosis.Findings)

@@ -22,7 +22,8 @@ internal sealed class TuneCommand
     private readonly Option<double> _keep = new("--keep") { Description = "weight of KL(original || tuned) without a conflict", DefaultValueFactory = _ => 1, HelpName = "X" };
     private readonly Option<int> _every = new("--measure-every") { Description = "steps from one measurement on the validation set to the next", DefaultValueFactory = _ => 20, HelpName = "N" };
     private readonly Option<int> _patience = new("--patience") { Description = "measurements without a better one that end the training", DefaultValueFactory = _ => 5, HelpName = "N" };
-    private readonly Option<int> _random = new("--random") { Description = "random head sets that get the same budget", DefaultValueFactory = _ => 2, HelpName = "N" };
+    private readonly Option<int> _random = new("--random") { Description = "random head sets that get the same budget; 19 are the fewest "
+        + "that can show these heads to do more", DefaultValueFactory = _ => 19, HelpName = "N" };
     private readonly Option<bool> _full = new("--no-full") { Description = "do not tune the whole decoder for comparison: it takes 32 bytes for each parameter" };
     private readonly Option<int> _diagnose = new("--diagnose") { Description = "samples of each set that are diagnosed before and after; 0: none", DefaultValueFactory = _ => 40, HelpName = "N" };
     private readonly Option<ulong> _seed = new("--seed") { Description = "of samples, batches, initial values, random heads and bootstrap", HelpName = "S" };

@@ -4,26 +4,30 @@ namespace AnchorScope.Metrics;
 
 /// <summary>A mean with its 95 % interval.</summary>
 /// <param name="Mean">Mean of the values; NaN when there are none.</param>
-/// <param name="Low">2.5th percentile of the resampled means.</param>
-/// <param name="High">97.5th percentile.</param>
+/// <param name="Low">
+/// Lower end. Of means of logits and the like a percentile of resampled means; of shares and their differences that of a score interval.
+/// </param>
+/// <param name="High">Upper end.</param>
 /// <param name="Count">Number of values.</param>
 public readonly record struct Estimate(double Mean, double Low, double High, int Count);
 
-/// <summary>Seeded percentile bootstrap of a mean. Samples are drawn, not runs: the two runs of a sample share a picture and go together.</summary>
+/// <summary>Seeded percentile bootstrap of a mean. Clusters are drawn, not runs: runs that share a picture go together.</summary>
 public static class Bootstrap
 {
     /// <summary>Resamples drawn.</summary>
     public const int Resamples = 1000;
 
     /// <summary>Mean and 95 % interval of <paramref name="values"/>.</summary>
-    /// <param name="clusters">For every value the number of its sample, ascending and without gaps from 0; null: every value its own.</param>
+    /// <param name="clusters">
+    /// For every value the number of its sample, from 0 and without gaps, in any order; null: every value its own.
+    /// </param>
     public static Estimate Mean(IReadOnlyList<double> values, ulong seed, IReadOnlyList<int>? clusters = null) => Mean(values, new BootstrapDraws(seed), clusters);
 
     /// <summary>The same with draws that many means of one set share.</summary>
     public static Estimate Mean(IReadOnlyList<double> values, BootstrapDraws draws, IReadOnlyList<int>? clusters = null)
     {
         if (values.Count == 0) return new Estimate(double.NaN, double.NaN, double.NaN, 0);
-        var count = clusters is null ? values.Count : clusters[^1] + 1;
+        var count = clusters is null ? values.Count : clusters.Max() + 1;
         var (sums, sizes) = (new double[count], new int[count]);
         for (var i = 0; i < values.Count; i++)
         {

@@ -29,14 +29,20 @@ internal sealed class DiagnosisFigures(Diagnosis d)
 
     private LineFigure Ldar() => new("LDAR by layer",
     [
-        Lens("Instruction tokens", [("all runs", d.Layers.LdarAnchor), ("answered one of the two", d.Layers.LdarAnchorDecided)]),
-        Lens("Last position", [("all runs", d.Layers.LdarLast), ("answered one of the two", d.Layers.LdarLastDecided)]),
+        Lens("Instruction tokens",
+            [("all runs", d.Layers.LdarAnchor), ("answered one of the two", d.Layers.LdarAnchorDecided),
+                ("decided against the instruction", d.Layers.LdarAnchorAgainst)]),
+        Lens("Last position",
+            [("all runs", d.Layers.LdarLast), ("answered one of the two", d.Layers.LdarLastDecided),
+                ("decided against the instruction", d.Layers.LdarLastAgainst)]),
     ]);
 
     private LinePanel Lens(string title, (string Name, IReadOnlyList<ByInstruction> Curve)[] curves) =>
-        new(title, [.. curves.Select((c, i) => Series(c.Name, Depth, c.Curve.Select(p => p.All), i, i == 0 ? Stroke.Solid : Stroke.Dashed))])
+        new(title, [.. curves.Where(c => c.Curve[0].All.Count > 0).Select((c, i) =>
+            Series(c.Name, Depth, c.Curve.Select(p => p.All), i, i == 0 ? Stroke.Solid : i == 1 ? Stroke.Dashed : Stroke.Dotted))])
         {
-            XLabel = "Layers passed", YLabel = "LDAR", YRange = (0.4, 1), Reference = 0.5,
+            XLabel = "Layers passed", YLabel = "LDAR", YRange = (0, 1), Reference = double.IsNaN(d.Layers.BaseRate.Mean) ? null
+                : d.Layers.BaseRate.Mean,
         };
 
     private LineFigure Mam() => new("MAM by layer",

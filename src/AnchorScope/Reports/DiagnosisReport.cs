@@ -30,7 +30,13 @@ public static class DiagnosisReport
         page.Lead(d.Route.Text, d.Route.Verdict == Route.Undecided ? Status.Neutral : Status.Good);
         if (d.Model.Provenance is { } statement) page.Note(NoteKind.Warning, statement, "About this model");
         if (d.Rejected.Count > 0) page.Note(NoteKind.Warning, $"{d.Rejected.Count} samples or lines were left out; they are listed at the end.");
-        page.Paragraph("Shaded bands and brackets are 95 % bootstrap intervals over samples. Heads are ranked on one set of samples and tested on another.");
+        page.Paragraph(
+            "Shaded bands and brackets are 95 % intervals over samples; runs that share a picture count as one sample. Shares have score "
+                + "intervals, means of logits bootstrap intervals, and those of random sets hold the variation between draws. "
+            + $"A sentence is found where its p after Holm over the three sentences is at most {Numbers.Of(d.Level)}, and absent where "
+            + $"the whole interval is within {Numbers.Of(d.EquivalenceMargin * 100, 0)} points of no effect. "
+            + "In tables, q is the false discovery rate (Benjamini and Hochberg) over all rows of their kind. Heads are ranked on one "
+            + "set of samples and tested on another.");
         Following(page, d);
         Layers(page, d, figures);
         Routes(page, d, figures);
@@ -67,9 +73,30 @@ public static class DiagnosisReport
     private static void Layers(HtmlPage page, Diagnosis d, IReadOnlyDictionary<string, Figure> figures)
     {
         page.Heading(2, "Where does the decision stand?");
-        page.Figure(figures["ldar"], $"Share of runs in which the logit lens already speaks for the answer that the model gives in the end (LDAR). Dotted: chance. {d.Layers.Undecided} runs answered neither and are left out of the dashed curve.", "ldar.svg");
+        page.Figure(figures["ldar"],
+            $"Share of runs in which the logit lens already speaks for the answer that the model gives in the end (LDAR). Dotted line: "
+                + $"{Numbers.Of(d.Layers.BaseRate.Mean)}, the share of the decision that the model takes more often, which a signal that "
+                + $"always says the same would reach. {d.Layers.Undecided} runs answered neither and are left out of the dashed curve. "
+                + $"{Against(d.Layers)}", "ldar.svg");
         page.Figure(figures["mam"], $"Lens margin of the instructed answer over its competitor (MAM), mean of the {d.Variants["top_k"]} strongest instruction tokens, and at the last position. Norm of the lens: {d.Variants["lens_norm"]}.", "mam.svg");
         page.Figure(figures["increments"], "What the attention and the MLP of each layer add to MAM. An MLP that works against its attention shows semantic inertia.", "increments.svg");
+    }
+
+    /// <summary>
+    /// Where the model follows, LDAR and the share of runs with MAM > 0 are one number: only the runs that decide otherwise tell them
+    /// apart.
+    /// </summary>
+    private static string Against(LayerCurves c)
+    {
+        var against = c.LdarAnchorAgainst[0].All.Count;
+        if (against == 0) return "No run decides against its instruction, so LDAR is the share of runs with MAM > 0 and adds nothing to "
+            + "it.";
+        double Largest(IReadOnlyList<ByInstruction> ldar, IReadOnlyList<ByInstruction> positive) =>
+            ldar.Zip(positive, (l, p) => Math.Abs(l.All.Mean - p.All.Mean)).Max();
+        var adds = Math.Max(Largest(c.LdarAnchor, c.MamPositiveAnchor), Largest(c.LdarLast, c.MamPositiveLast));
+        return $"Over runs that follow, LDAR is the share of runs with MAM > 0; {against} "
+            + $"{(against == 1 ? "run decides" : "runs decide")} against the instruction (third curve; base rate "
+            + $"{Numbers.Of(c.BaseRateAgainst.Mean)}), and over all runs the two differ by at most {Numbers.Of(adds, 3)}.";
     }
 
     private static void Routes(HtmlPage page, Diagnosis d, IReadOnlyDictionary<string, Figure> figures)
@@ -78,16 +105,18 @@ public static class DiagnosisReport
         page.Figure(figures["knockout"], $"Attention edges cut in windows of {d.Variants["window"]} layers. Negative: the edge supports following the instruction. I_NSSD is the variant {d.Variants["nssd"]}, a reconstruction.", "knockout.svg");
         page.Figure(figures["knockout-mfr"], "The same cuts, as the share of runs that still follow.", "knockout-mfr.svg");
         var window = d.Variants["window"];
-        page.Table(["Edge", "Worst layer", "I_NSSD there", "MFR there: picture", "text", "All layers: I_NSSD", "MFR: picture", "text"],
+        page.Table(["Edge", "Worst layer", "I_NSSD there", "q", "MFR there: picture", "text", "All layers: I_NSSD", "MFR: picture", "text"],
             [.. d.Knockouts.Where(k => $"{k.Window}" == window).Select(k =>
             {
                 var worst = k.Layers.MinBy(p => p.Nssd.All.Mean)!;
                 return new[]
                 {
-                    DiagnosisFigures.Arrow(k.Edge), $"{worst.Layer}", Numbers.Of(worst.Nssd.All.Mean), Numbers.Of(worst.Argmax.Vision.Mean), Numbers.Of(worst.Argmax.Text.Mean),
+                    DiagnosisFigures.Arrow(k.Edge), $"{worst.Layer}", Numbers.Of(worst.Nssd.All.Mean), Numbers.P(worst.Test.Q),
+                        Numbers.Of(worst.Argmax.Vision.Mean), Numbers.Of(worst.Argmax.Text.Mean),
                     k.AllLayers is { } a ? Numbers.Of(a.Nssd.All.Mean) : "", k.AllLayers is { } b ? Numbers.Of(b.Argmax.Vision.Mean) : "", k.AllLayers is { } c ? Numbers.Of(c.Argmax.Text.Mean) : "",
                 };
-            })], $"Every edge: the window of {window} layers that hurts most, and the edge cut in all layers.", numeric: [1, 2, 3, 4, 5, 6, 7]);
+            })], $"Every edge: the window of {window} layers that hurts most, and the edge cut in all layers. q: over all edges and "
+                + $"layers.", numeric: [1, 2, 3, 4, 5, 6, 7, 8]);
         page.Figure(figures["windows"], "How much the picture depends on the window: the same knockouts with other sizes.", "windows.svg");
     }
 
@@ -96,14 +125,18 @@ public static class DiagnosisReport
         page.Heading(2, "Which heads decide?");
         var total = d.Model.Layers * d.Model.Heads;
         page.Figure(figures["heads"], $"{Scored(d)} Outlined: the top {d.Heads.Count} of {total} for each modality; shared hubs are in both, experts in one.", "heads.svg");
-        page.Table(["Rank", "Head", "Score", "Picture", "Text", "Direct attribution", "Role"],
+        page.Table(["Rank", "Head", "Score", "q", "Picture", "Text", "Direct attribution", "Role"],
             [.. d.Heads.Ranked.Select((h, i) => new[]
             {
-                $"{i + 1}", $"{h.Layer}.{h.Head}", (h.Estimate ? "estimate " : "") + Numbers.Interval(h.Score.All), Numbers.Of(h.Score.Vision.Mean), Numbers.Of(h.Score.Text.Mean), Numbers.Of(h.DirectAttribution),
+                $"{i + 1}", $"{h.Layer}.{h.Head}", (h.Estimate ? "estimate " : "") + Numbers.Interval(h.Score.All), Numbers.P(h.Test.Q),
+                    Numbers.Of(h.Score.Vision.Mean), Numbers.Of(h.Score.Text.Mean), Numbers.Of(h.DirectAttribution),
                 h.Role switch { "shared" => "shared hub", "vision" => "vision expert", "text" => "text expert", _ => "" },
             })],
-            $"The best heads (layer.head). Score: {d.Variants["head_score"]}. The top {d.Heads.Count} hold {d.Heads.ShareOfPositive[d.Heads.Count - 1] * 100:0} % of the sum of positive scores; Spearman correlation of score and direct logit attribution over all heads: {d.Heads.AttributionCorrelation:0.00}.",
-            numeric: [0, 2, 3, 4, 5]);
+            $"The best heads (layer.head). Score: {d.Variants["head_score"]}. The top {d.Heads.Count} hold "
+                + $"{d.Heads.ShareOfPositive[d.Heads.Count - 1] * 100:0} % of the sum of positive scores; Spearman correlation of score "
+                + $"and direct logit attribution over all heads: {d.Heads.AttributionCorrelation:0.00}. {d.Heads.Surviving.Count} of "
+                + $"{total} heads have a score that differs from 0 at a false discovery rate of 5 %.",
+            numeric: [0, 2, 3, 4, 5, 6]);
         RankingSections.Edges(page, d);
         RankingSections.Inside(page, d);
         RankingSections.Neurons(page, d);
@@ -124,10 +157,13 @@ public static class DiagnosisReport
             [.. d.Blocking.Select(b => (string[])
             [
                 DiagnosisFigures.GroupName(b.Name), string.Join(' ', b.Heads.Take(6)) + (b.Heads.Count > 6 ? $" … ({b.Heads.Count})" : ""), Numbers.Interval(b.Argmax.All), Numbers.Of(b.Argmax.Vision.Mean), Numbers.Of(b.Argmax.Text.Mean),
-                Numbers.Of(b.Larger.All.Mean), Numbers.Of(b.Competitor.All.Mean), b.Random is { } r ? Numbers.Of(r.Argmax.All.Mean) : "", b.LayerMatched is { } m ? Numbers.Of(m.Argmax.All.Mean) : "",
+                Numbers.Of(b.Larger.All.Mean), Numbers.Of(b.Competitor.All.Mean), Drawn(b.Random), Drawn(b.LayerMatched),
             ])],
-            "MFR on the test set with heads blocked. Larger: of the two answers. Random and same layers: MFR with as many random heads.",
+            "MFR on the test set with heads blocked. Larger: of the two answers. Random and same layers: MFR with as many random heads, "
+                + "drawn from all others, and p of the rank of the chosen set among them.",
             numeric: [.. Enumerable.Range(2, 7)]);
+        static string Drawn(RandomControl? c) => c is null ? ""
+            : $"{Numbers.Interval(c.Argmax.All)} p {Numbers.P(c.Rank.P)} ({c.Rank.Draws})";
         if (kinds.Count == 0) return;
         string[] Cells(IReadOnlyDictionary<string, Estimate> control) => [.. kinds.Select(k => control.TryGetValue(k, out var e) ? Numbers.Interval(e) : Numbers.Missing)];
         page.Table(["Blocked", .. kinds.Select(k => k.Replace('_', ' '))],

@@ -19,6 +19,9 @@ internal static class Numbers
     /// <summary>"+0.04 [−0.01, +0.09]".</summary>
     public static string ChangeInterval(Estimate e, int digits = 2) => double.IsNaN(e.Mean) ? Missing : $"{Change(e.Mean, digits)} [{Change(e.Low, digits)}, {Change(e.High, digits)}]";
 
+    /// <summary>A p or a q.</summary>
+    public static string P(double p) => p < 0.001 ? "<0.001" : Of(p, 3);
+
     private static string Text(double value, string plus, int digits)
     {
         var zeros = "0." + new string('0', digits);

@@ -52,7 +52,8 @@ public static class SeriesReport
         if (series.Points.FirstOrDefault(p => p.Route.Verdict == last.Route.Verdict) is { } since && last.Route.Verdict != Route.Undecided)
             page.Lead($"The first checkpoint of which that is said: step {since.Step}{(since.Stage.Length > 0 ? $", {since.Stage}" : "")}.");
         page.Heading(2, "Over the steps");
-        page.Figure(figure, "The same conflicts, put to every checkpoint. Bands are 95 % bootstrap intervals over samples. Heads are ranked anew for each.", "series.svg");
+        page.Figure(figure, "The same conflicts, put to every checkpoint. Bands are 95 % intervals over samples. Heads are ranked anew "
+            + "for each.", "series.svg");
         page.Heading(2, "Every checkpoint");
         page.Table(["Step", "Stage", "Layers", "MFR: picture", "text", "Route", .. series.Points.SelectMany(p => p.Route.Cuts.Select(c => c.Edge)).Distinct().Select(e => $"{DiagnosisFigures.Arrow(e)} cut"), "Best heads blocked", "Random", "LDAR", "Share of the best", "Heads for half", "Best heads"],
             [.. series.Points.Select(p => (string[])
@@ -61,7 +62,10 @@ public static class SeriesReport
                 .. series.Points.SelectMany(x => x.Route.Cuts.Select(c => c.Edge)).Distinct().Select(e => p.Route.Cuts.FirstOrDefault(c => c.Edge == e) is { } cut ? Numbers.Of(cut.Left.Mean) : Numbers.Missing),
                 Numbers.Of(p.Blocked.All.Mean), p.Random is { } random ? Numbers.Of(random.All.Mean) : Numbers.Missing, Numbers.Of(p.Ldar.Mean), Numbers.Of(p.ShareOfBest), $"{p.HeadsForHalf} of {p.Layers * p.Heads}", string.Join(' ', p.Best),
             ])],
-            $"MFR by arg-max, without intervention, with an edge cut in all layers, and with the best 5 % of heads blocked, or the first of --shares where 5 % is not among them. LDAR: highest at the instruction. Share of the best: of the sum of positive scores ({series.Variants["head_score"]}, screen {series.Variants["screen"]}) in the best 5 % of heads. Layers that come to be in training are layers of the later checkpoints only.");
+            $"MFR by arg-max, without intervention, with an edge cut in all layers, and with the best 5 % of heads blocked. LDAR: "
+                + $"highest at the instruction. Share of the best: of the sum of positive scores ({series.Variants["head_score"]}, "
+                + $"screen {series.Variants["screen"]}) in the best 5 % of heads. Layers that come to be in training are layers of the "
+                + $"later checkpoints only.");
         page.Heading(2, "How this was made");
         page.KeyValues([("Tool", series.Tool), .. series.Data.Select(s => ($"Data, {s.Name}", $"{s.Samples} samples, {s.Rejected} left out, sha256 {s.Sha256}")), ("Seed", $"{series.Seed}")]);
         page.Table(["Choice", "Variant"], [.. series.Variants.Select(v => new[] { v.Key, v.Value })], "Definitions, the same for every checkpoint.", numeric: []);

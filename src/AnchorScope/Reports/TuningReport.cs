@@ -27,7 +27,9 @@ public static class TuningReport
         };
         foreach (var (text, status) in Findings(r)) page.Lead(text, status);
         if (r.Model.Provenance is { } statement) page.Note(NoteKind.Warning, statement, "About this model");
-        page.Paragraph("Brackets are 95 % bootstrap intervals over samples. No test sample was learnt from, and none decided when to stop. Every arm is measured with its weights rounded to the type that they are stored in.");
+        page.Paragraph("Brackets are 95 % intervals over samples; runs that share a picture count as one sample. No test sample was "
+            + "learnt from, and none decided when to stop. Every arm is measured with its weights rounded to the type that they are "
+            + "stored in.");
         Effects(page, r);
         Learning(page, r, figures);
         if (r.Circuit is { } circuit) Circuit(page, circuit, figures);
@@ -35,20 +37,44 @@ public static class TuningReport
         return page;
     }
 
-    /// <summary>What was found, in sentences. A gain is these heads' own where no random ones come into its interval.</summary>
+    /// <summary>
+    /// What was found, in sentences. More than random heads: the rank over all test runs with a conflict says so, and then the set's own
+    /// interval.
+    /// </summary>
     public static IEnumerable<(string Text, Status Status)> Findings(TuningResult r)
     {
-        if (r.Arms.First(a => a.Name == "tuned").BestStep == 0) yield return ("Tuning never improved the validation set: the model that was written is the original.", Status.Absent);
+        if (r.Arms.First(a => a.Name == TuningEvaluation.Tuned).BestStep == 0)
+            yield return ("Tuning never improved the validation set: the model that was written is the original.", Status.Absent);
         foreach (var set in r.Sets)
         {
             var (before, after) = (set.Rates[0].Follows.All, set.Rates[1]);
-            var random = set.Rates.Where(rate => rate.Arm.StartsWith("random/", StringComparison.Ordinal)).Select(rate => rate.Change.All.Mean).ToList();
-            var status = after.Change.All.Low > 0 && random.TrueForAll(change => change < after.Change.All.Low) ? Status.Good : after.Change.All.High < 0 ? Status.Bad : Status.Neutral;
-            yield return ($"{Name(set)}: {Numbers.Of(before.Mean)} before, {Numbers.Of(after.Follows.All.Mean)} after, change {Numbers.ChangeInterval(after.Change.All)}{(random.Count > 0 ? $"; random heads with the same budget {string.Join(", ", random.Select(c => Numbers.Change(c)))}" : "")}.", status);
+            var change = after.Change.All;
+            var status = change.High < 0 ? Status.Bad : change.Low > 0 && set.Conflict && IsMore(r, set) ? Status.Good : Status.Neutral;
+            var none = Decision.IsAbsent(change, r.EquivalenceMargin) ? $", within {Wording.Margin(r.EquivalenceMargin)} of none" : "";
+            yield return ($"{Name(set)}: {Numbers.Of(before.Mean)} before, {Numbers.Of(after.Follows.All.Mean)} after, change "
+                + $"{Numbers.ChangeInterval(change)}{none}{Beyond(r, set)}.", status);
         }
+        if (r.RandomRank is { } rank)
+            yield return ($"Over all test runs with a conflict {Wording.Rank(rank, "follow")}{TooFew(rank)}.", Status.Neutral);
         if (r.Circuit is { } c)
             yield return ($"Of the {c.Before.Count} best heads {c.Shared} still are among the {c.After.Count} best of the tuned model ({c.SharedByChance.ToString("0.0", CultureInfo.InvariantCulture)} by chance); rank correlation of all heads {c.Correlation.ToString("0.00", CultureInfo.InvariantCulture)}.", Status.Neutral);
     }
+
+    private static bool IsMore(TuningResult r, TuningSet set) => r.RandomRank is { P: <= MultipleComparisons.Level }
+        && set.TunedMinusRandom is { All.Low: > 0 };
+
+    /// <summary>What tuned heads do beyond random ones, on one set.</summary>
+    private static string Beyond(TuningResult r, TuningSet set)
+    {
+        if (set.TunedMinusRandom is not { All: var beyond }) return "; no random heads were tuned, so whether others do as much stays open";
+        var said = set.Conflict && IsMore(r, set) ? "more than" : Decision.IsAbsent(beyond, r.EquivalenceMargin)
+            ? $"within {Wording.Margin(r.EquivalenceMargin)} of" : "not told apart from";
+        return $"; {said} random heads with the same budget: tuned minus random {Numbers.ChangeInterval(beyond)}";
+    }
+
+    private static string TooFew(PermutationRank rank) => rank.Floor > MultipleComparisons.Level
+        ? $"; too few to say that these heads do more: that takes {PermutationRank.Needed(MultipleComparisons.Level, family: 1) - 1}"
+        : "";
 
     private static void Effects(HtmlPage page, TuningResult r)
     {
@@ -66,6 +92,13 @@ public static class TuningReport
             $"The same test runs under everything that could have been done instead; in brackets the change.{WithoutConflict(r)}", numeric: [.. Enumerable.Range(1, r.Sets.Count + 1)]);
         page.Details("Changes with their intervals", p => p.Table(["", .. r.Sets.Select(Name)],
             [.. r.Arms.Skip(1).Select((a, i) => (string[])[Name(a), .. r.Sets.Select(s => Numbers.ChangeInterval(s.Rates[i + 1].Change.All))])], "Change of the ratio, paired by run."));
+        page.Details("Tuned heads minus everything else", p => p.Table(["Tuned heads minus", .. r.Sets.Select(Name)],
+            [
+                .. r.Arms.Select((a, i) => (Arm: a, Index: i)).Where(a => a.Arm.Name != TuningEvaluation.Tuned)
+                    .Select(a => (string[])[Name(a.Arm), .. r.Sets.Select(s => Numbers.ChangeInterval(s.Rates[a.Index].TunedMinus!.All))]),
+                .. r.Sets.All(s => s.TunedMinusRandom is not null)
+                    ? [["mean of random heads", .. r.Sets.Select(s => Numbers.ChangeInterval(s.TunedMinusRandom!.All))]] : (string[][])[],
+            ], "Difference of the ratios, paired by run. The last row holds the variation between random sets, too."));
         if (r.Sets.Any(s => !s.Conflict))
             page.Table(["", .. r.Sets.Where(s => !s.Conflict).Select(Name)],
                 [.. r.Arms.Select((a, i) => (string[])[Name(a), .. r.Sets.Where(s => !s.Conflict).Select(s => Numbers.Of(s.Rates[i].Divergence!.Value.Mean, 3))])],

@@ -11,7 +11,7 @@ public sealed record ByInstruction(Estimate All, Estimate Vision, Estimate Text)
 public sealed record Diagnosis
 {
     /// <summary>Version of this record's form.</summary>
-    public int Schema { get; init; } = 1;
+    public int Schema { get; init; } = 2;
 
     /// <summary>Version of the tool.</summary>
     public required string Tool { get; init; }
@@ -30,6 +30,12 @@ public sealed record Diagnosis
 
     /// <summary>Of bootstrap and random controls.</summary>
     public required ulong Seed { get; init; }
+
+    /// <summary>A change of MFR is absent where its whole interval is closer to 0 than this.</summary>
+    public required double EquivalenceMargin { get; init; }
+
+    /// <summary>Level of p after Holm and of the false discovery rate: what is marked as surviving.</summary>
+    public double Level { get; init; } = MultipleComparisons.Level;
 
     /// <summary>Tokens generated for an answer.</summary>
     public required int AnswerTokens { get; init; }
@@ -88,18 +94,29 @@ public sealed record SetFacts(string Name, string Sha256, int Samples, int Rejec
 /// <summary>What a finding says about an effect.</summary>
 public enum FindingStatus
 {
-    /// <summary>Outside its noise.</summary>
+    /// <summary>p after Holm is at most 0.05, and the intervals exclude what would speak against it.</summary>
     Present,
 
-    /// <summary>The interval is narrow and holds zero, or nothing changed.</summary>
+    /// <summary>The whole interval lies within the equivalence margin.</summary>
     Absent,
 
-    /// <summary>Cannot be told from noise or from random controls.</summary>
+    /// <summary>Cannot be told from noise or from random controls, or too few samples.</summary>
     Unclear,
 }
 
 /// <summary>One sentence of the summary.</summary>
-public sealed record Finding(FindingStatus Status, string Text);
+/// <param name="Test">What it stands on; null where nothing could be tested.</param>
+public sealed record Finding(FindingStatus Status, string Text, FindingTest? Test = null);
+
+/// <summary>The test behind a sentence. The three sentences are a family.</summary>
+/// <param name="What">What is tested, in words.</param>
+/// <param name="P">The largest p of all that the sentence needs; 1 where the sentence cannot be claimed whatever p is.</param>
+/// <param name="Holm">P after Holm over the three sentences.</param>
+/// <param name="Effect">The difference that the sentence is about, with its 95 % interval.</param>
+/// <param name="Samples">Independent samples: runs that share a picture are one.</param>
+/// <param name="Needed">About how many would decide, where they do not.</param>
+/// <param name="Draws">Rank among random sets, where one is part of the test.</param>
+public sealed record FindingTest(string What, double P, double Holm, Estimate Effect, int Samples, int? Needed, PermutationRank? Draws);
 
 /// <summary>Shares of runs without intervention, in one group of a set.</summary>
 /// <param name="Group">"all", "category", "tag", or "kind" for controls.</param>
@@ -128,7 +145,32 @@ public sealed record LayerCurves(
     IReadOnlyList<ByInstruction> MamAnchor, IReadOnlyList<ByInstruction> MamLast, IReadOnlyList<ByInstruction> LdarAnchor,
     IReadOnlyList<ByInstruction> LdarLast, IReadOnlyList<ByInstruction> LdarAnchorDecided, IReadOnlyList<ByInstruction> LdarLastDecided,
     IReadOnlyList<ByInstruction> AttentionAnchor, IReadOnlyList<ByInstruction> MlpAnchor, IReadOnlyList<ByInstruction> AttentionLast,
-    IReadOnlyList<ByInstruction> MlpLast, int Undecided);
+    IReadOnlyList<ByInstruction> MlpLast, int Undecided)
+{
+    /// <summary>LDAR at the instruction over the runs that decide against their instruction, by the larger of the two.</summary>
+    public required IReadOnlyList<ByInstruction> LdarAnchorAgainst { get; init; }
+
+    /// <summary>The same at the last position.</summary>
+    public required IReadOnlyList<ByInstruction> LdarLastAgainst { get; init; }
+
+    /// <summary>Share of runs with MAM > 0 at the instruction: what LDAR would be if the model followed always.</summary>
+    public required IReadOnlyList<ByInstruction> MamPositiveAnchor { get; init; }
+
+    /// <summary>The same at the last position.</summary>
+    public required IReadOnlyList<ByInstruction> MamPositiveLast { get; init; }
+
+    /// <summary>Share of the decision that the model takes more often: LDAR of a signal that always says the same.</summary>
+    public required Estimate BaseRate { get; init; }
+
+    /// <summary>The same over the runs that decide against their instruction.</summary>
+    public required Estimate BaseRateAgainst { get; init; }
+
+    /// <summary>Where LDAR rises most at the instruction; null without runs.</summary>
+    public required LargestRise? AnchorRise { get; init; }
+
+    /// <summary>The same at the last position.</summary>
+    public required LargestRise? LastRise { get; init; }
+}
 
 /// <summary>One edge cut around every layer, and in all layers at once.</summary>
 /// <param name="Window">Layers cut together.</param>
@@ -142,7 +184,27 @@ public sealed record KnockoutCurve(string Edge, int Window, IReadOnlyList<Knocko
 /// <param name="Argmax">MFR by arg-max under the cut.</param>
 /// <param name="Larger">MFR by the larger of the two.</param>
 public sealed record KnockoutPoint(
-    int? Layer, int Runs, ByInstruction Nssd, IReadOnlyDictionary<string, IReadOnlyList<double>> NssdMeans, ByInstruction Argmax, ByInstruction Larger);
+    int? Layer, int Runs, ByInstruction Nssd, IReadOnlyDictionary<string, IReadOnlyList<double>> NssdMeans, ByInstruction Argmax,
+        ByInstruction Larger)
+{
+    /// <summary>Of the test that mean I_NSSD over all runs is 0.</summary>
+    public required Significance Test { get; init; }
+}
+
+/// <summary>One of many tests.</summary>
+/// <param name="P">Two-sided.</param>
+/// <param name="Q">After Benjamini and Hochberg over its family; null where no test was made.</param>
+public sealed record Significance(double P, double Q)
+{
+    /// <summary>Whether it is among what is found at a false discovery rate of 5 %.</summary>
+    public bool Survives => Q <= MultipleComparisons.Level;
+
+    /// <summary>The tests of a family.</summary>
+    /// <param name="p">NaN where none was made.</param>
+    /// <param name="size">Of the family, those among it that were not worth a test.</param>
+    public static IReadOnlyList<Significance> Family(IReadOnlyList<double> p, int size = 0) =>
+        [.. p.Zip(MultipleComparisons.BenjaminiHochberg(p, size), (one, q) => new Significance(one, q))];
+}
 
 /// <summary>What every head does on the ranking set.</summary>
 /// <param name="All">Score over all runs [layer][head].</param>
@@ -162,6 +224,18 @@ public sealed record HeadLandscape(
     IReadOnlyList<HeadId> Shared, IReadOnlyList<HeadId> VisionOnly, IReadOnlyList<HeadId> TextOnly,
     IReadOnlyList<double> ShareOfPositive, double AttributionCorrelation)
 {
+    /// <summary>q of every score that is no estimate, over all runs [layer][head]: the heads of a map are a family.</summary>
+    public required IReadOnlyList<IReadOnlyList<double>> Q { get; init; }
+
+    /// <summary>The same over vision-following runs.</summary>
+    public required IReadOnlyList<IReadOnlyList<double>> VisionQ { get; init; }
+
+    /// <summary>The same over text-following runs.</summary>
+    public required IReadOnlyList<IReadOnlyList<double>> TextQ { get; init; }
+
+    /// <summary>Heads with a q of at most 0.05 over all runs, whatever the sign of their score.</summary>
+    public required IReadOnlyList<HeadId> Surviving { get; init; }
+
     /// <summary>Heads whose scores are estimates: a screen left them out.</summary>
     public IReadOnlyList<HeadId> Estimated { get; init; } = [];
 
@@ -179,7 +253,9 @@ public sealed record HeadId(int Layer, int Head)
 /// <summary>A head with its score.</summary>
 /// <param name="Role">"shared", "vision", "text", or "" outside both top 5 %.</param>
 /// <param name="Estimate">Whether the score comes from derivatives and was not verified.</param>
-public sealed record RankedHead(int Layer, int Head, ByInstruction Score, double DirectAttribution, string Role, bool Estimate);
+/// <param name="Test">Of its score over all runs, in the family of all heads.</param>
+public sealed record RankedHead(int Layer, int Head, ByInstruction Score, double DirectAttribution, string Role, bool Estimate,
+    Significance Test);
 
 /// <summary>A head set at 0 on the test set.</summary>
 /// <param name="Name">"top5": the best 5 %; "vision5", "text5": the best for one modality.</param>
@@ -197,10 +273,11 @@ public sealed record BlockingResult(
 /// <param name="Argmax">MFR, mean over draws.</param>
 /// <param name="Lowest">Lowest MFR of a draw over all runs.</param>
 /// <param name="Highest">Highest.</param>
-/// <param name="Control">Accuracy on control samples by kind, mean over draws.</param>
+/// <param name="Control">Accuracy on control samples by kind, mean over the first ten draws.</param>
+/// <param name="Rank">Where the chosen set's MFR under blocking stands among those of the draws; lower is stronger.</param>
 public sealed record RandomControl(
     IReadOnlyList<IReadOnlyList<HeadId>> Sets, ByInstruction Argmax, ByInstruction Larger, double Lowest, double Highest,
-    IReadOnlyDictionary<string, Estimate> Control);
+    IReadOnlyDictionary<string, Estimate> Control, PermutationRank Rank);
 
 /// <summary>A head set amplified.</summary>
 /// <param name="Set">Conflict set.</param>

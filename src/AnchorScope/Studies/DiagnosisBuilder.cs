@@ -11,6 +11,7 @@ internal sealed class DiagnosisBuilder
     private readonly DiagnosisStudy _study;
     private readonly ResultStore _store;
     private readonly HeadPlan _plan;
+    private readonly HeadPlan _few;
     private readonly BootstrapDraws _draws;
     private readonly MeasuredSet _rank;
     private readonly MeasuredSet _test;
@@ -19,7 +20,7 @@ internal sealed class DiagnosisBuilder
 
     public DiagnosisBuilder(DiagnosisStudy study, ResultStore store, HeadPlan plan)
     {
-        (_study, _store, _plan) = (study, store, plan);
+        (_study, _store, _plan, _few) = (study, store, plan, plan.WithFewDraws());
         _draws = new BootstrapDraws(study.Options.Seed);
         _rank = Measured(study.Data.Rank, id => RankedRuns.Of(store, id)).Where(IsConflict);
         _test = Measured(study.Data.Test, "test").Where(IsConflict);
@@ -60,6 +61,7 @@ internal sealed class DiagnosisBuilder
             Layout = _study.Data.Layout.Name,
             Variants = Options.Variants.Named,
             Seed = Options.Seed,
+            EquivalenceMargin = Options.EquivalenceMargin,
             AnswerTokens = _study.AnswerTokens,
             Findings = [],
             Following = following,
@@ -102,26 +104,52 @@ internal sealed class DiagnosisBuilder
 
     private FollowingRates Rates(MeasuredSet set, string group, string name) => new(
         set.Name, group, name, set.Runs.Count,
-        set.Split(r => r.Follows("baseline")),
+        set.SplitShare(r => r.Follows("baseline")),
         // Controls have no second answer to be larger than.
-        set.Where(IsConflict).Split(r => r.Larger("baseline")),
-        set.Split(r => AnswerMatch.Judge(r.Result.Answer, r.Run) == Verdict.Following ? 1 : 0),
-        set.Split(r => r.Competes("baseline")),
-        set.Split(r => r.Follows("baseline") == 0 && r.Competes("baseline") == 0 ? 1 : 0));
+        set.Where(IsConflict).SplitShare(r => r.Larger("baseline")),
+        set.SplitShare(r => AnswerMatch.Judge(r.Result.Answer, r.Run) == Verdict.Following ? 1 : 0),
+        set.SplitShare(r => r.Competes("baseline")),
+        set.SplitShare(r => r.Follows("baseline") == 0 && r.Competes("baseline") == 0 ? 1 : 0));
 
     private LayerCurves Layers()
     {
         var decided = _test.Where(r => r.Follows("baseline") + r.Competes("baseline") > 0);
+        var against = _test.Where(r => r.Larger("baseline") == 0);
         return new LayerCurves(
             Curve(_test, "margin_anchor"), Curve(_test, "margin_last"),
             Alignment(_test, "margin_anchor"), Alignment(_test, "margin_last"), Alignment(decided, "margin_anchor"), Alignment(decided, "margin_last"),
             Increment("margin_anchor", mlp: false), Increment("margin_anchor", mlp: true), Increment("margin_last", mlp: false), Increment("margin_last", mlp: true),
-            _test.Runs.Count - decided.Runs.Count);
+            _test.Runs.Count - decided.Runs.Count)
+        {
+            LdarAnchorAgainst = Alignment(against, "margin_anchor"),
+            LdarLastAgainst = Alignment(against, "margin_last"),
+            MamPositiveAnchor = Positive("margin_anchor"),
+            MamPositiveLast = Positive("margin_last"),
+            BaseRate = BaseRate(_test),
+            BaseRateAgainst = BaseRate(against),
+            AnchorRise = Rise("margin_anchor"),
+            LastRise = Rise("margin_last"),
+        };
     }
 
-    private List<ByInstruction> Curve(MeasuredSet set, string name) => [.. Enumerable.Range(0, Shape.Layers + 1).Select(l => set.Split(r => r.Result.Curves[name][l]))];
+    private List<ByInstruction> Curve(MeasuredSet set, string name) => Points(l => set.Split(r => r.Result.Curves[name][l]));
 
-    private List<ByInstruction> Alignment(MeasuredSet set, string name) => [.. Enumerable.Range(0, Shape.Layers + 1).Select(l => set.Split(r => Aligned(r, r.Result.Curves[name][l])))];
+    private List<ByInstruction> Alignment(MeasuredSet set, string name) =>
+        Points(l => set.SplitShare(r => Aligned(r, r.Result.Curves[name][l])));
+
+    private List<ByInstruction> Positive(string name) =>
+        Points(l => _test.SplitShare(r => ModalityFollowing.ByLarger(r.Result.Curves[name][l])));
+
+    private List<ByInstruction> Points(Func<int, ByInstruction> of) => [.. Enumerable.Range(0, Shape.Layers + 1).Select(of)];
+
+    private LargestRise? Rise(string name) => _test.Rise(r => [.. r.Result.Curves[name].Select(margin => Aligned(r, margin))]);
+
+    private static Estimate BaseRate(MeasuredSet set)
+    {
+        static double Vision(MeasuredRun r) => r.Run.Instruction == Modality.Vision ? r.Larger("baseline") : 1 - r.Larger("baseline");
+        var vision = set.Share(Vision);
+        return vision.Mean < 0.5 ? set.Share(r => 1 - Vision(r)) : vision;
+    }
 
     /// <summary>Margins are of the instructed answer over the other; alignment asks for vision over text.</summary>
     private static double Aligned(MeasuredRun run, double margin)
@@ -152,7 +180,22 @@ internal sealed class DiagnosisBuilder
                 if (layers.Count > 0) curves.Add(new KnockoutCurve(edge, window, layers, all));
             }
         }
-        return curves;
+        return Tested(curves);
+    }
+
+    /// <summary>All windows of one size are a family, and all edges cut in all layers another.</summary>
+    private static List<KnockoutCurve> Tested(List<KnockoutCurve> curves)
+    {
+        var windows = curves.GroupBy(c => c.Window).ToDictionary(
+            g => g.Key, g => new Queue<Significance>(Significance.Family([.. g.SelectMany(c => c.Layers).Select(p => p.Test.P)])));
+        var edges = curves.Where(c => c.AllLayers is not null).DistinctBy(c => c.Edge).ToList();
+        var whole = edges.Zip(Significance.Family([.. edges.Select(c => c.AllLayers!.Test.P)]))
+            .ToDictionary(e => e.First.Edge, e => e.Second, StringComparer.Ordinal);
+        return [.. curves.Select(c => c with
+        {
+            Layers = [.. c.Layers.Select(p => p with { Test = windows[c.Window].Dequeue() })], AllLayers = c.AllLayers is { } all
+                ? all with { Test = whole[c.Edge] } : null,
+        })];
     }
 
     private KnockoutPoint? Point(string condition, int? layer, IReadOnlyList<int> window)
@@ -166,7 +209,11 @@ internal sealed class DiagnosisBuilder
             means[Variants.NameOf(variant)] = [Mean(null), Mean(Modality.Vision), Mean(Modality.Text)];
         }
         return new KnockoutPoint(
-            layer, set.Runs.Count, set.Split(r => Nssd(r, condition, Options.Variants.Nssd)), means, set.Split(r => r.Follows(condition)), set.Split(r => r.Larger(condition)));
+            layer, set.Runs.Count, set.Split(r => Nssd(r, condition, Options.Variants.Nssd)), means,
+                set.SplitShare(r => r.Follows(condition)), set.SplitShare(r => r.Larger(condition)))
+        {
+            Test = new Significance(set.P(r => Nssd(r, condition, Options.Variants.Nssd)), double.NaN),
+        };
     }
 
     private static double Nssd(MeasuredRun run, string condition, NssdVariant variant)
@@ -181,19 +228,37 @@ internal sealed class DiagnosisBuilder
         var direct = _study.Scores(_store, HeadScoreVariant.DirectLogitAttribution).All;
         var estimated = _study.Estimated(_store);
         var (shared, visionTop, textTop) = (HeadRanking.Shared(_plan.Vision, _plan.Text), _plan.Vision, _plan.Text);
-        var ranked = Math.Min(all.Length, Math.Max(10, HeadRanking.Count(Options.Shares.Max(), all.Length, Options.Variants.Rounding)));
+        var ranked = Math.Min(all.Length, Math.Max(10, HeadRanking.Count(_plan.Shares.Max(), all.Length, Options.Variants.Rounding)));
+        var (tests, visionTests, textTests) = (HeadTests(_rank, estimated), HeadTests(OfModality(Modality.Vision), estimated),
+            HeadTests(OfModality(Modality.Text), estimated));
         string Role((int, int) head) => shared.Contains(head) ? "shared" : visionTop.Contains(head) ? "vision" : textTop.Contains(head) ? "text" : "";
         return new HeadLandscape(
             Rows(all), Rows(vision), Rows(text), Rows(direct),
             [.. _plan.Order.Take(ranked).Select(h => new RankedHead(
-                h.Layer, h.Head, _rank.Split(r => RankedRuns.Score(r.Result, h.Layer * Shape.Heads + h.Head, Shape.Heads, Options.Variants.HeadScore)), direct[h.Layer * Shape.Heads + h.Head], Role(h), estimated.Contains(h)))],
+                h.Layer, h.Head, _rank.Split(r =>
+                    RankedRuns.Score(r.Result, h.Layer * Shape.Heads + h.Head, Shape.Heads, Options.Variants.HeadScore)),
+                        direct[h.Layer * Shape.Heads + h.Head], Role(h), estimated.Contains(h), tests[h.Layer * Shape.Heads + h.Head]))],
             visionTop.Count, Ids(shared), Ids(visionTop.Except(shared)), Ids(textTop.Except(shared)),
             [.. Enumerable.Range(1, ranked).Select(n => HeadRanking.ShareOfPositive(all, n))],
             HeadRanking.Spearman(all, direct))
         {
+            Q = Rows([.. tests.Select(t => t.Q)]), VisionQ = Rows([.. visionTests.Select(t => t.Q)]),
+                TextQ = Rows([.. textTests.Select(t => t.Q)]),
+            Surviving = Ids(Enumerable.Range(0, tests.Count).Where(i => tests[i].Survives).Select(i => (i / Shape.Heads, i % Shape.Heads))),
             Estimated = Ids(estimated.Order()), ScreenCorrelation = ScreenCorrelation(all, estimated),
         };
     }
+
+    private MeasuredSet OfModality(Modality modality) => _rank.Where(r => r.Run.Instruction == modality);
+
+    /// <summary>
+    /// Every head that was blocked alone. An estimate is not tested, but counts: a screen picks the strongest from the same runs.
+    /// </summary>
+    private IReadOnlyList<Significance> HeadTests(MeasuredSet set, IReadOnlySet<(int, int)> estimated) => Significance.Family(
+        [.. Enumerable.Range(0, Shape.Layers * Shape.Heads).Select(i =>
+            estimated.Contains((i / Shape.Heads, i % Shape.Heads)) ? double.NaN
+                : set.P(r => RankedRuns.Score(r.Result, i, Shape.Heads, Options.Variants.HeadScore)))],
+        Shape.Layers * Shape.Heads);
 
     private double ScreenCorrelation(double[] scores, IReadOnlySet<(int, int)> estimated)
     {
@@ -209,27 +274,40 @@ internal sealed class DiagnosisBuilder
     private List<BlockingResult> Blocking() => [.. _plan.Blocked.Select(name =>
     {
         var condition = $"block/{name}";
-        double? share = Options.Shares.Cast<double?>().FirstOrDefault(s => name == $"top{HeadPlan.Percent(s!.Value)}");
+        double? share = _plan.Shares.Cast<double?>().FirstOrDefault(s => name == $"top{HeadPlan.Percent(s!.Value)}");
         return new BlockingResult(
-            name, share, Ids(_plan.Sets[name]), _test.Split(r => r.Follows(condition)), _test.Split(r => r.Larger(condition)), _test.Split(r => r.Competes(condition)),
-            _test.Split(r => r.Follows("baseline") - r.Follows(condition)), Accuracy(condition),
-            share is null ? null : Draws("random" + name["top".Length..]), share is null ? null : Draws("layer" + name["top".Length..]));
+            name, share, Ids(_plan.Sets[name]), _test.SplitShare(r => r.Follows(condition)), _test.SplitShare(r => r.Larger(condition)),
+                _test.SplitShare(r => r.Competes(condition)),
+            _test.SplitDifference(r => r.Follows("baseline") - r.Follows(condition)), Accuracy(condition),
+            share is null ? null : Draws("random" + name["top".Length..], condition), share is null ? null
+                : Draws("layer" + name["top".Length..], condition));
     })];
 
-    private RandomControl? Draws(string name)
+    private RandomControl? Draws(string name, string chosen)
     {
         var draws = _plan.Draws(name);
         if (draws.Count == 0) return null;
-        var conditions = draws.Select(d => $"block/{d}").ToList();
-        var means = conditions.Select(c => _test.Runs.Average(r => r.Follows(c))).ToList();
+        var conditions = Blocks(draws);
+        double Left(string condition) => _test.Runs.Average(r => r.Follows(condition));
+        var means = conditions.Select(Left).ToList();
         return new RandomControl(
             [.. draws.Select(d => Ids(_plan.Sets[d]))],
-            _test.Split(r => conditions.Average(r.Follows)), _test.Split(r => conditions.Average(r.Larger)), means.Min(), means.Max(), Accuracy([.. conditions]));
+            _test.By(set => set.DrawnShare(conditions, (r, c) => r.Follows(c))),
+                _test.By(set => set.DrawnShare(conditions, (r, c) => r.Larger(c))), means.Min(), means.Max(),
+            DrawnAccuracy(Blocks(_few.Draws(name))), PermutationRank.Of(-Left(chosen), means.Select(m => -m)));
     }
 
-    /// <summary>Accuracy on the controls by kind; over several conditions their mean.</summary>
-    private SortedDictionary<string, Estimate> Accuracy(params string[] conditions) => new(
-        Kinds().ToDictionary(SampleReader.NameOf, kind => _control!.Where(r => r.Run.Sample.Kind == kind).Mean(r => conditions.Average(r.Follows))), StringComparer.Ordinal);
+    private static string[] Blocks(IEnumerable<string> draws) => [.. draws.Select(d => $"block/{d}")];
+
+    /// <summary>Accuracy on the controls by kind.</summary>
+    private SortedDictionary<string, Estimate> Accuracy(string condition) => ByKind(set => set.Share(r => r.Follows(condition)));
+
+    private SortedDictionary<string, Estimate> DrawnAccuracy(IReadOnlyList<string> conditions) =>
+        ByKind(set => set.DrawnShare(conditions, (r, c) => r.Follows(c)));
+
+    private SortedDictionary<string, Estimate> ByKind(Func<MeasuredSet, Estimate> estimate) => new(
+        Kinds().ToDictionary(SampleReader.NameOf, kind => estimate(_control!.Where(r => r.Run.Sample.Kind == kind))),
+            StringComparer.Ordinal);
 
     private IEnumerable<AmplificationResult> Amplification(MeasuredSet set)
     {
@@ -237,7 +315,7 @@ internal sealed class DiagnosisBuilder
         foreach (var group in _plan.Amplified.Concat(["random5", "layer5"]))
         {
             var random = !_plan.Amplified.Contains(group);
-            var sets = random ? _plan.Draws(group) : [group];
+            var sets = random ? (ReferenceEquals(set, _test) ? _plan : _few).Draws(group) : [group];
             if (sets.Count == 0) continue;
             yield return new AmplificationResult(
                 set.Name, group, random ? [] : Ids(_plan.Sets[group]), failed.Runs.Count, set.Runs.Count,
@@ -245,11 +323,13 @@ internal sealed class DiagnosisBuilder
         }
     }
 
-    private GainPoint Gained(MeasuredSet set, MeasuredSet failed, string[] conditions, double factor, bool random) => new(
-        factor,
-        failed.Split(r => conditions.Average(r.Follows)),
-        failed.Split(r => conditions.Average(r.Larger)),
-        random ? null : set.Split(r => r.Follows(conditions[0])),
-        random ? null : set.Split(r => r.Larger(conditions[0])),
-        random ? new SortedDictionary<string, Estimate>(StringComparer.Ordinal) : Accuracy(conditions));
+    private GainPoint Gained(MeasuredSet set, MeasuredSet failed, string[] conditions, double factor, bool random) => random
+        ? new GainPoint(
+            factor, failed.By(s => s.DrawnShare(conditions, (r, c) => r.Follows(c))),
+                failed.By(s => s.DrawnShare(conditions, (r, c) => r.Larger(c))), null, null,
+            new SortedDictionary<string, Estimate>(StringComparer.Ordinal))
+        : new GainPoint(
+            factor, failed.SplitShare(r => r.Follows(conditions[0])), failed.SplitShare(r => r.Larger(conditions[0])),
+                set.SplitShare(r => r.Follows(conditions[0])),
+            set.SplitShare(r => r.Larger(conditions[0])), Accuracy(conditions[0]));
 }

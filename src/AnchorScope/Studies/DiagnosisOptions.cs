@@ -5,6 +5,9 @@ namespace AnchorScope.Studies;
 /// <summary>What a diagnosis does. Everything that changes a number is here and goes into the manifest.</summary>
 public sealed record DiagnosisOptions
 {
+    /// <summary>The margin of equivalence that is taken unless another is asked for: 5 points.</summary>
+    public const double DefaultMargin = 0.05;
+
     /// <summary>Folder of the checkpoint.</summary>
     public required string Model { get; init; }
 
@@ -23,14 +26,18 @@ public sealed record DiagnosisOptions
     /// <summary>Window sizes of the sensitivity check.</summary>
     public IReadOnlyList<int> Windows { get; init; } = [1, 3, 5, 7];
 
-    /// <summary>Shares of the heads that are blocked.</summary>
+    /// <summary>Shares of the heads that are blocked; 5 % always is.</summary>
     public IReadOnlyList<double> Shares { get; init; } = [0.01, 0.02, 0.05, 0.10];
 
     /// <summary>Amplification factors.</summary>
     public IReadOnlyList<double> Gains { get; init; } = [1.25, 1.5, 2, 3, 4];
 
-    /// <summary>Random head sets of each kind and size.</summary>
-    public int Draws { get; init; } = 10;
+    /// <summary>Random head sets of each kind as large as the best 5 %; of other sizes at most <see cref="HeadPlan.FewDraws"/>.</summary>
+    /// <remarks>The rank of one set among 79 has p = 0.0125 at best, which is still below 0.05 as the smallest of three.</remarks>
+    public int Draws { get; init; } = 79;
+
+    /// <summary>A change of MFR is absent where its whole interval is closer to 0 than this.</summary>
+    public double EquivalenceMargin { get; init; } = DefaultMargin;
 
     /// <summary>Tokens generated for the answer; null: what generation_config.json says, 16 at most.</summary>
     public int? AnswerTokens { get; init; }

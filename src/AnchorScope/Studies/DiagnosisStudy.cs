@@ -62,7 +62,7 @@ public sealed class DiagnosisStudy : IDisposable
     /// <summary>All settings that decide a number, as JSON: two runs with the same may be continued into each other.</summary>
     public string Manifest => JsonSerializer.Serialize(new SortedDictionary<string, object>(StringComparer.Ordinal)
     {
-        ["version"] = 1,
+        ["version"] = 2,
         ["model_sha256"] = Model.Checkpoint.Sha256,
         ["tokenizer_sha256"] = Model.Tokenizer.Sha256,
         ["data"] = Data.Sets.ToDictionary(s => s.Name, s => $"{s.Sha256} {s.Samples.Count}"),
@@ -73,6 +73,7 @@ public sealed class DiagnosisStudy : IDisposable
         ["shares"] = Options.Shares,
         ["gains"] = Options.Gains,
         ["draws"] = Options.Draws,
+        ["equivalence_margin"] = Options.EquivalenceMargin,
         ["answer_tokens"] = AnswerTokens,
     });
 
@@ -101,8 +102,10 @@ public sealed class DiagnosisStudy : IDisposable
         var plan = Plan(store);
         Each(Phase.Parts, PartSet, new PhasePlan(Parts(store, plan)));
         Each(Phase.Test, Data.Test, new PhasePlan(Heads: plan));
-        if (Data.Hard is { } hard) Each(Phase.Hard, hard, new PhasePlan(Heads: plan));
-        if (Data.Control is { } control) Each(Phase.Control, control, new PhasePlan(Heads: plan));
+        // Random sets are tested on the test set alone; elsewhere their mean is enough.
+        var few = plan.WithFewDraws();
+        if (Data.Hard is { } hard) Each(Phase.Hard, hard, new PhasePlan(Heads: few));
+        if (Data.Control is { } control) Each(Phase.Control, control, new PhasePlan(Heads: few));
         return plan;
     }
 
@@ -138,7 +141,8 @@ public sealed class DiagnosisStudy : IDisposable
         var (boxes, runs) = reader.Read(Data.Test.Samples.First(s => s.Id == example.Id), prompt =>
         [
             ("no intervention", Intervention.None),
-            .. _conditions.Blocks(prompt, plan, controls: false).Where(b => b.Name == $"block/{plan.Shown}").Select(b => ($"{ExamplePicker.Share(plan.Shown)} blocked", b)),
+            .. _conditions.Blocks(prompt, plan, controls: false).Where(b => b.Name == $"block/{HeadPlan.Tested}").Select(b =>
+                ($"{ExamplePicker.Share(HeadPlan.Tested)} blocked", b)),
         ]);
         return example with
         {

@@ -11,23 +11,23 @@ internal static class ExamplePicker
         var group = plan.Amplified[0];
         var gains = options.Gains.Select(f => (Name: $"{Share(group)} amplified x{f:0.##}", Key: DiagnosisConditions.Gain(group, f))).ToList();
         var shown = gains[gains.Count / 2];
-        var strongest = plan.Shown;
+        const string Strongest = HeadPlan.Tested;
         var conditions = new List<(string Name, string Key)>
         {
             ("no intervention", "baseline"),
             ("image → instruction cut", DiagnosisConditions.KnockoutAll("image->instruction")),
             ("text context → instruction cut", DiagnosisConditions.KnockoutAll("text_context->instruction")),
-            ($"{Share(strongest)} blocked", $"block/{strongest}"),
+            ($"{Share(Strongest)} blocked", $"block/{Strongest}"),
             shown,
         };
         var samples = test.Runs.GroupBy(r => r.Sample).Select(g => g.ToList()).ToList();
         bool Follows(List<MeasuredRun> runs) => runs.TrueForAll(r => !r.Failed);
-        bool Loses(List<MeasuredRun> runs) => runs.TrueForAll(r => r.Follows($"block/{strongest}") == 0);
+        bool Loses(List<MeasuredRun> runs) => runs.TrueForAll(r => r.Follows($"block/{Strongest}") == 0);
         bool Repaired(List<MeasuredRun> runs) => runs.Exists(r => r.Failed && r.Follows(shown.Key) == 1);
         var rules = new (string Why, Func<List<MeasuredRun>, bool> Rule)[]
         {
             ("follows both instructions; neither once the heads are blocked", r => Follows(r) && Loses(r)),
-            ("follows both instructions in spite of the block", r => Follows(r) && r.TrueForAll(x => x.Follows($"block/{strongest}") == 1)),
+            ("follows both instructions in spite of the block", r => Follows(r) && r.TrueForAll(x => x.Follows($"block/{Strongest}") == 1)),
             ("a failure that amplification repairs", Repaired),
             ("a failure that it does not repair", r => r.Exists(x => x.Failed) && !Repaired(r)),
         };

@@ -24,16 +24,23 @@ internal sealed record MeasuredRun(int Sample, ConflictRun Run, RunResult Result
     public double Larger(string condition) => ModalityFollowing.ByLarger(Result.Outcomes[condition].Margin);
 }
 
-/// <summary>The runs of one set, and means over them with intervals.</summary>
+/// <summary>The runs of one set, and means over them with intervals. Runs that share a picture are a cluster.</summary>
 internal sealed class MeasuredSet(string name, IReadOnlyList<MeasuredRun> runs, BootstrapDraws draws)
 {
     public string Name => name;
 
     public IReadOnlyList<MeasuredRun> Runs => runs;
 
+    /// <summary>By picture, or by sample where there is none.</summary>
+    public Clusters Clusters { get; } = Clusters.By(runs.Select(r => r.Run.Sample.Image is { } image ? (image, 0) : ("", r.Sample)));
+
+    /// <summary>Whether there are too few clusters to say anything.</summary>
+    public bool IsFew => Clusters.Count < Clusters.Fewest;
+
     /// <summary>All runs of <paramref name="set"/> in its order.</summary>
     /// <param name="resultsOf">The results of a sample.</param>
-    public static MeasuredSet Of(ConflictSet set, Func<string, IReadOnlyList<RunResult>> resultsOf, Tokenizer tokenizer, BootstrapDraws draws)
+    public static MeasuredSet Of(ConflictSet set, Func<string, IReadOnlyList<RunResult>> resultsOf, Tokenizer tokenizer,
+        BootstrapDraws draws)
     {
         var runs = new List<MeasuredRun>();
         for (var i = 0; i < set.Samples.Count; i++)
@@ -50,23 +57,50 @@ internal sealed class MeasuredSet(string name, IReadOnlyList<MeasuredRun> runs, 
 
     public MeasuredSet Where(Func<MeasuredRun, bool> some) => new(name, [.. runs.Where(some)], draws);
 
-    /// <summary>Mean of <paramref name="value"/>, 95 % interval by resampling samples.</summary>
-    public Estimate Mean(Func<MeasuredRun, double> value)
-    {
-        var (values, clusters) = (new double[runs.Count], new int[runs.Count]);
-        var (cluster, last) = (-1, -1);
-        for (var i = 0; i < runs.Count; i++)
-        {
-            if (runs[i].Sample != last) cluster++;
-            last = runs[i].Sample;
-            (values[i], clusters[i]) = (value(runs[i]), cluster);
-        }
-        return Bootstrap.Mean(values, draws, clusters);
-    }
+    /// <summary>Mean of a real value, such as a margin; 95 % interval by resampling clusters.</summary>
+    public Estimate Mean(Func<MeasuredRun, double> value) => Bootstrap.Mean(Values(value), draws, Clusters.Of);
 
-    /// <summary>The same over all runs and by instruction.</summary>
-    public ByInstruction Split(Func<MeasuredRun, double> value) => new(
-        Mean(value),
-        Where(r => r.Run.Instruction == Modality.Vision).Mean(value),
-        Where(r => r.Run.Instruction == Modality.Text).Mean(value));
+    /// <summary>Share of runs, <paramref name="value"/> being 0 or 1.</summary>
+    public Estimate Share(Func<MeasuredRun, double> value) => Proportion.Of(Values(value), Clusters);
+
+    /// <summary>Two-sided p that such a share is <paramref name="expected"/>.</summary>
+    public double ShareP(Func<MeasuredRun, double> value, double expected) => Proportion.P(Values(value), Clusters, expected);
+
+    /// <summary>Share of runs, mean over conditions that are random draws; the interval holds the variation between them.</summary>
+    public Estimate DrawnShare(IReadOnlyList<string> conditions, Func<MeasuredRun, string, double> value) =>
+        Proportion.OfDraws([.. conditions.Select(c => Values(r => value(r, c)))], Clusters);
+
+    /// <summary>Paired difference of two shares, <paramref name="value"/> being 1, 0 or -1.</summary>
+    public PairedTest Difference(Func<MeasuredRun, double> value) => PairedDifference.Of(Values(value), Clusters);
+
+    /// <summary>One condition's share minus the mean of several that are random draws.</summary>
+    public Estimate BeyondDraws(string condition, IReadOnlyList<string> drawn, Func<MeasuredRun, string, double> value) =>
+        PairedDifference.OfDraws(Values(r => value(r, condition)), [.. drawn.Select(c => Values(r => value(r, c)))], Clusters);
+
+    /// <summary>Two-sided p that the mean of a real value is 0.</summary>
+    public double P(Func<MeasuredRun, double> value) => Clusters.TTest(Values(value));
+
+    /// <summary>Where the mean of a curve rises most.</summary>
+    public LargestRise? Rise(Func<MeasuredRun, IReadOnlyList<double>> curve) => runs.Count == 0 ? null
+        : LargestRise.Of([.. runs.Select(curve)], Clusters, draws);
+
+    /// <summary>Correlation of two values that are 0 or 1.</summary>
+    public double Correlation(Func<MeasuredRun, double> first, Func<MeasuredRun, double> second) =>
+        ProportionDifference.Correlation(Values(first), Values(second));
+
+    /// <summary>The mean over all runs and by instruction.</summary>
+    public ByInstruction Split(Func<MeasuredRun, double> value) => By(set => set.Mean(value));
+
+    /// <summary>The share over all runs and by instruction.</summary>
+    public ByInstruction SplitShare(Func<MeasuredRun, double> value) => By(set => set.Share(value));
+
+    /// <summary>The paired difference over all runs and by instruction.</summary>
+    public ByInstruction SplitDifference(Func<MeasuredRun, double> value) => By(set => set.Difference(value).Difference);
+
+    /// <summary>Something over all runs and by instruction.</summary>
+    public ByInstruction By(Func<MeasuredSet, Estimate> estimate) => new(
+        estimate(this), estimate(Where(r => r.Run.Instruction == Modality.Vision)),
+            estimate(Where(r => r.Run.Instruction == Modality.Text)));
+
+    private double[] Values(Func<MeasuredRun, double> value) => [.. runs.Select(value)];
 }

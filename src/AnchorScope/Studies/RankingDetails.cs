@@ -16,7 +16,9 @@ public sealed record NeuronTable(int Total, int FirstLayer, int LastLayer, IRead
 /// <param name="Estimate">What its derivatives say of that.</param>
 /// <param name="AtInstruction">What it holds at the instruction, mean over its positions.</param>
 /// <param name="AtLast">What it holds at the last position.</param>
-public sealed record RankedNeuron(NeuronPlace Place, int Layer, int Neuron, ByInstruction Effect, double Estimate, ByInstruction AtInstruction, ByInstruction AtLast);
+/// <param name="Test">Of its effect over all runs; all neurons are a family.</param>
+public sealed record RankedNeuron(NeuronPlace Place, int Layer, int Neuron, ByInstruction Effect, double Estimate,
+    ByInstruction AtInstruction, ByInstruction AtLast, Significance Test);
 
 /// <summary>What is inside an arbitration head: the numbers of its output z, set to 0 one at a time. Their basis is the model's own and no privileged one: another, rotated, would do the same work.</summary>
 /// <param name="Score">Of the whole head.</param>
@@ -29,7 +31,9 @@ public sealed record OpenedHead(int Layer, int Head, double Score, int Size, dou
 /// <param name="Effect">Margin lost when it is set to 0 at the positions of the gain scope, logits.</param>
 /// <param name="AtInstruction">What it is at the instruction, mean over its positions.</param>
 /// <param name="AtLast">What it is at the last position.</param>
-public sealed record RankedComponent(int Component, ByInstruction Effect, ByInstruction AtInstruction, ByInstruction AtLast);
+/// <param name="Test">Of its effect over all runs; the numbers of all heads that were opened are a family.</param>
+public sealed record RankedComponent(int Component, ByInstruction Effect, ByInstruction AtInstruction, ByInstruction AtLast,
+    Significance Test);
 
 /// <summary>Edges in one head alone.</summary>
 /// <param name="Estimates">Of every edge and head.</param>
@@ -43,7 +47,8 @@ public sealed record EdgeEstimates(string Edge, IReadOnlyList<IReadOnlyList<doub
 /// <summary>An edge in one head.</summary>
 /// <param name="Effect">Margin lost when it is cut, logits.</param>
 /// <param name="Estimate">What derivatives say of that.</param>
-public sealed record RankedEdge(string Edge, int Layer, int Head, ByInstruction Effect, double Estimate);
+/// <param name="Test">Of its effect over all runs; all pairs that were estimated are a family.</param>
+public sealed record RankedEdge(string Edge, int Layer, int Head, ByInstruction Effect, double Estimate, Significance Test);
 
 /// <summary>What the ranking split says of parts smaller than heads.</summary>
 internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, HeadPlan plan, MeasuredSet rank)
@@ -56,10 +61,12 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
     public NeuronTable Neurons()
     {
         var means = Candidates.NeuronMeans(_rank.Runs.Select(r => r.Result), Shape);
+        var tests = Tests(_parts.Neurons.Select(n => RankedRuns.Silenced(n.Layer, n.Neuron)), Shape.Layers * Shape.MlpSize);
         var ranked = _parts.Neurons.Select((n, i) => new RankedNeuron(
             Candidates.PlaceOf(n.Layer, plan.Arbitration), n.Layer, n.Neuron,
             Lost(_rank, RankedRuns.Silenced(n.Layer, n.Neuron)), means[n.Layer * Shape.MlpSize + n.Neuron],
-            _rank.Split(r => r.Result.Curves[RankedRuns.AtInstruction][i]), _rank.Split(r => r.Result.Curves[RankedRuns.AtLast][i]))).ToList();
+            _rank.Split(r => r.Result.Curves[RankedRuns.AtInstruction][i]), _rank.Split(r => r.Result.Curves[RankedRuns.AtLast][i]),
+                tests[i])).ToList();
         return new NeuronTable(
             Shape.Layers * Shape.MlpSize, plan.Arbitration.Min(h => h.Layer), plan.Arbitration.Max(h => h.Layer),
             [.. ranked.OrderBy(n => n.Place).ThenByDescending(n => Math.Abs(n.Effect.All.Mean))],
@@ -69,7 +76,11 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
     public IReadOnlyList<OpenedHead> Inside()
     {
         var scores = study.Scores(store, study.Options.Variants.HeadScore).All;
-        return [.. _parts.Components.Select((c, i) => (c.Layer, c.Head, c.Component, Row: _parts.Neurons.Count + i, Effect: _rank.Runs.Select(r => Lost(r, RankedRuns.Without(c.Layer, c.Head, c.Component))).DefaultIfEmpty(double.NaN).Average()))
+        var tests = Tests(_parts.Components.Select(c => RankedRuns.Without(c.Layer, c.Head, c.Component)), _parts.Components.Count);
+        return [.. _parts.Components.Select((c, i) =>
+            (c.Layer, c.Head, c.Component, Row: _parts.Neurons.Count + i, Test: tests[i],
+                Effect: _rank.Runs.Select(r =>
+                    Lost(r, RankedRuns.Without(c.Layer, c.Head, c.Component))).DefaultIfEmpty(double.NaN).Average()))
             .GroupBy(c => (c.Layer, c.Head)).Select(head =>
             {
                 var order = head.OrderByDescending(c => Math.Abs(c.Effect)).ToList();
@@ -78,22 +89,29 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
                     head.Key.Layer, head.Key.Head, scores[head.Key.Layer * Shape.Heads + head.Key.Head], order.Count, Sum((order.Count + 3) / 4) / Sum(order.Count),
                     [.. order.Take(Candidates.PerPlace).Select(c => new RankedComponent(
                         c.Component, Lost(_rank, RankedRuns.Without(c.Layer, c.Head, c.Component)),
-                        _rank.Split(r => r.Result.Curves[RankedRuns.AtInstruction][c.Row]), _rank.Split(r => r.Result.Curves[RankedRuns.AtLast][c.Row])))]);
+                        _rank.Split(r => r.Result.Curves[RankedRuns.AtInstruction][c.Row]),
+                            _rank.Split(r => r.Result.Curves[RankedRuns.AtLast][c.Row]), c.Test))]);
             })];
     }
 
     public EdgeTable Edges()
     {
         var means = study.Edges.Select(e => (e.Name, Heads: Candidates.EdgeMeans(_rank.Runs.Select(r => r.Result), e.Name))).Where(e => e.Heads.Length > 0).ToDictionary(e => e.Name, e => e.Heads, StringComparer.Ordinal);
-        var ranked = _parts.Edges.Select(e =>
+        var tests = Tests(_parts.Edges.Select(e => RankedRuns.Cut(e.Edge, e.Layer, e.Head)), means.Values.Sum(heads => heads.Length));
+        var ranked = _parts.Edges.Select((e, i) =>
         {
             var condition = RankedRuns.Cut(e.Edge, e.Layer, e.Head);
-            return new RankedEdge(e.Edge, e.Layer, e.Head, Lost(_rank.Where(r => r.Has(condition)), condition), means[e.Edge][e.Layer * Shape.Heads + e.Head]);
+            return new RankedEdge(e.Edge, e.Layer, e.Head, Lost(_rank.Where(r => r.Has(condition)), condition),
+                means[e.Edge][e.Layer * Shape.Heads + e.Head], tests[i]);
         }).ToList();
         return new EdgeTable(
             [.. means.Select(e => new EdgeEstimates(e.Key, [.. e.Value.Chunk(Shape.Heads)]))], [.. ranked.OrderByDescending(e => Math.Abs(e.Effect.All.Mean))],
             HeadRanking.Spearman([.. ranked.Select(e => e.Effect.All.Mean)], [.. ranked.Select(e => e.Estimate)]));
     }
+
+    /// <summary>What was estimated and not worth a look is part of the family: the look went to the strongest in the same runs.</summary>
+    private IReadOnlyList<Significance> Tests(IEnumerable<string> conditions, int family) =>
+        Significance.Family([.. conditions.Select(c => _rank.Where(r => r.Has(c)).P(r => Lost(r, c)))], family);
 
     private static ByInstruction Lost(MeasuredSet runs, string condition) => runs.Split(r => Lost(r, condition));
 

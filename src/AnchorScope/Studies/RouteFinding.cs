@@ -15,7 +15,13 @@ public sealed record RouteFinding(Route Verdict, double Threshold, Estimate With
 /// <param name="Left">Share of runs that follow under the cut.</param>
 /// <param name="Lost">Share of what there was without the cut (above chance, where there is one) that it takes.</param>
 /// <param name="Carries">Whether that is more than the threshold; null where the interval holds it.</param>
-public sealed record RouteCut(string Edge, Estimate Left, double Lost, bool? Carries);
+public sealed record RouteCut(string Edge, Estimate Left, double Lost, bool? Carries)
+{
+    /// <summary>
+    /// What is left beyond the share 1 - threshold of what there is without the cut, both above chance: below 0 where the edge carries.
+    /// </summary>
+    public required Estimate Beyond { get; init; }
+}
 
 /// <summary>Makes a <see cref="RouteFinding"/> from the runs of the test set.</summary>
 internal static class RouteReader
@@ -24,37 +30,59 @@ internal static class RouteReader
     {
         var chance = measure == RouteMeasure.Larger ? 0.5 : 0;
         double Value(MeasuredRun run, string condition) => measure == RouteMeasure.Larger ? run.Larger(condition) : run.Follows(condition);
-        var without = test.Mean(r => Value(r, "baseline"));
+        var without = test.Share(r => Value(r, "baseline"));
         RouteCut? Cut(string edge)
         {
             var condition = DiagnosisConditions.KnockoutAll(edge);
             if (test.Runs.Count == 0 || !test.Runs.All(r => r.Has(condition))) return null;
-            var left = test.Mean(r => Value(r, condition));
-            var beyond = test.Mean(r => Value(r, condition) - chance - (1 - RouteRule.Threshold) * (Value(r, "baseline") - chance));
-            return new RouteCut(edge, left, (without.Mean - left.Mean) / (without.Mean - chance), RouteRule.Carries(beyond));
+            var left = test.Share(r => Value(r, condition));
+            var beyond = Beyond(left, without, chance, test.Correlation(r => Value(r, condition), r => Value(r, "baseline")));
+            return new RouteCut(edge, left, (without.Mean - left.Mean) / (without.Mean - chance),
+                RouteRule.Carries(beyond)) { Beyond = beyond };
         }
         RouteCut?[] cuts = [Cut("context->instruction"), Cut("instruction->suffix") ?? Cut("instruction->last"), Cut("context->last")];
-        var (arbitrates, follows) = (test.Mean(r => r.Larger("baseline")).Low > 0.5, (without.Low - chance) / (1 - chance) > RouteRule.LeastFollowing);
-        var verdict = arbitrates && follows ? RouteRule.Of(cuts[0]?.Carries, cuts[1]?.Carries, cuts[2]?.Carries) : Route.Undecided;
+        var (arbitrates, follows) = (test.Share(r => r.Larger("baseline")).Low > 0.5,
+            (without.Low - chance) / (1 - chance) > RouteRule.LeastFollowing);
+        var verdict = arbitrates && follows && !test.IsFew ? RouteRule.Of(cuts[0]?.Carries, cuts[1]?.Carries, cuts[2]?.Carries)
+            : Route.Undecided;
         var known = cuts.OfType<RouteCut>().ToList();
-        return new RouteFinding(verdict, RouteRule.Threshold, without, known, Sentence(verdict, arbitrates, follows, cuts.Contains(null), without, known));
+        return new RouteFinding(verdict, RouteRule.Threshold, without, known,
+            Sentence(verdict, arbitrates, follows, cuts.Contains(null), without, known, test));
     }
 
-    private static string Sentence(Route verdict, bool arbitrates, bool follows, bool missing, Estimate without, IReadOnlyList<RouteCut> cuts)
+    /// <summary>What is left under a cut, beyond the share 1 - threshold of what there is without it, both above chance.</summary>
+    private static Estimate Beyond(Estimate left, Estimate without, double chance, double correlation)
+    {
+        var (kept, shift) = (1 - RouteRule.Threshold, chance * RouteRule.Threshold);
+        var weighted = ProportionDifference.SquareAndAdd(left, without, kept, correlation);
+        return new Estimate(weighted.Mean - shift, weighted.Low - shift, weighted.High - shift, weighted.Count);
+    }
+
+    private static string Sentence(
+        Route verdict, bool arbitrates, bool follows, bool missing, Estimate without, IReadOnlyList<RouteCut> cuts, MeasuredSet test)
     {
         var numbers = string.Join(", ", cuts.Select(c => $"{c.Edge} {c.Left.Mean:0.00}"));
         var said = verdict switch
         {
-            Route.Relay => "Relay: the instruction's tokens gather what picture and text say and hand it on; the answering position does not read them itself",
+            Route.Relay => "Relay: the instruction's tokens gather what picture and text say and hand it on; the answering position does "
+                + "not read them itself",
             Route.Direct => "Direct: the answering position reads picture and text itself, not through the instruction's tokens",
             Route.Mixed => "Mixed: picture and text reach the answering position through the instruction's tokens and directly",
+            _ when test.IsFew => $"Undecided: {Wording.Few(test)}",
             _ when !arbitrates => "Undecided: the model does not choose by the instruction",
             _ when !follows => "Undecided: the model follows the instruction in too few runs",
             _ when missing => "Undecided: the prompts lack one of the edges",
-            _ when cuts.All(c => c.Carries is not null) && cuts[0].Carries == false && cuts[2].Carries == false => "Undecided: neither route is needed alone",
-            _ when cuts.Any(c => c.Carries is null) => "Undecided: too close to the threshold for so many runs",
+            _ when cuts.All(c => c.Carries is not null) && cuts[0].Carries == false && cuts[2].Carries == false =>
+                "Undecided: neither route is needed alone",
+            _ when cuts.Any(c => c.Carries is null) =>
+                $"Undecided: too close to the threshold for {Wording.Count(test.Clusters.Count, "sample")}, about {Needed(cuts, test)} "
+                    + $"would decide",
             _ => "Undecided: the instruction's tokens gather, but what they hold is not needed behind them",
         };
-        return $"{said} (instructed answers {without.Mean:0.00}; with an edge cut in all layers: {numbers}; a route is what takes more than {RouteRule.Threshold:0.00} of them).";
+        return $"{said} (instructed answers {without.Mean:0.00}; with an edge cut in all layers: {numbers}; a route is what takes more "
+            + $"than {RouteRule.Threshold:0.00} of them).";
     }
+
+    private static int Needed(IReadOnlyList<RouteCut> cuts, MeasuredSet test) =>
+        cuts.Where(c => c.Carries is null).Max(c => Decision.Needed(c.Beyond, test.Clusters.Count, margin: 0));
 }

@@ -35,7 +35,7 @@ public sealed record SeriesCheckpoint(string Folder, string Name, int Step, stri
 /// <param name="Argmax">MFR by arg-max.</param>
 /// <param name="Larger">MFR by the larger of the two.</param>
 /// <param name="Ldar">Highest LDAR at the instruction over the layers.</param>
-/// <param name="Blocked">MFR with the best 5 % of heads blocked, or the first share that was asked for where 5 % is not among them.</param>
+/// <param name="Blocked">MFR with the best 5 % of heads blocked.</param>
 /// <param name="Random">MFR with as many random heads blocked; null without draws.</param>
 /// <param name="ShareOfBest">Share of the sum of positive scores that the best 5 % hold.</param>
 /// <param name="HeadsForHalf">Fewest heads that hold half of it.</param>
@@ -47,7 +47,7 @@ public sealed record SeriesPoint(
     /// <summary>What of <paramref name="found"/> a series follows.</summary>
     public static SeriesPoint Of(SeriesCheckpoint checkpoint, Diagnosis found)
     {
-        var blocked = found.Blocking.FirstOrDefault(b => b.Share == 0.05) ?? found.Blocking[0];
+        var blocked = found.Blocking.First(b => b.Name == HeadPlan.Tested);
         var scores = found.Heads.All.SelectMany(layer => layer).ToList();
         return new SeriesPoint(
             checkpoint.Name, checkpoint.Step, checkpoint.Stage, found.Model.Sha256, found.Model.Layers, found.Model.Heads, found.Following[0].Argmax, found.Following[0].Larger,

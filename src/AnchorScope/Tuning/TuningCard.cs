@@ -13,7 +13,7 @@ internal static class TuningCard
         var text = new StringBuilder("""
             ## Measured effects and side effects
 
-            Share of runs whose likeliest next token begins the instructed answer (without a conflict: the right answer), on samples that were not learnt from; change with its 95 % bootstrap interval over samples.
+            Share of runs whose likeliest next token begins the instructed answer (without a conflict: the right answer), on samples that were not learnt from; change with its 95 % score interval over samples.
 
             | set | runs | before | after | change |
             |---|---|---|---|---|

@@ -9,6 +9,9 @@ internal sealed class TuningEvaluation
     /// <summary>The arm that changes nothing.</summary>
     public const string Baseline = "baseline";
 
+    /// <summary>The arm that the others are compared with, and the beginning of the names of those that are random draws.</summary>
+    public const string Tuned = "tuned", Random = "random/";
+
     private readonly IReadOnlyList<TuningItem> _items;
     private readonly IReadOnlyList<MeasuredRun> _runs;
 
@@ -29,12 +32,29 @@ internal sealed class TuningEvaluation
     public IReadOnlyList<TuningSet> Sets(IReadOnlyList<string> arms, ulong seed)
     {
         var draws = new BootstrapDraws(seed);
+        List<string> random = [.. arms.Where(a => a.StartsWith(Random, StringComparison.Ordinal))];
         return [.. _items.Zip(_runs).GroupBy(p => (p.First.Set, p.First.Conflict)).OrderBy(g => !g.Key.Conflict).Select(group =>
         {
             var set = new MeasuredSet(group.Key.Set, [.. group.Select(p => p.Second)], draws);
             return new TuningSet(group.Key.Set, group.Key.Conflict, set.Runs.Count, [.. arms.Select(arm => new TuningRate(
-                arm, set.Split(r => r.Follows(arm)), set.Split(r => r.Follows(arm) - r.Follows(Baseline)), set.Split(r => r.Competes(arm)),
-                group.Key.Conflict ? null : set.Mean(r => r.Result.Outcomes[arm].Divergence)))]);
+                arm, set.SplitShare(r => r.Follows(arm)), set.SplitDifference(r => r.Follows(arm) - r.Follows(Baseline)),
+                    set.SplitShare(r => r.Competes(arm)),
+                group.Key.Conflict ? null : set.Mean(r => r.Result.Outcomes[arm].Divergence))
+            {
+                TunedMinus = arm == Tuned ? null : set.SplitDifference(r => r.Follows(Tuned) - r.Follows(arm)),
+            })])
+            {
+                TunedMinusRandom = random.Count == 0 ? null : set.By(some => some.BeyondDraws(Tuned, random, (r, arm) => r.Follows(arm))),
+            };
         })];
+    }
+
+    /// <summary>The rank of the tuned heads among random ones, over all test runs with a conflict; null without draws.</summary>
+    public PermutationRank? Rank(IReadOnlyList<string> arms)
+    {
+        List<string> random = [.. arms.Where(a => a.StartsWith(Random, StringComparison.Ordinal))];
+        var runs = _items.Zip(_runs).Where(p => p.First.Conflict).Select(p => p.Second).ToList();
+        return random.Count == 0 || runs.Count == 0 ? null
+            : PermutationRank.Of(runs.Average(r => r.Follows(Tuned)), random.Select(arm => runs.Average(r => r.Follows(arm))));
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AnchorScope.Metrics;
 using AnchorScope.Studies;
 
 namespace AnchorScope.Tuning;
@@ -24,8 +25,8 @@ public sealed record TuningPlan
     /// <summary>Factors of the plain gain that it is compared with; none: no such comparison.</summary>
     public IReadOnlyList<float> Factors { get; init; } = [0.5f, 0.75f, 1.1f, 1.25f, 1.5f, 2, 3, 4];
 
-    /// <summary>Random head sets that get the same budget.</summary>
-    public int RandomSets { get; init; } = 2;
+    /// <summary>Random head sets that get the same budget: as many as it takes for a rank with p = 0.05.</summary>
+    public int RandomSets { get; init; } = PermutationRank.Needed(MultipleComparisons.Level, family: 1) - 1;
 
     /// <summary>Whether the whole decoder is tuned for comparison.</summary>
     public bool Full { get; init; } = true;
@@ -38,7 +39,8 @@ public sealed record TuningPlan
 
     /// <summary>All that decides a number, as JSON: a run is continued only with the same.</summary>
     internal string Manifest(string model, string heads, IReadOnlyDictionary<string, string> data) =>
-        JsonSerializer.Serialize(new { version = 1, model_sha256 = model, head_set_sha256 = heads, data, Options, Factors, RandomSets, Full, Diagnose }, DiagnosisFiles.Form) + "\n";
+        JsonSerializer.Serialize(new { version = 2, model_sha256 = model, head_set_sha256 = heads, data, Options, Factors, RandomSets,
+            Full, Diagnose }, DiagnosisFiles.Form) + "\n";
 }
 
 /// <summary>Paths of a tuning's conflict sets.</summary>

@@ -8,7 +8,7 @@ namespace AnchorScope.Tuning;
 public sealed record TuningResult
 {
     /// <summary>Version of this record's form.</summary>
-    public int Schema { get; init; } = 1;
+    public int Schema { get; init; } = 2;
 
     /// <summary>Version of the tool.</summary>
     public required string Tool { get; init; }
@@ -40,6 +40,14 @@ public sealed record TuningResult
     /// <summary>Every test set, its runs with and without a conflict apart.</summary>
     public required IReadOnlyList<TuningSet> Sets { get; init; }
 
+    /// <summary>
+    /// The rank of the tuned heads' MFR among that of the random sets, over all test runs with a conflict; null without random sets.
+    /// </summary>
+    public PermutationRank? RandomRank { get; init; }
+
+    /// <summary>A difference is absent where its whole interval is closer to 0 than this.</summary>
+    public double EquivalenceMargin { get; init; } = DiagnosisOptions.DefaultMargin;
+
     /// <summary>The diagnoses before and after; null where none was asked for.</summary>
     public CircuitChange? Circuit { get; init; }
 }
@@ -59,7 +67,14 @@ public sealed record TuningArm(
 
 /// <summary>A test set under every arm.</summary>
 /// <param name="Conflict">Whether these are its runs with a conflict; without one, following is giving the right answer.</param>
-public sealed record TuningSet(string Name, bool Conflict, int Runs, IReadOnlyList<TuningRate> Rates);
+public sealed record TuningSet(string Name, bool Conflict, int Runs, IReadOnlyList<TuningRate> Rates)
+{
+    /// <summary>
+    /// The tuned heads' ratio minus the mean of the random sets', paired by run; the interval holds the variation between sets. Null
+    /// without random sets.
+    /// </summary>
+    public ByInstruction? TunedMinusRandom { get; init; }
+}
 
 /// <summary>A test set under one arm, weights rounded to the stored type.</summary>
 /// <param name="Arm">Its name.</param>
@@ -67,7 +82,11 @@ public sealed record TuningSet(string Name, bool Conflict, int Runs, IReadOnlyLi
 /// <param name="Change">That minus the original's, paired by run.</param>
 /// <param name="Competitor">Share whose likeliest token begins the other answer.</param>
 /// <param name="Divergence">KL(original || this) of the next token, nats; only without a conflict.</param>
-public sealed record TuningRate(string Arm, ByInstruction Follows, ByInstruction Change, ByInstruction Competitor, Estimate? Divergence);
+public sealed record TuningRate(string Arm, ByInstruction Follows, ByInstruction Change, ByInstruction Competitor, Estimate? Divergence)
+{
+    /// <summary>The tuned heads' ratio minus this one, paired by run; null for the tuned heads themselves.</summary>
+    public required ByInstruction? TunedMinus { get; init; }
+}
 
 /// <summary>Did the circuit move? Two diagnoses on the same samples.</summary>
 /// <param name="Samples">At most so many of each set.</param>

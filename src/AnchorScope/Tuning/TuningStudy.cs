@@ -10,7 +10,7 @@ namespace AnchorScope.Tuning;
 /// <summary>Tunes the named heads, then does to the model what this has to be compared with, and measures all of it on the same samples.</summary>
 public sealed class TuningStudy : IDisposable
 {
-    private const string Tuned = "tuned", PlainGain = "plain_gain", Full = "full";
+    private const string Tuned = TuningEvaluation.Tuned, PlainGain = "plain_gain", Full = "full";
 
     private readonly TuningPlan _plan;
     private readonly string _folder;
@@ -66,7 +66,8 @@ public sealed class TuningStudy : IDisposable
         _arms.Add(new TuningArm(TuningEvaluation.Baseline, [], 0, null, 0, 0, tuner.Measure(_model, cancel), [], []));
         using var tuned = Learn(Tuned, Options.Kind, _heads, Rate, tuner, evaluation, test, progress, cancel);
         if (_plan.Factors.Count > 0) Scale(tuner, evaluation, test, cancel);
-        foreach (var (heads, draw) in RandomSets().Select((heads, draw) => (heads, draw))) Learn($"random/{draw}", Options.Kind, heads, Rate, tuner, evaluation, test, progress, cancel).Dispose();
+        foreach (var (heads, draw) in RandomSets().Select((heads, draw) => (heads, draw))) Learn($"{TuningEvaluation.Random}{draw}",
+            Options.Kind, heads, Rate, tuner, evaluation, test, progress, cancel).Dispose();
         if (_plan.Full) Learn(Full, TuningKind.Full, [], TuningOptions.DefaultRate(TuningKind.Full), tuner, evaluation, test, progress, cancel).Dispose();
         var sets = evaluation.Sets([.. _arms.Select(a => a.Name)], Options.Seed);
         Write(tuned, TuningCard.Effects(sets), cancel);
@@ -83,6 +84,7 @@ public sealed class TuningStudy : IDisposable
             Data = data.ToDictionary(d => d.Key, d => (IReadOnlyList<SetFacts>)[.. d.Value.Sets.Select(s => new SetFacts(s.Name, s.Sha256, s.Samples.Count, s.Rejected.Count))], StringComparer.Ordinal),
             Arms = _arms,
             Sets = sets,
+            RandomRank = evaluation.Rank([.. _arms.Select(a => a.Name)]),
             Circuit = _plan.Diagnose == 0 ? null : CircuitChange.Of(Diagnose("before", _plan.Model, paths.Test, progress, cancel), Diagnose("after", ModelFolder, paths.Test, progress, cancel), Ids(_heads), _plan.Diagnose),
         };
     }

@@ -23,9 +23,8 @@ public sealed class FamilyDiagnosisTests : IDisposable
         using var store = ResultStore.Open(_folder.File("results.jsonl"), resume: false);
         var plan = study.Run(store);
         var found = study.Reduce(store, plan);
-        Assert.Equal(FindingStatus.Absent, found.Findings[0].Status);
-        Assert.NotEqual(FindingStatus.Present, found.Findings[1].Status);
-        Assert.NotEqual(FindingStatus.Present, found.Findings[2].Status);
+        // Six samples are too few to say even that there is nothing.
+        Assert.All(found.Findings, f => Assert.Equal(FindingStatus.Unclear, f.Status));
         // Every part of the prompt is where the template put it, in every family.
         foreach (var span in new[] { "image", "text_context", "question", "instruction", "suffix", "last" }) Assert.NotEmpty(found.Prompt.Spans[span]);
         DiagnosisReport.Write(_folder.Path, found, Fixtures.Conflicts);

@@ -7,154 +7,373 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>
-/// What the summary says when the measurements say something else: a small diagnosis whose recorded outcomes are changed and
-/// reduced again.
-/// </summary>
-public sealed class FindingTests : IDisposable
+/// <summary>A small diagnosis, with as many random sets as a claim takes.</summary>
+public sealed class SmallRun : IDisposable
 {
     private readonly TempFolder _folder = new();
-    private readonly DiagnosisStudy _study = new(new DiagnosisOptions { Model = Fixtures.Organism, Data = Fixtures.Conflicts, Limit = 24, Windows = [3], Draws = 2, Gains = [2] });
-    private readonly ResultStore _store;
-    private readonly HeadPlan _plan;
 
-    public FindingTests()
+    public SmallRun()
     {
-        _store = ResultStore.Open(_folder.File("results.jsonl"), resume: false);
-        _plan = _study.Run(_store);
+        Study = new DiagnosisStudy(Options);
+        Store = ResultStore.Open(_folder.File("results.jsonl"), resume: false);
+        Plan = Study.Run(Store);
     }
+
+    internal static DiagnosisOptions Options { get; } = new() { Model = Fixtures.Organism, Data = Fixtures.Conflicts, Limit = 24,
+        Windows = [3], Gains = [2] };
+
+    internal DiagnosisStudy Study { get; }
+
+    internal ResultStore Store { get; }
+
+    internal HeadPlan Plan { get; }
+
+    public void Dispose()
+    {
+        Study.Dispose();
+        Store.Dispose();
+        _folder.Dispose();
+    }
+}
+
+/// <summary>
+/// What the summary says when the measurements say something else: the small diagnosis, whose recorded outcomes are changed and reduced
+/// again.
+/// </summary>
+public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
+{
+    /// <summary>A margin that 24 samples can reach.</summary>
+    private static readonly DiagnosisOptions Wide = SmallRun.Options with { EquivalenceMargin = 0.25 };
+
+    private static readonly DiagnosisOptions WithoutDraws = SmallRun.Options with { Draws = 0 };
+
+    private static readonly string[] Amplified = ["top5", "top10", "deep5"];
+
+    private IEnumerable<string> Controls => run.Plan.Draws("random5").Concat(run.Plan.Draws("layer5"));
 
     [Fact]
-    public void EachSentence_SaysWhatTheNumbersSay()
+    public void AsMeasured()
     {
-        AsMeasured();
-        Changed("the other answer in half of the runs", (run, i) => run["baseline"] = i % 2 == 0 ? run["baseline"] : Swapped(run["baseline"]), f =>
-        {
-            Assert.Equal(FindingStatus.Absent, f[0].Status);
-            Assert.Contains("does not choose by the instruction", f[0].Text, StringComparison.Ordinal);
-        });
-        Changed("the two cuts exchanged", (run, _) => Exchange(run, "knockout/instruction->suffix/all", "knockout/context->last/all"), f =>
-        {
-            Assert.Equal(FindingStatus.Present, f[0].Status);
-            Assert.Contains("decides at the last position, which reads the context directly", f[0].Text, StringComparison.Ordinal);
-        });
-        ChangedRoute("as measured", (_, _) => { }, Route.Relay, "Relay: ");
-        ChangedRoute("the cuts of the context exchanged", (run, _) => Exchange(run, "knockout/context->instruction/all", "knockout/context->last/all"), Route.Direct, "Direct: ");
-        ChangedRoute("both cuts of the context hurt", (run, _) => run["knockout/context->last/all"] = run["knockout/context->instruction/all"], Route.Mixed, "Mixed: ");
-        ChangedRoute("no cut hurts", (run, _) => run["knockout/context->instruction/all"] = run["baseline"], Route.Undecided, "neither route is needed alone");
-        ChangedRoute("what is gathered is not needed", (run, _) => run["knockout/instruction->suffix/all"] = run["baseline"], Route.Undecided, "not needed behind them");
-        ChangedRoute("a cut hurts a third of the runs", (run, i) => run["knockout/context->last/all"] = run[i % 3 == 0 ? "knockout/context->instruction/all" : "baseline"], Route.Undecided, "too close to the threshold");
-        ChangedRoute("the other answer in half of the runs", (run, i) => run["baseline"] = i % 2 == 0 ? run["baseline"] : Swapped(run["baseline"]), Route.Undecided, "does not choose by the instruction");
-        ChangedRoute("the runs say a third thing, but prefer the right one of the two", (run, i) =>
-        {
-            if (i % 2 == 0) run["baseline"] = run["baseline"] with { ArgMax = 0 };
-            foreach (var random in new[] { "random5/0", "random5/1", "layer5/0", "layer5/1" }) run[$"gain/{random}/2"] = run["baseline"];
-        }, Route.Undecided, "in too few runs");
-        ChangedRoute("an edge is missing", (run, _) => run.Remove("knockout/context->last/all"), Route.Undecided, "lack one of the edges");
-        Changed("both cuts alike", (run, _) => run["knockout/context->last/all"] = run["knockout/instruction->suffix/all"], f =>
-        {
-            Assert.Equal(FindingStatus.Unclear, f[0].Status);
-            Assert.Contains("cannot be told", f[0].Text, StringComparison.Ordinal);
-        });
-        Changed("the block changes nothing", (run, _) => run["block/top5"] = run["baseline"], f =>
-        {
-            Assert.Equal(FindingStatus.Absent, f[1].Status);
-            Assert.Contains("No small set of heads decides", f[1].Text, StringComparison.Ordinal);
-        });
-        Changed("a random set does as much", (run, _) => run["block/random5/1"] = run["block/top5"], f =>
-        {
-            Assert.Equal(FindingStatus.Unclear, f[1].Status);
-            Assert.Contains("a random set does as much", f[1].Text, StringComparison.Ordinal);
-        });
-        Changed("every failed run repaired, and there are enough", (run, i) =>
-        {
-            if (i % 2 == 1) return;
-            run["gain/top5/2"] = run["baseline"];
-            run["baseline"] = run["baseline"] with { ArgMax = 0 };
-            foreach (var random in new[] { "random5/0", "random5/1", "layer5/0", "layer5/1" }) run[$"gain/{random}/2"] = run["baseline"];
-        }, f =>
-        {
-            Assert.Equal(FindingStatus.Present, f[2].Status);
-            Assert.Contains("random heads repair 0 %", f[2].Text, StringComparison.Ordinal);
-        });
-        Changed("enough failed runs, none repaired", (run, i) =>
-        {
-            if (i % 2 == 1) return;
-            run["baseline"] = run["baseline"] with { ArgMax = 0 };
-            foreach (var set in new[] { "top5", "top10", "deep5", "random5/0", "random5/1", "layer5/0", "layer5/1" }) run[$"gain/{set}/2"] = run["baseline"];
-        }, f =>
-        {
-            Assert.Equal(FindingStatus.Absent, f[2].Status);
-            Assert.Contains("inside the noise", f[2].Text, StringComparison.Ordinal);
-        });
-        Report();
-    }
-
-    private void AsMeasured()
-    {
-        var findings = _study.Reduce(_store, _plan).Findings;
+        var findings = Reduced((_, _) => { }).Findings;
         Assert.Equal([FindingStatus.Present, FindingStatus.Present, FindingStatus.Unclear], findings.Select(f => f.Status));
         Assert.Contains("decides at the instruction tokens", findings[0].Text, StringComparison.Ordinal);
         Assert.Contains("so these heads carry the answer as such", findings[1].Text, StringComparison.Ordinal);
+        Assert.Contains("none of 79 random sets takes as much (p = 0.013; the least that 79 draws can give is 0.013)", findings[1].Text,
+            StringComparison.Ordinal);
         Assert.Contains("too few to say", findings[2].Text, StringComparison.Ordinal);
+        // The family has three sentences; the third could not be tested.
+        Assert.Equal([findings[0].Test!.Holm, findings[1].Test!.Holm, 1], MultipleComparisons.Holm([.. findings.Select(f => f.Test!.P)]));
+        Assert.Equal(0.0125, findings[1].Test!.P, 1e-12);
+        Assert.Equal(0.025, findings[1].Test!.Holm, 1e-12);
+        Assert.All(findings, f => Assert.Equal(24, f.Test!.Samples));
+    }
+
+    [Fact]
+    public void HalfOfTheRunsGiveTheOtherAnswer_TooFewSamplesToSayThatThereIsNoArbitration()
+    {
+        Says(0, FindingStatus.Unclear, "whether it chooses between the two answers by the instruction cannot be told", HalfSwapped);
+        // Within 5 points of one half: 0.25 x (1.96 / 0.05)^2 is 384, less what lies beside one half already.
+        Assert.InRange(Reduced(HalfSwapped).Findings[0].Test!.Needed!.Value, 200, 2000);
+    }
+
+    [Fact]
+    public void HalfOfTheRunsGiveTheOtherAnswer_WithinTheMargin() =>
+        Says(0, FindingStatus.Absent, "does not choose by the instruction", HalfSwapped, Wide);
+
+    [Fact]
+    public void AllRunsGiveTheOtherAnswer() =>
+        Says(0, FindingStatus.Absent, "chooses against the instruction", (outcomes, _) =>
+            outcomes["baseline"] = Swapped(outcomes["baseline"]));
+
+    [Fact]
+    public void TheTwoCutsExchanged() => Says(
+        0, FindingStatus.Present, "decides at the last position, which reads the context directly",
+        (outcomes, _) => Exchange(outcomes, "knockout/instruction->suffix/all", "knockout/context->last/all"));
+
+    [Fact]
+    public void BothCutsAlike() => Says(
+        0, FindingStatus.Unclear, "cannot be told", (outcomes, _) =>
+            outcomes["knockout/context->last/all"] = outcomes["knockout/instruction->suffix/all"]);
+
+    [Fact]
+    public void AnEdgeIsMissing() =>
+        Says(0, FindingStatus.Unclear, "lack an edge", (outcomes, _) => outcomes.Remove("knockout/context->last/all"));
+
+    [Fact]
+    public void TheBlockChangesNothing_TooFewSamplesToSayNone() =>
+        Says(1, FindingStatus.Unclear, "MFR changes by 0 points (95 % interval -14 to +14); about 190 samples would decide", Unblocked);
+
+    [Fact]
+    public void TheBlockChangesNothing_WithinTheMargin() =>
+        Says(1, FindingStatus.Absent, "No small set of heads is necessary", Unblocked, Wide);
+
+    [Fact]
+    public void EveryRandomSetDoesAsMuch() =>
+        Says(1, FindingStatus.Unclear, "but a random set does as much", (outcomes, _) => AllBlockedLike(outcomes, "top5", 79), Wide);
+
+    /// <summary>The same numbers, but so few samples do not show that it is within 5 points.</summary>
+    [Fact]
+    public void EveryRandomSetDoesAsMuch_TooFewSamplesToSayIt() =>
+        Says(1, FindingStatus.Unclear, "but that is not told apart from random sets; 79 of 79 random sets take as much", (outcomes, _) =>
+            AllBlockedLike(outcomes, "top5", 79));
+
+    /// <summary>Ten of 79 are too many for a claim, but nothing says that a random set does as much.</summary>
+    [Fact]
+    public void SomeRandomSetsDoAsMuch() => Says(
+        1, FindingStatus.Unclear, "but that is not told apart from random sets; 10 of 79 random sets take as much (p = 0.138;",
+            (outcomes, _) => AllBlockedLike(outcomes, "top5", 10));
+
+    [Fact]
+    public void TenDraws_AreTooFew() => Says(
+        1, FindingStatus.Unclear, "but 10 draws are too few for a claim among three sentences (60 are enough)", (_, _) => { },
+            plan: run.Plan.WithFewDraws());
+
+    [Fact]
+    public void WithoutDraws_NothingIsFound() =>
+        Says(1, FindingStatus.Unclear, "no random set was blocked for comparison", (_, _) => { }, WithoutDraws);
+
+    [Fact]
+    public void EveryFailedRunRepaired()
+    {
+        Says(2, FindingStatus.Present, "random heads repair 0 % at the same factor", HalfFailed(repaired: true));
+        // Those that failed anyway are among them: of each picture one run or both.
+        Assert.Equal(24, Reduced(HalfFailed(repaired: true)).Findings[2].Test!.Samples);
+    }
+
+    [Fact]
+    public void EveryFailedRunRepaired_WithoutDraws() =>
+        Says(2, FindingStatus.Unclear, "no random set was amplified for comparison", HalfFailed(repaired: true), WithoutDraws);
+
+    [Fact]
+    public void EveryFailedRunRepaired_ByRandomHeadsToo() =>
+        Says(2, FindingStatus.Unclear, "not told apart from random heads", (outcomes, i) =>
+    {
+        HalfFailed(repaired: true)(outcomes, i);
+        foreach (var set in Controls.Where(_ => i % 2 == 0)) outcomes[$"gain/{set}/2"] = outcomes["gain/top5/2"];
+    });
+
+    [Fact]
+    public void NoFailedRunRepaired_TooFewToSayNone() =>
+        Says(2, FindingStatus.Unclear, "not told apart from random heads", HalfFailed(repaired: false));
+
+    [Fact]
+    public void NoFailedRunRepaired_WithinTheMargin() =>
+        Says(2, FindingStatus.Absent, "within 25 points of none", HalfFailed(repaired: false), Wide);
+
+    [Fact]
+    public void Route_AsMeasured() => Reads(Route.Relay, "Relay: ", (_, _) => { });
+
+    [Fact]
+    public void Route_TheCutsOfTheContextExchanged() =>
+        Reads(Route.Direct, "Direct: ", (outcomes, _) =>
+            Exchange(outcomes, "knockout/context->instruction/all", "knockout/context->last/all"));
+
+    [Fact]
+    public void Route_BothCutsOfTheContextHurt() =>
+        Reads(Route.Mixed, "Mixed: ", (outcomes, _) =>
+            outcomes["knockout/context->last/all"] = outcomes["knockout/context->instruction/all"]);
+
+    [Fact]
+    public void Route_NoCutHurts() =>
+        Reads(Route.Undecided, "neither route is needed alone", (outcomes, _) =>
+            outcomes["knockout/context->instruction/all"] = outcomes["baseline"]);
+
+    [Fact]
+    public void Route_WhatIsGatheredIsNotNeeded() =>
+        Reads(Route.Undecided, "not needed behind them", (outcomes, _) =>
+            outcomes["knockout/instruction->suffix/all"] = outcomes["baseline"]);
+
+    [Fact]
+    public void Route_ACutHurtsAThirdOfTheRuns() => Reads(
+        Route.Undecided, "too close to the threshold for 24 samples, about",
+        (outcomes, i) => outcomes["knockout/context->last/all"] = outcomes[i % 3 == 0 ? "knockout/context->instruction/all" : "baseline"]);
+
+    [Fact]
+    public void Route_HalfOfTheRunsGiveTheOtherAnswer() => Reads(Route.Undecided, "does not choose by the instruction", HalfSwapped);
+
+    [Fact]
+    public void Route_TheRunsSayAThirdThing() => Reads(Route.Undecided, "in too few runs", HalfFailed(repaired: false));
+
+    [Fact]
+    public void Route_AnEdgeIsMissing() =>
+        Reads(Route.Undecided, "lack one of the edges", (outcomes, _) => outcomes.Remove("knockout/context->last/all"));
+
+    /// <summary>Few samples say nothing, whatever they show, and the sentence says how many would.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(4)]
+    public void FewSamples_SayNothing(int limit)
+    {
+        using var study = new DiagnosisStudy(SmallRun.Options with { Limit = limit });
+        using var temp = new TempFolder();
+        using var store = ResultStore.Open(temp.File("results.jsonl"), resume: false);
+        var found = study.Reduce(store, study.Run(store));
+        Assert.All(found.Findings, f => Assert.Equal(FindingStatus.Unclear, f.Status));
+        Assert.Equal(Route.Undecided, found.Route.Verdict);
+        var samples = $"{limit} independent sample{(limit == 1 ? "" : "s")}, and nothing is claimed of fewer than 10";
+        Assert.Contains(samples, found.Findings[0].Text, StringComparison.Ordinal);
+        Assert.Contains("samples would decide", found.Findings[0].Text, StringComparison.Ordinal);
+        Assert.Contains(samples, found.Findings[1].Text, StringComparison.Ordinal);
+        Assert.InRange(found.Following[0].Argmax.All.High - found.Following[0].Argmax.All.Low, 0.2, 1);
+    }
+
+    /// <summary>Samples that share a picture are one cluster, and intervals are as wide as if they were one.</summary>
+    [Fact]
+    public void SamplesOfOnePicture_AreOneCluster()
+    {
+        var samples = run.Study.Data.Test.Samples;
+        var shared = run.Study.Data.Test.Part("shared", [.. samples.Select((s, i) => s with { Image = samples[i / 4].Image })]);
+        var draws = new BootstrapDraws(0);
+        MeasuredSet Set(ConflictSet set) => MeasuredSet.Of(set, id => run.Store.Find("test", id)!, run.Study.Model.Tokenizer, draws);
+        Assert.Equal((24, 6), (Set(run.Study.Data.Test).Clusters.Count, Set(shared).Clusters.Count));
+        Assert.True(Set(shared).IsFew);
+        Assert.True(Set(shared).Share(_ => 1).Low < Set(run.Study.Data.Test).Share(_ => 1).Low);
+    }
+
+    /// <summary>What survives the correction is marked by its q, heads that decide among them, and estimates are not tested.</summary>
+    [Fact]
+    public void Tables_MarkWhatSurvives()
+    {
+        var found = Reduced((_, _) => { });
+        var q = found.Heads.Q.SelectMany(row => row).ToList();
+        Assert.Equal(found.Heads.Surviving.Count, q.Count(v => v <= 0.05));
+        Assert.All(found.Heads.Ranked.Take(3), h => Assert.True(h.Test.Survives, $"{h.Layer}.{h.Head}: q {h.Test.Q}"));
+        Assert.All(found.Heads.Ranked, h => Assert.Equal(q[h.Layer * found.Model.Heads + h.Head], h.Test.Q));
+        Assert.InRange(found.Heads.Surviving.Count, 3, q.Count - 1);
+        Assert.All(found.Knockouts.SelectMany(k => k.Layers), p => Assert.True(p.Test.P <= p.Test.Q, $"{p.Test}"));
+        Assert.Contains(found.Knockouts.SelectMany(k => k.Layers), p => p.Test.Survives);
+        Assert.Contains(found.Knockouts.SelectMany(k => k.Layers), p => !p.Test.Survives);
+        Assert.All(found.Neurons.Ranked.Select(n => n.Test).Concat(found.HeadEdges.Ranked.Select(e => e.Test)), t =>
+            Assert.InRange(t.Q, t.P, 1));
+    }
+
+    /// <summary>Over runs that follow, LDAR is the share of runs with MAM above 0; over those that do not, it is the rest.</summary>
+    [Fact]
+    public void Ldar_AddsToTheShareOfPositiveMargins_OnlyWhereTheModelDecidesOtherwise()
+    {
+        foreach (var layers in new[] { Reduced((_, _) => { }).Layers, Reduced(HalfSwapped).Layers })
+        {
+            var against = layers.LdarAnchorAgainst[0].All.Count;
+            for (var l = 0; l < layers.LdarAnchor.Count; l++)
+            {
+                // Of the runs against, those with MAM above 0 are counted where they are not, and the other way round.
+                Assert.Equal(48 * layers.MamPositiveAnchor[l].All.Mean + against * (2 * layers.LdarAnchorAgainst[l].All.Mean - 1),
+                    48 * layers.LdarAnchor[l].All.Mean, 1e-9);
+            }
+        }
+        Assert.Equal(2, Reduced((_, _) => { }).Layers.LdarAnchorAgainst[0].All.Count);
+        // Where one answer is always preferred, a constant signal would be right always.
+        Assert.InRange(Reduced(HalfSwapped).Layers.BaseRate.Mean, 0.9, 1);
+    }
+
+    /// <summary>Controls are as large as the set that is tested, whatever shares are asked for, and hold any head but its own.</summary>
+    [Theory]
+    [InlineData(new[] { 0.01 })]
+    [InlineData(new[] { 0.1, 0.2 })]
+    [InlineData(new[] { 0.01, 0.02, 0.05, 0.1 })]
+    public void Controls_AreOfTheTestedSet(double[] shares)
+    {
+        using var study = new DiagnosisStudy(SmallRun.Options with { Shares = shares });
+        var (all, vision, text) = study.Scores(run.Store, HeadScoreVariant.CausalMargin);
+        var plan = new HeadPlan(all, vision, text, 8, 8, study.Options);
+        var tested = plan.Sets[HeadPlan.Tested];
+        Assert.Contains(HeadPlan.Tested, plan.Blocked);
+        foreach (var kind in new[] { "random5", "layer5" })
+        {
+            Assert.Equal(79, plan.Draws(kind).Count);
+            Assert.All(plan.Draws(kind), d => Assert.Equal(tested.Count, plan.Sets[d].Except(tested).Count()));
+            Assert.Equal(HeadPlan.FewDraws, plan.WithFewDraws().Draws(kind).Count);
+        }
+        // The runners-up are drawn as well: 79 sets of 3 among 61 heads leave out few.
+        Assert.InRange(plan.Draws("random5").SelectMany(d => plan.Sets[d]).Distinct().Count(), 55, 61);
+        Assert.Contains(plan.Order[tested.Count], plan.Draws("random5").SelectMany(d => plan.Sets[d]));
     }
 
     /// <summary>The page holds every part, is XML, needs nothing from outside, and escapes what the data say.</summary>
-    private void Report()
+    [Fact]
+    public void Report_HoldsEveryPart()
     {
-        var found = _study.Reduce(_store, _plan);
-        var hostile = found with { Model = found.Model with { Name = "<script>alert(1)</script>" }, Rejected = [new RejectedLine("set.jsonl", 3, "<b>", "\"&<>'")] };
-        DiagnosisReport.Write(_folder.Path, hostile, Fixtures.Conflicts);
-        var page = XDocument.Load(_folder.File("report.html"));
+        using var temp = new TempFolder();
+        var found = run.Study.Reduce(run.Store, run.Plan);
+        var hostile = found with { Model = found.Model with { Name = "<script>alert(1)</script>" },
+            Rejected = [new RejectedLine("set.jsonl", 3, "<b>", "\"&<>'")] };
+        DiagnosisReport.Write(temp.Path, hostile, Fixtures.Conflicts);
+        var page = XDocument.Load(temp.File("report.html"));
         Assert.Empty(page.Descendants("script"));
         Assert.Contains("<script>alert(1)</script>", page.Descendants("h1").Single().Value, StringComparison.Ordinal);
         Assert.Contains(page.Descendants("td"), cell => cell.Value == "\"&<>'");
         Assert.All(found.Findings, finding => Assert.Contains(finding.Text, page.Root!.Value, StringComparison.Ordinal));
         Assert.Contains(found.Prompt.Text, page.Root!.Value, StringComparison.Ordinal);
         Assert.Contains(found.Model.Provenance!, page.Root.Value, StringComparison.Ordinal);
-        string[] figures = ["amplification", "blocking", "heads", "increments", "knockout", "knockout-mfr", "ldar", "mam", "reading-instruction", "reading-last", "windows"];
-        Assert.Equal(figures, Directory.GetFiles(_folder.File("figures")).Select(Path.GetFileNameWithoutExtension).Order(StringComparer.Ordinal));
+        string[] figures = ["amplification", "blocking", "heads", "increments", "knockout", "knockout-mfr", "ldar", "mam",
+            "reading-instruction", "reading-last", "windows"];
+        Assert.Equal(figures,
+            Directory.GetFiles(temp.File("figures")).Select(Path.GetFileNameWithoutExtension).Order(StringComparer.Ordinal));
         Assert.Equal(figures.Length, page.Descendants("figcaption").Count());
-        Assert.All(Directory.GetFiles(_folder.File("figures")), file => Assert.Equal("svg", XDocument.Load(file).Root!.Name.LocalName));
+        Assert.All(Directory.GetFiles(temp.File("figures")), file => Assert.Equal("svg", XDocument.Load(file).Root!.Name.LocalName));
         Assert.True(page.Descendants("img").Count() >= 4, "examples without pictures");
     }
 
-    private void ChangedRoute(string what, Action<Dictionary<string, Outcome>, int> change, Route verdict, string says) => Reduced(what, change, found =>
-    {
-        Assert.Equal(verdict, found.Route.Verdict);
-        Assert.Contains(says, found.Route.Text, StringComparison.Ordinal);
-    });
+    private static void HalfSwapped(Dictionary<string, Outcome> outcomes, int i) => outcomes["baseline"] = i % 2 == 0
+        ? outcomes["baseline"] : Swapped(outcomes["baseline"]);
 
-    private void Changed(string what, Action<Dictionary<string, Outcome>, int> change, Action<IReadOnlyList<Finding>> check) => Reduced(what, change, found => check(found.Findings));
+    private static void Unblocked(Dictionary<string, Outcome> outcomes, int i) => outcomes["block/top5"] = outcomes["baseline"];
 
-    private void Reduced(string what, Action<Dictionary<string, Outcome>, int> change, Action<Diagnosis> check)
+    private void AllBlockedLike(Dictionary<string, Outcome> outcomes, string set, int draws)
     {
-        var runs = _study.Data.Test.Samples.SelectMany(s => _store.Find("test", s.Id)!).ToList();
+        foreach (var control in run.Plan.Draws("random5").Take(draws)) outcomes[$"block/{control}"] = outcomes[$"block/{set}"];
+    }
+
+    /// <summary>Every second run says a third thing, though it prefers the right one of the two; random heads repair nothing.</summary>
+    private Action<Dictionary<string, Outcome>, int> HalfFailed(bool repaired) => (outcomes, i) =>
+    {
+        if (i % 2 == 1) return;
+        var right = outcomes["baseline"];
+        outcomes["baseline"] = right with { ArgMax = 0 };
+        foreach (var set in Amplified) outcomes[$"gain/{set}/2"] = repaired ? right : outcomes["baseline"];
+        foreach (var set in Controls) outcomes[$"gain/{set}/2"] = outcomes["baseline"];
+    };
+
+    private void Says(int sentence, FindingStatus status, string text, Action<Dictionary<string, Outcome>, int> change,
+        DiagnosisOptions? options = null, HeadPlan? plan = null)
+    {
+        var finding = Reduced(change, options, plan).Findings[sentence];
+        Assert.True(finding.Status == status, $"{finding.Status}: {finding.Text}");
+        Assert.Contains(text, finding.Text, StringComparison.Ordinal);
+    }
+
+    private void Reads(Route verdict, string says, Action<Dictionary<string, Outcome>, int> change)
+    {
+        var route = Reduced(change).Route;
+        Assert.True(route.Verdict == verdict, $"{route.Verdict}: {route.Text}");
+        Assert.Contains(says, route.Text, StringComparison.Ordinal);
+    }
+
+    private Diagnosis Reduced(Action<Dictionary<string, Outcome>, int> change, DiagnosisOptions? options = null, HeadPlan? plan = null)
+    {
+        var runs = run.Study.Data.Test.Samples.SelectMany(s => run.Store.Find("test", s.Id)!).ToList();
         var before = runs.Select(r => r.Outcomes.ToList()).ToList();
         for (var i = 0; i < runs.Count; i++) change(runs[i].Outcomes, i);
         try
         {
-            check(_study.Reduce(_store, _plan));
+            if (options is null) return run.Study.Reduce(run.Store, plan ?? run.Plan);
+            using var study = new DiagnosisStudy(options);
+            // Every row is there, so that nothing is run.
+            return study.Reduce(run.Store, study.Run(run.Store));
         }
-        catch (Xunit.Sdk.XunitException e)
+        finally
         {
-            throw new Xunit.Sdk.XunitException($"{what}: {e.Message}", e);
-        }
-        for (var i = 0; i < runs.Count; i++)
-        {
-            runs[i].Outcomes.Clear();
-            foreach (var (condition, outcome) in before[i]) runs[i].Outcomes[condition] = outcome;
+            for (var i = 0; i < runs.Count; i++)
+            {
+                runs[i].Outcomes.Clear();
+                foreach (var (condition, outcome) in before[i]) runs[i].Outcomes[condition] = outcome;
+            }
         }
     }
 
     private static Outcome Swapped(Outcome o) => o with { Following = o.Competing, Competing = o.Following };
 
-    private static void Exchange(Dictionary<string, Outcome> run, string a, string b) => (run[a], run[b]) = (run[b], run[a]);
-
-    public void Dispose()
-    {
-        _study.Dispose();
-        _store.Dispose();
-        _folder.Dispose();
-    }
+    private static void Exchange(Dictionary<string, Outcome> outcomes, string a, string b) =>
+        (outcomes[a], outcomes[b]) = (outcomes[b], outcomes[a]);
 }

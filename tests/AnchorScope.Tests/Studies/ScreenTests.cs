@@ -32,7 +32,13 @@ public sealed class ScreenTests : IDisposable
             // Bit by bit: a verified head was blocked as every head is without a screen.
             Assert.Equal(!estimated.Contains(new HeadId(layer, head)), exact.Heads.All[layer][head].Equals(screened.Heads.All[layer][head]));
         }
-        Assert.Equal(exact.Heads.Ranked.Take(3), screened.Heads.Ranked.Take(3));
+        foreach (var (one, other) in exact.Heads.Ranked.Zip(screened.Heads.Ranked).Take(3))
+        {
+            Assert.Equal(one with { Test = other.Test }, other);
+            // The heads that the screen left out stay in the family, and could not have a larger p than 1.
+            Assert.Equal(one.Test.P, other.Test.P);
+            Assert.InRange(other.Test.Q, one.Test.Q, 1);
+        }
         Assert.All(screened.Heads.Ranked, h => Assert.Equal(estimated.Contains(new HeadId(h.Layer, h.Head)), h.Estimate));
         Assert.All(screened.Blocking, b => Assert.DoesNotContain(b.Heads, estimated.Contains));
         Assert.InRange(screened.Heads.ScreenCorrelation, 0.7, 1);

@@ -1,0 +1,42 @@
+namespace AnchorScope.Metrics;
+
+/// <summary>Where a curve over layers rises most.</summary>
+/// <param name="Layer">The layer; the curve rises from point l to point l + 1.</param>
+/// <param name="Low">2.5th percentile of the layer over resamples.</param>
+/// <param name="High">97.5th percentile.</param>
+/// <param name="Share">Share of the resamples in which it is this layer.</param>
+public sealed record LargestRise(int Layer, int Low, int High, double Share)
+{
+    /// <summary>The layer in the data, and in resamples of the clusters: the largest rise is sought in each anew.</summary>
+    /// <param name="curves">One curve for each value [value][point].</param>
+    public static LargestRise Of(IReadOnlyList<IReadOnlyList<double>> curves, Clusters clusters, BootstrapDraws draws)
+    {
+        var points = curves[0].Count;
+        var (sums, whole) = (new double[clusters.Count, points], new double[points]);
+        for (var i = 0; i < curves.Count; i++)
+        {
+            for (var p = 0; p < points; p++)
+            {
+                sums[clusters.Of[i], p] += curves[i][p];
+                whole[p] += curves[i][p];
+            }
+        }
+        var (layers, room, mean) = (new int[Bootstrap.Resamples], new int[clusters.Count], new double[points]);
+        for (var r = 0; r < layers.Length; r++)
+        {
+            Array.Clear(mean);
+            // Sums do as well as means: the size of a resample changes no arg-max.
+            foreach (var cluster in draws.Of(clusters.Count, r, room))
+            {
+                for (var p = 0; p < points; p++) mean[p] += sums[cluster, p];
+            }
+            layers[r] = Steepest(mean);
+        }
+        var layer = Steepest(whole);
+        var share = layers.Count(l => l == layer) / (double)layers.Length;
+        Array.Sort(layers);
+        return new LargestRise(layer, layers[(int)(0.025 * layers.Length)], layers[(int)Math.Ceiling(0.975 * layers.Length) - 1], share);
+    }
+
+    private static int Steepest(double[] curve) => Enumerable.Range(0, curve.Length - 1).MaxBy(l => curve[l + 1] - curve[l]);
+}

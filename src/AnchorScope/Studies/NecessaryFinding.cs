@@ -1,0 +1,82 @@
+using AnchorScope.Metrics;
+
+namespace AnchorScope.Studies;
+
+/// <summary>
+/// Whether the best heads are necessary: what MFR loses when they are blocked, against random sets of the same size. Blocking does not say
+/// which heads decide.
+/// </summary>
+internal static class NecessaryFinding
+{
+    private const string What = "MFR lost when the best 5 % of heads are blocked: above 0, and more than random sets of as many heads take";
+
+    public static Claim Claim(Diagnosis diagnosis, MeasuredSet test, MeasuredSet? control)
+    {
+        var blocked = diagnosis.Blocking.First(b => b.Name == HeadPlan.Tested);
+        const string Condition = $"block/{HeadPlan.Tested}";
+        var (total, margin, samples) = (diagnosis.Model.Layers * diagnosis.Model.Heads, diagnosis.EquivalenceMargin, test.Clusters.Count);
+        var set = $"the top {blocked.Heads.Count} of {total} heads ({Names(blocked.Heads)})";
+        var (drop, p) = test.Difference(r => r.Follows("baseline") - r.Follows(Condition));
+        var changes = $"with {set} blocked MFR changes by {Wording.Dropped(drop)}";
+        var needed = Decision.Needed(drop, samples, margin);
+        if (test.IsFew)
+            return Studies.Claim.Without(
+                What, FindingStatus.Unclear,
+                    $"Whether few heads are necessary cannot be told: {changes}, but these are {Wording.Few(test)}; "
+                        + $"{Wording.Needed(needed)}", drop, needed);
+        if (Decision.IsAbsent(drop, margin))
+            return Studies.Claim.Without(What, FindingStatus.Absent,
+                $"No small set of heads is necessary: {changes}, within {Wording.Margin(margin)} of none", drop);
+        if (drop.High < 0) return Studies.Claim.Without(What, FindingStatus.Absent,
+            $"These heads are not necessary, they are in the way: {changes}", drop);
+        if (drop.Low <= 0)
+            return Studies.Claim.Without(What, FindingStatus.Unclear,
+                $"Whether few heads are necessary cannot be told: {changes}; {Wording.Needed(needed)}", drop, needed);
+        var fall = $"Blocking {set} takes MFR from {diagnosis.Following[0].Argmax.All.Mean:0.00} to {blocked.Argmax.All.Mean:0.00}, by "
+            + $"{Wording.Size(drop)}";
+        var side = SideEffect(Condition, control, margin);
+        if (blocked.Random is not { } random)
+            return Studies.Claim.Without(What, FindingStatus.Unclear,
+                $"{fall}, but no random set was blocked for comparison, so whether other heads do as much stays open{side}", drop);
+        List<(RandomControl Control, string Which)> controls = [(random, "")];
+        if (blocked.LayerMatched is { } matched) controls.Add((matched, " from the same layers"));
+        var compared = string.Concat(controls.Select(c => $"; {Wording.Rank(c.Control.Rank, "take", c.Which)}, {Left(c.Control)}"));
+        var weakest = controls.MaxBy(c => c.Control.Rank.P).Control.Rank;
+        return new Claim(What, Math.Max(p, weakest.P), drop, holds =>
+        {
+            if (holds) return new Saying(FindingStatus.Present, $"{fall}{compared}{side}");
+            // What random sets leave beyond the chosen one: if that is within the margin or less, they do as much.
+            var same = controls.Where(c =>
+                ProportionDifference.SquareAndAdd(c.Control.Argmax.All, blocked.Argmax.All).High <= margin).Select(c => c.Which).ToList();
+            var but = same.Count > 0 ? $"but a random set{same[0]} does as much"
+                : weakest.AtLeast == 0
+                ? $"but {Wording.Count(weakest.Draws, "draw", "is", "are")} too few for a claim among three sentences "
+                    + $"({FindingWriter.DrawsNeeded} are enough)"
+                : "but that is not told apart from random sets";
+            return new Saying(FindingStatus.Unclear, $"{fall}, {but}{compared}{side}");
+        })
+        {
+            Draws = weakest,
+        };
+    }
+
+    private static string Left(RandomControl c) => c.Sets.Count == 1
+        ? $"it leaves {c.Argmax.All.Mean:0.00}"
+        : $"they leave {c.Argmax.All.Mean:0.00} on average ({c.Lowest:0.00} to {c.Highest:0.00})";
+
+    private static string SideEffect(string condition, MeasuredSet? control, double margin)
+    {
+        if (control is null) return "; there are no control samples, so whether they carry more than the arbitration stays open";
+        var drop = control.Difference(r => r.Follows("baseline") - r.Follows(condition)).Difference;
+        var after = control.Share(r => r.Follows(condition));
+        return drop.Low > 0 ? $"; without any conflict accuracy falls as well, by {Wording.Size(drop)}, to {after.Mean:0.00}, so these "
+            + $"heads carry the answer as such, not the arbitration alone"
+            : Decision.IsAbsent(drop, margin)
+            ? $"; without a conflict accuracy stays ({after.Mean:0.00}, change {Wording.Dropped(drop)}, within {Wording.Margin(margin)} "
+                + $"of none)"
+            : $"; whether accuracy without a conflict stays cannot be told ({after.Mean:0.00}, change {Wording.Dropped(drop)})";
+    }
+
+    private static string Names(IReadOnlyList<HeadId> heads) => heads.Count <= 6 ? string.Join(", ", heads)
+        : string.Join(", ", heads.Take(6)) + ", …";
+}

@@ -1,0 +1,54 @@
+using AnchorScope.Metrics;
+
+namespace AnchorScope.Studies;
+
+/// <summary>Numbers in sentences.</summary>
+internal static class Wording
+{
+    /// <summary>"1 sample", "2 samples".</summary>
+    public static string Count(int count, string noun) => $"{count} {noun}{(count == 1 ? "" : "s")}";
+
+    /// <summary>"1 run", and the verb that goes with it.</summary>
+    public static string Count(int count, string noun, string one, string many) => $"{Count(count, noun)} {(count == 1 ? one : many)}";
+
+    public static string Percent(double share) => $"{share * 100:0} %";
+
+    public static string Interval(Estimate e) => $"95 % interval {e.Low * 100:0} to {e.High * 100:0} %";
+
+    /// <summary>A gain or a loss: "+4 points (95 % interval -1 to +9)".</summary>
+    public static string Change(Estimate e) =>
+        $"{Points($"{e.Mean * 100:+0;-0;0}")} (95 % interval {e.Low * 100:+0;-0;0} to {e.High * 100:+0;-0;0})";
+
+    /// <summary>The change that a drop is, with its sign.</summary>
+    public static string Dropped(Estimate drop) => Change(new Estimate(-drop.Mean, -drop.High, -drop.Low, drop.Count));
+
+    /// <summary>A drop without sign.</summary>
+    public static string Size(Estimate drop) =>
+        $"{Points($"{drop.Mean * 100:0}")} (95 % interval {drop.Low * 100:0} to {drop.High * 100:0})";
+
+    /// <summary>The margin of equivalence: "5 points".</summary>
+    public static string Margin(double margin) => Points($"{margin * 100:0.##}");
+
+    /// <summary>"p = 0.013", "p &lt; 0.001".</summary>
+    public static string P(double p) => p < 0.001 ? "p < 0.001" : $"p = {p:0.000}";
+
+    /// <summary>What a rank among random sets says, with the least p that so many can give.</summary>
+    /// <param name="does">Like "take", said of several.</param>
+    /// <param name="which">What follows "random sets", or nothing.</param>
+    public static string Rank(PermutationRank rank, string does, string which = "")
+    {
+        var (subject, verb) = (rank.AtLeast == 0 ? "none" : $"{rank.AtLeast}", rank.AtLeast > 1 ? does : does + "s");
+        return $"{subject} of {Count(rank.Draws, "random set")}{which} {verb} as much ({P(rank.P)}; the least that "
+            + $"{Count(rank.Draws, "draw")} can give is {rank.Floor:0.000})";
+    }
+
+    /// <summary>Why nothing is said of so few samples.</summary>
+    public static string Few(MeasuredSet set) =>
+        $"{Count(set.Clusters.Count, "independent sample")}, and nothing is claimed of fewer than {Clusters.Fewest}";
+
+    /// <summary>How many samples would decide.</summary>
+    public static string Needed(int needed) => needed == int.MaxValue ? "no number of samples would decide"
+        : $"about {Count(needed, "sample")} would decide";
+
+    private static string Points(string number) => $"{number} point{(number is "1" or "+1" or "-1" ? "" : "s")}";
+}

@@ -1,0 +1,69 @@
+using AnchorScope.Metrics;
+using AnchorScope.Reports;
+using AnchorScope.Studies;
+using AnchorScope.Tuning;
+
+namespace AnchorScope.Tests.Tuning;
+
+/// <summary>What the report of a tuning says of numbers that are given.</summary>
+public sealed class TuningSentenceTests
+{
+    private static readonly Estimate Half = new(0.5, 0.45, 0.55, 400);
+
+    [Fact]
+    public void MoreThanRandomHeads_TakesRankAndInterval()
+    {
+        Says(Status.Good, "more than random heads", Around(0.10, 0.03), Around(0.08, 0.03), new PermutationRank(0, 19));
+        Says(Status.Neutral, "not told apart from random heads", Around(0.10, 0.03), Around(0.08, 0.03), new PermutationRank(1, 19));
+        Says(Status.Neutral, "not told apart from random heads", Around(0.10, 0.03), Around(0.08, 0.09), new PermutationRank(0, 19));
+    }
+
+    [Fact]
+    public void NoFurtherThanRandomHeads_TakesAnIntervalWithinTheMargin() =>
+        Says(Status.Neutral, "within 5 points of random heads", Around(0.10, 0.03), Around(0.01, 0.03), new PermutationRank(7, 19));
+
+    [Fact]
+    public void TooFewRandomSets_AreSaidToBe()
+    {
+        var few = Result(Around(0.10, 0.03), Around(0.08, 0.03), new PermutationRank(0, 2));
+        Assert.Contains(TuningReport.Findings(few), f => f.Text.Contains("none of 2 random sets follows as much", StringComparison.Ordinal)
+            && f.Text.Contains("too few to say that these heads do more: that takes 19", StringComparison.Ordinal));
+        var enough = Result(Around(0.10, 0.03), Around(0.08, 0.03), new PermutationRank(0, 19));
+        Assert.DoesNotContain(TuningReport.Findings(enough), f => f.Text.Contains("too few", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void WithoutRandomSets_NothingIsCompared()
+    {
+        Says(Status.Neutral, "no random heads were tuned", Around(0.10, 0.03), null, null);
+        Says(Status.Bad, "no random heads were tuned", Around(-0.10, 0.03), null, null);
+        Says(Status.Neutral, "within 5 points of none", Around(0, 0.03), null, null);
+    }
+
+    private static Estimate Around(double mean, double half) => new(mean, mean - half, mean + half, 400);
+
+    private static void Says(Status status, string text, Estimate change, Estimate? beyond, PermutationRank? rank)
+    {
+        var first = TuningReport.Findings(Result(change, beyond, rank)).First();
+        Assert.Equal(status, first.Status);
+        Assert.Contains(text, first.Text, StringComparison.Ordinal);
+    }
+
+    private static TuningResult Result(Estimate change, Estimate? beyond, PermutationRank? rank)
+    {
+        static ByInstruction All(Estimate e) => new(e, e, e);
+        TuningArm Arm(string name, int best) => new(name, [], 3, 0.05, 20, best, new TuningLoss(1, 0, 1, 0.5), [], []);
+        TuningRate Rate(string name, Estimate changed) => new(name, All(Half), All(changed), All(Half), null) { TunedMinus = null };
+        return new TuningResult
+        {
+            Tool = "AnchorScope", Model = new ModelFacts("m", "f", "", "", 8, 8, null), HeadSet = "heads.json", HeadSetSha256 = "", Heads = [],
+            Variants = new Dictionary<string, string>(StringComparer.Ordinal), Options = new TuningOptions { Kind = TuningKind.Gain },
+            Data = new Dictionary<string, IReadOnlyList<SetFacts>>(StringComparer.Ordinal),
+            Arms = [Arm("baseline", 0), Arm("tuned", 20)], RandomRank = rank,
+            Sets = [new TuningSet("test", true, 400, [Rate("baseline", Around(0, 0)), Rate("tuned", change)])
+            {
+                TunedMinusRandom = beyond is { } e ? All(e) : null,
+            }],
+        };
+    }
+}
