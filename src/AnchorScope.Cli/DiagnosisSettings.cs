@@ -21,6 +21,7 @@ internal sealed class DiagnosisSettings
     private readonly Option<string?> _screen = Choice<HeadScreen>("--screen", "how heads come by their scores");
     private readonly Option<string?> _route = Choice<RouteMeasure>("--route", "what tells relay and direct reading apart");
     private readonly Option<string?> _scope = Choice<GainScope>("--gain-scope", "positions at which heads are scaled");
+    private readonly Option<string?> _alignment = Choice<SpanAlignment>("--alignment", "how positions of a donor run are matched with those of the run that receives");
     private readonly Option<string?> _rounding = Choice<TopRounding>("--top-rounding", "how a share of the heads becomes a number");
     private readonly Option<string?> _instruction = new("--instruction-span") { Description = "parts of the prompt that count as instruction, joined by +", HelpName = "instruction|instruction+question|…" };
     private readonly Option<int?> _topK = new("--top-k") { Description = "K of TopK aggregation over instruction positions", HelpName = "K" };
@@ -38,8 +39,8 @@ internal sealed class DiagnosisSettings
 
     public IReadOnlyList<Option> Options =>
     [
-        _model, _data, _limit, _seed, _preset, _nssd, _lens, _entities, _score, _screen, _route, _scope, _rounding, _instruction, _topK,
-            _window, _windows, _shares, _gains, _draws, _margin, _tokens, _threads,
+        _model, _data, _limit, _seed, _preset, _nssd, _lens, _entities, _score, _screen, _route, _scope, _alignment, _rounding, _instruction,
+            _topK, _window, _windows, _shares, _gains, _draws, _margin, _tokens, _threads,
     ];
 
     public bool NamesModel(ParseResult parsed) => parsed.GetValue(_model) is not null;
@@ -78,6 +79,7 @@ internal sealed class DiagnosisSettings
             Screen = Value(_screen, parsed, preset.Screen),
             Route = Value(_route, parsed, preset.Route),
             Scope = Value(_scope, parsed, preset.Scope),
+            Alignment = Value(_alignment, parsed, preset.Alignment),
             Rounding = Value(_rounding, parsed, preset.Rounding),
             TopK = AtLeast(1, _topK, parsed) ?? preset.TopK,
             Window = AtLeast(1, _window, parsed) ?? preset.Window,

@@ -149,6 +149,9 @@ public sealed record Variants
     /// <summary>Positions at which heads are blocked or amplified.</summary>
     public GainScope Scope { get; init; } = GainScope.Relay;
 
+    /// <summary>How positions of a donor run are matched with the receiver's.</summary>
+    public SpanAlignment Alignment { get; init; } = SpanAlignment.Equal;
+
     /// <summary>Rounding of "the top 5 %"; at least one head in any case.</summary>
     public TopRounding Rounding { get; init; } = TopRounding.Round;
 
@@ -176,6 +179,7 @@ public sealed record Variants
         ["screen"] = NameOf(Screen),
         ["route"] = NameOf(Route),
         ["gain_scope"] = NameOf(Scope),
+        ["alignment"] = NameOf(Alignment),
         ["top_rounding"] = NameOf(Rounding),
         ["instruction_span"] = string.Join('+', Instruction.Select(NameOf)),
     };
@@ -200,4 +204,14 @@ public sealed record Variants
         }
         throw new InputException($"{option}: expected {string.Join(", ", Enum.GetValues<T>().Select(NameOf))}, found {name}");
     }
+}
+
+/// <summary>How positions of a donor run are matched with those of the receiver, span by span.</summary>
+public enum SpanAlignment
+{
+    /// <summary>Spans have as many tokens in both runs; else the pair is left out and counted.</summary>
+    Equal,
+
+    /// <summary>Of spans that differ in length the last tokens are matched, as many as the shorter has.</summary>
+    End,
 }

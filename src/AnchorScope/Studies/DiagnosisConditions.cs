@@ -98,6 +98,11 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
         }
     }
 
+    /// <summary>Spans at which heads are exchanged: those at which they are blocked, without what stands in front of the question.</summary>
+    public static IReadOnlyList<SpanKind> SpansOf(Variants variants) => variants.Scope == GainScope.Instruction
+        ? variants.Instruction
+        : [SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix];
+
     private Positions Scope(Prompt prompt) => options.Variants.Scope switch
     {
         GainScope.All => Positions.All,

@@ -188,9 +188,21 @@ public sealed class DiagnosisStudy : IDisposable
     }
 
     /// <summary>Samples go to the threads one by one; their rows are written in the order of the set, whoever is done first.</summary>
-    private void Each(Phase phase, ConflictSet set, ResultStore store, PhasePlan plan, Action<StudyProgress>? progress, CancellationToken cancel)
+    private void Each(Phase phase, ConflictSet set, ResultStore store, PhasePlan plan, Action<StudyProgress>? progress, CancellationToken cancel) => Each(
+        Variants.NameOf(phase), set, store,
+        compute =>
+        {
+            var runner = new SampleRunner(Model, Data.Layout, Options, _conditions, AnswerTokens, compute);
+            return (sample, stop) => runner.Run(sample, phase, plan, stop);
+        },
+        progress, cancel);
+
+    /// <summary>Runs the samples of <paramref name="set"/> that the store does not have under <paramref name="name"/>.</summary>
+    /// <param name="worker">Called once on each thread; what it returns is called for each sample.</param>
+    internal void Each(
+        string name, ConflictSet set, ResultStore store, Func<Compute, Func<ConflictSample, CancellationToken, IReadOnlyList<RunResult>>> worker, Action<StudyProgress>? progress,
+        CancellationToken cancel)
     {
-        var name = Variants.NameOf(phase);
         var todo = set.Samples.Where(s => store.Find(name, s.Id) is null).ToList();
         var done = set.Samples.Count - todo.Count;
         progress?.Invoke(new StudyProgress(name, done, set.Samples.Count));
@@ -215,13 +227,13 @@ public sealed class DiagnosisStudy : IDisposable
         {
             using var arena = new Arena();
             using var team = new Team(workers == 1 ? Options.Threads : 1);
-            var runner = new SampleRunner(Model, Data.Layout, Options, _conditions, AnswerTokens, new Compute(arena, team));
+            var run = worker(new Compute(arena, team));
             try
             {
                 for (var i = Interlocked.Increment(ref next); i < todo.Count; i = Interlocked.Increment(ref next))
                 {
                     stop.Token.ThrowIfCancellationRequested();
-                    var results = runner.Run(todo[i], phase, plan, stop.Token);
+                    var results = run(todo[i], stop.Token);
                     lock (waiting)
                     {
                         waiting[i] = results;

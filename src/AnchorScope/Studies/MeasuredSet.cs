@@ -60,6 +60,18 @@ internal sealed class MeasuredSet(string name, IReadOnlyList<MeasuredRun> runs, 
     /// <summary>Mean of a real value, such as a margin; 95 % interval by resampling clusters.</summary>
     public Estimate Mean(Func<MeasuredRun, double> value) => Bootstrap.Mean(Values(value), draws, Clusters.Of);
 
+    /// <summary>Sum of one value over the sum of another; 95 % interval from the clustered variance of the residuals (delta method, Student's t).</summary>
+    public Estimate Ratio(Func<MeasuredRun, double> value, Func<MeasuredRun, double> by)
+    {
+        double[] above = [.. Values(value)], below = [.. Values(by)];
+        if (above.Length == 0) return new Estimate(double.NaN, double.NaN, double.NaN, 0);
+        var ratio = above.Sum() / below.Sum();
+        if (Clusters.Count < 2) return new Estimate(ratio, double.NaN, double.NaN, above.Length);
+        var error = Math.Sqrt(Clusters.VarianceOfMean([.. above.Zip(below, (a, b) => a - ratio * b)])) / Math.Abs(below.Average());
+        var half = StudentT.Point95(Clusters.Count - 1) * error;
+        return new Estimate(ratio, ratio - half, ratio + half, above.Length);
+    }
+
     /// <summary>Share of runs, <paramref name="value"/> being 0 or 1.</summary>
     public Estimate Share(Func<MeasuredRun, double> value) => Proportion.Of(Values(value), Clusters);
 

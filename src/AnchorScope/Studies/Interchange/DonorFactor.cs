@@ -22,15 +22,5 @@ public enum DonorFactor
     Crossed,
 }
 
-/// <summary>How positions of a donor run are matched with those of the receiver, span by span.</summary>
-public enum SpanAlignment
-{
-    /// <summary>Spans have as many tokens in both runs; else the pair is left out and counted.</summary>
-    Equal,
-
-    /// <summary>Of spans that differ in length the last tokens are matched, as many as the shorter has.</summary>
-    End,
-}
-
 /// <summary>Positions of the receiver and, one for one, those of the donor.</summary>
 internal sealed record AlignedPositions(int[] Receiver, int[] Donor);

@@ -10,7 +10,8 @@ namespace AnchorScope.Studies;
 internal sealed record Donor(ConflictRun Run, string From);
 
 /// <summary>
-/// Finds donors inside a conflict set: the receiver's own sample with one part (crossed: three) taken from another sample of the set. Candidates come in an order that
+/// Finds donors inside a conflict set: the receiver's own sample with one part (crossed: three) taken from another sample of the set. The other instruction is the sample's own
+/// where it has the same length, else one of another sample. Candidates come in an order that
 /// depends on the seed and the receiver alone; those whose parts have other token counts are passed over.
 /// </summary>
 internal sealed class DonorFinder
@@ -39,11 +40,16 @@ internal sealed class DonorFinder
         var own = receiver.Sample;
         var other = receiver.Instruction == Modality.Vision ? Modality.Text : Modality.Vision;
         if (!own.Instructions.ContainsKey(other)) return [];
-        if (factor == DonorFactor.Instruction) return [new Donor(new ConflictRun(own, other), own.Id)];
         bool Long(string? a, string? b) => alignment == SpanAlignment.End || CountOf(a) == CountOf(b);
         var others = Shuffled(receiver, factor).Where(s => s.Id != own.Id);
+        // The sample's own other instruction, or where its length differs another sample's.
+        var instructed = own.Instructions[receiver.Instruction];
+        var (text, by) = others.Prepend(own).Where(s => s.Instructions.TryGetValue(other, out var said) && Long(said, instructed))
+            .Select(s => (s.Instructions[other], s.Id)).FirstOrDefault((own.Instructions[other], own.Id));
+        var crossed = With(own, other, text);
         return factor switch
         {
+            DonorFactor.Instruction => [new Donor(new ConflictRun(crossed, other), by)],
             DonorFactor.Phrasing => from s in others
                                     where s.Instructions.TryGetValue(receiver.Instruction, out var text) && text != own.Instructions[receiver.Instruction]
                                         && Long(text, own.Instructions[receiver.Instruction])
@@ -61,7 +67,7 @@ internal sealed class DonorFinder
             _ => from s in others
                  where s.Image is not null && s.TextContext is not null && s.Image != own.Image && s.TextContext != own.TextContext && Asks(s, own)
                      && Differs(s, Modality.Vision, own) && Differs(s, Modality.Text, own) && Long(s.TextContext, own.TextContext)
-                 select new Donor(new ConflictRun(own with { Image = s.Image, TextContext = s.TextContext }, other), s.Id),
+                 select new Donor(new ConflictRun(crossed with { Image = s.Image, TextContext = s.TextContext }, other), s.Id),
         };
     }
 

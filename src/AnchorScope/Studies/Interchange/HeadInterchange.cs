@@ -1,4 +1,5 @@
 using AnchorScope.Interventions;
+using AnchorScope.Metrics;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
 using AnchorScope.Readouts;
@@ -16,6 +17,9 @@ public enum HeadContent
 
     /// <summary>Attention probabilities: what heads read, whoever chose it.</summary>
     Pattern,
+
+    /// <summary>Output of the MLP of a layer: no head's.</summary>
+    Mlp,
 }
 
 /// <summary>Interchange of heads between a donor run and a receiver, as data.</summary>
@@ -26,6 +30,7 @@ internal static class HeadInterchange
     {
         HeadContent.Z => Site.HeadOut,
         HeadContent.Query => Site.QueryProj,
+        HeadContent.Mlp => Site.MlpOut,
         _ => Site.AttnPattern,
     };
 
@@ -53,6 +58,8 @@ internal static class HeadInterchange
         int[] order = [.. at.Donor.Select(p => Index(donor, p))];
         return new Intervention(name, [.. heads.GroupBy(h => h.Layer).OrderBy(g => g.Key).Select(layer =>
         {
+            if (what == HeadContent.Mlp)
+                return new Edit(site, layer.Key, Operation.Set) { Positions = positions, Rows = DonorRows.Of(donor[site, layer.Key], shape.ModelSize, order) };
             int[] named = [.. layer.Select(h => h.Head).Distinct().Order()];
             var rows = what == HeadContent.Pattern
                 ? Pattern(donor[site, layer.Key], shape.Heads, donor.Positions!.Count, order, named)

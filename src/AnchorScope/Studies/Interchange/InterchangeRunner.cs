@@ -7,26 +7,13 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
-/// <summary>A set of heads that is given a donor's values.</summary>
-/// <param name="Factor">In what the donor differs.</param>
-/// <param name="What">What is exchanged.</param>
-/// <param name="Heads">The heads.</param>
-internal sealed record HeadExchange(DonorFactor Factor, HeadContent What, IReadOnlyList<(int Layer, int Head)> Heads)
-{
-    /// <summary>Its name in results.jsonl: "interchange/crossed/z/6.4,7.7".</summary>
-    public string Condition => $"interchange/{Variants.NameOf(Factor)}/{Variants.NameOf(What)}/{string.Join(',', Heads.Order().Select(h => $"{h.Layer}.{h.Head}"))}";
-}
-
 /// <summary>Runs one sample with both instructions under exchanges of heads with donor runs. One per thread.</summary>
 internal sealed class InterchangeRunner(
     VisionLanguageModel model, PromptLayout layout, DonorFinder finder, IReadOnlyList<SpanKind> spans, SpanAlignment alignment, Compute compute)
 {
     private readonly Dictionary<string, PixelValues> _pixels = new(StringComparer.Ordinal);
 
-    /// <summary>The condition of a donor's own run.</summary>
-    public static string DonorRun(DonorFactor factor) => $"donor/{Variants.NameOf(factor)}";
-
-    public IReadOnlyList<RunResult> Run(ConflictSample sample, IReadOnlyList<HeadExchange> exchanges, CancellationToken cancel)
+    public IReadOnlyList<RunResult> Run(ConflictSample sample, IReadOnlyList<Exchange> exchanges, CancellationToken cancel)
     {
         var mark = compute.Arena.Here();
         var results = sample.Runs.Select(run => Run(run, exchanges, cancel)).ToList();
@@ -34,7 +21,7 @@ internal sealed class InterchangeRunner(
         return results;
     }
 
-    private RunResult Run(ConflictRun run, IReadOnlyList<HeadExchange> exchanges, CancellationToken cancel)
+    private RunResult Run(ConflictRun run, IReadOnlyList<Exchange> exchanges, CancellationToken cancel)
     {
         var entities = AnswerEntities.Of(run, model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}");
         var prompt = PromptOf(run);
@@ -48,8 +35,9 @@ internal sealed class InterchangeRunner(
             using var donor = found.Baseline;
             var token = Sampler.ArgMax(donor.LastLogits);
             result.Donors[Variants.NameOf(factor.Key)] = found.Donor.From;
-            result.Outcomes[DonorRun(factor.Key)] = SampleRunner.Measure(donor.LastLogits, entities, receiver.LastLogits) with { Donor = donor.LastLogits[token] };
-            HeadExchange[] exchanged = [.. factor];
+            result.Outcomes[Exchange.DonorRun(factor.Key)] = SampleRunner.Measure(donor.LastLogits, entities, receiver.LastLogits) with { Donor = donor.LastLogits[token] };
+            result.Outcomes[Exchange.Receiver(factor.Key)] = result.Outcomes["baseline"] with { Donor = receiver.LastLogits[token] };
+            Exchange[] exchanged = [.. factor];
             Variant[] runs = [.. exchanged.Select(e => new Variant(receiver, HeadInterchange.Of(e.Condition, model.Decoder.Shape, e.What, e.Heads, found.At, donor.Trace!)))];
             Sweep.LastLogits(
                 model.Decoder, runs, compute, (i, logits) => result.Outcomes[exchanged[i].Condition] = SampleRunner.Measure(logits, entities, receiver.LastLogits) with { Donor = logits[token] }, cancel: cancel);

@@ -1,0 +1,20 @@
+using AnchorScope.Metrics;
+
+namespace AnchorScope.Studies;
+
+/// <summary>A set of heads (or the MLPs of some layers) that is given a donor's values.</summary>
+/// <param name="Factor">In what the donor differs.</param>
+/// <param name="What">What is exchanged.</param>
+/// <param name="Heads">The heads; for <see cref="HeadContent.Mlp"/> the layers, with head 0.</param>
+internal sealed record Exchange(DonorFactor Factor, HeadContent What, IReadOnlyList<(int Layer, int Head)> Heads)
+{
+    /// <summary>Its name in results.jsonl: "interchange/crossed/z/6.4,7.7".</summary>
+    public string Condition { get; } = $"interchange/{Variants.NameOf(Factor)}/{Variants.NameOf(What)}/"
+        + string.Join(',', Heads.Order().Select(h => What == HeadContent.Mlp ? $"{h.Layer}" : $"{h.Layer}.{h.Head}"));
+
+    /// <summary>The condition of a donor's own run.</summary>
+    public static string DonorRun(DonorFactor factor) => $"donor/{Variants.NameOf(factor)}";
+
+    /// <summary>The receiver without exchange, with its logit of the donor's answer.</summary>
+    public static string Receiver(DonorFactor factor) => $"receiver/{Variants.NameOf(factor)}";
+}

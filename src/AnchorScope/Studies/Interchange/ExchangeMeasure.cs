@@ -1,0 +1,75 @@
+using AnchorScope.Metrics;
+
+namespace AnchorScope.Studies;
+
+/// <summary>What an exchange does to the answers of the pairs that can tell.</summary>
+/// <param name="Pairs">Pairs in which the receiver follows its instruction and the donor gives an answer that the factor asks for.</param>
+/// <param name="Moved">
+/// Margin of the own answer over the target that the exchange takes, as a share of what the donor's own run takes: 0 nothing, 1 the donor's decision. A ratio of sums over the pairs.
+/// </param>
+/// <param name="Switched">Share that gives the donor's answer.</param>
+/// <param name="OwnOther">Share that gives the own other answer: that of the other modality for the receiver's picture, note and question.</param>
+/// <param name="Keeps">Share that gives the own answer still.</param>
+/// <param name="Third">Share that gives none of them.</param>
+/// <param name="Choice">Logits by which the exchange raises the own other answer over the donor's: above 0 a choice is moved, below 0 a content. NaN where both are one token.</param>
+public sealed record ExchangeEffect(int Pairs, Estimate Moved, Estimate Switched, Estimate OwnOther, Estimate Keeps, Estimate Third, Estimate Choice);
+
+/// <summary>Why runs give no pair.</summary>
+/// <param name="Runs">Runs asked.</param>
+/// <param name="WithoutDonor">No donor of equal lengths, or none at all for this factor.</param>
+/// <param name="ReceiverFails">The receiver does not follow its instruction.</param>
+/// <param name="DonorFails">The donor does not give an answer that tells: its own instructed one, or one that is neither of the receiver's.</param>
+/// <param name="Pairs">Those that are left.</param>
+public sealed record PairCount(string Factor, int Runs, int WithoutDonor, int ReceiverFails, int DonorFails, int Pairs);
+
+/// <summary>Reduces exchanges over the runs of a set.</summary>
+internal static class ExchangeMeasure
+{
+    /// <summary>The effect over all pairs of the set; a factor that no run has gives NaN and 0 pairs.</summary>
+    public static ExchangeEffect Of(MeasuredSet set, Exchange exchange)
+    {
+        var pairs = set.Where(r => Tells(r, exchange.Factor) && r.Has(exchange.Condition));
+        var (factor, condition) = (exchange.Factor, exchange.Condition);
+        Outcome At(MeasuredRun r) => r.Result.Outcomes[condition];
+        bool IsDonors(MeasuredRun r) => factor == DonorFactor.Instruction ? r.Competes(condition) == 1 : At(r).ArgMax == Donor(r, factor).ArgMax;
+        return new ExchangeEffect(
+            pairs.Runs.Count,
+            pairs.Ratio(r => Margin(Receiver(r, factor), factor) - Margin(At(r), factor), r => Margin(Receiver(r, factor), factor) - Margin(Donor(r, factor), factor)),
+            pairs.Share(r => IsDonors(r) ? 1 : 0),
+            pairs.Share(r => r.Competes(condition)),
+            pairs.Share(r => r.Follows(condition)),
+            pairs.Share(r => r.Follows(condition) + r.Competes(condition) > 0 || IsDonors(r) ? 0 : 1),
+            factor == DonorFactor.Instruction ? new Estimate(double.NaN, double.NaN, double.NaN, 0)
+                : pairs.Mean(r => At(r).Competing - At(r).Donor - (Receiver(r, factor).Competing - Receiver(r, factor).Donor)));
+    }
+
+    /// <summary>How many runs give a pair, and why the others do not.</summary>
+    public static PairCount Count(MeasuredSet set, DonorFactor factor)
+    {
+        var donated = set.Where(r => r.Has(Exchange.DonorRun(factor)));
+        var following = donated.Where(r => !r.Failed);
+        var pairs = following.Where(r => Tells(r, factor));
+        return new PairCount(
+            Variants.NameOf(factor), set.Runs.Count, set.Runs.Count - donated.Runs.Count, donated.Runs.Count - following.Runs.Count, following.Runs.Count - pairs.Runs.Count, pairs.Runs.Count);
+    }
+
+    private static Outcome Donor(MeasuredRun run, DonorFactor factor) => run.Result.Outcomes[Exchange.DonorRun(factor)];
+
+    private static Outcome Receiver(MeasuredRun run, DonorFactor factor) => run.Result.Outcomes[Exchange.Receiver(factor)];
+
+    /// <summary>Own answer over the target: the own other answer across instructions, else the donor's.</summary>
+    private static double Margin(Outcome outcome, DonorFactor factor) => outcome.Following - (factor == DonorFactor.Instruction ? outcome.Competing : outcome.Donor);
+
+    private static bool Tells(MeasuredRun run, DonorFactor factor)
+    {
+        if (!run.Has(Exchange.DonorRun(factor)) || run.Failed) return false;
+        var given = Donor(run, factor).ArgMax;
+        var (own, other) = (run.Entities.FollowingForms.Contains(given), run.Entities.CompetingForms.Contains(given));
+        return factor switch
+        {
+            DonorFactor.Instruction => other,
+            DonorFactor.Phrasing => own,
+            _ => !own && !other,
+        };
+    }
+}

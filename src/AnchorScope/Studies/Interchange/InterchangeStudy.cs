@@ -1,0 +1,177 @@
+using AnchorScope.Conflicts;
+using AnchorScope.Metrics;
+using AnchorScope.Prompts;
+
+namespace AnchorScope.Studies;
+
+/// <summary>
+/// Who chooses and who carries: every head is given the activations of donor runs that differ in one factor, sets are searched on the ranking split and measured on the test
+/// split. Every step is a phase whose rows are in results.jsonl, so a killed run goes on where it was.
+/// </summary>
+internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, BootstrapDraws draws)
+{
+    /// <summary>Conflicts of the ranking split whose runs are given donors, the first ones; and of those the ones on which sets are searched.</summary>
+    public const int ProfileSamples = 80, SearchSamples = 60;
+
+    /// <summary>Conflicts of the test split on which sets are measured, and those on which random sets are.</summary>
+    public const int TestSamples = 200, RandomSamples = 80;
+
+    /// <summary>Heads with the largest single effects that a search may take.</summary>
+    public const int Pool = 24;
+
+    /// <summary>Heads of a set, at most.</summary>
+    public const int MostHeads = 8;
+
+    /// <summary>A search ends when the next head adds less than this to what is moved.</summary>
+    public const double LeastGain = 0.02;
+
+    private readonly List<(int Layer, int Head)> _all =
+        [.. from layer in Enumerable.Range(0, study.Model.Decoder.Shape.Layers) from head in Enumerable.Range(0, study.Model.Decoder.Shape.Heads) select (layer, head)];
+
+    /// <summary>The exchanges that make the profile of a head.</summary>
+    public static IReadOnlyList<(DonorFactor Factor, HeadContent What)> ProfileKinds { get; } =
+    [
+        (DonorFactor.Instruction, HeadContent.Query), (DonorFactor.Crossed, HeadContent.Query), (DonorFactor.Instruction, HeadContent.Z), (DonorFactor.Crossed, HeadContent.Z),
+        (DonorFactor.Question, HeadContent.Z), (DonorFactor.Picture, HeadContent.Z), (DonorFactor.Note, HeadContent.Z),
+    ];
+
+    private static readonly (DonorFactor Factor, HeadContent What)[] SetKinds =
+        [(DonorFactor.Instruction, HeadContent.Query), (DonorFactor.Crossed, HeadContent.Query), (DonorFactor.Instruction, HeadContent.Z), (DonorFactor.Crossed, HeadContent.Z)];
+
+    /// <summary>What a search takes heads for.</summary>
+    public static IReadOnlyList<SetSearch> Searches { get; } =
+    [
+        new("arbiters", DonorFactor.Instruction, HeadContent.Query, e => e.Moved.Mean),
+        new("decision_carriers", DonorFactor.Crossed, HeadContent.Z, e => e.Moved.Mean),
+        new("choice_carriers", DonorFactor.Crossed, HeadContent.Z, e => e.OwnOther.Mean - e.Switched.Mean + 0.01 * e.Choice.Mean),
+    ];
+
+    private ConflictSet Rank => study.Data.Rank;
+
+    private ConflictSet Test => study.Data.Test;
+
+    /// <summary>Samples of the profile.</summary>
+    public ConflictSet ProfileSet => First(Rank, ProfileSamples);
+
+    /// <summary>Runs every phase that the store does not have yet.</summary>
+    /// <param name="necessary">The heads whose blocking costs most: measured beside the sets found.</param>
+    public InterchangeFindings Run(IReadOnlyList<(int Layer, int Head)> necessary, Action<StudyProgress>? progress = null, CancellationToken cancel = default)
+    {
+        Phase("profile", ProfileSet, Rank, [.. ProfileKinds.SelectMany(k => _all.Select(h => new Exchange(k.Factor, k.What, [h])))], progress, cancel);
+        var profile = Measured("profile", ProfileSet);
+        var sets = new List<SearchedSet>();
+        foreach (var search in Searches)
+        {
+            // A carrier is looked for apart from those that choose: what they read they write as well.
+            var taken = search.Name == "decision_carriers" ? sets[0].Heads : [];
+            sets.Add(Search(search, profile, taken, progress, cancel));
+        }
+        var test = First(Test, TestSamples);
+        Phase("exchange", test, Test, [.. TestExchanges(sets, necessary).DistinctBy(e => e.Condition)], progress, cancel);
+        var random = First(Test, RandomSamples);
+        Phase("exchange_random", random, Test, [.. sets.SelectMany(s => Draws(s).Prepend(s.Heads).Where(h => h.Count > 0).Select(h => s.Search.Of(h))).DistinctBy(e => e.Condition)], progress, cancel);
+        return new InterchangeFindings(profile, sets, Measured("exchange", test), Measured("exchange_random", random));
+    }
+
+    /// <summary>Random sets of the size of a found one, from all heads but its own.</summary>
+    public IReadOnlyList<IReadOnlyList<(int Layer, int Head)>> Draws(SearchedSet set)
+    {
+        if (set.Heads.Count == 0) return [];
+        var random = new SplitMix(study.Options.Seed, after: (ulong)(Searches.ToList().FindIndex(s => s.Name == set.Search.Name) + 1) << 32);
+        var shape = study.Model.Decoder.Shape;
+        return [.. Enumerable.Range(0, study.Options.Draws).Select(_ => HeadRanking.Random(set.Heads.Count, shape.Layers, shape.Heads, set.Heads.ToHashSet(), random)).Where(d => d.Count == set.Heads.Count)];
+    }
+
+    /// <summary>All heads of a layer.</summary>
+    public IReadOnlyList<(int Layer, int Head)> Layer(int layer) => [.. _all.Where(h => h.Layer == layer)];
+
+    /// <summary>Every head of the model.</summary>
+    public IReadOnlyList<(int Layer, int Head)> All => _all;
+
+    private IEnumerable<Exchange> TestExchanges(List<SearchedSet> sets, IReadOnlyList<(int Layer, int Head)> necessary)
+    {
+        foreach (var set in sets)
+        {
+            foreach (var step in set.Steps) yield return set.Search.Of(step.Heads);
+        }
+        foreach (var heads in sets.Select(s => s.Heads).Append(necessary).Where(h => h.Count > 0))
+        {
+            foreach (var (factor, what) in SetKinds) yield return new Exchange(factor, what, heads);
+            yield return new Exchange(DonorFactor.Question, HeadContent.Z, heads);
+        }
+        foreach (var layer in Enumerable.Range(0, study.Model.Decoder.Shape.Layers))
+        {
+            foreach (var (factor, what) in SetKinds) yield return new Exchange(factor, what, Layer(layer));
+            yield return new Exchange(DonorFactor.Instruction, HeadContent.Mlp, [(layer, 0)]);
+            yield return new Exchange(DonorFactor.Crossed, HeadContent.Mlp, [(layer, 0)]);
+        }
+        yield return new Exchange(DonorFactor.Instruction, HeadContent.Query, _all);
+        yield return new Exchange(DonorFactor.Instruction, HeadContent.Z, _all);
+    }
+
+    /// <summary>Greedy: each step adds the head with which the set does best. Ends when a step adds little.</summary>
+    private SearchedSet Search(SetSearch search, MeasuredSet profile, IReadOnlyList<(int Layer, int Head)> taken, Action<StudyProgress>? progress, CancellationToken cancel)
+    {
+        var set = First(Rank, SearchSamples);
+        var singles = _all.Except(taken).Select(h => (Head: h, Score: search.Score(ExchangeMeasure.Of(profile, search.Of([h]))))).Where(s => !double.IsNaN(s.Score)).ToList();
+        List<(int Layer, int Head)> pool = [.. singles.OrderByDescending(s => s.Score).ThenBy(s => s.Head).Take(Pool).Select(s => s.Head)];
+        var (steps, heads, best) = (new List<SearchStep>(), new List<(int Layer, int Head)>(), 0.0);
+        while (heads.Count < MostHeads)
+        {
+            List<(int Layer, int Head)[]> candidates = [.. pool.Except(heads).Select(h => heads.Append(h).ToArray())];
+            if (candidates.Count == 0) break;
+            var name = $"search/{search.Name}/{heads.Count + 1}";
+            Phase(name, set, Rank, [.. candidates.Select(search.Of)], progress, cancel);
+            var measured = Measured(name, set);
+            var (next, effect) = candidates.Select(c => (c, Effect: ExchangeMeasure.Of(measured, search.Of(c)))).MaxBy(c => search.Score(c.Effect));
+            var score = search.Score(effect);
+            if (!(score >= best + LeastGain)) break;
+            best = score;
+            heads.Add(next[^1]);
+            steps.Add(new SearchStep([.. heads], effect));
+        }
+        return new SearchedSet(search, steps);
+    }
+
+    private void Phase(string name, ConflictSet set, ConflictSet donors, IReadOnlyList<Exchange> exchanges, Action<StudyProgress>? progress, CancellationToken cancel)
+    {
+        var finder = new DonorFinder([.. donors.Samples.Where(s => s.Kind == SampleKind.Conflict)], study.Model.Tokenizer, study.Options.Seed);
+        var variants = study.Options.Variants;
+        study.Each(name, set, store, compute =>
+        {
+            var runner = new InterchangeRunner(study.Model, study.Data.Layout, finder, DiagnosisConditions.SpansOf(variants), variants.Alignment, compute);
+            return (sample, stop) => runner.Run(sample, exchanges, stop);
+        }, progress, cancel);
+    }
+
+    private MeasuredSet Measured(string phase, ConflictSet set) => MeasuredSet.Of(set, id => store.Find(phase, id)!, study.Model.Tokenizer, draws);
+
+    private static ConflictSet First(ConflictSet set, int count) => set.Part(set.Name, [.. set.Samples.Where(s => s.Kind == SampleKind.Conflict).Take(count)]);
+}
+
+/// <summary>What a search looks for.</summary>
+/// <param name="Name">As in result files.</param>
+/// <param name="Score">What it makes as large as it can.</param>
+internal sealed record SetSearch(string Name, DonorFactor Factor, HeadContent What, Func<ExchangeEffect, double> Score)
+{
+    /// <summary>The exchange of a set of heads.</summary>
+    public Exchange Of(IReadOnlyList<(int Layer, int Head)> heads) => new(Factor, What, heads);
+}
+
+/// <summary>A set on the way of a search.</summary>
+/// <param name="Heads">In the order in which they came.</param>
+/// <param name="Ranking">Its effect on the ranking split.</param>
+internal sealed record SearchStep(IReadOnlyList<(int Layer, int Head)> Heads, ExchangeEffect Ranking);
+
+/// <summary>What a search came to: the last step's heads, or none.</summary>
+internal sealed record SearchedSet(SetSearch Search, IReadOnlyList<SearchStep> Steps)
+{
+    /// <summary>The heads.</summary>
+    public IReadOnlyList<(int Layer, int Head)> Heads => Steps.Count == 0 ? [] : Steps[^1].Heads;
+}
+
+/// <summary>The measured rows of all phases.</summary>
+/// <param name="Profile">Single heads on the ranking split.</param>
+/// <param name="Test">Sets on the test split.</param>
+/// <param name="Random">The sets and random ones on a part of the test split.</param>
+internal sealed record InterchangeFindings(MeasuredSet Profile, IReadOnlyList<SearchedSet> Sets, MeasuredSet Test, MeasuredSet Random);
