@@ -38,7 +38,7 @@ internal static class DiagnoseCommand
                 var diagnosis = AnsiConsole.Status().Start("writing the report", _ =>
                 {
                     var reduced = study.Reduce(store, plan);
-                    DiagnosisFiles.Write(folder, reduced, study.Heads(store, plan));
+                    DiagnosisFiles.Write(folder, reduced, study.Arbiters(reduced.Interchange), study.Necessary(store, plan));
                     DiagnosisReport.Write(folder, reduced, options.Data);
                     return reduced;
                 });
@@ -74,6 +74,10 @@ internal static class DiagnoseCommand
             ["test"] = "edges cut, heads blocked",
             ["hard"] = "amplification of failures",
             ["control"] = "side effects on controls",
+            ["profile"] = "every head given donor runs",
+            ["search"] = "sets that switch the answer",
+            ["exchange"] = "sets and layers exchanged",
+            ["exchange_random"] = "random sets exchanged",
         };
         var tasks = new Dictionary<string, ProgressTask>(StringComparer.Ordinal);
         foreach (var set in study.Phases) tasks[set.Phase] = progress.AddTask(names[set.Phase], maxValue: set.Samples);

@@ -48,7 +48,7 @@ internal static class DiagnoseSeries
         var samples = study.Phases.Sum(p => p.Samples);
         var plan = study.Run(store, _ => progress((double)store.Samples / samples), cancel);
         var found = study.Reduce(store, plan);
-        DiagnosisFiles.Write(folder, found, study.Heads(store, plan));
+        DiagnosisFiles.Write(folder, found, study.Arbiters(found.Interchange), study.Necessary(store, plan));
         DiagnosisReport.Write(folder, found, options.Data);
         return found;
     }

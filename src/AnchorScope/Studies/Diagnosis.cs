@@ -58,6 +58,9 @@ public sealed record Diagnosis
     /// <summary>Every head's score.</summary>
     public required HeadLandscape Heads { get; init; }
 
+    /// <summary>Who chooses and who carries: every head's profile and role, and the sets that switch the answer.</summary>
+    public required InterchangeResult Interchange { get; init; }
+
     /// <summary>Neurons before, among and after the arbitration heads.</summary>
     public required NeuronTable Neurons { get; init; }
 

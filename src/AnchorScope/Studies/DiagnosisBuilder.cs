@@ -42,6 +42,7 @@ internal sealed class DiagnosisBuilder
         HeadLandscape heads = null!;
         List<BlockingResult> blocking = [];
         List<AmplificationResult> amplification = [];
+        InterchangeResult interchange = null!;
         // Most of the time of a report: thousands of means, each with an interval of a thousand resamples, and none waits for another.
         Parallel.Invoke(
             new ParallelOptions { MaxDegreeOfParallelism = Options.Threads },
@@ -49,6 +50,7 @@ internal sealed class DiagnosisBuilder
             () => heads = Heads(),
             () => amplification = [.. Amplification(_test), .. _hard is null ? [] : Amplification(_hard)],
             () => blocking = Blocking(),
+            () => interchange = Interchange(),
             () => layers = Layers(),
             () => following = Following());
         var diagnosis = new Diagnosis
@@ -69,6 +71,7 @@ internal sealed class DiagnosisBuilder
             Route = RouteReader.Read(_test, Options.Variants.Route),
             Knockouts = knockouts,
             Heads = heads,
+            Interchange = interchange,
             Neurons = details.Neurons(),
             Inside = details.Inside(),
             HeadEdges = details.Edges(),
@@ -79,6 +82,12 @@ internal sealed class DiagnosisBuilder
             Rejected = [.. _study.Data.Rejected.Select(r => r with { File = Path.GetFileName(r.File) })],
         };
         return diagnosis with { Findings = FindingWriter.Write(diagnosis, _test, _control, _plan) };
+    }
+
+    private InterchangeResult Interchange()
+    {
+        var study = _study.Interchange(_store);
+        return InterchangeReader.Read(study, study.Run(_plan.Arbitration), _rank, Options.Variants, Shape.Layers, _plan.Arbitration);
     }
 
     private static bool IsConflict(MeasuredRun run) => run.Run.Sample.Kind == SampleKind.Conflict;

@@ -20,11 +20,14 @@ public static class DiagnosisFiles
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower), new FiniteNumber(), new InlineEstimate(), new InlineNumbers() },
     };
 
-    /// <summary>Writes diagnosis.json, summary.csv and heads.json into <paramref name="folder"/>.</summary>
-    public static void Write(string folder, Diagnosis diagnosis, HeadSet heads)
+    /// <summary>Writes diagnosis.json, summary.csv, heads.json and heads-necessary.json into <paramref name="folder"/>.</summary>
+    /// <param name="arbiters">The heads that choose what is read; may be empty.</param>
+    /// <param name="necessary">The heads whose blocking costs most.</param>
+    public static void Write(string folder, Diagnosis diagnosis, HeadSet arbiters, HeadSet necessary)
     {
         Text(Path.Combine(folder, "diagnosis.json"), Json(diagnosis));
-        Text(Path.Combine(folder, "heads.json"), HeadSetFile.Text(heads));
+        Text(Path.Combine(folder, "heads.json"), HeadSetFile.Text(arbiters));
+        Text(Path.Combine(folder, "heads-necessary.json"), HeadSetFile.Text(necessary));
         Text(Path.Combine(folder, "summary.csv"), Summary(diagnosis));
     }
 
@@ -70,6 +73,22 @@ public static class DiagnosisFiles
             }
         }
         foreach (var head in d.Heads.Ranked) Rows("heads", $"{head.Layer}.{head.Head}", head.Estimate ? "estimated" : "blocked alone", d.Variants["head_score"], head.Score);
+        foreach (var head in d.Interchange.Heads)
+        {
+            var item = $"{head.Layer}.{head.Head}";
+            Exchanged(item, "choice", head.Profile.Choice);
+            Exchanged(item, "content", head.Profile.Content);
+            Exchanged(item, "question", head.Profile.Question);
+            Exchanged(item, "picture", head.Profile.Picture);
+            Exchanged(item, "note", head.Profile.Note);
+        }
+        foreach (var set in d.Interchange.Sets.Where(s => s.Measured is not null))
+        {
+            Exchanged(set.Name, "choice", set.Measured!.Choice);
+            Exchanged(set.Name, "choice_crossed", set.Measured.ChoiceCrossed);
+            Exchanged(set.Name, "output", set.Measured.Output);
+            Exchanged(set.Name, "content", set.Measured.Content);
+        }
         foreach (var neuron in d.Neurons.Ranked)
         {
             var item = $"{neuron.Layer}.{neuron.Neuron}";
@@ -109,6 +128,13 @@ public static class DiagnosisFiles
             Row(section, item, condition, metric, "all", by.All);
             Row(section, item, condition, metric, "vision", by.Vision);
             Row(section, item, condition, metric, "text", by.Text);
+        }
+
+        void Exchanged(string item, string condition, ExchangeEffect effect)
+        {
+            Row("interchange", item, condition, "moved", "all", effect.Moved);
+            Row("interchange", item, condition, "switched", "all", effect.Switched);
+            Row("interchange", item, condition, "own_other", "all", effect.OwnOther);
         }
 
         void Row(string section, string item, string condition, string metric, string instruction, Estimate e) => csv.Append(

@@ -80,7 +80,7 @@ public sealed class DiagnosisStudy : IDisposable
     /// <summary>The parts of a run in order, with the number of their samples.</summary>
     public IReadOnlyList<(string Phase, int Samples)> Phases =>
         [.. new[] { (Phase.Rank, Data.Rank), (Phase.Verify, Screened ? Data.Rank : null), (Phase.Parts, PartSet), (Phase.Test, Data.Test), (Phase.Hard, Data.Hard), (Phase.Control, Data.Control) }
-            .Where(p => p.Item2 is not null).Select(p => (Variants.NameOf(p.Item1), p.Item2!.Samples.Count))];
+            .Where(p => p.Item2 is not null).Select(p => (Variants.NameOf(p.Item1), p.Item2!.Samples.Count)), .. InterchangeStudy.Phases(Data)];
 
     private bool Screened => Options.Variants.Screen != HeadScreen.Exact;
 
@@ -106,8 +106,12 @@ public sealed class DiagnosisStudy : IDisposable
         var few = plan.WithFewDraws();
         if (Data.Hard is { } hard) Each(Phase.Hard, hard, new PhasePlan(Heads: few));
         if (Data.Control is { } control) Each(Phase.Control, control, new PhasePlan(Heads: few));
+        Interchange(store).Run(plan.Arbitration, progress, cancel);
         return plan;
     }
+
+    /// <summary>Exchanges of heads with donor runs; what the store has is not run again.</summary>
+    internal InterchangeStudy Interchange(ResultStore store) => new(this, store, new BootstrapDraws(Options.Seed));
 
     /// <summary>The neurons that are silenced and the edges that are cut in one head.</summary>
     internal Candidates Parts(ResultStore store, HeadPlan plan) => Candidates.OfParts(RunsOf(store), Edges, Shape, plan.Arbitration);
@@ -122,18 +126,29 @@ public sealed class DiagnosisStudy : IDisposable
         return diagnosis with { Examples = [.. diagnosis.Examples.Select(e => WithReadings(e, plan, compute))] };
     }
 
-    /// <summary>The portable head set: the best 5 %, with their scores.</summary>
-    public HeadSet Heads(ResultStore store, HeadPlan plan)
+    /// <summary>The portable set of arbiters: the heads whose queries, exchanged together, switch the answer; empty where none was found.</summary>
+    public HeadSet Arbiters(InterchangeResult interchange)
+    {
+        var found = interchange.Set("arbiters");
+        var scores = interchange.Heads.ToDictionary(h => new HeadId(h.Layer, h.Head), h => h.Profile.Choice.Moved.Mean);
+        return Portable("choice", found.Found ? found.Heads.Select(h => new ScoredHead(h.Layer, h.Head, scores[h])) : []);
+    }
+
+    /// <summary>The portable set of heads whose blocking costs most: the best 5 %, with their scores.</summary>
+    public HeadSet Necessary(ResultStore store, HeadPlan plan)
     {
         var scores = Scores(store, Options.Variants.HeadScore).All;
         var estimated = Estimated(store);
-        return new HeadSet(
-            Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Model.Checkpoint.Folder))), Model.Checkpoint.Sha256, Model.Tokenizer.Sha256, Data.Rank.Sha256,
-            Variants.NameOf(Options.Variants.HeadScore), [.. plan.Arbitration.Select(h => new ScoredHead(h.Layer, h.Head, scores[h.Layer * Shape.Heads + h.Head]) { Estimate = estimated.Contains(h) })])
-        {
-            Variants = Options.Variants.Named,
-        };
+        return Portable(
+            Variants.NameOf(Options.Variants.HeadScore),
+            plan.Arbitration.Select(h => new ScoredHead(h.Layer, h.Head, scores[h.Layer * Shape.Heads + h.Head]) { Estimate = estimated.Contains(h) }));
     }
+
+    private HeadSet Portable(string score, IEnumerable<ScoredHead> heads) => new(
+        Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Model.Checkpoint.Folder))), Model.Checkpoint.Sha256, Model.Tokenizer.Sha256, Data.Rank.Sha256, score, [.. heads])
+    {
+        Variants = Options.Variants.Named,
+    };
 
     private ExampleConflict WithReadings(ExampleConflict example, HeadPlan plan, Compute compute)
     {

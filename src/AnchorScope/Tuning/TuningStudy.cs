@@ -192,7 +192,7 @@ public sealed class TuningStudy : IDisposable
         using var store = DiagnosisFolder.Open(folder, study.Manifest, resume: Directory.Exists(folder));
         var plan = study.Run(store, step => progress?.Invoke(new TuningProgress($"diagnosis {name}: {step.Phase}", step.Done, step.Of)), cancel);
         var diagnosis = study.Reduce(store, plan);
-        DiagnosisFiles.Write(folder, diagnosis, study.Heads(store, plan));
+        DiagnosisFiles.Write(folder, diagnosis, study.Arbiters(diagnosis.Interchange), study.Necessary(store, plan));
         Reports.DiagnosisReport.Write(folder, diagnosis, data);
         return diagnosis;
     }

@@ -46,6 +46,16 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         new("choice_carriers", DonorFactor.Crossed, HeadContent.Z, e => e.OwnOther.Mean - e.Switched.Mean + 0.01 * e.Choice.Mean),
     ];
 
+    /// <summary>The phases with the number of their samples; those of the searches are counted as one, and as if each went on to its last head.</summary>
+    public static IEnumerable<(string Phase, int Samples)> Phases(DiagnosisData data)
+    {
+        int Conflicts(ConflictSet set, int most) => Math.Min(most, set.Samples.Count(s => s.Kind == SampleKind.Conflict));
+        yield return ("profile", Conflicts(data.Rank, ProfileSamples));
+        yield return ("search", Searches.Count * MostHeads * Conflicts(data.Rank, SearchSamples));
+        yield return ("exchange", Conflicts(data.Test, TestSamples));
+        yield return ("exchange_random", Conflicts(data.Test, RandomSamples));
+    }
+
     private ConflictSet Rank => study.Data.Rank;
 
     private ConflictSet Test => study.Data.Test;
@@ -121,7 +131,8 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
             List<(int Layer, int Head)[]> candidates = [.. pool.Except(heads).Select(h => heads.Append(h).ToArray())];
             if (candidates.Count == 0) break;
             var name = $"search/{search.Name}/{heads.Count + 1}";
-            Phase(name, set, Rank, [.. candidates.Select(search.Of)], progress, cancel);
+            var before = (Searches.ToList().IndexOf(search) * MostHeads + heads.Count) * set.Samples.Count;
+            Phase(name, set, Rank, [.. candidates.Select(search.Of)], step => progress?.Invoke(new StudyProgress("search", before + step.Done, Searches.Count * MostHeads * set.Samples.Count)), cancel);
             var measured = Measured(name, set);
             var (next, effect) = candidates.Select(c => (c, Effect: ExchangeMeasure.Of(measured, search.Of(c)))).MaxBy(c => search.Score(c.Effect));
             var score = search.Score(effect);

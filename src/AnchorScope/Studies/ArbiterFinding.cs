@@ -1,0 +1,66 @@
+using AnchorScope.Metrics;
+
+namespace AnchorScope.Studies;
+
+/// <summary>
+/// Who chooses and who carries. A set of heads arbitrates if the model gives its own other answer once their queries are those of the other instruction; heads carry the decision if the
+/// model gives the donor's answer once their outputs are the donor's.
+/// </summary>
+internal static class ArbiterFinding
+{
+    private const string What = "margin moved on the test split by the queries of the heads that the search on the ranking split chose: above the threshold, more than random sets move, "
+        + "and to the own other answer under crossed donors";
+
+    public static Claim Claim(Diagnosis diagnosis, MeasuredSet test)
+    {
+        var (found, carriers, choice) = (diagnosis.Interchange.Set("arbiters"), diagnosis.Interchange.Set("decision_carriers"), diagnosis.Interchange.Set("choice_carriers"));
+        var passed = Passed(carriers, choice);
+        if (test.IsFew)
+            return Studies.Claim.Without(What, FindingStatus.Unclear, $"Which heads arbitrate cannot be told: these are {Wording.Few(test)}");
+        if (found.Measured is not { } set)
+        {
+            var all = diagnosis.Interchange.AllQueries;
+            if (all.Pairs == 0) return Studies.Claim.Without(What, FindingStatus.Unclear, "Which heads arbitrate cannot be told: no run has a donor under the other instruction");
+            return all.Moved.High < RoleRule.Least
+                ? Studies.Claim.Without(What, FindingStatus.Absent,
+                    $"No head arbitrates by what it reads: with the queries of all heads taken from the other instruction the margin moves by {Share(all.Moved)} of what that instruction moves{passed}", all.Moved)
+                : Studies.Claim.Without(What, FindingStatus.Unclear,
+                    $"No small set of heads arbitrates by what it reads: no head's queries move the margin by {InterchangeStudy.LeastGain:0.00} of what the other instruction moves, those of all heads "
+                    + $"move {Share(all.Moved)} of it{passed}", all.Moved);
+        }
+        var text = $"With the queries of {Wording.Count(set.Heads.Count, "head")} ({string.Join(", ", set.Heads)}) taken from the other instruction, {Wording.Percent(set.Choice.Switched.Mean)} of "
+            + $"{Wording.Count(set.Choice.Pairs, "pair")} give the own other answer ({Wording.Interval(set.Choice.Switched)}); with queries of another picture and note as well it is still the own "
+            + $"other answer, in {Wording.Percent(set.ChoiceCrossed.OwnOther.Mean)}, and not the donor's ({Wording.Percent(set.ChoiceCrossed.Switched.Mean)})";
+        if (found.Random is not { } rank)
+            return Studies.Claim.Without(What, FindingStatus.Unclear, $"{text}, but no random set was exchanged for comparison, so whether other heads do as much stays open{passed}", set.Choice.Moved);
+        var moves = set.Choice.Moved.Low > RoleRule.Least && set.ChoiceCrossed.Choice.Low > 0;
+        if (!moves)
+            return Studies.Claim.Without(What, FindingStatus.Unclear, $"Which heads arbitrate cannot be told: {Lower(text)}, which moves {Share(set.Choice.Moved)} of the margin{passed}", set.Choice.Moved);
+        var compared = $"; {Wording.Rank(rank, "move")}, at most {found.RandomMoved:0.00} of the margin against {set.Choice.Moved.Mean:0.00}";
+        return new Claim(What, rank.P, set.Choice.Moved, holds => holds
+            ? new Saying(FindingStatus.Present, $"{Subject(set.Heads.Count)}: {Lower(text)}{compared}{passed}")
+            : new Saying(FindingStatus.Unclear, $"{text}, but that is not told apart from random sets{compared}{passed}"))
+        {
+            Draws = rank,
+        };
+    }
+
+    private static string Passed(FoundSet decision, FoundSet choice)
+    {
+        var carriers = decision is { Found: true, Measured: { } d }
+            ? $". {Wording.Count(d.Heads.Count, "other head", "carries", "carry")} the decision ({string.Join(", ", d.Heads)}): with their outputs from a run with another instruction, picture and note "
+                + $"{Wording.Percent(d.Content.Switched.Mean)} give that run's answer, and their queries switch {Wording.Percent(d.Choice.Switched.Mean)}"
+            : "";
+        var carried = choice is { Found: true, Measured: { } c }
+            ? $". {Wording.Count(c.Heads.Count, "head", "carries", "carry")} the choice itself, without content ({string.Join(", ", c.Heads)}): with such outputs {Wording.Percent(c.Content.OwnOther.Mean)} give the "
+                + "own other answer"
+            : "";
+        return carriers + carried;
+    }
+
+    private static string Subject(int heads) => heads == 1 ? "One head arbitrates" : "A few heads arbitrate together";
+
+    private static string Share(Estimate moved) => $"{moved.Mean:0.00} ({moved.Low:0.00} to {moved.High:0.00})";
+
+    private static string Lower(string text) => char.ToLowerInvariant(text[0]) + text[1..];
+}

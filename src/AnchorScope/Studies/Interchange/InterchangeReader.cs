@@ -1,0 +1,88 @@
+using AnchorScope.Metrics;
+
+namespace AnchorScope.Studies;
+
+/// <summary>Makes an <see cref="InterchangeResult"/> from the rows of the phases.</summary>
+internal static class InterchangeReader
+{
+    public static InterchangeResult Read(InterchangeStudy study, InterchangeFindings rows, MeasuredSet ranked, Variants variants, int layers, IReadOnlyList<(int Layer, int Head)> necessary)
+    {
+        var arbiters = rows.Sets[0].Heads.ToHashSet();
+        var sets = rows.Sets.Select(s => Set(study, rows, s)).ToList();
+        var factors = Enum.GetValues<DonorFactor>().Where(f => f != DonorFactor.Phrasing).ToList();
+        return new InterchangeResult(
+            Variants.NameOf(variants.Alignment),
+            [.. DiagnosisConditions.SpansOf(variants).Select(Variants.NameOf)],
+            [
+                new SplitPairs(rows.Profile.Name, [.. factors.Select(f => ExchangeMeasure.Count(rows.Profile, f))]),
+                new SplitPairs(rows.Test.Name, [.. factors.Where(f => f is DonorFactor.Instruction or DonorFactor.Crossed or DonorFactor.Question).Select(f => ExchangeMeasure.Count(rows.Test, f))]),
+            ],
+            [.. study.All.Select(h => Head(rows.Profile, ranked, h, sets[0].Found && arbiters.Contains(h)))],
+            sets,
+            Measured(rows.Test, necessary)!,
+            [.. Enumerable.Range(0, layers).Select(l => Layer(rows.Test, study, l))],
+            ExchangeMeasure.Of(rows.Test, new Exchange(DonorFactor.Instruction, HeadContent.Query, study.All)),
+            ExchangeMeasure.Of(rows.Test, new Exchange(DonorFactor.Instruction, HeadContent.Z, study.All)));
+    }
+
+    private static ProfiledHead Head(MeasuredSet profile, MeasuredSet ranked, (int Layer, int Head) head, bool inSet)
+    {
+        ExchangeEffect Effect(DonorFactor factor, HeadContent what) => ExchangeMeasure.Of(profile, new Exchange(factor, what, [head]));
+        var of = new Profile(
+            Effect(DonorFactor.Instruction, HeadContent.Query), Effect(DonorFactor.Crossed, HeadContent.Query), Effect(DonorFactor.Instruction, HeadContent.Z),
+            Effect(DonorFactor.Crossed, HeadContent.Z), Effect(DonorFactor.Question, HeadContent.Z), Effect(DonorFactor.Picture, HeadContent.Z), Effect(DonorFactor.Note, HeadContent.Z));
+        var blocked = RankedRuns.Blocked(head.Layer, head.Head);
+        var both = ranked.Where(r => r.Has(blocked));
+        double Third(MeasuredRun r, string condition) => 1 - r.Follows(condition) - r.Competes(condition);
+        var third = both.Runs.Count == 0 ? new Estimate(double.NaN, double.NaN, double.NaN, 0) : both.Difference(r => Third(r, blocked) - Third(r, "baseline")).Difference;
+        return new ProfiledHead(head.Layer, head.Head, Variants.NameOf(RoleRule.Of(of, inSet, third)), inSet, of, third);
+    }
+
+    private static FoundSet Set(InterchangeStudy study, InterchangeFindings rows, SearchedSet set)
+    {
+        var search = set.Search;
+        var steps = set.Steps.Select(s => new FoundStep(Ids(s.Heads), s.Ranking, ExchangeMeasure.Of(rows.Test, search.Of(s.Heads)))).ToList();
+        var exchanged = $"{Variants.NameOf(search.Factor)}/{Variants.NameOf(search.What)}";
+        if (steps.Count == 0) return new FoundSet(search.Name, exchanged, steps, false, new Estimate(0, 0, 0, 0), null, null, null, double.NaN, null);
+        Estimate AimOf(ExchangeEffect effect) => search.Name == "choice_carriers" ? effect.OwnOther : effect.Switched;
+        int? Smallest(double share) => steps.FirstOrDefault(s => AimOf(s.Test).Mean >= share)?.Heads.Count;
+        double Reach(IReadOnlyList<(int Layer, int Head)> heads)
+        {
+            var effect = ExchangeMeasure.Of(rows.Random, search.Of(heads));
+            return search.Name == "choice_carriers" ? effect.Choice.Mean : effect.Moved.Mean;
+        }
+        var drawn = study.Draws(set).Select(Reach).ToList();
+        PermutationRank? rank = drawn.Count == 0 ? null : PermutationRank.Of(Reach(set.Heads), drawn);
+        var measured = Measured(rows.Test, set.Heads)!;
+        // Of the kind that was looked for: queries choose, so a crossed donor's give the own other answer; a decision is the donor's answer, a choice the own other one.
+        var kind = search.Name switch
+        {
+            "arbiters" => measured.ChoiceCrossed.Choice.Low > 0,
+            "decision_carriers" => measured.Content.Choice.High < 0,
+            _ => measured.Content.Choice.Low > 0,
+        };
+        var test = steps[^1].Test;
+        var moves = search.Name == "choice_carriers" ? test.OwnOther.Low > RoleRule.Least : test.Moved.Low > RoleRule.Least;
+        var enough = !rows.Test.IsFew && rank is { } r && r.P <= MultipleComparisons.Level;
+        return new FoundSet(search.Name, exchanged, steps, kind && moves && enough, AimOf(test), Smallest(0.5), Smallest(0.9), rank, drawn.Count == 0 ? double.NaN : drawn.Max(), measured);
+    }
+
+    private static MeasuredHeads? Measured(MeasuredSet set, IReadOnlyList<(int Layer, int Head)> heads)
+    {
+        if (heads.Count == 0) return null;
+        ExchangeEffect Effect(DonorFactor factor, HeadContent what) => ExchangeMeasure.Of(set, new Exchange(factor, what, heads));
+        return new MeasuredHeads(
+            Ids(heads), Effect(DonorFactor.Instruction, HeadContent.Query), Effect(DonorFactor.Crossed, HeadContent.Query), Effect(DonorFactor.Instruction, HeadContent.Z),
+            Effect(DonorFactor.Crossed, HeadContent.Z), Effect(DonorFactor.Question, HeadContent.Z));
+    }
+
+    private static LayerExchange Layer(MeasuredSet set, InterchangeStudy study, int layer)
+    {
+        ExchangeEffect Effect(DonorFactor factor, HeadContent what) => ExchangeMeasure.Of(set, new Exchange(factor, what, what == HeadContent.Mlp ? [(layer, 0)] : study.Layer(layer)));
+        return new LayerExchange(
+            layer, Effect(DonorFactor.Instruction, HeadContent.Query), Effect(DonorFactor.Crossed, HeadContent.Query), Effect(DonorFactor.Instruction, HeadContent.Z),
+            Effect(DonorFactor.Crossed, HeadContent.Z), Effect(DonorFactor.Instruction, HeadContent.Mlp), Effect(DonorFactor.Crossed, HeadContent.Mlp));
+    }
+
+    private static List<HeadId> Ids(IEnumerable<(int Layer, int Head)> heads) => [.. heads.Select(h => new HeadId(h.Layer, h.Head))];
+}

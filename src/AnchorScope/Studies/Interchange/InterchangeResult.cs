@@ -1,0 +1,63 @@
+using AnchorScope.Metrics;
+
+namespace AnchorScope.Studies;
+
+/// <summary>Who chooses and who carries: the content of <c>interchange</c> in diagnosis.json. Definitions: docs/definitions.md.</summary>
+/// <param name="Alignment">How positions were matched.</param>
+/// <param name="Positions">Spans at which heads were exchanged.</param>
+/// <param name="Pairs">Pairs by split and factor, and why other runs gave none.</param>
+/// <param name="Heads">Every head, on the ranking split.</param>
+/// <param name="Sets">The sets that were searched on the ranking split, measured on the test split.</param>
+/// <param name="Necessary">The heads whose blocking costs most, under the same exchanges.</param>
+/// <param name="Layers">All heads of a layer, and its MLP, exchanged together.</param>
+/// <param name="AllQueries">Queries of all heads.</param>
+/// <param name="AllOutputs">Outputs of all heads.</param>
+public sealed record InterchangeResult(
+    string Alignment, IReadOnlyList<string> Positions, IReadOnlyList<SplitPairs> Pairs, IReadOnlyList<ProfiledHead> Heads, IReadOnlyList<FoundSet> Sets, MeasuredHeads Necessary,
+    IReadOnlyList<LayerExchange> Layers, ExchangeEffect AllQueries, ExchangeEffect AllOutputs)
+{
+    /// <summary>The set of a name.</summary>
+    public FoundSet Set(string name) => Sets.First(s => s.Name == name);
+
+    /// <summary>Heads by role, in order.</summary>
+    public IReadOnlyList<ProfiledHead> Of(HeadRole role) => [.. Heads.Where(h => h.Role == Variants.NameOf(role))];
+}
+
+/// <summary>Pairs of one split.</summary>
+public sealed record SplitPairs(string Split, IReadOnlyList<PairCount> Factors);
+
+/// <summary>A set of heads under the exchanges that tell what they do.</summary>
+/// <param name="Choice">Queries, donor under the other instruction.</param>
+/// <param name="ChoiceCrossed">Queries, crossed donor.</param>
+/// <param name="Output">z, donor under the other instruction.</param>
+/// <param name="Content">z, crossed donor.</param>
+/// <param name="Question">z, donor with another question.</param>
+public sealed record MeasuredHeads(
+    IReadOnlyList<HeadId> Heads, ExchangeEffect Choice, ExchangeEffect ChoiceCrossed, ExchangeEffect Output, ExchangeEffect Content, ExchangeEffect Question);
+
+/// <summary>What a search came to.</summary>
+/// <param name="Name">"arbiters", "decision_carriers" or "choice_carriers".</param>
+/// <param name="Exchanged">What was exchanged in the search: factor and content.</param>
+/// <param name="Steps">The set as it grew.</param>
+/// <param name="Found">Whether it holds on the test split: <see cref="FoundSet.Aim"/> beyond the threshold, more than random sets, and of the kind that was looked for.</param>
+/// <param name="Aim">Share of the test pairs that the whole set switches in the way that was looked for.</param>
+/// <param name="Half">Heads that switch half of the test pairs; null where none of the steps does.</param>
+/// <param name="Ninety">Heads that switch 90 %.</param>
+/// <param name="Random">Random sets of as many heads: how many move as much.</param>
+/// <param name="RandomMoved">Largest share moved by a random set.</param>
+/// <param name="Measured">The whole set on the test split; null where it is empty.</param>
+public sealed record FoundSet(
+    string Name, string Exchanged, IReadOnlyList<FoundStep> Steps, bool Found, Estimate Aim, int? Half, int? Ninety, PermutationRank? Random, double RandomMoved, MeasuredHeads? Measured)
+{
+    /// <summary>The heads.</summary>
+    public IReadOnlyList<HeadId> Heads => Steps.Count == 0 ? [] : Steps[^1].Heads;
+}
+
+/// <summary>A set on the way.</summary>
+/// <param name="Ranking">On the ranking split, where it was chosen.</param>
+/// <param name="Test">On the test split.</param>
+public sealed record FoundStep(IReadOnlyList<HeadId> Heads, ExchangeEffect Ranking, ExchangeEffect Test);
+
+/// <summary>One layer.</summary>
+public sealed record LayerExchange(
+    int Layer, ExchangeEffect Choice, ExchangeEffect ChoiceCrossed, ExchangeEffect Output, ExchangeEffect Content, ExchangeEffect Mlp, ExchangeEffect MlpCrossed);
