@@ -4,7 +4,7 @@ using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
-/// <summary>What the terminal says of a finished diagnosis: one table, three sentences, where the report is.</summary>
+/// <summary>What the terminal says of a finished diagnosis: one table, four sentences, where the report is.</summary>
 internal static class Summary
 {
     public static void Print(Diagnosis diagnosis, string folder)

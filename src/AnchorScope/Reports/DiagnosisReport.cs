@@ -33,7 +33,7 @@ public static class DiagnosisReport
         page.Paragraph(
             "Shaded bands and brackets are 95 % intervals over samples; runs that share a picture count as one sample. Shares have score "
                 + "intervals, means of logits bootstrap intervals, and those of random sets hold the variation between draws. "
-            + $"A sentence is found where its p after Holm over the three sentences is at most {Numbers.Of(d.Level)}, and absent where "
+            + $"A sentence is found where its p after Holm over the four sentences is at most {Numbers.Of(d.Level)}, and absent where "
             + $"the whole interval is within {Numbers.Of(d.EquivalenceMargin * 100, 0)} points of no effect. "
             + "In tables, q is the false discovery rate (Benjamini and Hochberg) over all rows of their kind. Heads are ranked on one "
             + "set of samples and tested on another.");

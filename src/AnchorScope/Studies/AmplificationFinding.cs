@@ -60,9 +60,9 @@ internal static class AmplificationFinding
             }
             // More samples would not help: it is the other heads, or the number of draws.
             var but = rank.AtLeast == 0
-                ? $"but {Wording.Count(rank.Draws, "draw", "is", "are")} too few for a claim among three sentences "
+                ? $"but {Wording.Count(rank.Draws, "draw", "is", "are")} too few for a claim among four sentences "
                     + $"({FindingWriter.DrawsNeeded} are enough)"
-                : "but too many random sets do as much for a claim among three sentences";
+                : "but too many random sets do as much for a claim among four sentences";
             return new Saying(FindingStatus.Unclear, $"{text}, {but}{compared}{whole}");
         })
         {

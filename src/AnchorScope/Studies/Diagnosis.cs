@@ -111,10 +111,10 @@ public enum FindingStatus
 /// <param name="Test">What it stands on; null where nothing could be tested.</param>
 public sealed record Finding(FindingStatus Status, string Text, FindingTest? Test = null);
 
-/// <summary>The test behind a sentence. The three sentences are a family.</summary>
+/// <summary>The test behind a sentence. The four sentences are a family.</summary>
 /// <param name="What">What is tested, in words.</param>
 /// <param name="P">The largest p of all that the sentence needs; 1 where the sentence cannot be claimed whatever p is.</param>
-/// <param name="Holm">P after Holm over the three sentences.</param>
+/// <param name="Holm">P after Holm over the four sentences.</param>
 /// <param name="Effect">The difference that the sentence is about, with its 95 % interval.</param>
 /// <param name="Samples">Independent samples: runs that share a picture are one.</param>
 /// <param name="Needed">About how many would decide, where they do not.</param>

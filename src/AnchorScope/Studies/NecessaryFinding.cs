@@ -50,7 +50,7 @@ internal static class NecessaryFinding
                 ProportionDifference.SquareAndAdd(c.Control.Argmax.All, blocked.Argmax.All).High <= margin).Select(c => c.Which).ToList();
             var but = same.Count > 0 ? $"but a random set{same[0]} does as much"
                 : weakest.AtLeast == 0
-                ? $"but {Wording.Count(weakest.Draws, "draw", "is", "are")} too few for a claim among three sentences "
+                ? $"but {Wording.Count(weakest.Draws, "draw", "is", "are")} too few for a claim among four sentences "
                     + $"({FindingWriter.DrawsNeeded} are enough)"
                 : "but that is not told apart from random sets";
             return new Saying(FindingStatus.Unclear, $"{fall}, {but}{compared}{side}");

@@ -61,9 +61,10 @@ internal static class RoleRule
 
     public static HeadRole Of(Profile p, bool inArbiterSet, Estimate thirdWithout)
     {
-        var arbiter = inArbiterSet || (Moves(p.Choice) && p.ChoiceCrossed.Choice.Low > 0);
+        // Whoever chooses between contents writes the content that was chosen; a head that writes the choice alone passes it on.
+        var choice = !inArbiterSet && (Moves(p.Output) || Moves(p.Choice)) && p.Content.Choice.Low > 0;
+        var arbiter = inArbiterSet || (!choice && Moves(p.Choice) && p.ChoiceCrossed.Choice.Low > 0);
         var decision = Moves(p.Content) && p.Content.Choice.High < 0;
-        var choice = !decision && Moves(p.Output) && p.Content.Choice.Low > 0;
         // What a decision carrier's or an arbiter's output holds depends on question, picture and note as well: only more than the decision counts.
         var question = Beyond(p.Question, p.Content);
         var picture = Beyond(p.Picture, p.Content);
