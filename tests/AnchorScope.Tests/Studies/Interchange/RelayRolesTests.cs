@@ -1,0 +1,44 @@
+using AnchorScope.Metrics;
+using AnchorScope.Studies;
+using AnchorScope.Tests.Checkpoints;
+
+namespace AnchorScope.Tests.Studies.Interchange;
+
+/// <summary>On the bundled relay: who chooses and who carries, as the reference library found it by exchanges of its own.</summary>
+public sealed class RelayRolesTests : IDisposable
+{
+    private readonly TempFolder _temp = new();
+
+    [Fact]
+    public void ArbitersAndCarriersAreFoundAndAreOthersThanTheNecessaryHeads()
+    {
+        var options = new DiagnosisOptions { Model = Path.Combine(Fixtures.Root, "models", "relay"), Data = Fixtures.Conflicts, Limit = 60, Windows = [3], Gains = [2] };
+        using var study = new DiagnosisStudy(options);
+        using var store = ResultStore.Open(_temp.File("results.jsonl"), resume: false);
+        var found = study.Reduce(store, study.Run(store));
+        var who = found.Interchange;
+        var (arbiters, carriers) = (who.Set("arbiters"), who.Set("decision_carriers"));
+        Assert.True(arbiters.Found);
+        Assert.InRange(arbiters.Heads.Count, 1, 8);
+        Assert.True(arbiters.Measured!.Choice.Switched.Mean >= 0.6, $"{arbiters.Measured.Choice.Switched}");
+        // What their queries hold is the choice: with another picture and note in them, too, the own other answer is given.
+        Assert.True(arbiters.Measured.ChoiceCrossed.OwnOther.Low > arbiters.Measured.ChoiceCrossed.Switched.High);
+        Assert.True(carriers.Found);
+        Assert.Empty(carriers.Heads.Intersect(arbiters.Heads));
+        Assert.True(carriers.Measured!.Content.Switched.Mean >= 0.85, $"{carriers.Measured.Content.Switched}");
+        Assert.True(carriers.Measured.Choice.Switched.Mean <= 0.05, $"{carriers.Measured.Choice.Switched}");
+        // The head whose blocking costs most neither chooses nor holds the answer: it holds the question.
+        var necessary = found.Blocking.First(b => b.Name == HeadPlan.Tested).Heads;
+        Assert.Equal(new HeadId(2, 1), necessary[0]);
+        var first = who.Heads.First(h => (h.Layer, h.Head) == (2, 1));
+        Assert.Equal(Variants.NameOf(HeadRole.CarrierQuestion), first.Role);
+        Assert.True(first.Profile.Question.Switched.Low > 0.7);
+        Assert.True(first.Profile.Choice.Moved.High < 0.05 && first.Profile.Content.Moved.High < 0.05);
+        Assert.True(who.Necessary.Choice.Switched.High < 0.1);
+        // The portable set is the arbiters'; a set by blocking lies beside it.
+        Assert.Equal("choice", study.Arbiters(who).MetricVariant);
+        Assert.Equal(arbiters.Heads.Select(h => (h.Layer, h.Head)), study.Arbiters(who).Heads.Select(h => (h.Layer, h.Head)));
+    }
+
+    public void Dispose() => _temp.Dispose();
+}
