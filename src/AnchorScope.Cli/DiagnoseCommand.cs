@@ -78,6 +78,7 @@ internal static class DiagnoseCommand
             ["search"] = "sets that switch the answer",
             ["exchange"] = "sets and layers exchanged",
             ["exchange_random"] = "random sets exchanged",
+            ["ablation"] = "sets removed in three ways",
         };
         var tasks = new Dictionary<string, ProgressTask>(StringComparer.Ordinal);
         foreach (var set in study.Phases) tasks[set.Phase] = progress.AddTask(names[set.Phase], maxValue: set.Samples);

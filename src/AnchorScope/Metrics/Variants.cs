@@ -215,3 +215,16 @@ public enum SpanAlignment
     /// <summary>Of spans that differ in length the last tokens are matched, as many as the shorter has.</summary>
     End,
 }
+
+/// <summary>What takes the place of a head's output when the head is removed.</summary>
+public enum AblationVariant
+{
+    /// <summary>0: far from anything that the model has seen.</summary>
+    Zero,
+
+    /// <summary>The head's mean output at that span, over the ranking split.</summary>
+    Mean,
+
+    /// <summary>The head's output in a random other run, position by position from the end of each span.</summary>
+    Resample,
+}

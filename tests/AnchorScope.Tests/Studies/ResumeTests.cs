@@ -86,7 +86,8 @@ public sealed class ResumeTests : IDisposable
         using (var store = DiagnosisFolder.Open(folder, study.Manifest, resume))
         {
             var plan = study.Run(store);
-            DiagnosisFiles.Write(folder, study.Reduce(store, plan), study.Heads(store, plan));
+            var found = study.Reduce(store, plan);
+            DiagnosisFiles.Write(folder, found, study.Arbiters(found.Interchange), study.Necessary(store, plan));
         }
         return (folder, File.ReadAllBytes(DiagnosisFolder.Results(folder)), File.ReadAllText(Path.Combine(folder, "diagnosis.json")));
     }

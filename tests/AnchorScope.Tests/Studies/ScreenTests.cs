@@ -111,9 +111,9 @@ public sealed class ScreenTests : IDisposable
         using var store = DiagnosisFolder.Open(folder, study.Manifest, resume: false);
         var plan = study.Run(store);
         var found = study.Reduce(store, plan);
-        DiagnosisFiles.Write(folder, found, study.Heads(store, plan));
+        DiagnosisFiles.Write(folder, found, study.Arbiters(found.Interchange), study.Necessary(store, plan));
         DiagnosisReport.Write(folder, found, Fixtures.Conflicts);
-        return (found, HeadSetFile.Load(Path.Combine(folder, "heads.json")).Set);
+        return (found, HeadSetFile.Load(Path.Combine(folder, "heads-necessary.json")).Set);
     }
 
     public void Dispose() => _temp.Dispose();

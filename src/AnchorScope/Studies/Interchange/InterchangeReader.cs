@@ -22,7 +22,23 @@ internal static class InterchangeReader
             Measured(rows.Test, necessary)!,
             [.. Enumerable.Range(0, layers).Select(l => Layer(rows.Test, study, l))],
             ExchangeMeasure.Of(rows.Test, new Exchange(DonorFactor.Instruction, HeadContent.Query, study.All)),
-            ExchangeMeasure.Of(rows.Test, new Exchange(DonorFactor.Instruction, HeadContent.Z, study.All)));
+            ExchangeMeasure.Of(rows.Test, new Exchange(DonorFactor.Instruction, HeadContent.Z, study.All)))
+        {
+            Ablations = [.. from set in rows.Sets.Select(s => (s.Search.Name, s.Heads)).Append((Name: "necessary", Heads: necessary))
+                            where set.Heads.Count > 0
+                            from variant in Enum.GetValues<AblationVariant>()
+                            select Ablation(rows.Ablated, set.Name, new HeadRemoval(variant, set.Heads))],
+        };
+    }
+
+    private static AblationResult Ablation(MeasuredSet set, string name, HeadRemoval removal)
+    {
+        var condition = removal.Condition;
+        var words = set.Runs.SelectMany(r => r.Entities.FollowingForms.Concat(r.Entities.CompetingForms)).ToHashSet();
+        return new AblationResult(
+            name, Ids(removal.Heads), Variants.NameOf(removal.Variant), set.Share(r => r.Follows(condition)), set.Share(r => r.Competes(condition)),
+            set.Share(r => 1 - r.Follows(condition) - r.Competes(condition)), set.Share(r => words.Contains(r.Result.Outcomes[condition].ArgMax) ? 0 : 1),
+            set.Mean(r => r.Result.Curves[AblationRunner.Norm + condition][0]));
     }
 
     private static ProfiledHead Head(MeasuredSet profile, MeasuredSet ranked, (int Layer, int Head) head, bool inSet)

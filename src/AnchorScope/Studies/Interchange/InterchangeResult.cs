@@ -16,6 +16,9 @@ public sealed record InterchangeResult(
     string Alignment, IReadOnlyList<string> Positions, IReadOnlyList<SplitPairs> Pairs, IReadOnlyList<ProfiledHead> Heads, IReadOnlyList<FoundSet> Sets, MeasuredHeads Necessary,
     IReadOnlyList<LayerExchange> Layers, ExchangeEffect AllQueries, ExchangeEffect AllOutputs)
 {
+    /// <summary>The found sets and the necessary heads, removed in every way.</summary>
+    public required IReadOnlyList<AblationResult> Ablations { get; init; }
+
     /// <summary>The set of a name.</summary>
     public FoundSet Set(string name) => Sets.First(s => s.Name == name);
 
@@ -61,3 +64,14 @@ public sealed record FoundStep(IReadOnlyList<HeadId> Heads, ExchangeEffect Ranki
 /// <summary>One layer.</summary>
 public sealed record LayerExchange(
     int Layer, ExchangeEffect Choice, ExchangeEffect ChoiceCrossed, ExchangeEffect Output, ExchangeEffect Content, ExchangeEffect Mlp, ExchangeEffect MlpCrossed);
+
+/// <summary>Heads removed in one way, on a part of the test split.</summary>
+/// <param name="Set">"arbiters", "decision_carriers", "choice_carriers" or "necessary".</param>
+/// <param name="Variant">"zero", "mean" or "resample".</param>
+/// <param name="Following">MFR by arg-max.</param>
+/// <param name="Competitor">Share that gives the other answer.</param>
+/// <param name="Third">Share that gives neither.</param>
+/// <param name="NoAnswerWord">Share whose likeliest token begins no answer of any sample of the set: how far off the usual distribution the model is.</param>
+/// <param name="Distance">Norm of the change of the removed outputs over the norm of what they were, mean over runs.</param>
+public sealed record AblationResult(
+    string Set, IReadOnlyList<HeadId> Heads, string Variant, Estimate Following, Estimate Competitor, Estimate Third, Estimate NoAnswerWord, Estimate Distance);

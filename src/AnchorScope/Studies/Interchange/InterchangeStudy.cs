@@ -54,6 +54,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         yield return ("search", Searches.Count * MostHeads * Conflicts(data.Rank, SearchSamples));
         yield return ("exchange", Conflicts(data.Test, TestSamples));
         yield return ("exchange_random", Conflicts(data.Test, RandomSamples));
+        yield return ("ablation", Conflicts(data.Test, RandomSamples));
     }
 
     private ConflictSet Rank => study.Data.Rank;
@@ -80,7 +81,41 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         Phase("exchange", test, Test, [.. TestExchanges(sets, necessary).DistinctBy(e => e.Condition)], progress, cancel);
         var random = First(Test, RandomSamples);
         Phase("exchange_random", random, Test, [.. sets.SelectMany(s => Draws(s).Prepend(s.Heads).Where(h => h.Count > 0).Select(h => s.Search.Of(h))).DistinctBy(e => e.Condition)], progress, cancel);
-        return new InterchangeFindings(profile, sets, Measured("exchange", test), Measured("exchange_random", random));
+        Ablate(random, Removals(sets, necessary), progress, cancel);
+        return new InterchangeFindings(profile, sets, Measured("exchange", test), Measured("exchange_random", random), Measured("ablation", random));
+    }
+
+    /// <summary>The found sets and the necessary heads, removed in every way.</summary>
+    public static IReadOnlyList<HeadRemoval> Removals(IEnumerable<SearchedSet> sets, IReadOnlyList<(int Layer, int Head)> necessary) =>
+        [.. from heads in sets.Select(s => s.Heads).Append(necessary).Where(h => h.Count > 0)
+            from variant in Enum.GetValues<AblationVariant>()
+            select new HeadRemoval(variant, heads)];
+
+    /// <summary>Removes heads on a set's samples; means and random runs are the ranking split's.</summary>
+    private void Ablate(ConflictSet set, IReadOnlyList<HeadRemoval> removals, Action<StudyProgress>? progress, CancellationToken cancel)
+    {
+        var spans = DiagnosisConditions.SpansOf(study.Options.Variants);
+        List<ConflictRun> ranked = [.. ProfileSet.Samples.SelectMany(s => s.Runs)];
+        if (store.Find("means", "all") is not { } rows)
+        {
+            using var arena = new Tensors.Arena();
+            using var team = new Tensors.Team(study.Options.Threads);
+            var runner = new AblationRunner(study.Model, study.Data.Layout, spans, null, ranked, study.Options.Seed, new Tensors.Compute(arena, team));
+            var sums = new Dictionary<(int Layer, SpanKind Span), (double[] Sum, int Count)>();
+            foreach (var run in ranked)
+            {
+                cancel.ThrowIfCancellationRequested();
+                runner.AddTo(sums, run);
+            }
+            rows = [SpanMeans.ToResult(sums)];
+            store.Append("means", "all", rows);
+        }
+        var means = SpanMeans.Of(rows[0], spans, study.Model.Decoder.Shape.Layers);
+        study.Each("ablation", set, store, compute =>
+        {
+            var runner = new AblationRunner(study.Model, study.Data.Layout, spans, means, ranked, study.Options.Seed, compute);
+            return (sample, stop) => runner.Run(sample, removals, stop);
+        }, progress, cancel);
     }
 
     /// <summary>Random sets of the size of a found one, from all heads but its own.</summary>
@@ -185,4 +220,5 @@ internal sealed record SearchedSet(SetSearch Search, IReadOnlyList<SearchStep> S
 /// <param name="Profile">Single heads on the ranking split.</param>
 /// <param name="Test">Sets on the test split.</param>
 /// <param name="Random">The sets and random ones on a part of the test split.</param>
-internal sealed record InterchangeFindings(MeasuredSet Profile, IReadOnlyList<SearchedSet> Sets, MeasuredSet Test, MeasuredSet Random);
+/// <param name="Ablated">The sets removed, on the same part.</param>
+internal sealed record InterchangeFindings(MeasuredSet Profile, IReadOnlyList<SearchedSet> Sets, MeasuredSet Test, MeasuredSet Random, MeasuredSet Ablated);
