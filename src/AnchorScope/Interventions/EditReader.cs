@@ -94,7 +94,7 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
         int[] from = [.. positions.List];
         if (Ints("donor_positions") is { } given) from = [.. Order(field, positions, "donor_positions", given.Length).Select(i => given[i])];
         if (from.Min() < 0) throw Wrong("donor_positions", "positions from 0 on", $"{from.Min()}");
-        return donors.Open(Text("donor")).Rows(site, layer, from, heads);
+        return donors.Open(Text("donor"), $"{path}.donor").Rows(site, layer, from, heads);
     }
 
     private DonorRows WrittenRows(string field, Positions positions)

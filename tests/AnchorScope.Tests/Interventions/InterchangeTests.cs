@@ -117,7 +117,7 @@ public sealed class InterchangeTests : IDisposable
     [InlineData(""" "what":"z","heads":[[1,0]],"positions":[1] """, "edits.json: edits[0].donor: expected either donor or rows, found neither")]
     [InlineData(""" "what":"z","heads":[[1,0]],"positions":[1],"donor":"donor.safetensors","rows":[[1]] """, "edits.json: edits[0].donor: expected either donor or rows, found both")]
     [InlineData(""" "what":"z","heads":[[1,0]],"positions":[1],"donor_positions":[1],"rows":[[1]] """, "edits.json: edits[0].donor_positions: expected a donor, found rows")]
-    [InlineData(""" "what":"z","heads":[[1,0]],"positions":[1],"donor":"none.safetensors" """, "edits.json: donor: expected a safetensors file of ascope trace, found no file 'none.safetensors'")]
+    [InlineData(""" "what":"z","heads":[[1,0]],"positions":[1],"donor":"none.safetensors" """, "edits.json: edits[0].donor: expected a safetensors file of ascope trace, found no file 'none.safetensors'")]
     [InlineData(""" "what":"z","heads":[[1,0]],"positions":[1],"donor":"edits.json" """, "edits.json")]
     [InlineData(""" "what":"z","heads":[[1,0]],"positions":[1],"donor":7 """, "edits.json: edits[0].donor: expected a string, found 7")]
     [InlineData(""" "what":"w","heads":[[1,0]],"positions":[1],"donor":"donor.safetensors" """, "edits.json: edits[0].what: expected z, query, key, value or pattern, found w")]
