@@ -52,7 +52,7 @@ internal static class TraceCommand
                     arrays.AddRange(pixels.Companions.Select(c => c with { Name = "inputs." + c.Name }));
                 }
             }
-            arrays.AddRange(TraceExport.Run(opened, prompt, pixels, intervention, kept, compute));
+            arrays.AddRange(TraceExport.Run(opened, prompt, pixels, intervention, kept, compute, steps));
             if (steps > 0)
             {
                 var sampling = new Sampling(parsed.GetValue(temperature), parsed.GetValue(topK), parsed.GetValue(topP), parsed.GetValue(seed));

@@ -30,11 +30,12 @@ internal sealed class DonorFile
     };
 
     /// <summary>Opens a file that lies beside the edits file, or at an absolute path.</summary>
+    /// <param name="place">The field of the edits file that names it.</param>
     /// <param name="headSize">Width of a head of the model.</param>
-    public static DonorFile Open(string path, string editsFile, int headSize)
+    public static DonorFile Open(string path, string editsFile, string place, int headSize)
     {
         var whole = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(editsFile)) ?? "", path);
-        if (!File.Exists(whole)) throw InputException.At(editsFile, "donor", "a safetensors file of ascope trace", $"no file {Quoted.Of(whole)}");
+        if (!File.Exists(whole)) throw InputException.At(editsFile, place, "a safetensors file of ascope trace", $"no file {Quoted.Of(whole)}");
         return new DonorFile(whole, SafetensorsFile.Open(whole), headSize);
     }
 
@@ -86,10 +87,11 @@ internal sealed class DonorFiles(string editsFile, DecoderShape? shape) : IDispo
     private readonly Dictionary<string, DonorFile> _open = new(StringComparer.Ordinal);
 
     /// <summary>Opens a file, or gives it again.</summary>
-    public DonorFile Open(string path)
+    /// <param name="place">The field of the edits file that names it.</param>
+    public DonorFile Open(string path, string place)
     {
         if (shape is null) throw new ArgumentException("an edit with a donor's file can only be read for a model", nameof(path));
-        return _open.TryGetValue(path, out var file) ? file : _open[path] = DonorFile.Open(path, editsFile, shape.HeadSize);
+        return _open.TryGetValue(path, out var file) ? file : _open[path] = DonorFile.Open(path, editsFile, place, shape.HeadSize);
     }
 
     /// <inheritdoc/>

@@ -54,7 +54,9 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
     // 0 and -0 are equal numbers, but not the same change.
     private static bool SameBits(ReadOnlySpan<float> a, ReadOnlySpan<float> b) => MemoryMarshal.AsBytes(a).SequenceEqual(MemoryMarshal.AsBytes(b));
 
-    internal void Validate(DecoderShape shape, int length, string name)
+    /// <param name="length">Positions of the prompt.</param>
+    /// <param name="generated">Positions that may be generated after it.</param>
+    internal void Validate(DecoderShape shape, int length, int generated, string name)
     {
         Check("layer", Layer, shape.Layers, name);
         if (Site == Site.AttnPattern && (Operation != Operation.Set || Rows is null))
@@ -77,8 +79,9 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
         }
         foreach (var (what, positions) in new[] { ("position", Positions), ("key", Keys) })
         {
-            if (!positions.IsAll) Check(what, positions.Last, length, name);
+            if (!positions.IsAll) Check(what, positions.Last, length + (Site == Site.AttnPattern ? 0 : generated), name);
         }
+        if (IsEdge && Rows is null) throw Wrong(name, "along an edge keys and values can only be replaced by those of a donor run");
         if (Rows is not null) ValidateRows(Rows, shape, length, name);
         else if (Operation is Operation.Add or Operation.Set && Site != Site.AttnScores)
         {
@@ -103,6 +106,19 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
             : Site == Site.AttnPattern ? (Heads?.Count ?? shape.Heads) * length
             : Neurons?.Count ?? (Heads is null ? shape.Width(Site) : Heads.Count * shape.HeadSize);
         if (rows.Width != width) throw Wrong(name, $"donor: expected rows of {width} values, found {rows.Width}");
+        if (Site == Site.AttnPattern) ValidatePattern(rows, length, name);
+    }
+
+    private void ValidatePattern(DonorRows rows, int length, string name)
+    {
+        for (var i = 0; i < rows.Count; i++)
+        {
+            for (var block = 0; block < rows.Width; block += length)
+            {
+                var ahead = rows[i].Slice(block, length)[(Positions.List[i] + 1)..];
+                if (ahead.ContainsAnyExcept(0f)) throw Wrong(name, $"donor: expected no probability behind position {Positions.List[i]}, found some at key {Positions.List[i] + 1 + ahead.IndexOfAnyExcept(0f)}: attention never looks ahead");
+            }
+        }
     }
 
     private void Check(string what, int value, int count, string name)

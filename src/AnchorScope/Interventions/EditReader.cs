@@ -36,12 +36,20 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
             case "edge_interchange":
                 return EdgeInterchange();
             case "steer":
-                return [new Edit(Site.ResidPost, Int("layer"), Operation.Add) { Vector = Vector(), Positions = positions, Factor = Factor(1f) }];
+                return [new Edit(Site.ResidPost, Int("layer"), Operation.Add) { Positions = positions, Factor = Factor(1f), Vector = VectorUnlessRows(), Rows = RowsIfPresent(positions) }];
             default:
                 var name = Text("site");
-                var patched = SiteNames.Parse(name) is { } s and not (Site.AttnScores or Site.AttnPattern) ? s : throw Wrong("site", "a site that can be patched", name);
-                return [new Edit(patched, Int("layer"), Operation.Set) { Vector = Vector(), Positions = positions, Heads = Ints("heads"), Neurons = Ints("neurons") }];
+                var patched = SiteNames.Parse(name) is { } s && s != Site.AttnScores && (s != Site.AttnPattern || Present("rows")) ? s : throw Wrong("site", "a site that can be patched", name);
+                return [new Edit(patched, Int("layer"), Operation.Set) { Positions = positions, Heads = Ints("heads"), Neurons = Ints("neurons"), Vector = VectorUnlessRows(), Rows = RowsIfPresent(positions) }];
         }
+    }
+
+    private float[]? VectorUnlessRows() => Present("rows") ? Present("vector") ? throw Wrong("rows", "either vector or rows", "both") : null : Vector();
+
+    private DonorRows? RowsIfPresent(Positions positions)
+    {
+        if (!Present("rows")) return null;
+        return positions.IsAll ? throw Wrong("positions", "a list of positions, since there is a row for each", "all") : WrittenRows("positions", positions);
     }
 
     private IEnumerable<Edit> HeadInterchange(Positions positions)
@@ -53,7 +61,7 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
         return heads.GroupBy(h => h.Layer).OrderBy(g => g.Key).Select(layer =>
         {
             int[] named = [.. layer.Select(h => h.Head)];
-            return new Edit(site, layer.Key, Operation.Set) { Heads = named, Positions = positions, Rows = Rows(site, layer.Key, positions, named) };
+            return new Edit(site, layer.Key, Operation.Set) { Heads = named, Positions = positions, Rows = Rows(site, layer.Key, "positions", positions, named) };
         }).ToArray();
     }
 
@@ -62,7 +70,7 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
         var name = Text("site");
         var site = SiteNames.Parse(name) is { } s && DonorFile.ArrayOf(s) is not null && InterchangeNames.Of(s, edge: false) is null ? s : throw Wrong("site", InterchangeNames.SiteWords, name);
         if (positions.IsAll) throw Wrong("positions", "a list of positions", "all");
-        return new Edit(site, Int("layer"), Operation.Set) { Positions = positions, Rows = Rows(site, Int("layer"), positions, null) };
+        return new Edit(site, Int("layer"), Operation.Set) { Positions = positions, Rows = Rows(site, Int("layer"), "positions", positions, null) };
     }
 
     private IEnumerable<Edit> EdgeInterchange()
@@ -74,33 +82,42 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
         if (Present("rows") && sites.Length > 1) throw Wrong("what", "key or value beside rows", what);
         return (from layer in Ints("layers") ?? throw Wrong("layers", "a list of layers", "nothing")
                 from site in sites
-                select new Edit(site, layer, Operation.Set) { Positions = queries, Keys = keys, Heads = heads, Rows = Rows(site, layer, keys, null) }).ToArray();
+                select new Edit(site, layer, Operation.Set) { Positions = queries, Keys = keys, Heads = heads, Rows = Rows(site, layer, "keys", keys, null) }).ToArray();
     }
 
     /// <summary>The values that an interchange puts in: from a donor's file, or written out.</summary>
-    private DonorRows Rows(Site site, int layer, Positions positions, IReadOnlyList<int>? heads)
+    /// <param name="field">The field with the positions that they replace.</param>
+    private DonorRows Rows(Site site, int layer, string field, Positions positions, IReadOnlyList<int>? heads)
     {
         if (Present("donor") == Present("rows")) throw Wrong("donor", "either donor or rows", Present("donor") ? "both" : "neither");
-        if (Present("rows")) return WrittenRows();
-        var from = Ints("donor_positions") ?? [.. positions.List];
-        if (from.Length != positions.List.Count) throw Wrong("donor_positions", $"{positions.List.Count} positions, one for each that is replaced", $"{from.Length}");
+        if (Present("rows")) return Present("donor_positions") ? throw Wrong("donor_positions", "a donor", "rows") : WrittenRows(field, positions);
+        int[] from = [.. positions.List];
+        if (Ints("donor_positions") is { } given) from = [.. Order(field, positions, "donor_positions", given.Length).Select(i => given[i])];
         if (from.Min() < 0) throw Wrong("donor_positions", "positions from 0 on", $"{from.Min()}");
-        return donors.Open(Text("donor")).Rows(site, layer, from, heads);
+        return donors.Open(Text("donor"), $"{path}.donor").Rows(site, layer, from, heads);
     }
 
-    private DonorRows WrittenRows()
+    private DonorRows WrittenRows(string field, Positions positions)
     {
-        var rows = json.GetProperty("rows");
-        if (rows.ValueKind != JsonValueKind.Array || rows.GetArrayLength() == 0) throw Wrong("rows", "a list of lists of numbers", Found("rows"));
-        var values = rows.EnumerateArray().SelectMany(row => row.ValueKind == JsonValueKind.Array ? row.EnumerateArray() : throw Wrong("rows", "a list of lists of numbers", Found("rows")))
-            .Select(v => v.ValueKind == JsonValueKind.Number && v.TryGetSingle(out var n) && float.IsFinite(n) ? n : throw Wrong("rows", "finite numbers", v.GetRawText()));
-        if (rows.EnumerateArray().Select(row => row.GetArrayLength()).Distinct().Count() > 1) throw Wrong("rows", "rows of one width", "several widths");
-        return new DonorRows([.. values], rows.GetArrayLength());
+        var written = json.GetProperty("rows");
+        if (written.ValueKind != JsonValueKind.Array || written.GetArrayLength() == 0) throw Wrong("rows", "a list of lists of numbers", Found("rows"));
+        float[][] rows = [.. written.EnumerateArray().Select(row => row.ValueKind == JsonValueKind.Array && row.GetArrayLength() > 0 ? Numbers("rows", row) : throw Wrong("rows", "a list of lists of numbers", Found("rows")))];
+        if (rows.Any(row => row.Length != rows[0].Length)) throw Wrong("rows", "rows of one width", "several widths");
+        return new DonorRows([.. Order(field, positions, "rows", rows.Length).SelectMany(i => rows[i])], rows.Length);
+    }
+
+    /// <summary>Where, in a list that goes along with the positions as they are written, stands what belongs to each of them in ascending order.</summary>
+    private IEnumerable<int> Order(string field, Positions positions, string along, int count)
+    {
+        var written = Ints(field)!;
+        if (positions.List.Count != written.Length) throw Wrong(field, $"each position once beside {along}", "one twice");
+        if (count != written.Length) throw Wrong(along, $"{written.Length}, one for each of {field}", $"{count}");
+        return Enumerable.Range(0, count).OrderBy(i => written[i]);
     }
 
     private (int Layer, int Head)[] HeadPairs()
     {
-        (int, int) Pair(JsonElement v) => v.ValueKind == JsonValueKind.Array && v.GetArrayLength() == 2 && v[0].TryGetInt32(out var layer) && v[1].TryGetInt32(out var head)
+        (int, int) Pair(JsonElement v) => v.ValueKind == JsonValueKind.Array && v.GetArrayLength() == 2 && Whole(v[0], out var layer) && Whole(v[1], out var head)
             ? (layer, head)
             : throw Wrong("heads", "pairs [layer, head]", v.GetRawText());
         if (!json.TryGetProperty("heads", out var value) || value.ValueKind != JsonValueKind.Array || value.GetArrayLength() == 0) throw Wrong("heads", "a list of pairs [layer, head]", Found("heads"));
@@ -116,7 +133,13 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
 
     private bool Present(string field) => json.TryGetProperty(field, out var value) && value.ValueKind != JsonValueKind.Null;
 
-    private int Int(string field) => json.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number)
+    private static bool Whole(JsonElement value, out int number)
+    {
+        number = 0;
+        return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out number);
+    }
+
+    private int Int(string field) => json.TryGetProperty(field, out var value) && Whole(value, out var number)
         ? number
         : throw Wrong(field, "a whole number", Found(field));
 
@@ -143,14 +166,17 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
         var value = json.GetProperty(field);
         if (value.ValueKind == JsonValueKind.String && value.ValueEquals("all"u8)) return null;
         if (value.ValueKind != JsonValueKind.Array) throw Wrong(field, "a list of whole numbers, or \"all\"", Found(field));
-        return [.. value.EnumerateArray().Select(v => v.ValueKind == JsonValueKind.Number && v.TryGetInt32(out var n) ? n : throw Wrong(field, "whole numbers", v.GetRawText()))];
+        return [.. value.EnumerateArray().Select(v => Whole(v, out var n) ? n : throw Wrong(field, "whole numbers", v.GetRawText()))];
     }
 
     private float[] Vector()
     {
         if (!Present("vector") || json.GetProperty("vector").ValueKind != JsonValueKind.Array) throw Wrong("vector", "a list of numbers", Found("vector"));
-        return [.. json.GetProperty("vector").EnumerateArray().Select(v => v.ValueKind == JsonValueKind.Number && v.TryGetSingle(out var n) && float.IsFinite(n) ? n : throw Wrong("vector", "finite numbers", v.GetRawText()))];
+        return Numbers("vector", json.GetProperty("vector"));
     }
+
+    private float[] Numbers(string field, JsonElement list) =>
+        [.. list.EnumerateArray().Select(v => v.ValueKind == JsonValueKind.Number && v.TryGetSingle(out var n) && float.IsFinite(n) ? n : throw Wrong(field, "finite numbers", v.GetRawText()))];
 
     private string Found(string field)
     {

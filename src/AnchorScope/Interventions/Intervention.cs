@@ -1,3 +1,5 @@
+using AnchorScope.Models;
+
 namespace AnchorScope.Interventions;
 
 /// <summary>A named list of edits that one run carries. The empty one changes nothing and is called the baseline.</summary>
@@ -47,7 +49,9 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
     /// <param name="generated">Positions that may be generated after it.</param>
     public void Validate(DecoderShape shape, int length, int generated = 0)
     {
-        foreach (var edit in Edits) edit.Validate(shape, length + generated, Name);
+        foreach (var edit in Edits) edit.Validate(shape, length, generated, Name);
+        if (Edits.Where(e => e.IsEdge).GroupBy(e => e.Layer).FirstOrDefault(g => g.Count() > EdgeAttention.MostEdits) is { } many)
+            throw new InputException($"{Name}: expected at most {EdgeAttention.MostEdits} interchanges along edges in a layer, found {many.Count()} in layer {many.Key}");
         if (Edits.All(LeavesKeys)) return;
         foreach (var layer in Edits.Where(e => e.Site == Site.AttnScores).GroupBy(e => e.Layer))
         {

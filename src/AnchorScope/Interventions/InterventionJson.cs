@@ -17,8 +17,8 @@ public static class InterventionJson
         ["head_scale"] = ["layer", "head", "heads", "components", "positions", "factor"],
         ["sublayer_scale"] = ["layer", "sublayer", "positions", "factor"],
         ["neuron_scale"] = ["layer", "neuron", "neurons", "positions", "factor"],
-        ["steer"] = ["layer", "positions", "vector", "factor"],
-        ["patch"] = ["site", "layer", "heads", "neurons", "positions", "vector"],
+        ["steer"] = ["layer", "positions", "vector", "rows", "factor"],
+        ["patch"] = ["site", "layer", "heads", "neurons", "positions", "vector", "rows"],
         ["head_interchange"] = ["what", "heads", "positions", "donor", "donor_positions", "rows"],
         ["interchange"] = ["site", "layer", "positions", "donor", "donor_positions", "rows"],
         ["edge_interchange"] = ["what", "layers", "heads", "queries", "keys", "donor", "donor_positions", "rows"],
@@ -111,7 +111,7 @@ public static class InterventionJson
                 if (property.Name is not ("version" or "name" or "edits" or "$schema"))
                     throw InputException.At(file, place + property.Name, "version, name and edits only", "an unknown field");
             }
-            if (!root.TryGetProperty("version", out var version) || !version.TryGetInt32(out var number) || number != Version)
+            if (!root.TryGetProperty("version", out var version) || version.ValueKind != JsonValueKind.Number || !version.TryGetInt32(out var number) || number != Version)
                 throw InputException.At(file, place + "version", $"{Version}", root.TryGetProperty("version", out version) ? version.GetRawText() : "nothing");
             if (root.TryGetProperty("name", out var given) && given.ValueKind == JsonValueKind.String) name = given.GetString()!;
             if (!root.TryGetProperty("edits", out root)) throw InputException.At(file, place + "edits", "a list of edits", "nothing");
@@ -127,7 +127,7 @@ public static class InterventionJson
         writer.WriteStartObject();
         switch (edit.Site, edit.Operation)
         {
-            case (_, Operation.Set) when edit.Rows is not null:
+            case (_, Operation.Set) when InterchangeNames.HasKind(edit):
                 WriteInterchange(writer, edit);
                 break;
             case (Site.AttnScores, _):
@@ -156,7 +156,7 @@ public static class InterventionJson
             case (Site.ResidPost, Operation.Add):
                 writer.WriteString("kind", "steer");
                 WriteCommon(writer, edit);
-                WriteVector(writer, edit.Vector);
+                WriteValues(writer, edit);
                 break;
             case (_, Operation.Set):
                 writer.WriteString("kind", "patch");
@@ -165,7 +165,7 @@ public static class InterventionJson
                 Write(writer, "positions", edit.Positions.IsAll ? null : edit.Positions.List);
                 if (edit.Heads is not null) Write(writer, "heads", edit.Heads);
                 if (edit.Neurons is not null) Write(writer, "neurons", edit.Neurons);
-                WriteVector(writer, edit.Vector);
+                WriteValues(writer, edit);
                 break;
             default:
                 throw new NotSupportedException($"{edit.Operation} at {SiteNames.Of(edit.Site)} has no JSON form");
@@ -194,7 +194,7 @@ public static class InterventionJson
         else
         {
             writer.WriteStartArray("heads");
-            foreach (var head in edit.Heads ?? throw new NotSupportedException($"an interchange of {what} without heads has no JSON form"))
+            foreach (var head in edit.Heads!)
             {
                 writer.WriteStartArray();
                 writer.WriteNumberValue(edit.Layer);
@@ -204,14 +204,7 @@ public static class InterventionJson
             writer.WriteEndArray();
             Write(writer, "positions", edit.Positions.List);
         }
-        writer.WriteStartArray("rows");
-        for (var i = 0; i < edit.Rows!.Count; i++)
-        {
-            writer.WriteStartArray();
-            foreach (var value in edit.Rows[i]) writer.WriteNumberValue(value);
-            writer.WriteEndArray();
-        }
-        writer.WriteEndArray();
+        WriteValues(writer, edit);
     }
 
     private static void WriteCommon(Utf8JsonWriter writer, Edit edit)
@@ -221,10 +214,22 @@ public static class InterventionJson
         writer.WriteNumber("factor", edit.Factor);
     }
 
-    private static void WriteVector(Utf8JsonWriter writer, float[]? vector)
+    private static void WriteValues(Utf8JsonWriter writer, Edit edit)
     {
-        writer.WriteStartArray("vector");
-        foreach (var value in vector ?? []) writer.WriteNumberValue(value);
+        if (edit.Rows is not { } rows)
+        {
+            writer.WriteStartArray("vector");
+            foreach (var value in edit.Vector ?? []) writer.WriteNumberValue(value);
+            writer.WriteEndArray();
+            return;
+        }
+        writer.WriteStartArray("rows");
+        for (var i = 0; i < rows.Count; i++)
+        {
+            writer.WriteStartArray();
+            foreach (var value in rows[i]) writer.WriteNumberValue(value);
+            writer.WriteEndArray();
+        }
         writer.WriteEndArray();
     }
 

@@ -9,13 +9,20 @@ namespace AnchorScope.Models;
 /// </summary>
 internal static unsafe class EdgeAttention
 {
+    /// <summary>Edits along edges that a layer may have.</summary>
+    public const int MostEdits = 64;
+
     /// <summary>Computes again the rows of <paramref name="z"/> [row, head x d_head] that edits along edges of the run change in <paramref name="layer"/>.</summary>
     public static void Forward(int layer, DecoderShape shape, Tensor q, Tensor k, Tensor v, Tensor z, in AttentionWork work, Compute compute)
     {
-        Edit[] edits = HasEdges(work.Run, layer) ? [.. work.Run.Intervention.Edits.Where(e => e.Layer == layer && e.IsEdge)] : [];
-        if (edits.Length == 0) return;
+        if (HasEdges(work.Run, layer)) Again(layer, shape, q, k, v, z, work, compute);
+    }
+
+    // Apart, because what the lambdas capture is allocated on entry, edges or not.
+    private static void Again(int layer, DecoderShape shape, Tensor q, Tensor k, Tensor v, Tensor z, AttentionWork item, Compute compute)
+    {
+        Edit[] edits = [.. item.Run.Intervention.Edits.Where(e => e.Layer == layer && e.IsEdge)];
         var mark = compute.Arena.Here();
-        var item = work;
         // Queries that the same edits reach see the same keys and values.
         var groups = from position in Enumerable.Range(0, item.Run.Count)
                      from head in Enumerable.Range(0, shape.Heads)
@@ -25,6 +32,7 @@ internal static unsafe class EdgeAttention
         var scratch = compute.Arena.TakeFloats(AttentionKernel.ScratchFloats(item.Keys));
         foreach (var sameKeys in groups.GroupBy(g => g.Key.reaching).OrderBy(g => g.Key))
         {
+            var own = compute.Arena.Here();
             var replaced = Replaced(layer, shape, k, v, item, edits.Where((_, i) => (sameKeys.Key >> i & 1) == 1), compute.Arena);
             foreach (var group in sameKeys.OrderBy(g => g.Key.KeyHead))
             {
@@ -34,6 +42,7 @@ internal static unsafe class EdgeAttention
                     AttentionKernel.Attend(rows, layer, group.Key.KeyHead, null, 0, scratch);
                 }
             }
+            compute.Arena.Release(own);
         }
         compute.Arena.Release(mark);
     }
@@ -50,7 +59,6 @@ internal static unsafe class EdgeAttention
     /// <summary>Which edits reach a query, a bit each.</summary>
     private static ulong Reaching(Edit[] edits, int position, int head)
     {
-        if (edits.Length > 64) throw new InputException($"expected at most 64 interchanges along edges in a layer, found {edits.Length}");
         var reaching = 0ul;
         for (var i = 0; i < edits.Length; i++)
         {

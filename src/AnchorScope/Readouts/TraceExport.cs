@@ -17,12 +17,13 @@ public static class TraceExport
     /// <summary>Runs <paramref name="prompt"/> under <paramref name="intervention"/> and returns the arrays.</summary>
     /// <param name="pixels">Pixel values of its pictures, or null.</param>
     /// <param name="keep">Names of <see cref="Optional"/>.</param>
+    /// <param name="generated">Positions that may be generated after the prompt, which <paramref name="intervention"/> may name too.</param>
     public static IReadOnlyList<TensorData> Run(
-        VisionLanguageModel model, Prompt prompt, PixelValues? pixels, Intervention intervention, IReadOnlySet<string> keep, Compute compute)
+        VisionLanguageModel model, Prompt prompt, PixelValues? pixels, Intervention intervention, IReadOnlySet<string> keep, Compute compute, int generated = 0)
     {
         var decoder = model.Decoder;
         var (shape, length) = (decoder.Shape, prompt.Length);
-        intervention.Validate(shape, length);
+        intervention.Validate(shape, length, generated);
         var (layers, width) = (shape.Layers, shape.ModelSize);
         var sites = new HashSet<Site> { Site.ResidPost, Site.AttnOut, Site.MlpOut };
         foreach (var site in new[] { Site.ResidMid, Site.NeuronOut, Site.HeadOut, Site.AttnPattern })

@@ -71,7 +71,7 @@ public sealed class InterventionTests
         { new Edit(Site.AttnScores, 0, Operation.Set) { Positions = Positions.Of(3), Keys = Positions.Of(12) }, "key: expected one that the prompt has, 0 to 9, found 12" },
         { new Edit(Site.AttnScores, 0, Operation.Set) { Positions = Positions.Of(3), Keys = Positions.Of(5, 6) }, "never looks ahead" },
         { new Edit(Site.AttnScores, 0, Operation.Scale), "minus infinity" },
-        { new Edit(Site.AttnPattern, 0, Operation.Scale), "read only" },
+        { new Edit(Site.AttnPattern, 0, Operation.Scale), "can only be replaced by those of a donor run" },
         { new Edit(Site.MlpOut, 0, Operation.Scale) { Heads = [0] }, "no heads" },
         { new Edit(Site.MlpOut, 0, Operation.Scale) { Neurons = [0] }, "neurons" },
         { new Edit(Site.NeuronOut, 0, Operation.Scale) { Neurons = [100] }, "neuron: expected one that the model has, 0 to 99, found 100" },

@@ -52,6 +52,8 @@ internal sealed class InterchangeRunner(
             var prompt = PromptOf(donor.Run);
             if (sites.Contains(Site.AttnPattern) && prompt.Length != receiver.Length) continue;
             if (HeadInterchange.Align(receiver, prompt, spans, alignment) is not { } at) continue;
+            // A pattern says which keys are read by their positions.
+            if (sites.Contains(Site.AttnPattern) && !at.Receiver.SequenceEqual(at.Donor)) continue;
             return (donor, Baseline.Record(model.Decoder, prompt, compute, sites, at.Donor, from: prompt.Length - 1), at);
         }
         return null;
