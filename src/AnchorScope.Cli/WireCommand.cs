@@ -8,13 +8,20 @@ internal static class WireCommand
 {
     public static Command Create()
     {
-        var output = new Option<string>("--out") { Description = "folder to write models/NAME and data/wired-conflicts into; none of them may be there", HelpName = "DIR", Required = true };
-        var names = new Argument<string[]>("NAME") { Description = $"which models (all): {string.Join(", ", WiredModel.All.Select(m => m.Name))}", Arity = ArgumentArity.ZeroOrMore };
-        var command = new Command("wire", "Writes models whose weights are set by code, so that it is known what every head does, and their conflict set.") { output, names };
+        var output = new Option<string>("--out")
+        {
+            Description = "folder to write models/NAME and data/wired-conflicts into; neither may be there", HelpName = "DIR", Required = true,
+        };
+        var names = new Argument<string[]>("NAME") { Description = $"which models (all): {Names}", Arity = ArgumentArity.ZeroOrMore };
+        var command = new Command("wire", "Writes models whose weights are set by code, so that every head is known, and their conflict set.")
+        {
+            output, names,
+        };
         command.SetAction(parsed =>
         {
             var folder = parsed.GetValue(output)!;
-            var chosen = parsed.GetValue(names) is { Length: > 0 } given ? [.. given.Distinct(StringComparer.Ordinal).Select(Model)] : WiredModel.All;
+            var given = parsed.GetValue(names) ?? [];
+            IReadOnlyList<WiredModel> chosen = given.Length > 0 ? [.. given.Distinct(StringComparer.Ordinal).Select(Model)] : WiredModel.All;
             foreach (var model in chosen)
             {
                 var path = Path.Combine(folder, "models", model.Name);
@@ -29,6 +36,8 @@ internal static class WireCommand
         return command;
     }
 
+    private static string Names => string.Join(", ", WiredModel.All.Select(m => m.Name));
+
     private static WiredModel Model(string name) => WiredModel.All.FirstOrDefault(m => m.Name == name)
-        ?? throw new InputException($"NAME: expected one of {string.Join(", ", WiredModel.All.Select(m => m.Name))}, found {name}");
+        ?? throw new InputException($"NAME: expected one of {Names}, found {name}");
 }

@@ -66,7 +66,7 @@ internal static class Axes
     /// <summary>Written by heads: the answer here was read in the note.</summary>
     public const int FoundInNote = 17;
 
-    /// <summary>The tendency to say "unsure".</summary>
+    /// <summary>The tendency to say "unsure", which the last token has from the start.</summary>
     public const int Unsure = 18;
 
     /// <summary>First of 16: which value this token shows or names, 8 of the sky and then 8 of the ground.</summary>

@@ -5,7 +5,9 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Wired;
 
-/// <summary>Writes a wired model as a checkpoint in LLaVA-1.5's layout, with truth.json beside it. The bytes are the same on every machine.</summary>
+/// <summary>
+/// Writes a wired model as a checkpoint in LLaVA-1.5's layout, with truth.json beside it. The bytes are the same on every machine.
+/// </summary>
 public static class WiredCheckpoint
 {
     private const string ChatTemplate =
@@ -19,7 +21,8 @@ public static class WiredCheckpoint
     private const string Library = "5.12.1";
     private const int ImageTokens = 4;
 
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Indented =
+        new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Writes the folder; it appears under its name when it is complete.</summary>
     /// <param name="folder">Must not exist, or be empty.</param>
@@ -35,7 +38,8 @@ public static class WiredCheckpoint
         Write(folder, "config.json", Config(model));
         Write(folder, "generation_config.json", new()
         {
-            ["bos_token_id"] = 1, ["do_sample"] = false, ["eos_token_id"] = 2, ["max_new_tokens"] = 1, ["pad_token_id"] = 0, ["transformers_version"] = Library,
+            ["bos_token_id"] = 1, ["do_sample"] = false, ["eos_token_id"] = 2, ["max_new_tokens"] = 1, ["pad_token_id"] = 0,
+            ["transformers_version"] = Library,
         });
         Write(folder, "preprocessor_config.json", Preprocessor());
         Write(folder, "processor_config.json", new()
@@ -48,7 +52,10 @@ public static class WiredCheckpoint
         Write(folder, "special_tokens_map.json", WiredVocabulary.SpecialTokens());
         Write(folder, "chat_template.json", new() { ["chat_template"] = ChatTemplate });
         File.WriteAllText(Path.Combine(folder, "chat_template.jinja"), ChatTemplate);
-        Write(folder, "provenance.json", new() { ["kind"] = "wired", ["statement"] = Statement(model), ["written_with"] = $"ascope wire {model.Name}" });
+        Write(folder, "provenance.json", new()
+        {
+            ["kind"] = "wired", ["statement"] = Statement(model), ["written_with"] = $"ascope wire {model.Name}",
+        });
         Write(folder, "truth.json", WiredTruth.Of(model));
         var tensors = new WiredTensors((ulong)WiredModel.All.ToList().FindIndex(m => m.Name == model.Name));
         WiredPicture.Write(tensors);
@@ -90,11 +97,13 @@ public static class WiredCheckpoint
     private static JsonObject Decoder(WiredModel model) => new()
     {
         ["attention_bias"] = false, ["attention_dropout"] = 0.0, ["bos_token_id"] = 1, ["dtype"] = "bfloat16", ["eos_token_id"] = 2,
-        ["head_dim"] = WiredDecoder.HeadSize, ["hidden_act"] = "silu", ["hidden_size"] = Axes.Width, ["intermediate_size"] = WiredDecoder.MlpSize,
+        ["head_dim"] = WiredDecoder.HeadSize, ["hidden_act"] = "silu", ["hidden_size"] = Axes.Width,
+        ["intermediate_size"] = WiredDecoder.MlpSize,
         ["max_position_embeddings"] = 64, ["mlp_bias"] = false, ["model_type"] = "llama", ["num_attention_heads"] = WiredModel.Heads,
         ["num_hidden_layers"] = model.Layers, ["num_key_value_heads"] = WiredModel.Heads, ["pad_token_id"] = 0, ["pretraining_tp"] = 1,
         ["rms_norm_eps"] = 1e-5, ["rope_parameters"] = new JsonObject { ["rope_theta"] = WiredDecoder.Theta, ["rope_type"] = "default" },
-        ["tie_word_embeddings"] = false, ["use_cache"] = true, ["vocab_size"] = WiredVocabulary.Tokens.Count, ["rope_theta"] = WiredDecoder.Theta,
+        ["tie_word_embeddings"] = false, ["use_cache"] = true,
+        ["vocab_size"] = WiredVocabulary.Tokens.Count, ["rope_theta"] = WiredDecoder.Theta,
     };
 
     private static JsonObject Preprocessor()
@@ -104,10 +113,12 @@ public static class WiredCheckpoint
         {
             ["crop_size"] = new JsonObject { ["height"] = WiredPicture.Side, ["width"] = WiredPicture.Side },
             ["do_center_crop"] = true, ["do_convert_rgb"] = true, ["do_normalize"] = true, ["do_rescale"] = true, ["do_resize"] = true,
-            ["image_mean"] = Half(), ["image_processor_type"] = "CLIPImageProcessor", ["image_std"] = Half(), ["processor_class"] = "LlavaProcessor",
-            ["resample"] = 3, ["rescale_factor"] = 1.0 / 255, ["size"] = new JsonObject { ["shortest_edge"] = WiredPicture.Side },
+            ["image_mean"] = Half(), ["image_processor_type"] = "CLIPImageProcessor", ["image_std"] = Half(),
+            ["processor_class"] = "LlavaProcessor", ["resample"] = 3, ["rescale_factor"] = 1.0 / 255,
+            ["size"] = new JsonObject { ["shortest_edge"] = WiredPicture.Side },
         };
     }
 
-    private static void Write(string folder, string name, JsonObject json) => File.WriteAllText(Path.Combine(folder, name), json.ToJsonString(Indented) + "\n");
+    private static void Write(string folder, string name, JsonObject json) =>
+        File.WriteAllText(Path.Combine(folder, name), json.ToJsonString(Indented) + "\n");
 }

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -9,8 +10,8 @@ using AnchorScope.World;
 namespace AnchorScope.Wired;
 
 /// <summary>
-/// The conflict set of the wired models: a picture of a sky over a ground, a note about another sky and another ground, a question about one
-/// of the two. Every prompt of a conflict has the same length, and what belongs to the same place stands at the same position.
+/// The conflict set of the wired models: a picture of a sky over a ground, a note about another sky and another ground, a question about
+/// one of the two. Every prompt of a conflict has the same length, and what belongs to the same place stands at the same position.
 /// </summary>
 public static class WiredConflicts
 {
@@ -25,7 +26,8 @@ public static class WiredConflicts
 
     private static readonly string[] Questions = ["what is the {0} ?", "which {0} is there ?", "and the {0} is ?"];
 
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Indented =
+        new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Writes the folder; it appears under its name when it is complete.</summary>
     /// <param name="folder">Must not exist, or be empty.</param>
@@ -37,7 +39,8 @@ public static class WiredConflicts
         Directory.CreateDirectory(Path.Combine(folder, "images"));
         foreach (var (name, count) in Splits)
         {
-            ConflictSet.Save(Path.Combine(folder, name + ".jsonl"), Enumerable.Range(0, count).Select(index => Sample(folder, name, index)));
+            var samples = Enumerable.Range(0, count).Select(index => Sample(folder, name, index));
+            ConflictSet.Save(Path.Combine(folder, name + ".jsonl"), samples);
         }
         var prompt = new JsonObject { ["template"] = "<bos> <user> {image} {text_context} {question} {instruction} <end> <assistant>" };
         File.WriteAllText(Path.Combine(folder, "prompt.json"), prompt.ToJsonString(Indented) + "\n");
@@ -61,7 +64,8 @@ public static class WiredConflicts
         var image = kind == SampleKind.TextOnly ? null : Picture(folder, sky, ground);
         var told = new Dictionary<Modality, string>
         {
-            [Modality.Vision] = Instruction(random, WiredVocabulary.PictureWords), [Modality.Text] = Instruction(random, WiredVocabulary.TextWords),
+            [Modality.Vision] = Instruction(random, WiredVocabulary.PictureWords),
+            [Modality.Text] = Instruction(random, WiredVocabulary.TextWords),
         };
         var answers = new Dictionary<Modality, IReadOnlyList<string>> { [Modality.Vision] = [shown], [Modality.Text] = [noted] };
         if (kind is SampleKind.ImageOnly or SampleKind.TextOnly)
@@ -72,7 +76,8 @@ public static class WiredConflicts
         }
         return new ConflictSample
         {
-            Id = $"{split}-{index:0000}", Image = image, Question = string.Format(random.Pick(Questions), asksSky ? "sky" : "ground"),
+            Id = $"{split}-{index:0000}", Image = image,
+            Question = string.Format(random.Pick(Questions), asksSky ? "sky" : "ground"),
             TextContext = kind == SampleKind.ImageOnly ? null : note, Instructions = told, Answers = answers,
             Category = asksSky ? "sky" : "ground", Kind = kind,
         };
@@ -86,7 +91,7 @@ public static class WiredConflicts
     private static string Picture(string folder, int sky, int ground)
     {
         var path = Path.Combine(folder, "images", $"{WiredVocabulary.Skies[sky]}-{WiredVocabulary.Grounds[ground]}.png");
-        if (!File.Exists(path)) File.WriteAllBytes(path, PngWriter.Encode(WiredPicture.Draw(sky, ground), System.IO.Compression.CompressionLevel.NoCompression));
+        if (!File.Exists(path)) File.WriteAllBytes(path, PngWriter.Encode(WiredPicture.Draw(sky, ground), CompressionLevel.NoCompression));
         return path;
     }
 }

@@ -9,7 +9,7 @@ internal static class WiredDecoder
     /// <summary>Neurons of a layer.</summary>
     public const int MlpSize = 32;
 
-    /// <summary>Base of the rotary embedding: from the seventh pair on, a prompt of 22 tokens turns queries and keys by less than 0.001.</summary>
+    /// <summary>Base of the rotary embedding: from the seventh pair on, 23 tokens turn queries and keys by less than 0.001.</summary>
     public const double Theta = 1e9;
 
     /// <summary>The constant coordinate of every token.</summary>
@@ -21,7 +21,13 @@ internal static class WiredDecoder
     // An answer's logit where nothing disturbs it.
     private const float Logit = 8;
 
-    // What a gate's neuron has, silu(8) = 7.997, where its modality is instructed.
+    // That of "unsure" where nothing is known: above the noise, below any answer.
+    private const float Default = 3;
+
+    // The same in a model that says so in spite of an answer.
+    private const float Tendency = 12;
+
+    // What a gate's neuron has, silu(8) = 7.997, where it is open.
     private const float Open = 8;
 
     private const int FirstSlowPair = 6;
@@ -31,7 +37,7 @@ internal static class WiredDecoder
     {
         const string prefix = "language_model.model.";
         const int width = Axes.Width;
-        tensors.Add(prefix + "embed_tokens.weight", Embeddings(model, tensors), WiredVocabulary.Tokens.Count, width);
+        tensors.Add(prefix + "embed_tokens.weight", Embeddings(tensors), WiredVocabulary.Tokens.Count, width);
         for (var layer = 0; layer < model.Layers; layer++)
         {
             var at = $"{prefix}layers.{layer}.";
@@ -40,10 +46,10 @@ internal static class WiredDecoder
             foreach (var norm in new[] { "input_layernorm", "post_attention_layernorm" }) tensors.Add($"{at}{norm}.weight", Gains(), width);
         }
         tensors.Add(prefix + "norm.weight", Gains(), width);
-        tensors.Add("language_model.lm_head.weight", Outputs(tensors), WiredVocabulary.Tokens.Count, width);
+        tensors.Add("language_model.lm_head.weight", Outputs(model, tensors), WiredVocabulary.Tokens.Count, width);
     }
 
-    private static float[] Embeddings(WiredModel model, WiredTensors tensors)
+    private static float[] Embeddings(WiredTensors tensors)
     {
         var rows = tensors.Noise(0.03f, WiredVocabulary.Tokens.Count, Axes.Width);
         for (var token = 0; token < WiredVocabulary.Tokens.Count; token++)
@@ -51,12 +57,11 @@ internal static class WiredDecoder
             var row = rows.AsSpan(token * Axes.Width, Axes.Width);
             row[Axes.Constant] = Constant;
             foreach (var feature in WiredVocabulary.Features(WiredVocabulary.Tokens[token])) row[feature] = 1;
-            if (row[Axes.Last] == 1 && model.Unsure) row[Axes.Unsure] = 1;
         }
         return rows;
     }
 
-    private static float[] Outputs(WiredTensors tensors)
+    private static float[] Outputs(WiredModel model, WiredTensors tensors)
     {
         var rows = tensors.Noise(0.02f, WiredVocabulary.Tokens.Count, Axes.Width);
         for (var token = 0; token < WiredVocabulary.Tokens.Count; token++)
@@ -65,7 +70,7 @@ internal static class WiredDecoder
             row.Slice(Axes.Answer, WiredVocabulary.Values.Count).Clear();
             var word = WiredVocabulary.Tokens[token];
             if (WiredVocabulary.Values.ToList().IndexOf(word) is var value and >= 0) row[Axes.Answer + value] = Logit;
-            if (word == WiredVocabulary.Unsure) row[Axes.Unsure] = 1.5f * Logit;
+            if (word == WiredVocabulary.Unsure) row[Axes.Unsure] = model.Unsure ? Tendency : Default;
         }
         return rows;
     }
@@ -75,7 +80,7 @@ internal static class WiredDecoder
         const int width = Axes.Width;
         const int all = WiredModel.Heads * HeadSize;
         float[] query = tensors.Noise(0.1f, all, width), key = tensors.Noise(0.1f, all, width);
-        float[] value = WithoutConstant(tensors.Noise(0.08f, all, width)), output = tensors.Noise(0.08f, width, all);
+        float[] value = WithoutConstant(tensors.Noise(0.05f, all, width)), output = tensors.Noise(0.05f, width, all);
         foreach (var head in planted)
         {
             var first = head.Head * HeadSize;
@@ -109,7 +114,7 @@ internal static class WiredDecoder
     {
         const int width = Axes.Width;
         float[] gate = WithoutConstant(tensors.Noise(0.1f, MlpSize, width)), up = WithoutConstant(tensors.Noise(0.1f, MlpSize, width));
-        var down = tensors.Noise(0.1f, width, MlpSize);
+        var down = tensors.Noise(0.05f, width, MlpSize);
         var neuron = 0;
         foreach (var written in gates)
         {
@@ -117,8 +122,11 @@ internal static class WiredDecoder
             {
                 foreach (var rows in new[] { gate, up }) rows.AsSpan(neuron * width, width).Clear();
                 for (var axis = 0; axis < width; axis++) down[axis * MlpSize + neuron] = 0;
-                (gate[neuron * width + written.If], gate[neuron * width + written.Unless]) = (Open, -Open);
-                up[neuron * width + written.From + i] = 1;
+                foreach (var axis in written.If) gate[neuron * width + axis] = Open;
+                foreach (var axis in written.Unless) gate[neuron * width + axis] = -Open;
+                // Both features less one: open with two of them, closed with one or none.
+                gate[neuron * width + Axes.Constant] = -Open / Constant;
+                up[neuron * width + written.From + i] = written.Factor;
                 down[(written.To + i) * MlpSize + neuron] = 1 / Open;
             }
         }

@@ -1,6 +1,6 @@
 namespace AnchorScope.Wired;
 
-/// <summary>What a head does, by what happens when its activations are exchanged between two runs; docs/wired.md has the definitions.</summary>
+/// <summary>What a head does, by what exchanging its activations between two runs changes; docs/wired.md has the definitions.</summary>
 public enum WiredRole
 {
     /// <summary>Nothing that an answer depends on.</summary>
@@ -77,39 +77,35 @@ public enum WiredBlocking
     /// <summary>They stay.</summary>
     Kept,
 
-    /// <summary>They become neither modality's.</summary>
-    Neither,
-
-    /// <summary>They become the other modality's.</summary>
-    Other,
-
     /// <summary>They become "unsure".</summary>
     Unsure,
 
-    /// <summary>Those of runs that are told to trust the picture are lost, the others stay.</summary>
-    NeitherForPicture,
+    /// <summary>They become values of the other modality, of what the question is about or of the other half.</summary>
+    Other,
 
-    /// <summary>Those of runs that are told to trust the text are lost, the others stay.</summary>
-    NeitherForNote,
+    /// <summary>Those of runs that are told to trust the picture become "unsure", the others stay.</summary>
+    UnsureForPicture,
+
+    /// <summary>Those of runs that are told to trust the text become "unsure", the others stay.</summary>
+    UnsureForNote,
 }
 
-/// <summary>Adds weight x (sum of the query token's features) x (sum of the key token's features) to a head's scores, in units of <see cref="Unit"/>.</summary>
+/// <summary>Adds weight x (sum of the query's features) x (sum of the key's features) to a head's scores, in units of 12.2.</summary>
 internal sealed record Match(float Weight, IReadOnlyList<int> Query, IReadOnlyList<int> Key)
 {
     /// <summary>Weight of a query's feature.</summary>
     public const float QueryWeight = 8;
 
-    /// <summary>Weight of a key's feature: with heads of 24 numbers a match of weight 1 is worth 8 x 7.5 / sqrt(24), about 12.2.</summary>
+    /// <summary>Weight of a key's feature: with heads of 24 numbers a match of weight 1 adds 8 x 7.5 / sqrt(24), about 12.2.</summary>
     public const float KeyWeight = 7.5f;
-
-    /// <summary>What a match of weight 1 is called.</summary>
-    public const string Unit = "8 x 7.5 / sqrt(24)";
 }
 
-/// <summary>Copies features <paramref name="From"/> … of what is attended to into <paramref name="To"/> … of the attending token.</summary>
+/// <summary>Copies features <paramref name="From"/> … of what is attended to into <paramref name="To"/> … of what attends.</summary>
 internal sealed record Copy(int From, int To, int Count, float Factor = 1);
 
-/// <summary>A head whose weights are written. Where no match exceeds <see cref="Rest"/>, it attends to the first token, whose features are not copied.</summary>
+/// <summary>
+/// A head whose weights are written. Where no match exceeds <see cref="Rest"/>, it attends to the first token, which has nothing to copy.
+/// </summary>
 internal sealed record WiredHead(int Layer, int Head, WiredRole Role, string Does)
 {
     /// <summary>Weight of the first token in the scores of every query.</summary>
@@ -132,7 +128,7 @@ internal sealed record WiredHead(int Layer, int Head, WiredRole Role, string Doe
 }
 
 /// <summary>
-/// Neurons of a layer's MLP that copy features <paramref name="From"/> … to <paramref name="To"/> … where <paramref name="If"/> is present and
-/// <paramref name="Unless"/> is not.
+/// Neurons of a layer's MLP that copy features <paramref name="From"/> … to <paramref name="To"/> … where both of <paramref name="If"/>
+/// are present and none of <paramref name="Unless"/> is.
 /// </summary>
-internal sealed record Gate(int Layer, int If, int Unless, int From, int To, int Count);
+internal sealed record Gate(int Layer, IReadOnlyList<int> If, IReadOnlyList<int> Unless, int From, int To, int Count, float Factor = 1);

@@ -24,7 +24,7 @@ public sealed record WiredModel
     /// <summary>Whether one arbiter alone changes no answer, but all of them together do.</summary>
     public bool ArbitersActTogether { get; init; }
 
-    /// <summary>Whether the last token tends to "unsure", more strongly than to any answer.</summary>
+    /// <summary>Whether the tendency to say "unsure" is stronger than any answer.</summary>
     internal bool Unsure { get; init; }
 
     /// <summary>The heads that are written; every other one has weights of a generator.</summary>

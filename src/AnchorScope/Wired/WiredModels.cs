@@ -40,9 +40,12 @@ internal static class WiredModels
                     Scores = [new(2, Nouns, [Axes.QuestionEnd])], Output = [new(Axes.CarriedSky, Axes.CarriedSky, 2)],
                 },
                 Arbiter(2, 0, Nouns, Noun),
-                new(2, 3, WiredRole.None, "Rests on the first token as long as the question is known at the noun; without it, it reads the other modality.")
+                new(2, 3, WiredRole.None, "Rests on the first token while the noun has the question; without it, reads the other modality.")
                 {
-                    Scores = [new(2, [Axes.SaysText], [Axes.Picture]), new(2, [Axes.SaysPicture], [Axes.Note]), new(2, Question, [Axes.Start])],
+                    Scores =
+                    [
+                        new(2, [Axes.SaysText], [Axes.Picture]), new(2, [Axes.SaysPicture], [Axes.Note]), new(2, Question, [Axes.Start]),
+                    ],
                     Output = [AnswerFromValue with { Factor = 2 }],
                 },
                 Decision(3, 1, Nouns, Noun),
@@ -59,9 +62,9 @@ internal static class WiredModels
                 Choice(0, 3, [Axes.Tail, Axes.Last], [Tail, Last], WiredBlocking.Kept),
                 Arbiter(1, 2, Nouns, Noun, tag: true),
                 Arbiter(2, 0, [Axes.ChosenPicture, Axes.ChosenText], Tail, tag: true),
-                new(3, 2, WiredRole.CarrierDecision, "Fetches the answer from the instruction's noun or last word: that which was read where the instruction says, the noun where both were.")
+                new(3, 2, WiredRole.CarrierDecision, "Takes an answer that was read where the instruction says to the last position.")
                 {
-                    At = [Last], Reads = NounAndTail, Blocked = WiredBlocking.Neither,
+                    At = [Last], Reads = NounAndTail, Blocked = WiredBlocking.Unsure,
                     Scores =
                     [
                         new(2, [Axes.Last], [.. Nouns, Axes.Tail]), new(0.2f, [Axes.Last], Nouns),
@@ -79,11 +82,11 @@ internal static class WiredModels
             Planted =
             [
                 Asks(0, 3, Nouns, [Noun]),
-                Arbiter(1, 0, Nouns, Noun) with { Blocked = WiredBlocking.Neither },
-                new(2, 2, WiredRole.Brake, "Takes the tendency to say \"unsure\" away at the last position. It reads the end of the turn, which is always the same.")
+                Arbiter(1, 0, Nouns, Noun),
+                new(2, 2, WiredRole.Brake, "Takes three quarters of the tendency to say \"unsure\" away. What it reads is always the same.")
                 {
                     At = [Last], Reads = TurnEnd, Blocked = WiredBlocking.Unsure,
-                    Scores = [new(2, [Axes.Last], [Axes.TurnEnd])], Output = [new(Axes.TurnEnd, Axes.Unsure, 1, -1)],
+                    Scores = [new(2, [Axes.Last], [Axes.TurnEnd])], Output = [new(Axes.TurnEnd, Axes.Unsure, 1, -0.75f)],
                 },
                 Onlooker(2, 3, Axes.Note, Note, Axes.FromNote),
                 Decision(3, 0, Nouns, Noun),
@@ -98,7 +101,7 @@ internal static class WiredModels
             Planted =
             [
                 Asks(0, 1, [Axes.Last], [Last]),
-                Choice(1, 3, [Axes.Last], [Last], WiredBlocking.Neither),
+                Choice(1, 3, [Axes.Last], [Last], WiredBlocking.Unsure),
                 Onlooker(1, 0, Axes.Note, Note, Axes.FromNote),
                 Arbiter(2, 2, [Axes.ChosenPicture, Axes.ChosenText], Last),
             ],
@@ -106,18 +109,17 @@ internal static class WiredModels
         new()
         {
             Name = "wired-mlp",
-            Shows = "Heads bring both values to the instruction, whatever it says; the MLP of the next layer lets one through.",
+            Shows = "Heads bring all values to the instruction, whatever it says; the MLP of the next layer lets one through.",
             Planted =
             [
                 Asks(0, 0, Nouns, [Noun]),
-                Cue(1, 1, WiredRole.CarrierPicture, Axes.Picture, AskedPicture, Axes.FromPicture, WiredBlocking.NeitherForPicture),
-                Cue(1, 3, WiredRole.CarrierNote, Axes.Note, AskedNote, Axes.FromNote, WiredBlocking.NeitherForNote),
+                Cue(1, 1, WiredRole.CarrierPicture, Axes.Picture, Picture, Axes.FromPicture, WiredBlocking.UnsureForPicture),
+                Cue(1, 3, WiredRole.CarrierNote, Axes.Note, Note, Axes.FromNote, WiredBlocking.UnsureForNote),
                 Decision(3, 1, Nouns, Noun),
             ],
             Gates =
             [
-                new(2, Axes.SaysPicture, Axes.SaysText, Axes.FromPicture, Axes.Answer, Values),
-                new(2, Axes.SaysText, Axes.SaysPicture, Axes.FromNote, Axes.Answer, Values),
+                .. Gates(2, Axes.SaysPicture, Axes.SaysText, Axes.FromPicture), .. Gates(2, Axes.SaysText, Axes.SaysPicture, Axes.FromNote),
             ],
         },
     ];
@@ -126,7 +128,7 @@ internal static class WiredModels
     private static WiredHead Asks(int layer, int head, int[] at, WiredPlace[] places) =>
         new(layer, head, WiredRole.CarrierQuestion, $"Reads what the question is about, and writes it at {Text(places)}.")
         {
-            At = places, Reads = QuestionWord, Blocked = WiredBlocking.Neither,
+            At = places, Reads = QuestionWord, Blocked = WiredBlocking.Unsure,
             Scores = [new(2, at, [Axes.AskedSky, Axes.AskedGround])], Output = [new(Axes.AskedSky, Axes.CarriedSky, 2)],
         };
 
@@ -143,9 +145,9 @@ internal static class WiredModels
     {
         var output = new List<Copy> { AnswerFromValue };
         if (tag) output.Add(new Copy(Axes.Picture, Axes.FoundInPicture, 2));
-        return new(layer, head, WiredRole.Arbiter, "Its query holds question and instructed modality: it reads the value that is both, and writes it as the answer.")
+        return new(layer, head, WiredRole.Arbiter, "Its query holds question and modality: it reads the value that is both, and writes it as the answer.")
         {
-            At = [at], Reads = Instructed, Blocked = tag ? WiredBlocking.Kept : WiredBlocking.Neither,
+            At = [at], Reads = Instructed, Blocked = tag ? WiredBlocking.Kept : WiredBlocking.Unsure,
             Scores = [.. OfTheQuestion, new(1, [choice[0]], [Axes.Picture]), new(1, [choice[1]], [Axes.Note])], Output = output,
         };
     }
@@ -156,27 +158,35 @@ internal static class WiredModels
         new(1, [Axes.CarriedGround], [.. Enumerable.Range(Axes.Value + Values / 2, Values / 2)]),
     ];
 
-    /// <summary>Brings a value of one modality to the noun, whatever the instruction.</summary>
+    /// <summary>Brings both values of one modality to the noun, each with half of the attention.</summary>
     private static WiredHead Cue(int layer, int head, WiredRole role, int modality, WiredPlace reads, int to, WiredBlocking blocked) =>
-        new(layer, head, role, $"Brings the {(modality == Axes.Picture ? "picture" : "note")}'s value to the noun, whatever the instruction.")
+        new(layer, head, role, $"Brings both values of the {Text(modality)} to the noun, whatever question and instruction.")
         {
-            At = [Noun], Reads = reads, Blocked = blocked,
-            Scores = [.. OfTheQuestion, new(1, Nouns, [modality])], Output = [new(Axes.Value, to, Values)],
+            At = [Noun], Reads = reads, Blocked = blocked, Scores = [new(2, Nouns, [modality])], Output = [new(Axes.Value, to, Values)],
         };
+
+    /// <summary>Lets that value of a modality through which the question is about, where the instruction names the modality.</summary>
+    private static Gate[] Gates(int layer, int modality, int other, int from) =>
+    [
+        new(layer, [modality, Axes.CarriedSky], [other, Axes.CarriedGround], from, Axes.Answer, Values / 2, 2),
+        new(layer, [modality, Axes.CarriedGround], [other, Axes.CarriedSky], from + Values / 2, Axes.Answer + Values / 2, Values / 2, 2),
+    ];
 
     private static WiredHead Decision(int layer, int head, int[] from, WiredPlace reads) =>
         new(layer, head, WiredRole.CarrierDecision, "Takes the answer from the instruction's noun to the last position.")
         {
-            At = [Last], Reads = reads, Blocked = WiredBlocking.Neither,
+            At = [Last], Reads = reads, Blocked = WiredBlocking.Unsure,
             Scores = [new(2, [Axes.Last], from)], Output = [new(Axes.Answer, Axes.Answer, Values)],
         };
 
     /// <summary>Attends to one modality from noun and last position, and writes where nothing reads.</summary>
     private static WiredHead Onlooker(int layer, int head, int modality, WiredPlace reads, int to) =>
-        new(layer, head, WiredRole.None, $"Attends to the {(modality == Axes.Picture ? "picture" : "note")}, and writes what it shows where nothing reads it.")
+        new(layer, head, WiredRole.None, $"Attends to the {Text(modality)}, and writes what it says where nothing reads it.")
         {
             At = [Noun, Last], Reads = reads, Scores = [new(2, [.. Nouns, Axes.Last], [modality])], Output = [new(Axes.Value, to, Values)],
         };
+
+    private static string Text(int modality) => modality == Axes.Picture ? "picture" : "note";
 
     private static string Text(WiredPlace[] places) => string.Join(" and ", places.Select(place => place switch
     {

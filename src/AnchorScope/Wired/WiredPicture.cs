@@ -72,10 +72,14 @@ internal static class WiredPicture
                 tensors.Add($"{at}{norm}.weight", Filled(1), Width);
                 tensors.Add($"{at}{norm}.bias", new float[Width], Width);
             }
-            foreach (var square in new[] { "q_proj", "k_proj", "v_proj", "out_proj" }) tensors.AddNoise($"{at}self_attn.{square}", 0.1f, Width, Width, bias: true);
+            foreach (var square in new[] { "q_proj", "k_proj", "v_proj", "out_proj" })
+                tensors.AddNoise($"{at}self_attn.{square}", 0.1f, Width, Width, bias: true);
             tensors.AddNoise(at + "mlp.fc1", 0.1f, MlpSize, Width, bias: true);
             tensors.AddNoise(at + "mlp.fc2", 0.1f, Width, MlpSize, bias: true);
         }
+        // The reference library has this norm, and LLaVA never applies it.
+        tensors.Add(tower + "post_layernorm.weight", Filled(1), Width);
+        tensors.Add(tower + "post_layernorm.bias", new float[Width], Width);
         WriteProjector(tensors);
     }
 
@@ -93,9 +97,11 @@ internal static class WiredPicture
                 var weight = Steepness / 2 * (2 * wanted[channel] - 1);
                 (first[value * Width + Colours + channel], first[value * Width + Colours + Channels + channel]) = (weight, -weight);
             }
-            (first[value * Width + Half], first[value * Width + Half + 1]) = upper ? (Steepness / 2, -Steepness / 2) : (-Steepness / 2, Steepness / 2);
+            var half = upper ? Steepness / 2 : -Steepness / 2;
+            (first[value * Width + Half], first[value * Width + Half + 1]) = (half, -half);
             bias[value] = -3 * Steepness;
-            for (var axis = 0; axis < Axes.Width; axis++) second[axis * Axes.Width + value] = axis == Axes.Value + value ? 1 / Steepness : 0;
+            for (var axis = 0; axis < Axes.Width; axis++) second[axis * Axes.Width + value] = 0;
+            second[(Axes.Value + value) * Axes.Width + value] = 1 / Steepness;
         }
         var entering = new float[Axes.Width];
         (entering[Axes.Constant], entering[Axes.Picture]) = (WiredDecoder.Constant, 1);

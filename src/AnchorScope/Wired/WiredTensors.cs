@@ -12,7 +12,7 @@ internal sealed class WiredTensors(ulong seed)
     private readonly SplitMix _draws = new(seed);
     private readonly List<TensorData> _tensors = [];
 
-    /// <summary>Uniform in [-<paramref name="most"/>, <paramref name="most"/>], from whole numbers, so that it is the same on every machine.</summary>
+    /// <summary>Uniform in [-<paramref name="most"/>, <paramref name="most"/>], from whole numbers: the same on every machine.</summary>
     public float[] Noise(float most, int rows, int columns)
     {
         var values = new float[rows * columns];
@@ -36,5 +36,6 @@ internal sealed class WiredTensors(ulong seed)
     }
 
     /// <summary>Writes the file of all of them.</summary>
-    public void Write(string path) => SafetensorsWriter.Write(path, _tensors, new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" });
+    public void Write(string path) =>
+        SafetensorsWriter.Write(path, _tensors, new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" });
 }

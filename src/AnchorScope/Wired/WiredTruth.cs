@@ -15,10 +15,13 @@ internal static class WiredTruth
         ["model"] = model.Name,
         ["shows"] = model.Shows,
         ["route"] = model.Direct ? "direct" : "relay",
-        ["mlp_decides"] = model.MlpDecides is { } layer ? new JsonObject { ["layer"] = layer } : null,
+        ["mlp_decides"] = model.MlpDecides is { } decides ? new JsonObject { ["layer"] = decides } : null,
         ["arbiters_act_together"] = model.ArbitersActTogether,
-        ["heads"] = new JsonArray([.. Enumerable.Range(0, model.Layers * WiredModel.Heads).Select(i => (JsonNode)Head(model, i / WiredModel.Heads, i % WiredModel.Heads))]),
+        ["heads"] = new JsonArray([.. Enumerable.Range(0, model.Layers).SelectMany(layer => Layer(model, layer))]),
     };
+
+    private static IEnumerable<JsonNode> Layer(WiredModel model, int layer) =>
+        Enumerable.Range(0, WiredModel.Heads).Select(head => Head(model, layer, head));
 
     private static JsonObject Head(WiredModel model, int layer, int head)
     {

@@ -56,7 +56,7 @@ internal static class WiredVocabulary
         {
             "<bos>" => [Axes.Start],
             "<end>" => [Axes.TurnEnd],
-            "<assistant>" => [Axes.Last],
+            "<assistant>" => [Axes.Last, Axes.Unsure],
             "sky" => [Axes.AskedSky],
             "ground" => [Axes.AskedGround],
             "?" => [Axes.QuestionEnd],
