@@ -17,5 +17,6 @@ var root = new RootCommand("AnchorScope: which modality a vision-language model 
     TrainCommand.Create(),
     TuneCommand.Create(),
     VerifyBakedCommand.Create(),
+    WireCommand.Create(),
 };
 return CommandLine.Run(root, args);

@@ -8,7 +8,8 @@ internal static class PngWriter
 {
     private const byte SubFilter = 1;
 
-    public static byte[] Encode(Picture picture)
+    /// <param name="level">Without compression, the bytes do not depend on the library that compresses.</param>
+    public static byte[] Encode(Picture picture, CompressionLevel level = CompressionLevel.Optimal)
     {
         var file = new MemoryStream();
         file.Write(PngReader.Signature);
@@ -18,15 +19,15 @@ internal static class PngWriter
         header[8] = 8; // bits per sample
         header[9] = 2; // RGB
         WriteChunk(file, "IHDR"u8, header);
-        WriteChunk(file, "IDAT"u8, Compress(picture));
+        WriteChunk(file, "IDAT"u8, Compress(picture, level));
         WriteChunk(file, "IEND"u8, []);
         return file.ToArray();
     }
 
-    private static byte[] Compress(Picture picture)
+    private static byte[] Compress(Picture picture, CompressionLevel level)
     {
         var compressed = new MemoryStream();
-        using (var zlib = new ZLibStream(compressed, CompressionLevel.Optimal, leaveOpen: true))
+        using (var zlib = new ZLibStream(compressed, level, leaveOpen: true))
         {
             var line = new byte[1 + 3 * picture.Width];
             line[0] = SubFilter;

@@ -1,0 +1,134 @@
+namespace AnchorScope.Wired;
+
+/// <summary>What a head does, by what exchanging its activations between two runs changes; docs/wired.md has the definitions.</summary>
+public enum WiredRole
+{
+    /// <summary>Nothing that an answer depends on.</summary>
+    None,
+
+    /// <summary>Its queries choose between picture and note.</summary>
+    Arbiter,
+
+    /// <summary>Its output says which modality to trust, and nothing of what that shows.</summary>
+    CarrierChoice,
+
+    /// <summary>Its output is the answer that was decided on.</summary>
+    CarrierDecision,
+
+    /// <summary>Its output says what the question is about.</summary>
+    CarrierQuestion,
+
+    /// <summary>Its output is what the picture shows, whatever the instruction.</summary>
+    CarrierPicture,
+
+    /// <summary>Its output is what the note says, whatever the instruction.</summary>
+    CarrierNote,
+
+    /// <summary>Several of these at once.</summary>
+    Hub,
+
+    /// <summary>It keeps the model from a third answer.</summary>
+    Brake,
+}
+
+/// <summary>Places of a prompt at which heads act and which they read.</summary>
+public enum WiredPlace
+{
+    /// <summary>The question's word "sky" or "ground".</summary>
+    QuestionWord,
+
+    /// <summary>The question mark.</summary>
+    QuestionEnd,
+
+    /// <summary>The instruction's word "picture", "photo", "text" or "words".</summary>
+    Noun,
+
+    /// <summary>The last word of the instruction.</summary>
+    Tail,
+
+    /// <summary>Noun and tail.</summary>
+    NounAndTail,
+
+    /// <summary>The end of the user's turn.</summary>
+    TurnEnd,
+
+    /// <summary>The last position.</summary>
+    Last,
+
+    /// <summary>All image tokens.</summary>
+    Picture,
+
+    /// <summary>Both words of the note.</summary>
+    Note,
+
+    /// <summary>The image tokens of what the question is about.</summary>
+    AskedPicture,
+
+    /// <summary>The note's word for what the question is about.</summary>
+    AskedNote,
+
+    /// <summary>One of the last two: that which the instruction says to trust.</summary>
+    Instructed,
+}
+
+/// <summary>What becomes of the answers of runs with a conflict when the head's output is set to 0 from the question to the end.</summary>
+public enum WiredBlocking
+{
+    /// <summary>They stay.</summary>
+    Kept,
+
+    /// <summary>They become "unsure".</summary>
+    Unsure,
+
+    /// <summary>They become values of the other modality, of what the question is about or of the other half.</summary>
+    Other,
+
+    /// <summary>Those of runs that are told to trust the picture become "unsure", the others stay.</summary>
+    UnsureForPicture,
+
+    /// <summary>Those of runs that are told to trust the text become "unsure", the others stay.</summary>
+    UnsureForNote,
+}
+
+/// <summary>Adds weight x (sum of the query's features) x (sum of the key's features) to a head's scores, in units of 12.2.</summary>
+internal sealed record Match(float Weight, IReadOnlyList<int> Query, IReadOnlyList<int> Key)
+{
+    /// <summary>Weight of a query's feature.</summary>
+    public const float QueryWeight = 8;
+
+    /// <summary>Weight of a key's feature: with heads of 24 numbers a match of weight 1 adds 8 x 7.5 / sqrt(24), about 12.2.</summary>
+    public const float KeyWeight = 7.5f;
+}
+
+/// <summary>Copies features <paramref name="From"/> … of what is attended to into <paramref name="To"/> … of what attends.</summary>
+internal sealed record Copy(int From, int To, int Count, float Factor = 1);
+
+/// <summary>
+/// A head whose weights are written. Where no match exceeds <see cref="Rest"/>, it attends to the first token, which has nothing to copy.
+/// </summary>
+internal sealed record WiredHead(int Layer, int Head, WiredRole Role, string Does)
+{
+    /// <summary>Weight of the first token in the scores of every query.</summary>
+    public const float Rest = 1.4f;
+
+    /// <summary>Where it acts; empty: nowhere, as long as nothing is blocked.</summary>
+    public IReadOnlyList<WiredPlace> At { get; init; } = [];
+
+    /// <summary>What it attends to there.</summary>
+    public WiredPlace? Reads { get; init; }
+
+    /// <summary>What blocking it does.</summary>
+    public WiredBlocking Blocked { get; init; }
+
+    /// <summary>Its scores.</summary>
+    public required IReadOnlyList<Match> Scores { get; init; }
+
+    /// <summary>Its output.</summary>
+    public required IReadOnlyList<Copy> Output { get; init; }
+}
+
+/// <summary>
+/// Neurons of a layer's MLP that copy features <paramref name="From"/> … to <paramref name="To"/> … where both of <paramref name="If"/>
+/// are present and none of <paramref name="Unless"/> is.
+/// </summary>
+internal sealed record Gate(int Layer, IReadOnlyList<int> If, IReadOnlyList<int> Unless, int From, int To, int Count, float Factor = 1);
