@@ -23,7 +23,7 @@ internal static class ArbiterFinding
             if (all.Pairs == 0) return Studies.Claim.Without(What, FindingStatus.Unclear, "Which heads arbitrate cannot be told: no run has a donor under the other instruction");
             return all.Moved.High < RoleRule.Least
                 ? Studies.Claim.Without(What, FindingStatus.Absent,
-                    $"No head arbitrates by what it reads: with the queries of all heads taken from the other instruction the margin moves by {Share(all.Moved)} of what that instruction moves{passed}", all.Moved)
+                    $"No head arbitrates by what it reads: with the queries of all heads taken from the other instruction the margin moves by {Share(all.Moved)} of what that instruction moves{Mlp(diagnosis.Interchange)}{passed}", all.Moved)
                 : Studies.Claim.Without(What, FindingStatus.Unclear,
                     $"No small set of heads arbitrates by what it reads: no head's queries move the margin by {InterchangeStudy.LeastGain:0.00} of what the other instruction moves, those of all heads "
                     + $"move {Share(all.Moved)} of it{passed}", all.Moved);
@@ -36,14 +36,21 @@ internal static class ArbiterFinding
         var moves = set.Choice.Moved.Low > RoleRule.Least && set.ChoiceCrossed.Choice.Low > 0;
         if (!moves)
             return Studies.Claim.Without(What, FindingStatus.Unclear, $"Which heads arbitrate cannot be told: {Lower(text)}, which moves {Share(set.Choice.Moved)} of the margin{passed}", set.Choice.Moved);
-        var compared = $"; {Wording.Rank(rank, "move")}, at most {found.RandomMoved:0.00} of the margin against {set.Choice.Moved.Mean:0.00}";
-        return new Claim(What, rank.P, set.Choice.Moved, holds => holds
+        var compared = $"; {(found.Census ? $"{rank.AtLeast} of all {rank.Draws} other sets of that size {(rank.AtLeast == 1 ? "moves" : "move")} as much" : Wording.Rank(rank, "move"))}, at most {found.RandomMoved:0.00} of the margin against {set.Choice.Moved.Mean:0.00}";
+        // A census draws nothing: what is left to chance is which samples there are.
+        var p = found.Census && rank.AtLeast == 0 ? Normal.TwoSided(set.Choice.Moved.Mean / ((set.Choice.Moved.High - set.Choice.Moved.Low) / (2 * Normal.Z95))) : rank.P;
+        return new Claim(What, p, set.Choice.Moved, holds => holds
             ? new Saying(FindingStatus.Present, $"{Subject(set.Heads.Count)}: {Lower(text)}{compared}{passed}")
             : new Saying(FindingStatus.Unclear, $"{text}, but that is not told apart from random sets{compared}{passed}"))
         {
             Draws = rank,
         };
     }
+
+    private static string Mlp(InterchangeResult found) => found.MlpDecides is { } layer
+        ? $". The MLP of layer {layer} decides: no head's output moves the margin up to there, and with this MLP's output from a run with another instruction, picture and note "
+            + $"{Wording.Percent(found.Layers[layer].MlpCrossed.Switched.Mean)} give that run's answer"
+        : "";
 
     private static string Passed(FoundSet decision, FoundSet choice)
     {

@@ -69,7 +69,8 @@ internal static class RoleRule
         var question = Beyond(p.Question, p.Content);
         var picture = Beyond(p.Picture, p.Content);
         var note = Beyond(p.Note, p.Content);
-        if (arbiter) return question ? HeadRole.Hub : HeadRole.Arbiter;
+        // What an arbiter writes is what it read, so its z moves with question, picture and note as well.
+        if (arbiter) return HeadRole.Arbiter;
         var several = (decision || choice ? 1 : 0) + (question ? 1 : 0) + (picture ? 1 : 0) + (note ? 1 : 0);
         if (several > 1) return HeadRole.Hub;
         if (decision) return HeadRole.CarrierDecision;
@@ -84,4 +85,25 @@ internal static class RoleRule
 
     private static bool Beyond(ExchangeEffect effect, ExchangeEffect content) =>
         Moves(effect) && (!(content.Moved.Low > 0) || effect.Moved.Low > 2 * content.Moved.High);
+}
+
+/// <summary>Whether an MLP decides, where no head arbitrates.</summary>
+internal static class MlpRule
+{
+    /// <summary>Share of the margin that the output of the deciding MLP moves at least.</summary>
+    public const double Most = 0.5;
+
+    /// <summary>
+    /// The first layer whose MLP output, from a crossed donor, brings the donor's answer, while the outputs of all heads up to there move nothing across instructions; null for none. An MLP that
+    /// holds the words of the instruction brings the own other answer, not the donor's.
+    /// </summary>
+    public static int? Of(IReadOnlyList<LayerExchange> layers)
+    {
+        foreach (var layer in layers)
+        {
+            if (!(layer.Output.Moved.High < RoleRule.Least)) return null;
+            if (layer.Mlp.Moved.Low > Most && layer.MlpCrossed.Moved.Low > Most && layer.MlpCrossed.Choice.High < 0) return layer.Layer;
+        }
+        return null;
+    }
 }

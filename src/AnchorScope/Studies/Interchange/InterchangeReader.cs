@@ -9,6 +9,8 @@ internal static class InterchangeReader
     {
         var arbiters = rows.Sets[0].Heads.ToHashSet();
         var sets = rows.Sets.Select(s => Set(study, rows, s)).ToList();
+        List<LayerExchange> exchanged = [.. Enumerable.Range(0, layers).Select(l => Layer(rows.Test, study, l))];
+        List<ProfiledHead> heads = [.. study.All.Select(h => Head(rows.Profile, ranked, h, sets[0].Found && arbiters.Contains(h)))];
         var factors = Enum.GetValues<DonorFactor>().Where(f => f != DonorFactor.Phrasing).ToList();
         return new InterchangeResult(
             Variants.NameOf(variants.Alignment),
@@ -17,13 +19,14 @@ internal static class InterchangeReader
                 new SplitPairs(rows.Profile.Name, [.. factors.Select(f => ExchangeMeasure.Count(rows.Profile, f))]),
                 new SplitPairs(rows.Test.Name, [.. factors.Where(f => f is DonorFactor.Instruction or DonorFactor.Crossed or DonorFactor.Question).Select(f => ExchangeMeasure.Count(rows.Test, f))]),
             ],
-            [.. study.All.Select(h => Head(rows.Profile, ranked, h, sets[0].Found && arbiters.Contains(h)))],
+            heads,
             sets,
             Measured(rows.Test, necessary)!,
-            [.. Enumerable.Range(0, layers).Select(l => Layer(rows.Test, study, l))],
+            exchanged,
             ExchangeMeasure.Of(rows.Test, new Exchange(DonorFactor.Instruction, HeadContent.Query, study.All)),
             ExchangeMeasure.Of(rows.Test, new Exchange(DonorFactor.Instruction, HeadContent.Z, study.All)))
         {
+            MlpDecides = heads.Exists(h => h.Role == Variants.NameOf(HeadRole.Arbiter)) ? null : MlpRule.Of(exchanged),
             Ablations = [.. from set in rows.Sets.Select(s => (s.Search.Name, s.Heads)).Append((Name: "necessary", Heads: necessary))
                             where set.Heads.Count > 0
                             from variant in Enum.GetValues<AblationVariant>()
@@ -59,7 +62,7 @@ internal static class InterchangeReader
         var search = set.Search;
         var steps = set.Steps.Select(s => new FoundStep(Ids(s.Heads), s.Ranking, ExchangeMeasure.Of(rows.Test, search.Of(s.Heads)))).ToList();
         var exchanged = $"{Variants.NameOf(search.Factor)}/{Variants.NameOf(search.What)}";
-        if (steps.Count == 0) return new FoundSet(search.Name, exchanged, steps, false, new Estimate(0, 0, 0, 0), null, null, null, double.NaN, null);
+        if (steps.Count == 0) return new FoundSet(search.Name, exchanged, steps, false, new Estimate(0, 0, 0, 0), null, null, null, false, double.NaN, null);
         Estimate AimOf(ExchangeEffect effect) => search.Name == "choice_carriers" ? effect.OwnOther : effect.Switched;
         int? Smallest(double share) => steps.FirstOrDefault(s => AimOf(s.Test).Mean >= share)?.Heads.Count;
         double Reach(IReadOnlyList<(int Layer, int Head)> heads)
@@ -79,8 +82,9 @@ internal static class InterchangeReader
         };
         var test = steps[^1].Test;
         var moves = search.Name == "choice_carriers" ? test.OwnOther.Low > RoleRule.Least : test.Moved.Low > RoleRule.Least;
-        var enough = !rows.Test.IsFew && rank is { } r && r.P <= MultipleComparisons.Level;
-        return new FoundSet(search.Name, exchanged, steps, kind && moves && enough, AimOf(test), Smallest(0.5), Smallest(0.9), rank, drawn.Count == 0 ? double.NaN : drawn.Max(), measured);
+        var census = drawn.Count > 0 && study.IsCensus(set);
+        var enough = !rows.Test.IsFew && rank is { } r && (census ? r.AtLeast == 0 : r.P <= MultipleComparisons.Level);
+        return new FoundSet(search.Name, exchanged, steps, kind && moves && enough, AimOf(test), Smallest(0.5), Smallest(0.9), rank, census, drawn.Count == 0 ? double.NaN : drawn.Max(), measured);
     }
 
     private static MeasuredHeads? Measured(MeasuredSet set, IReadOnlyList<(int Layer, int Head)> heads)

@@ -16,6 +16,9 @@ public sealed record InterchangeResult(
     string Alignment, IReadOnlyList<string> Positions, IReadOnlyList<SplitPairs> Pairs, IReadOnlyList<ProfiledHead> Heads, IReadOnlyList<FoundSet> Sets, MeasuredHeads Necessary,
     IReadOnlyList<LayerExchange> Layers, ExchangeEffect AllQueries, ExchangeEffect AllOutputs)
 {
+    /// <summary>The layer whose MLP decides where no head does; null where heads do, or nothing was found.</summary>
+    public required int? MlpDecides { get; init; }
+
     /// <summary>The found sets and the necessary heads, removed in every way.</summary>
     public required IReadOnlyList<AblationResult> Ablations { get; init; }
 
@@ -47,10 +50,11 @@ public sealed record MeasuredHeads(
 /// <param name="Half">Heads that switch half of the test pairs; null where none of the steps does.</param>
 /// <param name="Ninety">Heads that switch 90 %.</param>
 /// <param name="Random">Random sets of as many heads: how many move as much.</param>
+/// <param name="Census">Whether these are all sets of that size: nothing is drawn, and none may move as much.</param>
 /// <param name="RandomMoved">Largest share moved by a random set.</param>
 /// <param name="Measured">The whole set on the test split; null where it is empty.</param>
 public sealed record FoundSet(
-    string Name, string Exchanged, IReadOnlyList<FoundStep> Steps, bool Found, Estimate Aim, int? Half, int? Ninety, PermutationRank? Random, double RandomMoved, MeasuredHeads? Measured)
+    string Name, string Exchanged, IReadOnlyList<FoundStep> Steps, bool Found, Estimate Aim, int? Half, int? Ninety, PermutationRank? Random, bool Census, double RandomMoved, MeasuredHeads? Measured)
 {
     /// <summary>The heads.</summary>
     public IReadOnlyList<HeadId> Heads => Steps.Count == 0 ? [] : Steps[^1].Heads;

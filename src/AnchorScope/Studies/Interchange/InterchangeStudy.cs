@@ -19,6 +19,9 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     /// <summary>Heads with the largest single effects that a search may take.</summary>
     public const int Pool = 24;
 
+    /// <summary>Heads of which pairs are tried where no head adds enough alone.</summary>
+    public const int Paired = 12;
+
     /// <summary>Heads of a set, at most.</summary>
     public const int MostHeads = 8;
 
@@ -118,13 +121,34 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         }, progress, cancel);
     }
 
-    /// <summary>Random sets of the size of a found one, from all heads but its own.</summary>
+    /// <summary>
+    /// Random sets of the size of a found one, from all heads that the search could have taken but the set's own. Where there are no more of them than draws, every one, once.
+    /// </summary>
     public IReadOnlyList<IReadOnlyList<(int Layer, int Head)>> Draws(SearchedSet set)
     {
         if (set.Heads.Count == 0) return [];
-        var random = new SplitMix(study.Options.Seed, after: (ulong)(Searches.ToList().FindIndex(s => s.Name == set.Search.Name) + 1) << 32);
+        List<(int Layer, int Head)> pool = [.. _all.Except(set.Heads).Except(set.Excluded)];
+        if (IsCensus(set)) return [.. Combinations(pool, set.Heads.Count)];
+        var random = new SplitMix(study.Options.Seed, after: (ulong)(Searches.ToList().IndexOf(set.Search) + 1) << 32);
         var shape = study.Model.Decoder.Shape;
-        return [.. Enumerable.Range(0, study.Options.Draws).Select(_ => HeadRanking.Random(set.Heads.Count, shape.Layers, shape.Heads, set.Heads.ToHashSet(), random)).Where(d => d.Count == set.Heads.Count)];
+        var excluded = set.Heads.Concat(set.Excluded).ToHashSet();
+        return [.. Enumerable.Range(0, study.Options.Draws).Select(_ => HeadRanking.Random(set.Heads.Count, shape.Layers, shape.Heads, excluded, random)).Where(d => d.Count == set.Heads.Count)];
+    }
+
+    /// <summary>Whether <see cref="Draws"/> gives every set of that size.</summary>
+    public bool IsCensus(SearchedSet set)
+    {
+        double pool = _all.Count - set.Heads.Count - set.Excluded.Count, sets = 1;
+        for (var i = 0; i < set.Heads.Count; i++) sets *= (pool - i) / (i + 1);
+        return sets <= study.Options.Draws;
+    }
+
+    private static IEnumerable<IReadOnlyList<(int Layer, int Head)>> Combinations(IReadOnlyList<(int Layer, int Head)> of, int count)
+    {
+        if (count == 0) return [[]];
+        return from i in Enumerable.Range(0, of.Count)
+               from rest in Combinations([.. of.Skip(i + 1)], count - 1)
+               select (IReadOnlyList<(int Layer, int Head)>)[of[i], .. rest];
     }
 
     /// <summary>All heads of a layer.</summary>
@@ -154,7 +178,9 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         yield return new Exchange(DonorFactor.Instruction, HeadContent.Z, _all);
     }
 
-    /// <summary>Greedy: each step adds the head with which the set does best. Ends when a step adds little.</summary>
+    /// <summary>
+    /// Greedy: each step adds the head with which the set does best. Where no head adds enough alone, pairs are tried: of two heads each of which suffices, neither does anything by itself.
+    /// </summary>
     private SearchedSet Search(SetSearch search, MeasuredSet profile, IReadOnlyList<(int Layer, int Head)> taken, Action<StudyProgress>? progress, CancellationToken cancel)
     {
         var set = First(Rank, SearchSamples);
@@ -163,20 +189,34 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         var (steps, heads, best) = (new List<SearchStep>(), new List<(int Layer, int Head)>(), 0.0);
         while (heads.Count < MostHeads)
         {
-            List<(int Layer, int Head)[]> candidates = [.. pool.Except(heads).Select(h => heads.Append(h).ToArray())];
-            if (candidates.Count == 0) break;
-            var name = $"search/{search.Name}/{heads.Count + 1}";
-            var before = (Searches.ToList().IndexOf(search) * MostHeads + heads.Count) * set.Samples.Count;
-            Phase(name, set, Rank, [.. candidates.Select(search.Of)], step => progress?.Invoke(new StudyProgress("search", before + step.Done, Searches.Count * MostHeads * set.Samples.Count)), cancel);
-            var measured = Measured(name, set);
-            var (next, effect) = candidates.Select(c => (c, Effect: ExchangeMeasure.Of(measured, search.Of(c)))).MaxBy(c => search.Score(c.Effect));
-            var score = search.Score(effect);
-            if (!(score >= best + LeastGain)) break;
-            best = score;
-            heads.Add(next[^1]);
-            steps.Add(new SearchStep([.. heads], effect));
+            var rest = pool.Except(heads).ToList();
+            var next = Best(search, $"search/{search.Name}/{heads.Count + 1}", set, heads.Count, [.. rest.Select(h => heads.Append(h).ToArray())], progress, cancel);
+            if (!(next?.Score >= best + LeastGain) && heads.Count + 2 <= MostHeads)
+            {
+                var paired = rest.Take(Paired).ToList();
+                next = Best(
+                    search, $"search/{search.Name}/{heads.Count + 1}-pairs", set, heads.Count,
+                    [.. from i in Enumerable.Range(0, paired.Count) from j in Enumerable.Range(i + 1, paired.Count - i - 1) select heads.Append(paired[i]).Append(paired[j]).ToArray()],
+                    progress, cancel);
+                if (!(next?.Score >= best + 2 * LeastGain)) break;
+            }
+            if (!(next?.Score >= best + LeastGain)) break;
+            (best, heads) = (next.Value.Score, [.. next.Value.Heads]);
+            steps.Add(new SearchStep(heads, next.Value.Effect));
         }
-        return new SearchedSet(search, steps);
+        return new SearchedSet(search, steps, taken);
+    }
+
+    private ((int Layer, int Head)[] Heads, ExchangeEffect Effect, double Score)? Best(
+        SetSearch search, string name, ConflictSet set, int size, IReadOnlyList<(int Layer, int Head)[]> candidates, Action<StudyProgress>? progress, CancellationToken cancel)
+    {
+        if (candidates.Count == 0) return null;
+        var before = (Searches.ToList().IndexOf(search) * MostHeads + size) * set.Samples.Count;
+        Phase(
+            name, set, Rank, [.. candidates.Select(search.Of)],
+            step => progress?.Invoke(new StudyProgress("search", before + step.Done, Searches.Count * MostHeads * set.Samples.Count)), cancel);
+        var measured = Measured(name, set);
+        return candidates.Select(c => (c, Effect: ExchangeMeasure.Of(measured, search.Of(c)))).Select(c => (c.c, c.Effect, search.Score(c.Effect))).MaxBy(c => c.Item3);
     }
 
     private void Phase(string name, ConflictSet set, ConflictSet donors, IReadOnlyList<Exchange> exchanges, Action<StudyProgress>? progress, CancellationToken cancel)
@@ -210,7 +250,8 @@ internal sealed record SetSearch(string Name, DonorFactor Factor, HeadContent Wh
 internal sealed record SearchStep(IReadOnlyList<(int Layer, int Head)> Heads, ExchangeEffect Ranking);
 
 /// <summary>What a search came to: the last step's heads, or none.</summary>
-internal sealed record SearchedSet(SetSearch Search, IReadOnlyList<SearchStep> Steps)
+/// <param name="Excluded">Heads that it could not take.</param>
+internal sealed record SearchedSet(SetSearch Search, IReadOnlyList<SearchStep> Steps, IReadOnlyList<(int Layer, int Head)> Excluded)
 {
     /// <summary>The heads.</summary>
     public IReadOnlyList<(int Layer, int Head)> Heads => Steps.Count == 0 ? [] : Steps[^1].Heads;
