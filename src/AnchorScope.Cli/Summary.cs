@@ -14,6 +14,7 @@ internal static class Summary
         foreach (var column in new[] { "picture", "text", "both", "95 % interval" }) table.AddColumn(new TableColumn(column) { Alignment = Justify.Right });
         Row(table, "MFR (arg-max)", diagnosis.Following[0].Argmax);
         Row(table, "MFR (larger of the two)", diagnosis.Following[0].Larger);
+        foreach (var cells in Exchanged(diagnosis.Interchange)) table.AddRow(cells);
         foreach (var block in diagnosis.Blocking.Where(b => b.Share is not null))
         {
             Row(table, $"MFR, top {HeadPlan.Percent(block.Share!.Value)} % of heads blocked ({block.Heads.Count})", block.Argmax);
@@ -35,6 +36,22 @@ internal static class Summary
         if (diagnosis.Model.Provenance is { } statement) AnsiConsole.MarkupLineInterpolated($"[grey]{statement}[/]");
         AnsiConsole.WriteLine();
         AnsiConsole.MarkupLineInterpolated($"[bold]{Path.Combine(folder, "report.html")}[/]");
+    }
+
+    /// <summary>What the found sets switch; where a search found none, what all heads do.</summary>
+    internal static IEnumerable<string[]> Exchanged(InterchangeResult result)
+    {
+        yield return Row("queries", "switch", result.Set("arbiters"), m => m.Choice, result.AllQueries);
+        yield return Row("outputs", "carry", result.Set("decision_carriers"), m => m.Content, result.AllOutputs);
+
+        static string[] Row(string what, string does, FoundSet set, Func<MeasuredHeads, ExchangeEffect> effect, ExchangeEffect all)
+        {
+            var noun = set.Heads.Count == 1 ? "head" : "heads";
+            var (heads, e) = set.Measured is { } m
+                ? ($"{set.Heads.Count} {noun}{(set.Found ? "" : ", not confirmed,")}", effect(m)) : ("all heads", all);
+            var interval = e.Pairs == 0 ? "no pairs" : FormattableString.Invariant($"{e.Switched.Low:0.00} to {e.Switched.High:0.00}");
+            return [$"{what} of {heads} {does}", "", "", Share(e.Switched), interval];
+        }
     }
 
     private static void Row(Table table, string name, ByInstruction by) => table.AddRow(

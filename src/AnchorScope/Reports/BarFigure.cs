@@ -70,7 +70,7 @@ public sealed record BarFigure(string Name, IReadOnlyList<BarPanel> Panels) : Fi
         if (panel.Reference is { } reference) frame.DrawLevel(reference, "reference");
         var words = panel.Categories.Any(category => !category.All(char.IsAsciiDigit));
         frame.DrawHorizontalAxis([.. panel.Categories.Select((text, i) => (frame.Left + group * (i + 0.5), text))], words);
-        if (!panel.Series.Any(series => series.Values.Any(Axis.IsDrawable))) frame.DrawEmpty();
+        if (!panel.Series.Any(series => series.Values.Any(Axis.IsDrawable))) frame.DrawEmpty("no data");
         var description = $"{panel.Title}; {Label.Plain(panel.YLabel)}; {string.Join(", ", panel.Series.Select(series => series.Name))}";
         return frame.Finish(description, withLegend ? [.. panel.Series.Select(series => Key(series, names))] : []);
     }

@@ -143,7 +143,7 @@ internal sealed class DiagnosisFigures(Diagnosis d)
         var whole = d.Following[0];
         LinePanel Panel(string title, ByInstruction plain, Func<BlockingResult, ByInstruction> top, Func<RandomControl, ByInstruction> random)
         {
-            var series = new List<LineSeries> { Series("best heads", x, [plain.All, .. shares.Select(b => top(b).All)], 0) };
+            var series = new List<LineSeries> { Series("necessary heads", x, [plain.All, .. shares.Select(b => top(b).All)], 0) };
             if (shares.TrueForAll(b => b.LayerMatched is not null)) series.Add(Series("random, same layers", x, [plain.All, .. shares.Select(b => random(b.LayerMatched!).All)], -1, Stroke.Dashed));
             if (shares.TrueForAll(b => b.Random is not null)) series.Add(Series("random", x, [plain.All, .. shares.Select(b => random(b.Random!).All)], -1, Stroke.Dotted));
             return new LinePanel(title, series) { XLabel = "Share of heads blocked (%)", YLabel = "MFR", YRange = (0, 1), XTicks = x, Reference = title.StartsWith("Larger", StringComparison.Ordinal) ? 0.5 : null };
@@ -173,20 +173,21 @@ internal sealed class DiagnosisFigures(Diagnosis d)
     /// <summary>Names of head groups as a reader understands them.</summary>
     public static string GroupName(string group) => group switch
     {
-        "top5" => "best 5 %",
-        "top10" => "best 10 %",
-        "deep5" => "best of the upper half",
+        "top5" => "top 5 %",
+        "top10" => "top 10 %",
+        "deep5" => "top of the upper half",
         "random5" => "random",
         "layer5" => "random, same layers",
-        "vision5" => "best 5 % for the picture",
-        "text5" => "best 5 % for the text",
-        _ => group.StartsWith("top", StringComparison.Ordinal) ? $"best {group["top".Length..]} %" : group,
+        "vision5" => "top 5 % for the picture",
+        "text5" => "top 5 % for the text",
+        _ => group.StartsWith("top", StringComparison.Ordinal) ? $"top {group["top".Length..]} %" : group,
     };
 
     /// <summary>"image->last" as it is printed.</summary>
     public static string Arrow(string edge) => edge.Replace("->", " → ", StringComparison.Ordinal).Replace('_', ' ');
 
-    private static LineSeries Series(string name, IEnumerable<double> x, IEnumerable<Estimate> y, int colour, Stroke stroke = Stroke.Solid)
+    /// <summary>A curve with the intervals as its band.</summary>
+    public static LineSeries Series(string name, IEnumerable<double> x, IEnumerable<Estimate> y, int colour, Stroke stroke = Stroke.Solid)
     {
         var points = y.ToList();
         return new LineSeries(name, [.. x], [.. points.Select(p => p.Mean)]) { Low = [.. points.Select(p => p.Low)], High = [.. points.Select(p => p.High)], Colour = colour, Stroke = stroke };

@@ -12,6 +12,7 @@ public static class DiagnosisReport
     public static void Write(string folder, Diagnosis diagnosis, string data)
     {
         var figures = new Dictionary<string, Figure>(new DiagnosisFigures(diagnosis).All, StringComparer.Ordinal);
+        foreach (var (name, figure) in new InterchangeFigures(diagnosis.Interchange).All) figures[name] = figure;
         foreach (var (name, figure) in ReadingFigures.Of(diagnosis, data)) figures[name] = figure;
         Directory.CreateDirectory(Path.Combine(folder, "figures"));
         foreach (var (name, figure) in figures) DiagnosisFiles.Text(Path.Combine(folder, "figures", name + ".svg"), figure.ToSvg(standalone: true));
@@ -37,6 +38,7 @@ public static class DiagnosisReport
             + $"the whole interval is within {Numbers.Of(d.EquivalenceMargin * 100, 0)} points of no effect. "
             + "In tables, q is the false discovery rate (Benjamini and Hochberg) over all rows of their kind. Heads are ranked on one "
             + "set of samples and tested on another.");
+        InterchangeSection.Write(page, d.Interchange, figures);
         Following(page, d);
         Layers(page, d, figures);
         Routes(page, d, figures);
@@ -122,9 +124,11 @@ public static class DiagnosisReport
 
     private static void Heads(HtmlPage page, Diagnosis d, IReadOnlyDictionary<string, Figure> figures)
     {
-        page.Heading(2, "Which heads decide?");
+        page.Heading(2, "Which heads are necessary?");
         var total = d.Model.Layers * d.Model.Heads;
-        page.Figure(figures["heads"], $"{Scored(d)} Outlined: the top {d.Heads.Count} of {total} for each modality; shared hubs are in both, experts in one.", "heads.svg");
+        page.Figure(figures["heads"],
+            $"{Scored(d)} Outlined: the top {d.Heads.Count} of {total} for each modality; shared hubs are in both, experts in one. "
+            + "A score says what is lost without a head, not what the head does.", "heads.svg");
         page.Table(["Rank", "Head", "Score", "q", "Picture", "Text", "Direct attribution", "Role"],
             [.. d.Heads.Ranked.Select((h, i) => new[]
             {
@@ -132,7 +136,7 @@ public static class DiagnosisReport
                     Numbers.Of(h.Score.Vision.Mean), Numbers.Of(h.Score.Text.Mean), Numbers.Of(h.DirectAttribution),
                 h.Role switch { "shared" => "shared hub", "vision" => "vision expert", "text" => "text expert", _ => "" },
             })],
-            $"The best heads (layer.head). Score: {d.Variants["head_score"]}. The top {d.Heads.Count} hold "
+            $"The necessary heads (layer.head): those whose blocking costs most come first. Score: {d.Variants["head_score"]}. The top {d.Heads.Count} hold "
                 + $"{d.Heads.ShareOfPositive[d.Heads.Count - 1] * 100:0} % of the sum of positive scores; Spearman correlation of score "
                 + $"and direct logit attribution over all heads: {d.Heads.AttributionCorrelation:0.00}. {d.Heads.Surviving.Count} of "
                 + $"{total} heads have a score that differs from 0 at a false discovery rate of 5 %.",
@@ -150,7 +154,7 @@ public static class DiagnosisReport
 
     private static void Blocking(HtmlPage page, Diagnosis d, IReadOnlyDictionary<string, Figure> figures)
     {
-        page.Heading(2, "Does blocking them stop it?");
+        page.Heading(2, "What does blocking them cost?");
         page.Figure(figures["blocking"], "MFR on the test set against the share of heads blocked; random controls are means over draws. Left: arg-max over the vocabulary. Right: the larger of the two answers, where chance is one half.", "blocking.svg");
         var kinds = d.Blocking.SelectMany(b => b.Control.Keys).Distinct().Order(StringComparer.Ordinal).ToList();
         page.Table(["Blocked", "Heads", "MFR", "Picture", "Text", "Larger", "Competitor", "Random", "Same layers"],
@@ -172,7 +176,7 @@ public static class DiagnosisReport
                 .. d.Blocking.Select(b => (string[])[DiagnosisFigures.GroupName(b.Name), .. Cells(b.Control)]),
                 .. d.Blocking.Where(b => b.Random is not null).Select(b => (string[])[$"{b.Heads.Count} at random", .. Cells(b.Random!.Control)]).DistinctBy(r => r[0]),
             ],
-            "Side effects: accuracy on samples without a conflict. A set that arbitrates and does nothing else would leave it alone.",
+            "Side effects: accuracy on samples without a conflict. Heads that serve conflicts alone would leave it as it is.",
             numeric: [.. Enumerable.Range(1, kinds.Count)]);
     }
 

@@ -96,7 +96,7 @@ internal sealed class Frame(Axis vertical, double width, double left, string tit
         _foot += 18;
     }
 
-    public void DrawEmpty() => _svg.Text("text", "no data", ("class", "empty mid"),
+    public void DrawEmpty(string text) => _svg.Text("text", text, ("class", "empty mid"),
         ("x", Number(Left + PlotWidth / 2)), ("y", Number(Top + PlotHeight / 2))).Line();
 
     public Panel Finish(string description, IReadOnlyList<LegendKey> keys) => new(description, width, _foot, _svg.ToString(), keys);

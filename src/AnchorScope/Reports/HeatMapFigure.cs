@@ -14,6 +14,11 @@ public sealed record HeadKind(string Name, IReadOnlyList<(int Layer, int Head)> 
     public int? Colour { get; init; }
 }
 
+/// <summary>Heads with a letter in their cells, such as those of one role.</summary>
+/// <param name="Name">In the legend.</param>
+/// <param name="Colour">Palette slot, 0 to 7: the tint of the cells.</param>
+public sealed record HeadLetter(string Name, char Letter, int Colour, IReadOnlyList<(int Layer, int Head)> Heads);
+
 /// <summary>One matrix.</summary>
 /// <param name="Title">Above the matrix; may be empty.</param>
 /// <param name="Values">[layer, head]; layer 0 is drawn at the bottom. What is not finite is drawn as a hatched grey cell.</param>
@@ -23,6 +28,9 @@ public sealed record HeatMapPanel(string Title, double[,] Values)
 
     /// <summary>Heads with a dot in their cell, such as those whose value is an estimate; its look is not asked for.</summary>
     public HeadKind? Dots { get; init; }
+
+    /// <summary>Letters in place of values, of which only the number of layers and heads counts then; null: values.</summary>
+    public IReadOnlyList<HeadLetter>? Letters { get; init; }
 
     public string XLabel { get; init; } = "Head";
 
@@ -42,7 +50,8 @@ public sealed record HeatMapFigure(string Name, IReadOnlyList<HeatMapPanel> Pane
     private protected override Drawing Draw()
     {
         if (Limit is { } given && !(given > 0 && Axis.IsDrawable(given))) throw new ArgumentException($"no scale ends at {given}");
-        double[] values = [.. Panels.SelectMany(panel => panel.Values.Cast<double>()).Where(Axis.IsDrawable)];
+        double[] all = [.. Panels.Where(panel => panel.Letters is null).SelectMany(panel => panel.Values.Cast<double>())];
+        double[] values = [.. all.Where(Axis.IsDrawable)];
         var limit = Limit ?? values.Select(Math.Abs).DefaultIfEmpty(0).Max();
         if (limit < 1e-280) limit = 1;
         string[] kinds = [.. Panels.SelectMany(panel => panel.Kinds).Select(kind => kind.Name).Distinct()];
@@ -51,10 +60,12 @@ public sealed record HeatMapFigure(string Name, IReadOnlyList<HeatMapPanel> Pane
         [
             .. Panels.SelectMany(panel => panel.Kinds).DistinctBy(kind => kind.Name).Select(kind => HeatMapDrawing.Key(kind, kinds)),
             .. Panels.Select(panel => panel.Dots?.Name).OfType<string>().Distinct().Select(HeatMapDrawing.DotKey),
-            .. Panels.Any(panel => panel.Values.Cast<double>().Any(value => !Axis.IsDrawable(value)))
-                ? [HeatMapDrawing.MissingKey] : Array.Empty<LegendKey>(),
+            .. Panels.SelectMany(panel => panel.Letters ?? []).DistinctBy(letter => letter.Name).Select(HeatMapDrawing.Key),
+            .. values.Length < all.Length ? [HeatMapDrawing.MissingKey] : Array.Empty<LegendKey>(),
         ];
-        return new(drawn, keys, Scale(values.Any(v => v < 0) ? -limit : 0, values.Any(v => v > 0) ? limit : 0, limit));
+        // The scale holds the colours that occur: what is less than half a step from 0 has the colour of 0.
+        bool Coloured(int sign) => values.Any(v => Math.Round(sign * v / limit * Palette.Steps) > 0);
+        return new(drawn, keys, Scale(Coloured(-1) ? -limit : 0, Coloured(1) ? limit : 0, limit));
     }
 
     private Panel Scale(double low, double high, double limit)
@@ -120,6 +131,13 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
         return new(kind.Name, 14, svg.ToString());
     }
 
+    public static LegendKey Key(HeadLetter letter)
+    {
+        var svg = new Markup();
+        DrawLetter(svg, letter, 1, 1, 12);
+        return new(letter.Name, 14, svg.ToString());
+    }
+
     public Panel Draw()
     {
         if (panel.Title.Length > 0)
@@ -158,11 +176,15 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
         {
             var value = panel.Values[layer, head];
             var (x, y) = (X(head) + gap / 2, Y(layer) + gap / 2);
-            var drawable = Axis.IsDrawable(value);
+            var drawable = panel.Letters is not null || Axis.IsDrawable(value);
             if (!drawable) hatch.Append(Hatch(x, y, Cell - gap));
-            _svg.Open("rect", ("class", drawable ? FigureStyle.Cell(value / limit) : "missing"),
+            var letter = panel.Letters?.FirstOrDefault(l => l.Heads.Contains((layer, head)));
+            var what = panel.Letters is null ? Axis.Show(value) : letter?.Name ?? "none";
+            var share = panel.Letters is null ? value / limit : 0;
+            _svg.Open("rect", ("class", drawable ? FigureStyle.Cell(share) : "missing"),
                 ("x", Number(x)), ("y", Number(y)), ("width", size), ("height", size))
-                .Text("title", $"L{layer}H{head}: {Axis.Show(value)}{KindsOf(layer, head)}").Close("rect");
+                .Text("title", $"L{layer}H{head}: {what}{KindsOf(layer, head)}").Close("rect");
+            if (letter is not null) DrawLetter(_svg, letter, x, y, Cell - gap);
             if (head == _heads - 1) _svg.Line();
         }
         if (hatch.Length > 0) _svg.Leaf("path", ("class", "hatch"), ("d", hatch.ToString())).Line();
@@ -191,6 +213,16 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
         _svg.Text("text", panel.XLabel, ("class", "mid"), ("x", Number(Start + _heads * Cell / 2)), ("y", Number(Bottom + 33)));
         _svg.Text("text", panel.YLabel, ("class", "mid"),
             ("transform", $"translate({Number(Start - 34)} {Number((_top + Bottom) / 2)}) rotate(-90)")).Line();
+    }
+
+    /// <summary>A tinted cell with its letter, which tells the role where the tint does not.</summary>
+    private static void DrawLetter(Markup svg, HeadLetter letter, double x, double y, double side)
+    {
+        var (slot, size) = (FigureStyle.Suffix(letter.Colour), Math.Clamp(side * 0.72, 6, 15));
+        svg.Leaf("rect", ("class", $"tint f{slot} s{slot}"), ("x", Number(x)), ("y", Number(y)), ("width", Number(side)),
+            ("height", Number(side)), ("pointer-events", "none"));
+        svg.Open("text", ("class", "mid"), ("x", Number(x + side / 2)), ("y", Number(y + side / 2 + size * 0.36)), ("pointer-events", "none"))
+            .Text("tspan", $"{letter.Letter}", ("font-size", Number(size)), ("font-weight", "700")).Close("text");
     }
 
     /// <summary>Two strokes across a cell.</summary>

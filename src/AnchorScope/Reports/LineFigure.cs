@@ -46,6 +46,9 @@ public sealed record LinePanel(string Title, IReadOnlyList<LineSeries> Series)
     /// <summary>Both axes logarithmic: a power is a straight line, and an equal error an equal distance. Needs values above 0.</summary>
     public bool Logarithmic { get; init; }
 
+    /// <summary>What stands in a panel without a value.</summary>
+    public string Empty { get; init; } = "no data";
+
     /// <summary>Values to label on the horizontal axis; null: chosen.</summary>
     public IReadOnlyList<double>? XTicks { get; init; }
 }

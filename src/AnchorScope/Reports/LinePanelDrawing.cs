@@ -44,7 +44,7 @@ internal sealed class LinePanelDrawing
         _frame.Svg.Close("svg").Line();
         _frame.DrawHorizontalAxis([.. Ticks().Select(tick => (X(tick), _horizontal.Label(tick)))], words: false);
         foreach (var one in series) DrawMarkers(one);
-        if (!series.Any(s => Runs(s, Drawable).Any())) _frame.DrawEmpty();
+        if (!series.Any(s => Runs(s, Drawable).Any())) _frame.DrawEmpty(_panel.Empty);
         var names = string.Join(", ", _panel.Series.Select(s => s.Name));
         var what = string.Join(" by ", new[] { _panel.YLabel, _panel.XLabel }.Where(label => label.Length > 0).Select(Label.Plain));
         return _frame.Finish($"{_panel.Title}; {what}; {names}", withLegend ? [.. _panel.Series.Select(s => Key(s, _looks[s.Name]))] : []);

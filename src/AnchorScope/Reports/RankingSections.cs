@@ -9,7 +9,7 @@ internal static class RankingSections
 {
     public static void Neurons(HtmlPage page, Diagnosis d)
     {
-        page.Heading(3, "Neurons behind them");
+        page.Heading(3, "Neurons before, among and after the necessary heads");
         page.Table(["Place", "Neuron", "Margin lost when silenced", "q", "Picture", "Text", "Estimate", "At the instruction: picture",
             "text", "At the last position: picture", "text"],
             [.. d.Neurons.Ranked.Select(n => new[]
@@ -18,15 +18,15 @@ internal static class RankingSections
                     Numbers.Of(n.Effect.Vision.Mean, 3), Numbers.Of(n.Effect.Text.Mean, 3), Numbers.Of(n.Estimate, 3),
                 Numbers.Of(n.AtInstruction.Vision.Mean, 3), Numbers.Of(n.AtInstruction.Text.Mean, 3), Numbers.Of(n.AtLast.Vision.Mean, 3), Numbers.Of(n.AtLast.Text.Mean, 3),
             })],
-            $"MLP neurons (layer.neuron) of {d.Neurons.Total}: of each place the strongest by the estimate from derivatives, then set to 0 one at a time on the ranking set's first conflicts (margin in logits). The MLP of a layer reads what that layer's attention has written, so with arbitration heads in layers {d.Neurons.FirstLayer} to {d.Neurons.LastLayer} "
+            $"MLP neurons (layer.neuron) of {d.Neurons.Total}: of each place the strongest by the estimate from derivatives, then set to 0 one at a time on the ranking set's first conflicts (margin in logits). The MLP of a layer reads what that layer's attention has written, so with necessary heads in layers {d.Neurons.FirstLayer} to {d.Neurons.LastLayer} "
             + $"a neuron stands before all of them, among them, or after all. Last columns: mean activation when told to trust the picture and the text. Spearman correlation of effect and estimate over these: {d.Neurons.Correlation.ToString("0.00", CultureInfo.InvariantCulture)}.",
             numeric: [2, 3, 4, 5, 6, 7, 8, 9, 10]);
     }
 
-    /// <summary>What the best heads are made of.</summary>
+    /// <summary>What the most necessary heads are made of.</summary>
     public static void Inside(HtmlPage page, Diagnosis d)
     {
-        page.Heading(3, "Inside them");
+        page.Heading(3, "Inside the necessary heads");
         page.Table(["Head", "Component", "Margin lost when set to 0", "q", "Picture", "Text", "At the instruction: picture", "text",
             "At the last position: picture", "text"],
             [.. d.Inside.SelectMany(head => head.Ranked.Select(c => new[]
@@ -35,7 +35,7 @@ internal static class RankingSections
                     Numbers.Of(c.Effect.Vision.Mean, 3), Numbers.Of(c.Effect.Text.Mean, 3),
                 Numbers.Of(c.AtInstruction.Vision.Mean, 3), Numbers.Of(c.AtInstruction.Text.Mean, 3), Numbers.Of(c.AtLast.Vision.Mean, 3), Numbers.Of(c.AtLast.Text.Mean, 3),
             }))],
-            $"The numbers of the best heads' outputs, set to 0 one at a time on the ranking set's first conflicts (margin in logits), the strongest of each; last columns: their mean values. Of the sum of all magnitudes the strongest quarter holds {string.Join(", ", d.Inside.Select(h => $"{(h.ShareOfQuarter * 100).ToString("0", CultureInfo.InvariantCulture)} % in {h.Layer}.{h.Head} ({h.Size} numbers)"))}; "
+            $"The numbers of the most necessary heads' outputs, set to 0 one at a time on the ranking set's first conflicts (margin in logits), the strongest of each; last columns: their mean values. Of the sum of all magnitudes the strongest quarter holds {string.Join(", ", d.Inside.Select(h => $"{(h.ShareOfQuarter * 100).ToString("0", CultureInfo.InvariantCulture)} % in {h.Layer}.{h.Head} ({h.Size} numbers)"))}; "
             + "a quarter where all do the same. The basis is the model's own and no privileged one.",
             numeric: [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     }

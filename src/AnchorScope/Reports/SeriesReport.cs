@@ -35,8 +35,8 @@ public static class SeriesReport
             Panel("Does it follow?", "MFR (arg-max)", Line("told to trust the picture", p => p.Argmax.Vision), Line("told to trust the text", p => p.Argmax.Text), Line("both, larger of the two answers", p => p.Larger.All, -1, Stroke.Dashed)),
             Panel("By which route? Edges cut in all layers", "MFR (arg-max)",
                 [Line("nothing cut", p => p.Argmax.All, -1), .. points.SelectMany(p => p.Route.Cuts.Select(c => c.Edge)).Distinct().Select(edge => Line(DiagnosisFigures.Arrow(edge), p => p.Route.Cuts.FirstOrDefault(c => c.Edge == edge)?.Left))]),
-            Panel("By few heads? Heads blocked", "MFR (arg-max)", Line("nothing blocked", p => p.Argmax.All, -1), Line("best heads blocked", p => p.Blocked.All), Line("random heads blocked", p => p.Random?.All, -1, Stroke.Dotted)),
-            Panel("How concentrated, and where?", "Share", Share("of positive scores in the best 5 %", p => p.ShareOfBest), Share("of heads that hold half of them", p => (double)p.HeadsForHalf / (p.Layers * p.Heads)), Line("highest LDAR at the instruction", p => p.Ldar)),
+            Panel("By few heads? Heads blocked", "MFR (arg-max)", Line("nothing blocked", p => p.Argmax.All, -1), Line("necessary heads blocked", p => p.Blocked.All), Line("random heads blocked", p => p.Random?.All, -1, Stroke.Dotted)),
+            Panel("How concentrated, and where?", "Share", Share("of positive scores in the top 5 %", p => p.ShareOfBest), Share("of heads that hold half of them", p => (double)p.HeadsForHalf / (p.Layers * p.Heads)), Line("highest LDAR at the instruction", p => p.Ldar)),
         ]);
     }
 
@@ -62,9 +62,9 @@ public static class SeriesReport
                 .. series.Points.SelectMany(x => x.Route.Cuts.Select(c => c.Edge)).Distinct().Select(e => p.Route.Cuts.FirstOrDefault(c => c.Edge == e) is { } cut ? Numbers.Of(cut.Left.Mean) : Numbers.Missing),
                 Numbers.Of(p.Blocked.All.Mean), p.Random is { } random ? Numbers.Of(random.All.Mean) : Numbers.Missing, Numbers.Of(p.Ldar.Mean), Numbers.Of(p.ShareOfBest), $"{p.HeadsForHalf} of {p.Layers * p.Heads}", string.Join(' ', p.Best),
             ])],
-            $"MFR by arg-max, without intervention, with an edge cut in all layers, and with the best 5 % of heads blocked. LDAR: "
+            $"MFR by arg-max, without intervention, with an edge cut in all layers, and with the top 5 % of heads blocked. LDAR: "
                 + $"highest at the instruction. Share of the best: of the sum of positive scores ({series.Variants["head_score"]}, "
-                + $"screen {series.Variants["screen"]}) in the best 5 % of heads. Layers that come to be in training are layers of the "
+                + $"screen {series.Variants["screen"]}) in the top 5 % of heads. Layers that come to be in training are layers of the "
                 + $"later checkpoints only.");
         page.Heading(2, "How this was made");
         page.KeyValues([("Tool", series.Tool), .. series.Data.Select(s => ($"Data, {s.Name}", $"{s.Samples} samples, {s.Rejected} left out, sha256 {s.Sha256}")), ("Seed", $"{series.Seed}")]);

@@ -43,7 +43,7 @@ internal static class ExamplePicker
     }
 
     /// <summary>"top5" in words.</summary>
-    public static string Share(string group) => $"best {group["top".Length..]} % of heads";
+    public static string Share(string group) => $"top {group["top".Length..]} % of heads";
 
     private static ExampleConflict Example(string why, List<MeasuredRun> runs, List<(string Name, string Key)> conditions, Tokenizer tokenizer, string folder)
     {

@@ -307,8 +307,8 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
         Assert.All(found.Findings, finding => Assert.Contains(finding.Text, page.Root!.Value, StringComparison.Ordinal));
         Assert.Contains(found.Prompt.Text, page.Root!.Value, StringComparison.Ordinal);
         Assert.Contains(found.Model.Provenance!, page.Root.Value, StringComparison.Ordinal);
-        string[] figures = ["amplification", "blocking", "heads", "increments", "knockout", "knockout-mfr", "ldar", "mam",
-            "reading-instruction", "reading-last", "windows"];
+        string[] figures = ["amplification", "blocking", "heads", "increments", "knockout", "knockout-mfr", "layers", "ldar", "mam",
+            "profiles", "reading-instruction", "reading-last", "sets", "windows"];
         Assert.Equal(figures,
             Directory.GetFiles(temp.File("figures")).Select(Path.GetFileNameWithoutExtension).Order(StringComparer.Ordinal));
         Assert.Equal(figures.Length, page.Descendants("figcaption").Count());

@@ -1,0 +1,144 @@
+using AnchorScope.Metrics;
+using AnchorScope.Studies;
+
+namespace AnchorScope.Reports;
+
+/// <summary>The part of a report about who chooses and who carries.</summary>
+internal static class InterchangeSection
+{
+    private const string NoPairs = "no pairs";
+
+    private static readonly string[] FactorNames = [.. InterchangeFigures.Factors.Select(f => f.Name)];
+
+    private static readonly (string Key, string Name)[] Names =
+        [("arbiters", "arbiters"), ("decision_carriers", "decision carriers"), ("choice_carriers", "choice carriers")];
+
+    public static void Write(HtmlPage page, InterchangeResult result, IReadOnlyDictionary<string, Figure> figures)
+    {
+        page.Heading(2, "Who chooses and who carries");
+        page.Paragraph(
+            "Heads are given activations of a donor run, which differs from their own run in one factor: the instruction, the question, "
+            + "the picture or the note. The queries of a head are what it chooses to read by; its output z is what it writes. Heads "
+            + "choose if the answer changes with a donor's queries, and carry what a donor's output brings with it.");
+        page.Paragraph(
+            "A crossed donor has the other instruction and another picture and note, which tells a choice from a content. If a choice is "
+            + "moved, the model gives its own other answer, what the other modality says in its own prompt; if a content is moved, it "
+            + "gives the donor's answer. Moved is the change of the margin as a share of the change in the donor's own run: 0 is nothing, "
+            + "1 the donor's decision.");
+        Sets(page, result);
+        page.Figure(figures["sets"],
+            "Share of the test pairs that a set switches as it grew, head by head. Arbiters: queries of the other instruction, own other "
+            + "answer. Decision carriers: outputs of crossed donors, donor's answer. Choice carriers: outputs of crossed donors, own "
+            + "other answer. Dotted line: one half.", "sets.svg");
+        Roles(page, result);
+        page.Figure(figures["profiles"],
+            "Share of the margin that every head moves alone, ranking set, all maps on one scale. Choice: queries of the other "
+            + "instruction. Content: output of a crossed donor. Question, picture, note: output of a run with another one. "
+            + "Last map: roles by letter; cells without a letter have none.", "profiles.svg");
+        page.Figure(figures["layers"],
+            "All heads of a layer, or its MLP, exchanged together; test set. Left: queries of the other instruction; outputs and MLP of "
+            + "crossed donors. Right: by how many logits a crossed donor raises the own other answer over the donor's.", "layers.svg");
+        Pairs(page, result);
+        page.Details("Profiles of all heads", p => Profiles(p, [.. result.Heads], "Every head (layer.head). " + ProfileCaption));
+    }
+
+    private static void Sets(HtmlPage page, InterchangeResult result)
+    {
+        var sets = Names.Select(n => (n.Name, Set: result.Set(n.Key))).ToList();
+        page.Table(["Set", "Heads", "Exchanged", "Switched", "Half", "90 %", "Random", "p"],
+            [.. sets.Select(s => Searched(s.Name, s.Set))],
+            "Sets searched on the ranking set, measured on the test set. Switched: share of pairs that give the donor's answer; for choice "
+            + "carriers, the own other answer. Half, 90 %: fewest heads of the growing set that switch so many pairs; – where none do. "
+            + "Random: the most that a random set of as many heads moves; p: rank of the set among them.",
+            numeric: [3, 4, 5, 6, 7]);
+        page.Table(["Set", "Exchanged", "Pairs", "Keeps", "Own other", "Donor's", "Third", "Moved"],
+            [
+                .. sets.Where(s => s.Set.Measured is not null).SelectMany(s => Measured(s.Name, s.Set.Measured!)),
+                .. Measured("necessary heads", result.Necessary),
+                Row("all heads", OtherInstruction("queries"), result.AllQueries, sameAnswer: true),
+                Row("all heads", OtherInstruction("outputs"), result.AllOutputs, sameAnswer: true),
+            ],
+            "What the sets do under other exchanges, test set; for comparison the necessary heads, those whose blocking costs most "
+            + $"({string.Join(' ', result.Necessary.Heads)}). Shares of pairs that keep their answer, give their own other answer, the "
+            + "donor's, or a third one. Under the other instruction the donor's answer is the own other one.",
+            numeric: [2, 3, 4, 5, 6, 7]);
+    }
+
+    private static string[] Searched(string name, FoundSet set) => set.Measured is null
+        ? [name, "none found", Words(set.Exchanged), .. Enumerable.Repeat(Numbers.Missing, 5)]
+        :
+        [
+            set.Found ? name : $"{name}, not confirmed", string.Join(' ', set.Heads), Words(set.Exchanged), Numbers.Interval(set.Aim),
+            Fewest(set.Half), Fewest(set.Ninety), Numbers.Of(set.RandomMoved),
+            set.Random is { } rank ? $"{Numbers.P(rank.P)} ({rank.Draws})" : Numbers.Missing,
+        ];
+
+    private static string Words(string exchanged) => exchanged == "instruction/query" ? OtherInstruction("queries") : "outputs, crossed";
+
+    private static string OtherInstruction(string what) => $"{what}, other instruction";
+
+    private static string Fewest(int? heads) => heads is { } count ? $"{count}" : Numbers.Missing;
+
+    private static IEnumerable<string[]> Measured(string name, MeasuredHeads set) =>
+    [
+        Row(name, OtherInstruction("queries"), set.Choice, sameAnswer: true), Row(name, "queries, crossed", set.ChoiceCrossed),
+        Row(name, "outputs, crossed", set.Content), Row(name, "outputs, other question", set.Question),
+    ];
+
+    private static string[] Row(string name, string exchanged, ExchangeEffect e, bool sameAnswer = false) =>
+    [
+        name, exchanged,
+        .. e.Pairs == 0
+            ? (string[])[NoPairs, .. Enumerable.Repeat(Numbers.Missing, 5)]
+            : [$"{e.Pairs}", Numbers.Of(e.Keeps.Mean), Numbers.Of(e.OwnOther.Mean), sameAnswer ? "same" : Numbers.Of(e.Switched.Mean),
+                Numbers.Of(e.Third.Mean), Numbers.Interval(e.Moved)],
+    ];
+
+    private static void Roles(HtmlPage page, InterchangeResult result)
+    {
+        page.Heading(3, "Roles of heads");
+        var none = Variants.NameOf(HeadRole.None);
+        ProfiledHead[] known = [.. result.Heads.Where(h => h.Role != none)];
+        var without = result.Heads.Count - known.Length;
+        page.Paragraph(known.Length == 0
+            ? $"None of the {result.Heads.Count} heads has a role."
+            : $"{without} of {result.Heads.Count} heads {(without == 1 ? "has" : "have")} no role.");
+        if (known.Length > 0) Profiles(page, known, "Heads with a role (layer.head). " + ProfileCaption);
+        page.Details("What the roles mean", p => p.KeyValues([.. RoleName.All.Select(r => ($"{r.Name} ({r.Letter})", r.Meaning))]));
+    }
+
+    private static string ProfileCaption =>
+        $"Margin moved on the ranking set, as in the maps; (set): in the set of arbiters. Another role needs a whole interval above "
+        + $"{Numbers.Of(RoleRule.Least)}. "
+        + $"Switched: pairs that give the donor's answer ({string.Join(", ", FactorNames).ToLowerInvariant()}). "
+        + "Third: change of the share of third answers with the head's output at 0.";
+
+    private static void Profiles(HtmlPage page, ProfiledHead[] heads, string caption) => page.Table(
+        ["Head", "Role", .. FactorNames, "Switched (%)", "Third"],
+        [.. heads.Select(h => (string[])
+        [
+            $"{h.Layer}.{h.Head}", Unbroken(RoleName.For(h.Role) + (h.InArbiterSet ? " (set)" : "")),
+            .. InterchangeFigures.Factors.Select(f => Moved(f.Effect(h.Profile))),
+            string.Join("\u00A0/\u00A0", InterchangeFigures.Factors.Select(f => Numbers.Of(f.Effect(h.Profile).Switched.Mean * 100, 0))),
+            Numbers.Change(h.ThirdWithout.Mean),
+        ])], caption, numeric: [FactorNames.Length + 2, FactorNames.Length + 3]);
+
+    private static string Unbroken(string words) => words.Replace(' ', '\u00A0');
+
+    /// <summary>The interval, which may stand below its mean: five in a row are wider than a page.</summary>
+    private static string Moved(ExchangeEffect effect) =>
+        effect.Pairs == 0 ? NoPairs
+            : $"{Numbers.Of(effect.Moved.Mean)} [{Numbers.Of(effect.Moved.Low)},\u00A0{Numbers.Of(effect.Moved.High)}]";
+
+    private static void Pairs(HtmlPage page, InterchangeResult result) => page.Details("Pairs, and runs that gave none", p => p.Table(
+        ["Set", "Donors differ in", "Runs", "Without donor", "Receiver fails", "Donor fails", "Pairs"],
+        [.. result.Pairs.SelectMany(s => s.Factors.Select(f => (string[])
+        [
+            s.Split, f.Factor == Variants.NameOf(DonorFactor.Crossed) ? "instruction, picture and note (crossed)" : f.Factor,
+            $"{f.Runs}", $"{f.WithoutDonor}", $"{f.ReceiverFails}", $"{f.DonorFails}", f.Pairs == 0 ? NoPairs : $"{f.Pairs}",
+        ]))],
+        $"Exchanged at {string.Join(", ", result.Positions).Replace('_', ' ')}; alignment of the spans: {result.Alignment}. "
+        + "Without donor: no other run of fitting lengths, or the factor does not matter to the run. Receiver fails: it does not "
+        + "follow its instruction. Donor fails: it gives an answer that cannot tell.",
+        numeric: [2, 3, 4, 5, 6]));
+}
