@@ -216,7 +216,12 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
             name, set, Rank, [.. candidates.Select(search.Of)],
             step => progress?.Invoke(new StudyProgress("search", before + step.Done, Searches.Count * MostHeads * set.Samples.Count)), cancel);
         var measured = Measured(name, set);
-        return candidates.Select(c => (c, Effect: ExchangeMeasure.Of(measured, search.Of(c)))).Select(c => (c.c, c.Effect, search.Score(c.Effect))).MaxBy(c => c.Item3);
+        List<((int Layer, int Head)[] Heads, ExchangeEffect Effect, double Score)> scored =
+            [.. candidates.Select(c => (c, Effect: ExchangeMeasure.Of(measured, search.Of(c)))).Select(c => (c.c, c.Effect, search.Score(c.Effect))).Where(c => !double.IsNaN(c.Item3))];
+        if (scored.Count == 0) return null;
+        // Of sets that do equally well the lowest: what lies above may only check what was chosen below.
+        var most = scored.Max(c => c.Score);
+        return scored.Where(c => c.Score >= most - LeastGain / 2).MinBy(c => (c.Heads[^1].Layer, -c.Score));
     }
 
     private void Phase(string name, ConflictSet set, ConflictSet donors, IReadOnlyList<Exchange> exchanges, Action<StudyProgress>? progress, CancellationToken cancel)
