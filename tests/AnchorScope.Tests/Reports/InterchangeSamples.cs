@@ -43,6 +43,7 @@ internal static class InterchangeSamples
         heads, sets, Measured(effect, new HeadId(1, 2)),
         [.. Enumerable.Range(0, Layers).Select(l => new LayerExchange(l, effect, effect, effect, effect, effect, effect))], effect, effect)
     {
+        MlpDecides = null,
         Ablations = [],
     };
 
@@ -55,12 +56,12 @@ internal static class InterchangeSamples
             new FoundStep([.. Enumerable.Range(0, i + 1).Select(h => new HeadId(0, h))], Effect(share), Effect(share))).ToList();
         var last = steps[^1];
         return new FoundSet(
-            name, exchanged, steps, found, last.Test.Switched, 2, null, new PermutationRank(0, 79), 0.1,
+            name, exchanged, steps, found, last.Test.Switched, 2, null, new PermutationRank(0, 79), false, 0.1,
             Measured(last.Test, [.. last.Heads]));
     }
 
     private static FoundSet Empty(string name, string exchanged) =>
-        new(name, exchanged, [], false, Nothing, null, null, null, double.NaN, null);
+        new(name, exchanged, [], false, Nothing, null, null, null, false, double.NaN, null);
 
     private static MeasuredHeads Measured(ExchangeEffect e, params HeadId[] heads) => new(heads, e, e, e, e, e);
 }
