@@ -15,11 +15,12 @@ public sealed class RouteTests : IDisposable
     [MemberData(nameof(Bundled))]
     public void ABundledModel_ReadsAsItWasTaughtTo(string name)
     {
-        // What each was trained for; all others are relays.
-        var expected = name == "direct" ? Route.Direct : Route.Relay;
+        // What each was trained or written for; all others are relays.
+        var expected = name is "direct" or "wired-direct" ? Route.Direct : Route.Relay;
+        var data = name.StartsWith("wired-", StringComparison.Ordinal) ? Path.Combine(Fixtures.Root, "data", "wired-conflicts") : Fixtures.Conflicts;
         foreach (var measure in Enum.GetValues<RouteMeasure>())
         {
-            var options = new DiagnosisOptions { Model = Path.Combine(Fixtures.Root, "models", name), Data = Fixtures.Conflicts, Limit = 60, Draws = 0, Windows = [3], Gains = [2], Variants = new Variants { Route = measure } };
+            var options = new DiagnosisOptions { Model = Path.Combine(Fixtures.Root, "models", name), Data = data, Limit = 60, Draws = 0, Windows = [3], Gains = [2], Variants = new Variants { Route = measure } };
             using var study = new DiagnosisStudy(options);
             using var store = ResultStore.Open(_temp.File($"{measure}.jsonl"), resume: false);
             var route = study.Reduce(store, study.Run(store)).Route;
