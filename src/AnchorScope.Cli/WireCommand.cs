@@ -10,10 +10,12 @@ internal static class WireCommand
     {
         var output = new Option<string>("--out")
         {
-            Description = "folder to write models/NAME and data/wired-conflicts into; neither may be there", HelpName = "DIR", Required = true,
+            Description = "folder to write models/NAME and data/wired-conflicts into; neither may be there",
+            HelpName = "DIR", Required = true,
         };
         var names = new Argument<string[]>("NAME") { Description = $"which models (all): {Names}", Arity = ArgumentArity.ZeroOrMore };
-        var command = new Command("wire", "Writes models whose weights are set by code, so that every head is known, and their conflict set.")
+        const string does = "Writes models whose weights are set by code, so that every head is known, and their conflict set.";
+        var command = new Command("wire", does)
         {
             output, names,
         };
@@ -21,7 +23,8 @@ internal static class WireCommand
         {
             var folder = parsed.GetValue(output)!;
             var given = parsed.GetValue(names) ?? [];
-            IReadOnlyList<WiredModel> chosen = given.Length > 0 ? [.. given.Distinct(StringComparer.Ordinal).Select(Model)] : WiredModel.All;
+            IReadOnlyList<WiredModel> chosen =
+                given.Length > 0 ? [.. given.Distinct(StringComparer.Ordinal).Select(Model)] : WiredModel.All;
             foreach (var model in chosen)
             {
                 var path = Path.Combine(folder, "models", model.Name);

@@ -145,7 +145,8 @@ internal static class WiredModels
     {
         var output = new List<Copy> { AnswerFromValue };
         if (tag) output.Add(new Copy(Axes.Picture, Axes.FoundInPicture, 2));
-        return new(layer, head, WiredRole.Arbiter, "Its query holds question and modality: it reads the value that is both, and writes it as the answer.")
+        const string does = "Its query holds question and modality: it reads the value that is both, and writes it as the answer.";
+        return new(layer, head, WiredRole.Arbiter, does)
         {
             At = [at], Reads = Instructed, Blocked = tag ? WiredBlocking.Kept : WiredBlocking.Unsure,
             Scores = [.. OfTheQuestion, new(1, [choice[0]], [Axes.Picture]), new(1, [choice[1]], [Axes.Note])], Output = output,
