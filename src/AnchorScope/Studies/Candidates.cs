@@ -7,7 +7,7 @@ namespace AnchorScope.Studies;
 /// <summary>Where a neuron's MLP stands. That of layer l reads what attention of layer l has written.</summary>
 public enum NeuronPlace
 {
-    /// <summary>In front of all arbitration heads.</summary>
+    /// <summary>In front of all necessary heads.</summary>
     Before,
 
     /// <summary>Behind some of them.</summary>
@@ -49,7 +49,7 @@ internal sealed record Candidates(
     }
 
     /// <summary>The neurons to silence, of each place the strongest by their mean estimate, and the edges to cut in one head.</summary>
-    /// <param name="arbitration">The arbitration heads.</param>
+    /// <param name="arbitration">The necessary heads (top 5 %).</param>
     public static Candidates OfParts(IReadOnlyList<RunResult> runs, IEnumerable<Edge> edges, DecoderShape shape, IReadOnlyList<(int Layer, int Head)> arbitration)
     {
         var neurons = NeuronMeans(runs, shape);

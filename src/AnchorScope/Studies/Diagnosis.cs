@@ -61,10 +61,10 @@ public sealed record Diagnosis
     /// <summary>Who chooses and who carries: every head's profile and role, and the sets that switch the answer.</summary>
     public required InterchangeResult Interchange { get; init; }
 
-    /// <summary>Neurons before, among and after the arbitration heads.</summary>
+    /// <summary>Neurons before, among and after the necessary heads.</summary>
     public required NeuronTable Neurons { get; init; }
 
-    /// <summary>Inside the best arbitration heads.</summary>
+    /// <summary>Inside the best necessary heads.</summary>
     public required IReadOnlyList<OpenedHead> Inside { get; init; }
 
     /// <summary>Edges cut in one head alone.</summary>

@@ -3,9 +3,9 @@ using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
 
-/// <summary>Neurons behind and in front of arbitration heads.</summary>
+/// <summary>Neurons behind and in front of necessary heads.</summary>
 /// <param name="Total">Neurons of the model.</param>
-/// <param name="FirstLayer">First layer with an arbitration head (top 5 %).</param>
+/// <param name="FirstLayer">First layer with a necessary head (top 5 %).</param>
 /// <param name="LastLayer">Last one.</param>
 /// <param name="Ranked">The strongest of each place by estimate, silenced one at a time: by place, then by falling effect.</param>
 /// <param name="Correlation">Spearman correlation of effect and estimate over them.</param>
@@ -20,7 +20,7 @@ public sealed record NeuronTable(int Total, int FirstLayer, int LastLayer, IRead
 public sealed record RankedNeuron(NeuronPlace Place, int Layer, int Neuron, ByInstruction Effect, double Estimate,
     ByInstruction AtInstruction, ByInstruction AtLast, Significance Test);
 
-/// <summary>What is inside an arbitration head: the numbers of its output z, set to 0 one at a time. Their basis is the model's own and no privileged one: another, rotated, would do the same work.</summary>
+/// <summary>What is inside a necessary head: the numbers of its output z, set to 0 one at a time. Their basis is the model's own and no privileged one: another, rotated, would do the same work.</summary>
 /// <param name="Score">Of the whole head.</param>
 /// <param name="Size">d_head.</param>
 /// <param name="ShareOfQuarter">Share of the sum of all magnitudes that the strongest quarter holds: a quarter where all do the same.</param>

@@ -179,7 +179,8 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     }
 
     /// <summary>
-    /// Greedy: each step adds the head with which the set does best. Where no head adds enough alone, pairs are tried: of two heads each of which suffices, neither does anything by itself.
+    /// Greedy: each step adds the head with which the set does best. Where no head adds enough alone, pairs are tried: of two heads each of which suffices, neither does anything by
+    /// itself.
     /// </summary>
     private SearchedSet Search(SetSearch search, MeasuredSet profile, IReadOnlyList<(int Layer, int Head)> taken, Action<StudyProgress>? progress, CancellationToken cancel)
     {
@@ -219,9 +220,10 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         List<((int Layer, int Head)[] Heads, ExchangeEffect Effect, double Score)> scored =
             [.. candidates.Select(c => (c, Effect: ExchangeMeasure.Of(measured, search.Of(c)))).Select(c => (c.c, c.Effect, search.Score(c.Effect))).Where(c => !double.IsNaN(c.Item3))];
         if (scored.Count == 0) return null;
-        // Of sets that do equally well the lowest: what lies above may only check what was chosen below.
+        // Of pairs that do equally well the lowest: what lies above may only check what was chosen below.
+        var within = candidates[0].Length - size > 1 ? LeastGain / 2 : 0;
         var most = scored.Max(c => c.Score);
-        return scored.Where(c => c.Score >= most - LeastGain / 2).MinBy(c => (c.Heads[^1].Layer, -c.Score));
+        return scored.Where(c => c.Score >= most - within).MinBy(c => (c.Heads[^1].Layer, -c.Score));
     }
 
     private void Phase(string name, ConflictSet set, ConflictSet donors, IReadOnlyList<Exchange> exchanges, Action<StudyProgress>? progress, CancellationToken cancel)
