@@ -69,8 +69,8 @@ internal static class NecessaryFinding
         if (control is null) return "; there are no control samples, so whether they carry more than the arbitration stays open";
         var drop = control.Difference(r => r.Follows("baseline") - r.Follows(condition)).Difference;
         var after = control.Share(r => r.Follows(condition));
-        return drop.Low > 0 ? $"; without any conflict accuracy falls as well, by {Wording.Size(drop)}, to {after.Mean:0.00}, so these "
-            + $"heads carry the answer as such, not the arbitration alone"
+        return drop.Low > 0 ? $"; without any conflict accuracy falls as well, by {Wording.Size(drop)}, to {after.Mean:0.00}, so the "
+            + $"answer as such needs these heads, not the choice alone"
             : Decision.IsAbsent(drop, margin)
             ? $"; without a conflict accuracy stays ({after.Mean:0.00}, change {Wording.Dropped(drop)}, within {Wording.Margin(margin)} "
                 + $"of none)"
