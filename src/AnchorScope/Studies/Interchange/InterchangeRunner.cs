@@ -13,6 +13,9 @@ internal sealed class InterchangeRunner(
 {
     private readonly Dictionary<string, PixelValues> _pixels = new(StringComparer.Ordinal);
 
+    /// <summary>Exchanges at the last position alone.</summary>
+    public bool LastOnly { get; init; }
+
     public IReadOnlyList<RunResult> Run(ConflictSample sample, IReadOnlyList<Exchange> exchanges, CancellationToken cancel)
     {
         var mark = compute.Arena.Here();
@@ -51,7 +54,7 @@ internal sealed class InterchangeRunner(
         {
             var prompt = PromptOf(donor.Run);
             if (sites.Contains(Site.AttnPattern) && prompt.Length != receiver.Length) continue;
-            if (HeadInterchange.Align(receiver, prompt, spans, alignment) is not { } at) continue;
+            if ((LastOnly ? new AlignedPositions([receiver.Length - 1], [prompt.Length - 1]) : HeadInterchange.Align(receiver, prompt, spans, alignment)) is not { } at) continue;
             // A pattern says which keys are read by their positions.
             if (sites.Contains(Site.AttnPattern) && !at.Receiver.SequenceEqual(at.Donor)) continue;
             return (donor, Baseline.Record(model.Decoder, prompt, compute, sites, at.Donor, from: prompt.Length - 1), at);

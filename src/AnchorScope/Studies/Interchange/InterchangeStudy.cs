@@ -84,7 +84,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         Phase("exchange", test, Test, [.. TestExchanges(sets, necessary).DistinctBy(e => e.Condition)], progress, cancel);
         var random = First(Test, RandomSamples);
         Phase("exchange_random", random, Test, [.. sets.SelectMany(s => Draws(s).Prepend(s.Heads).Where(h => h.Count > 0).Select(h => s.Search.Of(h))).DistinctBy(e => e.Condition)], progress, cancel);
-        Ablate(random, Removals(sets, necessary), progress, cancel);
+        Ablate("ablation", random, Removals(sets, necessary), progress, cancel);
         return new InterchangeFindings(profile, sets, Measured("exchange", test), Measured("exchange_random", random), Measured("ablation", random));
     }
 
@@ -95,7 +95,8 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
             select new HeadRemoval(variant, heads)];
 
     /// <summary>Removes heads on a set's samples; means and random runs are the ranking split's.</summary>
-    private void Ablate(ConflictSet set, IReadOnlyList<HeadRemoval> removals, Action<StudyProgress>? progress, CancellationToken cancel)
+    /// <param name="name">Name of the phase.</param>
+    internal void Ablate(string name, ConflictSet set, IReadOnlyList<HeadRemoval> removals, Action<StudyProgress>? progress, CancellationToken cancel)
     {
         var spans = DiagnosisConditions.SpansOf(study.Options.Variants);
         List<ConflictRun> ranked = [.. ProfileSet.Samples.SelectMany(s => s.Runs)];
@@ -114,7 +115,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
             store.Append("means", "all", rows);
         }
         var means = SpanMeans.Of(rows[0], spans, study.Model.Decoder.Shape.Layers);
-        study.Each("ablation", set, store, compute =>
+        study.Each(name, set, store, compute =>
         {
             var runner = new AblationRunner(study.Model, study.Data.Layout, spans, means, ranked, study.Options.Seed, compute);
             return (sample, stop) => runner.Run(sample, removals, stop);

@@ -1,0 +1,64 @@
+using System.CommandLine;
+using System.Text.Json;
+using AnchorScope.Studies;
+
+namespace AnchorScope.Cli;
+
+/// <summary><c>ascope adjudicate</c>: methods that name deciding heads, held to models whose arbiters are known.</summary>
+internal static class AdjudicateCommand
+{
+    public static Command Create()
+    {
+        var models = new Argument<string[]>("MODEL")
+        {
+            Description = "checkpoints with a truth.json, or trained ones, whose own diagnosis is then the measure",
+            Arity = ArgumentArity.OneOrMore,
+        };
+        var data = new Option<string>("--data") { Description = "folder of the conflict sets that they read", HelpName = "DIR", Required = true };
+        var output = new Option<string>("--out") { Description = "folder to write", HelpName = "DIR", Required = true };
+        var threads = new Option<int>("--threads")
+        {
+            Description = "threads; changes no number", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N",
+        };
+        var command = new Command("adjudicate", "Asks every usual method which heads decide, and compares with what is known.")
+        {
+            models, data, output, threads,
+        };
+        command.SetAction(parsed =>
+        {
+            var folder = parsed.GetValue(output)!;
+            if (parsed.GetValue(threads) < 1) throw new InputException($"--threads: expected at least 1, found {parsed.GetValue(threads)}");
+            if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
+                throw InputException.At("--out", folder, "a new or empty folder", "one with files in it");
+            using var interrupt = new Interruption();
+            var results = new List<Adjudication>();
+            foreach (var model in parsed.GetValue(models)!)
+            {
+                var truth = Truth(model);
+                var options = new DiagnosisOptions
+                {
+                    Model = model, Data = parsed.GetValue(data)!, Windows = [3], Gains = [1.5], Threads = parsed.GetValue(threads),
+                };
+                using var study = new DiagnosisStudy(options);
+                var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model)));
+                Directory.CreateDirectory(folder);
+                using var store = ResultStore.Open(Path.Combine(folder, $"{name}.jsonl"), resume: false);
+                results.Add(new AdjudicationStudy(study, store).Run(name, truth, interrupt.Token));
+                Console.WriteLine(AdjudicationFiles.Markdown(results[^1]));
+            }
+            AdjudicationFiles.Write(folder, results);
+            Console.WriteLine(Path.Combine(folder, "adjudication.md"));
+            return 0;
+        });
+        return command;
+    }
+
+    private static Dictionary<HeadId, string>? Truth(string model)
+    {
+        var path = Path.Combine(model, "truth.json");
+        if (!File.Exists(path)) return null;
+        using var json = JsonDocument.Parse(File.ReadAllBytes(path));
+        return json.RootElement.GetProperty("heads").EnumerateArray().ToDictionary(
+            h => new HeadId(h.GetProperty("layer").GetInt32(), h.GetProperty("head").GetInt32()), h => h.GetProperty("role").GetString()!);
+    }
+}

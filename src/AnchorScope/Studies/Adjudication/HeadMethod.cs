@@ -1,0 +1,44 @@
+namespace AnchorScope.Studies;
+
+/// <summary>Ways to name the heads that decide, as they are in use.</summary>
+public enum HeadMethod
+{
+    /// <summary>z set to 0: share of the margin that is lost.</summary>
+    ZeroAblation,
+
+    /// <summary>z set to its mean at that span.</summary>
+    MeanAblation,
+
+    /// <summary>z of a random other run.</summary>
+    ResampleAblation,
+
+    /// <summary>What the head adds to the margin directly, at the last position: share of the margin.</summary>
+    DirectLogitAttribution,
+
+    /// <summary>Attribution patching towards 0, at the slope.</summary>
+    AttributionPatching,
+
+    /// <summary>The same, integrated over five steps.</summary>
+    AttributionIntegrated,
+
+    /// <summary>Attention from the instruction and what follows it to the instructed context, less that to the other.</summary>
+    AttentionShift,
+
+    /// <summary>z of the run under the other instruction at the last position alone: share of the margin moved.</summary>
+    LastPositionPatching,
+
+    /// <summary>z of a run with another instruction, picture and note at every position: share of the margin moved to that run's answer.</summary>
+    FullSequencePatching,
+
+    /// <summary>z of the run under the other instruction, from the question to the end.</summary>
+    OutputInterchange,
+
+    /// <summary>Attention patterns of the run under the other instruction, from the question to the end.</summary>
+    PatternInterchange,
+
+    /// <summary>Queries of the run under the other instruction, from the question to the end, one head at a time.</summary>
+    QueryInterchange,
+
+    /// <summary>The roles of a diagnosis: queries, crossed donors and sets.</summary>
+    Roles,
+}
