@@ -76,7 +76,7 @@ public static class DiagnosisReport
     {
         page.Heading(2, "Where does the decision stand?");
         page.Figure(figures["ldar"],
-            $"Share of runs in which the logit lens already speaks for the answer that the model gives in the end (LDAR). Dotted line: "
+            $"Share of runs in which the logit lens already favours the answer that the model gives in the end (LDAR). Dotted line: "
                 + $"{Numbers.Of(d.Layers.BaseRate.Mean)}, the share of the decision that the model takes more often, which a signal that "
                 + $"always says the same would reach. {d.Layers.Undecided} runs answered neither and are left out of the dashed curve. "
                 + $"{Against(d.Layers)}", "ldar.svg");

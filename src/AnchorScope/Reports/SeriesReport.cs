@@ -64,7 +64,7 @@ public static class SeriesReport
             ])],
             $"MFR by arg-max, without intervention, with an edge cut in all layers, and with the top 5 % of heads blocked. LDAR: "
                 + $"highest at the instruction. Share of the best: of the sum of positive scores ({series.Variants["head_score"]}, "
-                + $"screen {series.Variants["screen"]}) in the top 5 % of heads. Layers that come to be in training are layers of the "
+                + $"screen {series.Variants["screen"]}) in the top 5 % of heads. Layers that training adds are layers of the "
                 + $"later checkpoints only.");
         page.Heading(2, "How this was made");
         page.KeyValues([("Tool", series.Tool), .. series.Data.Select(s => ($"Data, {s.Name}", $"{s.Samples} samples, {s.Rejected} left out, sha256 {s.Sha256}")), ("Seed", $"{series.Seed}")]);

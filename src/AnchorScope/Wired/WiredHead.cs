@@ -1,35 +1,6 @@
+using AnchorScope.Studies;
+
 namespace AnchorScope.Wired;
-
-/// <summary>What a head does, by what exchanging its activations between two runs changes; docs/wired.md has the definitions.</summary>
-public enum WiredRole
-{
-    /// <summary>Nothing that an answer depends on.</summary>
-    None,
-
-    /// <summary>Its queries choose between picture and note.</summary>
-    Arbiter,
-
-    /// <summary>Its output says which modality to trust, and nothing of what that shows.</summary>
-    CarrierChoice,
-
-    /// <summary>Its output is the answer that was decided on.</summary>
-    CarrierDecision,
-
-    /// <summary>Its output says what the question is about.</summary>
-    CarrierQuestion,
-
-    /// <summary>Its output is what the picture shows, whatever the instruction.</summary>
-    CarrierPicture,
-
-    /// <summary>Its output is what the note says, whatever the instruction.</summary>
-    CarrierNote,
-
-    /// <summary>Several of these at once.</summary>
-    Hub,
-
-    /// <summary>It keeps the model from a third answer.</summary>
-    Brake,
-}
 
 /// <summary>Places of a prompt at which heads act and which they read.</summary>
 public enum WiredPlace
@@ -106,7 +77,7 @@ internal sealed record Copy(int From, int To, int Count, float Factor = 1);
 /// <summary>
 /// A head whose weights are written. Where no match exceeds <see cref="Rest"/>, it attends to the first token, which has nothing to copy.
 /// </summary>
-internal sealed record WiredHead(int Layer, int Head, WiredRole Role, string Does)
+internal sealed record WiredHead(int Layer, int Head, HeadRole Role, string Does)
 {
     /// <summary>Weight of the first token in the scores of every query.</summary>
     public const float Rest = 1.4f;

@@ -1,3 +1,4 @@
+using AnchorScope.Studies;
 using static AnchorScope.Wired.WiredPlace;
 
 namespace AnchorScope.Wired;
@@ -34,13 +35,13 @@ internal static class WiredModels
             Planted =
             [
                 Asks(0, 1, [Axes.QuestionEnd], [QuestionEnd]) with { Blocked = WiredBlocking.Other },
-                new(1, 2, WiredRole.CarrierQuestion, "Takes what the question is about from the question mark to the instruction's noun.")
+                new(1, 2, HeadRole.CarrierQuestion, "Takes what the question is about from the question mark to the instruction's noun.")
                 {
                     At = [Noun], Reads = QuestionEnd, Blocked = WiredBlocking.Other,
                     Scores = [new(2, Nouns, [Axes.QuestionEnd])], Output = [new(Axes.CarriedSky, Axes.CarriedSky, 2)],
                 },
                 Arbiter(2, 0, Nouns, Noun),
-                new(2, 3, WiredRole.None, "Rests on the first token while the noun has the question; without it, reads the other modality.")
+                new(2, 3, HeadRole.None, "Rests on the first token while the noun has the question; without it, reads the other modality.")
                 {
                     Scores =
                     [
@@ -62,7 +63,7 @@ internal static class WiredModels
                 Choice(0, 3, [Axes.Tail, Axes.Last], [Tail, Last], WiredBlocking.Kept),
                 Arbiter(1, 2, Nouns, Noun, tag: true),
                 Arbiter(2, 0, [Axes.ChosenPicture, Axes.ChosenText], Tail, tag: true),
-                new(3, 2, WiredRole.CarrierDecision, "Takes an answer that was read where the instruction says to the last position.")
+                new(3, 2, HeadRole.CarrierDecision, "Takes an answer that was read where the instruction says to the last position.")
                 {
                     At = [Last], Reads = NounAndTail, Blocked = WiredBlocking.Unsure,
                     Scores =
@@ -83,7 +84,7 @@ internal static class WiredModels
             [
                 Asks(0, 3, Nouns, [Noun]),
                 Arbiter(1, 0, Nouns, Noun),
-                new(2, 2, WiredRole.Brake, "Takes three quarters of the tendency to say \"unsure\" away. What it reads is always the same.")
+                new(2, 2, HeadRole.Brake, "Takes three quarters of the tendency to say \"unsure\" away. What it reads is always the same.")
                 {
                     At = [Last], Reads = TurnEnd, Blocked = WiredBlocking.Unsure,
                     Scores = [new(2, [Axes.Last], [Axes.TurnEnd])], Output = [new(Axes.TurnEnd, Axes.Unsure, 1, -0.75f)],
@@ -113,8 +114,8 @@ internal static class WiredModels
             Planted =
             [
                 Asks(0, 0, Nouns, [Noun]),
-                Cue(1, 1, WiredRole.CarrierPicture, Axes.Picture, Picture, Axes.FromPicture, WiredBlocking.UnsureForPicture),
-                Cue(1, 3, WiredRole.CarrierNote, Axes.Note, Note, Axes.FromNote, WiredBlocking.UnsureForNote),
+                Cue(1, 1, HeadRole.CarrierPicture, Axes.Picture, Picture, Axes.FromPicture, WiredBlocking.UnsureForPicture),
+                Cue(1, 3, HeadRole.CarrierNote, Axes.Note, Note, Axes.FromNote, WiredBlocking.UnsureForNote),
                 Decision(3, 1, Nouns, Noun),
             ],
             Gates =
@@ -126,7 +127,7 @@ internal static class WiredModels
 
     /// <summary>Where <paramref name="at"/> is present, reads what the question is about.</summary>
     private static WiredHead Asks(int layer, int head, int[] at, WiredPlace[] places) =>
-        new(layer, head, WiredRole.CarrierQuestion, $"Reads what the question is about, and writes it at {Text(places)}.")
+        new(layer, head, HeadRole.CarrierQuestion, $"Reads what the question is about, and writes it at {Text(places)}.")
         {
             At = places, Reads = QuestionWord, Blocked = WiredBlocking.Unsure,
             Scores = [new(2, at, [Axes.AskedSky, Axes.AskedGround])], Output = [new(Axes.AskedSky, Axes.CarriedSky, 2)],
@@ -134,7 +135,7 @@ internal static class WiredModels
 
     /// <summary>Where <paramref name="at"/> is present, reads which modality the instruction names.</summary>
     private static WiredHead Choice(int layer, int head, int[] at, WiredPlace[] places, WiredBlocking blocked) =>
-        new(layer, head, WiredRole.CarrierChoice, $"Reads which modality the instruction names, and writes it at {Text(places)}.")
+        new(layer, head, HeadRole.CarrierChoice, $"Reads which modality the instruction names, and writes it at {Text(places)}.")
         {
             At = places, Reads = Noun, Blocked = blocked,
             Scores = [new(2, at, Nouns)], Output = [new(Axes.SaysPicture, Axes.ChosenPicture, 2)],
@@ -146,7 +147,7 @@ internal static class WiredModels
         var output = new List<Copy> { AnswerFromValue };
         if (tag) output.Add(new Copy(Axes.Picture, Axes.FoundInPicture, 2));
         const string does = "Its query holds question and modality: it reads the value that is both, and writes it as the answer.";
-        return new(layer, head, WiredRole.Arbiter, does)
+        return new(layer, head, HeadRole.Arbiter, does)
         {
             At = [at], Reads = Instructed, Blocked = tag ? WiredBlocking.Kept : WiredBlocking.Unsure,
             Scores = [.. OfTheQuestion, new(1, [choice[0]], [Axes.Picture]), new(1, [choice[1]], [Axes.Note])], Output = output,
@@ -160,7 +161,7 @@ internal static class WiredModels
     ];
 
     /// <summary>Brings both values of one modality to the noun, each with half of the attention.</summary>
-    private static WiredHead Cue(int layer, int head, WiredRole role, int modality, WiredPlace reads, int to, WiredBlocking blocked) =>
+    private static WiredHead Cue(int layer, int head, HeadRole role, int modality, WiredPlace reads, int to, WiredBlocking blocked) =>
         new(layer, head, role, $"Brings both values of the {Text(modality)} to the noun, whatever question and instruction.")
         {
             At = [Noun], Reads = reads, Blocked = blocked, Scores = [new(2, Nouns, [modality])], Output = [new(Axes.Value, to, Values)],
@@ -174,7 +175,7 @@ internal static class WiredModels
     ];
 
     private static WiredHead Decision(int layer, int head, int[] from, WiredPlace reads) =>
-        new(layer, head, WiredRole.CarrierDecision, "Takes the answer from the instruction's noun to the last position.")
+        new(layer, head, HeadRole.CarrierDecision, "Takes the answer from the instruction's noun to the last position.")
         {
             At = [Last], Reads = reads, Blocked = WiredBlocking.Unsure,
             Scores = [new(2, [Axes.Last], from)], Output = [new(Axes.Answer, Axes.Answer, Values)],
@@ -182,7 +183,7 @@ internal static class WiredModels
 
     /// <summary>Attends to one modality from noun and last position, and writes where nothing reads.</summary>
     private static WiredHead Onlooker(int layer, int head, int modality, WiredPlace reads, int to) =>
-        new(layer, head, WiredRole.None, $"Attends to the {Text(modality)}, and writes what it says where nothing reads it.")
+        new(layer, head, HeadRole.None, $"Attends to the {Text(modality)}, and writes what it says where nothing reads it.")
         {
             At = [Noun, Last], Reads = reads, Scores = [new(2, [.. Nouns, Axes.Last], [modality])], Output = [new(Axes.Value, to, Values)],
         };

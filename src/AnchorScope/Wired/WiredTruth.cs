@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using AnchorScope.Studies;
 
 namespace AnchorScope.Wired;
 
@@ -30,7 +31,7 @@ internal static class WiredTruth
         {
             ["layer"] = layer,
             ["head"] = head,
-            ["role"] = Name(planted?.Role ?? WiredRole.None),
+            ["role"] = Name(planted?.Role ?? HeadRole.None),
             ["does"] = planted?.Does ?? "Weights of a generator: it attends to everything a little and writes noise.",
             ["at"] = new JsonArray([.. (planted?.At ?? []).Select(place => (JsonNode)Name(place))]),
             ["reads"] = planted?.Reads is { } reads ? Name(reads) : null,
