@@ -11,7 +11,7 @@ namespace AnchorScope.Studies;
 /// <param name="Hits">How many of the k true arbiters are among the k highest scores; null where there are none.</param>
 /// <param name="Precision">Share of the flagged heads that are true arbiters; NaN where none is flagged.</param>
 /// <param name="Recall">Share of the true arbiters that are flagged; NaN where there are none.</param>
-/// <param name="Runs">Runs of the model from its first changed layer on, for all heads and one sample under one instruction; backward passes count twice.</param>
+/// <param name="Runs">Runs of the model from its first changed layer on, for all heads and one sample under one instruction; backward passes count twice. For roles at most so many: searches end early.</param>
 public sealed record MethodResult(
     string Method, IReadOnlyList<HeadId> Flagged, HeadId Best, string BestRole, int? Hits, double Precision, double Recall, int Runs);
 
@@ -70,7 +70,8 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
         HeadMethod.DirectLogitAttribution or HeadMethod.AttentionShift => 1,
         HeadMethod.AttributionPatching => 3,
         HeadMethod.AttributionIntegrated => 15,
-        HeadMethod.Roles => 7 * heads + 24 * InterchangeStudy.MostHeads,
+        HeadMethod.Roles => InterchangeStudy.ProfileKinds.Count * heads
+            + InterchangeStudy.Searches.Count * InterchangeStudy.MostHeads * Math.Min(heads, InterchangeStudy.Pool),
         _ => heads + 2,
     };
 
