@@ -34,12 +34,17 @@ internal static class DiagnoseSeries
         {
             throw new OperationCanceledException($"stopped after {points.Count} of {checkpoints.Count} checkpoints; ascope diagnose --series {series} --resume --out {folder} goes on", e);
         }
-        SeriesReport.Write(folder, new TrainingSeries(2, facts!.Tool, facts.Data, facts.Variants, facts.Seed, points));
+        SeriesReport.Write(folder, new TrainingSeries(3, facts!.Tool, facts.Data, facts.Variants, facts.Seed, points));
         foreach (var point in points)
-            AnsiConsole.MarkupLineInterpolated($"{point.Checkpoint}: MFR {point.Argmax.All.Mean:0.00}, best 5 % of heads blocked {point.Blocked.All.Mean:0.00} ({string.Join(' ', point.Best.Take(3))}), {Metrics.Variants.NameOf(point.Route.Verdict)}");
+        {
+            var (arbiters, necessary) = (Heads(point.Set("arbiters")), string.Join(' ', point.Best.Take(3)));
+            AnsiConsole.MarkupLineInterpolated($"{point.Checkpoint}: MFR {point.Argmax.All.Mean:0.00}, {Metrics.Variants.NameOf(point.Route.Verdict)}; arbiters {arbiters}; necessary heads blocked {point.Blocked.All.Mean:0.00} ({necessary})");
+        }
         AnsiConsole.MarkupLineInterpolated($"[bold]{Path.Combine(folder, "report.html")}[/]");
         return facts.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;
     }
+
+    private static string Heads(SeriesSet set) => set.Found ? $"{string.Join(' ', set.Heads)}: {set.Switched.Mean:0.00}" : "not found";
 
     private static Diagnosis One(SeriesCheckpoint checkpoint, DiagnosisOptions options, string folder, Action<double> progress, CancellationToken cancel)
     {

@@ -5,7 +5,9 @@ namespace AnchorScope.Interventions;
 /// <summary>One change to one site of one layer: which slice, and Scale, Add or Set. Data, so it can be hashed, logged and planned with.</summary>
 public sealed record Edit(Site Site, int Layer, Operation Operation)
 {
-    /// <summary>Multiplier of <see cref="Operation.Scale"/> and of the vector of <see cref="Operation.Add"/>.</summary>
+    /// <summary>
+    /// Multiplier of <see cref="Operation.Scale"/> and of the vector of <see cref="Operation.Add"/>; at <see cref="Site.AttnScores"/> what is added to q k^T / sqrt(d_head).
+    /// </summary>
     public float Factor { get; init; } = 1f;
 
     /// <summary>The vector of Add and Set: as wide as the site, or as one head or neuron when those are named.</summary>
@@ -61,7 +63,7 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
         Check("layer", Layer, shape.Layers, name);
         if (Site == Site.AttnPattern && (Operation != Operation.Set || Rows is null))
             throw Wrong(name, "attention probabilities can only be replaced by those of a donor run: cut edges at attn_scores instead");
-        if (Site == Site.AttnScores && Operation != Operation.Set) throw Wrong(name, "attention scores can only be set to minus infinity (an attention cut)");
+        if (Site == Site.AttnScores && Operation == Operation.Scale) throw Wrong(name, "attention scores can be cut (set to minus infinity) or added to, not scaled");
         if (float.IsNaN(Factor) || float.IsInfinity(Factor)) throw Wrong(name, $"factor must be a finite number, not {Factor}");
         var heads = Site is Site.KeyProj or Site.Key or Site.Value && !IsEdge ? shape.KeyHeads : shape.Heads;
         if (Heads is not null)

@@ -21,14 +21,16 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
                 var (queries, keys, heads) = (At("queries"), At("keys"), Ints("heads"));
                 return (Ints("layers") ?? throw Wrong("layers", "a list of layers", "nothing"))
                     .Select(layer => new Edit(Site.AttnScores, layer, Operation.Set) { Positions = queries, Keys = keys, Heads = heads });
+            case "attention_boost":
+                return Boost();
             case "head_scale":
-                return [new Edit(Site.HeadOut, Int("layer"), Operation.Scale) { Heads = OneOrMany("head", "heads"), Neurons = Ints("components"), Positions = positions, Factor = Factor(null) }];
+                return [new Edit(Site.HeadOut, Int("layer"), Operation.Scale) { Heads = OneOrMany("head", "heads"), Neurons = Ints("components"), Positions = positions, Factor = Number("factor", null) }];
             case "sublayer_scale":
                 var sublayer = Text("sublayer");
                 var site = sublayer switch { "attention" => Site.AttnOut, "mlp" => Site.MlpOut, _ => throw Wrong("sublayer", "attention or mlp", sublayer) };
-                return [new Edit(site, Int("layer"), Operation.Scale) { Positions = positions, Factor = Factor(null) }];
+                return [new Edit(site, Int("layer"), Operation.Scale) { Positions = positions, Factor = Number("factor", null) }];
             case "neuron_scale":
-                return [new Edit(Site.NeuronOut, Int("layer"), Operation.Scale) { Neurons = OneOrMany("neuron", "neurons"), Positions = positions, Factor = Factor(null) }];
+                return [new Edit(Site.NeuronOut, Int("layer"), Operation.Scale) { Neurons = OneOrMany("neuron", "neurons"), Positions = positions, Factor = Number("factor", null) }];
             case "head_interchange":
                 return HeadInterchange(positions);
             case "interchange":
@@ -36,7 +38,7 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
             case "edge_interchange":
                 return EdgeInterchange();
             case "steer":
-                return [new Edit(Site.ResidPost, Int("layer"), Operation.Add) { Positions = positions, Factor = Factor(1f), Vector = VectorUnlessRows(), Rows = RowsIfPresent(positions) }];
+                return [new Edit(SteeredSite(), Int("layer"), Operation.Add) { Positions = positions, Heads = Ints("heads"), Factor = Number("factor", 1f), Vector = VectorUnlessRows(), Rows = RowsIfPresent(positions) }];
             default:
                 var name = Text("site");
                 var patched = SiteNames.Parse(name) is { } s && s != Site.AttnScores && (s != Site.AttnPattern || Present("rows")) ? s : throw Wrong("site", "a site that can be patched", name);
@@ -50,6 +52,20 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
     {
         if (!Present("rows")) return null;
         return positions.IsAll ? throw Wrong("positions", "a list of positions, since there is a row for each", "all") : WrittenRows("positions", positions);
+    }
+
+    private IEnumerable<Edit> Boost()
+    {
+        var (queries, keys, heads, added) = (At("queries"), At("keys"), Ints("heads"), Number("add", null));
+        return [.. (Ints("layers") ?? throw Wrong("layers", "a list of layers", "nothing"))
+            .Select(layer => new Edit(Site.AttnScores, layer, Operation.Add) { Positions = queries, Keys = keys, Heads = heads, Factor = added })];
+    }
+
+    private Site SteeredSite()
+    {
+        if (!Present("site")) return Site.ResidPost;
+        var name = Text("site");
+        return SiteNames.Parse(name) is { } site && site is not (Site.AttnScores or Site.AttnPattern) ? site : throw Wrong("site", "a site that a vector can be added to", name);
     }
 
     private IEnumerable<Edit> HeadInterchange(Positions positions)
@@ -145,12 +161,12 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
 
     private string Text(string field) => json.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Wrong(field, "a string", Found(field));
 
-    private float Factor(float? otherwise)
+    private float Number(string field, float? otherwise)
     {
-        if (otherwise is { } f && !Present("factor")) return f;
-        return json.TryGetProperty("factor", out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetSingle(out var factor) && float.IsFinite(factor)
-            ? factor
-            : throw Wrong("factor", "a finite number", Found("factor"));
+        if (otherwise is { } f && !Present(field)) return f;
+        return json.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetSingle(out var number) && float.IsFinite(number)
+            ? number
+            : throw Wrong(field, "a finite number", Found(field));
     }
 
     private Positions At(string field)

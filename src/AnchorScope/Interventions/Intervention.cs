@@ -24,6 +24,13 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
     public static Intervention Knockout(string name, IEnumerable<int> layers, Positions queries, Positions keys, IReadOnlyList<int>? heads = null) =>
         new(name, [.. layers.Select(layer => new Edit(Site.AttnScores, layer, Operation.Set) { Positions = queries, Keys = keys, Heads = heads })]);
 
+    /// <summary>
+    /// Adds <paramref name="added"/> to the attention scores of edges from <paramref name="queries"/> to <paramref name="keys"/> in every layer of <paramref name="layers"/>: before
+    /// the softmax is normalised, those keys weigh exp(added) times as much.
+    /// </summary>
+    public static Intervention AttentionBoost(string name, IEnumerable<int> layers, Positions queries, Positions keys, float added, IReadOnlyList<int>? heads = null) =>
+        new(name, [.. layers.Select(layer => new Edit(Site.AttnScores, layer, Operation.Add) { Positions = queries, Keys = keys, Heads = heads, Factor = added })]);
+
     /// <summary>Multiplies one head's output: 0 blocks it, above 1 amplifies it, 1 changes nothing.</summary>
     public static Intervention HeadGain(int layer, int head, float gain, Positions? at = null) => HeadGain($"L{layer}H{head} x{gain}", [(layer, head)], gain, at);
 
@@ -53,7 +60,7 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
         if (Edits.Where(e => e.IsEdge).GroupBy(e => e.Layer).FirstOrDefault(g => g.Count() > EdgeAttention.MostEdits) is { } many)
             throw new InputException($"{Name}: expected at most {EdgeAttention.MostEdits} interchanges along edges in a layer, found {many.Count()} in layer {many.Key}");
         if (Edits.All(LeavesKeys)) return;
-        foreach (var layer in Edits.Where(e => e.Site == Site.AttnScores).GroupBy(e => e.Layer))
+        foreach (var layer in Edits.Where(IsCut).GroupBy(e => e.Layer))
         {
             // Only queries that some edit names can lose all keys; the first position sees itself alone.
             for (var head = 0; head < shape.Heads; head++)
@@ -72,15 +79,17 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
         }
     }
 
+    private static bool IsCut(Edit edit) => edit.Site == Site.AttnScores && edit.Operation == Operation.Set;
+
     /// <summary>Whether a cut and those beside it in its layer remove fewer keys than its first query has, so that every query keeps one however they fall.</summary>
     private bool LeavesKeys(Edit cut)
     {
-        if (cut.Site != Site.AttnScores) return true;
+        if (!IsCut(cut)) return true;
         var removed = 0;
         for (var i = 0; i < Edits.Count; i++)
         {
             var other = Edits[i];
-            if (other.Site != Site.AttnScores || other.Layer != cut.Layer) continue;
+            if (!IsCut(other) || other.Layer != cut.Layer) continue;
             if (other.Keys.IsAll) return false;
             removed += other.Keys.List.Count;
         }

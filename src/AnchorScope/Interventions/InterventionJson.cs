@@ -14,10 +14,11 @@ public static class InterventionJson
     internal static readonly Dictionary<string, string[]> Kinds = new(StringComparer.Ordinal)
     {
         ["attention_cut"] = ["layers", "queries", "keys", "heads"],
+        ["attention_boost"] = ["layers", "queries", "keys", "heads", "add"],
         ["head_scale"] = ["layer", "head", "heads", "components", "positions", "factor"],
         ["sublayer_scale"] = ["layer", "sublayer", "positions", "factor"],
         ["neuron_scale"] = ["layer", "neuron", "neurons", "positions", "factor"],
-        ["steer"] = ["layer", "positions", "vector", "rows", "factor"],
+        ["steer"] = ["site", "layer", "heads", "positions", "vector", "rows", "factor"],
         ["patch"] = ["site", "layer", "heads", "neurons", "positions", "vector", "rows"],
         ["head_interchange"] = ["what", "heads", "positions", "donor", "donor_positions", "rows"],
         ["interchange"] = ["site", "layer", "positions", "donor", "donor_positions", "rows"],
@@ -131,7 +132,8 @@ public static class InterventionJson
                 WriteInterchange(writer, edit);
                 break;
             case (Site.AttnScores, _):
-                writer.WriteString("kind", "attention_cut");
+                writer.WriteString("kind", edit.Operation == Operation.Add ? "attention_boost" : "attention_cut");
+                if (edit.Operation == Operation.Add) writer.WriteNumber("add", edit.Factor);
                 Write(writer, "layers", [edit.Layer]);
                 Write(writer, "queries", edit.Positions.IsAll ? null : edit.Positions.List);
                 Write(writer, "keys", edit.Keys.IsAll ? null : edit.Keys.List);
@@ -153,9 +155,11 @@ public static class InterventionJson
                 WriteCommon(writer, edit);
                 Write(writer, "neurons", edit.Neurons);
                 break;
-            case (Site.ResidPost, Operation.Add):
+            case (_, Operation.Add):
                 writer.WriteString("kind", "steer");
+                if (edit.Site != Site.ResidPost) writer.WriteString("site", SiteNames.Of(edit.Site));
                 WriteCommon(writer, edit);
+                if (edit.Heads is not null) Write(writer, "heads", edit.Heads);
                 WriteValues(writer, edit);
                 break;
             case (_, Operation.Set):

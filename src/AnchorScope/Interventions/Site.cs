@@ -55,7 +55,7 @@ public enum Operation
     /// <summary>Multiply by a factor.</summary>
     Scale,
 
-    /// <summary>Add a vector, or a row for each position, times a factor.</summary>
+    /// <summary>Add a vector, or a row for each position, times a factor; at <see cref="Site.AttnScores"/> the factor itself.</summary>
     Add,
 
     /// <summary>Replace by a vector, or by a row for each position; at <see cref="Site.AttnScores"/> by minus infinity.</summary>

@@ -28,7 +28,7 @@ public static class Generation
         Decoder decoder, Prompt prompt, int count, Compute compute, Intervention? intervention = null, Sampling? sampling = null,
         IReadOnlySet<int>? stop = null, bool keepLogits = false, CancellationToken cancel = default)
     {
-        var edits = intervention ?? Intervention.None;
+        var edits = prompt.Steered(intervention ?? Intervention.None);
         edits.Validate(decoder.Shape, prompt.Length, count);
         var sampler = new Sampler(sampling ?? Sampling.Greedy);
         var (shape, width) = (decoder.Shape, decoder.Shape.ModelSize);

@@ -1,3 +1,4 @@
+using AnchorScope.Interventions;
 using AnchorScope.Prompts;
 using AnchorScope.Tensors;
 
@@ -14,11 +15,29 @@ public sealed record Prompt(int[] Tokens, Coordinate[] Coordinates, float[] Embe
     /// <summary>Where each position of the image span looks, in its order; empty when the sizes of the original pictures are not known.</summary>
     public IReadOnlyList<ImagePlace> Places { get; init; } = [];
 
+    /// <summary>Edits that every run of this prompt carries, in front of its own: the model is steered, and what is studied is the steered model.</summary>
+    public Intervention Steering { get; init; } = Intervention.None;
+
     /// <summary>Number of positions.</summary>
     public int Length => Tokens.Length;
 
     /// <summary>Positions of one span, or none.</summary>
     public IReadOnlyList<int> Span(SpanKind kind) => Spans.TryGetValue(kind, out var positions) ? positions : [];
+
+    /// <summary>The edits of a run: those of <see cref="Steering"/>, then its own.</summary>
+    public Intervention Steered(Intervention own) => Steering.Edits.Count == 0 ? own : own with { Edits = [.. Steering.Edits, .. own.Edits] };
+
+    /// <summary>
+    /// As <see cref="Steered(Intervention)"/>, for a run that begins with what a recorded run of this prompt has: steering that is in there already is not done again.
+    /// </summary>
+    /// <param name="layer">Where it begins.</param>
+    /// <param name="behindAttention">Whether it begins with the head outputs of that layer, not with the residual stream that enters it.</param>
+    internal Intervention Steered(Intervention own, int layer, bool behindAttention)
+    {
+        if (Steering.Edits.Count == 0) return own;
+        var done = behindAttention ? Site.HeadOut : Site.ResidPre;
+        return own with { Edits = [.. Steering.Edits.Where(e => e.Layer > layer || (e.Layer == layer && e.Site > done)), .. own.Edits] };
+    }
 
     /// <summary>Positions of a union of spans, sorted.</summary>
     public int[] Union(params IEnumerable<SpanKind> kinds) => [.. kinds.SelectMany(Span).Distinct().Order()];

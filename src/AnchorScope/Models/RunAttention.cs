@@ -9,12 +9,12 @@ namespace AnchorScope.Models;
 /// <param name="Run">The run.</param>
 /// <param name="Own">Where its keys and values are.</param>
 /// <param name="Keys">Positions that its last row sees.</param>
-/// <param name="Cuts">Removed edges: none, one list for all heads, or one for each.</param>
+/// <param name="Scores">Changed scores: none, one list for all heads, or one for each.</param>
 /// <param name="Pattern">Probabilities [head, pos, key] when they are recorded.</param>
 /// <param name="Given">Probabilities of a donor run by head and position of the run, where an edit puts them; null for none.</param>
-internal readonly record struct AttentionWork(Run Run, KeyValues Own, int Keys, CutEdge[][] Cuts, float[] Pattern, GivenPatterns? Given);
+internal readonly record struct AttentionWork(Run Run, KeyValues Own, int Keys, ScoreEdit[][] Scores, float[] Pattern, GivenPatterns? Given);
 
-/// <summary>Attention of every run of a pass over its past and its own keys, edges cut as its intervention says.</summary>
+/// <summary>Attention of every run of a pass over its past and its own keys, scores changed as its intervention says.</summary>
 internal static unsafe class RunAttention
 {
     /// <summary>Rows beyond which runs that share a past are taken as several pieces of work, so that every thread has some.</summary>
@@ -67,7 +67,7 @@ internal static unsafe class RunAttention
         if (runs.SelectMany(run => run.Intervention.Edits).FirstOrDefault(e => e.IsEdge || e.Site == Site.AttnPattern) is { } replaced)
             throw new ArgumentException($"there are no gradients through an interchange of {SiteNames.Of(replaced.Site)} {(replaced.IsEdge ? "along an edge" : "")}".TrimEnd(), nameof(pass));
         var derivatives = new AttentionRows(arena.Take(dz.Rows, inputs.Query.Columns), arena.Take(dz.Rows, inputs.Key.Columns), arena.Take(dz.Rows, inputs.Value.Columns));
-        var cuts = runs.Select(run => Cuts(run, layer, shape.Heads)).ToArray();
+        var scores = runs.Select(run => Scores(run, layer, shape.Heads)).ToArray();
         var (longest, before, group) = (runs.Max(run => run.Count), runs.Max(run => run.Start), shape.Heads / shape.KeyHeads);
         // For each thread: keys and values of the past, and what the way back needs.
         var pastFloats = 2L * before * size;
@@ -77,7 +77,7 @@ internal static unsafe class RunAttention
         pass.Compute.Team.For(runs.Count * shape.KeyHeads, 10L * longest * (before + longest) * size * group, (item, member) =>
         {
             var (index, keyHead) = (item / shape.KeyHeads, item % shape.KeyHeads);
-            var (run, own) = (runs[index], cuts[index]);
+            var (run, own) = (runs[index], scores[index]);
             float* keys = scratch + scratchFloats * member, values = keys + (long)before * size;
             run.Past?.CopyRows(layer, keyHead, run.Start, keys, values);
             AttentionGradient.Of(
@@ -101,7 +101,7 @@ internal static unsafe class RunAttention
         var keys = own.Start + own.Count + run.Count;
         var recorded = false;
         foreach (var trace in run.Traces) recorded |= trace.Sites.Contains(Site.AttnPattern);
-        return new AttentionWork(run, own, keys, Cuts(run, layer, shape.Heads), recorded ? GC.AllocateUninitializedArray<float>(shape.Heads * run.Count * keys, pinned: true) : [], GivenPatterns.Of(run, layer, shape.Heads, keys));
+        return new AttentionWork(run, own, keys, Scores(run, layer, shape.Heads), recorded ? GC.AllocateUninitializedArray<float>(shape.Heads * run.Count * keys, pinned: true) : [], GivenPatterns.Of(run, layer, shape.Heads, keys));
     }
 
     /// <summary>Runs that look back at the same past lie side by side: their queries read its keys and values together.</summary>
@@ -119,22 +119,22 @@ internal static unsafe class RunAttention
         return count;
     }
 
-    private static CutEdge[][] Cuts(Run run, int layer, int heads)
+    private static ScoreEdit[][] Scores(Run run, int layer, int heads)
     {
-        var cut = false;
-        for (var i = 0; i < run.Intervention.Edits.Count; i++) cut |= run.Intervention.Edits[i].Layer == layer && run.Intervention.Edits[i].Site == Site.AttnScores;
-        return cut ? CutEdges(run, layer, heads) : [];
+        var changed = false;
+        for (var i = 0; i < run.Intervention.Edits.Count; i++) changed |= run.Intervention.Edits[i].Layer == layer && run.Intervention.Edits[i].Site == Site.AttnScores;
+        return changed ? ScoreEdits(run, layer, heads) : [];
     }
 
     // Apart, because what the lambdas capture is allocated on entry, cut or not.
-    private static CutEdge[][] CutEdges(Run run, int layer, int heads)
+    private static ScoreEdit[][] ScoreEdits(Run run, int layer, int heads)
     {
         var edits = run.Intervention.Edits.Where(e => e.Layer == layer && e.Site == Site.AttnScores).ToList();
         if (edits.TrueForAll(e => e.Heads is null)) return [Edges(edits, run)];
         return [.. Enumerable.Range(0, heads).Select(head => Edges(edits.Where(e => e.Heads is null || e.Heads.Contains(head)), run))];
     }
 
-    private static CutEdge[] Edges(IEnumerable<Edit> edits, Run run)
+    private static ScoreEdit[] Edges(IEnumerable<Edit> edits, Run run)
     {
         var end = run.Start + run.Count;
         return [.. (from edit in edits
@@ -142,7 +142,7 @@ internal static unsafe class RunAttention
                     from query in Enumerable.Range(Math.Max(queries.From, run.Start), Math.Max(0, queries.To - Math.Max(queries.From, run.Start)))
                     from keys in edit.Keys.Ranges(query + 1)
                     orderby query
-                    select new CutEdge(query, keys.From, keys.To))];
+                    select new ScoreEdit(query, keys.From, keys.To, edit.Operation == Operation.Set ? float.NegativeInfinity : edit.Factor))];
     }
 
     /// <summary>One key/value head of one group: the queries of all its runs and of all heads that share it, as many at a time as the kernel takes.</summary>
@@ -185,7 +185,7 @@ internal static unsafe class RunAttention
             Position = item.Run.Start + position,
             Seen = item.Run.Start + position + 1,
             Own = item.Own,
-            Cuts = item.Cuts.Length == 0 ? null : item.Cuts[item.Cuts.Length == 1 ? 0 : head],
+            Scores = item.Scores.Length == 0 ? null : item.Scores[item.Scores.Length == 1 ? 0 : head],
             Keys = item.Keys,
             Given = item.Given is { } given ? given[head, position] : null,
             // Pinned when it is made.

@@ -35,10 +35,17 @@ public static class SeriesReport
             Panel("Does it follow?", "MFR (arg-max)", Line("told to trust the picture", p => p.Argmax.Vision), Line("told to trust the text", p => p.Argmax.Text), Line("both, larger of the two answers", p => p.Larger.All, -1, Stroke.Dashed)),
             Panel("By which route? Edges cut in all layers", "MFR (arg-max)",
                 [Line("nothing cut", p => p.Argmax.All, -1), .. points.SelectMany(p => p.Route.Cuts.Select(c => c.Edge)).Distinct().Select(edge => Line(DiagnosisFigures.Arrow(edge), p => p.Route.Cuts.FirstOrDefault(c => c.Edge == edge)?.Left))]),
+            Panel("Who chooses? Heads given a donor run", "Share of pairs",
+                Line("queries of all heads: own other answer", p => p.AllQueries, -1), Line("queries of the arbiters: own other answer", p => Found(p, "arbiters")),
+                Line("outputs of decision carriers: donor's answer", p => Found(p, "decision_carriers")), Line("outputs of choice carriers: own other answer", p => Found(p, "choice_carriers"), null, Stroke.Dashed)),
             Panel("By few heads? Heads blocked", "MFR (arg-max)", Line("nothing blocked", p => p.Argmax.All, -1), Line("necessary heads blocked", p => p.Blocked.All), Line("random heads blocked", p => p.Random?.All, -1, Stroke.Dotted)),
             Panel("How concentrated, and where?", "Share", Share("of positive scores in the top 5 %", p => p.ShareOfBest), Share("of heads that hold half of them", p => (double)p.HeadsForHalf / (p.Layers * p.Heads)), Line("highest LDAR at the instruction", p => p.Ldar)),
         ]);
     }
+
+    private static Estimate? Found(SeriesPoint point, string set) => point.Set(set) is { Found: true } found ? found.Switched : null;
+
+    private static string Cell(SeriesSet set) => set.Found ? $"{string.Join(' ', set.Heads)}: {Numbers.Of(set.Switched.Mean)}" : "not found";
 
     private static HtmlPage Page(TrainingSeries series, LineFigure figure)
     {
@@ -66,6 +73,11 @@ public static class SeriesReport
                 + $"highest at the instruction. Share of the best: of the sum of positive scores ({series.Variants["head_score"]}, "
                 + $"screen {series.Variants["screen"]}) in the top 5 % of heads. Layers that training adds are layers of the "
                 + $"later checkpoints only.");
+        page.Table(["Step", "Stage", "Queries of all heads", "Arbiters", "Decision carriers", "Choice carriers"],
+            [.. series.Points.Select(p => (string[])
+                [$"{p.Step}", p.Stage, Numbers.Of(p.AllQueries.Mean), Cell(p.Set("arbiters")), Cell(p.Set("decision_carriers")), Cell(p.Set("choice_carriers"))])],
+            "Sets searched anew in every checkpoint, and the share of test pairs that they switch: arbiters by their queries to the own other answer, "
+                + "decision carriers by their outputs to the donor's answer, choice carriers by theirs to the own other answer.", numeric: [0, 2]);
         page.Heading(2, "How this was made");
         page.KeyValues([("Tool", series.Tool), .. series.Data.Select(s => ($"Data, {s.Name}", $"{s.Samples} samples, {s.Rejected} left out, sha256 {s.Sha256}")), ("Seed", $"{series.Seed}")]);
         page.Table(["Choice", "Variant"], [.. series.Variants.Select(v => new[] { v.Key, v.Value })], "Definitions, the same for every checkpoint.", numeric: []);
@@ -84,6 +96,8 @@ public static class SeriesReport
             foreach (var cut in p.Route.Cuts) Row($"left_cut_{cut.Edge}", cut.Left);
             Row("mfr_best_blocked", p.Blocked.All);
             if (p.Random is { } random) Row("mfr_random_blocked", random.All);
+            Row("switched_all_queries", p.AllQueries);
+            foreach (var set in p.Sets) Row($"switched_{set.Name}{(set.Found ? "" : "_not_found")}", set.Switched);
             Row("ldar_highest", p.Ldar);
             Value("share_of_best", p.ShareOfBest);
             Value("heads_for_half", p.HeadsForHalf);

@@ -71,7 +71,7 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
         var (prompt, width) = (baseline.Prompt, decoder.Shape.ModelSize);
         var count = prompt.Length - start;
         var entry = Tensor.From(compute.Arena, prompt.Embeddings.AsSpan(start * width), count, width);
-        var runs = ways.Select(way => new Run(entry, prompt.Coordinates.AsMemory(start), start, Faded(decoder.Shape, positions, way.Gain)) { Past = baseline.KeyValues, Traces = [way.Values], Derivatives = [way.Slopes] });
+        var runs = ways.Select(way => new Run(entry, prompt.Coordinates.AsMemory(start), start, prompt.Steered(Faded(decoder.Shape, positions, way.Gain))) { Past = baseline.KeyValues, Traces = [way.Values], Derivatives = [way.Slopes] });
         var pass = new Pass(decoder.Shape, runs, compute) { Tape = new Tape(TapeKind.Store) };
         var resid = decoder.Forward(pass);
         var (last, margins, d) = (compute.Arena.Take(ways.Length, width), compute.Arena.TakeZeros(ways.Length, decoder.VocabularySize), compute.Arena.TakeZeros(resid.Rows, width));

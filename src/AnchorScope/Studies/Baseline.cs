@@ -6,7 +6,7 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Studies;
 
 /// <summary>
-/// One prompt run without interventions and recorded once: the residual stream entering each layer, the head outputs, and all keys and
+/// One prompt run without interventions (but those of <see cref="Prompt.Steering"/>) and recorded once: the residual stream entering each layer, the head outputs, and all keys and
 /// values. A variant may start from it at the first layer and position that it can change.
 /// </summary>
 public sealed class Baseline : IDisposable
@@ -53,9 +53,10 @@ public sealed class Baseline : IDisposable
     {
         var trace = sites is null ? null : new Trace(sites, positions);
         var baseline = new Baseline(prompt, decoder, from) { Trace = trace };
+        prompt.Steering.Validate(decoder.Shape, prompt.Length);
         var mark = compute.Arena.Here();
         var (length, width) = (prompt.Length, decoder.Shape.ModelSize);
-        var run = new Run(Tensor.From(compute.Arena, prompt.Embeddings, length, width), prompt.Coordinates, 0, Intervention.None)
+        var run = new Run(Tensor.From(compute.Arena, prompt.Embeddings, length, width), prompt.Coordinates, 0, prompt.Steering)
         {
             Own = baseline.KeyValues,
             Traces = trace is null ? [baseline._start] : [baseline._start, trace],

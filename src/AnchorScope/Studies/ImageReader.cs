@@ -37,7 +37,7 @@ internal sealed class ImageReader(VisionLanguageModel model, PromptLayout layout
         int[] watched = [.. spans.SelectMany(s => s.Positions).Distinct().Order()];
         var trace = new Trace([Site.AttnPattern], watched);
         var mark = compute.Arena.Here();
-        var run = new Run(Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, shape.ModelSize), prompt.Coordinates, 0, intervention) { Traces = [trace] };
+        var run = new Run(Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, shape.ModelSize), prompt.Coordinates, 0, prompt.Steered(intervention)) { Traces = [trace] };
         model.Decoder.Forward(new Pass(shape, [run], compute));
         compute.Arena.Release(mark);
         int[] image = [.. prompt.Span(SpanKind.Image)];

@@ -59,7 +59,7 @@ public static class Sweep
         {
             foreach (var readout in readouts) readout.Validate(decoder, baseline.Prompt);
         }
-        foreach (var variant in variants) variant.Intervention.Validate(decoder.Shape, variant.Baseline.Prompt.Length);
+        foreach (var variant in variants) variant.Baseline.Prompt.Steered(variant.Intervention).Validate(decoder.Shape, variant.Baseline.Prompt.Length);
         var changes = Change.Of(decoder, variants.Select(v => v.Intervention), i => variants[i].Baseline.Prompt, readouts);
         var together = Change.Together(changes, readouts.Min(r => r.LayerIn(decoder)), rowsPerPass);
         return [.. Passes([.. together.Select(g => g.Sum(c => c.Corner.Rows))], rowsPerPass).Select(p => new SweepPass(
@@ -86,6 +86,7 @@ public static class Sweep
     /// <summary>The slow way, and the oracle of the fast one: a full pass from the embeddings for one intervention, logits of the last position.</summary>
     public static float[] Alone(Decoder decoder, Prompt prompt, Intervention intervention, Compute compute)
     {
+        intervention = prompt.Steered(intervention);
         intervention.Validate(decoder.Shape, prompt.Length);
         var mark = compute.Arena.Here();
         var run = new Run(Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, decoder.Shape.ModelSize), prompt.Coordinates, 0, intervention);

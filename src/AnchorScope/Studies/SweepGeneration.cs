@@ -70,7 +70,7 @@ public static class SweepGeneration
             var behind = intervention.StartsBehindAttention;
             _own = new KeyValues(shape.Layers, shape.KeyHeads, shape.HeadSize, _start, Rows + count);
             for (var below = 0; below < layer + (behind ? 1 : 0); below++) _own.TakeOver(below, baseline.KeyValues);
-            return new Run(baseline.ResidPre(layer, _start), baseline.Prompt.Coordinates.AsMemory(_start), _start, intervention)
+            return new Run(baseline.ResidPre(layer, _start), baseline.Prompt.Coordinates.AsMemory(_start), _start, baseline.Prompt.Steered(intervention, layer, behind))
             {
                 FirstLayer = layer,
                 HeadOutputs = behind ? baseline.HeadOut(layer, _start) : null,
@@ -84,7 +84,7 @@ public static class SweepGeneration
         {
             var row = arena.Take(1, shape.ModelSize);
             decoder.Embed([Tokens[^1]], row);
-            return new Run(row, _after.AsMemory(step - 1, 1), variant.Baseline.Prompt.Length + step - 1, variant.Intervention) { Past = variant.Baseline.KeyValues, Own = _own };
+            return new Run(row, _after.AsMemory(step - 1, 1), variant.Baseline.Prompt.Length + step - 1, variant.Baseline.Prompt.Steered(variant.Intervention)) { Past = variant.Baseline.KeyValues, Own = _own };
         }
 
         public void Dispose() => _own?.Dispose();

@@ -13,8 +13,10 @@ internal sealed record PlannedVariant(Baseline Baseline, Change Change)
     /// <param name="trunk">Of the change that this one leaves, or null.</param>
     public Run ToRun(Run? trunk, Trace? trace)
     {
-        var count = Corner.EndPosition - Corner.Position;
-        return new Run(Baseline.ResidPre(Corner.Layer, Corner.Position).RowRange(0, count), Baseline.Prompt.Coordinates.AsMemory(Corner.Position, count), Corner.Position, Change.Intervention)
+        var (prompt, count) = (Baseline.Prompt, Corner.EndPosition - Corner.Position);
+        // What a trunk hands over has not been through the first layer's edits.
+        var intervention = trunk is null ? prompt.Steered(Change.Intervention, Corner.Layer, Corner.BehindAttention) : prompt.Steered(Change.Intervention);
+        return new Run(Baseline.ResidPre(Corner.Layer, Corner.Position).RowRange(0, count), prompt.Coordinates.AsMemory(Corner.Position, count), Corner.Position, intervention)
         {
             FirstLayer = Corner.Layer,
             Trunk = trunk,

@@ -40,10 +40,16 @@ public sealed record SeriesCheckpoint(string Folder, string Name, int Step, stri
 /// <param name="ShareOfBest">Share of the sum of positive scores that the best 5 % hold.</param>
 /// <param name="HeadsForHalf">Fewest heads that hold half of it.</param>
 /// <param name="Best">The best heads, five at most.</param>
+/// <param name="AllQueries">Share of pairs that give the own other answer with the queries of all heads taken from the other instruction.</param>
+/// <param name="Sets">The arbiters and the carriers that the searches came to.</param>
 public sealed record SeriesPoint(
     string Checkpoint, int Step, string Stage, string Sha256, int Layers, int Heads, ByInstruction Argmax, ByInstruction Larger, Estimate Ldar, RouteFinding Route,
-    ByInstruction Blocked, ByInstruction? Random, double ShareOfBest, int HeadsForHalf, IReadOnlyList<HeadId> Best)
+    ByInstruction Blocked, ByInstruction? Random, double ShareOfBest, int HeadsForHalf, IReadOnlyList<HeadId> Best,
+    Estimate AllQueries, IReadOnlyList<SeriesSet> Sets)
 {
+    /// <summary>The set of a name.</summary>
+    public SeriesSet Set(string name) => Sets.First(s => s.Name == name);
+
     /// <summary>What of <paramref name="found"/> a series follows.</summary>
     public static SeriesPoint Of(SeriesCheckpoint checkpoint, Diagnosis found)
     {
@@ -53,9 +59,17 @@ public sealed record SeriesPoint(
             checkpoint.Name, checkpoint.Step, checkpoint.Stage, found.Model.Sha256, found.Model.Layers, found.Model.Heads, found.Following[0].Argmax, found.Following[0].Larger,
             found.Layers.LdarAnchor.Select(l => l.All).MaxBy(l => l.Mean), found.Route, blocked.Argmax, blocked.Random?.Argmax,
             HeadRanking.ShareOfPositive(scores, found.Heads.Count), Enumerable.Range(1, scores.Count).First(n => n == scores.Count || HeadRanking.ShareOfPositive(scores, n) >= 0.5),
-            [.. found.Heads.Ranked.Take(5).Select(h => new HeadId(h.Layer, h.Head))]);
+            [.. found.Heads.Ranked.Take(5).Select(h => new HeadId(h.Layer, h.Head))],
+            found.Interchange.AllQueries.Switched,
+            [.. found.Interchange.Sets.Select(s => new SeriesSet(s.Name, s.Heads, s.Found, s.Aim))]);
     }
 }
+
+/// <summary>A searched set in one checkpoint.</summary>
+/// <param name="Name">"arbiters", "decision_carriers" or "choice_carriers".</param>
+/// <param name="Found">Whether the diagnosis holds it for one.</param>
+/// <param name="Switched">Share of the test pairs that it switches in the way that was looked for.</param>
+public sealed record SeriesSet(string Name, IReadOnlyList<HeadId> Heads, bool Found, Estimate Switched);
 
 /// <summary>What training did to the numbers of a diagnosis: the content of series.json.</summary>
 public sealed record TrainingSeries(int Schema, string Tool, IReadOnlyList<SetFacts> Data, IReadOnlyDictionary<string, string> Variants, ulong Seed, IReadOnlyList<SeriesPoint> Points)

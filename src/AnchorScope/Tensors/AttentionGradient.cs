@@ -36,10 +36,10 @@ internal static unsafe class AttentionGradient
     /// <param name="group">Query heads that share the key/value head.</param>
     /// <param name="dz">Derivatives by the heads' outputs [row, head x d_head].</param>
     /// <param name="past">Frozen keys and values in front of the stretch's own.</param>
-    /// <param name="cuts">Removed edges of each query head, positions counted from the first of the past; null for none.</param>
+    /// <param name="edits">Scores changed of each query head, positions counted from the first of the past; null for none.</param>
     /// <param name="noted">Given dS before the division [query head of the group x row x key], or null.</param>
     /// <param name="scratch">Of <see cref="ScratchFloats"/>.</param>
-    public static void Of(AttentionRows inputs, Tensor dz, AttentionRows derivatives, AttentionStretch stretch, int size, int group, AttentionPast past, Func<int, CutEdge[]?>? cuts, float* noted, float* scratch)
+    public static void Of(AttentionRows inputs, Tensor dz, AttentionRows derivatives, AttentionStretch stretch, int size, int group, AttentionPast past, Func<int, ScoreEdit[]?>? edits, float* noted, float* scratch)
     {
         var length = stretch.Length;
         var (keys, keyColumn) = (past.Count + length, stretch.KeyHead * size);
@@ -52,7 +52,7 @@ internal static unsafe class AttentionGradient
             var head = stretch.KeyHead * group + i;
             var column = head * size;
             Products(inputs.Query, column, allKeys, stretch, size, probabilities, padded, panel);
-            Softmax(probabilities, padded, stretch, past.Count, scale, cuts?.Invoke(head));
+            Softmax(probabilities, padded, stretch, past.Count, size, scale, edits?.Invoke(head));
             Products(dz, column, allValues, stretch, size, slopes, padded, panel);
             Slopes(probabilities, slopes, padded, length, keys, scale, noted == null ? null : noted + (long)i * length * keys);
             SumsOverKeys(slopes, padded, allKeys, stretch, size, derivatives.Query, column, panel);
@@ -118,14 +118,14 @@ internal static unsafe class AttentionGradient
     }
 
     /// <summary>Scores to probabilities; what is not seen is zero.</summary>
-    private static void Softmax(float* scores, int stride, AttentionStretch stretch, int past, float scale, CutEdge[]? cuts)
+    private static void Softmax(float* scores, int stride, AttentionStretch stretch, int past, int size, float scale, ScoreEdit[]? edits)
     {
         var next = 0;
         for (var row = 0; row < stretch.Length; row++)
         {
             var s = new Span<float>(scores + (long)row * stride, stride);
             s[(past + (stretch.Causal ? row + 1 : stretch.Length))..].Fill(float.NegativeInfinity);
-            for (; cuts is not null && next < cuts.Length && cuts[next].Query == past + row; next++) s[cuts[next].From..cuts[next].To].Fill(float.NegativeInfinity);
+            for (; edits is not null && next < edits.Length && edits[next].Query == past + row; next++) edits[next].Apply(s, size);
             var highest = Vector512.Create<float>(s);
             for (var i = 16; i < stride; i += 16) highest = Vector512.MaxNative(highest, Vector512.Create<float>(s.Slice(i, 16)));
             var shift = float.NegativeInfinity;

@@ -3,11 +3,23 @@ using System.Runtime.Intrinsics;
 
 namespace AnchorScope.Tensors;
 
-/// <summary>Keys that one head must not see from certain query positions: half-open ranges of positions.</summary>
+/// <summary>Keys whose scores are changed for one head and query before the softmax: a half-open range of positions.</summary>
 /// <param name="Query">Absolute position of the query.</param>
-/// <param name="From">First key position removed.</param>
-/// <param name="To">First key position after the removed ones.</param>
-internal readonly record struct CutEdge(int Query, int From, int To);
+/// <param name="From">First key position.</param>
+/// <param name="To">First key position after them.</param>
+/// <param name="Added">What is added to q k^T / sqrt(d_head); minus infinity removes the edge.</param>
+internal readonly record struct ScoreEdit(int Query, int From, int To, float Added = float.NegativeInfinity)
+{
+    /// <summary>Changes a row of products q k^T, not yet divided.</summary>
+    /// <param name="row">By key position; those at its end and behind it are left alone.</param>
+    public void Apply(Span<float> row, int size)
+    {
+        if (From >= row.Length) return;
+        var keys = row[From..Math.Min(To, row.Length)];
+        if (float.IsNegativeInfinity(Added)) keys.Fill(float.NegativeInfinity);
+        else System.Numerics.Tensors.TensorPrimitives.Add(keys, Added * MathF.Sqrt(size), keys);
+    }
+}
 
 /// <summary>One query of one head: a row of scores.</summary>
 internal unsafe struct QueryRow
@@ -24,10 +36,10 @@ internal unsafe struct QueryRow
     /// <summary>Keys and values behind the past's.</summary>
     public KeyValues Own;
 
-    /// <summary>Edges removed for this head, ordered by query; null for none.</summary>
-    public CutEdge[]? Cuts;
+    /// <summary>Scores changed for this head, ordered by query; null for none.</summary>
+    public ScoreEdit[]? Scores;
 
-    /// <summary>Absolute position of the query, to find its cuts.</summary>
+    /// <summary>Absolute position of the query, to find its own among them.</summary>
     public int Position;
 
     /// <summary>Probabilities of a donor run [keys] that take the place of the query's own, or null.</summary>
@@ -70,7 +82,7 @@ internal static unsafe class AttentionKernel
             to = SameOwn(rows, from, out var seen);
             if (seen > pastCount) AttentionScores.Of(rows[from..to], size, rows[from].Own.Keys(layer, keyHead), pastCount, seen - pastCount, scratch + (long)from * stride + pastCount, stride);
         }
-        for (var i = 0; i < rows.Length; i++) Hide(ref rows[i], new Span<float>(scratch + (long)i * stride, (most + 15) / 16 * 16));
+        for (var i = 0; i < rows.Length; i++) Change(ref rows[i], size, new Span<float>(scratch + (long)i * stride, (most + 15) / 16 * 16));
         Softmax(scratch, stride, rows.Length, (most + 15) / 16 * 16, 1f / MathF.Sqrt(size));
         for (var i = 0; i < rows.Length; i++) Replace(ref rows[i], new Span<float>(scratch + (long)i * stride, (most + 15) / 16 * 16));
         for (var i = 0; i < rows.Length; i++) Note(ref rows[i], new Span<float>(scratch + (long)i * stride, (most + 15) / 16 * 16));
@@ -104,15 +116,12 @@ internal static unsafe class AttentionKernel
         return to;
     }
 
-    /// <summary>What the query does not see, and what is cut, has no score, so that its probability is exactly zero.</summary>
-    private static void Hide(ref QueryRow query, Span<float> row)
+    /// <summary>What the query does not see, and what is cut, has no score, so that its probability is exactly zero; some scores are added to.</summary>
+    private static void Change(ref QueryRow query, int size, Span<float> row)
     {
         row[query.Seen..].Fill(float.NegativeInfinity);
-        if (query.Cuts is not { } cuts) return;
-        for (var i = FirstCut(cuts, query.Position); i < cuts.Length && cuts[i].Query == query.Position; i++)
-        {
-            if (cuts[i].From < query.Seen) row[cuts[i].From..Math.Min(cuts[i].To, query.Seen)].Fill(float.NegativeInfinity);
-        }
+        if (query.Scores is not { } edits) return;
+        for (var i = First(edits, query.Position); i < edits.Length && edits[i].Query == query.Position; i++) edits[i].Apply(row[..query.Seen], size);
     }
 
     private static void Replace(ref QueryRow query, Span<float> row)
@@ -132,13 +141,13 @@ internal static unsafe class AttentionKernel
         pattern[kept..].Clear();
     }
 
-    private static int FirstCut(CutEdge[] cuts, int position)
+    private static int First(ScoreEdit[] edits, int position)
     {
-        var (low, high) = (0, cuts.Length);
+        var (low, high) = (0, edits.Length);
         while (low < high)
         {
             var middle = (low + high) / 2;
-            if (cuts[middle].Query < position) low = middle + 1;
+            if (edits[middle].Query < position) low = middle + 1;
             else high = middle;
         }
         return low;

@@ -56,6 +56,9 @@ public sealed class InterchangeTests : IDisposable
         { new Edit(Site.NeuronOut, 3, Operation.Set) { Neurons = [7, 1], Positions = Positions.Of(0, 9), Rows = Rows(2, 2) }, "patch" },
         { new Edit(Site.AttnPattern, 3, Operation.Set) { Positions = Positions.Of(9), Rows = Rows(1, 6 * Length) }, "patch" },
         { new Edit(Site.ResidPost, 3, Operation.Add) { Positions = Positions.Of(0, 9), Factor = 0.5f, Rows = Rows(2, 48) }, "steer" },
+        { new Edit(Site.HeadOut, 1, Operation.Add) { Heads = [2], Positions = Positions.Of(3), Rows = Rows(1, 8) }, "steer" },
+        { new Edit(Site.QueryProj, 1, Operation.Add) { Heads = [2, 0], Factor = -1.5f, Vector = [1, 2, 3, 4, 5, 6, 7, 8] }, "steer" },
+        { new Edit(Site.AttnScores, 1, Operation.Add) { Heads = [2], Positions = Positions.Of(8, 9), Keys = Positions.Of(1, 2), Factor = 0.3f }, "attention_boost" },
     };
 
     [Theory]
@@ -73,7 +76,7 @@ public sealed class InterchangeTests : IDisposable
     }
 
     [Fact]
-    public void WhatHasNoForm_IsNotWritten() => Assert.Throws<NotSupportedException>(() => InterventionJson.Write(new Intervention("one", new Edit(Site.HeadOut, 1, Operation.Add) { Positions = Positions.Of(3), Rows = Rows(1, 48) })));
+    public void WhatHasNoForm_IsNotWritten() => Assert.Throws<NotSupportedException>(() => InterventionJson.Write(new Intervention("one", new Edit(Site.QueryProj, 1, Operation.Scale) { Factor = 2 })));
 
     [Fact]
     public void PublicForm_TakesValuesFromADonorsFile()

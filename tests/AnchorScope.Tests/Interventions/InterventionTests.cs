@@ -52,6 +52,9 @@ public sealed class InterventionTests
     [InlineData("""[{"kind":"attention_cut","layers":[0],"queries":[-3],"keys":[1]}]""", "-3")]
     [InlineData("""[{"kind":"patch","site":"attn_scores","layer":0,"vector":[1]}]""", "edits[0].site")]
     [InlineData("""[{"kind":"steer","layer":0,"vector":["a"]}]""", "edits[0].vector")]
+    [InlineData("""[{"kind":"steer","site":"attn","layer":0,"vector":[1]}]""", "edits[0].site")]
+    [InlineData("""[{"kind":"attention_boost","layers":[0],"queries":[3],"keys":[1]}]""", "edits[0].add")]
+    [InlineData("""[{"kind":"attention_boost","queries":[3],"keys":[1],"add":1}]""", "edits[0].layers")]
     [InlineData("""[1]""", "edits[0]")]
     [InlineData("""nonsense""", "not valid JSON")]
     public void WhatIsNotUnderstood_IsNamed(string json, string named)

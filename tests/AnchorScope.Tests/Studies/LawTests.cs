@@ -31,11 +31,59 @@ public sealed class LawTests : IDisposable
             .. Enumerable.Range(0, Shape.Layers).Select(l => Intervention.Knockout($"cut {l}", [l], late, image)),
             Intervention.Knockout("one head", [1, 2], Positions.Of(Last), image, [2]),
             Intervention.Steer(1, vector, 0.5f, late),
+            Intervention.AttentionBoost("boost", [0, 2], late, image, 1.5f),
+            Intervention.AttentionBoost("boost in one head", [1], Positions.Of(Last), image, -2, [2]),
+            Queries(1.5f),
             Intervention.Patch(Site.ResidMid, 2, vector, Positions.Of(25)),
             new("mlp off", new Edit(Site.MlpOut, 2, Operation.Scale) { Factor = 0 }),
             new("neurons", new Edit(Site.NeuronOut, 1, Operation.Scale) { Factor = 3, Neurons = [0, 17, 175], Positions = late }),
             new("two layers", new Edit(Site.HeadOut, 1, Operation.Scale) { Factor = 0, Heads = [0] }, new Edit(Site.HeadOut, 3, Operation.Scale) { Factor = 2, Heads = [1, 3], Positions = Positions.Of(Last) }),
         ];
+    }
+
+    /// <summary>A vector for each of two heads' queries, a row for each position.</summary>
+    private Intervention Queries(float factor) => new("queries", new Edit(Site.QueryProj, 1, Operation.Add)
+    {
+        Heads = [0, 3],
+        Positions = Positions.Of(22, 25, Last),
+        Factor = factor,
+        Rows = new DonorRows([.. Enumerable.Range(0, 6 * Shape.HeadSize).Select(i => MathF.Cos(i))], 3),
+    });
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(37)]
+    [InlineData(100_000)]
+    public void ASweepOfASteeredPrompt_EqualsEachRunAlone_WithTheSteeringInFront(int rowsPerPass)
+    {
+        var vector = Enumerable.Range(0, Shape.ModelSize).Select(i => MathF.Sin(3 * i)).ToArray();
+        var prompt = _tiny.Prompt with
+        {
+            // One edit at each kind of place where a variant can begin: in front of a layer, in front of and behind its attention, at its end.
+            Steering = new Intervention("steering",
+            [
+                new Edit(Site.ResidPre, 0, Operation.Add) { Vector = vector, Positions = Positions.Of(20, 21, 22) },
+                .. Queries(2).Edits,
+                new Edit(Site.ResidPre, 2, Operation.Add) { Vector = vector, Factor = 0.5f },
+                new Edit(Site.HeadOut, 2, Operation.Add) { Heads = [1], Vector = vector[..Shape.HeadSize], Positions = Positions.Range(21, Last + 1) },
+                new Edit(Site.AttnScores, 3, Operation.Add) { Factor = 0.7f, Positions = Positions.Of(Last), Keys = Positions.Of(_tiny.Golden.ImagePositions) },
+                new Edit(Site.ResidPost, 3, Operation.Add) { Vector = vector, Factor = -0.25f },
+            ]),
+        };
+        var interventions = Variants();
+        using var baseline = Baseline.Record(_tiny.Decoder, prompt, _tiny.Compute);
+        var got = new float[interventions.Count][];
+        Sweep.LastLogits(_tiny.Decoder, [.. interventions.Select(v => new Variant(baseline, v))], _tiny.Compute, (i, logits) => got[i] = logits.ToArray(), rowsPerPass);
+        for (var i = 0; i < got.Length; i++)
+        {
+            var whole = _tiny.LastAlone(new Intervention(interventions[i].Name, [.. prompt.Steering.Edits, .. interventions[i].Edits]));
+            Assert.True(whole.AsSpan().SequenceEqual(got[i]), interventions[i].Name);
+            Assert.Equal(whole, Sweep.Alone(_tiny.Decoder, prompt, interventions[i], _tiny.Compute));
+        }
+        Assert.NotEqual(_tiny.LastAlone(Intervention.None), got[0]);
+        var generated = SweepGeneration.Run(_tiny.Decoder, [.. interventions.Select(v => new Variant(baseline, v))], 3, _tiny.Compute, rowsPerPass: rowsPerPass);
+        for (var i = 0; i < interventions.Count; i++)
+            Assert.Equal(Generation.Run(_tiny.Decoder, prompt, 3, _tiny.Compute, interventions[i]).Tokens, generated[i]);
     }
 
     [Theory]
@@ -114,6 +162,27 @@ public sealed class LawTests : IDisposable
             Assert.All(image, key => Assert.Equal(0f, row[key]));
             Assert.Equal(1.0, row.Sum(p => (double)p), 5);
         }
+    }
+
+    [Fact]
+    public void ABoost_MultipliesTheWeightOfItsKeys_BeforeTheyAreNormalised()
+    {
+        const float Added = 0.8f;
+        var image = _tiny.Golden.ImagePositions;
+        float[] Row(Intervention intervention, int head)
+        {
+            var trace = new Trace([Site.AttnPattern]);
+            _tiny.Alone(intervention, trace);
+            return trace[Site.AttnPattern, 1].AsSpan((head * _tiny.Prompt.Length + Last) * _tiny.Prompt.Length, _tiny.Prompt.Length).ToArray();
+        }
+        Intervention Boost(float added) => Intervention.AttentionBoost("boost", [1], Positions.Of(Last), Positions.Of(image), added, [2]);
+        var (plain, boosted) = (Row(Intervention.None, 2), Row(Boost(Added), 2));
+        var weights = plain.Select((p, key) => image.Contains(key) ? p * Math.Exp(Added) : p).ToArray();
+        for (var key = 0; key < plain.Length; key++) Assert.Equal(weights[key] / weights.Sum(), boosted[key], 6);
+        Assert.Equal(Row(Intervention.None, 1), Row(Boost(Added), 1));
+        Assert.Equal(plain, Row(Boost(0), 2));
+        // What is taken off far enough weighs exactly nothing.
+        Assert.Equal(_tiny.Alone(Intervention.Knockout("cut", [1], Positions.Of(Last), Positions.Of(image), [2])), _tiny.Alone(Boost(-1e6f)));
     }
 
     [Fact]

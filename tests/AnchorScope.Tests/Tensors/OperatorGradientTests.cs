@@ -148,7 +148,7 @@ public sealed class OperatorGradientTests : IDisposable
         var inputs = new AttentionRows(Take(length + start, heads * size), Take(length + start, keyHeads * size), Take(length + start, keyHeads * size));
         var dz = Take(length + start, heads * size);
         var derivatives = new AttentionRows(Take(length + start, heads * size), Take(length + start, keyHeads * size), Take(length + start, keyHeads * size));
-        CutEdge[] cuts = cut ? [new CutEdge(4, 0, 3), new CutEdge(4, 4, 5), new CutEdge(20, 7, 19), new CutEdge(length - 1, 1, length)] : [];
+        ScoreEdit[] cuts = cut ? [new ScoreEdit(4, 0, 3), new ScoreEdit(4, 4, 5), new ScoreEdit(20, 7, 19), new ScoreEdit(length - 1, 1, length)] : [];
         var scratch = _arena.TakeFloats(AttentionGradient.ScratchFloats(length, 0, size));
         var noted = _arena.Take(heads * length, length);
         for (var keyHead = 0; keyHead < keyHeads; keyHead++)
