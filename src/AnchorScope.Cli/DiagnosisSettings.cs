@@ -43,6 +43,9 @@ internal sealed class DiagnosisSettings
             _topK, _window, _windows, _shares, _gains, _draws, _margin, _tokens, _threads,
     ];
 
+    /// <summary>Those that mean something to a study of directions.</summary>
+    public IReadOnlyList<Option> SteeringOptions => [_model, _data, _limit, _seed, _entities, _scope, _alignment, _instruction, _gains, _margin, _threads];
+
     public bool NamesModel(ParseResult parsed) => parsed.GetValue(_model) is not null;
 
     public DiagnosisOptions Read(ParseResult parsed)
@@ -69,7 +72,7 @@ internal sealed class DiagnosisSettings
 
     private Variants Named(ParseResult parsed)
     {
-        var preset = Variants.Of(parsed.GetValue(_preset)!);
+        var preset = Variants.Of(parsed.GetValue(_preset) ?? "default");
         var chosen = preset with
         {
             Nssd = Value(_nssd, parsed, preset.Nssd),
@@ -98,11 +101,11 @@ internal sealed class DiagnosisSettings
         where T : struct, Enum =>
         parsed.GetValue(option) is { } name ? Variants.Parse<T>(option.Name, name) : otherwise;
 
-    private static int? AtLeast(int least, Option<int?> option, ParseResult parsed) => parsed.GetValue(option) is { } value ? AtLeast(least, value, option.Name) : null;
+    internal static int? AtLeast(int least, Option<int?> option, ParseResult parsed) => parsed.GetValue(option) is { } value ? AtLeast(least, value, option.Name) : null;
 
     private static int AtLeast(int least, int value, string option) => value >= least ? value : throw new InputException($"{option}: expected at least {least}, found {value}");
 
-    private static List<double> Numbers(string option, string list, double above, double most)
+    internal static List<double> Numbers(string option, string list, double above, double most)
     {
         var numbers = new List<double>();
         foreach (var item in list.Split(',', StringSplitOptions.TrimEntries))

@@ -7,6 +7,7 @@ var root = new RootCommand("AnchorScope: which modality a vision-language model 
     BakeCommand.Create(),
     DataCommand.Create(),
     DiagnoseCommand.Create(),
+    SteerCommand.Create(),
     ImportCommand.Create(),
     InspectCommand.Create(),
     ParityCommand.Create(),

@@ -55,6 +55,18 @@ internal sealed class MeasuredSet(string name, IReadOnlyList<MeasuredRun> runs, 
         return new MeasuredSet(set.Name, runs, draws);
     }
 
+    /// <summary>The runs of several sets as one.</summary>
+    public static MeasuredSet Join(string name, IReadOnlyList<MeasuredSet> sets, BootstrapDraws draws)
+    {
+        var (runs, samples) = (new List<MeasuredRun>(), 0);
+        foreach (var set in sets)
+        {
+            runs.AddRange(set.Runs.Select(r => r with { Sample = samples + r.Sample }));
+            samples += set.Runs.Select(r => r.Sample + 1).DefaultIfEmpty(0).Max();
+        }
+        return new MeasuredSet(name, runs, draws);
+    }
+
     public MeasuredSet Where(Func<MeasuredRun, bool> some) => new(name, [.. runs.Where(some)], draws);
 
     /// <summary>Mean of a real value, such as a margin; 95 % interval by resampling clusters.</summary>

@@ -1,0 +1,97 @@
+using System.CommandLine;
+using System.Globalization;
+using AnchorScope.Reports;
+using AnchorScope.Studies;
+using Spectre.Console;
+
+namespace AnchorScope.Cli;
+
+/// <summary><c>ascope steer</c>: directions that turn a model towards picture or text.</summary>
+internal static class SteerCommand
+{
+    private static readonly Dictionary<string, string> Names = new(StringComparer.Ordinal)
+    {
+        ["fit"] = "differences between instructions",
+        ["learn"] = "trained directions",
+        ["norm"] = "change of the residual stream",
+        ["validate"] = "strengths, ranking half",
+        ["validate_hard"] = "strengths, hard samples",
+        ["test"] = "test samples",
+        ["control"] = "side effects on controls",
+        ["unseen"] = "unseen samples",
+    };
+
+    public static Command Create()
+    {
+        var settings = new DiagnosisSettings();
+        var diagnosis = new Option<string>("--diagnosis") { Description = "folder of the model's diagnosis: its arbiters and carriers are steered", HelpName = "DIR", Required = true };
+        var unseen = new Option<string?>("--unseen") { Description = "a second data folder, whose test split is reported beside: phrasings that nothing was fitted on", HelpName = "DIR" };
+        var strengths = new Option<string?>("--strengths") { Description = "of a direction, in both senses; 1 is the mean difference between the instructions (0.5,1,1.5,2,3,4)", HelpName = "LIST" };
+        var draws = new Option<int?>("--draws") { Description = "random sets of heads whose queries are steered for comparison (19); none: nothing is claimed", HelpName = "N" };
+        var output = new Option<string>("--out") { Description = "folder to write", HelpName = "DIR", Required = true };
+        var resume = new Option<bool>("--resume") { Description = "go on with the finished samples of --out" };
+        var command = new Command("steer", "Fits directions that turn a model towards picture or text, and compares them with gains, boosts and random heads.")
+        {
+            diagnosis, unseen, strengths, draws, output, resume,
+        };
+        foreach (var option in settings.SteeringOptions) command.Options.Add(option);
+        command.SetAction(parsed =>
+        {
+            var defaults = new SteeringOptions { Diagnosis = parsed.GetValue(diagnosis)!, Unseen = parsed.GetValue(unseen) };
+            var options = defaults with
+            {
+                Strengths = parsed.GetValue(strengths) is { } list ? [.. DiagnosisSettings.Numbers("--strengths", list, 0, 1e6).Order()] : defaults.Strengths,
+                Draws = DiagnosisSettings.AtLeast(0, draws, parsed) ?? defaults.Draws,
+            };
+            var folder = parsed.GetValue(output)!;
+            using var study = new SteeringStudy(settings.Read(parsed), options);
+            using var store = DiagnosisFolder.Open(folder, study.Manifest, parsed.GetValue(resume));
+            using var interrupt = new Interruption();
+            try
+            {
+                var (result, file) = Show(study, store, folder, interrupt.Token);
+                file.Save(result.Model.Name);
+                SteeringReport.Write(folder, result);
+                Print(result, folder);
+            }
+            catch (OperationCanceledException e)
+            {
+                throw new OperationCanceledException($"stopped after {store.Samples} samples; the same command with --resume goes on", e);
+            }
+            return study.Diagnosed.Data.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;
+        });
+        return command;
+    }
+
+    private static (SteeringResult Result, Interventions.DirectionFile File) Show(SteeringStudy study, ResultStore store, string folder, CancellationToken cancel) => AnsiConsole.Progress()
+        .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn(), new RemainingTimeColumn())
+        .Start(progress =>
+        {
+            var tasks = study.Phases.ToDictionary(p => p.Phase, p => progress.AddTask(Names[p.Phase], autoStart: false, maxValue: p.Samples), StringComparer.Ordinal);
+            return study.Run(store, folder, step =>
+            {
+                var task = tasks[step.Phase];
+                if (!task.IsStarted) task.StartTask();
+                task.Value = step.Done;
+            }, cancel);
+        });
+
+    private static void Print(SteeringResult result, string folder)
+    {
+        var table = new Table { Border = TableBorder.Simple };
+        table.AddColumn("method");
+        foreach (var column in new[] { "knob", "text to picture", "picture to text", "third", "repair", "repaired", "net", "no conflict" }) table.AddColumn(new TableColumn(column) { Alignment = Justify.Right });
+        foreach (var m in result.Methods)
+        {
+            string Text(double? value, string form) => value?.ToString(form, CultureInfo.InvariantCulture) ?? "";
+            string Chosen(SteeringChoice? chosen) => chosen is { } c ? FormattableString.Invariant($"{(c.Label.Length > 0 ? c.Label + " " : "")}x{c.Strength:0.##}") : "none";
+            table.AddRow(
+                Markup.Escape(m.Name), m.Turn is null ? "" : Chosen(m.Turn.Chosen), Text(m.Turn?.ToPicture?.Switched.Mean, "0.00"), Text(m.Turn?.ToText?.Switched.Mean, "0.00"),
+                Text((m.Turn?.ToPicture?.Third.Mean + m.Turn?.ToText?.Third.Mean) / 2, "0.00"), Chosen(m.Repair.Chosen), Text(m.Repair.Test?.Repaired.Mean, "0.00"), Text(m.Repair.Test?.Net.Mean, "+0.000;-0.000;0"),
+                Text(m.Repair.Control?.Net.Mean, "+0.000;-0.000;0"));
+        }
+        AnsiConsole.Write(table);
+        foreach (var (text, _) in SteeringReport.Findings(result)) AnsiConsole.MarkupLineInterpolated($"{text}");
+        AnsiConsole.MarkupLineInterpolated($"[bold]{Path.Combine(folder, "report.html")}[/], the directions: {Path.Combine(folder, "directions.safetensors")}");
+    }
+}

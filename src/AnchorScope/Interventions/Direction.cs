@@ -1,0 +1,50 @@
+using AnchorScope.Prompts;
+
+namespace AnchorScope.Interventions;
+
+/// <summary>Vectors for one head, or for a whole site of a layer, at the positions of one span.</summary>
+/// <param name="Head">Query head; null: the site as a whole.</param>
+/// <param name="Rows">
+/// One row, for every position of the span; or several, row i for the position i places in front of the span's last one. What lies farther in front has none.
+/// </param>
+public sealed record DirectionPart(Site Site, int Layer, int? Head, SpanKind Span, DonorRows Rows);
+
+/// <summary>Vectors that are added to activations with a signed strength: above 0 towards the picture, below 0 towards the text.</summary>
+/// <param name="Name">As in files: "query_mean".</param>
+/// <param name="Parts">All of one layer and site have a head, or none has.</param>
+public sealed record Direction(string Name, IReadOnlyList<DirectionPart> Parts)
+{
+    /// <summary>The direction as edits of one prompt: one for each site and layer, with a row for each position.</summary>
+    /// <param name="positionsOf">Positions of a span in the prompt; none where it lacks it.</param>
+    /// <exception cref="InputException">No part has a position.</exception>
+    public Intervention At(string name, float strength, Func<SpanKind, IReadOnlyList<int>> positionsOf)
+    {
+        var edits = Parts.GroupBy(p => (p.Site, p.Layer)).OrderBy(g => (g.Key.Layer, g.Key.Site)).Select(g => Edit(g.Key.Site, g.Key.Layer, [.. g], strength, positionsOf)).OfType<Edit>().ToList();
+        if (edits.Count == 0)
+            throw InputException.At(name, Name, $"positions of {string.Join(" or ", Parts.Select(p => Metrics.Variants.NameOf(p.Span)).Distinct())}", "none in this prompt");
+        return new Intervention(name, edits);
+    }
+
+    private static Edit? Edit(Site site, int layer, IReadOnlyList<DirectionPart> parts, float strength, Func<SpanKind, IReadOnlyList<int>> positionsOf)
+    {
+        int[]? heads = parts[0].Head is null ? null : [.. parts.Select(p => p.Head!.Value).Distinct().Order()];
+        var width = parts[0].Rows.Width;
+        var rows = new SortedDictionary<int, float[]>();
+        foreach (var part in parts)
+        {
+            var positions = positionsOf(part.Span);
+            var block = heads is null ? 0 : Array.IndexOf(heads, part.Head!.Value) * width;
+            for (var i = 0; i < positions.Count; i++)
+            {
+                var fromEnd = part.Rows.Count == 1 ? 0 : positions.Count - 1 - i;
+                if (fromEnd >= part.Rows.Count) continue;
+                if (!rows.TryGetValue(positions[i], out var row)) rows[positions[i]] = row = new float[width * (heads?.Length ?? 1)];
+                for (var k = 0; k < width; k++) row[block + k] += part.Rows[fromEnd][k];
+            }
+        }
+        return rows.Count == 0 ? null : new Edit(site, layer, Operation.Add)
+        {
+            Heads = heads, Positions = Positions.Of(rows.Keys), Factor = strength, Rows = new DonorRows([.. rows.Values.SelectMany(r => r)], rows.Count),
+        };
+    }
+}

@@ -1,0 +1,109 @@
+using System.Globalization;
+using System.Text.Json;
+using AnchorScope.Checkpoints;
+using AnchorScope.Metrics;
+using AnchorScope.Prompts;
+
+namespace AnchorScope.Interventions;
+
+/// <summary>A direction with the strengths that it was found good for.</summary>
+/// <param name="Lowest">Strongest turn towards the text that left the share of third answers as it was, on validation samples; 0 or below.</param>
+/// <param name="Highest">The same towards the picture; 0 or above.</param>
+public sealed record BoundedDirection(Direction Direction, double Lowest, double Highest);
+
+/// <summary>
+/// directions.safetensors: a tensor [rows, width] for each part, called NAME/SITE/LAYER/HEAD/SPAN ("all" for a whole site), and as metadata which model, tokenizer and data they
+/// were fitted on and the bounds of each.
+/// </summary>
+public sealed class DirectionFile
+{
+    private const string Format = "ascope directions", Version = "1";
+
+    /// <summary>Path as given.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>SHA-256 of the weights of the model.</summary>
+    public required string Revision { get; init; }
+
+    /// <summary>SHA-256 of its tokenizer.</summary>
+    public required string TokenizerHash { get; init; }
+
+    /// <summary>SHA-256 of the ranking set whose runs they were fitted on.</summary>
+    public required string DatasetHash { get; init; }
+
+    /// <summary>By name.</summary>
+    public required IReadOnlyDictionary<string, BoundedDirection> Directions { get; init; }
+
+    /// <summary>Reads a file.</summary>
+    /// <exception cref="InputException">Not such a file; the message names the field.</exception>
+    public static DirectionFile Load(string path)
+    {
+        if (!File.Exists(path)) throw InputException.At(path, "file", "directions.safetensors of ascope steer", "no such file");
+        using var file = SafetensorsFile.Open(path);
+        string Field(string name) => file.Metadata.TryGetValue(name, out var value) ? value : throw InputException.At(path, $"__metadata__.{name}", "what ascope steer writes", "nothing");
+        if (Field("format") != Format) throw InputException.At(path, "__metadata__.format", Format, Field("format"));
+        if (Field("version") != Version) throw InputException.At(path, "__metadata__.version", Version, Field("version"));
+        var parts = new Dictionary<string, List<DirectionPart>>(StringComparer.Ordinal);
+        foreach (var (name, entry) in file.Tensors.OrderBy(t => t.Key, StringComparer.Ordinal))
+        {
+            var (direction, part) = Part(path, name, entry, file.ReadSingles(name));
+            if (!parts.TryGetValue(direction, out var list)) parts[direction] = list = [];
+            list.Add(part);
+        }
+        return new DirectionFile
+        {
+            Path = path,
+            Revision = Field("revision"),
+            TokenizerHash = Field("tokenizer_hash"),
+            DatasetHash = Field("dataset_hash"),
+            Directions = parts.ToDictionary(
+                p => p.Key, p => new BoundedDirection(new Direction(p.Key, p.Value), Bound(path, $"{p.Key}.lowest", Field($"{p.Key}.lowest")), Bound(path, $"{p.Key}.highest", Field($"{p.Key}.highest"))),
+                StringComparer.Ordinal),
+        };
+    }
+
+    /// <summary>Writes the file, whole or not at all.</summary>
+    public void Save(string model)
+    {
+        var tensors = Directions.Values.SelectMany(d => d.Direction.Parts.Select(p => TensorData.Of(
+            $"{d.Direction.Name}/{SiteNames.Of(p.Site)}/{p.Layer}/{(p.Head is { } head ? $"{head}" : "all")}/{Variants.NameOf(p.Span)}",
+            [.. Enumerable.Range(0, p.Rows.Count).SelectMany(i => p.Rows[i].ToArray())], p.Rows.Count, p.Rows.Width))).ToList();
+        var metadata = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["format"] = Format, ["version"] = Version, ["model"] = model, ["revision"] = Revision, ["tokenizer_hash"] = TokenizerHash, ["dataset_hash"] = DatasetHash,
+        };
+        foreach (var (name, direction) in Directions)
+        {
+            metadata[$"{name}.lowest"] = direction.Lowest.ToString(CultureInfo.InvariantCulture);
+            metadata[$"{name}.highest"] = direction.Highest.ToString(CultureInfo.InvariantCulture);
+        }
+        SafetensorsWriter.Write(Path, tensors, metadata);
+    }
+
+    /// <summary>The direction of a name, at a strength that its bounds allow.</summary>
+    /// <param name="place">The field that names it, for messages.</param>
+    /// <param name="beyond">Whether a strength outside the bounds is meant.</param>
+    public Direction Take(string name, double strength, string place, bool beyond = false)
+    {
+        if (!Directions.TryGetValue(name, out var found)) throw InputException.At(Path, place, string.Join(", ", Directions.Keys.Order(StringComparer.Ordinal)), name);
+        if (!double.IsFinite(strength) || strength == 0) throw InputException.At(Path, place, "a strength other than 0", strength.ToString(CultureInfo.InvariantCulture));
+        return beyond || (strength >= found.Lowest && strength <= found.Highest)
+            ? found.Direction
+            : throw InputException.At(Path, place, $"a strength of {name} within its bounds, {found.Lowest.ToString(CultureInfo.InvariantCulture)} to {found.Highest.ToString(CultureInfo.InvariantCulture)}", strength.ToString(CultureInfo.InvariantCulture));
+    }
+
+    private static double Bound(string path, string name, string value) =>
+        double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var bound) && double.IsFinite(bound) ? bound : throw InputException.At(path, $"__metadata__.{name}", "a number", value);
+
+    private static (string Direction, DirectionPart Part) Part(string path, string name, TensorEntry entry, float[] values)
+    {
+        InputException Wrong(string expected, string found) => InputException.At(path, name, expected, found);
+        if (name.Split('/') is not [var direction, var site, var layer, var head, var span]) throw Wrong("a name NAME/SITE/LAYER/HEAD/SPAN", name);
+        int Number(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw Wrong("whole numbers for layer and head", text);
+        if (SiteNames.Parse(site) is not { } known || known is Site.AttnScores or Site.AttnPattern) throw Wrong("a site that a vector can be added to", site);
+        if (entry.Shape.Length != 2 || entry.Shape[0] < 1) throw Wrong("2 axes, rows and width", $"{entry.Shape.Length} axes");
+        SpanKind? kind = Enum.GetValues<SpanKind>().Where(k => Variants.NameOf(k) == span).Select(k => (SpanKind?)k).FirstOrDefault();
+        return (direction, new DirectionPart(
+            known, Number(layer), head == "all" ? null : Number(head), kind ?? throw Wrong("a span", span), new DonorRows(values, checked((int)entry.Shape[0]))));
+    }
+}

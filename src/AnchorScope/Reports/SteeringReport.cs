@@ -1,0 +1,150 @@
+using System.Globalization;
+using AnchorScope.Metrics;
+using AnchorScope.Studies;
+
+namespace AnchorScope.Reports;
+
+/// <summary>report.html, steering.json and the figures of a study of directions.</summary>
+public static class SteeringReport
+{
+    /// <summary>Methods that are drawn as curves: as many as there are colours.</summary>
+    private static readonly string[] Drawn = ["query_mean", "query_position", "query_learnt", "z_position", "z_learnt", "residual_mean", "residual_position", "residual_learnt"];
+
+    /// <summary>Writes them into <paramref name="folder"/>, each whole or not at all.</summary>
+    public static void Write(string folder, SteeringResult result)
+    {
+        Directory.CreateDirectory(Path.Combine(folder, "figures"));
+        var figures = new Dictionary<string, Figure>(StringComparer.Ordinal) { ["turned"] = Turned(result), ["repaired"] = Repaired(result) };
+        foreach (var (name, figure) in figures) DiagnosisFiles.Text(Path.Combine(folder, "figures", name + ".svg"), figure.ToSvg(standalone: true));
+        DiagnosisFiles.Text(Path.Combine(folder, "steering.json"), DiagnosisFiles.Json(result));
+        DiagnosisFiles.Text(Path.Combine(folder, "report.html"), Page(result, figures).ToHtml());
+    }
+
+    private static HtmlPage Page(SteeringResult r, Dictionary<string, Figure> figures)
+    {
+        var page = new HtmlPage($"Can {r.Model.Name} be steered?")
+        {
+            Subtitle = $"{r.Model.Family}; {r.TestRuns} test runs, {r.Failed} of which do not follow their instruction",
+            Footer = $"{r.Tool}; weights {r.Model.Sha256[..12]}, seed {r.Seed}. All numbers: steering.json; the directions: directions.safetensors.",
+        };
+        foreach (var (text, status) in Findings(r)) page.Lead(text, status);
+        if (r.Model.Provenance is { } statement) page.Note(NoteKind.Warning, statement, "About this model");
+        page.Paragraph($"A direction is a vector added to activations with a signed strength: above 0 towards the picture, below 0 towards the text. Vectors were fitted on {r.FittedRuns} runs of the ranking "
+            + $"split; setting and strength were chosen on {r.ValidationRuns} others, the second half of that split and the hard samples; what is shown are test runs. Brackets are 95 % "
+            + "intervals over samples, runs that share a picture counting as one.");
+        Turns(page, r, figures);
+        Repairs(page, r, figures);
+        page.Heading(2, "The methods");
+        page.Table(["Method", "What is changed", "Bounds"],
+            [.. r.Methods.Select(m => (string[])[m.Name, m.What, FormattableString.Invariant($"{m.Lowest:0.##} to {m.Highest:0.##}")])],
+            $"Bounds: the strongest turns, of those tried, up to which at most {Wording.Margin(r.EquivalenceMargin)} more validation runs give a third answer. ascope trace and sweep refuse a direction beyond them "
+                + "unless told otherwise.", numeric: []);
+        Provenance(page, r);
+        return page;
+    }
+
+    /// <summary>The best of both uses, and what they rest on.</summary>
+    public static IEnumerable<(string Text, Status Status)> Findings(SteeringResult r)
+    {
+        var turned = r.Methods.Where(m => m.Turn is { Status: FindingStatus.Present }).OrderByDescending(m => m.Turn!.Score!.Value.Mean).ToList();
+        var repaired = r.Methods.Where(m => m.Repair.Status == FindingStatus.Present).OrderByDescending(m => m.Repair.Test!.Net.Mean).ToList();
+        yield return turned.Count > 0 ? ($"A knob: {turned[0].Turn!.Text}", Status.Good) : ("No direction is shown to turn this model beyond what random heads' directions do.", Status.Absent);
+        yield return repaired.Count > 0 ? ($"A repair: {repaired[0].Repair.Text}", Status.Good)
+            : ("No way of steering is shown to repair failed runs with a net gain, beyond random heads, and harmlessly.", Status.Absent);
+    }
+
+    private static void Turns(HtmlPage page, SteeringResult r, Dictionary<string, Figure> figures)
+    {
+        page.Heading(2, "A knob: turning runs against their instruction");
+        page.Figure(figures["turned"], "Test runs that follow their instruction without steering: the share that switches to the other modality's answer, at every strength.", "turned.svg");
+        page.Table(["Method", "Chosen", "Score", "Text to picture", "third", "Picture to text", "third", "Beyond the best residual direction", "Unseen", "Random heads", "p"],
+            [.. r.Methods.Where(m => m.Turn is not null).Select(m => (m.Name, Turn: m.Turn!)).Select(m => (string[])
+            [
+                m.Name, Chosen(m.Turn.Chosen), Change(m.Turn.Score), Cell(m.Turn.ToPicture?.Switched), Cell(m.Turn.ToPicture?.Third), Cell(m.Turn.ToText?.Switched), Cell(m.Turn.ToText?.Third),
+                Change(m.Turn.BeyondResidual), Change(m.Turn.Unseen), Rank(m.Turn.Random), P(m.Turn.Chosen, m.Turn.P),
+            ])],
+            "Score: share that switches minus share that gives a third answer, at the strength with the best score on validation runs. Random heads: sets as large as the arbiters whose own directions score as "
+                + "much, each at its best. p: after Holm over the methods.", numeric: [2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        page.Details("Every strength", p => p.Table(["Method", "Setting", "Strength", "Told picture: switched", "third", "Told text: switched", "third"],
+            [.. r.Methods.Where(m => m.Signed).SelectMany(m => m.Turned.Where(t => t.Label == Setting(m)).Select(t => (string[])
+                [m.Name, t.Label, t.Strength.ToString("+0.##;-0.##", CultureInfo.InvariantCulture), Cell(t.ToldPicture.Switched), Numbers.Of(t.ToldPicture.Third.Mean), Cell(t.ToldText.Switched), Numbers.Of(t.ToldText.Third.Mean)]))],
+            "Third: an answer that is neither modality's.", numeric: [2, 3, 4, 5, 6]));
+        page.Details("Every method in a sentence", p =>
+        {
+            foreach (var method in r.Methods.Where(m => m.Turn is not null)) p.Paragraph(method.Turn!.Text);
+        });
+    }
+
+    private static void Repairs(HtmlPage page, SteeringResult r, Dictionary<string, Figure> figures)
+    {
+        page.Heading(2, "A repair: making failed runs follow");
+        page.Figure(figures["repaired"], "Directions are taken in the sense of each run's own instruction, which whoever steers has to know; gains and the attention boost do the same to every run.", "repaired.svg");
+        page.Table(["Method", "Chosen", "Change of the stream", "Repaired", "Broken", "Net", "Beyond the best gain", "Without a conflict", "Unseen", "Random heads", "Matched", "p"],
+            [.. r.Methods.Select(m => (m.Name, m.Repair)).Select(m => (string[])
+            [
+                m.Name, Chosen(m.Repair.Chosen), m.Repair.Chosen is { } c ? Numbers.Of(c.Norm.Mean) : Numbers.Missing, Cell(m.Repair.Test?.Repaired), Cell(m.Repair.Test?.Broken), Change(m.Repair.Test?.Net),
+                Change(m.Repair.BeyondGain), Change(m.Repair.Control?.Net), Change(m.Repair.Unseen?.Net), Rank(m.Repair.Random), Rank(m.Repair.Matched), P(m.Repair.Chosen, m.Repair.P),
+            ])],
+            "Repaired: share of failed runs that follow. Broken: share of the others that fail. Net: change of the share that follows, paired. Random heads: sets as large as the arbiters that gain as much by the "
+                + "same kind of steering, each at its best strength; matched, at a strength that changes the residual stream as much. Change of the stream: norm of the change of what leaves the last layer, over its "
+                + "norm. p: after Holm over the methods.", numeric: [2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+        page.Details("Every method in a sentence", p =>
+        {
+            foreach (var method in r.Methods) p.Paragraph(method.Repair.Text);
+        });
+    }
+
+    private static void Provenance(HtmlPage page, SteeringResult r)
+    {
+        page.Heading(2, "How this was made");
+        string Heads(IReadOnlyList<HeadId> heads) => heads.Count == 0 ? "none found" : string.Join(' ', heads);
+        page.KeyValues(
+        [
+            ("Tool", r.Tool), ("Arbiters", Heads(r.Heads.Arbiters)), ("Choice carriers", Heads(r.Heads.ChoiceCarriers)), ("Decision carriers", Heads(r.Heads.DecisionCarriers)), ("Necessary heads", Heads(r.Heads.Necessary)),
+            .. r.Data.Select(s => ($"Data, {s.Name}", $"{s.Samples} samples, {s.Rejected} left out, sha256 {s.Sha256}")), ("Seed", $"{r.Seed}"),
+        ]);
+        page.Table(["Choice", "Variant"], [.. r.Variants.Select(v => new[] { v.Key, v.Value })], "Definitions.", numeric: []);
+    }
+
+    private static LineFigure Turned(SteeringResult r)
+    {
+        var methods = Drawn.Select(name => r.Methods.FirstOrDefault(m => m.Name == name)).OfType<SteeredMethod>().ToList();
+        LinePanel Panel(string title, Func<TurnedRuns, TurnedShares> shares) => new(title, [.. methods.Select(m =>
+        {
+            var points = m.Turned.Where(t => t.Label == Setting(m)).ToList();
+            return new LineSeries(Name(m), [.. points.Select(p => p.Strength)], [.. points.Select(p => shares(p).Switched.Mean)])
+            {
+                Low = [.. points.Select(p => shares(p).Switched.Low)], High = [.. points.Select(p => shares(p).Switched.High)],
+            };
+        })])
+        {
+            XLabel = "Strength: towards text (below 0), towards picture (above 0)", YLabel = "Share that switches", YRange = (0, 1),
+        };
+        return new LineFigure("Directions as knobs", [Panel("Told to trust the text", t => t.ToldText), Panel("Told to trust the picture", t => t.ToldPicture)]);
+    }
+
+    private static BarFigure Repaired(SteeringResult r)
+    {
+        var methods = r.Methods.Where(m => m.Repair.Test is not null).ToList();
+        BarPanel Panel(string title, string label, Func<RepairEffect, Estimate> value) => new(title, [.. methods.Select(Name)],
+            [new BarSeries(title, [.. methods.Select(m => value(m.Repair.Test!).Mean)]) { Low = [.. methods.Select(m => value(m.Repair.Test!).Low)], High = [.. methods.Select(m => value(m.Repair.Test!).High)] }])
+        {
+            YLabel = label,
+        };
+        return new BarFigure("What steering repairs", [Panel("Failed runs that follow", "Share", m => m.Repaired), Panel("Net gain, all test runs", "Change of the share", m => m.Net)]);
+    }
+
+    private static string Setting(SteeredMethod method) => (method.Turn?.Chosen ?? method.Repair.Chosen)?.Label ?? method.Turned.Select(t => t.Label).FirstOrDefault("");
+
+    private static string Chosen(SteeringChoice? chosen) => chosen is { } c ? FormattableString.Invariant($"{(c.Label.Length > 0 ? c.Label + " " : "")}x{c.Strength:0.##}") : "none";
+
+    private static string P(SteeringChoice? chosen, double p) => chosen is null ? Numbers.Missing : Numbers.P(p);
+
+    private static string Name(SteeredMethod method) => method.Name.Replace('_', ' ');
+
+    private static string Cell(Estimate? share) => share is { } s ? Numbers.Interval(s) : Numbers.Missing;
+
+    private static string Change(Estimate? change) => change is { } c ? Numbers.ChangeInterval(c) : Numbers.Missing;
+
+    private static string Rank(PermutationRank? rank) => rank is { } r ? $"{r.AtLeast} of {r.Draws}" : Numbers.Missing;
+}

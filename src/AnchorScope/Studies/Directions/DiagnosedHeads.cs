@@ -1,0 +1,45 @@
+using System.Text.Json;
+using AnchorScope.Checkpoints;
+using AnchorScope.Interventions;
+
+namespace AnchorScope.Studies;
+
+/// <summary>The sets of heads that a diagnosis found, read from its diagnosis.json.</summary>
+/// <param name="Arbiters">Empty where none were found.</param>
+/// <param name="ChoiceCarriers">The same.</param>
+/// <param name="DecisionCarriers">The same.</param>
+/// <param name="Necessary">The heads whose blocking costs most.</param>
+public sealed record DiagnosedHeads(
+    IReadOnlyList<HeadId> Arbiters, IReadOnlyList<HeadId> ChoiceCarriers, IReadOnlyList<HeadId> DecisionCarriers, IReadOnlyList<HeadId> Necessary)
+{
+    /// <summary>Reads the sets.</summary>
+    /// <param name="sha256">Of the weights that are steered: the diagnosis must be theirs.</param>
+    /// <exception cref="InputException">No such file, of another model, or without any set.</exception>
+    public static DiagnosedHeads Of(string folder, string sha256, DecoderShape shape)
+    {
+        var path = Path.Combine(folder, "diagnosis.json");
+        if (!File.Exists(path)) throw InputException.At(folder, "diagnosis.json", "the folder of a finished ascope diagnose", "no such file");
+        try
+        {
+            using var json = JsonDocument.Parse(File.ReadAllBytes(path));
+            var root = json.RootElement;
+            if (root.GetProperty("model").GetProperty("sha256").GetString() is var diagnosed && diagnosed != sha256)
+                throw InputException.At(path, "model.sha256", $"{sha256[..12]}, the model that is steered", Quoted.Of(diagnosed?[..Math.Min(12, diagnosed.Length)] ?? "nothing"));
+            var interchange = root.GetProperty("interchange");
+            List<HeadId> Heads(JsonElement list) => [.. list.EnumerateArray().Select(h => new HeadId(h.GetProperty("layer").GetInt32(), h.GetProperty("head").GetInt32()))];
+            List<HeadId> Set(string name)
+            {
+                var set = interchange.GetProperty("sets").EnumerateArray().First(s => s.GetProperty("name").GetString() == name);
+                return set.GetProperty("found").GetBoolean() ? Heads(set.GetProperty("steps").EnumerateArray().Last().GetProperty("heads")) : [];
+            }
+            var found = new DiagnosedHeads(Set("arbiters"), Set("choice_carriers"), Set("decision_carriers"), Heads(interchange.GetProperty("necessary").GetProperty("heads")));
+            foreach (var head in found.Arbiters.Concat(found.ChoiceCarriers).Concat(found.DecisionCarriers).Concat(found.Necessary)) shape.Check(head.Layer, head.Head, path, "interchange.");
+            return found.Arbiters.Count + found.ChoiceCarriers.Count > 0 ? found
+                : throw InputException.At(path, "interchange.sets", "arbiters or carriers of the choice, to steer", "neither found in this model");
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or IOException)
+        {
+            throw new InputException($"{path}: not a diagnosis of this version: {e.Message}", e);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+using AnchorScope.Checkpoints;
+using AnchorScope.Conflicts;
+using AnchorScope.Interventions;
+using AnchorScope.Metrics;
+using AnchorScope.Models;
+using AnchorScope.Tensors;
+using AnchorScope.Training;
+
+namespace AnchorScope.Studies;
+
+/// <summary>A run that a direction learns from.</summary>
+internal sealed record LearningRun(SteeredRun Run, AnswerEntities Entities);
+
+/// <summary>
+/// A direction that is trained, and not read off: AdamW on the mean of -log p of the picture's answer with strength 1 and of the text's answer with strength -1, over runs of both
+/// instructions. It starts at the mean difference. The same bits for any number of threads.
+/// </summary>
+internal static class LearntDirection
+{
+    /// <summary>Steps, and runs in a step; each is run with both signs.</summary>
+    public const int Steps = 60, Batch = 16;
+
+    /// <summary>Samples that are learnt from, at most.</summary>
+    public const int Samples = 64;
+
+    private const int Lanes = 4, Together = 8;
+
+    /// <summary>The learning rate, as a share of the root mean square of the values that are started from.</summary>
+    private const double Rate = 0.05;
+
+    private static readonly AdamWOptions Adam = new(0.9f, 0.98f, 1e-8f, 0);
+
+    /// <summary>Trains a direction with as many rows in each part as <paramref name="start"/> has.</summary>
+    /// <param name="order">Where batches come from: the seed.</param>
+    public static Direction Of(Decoder decoder, string name, Direction start, IReadOnlyList<LearningRun> runs, ulong order, int threads, Action<int>? progress, CancellationToken cancel)
+    {
+        using var learnt = Parameters.Zeros("direction", start.Parts.Select((p, i) => (NameOf(i), new long[] { p.Rows.Count * p.Rows.Width })));
+        for (var i = 0; i < start.Parts.Count; i++) Values(start.Parts[i].Rows).CopyTo(learnt[NameOf(i)]);
+        using var optimiser = new AdamW(learnt, learnt.Entries, Adam);
+        using var lanes = new GradientLanes(learnt.Entries, Lanes);
+        var rate = Rate * Math.Sqrt(start.Parts.SelectMany(p => Values(p.Rows)).Average(v => (double)v * v));
+        var random = new SplitMix(order);
+        for (var step = 0; step < Steps; step++)
+        {
+            cancel.ThrowIfCancellationRequested();
+            var direction = Now(name, start, learnt);
+            (LearningRun Run, int Sign)[] batch = [.. Enumerable.Range(0, Math.Min(Batch, runs.Count)).Select(_ => runs[random.Below(runs.Count)]).SelectMany(run => new[] { (run, 1), (run, -1) })];
+            var passes = batch.Chunk(Together).ToArray();
+            lanes.Of(passes.Length, threads, (pass, compute, gradients) => Add(decoder, direction, passes[pass], 1f / batch.Length, compute, gradients));
+            optimiser.Step(lanes.Sum, rate, 1);
+            progress?.Invoke(step + 1);
+        }
+        return Now(name, start, learnt);
+    }
+
+    /// <summary>The derivative of the loss by the direction's parts, added to <paramref name="gradients"/>.</summary>
+    /// <returns>The loss.</returns>
+    internal static double Add(Decoder decoder, Direction direction, IReadOnlyList<(LearningRun Run, int Sign)> batch, float weight, Compute compute, Gradients gradients)
+    {
+        var (mark, width) = (compute.Arena.Here(), decoder.Shape.ModelSize);
+        var sites = direction.Parts.Select(p => p.Site).Distinct().ToList();
+        var slopes = batch.Select(_ => Readouts.Trace.OfDerivatives(sites)).ToList();
+        var runs = batch.Select((b, i) =>
+        {
+            var prompt = b.Run.Run.Prompt;
+            return new Run(Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, width), prompt.Coordinates, 0, direction.At("learning", b.Sign, prompt.Span)) { Derivatives = [slopes[i]] };
+        });
+        var pass = new Pass(decoder.Shape, runs, compute) { Tape = new Tape(TapeKind.Store) };
+        var resid = decoder.Forward(pass);
+        var (last, row) = (compute.Arena.Take(batch.Count, width), -1);
+        for (var i = 0; i < batch.Count; i++) resid[row += batch[i].Run.Run.Prompt.Length].CopyTo(last[i]);
+        var (logits, loss) = (decoder.Unembed(last, compute), 0.0);
+        for (var i = 0; i < batch.Count; i++)
+        {
+            var (run, sign) = batch[i];
+            loss += CrossEntropy.Row(logits[i], sign == run.Run.Sense ? run.Entities.Following : run.Entities.Competing, weight);
+        }
+        var (back, d) = (decoder.UnembedBackward(last, logits, compute, null), compute.Arena.TakeZeros(resid.Rows, width));
+        row = -1;
+        for (var i = 0; i < batch.Count; i++) back[i].CopyTo(d[row += batch[i].Run.Run.Prompt.Length]);
+        decoder.Backward(pass, d, null, direction.Parts.Min(p => p.Layer));
+        for (var i = 0; i < batch.Count; i++) Collect(decoder.Shape, direction, batch[i].Run.Run.Prompt, batch[i].Sign, slopes[i], gradients);
+        compute.Arena.Release(mark);
+        return loss;
+    }
+
+    private static void Collect(DecoderShape shape, Direction direction, Prompt prompt, int sign, Readouts.Trace slopes, Gradients gradients)
+    {
+        for (var i = 0; i < direction.Parts.Count; i++)
+        {
+            var part = direction.Parts[i];
+            var (values, columns) = (slopes[part.Site, part.Layer], shape.Width(part.Site));
+            var into = gradients[NameOf(i)];
+            var positions = prompt.Span(part.Span);
+            for (var p = 0; p < positions.Count; p++)
+            {
+                var row = part.Rows.Count == 1 ? 0 : positions.Count - 1 - p;
+                if (row >= part.Rows.Count) continue;
+                var block = values.AsSpan(positions[p] * columns + (part.Head ?? 0) * part.Rows.Width, part.Rows.Width);
+                for (var k = 0; k < block.Length; k++) into[row * part.Rows.Width + k] += sign * block[k];
+            }
+        }
+    }
+
+    private static Direction Now(string name, Direction start, Parameters learnt) =>
+        new(name, [.. start.Parts.Select((p, i) => p with { Rows = new DonorRows(learnt[NameOf(i)].ToArray(), p.Rows.Count) })]);
+
+    internal static string NameOf(int part) => $"part{part}";
+
+    /// <summary>All values, row after row.</summary>
+    internal static float[] Values(DonorRows rows) => [.. Enumerable.Range(0, rows.Count).SelectMany(i => rows[i].ToArray())];
+}

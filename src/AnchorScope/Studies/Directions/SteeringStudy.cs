@@ -1,0 +1,242 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using AnchorScope.Conflicts;
+using AnchorScope.Interventions;
+using AnchorScope.Metrics;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Studies;
+
+/// <summary>
+/// Directions that turn a model towards the picture or the text, fitted on one half of the ranking split, with strengths chosen on the other half and on hard samples, and measured
+/// on the test split beside gains, a residual direction, an attention boost and random heads.
+/// </summary>
+public sealed class SteeringStudy : IDisposable
+{
+    /// <summary>Validation samples on which the change of the residual stream is measured.</summary>
+    private const int NormSamples = 8;
+
+    /// <summary>Samples of each set on which random heads are steered, the first ones.</summary>
+    private const int RandomSamples = 60;
+
+    private readonly DiagnosisStudy _study;
+    private readonly DiagnosisData? _unseen;
+    private readonly SteeringOptions _options;
+
+    /// <summary>Opens model, data and diagnosis; nothing is computed yet.</summary>
+    /// <param name="diagnosis">Model, data, definitions, seed, threads.</param>
+    public SteeringStudy(DiagnosisOptions diagnosis, SteeringOptions options)
+    {
+        (_options, _study) = (options, new DiagnosisStudy(diagnosis));
+        try
+        {
+            Heads = DiagnosedHeads.Of(options.Diagnosis, _study.Model.Checkpoint.Sha256, _study.Model.Decoder.Shape);
+            if (Conflicts(_study.Data.Rank).Count < 4) throw InputException.At(diagnosis.Data, "ranking samples", "at least 4 conflicts, half to fit and half to choose strengths", $"{Conflicts(_study.Data.Rank).Count}");
+            _unseen = options.Unseen is { } folder ? DiagnosisData.Load(folder, diagnosis.Limit, diagnosis.Seed).Filter(_study.Model.Tokenizer) : null;
+            if (_unseen is not null && _unseen.Layout.Name != _study.Data.Layout.Name) throw InputException.At(options.Unseen!, "prompt layout", _study.Data.Layout.Name, _unseen.Layout.Name);
+        }
+        catch
+        {
+            _study.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The heads that are steered.</summary>
+    public DiagnosedHeads Heads { get; }
+
+    /// <summary>Model and data.</summary>
+    public DiagnosisStudy Diagnosed => _study;
+
+    /// <summary>All settings that decide a number, as JSON.</summary>
+    public string Manifest
+    {
+        get
+        {
+            var manifest = JsonNode.Parse(_study.Manifest)!.AsObject();
+            foreach (var name in new[] { "windows", "shares", "draws", "answer_tokens" }) manifest.Remove(name);
+            manifest["steering"] = JsonSerializer.SerializeToNode(new
+            {
+                heads = new[] { Heads.Arbiters, Heads.ChoiceCarriers, Heads.DecisionCarriers, Heads.Necessary }.Select(s => string.Join(' ', s)),
+                strengths = _options.Strengths,
+                boosts = _options.Boosts,
+                draws = _options.Draws,
+                unseen = _unseen is null ? null : $"{_unseen.Test.Sha256} {_unseen.Test.Samples.Count}",
+            });
+            return manifest.ToJsonString();
+        }
+    }
+
+    /// <summary>The parts of a run in order, with the number of their samples.</summary>
+    public IReadOnlyList<(string Phase, int Samples)> Phases =>
+    [
+        ("fit", Fitted.Samples.Count), ("learn", LearntDirection.Steps * (2 + (Heads.ChoiceCarriers.Count > 0 && Heads.Arbiters.Count > 0 ? 1 : 0))), ("norm", NormSet.Samples.Count),
+        .. Sets.Select(s => (s.Phase, s.Set.Samples.Count)),
+    ];
+
+    private ConflictSet Fitted => Part(_study.Data.Rank, 0, Conflicts(_study.Data.Rank).Count / 2);
+
+    private ConflictSet Validation => Part(_study.Data.Rank, Conflicts(_study.Data.Rank).Count / 2, int.MaxValue);
+
+    private ConflictSet NormSet => Part(Validation, 0, NormSamples);
+
+    /// <summary>The sets that are steered: strengths are chosen on the first ones, those of validation.</summary>
+    private IReadOnlyList<(string Phase, ConflictSet Set, ConflictSet Donors)> Sets
+    {
+        get
+        {
+            var data = _study.Data;
+            var sets = new List<(string, ConflictSet, ConflictSet)> { ("validate", Validation, data.Rank) };
+            if (data.Hard is { } hard) sets.Add(("validate_hard", Part(hard, 0, int.MaxValue), hard));
+            sets.Add(("test", Part(data.Test, 0, int.MaxValue), data.Test));
+            if (data.Control is { } control) sets.Add(("control", control, control));
+            if (_unseen is not null) sets.Add(("unseen", Part(_unseen.Test, 0, int.MaxValue), _unseen.Test));
+            return sets;
+        }
+    }
+
+    /// <summary>Runs what <paramref name="store"/> does not have yet, and reduces it.</summary>
+    public (SteeringResult Result, DirectionFile File) Run(ResultStore store, string folder, Action<StudyProgress>? progress = null, CancellationToken cancel = default)
+    {
+        var fit = Fit(progress, cancel);
+        var methods = new SteeringMethods(_study, _options, Heads, fit);
+        var all = methods.All(Learn(methods, store, progress, cancel));
+        var random = methods.Random();
+        Norms("norm", [.. all, .. random], store, progress, cancel);
+        var draws = new BootstrapDraws(_study.Options.Seed);
+        var norms = Measured("norm", NormSet, store, draws);
+        foreach (var (phase, set, donors) in Sets.TakeWhile(s => s.Phase.StartsWith("validate", StringComparison.Ordinal))) Steer(phase, set, donors, all, random, store, progress, cancel);
+        var validated = MeasuredSet.Join("validation", [.. Sets.Where(s => s.Phase.StartsWith("validate", StringComparison.Ordinal)).Select(s => Measured(s.Phase, s.Set, store, draws))], draws);
+        var reader = new SteeringReader(all, random, validated, norms, _study.Options.EquivalenceMargin);
+        foreach (var (phase, set, donors) in Sets.Where(s => !s.Phase.StartsWith("validate", StringComparison.Ordinal))) Steer(phase, set, donors, all, [.. random, .. reader.MatchedSets], store, progress, cancel);
+        MeasuredSet? Of(string phase) => Sets.Where(s => s.Phase == phase).Select(s => Measured(phase, s.Set, store, draws)).FirstOrDefault();
+        var result = reader.Read(this, fit.Pairs, Of("test")!, Of("control"), Of("unseen"));
+        return (result, FileOf(folder, all, result));
+    }
+
+    /// <summary>What the result says of model and data.</summary>
+    internal (ModelFacts Model, IReadOnlyList<SetFacts> Data) Facts()
+    {
+        var (model, shape) = (_study.Model, _study.Model.Decoder.Shape);
+        return (
+            new ModelFacts(
+                Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model.Checkpoint.Folder))), model.Family, model.Checkpoint.Sha256, model.Tokenizer.Sha256, shape.Layers, shape.Heads,
+                Provenance.Read(model.Checkpoint.Folder)),
+            [
+                .. _study.Data.Sets.Select(s => new SetFacts(s.Name, s.Sha256, s.Samples.Count, s.Rejected.Count)),
+                .. _unseen is null ? [] : new[] { new SetFacts("unseen", _unseen.Test.Sha256, _unseen.Test.Samples.Count, _unseen.Test.Rejected.Count) },
+            ]);
+    }
+
+    private DirectionFile FileOf(string folder, IReadOnlyList<SteeringMethod> methods, SteeringResult result) => new()
+    {
+        Path = Path.Combine(folder, "directions.safetensors"),
+        Revision = _study.Model.Checkpoint.Sha256,
+        TokenizerHash = _study.Model.Tokenizer.Sha256,
+        DatasetHash = _study.Data.Rank.Sha256,
+        Directions = (from method in methods
+                      let found = result.Methods.First(m => m.Name == method.Name)
+                      let label = (found.Turn?.Chosen ?? found.Repair.Chosen)?.Label ?? method.Settings[0].Label
+                      let direction = method.Settings.First(s => s.Label == label).Direction
+                      where direction is not null
+                      select new BoundedDirection(direction, found.Lowest, found.Highest)).ToDictionary(d => d.Direction.Name, StringComparer.Ordinal),
+    };
+
+    private DirectionFit Fit(Action<StudyProgress>? progress, CancellationToken cancel)
+    {
+        var (fit, set, spans) = (new DirectionFit(_study.Model.Decoder.Shape), Fitted, DiagnosisConditions.SpansOf(_study.Options.Variants));
+        using var arena = new Arena();
+        using var team = new Team(_study.Options.Threads);
+        var runner = RunnerOf(_study.Data.Rank, new Compute(arena, team));
+        var done = 0;
+        foreach (var sample in set.Samples)
+        {
+            cancel.ThrowIfCancellationRequested();
+            foreach (var run in sample.Runs.Select(runner.Read).Where(r => r.Own is not null)) fit.Add(run, spans, DirectionFit.Differences(_study.Model.Decoder.Shape, run));
+            progress?.Invoke(new StudyProgress("fit", ++done, set.Samples.Count));
+        }
+        return fit.Pairs > 0 ? fit : throw InputException.At(_study.Data.Folder, "ranking samples", "runs whose other instruction has as many tokens (--alignment end takes others as well)", "none");
+    }
+
+    private List<Direction> Learn(SteeringMethods methods, ResultStore store, Action<StudyProgress>? progress, CancellationToken cancel)
+    {
+        var (learnt, starts, done) = (new List<Direction>(), methods.Starts().ToList(), 0);
+        List<LearningRun>? runs = null;
+        foreach (var start in starts)
+        {
+            if (store.Find("learnt", start.Name) is not { } rows)
+            {
+                var direction = LearntDirection.Of(
+                    _study.Model.Decoder, start.Name, start, runs ??= LearningRuns(), _study.Options.Seed, _study.Options.Threads,
+                    step => progress?.Invoke(new StudyProgress("learn", done + step, LearntDirection.Steps * starts.Count)), cancel);
+                var row = new RunResult(start.Name, 0, 0);
+                for (var i = 0; i < direction.Parts.Count; i++) row.Curves[LearntDirection.NameOf(i)] = LearntDirection.Values(direction.Parts[i].Rows);
+                store.Append("learnt", start.Name, rows = [row]);
+            }
+            learnt.Add(start with { Parts = [.. start.Parts.Select((p, i) => p with { Rows = new DonorRows(rows[0].Curves[LearntDirection.NameOf(i)], p.Rows.Count) })] });
+            done += LearntDirection.Steps;
+            progress?.Invoke(new StudyProgress("learn", done, LearntDirection.Steps * starts.Count));
+        }
+        return learnt;
+    }
+
+    private List<LearningRun> LearningRuns()
+    {
+        using var arena = new Arena();
+        using var team = new Team(_study.Options.Threads);
+        var runner = RunnerOf(_study.Data.Rank, new Compute(arena, team));
+        return [.. Fitted.Samples.Take(LearntDirection.Samples).SelectMany(s => s.Runs).Select(run => new LearningRun(
+            runner.Read(run) with { Own = null }, AnswerEntities.Of(run, _study.Model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}")))];
+    }
+
+    private void Norms(string phase, IReadOnlyList<SteeringMethod> methods, ResultStore store, Action<StudyProgress>? progress, CancellationToken cancel) => _study.Each(phase, NormSet, store, compute =>
+    {
+        var runner = RunnerOf(_study.Data.Rank, compute);
+        return (sample, stop) => runner.Norms(sample, run => Repairing(methods, run), stop);
+    }, progress, cancel);
+
+    private void Steer(
+        string phase, ConflictSet set, ConflictSet donors, IReadOnlyList<SteeringMethod> methods, IReadOnlyList<SteeringMethod> random, ResultStore store, Action<StudyProgress>? progress, CancellationToken cancel) =>
+        _study.Each(phase, set, store, compute =>
+        {
+            var runner = RunnerOf(donors, compute);
+            var few = set.Samples.Take(RandomSamples).Select(s => s.Id).ToHashSet(StringComparer.Ordinal);
+            return (sample, stop) => runner.Run(sample, run => Turning(few.Contains(sample.Id) ? [.. methods, .. random] : methods, run), stop);
+        }, progress, cancel);
+
+    private DirectionRunner RunnerOf(ConflictSet donors, Compute compute)
+    {
+        var variants = _study.Options.Variants;
+        var finder = new DonorFinder(Conflicts(donors), _study.Model.Tokenizer, _study.Options.Seed);
+        return new DirectionRunner(_study.Model, _study.Data.Layout, finder, DiagnosisConditions.SpansOf(variants), variants.Alignment, compute);
+    }
+
+    /// <summary>Every strength, in both senses.</summary>
+    private static IEnumerable<(string Condition, Intervention Edits)> Turning(IReadOnlyList<SteeringMethod> methods, SteeredRun run) =>
+        from method in methods
+        from setting in method.Settings
+        from strength in method.Signed ? method.Strengths.Select(s => -s).Concat(method.Strengths) : method.Strengths
+        let condition = method.Condition(setting, strength)
+        let edits = setting.Edits(run, condition, strength)
+        where edits is not null
+        select (condition, edits);
+
+    /// <summary>Every strength in the sense of the run's instruction.</summary>
+    private static IEnumerable<(string Condition, Intervention Edits)> Repairing(IReadOnlyList<SteeringMethod> methods, SteeredRun run) =>
+        from method in methods
+        from setting in method.Settings
+        from strength in method.Strengths
+        let condition = method.Condition(setting, strength, run.Run)
+        let edits = setting.Edits(run, condition, method.Signed ? run.Sense * strength : strength)
+        where edits is not null
+        select (condition, edits);
+
+    private MeasuredSet Measured(string phase, ConflictSet set, ResultStore store, BootstrapDraws draws) => MeasuredSet.Of(set, id => store.Find(phase, id)!, _study.Model.Tokenizer, draws);
+
+    private static List<ConflictSample> Conflicts(ConflictSet set) => [.. set.Samples.Where(s => s.Kind == SampleKind.Conflict)];
+
+    private static ConflictSet Part(ConflictSet set, int from, int count) => set.Part(set.Name, [.. Conflicts(set).Skip(from).Take(count)]);
+
+    /// <inheritdoc/>
+    public void Dispose() => _study.Dispose();
+}
