@@ -37,10 +37,14 @@ internal sealed class DiagnosisSettings
     private readonly Option<int?> _tokens = new("--answer-tokens") { Description = "tokens generated for an answer (default: as generation_config.json says, 16 at most)", HelpName = "N" };
     private readonly Option<int> _threads = new("--threads") { Description = "threads; changes no number", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
 
+    private readonly Option<string?> _direction = new("--direction") { Description = "directions.safetensors of ascope steer: the steered model is diagnosed", HelpName = "FILE" };
+    private readonly Option<string?> _directionName = new("--direction-name") { Description = "which direction of the file", HelpName = "NAME" };
+    private readonly Option<double?> _strength = new("--strength") { Description = "its strength on every run: above 0 towards the picture, below 0 towards the text", HelpName = "X" };
+
     public IReadOnlyList<Option> Options =>
     [
         _model, _data, _limit, _seed, _preset, _nssd, _lens, _entities, _score, _screen, _route, _scope, _alignment, _rounding, _instruction,
-            _topK, _window, _windows, _shares, _gains, _draws, _margin, _tokens, _threads,
+            _topK, _window, _windows, _shares, _gains, _draws, _margin, _tokens, _direction, _directionName, _strength, _threads,
     ];
 
     /// <summary>Those that mean something to a study of directions.</summary>
@@ -62,9 +66,17 @@ internal sealed class DiagnosisSettings
             Draws = AtLeast(0, _draws, parsed) ?? defaults.Draws,
             EquivalenceMargin = Margin(parsed.GetValue(_margin)) ?? defaults.EquivalenceMargin,
             AnswerTokens = AtLeast(1, _tokens, parsed),
+            Steering = Steering(parsed),
             Threads = AtLeast(1, parsed.GetValue(_threads), _threads.Name),
         };
     }
+
+    private SteeringUse? Steering(ParseResult parsed) => (parsed.GetValue(_direction), parsed.GetValue(_directionName), parsed.GetValue(_strength)) switch
+    {
+        (null, null, null) => null,
+        ({ } file, { } name, { } strength) => new SteeringUse(file, name, strength),
+        _ => throw new InputException("--direction, --direction-name and --strength: expected all three or none, found some"),
+    };
 
     private double? Margin(double? margin) =>
         margin is null or (> 0 and < 0.5) ? margin

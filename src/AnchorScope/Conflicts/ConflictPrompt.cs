@@ -27,6 +27,7 @@ public static class ConflictPrompt
         }
         IEnumerable<ContentPart> picture = pixels is null ? [] : [new ImagePart()];
         messages.Add(new ChatMessage("user", [.. picture, new TextPart(text)]));
-        return model.Prompt(messages, pixels, features, labels);
+        var prompt = model.Prompt(messages, pixels, features, labels);
+        return layout.Steering is { } steering ? prompt with { Steering = steering.Direction.At("steering", steering.Strength, prompt.Span) } : prompt;
     }
 }

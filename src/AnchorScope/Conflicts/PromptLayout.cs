@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AnchorScope.Interventions;
 using AnchorScope.Prompts;
 
 namespace AnchorScope.Conflicts;
@@ -54,6 +55,9 @@ public sealed record PromptLayout(string Name, IReadOnlyList<LayoutPiece> Parts)
         }
         throw InputException.At(path, "template", "text with {text_context}, {question} and {instruction}", "nothing");
     }
+
+    /// <summary>A direction that every prompt carries, with its strength: the model is steered. Null: it is not.</summary>
+    public (Direction Direction, float Strength)? Steering { get; init; }
 
     /// <summary>The pieces of one run, in order; together they are the text of the user turn.</summary>
     public IReadOnlyList<LayoutPiece> Pieces(ConflictRun run)

@@ -2,26 +2,33 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Interventions;
 
-/// <summary>Vectors for one head, or for a whole site of a layer, at the positions of one span.</summary>
+/// <summary>Vectors for one head, or for a whole site of a layer, at the positions of one span or at all.</summary>
 /// <param name="Head">Query head; null: the site as a whole.</param>
+/// <param name="Span">Null: every position, generated ones included.</param>
 /// <param name="Rows">
 /// One row, for every position of the span; or several, row i for the position i places in front of the span's last one. What lies farther in front has none.
 /// </param>
-public sealed record DirectionPart(Site Site, int Layer, int? Head, SpanKind Span, DonorRows Rows);
+public sealed record DirectionPart(Site Site, int Layer, int? Head, SpanKind? Span, DonorRows Rows);
 
 /// <summary>Vectors that are added to activations with a signed strength: above 0 towards the picture, below 0 towards the text.</summary>
 /// <param name="Name">As in files: "query_mean".</param>
 /// <param name="Parts">All of one layer and site have a head, or none has.</param>
 public sealed record Direction(string Name, IReadOnlyList<DirectionPart> Parts)
 {
-    /// <summary>The direction as edits of one prompt: one for each site and layer, with a row for each position.</summary>
+    /// <summary>The direction as edits of one prompt: one for each site and layer with a row for each position, and one for each part that acts everywhere.</summary>
+    /// <param name="name">Of the intervention.</param>
     /// <param name="positionsOf">Positions of a span in the prompt; none where it lacks it.</param>
     /// <exception cref="InputException">No part has a position.</exception>
     public Intervention At(string name, float strength, Func<SpanKind, IReadOnlyList<int>> positionsOf)
     {
-        var edits = Parts.GroupBy(p => (p.Site, p.Layer)).OrderBy(g => (g.Key.Layer, g.Key.Site)).Select(g => Edit(g.Key.Site, g.Key.Layer, [.. g], strength, positionsOf)).OfType<Edit>().ToList();
+        List<Edit> edits =
+        [
+            .. Parts.Where(p => p.Span is null).Select(p => new Edit(p.Site, p.Layer, Operation.Add) { Heads = p.Head is { } head ? [head] : null, Factor = strength, Vector = p.Rows[0].ToArray() }),
+            .. Parts.Where(p => p.Span is not null).GroupBy(p => (p.Site, p.Layer)).OrderBy(g => (g.Key.Layer, g.Key.Site))
+                .Select(g => Edit(g.Key.Site, g.Key.Layer, [.. g], strength, positionsOf)).OfType<Edit>(),
+        ];
         if (edits.Count == 0)
-            throw InputException.At(name, Name, $"positions of {string.Join(" or ", Parts.Select(p => Metrics.Variants.NameOf(p.Span)).Distinct())}", "none in this prompt");
+            throw InputException.At(name, Name, $"positions of {string.Join(" or ", Parts.Select(p => Metrics.Variants.NameOf(p.Span!.Value)).Distinct())}", "none in this prompt");
         return new Intervention(name, edits);
     }
 
@@ -32,7 +39,7 @@ public sealed record Direction(string Name, IReadOnlyList<DirectionPart> Parts)
         var rows = new SortedDictionary<int, float[]>();
         foreach (var part in parts)
         {
-            var positions = positionsOf(part.Span);
+            var positions = positionsOf(part.Span!.Value);
             var block = heads is null ? 0 : Array.IndexOf(heads, part.Head!.Value) * width;
             for (var i = 0; i < positions.Count; i++)
             {

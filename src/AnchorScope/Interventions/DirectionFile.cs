@@ -12,7 +12,7 @@ namespace AnchorScope.Interventions;
 public sealed record BoundedDirection(Direction Direction, double Lowest, double Highest);
 
 /// <summary>
-/// directions.safetensors: a tensor [rows, width] for each part, called NAME/SITE/LAYER/HEAD/SPAN ("all" for a whole site), and as metadata which model, tokenizer and data they
+/// directions.safetensors: a tensor [rows, width] for each part, called NAME/SITE/LAYER/HEAD/SPAN ("all" for a whole site, and for every position), and as metadata which model, tokenizer and data they
 /// were fitted on and the bounds of each.
 /// </summary>
 public sealed class DirectionFile
@@ -66,7 +66,7 @@ public sealed class DirectionFile
     public void Save(string model)
     {
         var tensors = Directions.Values.SelectMany(d => d.Direction.Parts.Select(p => TensorData.Of(
-            $"{d.Direction.Name}/{SiteNames.Of(p.Site)}/{p.Layer}/{(p.Head is { } head ? $"{head}" : "all")}/{Variants.NameOf(p.Span)}",
+            $"{d.Direction.Name}/{SiteNames.Of(p.Site)}/{p.Layer}/{(p.Head is { } head ? $"{head}" : "all")}/{(p.Span is { } span ? Variants.NameOf(span) : "all")}",
             [.. Enumerable.Range(0, p.Rows.Count).SelectMany(i => p.Rows[i].ToArray())], p.Rows.Count, p.Rows.Width))).ToList();
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal)
         {
@@ -103,7 +103,9 @@ public sealed class DirectionFile
         if (SiteNames.Parse(site) is not { } known || known is Site.AttnScores or Site.AttnPattern) throw Wrong("a site that a vector can be added to", site);
         if (entry.Shape.Length != 2 || entry.Shape[0] < 1) throw Wrong("2 axes, rows and width", $"{entry.Shape.Length} axes");
         SpanKind? kind = Enum.GetValues<SpanKind>().Where(k => Variants.NameOf(k) == span).Select(k => (SpanKind?)k).FirstOrDefault();
+        if (kind is null && span != "all") throw Wrong("a span, or all", span);
+        if (kind is null && entry.Shape[0] != 1) throw Wrong("one row, for every position", $"{entry.Shape[0]} rows");
         return (direction, new DirectionPart(
-            known, Number(layer), head == "all" ? null : Number(head), kind ?? throw Wrong("a span", span), new DonorRows(values, checked((int)entry.Shape[0]))));
+            known, Number(layer), head == "all" ? null : Number(head), kind, new DonorRows(values, checked((int)entry.Shape[0]))));
     }
 }

@@ -81,10 +81,21 @@ internal sealed class DonorFile
     }
 }
 
-/// <summary>The donors' files that an edits file names, each opened once.</summary>
-internal sealed class DonorFiles(string editsFile, DecoderShape? shape) : IDisposable
+/// <summary>The donors' and directions' files that an edits file names, each opened once.</summary>
+internal sealed class DonorFiles(string editsFile, DecoderShape? shape, string? revision) : IDisposable
 {
     private readonly Dictionary<string, DonorFile> _open = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, DirectionFile> _directions = new(StringComparer.Ordinal);
+
+    /// <summary>Reads a file of directions, or gives it again.</summary>
+    /// <param name="place">The field of the edits file that names it.</param>
+    public DirectionFile Directions(string path, string place)
+    {
+        if (_directions.TryGetValue(path, out var known)) return known;
+        var file = DirectionFile.Load(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(editsFile)) ?? "", path));
+        return revision is null || file.Revision == revision ? _directions[path] = file
+            : throw InputException.At(editsFile, place, $"directions fitted on this model, weights {revision[..12]}", $"some of weights {file.Revision[..Math.Min(12, file.Revision.Length)]}");
+    }
 
     /// <summary>Opens a file, or gives it again.</summary>
     /// <param name="place">The field of the edits file that names it.</param>

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AnchorScope.Prompts;
 
 namespace AnchorScope.Interventions;
 
@@ -39,6 +40,8 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
                 return EdgeInterchange();
             case "steer":
                 return [new Edit(SteeredSite(), Int("layer"), Operation.Add) { Positions = positions, Heads = Ints("heads"), Factor = Number("factor", 1f), Vector = VectorUnlessRows(), Rows = RowsIfPresent(positions) }];
+            case "direction":
+                return Directed();
             default:
                 var name = Text("site");
                 var patched = SiteNames.Parse(name) is { } s && s != Site.AttnScores && (s != Site.AttnPattern || Present("rows")) ? s : throw Wrong("site", "a site that can be patched", name);
@@ -59,6 +62,26 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
         var (queries, keys, heads, added) = (At("queries"), At("keys"), Ints("heads"), Number("add", null));
         return [.. (Ints("layers") ?? throw Wrong("layers", "a list of layers", "nothing"))
             .Select(layer => new Edit(Site.AttnScores, layer, Operation.Add) { Positions = queries, Keys = keys, Heads = heads, Factor = added })];
+    }
+
+    private IReadOnlyList<Edit> Directed()
+    {
+        var (file, name, strength) = (donors.Directions(Text("file"), $"{path}.file"), Text("name"), Number("strength", null));
+        var beyond = Present("beyond_bounds") && (json.GetProperty("beyond_bounds") is { ValueKind: JsonValueKind.True or JsonValueKind.False } flag ? flag.GetBoolean() : throw Wrong("beyond_bounds", "true or false", Found("beyond_bounds")));
+        var direction = file.Take(name, strength, $"{path}.strength", beyond);
+        if (direction.Parts.All(p => p.Span is null)) return Present("at") ? throw Wrong("at", "none: this direction acts at every position", "some") : direction.At(name, strength, _ => []).Edits;
+        if (!Present("at") || json.GetProperty("at").ValueKind != JsonValueKind.Object) throw Wrong("at", "positions by span, such as {\"instruction\": [20, 21]}", Found("at"));
+        var at = new Dictionary<SpanKind, IReadOnlyList<int>>();
+        foreach (var span in json.GetProperty("at").EnumerateObject())
+        {
+            var spans = direction.Parts.Select(p => p.Span!.Value).Distinct().ToDictionary(Metrics.Variants.NameOf, StringComparer.Ordinal);
+            if (!spans.TryGetValue(span.Name, out var kind)) throw Wrong($"at.{span.Name}", $"spans of {name}: {string.Join(", ", spans.Keys)}", "this one");
+            if (span.Value.ValueKind != JsonValueKind.Array || span.Value.GetArrayLength() == 0) throw Wrong($"at.{span.Name}", "a list of positions", span.Value.GetRawText());
+            int[] positions = [.. span.Value.EnumerateArray().Select(v => Whole(v, out var n) && n >= 0 ? n : throw Wrong($"at.{span.Name}", "positions from 0 on", v.GetRawText()))];
+            at[kind] = [.. positions.Distinct().Order()];
+        }
+        if (at.Count == 0) throw Wrong("at", "at least one span", "none");
+        return direction.At(name, strength, span => at.GetValueOrDefault(span, [])).Edits;
     }
 
     private Site SteeredSite()

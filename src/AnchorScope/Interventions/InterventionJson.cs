@@ -19,6 +19,7 @@ public static class InterventionJson
         ["sublayer_scale"] = ["layer", "sublayer", "positions", "factor"],
         ["neuron_scale"] = ["layer", "neuron", "neurons", "positions", "factor"],
         ["steer"] = ["site", "layer", "heads", "positions", "vector", "rows", "factor"],
+        ["direction"] = ["file", "name", "strength", "beyond_bounds", "at"],
         ["patch"] = ["site", "layer", "heads", "neurons", "positions", "vector", "rows"],
         ["head_interchange"] = ["what", "heads", "positions", "donor", "donor_positions", "rows"],
         ["interchange"] = ["site", "layer", "positions", "donor", "donor_positions", "rows"],
@@ -28,12 +29,13 @@ public static class InterventionJson
     private static readonly JsonDocumentOptions Limits = new() { MaxDepth = 16 };
 
     /// <summary>Reads a file; anything not understood is an error that names the edit and the field.</summary>
-    /// <param name="shape">Sizes of the model; needed where an edit takes values from a donor's file.</param>
-    public static Intervention Load(string path, DecoderShape? shape = null)
+    /// <param name="shape">Sizes of the model; needed where an edit takes values from a file.</param>
+    /// <param name="revision">SHA-256 of its weights; a direction must have been fitted on them. Null: not checked.</param>
+    public static Intervention Load(string path, DecoderShape? shape = null, string? revision = null)
     {
         try
         {
-            return Parse(File.ReadAllBytes(path), path, shape);
+            return Parse(File.ReadAllBytes(path), path, shape, revision);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -42,8 +44,9 @@ public static class InterventionJson
     }
 
     /// <summary>Reads a file with a JSON list of interventions, each in the versioned form, no two of one name.</summary>
-    /// <param name="shape">Sizes of the model; needed where an edit takes values from a donor's file.</param>
-    public static IReadOnlyList<Intervention> LoadList(string path, DecoderShape? shape = null)
+    /// <param name="shape">Sizes of the model; needed where an edit takes values from a file.</param>
+    /// <param name="revision">SHA-256 of its weights; a direction must have been fitted on them. Null: not checked.</param>
+    public static IReadOnlyList<Intervention> LoadList(string path, DecoderShape? shape = null, string? revision = null)
     {
         byte[] bytes;
         try
@@ -59,7 +62,7 @@ public static class InterventionJson
             using var document = JsonDocument.Parse(bytes, Limits);
             if (document.RootElement.ValueKind != JsonValueKind.Array) throw InputException.At(path, "list", "a JSON list of interventions", document.RootElement.ValueKind.ToString());
             Intervention[] list = [.. document.RootElement.EnumerateArray().Select((json, i) => json.ValueKind == JsonValueKind.Object
-                ? Read(json, path, shape, $"[{i}].")
+                ? Read(json, path, shape, revision, $"[{i}].")
                 : throw InputException.At(path, $"[{i}]", "an intervention, {\"version\": 1, \"name\": …, \"edits\": […]}", json.ValueKind.ToString()))];
             if (list.Length == 0) throw InputException.At(path, "list", "at least one intervention", "none");
             if (list.GroupBy(i => i.Name).FirstOrDefault(g => g.Count() > 1) is { } same) throw InputException.At(path, "name", "another one for each intervention", $"{same.Count()} called {Checkpoints.Quoted.Of(same.Key)}");
@@ -72,12 +75,12 @@ public static class InterventionJson
     }
 
     /// <summary>Reads JSON text; <paramref name="file"/> stands in messages.</summary>
-    public static Intervention Parse(ReadOnlyMemory<byte> json, string file, DecoderShape? shape = null)
+    public static Intervention Parse(ReadOnlyMemory<byte> json, string file, DecoderShape? shape = null, string? revision = null)
     {
         try
         {
             using var document = JsonDocument.Parse(json, Limits);
-            return Read(document.RootElement, file, shape);
+            return Read(document.RootElement, file, shape, revision);
         }
         catch (JsonException e)
         {
@@ -102,7 +105,7 @@ public static class InterventionJson
         return stream.ToArray();
     }
 
-    private static Intervention Read(JsonElement root, string file, DecoderShape? shape, string place = "")
+    private static Intervention Read(JsonElement root, string file, DecoderShape? shape, string? revision, string place = "")
     {
         var name = Path.GetFileName(file);
         if (root.ValueKind == JsonValueKind.Object)
@@ -118,7 +121,7 @@ public static class InterventionJson
             if (!root.TryGetProperty("edits", out root)) throw InputException.At(file, place + "edits", "a list of edits", "nothing");
         }
         if (root.ValueKind != JsonValueKind.Array) throw InputException.At(file, place + "edits", "a list of edits", root.ValueKind.ToString());
-        using var donors = new DonorFiles(file, shape);
+        using var donors = new DonorFiles(file, shape, revision);
         var edits = root.EnumerateArray().SelectMany((json, i) => new EditReader(json, file, $"{place}edits[{i}]", donors).Read()).ToArray();
         return new Intervention(name, edits);
     }

@@ -23,7 +23,7 @@ public static class DiagnosisReport
     {
         var page = new HtmlPage($"Who decides in {d.Model.Name}?")
         {
-            Subtitle = $"{d.Model.Family}, {d.Model.Layers} layers of {d.Model.Heads} heads; {string.Join(", ", d.Data.Select(s => $"{s.Samples} {s.Name}"))} samples",
+            Subtitle = $"{d.Model.Family}, {d.Model.Layers} layers of {d.Model.Heads} heads; {string.Join(", ", d.Data.Select(s => $"{s.Samples} {s.Name}"))} samples{(d.Variants.TryGetValue("steering", out var steering) ? $"; steered: {steering}" : "")}",
             Footer = $"{d.Tool}; weights {d.Model.Sha256[..12]}, seed {d.Seed}, definitions: {d.Variants["preset"]}. All numbers: diagnosis.json, summary.csv; every run: results.jsonl.",
         };
         foreach (var finding in d.Findings)

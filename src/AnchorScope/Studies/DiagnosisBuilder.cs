@@ -61,7 +61,7 @@ internal sealed class DiagnosisBuilder
                 Shape.Layers, Shape.Heads, Provenance.Read(model.Checkpoint.Folder)),
             Data = [.. _study.Data.Sets.Select(s => new SetFacts(s.Name, s.Sha256, s.Samples.Count, s.Rejected.Count))],
             Layout = _study.Data.Layout.Name,
-            Variants = Options.Variants.Named,
+            Variants = _study.Named,
             Seed = Options.Seed,
             EquivalenceMargin = Options.EquivalenceMargin,
             AnswerTokens = _study.AnswerTokens,

@@ -42,9 +42,18 @@ public sealed record DiagnosisOptions
     /// <summary>Tokens generated for the answer; null: what generation_config.json says, 16 at most.</summary>
     public int? AnswerTokens { get; init; }
 
+    /// <summary>A direction that the model is steered with throughout; null: none.</summary>
+    public SteeringUse? Steering { get; init; }
+
     /// <summary>Threads; changes no number.</summary>
     public int Threads { get; init; } = Environment.ProcessorCount;
 }
+
+/// <summary>A direction of a file, used with one strength on every run.</summary>
+/// <param name="File">directions.safetensors of <c>ascope steer</c>.</param>
+/// <param name="Strength">Above 0 towards the picture, below 0 towards the text.</param>
+/// <param name="BeyondBounds">Whether a strength outside the bounds in the file is meant.</param>
+public sealed record SteeringUse(string File, string Name, double Strength, bool BeyondBounds = false);
 
 /// <summary>How far a study is.</summary>
 /// <param name="Phase">"rank", "test", "hard", "control".</param>

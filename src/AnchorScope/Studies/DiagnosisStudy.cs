@@ -30,6 +30,8 @@ public sealed class DiagnosisStudy : IDisposable
                 throw InputException.At(options.Data, $"{pictured.Id}: image", $"none ({options.Model}, {Model.Family}, reads text only)", pictured.Image!);
             _ = Model.Template;
             Data = Data.Filter(Model.Tokenizer);
+            Named = options.Variants.Named;
+            if (options.Steering is { } steering) Steer(steering);
             AnswerTokens = options.AnswerTokens ?? Math.Min(LongestAnswer, Model.MaxNewTokens ?? LongestAnswer);
             _conditions = new DiagnosisConditions(options, Model.Decoder.Shape);
             if (Model.Checkpoint.WeightBytes < PackedAtMost) Model.Decoder.Pack();
@@ -48,7 +50,7 @@ public sealed class DiagnosisStudy : IDisposable
     public VisionLanguageModel Model { get; }
 
     /// <summary>The conflict sets.</summary>
-    public DiagnosisData Data { get; }
+    public DiagnosisData Data { get; private set; }
 
     /// <summary>Tokens generated for an answer.</summary>
     public int AnswerTokens { get; }
@@ -59,6 +61,9 @@ public sealed class DiagnosisStudy : IDisposable
     /// <summary>Edges on which all window sizes are tried.</summary>
     public static IReadOnlyList<string> SensitivityEdges => DiagnosisConditions.SensitivityEdges;
 
+    /// <summary>Every choice by name, as result files list them; with the direction where the model is steered.</summary>
+    public IReadOnlyDictionary<string, string> Named { get; private set; } = new Dictionary<string, string>();
+
     /// <summary>All settings that decide a number, as JSON: two runs with the same may be continued into each other.</summary>
     public string Manifest => JsonSerializer.Serialize(new SortedDictionary<string, object>(StringComparer.Ordinal)
     {
@@ -68,7 +73,7 @@ public sealed class DiagnosisStudy : IDisposable
         ["data"] = Data.Sets.ToDictionary(s => s.Name, s => $"{s.Sha256} {s.Samples.Count}"),
         ["layout"] = Data.Layout.Name,
         ["seed"] = Options.Seed,
-        ["variants"] = Options.Variants.Named,
+        ["variants"] = Named,
         ["windows"] = Options.Windows,
         ["shares"] = Options.Shares,
         ["gains"] = Options.Gains,
@@ -144,10 +149,24 @@ public sealed class DiagnosisStudy : IDisposable
             plan.Arbitration.Select(h => new ScoredHead(h.Layer, h.Head, scores[h.Layer * Shape.Heads + h.Head]) { Estimate = estimated.Contains(h) }));
     }
 
+    private void Steer(SteeringUse steering)
+    {
+        var file = DirectionFile.Load(steering.File);
+        if (file.Revision != Model.Checkpoint.Sha256)
+            throw InputException.At(steering.File, "__metadata__.revision", $"{Model.Checkpoint.Sha256[..12]}, the weights of {Options.Model}", file.Revision[..Math.Min(12, file.Revision.Length)]);
+        var direction = file.Take(steering.Name, steering.Strength, "--strength", steering.BeyondBounds);
+        Data = Data with { Layout = Data.Layout with { Steering = (direction, (float)steering.Strength) } };
+        var bytes = System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(steering.File));
+        Named = new SortedDictionary<string, string>(Named.ToDictionary(), StringComparer.Ordinal)
+        {
+            ["steering"] = FormattableString.Invariant($"{steering.Name} x{steering.Strength:0.###} of {Convert.ToHexStringLower(bytes)[..12]}"),
+        };
+    }
+
     private HeadSet Portable(string score, IEnumerable<ScoredHead> heads) => new(
         Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Model.Checkpoint.Folder))), Model.Checkpoint.Sha256, Model.Tokenizer.Sha256, Data.Rank.Sha256, score, [.. heads])
     {
-        Variants = Options.Variants.Named,
+        Variants = Named,
     };
 
     private ExampleConflict WithReadings(ExampleConflict example, HeadPlan plan, Compute compute)

@@ -75,15 +75,27 @@ internal sealed class DirectionFit(DecoderShape shape)
                   where rows is not null
                   select new DirectionPart(site, head.Layer, site == Site.ResidPre ? null : head.Head, span, rows)]);
 
+    /// <summary>The mean difference over all spans, for every position.</summary>
+    /// <param name="heads">Heads of a site that has some; for <see cref="Site.ResidPre"/> layers, with head 0.</param>
+    public Direction Everywhere(string name, Site site, IEnumerable<(int Layer, int Head)> heads) => new(
+        name, [.. heads.Order().Select(h => new DirectionPart(site, h.Layer, site == Site.ResidPre ? null : h.Head, null, Mean(
+            [.. _sums.Where(s => s.Key.Site == site && s.Key.Layer == h.Layer).Select(s => s.Value)], site, site == Site.ResidPre ? null : h.Head)))]);
+
     private DonorRows? Rows(Site site, int layer, int? head, SpanKind span, bool byPosition)
     {
         var places = _sums.Where(s => (s.Key.Site, s.Key.Layer, s.Key.Span) == (site, layer, span)).Select(s => s.Value).ToList();
         if (places.Count == 0) return null;
-        var (first, width) = head is { } h ? (h * shape.HeadSize, shape.HeadSize) : (0, shape.Width(site));
-        if (byPosition) return new DonorRows([.. places.SelectMany(p => p.Sum.Skip(first).Take(width).Select(s => (float)(s / p.Count)))], places.Count);
-        var count = places.Sum(p => p.Count);
+        var (first, width) = Columns(site, head);
+        return byPosition ? new DonorRows([.. places.SelectMany(p => p.Sum.Skip(first).Take(width).Select(s => (float)(s / p.Count)))], places.Count) : Mean(places, site, head);
+    }
+
+    private DonorRows Mean(IReadOnlyList<(double[] Sum, int Count)> places, Site site, int? head)
+    {
+        var ((first, width), count) = (Columns(site, head), places.Sum(p => p.Count));
         return new DonorRows([.. Enumerable.Range(first, width).Select(k => (float)(places.Sum(p => p.Sum[k]) / count))], 1);
     }
+
+    private (int First, int Width) Columns(Site site, int? head) => head is { } h ? (h * shape.HeadSize, shape.HeadSize) : (0, shape.Width(site));
 
     private static int Index(IReadOnlyList<int> of, int position)
     {

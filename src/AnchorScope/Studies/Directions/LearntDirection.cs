@@ -91,7 +91,7 @@ internal static class LearntDirection
             var part = direction.Parts[i];
             var (values, columns) = (slopes[part.Site, part.Layer], shape.Width(part.Site));
             var into = gradients[NameOf(i)];
-            var positions = prompt.Span(part.Span);
+            var positions = prompt.Span(part.Span!.Value);
             for (var p = 0; p < positions.Count; p++)
             {
                 var row = part.Rows.Count == 1 ? 0 : positions.Count - 1 - p;

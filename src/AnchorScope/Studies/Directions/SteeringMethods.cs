@@ -52,12 +52,16 @@ internal sealed class SteeringMethods
             var pairs = Pairs(heads);
             methods.Add(Portable($"{prefix}_mean", $"{what}: mean difference by span", Mean($"{prefix}_mean", site, pairs, _spans)));
             methods.Add(Portable($"{prefix}_position", $"{what}: mean difference by position", ByPosition($"{prefix}_position", site, pairs, _spans)));
+            methods.Add(Portable($"{prefix}_everywhere", $"{what}: mean difference, at every position", _fit.Everywhere($"{prefix}_everywhere", site, pairs)));
             methods.Add(Own($"{prefix}_own", $"{what}: each run's own difference from its donor", site, pairs));
             methods.Add(Portable($"{prefix}_learnt", $"{what}: trained, by position", learnt.First(d => d.Name == $"{prefix}_learnt")));
         }
         methods.Add(Residual("residual_mean", "residual stream entering a layer of these heads, question to end: mean difference by span", _spans, byPosition: false));
         methods.Add(Residual("residual_position", "the same: mean difference by position", _spans, byPosition: true));
         methods.Add(Residual("anchor_position", "the same at the instruction alone: mean difference by position", _study.Options.Variants.Instruction, byPosition: true));
+        methods.Add(new SteeringMethod(
+            "residual_everywhere", "the same at every position: mean difference", SteeringFamily.Residual, Signed: true, _options.Strengths,
+            [.. Layers.Select(layer => Setting($"L{layer}", _fit.Everywhere("residual_everywhere", Site.ResidPre, [(layer, 0)])))]));
         methods.Add(Portable("residual_learnt", $"residual stream entering layer {MainLayer}: trained, by position", learnt.First(d => d.Name == "residual_learnt")) with { Family = SteeringFamily.Residual });
         if (_heads.Arbiters.Count > 0) methods.Add(Gain("gain_arbiters", "outputs of the arbiters times a factor", _heads.Arbiters));
         if (_heads.DecisionCarriers.Count > 0) methods.Add(Gain("gain_decision_carriers", "outputs of the decision carriers times a factor", _heads.DecisionCarriers));
@@ -95,7 +99,7 @@ internal sealed class SteeringMethods
     private SteeringMethod Portable(string name, string what, Direction direction) => new(name, what, SteeringFamily.Heads, Signed: true, _options.Strengths, [Setting("", direction)]);
 
     private static SteeringSetting Setting(string label, Direction direction) => new(label, direction, (run, condition, strength) =>
-        direction.Parts.Any(p => run.Prompt.Span(p.Span).Count > 0) ? direction.At(condition, (float)strength, run.Prompt.Span) : null);
+        direction.Parts.Any(p => p.Span is not { } span || run.Prompt.Span(span).Count > 0) ? direction.At(condition, (float)strength, run.Prompt.Span) : null);
 
     private SteeringMethod Residual(string name, string what, IReadOnlyList<SpanKind> spans, bool byPosition) => new(
         name, what, SteeringFamily.Residual, Signed: true, _options.Strengths, [.. Layers.Select(layer => Setting($"L{layer}", _fit.Of(name, Site.ResidPre, [(layer, 0)], spans, byPosition)))]);
