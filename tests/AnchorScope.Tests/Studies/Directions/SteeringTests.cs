@@ -1,0 +1,156 @@
+using AnchorScope.Checkpoints;
+using AnchorScope.Conflicts;
+using AnchorScope.Interventions;
+using AnchorScope.Metrics;
+using AnchorScope.Studies;
+using AnchorScope.Tensors;
+using AnchorScope.Tests.Checkpoints;
+using AnchorScope.Tests.Cli;
+using AnchorScope.Training;
+
+namespace AnchorScope.Tests.Studies.Directions;
+
+/// <summary>Directions on models whose arbiters and carriers are planted, and laws of fitting and training.</summary>
+public sealed class SteeringTests : IDisposable
+{
+    private static readonly string Data = Path.Combine(Fixtures.Root, "data", "wired-conflicts");
+
+    private readonly TempFolder _temp = new();
+
+    public void Dispose() => _temp.Dispose();
+
+    private string Diagnosis(string model)
+    {
+        var folder = _temp.File($"{model}-diagnosis");
+        var options = new DiagnosisOptions { Model = Path.Combine(Fixtures.Root, "models", model), Data = Data, Limit = 48, Windows = [3], Gains = [2], Draws = 19 };
+        using var study = new DiagnosisStudy(options);
+        using var store = DiagnosisFolder.Open(folder, study.Manifest, resume: false);
+        var plan = study.Run(store);
+        var found = study.Reduce(store, plan);
+        DiagnosisFiles.Write(folder, found, study.Arbiters(found.Interchange), study.Necessary(store, plan));
+        return folder;
+    }
+
+    [Theory]
+    [InlineData("wired-arbiter", false)]
+    [InlineData("wired-direct", true)]
+    public void ADirectionOfThePlantedHeads_TurnsEveryRun_AndNoRandomOneDoes(string model, bool carriesChoice)
+    {
+        var options = new DiagnosisOptions { Model = Path.Combine(Fixtures.Root, "models", model), Data = Data, Limit = 48 };
+        using var study = new SteeringStudy(options, new SteeringOptions { Diagnosis = Diagnosis(model), Strengths = [1, 3] });
+        using var store = ResultStore.Open(_temp.File("steer.jsonl"), resume: false);
+        var (result, file) = study.Run(store, _temp.Path);
+        foreach (var name in carriesChoice ? ["query_position", "query_own", "query_learnt", "z_position", "z_own"] : new[] { "query_position", "query_own", "query_learnt" })
+        {
+            var turn = result.Method(name)!.Turn!;
+            Assert.Equal(FindingStatus.Present, turn.Status);
+            Assert.Equal((1, 1, 0, 0), (turn.ToPicture!.Switched.Mean, turn.ToText!.Switched.Mean, turn.ToPicture.Third.Mean, turn.ToText.Third.Mean));
+            Assert.Equal(0, turn.Random!.Value.AtLeast);
+        }
+        // Nothing fails in these models, so there is nothing to repair, and none is claimed.
+        Assert.Equal(0, result.Failed);
+        Assert.All(result.Methods, m => Assert.NotEqual(FindingStatus.Present, m.Repair.Status));
+        Assert.Equal(result.Methods.Where(m => m.Signed && !m.Name.EndsWith("_own", StringComparison.Ordinal)).Select(m => m.Name).Order(StringComparer.Ordinal), file.Directions.Keys.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void WithTheOwnDifferenceTakenOff_ARunHasItsDonorsQueries()
+    {
+        using var study = new DiagnosisStudy(new DiagnosisOptions { Model = Path.Combine(Fixtures.Root, "models", "wired-arbiter"), Data = Data, Limit = 8 });
+        using var arena = new Arena();
+        using var team = new Team(1);
+        var compute = new Compute(arena, team);
+        var spans = DiagnosisConditions.SpansOf(study.Options.Variants);
+        var runner = new DirectionRunner(study.Model, study.Data.Layout, new DonorFinder(study.Data.Rank.Samples, study.Model.Tokenizer, 0), spans, SpanAlignment.Equal, compute);
+        var (run, shape) = (runner.Read(study.Data.Rank.Samples[0].Runs.First()), study.Model.Decoder.Shape);
+        var fit = new DirectionFit(shape);
+        fit.Add(run, spans, DirectionFit.Differences(shape, run));
+        // The mean over one run is that run's own difference.
+        var direction = fit.Of("own", Site.QueryProj, [(2, 1)], spans, byPosition: true);
+        var steered = Sweep.Alone(study.Model.Decoder, run.Prompt, direction.At("own", -run.Sense, run.Prompt.Span), compute);
+        var exchanged = Sweep.Alone(study.Model.Decoder, run.Prompt, HeadInterchange.Of("exchange", shape, HeadContent.Query, [(2, 1)], run.Own!.At, run.Own.Donor), compute);
+        Assert.NotEqual(Sweep.Alone(study.Model.Decoder, run.Prompt, Intervention.None, compute), exchanged);
+        for (var i = 0; i < steered.Length; i++) Assert.Equal(exchanged[i], steered[i], 1e-3);
+    }
+
+    [Theory]
+    [InlineData(Site.QueryProj, true)]
+    [InlineData(Site.QueryProj, false)]
+    [InlineData(Site.HeadOut, true)]
+    [InlineData(Site.ResidPre, true)]
+    public void TheGradientOfADirection_IsTheSlopeOfItsLoss(Site site, bool byPosition)
+    {
+        using var study = new DiagnosisStudy(new DiagnosisOptions { Model = Fixtures.Organism, Data = Fixtures.Conflicts, Limit = 6 });
+        using var arena = new Arena();
+        using var team = new Team(1);
+        var compute = new Compute(arena, team);
+        var (decoder, spans) = (study.Model.Decoder, DiagnosisConditions.SpansOf(study.Options.Variants));
+        var runner = new DirectionRunner(study.Model, study.Data.Layout, new DonorFinder(study.Data.Rank.Samples, study.Model.Tokenizer, 0), spans, SpanAlignment.Equal, compute);
+        var runs = study.Data.Rank.Samples.SelectMany(s => s.Runs).Take(4).Select(runner.Read).ToList();
+        var fit = new DirectionFit(decoder.Shape);
+        foreach (var run in runs.Where(r => r.Own is not null)) fit.Add(run, spans, DirectionFit.Differences(decoder.Shape, run));
+        var direction = fit.Of("d", site, [(1, 0), (1, 2)], spans, byPosition);
+        (LearningRun, int)[] batch = [.. runs.SelectMany(r => new[] { 1, -1 }.Select(sign => (new LearningRun(r, AnswerEntities.Of(r.Run, study.Model.Tokenizer, out _)!), sign)))];
+        using var parameters = Parameters.Zeros("d", direction.Parts.Select((p, i) => (LearntDirection.NameOf(i), new long[] { p.Rows.Count * p.Rows.Width })));
+        using var gradients = new Gradients(parameters.Entries);
+        double Loss(Direction of)
+        {
+            using var unread = new Gradients(parameters.Entries);
+            return LearntDirection.Add(decoder, of, batch, 1, compute, unread);
+        }
+        LearntDirection.Add(decoder, direction, batch, 1, compute, gradients);
+        // Along a fixed random step in every part at once: the slope is the sum of gradient times step.
+        var random = new SplitMix(5);
+        var steps = direction.Parts.Select(p => LearntDirection.Values(p.Rows).Select(_ => (float)(random.Next() >> 40) / (1 << 24) - 0.5f).ToArray()).ToList();
+        var predicted = direction.Parts.Select((_, i) => gradients[LearntDirection.NameOf(i)].ToArray().Zip(steps[i], (g, s) => (double)g * s).Sum()).Sum();
+        Direction Moved(float by) => direction with
+        {
+            Parts = [.. direction.Parts.Select((p, i) => p with { Rows = new DonorRows([.. LearntDirection.Values(p.Rows).Zip(steps[i], (v, s) => v + by * s)], p.Rows.Count) })],
+        };
+        const float Step = 1f / 64;
+        var measured = (Loss(Moved(Step)) - Loss(Moved(-Step))) / (2 * Step);
+        Assert.NotEqual(0, predicted);
+        // Float32 losses of about 10, differences of about 0.01: four digits.
+        Assert.Equal(measured, predicted, Math.Max(2e-3, 2e-2 * Math.Abs(measured)));
+    }
+
+    [Fact]
+    public void TheCommand_WritesTheSame_AfterItWasKilled_AndForAnyThreads()
+    {
+        var diagnosis = Diagnosis("wired-arbiter");
+        string[] steer = ["steer", "--model", Path.Combine(Fixtures.Root, "models", "wired-arbiter"), "--data", Data, "--limit", "16", "--diagnosis", diagnosis, "--strengths", "1", "--draws", "2", "--unseen", Data];
+        Assert.Equal((0, ""), Two(Ascope.Run(_temp.Path, [.. steer, "--out", "whole", "--threads", "1"])));
+        foreach (var file in new[] { "report.html", "figures/turned.svg", "figures/repaired.svg", "directions.safetensors" }) Assert.True(File.Exists(_temp.File($"whole/{file}")), file);
+        Directory.CreateDirectory(_temp.File("killed"));
+        File.Copy(_temp.File("whole/manifest.json"), _temp.File("killed/manifest.json"));
+        var rows = File.ReadAllBytes(_temp.File("whole/results.jsonl"));
+        File.WriteAllBytes(_temp.File("killed/results.jsonl"), rows[..(rows.Length / 2)]);
+        Assert.Equal((0, ""), Two(Ascope.Run(_temp.Path, [.. steer, "--out", "killed", "--resume", "--threads", "2"])));
+        foreach (var file in new[] { "steering.json", "results.jsonl", "directions.safetensors" }) Assert.Equal(File.ReadAllBytes(_temp.File($"whole/{file}")), File.ReadAllBytes(_temp.File($"killed/{file}")));
+
+        // Steered throughout, the model follows the picture whatever it is told.
+        string[] diagnose = ["diagnose", "--model", Path.Combine(Fixtures.Root, "models", "wired-arbiter"), "--data", Data, "--limit", "12", "--draws", "1", "--windows", "3", "--gains", "2"];
+        Assert.Equal((0, ""), Two(Ascope.Run(_temp.Path, [.. diagnose, "--direction", "whole/directions.safetensors", "--direction-name", "query_position", "--strength", "1", "--out", "steered"])));
+        using var json = System.Text.Json.JsonDocument.Parse(File.ReadAllBytes(_temp.File("steered/diagnosis.json")));
+        var followed = json.RootElement.GetProperty("following")[0].GetProperty("argmax");
+        Assert.Equal((1.0, 0.0), (followed.GetProperty("vision").GetProperty("mean").GetDouble(), followed.GetProperty("text").GetProperty("mean").GetDouble()));
+        Assert.StartsWith("query_position x1 of ", json.RootElement.GetProperty("variants").GetProperty("steering").GetString(), StringComparison.Ordinal);
+
+        Refused("--direction, --direction-name and --strength: expected all three or none, found some", [.. diagnose, "--direction", "whole/directions.safetensors"]);
+        Refused("__metadata__.revision: expected", ["diagnose", "--data", Fixtures.Conflicts, "--model", Fixtures.Organism, "--direction", "whole/directions.safetensors", "--direction-name", "query_position", "--strength", "1"]);
+        Refused("within its bounds, -1 to 1, found 2", [.. diagnose, "--direction", "whole/directions.safetensors", "--direction-name", "query_position", "--strength", "2"]);
+        Refused("model.sha256: expected", ["steer", "--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--diagnosis", diagnosis]);
+        Refused("diagnosis.json: expected the folder of a finished ascope diagnose", ["steer", "--data", Data, "--diagnosis", "nowhere"]);
+        Refused("--strengths: expected numbers", [.. steer[..^6], "--strengths", "-1"]);
+    }
+
+    private static (int ExitCode, string Error) Two((int ExitCode, string Output, string Error) run) => (run.ExitCode, run.Error);
+
+    private void Refused(string message, string[] arguments)
+    {
+        var (exit, _, error) = Ascope.Run(_temp.Path, [.. arguments, "--out", "refused"]);
+        Assert.Equal(2, exit);
+        Assert.Contains(message, Assert.Single(error.TrimEnd().Split('\n')), StringComparison.Ordinal);
+        Assert.False(Path.Exists(_temp.File("refused")), "a folder was left behind");
+    }
+}
