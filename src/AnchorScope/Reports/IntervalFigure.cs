@@ -44,6 +44,8 @@ public sealed record IntervalFigure(string Name, IReadOnlyList<string> Rows, IRe
             svg.Leaf("line", ("class", "grid"), ("x1", x), ("x2", x), ("y1", Number(Top)), ("y2", Number(bottom)));
             svg.Text("text", axis.Label(tick), ("class", "tick mid"), ("x", x), ("y", Number(bottom + 17))).Line();
         }
+        // Before the marks: one at the end of the axis stands on it.
+        svg.Leaf("path", ("class", "axis"), ("d", $"M{Number(left)} {Number(Top)}V{Number(bottom)}H{Number(left + PlotWidth)}")).Line();
         for (var row = 0; row < Rows.Count; row++)
         {
             var top = Top + row * height;
@@ -57,7 +59,6 @@ public sealed record IntervalFigure(string Name, IReadOnlyList<string> Rows, IRe
             for (var s = 0; s < Series.Count; s++) Mark(svg, s, Rows[row], Series[s].Values[row], X, top + Padding + Pitch * (s + 0.5));
             svg.Line();
         }
-        svg.Leaf("path", ("class", "axis"), ("d", $"M{Number(left)} {Number(Top)}V{Number(bottom)}H{Number(left + PlotWidth)}")).Line();
         var (middle, below) = (Number(left + PlotWidth / 2), Number(bottom + 36));
         if (XLabel.Length > 0) Label.Write(svg, XLabel, PlotWidth, ("class", "mid"), ("x", middle), ("y", below));
         var description = $"{string.Join(", ", Series.Select(s => s.Name))} of {string.Join(", ", Rows)}";
