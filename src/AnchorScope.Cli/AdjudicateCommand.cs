@@ -1,5 +1,5 @@
 using System.CommandLine;
-using System.Text.Json;
+using AnchorScope.Reports;
 using AnchorScope.Studies;
 
 namespace AnchorScope.Cli;
@@ -30,35 +30,35 @@ internal static class AdjudicateCommand
             if (parsed.GetValue(threads) < 1) throw new InputException($"--threads: expected at least 1, found {parsed.GetValue(threads)}");
             if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
                 throw InputException.At("--out", folder, "a new or empty folder", "one with files in it");
+            var given = parsed.GetValue(models)!;
+            if (given.GroupBy(Name).FirstOrDefault(g => g.Count() > 1) is { } twice)
+                throw InputException.At("MODEL", twice.Key, "every name once", $"{twice.Count()} folders");
             using var interrupt = new Interruption();
             var results = new List<Adjudication>();
-            foreach (var model in parsed.GetValue(models)!)
+            foreach (var model in given)
             {
-                var truth = Truth(model);
+                var truth = PlantedRoles.Beside(model);
                 var options = new DiagnosisOptions
                 {
                     Model = model, Data = parsed.GetValue(data)!, Windows = [3], Gains = [1.5], Threads = parsed.GetValue(threads),
                 };
                 using var study = new DiagnosisStudy(options);
-                var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model)));
+                var name = Name(model);
                 Directory.CreateDirectory(folder);
                 using var store = ResultStore.Open(Path.Combine(folder, $"{name}.jsonl"), resume: false);
                 results.Add(new AdjudicationStudy(study, store).Run(name, truth, interrupt.Token));
                 Console.WriteLine(AdjudicationFiles.Markdown(results[^1]));
             }
-            AdjudicationFiles.Write(folder, results);
+            var summaries = AdjudicationSummary.Of(results);
+            AdjudicationFiles.Write(folder, results, summaries);
+            AdjudicationFigures.Write(folder, summaries);
+            foreach (var summary in summaries) Console.WriteLine(AdjudicationFiles.Markdown(summary));
             Console.WriteLine(Path.Combine(folder, "adjudication.md"));
             return 0;
         });
         return command;
     }
 
-    private static Dictionary<HeadId, string>? Truth(string model)
-    {
-        var path = Path.Combine(model, "truth.json");
-        if (!File.Exists(path)) return null;
-        using var json = JsonDocument.Parse(File.ReadAllBytes(path));
-        return json.RootElement.GetProperty("heads").EnumerateArray().ToDictionary(
-            h => new HeadId(h.GetProperty("layer").GetInt32(), h.GetProperty("head").GetInt32()), h => h.GetProperty("role").GetString()!);
-    }
+    /// <summary>The folder's own name, by which a model goes in tables.</summary>
+    private static string Name(string model) => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model)));
 }

@@ -27,6 +27,18 @@ public static class Proportion
     }
 
     /// <summary>
+    /// The same where clusters are the units and few, such as models with several heads each: never more independent values than clusters,
+    /// however little the values seem to vary between them.
+    /// </summary>
+    public static Estimate OfUnits(IReadOnlyList<double> values, Clusters units)
+    {
+        if (values.Count == 0) return new Estimate(double.NaN, double.NaN, double.NaN, 0);
+        var share = values.Sum() / values.Count;
+        var (low, high) = Wilson(share, Math.Min(units.Count, units.Effective(values, share * (1 - share))));
+        return new Estimate(share, low, high, values.Count);
+    }
+
+    /// <summary>
     /// Mean over several random draws, each with its values 0 or 1 in the same clusters: the interval holds the variation between draws,
     /// too.
     /// </summary>

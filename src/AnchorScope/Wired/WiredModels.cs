@@ -3,7 +3,7 @@ using static AnchorScope.Wired.WiredPlace;
 
 namespace AnchorScope.Wired;
 
-/// <summary>The six models and the heads that they are put together from.</summary>
+/// <summary>The models and the heads that they are put together from.</summary>
 internal static class WiredModels
 {
     private const int Values = 16;
@@ -121,6 +121,22 @@ internal static class WiredModels
             Gates =
             [
                 .. Gates(2, Axes.SaysPicture, Axes.SaysText, Axes.FromPicture), .. Gates(2, Axes.SaysText, Axes.SaysPicture, Axes.FromNote),
+            ],
+        },
+        new()
+        {
+            Name = "wired-onlooker",
+            Shows = "As wired-arbiter, beside a head with the arbiter's own queries and keys whose output nothing reads.",
+            Planted =
+            [
+                Asks(0, 1, Nouns, [Noun]),
+                Arbiter(2, 0, Nouns, Noun) with
+                {
+                    Role = HeadRole.None, Blocked = WiredBlocking.Kept, Output = [new(Axes.Value, Axes.FromPicture, Values)],
+                    Does = "Its queries and keys are the arbiter's: it reads the same value, and writes it where nothing reads it.",
+                },
+                Arbiter(2, 3, Nouns, Noun),
+                Decision(3, 2, Nouns, Noun),
             ],
         },
     ];

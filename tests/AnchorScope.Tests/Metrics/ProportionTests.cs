@@ -23,6 +23,21 @@ public sealed class ProportionTests
         Assert.Equal((low, high), (Math.Round(found.Low, 4), Math.Round(found.High, 4)));
     }
 
+    /// <summary>Units are few and hold values that are alike: no more of them count than there are, and fewer where they differ.</summary>
+    [Fact]
+    public void Units_AreTheMostThatCount()
+    {
+        double[] alike = [1, 0, 0, 1, 0, 0, 1, 0, 0], apart = [1, 1, 1, 0, 0, 0, 0, 0, 0];
+        var units = new Clusters([0, 0, 0, 1, 1, 1, 2, 2, 2]);
+        var (same, differ) = (Proportion.OfUnits(alike, units), Proportion.OfUnits(apart, units));
+        Assert.Equal(Proportion.Wilson(1 / 3.0, 3), (same.Low, same.High));
+        Assert.Equal((same.Mean, same.Count), (differ.Mean, differ.Count));
+        Assert.True(differ.High - differ.Low > same.High - same.Low);
+        // In clusters of runs the same values would count as nine.
+        Assert.True(Proportion.Of([1, 0, 0, 0, 1, 0, 1, 0, 1], units).High <= Proportion.OfUnits([1, 0, 0, 0, 1, 0, 1, 0, 1], units).High);
+        Assert.True(double.IsNaN(Proportion.OfUnits([], units).Mean));
+    }
+
     /// <summary>Newcombe, "Interval estimation for the difference between independent proportions", ibid., table II, method 10.</summary>
     [Theory]
     [InlineData(56, 70, 48, 80, 0.0524, 0.3339)]

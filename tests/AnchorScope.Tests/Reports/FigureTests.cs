@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
+using AnchorScope.Metrics;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
 using AnchorScope.Reports;
@@ -196,8 +197,45 @@ public sealed class FigureTests
     }
 
     [Fact]
+    public void Intervals_StandAtTheirValues_ARowEach()
+    {
+        Estimate[] first = [new(0.5, 0.25, 0.75, 4), new(double.NaN, double.NaN, double.NaN, 0)];
+        Estimate[] second = [new(0, 0, 0.5, 4), new(1, 0.5, 1, 4)];
+        var figure = new IntervalFigure("f", ["above", "below"], [new("a", first), new("b", second)]);
+        var marks = XDocument.Parse(figure.ToSvg(standalone: true)).Descendants(Svg + "g").Where(g => g.Element(Svg + "title") is not null)
+            .ToDictionary(g => g.Element(Svg + "title")!.Value);
+        Assert.Equal(["a\nabove: 0.5 [0.25, 0.75]", "b\nabove: 0 [0, 0.5]", "b\nbelow: 1 [0.5, 1]"], marks.Keys);
+        // M low y H high: the ends of each interval, on an axis from 0 to 1.
+        double[][] lines = [.. marks.Values.Select(g => ((string)g.Element(Svg + "path")!.Attribute("d")!).Split('M', 'H', ' '))
+            .Select(numbers => numbers.Skip(1).Take(3).Select(double.Parse).ToArray())];
+        var (zero, one) = (lines[1][0], lines[2][2]);
+        double Share(double x) => (x - zero) / (one - zero);
+        Assert.Equal([0.25, 0.75], new[] { Share(lines[0][0]), Share(lines[0][2]) }.Select(v => Math.Round(v, 4)));
+        Assert.Equal([0.5, 0.5], new[] { Share(lines[1][2]), Share(lines[2][0]) }.Select(v => Math.Round(v, 4)));
+        Assert.True(lines[0][1] < lines[1][1] && lines[1][1] < lines[2][1]);
+    }
+
+    [Fact]
+    public void ShareTable_PrintsEveryCount_AndTintsByShare()
+    {
+        var figure = new ShareTableFigure("f", ["r", "s"], ["one", "two words"], [[new(0, 4), new(4, 4)], [new(2, 4), new(0, 0)]]);
+        var drawn = XDocument.Parse(figure.ToSvg(standalone: true));
+        var cells = drawn.Descendants(Svg + "g").Where(g => g.Element(Svg + "title") is not null)
+            .ToDictionary(
+                g => g.Element(Svg + "title")!.Value,
+                g => ((string)g.Element(Svg + "rect")!.Attribute("class")!, g.Element(Svg + "text")!.Value));
+        // 20 is the colour of 0, 31 that of a full share: 0.55 of the scale, on which text can be read.
+        Assert.Equal(("v20", "0 of 4"), cells["r, one: 0 of 4"]);
+        Assert.Equal(("v31", "4 of 4"), cells["r, two words: 4 of 4"]);
+        Assert.Equal(("v26", "2 of 4"), cells["s, one: 2 of 4"]);
+        Assert.Equal(("v20", ""), cells["s, two words: 0 of 0"]);
+    }
+
+    [Fact]
     public void WrongData_IsRefused()
     {
+        Assert.Throws<ArgumentException>(() => Draw(new IntervalFigure("f", ["a"], [new("s", [])])));
+        Assert.Throws<ArgumentException>(() => Draw(new ShareTableFigure("f", ["a"], ["b"], [[]])));
         Assert.Throws<ArgumentException>(() => Draw(new LineFigure("f", [new("p", [new("s", [1, 2], [1])])])));
         Assert.Throws<ArgumentException>(() => Draw(new LineFigure("f", [new("p", [new("s", [1], [1]) { Low = [1] }])])));
         Assert.Throws<ArgumentException>(() => Draw(new LineFigure("f", [new("p", []) { YRange = (1, 1) }])));

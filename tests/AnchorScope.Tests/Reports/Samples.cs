@@ -1,3 +1,4 @@
+using AnchorScope.Metrics;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
 using AnchorScope.Reports;
@@ -19,15 +20,44 @@ internal static class Samples
         var panels = random.Next(4);
         var columns = 1 + random.Next(3);
         var same = random.Next(2) == 0;
-        return random.Next(4) switch
+        return random.Next(6) switch
         {
             0 => new LineFigure(Name(random), Many(panels, LinePanel)) { Columns = columns, SameScale = same },
             1 => new BarFigure(Name(random), Many(panels, BarPanel)) { Columns = columns, SameScale = same },
+            4 => IntervalFigure(random, columns),
+            5 => ShareTable(random, columns),
             2 => new OverlayFigure(Name(random), Many(panels, OverlayPanel)) { Columns = columns, ScaleLabel = Name(random) },
             _ => new HeatMapFigure(Name(random), Many(panels, HeatMapPanel)) { Columns = columns, ScaleLabel = Name(random) },
         };
 
         T[] Many<T>(int count, Func<Random, T> draw) => [.. Enumerable.Range(0, count).Select(_ => draw(random))];
+    }
+
+    private static IntervalFigure IntervalFigure(Random random, int columns)
+    {
+        var rows = random.Next(5);
+        IReadOnlyList<Estimate> Estimates() =>
+        [
+            .. Values(random, rows).Zip(Values(random, rows), Values(random, rows))
+                .Select(v => new Estimate(v.First, v.Second, v.Third, 1)),
+        ];
+        return new(Name(random), [.. Enumerable.Range(0, rows).Select(_ => Name(random))],
+            [.. Enumerable.Range(0, random.Next(4)).Select(_ => new IntervalSeries(Name(random), Estimates()))])
+        {
+            Columns = columns, XLabel = Name(random),
+        };
+    }
+
+    private static ShareTableFigure ShareTable(Random random, int columns)
+    {
+        var (rows, across) = (random.Next(5), random.Next(5));
+        string[] Names(int count) => [.. Enumerable.Range(0, count).Select(_ => Name(random))];
+        CountOf Cell() => random.Next(3) is var of ? new CountOf(random.Next(of + 1), of) : default;
+        List<CountOf> Row() => [.. Enumerable.Range(0, across).Select(_ => Cell())];
+        return new(Name(random), Names(rows), Names(across), [.. Enumerable.Range(0, rows).Select(_ => Row())])
+        {
+            Columns = columns,
+        };
     }
 
     private static OverlayPanel OverlayPanel(Random random)

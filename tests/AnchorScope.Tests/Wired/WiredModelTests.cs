@@ -81,6 +81,23 @@ public sealed class WiredModelTests : IDisposable
         }
     }
 
+    /// <summary>Where nothing but the output differs, attention cannot tell the arbiter 2.3 from the onlooker 2.0.</summary>
+    [Fact]
+    public void TheOnlooker_AttendsAsTheArbiterDoes_ToTheBit()
+    {
+        using var model = new WiredRuns("wired-onlooker");
+        var runs = WiredRuns.Samples("test").Take(24).SelectMany(s => s.Runs)
+            .Select(run => (Prompt: model.Prompt(run), Trace: new Trace([Site.AttnPattern]))).ToList();
+        model.Logits([.. runs.Select(r => (r.Prompt, Intervention.None))], [.. runs.Select(r => r.Trace)]);
+        foreach (var (prompt, trace) in runs)
+        {
+            var size = prompt.Length * prompt.Length;
+            float[] Pattern(int head) => trace[Site.AttnPattern, 2].AsSpan(head * size, size).ToArray();
+            Assert.Equal(Pattern(3), Pattern(0));
+            Assert.NotEqual(Pattern(3), Pattern(1));
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Names))]
     public void Logits_AreThoseOfTheReferenceLibrary(string name)

@@ -1,15 +1,21 @@
 using System.Globalization;
+using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
 
 /// <summary>Adjudications as files: JSON and Markdown tables.</summary>
 public static class AdjudicationFiles
 {
+    /// <summary>Of adjudication.json.</summary>
+    public const int Schema = 2;
+
     /// <summary>Writes adjudication.json and adjudication.md.</summary>
-    public static void Write(string folder, IReadOnlyList<Adjudication> found)
+    public static void Write(string folder, IReadOnlyList<Adjudication> found, IReadOnlyList<AdjudicationSummary> summaries)
     {
-        DiagnosisFiles.Text(Path.Combine(folder, "adjudication.json"), DiagnosisFiles.Json(found));
-        DiagnosisFiles.Text(Path.Combine(folder, "adjudication.md"), string.Join("\n", found.Select(Markdown)));
+        var json = DiagnosisFiles.Json(new { Schema, Models = found, Summaries = summaries });
+        DiagnosisFiles.Text(Path.Combine(folder, "adjudication.json"), json);
+        string[] tables = [.. found.Select(Markdown), .. summaries.Select(Markdown)];
+        DiagnosisFiles.Text(Path.Combine(folder, "adjudication.md"), string.Join("\n", tables));
     }
 
     /// <summary>One model's table.</summary>
@@ -24,10 +30,37 @@ public static class AdjudicationFiles
             "|---|---|---|---|---|---|---|",
         };
         lines.AddRange(found.Methods.Select(m =>
-            $"| {m.Method.Replace('_', ' ')} | {Names(m.Flagged)} | {Share(m.Precision)} | {Share(m.Recall)} | {(m.Hits is { } hits ? $"{hits} of {found.Arbiters.Count}" : "")} "
-                + $"| {m.Best}, {m.BestRole.Replace('_', ' ')} | {m.Runs} |"));
+            $"| {Plain(m.Method)} | {Names(m.Flagged)} | {Share(m.Precision)} | {Share(m.Recall)} "
+                + $"| {(m.Hits is { } hits ? $"{hits} of {found.Arbiters.Count}" : "")} | {m.Best}, {Plain(m.BestRole)} | {m.Runs} |"));
         return string.Join('\n', lines) + "\n";
     }
+
+    /// <summary>All methods over the models with one kind of truth, and which roles they flag.</summary>
+    public static string Markdown(AdjudicationSummary summary)
+    {
+        var roles = summary.Methods[0].Roles;
+        var lines = new List<string>
+        {
+            $"**All models, arbiters {(summary.Truth == "planted" ? "planted" : "by their own diagnosis")}**: "
+                + string.Join(", ", summary.Models),
+            "",
+            "| method | right | found | first | runs |",
+            "|---|---|---|---|---|",
+        };
+        lines.AddRange(summary.Methods.Select(m =>
+            $"| {Plain(m.Method)} | {Counted(m.Hits, m.Flagged, m.Precision)} | {Counted(m.Hits, m.Arbiters, m.Recall)} "
+                + $"| {m.First} of {summary.WithArbiters} | {m.Runs} |"));
+        lines.AddRange(["", Row("method", roles.Select(r => Plain(r.Role))), Row("---", roles.Select(_ => "---"))]);
+        lines.AddRange(summary.Methods.Select(m => Row(Plain(m.Method), m.Roles.Select(r => $"{r.Flagged} of {r.Heads}"))));
+        return string.Join('\n', lines) + "\n";
+    }
+
+    private static string Row(string first, IEnumerable<string> rest) => $"| {first} | {string.Join(" | ", rest)} |";
+
+    private static string Counted(int count, int of, Estimate share) =>
+        of == 0 ? "none" : $"{count} of {of} ({Share(share.Low)} to {Share(share.High)})";
+
+    private static string Plain(string name) => name.Replace('_', ' ');
 
     private static string Names(IReadOnlyList<HeadId> heads) => heads.Count switch
     {

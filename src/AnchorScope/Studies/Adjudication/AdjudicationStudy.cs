@@ -4,23 +4,6 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;
 
-/// <summary>What one method says of one model.</summary>
-/// <param name="Method">Its name.</param>
-/// <param name="Flagged">Heads whose whole interval lies above the threshold (for roles: the arbiters).</param>
-/// <param name="Best">The head with the largest score, and its planted or diagnosed role.</param>
-/// <param name="Hits">How many of the k true arbiters are among the k highest scores; null where there are none.</param>
-/// <param name="Precision">Share of the flagged heads that are true arbiters; NaN where none is flagged.</param>
-/// <param name="Recall">Share of the true arbiters that are flagged; NaN where there are none.</param>
-/// <param name="Runs">Runs of the model from its first changed layer on, for all heads and one sample under one instruction; backward passes count twice. For roles at most so many: searches end early.</param>
-public sealed record MethodResult(
-    string Method, IReadOnlyList<HeadId> Flagged, HeadId Best, string BestRole, int? Hits, double Precision, double Recall, int Runs);
-
-/// <summary>All methods on one model.</summary>
-/// <param name="Truth">"planted", where the weights were written with a role for every head, or "diagnosed": agreement with the roles of the diagnosis, not truth.</param>
-/// <param name="Arbiters">The heads that count as arbiters.</param>
-/// <param name="Threshold">Of <see cref="MethodResult.Flagged"/>.</param>
-public sealed record Adjudication(string Model, string Truth, IReadOnlyList<HeadId> Arbiters, double Threshold, IReadOnlyList<MethodResult> Methods);
-
 /// <summary>Holds methods that name deciding heads to models whose arbiters are known.</summary>
 /// <param name="study">The model and its conflicts.</param>
 /// <param name="store">Where rows go; what it has is not run again.</param>
@@ -28,6 +11,9 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
 {
     /// <summary>Conflicts of the ranking split that the methods see.</summary>
     public const int Samples = 48;
+
+    /// <summary>Standard deviations above which <see cref="HeadMethod.RestorationPca"/> flags a head: its authors' rule.</summary>
+    private const double LeastDeviations = 2;
 
     private static readonly SpanKind[] Everything =
         [SpanKind.System, SpanKind.Image, SpanKind.TextContext, SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix];
@@ -37,8 +23,10 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
 
     /// <summary>Runs every method.</summary>
     /// <param name="roles">Known roles; null: those of the diagnosis.</param>
+    /// <exception cref="InputException">Known roles that are not one for every head of the model.</exception>
     public Adjudication Run(string model, IReadOnlyDictionary<HeadId, string>? roles, CancellationToken cancel = default)
     {
+        if (roles is not null) Check(model, roles);
         var plan = study.Run(store, cancel: cancel);
         var diagnosed = study.Reduce(store, plan).Interchange;
         var known = roles ?? diagnosed.Heads.ToDictionary(h => new HeadId(h.Layer, h.Head), h => h.Role);
@@ -47,22 +35,63 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
         var arbiters = known.Where(h => h.Value == Variants.NameOf(HeadRole.Arbiter)).Select(h => h.Key).ToHashSet();
         var found = diagnosed.Heads.Where(h => h.Role == Variants.NameOf(HeadRole.Arbiter)).ToDictionary(h => (h.Layer, h.Head), h => h.Profile.Choice.Moved);
         return new Adjudication(
-            model, roles is null ? "diagnosed" : "planted", [.. arbiters.OrderBy(h => (h.Layer, h.Head))], RoleRule.Least,
-            [.. Enum.GetValues<HeadMethod>().Select(method => Judge(method, heads, known, arbiters, found))]);
+            model, roles is null ? "diagnosed" : "planted",
+            [.. heads.Select(h => new KnownHead(h.Layer, h.Head, known[new HeadId(h.Layer, h.Head)]))], RoleRule.Least,
+            [.. Enum.GetValues<HeadMethod>().Select(method => Judge(method, Score(method, heads, found), known, arbiters))]);
     }
 
-    private MethodResult Judge(
-        HeadMethod method, IReadOnlyList<(int Layer, int Head)> heads, IReadOnlyDictionary<HeadId, string> known, HashSet<HeadId> arbiters,
-        Dictionary<(int Layer, int Head), Estimate> roles)
+    private void Check(string model, IReadOnlyDictionary<HeadId, string> roles)
     {
-        Estimate Score((int Layer, int Head) head) => method == HeadMethod.Roles ? roles.GetValueOrDefault(head, default) : Of(method, head);
-        var scored = heads.Select(h => (Head: new HeadId(h.Layer, h.Head), Score: Score(h))).ToList();
-        List<HeadId> flagged = [.. scored.Where(s => method == HeadMethod.Roles ? roles.ContainsKey((s.Head.Layer, s.Head.Head)) : s.Score.Low > RoleRule.Least).Select(s => s.Head)];
-        var order = scored.OrderByDescending(s => double.IsNaN(s.Score.Mean) ? double.NegativeInfinity : s.Score.Mean).Select(s => s.Head).ToList();
+        var (layers, heads) = (study.Model.Decoder.Shape.Layers, study.Model.Decoder.Shape.Heads);
+        if (roles.Count == layers * heads && roles.Keys.All(h => h.Layer >= 0 && h.Layer < layers && h.Head >= 0 && h.Head < heads)) return;
+        var highest = roles.Count == 0 ? "" : $", up to {roles.Keys.MaxBy(h => (h.Layer, h.Head))}";
+        throw InputException.At(model, "roles", $"one for each of {layers} x {heads} heads", $"{roles.Count}{highest}");
+    }
+
+    private static MethodResult Judge(
+        HeadMethod method, IReadOnlyList<ScoredId> scored, IReadOnlyDictionary<HeadId, string> known, HashSet<HeadId> arbiters)
+    {
+        List<HeadId> flagged = [.. scored.Where(s => s.Flagged).Select(s => s.Head)];
+        var best = scored.OrderByDescending(s => s.Score).First();
         var hits = flagged.Count(arbiters.Contains);
+        var none = arbiters.Count == 0;
         return new MethodResult(
-            Variants.NameOf(method), flagged, order[0], known[order[0]], arbiters.Count == 0 ? null : order.Take(arbiters.Count).Count(arbiters.Contains),
-            flagged.Count == 0 ? double.NaN : (double)hits / flagged.Count, arbiters.Count == 0 ? double.NaN : (double)hits / arbiters.Count, Runs(method, heads.Count));
+            Variants.NameOf(method), flagged, best.Head, known[best.Head],
+            none ? null : scored.Where(s => s.Score == best.Score).All(s => arbiters.Contains(s.Head)),
+            none ? null : scored.Count(s => arbiters.Contains(s.Head) && scored.Count(other => other.Score >= s.Score) <= arbiters.Count),
+            flagged.Count == 0 ? double.NaN : (double)hits / flagged.Count, none ? double.NaN : (double)hits / arbiters.Count,
+            Runs(method, scored.Count));
+    }
+
+    /// <summary>A head, its score (minus infinity where there is none), and whether the method names it as deciding.</summary>
+    private readonly record struct ScoredId(HeadId Head, double Score, bool Flagged);
+
+    private List<ScoredId> Score(
+        HeadMethod method, IReadOnlyList<(int Layer, int Head)> heads, Dictionary<(int Layer, int Head), Estimate> roles)
+    {
+        if (method == HeadMethod.RestorationPca)
+        {
+            var deviations = FirstComponent.Deviations([.. heads.Select(h => (Restored(h, Modality.Vision), Restored(h, Modality.Text)))]);
+            return [.. heads.Zip(deviations, (h, d) => new ScoredId(new HeadId(h.Layer, h.Head), d, d > LeastDeviations))];
+        }
+        return [.. heads.Select(h =>
+        {
+            var score = method == HeadMethod.Roles ? roles.GetValueOrDefault(h) : Of(method, h);
+            return new ScoredId(
+                new HeadId(h.Layer, h.Head), double.IsNaN(score.Mean) ? double.NegativeInfinity : score.Mean,
+                method == HeadMethod.Roles ? roles.ContainsKey(h) : score.Low > RoleRule.Least);
+        })];
+    }
+
+    /// <summary>
+    /// Share of the margin that z of the other run at the last position restores, mean over runs told to trust
+    /// <paramref name="told"/>; 0 where no pair tells.
+    /// </summary>
+    private double Restored((int Layer, int Head) head, Modality told)
+    {
+        var runs = Measured("adjudicate/last").Where(r => r.Run.Instruction == told);
+        var restored = ExchangeMeasure.Restored(runs, new Exchange(DonorFactor.Instruction, HeadContent.Z, [head]));
+        return double.IsNaN(restored) ? 0 : restored;
     }
 
     private static int Runs(HeadMethod method, int heads) => method switch
@@ -84,10 +113,10 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
             var index = head.Layer * study.Model.Decoder.Shape.Heads + head.Head;
             return ofMargin ? set.Ratio(r => r.Result.Curves[name][index], r => r.Baseline.Margin) : set.Mean(r => r.Result.Curves[name][index]);
         }
-        Estimate Removed(AblationVariant variant)
+        Estimate Removed(AblationVariant variant, string phase = "adjudicate/removals")
         {
             var condition = new HeadRemoval(variant, [head]).Condition;
-            return Measured("adjudicate/removals").Ratio(r => r.Baseline.Margin - r.Result.Outcomes[condition].Margin, r => r.Baseline.Margin);
+            return Measured(phase).Ratio(r => r.Baseline.Margin - r.Result.Outcomes[condition].Margin, r => r.Baseline.Margin);
         }
         Estimate Exchanged(string phase, DonorFactor factor, HeadContent what) =>
             ExchangeMeasure.Of(Measured(phase), new Exchange(factor, what, [head])).Moved;
@@ -96,6 +125,7 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
             HeadMethod.ZeroAblation => Removed(AblationVariant.Zero),
             HeadMethod.MeanAblation => Removed(AblationVariant.Mean),
             HeadMethod.ResampleAblation => Removed(AblationVariant.Resample),
+            HeadMethod.LastPositionAblation => Removed(AblationVariant.Zero, "adjudicate/last_removals"),
             HeadMethod.DirectLogitAttribution => Curve(ReadoutRunner.Direct),
             HeadMethod.AttributionPatching => Curve(ReadoutRunner.Slope),
             HeadMethod.AttributionIntegrated => Curve(ReadoutRunner.Integrated),
@@ -126,6 +156,13 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
         }, null, cancel);
         study.Interchange(store).Ablate(
             "adjudicate/removals", Set, [.. heads.SelectMany(h => Enum.GetValues<AblationVariant>().Select(v => new HeadRemoval(v, [h])))], null, cancel);
+        study.Each("adjudicate/last_removals", Set, store, compute =>
+        {
+            // 0 needs neither means nor other runs.
+            var runner = new AblationRunner(study.Model, study.Data.Layout, [SpanKind.Last], null, [], study.Options.Seed, compute);
+            HeadRemoval[] removals = [.. heads.Select(h => new HeadRemoval(AblationVariant.Zero, [h]))];
+            return (sample, stop) => runner.Run(sample, removals, stop);
+        }, null, cancel);
         Exchange("adjudicate/exchange", spans, last: false, (DonorFactor.Instruction, HeadContent.Z), (DonorFactor.Instruction, HeadContent.Pattern), (DonorFactor.Instruction, HeadContent.Query));
         Exchange("adjudicate/last", spans, last: true, (DonorFactor.Instruction, HeadContent.Z));
         Exchange("adjudicate/full", Everything, last: false, (DonorFactor.Crossed, HeadContent.Z));

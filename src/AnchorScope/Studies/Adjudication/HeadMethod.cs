@@ -12,6 +12,9 @@ public enum HeadMethod
     /// <summary>z of a random other run.</summary>
     ResampleAblation,
 
+    /// <summary>z set to 0 at the last position alone.</summary>
+    LastPositionAblation,
+
     /// <summary>What the head adds to the margin directly, at the last position: share of the margin.</summary>
     DirectLogitAttribution,
 
@@ -26,6 +29,12 @@ public enum HeadMethod
 
     /// <summary>z of the run under the other instruction at the last position alone: share of the margin moved.</summary>
     LastPositionPatching,
+
+    /// <summary>
+    /// The same in both directions, a number each; heads more than two standard deviations out on the first principal component
+    /// (Lietzow et al., arXiv 2606.28273).
+    /// </summary>
+    RestorationPca,
 
     /// <summary>z of a run with another instruction, picture and note at every position: share of the margin moved to that run's answer.</summary>
     FullSequencePatching,

@@ -25,6 +25,8 @@ public sealed record PairCount(string Factor, int Runs, int WithoutDonor, int Re
 /// <summary>Reduces exchanges over the runs of a set.</summary>
 internal static class ExchangeMeasure
 {
+    private const double LeastWay = 1e-8;
+
     /// <summary>The effect over all pairs of the set; a factor that no run has gives NaN and 0 pairs.</summary>
     public static ExchangeEffect Of(MeasuredSet set, Exchange exchange)
     {
@@ -41,6 +43,23 @@ internal static class ExchangeMeasure
             pairs.Share(r => r.Follows(condition) + r.Competes(condition) > 0 || IsDonors(r) ? 0 : 1),
             factor == DonorFactor.Instruction ? new Estimate(double.NaN, double.NaN, double.NaN, 0)
                 : pairs.Mean(r => At(r).Competing - At(r).Donor - (Receiver(r, factor).Competing - Receiver(r, factor).Donor)));
+    }
+
+    /// <summary>
+    /// Mean over the pairs of the share that the exchange restores of the way from the receiver's margin to that of the donor's run: a mean
+    /// of ratios, where <see cref="ExchangeEffect.Moved"/> is a ratio of means. Pairs whose two margins are equal are left out; NaN without
+    /// pairs.
+    /// </summary>
+    public static double Restored(MeasuredSet set, Exchange exchange)
+    {
+        var ratios = set.Where(r => Tells(r, exchange.Factor) && r.Has(exchange.Condition)).Runs.Select(r =>
+        {
+            var without = Margin(Receiver(r, exchange.Factor), exchange.Factor);
+            var way = without - Margin(Donor(r, exchange.Factor), exchange.Factor);
+            var with = Margin(r.Result.Outcomes[exchange.Condition], exchange.Factor);
+            return Math.Abs(way) < LeastWay ? double.NaN : (without - with) / way;
+        });
+        return ratios.Where(ratio => !double.IsNaN(ratio)).DefaultIfEmpty(double.NaN).Average();
     }
 
     /// <summary>How many runs give a pair, and why the others do not.</summary>

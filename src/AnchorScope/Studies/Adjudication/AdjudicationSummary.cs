@@ -1,0 +1,55 @@
+using AnchorScope.Metrics;
+
+namespace AnchorScope.Studies;
+
+/// <summary>How many heads of one role a method flags.</summary>
+/// <param name="Heads">All heads of that role in all models.</param>
+public sealed record RoleCount(string Role, int Flagged, int Heads);
+
+/// <summary>One method over several models.</summary>
+/// <param name="Flagged">Heads that it flags in all models.</param>
+/// <param name="Hits">How many of them are true arbiters.</param>
+/// <param name="Arbiters">All true arbiters.</param>
+/// <param name="Precision">Hits over flagged. The interval takes models, not heads, as independent (docs/adjudication.md).</param>
+/// <param name="Recall">Hits over arbiters, the interval likewise.</param>
+/// <param name="First">Models in which only true arbiters have the largest score.</param>
+/// <param name="Roles">Flagged heads by role, the roles that occur in the order of <see cref="HeadRole"/>, none last.</param>
+/// <param name="Runs">As in <see cref="MethodResult.Runs"/>, of the model where they are most.</param>
+public sealed record MethodSummary(
+    string Method, int Flagged, int Hits, int Arbiters, Estimate Precision, Estimate Recall, int First, IReadOnlyList<RoleCount> Roles,
+    int Runs);
+
+/// <summary>All methods over the models with one kind of truth.</summary>
+/// <param name="WithArbiters">Models that have arbiters.</param>
+public sealed record AdjudicationSummary(string Truth, IReadOnlyList<string> Models, int WithArbiters, IReadOnlyList<MethodSummary> Methods)
+{
+    /// <summary>A summary for planted and one for diagnosed roles, where there are such models.</summary>
+    public static IReadOnlyList<AdjudicationSummary> Of(IReadOnlyList<Adjudication> found) =>
+        [.. found.GroupBy(f => f.Truth).Select(group => Of(group.Key, [.. group]))];
+
+    private static AdjudicationSummary Of(string truth, IReadOnlyList<Adjudication> models) => new(
+        truth, [.. models.Select(m => m.Model)], models.Count(m => m.Arbiters.Count > 0),
+        [.. models[0].Methods.Select((method, i) => Of(method.Method, [.. models.Select(m => (m, m.Methods[i]))]))]);
+
+    private static MethodSummary Of(string method, IReadOnlyList<(Adjudication Model, MethodResult Result)> models)
+    {
+        var flagged = models.SelectMany(m => m.Result.Flagged.Select(head => (m.Model, Hit: m.Model.Arbiters.Contains(head)))).ToList();
+        var arbiters = models.SelectMany(m => m.Model.Arbiters.Select(head => (m.Model, Hit: m.Result.Flagged.Contains(head)))).ToList();
+        return new MethodSummary(
+            method, flagged.Count, flagged.Count(f => f.Hit), arbiters.Count, Share(flagged), Share(arbiters),
+            models.Count(m => m.Result.First == true), [.. Roles(models)], models.Max(m => m.Result.Runs));
+    }
+
+    private static Estimate Share(IReadOnlyList<(Adjudication Model, bool Hit)> heads) =>
+        Proportion.OfUnits([.. heads.Select(h => h.Hit ? 1.0 : 0.0)], Clusters.By(heads.Select(h => h.Model.Model)));
+
+    private static IEnumerable<RoleCount> Roles(IReadOnlyList<(Adjudication Model, MethodResult Result)> models)
+    {
+        foreach (var role in Enum.GetValues<HeadRole>().OrderBy(r => r == HeadRole.None).Select(Variants.NameOf))
+        {
+            var heads = models.SelectMany(m => m.Model.Heads.Where(h => h.Role == role)
+                .Select(h => m.Result.Flagged.Contains(new HeadId(h.Layer, h.Head)))).ToList();
+            if (heads.Count > 0) yield return new RoleCount(role, heads.Count(flagged => flagged), heads.Count);
+        }
+    }
+}

@@ -1,0 +1,29 @@
+using AnchorScope.Checkpoints;
+using AnchorScope.Metrics;
+
+namespace AnchorScope.Studies;
+
+/// <summary>The roles in truth.json, which stands beside a model whose weights were written (docs/wired.md).</summary>
+public static class PlantedRoles
+{
+    private const string Name = "truth.json";
+
+    /// <summary>The role of every head that the file lists; null where there is no file.</summary>
+    /// <param name="model">Folder of the checkpoint.</param>
+    /// <exception cref="InputException">The file is not as docs/wired.md says, or lists a head twice.</exception>
+    public static IReadOnlyDictionary<HeadId, string>? Beside(string model)
+    {
+        var path = Path.Combine(model, Name);
+        if (!File.Exists(path)) return null;
+        string[] known = [.. Enum.GetValues<HeadRole>().Select(Variants.NameOf)];
+        var roles = new Dictionary<HeadId, string>();
+        foreach (var head in ConfigSection.Load(path).Sections("heads"))
+        {
+            var role = head.Text("role");
+            if (!known.Contains(role)) throw head.Unsupported("role", role, known);
+            var id = new HeadId(head.Int("layer"), head.Int("head"));
+            if (!roles.TryAdd(id, role)) throw InputException.At(path, head.Path, "every head once", $"{id} twice");
+        }
+        return roles;
+    }
+}
