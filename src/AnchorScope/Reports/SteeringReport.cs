@@ -57,14 +57,14 @@ public static class SteeringReport
     {
         page.Heading(2, "A knob: turning runs against their instruction");
         page.Figure(figures["turned"], "Test runs that follow their instruction without steering: the share that switches to the other modality's answer, at every strength.", "turned.svg");
-        page.Table(["Method", "Chosen", "Score", "Text to picture", "third", "Picture to text", "third", "Beyond the best residual direction", "Unseen", "Random heads", "p"],
+        page.Table(["Method", "Chosen", "Score", "Text to picture", "third", "Picture to text", "third", "Beyond the best residual direction", "Without a conflict", "Unseen", "Random heads", "p"],
             [.. r.Methods.Where(m => m.Turn is not null).Select(m => (m.Name, Turn: m.Turn!)).Select(m => (string[])
             [
                 m.Name, Chosen(m.Turn.Chosen), Change(m.Turn.Score), Cell(m.Turn.ToPicture?.Switched), Cell(m.Turn.ToPicture?.Third), Cell(m.Turn.ToText?.Switched), Cell(m.Turn.ToText?.Third),
-                Change(m.Turn.BeyondResidual), Change(m.Turn.Unseen), Rank(m.Turn.Random), P(m.Turn.Chosen, m.Turn.P),
+                Change(m.Turn.BeyondResidual), Change(m.Turn.Control), Change(m.Turn.Unseen), Rank(m.Turn.Random), P(m.Turn.Chosen, m.Turn.P),
             ])],
             "Score: share that switches minus share that gives a third answer, at the strength with the best score on validation runs. Random heads: sets as large as the arbiters whose own directions score as "
-                + "much, each at its best. p: after Holm over the methods.", numeric: [2, 3, 4, 5, 6, 7, 8, 9, 10]);
+                + "much, each at its best. Without a conflict: change of the share of right answers. p: after Holm over the methods.", numeric: [2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
         page.Details("Every strength", p => p.Table(["Method", "Setting", "Strength", "Told picture: switched", "third", "Told text: switched", "third"],
             [.. r.Methods.Where(m => m.Signed).SelectMany(m => m.Turned.Where(t => t.Label == Setting(m)).Select(t => (string[])
                 [m.Name, t.Label, t.Strength.ToString("+0.##;-0.##", CultureInfo.InvariantCulture), Cell(t.ToldPicture.Switched), Numbers.Of(t.ToldPicture.Third.Mean), Cell(t.ToldText.Switched), Numbers.Of(t.ToldText.Third.Mean)]))],
@@ -111,27 +111,30 @@ public static class SteeringReport
         var methods = Drawn.Select(name => r.Methods.FirstOrDefault(m => m.Name == name)).OfType<SteeredMethod>().ToList();
         LinePanel Panel(string title, Func<TurnedRuns, TurnedShares> shares) => new(title, [.. methods.Select(m =>
         {
-            var points = m.Turned.Where(t => t.Label == Setting(m)).ToList();
-            return new LineSeries(Name(m), [.. points.Select(p => p.Strength)], [.. points.Select(p => shares(p).Switched.Mean)])
+            // These runs follow their instruction without steering, so at 0 none switches.
+            var points = m.Turned.Where(t => t.Label == Setting(m)).Select(t => (t.Strength, shares(t).Switched)).Append((0, default)).OrderBy(p => p.Item1).ToList();
+            return new LineSeries(Name(m), [.. points.Select(p => p.Item1)], [.. points.Select(p => p.Item2.Mean)])
             {
-                Low = [.. points.Select(p => shares(p).Switched.Low)], High = [.. points.Select(p => shares(p).Switched.High)],
+                Low = [.. points.Select(p => p.Item2.Low)], High = [.. points.Select(p => p.Item2.High)],
             };
         })])
         {
-            XLabel = "Strength: towards text (below 0), towards picture (above 0)", YLabel = "Share that switches", YRange = (0, 1),
+            XLabel = "Strength (− text, + picture)", YLabel = "Share that switches", YRange = (0, 1),
         };
         return new LineFigure("Directions as knobs", [Panel("Told to trust the text", t => t.ToldText), Panel("Told to trust the picture", t => t.ToldPicture)]);
     }
 
-    private static BarFigure Repaired(SteeringResult r)
+    private static IntervalFigure Repaired(SteeringResult r)
     {
         var methods = r.Methods.Where(m => m.Repair.Test is not null).ToList();
-        BarPanel Panel(string title, string label, Func<RepairEffect, Estimate> value) => new(title, [.. methods.Select(Name)],
-            [new BarSeries(title, [.. methods.Select(m => value(m.Repair.Test!).Mean)]) { Low = [.. methods.Select(m => value(m.Repair.Test!).Low)], High = [.. methods.Select(m => value(m.Repair.Test!).High)] }])
+        return new IntervalFigure("What steering repairs and breaks", [.. methods.Select(Name)],
+        [
+            new IntervalSeries("failed runs that follow", [.. methods.Select(m => m.Repair.Test!.Repaired)]),
+            new IntervalSeries("other runs that fail", [.. methods.Select(m => m.Repair.Test!.Broken)]),
+        ])
         {
-            YLabel = label,
+            XLabel = "Share of test runs, 95 % interval",
         };
-        return new BarFigure("What steering repairs", [Panel("Failed runs that follow", "Share", m => m.Repaired), Panel("Net gain, all test runs", "Change of the share", m => m.Net)]);
     }
 
     private static string Setting(SteeredMethod method) => (method.Turn?.Chosen ?? method.Repair.Chosen)?.Label ?? method.Turned.Select(t => t.Label).FirstOrDefault("");

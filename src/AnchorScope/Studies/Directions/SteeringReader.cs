@@ -39,7 +39,7 @@ internal sealed class SteeringReader
         var (model, data) = study.Facts();
         var gain = Largest(_methods.Where(m => m.Family == SteeringFamily.Gain), _repairs, at => Net(at, _validation).Difference.Mean);
         var residual = Largest(_methods.Where(m => m.Family == SteeringFamily.Residual), _turns, at => Turning(at, _validation).Difference(r => Turned(r, at)).Difference.Mean);
-        var turns = _methods.Select(m => m.Signed ? Turn(m, test, unseen, residual) : null).ToList();
+        var turns = _methods.Select(m => m.Signed ? Turn(m, test, control, unseen, residual) : null).ToList();
         var repairs = _methods.Select(m => Repair(m, test, control, unseen, gain)).ToList();
         // What gained nothing where its strength was chosen claims nothing, so it is no member of the family.
         var turnP = Holm([.. turns.Select(t => t?.Chosen is null ? double.NaN : t.P)]);
@@ -132,9 +132,9 @@ internal sealed class SteeringReader
 
     private IReadOnlyList<SteeringMethod> RandomOf(SteeringMethod method) => [.. _random.Where(m => method.Family != SteeringFamily.Boost && m.Signed == method.Signed)];
 
-    private SteeringTurn Turn(SteeringMethod method, MeasuredSet test, MeasuredSet? unseen, SteeringMethod? residual)
+    private SteeringTurn Turn(SteeringMethod method, MeasuredSet test, MeasuredSet? control, MeasuredSet? unseen, SteeringMethod? residual)
     {
-        if (_turns[method.Name] is not { } at) return new SteeringTurn(null, null, null, null, null, null, null, double.NaN, FindingStatus.Absent, "");
+        if (_turns[method.Name] is not { } at) return new SteeringTurn(null, null, null, null, null, null, null, null, double.NaN, FindingStatus.Absent, "");
         var runs = Turning(at, test);
         var score = runs.Difference(r => Turned(r, at));
         TurnedShares Shares(Modality told)
@@ -145,7 +145,8 @@ internal sealed class SteeringReader
         Estimate? beyond = residual is null || residual.Name == method.Name ? null
             : runs.Where(r => r.Has(_turns[residual.Name]!.Value.Against(r))).Mean(r => Turned(r, at) - Turned(r, _turns[residual.Name]!.Value));
         return new SteeringTurn(
-            Choice(at), score.Difference, Shares(Modality.Text), Shares(Modality.Vision), unseen is null ? null : Turning(at, unseen).Difference(r => Turned(r, at)).Difference, beyond,
+            Choice(at), score.Difference, Shares(Modality.Text), Shares(Modality.Vision),
+            control?.Where(r => r.Has(at.Against(r))).Difference(r => r.Follows(at.Against(r)) - r.Follows("baseline")).Difference, unseen is null ? null : Turning(at, unseen).Difference(r => Turned(r, at)).Difference, beyond,
             Rank(method, test, at, _turns, Turning, Turned), score.P, FindingStatus.Unclear, "");
     }
 
@@ -229,8 +230,9 @@ internal sealed class SteeringReader
         var text = $"{method.Name} ({Where(chosen)}) turns {Wording.Percent(turn.ToPicture!.Switched.Mean)} of the runs that follow the text to the picture ({Wording.Interval(turn.ToPicture.Switched)}; a third answer in "
             + $"{Wording.Percent(turn.ToPicture.Third.Mean)}) and {Wording.Percent(turn.ToText!.Switched.Mean)} of those that follow the picture to the text ({Wording.Interval(turn.ToText.Switched)}; "
             + $"{Wording.Percent(turn.ToText.Third.Mean)})";
-        if (turn.BeyondResidual is { } beyond) text += $"; turned less broken, {Wording.Change(beyond)} against the best residual direction, {residual!.Name}";
+        if (turn.BeyondResidual is { } beyond) text += $"; score {Wording.Change(beyond)} against the best residual direction, {residual!.Name}";
         if (turn.Random is { } rank) text += $"; {Wording.Rank(rank, "turn")}, each at its best strength";
+        if (turn.Control is { } without) text += $"; without a conflict {Wording.Change(without)}";
         var status = test.IsFew || turn.Random is null ? FindingStatus.Unclear
             : turn.P <= MultipleComparisons.Level && score.Low > 0 && turn.Random.Value.P <= MultipleComparisons.Level ? FindingStatus.Present
             : score.High < 0 || Decision.IsAbsent(score, _margin) ? FindingStatus.Absent

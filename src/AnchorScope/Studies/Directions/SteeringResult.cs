@@ -43,13 +43,15 @@ public sealed record SteeringChoice(string Label, double Strength, Estimate Norm
 /// <param name="Score">On the test split: share that switches to the other modality's answer, minus the share that gives a third.</param>
 /// <param name="ToPicture">Runs told to trust the text, turned towards the picture.</param>
 /// <param name="ToText">Runs told to trust the picture, turned towards the text.</param>
+/// <param name="Control">Change of the share of right answers where nothing contradicts, turned the same way.</param>
 /// <param name="Unseen">The score on the second data folder.</param>
 /// <param name="BeyondResidual">Score minus that of <see cref="SteeringResult.BestResidual"/>, paired.</param>
 /// <param name="Random">Rank of the score among random heads' directions, each at its own best setting and strength.</param>
 /// <param name="P">That the score is 0, after Holm over the methods.</param>
 /// <param name="Status">Present: a score above 0, and no random set as large.</param>
 public sealed record SteeringTurn(
-    SteeringChoice? Chosen, Estimate? Score, TurnedShares? ToPicture, TurnedShares? ToText, Estimate? Unseen, Estimate? BeyondResidual, PermutationRank? Random, double P, FindingStatus Status, string Text);
+    SteeringChoice? Chosen, Estimate? Score, TurnedShares? ToPicture, TurnedShares? ToText, Estimate? Control, Estimate? Unseen, Estimate? BeyondResidual, PermutationRank? Random,
+    double P, FindingStatus Status, string Text);
 
 /// <summary>Making failed runs follow their instruction.</summary>
 /// <param name="Chosen">Setting and strength with the largest net gain on validation runs; null where none gains.</param>
