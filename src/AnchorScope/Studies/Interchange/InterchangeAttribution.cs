@@ -1,0 +1,84 @@
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+using AnchorScope.Readouts;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Studies;
+
+/// <summary>
+/// What exchanging the queries of each head would take from the margin, estimated for all heads at once from a few backward passes: integrated gradients on the straight way from the
+/// receiver's queries to the donor's, all heads going together, so that heads which back each other up share what they do.
+/// </summary>
+internal static class InterchangeAttribution
+{
+    /// <summary>Points on the way, at the middles of equal steps.</summary>
+    public const int Steps = 5;
+
+    /// <summary>Estimated fall of the margin of <paramref name="own"/> over <paramref name="other"/> by head [layer x head].</summary>
+    /// <param name="receiver">The recorded run, with <see cref="Site.QueryProj"/> at the receiver's positions.</param>
+    /// <param name="donor">The donor's queries at its positions.</param>
+    public static float[] Of(Decoder decoder, Baseline receiver, Trace donor, AlignedPositions at, int own, int other, Compute compute)
+    {
+        var (shape, width) = (decoder.Shape, decoder.Shape.Width(Site.QueryProj));
+        var differences = Enumerable.Range(0, shape.Layers).Select(layer => Difference(receiver.Trace![Site.QueryProj, layer], donor[Site.QueryProj, layer], at, donor.Positions!, width)).ToList();
+        var slopes = Enumerable.Range(0, Steps).Select(_ => Trace.OfDerivatives([Site.QueryProj], at.Receiver)).ToList();
+        Back(decoder, receiver, at, [.. slopes.Select((slope, step) => (Exchanged(shape, receiver.Trace!, differences, at, (step + 0.5f) / Steps), slope))], own, other, compute);
+        var falls = new float[shape.Layers * shape.Heads];
+        for (var layer = 0; layer < shape.Layers; layer++)
+        {
+            for (var head = 0; head < shape.Heads; head++)
+            {
+                var sum = 0.0;
+                foreach (var slope in slopes)
+                {
+                    for (var row = 0; row < at.Receiver.Length; row++)
+                    {
+                        for (var k = row * width + head * shape.HeadSize; k < row * width + (head + 1) * shape.HeadSize; k++) sum += (double)differences[layer][k] * slope[Site.QueryProj, layer][k];
+                    }
+                }
+                falls[layer * shape.Heads + head] = (float)(-sum / Steps);
+            }
+        }
+        return falls;
+    }
+
+    private static float[] Difference(float[] receiver, float[] donor, AlignedPositions at, IReadOnlyList<int> donorPositions, int width)
+    {
+        var difference = new float[at.Receiver.Length * width];
+        for (var row = 0; row < at.Receiver.Length; row++)
+        {
+            var from = donorPositions.ToList().IndexOf(at.Donor[row]) * width;
+            for (var k = 0; k < width; k++) difference[row * width + k] = donor[from + k] - receiver[row * width + k];
+        }
+        return difference;
+    }
+
+    private static Intervention Exchanged(DecoderShape shape, Trace receiver, List<float[]> differences, AlignedPositions at, float share) =>
+        new($"queries {share}", [.. Enumerable.Range(0, shape.Layers).Select(layer => new Edit(Site.QueryProj, layer, Operation.Set)
+        {
+            Positions = Positions.Of(at.Receiver),
+            Rows = new DonorRows([.. receiver[Site.QueryProj, layer].Zip(differences[layer], (q, d) => q + share * d)], at.Receiver.Length),
+        })]);
+
+    /// <summary>Fills the traces with the slopes of the margin.</summary>
+    private static void Back(Decoder decoder, Baseline receiver, AlignedPositions at, IReadOnlyList<(Intervention Edits, Trace Slopes)> ways, int own, int other, Compute compute)
+    {
+        var (mark, prompt, width) = (compute.Arena.Here(), receiver.Prompt, decoder.Shape.ModelSize);
+        var (start, count) = (at.Receiver[0], receiver.Prompt.Length - at.Receiver[0]);
+        var entry = Tensor.From(compute.Arena, prompt.Embeddings.AsSpan(start * width), count, width);
+        var runs = ways.Select(way => new Run(entry, prompt.Coordinates.AsMemory(start), start, prompt.Steered(way.Edits)) { Past = receiver.KeyValues, Derivatives = [way.Slopes] });
+        var pass = new Pass(decoder.Shape, runs, compute) { Tape = new Tape(TapeKind.Store) };
+        var resid = decoder.Forward(pass);
+        var (last, margins, d) = (compute.Arena.Take(ways.Count, width), compute.Arena.TakeZeros(ways.Count, decoder.VocabularySize), compute.Arena.TakeZeros(resid.Rows, width));
+        for (var i = 0; i < ways.Count; i++)
+        {
+            resid[(i + 1) * count - 1].CopyTo(last[i]);
+            margins[i][own] += 1;
+            margins[i][other] -= 1;
+        }
+        var back = decoder.UnembedBackward(last, margins, compute, null);
+        for (var i = 0; i < ways.Count; i++) back[i].CopyTo(d[(i + 1) * count - 1]);
+        decoder.Backward(pass, d, null);
+        compute.Arena.Release(mark);
+    }
+}
