@@ -38,6 +38,7 @@ public static class DiagnosisReport
             + $"the whole interval is within {Numbers.Of(d.EquivalenceMargin * 100, 0)} points of no effect. "
             + "In tables, q is the false discovery rate (Benjamini and Hochberg) over all rows of their kind. Heads are ranked on one "
             + "set of samples and tested on another.");
+        if (Removed(d) is { } removed) page.Paragraph(removed);
         InterchangeSection.Write(page, d.Interchange, figures);
         Following(page, d);
         Layers(page, d, figures);
@@ -56,6 +57,16 @@ public static class DiagnosisReport
         Provenance(page, d);
         return page;
     }
+
+    /// <summary>What blocked and cut mean where they do not mean 0; null where they do.</summary>
+    private static string? Removed(Diagnosis d) => d.Variants["ablation"] switch
+    {
+        "mean" => "Heads and edges were removed by mean ablation: blocked heads write their mean output at that span, and along cut edges "
+            + "keys and values are the means of their span, all over the ranking set.",
+        "resample" => "Heads and edges were removed by resample ablation: blocked heads write what they write in a random other run of the "
+            + "ranking set, and along cut edges keys and values are that run's, position by position from the end of each span.",
+        _ => null,
+    };
 
     private static void Following(HtmlPage page, Diagnosis d)
     {

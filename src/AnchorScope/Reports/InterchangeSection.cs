@@ -38,6 +38,7 @@ internal static class InterchangeSection
         page.Figure(figures["layers"],
             "All heads of a layer, or its MLP, exchanged together; test set. Left: queries of the other instruction; outputs and MLP of "
             + "crossed donors. Right: by how many logits a crossed donor raises the own other answer over the donor's.", "layers.svg");
+        Ablations(page, result);
         Pairs(page, result);
         page.Details("Profiles of all heads", p => Profiles(p, [.. result.Heads], "Every head (layer.head). " + ProfileCaption));
     }
@@ -111,7 +112,7 @@ internal static class InterchangeSection
         $"Margin moved on the ranking set, as in the maps; (set): in the set of arbiters. Another role needs a whole interval above "
         + $"{Numbers.Of(RoleRule.Least)}. "
         + $"Switched: pairs that give the donor's answer ({string.Join(", ", FactorNames).ToLowerInvariant()}). "
-        + "Third: change of the share of third answers with the head's output at 0.";
+        + "Third: change of the share of third answers with the head blocked.";
 
     private static void Profiles(HtmlPage page, ProfiledHead[] heads, string caption) => page.Table(
         ["Head", "Role", .. FactorNames, "Switched (%)", "Third"],
@@ -129,6 +130,25 @@ internal static class InterchangeSection
     private static string Moved(ExchangeEffect effect) =>
         effect.Pairs == 0 ? NoPairs
             : $"{Numbers.Of(effect.Moved.Mean)} [{Numbers.Of(effect.Moved.Low)},\u00A0{Numbers.Of(effect.Moved.High)}]";
+
+    /// <summary>Side by side, so that what a removal costs is told from what it breaks.</summary>
+    private static void Ablations(HtmlPage page, InterchangeResult result)
+    {
+        if (result.Ablations.Count == 0) return;
+        page.Heading(3, "Sets removed in three ways");
+        page.Table(["Set", "Heads", "Ablation", "MFR", "Competitor", "Third", "No answer word", "Distance"],
+            [.. result.Ablations.Select(a => (string[])
+            [
+                Names.FirstOrDefault(n => n.Key == a.Set).Name ?? "necessary heads", string.Join(' ', a.Heads), a.Variant, Numbers.Interval(a.Following),
+                Numbers.Of(a.Competitor.Mean), Numbers.Of(a.Third.Mean), Numbers.Interval(a.NoAnswerWord), Numbers.Interval(a.Distance),
+            ])],
+            "The outputs of a set replaced by 0, by their means at that span over the ranking set, or by those of a random other run; "
+            + $"{result.Ablations[0].Following.Count} test runs. Competitor: gives the other answer. Third: neither. No answer word: the "
+            + "likeliest token begins no answer of any of these samples. Distance: norm of the change of the removed outputs over the norm of what "
+            + "they were. A removal far off, or with many answers that are no answer words, takes the model where it never is: what it costs "
+            + "says less about the heads.",
+            numeric: [3, 4, 5, 6, 7]);
+    }
 
     private static void Pairs(HtmlPage page, InterchangeResult result) => page.Details("Pairs, and runs that gave none", p => p.Table(
         ["Set", "Donors differ in", "Runs", "Without donor", "Receiver fails", "Donor fails", "Pairs"],

@@ -68,7 +68,7 @@ internal sealed class DiagnosisBuilder
             Findings = [],
             Following = following,
             Layers = layers,
-            Route = RouteReader.Read(_test, Options.Variants.Route),
+            Route = RouteReader.Read(_test, Options.Variants.Route, Options.Variants.Ablation),
             Knockouts = knockouts,
             Heads = heads,
             Interchange = interchange,

@@ -3,6 +3,7 @@ using AnchorScope.Conflicts;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 using AnchorScope.Models;
+using AnchorScope.Prompts;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
@@ -93,6 +94,7 @@ public sealed class DiagnosisStudy : IDisposable
     public HeadPlan Run(ResultStore store, Action<StudyProgress>? progress = null, CancellationToken cancel = default)
     {
         void Each(Phase phase, ConflictSet set, PhasePlan plan) => this.Each(phase, set, store, plan, progress, cancel);
+        if (Options.Variants.Ablation == AblationVariant.Mean) _ = Interchange(store).Means(cancel);
         Each(Phase.Rank, Data.Rank, new PhasePlan(Parts: PartSet));
         if (Screened)
         {
@@ -110,6 +112,16 @@ public sealed class DiagnosisStudy : IDisposable
         return plan;
     }
 
+    /// <summary>Where means are taken that this diagnosis or its phase "ablation" asks for.</summary>
+    internal IReadOnlyList<(Site Site, SpanKind? Span)> MeanPlaces
+    {
+        get
+        {
+            var exchanged = DiagnosisConditions.SpansOf(Options.Variants).Select(span => (Site.HeadOut, (SpanKind?)span));
+            return Options.Variants.Ablation == AblationVariant.Mean ? [.. exchanged.Union(_conditions.MeanPlaces)] : [.. exchanged];
+        }
+    }
+
     /// <summary>Exchanges of heads with donor runs; what the store has is not run again.</summary>
     internal InterchangeStudy Interchange(ResultStore store) => new(this, store, new BootstrapDraws(Options.Seed));
 
@@ -123,7 +135,7 @@ public sealed class DiagnosisStudy : IDisposable
         using var team = new Team(Options.Threads);
         var compute = new Compute(arena, team);
         var diagnosis = new DiagnosisBuilder(this, store, plan).Build(Rendered(compute));
-        return diagnosis with { Examples = [.. diagnosis.Examples.Select(e => WithReadings(e, plan, compute))] };
+        return diagnosis with { Examples = [.. diagnosis.Examples.Select(e => WithReadings(e, store, plan, compute))] };
     }
 
     /// <summary>The portable set of arbiters: the heads whose queries, exchanged together, switch the answer; empty where none was found.</summary>
@@ -150,13 +162,14 @@ public sealed class DiagnosisStudy : IDisposable
         Variants = Options.Variants.Named,
     };
 
-    private ExampleConflict WithReadings(ExampleConflict example, HeadPlan plan, Compute compute)
+    private ExampleConflict WithReadings(ExampleConflict example, ResultStore store, HeadPlan plan, Compute compute)
     {
+        var replacements = Interchange(store).Replacements(compute);
         var reader = new ImageReader(Model, Data.Layout, Options.Variants.Instruction, compute);
-        var (boxes, runs) = reader.Read(Data.Test.Samples.First(s => s.Id == example.Id), prompt =>
+        var (boxes, runs) = reader.Read(Data.Test.Samples.First(s => s.Id == example.Id), (run, prompt) =>
         [
             ("no intervention", Intervention.None),
-            .. _conditions.Blocks(prompt, plan, controls: false).Where(b => b.Name == $"block/{HeadPlan.Tested}").Select(b =>
+            .. _conditions.Blocks(prompt, plan, controls: false, _conditions.By(replacements, run, prompt, edges: false)).Where(b => b.Name == $"block/{HeadPlan.Tested}").Select(b =>
                 ($"{ExamplePicker.Share(HeadPlan.Tested)} blocked", b)),
         ]);
         return example with
@@ -169,7 +182,7 @@ public sealed class DiagnosisStudy : IDisposable
     private RenderedPrompt Rendered(Compute compute)
     {
         var run = Data.Test.Samples[0].Runs.First();
-        var pixels = run.Sample.Image is null ? null : Model.Preprocess([Prompts.Picture.Load(run.Sample.Image)]);
+        var pixels = run.Sample.Image is null ? null : Model.Preprocess([Picture.Load(run.Sample.Image)]);
         var prompt = ConflictPrompt.Build(Model, run, Data.Layout, pixels, pixels is null ? null : Model.Features(pixels, compute));
         return new RenderedPrompt(run.Id, prompt.Rendered, prompt.Tokens, prompt.Spans.ToDictionary(s => Variants.NameOf(s.Key), s => (IReadOnlyList<int>)s.Value, StringComparer.Ordinal));
     }
@@ -207,7 +220,7 @@ public sealed class DiagnosisStudy : IDisposable
         Variants.NameOf(phase), set, store,
         compute =>
         {
-            var runner = new SampleRunner(Model, Data.Layout, Options, _conditions, AnswerTokens, compute);
+            var runner = new SampleRunner(Model, Data.Layout, Options, _conditions, Interchange(store).Replacements(compute), AnswerTokens, compute);
             return (sample, stop) => runner.Run(sample, phase, plan, stop);
         },
         progress, cancel);

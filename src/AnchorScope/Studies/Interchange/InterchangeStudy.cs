@@ -1,6 +1,8 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 using AnchorScope.Prompts;
+using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
@@ -98,29 +100,38 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     /// <param name="name">Name of the phase.</param>
     internal void Ablate(string name, ConflictSet set, IReadOnlyList<HeadRemoval> removals, Action<StudyProgress>? progress, CancellationToken cancel)
     {
-        var spans = DiagnosisConditions.SpansOf(study.Options.Variants);
-        List<ConflictRun> ranked = [.. ProfileSet.Samples.SelectMany(s => s.Runs)];
-        if (store.Find("means", "all") is not { } rows)
-        {
-            using var arena = new Tensors.Arena();
-            using var team = new Tensors.Team(study.Options.Threads);
-            var runner = new AblationRunner(study.Model, study.Data.Layout, spans, null, ranked, study.Options.Seed, new Tensors.Compute(arena, team));
-            var sums = new Dictionary<(int Layer, SpanKind Span), (double[] Sum, int Count)>();
-            foreach (var run in ranked)
-            {
-                cancel.ThrowIfCancellationRequested();
-                runner.AddTo(sums, run);
-            }
-            rows = [SpanMeans.ToResult(sums)];
-            store.Append("means", "all", rows);
-        }
-        var means = SpanMeans.Of(rows[0], spans, study.Model.Decoder.Shape.Layers);
+        _ = Means(cancel);
         study.Each(name, set, store, compute =>
         {
-            var runner = new AblationRunner(study.Model, study.Data.Layout, spans, means, ranked, study.Options.Seed, compute);
+            var runner = new AblationRunner(study.Model, DiagnosisConditions.SpansOf(study.Options.Variants), Replacements(compute), compute);
             return (sample, stop) => runner.Run(sample, removals, stop);
         }, progress, cancel);
     }
+
+    /// <summary>Means over the runs of <see cref="ProfileSet"/>: from the store, or taken now.</summary>
+    internal SpanMeans Means(CancellationToken cancel)
+    {
+        if (KnownMeans is { } known) return known;
+        using var arena = new Arena();
+        using var team = new Team(study.Options.Threads);
+        var runs = Replacements(new Compute(arena, team));
+        var sums = new Dictionary<(Site Site, int Layer, SpanKind? Span), (double[] Sum, int Count)>();
+        foreach (var run in Ranked)
+        {
+            cancel.ThrowIfCancellationRequested();
+            runs.AddTo(sums, run, study.MeanPlaces);
+        }
+        var row = SpanMeans.ToResult(sums);
+        store.Append("means", "all", [row]);
+        return new SpanMeans(row);
+    }
+
+    /// <summary>What takes the place of what is removed: <see cref="Means"/> where they were taken, and runs of <see cref="ProfileSet"/>.</summary>
+    internal Replacements Replacements(Compute compute) => new(study.Model, study.Data.Layout, KnownMeans, Ranked, study.Options.Seed, compute);
+
+    private SpanMeans? KnownMeans => store.Find("means", "all") is [var row] ? new SpanMeans(row) : null;
+
+    private List<ConflictRun> Ranked => [.. ProfileSet.Samples.SelectMany(s => s.Runs)];
 
     /// <summary>
     /// Random sets of the size of a found one, from all heads that the search could have taken but the set's own. Where there are no more of them than draws, every one, once.
