@@ -62,6 +62,21 @@ public enum HeadScoreVariant
 
     /// <summary>Mean direct logit attribution to the margin at the last position.</summary>
     DirectLogitAttribution,
+
+    /// <summary>Share of the margin that the head's queries move, taken from the other instruction.</summary>
+    Choice,
+
+    /// <summary>Share of the margin that its output moves, taken from a crossed donor.</summary>
+    Content,
+
+    /// <summary>The same, taken from a run with another question.</summary>
+    Question,
+
+    /// <summary>The same, taken from a run with another picture; of runs told to follow the picture alone.</summary>
+    Picture,
+
+    /// <summary>The same, taken from a run with another note; of runs told to follow the note alone.</summary>
+    Note,
 }
 
 /// <summary>How the heads that are ranked come by their scores.</summary>

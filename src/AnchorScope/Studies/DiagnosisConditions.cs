@@ -51,7 +51,8 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
 
     /// <summary>Edges cut in one head each, where the prompt has them.</summary>
     public IEnumerable<Intervention> CutInOneHead(Prompt prompt, IEnumerable<(string Edge, int Layer, int Head)> pairs, Removal? by) =>
-        pairs.Select(p => Cut(Edges.First(e => e.Name == p.Edge), prompt, RankedRuns.Cut(p.Edge, p.Layer, p.Head), [p.Layer], by, [p.Head])).OfType<Intervention>();
+        pairs.Select(p => Cut(Edges.First(e => e.Name == p.Edge), prompt, RankedRuns.Cut(p.Edge, p.Layer, p.Head), [p.Layer], by,
+            [p.Head])).OfType<Intervention>();
 
     /// <summary>The edges into the instruction and what follows it, for estimates head by head.</summary>
     public IReadOnlyList<EdgeGroup> EdgeGroups(Prompt prompt) =>
@@ -69,7 +70,8 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
             {
                 for (var layer = 0; layer < shape.Layers; layer++)
                 {
-                    if (Cut(edge, prompt, Knockout(edge.Name, window, layer), LayerWindow.Centred(layer, window, shape.Layers), by) is { } cut) yield return cut;
+                    if (Cut(edge, prompt, Knockout(edge.Name, window, layer), LayerWindow.Centred(layer, window, shape.Layers),
+                        by) is { } cut) yield return cut;
                 }
             }
             if (Cut(edge, prompt, KnockoutAll(edge.Name), Enumerable.Range(0, shape.Layers), by) is { } all) yield return all;
@@ -114,7 +116,9 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
         _ => [SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix],
     };
 
-    /// <summary>How heads, and with <paramref name="edges"/> edges, are removed from a run; null where heads are set to 0 and edges cut.</summary>
+    /// <summary>
+    /// How heads, and with <paramref name="edges"/> edges, are removed from a run; null where heads are set to 0 and edges cut.
+    /// </summary>
     public Removal? By(Replacements replacements, Conflicts.ConflictRun run, Prompt prompt, bool edges)
     {
         if (options.Variants.Ablation == AblationVariant.Zero) return null;
@@ -134,7 +138,8 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
     private static Intervention Without(string name, IReadOnlyList<(int Layer, int Head)> heads, Positions at, Removal? by) =>
         by is null ? Intervention.HeadGain(name, heads, 0, at) : by.Heads(name, heads);
 
-    private static Intervention? Cut(Edge edge, Prompt prompt, string name, IEnumerable<int> layers, Removal? by, IReadOnlyList<int>? heads = null) =>
+    private static Intervention? Cut(Edge edge, Prompt prompt, string name, IEnumerable<int> layers, Removal? by,
+        IReadOnlyList<int>? heads = null) =>
         by is null ? edge.Cut(prompt, name, layers, heads) : by.Along(edge, name, layers, heads);
 
     private Positions Scope(Prompt prompt) => options.Variants.Scope switch

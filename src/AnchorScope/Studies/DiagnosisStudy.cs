@@ -31,6 +31,9 @@ public sealed class DiagnosisStudy : IDisposable
                 throw InputException.At(options.Data, $"{pictured.Id}: image", $"none ({options.Model}, {Model.Family}, reads text only)", pictured.Image!);
             _ = Model.Template;
             Data = Data.Filter(Model.Tokenizer);
+            ConflictSet Listed(ConflictSet set) =>
+                set.With(set.Samples, DonorFinder.In(set, Model.Tokenizer, options.Seed).Unfit(set, options.Variants.Alignment));
+            Data = Data with { Rank = Listed(Data.Rank), Test = Listed(Data.Test) };
             AnswerTokens = options.AnswerTokens ?? Math.Min(LongestAnswer, Model.MaxNewTokens ?? LongestAnswer);
             _conditions = new DiagnosisConditions(options, Model.Decoder.Shape);
             if (Model.Checkpoint.WeightBytes < PackedAtMost) Model.Decoder.Pack();
@@ -101,6 +104,7 @@ public sealed class DiagnosisStudy : IDisposable
             var (all, vision, text) = Scores(store, Options.Variants.HeadScore);
             Each(Phase.Verify, Data.Rank, new PhasePlan(Candidates.OfHeads(all, vision, text, Shape.Heads, Options)));
         }
+        if (ExchangeScore.Of(Options.Variants.HeadScore) is not null) Interchange(store).Profile(progress, cancel);
         var plan = Plan(store);
         Each(Phase.Parts, PartSet, new PhasePlan(Parts(store, plan)));
         Each(Phase.Test, Data.Test, new PhasePlan(Heads: plan));
@@ -169,7 +173,8 @@ public sealed class DiagnosisStudy : IDisposable
         var (boxes, runs) = reader.Read(Data.Test.Samples.First(s => s.Id == example.Id), (run, prompt) =>
         [
             ("no intervention", Intervention.None),
-            .. _conditions.Blocks(prompt, plan, controls: false, _conditions.By(replacements, run, prompt, edges: false)).Where(b => b.Name == $"block/{HeadPlan.Tested}").Select(b =>
+            .. _conditions.Blocks(prompt, plan, controls: false, _conditions.By(replacements, run, prompt, edges: false))
+                .Where(b => b.Name == $"block/{HeadPlan.Tested}").Select(b =>
                 ($"{ExamplePicker.Share(HeadPlan.Tested)} blocked", b)),
         ]);
         return example with
@@ -187,9 +192,13 @@ public sealed class DiagnosisStudy : IDisposable
         return new RenderedPrompt(run.Id, prompt.Rendered, prompt.Tokens, prompt.Spans.ToDictionary(s => Variants.NameOf(s.Key), s => (IReadOnlyList<int>)s.Value, StringComparer.Ordinal));
     }
 
-    /// <summary>Scores [layer x head] of the ranking split by modality: over all runs, vision-following ones, text-following ones.</summary>
+    /// <summary>
+    /// Scores [layer x head] of the ranking split by modality: over all runs, vision-following ones, text-following ones. NaN where a
+    /// modality's runs have no such score.
+    /// </summary>
     public (double[] All, double[] Vision, double[] Text) Scores(ResultStore store, HeadScoreVariant variant)
     {
+        if (ExchangeScore.Of(variant) is not null) return ExchangeScore.Of(Interchange(store).Profiled, variant, _conditions.EachHead);
         var runs = RunsOf(store);
         return (Of(runs), Of(runs.Where(r => r.Run.EndsWith("/vision", StringComparison.Ordinal))), Of(runs.Where(r => r.Run.EndsWith("/text", StringComparison.Ordinal))));
 
@@ -220,7 +229,8 @@ public sealed class DiagnosisStudy : IDisposable
         Variants.NameOf(phase), set, store,
         compute =>
         {
-            var runner = new SampleRunner(Model, Data.Layout, Options, _conditions, Interchange(store).Replacements(compute), AnswerTokens, compute);
+            var runner = new SampleRunner(Model, Data.Layout, Options, _conditions, Interchange(store).Replacements(compute), AnswerTokens,
+                compute);
             return (sample, stop) => runner.Run(sample, phase, plan, stop);
         },
         progress, cancel);

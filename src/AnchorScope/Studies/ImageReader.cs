@@ -65,5 +65,6 @@ internal sealed class ImageReader(VisionLanguageModel model, PromptLayout layout
     }
 
     private static bool Blocked(Intervention intervention, int layer, int head, int position) => intervention.Edits.Any(e =>
-        e.Site == Site.HeadOut && (e.Operation == Operation.Set || (e.Operation == Operation.Scale && e.Factor == 0)) && e.Layer == layer && e.Neurons is null && (e.Heads is null || e.Heads.Contains(head)) && e.Positions.Contains(position));
+        e.Site == Site.HeadOut && (e.Operation == Operation.Set || (e.Operation == Operation.Scale && e.Factor == 0)) && e.Layer == layer
+            && e.Neurons is null && (e.Heads is null || e.Heads.Contains(head)) && e.Positions.Contains(position));
 }

@@ -16,7 +16,7 @@ internal static class NecessaryFinding
         const string Condition = $"block/{HeadPlan.Tested}";
         var (total, margin, samples) = (diagnosis.Model.Layers * diagnosis.Model.Heads, diagnosis.EquivalenceMargin, test.Clusters.Count);
         var by = Wording.By(diagnosis.Variants["ablation"]);
-        var set = $"the top {blocked.Heads.Count} of {total} heads ({Names(blocked.Heads)})";
+        var set = $"the top {blocked.Heads.Count} of {total} heads{Ranked(diagnosis)} ({Names(blocked.Heads)})";
         var (drop, p) = test.Difference(r => r.Follows("baseline") - r.Follows(Condition));
         var changes = $"with {set} blocked{by} MFR changes by {Wording.Dropped(drop)}";
         var needed = Decision.Needed(drop, samples, margin);
@@ -77,6 +77,11 @@ internal static class NecessaryFinding
                 + $"of none)"
             : $"; whether accuracy without a conflict stays cannot be told ({after.Mean:0.00}, change {Wording.Dropped(drop)})";
     }
+
+    /// <summary>By what they were chosen, where that is no removal.</summary>
+    private static string Ranked(Diagnosis diagnosis) =>
+        ExchangeScore.Of(Variants.Parse<HeadScoreVariant>("head_score", diagnosis.Variants["head_score"])) is null ? ""
+            : $" by {diagnosis.Variants["head_score"]}";
 
     private static string Names(IReadOnlyList<HeadId> heads) => heads.Count <= 6 ? string.Join(", ", heads)
         : string.Join(", ", heads.Take(6)) + ", …";

@@ -33,7 +33,8 @@ internal enum Phase
 /// <summary>Runs one sample with both instructions under every condition of a phase. One per thread.</summary>
 /// <param name="replacements">What takes the place of what is removed.</param>
 internal sealed class SampleRunner(
-    VisionLanguageModel model, PromptLayout layout, DiagnosisOptions options, DiagnosisConditions conditions, Replacements replacements, int answerTokens, Compute compute)
+    VisionLanguageModel model, PromptLayout layout, DiagnosisOptions options, DiagnosisConditions conditions, Replacements replacements,
+        int answerTokens, Compute compute)
 {
     private const string None = "baseline";
 
@@ -75,8 +76,10 @@ internal sealed class SampleRunner(
         {
             Phase.Rank => options.Variants.Screen == HeadScreen.Exact ? conditions.Alone(prompt, conditions.EachHead, by) : [],
             Phase.Verify => conditions.Alone(prompt, plan.Candidates!.Heads, by),
-            Phase.Parts => [.. conditions.Silenced(prompt, plan.Candidates!.Neurons), .. conditions.Without(prompt, plan.Candidates.Components), .. conditions.CutInOneHead(prompt, plan.Candidates.Edges, by)],
-            Phase.Test => [.. conditions.Knockouts(prompt, by), .. conditions.Blocks(prompt, plan.Heads!, controls: true, by), .. conditions.Gains(prompt, plan.Heads!, controls: failed)],
+            Phase.Parts => [.. conditions.Silenced(prompt, plan.Candidates!.Neurons),
+                .. conditions.Without(prompt, plan.Candidates.Components), .. conditions.CutInOneHead(prompt, plan.Candidates.Edges, by)],
+            Phase.Test => [.. conditions.Knockouts(prompt, by), .. conditions.Blocks(prompt, plan.Heads!, controls: true, by),
+                .. conditions.Gains(prompt, plan.Heads!, controls: failed)],
             Phase.Hard => conditions.Gains(prompt, plan.Heads!, controls: failed),
             _ => [.. conditions.Blocks(prompt, plan.Heads!, controls: true, by), .. conditions.Gains(prompt, plan.Heads!, controls: false)],
         };

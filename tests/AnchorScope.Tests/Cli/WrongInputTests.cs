@@ -98,7 +98,8 @@ public sealed class WrongInputTests : IDisposable
     [InlineData("slope", "resample")]
     public void AScreenEstimatesZeroAblationAlone(string screen, string ablation) => Refused(
         $"--screen: {screen}: expected --ablation zero, as derivatives estimate heads set to 0, found {ablation}",
-        "diagnose", "--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--out", _temp.File("out"), "--screen", screen, "--ablation", ablation);
+        "diagnose", "--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--out", _temp.File("out"), "--screen", screen,
+            "--ablation", ablation);
 
     [Fact]
     public void UnknownOption() => Refused("--colour", "diagnose", "--colour", "red");

@@ -14,7 +14,8 @@ namespace AnchorScope.Tests.Studies;
 /// <summary>What takes the place of removed heads and edges, held to laws without tolerance.</summary>
 public sealed class AblationTests : IDisposable
 {
-    private static readonly DiagnosisOptions Small = new() { Model = Fixtures.Grown("relay"), Data = Fixtures.Conflicts, Limit = 12, Draws = 1, Windows = [3], Gains = [2] };
+    private static readonly DiagnosisOptions Small = new() { Model = Fixtures.Grown("relay"), Data = Fixtures.Conflicts, Limit = 12,
+        Draws = 1, Windows = [3], Gains = [2] };
 
     private readonly TempFolder _temp = new();
     private readonly Arena _arena = new();
@@ -24,7 +25,9 @@ public sealed class AblationTests : IDisposable
 
     private static Variants With(AblationVariant ablation) => new() { Ablation = ablation };
 
-    /// <summary>As long as this holds the rows of a diagnosis with zero ablation are those that there were before ablation was a choice.</summary>
+    /// <summary>
+    /// As long as this holds the rows of a diagnosis with zero ablation are those that there were before ablation was a choice.
+    /// </summary>
     [Fact]
     public void Zero_ScalesHeadsToZeroAndCutsEdges()
     {
@@ -43,7 +46,8 @@ public sealed class AblationTests : IDisposable
         {
             var all = Enumerable.Range(0, shape.Layers);
             var cut = conditions.Knockouts(prompt, null).Single(i => i.Name == DiagnosisConditions.KnockoutAll(edge.Name));
-            Assert.Equal(Intervention.Knockout("", all, Positions.Of(prompt.Union(edge.To)), Positions.Of(prompt.Union(edge.From))).Edits, cut.Edits);
+            Assert.Equal(Intervention.Knockout("", all, Positions.Of(prompt.Union(edge.To)), Positions.Of(prompt.Union(edge.From))).Edits,
+                cut.Edits);
         }
     }
 
@@ -54,9 +58,11 @@ public sealed class AblationTests : IDisposable
         using var model = VisionLanguageModel.Open(Small.Model);
         var shape = model.Decoder.Shape;
         var run = Samples(1)[0].Runs.First();
-        var places = new DiagnosisConditions(Small with { Variants = With(AblationVariant.Mean) with { Scope = GainScope.All } }, shape).MeanPlaces;
+        var places = new DiagnosisConditions(Small with { Variants = With(AblationVariant.Mean) with { Scope = GainScope.All } },
+            shape).MeanPlaces;
         var (means, prompt) = MeansOf(model, places, run);
-        var trace = Baseline.Record(model.Decoder, prompt, Compute, [Site.HeadOut, Site.Key, Site.Value], Enumerable.Range(0, prompt.Length)).Trace!;
+        var trace = Baseline.Record(model.Decoder, prompt, Compute, [Site.HeadOut, Site.Key, Site.Value],
+            Enumerable.Range(0, prompt.Length)).Trace!;
         var seen = 0;
         foreach (var (site, span) in places)
         {
@@ -66,7 +72,8 @@ public sealed class AblationTests : IDisposable
             for (var layer = 0; layer < shape.Layers; layer++)
             {
                 var width = shape.Width(site);
-                var expected = Enumerable.Range(0, width).Select(i => (float)(at.Sum(p => (double)trace[site, layer][p * width + i]) / at.Count)).ToArray();
+                var expected = Enumerable.Range(0, width).Select(i =>
+                    (float)(at.Sum(p => (double)trace[site, layer][p * width + i]) / at.Count)).ToArray();
                 Assert.Equal(expected, means.Row(site, layer, new SpanPlace(at[0], span, at.Count - 1)).ToArray());
             }
         }
@@ -81,11 +88,13 @@ public sealed class AblationTests : IDisposable
         using var model = VisionLanguageModel.Open(Small.Model);
         var shape = model.Decoder.Shape;
         var run = Samples(1)[0].Runs.First();
-        var conditions = new DiagnosisConditions(Small with { Variants = With(AblationVariant.Mean) with { Scope = GainScope.Last } }, shape);
+        var conditions = new DiagnosisConditions(Small with { Variants = With(AblationVariant.Mean) with { Scope = GainScope.Last } },
+            shape);
         var (means, prompt) = MeansOf(model, conditions.MeanPlaces, run);
         var by = conditions.By(Of(model, means, []), run, prompt, edges: false);
         var plain = Sweep.Alone(model.Decoder, prompt, Intervention.None, Compute);
-        foreach (var removed in conditions.Alone(prompt, conditions.EachHead, by)) Assert.Equal(plain, Sweep.Alone(model.Decoder, prompt, removed, Compute));
+        foreach (var removed in conditions.Alone(prompt, conditions.EachHead, by)) Assert.Equal(plain,
+            Sweep.Alone(model.Decoder, prompt, removed, Compute));
         // Of a longer span the mean is not what each position has.
         var relay = new DiagnosisConditions(Small with { Variants = With(AblationVariant.Mean) }, shape);
         (means, _) = MeansOf(model, relay.MeanPlaces, run);
@@ -104,7 +113,8 @@ public sealed class AblationTests : IDisposable
         foreach (var set in new[] { "rank", "test" }) _temp.Write($"data/{set}.jsonl", line + "\n");
         File.Copy(Path.Combine(Fixtures.Conflicts, "images", "rank-0000.png"), _temp.File("data/images/rank-0000.png"));
         File.Copy(Path.Combine(Fixtures.Conflicts, "prompt.json"), _temp.File("data/prompt.json"));
-        using var study = new DiagnosisStudy(Small with { Data = _temp.File("data"), Variants = With(AblationVariant.Resample) with { Scope = scope } });
+        using var study = new DiagnosisStudy(Small with { Data = _temp.File("data"),
+            Variants = With(AblationVariant.Resample) with { Scope = scope } });
         using var store = ResultStore.Open(_temp.File("results.jsonl"), resume: false);
         study.Run(store);
         var seen = new HashSet<string>();
@@ -121,7 +131,9 @@ public sealed class AblationTests : IDisposable
         Assert.Equal(["block", "edge", "head", "knockout"], seen.Order(StringComparer.Ordinal));
     }
 
-    /// <summary>A position is matched with the one as far from the end of its span; a shorter span gives its first position again.</summary>
+    /// <summary>
+    /// A position is matched with the one as far from the end of its span; a shorter span gives its first position again.
+    /// </summary>
     [Fact]
     public void Resample_TakesPositionsFromTheEndOfEachSpan()
     {
@@ -140,7 +152,8 @@ public sealed class AblationTests : IDisposable
         foreach (var place in SpanPlace.Of(prompt, spans))
         {
             var there = SpanPlace.In(other, place.Span);
-            Assert.Equal(There(there.Count > place.FromEnd ? there[^(place.FromEnd + 1)] : there[0]), by.Row(Site.Value, 1, place).ToArray());
+            Assert.Equal(There(there.Count > place.FromEnd ? there[^(place.FromEnd + 1)] : there[0]),
+                by.Row(Site.Value, 1, place).ToArray());
         }
         Assert.Equal(There(other.Length - 1), by.Row(Site.Value, 1, new SpanPlace(0, SpanKind.Constraint, 0)).ToArray());
     }
@@ -151,7 +164,8 @@ public sealed class AblationTests : IDisposable
         using var model = VisionLanguageModel.Open(Small.Model);
         var (means, _) = MeansOf(model, [(Site.HeadOut, SpanKind.Suffix)], Samples(1)[0].Runs.First());
         var error = Assert.Throws<InputException>(() => _ = means.Row(Site.HeadOut, 0, new SpanPlace(3, SpanKind.Constraint, 0)));
-        Assert.Equal("ablation mean: constraint: expected a run with this span among the first 80 conflicts of the ranking set, found none", error.Message);
+        Assert.Equal("ablation mean: constraint: expected a run with this span among the first 80 conflicts of the ranking set, found none",
+            error.Message);
     }
 
     [Fact]
@@ -177,12 +191,14 @@ public sealed class AblationTests : IDisposable
         Assert.Equal("1.00 [1.00, 1.00]", rows[^3][7]);
     }
 
-    private static IReadOnlyList<ConflictSample> Samples(int count) => ConflictSet.Load(Path.Combine(Fixtures.Conflicts, "rank.jsonl"), count).Samples;
+    private static IReadOnlyList<ConflictSample> Samples(int count) =>
+        ConflictSet.Load(Path.Combine(Fixtures.Conflicts, "rank.jsonl"), count).Samples;
 
     private Replacements Of(VisionLanguageModel model, SpanMeans? means, IReadOnlyList<ConflictRun> others) =>
         new(model, PromptLayout.Beside(Fixtures.Conflicts), means, others, 0, Compute);
 
-    private (SpanMeans Means, Prompt Prompt) MeansOf(VisionLanguageModel model, IReadOnlyList<(Site Site, SpanKind? Span)> places, ConflictRun run)
+    private (SpanMeans Means, Prompt Prompt) MeansOf(VisionLanguageModel model, IReadOnlyList<(Site Site, SpanKind? Span)> places,
+        ConflictRun run)
     {
         var replacements = Of(model, null, []);
         var sums = new Dictionary<(Site Site, int Layer, SpanKind? Span), (double[] Sum, int Count)>();

@@ -37,7 +37,8 @@ internal sealed class AblationRunner(VisionLanguageModel model, IReadOnlyList<Sp
     {
         var entities = AnswerEntities.Of(run, model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}");
         var prompt = replacements.PromptOf(run);
-        using var plain = Baseline.Record(model.Decoder, prompt, compute, from: spans.SelectMany(prompt.Span).DefaultIfEmpty(prompt.Length - 1).Min());
+        using var plain = Baseline.Record(model.Decoder, prompt, compute,
+            from: spans.SelectMany(prompt.Span).DefaultIfEmpty(prompt.Length - 1).Min());
         var result = new RunResult(run.Id, entities.Following, entities.Competing);
         result.Outcomes["baseline"] = SampleRunner.Measure(plain.LastLogits, entities, plain.LastLogits);
         var ways = removals.Select(r => r.Variant).Distinct().ToDictionary(

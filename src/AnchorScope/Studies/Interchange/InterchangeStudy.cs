@@ -38,7 +38,14 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     [
         (DonorFactor.Instruction, HeadContent.Query), (DonorFactor.Crossed, HeadContent.Query), (DonorFactor.Instruction, HeadContent.Z), (DonorFactor.Crossed, HeadContent.Z),
         (DonorFactor.Question, HeadContent.Z), (DonorFactor.Picture, HeadContent.Z), (DonorFactor.Note, HeadContent.Z),
+        .. Control,
     ];
+
+    /// <summary>
+    /// Exchanges that should do nothing to a head that chooses by what the instruction says: the same one in other words.
+    /// </summary>
+    private static (DonorFactor Factor, HeadContent What)[] Control =>
+        [(DonorFactor.Phrasing, HeadContent.Query), (DonorFactor.Phrasing, HeadContent.Z)];
 
     private static readonly (DonorFactor Factor, HeadContent What)[] SetKinds =
         [(DonorFactor.Instruction, HeadContent.Query), (DonorFactor.Crossed, HeadContent.Query), (DonorFactor.Instruction, HeadContent.Z), (DonorFactor.Crossed, HeadContent.Z)];
@@ -69,12 +76,20 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     /// <summary>Samples of the profile.</summary>
     public ConflictSet ProfileSet => First(Rank, ProfileSamples);
 
+    /// <summary>Every head exchanged alone, where the store does not have it yet.</summary>
+    public void Profile(Action<StudyProgress>? progress, CancellationToken cancel) => Phase(
+        "profile", ProfileSet, Rank, [.. ProfileKinds.SelectMany(k => _all.Select(h => new Exchange(k.Factor, k.What, [h])))], progress,
+            cancel);
+
+    /// <summary>What <see cref="Profile"/> measured.</summary>
+    public MeasuredSet Profiled => Measured("profile", ProfileSet);
+
     /// <summary>Runs every phase that the store does not have yet.</summary>
     /// <param name="necessary">The heads whose blocking costs most: measured beside the sets found.</param>
     public InterchangeFindings Run(IReadOnlyList<(int Layer, int Head)> necessary, Action<StudyProgress>? progress = null, CancellationToken cancel = default)
     {
-        Phase("profile", ProfileSet, Rank, [.. ProfileKinds.SelectMany(k => _all.Select(h => new Exchange(k.Factor, k.What, [h])))], progress, cancel);
-        var profile = Measured("profile", ProfileSet);
+        Profile(progress, cancel);
+        var profile = Profiled;
         var sets = new List<SearchedSet>();
         foreach (var search in Searches)
         {
@@ -103,7 +118,8 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         _ = Means(cancel);
         study.Each(name, set, store, compute =>
         {
-            var runner = new AblationRunner(study.Model, DiagnosisConditions.SpansOf(study.Options.Variants), Replacements(compute), compute);
+            var runner = new AblationRunner(study.Model, DiagnosisConditions.SpansOf(study.Options.Variants), Replacements(compute),
+                compute);
             return (sample, stop) => runner.Run(sample, removals, stop);
         }, progress, cancel);
     }
@@ -126,8 +142,11 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         return new SpanMeans(row);
     }
 
-    /// <summary>What takes the place of what is removed: <see cref="Means"/> where they were taken, and runs of <see cref="ProfileSet"/>.</summary>
-    internal Replacements Replacements(Compute compute) => new(study.Model, study.Data.Layout, KnownMeans, Ranked, study.Options.Seed, compute);
+    /// <summary>
+    /// What takes the place of what is removed: <see cref="Means"/> where they were taken, and runs of <see cref="ProfileSet"/>.
+    /// </summary>
+    internal Replacements Replacements(Compute compute) => new(study.Model, study.Data.Layout, KnownMeans, Ranked, study.Options.Seed,
+        compute);
 
     private SpanMeans? KnownMeans => store.Find("means", "all") is [var row] ? new SpanMeans(row) : null;
 
@@ -177,7 +196,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         }
         foreach (var heads in sets.Select(s => s.Heads).Append(necessary).Where(h => h.Count > 0))
         {
-            foreach (var (factor, what) in SetKinds) yield return new Exchange(factor, what, heads);
+            foreach (var (factor, what) in SetKinds.Concat(Control)) yield return new Exchange(factor, what, heads);
             yield return new Exchange(DonorFactor.Question, HeadContent.Z, heads);
         }
         foreach (var layer in Enumerable.Range(0, study.Model.Decoder.Shape.Layers))
@@ -240,7 +259,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
 
     private void Phase(string name, ConflictSet set, ConflictSet donors, IReadOnlyList<Exchange> exchanges, Action<StudyProgress>? progress, CancellationToken cancel)
     {
-        var finder = new DonorFinder([.. donors.Samples.Where(s => s.Kind == SampleKind.Conflict)], study.Model.Tokenizer, study.Options.Seed);
+        var finder = DonorFinder.In(donors, study.Model.Tokenizer, study.Options.Seed);
         var variants = study.Options.Variants;
         study.Each(name, set, store, compute =>
         {

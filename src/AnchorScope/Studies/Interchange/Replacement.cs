@@ -1,3 +1,4 @@
+using System.Globalization;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 using AnchorScope.Models;
@@ -13,7 +14,8 @@ internal readonly record struct SpanPlace(int Position, SpanKind? Span, int From
 {
     /// <summary>The positions of some spans, in order.</summary>
     public static List<SpanPlace> Of(Prompt prompt, IEnumerable<SpanKind?> spans) => [.. spans
-        .SelectMany(span => In(prompt, span) is var positions ? positions.Select((p, i) => new SpanPlace(p, span, positions.Count - 1 - i)) : [])
+        .Select(span => (span, positions: In(prompt, span)))
+        .SelectMany(s => s.positions.Select((p, i) => new SpanPlace(p, s.span, s.positions.Count - 1 - i)))
         .OrderBy(p => p.Position).DistinctBy(p => p.Position)];
 
     /// <summary>The positions of a span.</summary>
@@ -52,7 +54,7 @@ internal sealed class SpanMeans : IReplacement
         {
             var parts = name[Prefix.Length..].Split('/');
             SpanKind? span = parts[2] == NoSpan ? null : Variants.Parse<SpanKind>("span", parts[2]);
-            _means[(SiteNames.Parse(parts[0])!.Value, int.Parse(parts[1], System.Globalization.CultureInfo.InvariantCulture), span)] = values;
+            _means[(SiteNames.Parse(parts[0])!.Value, int.Parse(parts[1], CultureInfo.InvariantCulture), span)] = values;
         }
     }
 
@@ -60,7 +62,8 @@ internal sealed class SpanMeans : IReplacement
     public ReadOnlySpan<float> Row(Site site, int layer, SpanPlace place) => _means.TryGetValue((site, layer, place.Span), out var values)
         ? values
         : throw InputException.At(
-            "ablation mean", NameOf(place.Span), $"a run with this span among the first {InterchangeStudy.ProfileSamples} conflicts of the ranking set", "none");
+            "ablation mean", NameOf(place.Span),
+            $"a run with this span among the first {InterchangeStudy.ProfileSamples} conflicts of the ranking set", "none");
 
     /// <summary>Sums of double precision over positions, as means, in a row of results.</summary>
     public static RunResult ToResult(IReadOnlyDictionary<(Site Site, int Layer, SpanKind? Span), (double[] Sum, int Count)> sums)
@@ -101,7 +104,9 @@ internal sealed class OtherRun : IReplacement
     }
 }
 
-/// <summary>Removals from one run as edits: head outputs, and keys and values along an edge, are set to what a replacement has in their place.</summary>
+/// <summary>
+/// Removals from one run as edits: head outputs, and keys and values along an edge, are set to what a replacement has in their place.
+/// </summary>
 /// <param name="at">Spans at which heads are removed.</param>
 internal sealed class Removal(DecoderShape shape, Prompt prompt, IEnumerable<SpanKind?> at, IReplacement by)
 {
@@ -120,7 +125,10 @@ internal sealed class Removal(DecoderShape shape, Prompt prompt, IEnumerable<Spa
         var (queries, keys) = (Positions.Of(prompt.Union(edge.To)), Positions.Of(prompt.Union(edge.From)));
         return new Intervention(name, [.. from layer in layers
                                           from site in new[] { Site.Key, Site.Value }
-                                          select new Edit(site, layer, Operation.Set) { Positions = queries, Keys = keys, Heads = heads, Rows = Rows(edge, site, layer) }]);
+                                          select new Edit(site, layer, Operation.Set)
+                                          {
+                                              Positions = queries, Keys = keys, Heads = heads, Rows = Rows(edge, site, layer),
+                                          }]);
     }
 
     private Edit Heads(int layer, int[] heads)
@@ -132,7 +140,10 @@ internal sealed class Removal(DecoderShape shape, Prompt prompt, IEnumerable<Spa
             var row = by.Row(Site.HeadOut, layer, _places[i]);
             for (var j = 0; j < heads.Length; j++) row.Slice(heads[j] * size, size).CopyTo(rows.AsSpan((i * heads.Length + j) * size));
         }
-        return new Edit(Site.HeadOut, layer, Operation.Set) { Heads = heads, Positions = Positions.Of(_places.Select(p => p.Position)), Rows = new DonorRows(rows, _places.Count) };
+        return new Edit(Site.HeadOut, layer, Operation.Set)
+        {
+            Heads = heads, Positions = Positions.Of(_places.Select(p => p.Position)), Rows = new DonorRows(rows, _places.Count),
+        };
     }
 
     /// <summary>Kept, as windows of layers overlap.</summary>

@@ -3,12 +3,13 @@ using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
-using AnchorScope.Readouts;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
-/// <summary>Makes what takes the place of removed activations: zeros, means of the ranking split, or a random other run of it. One per thread.</summary>
+/// <summary>
+/// Makes what takes the place of removed activations: zeros, means of the ranking split, or a random other run of it. One per thread.
+/// </summary>
 /// <param name="means">Null where no mean is asked for.</param>
 /// <param name="others">Runs of the ranking split.</param>
 internal sealed class Replacements(
@@ -19,19 +20,20 @@ internal sealed class Replacements(
     /// <summary>The replacement for a run.</summary>
     /// <param name="sites">What may be asked of it.</param>
     /// <param name="spans">Where.</param>
-    public IReplacement Of(AblationVariant variant, ConflictRun run, IReadOnlyList<Site> sites, IEnumerable<SpanKind?> spans) => variant switch
-    {
-        AblationVariant.Mean => means!,
-        AblationVariant.Resample => Recorded(OtherOf(run), sites, spans) is var (prompt, trace) ? new OtherRun(prompt, trace) : null!,
-        _ => new Zeros(Shape),
-    };
+    public IReplacement Of(AblationVariant variant, ConflictRun run, IReadOnlyList<Site> sites, IEnumerable<SpanKind?> spans) =>
+        variant switch
+        {
+            AblationVariant.Mean => means!,
+            AblationVariant.Resample => Recorded(OtherOf(run), sites, spans).Run,
+            _ => new Zeros(Shape),
+        };
 
     /// <summary>Adds what a run has at the places of <paramref name="places"/>.</summary>
     public void AddTo(
-        Dictionary<(Site Site, int Layer, SpanKind? Span), (double[] Sum, int Count)> sums, ConflictRun run, IReadOnlyList<(Site Site, SpanKind? Span)> places)
+        Dictionary<(Site Site, int Layer, SpanKind? Span), (double[] Sum, int Count)> sums, ConflictRun run,
+        IReadOnlyList<(Site Site, SpanKind? Span)> places)
     {
-        var (prompt, trace) = Recorded(run, [.. places.Select(p => p.Site).Distinct()], places.Select(p => p.Span).Distinct());
-        var own = new OtherRun(prompt, trace);
+        var (prompt, own) = Recorded(run, [.. places.Select(p => p.Site).Distinct()], places.Select(p => p.Span).Distinct());
         foreach (var (site, span) in places)
         {
             var positions = SpanPlace.Of(prompt, [span]);
@@ -59,12 +61,13 @@ internal sealed class Replacements(
         return prompt;
     }
 
-    private (Prompt Prompt, Trace Trace) Recorded(ConflictRun run, IReadOnlyList<Site> sites, IEnumerable<SpanKind?> spans)
+    private (Prompt Prompt, OtherRun Run) Recorded(ConflictRun run, IReadOnlyList<Site> sites, IEnumerable<SpanKind?> spans)
     {
         var prompt = PromptOf(run);
         var last = prompt.Length - 1;
-        using var baseline = Baseline.Record(model.Decoder, prompt, compute, sites, SpanPlace.Of(prompt, spans).Select(p => p.Position).Append(last), from: last);
-        return (prompt, baseline.Trace!);
+        using var baseline = Baseline.Record(model.Decoder, prompt, compute, sites,
+            SpanPlace.Of(prompt, spans).Select(p => p.Position).Append(last), from: last);
+        return (prompt, new OtherRun(prompt, baseline.Trace!));
     }
 
     /// <summary>A run of another sample, drawn by the seed and the run's name.</summary>
