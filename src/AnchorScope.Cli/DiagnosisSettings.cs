@@ -21,6 +21,8 @@ internal sealed class DiagnosisSettings
     private readonly Option<string?> _screen = Choice<HeadScreen>("--screen", "how heads come by their scores");
     private readonly Option<string?> _route = Choice<RouteMeasure>("--route", "what tells relay and direct reading apart");
     private readonly Option<string?> _scope = Choice<GainScope>("--gain-scope", "positions at which heads are scaled");
+    private readonly Option<string?> _ablation = Choice<AblationVariant>("--ablation",
+        "what takes the place of heads and edges that are removed");
     private readonly Option<string?> _alignment = Choice<SpanAlignment>("--alignment", "how positions of a donor run are matched with those of the run that receives");
     private readonly Option<string?> _rounding = Choice<TopRounding>("--top-rounding", "how a share of the heads becomes a number");
     private readonly Option<string?> _instruction = new("--instruction-span") { Description = "parts of the prompt that count as instruction, joined by +", HelpName = "instruction|instruction+question|…" };
@@ -43,8 +45,8 @@ internal sealed class DiagnosisSettings
 
     public IReadOnlyList<Option> Options =>
     [
-        _model, _data, _limit, _seed, _preset, _nssd, _lens, _entities, _score, _screen, _route, _scope, _alignment, _rounding, _instruction,
-            _topK, _window, _windows, _shares, _gains, _draws, _margin, _tokens, _direction, _directionName, _strength, _threads,
+        _model, _data, _limit, _seed, _preset, _nssd, _lens, _entities, _score, _screen, _route, _scope, _ablation, _alignment, _rounding,
+            _instruction, _topK, _window, _windows, _shares, _gains, _draws, _margin, _tokens, _direction, _directionName, _strength, _threads,
     ];
 
     /// <summary>Those that mean something to a study of directions.</summary>
@@ -94,6 +96,7 @@ internal sealed class DiagnosisSettings
             Screen = Value(_screen, parsed, preset.Screen),
             Route = Value(_route, parsed, preset.Route),
             Scope = Value(_scope, parsed, preset.Scope),
+            Ablation = Value(_ablation, parsed, preset.Ablation),
             Alignment = Value(_alignment, parsed, preset.Alignment),
             Rounding = Value(_rounding, parsed, preset.Rounding),
             TopK = AtLeast(1, _topK, parsed) ?? preset.TopK,
@@ -102,6 +105,10 @@ internal sealed class DiagnosisSettings
         };
         if (chosen.Screen != HeadScreen.Exact && chosen.HeadScore != HeadScoreVariant.CausalMargin)
             throw InputException.At("--screen", Variants.NameOf(chosen.Screen), "--head-score causal_margin, which is what it estimates", Variants.NameOf(chosen.HeadScore));
+        if (chosen.Screen != HeadScreen.Exact && chosen.Ablation != AblationVariant.Zero)
+            throw InputException.At(
+                "--screen", Variants.NameOf(chosen.Screen), "--ablation zero, as derivatives estimate heads set to 0",
+                Variants.NameOf(chosen.Ablation));
         return chosen.Named.SequenceEqual(preset.Named) ? preset : chosen with { Preset = preset.Preset + ", changed" };
     }
 

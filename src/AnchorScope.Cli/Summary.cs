@@ -15,9 +15,10 @@ internal static class Summary
         Row(table, "MFR (arg-max)", diagnosis.Following[0].Argmax);
         Row(table, "MFR (larger of the two)", diagnosis.Following[0].Larger);
         foreach (var cells in Exchanged(diagnosis.Interchange)) table.AddRow(cells);
+        var by = diagnosis.Variants["ablation"] is "zero" ? "" : $" by {diagnosis.Variants["ablation"]} ablation";
         foreach (var block in diagnosis.Blocking.Where(b => b.Share is not null))
         {
-            Row(table, $"MFR, top {HeadPlan.Percent(block.Share!.Value)} % of heads blocked ({block.Heads.Count})", block.Argmax);
+            Row(table, $"MFR, top {HeadPlan.Percent(block.Share!.Value)} % of heads blocked{by} ({block.Heads.Count})", block.Argmax);
             if (block.Random is { } random) Row(table,
                 $"    as many random heads, {random.Sets.Count} {(random.Sets.Count == 1 ? "draw" : "draws")}", random.Argmax);
         }

@@ -68,6 +68,15 @@ public sealed record ConflictSample
     /// <summary>Strata the sample belongs to.</summary>
     public IReadOnlyList<string> Tags { get; init; } = [];
 
+    /// <summary>
+    /// By factor, one of <see cref="DonorFactors"/>: id of the sample of the same file from which the part is taken that a donor run has
+    /// in place of this sample's own; for "crossed" the sample that is run as it is.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> Donors { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
+    /// <summary>What a donor run may differ in.</summary>
+    public static IReadOnlyList<string> DonorFactors { get; } = ["instruction", "phrasing", "question", "picture", "note", "crossed"];
+
     /// <summary>One run per instruction, vision first.</summary>
     public IEnumerable<ConflictRun> Runs => Instructions.Keys.Order().Select(modality => new ConflictRun(this, modality));
 }

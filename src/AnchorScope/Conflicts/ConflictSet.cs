@@ -28,16 +28,28 @@ public sealed class ConflictSet
     /// <summary>Lines left out.</summary>
     public IReadOnlyList<RejectedLine> Rejected { get; }
 
+    /// <summary>The usable samples that others name as donors, by id; they may lie behind a limit or in another part of the file.</summary>
+    public IReadOnlyDictionary<string, ConflictSample> Donors { get; private init; } =
+        new Dictionary<string, ConflictSample>(StringComparer.Ordinal);
+
     /// <summary>This set with other samples, the reasons for leaving out the rest added.</summary>
-    public ConflictSet With(IReadOnlyList<ConflictSample> samples, IEnumerable<RejectedLine> rejected) =>
-        new(Name, File, Sha256, samples, [.. Rejected, .. rejected]);
+    public ConflictSet With(IReadOnlyList<ConflictSample> samples, IEnumerable<RejectedLine> rejected)
+    {
+        List<RejectedLine> added = [.. rejected];
+        var gone = added.Select(r => r.Id).Except(samples.Select(s => s.Id)).ToHashSet();
+        return new(Name, File, Sha256, samples, [.. Rejected, .. added])
+        {
+            Donors = Donors.Where(d => !gone.Contains(d.Key)).ToDictionary(StringComparer.Ordinal),
+        };
+    }
 
     /// <summary>Some of the samples as a set called <paramref name="name"/>.</summary>
-    public ConflictSet Part(string name, IReadOnlyList<ConflictSample> samples) => new(name, File, Sha256, samples, Rejected);
+    public ConflictSet Part(string name, IReadOnlyList<ConflictSample> samples) =>
+        new(name, File, Sha256, samples, Rejected) { Donors = Donors };
 
     /// <summary>
     /// Reads a set. Broken lines, missing pictures and answers that do not differ are listed in <see cref="Rejected"/>, and the rest
-    /// goes on; a missing file or one without any usable line is an error.
+    /// goes on; a missing file, one without any usable line, and a donor that no line has are errors.
     /// </summary>
     /// <param name="limit">Keep only the first so many samples.</param>
     public static ConflictSet Load(string path, int? limit = null)
@@ -61,17 +73,11 @@ public sealed class ConflictSet
             string? id = null;
             try
             {
-                if (line.Length > LongestLine) throw new LineException($"is longer than {LongestLine} bytes");
-                if (bytes.AsSpan()[line.Start..(line.Start + line.Length)].Trim(" \t\r"u8).IsEmpty) continue;
-                using var json = JsonDocument.Parse(bytes.AsMemory(line.Start, line.Length), new JsonDocumentOptions { MaxDepth = 16 });
-                var reader = new SampleReader(json.RootElement);
-                id = reader.Id;
-                var sample = reader.Read(folder) with { Line = number };
+                if (Sample(bytes, line, number, folder, out id) is not { } sample) continue;
                 if (!ids.Add(sample.Id)) throw new LineException($"id {sample.Id} is there twice");
                 samples.Add(sample);
             }
-            // InvalidOperationException: an escape that is half of a surrogate pair.
-            catch (Exception e) when (e is LineException or JsonException or DecoderFallbackException or InvalidOperationException)
+            catch (Exception e) when (IsOfTheLine(e))
             {
                 rejected.Add(new RejectedLine(path, number, id, e is JsonException ? "not valid JSON: " + e.Message : e.Message));
             }
@@ -81,8 +87,68 @@ public sealed class ConflictSet
             var first = rejected.Count == 0 ? "the file is empty" : $"line {rejected[0].Line}: {rejected[0].Reason}";
             throw new InputException($"{path}: no usable sample in {number} lines; {first}");
         }
-        return new ConflictSet(Path.GetFileNameWithoutExtension(path), path, Convert.ToHexStringLower(SHA256.HashData(bytes)), samples, rejected);
+        return new ConflictSet(Path.GetFileNameWithoutExtension(path), path, Convert.ToHexStringLower(SHA256.HashData(bytes)), samples,
+            rejected)
+        {
+            Donors = Named(path, bytes, folder, samples),
+        };
     }
+
+    /// <summary>The sample of a line, or null where it is empty.</summary>
+    /// <param name="id">Known before what else is wrong with the line.</param>
+    private static ConflictSample? Sample(byte[] bytes, (int Start, int Length) line, int number, string folder, out string? id)
+    {
+        id = null;
+        if (line.Length > LongestLine) throw new LineException($"is longer than {LongestLine} bytes");
+        if (bytes.AsSpan()[line.Start..(line.Start + line.Length)].Trim(" \t\r"u8).IsEmpty) return null;
+        using var json = JsonDocument.Parse(bytes.AsMemory(line.Start, line.Length), new JsonDocumentOptions { MaxDepth = 16 });
+        var reader = new SampleReader(json.RootElement);
+        id = reader.Id;
+        return reader.Read(folder) with { Line = number };
+    }
+
+    /// <summary>InvalidOperationException: an escape that is half of a surrogate pair.</summary>
+    private static bool IsOfTheLine(Exception e) =>
+        e is LineException or JsonException or DecoderFallbackException or InvalidOperationException;
+
+    /// <summary>The samples that <paramref name="samples"/> name. The whole file is read for them, whatever the limit.</summary>
+    private static Dictionary<string, ConflictSample> Named(string path, byte[] bytes, string folder, List<ConflictSample> samples)
+    {
+        var wanted = samples.SelectMany(s => s.Donors.Values).ToHashSet(StringComparer.Ordinal);
+        if (wanted.Count == 0) return [];
+        var found = samples.Where(s => wanted.Contains(s.Id)).ToDictionary(s => s.Id, StringComparer.Ordinal);
+        var (ids, number) = (new HashSet<string>(StringComparer.Ordinal), 0);
+        foreach (var line in Lines(bytes))
+        {
+            number++;
+            string? id = null;
+            try
+            {
+                if (Sample(bytes, line, number, folder, out id) is { } sample && wanted.Contains(sample.Id))
+                    found.TryAdd(sample.Id, sample);
+            }
+            catch (Exception e) when (IsOfTheLine(e))
+            {
+                // A line that is left out has an id all the same: who names it has no usable donor, but has made no mistake.
+            }
+            if (id is not null) ids.Add(id);
+        }
+        foreach (var sample in samples)
+        {
+            foreach (var (factor, id) in sample.Donors)
+            {
+                var place = $"{path}:{sample.Line}";
+                if (!ConflictSample.DonorFactors.Contains(factor))
+                    throw InputException.At(place, "donors", string.Join(", ", ConflictSample.DonorFactors), Quoted(factor));
+                if (id == sample.Id) throw InputException.At(place, $"donors.{factor}", "another sample", $"{Quoted(id)} itself");
+                if (!ids.Contains(id)) throw InputException.At(place, $"donors.{factor}", "the id of a sample of this file", Quoted(id));
+            }
+        }
+        return found;
+    }
+
+    /// <summary>In one line, whatever characters it has.</summary>
+    private static string Quoted(string text) => JsonSerializer.Serialize(text);
 
     /// <summary>Writes samples as JSONL, pictures relative to the file's folder where they lie in it; atomic.</summary>
     public static void Save(string path, IEnumerable<ConflictSample> samples)
@@ -122,6 +188,15 @@ public sealed class ConflictSet
         if (sample.System is not null) writer.WriteString("system", sample.System);
         writer.WriteString("category", sample.Category);
         writer.WriteString("kind", SampleReader.NameOf(sample.Kind));
+        if (sample.Donors.Count > 0)
+        {
+            writer.WriteStartObject("donors");
+            foreach (var factor in ConflictSample.DonorFactors)
+            {
+                if (sample.Donors.TryGetValue(factor, out var id)) writer.WriteString(factor, id);
+            }
+            writer.WriteEndObject();
+        }
         writer.WriteStartArray("tags");
         foreach (var tag in sample.Tags) writer.WriteStringValue(tag);
         writer.WriteEndArray();

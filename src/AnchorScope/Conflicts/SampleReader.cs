@@ -46,6 +46,7 @@ internal sealed class SampleReader
             System = Text("system"),
             Category = Text("category") ?? "",
             Kind = Kind(),
+            Donors = Donors(),
             Tags = _json.TryGetProperty("tags", out var tags) && tags.ValueKind == JsonValueKind.Array ? [.. tags.EnumerateArray().Where(t => t.ValueKind == JsonValueKind.String).Select(t => t.GetString()!)] : [],
         };
         Check(sample);
@@ -97,6 +98,21 @@ internal sealed class SampleReader
         "text_only" => SampleKind.TextOnly,
         var other => throw new LineException($"kind: expected conflict, agree, image_only or text_only, found {other}"),
     };
+
+    /// <summary>Which ids there are is not known before the last line: <see cref="ConflictSet"/> checks factors and ids.</summary>
+    private Dictionary<string, string> Donors()
+    {
+        var donors = new Dictionary<string, string>(StringComparer.Ordinal);
+        if (!_json.TryGetProperty("donors", out var json) || json.ValueKind == JsonValueKind.Null) return donors;
+        if (json.ValueKind != JsonValueKind.Object) throw new LineException($"donors: expected an object of ids, found {json.ValueKind}");
+        foreach (var property in json.EnumerateObject())
+        {
+            donors[property.Name] = property.Value.ValueKind == JsonValueKind.String
+                ? property.Value.GetString()!
+                : throw new LineException($"donors.{property.Name}: expected the id of a sample, found {property.Value.ValueKind}");
+        }
+        return donors;
+    }
 
     private string? Text(string field)
     {

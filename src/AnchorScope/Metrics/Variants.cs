@@ -62,6 +62,21 @@ public enum HeadScoreVariant
 
     /// <summary>Mean direct logit attribution to the margin at the last position.</summary>
     DirectLogitAttribution,
+
+    /// <summary>Share of the margin that the head's queries move, taken from the other instruction.</summary>
+    Choice,
+
+    /// <summary>Share of the margin that its output moves, taken from a crossed donor.</summary>
+    Content,
+
+    /// <summary>The same, taken from a run with another question.</summary>
+    Question,
+
+    /// <summary>The same, taken from a run with another picture; of runs told to follow the picture alone.</summary>
+    Picture,
+
+    /// <summary>The same, taken from a run with another note; of runs told to follow the note alone.</summary>
+    Note,
 }
 
 /// <summary>How the heads that are ranked come by their scores.</summary>
@@ -149,6 +164,9 @@ public sealed record Variants
     /// <summary>Positions at which heads are blocked or amplified.</summary>
     public GainScope Scope { get; init; } = GainScope.Relay;
 
+    /// <summary>What takes the place of heads and edges that are removed.</summary>
+    public AblationVariant Ablation { get; init; } = AblationVariant.Zero;
+
     /// <summary>How positions of a donor run are matched with the receiver's.</summary>
     public SpanAlignment Alignment { get; init; } = SpanAlignment.Equal;
 
@@ -179,6 +197,7 @@ public sealed record Variants
         ["screen"] = NameOf(Screen),
         ["route"] = NameOf(Route),
         ["gain_scope"] = NameOf(Scope),
+        ["ablation"] = NameOf(Ablation),
         ["alignment"] = NameOf(Alignment),
         ["top_rounding"] = NameOf(Rounding),
         ["instruction_span"] = string.Join('+', Instruction.Select(NameOf)),
@@ -216,15 +235,15 @@ public enum SpanAlignment
     End,
 }
 
-/// <summary>What takes the place of a head's output when the head is removed.</summary>
+/// <summary>What takes the place of a head's output when the head is removed, and of keys and values when an edge is.</summary>
 public enum AblationVariant
 {
-    /// <summary>0: far from anything that the model has seen.</summary>
+    /// <summary>0: far from anything that the model has seen. Edges are cut.</summary>
     Zero,
 
-    /// <summary>The head's mean output at that span, over the ranking split.</summary>
+    /// <summary>The mean at that span, over the ranking split.</summary>
     Mean,
 
-    /// <summary>The head's output in a random other run, position by position from the end of each span.</summary>
+    /// <summary>What a random other run has there, position by position from the end of each span.</summary>
     Resample,
 }

@@ -87,7 +87,8 @@ internal sealed class DiagnosisFigures(Diagnosis d)
         .. new (string, Func<ByInstruction, Estimate>)[] { ("Told to trust the text", b => b.Text), ("Told to trust the picture", b => b.Vision) }.Select(side => new LinePanel(
             side.Item1, [.. Curves(MainEdges).Select((k, i) => Series(Arrow(k.Edge), k.Layers.Select(p => (double)p.Layer!.Value), k.Layers.Select(p => side.Item2(value(p))), i))])
         {
-            XLabel = "Layer at the centre of the window", YLabel = label, ZeroLine = range is null, YRange = range,
+            XLabel = By.Length > 0 ? $"Layer at the centre of the window, cut{By}" : "Layer at the centre of the window", YLabel = label,
+                ZeroLine = range is null, YRange = range,
         }),
     ])
     {
@@ -99,12 +100,16 @@ internal sealed class DiagnosisFigures(Diagnosis d)
         .. DiagnosisStudy.SensitivityEdges.Where(e => d.Knockouts.Any(k => k.Edge == e)).Select(edge => new LinePanel(Arrow(edge),
             [.. d.Knockouts.Where(k => k.Edge == edge).Select((k, i) => Series($"{k.Window} layer{(k.Window == 1 ? "" : "s")}", k.Layers.Select(p => (double)p.Layer!.Value), k.Layers.Select(p => p.Nssd.All), i))])
         {
-            XLabel = "Layer at the centre", YLabel = $"I_{{NSSD}} ({d.Variants["nssd"]})", ZeroLine = true,
+            XLabel = By.Length > 0 ? $"Layer at the centre, cut{By}" : "Layer at the centre", YLabel = $"I_{{NSSD}} ({d.Variants["nssd"]})",
+                ZeroLine = true,
         }),
     ])
     {
         Columns = 3, SameScale = true,
     };
+
+    /// <summary>How heads and edges were removed, where that is named.</summary>
+    private string By => Wording.By(d.Variants["ablation"]);
 
     private HeatMapFigure Heads() => new("Score of every head",
     [
@@ -114,9 +119,10 @@ internal sealed class DiagnosisFigures(Diagnosis d)
     {
         ScaleLabel = d.Variants["head_score"] switch
         {
-            "causal_margin" => "Margin lost when the head is blocked (logits)",
-            "causal_nssd" => "Minus I_{NSSD} of blocking the head",
-            _ => "Direct logit attribution to the margin (logits)",
+            "causal_margin" => $"Margin lost when the head is blocked{By} (logits)",
+            "causal_nssd" => $"Minus I_{{NSSD}} of blocking the head{By}",
+            "direct_logit_attribution" => "Direct logit attribution to the margin (logits)",
+            var exchange => $"Share of the margin moved ({exchange})",
         },
     };
 
@@ -146,7 +152,8 @@ internal sealed class DiagnosisFigures(Diagnosis d)
             var series = new List<LineSeries> { Series("necessary heads", x, [plain.All, .. shares.Select(b => top(b).All)], 0) };
             if (shares.TrueForAll(b => b.LayerMatched is not null)) series.Add(Series("random, same layers", x, [plain.All, .. shares.Select(b => random(b.LayerMatched!).All)], -1, Stroke.Dashed));
             if (shares.TrueForAll(b => b.Random is not null)) series.Add(Series("random", x, [plain.All, .. shares.Select(b => random(b.Random!).All)], -1, Stroke.Dotted));
-            return new LinePanel(title, series) { XLabel = "Share of heads blocked (%)", YLabel = "MFR", YRange = (0, 1), XTicks = x, Reference = title.StartsWith("Larger", StringComparison.Ordinal) ? 0.5 : null };
+            return new LinePanel(title, series) { XLabel = $"Share of heads blocked{By} (%)", YLabel = "MFR", YRange = (0, 1), XTicks = x,
+                Reference = title.StartsWith("Larger", StringComparison.Ordinal) ? 0.5 : null };
         }
         return new LineFigure("MFR against the share of heads blocked",
             [Panel("Arg-max over the vocabulary", whole.Argmax, b => b.Argmax, r => r.Argmax), Panel("Larger of the two answers", whole.Larger, b => b.Larger, r => r.Larger)]);

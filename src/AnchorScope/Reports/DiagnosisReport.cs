@@ -38,6 +38,7 @@ public static class DiagnosisReport
             + $"the whole interval is within {Numbers.Of(d.EquivalenceMargin * 100, 0)} points of no effect. "
             + "In tables, q is the false discovery rate (Benjamini and Hochberg) over all rows of their kind. Heads are ranked on one "
             + "set of samples and tested on another.");
+        if (Removed(d.Variants) is { } removed) page.Paragraph(removed);
         InterchangeSection.Write(page, d.Interchange, figures);
         Following(page, d);
         Layers(page, d, figures);
@@ -56,6 +57,16 @@ public static class DiagnosisReport
         Provenance(page, d);
         return page;
     }
+
+    /// <summary>What blocked and cut mean where they do not mean 0; null where they do.</summary>
+    internal static string? Removed(IReadOnlyDictionary<string, string> variants) => variants["ablation"] switch
+    {
+        "mean" => "Heads and edges were removed by mean ablation: blocked heads write their mean output at that span, and along cut edges "
+            + "keys and values are the means of their span, all over the ranking set.",
+        "resample" => "Heads and edges were removed by resample ablation: blocked heads write what they write in a random other run of the "
+            + "ranking set, and along cut edges keys and values are that run's, position by position from the end of each span.",
+        _ => null,
+    };
 
     private static void Following(HtmlPage page, Diagnosis d)
     {
@@ -128,7 +139,7 @@ public static class DiagnosisReport
         var total = d.Model.Layers * d.Model.Heads;
         page.Figure(figures["heads"],
             $"{Scored(d)} Outlined: the top {d.Heads.Count} of {total} for each modality; shared hubs are in both, experts in one. "
-            + "A score says what is lost without a head, not what the head does.", "heads.svg");
+            + (Exchanged(d) ? "" : "A score says what is lost without a head, not what the head does."), "heads.svg");
         page.Table(["Rank", "Head", "Score", "q", "Picture", "Text", "Direct attribution", "Role"],
             [.. d.Heads.Ranked.Select((h, i) => new[]
             {
@@ -136,7 +147,9 @@ public static class DiagnosisReport
                     Numbers.Of(h.Score.Vision.Mean), Numbers.Of(h.Score.Text.Mean), Numbers.Of(h.DirectAttribution),
                 h.Role switch { "shared" => "shared hub", "vision" => "vision expert", "text" => "text expert", _ => "" },
             })],
-            $"The necessary heads (layer.head): those whose blocking costs most come first. Score: {d.Variants["head_score"]}. The top {d.Heads.Count} hold "
+            $"{(Exchanged(d) ? "The heads (layer.head) by the share of the margin that each moves alone"
+                : "The necessary heads (layer.head): those whose blocking costs most come first")}. "
+                + $"Score: {d.Variants["head_score"]}. The top {d.Heads.Count} hold "
                 + $"{d.Heads.ShareOfPositive[d.Heads.Count - 1] * 100:0} % of the sum of positive scores; Spearman correlation of score "
                 + $"and direct logit attribution over all heads: {d.Heads.AttributionCorrelation:0.00}. {d.Heads.Surviving.Count} of "
                 + $"{total} heads have a score that differs from 0 at a false discovery rate of 5 %.",
@@ -146,8 +159,14 @@ public static class DiagnosisReport
         RankingSections.Neurons(page, d);
     }
 
+    /// <summary>Whether heads are ranked by an exchange and not by what is lost without them.</summary>
+    private static bool Exchanged(Diagnosis d) => d.Variants["head_score"] is "choice" or "content" or "question" or "picture" or "note";
+
     /// <summary>Where the heads' scores come from.</summary>
-    private static string Scored(Diagnosis d) => d.Heads.Estimated.Count == 0
+    private static string Scored(Diagnosis d) => Exchanged(d)
+        ? $"The share of the margin that every head moves alone ({d.Variants["head_score"]}), first {InterchangeStudy.ProfileSamples} "
+            + "conflicts of the ranking set. Which heads are necessary is asked of the heads so ranked. "
+        : d.Heads.Estimated.Count == 0
         ? "Every head blocked alone on the ranking set."
         : $"Every head estimated from derivatives on the ranking set ({d.Variants["screen"]}); the strongest {d.Model.Layers * d.Model.Heads - d.Heads.Estimated.Count} were then blocked alone and have that score, the others, with a dot, keep their estimate. "
             + $"Spearman correlation of estimate and score over those blocked: {d.Heads.ScreenCorrelation.ToString("0.00", CultureInfo.InvariantCulture)}.";

@@ -12,7 +12,7 @@ internal sealed class InterchangeFigures(InterchangeResult result)
     public static IReadOnlyList<(string Name, Func<Profile, ExchangeEffect> Effect)> Factors { get; } =
     [
         ("Choice", p => p.Choice), ("Content", p => p.Content), ("Question", p => p.Question), ("Picture", p => p.Picture),
-        ("Note", p => p.Note),
+        ("Note", p => p.Note), ("Phrasing", p => p.Phrasing),
     ];
 
     public IReadOnlyDictionary<string, Figure> All => new Dictionary<string, Figure>(StringComparer.Ordinal)

@@ -34,10 +34,12 @@ internal static class InterchangeSection
         page.Figure(figures["profiles"],
             "Share of the margin that every head moves alone, ranking set, all maps on one scale. Choice: queries of the other "
             + "instruction. Content: output of a crossed donor. Question, picture, note: output of a run with another one. "
+            + "Phrasing, a control: queries of the same instruction in other words, as a share of what the other instruction moves. "
             + "Last map: roles by letter; cells without a letter have none.", "profiles.svg");
         page.Figure(figures["layers"],
             "All heads of a layer, or its MLP, exchanged together; test set. Left: queries of the other instruction; outputs and MLP of "
             + "crossed donors. Right: by how many logits a crossed donor raises the own other answer over the donor's.", "layers.svg");
+        Ablations(page, result);
         Pairs(page, result);
         page.Details("Profiles of all heads", p => Profiles(p, [.. result.Heads], "Every head (layer.head). " + ProfileCaption));
     }
@@ -58,9 +60,11 @@ internal static class InterchangeSection
                 Row("all heads", OtherInstruction("queries"), result.AllQueries, sameAnswer: true),
                 Row("all heads", OtherInstruction("outputs"), result.AllOutputs, sameAnswer: true),
             ],
-            "What the sets do under other exchanges, test set; for comparison the necessary heads, those whose blocking costs most "
+            "What the sets do under other exchanges, test set; for comparison the necessary heads, the best 5 % by their score "
             + $"({string.Join(' ', result.Necessary.Heads)}). Shares of pairs that keep their answer, give their own other answer, the "
-            + "donor's, or a third one. Under the other instruction the donor's answer is the own other one.",
+            + "donor's, or a third one. Under the other instruction the donor's answer is the own other one. Other words: the same "
+            + "instruction phrased otherwise, a control under which an arbiter's queries keep the answer; there moved is a share of what "
+            + "the other instruction moves.",
             numeric: [2, 3, 4, 5, 6, 7]);
     }
 
@@ -83,6 +87,8 @@ internal static class InterchangeSection
     [
         Row(name, OtherInstruction("queries"), set.Choice, sameAnswer: true), Row(name, "queries, crossed", set.ChoiceCrossed),
         Row(name, "outputs, crossed", set.Content), Row(name, "outputs, other question", set.Question),
+        Row(name, "queries, other words", set.Phrasing, sameAnswer: true),
+            Row(name, "outputs, other words", set.PhrasingOutput, sameAnswer: true),
     ];
 
     private static string[] Row(string name, string exchanged, ExchangeEffect e, bool sameAnswer = false) =>
@@ -111,7 +117,7 @@ internal static class InterchangeSection
         $"Margin moved on the ranking set, as in the maps; (set): in the set of arbiters. Another role needs a whole interval above "
         + $"{Numbers.Of(RoleRule.Least)}. "
         + $"Switched: pairs that give the donor's answer ({string.Join(", ", FactorNames).ToLowerInvariant()}). "
-        + "Third: change of the share of third answers with the head's output at 0.";
+        + "Third: change of the share of third answers with the head blocked.";
 
     private static void Profiles(HtmlPage page, ProfiledHead[] heads, string caption) => page.Table(
         ["Head", "Role", .. FactorNames, "Switched (%)", "Third"],
@@ -125,20 +131,42 @@ internal static class InterchangeSection
 
     private static string Unbroken(string words) => words.Replace(' ', '\u00A0');
 
-    /// <summary>The interval, which may stand below its mean: five in a row are wider than a page.</summary>
+    /// <summary>The interval, which may stand below its mean: so many in a row are wider than a page.</summary>
     private static string Moved(ExchangeEffect effect) =>
         effect.Pairs == 0 ? NoPairs
             : $"{Numbers.Of(effect.Moved.Mean)} [{Numbers.Of(effect.Moved.Low)},\u00A0{Numbers.Of(effect.Moved.High)}]";
 
+    /// <summary>Side by side, so that what a removal costs is told from what it breaks.</summary>
+    private static void Ablations(HtmlPage page, InterchangeResult result)
+    {
+        if (result.Ablations.Count == 0) return;
+        page.Heading(3, "Sets removed in three ways");
+        page.Table(["Set", "Heads", "Ablation", "MFR", "Competitor", "Third", "No answer word", "Distance"],
+            [.. result.Ablations.Select(a => (string[])
+            [
+                Names.FirstOrDefault(n => n.Key == a.Set).Name ?? "necessary heads", string.Join(' ', a.Heads), a.Variant,
+                    Numbers.Interval(a.Following),
+                Numbers.Of(a.Competitor.Mean), Numbers.Of(a.Third.Mean), Numbers.Interval(a.NoAnswerWord), Numbers.Interval(a.Distance),
+            ])],
+            "The outputs of a set replaced by 0, by their means at that span over the ranking set, or by those of a random other run; "
+            + $"{result.Ablations[0].Following.Count} test runs. Competitor: gives the other answer. Third: neither. No answer word: the "
+            + "likeliest token begins no answer of any of these samples. Distance: norm of the change of the removed outputs over the "
+            + "norm of what they were. Where that is large, or many answers are no answer words, the model is far from what it usually "
+            + "does, and what the removal costs says less about the heads.",
+            numeric: [3, 4, 5, 6, 7]);
+    }
+
     private static void Pairs(HtmlPage page, InterchangeResult result) => page.Details("Pairs, and runs that gave none", p => p.Table(
-        ["Set", "Donors differ in", "Runs", "Without donor", "Receiver fails", "Donor fails", "Pairs"],
+        ["Set", "Donors differ in", "Runs", "Without donor", "Named unfit", "Receiver fails", "Donor fails", "Pairs"],
         [.. result.Pairs.SelectMany(s => s.Factors.Select(f => (string[])
         [
             s.Split, f.Factor == Variants.NameOf(DonorFactor.Crossed) ? "instruction, picture and note (crossed)" : f.Factor,
-            $"{f.Runs}", $"{f.WithoutDonor}", $"{f.ReceiverFails}", $"{f.DonorFails}", f.Pairs == 0 ? NoPairs : $"{f.Pairs}",
+            $"{f.Runs}", $"{f.WithoutDonor}", $"{f.NamedUnfit}", $"{f.ReceiverFails}", $"{f.DonorFails}",
+                f.Pairs == 0 ? NoPairs : $"{f.Pairs}",
         ]))],
         $"Exchanged at {string.Join(", ", result.Positions).Replace('_', ' ')}; alignment of the spans: {result.Alignment}. "
-        + "Without donor: no other run of fitting lengths, or the factor does not matter to the run. Receiver fails: it does not "
-        + "follow its instruction. Donor fails: it gives an answer that cannot tell.",
-        numeric: [2, 3, 4, 5, 6]));
+        + "Without donor: no other run of fitting lengths, or the factor does not matter to the run. Named unfit: the sample "
+        + "names a donor that does not fit. Receiver fails: it does not follow its instruction. Donor fails: it gives an answer that "
+        + "cannot tell.",
+        numeric: [2, 3, 4, 5, 6, 7]));
 }

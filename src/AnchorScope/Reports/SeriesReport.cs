@@ -58,6 +58,7 @@ public static class SeriesReport
         page.Lead($"The last checkpoint. {last.Route.Text}", last.Route.Verdict == Route.Undecided ? Status.Neutral : Status.Good);
         if (series.Points.FirstOrDefault(p => p.Route.Verdict == last.Route.Verdict) is { } since && last.Route.Verdict != Route.Undecided)
             page.Lead($"The first checkpoint of which that is said: step {since.Step}{(since.Stage.Length > 0 ? $", {since.Stage}" : "")}.");
+        if (DiagnosisReport.Removed(series.Variants) is { } removed) page.Paragraph(removed);
         page.Heading(2, "Over the steps");
         page.Figure(figure, "The same conflicts, put to every checkpoint. Bands are 95 % intervals over samples. Heads are ranked anew "
             + "for each.", "series.svg");

@@ -2,71 +2,77 @@ using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
 
-/// <summary>Whether amplifying the best heads repairs failed runs, and more of them than amplifying random heads.</summary>
+/// <summary>
+/// Whether amplifying the necessary heads is worth something: at a factor chosen on other runs it repairs failed test runs, more of them than random heads do, the whole set gains, and
+/// nothing is lost where nothing contradicts.
+/// </summary>
 internal static class AmplificationFinding
 {
-    private const string What = "share of failed runs repaired at the best factor: above 0, and more than random sets of as many heads "
-        + "repair at their best factors";
+    private const string What = "share of failed test runs repaired at the factor that gained most on other runs, above 0; change of MFR of the whole test set, above 0; and more repaired than by "
+        + "random sets of as many heads, each at the factor that repaired most for it on those runs";
 
     /// <summary>Below this the interval of a share spans more than 40 points.</summary>
     private const int FewestFailed = 20;
 
-    public static Claim Claim(Diagnosis diagnosis, MeasuredSet test, HeadPlan plan)
+    public static Claim Claim(Diagnosis diagnosis, FindingRuns runs, HeadPlan plan)
     {
+        var (test, choice, margin) = (runs.Test, diagnosis.AmplificationChoice, diagnosis.EquivalenceMargin);
         var failed = test.Where(r => r.Failed);
-        var result = diagnosis.Amplification.FirstOrDefault(a => a.Set == test.Name && a.Group == HeadPlan.Tested);
-        if (failed.Runs.Count == 0 || result is null) return Studies.Claim.Without(What, FindingStatus.Unclear,
-            "No run failed, so amplification had nothing to repair");
+        if (failed.Runs.Count == 0) return Without(FindingStatus.Unclear, "No run failed, so amplification had nothing to repair");
         if (failed.Runs.Count < FewestFailed || failed.IsFew)
-            return Studies.Claim.Without(
-                What, FindingStatus.Unclear,
-                    $"{failed.Runs.Count} of {Wording.Count(test.Runs.Count, "run")} failed, too few to say what amplification repairs "
-                        + $"({FewestFailed} are needed)");
-        var factors = result.Points.Skip(1).Select(p => p.Factor).ToList();
-        var best = result.Points.Skip(1).MaxBy(p => p.RecoveredArgmax.All.Mean)!;
-        var gained = DiagnosisConditions.Gain(HeadPlan.Tested, best.Factor);
-        var (repaired, margin) = (best.RecoveredArgmax.All, diagnosis.EquivalenceMargin);
-        var text = $"Amplifying these heads repairs at best {Wording.Percent(repaired.Mean)} of "
-            + $"{Wording.Count(failed.Runs.Count, "failed run")} ({Wording.Interval(repaired)}, at factor {best.Factor:0.##})";
-        var cost = test.Difference(r => r.Follows("baseline") - r.Follows(gained)).Difference;
-        var whole = cost.Low > 0 ? $", and at that factor the whole set loses {Wording.Size(cost)}"
-            : $", and at that factor the whole set changes by {Wording.Dropped(cost)}";
-        if (repaired.High <= margin) return Studies.Claim.Without(What, FindingStatus.Absent,
-            $"{text}, within {Wording.Margin(margin)} of none{whole}", repaired);
+            return Without(
+                FindingStatus.Unclear, $"{failed.Runs.Count} of {Wording.Count(test.Runs.Count, "run")} failed, too few to say what amplification repairs ({FewestFailed} are needed)");
+        if (choice.Factor is not { } factor)
+            return Without(
+                choice.Net.High < margin ? FindingStatus.Absent : FindingStatus.Unclear,
+                $"Amplifying these heads gains nothing at any factor on the {choice.Set} split, on which the factor is chosen: at best {Wording.Change(choice.Net)}", choice.Net);
+        var gained = DiagnosisConditions.Gain(HeadPlan.Tested, factor);
+        var repaired = failed.Share(r => r.Follows(gained));
+        var net = test.Difference(r => r.Follows(gained) - r.Follows("baseline"));
+        var control = runs.Control?.Difference(r => r.Follows(gained) - r.Follows("baseline")).Difference;
+        var harmless = control is not { } without || without.Low > -margin;
+        var text = FormattableString.Invariant($"Amplifying these heads {factor:0.##} times, the factor that gains most on the {choice.Set} split, repairs {Wording.Percent(repaired.Mean)} of ")
+            + $"{Wording.Count(failed.Runs.Count, "failed run")} ({Wording.Interval(repaired)})";
+        var whole = $"; the whole test set changes by {Wording.Change(net.Difference)}"
+            + (control is { } c ? $", samples without a conflict by {Wording.Change(c)}{(harmless ? "" : ", which is not shown to be harmless")}" : "");
+        if (repaired.High <= margin) return Without(FindingStatus.Absent, $"{text}, within {Wording.Margin(margin)} of none{whole}", repaired);
         var draws = plan.Draws("random5");
         if (draws.Count == 0)
-            return Studies.Claim.Without(What, FindingStatus.Unclear,
-                $"{text}, but no random set was amplified for comparison, so whether other heads do as much stays open{whole}", repaired);
-        var random = failed.DrawnShare([.. draws.Select(d => DiagnosisConditions.Gain(d, best.Factor))], (r, c) => r.Follows(c));
+            return Without(FindingStatus.Unclear, $"{text}, but no random set was amplified for comparison, so whether other heads do as much stays open{whole}", repaired);
+        double Drawn(int i) => failed.Runs.Average(r => r.Follows(DiagnosisConditions.Gain(draws[i], choice.Drawn[i])));
+        var rank = choice.Drawn.Count == 0 ? new PermutationRank(draws.Count, draws.Count) : PermutationRank.Of(repaired.Mean, Enumerable.Range(0, draws.Count).Select(Drawn));
+        var matched = PermutationRank.Of(repaired.Mean, Enumerable.Range(0, choice.Matched.Count).Select(i => runs.Matched.Runs.Average(r => r.Follows(AmplificationStudy.Matched(i)))));
+        var random = failed.DrawnShare([.. draws.Select(d => DiagnosisConditions.Gain(d, factor))], (r, condition) => r.Follows(condition));
         var beyond = ProportionDifference.SquareAndAdd(repaired, random);
-        // The best factor was chosen by what it repairs: each random set may choose its own, and the test of the share counts all.
-        var rank = PermutationRank.Of(repaired.Mean,
-            draws.Select(d => factors.Max(f => failed.Runs.Average(r => r.Follows(DiagnosisConditions.Gain(d, f))))));
-        var p = Math.Min(1, factors.Count * failed.Difference(r => r.Follows(gained)).P);
-        var compared = $"; random heads repair {Wording.Percent(random.Mean)} at the same factor ({Wording.Interval(random)}); "
-            + $"{Wording.Rank(rank, "repair")}, each set at its best factor";
-        return new Claim(What, Math.Max(p, rank.P), beyond, holds =>
-        {
-            if (holds && beyond.Low > 0) return new Saying(FindingStatus.Present, text + compared + whole);
-            if (Decision.IsAbsent(beyond, margin)) return new Saying(FindingStatus.Absent,
-                $"{text}, within {Wording.Margin(margin)} of what random heads do{compared}{whole}");
-            if (holds || beyond.Low <= 0)
-            {
-                var needed = Decision.Needed(beyond, test.Clusters.Count, margin);
-                return new Saying(
-                    FindingStatus.Unclear,
-                        $"{text}, which is not told apart from random heads (difference {Wording.Change(beyond)}; "
-                            + $"{Wording.Needed(needed)}){compared}{whole}", needed);
-            }
-            // More samples would not help: it is the other heads, or the number of draws.
-            var but = rank.AtLeast == 0
-                ? $"but {Wording.Count(rank.Draws, "draw", "is", "are")} too few for a claim among four sentences "
-                    + $"({FindingWriter.DrawsNeeded} are enough)"
-                : "but too many random sets do as much for a claim among four sentences";
-            return new Saying(FindingStatus.Unclear, $"{text}, {but}{compared}{whole}");
-        })
+        var compared = $"; random heads repair {Wording.Percent(random.Mean)} at the same factor ({Wording.Interval(random)}); {Wording.Rank(rank, "repair")}, each at its own factor; "
+            + $"{Wording.Rank(matched, "repair")}, each at a factor that changes the residual stream as much";
+        var p = new[] { failed.Difference(r => r.Follows(gained)).P, net.P, rank.P }.Max();
+        return new Claim(What, p, beyond, holds => Said(holds && matched.P <= MultipleComparisons.Level, text, compared, whole, net.Difference, harmless, beyond, rank, matched, margin, test.Clusters.Count))
         {
             Draws = rank, Samples = failed.Clusters.Count,
         };
     }
+
+    private static Saying Said(
+        bool more, string text, string compared, string whole, Estimate net, bool harmless, Estimate beyond, PermutationRank rank, PermutationRank matched, double margin, int samples)
+    {
+        if (more && beyond.Low > 0 && net.Low > 0 && harmless) return new Saying(FindingStatus.Present, text + compared + whole);
+        if (Decision.IsAbsent(beyond, margin)) return new Saying(FindingStatus.Absent, $"{text}, within {Wording.Margin(margin)} of what random heads do{compared}{whole}");
+        if (net.High < 0) return new Saying(FindingStatus.Absent, $"{text}, but breaks more than that{compared}{whole}");
+        if (beyond.Low <= 0)
+        {
+            var needed = Decision.Needed(beyond, samples, margin);
+            return new Saying(
+                FindingStatus.Unclear, $"{text}, which is not told apart from random heads (difference {Wording.Change(beyond)}; {Wording.Needed(needed)}){compared}{whole}", needed);
+        }
+        // More samples may not help: what is missing is named.
+        var but = !(net.Low > 0) ? "but no net gain of the whole set is shown"
+            : !harmless ? "but not harmlessly"
+            : rank.AtLeast == 0 && matched.AtLeast == 0
+                ? $"but {Wording.Count(rank.Draws, "draw", "is", "are")} too few for a claim among four sentences ({FindingWriter.DrawsNeeded} are enough)"
+                : "but too many random sets do as much for a claim among four sentences";
+        return new Saying(FindingStatus.Unclear, $"{text}, {but}{compared}{whole}");
+    }
+
+    private static Claim Without(FindingStatus status, string text, Estimate? effect = null) => Studies.Claim.Without(What, status, text, effect);
 }

@@ -9,7 +9,7 @@ namespace AnchorScope.Studies;
 internal static class ArbiterFinding
 {
     private const string What = "margin moved on the test split by the queries of the heads that the search on the ranking split chose: above the threshold, more than random sets move, "
-        + "and to the own other answer under crossed donors";
+        + "to the own other answer under crossed donors, and not with queries of the same instruction in other words";
 
     public static Claim Claim(Diagnosis diagnosis, MeasuredSet test)
     {
@@ -36,6 +36,13 @@ internal static class ArbiterFinding
         var moves = set.Choice.Moved.Low > RoleRule.Least && set.ChoiceCrossed.Choice.Low > 0;
         if (!moves)
             return Studies.Claim.Without(What, FindingStatus.Unclear, $"Which heads arbitrate cannot be told: {Lower(text)}, which moves {Share(set.Choice.Moved)} of the margin{passed}", set.Choice.Moved);
+        if (RoleRule.Moves(set.Phrasing))
+            return Studies.Claim.Without(
+                What, FindingStatus.Unclear,
+                $"{text}, but queries of the same instruction in other words move the answer as well, by {Share(set.Phrasing.Moved)} of "
+                    + $"what the other instruction moves: {Wording.Percent(set.Phrasing.Switched.Mean)} of "
+                    + $"{Wording.Count(set.Phrasing.Pairs, "pair")} give the own other answer ({Wording.Interval(set.Phrasing.Switched)}). "
+                    + $"What these heads hold is the words, not which modality they name{passed}", set.Choice.Moved);
         var compared = $"; {(found.Census ? $"{rank.AtLeast} of all {rank.Draws} other sets of that size {(rank.AtLeast == 1 ? "moves" : "move")} as much" : Wording.Rank(rank, "move"))}, at most {found.RandomMoved:0.00} of the margin against {set.Choice.Moved.Mean:0.00}";
         // A census draws nothing: what is left to chance is which samples there are.
         var p = found.Census && rank.AtLeast == 0 ? Normal.TwoSided(set.Choice.Moved.Mean / ((set.Choice.Moved.High - set.Choice.Moved.Low) / (2 * Normal.Z95))) : rank.P;

@@ -76,6 +76,9 @@ public sealed record Diagnosis
     /// <summary>Head sets amplified.</summary>
     public required IReadOnlyList<AmplificationResult> Amplification { get; init; }
 
+    /// <summary>The factor that is reported, chosen on other runs.</summary>
+    public required AmplificationChoice AmplificationChoice { get; init; }
+
     /// <summary>Some conflicts with pictures and answers.</summary>
     public required IReadOnlyList<ExampleConflict> Examples { get; init; }
 

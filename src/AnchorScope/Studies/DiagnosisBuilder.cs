@@ -68,7 +68,7 @@ internal sealed class DiagnosisBuilder
             Findings = [],
             Following = following,
             Layers = layers,
-            Route = RouteReader.Read(_test, Options.Variants.Route),
+            Route = RouteReader.Read(_test, Options.Variants.Route, Options.Variants.Ablation),
             Knockouts = knockouts,
             Heads = heads,
             Interchange = interchange,
@@ -77,11 +77,12 @@ internal sealed class DiagnosisBuilder
             HeadEdges = details.Edges(),
             Blocking = blocking,
             Amplification = amplification,
+            AmplificationChoice = _study.Amplification(_store).Read(_plan),
             Examples = ExamplePicker.Pick(_test, _plan, Options, _study.Model.Tokenizer, _study.Data.Folder),
             Prompt = prompt,
             Rejected = [.. _study.Data.Rejected.Select(r => r with { File = Path.GetFileName(r.File) })],
         };
-        return diagnosis with { Findings = FindingWriter.Write(diagnosis, _test, _control, _plan) };
+        return diagnosis with { Findings = FindingWriter.Write(diagnosis, new FindingRuns(_test, _control, _study.Amplification(_store).MatchedRuns(_plan)), _plan) };
     }
 
     private InterchangeResult Interchange()
@@ -238,16 +239,20 @@ internal sealed class DiagnosisBuilder
         var estimated = _study.Estimated(_store);
         var (shared, visionTop, textTop) = (HeadRanking.Shared(_plan.Vision, _plan.Text), _plan.Vision, _plan.Text);
         var ranked = Math.Min(all.Length, Math.Max(10, HeadRanking.Count(_plan.Shares.Max(), all.Length, Options.Variants.Rounding)));
-        var (tests, visionTests, textTests) = (HeadTests(_rank, estimated), HeadTests(OfModality(Modality.Vision), estimated),
+        var exchange = ExchangeScore.Of(Options.Variants.HeadScore);
+        var scored = exchange is null ? _rank : _study.Interchange(_store).Profiled;
+        MeasuredSet OfModality(Modality modality) => scored.Where(r => r.Run.Instruction == modality);
+        var (tests, visionTests, textTests) = (HeadTests(scored, estimated), HeadTests(OfModality(Modality.Vision), estimated),
             HeadTests(OfModality(Modality.Text), estimated));
+        ByInstruction Score((int Layer, int Head) head) => exchange is { } kind ? ExchangeScore.Of(scored, kind, head)
+            : scored.Split(r => RankedRuns.Score(r.Result, head.Layer * Shape.Heads + head.Head, Shape.Heads, Options.Variants.HeadScore));
         string Role((int, int) head) => shared.Contains(head) ? "shared" : visionTop.Contains(head) ? "vision" : textTop.Contains(head) ? "text" : "";
         return new HeadLandscape(
             Rows(all), Rows(vision), Rows(text), Rows(direct),
             [.. _plan.Order.Take(ranked).Select(h => new RankedHead(
-                h.Layer, h.Head, _rank.Split(r =>
-                    RankedRuns.Score(r.Result, h.Layer * Shape.Heads + h.Head, Shape.Heads, Options.Variants.HeadScore)),
-                        direct[h.Layer * Shape.Heads + h.Head], Role(h), estimated.Contains(h), tests[h.Layer * Shape.Heads + h.Head]))],
-            visionTop.Count, Ids(shared), Ids(visionTop.Except(shared)), Ids(textTop.Except(shared)),
+                h.Layer, h.Head, Score(h), direct[h.Layer * Shape.Heads + h.Head], Role(h), estimated.Contains(h),
+                    tests[h.Layer * Shape.Heads + h.Head]))],
+            _plan.Arbitration.Count, Ids(shared), Ids(visionTop.Except(shared)), Ids(textTop.Except(shared)),
             [.. Enumerable.Range(1, ranked).Select(n => HeadRanking.ShareOfPositive(all, n))],
             HeadRanking.Spearman(all, direct))
         {
@@ -258,14 +263,14 @@ internal sealed class DiagnosisBuilder
         };
     }
 
-    private MeasuredSet OfModality(Modality modality) => _rank.Where(r => r.Run.Instruction == modality);
-
     /// <summary>
     /// Every head that was blocked alone. An estimate is not tested, but counts: a screen picks the strongest from the same runs.
     /// </summary>
     private IReadOnlyList<Significance> HeadTests(MeasuredSet set, IReadOnlySet<(int, int)> estimated) => Significance.Family(
         [.. Enumerable.Range(0, Shape.Layers * Shape.Heads).Select(i =>
             estimated.Contains((i / Shape.Heads, i % Shape.Heads)) ? double.NaN
+                : ExchangeScore.Of(Options.Variants.HeadScore) is { } kind
+                ? ExchangeMeasure.P(set, new Exchange(kind.Factor, kind.What, [(i / Shape.Heads, i % Shape.Heads)]))
                 : set.P(r => RankedRuns.Score(r.Result, i, Shape.Heads, Options.Variants.HeadScore)))],
         Shape.Layers * Shape.Heads);
 

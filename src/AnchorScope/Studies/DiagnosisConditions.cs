@@ -25,17 +25,18 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
     /// <summary>Every head of the model.</summary>
     public IEnumerable<(int Layer, int Head)> EachHead => from layer in Enumerable.Range(0, shape.Layers) from head in Enumerable.Range(0, shape.Heads) select (layer, head);
 
-    /// <summary>Heads set to 0, one at a time.</summary>
-    public IEnumerable<Intervention> Alone(Prompt prompt, IEnumerable<(int Layer, int Head)> heads)
+    /// <summary>Heads removed, one at a time.</summary>
+    /// <param name="by">What takes their place; null: 0.</param>
+    public IEnumerable<Intervention> Alone(Prompt prompt, IEnumerable<(int Layer, int Head)> heads, Removal? by)
     {
-        var at = Scope(prompt);
-        foreach (var (layer, head) in heads) yield return Intervention.HeadGain(RankedRuns.Blocked(layer, head), [(layer, head)], 0, at);
+        var at = Scope(options.Variants, prompt);
+        foreach (var (layer, head) in heads) yield return Without(RankedRuns.Blocked(layer, head), [(layer, head)], at, by);
     }
 
     /// <summary>Neurons set to 0, one at a time.</summary>
     public IEnumerable<Intervention> Silenced(Prompt prompt, IEnumerable<(int Layer, int Neuron)> neurons)
     {
-        var at = Scope(prompt);
+        var at = Scope(options.Variants, prompt);
         foreach (var (layer, neuron) in neurons)
             yield return new Intervention(RankedRuns.Silenced(layer, neuron), new Edit(Site.NeuronOut, layer, Operation.Scale) { Factor = 0, Neurons = [neuron], Positions = at });
     }
@@ -43,24 +44,25 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
     /// <summary>Components of heads' outputs set to 0, one at a time.</summary>
     public IEnumerable<Intervention> Without(Prompt prompt, IEnumerable<(int Layer, int Head, int Component)> components)
     {
-        var at = Scope(prompt);
+        var at = Scope(options.Variants, prompt);
         foreach (var (layer, head, component) in components)
             yield return new Intervention(RankedRuns.Without(layer, head, component), new Edit(Site.HeadOut, layer, Operation.Scale) { Factor = 0, Neurons = [head * shape.HeadSize + component], Positions = at });
     }
 
     /// <summary>Edges cut in one head each, where the prompt has them.</summary>
-    public IEnumerable<Intervention> CutInOneHead(Prompt prompt, IEnumerable<(string Edge, int Layer, int Head)> pairs) =>
-        pairs.Select(p => Edges.First(e => e.Name == p.Edge).Cut(prompt, RankedRuns.Cut(p.Edge, p.Layer, p.Head), [p.Layer], [p.Head])).OfType<Intervention>();
+    public IEnumerable<Intervention> CutInOneHead(Prompt prompt, IEnumerable<(string Edge, int Layer, int Head)> pairs, Removal? by) =>
+        pairs.Select(p => Cut(Edges.First(e => e.Name == p.Edge), prompt, RankedRuns.Cut(p.Edge, p.Layer, p.Head), [p.Layer], by,
+            [p.Head])).OfType<Intervention>();
 
     /// <summary>The edges into the instruction and what follows it, for estimates head by head.</summary>
     public IReadOnlyList<EdgeGroup> EdgeGroups(Prompt prompt) =>
         [.. Edges.Where(e => !e.To.Contains(SpanKind.TextContext) && e.Exists(prompt)).Select(e => new EdgeGroup(e.Name, prompt.Union(e.To), prompt.Union(e.From)))];
 
     /// <summary>Positions at which heads are blocked, as a list.</summary>
-    public int[] Changed(Prompt prompt) => Scope(prompt) is { IsAll: false } some ? [.. some.List] : [.. Enumerable.Range(0, prompt.Length)];
+    public int[] Changed(Prompt prompt) => Scope(options.Variants, prompt) is { IsAll: false } some ? [.. some.List] : [.. Enumerable.Range(0, prompt.Length)];
 
     /// <summary>Every edge, layer by layer and in all layers at once. Edges that the prompt does not have are left out.</summary>
-    public IEnumerable<Intervention> Knockouts(Prompt prompt)
+    public IEnumerable<Intervention> Knockouts(Prompt prompt, Removal? by)
     {
         foreach (var edge in Edges)
         {
@@ -68,28 +70,29 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
             {
                 for (var layer = 0; layer < shape.Layers; layer++)
                 {
-                    if (edge.Cut(prompt, Knockout(edge.Name, window, layer), LayerWindow.Centred(layer, window, shape.Layers)) is { } cut) yield return cut;
+                    if (Cut(edge, prompt, Knockout(edge.Name, window, layer), LayerWindow.Centred(layer, window, shape.Layers),
+                        by) is { } cut) yield return cut;
                 }
             }
-            if (edge.Cut(prompt, KnockoutAll(edge.Name), Enumerable.Range(0, shape.Layers)) is { } all) yield return all;
+            if (Cut(edge, prompt, KnockoutAll(edge.Name), Enumerable.Range(0, shape.Layers), by) is { } all) yield return all;
         }
     }
 
     /// <summary>The chosen sets blocked, and with <paramref name="controls"/> the random ones.</summary>
-    public IEnumerable<Intervention> Blocks(Prompt prompt, HeadPlan plan, bool controls)
+    public IEnumerable<Intervention> Blocks(Prompt prompt, HeadPlan plan, bool controls, Removal? by)
     {
-        var at = Scope(prompt);
+        var at = Scope(options.Variants, prompt);
         foreach (var (name, heads) in plan.Sets)
         {
             var random = name.Contains('/', StringComparison.Ordinal);
-            if (heads.Count > 0 && (random ? controls : plan.Blocked.Contains(name))) yield return Intervention.HeadGain($"block/{name}", heads, 0, at);
+            if (heads.Count > 0 && (random ? controls : plan.Blocked.Contains(name))) yield return Without($"block/{name}", heads, at, by);
         }
     }
 
     /// <summary>The chosen sets amplified, and with <paramref name="controls"/> random sets as large as 5 %.</summary>
     public IEnumerable<Intervention> Gains(Prompt prompt, HeadPlan plan, bool controls)
     {
-        var at = Scope(prompt);
+        var at = Scope(options.Variants, prompt);
         foreach (var (name, heads) in plan.Sets)
         {
             var random = name.StartsWith("random5/", StringComparison.Ordinal) || name.StartsWith("layer5/", StringComparison.Ordinal);
@@ -103,11 +106,48 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
         ? variants.Instruction
         : [SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix];
 
-    private Positions Scope(Prompt prompt) => options.Variants.Scope switch
+    /// <summary>Spans at which heads are blocked; null is the template tokens that belong to none.</summary>
+    public IReadOnlyList<SpanKind?> Blocked { get; } = options.Variants.Scope switch
+    {
+        // The last position is one of the suffix.
+        GainScope.All => [.. Enum.GetValues<SpanKind>().Where(kind => kind != SpanKind.Last).Select(kind => (SpanKind?)kind), null],
+        GainScope.Last => [SpanKind.Last],
+        GainScope.Instruction => [.. options.Variants.Instruction.Select(kind => (SpanKind?)kind)],
+        _ => [SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix],
+    };
+
+    /// <summary>
+    /// How heads, and with <paramref name="edges"/> edges, are removed from a run; null where heads are set to 0 and edges cut.
+    /// </summary>
+    public Removal? By(Replacements replacements, Conflicts.ConflictRun run, Prompt prompt, bool edges)
+    {
+        if (options.Variants.Ablation == AblationVariant.Zero) return null;
+        var replacement = edges
+            ? replacements.Of(options.Variants.Ablation, run, [Site.HeadOut, Site.Key, Site.Value], Blocked.Concat(Read).Distinct())
+            : replacements.Of(options.Variants.Ablation, run, [Site.HeadOut], Blocked);
+        return new Removal(shape, prompt, Blocked, replacement);
+    }
+
+    /// <summary>Where means are taken: of head outputs where heads are removed, of keys and values where edges begin.</summary>
+    public IReadOnlyList<(Site Site, SpanKind? Span)> MeanPlaces =>
+        [.. Blocked.Select(span => (Site.HeadOut, span)), .. Read.SelectMany(span => new[] { (Site.Key, span), (Site.Value, span) })];
+
+    /// <summary>Spans from which edges read.</summary>
+    private IEnumerable<SpanKind?> Read => Edges.SelectMany(edge => edge.From).Distinct().Select(kind => (SpanKind?)kind);
+
+    private static Intervention Without(string name, IReadOnlyList<(int Layer, int Head)> heads, Positions at, Removal? by) =>
+        by is null ? Intervention.HeadGain(name, heads, 0, at) : by.Heads(name, heads);
+
+    private static Intervention? Cut(Edge edge, Prompt prompt, string name, IEnumerable<int> layers, Removal? by,
+        IReadOnlyList<int>? heads = null) =>
+        by is null ? edge.Cut(prompt, name, layers, heads) : by.Along(edge, name, layers, heads);
+
+    /// <summary>Positions at which heads are blocked or amplified.</summary>
+    public static Positions Scope(Variants variants, Prompt prompt) => variants.Scope switch
     {
         GainScope.All => Positions.All,
         GainScope.Last => Positions.Of(prompt.Length - 1),
-        GainScope.Instruction => Positions.Of(prompt.Union(options.Variants.Instruction)),
+        GainScope.Instruction => Positions.Of(prompt.Union(variants.Instruction)),
         _ => Positions.Of(prompt.Union(SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix)),
     };
 }

@@ -37,11 +37,15 @@ public static class DiagnosisFiles
     /// <summary>Writes <paramref name="text"/> as UTF-8, atomically.</summary>
     public static void Text(string path, string text) => AtomicFile.Write(path, stream => stream.Write(new UTF8Encoding(false).GetBytes(text)));
 
-    /// <summary>The named definitions, then one number a row: section, item, condition, metric, instruction, mean, interval, count.</summary>
+    /// <summary>
+    /// The named definitions, then one number a row: section, item, condition, metric, instruction, mean, interval, count, and p and q
+    /// where they were tested.
+    /// </summary>
     private static string Summary(Diagnosis d)
     {
-        var csv = new StringBuilder("section,item,condition,metric,instruction,mean,low95,high95,runs\n");
-        foreach (var (choice, variant) in d.Variants) csv.Append(CultureInfo.InvariantCulture, $"definition,{choice},{Quoted(variant)},,,,,,\n");
+        var csv = new StringBuilder("section,item,condition,metric,instruction,mean,low95,high95,runs,p,q\n");
+        foreach (var (choice, variant) in d.Variants)
+            csv.Append(CultureInfo.InvariantCulture, $"definition,{choice},{Quoted(variant)},,,,,,,,\n");
         foreach (var r in d.Following)
         {
             var item = $"{r.Set}/{r.Group}/{r.Name}";
@@ -67,12 +71,16 @@ public static class DiagnosisFiles
             foreach (var point in curve.Layers.Append(curve.AllLayers).OfType<KnockoutPoint>())
             {
                 var condition = point.Layer is { } layer ? $"window {curve.Window} at {layer}" : "all layers";
-                Rows("knockout", curve.Edge, condition, "nssd_" + d.Variants["nssd"], point.Nssd);
+                Rows("knockout", curve.Edge, condition, "nssd_" + d.Variants["nssd"], point.Nssd, point.Test);
                 Rows("knockout", curve.Edge, condition, "mfr_argmax", point.Argmax);
                 Rows("knockout", curve.Edge, condition, "mfr_larger", point.Larger);
             }
         }
-        foreach (var head in d.Heads.Ranked) Rows("heads", $"{head.Layer}.{head.Head}", head.Estimate ? "estimated" : "blocked alone", d.Variants["head_score"], head.Score);
+        var score = Variants.Parse<HeadScoreVariant>("head_score", d.Variants["head_score"]);
+        var measured = ExchangeScore.Of(score) is not null ? "exchanged alone" : "blocked alone";
+        foreach (var head in d.Heads.Ranked)
+            Rows("heads", $"{head.Layer}.{head.Head}", head.Estimate ? "estimated" : measured, Variants.NameOf(score), head.Score,
+                head.Test, (d.Heads.VisionQ[head.Layer][head.Head], d.Heads.TextQ[head.Layer][head.Head]));
         foreach (var head in d.Interchange.Heads)
         {
             var item = $"{head.Layer}.{head.Head}";
@@ -81,6 +89,7 @@ public static class DiagnosisFiles
             Exchanged(item, "question", head.Profile.Question);
             Exchanged(item, "picture", head.Profile.Picture);
             Exchanged(item, "note", head.Profile.Note);
+            Exchanged(item, "phrasing", head.Profile.Phrasing);
         }
         foreach (var set in d.Interchange.Sets.Where(s => s.Measured is not null))
         {
@@ -88,28 +97,35 @@ public static class DiagnosisFiles
             Exchanged(set.Name, "choice_crossed", set.Measured.ChoiceCrossed);
             Exchanged(set.Name, "output", set.Measured.Output);
             Exchanged(set.Name, "content", set.Measured.Content);
+            Exchanged(set.Name, "phrasing", set.Measured.Phrasing);
+            if (set.Random is { } rank)
+                Row("interchange", set.Name, "random sets", "largest_effect", "all",
+                    new Estimate(set.RandomMoved, double.NaN, double.NaN, rank.Draws), rank.P);
         }
         foreach (var neuron in d.Neurons.Ranked)
         {
             var item = $"{neuron.Layer}.{neuron.Neuron}";
-            Rows("neurons", item, $"silenced alone, {Variants.NameOf(neuron.Place)}", "causal_margin", neuron.Effect);
+            Rows("neurons", item, $"silenced alone, {Variants.NameOf(neuron.Place)}", "causal_margin", neuron.Effect, neuron.Test);
             Rows("neurons", item, "baseline", "activation_instruction", neuron.AtInstruction);
             Rows("neurons", item, "baseline", "activation_last", neuron.AtLast);
         }
         foreach (var head in d.Inside)
         {
-            foreach (var c in head.Ranked) Rows("components", $"{head.Layer}.{head.Head}.{c.Component}", "set to 0 alone", "causal_margin", c.Effect);
+            foreach (var c in head.Ranked)
+                Rows("components", $"{head.Layer}.{head.Head}.{c.Component}", "set to 0 alone", "causal_margin", c.Effect, c.Test);
         }
-        foreach (var edge in d.HeadEdges.Ranked) Rows("head_edges", $"{edge.Layer}.{edge.Head}", edge.Edge, "causal_margin", edge.Effect);
+        foreach (var edge in d.HeadEdges.Ranked)
+            Rows("head_edges", $"{edge.Layer}.{edge.Head}", edge.Edge, "causal_margin", edge.Effect, edge.Test);
         foreach (var cut in d.Route.Cuts) Row("route", cut.Edge, "all layers", d.Variants["route"], "all", cut.Left);
-        csv.Append(CultureInfo.InvariantCulture, $"route,verdict,{Variants.NameOf(d.Route.Verdict)},,,,,,\n");
+        csv.Append(CultureInfo.InvariantCulture, $"route,verdict,{Variants.NameOf(d.Route.Verdict)},,,,,,,,\n");
         foreach (var block in d.Blocking)
         {
             Rows("blocking", block.Name, "blocked", "mfr_argmax", block.Argmax);
             Rows("blocking", block.Name, "blocked", "mfr_larger", block.Larger);
             foreach (var (kind, accuracy) in block.Control) Row("blocking", block.Name, "blocked", "accuracy_" + kind, "all", accuracy);
-            if (block.Random is { } random) Rows("blocking", block.Name, "random heads", "mfr_argmax", random.Argmax);
-            if (block.LayerMatched is { } matched) Rows("blocking", block.Name, "random heads of the same layers", "mfr_argmax", matched.Argmax);
+            if (block.Random is { } random) Rows("blocking", block.Name, "random heads", "mfr_argmax", random.Argmax, p: random.Rank.P);
+            if (block.LayerMatched is { } matched)
+                Rows("blocking", block.Name, "random heads of the same layers", "mfr_argmax", matched.Argmax, p: matched.Rank.P);
         }
         foreach (var gain in d.Amplification)
         {
@@ -123,11 +139,13 @@ public static class DiagnosisFiles
         }
         return csv.ToString();
 
-        void Rows(string section, string item, string condition, string metric, ByInstruction by)
+        void Rows(
+            string section, string item, string condition, string metric, ByInstruction by, Significance? test = null,
+            (double Vision, double Text)? q = null, double p = double.NaN)
         {
-            Row(section, item, condition, metric, "all", by.All);
-            Row(section, item, condition, metric, "vision", by.Vision);
-            Row(section, item, condition, metric, "text", by.Text);
+            Row(section, item, condition, metric, "all", by.All, test?.P ?? p, test?.Q ?? double.NaN);
+            Row(section, item, condition, metric, "vision", by.Vision, q: q?.Vision ?? double.NaN);
+            Row(section, item, condition, metric, "text", by.Text, q: q?.Text ?? double.NaN);
         }
 
         void Exchanged(string item, string condition, ExchangeEffect effect)
@@ -137,8 +155,13 @@ public static class DiagnosisFiles
             Row("interchange", item, condition, "own_other", "all", effect.OwnOther);
         }
 
-        void Row(string section, string item, string condition, string metric, string instruction, Estimate e) => csv.Append(
-            CultureInfo.InvariantCulture, $"{section},{Quoted(item)},{Quoted(condition)},{metric},{instruction},{Number(e.Mean)},{Number(e.Low)},{Number(e.High)},{e.Count}\n");
+        void Row(
+            string section, string item, string condition, string metric, string instruction, Estimate e, double p = double.NaN,
+            double q = double.NaN) =>
+            csv.Append(
+                CultureInfo.InvariantCulture,
+                $"{section},{Quoted(item)},{Quoted(condition)},{metric},{instruction},{Number(e.Mean)},{Number(e.Low)},{Number(e.High)},")
+                .Append(CultureInfo.InvariantCulture, $"{e.Count},{Number(p)},{Number(q)}\n");
     }
 
     private static string Number(double value) => double.IsFinite(value) ? value.ToString("G9", CultureInfo.InvariantCulture) : "";

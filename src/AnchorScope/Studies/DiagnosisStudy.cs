@@ -3,6 +3,7 @@ using AnchorScope.Conflicts;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 using AnchorScope.Models;
+using AnchorScope.Prompts;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
@@ -32,6 +33,9 @@ public sealed class DiagnosisStudy : IDisposable
             Data = Data.Filter(Model.Tokenizer);
             Named = options.Variants.Named;
             if (options.Steering is { } steering) Steer(steering);
+            ConflictSet Listed(ConflictSet set) =>
+                set.With(set.Samples, DonorFinder.In(set, Model.Tokenizer, options.Seed).Unfit(set, options.Variants.Alignment));
+            Data = Data with { Rank = Listed(Data.Rank), Test = Listed(Data.Test) };
             AnswerTokens = options.AnswerTokens ?? Math.Min(LongestAnswer, Model.MaxNewTokens ?? LongestAnswer);
             _conditions = new DiagnosisConditions(options, Model.Decoder.Shape);
             if (Model.Checkpoint.WeightBytes < PackedAtMost) Model.Decoder.Pack();
@@ -67,7 +71,7 @@ public sealed class DiagnosisStudy : IDisposable
     /// <summary>All settings that decide a number, as JSON: two runs with the same may be continued into each other.</summary>
     public string Manifest => JsonSerializer.Serialize(new SortedDictionary<string, object>(StringComparer.Ordinal)
     {
-        ["version"] = 2,
+        ["version"] = 3,
         ["model_sha256"] = Model.Checkpoint.Sha256,
         ["tokenizer_sha256"] = Model.Tokenizer.Sha256,
         ["data"] = Data.Sets.ToDictionary(s => s.Name, s => $"{s.Sha256} {s.Samples.Count}"),
@@ -84,8 +88,8 @@ public sealed class DiagnosisStudy : IDisposable
 
     /// <summary>The parts of a run in order, with the number of their samples.</summary>
     public IReadOnlyList<(string Phase, int Samples)> Phases =>
-        [.. new[] { (Phase.Rank, Data.Rank), (Phase.Verify, Screened ? Data.Rank : null), (Phase.Parts, PartSet), (Phase.Test, Data.Test), (Phase.Hard, Data.Hard), (Phase.Control, Data.Control) }
-            .Where(p => p.Item2 is not null).Select(p => (Variants.NameOf(p.Item1), p.Item2!.Samples.Count)), .. InterchangeStudy.Phases(Data)];
+        [.. new[] { (Phase.Rank, Data.Rank), (Phase.Verify, Screened ? Data.Rank : null), (Phase.Parts, PartSet), (Phase.Test, Data.Test), (Phase.Hard, Data.Hard), (Phase.Factor, Data.Hard is null ? Data.Rank : null), (Phase.Control, Data.Control) }
+            .Where(p => p.Item2 is not null).Select(p => (Variants.NameOf(p.Item1), p.Item2!.Samples.Count)), .. AmplificationStudy.Phases(Data), .. InterchangeStudy.Phases(Data)];
 
     private bool Screened => Options.Variants.Screen != HeadScreen.Exact;
 
@@ -98,25 +102,42 @@ public sealed class DiagnosisStudy : IDisposable
     public HeadPlan Run(ResultStore store, Action<StudyProgress>? progress = null, CancellationToken cancel = default)
     {
         void Each(Phase phase, ConflictSet set, PhasePlan plan) => this.Each(phase, set, store, plan, progress, cancel);
+        if (Options.Variants.Ablation == AblationVariant.Mean) _ = Interchange(store).Means(cancel);
         Each(Phase.Rank, Data.Rank, new PhasePlan(Parts: PartSet));
         if (Screened)
         {
             var (all, vision, text) = Scores(store, Options.Variants.HeadScore);
             Each(Phase.Verify, Data.Rank, new PhasePlan(Candidates.OfHeads(all, vision, text, Shape.Heads, Options)));
         }
+        if (ExchangeScore.Of(Options.Variants.HeadScore) is not null) Interchange(store).Profile(progress, cancel);
         var plan = Plan(store);
         Each(Phase.Parts, PartSet, new PhasePlan(Parts(store, plan)));
         Each(Phase.Test, Data.Test, new PhasePlan(Heads: plan));
-        // Random sets are tested on the test set alone; elsewhere their mean is enough.
-        var few = plan.WithFewDraws();
-        if (Data.Hard is { } hard) Each(Phase.Hard, hard, new PhasePlan(Heads: few));
-        if (Data.Control is { } control) Each(Phase.Control, control, new PhasePlan(Heads: few));
+        // Random sets are tested on the test set; where the factor is chosen each chooses its own. Elsewhere their mean is enough.
+        var choosing = new PhasePlan(Heads: plan.WithFewDraws(all: "random5"));
+        if (Data.Hard is { } hard) Each(Phase.Hard, hard, choosing);
+        else Each(Phase.Factor, Data.Rank, choosing);
+        if (Data.Control is { } control) Each(Phase.Control, control, new PhasePlan(Heads: plan.WithFewDraws()));
+        Amplification(store).Run(plan, progress, cancel);
         Interchange(store).Run(plan.Arbitration, progress, cancel);
         return plan;
     }
 
+    /// <summary>Where means are taken that this diagnosis or its phase "ablation" asks for.</summary>
+    internal IReadOnlyList<(Site Site, SpanKind? Span)> MeanPlaces
+    {
+        get
+        {
+            var exchanged = DiagnosisConditions.SpansOf(Options.Variants).Select(span => (Site.HeadOut, (SpanKind?)span));
+            return Options.Variants.Ablation == AblationVariant.Mean ? [.. exchanged.Union(_conditions.MeanPlaces)] : [.. exchanged];
+        }
+    }
+
     /// <summary>Exchanges of heads with donor runs; what the store has is not run again.</summary>
     internal InterchangeStudy Interchange(ResultStore store) => new(this, store, new BootstrapDraws(Options.Seed));
+
+    /// <summary>The factor of amplification, and random heads at matched strength.</summary>
+    internal AmplificationStudy Amplification(ResultStore store) => new(this, store, new BootstrapDraws(Options.Seed));
 
     /// <summary>The neurons that are silenced and the edges that are cut in one head.</summary>
     internal Candidates Parts(ResultStore store, HeadPlan plan) => Candidates.OfParts(RunsOf(store), Edges, Shape, plan.Arbitration);
@@ -128,7 +149,7 @@ public sealed class DiagnosisStudy : IDisposable
         using var team = new Team(Options.Threads);
         var compute = new Compute(arena, team);
         var diagnosis = new DiagnosisBuilder(this, store, plan).Build(Rendered(compute));
-        return diagnosis with { Examples = [.. diagnosis.Examples.Select(e => WithReadings(e, plan, compute))] };
+        return diagnosis with { Examples = [.. diagnosis.Examples.Select(e => WithReadings(e, store, plan, compute))] };
     }
 
     /// <summary>The portable set of arbiters: the heads whose queries, exchanged together, switch the answer; empty where none was found.</summary>
@@ -169,13 +190,15 @@ public sealed class DiagnosisStudy : IDisposable
         Variants = Named,
     };
 
-    private ExampleConflict WithReadings(ExampleConflict example, HeadPlan plan, Compute compute)
+    private ExampleConflict WithReadings(ExampleConflict example, ResultStore store, HeadPlan plan, Compute compute)
     {
+        var replacements = Interchange(store).Replacements(compute);
         var reader = new ImageReader(Model, Data.Layout, Options.Variants.Instruction, compute);
-        var (boxes, runs) = reader.Read(Data.Test.Samples.First(s => s.Id == example.Id), prompt =>
+        var (boxes, runs) = reader.Read(Data.Test.Samples.First(s => s.Id == example.Id), (run, prompt) =>
         [
             ("no intervention", Intervention.None),
-            .. _conditions.Blocks(prompt, plan, controls: false).Where(b => b.Name == $"block/{HeadPlan.Tested}").Select(b =>
+            .. _conditions.Blocks(prompt, plan, controls: false, _conditions.By(replacements, run, prompt, edges: false))
+                .Where(b => b.Name == $"block/{HeadPlan.Tested}").Select(b =>
                 ($"{ExamplePicker.Share(HeadPlan.Tested)} blocked", b)),
         ]);
         return example with
@@ -188,14 +211,18 @@ public sealed class DiagnosisStudy : IDisposable
     private RenderedPrompt Rendered(Compute compute)
     {
         var run = Data.Test.Samples[0].Runs.First();
-        var pixels = run.Sample.Image is null ? null : Model.Preprocess([Prompts.Picture.Load(run.Sample.Image)]);
+        var pixels = run.Sample.Image is null ? null : Model.Preprocess([Picture.Load(run.Sample.Image)]);
         var prompt = ConflictPrompt.Build(Model, run, Data.Layout, pixels, pixels is null ? null : Model.Features(pixels, compute));
         return new RenderedPrompt(run.Id, prompt.Rendered, prompt.Tokens, prompt.Spans.ToDictionary(s => Variants.NameOf(s.Key), s => (IReadOnlyList<int>)s.Value, StringComparer.Ordinal));
     }
 
-    /// <summary>Scores [layer x head] of the ranking split by modality: over all runs, vision-following ones, text-following ones.</summary>
+    /// <summary>
+    /// Scores [layer x head] of the ranking split by modality: over all runs, vision-following ones, text-following ones. NaN where a
+    /// modality's runs have no such score.
+    /// </summary>
     public (double[] All, double[] Vision, double[] Text) Scores(ResultStore store, HeadScoreVariant variant)
     {
+        if (ExchangeScore.Of(variant) is not null) return ExchangeScore.Of(Interchange(store).Profiled, variant, _conditions.EachHead);
         var runs = RunsOf(store);
         return (Of(runs), Of(runs.Where(r => r.Run.EndsWith("/vision", StringComparison.Ordinal))), Of(runs.Where(r => r.Run.EndsWith("/text", StringComparison.Ordinal))));
 
@@ -226,7 +253,8 @@ public sealed class DiagnosisStudy : IDisposable
         Variants.NameOf(phase), set, store,
         compute =>
         {
-            var runner = new SampleRunner(Model, Data.Layout, Options, _conditions, AnswerTokens, compute);
+            var runner = new SampleRunner(Model, Data.Layout, Options, _conditions, Interchange(store).Replacements(compute), AnswerTokens,
+                compute);
             return (sample, stop) => runner.Run(sample, phase, plan, stop);
         },
         progress, cancel);

@@ -2,15 +2,22 @@ using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
 
+/// <summary>The runs that sentences are about.</summary>
+/// <param name="Test">Conflicts of the test split.</param>
+/// <param name="Control">Runs without a conflict; null: none.</param>
+/// <param name="Matched">Failed test runs under random heads at matched strength.</param>
+internal sealed record FindingRuns(MeasuredSet Test, MeasuredSet? Control, MeasuredSet Matched);
+
 /// <summary>
 /// Says in four sentences what was found. The sentences are a family: an effect is claimed where its p after Holm is at most 0.05.
 /// </summary>
 internal static class FindingWriter
 {
-    public static IReadOnlyList<Finding> Write(Diagnosis diagnosis, MeasuredSet test, MeasuredSet? control, HeadPlan plan)
+    public static IReadOnlyList<Finding> Write(Diagnosis diagnosis, FindingRuns runs, HeadPlan plan)
     {
+        var (test, control, _) = runs;
         IReadOnlyList<Claim> claims = [WhereFinding.Claim(diagnosis, test), ArbiterFinding.Claim(diagnosis, test), NecessaryFinding.Claim(diagnosis, test, control),
-            AmplificationFinding.Claim(diagnosis, test, plan)];
+            AmplificationFinding.Claim(diagnosis, runs, plan)];
         // A sentence that could not be tested stays in the family, as one with p = 1: what is asked does not depend on the data.
         var holm = MultipleComparisons.Holm([.. claims.Select(c => double.IsNaN(c.P) ? 1 : c.P)]);
         return [.. claims.Zip(holm, (claim, p) => Finding(claim, p, test.Clusters.Count))];

@@ -20,8 +20,8 @@ public sealed class HeadPlan
     private readonly Dictionary<string, IReadOnlyList<(int Layer, int Head)>> _sets = new(StringComparer.Ordinal);
 
     /// <param name="all">Scores over all runs [layer x head].</param>
-    /// <param name="vision">Scores over vision-following runs.</param>
-    /// <param name="text">Scores over text-following runs.</param>
+    /// <param name="vision">Scores over vision-following runs; NaN where these have none.</param>
+    /// <param name="text">Scores over text-following runs; NaN where these have none.</param>
     /// <param name="estimated">Heads whose scores are estimates; null: none.</param>
     public HeadPlan(
         IReadOnlyList<double> all, IReadOnlyList<double> vision, IReadOnlyList<double> text, int layers, int headsPerLayer,
@@ -30,8 +30,6 @@ public sealed class HeadPlan
     {
         var (heads, rounding) = (layers * headsPerLayer, options.Variants.Rounding);
         Order = HeadRanking.Order(all, headsPerLayer, estimated);
-        var visionOrder = HeadRanking.Order(vision, headsPerLayer, estimated);
-        var textOrder = HeadRanking.Order(text, headsPerLayer, estimated);
         Shares = options.Shares.Contains(TestedShare) ? options.Shares : [.. options.Shares.Append(TestedShare).Order()];
         var random = new SplitMix(options.Seed);
         foreach (var share in Shares)
@@ -50,12 +48,13 @@ public sealed class HeadPlan
             }
         }
         var five = HeadRanking.Count(TestedShare, heads, rounding);
-        Vision = [.. visionOrder.Take(five)];
-        Text = [.. textOrder.Take(five)];
+        IReadOnlyList<(int Layer, int Head)> Best(IReadOnlyList<double> scores) =>
+            scores.All(double.IsFinite) ? [.. HeadRanking.Order(scores, headsPerLayer, estimated).Take(five)] : [];
+        (Vision, Text) = (Best(vision), Best(text));
         _sets["vision5"] = Vision;
         _sets["text5"] = Text;
         _sets["deep5"] = [.. Order.Where(h => h.Layer >= layers / 2).Take(five)];
-        Blocked = [.. Shares.Select(s => $"top{Percent(s)}"), "vision5", "text5"];
+        Blocked = [.. Shares.Select(s => $"top{Percent(s)}").Concat(["vision5", "text5"]).Where(name => _sets[name].Count > 0)];
         Amplified = [Tested, "top10", "deep5"];
         if (!_sets.ContainsKey("top10")) _sets["top10"] = [.. Order.Take(HeadRanking.Count(0.10, heads, rounding))];
     }
@@ -67,9 +66,13 @@ public sealed class HeadPlan
     }
 
     /// <summary>The same with at most <see cref="FewDraws"/> random sets of each kind and size.</summary>
-    public HeadPlan WithFewDraws() => new(
+    /// <param name="all">The kind that keeps all its sets, such as "random5"; null: none.</param>
+    public HeadPlan WithFewDraws(string? all = null) => new(
         this, name => name.IndexOf('/', StringComparison.Ordinal) is var at
-            && (at < 0 || int.Parse(name[(at + 1)..], CultureInfo.InvariantCulture) < FewDraws));
+            && (at < 0 || name[..at] == all || int.Parse(name[(at + 1)..], CultureInfo.InvariantCulture) < FewDraws));
+
+    /// <summary>The heads of a set.</summary>
+    public IReadOnlyList<(int Layer, int Head)> Heads(string set) => _sets[set];
 
     /// <summary>Shares that are blocked, that of <see cref="Tested"/> among them.</summary>
     public IReadOnlyList<double> Shares { get; }
@@ -78,12 +81,12 @@ public sealed class HeadPlan
     public IReadOnlyList<(int Layer, int Head)> Order { get; }
 
     /// <summary>The best 5 %.</summary>
-    public IReadOnlyList<(int Layer, int Head)> Arbitration => [.. Order.Take(Vision.Count)];
+    public IReadOnlyList<(int Layer, int Head)> Arbitration => _sets[Tested];
 
-    /// <summary>Top 5 % for following the picture.</summary>
+    /// <summary>Top 5 % for following the picture; none where runs told to follow it have no scores.</summary>
     public IReadOnlyList<(int Layer, int Head)> Vision { get; }
 
-    /// <summary>Top 5 % for following the text.</summary>
+    /// <summary>Top 5 % for following the text; none where runs told to follow it have no scores.</summary>
     public IReadOnlyList<(int Layer, int Head)> Text { get; }
 
     /// <summary>Names of the chosen sets that are blocked.</summary>

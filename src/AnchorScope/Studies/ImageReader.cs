@@ -9,21 +9,22 @@ namespace AnchorScope.Studies;
 
 /// <summary>
 /// What of the picture is read at the instruction and at the last position: attention to every image token, as a mean over the span's positions
-/// and over all heads of all layers. A head that is blocked at a position writes nothing there, so what it attends to counts as 0.
+/// and over all heads of all layers. What a head that is blocked at a position attends to reaches nothing, so it counts as 0.
 /// </summary>
 internal sealed class ImageReader(VisionLanguageModel model, PromptLayout layout, IReadOnlyList<SpanKind> instruction, Compute compute)
 {
     /// <summary>The picture's places, and what each run of <paramref name="sample"/> reads of them under each of the conditions.</summary>
-    /// <param name="conditions">Interventions on one prompt, each with its name for readers.</param>
+    /// <param name="conditions">Interventions on one run, each with its name for readers.</param>
     public (IReadOnlyList<PixelBox?> Boxes, IReadOnlyList<IReadOnlyList<ImageReading>> Runs) Read(
-        ConflictSample sample, Func<Prompt, IReadOnlyList<(string Name, Intervention Intervention)>> conditions)
+        ConflictSample sample, Func<ConflictRun, Prompt, IReadOnlyList<(string Name, Intervention Intervention)>> conditions)
     {
         if (sample.Image is null) return ([], [.. sample.Runs.Select(_ => Array.Empty<ImageReading>())]);
         var mark = compute.Arena.Here();
         var pixels = model.Preprocess([Picture.Load(sample.Image)]);
         var features = model.Features(pixels, compute);
         var prompts = sample.Runs.Select(run => ConflictPrompt.Build(model, run, layout, pixels, features)).ToList();
-        IReadOnlyList<ImageReading>[] readings = [.. prompts.Select(prompt => (IReadOnlyList<ImageReading>)[.. conditions(prompt).SelectMany(c => Read(prompt, c.Name, c.Intervention))])];
+        IReadOnlyList<ImageReading>[] readings = [.. sample.Runs.Zip(prompts, (run, prompt) =>
+            (IReadOnlyList<ImageReading>)[.. conditions(run, prompt).SelectMany(c => Read(prompt, c.Name, c.Intervention))])];
         compute.Arena.Release(mark);
         return ([.. prompts[0].Places.Select(place => place.Box)], readings);
     }
@@ -64,5 +65,6 @@ internal sealed class ImageReader(VisionLanguageModel model, PromptLayout layout
     }
 
     private static bool Blocked(Intervention intervention, int layer, int head, int position) => intervention.Edits.Any(e =>
-        e.Site == Site.HeadOut && e.Operation == Operation.Scale && e.Factor == 0 && e.Layer == layer && e.Neurons is null && (e.Heads is null || e.Heads.Contains(head)) && e.Positions.Contains(position));
+        e.Site == Site.HeadOut && (e.Operation == Operation.Set || (e.Operation == Operation.Scale && e.Factor == 0)) && e.Layer == layer
+            && e.Neurons is null && (e.Heads is null || e.Heads.Contains(head)) && e.Positions.Contains(position));
 }

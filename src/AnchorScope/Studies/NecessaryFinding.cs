@@ -15,9 +15,10 @@ internal static class NecessaryFinding
         var blocked = diagnosis.Blocking.First(b => b.Name == HeadPlan.Tested);
         const string Condition = $"block/{HeadPlan.Tested}";
         var (total, margin, samples) = (diagnosis.Model.Layers * diagnosis.Model.Heads, diagnosis.EquivalenceMargin, test.Clusters.Count);
-        var set = $"the top {blocked.Heads.Count} of {total} heads ({Names(blocked.Heads)})";
+        var by = Wording.By(diagnosis.Variants["ablation"]);
+        var set = $"the top {blocked.Heads.Count} of {total} heads{Ranked(diagnosis)} ({Names(blocked.Heads)})";
         var (drop, p) = test.Difference(r => r.Follows("baseline") - r.Follows(Condition));
-        var changes = $"with {set} blocked MFR changes by {Wording.Dropped(drop)}";
+        var changes = $"with {set} blocked{by} MFR changes by {Wording.Dropped(drop)}";
         var needed = Decision.Needed(drop, samples, margin);
         if (test.IsFew)
             return Studies.Claim.Without(
@@ -32,7 +33,7 @@ internal static class NecessaryFinding
         if (drop.Low <= 0)
             return Studies.Claim.Without(What, FindingStatus.Unclear,
                 $"Whether few heads are necessary cannot be told: {changes}; {Wording.Needed(needed)}", drop, needed);
-        var fall = $"Blocking {set} takes MFR from {diagnosis.Following[0].Argmax.All.Mean:0.00} to {blocked.Argmax.All.Mean:0.00}, by "
+        var fall = $"Blocking {set}{by} takes MFR from {diagnosis.Following[0].Argmax.All.Mean:0.00} to {blocked.Argmax.All.Mean:0.00}, by "
             + $"{Wording.Size(drop)}";
         var side = SideEffect(Condition, control, margin);
         if (blocked.Random is not { } random)
@@ -76,6 +77,11 @@ internal static class NecessaryFinding
                 + $"of none)"
             : $"; whether accuracy without a conflict stays cannot be told ({after.Mean:0.00}, change {Wording.Dropped(drop)})";
     }
+
+    /// <summary>By what they were chosen, where that is no removal.</summary>
+    private static string Ranked(Diagnosis diagnosis) =>
+        ExchangeScore.Of(Variants.Parse<HeadScoreVariant>("head_score", diagnosis.Variants["head_score"])) is null ? ""
+            : $" by {diagnosis.Variants["head_score"]}";
 
     private static string Names(IReadOnlyList<HeadId> heads) => heads.Count <= 6 ? string.Join(", ", heads)
         : string.Join(", ", heads.Take(6)) + ", …";

@@ -44,15 +44,18 @@ internal static class RankedRuns
     public static bool IsEstimate(RunResult run, int layer, int head, HeadScoreVariant variant) =>
         variant != HeadScoreVariant.DirectLogitAttribution && !run.Outcomes.ContainsKey(Blocked(layer, head));
 
-    /// <summary>One head's score in one run.</summary>
+    /// <summary>One head's score in one run; scores that are exchanges have none (<see cref="ExchangeScore"/>).</summary>
     public static double Score(RunResult run, int head, int headsPerLayer, HeadScoreVariant variant)
     {
         if (variant == HeadScoreVariant.DirectLogitAttribution) return run.Curves["dla"][head];
         if (!run.Outcomes.TryGetValue(Blocked(head / headsPerLayer, head % headsPerLayer), out var blocked)) return run.Curves[HeadEstimates][head];
         var plain = run.Outcomes["baseline"];
-        return variant == HeadScoreVariant.CausalMargin
-            ? (double)plain.Margin - blocked.Margin
-            : -StructuralDivergence.Of(NssdVariant.SignedKl, plain.Margin, blocked.Margin);
+        return variant switch
+        {
+            HeadScoreVariant.CausalMargin => (double)plain.Margin - blocked.Margin,
+            HeadScoreVariant.CausalNssd => -StructuralDivergence.Of(NssdVariant.SignedKl, plain.Margin, blocked.Margin),
+            _ => throw new ArgumentOutOfRangeException(nameof(variant), variant, "is no score of a single run"),
+        };
     }
 
     private static RunResult Joined(RunResult run, RunResult more) => run with { Outcomes = Joined(run.Outcomes, more.Outcomes), Curves = Joined(run.Curves, more.Curves) };

@@ -26,7 +26,7 @@ public sealed record RouteCut(string Edge, Estimate Left, double Lost, bool? Car
 /// <summary>Makes a <see cref="RouteFinding"/> from the runs of the test set.</summary>
 internal static class RouteReader
 {
-    public static RouteFinding Read(MeasuredSet test, RouteMeasure measure)
+    public static RouteFinding Read(MeasuredSet test, RouteMeasure measure, AblationVariant ablation = AblationVariant.Zero)
     {
         var chance = measure == RouteMeasure.Larger ? 0.5 : 0;
         double Value(MeasuredRun run, string condition) => measure == RouteMeasure.Larger ? run.Larger(condition) : run.Follows(condition);
@@ -47,7 +47,7 @@ internal static class RouteReader
             : Route.Undecided;
         var known = cuts.OfType<RouteCut>().ToList();
         return new RouteFinding(verdict, RouteRule.Threshold, without, known,
-            Sentence(verdict, arbitrates, follows, cuts.Contains(null), without, known, test));
+            Sentence(verdict, arbitrates, follows, cuts.Contains(null), without, known, test, Wording.By(Variants.NameOf(ablation))));
     }
 
     /// <summary>What is left under a cut, beyond the share 1 - threshold of what there is without it, both above chance.</summary>
@@ -59,7 +59,8 @@ internal static class RouteReader
     }
 
     private static string Sentence(
-        Route verdict, bool arbitrates, bool follows, bool missing, Estimate without, IReadOnlyList<RouteCut> cuts, MeasuredSet test)
+        Route verdict, bool arbitrates, bool follows, bool missing, Estimate without, IReadOnlyList<RouteCut> cuts, MeasuredSet test,
+        string by)
     {
         var numbers = string.Join(", ", cuts.Select(c => $"{c.Edge} {c.Left.Mean:0.00}"));
         var said = verdict switch
@@ -79,7 +80,7 @@ internal static class RouteReader
                     + $"would decide",
             _ => "Undecided: the instruction's tokens gather, but what they hold is not needed behind them",
         };
-        return $"{said} (instructed answers {without.Mean:0.00}; with an edge cut in all layers: {numbers}; a route is what takes more "
+        return $"{said} (instructed answers {without.Mean:0.00}; with an edge cut{by} in all layers: {numbers}; a route is what takes more "
             + $"than {RouteRule.Threshold:0.00} of them).";
     }
 

@@ -26,12 +26,18 @@ internal enum Phase
     /// <summary>Amplification of what fails.</summary>
     Hard,
 
+    /// <summary>The same on the ranking split, where there are no hard samples: what the factor is chosen on.</summary>
+    Factor,
+
     /// <summary>Side effects.</summary>
     Control,
 }
 
 /// <summary>Runs one sample with both instructions under every condition of a phase. One per thread.</summary>
-internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layout, DiagnosisOptions options, DiagnosisConditions conditions, int answerTokens, Compute compute)
+/// <param name="replacements">What takes the place of what is removed.</param>
+internal sealed class SampleRunner(
+    VisionLanguageModel model, PromptLayout layout, DiagnosisOptions options, DiagnosisConditions conditions, Replacements replacements,
+        int answerTokens, Compute compute)
 {
     private const string None = "baseline";
 
@@ -68,14 +74,17 @@ internal sealed class SampleRunner(VisionLanguageModel model, PromptLayout layou
         var plain = Measure(baseline.LastLogits, entities, baseline.LastLogits);
         result.Outcomes[None] = plain;
         var failed = !entities.FollowingForms.Contains(plain.ArgMax);
+        var by = phase == Phase.Hard ? null : conditions.By(replacements, run, prompt, edges: phase is Phase.Parts or Phase.Test);
         IEnumerable<Intervention> interventions = phase switch
         {
-            Phase.Rank => options.Variants.Screen == HeadScreen.Exact ? conditions.Alone(prompt, conditions.EachHead) : [],
-            Phase.Verify => conditions.Alone(prompt, plan.Candidates!.Heads),
-            Phase.Parts => [.. conditions.Silenced(prompt, plan.Candidates!.Neurons), .. conditions.Without(prompt, plan.Candidates.Components), .. conditions.CutInOneHead(prompt, plan.Candidates.Edges)],
-            Phase.Test => [.. conditions.Knockouts(prompt), .. conditions.Blocks(prompt, plan.Heads!, controls: true), .. conditions.Gains(prompt, plan.Heads!, controls: failed)],
-            Phase.Hard => conditions.Gains(prompt, plan.Heads!, controls: failed),
-            _ => [.. conditions.Blocks(prompt, plan.Heads!, controls: true), .. conditions.Gains(prompt, plan.Heads!, controls: false)],
+            Phase.Rank => options.Variants.Screen == HeadScreen.Exact ? conditions.Alone(prompt, conditions.EachHead, by) : [],
+            Phase.Verify => conditions.Alone(prompt, plan.Candidates!.Heads, by),
+            Phase.Parts => [.. conditions.Silenced(prompt, plan.Candidates!.Neurons),
+                .. conditions.Without(prompt, plan.Candidates.Components), .. conditions.CutInOneHead(prompt, plan.Candidates.Edges, by)],
+            Phase.Test => [.. conditions.Knockouts(prompt, by), .. conditions.Blocks(prompt, plan.Heads!, controls: true, by),
+                .. conditions.Gains(prompt, plan.Heads!, controls: failed)],
+            Phase.Hard or Phase.Factor => conditions.Gains(prompt, plan.Heads!, controls: failed),
+            _ => [.. conditions.Blocks(prompt, plan.Heads!, controls: true, by), .. conditions.Gains(prompt, plan.Heads!, controls: false)],
         };
         var variants = interventions.Select(i => new Variant(baseline, i)).ToList();
         var outcomes = new Outcome[variants.Count];

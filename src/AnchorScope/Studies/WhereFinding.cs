@@ -41,9 +41,10 @@ internal static class WhereFinding
                     $"{follows}; its prompts lack an edge from the instruction or from the context to the last position, so the route "
                         + $"could not be compared", larger);
         var (difference, p) = test.Difference(run => run.Follows(direct.Condition) - run.Follows(relay.Condition));
-        var cuts = $"cutting all that the answer position reads from the instruction takes MFR from {rates.Argmax.All.Mean:0.00} to "
+        var by = Wording.By(diagnosis.Variants["ablation"]);
+        var cuts = $"cutting{by} all that the answer position reads from the instruction takes MFR from {rates.Argmax.All.Mean:0.00} to "
             + $"{relay.Point.Argmax.All.Mean:0.00}, "
-            + $"cutting all that it reads straight from picture and text leaves {direct.Point.Argmax.All.Mean:0.00}";
+            + $"cutting{by} all that it reads straight from picture and text leaves {direct.Point.Argmax.All.Mean:0.00}";
         return new Claim(What, Math.Max(p, test.ShareP(r => r.Larger("baseline"), 0.5)), difference, holds =>
         {
             if (holds && difference.Low > 0)

@@ -11,6 +11,10 @@ internal static class Wording
     /// <summary>"1 run", and the verb that goes with it.</summary>
     public static string Count(int count, string noun, string one, string many) => $"{Count(count, noun)} {(count == 1 ? one : many)}";
 
+    /// <summary>How heads and edges were removed, where they were not set to 0 and cut: " by mean ablation".</summary>
+    /// <param name="ablation">Name of the variant.</param>
+    public static string By(string ablation) => ablation == Variants.NameOf(AblationVariant.Zero) ? "" : $" by {ablation} ablation";
+
     public static string Percent(double share) => $"{share * 100:0} %";
 
     public static string Interval(Estimate e) => $"95 % interval {e.Low * 100:0} to {e.High * 100:0} %";

@@ -67,7 +67,7 @@ public static class WorldFolder
                 }
                 samples.Add(sample);
             }
-            ConflictSet.Save(Path.Combine(folder, ConflictWorld.NameOf(split) + ".jsonl"), samples);
+            ConflictSet.Save(Path.Combine(folder, ConflictWorld.NameOf(split) + ".jsonl"), WorldDonors.In(samples));
         }
         File.WriteAllText(Path.Combine(folder, "prompt.json"), Prompt(options).ToJsonString(Indented) + "\n");
         return pictures;

@@ -84,6 +84,7 @@ public sealed class WrongInputTests : IDisposable
     [InlineData("--instruction-span", "prompt")]
     [InlineData("--screen", "fast")]
     [InlineData("--route", "shortest")]
+    [InlineData("--ablation", "noise")]
     public void OptionsOutOfRange(string option, string value) =>
         Refused(option, "diagnose", "--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--out", _temp.File("out"), option, value);
 
@@ -91,6 +92,14 @@ public sealed class WrongInputTests : IDisposable
     public void AScreenEstimatesTheMarginAlone() => Refused(
         "--screen: gradient: expected --head-score causal_margin, which is what it estimates, found causal_nssd",
         "diagnose", "--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--out", _temp.File("out"), "--screen", "gradient", "--head-score", "causal_nssd");
+
+    [Theory]
+    [InlineData("gradient", "mean")]
+    [InlineData("slope", "resample")]
+    public void AScreenEstimatesZeroAblationAlone(string screen, string ablation) => Refused(
+        $"--screen: {screen}: expected --ablation zero, as derivatives estimate heads set to 0, found {ablation}",
+        "diagnose", "--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--out", _temp.File("out"), "--screen", screen,
+            "--ablation", ablation);
 
     [Fact]
     public void UnknownOption() => Refused("--colour", "diagnose", "--colour", "red");

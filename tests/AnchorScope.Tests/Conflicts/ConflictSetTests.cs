@@ -31,6 +31,10 @@ public sealed class ConflictSetTests : IDisposable
         var samples = ConflictSet.Load(Path.Combine(Fixtures.Conflicts, "control.jsonl")).Samples
             .Concat(ConflictSet.Load(Path.Combine(Fixtures.Conflicts, "test.jsonl"), limit: 20).Samples)
             .Select(s => s with { Constraint = "One word. \"Ω\"", System = "é\n", Tags = ["a", "b"] }).ToList();
+        samples[1] = samples[1] with
+        {
+            Donors = new Dictionary<string, string> { ["note"] = samples[0].Id, ["crossed"] = samples[^1].Id },
+        };
         var path = _temp.File("saved.jsonl");
         ConflictSet.Save(path, samples);
         var read = ConflictSet.Load(path).Samples;
@@ -39,6 +43,7 @@ public sealed class ConflictSetTests : IDisposable
 
         static string Text(ConflictSample s) => string.Join('|',
             s.Id, s.Question, s.Image, s.TextContext, s.Constraint, s.System, s.Category, s.Kind, string.Join(',', s.Tags),
+                string.Join(',', s.Donors),
             string.Join(',', s.Instructions.OrderBy(i => i.Key)), string.Join(',', s.Answers.OrderBy(a => a.Key).Select(a => a.Key + string.Join('/', a.Value))));
     }
 

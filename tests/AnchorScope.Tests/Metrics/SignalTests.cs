@@ -69,7 +69,8 @@ public sealed class SignalTests
         var changed = new Variants
         {
             Preset = "p", Nssd = NssdVariant.SignedJs, Lens = LensNorm.None, TopK = 9, Entities = EntityReduction.Mean, Window = 5,
-            HeadScore = HeadScoreVariant.CausalNssd, Scope = GainScope.All, Alignment = SpanAlignment.End, Rounding = TopRounding.Floor, Instruction = [SpanKind.Question], Screen = HeadScreen.Slope, Route = RouteMeasure.Larger,
+            HeadScore = HeadScoreVariant.CausalNssd, Scope = GainScope.All, Ablation = AblationVariant.Mean, Alignment = SpanAlignment.End,
+                Rounding = TopRounding.Floor, Instruction = [SpanKind.Question], Screen = HeadScreen.Slope, Route = RouteMeasure.Larger,
         };
         Assert.All(new Variants().Named, choice => Assert.NotEqual(choice.Value, changed.Named[choice.Key]));
         // A property that is added without a name fails here.

@@ -35,13 +35,13 @@ public sealed class InterchangeSectionTests
         Assert.Equal(["arbiter (set)", "decision carrier", "hub", "brake", "note carrier"],
             known.Select(r => r[1]));
         Assert.Equal(["0.10 [0.05, 0.15]", "0.10 [0.05, 0.15]", "no pairs"], known[0][2..5]);
-        Assert.Equal("10 / 10 / – / 10 / 10", known[0][7]);
+        Assert.Equal("10 / 10 / – / 10 / 10 / –", known[0][8]);
         Assert.Contains("1 of 6 heads has no role", page.Value, StringComparison.Ordinal);
         var all = page.Descendants("details").Single(d => d.Element("summary")!.Value == "Profiles of all heads");
         Assert.Equal(6, all.Descendants("tbody").Elements("tr").Count());
         var pairs = Rows(page, "Without donor");
-        Assert.Equal(["rank", "instruction", "60", "4", "3", "2", "50"], pairs[0]);
-        Assert.Equal("no pairs", pairs[1][6]);
+        Assert.Equal(["rank", "instruction", "60", "4", "0", "3", "2", "50"], pairs[0]);
+        Assert.Equal("no pairs", pairs[1][7]);
     }
 
     /// <summary>Every role has its own letter, in a cell and in the legend; a head without a role has none.</summary>
@@ -76,12 +76,12 @@ public sealed class InterchangeSectionTests
         var result = InterchangeSamples.WithoutPairs();
         var page = Page(result);
         Assert.All(Rows(page, "Half"), r => Assert.Equal("none found", r[1]));
-        Assert.Equal(6, Rows(page, "Donor's").Count(r => r[2] == "no pairs"));
+        Assert.Equal(8, Rows(page, "Donor's").Count(r => r[2] == "no pairs"));
         Assert.Contains("None of the 6 heads has a role.", page.Value, StringComparison.Ordinal);
         Assert.DoesNotContain("NaN", page.ToString(), StringComparison.Ordinal);
         Assert.Contains(Drawn(result, "sets").Descendants(Svg + "text"), t => t.Value == "no set was found");
         Assert.Equal(2, Drawn(result, "layers").Descendants(Svg + "text").Count(t => t.Value == "no pairs"));
-        foreach (var factor in new[] { "Choice", "Content", "Question", "Picture", "Note" })
+        foreach (var factor in new[] { "Choice", "Content", "Question", "Picture", "Note", "Phrasing" })
             Assert.Contains(Drawn(result, "profiles").Descendants(Svg + "text"), t => t.Value == $"{factor}: no pairs");
     }
 

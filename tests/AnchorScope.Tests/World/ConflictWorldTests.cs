@@ -1,7 +1,10 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using AnchorScope.Conflicts;
+using AnchorScope.Metrics;
+using AnchorScope.Models;
 using AnchorScope.Prompts;
+using AnchorScope.Studies;
 using AnchorScope.Tests.Checkpoints;
 using AnchorScope.World;
 
@@ -52,6 +55,29 @@ public sealed class ConflictWorldTests : IDisposable
         Assert.Equal(Files("once"), Files("twice"));
     }
 
+    /// <summary>
+    /// Of later conflicts nearly all name donors for each part, few a crossed one, and each that is named fits for both runs.
+    /// </summary>
+    [Fact]
+    public void Conflicts_NameDonorsThatFit()
+    {
+        WorldFolder.Write(_temp.File("named"), new WorldFolderOptions { Seed = 3, Samples = Splits.ToDictionary(s => s, _ => 200) });
+        using var model = VisionLanguageModel.Open(Fixtures.Grown("relay"));
+        var set = ConflictSet.Load(Path.Combine(_temp.File("named"), "rank.jsonl"));
+        var finder = DonorFinder.In(set, model.Tokenizer, 0);
+        Assert.Empty(finder.Unfit(set, SpanAlignment.Equal));
+        foreach (var factor in new[] { "phrasing", "question", "picture", "note" })
+            Assert.InRange(set.Samples.Skip(150).Count(s => s.Donors.ContainsKey(factor)), 40, 50);
+        // All of a crossed donor has to fit at once.
+        Assert.Contains(set.Samples, s => s.Donors.ContainsKey("crossed"));
+        // The sample's own other instruction comes first where it is as long.
+        Assert.All(set.Samples.Where(s => s.Donors.ContainsKey("instruction")), s =>
+            Assert.NotEqual(s.Instructions[Modality.Vision].Split(' ').Length, s.Instructions[Modality.Text].Split(' ').Length));
+        var seen = set.Samples.Select((s, i) => (s.Id, i)).ToDictionary(p => p.Id, p => p.i);
+        Assert.All(set.Samples, s => Assert.All(s.Donors.Values, from => Assert.True(seen[from] < seen[s.Id])));
+        Assert.All(ConflictSet.Load(Path.Combine(_temp.File("named"), "control.jsonl")).Samples, s => Assert.Empty(s.Donors));
+    }
+
     /// <summary>The texts and pixels of one small folder, pinned: sets that were made once can be made again.</summary>
     [Fact]
     public void DrawsAreForever()
@@ -93,6 +119,7 @@ public sealed class ConflictWorldTests : IDisposable
         WorldFolder.Write(folder, new WorldFolderOptions { Samples = Splits.ToDictionary(s => s, _ => 100) });
         var bundled = new[] { "rank", "test", "hard", "control" }.SelectMany(name => Lines(Path.Combine(Fixtures.Conflicts, name + ".jsonl"))).ToList();
         var generated = Splits.SelectMany(split => Lines(Path.Combine(folder, ConflictWorld.NameOf(split) + ".jsonl"))).ToList();
+        // Donors are a field that a sample may have; the bundled sets were drawn before there were any.
         Assert.Equal(Forms(bundled), Forms(generated));
         Assert.Equal(Of(bundled, "question"), Of(generated, "question"));
         Assert.Equal(Of(bundled, "category"), Of(generated, "category"));
@@ -104,7 +131,12 @@ public sealed class ConflictWorldTests : IDisposable
 
         static List<JsonElement> Lines(string file) => [.. File.ReadLines(file).Select(line => JsonDocument.Parse(line).RootElement)];
         static List<string> Of(List<JsonElement> lines, string field, Func<JsonElement, string>? read = null) => [.. lines.Select(l => (read ?? (v => v.GetString()!))(l.GetProperty(field))).Distinct().Order(StringComparer.Ordinal)];
-        static List<string> Forms(List<JsonElement> lines) => [.. lines.Select(l => string.Join(' ', l.EnumerateObject().Select(p => $"{p.Name}:{p.Value.ValueKind}{(p.Value.ValueKind == JsonValueKind.Object ? string.Concat(p.Value.EnumerateObject().Select(o => o.Name)) : "")}"))).Distinct().Order(StringComparer.Ordinal)];
+        static string Form(JsonProperty p) =>
+            $"{p.Name}:{p.Value.ValueKind}"
+            + (p.Value.ValueKind == JsonValueKind.Object ? string.Concat(p.Value.EnumerateObject().Select(o => o.Name)) : "");
+        static List<string> Forms(List<JsonElement> lines) =>
+            [.. lines.Select(l => string.Join(' ', l.EnumerateObject().Where(p => p.Name != "donors").Select(Form))).Distinct()
+                .Order(StringComparer.Ordinal)];
         static string Frame(string? note) => string.Join(' ', (note ?? "none").Split(' ').Select(word => Answers.Contains(word) ? "*" : word));
     }
 

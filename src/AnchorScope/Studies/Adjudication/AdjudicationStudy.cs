@@ -148,7 +148,7 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
     {
         var variants = study.Options.Variants;
         var spans = DiagnosisConditions.SpansOf(variants);
-        var finder = new DonorFinder([.. study.Data.Rank.Samples.Where(s => s.Kind == SampleKind.Conflict)], study.Model.Tokenizer, study.Options.Seed);
+        var finder = DonorFinder.In(study.Data.Rank, study.Model.Tokenizer, study.Options.Seed);
         study.Each("adjudicate/readouts", Set, store, compute =>
         {
             var runner = new ReadoutRunner(study.Model, study.Data.Layout, spans, compute);
@@ -159,7 +159,7 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
         study.Each("adjudicate/last_removals", Set, store, compute =>
         {
             // 0 needs neither means nor other runs.
-            var runner = new AblationRunner(study.Model, study.Data.Layout, [SpanKind.Last], null, [], study.Options.Seed, compute);
+            var runner = new AblationRunner(study.Model, [SpanKind.Last], study.Interchange(store).Replacements(compute), compute);
             HeadRemoval[] removals = [.. heads.Select(h => new HeadRemoval(AblationVariant.Zero, [h]))];
             return (sample, stop) => runner.Run(sample, removals, stop);
         }, null, cancel);

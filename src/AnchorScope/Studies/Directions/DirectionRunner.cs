@@ -8,10 +8,10 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Studies;
 
 /// <summary>Runs one sample with both instructions under steering. One per thread.</summary>
-/// <param name="finder">Finds the run under the other instruction.</param>
+/// <param name="finder">Finds the run under the other instruction; null: nothing is asked of it.</param>
 /// <param name="spans">Where activations are compared and steered.</param>
 internal sealed class DirectionRunner(
-    VisionLanguageModel model, PromptLayout layout, DonorFinder finder, IReadOnlyList<SpanKind> spans, SpanAlignment alignment, Compute compute)
+    VisionLanguageModel model, PromptLayout layout, DonorFinder? finder, IReadOnlyList<SpanKind> spans, SpanAlignment alignment, Compute compute)
 {
     /// <summary>Curve with the change of the residual stream that leaves the last layer, over its norm.</summary>
     public const string Norm = "change_norm/";
@@ -73,7 +73,7 @@ internal sealed class DirectionRunner(
     public SteeredRun Read(ConflictRun run)
     {
         var prompt = PromptOf(run);
-        foreach (var donor in finder.Of(run, DonorFactor.Instruction, alignment).Take(DonorFinder.MostTried))
+        foreach (var donor in (finder?.Of(run, DonorFactor.Instruction, alignment) ?? []).Take(DonorFinder.MostTried))
         {
             var other = PromptOf(donor.Run);
             if (HeadInterchange.Align(prompt, other, spans, alignment) is not { } at) continue;

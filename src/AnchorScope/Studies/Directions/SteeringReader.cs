@@ -45,7 +45,7 @@ internal sealed class SteeringReader
         var turnP = Holm([.. turns.Select(t => t?.Chosen is null ? double.NaN : t.P)]);
         var repairP = Holm([.. repairs.Select(r => r.Chosen is null ? double.NaN : r.P)]);
         return new SteeringResult(
-            1, ToolVersion.Text, model, data, options.Variants.Named, options.Seed, _margin, study.Heads, pairs, _validation.Runs.Count, test.Runs.Count(r => r.Failed), test.Runs.Count, control?.Runs.Count ?? 0,
+            1, ToolVersion.Text, model, data, study.Diagnosed.Named, options.Seed, _margin, study.Heads, pairs, _validation.Runs.Count, test.Runs.Count(r => r.Failed), test.Runs.Count, control?.Runs.Count ?? 0,
             unseen?.Runs.Count ?? 0, gain?.Name, residual?.Name, [.. _random.Where(m => m.Signed).Select(m => m.What)],
             [.. _methods.Select((m, i) =>
             {
@@ -112,22 +112,9 @@ internal sealed class SteeringReader
         {
             var setting = draw.Settings[0];
             var norms = draw.Strengths.Select(s => Norm(new At(draw, setting, s)).Mean).ToList();
-            var strength = StrengthAt(draw.Strengths, norms, aim, draw.Signed ? 0 : 1);
+            var strength = StrengthMatch.At(draw.Strengths, norms, aim, none: draw.Signed ? 0 : 1);
             yield return (draw with { Name = $"matched/{method.Name}/{draw.Name}", Strengths = [strength], Settings = [setting] }, norms.Max() >= aim);
         }
-    }
-
-    /// <summary>On a straight line between the strengths tried.</summary>
-    /// <param name="none">The strength that changes nothing.</param>
-    private static double StrengthAt(IReadOnlyList<double> strengths, IReadOnlyList<double> norms, double aim, double none)
-    {
-        var (before, norm) = (none, 0.0);
-        for (var i = 0; i < strengths.Count; i++)
-        {
-            if (norms[i] >= aim) return Math.Round(before + (strengths[i] - before) * (aim - norm) / Math.Max(1e-12, norms[i] - norm), 3);
-            (before, norm) = (strengths[i], norms[i]);
-        }
-        return strengths[^1];
     }
 
     private IReadOnlyList<SteeringMethod> RandomOf(SteeringMethod method) => [.. _random.Where(m => method.Family != SteeringFamily.Boost && m.Signed == method.Signed)];

@@ -207,7 +207,7 @@ public sealed class SteeringStudy : IDisposable
     private DirectionRunner RunnerOf(ConflictSet donors, Compute compute)
     {
         var variants = _study.Options.Variants;
-        var finder = new DonorFinder(Conflicts(donors), _study.Model.Tokenizer, _study.Options.Seed);
+        var finder = DonorFinder.In(donors, _study.Model.Tokenizer, _study.Options.Seed);
         return new DirectionRunner(_study.Model, _study.Data.Layout, finder, DiagnosisConditions.SpansOf(variants), variants.Alignment, compute);
     }
 

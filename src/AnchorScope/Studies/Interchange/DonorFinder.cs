@@ -10,9 +10,10 @@ namespace AnchorScope.Studies;
 internal sealed record Donor(ConflictRun Run, string From);
 
 /// <summary>
-/// Finds donors inside a conflict set: the receiver's own sample with one part (crossed: three) taken from another sample of the set. The other instruction is the sample's own
-/// where it has the same length, else one of another sample. Candidates come in an order that
-/// depends on the seed and the receiver alone; those whose parts have other token counts are passed over.
+/// Finds donors inside a conflict set: that which the receiver's sample names, and where it names none the receiver's own sample with one
+/// part (crossed: three) taken from another sample of the set. The other instruction is the sample's own where it has the same length,
+/// else one of another sample. Candidates come in an order that depends on the seed and the receiver alone; those whose parts have other
+/// token counts are passed over.
 /// </summary>
 internal sealed class DonorFinder
 {
@@ -23,23 +24,113 @@ internal sealed class DonorFinder
     private readonly ulong _seed;
     private readonly Dictionary<string, int> _counts = new(StringComparer.Ordinal);
     private readonly Func<string, int> _count;
+    private readonly IReadOnlyDictionary<string, ConflictSample> _named;
 
     /// <param name="samples">Conflicts of the set.</param>
     /// <param name="tokenizer">To compare the lengths of parts.</param>
-    public DonorFinder(IReadOnlyList<ConflictSample> samples, Tokenizer tokenizer, ulong seed)
+    /// <param name="named">Samples that may be named as donors beside those of the set, by id.</param>
+    public DonorFinder(
+        IReadOnlyList<ConflictSample> samples, Tokenizer tokenizer, ulong seed, IReadOnlyDictionary<string, ConflictSample>? named = null)
     {
         (_samples, _seed) = (samples, seed);
+        _named = samples.Concat(named?.Values ?? []).DistinctBy(s => s.Id).ToDictionary(s => s.Id, StringComparer.Ordinal);
         _count = text => tokenizer.Encode(text, addSpecial: false).Count;
         foreach (var text in samples.SelectMany(Texts).Distinct(StringComparer.Ordinal)) _counts[text] = _count(text);
     }
 
-    /// <summary>Possible donors of <paramref name="receiver"/>, best first.</summary>
+    /// <summary>The finder of a set: among its conflicts, and for a sample that names one among all that the file names.</summary>
+    public static DonorFinder In(ConflictSet set, Tokenizer tokenizer, ulong seed) =>
+        new([.. set.Samples.Where(s => s.Kind == SampleKind.Conflict)], tokenizer, seed, set.Donors);
+
+    /// <summary>
+    /// What the receiver's sample names as its donor: the donor, or what was expected of it and what was found; null where it names none or
+    /// the factor changes nothing for this run.
+    /// </summary>
+    /// <param name="alignment">Whether parts must have the receiver's token counts.</param>
+    public (Donor? Donor, string Expected, string Found)? Named(ConflictRun receiver, DonorFactor factor, SpanAlignment alignment)
+    {
+        var own = receiver.Sample;
+        var other = receiver.Instruction == Modality.Vision ? Modality.Text : Modality.Vision;
+        if (!own.Donors.TryGetValue(Variants.NameOf(factor), out var id) || !own.Instructions.ContainsKey(other)) return null;
+        if (!Applies(receiver, factor)) return null;
+        if (!_named.TryGetValue(id, out var from)) return (null, "a sample that can be used", $"{id}, which was left out");
+        var instructed = own.Instructions[receiver.Instruction];
+        var said = from.Instructions.GetValueOrDefault(factor == DonorFactor.Phrasing ? receiver.Instruction : other);
+        // Each part that is exchanged: what it is called, the receiver's, the donor's.
+        (string Name, string? Own, string? From)[] parts = factor switch
+        {
+            DonorFactor.Instruction or DonorFactor.Phrasing => [("instruction", instructed, said)],
+            DonorFactor.Question => [("question", own.Question, from.Question)],
+            DonorFactor.Note => [("note", own.TextContext, from.TextContext)],
+            DonorFactor.Crossed => [("instruction", instructed, said), ("question", own.Question, from.Question),
+                ("note", own.TextContext, from.TextContext)],
+            _ => [],
+        };
+        foreach (var (name, mine, theirs) in parts)
+        {
+            var one = $"{(name == "instruction" ? "an" : "a")} {name}";
+            if (theirs is null) return (null, $"a sample with such {one}", $"{id} without");
+            if (alignment == SpanAlignment.Equal && CountOf(mine) != CountOf(theirs))
+                return (null, $"{one} of {CountOf(mine)} tokens", $"{CountOf(theirs)} in {id}");
+            if (mine == theirs && !(factor == DonorFactor.Crossed && name == "question"))
+                return (null, $"another {name}", $"the same in {id}");
+        }
+        if (factor is DonorFactor.Picture or DonorFactor.Crossed && (from.Image is null || from.Image == own.Image))
+            return (null, "a sample with another picture", $"{id} with {(from.Image is null ? "none" : "the same")}");
+        foreach (var modality in Answering(factor))
+        {
+            if (!Differs(from, modality, own))
+                return (null, "an answer that is none of the receiver's two", $"{from.Answers[modality][0]} in {id}");
+        }
+        return (new Donor(factor switch
+        {
+            DonorFactor.Instruction => new ConflictRun(With(own, other, said!), other),
+            DonorFactor.Phrasing => receiver with { Sample = With(own, receiver.Instruction, said!) },
+            DonorFactor.Question => receiver with { Sample = own with { Question = from.Question } },
+            DonorFactor.Picture => receiver with { Sample = own with { Image = from.Image } },
+            DonorFactor.Note => receiver with { Sample = own with { TextContext = from.TextContext } },
+            _ => new ConflictRun(from, other),
+        }, id), "", "");
+    }
+
+    /// <summary>The named donors of a set that do not fit, a line for each; their pairs are left out.</summary>
+    public IEnumerable<RejectedLine> Unfit(ConflictSet set, SpanAlignment alignment) =>
+        from run in set.Samples.Where(s => s.Kind == SampleKind.Conflict).SelectMany(s => s.Runs)
+        from factor in Enum.GetValues<DonorFactor>()
+        let named = Named(run, factor, alignment)
+        where named is { Donor: null }
+        select new RejectedLine(
+            set.File, run.Sample.Line, run.Id,
+            $"donors.{Variants.NameOf(factor)}: expected {named.Value.Expected}, found {named.Value.Found}; the pair is left out");
+
+    /// <summary>
+    /// Whether runs can differ in this factor: with another picture only those that are told to follow it, and with another note.
+    /// </summary>
+    public static bool Applies(ConflictRun receiver, DonorFactor factor) => factor switch
+    {
+        DonorFactor.Picture => receiver.Instruction == Modality.Vision,
+        DonorFactor.Note => receiver.Instruction == Modality.Text,
+        _ => true,
+    };
+
+    private static Modality[] Answering(DonorFactor factor) => factor switch
+    {
+        DonorFactor.Picture => [Modality.Vision],
+        DonorFactor.Note => [Modality.Text],
+        DonorFactor.Crossed => [Modality.Vision, Modality.Text],
+        _ => [],
+    };
+
+    /// <summary>
+    /// Possible donors of <paramref name="receiver"/>, best first; of one that is named that alone, or none if it does not fit.
+    /// </summary>
     /// <param name="alignment">Whether parts must have the receiver's token counts.</param>
     public IEnumerable<Donor> Of(ConflictRun receiver, DonorFactor factor, SpanAlignment alignment)
     {
         var own = receiver.Sample;
         var other = receiver.Instruction == Modality.Vision ? Modality.Text : Modality.Vision;
         if (!own.Instructions.ContainsKey(other)) return [];
+        if (Named(receiver, factor, alignment) is { } named) return named.Donor is { } donor ? [donor] : [];
         bool Long(string? a, string? b) => alignment == SpanAlignment.End || CountOf(a) == CountOf(b);
         var others = Shuffled(receiver, factor).Where(s => s.Id != own.Id);
         // The sample's own other instruction, or where its length differs another sample's.

@@ -42,7 +42,15 @@ public enum HeadRole
 /// <param name="Picture">z, donor with another picture, in runs told to follow it.</param>
 /// <param name="Note">z, donor with another note, in runs told to follow it.</param>
 public sealed record Profile(
-    ExchangeEffect Choice, ExchangeEffect ChoiceCrossed, ExchangeEffect Output, ExchangeEffect Content, ExchangeEffect Question, ExchangeEffect Picture, ExchangeEffect Note);
+    ExchangeEffect Choice, ExchangeEffect ChoiceCrossed, ExchangeEffect Output, ExchangeEffect Content, ExchangeEffect Question,
+        ExchangeEffect Picture, ExchangeEffect Note)
+{
+    /// <summary>Control: queries, donor under the same instruction in other words.</summary>
+    public ExchangeEffect Phrasing { get; init; } = ExchangeEffect.NoPairs;
+
+    /// <summary>Control: z, donor under the same instruction in other words.</summary>
+    public ExchangeEffect PhrasingOutput { get; init; } = ExchangeEffect.NoPairs;
+}
 
 /// <summary>A head with its profile and what follows from it.</summary>
 /// <param name="Role">By the rules of docs/definitions.md.</param>
@@ -63,7 +71,7 @@ internal static class RoleRule
     {
         // Whoever chooses between contents writes the content that was chosen; a head that writes the choice alone passes it on.
         var choice = !inArbiterSet && (Moves(p.Output) || Moves(p.Choice)) && p.Content.Choice.Low > 0;
-        var arbiter = inArbiterSet || (!choice && Moves(p.Choice) && p.ChoiceCrossed.Choice.Low > 0);
+        var arbiter = !Moves(p.Phrasing) && (inArbiterSet || (!choice && Moves(p.Choice) && p.ChoiceCrossed.Choice.Low > 0));
         var decision = Moves(p.Content) && p.Content.Choice.High < 0;
         // What a decision carrier's or an arbiter's output holds depends on question, picture and note as well: only more than the decision counts.
         var question = Beyond(p.Question, p.Content);
@@ -81,7 +89,8 @@ internal static class RoleRule
         return thirdWithout.Low > LeastThird ? HeadRole.Brake : HeadRole.None;
     }
 
-    private static bool Moves(ExchangeEffect effect) => effect.Moved.Low > Least;
+    /// <summary>Whether an exchange moves the margin beyond the threshold.</summary>
+    public static bool Moves(ExchangeEffect effect) => effect.Moved.Low > Least;
 
     private static bool Beyond(ExchangeEffect effect, ExchangeEffect content) =>
         Moves(effect) && (!(content.Moved.Low > 0) || effect.Moved.Low > 2 * content.Moved.High);

@@ -11,13 +11,13 @@ internal static class InterchangeReader
         var sets = rows.Sets.Select(s => Set(study, rows, s)).ToList();
         List<LayerExchange> exchanged = [.. Enumerable.Range(0, layers).Select(l => Layer(rows.Test, study, l))];
         List<ProfiledHead> heads = [.. study.All.Select(h => Head(rows.Profile, ranked, h, sets[0].Found && arbiters.Contains(h)))];
-        var factors = Enum.GetValues<DonorFactor>().Where(f => f != DonorFactor.Phrasing).ToList();
         return new InterchangeResult(
             Variants.NameOf(variants.Alignment),
             [.. DiagnosisConditions.SpansOf(variants).Select(Variants.NameOf)],
             [
-                new SplitPairs(rows.Profile.Name, [.. factors.Select(f => ExchangeMeasure.Count(rows.Profile, f))]),
-                new SplitPairs(rows.Test.Name, [.. factors.Where(f => f is DonorFactor.Instruction or DonorFactor.Crossed or DonorFactor.Question).Select(f => ExchangeMeasure.Count(rows.Test, f))]),
+                new SplitPairs(rows.Profile.Name, [.. Enum.GetValues<DonorFactor>().Select(f => ExchangeMeasure.Count(rows.Profile, f))]),
+                new SplitPairs(rows.Test.Name, [.. Enum.GetValues<DonorFactor>()
+                    .Where(f => f is not (DonorFactor.Picture or DonorFactor.Note)).Select(f => ExchangeMeasure.Count(rows.Test, f))]),
             ],
             heads,
             sets,
@@ -49,7 +49,11 @@ internal static class InterchangeReader
         ExchangeEffect Effect(DonorFactor factor, HeadContent what) => ExchangeMeasure.Of(profile, new Exchange(factor, what, [head]));
         var of = new Profile(
             Effect(DonorFactor.Instruction, HeadContent.Query), Effect(DonorFactor.Crossed, HeadContent.Query), Effect(DonorFactor.Instruction, HeadContent.Z),
-            Effect(DonorFactor.Crossed, HeadContent.Z), Effect(DonorFactor.Question, HeadContent.Z), Effect(DonorFactor.Picture, HeadContent.Z), Effect(DonorFactor.Note, HeadContent.Z));
+            Effect(DonorFactor.Crossed, HeadContent.Z), Effect(DonorFactor.Question, HeadContent.Z),
+                Effect(DonorFactor.Picture, HeadContent.Z), Effect(DonorFactor.Note, HeadContent.Z))
+        {
+            Phrasing = Effect(DonorFactor.Phrasing, HeadContent.Query), PhrasingOutput = Effect(DonorFactor.Phrasing, HeadContent.Z),
+        };
         var blocked = RankedRuns.Blocked(head.Layer, head.Head);
         var both = ranked.Where(r => r.Has(blocked));
         double Third(MeasuredRun r, string condition) => 1 - r.Follows(condition) - r.Competes(condition);
@@ -73,10 +77,12 @@ internal static class InterchangeReader
         var drawn = study.Draws(set).Select(Reach).ToList();
         PermutationRank? rank = drawn.Count == 0 ? null : PermutationRank.Of(Reach(set.Heads), drawn);
         var measured = Measured(rows.Test, set.Heads)!;
-        // Of the kind that was looked for: queries choose, so a crossed donor's give the own other answer; a decision is the donor's answer, a choice the own other one.
+        // Of the kind that was looked for: queries choose, so a crossed donor's give the own other answer, and those of the same
+        // instruction in other words
+        // change nothing; a decision is the donor's answer, a choice the own other one.
         var kind = search.Name switch
         {
-            "arbiters" => measured.ChoiceCrossed.Choice.Low > 0,
+            "arbiters" => measured.ChoiceCrossed.Choice.Low > 0 && !RoleRule.Moves(measured.Phrasing),
             "decision_carriers" => measured.Content.Choice.High < 0,
             _ => measured.Content.Choice.Low > 0,
         };
@@ -93,7 +99,10 @@ internal static class InterchangeReader
         ExchangeEffect Effect(DonorFactor factor, HeadContent what) => ExchangeMeasure.Of(set, new Exchange(factor, what, heads));
         return new MeasuredHeads(
             Ids(heads), Effect(DonorFactor.Instruction, HeadContent.Query), Effect(DonorFactor.Crossed, HeadContent.Query), Effect(DonorFactor.Instruction, HeadContent.Z),
-            Effect(DonorFactor.Crossed, HeadContent.Z), Effect(DonorFactor.Question, HeadContent.Z));
+            Effect(DonorFactor.Crossed, HeadContent.Z), Effect(DonorFactor.Question, HeadContent.Z))
+        {
+            Phrasing = Effect(DonorFactor.Phrasing, HeadContent.Query), PhrasingOutput = Effect(DonorFactor.Phrasing, HeadContent.Z),
+        };
     }
 
     private static LayerExchange Layer(MeasuredSet set, InterchangeStudy study, int layer)

@@ -39,7 +39,15 @@ public sealed record SplitPairs(string Split, IReadOnlyList<PairCount> Factors);
 /// <param name="Content">z, crossed donor.</param>
 /// <param name="Question">z, donor with another question.</param>
 public sealed record MeasuredHeads(
-    IReadOnlyList<HeadId> Heads, ExchangeEffect Choice, ExchangeEffect ChoiceCrossed, ExchangeEffect Output, ExchangeEffect Content, ExchangeEffect Question);
+    IReadOnlyList<HeadId> Heads, ExchangeEffect Choice, ExchangeEffect ChoiceCrossed, ExchangeEffect Output, ExchangeEffect Content,
+        ExchangeEffect Question)
+{
+    /// <summary>Control: queries, donor under the same instruction in other words.</summary>
+    public ExchangeEffect Phrasing { get; init; } = ExchangeEffect.NoPairs;
+
+    /// <summary>Control: z, donor under the same instruction in other words.</summary>
+    public ExchangeEffect PhrasingOutput { get; init; } = ExchangeEffect.NoPairs;
+}
 
 /// <summary>What a search came to.</summary>
 /// <param name="Name">"arbiters", "decision_carriers" or "choice_carriers".</param>

@@ -1,6 +1,8 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 using AnchorScope.Prompts;
+using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
@@ -36,7 +38,14 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     [
         (DonorFactor.Instruction, HeadContent.Query), (DonorFactor.Crossed, HeadContent.Query), (DonorFactor.Instruction, HeadContent.Z), (DonorFactor.Crossed, HeadContent.Z),
         (DonorFactor.Question, HeadContent.Z), (DonorFactor.Picture, HeadContent.Z), (DonorFactor.Note, HeadContent.Z),
+        .. Control,
     ];
+
+    /// <summary>
+    /// Exchanges that should do nothing to a head that chooses by what the instruction says: the same one in other words.
+    /// </summary>
+    private static (DonorFactor Factor, HeadContent What)[] Control =>
+        [(DonorFactor.Phrasing, HeadContent.Query), (DonorFactor.Phrasing, HeadContent.Z)];
 
     private static readonly (DonorFactor Factor, HeadContent What)[] SetKinds =
         [(DonorFactor.Instruction, HeadContent.Query), (DonorFactor.Crossed, HeadContent.Query), (DonorFactor.Instruction, HeadContent.Z), (DonorFactor.Crossed, HeadContent.Z)];
@@ -67,12 +76,20 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     /// <summary>Samples of the profile.</summary>
     public ConflictSet ProfileSet => First(Rank, ProfileSamples);
 
+    /// <summary>Every head exchanged alone, where the store does not have it yet.</summary>
+    public void Profile(Action<StudyProgress>? progress, CancellationToken cancel) => Phase(
+        "profile", ProfileSet, Rank, [.. ProfileKinds.SelectMany(k => _all.Select(h => new Exchange(k.Factor, k.What, [h])))], progress,
+            cancel);
+
+    /// <summary>What <see cref="Profile"/> measured.</summary>
+    public MeasuredSet Profiled => Measured("profile", ProfileSet);
+
     /// <summary>Runs every phase that the store does not have yet.</summary>
     /// <param name="necessary">The heads whose blocking costs most: measured beside the sets found.</param>
     public InterchangeFindings Run(IReadOnlyList<(int Layer, int Head)> necessary, Action<StudyProgress>? progress = null, CancellationToken cancel = default)
     {
-        Phase("profile", ProfileSet, Rank, [.. ProfileKinds.SelectMany(k => _all.Select(h => new Exchange(k.Factor, k.What, [h])))], progress, cancel);
-        var profile = Measured("profile", ProfileSet);
+        Profile(progress, cancel);
+        var profile = Profiled;
         var sets = new List<SearchedSet>();
         foreach (var search in Searches)
         {
@@ -98,29 +115,42 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     /// <param name="name">Name of the phase.</param>
     internal void Ablate(string name, ConflictSet set, IReadOnlyList<HeadRemoval> removals, Action<StudyProgress>? progress, CancellationToken cancel)
     {
-        var spans = DiagnosisConditions.SpansOf(study.Options.Variants);
-        List<ConflictRun> ranked = [.. ProfileSet.Samples.SelectMany(s => s.Runs)];
-        if (store.Find("means", "all") is not { } rows)
-        {
-            using var arena = new Tensors.Arena();
-            using var team = new Tensors.Team(study.Options.Threads);
-            var runner = new AblationRunner(study.Model, study.Data.Layout, spans, null, ranked, study.Options.Seed, new Tensors.Compute(arena, team));
-            var sums = new Dictionary<(int Layer, SpanKind Span), (double[] Sum, int Count)>();
-            foreach (var run in ranked)
-            {
-                cancel.ThrowIfCancellationRequested();
-                runner.AddTo(sums, run);
-            }
-            rows = [SpanMeans.ToResult(sums)];
-            store.Append("means", "all", rows);
-        }
-        var means = SpanMeans.Of(rows[0], spans, study.Model.Decoder.Shape.Layers);
+        _ = Means(cancel);
         study.Each(name, set, store, compute =>
         {
-            var runner = new AblationRunner(study.Model, study.Data.Layout, spans, means, ranked, study.Options.Seed, compute);
+            var runner = new AblationRunner(study.Model, DiagnosisConditions.SpansOf(study.Options.Variants), Replacements(compute),
+                compute);
             return (sample, stop) => runner.Run(sample, removals, stop);
         }, progress, cancel);
     }
+
+    /// <summary>Means over the runs of <see cref="ProfileSet"/>: from the store, or taken now.</summary>
+    internal SpanMeans Means(CancellationToken cancel)
+    {
+        if (KnownMeans is { } known) return known;
+        using var arena = new Arena();
+        using var team = new Team(study.Options.Threads);
+        var runs = Replacements(new Compute(arena, team));
+        var sums = new Dictionary<(Site Site, int Layer, SpanKind? Span), (double[] Sum, int Count)>();
+        foreach (var run in Ranked)
+        {
+            cancel.ThrowIfCancellationRequested();
+            runs.AddTo(sums, run, study.MeanPlaces);
+        }
+        var row = SpanMeans.ToResult(sums);
+        store.Append("means", "all", [row]);
+        return new SpanMeans(row);
+    }
+
+    /// <summary>
+    /// What takes the place of what is removed: <see cref="Means"/> where they were taken, and runs of <see cref="ProfileSet"/>.
+    /// </summary>
+    internal Replacements Replacements(Compute compute) => new(study.Model, study.Data.Layout, KnownMeans, Ranked, study.Options.Seed,
+        compute);
+
+    private SpanMeans? KnownMeans => store.Find("means", "all") is [var row] ? new SpanMeans(row) : null;
+
+    private List<ConflictRun> Ranked => [.. ProfileSet.Samples.SelectMany(s => s.Runs)];
 
     /// <summary>
     /// Random sets of the size of a found one, from all heads that the search could have taken but the set's own. Where there are no more of them than draws, every one, once.
@@ -166,7 +196,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         }
         foreach (var heads in sets.Select(s => s.Heads).Append(necessary).Where(h => h.Count > 0))
         {
-            foreach (var (factor, what) in SetKinds) yield return new Exchange(factor, what, heads);
+            foreach (var (factor, what) in SetKinds.Concat(Control)) yield return new Exchange(factor, what, heads);
             yield return new Exchange(DonorFactor.Question, HeadContent.Z, heads);
         }
         foreach (var layer in Enumerable.Range(0, study.Model.Decoder.Shape.Layers))
@@ -229,7 +259,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
 
     private void Phase(string name, ConflictSet set, ConflictSet donors, IReadOnlyList<Exchange> exchanges, Action<StudyProgress>? progress, CancellationToken cancel)
     {
-        var finder = new DonorFinder([.. donors.Samples.Where(s => s.Kind == SampleKind.Conflict)], study.Model.Tokenizer, study.Options.Seed);
+        var finder = DonorFinder.In(donors, study.Model.Tokenizer, study.Options.Seed);
         var variants = study.Options.Variants;
         study.Each(name, set, store, compute =>
         {

@@ -27,6 +27,20 @@ public sealed class RoleRuleTests
     [Fact]
     public void AMemberOfAFoundSet_IsAnArbiter_HoweverLittleItDoesAlone() => Assert.Equal(HeadRole.Arbiter, RoleRule.Of(None, true, Nothing));
 
+    /// <summary>
+    /// The control says no: what turns with the words of an instruction does not choose by what it says, alone or in a set.
+    /// </summary>
+    [Fact]
+    public void QueriesOfTheSameInstructionInOtherWordsMove_IsNoArbiter()
+    {
+        var arbiter = None with { Choice = Effect(0.3), ChoiceCrossed = Effect(0.1, choice: 1) };
+        Assert.Equal(HeadRole.Arbiter, RoleRule.Of(arbiter with { Phrasing = Effect(0.05) }, false, Nothing));
+        Assert.Equal(HeadRole.None, RoleRule.Of(arbiter with { Phrasing = Effect(0.07) }, false, Nothing));
+        Assert.Equal(HeadRole.None, RoleRule.Of(arbiter with { Phrasing = Effect(0.07) }, true, Nothing));
+        // What the head writes depends on what it reads: that is no control.
+        Assert.Equal(HeadRole.Arbiter, RoleRule.Of(arbiter with { PhrasingOutput = Effect(0.07) }, false, Nothing));
+    }
+
     [Fact]
     public void BelowTheThreshold_IsNone() => Assert.Equal(
         HeadRole.None, RoleRule.Of(None with { Choice = Effect(0.055), ChoiceCrossed = Effect(0, choice: 1), Content = Effect(0.055, choice: -1), Question = Effect(0.055) }, false, Nothing));

@@ -1,0 +1,121 @@
+using AnchorScope.Conflicts;
+using AnchorScope.Interventions;
+using AnchorScope.Metrics;
+using AnchorScope.Prompts;
+
+namespace AnchorScope.Studies;
+
+/// <summary>With which factor heads are amplified, and how far that takes the residual stream. Chosen on runs that it is not reported on.</summary>
+/// <param name="Set">The conflict set: "hard", or "rank" where there is none.</param>
+/// <param name="Factor">The factor with the largest net gain there; null where none gains.</param>
+/// <param name="Net">Change of MFR there at that factor, or at the best one where none gains.</param>
+/// <param name="Change">Norm of the change of the residual stream that leaves the last layer, over its norm; null without a factor.</param>
+/// <param name="Matched">By draw, the first <see cref="AmplificationStudy.MatchedDraws"/>: the factor that changes the stream as much.</param>
+/// <param name="Reached">Draws that change it as much at a factor that was tried; the others are at their largest.</param>
+public sealed record AmplificationChoice(string Set, double? Factor, Estimate Net, Estimate? Change, IReadOnlyList<double> Matched, int Reached)
+{
+    /// <summary>The factor at which each random set repairs most failed runs of <see cref="Set"/>, by draw.</summary>
+    internal IReadOnlyList<double> Drawn { get; init; } = [];
+}
+
+/// <summary>Chooses the factor of an amplification on the hard samples, or on the ranking split where there are none, and runs random heads at matched strength.</summary>
+internal sealed class AmplificationStudy(DiagnosisStudy study, ResultStore store, BootstrapDraws draws)
+{
+    /// <summary>Random sets that are also amplified at matched strength.</summary>
+    public const int MatchedDraws = 19;
+
+    /// <summary>Samples on which the change of the residual stream is measured.</summary>
+    private const int NormSamples = 8;
+
+    /// <summary>Names of the phases.</summary>
+    public const string NormPhase = "gain_norm", MatchedPhase = "gain_matched";
+
+    private ConflictSet Choosing => Conflicts(study.Data.Hard ?? study.Data.Rank);
+
+    private ConflictSet NormSet => Choosing.Part(Choosing.Name, [.. Choosing.Samples.Take(NormSamples)]);
+
+    /// <summary>The phases with the most samples that they can have.</summary>
+    public static IEnumerable<(string Phase, int Samples)> Phases(DiagnosisData data)
+    {
+        yield return (NormPhase, Math.Min(NormSamples, Conflicts(data.Hard ?? data.Rank).Samples.Count));
+        yield return (MatchedPhase, Conflicts(data.Test).Samples.Count);
+    }
+
+    /// <summary>The condition of a random set at matched strength.</summary>
+    public static string Matched(int draw) => $"gain/matched/{draw}";
+
+    /// <summary>Runs what the store does not have yet. The phases "hard" (or "factor") and "test" are there.</summary>
+    public void Run(HeadPlan plan, Action<StudyProgress>? progress, CancellationToken cancel)
+    {
+        if (Choose(plan) is not { Factor: { } factor }) return;
+        study.Each(NormPhase, NormSet, store, compute =>
+        {
+            var runner = RunnerOf(compute);
+            return (sample, stop) => runner.Norms(sample, run => Normed(plan, factor, run), stop);
+        }, progress, cancel);
+        var choice = Read(plan);
+        study.Each(MatchedPhase, Failing(), store, compute =>
+        {
+            var runner = RunnerOf(compute);
+            return (sample, stop) => runner.Run(sample, run => choice.Matched.Select((f, i) => Gain(Matched(i), plan.Heads($"random5/{i}"), f, run)), stop);
+        }, progress, cancel);
+    }
+
+    /// <summary>What was chosen, from the rows of the phases.</summary>
+    public AmplificationChoice Read(HeadPlan plan)
+    {
+        var choice = Choose(plan);
+        if (choice.Factor is not { } factor) return choice;
+        var norms = Measured(NormPhase, NormSet);
+        Estimate Change(string set, double f) => norms.Mean(r => r.Result.Curves[DirectionRunner.Norm + DiagnosisConditions.Gain(set, f)][0]);
+        var (change, gains) = (Change(HeadPlan.Tested, factor), study.Options.Gains.Where(g => g > 1).Order().ToList());
+        var drawn = Draws(plan).Select(d => gains.Select(g => Change(d, g).Mean).ToList()).ToList();
+        return choice with
+        {
+            Change = change,
+            Matched = gains.Count == 0 ? [] : [.. drawn.Select(d => StrengthMatch.At(gains, d, change.Mean, none: 1))],
+            Reached = drawn.Count(d => d.Count > 0 && d.Max() >= change.Mean),
+        };
+    }
+
+    /// <summary>The failed test runs under random heads at matched strength; empty where nothing was chosen.</summary>
+    public MeasuredSet MatchedRuns(HeadPlan plan) => Choose(plan).Factor is null ? new MeasuredSet("test", [], draws) : Measured(MatchedPhase, Failing()).Where(r => r.Failed);
+
+    private AmplificationChoice Choose(HeadPlan plan)
+    {
+        var set = Measured(study.Data.Hard is null ? "factor" : "hard", Choosing);
+        Estimate Net(double factor) => set.Difference(r => r.Follows(DiagnosisConditions.Gain(HeadPlan.Tested, factor)) - r.Follows("baseline")).Difference;
+        // The first of equals is the weakest.
+        var best = study.Options.Gains.Order().Select(f => (Factor: f, Net: Net(f))).MaxBy(f => f.Net.Mean);
+        var failed = set.Where(r => r.Failed);
+        double Repaired(string draw, double factor) => failed.Runs.Average(r => r.Follows(DiagnosisConditions.Gain(draw, factor)));
+        return new AmplificationChoice(Choosing.Name, best.Net.Mean > 0 ? best.Factor : null, best.Net, null, [], 0)
+        {
+            Drawn = failed.Runs.Count == 0 ? [] : [.. plan.Draws("random5").Select(d => study.Options.Gains.Order().MaxBy(f => Repaired(d, f)))],
+        };
+    }
+
+    private IEnumerable<(string Condition, Intervention Edits)> Normed(HeadPlan plan, double factor, SteeredRun run) =>
+    [
+        Gain(DiagnosisConditions.Gain(HeadPlan.Tested, factor), plan.Heads(HeadPlan.Tested), factor, run),
+        .. Draws(plan).SelectMany(d => study.Options.Gains.Where(g => g > 1).Select(g => Gain(DiagnosisConditions.Gain(d, g), plan.Heads(d), g, run))),
+    ];
+
+    private static IEnumerable<string> Draws(HeadPlan plan) => plan.Draws("random5").Take(MatchedDraws);
+
+    private (string Condition, Intervention Edits) Gain(string condition, IReadOnlyList<(int Layer, int Head)> heads, double factor, SteeredRun run) =>
+        (condition, Intervention.HeadGain(condition, heads, (float)factor, DiagnosisConditions.Scope(study.Options.Variants, run.Prompt)));
+
+    private ConflictSet Failing()
+    {
+        var failed = Measured("test", Conflicts(study.Data.Test)).Runs.Where(r => r.Failed).Select(r => r.Run.Sample.Id).ToHashSet(StringComparer.Ordinal);
+        return study.Data.Test.Part(study.Data.Test.Name, [.. study.Data.Test.Samples.Where(s => failed.Contains(s.Id))]);
+    }
+
+    private DirectionRunner RunnerOf(Tensors.Compute compute) =>
+        new(study.Model, study.Data.Layout, null, [SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix], study.Options.Variants.Alignment, compute);
+
+    private MeasuredSet Measured(string phase, ConflictSet set) => MeasuredSet.Of(set, id => store.Find(phase, id)!, study.Model.Tokenizer, draws);
+
+    private static ConflictSet Conflicts(ConflictSet set) => set.Part(set.Name, [.. set.Samples.Where(s => s.Kind == SampleKind.Conflict)]);
+}

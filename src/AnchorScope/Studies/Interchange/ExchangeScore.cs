@@ -1,0 +1,35 @@
+using AnchorScope.Metrics;
+
+namespace AnchorScope.Studies;
+
+/// <summary>Scores of heads that are exchanges of their profile: the share of the margin that each head moves alone.</summary>
+internal static class ExchangeScore
+{
+    /// <summary>The exchange behind a score; null where the score is no exchange.</summary>
+    public static (DonorFactor Factor, HeadContent What)? Of(HeadScoreVariant score) => score switch
+    {
+        HeadScoreVariant.Choice => (DonorFactor.Instruction, HeadContent.Query),
+        HeadScoreVariant.Content => (DonorFactor.Crossed, HeadContent.Z),
+        HeadScoreVariant.Question => (DonorFactor.Question, HeadContent.Z),
+        HeadScoreVariant.Picture => (DonorFactor.Picture, HeadContent.Z),
+        HeadScoreVariant.Note => (DonorFactor.Note, HeadContent.Z),
+        _ => null,
+    };
+
+    /// <summary>A head's score over all runs of <paramref name="profile"/> and by instruction; NaN where no run gives a pair.</summary>
+    public static ByInstruction Of(MeasuredSet profile, (DonorFactor Factor, HeadContent What) kind, (int Layer, int Head) head) =>
+        profile.By(set => ExchangeMeasure.Moved(set, new Exchange(kind.Factor, kind.What, [head])));
+
+    /// <summary>Scores of all heads by modality.</summary>
+    /// <exception cref="InputException">No run gives a pair.</exception>
+    public static (double[] All, double[] Vision, double[] Text) Of(
+        MeasuredSet profile, HeadScoreVariant score, IEnumerable<(int Layer, int Head)> heads)
+    {
+        var scores = heads.Select(head => Of(profile, Of(score)!.Value, head)).ToList();
+        if (scores.Exists(s => !double.IsFinite(s.All.Mean)))
+            throw InputException.At(
+                "--head-score", Variants.NameOf(score),
+                $"a pair of receiver and donor among the first {InterchangeStudy.ProfileSamples} conflicts of the ranking set", "none");
+        return ([.. scores.Select(s => s.All.Mean)], [.. scores.Select(s => s.Vision.Mean)], [.. scores.Select(s => s.Text.Mean)]);
+    }
+}

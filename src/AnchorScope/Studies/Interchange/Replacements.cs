@@ -1,0 +1,81 @@
+using AnchorScope.Conflicts;
+using AnchorScope.Interventions;
+using AnchorScope.Metrics;
+using AnchorScope.Models;
+using AnchorScope.Prompts;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Studies;
+
+/// <summary>
+/// Makes what takes the place of removed activations: zeros, means of the ranking split, or a random other run of it. One per thread.
+/// </summary>
+/// <param name="means">Null where no mean is asked for.</param>
+/// <param name="others">Runs of the ranking split.</param>
+internal sealed class Replacements(
+    VisionLanguageModel model, PromptLayout layout, SpanMeans? means, IReadOnlyList<ConflictRun> others, ulong seed, Compute compute)
+{
+    private DecoderShape Shape => model.Decoder.Shape;
+
+    /// <summary>The replacement for a run.</summary>
+    /// <param name="sites">What may be asked of it.</param>
+    /// <param name="spans">Where.</param>
+    public IReplacement Of(AblationVariant variant, ConflictRun run, IReadOnlyList<Site> sites, IEnumerable<SpanKind?> spans) =>
+        variant switch
+        {
+            AblationVariant.Mean => means!,
+            AblationVariant.Resample => Recorded(OtherOf(run), sites, spans).Run,
+            _ => new Zeros(Shape),
+        };
+
+    /// <summary>Adds what a run has at the places of <paramref name="places"/>.</summary>
+    public void AddTo(
+        Dictionary<(Site Site, int Layer, SpanKind? Span), (double[] Sum, int Count)> sums, ConflictRun run,
+        IReadOnlyList<(Site Site, SpanKind? Span)> places)
+    {
+        var (prompt, own) = Recorded(run, [.. places.Select(p => p.Site).Distinct()], places.Select(p => p.Span).Distinct());
+        foreach (var (site, span) in places)
+        {
+            var positions = SpanPlace.Of(prompt, [span]);
+            if (positions.Count == 0) continue;
+            for (var layer = 0; layer < Shape.Layers; layer++)
+            {
+                var (sum, count) = sums.GetValueOrDefault((site, layer, span), (new double[Shape.Width(site)], 0));
+                foreach (var place in positions)
+                {
+                    var row = own.Row(site, layer, place);
+                    for (var i = 0; i < row.Length; i++) sum[i] += row[i];
+                }
+                sums[(site, layer, span)] = (sum, count + positions.Count);
+            }
+        }
+    }
+
+    /// <summary>A run as a prompt.</summary>
+    public Prompt PromptOf(ConflictRun run)
+    {
+        var mark = compute.Arena.Here();
+        var pixels = run.Sample.Image is null ? null : model.Preprocess([Picture.Load(run.Sample.Image)]);
+        var prompt = ConflictPrompt.Build(model, run, layout, pixels, pixels is null ? null : model.Features(pixels, compute));
+        compute.Arena.Release(mark);
+        return prompt;
+    }
+
+    private (Prompt Prompt, OtherRun Run) Recorded(ConflictRun run, IReadOnlyList<Site> sites, IEnumerable<SpanKind?> spans)
+    {
+        var prompt = PromptOf(run);
+        var last = prompt.Length - 1;
+        using var baseline = Baseline.Record(model.Decoder, prompt, compute, sites,
+            SpanPlace.Of(prompt, spans).Select(p => p.Position).Append(last), from: last);
+        return (prompt, new OtherRun(prompt, baseline.Trace!));
+    }
+
+    /// <summary>A run of another sample, drawn by the seed and the run's name.</summary>
+    private ConflictRun OtherOf(ConflictRun run)
+    {
+        var mixed = seed;
+        foreach (var c in run.Id) mixed = SplitMix.At(mixed ^ c, 1);
+        var pool = others.Where(o => o.Sample.Id != run.Sample.Id).ToList();
+        return pool.Count > 0 ? pool[new SplitMix(mixed).Below(pool.Count)] : run;
+    }
+}
