@@ -79,6 +79,7 @@ internal static class DiagnoseCommand
             ["gain_matched"] = "random heads as strong",
             ["profile"] = "every head given donor runs",
             ["search"] = "sets that switch the answer",
+            ["attribute"] = "queries estimated by gradients",
             ["exchange"] = "sets and layers exchanged",
             ["exchange_random"] = "random sets exchanged",
             ["ablation"] = "sets removed in three ways",

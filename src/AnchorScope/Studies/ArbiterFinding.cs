@@ -14,7 +14,7 @@ internal static class ArbiterFinding
     public static Claim Claim(Diagnosis diagnosis, MeasuredSet test)
     {
         var (found, carriers, choice) = (diagnosis.Interchange.Set("arbiters"), diagnosis.Interchange.Set("decision_carriers"), diagnosis.Interchange.Set("choice_carriers"));
-        var passed = Passed(carriers, choice);
+        var passed = Passed(carriers, choice) + Place(diagnosis.Interchange.Place);
         if (test.IsFew)
             return Studies.Claim.Without(What, FindingStatus.Unclear, $"Which heads arbitrate cannot be told: these are {Wording.Few(test)}");
         if (found.Measured is not { } set)
@@ -70,6 +70,18 @@ internal static class ArbiterFinding
                 + "own other answer"
             : "";
         return carriers + carried;
+    }
+
+    private static string Place(ChoicePlace place)
+    {
+        var (at, behind) = (Wording.Percent(place.QueriesAtInstruction.Switched.Mean), Wording.Percent(place.QueriesBehind.Switched.Mean));
+        return place.Where switch
+        {
+            "instruction" => $". The choice is made at the instruction's tokens: queries there alone switch {at}, those behind it {behind}",
+            "behind" => $". The choice is made behind the instruction: queries there alone switch {behind}, those at its tokens {at}",
+            "both" => $". The choice is made at the instruction's tokens and behind them: queries there alone switch {at} and {behind}",
+            _ => "",
+        };
     }
 
     private static string Subject(int heads) => heads == 1 ? "One head arbitrates" : "A few heads arbitrate together";

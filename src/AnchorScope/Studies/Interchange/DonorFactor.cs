@@ -23,4 +23,9 @@ public enum DonorFactor
 }
 
 /// <summary>Positions of the receiver and, one for one, those of the donor.</summary>
-internal sealed record AlignedPositions(int[] Receiver, int[] Donor);
+internal sealed record AlignedPositions(int[] Receiver, int[] Donor)
+{
+    /// <summary>Those whose position in the receiver is one of some.</summary>
+    public AlignedPositions Where(Func<int, bool> receiver) => new(
+        [.. Receiver.Where(receiver)], [.. Donor.Where((_, i) => receiver(Receiver[i]))]);
+}

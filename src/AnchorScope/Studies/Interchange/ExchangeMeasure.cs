@@ -64,13 +64,7 @@ internal static class ExchangeMeasure
     /// </summary>
     public static double Restored(MeasuredSet set, Exchange exchange)
     {
-        var ratios = set.Where(r => Tells(r, exchange.Factor) && r.Has(exchange.Condition)).Runs.Select(r =>
-        {
-            var without = Margin(Receiver(r, exchange.Factor), exchange.Factor);
-            var way = without - Margin(Donor(r, exchange.Factor), exchange.Factor);
-            var with = Margin(r.Result.Outcomes[exchange.Condition], exchange.Factor);
-            return Math.Abs(way) < LeastWay ? double.NaN : (without - with) / way;
-        });
+        var ratios = Pairs(set, exchange).Runs.Select(r => Way(r, exchange.Factor) is var way && Math.Abs(way) < LeastWay ? double.NaN : Taken(r, exchange) / way);
         return ratios.Where(ratio => !double.IsNaN(ratio)).DefaultIfEmpty(double.NaN).Average();
     }
 
@@ -103,9 +97,16 @@ internal static class ExchangeMeasure
     private static MeasuredSet Pairs(MeasuredSet set, Exchange exchange) =>
         set.Where(r => Tells(r, exchange.Factor) && r.Has(exchange.Condition));
 
-    private static Estimate Ratio(MeasuredSet pairs, Exchange exchange) => pairs.Ratio(
-        r => Taken(r, exchange),
-        r => Margin(Receiver(r, exchange.Factor), exchange.Factor) - Margin(Donor(r, Whole(exchange.Factor)), exchange.Factor));
+    /// <summary>The pairs of a factor, whatever was exchanged.</summary>
+    public static MeasuredSet PairsOf(MeasuredSet set, DonorFactor factor) => set.Where(r => Tells(r, factor));
+
+    /// <summary>What is taken from the margins of pairs, as a share of what their donors' runs take: a ratio of sums.</summary>
+    public static Estimate ShareOfWay(MeasuredSet pairs, DonorFactor factor, Func<MeasuredRun, double> taken) => pairs.Ratio(taken, r => Way(r, factor));
+
+    private static Estimate Ratio(MeasuredSet pairs, Exchange exchange) => ShareOfWay(pairs, exchange.Factor, r => Taken(r, exchange));
+
+    /// <summary>What the donor's own run takes from the margin of a run.</summary>
+    private static double Way(MeasuredRun run, DonorFactor factor) => Margin(Receiver(run, factor), factor) - Margin(Donor(run, Whole(factor)), factor);
 
     /// <summary>What the exchange takes from the margin of a run.</summary>
     private static double Taken(MeasuredRun run, Exchange exchange) =>

@@ -20,13 +20,18 @@ public enum HeadContent
 
     /// <summary>Output of the MLP of a layer: no head's.</summary>
     Mlp,
+
+    /// <summary>Keys and values of the instruction, for the queries behind it alone: what the instruction's tokens pass on.</summary>
+    PassedOn,
 }
 
 /// <summary>Interchange of heads between a donor run and a receiver, as data.</summary>
 internal static class HeadInterchange
 {
-    /// <summary>The site of a content.</summary>
-    public static Site SiteOf(HeadContent what) => what switch
+    /// <summary>The sites of a content.</summary>
+    public static IReadOnlyList<Site> SitesOf(HeadContent what) => what == HeadContent.PassedOn ? [Site.Key, Site.Value] : [SiteOf(what)];
+
+    private static Site SiteOf(HeadContent what) => what switch
     {
         HeadContent.Z => Site.HeadOut,
         HeadContent.Query => Site.QueryProj,
@@ -66,6 +71,18 @@ internal static class HeadInterchange
                 : DonorRows.Of(donor[site, layer.Key], shape.Width(site), order, named, shape.HeadSize);
             return new Edit(site, layer.Key, Operation.Set) { Heads = named, Positions = positions, Rows = rows };
         })]);
+    }
+
+    /// <summary>The queries at <paramref name="queries"/> see the donor's keys and values at the aligned positions, in some layers.</summary>
+    public static Intervention PassedOn(string name, DecoderShape shape, IEnumerable<int> layers, Positions queries, AlignedPositions at, Trace donor)
+    {
+        int[] order = [.. at.Donor.Select(p => Index(donor, p))];
+        return new Intervention(name, [.. from layer in layers.Order()
+                                          from site in SitesOf(HeadContent.PassedOn)
+                                          select new Edit(site, layer, Operation.Set)
+                                          {
+                                              Positions = queries, Keys = Positions.Of(at.Receiver), Rows = DonorRows.Of(donor[site, layer], shape.Width(site), order),
+                                          }]);
     }
 
     private static DonorRows Pattern(float[] pattern, int heads, int recorded, int[] order, int[] named)

@@ -17,12 +17,13 @@ internal static class InterchangeAttribution
     /// <summary>Estimated fall of the margin of <paramref name="own"/> over <paramref name="other"/> by head [layer x head].</summary>
     /// <param name="receiver">The recorded run, with <see cref="Site.QueryProj"/> at the receiver's positions.</param>
     /// <param name="donor">The donor's queries at its positions.</param>
-    public static float[] Of(Decoder decoder, Baseline receiver, Trace donor, AlignedPositions at, int own, int other, Compute compute)
+    /// <param name="steps">Points on the way; the more, the nearer the sum over all heads comes to what exchanging all of them takes.</param>
+    public static float[] Of(Decoder decoder, Baseline receiver, Trace donor, AlignedPositions at, int own, int other, Compute compute, int steps = Steps)
     {
         var (shape, width) = (decoder.Shape, decoder.Shape.Width(Site.QueryProj));
         var differences = Enumerable.Range(0, shape.Layers).Select(layer => Difference(receiver.Trace![Site.QueryProj, layer], donor[Site.QueryProj, layer], at, donor.Positions!, width)).ToList();
-        var slopes = Enumerable.Range(0, Steps).Select(_ => Trace.OfDerivatives([Site.QueryProj], at.Receiver)).ToList();
-        Back(decoder, receiver, at, [.. slopes.Select((slope, step) => (Exchanged(shape, receiver.Trace!, differences, at, (step + 0.5f) / Steps), slope))], own, other, compute);
+        var slopes = Enumerable.Range(0, steps).Select(_ => Trace.OfDerivatives([Site.QueryProj], at.Receiver)).ToList();
+        Back(decoder, receiver, at, [.. slopes.Select((slope, step) => (Exchanged(shape, receiver.Trace!, differences, at, (step + 0.5f) / steps), slope))], own, other, compute);
         var falls = new float[shape.Layers * shape.Heads];
         for (var layer = 0; layer < shape.Layers; layer++)
         {
@@ -36,7 +37,7 @@ internal static class InterchangeAttribution
                         for (var k = row * width + head * shape.HeadSize; k < row * width + (head + 1) * shape.HeadSize; k++) sum += (double)differences[layer][k] * slope[Site.QueryProj, layer][k];
                     }
                 }
-                falls[layer * shape.Heads + head] = (float)(-sum / Steps);
+                falls[layer * shape.Heads + head] = (float)(-sum / steps);
             }
         }
         return falls;

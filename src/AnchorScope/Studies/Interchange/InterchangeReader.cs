@@ -27,11 +27,30 @@ internal static class InterchangeReader
             ExchangeMeasure.Of(rows.Test, new Exchange(DonorFactor.Instruction, HeadContent.Z, study.All)))
         {
             MlpDecides = heads.Exists(h => h.Role == Variants.NameOf(HeadRole.Arbiter)) ? null : MlpRule.Of(exchanged),
+            Place = Place(rows.Test, study, layers),
+            ByGradient = ByGradient(rows, study, heads, arbiters),
             Ablations = [.. from set in rows.Sets.Select(s => (s.Search.Name, s.Heads)).Append((Name: "necessary", Heads: necessary))
                             where set.Heads.Count > 0
                             from variant in Enum.GetValues<AblationVariant>()
                             select Ablation(rows.Ablated, set.Name, new HeadRemoval(variant, set.Heads))],
         };
+    }
+
+    private static ChoicePlace Place(MeasuredSet test, InterchangeStudy study, int layers)
+    {
+        var effects = InterchangeStudy.Places(study.All, layers).Select(e => ExchangeMeasure.Of(test, e)).ToList();
+        return new ChoicePlace(ChoicePlace.Of(effects[0], effects[1]), effects[0], effects[1], effects[2], effects[3]);
+    }
+
+    private static GradientSet ByGradient(InterchangeFindings rows, InterchangeStudy study, IReadOnlyList<ProfiledHead> heads, HashSet<(int Layer, int Head)> arbiters)
+    {
+        var named = rows.Attributed.Take(InterchangeStudy.MostHeads).ToList();
+        var steps = Enumerable.Range(1, named.Count).Select(n => new GradientStep(n, ExchangeMeasure.Of(rows.Test, InterchangeStudy.ByGradient(rows.Attributed, n)))).ToList();
+        int? Smallest(double share) => steps.FirstOrDefault(s => s.Test.Switched.Mean >= share)?.Heads;
+        var estimates = rows.Attributed.ToDictionary(a => a.Head, a => a.Moved.Mean);
+        return new GradientSet(
+            [.. named.Select(h => new AttributedHead(h.Head.Layer, h.Head.Head, h.Moved))], steps, Smallest(0.5), Smallest(0.9), named.Count(h => arbiters.Contains(h.Head)),
+            HeadRanking.Spearman([.. study.All.Select(h => estimates[h])], [.. heads.Select(h => h.Profile.Choice.Moved.Mean)]));
     }
 
     private static AblationResult Ablation(MeasuredSet set, string name, HeadRemoval removal)

@@ -19,6 +19,12 @@ public sealed record InterchangeResult(
     /// <summary>The layer whose MLP decides where no head does; null where heads do, or nothing was found.</summary>
     public required int? MlpDecides { get; init; }
 
+    /// <summary>Where the choice is made: at the instruction's tokens or behind them.</summary>
+    public required ChoicePlace Place { get; init; }
+
+    /// <summary>Heads by estimates from backward passes, and what their queries do, exchanged exactly.</summary>
+    public required GradientSet ByGradient { get; init; }
+
     /// <summary>The found sets and the necessary heads, removed in every way.</summary>
     public required IReadOnlyList<AblationResult> Ablations { get; init; }
 
@@ -28,6 +34,44 @@ public sealed record InterchangeResult(
     /// <summary>Heads by role, in order.</summary>
     public IReadOnlyList<ProfiledHead> Of(HeadRole role) => [.. Heads.Where(h => h.Role == Variants.NameOf(role))];
 }
+
+/// <summary>Where the choice is made, on the test split.</summary>
+/// <param name="Where">"instruction", "behind", "both", "neither" or "unclear".</param>
+/// <param name="QueriesAtInstruction">Queries of all heads at the instruction alone, from the run under the other one.</param>
+/// <param name="QueriesBehind">The same behind it alone.</param>
+/// <param name="PassedOn">Keys and values of the instruction in all layers, for the queries behind it alone.</param>
+/// <param name="PassedOnCrossed">The same of a donor with another picture and note: the donor's answer where a decision is passed on, the own other one where a choice is.</param>
+public sealed record ChoicePlace(string Where, ExchangeEffect QueriesAtInstruction, ExchangeEffect QueriesBehind, ExchangeEffect PassedOn, ExchangeEffect PassedOnCrossed)
+{
+    /// <summary>Moved by queries: more at one of the two places than at the other, whole interval against whole interval.</summary>
+    internal static string Of(ExchangeEffect instruction, ExchangeEffect behind)
+    {
+        var (at, after) = (instruction.Moved, behind.Moved);
+        if (instruction.Pairs == 0 && behind.Pairs == 0) return "unclear";
+        double Low(Estimate e) => double.IsNaN(e.Low) ? 0 : e.Low;
+        double High(Estimate e) => double.IsNaN(e.High) ? 0 : e.High;
+        return Low(at) > RoleRule.Least && Low(at) > High(after) && High(after) < Low(at) / 2 ? "instruction"
+            : Low(after) > RoleRule.Least && Low(after) > High(at) && High(at) < Low(after) / 2 ? "behind"
+            : Low(at) > RoleRule.Least && Low(after) > RoleRule.Least ? "both"
+            : High(at) < RoleRule.Least && High(after) < RoleRule.Least ? "neither"
+            : "unclear";
+    }
+}
+
+/// <summary>Heads by the estimated effect of exchanging their queries.</summary>
+/// <param name="Heads">The heads with the largest estimates, with the share of the margin that each is estimated to move.</param>
+/// <param name="Steps">The first heads, one more each: exchanged exactly on the test split.</param>
+/// <param name="Half">Heads that switch half of the test pairs; null where none of the steps does.</param>
+/// <param name="Ninety">Heads that switch 90 %.</param>
+/// <param name="Shared">How many of them are among the arbiters that the search found.</param>
+/// <param name="RankCorrelation">Of all estimates with the exact effects of single heads.</param>
+public sealed record GradientSet(IReadOnlyList<AttributedHead> Heads, IReadOnlyList<GradientStep> Steps, int? Half, int? Ninety, int Shared, double RankCorrelation);
+
+/// <summary>An estimate.</summary>
+public sealed record AttributedHead(int Layer, int Head, Estimate Moved);
+
+/// <summary>So many of the first heads, exchanged.</summary>
+public sealed record GradientStep(int Heads, ExchangeEffect Test);
 
 /// <summary>Pairs of one split.</summary>
 public sealed record SplitPairs(string Split, IReadOnlyList<PairCount> Factors);

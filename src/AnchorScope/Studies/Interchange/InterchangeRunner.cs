@@ -3,6 +3,7 @@ using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
+using AnchorScope.Readouts;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
@@ -11,10 +12,16 @@ namespace AnchorScope.Studies;
 internal sealed class InterchangeRunner(
     VisionLanguageModel model, PromptLayout layout, DonorFinder finder, IReadOnlyList<SpanKind> spans, SpanAlignment alignment, Compute compute)
 {
+    /// <summary>Curve of <see cref="Attribute"/> [layer x head].</summary>
+    public const string Attributed = "attributed_queries";
+
     private readonly Dictionary<string, PixelValues> _pixels = new(StringComparer.Ordinal);
 
     /// <summary>Exchanges at the last position alone.</summary>
     public bool LastOnly { get; init; }
+
+    /// <summary>What counts as instruction where an exchange is made at it or behind it.</summary>
+    public IReadOnlyList<SpanKind> Instruction { get; init; } = [SpanKind.Instruction];
 
     public IReadOnlyList<RunResult> Run(ConflictSample sample, IReadOnlyList<Exchange> exchanges, CancellationToken cancel)
     {
@@ -34,18 +41,64 @@ internal sealed class InterchangeRunner(
         foreach (var factor in exchanges.GroupBy(e => e.Factor))
         {
             cancel.ThrowIfCancellationRequested();
-            if (DonorOf(run, prompt, factor.Key, [.. factor.Select(e => HeadInterchange.SiteOf(e.What)).Distinct()]) is not { } found) continue;
+            if (DonorOf(run, prompt, factor.Key, [.. factor.SelectMany(e => HeadInterchange.SitesOf(e.What)).Distinct()]) is not { } found) continue;
             using var donor = found.Baseline;
             var token = Sampler.ArgMax(donor.LastLogits);
             result.Donors[Variants.NameOf(factor.Key)] = found.Donor.From;
             result.Outcomes[Exchange.DonorRun(factor.Key)] = SampleRunner.Measure(donor.LastLogits, entities, receiver.LastLogits) with { Donor = donor.LastLogits[token] };
             result.Outcomes[Exchange.Receiver(factor.Key)] = result.Outcomes["baseline"] with { Donor = receiver.LastLogits[token] };
-            Exchange[] exchanged = [.. factor];
-            Variant[] runs = [.. exchanged.Select(e => new Variant(receiver, HeadInterchange.Of(e.Condition, model.Decoder.Shape, e.What, e.Heads, found.At, donor.Trace!)))];
+            Intervention[] exchanged = [.. factor.Select(e => EditsOf(e, prompt, found.At, donor.Trace!)).OfType<Intervention>()];
             Sweep.LastLogits(
-                model.Decoder, runs, compute, (i, logits) => result.Outcomes[exchanged[i].Condition] = SampleRunner.Measure(logits, entities, receiver.LastLogits) with { Donor = logits[token] }, cancel: cancel);
+                model.Decoder, [.. exchanged.Select(e => new Variant(receiver, e))], compute,
+                (i, logits) => result.Outcomes[exchanged[i].Name] = SampleRunner.Measure(logits, entities, receiver.LastLogits) with { Donor = logits[token] }, cancel: cancel);
         }
         return result;
+    }
+
+    /// <summary>
+    /// What exchanging each head's queries with those under the other instruction takes from the margin, estimated from backward passes: the curve <see cref="Attributed"/> of every
+    /// run that has a donor, beside both runs' outcomes.
+    /// </summary>
+    /// <param name="steps">Points on the way from the receiver's queries to the donor's.</param>
+    public IReadOnlyList<RunResult> Attribute(ConflictSample sample, int steps = InterchangeAttribution.Steps)
+    {
+        var mark = compute.Arena.Here();
+        var results = sample.Runs.Select(run =>
+        {
+            var entities = AnswerEntities.Of(run, model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}");
+            var (prompt, result) = (PromptOf(run), new RunResult(run.Id, entities.Following, entities.Competing));
+            if (DonorOf(run, prompt, DonorFactor.Instruction, [Site.QueryProj]) is not { } found)
+            {
+                using var plain = Baseline.Record(model.Decoder, prompt, compute);
+                result.Outcomes["baseline"] = SampleRunner.Measure(plain.LastLogits, entities, plain.LastLogits);
+                return result;
+            }
+            using var donor = found.Baseline;
+            using var receiver = Baseline.Record(model.Decoder, prompt, compute, [Site.QueryProj], found.At.Receiver);
+            result.Donors[Variants.NameOf(DonorFactor.Instruction)] = found.Donor.From;
+            result.Outcomes["baseline"] = result.Outcomes[Exchange.Receiver(DonorFactor.Instruction)] = SampleRunner.Measure(receiver.LastLogits, entities, receiver.LastLogits);
+            result.Outcomes[Exchange.DonorRun(DonorFactor.Instruction)] = SampleRunner.Measure(donor.LastLogits, entities, receiver.LastLogits);
+            result.Curves[Attributed] = InterchangeAttribution.Of(model.Decoder, receiver, donor.Trace!, found.At, entities.Following, entities.Competing, compute, steps);
+            return result;
+        }).ToList();
+        compute.Arena.Release(mark);
+        return results;
+    }
+
+    /// <summary>The exchange as edits; null where the prompt has no such positions.</summary>
+    private Intervention? EditsOf(Exchange exchange, Prompt receiver, AlignedPositions at, Trace donor)
+    {
+        var shape = model.Decoder.Shape;
+        if (exchange.At == ExchangeScope.Whole && exchange.What != HeadContent.PassedOn) return HeadInterchange.Of(exchange.Condition, shape, exchange.What, exchange.Heads, at, donor);
+        var instruction = receiver.Union(Instruction);
+        if (instruction.Length == 0) return null;
+        var some = at.Where(p => exchange.At == ExchangeScope.Behind ? p > instruction[^1] : Array.BinarySearch(instruction, p) >= 0);
+        if (some.Receiver.Length == 0) return null;
+        if (exchange.What != HeadContent.PassedOn) return HeadInterchange.Of(exchange.Condition, shape, exchange.What, exchange.Heads, some, donor);
+        // Keys are rotated by their positions, so these must be the same.
+        return instruction[^1] + 1 < receiver.Length && some.Receiver.SequenceEqual(some.Donor)
+            ? HeadInterchange.PassedOn(exchange.Condition, shape, exchange.Heads.Select(h => h.Layer), Positions.Range(instruction[^1] + 1, receiver.Length), some, donor)
+            : null;
     }
 
     private (Donor Donor, Baseline Baseline, AlignedPositions At)? DonorOf(ConflictRun run, Prompt receiver, DonorFactor factor, IReadOnlyList<Site> sites)

@@ -64,6 +64,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         int Conflicts(ConflictSet set, int most) => Math.Min(most, set.Samples.Count(s => s.Kind == SampleKind.Conflict));
         yield return ("profile", Conflicts(data.Rank, ProfileSamples));
         yield return ("search", Searches.Count * MostHeads * Conflicts(data.Rank, SearchSamples));
+        yield return ("attribute", Conflicts(data.Rank, SearchSamples));
         yield return ("exchange", Conflicts(data.Test, TestSamples));
         yield return ("exchange_random", Conflicts(data.Test, RandomSamples));
         yield return ("ablation", Conflicts(data.Test, RandomSamples));
@@ -97,12 +98,16 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
             var taken = search.Name == "decision_carriers" ? sets[0].Heads : [];
             sets.Add(Search(search, profile, taken, progress, cancel));
         }
+        var attributed = Attributed(progress, cancel);
         var test = First(Test, TestSamples);
-        Phase("exchange", test, Test, [.. TestExchanges(sets, necessary).DistinctBy(e => e.Condition)], progress, cancel);
+        Phase("exchange", test, Test, [.. TestExchanges(sets, necessary, attributed).DistinctBy(e => e.Condition)], progress, cancel);
         var random = First(Test, RandomSamples);
         Phase("exchange_random", random, Test, [.. sets.SelectMany(s => Draws(s).Prepend(s.Heads).Where(h => h.Count > 0).Select(h => s.Search.Of(h))).DistinctBy(e => e.Condition)], progress, cancel);
         Ablate("ablation", random, Removals(sets, necessary), progress, cancel);
-        return new InterchangeFindings(profile, sets, Measured("exchange", test), Measured("exchange_random", random), Measured("ablation", random));
+        return new InterchangeFindings(profile, sets, Measured("exchange", test), Measured("exchange_random", random), Measured("ablation", random))
+        {
+            Attributed = attributed,
+        };
     }
 
     /// <summary>The found sets and the necessary heads, removed in every way.</summary>
@@ -188,8 +193,25 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     /// <summary>Every head of the model.</summary>
     public IReadOnlyList<(int Layer, int Head)> All => _all;
 
-    private IEnumerable<Exchange> TestExchanges(List<SearchedSet> sets, IReadOnlyList<(int Layer, int Head)> necessary)
+    /// <summary>Heads by what the exchange of their queries is estimated to move, the most first: a ratio of sums over the pairs of the ranking split.</summary>
+    private IReadOnlyList<((int Layer, int Head) Head, Estimate Moved)> Attributed(Action<StudyProgress>? progress, CancellationToken cancel)
     {
+        var (set, finder, variants) = (First(Rank, SearchSamples), DonorFinder.In(Rank, study.Model.Tokenizer, study.Options.Seed), study.Options.Variants);
+        study.Each("attribute", set, store, compute =>
+        {
+            var runner = new InterchangeRunner(study.Model, study.Data.Layout, finder, DiagnosisConditions.SpansOf(variants), variants.Alignment, compute);
+            return (sample, _) => runner.Attribute(sample);
+        }, progress, cancel);
+        var pairs = ExchangeMeasure.PairsOf(Measured("attribute", set), DonorFactor.Instruction);
+        return [.. _all.Select((head, i) => (head, Moved: ExchangeMeasure.ShareOfWay(pairs, DonorFactor.Instruction, r => r.Result.Curves[InterchangeRunner.Attributed][i])))
+            .OrderByDescending(h => double.IsNaN(h.Moved.Mean) ? double.NegativeInfinity : h.Moved.Mean)];
+    }
+
+    private IEnumerable<Exchange> TestExchanges(
+        List<SearchedSet> sets, IReadOnlyList<(int Layer, int Head)> necessary, IReadOnlyList<((int Layer, int Head) Head, Estimate Moved)> attributed)
+    {
+        for (var heads = 1; heads <= Math.Min(MostHeads, attributed.Count); heads++) yield return ByGradient(attributed, heads);
+        foreach (var place in Places(_all, study.Model.Decoder.Shape.Layers)) yield return place;
         foreach (var set in sets)
         {
             foreach (var step in set.Steps) yield return set.Search.Of(step.Heads);
@@ -208,6 +230,19 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         yield return new Exchange(DonorFactor.Instruction, HeadContent.Query, _all);
         yield return new Exchange(DonorFactor.Instruction, HeadContent.Z, _all);
     }
+
+    /// <summary>Queries of the heads with the largest estimates.</summary>
+    public static Exchange ByGradient(IReadOnlyList<((int Layer, int Head) Head, Estimate Moved)> attributed, int heads) =>
+        new(DonorFactor.Instruction, HeadContent.Query, [.. attributed.Take(heads).Select(h => h.Head)]);
+
+    /// <summary>Where the choice is made: queries of all heads at the instruction and behind it, and what the instruction's tokens pass on, with both kinds of donors.</summary>
+    public static IReadOnlyList<Exchange> Places(IReadOnlyList<(int Layer, int Head)> all, int layers) =>
+    [
+        new(DonorFactor.Instruction, HeadContent.Query, all, ExchangeScope.Instruction),
+        new(DonorFactor.Instruction, HeadContent.Query, all, ExchangeScope.Behind),
+        new(DonorFactor.Instruction, HeadContent.PassedOn, [.. Enumerable.Range(0, layers).Select(l => (l, 0))]),
+        new(DonorFactor.Crossed, HeadContent.PassedOn, [.. Enumerable.Range(0, layers).Select(l => (l, 0))]),
+    ];
 
     /// <summary>
     /// Greedy: each step adds the head with which the set does best. Where no head adds enough alone, pairs are tried: of two heads each of which suffices, neither does anything by
@@ -263,7 +298,10 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         var variants = study.Options.Variants;
         study.Each(name, set, store, compute =>
         {
-            var runner = new InterchangeRunner(study.Model, study.Data.Layout, finder, DiagnosisConditions.SpansOf(variants), variants.Alignment, compute);
+            var runner = new InterchangeRunner(study.Model, study.Data.Layout, finder, DiagnosisConditions.SpansOf(variants), variants.Alignment, compute)
+            {
+                Instruction = variants.Instruction,
+            };
             return (sample, stop) => runner.Run(sample, exchanges, stop);
         }, progress, cancel);
     }
@@ -300,4 +338,8 @@ internal sealed record SearchedSet(SetSearch Search, IReadOnlyList<SearchStep> S
 /// <param name="Test">Sets on the test split.</param>
 /// <param name="Random">The sets and random ones on a part of the test split.</param>
 /// <param name="Ablated">The sets removed, on the same part.</param>
-internal sealed record InterchangeFindings(MeasuredSet Profile, IReadOnlyList<SearchedSet> Sets, MeasuredSet Test, MeasuredSet Random, MeasuredSet Ablated);
+internal sealed record InterchangeFindings(MeasuredSet Profile, IReadOnlyList<SearchedSet> Sets, MeasuredSet Test, MeasuredSet Random, MeasuredSet Ablated)
+{
+    /// <summary>Heads by estimates from backward passes, the most first.</summary>
+    public required IReadOnlyList<((int Layer, int Head) Head, Estimate Moved)> Attributed { get; init; }
+}
