@@ -7,56 +7,6 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>A small diagnosis, with as many random sets as a claim takes.</summary>
-public sealed class SmallRun : IDisposable
-{
-    private readonly TempFolder _folder = new();
-
-    public SmallRun()
-    {
-        Study = new DiagnosisStudy(Options);
-        Store = ResultStore.Open(_folder.File("results.jsonl"), resume: false);
-        Plan = Study.Run(Store);
-        // What is doctored may choose a factor where the measured run chose none, and fail other runs: rows for that, in which random heads repair nothing.
-        foreach (var sample in Study.Data.Hard!.Samples.Take(8).Where(s => Store.Find(AmplificationStudy.NormPhase, s.Id) is null))
-        {
-            var rows = sample.Runs.Select(r => new RunResult(r.Id, 0, 0)).ToList();
-            foreach (var row in rows)
-            {
-                row.Outcomes["baseline"] = default;
-                foreach (var set in Plan.Draws("random5").Prepend(HeadPlan.Tested)) row.Curves[DirectionRunner.Norm + DiagnosisConditions.Gain(set, 2)] = [1];
-            }
-            Store.Append(AmplificationStudy.NormPhase, sample.Id, rows);
-        }
-        foreach (var sample in Study.Data.Test.Samples)
-        {
-            var rows = sample.Runs.Select(r => new RunResult(r.Id, 0, 0)).ToList();
-            foreach (var row in rows)
-            {
-                for (var draw = 0; draw < AmplificationStudy.MatchedDraws; draw++) row.Outcomes[AmplificationStudy.Matched(draw)] = default;
-                row.Outcomes["baseline"] = Store.Find("test", sample.Id)!.First(r => r.Run == row.Run).Outcomes["baseline"] with { ArgMax = 0 };
-            }
-            Store.Append(AmplificationStudy.MatchedPhase, sample.Id, rows);
-        }
-    }
-
-    internal static DiagnosisOptions Options { get; } = new() { Model = Fixtures.Organism, Data = Fixtures.Conflicts, Limit = 24,
-        Windows = [3], Gains = [2] };
-
-    internal DiagnosisStudy Study { get; }
-
-    internal ResultStore Store { get; }
-
-    internal HeadPlan Plan { get; }
-
-    public void Dispose()
-    {
-        Study.Dispose();
-        Store.Dispose();
-        _folder.Dispose();
-    }
-}
-
 /// <summary>
 /// What the summary says when the measurements say something else: the small diagnosis, whose recorded outcomes are changed and reduced
 /// again.

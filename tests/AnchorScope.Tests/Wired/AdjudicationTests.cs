@@ -30,6 +30,7 @@ public sealed class AdjudicationTests : IDisposable
         Flags(HeadMethod.RestorationPca, 0.0, 0.0, new HeadId(3, 1));
         Flags(HeadMethod.OutputInterchange, 0.5, 1.0, arbiter, new HeadId(3, 1));
         Flags(HeadMethod.QueryInterchange, 1.0, 1.0, arbiter);
+        Flags(HeadMethod.QueryAttribution, 1.0, 1.0, arbiter);
         Flags(HeadMethod.Roles, 1.0, 1.0, arbiter);
         Assert.True(Of(HeadMethod.Roles).First);
         Assert.Contains("| roles | 2.0 | 1.00 | 1.00 | 1 of 1 | 2.0, arbiter |", AdjudicationFiles.Markdown(found), StringComparison.Ordinal);
@@ -61,6 +62,19 @@ public sealed class AdjudicationTests : IDisposable
         }
         Assert.All(found.Methods.Where(m => m != attention), method => Assert.DoesNotContain(onlooker, method.Flagged));
         CheckFiles(found);
+    }
+
+    /// <summary>Alone neither changes anything; on the way on which both go together each has its share.</summary>
+    [Fact]
+    public void OnTheRedundantPair_SingleExchangesNameNeither_AndAttributionBoth()
+    {
+        var found = Run("wired-redundant");
+        MethodResult Of(HeadMethod method) => found.Methods.Single(m => m.Method == Variants.NameOf(method));
+        HeadId[] pair = [new(1, 2), new(2, 0)];
+        Assert.Equal(pair, found.Arbiters);
+        Assert.Empty(Of(HeadMethod.QueryInterchange).Flagged);
+        Assert.Equal(pair, Of(HeadMethod.QueryAttribution).Flagged);
+        Assert.Equal(pair, Of(HeadMethod.Roles).Flagged);
     }
 
     private Adjudication Run(string name)

@@ -99,6 +99,7 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
         HeadMethod.DirectLogitAttribution or HeadMethod.AttentionShift => 1,
         HeadMethod.AttributionPatching => 3,
         HeadMethod.AttributionIntegrated => 15,
+        HeadMethod.QueryAttribution => 2 + 3 * InterchangeAttribution.Steps,
         HeadMethod.Roles => InterchangeStudy.ProfileKinds.Count * heads
             + InterchangeStudy.Searches.Count * InterchangeStudy.MostHeads * Math.Min(heads, InterchangeStudy.Pool),
         _ => heads + 2,
@@ -133,6 +134,9 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
             HeadMethod.LastPositionPatching => Exchanged("adjudicate/last", DonorFactor.Instruction, HeadContent.Z),
             HeadMethod.FullSequencePatching => Exchanged("adjudicate/full", DonorFactor.Crossed, HeadContent.Z),
             HeadMethod.OutputInterchange => Exchanged("adjudicate/exchange", DonorFactor.Instruction, HeadContent.Z),
+            HeadMethod.QueryAttribution => ExchangeMeasure.ShareOfWay(
+                ExchangeMeasure.PairsOf(Measured("adjudicate/attribute"), DonorFactor.Instruction), DonorFactor.Instruction,
+                r => r.Result.Curves[InterchangeRunner.Attributed][head.Layer * study.Model.Decoder.Shape.Heads + head.Head]),
             HeadMethod.PatternInterchange => Exchanged("adjudicate/exchange", DonorFactor.Instruction, HeadContent.Pattern),
             _ => Exchanged("adjudicate/exchange", DonorFactor.Instruction, HeadContent.Query),
         };
@@ -153,6 +157,11 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
         {
             var runner = new ReadoutRunner(study.Model, study.Data.Layout, spans, compute);
             return (sample, _) => runner.Run(sample);
+        }, null, cancel);
+        study.Each("adjudicate/attribute", Set, store, compute =>
+        {
+            var runner = new InterchangeRunner(study.Model, study.Data.Layout, finder, spans, variants.Alignment, compute);
+            return (sample, _) => runner.Attribute(sample);
         }, null, cancel);
         study.Interchange(store).Ablate(
             "adjudicate/removals", Set, [.. heads.SelectMany(h => Enum.GetValues<AblationVariant>().Select(v => new HeadRemoval(v, [h])))], null, cancel);

@@ -48,6 +48,9 @@ public enum HeadMethod
     /// <summary>Queries of the run under the other instruction, from the question to the end, one head at a time.</summary>
     QueryInterchange,
 
+    /// <summary>The same estimated for all heads at once: integrated gradients from the receiver's queries to the donor's, all heads together.</summary>
+    QueryAttribution,
+
     /// <summary>The roles of a diagnosis: queries, crossed donors and sets.</summary>
     Roles,
 }
