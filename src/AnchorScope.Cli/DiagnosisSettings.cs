@@ -43,14 +43,16 @@ internal sealed class DiagnosisSettings
     private readonly Option<string?> _directionName = new("--direction-name") { Description = "which direction of the file", HelpName = "NAME" };
     private readonly Option<double?> _strength = new("--strength") { Description = "its strength on every run: above 0 towards the picture, below 0 towards the text", HelpName = "X" };
 
+    private readonly Option<bool> _beyond = new("--beyond-bounds") { Description = "take a strength outside the bounds that validation found" };
+
     public IReadOnlyList<Option> Options =>
     [
         _model, _data, _limit, _seed, _preset, _nssd, _lens, _entities, _score, _screen, _route, _scope, _ablation, _alignment, _rounding,
-            _instruction, _topK, _window, _windows, _shares, _gains, _draws, _margin, _tokens, _direction, _directionName, _strength, _threads,
+            _instruction, _topK, _window, _windows, _shares, _gains, _draws, _margin, _tokens, _direction, _directionName, _strength, _beyond, _threads,
     ];
 
     /// <summary>Those that mean something to a study of directions.</summary>
-    public IReadOnlyList<Option> SteeringOptions => [_model, _data, _limit, _seed, _entities, _scope, _alignment, _instruction, _gains, _margin, _threads];
+    public IReadOnlyList<Option> SteeringOptions => [_model, _data, _limit, _seed, _entities, _alignment, _instruction, _gains, _margin, _threads];
 
     public bool NamesModel(ParseResult parsed) => parsed.GetValue(_model) is not null;
 
@@ -75,8 +77,8 @@ internal sealed class DiagnosisSettings
 
     private SteeringUse? Steering(ParseResult parsed) => (parsed.GetValue(_direction), parsed.GetValue(_directionName), parsed.GetValue(_strength)) switch
     {
-        (null, null, null) => null,
-        ({ } file, { } name, { } strength) => new SteeringUse(file, name, strength),
+        (null, null, null) => parsed.GetValue(_beyond) ? throw new InputException("--beyond-bounds: expected a --direction beside it, found none") : null,
+        ({ } file, { } name, { } strength) => new SteeringUse(file, name, strength, parsed.GetValue(_beyond)),
         _ => throw new InputException("--direction, --direction-name and --strength: expected all three or none, found some"),
     };
 

@@ -80,14 +80,14 @@ internal static class SteerCommand
     {
         var table = new Table { Border = TableBorder.Simple };
         table.AddColumn("method");
-        foreach (var column in new[] { "knob", "text to picture", "picture to text", "third", "repair", "repaired", "net", "no conflict" }) table.AddColumn(new TableColumn(column) { Alignment = Justify.Right });
+        foreach (var column in new[] { "knob", "text to picture", "kept", "picture to text", "kept", "repair", "repaired", "net", "no conflict" }) table.AddColumn(new TableColumn(column) { Alignment = Justify.Right });
         foreach (var m in result.Methods)
         {
             string Text(double? value, string form) => value?.ToString(form, CultureInfo.InvariantCulture) ?? "";
             string Chosen(SteeringChoice? chosen) => chosen is { } c ? FormattableString.Invariant($"{(c.Label.Length > 0 ? c.Label + " " : "")}x{c.Strength:0.##}") : "none";
             table.AddRow(
-                Markup.Escape(m.Name), m.Turn is null ? "" : Chosen(m.Turn.Chosen), Text(m.Turn?.ToPicture?.Switched.Mean, "0.00"), Text(m.Turn?.ToText?.Switched.Mean, "0.00"),
-                Text((m.Turn?.ToPicture?.Third.Mean + m.Turn?.ToText?.Third.Mean) / 2, "0.00"), Chosen(m.Repair.Chosen), Text(m.Repair.Test?.Repaired.Mean, "0.00"), Text(m.Repair.Test?.Net.Mean, "+0.000;-0.000;0"),
+                Markup.Escape(m.Name), m.Turn is null ? "" : Chosen(m.Turn.Chosen), Text(m.Turn?.ToPicture?.Switched.Mean, "0.00"), Text(m.Turn?.ToPicture?.Kept.Mean, "0.00"),
+                Text(m.Turn?.ToText?.Switched.Mean, "0.00"), Text(m.Turn?.ToText?.Kept.Mean, "0.00"), Chosen(m.Repair.Chosen), Text(m.Repair.Test?.Repaired.Mean, "0.00"), Text(m.Repair.Test?.Net.Mean, "+0.000;-0.000;0"),
                 Text(m.Repair.Control?.Net.Mean, "+0.000;-0.000;0"));
         }
         AnsiConsole.Write(table);

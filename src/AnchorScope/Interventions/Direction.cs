@@ -5,10 +5,14 @@ namespace AnchorScope.Interventions;
 /// <summary>Vectors for one head, or for a whole site of a layer, at the positions of one span or at all.</summary>
 /// <param name="Head">Query head; null: the site as a whole.</param>
 /// <param name="Span">Null: every position, generated ones included.</param>
-/// <param name="Rows">
-/// One row, for every position of the span; or several, row i for the position i places in front of the span's last one. What lies farther in front has none.
-/// </param>
-public sealed record DirectionPart(Site Site, int Layer, int? Head, SpanKind? Span, DonorRows Rows);
+/// <param name="Rows">One row, for every position of the span; or by position: row i for the position i places in front of the span's last one. What lies farther in front has none.</param>
+/// <param name="ByPosition">Which of the two.</param>
+public sealed record DirectionPart(Site Site, int Layer, int? Head, SpanKind? Span, DonorRows Rows, bool ByPosition = false)
+{
+    /// <summary>The row for a position of the span; null where it has none.</summary>
+    /// <param name="fromEnd">Places in front of the span's last position.</param>
+    internal int? RowAt(int fromEnd) => !ByPosition ? 0 : fromEnd < Rows.Count ? fromEnd : null;
+}
 
 /// <summary>Vectors that are added to activations with a signed strength: above 0 towards the picture, below 0 towards the text.</summary>
 /// <param name="Name">As in files: "query_mean".</param>
@@ -43,10 +47,9 @@ public sealed record Direction(string Name, IReadOnlyList<DirectionPart> Parts)
             var block = heads is null ? 0 : Array.IndexOf(heads, part.Head!.Value) * width;
             for (var i = 0; i < positions.Count; i++)
             {
-                var fromEnd = part.Rows.Count == 1 ? 0 : positions.Count - 1 - i;
-                if (fromEnd >= part.Rows.Count) continue;
+                if (part.RowAt(positions.Count - 1 - i) is not { } from) continue;
                 if (!rows.TryGetValue(positions[i], out var row)) rows[positions[i]] = row = new float[width * (heads?.Length ?? 1)];
-                for (var k = 0; k < width; k++) row[block + k] += part.Rows[fromEnd][k];
+                for (var k = 0; k < width; k++) row[block + k] += part.Rows[from][k];
             }
         }
         return rows.Count == 0 ? null : new Edit(site, layer, Operation.Add)

@@ -12,7 +12,7 @@ namespace AnchorScope.Interventions;
 public sealed record BoundedDirection(Direction Direction, double Lowest, double Highest);
 
 /// <summary>
-/// directions.safetensors: a tensor [rows, width] for each part, called NAME/SITE/LAYER/HEAD/SPAN ("all" for a whole site, and for every position), and as metadata which model, tokenizer and data they
+/// directions.safetensors: a tensor [rows, width] for each part, called NAME/SITE/LAYER/HEAD/SPAN/KIND (head "all": the whole site; span "all": every position; kind "span": one row for the whole span, "position": a row for each place from its end), and as metadata which model, tokenizer and data they
 /// were fitted on and the bounds of each.
 /// </summary>
 public sealed class DirectionFile
@@ -50,6 +50,15 @@ public sealed class DirectionFile
             if (!parts.TryGetValue(direction, out var list)) parts[direction] = list = [];
             list.Add(part);
         }
+        foreach (var (name, list) in parts)
+        {
+            if (list.Any(p => p.Span is null) && list.Any(p => p.Span is not null)) throw InputException.At(path, name, "parts that all act everywhere, or none", "both");
+            foreach (var site in list.GroupBy(p => (p.Site, p.Layer)))
+            {
+                if (site.Any(p => p.Head is null) && site.Any(p => p.Head is not null)) throw InputException.At(path, $"{name}/{SiteNames.Of(site.Key.Site)}/{site.Key.Layer}", "heads, or all", "both");
+                if (site.Select(p => p.Rows.Width).Distinct().Count() > 1) throw InputException.At(path, $"{name}/{SiteNames.Of(site.Key.Site)}/{site.Key.Layer}", "vectors of one width", "several");
+            }
+        }
         return new DirectionFile
         {
             Path = path,
@@ -66,7 +75,7 @@ public sealed class DirectionFile
     public void Save(string model)
     {
         var tensors = Directions.Values.SelectMany(d => d.Direction.Parts.Select(p => TensorData.Of(
-            $"{d.Direction.Name}/{SiteNames.Of(p.Site)}/{p.Layer}/{(p.Head is { } head ? $"{head}" : "all")}/{(p.Span is { } span ? Variants.NameOf(span) : "all")}",
+            $"{d.Direction.Name}/{SiteNames.Of(p.Site)}/{p.Layer}/{(p.Head is { } head ? $"{head}" : "all")}/{(p.Span is { } span ? Variants.NameOf(span) : "all")}/{(p.ByPosition ? "position" : "span")}",
             [.. Enumerable.Range(0, p.Rows.Count).SelectMany(i => p.Rows[i].ToArray())], p.Rows.Count, p.Rows.Width))).ToList();
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal)
         {
@@ -81,11 +90,12 @@ public sealed class DirectionFile
     }
 
     /// <summary>The direction of a name, at a strength that its bounds allow.</summary>
-    /// <param name="place">The field that names it, for messages.</param>
+    /// <param name="namePlace">The field or option that names it, for messages.</param>
+    /// <param name="place">The one of the strength.</param>
     /// <param name="beyond">Whether a strength outside the bounds is meant.</param>
-    public Direction Take(string name, double strength, string place, bool beyond = false)
+    public Direction Take(string name, double strength, string namePlace, string place, bool beyond = false)
     {
-        if (!Directions.TryGetValue(name, out var found)) throw InputException.At(Path, place, string.Join(", ", Directions.Keys.Order(StringComparer.Ordinal)), name);
+        if (!Directions.TryGetValue(name, out var found)) throw InputException.At(Path, namePlace, string.Join(", ", Directions.Keys.Order(StringComparer.Ordinal)), name);
         if (!double.IsFinite(strength) || strength == 0) throw InputException.At(Path, place, "a strength other than 0", strength.ToString(CultureInfo.InvariantCulture));
         return beyond || (strength >= found.Lowest && strength <= found.Highest)
             ? found.Direction
@@ -98,14 +108,17 @@ public sealed class DirectionFile
     private static (string Direction, DirectionPart Part) Part(string path, string name, TensorEntry entry, float[] values)
     {
         InputException Wrong(string expected, string found) => InputException.At(path, name, expected, found);
-        if (name.Split('/') is not [var direction, var site, var layer, var head, var span]) throw Wrong("a name NAME/SITE/LAYER/HEAD/SPAN", name);
+        if (name.Split('/') is not [var direction, var site, var layer, var head, var span, var rows]) throw Wrong("a name NAME/SITE/LAYER/HEAD/SPAN/KIND", name);
+        if (rows is not ("span" or "position")) throw Wrong("span or position", rows);
         int Number(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw Wrong("whole numbers for layer and head", text);
         if (SiteNames.Parse(site) is not { } known || known is Site.AttnScores or Site.AttnPattern) throw Wrong("a site that a vector can be added to", site);
         if (entry.Shape.Length != 2 || entry.Shape[0] < 1) throw Wrong("2 axes, rows and width", $"{entry.Shape.Length} axes");
         SpanKind? kind = Enum.GetValues<SpanKind>().Where(k => Variants.NameOf(k) == span).Select(k => (SpanKind?)k).FirstOrDefault();
         if (kind is null && span != "all") throw Wrong("a span, or all", span);
-        if (kind is null && entry.Shape[0] != 1) throw Wrong("one row, for every position", $"{entry.Shape[0]} rows");
+        if ((kind is null || rows == "span") && entry.Shape[0] != 1) throw Wrong($"one row for {(kind is null ? "every position" : "the whole span")}", $"{entry.Shape[0]} rows");
+        if (kind is null && rows != "span") throw Wrong("the kind span beside the span all", rows);
+        if (Array.Exists(values, v => !float.IsFinite(v))) throw Wrong("finite values", "others");
         return (direction, new DirectionPart(
-            known, Number(layer), head == "all" ? null : Number(head), kind, new DonorRows(values, checked((int)entry.Shape[0]))));
+            known, Number(layer), head == "all" ? null : Number(head), kind, new DonorRows(values, checked((int)entry.Shape[0])), rows == "position"));
     }
 }

@@ -60,16 +60,19 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
     private IEnumerable<Edit> Boost()
     {
         var (queries, keys, heads, added) = (At("queries"), At("keys"), Ints("heads"), Number("add", null));
+        if (added == 0) throw Wrong("add", "a number other than 0: adding 0 does nothing", "0");
         return [.. (Ints("layers") ?? throw Wrong("layers", "a list of layers", "nothing"))
             .Select(layer => new Edit(Site.AttnScores, layer, Operation.Add) { Positions = queries, Keys = keys, Heads = heads, Factor = added })];
     }
 
     private IReadOnlyList<Edit> Directed()
     {
-        var (file, name, strength) = (donors.Directions(Text("file"), $"{path}.file"), Text("name"), Number("strength", null));
+        var (file, name) = (donors.Directions(Text("file"), $"{path}.file"), Text("name"));
+        // In double precision, as the bounds are.
+        if (!json.TryGetProperty("strength", out var given) || given.ValueKind != JsonValueKind.Number || !given.TryGetDouble(out var strength)) throw Wrong("strength", "a finite number", Found("strength"));
         var beyond = Present("beyond_bounds") && (json.GetProperty("beyond_bounds") is { ValueKind: JsonValueKind.True or JsonValueKind.False } flag ? flag.GetBoolean() : throw Wrong("beyond_bounds", "true or false", Found("beyond_bounds")));
-        var direction = file.Take(name, strength, $"{path}.strength", beyond);
-        if (direction.Parts.All(p => p.Span is null)) return Present("at") ? throw Wrong("at", "none: this direction acts at every position", "some") : direction.At(name, strength, _ => []).Edits;
+        var direction = file.Take(name, strength, $"{path}.name", $"{path}.strength", beyond);
+        if (direction.Parts.All(p => p.Span is null)) return Present("at") ? throw Wrong("at", "none: this direction acts at every position", "some") : direction.At(name, (float)strength, _ => []).Edits;
         if (!Present("at") || json.GetProperty("at").ValueKind != JsonValueKind.Object) throw Wrong("at", "positions by span, such as {\"instruction\": [20, 21]}", Found("at"));
         var at = new Dictionary<SpanKind, IReadOnlyList<int>>();
         foreach (var span in json.GetProperty("at").EnumerateObject())
@@ -81,7 +84,7 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
             at[kind] = [.. positions.Distinct().Order()];
         }
         if (at.Count == 0) throw Wrong("at", "at least one span", "none");
-        return direction.At(name, strength, span => at.GetValueOrDefault(span, [])).Edits;
+        return direction.At(name, (float)strength, span => at.GetValueOrDefault(span, [])).Edits;
     }
 
     private Site SteeredSite()

@@ -205,8 +205,8 @@ public static class DiagnosisReport
         var choice = d.AmplificationChoice;
         page.Paragraph(choice.Factor is { } factor
             ? FormattableString.Invariant($"The factor is chosen on the {choice.Set} split, by the change of MFR of all its runs: {factor:0.##}, where it is ")
-                + $"{Numbers.ChangeInterval(choice.Net)}. It changes the residual stream that leaves the last layer by {Numbers.Of(choice.Change!.Value.Mean)} of its norm; {choice.Reached} of "
-                + $"{choice.Matched.Count} random sets reach that at a factor that was tried."
+                + $"{Numbers.ChangeInterval(choice.Net)}. It changes the residual stream that leaves the last layer by {Numbers.Of(choice.Change!.Value.Mean)} of its norm; {choice.Matched.Count(m => m is not null)} of "
+                + $"{choice.Matched.Count} random sets reach that at a factor that was measured."
             : $"No factor gains on the {choice.Set} split, on which it is chosen: at best {Numbers.ChangeInterval(choice.Net)}.");
         page.Figure(figures["amplification"], "Left: share of the failed runs that follow at each factor. Right: MFR of the whole set at the same factor, so that what a gain breaks is counted too.", "amplification.svg");
         page.Details("Every factor in numbers", p => p.Table(["Set", "Heads", "Factor", "Repaired", "Larger of the two", "MFR of the whole set", "Controls"],

@@ -85,10 +85,9 @@ internal static class InterchangeSection
             [
                 Row("all heads, at the instruction alone", OtherInstruction("queries"), place.QueriesAtInstruction, sameAnswer: true),
                 Row("all heads, behind it alone", OtherInstruction("queries"), place.QueriesBehind, sameAnswer: true),
-                Row("what the instruction passes on", OtherInstruction("keys and values"), place.PassedOn, sameAnswer: true),
                 Row("what the instruction passes on", "keys and values, crossed", place.PassedOnCrossed),
             ],
-            "Test set. What the instruction passes on: its keys and values in all layers, for the queries behind it alone (path patching). A crossed donor's give the donor's answer where a decision is passed on, "
+            "Test set. What the instruction passes on: its keys and values in all layers, for the queries behind it alone (path patching). They give the donor's answer where a decision is passed on, "
                 + "the own other answer where a choice is.", numeric: [2, 3, 4, 5, 6, 7]);
     }
 

@@ -57,14 +57,14 @@ public static class SteeringReport
     {
         page.Heading(2, "A knob: turning runs against their instruction");
         page.Figure(figures["turned"], "Test runs that follow their instruction without steering: the share that switches to the other modality's answer, at every strength.", "turned.svg");
-        page.Table(["Method", "Chosen", "Score", "Text to picture", "third", "Picture to text", "third", "Beyond the best residual direction", "Without a conflict", "Unseen", "Random heads", "p"],
+        page.Table(["Method", "Chosen", "Score", "Text to picture", "third", "picture kept", "Picture to text", "third", "text kept", "Beyond the best residual direction", "Without a conflict", "Unseen", "Random", "p"],
             [.. r.Methods.Where(m => m.Turn is not null).Select(m => (m.Name, Turn: m.Turn!)).Select(m => (string[])
             [
-                m.Name, Chosen(m.Turn.Chosen), Change(m.Turn.Score), Cell(m.Turn.ToPicture?.Switched), Cell(m.Turn.ToPicture?.Third), Cell(m.Turn.ToText?.Switched), Cell(m.Turn.ToText?.Third),
+                m.Name, Chosen(m.Turn.Chosen), Change(m.Turn.Score), Cell(m.Turn.ToPicture?.Switched), Mean(m.Turn.ToPicture?.Third), Cell(m.Turn.ToPicture?.Kept), Cell(m.Turn.ToText?.Switched), Mean(m.Turn.ToText?.Third), Cell(m.Turn.ToText?.Kept),
                 Change(m.Turn.BeyondResidual), Change(m.Turn.Control), Change(m.Turn.Unseen), Rank(m.Turn.Random), P(m.Turn.Chosen, m.Turn.P),
             ])],
-            "Score: share that switches minus share that gives a third answer, at the strength with the best score on validation runs. Random heads: sets as large as the arbiters whose own directions score as "
-                + "much, each at its best. Without a conflict: change of the share of right answers. p: after Holm over the methods.", numeric: [2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+            "Score: share that switches when steered against its instruction, minus share that loses its own answer when steered with it, at the setting and strength with the best score on validation runs. "
+                + "Random: sets of as many other heads under the same kind of steering (for the residual stream random vectors as long) that score as much, each at its best. Without a conflict: change of the share of right answers. p: after Holm over the methods.", numeric: [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
         page.Details("Every strength", p => p.Table(["Method", "Setting", "Strength", "Told picture: switched", "third", "Told text: switched", "third"],
             [.. r.Methods.Where(m => m.Signed).SelectMany(m => m.Turned.Where(t => t.Label == Setting(m)).Select(t => (string[])
                 [m.Name, t.Label, t.Strength.ToString("+0.##;-0.##", CultureInfo.InvariantCulture), Cell(t.ToldPicture.Switched), Numbers.Of(t.ToldPicture.Third.Mean), Cell(t.ToldText.Switched), Numbers.Of(t.ToldText.Third.Mean)]))],
@@ -79,14 +79,14 @@ public static class SteeringReport
     {
         page.Heading(2, "A repair: making failed runs follow");
         page.Figure(figures["repaired"], "Directions are taken in the sense of each run's own instruction, which whoever steers has to know; gains and the attention boost do the same to every run.", "repaired.svg");
-        page.Table(["Method", "Chosen", "Change of the stream", "Repaired", "Broken", "Net", "Beyond the best gain", "Without a conflict", "Unseen", "Random heads", "Matched", "p"],
+        page.Table(["Method", "Chosen", "Change of the stream", "Repaired", "Broken", "Net", "Beyond the best gain", "Without a conflict", "Unseen", "Random", "Matched", "p"],
             [.. r.Methods.Select(m => (m.Name, m.Repair)).Select(m => (string[])
             [
                 m.Name, Chosen(m.Repair.Chosen), m.Repair.Chosen is { } c ? Numbers.Of(c.Norm.Mean) : Numbers.Missing, Cell(m.Repair.Test?.Repaired), Cell(m.Repair.Test?.Broken), Change(m.Repair.Test?.Net),
-                Change(m.Repair.BeyondGain), Change(m.Repair.Control?.Net), Change(m.Repair.Unseen?.Net), Rank(m.Repair.Random), Rank(m.Repair.Matched), P(m.Repair.Chosen, m.Repair.P),
+                Change(m.Repair.BeyondGain), Change(m.Repair.Control?.Net), Change(m.Repair.Unseen?.Net), Rank(m.Repair.Random), m.Repair.Random is null ? Numbers.Missing : $"{Rank(m.Repair.Matched)}", P(m.Repair.Chosen, m.Repair.P),
             ])],
-            "Repaired: share of failed runs that follow. Broken: share of the others that fail. Net: change of the share that follows, paired. Random heads: sets as large as the arbiters that gain as much by the "
-                + "same kind of steering, each at its best strength; matched, at a strength that changes the residual stream as much. Change of the stream: norm of the change of what leaves the last layer, over its "
+            "Repaired: share of failed runs that follow. Broken: share of the others that fail. Net: change of the share that follows, paired. Random: sets of as many other heads (for the residual stream "
+                + "random vectors as long) that gain as much by the same kind of steering, each at its best strength; matched, those that change the residual stream as much, at that strength. Change of the stream: norm of the change of what leaves the last layer, over its "
                 + "norm. p: after Holm over the methods.", numeric: [2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
         page.Details("Every method in a sentence", p =>
         {
@@ -146,6 +146,8 @@ public static class SteeringReport
     private static string Name(SteeredMethod method) => method.Name.Replace('_', ' ');
 
     private static string Cell(Estimate? share) => share is { } s ? Numbers.Interval(s) : Numbers.Missing;
+
+    private static string Mean(Estimate? share) => share is { } s ? Numbers.Of(s.Mean) : Numbers.Missing;
 
     private static string Change(Estimate? change) => change is { } c ? Numbers.ChangeInterval(c) : Numbers.Missing;
 

@@ -22,6 +22,7 @@ internal static class AmplificationFinding
         if (failed.Runs.Count < FewestFailed || failed.IsFew)
             return Without(
                 FindingStatus.Unclear, $"{failed.Runs.Count} of {Wording.Count(test.Runs.Count, "run")} failed, too few to say what amplification repairs ({FewestFailed} are needed)");
+        if (choice.Net.Count == 0) return Without(FindingStatus.Unclear, "Whether amplification repairs anything cannot be told: no factor above 1 was tried");
         if (choice.Factor is not { } factor)
             return Without(
                 choice.Net.High < margin ? FindingStatus.Absent : FindingStatus.Unclear,
@@ -30,22 +31,23 @@ internal static class AmplificationFinding
         var repaired = failed.Share(r => r.Follows(gained));
         var net = test.Difference(r => r.Follows(gained) - r.Follows("baseline"));
         var control = runs.Control?.Difference(r => r.Follows(gained) - r.Follows("baseline")).Difference;
-        var harmless = control is not { } without || without.Low > -margin;
+        var harmless = control is { } without && without.Low > -margin;
         var text = FormattableString.Invariant($"Amplifying these heads {factor:0.##} times, the factor that gains most on the {choice.Set} split, repairs {Wording.Percent(repaired.Mean)} of ")
             + $"{Wording.Count(failed.Runs.Count, "failed run")} ({Wording.Interval(repaired)})";
         var whole = $"; the whole test set changes by {Wording.Change(net.Difference)}"
-            + (control is { } c ? $", samples without a conflict by {Wording.Change(c)}{(harmless ? "" : ", which is not shown to be harmless")}" : "");
+            + (control is { } c ? $", samples without a conflict by {Wording.Change(c)}{(harmless ? "" : ", which is not shown to be harmless")}" : "; without samples that have no conflict, harm was not checked");
         if (repaired.High <= margin) return Without(FindingStatus.Absent, $"{text}, within {Wording.Margin(margin)} of none{whole}", repaired);
         var draws = plan.Draws("random5");
         if (draws.Count == 0)
             return Without(FindingStatus.Unclear, $"{text}, but no random set was amplified for comparison, so whether other heads do as much stays open{whole}", repaired);
         double Drawn(int i) => failed.Runs.Average(r => r.Follows(DiagnosisConditions.Gain(draws[i], choice.Drawn[i])));
         var rank = choice.Drawn.Count == 0 ? new PermutationRank(draws.Count, draws.Count) : PermutationRank.Of(repaired.Mean, Enumerable.Range(0, draws.Count).Select(Drawn));
-        var matched = PermutationRank.Of(repaired.Mean, Enumerable.Range(0, choice.Matched.Count).Select(i => runs.Matched.Runs.Average(r => r.Follows(AmplificationStudy.Matched(i)))));
+        List<int> reached = [.. Enumerable.Range(0, choice.Matched.Count).Where(i => choice.Matched[i] is not null)];
+        var matched = PermutationRank.Of(repaired.Mean, reached.Select(i => runs.Matched.Runs.Average(r => r.Follows(AmplificationStudy.Matched(i)))));
         var random = failed.DrawnShare([.. draws.Select(d => DiagnosisConditions.Gain(d, factor))], (r, condition) => r.Follows(condition));
         var beyond = ProportionDifference.SquareAndAdd(repaired, random);
         var compared = $"; random heads repair {Wording.Percent(random.Mean)} at the same factor ({Wording.Interval(random)}); {Wording.Rank(rank, "repair")}, each at its own factor; "
-            + $"{Wording.Rank(matched, "repair")}, each at a factor that changes the residual stream as much";
+            + $"{Wording.Rank(matched, "repair")}, each at a factor that changes the residual stream as much{(reached.Count < choice.Matched.Count ? $" ({choice.Matched.Count - reached.Count} others never do)" : "")}";
         var p = new[] { failed.Difference(r => r.Follows(gained)).P, net.P, rank.P }.Max();
         return new Claim(What, p, beyond, holds => Said(holds && matched.P <= MultipleComparisons.Level, text, compared, whole, net.Difference, harmless, beyond, rank, matched, margin, test.Clusters.Count))
         {
@@ -67,9 +69,10 @@ internal static class AmplificationFinding
         }
         // More samples may not help: what is missing is named.
         var but = !(net.Low > 0) ? "but no net gain of the whole set is shown"
-            : !harmless ? "but not harmlessly"
-            : rank.AtLeast == 0 && matched.AtLeast == 0
+            : !harmless ? "but that it is harmless is not shown"
+            : rank.AtLeast == 0 && matched.AtLeast == 0 && matched.P <= MultipleComparisons.Level
                 ? $"but {Wording.Count(rank.Draws, "draw", "is", "are")} too few for a claim among four sentences ({FindingWriter.DrawsNeeded} are enough)"
+                : matched.AtLeast == 0 && matched.P > MultipleComparisons.Level ? "but too few random sets change the residual stream as much to compare with"
                 : "but too many random sets do as much for a claim among four sentences";
         return new Saying(FindingStatus.Unclear, $"{text}, {but}{compared}{whole}");
     }

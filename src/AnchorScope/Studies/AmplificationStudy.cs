@@ -10,9 +10,8 @@ namespace AnchorScope.Studies;
 /// <param name="Factor">The factor with the largest net gain there; null where none gains.</param>
 /// <param name="Net">Change of MFR there at that factor, or at the best one where none gains.</param>
 /// <param name="Change">Norm of the change of the residual stream that leaves the last layer, over its norm; null without a factor.</param>
-/// <param name="Matched">By draw, the first <see cref="AmplificationStudy.MatchedDraws"/>: the factor that changes the stream as much.</param>
-/// <param name="Reached">Draws that change it as much at a factor that was tried; the others are at their largest.</param>
-public sealed record AmplificationChoice(string Set, double? Factor, Estimate Net, Estimate? Change, IReadOnlyList<double> Matched, int Reached)
+/// <param name="Matched">By draw, the first <see cref="AmplificationStudy.MatchedDraws"/>: the factor that changes the stream as much; null where none of those measured does.</param>
+public sealed record AmplificationChoice(string Set, double? Factor, Estimate Net, Estimate? Change, IReadOnlyList<double?> Matched)
 {
     /// <summary>The factor at which each random set repairs most failed runs of <see cref="Set"/>, by draw.</summary>
     internal IReadOnlyList<double> Drawn { get; init; } = [];
@@ -31,6 +30,9 @@ internal sealed class AmplificationStudy(DiagnosisStudy study, ResultStore store
     public const string NormPhase = "gain_norm", MatchedPhase = "gain_matched";
 
     private ConflictSet Choosing => Conflicts(study.Data.Hard ?? study.Data.Rank);
+
+    /// <summary>What amplifies: the factors above 1, ascending.</summary>
+    private IReadOnlyList<double> Factors => [.. study.Options.Gains.Where(g => g > 1).Order()];
 
     private ConflictSet NormSet => Choosing.Part(Choosing.Name, [.. Choosing.Samples.Take(NormSamples)]);
 
@@ -57,7 +59,7 @@ internal sealed class AmplificationStudy(DiagnosisStudy study, ResultStore store
         study.Each(MatchedPhase, Failing(), store, compute =>
         {
             var runner = RunnerOf(compute);
-            return (sample, stop) => runner.Run(sample, run => choice.Matched.Select((f, i) => Gain(Matched(i), plan.Heads($"random5/{i}"), f, run)), stop);
+            return (sample, stop) => runner.Run(sample, run => Draws(plan).Select((draw, i) => (draw, i, Factor: choice.Matched[i])).Where(d => d.Factor is not null).Select(d => Gain(Matched(d.i), plan.Heads(d.draw), d.Factor!.Value, run)), stop);
         }, progress, cancel);
     }
 
@@ -68,14 +70,8 @@ internal sealed class AmplificationStudy(DiagnosisStudy study, ResultStore store
         if (choice.Factor is not { } factor) return choice;
         var norms = Measured(NormPhase, NormSet);
         Estimate Change(string set, double f) => norms.Mean(r => r.Result.Curves[DirectionRunner.Norm + DiagnosisConditions.Gain(set, f)][0]);
-        var (change, gains) = (Change(HeadPlan.Tested, factor), study.Options.Gains.Where(g => g > 1).Order().ToList());
-        var drawn = Draws(plan).Select(d => gains.Select(g => Change(d, g).Mean).ToList()).ToList();
-        return choice with
-        {
-            Change = change,
-            Matched = gains.Count == 0 ? [] : [.. drawn.Select(d => StrengthMatch.At(gains, d, change.Mean, none: 1))],
-            Reached = drawn.Count(d => d.Count > 0 && d.Max() >= change.Mean),
-        };
+        var (change, gains) = (Change(HeadPlan.Tested, factor), StrengthMatch.Further(Factors));
+        return choice with { Change = change, Matched = [.. Draws(plan).Select(d => StrengthMatch.At(gains, [.. gains.Select(g => Change(d, g).Mean)], change.Mean, none: 1))] };
     }
 
     /// <summary>The failed test runs under random heads at matched strength; empty where nothing was chosen.</summary>
@@ -86,19 +82,20 @@ internal sealed class AmplificationStudy(DiagnosisStudy study, ResultStore store
         var set = Measured(study.Data.Hard is null ? "factor" : "hard", Choosing);
         Estimate Net(double factor) => set.Difference(r => r.Follows(DiagnosisConditions.Gain(HeadPlan.Tested, factor)) - r.Follows("baseline")).Difference;
         // The first of equals is the weakest.
-        var best = study.Options.Gains.Order().Select(f => (Factor: f, Net: Net(f))).MaxBy(f => f.Net.Mean);
+        if (Factors.Count == 0) return new AmplificationChoice(Choosing.Name, null, new Estimate(double.NaN, double.NaN, double.NaN, 0), null, []);
+        var best = Factors.Select(f => (Factor: f, Net: Net(f))).MaxBy(f => f.Net.Mean);
         var failed = set.Where(r => r.Failed);
         double Repaired(string draw, double factor) => failed.Runs.Average(r => r.Follows(DiagnosisConditions.Gain(draw, factor)));
-        return new AmplificationChoice(Choosing.Name, best.Net.Mean > 0 ? best.Factor : null, best.Net, null, [], 0)
+        return new AmplificationChoice(Choosing.Name, best.Net.Mean > 0 ? best.Factor : null, best.Net, null, [])
         {
-            Drawn = failed.Runs.Count == 0 ? [] : [.. plan.Draws("random5").Select(d => study.Options.Gains.Order().MaxBy(f => Repaired(d, f)))],
+            Drawn = failed.Runs.Count == 0 ? [] : [.. plan.Draws("random5").Select(d => Factors.MaxBy(f => Repaired(d, f)))],
         };
     }
 
     private IEnumerable<(string Condition, Intervention Edits)> Normed(HeadPlan plan, double factor, SteeredRun run) =>
     [
         Gain(DiagnosisConditions.Gain(HeadPlan.Tested, factor), plan.Heads(HeadPlan.Tested), factor, run),
-        .. Draws(plan).SelectMany(d => study.Options.Gains.Where(g => g > 1).Select(g => Gain(DiagnosisConditions.Gain(d, g), plan.Heads(d), g, run))),
+        .. Draws(plan).SelectMany(d => StrengthMatch.Further(Factors).Select(g => Gain(DiagnosisConditions.Gain(d, g), plan.Heads(d), g, run))),
     ];
 
     private static IEnumerable<string> Draws(HeadPlan plan) => plan.Draws("random5").Take(MatchedDraws);

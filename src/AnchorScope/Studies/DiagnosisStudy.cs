@@ -175,7 +175,7 @@ public sealed class DiagnosisStudy : IDisposable
         var file = DirectionFile.Load(steering.File);
         if (file.Revision != Model.Checkpoint.Sha256)
             throw InputException.At(steering.File, "__metadata__.revision", $"{Model.Checkpoint.Sha256[..12]}, the weights of {Options.Model}", file.Revision[..Math.Min(12, file.Revision.Length)]);
-        var direction = file.Take(steering.Name, steering.Strength, "--strength", steering.BeyondBounds);
+        var direction = file.Take(steering.Name, steering.Strength, "--direction-name", "--strength", steering.BeyondBounds);
         Data = Data with { Layout = Data.Layout with { Steering = (direction, (float)steering.Strength) } };
         var bytes = System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(steering.File));
         Named = new SortedDictionary<string, string>(Named.ToDictionary(), StringComparer.Ordinal)

@@ -44,7 +44,7 @@ internal static class InterchangeSamples
         [.. Enumerable.Range(0, Layers).Select(l => new LayerExchange(l, effect, effect, effect, effect, effect, effect))], effect, effect)
     {
         MlpDecides = null,
-        Place = new ChoicePlace(effect.Pairs == 0 ? "unclear" : "instruction", effect, NoPairs, effect, NoPairs),
+        Place = new ChoicePlace(effect.Pairs == 0 ? "unclear" : "instruction", effect, NoPairs, NoPairs),
         ByGradient = new GradientSet(
             [new AttributedHead(0, 0, effect.Moved), new AttributedHead(1, 2, Nothing)], [new GradientStep(1, effect), new GradientStep(2, effect)], effect.Pairs == 0 ? null : 1, null, 1, 0.5),
         Ablations = [],

@@ -134,7 +134,7 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
 
     [Fact]
     public void EveryFailedRunRepaired_ButControlsBroken() =>
-        Amplifies(FindingStatus.Unclear, "but not harmlessly", HalfFailed(repaired: true), control: outcomes => outcomes["gain/top5/2"] = outcomes["baseline"] with { ArgMax = 0 });
+        Amplifies(FindingStatus.Unclear, "but that it is harmless is not shown", HalfFailed(repaired: true), control: outcomes => outcomes["gain/top5/2"] = outcomes["baseline"] with { ArgMax = 0 });
 
     [Fact]
     public void NothingGainsWhereTheFactorIsChosen() =>

@@ -20,7 +20,7 @@ public sealed class SmallRun : IDisposable
             foreach (var row in rows)
             {
                 row.Outcomes["baseline"] = default;
-                foreach (var set in Plan.Draws("random5").Prepend(HeadPlan.Tested)) row.Curves[DirectionRunner.Norm + DiagnosisConditions.Gain(set, 2)] = [1];
+                foreach (var set in Plan.Draws("random5").Prepend(HeadPlan.Tested)) foreach (var factor in StrengthMatch.Further([2])) row.Curves[DirectionRunner.Norm + DiagnosisConditions.Gain(set, factor)] = [1];
             }
             Store.Append(AmplificationStudy.NormPhase, sample.Id, rows);
         }

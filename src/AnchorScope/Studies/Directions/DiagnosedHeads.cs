@@ -14,8 +14,9 @@ public sealed record DiagnosedHeads(
 {
     /// <summary>Reads the sets.</summary>
     /// <param name="sha256">Of the weights that are steered: the diagnosis must be theirs.</param>
+    /// <param name="test">SHA-256 of the set that is tested on.</param>
     /// <exception cref="InputException">No such file, of another model, or without any set.</exception>
-    public static DiagnosedHeads Of(string folder, string sha256, DecoderShape shape)
+    public static DiagnosedHeads Of(string folder, string sha256, string test, DecoderShape shape)
     {
         var path = Path.Combine(folder, "diagnosis.json");
         if (!File.Exists(path)) throw InputException.At(folder, "diagnosis.json", "the folder of a finished ascope diagnose", "no such file");
@@ -25,6 +26,11 @@ public sealed record DiagnosedHeads(
             var root = json.RootElement;
             if (root.GetProperty("model").GetProperty("sha256").GetString() is var diagnosed && diagnosed != sha256)
                 throw InputException.At(path, "model.sha256", $"{sha256[..12]}, the model that is steered", Quoted.Of(diagnosed?[..Math.Min(12, diagnosed.Length)] ?? "nothing"));
+            if (root.GetProperty("variants").TryGetProperty("steering", out var steering))
+                throw InputException.At(path, "variants.steering", "a diagnosis of the model as it is", Quoted.Of(steering.GetString() ?? ""));
+            // Heads ranked on what is tested would be chosen by their test.
+            if (root.GetProperty("data").EnumerateArray().First(d => d.GetProperty("name").GetString() == "rank").GetProperty("sha256").GetString() == test)
+                throw InputException.At(path, "data.rank.sha256", "heads ranked on other samples than those of the test split", "the same");
             var interchange = root.GetProperty("interchange");
             List<HeadId> Heads(JsonElement list) => [.. list.EnumerateArray().Select(h => new HeadId(h.GetProperty("layer").GetInt32(), h.GetProperty("head").GetInt32()))];
             List<HeadId> Set(string name)

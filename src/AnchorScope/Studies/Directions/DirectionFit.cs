@@ -73,7 +73,7 @@ internal sealed class DirectionFit(DecoderShape shape)
                   from span in spans
                   let rows = Rows(site, head.Layer, site == Site.ResidPre ? null : head.Head, span, byPosition)
                   where rows is not null
-                  select new DirectionPart(site, head.Layer, site == Site.ResidPre ? null : head.Head, span, rows)]);
+                  select new DirectionPart(site, head.Layer, site == Site.ResidPre ? null : head.Head, span, rows, byPosition)]);
 
     /// <summary>The mean difference over all spans, for every position.</summary>
     /// <param name="heads">Heads of a site that has some; for <see cref="Site.ResidPre"/> layers, with head 0.</param>

@@ -54,7 +54,7 @@ internal sealed class DirectionRunner(
             foreach (var (condition, edits) in conditions(steered))
             {
                 cancel.ThrowIfCancellationRequested();
-                var changed = LastLayer(steered.Prompt with { Steering = edits });
+                var changed = LastLayer(steered.Prompt with { Steering = steered.Prompt.Steered(edits) });
                 var (change, norm) = (0.0, 0.0);
                 for (var i = 0; i < plain.Length; i++)
                 {

@@ -94,8 +94,7 @@ internal static class LearntDirection
             var positions = prompt.Span(part.Span!.Value);
             for (var p = 0; p < positions.Count; p++)
             {
-                var row = part.Rows.Count == 1 ? 0 : positions.Count - 1 - p;
-                if (row >= part.Rows.Count) continue;
+                if (part.RowAt(positions.Count - 1 - p) is not { } row) continue;
                 var block = values.AsSpan(positions[p] * columns + (part.Head ?? 0) * part.Rows.Width, part.Rows.Width);
                 for (var k = 0; k < block.Length; k++) into[row * part.Rows.Width + k] += sign * block[k];
             }

@@ -35,6 +35,9 @@ internal enum SteeringFamily { Heads, Residual, Gain, Boost }
 /// <param name="Strengths">Ascending, above 0.</param>
 internal sealed record SteeringMethod(string Name, string What, SteeringFamily Family, bool Signed, IReadOnlyList<double> Strengths, IReadOnlyList<SteeringSetting> Settings)
 {
+    /// <summary>The same with random other heads, or with random vectors as long as its own; empty where there is no such control.</summary>
+    public IReadOnlyList<SteeringMethod> Controls { get; init; } = [];
+
     /// <summary>The condition in results.jsonl: "steer/residual_mean/L3/+2".</summary>
     public string Condition(SteeringSetting setting, double strength) => FormattableString.Invariant($"steer/{Name}/{(setting.Label.Length > 0 ? setting.Label + "/" : "")}{(Signed ? $"{strength:+0.###;-0.###}" : $"{strength:0.###}")}");
 

@@ -38,7 +38,7 @@ internal sealed class SteeringMethods
         yield return ByPosition("residual_learnt", Site.ResidPre, [(MainLayer, 0)], _spans);
     }
 
-    /// <summary>Every method but random heads.</summary>
+    /// <summary>Every method, with its controls.</summary>
     /// <param name="learnt">The trained directions.</param>
     public IReadOnlyList<SteeringMethod> All(IReadOnlyList<Direction> learnt)
     {
@@ -49,50 +49,88 @@ internal sealed class SteeringMethods
         })
         {
             if (heads.Count == 0) continue;
-            var pairs = Pairs(heads);
-            methods.Add(Portable($"{prefix}_mean", $"{what}: mean difference by span", Mean($"{prefix}_mean", site, pairs, _spans)));
-            methods.Add(Portable($"{prefix}_position", $"{what}: mean difference by position", ByPosition($"{prefix}_position", site, pairs, _spans)));
-            methods.Add(Portable($"{prefix}_everywhere", $"{what}: mean difference, at every position", _fit.Everywhere($"{prefix}_everywhere", site, pairs)));
-            methods.Add(Own($"{prefix}_own", $"{what}: each run's own difference from its donor", site, pairs));
+            foreach (var kind in new[] { "mean", "position", "everywhere" })
+            {
+                methods.Add(OfHeads($"{prefix}_{kind}", what, site, kind, Pairs(heads)) with
+                {
+                    Controls = [.. RandomHeads(heads).Select((random, i) => OfHeads($"random/{prefix}_{kind}/{i}", what, site, kind, random))],
+                });
+            }
+            methods.Add(Own($"{prefix}_own", $"{what}: each run's own difference from its donor", site, Pairs(heads)));
             methods.Add(Portable($"{prefix}_learnt", $"{what}: trained, by position", learnt.First(d => d.Name == $"{prefix}_learnt")));
         }
-        methods.Add(Residual("residual_mean", "residual stream entering a layer of these heads, question to end: mean difference by span", _spans, byPosition: false));
-        methods.Add(Residual("residual_position", "the same: mean difference by position", _spans, byPosition: true));
-        methods.Add(Residual("anchor_position", "the same at the instruction alone: mean difference by position", _study.Options.Variants.Instruction, byPosition: true));
-        methods.Add(new SteeringMethod(
-            "residual_everywhere", "the same at every position: mean difference", SteeringFamily.Residual, Signed: true, _options.Strengths,
-            [.. Layers.Select(layer => Setting($"L{layer}", _fit.Everywhere("residual_everywhere", Site.ResidPre, [(layer, 0)])))]));
+        foreach (var kind in new[] { "residual_mean", "residual_position", "anchor_position", "residual_everywhere" }) methods.Add(Residual(kind));
         methods.Add(Portable("residual_learnt", $"residual stream entering layer {MainLayer}: trained, by position", learnt.First(d => d.Name == "residual_learnt")) with { Family = SteeringFamily.Residual });
-        if (_heads.Arbiters.Count > 0) methods.Add(Gain("gain_arbiters", "outputs of the arbiters times a factor", _heads.Arbiters));
-        if (_heads.DecisionCarriers.Count > 0) methods.Add(Gain("gain_decision_carriers", "outputs of the decision carriers times a factor", _heads.DecisionCarriers));
-        methods.Add(Gain("gain_necessary", "outputs of the heads whose blocking costs most times a factor", _heads.Necessary));
+        foreach (var (name, heads) in new[] { ("arbiters", _heads.Arbiters), ("decision_carriers", _heads.DecisionCarriers), ("necessary", _heads.Necessary) })
+        {
+            if (heads.Count == 0) continue;
+            methods.Add(Gain($"gain_{name}", $"outputs of the {name.Replace('_', ' ')}{(name == "necessary" ? " heads" : "")} times a factor", Pairs(heads)) with
+            {
+                Controls = [.. RandomHeads(heads).Select((random, i) => Gain($"random/gain_{name}/{i}", "", random))],
+            });
+        }
         methods.Add(Boost());
         return methods;
     }
 
-    /// <summary>
-    /// Random sets of as many heads: their queries steered by their own mean differences, by position or by span, whichever is better, and their outputs amplified.
-    /// </summary>
-    public IReadOnlyList<SteeringMethod> Random()
+    /// <summary>Random sets of as many heads, none of them among these.</summary>
+    private IEnumerable<IReadOnlyList<(int Layer, int Head)>> RandomHeads(IReadOnlyList<HeadId> heads)
     {
-        var steered = _heads.Arbiters.Count > 0 ? _heads.Arbiters : _heads.ChoiceCarriers;
-        var random = new SplitMix(_study.Options.Seed, after: 1UL << 40);
-        var excluded = Pairs(steered).ToHashSet();
-        return [.. Enumerable.Range(0, _options.Draws)
-            .Select(_ => HeadRanking.Random(steered.Count, Shape.Layers, Shape.Heads, excluded, random))
-            .Where(heads => heads.Count == steered.Count)
-            .SelectMany((heads, i) => new[]
+        var (random, excluded) = (new SplitMix(_study.Options.Seed, after: (ulong)heads.Count << 40), Pairs(heads).ToHashSet());
+        return Enumerable.Range(0, _options.Draws).Select(_ => HeadRanking.Random(heads.Count, Shape.Layers, Shape.Heads, excluded, random)).Where(drawn => drawn.Count == heads.Count);
+    }
+
+    private SteeringMethod OfHeads(string name, string what, Site site, string kind, IReadOnlyList<(int Layer, int Head)> heads) => kind switch
+    {
+        "mean" => Portable(name, $"{what}: mean difference by span", _fit.Of(name, site, heads, _spans, byPosition: false)),
+        "position" => Portable(name, $"{what}: mean difference by position", ByPosition(name, site, heads, _spans)),
+        _ => Portable(name, $"{what}: mean difference, at every position", _fit.Everywhere(name, site, heads)),
+    };
+
+    private SteeringMethod Residual(string kind)
+    {
+        Direction At(int layer) => kind switch
+        {
+            "residual_mean" => _fit.Of(kind, Site.ResidPre, [(layer, 0)], _spans, byPosition: false),
+            "residual_position" => ByPosition(kind, Site.ResidPre, [(layer, 0)], _spans),
+            "anchor_position" => ByPosition(kind, Site.ResidPre, [(layer, 0)], _study.Options.Variants.Instruction),
+            _ => _fit.Everywhere(kind, Site.ResidPre, [(layer, 0)]),
+        };
+        var what = "residual stream entering a layer of these heads, " + kind switch
+        {
+            "residual_mean" => "question to end: mean difference by span",
+            "residual_position" => "question to end: mean difference by position",
+            "anchor_position" => "at the instruction alone: mean difference by position",
+            _ => "at every position: mean difference",
+        };
+        SteeringMethod Of(string name, Func<int, Direction> direction) => new(
+            name, what, SteeringFamily.Residual, Signed: true, _options.Strengths, [.. Layers.Select(layer => Setting($"L{layer}", direction(layer)))]);
+        return Of(kind, At) with
+        {
+            Controls = [.. Enumerable.Range(0, _options.Draws).Select(i => Of($"random/{kind}/{i}", layer => AsLong(At(layer), _study.Options.Seed ^ ((ulong)(i + 1) << 32) ^ (ulong)layer)))],
+        };
+    }
+
+    /// <summary>Random vectors of normally distributed components, each as long as the one that it stands for.</summary>
+    private static Direction AsLong(Direction direction, ulong seed)
+    {
+        var random = new SplitMix(seed);
+        double Normal() => Math.Sqrt(-2 * Math.Log(((random.Next() >> 11) + 1) / (double)(1UL << 53))) * Math.Cos(2 * Math.PI * ((random.Next() >> 11) / (double)(1UL << 53)));
+        return direction with
+        {
+            Parts = [.. direction.Parts.Select(part => part with
             {
-                new SteeringMethod(
-                    $"random{i}", string.Join(' ', heads.Select(h => $"{h.Layer}.{h.Head}")), SteeringFamily.Heads, Signed: true, _options.Strengths,
-                    [Setting("position", ByPosition($"random{i}", Site.QueryProj, heads, _spans)), Setting("mean", Mean($"random{i}", Site.QueryProj, heads, _spans))]),
-                Gain($"random{i}_gain", string.Join(' ', heads.Select(h => $"{h.Layer}.{h.Head}")), [.. heads.Select(h => new HeadId(h.Layer, h.Head))]),
-            })];
+                Rows = new DonorRows([.. Enumerable.Range(0, part.Rows.Count).SelectMany(row =>
+                {
+                    var (length, drawn) = (Math.Sqrt(part.Rows[row].ToArray().Sum(v => (double)v * v)), Enumerable.Range(0, part.Rows.Width).Select(_ => Normal()).ToArray());
+                    var scale = length / Math.Sqrt(drawn.Sum(v => v * v));
+                    return drawn.Select(v => (float)(v * scale));
+                })], part.Rows.Count),
+            })],
+        };
     }
 
     private static (int Layer, int Head)[] Pairs(IEnumerable<HeadId> heads) => [.. heads.Select(h => (h.Layer, h.Head))];
-
-    private Direction Mean(string name, Site site, IEnumerable<(int Layer, int Head)> heads, IReadOnlyList<SpanKind> spans) => _fit.Of(name, site, heads, spans, byPosition: false);
 
     private Direction ByPosition(string name, Site site, IEnumerable<(int Layer, int Head)> heads, IReadOnlyList<SpanKind> spans) => _fit.Of(name, site, heads, spans, byPosition: true);
 
@@ -100,9 +138,6 @@ internal sealed class SteeringMethods
 
     private static SteeringSetting Setting(string label, Direction direction) => new(label, direction, (run, condition, strength) =>
         direction.Parts.Any(p => p.Span is not { } span || run.Prompt.Span(span).Count > 0) ? direction.At(condition, (float)strength, run.Prompt.Span) : null);
-
-    private SteeringMethod Residual(string name, string what, IReadOnlyList<SpanKind> spans, bool byPosition) => new(
-        name, what, SteeringFamily.Residual, Signed: true, _options.Strengths, [.. Layers.Select(layer => Setting($"L{layer}", _fit.Of(name, Site.ResidPre, [(layer, 0)], spans, byPosition)))]);
 
     private SteeringMethod Own(string name, string what, Site site, IReadOnlyList<(int Layer, int Head)> heads) => new(
         name, what, SteeringFamily.Heads, Signed: true, _options.Strengths, [new SteeringSetting("", null, (run, condition, strength) => run.Own is null ? null : new Intervention(condition,
@@ -117,9 +152,9 @@ internal sealed class SteeringMethods
                 };
             })]))]);
 
-    private SteeringMethod Gain(string name, string what, IReadOnlyList<HeadId> heads) => new(
-        name, what, SteeringFamily.Gain, Signed: false, _study.Options.Gains,
-        [new SteeringSetting("", null, (run, condition, factor) => Intervention.HeadGain(condition, Pairs(heads), (float)factor, Positions.Of(run.Prompt.Union(_spans))))]);
+    private SteeringMethod Gain(string name, string what, IReadOnlyList<(int Layer, int Head)> heads) => new(
+        name, what, SteeringFamily.Gain, Signed: false, [.. _study.Options.Gains.Where(g => g > 1).Order()],
+        [new SteeringSetting("", null, (run, condition, factor) => Intervention.HeadGain(condition, heads, (float)factor, Positions.Of(run.Prompt.Union(_spans))))]);
 
     private SteeringMethod Boost() => new(
         "attention_boost", "attention to the instruction, from itself and what follows, in all layers and heads: added to the scores", SteeringFamily.Boost, Signed: false, _options.Boosts,

@@ -1,4 +1,5 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
@@ -7,31 +8,84 @@ namespace AnchorScope.Studies;
 internal sealed class SteeringReader
 {
     private readonly IReadOnlyList<SteeringMethod> _methods;
-    private readonly IReadOnlyList<SteeringMethod> _random;
     private readonly MeasuredSet _validation;
-    private readonly MeasuredSet _norms;
     private readonly double _margin;
     private readonly Dictionary<string, At?> _turns = new(StringComparer.Ordinal), _repairs = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, List<(SteeringMethod Method, bool Reached)>> _matched = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, List<(SteeringMethod Control, At? Matched)>> _matched = new(StringComparer.Ordinal);
+    private MeasuredSet? _norms;
 
-    /// <param name="random">Random heads under the same kinds of steering.</param>
     /// <param name="validation">Runs on which strengths are chosen.</param>
-    /// <param name="norms">Changes of the residual stream.</param>
     /// <param name="margin">Of equivalence.</param>
-    public SteeringReader(IReadOnlyList<SteeringMethod> methods, IReadOnlyList<SteeringMethod> random, MeasuredSet validation, MeasuredSet norms, double margin)
+    public SteeringReader(IReadOnlyList<SteeringMethod> methods, MeasuredSet validation, double margin)
     {
-        (_methods, _random, _validation, _norms, _margin) = (methods, random, validation, norms, margin);
-        foreach (var method in methods.Concat(random))
+        (_methods, _validation, _margin) = (methods, validation, margin);
+        foreach (var method in methods.SelectMany(m => m.Controls.Prepend(m)))
         {
-            // Random heads were run on fewer samples; every method chooses on all that it has.
+            // Controls were run on fewer samples; every method chooses on all that it has.
             _turns[method.Name] = method.Signed ? Best(method, at => Turning(at, validation).Difference(r => Turned(r, at)).Difference.Mean) : null;
             _repairs[method.Name] = Best(method, at => Net(at, validation).Difference.Mean);
         }
-        foreach (var method in methods.Where(m => _repairs[m.Name] is not null)) _matched[method.Name] = [.. Matched(method, _repairs[method.Name]!.Value)];
     }
 
-    /// <summary>Random heads at the strengths that change the residual stream as much as each method does at its own.</summary>
-    public IReadOnlyList<SteeringMethod> MatchedSets => [.. _methods.SelectMany(m => _matched.GetValueOrDefault(m.Name, [])).Select(m => m.Method)];
+    /// <summary>A method with one of its settings and strengths.</summary>
+    private readonly record struct At(SteeringMethod Method, SteeringSetting Setting, double Strength)
+    {
+        /// <summary>The condition that takes the run in the sense of its instruction.</summary>
+        public string With(MeasuredRun run) => Method.Condition(Setting, Strength, run.Run);
+
+        /// <summary>The condition that takes it the other way.</summary>
+        public string Against(MeasuredRun run) => Method.Condition(Setting, Method.Signed && run.Run.Instruction == Modality.Vision ? -Strength : Strength);
+
+        public (string Condition, Intervention Edits)? EditsOf(SteeredRun run, int sense)
+        {
+            var strength = Method.Signed ? sense * Strength : Strength;
+            var condition = Method.Condition(Setting, strength);
+            return Setting.Edits(run, condition, strength) is { } edits ? (condition, edits) : null;
+        }
+    }
+
+    /// <summary>What changes of the residual stream are measured of: chosen repairs, and their controls at every strength that may match them.</summary>
+    public IEnumerable<(string Condition, Intervention Edits)> NormConditions(SteeredRun run)
+    {
+        foreach (var at in _methods.SelectMany(m => new[] { _repairs[m.Name], _turns[m.Name] }).OfType<At>().Distinct())
+        {
+            if (at.EditsOf(run, run.Sense) is { } edits) yield return edits;
+        }
+        foreach (var method in _methods)
+        {
+            if (_repairs[method.Name] is not { } chosen) continue;
+            foreach (var at in method.Controls.SelectMany(c => StrengthMatch.Further(c.Strengths).Select(s => Like(chosen, c, s))))
+            {
+                if (at.EditsOf(run, run.Sense) is { } edits) yield return edits;
+            }
+        }
+    }
+
+    /// <summary>Sets the strengths at which controls change the residual stream as much as the repairs that they are compared with.</summary>
+    /// <param name="norms">Runs of <see cref="NormConditions"/>.</param>
+    public void Match(MeasuredSet norms)
+    {
+        _norms = norms;
+        foreach (var method in _methods)
+        {
+            if (_repairs[method.Name] is not { } chosen) continue;
+            var aim = Norm(chosen).Mean;
+            _matched[method.Name] = [.. method.Controls.Select(control =>
+            {
+                var strengths = StrengthMatch.Further(control.Strengths);
+                var strength = StrengthMatch.At(strengths, [.. strengths.Select(s => Norm(Like(chosen, control, s)).Mean)], aim, control.Signed ? 0 : 1);
+                return (control, strength is { } found ? (At?)Like(chosen, control, found) : null);
+            })];
+        }
+    }
+
+    /// <summary>What the controls of a run's set are steered with where nothing is chosen any more: their own best settings, both ways, and matched strengths.</summary>
+    public IEnumerable<(string Condition, Intervention Edits)> ControlConditions(SteeredRun run)
+    {
+        var turns = _methods.SelectMany(m => m.Controls).Select(c => _turns[c.Name]).OfType<At>().SelectMany(at => new[] { at.EditsOf(run, 1), at.EditsOf(run, -1) });
+        var repairs = _methods.SelectMany(m => m.Controls).Select(c => _repairs[c.Name]).Concat(_matched.Values.SelectMany(m => m).Select(m => m.Matched)).OfType<At>().Select(at => at.EditsOf(run, run.Sense));
+        return turns.Concat(repairs).OfType<(string Condition, Intervention Edits)>().DistinctBy(c => c.Condition);
+    }
 
     public SteeringResult Read(SteeringStudy study, int pairs, MeasuredSet test, MeasuredSet? control, MeasuredSet? unseen)
     {
@@ -46,7 +100,7 @@ internal sealed class SteeringReader
         var repairP = Holm([.. repairs.Select(r => r.Chosen is null ? double.NaN : r.P)]);
         return new SteeringResult(
             1, ToolVersion.Text, model, data, study.Diagnosed.Named, options.Seed, _margin, study.Heads, pairs, _validation.Runs.Count, test.Runs.Count(r => r.Failed), test.Runs.Count, control?.Runs.Count ?? 0,
-            unseen?.Runs.Count ?? 0, gain?.Name, residual?.Name, [.. _random.Where(m => m.Signed).Select(m => m.What)],
+            unseen?.Runs.Count ?? 0, gain?.Name, residual?.Name,
             [.. _methods.Select((m, i) =>
             {
                 var (lowest, highest) = Bounds(m);
@@ -56,29 +110,15 @@ internal sealed class SteeringReader
             })]);
     }
 
-    /// <summary>A method with one of its settings and strengths.</summary>
-    private readonly record struct At(SteeringMethod Method, SteeringSetting Setting, double Strength)
-    {
-        /// <summary>The condition that takes the run in the sense of its instruction.</summary>
-        public string With(MeasuredRun run) => Method.Condition(Setting, Strength, run.Run);
-
-        /// <summary>The condition that takes it the other way.</summary>
-        public string Against(MeasuredRun run) => Method.Condition(Setting, -Strength, run.Run);
-    }
-
     private static IReadOnlyList<double> Holm(IReadOnlyList<double> p) => [.. MultipleComparisons.Holm(p).Select(q => double.IsNaN(q) ? 1 : q)];
 
     private static At? Best(SteeringMethod method, Func<At, double> score)
     {
         (At? best, var most) = (null, 0.0);
-        foreach (var setting in method.Settings)
+        foreach (var at in method.Settings.SelectMany(setting => method.Strengths.Select(strength => new At(method, setting, strength))))
         {
-            foreach (var strength in method.Strengths)
-            {
-                var at = new At(method, setting, strength);
-                // Of equals the weakest; NaN where no run has it.
-                if (score(at) is var scored && scored > most + 1e-12) (best, most) = (at, scored);
-            }
+            // Of equals the weakest; NaN where no run has it.
+            if (score(at) is var scored && scored > most + 1e-12) (best, most) = (at, scored);
         }
         return best;
     }
@@ -86,60 +126,48 @@ internal sealed class SteeringReader
     private static SteeringMethod? Largest(IEnumerable<SteeringMethod> methods, Dictionary<string, At?> chosen, Func<At, double> score) =>
         methods.Where(m => chosen[m.Name] is not null).MaxBy(m => score(chosen[m.Name]!.Value));
 
+    /// <summary>A control in the setting of what it is compared with.</summary>
+    private static At Like(At chosen, SteeringMethod control, double strength) => new(control, control.Settings.First(s => s.Label == chosen.Setting.Label), strength);
+
     private static double Third(MeasuredRun run, string condition) => 1 - run.Follows(condition) - run.Competes(condition);
 
-    /// <summary>Runs that follow without steering and were steered against their instruction.</summary>
-    private static MeasuredSet Turning(At at, MeasuredSet set) => set.Where(r => !r.Failed && r.Has(at.Against(r)));
+    /// <summary>Runs that follow without steering and were steered both ways.</summary>
+    private static MeasuredSet Turning(At at, MeasuredSet set) => set.Where(r => !r.Failed && r.Has(at.Against(r)) && r.Has(at.With(r)));
 
-    /// <summary>1 where such a run switches to the other modality's answer, -1 where it gives a third, 0 where it keeps its own.</summary>
-    private static double Turned(MeasuredRun run, At at) => run.Competes(at.Against(run)) - Third(run, at.Against(run));
+    /// <summary>1 where such a run switches when it is steered against its instruction and keeps its answer when it is steered with it; -1 where it does neither.</summary>
+    private static double Turned(MeasuredRun run, At at) => run.Competes(at.Against(run)) - (1 - run.Follows(at.With(run)));
 
     private static PairedTest Net(At at, MeasuredSet set) => set.Where(r => r.Has(at.With(r))).Difference(r => r.Follows(at.With(r)) - r.Follows("baseline"));
 
     private Estimate Norm(At at)
     {
         string Curve(MeasuredRun r) => DirectionRunner.Norm + at.With(r);
-        return _norms.Where(r => r.Result.Curves.ContainsKey(Curve(r))).Mean(r => r.Result.Curves[Curve(r)][0]);
+        return _norms!.Where(r => r.Result.Curves.ContainsKey(Curve(r))).Mean(r => r.Result.Curves[Curve(r)][0]);
     }
 
-    private SteeringChoice? Choice(At? at) => at is { } chosen ? new SteeringChoice(chosen.Setting.Label, chosen.Strength, Norm(chosen)) : null;
-
-    /// <summary>Random heads of a method's family, each at the strength, between those tried, that changes the residual stream as much.</summary>
-    private IEnumerable<(SteeringMethod Method, bool Reached)> Matched(SteeringMethod method, At chosen)
-    {
-        var aim = Norm(chosen).Mean;
-        foreach (var draw in RandomOf(method))
-        {
-            var setting = draw.Settings[0];
-            var norms = draw.Strengths.Select(s => Norm(new At(draw, setting, s)).Mean).ToList();
-            var strength = StrengthMatch.At(draw.Strengths, norms, aim, none: draw.Signed ? 0 : 1);
-            yield return (draw with { Name = $"matched/{method.Name}/{draw.Name}", Strengths = [strength], Settings = [setting] }, norms.Max() >= aim);
-        }
-    }
-
-    private IReadOnlyList<SteeringMethod> RandomOf(SteeringMethod method) => [.. _random.Where(m => method.Family != SteeringFamily.Boost && m.Signed == method.Signed)];
+    private SteeringChoice Choice(At at) => new(at.Setting.Label, at.Strength, Norm(at));
 
     private SteeringTurn Turn(SteeringMethod method, MeasuredSet test, MeasuredSet? control, MeasuredSet? unseen, SteeringMethod? residual)
     {
-        if (_turns[method.Name] is not { } at) return new SteeringTurn(null, null, null, null, null, null, null, null, double.NaN, FindingStatus.Absent, "");
+        if (_turns[method.Name] is not { } at) return new SteeringTurn(null, null, null, null, null, null, null, null, double.NaN, FindingStatus.Unclear, "");
         var runs = Turning(at, test);
         var score = runs.Difference(r => Turned(r, at));
-        TurnedShares Shares(Modality told)
+        TurnedSide Side(Modality towards)
         {
-            var some = runs.Where(r => r.Run.Instruction == told);
-            return new TurnedShares(some.Share(r => r.Competes(at.Against(r))), some.Share(r => Third(r, at.Against(r))));
+            var (others, own) = (runs.Where(r => r.Run.Instruction != towards), runs.Where(r => r.Run.Instruction == towards));
+            return new TurnedSide(others.Share(r => r.Competes(at.Against(r))), others.Share(r => Third(r, at.Against(r))), own.Share(r => r.Follows(at.With(r))));
         }
         Estimate? beyond = residual is null || residual.Name == method.Name ? null
-            : runs.Where(r => r.Has(_turns[residual.Name]!.Value.Against(r))).Mean(r => Turned(r, at) - Turned(r, _turns[residual.Name]!.Value));
+            : Turning(_turns[residual.Name]!.Value, runs).Mean(r => Turned(r, at) - Turned(r, _turns[residual.Name]!.Value));
         return new SteeringTurn(
-            Choice(at), score.Difference, Shares(Modality.Text), Shares(Modality.Vision),
-            control?.Where(r => r.Has(at.Against(r))).Difference(r => r.Follows(at.Against(r)) - r.Follows("baseline")).Difference, unseen is null ? null : Turning(at, unseen).Difference(r => Turned(r, at)).Difference, beyond,
-            Rank(method, test, at, _turns, Turning, Turned), score.P, FindingStatus.Unclear, "");
+            Choice(at), score.Difference, Side(Modality.Vision), Side(Modality.Text),
+            control?.Where(r => r.Has(at.Against(r))).Difference(r => r.Follows(at.Against(r)) - r.Follows("baseline")).Difference, unseen is null ? null : Turning(at, unseen).Difference(r => Turned(r, at)).Difference,
+            beyond, Rank(at, [.. method.Controls.Select(c => _turns[c.Name])], test, Turning, Turned), score.P, FindingStatus.Unclear, "");
     }
 
     private SteeringRepair Repair(SteeringMethod method, MeasuredSet test, MeasuredSet? control, MeasuredSet? unseen, SteeringMethod? gain)
     {
-        if (_repairs[method.Name] is not { } at) return new SteeringRepair(null, null, null, null, null, null, null, 0, double.NaN, FindingStatus.Absent, "");
+        if (_repairs[method.Name] is not { } at) return new SteeringRepair(null, null, null, null, null, null, null, 0, double.NaN, FindingStatus.Unclear, "");
         RepairEffect? Effect(MeasuredSet? set)
         {
             if (set is null) return null;
@@ -151,24 +179,19 @@ internal sealed class SteeringReader
         static double Gained(MeasuredRun r, At a) => r.Follows(a.With(r)) - r.Follows("baseline");
         Estimate? beyond = gain is null || gain.Name == method.Name ? null
             : Steered(at, test).Difference(r => r.Follows(at.With(r)) - r.Follows(_repairs[gain.Name]!.Value.With(r))).Difference;
-        var matched = _matched[method.Name];
-        var atMatched = matched.ToDictionary(m => m.Method.Name, m => (At?)new At(m.Method, m.Method.Settings[0], m.Method.Strengths[0]), StringComparer.Ordinal);
+        var reached = _matched[method.Name].Where(m => m.Matched is not null).Select(m => m.Matched).ToList();
         return new SteeringRepair(
-            Choice(at), Effect(test), Effect(control), Effect(unseen), beyond, Rank(method, test, at, _repairs, Steered, Gained), Rank([.. matched.Select(m => m.Method)], test, at, atMatched, Steered, Gained),
-            matched.Count(m => m.Reached), Net(at, test).P, FindingStatus.Unclear, "");
+            Choice(at), Effect(test), Effect(control), Effect(unseen), beyond, Rank(at, [.. method.Controls.Select(c => _repairs[c.Name])], test, Steered, Gained), Rank(at, reached, test, Steered, Gained),
+            reached.Count, Net(at, test).P, FindingStatus.Unclear, "");
     }
 
-    private PermutationRank? Rank(SteeringMethod method, MeasuredSet test, At at, Dictionary<string, At?> chosen, Func<At, MeasuredSet, MeasuredSet> runsOf, Func<MeasuredRun, At, double> value) =>
-        Rank(RandomOf(method), test, at, chosen, runsOf, value);
-
-    /// <summary>The rank of a method's mean among random heads', on the runs that these were steered on as well.</summary>
-    private static PermutationRank? Rank(
-        IReadOnlyList<SteeringMethod> random, MeasuredSet test, At at, Dictionary<string, At?> chosen, Func<At, MeasuredSet, MeasuredSet> runsOf, Func<MeasuredRun, At, double> value)
+    /// <summary>The rank of a method's mean among its controls', on the runs that these were steered on as well; a control that chose nothing does nothing.</summary>
+    private static PermutationRank? Rank(At at, IReadOnlyList<At?> controls, MeasuredSet test, Func<At, MeasuredSet, MeasuredSet> runsOf, Func<MeasuredRun, At, double> value)
     {
-        if (random.Count == 0) return null;
-        var shared = test.Where(r => r.Result.Outcomes.Keys.Any(c => c.StartsWith("steer/random", StringComparison.Ordinal)));
+        if (controls.Count == 0) return null;
+        var shared = test.Where(r => r.Result.Outcomes.Keys.Any(c => c.StartsWith("steer/random/", StringComparison.Ordinal)));
         double Mean(At a) => runsOf(a, shared).Runs.Select(r => value(r, a)).DefaultIfEmpty(0).Average();
-        return PermutationRank.Of(Mean(at), random.Select(m => chosen[m.Name] is { } own ? Mean(own) : 0));
+        return PermutationRank.Of(Mean(at), controls.Select(c => c is { } own ? Mean(own) : 0));
     }
 
     private static IEnumerable<TurnedRuns> Knob(SteeringMethod method, MeasuredSet test)
@@ -191,7 +214,7 @@ internal sealed class SteeringReader
     /// <summary>The strongest turns, of those tried, up to which no more than the margin of the validation runs give a third answer instead of one of the two.</summary>
     private (double Lowest, double Highest) Bounds(SteeringMethod method)
     {
-        if (!method.Signed) return (0, method.Strengths[^1]);
+        if (!method.Signed) return (0, method.Strengths.Count == 0 ? 0 : method.Strengths[^1]);
         var setting = (_turns[method.Name] ?? _repairs[method.Name])?.Setting ?? method.Settings[0];
         double Strongest(int sense)
         {
@@ -212,16 +235,16 @@ internal sealed class SteeringReader
 
     private SteeringTurn Said(SteeringMethod method, SteeringTurn turn, MeasuredSet test, SteeringMethod? residual)
     {
-        if (turn.Chosen is not { } chosen) return turn with { Text = $"{method.Name}: no strength that was tried turns more validation runs than it breaks." };
+        if (turn.Chosen is not { } chosen) return turn with { Text = $"{method.Name}: no strength that was tried turns more validation runs than it takes from their own side." };
         var score = turn.Score!.Value;
-        var text = $"{method.Name} ({Where(chosen)}) turns {Wording.Percent(turn.ToPicture!.Switched.Mean)} of the runs that follow the text to the picture ({Wording.Interval(turn.ToPicture.Switched)}; a third answer in "
-            + $"{Wording.Percent(turn.ToPicture.Third.Mean)}) and {Wording.Percent(turn.ToText!.Switched.Mean)} of those that follow the picture to the text ({Wording.Interval(turn.ToText.Switched)}; "
-            + $"{Wording.Percent(turn.ToText.Third.Mean)})";
-        if (turn.BeyondResidual is { } beyond) text += $"; score {Wording.Change(beyond)} against the best residual direction, {residual!.Name}";
-        if (turn.Random is { } rank) text += $"; {Wording.Rank(rank, "turn")}, each at its best strength";
-        if (turn.Control is { } without) text += $"; without a conflict {Wording.Change(without)}";
-        var status = test.IsFew || turn.Random is null ? FindingStatus.Unclear
-            : turn.P <= MultipleComparisons.Level && score.Low > 0 && turn.Random.Value.P <= MultipleComparisons.Level ? FindingStatus.Present
+        string Side(TurnedSide side, string from, string to) => $"{Wording.Percent(side.Switched.Mean)} of the runs that follow the {from} to the {to} ({Wording.Interval(side.Switched)}; a third answer in "
+            + $"{Wording.Percent(side.Third.Mean)}), while {Wording.Percent(side.Kept.Mean)} of those that follow the {to} keep it";
+        var text = $"{method.Name} ({Where(chosen)}) turns {Side(turn.ToPicture!, "text", "picture")}; the other way it turns {Side(turn.ToText!, "picture", "text")}";
+        if (turn.BeyondResidual is { } beyond) text += $"; score {Wording.Change(beyond)} against the best residual direction on validation runs, {residual!.Name}";
+        text += turn.Random is { } rank ? $"; {Wording.Rank(rank, "score")}, each at its best strength" : "; it was compared with no random heads";
+        if (turn.Control is { } without) text += $"; turned, samples without a conflict change by {Wording.Change(without)}";
+        var status = test.IsFew || turn.Random is not { } compared ? FindingStatus.Unclear
+            : turn.P <= MultipleComparisons.Level && score.Low > 0 && compared.P <= MultipleComparisons.Level ? FindingStatus.Present
             : score.High < 0 || Decision.IsAbsent(score, _margin) ? FindingStatus.Absent
             : FindingStatus.Unclear;
         return turn with { Status = status, Text = text + "." };
@@ -233,14 +256,19 @@ internal sealed class SteeringReader
         var effect = repair.Test!;
         var text = $"{method.Name} ({Where(chosen)}) repairs {Wording.Percent(effect.Repaired.Mean)} of {Wording.Count(effect.Repaired.Count, "failed run")} ({Wording.Interval(effect.Repaired)}) and breaks "
             + $"{Wording.Percent(effect.Broken.Mean)} of {effect.Broken.Count} others: {Wording.Change(effect.Net)} on all";
-        if (repair.BeyondGain is { } beyond) text += $"; against the best gain, {gain!.Name}, {Wording.Change(beyond)}";
-        if (repair.Random is { } rank) text += $"; {Wording.Rank(rank, "gain")}, each at its best strength";
-        if (repair.Matched is { } matched) text += $"; {Wording.Rank(matched, "gain")}, each where it changes the residual stream as much";
-        var harmless = repair.Control is not { } control || control.Net.Low > -_margin;
-        if (repair.Control is { } without) text += $"; without a conflict {Wording.Change(without.Net)}{(harmless ? "" : ", which is not shown to be harmless")}";
-        var status = test.IsFew || repair.Random is null ? FindingStatus.Unclear
-            : repair.P <= MultipleComparisons.Level && effect.Net.Low > 0 && harmless && repair.Random.Value.P <= MultipleComparisons.Level && repair.Matched!.Value.P <= MultipleComparisons.Level ? FindingStatus.Present
-            : effect.Net.High < 0 || (Decision.IsAbsent(effect.Net, _margin) && effect.Net.Low <= 0) ? FindingStatus.Absent
+        if (repair.BeyondGain is { } beyond) text += $"; against the best gain on validation runs, {gain!.Name}, {Wording.Change(beyond)}";
+        text += repair.Random is { } rank ? $"; {Wording.Rank(rank, "gain", " under the same")}, each at its best strength" : "; it was compared with no random heads";
+        if (repair.Random is { } all)
+        {
+            text += repair.Matched is { } matched ? $"; {Wording.Rank(matched, "gain", " under the same")}, each where it changes the residual stream as much" : "; none changes the residual stream as much";
+            if (repair.MatchedReached < all.Draws) text += $" ({all.Draws - repair.MatchedReached} never do)";
+        }
+        var harmless = repair.Control is { } control && control.Net.Low > -_margin;
+        text += repair.Control is { } without ? $"; without a conflict {Wording.Change(without.Net)}{(harmless ? "" : ", which is not shown to be harmless")}" : "; harm was not checked, as no sample lacks a conflict";
+        bool Beats(PermutationRank? of) => of is { } r && r.P <= MultipleComparisons.Level;
+        var status = test.IsFew ? FindingStatus.Unclear
+            : repair.P <= MultipleComparisons.Level && effect.Net.Low > 0 && harmless && Beats(repair.Random) && Beats(repair.Matched) ? FindingStatus.Present
+            : effect.Net.High <= 0 || effect.Repaired.High <= _margin ? FindingStatus.Absent
             : FindingStatus.Unclear;
         return repair with { Status = status, Text = text + "." };
     }

@@ -13,10 +13,9 @@ namespace AnchorScope.Studies;
 /// <param name="UnseenRuns">Runs of the second data folder; 0: none.</param>
 /// <param name="BestGain">The gain with the largest net gain on validation runs, which repairs are compared with; null where none gains.</param>
 /// <param name="BestResidual">The residual direction that turns most validation runs, which turns are compared with; null where none does.</param>
-/// <param name="RandomHeads">The random sets of heads, in order.</param>
 public sealed record SteeringResult(
     int Schema, string Tool, ModelFacts Model, IReadOnlyList<SetFacts> Data, IReadOnlyDictionary<string, string> Variants, ulong Seed, double EquivalenceMargin, DiagnosedHeads Heads,
-    int FittedRuns, int ValidationRuns, int Failed, int TestRuns, int ControlRuns, int UnseenRuns, string? BestGain, string? BestResidual, IReadOnlyList<string> RandomHeads,
+    int FittedRuns, int ValidationRuns, int Failed, int TestRuns, int ControlRuns, int UnseenRuns, string? BestGain, string? BestResidual,
     IReadOnlyList<SteeredMethod> Methods)
 {
     /// <summary>The method of a name, or null.</summary>
@@ -40,17 +39,17 @@ public sealed record SteeringChoice(string Label, double Strength, Estimate Norm
 
 /// <summary>Turning runs that follow their instruction to the other modality.</summary>
 /// <param name="Chosen">Setting and strength with the largest score on validation runs; null where none is above 0.</param>
-/// <param name="Score">On the test split: share that switches to the other modality's answer, minus the share that gives a third.</param>
-/// <param name="ToPicture">Runs told to trust the text, turned towards the picture.</param>
-/// <param name="ToText">Runs told to trust the picture, turned towards the text.</param>
+/// <param name="Score">On the test split: share that switches to the other modality's answer when steered against its instruction, minus the share that loses its own when steered with it.</param>
+/// <param name="ToPicture">Turned towards the picture.</param>
+/// <param name="ToText">Turned towards the text.</param>
 /// <param name="Control">Change of the share of right answers where nothing contradicts, turned the same way.</param>
 /// <param name="Unseen">The score on the second data folder.</param>
 /// <param name="BeyondResidual">Score minus that of <see cref="SteeringResult.BestResidual"/>, paired.</param>
-/// <param name="Random">Rank of the score among random heads' directions, each at its own best setting and strength.</param>
+/// <param name="Random">Rank of the score among the method's controls (random heads, or random vectors as long), each at its own best setting and strength; null where it has none.</param>
 /// <param name="P">That the score is 0, after Holm over the methods.</param>
 /// <param name="Status">Present: a score above 0, and no random set as large.</param>
 public sealed record SteeringTurn(
-    SteeringChoice? Chosen, Estimate? Score, TurnedShares? ToPicture, TurnedShares? ToText, Estimate? Control, Estimate? Unseen, Estimate? BeyondResidual, PermutationRank? Random,
+    SteeringChoice? Chosen, Estimate? Score, TurnedSide? ToPicture, TurnedSide? ToText, Estimate? Control, Estimate? Unseen, Estimate? BeyondResidual, PermutationRank? Random,
     double P, FindingStatus Status, string Text);
 
 /// <summary>Making failed runs follow their instruction.</summary>
@@ -59,9 +58,9 @@ public sealed record SteeringTurn(
 /// <param name="Control">Where nothing contradicts.</param>
 /// <param name="Unseen">On the second data folder.</param>
 /// <param name="BeyondGain">Share of test runs that follow, minus that under <see cref="SteeringResult.BestGain"/>, paired.</param>
-/// <param name="Random">Rank of the net gain among random heads under the same kind of steering, each set at its own best strength.</param>
-/// <param name="Matched">The same with each set at the strength that changes the residual stream as much as this method does.</param>
-/// <param name="MatchedReached">Sets that reach that change at a strength that was tried; the others are at their largest.</param>
+/// <param name="Random">Rank of the net gain among the method's controls, each at its own best setting and strength; null where it has none.</param>
+/// <param name="Matched">The same with each at the strength that changes the residual stream as much as this method does, of those that reach that.</param>
+/// <param name="MatchedReached">How many reach it.</param>
 /// <param name="P">That the net gain is 0, after Holm over the methods.</param>
 /// <param name="Status">Present: a net gain on the test split, more than random heads, and harmless where nothing contradicts.</param>
 public sealed record SteeringRepair(
@@ -79,6 +78,12 @@ public sealed record RepairEffect(int Runs, Estimate Repaired, Estimate Broken, 
 /// <param name="ToldPicture">Of those told to trust the picture.</param>
 /// <param name="ToldText">Of those told to trust the text.</param>
 public sealed record TurnedRuns(string Label, double Strength, TurnedShares ToldPicture, TurnedShares ToldText);
+
+/// <summary>Turning towards one side.</summary>
+/// <param name="Switched">Of the runs that follow the other side: share that switches.</param>
+/// <param name="Third">Of these: share that gives neither answer.</param>
+/// <param name="Kept">Of the runs on this side already: share that keeps its answer.</param>
+public sealed record TurnedSide(Estimate Switched, Estimate Third, Estimate Kept);
 
 /// <summary>Shares of answers.</summary>
 /// <param name="Switched">The other modality's answer.</param>

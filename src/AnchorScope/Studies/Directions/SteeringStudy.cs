@@ -14,7 +14,7 @@ namespace AnchorScope.Studies;
 public sealed class SteeringStudy : IDisposable
 {
     /// <summary>Validation samples on which the change of the residual stream is measured.</summary>
-    private const int NormSamples = 8;
+    private const int NormSamples = 4;
 
     /// <summary>Samples of each set on which random heads are steered, the first ones.</summary>
     private const int RandomSamples = 60;
@@ -30,7 +30,10 @@ public sealed class SteeringStudy : IDisposable
         (_options, _study) = (options, new DiagnosisStudy(diagnosis));
         try
         {
-            Heads = DiagnosedHeads.Of(options.Diagnosis, _study.Model.Checkpoint.Sha256, _study.Model.Decoder.Shape);
+            // A single file is split in two, which then share a hash.
+            var test = _study.Data.Test.Sha256 == _study.Data.Rank.Sha256 ? "" : _study.Data.Test.Sha256;
+            Heads = DiagnosedHeads.Of(options.Diagnosis, _study.Model.Checkpoint.Sha256, test, _study.Model.Decoder.Shape);
+            if (!diagnosis.Gains.Any(g => g > 1)) throw new InputException($"--gains: expected at least one number above 1, found {string.Join(',', diagnosis.Gains)}");
             if (Conflicts(_study.Data.Rank).Count < 4) throw InputException.At(diagnosis.Data, "ranking samples", "at least 4 conflicts, half to fit and half to choose strengths", $"{Conflicts(_study.Data.Rank).Count}");
             _unseen = options.Unseen is { } folder ? DiagnosisData.Load(folder, diagnosis.Limit, diagnosis.Seed).Filter(_study.Model.Tokenizer) : null;
             if (_unseen is not null && _unseen.Layout.Name != _study.Data.Layout.Name) throw InputException.At(options.Unseen!, "prompt layout", _study.Data.Layout.Name, _unseen.Layout.Name);
@@ -70,8 +73,8 @@ public sealed class SteeringStudy : IDisposable
     /// <summary>The parts of a run in order, with the number of their samples.</summary>
     public IReadOnlyList<(string Phase, int Samples)> Phases =>
     [
-        ("fit", Fitted.Samples.Count), ("learn", LearntDirection.Steps * (2 + (Heads.ChoiceCarriers.Count > 0 && Heads.Arbiters.Count > 0 ? 1 : 0))), ("norm", NormSet.Samples.Count),
-        .. Sets.Select(s => (s.Phase, s.Set.Samples.Count)),
+        ("fit", Fitted.Samples.Count), ("learn", LearntDirection.Steps * (2 + (Heads.ChoiceCarriers.Count > 0 && Heads.Arbiters.Count > 0 ? 1 : 0))),
+        .. Sets.Select(s => (s.Phase, s.Set.Samples.Count)), ("norm", NormSet.Samples.Count),
     ];
 
     private ConflictSet Fitted => Part(_study.Data.Rank, 0, Conflicts(_study.Data.Rank).Count / 2);
@@ -101,14 +104,19 @@ public sealed class SteeringStudy : IDisposable
         var fit = Fit(progress, cancel);
         var methods = new SteeringMethods(_study, _options, Heads, fit);
         var all = methods.All(Learn(methods, store, progress, cancel));
-        var random = methods.Random();
-        Norms("norm", [.. all, .. random], store, progress, cancel);
+        List<SteeringMethod> controls = [.. all.SelectMany(m => m.Controls)];
         var draws = new BootstrapDraws(_study.Options.Seed);
-        var norms = Measured("norm", NormSet, store, draws);
-        foreach (var (phase, set, donors) in Sets.TakeWhile(s => s.Phase.StartsWith("validate", StringComparison.Ordinal))) Steer(phase, set, donors, all, random, store, progress, cancel);
-        var validated = MeasuredSet.Join("validation", [.. Sets.Where(s => s.Phase.StartsWith("validate", StringComparison.Ordinal)).Select(s => Measured(s.Phase, s.Set, store, draws))], draws);
-        var reader = new SteeringReader(all, random, validated, norms, _study.Options.EquivalenceMargin);
-        foreach (var (phase, set, donors) in Sets.Where(s => !s.Phase.StartsWith("validate", StringComparison.Ordinal))) Steer(phase, set, donors, all, [.. random, .. reader.MatchedSets], store, progress, cancel);
+        static bool Chooses((string Phase, ConflictSet, ConflictSet) set) => set.Phase.StartsWith("validate", StringComparison.Ordinal);
+        foreach (var (phase, set, donors) in Sets.Where(Chooses)) Steer(phase, set, donors, all, run => Turning(controls, run), store, progress, cancel);
+        var validated = MeasuredSet.Join("validation", [.. Sets.Where(Chooses).Select(s => Measured(s.Phase, s.Set, store, draws))], draws);
+        var reader = new SteeringReader(all, validated, _study.Options.EquivalenceMargin);
+        _study.Each("norm", NormSet, store, compute =>
+        {
+            var runner = RunnerOf(_study.Data.Rank, compute);
+            return (sample, stop) => runner.Norms(sample, reader.NormConditions, stop);
+        }, progress, cancel);
+        reader.Match(Measured("norm", NormSet, store, draws));
+        foreach (var (phase, set, donors) in Sets.Where(s => !Chooses(s))) Steer(phase, set, donors, all, reader.ControlConditions, store, progress, cancel);
         MeasuredSet? Of(string phase) => Sets.Where(s => s.Phase == phase).Select(s => Measured(phase, s.Set, store, draws)).FirstOrDefault();
         var result = reader.Read(this, fit.Pairs, Of("test")!, Of("control"), Of("unseen"));
         return (result, FileOf(folder, all, result));
@@ -189,19 +197,14 @@ public sealed class SteeringStudy : IDisposable
             runner.Read(run) with { Own = null }, AnswerEntities.Of(run, _study.Model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}")))];
     }
 
-    private void Norms(string phase, IReadOnlyList<SteeringMethod> methods, ResultStore store, Action<StudyProgress>? progress, CancellationToken cancel) => _study.Each(phase, NormSet, store, compute =>
-    {
-        var runner = RunnerOf(_study.Data.Rank, compute);
-        return (sample, stop) => runner.Norms(sample, run => Repairing(methods, run), stop);
-    }, progress, cancel);
-
+    /// <param name="controls">What random heads do, on the first samples.</param>
     private void Steer(
-        string phase, ConflictSet set, ConflictSet donors, IReadOnlyList<SteeringMethod> methods, IReadOnlyList<SteeringMethod> random, ResultStore store, Action<StudyProgress>? progress, CancellationToken cancel) =>
-        _study.Each(phase, set, store, compute =>
+        string phase, ConflictSet set, ConflictSet donors, IReadOnlyList<SteeringMethod> methods, Func<SteeredRun, IEnumerable<(string Condition, Intervention Edits)>> controls, ResultStore store,
+        Action<StudyProgress>? progress, CancellationToken cancel) => _study.Each(phase, set, store, compute =>
         {
             var runner = RunnerOf(donors, compute);
             var few = set.Samples.Take(RandomSamples).Select(s => s.Id).ToHashSet(StringComparer.Ordinal);
-            return (sample, stop) => runner.Run(sample, run => Turning(few.Contains(sample.Id) ? [.. methods, .. random] : methods, run), stop);
+            return (sample, stop) => runner.Run(sample, run => Turning(methods, run).Concat(few.Contains(sample.Id) ? controls(run) : []), stop);
         }, progress, cancel);
 
     private DirectionRunner RunnerOf(ConflictSet donors, Compute compute)
@@ -218,16 +221,6 @@ public sealed class SteeringStudy : IDisposable
         from strength in method.Signed ? method.Strengths.Select(s => -s).Concat(method.Strengths) : method.Strengths
         let condition = method.Condition(setting, strength)
         let edits = setting.Edits(run, condition, strength)
-        where edits is not null
-        select (condition, edits);
-
-    /// <summary>Every strength in the sense of the run's instruction.</summary>
-    private static IEnumerable<(string Condition, Intervention Edits)> Repairing(IReadOnlyList<SteeringMethod> methods, SteeredRun run) =>
-        from method in methods
-        from setting in method.Settings
-        from strength in method.Strengths
-        let condition = method.Condition(setting, strength, run.Run)
-        let edits = setting.Edits(run, condition, method.Signed ? run.Sense * strength : strength)
         where edits is not null
         select (condition, edits);
 

@@ -39,7 +39,7 @@ internal static class InterchangeReader
     private static ChoicePlace Place(MeasuredSet test, InterchangeStudy study, int layers)
     {
         var effects = InterchangeStudy.Places(study.All, layers).Select(e => ExchangeMeasure.Of(test, e)).ToList();
-        return new ChoicePlace(ChoicePlace.Of(effects[0], effects[1]), effects[0], effects[1], effects[2], effects[3]);
+        return new ChoicePlace(ChoicePlace.Of(effects[0], effects[1]), effects[0], effects[1], effects[2]);
     }
 
     private static GradientSet ByGradient(InterchangeFindings rows, InterchangeStudy study, IReadOnlyList<ProfiledHead> heads, HashSet<(int Layer, int Head)> arbiters)

@@ -39,21 +39,21 @@ public sealed record InterchangeResult(
 /// <param name="Where">"instruction", "behind", "both", "neither" or "unclear".</param>
 /// <param name="QueriesAtInstruction">Queries of all heads at the instruction alone, from the run under the other one.</param>
 /// <param name="QueriesBehind">The same behind it alone.</param>
-/// <param name="PassedOn">Keys and values of the instruction in all layers, for the queries behind it alone.</param>
-/// <param name="PassedOnCrossed">The same of a donor with another picture and note: the donor's answer where a decision is passed on, the own other one where a choice is.</param>
-public sealed record ChoicePlace(string Where, ExchangeEffect QueriesAtInstruction, ExchangeEffect QueriesBehind, ExchangeEffect PassedOn, ExchangeEffect PassedOnCrossed)
+/// <param name="PassedOnCrossed">
+/// Keys and values of the instruction in all layers, for the queries behind it alone, of a crossed donor: the donor's answer where a decision is passed on, the own other one where a choice is.
+/// </param>
+public sealed record ChoicePlace(string Where, ExchangeEffect QueriesAtInstruction, ExchangeEffect QueriesBehind, ExchangeEffect PassedOnCrossed)
 {
     /// <summary>Moved by queries: more at one of the two places than at the other, whole interval against whole interval.</summary>
     internal static string Of(ExchangeEffect instruction, ExchangeEffect behind)
     {
         var (at, after) = (instruction.Moved, behind.Moved);
-        if (instruction.Pairs == 0 && behind.Pairs == 0) return "unclear";
-        double Low(Estimate e) => double.IsNaN(e.Low) ? 0 : e.Low;
-        double High(Estimate e) => double.IsNaN(e.High) ? 0 : e.High;
-        return Low(at) > RoleRule.Least && Low(at) > High(after) && High(after) < Low(at) / 2 ? "instruction"
-            : Low(after) > RoleRule.Least && Low(after) > High(at) && High(at) < Low(after) / 2 ? "behind"
-            : Low(at) > RoleRule.Least && Low(after) > RoleRule.Least ? "both"
-            : High(at) < RoleRule.Least && High(after) < RoleRule.Least ? "neither"
+        // A prompt that ends with its instruction has nothing behind it to compare with.
+        if (instruction.Pairs == 0 || behind.Pairs == 0) return "unclear";
+        return at.Low > RoleRule.Least && after.High < at.Low / 2 ? "instruction"
+            : after.Low > RoleRule.Least && at.High < after.Low / 2 ? "behind"
+            : at.Low > RoleRule.Least && after.Low > RoleRule.Least ? "both"
+            : at.High < RoleRule.Least && after.High < RoleRule.Least ? "neither"
             : "unclear";
     }
 }

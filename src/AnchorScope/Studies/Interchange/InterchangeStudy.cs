@@ -235,12 +235,11 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     public static Exchange ByGradient(IReadOnlyList<((int Layer, int Head) Head, Estimate Moved)> attributed, int heads) =>
         new(DonorFactor.Instruction, HeadContent.Query, [.. attributed.Take(heads).Select(h => h.Head)]);
 
-    /// <summary>Where the choice is made: queries of all heads at the instruction and behind it, and what the instruction's tokens pass on, with both kinds of donors.</summary>
+    /// <summary>Where the choice is made: queries of all heads at the instruction and behind it, and what the instruction's tokens of a crossed donor pass on.</summary>
     public static IReadOnlyList<Exchange> Places(IReadOnlyList<(int Layer, int Head)> all, int layers) =>
     [
         new(DonorFactor.Instruction, HeadContent.Query, all, ExchangeScope.Instruction),
         new(DonorFactor.Instruction, HeadContent.Query, all, ExchangeScope.Behind),
-        new(DonorFactor.Instruction, HeadContent.PassedOn, [.. Enumerable.Range(0, layers).Select(l => (l, 0))]),
         new(DonorFactor.Crossed, HeadContent.PassedOn, [.. Enumerable.Range(0, layers).Select(l => (l, 0))]),
     ];
 
