@@ -19,7 +19,7 @@ public sealed class DirectionTests : IDisposable
 
     private static Direction ByPosition => new("query_position",
     [
-        new DirectionPart(Site.QueryProj, 1, 4, SpanKind.Instruction, Row(1, rows: 2)),
+        new DirectionPart(Site.QueryProj, 1, 4, SpanKind.Instruction, Row(1, rows: 2), ByPosition: true),
         new DirectionPart(Site.QueryProj, 1, 0, SpanKind.Instruction, Row(100)),
         new DirectionPart(Site.QueryProj, 1, 0, SpanKind.Suffix, Row(200)),
         new DirectionPart(Site.QueryProj, 3, 2, SpanKind.Suffix, Row(300)),
@@ -102,8 +102,8 @@ public sealed class DirectionTests : IDisposable
 
     [Theory]
     [InlineData("""{"file":"none.safetensors","name":"query_position","strength":1,"at":{"suffix":[8]}}""", "none.safetensors: file: expected directions.safetensors of ascope steer, found no such file")]
-    [InlineData("""{"file":"directions.safetensors","name":"other","strength":1,"at":{"suffix":[8]}}""", "expected everywhere, query_position, found other")]
-    [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":2.5,"at":{"suffix":[8]}}""", "expected a strength of query_position within its bounds, -1.5 to 2, found 2.5")]
+    [InlineData("""{"file":"directions.safetensors","name":"other","strength":1,"at":{"suffix":[8]}}""", "edits[0].name: expected everywhere, query_position, found other")]
+    [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":2.5,"at":{"suffix":[8]}}""", "edits[0].strength: expected a strength of query_position within its bounds, -1.5 to 2, found 2.5")]
     [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":0,"at":{"suffix":[8]}}""", "expected a strength other than 0, found 0")]
     [InlineData("""{"file":"directions.safetensors","name":"query_position","at":{"suffix":[8]}}""", "edits[0].strength: expected a finite number, found nothing")]
     [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":1}""", "edits[0].at: expected positions by span")]
@@ -128,15 +128,17 @@ public sealed class DirectionTests : IDisposable
     }
 
     [Theory]
-    [InlineData("format", "other", "query_position/q_proj/1/4/suffix", "__metadata__.format: expected ascope directions, found other")]
-    [InlineData("version", "2", "query_position/q_proj/1/4/suffix", "__metadata__.version: expected 1, found 2")]
-    [InlineData("query_position.lowest", "low", "query_position/q_proj/1/4/suffix", "__metadata__.query_position.lowest: expected a number, found low")]
-    [InlineData("x", "", "query_position/q_proj/1/4", "expected a name NAME/SITE/LAYER/HEAD/SPAN")]
-    [InlineData("x", "", "query_position/attn/1/4/suffix", "expected a site that a vector can be added to, found attn")]
-    [InlineData("x", "", "query_position/q_proj/one/4/suffix", "expected whole numbers for layer and head, found one")]
-    [InlineData("x", "", "query_position/q_proj/1/4/end", "expected a span, or all, found end")]
-    [InlineData("x", "", "query_position/q_proj/1/4/all", "expected one row, for every position, found 2 rows")]
-    [InlineData("x", "", "other/q_proj/1/4/suffix", "__metadata__.other.lowest: expected what ascope steer writes, found nothing")]
+    [InlineData("format", "other", "query_position/q_proj/1/4/suffix/position", "__metadata__.format: expected ascope directions, found other")]
+    [InlineData("version", "2", "query_position/q_proj/1/4/suffix/position", "__metadata__.version: expected 1, found 2")]
+    [InlineData("query_position.lowest", "low", "query_position/q_proj/1/4/suffix/position", "__metadata__.query_position.lowest: expected a number, found low")]
+    [InlineData("x", "", "query_position/q_proj/1/4/suffix", "expected a name NAME/SITE/LAYER/HEAD/SPAN/KIND")]
+    [InlineData("x", "", "query_position/attn/1/4/suffix/position", "expected a site that a vector can be added to, found attn")]
+    [InlineData("x", "", "query_position/q_proj/one/4/suffix/position", "expected whole numbers for layer and head, found one")]
+    [InlineData("x", "", "query_position/q_proj/1/4/end/position", "expected a span, or all, found end")]
+    [InlineData("x", "", "query_position/q_proj/1/4/all/span", "expected one row for every position, found 2 rows")]
+    [InlineData("x", "", "query_position/q_proj/1/4/suffix/span", "expected one row for the whole span, found 2 rows")]
+    [InlineData("x", "", "query_position/q_proj/1/4/suffix/end", "expected span or position, found end")]
+    [InlineData("x", "", "other/q_proj/1/4/suffix/position", "__metadata__.other.lowest: expected what ascope steer writes, found nothing")]
     public void AFileThatIsNone_IsNamed(string field, string value, string tensor, string named)
     {
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal)
@@ -145,6 +147,19 @@ public sealed class DirectionTests : IDisposable
         };
         metadata[field] = value;
         SafetensorsWriter.Write(_temp.File("d.safetensors"), [TensorData.Of(tensor, new float[16], 2, 8)], metadata);
+        Assert.Contains(named, Assert.Throws<InputException>(() => DirectionFile.Load(_temp.File("d.safetensors"))).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("d/q_proj/1/4/suffix/position", "d/q_proj/1/all/suffix/position", "d/q_proj/1: expected heads, or all, found both")]
+    [InlineData("d/q_proj/1/4/suffix/position", "d/q_proj/2/4/all/span", "d: expected parts that all act everywhere, or none, found both")]
+    public void PartsThatDoNotGoTogether_AreNamed(string first, string second, string named)
+    {
+        var metadata = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["format"] = "ascope directions", ["version"] = "1", ["revision"] = "a", ["tokenizer_hash"] = "b", ["dataset_hash"] = "c", ["d.lowest"] = "-1", ["d.highest"] = "1",
+        };
+        SafetensorsWriter.Write(_temp.File("d.safetensors"), [TensorData.Of(first, new float[8], 1, 8), TensorData.Of(second, new float[8], 1, 8)], metadata);
         Assert.Contains(named, Assert.Throws<InputException>(() => DirectionFile.Load(_temp.File("d.safetensors"))).Message, StringComparison.Ordinal);
     }
 

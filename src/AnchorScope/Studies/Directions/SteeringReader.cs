@@ -189,7 +189,7 @@ internal sealed class SteeringReader
     private static PermutationRank? Rank(At at, IReadOnlyList<At?> controls, MeasuredSet test, Func<At, MeasuredSet, MeasuredSet> runsOf, Func<MeasuredRun, At, double> value)
     {
         if (controls.Count == 0) return null;
-        var shared = test.Where(r => r.Result.Outcomes.Keys.Any(c => c.StartsWith("steer/random/", StringComparison.Ordinal)));
+        var shared = test.Where(r => r.Sample < SteeringStudy.RandomSamples);
         double Mean(At a) => runsOf(a, shared).Runs.Select(r => value(r, a)).DefaultIfEmpty(0).Average();
         return PermutationRank.Of(Mean(at), controls.Select(c => c is { } own ? Mean(own) : 0));
     }

@@ -17,7 +17,7 @@ public sealed class SteeringStudy : IDisposable
     private const int NormSamples = 4;
 
     /// <summary>Samples of each set on which random heads are steered, the first ones.</summary>
-    private const int RandomSamples = 60;
+    public const int RandomSamples = 60;
 
     private readonly DiagnosisStudy _study;
     private readonly DiagnosisData? _unseen;

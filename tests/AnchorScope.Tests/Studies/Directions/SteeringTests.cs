@@ -43,9 +43,12 @@ public sealed class SteeringTests : IDisposable
         foreach (var name in carriesChoice ? ["query_position", "query_own", "query_learnt", "z_position", "z_own"] : new[] { "query_position", "query_own", "query_learnt" })
         {
             var turn = result.Method(name)!.Turn!;
-            Assert.Equal(FindingStatus.Present, turn.Status);
             Assert.Equal((1, 1, 0, 0), (turn.ToPicture!.Switched.Mean, turn.ToText!.Switched.Mean, turn.ToPicture.Third.Mean, turn.ToText.Third.Mean));
-            Assert.Equal(0, turn.Random!.Value.AtLeast);
+            Assert.Equal((1, 1, 1), (turn.ToPicture.Kept.Mean, turn.ToText.Kept.Mean, turn.Score!.Value.Mean));
+            // What was compared with no random heads is never called present.
+            var compared = name.EndsWith("_position", StringComparison.Ordinal);
+            Assert.Equal(compared ? FindingStatus.Present : FindingStatus.Unclear, turn.Status);
+            Assert.Equal(compared ? 0 : null, turn.Random?.AtLeast);
         }
         // Nothing fails in these models, so there is nothing to repair, and none is claimed.
         Assert.Equal(0, result.Failed);
@@ -72,6 +75,35 @@ public sealed class SteeringTests : IDisposable
         Assert.NotEqual(Sweep.Alone(study.Model.Decoder, run.Prompt, Intervention.None, compute), exchanged);
         for (var i = 0; i < steered.Length; i++) Assert.Equal(exchanged[i], steered[i], 1e-3);
     }
+
+    /// <summary>What is measured of a steered model is what is added to its steering.</summary>
+    [Fact]
+    public void TheChangeOfASteeredRun_IsTakenFromTheSteeredOne()
+    {
+        using var study = new DiagnosisStudy(new DiagnosisOptions { Model = Path.Combine(Fixtures.Root, "models", "wired-arbiter"), Data = Data, Limit = 4 });
+        using var arena = new Arena();
+        using var team = new Team(1);
+        var spans = DiagnosisConditions.SpansOf(study.Options.Variants);
+        var direction = new Direction("d", [new DirectionPart(Site.ResidPre, 1, null, null, new DonorRows([.. Enumerable.Range(0, study.Model.Decoder.Shape.ModelSize).Select(i => MathF.Sin(i))], 1))]);
+        var runner = new DirectionRunner(study.Model, study.Data.Layout with { Steering = (direction, 2) }, null, spans, SpanAlignment.Equal, new Compute(arena, team));
+        var rows = runner.Norms(study.Data.Rank.Samples[0], _ => [("none", Intervention.HeadGain(0, 0, 1)), ("some", Intervention.HeadGain(2, 1, 2))], CancellationToken.None);
+        Assert.All(rows, row => Assert.Equal(0, row.Curves[DirectionRunner.Norm + "none"][0]));
+        Assert.All(rows, row => Assert.InRange(row.Curves[DirectionRunner.Norm + "some"][0], 0.001f, 10));
+    }
+
+    [Theory]
+    [InlineData(0.05, 0.5)]
+    [InlineData(0.1, 1.0)]
+    [InlineData(0.25, 2.5)]
+    [InlineData(0.4, null)]
+    public void MatchedStrength_LiesOnTheLineBetweenThoseMeasured_OrNowhere(double aim, double? strength) =>
+        Assert.Equal(strength, StrengthMatch.At([1, 2, 3], [0.1, 0.2, 0.3], aim, none: 0));
+
+    [Fact]
+    public void MatchedFactors_BeginAtOne() => Assert.Equal(1.5, StrengthMatch.At([2, 4], [0.2, 0.4], 0.1, none: 1));
+
+    [Fact]
+    public void FurtherStrengths_AreMultiplesOfTheLargest() => Assert.Equal([1, 3, 6, 12, 24], StrengthMatch.Further([1, 3]));
 
     [Theory]
     [InlineData(Site.QueryProj, true)]
@@ -130,6 +162,12 @@ public sealed class SteeringTests : IDisposable
 
         // Steered throughout, the model follows the picture whatever it is told.
         string[] diagnose = ["diagnose", "--model", Path.Combine(Fixtures.Root, "models", "wired-arbiter"), "--data", Data, "--limit", "12", "--draws", "1", "--windows", "3", "--gains", "2"];
+        using (var steering = System.Text.Json.JsonDocument.Parse(File.ReadAllBytes(_temp.File("whole/steering.json"))))
+        {
+            // The second folder is the first one here, so it must say the same.
+            var turn = steering.RootElement.GetProperty("methods").EnumerateArray().First(m => m.GetProperty("name").GetString() == "query_position").GetProperty("turn");
+            Assert.Equal(turn.GetProperty("score").GetProperty("mean").GetDouble(), turn.GetProperty("unseen").GetProperty("mean").GetDouble());
+        }
         Assert.Equal((0, ""), Two(Ascope.Run(_temp.Path, [.. diagnose, "--direction", "whole/directions.safetensors", "--direction-name", "query_position", "--strength", "1", "--out", "steered"])));
         using var json = System.Text.Json.JsonDocument.Parse(File.ReadAllBytes(_temp.File("steered/diagnosis.json")));
         var followed = json.RootElement.GetProperty("following")[0].GetProperty("argmax");
@@ -141,6 +179,9 @@ public sealed class SteeringTests : IDisposable
         Refused("within its bounds, -1 to 1, found 2", [.. diagnose, "--direction", "whole/directions.safetensors", "--direction-name", "query_position", "--strength", "2"]);
         Refused("model.sha256: expected", ["steer", "--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--diagnosis", diagnosis]);
         Refused("diagnosis.json: expected the folder of a finished ascope diagnose", ["steer", "--data", Data, "--diagnosis", "nowhere"]);
+        Refused("a diagnosis of the model as it is", [.. steer[..5], "--diagnosis", "steered"]);
+        Refused("--gains: expected at least one number above 1, found 0.5", [.. steer, "--gains", "0.5"]);
+        Refused("--beyond-bounds: expected a --direction beside it", [.. diagnose, "--beyond-bounds"]);
         Refused("--strengths: expected numbers", [.. steer[..^6], "--strengths", "-1"]);
     }
 
