@@ -257,10 +257,10 @@ internal sealed class SteeringReader
         var text = $"{method.Name} ({Where(chosen)}) repairs {Wording.Percent(effect.Repaired.Mean)} of {Wording.Count(effect.Repaired.Count, "failed run")} ({Wording.Interval(effect.Repaired)}) and breaks "
             + $"{Wording.Percent(effect.Broken.Mean)} of {effect.Broken.Count} others: {Wording.Change(effect.Net)} on all";
         if (repair.BeyondGain is { } beyond) text += $"; against the best gain on validation runs, {gain!.Name}, {Wording.Change(beyond)}";
-        text += repair.Random is { } rank ? $"; {Wording.Rank(rank, "gain", " under the same")}, each at its best strength" : "; it was compared with no random heads";
+        text += repair.Random is { } rank ? $"; {Wording.Rank(rank, "gain", " under the same kind of steering")}, each at its best strength" : "; it was compared with no random heads";
         if (repair.Random is { } all)
         {
-            text += repair.Matched is { } matched ? $"; {Wording.Rank(matched, "gain", " under the same")}, each where it changes the residual stream as much" : "; none changes the residual stream as much";
+            text += repair.Matched is { } matched ? $"; {Wording.Rank(matched, "gain", " under the same kind of steering")}, each where it changes the residual stream as much" : "; none changes the residual stream as much";
             if (repair.MatchedReached < all.Draws) text += $" ({all.Draws - repair.MatchedReached} never do)";
         }
         var harmless = repair.Control is { } control && control.Net.Low > -_margin;
