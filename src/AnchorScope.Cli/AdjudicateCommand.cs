@@ -33,7 +33,9 @@ internal static class AdjudicateCommand
             var given = parsed.GetValue(models)!;
             if (given.GroupBy(Name).FirstOrDefault(g => g.Count() > 1) is { } twice)
                 throw InputException.At("MODEL", twice.Key, "every name once", $"{twice.Count()} folders");
+            foreach (var model in given.Where(m => !File.Exists(Path.Combine(m, "config.json")))) throw InputException.At(model, "config.json", "a checkpoint", "none");
             using var interrupt = new Interruption();
+            var left = 0;
             var results = new List<Adjudication>();
             foreach (var model in given)
             {
@@ -47,6 +49,8 @@ internal static class AdjudicateCommand
                 Directory.CreateDirectory(folder);
                 using var store = ResultStore.Open(Path.Combine(folder, $"{name}.jsonl"), resume: false);
                 results.Add(new AdjudicationStudy(study, store).Run(name, truth, interrupt.Token));
+                DiagnoseCommand.Introduce(study);
+                left += study.Data.Rejected.Count;
                 Console.WriteLine(AdjudicationFiles.Markdown(results[^1]));
             }
             var summaries = AdjudicationSummary.Of(results);
@@ -54,7 +58,7 @@ internal static class AdjudicateCommand
             AdjudicationFigures.Write(folder, summaries);
             foreach (var summary in summaries) Console.WriteLine(AdjudicationFiles.Markdown(summary));
             Console.WriteLine(Path.Combine(folder, "adjudication.md"));
-            return 0;
+            return left > 0 ? CommandLine.SomeLeftOut : 0;
         });
         return command;
     }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using Spectre.Console;
 
 namespace AnchorScope.Cli;
@@ -27,6 +28,11 @@ internal static class CommandLine
             Console.Error.WriteLine($"ascope: {parsed.Errors[0].Message} (ascope --help lists commands and options)");
             return WrongInput;
         }
+        if (EmptyPath(parsed) is { } empty)
+        {
+            Console.Error.WriteLine($"ascope: {empty}: expected a path, found an empty one");
+            return WrongInput;
+        }
         try
         {
             return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
@@ -47,6 +53,22 @@ internal static class CommandLine
             Console.Error.WriteLine($"ascope: {Cause(e).Message}");
             return WrongInput;
         }
+    }
+
+    /// <summary>The option or argument whose path is empty, as a script gives it whose variable is not set.</summary>
+    private static string? EmptyPath(ParseResult parsed)
+    {
+        foreach (var symbol in parsed.CommandResult.Children)
+        {
+            var (name, what) = symbol switch
+            {
+                OptionResult option => (option.Option.Name, option.Option.HelpName),
+                ArgumentResult argument => (argument.Argument.Name, "DIR"),
+                _ => ("", ""),
+            };
+            if (what is "DIR" or "FILE" or "SET" && symbol.Tokens.Any(token => string.IsNullOrWhiteSpace(token.Value))) return name;
+        }
+        return null;
     }
 
     /// <summary>What happened on one of several threads.</summary>

@@ -29,7 +29,8 @@ internal static class DiagnoseCommand
             using var study = new DiagnosisStudy(options);
             using var store = DiagnosisFolder.Open(folder, study.Manifest, parsed.GetValue(resume));
             using var interrupt = new Interruption();
-            Introduce(study, store);
+            Introduce(study);
+            if (store.Samples > 0) AnsiConsole.MarkupLineInterpolated($"resuming: {store.Samples} samples are done");
             try
             {
                 var plan = AnsiConsole.Progress()
@@ -53,15 +54,15 @@ internal static class DiagnoseCommand
         return command;
     }
 
-    private static void Introduce(DiagnosisStudy study, ResultStore store)
+    /// <summary>Model, sets, and what of them was left out.</summary>
+    internal static void Introduce(DiagnosisStudy study)
     {
         var shape = study.Model.Decoder.Shape;
-        AnsiConsole.MarkupLineInterpolated($"[bold]{study.Options.Model}[/]: {study.Model.Family}, {shape.Layers} layers of {shape.Heads} heads");
+        AnsiConsole.MarkupLineInterpolated($"[bold]{study.Options.Model}[/]: {study.Model.Family}, {shape.Layers} layers of {shape.Heads} heads{(study.Named.TryGetValue("steering", out var steering) ? $", steered: {steering}" : "")}");
         AnsiConsole.MarkupLineInterpolated($"[bold]{study.Options.Data}[/]: {string.Join(", ", study.Data.Sets.Select(s => $"{s.Samples.Count} {s.Name}"))}");
         foreach (var left in study.Data.Rejected.Take(10))
             AnsiConsole.MarkupLineInterpolated($"[yellow]left out[/] {left.File}{(left.Line > 0 ? $":{left.Line}" : "")} {left.Id}: {left.Reason}");
         if (study.Data.Rejected.Count > 10) AnsiConsole.MarkupLineInterpolated($"[yellow]left out[/] {study.Data.Rejected.Count - 10} more, listed in the report");
-        if (store.Samples > 0) AnsiConsole.MarkupLineInterpolated($"resuming: {store.Samples} samples are done");
     }
 
     private static HeadPlan Run(DiagnosisStudy study, ResultStore store, ProgressContext progress, CancellationToken cancel)

@@ -132,7 +132,7 @@ internal sealed class DiagnosisSettings
         foreach (var item in list.Split(',', StringSplitOptions.TrimEntries))
         {
             if (!double.TryParse(item, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) || !(number >= above && number <= most && number > 0))
-                throw new InputException($"{option}: expected numbers from {above} to {most} joined by commas, found {item}");
+                throw new InputException($"{option}: expected numbers {(above == 0 ? "above 0 and" : $"from {above}")} up to {most} joined by commas, found {item}");
             numbers.Add(number);
         }
         return [.. numbers.Distinct()];

@@ -27,7 +27,7 @@ internal static class SteerCommand
         var diagnosis = new Option<string>("--diagnosis") { Description = "folder of the model's diagnosis: its arbiters and carriers are steered", HelpName = "DIR", Required = true };
         var unseen = new Option<string?>("--unseen") { Description = "a second data folder, whose test split is reported beside: phrasings that nothing was fitted on", HelpName = "DIR" };
         var strengths = new Option<string?>("--strengths") { Description = "of a direction, in both senses; 1 is the mean difference between the instructions (0.5,1,1.5,2,3,4)", HelpName = "LIST" };
-        var draws = new Option<int?>("--draws") { Description = "random sets of heads whose queries are steered for comparison (19); none: nothing is claimed", HelpName = "N" };
+        var draws = new Option<int?>("--draws") { Description = "random sets of heads whose queries are steered for comparison (19); 0: nothing is claimed", HelpName = "N" };
         var output = new Option<string>("--out") { Description = "folder to write", HelpName = "DIR", Required = true };
         var resume = new Option<bool>("--resume") { Description = "go on with the finished samples of --out" };
         var command = new Command("steer", "Fits directions that turn a model towards picture or text, and compares them with gains, boosts and random heads.")
@@ -47,6 +47,8 @@ internal static class SteerCommand
             using var study = new SteeringStudy(settings.Read(parsed), options);
             using var store = DiagnosisFolder.Open(folder, study.Manifest, parsed.GetValue(resume));
             using var interrupt = new Interruption();
+            DiagnoseCommand.Introduce(study.Diagnosed);
+            if (store.Samples > 0) AnsiConsole.MarkupLineInterpolated($"resuming: {store.Samples} samples are done");
             try
             {
                 var (result, file) = Show(study, store, folder, interrupt.Token);
@@ -58,7 +60,7 @@ internal static class SteerCommand
             {
                 throw new OperationCanceledException($"stopped after {store.Samples} samples; the same command with --resume goes on", e);
             }
-            return study.Diagnosed.Data.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;
+            return study.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;
         });
         return command;
     }
@@ -91,6 +93,8 @@ internal static class SteerCommand
                 Text(m.Repair.Control?.Net.Mean, "+0.000;-0.000;0"));
         }
         AnsiConsole.Write(table);
+        if (result.Heads.Arbiters.Count == 0) AnsiConsole.MarkupLine("no arbiters were found in this model, so no directions of queries were fitted");
+        if (result.Heads.ChoiceCarriers.Count == 0) AnsiConsole.MarkupLine("no carriers of the choice were found in this model, so no directions of outputs (z) were fitted");
         foreach (var (text, _) in SteeringReport.Findings(result)) AnsiConsole.MarkupLineInterpolated($"{text}");
         AnsiConsole.MarkupLineInterpolated($"[bold]{Path.Combine(folder, "report.html")}[/], the directions: {Path.Combine(folder, "directions.safetensors")}");
     }

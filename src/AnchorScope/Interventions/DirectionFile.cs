@@ -96,7 +96,7 @@ public sealed class DirectionFile
     public Direction Take(string name, double strength, string namePlace, string place, bool beyond = false)
     {
         if (!Directions.TryGetValue(name, out var found)) throw InputException.At(Path, namePlace, string.Join(", ", Directions.Keys.Order(StringComparer.Ordinal)), name);
-        if (!double.IsFinite(strength) || strength == 0) throw InputException.At(Path, place, "a strength other than 0", strength.ToString(CultureInfo.InvariantCulture));
+        if (!double.IsFinite(strength) || strength == 0) throw InputException.At(Path, place, "a finite strength other than 0", strength.ToString(CultureInfo.InvariantCulture));
         return beyond || (strength >= found.Lowest && strength <= found.Highest)
             ? found.Direction
             : throw InputException.At(Path, place, $"a strength of {name} within its bounds, {found.Lowest.ToString(CultureInfo.InvariantCulture)} to {found.Highest.ToString(CultureInfo.InvariantCulture)}", strength.ToString(CultureInfo.InvariantCulture));

@@ -64,6 +64,7 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
         if (Site == Site.AttnPattern && (Operation != Operation.Set || Rows is null))
             throw Wrong(name, "attention probabilities can only be replaced by those of a donor run: cut edges at attn_scores instead");
         if (Site == Site.AttnScores && Operation == Operation.Scale) throw Wrong(name, "attention scores can be cut (set to minus infinity) or added to, not scaled");
+        if (Site == Site.AttnScores && Operation == Operation.Add && Keys.IsAll) throw Wrong(name, "keys: expected a list; the same number added to every key changes nothing");
         if (float.IsNaN(Factor) || float.IsInfinity(Factor)) throw Wrong(name, $"factor must be a finite number, not {Factor}");
         var heads = Site is Site.KeyProj or Site.Key or Site.Value && !IsEdge ? shape.KeyHeads : shape.Heads;
         if (Heads is not null)

@@ -20,8 +20,7 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
         {
             case "attention_cut":
                 var (queries, keys, heads) = (At("queries"), At("keys"), Ints("heads"));
-                return (Ints("layers") ?? throw Wrong("layers", "a list of layers", "nothing"))
-                    .Select(layer => new Edit(Site.AttnScores, layer, Operation.Set) { Positions = queries, Keys = keys, Heads = heads });
+                return Layers().Select(layer => new Edit(Site.AttnScores, layer, Operation.Set) { Positions = queries, Keys = keys, Heads = heads });
             case "attention_boost":
                 return Boost();
             case "head_scale":
@@ -57,12 +56,14 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
         return positions.IsAll ? throw Wrong("positions", "a list of positions, since there is a row for each", "all") : WrittenRows("positions", positions);
     }
 
+    private int[] Layers() => Ints("layers") is not { } layers ? throw Wrong("layers", "a list of layers", Found("layers"))
+        : layers.Length > 0 ? layers : throw Wrong("layers", "at least one layer", "an empty list");
+
     private IEnumerable<Edit> Boost()
     {
         var (queries, keys, heads, added) = (At("queries"), At("keys"), Ints("heads"), Number("add", null));
         if (added == 0) throw Wrong("add", "a number other than 0: adding 0 does nothing", "0");
-        return [.. (Ints("layers") ?? throw Wrong("layers", "a list of layers", "nothing"))
-            .Select(layer => new Edit(Site.AttnScores, layer, Operation.Add) { Positions = queries, Keys = keys, Heads = heads, Factor = added })];
+        return [.. Layers().Select(layer => new Edit(Site.AttnScores, layer, Operation.Add) { Positions = queries, Keys = keys, Heads = heads, Factor = added })];
     }
 
     private IReadOnlyList<Edit> Directed()
@@ -122,7 +123,7 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
         var (queries, keys, heads) = (At("queries"), At("keys"), Ints("heads"));
         if (keys.IsAll) throw Wrong("keys", "a list of positions", "all");
         if (Present("rows") && sites.Length > 1) throw Wrong("what", "key or value beside rows", what);
-        return (from layer in Ints("layers") ?? throw Wrong("layers", "a list of layers", "nothing")
+        return (from layer in Layers()
                 from site in sites
                 select new Edit(site, layer, Operation.Set) { Positions = queries, Keys = keys, Heads = heads, Rows = Rows(site, layer, "keys", keys, null) }).ToArray();
     }

@@ -48,6 +48,12 @@ public static class SteeringReport
     {
         var turned = r.Methods.Where(m => m.Turn is { Status: FindingStatus.Present }).OrderByDescending(m => m.Turn!.Score!.Value.Mean).ToList();
         var repaired = r.Methods.Where(m => m.Repair.Status == FindingStatus.Present).OrderByDescending(m => m.Repair.Test!.Net.Mean).ToList();
+        var draws = r.Methods.Select(m => Math.Max(m.Turn?.Random?.Draws ?? 0, m.Repair.Random?.Draws ?? 0)).DefaultIfEmpty(0).Max();
+        if (draws + 1 < 1 / MultipleComparisons.Level)
+        {
+            yield return ($"Nothing is claimed: {Wording.Count(draws, "random set")} to compare with {(draws == 1 ? "is" : "are")} too few (19 are enough).", Status.Neutral);
+            yield break;
+        }
         yield return turned.Count > 0 ? ($"A knob: {turned[0].Turn!.Text}", Status.Good) : ("No direction is shown to turn this model beyond what random heads' directions do.", Status.Absent);
         yield return repaired.Count > 0 ? ($"A repair: {repaired[0].Repair.Text}", Status.Good)
             : ("No way of steering is shown to repair failed runs with a net gain, beyond random heads, and harmlessly.", Status.Absent);

@@ -20,7 +20,7 @@ internal static class ArbiterFinding
         if (found.Measured is not { } set)
         {
             var all = diagnosis.Interchange.AllQueries;
-            if (all.Pairs == 0) return Studies.Claim.Without(What, FindingStatus.Unclear, "Which heads arbitrate cannot be told: no run has a donor under the other instruction");
+            if (all.Pairs == 0) return Studies.Claim.Without(What, FindingStatus.Unclear, $"Which heads arbitrate cannot be told: {NoPair(diagnosis.Interchange)}");
             return all.Moved.High < RoleRule.Least
                 ? Studies.Claim.Without(What, FindingStatus.Absent,
                     $"No head arbitrates by what it reads: with the queries of all heads taken from the other instruction the margin moves by {Share(all.Moved)} of what that instruction moves{Mlp(diagnosis.Interchange)}{passed}", all.Moved)
@@ -48,10 +48,20 @@ internal static class ArbiterFinding
         var p = found.Census && rank.AtLeast == 0 ? Normal.TwoSided(set.Choice.Moved.Mean / ((set.Choice.Moved.High - set.Choice.Moved.Low) / (2 * Normal.Z95))) : rank.P;
         return new Claim(What, p, set.Choice.Moved, holds => holds
             ? new Saying(FindingStatus.Present, $"{Subject(set.Heads.Count)}: {Lower(text)}{compared}{passed}")
-            : new Saying(FindingStatus.Unclear, $"{text}, but that is not told apart from random sets{compared}{passed}"))
+            : new Saying(FindingStatus.Unclear, rank.AtLeast == 0 && !found.Census
+                ? $"{text}, but {Wording.Count(rank.Draws, "draw", "is", "are")} too few for a claim among four sentences ({FindingWriter.DrawsNeeded} are enough){compared}{passed}"
+                : $"{text}, but that is not told apart from random sets{compared}{passed}"))
         {
             Draws = rank,
         };
+    }
+
+    /// <summary>Why no run gives a pair across instructions.</summary>
+    private static string NoPair(InterchangeResult found)
+    {
+        var count = found.Pairs[^1].Factors.First(f => f.Factor == Variants.NameOf(DonorFactor.Instruction));
+        return $"of {Wording.Count(count.Runs, "run")} {count.WithoutDonor} have no donor under the other instruction, {count.ReceiverFails} do not follow their own and "
+            + $"{count.DonorFails} have a donor that does not give the other answer";
     }
 
     private static string Mlp(InterchangeResult found) => found.MlpDecides is { } layer

@@ -104,7 +104,7 @@ public sealed class DirectionTests : IDisposable
     [InlineData("""{"file":"none.safetensors","name":"query_position","strength":1,"at":{"suffix":[8]}}""", "none.safetensors: file: expected directions.safetensors of ascope steer, found no such file")]
     [InlineData("""{"file":"directions.safetensors","name":"other","strength":1,"at":{"suffix":[8]}}""", "edits[0].name: expected everywhere, query_position, found other")]
     [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":2.5,"at":{"suffix":[8]}}""", "edits[0].strength: expected a strength of query_position within its bounds, -1.5 to 2, found 2.5")]
-    [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":0,"at":{"suffix":[8]}}""", "expected a strength other than 0, found 0")]
+    [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":0,"at":{"suffix":[8]}}""", "expected a finite strength other than 0, found 0")]
     [InlineData("""{"file":"directions.safetensors","name":"query_position","at":{"suffix":[8]}}""", "edits[0].strength: expected a finite number, found nothing")]
     [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":1}""", "edits[0].at: expected positions by span")]
     [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":1,"at":{"question":[8]}}""", "edits[0].at.question: expected spans of query_position: instruction, suffix")]

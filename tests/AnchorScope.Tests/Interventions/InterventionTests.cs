@@ -55,6 +55,9 @@ public sealed class InterventionTests
     [InlineData("""[{"kind":"steer","site":"attn","layer":0,"vector":[1]}]""", "edits[0].site")]
     [InlineData("""[{"kind":"attention_boost","layers":[0],"queries":[3],"keys":[1]}]""", "edits[0].add")]
     [InlineData("""[{"kind":"attention_boost","queries":[3],"keys":[1],"add":1}]""", "edits[0].layers")]
+    [InlineData("""[{"kind":"attention_boost","layers":[],"queries":[3],"keys":[1],"add":1}]""", "edits[0].layers: expected at least one layer, found an empty list")]
+    [InlineData("""[{"kind":"attention_cut","layers":"all","queries":[3],"keys":[1]}]""", "edits[0].layers: expected a list of layers, found \"all\"")]
+    [InlineData("""[{"kind":"attention_boost","layers":[0],"queries":[3],"keys":[1],"add":0}]""", "edits[0].add: expected a number other than 0")]
     [InlineData("""[1]""", "edits[0]")]
     [InlineData("""nonsense""", "not valid JSON")]
     public void WhatIsNotUnderstood_IsNamed(string json, string named)

@@ -186,6 +186,11 @@ public sealed class LawTests : IDisposable
     }
 
     [Fact]
+    public void ABoostOfEveryKey_IsRefused() => Assert.Contains(
+        "the same number added to every key changes nothing",
+        Assert.Throws<InputException>(() => Intervention.AttentionBoost("boost", [1], Positions.Of(Last), Positions.All, 1).Validate(Shape, Last + 1)).Message, StringComparison.Ordinal);
+
+    [Fact]
     public void BlockingEveryHead_LeavesNoAttentionOutput()
     {
         var trace = new Trace([Site.AttnOut]);

@@ -51,6 +51,9 @@ public sealed class SteeringStudy : IDisposable
     /// <summary>Model and data.</summary>
     public DiagnosisStudy Diagnosed => _study;
 
+    /// <summary>Everything left out, with the reason; of the second data folder as well.</summary>
+    public IReadOnlyList<RejectedLine> Rejected => [.. _study.Data.Rejected, .. _unseen?.Test.Rejected ?? []];
+
     /// <summary>All settings that decide a number, as JSON.</summary>
     public string Manifest
     {

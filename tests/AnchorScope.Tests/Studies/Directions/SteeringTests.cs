@@ -182,6 +182,13 @@ public sealed class SteeringTests : IDisposable
         Refused("a diagnosis of the model as it is", [.. steer[..5], "--diagnosis", "steered"]);
         Refused("--gains: expected at least one number above 1, found 0.5", [.. steer, "--gains", "0.5"]);
         Refused("--beyond-bounds: expected a --direction beside it", [.. diagnose, "--beyond-bounds"]);
+        foreach (var command in new[] { "steer", "diagnose", "adjudicate" })
+        {
+            string[] needed = command switch { "adjudicate" => ["m", "--data", "d"], "steer" => ["--diagnosis", "d"], _ => [] };
+            var (exit, _, error) = Ascope.Run(_temp.Path, [command, .. needed, "--out", ""]);
+            Assert.Equal((2, "ascope: --out: expected a path, found an empty one"), (exit, error.TrimEnd()));
+        }
+        Refused("nope: config.json: expected a checkpoint, found none", ["adjudicate", Path.Combine(Fixtures.Root, "models", "wired-arbiter"), "nope", "--data", Data]);
         Refused("--strengths: expected numbers", [.. steer[..^6], "--strengths", "-1"]);
     }
 
