@@ -50,9 +50,6 @@ public sealed class SteeringTests : IDisposable
             Assert.Equal(compared ? FindingStatus.Present : FindingStatus.Unclear, turn.Status);
             Assert.Equal(compared ? 0 : null, turn.Random?.AtLeast);
         }
-        // Nothing fails in these models, so there is nothing to repair, and none is claimed.
-        Assert.Equal(0, result.Failed);
-        Assert.All(result.Methods, m => Assert.NotEqual(FindingStatus.Present, m.Repair.Status));
         Assert.Equal(result.Methods.Where(m => m.Signed && !m.Name.EndsWith("_own", StringComparison.Ordinal)).Select(m => m.Name).Order(StringComparer.Ordinal), file.Directions.Keys.Order(StringComparer.Ordinal));
     }
 
