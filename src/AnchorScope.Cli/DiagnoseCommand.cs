@@ -27,7 +27,7 @@ internal static class DiagnoseCommand
                 return DiagnoseSeries.Run(checkpoints, options, folder, parsed.GetValue(resume));
             }
             using var study = new DiagnosisStudy(options);
-            using var store = DiagnosisFolder.Open(folder, study.Manifest, parsed.GetValue(resume));
+            using var store = DiagnosisFolder.Open(folder, study.Identity, parsed.GetValue(resume));
             using var interrupt = new Interruption();
             Introduce(study);
             if (store.Samples > 0) AnsiConsole.MarkupLineInterpolated($"resuming: {store.Samples} samples are done");

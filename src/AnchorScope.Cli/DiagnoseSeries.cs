@@ -10,7 +10,7 @@ internal static class DiagnoseSeries
     public static int Run(string series, DiagnosisOptions options, string folder, bool resume)
     {
         var checkpoints = SeriesCheckpoint.In(series);
-        using (var first = new DiagnosisStudy(options with { Model = checkpoints[0].Folder })) DiagnosisFolder.Begin(folder, TrainingSeries.ManifestOf(first), resume);
+        using (var first = new DiagnosisStudy(options with { Model = checkpoints[0].Folder })) DiagnosisFolder.Begin(folder, TrainingSeries.IdentityOf(first), resume);
         AnsiConsole.MarkupLineInterpolated($"[bold]{series}[/]: {checkpoints.Count} checkpoints, steps {checkpoints[0].Step} to {checkpoints[^1].Step}");
         using var interrupt = new Interruption();
         var (points, facts) = (new List<SeriesPoint>(), (Diagnosis?)null);
@@ -49,7 +49,7 @@ internal static class DiagnoseSeries
     private static Diagnosis One(SeriesCheckpoint checkpoint, DiagnosisOptions options, string folder, Action<double> progress, CancellationToken cancel)
     {
         using var study = new DiagnosisStudy(options with { Model = checkpoint.Folder });
-        using var store = DiagnosisFolder.Open(folder, study.Manifest, resume: DiagnosisFolder.IsBegun(folder));
+        using var store = DiagnosisFolder.Open(folder, study.Identity, resume: DiagnosisFolder.IsBegun(folder));
         var samples = study.Phases.Sum(p => p.Samples);
         var plan = study.Run(store, _ => progress((double)store.Samples / samples), cancel);
         var found = study.Reduce(store, plan);

@@ -29,8 +29,7 @@ internal static class InspectCommand
         const string Option = "--heads-template";
         var named = NamedHeads.Parse(Option, heads, model.Decoder.Shape).Select(h => new ScoredHead(h.Layer, h.Head, double.NaN)).ToList();
         foreach (var head in named) model.Decoder.Shape.Check(head.Layer, head.Head, Option);
-        var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model.Checkpoint.Folder)));
-        return new HeadSet(name, model.Checkpoint.Sha256, model.Tokenizer.Sha256, "", HeadSet.ByHand, named);
+        return new HeadSet(model.Checkpoint.Name, model.Checkpoint.Sha256, model.Tokenizer.Sha256, "", HeadSet.ByHand, named) { Files = model.Checkpoint.Identity.Files };
     }
 
     private static void Print(VisionLanguageModel model)

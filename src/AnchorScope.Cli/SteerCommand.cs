@@ -45,7 +45,7 @@ internal static class SteerCommand
             };
             var folder = parsed.GetValue(output)!;
             using var study = new SteeringStudy(settings.Read(parsed), options);
-            using var store = DiagnosisFolder.Open(folder, study.Manifest, parsed.GetValue(resume));
+            using var store = DiagnosisFolder.Open(folder, study.Identity, parsed.GetValue(resume));
             using var interrupt = new Interruption();
             DiagnoseCommand.Introduce(study.Diagnosed);
             if (store.Samples > 0) AnsiConsole.MarkupLineInterpolated($"resuming: {store.Samples} samples are done");

@@ -43,7 +43,7 @@ internal static class SweepCommand
             using var team = new Team(options.Threads);
             var (prompt, _) = given.Read(parsed, opened, new Compute(arena, team));
             IReadOnlyList<Intervention> interventions = parsed.GetValue(plan) is { } file
-                ? InterventionJson.LoadList(file, opened.Decoder.Shape, opened.Checkpoint.Sha256)
+                ? InterventionJson.LoadList(file, opened.Decoder.Shape, opened.Checkpoint.Identity)
                 : [.. NamedHeads.Parse("--heads", parsed.GetValue(heads)!, opened.Decoder.Shape).Select(h => Intervention.HeadGain(h.Layer, h.Head, parsed.GetValue(factor), Where(parsed.GetValue(positions)!, prompt)))];
             var study = new SweepStudy(opened, prompt, interventions, options);
             if (parsed.GetValue(explain)) Explain(study.Cost, options.Threads);

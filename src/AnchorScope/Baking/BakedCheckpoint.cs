@@ -28,7 +28,7 @@ public sealed class BakedCheckpoint
     public BakedCheckpoint(VisionLanguageModel model, HeadSetFile heads, HeadGains gains, bool force = false)
     {
         (_model, _heads, _gains) = (model, heads, gains);
-        heads.Set.Validate(model.Decoder.Shape, force ? null : model.Checkpoint.Sha256, heads.Path);
+        heads.Set.Validate(model.Decoder.Shape, force ? null : model.Checkpoint.Identity, heads.Path);
     }
 
     /// <summary>What was measured of the change, in Markdown, for the model card; null: the card says that nothing was.</summary>
@@ -50,6 +50,7 @@ public sealed class BakedCheckpoint
         Tool = ToolVersion.Text,
         Source = _model.Checkpoint.Name,
         SourceSha256 = _model.Checkpoint.Sha256,
+        SourceFiles = _model.Checkpoint.Identity.Files,
         HeadSet = Path.GetFileName(_heads.Path),
         HeadSetSha256 = _heads.Sha256,
         HeadSetRevision = _heads.Set.Revision,

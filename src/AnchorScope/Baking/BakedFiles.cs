@@ -55,7 +55,8 @@ public sealed class BakedFiles
     private BakedCheck Says(BakedRecord record)
     {
         const string What = "baked.json says the same";
-        if (record.SourceSha256 != _original.Sha256) return new BakedCheck(What, $"it was made from weights {record.SourceSha256}, these are {_original.Sha256}", false);
+        if (_original.Identity.ChangesSince(new(record.SourceSha256, record.SourceFiles)) is { Count: > 0 } changes)
+            return new BakedCheck(What, $"it was made from another model: {string.Join("; ", changes)}", false);
         BakedTensor[] tensors = [.. _plan.Tensors.Select(t => new BakedTensor(Name(t.File), t.Entry.Name, t.Entry.Type.Name, t.Values, _rounded[t]))];
         return new BakedCheck(What, $"source, {record.HeadCount}, {record.Tensors.Count} tensor(s)", record.Tensors.SequenceEqual(tensors));
     }

@@ -31,6 +31,9 @@ public sealed record BakedRecord : IChangeRecord
     /// <summary>SHA-256 of the original's weights.</summary>
     public required string SourceSha256 { get; init; }
 
+    /// <summary>SHA-256 of every other file of the original that decides what it computes; empty in records of older versions.</summary>
+    public IReadOnlyDictionary<string, string> SourceFiles { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
     /// <summary>Name of the head-set file.</summary>
     public required string HeadSet { get; init; }
 
@@ -65,7 +68,7 @@ public sealed record BakedRecord : IChangeRecord
     {
         var path = Path.Combine(folder, FileName);
         var root = ConfigSection.Load(path);
-        root.Only("version", "tool", "source", "source_sha256", "head_set", "head_set_sha256", "head_set_revision", "factor", "heads", "tensors");
+        root.Only("version", "tool", "source", "source_sha256", "source_files", "head_set", "head_set_sha256", "head_set_revision", "factor", "heads", "tensors");
         if (root.Int("version") is var version && version != Version) throw InputException.At(path, "version", $"{Version}", $"{version}");
         var gains = new Dictionary<(int, int), float>();
         foreach (var head in root.Sections("heads"))
@@ -81,6 +84,7 @@ public sealed record BakedRecord : IChangeRecord
             Tool = root.Text("tool"),
             Source = root.Text("source"),
             SourceSha256 = root.Text("source_sha256"),
+            SourceFiles = ModelIdentity.ReadFiles(root.SectionOrNull("source_files")),
             HeadSet = root.Text("head_set"),
             HeadSetSha256 = root.Text("head_set_sha256"),
             HeadSetRevision = root.Text("head_set_revision"),
@@ -109,6 +113,9 @@ public sealed record BakedRecord : IChangeRecord
             {
                 ("tool", Tool), ("source", Source), ("source_sha256", SourceSha256), ("head_set", HeadSet), ("head_set_sha256", HeadSetSha256), ("head_set_revision", HeadSetRevision),
             }) json.WriteString(key, text);
+            json.WriteStartObject("source_files");
+            foreach (var (name, sha256) in SourceFiles) json.WriteString(name, sha256);
+            json.WriteEndObject();
             if (Gains.Common is { } common) json.WriteNumber("factor", common);
             else json.WriteNull("factor");
             json.WriteStartArray("heads");

@@ -23,7 +23,10 @@ public static class TunedFiles
             foreach (var entry in file.Tensors.Values.Where(t => other?.Length == file.Length && lines.ContainsKey(t.Name))) free.Add(new FreeTensor(file, entry, lines[entry.Name], other!));
         }
         var checks = new BakedFiles(original.Checkpoint, tuned.Checkpoint, new BakePlan(original.Checkpoint, free), "in the heads' tensors, all but the heads' rows and columns byte for byte", "free to differ").Check(null, progress, cancel);
-        var same = record.SourceSha256 == original.Checkpoint.Sha256 && named.SetEquals(lines.Keys) && record.Lines.All(l => lines[l.Key].Text == l.Value);
-        return [.. checks, new BakedCheck("tuned.json says the same", $"{record.What}, {record.Heads.Count} head(s), {record.Tensors.Count} tensor(s)", same)];
+        const string What = "tuned.json says the same";
+        if (original.Checkpoint.Identity.ChangesSince(new(record.SourceSha256, record.SourceFiles)) is { Count: > 0 } changes)
+            return [.. checks, new BakedCheck(What, $"it was made from another model: {string.Join("; ", changes)}", false)];
+        var same = named.SetEquals(lines.Keys) && record.Lines.All(l => lines[l.Key].Text == l.Value);
+        return [.. checks, new BakedCheck(What, $"{record.What}, {record.Heads.Count} head(s), {record.Tensors.Count} tensor(s)", same)];
     }
 }

@@ -26,6 +26,9 @@ public sealed record TunedRecord : IChangeRecord
     /// <summary>SHA-256 of the original's weights.</summary>
     public required string SourceSha256 { get; init; }
 
+    /// <summary>SHA-256 of every other file of the original that decides what it computes; empty in records of older versions.</summary>
+    public IReadOnlyDictionary<string, string> SourceFiles { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
     /// <summary>Name of the head-set file.</summary>
     public required string HeadSet { get; init; }
 
@@ -58,7 +61,7 @@ public sealed record TunedRecord : IChangeRecord
     {
         var path = Path.Combine(folder, FileName);
         var root = ConfigSection.Load(path);
-        root.Only("version", "tool", "what", "source", "source_sha256", "head_set", "head_set_sha256", "head_set_revision", "heads", "tensors");
+        root.Only("version", "tool", "what", "source", "source_sha256", "source_files", "head_set", "head_set_sha256", "head_set_revision", "heads", "tensors");
         if (root.Int("version") is var version && version != Version) throw InputException.At(path, "version", $"{Version}", $"{version}");
         var (heads, tensors) = (root.Sections("heads").ToList(), root.Sections("tensors").ToList());
         if (heads.Count == 0) throw InputException.At(path, "heads", "at least one head", "none");
@@ -71,6 +74,7 @@ public sealed record TunedRecord : IChangeRecord
             What = root.Text("what"),
             Source = root.Text("source"),
             SourceSha256 = root.Text("source_sha256"),
+            SourceFiles = ModelIdentity.ReadFiles(root.SectionOrNull("source_files")),
             HeadSet = root.Text("head_set"),
             HeadSetSha256 = root.Text("head_set_sha256"),
             HeadSetRevision = root.Text("head_set_revision"),
@@ -84,7 +88,7 @@ public sealed record TunedRecord : IChangeRecord
     public string Text() => JsonSerializer.Serialize(
         new
         {
-            version = Version, tool = Tool, what = What, source = Source, source_sha256 = SourceSha256, head_set = HeadSet, head_set_sha256 = HeadSetSha256, head_set_revision = HeadSetRevision,
+            version = Version, tool = Tool, what = What, source = Source, source_sha256 = SourceSha256, source_files = SourceFiles, head_set = HeadSet, head_set_sha256 = HeadSetSha256, head_set_revision = HeadSetRevision,
             heads = Heads.Select(h => new { layer = h.Layer, head = h.Head }),
             tensors = Tensors.Select(t => new { file = t.File, name = t.Name, dtype = t.Type, lines = Lines[t.Name], values = t.Values, rounded = t.Rounded }),
         },

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 
@@ -15,6 +14,7 @@ public sealed class Checkpoint : IDisposable
     internal const string IndexName = "model.safetensors.index.json";
 
     private readonly Lazy<string> sha256;
+    private readonly Lazy<ModelIdentity> identity;
 
     private Checkpoint(string folder, ConfigSection config, Weights weights, IReadOnlyList<SafetensorsFile> files)
     {
@@ -22,7 +22,8 @@ public sealed class Checkpoint : IDisposable
         Config = config;
         Files = files;
         Weights = weights;
-        sha256 = new Lazy<string>(Digest);
+        sha256 = new Lazy<string>(WeightDigest);
+        identity = new Lazy<ModelIdentity>(() => ModelIdentity.Of(Folder, Sha256));
     }
 
     /// <summary>As given to <see cref="Open"/>.</summary>
@@ -46,6 +47,9 @@ public sealed class Checkpoint : IDisposable
     /// reading every file.
     /// </summary>
     public string Sha256 => sha256.Value;
+
+    /// <summary>The weights and every other file that decides what the model computes. Computed when first asked for.</summary>
+    public ModelIdentity Identity => identity.Value;
 
     /// <summary>Bytes of all tensors together, headers not counted.</summary>
     public long WeightBytes => Files.Sum(file => file.Tensors.Values.Sum(entry => entry.Bytes));
@@ -121,11 +125,11 @@ public sealed class Checkpoint : IDisposable
         return InputException.At(folder, "weights", expected, other is null ? "neither" : $"neither, but {Quoted.Of(other)}");
     }
 
-    private string Digest()
+    private string WeightDigest()
     {
         if (Files.Count == 1 && Path.GetFileName(Files[0].Path) == SingleName)
             return Files[0].Sha256();
         string listing = string.Concat(Files.Select(file => $"{file.Sha256()}  {Path.GetFileName(file.Path)}\n"));
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(listing)));
+        return Digest.Of(Encoding.UTF8.GetBytes(listing));
     }
 }

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using AnchorScope.Checkpoints;
@@ -10,8 +9,13 @@ public sealed class ConflictSet
 {
     private const int LongestLine = 1 << 20;
 
-    private ConflictSet(string name, string file, string sha256, IReadOnlyList<ConflictSample> samples, IReadOnlyList<RejectedLine> rejected) =>
+    private readonly Lazy<string> _pictures;
+
+    private ConflictSet(string name, string file, string sha256, IReadOnlyList<ConflictSample> samples, IReadOnlyList<RejectedLine> rejected)
+    {
         (Name, File, Sha256, Samples, Rejected) = (name, file, sha256, samples, rejected);
+        _pictures = new Lazy<string>(PictureDigest);
+    }
 
     /// <summary>File name without extension, "test"; a part of a file has its own.</summary>
     public string Name { get; }
@@ -21,6 +25,13 @@ public sealed class ConflictSet
 
     /// <summary>SHA-256 of its bytes.</summary>
     public string Sha256 { get; }
+
+    /// <summary>
+    /// SHA-256 of the list of the SHA-256 of each picture's bytes, those of <see cref="Samples"/> first, then those of <see cref="Donors"/> by id.
+    /// Computed when first asked for, by reading every picture.
+    /// </summary>
+    /// <exception cref="InputException">A picture cannot be read any more.</exception>
+    public string PicturesSha256 => _pictures.Value;
 
     /// <summary>Usable samples in the order of the file.</summary>
     public IReadOnlyList<ConflictSample> Samples { get; }
@@ -87,7 +98,7 @@ public sealed class ConflictSet
             var first = rejected.Count == 0 ? "the file is empty" : $"line {rejected[0].Line}: {rejected[0].Reason}";
             throw new InputException($"{path}: no usable sample in {number} lines; {first}");
         }
-        return new ConflictSet(Path.GetFileNameWithoutExtension(path), path, Convert.ToHexStringLower(SHA256.HashData(bytes)), samples,
+        return new ConflictSet(Path.GetFileNameWithoutExtension(path), path, Digest.Of(bytes), samples,
             rejected)
         {
             Donors = Named(path, bytes, folder, samples),
@@ -145,6 +156,14 @@ public sealed class ConflictSet
             }
         }
         return found;
+    }
+
+    private string PictureDigest()
+    {
+        var paths = Samples.Concat(Donors.OrderBy(d => d.Key, StringComparer.Ordinal).Select(d => d.Value)).Select(s => s.Image).ToArray();
+        var digests = paths.OfType<string>().Distinct(StringComparer.Ordinal).AsParallel().Select(path => (path, Digest.OfFile(path)))
+            .ToDictionary(StringComparer.Ordinal);
+        return Digest.Of(Encoding.UTF8.GetBytes(string.Join('\n', paths.Select(path => path is null ? "none" : digests[path]))));
     }
 
     /// <summary>In one line, whatever characters it has.</summary>

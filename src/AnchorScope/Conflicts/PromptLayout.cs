@@ -15,6 +15,9 @@ public sealed record LayoutPiece(SpanKind? Kind, string Text);
 /// <param name="Parts">Kind and the text in front of it (not in front of the first).</param>
 public sealed record PromptLayout(string Name, IReadOnlyList<LayoutPiece> Parts)
 {
+    /// <summary>Name of the file that holds a layout.</summary>
+    public const string FileName = "prompt.json";
+
     /// <summary>Context, question, instruction, one space between.</summary>
     public static PromptLayout ContextQuestionInstruction { get; } = new(
         "context_question_instruction",
@@ -33,13 +36,17 @@ public sealed record PromptLayout(string Name, IReadOnlyList<LayoutPiece> Parts)
         ["constraint"] = SpanKind.Constraint,
     };
 
+    /// <summary>Where the layout of a conflict set would stand.</summary>
+    /// <param name="set">Path of the set's JSONL.</param>
+    public static string FileBeside(string set) => Path.Combine(Path.GetDirectoryName(Path.GetFullPath(set))!, FileName);
+
     /// <summary>
     /// The layout beside a conflict set: its prompt.json with <c>"layout": "mc2"</c>, or a <c>"template"</c> whose {parts} stand in order
     /// with the text between them; without the file, context, question, instruction.
     /// </summary>
     public static PromptLayout Beside(string folder)
     {
-        var path = Path.Combine(folder, "prompt.json");
+        var path = Path.Combine(folder, FileName);
         if (!File.Exists(path)) return ContextQuestionInstruction;
         try
         {

@@ -22,8 +22,8 @@ public sealed class DirectionFile
     /// <summary>Path as given.</summary>
     public required string Path { get; init; }
 
-    /// <summary>SHA-256 of the weights of the model.</summary>
-    public required string Revision { get; init; }
+    /// <summary>The model that they were fitted on; files of older versions name its weights alone.</summary>
+    public required ModelIdentity Model { get; init; }
 
     /// <summary>SHA-256 of its tokenizer.</summary>
     public required string TokenizerHash { get; init; }
@@ -62,7 +62,7 @@ public sealed class DirectionFile
         return new DirectionFile
         {
             Path = path,
-            Revision = Field("revision"),
+            Model = new ModelIdentity(Field("revision"), Files(path, file.Metadata.GetValueOrDefault("files"))),
             TokenizerHash = Field("tokenizer_hash"),
             DatasetHash = Field("dataset_hash"),
             Directions = parts.ToDictionary(
@@ -79,7 +79,7 @@ public sealed class DirectionFile
             [.. Enumerable.Range(0, p.Rows.Count).SelectMany(i => p.Rows[i].ToArray())], p.Rows.Count, p.Rows.Width))).ToList();
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal)
         {
-            ["format"] = Format, ["version"] = Version, ["model"] = model, ["revision"] = Revision, ["tokenizer_hash"] = TokenizerHash, ["dataset_hash"] = DatasetHash,
+            ["format"] = Format, ["version"] = Version, ["model"] = model, ["revision"] = Model.Weights, ["files"] = JsonSerializer.Serialize(Model.Files), ["tokenizer_hash"] = TokenizerHash, ["dataset_hash"] = DatasetHash,
         };
         foreach (var (name, direction) in Directions)
         {
@@ -100,6 +100,18 @@ public sealed class DirectionFile
         return beyond || (strength >= found.Lowest && strength <= found.Highest)
             ? found.Direction
             : throw InputException.At(Path, place, $"a strength of {name} within its bounds, {found.Lowest.ToString(CultureInfo.InvariantCulture)} to {found.Highest.ToString(CultureInfo.InvariantCulture)}", strength.ToString(CultureInfo.InvariantCulture));
+    }
+
+    private static IReadOnlyDictionary<string, string> Files(string path, string? json)
+    {
+        try
+        {
+            return json is null ? new Dictionary<string, string>() : JsonSerializer.Deserialize<SortedDictionary<string, string>>(json)!;
+        }
+        catch (JsonException e)
+        {
+            throw new InputException($"{path}: __metadata__.files: expected a JSON object of file names and SHA-256, found {Quoted.Of(json!)}", e);
+        }
     }
 
     private static double Bound(string path, string name, string value) =>

@@ -82,7 +82,7 @@ internal sealed class DonorFile
 }
 
 /// <summary>The donors' and directions' files that an edits file names, each opened once.</summary>
-internal sealed class DonorFiles(string editsFile, DecoderShape? shape, string? revision) : IDisposable
+internal sealed class DonorFiles(string editsFile, DecoderShape? shape, ModelIdentity? model) : IDisposable
 {
     private readonly Dictionary<string, DonorFile> _open = new(StringComparer.Ordinal);
     private readonly Dictionary<string, DirectionFile> _directions = new(StringComparer.Ordinal);
@@ -93,8 +93,8 @@ internal sealed class DonorFiles(string editsFile, DecoderShape? shape, string? 
     {
         if (_directions.TryGetValue(path, out var known)) return known;
         var file = DirectionFile.Load(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(editsFile)) ?? "", path));
-        return revision is null || file.Revision == revision ? _directions[path] = file
-            : throw InputException.At(editsFile, place, $"directions fitted on this model, weights {revision[..12]}", $"some of weights {file.Revision[..Math.Min(12, file.Revision.Length)]}");
+        model?.Require(file.Model, editsFile, place, "");
+        return _directions[path] = file;
     }
 
     /// <summary>Opens a file, or gives it again.</summary>

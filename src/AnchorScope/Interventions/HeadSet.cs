@@ -23,6 +23,9 @@ public sealed record HeadSet(
     /// <summary><see cref="MetricVariant"/> of a set that somebody wrote down.</summary>
     public const string ByHand = "named_by_hand";
 
+    /// <summary>SHA-256 of every other file of the model that decides what it computes; empty in files of older versions.</summary>
+    public IReadOnlyDictionary<string, string> Files { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
     /// <summary>Every named definition of the search.</summary>
     public IReadOnlyDictionary<string, string> Variants { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
@@ -33,13 +36,13 @@ public sealed record HeadSet(
     public HeadGains? Gains => Version == 2 ? new HeadGains(Heads.ToDictionary(h => (h.Layer, h.Head), h => h.Gain!.Value)) : null;
 
     /// <summary>Refuses a set that was found on another model or has heads that this one lacks.</summary>
-    /// <param name="revision">SHA-256 of the model's weights; null: any model will do that has the heads.</param>
+    /// <param name="model">The model that it is used on; null: any will do that has the heads.</param>
     /// <param name="file">For messages.</param>
     /// <exception cref="InputException">It does not fit.</exception>
-    public void Validate(DecoderShape shape, string? revision, string file = "head set")
+    public void Validate(DecoderShape shape, Checkpoints.ModelIdentity? model, string file = "head set")
     {
-        if (revision is not null && Revision != revision)
-            throw InputException.At(file, "revision", $"{revision}, the weights of this model", $"{Checkpoints.Quoted.Line(Revision)}, those of {Checkpoints.Quoted.Line(Model)}: another model's heads do something else (--force takes them)");
+        model?.Require(
+            new(Revision, Files), file, $"head set of {Checkpoints.Quoted.Line(Model)}", "; another model's heads do something else (--force takes them)");
         for (var i = 0; i < Heads.Count; i++) shape.Check(Heads[i].Layer, Heads[i].Head, file, $"heads[{i}].");
     }
 }

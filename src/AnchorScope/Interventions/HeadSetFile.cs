@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -19,7 +18,7 @@ public sealed record HeadSetFile(string Path, string Sha256, HeadSet Set)
     public static HeadSetFile Load(string path)
     {
         var root = ConfigSection.Load(path);
-        root.Only("version", "model", "revision", "tokenizer_hash", "dataset_hash", "metric_variant", "heads", "variants");
+        root.Only("version", "model", "revision", "tokenizer_hash", "dataset_hash", "metric_variant", "heads", "variants", "files");
         if (root.Int("version") is var version && version is not (1 or WithGains)) throw InputException.At(path, "version", $"1 or {WithGains}", $"{version}");
         var heads = root.Sections("heads").Select(head =>
         {
@@ -37,9 +36,10 @@ public sealed record HeadSetFile(string Path, string Sha256, HeadSet Set)
                 throw InputException.At(path, $"heads[{i}]", "each head once", $"layer {heads[i].Layer}, head {heads[i].Head}, which is heads[{first}]");
         }
         var variants = root.SectionOrNull("variants");
-        return new HeadSetFile(path, Hash(path), new HeadSet(
+        return new HeadSetFile(path, Digest.OfFile(path), new HeadSet(
             root.Text("model"), root.Text("revision"), root.Text("tokenizer_hash", ""), root.Text("dataset_hash", ""), root.Text("metric_variant", ""), heads)
         {
+            Files = ModelIdentity.ReadFiles(root.SectionOrNull("files")),
             Variants = variants?.Json.EnumerateObject().ToDictionary(p => p.Name, p => variants.Text(p.Name), StringComparer.Ordinal) ?? [],
         });
     }
@@ -53,6 +53,12 @@ public sealed record HeadSetFile(string Path, string Sha256, HeadSet Set)
             json.WriteStartObject();
             json.WriteString("model", set.Model);
             json.WriteString("revision", set.Revision);
+            if (set.Files.Count > 0)
+            {
+                json.WriteStartObject("files");
+                foreach (var (name, sha256) in set.Files) json.WriteString(name, sha256);
+                json.WriteEndObject();
+            }
             json.WriteString("tokenizer_hash", set.TokenizerHash);
             json.WriteString("dataset_hash", set.DatasetHash);
             json.WriteString("metric_variant", set.MetricVariant);
@@ -82,11 +88,5 @@ public sealed record HeadSetFile(string Path, string Sha256, HeadSet Set)
     {
         var gain = (float)head.Number("gain");
         return float.IsFinite(gain) ? gain : throw InputException.At(path, head.PathOf("gain"), "a number of 32 bits", $"{head.Number("gain")}");
-    }
-
-    private static string Hash(string path)
-    {
-        using var file = MappedFile.Open(path);
-        return Convert.ToHexStringLower(SHA256.HashData(file.Slice(0, (int)file.Length)));
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Interventions;
 
@@ -30,12 +31,12 @@ public static class InterventionJson
 
     /// <summary>Reads a file; anything not understood is an error that names the edit and the field.</summary>
     /// <param name="shape">Sizes of the model; needed where an edit takes values from a file.</param>
-    /// <param name="revision">SHA-256 of its weights; a direction must have been fitted on them. Null: not checked.</param>
-    public static Intervention Load(string path, DecoderShape? shape = null, string? revision = null)
+    /// <param name="model">That model; a direction must have been fitted on it. Null: not checked.</param>
+    public static Intervention Load(string path, DecoderShape? shape = null, ModelIdentity? model = null)
     {
         try
         {
-            return Parse(File.ReadAllBytes(path), path, shape, revision);
+            return Parse(File.ReadAllBytes(path), path, shape, model);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -45,8 +46,8 @@ public static class InterventionJson
 
     /// <summary>Reads a file with a JSON list of interventions, each in the versioned form, no two of one name.</summary>
     /// <param name="shape">Sizes of the model; needed where an edit takes values from a file.</param>
-    /// <param name="revision">SHA-256 of its weights; a direction must have been fitted on them. Null: not checked.</param>
-    public static IReadOnlyList<Intervention> LoadList(string path, DecoderShape? shape = null, string? revision = null)
+    /// <param name="model">That model; a direction must have been fitted on it. Null: not checked.</param>
+    public static IReadOnlyList<Intervention> LoadList(string path, DecoderShape? shape = null, ModelIdentity? model = null)
     {
         byte[] bytes;
         try
@@ -62,7 +63,7 @@ public static class InterventionJson
             using var document = JsonDocument.Parse(bytes, Limits);
             if (document.RootElement.ValueKind != JsonValueKind.Array) throw InputException.At(path, "list", "a JSON list of interventions", document.RootElement.ValueKind.ToString());
             Intervention[] list = [.. document.RootElement.EnumerateArray().Select((json, i) => json.ValueKind == JsonValueKind.Object
-                ? Read(json, path, shape, revision, $"[{i}].")
+                ? Read(json, path, shape, model, $"[{i}].")
                 : throw InputException.At(path, $"[{i}]", "an intervention, {\"version\": 1, \"name\": …, \"edits\": […]}", json.ValueKind.ToString()))];
             if (list.Length == 0) throw InputException.At(path, "list", "at least one intervention", "none");
             if (list.GroupBy(i => i.Name).FirstOrDefault(g => g.Count() > 1) is { } same) throw InputException.At(path, "name", "another one for each intervention", $"{same.Count()} called {Checkpoints.Quoted.Of(same.Key)}");
@@ -75,12 +76,12 @@ public static class InterventionJson
     }
 
     /// <summary>Reads JSON text; <paramref name="file"/> stands in messages.</summary>
-    public static Intervention Parse(ReadOnlyMemory<byte> json, string file, DecoderShape? shape = null, string? revision = null)
+    public static Intervention Parse(ReadOnlyMemory<byte> json, string file, DecoderShape? shape = null, ModelIdentity? model = null)
     {
         try
         {
             using var document = JsonDocument.Parse(json, Limits);
-            return Read(document.RootElement, file, shape, revision);
+            return Read(document.RootElement, file, shape, model);
         }
         catch (JsonException e)
         {
@@ -105,7 +106,7 @@ public static class InterventionJson
         return stream.ToArray();
     }
 
-    private static Intervention Read(JsonElement root, string file, DecoderShape? shape, string? revision, string place = "")
+    private static Intervention Read(JsonElement root, string file, DecoderShape? shape, ModelIdentity? model, string place = "")
     {
         var name = Path.GetFileName(file);
         if (root.ValueKind == JsonValueKind.Object)
@@ -121,7 +122,7 @@ public static class InterventionJson
             if (!root.TryGetProperty("edits", out root)) throw InputException.At(file, place + "edits", "a list of edits", "nothing");
         }
         if (root.ValueKind != JsonValueKind.Array) throw InputException.At(file, place + "edits", "a list of edits", root.ValueKind.ToString());
-        using var donors = new DonorFiles(file, shape, revision);
+        using var donors = new DonorFiles(file, shape, model);
         var edits = root.EnumerateArray().SelectMany((json, i) => new EditReader(json, file, $"{place}edits[{i}]", donors).Read()).ToArray();
         return new Intervention(name, edits);
     }

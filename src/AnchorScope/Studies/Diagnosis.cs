@@ -92,10 +92,30 @@ public sealed record Diagnosis
 /// <summary>What identifies a model.</summary>
 /// <param name="Name">Name of its folder.</param>
 /// <param name="Provenance">Statement that the folder's provenance.json makes about where the model comes from, or null.</param>
-public sealed record ModelFacts(string Name, string Family, string Sha256, string TokenizerSha256, int Layers, int Heads, string? Provenance);
+public sealed record ModelFacts(string Name, string Family, string Sha256, string TokenizerSha256, int Layers, int Heads, string? Provenance)
+{
+    /// <summary>SHA-256 of every other file that decides what the model computes, by name.</summary>
+    public IReadOnlyDictionary<string, string> Files { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
+    /// <summary>Those of an opened model.</summary>
+    public static ModelFacts Of(Models.VisionLanguageModel model) => new(
+        model.Checkpoint.Name, model.Family, model.Checkpoint.Sha256, model.Tokenizer.Sha256, model.Decoder.Shape.Layers, model.Decoder.Shape.Heads,
+        Studies.Provenance.Read(model.Checkpoint.Folder))
+    {
+        Files = model.Checkpoint.Identity.Files,
+    };
+}
 
 /// <summary>What identifies a conflict set.</summary>
-public sealed record SetFacts(string Name, string Sha256, int Samples, int Rejected);
+public sealed record SetFacts(string Name, string Sha256, int Samples, int Rejected)
+{
+    /// <summary>Of its pictures' bytes.</summary>
+    public string PicturesSha256 { get; init; } = "";
+
+    /// <summary>Those of a set, under its own name or another.</summary>
+    internal static SetFacts Of(Conflicts.ConflictSet set, string? name = null) =>
+        new(name ?? set.Name, set.Sha256, set.Samples.Count, set.Rejected.Count) { PicturesSha256 = set.PicturesSha256 };
+}
 
 /// <summary>What a finding says about an effect.</summary>
 public enum FindingStatus

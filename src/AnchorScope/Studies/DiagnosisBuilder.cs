@@ -56,10 +56,8 @@ internal sealed class DiagnosisBuilder
         var diagnosis = new Diagnosis
         {
             Tool = ToolVersion.Text,
-            Model = new ModelFacts(
-                Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model.Checkpoint.Folder))), model.Family, model.Checkpoint.Sha256, model.Tokenizer.Sha256,
-                Shape.Layers, Shape.Heads, Provenance.Read(model.Checkpoint.Folder)),
-            Data = [.. _study.Data.Sets.Select(s => new SetFacts(s.Name, s.Sha256, s.Samples.Count, s.Rejected.Count))],
+            Model = ModelFacts.Of(model),
+            Data = [.. _study.Data.Sets.Select(s => SetFacts.Of(s))],
             Layout = _study.Data.Layout.Name,
             Variants = _study.Named,
             Seed = Options.Seed,

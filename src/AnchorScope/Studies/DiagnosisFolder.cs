@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 
 namespace AnchorScope.Studies;
 
@@ -26,20 +25,20 @@ public static class DiagnosisFolder
     public static bool IsBegun(string folder) => File.Exists(Path.Combine(folder, ManifestName));
 
     /// <summary>Starts a new folder, or checks that an old one was made with the same inputs and settings, and opens its rows.</summary>
-    public static ResultStore Open(string folder, string manifest, bool resume)
+    public static ResultStore Open(string folder, RunIdentity identity, bool resume)
     {
-        Begin(folder, manifest, resume);
+        Begin(folder, identity, resume);
         return ResultStore.Open(Results(folder), resume);
     }
 
     /// <summary>Starts a new folder, or checks that an old one was made with the same inputs and settings.</summary>
-    public static void Begin(string folder, string manifest, bool resume)
+    public static void Begin(string folder, RunIdentity identity, bool resume)
     {
         var path = Path.Combine(folder, ManifestName);
         if (resume)
         {
             if (!File.Exists(path)) throw new InputException($"{folder}: nothing to resume: expected {ManifestName}, found none");
-            Compare(path, manifest);
+            identity.Check(ReadManifest(path), path, $"name another folder than {folder} with --out");
             return;
         }
         if (File.Exists(folder)) throw new InputException($"{folder}: expected a folder, found a file");
@@ -53,25 +52,18 @@ public static class DiagnosisFolder
         {
             throw new InputException($"{folder}: cannot be made: {e.Message}", e);
         }
-        DiagnosisFiles.Text(path, manifest);
+        DiagnosisFiles.Text(path, identity.Text);
     }
 
-    private static void Compare(string path, string manifest)
+    private static string ReadManifest(string path)
     {
         try
         {
-            using var then = JsonDocument.Parse(File.ReadAllBytes(path));
-            using var now = JsonDocument.Parse(manifest);
-            foreach (var field in now.RootElement.EnumerateObject())
-            {
-                var found = then.RootElement.TryGetProperty(field.Name, out var old) ? old.GetRawText() : "nothing";
-                if (!then.RootElement.TryGetProperty(field.Name, out old) || !JsonElement.DeepEquals(old, field.Value))
-                    throw InputException.At(path, field.Name, field.Value.GetRawText(), $"{found}; the rows there belong to other inputs or settings");
-            }
+            return File.ReadAllText(path);
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: not a manifest: {e.Message}", e);
+            throw new InputException($"{path}: cannot be read: {e.Message}", e);
         }
     }
 }

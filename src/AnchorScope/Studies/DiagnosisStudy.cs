@@ -1,4 +1,4 @@
-using System.Text.Json;
+using AnchorScope.Checkpoints;
 using AnchorScope.Conflicts;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
@@ -14,6 +14,9 @@ namespace AnchorScope.Studies;
 /// </summary>
 public sealed class DiagnosisStudy : IDisposable
 {
+    /// <summary>Name under which a steered model's direction stands among the definitions.</summary>
+    private const string Direction = "steering";
+
     private const int LongestAnswer = 16;
     private const long PackedAtMost = 512L << 20;
     private readonly DiagnosisConditions _conditions;
@@ -68,23 +71,18 @@ public sealed class DiagnosisStudy : IDisposable
     /// <summary>Every choice by name, as result files list them; with the direction where the model is steered.</summary>
     public IReadOnlyDictionary<string, string> Named { get; private set; } = new Dictionary<string, string>();
 
-    /// <summary>All settings that decide a number, as JSON: two runs with the same may be continued into each other.</summary>
-    public string Manifest => JsonSerializer.Serialize(new SortedDictionary<string, object>(StringComparer.Ordinal)
+    /// <summary>All that decides a number: two runs with the same may be continued into each other.</summary>
+    public RunIdentity Identity
     {
-        ["version"] = 3,
-        ["model_sha256"] = Model.Checkpoint.Sha256,
-        ["tokenizer_sha256"] = Model.Tokenizer.Sha256,
-        ["data"] = Data.Sets.ToDictionary(s => s.Name, s => $"{s.Sha256} {s.Samples.Count}"),
-        ["layout"] = Data.Layout.Name,
-        ["seed"] = Options.Seed,
-        ["variants"] = Named,
-        ["windows"] = Options.Windows,
-        ["shares"] = Options.Shares,
-        ["gains"] = Options.Gains,
-        ["draws"] = Options.Draws,
-        ["equivalence_margin"] = Options.EquivalenceMargin,
-        ["answer_tokens"] = AnswerTokens,
-    });
+        get
+        {
+            var identity = new RunIdentity().With(Model.Checkpoint.Identity).With(Data).With("--limit", Options.Limit).With("--seed", Options.Seed)
+                .WithList("--windows", Options.Windows).WithList("--shares", Options.Shares).WithList("--gains", Options.Gains)
+                .With("--draws", Options.Draws).With("--equivalence-margin", Options.EquivalenceMargin).With("--answer-tokens", AnswerTokens);
+            foreach (var (choice, variant) in Named) identity.With(choice == Direction ? choice : $"--{choice.Replace('_', '-')}", variant);
+            return identity;
+        }
+    }
 
     /// <summary>The parts of a run in order, with the number of their samples.</summary>
     public IReadOnlyList<(string Phase, int Samples)> Phases =>
@@ -173,20 +171,19 @@ public sealed class DiagnosisStudy : IDisposable
     private void Steer(SteeringUse steering)
     {
         var file = DirectionFile.Load(steering.File);
-        if (file.Revision != Model.Checkpoint.Sha256)
-            throw InputException.At(steering.File, "__metadata__.revision", $"{Model.Checkpoint.Sha256[..12]}, the weights of {Options.Model}", file.Revision[..Math.Min(12, file.Revision.Length)]);
+        Model.Checkpoint.Identity.Require(file.Model, steering.File, "directions", "");
         var direction = file.Take(steering.Name, steering.Strength, "--direction-name", "--strength", steering.BeyondBounds);
         Data = Data with { Layout = Data.Layout with { Steering = (direction, (float)steering.Strength) } };
-        var bytes = System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(steering.File));
-        Named = new SortedDictionary<string, string>(Named.ToDictionary(), StringComparer.Ordinal)
+                Named = new SortedDictionary<string, string>(Named.ToDictionary(), StringComparer.Ordinal)
         {
-            ["steering"] = FormattableString.Invariant($"{steering.Name} x{steering.Strength:0.###} of {Convert.ToHexStringLower(bytes)[..12]}"),
+            [Direction] = FormattableString.Invariant($"{steering.Name} x{steering.Strength:0.###} of {Digest.Short(Digest.OfFile(steering.File))}"),
         };
     }
 
     private HeadSet Portable(string score, IEnumerable<ScoredHead> heads) => new(
-        Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Model.Checkpoint.Folder))), Model.Checkpoint.Sha256, Model.Tokenizer.Sha256, Data.Rank.Sha256, score, [.. heads])
+        Model.Checkpoint.Name, Model.Checkpoint.Sha256, Model.Tokenizer.Sha256, Data.Rank.Sha256, score, [.. heads])
     {
+        Files = Model.Checkpoint.Identity.Files,
         Variants = Named,
     };
 

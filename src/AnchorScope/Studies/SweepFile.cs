@@ -1,4 +1,4 @@
-using System.Security.Cryptography;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -40,7 +40,7 @@ public sealed class SweepFile : IDisposable
         var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder for --out");
         var partial = path + ".partial";
-        var header = Header(model, prompt, interventions, asked, heads);
+        var identity = IdentityOf(model, prompt, interventions, asked, heads);
         FileStream stream;
         try
         {
@@ -53,7 +53,7 @@ public sealed class SweepFile : IDisposable
         var file = new SweepFile(path, interventions, asked, heads, stream);
         try
         {
-            file.TakeUp(partial, header);
+            file.TakeUp(partial, identity);
             return file;
         }
         catch
@@ -96,13 +96,16 @@ public sealed class SweepFile : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _partial.Dispose();
 
-    private static string Header(VisionLanguageModel model, Prompt prompt, IReadOnlyList<Intervention> interventions, IReadOnlyList<int> asked, bool heads)
+    private static RunIdentity IdentityOf(
+        VisionLanguageModel model, Prompt prompt, IReadOnlyList<Intervention> interventions, IReadOnlyList<int> asked, bool heads)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(System.Runtime.InteropServices.MemoryMarshal.AsBytes<int>(prompt.Tokens));
-        hash.AppendData(System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(prompt.Embeddings));
-        foreach (var intervention in interventions) hash.AppendData(InterventionJson.Write(intervention));
-        return $"ascope sweep 1, {(heads ? "heads" : "plan")}, weights {model.Checkpoint.Sha256}, prompt and plan {Convert.ToHexStringLower(hash.GetHashAndReset())}, logits {string.Join(',', asked)}";
+        using var variants = new MemoryStream();
+        foreach (var intervention in interventions) variants.Write(InterventionJson.Write(intervention));
+        using var inputs = new MemoryStream();
+        inputs.Write(MemoryMarshal.AsBytes<int>(prompt.Tokens));
+        inputs.Write(MemoryMarshal.AsBytes<float>(prompt.Embeddings));
+        return new RunIdentity().With(model.Checkpoint.Identity).WithBytes("prompt", inputs.GetBuffer().AsSpan(0, (int)inputs.Length))
+            .WithBytes(heads ? "list of heads" : "plan", variants.GetBuffer().AsSpan(0, (int)variants.Length)).WithList("--logits", asked);
     }
 
     /// <summary>The row of one variant, JSON without a line end. May be called on several threads.</summary>
@@ -136,13 +139,13 @@ public sealed class SweepFile : IDisposable
     }
 
     /// <summary>Whole lines count; what a kill left of the last one is cut off.</summary>
-    private void TakeUp(string partial, string header)
+    private void TakeUp(string partial, RunIdentity identity)
     {
         var bytes = new byte[_partial.Length];
         _partial.ReadExactly(bytes);
         var whole = Array.LastIndexOf(bytes, (byte)'\n') + 1;
         var lines = Encoding.UTF8.GetString(bytes, 0, whole).Split('\n')[..^1];
-        if (lines.Length > 0 && lines[0] != header) throw new InputException($"{partial}: belongs to another sweep (model, prompt, variants or --logits differ); remove it or choose another --out");
+        if (lines.Length > 0) identity.Check(lines[0], partial, "remove it or choose another --out");
         foreach (var line in lines.Skip(1))
         {
             var tab = line.IndexOf('\t', StringComparison.Ordinal);
@@ -151,6 +154,6 @@ public sealed class SweepFile : IDisposable
         }
         _partial.SetLength(whole);
         _partial.Position = whole;
-        if (lines.Length == 0) _partial.Write(Encoding.UTF8.GetBytes(header + "\n"));
+        if (lines.Length == 0) _partial.Write(Encoding.UTF8.GetBytes(identity.Line + "\n"));
     }
 }

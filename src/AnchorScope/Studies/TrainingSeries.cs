@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json.Nodes;
 using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
@@ -74,12 +73,6 @@ public sealed record SeriesSet(string Name, IReadOnlyList<HeadId> Heads, bool Fo
 /// <summary>What training did to the numbers of a diagnosis: the content of series.json.</summary>
 public sealed record TrainingSeries(int Schema, string Tool, IReadOnlyList<SetFacts> Data, IReadOnlyDictionary<string, string> Variants, ulong Seed, IReadOnlyList<SeriesPoint> Points)
 {
-    /// <summary>The settings that all diagnoses of a series share, as JSON: those of the first one but for the weights.</summary>
-    public static string ManifestOf(DiagnosisStudy first)
-    {
-        var manifest = JsonNode.Parse(first.Manifest)!.AsObject();
-        manifest.Remove("model_sha256");
-        manifest["series"] = true;
-        return manifest.ToJsonString();
-    }
+    /// <summary>What all diagnoses of a series share: the identity of the first one without its model.</summary>
+    public static RunIdentity IdentityOf(DiagnosisStudy first) => first.Identity.WithoutModel();
 }

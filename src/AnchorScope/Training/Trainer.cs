@@ -1,5 +1,7 @@
+using System.Text;
 using AnchorScope.Checkpoints;
 using AnchorScope.Models;
+using AnchorScope.Studies;
 using AnchorScope.Tensors;
 using AnchorScope.World;
 
@@ -29,6 +31,9 @@ public sealed class Trainer
 
     private static readonly (float First, float Second, float Epsilon) Adam = (0.9f, 0.98f, 1e-8f);
 
+    /// <summary>Holds what decides every number of a run.</summary>
+    private const string Settings = "settings.json";
+
     private readonly Recipe _recipe;
     private readonly string _template;
     private readonly string _folder;
@@ -41,10 +46,15 @@ public sealed class Trainer
     {
         (_recipe, _template, _folder, _options) = (recipe, template, folder, options);
         TrainingFolder.Check(template);
+        var settings = Path.Combine(folder, Settings);
+        var identity = new RunIdentity().With(ModelIdentity.Of(template, "not read")).WithBytes("recipe", Encoding.UTF8.GetBytes(recipe.ToJson()));
+        if (File.Exists(settings)) identity.Check(File.ReadAllText(settings), settings, "name another folder with --out");
+        else if (File.Exists(folder)) throw new InputException($"{folder}: expected a folder, found a file");
+        else if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
+            throw new InputException($"{folder}: is not empty and has no {Settings} of a training; name another folder with --out");
         Directory.CreateDirectory(folder);
-        var kept = Path.Combine(folder, "recipe.json");
-        if (File.Exists(kept) && File.ReadAllText(kept) != recipe.ToJson()) throw InputException.At(kept, "recipe", "the one that is run, to go on with it", "another one; name another folder");
-        AtomicFile.Write(kept, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(recipe.ToJson())));
+        AtomicFile.Write(settings, stream => stream.Write(Encoding.UTF8.GetBytes(identity.Text)));
+        AtomicFile.Write(Path.Combine(folder, "recipe.json"), stream => stream.Write(Encoding.UTF8.GetBytes(recipe.ToJson())));
     }
 
     /// <summary>Where the finished model is.</summary>

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using AnchorScope.Metrics;
 using AnchorScope.Studies;
 
@@ -37,10 +36,12 @@ public sealed record TuningPlan
     /// <summary>Threads; changes no number.</summary>
     public int Threads { get; init; } = Environment.ProcessorCount;
 
-    /// <summary>All that decides a number, as JSON: a run is continued only with the same.</summary>
-    internal string Manifest(string model, string heads, IReadOnlyDictionary<string, string> data) =>
-        JsonSerializer.Serialize(new { version = 2, model_sha256 = model, head_set_sha256 = heads, data, Options, Factors, RandomSets,
-            Full, Diagnose }, DiagnosisFiles.Form) + "\n";
+    /// <summary>The settings among what decides a number: a run is continued only with the same.</summary>
+    internal RunIdentity Identity => new RunIdentity()
+        .With("--what", Options.Variants["learnt"]).With("--steps", Options.Steps).With("--batch", Options.Batch)
+        .With("--rate", Options.Rate).With("--keep", Options.Keep).With("--measure-every", Options.MeasureEvery).With("--patience", Options.Patience)
+        .With("--seed", Options.Seed).With("--random", RandomSets).With("--no-full", Full ? null : "yes").With("--diagnose", Diagnose)
+        .WithList("factors of the plain gain", Factors);
 }
 
 /// <summary>Paths of a tuning's conflict sets.</summary>

@@ -1,5 +1,6 @@
 using AnchorScope.Baking;
 using AnchorScope.Checkpoints;
+using AnchorScope.Conflicts;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 using AnchorScope.Models;
@@ -30,7 +31,7 @@ public sealed class TuningStudy : IDisposable
         _model = VisionLanguageModel.Open(plan.Model);
         try
         {
-            _file.Set.Validate(_model.Decoder.Shape, plan.Force ? null : _model.Checkpoint.Sha256, plan.Heads);
+            _file.Set.Validate(_model.Decoder.Shape, plan.Force ? null : _model.Checkpoint.Identity, plan.Heads);
         }
         catch
         {
@@ -74,14 +75,13 @@ public sealed class TuningStudy : IDisposable
         return new TuningResult
         {
             Tool = ToolVersion.Text,
-            Model = new ModelFacts(
-                _model.Checkpoint.Name, _model.Family, _model.Checkpoint.Sha256, _model.Tokenizer.Sha256, _model.Decoder.Shape.Layers, _model.Decoder.Shape.Heads, Provenance.Read(_model.Checkpoint.Folder)),
+            Model = ModelFacts.Of(_model),
             HeadSet = Path.GetFileName(_file.Path),
             HeadSetSha256 = _file.Sha256,
             Heads = Ids(_heads),
             Variants = Options.Variants,
             Options = Options with { Rate = Rate },
-            Data = data.ToDictionary(d => d.Key, d => (IReadOnlyList<SetFacts>)[.. d.Value.Sets.Select(s => new SetFacts(s.Name, s.Sha256, s.Samples.Count, s.Rejected.Count))], StringComparer.Ordinal),
+            Data = data.ToDictionary(d => d.Key, d => (IReadOnlyList<SetFacts>)[.. d.Value.Sets.Select(s => SetFacts.Of(s))], StringComparer.Ordinal),
             Arms = _arms,
             Sets = sets,
             RandomRank = evaluation.Rank([.. _arms.Select(a => a.Name)]),
@@ -100,9 +100,14 @@ public sealed class TuningStudy : IDisposable
     {
         Directory.CreateDirectory(_folder);
         var path = Path.Combine(_folder, TuningFolder.Settings);
-        var manifest = _plan.Manifest(_model.Checkpoint.Sha256, _file.Sha256, data.ToDictionary(d => d.Key, d => string.Join(' ', d.Value.Sets.Select(s => s.Sha256)), StringComparer.Ordinal));
-        if (File.Exists(path) && File.ReadAllText(path) != manifest) throw InputException.At(path, "settings", "those that are run, to go on with them", "others; name another folder with --out");
-        DiagnosisFiles.Text(path, manifest);
+        var identity = _plan.Identity.With(_model.Checkpoint.Identity).WithFile("head set", _plan.Heads);
+        foreach (var (part, sets) in data)
+        {
+            foreach (var set in sets.Sets) identity.With($"--{part}, {set.Name}", set);
+            identity.WithFile($"--{part}: prompt.json", PromptLayout.FileBeside(sets.Sets[0].File));
+        }
+        if (File.Exists(path)) identity.Check(File.ReadAllText(path), path, "name another folder with --out");
+        DiagnosisFiles.Text(path, identity.Text);
     }
 
     private Tunable Learn(
@@ -174,6 +179,7 @@ public sealed class TuningStudy : IDisposable
                 What = Options.Kind == TuningKind.LowRank ? $"a low-rank addition (rank {Options.Rank}) to the weights" : "the weights",
                 Source = _model.Checkpoint.Name,
                 SourceSha256 = _model.Checkpoint.Sha256,
+                SourceFiles = _model.Checkpoint.Identity.Files,
                 HeadSet = name,
                 HeadSetSha256 = file.Sha256,
                 HeadSetRevision = file.Set.Revision,
@@ -189,7 +195,7 @@ public sealed class TuningStudy : IDisposable
     {
         var folder = Path.Combine(_folder, "diagnosis-" + name);
         using var study = new DiagnosisStudy(new DiagnosisOptions { Model = model, Data = data, Limit = _plan.Diagnose, Seed = Options.Seed, Windows = [3], Gains = [2], Draws = 2, Threads = _plan.Threads });
-        using var store = DiagnosisFolder.Open(folder, study.Manifest, resume: Directory.Exists(folder));
+        using var store = DiagnosisFolder.Open(folder, study.Identity, resume: Directory.Exists(folder));
         var plan = study.Run(store, step => progress?.Invoke(new TuningProgress($"diagnosis {name}: {step.Phase}", step.Done, step.Of)), cancel);
         var diagnosis = study.Reduce(store, plan);
         DiagnosisFiles.Write(folder, diagnosis, study.Arbiters(diagnosis.Interchange), study.Necessary(store, plan));

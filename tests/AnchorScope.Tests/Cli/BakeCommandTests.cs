@@ -98,8 +98,8 @@ public sealed class BakeCommandTests : IDisposable
         Template("1:2");
         string[] arguments = ["suppress", "--model", Fixtures.Path("llava15"), "--heads", "heads.json", "--out", "baked"];
         var line = Refused(arguments);
-        Assert.Contains("heads.json: revision: expected", line, StringComparison.Ordinal);
-        Assert.Contains("those of organism", line, StringComparison.Ordinal);
+        Assert.Contains("expected one that was made for this model, found one for another: other weights", line, StringComparison.Ordinal);
+        Assert.Contains("head set of organism: ", line, StringComparison.Ordinal);
         Succeeds([.. arguments, "--force"]);
         Assert.Contains("another model's", File.ReadAllText(_temp.File("baked/README.md")), StringComparison.Ordinal);
         Succeeds("verify-baked", "--model", Fixtures.Path("llava15"), "--baked", "baked");

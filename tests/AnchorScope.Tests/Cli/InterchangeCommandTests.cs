@@ -102,7 +102,7 @@ public sealed class InterchangeCommandTests : IDisposable
         Logits("text : the leaf is blue , there are one , on sand . which thing ? trust the note", "donor.safetensors", "--keep", "z,q,k,v,k_rope,attn");
         var (code, _, refused) = Ascope.Run(_temp.Path, Arguments("sweep", Words, "--plan", "plan.json", "--logits", "5,7", "--out", "again.jsonl"));
         Assert.Equal(2, code);
-        Assert.Contains("another sweep", refused, StringComparison.Ordinal);
+        Assert.Contains("belongs to another run: plan has changed", refused, StringComparison.Ordinal);
     }
 
     [Theory]

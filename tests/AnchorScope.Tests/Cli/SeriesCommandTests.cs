@@ -40,7 +40,7 @@ public sealed class SeriesCommandTests : IDisposable
 
         (exit, _, error) = Ascope.Run(_temp.Path, [.. diagnose, "--resume", "--seed", "1"]);
         Assert.Equal(2, exit);
-        Assert.Contains("seed: expected 1, found 0", error, StringComparison.Ordinal);
+        Assert.Contains("made with --seed 0, now with --seed 1", error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -46,7 +46,7 @@ public sealed class TuneCommandTests : IDisposable
         var (again, _, none) = Ascope.Run(_temp.Path, [.. same, "--steps", "4", "--threads", "1"]);
         Assert.Equal((0, ""), (again, none));
         Assert.Equal(before, File.ReadAllBytes(_temp.File("tuned/tune.json")));
-        Assert.Contains("settings.json: settings: expected those that are run, to go on with them, found others", Refused([.. same, "--steps", "5"]), StringComparison.Ordinal);
+        Assert.Contains("settings.json: belongs to another run: made with --steps 4, now with --steps 5; name another folder", Refused([.. same, "--steps", "5"]), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -62,7 +62,7 @@ public sealed class TuneCommandTests : IDisposable
     [InlineData("is not empty and no tuning's", "--out", ".")]
     [InlineData("no/such: there is no such data folder", "--out", "run", "--train", "x", "--validate", "x", "--test", "no/such")]
     [InlineData("no/such: expected a conflict set", "--out", "run", "--train", "no/such", "--validate", "x", "--test", "x", "--diagnose", "0")]
-    [InlineData("revision: expected", "--out", "run", "--model", "llava15", "--train", "x", "--validate", "x", "--test", "x", "--diagnose", "0")]
+    [InlineData("head set of organism: expected one that was made for this model, found one for another: other weights", "--out", "run", "--model", "llava15", "--train", "x", "--validate", "x", "--test", "x", "--diagnose", "0")]
     public void WrongInput_IsOneLine_AndNothingIsLeft(string message, params string[] arguments)
     {
         File.WriteAllText(_temp.File("heads.json"), Template.Value);

@@ -63,11 +63,13 @@ public sealed class DirectionTests : IDisposable
     public void ADirectionThatReachesNoPosition_IsRefused() =>
         Assert.Contains("expected positions of instruction or suffix, found none in this prompt", Assert.Throws<InputException>(() => ByPosition.At("turn", 1, _ => [])).Message, StringComparison.Ordinal);
 
+    private static readonly ModelIdentity Fitted = new(new string('a', 64), new SortedDictionary<string, string> { ["config.json"] = "5" });
+
     private DirectionFile Saved(string name = "directions.safetensors")
     {
         var file = new DirectionFile
         {
-            Path = _temp.File(name), Revision = new string('a', 64), TokenizerHash = "b", DatasetHash = "c",
+            Path = _temp.File(name), Model = Fitted, TokenizerHash = "b", DatasetHash = "c",
             Directions = new Dictionary<string, BoundedDirection>(StringComparer.Ordinal)
             {
                 ["query_position"] = new(ByPosition, -1.5, 2),
@@ -83,7 +85,9 @@ public sealed class DirectionTests : IDisposable
     {
         var saved = Saved();
         var read = DirectionFile.Load(saved.Path);
-        Assert.Equal((saved.Revision, "b", "c"), (read.Revision, read.TokenizerHash, read.DatasetHash));
+        Assert.Empty(saved.Model.ChangesSince(read.Model));
+        Assert.Equal(saved.Model.Files, read.Model.Files);
+        Assert.Equal(("b", "c"), (read.TokenizerHash, read.DatasetHash));
         Assert.Equal(["everywhere", "query_position"], read.Directions.Keys.Order(StringComparer.Ordinal));
         Assert.Equal((-1.5, 2), (read.Directions["query_position"].Lowest, read.Directions["query_position"].Highest));
         Assert.Equal(ByPosition.At("turn", 1, Spans).Edits, read.Directions["query_position"].Direction.At("turn", 1, Spans).Edits);
@@ -123,8 +127,8 @@ public sealed class DirectionTests : IDisposable
     {
         Saved();
         var e = Assert.Throws<InputException>(() => InterventionJson.Parse(
-            Encoding.UTF8.GetBytes("""[{"kind":"direction","file":"directions.safetensors","name":"everywhere","strength":1}]"""), _temp.File("edits.json"), Shape, new string('d', 64)));
-        Assert.Contains("expected directions fitted on this model, weights dddddddddddd, found some of weights aaaaaaaaaaaa", e.Message, StringComparison.Ordinal);
+            Encoding.UTF8.GetBytes("""[{"kind":"direction","file":"directions.safetensors","name":"everywhere","strength":1}]"""), _temp.File("edits.json"), Shape, Fitted with { Weights = new string('d', 64) }));
+        Assert.Contains("expected one that was made for this model, found one for another: other weights (sha256 aaaaaaaaaaaa then, dddddddddddd now)", e.Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -21,12 +21,14 @@ public sealed class HeadSetFileTests : IDisposable
         var set = new HeadSet("müde | model", "12", "34", "56", HeadSet.ByHand, [new ScoredHead(3, 1, double.NaN), new ScoredHead(0, 0, -1.0 / 3)])
         {
             Variants = new Dictionary<string, string>(StringComparer.Ordinal) { ["b"] = "2", ["a"] = "\"1\"" },
+            Files = new Dictionary<string, string>(StringComparer.Ordinal) { ["config.json"] = "78" },
         };
         var path = _temp.Write("heads.json", HeadSetFile.Text(set));
         var read = HeadSetFile.Load(path);
         Assert.Equal(set.Heads, read.Set.Heads);
         Assert.Equal(set.Variants, read.Set.Variants);
-        Assert.Equal(set with { Heads = [], Variants = read.Set.Variants }, read.Set with { Heads = [] });
+        Assert.Equal(set.Files, read.Set.Files);
+        Assert.Equal(set with { Heads = [], Variants = read.Set.Variants, Files = read.Set.Files }, read.Set with { Heads = [] });
         Assert.Equal((path, Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(path)))), (read.Path, read.Sha256));
         Assert.Equal(HeadSetFile.Text(set), HeadSetFile.Text(read.Set));
     }

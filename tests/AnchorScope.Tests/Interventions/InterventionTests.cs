@@ -126,12 +126,18 @@ public sealed class InterventionTests
         Assert.Equal((2, 5), (intervention.FirstLayer, intervention.FirstPosition));
     }
 
+    private static Dictionary<string, string> Files(string digest) => new(StringComparer.Ordinal) { ["config.json"] = digest };
+
     [Fact]
     public void HeadSet_OfAnotherModel_IsRefused()
     {
         var set = new HeadSet("a", "1234", "", "", "", [new ScoredHead(1, 2, 0.5)]);
-        set.Validate(Shape, "1234");
-        Assert.Contains("5678", Assert.Throws<InputException>(() => set.Validate(Shape, "5678")).Message, StringComparison.Ordinal);
-        Assert.Contains("head", Assert.Throws<InputException>(() => (set with { Heads = [new ScoredHead(0, 6, 1)] }).Validate(Shape, "1234")).Message, StringComparison.Ordinal);
+        set.Validate(Shape, new("1234", Files("a")));
+        Assert.Contains("other weights (sha256 1234 then, 5678 now); another model's heads", Assert.Throws<InputException>(() => set.Validate(Shape, new("5678", Files("a")))).Message, StringComparison.Ordinal);
+        var whole = set with { Files = Files("a") };
+        whole.Validate(Shape, new("1234", Files("a")));
+        Assert.Contains("found one for another: config.json has changed;", Assert.Throws<InputException>(() => whole.Validate(Shape, new("1234", Files("b")))).Message, StringComparison.Ordinal);
+        whole.Validate(Shape, null);
+        Assert.Contains("head", Assert.Throws<InputException>(() => (set with { Heads = [new ScoredHead(0, 6, 1)] }).Validate(Shape, null)).Message, StringComparison.Ordinal);
     }
 }

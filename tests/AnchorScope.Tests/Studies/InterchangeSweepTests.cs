@@ -163,7 +163,7 @@ public sealed class InterchangeSweepTests : IDisposable
         values[^1] = MathF.BitIncrement(values[^1]);
         List<Intervention> changed = [.. interventions];
         changed[^3] = interventions[^3] with { Edits = [edit with { Rows = new DonorRows(values, edit.Rows.Count) }] };
-        Assert.Contains("another sweep", Assert.Throws<InputException>(() => Open("rows", changed)).Message, StringComparison.Ordinal);
+        Assert.Contains("belongs to another run: plan has changed; remove it or choose another --out", Assert.Throws<InputException>(() => Open("rows", changed)).Message, StringComparison.Ordinal);
         Assert.Equal(naive, Whole("rows", false));
     }
 }

@@ -41,7 +41,7 @@ public sealed class ResumeTests : IDisposable
     {
         var (_, rows, _) = Run("uncancelled", Small, resume: false);
         using var study = new DiagnosisStudy(Small);
-        using (var store = DiagnosisFolder.Open(_temp.File("cancelled"), study.Manifest, resume: false))
+        using (var store = DiagnosisFolder.Open(_temp.File("cancelled"), study.Identity, resume: false))
         {
             using var cancel = new CancellationTokenSource();
             Assert.ThrowsAny<OperationCanceledException>(() => study.Run(store, step => { if (step.Phase == "test" && step.Done == 2) cancel.Cancel(); }, cancel.Token));
@@ -55,7 +55,7 @@ public sealed class ResumeTests : IDisposable
     {
         Run("seed0", Small, resume: false);
         var error = Assert.Throws<InputException>(() => Run("seed0", Small with { Seed = 1 }, resume: true));
-        Assert.Contains("manifest.json: seed: expected 1, found 0", error.Message, StringComparison.Ordinal);
+        Assert.Contains("manifest.json: belongs to another run: made with --seed 0, now with --seed 1; name another folder", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -83,7 +83,7 @@ public sealed class ResumeTests : IDisposable
     {
         var folder = _temp.File(name);
         using var study = new DiagnosisStudy(options);
-        using (var store = DiagnosisFolder.Open(folder, study.Manifest, resume))
+        using (var store = DiagnosisFolder.Open(folder, study.Identity, resume))
         {
             var plan = study.Run(store);
             var found = study.Reduce(store, plan);

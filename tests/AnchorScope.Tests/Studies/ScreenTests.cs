@@ -59,8 +59,8 @@ public sealed class ScreenTests : IDisposable
     {
         Run("screened", Screened);
         using var study = new DiagnosisStudy(Exact);
-        var error = Assert.Throws<InputException>(() => DiagnosisFolder.Open(_temp.File("screened"), study.Manifest, resume: true));
-        Assert.Contains("manifest.json: variants: expected", error.Message, StringComparison.Ordinal);
+        var error = Assert.Throws<InputException>(() => DiagnosisFolder.Open(_temp.File("screened"), study.Identity, resume: true));
+        Assert.Contains("manifest.json: belongs to another run: made with --screen ", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -108,7 +108,7 @@ public sealed class ScreenTests : IDisposable
     {
         var folder = _temp.File(name);
         using var study = new DiagnosisStudy(options);
-        using var store = DiagnosisFolder.Open(folder, study.Manifest, resume: false);
+        using var store = DiagnosisFolder.Open(folder, study.Identity, resume: false);
         var plan = study.Run(store);
         var found = study.Reduce(store, plan);
         DiagnosisFiles.Write(folder, found, study.Arbiters(found.Interchange), study.Necessary(store, plan));

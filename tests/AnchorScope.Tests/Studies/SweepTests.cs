@@ -104,7 +104,7 @@ public sealed class SweepTests : IDisposable
         Assert.False(File.Exists(_temp.File("rows")));
         // What a kill in the middle of a write leaves.
         File.AppendAllText(_temp.File("rows.partial"), "7\t{\"name\":\"one hea");
-        Assert.Contains("another sweep", Assert.Throws<InputException>(() => Open("rows", 5)).Message, StringComparison.Ordinal);
+        Assert.Contains("belongs to another run: ", Assert.Throws<InputException>(() => Open("rows", 5)).Message, StringComparison.Ordinal);
         using (var rows = Open("rows", 4))
         {
             Assert.InRange(rows.Missing.Count, 1, interventions.Count - 1);

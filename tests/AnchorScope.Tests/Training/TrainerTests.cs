@@ -60,10 +60,9 @@ public sealed class TrainerTests : IDisposable
     [Fact]
     public void AFolderOfAnotherRecipe_IsLeftAlone()
     {
-        Directory.CreateDirectory(_temp.File("run"));
-        File.WriteAllText(Path.Combine(_temp.File("run"), "recipe.json"), (Small with { Seed = 5 }).ToJson());
+        _ = new Trainer(Small with { Seed = 5 }, Fixtures.Organism, _temp.File("run"), new TrainerOptions(1, 10, null));
         var refused = Assert.Throws<InputException>(() => Run("run", 1, 10));
-        Assert.Contains("another one", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("settings.json: belongs to another run: recipe has changed; name another folder", refused.Message, StringComparison.Ordinal);
     }
 
     [Theory]

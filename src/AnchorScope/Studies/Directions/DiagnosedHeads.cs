@@ -13,10 +13,10 @@ public sealed record DiagnosedHeads(
     IReadOnlyList<HeadId> Arbiters, IReadOnlyList<HeadId> ChoiceCarriers, IReadOnlyList<HeadId> DecisionCarriers, IReadOnlyList<HeadId> Necessary)
 {
     /// <summary>Reads the sets.</summary>
-    /// <param name="sha256">Of the weights that are steered: the diagnosis must be theirs.</param>
+    /// <param name="model">What is steered: the diagnosis must be theirs.</param>
     /// <param name="test">SHA-256 of the set that is tested on.</param>
     /// <exception cref="InputException">No such file, of another model, or without any set.</exception>
-    public static DiagnosedHeads Of(string folder, string sha256, string test, DecoderShape shape)
+    public static DiagnosedHeads Of(string folder, ModelIdentity model, string test, DecoderShape shape)
     {
         var path = Path.Combine(folder, "diagnosis.json");
         if (!File.Exists(path)) throw InputException.At(folder, "diagnosis.json", "the folder of a finished ascope diagnose", "no such file");
@@ -24,8 +24,10 @@ public sealed record DiagnosedHeads(
         {
             using var json = JsonDocument.Parse(File.ReadAllBytes(path));
             var root = json.RootElement;
-            if (root.GetProperty("model").GetProperty("sha256").GetString() is var diagnosed && diagnosed != sha256)
-                throw InputException.At(path, "model.sha256", $"{sha256[..12]}, the model that is steered", Quoted.Of(diagnosed?[..Math.Min(12, diagnosed.Length)] ?? "nothing"));
+            var of = root.GetProperty("model");
+            var files = of.TryGetProperty("files", out var listed)
+                ? listed.EnumerateObject().ToDictionary(f => f.Name, f => f.Value.GetString()!, StringComparer.Ordinal) : [];
+            model.Require(new ModelIdentity(of.GetProperty("sha256").GetString()!, files), path, "model", "");
             if (root.GetProperty("variants").TryGetProperty("steering", out var steering))
                 throw InputException.At(path, "variants.steering", "a diagnosis of the model as it is", Quoted.Of(steering.GetString() ?? ""));
             // Heads ranked on what is tested would be chosen by their test.

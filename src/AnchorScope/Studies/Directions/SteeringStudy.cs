@@ -1,5 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using AnchorScope.Conflicts;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
@@ -32,7 +30,7 @@ public sealed class SteeringStudy : IDisposable
         {
             // A single file is split in two, which then share a hash.
             var test = _study.Data.Test.Sha256 == _study.Data.Rank.Sha256 ? "" : _study.Data.Test.Sha256;
-            Heads = DiagnosedHeads.Of(options.Diagnosis, _study.Model.Checkpoint.Sha256, test, _study.Model.Decoder.Shape);
+            Heads = DiagnosedHeads.Of(options.Diagnosis, _study.Model.Checkpoint.Identity, test, _study.Model.Decoder.Shape);
             if (!diagnosis.Gains.Any(g => g > 1)) throw new InputException($"--gains: expected at least one number above 1, found {string.Join(',', diagnosis.Gains)}");
             if (Conflicts(_study.Data.Rank).Count < 4) throw InputException.At(diagnosis.Data, "ranking samples", "at least 4 conflicts, half to fit and half to choose strengths", $"{Conflicts(_study.Data.Rank).Count}");
             _unseen = options.Unseen is { } folder ? DiagnosisData.Load(folder, diagnosis.Limit, diagnosis.Seed).Filter(_study.Model.Tokenizer) : null;
@@ -54,22 +52,19 @@ public sealed class SteeringStudy : IDisposable
     /// <summary>Everything left out, with the reason; of the second data folder as well.</summary>
     public IReadOnlyList<RejectedLine> Rejected => [.. _study.Data.Rejected, .. _unseen?.Test.Rejected ?? []];
 
-    /// <summary>All settings that decide a number, as JSON.</summary>
-    public string Manifest
+    /// <summary>All that decides a number.</summary>
+    public RunIdentity Identity
     {
         get
         {
-            var manifest = JsonNode.Parse(_study.Manifest)!.AsObject();
-            foreach (var name in new[] { "windows", "shares", "draws", "answer_tokens" }) manifest.Remove(name);
-            manifest["steering"] = JsonSerializer.SerializeToNode(new
+            var identity = _study.Identity.Without("--windows", "--shares", "--draws", "--answer-tokens")
+                .WithList("--strengths", _options.Strengths).WithList("boosts", _options.Boosts).With("--draws", _options.Draws);
+            foreach (var (name, heads) in new[]
             {
-                heads = new[] { Heads.Arbiters, Heads.ChoiceCarriers, Heads.DecisionCarriers, Heads.Necessary }.Select(s => string.Join(' ', s)),
-                strengths = _options.Strengths,
-                boosts = _options.Boosts,
-                draws = _options.Draws,
-                unseen = _unseen is null ? null : $"{_unseen.Test.Sha256} {_unseen.Test.Samples.Count}",
-            });
-            return manifest.ToJsonString();
+                ("arbiters", Heads.Arbiters), ("choice carriers", Heads.ChoiceCarriers), ("decision carriers", Heads.DecisionCarriers),
+                ("necessary heads", Heads.Necessary),
+            }) identity.With($"--diagnosis with {name}", string.Join(' ', heads));
+            return _unseen is null ? identity : identity.With("unseen", _unseen.Test);
         }
     }
 
@@ -128,21 +123,18 @@ public sealed class SteeringStudy : IDisposable
     /// <summary>What the result says of model and data.</summary>
     internal (ModelFacts Model, IReadOnlyList<SetFacts> Data) Facts()
     {
-        var (model, shape) = (_study.Model, _study.Model.Decoder.Shape);
         return (
-            new ModelFacts(
-                Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model.Checkpoint.Folder))), model.Family, model.Checkpoint.Sha256, model.Tokenizer.Sha256, shape.Layers, shape.Heads,
-                Provenance.Read(model.Checkpoint.Folder)),
+            ModelFacts.Of(_study.Model),
             [
-                .. _study.Data.Sets.Select(s => new SetFacts(s.Name, s.Sha256, s.Samples.Count, s.Rejected.Count)),
-                .. _unseen is null ? [] : new[] { new SetFacts("unseen", _unseen.Test.Sha256, _unseen.Test.Samples.Count, _unseen.Test.Rejected.Count) },
+                .. _study.Data.Sets.Select(s => SetFacts.Of(s)),
+                .. _unseen is null ? [] : new[] { SetFacts.Of(_unseen.Test, "unseen") },
             ]);
     }
 
     private DirectionFile FileOf(string folder, IReadOnlyList<SteeringMethod> methods, SteeringResult result) => new()
     {
         Path = Path.Combine(folder, "directions.safetensors"),
-        Revision = _study.Model.Checkpoint.Sha256,
+        Model = _study.Model.Checkpoint.Identity,
         TokenizerHash = _study.Model.Tokenizer.Sha256,
         DatasetHash = _study.Data.Rank.Sha256,
         Directions = (from method in methods

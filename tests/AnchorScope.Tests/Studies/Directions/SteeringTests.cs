@@ -24,7 +24,7 @@ public sealed class SteeringTests : IDisposable
         var folder = _temp.File($"{model}-diagnosis");
         var options = new DiagnosisOptions { Model = Path.Combine(Fixtures.Root, "models", model), Data = Data, Limit = 48, Windows = [3], Gains = [2], Draws = 19 };
         using var study = new DiagnosisStudy(options);
-        using var store = DiagnosisFolder.Open(folder, study.Manifest, resume: false);
+        using var store = DiagnosisFolder.Open(folder, study.Identity, resume: false);
         var plan = study.Run(store);
         var found = study.Reduce(store, plan);
         DiagnosisFiles.Write(folder, found, study.Arbiters(found.Interchange), study.Necessary(store, plan));
@@ -172,9 +172,9 @@ public sealed class SteeringTests : IDisposable
         Assert.StartsWith("query_position x1 of ", json.RootElement.GetProperty("variants").GetProperty("steering").GetString(), StringComparison.Ordinal);
 
         Refused("--direction, --direction-name and --strength: expected all three or none, found some", [.. diagnose, "--direction", "whole/directions.safetensors"]);
-        Refused("__metadata__.revision: expected", ["diagnose", "--data", Fixtures.Conflicts, "--model", Fixtures.Organism, "--direction", "whole/directions.safetensors", "--direction-name", "query_position", "--strength", "1"]);
+        Refused("directions: expected one that was made for this model, found one for another: other weights", ["diagnose", "--data", Fixtures.Conflicts, "--model", Fixtures.Organism, "--direction", "whole/directions.safetensors", "--direction-name", "query_position", "--strength", "1"]);
         Refused("within its bounds, -1 to 1, found 2", [.. diagnose, "--direction", "whole/directions.safetensors", "--direction-name", "query_position", "--strength", "2"]);
-        Refused("model.sha256: expected", ["steer", "--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--diagnosis", diagnosis]);
+        Refused("model: expected one that was made for this model, found one for another: other weights", ["steer", "--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--diagnosis", diagnosis]);
         Refused("diagnosis.json: expected the folder of a finished ascope diagnose", ["steer", "--data", Data, "--diagnosis", "nowhere"]);
         Refused("a diagnosis of the model as it is", [.. steer[..5], "--diagnosis", "steered"]);
         Refused("--gains: expected at least one number above 1, found 0.5", [.. steer, "--gains", "0.5"]);

@@ -1,0 +1,172 @@
+using System.Globalization;
+using System.Text.Json;
+using AnchorScope.Checkpoints;
+using AnchorScope.Conflicts;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Studies;
+
+/// <summary>
+/// All that decides a run's numbers, each thing by name: the tool and its numerics, the model's files, the data's with every picture, the settings.
+/// Two runs with the same identity may be continued into each other, and no others.
+/// </summary>
+public sealed class RunIdentity
+{
+    private const int Version = 4;
+    private const string Tool = "tool", Kernels = "numerics", Model = "model", Data = "data", Settings = "settings", Weights = "weights", Pictures = "pictures";
+
+    /// <summary>Sections in the order in which they are written, of names and values.</summary>
+    private readonly SortedDictionary<string, SortedDictionary<string, string>> _sections = new(StringComparer.Ordinal);
+
+    private RunIdentity(string tool, string numerics)
+    {
+        foreach (var section in new[] { Model, Data, Settings }) _sections[section] = new(StringComparer.Ordinal);
+        _sections[Tool] = new(StringComparer.Ordinal) { [Tool] = tool, [Kernels] = numerics };
+    }
+
+    /// <summary>That of a run of this tool.</summary>
+    public RunIdentity()
+        : this(ToolVersion.Text, Numerics.Version.ToString(CultureInfo.InvariantCulture))
+    {
+    }
+
+    /// <summary>Adds a model.</summary>
+    public RunIdentity With(ModelIdentity model)
+    {
+        _sections[Model][Weights] = model.Weights;
+        foreach (var (name, sha256) in model.Files) _sections[Model][name] = sha256;
+        return this;
+    }
+
+    /// <summary>Adds sets with their pictures, and what makes prompts of their samples.</summary>
+    public RunIdentity With(DiagnosisData data)
+    {
+        foreach (var set in data.Sets) With(set.Name, set);
+        return WithFile(PromptLayout.FileName, Path.Combine(data.Folder, PromptLayout.FileName));
+    }
+
+    /// <summary>Adds a set with its pictures.</summary>
+    public RunIdentity With(string name, ConflictSet set)
+    {
+        _sections[Data][$"{name}: {Path.GetFileName(set.File)}"] = set.Sha256;
+        _sections[Data][$"{Pictures} of {name}"] = set.PicturesSha256;
+        _sections[Data][$"samples of {name}"] = set.Samples.Count.ToString(CultureInfo.InvariantCulture);
+        return this;
+    }
+
+    /// <summary>Adds a file of the data, or that there is none.</summary>
+    public RunIdentity WithFile(string name, string path)
+    {
+        if (File.Exists(path)) _sections[Data][name] = Digest.OfFile(path);
+        return this;
+    }
+
+    /// <summary>Adds bytes of the data, of which only the digest is kept.</summary>
+    public RunIdentity WithBytes(string name, ReadOnlySpan<byte> bytes)
+    {
+        _sections[Data][name] = Digest.Of(bytes);
+        return this;
+    }
+
+    /// <summary>Adds a setting under the name of its option. Null: the option is not used.</summary>
+    public RunIdentity With(string option, object? value)
+    {
+        if (value is not null) _sections[Settings][option] = Convert.ToString(value, CultureInfo.InvariantCulture)!;
+        return this;
+    }
+
+    /// <summary>Adds a list.</summary>
+    public RunIdentity WithList<T>(string option, IEnumerable<T> values) =>
+        With(option, string.Join(',', values.Select(v => Convert.ToString(v, CultureInfo.InvariantCulture))));
+
+    /// <summary>Without the model: what the runs of a series have in common.</summary>
+    public RunIdentity WithoutModel()
+    {
+        _sections[Model].Clear();
+        return this;
+    }
+
+    /// <summary>Without some settings.</summary>
+    public RunIdentity Without(params string[] options)
+    {
+        foreach (var option in options) _sections[Settings].Remove(option);
+        return this;
+    }
+
+    /// <summary>As JSON, on many lines.</summary>
+    public string Text => JsonSerializer.Serialize(Json, DiagnosisFiles.Form) + "\n";
+
+    /// <summary>As JSON, on one line.</summary>
+    public string Line => JsonSerializer.Serialize(Json);
+
+    private Dictionary<string, object> Json => new(StringComparer.Ordinal)
+    {
+        ["version"] = Version,
+        [Tool] = _sections[Tool][Tool],
+        [Kernels] = int.Parse(_sections[Tool][Kernels], CultureInfo.InvariantCulture),
+        [Model] = _sections[Model],
+        [Data] = _sections[Data],
+        [Settings] = _sections[Settings],
+    };
+
+    /// <summary>Refuses to go on with what another run began.</summary>
+    /// <param name="json">What that run wrote.</param>
+    /// <param name="file">Where it stands, for messages.</param>
+    /// <param name="instead">What to do instead: "name another folder with --out".</param>
+    /// <exception cref="InputException">Another run, or not the identity of one; says what differs.</exception>
+    public void Check(string json, string file, string instead)
+    {
+        var differences = ChangesSince(Parse(json, file, instead));
+        if (differences.Count == 0) return;
+        const int Shown = 6;
+        var more = differences.Count > Shown ? $"; {differences.Count - Shown} more" : "";
+        throw new InputException($"{file}: belongs to another run: {string.Join("; ", differences.Take(Shown))}{more}; {instead}");
+    }
+
+    /// <summary>What differs from <paramref name="then"/>, in words.</summary>
+    public IReadOnlyList<string> ChangesSince(RunIdentity then)
+    {
+        var changes = new List<string>();
+        foreach (var section in new[] { Settings, Data, Model, Tool })
+        {
+            var (old, now) = (then._sections[section], _sections[section]);
+            foreach (var name in old.Keys.Union(now.Keys).Order(StringComparer.Ordinal))
+            {
+                var (before, after) = (old.GetValueOrDefault(name), now.GetValueOrDefault(name));
+                if (before != after) changes.Add(Change(section, name, before, after));
+            }
+        }
+        return changes;
+    }
+
+    private static string Change(string section, string name, string? before, string? after) => section switch
+    {
+        Settings => $"made {Used(name, before)}, now {Used(name, after)}",
+        Tool => name == Tool ? $"made by {before}, this is {after}" : $"made with {name} {before}, this is {name} {after}",
+        Data when name.StartsWith("samples of", StringComparison.Ordinal) => $"{name}: {before ?? "none"} then, {after ?? "none"} now",
+        _ => $"{(section == Model ? "the model's " : "")}{name} {(before is null ? "is new" : after is null ? "is gone" : name == Weights || name.StartsWith(Pictures, StringComparison.Ordinal) ? "have changed" : "has changed")}",
+    };
+
+    private static string Used(string option, string? value) => value is null ? $"without {option}" : $"with {option} {Quoted.Line(value)}";
+
+    private static RunIdentity Parse(string json, string file, string instead)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(json);
+            var root = document.RootElement;
+            if (root.GetProperty("version").GetInt32() is var version && version != Version)
+                throw new InputException($"{file}: written by an older version of this tool (form {version}, now {Version}), which did not keep all that decides a number; {instead}");
+            var identity = new RunIdentity(root.GetProperty(Tool).GetString()!, root.GetProperty(Kernels).GetRawText());
+            foreach (var section in new[] { Model, Data, Settings })
+            {
+                foreach (var entry in root.GetProperty(section).EnumerateObject()) identity._sections[section][entry.Name] = entry.Value.GetString()!;
+            }
+            return identity;
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
+        {
+            throw new InputException($"{file}: not the record of a run, which says what its rows belong to; {instead}", e);
+        }
+    }
+}
