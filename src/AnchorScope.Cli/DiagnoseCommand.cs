@@ -40,7 +40,7 @@ internal static class DiagnoseCommand
                 {
                     var reduced = study.Reduce(store, plan);
                     DiagnosisFiles.Write(folder, reduced, study.Arbiters(reduced.Interchange), study.Necessary(store, plan));
-                    DiagnosisReport.Write(folder, reduced, options.Data);
+                    DiagnosisReport.Write(folder, reduced, study.Data.Folder);
                     return reduced;
                 });
                 Summary.Print(diagnosis, folder);

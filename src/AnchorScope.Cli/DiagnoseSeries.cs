@@ -54,7 +54,7 @@ internal static class DiagnoseSeries
         var plan = study.Run(store, _ => progress((double)store.Samples / samples), cancel);
         var found = study.Reduce(store, plan);
         DiagnosisFiles.Write(folder, found, study.Arbiters(found.Interchange), study.Necessary(store, plan));
-        DiagnosisReport.Write(folder, found, options.Data);
+        DiagnosisReport.Write(folder, found, study.Data.Folder);
         return found;
     }
 }

@@ -37,15 +37,17 @@ internal static class TokenizeCommand
         return command;
     }
 
+    private static string Kind(JsonElement json) => json.ValueKind is JsonValueKind.Object or JsonValueKind.Array ? $"an {json.ValueKind.ToString().ToLowerInvariant()}" : json.GetRawText();
+
     private static List<string> Read(Stream input)
     {
         try
         {
             using var json = JsonDocument.Parse(input, new JsonDocumentOptions { MaxDepth = 4 });
-            if (json.RootElement.ValueKind != JsonValueKind.Array) throw new InputException($"standard input: expected a JSON array of strings, found {json.RootElement.ValueKind}");
+            if (json.RootElement.ValueKind != JsonValueKind.Array) throw new InputException($"standard input: expected a JSON array of strings, found {Kind(json.RootElement)}");
             return [.. json.RootElement.EnumerateArray().Select((item, i) => item.ValueKind == JsonValueKind.String
                 ? item.GetString()!
-                : throw new InputException($"standard input: item {i}: expected a string, found {item.ValueKind}"))];
+                : throw new InputException($"standard input: item {i}: expected a string, found {Kind(item)}"))];
         }
         catch (JsonException e)
         {

@@ -1,15 +1,10 @@
-using System.Text;
 using System.Text.Json;
-using System.Text.Unicode;
 
 namespace AnchorScope.Checkpoints;
 
 /// <summary>One object of a JSON file, its keys read under their own names. A key whose value is null counts as absent.</summary>
 public sealed class ConfigSection
 {
-    private const long LongestFile = 64L << 20;
-    private const int Depth = 64;
-
     private ConfigSection(string file, string path, JsonElement json)
     {
         File = file;
@@ -32,23 +27,10 @@ public sealed class ConfigSection
     /// </exception>
     public static ConfigSection Load(string path)
     {
-        byte[] bytes = Bytes(path);
-        // Editors on Windows put a byte order mark in front of UTF-8; the JSON reader does not know it.
-        ReadOnlySpan<byte> text = bytes.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? bytes.AsSpan(Encoding.UTF8.Preamble.Length) : bytes;
-        if (!Utf8.IsValid(text))
-            throw InputException.At(path, "file", "UTF-8", "bytes that are not");
-        CheckStrings(path, text);
-        try
-        {
-            var json = JsonElement.Parse(text, new JsonDocumentOptions { MaxDepth = Depth, AllowDuplicateProperties = false });
-            return json.ValueKind == JsonValueKind.Object
-                ? new ConfigSection(path, "", json)
-                : throw InputException.At(path, "file", "a JSON object", Describe(json));
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"{path}: not valid JSON: {JsonText.Reason(e)}", e);
-        }
+        var json = StrictJson.Read(path);
+        return json.ValueKind == JsonValueKind.Object
+            ? new ConfigSection(path, "", json)
+            : throw InputException.At(path, "file", "a JSON object", Describe(json));
     }
 
     /// <summary>Whether the key is present and not null.</summary>
@@ -148,7 +130,7 @@ public sealed class ConfigSection
     {
         foreach (var property in Json.EnumerateObject())
         {
-            if (!keys.Contains(property.Name)) throw InputException.At(File, PathOf(property.Name), $"only {string.Join(", ", keys)}", "this field");
+            if (!keys.Contains(property.Name)) throw InputException.At(File, PathOf(property.Name), $"only {string.Join(", ", keys)}", $"this field{Nearest.Hint(property.Name, keys)}");
         }
     }
 
@@ -178,31 +160,4 @@ public sealed class ConfigSection
         JsonValueKind.String => Quoted.Of(json.GetString()!),
         _ => Quoted.Line(json.GetRawText()),
     };
-
-    private static byte[] Bytes(string path)
-    {
-        using var file = MappedFile.Open(path);
-        return file.Length is > 0 and <= LongestFile
-            ? file.Slice(0, (int)file.Length).ToArray()
-            : throw InputException.At(path, "file", $"JSON of 1 to {LongestFile} bytes", $"{file.Length} bytes");
-    }
-
-    /// <summary>Reads the file once for its grammar and its strings, because only this reader knows where it stands.</summary>
-    private static void CheckStrings(string path, ReadOnlySpan<byte> text)
-    {
-        var json = new Utf8JsonReader(text, new JsonReaderOptions { MaxDepth = Depth });
-        try
-        {
-            while (json.Read())
-            {
-                if (json.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && json.ValueIsEscaped)
-                    JsonText.Read(ref json);
-            }
-        }
-        catch (JsonException e)
-        {
-            int line = 1 + text[..(int)json.BytesConsumed].Count((byte)'\n');
-            throw new InputException($"{path}: line {line}: not valid JSON: {JsonText.Reason(e)}", e);
-        }
-    }
 }

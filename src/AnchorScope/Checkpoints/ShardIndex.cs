@@ -42,7 +42,7 @@ internal static class ShardIndex
         {
             string field = $"weight_map: {Quoted.Of(property.Name)}";
             if (property.Value.ValueKind != JsonValueKind.String)
-                throw InputException.At(index.File, field, "the name of a shard", property.Value.ValueKind.ToString());
+                throw InputException.At(index.File, field, "the name of a shard", JsonKind.Of(property.Value));
             string shard = property.Value.GetString()!;
             // The name becomes a path: no part of it may leave the folder on any system.
             if (shard.AsSpan().ContainsAny("/\\:\0") || !shard.EndsWith(".safetensors", StringComparison.Ordinal))

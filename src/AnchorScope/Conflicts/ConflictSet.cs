@@ -65,15 +65,7 @@ public sealed class ConflictSet
     /// <param name="limit">Keep only the first so many samples.</param>
     public static ConflictSet Load(string path, int? limit = null)
     {
-        byte[] bytes;
-        try
-        {
-            bytes = System.IO.File.ReadAllBytes(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"{path}: cannot be read: {e.Message}", e);
-        }
+        var bytes = Bytes(path);
         var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         var (samples, rejected, ids) = (new List<ConflictSample>(), new List<RejectedLine>(), new HashSet<string>(StringComparer.Ordinal));
         var number = 0;
@@ -90,7 +82,7 @@ public sealed class ConflictSet
             }
             catch (Exception e) when (IsOfTheLine(e))
             {
-                rejected.Add(new RejectedLine(path, number, id, e is JsonException ? "not valid JSON: " + e.Message : e.Message));
+                rejected.Add(new RejectedLine(path, number, id, e is JsonException broken ? "not valid JSON: " + JsonText.Reason(broken) : e.Message));
             }
         }
         if (samples.Count == 0)
@@ -105,6 +97,26 @@ public sealed class ConflictSet
         };
     }
 
+    private static byte[] Bytes(string path)
+    {
+        if (Directory.Exists(path)) throw InputException.At(path, "path", "a file of JSON lines", "a folder");
+        byte[] bytes;
+        try
+        {
+            bytes = System.IO.File.ReadAllBytes(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: cannot be read: {e.Message}", e);
+        }
+        if (bytes is [0xFF, 0xFE, ..] or [0xFE, 0xFF, ..]) throw InputException.At(path, "encoding", "UTF-8", "UTF-16; save the file as UTF-8");
+        var text = bytes.AsSpan().TrimStart("\uFEFF \t\r\n"u8);
+        if (text is [(byte)'[', ..]) throw InputException.At(path, "form", "one sample a line, each a JSON object", "a JSON list");
+        return text is [(byte)'{', (byte)'\r' or (byte)'\n', ..]
+            ? throw InputException.At(path, "form", "one sample a line, each a JSON object", "an object over several lines")
+            : bytes;
+    }
+
     /// <summary>The sample of a line, or null where it is empty.</summary>
     /// <param name="id">Known before what else is wrong with the line.</param>
     private static ConflictSample? Sample(byte[] bytes, (int Start, int Length) line, int number, string folder, out string? id)
@@ -112,7 +124,8 @@ public sealed class ConflictSet
         id = null;
         if (line.Length > LongestLine) throw new LineException($"is longer than {LongestLine} bytes");
         if (bytes.AsSpan()[line.Start..(line.Start + line.Length)].Trim(" \t\r"u8).IsEmpty) return null;
-        using var json = JsonDocument.Parse(bytes.AsMemory(line.Start, line.Length), new JsonDocumentOptions { MaxDepth = 16 });
+        if (!System.Text.Unicode.Utf8.IsValid(bytes.AsSpan(line.Start, line.Length))) throw new LineException("expected UTF-8, found other bytes; save the file as UTF-8");
+        using var json = JsonDocument.Parse(bytes.AsMemory(line.Start, line.Length), new JsonDocumentOptions { MaxDepth = 16, AllowDuplicateProperties = false });
         var reader = new SampleReader(json.RootElement);
         id = reader.Id;
         return reader.Read(folder) with { Line = number };

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Conflicts;
 
@@ -50,16 +51,16 @@ public sealed class Mc2Importer
     /// <summary>Adds the items of a file. Items that cannot be used are listed, and the rest goes on.</summary>
     public void Read(string file)
     {
-        using var json = Parse(file);
-        if (json.RootElement.ValueKind != JsonValueKind.Array) throw InputException.At(file, "the document", "a list of items", json.RootElement.ValueKind.ToString());
+        var json = StrictJson.Read(file, LargestFile);
+        if (json.ValueKind != JsonValueKind.Array) throw InputException.At(file, "the document", "a list of items", JsonKind.Of(json));
         var number = 0;
-        foreach (var item in json.RootElement.EnumerateArray())
+        foreach (var item in json.EnumerateArray())
         {
             number++;
             string? id = null;
             try
             {
-                if (item.ValueKind != JsonValueKind.Object) throw new LineException($"expected an object, found {item.ValueKind}");
+                if (item.ValueKind != JsonValueKind.Object) throw new LineException($"expected an object, found {JsonKind.Of(item)}");
                 id = ImageId(item);
                 Add(item, id, number);
             }
@@ -69,24 +70,6 @@ public sealed class Mc2Importer
             }
         }
         if (number == 0) throw InputException.At(file, "the document", "a list of items", "an empty list");
-    }
-
-    private static JsonDocument Parse(string file)
-    {
-        try
-        {
-            var info = new FileInfo(file);
-            if (info.Exists && info.Length > LargestFile) throw InputException.At(file, "size", $"at most {LargestFile} bytes", $"{info.Length}");
-            return JsonDocument.Parse(File.ReadAllBytes(file), new JsonDocumentOptions { MaxDepth = 16 });
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"{file}: not valid JSON: {e.Message}", e);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"{file}: cannot be read: {e.Message}", e);
-        }
     }
 
     private void Add(JsonElement item, string id, int number)
@@ -175,6 +158,6 @@ public sealed class Mc2Importer
     private static string? Text(JsonElement item, string field)
     {
         if (!item.TryGetProperty(field, out var value) || value.ValueKind == JsonValueKind.Null) return null;
-        return value.ValueKind == JsonValueKind.String ? value.GetString() : throw new LineException($"{field}: expected a string, found {value.ValueKind}");
+        return value.ValueKind == JsonValueKind.String ? value.GetString() : throw new LineException($"{field}: expected a string, found {JsonKind.Of(value)}");
     }
 }

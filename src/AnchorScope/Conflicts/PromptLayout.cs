@@ -1,4 +1,5 @@
-using System.Text.Json;
+using System.Text;
+using AnchorScope.Checkpoints;
 using AnchorScope.Interventions;
 using AnchorScope.Prompts;
 
@@ -11,8 +12,8 @@ public sealed record LayoutPiece(SpanKind? Kind, string Text);
 /// The order in which a sample's parts become the text of the user turn, with the literal text before each; the picture comes
 /// where the chat template puts it. Parts that a sample lacks are left out with what stands before them.
 /// </summary>
-/// <param name="Name">Goes into every result file.</param>
-/// <param name="Parts">Kind and the text in front of it (not in front of the first).</param>
+/// <param name="Name">Goes into every result file: of a template the template itself.</param>
+/// <param name="Parts">Kind and the text in front of it .</param>
 public sealed record PromptLayout(string Name, IReadOnlyList<LayoutPiece> Parts)
 {
     /// <summary>Name of the file that holds a layout.</summary>
@@ -42,26 +43,24 @@ public sealed record PromptLayout(string Name, IReadOnlyList<LayoutPiece> Parts)
 
     /// <summary>
     /// The layout beside a conflict set: its prompt.json with <c>"layout": "mc2"</c>, or a <c>"template"</c> whose {parts} stand in order
-    /// with the text between them; without the file, context, question, instruction.
+    /// with the text before, between and behind them as it stands; without the file, context, question, instruction.
     /// </summary>
     public static PromptLayout Beside(string folder)
     {
         var path = Path.Combine(folder, FileName);
         if (!File.Exists(path)) return ContextQuestionInstruction;
-        try
-        {
-            using var json = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { MaxDepth = 16 });
-            if (json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("layout", out var layout))
-                return layout.ValueEquals(Mc2.Name) ? Mc2 : layout.ValueEquals(ContextQuestionInstruction.Name) ? ContextQuestionInstruction : throw InputException.At(path, "layout", $"{Mc2.Name} or {ContextQuestionInstruction.Name}", layout.GetRawText());
-            if (json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("template", out var template) && template.ValueKind == JsonValueKind.String)
-                return FromTemplate(template.GetString()!, path);
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"{path}: not valid JSON: {e.Message}", e);
-        }
-        throw InputException.At(path, "template", "text with {text_context}, {question} and {instruction}", "nothing");
+        var json = ConfigSection.Load(path);
+        json.Only("layout", "template", "world", "extra");
+        if (json.Has("layout") == json.Has("template")) throw InputException.At(path, "keys", "layout or template", json.Has("layout") ? "both" : "neither");
+        if (json.Has("template")) return FromTemplate(json.Text("template"), path);
+        var name = json.Text("layout");
+        PromptLayout[] known = [Mc2, ContextQuestionInstruction];
+        return known.FirstOrDefault(layout => layout.Name == name)
+            ?? throw InputException.At(path, "layout", string.Join(" or ", known.Select(l => l.Name)), Quoted.Of(name) + Nearest.Hint(name, known.Select(l => l.Name)));
     }
+
+    /// <summary>Text behind the last part.</summary>
+    public string Tail { get; init; } = "";
 
     /// <summary>A direction that every prompt carries, with its strength: the model is steered. Null: it is not.</summary>
     public (Direction Direction, float Strength)? Steering { get; init; }
@@ -70,8 +69,9 @@ public sealed record PromptLayout(string Name, IReadOnlyList<LayoutPiece> Parts)
     public IReadOnlyList<LayoutPiece> Pieces(ConflictRun run)
     {
         var pieces = new List<LayoutPiece>();
-        foreach (var part in Parts)
+        for (var i = 0; i < Parts.Count; i++)
         {
+            var part = Parts[i];
             var text = part.Kind switch
             {
                 SpanKind.TextContext => run.Sample.TextContext,
@@ -80,36 +80,56 @@ public sealed record PromptLayout(string Name, IReadOnlyList<LayoutPiece> Parts)
                 _ => run.Sample.Constraint,
             };
             if (string.IsNullOrEmpty(text)) continue;
-            if (part.Text.Length > 0 && (pieces.Count > 0 || part.Text.Trim().Length > 0)) pieces.Add(new LayoutPiece(null, part.Text));
+            // A part that comes first because those before it are missing needs no white space to keep it apart.
+            var before = i > 0 && pieces.Count == 0 ? part.Text.TrimStart() : part.Text;
+            if (before.Length > 0) pieces.Add(new LayoutPiece(null, before));
             pieces.Add(new LayoutPiece(part.Kind, text));
         }
+        if (Tail.Length > 0) pieces.Add(new LayoutPiece(null, Tail));
         return pieces;
     }
 
     private static PromptLayout FromTemplate(string template, string file)
     {
-        var parts = new List<LayoutPiece>();
-        var literal = "";
-        for (var i = 0; i < template.Length;)
+        InputException Wrong(string expected, string found) => InputException.At(file, "template", expected, found);
+        string[] names = ["image", .. Names.Keys];
+        var (parts, literal, picture) = (new List<LayoutPiece>(), new StringBuilder(), false);
+        for (var i = 0; i < template.Length; i++)
         {
-            var end = template[i] == '{' ? template.IndexOf('}', i) : -1;
-            var name = end < 0 ? "" : template[(i + 1)..end];
-            if (Names.TryGetValue(name, out var kind))
+            if (i + 1 < template.Length && template[i] is '{' or '}' && template[i + 1] == template[i])
             {
-                // What stands before the first text part belongs to the chat template and the picture.
-                parts.Add(new LayoutPiece(kind, parts.Count == 0 ? "" : literal));
-                literal = "";
-                i = end + 1;
+                literal.Append(template[i++]);
                 continue;
             }
-            if (name == "image" && parts.Count > 0) throw InputException.At(file, "template", "{image} before the text, where chat templates put it", template);
-            literal = name == "image" ? "" : literal + template[i];
-            i = name == "image" ? end + 1 : i + 1;
+            var end = template[i] == '{' ? template.IndexOf('}', i) : -1;
+            var name = end < 0 ? "" : template[(i + 1)..end];
+            if (name.Length == 0 || !name.All(c => char.IsAsciiLetter(c) || c == '_'))
+            {
+                literal.Append(template[i]);
+                continue;
+            }
+            if (name == "image")
+            {
+                if (picture) throw Wrong("{image} once", "it twice");
+                if (parts.Count > 0 || literal.Length > 0) throw Wrong("{image} first or not at all: picture, markers of turns and start of text come from the model's chat template, so the parts with what stands between them are enough, {text_context} {question} {instruction}", Quoted.Of(template));
+                picture = true;
+            }
+            else if (Names.TryGetValue(name, out var kind))
+            {
+                if (parts.Exists(p => p.Kind == kind)) throw Wrong($"{{{name}}} once", "it twice");
+                parts.Add(new LayoutPiece(kind, literal.ToString()));
+                literal.Clear();
+            }
+            else
+            {
+                throw Wrong($"parts of {string.Join(", ", names.Select(n => $"{{{n}}}"))}; {{{{ stands for a brace", $"{{{name}}}{Nearest.Hint(name, names)}");
+            }
+            i = end;
         }
         foreach (var needed in new[] { "question", "instruction" })
         {
-            if (!parts.Exists(p => p.Kind == Names[needed])) throw InputException.At(file, "template", $"{{{needed}}} among its parts", template);
+            if (!parts.Exists(p => p.Kind == Names[needed])) throw Wrong($"{{{needed}}} among its parts", Quoted.Of(template));
         }
-        return new PromptLayout("template: " + string.Join(' ', parts.Select(p => $"{{{Names.First(n => n.Value == p.Kind).Key}}}")), parts);
+        return new PromptLayout("template: " + template, parts) { Tail = literal.ToString() };
     }
 }

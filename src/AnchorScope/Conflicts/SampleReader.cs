@@ -1,15 +1,22 @@
 using System.Text.Json;
+using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Conflicts;
 
 /// <summary>One line of a conflict set.</summary>
 internal sealed class SampleReader
 {
+    /// <summary>What a line may have. "extra" is the writer's own and is not read.</summary>
+    private static readonly string[] Fields =
+    [
+        "id", "image", "question", "text_context", "instructions", "answers", "constraint", "system", "category", "tags", "kind", "donors", "extra",
+    ];
+
     private readonly JsonElement _json;
 
     public SampleReader(JsonElement json)
     {
-        if (json.ValueKind != JsonValueKind.Object) throw new LineException($"expected an object, found {json.ValueKind}");
+        if (json.ValueKind != JsonValueKind.Object) throw new LineException($"expected an object, found {JsonKind.Of(json)}");
         _json = json;
     }
 
@@ -27,6 +34,11 @@ internal sealed class SampleReader
 
     public ConflictSample Read(string folder)
     {
+        foreach (var property in _json.EnumerateObject())
+        {
+            if (!Fields.Contains(property.Name))
+                throw new LineException($"{Quoted.Line(property.Name)}: expected only {string.Join(", ", Fields)}, found this field{Nearest.Hint(property.Name, Fields)}");
+        }
         var instructions = ByModality("instructions", value => value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } text ? text : throw new LineException("instructions: expected strings that are not empty"));
         var answers = ByModality<IReadOnlyList<string>>("answers", Answers);
         if (instructions.Count == 0) throw new LineException("instructions: expected one for vision, text or both, found none");
@@ -47,7 +59,7 @@ internal sealed class SampleReader
             Category = Text("category") ?? "",
             Kind = Kind(),
             Donors = Donors(),
-            Tags = _json.TryGetProperty("tags", out var tags) && tags.ValueKind == JsonValueKind.Array ? [.. tags.EnumerateArray().Where(t => t.ValueKind == JsonValueKind.String).Select(t => t.GetString()!)] : [],
+            Tags = Tags(),
         };
         Check(sample);
         return sample;
@@ -61,6 +73,8 @@ internal sealed class SampleReader
         if (sample.Kind != SampleKind.Conflict) return;
         foreach (var modality in Enum.GetValues<Modality>())
         {
+            if (!sample.Instructions.ContainsKey(modality))
+                throw new LineException($"instructions.{NameOf(modality)}: a conflict needs an instruction for each side; what follows one side only is of kind agree, image_only or text_only");
             if (!sample.Answers.ContainsKey(modality)) throw new LineException($"answers.{NameOf(modality)}: a conflict needs an answer for each side");
         }
         var shared = sample.Answers[Modality.Vision].Select(a => a.Trim().ToLowerInvariant()).Intersect(sample.Answers[Modality.Text].Select(a => a.Trim().ToLowerInvariant())).FirstOrDefault();
@@ -73,7 +87,7 @@ internal sealed class SampleReader
         var found = new Dictionary<Modality, T>();
         foreach (var property in json.EnumerateObject())
         {
-            var modality = property.Name switch { "vision" => Modality.Vision, "text" => Modality.Text, _ => throw new LineException($"{field}: expected vision and text, found {property.Name}") };
+            var modality = property.Name switch { "vision" => Modality.Vision, "text" => Modality.Text, _ => throw new LineException($"{field}: expected vision and text, found {Quoted.Line(property.Name)}{Nearest.Hint(property.Name, ["vision", "text"])}") };
             if (property.Value.ValueKind != JsonValueKind.Null) found[modality] = read(property.Value);
         }
         return found;
@@ -85,7 +99,7 @@ internal sealed class SampleReader
         {
             JsonValueKind.String => [json.GetString()!],
             JsonValueKind.Array => json.EnumerateArray().Select(a => a.ValueKind == JsonValueKind.String ? a.GetString()! : throw new LineException("answers: expected strings")).ToArray(),
-            _ => throw new LineException($"answers: expected a string or a list, found {json.ValueKind}"),
+            _ => throw new LineException($"answers: expected a string or a list, found {JsonKind.Of(json)}"),
         };
         return answers.Length > 0 && answers.All(a => a.Trim().Length > 0) ? answers : throw new LineException("answers: expected at least one, none of them empty");
     }
@@ -104,23 +118,32 @@ internal sealed class SampleReader
     {
         var donors = new Dictionary<string, string>(StringComparer.Ordinal);
         if (!_json.TryGetProperty("donors", out var json) || json.ValueKind == JsonValueKind.Null) return donors;
-        if (json.ValueKind != JsonValueKind.Object) throw new LineException($"donors: expected an object of ids, found {json.ValueKind}");
+        if (json.ValueKind != JsonValueKind.Object) throw new LineException($"donors: expected an object of ids, found {JsonKind.Of(json)}");
         foreach (var property in json.EnumerateObject())
         {
             donors[property.Name] = property.Value.ValueKind == JsonValueKind.String
                 ? property.Value.GetString()!
-                : throw new LineException($"donors.{property.Name}: expected the id of a sample, found {property.Value.ValueKind}");
+                : throw new LineException($"donors.{property.Name}: expected the id of a sample, found {JsonKind.Of(property.Value)}");
         }
         return donors;
+    }
+
+    private string[] Tags()
+    {
+        if (!_json.TryGetProperty("tags", out var tags) || tags.ValueKind == JsonValueKind.Null) return [];
+        if (tags.ValueKind != JsonValueKind.Array) throw new LineException($"tags: expected a list of strings, found {JsonKind.Of(tags)}");
+        return [.. tags.EnumerateArray().Select((t, i) => t.ValueKind == JsonValueKind.String
+            ? t.GetString()!
+            : throw new LineException($"tags[{i}]: expected a string, found {JsonKind.Of(t)}"))];
     }
 
     private string? Text(string field)
     {
         if (!_json.TryGetProperty(field, out var value) || value.ValueKind == JsonValueKind.Null) return null;
-        return value.ValueKind == JsonValueKind.String ? value.GetString() : throw new LineException($"{field}: expected a string, found {value.ValueKind}");
+        return value.ValueKind == JsonValueKind.String ? value.GetString() : throw new LineException($"{field}: expected a string, found {JsonKind.Of(value)}");
     }
 
-    private string Found(string field) => _json.TryGetProperty(field, out var value) ? value.ValueKind.ToString() : "nothing";
+    private string Found(string field) => _json.TryGetProperty(field, out var value) ? JsonKind.Of(value) : "nothing";
 
     private static string Picture(string folder, string name)
     {

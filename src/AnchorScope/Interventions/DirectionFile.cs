@@ -95,7 +95,7 @@ public sealed class DirectionFile
     /// <param name="beyond">Whether a strength outside the bounds is meant.</param>
     public Direction Take(string name, double strength, string namePlace, string place, bool beyond = false)
     {
-        if (!Directions.TryGetValue(name, out var found)) throw InputException.At(Path, namePlace, string.Join(", ", Directions.Keys.Order(StringComparer.Ordinal)), name);
+        if (!Directions.TryGetValue(name, out var found)) throw InputException.At(Path, namePlace, string.Join(", ", Directions.Keys.Order(StringComparer.Ordinal)), name + Nearest.Hint(name, Directions.Keys));
         if (!double.IsFinite(strength) || strength == 0) throw InputException.At(Path, place, "a finite strength other than 0", strength.ToString(CultureInfo.InvariantCulture));
         return beyond || (strength >= found.Lowest && strength <= found.Highest)
             ? found.Direction

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AnchorScope.Checkpoints;
 using AnchorScope.Prompts;
 
 namespace AnchorScope.Interventions;
@@ -8,12 +9,12 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
 {
     public IEnumerable<Edit> Read()
     {
-        if (json.ValueKind != JsonValueKind.Object) throw Wrong("", "an object", json.ValueKind.ToString());
+        if (json.ValueKind != JsonValueKind.Object) throw Wrong("", "an object", JsonKind.Of(json));
         var kind = json.TryGetProperty("kind", out var k) && k.ValueKind == JsonValueKind.String ? k.GetString()! : throw Wrong("kind", string.Join(", ", InterventionJson.Kinds.Keys), "nothing");
-        if (!InterventionJson.Kinds.TryGetValue(kind, out var fields)) throw Wrong("kind", string.Join(", ", InterventionJson.Kinds.Keys), kind);
+        if (!InterventionJson.Kinds.TryGetValue(kind, out var fields)) throw Wrong("kind", string.Join(", ", InterventionJson.Kinds.Keys), kind + Nearest.Hint(kind, InterventionJson.Kinds.Keys));
         foreach (var property in json.EnumerateObject())
         {
-            if (property.Name != "kind" && !fields.Contains(property.Name)) throw Wrong(property.Name, $"only {string.Join(", ", fields)} in {kind}", "this field");
+            if (property.Name != "kind" && !fields.Contains(property.Name)) throw Wrong(property.Name, $"only {string.Join(", ", fields)} in {kind}", $"this field{Nearest.Hint(property.Name, fields)}");
         }
         var positions = At("positions");
         switch (kind)

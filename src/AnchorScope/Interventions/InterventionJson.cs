@@ -27,67 +27,31 @@ public static class InterventionJson
         ["edge_interchange"] = ["what", "layers", "heads", "queries", "keys", "donor", "donor_positions", "rows"],
     };
 
-    private static readonly JsonDocumentOptions Limits = new() { MaxDepth = 16 };
-
     /// <summary>Reads a file; anything not understood is an error that names the edit and the field.</summary>
     /// <param name="shape">Sizes of the model; needed where an edit takes values from a file.</param>
     /// <param name="model">That model; a direction must have been fitted on it. Null: not checked.</param>
-    public static Intervention Load(string path, DecoderShape? shape = null, ModelIdentity? model = null)
-    {
-        try
-        {
-            return Parse(File.ReadAllBytes(path), path, shape, model);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"{path}: cannot be read: {e.Message}", e);
-        }
-    }
+    public static Intervention Load(string path, DecoderShape? shape = null, ModelIdentity? model = null) =>
+        Read(StrictJson.Read(path), path, shape, model);
 
     /// <summary>Reads a file with a JSON list of interventions, each in the versioned form, no two of one name.</summary>
     /// <param name="shape">Sizes of the model; needed where an edit takes values from a file.</param>
     /// <param name="model">That model; a direction must have been fitted on it. Null: not checked.</param>
     public static IReadOnlyList<Intervention> LoadList(string path, DecoderShape? shape = null, ModelIdentity? model = null)
     {
-        byte[] bytes;
-        try
-        {
-            bytes = File.ReadAllBytes(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"{path}: cannot be read: {e.Message}", e);
-        }
-        try
-        {
-            using var document = JsonDocument.Parse(bytes, Limits);
-            if (document.RootElement.ValueKind != JsonValueKind.Array) throw InputException.At(path, "list", "a JSON list of interventions", document.RootElement.ValueKind.ToString());
-            Intervention[] list = [.. document.RootElement.EnumerateArray().Select((json, i) => json.ValueKind == JsonValueKind.Object
-                ? Read(json, path, shape, model, $"[{i}].")
-                : throw InputException.At(path, $"[{i}]", "an intervention, {\"version\": 1, \"name\": …, \"edits\": […]}", json.ValueKind.ToString()))];
-            if (list.Length == 0) throw InputException.At(path, "list", "at least one intervention", "none");
-            if (list.GroupBy(i => i.Name).FirstOrDefault(g => g.Count() > 1) is { } same) throw InputException.At(path, "name", "another one for each intervention", $"{same.Count()} called {Checkpoints.Quoted.Of(same.Key)}");
-            return list;
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"{path}: not valid JSON: {e.Message}", e);
-        }
+        var json = StrictJson.Read(path);
+        if (json.ValueKind != JsonValueKind.Array) throw InputException.At(path, "list", "a JSON list of interventions", JsonKind.Of(json));
+        Intervention[] list = [.. json.EnumerateArray().Select((item, i) => item.ValueKind == JsonValueKind.Object
+            ? Read(item, path, shape, model, $"[{i}].")
+            : throw InputException.At(path, $"[{i}]", "an intervention, {\"version\": 1, \"name\": …, \"edits\": […]}", JsonKind.Of(item)))];
+        if (list.Length == 0) throw InputException.At(path, "list", "at least one intervention", "none");
+        return list.GroupBy(i => i.Name).FirstOrDefault(g => g.Count() > 1) is { } same
+            ? throw InputException.At(path, "name", "another one for each intervention", $"{same.Count()} called {Quoted.Of(same.Key)}")
+            : list;
     }
 
     /// <summary>Reads JSON text; <paramref name="file"/> stands in messages.</summary>
-    public static Intervention Parse(ReadOnlyMemory<byte> json, string file, DecoderShape? shape = null, ModelIdentity? model = null)
-    {
-        try
-        {
-            using var document = JsonDocument.Parse(json, Limits);
-            return Read(document.RootElement, file, shape, model);
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"{file}: not valid JSON: {e.Message}", e);
-        }
-    }
+    public static Intervention Parse(ReadOnlyMemory<byte> json, string file, DecoderShape? shape = null, ModelIdentity? model = null) =>
+        Read(StrictJson.Parse(json.Span, file), file, shape, model);
 
     /// <summary>The versioned form, as UTF-8 JSON.</summary>
     public static byte[] Write(Intervention intervention)
@@ -114,14 +78,15 @@ public static class InterventionJson
             foreach (var property in root.EnumerateObject())
             {
                 if (property.Name is not ("version" or "name" or "edits" or "$schema"))
-                    throw InputException.At(file, place + property.Name, "version, name and edits only", "an unknown field");
+                    throw InputException.At(file, place + property.Name, "version, name and edits only", $"an unknown field{Nearest.Hint(property.Name, ["version", "name", "edits"])}");
             }
             if (!root.TryGetProperty("version", out var version) || version.ValueKind != JsonValueKind.Number || !version.TryGetInt32(out var number) || number != Version)
                 throw InputException.At(file, place + "version", $"{Version}", root.TryGetProperty("version", out version) ? version.GetRawText() : "nothing");
-            if (root.TryGetProperty("name", out var given) && given.ValueKind == JsonValueKind.String) name = given.GetString()!;
+            if (root.TryGetProperty("name", out var given))
+                name = given.ValueKind == JsonValueKind.String ? given.GetString()! : throw InputException.At(file, place + "name", "a string", JsonKind.Of(given));
             if (!root.TryGetProperty("edits", out root)) throw InputException.At(file, place + "edits", "a list of edits", "nothing");
         }
-        if (root.ValueKind != JsonValueKind.Array) throw InputException.At(file, place + "edits", "a list of edits", root.ValueKind.ToString());
+        if (root.ValueKind != JsonValueKind.Array) throw InputException.At(file, place + "edits", "a list of edits", JsonKind.Of(root));
         using var donors = new DonorFiles(file, shape, model);
         var edits = root.EnumerateArray().SelectMany((json, i) => new EditReader(json, file, $"{place}edits[{i}]", donors).Read()).ToArray();
         return new Intervention(name, edits);

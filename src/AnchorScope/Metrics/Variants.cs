@@ -206,7 +206,7 @@ public sealed record Variants
     /// <summary>The preset of a name; an unknown one is an error that lists them.</summary>
     public static Variants Of(string preset) => Presets.TryGetValue(preset, out var variants)
         ? variants
-        : throw InputException.At("--preset", "name", string.Join(" or ", Presets.Keys), preset);
+        : throw InputException.At("--preset", "name", string.Join(" or ", Presets.Keys), preset + Nearest.Hint(preset, Presets.Keys));
 
     /// <summary>The name of a variant as files have it: SignedKl is "signed_kl".</summary>
     public static string NameOf<T>(T variant)
@@ -221,7 +221,7 @@ public sealed record Variants
         {
             if (NameOf(value) == name) return value;
         }
-        throw new InputException($"{option}: expected {string.Join(", ", Enum.GetValues<T>().Select(NameOf))}, found {name}");
+        throw new InputException($"{option}: expected {string.Join(", ", Enum.GetValues<T>().Select(NameOf))}, found {name}{Nearest.Hint(name, Enum.GetValues<T>().Select(NameOf))}");
     }
 }
 

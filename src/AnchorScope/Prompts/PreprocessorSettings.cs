@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Prompts;
 
@@ -27,7 +28,7 @@ internal sealed class PreprocessorSettings
     {
         this.root = root.Value.ValueKind == JsonValueKind.Object
             ? root
-            : throw new InputException($"{root.File}: expected a JSON object, found {root.Value.ValueKind}");
+            : throw new InputException($"{root.File}: expected a JSON object, found {JsonKind.Of(root.Value)}");
     }
 
     /// <summary>Where they stand, for messages.</summary>

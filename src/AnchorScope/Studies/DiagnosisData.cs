@@ -17,24 +17,33 @@ public sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSet 
     /// Reads rank.jsonl and test.jsonl (with hard.jsonl and control.jsonl), or the folder's only .jsonl, whose conflict samples are
     /// then split at random into halves.
     /// </summary>
-    public static DiagnosisData Load(string folder, int? limit, ulong seed)
+    /// <param name="path">The folder, or a .jsonl that is split like the only one of a folder.</param>
+    public static DiagnosisData Load(string path, int? limit, ulong seed)
     {
-        if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such data folder");
+        if (File.Exists(path)) return Split(path, Path.GetDirectoryName(Path.GetFullPath(path))!, limit, seed);
+        var folder = path;
+        if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such data folder, and no such .jsonl");
         var layout = PromptLayout.Beside(folder);
         ConflictSet? Named(string name) => File.Exists(Path.Combine(folder, name + ".jsonl")) ? ConflictSet.Load(Path.Combine(folder, name + ".jsonl"), limit) : null;
         if (Named("rank") is { } rank && Named("test") is { } test) return new DiagnosisData(folder, rank, test, Named("hard"), Named("control"), layout);
         var files = Directory.GetFiles(folder, "*.jsonl");
         if (files.Length != 1)
             throw InputException.At(folder, "files", "rank.jsonl and test.jsonl, or a single .jsonl", files.Length == 0 ? "none" : string.Join(", ", files.Select(Path.GetFileName).Order(StringComparer.Ordinal)));
-        var whole = ConflictSet.Load(files[0], limit * 2);
+        return Split(files[0], folder, limit, seed);
+    }
+
+    /// <summary>One set whose conflicts are split at random into halves, to rank heads on one and test them on the other; the rest are controls.</summary>
+    private static DiagnosisData Split(string file, string folder, int? limit, ulong seed)
+    {
+        var whole = ConflictSet.Load(file, limit * 2);
         var conflicts = whole.Samples.Where(s => s.Kind == SampleKind.Conflict).ToList();
-        if (conflicts.Count < 2) throw InputException.At(files[0], "samples", "at least 2 conflicts, to rank heads on one half and test them on the other", $"{conflicts.Count}");
+        if (conflicts.Count < 2) throw InputException.At(file, "samples", "at least 2 conflicts, to rank heads on one half and test them on the other", $"{conflicts.Count}");
         var random = new SplitMix(seed);
         var shuffled = conflicts.Select(s => (s, key: random.Next())).OrderBy(p => p.key).Select(p => p.s).ToList();
         var half = conflicts.Count / 2;
         var controls = whole.Samples.Where(s => s.Kind != SampleKind.Conflict).ToList();
         return new DiagnosisData(
-            folder, whole.Part("rank", shuffled[..half]), whole.Part("test", shuffled[half..]), null, controls.Count > 0 ? whole.Part("control", controls) : null, layout);
+            folder, whole.Part("rank", shuffled[..half]), whole.Part("test", shuffled[half..]), null, controls.Count > 0 ? whole.Part("control", controls) : null, PromptLayout.Beside(folder));
     }
 
     /// <summary>

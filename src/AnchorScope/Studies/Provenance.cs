@@ -1,5 +1,5 @@
-using System.Text.Json;
 using AnchorScope.Baking;
+using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Studies;
 
@@ -21,16 +21,6 @@ internal static class Provenance
     {
         var path = Path.Combine(folder, FileName);
         if (!File.Exists(path)) return null;
-        try
-        {
-            using var json = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { MaxDepth = 16 });
-            if (json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("statement", out var statement) && statement.ValueKind == JsonValueKind.String)
-                return statement.GetString();
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"{path}: not valid JSON: {e.Message}", e);
-        }
-        throw InputException.At(path, "statement", "a string", "nothing");
+        return ConfigSection.Load(path).Text("statement");
     }
 }

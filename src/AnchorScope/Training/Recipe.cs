@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+using AnchorScope.Checkpoints;
 using AnchorScope.World;
 
 namespace AnchorScope.Training;
@@ -8,7 +10,11 @@ namespace AnchorScope.Training;
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 public sealed record Recipe
 {
-    private static readonly JsonSerializerOptions Options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, ReadCommentHandling = JsonCommentHandling.Skip, RespectRequiredConstructorParameters = true };
+    private static readonly JsonSerializerOptions Options = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, ReadCommentHandling = JsonCommentHandling.Skip, RespectRequiredConstructorParameters = true,
+        TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
+    };
 
     private static readonly JsonSerializerOptions Written = new(Options) { WriteIndented = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
@@ -34,20 +40,11 @@ public sealed record Recipe
     /// <exception cref="InputException">It cannot be read, or something in it cannot be; names the field.</exception>
     public static Recipe Load(string file)
     {
-        try
-        {
-            var recipe = JsonSerializer.Deserialize<Recipe>(File.ReadAllBytes(file), Options) ?? throw new InputException($"{file}: expected a recipe, found null");
-            recipe.Check(file);
-            return recipe;
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"{file}: {e.Path}: not a recipe: {e.Message}", e);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"{file}: cannot be read: {e.Message}", e);
-        }
+        var json = StrictJson.Read(file, comments: true);
+        JsonShape.Check<Recipe>(json, file, Options);
+        var recipe = json.Deserialize<Recipe>(Options)!;
+        recipe.Check(file);
+        return recipe;
     }
 
     /// <summary>The recipe as JSON: the same bytes for the same recipe.</summary>

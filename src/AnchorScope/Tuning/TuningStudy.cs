@@ -199,7 +199,7 @@ public sealed class TuningStudy : IDisposable
         var plan = study.Run(store, step => progress?.Invoke(new TuningProgress($"diagnosis {name}: {step.Phase}", step.Done, step.Of)), cancel);
         var diagnosis = study.Reduce(store, plan);
         DiagnosisFiles.Write(folder, diagnosis, study.Arbiters(diagnosis.Interchange), study.Necessary(store, plan));
-        Reports.DiagnosisReport.Write(folder, diagnosis, data);
+        Reports.DiagnosisReport.Write(folder, diagnosis, study.Data.Folder);
         return diagnosis;
     }
 

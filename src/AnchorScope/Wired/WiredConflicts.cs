@@ -42,7 +42,7 @@ public static class WiredConflicts
             var samples = Enumerable.Range(0, count).Select(index => Sample(folder, name, index));
             ConflictSet.Save(Path.Combine(folder, name + ".jsonl"), samples);
         }
-        var prompt = new JsonObject { ["template"] = "<bos> <user> {image} {text_context} {question} {instruction} <end> <assistant>" };
+        var prompt = new JsonObject { ["template"] = "{text_context} {question} {instruction}" };
         File.WriteAllText(Path.Combine(folder, "prompt.json"), prompt.ToJsonString(Indented) + "\n");
         return Splits.Length;
     }

@@ -76,7 +76,7 @@ public static class WorldFolder
     /// <summary>How the parts become a prompt, and what the folder was made from, so that it can be made again.</summary>
     private static JsonObject Prompt(WorldFolderOptions options) => new()
     {
-        ["template"] = "<bos> <user> {image} {text_context} {question} {instruction} <end> <assistant>",
+        ["template"] = "{text_context} {question} {instruction}",
         ["world"] = new JsonObject
         {
             ["seed"] = options.Seed,

@@ -105,7 +105,7 @@ public sealed class CheckpointTests : IDisposable
     [InlineData("""{"weight_map": {"a": ".."}}""", "expected a plain file name that ends with .safetensors, found '..'")]
     [InlineData("""{"weight_map": {"a": "folder.safetensors"}}""", "the shard 'folder.safetensors' is not in the folder")]
     [InlineData("""{"weight_map": {"a": "text.safetensors"}}""", "text.safetensors: this is a text file")]
-    [InlineData("""{"weight_map": {"a": 1}}""", "weight_map: 'a': expected the name of a shard, found Number")]
+    [InlineData("""{"weight_map": {"a": 1}}""", "weight_map: 'a': expected the name of a shard, found 1")]
     [InlineData("""{"weight_map": {}}""", "weight_map: expected at least one tensor, found none")]
     [InlineData("""{"weight_map": []}""", "weight_map: expected an object, found an array of 0")]
     [InlineData("""{"weight_map": {"a": "one.safetensors", "a": "two.safetensors"}}""", "Duplicate")]

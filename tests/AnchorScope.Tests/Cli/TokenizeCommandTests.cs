@@ -38,8 +38,8 @@ public sealed class TokenizeCommandTests
     }
 
     [Theory]
-    [InlineData("{}", "expected a JSON array of strings, found Object")]
-    [InlineData("[1]", "item 0: expected a string, found Number")]
+    [InlineData("{}", "expected a JSON array of strings, found an object")]
+    [InlineData("[1]", "item 0: expected a string, found 1")]
     [InlineData("[", "not valid JSON")]
     [InlineData("[\"\\uD800\"]", "half of a surrogate pair")]
     public void WrongInput_IsOneLine(string input, string message)

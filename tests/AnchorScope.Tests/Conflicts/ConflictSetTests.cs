@@ -55,19 +55,24 @@ public sealed class ConflictSetTests : IDisposable
             (Good.Replace("ID", "one", StringComparison.Ordinal), null),
             ("", null),
             ("{\"id\": ", "not valid JSON"),
-            ("[1]", "expected an object, found Array"),
+            ("[1]", "expected an object, found a list"),
             (Good.Replace("ID", "one", StringComparison.Ordinal), "id one is there twice"),
             (Good.Replace("a.png", "b.png", StringComparison.Ordinal), "image: there is no file b.png"),
             (Good.Replace("[\"blue\"]", "[\"RED \"]", StringComparison.Ordinal), "answers: \"red\" is on both sides"),
             (Good.Replace("[\"blue\"]", "[]", StringComparison.Ordinal), "answers: expected at least one"),
             (Good.Replace("\"text\": [\"red\"]", "\"audio\": [\"red\"]", StringComparison.Ordinal), "answers: expected vision and text, found audio"),
             (Good.Replace("which colour ?", "", StringComparison.Ordinal), "question: expected a string"),
-            (Good.Replace("\"which colour ?\"", "7", StringComparison.Ordinal), "question: expected a string, found Number"),
+            (Good.Replace("\"which colour ?\"", "7", StringComparison.Ordinal), "question: expected a string, found 7"),
             (Good.Replace("which colour ?", "\\uD800", StringComparison.Ordinal), "surrogate"),
             (Good.Replace("\"id\"", "\"kind\": \"joke\", \"id\"", StringComparison.Ordinal), "kind: expected conflict"),
             (Good.Replace("{\"vision\": \"trust the picture\", \"text\": \"trust the text\"}", "{}", StringComparison.Ordinal), "instructions: expected one"),
             (new string('[', 5000), "not valid JSON"),
-            (Good.Replace("ID", "two", StringComparison.Ordinal), null),
+            (Good.Replace("\"question\"", "\"qestion\"", StringComparison.Ordinal), "qestion: expected only id, image, question, text_context, instructions, answers, constraint, system, category, tags, kind, donors, extra, found this field; did you mean question?"),
+            (Good.Replace("\"id\"", "\"id\": \"first\", \"id\"", StringComparison.Ordinal), "not valid JSON: Duplicate property 'id'"),
+            (Good.Replace("\"id\"", "\"tags\": [7], \"id\"", StringComparison.Ordinal), "tags[0]: expected a string, found 7"),
+            (Good.Replace(", \"text\": \"trust the text\"", "", StringComparison.Ordinal), "instructions.text: a conflict needs an instruction for each side"),
+            (Good.Replace("\"vision\": \"trust", "\"vison\": \"trust", StringComparison.Ordinal), "instructions: expected vision and text, found vison; did you mean vision?"),
+            (Good.Replace("ID", "two", StringComparison.Ordinal).Replace("\"id\"", "\"extra\": {\"mine\": [1]}, \"id\"", StringComparison.Ordinal), null),
         ];
         var path = _temp.Write("set.jsonl", string.Join('\n', lines.Select(l => l.Line)));
         var set = ConflictSet.Load(path);
@@ -86,6 +91,21 @@ public sealed class ConflictSetTests : IDisposable
         var set = ConflictSet.Load(path);
         Assert.Single(set.Samples);
         Assert.Equal(2, Assert.Single(set.Rejected).Line);
+        Assert.Equal("expected UTF-8, found other bytes; save the file as UTF-8", set.Rejected[0].Reason);
+    }
+
+    [Theory]
+    [InlineData("[{}]", "form: expected one sample a line, each a JSON object, found a JSON list")]
+    [InlineData("{\n \"id\": \"a\"\n}", "form: expected one sample a line, each a JSON object, found an object over several lines")]
+    public void AFileOfAnotherForm_IsNamed(string text, string expected) =>
+        Assert.Contains(expected, Assert.Throws<InputException>(() => ConflictSet.Load(_temp.Write("set.jsonl", text))).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void AFolderAndUtf16AreNamed()
+    {
+        Assert.Contains("path: expected a file of JSON lines, found a folder", Assert.Throws<InputException>(() => ConflictSet.Load(_temp.Path)).Message, StringComparison.Ordinal);
+        var utf16 = _temp.Write("set.jsonl", [0xFF, 0xFE, .. System.Text.Encoding.Unicode.GetBytes(Good)]);
+        Assert.Contains("encoding: expected UTF-8, found UTF-16", Assert.Throws<InputException>(() => ConflictSet.Load(utf16)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -68,7 +68,7 @@ public sealed class Mc2ImporterTests : IDisposable
             (i => i["image_id"] = null, "image_id: expected up to 12 digits"),
             (i => i["answer_img"] = "green", "answers: \"green\" is on both sides"),
             (i => i.Remove("answer_text"), "answer_text: expected a string, found nothing"),
-            (i => i["answer_img"] = 3, "answer_img: expected a string, found Number"),
+            (i => i["answer_img"] = 3, "answer_img: expected a string, found 3"),
             (i => i["answer_img_candidate_list"] = "Red", "answer_img_candidate_list: expected a list of strings"),
             (i => i.Remove("context"), "text_context: expected a string"),
             (i => i["question1"] = Mc2Importer.TextInstruction, "question: expected a question behind the instruction"),
@@ -96,7 +96,7 @@ public sealed class Mc2ImporterTests : IDisposable
     }
 
     [Theory]
-    [InlineData("{\"a\": 1}", "expected a list of items, found Object")]
+    [InlineData("{\"a\": 1}", "expected a list of items, found an object")]
     [InlineData("[", "not valid JSON")]
     [InlineData("[]", "an empty list")]
     public void WrongFiles_AreErrors(string text, string message) =>

@@ -41,8 +41,8 @@ public sealed class NamedDonorTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""["rank-0001"]""", "donors: expected an object of ids, found Array")]
-    [InlineData("""{"note": 1}""", "donors.note: expected the id of a sample, found Number")]
+    [InlineData("""["rank-0001"]""", "donors: expected an object of ids, found a list")]
+    [InlineData("""{"note": 1}""", "donors.note: expected the id of a sample, found 1")]
     public void AFieldOfAnotherKind_LeavesTheLineOut(string donors, string reason)
     {
         var set = ConflictSet.Load(Write((0, donors)));

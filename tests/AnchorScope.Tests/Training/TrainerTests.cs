@@ -71,12 +71,16 @@ public sealed class TrainerTests : IDisposable
     [InlineData("\"heads\": 4", "\"heads\": 5", "decoder.width: expected a multiple of 10")]
     [InlineData("\"peak\": 0.002", "\"peak\": -1", "rate.peak: expected above 0, found -1")]
     [InlineData("\"name\": \"upper\"", "\"name\": \"lower\"", "a name of its own")]
-    [InlineData("\"seed\": 0", "\"sead\": 0", "sead")]
-    [InlineData("\"task\": \"answers\"", "\"task\": \"poems\"", "task")]
+    [InlineData("\"seed\": 0", "\"sead\": 0", "found this field; did you mean seed?")]
+    [InlineData("\"seed\": 0", "\"seed\": 0, \"seed\": 1", "not valid JSON: Duplicate property")]
+    [InlineData("\"seed\": 0", "\"seed\": \"zero\"", "seed: expected an integer of at least 0, found 'zero'")]
+    [InlineData("\"steps\": 20,", "", ".steps: expected a value, found nothing")]
+    [InlineData("\"seed\": 0", "\"sead\": 0", "sead: expected only ")]
+    [InlineData("\"task\": \"answers\"", "\"task\": \"poems\"", "task: expected pictures or answers, found 'poems'")]
     [InlineData("\"conflict\": 0.7", "\"conflict\": -0.7", "mixture: caption, image_only")]
     [InlineData("\"suffix\": true", "\"suffix\": false", "hide_context: expected 0 without a suffix")]
     [InlineData("\"layers\": 3,", "\"layers\": 1,", "layers: expected at least 3, as layers are added")]
-    [InlineData("{", "", "not a recipe")]
+    [InlineData("{", "", "not valid JSON")]
     public void AWrongRecipe_NamesFileAndField(string there, string instead, string message)
     {
         var text = File.ReadAllText(Path.Combine(Fixtures.Root, "recipes", "small.json"));

@@ -22,8 +22,7 @@ public sealed record DiagnosedHeads(
         if (!File.Exists(path)) throw InputException.At(folder, "diagnosis.json", "the folder of a finished ascope diagnose", "no such file");
         try
         {
-            using var json = JsonDocument.Parse(File.ReadAllBytes(path));
-            var root = json.RootElement;
+            var root = StrictJson.Read(path);
             var of = root.GetProperty("model");
             var files = of.TryGetProperty("files", out var listed)
                 ? listed.EnumerateObject().ToDictionary(f => f.Name, f => f.Value.GetString()!, StringComparer.Ordinal) : [];
@@ -45,9 +44,9 @@ public sealed record DiagnosedHeads(
             return found.Arbiters.Count + found.ChoiceCarriers.Count > 0 ? found
                 : throw InputException.At(path, "interchange.sets", "arbiters or carriers of the choice, to steer", "neither found in this model");
         }
-        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or IOException)
+        catch (Exception e) when (e is KeyNotFoundException or InvalidOperationException)
         {
-            throw new InputException($"{path}: not a diagnosis of this version: {e.Message}", e);
+            throw new InputException($"{path}: not a diagnosis of this version of the tool: a field is missing or of another kind; run ascope diagnose again", e);
         }
     }
 }

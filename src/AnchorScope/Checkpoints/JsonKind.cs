@@ -1,0 +1,16 @@
+using System.Text.Json;
+
+namespace AnchorScope.Checkpoints;
+
+/// <summary>What a JSON value is, in words.</summary>
+internal static class JsonKind
+{
+    public static string Of(JsonElement json) => json.ValueKind switch
+    {
+        JsonValueKind.Object => "an object",
+        JsonValueKind.Array => json.GetArrayLength() == 0 ? "an empty list" : "a list",
+        JsonValueKind.String => Quoted.Of(json.GetString()!),
+        JsonValueKind.Undefined => "nothing",
+        _ => Quoted.Line(json.GetRawText()),
+    };
+}
