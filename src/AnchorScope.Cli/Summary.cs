@@ -18,7 +18,7 @@ internal static class Summary
         var by = diagnosis.Variants["ablation"] is "zero" ? "" : $" by {diagnosis.Variants["ablation"]} ablation";
         foreach (var block in diagnosis.Blocking.Where(b => b.Share is not null))
         {
-            Row(table, $"MFR, top {HeadPlan.Percent(block.Share!.Value)} % of heads blocked{by} ({block.Heads.Count})", block.Argmax);
+            Row(table, $"MFR, {block.Name.Shown} of heads blocked{by} ({block.Heads.Count})", block.Argmax);
             if (block.Random is { } random) Row(table,
                 $"    as many random heads, {random.Sets.Count} {(random.Sets.Count == 1 ? "draw" : "draws")}", random.Argmax);
         }

@@ -172,22 +172,9 @@ internal sealed class DiagnosisFigures(Diagnosis d)
 
     private static LinePanel Gain(string title, string label, IEnumerable<AmplificationResult> groups, Func<GainPoint, ByInstruction> value) => new(
         title,
-        [.. groups.Select((g, i) => Series(GroupName(g.Group), g.Points.Select(p => p.Factor), g.Points.Select(p => value(p).All), g.Heads.Count == 0 ? -1 : i, g.Heads.Count == 0 ? (g.Group == "random5" ? Stroke.Dotted : Stroke.Dashed) : Stroke.Solid))])
+        [.. groups.Select((g, i) => Series(g.Group.Shown, g.Points.Select(p => p.Factor), g.Points.Select(p => value(p).All), g.Heads.Count == 0 ? -1 : i, g.Heads.Count == 0 ? (g.Group == HeadPlan.Random ? Stroke.Dotted : Stroke.Dashed) : Stroke.Solid))])
     {
         XLabel = "Factor", YLabel = label, YRange = (0, 1),
-    };
-
-    /// <summary>Names of head groups as a reader understands them.</summary>
-    public static string GroupName(string group) => group switch
-    {
-        "top5" => "top 5 %",
-        "top10" => "top 10 %",
-        "deep5" => "top of the upper half",
-        "random5" => "random",
-        "layer5" => "random, same layers",
-        "vision5" => "top 5 % for the picture",
-        "text5" => "top 5 % for the text",
-        _ => group.StartsWith("top", StringComparison.Ordinal) ? $"top {group["top".Length..]} %" : group,
     };
 
     /// <summary>"image->last" as it is printed.</summary>

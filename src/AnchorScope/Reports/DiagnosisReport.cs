@@ -179,7 +179,7 @@ public static class DiagnosisReport
         page.Table(["Blocked", "Heads", "MFR", "Picture", "Text", "Larger", "Competitor", "Random", "Same layers"],
             [.. d.Blocking.Select(b => (string[])
             [
-                DiagnosisFigures.GroupName(b.Name), string.Join(' ', b.Heads.Take(6)) + (b.Heads.Count > 6 ? $" … ({b.Heads.Count})" : ""), Numbers.Interval(b.Argmax.All), Numbers.Of(b.Argmax.Vision.Mean), Numbers.Of(b.Argmax.Text.Mean),
+                b.Name.Shown, string.Join(' ', b.Heads.Take(6)) + (b.Heads.Count > 6 ? $" … ({b.Heads.Count})" : ""), Numbers.Interval(b.Argmax.All), Numbers.Of(b.Argmax.Vision.Mean), Numbers.Of(b.Argmax.Text.Mean),
                 Numbers.Of(b.Larger.All.Mean), Numbers.Of(b.Competitor.All.Mean), Drawn(b.Random), Drawn(b.LayerMatched),
             ])],
             "MFR on the test set with heads blocked. Larger: of the two answers. Random and same layers: MFR with as many random heads, "
@@ -192,7 +192,7 @@ public static class DiagnosisReport
         page.Table(["Blocked", .. kinds.Select(k => k.Replace('_', ' '))],
             [
                 ["nothing", .. kinds.Select(k => d.Following.FirstOrDefault(f => f.Group == "kind" && f.Name == k) is { } f ? Numbers.Interval(f.Argmax.All) : Numbers.Missing)],
-                .. d.Blocking.Select(b => (string[])[DiagnosisFigures.GroupName(b.Name), .. Cells(b.Control)]),
+                .. d.Blocking.Select(b => (string[])[b.Name.Shown, .. Cells(b.Control)]),
                 .. d.Blocking.Where(b => b.Random is not null).Select(b => (string[])[$"{b.Heads.Count} at random", .. Cells(b.Random!.Control)]).DistinctBy(r => r[0]),
             ],
             "Side effects: accuracy on samples without a conflict. Heads that serve conflicts alone would leave it as it is.",
@@ -212,7 +212,7 @@ public static class DiagnosisReport
         page.Details("Every factor in numbers", p => p.Table(["Set", "Heads", "Factor", "Repaired", "Larger of the two", "MFR of the whole set", "Controls"],
             [.. d.Amplification.SelectMany(a => a.Points.Select(g => new[]
             {
-                a.Set, DiagnosisFigures.GroupName(a.Group), $"{g.Factor.ToString("0.##", CultureInfo.InvariantCulture)}", Numbers.Interval(g.RecoveredArgmax.All),
+                a.Set, a.Group.Shown, $"{g.Factor.ToString("0.##", CultureInfo.InvariantCulture)}", Numbers.Interval(g.RecoveredArgmax.All),
                 Numbers.Of(g.RecoveredLarger.All.Mean), g.WholeArgmax is { } w ? Numbers.Of(w.All.Mean) : "", g.Control.Count > 0 ? string.Join(" / ", g.Control.Values.Select(e => Numbers.Of(e.Mean))) : "",
             }))],
             $"Amplification in numbers. Factor 1 is no change; a failed run can have the larger logit on the right answer all the same. Controls: accuracy on {string.Join(" / ", d.Amplification.SelectMany(a => a.Points).FirstOrDefault(g => g.Control.Count > 0)?.Control.Keys.Select(k => k.Replace('_', ' ')) ?? ["none"])}.",

@@ -27,24 +27,24 @@ internal static class AmplificationFinding
             return Without(
                 choice.Net.High < margin ? FindingStatus.Absent : FindingStatus.Unclear,
                 $"Amplifying these heads gains nothing at any factor on the {choice.Set} split, on which the factor is chosen: at best {Wording.Change(choice.Net)}", choice.Net);
-        var gained = DiagnosisConditions.Gain(HeadPlan.Tested, factor);
+        var gained = ConditionId.Gain(HeadPlan.Tested, factor);
         var repaired = failed.Share(r => r.Follows(gained));
-        var net = test.Difference(r => r.Follows(gained) - r.Follows("baseline"));
-        var control = runs.Control?.Difference(r => r.Follows(gained) - r.Follows("baseline")).Difference;
+        var net = test.Difference(r => r.Follows(gained) - r.Follows(ConditionId.Baseline));
+        var control = runs.Control?.Difference(r => r.Follows(gained) - r.Follows(ConditionId.Baseline)).Difference;
         var harmless = control is { } without && without.Low > -margin;
         var text = FormattableString.Invariant($"Amplifying these heads {factor:0.##} times, the factor that gains most on the {choice.Set} split, repairs {Wording.Percent(repaired.Mean)} of ")
             + $"{Wording.Count(failed.Runs.Count, "failed run")} ({Wording.Interval(repaired)})";
         var whole = $"; the whole test set changes by {Wording.Change(net.Difference)}"
             + (control is { } c ? $", samples without a conflict by {Wording.Change(c)}{(harmless ? "" : ", which is not shown to be harmless")}" : "; without samples that have no conflict, harm was not checked");
         if (repaired.High <= margin) return Without(FindingStatus.Absent, $"{text}, within {Wording.Margin(margin)} of none{whole}", repaired);
-        var draws = plan.Draws("random5");
+        var draws = plan.Draws(HeadPlan.Random);
         if (draws.Count == 0)
             return Without(FindingStatus.Unclear, $"{text}, but no random set was amplified for comparison, so whether other heads do as much stays open{whole}", repaired);
-        double Drawn(int i) => failed.Runs.Average(r => r.Follows(DiagnosisConditions.Gain(draws[i], choice.Drawn[i])));
+        double Drawn(int i) => failed.Runs.Average(r => r.Follows(ConditionId.Gain(draws[i], choice.Drawn[i])));
         var rank = choice.Drawn.Count == 0 ? new PermutationRank(draws.Count, draws.Count) : PermutationRank.Of(repaired.Mean, Enumerable.Range(0, draws.Count).Select(Drawn));
         List<int> reached = [.. Enumerable.Range(0, choice.Matched.Count).Where(i => choice.Matched[i] is not null)];
-        var matched = PermutationRank.Of(repaired.Mean, reached.Select(i => runs.Matched.Runs.Average(r => r.Follows(AmplificationStudy.Matched(i)))));
-        var random = failed.DrawnShare([.. draws.Select(d => DiagnosisConditions.Gain(d, factor))], (r, condition) => r.Follows(condition));
+        var matched = PermutationRank.Of(repaired.Mean, reached.Select(i => runs.Matched.Runs.Average(r => r.Follows(ConditionId.MatchedGain(i)))));
+        var random = failed.DrawnShare([.. draws.Select(d => ConditionId.Gain(d, factor))], (r, condition) => r.Follows(condition));
         var beyond = ProportionDifference.SquareAndAdd(repaired, random);
         var compared = $"; random heads repair {Wording.Percent(random.Mean)} at the same factor ({Wording.Interval(random)}); {Wording.Rank(rank, "repair")}, each at its own factor; "
             + $"{Wording.Rank(matched, "repair")}, each at a factor that changes the residual stream as much{(reached.Count < choice.Matched.Count ? $" ({choice.Matched.Count - reached.Count} others never do)" : "")}";

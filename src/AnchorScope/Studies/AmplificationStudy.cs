@@ -43,9 +43,6 @@ internal sealed class AmplificationStudy(DiagnosisStudy study, ResultStore store
         yield return (MatchedPhase, Conflicts(data.Test).Samples.Count);
     }
 
-    /// <summary>The condition of a random set at matched strength.</summary>
-    public static string Matched(int draw) => $"gain/matched/{draw}";
-
     /// <summary>Runs what the store does not have yet. The phases "hard" (or "factor") and "test" are there.</summary>
     public void Run(HeadPlan plan, Action<StudyProgress>? progress, CancellationToken cancel)
     {
@@ -59,7 +56,7 @@ internal sealed class AmplificationStudy(DiagnosisStudy study, ResultStore store
         study.Each(MatchedPhase, Failing(), store, compute =>
         {
             var runner = RunnerOf(compute);
-            return (sample, stop) => runner.Run(sample, run => Draws(plan).Select((draw, i) => (draw, i, Factor: choice.Matched[i])).Where(d => d.Factor is not null).Select(d => Gain(Matched(d.i), plan.Heads(d.draw), d.Factor!.Value, run)), stop);
+            return (sample, stop) => runner.Run(sample, run => Draws(plan).Select((draw, i) => (draw, i, Factor: choice.Matched[i])).Where(d => d.Factor is not null).Select(d => Gain(ConditionId.MatchedGain(d.i), plan.Heads(d.draw), d.Factor!.Value, run)), stop);
         }, progress, cancel);
     }
 
@@ -69,7 +66,7 @@ internal sealed class AmplificationStudy(DiagnosisStudy study, ResultStore store
         var choice = Choose(plan);
         if (choice.Factor is not { } factor) return choice;
         var norms = Measured(NormPhase, NormSet);
-        Estimate Change(string set, double f) => norms.Mean(r => r.Result.Curves[DirectionRunner.Norm + DiagnosisConditions.Gain(set, f)][0]);
+        Estimate Change(HeadSetId set, double f) => norms.Mean(r => r.Result.Curves[DirectionRunner.Norm + ConditionId.Gain(set, f)][0]);
         var (change, gains) = (Change(HeadPlan.Tested, factor), StrengthMatch.Further(Factors));
         return choice with { Change = change, Matched = [.. Draws(plan).Select(d => StrengthMatch.At(gains, [.. gains.Select(g => Change(d, g).Mean)], change.Mean, none: 1))] };
     }
@@ -80,25 +77,25 @@ internal sealed class AmplificationStudy(DiagnosisStudy study, ResultStore store
     private AmplificationChoice Choose(HeadPlan plan)
     {
         var set = Measured(study.Data.Hard is null ? "factor" : "hard", Choosing);
-        Estimate Net(double factor) => set.Difference(r => r.Follows(DiagnosisConditions.Gain(HeadPlan.Tested, factor)) - r.Follows("baseline")).Difference;
+        Estimate Net(double factor) => set.Difference(r => r.Follows(ConditionId.Gain(HeadPlan.Tested, factor)) - r.Follows(ConditionId.Baseline)).Difference;
         // The first of equals is the weakest.
         if (Factors.Count == 0) return new AmplificationChoice(Choosing.Name, null, new Estimate(double.NaN, double.NaN, double.NaN, 0), null, []);
         var best = Factors.Select(f => (Factor: f, Net: Net(f))).MaxBy(f => f.Net.Mean);
         var failed = set.Where(r => r.Failed);
-        double Repaired(string draw, double factor) => failed.Runs.Average(r => r.Follows(DiagnosisConditions.Gain(draw, factor)));
+        double Repaired(HeadSetId draw, double factor) => failed.Runs.Average(r => r.Follows(ConditionId.Gain(draw, factor)));
         return new AmplificationChoice(Choosing.Name, best.Net.Mean > 0 ? best.Factor : null, best.Net, null, [])
         {
-            Drawn = failed.Runs.Count == 0 ? [] : [.. plan.Draws("random5").Select(d => Factors.MaxBy(f => Repaired(d, f)))],
+            Drawn = failed.Runs.Count == 0 ? [] : [.. plan.Draws(HeadPlan.Random).Select(d => Factors.MaxBy(f => Repaired(d, f)))],
         };
     }
 
     private IEnumerable<(string Condition, Intervention Edits)> Normed(HeadPlan plan, double factor, SteeredRun run) =>
     [
-        Gain(DiagnosisConditions.Gain(HeadPlan.Tested, factor), plan.Heads(HeadPlan.Tested), factor, run),
-        .. Draws(plan).SelectMany(d => StrengthMatch.Further(Factors).Select(g => Gain(DiagnosisConditions.Gain(d, g), plan.Heads(d), g, run))),
+        Gain(ConditionId.Gain(HeadPlan.Tested, factor), plan.Heads(HeadPlan.Tested), factor, run),
+        .. Draws(plan).SelectMany(d => StrengthMatch.Further(Factors).Select(g => Gain(ConditionId.Gain(d, g), plan.Heads(d), g, run))),
     ];
 
-    private static IEnumerable<string> Draws(HeadPlan plan) => plan.Draws("random5").Take(MatchedDraws);
+    private static IEnumerable<HeadSetId> Draws(HeadPlan plan) => plan.Draws(HeadPlan.Random).Take(MatchedDraws);
 
     private (string Condition, Intervention Edits) Gain(string condition, IReadOnlyList<(int Layer, int Head)> heads, double factor, SteeredRun run) =>
         (condition, Intervention.HeadGain(condition, heads, (float)factor, DiagnosisConditions.Scope(study.Options.Variants, run.Prompt)));

@@ -284,14 +284,14 @@ public sealed record RankedHead(int Layer, int Head, ByInstruction Score, double
     Significance Test);
 
 /// <summary>A head set at 0 on the test set.</summary>
-/// <param name="Name">"top5": the best 5 %; "vision5", "text5": the best for one modality.</param>
+/// <param name="Name">The best 5 %, or the best for one modality.</param>
 /// <param name="Share">Share of all heads, or null.</param>
 /// <param name="Drop">MFR without minus MFR with the block, by arg-max, paired by run.</param>
 /// <param name="Control">Accuracy on control samples by kind.</param>
 /// <param name="Random">As many random heads.</param>
 /// <param name="LayerMatched">As many random heads of the same layers.</param>
 public sealed record BlockingResult(
-    string Name, double? Share, IReadOnlyList<HeadId> Heads, ByInstruction Argmax, ByInstruction Larger, ByInstruction Competitor,
+    HeadSetId Name, double? Share, IReadOnlyList<HeadId> Heads, ByInstruction Argmax, ByInstruction Larger, ByInstruction Competitor,
     ByInstruction Drop, IReadOnlyDictionary<string, Estimate> Control, RandomControl? Random, RandomControl? LayerMatched);
 
 /// <summary>Random head sets, several draws.</summary>
@@ -307,9 +307,9 @@ public sealed record RandomControl(
 
 /// <summary>A head set amplified.</summary>
 /// <param name="Set">Conflict set.</param>
-/// <param name="Group">"top5", "top10", "deep5" (the best of the upper half of the layers), "random5", "layer5" (means over draws).</param>
+/// <param name="Group">The heads; of random ones the mean over draws.</param>
 /// <param name="Failed">Runs whose likeliest token does not begin the instructed answer.</param>
-public sealed record AmplificationResult(string Set, string Group, IReadOnlyList<HeadId> Heads, int Failed, int Runs, IReadOnlyList<GainPoint> Points);
+public sealed record AmplificationResult(string Set, HeadSetId Group, IReadOnlyList<HeadId> Heads, int Failed, int Runs, IReadOnlyList<GainPoint> Points);
 
 /// <summary>One factor; 1 is no change.</summary>
 /// <param name="RecoveredArgmax">Share of the failed runs that follow now.</param>

@@ -112,17 +112,17 @@ internal sealed class DiagnosisBuilder
 
     private FollowingRates Rates(MeasuredSet set, string group, string name) => new(
         set.Name, group, name, set.Runs.Count,
-        set.SplitShare(r => r.Follows("baseline")),
+        set.SplitShare(r => r.Follows(ConditionId.Baseline)),
         // Controls have no second answer to be larger than.
-        set.Where(IsConflict).SplitShare(r => r.Larger("baseline")),
+        set.Where(IsConflict).SplitShare(r => r.Larger(ConditionId.Baseline)),
         set.SplitShare(r => AnswerMatch.Judge(r.Result.Answer, r.Run) == Verdict.Following ? 1 : 0),
-        set.SplitShare(r => r.Competes("baseline")),
-        set.SplitShare(r => r.Follows("baseline") == 0 && r.Competes("baseline") == 0 ? 1 : 0));
+        set.SplitShare(r => r.Competes(ConditionId.Baseline)),
+        set.SplitShare(r => r.Follows(ConditionId.Baseline) == 0 && r.Competes(ConditionId.Baseline) == 0 ? 1 : 0));
 
     private LayerCurves Layers()
     {
-        var decided = _test.Where(r => r.Follows("baseline") + r.Competes("baseline") > 0);
-        var against = _test.Where(r => r.Larger("baseline") == 0);
+        var decided = _test.Where(r => r.Follows(ConditionId.Baseline) + r.Competes(ConditionId.Baseline) > 0);
+        var against = _test.Where(r => r.Larger(ConditionId.Baseline) == 0);
         return new LayerCurves(
             Curve(_test, "margin_anchor"), Curve(_test, "margin_last"),
             Alignment(_test, "margin_anchor"), Alignment(_test, "margin_last"), Alignment(decided, "margin_anchor"), Alignment(decided, "margin_last"),
@@ -154,7 +154,7 @@ internal sealed class DiagnosisBuilder
 
     private static Estimate BaseRate(MeasuredSet set)
     {
-        static double Vision(MeasuredRun r) => r.Run.Instruction == Modality.Vision ? r.Larger("baseline") : 1 - r.Larger("baseline");
+        static double Vision(MeasuredRun r) => r.Run.Instruction == Modality.Vision ? r.Larger(ConditionId.Baseline) : 1 - r.Larger(ConditionId.Baseline);
         var vision = set.Share(Vision);
         return vision.Mean < 0.5 ? set.Share(r => 1 - Vision(r)) : vision;
     }
@@ -182,9 +182,9 @@ internal sealed class DiagnosisBuilder
             foreach (var window in DiagnosisConditions.WindowsOf(edge, Options))
             {
                 var layers = Enumerable.Range(0, Shape.Layers).AsParallel().AsOrdered().WithDegreeOfParallelism(Math.Min(Options.Threads, 64))
-                    .Select(l => Point(DiagnosisConditions.Knockout(edge, window, l), l, [.. LayerWindow.Centred(l, window, Shape.Layers)]))
+                    .Select(l => Point(ConditionId.Knockout(edge, window, l), l, [.. LayerWindow.Centred(l, window, Shape.Layers)]))
                     .OfType<KnockoutPoint>().ToList();
-                var all = Point(DiagnosisConditions.KnockoutAll(edge), null, [.. Enumerable.Range(0, Shape.Layers)]);
+                var all = Point(ConditionId.KnockoutAll(edge), null, [.. Enumerable.Range(0, Shape.Layers)]);
                 if (layers.Count > 0) curves.Add(new KnockoutCurve(edge, window, layers, all));
             }
         }
@@ -285,17 +285,17 @@ internal sealed class DiagnosisBuilder
 
     private List<BlockingResult> Blocking() => [.. _plan.Blocked.Select(name =>
     {
-        var condition = $"block/{name}";
-        double? share = _plan.Shares.Cast<double?>().FirstOrDefault(s => name == $"top{HeadPlan.Percent(s!.Value)}");
+        var condition = ConditionId.Block(name);
+        double? share = _plan.Shares.Cast<double?>().FirstOrDefault(s => name == HeadSetId.Of(HeadSetKind.Top, s!.Value));
         return new BlockingResult(
             name, share, Ids(_plan.Sets[name]), _test.SplitShare(r => r.Follows(condition)), _test.SplitShare(r => r.Larger(condition)),
                 _test.SplitShare(r => r.Competes(condition)),
-            _test.SplitDifference(r => r.Follows("baseline") - r.Follows(condition)), Accuracy(condition),
-            share is null ? null : Draws("random" + name["top".Length..], condition), share is null ? null
-                : Draws("layer" + name["top".Length..], condition));
+            _test.SplitDifference(r => r.Follows(ConditionId.Baseline) - r.Follows(condition)), Accuracy(condition),
+            share is null ? null : Draws(name with { Kind = HeadSetKind.Random }, condition),
+            share is null ? null : Draws(name with { Kind = HeadSetKind.Layer }, condition));
     })];
 
-    private RandomControl? Draws(string name, string chosen)
+    private RandomControl? Draws(HeadSetId name, ConditionId chosen)
     {
         var draws = _plan.Draws(name);
         if (draws.Count == 0) return null;
@@ -309,7 +309,7 @@ internal sealed class DiagnosisBuilder
             DrawnAccuracy(Blocks(_few.Draws(name))), PermutationRank.Of(-Left(chosen), means.Select(m => -m)));
     }
 
-    private static string[] Blocks(IEnumerable<string> draws) => [.. draws.Select(d => $"block/{d}")];
+    private static string[] Blocks(IEnumerable<HeadSetId> draws) => [.. draws.Select(d => ConditionId.Block(d).Text)];
 
     /// <summary>Accuracy on the controls by kind.</summary>
     private SortedDictionary<string, Estimate> Accuracy(string condition) => ByKind(set => set.Share(r => r.Follows(condition)));
@@ -324,14 +324,14 @@ internal sealed class DiagnosisBuilder
     private IEnumerable<AmplificationResult> Amplification(MeasuredSet set)
     {
         var failed = set.Where(r => r.Failed);
-        foreach (var group in _plan.Amplified.Concat(["random5", "layer5"]))
+        foreach (var group in _plan.Amplified.Concat([HeadPlan.Random, HeadPlan.SameLayers]))
         {
             var random = !_plan.Amplified.Contains(group);
             var sets = random ? (ReferenceEquals(set, _test) ? _plan : _few).Draws(group) : [group];
             if (sets.Count == 0) continue;
             yield return new AmplificationResult(
                 set.Name, group, random ? [] : Ids(_plan.Sets[group]), failed.Runs.Count, set.Runs.Count,
-                [.. Options.Gains.Prepend(1).Select(factor => Gained(set, failed, [.. sets.Select(s => factor == 1 ? "baseline" : DiagnosisConditions.Gain(s, factor))], factor, random))]);
+                [.. Options.Gains.Prepend(1).Select(factor => Gained(set, failed, [.. sets.Select(s => factor == 1 ? ConditionId.Baseline.Text : ConditionId.Gain(s, factor).Text)], factor, random))]);
         }
     }
 

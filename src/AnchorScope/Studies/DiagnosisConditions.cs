@@ -13,12 +13,6 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
 
     public IReadOnlyList<Edge> Edges { get; } = Edge.Standard(options.Variants.Instruction);
 
-    public static string Knockout(string edge, int window, int layer) => $"knockout/{edge}/w{window}/L{layer}";
-
-    public static string KnockoutAll(string edge) => $"knockout/{edge}/all";
-
-    public static string Gain(string set, double factor) => $"gain/{set}/{factor:0.###}";
-
     public static IReadOnlyList<int> WindowsOf(string edge, DiagnosisOptions options) =>
         SensitivityEdges.Contains(edge) ? [.. options.Windows.Append(options.Variants.Window).Distinct().Order()] : [options.Variants.Window];
 
@@ -30,7 +24,7 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
     public IEnumerable<Intervention> Alone(Prompt prompt, IEnumerable<(int Layer, int Head)> heads, Removal? by)
     {
         var at = Scope(options.Variants, prompt);
-        foreach (var (layer, head) in heads) yield return Without(RankedRuns.Blocked(layer, head), [(layer, head)], at, by);
+        foreach (var (layer, head) in heads) yield return Without(ConditionId.Head(layer, head), [(layer, head)], at, by);
     }
 
     /// <summary>Neurons set to 0, one at a time.</summary>
@@ -38,7 +32,7 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
     {
         var at = Scope(options.Variants, prompt);
         foreach (var (layer, neuron) in neurons)
-            yield return new Intervention(RankedRuns.Silenced(layer, neuron), new Edit(Site.NeuronOut, layer, Operation.Scale) { Factor = 0, Neurons = [neuron], Positions = at });
+            yield return new Intervention(ConditionId.Neuron(layer, neuron), new Edit(Site.NeuronOut, layer, Operation.Scale) { Factor = 0, Neurons = [neuron], Positions = at });
     }
 
     /// <summary>Components of heads' outputs set to 0, one at a time.</summary>
@@ -46,12 +40,12 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
     {
         var at = Scope(options.Variants, prompt);
         foreach (var (layer, head, component) in components)
-            yield return new Intervention(RankedRuns.Without(layer, head, component), new Edit(Site.HeadOut, layer, Operation.Scale) { Factor = 0, Neurons = [head * shape.HeadSize + component], Positions = at });
+            yield return new Intervention(ConditionId.Component(layer, head, component), new Edit(Site.HeadOut, layer, Operation.Scale) { Factor = 0, Neurons = [head * shape.HeadSize + component], Positions = at });
     }
 
     /// <summary>Edges cut in one head each, where the prompt has them.</summary>
     public IEnumerable<Intervention> CutInOneHead(Prompt prompt, IEnumerable<(string Edge, int Layer, int Head)> pairs, Removal? by) =>
-        pairs.Select(p => Cut(Edges.First(e => e.Name == p.Edge), prompt, RankedRuns.Cut(p.Edge, p.Layer, p.Head), [p.Layer], by,
+        pairs.Select(p => Cut(Edges.First(e => e.Name == p.Edge), prompt, ConditionId.HeadEdge(p.Edge, p.Layer, p.Head), [p.Layer], by,
             [p.Head])).OfType<Intervention>();
 
     /// <summary>The edges into the instruction and what follows it, for estimates head by head.</summary>
@@ -70,11 +64,11 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
             {
                 for (var layer = 0; layer < shape.Layers; layer++)
                 {
-                    if (Cut(edge, prompt, Knockout(edge.Name, window, layer), LayerWindow.Centred(layer, window, shape.Layers),
+                    if (Cut(edge, prompt, ConditionId.Knockout(edge.Name, window, layer), LayerWindow.Centred(layer, window, shape.Layers),
                         by) is { } cut) yield return cut;
                 }
             }
-            if (Cut(edge, prompt, KnockoutAll(edge.Name), Enumerable.Range(0, shape.Layers), by) is { } all) yield return all;
+            if (Cut(edge, prompt, ConditionId.KnockoutAll(edge.Name), Enumerable.Range(0, shape.Layers), by) is { } all) yield return all;
         }
     }
 
@@ -82,10 +76,9 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
     public IEnumerable<Intervention> Blocks(Prompt prompt, HeadPlan plan, bool controls, Removal? by)
     {
         var at = Scope(options.Variants, prompt);
-        foreach (var (name, heads) in plan.Sets)
+        foreach (var (id, heads) in plan.Sets)
         {
-            var random = name.Contains('/', StringComparison.Ordinal);
-            if (heads.Count > 0 && (random ? controls : plan.Blocked.Contains(name))) yield return Without($"block/{name}", heads, at, by);
+            if (heads.Count > 0 && (id.IsDrawn ? controls : plan.Blocked.Contains(id))) yield return Without(ConditionId.Block(id), heads, at, by);
         }
     }
 
@@ -93,11 +86,11 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
     public IEnumerable<Intervention> Gains(Prompt prompt, HeadPlan plan, bool controls)
     {
         var at = Scope(options.Variants, prompt);
-        foreach (var (name, heads) in plan.Sets)
+        foreach (var (id, heads) in plan.Sets)
         {
-            var random = name.StartsWith("random5/", StringComparison.Ordinal) || name.StartsWith("layer5/", StringComparison.Ordinal);
-            if (heads.Count == 0 || !(random ? controls : plan.Amplified.Contains(name))) continue;
-            foreach (var factor in options.Gains) yield return Intervention.HeadGain(Gain(name, factor), heads, (float)factor, at);
+            var random = id with { Draw = null } == HeadPlan.Random || id with { Draw = null } == HeadPlan.SameLayers;
+            if (heads.Count == 0 || !(random ? controls : plan.Amplified.Contains(id))) continue;
+            foreach (var factor in options.Gains) yield return Intervention.HeadGain(ConditionId.Gain(id, factor), heads, (float)factor, at);
         }
     }
 

@@ -120,12 +120,12 @@ public static class DiagnosisFiles
         csv.Append(CultureInfo.InvariantCulture, $"route,verdict,{Variants.NameOf(d.Route.Verdict)},,,,,,,,\n");
         foreach (var block in d.Blocking)
         {
-            Rows("blocking", block.Name, "blocked", "mfr_argmax", block.Argmax);
-            Rows("blocking", block.Name, "blocked", "mfr_larger", block.Larger);
-            foreach (var (kind, accuracy) in block.Control) Row("blocking", block.Name, "blocked", "accuracy_" + kind, "all", accuracy);
-            if (block.Random is { } random) Rows("blocking", block.Name, "random heads", "mfr_argmax", random.Argmax, p: random.Rank.P);
+            Rows("blocking", block.Name.Text, "blocked", "mfr_argmax", block.Argmax);
+            Rows("blocking", block.Name.Text, "blocked", "mfr_larger", block.Larger);
+            foreach (var (kind, accuracy) in block.Control) Row("blocking", block.Name.Text, "blocked", "accuracy_" + kind, "all", accuracy);
+            if (block.Random is { } random) Rows("blocking", block.Name.Text, "random heads", "mfr_argmax", random.Argmax, p: random.Rank.P);
             if (block.LayerMatched is { } matched)
-                Rows("blocking", block.Name, "random heads of the same layers", "mfr_argmax", matched.Argmax, p: matched.Rank.P);
+                Rows("blocking", block.Name.Text, "random heads of the same layers", "mfr_argmax", matched.Argmax, p: matched.Rank.P);
         }
         foreach (var gain in d.Amplification)
         {

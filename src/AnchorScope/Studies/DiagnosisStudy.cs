@@ -112,7 +112,7 @@ public sealed class DiagnosisStudy : IDisposable
         Each(Phase.Parts, PartSet, new PhasePlan(Parts(store, plan)));
         Each(Phase.Test, Data.Test, new PhasePlan(Heads: plan));
         // Random sets are tested on the test set; where the factor is chosen each chooses its own. Elsewhere their mean is enough.
-        var choosing = new PhasePlan(Heads: plan.WithFewDraws(all: "random5"));
+        var choosing = new PhasePlan(Heads: plan.WithFewDraws(all: HeadPlan.Random));
         if (Data.Hard is { } hard) Each(Phase.Hard, hard, choosing);
         else Each(Phase.Factor, Data.Rank, choosing);
         if (Data.Control is { } control) Each(Phase.Control, control, new PhasePlan(Heads: plan.WithFewDraws()));
@@ -195,7 +195,7 @@ public sealed class DiagnosisStudy : IDisposable
         [
             ("no intervention", Intervention.None),
             .. _conditions.Blocks(prompt, plan, controls: false, _conditions.By(replacements, run, prompt, edges: false))
-                .Where(b => b.Name == $"block/{HeadPlan.Tested}").Select(b =>
+                .Where(b => b.Name == ConditionId.Block(HeadPlan.Tested)).Select(b =>
                 ($"{ExamplePicker.Share(HeadPlan.Tested)} blocked", b)),
         ]);
         return example with

@@ -9,25 +9,25 @@ internal static class ExamplePicker
     public static IReadOnlyList<ExampleConflict> Pick(MeasuredSet test, HeadPlan plan, DiagnosisOptions options, Tokenizer tokenizer, string folder)
     {
         var group = plan.Amplified[0];
-        var gains = options.Gains.Select(f => (Name: $"{Share(group)} amplified x{f:0.##}", Key: DiagnosisConditions.Gain(group, f))).ToList();
+        var gains = options.Gains.Select(f => (Name: $"{Share(group)} amplified x{f:0.##}", Key: ConditionId.Gain(group, f))).ToList();
         var shown = gains[gains.Count / 2];
-        const string Strongest = HeadPlan.Tested;
-        var conditions = new List<(string Name, string Key)>
+        var blocked = ConditionId.Block(HeadPlan.Tested);
+        var conditions = new List<(string Name, ConditionId Key)>
         {
-            ("no intervention", "baseline"),
-            ("image → instruction cut", DiagnosisConditions.KnockoutAll("image->instruction")),
-            ("text context → instruction cut", DiagnosisConditions.KnockoutAll("text_context->instruction")),
-            ($"{Share(Strongest)} blocked", $"block/{Strongest}"),
+            ("no intervention", ConditionId.Baseline),
+            ("image → instruction cut", ConditionId.KnockoutAll("image->instruction")),
+            ("text context → instruction cut", ConditionId.KnockoutAll("text_context->instruction")),
+            ($"{Share(HeadPlan.Tested)} blocked", blocked),
             shown,
         };
         var samples = test.Runs.GroupBy(r => r.Sample).Select(g => g.ToList()).ToList();
         bool Follows(List<MeasuredRun> runs) => runs.TrueForAll(r => !r.Failed);
-        bool Loses(List<MeasuredRun> runs) => runs.TrueForAll(r => r.Follows($"block/{Strongest}") == 0);
+        bool Loses(List<MeasuredRun> runs) => runs.TrueForAll(r => r.Follows(blocked) == 0);
         bool Repaired(List<MeasuredRun> runs) => runs.Exists(r => r.Failed && r.Follows(shown.Key) == 1);
         var rules = new (string Why, Func<List<MeasuredRun>, bool> Rule)[]
         {
             ("follows both instructions; neither once the heads are blocked", r => Follows(r) && Loses(r)),
-            ("follows both instructions in spite of the block", r => Follows(r) && r.TrueForAll(x => x.Follows($"block/{Strongest}") == 1)),
+            ("follows both instructions in spite of the block", r => Follows(r) && r.TrueForAll(x => x.Follows(blocked) == 1)),
             ("a failure that amplification repairs", Repaired),
             ("a failure that it does not repair", r => r.Exists(x => x.Failed) && !Repaired(r)),
         };
@@ -42,10 +42,10 @@ internal static class ExamplePicker
         return [.. picked.Select(p => Example(p.Why, p.Runs, conditions, tokenizer, folder))];
     }
 
-    /// <summary>"top5" in words.</summary>
-    public static string Share(string group) => $"top {group["top".Length..]} % of heads";
+    /// <summary>The set in words.</summary>
+    public static string Share(HeadSetId set) => $"{set.Shown} of heads";
 
-    private static ExampleConflict Example(string why, List<MeasuredRun> runs, List<(string Name, string Key)> conditions, Tokenizer tokenizer, string folder)
+    private static ExampleConflict Example(string why, List<MeasuredRun> runs, List<(string Name, ConditionId Key)> conditions, Tokenizer tokenizer, string folder)
     {
         var sample = runs[0].Run.Sample;
         return new ExampleConflict(

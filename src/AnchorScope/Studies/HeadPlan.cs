@@ -1,4 +1,3 @@
-using System.Globalization;
 using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
@@ -9,15 +8,24 @@ public sealed class HeadPlan
     /// <summary>
     /// The set that the sentences and the examples speak of, the best 5 %: it is blocked whatever other shares are asked for.
     /// </summary>
-    public const string Tested = "top5";
+    public static HeadSetId Tested { get; } = HeadSetId.Of(HeadSetKind.Top, TestedShare);
+
+    /// <summary>All random sets as large as that one.</summary>
+    public static HeadSetId Random { get; } = HeadSetId.Of(HeadSetKind.Random, TestedShare);
+
+    /// <summary>All random sets as large as that one and from the same layers.</summary>
+    public static HeadSetId SameLayers { get; } = HeadSetId.Of(HeadSetKind.Layer, TestedShare);
 
     /// <summary>Its share.</summary>
     public const double TestedShare = 0.05;
 
+    /// <summary>The other share that is amplified.</summary>
+    private const double LargerShare = 0.10;
+
     /// <summary>Random sets where a mean is all that is wanted of them; a test takes as many as are asked for.</summary>
     public const int FewDraws = 10;
 
-    private readonly Dictionary<string, IReadOnlyList<(int Layer, int Head)>> _sets = new(StringComparer.Ordinal);
+    private readonly Dictionary<HeadSetId, IReadOnlyList<(int Layer, int Head)>> _sets = [];
 
     /// <param name="all">Scores over all runs [layer x head].</param>
     /// <param name="vision">Scores over vision-following runs; NaN where these have none.</param>
@@ -35,44 +43,45 @@ public sealed class HeadPlan
         foreach (var share in Shares)
         {
             var count = HeadRanking.Count(share, heads, rounding);
-            var name = Percent(share);
             var top = Order.Take(count).ToList();
             var excluded = top.ToHashSet();
-            _sets[$"top{name}"] = top;
+            _sets[HeadSetId.Of(HeadSetKind.Top, share)] = top;
             for (var draw = 0; draw < (share == TestedShare ? options.Draws : Math.Min(FewDraws, options.Draws)); draw++)
             {
-                _sets[$"random{name}/{draw}"] = HeadRanking.Random(count, layers, headsPerLayer, excluded, random);
+                _sets[HeadSetId.Of(HeadSetKind.Random, share) with { Draw = draw }] = HeadRanking.Random(count, layers, headsPerLayer, excluded, random);
                 // A layer may have fewer other heads than the set takes of it. A smaller set would be no control.
                 var matched = HeadRanking.LayerMatched(top, headsPerLayer, excluded, random);
-                if (matched.Count == count) _sets[$"layer{name}/{draw}"] = matched;
+                if (matched.Count == count) _sets[HeadSetId.Of(HeadSetKind.Layer, share) with { Draw = draw }] = matched;
             }
         }
         var five = HeadRanking.Count(TestedShare, heads, rounding);
         IReadOnlyList<(int Layer, int Head)> Best(IReadOnlyList<double> scores) =>
             scores.All(double.IsFinite) ? [.. HeadRanking.Order(scores, headsPerLayer, estimated).Take(five)] : [];
         (Vision, Text) = (Best(vision), Best(text));
-        _sets["vision5"] = Vision;
-        _sets["text5"] = Text;
-        _sets["deep5"] = [.. Order.Where(h => h.Layer >= layers / 2).Take(five)];
-        Blocked = [.. Shares.Select(s => $"top{Percent(s)}").Concat(["vision5", "text5"]).Where(name => _sets[name].Count > 0)];
-        Amplified = [Tested, "top10", "deep5"];
-        if (!_sets.ContainsKey("top10")) _sets["top10"] = [.. Order.Take(HeadRanking.Count(0.10, heads, rounding))];
+        var (vision5, text5, deep) = (
+            HeadSetId.Of(HeadSetKind.Vision, TestedShare), HeadSetId.Of(HeadSetKind.Text, TestedShare), HeadSetId.Of(HeadSetKind.Deep, TestedShare));
+        _sets[vision5] = Vision;
+        _sets[text5] = Text;
+        _sets[deep] = [.. Order.Where(h => h.Layer >= layers / 2).Take(five)];
+        Blocked = [.. Shares.Select(s => HeadSetId.Of(HeadSetKind.Top, s)).Concat([vision5, text5]).Where(name => _sets[name].Count > 0)];
+        var larger = HeadSetId.Of(HeadSetKind.Top, LargerShare);
+        Amplified = [Tested, larger, deep];
+        if (!_sets.ContainsKey(larger)) _sets[larger] = [.. Order.Take(HeadRanking.Count(LargerShare, heads, rounding))];
     }
 
-    private HeadPlan(HeadPlan all, Func<string, bool> kept)
+    private HeadPlan(HeadPlan all, Func<HeadSetId, bool> kept)
     {
         (Shares, Order, Vision, Text, Blocked, Amplified) = (all.Shares, all.Order, all.Vision, all.Text, all.Blocked, all.Amplified);
         foreach (var (name, heads) in all._sets.Where(s => kept(s.Key))) _sets.Add(name, heads);
     }
 
     /// <summary>The same with at most <see cref="FewDraws"/> random sets of each kind and size.</summary>
-    /// <param name="all">The kind that keeps all its sets, such as "random5"; null: none.</param>
-    public HeadPlan WithFewDraws(string? all = null) => new(
-        this, name => name.IndexOf('/', StringComparison.Ordinal) is var at
-            && (at < 0 || name[..at] == all || int.Parse(name[(at + 1)..], CultureInfo.InvariantCulture) < FewDraws));
+    /// <param name="all">The random sets that are all kept; null: none.</param>
+    public HeadPlan WithFewDraws(HeadSetId? all = null) =>
+        new(this, id => id.Draw is not { } draw || draw < FewDraws || id with { Draw = null } == all);
 
     /// <summary>The heads of a set.</summary>
-    public IReadOnlyList<(int Layer, int Head)> Heads(string set) => _sets[set];
+    public IReadOnlyList<(int Layer, int Head)> Heads(HeadSetId set) => _sets[set];
 
     /// <summary>Shares that are blocked, that of <see cref="Tested"/> among them.</summary>
     public IReadOnlyList<double> Shares { get; }
@@ -90,18 +99,14 @@ public sealed class HeadPlan
     public IReadOnlyList<(int Layer, int Head)> Text { get; }
 
     /// <summary>Names of the chosen sets that are blocked.</summary>
-    public IReadOnlyList<string> Blocked { get; }
+    public IReadOnlyList<HeadSetId> Blocked { get; }
 
     /// <summary>Names of the chosen sets that are amplified.</summary>
-    public IReadOnlyList<string> Amplified { get; }
+    public IReadOnlyList<HeadSetId> Amplified { get; }
 
-    /// <summary>Every set by name, random controls ("random5/0", "layer5/0") among them.</summary>
-    public IReadOnlyDictionary<string, IReadOnlyList<(int Layer, int Head)>> Sets => _sets;
+    /// <summary>Every set, random controls among them.</summary>
+    public IReadOnlyDictionary<HeadSetId, IReadOnlyList<(int Layer, int Head)>> Sets => _sets;
 
-    /// <summary>Names of the random sets of a kind: "random5" has "random5/0", "random5/1", …</summary>
-    public IReadOnlyList<string> Draws(string kind) =>
-        [.. _sets.Keys.Where(k => k.StartsWith(kind + "/", StringComparison.Ordinal) && _sets[k].Count > 0)];
-
-    /// <summary>0.05 is "5".</summary>
-    public static string Percent(double share) => $"{share * 100:0.##}";
+    /// <summary>The random sets of a kind and size, those without heads left out.</summary>
+    public IReadOnlyList<HeadSetId> Draws(HeadSetId all) => [.. _sets.Keys.Where(id => id.IsDrawn && id with { Draw = null } == all && _sets[id].Count > 0)];
 }

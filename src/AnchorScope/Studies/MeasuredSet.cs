@@ -7,10 +7,10 @@ namespace AnchorScope.Studies;
 /// <summary>A run of a set with what was measured on it.</summary>
 internal sealed record MeasuredRun(int Sample, ConflictRun Run, RunResult Result, AnswerEntities Entities)
 {
-    public Outcome Baseline => Result.Outcomes["baseline"];
+    public Outcome Baseline => Result.Outcomes[ConditionId.Baseline];
 
     /// <summary>Does not follow without intervention: what amplification is asked to repair.</summary>
-    public bool Failed => Follows("baseline") == 0;
+    public bool Failed => Follows(ConditionId.Baseline) == 0;
 
     public bool Has(string condition) => Result.Outcomes.ContainsKey(condition);
 

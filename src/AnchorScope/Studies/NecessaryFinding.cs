@@ -13,11 +13,11 @@ internal static class NecessaryFinding
     public static Claim Claim(Diagnosis diagnosis, MeasuredSet test, MeasuredSet? control)
     {
         var blocked = diagnosis.Blocking.First(b => b.Name == HeadPlan.Tested);
-        const string Condition = $"block/{HeadPlan.Tested}";
+        var condition = ConditionId.Block(HeadPlan.Tested);
         var (total, margin, samples) = (diagnosis.Model.Layers * diagnosis.Model.Heads, diagnosis.EquivalenceMargin, test.Clusters.Count);
         var by = Wording.By(diagnosis.Variants["ablation"]);
         var set = $"the top {blocked.Heads.Count} of {total} heads{Ranked(diagnosis)} ({Names(blocked.Heads)})";
-        var (drop, p) = test.Difference(r => r.Follows("baseline") - r.Follows(Condition));
+        var (drop, p) = test.Difference(r => r.Follows(ConditionId.Baseline) - r.Follows(condition));
         var changes = $"with {set} blocked{by} MFR changes by {Wording.Dropped(drop)}";
         var needed = Decision.Needed(drop, samples, margin);
         if (test.IsFew)
@@ -35,7 +35,7 @@ internal static class NecessaryFinding
                 $"Whether few heads are necessary cannot be told: {changes}; {Wording.Needed(needed)}", drop, needed);
         var fall = $"Blocking {set}{by} takes MFR from {diagnosis.Following[0].Argmax.All.Mean:0.00} to {blocked.Argmax.All.Mean:0.00}, by "
             + $"{Wording.Size(drop)}";
-        var side = SideEffect(Condition, control, margin);
+        var side = SideEffect(condition, control, margin);
         if (blocked.Random is not { } random)
             return Studies.Claim.Without(What, FindingStatus.Unclear,
                 $"{fall}, but no random set was blocked for comparison, so whether other heads do as much stays open{side}", drop);
@@ -68,7 +68,7 @@ internal static class NecessaryFinding
     private static string SideEffect(string condition, MeasuredSet? control, double margin)
     {
         if (control is null) return "; there are no control samples, so whether they carry more than the arbitration stays open";
-        var drop = control.Difference(r => r.Follows("baseline") - r.Follows(condition)).Difference;
+        var drop = control.Difference(r => r.Follows(ConditionId.Baseline) - r.Follows(condition)).Difference;
         var after = control.Share(r => r.Follows(condition));
         return drop.Low > 0 ? $"; without any conflict accuracy falls as well, by {Wording.Size(drop)}, to {after.Mean:0.00}, so the "
             + $"answer as such needs these heads, not the choice alone"

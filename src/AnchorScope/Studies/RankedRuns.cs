@@ -28,28 +28,16 @@ internal static class RankedRuns
         return runs;
     }
 
-    /// <summary>The condition of one head blocked.</summary>
-    public static string Blocked(int layer, int head) => $"head/{layer}.{head}";
-
-    /// <summary>The condition of one neuron silenced.</summary>
-    public static string Silenced(int layer, int neuron) => $"neuron/{layer}.{neuron}";
-
-    /// <summary>The condition of one component of a head's output set to 0.</summary>
-    public static string Without(int layer, int head, int component) => $"component/{layer}.{head}.{component}";
-
-    /// <summary>The condition of an edge cut in one head.</summary>
-    public static string Cut(string edge, int layer, int head) => $"edge/{edge}/{layer}.{head}";
-
     /// <summary>Whether a head's score is an estimate: it was not blocked.</summary>
     public static bool IsEstimate(RunResult run, int layer, int head, HeadScoreVariant variant) =>
-        variant != HeadScoreVariant.DirectLogitAttribution && !run.Outcomes.ContainsKey(Blocked(layer, head));
+        variant != HeadScoreVariant.DirectLogitAttribution && !run.Outcomes.ContainsKey(ConditionId.Head(layer, head));
 
     /// <summary>One head's score in one run; scores that are exchanges have none (<see cref="ExchangeScore"/>).</summary>
     public static double Score(RunResult run, int head, int headsPerLayer, HeadScoreVariant variant)
     {
         if (variant == HeadScoreVariant.DirectLogitAttribution) return run.Curves["dla"][head];
-        if (!run.Outcomes.TryGetValue(Blocked(head / headsPerLayer, head % headsPerLayer), out var blocked)) return run.Curves[HeadEstimates][head];
-        var plain = run.Outcomes["baseline"];
+        if (!run.Outcomes.TryGetValue(ConditionId.Head(head / headsPerLayer, head % headsPerLayer), out var blocked)) return run.Curves[HeadEstimates][head];
+        var plain = run.Outcomes[ConditionId.Baseline];
         return variant switch
         {
             HeadScoreVariant.CausalMargin => (double)plain.Margin - blocked.Margin,

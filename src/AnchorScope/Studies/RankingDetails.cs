@@ -61,10 +61,10 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
     public NeuronTable Neurons()
     {
         var means = Candidates.NeuronMeans(_rank.Runs.Select(r => r.Result), Shape);
-        var tests = Tests(_parts.Neurons.Select(n => RankedRuns.Silenced(n.Layer, n.Neuron)), Shape.Layers * Shape.MlpSize);
+        var tests = Tests(_parts.Neurons.Select(n => ConditionId.Neuron(n.Layer, n.Neuron)), Shape.Layers * Shape.MlpSize);
         var ranked = _parts.Neurons.Select((n, i) => new RankedNeuron(
             Candidates.PlaceOf(n.Layer, plan.Arbitration), n.Layer, n.Neuron,
-            Lost(_rank, RankedRuns.Silenced(n.Layer, n.Neuron)), means[n.Layer * Shape.MlpSize + n.Neuron],
+            Lost(_rank, ConditionId.Neuron(n.Layer, n.Neuron)), means[n.Layer * Shape.MlpSize + n.Neuron],
             _rank.Split(r => r.Result.Curves[RankedRuns.AtInstruction][i]), _rank.Split(r => r.Result.Curves[RankedRuns.AtLast][i]),
                 tests[i])).ToList();
         return new NeuronTable(
@@ -76,11 +76,11 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
     public IReadOnlyList<OpenedHead> Inside()
     {
         var scores = study.Scores(store, study.Options.Variants.HeadScore).All;
-        var tests = Tests(_parts.Components.Select(c => RankedRuns.Without(c.Layer, c.Head, c.Component)), _parts.Components.Count);
+        var tests = Tests(_parts.Components.Select(c => ConditionId.Component(c.Layer, c.Head, c.Component)), _parts.Components.Count);
         return [.. _parts.Components.Select((c, i) =>
             (c.Layer, c.Head, c.Component, Row: _parts.Neurons.Count + i, Test: tests[i],
                 Effect: _rank.Runs.Select(r =>
-                    Lost(r, RankedRuns.Without(c.Layer, c.Head, c.Component))).DefaultIfEmpty(double.NaN).Average()))
+                    Lost(r, ConditionId.Component(c.Layer, c.Head, c.Component))).DefaultIfEmpty(double.NaN).Average()))
             .GroupBy(c => (c.Layer, c.Head)).Select(head =>
             {
                 var order = head.OrderByDescending(c => Math.Abs(c.Effect)).ToList();
@@ -88,7 +88,7 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
                 return new OpenedHead(
                     head.Key.Layer, head.Key.Head, scores[head.Key.Layer * Shape.Heads + head.Key.Head], order.Count, Sum((order.Count + 3) / 4) / Sum(order.Count),
                     [.. order.Take(Candidates.PerPlace).Select(c => new RankedComponent(
-                        c.Component, Lost(_rank, RankedRuns.Without(c.Layer, c.Head, c.Component)),
+                        c.Component, Lost(_rank, ConditionId.Component(c.Layer, c.Head, c.Component)),
                         _rank.Split(r => r.Result.Curves[RankedRuns.AtInstruction][c.Row]),
                             _rank.Split(r => r.Result.Curves[RankedRuns.AtLast][c.Row]), c.Test))]);
             })];
@@ -97,10 +97,10 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
     public EdgeTable Edges()
     {
         var means = study.Edges.Select(e => (e.Name, Heads: Candidates.EdgeMeans(_rank.Runs.Select(r => r.Result), e.Name))).Where(e => e.Heads.Length > 0).ToDictionary(e => e.Name, e => e.Heads, StringComparer.Ordinal);
-        var tests = Tests(_parts.Edges.Select(e => RankedRuns.Cut(e.Edge, e.Layer, e.Head)), means.Values.Sum(heads => heads.Length));
+        var tests = Tests(_parts.Edges.Select(e => ConditionId.HeadEdge(e.Edge, e.Layer, e.Head)), means.Values.Sum(heads => heads.Length));
         var ranked = _parts.Edges.Select((e, i) =>
         {
-            var condition = RankedRuns.Cut(e.Edge, e.Layer, e.Head);
+            var condition = ConditionId.HeadEdge(e.Edge, e.Layer, e.Head);
             return new RankedEdge(e.Edge, e.Layer, e.Head, Lost(_rank.Where(r => r.Has(condition)), condition),
                 means[e.Edge][e.Layer * Shape.Heads + e.Head], tests[i]);
         }).ToList();
@@ -110,7 +110,7 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
     }
 
     /// <summary>What was estimated and not worth a look is part of the family: the look went to the strongest in the same runs.</summary>
-    private IReadOnlyList<Significance> Tests(IEnumerable<string> conditions, int family) =>
+    private IReadOnlyList<Significance> Tests(IEnumerable<ConditionId> conditions, int family) =>
         Significance.Family([.. conditions.Select(c => _rank.Where(r => r.Has(c)).P(r => Lost(r, c)))], family);
 
     private static ByInstruction Lost(MeasuredSet runs, string condition) => runs.Split(r => Lost(r, condition));

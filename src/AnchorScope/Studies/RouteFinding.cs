@@ -30,18 +30,18 @@ internal static class RouteReader
     {
         var chance = measure == RouteMeasure.Larger ? 0.5 : 0;
         double Value(MeasuredRun run, string condition) => measure == RouteMeasure.Larger ? run.Larger(condition) : run.Follows(condition);
-        var without = test.Share(r => Value(r, "baseline"));
+        var without = test.Share(r => Value(r, ConditionId.Baseline));
         RouteCut? Cut(string edge)
         {
-            var condition = DiagnosisConditions.KnockoutAll(edge);
+            var condition = ConditionId.KnockoutAll(edge);
             if (test.Runs.Count == 0 || !test.Runs.All(r => r.Has(condition))) return null;
             var left = test.Share(r => Value(r, condition));
-            var beyond = Beyond(left, without, chance, test.Correlation(r => Value(r, condition), r => Value(r, "baseline")));
+            var beyond = Beyond(left, without, chance, test.Correlation(r => Value(r, condition), r => Value(r, ConditionId.Baseline)));
             return new RouteCut(edge, left, (without.Mean - left.Mean) / (without.Mean - chance),
                 RouteRule.Carries(beyond)) { Beyond = beyond };
         }
         RouteCut?[] cuts = [Cut("context->instruction"), Cut("instruction->suffix") ?? Cut("instruction->last"), Cut("context->last")];
-        var (arbitrates, follows) = (test.Share(r => r.Larger("baseline")).Low > 0.5,
+        var (arbitrates, follows) = (test.Share(r => r.Larger(ConditionId.Baseline)).Low > 0.5,
             (without.Low - chance) / (1 - chance) > RouteRule.LeastFollowing);
         var verdict = arbitrates && follows && !test.IsFew ? RouteRule.Of(cuts[0]?.Carries, cuts[1]?.Carries, cuts[2]?.Carries)
             : Route.Undecided;

@@ -45,7 +45,7 @@ internal static class WhereFinding
         var cuts = $"cutting{by} all that the answer position reads from the instruction takes MFR from {rates.Argmax.All.Mean:0.00} to "
             + $"{relay.Point.Argmax.All.Mean:0.00}, "
             + $"cutting{by} all that it reads straight from picture and text leaves {direct.Point.Argmax.All.Mean:0.00}";
-        return new Claim(What, Math.Max(p, test.ShareP(r => r.Larger("baseline"), 0.5)), difference, holds =>
+        return new Claim(What, Math.Max(p, test.ShareP(r => r.Larger(ConditionId.Baseline), 0.5)), difference, holds =>
         {
             if (holds && difference.Low > 0)
                 return new Saying(FindingStatus.Present,
@@ -66,7 +66,7 @@ internal static class WhereFinding
 
     private static (KnockoutPoint Point, string Condition)? Cut(Diagnosis diagnosis, MeasuredSet test, string edge)
     {
-        var condition = DiagnosisConditions.KnockoutAll(edge);
+        var condition = ConditionId.KnockoutAll(edge);
         var point = diagnosis.Knockouts.FirstOrDefault(k => k.Edge == edge)?.AllLayers;
         return point is not null && test.Runs.All(r => r.Has(condition)) ? (point, condition) : null;
     }

@@ -45,7 +45,7 @@ public sealed class AblationTests : IDisposable
         foreach (var edge in conditions.Edges)
         {
             var all = Enumerable.Range(0, shape.Layers);
-            var cut = conditions.Knockouts(prompt, null).Single(i => i.Name == DiagnosisConditions.KnockoutAll(edge.Name));
+            var cut = conditions.Knockouts(prompt, null).Single(i => i.Name == ConditionId.KnockoutAll(edge.Name));
             Assert.Equal(Intervention.Knockout("", all, Positions.Of(prompt.Union(edge.To)), Positions.Of(prompt.Union(edge.From))).Edits,
                 cut.Edits);
         }

@@ -20,7 +20,7 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
 
     private static readonly string[] Amplified = ["top5", "top10", "deep5"];
 
-    private IEnumerable<string> Controls => run.Plan.Draws("random5").Concat(run.Plan.Draws("layer5"));
+    private IEnumerable<string> Controls => run.Plan.Draws(HeadPlan.Random).Concat(run.Plan.Draws(HeadPlan.SameLayers)).Select(id => id.Text);
 
     [Fact]
     public void AsMeasured()
@@ -267,15 +267,15 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
         var plan = new HeadPlan(all, vision, text, 8, 8, study.Options);
         var tested = plan.Sets[HeadPlan.Tested];
         Assert.Contains(HeadPlan.Tested, plan.Blocked);
-        foreach (var kind in new[] { "random5", "layer5" })
+        foreach (var kind in new[] { HeadPlan.Random, HeadPlan.SameLayers })
         {
             Assert.Equal(79, plan.Draws(kind).Count);
             Assert.All(plan.Draws(kind), d => Assert.Equal(tested.Count, plan.Sets[d].Except(tested).Count()));
             Assert.Equal(HeadPlan.FewDraws, plan.WithFewDraws().Draws(kind).Count);
         }
         // The runners-up are drawn as well: 79 sets of 3 among 61 heads leave out few.
-        Assert.InRange(plan.Draws("random5").SelectMany(d => plan.Sets[d]).Distinct().Count(), 55, 61);
-        Assert.Contains(plan.Order[tested.Count], plan.Draws("random5").SelectMany(d => plan.Sets[d]));
+        Assert.InRange(plan.Draws(HeadPlan.Random).SelectMany(d => plan.Sets[d]).Distinct().Count(), 55, 61);
+        Assert.Contains(plan.Order[tested.Count], plan.Draws(HeadPlan.Random).SelectMany(d => plan.Sets[d]));
     }
 
     /// <summary>The page holds every part, is XML, needs nothing from outside, and escapes what the data say.</summary>
@@ -310,7 +310,7 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
 
     private void AllBlockedLike(Dictionary<string, Outcome> outcomes, string set, int draws)
     {
-        foreach (var control in run.Plan.Draws("random5").Take(draws)) outcomes[$"block/{control}"] = outcomes[$"block/{set}"];
+        foreach (var control in run.Plan.Draws(HeadPlan.Random).Take(draws)) outcomes[$"block/{control}"] = outcomes[$"block/{set}"];
     }
 
     /// <summary>Every second run says a third thing, though it prefers the right one of the two; random heads repair nothing.</summary>

@@ -220,7 +220,7 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
     public void Blocking(string percent)
     {
         var want = run.Reference.GetProperty("block").GetProperty(percent);
-        var found = run.Found.Blocking.Single(b => b.Name == "top" + percent);
+        var found = run.Found.Blocking.Single(b => b.Name.Text == "top" + percent);
         Assert.Equal(Heads(want.GetProperty("heads")), found.Heads.Select(h => (h.Layer, h.Head)));
         Same("argmax", want.GetProperty("mfr_argmax"), found.Argmax, 800);
         Same("larger", want.GetProperty("mfr_larger"), found.Larger, 800);
@@ -269,7 +269,7 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
     {
         var amplify = run.Reference.GetProperty("amplify");
         var want = amplify.GetProperty("sets").GetProperty(set);
-        var found = run.Found.Amplification.Single(a => a.Set == set && a.Group == name);
+        var found = run.Found.Amplification.Single(a => a.Set == set && a.Group.Text == name);
         Assert.Equal(Heads(amplify.GetProperty("groups").GetProperty(group)), found.Heads.Select(h => (h.Layer, h.Head)));
         Assert.Equal(want.GetProperty("failed_runs").GetInt32(), found.Failed);
         foreach (var factor in want.GetProperty("groups").GetProperty(group).EnumerateObject().Where(f => char.IsDigit(f.Name[0])))

@@ -59,7 +59,7 @@ public sealed class BundledOrganismTests : IDisposable
         var found = Diagnose("biased");
         var following = found.Following[0].Argmax;
         Assert.InRange(following.Vision.Mean - following.Text.Mean, 0.05, 1);
-        double Recovered(string group) => found.Amplification.First(a => a.Set == "test" && a.Group == group).Points.First(p => p.Factor == 1.5).RecoveredArgmax.All.Mean;
+        double Recovered(string group) => found.Amplification.First(a => a.Set == "test" && a.Group.Text == group).Points.First(p => p.Factor == 1.5).RecoveredArgmax.All.Mean;
         Assert.InRange(Recovered("top5"), 0.3, 1);
         Assert.InRange(Recovered("random5"), 0, 0.15);
     }

@@ -33,7 +33,7 @@ internal sealed class ReadoutRunner(VisionLanguageModel model, PromptLayout layo
         using var baseline = Baseline.Record(model.Decoder, prompt, compute, [Site.HeadOut, Site.ResidPost, Site.AttnPattern], watched);
         var shape = model.Decoder.Shape;
         var result = new RunResult(run.Id, entities.Following, entities.Competing);
-        result.Outcomes["baseline"] = SampleRunner.Measure(baseline.LastLogits, entities, baseline.LastLogits);
+        result.Outcomes[ConditionId.Baseline] = SampleRunner.Measure(baseline.LastLogits, entities, baseline.LastLogits);
         var final = baseline.Trace![Site.ResidPost, shape.Layers - 1].AsSpan(^shape.ModelSize..);
         result.Curves[Direct] = HeadContribution.ToMargin(model.Decoder, baseline.Trace, watched.Length - 1, final, entities.Following, entities.Competing);
         foreach (var (name, steps) in new[] { (Slope, 1), (Integrated, Steps) })

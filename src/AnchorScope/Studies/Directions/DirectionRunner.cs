@@ -30,7 +30,7 @@ internal sealed class DirectionRunner(
             using var baseline = Baseline.Record(model.Decoder, steered.Prompt, compute);
             var entities = EntitiesOf(run);
             var result = new RunResult(run.Id, entities.Following, entities.Competing);
-            result.Outcomes["baseline"] = SampleRunner.Measure(baseline.LastLogits, entities, baseline.LastLogits);
+            result.Outcomes[ConditionId.Baseline] = SampleRunner.Measure(baseline.LastLogits, entities, baseline.LastLogits);
             var asked = conditions(steered).ToList();
             Sweep.LastLogits(
                 model.Decoder, [.. asked.Select(a => new Variant(baseline, a.Edits))], compute,

@@ -137,7 +137,7 @@ internal sealed class SteeringReader
     /// <summary>1 where such a run switches when it is steered against its instruction and keeps its answer when it is steered with it; -1 where it does neither.</summary>
     private static double Turned(MeasuredRun run, At at) => run.Competes(at.Against(run)) - (1 - run.Follows(at.With(run)));
 
-    private static PairedTest Net(At at, MeasuredSet set) => set.Where(r => r.Has(at.With(r))).Difference(r => r.Follows(at.With(r)) - r.Follows("baseline"));
+    private static PairedTest Net(At at, MeasuredSet set) => set.Where(r => r.Has(at.With(r))).Difference(r => r.Follows(at.With(r)) - r.Follows(ConditionId.Baseline));
 
     private Estimate Norm(At at)
     {
@@ -161,7 +161,7 @@ internal sealed class SteeringReader
             : Turning(_turns[residual.Name]!.Value, runs).Mean(r => Turned(r, at) - Turned(r, _turns[residual.Name]!.Value));
         return new SteeringTurn(
             Choice(at), score.Difference, Side(Modality.Vision), Side(Modality.Text),
-            control?.Where(r => r.Has(at.Against(r))).Difference(r => r.Follows(at.Against(r)) - r.Follows("baseline")).Difference, unseen is null ? null : Turning(at, unseen).Difference(r => Turned(r, at)).Difference,
+            control?.Where(r => r.Has(at.Against(r))).Difference(r => r.Follows(at.Against(r)) - r.Follows(ConditionId.Baseline)).Difference, unseen is null ? null : Turning(at, unseen).Difference(r => Turned(r, at)).Difference,
             beyond, Rank(at, [.. method.Controls.Select(c => _turns[c.Name])], test, Turning, Turned), score.P, FindingStatus.Unclear, "");
     }
 
@@ -176,7 +176,7 @@ internal sealed class SteeringReader
                 has.Runs.Count, has.Where(r => r.Failed).Share(r => r.Follows(at.With(r))), has.Where(r => !r.Failed).Share(r => 1 - r.Follows(at.With(r))), Net(at, set).Difference);
         }
         static MeasuredSet Steered(At a, MeasuredSet set) => set.Where(r => r.Has(a.With(r)));
-        static double Gained(MeasuredRun r, At a) => r.Follows(a.With(r)) - r.Follows("baseline");
+        static double Gained(MeasuredRun r, At a) => r.Follows(a.With(r)) - r.Follows(ConditionId.Baseline);
         Estimate? beyond = gain is null || gain.Name == method.Name ? null
             : Steered(at, test).Difference(r => r.Follows(at.With(r)) - r.Follows(_repairs[gain.Name]!.Value.With(r))).Difference;
         var reached = _matched[method.Name].Where(m => m.Matched is not null).Select(m => m.Matched).ToList();
@@ -223,7 +223,7 @@ internal sealed class SteeringReader
             {
                 var condition = method.Condition(setting, sense * strength);
                 var runs = _validation.Where(r => r.Has(condition));
-                if (runs.Runs.Count == 0 || runs.Runs.Average(r => Third(r, condition) - Third(r, "baseline")) > _margin) break;
+                if (runs.Runs.Count == 0 || runs.Runs.Average(r => Third(r, condition) - Third(r, ConditionId.Baseline)) > _margin) break;
                 strongest = sense * strength;
             }
             return strongest;

@@ -40,7 +40,7 @@ internal sealed class AblationRunner(VisionLanguageModel model, IReadOnlyList<Sp
         using var plain = Baseline.Record(model.Decoder, prompt, compute,
             from: spans.SelectMany(prompt.Span).DefaultIfEmpty(prompt.Length - 1).Min());
         var result = new RunResult(run.Id, entities.Following, entities.Competing);
-        result.Outcomes["baseline"] = SampleRunner.Measure(plain.LastLogits, entities, plain.LastLogits);
+        result.Outcomes[ConditionId.Baseline] = SampleRunner.Measure(plain.LastLogits, entities, plain.LastLogits);
         var ways = removals.Select(r => r.Variant).Distinct().ToDictionary(
             v => v, v => new Removal(model.Decoder.Shape, prompt, _spans, replacements.Of(v, run, [Site.HeadOut], _spans)));
         var variants = removals.Select(r => new Variant(plain, ways[r.Variant].Heads(r.Condition, r.Heads))).ToList();

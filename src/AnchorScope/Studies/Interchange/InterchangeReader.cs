@@ -73,10 +73,10 @@ internal static class InterchangeReader
         {
             Phrasing = Effect(DonorFactor.Phrasing, HeadContent.Query), PhrasingOutput = Effect(DonorFactor.Phrasing, HeadContent.Z),
         };
-        var blocked = RankedRuns.Blocked(head.Layer, head.Head);
+        var blocked = ConditionId.Head(head.Layer, head.Head);
         var both = ranked.Where(r => r.Has(blocked));
         double Third(MeasuredRun r, string condition) => 1 - r.Follows(condition) - r.Competes(condition);
-        var third = both.Runs.Count == 0 ? new Estimate(double.NaN, double.NaN, double.NaN, 0) : both.Difference(r => Third(r, blocked) - Third(r, "baseline")).Difference;
+        var third = both.Runs.Count == 0 ? new Estimate(double.NaN, double.NaN, double.NaN, 0) : both.Difference(r => Third(r, blocked) - Third(r, ConditionId.Baseline)).Difference;
         return new ProfiledHead(head.Layer, head.Head, Variants.NameOf(RoleRule.Of(of, inSet, third)), inSet, of, third);
     }
 

@@ -37,7 +37,7 @@ internal sealed class InterchangeRunner(
         var prompt = PromptOf(run);
         using var receiver = Baseline.Record(model.Decoder, prompt, compute);
         var result = new RunResult(run.Id, entities.Following, entities.Competing);
-        result.Outcomes["baseline"] = SampleRunner.Measure(receiver.LastLogits, entities, receiver.LastLogits);
+        result.Outcomes[ConditionId.Baseline] = SampleRunner.Measure(receiver.LastLogits, entities, receiver.LastLogits);
         foreach (var factor in exchanges.GroupBy(e => e.Factor))
         {
             cancel.ThrowIfCancellationRequested();
@@ -46,7 +46,7 @@ internal sealed class InterchangeRunner(
             var token = Sampler.ArgMax(donor.LastLogits);
             result.Donors[Variants.NameOf(factor.Key)] = found.Donor.From;
             result.Outcomes[Exchange.DonorRun(factor.Key)] = SampleRunner.Measure(donor.LastLogits, entities, receiver.LastLogits) with { Donor = donor.LastLogits[token] };
-            result.Outcomes[Exchange.Receiver(factor.Key)] = result.Outcomes["baseline"] with { Donor = receiver.LastLogits[token] };
+            result.Outcomes[Exchange.Receiver(factor.Key)] = result.Outcomes[ConditionId.Baseline] with { Donor = receiver.LastLogits[token] };
             Intervention[] exchanged = [.. factor.Select(e => EditsOf(e, prompt, found.At, donor.Trace!)).OfType<Intervention>()];
             Sweep.LastLogits(
                 model.Decoder, [.. exchanged.Select(e => new Variant(receiver, e))], compute,
@@ -70,13 +70,13 @@ internal sealed class InterchangeRunner(
             if (DonorOf(run, prompt, DonorFactor.Instruction, [Site.QueryProj]) is not { } found)
             {
                 using var plain = Baseline.Record(model.Decoder, prompt, compute);
-                result.Outcomes["baseline"] = SampleRunner.Measure(plain.LastLogits, entities, plain.LastLogits);
+                result.Outcomes[ConditionId.Baseline] = SampleRunner.Measure(plain.LastLogits, entities, plain.LastLogits);
                 return result;
             }
             using var donor = found.Baseline;
             using var receiver = Baseline.Record(model.Decoder, prompt, compute, [Site.QueryProj], found.At.Receiver);
             result.Donors[Variants.NameOf(DonorFactor.Instruction)] = found.Donor.From;
-            result.Outcomes["baseline"] = result.Outcomes[Exchange.Receiver(DonorFactor.Instruction)] = SampleRunner.Measure(receiver.LastLogits, entities, receiver.LastLogits);
+            result.Outcomes[ConditionId.Baseline] = result.Outcomes[Exchange.Receiver(DonorFactor.Instruction)] = SampleRunner.Measure(receiver.LastLogits, entities, receiver.LastLogits);
             result.Outcomes[Exchange.DonorRun(DonorFactor.Instruction)] = SampleRunner.Measure(donor.LastLogits, entities, receiver.LastLogits);
             result.Curves[Attributed] = InterchangeAttribution.Of(model.Decoder, receiver, donor.Trace!, found.At, entities.Following, entities.Competing, compute, steps);
             return result;

@@ -48,8 +48,8 @@ public sealed class ExchangeScoreTests : IDisposable
         Assert.Empty(plan.Vision);
         Assert.Equal(plan.Arbitration, plan.Text);
         Assert.Equal(HeadRanking.Order(study.Scores(store, HeadScoreVariant.Note).All, 8).Take(3), plan.Arbitration);
-        Assert.Contains(found.Blocking, b => b.Name == "text5");
-        Assert.DoesNotContain(found.Blocking, b => b.Name == "vision5");
+        Assert.Contains(found.Blocking, b => b.Name.Text == "text5");
+        Assert.DoesNotContain(found.Blocking, b => b.Name.Kind == HeadSetKind.Vision);
         Assert.Empty(found.Heads.Shared);
         Assert.Equal(3, found.Heads.Count);
         Assert.Equal(plan.Arbitration.Select(h => new HeadId(h.Layer, h.Head)), found.Interchange.Necessary.Heads);
