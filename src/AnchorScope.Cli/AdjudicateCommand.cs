@@ -28,8 +28,7 @@ internal static class AdjudicateCommand
         {
             var folder = parsed.GetValue(output)!;
             if (parsed.GetValue(threads) < 1) throw new InputException($"--threads: expected at least 1, found {parsed.GetValue(threads)}");
-            if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
-                throw InputException.At("--out", folder, "a new or empty folder", "one with files in it");
+            OutputPath.CheckFolder(folder);
             var given = parsed.GetValue(models)!;
             if (given.GroupBy(Name).FirstOrDefault(g => g.Count() > 1) is { } twice)
                 throw InputException.At("MODEL", twice.Key, "every name once", $"{twice.Count()} folders");
@@ -47,6 +46,7 @@ internal static class AdjudicateCommand
                 using var study = new DiagnosisStudy(options);
                 var name = Name(model);
                 Directory.CreateDirectory(folder);
+                using var turn = FolderLock.Take(folder);
                 using var store = ResultStore.Open(Path.Combine(folder, $"{name}.jsonl"), resume: false);
                 results.Add(new AdjudicationStudy(study, store).Run(name, truth, interrupt.Token));
                 DiagnoseCommand.Introduce(study);

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
@@ -10,22 +9,23 @@ internal static class CommandLine
     private const int WrongInput = 2;
     private const int Interrupted = 130;
 
-    // A file has no edge: hashes and sentences stay whole.
-    private const int UnboundWidth = 4096;
-
     /// <summary>The work is done, without some samples that were listed.</summary>
     public const int SomeLeftOut = 3;
 
+    /// <summary>As typed.</summary>
+    public static IReadOnlyList<string> Arguments { get; private set; } = [];
+
     public static int Run(RootCommand root, string[] args)
     {
-        // Colours are for people: a file or a pipe gets plain text.
-        if (Console.IsOutputRedirected || Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 })
-            AnsiConsole.Console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors });
-        if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = UnboundWidth;
+        Arguments = args;
+        var quiet = new Option<bool>("--quiet") { Description = "no progress and no notes; warnings and results only", Recursive = true };
+        root.Options.Add(quiet);
         var parsed = root.Parse(args);
-        if (parsed.Errors.Count > 0)
+        Terminal.Set(parsed.GetValue(quiet));
+        if (args.Length == 0 && root.Action is null) return root.Parse("--help").Invoke();
+        if (ParseErrors.First(parsed) is { } wrong)
         {
-            Console.Error.WriteLine($"ascope: {parsed.Errors[0].Message} (ascope --help lists commands and options)");
+            Console.Error.WriteLine($"ascope: {wrong}");
             return WrongInput;
         }
         if (EmptyPath(parsed) is { } empty)
@@ -44,7 +44,7 @@ internal static class CommandLine
         }
         catch (OperationCanceledException e)
         {
-            Console.Error.WriteLine($"ascope: {e.Message}");
+            Console.Error.WriteLine($"ascope: {(e is { InnerException: null, StackTrace: not null } ? "stopped" : e.Message)}");
             return Interrupted;
         }
         catch (Exception e) when (Cause(e) is IOException or UnauthorizedAccessException)

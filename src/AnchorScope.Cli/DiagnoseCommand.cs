@@ -30,24 +30,18 @@ internal static class DiagnoseCommand
             using var store = DiagnosisFolder.Open(folder, study.Identity, parsed.GetValue(resume));
             using var interrupt = new Interruption();
             Introduce(study);
-            if (store.Samples > 0) AnsiConsole.MarkupLineInterpolated($"resuming: {store.Samples} samples are done");
+            if (store.Samples > 0) Terminal.Note($"resuming: {store.Samples} samples are done");
             try
             {
-                var plan = AnsiConsole.Progress()
-                    .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn(), new RemainingTimeColumn())
-                    .Start(progress => Run(study, store, progress, interrupt.Token));
-                var diagnosis = AnsiConsole.Status().Start("writing the report", _ =>
-                {
-                    var reduced = study.Reduce(store, plan);
-                    DiagnosisFiles.Write(folder, reduced, study.Arbiters(reduced.Interchange), study.Necessary(store, plan));
-                    DiagnosisReport.Write(folder, reduced, study.Data.Folder);
-                    return reduced;
-                });
+                var plan = WorkProgress.Run(progress => Run(study, store, progress, interrupt.Token));
+                var diagnosis = study.Reduce(store, plan);
+                DiagnosisFiles.Write(folder, diagnosis, study.Arbiters(diagnosis.Interchange), study.Necessary(store, plan));
+                DiagnosisReport.Write(folder, diagnosis, study.Data.Folder);
                 Summary.Print(diagnosis, folder);
             }
             catch (OperationCanceledException e)
             {
-                throw new OperationCanceledException($"stopped after {store.Samples} samples; ascope diagnose --resume --out {folder} goes on", e);
+                throw Interruption.Stopped($"after {store.Samples} samples", e, "--resume", ("--out", folder));
             }
             return study.Data.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;
         });
@@ -58,14 +52,14 @@ internal static class DiagnoseCommand
     internal static void Introduce(DiagnosisStudy study)
     {
         var shape = study.Model.Decoder.Shape;
-        AnsiConsole.MarkupLineInterpolated($"[bold]{study.Options.Model}[/]: {study.Model.Family}, {shape.Layers} layers of {shape.Heads} heads{(study.Named.TryGetValue("steering", out var steering) ? $", steered: {steering}" : "")}");
-        AnsiConsole.MarkupLineInterpolated($"[bold]{study.Options.Data}[/]: {string.Join(", ", study.Data.Sets.Select(s => $"{s.Samples.Count} {s.Name}"))}");
+        Terminal.Note($"[bold]{study.Options.Model}[/]: {study.Model.Family}, {shape.Layers} layers of {shape.Heads} heads{(study.Named.TryGetValue("steering", out var steering) ? $", steered: {steering}" : "")}");
+        Terminal.Note($"[bold]{study.Options.Data}[/]: {string.Join(", ", study.Data.Sets.Select(s => $"{s.Samples.Count} {s.Name}"))}");
         foreach (var left in study.Data.Rejected.Take(10))
-            AnsiConsole.MarkupLineInterpolated($"[yellow]left out[/] {left.File}{(left.Line > 0 ? $":{left.Line}" : "")} {left.Id}: {left.Reason}");
-        if (study.Data.Rejected.Count > 10) AnsiConsole.MarkupLineInterpolated($"[yellow]left out[/] {study.Data.Rejected.Count - 10} more, listed in the report");
+            Terminal.Error.MarkupLineInterpolated($"[yellow]left out[/] {left.File}{(left.Line > 0 ? $":{left.Line}" : "")} {left.Id}: {left.Reason}");
+        if (study.Data.Rejected.Count > 10) Terminal.Error.MarkupLineInterpolated($"[yellow]left out[/] {study.Data.Rejected.Count - 10} more, listed in the report");
     }
 
-    private static HeadPlan Run(DiagnosisStudy study, ResultStore store, ProgressContext progress, CancellationToken cancel)
+    private static HeadPlan Run(DiagnosisStudy study, ResultStore store, WorkProgress progress, CancellationToken cancel)
     {
         var names = new Dictionary<string, string>(StringComparer.Ordinal)
         {
@@ -85,16 +79,7 @@ internal static class DiagnoseCommand
             ["exchange_random"] = "random sets exchanged",
             ["ablation"] = "sets removed in three ways",
         };
-        var tasks = new Dictionary<string, ProgressTask>(StringComparer.Ordinal);
-        foreach (var set in study.Phases) tasks[set.Phase] = progress.AddTask(names[set.Phase], maxValue: set.Samples);
-        return study.Run(
-            store,
-            step =>
-            {
-                var task = tasks[step.Phase];
-                if (!task.IsStarted) task.StartTask();
-                task.Value = step.Done;
-            },
-            cancel);
+        foreach (var set in study.Phases) progress.Expect(set.Phase, names[set.Phase], set.Samples);
+        return study.Run(store, step => progress.Tell(step.Phase, step.Done, step.Of, names[step.Phase]), cancel);
     }
 }

@@ -10,29 +10,27 @@ internal static class DiagnoseSeries
     public static int Run(string series, DiagnosisOptions options, string folder, bool resume)
     {
         var checkpoints = SeriesCheckpoint.In(series);
-        using (var first = new DiagnosisStudy(options with { Model = checkpoints[0].Folder })) DiagnosisFolder.Begin(folder, TrainingSeries.IdentityOf(first), resume);
-        AnsiConsole.MarkupLineInterpolated($"[bold]{series}[/]: {checkpoints.Count} checkpoints, steps {checkpoints[0].Step} to {checkpoints[^1].Step}");
+        using var first = new DiagnosisStudy(options with { Model = checkpoints[0].Folder });
+        using var turn = DiagnosisFolder.Begin(folder, TrainingSeries.IdentityOf(first), resume);
+        Terminal.Note($"[bold]{series}[/]: {checkpoints.Count} checkpoints, steps {checkpoints[0].Step} to {checkpoints[^1].Step}");
         using var interrupt = new Interruption();
         var (points, facts) = (new List<SeriesPoint>(), (Diagnosis?)null);
         try
         {
-            AnsiConsole.Progress()
-                .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn(), new RemainingTimeColumn())
-                .Start(progress =>
+            WorkProgress.Run(progress =>
+            {
+                foreach (var checkpoint in checkpoints)
                 {
-                    var task = progress.AddTask("checkpoints", maxValue: checkpoints.Count);
-                    foreach (var checkpoint in checkpoints)
-                    {
-                        task.Description = Markup.Escape(checkpoint.Name);
-                        facts = One(checkpoint, options, Path.Combine(folder, checkpoint.Name), share => task.Value = points.Count + share, interrupt.Token);
-                        points.Add(SeriesPoint.Of(checkpoint, facts));
-                        task.Value = points.Count;
-                    }
-                });
+                    facts = One(checkpoint, options, Path.Combine(folder, checkpoint.Name), share => progress.Tell("checkpoints", points.Count + share, checkpoints.Count, checkpoint.Name), interrupt.Token);
+                    points.Add(SeriesPoint.Of(checkpoint, facts));
+                    progress.Tell("checkpoints", points.Count, checkpoints.Count);
+                }
+                return 0;
+            });
         }
         catch (OperationCanceledException e)
         {
-            throw new OperationCanceledException($"stopped after {points.Count} of {checkpoints.Count} checkpoints; ascope diagnose --series {series} --resume --out {folder} goes on", e);
+            throw Interruption.Stopped($"after {points.Count} of {checkpoints.Count} checkpoints", e, "--resume", ("--out", folder));
         }
         SeriesReport.Write(folder, new TrainingSeries(3, facts!.Tool, facts.Data, facts.Variants, facts.Seed, points));
         foreach (var point in points)

@@ -12,6 +12,23 @@ internal sealed class Interruption : IDisposable
 
     public CancellationToken Token => _source.Token;
 
+    /// <summary>What is said when work is stopped that can be gone on with: how far it was, and the command that goes on, as it can be typed.</summary>
+    /// <param name="where">"after 20 samples", or "; " and a sentence.</param>
+    /// <param name="flag">What the command needs to go on; null: nothing.</param>
+    /// <param name="option">An option with its value, if the command did not name it.</param>
+    public static OperationCanceledException Stopped(string where, OperationCanceledException e, string? flag = null, (string Name, string Value)? option = null)
+    {
+        IEnumerable<string> again = CommandLine.Arguments;
+        if (option is { } named && !again.Any(a => a == named.Name || a.StartsWith(named.Name + "=", StringComparison.Ordinal))) again = [.. again, named.Name, named.Value];
+        if (flag is not null && !again.Contains(flag)) again = [.. again, flag];
+        return new OperationCanceledException($"stopped{(where.StartsWith(';') ? "" : " ")}{where}; to go on: ascope {string.Join(' ', again.Select(Quoted))}", e);
+    }
+
+    /// <summary>As a shell reads it back.</summary>
+    private static string Quoted(string argument) =>
+        argument.Length > 0 && argument.All(c => char.IsAsciiLetterOrDigit(c) || "-_./=,:+@%".Contains(c, StringComparison.Ordinal))
+            ? argument : $"'{argument.Replace("'", "'\\''", StringComparison.Ordinal)}'";
+
     public void Dispose()
     {
         foreach (var signal in _signals) signal.Dispose();

@@ -48,7 +48,7 @@ internal static class SteerCommand
             using var store = DiagnosisFolder.Open(folder, study.Identity, parsed.GetValue(resume));
             using var interrupt = new Interruption();
             DiagnoseCommand.Introduce(study.Diagnosed);
-            if (store.Samples > 0) AnsiConsole.MarkupLineInterpolated($"resuming: {store.Samples} samples are done");
+            if (store.Samples > 0) Terminal.Note($"resuming: {store.Samples} samples are done");
             try
             {
                 var (result, file) = Show(study, store, folder, interrupt.Token);
@@ -58,24 +58,18 @@ internal static class SteerCommand
             }
             catch (OperationCanceledException e)
             {
-                throw new OperationCanceledException($"stopped after {store.Samples} samples; the same command with --resume goes on", e);
+                throw Interruption.Stopped($"after {store.Samples} samples", e, "--resume");
             }
             return study.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;
         });
         return command;
     }
 
-    private static (SteeringResult Result, Interventions.DirectionFile File) Show(SteeringStudy study, ResultStore store, string folder, CancellationToken cancel) => AnsiConsole.Progress()
-        .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn(), new RemainingTimeColumn())
-        .Start(progress =>
+    private static (SteeringResult Result, Interventions.DirectionFile File) Show(SteeringStudy study, ResultStore store, string folder, CancellationToken cancel) =>
+        WorkProgress.Run(progress =>
         {
-            var tasks = study.Phases.ToDictionary(p => p.Phase, p => progress.AddTask(Names[p.Phase], autoStart: false, maxValue: p.Samples), StringComparer.Ordinal);
-            return study.Run(store, folder, step =>
-            {
-                var task = tasks[step.Phase];
-                if (!task.IsStarted) task.StartTask();
-                task.Value = step.Done;
-            }, cancel);
+            foreach (var (phase, samples) in study.Phases) progress.Expect(phase, Names[phase], samples);
+            return study.Run(store, folder, step => progress.Tell(step.Phase, step.Done, step.Of, Names[step.Phase]), cancel);
         });
 
     private static void Print(SteeringResult result, string folder)

@@ -22,6 +22,7 @@ internal static class SweepCommand
         var factor = new Option<float>("--factor") { Description = "what head outputs are multiplied with; 0 blocks", HelpName = "F" };
         var plan = new Option<string?>("--plan") { Description = "instead of --heads: a JSON list of interventions (docs/schemas/edits.schema.json)", HelpName = "FILE" };
         var output = new Option<string?>("--out") { Description = "JSON lines to write, a row for each variant; an interrupted sweep goes on", HelpName = "FILE" };
+        var force = OutputPath.Force();
         var logits = new Option<string?>("--logits") { Description = "ids of tokens whose logits a row has, comma-separated", HelpName = "IDS" };
         var naive = new Option<bool>("--naive") { Description = "one full pass for each variant: slow, and the same bytes" };
         var explain = new Option<bool>("--explain") { Description = "print what the plan computes and saves; without --out nothing is run" };
@@ -29,7 +30,7 @@ internal static class SweepCommand
         var threads = new Option<int>("--threads") { Description = "threads", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
         var command = new Command("sweep", "Runs many interventions on one prompt and writes a row for each: what head-by-head studies are made of.")
         {
-            model, given.Inputs, given.Images, given.Text, given.Messages, heads, positions, factor, plan, output, logits, naive, explain, memory, threads,
+            model, given.Inputs, given.Images, given.Text, given.Messages, heads, positions, factor, plan, output, force, logits, naive, explain, memory, threads,
         };
         command.SetAction(parsed =>
         {
@@ -38,9 +39,12 @@ internal static class SweepCommand
             if ((parsed.GetValue(heads) is null) == (parsed.GetValue(plan) is null)) throw new InputException("say what is varied with one of --heads and --plan");
             if (parsed.GetValue(output) is null && !parsed.GetValue(explain)) throw new InputException("--out: expected a file to write (or --explain alone), found nothing");
             if (!float.IsFinite(parsed.GetValue(factor))) throw new InputException($"--factor: expected a finite number, found {parsed.GetValue(factor)}");
+            if (parsed.GetValue(output) is { } written) OutputPath.CheckFile(written, parsed.GetValue(force));
+            if (parsed.GetValue(plan) is { } planned && !File.Exists(planned)) throw new InputException($"{planned}: there is no such file for --plan");
             using var opened = VisionLanguageModel.Open(parsed.GetValue(model)!);
             using var arena = new Arena();
-            using var team = new Team(options.Threads);
+            using var interrupt = new Interruption();
+            using var team = new Team(options.Threads, interrupt.Token);
             var (prompt, _) = given.Read(parsed, opened, new Compute(arena, team));
             IReadOnlyList<Intervention> interventions = parsed.GetValue(plan) is { } file
                 ? InterventionJson.LoadList(file, opened.Decoder.Shape, opened.Checkpoint.Identity)
@@ -49,34 +53,32 @@ internal static class SweepCommand
             if (parsed.GetValue(explain)) Explain(study.Cost, options.Threads);
             if (parsed.GetValue(output) is { } path)
             {
-                using var rows = SweepFile.Open(path, opened, prompt, interventions, Tokens(parsed.GetValue(logits), opened.Decoder.VocabularySize), parsed.GetValue(plan) is null);
-                Run(study, rows, path, interventions.Count, options.Naive);
+                using var rows = SweepFile.Open(path, opened, prompt, interventions, Tokens(parsed.GetValue(logits), opened.Decoder.VocabularySize), parsed.GetValue(plan) is null, parsed.GetValue(force));
+                Run(study, rows, path, interventions.Count, options.Naive, interrupt);
             }
             return 0;
         });
         return command;
     }
 
-    private static void Run(SweepStudy study, SweepFile rows, string path, int count, bool naive)
+    private static void Run(SweepStudy study, SweepFile rows, string path, int count, bool naive, Interruption interrupt)
     {
         var todo = rows.Missing.Count;
-        if (todo < count) AnsiConsole.MarkupLineInterpolated($"resuming: {count - todo} of {count} variants are done");
-        using var interrupt = new Interruption();
+        if (todo < count) Terminal.Note($"resuming: {count - todo} of {count} variants are done");
         var started = Stopwatch.GetTimestamp();
         try
         {
-            AnsiConsole.Progress()
-                .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn(), new RemainingTimeColumn())
-                .Start(progress =>
-                {
-                    var task = progress.AddTask($"{count} variants", maxValue: count);
-                    task.Value = count - todo;
-                    study.Run(rows, done => task.Value = done, interrupt.Token);
-                });
+            WorkProgress.Run(progress =>
+            {
+                var name = $"{count} variants";
+                progress.Tell(name, count - todo, count);
+                study.Run(rows, done => progress.Tell(name, done, count), interrupt.Token);
+                return 0;
+            });
         }
         catch (OperationCanceledException e)
         {
-            throw new OperationCanceledException($"stopped after {count - rows.Missing.Count} of {count} variants; the same command goes on", e);
+            throw Interruption.Stopped($"after {count - rows.Missing.Count} of {count} variants", e);
         }
         rows.Finish();
         var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;

@@ -13,7 +13,7 @@ internal static class TrainCommand
     {
         var recipe = new Argument<string>("RECIPE") { Description = "JSON file of the recipe (docs/recipes/train.md)" };
         var template = new Option<string?>("--template") { Description = "LLaVA checkpoint whose tokenizer, preprocessor and vision sizes are taken (the bundled organism)", HelpName = "DIR" };
-        var output = new Option<string?>("--out") { Description = "folder of the run; the finished model is in its folder model, and an interrupted run goes on", HelpName = "DIR" };
+        var output = new Option<string>("--out") { Description = "folder of the run; the finished model is in its folder model, and an interrupted run goes on", HelpName = "DIR", Required = true };
         var series = new Option<int?>("--series") { Description = "also keep a checkpoint every so many steps, in the run's folder series", HelpName = "STEPS" };
         var threads = new Option<int>("--threads") { Description = "threads; changes no bit", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
         var command = new Command("train", "Grows a small vision-language model by a recipe: a known circuit to test instruments on.") { recipe, template, output, series, threads };
@@ -21,7 +21,7 @@ internal static class TrainCommand
         {
             if (parsed.GetValue(threads) is < 1 and var n) throw new InputException($"--threads: expected at least 1, found {n}");
             if (parsed.GetValue(series) is < 1 and var every) throw new InputException($"--series: expected at least 1, found {every}");
-            var folder = parsed.GetValue(output) ?? throw new InputException("--out: expected a folder, found nothing");
+            var folder = parsed.GetValue(output)!;
             var loaded = Recipe.Load(parsed.GetValue(recipe)!);
             var trainer = new Trainer(loaded, parsed.GetValue(template) ?? Bundled.Model, folder, new TrainerOptions(parsed.GetValue(threads), KeepEvery, parsed.GetValue(series)));
             Run(trainer, loaded, folder);
@@ -35,23 +35,18 @@ internal static class TrainCommand
         using var interrupt = new Interruption();
         try
         {
-            AnsiConsole.Progress()
-                .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn(), new RemainingTimeColumn())
-                .Start(progress =>
-                {
-                    var tasks = recipe.Stages.Select(stage => progress.AddTask(stage.Name, maxValue: stage.Steps, autoStart: false)).ToArray();
-                    trainer.Run(at =>
-                    {
-                        var (task, stage) = (tasks[at.Stage], recipe.Stages[at.Stage]);
-                        if (!task.IsStarted) task.StartTask();
-                        task.Value = at.Step;
-                        task.Description = $"{Markup.Escape(stage.Name)}  loss {at.Loss:0.000}{(at.Accuracy is { } right ? $"  right {right:0.000}" : "")}";
-                    }, interrupt.Token);
-                });
+            WorkProgress.Run(progress =>
+            {
+                foreach (var stage in recipe.Stages) progress.Expect(stage.Name, stage.Name, stage.Steps);
+                trainer.Run(at => progress.Tell(
+                    recipe.Stages[at.Stage].Name, at.Step, recipe.Stages[at.Stage].Steps,
+                    $"{recipe.Stages[at.Stage].Name}  loss {at.Loss:0.000}{(at.Accuracy is { } right ? $"  right {right:0.000}" : "")}"), interrupt.Token);
+                return 0;
+            });
         }
         catch (OperationCanceledException e)
         {
-            throw new OperationCanceledException($"stopped; the same command goes on from the last state in {folder}", e);
+            throw Interruption.Stopped($"; the last state is in {folder}", e);
         }
         AnsiConsole.MarkupLineInterpolated($"{trainer.ModelFolder}: trained by {recipe.Name}, {recipe.Stages.Sum(s => s.Steps)} steps");
     }

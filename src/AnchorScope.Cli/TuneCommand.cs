@@ -15,7 +15,7 @@ internal sealed class TuneCommand
     private readonly Option<string?> _train = new("--train") { Description = "conflict set (.jsonl) or folder of some, to learn from; samples without a conflict say what is to be kept (default: drawn in the organism's world)", HelpName = "SET" };
     private readonly Option<string?> _validate = new("--validate") { Description = "the same, to decide when to stop", HelpName = "SET" };
     private readonly Option<string?> _test = new("--test") { Description = "the same, to report; a folder is also diagnosed", HelpName = "SET" };
-    private readonly Option<string?> _output = new("--out") { Description = "folder of the run; an interrupted one goes on", HelpName = "DIR" };
+    private readonly Option<string> _output = new("--out") { Description = "folder of the run; an interrupted one goes on", HelpName = "DIR", Required = true };
     private readonly Option<int> _steps = new("--steps") { Description = "most steps", DefaultValueFactory = _ => 400, HelpName = "N" };
     private readonly Option<int> _batch = new("--batch") { Description = "runs with a conflict in a step; half as many without one join them", DefaultValueFactory = _ => 32, HelpName = "N" };
     private readonly Option<double?> _rate = new("--rate") { Description = "learning rate (gain 0.05, low-rank 0.003, slices 0.001)", HelpName = "X" };
@@ -44,7 +44,7 @@ internal sealed class TuneCommand
 
     private int Run(ParseResult parsed)
     {
-        var folder = parsed.GetValue(_output) ?? throw new InputException("--out: expected a folder, found nothing");
+        var folder = parsed.GetValue(_output)!;
         var options = Options(parsed);
         foreach (var (option, least) in new[] { (_random, 0), (_diagnose, 0), (_threads, 1) }) AtLeast(least, option, parsed);
         using var interrupt = new Interruption();
@@ -70,7 +70,7 @@ internal sealed class TuneCommand
         }
         catch (OperationCanceledException e)
         {
-            throw new OperationCanceledException($"stopped; the same command goes on from the last state in {folder}", e);
+            throw Interruption.Stopped($"; the last state is in {folder}", e);
         }
         return 0;
     }
@@ -113,18 +113,11 @@ internal sealed class TuneCommand
         if (parsed.GetValue(option) is var value && value < least) throw new InputException($"{option.Name}: expected at least {least}, found {value}");
     }
 
-    private static TuningResult Show(TuningStudy study, CancellationToken cancel) => AnsiConsole.Progress()
-        .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn(), new RemainingTimeColumn())
-        .Start(progress =>
-        {
-            var tasks = new Dictionary<string, ProgressTask>(StringComparer.Ordinal);
-            return study.Run(at =>
-            {
-                if (!tasks.TryGetValue(at.Part, out var task)) tasks[at.Part] = task = progress.AddTask(Markup.Escape(at.Part), maxValue: at.Of);
-                task.Value = at.Done;
-                if (at.Point is { } point) task.Description = $"{Markup.Escape(at.Part)}  validation {point.Validation.Total:0.000}, follows {point.Validation.Follows:0.000}";
-            }, cancel);
-        });
+    private static TuningResult Show(TuningStudy study, CancellationToken cancel) => WorkProgress.Run(progress => study.Run(
+        at => progress.Tell(
+            at.Part, at.Done, at.Of,
+            at.Point is { } point ? $"{at.Part}  validation {point.Validation.Total:0.000}, follows {point.Validation.Follows:0.000}" : null),
+        cancel));
 
     private static void Print(TuningResult result, string folder)
     {

@@ -38,7 +38,7 @@ internal static class VerifyBakedCommand
             var record = parsed.GetValue(heads) is null ? BakedRecord.Load(parsed.GetValue(baked)!) : null;
             var gains = record is not null ? Fitting(record, original, parsed.GetValue(baked)!) : Given(parsed.GetValue(heads)!, parsed.GetValue(factor), original);
             using var arena = new Arena();
-            using var team = new Team(parsed.GetValue(threads));
+            using var team = new Team(parsed.GetValue(threads), interrupt.Token);
             var compute = new Compute(arena, team);
             var files = new BakedFiles(original, other, gains);
             var checks = FileProgress.Show("bytes", progress => files.Check(record, progress, interrupt.Token)).ToList();
@@ -51,9 +51,14 @@ internal static class VerifyBakedCommand
             {
                 var logits = new BakedLogits(original, other, gains, gains.OnlyShift && files.Rounded == 0, compute);
                 var chosen = parsed.GetValue(data) is { } folder ? BakedPrompts.Conflicts(folder, parsed.GetValue(prompts), compute) : BakedPrompts.Sequences(parsed.GetValue(prompts));
-                AnsiConsole.Status().Start($"logits of {chosen.Count} prompts", _ =>
+                WorkProgress.Run(progress =>
                 {
-                    foreach (var prompt in chosen) logits.Run(prompt, interrupt.Token);
+                    foreach (var (prompt, i) in chosen.Select((p, i) => (p, i)))
+                    {
+                        logits.Run(prompt, interrupt.Token);
+                        progress.Tell("logits of prompts", i + 1, chosen.Count);
+                    }
+                    return 0;
                 });
                 checks.Add(logits.Check);
                 reason = logits.Reason;

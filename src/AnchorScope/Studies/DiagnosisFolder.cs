@@ -27,22 +27,31 @@ public static class DiagnosisFolder
     /// <summary>Starts a new folder, or checks that an old one was made with the same inputs and settings, and opens its rows.</summary>
     public static ResultStore Open(string folder, RunIdentity identity, bool resume)
     {
-        Begin(folder, identity, resume);
-        return ResultStore.Open(Results(folder), resume);
+        var turn = Begin(folder, identity, resume);
+        try
+        {
+            return ResultStore.Open(Results(folder), resume, turn);
+        }
+        catch
+        {
+            turn.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Starts a new folder, or checks that an old one was made with the same inputs and settings.</summary>
-    public static void Begin(string folder, RunIdentity identity, bool resume)
+    /// <returns>What keeps the folder to this process.</returns>
+    public static FolderLock Begin(string folder, RunIdentity identity, bool resume)
     {
         var path = Path.Combine(folder, ManifestName);
         if (resume)
         {
             if (!File.Exists(path)) throw new InputException($"{folder}: nothing to resume: expected {ManifestName}, found none");
             identity.Check(ReadManifest(path), path, $"name another folder than {folder} with --out");
-            return;
+            return FolderLock.Take(folder);
         }
         if (File.Exists(folder)) throw new InputException($"{folder}: expected a folder, found a file");
-        if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
+        if (FolderLock.HasFiles(folder))
             throw new InputException($"{folder}: is not empty; --resume goes on with a diagnosis, another --out starts a new one");
         try
         {
@@ -52,7 +61,9 @@ public static class DiagnosisFolder
         {
             throw new InputException($"{folder}: cannot be made: {e.Message}", e);
         }
+        var turn = FolderLock.Take(folder);
         DiagnosisFiles.Text(path, identity.Text);
+        return turn;
     }
 
     private static string ReadManifest(string path)

@@ -285,7 +285,7 @@ public sealed class DiagnosisStudy : IDisposable
         void Work()
         {
             using var arena = new Arena();
-            using var team = new Team(workers == 1 ? Options.Threads : 1);
+            using var team = new Team(workers == 1 ? Options.Threads : 1, stop.Token);
             var run = worker(new Compute(arena, team));
             try
             {

@@ -48,14 +48,17 @@ public sealed class ResultStore : IDisposable
     private readonly Dictionary<(string Set, string Sample), List<RunResult>> _samples = [];
     private readonly MemoryStream _buffer = new();
 
-    private ResultStore(FileStream file) => _file = file;
+    private readonly IDisposable? _held;
+
+    private ResultStore(FileStream file, IDisposable? held) => (_file, _held) = (file, held);
 
     /// <summary>Opens <paramref name="path"/>, keeping complete samples when <paramref name="resume"/> is set, else starting empty.</summary>
-    public static ResultStore Open(string path, bool resume)
+    /// <param name="held">Disposed with the store.</param>
+    public static ResultStore Open(string path, bool resume, IDisposable? held = null)
     {
         try
         {
-            var store = new ResultStore(new FileStream(path, resume ? FileMode.OpenOrCreate : FileMode.Create, FileAccess.ReadWrite, FileShare.Read));
+            var store = new ResultStore(new FileStream(path, resume ? FileMode.OpenOrCreate : FileMode.Create, FileAccess.ReadWrite, FileShare.Read), held);
             if (resume) store.ReadBack(path);
             return store;
         }
@@ -215,5 +218,6 @@ public sealed class ResultStore : IDisposable
     {
         _file.Dispose();
         _buffer.Dispose();
+        _held?.Dispose();
     }
 }

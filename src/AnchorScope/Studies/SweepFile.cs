@@ -30,13 +30,15 @@ public sealed class SweepFile : IDisposable
     public IReadOnlyList<int> Missing => [.. Enumerable.Range(0, _rows.Length).Where(i => _rows[i] is null)];
 
     /// <summary>Opens FILE.partial and takes the rows that it holds, if they are of the same sweep.</summary>
-    /// <param name="path">FILE; must not exist.</param>
+    /// <param name="path">FILE.</param>
     /// <param name="asked">Tokens whose logits a row has.</param>
     /// <param name="heads">Whether every variant is one head, which rows name by layer and head; otherwise by the name of the intervention.</param>
-    /// <exception cref="InputException">FILE exists, or FILE.partial is of another sweep.</exception>
-    public static SweepFile Open(string path, VisionLanguageModel model, Prompt prompt, IReadOnlyList<Intervention> interventions, IReadOnlyList<int> asked, bool heads)
+    /// <param name="replace">Whether a FILE that is there is replaced at the end.</param>
+    /// <exception cref="InputException">FILE is there and not to be replaced, or FILE.partial is of another sweep.</exception>
+    public static SweepFile Open(string path, VisionLanguageModel model, Prompt prompt, IReadOnlyList<Intervention> interventions, IReadOnlyList<int> asked, bool heads, bool replace = false)
     {
-        if (Path.Exists(path)) throw new InputException($"{path}: exists already; --out needs a new file");
+        if (Directory.Exists(path)) throw new InputException($"{path}: expected a file to write, found a folder");
+        if (File.Exists(path) && !replace) throw new InputException($"{path}: exists already; --out needs a new file");
         var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder for --out");
         var partial = path + ".partial";

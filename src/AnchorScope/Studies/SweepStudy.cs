@@ -54,7 +54,7 @@ public sealed class SweepStudy
     {
         var missing = file.Missing;
         var from = SweepCost.FirstOf(missing.Select(i => _interventions[i]), _prompt);
-        using var baseline = Record(from);
+        using var baseline = Record(from, cancel);
         var passes = Sweep.Plan(_model.Decoder, [.. missing.Select(i => new Variant(baseline, _interventions[i]))], [Readout.Output], Cost.RowsPerPass);
         Each(passes.Count, (pass, compute) =>
         {
@@ -68,10 +68,10 @@ public sealed class SweepStudy
         }, cancel);
     }
 
-    private Baseline Record(int from)
+    private Baseline Record(int from, CancellationToken cancel)
     {
         using var arena = new Arena();
-        using var team = new Team(_options.Threads);
+        using var team = new Team(_options.Threads, cancel);
         arena.Reserve(Room(_prompt.Length));
         var started = Stopwatch.GetTimestamp();
         var baseline = Baseline.Record(_model.Decoder, _prompt, new Compute(arena, team), from: from);
@@ -105,7 +105,7 @@ public sealed class SweepStudy
         void Work()
         {
             using var arena = new Arena();
-            using var team = new Team(workers == 1 ? _options.Threads : 1);
+            using var team = new Team(workers == 1 ? _options.Threads : 1, stop.Token);
             arena.Reserve(Room(Cost.RowsPerPass));
             try
             {

@@ -30,6 +30,7 @@ public sealed unsafe class Team : IDisposable
     private readonly Thread[] _threads;
     private readonly SemaphoreSlim _start = new(0);
     private readonly Lock _turn = new();
+    private readonly CancellationToken _cancel;
     private volatile bool _closed;
 
     // The work in hand: a struct on the stack of the caller, who waits until nobody uses it any more.
@@ -47,9 +48,11 @@ public sealed unsafe class Team : IDisposable
     private long _aloneUntil;
 
     /// <summary>A team of <paramref name="size"/> threads, the caller included.</summary>
-    public Team(int size)
+    /// <param name="cancel">Ends a pass in its middle: <see cref="For(int, long, Action{int, int})"/> then throws after the chunks in hand.</param>
+    public Team(int size, CancellationToken cancel = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(size, 1);
+        _cancel = cancel;
         Size = size;
         _threads = new Thread[size - 1];
         for (var i = 0; i < _threads.Length; i++)
@@ -67,6 +70,7 @@ public sealed unsafe class Team : IDisposable
     /// Calls <paramref name="body"/> for 0 .. <paramref name="count"/> - 1, each once, in no order, with the number of the thread that
     /// does it; <paramref name="workPerChunk"/> is its cost in floating-point operations. The first exception is thrown again here.
     /// </summary>
+    /// <exception cref="OperationCanceledException">Cancelled: not all chunks were done.</exception>
     public void For(int count, long workPerChunk, Action<int, int> body)
     {
         ArgumentNullException.ThrowIfNull(body);
@@ -103,13 +107,18 @@ public sealed unsafe class Team : IDisposable
             while (Volatile.Read(ref _inside) != int.MinValue) spin.SpinOnce(sleep1Threshold: -1);
             if (mine > 0) Judge((double)(done - started) / mine * count, started);
             if (_failure is { } failure) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
+            _cancel.ThrowIfCancellationRequested();
         }
     }
 
-    private static void Alone<TWork>(int count, TWork work)
+    private void Alone<TWork>(int count, TWork work)
         where TWork : struct, ITeamWork
     {
-        for (var i = 0; i < count; i++) work.Do(i, 0);
+        for (var i = 0; i < count; i++)
+        {
+            _cancel.ThrowIfCancellationRequested();
+            work.Do(i, 0);
+        }
     }
 
     /// <summary>Whether help pays: a thread that loses its core in the middle of a chunk can cost more than all of them bring.</summary>
@@ -155,7 +164,7 @@ public sealed unsafe class Team : IDisposable
         var done = 0;
         try
         {
-            for (var i = Interlocked.Increment(ref _next); i < _count && _failure is null; i = Interlocked.Increment(ref _next), done++) _do(_work, i, member);
+            for (var i = Interlocked.Increment(ref _next); i < _count && _failure is null && !_cancel.IsCancellationRequested; i = Interlocked.Increment(ref _next), done++) _do(_work, i, member);
         }
 #pragma warning disable CA1031 // handed to the caller, whatever it is
         catch (Exception failure)

@@ -11,13 +11,16 @@ namespace AnchorScope.Training;
 public sealed class GradientLanes : IDisposable
 {
     private readonly Lane[] _lanes;
+    private readonly CancellationToken _cancel;
 
     // Memory of activations: one for each thread, as there may be many more lanes.
     private readonly List<Worker> _workers = [];
 
     /// <param name="tensors">What the derivatives are taken by.</param>
     /// <param name="lanes">How many; part of what decides the bits, and the most threads that find work.</param>
-    public GradientLanes(IReadOnlyCollection<TensorEntry> tensors, int lanes) => _lanes = [.. Enumerable.Range(0, lanes).Select(_ => new Lane(tensors))];
+    /// <param name="cancel">Ends a pass in its middle.</param>
+    public GradientLanes(IReadOnlyCollection<TensorEntry> tensors, int lanes, CancellationToken cancel = default) =>
+        (_lanes, _cancel) = ([.. Enumerable.Range(0, lanes).Select(_ => new Lane(tensors))], cancel);
 
     /// <summary>The derivatives of the last <see cref="Of(int, int, Func{int, Compute, Gradients, double})"/>.</summary>
     public Gradients Sum => _lanes[0].Gradients;
@@ -47,7 +50,7 @@ public sealed class GradientLanes : IDisposable
             }
         }
         var count = Math.Min(threads, _lanes.Length);
-        while (_workers.Count < count) _workers.Add(new Worker());
+        while (_workers.Count < count) _workers.Add(new Worker(_cancel));
         var others = _workers.Take(count).Skip(1).Select(worker => Task.Factory.StartNew(() => Work(worker), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)).ToArray();
         try
         {
@@ -75,10 +78,10 @@ public sealed class GradientLanes : IDisposable
         public double Loss { get; set; }
     }
 
-    private sealed class Worker : IDisposable
+    private sealed class Worker(CancellationToken cancel) : IDisposable
     {
         private readonly Arena _arena = new();
-        private readonly Team _team = new(1);
+        private readonly Team _team = new(1, cancel);
 
         public Compute Compute => new(_arena, _team);
 

@@ -50,7 +50,7 @@ public sealed class Trainer
         var identity = new RunIdentity().With(ModelIdentity.Of(template, "not read")).WithBytes("recipe", Encoding.UTF8.GetBytes(recipe.ToJson()));
         if (File.Exists(settings)) identity.Check(File.ReadAllText(settings), settings, "name another folder with --out");
         else if (File.Exists(folder)) throw new InputException($"{folder}: expected a folder, found a file");
-        else if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
+        else if (FolderLock.HasFiles(folder))
             throw new InputException($"{folder}: is not empty and has no {Settings} of a training; name another folder with --out");
         Directory.CreateDirectory(folder);
         AtomicFile.Write(settings, stream => stream.Write(Encoding.UTF8.GetBytes(identity.Text)));
@@ -66,6 +66,7 @@ public sealed class Trainer
     /// <summary>Runs what is left. When it returns, the model is there.</summary>
     public void Run(Action<TrainingProgress>? progress = null, CancellationToken cancel = default)
     {
+        using var turn = FolderLock.Take(_folder);
         if (Directory.Exists(ModelFolder)) return;
         var state = TrainingState.Find(_folder);
         if (state is not null) _curve = state.Curve(_folder);
@@ -99,7 +100,7 @@ public sealed class Trainer
         using var model = VisionLanguageModel.Of(Checkpoint.Over(work, parameters, PictureTask.WeightName, PictureTask.BiasName));
         var learnt = parameters.Entries.Where(e => stage.Learn.Any(pattern => Matches(e.Name, pattern))).ToList();
         if (learnt.Count == 0) throw new InputException($"{_recipe.Name}: stages[{index}].learn: expected names of tensors, found none that the model has in {string.Join(", ", stage.Learn)}");
-        using var lanes = new GradientLanes(learnt, Lanes);
+        using var lanes = new GradientLanes(learnt, Lanes, cancel);
         using var optimiser = new AdamW(parameters, learnt, new AdamWOptions(Adam.First, Adam.Second, Adam.Epsilon, (float)stage.WeightDecay));
         state?.Read(_folder, optimiser);
         var batches = new StageBatches(model, stage, _recipe.Seed);

@@ -48,7 +48,7 @@ internal sealed class Tuner(VisionLanguageModel original, TuningData train, Tuni
 
     private void Train(VisionLanguageModel model, Tunable tunable, double rate, Parameters best, string folder, TuningState? state, List<TuningPoint> curve, Action<int, TuningPoint>? progress, CancellationToken cancel)
     {
-        using var lanes = new GradientLanes(tunable.Weights.Entries, Lanes);
+        using var lanes = new GradientLanes(tunable.Weights.Entries, Lanes, cancel);
         using var optimiser = new AdamW(tunable.Learnt, tunable.Learnt.Entries, Adam);
         if (state is null)
         {

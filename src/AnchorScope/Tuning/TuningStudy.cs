@@ -19,6 +19,7 @@ public sealed class TuningStudy : IDisposable
     private readonly HeadSetFile _file;
     private readonly IReadOnlyList<(int Layer, int Head)> _heads;
     private readonly List<TuningArm> _arms = [];
+    private FolderLock? _turn;
 
     /// <summary>Opens model and heads, and checks that they fit; nothing is computed yet.</summary>
     /// <param name="folder">Where the run is kept. One that other settings began is refused.</param>
@@ -99,6 +100,7 @@ public sealed class TuningStudy : IDisposable
     private void Claim(Dictionary<string, TuningData> data)
     {
         Directory.CreateDirectory(_folder);
+        _turn ??= FolderLock.Take(_folder);
         var path = Path.Combine(_folder, TuningFolder.Settings);
         var identity = _plan.Identity.With(_model.Checkpoint.Identity).WithFile("head set", _plan.Heads);
         foreach (var (part, sets) in data)
@@ -206,5 +208,9 @@ public sealed class TuningStudy : IDisposable
     private static HeadId[] Ids(IEnumerable<(int Layer, int Head)> heads) => [.. heads.Select(h => new HeadId(h.Layer, h.Head))];
 
     /// <inheritdoc/>
-    public void Dispose() => _model.Dispose();
+    public void Dispose()
+    {
+        _turn?.Dispose();
+        _model.Dispose();
+    }
 }

@@ -16,13 +16,15 @@ internal static class Workers
         }
         catch (AggregateException e)
         {
-            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(e.Flatten().InnerExceptions[0]);
+            // What went wrong says more than that the others were stopped because of it.
+            var all = e.Flatten().InnerExceptions;
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(all.FirstOrDefault(inner => inner is not OperationCanceledException) ?? all[0]);
         }
 
         void Work()
         {
             using var arena = new Arena();
-            using var team = new Team(1);
+            using var team = new Team(1, cancel);
             var compute = new Compute(arena, team);
             for (var i = Interlocked.Increment(ref next); i < count; i = Interlocked.Increment(ref next))
             {

@@ -82,7 +82,7 @@ public sealed class BakeCommandTests : IDisposable
     [InlineData("none.json: the file cannot be read", "--heads", "none.json")]
     [InlineData("config.json", "--heads", "models/config.json")]
     [InlineData("no/such: checkpoint", "--model", "no/such")]
-    [InlineData("is not empty", "--out", ".")]
+    [InlineData("--out: .: expected a new or empty folder", "--out", ".")]
     public void WrongInput_IsOneLine_AndNothingIsLeft(string message, string option, string value)
     {
         Template("1:2");
@@ -103,7 +103,7 @@ public sealed class BakeCommandTests : IDisposable
         Succeeds([.. arguments, "--force"]);
         Assert.Contains("another model's", File.ReadAllText(_temp.File("baked/README.md")), StringComparison.Ordinal);
         Succeeds("verify-baked", "--model", Fixtures.Path("llava15"), "--baked", "baked");
-        Assert.Contains("is not empty", Refused([.. arguments, "--force"]), StringComparison.Ordinal);
+        Assert.Contains("expected a new or empty folder", Refused([.. arguments, "--force"]), StringComparison.Ordinal);
     }
 
     [Theory]

@@ -17,7 +17,7 @@ public sealed class BakeRecipeTests : IDisposable
             var parts = command.Split(" > ");
             var arguments = parts[0].Split(' ', StringSplitOptions.RemoveEmptyEntries)[1..].Select(word => word.Trim('"'))
                 .Select(word => word.StartsWith("models/", StringComparison.Ordinal) || word.StartsWith("data/", StringComparison.Ordinal) ? Path.Combine(Fixtures.Root, word) : word);
-            var (exit, output, error) = Ascope.Run(_temp.Path, [.. arguments]);
+            var (exit, output, error) = Ascope.Run(_temp.Path, [.. arguments, "--quiet"]);
             Assert.True(exit == 0 && error.Length == 0, $"{command}: exit code {exit}: {error}");
             if (parts.Length > 1) File.WriteAllText(_temp.File(parts[1]), output);
         }

@@ -78,7 +78,7 @@ public sealed class InterchangeCommandTests : IDisposable
         _temp.Write("plan.json", plan);
         string Rows(string file, params string[] more)
         {
-            var (exit, _, error) = Ascope.Run(_temp.Path, Arguments("sweep", Words, ["--plan", "plan.json", "--logits", "5,7", "--out", file, .. more]));
+            var (exit, _, error) = Ascope.Run(_temp.Path, Arguments("sweep", Words, ["--plan", "plan.json", "--quiet", "--logits", "5,7", "--out", file, .. more]));
             Assert.Equal((0, ""), (exit, error));
             return File.ReadAllText(_temp.File(file));
         }

@@ -13,7 +13,7 @@ public sealed class SeriesCommandTests : IDisposable
     public void EveryCheckpointIsDiagnosed_AndAnInterruptedSeriesGoesOn()
     {
         Assert.Equal(0, Ascope.Run(_temp.Path, "train", Path.Combine(Fixtures.Root, "recipes", "small.json"), "--template", Fixtures.Organism, "--out", "run", "--series", "20").ExitCode);
-        string[] diagnose = ["diagnose", "--series", Path.Combine("run", "series"), "--data", Fixtures.Conflicts, "--limit", "4", "--draws", "1", "--windows", "3", "--out", "out"];
+        string[] diagnose = ["diagnose", "--series", Path.Combine("run", "series"), "--data", Fixtures.Conflicts, "--limit", "4", "--draws", "1", "--windows", "3", "--quiet", "--out", "out"];
         var (exit, output, error) = Ascope.Run(_temp.Path, diagnose);
         Assert.Equal((0, ""), (exit, error));
         string[] names = ["000040-lower", "000060-upper", "000080-shrink"];

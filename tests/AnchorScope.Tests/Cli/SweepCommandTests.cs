@@ -77,8 +77,8 @@ public sealed class SweepCommandTests : IDisposable
     [InlineData("--factor: expected a finite number", "--heads", "all", "--factor", "NaN")]
     [InlineData("one of --heads and --plan")]
     [InlineData("one of --heads and --plan", "--heads", "all", "--plan", "plan.json")]
-    [InlineData("cannot be read", "--plan", "none.json")]
-    [InlineData("there is no such folder", "--heads", "all", "--out", "no/such/rows.jsonl")]
+    [InlineData("none.json: there is no such file for --plan", "--plan", "none.json")]
+    [InlineData("expected a folder to write into, found nothing", "--heads", "all", "--out", "no/such/rows.jsonl")]
     public void WrongInput_IsOneLine_AndNothingIsLeft(string message, params string[] more)
     {
         var (exit, output, error) = Ascope.Run(_temp.Path, Arguments(more.Contains("--out") ? more : [.. more, "--out", "rows.jsonl"]));

@@ -47,7 +47,7 @@ public sealed class TrainCommandTests : IDisposable
     {
         var (exit, _, error) = Ascope.Run(_temp.Path, "train", "none.json", "--template", Fixtures.Organism, "--out", "run");
         Assert.Equal(2, exit);
-        Assert.Contains("none.json: cannot be read", error, StringComparison.Ordinal);
+        Assert.Contains("none.json: the file cannot be read", error, StringComparison.Ordinal);
         (exit, _, error) = Ascope.Run(_temp.Path, "train", Recipe, "--template", Fixtures.Path("qwen25vl"), "--out", "other");
         Assert.Equal(2, exit);
         Assert.Single(error.TrimEnd().Split('\n'));

@@ -149,7 +149,7 @@ public sealed class SteeringStudy : IDisposable
     {
         var (fit, set, spans) = (new DirectionFit(_study.Model.Decoder.Shape), Fitted, DiagnosisConditions.SpansOf(_study.Options.Variants));
         using var arena = new Arena();
-        using var team = new Team(_study.Options.Threads);
+        using var team = new Team(_study.Options.Threads, cancel);
         var runner = RunnerOf(_study.Data.Rank, new Compute(arena, team));
         var done = 0;
         foreach (var sample in set.Samples)
@@ -170,7 +170,7 @@ public sealed class SteeringStudy : IDisposable
             if (store.Find("learnt", start.Name) is not { } rows)
             {
                 var direction = LearntDirection.Of(
-                    _study.Model.Decoder, start.Name, start, runs ??= LearningRuns(), _study.Options.Seed, _study.Options.Threads,
+                    _study.Model.Decoder, start.Name, start, runs ??= LearningRuns(cancel), _study.Options.Seed, _study.Options.Threads,
                     step => progress?.Invoke(new StudyProgress("learn", done + step, LearntDirection.Steps * starts.Count)), cancel);
                 var row = new RunResult(start.Name, 0, 0);
                 for (var i = 0; i < direction.Parts.Count; i++) row.Curves[LearntDirection.NameOf(i)] = LearntDirection.Values(direction.Parts[i].Rows);
@@ -183,10 +183,10 @@ public sealed class SteeringStudy : IDisposable
         return learnt;
     }
 
-    private List<LearningRun> LearningRuns()
+    private List<LearningRun> LearningRuns(CancellationToken cancel)
     {
         using var arena = new Arena();
-        using var team = new Team(_study.Options.Threads);
+        using var team = new Team(_study.Options.Threads, cancel);
         var runner = RunnerOf(_study.Data.Rank, new Compute(arena, team));
         return [.. Fitted.Samples.Take(LearntDirection.Samples).SelectMany(s => s.Runs).Select(run => new LearningRun(
             runner.Read(run) with { Own = null }, AnswerEntities.Of(run, _study.Model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}")))];

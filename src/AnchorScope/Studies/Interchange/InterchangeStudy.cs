@@ -134,7 +134,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     {
         if (KnownMeans is { } known) return known;
         using var arena = new Arena();
-        using var team = new Team(study.Options.Threads);
+        using var team = new Team(study.Options.Threads, cancel);
         var runs = Replacements(new Compute(arena, team));
         var sums = new Dictionary<(Site Site, int Layer, SpanKind? Span), (double[] Sum, int Count)>();
         foreach (var run in Ranked)

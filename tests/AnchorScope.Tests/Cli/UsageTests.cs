@@ -1,0 +1,102 @@
+using System.Diagnostics;
+using AnchorScope.Studies;
+using AnchorScope.Tests.Checkpoints;
+
+namespace AnchorScope.Tests.Cli;
+
+/// <summary>What the command line says of itself and of what a user mistyped, and how it treats outputs, locks and interruptions.</summary>
+public sealed class UsageTests : IDisposable
+{
+    private static readonly string[] Small = ["--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--limit", "3", "--draws", "1", "--windows", "3", "--gains", "2"];
+
+    private readonly TempFolder _temp = new();
+
+    [Theory]
+    [InlineData("bogus: there is no such command (ascope --help lists commands)", "bogus")]
+    [InlineData("diagnos: there is no such command; did you mean diagnose? (ascope --help lists commands)", "diagnos")]
+    [InlineData("wrld: ascope data has no such command; did you mean world? (ascope data --help says more)", "data", "wrld")]
+    [InlineData("--limt: ascope diagnose has no such option; did you mean --limit? (ascope diagnose --help says more)", "diagnose", "--limt", "3")]
+    [InlineData("--limit: expected a whole number, found abc (ascope diagnose --help says more)", "diagnose", "--limit", "abc")]
+    [InlineData("--seed: expected a whole number of at least 0, found -1 (ascope diagnose --help says more)", "diagnose", "--seed", "-1")]
+    [InlineData("--factor: expected a number, found two (ascope sweep --help says more)", "sweep", "m", "--factor", "two")]
+    [InlineData("--out: expected a folder, found nothing (ascope train --help says more)", "train", "nope")]
+    [InlineData("--limit: expected a whole number, found nothing (ascope diagnose --help says more)", "diagnose", "--limit")]
+    [InlineData("expected one of mc2 (ascope import --help says more)", "import")]
+    public void WhatIsMistyped_IsOnePlainLine(string expected, params string[] arguments)
+    {
+        var (exit, output, error) = Ascope.Run(_temp.Path, arguments);
+        Assert.Equal((2, "", $"ascope: {expected}\n"), (exit, output, error));
+    }
+
+    [Fact]
+    public void AloneItShowsHelp()
+    {
+        var (exit, output, error) = Ascope.Run(_temp.Path);
+        Assert.Equal((0, ""), (exit, error));
+        Assert.Contains("diagnose", output, StringComparison.Ordinal);
+        Assert.Contains("--quiet", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ResultsGoToOutput_NotesToError_AndQuietLeavesThemOut()
+    {
+        var (exit, output, error) = Ascope.Run(_temp.Path, ["diagnose", .. Small, "--out", "a"]);
+        Assert.Equal(0, exit);
+        Assert.StartsWith("\n", output.Replace(" ", "", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Contains("organism: LLaVA-1.5, ", error, StringComparison.Ordinal);
+        Assert.DoesNotContain("LLaVA-1.5", output, StringComparison.Ordinal);
+        var (_, quietOutput, quietError) = Ascope.Run(_temp.Path, ["diagnose", .. Small, "--out", "b", "--quiet"]);
+        Assert.Equal((output.Replace("a/report", "b/report", StringComparison.Ordinal), ""), (quietOutput, quietError));
+    }
+
+    /// <summary>Each command that writes refuses what is there, before it reads a model: the model here does not exist.</summary>
+    [Theory]
+    [InlineData("bake", "--model", "none", "--heads", "none.json", "--factor", "2", "--out", "full")]
+    [InlineData("suppress", "--model", "none", "--heads", "none.json", "--out", "full")]
+    [InlineData("adjudicate", "none", "--data", "none", "--out", "full")]
+    public void AFolderWithFiles_IsRefusedFirst(params string[] arguments)
+    {
+        Directory.CreateDirectory(_temp.File("full"));
+        File.WriteAllText(_temp.File("full/mine.txt"), "mine");
+        var (exit, _, error) = Ascope.Run(_temp.Path, arguments);
+        Assert.Equal((2, "ascope: --out: full: expected a new or empty folder, found one with files in it; name another one\n"), (exit, error));
+    }
+
+    [Fact]
+    public void ASecondProcessOnOneFolder_IsRefused()
+    {
+        Directory.CreateDirectory(_temp.File("run"));
+        using (FolderLock.Take(_temp.File("run")))
+        {
+            Assert.Contains("another process is writing there", Assert.Throws<InputException>(() => FolderLock.Take(_temp.File("run"))).Message, StringComparison.Ordinal);
+            var (exit, _, error) = Ascope.Run(_temp.Path, ["diagnose", .. Small, "--out", "run"]);
+            Assert.Equal(2, exit);
+            Assert.Contains("run: another process is writing there; wait until it ends, or name another folder with --out", error, StringComparison.Ordinal);
+        }
+        Assert.Empty(Directory.GetFileSystemEntries(_temp.File("run")));
+        Assert.Equal(0, Ascope.Run(_temp.Path, ["diagnose", .. Small, "--out", "run"]).ExitCode);
+        Assert.False(File.Exists(_temp.File($"run/{FolderLock.FileName}")));
+    }
+
+    /// <summary>The command that is printed when a run is stopped goes on with it, all options included, and ends with the bytes of one that was not stopped.</summary>
+    [Fact]
+    public void TheCommandThatGoesOn_WorksAsPrinted()
+    {
+        string[] arguments = ["diagnose", "--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--limit", "6", "--draws", "2", "--windows", "3", "--threads", "1"];
+        using var process = Ascope.Start(_temp.Path, arguments);
+        var results = _temp.File("out/diagnosis-001/results.jsonl");
+        while (!process.HasExited && (!File.Exists(results) || new FileInfo(results).Length < 1000)) Thread.Sleep(10);
+        using (var kill = Process.Start("kill", ["-INT", $"{process.Id}"])) kill.WaitForExit();
+        var error = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        Assert.Equal(130, process.ExitCode);
+        const string Before = "; to go on: ascope ";
+        var printed = error.Trim()[(error.Trim().IndexOf(Before, StringComparison.Ordinal) + Before.Length)..];
+        Assert.Equal([.. arguments, "--out", "out/diagnosis-001", "--resume"], printed.Split(' '));
+        Assert.Equal(0, Ascope.Run(_temp.Path, printed.Split(' ')).ExitCode);
+        Assert.Equal(0, Ascope.Run(_temp.Path, [.. arguments, "--out", "whole"]).ExitCode);
+        Assert.Equal(File.ReadAllBytes(_temp.File("whole/results.jsonl")), File.ReadAllBytes(results));
+    }
+
+    public void Dispose() => _temp.Dispose();
+}
