@@ -27,13 +27,16 @@ public sealed class ChatTemplate
     private readonly IReadOnlyList<Statement> statements;
     private readonly IReadOnlyDictionary<string, string> specialTokens;
     private readonly Lazy<bool> takesParts;
+    private readonly TimeProvider clock;
 
     /// <param name="source">The template.</param>
     /// <param name="file">Where it is from, for error messages.</param>
     /// <param name="specialTokens">Variables for the template, for instance "bos_token".</param>
+    /// <param name="clock">What a template that writes the date reads; the system's when null.</param>
     /// <exception cref="InputException">A construct outside the supported subset; names the line and what is supported.</exception>
-    public ChatTemplate(string source, string file, IReadOnlyDictionary<string, string> specialTokens)
+    public ChatTemplate(string source, string file, IReadOnlyDictionary<string, string> specialTokens, TimeProvider? clock = null)
     {
+        this.clock = clock ?? TimeProvider.System;
         Source = source;
         this.specialTokens = specialTokens;
         statements = TemplateParser.Parse(file, source);
@@ -87,15 +90,9 @@ public sealed class ChatTemplate
             forms[m] = ContentForm.Text;
             warnings.Add($"message {m}: its parts reach the chat template as one string, because the template takes no list");
         }
-        RenderedPrompt rendered;
-        try
-        {
-            rendered = Whole(forms);
-        }
-        catch (InputException) when (AsTexts() is { } texts && TryWhole(texts) is { } whole)
-        {
-            (forms, rendered) = (texts, whole);
-        }
+        RenderedPrompt? first = TryWhole(forms);
+        if ((first is null || Unplaced(first)) && AsTexts() is { } texts && TryWhole(texts) is { } whole && !Unplaced(whole)) (forms, first) = (texts, whole);
+        var rendered = first ?? Whole(forms);
         for (var m = 0; m < forms.Length; m++)
         {
             if (messages[m].Form == ContentForm.None || !IsLost(m, forms, rendered)) continue;
@@ -116,6 +113,9 @@ public sealed class ChatTemplate
         ContentForm[]? AsTexts() => messages.Any(message => message.Form == ContentForm.Either)
             ? [.. forms.Select((form, m) => messages[m].Form == ContentForm.Either && messages[m].Content is [TextPart] ? ContentForm.Text : form)]
             : null;
+
+        bool Unplaced(RenderedPrompt found) => messages.Where((message, m) => message.Form == ContentForm.Either
+            && message.Content is [TextPart { Text.Length: > 0 }] && !found.Parts.Any(part => part.Message == m && part.Length > 0)).Any();
 
         RenderedPrompt Whole(ContentForm[] with, ChatMessage? instead = null, int at = -1) => Evaluate(
             messages.Select((message, m) => (object?)TemplateMessage.Of(m == at ? instead! : message, m, with[m], imagePlaceholder)), addGenerationPrompt);
@@ -154,7 +154,7 @@ public sealed class ChatTemplate
         variables["add_generation_prompt"] = addGenerationPrompt;
         variables["tools"] = null;
         variables["documents"] = null;
-        var text = Interpreter.Run(statements, variables);
+        var text = Interpreter.Run(statements, variables, clock);
         return new(text.Text, [.. text.Spans.Select(span =>
             new RenderedPart(span.Message, span.Part, span.Start, span.Length, span.SourceStart))]);
     }

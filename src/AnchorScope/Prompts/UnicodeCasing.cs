@@ -7,9 +7,9 @@ namespace AnchorScope.Prompts;
 /// <summary>Upper, lower and title case as Unicode 16.0 defines them in full, and as Python's strings have them: one character may become several.</summary>
 internal static class UnicodeCasing
 {
-    /// <summary>Capital forms that are several characters, and the one of dotless i.</summary>
+    /// <summary>Capital forms that are several characters, and those of dotless i and long s.</summary>
     private const string Uppers = """
-        DF=53+53 131=49 149=2BC+4E 1F0=4A+30C 390=399+308+301 3B0=3A5+308+301 587=535+552 1E96=48+331 1E97=54+308 1E98=57+30A
+        DF=53+53 131=49 17F=53 149=2BC+4E 1F0=4A+30C 390=399+308+301 3B0=3A5+308+301 587=535+552 1E96=48+331 1E97=54+308 1E98=57+30A
         1E99=59+30A 1E9A=41+2BE 1F50=3A5+313 1F52=3A5+313+300 1F54=3A5+313+301 1F56=3A5+313+342 1F80=1F08+399 1F81=1F09+399
         1F82=1F0A+399 1F83=1F0B+399 1F84=1F0C+399 1F85=1F0D+399 1F86=1F0E+399 1F87=1F0F+399 1F88=1F08+399 1F89=1F09+399 1F8A=1F0A+399
         1F8B=1F0B+399 1F8C=1F0C+399 1F8D=1F0D+399 1F8E=1F0E+399 1F8F=1F0F+399 1F90=1F28+399 1F91=1F29+399 1F92=1F2A+399 1F93=1F2B+399
@@ -88,6 +88,18 @@ internal static class UnicodeCasing
             return written;
         });
     }
+
+    /// <summary>str.swapcase.</summary>
+    public static string Swap(string text) => Map(text, (at, rune) => IsUpper(rune) switch { true => Lower(text, at, rune), false => Upper(rune), _ => rune.ToString() });
+
+    /// <summary>str.casefold.</summary>
+    public static string Fold(string text) => Map(text, (_, rune) => LongFoldings.TryGetValue(rune.Value, out var several) ? several : CaseFolding.Fold(rune).ToString());
+
+    /// <summary>Whether any character has a case.</summary>
+    public static bool HasCase(string text) => text.EnumerateRunes().Any(rune => Cased.Value.Contains(rune.Value));
+
+    /// <summary>Whether a character is a capital (true), small (false), or neither.</summary>
+    public static bool? IsUpper(Rune rune) => UnicodeSets.Find("upper")!.Contains(rune.Value) ? true : Cased.Value.Contains(rune.Value) && !UnicodeSets.Find("lt")!.Contains(rune.Value) ? false : null;
 
     private static string Map(string text, Func<int, Rune, string> written)
     {

@@ -104,6 +104,7 @@ public sealed class ChatMessageTests
         Assert.Equal("system: Be brief.;user: <image>\nHello;", Template(Strings).Render(messages).Text);
         // A template that wants one form for the system message and the other one for the user's.
         Assert.Equal("Be brief.Hello", Template("{{ messages[0].content + '' }}{{ messages[1].content[1].text }}").Render(messages).Text);
+        Assert.Equal("Be brief.Hello", Template("{{ messages[0].content }}{{ messages[1].content[1].text }}").Render(messages).Text);
         Assert.Empty(Template(Parts).Render(messages).Warnings);
     }
 

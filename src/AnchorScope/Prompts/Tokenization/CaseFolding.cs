@@ -26,8 +26,14 @@ internal static class CaseFolding
         return UnicodeCasing.LongFoldings.Values.FirstOrDefault(folding => folded.Contains(folding, StringComparison.Ordinal));
     }
 
-    // The long s is left out of .NET's invariant upper case.
-    private static Rune Fold(Rune rune) => rune.Value == 0x17F ? new('s') : Rune.ToLowerInvariant(Rune.ToUpperInvariant(rune));
+    /// <summary>The character that stands for all that differ from it in case only; the long s is left out of .NET's invariant upper case.</summary>
+    public static Rune Fold(Rune rune)
+    {
+        if (rune.Value == 0x17F) return new('s');
+        var upper = Rune.ToUpperInvariant(rune);
+        // Cherokee folds to its capitals, which are the older letters.
+        return upper.Value is >= 0x13A0 and <= 0x13F5 ? upper : Rune.ToLowerInvariant(upper);
+    }
 
     private static Dictionary<int, CodePointSet> Group()
     {
