@@ -140,7 +140,8 @@ public abstract class VisionLanguageModel : IDisposable
         var rendered = Template.Render(messages, imagePlaceholder: Placeholder);
         // The reference's processors tokenise the rendered text like any other, with special tokens around it, unless the template has
         // written the first of them itself. A text model's own apply_chat_template takes those of the template alone.
-        var begins = Tokenizer.SpecialTokens.TryGetValue("bos_token", out var bos) && rendered.Text.StartsWith(bos, StringComparison.Ordinal);
+        var begins = Tokenizer.SpecialTokens.TryGetValue("bos_token", out var bos)
+            && rendered.Text.StartsWith(bos, StringComparison.Ordinal);
         return Tokenized(rendered, addSpecial: ImageToken is not null && !begins, pixels, features, labels ?? []);
     }
 

@@ -45,7 +45,8 @@ public sealed record ChatMessage(string Role, IReadOnlyList<ContentPart> Content
     public ContentForm Form { get; init; }
 
     /// <summary>
-    /// The members of the message as a file gives them, in their order: role, content and any other, such as tool_calls or name, all of which
+    /// The members of the message as a file gives them, in their order: role, content and any other, such as tool_calls or name, all of
+    /// which
     /// the chat template sees. Empty where the message was made in code.
     /// </summary>
     public IReadOnlyDictionary<string, JsonElement> Given { get; init; } = NothingGiven;

@@ -17,7 +17,9 @@ public sealed record RenderedPart(int Message, int Part, int Start, int Length, 
 /// </param>
 public sealed record RenderedPrompt(string Text, IReadOnlyList<RenderedPart> Parts)
 {
-    /// <summary>What was not done as the messages ask for it, one line each: a content in another form, a text that the template drops.</summary>
+    /// <summary>
+    /// What was not done as the messages ask for it, one line each: a content in another form, a text that the template drops.
+    /// </summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 }
 
@@ -48,9 +50,9 @@ public sealed class ChatTemplate
     public string Source { get; }
 
     /// <summary>
-    /// The checkpoint's template. Of several files that hold one, the first of this order is taken: chat_template in processor_config.json, in
-    /// chat_template.json, chat_template.jinja, chat_templates/default.jinja, chat_template in tokenizer_config.json; of several named templates
-    /// the one called "default".
+    /// The checkpoint's template. Of several files that hold one, the first of this order is taken: chat_template in
+    /// processor_config.json, in chat_template.json, chat_template.jinja, chat_templates/default.jinja, chat_template in
+    /// tokenizer_config.json; of several named templates the one called "default".
     /// </summary>
     /// <param name="folder">The checkpoint.</param>
     /// <param name="specialTokens">Variables for the template.</param>
@@ -74,7 +76,8 @@ public sealed class ChatTemplate
 
     /// <summary>
     /// The conversation as one string. A content reaches the template in the form in which it is given, a string or a list of parts. Where
-    /// that form loses the text and the other one does not, the other one is taken, with a warning; a text that is lost in both is a warning.
+    /// that form loses the text and the other one does not, the other one is taken, with a warning; a text that is lost in both is
+    /// a warning.
     /// </summary>
     /// <param name="messages">The conversation.</param>
     /// <param name="addGenerationPrompt">Ends with what stands before an answer.</param>
@@ -91,7 +94,8 @@ public sealed class ChatTemplate
             warnings.Add($"message {m}: its parts reach the chat template as one string, because the template takes no list");
         }
         RenderedPrompt? first = TryWhole(forms);
-        if ((first is null || Unplaced(first)) && AsTexts() is { } texts && TryWhole(texts) is { } whole && !Unplaced(whole)) (forms, first) = (texts, whole);
+        if ((first is null || Unplaced(first)) && AsTexts() is { } texts && TryWhole(texts) is { } whole && !Unplaced(whole))
+            (forms, first) = (texts, whole);
         var rendered = first ?? Whole(forms);
         for (var m = 0; m < forms.Length; m++)
         {
@@ -111,14 +115,16 @@ public sealed class ChatTemplate
 
         // Where no form was asked for: some templates take the text of a system message as a string and other contents as lists.
         ContentForm[]? AsTexts() => messages.Any(message => message.Form == ContentForm.Either)
-            ? [.. forms.Select((form, m) => messages[m].Form == ContentForm.Either && messages[m].Content is [TextPart] ? ContentForm.Text : form)]
+            ? [.. forms.Select((form, m) => messages[m].Form == ContentForm.Either && messages[m].Content is [TextPart] ? ContentForm.Text
+                : form)]
             : null;
 
         bool Unplaced(RenderedPrompt found) => messages.Where((message, m) => message.Form == ContentForm.Either
             && message.Content is [TextPart { Text.Length: > 0 }] && !found.Parts.Any(part => part.Message == m && part.Length > 0)).Any();
 
         RenderedPrompt Whole(ContentForm[] with, ChatMessage? instead = null, int at = -1) => Evaluate(
-            messages.Select((message, m) => (object?)TemplateMessage.Of(m == at ? instead! : message, m, with[m], imagePlaceholder)), addGenerationPrompt);
+            messages.Select((message, m) => (object?)TemplateMessage.Of(m == at ? instead! : message, m, with[m], imagePlaceholder)),
+                addGenerationPrompt);
 
         RenderedPrompt? TryWhole(ContentForm[] with, ChatMessage? instead = null, int at = -1)
         {
@@ -165,7 +171,8 @@ public sealed class ChatTemplate
         try
         {
             var message = new ChatMessage("user", [new TextPart("x")]);
-            return Evaluate([TemplateMessage.Of(message, 0, form, imagePlaceholder)], addGenerationPrompt: true).Parts.Any(part => part.Length > 0);
+            return Evaluate([TemplateMessage.Of(message, 0, form, imagePlaceholder)], addGenerationPrompt: true).Parts.Any(part =>
+                part.Length > 0);
         }
         catch (InputException)
         {

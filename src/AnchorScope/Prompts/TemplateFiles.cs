@@ -7,7 +7,8 @@ namespace AnchorScope.Prompts;
 /// <remarks>
 /// For a model with pictures the order is that of the reference's processors: <c>chat_template</c> in processor_config.json, then in
 /// chat_template.json, then the file chat_template.jinja, then chat_templates/default.jinja; and only without any of them
-/// tokenizer_config.json. A text model's tokenizer takes the two .jinja files, then tokenizer_config.json; the other two are read only where
+/// tokenizer_config.json. A text model's tokenizer takes the two .jinja files, then tokenizer_config.json; the other two are read only
+/// where
 /// there is nothing else.
 /// </remarks>
 internal static class TemplateFiles
@@ -19,7 +20,8 @@ internal static class TemplateFiles
         ["chat_template.jinja", "chat_templates/default.jinja", "tokenizer_config.json", "processor_config.json", "chat_template.json"];
 
     /// <summary>The files in which a template is looked for, for error messages.</summary>
-    public static string Looked => "chat_template.jinja, chat_templates/default.jinja and the field chat_template in processor_config.json, " +
+    public static string Looked =>
+        "chat_template.jinja, chat_templates/default.jinja and the field chat_template in processor_config.json, " +
         "chat_template.json and tokenizer_config.json";
 
     /// <summary>The template and where it stands; null where there is none.</summary>

@@ -19,8 +19,10 @@ public readonly record struct Token(int Id, int Start, int End);
 /// <summary>Text to token ids and back, as a checkpoint's tokenizer.json prescribes.</summary>
 /// <remarks>
 /// Follows Hugging Face's <c>tokenizers</c> library: added tokens cut the raw text; each piece in between is normalised, cut into
-/// words and encoded on its own; special tokens go around the whole. Added tokens are those of tokenizer.json, with flags and further tokens
-/// from tokenizer_config.json (added_tokens_decoder, named tokens, extra_special_tokens, additional_special_tokens). The file's truncation and padding are not applied. Unpaired
+/// words and encoded on its own; special tokens go around the whole. Added tokens are those of tokenizer.json, with flags and further
+/// tokens
+/// from tokenizer_config.json (added_tokens_decoder, named tokens, extra_special_tokens, additional_special_tokens). The file's truncation
+/// and padding are not applied. Unpaired
 /// surrogates are encoded as U+FFFD.
 /// </remarks>
 public sealed class Tokenizer
@@ -88,7 +90,8 @@ public sealed class Tokenizer
     /// <param name="unknown">Tokens with <see cref="UnknownId"/>.</param>
     /// <param name="all">All tokens of the text.</param>
     public string UnknownWarning(int unknown, int all) =>
-        string.Create(CultureInfo.InvariantCulture, $"{unknown} of {all} tokens of the text are {TokenText(UnknownId!.Value)}, the tokenizer's unknown token: that text does not reach the model");
+        string.Create(CultureInfo.InvariantCulture,
+            $"{unknown} of {all} tokens of the text are {TokenText(UnknownId!.Value)}, the tokenizer's unknown token: that text does not reach the model");
 
     /// <summary>SHA-256 of tokenizer.json (of what it would be, when it is made from other files), 64 lower-case hexadecimal digits.</summary>
     public string Sha256 { get; }
@@ -107,7 +110,8 @@ public sealed class Tokenizer
             : throw new InputException($"{file}: this file is needed and does not exist, nor do vocab.json and merges.txt, nor tokenizer.model");
         var configFile = Path.Combine(folder, "tokenizer_config.json");
         JsonField? config = File.Exists(configFile) ? JsonField.Read(configFile) : null;
-        return new(JsonField.Parse(file, bytes), config, NamedTokens.Read(folder, config), Convert.ToHexStringLower(SHA256.HashData(bytes)));
+        return new(JsonField.Parse(file, bytes), config, NamedTokens.Read(folder, config),
+            Convert.ToHexStringLower(SHA256.HashData(bytes)));
     }
 
     /// <summary>Tokens in the order of the text; <paramref name="addSpecial"/> puts the post-processor's tokens around them.</summary>

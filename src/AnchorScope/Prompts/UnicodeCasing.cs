@@ -4,7 +4,9 @@ using AnchorScope.Prompts.Tokenization;
 
 namespace AnchorScope.Prompts;
 
-/// <summary>Upper, lower and title case as Unicode 16.0 defines them in full, and as Python's strings have them: one character may become several.</summary>
+/// <summary>
+/// Upper, lower and title case as Unicode 16.0 defines them in full, and as Python's strings have them: one character may become several.
+/// </summary>
 internal static class UnicodeCasing
 {
     /// <summary>Capital forms that are several characters, and those of dotless i and long s.</summary>
@@ -60,10 +62,12 @@ internal static class UnicodeCasing
 
     // Characters that stand inside words and have no case: apostrophes, dots and colons.
     private static readonly Lazy<CodePointSet> Ignorable = new(() => new[] { "mn", "me", "cf", "lm", "sk" }
-        .Aggregate(CodePointSet.Of(0x27, 0x2E, 0x3A, 0xB7, 0x387, 0x55F, 0x5F4, 0x2018, 0x2019, 0x2024, 0x2027, 0xFE13, 0xFE52, 0xFE55, 0xFF07, 0xFF0E, 0xFF1A),
+        .Aggregate(CodePointSet.Of(0x27, 0x2E, 0x3A, 0xB7, 0x387, 0x55F, 0x5F4, 0x2018, 0x2019, 0x2024, 0x2027, 0xFE13, 0xFE52, 0xFE55,
+            0xFF07, 0xFF0E, 0xFF1A),
             (set, name) => set.Or(UnicodeSets.Find(name)!)));
 
-    private static readonly Lazy<CodePointSet> Cased = new(() => UnicodeSets.Find("lower")!.Or(UnicodeSets.Find("upper")!).Or(UnicodeSets.Find("lt")!));
+    private static readonly Lazy<CodePointSet> Cased =
+        new(() => UnicodeSets.Find("lower")!.Or(UnicodeSets.Find("upper")!).Or(UnicodeSets.Find("lt")!));
 
     /// <summary>Characters whose case folding is several characters, with it.</summary>
     public static IReadOnlyDictionary<int, string> LongFoldings { get; } = Read(Foldings);
@@ -90,16 +94,19 @@ internal static class UnicodeCasing
     }
 
     /// <summary>str.swapcase.</summary>
-    public static string Swap(string text) => Map(text, (at, rune) => IsUpper(rune) switch { true => Lower(text, at, rune), false => Upper(rune), _ => rune.ToString() });
+    public static string Swap(string text) =>
+        Map(text, (at, rune) => IsUpper(rune) switch { true => Lower(text, at, rune), false => Upper(rune), _ => rune.ToString() });
 
     /// <summary>str.casefold.</summary>
-    public static string Fold(string text) => Map(text, (_, rune) => LongFoldings.TryGetValue(rune.Value, out var several) ? several : CaseFolding.Fold(rune).ToString());
+    public static string Fold(string text) =>
+        Map(text, (_, rune) => LongFoldings.TryGetValue(rune.Value, out var several) ? several : CaseFolding.Fold(rune).ToString());
 
     /// <summary>Whether any character has a case.</summary>
     public static bool HasCase(string text) => text.EnumerateRunes().Any(rune => Cased.Value.Contains(rune.Value));
 
     /// <summary>Whether a character is a capital (true), small (false), or neither.</summary>
-    public static bool? IsUpper(Rune rune) => UnicodeSets.Find("upper")!.Contains(rune.Value) ? true : Cased.Value.Contains(rune.Value) && !UnicodeSets.Find("lt")!.Contains(rune.Value) ? false : null;
+    public static bool? IsUpper(Rune rune) => UnicodeSets.Find("upper")!.Contains(rune.Value) ? true : Cased.Value.Contains(rune.Value)
+        && !UnicodeSets.Find("lt")!.Contains(rune.Value) ? false : null;
 
     private static string Map(string text, Func<int, Rune, string> written)
     {
@@ -119,7 +126,8 @@ internal static class UnicodeCasing
         return result.ToString();
     }
 
-    private static string Upper(Rune rune) => UpperOf.TryGetValue(rune.Value, out var several) ? several : Rune.ToUpperInvariant(rune).ToString();
+    private static string Upper(Rune rune) => UpperOf.TryGetValue(rune.Value, out var several) ? several
+        : Rune.ToUpperInvariant(rune).ToString();
 
     private static string Title(Rune rune) => TitleOf.TryGetValue(rune.Value, out var title) ? title : Upper(rune);
 
@@ -141,7 +149,8 @@ internal static class UnicodeCasing
     }
 
     private static Dictionary<int, string> Read(string table) => table.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)
-        .Select(entry => entry.Split('=')).ToDictionary(entry => Code(entry[0]), entry => string.Concat(entry[1].Split('+').Select(code => new Rune(Code(code)))));
+        .Select(entry => entry.Split('=')).ToDictionary(entry => Code(entry[0]), entry =>
+            string.Concat(entry[1].Split('+').Select(code => new Rune(Code(code)))));
 
     private static int Code(string hex) => int.Parse(hex, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 }

@@ -8,7 +8,9 @@ using AnchorScope.Tests.Cli;
 
 namespace AnchorScope.Tests.Models;
 
-/// <summary>From a conversation to token ids where checkpoint and text are unusual; expected ids are those of transformers 5.12.1.</summary>
+/// <summary>
+/// From a conversation to token ids where checkpoint and text are unusual; expected ids are those of transformers 5.12.1.
+/// </summary>
 public sealed class PromptTextTests : IDisposable
 {
     private readonly TempFolder _temp = new();
@@ -16,7 +18,8 @@ public sealed class PromptTextTests : IDisposable
     public PromptTextTests()
     {
         Directory.CreateDirectory(_temp.File("model"));
-        foreach (var file in Directory.GetFiles(Fixtures.Path("llava15"))) File.Copy(file, Path.Combine(_temp.File("model"), Path.GetFileName(file)));
+        foreach (var file in Directory.GetFiles(Fixtures.Path("llava15"))) File.Copy(file,
+            Path.Combine(_temp.File("model"), Path.GetFileName(file)));
     }
 
     public void Dispose() => _temp.Dispose();
@@ -39,7 +42,8 @@ public sealed class PromptTextTests : IDisposable
         var config = JsonNode.Parse(File.ReadAllText(InModel("tokenizer_config.json")))!;
         foreach (var flag in new[] { "lstrip", "rstrip" }) config["added_tokens_decoder"]!["448"]![flag] = true;
         File.WriteAllText(InModel("tokenizer_config.json"), config.ToJsonString());
-        int[] expected = [1, 313, 443, 271, .. Enumerable.Repeat(448, 16), 274, 292, 293, 302, 318, 313, 13, 313, 313, 13, 315, 389, 321, 400, 439, 435, 442, 441];
+        int[] expected = [1, 313, 443, 271, .. Enumerable.Repeat(448, 16), 274, 292, 293, 302, 318, 313, 13, 313, 313, 13, 315, 389, 321,
+            400, 439, 435, 442, 441];
         Assert.Equal(expected, Ids(new TextPart("Before \n"), new ImagePart(), new TextPart(" \n after")));
     }
 
@@ -49,7 +53,8 @@ public sealed class PromptTextTests : IDisposable
         var config = JsonNode.Parse(File.ReadAllText(InModel("tokenizer_config.json")))!;
         config["added_tokens_decoder"]!["450"] = new JsonObject { ["content"] = "XY", ["special"] = true };
         File.WriteAllText(InModel("tokenizer_config.json"), config.ToJsonString());
-        int[] expected = [1, 313, 443, 271, 313, .. Enumerable.Repeat(448, 16), 13, 296, 306, 313, 450, 315, 313, 450, 313, 398, 305, 291, 400, 439, 435, 442, 441];
+        int[] expected = [1, 313, 443, 271, 313, .. Enumerable.Repeat(448, 16), 13, 296, 306, 313, 450, 315, 313, 450, 313, 398, 305, 291,
+            400, 439, 435, 442, 441];
         Assert.Equal(expected, Ids(new ImagePart(), new TextPart("is XY a XY word")));
     }
 
@@ -81,10 +86,12 @@ public sealed class PromptTextTests : IDisposable
     {
         File.WriteAllText(_temp.File("messages.json"), """[{"role": "user", "content": "Hello there"}]""");
         var (exit, _, error) = Ascope.Run(_temp.Path, "trace", "model", "--messages", "messages.json", "--out", "out.safetensors");
-        Assert.Equal((0, "ascope: warning: message 0: the chat template drops a content that is a string, so its text is given as a list of one part; " +
+        Assert.Equal((0,
+            "ascope: warning: message 0: the chat template drops a content that is a string, so its text is given as a list of one part; " +
             "the reference library would leave it out"), (exit, error.TrimEnd()));
         using var trace = SafetensorsFile.Open(_temp.File("out.safetensors"));
-        Assert.Equal([1, 313, 443, 271, 313, 277, 292, 299, 299, 302, 319, 318, 400, 439, 435, 442, 441], trace.ReadInt64s("inputs.input_ids"));
+        Assert.Equal([1, 313, 443, 271, 313, 277, 292, 299, 299, 302, 319, 318, 400, 439, 435, 442, 441],
+            trace.ReadInt64s("inputs.input_ids"));
     }
 
     private string InModel(string file) => Path.Combine(_temp.File("model"), file);
@@ -95,6 +102,7 @@ public sealed class PromptTextTests : IDisposable
         using var model = VisionLanguageModel.Open(_temp.File("model"));
         using var arena = new Arena();
         using var team = new Team(1);
-        return model.Prompt([new ChatMessage("user", parts)], [Picture.Load(Fixtures.Path("llava15", "golden", "one_image_img0.png"))], new Compute(arena, team)).Tokens;
+        return model.Prompt([new ChatMessage("user", parts)], [Picture.Load(Fixtures.Path("llava15", "golden", "one_image_img0.png"))],
+            new Compute(arena, team)).Tokens;
     }
 }

@@ -4,14 +4,17 @@ using AnchorScope.Prompts;
 namespace AnchorScope.Tests.Prompts;
 
 /// <summary>
-/// Added tokens of tokenizer.json and tokenizer_config.json against transformers 5.12.1 (tests/fixtures/text/make.py): ids, which are special,
+/// Added tokens of tokenizer.json and tokenizer_config.json against transformers 5.12.1 (tests/fixtures/text/make_added_tokens.py): ids, which are
+/// special,
 /// which have names.
 /// </summary>
 public sealed class AddedTokenGoldenTests
 {
-    private static readonly JsonElement Golden = JsonDocument.Parse(File.ReadAllText(Fixtures.Path("text", "added-tokens.json"))).RootElement;
+    private static readonly JsonElement Golden =
+        JsonDocument.Parse(File.ReadAllText(Fixtures.Path("text", "added-tokens.json"))).RootElement;
 
-    public static TheoryData<string> Names => [.. Golden.GetProperty("cases").EnumerateArray().Select(row => row.GetProperty("name").GetString()!)];
+    public static TheoryData<string> Names =>
+        [.. Golden.GetProperty("cases").EnumerateArray().Select(row => row.GetProperty("name").GetString()!)];
 
     [Theory]
     [MemberData(nameof(Names))]
@@ -23,11 +26,13 @@ public sealed class AddedTokenGoldenTests
         foreach (var (text, ids) in Golden.GetProperty("texts").EnumerateArray().Zip(row.GetProperty("ids").EnumerateArray()))
             Assert.Equal(Ints(ids), tokenizer.Ids(text.GetString()!));
         Assert.Equal(Ints(row.GetProperty("special")), Enumerable.Range(0, tokenizer.VocabularySize).Where(tokenizer.IsSpecial));
-        Assert.Equal(row.GetProperty("named").EnumerateObject().ToDictionary(m => m.Name, m => m.Value.GetString()!), tokenizer.SpecialTokens.ToDictionary());
+        Assert.Equal(row.GetProperty("named").EnumerateObject().ToDictionary(m => m.Name, m => m.Value.GetString()!),
+            tokenizer.SpecialTokens.ToDictionary());
     }
 
     [Theory]
-    [InlineData("file with a gap", "added tokens are numbered on from the end of the vocabulary, as the tokenizers library does: \"XY\" is 6 and not 9")]
+    [InlineData("file with a gap",
+        "added tokens are numbered on from the end of the vocabulary, as the tokenizers library does: \"XY\" is 6 and not 9")]
     [InlineData("decoder adds with a gap", "\"YX\" is 7 and not 9, \"XY\" is 8 and not 12")]
     [InlineData("decoder with another id", "\"<img>\" is 6 and not 9")]
     public void AnIdThatIsNotTheFiles_IsSaid(string name, string warning)
@@ -45,7 +50,8 @@ public sealed class AddedTokenGoldenTests
         foreach (var name in new[] { "none", "decoder adds", "extra as list", "named" })
         {
             using var folder = new TemporaryFolder();
-            Assert.Empty(Load(folder, Golden.GetProperty("cases").EnumerateArray().Single(row => row.GetProperty("name").GetString() == name)).Warnings);
+            Assert.Empty(Load(folder, Golden.GetProperty("cases").EnumerateArray().Single(row =>
+                row.GetProperty("name").GetString() == name)).Warnings);
         }
     }
 
@@ -73,7 +79,8 @@ public sealed class AddedTokenGoldenTests
              "model": {"type": "BPE", "vocab": {{file.GetProperty("vocab").GetRawText()}}, "merges": ["a b"], "unk_token": "<unk>"} }
             """);
         folder.Write("tokenizer_config.json", row.GetProperty("config").GetRawText());
-        if (row.GetProperty("map").ValueKind == JsonValueKind.Object) folder.Write("special_tokens_map.json", row.GetProperty("map").GetRawText());
+        if (row.GetProperty("map").ValueKind == JsonValueKind.Object) folder.Write("special_tokens_map.json",
+            row.GetProperty("map").GetRawText());
         return Tokenizer.Load(folder.Name);
     }
 

@@ -6,7 +6,8 @@ namespace AnchorScope.Tests.Prompts;
 /// <summary>Messages of a file, and what of them the chat template gets.</summary>
 public sealed class ChatMessageTests
 {
-    private const string Parts = "{% for m in messages %}{{ m.role }}:{% for c in m.content | selectattr('type', 'equalto', 'text') %} {{ c.text }}{% endfor %};{% endfor %}";
+    private const string Parts =
+        "{% for m in messages %}{{ m.role }}:{% for c in m.content | selectattr('type', 'equalto', 'text') %} {{ c.text }}{% endfor %};{% endfor %}";
     private const string Strings = "{% for m in messages %}{{ m.role + ': ' + m['content'] }};{% endfor %}";
 
     [Fact]
@@ -18,7 +19,8 @@ public sealed class ChatMessageTests
             """);
         Assert.Equal(["system", "user", "assistant", "tool"], messages.Select(message => message.Role));
         Assert.Equal([ContentForm.Text, ContentForm.Parts, ContentForm.None, ContentForm.None], messages.Select(message => message.Form));
-        Assert.Equal(["Be brief.", "image", "Hi"], messages.SelectMany(message => message.Content).Select(part => part is TextPart text ? text.Text : "image"));
+        Assert.Equal(["Be brief.", "image", "Hi"],
+            messages.SelectMany(message => message.Content).Select(part => part is TextPart text ? text.Text : "image"));
     }
 
     [Theory]
@@ -48,7 +50,8 @@ public sealed class ChatMessageTests
     [Theory]
     // Expected texts were rendered by transformers 5.12.1.
     [InlineData("""[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "  Hello there  "}]""",
-        "{%- for m in messages %}{{- '<|' + m['role'] + '|>' }}{{- m['content'] | tojson }}{%- endfor %}", "<|system|>\"Be brief.\"<|user|>\"  Hello there  \"")]
+        "{%- for m in messages %}{{- '<|' + m['role'] + '|>' }}{{- m['content'] | tojson }}{%- endfor %}",
+            "<|system|>\"Be brief.\"<|user|>\"  Hello there  \"")]
     [InlineData("""[{"role": "system", "content": "Be brief."}, {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Hello there"}]}]""",
         "{{ messages[0]['content'] }}\n{% for c in messages[1]['content'] %}{% if c['type'] == 'image' %}<image>\n{% else %}{{ c['text'] }}{% endif %}{% endfor %}",
         "Be brief.\n<image>\nHello there")]
@@ -56,13 +59,16 @@ public sealed class ChatMessageTests
         "{% for t in messages[0].tool_calls %}{{ t.function.name }} {{ t.function.arguments | tojson }}{% endfor %}",
         "clock {\"zone\": \"UTC\", \"n\": 1, \"x\": 2.0, \"ok\": true, \"no\": null}")]
     [InlineData("""[{"tool_call_id": "7", "role": "tool", "name": "clock", "content": "12:00"}]""",
-        "{{ messages[0].name }} {{ messages[0] | tojson }}", "clock {\"tool_call_id\": \"7\", \"role\": \"tool\", \"name\": \"clock\", \"content\": \"12:00\"}")]
+        "{{ messages[0].name }} {{ messages[0] | tojson }}",
+            "clock {\"tool_call_id\": \"7\", \"role\": \"tool\", \"name\": \"clock\", \"content\": \"12:00\"}")]
     [InlineData("""[{"role": "assistant", "tool_calls": [1]}, {"role": "assistant", "content": null, "tool_calls": [1]}]""",
         "{% for m in messages %}{{ m.content is defined }} {{ m.content is none }};{% endfor %}", "False False;True True;")]
     [InlineData("""[{"role": "user", "content": [{"type": "image", "image": "a.png"}, {"type": "text", "text": "Hi", "cache": 1}]}]""",
-        "{% for c in messages[0].content %}{{ c | tojson }}{% endfor %}", "{\"type\": \"image\", \"image\": \"a.png\"}{\"type\": \"text\", \"text\": \"Hi\", \"cache\": 1}")]
+        "{% for c in messages[0].content %}{{ c | tojson }}{% endfor %}",
+            "{\"type\": \"image\", \"image\": \"a.png\"}{\"type\": \"text\", \"text\": \"Hi\", \"cache\": 1}")]
     [InlineData("""[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "a.png", "detail": "low"}}, {"type": "text", "text": "Hi"}]}]""",
-        "{% for c in messages[0].content %}{{ c | tojson }}{% endfor %}", "{\"type\": \"image\", \"url\": \"a.png\"}{\"type\": \"text\", \"text\": \"Hi\"}")]
+        "{% for c in messages[0].content %}{{ c | tojson }}{% endfor %}",
+            "{\"type\": \"image\", \"url\": \"a.png\"}{\"type\": \"text\", \"text\": \"Hi\"}")]
     public void TheTemplateGetsWhatTheFileHolds(string messages, string template, string expected)
     {
         var rendered = Template(template).Render(Read(messages));

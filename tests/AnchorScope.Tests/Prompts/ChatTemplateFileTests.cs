@@ -15,7 +15,8 @@ public sealed class ChatTemplateFileTests : IDisposable
     public void NoTemplate_NamesAllPlaces()
     {
         var message = Assert.Throws<InputException>(() => ChatTemplate.Load(_folder.Name, NoTokens)).Message;
-        foreach (var name in new[] { "chat_template.jinja", "chat_templates/default.jinja", "chat_template.json", "processor_config.json", "tokenizer_config.json" })
+        foreach (var name in new[] { "chat_template.jinja", "chat_templates/default.jinja", "chat_template.json", "processor_config.json",
+            "tokenizer_config.json" })
             Assert.Contains(name, message, StringComparison.Ordinal);
         Assert.Null(ChatTemplate.Find(_folder.Name, NoTokens));
     }
@@ -67,13 +68,15 @@ public sealed class ChatTemplateFileTests : IDisposable
     public void WrongTemplates_NameTheField(string config, string expected)
     {
         var path = _folder.Write("tokenizer_config.json", config);
-        Assert.StartsWith($"{path}: {expected}", Assert.Throws<InputException>(() => ChatTemplate.Load(_folder.Name, NoTokens)).Message, StringComparison.Ordinal);
+        Assert.StartsWith($"{path}: {expected}", Assert.Throws<InputException>(() => ChatTemplate.Load(_folder.Name, NoTokens)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public void AFileThatIsNoUtf8_IsRefused()
     {
         File.WriteAllBytes(Path.Combine(_folder.Name, "chat_template.jinja"), [0x61, 0xFF]);
-        Assert.Contains("chat_template.jinja: expected UTF-8 text", Assert.Throws<InputException>(() => ChatTemplate.Load(_folder.Name, NoTokens)).Message, StringComparison.Ordinal);
+        Assert.Contains("chat_template.jinja: expected UTF-8 text",
+            Assert.Throws<InputException>(() => ChatTemplate.Load(_folder.Name, NoTokens)).Message, StringComparison.Ordinal);
     }
 }

@@ -4,7 +4,9 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Tests.Prompts;
 
-/// <summary>Upper, lower and title case of every character against Python 3.14 (Unicode 16.0): SHA-256 of the results, one a line.</summary>
+/// <summary>
+/// Upper, lower and title case of every character against Python 3.14 (Unicode 16.0): SHA-256 of the results, one a line.
+/// </summary>
 public sealed class UnicodeCasingTests
 {
     [Fact]
@@ -23,6 +25,7 @@ public sealed class UnicodeCasingTests
         Assert.Equal("28c1eb0adb81169d112cf2aabd9e8a111b891d6d9128179d9b7ae29d6b62c581", Hash(c => UnicodeCasing.Title($"a{c}bΣ")));
     }
 
-    private static string Hash(Func<string, string> written) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n',
+    private static string Hash(Func<string, string> written) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n',
         Enumerable.Range(0, 0x110000).Where(code => code is < 0xD800 or > 0xDFFF).Select(code => written(char.ConvertFromUtf32(code)))))));
 }

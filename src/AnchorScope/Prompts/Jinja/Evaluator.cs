@@ -41,7 +41,8 @@ internal sealed class Evaluator(Budget budget)
             case Member member:
                 var owner = Evaluate(member.Target, scope);
                 // With a dot Python finds a method before an item of the same name.
-                if (Methods.IsMethod(owner, member.Name)) throw site.Fail($"the method '{member.Name}' as a value is not supported; an item of this name is ['{member.Name}']");
+                if (Methods.IsMethod(owner,
+                    member.Name)) throw site.Fail($"the method '{member.Name}' as a value is not supported; an item of this name is ['{member.Name}']");
                 return Operators.Index(site, owner, new SourcedText(member.Name));
             case Subscript subscript:
                 return Subscripted(subscript, scope);
@@ -88,7 +89,8 @@ internal sealed class Evaluator(Budget budget)
     {
         var callee = Evaluate(call.Callee, scope) as Callable ?? throw call.Site.Fail("a call block calls macros only");
         var arguments = Arguments(call.Site, callee.Name, call.Arguments, scope);
-        return callee.Invoke(arguments with { Named = new Dictionary<string, object?>(arguments.Named, StringComparer.Ordinal) { [name] = value } });
+        return callee.Invoke(arguments with { Named = new Dictionary<string,
+            object?>(arguments.Named, StringComparer.Ordinal) { [name] = value } });
     }
 
     public bool IsTrue(Expression expression, Scope scope) => Values.IsTrue(Evaluate(expression, scope));
@@ -151,7 +153,8 @@ internal sealed class Evaluator(Budget budget)
         }
         else
             callee = Evaluate(call.Callee, scope);
-        if (callee is Loop { Recurse: { } recurse }) return recurse(Arguments(call.Site, "loop", call.Arguments, scope).Only("iterable").Get(0, "iterable"));
+        if (callee is Loop { Recurse: { } recurse }) return recurse(Arguments(call.Site, "loop", call.Arguments,
+            scope).Only("iterable").Get(0, "iterable"));
         return callee is Callable callable
             ? callable.Invoke(Arguments(call.Site, callable.Name, call.Arguments, scope))
             : throw call.Site.Fail($"{Values.Describe(callee)} cannot be called");

@@ -14,7 +14,8 @@ internal sealed class ExpressionParser(string file, IReadOnlyList<Lexeme> lexeme
     public int At => at;
 
     /// <summary>Whether a name was read since.</summary>
-    public bool Mentions(int from, string name) => lexemes.Skip(from).Take(at - from).Any(lexeme => lexeme.Kind == Lexical.Name && lexeme.Text == name);
+    public bool Mentions(int from, string name) =>
+        lexemes.Skip(from).Take(at - from).Any(lexeme => lexeme.Kind == Lexical.Name && lexeme.Text == name);
 
     public Site Here => new(file, Current.Line);
 

@@ -22,8 +22,7 @@ internal static class Filters
             case "capitalize" when arguments.IsEmpty: return Methods.Capitalize(Text());
             case "title" when arguments.IsEmpty: return Text().WithText(Title(Text().Text));
             case "string" or "safe" when arguments.IsEmpty: return Text();
-            case "length" or "count" when arguments.IsEmpty: return Values.Length(site, value);
-            case "replace":
+                        case "replace":
                 return Methods.Replace(Text(), arguments.Only("old", "new", "count").GetText(0, "old").Text,
                     arguments.GetText(1, "new"), arguments.FindInteger(2, "count"), arguments);
             case "join": return Join(value, arguments.Only("d", "attribute"));
@@ -32,8 +31,10 @@ internal static class Filters
             case "float": return Numbers.ToReal(value, arguments.Only("default"));
             case "round": return Numbers.Round(value, arguments.Only("precision", "method"));
             case "center": return Methods.Padded(Text(), arguments.Only("width").FindInteger(0, "width") ?? 80, ' ', Side.Both, arguments);
-            case "indent": return Indented(Text(), arguments.Only("width", "first", "blank"));
-            case "sort" or "dictsort" or "min" or "max" or "unique" or "batch" or "slice" or "groupby" or "sum": return Sequences.Apply(value, arguments);
+            case "indent": return Indented(value as SourcedText ?? throw arguments.Fail($"needs a string, not {Values.Describe(value)}"),
+                arguments.Only("width", "first", "blank"));
+            case "sort" or "dictsort" or "min" or "max" or "unique" or "batch" or "slice" or "groupby"
+                or "sum": return Sequences.Apply(value, arguments);
             case "abs" when arguments.IsEmpty:
                 return Values.IsNumber(value)
                     ? value is double real ? Math.Abs(real) : (object)Math.Abs(Math.Max(Values.AsInteger(value!), -long.MaxValue))
@@ -44,29 +45,43 @@ internal static class Filters
                     ? arguments.Has(0, "default_value") ? arguments.Find(0, "default_value") : SourcedText.Empty
                     : value;
             case "items" when arguments.IsEmpty:
-                return value switch
-                {
-                    Mapping mapping => Methods.Items(mapping),
-                    Undefined => new List<object?>(),
-                    _ => throw arguments.Fail($"needs a dictionary, not {Values.Describe(value)}"),
-                };
+                return new PythonGenerator(LaterItems());
             case "list" when arguments.IsEmpty: return Items().ToList();
+            case "first" when arguments.IsEmpty && value is PythonGenerator generator:
+                return generator.Next() is (true, var next) ? next : new Undefined("first of nothing");
+            case "last" or "reverse" or "length" or "count" when arguments.IsEmpty && value is PythonGenerator:
+                throw arguments.Fail($"needs a list, not {Values.Describe(value)}");
+            case "length" or "count" when arguments.IsEmpty: return Values.Length(site, value);
             case "first" when arguments.IsEmpty: return Items() is [var head, ..] ? head : new Undefined("first of nothing");
             case "last" when arguments.IsEmpty: return Items() is [.., var tail] ? tail : new Undefined("last of nothing");
             case "reverse" when arguments.IsEmpty:
                 var reversed = Items().Reverse().ToList();
-                return value is SourcedText ? SourcedText.Concat(reversed.Cast<SourcedText>()) : reversed;
-            case "map": return Items().Select(item => Mapped(item, arguments)).ToList();
-            case "select": return Items().Where(item => Passes(item, arguments, 0)).ToList();
-            case "reject": return Items().Where(item => !Passes(item, arguments, 0)).ToList();
-            case "selectattr": return Items().Where(item => Passes(Attribute(item, arguments), arguments, 1)).ToList();
-            case "rejectattr": return Items().Where(item => !Passes(Attribute(item, arguments), arguments, 1)).ToList();
+                return value is SourcedText ? SourcedText.Concat(reversed.Cast<SourcedText>()) : new PythonGenerator(reversed);
+            case "map": return OneByOne(items => items.Select(item => Mapped(item, arguments)));
+            case "select": return OneByOne(items => items.Where(item => Passes(item, arguments, 0)));
+            case "reject": return OneByOne(items => items.Where(item => !Passes(item, arguments, 0)));
+            case "selectattr": return OneByOne(items => items.Where(item => Passes(Attribute(item, arguments), arguments, 1)));
+            case "rejectattr": return OneByOne(items => items.Where(item => !Passes(Attribute(item, arguments), arguments, 1)));
             default: throw site.Fail($"the filter '{arguments.Name}' is not supported; supported are {Supported}");
         }
 
         SourcedText Text() => Values.ToText(site, value);
 
         IReadOnlyList<object?> Items() => Values.Iterate(site, value);
+
+        IEnumerable<object?> LaterItems()
+        {
+            if (value is not (Mapping or Undefined)) throw arguments.Fail($"needs a dictionary, not {Values.Describe(value)}");
+            foreach (var pair in value is Mapping mapping ? Methods.Items(mapping) : []) yield return pair;
+        }
+
+        PythonGenerator OneByOne(Func<IEnumerable<object?>, IEnumerable<object?>> chosen) => new(Later(chosen));
+
+        // Nothing is looked at before somebody asks for an item.
+        IEnumerable<object?> Later(Func<IEnumerable<object?>, IEnumerable<object?>> chosen)
+        {
+            foreach (var item in chosen(Items())) yield return item;
+        }
     }
 
     private static SourcedText Join(object? value, Arguments arguments)
@@ -82,7 +97,8 @@ internal static class Filters
         {
             null => new string(' ', 4),
             SourcedText given => given.Text,
-            var width when Values.IsInteger(width) && Values.AsInteger(width!) is >= 0 and <= 1000 and var spaces => new string(' ', (int)spaces),
+            var width when Values.IsInteger(width) && Values.AsInteger(width!) is >= 0 and <= 1000 and var spaces =>
+                new string(' ', (int)spaces),
             _ => throw arguments.Fail("'width' is to be a string, or a number of 0 to 1000"),
         };
         var lines = Methods.Lines(text, keepEnds: false);
@@ -106,7 +122,8 @@ internal static class Filters
         if (arguments.Positional.Count > 0)
             return Apply(item, arguments.From(1) with { Name = arguments.GetText(0, "filter").Text });
         var attribute = arguments.Only("attribute", "default").Get(0, "attribute");
-        var member = attribute is SourcedText path ? Attribute(item, path.Text, arguments) : Operators.Index(arguments.Site, item, attribute);
+        var member = attribute is SourcedText path ? Attribute(item, path.Text, arguments)
+            : Operators.Index(arguments.Site, item, attribute);
         return member is Undefined && arguments.Has(1, "default") ? arguments.Find(1, "default") : member;
     }
 

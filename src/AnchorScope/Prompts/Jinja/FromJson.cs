@@ -2,7 +2,9 @@ using System.Text.Json;
 
 namespace AnchorScope.Prompts.Jinja;
 
-/// <summary>JSON as Python's json module reads it, for templates: whole numbers stay whole, objects keep the order of their members.</summary>
+/// <summary>
+/// JSON as Python's json module reads it, for templates: whole numbers stay whole, objects keep the order of their members.
+/// </summary>
 internal static class FromJson
 {
     /// <summary>Refuses what <see cref="Read"/> could not give: whole numbers beyond 64 bits, halves of surrogate pairs.</summary>

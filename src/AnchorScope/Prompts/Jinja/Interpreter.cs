@@ -19,7 +19,8 @@ internal sealed class Interpreter
     /// <param name="template">Its statements.</param>
     /// <param name="variables">What it may use.</param>
     /// <param name="clock">What <c>strftime_now</c> reads.</param>
-    public static SourcedText Run(IReadOnlyList<Statement> template, IEnumerable<KeyValuePair<string, object?>> variables, TimeProvider clock)
+    public static SourcedText Run(IReadOnlyList<Statement> template, IEnumerable<KeyValuePair<string, object?>> variables,
+        TimeProvider clock)
     {
         var globals = new Scope(null);
         globals.Set("raise_exception", new Callable("raise_exception", RaiseException));
@@ -101,7 +102,8 @@ internal sealed class Interpreter
         }
     }
 
-    private Flow Run(For loop, Scope scope, SourcedText.Builder output) => Run(loop, evaluator.Evaluate(loop.Items, scope), scope, output, depth: 1);
+    private Flow Run(For loop, Scope scope, SourcedText.Builder output) =>
+        Run(loop, evaluator.Evaluate(loop.Items, scope), scope, output, depth: 1);
 
     private Flow Run(For loop, object? value, Scope scope, SourcedText.Builder output, int depth)
     {
@@ -156,11 +158,13 @@ internal sealed class Interpreter
         if (macro.Name != "caller") inner.Set("caller", new Undefined("caller"));
         if (macro.TakesMore.Contains("caller") && arguments.Named.TryGetValue("caller", out var caller)) inner.Set("caller", caller);
         if (macro.TakesMore.Contains("varargs")) inner.Set("varargs", new PythonTuple(more));
-        if (macro.TakesMore.Contains("kwargs")) inner.Set("kwargs", NewMapping(arguments with { Positional = [], Named = others.Where(o => o.Key != "caller").ToDictionary() }));
+        if (macro.TakesMore.Contains("kwargs")) inner.Set("kwargs",
+            NewMapping(arguments with { Positional = [], Named = others.Where(o => o.Key != "caller").ToDictionary() }));
         arguments = arguments with
         {
             Positional = macro.TakesMore.Contains("varargs") ? [.. arguments.Positional.Take(names.Count)] : arguments.Positional,
-            Named = arguments.Named.Where(named => names.Contains(named.Key) || !(macro.TakesMore.Contains("kwargs") || (named.Key == "caller" && macro.TakesMore.Contains("caller")))).ToDictionary(),
+            Named = arguments.Named.Where(named => names.Contains(named.Key)
+                || !(macro.TakesMore.Contains("kwargs") || (named.Key == "caller" && macro.TakesMore.Contains("caller")))).ToDictionary(),
         };
         arguments.Only([.. names]);
         for (var i = 0; i < macro.Parameters.Count; i++)
@@ -203,7 +207,8 @@ internal sealed class Interpreter
         {
             foreach (var pair in pairs)
             {
-                if (pair is not (IReadOnlyList<object?> and [SourcedText key, var value])) throw arguments.Fail("needs pairs of a string and a value");
+                if (pair is not (IReadOnlyList<object?> and [SourcedText key,
+                    var value])) throw arguments.Fail("needs pairs of a string and a value");
                 mapping[key.Text] = value;
             }
         }
@@ -224,6 +229,6 @@ internal sealed class Interpreter
         arguments.Budget.Spend(arguments.Site, Budget.ElementWork * count);
         var numbers = new List<object?>();
         for (var i = 0L; i < count; i++) numbers.Add(start + i * step);
-        return numbers;
+        return new PythonRange(numbers, start, stop, step);
     }
 }

@@ -21,13 +21,15 @@ internal sealed class Json(string? indent, string between, string colon, bool as
         {
             null => null,
             SourcedText text => text.Text,
-            var width when Values.IsInteger(width) => Values.AsInteger(width!) is >= 0 and <= 16 and var spaces ? new string(' ', (int)spaces) : throw arguments.Fail("an indent of 0 to 16"),
+            var width when Values.IsInteger(width) => Values.AsInteger(width!) is >= 0 and <= 16 and var spaces
+                ? new string(' ', (int)spaces) : throw arguments.Fail("an indent of 0 to 16"),
             var other => throw arguments.Fail($"'indent' is to be a number or a string, not {Values.Describe(other)}"),
         };
         var (between, colon) = (indent is null ? ", " : ",", ": ");
         if (arguments.Find(2, "separators") is { } separators)
         {
-            if (separators is not (IReadOnlyList<object?> and [SourcedText item, SourcedText key])) throw arguments.Fail("'separators' are to be two strings");
+            if (separators is not (IReadOnlyList<object?>
+                and [SourcedText item, SourcedText key])) throw arguments.Fail("'separators' are to be two strings");
             (between, colon) = (item.Text, key.Text);
         }
         return new(indent, between, colon, arguments.Flag(0, "ensure_ascii"), arguments.Flag(3, "sort_keys"));
@@ -47,11 +49,14 @@ internal sealed class Json(string? indent, string between, string colon, bool as
         {
             case null: result.Append("null"); break;
             case bool flag: result.Append(flag ? "true" : "false"); break;
-            case double number when !double.IsFinite(number): result.Append(double.IsNaN(number) ? "NaN" : number > 0 ? "Infinity" : "-Infinity"); break;
+            case double number when !double.IsFinite(number): result.Append(double.IsNaN(number) ? "NaN" : number > 0 ? "Infinity"
+                : "-Infinity"); break;
             case long or double: result.Append(Values.ToText(site, value).Text); break;
             case SourcedText text: AppendString(result, text.Text); break;
             case Mapping mapping:
-                IEnumerable<KeyValuePair<string, object?>> members = sorted ? mapping.OrderBy(entry => new SourcedText(entry.Key), Comparer<SourcedText>.Create((a, b) => Values.Compare(site, a, b))) : mapping;
+                IEnumerable<KeyValuePair<string, object?>> members = sorted
+                    ? mapping.OrderBy(entry => new SourcedText(entry.Key),
+                    Comparer<SourcedText>.Create((a, b) => Values.Compare(site, a, b))) : mapping;
                 AppendItems('{', '}', [.. members], entry =>
                 {
                     AppendString(result, entry.Key);
@@ -59,7 +64,7 @@ internal sealed class Json(string? indent, string between, string colon, bool as
                     Append(site, result, entry.Value, depth + 1);
                 });
                 break;
-            case IReadOnlyList<object?> list:
+            case IReadOnlyList<object?> list when value is not PythonRange:
                 AppendItems('[', ']', list, item => Append(site, result, item, depth + 1));
                 break;
             default: throw site.Fail($"{Values.Describe(value)} has no JSON form");

@@ -19,7 +19,8 @@ internal sealed class Lexer
     private static readonly string[] Operators =
         ["//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".", ":", "|", ","];
 
-    private static readonly SearchValues<char> Space = SearchValues.Create([.. Enumerable.Range(0, 0x10000).Select(unit => (char)unit).Where(Methods.IsSpace)]);
+    private static readonly SearchValues<char> Space =
+        SearchValues.Create([.. Enumerable.Range(0, 0x10000).Select(unit => (char)unit).Where(Methods.IsSpace)]);
 
     private readonly string file;
     private readonly string source;
@@ -78,7 +79,8 @@ internal sealed class Lexer
     // Up to the tag endraw everything is text. The line end behind the first tag belongs to it.
     private void ReadRaw(int body, char sign)
     {
-        for (var open = source.IndexOf("{%", body, StringComparison.Ordinal); open >= 0; open = source.IndexOf("{%", open + 2, StringComparison.Ordinal))
+        for (var open = source.IndexOf("{%", body, StringComparison.Ordinal); open >= 0; open =
+            source.IndexOf("{%", open + 2, StringComparison.Ordinal))
         {
             var opening = open + 2 < source.Length && source[open + 2] is '-' or '+' ? source[open + 2] : ' ';
             if (RawTag(open + (opening == ' ' ? 2 : 3), "endraw") is not var (end, closing)) continue;
@@ -91,7 +93,9 @@ internal sealed class Lexer
             AfterTag(closing, trimsNewline: true);
             return;
         }
-        throw Fail("the tag raw has no endraw");
+        // With nothing behind it Jinja does not miss the end.
+        if (source.AsSpan(body).IndexOfAnyExcept(Space) >= 0) throw Fail("the tag raw has no endraw");
+        Advance(source.Length);
     }
 
     private int NextTag()
@@ -189,7 +193,8 @@ internal sealed class Lexer
     {
         var start = at;
         var isFloat = false;
-        if (at + 2 < source.Length && source[at] == '0' && char.ToLowerInvariant(source[at + 1]) is 'x' or 'o' or 'b') return ReadRadix(char.ToLowerInvariant(source[at + 1]));
+        if (at + 2 < source.Length && source[at] == '0' && char.ToLowerInvariant(source[at + 1]) is 'x' or 'o'
+            or 'b') return ReadRadix(char.ToLowerInvariant(source[at + 1]));
         Digits();
         if (at + 1 < source.Length && source[at] == '.' && char.IsAsciiDigit(source[at + 1]))
         {
@@ -211,7 +216,8 @@ internal sealed class Lexer
         // One underscore may stand between two digits.
         void Digits()
         {
-            while (at < source.Length && (char.IsAsciiDigit(source[at]) || (source[at] == '_' && at + 1 < source.Length && char.IsAsciiDigit(source[at + 1])))) at++;
+            while (at < source.Length && (char.IsAsciiDigit(source[at])
+                || (source[at] == '_' && at + 1 < source.Length && char.IsAsciiDigit(source[at + 1])))) at++;
         }
     }
 
@@ -227,7 +233,8 @@ internal sealed class Lexer
             if (value > (long.MaxValue - digit) / radix) throw Fail("a number is too large");
             value = value * radix + digit;
         }
-        if (at == start || (at < source.Length && char.IsLetterOrDigit(source[at]))) throw Fail($"a number that begins with 0{letter} has a wrong digit");
+        if (at == start || (at < source.Length
+            && char.IsLetterOrDigit(source[at]))) throw Fail($"a number that begins with 0{letter} has a wrong digit");
         return new(Lexical.Integer, value.ToString(CultureInfo.InvariantCulture), line);
     }
 

@@ -44,7 +44,8 @@ internal static class Numbers
             case "common" when Values.IsInteger(value):
                 return Whole(Values.AsInteger(value!), precision, arguments);
             case "common":
-                return precision < 0 ? throw arguments.Fail("a negative precision of a fraction is not supported") : Nearest((double)value!, precision);
+                return precision < 0 ? throw arguments.Fail("a negative precision of a fraction is not supported")
+                    : Nearest((double)value!, precision);
             case "ceil":
                 return Math.Ceiling(Values.AsDouble(value!) * Math.Pow(10, precision)) / Math.Pow(10, precision);
             case "floor":
@@ -70,7 +71,8 @@ internal static class Numbers
     {
         if (!double.IsFinite(number)) return number;
         if (precision == 0) return Math.Round(number, MidpointRounding.ToEven);
-        var exact = Math.Abs(number).ToString("F" + (precision + 1080).ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
+        var exact = Math.Abs(number).ToString("F" + (precision + 1080).ToString(CultureInfo.InvariantCulture),
+            CultureInfo.InvariantCulture);
         var cut = exact.IndexOf('.', StringComparison.Ordinal) + 1 + precision;
         var kept = System.Numerics.BigInteger.Parse(exact[..cut].Replace(".", "", StringComparison.Ordinal), CultureInfo.InvariantCulture);
         var rest = exact.AsSpan(cut);
@@ -86,9 +88,11 @@ internal static class Numbers
     private static double? Real(string text)
     {
         text = text.Trim();
-        if (text.TrimStart('+', '-').ToLowerInvariant() is "inf" or "infinity") return text.StartsWith('-') ? double.NegativeInfinity : double.PositiveInfinity;
+        if (text.TrimStart('+', '-').ToLowerInvariant() is "inf" or "infinity") return text.StartsWith('-') ? double.NegativeInfinity
+            : double.PositiveInfinity;
         if (text.TrimStart('+', '-').Equals("nan", StringComparison.OrdinalIgnoreCase)) return double.NaN;
-        if (WithoutUnderscores(text) is not { } plain || !plain.All(unit => char.IsAsciiDigit(unit) || unit is '+' or '-' or '.' or 'e' or 'E')) return null;
+        if (WithoutUnderscores(text) is not { } plain
+            || !plain.All(unit => char.IsAsciiDigit(unit) || unit is '+' or '-' or '.' or 'e' or 'E')) return null;
         return double.TryParse(plain, NumberStyles.Float, CultureInfo.InvariantCulture, out var real) ? real : null;
     }
 
@@ -98,7 +102,8 @@ internal static class Numbers
         text = text.Trim();
         var negative = text.StartsWith('-');
         if (negative || text.StartsWith('+')) text = text[1..];
-        var prefix = text.Length > 1 && text[0] == '0' ? char.ToLowerInvariant(text[1]) switch { 'x' => 16, 'o' => 8, 'b' => 2, _ => 0 } : 0;
+        var prefix = text.Length > 1 && text[0] == '0' ? char.ToLowerInvariant(text[1]) switch { 'x' => 16, 'o' => 8, 'b' => 2, _ => 0 }
+            : 0;
         if (prefix > 0 && (radix == prefix || radix == 0)) (text, radix) = (text[2..].TrimStart('_'), prefix);
         else if (radix == 0) radix = 10;
         if (WithoutUnderscores(text) is not { Length: > 0 } digits) return null;
@@ -115,5 +120,6 @@ internal static class Numbers
 
     /// <summary>Single underscores between digits are left out; null where they stand elsewhere.</summary>
     private static string? WithoutUnderscores(string text) =>
-        text.StartsWith('_') || text.EndsWith('_') || text.Contains("__", StringComparison.Ordinal) ? null : text.Replace("_", "", StringComparison.Ordinal);
+        text.StartsWith('_') || text.EndsWith('_') || text.Contains("__", StringComparison.Ordinal) ? null
+            : text.Replace("_", "", StringComparison.Ordinal);
 }

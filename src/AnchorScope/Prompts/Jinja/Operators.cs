@@ -9,14 +9,16 @@ internal static class Operators
             return Join(site, Values.ToText(site, left), Values.ToText(site, right), budget);
         if (operation == "+" && left is SourcedText a && right is SourcedText b)
             return Join(site, a, b, budget);
-        if (operation == "+" && left is IReadOnlyList<object?> first && right is IReadOnlyList<object?> second && left is PythonTuple == right is PythonTuple)
+        if (operation == "+" && left is IReadOnlyList<object?> first && right is IReadOnlyList<object?> second
+            && left is PythonTuple == right is PythonTuple
+            && left is not PythonRange && right is not PythonRange)
         {
             budget.Spend(site, Budget.ElementWork * (first.Count + (long)second.Count));
             return left is PythonTuple ? new PythonTuple([.. first, .. second]) : (List<object?>)[.. first, .. second];
         }
-        if (operation == "*" && Values.IsInteger(right) && left is SourcedText or IReadOnlyList<object?>)
+        if (operation == "*" && Values.IsInteger(right) && left is SourcedText or IReadOnlyList<object?> and not PythonRange)
             return Repeat(site, left, Values.AsInteger(right!), budget);
-        if (operation == "*" && Values.IsInteger(left) && right is SourcedText or IReadOnlyList<object?>)
+        if (operation == "*" && Values.IsInteger(left) && right is SourcedText or IReadOnlyList<object?> and not PythonRange)
             return Repeat(site, right, Values.AsInteger(left!), budget);
         if (!Values.IsNumber(left) || !Values.IsNumber(right))
             throw site.Fail($"'{operation}' is not supported between {Values.Describe(left)} and {Values.Describe(right)}");
@@ -36,7 +38,8 @@ internal static class Operators
             if (factor == -1) return times % 2 == 0 ? 1L : -1L;
             if (times > 63) throw site.Fail("the result of '**' is outside 64 bits");
             var result = System.Numerics.BigInteger.Pow(factor, (int)times);
-            return result >= long.MinValue && result <= long.MaxValue ? (long)result : throw site.Fail("the result of '**' is outside 64 bits");
+            return result >= long.MinValue && result <= long.MaxValue ? (long)result
+                : throw site.Fail("the result of '**' is outside 64 bits");
         }
         var (number, exponent) = (Values.AsDouble(left), Values.AsDouble(right));
         if (number == 0 && exponent < 0) throw site.Fail("division by zero");
@@ -65,7 +68,8 @@ internal static class Operators
             case Loop loop when index is SourcedText name:
                 return loop.Member(name.Text);
             case Callable callable when index is SourcedText name:
-                return name.Text == "name" ? new SourcedText(callable.Name) : throw site.Fail($"the member '{name.Text}' of a function is not supported");
+                return name.Text == "name" ? new SourcedText(callable.Name)
+                    : throw site.Fail($"the member '{name.Text}' of a function is not supported");
             case PythonTuple { IsGroup: true } group when index is SourcedText { Text: "grouper" or "list" } name:
                 return group[name.Text == "grouper" ? 0 : 1];
             case SourcedText or IReadOnlyList<object?> when Values.IsInteger(index):
@@ -78,11 +82,13 @@ internal static class Operators
                 return Missing();
         }
 
-        Undefined Missing() => new(index is SourcedText name ? name.Text : index is long number ? $"[{number}]" : "element", Values.PythonType(target));
+        Undefined Missing() => new(index is SourcedText name ? name.Text : index is long number ? $"[{number}]" : "element",
+            Values.PythonType(target));
     }
 
     public static object? Slice(Site site, object? target, object? from, object? to, object? step)
     {
+        if (target is Undefined undefined) throw site.Fail(undefined.Message);
         if (target is not (SourcedText or IReadOnlyList<object?>)) throw site.Fail($"{Values.Describe(target)} cannot be sliced");
         var stride = Bound(step) ?? 1;
         if (stride == 0) throw site.Fail("a slice needs a step other than 0");
@@ -97,7 +103,14 @@ internal static class Operators
         var items = Values.Iterate(site, target);
         var result = new List<object?>();
         for (var i = first; stride > 0 ? i < end : i > end; i += stride) result.Add(items[(int)i]);
-        return target is SourcedText ? SourcedText.Concat(result.Cast<SourcedText>()) : target is PythonTuple ? new PythonTuple(result) : result;
+        return target switch
+        {
+            SourcedText => SourcedText.Concat(result.Cast<SourcedText>()),
+            PythonTuple => new PythonTuple(result),
+            PythonRange range => new PythonRange(result, range.Start + first * range.Step, range.Start + end * range.Step,
+                range.Step * stride),
+            _ => result,
+        };
 
         long Clamp(long at) => Math.Clamp(at < 0 ? at + count : at, least, most);
 

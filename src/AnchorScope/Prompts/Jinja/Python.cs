@@ -27,7 +27,8 @@ internal static class Python
         if (point is <= -4 or > 16)
         {
             var (exponent, rest) = (point - 1, mantissa.Length > 1 ? "." + mantissa[1..] : "");
-            return string.Create(CultureInfo.InvariantCulture, $"{sign}{mantissa[0]}{rest}e{(exponent < 0 ? '-' : '+')}{Math.Abs(exponent):00}");
+            return string.Create(CultureInfo.InvariantCulture,
+                $"{sign}{mantissa[0]}{rest}e{(exponent < 0 ? '-' : '+')}{Math.Abs(exponent):00}");
         }
         if (point <= 0) return sign + "0." + new string('0', -point) + mantissa;
         return sign + (mantissa.Length <= point ? mantissa.PadRight(point, '0') + ".0" : mantissa[..point] + "." + mantissa[point..]);
@@ -56,6 +57,9 @@ internal static class Python
                         result.Append(": ");
                         Append(entry.Value);
                     });
+                    break;
+                case PythonRange range:
+                    result.Append(range);
                     break;
                 case PythonTuple { Count: 1 } tuple:
                     result.Append('(');
@@ -115,7 +119,8 @@ internal static class Python
     }
 
     /// <summary>str.isprintable of one character.</summary>
-    public static bool IsPrintable(Rune rune) => rune.Value == ' ' || Rune.GetUnicodeCategory(rune) is not (UnicodeCategory.Control or UnicodeCategory.Format or
+    public static bool IsPrintable(Rune rune) => rune.Value == ' '
+        || Rune.GetUnicodeCategory(rune) is not (UnicodeCategory.Control or UnicodeCategory.Format or
         UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned or UnicodeCategory.LineSeparator or
         UnicodeCategory.ParagraphSeparator or UnicodeCategory.SpaceSeparator);
 }

@@ -9,7 +9,8 @@ internal static class Sequences
         {
             case "sort":
                 arguments.Only("reverse", "case_sensitive", "attribute");
-                return Sorted(Items(), Keys(arguments.FindText(2, "attribute"), arguments.Flag(1, "case_sensitive")), arguments.Flag(0, "reverse"), arguments);
+                return Sorted(Items(), Keys(arguments.FindText(2, "attribute"), arguments.Flag(1, "case_sensitive")),
+                    arguments.Flag(0, "reverse"), arguments);
             case "dictsort":
                 return SortedDictionary(value, arguments.Only("case_sensitive", "by", "reverse"));
             case "min" or "max":
@@ -17,19 +18,32 @@ internal static class Sequences
                 var key = Keys(arguments.FindText(1, "attribute"), arguments.Flag(0, "case_sensitive"));
                 var sign = arguments.Name == "min" ? -1 : 1;
                 return Items() is [var head, .. var rest]
-                    ? rest.Aggregate(head, (best, item) => Math.Sign(Values.Compare(arguments.Site, key(item), key(best))) == sign ? item : best)
+                    ? rest.Aggregate(head, (best, item) => Math.Sign(Values.Compare(arguments.Site, key(item), key(best))) == sign ? item
+                        : best)
                     : new Undefined("No aggregated item, sequence was empty.");
             case "unique":
                 arguments.Only("case_sensitive", "attribute");
-                return Unique(Items(), Keys(arguments.FindText(1, "attribute"), arguments.Flag(0, "case_sensitive")), arguments);
+                return Later(() => Unique(Items(), Keys(arguments.FindText(1, "attribute"), arguments.Flag(0, "case_sensitive")),
+                    arguments));
             case "batch":
-                return Batches(Items(), Count(arguments.Only("linecount", "fill_with"), "linecount"), arguments);
+                return Later(() => Batches(Items(), Count(arguments.Only("linecount", "fill_with"), "linecount"), arguments));
             case "slice":
-                return Slices(Items(), Count(arguments.Only("slices", "fill_with"), "slices"), arguments);
+                return Later(() => Slices(Items(), Count(arguments.Only("slices", "fill_with"), "slices"), arguments));
             case "groupby":
                 return Groups(Items(), arguments.Only("attribute", "default", "case_sensitive"));
             default:
                 return Sum(Items(), arguments.Only("attribute", "start"));
+        }
+
+        // Nothing is looked at before somebody asks for an item.
+        PythonGenerator Later(Func<List<object?>> make)
+        {
+            return new(Items());
+
+            IEnumerable<object?> Items()
+            {
+                foreach (var item in make()) yield return item;
+            }
         }
 
         List<object?> Items() => [.. Values.Iterate(arguments.Site, value)];
@@ -40,7 +54,8 @@ internal static class Sequences
             : new List<object?>(attributes.Split(',').Select(name => Folded(Filters.Attribute(item, name, arguments), caseSensitive)));
     }
 
-    private static object? Folded(object? value, bool caseSensitive) => value is SourcedText text && !caseSensitive ? new SourcedText(UnicodeCasing.Lower(text.Text)) : value;
+    private static object? Folded(object? value, bool caseSensitive) => value is SourcedText text && !caseSensitive
+        ? new SourcedText(UnicodeCasing.Lower(text.Text)) : value;
 
     // Equal items keep their order, in the reverse order too.
     private static List<object?> Sorted(List<object?> items, Func<object?, object?> key, bool reverse, Arguments arguments)
@@ -68,9 +83,11 @@ internal static class Sequences
     private static List<object?> SortedDictionary(object? value, Arguments arguments)
     {
         if (value is not Mapping mapping) throw arguments.Fail($"needs a dictionary, not {Values.Describe(value)}");
-        var place = (arguments.FindText(1, "by") ?? "key") switch { "key" => 0, "value" => 1, _ => throw arguments.Fail("'by' is to be \"key\" or \"value\"") };
+        var place = (arguments.FindText(1, "by") ?? "key") switch { "key" => 0, "value" => 1, _ =>
+            throw arguments.Fail("'by' is to be \"key\" or \"value\"") };
         var sensitive = arguments.Flag(0, "case_sensitive");
-        return Sorted(Methods.Items(mapping), pair => Folded(((PythonTuple)pair!)[place], sensitive), arguments.Flag(2, "reverse"), arguments);
+        return Sorted(Methods.Items(mapping), pair => Folded(((PythonTuple)pair!)[place], sensitive), arguments.Flag(2, "reverse"),
+            arguments);
     }
 
     private static List<object?> Unique(List<object?> items, Func<object?, object?> key, Arguments arguments)
@@ -88,7 +105,8 @@ internal static class Sequences
     }
 
     private static int Count(Arguments arguments, string name) =>
-        arguments.FindInteger(0, name) is { } count and > 0 and <= 100_000 ? count : throw arguments.Fail($"'{name}' is to be a number from 1 to 100000");
+        arguments.FindInteger(0, name) is { } count and > 0 and <= 100_000 ? count
+            : throw arguments.Fail($"'{name}' is to be a number from 1 to 100000");
 
     private static List<object?> Batches(List<object?> items, int count, Arguments arguments)
     {
@@ -125,7 +143,8 @@ internal static class Sequences
         foreach (var item in Sorted(items, item => Folded(Of(item), sensitive), reverse: false, arguments))
         {
             var key = Folded(Of(item), sensitive);
-            if (groups.Count == 0 || !Values.AreEqual(arguments.Site, last, key)) groups.Add(new PythonTuple([Of(item), new List<object?>()]) { IsGroup = true });
+            if (groups.Count == 0 || !Values.AreEqual(arguments.Site, last,
+                key)) groups.Add(new PythonTuple([Of(item), new List<object?>()]) { IsGroup = true });
             ((List<object?>)((PythonTuple)groups[^1]!)[1]!).Add(item);
             last = key;
         }
@@ -133,7 +152,8 @@ internal static class Sequences
 
         object? Of(object? item)
         {
-            var found = path is SourcedText text ? Filters.Attribute(item, text.Text, arguments) : Operators.Index(arguments.Site, item, path);
+            var found = path is SourcedText text ? Filters.Attribute(item, text.Text, arguments)
+                : Operators.Index(arguments.Site, item, path);
             return found is Undefined && arguments.Has(1, "default") ? arguments.Find(1, "default") : found;
         }
     }

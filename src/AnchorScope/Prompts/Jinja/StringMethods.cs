@@ -25,12 +25,18 @@ internal static class StringMethods
         "split" => Methods.Split(text, arguments.Only("sep", "maxsplit")),
         "rsplit" => SplitFromTheRight(text, arguments.Only("sep", "maxsplit")),
         "splitlines" => Methods.Lines(text, arguments.Only("keepends").Flag(0, "keepends")).Cast<object?>().ToList(),
-        "partition" => Partition(text, Separator(arguments), text.Text.IndexOf(Separator(arguments), StringComparison.Ordinal), fromRight: false),
-        "rpartition" => Partition(text, Separator(arguments), text.Text.LastIndexOf(Separator(arguments), StringComparison.Ordinal), fromRight: true),
-        "startswith" => Affixes(arguments).Any(affix => Within(text, arguments) is { } part && part.StartsWith(affix, StringComparison.Ordinal)),
-        "endswith" => Affixes(arguments).Any(affix => Within(text, arguments) is { } part && part.EndsWith(affix, StringComparison.Ordinal)),
-        "removeprefix" => Part(arguments) is var prefix && text.Text.StartsWith(prefix, StringComparison.Ordinal) ? text.Slice(prefix.Length, text.Length - prefix.Length) : text,
-        "removesuffix" => Part(arguments) is var suffix && text.Text.EndsWith(suffix, StringComparison.Ordinal) ? text.Slice(0, text.Length - suffix.Length) : text,
+        "partition" => Partition(text, Separator(arguments), text.Text.IndexOf(Separator(arguments), StringComparison.Ordinal),
+            fromRight: false),
+        "rpartition" => Partition(text, Separator(arguments), text.Text.LastIndexOf(Separator(arguments), StringComparison.Ordinal),
+            fromRight: true),
+        "startswith" => Affixes(arguments).Any(affix => Within(text, arguments) is { } part
+            && part.StartsWith(affix, StringComparison.Ordinal)),
+        "endswith" => Affixes(arguments).Any(affix => Within(text, arguments) is { } part
+            && part.EndsWith(affix, StringComparison.Ordinal)),
+        "removeprefix" => Part(arguments) is var prefix && text.Text.StartsWith(prefix, StringComparison.Ordinal)
+            ? text.Slice(prefix.Length, text.Length - prefix.Length) : text,
+        "removesuffix" => Part(arguments) is var suffix && text.Text.EndsWith(suffix, StringComparison.Ordinal)
+            ? text.Slice(0, text.Length - suffix.Length) : text,
         "replace" => Methods.Replace(text, arguments.Only("old", "new", "count").GetText(0, "old").Text, arguments.GetText(1, "new"),
             arguments.FindInteger(2, "count"), arguments),
         "join" => Join(text, arguments.Only("iterable")),
@@ -49,8 +55,10 @@ internal static class StringMethods
         "isdecimal" when arguments.IsEmpty => All(text, Rune.IsDigit),
         "isnumeric" when arguments.IsEmpty => All(text, IsNumeric),
         "isspace" when arguments.IsEmpty => All(text, rune => rune.IsBmp && Methods.IsSpace((char)rune.Value)),
-        "isupper" when arguments.IsEmpty => UnicodeCasing.HasCase(text.Text) && text.Text.EnumerateRunes().All(rune => UnicodeCasing.IsUpper(rune) is true || !UnicodeCasing.HasCase(rune.ToString())),
-        "islower" when arguments.IsEmpty => UnicodeCasing.HasCase(text.Text) && text.Text.EnumerateRunes().All(rune => UnicodeCasing.IsUpper(rune) is false || !UnicodeCasing.HasCase(rune.ToString())),
+        "isupper" when arguments.IsEmpty => UnicodeCasing.HasCase(text.Text)
+            && text.Text.EnumerateRunes().All(rune => UnicodeCasing.IsUpper(rune) is true || !UnicodeCasing.HasCase(rune.ToString())),
+        "islower" when arguments.IsEmpty => UnicodeCasing.HasCase(text.Text)
+            && text.Text.EnumerateRunes().All(rune => UnicodeCasing.IsUpper(rune) is false || !UnicodeCasing.HasCase(rune.ToString())),
         "istitle" when arguments.IsEmpty => UnicodeCasing.HasCase(text.Text) && UnicodeCasing.Title(text.Text) == text.Text,
         "isascii" when arguments.IsEmpty => text.Text.All(char.IsAscii),
         "isprintable" when arguments.IsEmpty => text.Text.EnumerateRunes().All(Python.IsPrintable),
@@ -59,7 +67,8 @@ internal static class StringMethods
 
     private static bool All(SourcedText text, Func<Rune, bool> holds) => text.Length > 0 && text.Text.EnumerateRunes().All(holds);
 
-    private static bool IsNumeric(Rune rune) => Rune.GetUnicodeCategory(rune) is UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber
+    private static bool IsNumeric(Rune rune) => Rune.GetUnicodeCategory(rune) is UnicodeCategory.DecimalDigitNumber
+        or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber
         || CharUnicodeInfo.GetNumericValue(rune.ToString(), 0) >= 0;
 
     private static bool IsDigit(Rune rune) => CharUnicodeInfo.GetDigitValue(rune.ToString(), 0) >= 0;
@@ -118,13 +127,15 @@ internal static class StringMethods
     }
 
     /// <summary>The text between the arguments start and end, which count code points; null where the start lies behind the text.</summary>
-    private static string? Within(SourcedText text, Arguments arguments) => Bounds(text, arguments) is var (from, to) ? text.Text[from..to] : null;
+    private static string? Within(SourcedText text, Arguments arguments) => Bounds(text, arguments) is var (from, to) ? text.Text[from..to]
+        : null;
 
     // UTF-16 units.
     private static (int From, int To)? Bounds(SourcedText text, Arguments arguments)
     {
         var length = (int)Values.Length(arguments.Site, text);
-        var (from, to) = (Place(arguments.FindInteger(1, "start") ?? 0), Math.Min(Place(arguments.FindInteger(2, "end") ?? length), length));
+        var (from, to) = (Place(arguments.FindInteger(1, "start") ?? 0),
+            Math.Min(Place(arguments.FindInteger(2, "end") ?? length), length));
         return from > to ? null : (Unit(from), Unit(to));
 
         int Place(int given) => given < 0 ? Math.Max(0, given + length) : given;
@@ -137,7 +148,8 @@ internal static class StringMethods
         var wanted = arguments.Only("sub", "start", "end").GetText(0, "sub").Text;
         if (Bounds(text, arguments) is not var (from, to)) return -1;
         var part = text.Text[from..to];
-        var at = last ? wanted.Length == 0 ? part.Length : part.LastIndexOf(wanted, StringComparison.Ordinal) : part.IndexOf(wanted, StringComparison.Ordinal);
+        var at = last ? wanted.Length == 0 ? part.Length : part.LastIndexOf(wanted, StringComparison.Ordinal)
+            : part.IndexOf(wanted, StringComparison.Ordinal);
         return at < 0 ? -1 : text.Text[..(from + at)].EnumerateRunes().LongCount();
     }
 

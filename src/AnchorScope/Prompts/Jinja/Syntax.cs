@@ -69,7 +69,8 @@ internal sealed record Set(Site Site, Target Target, Expression Value) : Stateme
 internal sealed record SetMember(Site Site, string Name, string Member, Expression Value) : Statement(Site);
 
 /// <summary><c>set name | filter</c> ... <c>endset</c></summary>
-internal sealed record SetBlock(Site Site, string Name, IReadOnlyList<Statement> Body, IReadOnlyList<NamedFilter> Filters) : Statement(Site);
+internal sealed record SetBlock(Site Site, string Name, IReadOnlyList<Statement> Body, IReadOnlyList<NamedFilter> Filters)
+    : Statement(Site);
 
 /// <summary>A filter without what it is applied to.</summary>
 internal sealed record NamedFilter(Site Site, string Name, ArgumentList Arguments);
@@ -78,7 +79,8 @@ internal sealed record NamedFilter(Site Site, string Name, ArgumentList Argument
 internal sealed record FilterBlock(Site Site, IReadOnlyList<Statement> Body, IReadOnlyList<NamedFilter> Filters) : Statement(Site);
 
 /// <summary><c>with name = value, ...</c> ... <c>endwith</c></summary>
-internal sealed record With(Site Site, IReadOnlyList<(Target Target, Expression Value)> Values, IReadOnlyList<Statement> Body) : Statement(Site);
+internal sealed record With(Site Site, IReadOnlyList<(Target Target, Expression Value)> Values, IReadOnlyList<Statement> Body)
+    : Statement(Site);
 
 /// <summary><c>call(parameters) callee(arguments)</c> ... <c>endcall</c>: the macro finds the body under the name "caller".</summary>
 internal sealed record CallBlock(Site Site, Macro Body, Call Call) : Statement(Site);

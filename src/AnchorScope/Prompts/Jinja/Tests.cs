@@ -19,7 +19,8 @@ internal static class Tests
             "string" => arguments.IsEmpty && value is SourcedText,
             "mapping" => arguments.IsEmpty && value is Mapping,
             // As in the reference: what is undefined is an empty sequence.
-            "iterable" or "sequence" => arguments.IsEmpty && value is SourcedText or Mapping or IReadOnlyList<object?> or Undefined,
+            "iterable" or "sequence" => arguments.IsEmpty && value is SourcedText or Mapping or IReadOnlyList<object?> or Undefined
+                || (value is PythonGenerator && arguments.Name == "iterable"),
             "number" => arguments.IsEmpty && Values.IsNumber(value),
             "integer" => arguments.IsEmpty && value is long,
             "float" => arguments.IsEmpty && value is double,

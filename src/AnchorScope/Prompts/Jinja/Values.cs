@@ -13,13 +13,6 @@ internal sealed record Undefined(string Name, string? Of = null)
     public string Message => Of is null ? $"'{Name}' is undefined" : $"'{Of} object' has no attribute '{Name}'";
 }
 
-/// <summary>A list that is written in parentheses and equals no list in brackets.</summary>
-internal sealed class PythonTuple(IEnumerable<object?> items) : List<object?>(items)
-{
-    /// <summary>Made by groupby: the two items are also its members grouper and list.</summary>
-    public bool IsGroup { get; init; }
-}
-
 /// <summary>What the iterations of a loop share.</summary>
 internal sealed class LoopState
 {
@@ -107,7 +100,8 @@ internal static class Values
         (null, null) or (Undefined, Undefined) => true,
         (SourcedText a, SourcedText b) => a.Text == b.Text,
         (IReadOnlyList<object?> a, IReadOnlyList<object?> b) =>
-            a is PythonTuple == b is PythonTuple && a.Count == b.Count && a.Zip(b).All(pair => AreEqual(site, pair.First, pair.Second)),
+            a is PythonTuple == b is PythonTuple && a is PythonRange == b is PythonRange && a.Count == b.Count
+                && a.Zip(b).All(pair => AreEqual(site, pair.First, pair.Second)),
         (Mapping a, Mapping b) =>
             a.Count == b.Count && a.All(entry => b.TryGetValue(entry.Key, out var other) && AreEqual(site, entry.Value, other)),
         _ when IsNumber(left) && IsNumber(right) =>
@@ -122,7 +116,8 @@ internal static class Values
                 ? AsDouble(left!).CompareTo(AsDouble(right!))
                 : AsInteger(left!).CompareTo(AsInteger(right!));
         if (left is SourcedText a && right is SourcedText b) return ByCodePoints(a.Text, b.Text);
-        if (left is IReadOnlyList<object?> first && right is IReadOnlyList<object?> second && left is PythonTuple == right is PythonTuple)
+        if (left is IReadOnlyList<object?> first && right is IReadOnlyList<object?> second && left is PythonTuple == right is PythonTuple
+            && left is not PythonRange && right is not PythonRange)
         {
             if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw site.Fail("the value is nested too deeply");
             for (var i = 0; i < Math.Min(first.Count, second.Count); i++)
@@ -151,6 +146,7 @@ internal static class Values
         SourcedText => throw site.Fail($"'in' a string needs a string on its left, not {Describe(item)}"),
         Mapping mapping => item is SourcedText key && mapping.ContainsKey(key.Text),
         IReadOnlyList<object?> list => list.Any(other => AreEqual(site, item, other)),
+        PythonGenerator generator => generator.Rest().Any(other => AreEqual(site, item, other)),
         Undefined => false,
         _ => throw site.Fail($"{Describe(container)} contains nothing"),
     };
@@ -166,6 +162,7 @@ internal static class Values
     public static IReadOnlyList<object?> Iterate(Site site, object? value) => value switch
     {
         IReadOnlyList<object?> list => list,
+        PythonGenerator generator => generator.Rest(),
         Mapping mapping => [.. mapping.Keys.Select(key => new SourcedText(key))],
         SourcedText text => Characters(text),
         Undefined => [],
@@ -229,6 +226,8 @@ internal static class Values
         double => "float",
         SourcedText => "str",
         PythonTuple => "tuple",
+        PythonRange => "range",
+        PythonGenerator => "generator",
         IReadOnlyList<object?> => "list",
         Mapping => "dict",
         Namespace => "namespace",
@@ -243,6 +242,8 @@ internal static class Values
         double => "a float",
         SourcedText => "a string",
         PythonTuple => "a tuple",
+        PythonRange => "a range",
+        PythonGenerator => "what a filter gives one by one (| list makes it a list)",
         IReadOnlyList<object?> => "a list",
         Mapping => "a dictionary",
         Undefined undefined => $"'{undefined.Name}', which is undefined,",

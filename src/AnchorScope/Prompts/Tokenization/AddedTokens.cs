@@ -23,7 +23,8 @@ internal sealed record AddedToken(
     }
 
     /// <summary>A special token of which only the text is given: cut out of the raw text as it stands.</summary>
-    public static AddedToken Plain(string content) => new(-1, content, Special: true, Normalized: false, LeftStrip: false, RightStrip: false, SingleWord: false);
+    public static AddedToken Plain(string content) =>
+        new(-1, content, Special: true, Normalized: false, LeftStrip: false, RightStrip: false, SingleWord: false);
 }
 
 /// <summary>Finds added tokens in text: the leftmost first, of those the longest.</summary>

@@ -31,7 +31,8 @@ internal sealed class AddedVocabulary
     /// <param name="config">tokenizer_config.json.</param>
     /// <param name="named">The special tokens that have names, bos_token and the like.</param>
     /// <param name="vocabulary">The model's.</param>
-    public static AddedVocabulary Read(JsonField file, JsonField? config, IReadOnlyDictionary<string, AddedToken> named, Dictionary<string, int> vocabulary)
+    public static AddedVocabulary Read(JsonField file, JsonField? config, IReadOnlyDictionary<string, AddedToken> named, Dictionary<string,
+        int> vocabulary)
     {
         var added = new AddedVocabulary(vocabulary);
         var seen = new HashSet<string>(StringComparer.Ordinal);
@@ -39,7 +40,8 @@ internal sealed class AddedVocabulary
         {
             var (token, id) = (AddedToken.Read(field), TokenModel.ReadId(field.Get("id")));
             if (!seen.Add(token.Content)) throw field.Expected("every added token once");
-            if (vocabulary.TryGetValue(token.Content, out var known) && known != id) throw field.Get("id").Expected($"{known}, the id in model.vocab");
+            if (vocabulary.TryGetValue(token.Content, out var known)
+                && known != id) throw field.Get("id").Expected($"{known}, the id in model.vocab");
             added.Add(token, id);
         }
         if (config is { } settings) added.AddConfigured(settings, named);
@@ -54,12 +56,14 @@ internal sealed class AddedVocabulary
 
     private void AddConfigured(JsonField config, IReadOnlyDictionary<string, AddedToken> named)
     {
-        var decoder = (config.Find("added_tokens_decoder")?.Members() ?? []).Select(member => (Id: Number(member.Name, member.Field), Token: AddedToken.Read(member.Field)));
+        var decoder = (config.Find("added_tokens_decoder")?.Members() ?? []).Select(member =>
+            (Id: Number(member.Name, member.Field), Token: AddedToken.Read(member.Field)));
         // A token that is there already takes the flags that the configuration gives it.
         foreach (var (id, token) in decoder.OrderBy(entry => entry.Id))
             if (!tokens.TryGetValue(token.Content, out var present) || present with { Id = -1 } != token) Add(token, id);
         AddMissing(named.Values);
-        AddMissing((Unnamed(config)?.Items() ?? []).Select(field => field.IsText ? AddedToken.Plain(field.Text()) : AddedToken.Read(field)));
+        AddMissing((Unnamed(config)?.Items() ?? []).Select(field => field.IsText ? AddedToken.Plain(field.Text())
+            : AddedToken.Read(field)));
     }
 
     private void AddMissing(IEnumerable<AddedToken> wanted)
@@ -81,5 +85,6 @@ internal sealed class AddedVocabulary
     }
 
     private static int Number(string id, JsonField field) =>
-        int.TryParse(id, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw field.Expected("token ids as keys");
+        int.TryParse(id, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number
+            : throw field.Expected("token ids as keys");
 }

@@ -11,7 +11,8 @@ internal static class CaseFolding
     /// <summary>The set and all characters that differ from a member in case only.</summary>
     public static CodePointSet Closure(CodePointSet set) => set.Single is { } single
         ? Equal.Value.GetValueOrDefault(single, set)
-        : Equal.Value.Where(entry => set.Contains(entry.Key)).Aggregate(set, (closure, entry) => closure.Contains(entry.Value) ? closure : closure.Or(entry.Value));
+        : Equal.Value.Where(entry => set.Contains(entry.Key)).Aggregate(set, (closure, entry) => closure.Contains(entry.Value) ? closure
+            : closure.Or(entry.Value));
 
     /// <summary>Whether a member's folding is several characters, as that of "ß" is "ss".</summary>
     public static bool HasLongFolding(CodePointSet set) => UnicodeCasing.LongFoldings.Keys.Any(set.Contains);
@@ -26,7 +27,9 @@ internal static class CaseFolding
         return UnicodeCasing.LongFoldings.Values.FirstOrDefault(folding => folded.Contains(folding, StringComparison.Ordinal));
     }
 
-    /// <summary>The character that stands for all that differ from it in case only; the long s is left out of .NET's invariant upper case.</summary>
+    /// <summary>
+    /// The character that stands for all that differ from it in case only; the long s is left out of .NET's invariant upper case.
+    /// </summary>
     public static Rune Fold(Rune rune)
     {
         if (rune.Value == 0x17F) return new('s');

@@ -30,7 +30,8 @@ internal static class NamedTokens
     private static void Collect(JsonField config, OrderedDictionary<string, AddedToken> tokens)
     {
         var extra = config.Find("extra_special_tokens") is { Value.ValueKind: JsonValueKind.Object } named ? named.Members() : [];
-        foreach (var (name, field) in config.Members().Where(member => member.Name.EndsWith("_token", StringComparison.Ordinal)).Concat(extra))
+        foreach (var (name, field) in config.Members().Where(member =>
+            member.Name.EndsWith("_token", StringComparison.Ordinal)).Concat(extra))
         {
             if (field.IsText) tokens[name] = AddedToken.Plain(field.Text());
             else if (field.Value.ValueKind == JsonValueKind.Object) tokens[name] = AddedToken.Read(field) with { Special = true };

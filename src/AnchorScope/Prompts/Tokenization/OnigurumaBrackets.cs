@@ -60,7 +60,9 @@ internal sealed class OnigurumaBrackets(OnigurumaReader reader, bool ignoresCase
         return (set, negated);
     }
 
-    /// <summary>The set that an escape names, the backslash read; null, with nothing read, where it is a character or something else.</summary>
+    /// <summary>
+    /// The set that an escape names, the backslash read; null, with nothing read, where it is a character or something else.
+    /// </summary>
     public static CodePointSet? SetOfEscape(OnigurumaReader reader, bool outsideBrackets)
     {
         var word = outsideBrackets ? UnicodeSets.LooseWord : UnicodeSets.Word;
@@ -87,7 +89,8 @@ internal sealed class OnigurumaBrackets(OnigurumaReader reader, bool ignoresCase
         if (reader.Skip("^")) negated = !negated;
         var name = reader.Until('}');
         // As a property, and not in a POSIX bracket, punct is without symbols, and word is \w.
-        set = name.ToLowerInvariant() switch { "punct" => UnicodeSets.Find("p"), "word" => word, _ => UnicodeSets.Find(name) } ?? throw new FormatException($"the property {name}");
+        set = name.ToLowerInvariant() switch { "punct" => UnicodeSets.Find("p"), "word" => word, _ =>
+            UnicodeSets.Find(name) } ?? throw new FormatException($"the property {name}");
         return negated ? set.Not() : set;
     }
 
@@ -134,7 +137,8 @@ internal sealed class OnigurumaBrackets(OnigurumaReader reader, bool ignoresCase
             if (reader.AtEnd) throw new FormatException("it ends with \\");
             if (SetOfEscape(reader, outsideBrackets: false) is { } set)
             {
-                if (reader.Is("-") && !reader.Is("-]") && !reader.Is("-&&")) throw new FormatException("a range in brackets that begins with a set");
+                if (reader.Is("-") && !reader.Is("-]")
+                    && !reader.Is("-&&")) throw new FormatException("a range in brackets that begins with a set");
                 return set;
             }
             return Range(Escaped());
@@ -151,7 +155,8 @@ internal sealed class OnigurumaBrackets(OnigurumaReader reader, bool ignoresCase
         if (reader.Peek() == '\\')
         {
             reader.Next();
-            if (SetOfEscape(reader, outsideBrackets: false) is not null) throw new FormatException("a range in brackets that ends with a set");
+            if (SetOfEscape(reader,
+                outsideBrackets: false) is not null) throw new FormatException("a range in brackets that ends with a set");
             last = Escaped();
         }
         else
@@ -189,7 +194,8 @@ internal sealed class OnigurumaBrackets(OnigurumaReader reader, bool ignoresCase
     private static string Digits(OnigurumaReader reader, int most)
     {
         var digits = new StringBuilder();
-        while (digits.Length < most && reader.Peek() is var next and >= 0 and < 0x80 && char.IsAsciiHexDigit((char)next) && (most == 2 || next is >= '0' and <= '7'))
+        while (digits.Length < most && reader.Peek() is var next and >= 0 and < 0x80 && char.IsAsciiHexDigit((char)next)
+            && (most == 2 || next is >= '0' and <= '7'))
             digits.Append((char)reader.Next());
         return digits.ToString();
     }
@@ -201,7 +207,8 @@ internal sealed class OnigurumaBrackets(OnigurumaReader reader, bool ignoresCase
         return digits.ToString();
     }
 
-    private static int Hexadecimal(string digits) => Valid(int.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var code) ? code : -1, digits);
+    private static int Hexadecimal(string digits) =>
+        Valid(int.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var code) ? code : -1, digits);
 
     private static int Octal(string digits)
     {
@@ -209,5 +216,6 @@ internal sealed class OnigurumaBrackets(OnigurumaReader reader, bool ignoresCase
         return Valid(digits.Aggregate(0, (code, digit) => code * 8 + digit - '0'), digits);
     }
 
-    private static int Valid(int code, string digits) => Rune.IsValid(code) ? code : throw new FormatException($"an escape with {digits}, which is no code point");
+    private static int Valid(int code, string digits) => Rune.IsValid(code) ? code
+        : throw new FormatException($"an escape with {digits}, which is no code point");
 }

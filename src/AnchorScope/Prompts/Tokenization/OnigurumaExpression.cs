@@ -27,7 +27,8 @@ internal sealed class OnigurumaExpression
         var pieces = parser.Parse();
         HasBackreferences = parser.HasBackreferences;
         var sets = pieces.OfType<CodePointSet>().Distinct().ToList();
-        starts = [.. sets.SelectMany(set => set.Bounds.ToArray()).Where(bound => bound is > FirstAstral and < CodePointSet.End).Append(FirstAstral).Distinct().Order()];
+        starts = [.. sets.SelectMany(set => set.Bounds.ToArray()).Where(bound => bound is > FirstAstral
+            and < CodePointSet.End).Append(FirstAstral).Distinct().Order()];
         var known = new Dictionary<string, char>(StringComparer.Ordinal);
         units = new char[starts.Length];
         for (var i = 0; i < starts.Length; i++)
@@ -49,7 +50,9 @@ internal sealed class OnigurumaExpression
         Regex = text.ToString();
     }
 
-    /// <summary>The expression in .NET's syntax, for a text in which characters beyond U+FFFF are written as <see cref="Unit"/> says.</summary>
+    /// <summary>
+    /// The expression in .NET's syntax, for a text in which characters beyond U+FFFF are written as <see cref="Unit"/> says.
+    /// </summary>
     public string Regex { get; }
 
     /// <summary>Whether it compares stretches of text, which characters with the same unit would make equal.</summary>

@@ -151,9 +151,11 @@ internal sealed class OnigurumaParser(string expression)
         if (close < 0) return null;
         var parts = expression[(reader.At + 1)..close].Split(',');
         if (parts.Length > 2 || parts.All(part => part.Length == 0) || parts.Any(part => !part.All(char.IsAsciiDigit))) return null;
-        if (parts.Any(part => part.Length > 5)) throw new FormatException($"a repetition of more than 99999 times: {expression[reader.At..(close + 1)]}");
+        if (parts.Any(part =>
+            part.Length > 5)) throw new FormatException($"a repetition of more than 99999 times: {expression[reader.At..(close + 1)]}");
         var least = parts[0].Length == 0 ? "0" : parts[0];
-        if (parts.Length == 2 && parts[1].Length > 0 && int.Parse(least, CultureInfo.InvariantCulture) > int.Parse(parts[1], CultureInfo.InvariantCulture))
+        if (parts.Length == 2 && parts[1].Length > 0
+            && int.Parse(least, CultureInfo.InvariantCulture) > int.Parse(parts[1], CultureInfo.InvariantCulture))
             throw new FormatException($"the repetition {expression[reader.At..(close + 1)]}, whose bounds are in the wrong order");
         reader.At = close + 1;
         // A fixed number is always greedy, and a ? behind it says that it may be missing; a + behind an interval repeats the whole.
@@ -344,7 +346,8 @@ internal sealed class OnigurumaParser(string expression)
         EndLiteral();
         var close = reader.Skip("<") ? '>' : reader.Skip("'") ? '\'' : throw new FormatException("\\k without a name");
         var name = reader.Until(close);
-        if (name.Length == 0 || name.Any(character => !char.IsLetterOrDigit(character) && character != '_')) throw new FormatException($"\\k<{name}>");
+        if (name.Length == 0 || name.Any(character => !char.IsLetterOrDigit(character)
+            && character != '_')) throw new FormatException($"\\k<{name}>");
         if (int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var number)) Refer(number, null);
         else Refer(0, name);
     }

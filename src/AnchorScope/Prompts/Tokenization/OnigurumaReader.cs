@@ -10,7 +10,8 @@ internal sealed class OnigurumaReader(string expression)
     public bool AtEnd => At >= expression.Length;
 
     /// <summary>The code point here; -1 at the end.</summary>
-    public int Peek() => AtEnd ? -1 : Rune.TryGetRuneAt(expression, At, out var rune) ? rune.Value : throw new FormatException("half of a surrogate pair");
+    public int Peek() => AtEnd ? -1 : Rune.TryGetRuneAt(expression, At, out var rune) ? rune.Value
+        : throw new FormatException("half of a surrogate pair");
 
     public int Next()
     {

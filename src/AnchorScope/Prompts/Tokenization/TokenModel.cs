@@ -65,7 +65,8 @@ internal sealed class WordLevelModel : TokenModel
 {
     private readonly int unknownId;
 
-    public WordLevelModel(JsonField model, Dictionary<string, int> vocabulary, IReadOnlyDictionary<string, int> addedIds) : base(vocabulary) =>
+    public WordLevelModel(JsonField model, Dictionary<string, int> vocabulary, IReadOnlyDictionary<string, int> addedIds)
+        : base(vocabulary) =>
         unknownId = UnknownId(model, addedIds) ??
             throw InputException.At(model.File, "model.unk_token", "a token of the vocabulary", "nothing");
 

@@ -13,14 +13,17 @@ internal static class UnicodeSets
 
     /// <summary>Two letters for each general category, in the order of <see cref="UnicodeCategory"/>.</summary>
     private static readonly string[] CategoryNames =
-        ["lu", "ll", "lt", "lm", "lo", "mn", "mc", "me", "nd", "nl", "no", "zs", "zl", "zp", "cc", "cf", "cs", "co", "pc", "pd", "ps", "pe", "pi", "pf", "po", "sm", "sc", "sk", "so", "cn"];
+        ["lu", "ll", "lt", "lm", "lo", "mn", "mc", "me", "nd", "nl", "no", "zs", "zl", "zp", "cc", "cf", "cs", "co", "pc", "pd", "ps", "pe",
+            "pi", "pf", "po", "sm", "sc", "sk", "so", "cn"];
 
     private static readonly Dictionary<string, string> LongNames = new(StringComparer.Ordinal)
     {
-        ["letter"] = "l", ["mark"] = "m", ["combiningmark"] = "m", ["number"] = "n", ["punctuation"] = "p", ["symbol"] = "s", ["separator"] = "z",
+        ["letter"] = "l", ["mark"] = "m", ["combiningmark"] = "m", ["number"] = "n", ["punctuation"] = "p", ["symbol"] = "s",
+            ["separator"] = "z",
         ["other"] = "c", ["uppercaseletter"] = "lu", ["lowercaseletter"] = "ll", ["titlecaseletter"] = "lt", ["casedletter"] = "lc",
         ["modifierletter"] = "lm", ["otherletter"] = "lo", ["nonspacingmark"] = "mn", ["spacingmark"] = "mc", ["enclosingmark"] = "me",
-        ["decimalnumber"] = "nd", ["letternumber"] = "nl", ["othernumber"] = "no", ["connectorpunctuation"] = "pc", ["dashpunctuation"] = "pd",
+        ["decimalnumber"] = "nd", ["letternumber"] = "nl", ["othernumber"] = "no", ["connectorpunctuation"] = "pc", ["dashpunctuation"] =
+            "pd",
         ["openpunctuation"] = "ps", ["closepunctuation"] = "pe", ["initialpunctuation"] = "pi", ["finalpunctuation"] = "pf",
         ["otherpunctuation"] = "po", ["mathsymbol"] = "sm", ["currencysymbol"] = "sc", ["modifiersymbol"] = "sk", ["othersymbol"] = "so",
         ["spaceseparator"] = "zs", ["lineseparator"] = "zl", ["paragraphseparator"] = "zp", ["control"] = "cc", ["format"] = "cf",
@@ -34,7 +37,9 @@ internal static class UnicodeSets
         ["zyyy"] = "common", ["zinh"] = "inherited", ["qaai"] = "inherited",
     };
 
-    /// <summary>A word character of brackets and properties: letters and what else is alphabetic, marks, decimal digits, connectors.</summary>
+    /// <summary>
+    /// A word character of brackets and properties: letters and what else is alphabetic, marks, decimal digits, connectors.
+    /// </summary>
     public static CodePointSet Word => Find("word")!;
 
     /// <summary>\w outside brackets, which in Oniguruma also takes the superscripts and fractions of Latin-1.</summary>
@@ -48,9 +53,12 @@ internal static class UnicodeSets
 
     /// <summary>The names of POSIX brackets.</summary>
     public static bool IsPosix(string name) =>
-        name is "alnum" or "alpha" or "ascii" or "blank" or "cntrl" or "digit" or "graph" or "lower" or "print" or "punct" or "space" or "upper" or "word" or "xdigit";
+        name is "alnum" or "alpha" or "ascii" or "blank" or "cntrl" or "digit" or "graph" or "lower" or "print" or "punct" or "space"
+            or "upper" or "word" or "xdigit";
 
-    /// <summary>The set of a property's name; case, spaces, hyphens and underscores do not count. Null where the name is not known.</summary>
+    /// <summary>
+    /// The set of a property's name; case, spaces, hyphens and underscores do not count. Null where the name is not known.
+    /// </summary>
     public static CodePointSet? Find(string name) => Named.GetOrAdd(
         new string([.. name.Where(character => character is not (' ' or '-' or '_')).Select(char.ToLowerInvariant)]), Make);
 
@@ -105,7 +113,8 @@ internal static class UnicodeSets
         var sets = new Dictionary<string, CodePointSet>(StringComparer.Ordinal);
         var current = "";
         var ranges = new List<(int First, int Last)>();
-        foreach (var word in (PropertyTable.Properties + " " + ScriptTable.Scripts).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries))
+        foreach (var word in (PropertyTable.Properties + " " + ScriptTable.Scripts).Split((char[]?)null,
+            StringSplitOptions.RemoveEmptyEntries))
         {
             if (word.EndsWith(':'))
             {
@@ -121,7 +130,8 @@ internal static class UnicodeSets
 
         void Close()
         {
-            if (current.Length > 0) sets[current] = ranges.Aggregate(CodePointSet.Empty, (set, range) => set.Or(CodePointSet.Range(range.First, range.Last)));
+            if (current.Length > 0) sets[current] = ranges.Aggregate(CodePointSet.Empty, (set, range) =>
+                set.Or(CodePointSet.Range(range.First, range.Last)));
             ranges.Clear();
         }
 
