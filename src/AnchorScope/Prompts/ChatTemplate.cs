@@ -105,7 +105,8 @@ public sealed class ChatTemplate
             if (forms[m] == ContentForm.Text && TryWhole(other) is { } kept && !IsLost(m, other, kept))
             {
                 (forms, rendered) = (other, kept);
-                warnings.Add($"message {m}: the chat template drops a content that is a string, so its text is given as a list of one part; " +
+                warnings.Add($"message {m}: the chat template drops a content that is a string, " +
+                    "so its text is given as a list of one part; " +
                     "the reference library would leave it out");
             }
             else

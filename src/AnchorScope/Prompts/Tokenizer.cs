@@ -90,8 +90,8 @@ public sealed class Tokenizer
     /// <param name="unknown">Tokens with <see cref="UnknownId"/>.</param>
     /// <param name="all">All tokens of the text.</param>
     public string UnknownWarning(int unknown, int all) =>
-        string.Create(CultureInfo.InvariantCulture,
-            $"{unknown} of {all} tokens of the text are {TokenText(UnknownId!.Value)}, the tokenizer's unknown token: that text does not reach the model");
+        string.Create(CultureInfo.InvariantCulture, $"{unknown} of {all} tokens of the text are {TokenText(UnknownId!.Value)}, ") +
+        "the tokenizer's unknown token: that text does not reach the model";
 
     /// <summary>SHA-256 of tokenizer.json (of what it would be, when it is made from other files), 64 lower-case hexadecimal digits.</summary>
     public string Sha256 { get; }

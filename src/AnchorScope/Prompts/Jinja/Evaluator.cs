@@ -42,7 +42,8 @@ internal sealed class Evaluator(Budget budget)
                 var owner = Evaluate(member.Target, scope);
                 // With a dot Python finds a method before an item of the same name.
                 if (Methods.IsMethod(owner,
-                    member.Name)) throw site.Fail($"the method '{member.Name}' as a value is not supported; an item of this name is ['{member.Name}']");
+                    member.Name)) throw site.Fail($"the method '{member.Name}' as a value is not supported; " +
+                        $"an item of this name is ['{member.Name}']");
                 return Operators.Index(site, owner, new SourcedText(member.Name));
             case Subscript subscript:
                 return Subscripted(subscript, scope);

@@ -6,9 +6,9 @@ namespace AnchorScope.Prompts.Jinja;
 internal static class Filters
 {
     private const string Supported =
-        "abs, batch, capitalize, center, count, d, default, dictsort, first, float, groupby, indent, int, items, join, last, length, list, lower, " +
-        "map, max, min, reject, rejectattr, replace, reverse, round, safe, select, selectattr, slice, sort, string, sum, title, tojson, trim, " +
-        "unique, upper";
+        "abs, batch, capitalize, center, count, d, default, dictsort, first, float, groupby, indent, int, items, join, last, " +
+        "length, list, lower, map, max, min, reject, rejectattr, replace, reverse, round, safe, select, selectattr, slice, sort, string, " +
+        "sum, title, tojson, trim, unique, upper";
 
     public static object? Apply(object? value, Arguments arguments)
     {

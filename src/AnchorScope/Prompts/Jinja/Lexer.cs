@@ -94,7 +94,7 @@ internal sealed class Lexer
             return;
         }
         // With nothing behind it Jinja does not miss the end.
-        if (source.AsSpan(body).IndexOfAnyExcept(Space) >= 0) throw Fail("the tag raw has no endraw");
+        if (body < source.Length) throw Fail("the tag raw has no endraw");
         Advance(source.Length);
     }
 

@@ -118,7 +118,8 @@ internal static class Methods
             case "copy" when arguments.IsEmpty && list is not PythonTuple:
                 return list.ToList();
             default:
-                throw arguments.Site.Fail($"{Values.Describe(list)} has no method '{arguments.Name}' here, or none that is supported; supported are {OfLists}");
+                throw arguments.Site.Fail($"{Values.Describe(list)} has no method '{arguments.Name}' here, or none that is supported; " +
+                    $"supported are {OfLists}");
         }
     }
 

@@ -7,9 +7,9 @@ namespace AnchorScope.Prompts.Jinja;
 internal static class StringMethods
 {
     private const string Supported =
-        "upper, lower, capitalize, title, swapcase, casefold, strip, lstrip, rstrip, split, rsplit, splitlines, partition, rpartition, startswith, " +
-        "endswith, removeprefix, removesuffix, replace, join, find, rfind, index, rindex, count, center, ljust, rjust, zfill, isalpha, isalnum, " +
-        "isdigit, isdecimal, isnumeric, isspace, isupper, islower, istitle, isascii, isprintable";
+        "upper, lower, capitalize, title, swapcase, casefold, strip, lstrip, rstrip, split, rsplit, splitlines, partition, rpartition, " +
+        "startswith, endswith, removeprefix, removesuffix, replace, join, find, rfind, index, rindex, count, center, ljust, rjust, zfill, " +
+        "isalpha, isalnum, isdigit, isdecimal, isnumeric, isspace, isupper, islower, istitle, isascii, isprintable";
 
     public static object? Call(SourcedText text, Arguments arguments) => arguments.Name switch
     {
@@ -62,7 +62,8 @@ internal static class StringMethods
         "istitle" when arguments.IsEmpty => UnicodeCasing.HasCase(text.Text) && UnicodeCasing.Title(text.Text) == text.Text,
         "isascii" when arguments.IsEmpty => text.Text.All(char.IsAscii),
         "isprintable" when arguments.IsEmpty => text.Text.EnumerateRunes().All(Python.IsPrintable),
-        _ => throw arguments.Site.Fail($"a string has no method '{arguments.Name}' here, or none that is supported; supported are {Supported}"),
+        _ => throw arguments.Site.Fail($"a string has no method '{arguments.Name}' here, or none that is supported; " +
+            $"supported are {Supported}"),
     };
 
     private static bool All(SourcedText text, Func<Rune, bool> holds) => text.Length > 0 && text.Text.EnumerateRunes().All(holds);

@@ -4,8 +4,8 @@ namespace AnchorScope.Prompts.Jinja;
 internal static class Tests
 {
     private const string Supported =
-        "defined, undefined, none, string, mapping, iterable, sequence, callable, number, integer, float, boolean, true, false, lower, upper, " +
-        "equalto, eq, ne, gt, greaterthan, ge, lt, lessthan, le, in, sameas, odd, even, divisibleby";
+        "defined, undefined, none, string, mapping, iterable, sequence, callable, number, integer, float, boolean, true, false, " +
+        "lower, upper, equalto, eq, ne, gt, greaterthan, ge, lt, lessthan, le, in, sameas, odd, even, divisibleby";
 
     public static bool Passes(object? value, Arguments arguments)
     {

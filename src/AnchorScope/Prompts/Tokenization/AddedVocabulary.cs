@@ -24,7 +24,8 @@ internal sealed class AddedVocabulary
 
     /// <summary>What the user should know, one line each.</summary>
     public IReadOnlyList<string> Warnings(string file) => renumbered.Count == 0 ? [] :
-        [$"{file}: added tokens are numbered on from the end of the vocabulary, as the tokenizers library does: {string.Join(", ", renumbered.Take(4))}" +
+        [$"{file}: added tokens are numbered on from the end of the vocabulary, as the tokenizers library does: " +
+            string.Join(", ", renumbered.Take(4)) +
             (renumbered.Count > 4 ? $", and {renumbered.Count - 4} more" : "")];
 
     /// <param name="file">tokenizer.json.</param>

@@ -21,7 +21,8 @@ internal sealed class OnigurumaBrackets(OnigurumaReader reader, bool ignoresCase
         // Case is taken out of the whole bracket, before its negation.
         if (ignoresCase)
         {
-            if (named.Any(CaseFolding.HasLongFolding)) throw new FormatException("brackets without regard to case with a character that stands for several");
+            if (named.Any(CaseFolding.HasLongFolding))
+                throw new FormatException("brackets without regard to case with a character that stands for several");
             set = CaseFolding.Closure(set);
         }
         return negated ? set.Not() : set;

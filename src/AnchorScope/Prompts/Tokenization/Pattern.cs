@@ -95,7 +95,8 @@ internal sealed class Pattern
         }
         catch (Exception e) when (e is FormatException or ArgumentException)
         {
-            throw new InputException($"{given.File}: {given.Path}: this regular expression is not supported: {Quoted.Line(e.Message)}; found {given.Found}", e);
+            throw new InputException($"{given.File}: {given.Path}: this regular expression is not supported: {Quoted.Line(e.Message)}; " +
+                $"found {given.Found}", e);
         }
     }
 
@@ -104,7 +105,8 @@ internal sealed class Pattern
     {
         if (!text.Any(char.IsSurrogate)) return (text, null);
         if (expression!.HasBackreferences)
-            throw new InputException($"{source.File}: {source.Path}: a backreference over characters beyond U+FFFF, which are in the text, is not supported");
+            throw new InputException($"{source.File}: {source.Path}: a backreference over characters beyond U+FFFF, " +
+                "which are in the text, is not supported");
         var plain = new StringBuilder(text.Length);
         var origins = new List<int>(text.Length + 1);
         for (int i = 0, length; i < text.Length; i += length)
