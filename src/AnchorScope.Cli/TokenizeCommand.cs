@@ -21,6 +21,8 @@ internal static class TokenizeCommand
             var tokenizer = Tokenizer.Load(parsed.GetValue(folder)!);
             using var input = Console.OpenStandardInput();
             var texts = Read(input);
+            var (all, unknown) = (0, 0);
+            foreach (var warning in tokenizer.Warnings) Terminal.Warn(warning);
             using var output = Console.OpenStandardOutput();
             using var buffered = new BufferedStream(output, 1 << 16);
             using (var json = new Utf8JsonWriter(buffered, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
@@ -28,10 +30,16 @@ internal static class TokenizeCommand
                 json.WriteStartArray();
                 // Texts are independent of each other, and a tokenizer only reads.
                 var encoded = texts.AsParallel().AsOrdered().Select(text => (text, tokens: tokenizer.Encode(text, parsed.GetValue(special))));
-                foreach (var (text, tokens) in encoded) Write(json, tokenizer, text, tokens);
+                foreach (var (text, tokens) in encoded)
+                {
+                    Write(json, tokenizer, text, tokens);
+                    all += tokens.Count;
+                    unknown += tokens.Count(token => token.Id == tokenizer.UnknownId);
+                }
                 json.WriteEndArray();
             }
             buffered.Write("\n"u8);
+            if (unknown > 0) Terminal.Warn(tokenizer.UnknownWarning(unknown, all));
             return 0;
         });
         return command;

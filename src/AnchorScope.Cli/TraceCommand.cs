@@ -40,6 +40,7 @@ internal static class TraceCommand
             using var team = new Team(parsed.GetValue(threads));
             var compute = new Compute(arena, team, parsed.GetValue(kernel));
             var (prompt, pixels) = given.Read(parsed, opened, compute);
+            foreach (var warning in opened.Tokenizer.Warnings.Concat(prompt.Warnings)) Terminal.Warn(warning);
             var intervention = parsed.GetValue(edits) is { } path ? InterventionJson.Load(path, opened.Decoder.Shape, opened.Checkpoint.Identity) : Intervention.None;
             intervention.Validate(opened.Decoder.Shape, prompt.Length, steps);
             var arrays = new List<TensorData>();

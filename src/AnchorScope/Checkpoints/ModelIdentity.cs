@@ -14,6 +14,7 @@ public sealed record ModelIdentity(string Weights, IReadOnlyDictionary<string, s
     public static IReadOnlyList<string> Names { get; } =
     [
         "config.json", "generation_config.json", "processor_config.json", "preprocessor_config.json", "chat_template.json", "chat_template.jinja",
+        "chat_templates/default.jinja",
         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model",
     ];
 

@@ -18,6 +18,15 @@ public sealed record Prompt(int[] Tokens, Coordinate[] Coordinates, float[] Embe
     /// <summary>Edits that every run of this prompt carries, in front of its own: the model is steered, and what is studied is the steered model.</summary>
     public Intervention Steering { get; init; } = Intervention.None;
 
+    /// <summary>Tokens of the rendered text, without image tokens and what stands around them; 0 when made from token ids.</summary>
+    public int TextTokens { get; init; }
+
+    /// <summary>How many of <see cref="TextTokens"/> are the tokenizer's unknown token: text that the model cannot read.</summary>
+    public int UnknownTokens { get; init; }
+
+    /// <summary>What the user should know about the text, one line each: a content in another form, text that is lost or unknown.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+
     /// <summary>Number of positions.</summary>
     public int Length => Tokens.Length;
 

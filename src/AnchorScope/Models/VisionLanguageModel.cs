@@ -13,15 +13,19 @@ public abstract class VisionLanguageModel : IDisposable
     /// <param name="imageToken">Id of the placeholder, or null when only its text is known.</param>
     /// <param name="imageTokenText">Its text, for checkpoints whose configuration has no id.</param>
     private protected VisionLanguageModel(Checkpoint checkpoint, Decoder decoder, int? imageToken, string imageTokenText = "<image>")
-        : this(checkpoint, decoder) =>
+        : this(checkpoint, decoder, textOnly: false) =>
         ImageToken = imageToken ?? Tokenizer.IdOf(imageTokenText) ?? throw InputException.At(checkpoint.Folder, "tokenizer", $"the token {imageTokenText}", "none of this name");
 
     /// <summary>A family that reads text only.</summary>
-    private protected VisionLanguageModel(Checkpoint checkpoint, Decoder decoder)
+    private protected VisionLanguageModel(Checkpoint checkpoint, Decoder decoder) : this(checkpoint, decoder, textOnly: true)
+    {
+    }
+
+    private VisionLanguageModel(Checkpoint checkpoint, Decoder decoder, bool textOnly)
     {
         (Checkpoint, Decoder) = (checkpoint, decoder);
         Tokenizer = Tokenizer.Load(checkpoint.Folder);
-        _template = ChatTemplate.Find(checkpoint.Folder, Tokenizer.SpecialTokens);
+        _template = ChatTemplate.Find(checkpoint.Folder, Tokenizer.SpecialTokens, textOnly);
         var generation = Path.Combine(checkpoint.Folder, "generation_config.json");
         if (!File.Exists(generation)) return;
         var section = ConfigSection.Load(generation);
@@ -133,9 +137,12 @@ public abstract class VisionLanguageModel : IDisposable
     {
         var parts = messages.Sum(message => message.Content.Count(part => part is ImagePart));
         if (ImageToken is null && parts > 0) throw NoPictures(parts);
-        // The reference's processors tokenise the rendered text like any other, with special tokens around it. A text model's own
-        // apply_chat_template takes those of the template alone.
-        return Tokenized(Template.Render(messages, imagePlaceholder: Placeholder), addSpecial: ImageToken is not null, pixels, features, labels ?? []);
+        var rendered = Template.Render(messages, imagePlaceholder: Placeholder);
+        // The reference's processors tokenise the rendered text like any other, with special tokens around it, unless the template has
+        // written the first of them itself. A text model's own apply_chat_template takes those of the template alone.
+        var begins = Tokenizer.SpecialTokens.TryGetValue("bos_token", out var bos)
+            && rendered.Text.StartsWith(bos, StringComparison.Ordinal);
+        return Tokenized(rendered, addSpecial: ImageToken is not null && !begins, pixels, features, labels ?? []);
     }
 
     /// <summary>A text as it stands, without a template, all of it the instruction; the tokenizer puts its special tokens around it.</summary>
@@ -148,9 +155,11 @@ public abstract class VisionLanguageModel : IDisposable
         IReadOnlyList<PictureShape> pictures = pixels?.Pictures ?? [];
         var tokens = new List<int>();
         var spans = new List<SpanKind?>();
-        var picture = 0;
+        var (picture, unknown, text) = (0, 0, 0);
         foreach (var token in Tokenizer.Encode(rendered.Text, addSpecial))
         {
+            if (token.Id != ImageToken) text++;
+            if (token.Id == Tokenizer.UnknownId) unknown++;
             if (token.Id != ImageToken)
             {
                 tokens.Add(token.Id);
@@ -166,7 +175,12 @@ public abstract class VisionLanguageModel : IDisposable
         }
         if (picture != pictures.Count)
             throw new InputException($"the prompt has {picture} image placeholders ({Placeholder}) for {pictures.Count} pictures");
-        return Embed([.. tokens], pixels, features, SpanFinder.Positions(spans), rendered.Text);
+        return Embed([.. tokens], pixels, features, SpanFinder.Positions(spans), rendered.Text) with
+        {
+            TextTokens = text,
+            UnknownTokens = unknown,
+            Warnings = unknown == 0 ? rendered.Warnings : [.. rendered.Warnings, Tokenizer.UnknownWarning(unknown, text)],
+        };
     }
 
     /// <summary>A prompt from token ids in which image tokens are already repeated, as the reference's processors give them.</summary>

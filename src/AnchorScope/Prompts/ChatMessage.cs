@@ -1,7 +1,16 @@
+using System.Text.Json;
+
 namespace AnchorScope.Prompts;
 
 /// <summary>A part of a message: a picture or a text.</summary>
-public abstract record ContentPart;
+public abstract record ContentPart
+{
+    /// <summary>
+    /// The members of the part as a file gives them, in their order; empty where the part was made in code. The chat template sees those
+    /// that say more than kind and text.
+    /// </summary>
+    public IReadOnlyDictionary<string, JsonElement> Given { get; init; } = ChatMessage.NothingGiven;
+}
 
 /// <summary>The place of a picture; pictures are given in the order of these parts.</summary>
 public sealed record ImagePart : ContentPart;
@@ -9,14 +18,43 @@ public sealed record ImagePart : ContentPart;
 /// <summary>Text of a message.</summary>
 public sealed record TextPart(string Text) : ContentPart;
 
+/// <summary>How a message's content reaches the chat template.</summary>
+public enum ContentForm
+{
+    /// <summary>As a list of parts or as one string, whichever the template takes.</summary>
+    Either,
+
+    /// <summary>One string.</summary>
+    Text,
+
+    /// <summary>A list of parts.</summary>
+    Parts,
+
+    /// <summary>Not at all: the message has no content, or null.</summary>
+    None,
+}
+
 /// <summary>A turn of a conversation.</summary>
 /// <param name="Role">What the template knows: "user", "assistant", "system".</param>
 /// <param name="Content">Parts in the order in which they are written down; a template may reorder them.</param>
 public sealed record ChatMessage(string Role, IReadOnlyList<ContentPart> Content)
 {
+    internal static readonly IReadOnlyDictionary<string, JsonElement> NothingGiven = new Dictionary<string, JsonElement>();
+
+    /// <summary>How the content is given; files say it by writing a string or a list.</summary>
+    public ContentForm Form { get; init; }
+
+    /// <summary>
+    /// The members of the message as a file gives them, in their order: role, content and any other, such as tool_calls or name, all of
+    /// which
+    /// the chat template sees. Empty where the message was made in code.
+    /// </summary>
+    public IReadOnlyDictionary<string, JsonElement> Given { get; init; } = NothingGiven;
+
     /// <summary>
     /// Reads a JSON array of <c>{"role": ..., "content": ...}</c>, the content a string, which is one text part, or an array of
-    /// <c>{"type": "image"}</c> and <c>{"type": "text", "text": ...}</c>.
+    /// <c>{"type": "image"}</c> (or <c>"image_url"</c>, which is the same) and <c>{"type": "text", "text": ...}</c>. Any other member of a
+    /// message or a part is kept for the template; a message that has one needs no content.
     /// </summary>
     /// <exception cref="InputException">The file cannot be read or is not such an array.</exception>
     public static IReadOnlyList<ChatMessage> LoadAll(string path) => [.. JsonField.Read(path).Items().Select(Read)];
@@ -26,14 +64,39 @@ public sealed record ChatMessage(string Role, IReadOnlyList<ContentPart> Content
 
     private static ChatMessage Read(JsonField message)
     {
-        var content = message.Get("content");
-        return new(message.Get("role").Text(), content.IsText ? [new TextPart(content.Text())] : [.. content.Items().Select(ReadPart)]);
+        var given = Members(message);
+        // A turn of tool calls alone has no content.
+        var silent = message.Find("content") is null && given.Keys.Any(name => name is not ("role" or "content"));
+        var content = silent ? (JsonField?)null : message.Get("content");
+        return new(message.Get("role").Text(), content switch
+        {
+            null => [],
+            { IsText: true } text => [new TextPart(text.Text())],
+            { Value.ValueKind: JsonValueKind.Array } list => [.. list.Items().Select(ReadPart)],
+            { } other => throw other.Expected("a string or an array of parts"),
+        })
+        {
+            Form = content switch { null => ContentForm.None, { IsText: true } => ContentForm.Text, _ => ContentForm.Parts },
+            Given = given,
+        };
     }
 
     private static ContentPart ReadPart(JsonField part) => part.Get("type").Text() switch
     {
-        "image" => new ImagePart(),
-        "text" => new TextPart(part.Get("text").Text()),
-        _ => throw part.Get("type").Unsupported("types image, text"),
+        "image" or "image_url" => new ImagePart { Given = Members(part) },
+        "text" => new TextPart(part.Get("text").Text()) { Given = Members(part) },
+        _ => throw part.Get("type").Unsupported("types image, image_url, text"),
     };
+
+    /// <summary>All members; one that a template could not get as the file has it is an error here, where it can be named.</summary>
+    private static OrderedDictionary<string, JsonElement> Members(JsonField field)
+    {
+        var members = new OrderedDictionary<string, JsonElement>(StringComparer.Ordinal);
+        foreach (var (name, member) in field.Members())
+        {
+            Jinja.FromJson.Check(member);
+            if (!members.TryAdd(name, member.Value)) throw member.Expected("every member once");
+        }
+        return members;
+    }
 }

@@ -1,4 +1,3 @@
-using System.Text;
 using AnchorScope.Prompts.Jinja;
 
 namespace AnchorScope.Prompts;
@@ -16,7 +15,13 @@ public sealed record RenderedPart(int Message, int Part, int Start, int Length, 
 /// Where the text parts landed, in the order of the text. Recorded while the template was evaluated, so that equal texts are told
 /// apart. A part that the template leaves out is missing; one that it cuts, repeats or changes has several entries, or lacks what changed.
 /// </param>
-public sealed record RenderedPrompt(string Text, IReadOnlyList<RenderedPart> Parts);
+public sealed record RenderedPrompt(string Text, IReadOnlyList<RenderedPart> Parts)
+{
+    /// <summary>
+    /// What was not done as the messages ask for it, one line each: a content in another form, a text that the template drops.
+    /// </summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+}
 
 /// <summary>A checkpoint's chat template, in the subset of the Jinja language that such templates use.</summary>
 public sealed class ChatTemplate
@@ -24,45 +29,44 @@ public sealed class ChatTemplate
     private readonly IReadOnlyList<Statement> statements;
     private readonly IReadOnlyDictionary<string, string> specialTokens;
     private readonly Lazy<bool> takesParts;
+    private readonly TimeProvider clock;
 
     /// <param name="source">The template.</param>
     /// <param name="file">Where it is from, for error messages.</param>
     /// <param name="specialTokens">Variables for the template, for instance "bos_token".</param>
+    /// <param name="clock">What a template that writes the date reads; the system's when null.</param>
     /// <exception cref="InputException">A construct outside the supported subset; names the line and what is supported.</exception>
-    public ChatTemplate(string source, string file, IReadOnlyDictionary<string, string> specialTokens)
+    public ChatTemplate(string source, string file, IReadOnlyDictionary<string, string> specialTokens, TimeProvider? clock = null)
     {
+        this.clock = clock ?? TimeProvider.System;
         Source = source;
         this.specialTokens = specialTokens;
         statements = TemplateParser.Parse(file, source);
         // Where neither form comes through, the list is what today's templates take, and its error the one to show.
-        takesParts = new(() => Renders(null) || !Renders("<image>"));
+        takesParts = new(() => Renders(ContentForm.Parts, "") || !Renders(ContentForm.Text, "<image>"));
     }
 
     /// <summary>The template as the file holds it.</summary>
     public string Source { get; }
 
     /// <summary>
-    /// Looks for chat_template.jinja, then <c>chat_template</c> in chat_template.json, then in tokenizer_config.json. Of several
-    /// named templates it takes the one called "default".
+    /// The checkpoint's template. Of several files that hold one, the first of this order is taken: chat_template in
+    /// processor_config.json, in chat_template.json, chat_template.jinja, chat_templates/default.jinja, chat_template in
+    /// tokenizer_config.json; of several named templates the one called "default".
     /// </summary>
+    /// <param name="folder">The checkpoint.</param>
+    /// <param name="specialTokens">Variables for the template.</param>
+    /// <param name="textOnly">
+    /// A model without pictures: the order is that of the reference's tokenizers, the two .jinja files, tokenizer_config.json, and then the
+    /// other two.
+    /// </param>
     /// <exception cref="InputException">There is none, or a file is malformed.</exception>
-    public static ChatTemplate Load(string folder, IReadOnlyDictionary<string, string> specialTokens) =>
-        Find(folder, specialTokens) ?? throw new InputException($"{folder}: no chat template: looked for chat_template.jinja and for the field " +
-            "chat_template in chat_template.json and tokenizer_config.json");
+    public static ChatTemplate Load(string folder, IReadOnlyDictionary<string, string> specialTokens, bool textOnly = false) =>
+        Find(folder, specialTokens, textOnly) ?? throw new InputException($"{folder}: no chat template: looked for {TemplateFiles.Looked}");
 
     /// <summary>As <see cref="Load"/>, null where there is none.</summary>
-    public static ChatTemplate? Find(string folder, IReadOnlyDictionary<string, string> specialTokens)
-    {
-        var plain = Path.Combine(folder, "chat_template.jinja");
-        if (File.Exists(plain)) return new(ReadText(plain), plain, specialTokens);
-        foreach (var name in (string[])["chat_template.json", "tokenizer_config.json"])
-        {
-            var file = Path.Combine(folder, name);
-            if (File.Exists(file) && JsonField.Read(file).Find("chat_template") is { } field)
-                return new(field.IsText ? field.Text() : Default(field), $"{file}: chat_template", specialTokens);
-        }
-        return null;
-    }
+    public static ChatTemplate? Find(string folder, IReadOnlyDictionary<string, string> specialTokens, bool textOnly = false) =>
+        TemplateFiles.Find(folder, textOnly) is var (source, place) ? new(source, place, specialTokens) : null;
 
     /// <summary>
     /// Whether the template reads a message's content as a list of parts. Templates of text-only language models, which InternVL's original
@@ -70,71 +74,110 @@ public sealed class ChatTemplate
     /// </summary>
     public bool TakesParts => takesParts.Value;
 
+    /// <summary>
+    /// The conversation as one string. A content reaches the template in the form in which it is given, a string or a list of parts. Where
+    /// that form loses the text and the other one does not, the other one is taken, with a warning; a text that is lost in both is
+    /// a warning.
+    /// </summary>
     /// <param name="messages">The conversation.</param>
     /// <param name="addGenerationPrompt">Ends with what stands before an answer.</param>
     /// <param name="imagePlaceholder">What a picture is in a template that does not take parts.</param>
     /// <exception cref="InputException">The template refuses the messages, or cannot be evaluated.</exception>
-    public RenderedPrompt Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt = true, string imagePlaceholder = "<image>") =>
-        Render([.. messages.Select((message, m) => (object?)ToValue(message, m, TakesParts ? null : imagePlaceholder))], addGenerationPrompt);
+    public RenderedPrompt Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt = true, string imagePlaceholder = "<image>")
+    {
+        var forms = messages.Select(FormOf).ToArray();
+        var warnings = new List<string>();
+        for (var m = 0; m < forms.Length; m++)
+        {
+            if (messages[m].Form != ContentForm.Parts || TakesParts || messages[m].Content.Count == 0) continue;
+            forms[m] = ContentForm.Text;
+            warnings.Add($"message {m}: its parts reach the chat template as one string, because the template takes no list");
+        }
+        RenderedPrompt? first = TryWhole(forms);
+        if ((first is null || Unplaced(first)) && AsTexts() is { } texts && TryWhole(texts) is { } whole && !Unplaced(whole))
+            (forms, first) = (texts, whole);
+        var rendered = first ?? Whole(forms);
+        for (var m = 0; m < forms.Length; m++)
+        {
+            if (messages[m].Form == ContentForm.None || !IsLost(m, forms, rendered)) continue;
+            ContentForm[] other = [.. forms];
+            other[m] = ContentForm.Parts;
+            if (forms[m] == ContentForm.Text && TryWhole(other) is { } kept && !IsLost(m, other, kept))
+            {
+                (forms, rendered) = (other, kept);
+                warnings.Add($"message {m}: the chat template drops a content that is a string, " +
+                    "so its text is given as a list of one part; " +
+                    "the reference library would leave it out");
+            }
+            else
+                warnings.Add($"message {m}: the chat template drops its text");
+        }
+        return rendered with { Warnings = warnings };
 
-    private RenderedPrompt Render(List<object?> messages, bool addGenerationPrompt)
+        // Where no form was asked for: some templates take the text of a system message as a string and other contents as lists.
+        ContentForm[]? AsTexts() => messages.Any(message => message.Form == ContentForm.Either)
+            ? [.. forms.Select((form, m) => messages[m].Form == ContentForm.Either && messages[m].Content is [TextPart] ? ContentForm.Text
+                : form)]
+            : null;
+
+        bool Unplaced(RenderedPrompt found) => messages.Where((message, m) => message.Form == ContentForm.Either
+            && message.Content is [TextPart { Text.Length: > 0 }] && !found.Parts.Any(part => part.Message == m && part.Length > 0)).Any();
+
+        RenderedPrompt Whole(ContentForm[] with, ChatMessage? instead = null, int at = -1) => Evaluate(
+            messages.Select((message, m) => (object?)TemplateMessage.Of(m == at ? instead! : message, m, with[m], imagePlaceholder)),
+                addGenerationPrompt);
+
+        RenderedPrompt? TryWhole(ContentForm[] with, ChatMessage? instead = null, int at = -1)
+        {
+            try
+            {
+                return Whole(with, instead, at);
+            }
+            catch (InputException)
+            {
+                return null;
+            }
+        }
+
+        // A filter such as tojson hides where a text came from. A text is lost when another one in its place changes nothing.
+        bool IsLost(int m, ContentForm[] with, RenderedPrompt rendering)
+        {
+            if (rendering.Parts.Any(part => part.Message == m && part.Length > 0)) return false;
+            if (!messages[m].Content.OfType<TextPart>().Any(part => !string.IsNullOrWhiteSpace(part.Text))) return false;
+            return new Func<string, string>[] { text => text + "q", text => "q" + text }.All(change =>
+                TryWhole(with, TemplateMessage.WithTexts(messages[m], change), m) is { } changed && changed.Text == rendering.Text);
+        }
+    }
+
+    /// <summary>The form in which a message goes in first.</summary>
+    private ContentForm FormOf(ChatMessage message) =>
+        message.Form != ContentForm.Either ? message.Form : TakesParts ? ContentForm.Parts : ContentForm.Text;
+
+    private RenderedPrompt Evaluate(IEnumerable<object?> messages, bool addGenerationPrompt)
     {
         var variables = new Dictionary<string, object?>(StringComparer.Ordinal);
         foreach (var (name, token) in specialTokens) variables[name] = new SourcedText(token);
-        variables["messages"] = messages;
+        variables["messages"] = messages.ToList();
         variables["add_generation_prompt"] = addGenerationPrompt;
         variables["tools"] = null;
         variables["documents"] = null;
-        var text = Interpreter.Run(statements, variables);
+        var text = Interpreter.Run(statements, variables, clock);
         return new(text.Text, [.. text.Spans.Select(span =>
             new RenderedPart(span.Message, span.Part, span.Start, span.Length, span.SourceStart))]);
     }
 
     /// <summary>Tried out: a text comes out as it went in, or it does not.</summary>
-    private bool Renders(string? imagePlaceholder)
+    private bool Renders(ContentForm form, string imagePlaceholder)
     {
         try
         {
-            return Render([ToValue(new ChatMessage("user", [new TextPart("x")]), 0, imagePlaceholder)], addGenerationPrompt: true).Parts.Any(part => part.Length > 0);
+            var message = new ChatMessage("user", [new TextPart("x")]);
+            return Evaluate([TemplateMessage.Of(message, 0, form, imagePlaceholder)], addGenerationPrompt: true).Parts.Any(part =>
+                part.Length > 0);
         }
         catch (InputException)
         {
             return false;
         }
-    }
-
-    /// <param name="imagePlaceholder">What a picture is in one string; null for a list of parts.</param>
-    private static Mapping ToValue(ChatMessage message, int index, string? imagePlaceholder) => new()
-    {
-        ["role"] = new SourcedText(message.Role),
-        ["content"] = imagePlaceholder is null
-            ? message.Content.Select((part, p) => (object?)ToValue(part, index, p)).ToList()
-            : SourcedText.Concat(message.Content.Select((part, p) => part is TextPart text ? SourcedText.OfPart(text.Text, index, p) : new SourcedText(imagePlaceholder + "\n"))),
-    };
-
-    private static Mapping ToValue(ContentPart part, int message, int index) => part switch
-    {
-        TextPart text => new() { ["type"] = new SourcedText("text"), ["text"] = SourcedText.OfPart(text.Text, message, index) },
-        ImagePart => new() { ["type"] = new SourcedText("image") },
-        _ => throw new ArgumentException($"message {message}, part {index}: neither text nor picture", nameof(part)),
-    };
-
-    private static string ReadText(string file)
-    {
-        try
-        {
-            return new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true).GetString(JsonField.ReadBytes(file));
-        }
-        catch (DecoderFallbackException e)
-        {
-            throw new InputException($"{file}: expected UTF-8 text: {e.Message}", e);
-        }
-    }
-
-    private static string Default(JsonField list)
-    {
-        var templates = list.Items().Select(item => (Name: item.Get("name").Text(), Template: item.Get("template"))).ToList();
-        var index = templates.Count == 1 ? 0 : templates.FindIndex(item => item.Name == "default");
-        return index >= 0 ? templates[index].Template.Text() : throw list.Expected("one template, or one named \"default\"");
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
@@ -18,7 +19,10 @@ public readonly record struct Token(int Id, int Start, int End);
 /// <summary>Text to token ids and back, as a checkpoint's tokenizer.json prescribes.</summary>
 /// <remarks>
 /// Follows Hugging Face's <c>tokenizers</c> library: added tokens cut the raw text; each piece in between is normalised, cut into
-/// words and encoded on its own; special tokens go around the whole. The file's truncation and padding are not applied. Unpaired
+/// words and encoded on its own; special tokens go around the whole. Added tokens are those of tokenizer.json, with flags and further
+/// tokens
+/// from tokenizer_config.json (added_tokens_decoder, named tokens, extra_special_tokens, additional_special_tokens). The file's truncation
+/// and padding are not applied. Unpaired
 /// surrogates are encoded as U+FFFD.
 /// </remarks>
 public sealed class Tokenizer
@@ -36,21 +40,19 @@ public sealed class Tokenizer
     private readonly string?[] texts;
     private readonly HashSet<int> specialIds = [];
 
-    private Tokenizer(JsonField file, IReadOnlyDictionary<string, string> specialTokens, string sha256)
+    private Tokenizer(JsonField file, JsonField? config, IReadOnlyDictionary<string, AddedToken> named, string sha256)
     {
         Sha256 = sha256;
-        SpecialTokens = specialTokens;
-        var added = file.Find("added_tokens")?.Items().Select(field => (Field: field, Token: AddedToken.Read(field))).ToList() ?? [];
-        var addedIds = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach (var (field, token) in added)
-            if (!addedIds.TryAdd(token.Content, token.Id)) throw field.Expected("every added token once");
-
-        model = TokenModel.Read(file.Get("model"), addedIds);
+        SpecialTokens = named.ToDictionary(entry => entry.Key, entry => entry.Value.Content, StringComparer.Ordinal);
+        var modelField = file.Get("model");
+        var vocabulary = TokenModel.ReadVocabulary(modelField);
+        var added = AddedVocabulary.Read(file, config, named, vocabulary);
+        Warnings = added.Warnings(file.File);
+        model = TokenModel.Read(modelField, vocabulary, added.Ids());
         ids = new(model.Vocabulary, StringComparer.Ordinal);
-        foreach (var (field, token) in added)
+        foreach (var token in added.Tokens)
         {
-            if (!ids.TryAdd(token.Content, token.Id) && ids[token.Content] != token.Id)
-                throw field.Get("id").Expected($"{ids[token.Content]}, the id in model.vocab");
+            ids.TryAdd(token.Content, token.Id);
             if (token.Special) specialIds.Add(token.Id);
         }
         texts = TextsById(file);
@@ -64,8 +66,8 @@ public sealed class Tokenizer
             foreach (var id in frame.Before.Concat(frame.After))
                 if (!HasToken(id)) throw frameField.Expected($"ids of the vocabulary, {id} is not one");
         }
-        rawTokens = new(added.Select(a => a.Token).Where(token => !token.Normalized), token => token.Content);
-        normalizedTokens = new(added.Select(a => a.Token).Where(token => token.Normalized),
+        rawTokens = new(added.Tokens.Where(token => !token.Normalized), token => token.Content);
+        normalizedTokens = new(added.Tokens.Where(token => token.Normalized),
             token => Normalized(AlignedText.Original(token.Content)).Text);
     }
 
@@ -73,10 +75,23 @@ public sealed class Tokenizer
     public int VocabularySize => texts.Length;
 
     /// <summary>
-    /// Named special tokens, for instance "bos_token" to "&lt;s&gt;": from tokenizer_config.json, and from special_tokens_map.json
-    /// those that it does not name.
+    /// Named special tokens, for instance "bos_token" to "&lt;s&gt;": from tokenizer_config.json; where that has no added_tokens_decoder,
+    /// special_tokens_map.json comes over it, as in the reference.
     /// </summary>
     public IReadOnlyDictionary<string, string> SpecialTokens { get; }
+
+    /// <summary>What the user should know about the files, one line each: added tokens that have another id than the file writes.</summary>
+    public IReadOnlyList<string> Warnings { get; }
+
+    /// <summary>The id that text outside the vocabulary gets; null where such text becomes bytes or nothing.</summary>
+    public int? UnknownId => model.Unknown;
+
+    /// <summary>One line that says how many of some tokens are the unknown token.</summary>
+    /// <param name="unknown">Tokens with <see cref="UnknownId"/>.</param>
+    /// <param name="all">All tokens of the text.</param>
+    public string UnknownWarning(int unknown, int all) =>
+        string.Create(CultureInfo.InvariantCulture, $"{unknown} of {all} tokens of the text are {TokenText(UnknownId!.Value)}, ") +
+        "the tokenizer's unknown token: that text does not reach the model";
 
     /// <summary>SHA-256 of tokenizer.json (of what it would be, when it is made from other files), 64 lower-case hexadecimal digits.</summary>
     public string Sha256 { get; }
@@ -93,7 +108,10 @@ public sealed class Tokenizer
             : VocabularyFiles.In(folder) ? VocabularyFiles.ToTokenizerJson(folder)
             : File.Exists(SentencePieceFile.PathIn(folder)) ? SentencePieceFile.ToTokenizerJson(folder)
             : throw new InputException($"{file}: this file is needed and does not exist, nor do vocab.json and merges.txt, nor tokenizer.model");
-        return new(JsonField.Parse(file, bytes), NamedTokens.Read(folder), Convert.ToHexStringLower(SHA256.HashData(bytes)));
+        var configFile = Path.Combine(folder, "tokenizer_config.json");
+        JsonField? config = File.Exists(configFile) ? JsonField.Read(configFile) : null;
+        return new(JsonField.Parse(file, bytes), config, NamedTokens.Read(folder, config),
+            Convert.ToHexStringLower(SHA256.HashData(bytes)));
     }
 
     /// <summary>Tokens in the order of the text; <paramref name="addSpecial"/> puts the post-processor's tokens around them.</summary>

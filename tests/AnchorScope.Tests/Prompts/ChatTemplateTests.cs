@@ -119,55 +119,8 @@ public sealed class ChatTemplateTests
         expected, string.Join(' ', Render(template, [text]).Parts.Select(part => $"{part.Start}+{part.Length}@{part.SourceStart}")));
 
     [Fact]
-    public void Load_PrefersTheJinjaFile_ThenJson_ThenTheTokenizersConfig()
-    {
-        using var folder = new TemporaryFolder();
-        var nothing = Assert.Throws<InputException>(() => ChatTemplate.Load(folder.Name, NoTokens));
-        Assert.Contains("chat_template.jinja", nothing.Message, StringComparison.Ordinal);
-        Assert.Contains("chat_template.json", nothing.Message, StringComparison.Ordinal);
-        Assert.Contains("tokenizer_config.json", nothing.Message, StringComparison.Ordinal);
-
-        folder.Write("tokenizer_config.json", """{"chat_template": "config"}""");
-        Assert.Equal("config", ChatTemplate.Load(folder.Name, NoTokens).Source);
-        folder.Write("tokenizer_config.json", """{"chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]}""");
-        Assert.Equal("d", ChatTemplate.Load(folder.Name, NoTokens).Source);
-        folder.Write("tokenizer_config.json", """{"chat_template": [{"name": "a", "template": "t"}, {"name": "b", "template": "d"}]}""");
-        Assert.Contains("one named \"default\"", Assert.Throws<InputException>(() => ChatTemplate.Load(folder.Name, NoTokens)).Message, StringComparison.Ordinal);
-        folder.Write("chat_template.json", """{"chat_template": "json"}""");
-        Assert.Equal("json", ChatTemplate.Load(folder.Name, NoTokens).Source);
-        folder.Write("chat_template.jinja", "jinja");
-        Assert.Equal("jinja", ChatTemplate.Load(folder.Name, NoTokens).Render([]).Text);
-    }
-
-    [Fact]
     public void SpecialTokens_AreVariables() => Assert.Equal(
         "<s>hi", new ChatTemplate("{{ bos_token }}hi", "t", new Dictionary<string, string> { ["bos_token"] = "<s>" }).Render([]).Text);
-
-    [Fact]
-    public void Messages_HaveStringsOrParts()
-    {
-        using var folder = new TemporaryFolder();
-        var path = folder.Write("m.json", """
-            [{"role": "system", "content": "Be brief."}, {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Hi"}]}]
-            """);
-        var messages = ChatMessage.LoadAll(path);
-        Assert.Equal(["system", "user"], messages.Select(message => message.Role));
-        Assert.Equal([new TextPart("Be brief.")], messages[0].Content);
-        Assert.Equal([new ImagePart(), new TextPart("Hi")], messages[1].Content);
-    }
-
-    [Theory]
-    [InlineData("{}", "the document: expected an array")]
-    [InlineData("[{}]", "[0].content: expected a value")]
-    [InlineData("""[{"role": 1, "content": "x"}]""", "[0].role: expected a string")]
-    [InlineData("""[{"role": "user", "content": [{"type": "video"}]}]""", "[0].content[0].type: expected one of the supported types image, text")]
-    [InlineData("""[{"role": "user", "content": [{"type": "text"}]}]""", "[0].content[0].text: expected a value")]
-    public void WrongMessages_NameTheField(string json, string expected)
-    {
-        using var folder = new TemporaryFolder();
-        var path = folder.Write("m.json", json);
-        Assert.StartsWith($"{path}: {expected}", Assert.Throws<InputException>(() => ChatMessage.LoadAll(path)).Message, StringComparison.Ordinal);
-    }
 
     private static RenderedPrompt Render(string template, params string[][] texts) =>
         new ChatTemplate(template, "t", NoTokens).Render(

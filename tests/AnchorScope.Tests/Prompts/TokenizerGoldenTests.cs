@@ -61,7 +61,7 @@ public sealed class TokenizerGoldenTests
     }
 
     [Fact]
-    public void SpecialTokens_OfTheConfigComeFirst_TheMapFillsIn()
+    public void SpecialTokens_OfTheMap_ComeOverTheConfig_WhereThatHasNoDecoderOfAddedTokens()
     {
         using var folder = new TemporaryFolder();
         File.Copy(Fixtures.Path("tokenizers", "qwen2", "tokenizer.json"), Path.Combine(folder.Name, "tokenizer.json"));
@@ -71,8 +71,10 @@ public sealed class TokenizerGoldenTests
             """);
         folder.Write("special_tokens_map.json", """{"bos_token": "<b>", "eos_token": "<other>"}""");
         Assert.Equal(
-            new Dictionary<string, string> { ["bos_token"] = "<b>", ["eos_token"] = "<e>", ["image_token"] = "<i>" },
+            new Dictionary<string, string> { ["bos_token"] = "<b>", ["eos_token"] = "<other>", ["image_token"] = "<i>" },
             Tokenizer.Load(folder.Name).SpecialTokens);
+        folder.Write("tokenizer_config.json", """{"eos_token": "<e>", "added_tokens_decoder": {}}""");
+        Assert.Equal(new Dictionary<string, string> { ["eos_token"] = "<e>" }, Tokenizer.Load(folder.Name).SpecialTokens);
         folder.Write("tokenizer_config.json", """{"eos_token": {"text": "<e>"}}""");
         var error = Assert.Throws<InputException>(() => Tokenizer.Load(folder.Name));
         Assert.EndsWith("tokenizer_config.json: eos_token.content: expected a value, found nothing", error.Message, StringComparison.Ordinal);

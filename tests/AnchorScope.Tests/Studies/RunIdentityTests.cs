@@ -127,7 +127,7 @@ public sealed class RunIdentityTests : IDisposable
         var root = Path.Combine(Fixtures.Root, "src", "AnchorScope");
         var named = new[] { "Prompts", "Models", "Checkpoints" }
             .SelectMany(folder => Directory.EnumerateFiles(Path.Combine(root, folder), "*.cs", SearchOption.AllDirectories))
-            .SelectMany(file => Regex.Matches(File.ReadAllText(file), "\"([a-z_.]+\\.(?:json|jinja|txt|model))\"").Select(m => m.Groups[1].Value)).Distinct().Except(other);
+            .SelectMany(file => Regex.Matches(File.ReadAllText(file), "\"([a-z_./]*[a-z_]+\\.(?:json|jinja|txt|model))\"").Select(m => m.Groups[1].Value)).Distinct().Except(other);
         Assert.Empty(named.Except(ModelIdentity.Names));
     }
 

@@ -34,11 +34,17 @@ internal sealed class Evaluator(Budget budget)
             case Variable variable:
                 return scope.Get(variable.Name);
             case ListLiteral list:
-                return list.Items.Select(item => Evaluate(item, scope)).ToList();
+                var values = list.Items.Select(item => Evaluate(item, scope));
+                return list.IsTuple ? new PythonTuple(values) : values.ToList();
             case DictionaryLiteral dictionary:
                 return Dictionary(dictionary, scope);
             case Member member:
-                return Operators.Index(site, Evaluate(member.Target, scope), new SourcedText(member.Name));
+                var owner = Evaluate(member.Target, scope);
+                // With a dot Python finds a method before an item of the same name.
+                if (Methods.IsMethod(owner,
+                    member.Name)) throw site.Fail($"the method '{member.Name}' as a value is not supported; " +
+                        $"an item of this name is ['{member.Name}']");
+                return Operators.Index(site, owner, new SourcedText(member.Name));
             case Subscript subscript:
                 return Subscripted(subscript, scope);
             case Slice slice:
@@ -73,6 +79,19 @@ internal sealed class Evaluator(Budget budget)
         }
 
         object? Optional(Expression? part, object? otherwise = null) => part is null ? otherwise : Evaluate(part, scope);
+    }
+
+    /// <summary>A value through filters, the first one first.</summary>
+    public object? Filter(object? value, IReadOnlyList<NamedFilter> filters, Scope scope) =>
+        filters.Aggregate(value, (current, filter) => Filters.Apply(current, Arguments(filter.Site, filter.Name, filter.Arguments, scope)));
+
+    /// <summary>The call, with a further named argument.</summary>
+    public object? CallWith(Call call, string name, object? value, Scope scope)
+    {
+        var callee = Evaluate(call.Callee, scope) as Callable ?? throw call.Site.Fail("a call block calls macros only");
+        var arguments = Arguments(call.Site, callee.Name, call.Arguments, scope);
+        return callee.Invoke(arguments with { Named = new Dictionary<string,
+            object?>(arguments.Named, StringComparer.Ordinal) { [name] = value } });
     }
 
     public bool IsTrue(Expression expression, Scope scope) => Values.IsTrue(Evaluate(expression, scope));
@@ -135,6 +154,8 @@ internal sealed class Evaluator(Budget budget)
         }
         else
             callee = Evaluate(call.Callee, scope);
+        if (callee is Loop { Recurse: { } recurse }) return recurse(Arguments(call.Site, "loop", call.Arguments,
+            scope).Only("iterable").Get(0, "iterable"));
         return callee is Callable callable
             ? callable.Invoke(Arguments(call.Site, callable.Name, call.Arguments, scope))
             : throw call.Site.Fail($"{Values.Describe(callee)} cannot be called");

@@ -10,6 +10,13 @@ internal sealed class ExpressionParser(string file, IReadOnlyList<Lexeme> lexeme
 
     public Lexeme Current => lexemes[at];
 
+    /// <summary>How many lexemes were read.</summary>
+    public int At => at;
+
+    /// <summary>Whether a name was read since.</summary>
+    public bool Mentions(int from, string name) =>
+        lexemes.Skip(from).Take(at - from).Any(lexeme => lexeme.Kind == Lexical.Name && lexeme.Text == name);
+
     public Site Here => new(file, Current.Line);
 
     public Lexeme Next() => lexemes[Current.Kind == Lexical.End ? at : at++];
@@ -60,7 +67,10 @@ internal sealed class ExpressionParser(string file, IReadOnlyList<Lexeme> lexeme
         return Here.Fail($"expected {expected}, found {found}");
     }
 
-    /// <summary>An expression, or several with commas between them, which are a list.</summary>
+    /// <summary>A filter by its name, with arguments or without.</summary>
+    public NamedFilter ParseFilter() => new(Here, ExpectName(), SkipOperator("(") ? ParseArguments() : ArgumentList.None);
+
+    /// <summary>An expression, or several with commas between them, which are a tuple.</summary>
     public Expression ParseList(bool withConditional = true)
     {
         var site = Here;
@@ -72,7 +82,7 @@ internal sealed class ExpressionParser(string file, IReadOnlyList<Lexeme> lexeme
             if (Current.Kind is Lexical.CloseTag or Lexical.CloseOutput || IsOperator(")")) break;
             items.Add(withConditional ? Parse() : ParseOr());
         }
-        return new ListLiteral(site, items);
+        return new ListLiteral(site, items, IsTuple: true);
     }
 
     public Expression Parse()
@@ -125,7 +135,10 @@ internal sealed class ExpressionParser(string file, IReadOnlyList<Lexeme> lexeme
     private Expression ParseConcatenation() => LeftToRight(ParseProduct, parser => parser.IsOperator("~"));
 
     private Expression ParseProduct() =>
-        LeftToRight(() => ParseUnary(), parser => parser.Current is { Kind: Lexical.Operator, Text: "*" or "/" or "//" or "%" });
+        LeftToRight(ParsePower, parser => parser.Current is { Kind: Lexical.Operator, Text: "*" or "/" or "//" or "%" });
+
+    // As Jinja has it: from the left to the right, and weaker than a sign.
+    private Expression ParsePower() => LeftToRight(() => ParseUnary(), parser => parser.IsOperator("**"));
 
     private Expression LeftToRight(Func<Expression> operand, Func<ExpressionParser, bool> isOperator)
     {
@@ -159,7 +172,7 @@ internal sealed class ExpressionParser(string file, IReadOnlyList<Lexeme> lexeme
         if (Current.Kind == Lexical.Operator)
         {
             if (SkipOperator("(")) return ParseParentheses(site);
-            if (SkipOperator("[")) return new ListLiteral(site, ParseItems("]"));
+            if (SkipOperator("[")) return new ListLiteral(site, ParseItems("]"), IsTuple: false);
             if (SkipOperator("{")) return ParseDictionary(site);
             throw Unexpected("an expression");
         }
@@ -168,6 +181,7 @@ internal sealed class ExpressionParser(string file, IReadOnlyList<Lexeme> lexeme
         {
             case Lexical.Name:
                 Next();
+                if (lexeme.Text == "self") throw site.Fail("'self' is not supported");
                 return lexeme.Text switch
                 {
                     "true" or "True" => new Literal(site, true),
@@ -194,7 +208,7 @@ internal sealed class ExpressionParser(string file, IReadOnlyList<Lexeme> lexeme
 
     private Expression ParseParentheses(Site site)
     {
-        if (SkipOperator(")")) return new ListLiteral(site, []);
+        if (SkipOperator(")")) return new ListLiteral(site, [], IsTuple: true);
         var value = ParseList();
         ExpectOperator(")");
         return value;
@@ -310,7 +324,7 @@ internal sealed class ExpressionParser(string file, IReadOnlyList<Lexeme> lexeme
         if (SkipOperator("("))
             arguments = ParseArguments();
         else if (Current.Kind is Lexical.String or Lexical.Integer or Lexical.Float || IsOperator("[") || IsOperator("{") ||
-                 (Current is { Kind: Lexical.Name, Text: not ("else" or "or" or "and" or "if" or "is" or "not" or "in") }))
+                 (Current is { Kind: Lexical.Name, Text: not ("else" or "or" or "and" or "is" or "not" or "in") }))
             arguments = new([ParsePostfix(ParsePrimary())], []);
         return new(site, value, name, arguments, negated);
     }

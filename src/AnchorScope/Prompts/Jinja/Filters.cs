@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.RegularExpressions;
 
 namespace AnchorScope.Prompts.Jinja;
 
@@ -7,8 +6,9 @@ namespace AnchorScope.Prompts.Jinja;
 internal static class Filters
 {
     private const string Supported =
-        "abs, capitalize, count, d, default, first, float, int, items, join, last, length, list, lower, map, reject, rejectattr, " +
-        "replace, reverse, safe, select, selectattr, string, title, tojson, trim, upper";
+        "abs, batch, capitalize, center, count, d, default, dictsort, first, float, groupby, indent, int, items, join, last, " +
+        "length, list, lower, map, max, min, reject, rejectattr, replace, reverse, round, safe, select, selectattr, slice, sort, string, " +
+        "sum, title, tojson, trim, unique, upper";
 
     public static object? Apply(object? value, Arguments arguments)
     {
@@ -17,19 +17,24 @@ internal static class Filters
         switch (arguments.Name)
         {
             case "trim": return Methods.Strip(Text(), arguments.Only("chars").FindText(0, "chars"));
-            case "upper" when arguments.IsEmpty: return Text().WithText(Text().Text.ToUpperInvariant());
-            case "lower" when arguments.IsEmpty: return Text().WithText(Text().Text.ToLowerInvariant());
+            case "upper" when arguments.IsEmpty: return Text().WithText(UnicodeCasing.Upper(Text().Text));
+            case "lower" when arguments.IsEmpty: return Text().WithText(UnicodeCasing.Lower(Text().Text));
             case "capitalize" when arguments.IsEmpty: return Methods.Capitalize(Text());
             case "title" when arguments.IsEmpty: return Text().WithText(Title(Text().Text));
             case "string" or "safe" when arguments.IsEmpty: return Text();
-            case "length" or "count" when arguments.IsEmpty: return Values.Length(site, value);
-            case "replace":
+                        case "replace":
                 return Methods.Replace(Text(), arguments.Only("old", "new", "count").GetText(0, "old").Text,
                     arguments.GetText(1, "new"), arguments.FindInteger(2, "count"), arguments);
             case "join": return Join(value, arguments.Only("d", "attribute"));
-            case "tojson": return new SourcedText(Json.Write(site, value, Indent(arguments.Only("indent"))));
-            case "int": return ToInteger(value, arguments.Only("default"));
-            case "float": return ToReal(value, arguments.Only("default"));
+            case "tojson": return new SourcedText(Json.Of(arguments).Write(site, value));
+            case "int": return Numbers.ToInteger(value, arguments.Only("default", "base"));
+            case "float": return Numbers.ToReal(value, arguments.Only("default"));
+            case "round": return Numbers.Round(value, arguments.Only("precision", "method"));
+            case "center": return Methods.Padded(Text(), arguments.Only("width").FindInteger(0, "width") ?? 80, ' ', Side.Both, arguments);
+            case "indent": return Indented(value as SourcedText ?? throw arguments.Fail($"needs a string, not {Values.Describe(value)}"),
+                arguments.Only("width", "first", "blank"));
+            case "sort" or "dictsort" or "min" or "max" or "unique" or "batch" or "slice" or "groupby"
+                or "sum": return Sequences.Apply(value, arguments);
             case "abs" when arguments.IsEmpty:
                 return Values.IsNumber(value)
                     ? value is double real ? Math.Abs(real) : (object)Math.Abs(Math.Max(Values.AsInteger(value!), -long.MaxValue))
@@ -40,29 +45,43 @@ internal static class Filters
                     ? arguments.Has(0, "default_value") ? arguments.Find(0, "default_value") : SourcedText.Empty
                     : value;
             case "items" when arguments.IsEmpty:
-                return value switch
-                {
-                    Mapping mapping => Methods.Items(mapping),
-                    Undefined => new List<object?>(),
-                    _ => throw arguments.Fail($"needs a dictionary, not {Values.Describe(value)}"),
-                };
+                return new PythonGenerator(LaterItems());
             case "list" when arguments.IsEmpty: return Items().ToList();
+            case "first" when arguments.IsEmpty && value is PythonGenerator generator:
+                return generator.Next() is (true, var next) ? next : new Undefined("first of nothing");
+            case "last" or "reverse" or "length" or "count" when arguments.IsEmpty && value is PythonGenerator:
+                throw arguments.Fail($"needs a list, not {Values.Describe(value)}");
+            case "length" or "count" when arguments.IsEmpty: return Values.Length(site, value);
             case "first" when arguments.IsEmpty: return Items() is [var head, ..] ? head : new Undefined("first of nothing");
             case "last" when arguments.IsEmpty: return Items() is [.., var tail] ? tail : new Undefined("last of nothing");
             case "reverse" when arguments.IsEmpty:
                 var reversed = Items().Reverse().ToList();
-                return value is SourcedText ? SourcedText.Concat(reversed.Cast<SourcedText>()) : reversed;
-            case "map": return Items().Select(item => Mapped(item, arguments)).ToList();
-            case "select": return Items().Where(item => Passes(item, arguments, 0)).ToList();
-            case "reject": return Items().Where(item => !Passes(item, arguments, 0)).ToList();
-            case "selectattr": return Items().Where(item => Passes(Attribute(item, arguments), arguments, 1)).ToList();
-            case "rejectattr": return Items().Where(item => !Passes(Attribute(item, arguments), arguments, 1)).ToList();
+                return value is SourcedText ? SourcedText.Concat(reversed.Cast<SourcedText>()) : new PythonGenerator(reversed);
+            case "map": return OneByOne(items => items.Select(item => Mapped(item, arguments)));
+            case "select": return OneByOne(items => items.Where(item => Passes(item, arguments, 0)));
+            case "reject": return OneByOne(items => items.Where(item => !Passes(item, arguments, 0)));
+            case "selectattr": return OneByOne(items => items.Where(item => Passes(Attribute(item, arguments), arguments, 1)));
+            case "rejectattr": return OneByOne(items => items.Where(item => !Passes(Attribute(item, arguments), arguments, 1)));
             default: throw site.Fail($"the filter '{arguments.Name}' is not supported; supported are {Supported}");
         }
 
         SourcedText Text() => Values.ToText(site, value);
 
         IReadOnlyList<object?> Items() => Values.Iterate(site, value);
+
+        IEnumerable<object?> LaterItems()
+        {
+            if (value is not (Mapping or Undefined)) throw arguments.Fail($"needs a dictionary, not {Values.Describe(value)}");
+            foreach (var pair in value is Mapping mapping ? Methods.Items(mapping) : []) yield return pair;
+        }
+
+        PythonGenerator OneByOne(Func<IEnumerable<object?>, IEnumerable<object?>> chosen) => new(Later(chosen));
+
+        // Nothing is looked at before somebody asks for an item.
+        IEnumerable<object?> Later(Func<IEnumerable<object?>, IEnumerable<object?>> chosen)
+        {
+            foreach (var item in chosen(Items())) yield return item;
+        }
     }
 
     private static SourcedText Join(object? value, Arguments arguments)
@@ -72,37 +91,39 @@ internal static class Filters
         return Methods.Join(arguments.Has(0, "d") ? arguments.GetText(0, "d") : SourcedText.Empty, items, arguments);
     }
 
-    private static int? Indent(Arguments arguments) => arguments.FindInteger(0, "indent") switch
+    private static SourcedText Indented(SourcedText text, Arguments arguments)
     {
-        null => null,
-        var width and >= 0 and <= 16 => width,
-        var width => throw arguments.Fail($"an indent of 0 to 16, not {width}"),
-    };
-
-    private static object? ToInteger(object? value, Arguments arguments) => value switch
-    {
-        _ when Values.IsInteger(value) => Values.AsInteger(value!),
-        double real when Math.Abs(real) < 1e18 => (long)real,
-        SourcedText text when long.TryParse(text.Text, NumberStyles.Integer, CultureInfo.InvariantCulture, out var number) => number,
-        SourcedText text when double.TryParse(text.Text, CultureInfo.InvariantCulture, out var real) && Math.Abs(real) < 1e18 => (long)real,
-        Undefined => throw arguments.Fail($"{Values.Describe(value)} is not a number"),
-        _ => arguments.Has(0, "default") ? arguments.Find(0, "default") : 0L,
-    };
-
-    private static object? ToReal(object? value, Arguments arguments) => value switch
-    {
-        _ when Values.IsNumber(value) => Values.AsDouble(value!),
-        SourcedText text when double.TryParse(text.Text, CultureInfo.InvariantCulture, out var real) => real,
-        Undefined => throw arguments.Fail($"{Values.Describe(value)} is not a number"),
-        _ => arguments.Has(0, "default") ? arguments.Find(0, "default") : 0.0,
-    };
+        var indent = arguments.Find(0, "width") switch
+        {
+            null => new string(' ', 4),
+            SourcedText given => given.Text,
+            var width when Values.IsInteger(width) && Values.AsInteger(width!) is >= 0 and <= 1000 and var spaces =>
+                new string(' ', (int)spaces),
+            _ => throw arguments.Fail("'width' is to be a string, or a number of 0 to 1000"),
+        };
+        var lines = Methods.Lines(text, keepEnds: false);
+        // A line end at the end of the text begins an empty line.
+        if (text.Length == 0 || Methods.IsLineEnd(text.Text[^1])) lines.Add(SourcedText.Empty);
+        var result = new SourcedText.Builder();
+        for (var i = 0; i < lines.Count; i++)
+        {
+            if (i > 0) result.Append(new("\n"));
+            if (i == 0 ? arguments.Flag(1, "first") : lines[i].Length > 0 || arguments.Flag(2, "blank")) result.Append(new(indent));
+            result.Append(lines[i]);
+            if (result.Length > Budget.LongestText) throw arguments.Fail($"a text of more than {Budget.LongestText} characters");
+        }
+        arguments.Budget.Spend(arguments.Site, result.Length);
+        return result.Build();
+    }
 
     // map('name', ...) applies a filter, map(attribute='name', default=...) takes a member.
     private static object? Mapped(object? item, Arguments arguments)
     {
         if (arguments.Positional.Count > 0)
             return Apply(item, arguments.From(1) with { Name = arguments.GetText(0, "filter").Text });
-        var member = Attribute(item, arguments.Only("attribute", "default").GetText(0, "attribute").Text, arguments);
+        var attribute = arguments.Only("attribute", "default").Get(0, "attribute");
+        var member = attribute is SourcedText path ? Attribute(item, path.Text, arguments)
+            : Operators.Index(arguments.Site, item, attribute);
         return member is Undefined && arguments.Has(1, "default") ? arguments.Find(1, "default") : member;
     }
 
@@ -115,7 +136,7 @@ internal static class Filters
     private static object? Attribute(object? item, Arguments arguments) =>
         Attribute(item, arguments.GetText(0, "attribute").Text, arguments);
 
-    private static object? Attribute(object? item, string path, Arguments arguments)
+    public static object? Attribute(object? item, string path, Arguments arguments)
     {
         foreach (var name in path.Split('.'))
             item = Operators.Index(arguments.Site, item,
@@ -123,7 +144,24 @@ internal static class Filters
         return item;
     }
 
-    // A word follows white space, a hyphen or an opening bracket.
-    private static string Title(string text) =>
-        Regex.Replace(text, @"[^-\s({\[<]+", match => match.Value[..1].ToUpperInvariant() + match.Value[1..].ToLowerInvariant());
+    // A word follows white space, a hyphen or an opening bracket; its first character is a capital, not a title one.
+    private static string Title(string text)
+    {
+        var result = new System.Text.StringBuilder(text.Length);
+        for (var from = 0; from < text.Length;)
+        {
+            var to = from;
+            while (to < text.Length && !Separates(text[to])) to++;
+            if (to > from)
+            {
+                var first = char.IsSurrogate(text[from]) && to > from + 1 ? 2 : 1;
+                result.Append(UnicodeCasing.Upper(text.Substring(from, first))).Append(UnicodeCasing.Lower(text[(from + first)..to]));
+            }
+            for (; to < text.Length && Separates(text[to]); to++) result.Append(text[to]);
+            from = to;
+        }
+        return result.ToString();
+
+        static bool Separates(char unit) => Methods.IsSpace(unit) || unit is '-' or '(' or '{' or '[' or '<';
+    }
 }

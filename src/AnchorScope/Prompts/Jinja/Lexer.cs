@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 
@@ -17,6 +18,9 @@ internal sealed class Lexer
 {
     private static readonly string[] Operators =
         ["//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".", ":", "|", ","];
+
+    private static readonly SearchValues<char> Space =
+        SearchValues.Create([.. Enumerable.Range(0, 0x10000).Select(unit => (char)unit).Where(Methods.IsSpace)]);
 
     private readonly string file;
     private readonly string source;
@@ -55,9 +59,43 @@ internal sealed class Lexer
             AddText(Before(source[at..open], sign, kind));
             Advance(open + (sign == ' ' ? 2 : 3));
             if (kind == '#') SkipComment();
+            else if (kind == '%' && RawTag(at, "raw") is var (body, closing)) ReadRaw(body, closing);
             else ReadTag(kind);
         }
         lexemes.Add(new(Lexical.End, "", line));
+    }
+
+    /// <summary>Where a tag of one word that begins here ends, and its closing sign; null where another one stands here.</summary>
+    private (int End, char Sign)? RawTag(int from, string word)
+    {
+        while (from < source.Length && Methods.IsSpace(source[from])) from++;
+        if (string.CompareOrdinal(source, from, word, 0, word.Length) != 0) return null;
+        from += word.Length;
+        while (from < source.Length && Methods.IsSpace(source[from])) from++;
+        var sign = from < source.Length && source[from] is '-' or '+' ? source[from++] : ' ';
+        return string.CompareOrdinal(source, from, "%}", 0, 2) == 0 ? (from + 2, sign) : null;
+    }
+
+    // Up to the tag endraw everything is text. The line end behind the first tag belongs to it.
+    private void ReadRaw(int body, char sign)
+    {
+        for (var open = source.IndexOf("{%", body, StringComparison.Ordinal); open >= 0; open =
+            source.IndexOf("{%", open + 2, StringComparison.Ordinal))
+        {
+            var opening = open + 2 < source.Length && source[open + 2] is '-' or '+' ? source[open + 2] : ' ';
+            if (RawTag(open + (opening == ' ' ? 2 : 3), "endraw") is not var (end, closing)) continue;
+            Advance(body);
+            atLineStart = false;
+            var from = body;
+            while (sign == '-' && from < open && Methods.IsSpace(source[from])) from++;
+            AddText(Before(source[from..open], opening, '%'));
+            Advance(end - 2);
+            AfterTag(closing, trimsNewline: true);
+            return;
+        }
+        // With nothing behind it Jinja does not miss the end.
+        if (body < source.Length) throw Fail("the tag raw has no endraw");
+        Advance(source.Length);
     }
 
     private int NextTag()
@@ -69,10 +107,10 @@ internal sealed class Lexer
 
     private string Before(string text, char sign, char kind)
     {
-        if (sign == '-') return text.TrimEnd();
+        if (sign == '-') return text[..(text.AsSpan().LastIndexOfAnyExcept(Space) + 1)];
         if (sign == '+' || kind == '{') return text;
         var lineStart = text.LastIndexOf('\n') + 1;
-        return (lineStart > 0 || atLineStart) && text.AsSpan(lineStart).IsWhiteSpace() ? text[..lineStart] : text;
+        return (lineStart > 0 || atLineStart) && text.AsSpan(lineStart).IndexOfAnyExcept(Space) < 0 ? text[..lineStart] : text;
     }
 
     private void AddText(string text)
@@ -100,7 +138,7 @@ internal sealed class Lexer
     {
         var to = at + 2;
         if (sign == '-')
-            while (to < source.Length && char.IsWhiteSpace(source[to])) to++;
+            while (to < source.Length && Methods.IsSpace(source[to])) to++;
         else if (sign != '+' && trimsNewline && to < source.Length && source[to] == '\n')
             to++;
         Advance(to);
@@ -155,6 +193,8 @@ internal sealed class Lexer
     {
         var start = at;
         var isFloat = false;
+        if (at + 2 < source.Length && source[at] == '0' && char.ToLowerInvariant(source[at + 1]) is 'x' or 'o'
+            or 'b') return ReadRadix(char.ToLowerInvariant(source[at + 1]));
         Digits();
         if (at + 1 < source.Length && source[at] == '.' && char.IsAsciiDigit(source[at + 1]))
         {
@@ -170,13 +210,32 @@ internal sealed class Lexer
             at = exponent;
             Digits();
         }
-        if (at < source.Length && (char.IsLetterOrDigit(source[at]) || source[at] == '_')) throw Fail("only decimal numbers are supported");
-        return new(isFloat ? Lexical.Float : Lexical.Integer, source[start..at], line);
+        if (at < source.Length && (char.IsLetterOrDigit(source[at]) || source[at] == '_')) throw Fail("a number is followed by a letter");
+        return new(isFloat ? Lexical.Float : Lexical.Integer, source[start..at].Replace("_", "", StringComparison.Ordinal), line);
 
+        // One underscore may stand between two digits.
         void Digits()
         {
-            while (at < source.Length && char.IsAsciiDigit(source[at])) at++;
+            while (at < source.Length && (char.IsAsciiDigit(source[at])
+                || (source[at] == '_' && at + 1 < source.Length && char.IsAsciiDigit(source[at + 1])))) at++;
         }
+    }
+
+    private Lexeme ReadRadix(char letter)
+    {
+        var (radix, value) = (letter switch { 'x' => 16, 'o' => 8, _ => 2 }, 0L);
+        var start = at += 2;
+        for (; at < source.Length && (char.IsAsciiHexDigit(source[at]) || source[at] == '_'); at++)
+        {
+            if (source[at] == '_') continue;
+            var digit = Convert.ToInt32(source[at].ToString(), 16);
+            if (digit >= radix) break;
+            if (value > (long.MaxValue - digit) / radix) throw Fail("a number is too large");
+            value = value * radix + digit;
+        }
+        if (at == start || (at < source.Length
+            && char.IsLetterOrDigit(source[at]))) throw Fail($"a number that begins with 0{letter} has a wrong digit");
+        return new(Lexical.Integer, value.ToString(CultureInfo.InvariantCulture), line);
     }
 
     // Escapes are Python's; one that Python does not know stays as it is written.
@@ -214,7 +273,14 @@ internal sealed class Lexer
                 case 'v': value.Append('\v'); break;
                 case '\n': break;
                 case '\\' or '\'' or '"': value.Append(escape); break;
-                case >= '0' and <= '7' or 'N': throw Fail($"the escape \\{escape} in a string is not supported");
+                case >= '0' and <= '7':
+                    var octal = 0;
+                    var stop = Math.Min(i + 3, source.Length);
+                    for (; i < stop && source[i] is >= '0' and <= '7'; i++) octal = octal * 8 + source[i] - '0';
+                    i--;
+                    value.Append((char)octal);
+                    break;
+                case 'N': throw Fail($"the escape \\{escape} in a string is not supported");
                 default: value.Append('\\').Append(escape); break;
             }
         }

@@ -1,30 +1,61 @@
 namespace AnchorScope.Prompts.Jinja;
 
-/// <summary>Methods of Python's strings and dictionaries, and what string filters share with them.</summary>
+/// <summary>On which side a text is filled up.</summary>
+internal enum Side { Left, Right, Both }
+
+/// <summary>Methods of Python's dictionaries and lists, and what string methods and filters share.</summary>
 internal static class Methods
 {
-    private const string OfStrings =
-        "upper, lower, capitalize, title, strip, lstrip, rstrip, split, startswith, endswith, replace, join, find, count";
+    private const string OfDictionaries = "items, keys, values, get, copy";
 
-    private const string OfDictionaries = "items, keys, values, get";
+    private const string OfLists = "count, index, copy";
 
     public static object? Call(object? target, Arguments arguments) => target switch
     {
-        SourcedText text => OfString(text, arguments),
+        SourcedText text => StringMethods.Call(text, arguments),
         Mapping mapping => OfMapping(mapping, arguments),
-        Undefined undefined => throw arguments.Site.Fail($"'{undefined.Name}' is undefined and has no method '{arguments.Name}'"),
+        IReadOnlyList<object?> list => OfList(list, arguments),
+        Loop loop => loop.Call(arguments),
+        Undefined undefined => throw arguments.Site.Fail(undefined.Message),
         _ => throw arguments.Site.Fail($"{Values.Describe(target)} has no method '{arguments.Name}'"),
     };
 
+    private static readonly HashSet<string> NamesOfStrings = new(StringComparer.Ordinal)
+    {
+        "capitalize", "casefold", "center", "count", "encode", "endswith", "expandtabs", "find", "format", "format_map", "index", "isalnum",
+            "isalpha", "isascii",
+        "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric", "isprintable", "isspace", "istitle", "isupper", "join", "ljust",
+            "lower", "lstrip",
+        "maketrans", "partition", "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rjust", "rpartition", "rsplit", "rstrip",
+            "split", "splitlines",
+        "startswith", "strip", "swapcase", "title", "translate", "upper", "zfill",
+    };
+
+    private static readonly HashSet<string> NamesOfDictionaries = new(StringComparer.Ordinal)
+        { "clear", "copy", "fromkeys", "get", "items", "keys", "pop", "popitem", "setdefault", "update", "values" };
+
+    private static readonly HashSet<string> NamesOfLists = new(StringComparer.Ordinal)
+        { "append", "clear", "copy", "count", "extend", "index", "insert", "pop", "remove", "reverse", "sort" };
+
+    /// <summary>Whether Python's type has a method of this name.</summary>
+    public static bool IsMethod(object? target, string name) => target switch
+    {
+        SourcedText => NamesOfStrings.Contains(name),
+        Mapping => NamesOfDictionaries.Contains(name),
+        PythonTuple => name is "count" or "index",
+        IReadOnlyList<object?> => NamesOfLists.Contains(name),
+        _ => false,
+    };
+
     public static SourcedText Capitalize(SourcedText text) =>
-        text.Length == 0 ? text : text.WithText(text.Text[..1].ToUpperInvariant() + text.Text[1..].ToLowerInvariant());
+        text.WithText(UnicodeCasing.Capitalize(text.Text));
 
     public static SourcedText Strip(SourcedText text, string? characters, bool left = true, bool right = true) =>
         text.Trim(characters is null ? IsSpace : characters.Contains, left, right);
 
     public static SourcedText Replace(SourcedText text, string old, SourcedText by, int? most, Arguments arguments)
     {
-        if (old.Length == 0) throw arguments.Fail("replacing the empty string is not supported");
+        if (old.Length == 0) return BetweenCharacters(text, by, most, arguments);
         var result = new SourcedText.Builder();
         var from = 0;
         for (var left = most is null or < 0 ? int.MaxValue : most.Value; left > 0; left--)
@@ -42,28 +73,23 @@ internal static class Methods
         return result.Build();
     }
 
-    /// <summary>str.isspace of Python, which adds the four information separators to Unicode's white space.</summary>
-    private static bool IsSpace(char unit) => char.IsWhiteSpace(unit) || unit is >= '\x1c' and <= '\x1f';
-
-    private static object? OfString(SourcedText text, Arguments arguments) => arguments.Name switch
+    // The empty string stands before every character and at the end.
+    private static SourcedText BetweenCharacters(SourcedText text, SourcedText by, int? most, Arguments arguments)
     {
-        "upper" when arguments.IsEmpty => text.WithText(text.Text.ToUpperInvariant()),
-        "lower" when arguments.IsEmpty => text.WithText(text.Text.ToLowerInvariant()),
-        "capitalize" when arguments.IsEmpty => Capitalize(text),
-        "title" when arguments.IsEmpty => text.WithText(Title(text.Text)),
-        "strip" => Strip(text, arguments.Only("chars").FindText(0, "chars")),
-        "lstrip" => Strip(text, arguments.Only("chars").FindText(0, "chars"), right: false),
-        "rstrip" => Strip(text, arguments.Only("chars").FindText(0, "chars"), left: false),
-        "split" => Split(text, arguments.Only("sep", "maxsplit")),
-        "startswith" => Affixes(arguments).Any(affix => text.Text.StartsWith(affix, StringComparison.Ordinal)),
-        "endswith" => Affixes(arguments).Any(affix => text.Text.EndsWith(affix, StringComparison.Ordinal)),
-        "replace" => Replace(text, arguments.Only("old", "new", "count").GetText(0, "old").Text, arguments.GetText(1, "new"),
-            arguments.FindInteger(2, "count"), arguments),
-        "join" => Join(text, Values.Iterate(arguments.Site, arguments.Only("iterable").Get(0, "iterable")), arguments),
-        "find" => CodePoints(text, text.Text.IndexOf(arguments.Only("sub").GetText(0, "sub").Text, StringComparison.Ordinal)),
-        "count" => Count(text.Text, arguments.Only("sub").GetText(0, "sub").Text),
-        _ => throw arguments.Site.Fail($"a string has no method '{arguments.Name}' here; supported are {OfStrings}"),
-    };
+        var result = new SourcedText.Builder();
+        var left = most is null or < 0 ? int.MaxValue : most.Value;
+        foreach (var character in Values.Characters(text).Append(null))
+        {
+            if (left-- > 0) result.Append(by);
+            if (character is not null) result.Append(character);
+            if (result.Length > Budget.LongestText) throw arguments.Fail($"a text of more than {Budget.LongestText} characters");
+        }
+        arguments.Budget.Spend(arguments.Site, result.Length);
+        return result.Build();
+    }
+
+    /// <summary>str.isspace of Python, which adds the four information separators to Unicode's white space.</summary>
+    public static bool IsSpace(char unit) => char.IsWhiteSpace(unit) || unit is >= '\x1c' and <= '\x1f';
 
     private static object? OfMapping(Mapping mapping, Arguments arguments) => arguments.Name switch
     {
@@ -73,11 +99,69 @@ internal static class Methods
         "get" => mapping.TryGetValue(arguments.Only("key", "default").GetText(0, "key").Text, out var value)
             ? value
             : arguments.Find(1, "default"),
+        "copy" when arguments.IsEmpty => Copy(mapping),
         _ => throw arguments.Site.Fail($"a dictionary has no method '{arguments.Name}' here; supported are {OfDictionaries}"),
     };
 
+    private static object? OfList(IReadOnlyList<object?> list, Arguments arguments)
+    {
+        switch (arguments.Name)
+        {
+            case "count":
+                var counted = arguments.Only("value").Get(0, "value");
+                return list.LongCount(item => Values.AreEqual(arguments.Site, item, counted));
+            case "index":
+                var wanted = arguments.Only("value").Get(0, "value");
+                for (var i = 0; i < list.Count; i++)
+                    if (Values.AreEqual(arguments.Site, list[i], wanted)) return (long)i;
+                throw arguments.Fail("the value is not in the list");
+            case "copy" when arguments.IsEmpty && list is not PythonTuple:
+                return list.ToList();
+            default:
+                throw arguments.Site.Fail($"{Values.Describe(list)} has no method '{arguments.Name}' here, or none that is supported; " +
+                    $"supported are {OfLists}");
+        }
+    }
+
+    private static Mapping Copy(Mapping mapping)
+    {
+        var copy = new Mapping();
+        foreach (var (key, value) in mapping) copy[key] = value;
+        return copy;
+    }
+
     public static List<object?> Items(Mapping mapping) =>
-        [.. mapping.Select(entry => (List<object?>)[new SourcedText(entry.Key), entry.Value])];
+        [.. mapping.Select(entry => new PythonTuple([new SourcedText(entry.Key), entry.Value]))];
+
+    /// <summary>A line ends at any of these, and at a carriage return with a line feed.</summary>
+    public static bool IsLineEnd(char unit) => unit is (>= '\n' and <= '\r') or (>= '\x1c' and <= '\x1e') or '\x85' or '\u2028' or '\u2029';
+
+    /// <summary>str.splitlines.</summary>
+    public static List<SourcedText> Lines(SourcedText text, bool keepEnds)
+    {
+        var lines = new List<SourcedText>();
+        for (var from = 0; from < text.Length;)
+        {
+            var to = from;
+            while (to < text.Length && !IsLineEnd(text.Text[to])) to++;
+            var next = to == text.Length ? to : to + (text.Text[to] == '\r' && to + 1 < text.Length && text.Text[to + 1] == '\n' ? 2 : 1);
+            lines.Add(text.Slice(from, (keepEnds ? next : to) - from));
+            from = next;
+        }
+        return lines;
+    }
+
+    /// <summary>Filled up to a number of characters.</summary>
+    public static SourcedText Padded(SourcedText text, int width, char fill, Side side, Arguments arguments)
+    {
+        if (width > Budget.LongestText) throw arguments.Fail($"a text of more than {Budget.LongestText} characters");
+        var missing = width - (int)Values.Length(arguments.Site, text);
+        if (missing <= 0) return text;
+        arguments.Budget.Spend(arguments.Site, missing);
+        // Where both sides cannot get as many, Python gives one more to the left when the width is odd.
+        var left = side == Side.Left ? missing : side == Side.Right ? 0 : missing / 2 + (missing & width & 1);
+        return SourcedText.Concat(new(new string(fill, left)), text, new(new string(fill, missing - left)));
+    }
 
     public static SourcedText Join(SourcedText separator, IReadOnlyList<object?> items, Arguments arguments)
     {
@@ -92,16 +176,7 @@ internal static class Methods
         return result.Build();
     }
 
-    // str.title: a letter after a letter is small, any other is a capital.
-    private static string Title(string text)
-    {
-        var units = text.ToCharArray();
-        for (var i = 0; i < units.Length; i++)
-            units[i] = i > 0 && char.IsLetter(units[i - 1]) ? char.ToLowerInvariant(units[i]) : char.ToUpperInvariant(units[i]);
-        return new(units);
-    }
-
-    private static List<object?> Split(SourcedText text, Arguments arguments)
+    public static List<object?> Split(SourcedText text, Arguments arguments)
     {
         var separator = arguments.FindText(0, "sep");
         var left = arguments.FindInteger(1, "maxsplit") is { } most and >= 0 ? most : int.MaxValue;
@@ -142,24 +217,5 @@ internal static class Methods
             parts.Add(text.Slice(from, to - from));
             from = to;
         }
-    }
-
-    private static IEnumerable<string> Affixes(Arguments arguments) => arguments.Only("affix").Get(0, "affix") switch
-    {
-        SourcedText text => [text.Text],
-        IReadOnlyList<object?> list when list.All(item => item is SourcedText) => list.Select(item => ((SourcedText)item!).Text),
-        var other => throw arguments.Fail($"needs a string or several, not {Values.Describe(other)}"),
-    };
-
-    private static long CodePoints(SourcedText text, int unit) => unit < 0 ? -1 : text.Text[..unit].EnumerateRunes().LongCount();
-
-    private static long Count(string text, string part)
-    {
-        if (part.Length == 0) return text.EnumerateRunes().LongCount() + 1;
-        var count = 0L;
-        for (var at = text.IndexOf(part, StringComparison.Ordinal); at >= 0;
-             at = text.IndexOf(part, at + part.Length, StringComparison.Ordinal))
-            count++;
-        return count;
     }
 }

@@ -9,20 +9,42 @@ internal static class Operators
             return Join(site, Values.ToText(site, left), Values.ToText(site, right), budget);
         if (operation == "+" && left is SourcedText a && right is SourcedText b)
             return Join(site, a, b, budget);
-        if (operation == "+" && left is IReadOnlyList<object?> first && right is IReadOnlyList<object?> second)
+        if (operation == "+" && left is IReadOnlyList<object?> first && right is IReadOnlyList<object?> second
+            && left is PythonTuple == right is PythonTuple
+            && left is not PythonRange && right is not PythonRange)
         {
             budget.Spend(site, Budget.ElementWork * (first.Count + (long)second.Count));
-            return (List<object?>)[.. first, .. second];
+            return left is PythonTuple ? new PythonTuple([.. first, .. second]) : (List<object?>)[.. first, .. second];
         }
-        if (operation == "*" && Values.IsInteger(right) && left is SourcedText or IReadOnlyList<object?>)
+        if (operation == "*" && Values.IsInteger(right) && left is SourcedText or IReadOnlyList<object?> and not PythonRange)
             return Repeat(site, left, Values.AsInteger(right!), budget);
-        if (operation == "*" && Values.IsInteger(left) && right is SourcedText or IReadOnlyList<object?>)
+        if (operation == "*" && Values.IsInteger(left) && right is SourcedText or IReadOnlyList<object?> and not PythonRange)
             return Repeat(site, right, Values.AsInteger(left!), budget);
         if (!Values.IsNumber(left) || !Values.IsNumber(right))
             throw site.Fail($"'{operation}' is not supported between {Values.Describe(left)} and {Values.Describe(right)}");
+        if (operation == "**") return Power(site, left!, right!);
         return left is double || right is double || operation == "/"
             ? Real(site, operation, Values.AsDouble(left!), Values.AsDouble(right!))
             : Whole(site, operation, Values.AsInteger(left!), Values.AsInteger(right!));
+    }
+
+    // A whole number to a negative one is a fraction, and a negative number to a fraction has no real result.
+    private static object Power(Site site, object left, object right)
+    {
+        if (Values.IsInteger(left) && Values.IsInteger(right) && Values.AsInteger(right) >= 0)
+        {
+            var (factor, times) = (Values.AsInteger(left), Values.AsInteger(right));
+            if (factor is 0 or 1) return times == 0 ? 1L : factor;
+            if (factor == -1) return times % 2 == 0 ? 1L : -1L;
+            if (times > 63) throw site.Fail("the result of '**' is outside 64 bits");
+            var result = System.Numerics.BigInteger.Pow(factor, (int)times);
+            return result >= long.MinValue && result <= long.MaxValue ? (long)result
+                : throw site.Fail("the result of '**' is outside 64 bits");
+        }
+        var (number, exponent) = (Values.AsDouble(left), Values.AsDouble(right));
+        if (number == 0 && exponent < 0) throw site.Fail("division by zero");
+        if (number < 0 && Math.Floor(exponent) != exponent) throw site.Fail("the result of '**' is no real number");
+        return Math.Pow(number, exponent);
     }
 
     public static object Negate(Site site, object? value) => value switch
@@ -38,13 +60,18 @@ internal static class Operators
         switch (target)
         {
             case Undefined undefined:
-                throw site.Fail($"'{undefined.Name}' is undefined and has no elements");
+                throw site.Fail(undefined.Message);
             case Mapping mapping:
                 return index is SourcedText key && mapping.TryGetValue(key.Text, out var value) ? value : Missing();
             case Namespace space when index is SourcedText name:
                 return space.Members.TryGetValue(name.Text, out var member) ? member : Missing();
             case Loop loop when index is SourcedText name:
                 return loop.Member(name.Text);
+            case Callable callable when index is SourcedText name:
+                return name.Text == "name" ? new SourcedText(callable.Name)
+                    : throw site.Fail($"the member '{name.Text}' of a function is not supported");
+            case PythonTuple { IsGroup: true } group when index is SourcedText { Text: "grouper" or "list" } name:
+                return group[name.Text == "grouper" ? 0 : 1];
             case SourcedText or IReadOnlyList<object?> when Values.IsInteger(index):
                 var count = Values.Length(site, target);
                 var at = Values.AsInteger(index!);
@@ -55,11 +82,13 @@ internal static class Operators
                 return Missing();
         }
 
-        Undefined Missing() => new(index is SourcedText name ? name.Text : index is long number ? $"[{number}]" : "element");
+        Undefined Missing() => new(index is SourcedText name ? name.Text : index is long number ? $"[{number}]" : "element",
+            Values.PythonType(target));
     }
 
     public static object? Slice(Site site, object? target, object? from, object? to, object? step)
     {
+        if (target is Undefined undefined) throw site.Fail(undefined.Message);
         if (target is not (SourcedText or IReadOnlyList<object?>)) throw site.Fail($"{Values.Describe(target)} cannot be sliced");
         var stride = Bound(step) ?? 1;
         if (stride == 0) throw site.Fail("a slice needs a step other than 0");
@@ -74,7 +103,14 @@ internal static class Operators
         var items = Values.Iterate(site, target);
         var result = new List<object?>();
         for (var i = first; stride > 0 ? i < end : i > end; i += stride) result.Add(items[(int)i]);
-        return target is SourcedText ? SourcedText.Concat(result.Cast<SourcedText>()) : result;
+        return target switch
+        {
+            SourcedText => SourcedText.Concat(result.Cast<SourcedText>()),
+            PythonTuple => new PythonTuple(result),
+            PythonRange range => new PythonRange(result, range.Start + first * range.Step, range.Start + end * range.Step,
+                range.Step * stride),
+            _ => result,
+        };
 
         long Clamp(long at) => Math.Clamp(at < 0 ? at + count : at, least, most);
 
@@ -103,7 +139,8 @@ internal static class Operators
         }
         var list = (IReadOnlyList<object?>)value;
         budget.Spend(site, Budget.ElementWork * list.Count * times);
-        return Enumerable.Repeat(list, list.Count == 0 ? 0 : (int)times).SelectMany(items => items).ToList();
+        var repeated = Enumerable.Repeat(list, list.Count == 0 ? 0 : (int)times).SelectMany(items => items);
+        return list is PythonTuple ? new PythonTuple(repeated) : repeated.ToList();
     }
 
     private static void CheckLength(Site site, long length, Budget budget)
@@ -122,8 +159,15 @@ internal static class Operators
             "*" => left * right,
             "/" => left / right,
             "//" => Math.Floor(left / right),
-            _ => left - right * Math.Floor(left / right),
+            _ => Remainder(left, right),
         };
+    }
+
+    // With the sign of the divisor.
+    private static double Remainder(double left, double right)
+    {
+        var rest = left % right;
+        return rest != 0 && rest < 0 != right < 0 ? rest + right : rest == 0 ? Math.CopySign(0, right) : rest;
     }
 
     private static object Whole(Site site, string operation, long left, long right)

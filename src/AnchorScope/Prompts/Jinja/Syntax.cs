@@ -7,7 +7,8 @@ internal sealed record Literal(Site Site, object? Value) : Expression(Site);
 
 internal sealed record Variable(Site Site, string Name) : Expression(Site);
 
-internal sealed record ListLiteral(Site Site, IReadOnlyList<Expression> Items) : Expression(Site);
+/// <summary><c>[a, b]</c>, or <c>(a, b)</c> where it is a tuple.</summary>
+internal sealed record ListLiteral(Site Site, IReadOnlyList<Expression> Items, bool IsTuple) : Expression(Site);
 
 internal sealed record DictionaryLiteral(Site Site, IReadOnlyList<(Expression Key, Expression Value)> Entries) : Expression(Site);
 
@@ -55,20 +56,38 @@ internal sealed record Output(Site Site, Expression Value) : Statement(Site);
 internal sealed record If(Site Site, IReadOnlyList<(Expression Condition, IReadOnlyList<Statement> Body)> Branches,
     IReadOnlyList<Statement> Otherwise) : Statement(Site);
 
-internal sealed record For(Site Site, IReadOnlyList<string> Targets, Expression Items, Expression? Filter,
-    IReadOnlyList<Statement> Body, IReadOnlyList<Statement> Otherwise) : Statement(Site);
+internal sealed record For(Site Site, Target Target, Expression Items, Expression? Filter,
+    IReadOnlyList<Statement> Body, IReadOnlyList<Statement> Otherwise, bool IsRecursive) : Statement(Site);
+
+/// <summary>What is assigned to: a name, or several in parentheses or with commas between them.</summary>
+internal sealed record Target(string? Name, IReadOnlyList<Target> Parts);
 
 /// <summary><c>set name = value</c> or <c>set name, name = value</c></summary>
-internal sealed record Set(Site Site, IReadOnlyList<string> Targets, Expression Value) : Statement(Site);
+internal sealed record Set(Site Site, Target Target, Expression Value) : Statement(Site);
 
 /// <summary><c>set name.member = value</c> of a namespace.</summary>
 internal sealed record SetMember(Site Site, string Name, string Member, Expression Value) : Statement(Site);
 
-/// <summary><c>set name</c> ... <c>endset</c></summary>
-internal sealed record SetBlock(Site Site, string Name, IReadOnlyList<Statement> Body) : Statement(Site);
+/// <summary><c>set name | filter</c> ... <c>endset</c></summary>
+internal sealed record SetBlock(Site Site, string Name, IReadOnlyList<Statement> Body, IReadOnlyList<NamedFilter> Filters)
+    : Statement(Site);
 
+/// <summary>A filter without what it is applied to.</summary>
+internal sealed record NamedFilter(Site Site, string Name, ArgumentList Arguments);
+
+/// <summary><c>filter name | name</c> ... <c>endfilter</c></summary>
+internal sealed record FilterBlock(Site Site, IReadOnlyList<Statement> Body, IReadOnlyList<NamedFilter> Filters) : Statement(Site);
+
+/// <summary><c>with name = value, ...</c> ... <c>endwith</c></summary>
+internal sealed record With(Site Site, IReadOnlyList<(Target Target, Expression Value)> Values, IReadOnlyList<Statement> Body)
+    : Statement(Site);
+
+/// <summary><c>call(parameters) callee(arguments)</c> ... <c>endcall</c>: the macro finds the body under the name "caller".</summary>
+internal sealed record CallBlock(Site Site, Macro Body, Call Call) : Statement(Site);
+
+/// <param name="TakesMore">Which of "varargs", "kwargs" and "caller" the body mentions: only then may they be given.</param>
 internal sealed record Macro(Site Site, string Name, IReadOnlyList<(string Name, Expression? Default)> Parameters,
-    IReadOnlyList<Statement> Body) : Statement(Site);
+    IReadOnlyList<Statement> Body, IReadOnlyList<string> TakesMore) : Statement(Site);
 
 /// <summary>A body that adds nothing, such as <c>generation</c>.</summary>
 internal sealed record Transparent(Site Site, IReadOnlyList<Statement> Body) : Statement(Site);

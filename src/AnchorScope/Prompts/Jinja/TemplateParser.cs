@@ -5,7 +5,7 @@ namespace AnchorScope.Prompts.Jinja;
 /// <summary>Parses a whole template: text, output and the statements of the supported subset.</summary>
 internal sealed class TemplateParser
 {
-    private const string Supported = "for, if, set, macro, generation, break, continue";
+    private const string Supported = "for, if, set, macro, call, filter, with, raw, generation, break, continue";
 
     private readonly ExpressionParser tokens;
     private int loops;
@@ -59,7 +59,14 @@ internal sealed class TemplateParser
             case "for": return ParseFor(site);
             case "if": return ParseIf(site);
             case "set": return ParseSet(site);
-            case "macro": return ParseMacro(site);
+            case "macro": return ParseMacro(site, tokens.ExpectName());
+            case "call": return ParseCall(site);
+            case "with": return ParseWith(site);
+            case "filter":
+                var filters = new List<NamedFilter> { tokens.ParseFilter() };
+                while (tokens.SkipOperator("|")) filters.Add(tokens.ParseFilter());
+                CloseTag();
+                return new FilterBlock(site, ClosedBody("endfilter"), filters);
             case "generation":
                 CloseTag();
                 return new Transparent(site, ClosedBody("endgeneration"));
@@ -81,17 +88,17 @@ internal sealed class TemplateParser
 
     private For ParseFor(Site site)
     {
-        var targets = new List<string> { tokens.ExpectName() };
-        while (tokens.SkipOperator(",")) targets.Add(tokens.ExpectName());
+        var target = ParseTarget(ParseOneTarget());
         if (!tokens.SkipName("in")) throw tokens.Unexpected("'in'");
         var items = tokens.ParseList(withConditional: false);
         var filter = tokens.SkipName("if") ? tokens.Parse() : null;
+        var recursive = tokens.SkipName("recursive");
         CloseTag();
         loops++;
         var (body, end) = Body(["else", "endfor"]);
         loops--;
         CloseTag();
-        return new(site, targets, items, filter, body, end == "else" ? ClosedBody("endfor") : []);
+        return new(site, target, items, filter, body, end == "else" ? ClosedBody("endfor") : [], recursive);
     }
 
     private If ParseIf(Site site)
@@ -109,8 +116,52 @@ internal sealed class TemplateParser
         }
     }
 
+    private Target ParseOneTarget()
+    {
+        if (!tokens.SkipOperator("(")) return new(tokens.ExpectName(), []);
+        var inner = ParseTarget(ParseOneTarget());
+        tokens.ExpectOperator(")");
+        return inner;
+    }
+
+    /// <summary>The first target was read; more may follow commas.</summary>
+    private Target ParseTarget(Target first)
+    {
+        if (!tokens.IsOperator(",")) return first;
+        var parts = new List<Target> { first };
+        while (tokens.SkipOperator(","))
+        {
+            if (tokens.IsName("in") || tokens.IsOperator("=") || tokens.IsOperator(")")) break;
+            parts.Add(ParseOneTarget());
+        }
+        return new(null, parts);
+    }
+
+    private With ParseWith(Site site)
+    {
+        var values = new List<(Target, Expression)>();
+        while (tokens.Current.Kind != Lexical.CloseTag)
+        {
+            if (values.Count > 0) tokens.ExpectOperator(",");
+            var target = ParseOneTarget();
+            tokens.ExpectOperator("=");
+            values.Add((target, tokens.Parse()));
+        }
+        CloseTag();
+        return new(site, values, ClosedBody("endwith"));
+    }
+
+    private CallBlock ParseCall(Site site)
+    {
+        var parameters = tokens.SkipOperator("(") ? ParseParameters() : [];
+        var call = tokens.Parse() as Call ?? throw tokens.Here.Fail("a call block needs a call");
+        CloseTag();
+        return new(site, new Macro(site, "caller", parameters, ClosedBody("endcall"), []), call);
+    }
+
     private Statement ParseSet(Site site)
     {
+        if (tokens.IsOperator("(")) return Assigned(ParseOneTarget());
         var name = tokens.ExpectName();
         if (tokens.SkipOperator("."))
         {
@@ -120,34 +171,46 @@ internal sealed class TemplateParser
             CloseTag();
             return new SetMember(site, name, member, value);
         }
-        if (tokens.Current.Kind == Lexical.CloseTag)
+        if (tokens.Current.Kind == Lexical.CloseTag || tokens.IsOperator("|"))
         {
+            var filters = new List<NamedFilter>();
+            while (tokens.SkipOperator("|")) filters.Add(tokens.ParseFilter());
             CloseTag();
-            return new SetBlock(site, name, ClosedBody("endset"));
+            return new SetBlock(site, name, ClosedBody("endset"), filters);
         }
-        var targets = new List<string> { name };
-        while (tokens.SkipOperator(",")) targets.Add(tokens.ExpectName());
-        tokens.ExpectOperator("=");
-        var assigned = tokens.ParseList();
-        CloseTag();
-        return new Set(site, targets, assigned);
+        return Assigned(new(name, []));
+
+        Set Assigned(Target first)
+        {
+            var target = ParseTarget(first);
+            tokens.ExpectOperator("=");
+            var value = tokens.ParseList();
+            CloseTag();
+            return new(site, target, value);
+        }
     }
 
-    private Macro ParseMacro(Site site)
+    /// <summary>The opening parenthesis was read.</summary>
+    private List<(string Name, Expression? Default)> ParseParameters()
     {
-        var name = tokens.ExpectName();
         var parameters = new List<(string, Expression?)>();
-        tokens.ExpectOperator("(");
         while (!tokens.SkipOperator(")"))
         {
             if (parameters.Count > 0) tokens.ExpectOperator(",");
             parameters.Add((tokens.ExpectName(), tokens.SkipOperator("=") ? tokens.Parse() : null));
         }
+        return parameters;
+    }
+
+    private Macro ParseMacro(Site site, string name)
+    {
+        tokens.ExpectOperator("(");
+        var parameters = ParseParameters();
         CloseTag();
-        var outer = loops;
+        var (outer, from) = (loops, tokens.At);
         loops = 0;
         var body = ClosedBody("endmacro");
         loops = outer;
-        return new(site, name, parameters, body);
+        return new(site, name, parameters, body, [.. new[] { "varargs", "kwargs", "caller" }.Where(word => tokens.Mentions(from, word))]);
     }
 }

@@ -4,8 +4,8 @@ namespace AnchorScope.Prompts.Jinja;
 internal static class Tests
 {
     private const string Supported =
-        "defined, undefined, none, string, mapping, iterable, sequence, number, integer, float, boolean, true, false, " +
-        "equalto, eq, ne, gt, ge, lt, le, in, odd, even, divisibleby";
+        "defined, undefined, none, string, mapping, iterable, sequence, callable, number, integer, float, boolean, true, false, " +
+        "lower, upper, equalto, eq, ne, gt, greaterthan, ge, lt, lessthan, le, in, sameas, odd, even, divisibleby";
 
     public static bool Passes(object? value, Arguments arguments)
     {
@@ -19,7 +19,8 @@ internal static class Tests
             "string" => arguments.IsEmpty && value is SourcedText,
             "mapping" => arguments.IsEmpty && value is Mapping,
             // As in the reference: what is undefined is an empty sequence.
-            "iterable" or "sequence" => arguments.IsEmpty && value is SourcedText or Mapping or IReadOnlyList<object?> or Undefined,
+            "iterable" or "sequence" => arguments.IsEmpty && value is SourcedText or Mapping or IReadOnlyList<object?> or Undefined
+                || (value is PythonGenerator && arguments.Name == "iterable"),
             "number" => arguments.IsEmpty && Values.IsNumber(value),
             "integer" => arguments.IsEmpty && value is long,
             "float" => arguments.IsEmpty && value is double,
@@ -28,9 +29,13 @@ internal static class Tests
             "false" => arguments.IsEmpty && value is false,
             "equalto" or "eq" or "==" => Values.AreEqual(site, value, Other()),
             "ne" or "!=" => !Values.AreEqual(site, value, Other()),
-            "gt" or ">" => Values.Compare(site, value, Other()) > 0,
+            "callable" => arguments.IsEmpty && value is Callable or Loop { Recurse: not null },
+            "lower" => arguments.IsEmpty && HasCase(value, UnicodeCasing.Lower),
+            "upper" => arguments.IsEmpty && HasCase(value, UnicodeCasing.Upper),
+            "sameas" => Same(value, Other()),
+            "gt" or ">" or "greaterthan" => Values.Compare(site, value, Other()) > 0,
             "ge" or ">=" => Values.Compare(site, value, Other()) >= 0,
-            "lt" or "<" => Values.Compare(site, value, Other()) < 0,
+            "lt" or "<" or "lessthan" => Values.Compare(site, value, Other()) < 0,
             "le" or "<=" => Values.Compare(site, value, Other()) <= 0,
             "in" => Values.Contains(site, Other(), value),
             "odd" => arguments.IsEmpty && Integer(value) % 2 != 0,
@@ -38,6 +43,13 @@ internal static class Tests
             "divisibleby" => IsDivisible(Integer(value), Integer(Other())),
             _ => throw site.Fail($"the test '{arguments.Name}' is not supported; supported are {Supported}"),
         };
+
+        // Of the values that Python keeps once; of others a template cannot know it.
+        bool Same(object? one, object? other) => one is null or bool || other is null or bool ? Equals(one, other)
+            : throw arguments.Fail("is supported for none, true and false only, and other values are not supported");
+
+        bool HasCase(object? item, Func<string, string> written) =>
+            Values.ToText(site, item).Text is var text && written(text) == text && UnicodeCasing.HasCase(text);
 
         object? Other() => arguments.Only("other").Get(0, "other");
 

@@ -1,14 +1,24 @@
 using System.Collections;
 using System.Globalization;
 using System.Runtime.CompilerServices;
-using System.Text;
 
 namespace AnchorScope.Prompts.Jinja;
 
 // A value is null (none), bool, long, double, SourcedText, IReadOnlyList<object?>, Mapping, Namespace, Loop, Callable or Undefined.
 
 /// <summary>What a name or member that does not exist evaluates to.</summary>
-internal sealed record Undefined(string Name);
+internal sealed record Undefined(string Name, string? Of = null)
+{
+    /// <summary>What Jinja says when it is used.</summary>
+    public string Message => Of is null ? $"'{Name}' is undefined" : $"'{Of} object' has no attribute '{Name}'";
+}
+
+/// <summary>What the iterations of a loop share.</summary>
+internal sealed class LoopState
+{
+    /// <summary>The arguments of the last call of loop.changed; null before the first.</summary>
+    public IReadOnlyList<object?>? Last { get; set; }
+}
 
 /// <summary>A dictionary with keys in the order of insertion; only strings are keys.</summary>
 internal sealed class Mapping : OrderedDictionary<string, object?>
@@ -28,8 +38,30 @@ internal sealed class Namespace
 internal sealed record Callable(string Name, Func<Arguments, object?> Invoke);
 
 /// <summary>The variable <c>loop</c> of a for statement.</summary>
-internal sealed record Loop(IReadOnlyList<object?> Items, int Index0)
+/// <param name="Items">What it goes through.</param>
+/// <param name="Index0">Which of them is the current one.</param>
+/// <param name="Depth">How often a recursive loop has called itself, from 1.</param>
+/// <param name="State">Of all its iterations.</param>
+/// <param name="Recurse">Runs a recursive loop for other items.</param>
+internal sealed record Loop(IReadOnlyList<object?> Items, int Index0, int Depth, LoopState State, Func<object?, SourcedText>? Recurse)
 {
+    /// <summary>loop.cycle and loop.changed.</summary>
+    public object? Call(Arguments arguments)
+    {
+        if (arguments.Named.Count > 0) throw arguments.Fail("takes no named arguments");
+        switch (arguments.Name)
+        {
+            case "cycle" when arguments.Positional.Count > 0:
+                return arguments.Positional[Index0 % arguments.Positional.Count];
+            case "changed":
+                var same = State.Last is { } last && Values.AreEqual(arguments.Site, last, arguments.Positional);
+                State.Last = arguments.Positional;
+                return !same;
+            default:
+                throw arguments.Site.Fail($"'loop.{arguments.Name}' cannot be called so");
+        }
+    }
+
     public object? Member(string name) => name switch
     {
         "index" => Index0 + 1L,
@@ -39,6 +71,8 @@ internal sealed record Loop(IReadOnlyList<object?> Items, int Index0)
         "first" => Index0 == 0,
         "last" => Index0 == Items.Count - 1,
         "length" => (long)Items.Count,
+        "depth" => (long)Depth,
+        "depth0" => Depth - 1L,
         "previtem" => Index0 > 0 ? Items[Index0 - 1] : new Undefined("loop.previtem"),
         "nextitem" => Index0 + 1 < Items.Count ? Items[Index0 + 1] : new Undefined("loop.nextitem"),
         _ => new Undefined($"loop.{name}"),
@@ -66,7 +100,8 @@ internal static class Values
         (null, null) or (Undefined, Undefined) => true,
         (SourcedText a, SourcedText b) => a.Text == b.Text,
         (IReadOnlyList<object?> a, IReadOnlyList<object?> b) =>
-            a.Count == b.Count && a.Zip(b).All(pair => AreEqual(site, pair.First, pair.Second)),
+            a is PythonTuple == b is PythonTuple && a is PythonRange == b is PythonRange && a.Count == b.Count
+                && a.Zip(b).All(pair => AreEqual(site, pair.First, pair.Second)),
         (Mapping a, Mapping b) =>
             a.Count == b.Count && a.All(entry => b.TryGetValue(entry.Key, out var other) && AreEqual(site, entry.Value, other)),
         _ when IsNumber(left) && IsNumber(right) =>
@@ -80,8 +115,29 @@ internal static class Values
             return left is double || right is double
                 ? AsDouble(left!).CompareTo(AsDouble(right!))
                 : AsInteger(left!).CompareTo(AsInteger(right!));
-        if (left is SourcedText a && right is SourcedText b) return string.CompareOrdinal(a.Text, b.Text);
+        if (left is SourcedText a && right is SourcedText b) return ByCodePoints(a.Text, b.Text);
+        if (left is IReadOnlyList<object?> first && right is IReadOnlyList<object?> second && left is PythonTuple == right is PythonTuple
+            && left is not PythonRange && right is not PythonRange)
+        {
+            if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw site.Fail("the value is nested too deeply");
+            for (var i = 0; i < Math.Min(first.Count, second.Count); i++)
+                if (!AreEqual(site, first[i], second[i])) return Compare(site, first[i], second[i]);
+            return first.Count.CompareTo(second.Count);
+        }
         throw site.Fail($"{Describe(left)} and {Describe(right)} have no order");
+    }
+
+    // A surrogate stands for a higher code point than any single unit.
+    private static int ByCodePoints(string left, string right)
+    {
+        var at = left.AsSpan().CommonPrefixLength(right);
+        if (at == left.Length || at == right.Length) return left.Length.CompareTo(right.Length);
+        return (char.IsSurrogate(left[at]), char.IsSurrogate(right[at])) switch
+        {
+            (true, false) => 1,
+            (false, true) => -1,
+            _ => left[at].CompareTo(right[at]),
+        };
     }
 
     public static bool Contains(Site site, object? container, object? item) => container switch
@@ -90,6 +146,7 @@ internal static class Values
         SourcedText => throw site.Fail($"'in' a string needs a string on its left, not {Describe(item)}"),
         Mapping mapping => item is SourcedText key && mapping.ContainsKey(key.Text),
         IReadOnlyList<object?> list => list.Any(other => AreEqual(site, item, other)),
+        PythonGenerator generator => generator.Rest().Any(other => AreEqual(site, item, other)),
         Undefined => false,
         _ => throw site.Fail($"{Describe(container)} contains nothing"),
     };
@@ -105,6 +162,7 @@ internal static class Values
     public static IReadOnlyList<object?> Iterate(Site site, object? value) => value switch
     {
         IReadOnlyList<object?> list => list,
+        PythonGenerator generator => generator.Rest(),
         Mapping mapping => [.. mapping.Keys.Select(key => new SourcedText(key))],
         SourcedText text => Characters(text),
         Undefined => [],
@@ -153,10 +211,27 @@ internal static class Values
         true => new("True"),
         false => new("False"),
         long number => new(number.ToString(CultureInfo.InvariantCulture)),
-        double number => new(ToText(number)),
+        double number => new(Python.Float(number)),
         Undefined => SourcedText.Empty,
-        _ => throw site.Fail($"{Describe(value)} cannot be written as text; message contents are lists of parts, " +
-            "so the template must pick the texts out of them"),
+        Mapping or IReadOnlyList<object?> => new(Python.Repr(site, value)),
+        _ => throw site.Fail($"{Describe(value)} cannot be written as text"),
+    };
+
+    /// <summary>The name of the value's type, as Python's messages have it.</summary>
+    public static string PythonType(object? value) => value switch
+    {
+        null => "None",
+        bool => "bool",
+        long => "int",
+        double => "float",
+        SourcedText => "str",
+        PythonTuple => "tuple",
+        PythonRange => "range",
+        PythonGenerator => "generator",
+        IReadOnlyList<object?> => "list",
+        Mapping => "dict",
+        Namespace => "namespace",
+        _ => "loop",
     };
 
     public static string Describe(object? value) => value switch
@@ -166,6 +241,9 @@ internal static class Values
         long => "an integer",
         double => "a float",
         SourcedText => "a string",
+        PythonTuple => "a tuple",
+        PythonRange => "a range",
+        PythonGenerator => "what a filter gives one by one (| list makes it a list)",
         IReadOnlyList<object?> => "a list",
         Mapping => "a dictionary",
         Undefined undefined => $"'{undefined.Name}', which is undefined,",
@@ -174,94 +252,11 @@ internal static class Values
         _ => "a namespace",
     };
 
-    // Python writes whole numbers below 1e16 with ".0" and small exponents with two digits.
-    private static string ToText(double number)
-    {
-        if (double.IsFinite(number) && Math.Floor(number) == number && Math.Abs(number) < 1e16)
-            return number.ToString("F1", CultureInfo.InvariantCulture);
-        var text = number.ToString("R", CultureInfo.InvariantCulture);
-        return double.IsFinite(number) ? text.Replace('E', 'e') : double.IsNaN(number) ? "nan" : number > 0 ? "inf" : "-inf";
-    }
-
     private static int CountPairs(string text)
     {
         var pairs = 0;
         for (var i = 0; i + 1 < text.Length; i++)
             if (char.IsSurrogatePair(text[i], text[i + 1])) pairs++;
         return pairs;
-    }
-}
-
-/// <summary>JSON as Python's json.dumps writes it with ensure_ascii=False: the filter <c>tojson</c>.</summary>
-internal static class Json
-{
-    public static string Write(Site site, object? value, int? indent)
-    {
-        var result = new StringBuilder();
-        Append(site, result, value, indent, 0);
-        return result.ToString();
-    }
-
-    private static void Append(Site site, StringBuilder result, object? value, int? indent, int depth)
-    {
-        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw site.Fail("the value is nested too deeply");
-        switch (value)
-        {
-            case null: result.Append("null"); break;
-            case bool flag: result.Append(flag ? "true" : "false"); break;
-            case long or double: result.Append(Values.ToText(site, value).Text); break;
-            case SourcedText text: AppendString(result, text.Text); break;
-            case Mapping mapping:
-                AppendItems('{', '}', mapping, entry =>
-                {
-                    AppendString(result, entry.Key);
-                    result.Append(": ");
-                    Append(site, result, entry.Value, indent, depth + 1);
-                });
-                break;
-            case IReadOnlyList<object?> list:
-                AppendItems('[', ']', list, item => Append(site, result, item, indent, depth + 1));
-                break;
-            default: throw site.Fail($"{Values.Describe(value)} has no JSON form");
-        }
-
-        void AppendItems<T>(char open, char close, IReadOnlyCollection<T> items, Action<T> append)
-        {
-            result.Append(open);
-            var first = true;
-            foreach (var item in items)
-            {
-                if (!first) result.Append(indent is null ? ", " : ",");
-                first = false;
-                NewLine(depth + 1);
-                append(item);
-            }
-            if (items.Count > 0) NewLine(depth);
-            result.Append(close);
-        }
-
-        void NewLine(int level)
-        {
-            if (indent is { } width) result.Append('\n').Append(' ', width * level);
-        }
-    }
-
-    private static void AppendString(StringBuilder result, string text)
-    {
-        result.Append('"');
-        foreach (var unit in text)
-            switch (unit)
-            {
-                case '"': result.Append("\\\""); break;
-                case '\\': result.Append("\\\\"); break;
-                case '\n': result.Append("\\n"); break;
-                case '\r': result.Append("\\r"); break;
-                case '\t': result.Append("\\t"); break;
-                case '\b': result.Append("\\b"); break;
-                case '\f': result.Append("\\f"); break;
-                case < ' ': result.Append("\\u").Append(((int)unit).ToString("x4", CultureInfo.InvariantCulture)); break;
-                default: result.Append(unit); break;
-            }
-        result.Append('"');
     }
 }

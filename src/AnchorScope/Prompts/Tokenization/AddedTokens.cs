@@ -13,13 +13,18 @@ namespace AnchorScope.Prompts.Tokenization;
 internal sealed record AddedToken(
     int Id, string Content, bool Special, bool Normalized, bool LeftStrip, bool RightStrip, bool SingleWord)
 {
+    /// <summary>The content and flags of an object; the id is not known yet.</summary>
     public static AddedToken Read(JsonField field)
     {
         var special = field.Flag("special", false);
         return new(
-            TokenModel.ReadId(field.Get("id")), field.Get("content").Text(), special, field.Flag("normalized", !special),
+            -1, field.Get("content").Text(), special, field.Flag("normalized", !special),
             field.Flag("lstrip", false), field.Flag("rstrip", false), field.Flag("single_word", false));
     }
+
+    /// <summary>A special token of which only the text is given: cut out of the raw text as it stands.</summary>
+    public static AddedToken Plain(string content) =>
+        new(-1, content, Special: true, Normalized: false, LeftStrip: false, RightStrip: false, SingleWord: false);
 }
 
 /// <summary>Finds added tokens in text: the leftmost first, of those the longest.</summary>

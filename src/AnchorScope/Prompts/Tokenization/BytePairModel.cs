@@ -33,7 +33,7 @@ internal sealed class BytePairModel : TokenModel
     private readonly bool fuseUnknown;
     private readonly bool wholeWordsFirst;
 
-    public BytePairModel(JsonField model, IReadOnlyDictionary<string, int> addedIds) : base(model)
+    public BytePairModel(JsonField model, Dictionary<string, int> vocabulary, IReadOnlyDictionary<string, int> addedIds) : base(vocabulary)
     {
         foreach (var name in (string[])["continuing_subword_prefix", "end_of_word_suffix"])
             if (model.Find(name) is { } affix && affix.Text().Length > 0) throw affix.Unsupported("values: null or \"\"");
@@ -69,6 +69,8 @@ internal sealed class BytePairModel : TokenModel
             if (bytes.Contains(left) && bytes.Contains(right)) joins[left, right] = 1;
         }
     }
+
+    public override int? Unknown => unknownId;
 
     /// <summary>First and last symbol of every token's text, by id; -1 where it is none of the vocabulary.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -125,30 +127,36 @@ internal sealed class BytePairModel : TokenModel
         InputException Wrong(JsonField merge) => At(merge).Expected("\"left right\" or [\"left\", \"right\"]");
     }
 
-    // What is not in the vocabulary becomes the tokens of its bytes, or the unknown token, or nothing.
+    // What is not in the vocabulary becomes the tokens of its bytes, or the unknown token, or nothing. As in the reference, an unknown
+    // token
+    // is written when the next known character comes: bytes that follow it stand before it, and do not end a row of fused ones.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private List<WordToken> Symbols(string word)
     {
         var symbols = new List<WordToken>(word.Length);
         Span<byte> utf8 = stackalloc byte[4];
-        var afterUnknown = false;
+        WordToken? pending = null;
         for (int i = 0, length; i < word.Length; i += length)
         {
             var rune = Rune.GetRuneAt(word, i);
             length = rune.Utf16SequenceLength;
-            var isUnknown = false;
             if (idOfRune.TryGetValue(rune.Value, out var id))
+            {
+                if (pending is { } before) symbols.Add(before);
+                pending = null;
                 symbols.Add(new(id, i, i + length));
+            }
             else if (BytesKnown(utf8[..rune.EncodeToUtf8(utf8)]))
+            {
                 foreach (var value in utf8[..rune.Utf8SequenceLength]) symbols.Add(new(idOfByte[value]!.Value, i, i + length));
+            }
             else if (unknownId is { } unknown)
             {
-                isUnknown = true;
-                if (afterUnknown && fuseUnknown) symbols[^1] = symbols[^1] with { End = i + length };
-                else symbols.Add(new(unknown, i, i + length));
+                if (pending is { } open && !fuseUnknown) symbols.Add(open);
+                pending = new(unknown, fuseUnknown && pending is { } row ? row.Start : i, i + length);
             }
-            afterUnknown = isUnknown;
         }
+        if (pending is { } last) symbols.Add(last);
         return symbols;
     }
 

@@ -2,31 +2,39 @@ using System.Text.Json;
 
 namespace AnchorScope.Prompts.Tokenization;
 
-/// <summary>The special tokens that a checkpoint gives names to: members called <c>..._token</c>.</summary>
+/// <summary>
+/// The special tokens that a checkpoint gives names to: members called <c>..._token</c>, and those of <c>extra_special_tokens</c> where
+/// that is an object.
+/// </summary>
 internal static class NamedTokens
 {
-    public static IReadOnlyDictionary<string, string> Read(string folder)
+    // Names that every tokenizer of the reference has, in the order in which it adds tokens that are not in the vocabulary.
+    private static readonly string[] Common = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+    /// <summary>
+    /// From tokenizer_config.json; where that has no added_tokens_decoder, special_tokens_map.json comes over it, as in the reference.
+    /// </summary>
+    public static IReadOnlyDictionary<string, AddedToken> Read(string folder, JsonField? config)
     {
-        var tokens = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var name in (string[])["tokenizer_config.json", "special_tokens_map.json"])
-        {
-            var file = Path.Combine(folder, name);
-            if (!File.Exists(file)) continue;
-            var config = JsonField.Read(file);
-            Collect(config, tokens);
-            if (config.Find("extra_special_tokens") is { Value.ValueKind: JsonValueKind.Object } extra) Collect(extra, tokens);
-        }
-        return tokens;
+        var tokens = new OrderedDictionary<string, AddedToken>(StringComparer.Ordinal);
+        if (config is { } settings) Collect(settings, tokens);
+        var map = Path.Combine(folder, "special_tokens_map.json");
+        if (config?.Find("added_tokens_decoder") is null && File.Exists(map)) Collect(JsonField.Read(map), tokens);
+        var ordered = new OrderedDictionary<string, AddedToken>(StringComparer.Ordinal);
+        foreach (var name in Common.Concat(tokens.Keys))
+            if (tokens.TryGetValue(name, out var token)) ordered.TryAdd(name, token);
+        return ordered;
     }
 
     // A value is the token or an object that holds it; add_bos_token and the like are flags.
-    private static void Collect(JsonField config, Dictionary<string, string> tokens)
+    private static void Collect(JsonField config, OrderedDictionary<string, AddedToken> tokens)
     {
-        foreach (var (name, field) in config.Members())
+        var extra = config.Find("extra_special_tokens") is { Value.ValueKind: JsonValueKind.Object } named ? named.Members() : [];
+        foreach (var (name, field) in config.Members().Where(member =>
+            member.Name.EndsWith("_token", StringComparison.Ordinal)).Concat(extra))
         {
-            if (!name.EndsWith("_token", StringComparison.Ordinal)) continue;
-            if (field.IsText) tokens.TryAdd(name, field.Text());
-            else if (field.Value.ValueKind == JsonValueKind.Object) tokens.TryAdd(name, field.Get("content").Text());
+            if (field.IsText) tokens[name] = AddedToken.Plain(field.Text());
+            else if (field.Value.ValueKind == JsonValueKind.Object) tokens[name] = AddedToken.Read(field) with { Special = true };
         }
     }
 }

@@ -84,7 +84,10 @@ internal static class Rewriting
         return result.Build();
     }
 
-    /// <summary>Every unit of the content is aligned to the whole match that it replaces.</summary>
+    /// <summary>
+    /// Every unit of the content is aligned to the last character of the match that it replaces. So in the reference, where it decides
+    /// whether a piece counts as the beginning of the text: one that begins with two replaced characters does not.
+    /// </summary>
     public static AlignedText Replace(AlignedText text, IEnumerable<(int Start, int Length)> matches, string content)
     {
         AlignedText.Builder? result = null;
@@ -94,7 +97,8 @@ internal static class Rewriting
             if (length == 0) continue; // nothing there that could be replaced
             result ??= new(text.Length);
             result.Append(text, from, start - from);
-            result.Append(content, text.StartOf(start), text.EndOf(start + length - 1));
+            var last = start + length - (length > 1 && char.IsLowSurrogate(text.Text[start + length - 1]) ? 2 : 1);
+            result.Append(content, text.StartOf(last), text.EndOf(start + length - 1));
             from = start + length;
         }
         if (result is null) return text;

@@ -1,35 +1,20 @@
-using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
+using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Prompts.Tokenization;
 
-/// <summary>What Replace and Split look for: <c>{"String": ...}</c> or <c>{"Regex": ...}</c>.</summary>
+/// <summary>
+/// What Replace and Split look for: <c>{"String": ...}</c> or <c>{"Regex": ...}</c>, an expression in Oniguruma's Ruby syntax, in which the
+/// tokenizers library reads it.
+/// </summary>
 internal sealed class Pattern
 {
-    // For the regular expression engine a character outside the basic plane is two surrogates, which are neither letters nor
-    // digits nor symbols. Before matching, each is replaced by one character of its own general category, so that \p{L} and
-    // its kin see what the reference sees.
-    private static readonly Dictionary<UnicodeCategory, char> StandIns = new()
-    {
-        [UnicodeCategory.UppercaseLetter] = '\u2C60', [UnicodeCategory.LowercaseLetter] = '\u2C61',
-        [UnicodeCategory.TitlecaseLetter] = '\u1F88', [UnicodeCategory.ModifierLetter] = '\u02B0',
-        [UnicodeCategory.OtherLetter] = '\uA015', [UnicodeCategory.NonSpacingMark] = '\u1DC0',
-        [UnicodeCategory.SpacingCombiningMark] = '\u1B04', [UnicodeCategory.EnclosingMark] = '\u20DD',
-        [UnicodeCategory.DecimalDigitNumber] = '\uA620', [UnicodeCategory.LetterNumber] = '\uA6E6',
-        [UnicodeCategory.OtherNumber] = '\uA830', [UnicodeCategory.ConnectorPunctuation] = '\uFE33',
-        [UnicodeCategory.DashPunctuation] = '\uFE58', [UnicodeCategory.OpenPunctuation] = '\u2E28',
-        [UnicodeCategory.ClosePunctuation] = '\u2E29', [UnicodeCategory.InitialQuotePunctuation] = '\u2E02',
-        [UnicodeCategory.FinalQuotePunctuation] = '\u2E03', [UnicodeCategory.OtherPunctuation] = '\uA60D',
-        [UnicodeCategory.MathSymbol] = '\u2A00', [UnicodeCategory.CurrencySymbol] = '\uA838',
-        [UnicodeCategory.ModifierSymbol] = '\uA700', [UnicodeCategory.OtherSymbol] = '\uA490',
-        [UnicodeCategory.Format] = '\u2061', [UnicodeCategory.PrivateUse] = '\uE000',
-    };
-
     private static readonly TimeSpan LongestMatch = TimeSpan.FromSeconds(10);
 
     private readonly JsonField source;
     private readonly string? literal;
+    private readonly OnigurumaExpression? expression;
     private readonly Regex? regex;
 
     public Pattern(JsonField field)
@@ -37,14 +22,18 @@ internal sealed class Pattern
         source = field;
         if (field.Find("String") is { } text)
             literal = text.Text();
-        else if (field.Find("Regex") is { } expression)
-            regex = Compile(expression);
+        else if (field.Find("Regex") is { } given)
+            (expression, regex) = Compile(given);
         else
             throw field.Unsupported("patterns {\"String\": ...}, {\"Regex\": ...}");
     }
 
     /// <summary>A fixed expression of the library itself.</summary>
-    public Pattern(string expression) => regex = new(expression, RegexOptions.CultureInvariant, LongestMatch);
+    public Pattern(string expression)
+    {
+        this.expression = new(expression);
+        regex = new(this.expression.Regex, RegexOptions.CultureInvariant, LongestMatch);
+    }
 
     /// <summary>Non-overlapping matches from the left to the right. An empty one, of a lookahead say, is a place to cut.</summary>
     public IEnumerable<(int Start, int Length)> Matches(string text)
@@ -58,7 +47,7 @@ internal sealed class Pattern
             yield break;
         }
 
-        var (plain, origins) = WithStandIns(text);
+        var (plain, origins) = AsUnits(text);
         var (from, end) = (0, -1);
         while (from <= plain.Length && MatchAt(plain, from) is { } match)
         {
@@ -97,24 +86,27 @@ internal sealed class Pattern
         }
     }
 
-    private static Regex Compile(JsonField expression)
+    private static (OnigurumaExpression, Regex) Compile(JsonField given)
     {
-        var text = expression.Text();
-        if (text.Any(char.IsSurrogate)) throw expression.Unsupported("expressions: those within the basic multilingual plane");
         try
         {
-            return new(text, RegexOptions.CultureInvariant, LongestMatch);
+            var translated = new OnigurumaExpression(given.Text());
+            return (translated, new(translated.Regex, RegexOptions.CultureInvariant, LongestMatch));
         }
-        catch (ArgumentException e)
+        catch (Exception e) when (e is FormatException or ArgumentException)
         {
-            throw new InputException($"{expression.File}: {expression.Path}: this regular expression is not supported: {e.Message}", e);
+            throw new InputException($"{given.File}: {given.Path}: this regular expression is not supported: {Quoted.Line(e.Message)}; " +
+                $"found {given.Found}", e);
         }
     }
 
     // origins[i] is where character i of the plain text begins in the given one; null where both are the same.
-    private static (string Plain, int[]? Origins) WithStandIns(string text)
+    private (string Plain, int[]? Origins) AsUnits(string text)
     {
         if (!text.Any(char.IsSurrogate)) return (text, null);
+        if (expression!.HasBackreferences)
+            throw new InputException($"{source.File}: {source.Path}: a backreference over characters beyond U+FFFF, " +
+                "which are in the text, is not supported");
         var plain = new StringBuilder(text.Length);
         var origins = new List<int>(text.Length + 1);
         for (int i = 0, length; i < text.Length; i += length)
@@ -122,7 +114,7 @@ internal sealed class Pattern
             var rune = Rune.GetRuneAt(text, i);
             length = rune.Utf16SequenceLength;
             origins.Add(i);
-            plain.Append(length == 1 ? text[i] : StandIns.GetValueOrDefault(Rune.GetUnicodeCategory(rune), '\u0378')); // unassigned
+            plain.Append(length == 1 ? text[i] : expression.Unit(rune));
         }
         origins.Add(text.Length);
         return (plain.ToString(), [.. origins]);

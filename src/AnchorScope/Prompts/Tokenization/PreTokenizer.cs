@@ -5,8 +5,8 @@ namespace AnchorScope.Prompts.Tokenization;
 /// <summary>A step of tokenizer.json's <c>pre_tokenizer</c>: cuts a piece into words that the model encodes one by one.</summary>
 internal abstract class PreTokenizer
 {
-    // \w of UTS #18; the regular expression engine's own leaves some of it out.
-    private const string WordCharacters = @"\w\p{M}\p{Nl}\u200C\u200D\u24B6-\u24E9";
+    // Rust's word characters: those of brackets, and the two joiners.
+    private const string WordCharacters = @"\w\u200C\u200D";
 
     public abstract IEnumerable<AlignedText> Apply(AlignedText piece);
 

@@ -11,29 +11,38 @@ internal abstract class TokenModel
     // Far above any vocabulary in use (256,000 or so), low enough that a table indexed by id can be allocated.
     private const int HighestId = 1 << 24;
 
-    protected TokenModel(JsonField model)
+    protected TokenModel(Dictionary<string, int> vocabulary) => Vocabulary = vocabulary;
+
+    public Dictionary<string, int> Vocabulary { get; }
+
+    /// <summary>The member <c>vocab</c>: ids by token.</summary>
+    public static Dictionary<string, int> ReadVocabulary(JsonField model)
     {
+        var tokens = new Dictionary<string, int>(StringComparer.Ordinal);
         var vocabulary = model.Get("vocab");
-        if (vocabulary.Value.ValueKind == JsonValueKind.Object) Vocabulary.EnsureCapacity(vocabulary.Value.GetPropertyCount());
+        if (vocabulary.Value.ValueKind == JsonValueKind.Object) tokens.EnsureCapacity(vocabulary.Value.GetPropertyCount());
         foreach (var (token, id) in vocabulary.Members())
-            if (!Vocabulary.TryAdd(token, id.Integer(0, HighestId))) throw id.Expected("every token once");
+            if (!tokens.TryAdd(token, id.Integer(0, HighestId))) throw id.Expected("every token once");
+        return tokens;
     }
 
-    public Dictionary<string, int> Vocabulary { get; } = new(StringComparer.Ordinal);
+    /// <summary>The id of what is not in the vocabulary; null where that becomes bytes or nothing.</summary>
+    public abstract int? Unknown { get; }
 
     /// <summary>Appends the word's tokens from the left to the right.</summary>
     public abstract void Encode(string word, List<WordToken> tokens);
 
     /// <param name="model">The <c>model</c> member.</param>
+    /// <param name="vocabulary">What <see cref="ReadVocabulary"/> found in it.</param>
     /// <param name="addedIds">Ids of the added tokens, among which an unknown token may be.</param>
-    public static TokenModel Read(JsonField model, IReadOnlyDictionary<string, int> addedIds)
+    public static TokenModel Read(JsonField model, Dictionary<string, int> vocabulary, IReadOnlyDictionary<string, int> addedIds)
     {
         // Files of the first versions name no type.
         var type = model.Find("type")?.Text() ?? (model.Find("merges") is null ? "WordLevel" : "BPE");
         return type switch
         {
-            "BPE" => new BytePairModel(model, addedIds),
-            "WordLevel" => new WordLevelModel(model, addedIds),
+            "BPE" => new BytePairModel(model, vocabulary, addedIds),
+            "WordLevel" => new WordLevelModel(model, vocabulary, addedIds),
             _ => throw model.Get("type").Unsupported("models BPE, WordLevel"),
         };
     }
@@ -56,9 +65,12 @@ internal sealed class WordLevelModel : TokenModel
 {
     private readonly int unknownId;
 
-    public WordLevelModel(JsonField model, IReadOnlyDictionary<string, int> addedIds) : base(model) =>
+    public WordLevelModel(JsonField model, Dictionary<string, int> vocabulary, IReadOnlyDictionary<string, int> addedIds)
+        : base(vocabulary) =>
         unknownId = UnknownId(model, addedIds) ??
             throw InputException.At(model.File, "model.unk_token", "a token of the vocabulary", "nothing");
+
+    public override int? Unknown => unknownId;
 
     public override void Encode(string word, List<WordToken> tokens) =>
         tokens.Add(new(Vocabulary.GetValueOrDefault(word, unknownId), 0, word.Length));
