@@ -61,7 +61,7 @@ public sealed class ParityTests
             Assert.Equal(tiny.Golden.Shape(array), written[array].Shape);
             var got = MemoryMarshal.Cast<byte, float>(written[array].Bytes.Span);
             if (array == "lm.attn") Close.AssertAbsolute(array, tiny.Golden.Singles(array), got, Close.Probability);
-            else Close.AssertRelative(array, tiny.Golden.Singles(array), got);
+            else Close.AssertRows(array, tiny.Golden.Singles(array), got, tiny.Golden.Shape(array)[^1]);
         }
         var axes = tiny.Golden.Shape("inputs.position_ids").Length == 3 ? 3 : 1;
         Assert.Equal(tiny.Golden.Ints("inputs.position_ids"), Enumerable.Range(0, axes).SelectMany(axis => tiny.Prompt.Coordinates.Select(c => c[axis])));
@@ -73,7 +73,7 @@ public sealed class ParityTests
     {
         using var tiny = Tiny.Open(name, @case);
         foreach (var intervention in tiny.Golden.Interventions())
-            Close.AssertRelative(intervention.Name, tiny.Golden.Singles($"iv.{intervention.Name}.logits"), tiny.Alone(intervention));
+            Close.AssertRows(intervention.Name, tiny.Golden.Singles($"iv.{intervention.Name}.logits"), tiny.Alone(intervention), tiny.Decoder.VocabularySize);
     }
 
     [Theory]
@@ -102,7 +102,7 @@ public sealed class ParityTests
             var list = variants.Select(v => new Variant(baseline, v)).ToList();
             var got = new float[list.Count * tiny.Decoder.VocabularySize];
             Sweep.LastLogits(tiny.Decoder, list, tiny.Compute, (i, logits) => logits.CopyTo(got.AsSpan(i * tiny.Decoder.VocabularySize)));
-            Close.AssertRelative(sweep, tiny.Golden.Singles(sweep), got);
+            Close.AssertRows(sweep, tiny.Golden.Singles(sweep), got, tiny.Decoder.VocabularySize);
         }
     }
 
@@ -117,7 +117,7 @@ public sealed class ParityTests
         var width = tiny.Decoder.Shape.ModelSize;
         var rows = positions.SelectMany(p => tiny.Prompt.Embeddings[(p * width)..((p + 1) * width)])
             .Concat(Enumerable.Range(0, tiny.Decoder.Shape.Layers).SelectMany(l => trace[Site.ResidPost, l])).ToArray();
-        Close.AssertRelative("lens.logits", tiny.Golden.Singles("lens.logits"), LogitLens.Logits(tiny.Decoder, rows, tiny.Compute));
+        Close.AssertRows("lens.logits", tiny.Golden.Singles("lens.logits"), LogitLens.Logits(tiny.Decoder, rows, tiny.Compute), tiny.Decoder.VocabularySize);
     }
 
     [Theory]
@@ -130,7 +130,7 @@ public sealed class ParityTests
             var ids = tiny.Golden.Ints("gen.ids");
             var generated = Generation.Run(tiny.Decoder, tiny.Prompt, ids.Length, tiny.Compute, keepLogits: true);
             Assert.Equal(ids, generated.Tokens);
-            Close.AssertRelative("gen.logits", tiny.Golden.Singles("gen.logits"), generated.Logits.SelectMany(l => l).ToArray());
+            Close.AssertRows("gen.logits", tiny.Golden.Singles("gen.logits"), generated.Logits.SelectMany(l => l).ToArray(), tiny.Decoder.VocabularySize);
         }
     }
 
