@@ -126,6 +126,21 @@ public sealed class ConflictSetTests : IDisposable
         Assert.Contains("\"red star\" and \"red\" begin with the same token red", left.Reason, StringComparison.Ordinal);
     }
 
+    /// <summary>An answer may begin the reply, or stand behind a space or a line break: in a vocabulary that has a token for each, all three are forms.</summary>
+    [Fact]
+    public void TokenForms_AreThoseBehindALineBreakAsWell()
+    {
+        var tokenizer = Tokenizer.Load(Fixtures.Path("tokenizers", "qwen2"));
+        var sample = new ConflictSample
+        {
+            Id = "s", Question = "q", Instructions = new Dictionary<Modality, string> { [Modality.Vision] = "v" },
+            Answers = new Dictionary<Modality, IReadOnlyList<string>> { [Modality.Vision] = ["a"], [Modality.Text] = ["Q"] },
+        };
+        int First(string text) => tokenizer.Encode(text, addSpecial: false).First(t => t.End == text.Length || text[..t.End].TrimEnd().Length > 0).Id;
+        int[] expected = [.. new[] { First("a"), First(" a"), First("\na") }.Distinct()];
+        Assert.Equal(expected, AnswerEntities.Of(sample.Runs.Single(), tokenizer, out _)!.FollowingForms);
+    }
+
     [Fact]
     public void TokenForms_AreThoseWithAndWithoutSpace()
     {
