@@ -22,7 +22,7 @@ public sealed class SmolVlm : VisionLanguageModel
         var (config, weights) = (checkpoint.Config, checkpoint.Weights);
         var vision = config.Section("vision_config");
         var prefix = Prefix(weights, "embeddings.patch_embedding.weight", "model.vision_model.", "vision_model.");
-        _tower = ClipTower.ReadSiglip(vision, weights, prefix, VisionSettings.Smol);
+        _tower = ClipTower.ReadSiglip(vision, weights, prefix, VisionSettings.Smol, bucketed: true);
         _postNorm = ClipTower.PostNorm(vision, weights, prefix, VisionSettings.Smol);
         _factor = config.PositiveInt("scale_factor", 2);
         if (_tower.Side % _factor != 0) throw InputException.At(config.File, "scale_factor", $"a divisor of {_tower.Side}, the patches of a side", $"{_factor}");
@@ -106,6 +106,6 @@ public sealed class SmolVlm : VisionLanguageModel
         if (text.Text("model_type", "llama") is var type && type != "llama") throw text.Unsupported("model_type", type, ["llama"]);
         return Llama.Read(
             text, weights, Prefix(weights, "embed_tokens.weight", "model.text_model.", "text_model."), "lm_head.weight",
-            config.Flag("tie_word_embeddings", text.Flag("tie_word_embeddings", false)), DecoderDefaults.Llama);
+            Tied(config, text), DecoderDefaults.Llama);
     }
 }

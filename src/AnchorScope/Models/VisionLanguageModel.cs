@@ -211,10 +211,19 @@ public abstract class VisionLanguageModel : IDisposable
     private protected static string Prefix(Weights weights, string probe, params string[] spellings) =>
         spellings.Concat(spellings.Select(s => "model." + s)).FirstOrDefault(s => weights.Has(s + probe), spellings[0]);
 
+    /// <summary>
+    /// Whether the embeddings serve as the head where none is stored: said at the root or in the text configuration, as library versions
+    /// differ in where they write it.
+    /// </summary>
+    /// <param name="otherwise">What a silent root stands for.</param>
+    private protected static bool Tied(ConfigSection root, ConfigSection text, bool otherwise = false) =>
+        root.Flag("tie_word_embeddings", otherwise) || text.Flag("tie_word_embeddings", false);
+
     /// <summary>Refuses a preprocessor that makes tiles of another size than the tower takes.</summary>
     private protected void SameSize(int preprocessor, int tower)
     {
-        if (preprocessor != tower) throw InputException.At(Path.Combine(Checkpoint.Folder, "preprocessor_config.json"), "size", $"{tower}, the tower's image_size", $"{preprocessor}");
+        if (preprocessor != tower)
+            throw InputException.At(PreprocessorSettings.FileIn(Checkpoint.Folder), "size", $"{tower}, the tower's image_size", $"{preprocessor}");
     }
 
     /// <inheritdoc/>

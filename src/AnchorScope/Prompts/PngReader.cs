@@ -161,9 +161,8 @@ internal static class PngReader
                 break;
             case Palette:
                 var index = Packed(row, i, header.BitDepth);
-                if (3 * index >= palette!.Length)
-                    throw new InvalidDataException($"PNG damaged: colour {index} in a palette of {palette.Length / 3}");
-                palette.AsSpan(3 * index, 3).CopyTo(rgb);
+                // What a palette leaves out is black, as in Pillow.
+                if (3 * index < palette!.Length) palette.AsSpan(3 * index, 3).CopyTo(rgb);
                 break;
             default:
                 rgb.Fill((byte)(Packed(row, i, header.BitDepth) * 255 / ((1 << header.BitDepth) - 1)));
