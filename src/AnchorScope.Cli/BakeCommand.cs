@@ -33,7 +33,7 @@ internal static class BakeCommand
             var (by, folder) = (read(parsed), parsed.GetValue(output)!);
             if (by is { } number && !float.IsFinite(number)) throw new InputException($"--factor: expected a finite number, found {by}");
             var set = HeadSetFile.Load(parsed.GetValue(heads)!);
-            using var opened = VisionLanguageModel.Open(parsed.GetValue(model)!);
+            using var opened = Opening.Model(parsed.GetValue(model)!);
             var gains = by is { } factor ? HeadGains.Of(set.Set.Heads.Select(h => (h.Layer, h.Head)), factor)
                 : set.Set.Gains ?? throw new InputException($"--factor: expected a number, found none, and {set.Path} has no gains");
             var checkpoint = AnsiConsole.Status().Start("hash of the original's weights", _ => new BakedCheckpoint(opened, set, gains, parsed.GetValue(force)));

@@ -34,12 +34,18 @@ internal static class TraceCommand
             var kept = Keep(parsed.GetValue(keep));
             var steps = parsed.GetValue(generate);
             if (steps < 0) throw new InputException($"--generate: expected a number of tokens, found {steps}");
+            var sampling = new Sampling(parsed.GetValue(temperature), parsed.GetValue(topK), parsed.GetValue(topP), parsed.GetValue(seed));
+            if (steps == 0 && new Option[] { temperature, topK, topP, seed }.FirstOrDefault(o => parsed.GetResult(o) is { Implicit: false }) is { } idle)
+                throw new InputException($"{idle.Name}: says how tokens are generated; expected --generate N beside it, found none");
+            sampling.Validate(name => name switch { nameof(Sampling.TopK) => "--top-k", nameof(Sampling.TopP) => "--top-p", _ => "--" + name.ToLowerInvariant() });
             if (parsed.GetValue(threads) < 1) throw new InputException($"--threads: expected at least 1, found {parsed.GetValue(threads)}");
-            using var opened = VisionLanguageModel.Open(parsed.GetValue(model)!);
+            using var opened = Opening.Model(parsed.GetValue(model)!);
             using var arena = new Arena();
             using var team = new Team(parsed.GetValue(threads));
             var compute = new Compute(arena, team, parsed.GetValue(kernel));
             var (prompt, pixels) = given.Read(parsed, opened, compute);
+            if (opened.Decoder.TooLong(prompt, Math.Max(0, steps - 1)) is { } tooLong) throw new InputException(tooLong);
+            if (steps > 0) Opening.Warn(opened.Rules.NotApplied(sampling.Temperature > 0));
             var intervention = parsed.GetValue(edits) is { } path ? InterventionJson.Load(path, opened.Decoder.Shape, opened.Checkpoint.Sha256) : Intervention.None;
             intervention.Validate(opened.Decoder.Shape, prompt.Length, steps);
             var arrays = new List<TensorData>();
@@ -55,8 +61,7 @@ internal static class TraceCommand
             arrays.AddRange(TraceExport.Run(opened, prompt, pixels, intervention, kept, compute, steps));
             if (steps > 0)
             {
-                var sampling = new Sampling(parsed.GetValue(temperature), parsed.GetValue(topK), parsed.GetValue(topP), parsed.GetValue(seed));
-                var generated = Generation.Run(opened.Decoder, prompt, steps, compute, intervention, sampling, keepLogits: true);
+                var generated = Generation.Run(opened.Decoder, prompt, steps, compute, intervention, sampling, keepLogits: true, rules: opened.Rules);
                 arrays.Add(TensorData.Of("gen.ids", [.. generated.Tokens.Select(t => (long)t)], generated.Tokens.Count));
                 arrays.Add(TensorData.Of("gen.logits", [.. generated.Logits.SelectMany(l => l)], generated.Tokens.Count, opened.Decoder.VocabularySize));
                 Console.WriteLine(opened.Tokenizer.Decode([.. generated.Tokens]));

@@ -51,6 +51,9 @@ public sealed class LlavaOneVision : VisionLanguageModel
         $"SigLIP, tiles of {_tower.ImageSize} x {_tower.ImageSize} pixels, {_tower.Layers} layers of width {_tower.Width}, {_tower.Patches} image tokens for the whole picture and up to {_mostTiles} times as many for its tiles";
 
     /// <inheritdoc/>
+    protected internal override IReadOnlyList<string> PictureInputs => [.. base.PictureInputs, "image_sizes", "batch_num_images"];
+
+    /// <inheritdoc/>
     public override int ImageTokens(PictureShape picture) => Packing(picture).Tokens;
 
     /// <inheritdoc/>

@@ -32,6 +32,9 @@ public sealed class QwenVl : VisionLanguageModel
         $"patches of {_tower.PatchSize} x {_tower.PatchSize} pixels, {_tower.Layers} layers of width {_tower.Width}, {_tower.Windows}, an image token for {_tower.Merge * _tower.PatchSize} x {_tower.Merge * _tower.PatchSize} pixels";
 
     /// <inheritdoc/>
+    protected internal override IReadOnlyList<string> PictureInputs => [.. base.PictureInputs, "image_grid_thw"];
+
+    /// <inheritdoc/>
     public override int ImageTokens(PictureShape picture) => picture.Rows / _tower.Merge * (picture.Columns / _tower.Merge);
 
     /// <inheritdoc/>

@@ -29,6 +29,7 @@ public abstract class VisionLanguageModel : IDisposable
         StopTokens = !section.Has("eos_token_id") ? new HashSet<int>()
             : section.Json.GetProperty("eos_token_id").ValueKind == JsonValueKind.Array ? section.Ints("eos_token_id").ToHashSet()
             : new HashSet<int> { section.Int("eos_token_id") };
+        Rules = new GenerationRules(section, StopTokens, decoder.VocabularySize);
     }
 
     /// <summary>Families that <see cref="Open"/> knows, by model_type.</summary>
@@ -56,6 +57,12 @@ public abstract class VisionLanguageModel : IDisposable
     /// <summary>Tokens that end a generated text, from generation_config.json; none without the file.</summary>
     public IReadOnlySet<int> StopTokens { get; } = new HashSet<int>();
 
+    /// <summary>What generation_config.json says of which token may follow; none without the file.</summary>
+    public GenerationRules Rules { get; } = GenerationRules.None;
+
+    /// <summary>What was found odd in the files and does no harm, one line each: the command line prints them.</summary>
+    public IReadOnlyList<string> Warnings => Checkpoint.Weights.Warnings;
+
     /// <summary>max_new_tokens of generation_config.json, where it is there.</summary>
     public int? MaxNewTokens { get; }
 
@@ -64,6 +71,9 @@ public abstract class VisionLanguageModel : IDisposable
 
     /// <summary>One line on the vision tower.</summary>
     public abstract string VisionSummary { get; }
+
+    /// <summary>Arrays about pictures that <see cref="InputFile"/> takes for this family, under the names of the reference's processors.</summary>
+    protected internal virtual IReadOnlyList<string> PictureInputs => ["pixel_values", "mm_token_type_ids"];
 
     /// <summary>Number of image tokens of one picture: rows that <see cref="Features"/> gives for it.</summary>
     public abstract int ImageTokens(PictureShape picture);

@@ -39,6 +39,9 @@ public sealed class TuningStudy : IDisposable
         }
     }
 
+    /// <summary>What is odd about the files of the model that is tuned.</summary>
+    public IReadOnlyList<string> Warnings => _model.Warnings;
+
     /// <summary>Where the tuned checkpoint is.</summary>
     public string ModelFolder => Path.Combine(_folder, "model");
 
