@@ -20,8 +20,7 @@ internal sealed class ShardIndex
         {
             foreach (var name in file.Tensors.Keys)
             {
-                if (_places.TryGetValue(name, out var other)) Settle(name, other, file, map.GetValueOrDefault(name));
-                _places[name] = file;
+                if (!_places.TryGetValue(name, out var other) || Settle(name, other, file, map.GetValueOrDefault(name))) _places[name] = file;
             }
         }
         foreach (var (name, shard) in map.Where(pair => !Name(_places.GetValueOrDefault(pair.Key)).Equals(pair.Value, StringComparison.Ordinal)))
@@ -91,12 +90,16 @@ internal sealed class ShardIndex
     }
 
     /// <summary>A second copy: harmless where it is the same, or where the index and the reference take the same one.</summary>
-    private void Settle(string name, SafetensorsFile earlier, SafetensorsFile later, string? listed)
+    /// <returns>Whether the later one is read.</returns>
+    private bool Settle(string name, SafetensorsFile earlier, SafetensorsFile later, string? listed)
     {
-        if (Name(later) != listed && !Same(earlier, later, name))
+        var same = Same(earlier, later, name);
+        if (Name(later) != listed && !same)
             throw new InputException(
                 $"{later.Path}: tensor {Quoted.Of(name)} is another one than in {Name(earlier)}, and {Path.GetFileName(_path)} {(listed is null ? "lists neither" : $"lists that in {Quoted.Of(listed)}")}");
-        _warnings.Add($"{earlier.Path}: tensor {Quoted.Of(name)}: a second copy, not used; {Path.GetFileName(_path)} and the last shard that has it, {Name(later)}, decide");
+        var (read, idle) = Name(earlier) == listed ? (earlier, later) : (later, earlier);
+        _warnings.Add($"{idle.Path}: tensor {Quoted.Of(name)}: {(same ? "the same" : "another one")} is in {Name(read)}; that one is read");
+        return read == later;
     }
 
     private static unsafe bool Same(SafetensorsFile a, SafetensorsFile b, string name)

@@ -17,7 +17,7 @@ public static class InputFile
     {
         ArgumentNullException.ThrowIfNull(model);
         using var file = SafetensorsFile.Open(path);
-        IReadOnlyList<string> known = ["input_ids", "attention_mask", "position_ids", .. model.ImageToken is null ? [] : model.PictureInputs];
+        IReadOnlyList<string> known = ["input_ids", "attention_mask", "position_ids", .. model.ImageToken is null ? ["pixel_values"] : model.PictureInputs];
         if (file.Tensors.Keys.Order(StringComparer.Ordinal).FirstOrDefault(name => !known.Contains(name)) is { } unknown)
             throw new InputException($"{path}: {Quoted.Line(unknown)}: {model.Family} takes no array of this name; expected {string.Join(", ", known)}{NearNames.Clause(unknown, known)}");
         var ids = file.Entry("input_ids");

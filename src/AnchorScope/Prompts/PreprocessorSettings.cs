@@ -42,7 +42,7 @@ internal sealed class PreprocessorSettings
     /// <exception cref="InputException">Neither is there, one cannot be read, or is no JSON object.</exception>
     public static PreprocessorSettings Load(string folder) =>
         LoadOrNull(folder) ?? throw new InputException(
-            $"{folder}: no settings of an image processor: looked for image_processor in {Newer} and for {Older}");
+            $"{Path.Combine(folder, Older)}: this file is needed and does not exist, nor does image_processor in {Newer}");
 
     /// <summary>The same, null where neither is there.</summary>
     public static PreprocessorSettings? LoadOrNull(string folder)
