@@ -21,11 +21,13 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 
 def resize_as_before_13():
-    """Pillow 13 may shrink a picture's height first; the numbers in between are rounded, so the order shows. One side a call keeps the width first."""
+    """Pillow 13 may shrink a picture's height first; the numbers in between are rounded, so the order shows. One side a call keeps the
+    width first."""
     newer = Image.Image.resize
 
     def resize(self, size, resample=None, box=None, reducing_gap=None):
-        if box is None and reducing_gap is None and resample != Image.Resampling.NEAREST and size[0] != self.width and size[1] != self.height:
+        if box is None and reducing_gap is None and resample != Image.Resampling.NEAREST and size[0] != self.width and size[
+            1] != self.height:
             return newer(newer(self, (size[0], self.height), resample), size, resample)
         return newer(self, size, resample, box, reducing_gap)
 
@@ -64,7 +66,8 @@ def main():
 
     if int(PIL.__version__.split(".")[0]) >= 13:
         resize_as_before_13()
-    # The Pillow backend: the other differs by a level here and there. Its newer name, backend="pil", is refused by processors that also take films.
+    # The Pillow backend: the other differs by a level here and there. Its newer name, backend="pil", is refused by processors that also
+    # take films.
     processor = AutoProcessor.from_pretrained(args.model, use_fast=False)
     model = AutoModelForImageTextToText.from_pretrained(args.model, dtype=torch.float32, attn_implementation="eager").eval()
     content = [{"type": "image"} for _ in args.image] + [{"type": "text", "text": args.prompt}]

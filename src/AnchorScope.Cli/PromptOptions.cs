@@ -8,7 +8,8 @@ namespace AnchorScope.Cli;
 /// <summary>The options that say what a single run is fed with.</summary>
 internal sealed class PromptOptions
 {
-    public Option<string?> Inputs { get; } = new("--inputs") { Description = "safetensors with input_ids [1, T] and what else the family's processor gives", HelpName = "FILE" };
+    public Option<string?> Inputs { get; } = new("--inputs") { Description =
+        "safetensors with input_ids [1, T] and what else the family's processor gives", HelpName = "FILE" };
 
     public Option<string[]> Images { get; } = new("--image") { Description = "a picture; may be given several times", HelpName = "FILE", AllowMultipleArgumentsPerToken = true };
 

@@ -35,9 +35,11 @@ internal static class TraceCommand
             var steps = parsed.GetValue(generate);
             if (steps < 0) throw new InputException($"--generate: expected a number of tokens, found {steps}");
             var sampling = new Sampling(parsed.GetValue(temperature), parsed.GetValue(topK), parsed.GetValue(topP), parsed.GetValue(seed));
-            if (steps == 0 && new Option[] { temperature, topK, topP, seed }.FirstOrDefault(o => parsed.GetResult(o) is { Implicit: false }) is { } idle)
+            if (steps == 0 && new Option[] { temperature, topK, topP, seed }.FirstOrDefault(o =>
+                parsed.GetResult(o) is { Implicit: false }) is { } idle)
                 throw new InputException($"{idle.Name}: says how tokens are generated; expected --generate N beside it, found none");
-            sampling.Validate(name => name switch { nameof(Sampling.TopK) => "--top-k", nameof(Sampling.TopP) => "--top-p", _ => "--" + name.ToLowerInvariant() });
+            sampling.Validate(name => name switch { nameof(Sampling.TopK) => "--top-k", nameof(Sampling.TopP) => "--top-p", _ => "--"
+                + name.ToLowerInvariant() });
             if (parsed.GetValue(threads) < 1) throw new InputException($"--threads: expected at least 1, found {parsed.GetValue(threads)}");
             using var opened = Opening.Model(parsed.GetValue(model)!);
             using var arena = new Arena();
@@ -61,7 +63,8 @@ internal static class TraceCommand
             arrays.AddRange(TraceExport.Run(opened, prompt, pixels, intervention, kept, compute, steps));
             if (steps > 0)
             {
-                var generated = Generation.Run(opened.Decoder, prompt, steps, compute, intervention, sampling, keepLogits: true, rules: opened.Rules);
+                var generated = Generation.Run(opened.Decoder, prompt, steps, compute, intervention, sampling, keepLogits: true,
+                    rules: opened.Rules);
                 arrays.Add(TensorData.Of("gen.ids", [.. generated.Tokens.Select(t => (long)t)], generated.Tokens.Count));
                 arrays.Add(TensorData.Of("gen.logits", [.. generated.Logits.SelectMany(l => l)], generated.Tokens.Count, opened.Decoder.VocabularySize));
                 Console.WriteLine(opened.Tokenizer.Decode([.. generated.Tokens]));

@@ -113,7 +113,8 @@ public sealed class ConfigSection
     {
         var json = Required(key);
         if (json.ValueKind != JsonValueKind.Array) throw InputException.At(File, PathOf(key), "an array of numbers", Describe(json));
-        return [.. json.EnumerateArray().Select((item, i) => item.ValueKind == JsonValueKind.Number && item.TryGetDouble(out double number) && double.IsFinite(number)
+        return [.. json.EnumerateArray().Select((item, i) => item.ValueKind == JsonValueKind.Number && item.TryGetDouble(out double number)
+            && double.IsFinite(number)
             ? number
             : throw InputException.At(File, $"{PathOf(key)}[{i}]", "a number", Describe(item)))];
     }

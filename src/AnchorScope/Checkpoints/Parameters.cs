@@ -50,7 +50,8 @@ public sealed unsafe class Parameters : ITensorMemory, IDisposable
     /// <param name="path">What to call them in messages.</param>
     public static Parameters Zeros(string path, IEnumerable<(string Name, long[] Shape)> tensors) => new(path, tensors);
 
-    /// <summary>A copy of every tensor of <paramref name="checkpoint"/> that is of a float type, of several copies that which is read.</summary>
+    /// <summary>A copy of every tensor of <paramref name="checkpoint"/> that is of a float type, of several copies that which is
+    /// read.</summary>
     public static Parameters Of(Checkpoint checkpoint) => Of(checkpoint, entry => entry.Type.IsFloat);
 
     /// <summary>A copy of some tensors of <paramref name="checkpoint"/>, all of a float type.</summary>

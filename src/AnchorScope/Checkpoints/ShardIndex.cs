@@ -3,8 +3,10 @@ using System.Text.Json;
 namespace AnchorScope.Checkpoints;
 
 /// <summary>
-/// The shards of a checkpoint and the tensor that each name stands for. <c>model.safetensors.index.json</c> says which file of the folder holds which tensor; the shards are
-/// held against it, and what they say otherwise has a line in <see cref="Warnings"/> where the reference loads the same weights all the same.
+/// The shards of a checkpoint and the tensor that each name stands for. <c>model.safetensors.index.json</c> says which file of the folder
+/// holds which tensor; the shards are
+/// held against it, and what they say otherwise has a line in <see cref="Warnings"/> where the reference loads the same weights all the
+/// same.
 /// </summary>
 internal sealed class ShardIndex
 {
@@ -20,10 +22,12 @@ internal sealed class ShardIndex
         {
             foreach (var name in file.Tensors.Keys)
             {
-                if (!_places.TryGetValue(name, out var other) || Settle(name, other, file, map.GetValueOrDefault(name))) _places[name] = file;
+                if (!_places.TryGetValue(name, out var other) || Settle(name, other, file, map.GetValueOrDefault(name))) _places[name] =
+                    file;
             }
         }
-        foreach (var (name, shard) in map.Where(pair => !Name(_places.GetValueOrDefault(pair.Key)).Equals(pair.Value, StringComparison.Ordinal)))
+        foreach (var (name, shard) in map.Where(pair => !Name(_places.GetValueOrDefault(pair.Key))
+            .Equals(pair.Value, StringComparison.Ordinal)))
         {
             _warnings.Add(_places.TryGetValue(name, out var file)
                 ? $"{path}: weight_map: {Quoted.Of(name)}: in {Name(file)}, not in {Quoted.Of(shard)}; it was taken from there"
@@ -46,7 +50,8 @@ internal sealed class ShardIndex
 
     /// <summary>Opens every shard and holds it against the index.</summary>
     /// <exception cref="InputException">
-    /// A shard that is not a file of the same folder; two different tensors of one name, of which the index says one and the reference takes the other.
+    /// A shard that is not a file of the same folder; two different tensors of one name, of which the index says one and the reference
+    /// takes the other.
     /// </exception>
     public static ShardIndex Open(string indexPath)
     {
@@ -110,7 +115,8 @@ internal sealed class ShardIndex
         for (var at = 0L; at < x.Bytes; at += Piece)
         {
             var count = (int)Math.Min(Piece, x.Bytes - at);
-            if (!new ReadOnlySpan<byte>(a.Address(x) + at, count).SequenceEqual(new ReadOnlySpan<byte>(b.Address(y) + at, count))) return false;
+            if (!new ReadOnlySpan<byte>(a.Address(x) + at, count).SequenceEqual(new ReadOnlySpan<byte>(b.Address(y) + at,
+                count))) return false;
         }
         return true;
     }

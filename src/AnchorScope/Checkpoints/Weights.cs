@@ -112,7 +112,8 @@ public sealed class Weights
             settled.Add(name);
     }
 
-    /// <exception cref="InputException">Some tensors were neither read nor named as unused. Those that a shard has and its index does not list are a warning.</exception>
+    /// <exception cref="InputException">Some tensors were neither read nor named as unused. Those that a shard has and its index does not
+    /// list are a warning.</exception>
     public void AssertAllRead()
     {
         foreach (string name in Unread.Where(unlisted.Contains))

@@ -28,7 +28,8 @@ internal static class ClipTower
     /// <summary>SigLIP: no class token, a bias on the patches.</summary>
     /// <param name="defaults">What absent keys stand for.</param>
     /// <param name="bucketed">Whether positions are those of <see cref="BucketedPositions"/>.</param>
-    public static PatchTower ReadSiglip(ConfigSection config, Weights weights, string prefix, VisionSettings defaults, bool bucketed = false)
+    public static PatchTower ReadSiglip(ConfigSection config, Weights weights, string prefix, VisionSettings defaults, bool bucketed =
+        false)
     {
         var sizes = VisionSettings.Read(config, defaults);
         var embeddings = prefix + "embeddings.";

@@ -20,7 +20,8 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
     public Rope Rope => rope;
 
     /// <summary>
-    /// Positions that the model was made for: max_position_embeddings, fewer where its rotary angles hold for fewer; null where the configuration names none. A prompt
+    /// Positions that the model was made for: max_position_embeddings, fewer where its rotary angles hold for fewer; null where the
+    /// configuration names none. A prompt
     /// has one more than its highest rotary coordinate (<see cref="Prompt.Positions"/>).
     /// </summary>
     public int? MaximumPositions { get; init; }

@@ -17,12 +17,14 @@ public sealed record Sampling(double Temperature = 0, int TopK = 0, double TopP 
     /// <param name="named">What to call each in the message.</param>
     public void Validate(Func<string, string> named)
     {
-        if (!(Temperature >= 0 && double.IsFinite(Temperature))) throw new InputException($"{named(nameof(Temperature))}: expected 0 (the arg-max) or above, found {Temperature}");
+        if (!(Temperature >= 0 && double.IsFinite(Temperature))) throw new InputException(
+            $"{named(nameof(Temperature))}: expected 0 (the arg-max) or above, found {Temperature}");
         if (TopK < 0) throw new InputException($"{named(nameof(TopK))}: expected 0 (all tokens) or above, found {TopK}");
         if (!(TopP is > 0 and <= 1)) throw new InputException($"{named(nameof(TopP))}: expected above 0 and at most 1, found {TopP}");
         if (Temperature > 0) return;
         var idle = TopK != 0 ? nameof(TopK) : TopP != 1 ? nameof(TopP) : Seed != 0 ? nameof(Seed) : null;
-        if (idle is not null) throw new InputException($"{named(idle)}: changes nothing where the arg-max is taken; expected {named(nameof(Temperature))} above 0 beside it");
+        if (idle is not null) throw new InputException(
+            $"{named(idle)}: changes nothing where the arg-max is taken; expected {named(nameof(Temperature))} above 0 beside it");
     }
 }
 
@@ -35,7 +37,8 @@ public static class Generation
     /// <summary>Generates up to <paramref name="count"/> tokens.</summary>
     /// <param name="keepLogits">Whether the logits of every step are kept.</param>
     /// <param name="stop">Tokens that end the text (they are the last ones returned); none: always <paramref name="count"/>.</param>
-    /// <param name="rules">Applied to the logits before a token is chosen; those that are kept are without them. None: the logits decide alone.</param>
+    /// <param name="rules">Applied to the logits before a token is chosen; those that are kept are without them. None: the logits decide
+    /// alone.</param>
     public static Generated Run(
         Decoder decoder, Prompt prompt, int count, Compute compute, Intervention? intervention = null, Sampling? sampling = null,
         IReadOnlySet<int>? stop = null, bool keepLogits = false, GenerationRules? rules = null, CancellationToken cancel = default)
@@ -67,7 +70,8 @@ public static class Generation
             compute.Arena.Release(mark);
             if (keepLogits) logits.Add(last.ToArray());
             tokens.Add(sampler.Choose(
-                rules is { Any: true } ? rules.Apply(last[0], [.. prompt.Tokens, .. tokens], prompt.Length, prompt.Length + count) : last[0]));
+                rules is { Any: true } ? rules.Apply(last[0], [.. prompt.Tokens, .. tokens], prompt.Length, prompt.Length + count)
+                    : last[0]));
             if (stop?.Contains(tokens[^1]) == true) break;
         }
         compute.Arena.Release(before);

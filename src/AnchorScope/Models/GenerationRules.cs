@@ -4,21 +4,27 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Models;
 
 /// <summary>
-/// What generation_config.json says of which token may follow: penalties, forbidden and forced tokens, as the reference library applies them before it takes the arg-max
+/// What generation_config.json says of which token may follow: penalties, forbidden and forced tokens, as the reference library applies
+/// them before it takes the arg-max
 /// or samples. What is not applied here has a name in <see cref="NotApplied"/>.
 /// </summary>
 public sealed class GenerationRules
 {
     private const float Never = float.NegativeInfinity;
 
-    /// <summary>Keys that change the text and are not applied, with whether a value changes nothing; those of sampling count only there.</summary>
+    /// <summary>Keys that change the text and are not applied, with whether a value changes nothing; those of sampling count only
+    /// there.</summary>
     private static readonly (string Key, Func<JsonElement, bool> Neutral, bool Sampling)[] Others =
     [
-        ("guidance_scale", v => Is(v, 1), false), ("encoder_repetition_penalty", v => Is(v, 1), false), ("encoder_no_repeat_ngram_size", v => Is(v, 0), false),
+        ("guidance_scale", v => Is(v, 1), false), ("encoder_repetition_penalty", v => Is(v, 1), false),
+            ("encoder_no_repeat_ngram_size", v => Is(v, 0), false),
         ("num_beams", v => Is(v, 1), false), ("num_beam_groups", v => Is(v, 1), false), ("num_return_sequences", v => Is(v, 1), false),
-        ("diversity_penalty", v => Is(v, 0), false), ("penalty_alpha", v => Is(v, 0), false), ("dola_layers", _ => false, false), ("constraints", Empty, false),
-        ("force_words_ids", Empty, false), ("forced_decoder_ids", Empty, false), ("stop_strings", Empty, false), ("watermarking_config", _ => false, false),
-        ("max_time", _ => false, false), ("token_healing", v => v.ValueKind == JsonValueKind.False, false), ("top_h", _ => false, true), ("min_p", v => Is(v, 0), true),
+        ("diversity_penalty", v => Is(v, 0), false), ("penalty_alpha", v => Is(v, 0), false), ("dola_layers", _ => false, false),
+            ("constraints", Empty, false),
+        ("force_words_ids", Empty, false), ("forced_decoder_ids", Empty, false), ("stop_strings", Empty, false),
+            ("watermarking_config", _ => false, false),
+        ("max_time", _ => false, false), ("token_healing", v => v.ValueKind == JsonValueKind.False, false), ("top_h", _ => false, true),
+            ("min_p", v => Is(v, 0), true),
         ("typical_p", v => Is(v, 1), true), ("epsilon_cutoff", v => Is(v, 0), true), ("eta_cutoff", v => Is(v, 0), true),
     ];
 
@@ -44,19 +50,30 @@ public sealed class GenerationRules
             if (penalty <= 0) throw InputException.At(config.File, "repetition_penalty", "a number above 0", $"{penalty}");
             _rules.Add((scores, state) => Penalise(scores, state.Text, (float)penalty));
         }
-        if (Count(config, "no_repeat_ngram_size") is > 0 and var size) _rules.Add((scores, state) => ForbidRepeats(scores, state.Text, size));
-        foreach (var tokens in TokenLists(config, "bad_words_ids", vocabulary).Where(t => t.Count > 1 || !stop.Contains(t[0]))) _rules.Add(Follows(tokens, Never));
-        if (stop.Count > 0 && Count(config, "min_length") is > 0 and var least) _rules.Add((scores, state) => ForbidIf(scores, state.Text.Count < least, stop));
-        if (stop.Count > 0 && Count(config, "min_new_tokens") is > 0 and var fresh) _rules.Add((scores, state) => ForbidIf(scores, state.Text.Count - state.Prompt < fresh, stop));
+        if (Count(config, "no_repeat_ngram_size") is > 0 and var size) _rules.Add((scores, state) =>
+            ForbidRepeats(scores, state.Text, size));
+        foreach (var tokens in TokenLists(config, "bad_words_ids", vocabulary).Where(t => t.Count > 1 || !stop.Contains(t[0]))) _rules.Add(
+            Follows(tokens, Never));
+        if (stop.Count > 0 && Count(config, "min_length") is > 0 and var least) _rules.Add((scores, state) =>
+            ForbidIf(scores, state.Text.Count < least, stop));
+        if (stop.Count > 0 && Count(config, "min_new_tokens") is > 0 and var fresh) _rules.Add((scores, state) =>
+            ForbidIf(scores, state.Text.Count - state.Prompt < fresh, stop));
         var first = Tokens(config, "forced_bos_token_id", vocabulary);
         if (first.Count > 0) _rules.Add((scores, state) => ForceIf(scores, state.Text.Count == 1, first));
-        if (Tokens(config, "forced_eos_token_id", vocabulary) is { Count: > 0 } end) _rules.Add((scores, state) => ForceIf(scores, state.Text.Count == state.Longest - 1, end));
+        if (Tokens(config, "forced_eos_token_id", vocabulary) is { Count: > 0 } end) _rules.Add((scores, state) =>
+            ForceIf(scores, state.Text.Count == state.Longest - 1, end));
         if (config.Flag("remove_invalid_values", false)) _rules.Add((scores, _) => Repair(scores));
         if (config.Has("exponential_decay_length_penalty") && stop.Count > 0) _rules.Add(Decay(config, stop));
-        if (Tokens(config, "suppress_tokens", null) is { Count: > 0 } never) _rules.Add((scores, _) => ForbidIf(scores, true, never.Where(t => t < vocabulary)));
+        if (Tokens(config, "suppress_tokens", null) is { Count: > 0 } never) _rules.Add((scores, _) =>
+            ForbidIf(scores, true, never.Where(t => t < vocabulary)));
         if (Tokens(config, "begin_suppress_tokens", null) is { Count: > 0 } notFirst)
-            _rules.Add((scores, state) => ForbidIf(scores, state.Text.Count == state.Prompt + (state.Prompt > 1 || first.Count == 0 ? 0 : 1), notFirst.Where(t => t < vocabulary)));
-        _others.AddRange(Others.Where(o => config.Has(o.Key) && !o.Neutral(config.Json.GetProperty(o.Key))).Select(o => (o.Key, o.Sampling)));
+        {
+            var beginsLater = first.Count > 0;
+            _rules.Add((scores, state) => ForbidIf(
+                scores, state.Text.Count == state.Prompt + (beginsLater && state.Prompt <= 1 ? 1 : 0), notFirst.Where(t => t < vocabulary)));
+        }
+        _others.AddRange(Others.Where(o => config.Has(o.Key) && !o.Neutral(config.Json.GetProperty(o.Key)))
+            .Select(o => (o.Key, o.Sampling)));
     }
 
     private delegate void Rule(float[] scores, State state);
@@ -128,14 +145,16 @@ public sealed class GenerationRules
 
     private static void Repair(float[] scores)
     {
-        for (var i = 0; i < scores.Length; i++) scores[i] = float.IsNaN(scores[i]) ? 0 : Math.Clamp(scores[i], float.MinValue, float.MaxValue);
+        for (var i = 0; i < scores.Length; i++) scores[i] = float.IsNaN(scores[i]) ? 0
+            : Math.Clamp(scores[i], float.MinValue, float.MaxValue);
     }
 
     private static Rule Decay(ConfigSection config, IReadOnlySet<int> stop)
     {
         const string Key = "exponential_decay_length_penalty";
         var numbers = config.Numbers(Key);
-        if (numbers.Count != 2 || numbers[0] != Math.Floor(numbers[0])) throw InputException.At(config.File, Key, "a number of tokens and a factor", string.Join(", ", numbers));
+        if (numbers.Count != 2 || numbers[0] != Math.Floor(numbers[0])) throw InputException.At(config.File, Key,
+            "a number of tokens and a factor", string.Join(", ", numbers));
         return (scores, state) =>
         {
             var beyond = state.Text.Count - state.Prompt - (int)numbers[0];
@@ -151,13 +170,15 @@ public sealed class GenerationRules
 
     /// <summary>One id or a list of them; none where the key is absent.</summary>
     private static IReadOnlyList<int> Tokens(ConfigSection config, string key, int? vocabulary) => !config.Has(key) ? []
-        : Checked(config, key, config.Json.GetProperty(key).ValueKind == JsonValueKind.Array ? config.Ints(key) : [config.Int(key)], vocabulary);
+        : Checked(config, key, config.Json.GetProperty(key).ValueKind == JsonValueKind.Array ? config.Ints(key) : [config.Int(key)],
+            vocabulary);
 
     private static IEnumerable<IReadOnlyList<int>> TokenLists(ConfigSection config, string key, int vocabulary)
     {
         if (!config.Has(key)) return [];
         var lists = config.Json.GetProperty(key);
-        if (lists.ValueKind != JsonValueKind.Array) throw InputException.At(config.File, key, "a list of lists of token ids", Quoted.Line(lists.GetRawText()));
+        if (lists.ValueKind != JsonValueKind.Array) throw InputException.At(config.File, key, "a list of lists of token ids",
+            Quoted.Line(lists.GetRawText()));
         return [.. lists.EnumerateArray().Select(list => List(config, key, list, vocabulary))];
     }
 
@@ -166,19 +187,22 @@ public sealed class GenerationRules
         const string Key = "sequence_bias";
         if (!config.Has(Key)) return [];
         var pairs = config.Json.GetProperty(Key);
-        return pairs.ValueKind == JsonValueKind.Array && pairs.EnumerateArray().All(pair => pair.ValueKind == JsonValueKind.Array && pair.GetArrayLength() == 2 && pair[1].ValueKind == JsonValueKind.Number)
+        return pairs.ValueKind == JsonValueKind.Array && pairs.EnumerateArray()
+            .All(pair => pair.ValueKind == JsonValueKind.Array && pair.GetArrayLength() == 2 && pair[1].ValueKind == JsonValueKind.Number)
             ? [.. pairs.EnumerateArray().Select(pair => (List(config, Key, pair[0], vocabulary), (float)pair[1].GetDouble()))]
             : throw InputException.At(config.File, Key, "a list of pairs, token ids and a number", Quoted.Line(pairs.GetRawText()));
     }
 
     private static IReadOnlyList<int> List(ConfigSection config, string key, JsonElement json, int vocabulary) =>
-        json.ValueKind == JsonValueKind.Array && json.GetArrayLength() > 0 && json.EnumerateArray().All(t => t.ValueKind == JsonValueKind.Number && t.TryGetInt32(out _))
+        json.ValueKind == JsonValueKind.Array && json.GetArrayLength() > 0 && json.EnumerateArray()
+            .All(t => t.ValueKind == JsonValueKind.Number && t.TryGetInt32(out _))
             ? Checked(config, key, [.. json.EnumerateArray().Select(t => t.GetInt32())], vocabulary)
             : throw InputException.At(config.File, key, "lists of token ids, none of them empty", Quoted.Line(json.GetRawText()));
 
     private static IReadOnlyList<int> Checked(ConfigSection config, string key, IReadOnlyList<int> tokens, int? vocabulary) =>
         tokens.Where(t => t < 0 || t >= (vocabulary ?? int.MaxValue)).ToList() is [var wrong, ..]
-            ? throw InputException.At(config.File, key, vocabulary is { } size ? $"tokens of the vocabulary, 0 to {size - 1}" : "token ids", $"{wrong}")
+            ? throw InputException.At(config.File, key, vocabulary is { } size ? $"tokens of the vocabulary, 0 to {size - 1}"
+                : "token ids", $"{wrong}")
             : tokens;
 
     private static bool Is(JsonElement value, double number) => value.ValueKind == JsonValueKind.Number && value.GetDouble() == number;

@@ -80,7 +80,8 @@ public sealed class InternVl : VisionLanguageModel
     /// <inheritdoc/>
     public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
     {
-        var stream = _tower.Forward(pixels.Values, _featureLayer, compute, trace);                                     // [tile x (1 + patch), d_vision]
+        var stream = _tower.Forward(pixels.Values, _featureLayer, compute, trace);
+            // [tile x (1 + patch), d_vision]
         var shuffled = PixelShuffle.Forward(stream, _tower.Tokens, _tower.Side, _factor, compute.Arena);                 // [image token, factor^2 x d_vision]
         return _projector.Forward(_projectorNorm.Forward(shuffled, compute), compute);                           // [image token, d_model]
     }

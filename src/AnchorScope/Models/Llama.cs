@@ -67,7 +67,8 @@ internal static class Llama
         weights.MarkUnused(name => name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal));
         var rope = RopeSettings.Read(config, shape.HeadSize, defaults.Theta);
         int? longest = config.Has("max_position_embeddings") ? config.PositiveInt("max_position_embeddings") : null;
-        return new Decoder(shape, embedding, rope, layers, new Norm(weights.Get(prefix + "norm.weight", width), null, epsilon), new Linear(head))
+        return new Decoder(shape, embedding, rope, layers, new Norm(weights.Get(prefix + "norm.weight", width), null, epsilon),
+            new Linear(head))
         {
             MaximumPositions = rope.Limit is { } limit && (longest is null || limit < longest) ? limit : longest,
         };

@@ -32,11 +32,13 @@ public sealed class Llava : VisionLanguageModel
             _ => throw config.Unsupported("vision_feature_select_strategy", strategy, ["default", "full"]),
         };
         var projector = Prefix(weights, "linear_1.weight", "multi_modal_projector.");
-        _projector = Projector.Read(config, weights, projector + "linear_1", projector + "linear_2", _featureLayers.Count * _tower.Width, Decoder.Shape.ModelSize);
+        _projector = Projector.Read(config, weights, projector + "linear_1", projector + "linear_2", _featureLayers.Count * _tower.Width,
+            Decoder.Shape.ModelSize);
         weights.AssertAllRead();
         _preprocessor = ClipPreprocessor.Load(checkpoint.Folder);
         if (_preprocessor.Height != _tower.ImageSize || _preprocessor.Width != _tower.ImageSize)
-            throw InputException.At(PreprocessorSettings.FileIn(checkpoint.Folder), "crop_size", $"{_tower.ImageSize} x {_tower.ImageSize}, the tower's image_size", $"{_preprocessor.Height} x {_preprocessor.Width}");
+            throw InputException.At(PreprocessorSettings.FileIn(checkpoint.Folder), "crop_size",
+                $"{_tower.ImageSize} x {_tower.ImageSize}, the tower's image_size", $"{_preprocessor.Height} x {_preprocessor.Width}");
     }
 
     /// <inheritdoc/>
@@ -93,7 +95,8 @@ public sealed class Llava : VisionLanguageModel
     {
         var tape = new VisionTape();
         var stream = _tower.Forward(pixels.Values, _featureLayers, compute, null, tape);
-        return (Chosen(stream, compute.Arena), d => _tower.Backward(Spread(d, stream.Rows, compute.Arena), _featureLayers, tape, compute, gradients));
+        return (Chosen(stream, compute.Arena), d => _tower.Backward(Spread(d, stream.Rows, compute.Arena), _featureLayers, tape, compute,
+            gradients));
     }
 
     private Tensor Spread(Tensor chosen, int rows, Arena arena)

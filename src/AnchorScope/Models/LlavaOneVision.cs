@@ -35,7 +35,8 @@ public sealed class LlavaOneVision : VisionLanguageModel
         if (!ratio.StartsWith(Anyres, StringComparison.Ordinal) || !int.TryParse(ratio[Anyres.Length..], out _mostTiles) || _mostTiles < 1) throw config.Unsupported("vision_aspect_ratio", ratio, [Anyres + "N"]);
         var width = Decoder.Shape.ModelSize;
         var projector = Prefix(weights, "linear_1.weight", "multi_modal_projector.");
-        _projector = Projector.Read(config, weights, projector + "linear_1", projector + "linear_2", _featureLayers.Count * _tower.Width, width);
+        _projector = Projector.Read(config, weights, projector + "linear_1", projector + "linear_2", _featureLayers.Count * _tower.Width,
+            width);
         _newline = new Vector(weights.Get(Prefix(weights, "image_newline", "") + "image_newline", width));
         weights.AssertAllRead();
         _preprocessor = LlavaOnevisionPreprocessor.Load(checkpoint.Folder);

@@ -47,7 +47,8 @@ internal sealed class PatchTower(int imageSize, int patchSize, Linear patchEmbed
     /// <summary>As the other overload, read at several depths at once.</summary>
     /// <param name="counts">Layers before each reading, in any order.</param>
     /// <returns>The streams after those numbers of layers, one behind the other [image x token, readings x width].</returns>
-    public Tensor Forward(ReadOnlySpan<float> pixels, IReadOnlyList<int> counts, Compute compute, VisionTrace? trace, VisionTape? tape = null)
+    public Tensor Forward(ReadOnlySpan<float> pixels, IReadOnlyList<int> counts, Compute compute, VisionTrace? trace, VisionTape? tape =
+        null)
     {
         var images = pixels.Length / (Channels * imageSize * imageSize);
         var arena = compute.Arena;
@@ -83,10 +84,12 @@ internal sealed class PatchTower(int imageSize, int patchSize, Linear patchEmbed
     }
 
     /// <summary>
-    /// Adds the derivatives by all weights, from those by what <see cref="Forward(ReadOnlySpan{float}, int, Compute, VisionTrace?, VisionTape?)"/>
+    /// Adds the derivatives by all weights, from those by what
+    /// <see cref="Forward(ReadOnlySpan{float}, int, Compute, VisionTrace?, VisionTape?)"/>
     /// returned [image x token, width], which are changed.
     /// </summary>
-    public void Backward(Tensor d, VisionTape tape, Compute compute, Gradients gradients) => Backward(d, [tape.Layers.Count], tape, compute, gradients);
+    public void Backward(Tensor d, VisionTape tape, Compute compute, Gradients gradients) =>
+        Backward(d, [tape.Layers.Count], tape, compute, gradients);
 
     /// <summary>As the other overload, for several readings [image x token, readings x width].</summary>
     /// <param name="counts">Those of the way forward.</param>
@@ -102,7 +105,8 @@ internal sealed class PatchTower(int imageSize, int patchSize, Linear patchEmbed
             for (var layer = tape.Layers.Count; layer >= 0; layer--)
             {
                 var into = d;
-                EachReading(counts, layer, readings, (row, part) => System.Numerics.Tensors.TensorPrimitives.Add(into[row], part, into[row]));
+                EachReading(counts, layer, readings, (row, part) => System.Numerics.Tensors.TensorPrimitives.Add(into[row], part,
+                    into[row]));
                 if (layer > 0) Back(layer - 1);
             }
         }

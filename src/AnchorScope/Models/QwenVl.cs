@@ -21,7 +21,9 @@ public sealed class QwenVl : VisionLanguageModel
         weights.AssertAllRead();
         _preprocessor = Qwen2VlPreprocessor.Load(checkpoint.Folder);
         if ((_preprocessor.PatchSize, _preprocessor.TemporalPatchSize, _preprocessor.MergeSize) != (_tower.PatchSize, _tower.Frames, _tower.Merge))
-            throw InputException.At(PreprocessorSettings.FileIn(checkpoint.Folder), "patch_size, temporal_patch_size, merge_size", $"those of vision_config, {_tower.PatchSize}, {_tower.Frames}, {_tower.Merge}", $"{_preprocessor.PatchSize}, {_preprocessor.TemporalPatchSize}, {_preprocessor.MergeSize}");
+            throw InputException.At(PreprocessorSettings.FileIn(checkpoint.Folder), "patch_size, temporal_patch_size, merge_size",
+                $"those of vision_config, {_tower.PatchSize}, {_tower.Frames}, {_tower.Merge}",
+                $"{_preprocessor.PatchSize}, {_preprocessor.TemporalPatchSize}, {_preprocessor.MergeSize}");
     }
 
     /// <inheritdoc/>

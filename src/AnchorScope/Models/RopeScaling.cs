@@ -3,7 +3,8 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>
-/// Frequencies of rotary embeddings that were stretched to longer prompts, each in float32 and in the order of operations of the reference library. Frequencies are
+/// Frequencies of rotary embeddings that were stretched to longer prompts, each in float32 and in the order of operations of the reference
+/// library. Frequencies are
 /// [d_head / 2], highest first.
 /// </summary>
 internal static class RopeScaling
@@ -12,7 +13,8 @@ internal static class RopeScaling
     public static float[] Linear(float[] frequencies, double factor) => [.. frequencies.Select(f => f / (float)factor)];
 
     /// <summary>
-    /// Llama 3.1: waves longer than <paramref name="original"/> / <paramref name="low"/> positions are stretched, those shorter than <paramref name="original"/> /
+    /// Llama 3.1: waves longer than <paramref name="original"/> / <paramref name="low"/> positions are stretched, those shorter than
+    /// <paramref name="original"/> /
     /// <paramref name="high"/> are left, those between are mixed.
     /// </summary>
     public static float[] Llama3(float[] frequencies, double factor, double low, double high, int original)
@@ -28,7 +30,8 @@ internal static class RopeScaling
         })];
     }
 
-    /// <summary>YaRN (Peng et al. 2023): pairs that turn often within <paramref name="original"/> positions are left, those that turn seldom are stretched.</summary>
+    /// <summary>YaRN (Peng et al. 2023): pairs that turn often within <paramref name="original"/> positions are left, those that turn
+    /// seldom are stretched.</summary>
     /// <param name="fast">Turns from which a pair is left.</param>
     /// <param name="slow">Turns up to which a pair is stretched by <paramref name="factor"/>.</param>
     /// <param name="truncate">Whether the pairs where the ramp begins and ends are whole numbers.</param>
@@ -51,5 +54,6 @@ internal static class RopeScaling
 
     /// <summary>LongRoPE: every pair has a factor of its own.</summary>
     /// <param name="factors">[d_head / 2].</param>
-    public static float[] Long(int headSize, double theta, float[] factors) => [.. Rope.Wavelengths(headSize, theta).Select((wave, i) => 1f / (factors[i] * wave))];
+    public static float[] Long(int headSize, double theta, float[] factors) =>
+        [.. Rope.Wavelengths(headSize, theta).Select((wave, i) => 1f / (factors[i] * wave))];
 }

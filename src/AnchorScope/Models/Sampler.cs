@@ -20,14 +20,18 @@ internal sealed class Sampler(Sampling sampling)
         return likeliest[^1].Token;
     }
 
-    /// <summary>What a token is drawn from, likeliest first: softmax at the temperature, then the k likeliest, then the fewest that reach p, and what is left adds up to 1.</summary>
+    /// <summary>What a token is drawn from, likeliest first: softmax at the temperature, then the k likeliest, then the fewest that reach
+    /// p, and what is left adds up to 1.</summary>
     public IReadOnlyList<(int Token, double Probability)> Probabilities(ReadOnlySpan<float> logits)
     {
         var values = logits.ToArray();
-        var order = Enumerable.Range(0, values.Length).Where(i => values[i] > float.NegativeInfinity).OrderByDescending(i => values[i]).ThenBy(i => i).ToArray();
-        if (order.Length == 0) throw new InputException("no token is left to follow: the rules of generation_config.json forbid all of them");
+        var order = Enumerable.Range(0, values.Length).Where(i => values[i] > float.NegativeInfinity).OrderByDescending(i => values[i])
+            .ThenBy(i => i).ToArray();
+        if (order.Length == 0) throw new InputException(
+            "no token is left to follow: the rules of generation_config.json forbid all of them");
         // As the reference does, tokens that are as likely as the k-th stay too.
-        if (sampling.TopK > 0 && sampling.TopK < order.Length) order = [.. order.TakeWhile(i => values[i] >= values[order[sampling.TopK - 1]])];
+        if (sampling.TopK > 0 && sampling.TopK < order.Length) order =
+            [.. order.TakeWhile(i => values[i] >= values[order[sampling.TopK - 1]])];
         var weights = order.Select(i => Math.Exp((values[i] - (double)values[order[0]]) / sampling.Temperature)).ToArray();
         var (total, mass, kept) = (weights.Sum(), 0.0, 0);
         while (kept < weights.Length && (kept == 0 || mass < sampling.TopP * total)) mass += weights[kept++];

@@ -64,17 +64,20 @@ public sealed class SmolVlm : VisionLanguageModel
         if (shape.Length != 5 || shape[0] != 1 || shape[1] < 1 || shape[2] != 3 || shape[3] != _tower.ImageSize || shape[4] != _tower.ImageSize) throw inputs.Wrong($"[1, tiles, 3, {_tower.ImageSize}, {_tower.ImageSize}]");
         var pixels = 3 * _tower.ImageSize * _tower.ImageSize;
         // Tiles of zeros fill up a batch; the reference drops them, and keeps one where there is no other.
-        int[] real = [.. Enumerable.Range(0, (int)shape[1]).Where(tile => inputs.Values.AsSpan(tile * pixels, pixels).ContainsAnyExcept(0f))];
+        int[] real = [.. Enumerable.Range(0, (int)shape[1]).Where(tile => inputs.Values.AsSpan(tile * pixels, pixels)
+            .ContainsAnyExcept(0f))];
         if (real.Length == 0) real = [0];
         if (inputs.Mask is { } mask) NothingHidden(inputs.File, mask.Values, mask.Shape, [shape[0], shape[1], shape[3], shape[4]], real);
-        var values = real.Length == shape[1] ? inputs.Values : [.. real.SelectMany(tile => inputs.Values[(tile * pixels)..((tile + 1) * pixels)])];
+        var values = real.Length == shape[1] ? inputs.Values
+            : [.. real.SelectMany(tile => inputs.Values[(tile * pixels)..((tile + 1) * pixels)])];
         return new PixelValues(values, [1, real.Length, .. shape[2..]], [new PictureShape(real.Length, 1, real.Length)]);
     }
 
     private static void NothingHidden(string file, long[] mask, long[] found, long[] expected, int[] tiles)
     {
         const string Name = "pixel_attention_mask";
-        if (!found.AsSpan().SequenceEqual(expected)) throw InputException.At(file, Name, $"shape [{string.Join(", ", expected)}]", $"[{string.Join(", ", found)}]");
+        if (!found.AsSpan().SequenceEqual(expected)) throw InputException.At(file, Name, $"shape [{string.Join(", ", expected)}]",
+            $"[{string.Join(", ", found)}]");
         var pixels = mask.Length / (int)expected[1];
         foreach (var tile in tiles.Where(tile => mask.AsSpan(tile * pixels, pixels).ContainsAnyExcept(1)))
             throw InputException.At(file, Name, "1 everywhere (pictures of which a part is hidden are not supported)", $"0 in tile {tile}");

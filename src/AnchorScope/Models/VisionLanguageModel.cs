@@ -72,7 +72,8 @@ public abstract class VisionLanguageModel : IDisposable
     /// <summary>One line on the vision tower.</summary>
     public abstract string VisionSummary { get; }
 
-    /// <summary>Arrays about pictures that <see cref="InputFile"/> takes for this family, under the names of the reference's processors.</summary>
+    /// <summary>Arrays about pictures that <see cref="InputFile"/> takes for this family, under the names of the reference's
+    /// processors.</summary>
     protected internal virtual IReadOnlyList<string> PictureInputs => ["pixel_values", "mm_token_type_ids"];
 
     /// <summary>Number of image tokens of one picture: rows that <see cref="Features"/> gives for it.</summary>
@@ -233,7 +234,8 @@ public abstract class VisionLanguageModel : IDisposable
     private protected void SameSize(int preprocessor, int tower)
     {
         if (preprocessor != tower)
-            throw InputException.At(PreprocessorSettings.FileIn(Checkpoint.Folder), "size", $"{tower}, the tower's image_size", $"{preprocessor}");
+            throw InputException.At(PreprocessorSettings.FileIn(Checkpoint.Folder), "size", $"{tower}, the tower's image_size",
+                $"{preprocessor}");
     }
 
     /// <inheritdoc/>

@@ -52,7 +52,8 @@ internal sealed class PreprocessorSettings
         return System.IO.File.Exists(older) ? Read(older) : null;
     }
 
-    /// <summary>The file that the settings stand in, config.json where there are none: for messages about what they do not agree with.</summary>
+    /// <summary>The file that the settings stand in, config.json where there are none: for messages about what they do not agree
+    /// with.</summary>
     public static string FileIn(string folder) => LoadOrNull(folder)?.File ?? Path.Combine(folder, "config.json");
 
     /// <exception cref="InputException">The file is missing, cannot be read, or is no JSON object.</exception>
@@ -68,7 +69,8 @@ internal sealed class PreprocessorSettings
     {
         // Files from before 2022 have only the second key, under names that end in FeatureExtractor.
         if ((Find("image_processor_type") ?? Find("feature_extractor_type")) is not { } type) return;
-        if (!type.IsText || !supported.Contains(type.Text().Replace("FeatureExtractor", "ImageProcessor", StringComparison.Ordinal), StringComparer.Ordinal))
+        if (!type.IsText || !supported.Contains(type.Text().Replace("FeatureExtractor", "ImageProcessor", StringComparison.Ordinal),
+            StringComparer.Ordinal))
             throw InputException.At(File, "image_processor_type", $"one of {string.Join(", ", supported)}", type.Found);
     }
 

@@ -3,12 +3,14 @@ using BitMiracle.LibTiff.Classic;
 namespace AnchorScope.Prompts;
 
 /// <summary>
-/// Decodes the first picture of a TIFF to the samples of Pillow's <c>convert("RGB")</c>: grey, palette and RGB of 8 bits, black and white, in rows; uncompressed, LZW, Deflate
+/// Decodes the first picture of a TIFF to the samples of Pillow's <c>convert("RGB")</c>: grey, palette and RGB of 8 bits, black and white,
+/// in rows; uncompressed, LZW, Deflate
 /// or PackBits. Everything else is refused by name.
 /// </summary>
 internal static class TiffReader
 {
-    private static readonly Compression[] Lossless = [Compression.NONE, Compression.LZW, Compression.ADOBE_DEFLATE, Compression.DEFLATE, Compression.PACKBITS];
+    private static readonly Compression[] Lossless = [Compression.NONE, Compression.LZW, Compression.ADOBE_DEFLATE, Compression.DEFLATE,
+        Compression.PACKBITS];
 
     /// <param name="file">The whole file.</param>
     /// <param name="orientation">The file's tag; 1 without one.</param>
@@ -17,7 +19,8 @@ internal static class TiffReader
     {
         try
         {
-            using var tiff = Tiff.ClientOpen("picture", "rm", new MemoryStream(file.ToArray()), new Source()) ?? throw new InvalidDataException("TIFF damaged: no directory of tags");
+            using var tiff = Tiff.ClientOpen("picture", "rm", new MemoryStream(file.ToArray()),
+                new Source()) ?? throw new InvalidDataException("TIFF damaged: no directory of tags");
             orientation = Number(tiff, TiffTag.ORIENTATION, 1);
             var (width, height) = (Number(tiff, TiffTag.IMAGEWIDTH, 0), Number(tiff, TiffTag.IMAGELENGTH, 0));
             Picture.RequirePlausibleSize(width, height);
@@ -44,10 +47,13 @@ internal static class TiffReader
             Photometric.PALETTE => samples == 1 && bits == 8,
             _ => false,
         };
-        if (!known) throw new InvalidDataException($"TIFF of kind {kind} with {samples} samples of {bits} bits (expected RGB, grey or palette of 8 bits, or black and white)");
-        if (samples == 4 && tiff.GetField(TiffTag.EXTRASAMPLES) is { Length: > 1 } extra && extra[1].ToShortArray() is [(short)ExtraSample.ASSOCALPHA, ..])
+        if (!known) throw new InvalidDataException(
+            $"TIFF of kind {kind} with {samples} samples of {bits} bits (expected RGB, grey or palette of 8 bits, or black and white)");
+        if (samples == 4 && tiff.GetField(TiffTag.EXTRASAMPLES) is { Length: > 1 } extra && extra[1]
+            .ToShortArray() is [(short)ExtraSample.ASSOCALPHA, ..])
             throw new InvalidDataException("TIFF whose colours are multiplied with their alpha (expected alpha beside them, or none)");
-        var palette = kind == Photometric.PALETTE ? tiff.GetField(TiffTag.COLORMAP) ?? throw new InvalidDataException("TIFF with palette colours but without a palette") : null;
+        var palette = kind == Photometric.PALETTE ? tiff.GetField(TiffTag.COLORMAP) ?? throw new InvalidDataException(
+            "TIFF with palette colours but without a palette") : null;
         var colours = palette?.Select(channel => channel.ToShortArray()).ToArray();
         var rgb = new byte[3L * width * height];
         var row = new byte[tiff.ScanlineSize()];
@@ -65,19 +71,22 @@ internal static class TiffReader
         return rgb;
     }
 
-    private static byte Grey(byte[] row, int x, int bits) => bits == 8 ? row[x] : (row[x / 8] >> (7 - x % 8) & 1) == 1 ? (byte)255 : (byte)0;
+    private static byte Grey(byte[] row, int x, int bits) => bits == 8 ? row[x] : (row[x / 8] >> (7 - x % 8) & 1) == 1 ? (byte)255
+        : (byte)0;
 
     private static void Require<T>(string what, T found, params IReadOnlyList<T> expected)
     {
         if (!expected.Contains(found)) throw new InvalidDataException($"TIFF with {what} {found} (expected {string.Join(", ", expected)})");
     }
 
-    private static int Number(Tiff tiff, TiffTag tag, int otherwise) => tiff.GetField(tag) is { Length: > 0 } field ? field[0].ToInt() : otherwise;
+    private static int Number(Tiff tiff, TiffTag tag, int otherwise) => tiff.GetField(tag) is { Length: > 0 } field ? field[0].ToInt()
+        : otherwise;
 
     /// <summary>A file in memory.</summary>
     private sealed class Source : TiffStream
     {
-        public override int Read(object clientData, byte[] buffer, int offset, int count) => ((MemoryStream)clientData).Read(buffer, offset, count);
+        public override int Read(object clientData, byte[] buffer, int offset, int count) => ((MemoryStream)clientData)
+            .Read(buffer, offset, count);
 
         public override long Seek(object clientData, long offset, SeekOrigin origin) => ((MemoryStream)clientData).Seek(offset, origin);
 

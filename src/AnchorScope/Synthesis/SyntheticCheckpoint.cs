@@ -84,7 +84,8 @@ public sealed class SyntheticCheckpoint
         File.WriteAllText(Path.Combine(folder, "chat_template.jinja"), family.ChatTemplate);
     }
 
-    /// <summary>What the family's own reader asks for, given the configuration that was just written, and what the reference carries besides.</summary>
+    /// <summary>What the family's own reader asks for, given the configuration that was just written, and what the reference carries
+    /// besides.</summary>
     private IReadOnlyList<TensorEntry> Tensors(string folder)
     {
         using var asked = new AskedTensors(folder, options.Type);
@@ -135,7 +136,8 @@ public sealed class SyntheticCheckpoint
 
         - Matrices, embeddings and tokens are drawn from normal(0, {RandomTensors.Deviation}); norm weights are 1, biases 0, layer scales {RandomTensors.LayerScale}. The same options give the same bytes.
         - The tokenizer knows bytes only: every byte of a text is a token, so texts are longer than with a trained one, and answers that begin with the same letter cannot be told apart.
-        - It opens in the reference library with nothing missing; a pooling head of the tower, which some published checkpoints carry and nothing reads, is left out.
+        - It opens in the reference library with nothing missing;
+            a pooling head of the tower, which some published checkpoints carry and nothing reads, is left out.
 
         """;
 }

@@ -53,10 +53,12 @@ public abstract class SyntheticFamily
     /// <summary>preprocessor_config.json without what every family has.</summary>
     internal abstract JsonObject Preprocessor(SyntheticShape shape);
 
-    /// <summary>processor_config.json, from which the reference's processor knows how many image tokens a picture has; null where it needs none.</summary>
+    /// <summary>processor_config.json, from which the reference's processor knows how many image tokens a picture has; null where it needs
+    /// none.</summary>
     internal virtual JsonObject? ProcessorConfig(SyntheticShape shape) => null;
 
-    /// <summary>Tensors that the reference asks for and no computation reads, by name, each [width of the tower]: the norm behind the last layer.</summary>
+    /// <summary>Tensors that the reference asks for and no computation reads, by name, each [width of the tower]: the norm behind the last
+    /// layer.</summary>
     internal virtual IReadOnlyList<string> Carried => [];
 
     /// <summary>What only this family asks of the sizes.</summary>

@@ -51,5 +51,6 @@ internal sealed class SyntheticInternVl : SyntheticFamily
         ["size"] = Square(shape.Side * TokenPixels), ["image_mean"] = Channels(0.485, 0.456, 0.406), ["image_std"] = Channels(0.229, 0.224, 0.225),
     };
 
-    internal override JsonObject ProcessorConfig(SyntheticShape shape) => new() { ["processor_class"] = "InternVLProcessor", ["image_seq_length"] = shape.Side * shape.Side };
+    internal override JsonObject ProcessorConfig(SyntheticShape shape) =>
+        new() { ["processor_class"] = "InternVLProcessor", ["image_seq_length"] = shape.Side * shape.Side };
 }

@@ -44,8 +44,10 @@ internal sealed class SyntheticLlava : SyntheticFamily
 
     internal override JsonObject ProcessorConfig(SyntheticShape shape) => new()
     {
-        ["processor_class"] = "LlavaProcessor", ["image_token"] = "<image>", ["patch_size"] = PatchSize, ["num_additional_image_tokens"] = 1, ["vision_feature_select_strategy"] = "default",
+        ["processor_class"] = "LlavaProcessor", ["image_token"] = "<image>", ["patch_size"] = PatchSize, ["num_additional_image_tokens"] =
+            1, ["vision_feature_select_strategy"] = "default",
     };
 
-    internal override IReadOnlyList<string> Carried { get; } = ["vision_tower.vision_model.post_layernorm.weight", "vision_tower.vision_model.post_layernorm.bias"];
+    internal override IReadOnlyList<string> Carried { get; } = ["vision_tower.vision_model.post_layernorm.weight",
+        "vision_tower.vision_model.post_layernorm.bias"];
 }

@@ -41,11 +41,13 @@ internal sealed class SyntheticLlavaOneVision : SyntheticFamily
 
     internal override JsonObject ProcessorConfig(SyntheticShape shape) => new()
     {
-        ["processor_class"] = "LlavaOnevisionProcessor", ["image_token"] = "<image>", ["video_token"] = "<video>", ["num_image_tokens"] = shape.Side * shape.Side, ["vision_feature_select_strategy"] = "full",
+        ["processor_class"] = "LlavaOnevisionProcessor", ["image_token"] = "<image>", ["video_token"] = "<video>", ["num_image_tokens"] =
+            shape.Side * shape.Side, ["vision_feature_select_strategy"] = "full",
         ["vision_aspect_ratio"] = "anyres_max_9",
     };
 
-    internal override IReadOnlyList<string> Carried { get; } = ["vision_tower.vision_model.post_layernorm.weight", "vision_tower.vision_model.post_layernorm.bias"];
+    internal override IReadOnlyList<string> Carried { get; } = ["vision_tower.vision_model.post_layernorm.weight",
+        "vision_tower.vision_model.post_layernorm.bias"];
 
     private static JsonObject Vision(SyntheticShape shape)
     {

@@ -55,5 +55,6 @@ internal sealed class SyntheticSmolVlm : SyntheticFamily
         ["image_mean"] = Halves, ["image_std"] = Halves,
     };
 
-    internal override JsonObject ProcessorConfig(SyntheticShape shape) => new() { ["processor_class"] = "SmolVLMProcessor", ["image_seq_len"] = shape.Side * shape.Side };
+    internal override JsonObject ProcessorConfig(SyntheticShape shape) =>
+        new() { ["processor_class"] = "SmolVLMProcessor", ["image_seq_len"] = shape.Side * shape.Side };
 }

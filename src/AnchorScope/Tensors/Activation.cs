@@ -49,7 +49,8 @@ public static class Activations
     /// <summary>The names that <see cref="Parse"/> takes.</summary>
     public static IReadOnlyList<string> Names { get; } = 
     [
-        "silu", "swish", "quick_gelu", "gelu", "gelu_python", "gelu_pytorch_tanh", "gelu_new", "gelu_fast", "gelu_accurate", "gelu_python_tanh", "relu", "relu2", "relu6",
+        "silu", "swish", "quick_gelu", "gelu", "gelu_python", "gelu_pytorch_tanh", "gelu_new", "gelu_fast", "gelu_accurate",
+            "gelu_python_tanh", "relu", "relu2", "relu6",
         "leaky_relu", "mish", "sigmoid", "tanh", "linear",
     ];
 

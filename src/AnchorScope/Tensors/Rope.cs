@@ -40,7 +40,8 @@ public sealed unsafe class Rope
     /// <summary>Key of the configuration that <see cref="Limit"/> comes from.</summary>
     public string LimitName { get; init; } = "max_position_embeddings";
 
-    /// <summary>What rotated vectors are multiplied with, besides being turned: 1 but where the angles were scaled for longer prompts.</summary>
+    /// <summary>What rotated vectors are multiplied with, besides being turned: 1 but where the angles were scaled for longer
+    /// prompts.</summary>
     public float Magnitude { get; init; } = 1;
 
     /// <summary>For vision towers: the first half of the pairs reads a patch's row (axis 0), the second its column (axis 1), with the same frequencies.</summary>
@@ -57,7 +58,8 @@ public sealed unsafe class Rope
     {
         if (length <= _length) return;
         if (length > Limit)
-            throw new InputException($"the prompt reaches position {length - 1}; from {Limit} on ({LimitName}) this model's rope scaling changes all angles, which is not supported");
+            throw new InputException(
+                $"the prompt reaches position {length - 1}; from {Limit} on ({LimitName}) this model's rope scaling changes all angles, which is not supported");
         lock (_growing)
         {
             if (length <= _length) return;

@@ -13,7 +13,8 @@ internal static class PeftAdapter
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Writes the folder.</summary>
-    /// <param name="original">Folder of the checkpoint that the addition belongs to. Its full path is written down: a bare name would be looked up on the hub, where another model may have it.</param>
+    /// <param name="original">Folder of the checkpoint that the addition belongs to. Its full path is written down: a bare name would be
+    /// looked up on the hub, where another model may have it.</param>
     /// <param name="type">model_type of the original's config.json: it decides what the modules are called once the library has loaded them.</param>
     public static void Write(string folder, LowRankTunable update, string original, string type) => NewFolder.Write(folder, partial =>
     {

@@ -93,8 +93,10 @@ public sealed class CheckpointTests : IDisposable
     [Theory]
     [InlineData("""{"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}""", null)]
     [InlineData("""{"weight_map": {"a": "one.safetensors"}}""", null)] // two.safetensors is no part of this checkpoint
-    [InlineData("""{"weight_map": {"b": "both.safetensors", "a": "two.safetensors"}}""", "two.safetensors: tensor 'b' is another one than in both.safetensors, and model.safetensors.index.json lists that in 'both.safetensors'")]
-    [InlineData("""{"weight_map": {"c": "both.safetensors", "d": "two.safetensors"}}""", "two.safetensors: tensor 'b' is another one than in both.safetensors, and model.safetensors.index.json lists neither")]
+    [InlineData("""{"weight_map": {"b": "both.safetensors", "a": "two.safetensors"}}""",
+        "two.safetensors: tensor 'b' is another one than in both.safetensors, and model.safetensors.index.json lists that in 'both.safetensors'")]
+    [InlineData("""{"weight_map": {"c": "both.safetensors", "d": "two.safetensors"}}""",
+        "two.safetensors: tensor 'b' is another one than in both.safetensors, and model.safetensors.index.json lists neither")]
     [InlineData("""{"weight_map": {"a": "three.safetensors"}}""", "index.json: weight_map: the shard 'three.safetensors' is not in the folder")]
     [InlineData("""{"weight_map": {"a": "../one.safetensors"}}""", "weight_map: 'a': expected a plain file name that ends with .safetensors, found '../one.safetensors'")]
     [InlineData("""{"weight_map": {"a": "/etc/one.safetensors"}}""", "expected a plain file name")]
@@ -129,10 +131,14 @@ public sealed class CheckpointTests : IDisposable
 
     /// <summary>The reference loads what the shards hold, the last one of several copies; the index is a list that may be wrong.</summary>
     [Theory]
-    [InlineData("""{"weight_map": {"a": "two.safetensors", "b": "two.safetensors", "x": "one.safetensors"}}""", 2f, "'a': in one.safetensors, not in 'two.safetensors'; it was taken from there", "'x': in no shard, and nothing reads it")]
-    [InlineData("""{"weight_map": {"b": "two.safetensors", "a": "both.safetensors"}}""", 2f, "both.safetensors: tensor 'b': another one is in two.safetensors; that one is read")]
-    [InlineData("""{"weight_map": {"a": "both.safetensors", "b": "both.safetensors", "x": "one.safetensors"}}""", 1f, "one.safetensors: tensor 'a': the same is in both.safetensors; that one is read", "'x': in no shard")]
-    [InlineData("""{"weight_map": {"b": "both.safetensors"}}""", 1f, "both.safetensors: tensor 'a': model.safetensors.index.json does not list it and this model has no place for it; not used")]
+    [InlineData("""{"weight_map": {"a": "two.safetensors", "b": "two.safetensors", "x": "one.safetensors"}}""", 2f,
+        "'a': in one.safetensors, not in 'two.safetensors'; it was taken from there", "'x': in no shard, and nothing reads it")]
+    [InlineData("""{"weight_map": {"b": "two.safetensors", "a": "both.safetensors"}}""", 2f,
+        "both.safetensors: tensor 'b': another one is in two.safetensors; that one is read")]
+    [InlineData("""{"weight_map": {"a": "both.safetensors", "b": "both.safetensors", "x": "one.safetensors"}}""", 1f,
+        "one.safetensors: tensor 'a': the same is in both.safetensors; that one is read", "'x': in no shard")]
+    [InlineData("""{"weight_map": {"b": "both.safetensors"}}""", 1f,
+        "both.safetensors: tensor 'a': model.safetensors.index.json does not list it and this model has no place for it; not used")]
     public void WhatIndexAndShardsSayOtherwise_WithoutHarm_IsAWarning(string index, float b, params string[] expected)
     {
         folder.Write("config.json", "{}");
@@ -161,7 +167,8 @@ public sealed class CheckpointTests : IDisposable
         Assert.Equal([2f], checkpoint.Weights.Get("b", 1).ToSingles());
         checkpoint.Weights.AssertAllRead();
         Assert.Empty(checkpoint.Weights.Warnings);
-        Assert.Contains("there is no tensor 'c' (expected shape [1])", Assert.Throws<InputException>(() => checkpoint.Weights.Get("c", 1)).Message, StringComparison.Ordinal);
+        Assert.Contains("there is no tensor 'c' (expected shape [1])", Assert.Throws<InputException>(() => checkpoint.Weights.Get("c", 1))
+            .Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -172,7 +179,8 @@ public sealed class CheckpointTests : IDisposable
         SafetensorsWriter.Write(folder.File("both.safetensors"), [TensorData.Of("a", [1f], 1), TensorData.Of("b", [2f], 1)]);
         using var checkpoint = Checkpoint.Open(folder.Path);
         _ = checkpoint.Weights.Get("a", 1);
-        Assert.Contains("1 of 2 tensors have no place in this model: 'b'", Assert.Throws<InputException>(checkpoint.Weights.AssertAllRead).Message, StringComparison.Ordinal);
+        Assert.Contains("1 of 2 tensors have no place in this model: 'b'", Assert.Throws<InputException>(checkpoint.Weights.AssertAllRead)
+            .Message, StringComparison.Ordinal);
     }
 
     private static string Message(string path)

@@ -25,7 +25,8 @@ public sealed class ParityCommandTests : IDisposable
         var (exit, output, error) = Ascope.Run(_temp.Path, "parity", Fixtures.Grown(model), Fixtures.Path("made", model));
         Assert.Equal((0, ""), (exit, error));
         Assert.Contains(expected, output, StringComparison.Ordinal);
-        foreach (var site in new[] { "lm.attn", "lm.z", "lm.attn_out", "lm.mlp_out", "lm.hidden" }) Assert.Contains(site, output, StringComparison.Ordinal);
+        foreach (var site in new[] { "lm.attn", "lm.z", "lm.attn_out", "lm.mlp_out", "lm.hidden" }) Assert.Contains(site, output,
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -6,19 +6,22 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Models;
 
-/// <summary>What generation_config.json says, against texts and probabilities of the reference library (tests/fixtures/variants/make.py).</summary>
+/// <summary>What generation_config.json says, against texts and probabilities of the reference library
+/// (tests/fixtures/variants/make.py).</summary>
 public sealed class GenerationRulesTests : IDisposable
 {
     private readonly TempFolder _temp = new();
 
-    public static TheoryData<string> Texts => new(VariantCheckpoints.Manifest.GetProperty("texts").EnumerateArray().Select(t => t.GetProperty("name").GetString()!));
+    public static TheoryData<string> Texts => new(VariantCheckpoints.Manifest.GetProperty("texts").EnumerateArray()
+        .Select(t => t.GetProperty("name").GetString()!));
 
     public static TheoryData<int> Draws => new(Enumerable.Range(0, VariantCheckpoints.Manifest.GetProperty("draws").GetArrayLength()));
 
     [Fact]
     public void EveryRule_ChangesTheText()
     {
-        var texts = VariantCheckpoints.Manifest.GetProperty("texts").EnumerateArray().ToDictionary(t => t.GetProperty("name").GetString()!, t => t.GetProperty("ids").GetRawText());
+        var texts = VariantCheckpoints.Manifest.GetProperty("texts").EnumerateArray()
+            .ToDictionary(t => t.GetProperty("name").GetString()!, t => t.GetProperty("ids").GetRawText());
         Assert.Equal(16, texts.Count);
         Assert.All(texts.Where(t => t.Key is not ("plain" or "decay" or "no pair twice")), t => Assert.NotEqual(texts["plain"], t.Value));
         Assert.NotEqual(texts["reward"], texts["no pair twice"]);
@@ -46,8 +49,10 @@ public sealed class GenerationRulesTests : IDisposable
         using var golden = Golden.Open("llava15", "text_only");
         var rules = Rules(settings.GetProperty("generation_config").GetRawText(), 512);
         var tokens = golden.Ints("inputs.input_ids");
-        var scores = rules.Apply(VariantCheckpoints.Golden(settings.GetProperty("top_p").GetDouble() < 1 ? "draws of" : "draws of rounded"), tokens, tokens.Length, tokens.Length + 12);
-        var sampling = new Sampling(settings.GetProperty("temperature").GetDouble(), settings.GetProperty("top_k").GetInt32(), settings.GetProperty("top_p").GetDouble());
+        var scores = rules.Apply(VariantCheckpoints.Golden(settings.GetProperty("top_p").GetDouble() < 1 ? "draws of"
+            : "draws of rounded"), tokens, tokens.Length, tokens.Length + 12);
+        var sampling = new Sampling(settings.GetProperty("temperature").GetDouble(), settings.GetProperty("top_k").GetInt32(),
+            settings.GetProperty("top_p").GetDouble());
         var probabilities = new float[512];
         foreach (var (token, probability) in new Sampler(sampling).Probabilities(scores)) probabilities[token] = (float)probability;
         // Both are sums of float32 exponentials of at most 512 tokens.
@@ -68,9 +73,12 @@ public sealed class GenerationRulesTests : IDisposable
     {
         var rules = Rules("""{"num_beams": 4, "guidance_scale": 1.5, "stop_strings": ["x"], "typical_p": 0.9, "min_p": 0.1, "do_sample": true, "num_return_sequences": 1, "length_penalty": 2.0, "chat_format": "chatml"}""", 8);
         Assert.Equal(
-            ["generation_config.json: guidance_scale: not applied; the text is generated without it", "generation_config.json: num_beams: not applied; the text is generated without it", "generation_config.json: stop_strings: not applied; the text is generated without it"],
+            ["generation_config.json: guidance_scale: not applied; the text is generated without it",
+                "generation_config.json: num_beams: not applied; the text is generated without it",
+                "generation_config.json: stop_strings: not applied; the text is generated without it"],
             rules.NotApplied(sampling: false).Select(line => line[line.IndexOf("generation_config", StringComparison.Ordinal)..]));
-        Assert.Equal(["min_p", "typical_p"], rules.NotApplied(sampling: true).Select(line => line.Split(": ")[1]).Where(key => key.EndsWith("_p", StringComparison.Ordinal)));
+        Assert.Equal(["min_p", "typical_p"], rules.NotApplied(sampling: true).Select(line => line.Split(": ")[1])
+            .Where(key => key.EndsWith("_p", StringComparison.Ordinal)));
     }
 
     [Theory]
@@ -83,13 +91,16 @@ public sealed class GenerationRulesTests : IDisposable
     [InlineData("""{"suppress_tokens": [-1]}""", "suppress_tokens: expected token ids, found -1")]
     [InlineData("""{"forced_eos_token_id": 9}""", "forced_eos_token_id: expected tokens of the vocabulary, 0 to 7, found 9")]
     [InlineData("""{"sequence_bias": [[[1]]]}""", "sequence_bias: expected a list of pairs, token ids and a number, found [[[1]]]")]
-    [InlineData("""{"exponential_decay_length_penalty": [1.5, 2.0], "eos_token_id": 1}""", "exponential_decay_length_penalty: expected a number of tokens and a factor, found 1.5, 2")]
-    public void WrongValues_AreNamed(string json, string message) => Assert.EndsWith(message, Assert.Throws<InputException>(() => Rules(json, 8)).Message, StringComparison.Ordinal);
+    [InlineData("""{"exponential_decay_length_penalty": [1.5, 2.0], "eos_token_id": 1}""",
+        "exponential_decay_length_penalty: expected a number of tokens and a factor, found 1.5, 2")]
+    public void WrongValues_AreNamed(string json, string message) => Assert.EndsWith(message, Assert.Throws<InputException>(() =>
+        Rules(json, 8)).Message, StringComparison.Ordinal);
 
     private GenerationRules Rules(string json, int vocabulary)
     {
         var section = ConfigSection.Load(_temp.Write("generation_config.json", json));
-        return new GenerationRules(section, section.Has("eos_token_id") ? new HashSet<int> { section.Int("eos_token_id") } : new HashSet<int>(), vocabulary);
+        return new GenerationRules(section, section.Has("eos_token_id") ? new HashSet<int> { section.Int("eos_token_id") }
+            : new HashSet<int>(), vocabulary);
     }
 
     private string With(string generation)

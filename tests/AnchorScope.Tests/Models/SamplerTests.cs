@@ -80,7 +80,8 @@ public sealed class SamplerTests
         for (var i = 0; i < Times; i++) counts[sampler.Choose(Logits)]++;
         Assert.Equal(Times, expected.Sum(d => counts[d.Token]));
         // Five standard deviations of a count: one seed in a million and more would miss it.
-        foreach (var (token, probability) in expected) Assert.InRange(Math.Abs(counts[token] - Times * probability), 0, 5 * Math.Sqrt(Times * probability * (1 - probability)));
+        foreach (var (token, probability) in expected) Assert.InRange(Math.Abs(counts[token] - Times * probability), 0,
+            5 * Math.Sqrt(Times * probability * (1 - probability)));
         Assert.True(expected.Count > 2);
     }
 
@@ -98,7 +99,8 @@ public sealed class SamplerTests
 
     [Fact]
     public void NoTokenLeft_IsSaid() =>
-        Assert.Contains("no token is left to follow", Assert.Throws<InputException>(() => new Sampler(new Sampling(1)).Choose([float.NegativeInfinity, float.NegativeInfinity])).Message, StringComparison.Ordinal);
+        Assert.Contains("no token is left to follow", Assert.Throws<InputException>(() => new Sampler(new Sampling(1))
+            .Choose([float.NegativeInfinity, float.NegativeInfinity])).Message, StringComparison.Ordinal);
 
     [Theory]
     [InlineData(-1, 0, 1, "Temperature: expected 0 (the arg-max) or above, found -1")]
@@ -110,5 +112,6 @@ public sealed class SamplerTests
     [InlineData(0, 3, 1, "TopK: changes nothing where the arg-max is taken; expected Temperature above 0 beside it")]
     [InlineData(0, 0, 0.5, "TopP: changes nothing where the arg-max is taken")]
     public void NumbersOutOfRange_AreNamed(double temperature, int topK, double topP, string message) =>
-        Assert.StartsWith(message, Assert.Throws<InputException>(() => new Sampling(temperature, topK, topP).Validate(name => name)).Message, StringComparison.Ordinal);
+        Assert.StartsWith(message, Assert.Throws<InputException>(() => new Sampling(temperature, topK, topP).Validate(name => name))
+            .Message, StringComparison.Ordinal);
 }

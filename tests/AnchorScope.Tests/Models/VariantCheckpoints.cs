@@ -7,14 +7,16 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Models;
 
-/// <summary>Fixtures with some keys set and some tensors made over, and what the reference library computes of them (tests/fixtures/variants/make.py).</summary>
+/// <summary>Fixtures with some keys set and some tensors made over, and what the reference library computes of them
+/// (tests/fixtures/variants/make.py).</summary>
 internal static class VariantCheckpoints
 {
     private static readonly JsonDocument Document = JsonDocument.Parse(File.ReadAllBytes(Fixtures.Path("variants", "variants.json")));
 
     public static JsonElement Manifest => Document.RootElement;
 
-    public static IEnumerable<string> Names => Manifest.GetProperty("cases").EnumerateArray().Select(c => c.GetProperty("name").GetString()!);
+    public static IEnumerable<string> Names => Manifest.GetProperty("cases").EnumerateArray()
+        .Select(c => c.GetProperty("name").GetString()!);
 
     public static float[] Golden(string name)
     {
@@ -22,14 +24,16 @@ internal static class VariantCheckpoints
         return file.ReadSingles(name);
     }
 
-    public static JsonElement Case(string name) => Manifest.GetProperty("cases").EnumerateArray().Single(c => c.GetProperty("name").GetString() == name);
+    public static JsonElement Case(string name) => Manifest.GetProperty("cases").EnumerateArray()
+        .Single(c => c.GetProperty("name").GetString() == name);
 
     /// <summary>Writes the checkpoint of a case.</summary>
     public static string Write(TempFolder temp, JsonElement @case)
     {
         var name = @case.GetProperty("base").GetString()!;
         var folder = temp.Copy(Fixtures.Path(name), name);
-        foreach (var edit in @case.GetProperty("set").EnumerateArray()) Set(folder, edit[0].GetString()!, edit[1].GetString()!, edit[2].GetRawText());
+        foreach (var edit in @case.GetProperty("set").EnumerateArray()) Set(folder, edit[0].GetString()!, edit[1].GetString()!, edit[2]
+            .GetRawText());
         if (@case.GetProperty("over").GetString() is { } over) MakeOver(folder, over);
         return folder;
     }
@@ -63,7 +67,8 @@ internal static class VariantCheckpoints
         var (side, map) = given.TryGetProperty("size", out var size) ? (size.GetInt32(), 9) : (56, given.GetProperty("map").GetInt32());
         long[]? sizes = given.TryGetProperty("image_sizes", out var json) ? [.. json[0].EnumerateArray().Select(v => v.GetInt64())] : null;
         var pixels = model.Accept(new PixelInputs("made up", Pixels(tiles * 3 * side * side), [1, tiles, 3, side, side], null, sizes));
-        return model.Prompt([50, 51, .. Enumerable.Repeat(model.ImageToken!.Value, 16 + map), 60, 61, 62], pixels, model.Features(pixels, compute));
+        return model.Prompt([50, 51, .. Enumerable.Repeat(model.ImageToken!.Value, 16 + map), 60, 61, 62], pixels,
+            model.Features(pixels, compute));
     }
 
     private static void MakeOver(string folder, string over)
@@ -75,9 +80,12 @@ internal static class VariantCheckpoints
             foreach (var entry in file.Tensors.Values)
             {
                 var (values, shape) = (file.ReadSingles(entry.Name), entry.Shape);
-                if (over.EndsWith("features", StringComparison.Ordinal) && entry.Name == "multi_modal_projector.linear_1.weight") (values, shape) = Widened(values, shape, over.Contains("three", StringComparison.Ordinal) ? 3 : 2);
-                if (over == "large smolvlm" && entry.Name.EndsWith("position_embedding.weight", StringComparison.Ordinal)) (values, shape) = Placed(values, shape);
-                if (over == "large smolvlm" && entry.Name.EndsWith("modality_projection.proj.weight", StringComparison.Ordinal)) (values, shape) = Spread(values, shape);
+                if (over.EndsWith("features", StringComparison.Ordinal) && entry.Name == "multi_modal_projector.linear_1.weight") (values,
+                    shape) = Widened(values, shape, over.Contains("three", StringComparison.Ordinal) ? 3 : 2);
+                if (over == "large smolvlm" && entry.Name.EndsWith("position_embedding.weight", StringComparison.Ordinal)) (values,
+                    shape) = Placed(values, shape);
+                if (over == "large smolvlm" && entry.Name.EndsWith("modality_projection.proj.weight", StringComparison.Ordinal)) (values,
+                    shape) = Spread(values, shape);
                 tensors.Add(TensorData.Of(entry.Name, values, shape));
             }
         }
@@ -88,19 +96,22 @@ internal static class VariantCheckpoints
     private static (float[], long[]) Widened(float[] values, long[] shape, int times)
     {
         var width = (int)shape[1];
-        return ([.. Enumerable.Range(0, (int)shape[0]).SelectMany(row => Enumerable.Range(0, times).SelectMany(i => values.Skip(row * width).Take(width).Select(v => v * MathF.Pow(0.5f, i))))],
+        return ([.. Enumerable.Range(0, (int)shape[0]).SelectMany(row => Enumerable.Range(0, times).SelectMany(i => values.Skip(row * width)
+            .Take(width).Select(v => v * MathF.Pow(0.5f, i))))],
             [shape[0], times * width]);
     }
 
     private static (float[], long[]) Placed(float[] values, long[] shape)
     {
         var (rows, width) = ((int)shape[0], (int)shape[1]);
-        return ([.. Enumerable.Range(0, 625).SelectMany(row => values.Skip(row * 7 % rows * width).Take(width).Select(v => v * (1 + row % 5 * 0.25f)))], [625, width]);
+        return ([.. Enumerable.Range(0, 625).SelectMany(row => values.Skip(row * 7 % rows * width).Take(width)
+            .Select(v => v * (1 + row % 5 * 0.25f)))], [625, width]);
     }
 
     private static (float[], long[]) Spread(float[] values, long[] shape)
     {
         var (rows, width) = ((int)shape[0], (int)shape[1]);
-        return ([.. Enumerable.Range(0, rows).SelectMany(row => Enumerable.Range(0, 48 * 25).Select(i => values[row * width + i * 5 % width]))], [rows, 48 * 25]);
+        return ([.. Enumerable.Range(0, rows).SelectMany(row => Enumerable.Range(0, 48 * 25)
+            .Select(i => values[row * width + i * 5 % width]))], [rows, 48 * 25]);
     }
 }

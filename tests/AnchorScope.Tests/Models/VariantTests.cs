@@ -7,7 +7,8 @@ using AnchorScope.Tests.Checkpoints;
 namespace AnchorScope.Tests.Models;
 
 /// <summary>
-/// What configurations may say besides what the fixtures say: rope kinds, several feature layers, the projector's activations, pictures whose map is empty, the rounding of
+/// What configurations may say besides what the fixtures say: rope kinds, several feature layers, the projector's activations, pictures
+/// whose map is empty, the rounding of
 /// SmolVLM's positions, ties at the root. Logits of the last position against the reference library's.
 /// </summary>
 public sealed class VariantTests : IDisposable
@@ -23,7 +24,8 @@ public sealed class VariantTests : IDisposable
     [Fact]
     public void EveryKindOfVariant_IsThere()
     {
-        foreach (var kind in new[] { "rope linear", "rope llama3", "rope yarn", "rope longrope", "rope dynamic", "llava features", "onevision wide", "onevision tall", "large smolvlm", "projector relu" })
+        foreach (var kind in new[] { "rope linear", "rope llama3", "rope yarn", "rope longrope", "rope dynamic", "llava features",
+            "onevision wide", "onevision tall", "large smolvlm", "projector relu" })
             Assert.Contains(kind, VariantCheckpoints.Names);
     }
 
@@ -56,7 +58,8 @@ public sealed class VariantTests : IDisposable
     {
         var sides = VariantCheckpoints.Manifest.GetProperty("buckets").EnumerateObject().ToList();
         Assert.Equal(63, sides.Count);
-        foreach (var side in sides) Assert.Equal(side.Value.EnumerateArray().Select(v => v.GetInt32()), BucketedPositions.Buckets(int.Parse(side.Name, System.Globalization.CultureInfo.InvariantCulture)));
+        foreach (var side in sides) Assert.Equal(side.Value.EnumerateArray().Select(v => v.GetInt32()),
+            BucketedPositions.Buckets(int.Parse(side.Name, System.Globalization.CultureInfo.InvariantCulture)));
         Assert.Equal(4, BucketedPositions.Buckets(25)[5]);
     }
 
@@ -82,7 +85,8 @@ public sealed class VariantTests : IDisposable
     {
         var folder = _temp.Copy(Fixtures.Path("llava-onevision"), "untied");
         VariantCheckpoints.Set(folder, "config.json", "text_config.tie_word_embeddings", "false");
-        Assert.Contains("there is no tensor 'language_model.lm_head.weight'", Assert.Throws<InputException>(() => VisionLanguageModel.Open(folder).Dispose()).Message, StringComparison.Ordinal);
+        Assert.Contains("there is no tensor 'language_model.lm_head.weight'",
+            Assert.Throws<InputException>(() => VisionLanguageModel.Open(folder).Dispose()).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -100,20 +104,26 @@ public sealed class VariantTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"type": "ntk", "factor": 2.0}""", "rope_scaling.type: 'ntk' is not supported; supported: default, mrope, linear, dynamic, llama3, yarn, longrope")]
-    [InlineData("""{"rope_type": "linear", "factor": 2.0, "beta_fast": 3}""", "rope_scaling.beta_fast: rope_type linear has no such key; it has rope_type, type, rope_theta, mrope_section, partial_rotary_factor, factor")]
+    [InlineData("""{"type": "ntk", "factor": 2.0}""",
+        "rope_scaling.type: 'ntk' is not supported; supported: default, mrope, linear, dynamic, llama3, yarn, longrope")]
+    [InlineData("""{"rope_type": "linear", "factor": 2.0, "beta_fast": 3}""",
+        "rope_scaling.beta_fast: rope_type linear has no such key; it has rope_type, type, rope_theta, mrope_section, partial_rotary_factor, factor")]
     [InlineData("""{"rope_type": "default", "factor": 2.0}""", "rope_scaling.factor: rope_type default has no such key")]
     [InlineData("""{"rope_type": "linear"}""", "rope_scaling.factor: the key is missing")]
     [InlineData("""{"rope_type": "linear", "factor": 0}""", "rope_scaling.factor: expected a positive number, found 0")]
-    [InlineData("""{"rope_type": "default", "partial_rotary_factor": 0.5}""", "rope_scaling.partial_rotary_factor: '0.5' is not supported; supported: 1, whole heads")]
-    [InlineData("""{"rope_type": "longrope", "factor": 2.0, "short_factor": [1, 1], "long_factor": [1, 1, 1, 1, 1, 1, 1, 1]}""", "short_factor: expected 8 positive numbers, one for each pair of a head, found 2 numbers")]
-    [InlineData("""{"rope_type": "longrope", "factor": 2.0, "short_factor": [1, 1, 1, 1, 1, 1, 1, "x"], "long_factor": []}""", "long_factor: expected 8 positive numbers")]
+    [InlineData("""{"rope_type": "default", "partial_rotary_factor": 0.5}""",
+        "rope_scaling.partial_rotary_factor: '0.5' is not supported; supported: 1, whole heads")]
+    [InlineData("""{"rope_type": "longrope", "factor": 2.0, "short_factor": [1, 1], "long_factor": [1, 1, 1, 1, 1, 1, 1, 1]}""",
+        "short_factor: expected 8 positive numbers, one for each pair of a head, found 2 numbers")]
+    [InlineData("""{"rope_type": "longrope", "factor": 2.0, "short_factor": [1, 1, 1, 1, 1, 1, 1, "x"], "long_factor": []}""",
+        "long_factor: expected 8 positive numbers")]
     [InlineData("""{"full_attention": {"rope_type": "default"}}""", "rope_scaling.full_attention: rope_type default has no such key")]
     public void RopeSettings_ThatAreNotUnderstood_AreNamed(string rope, string message)
     {
         var folder = _temp.Copy(Fixtures.Path("llava15"), "rope");
         VariantCheckpoints.Set(folder, "config.json", "text_config.rope_scaling", rope);
-        Assert.Contains(message, Assert.Throws<InputException>(() => VisionLanguageModel.Open(folder).Dispose()).Message, StringComparison.Ordinal);
+        Assert.Contains(message, Assert.Throws<InputException>(() => VisionLanguageModel.Open(folder).Dispose()).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -125,8 +135,10 @@ public sealed class VariantTests : IDisposable
         using var model = VisionLanguageModel.Open(folder);
         Assert.Equal(30, model.Decoder.MaximumPositions);
         var prompt = VariantCheckpoints.PromptOf(model, @case, Compute);
-        Assert.Equal("the prompt has 36 positions; the model was made for 30 (original_max_position_embeddings)", model.Decoder.TooLong(prompt));
-        Assert.Contains("from 30 on (original_max_position_embeddings)", Assert.Throws<InputException>(() => LastLogits(model, prompt)).Message, StringComparison.Ordinal);
+        Assert.Equal("the prompt has 36 positions; the model was made for 30 (original_max_position_embeddings)",
+            model.Decoder.TooLong(prompt));
+        Assert.Contains("from 30 on (original_max_position_embeddings)", Assert.Throws<InputException>(() => LastLogits(model, prompt))
+            .Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -137,13 +149,15 @@ public sealed class VariantTests : IDisposable
     {
         var folder = _temp.Copy(Fixtures.Path("llava15"), "layers");
         VariantCheckpoints.Set(folder, "config.json", "vision_feature_layer", layers);
-        Assert.Contains(message, Assert.Throws<InputException>(() => VisionLanguageModel.Open(folder).Dispose()).Message, StringComparison.Ordinal);
+        Assert.Contains(message, Assert.Throws<InputException>(() => VisionLanguageModel.Open(folder).Dispose()).Message,
+            StringComparison.Ordinal);
     }
 
     private float[] LastLogits(VisionLanguageModel model, Prompt prompt)
     {
         var entry = Tensor.From(_arena, prompt.Embeddings, prompt.Length, model.Decoder.Shape.ModelSize);
-        var resid = model.Decoder.ForwardLast(new Pass(model.Decoder.Shape, [new Run(entry, prompt.Coordinates, 0, Intervention.None)], Compute));
+        var resid = model.Decoder.ForwardLast(new Pass(model.Decoder.Shape, [new Run(entry, prompt.Coordinates, 0, Intervention.None)],
+            Compute));
         return model.Decoder.Unembed(resid, Compute).ToArray();
     }
 

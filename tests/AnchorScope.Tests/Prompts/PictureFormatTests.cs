@@ -3,20 +3,23 @@ using SkiaSharp;
 
 namespace AnchorScope.Tests.Prompts;
 
-/// <summary>Formats that other decoders read, against Pillow's samples (tests/fixtures/images/formats/make.py): equal, or refused by name. And those decoders against ours.</summary>
+/// <summary>Formats that other decoders read, against Pillow's samples (tests/fixtures/images/formats/make.py): equal, or refused by name.
+/// And those decoders against ours.</summary>
 public sealed class PictureFormatTests
 {
     private static readonly string[] Refused = ["cmyk.tif", "transparent.gif"];
 
     public static TheoryData<string> Pictures => new(Names().Where(name => !Refused.Contains(name)));
 
-    public static TheoryData<string> Fuzzed => new("lossless.webp", "lossy_alpha.webp", "palette.gif", "rgb.bmp", "palette.bmp", "lzw.tif", "palette.tif", "one_bit.tif");
+    public static TheoryData<string> Fuzzed => new("lossless.webp", "lossy_alpha.webp", "palette.gif", "rgb.bmp", "palette.bmp", "lzw.tif",
+        "palette.tif", "one_bit.tif");
 
     [Fact]
     public void EveryFormat_IsThere()
     {
         Assert.Equal(23, Pictures.Count);
-        foreach (var ending in new[] { ".webp", ".gif", ".bmp", ".tif", "16.png" }) Assert.Contains(Names(), name => name.EndsWith(ending, StringComparison.Ordinal));
+        foreach (var ending in new[] { ".webp", ".gif", ".bmp", ".tif", "16.png" }) Assert.Contains(Names(), name =>
+            name.EndsWith(ending, StringComparison.Ordinal));
     }
 
     [Theory]
@@ -33,7 +36,8 @@ public sealed class PictureFormatTests
     [InlineData("transparent.gif", "a GIF picture with transparent pixels (the first at column ")]
     [InlineData("cmyk.tif", "TIFF of kind SEPARATED with 4 samples of 8 bits (expected RGB, grey or palette of 8 bits, or black and white)")]
     public void WhatPillowDecodesOtherwise_IsRefusedByName(string name, string message) =>
-        Assert.Contains(message, Assert.Throws<InputException>(() => Picture.Load(Fixtures.Path("images", "formats", name))).Message, StringComparison.Ordinal);
+        Assert.Contains(message, Assert.Throws<InputException>(() => Picture.Load(Fixtures.Path("images", "formats", name))).Message,
+            StringComparison.Ordinal);
 
     [Theory]
     [InlineData(28, 16, "BMP with 16 bits a pixel, compression 0")]
@@ -98,12 +102,14 @@ public sealed class PictureFormatTests
         var bytes = File.ReadAllBytes(Fixtures.Path("images", name));
         var ours = Picture.Decode(bytes, name, applyOrientation: false);
         using var codec = SKCodec.Create(new MemoryStream(bytes));
-        using var bitmap = new SKBitmap(new SKImageInfo(codec.Info.Width, codec.Info.Height, SKColorType.Rgba8888, SKAlphaType.Opaque, null));
+        using var bitmap = new SKBitmap(new SKImageInfo(codec.Info.Width, codec.Info.Height, SKColorType.Rgba8888, SKAlphaType.Opaque,
+            null));
         Assert.Equal(SKCodecResult.Success, codec.GetPixels(bitmap.Info, bitmap.GetPixels()));
         var theirs = bitmap.Bytes.Where((_, i) => i % 4 < 3).ToArray();
         Assert.Equal((bitmap.Width, bitmap.Height), (ours.Width, ours.Height));
         Assert.Equal(theirs, ours.Rgb);
     }
 
-    private static IEnumerable<string> Names() => new GoldenTensors("images", "formats", "decoded.safetensors").Names.Select(name => name[..^4]);
+    private static IEnumerable<string> Names() => new GoldenTensors("images", "formats", "decoded.safetensors")
+        .Names.Select(name => name[..^4]);
 }

@@ -10,7 +10,8 @@ public sealed class PreprocessorFileTests : IDisposable
 {
     private readonly TempFolder _temp = new();
 
-    public static TheoryData<string> Families => new("llava15", "qwen2vl", "qwen25vl", "internvl3", "internvl3-remote", "llava-onevision", "smolvlm");
+    public static TheoryData<string> Families => new("llava15", "qwen2vl", "qwen25vl", "internvl3", "internvl3-remote", "llava-onevision",
+        "smolvlm");
 
     [Theory]
     [MemberData(nameof(Families))]
@@ -56,7 +57,8 @@ public sealed class PreprocessorFileTests : IDisposable
         var folder = _temp.Copy(Fixtures.Path(family), "other");
         Edit(folder, "preprocessor_config.json", settings => settings["image_processor_type"] = "ViTImageProcessor");
         var message = Assert.Throws<InputException>(() => VisionLanguageModel.Open(folder).Dispose()).Message;
-        Assert.StartsWith($"{Path.Combine(folder, "preprocessor_config.json")}: image_processor_type: expected one of ", message, StringComparison.Ordinal);
+        Assert.StartsWith($"{Path.Combine(folder, "preprocessor_config.json")}: image_processor_type: expected one of ", message,
+            StringComparison.Ordinal);
         Assert.EndsWith("found \"ViTImageProcessor\"", message, StringComparison.Ordinal);
     }
 
@@ -76,7 +78,8 @@ public sealed class PreprocessorFileTests : IDisposable
         Assert.StartsWith($"{Path.Combine(folder, "processor_config.json")}: {field}: expected ", message, StringComparison.Ordinal);
     }
 
-    private static void Other(JsonObject settings) => (settings["image_mean"], settings["image_std"]) = (new JsonArray(0.25, 0.5, 0.75), new JsonArray(0.5, 0.25, 1.0));
+    private static void Other(JsonObject settings) => (settings["image_mean"], settings["image_std"]) =
+        (new JsonArray(0.25, 0.5, 0.75), new JsonArray(0.5, 0.25, 1.0));
 
     private static float[] Values(string folder)
     {
@@ -84,7 +87,8 @@ public sealed class PreprocessorFileTests : IDisposable
         return model.Preprocess([Picture.Load(Fixtures.Path("images", "rgb_300x150.png"))]).Values;
     }
 
-    private static JsonObject Read(string folder, string file) => File.Exists(Path.Combine(folder, file)) ? JsonNode.Parse(File.ReadAllText(Path.Combine(folder, file)))!.AsObject() : [];
+    private static JsonObject Read(string folder, string file) => File.Exists(Path.Combine(folder, file))
+        ? JsonNode.Parse(File.ReadAllText(Path.Combine(folder, file)))!.AsObject() : [];
 
     private static void Edit(string folder, string file, Action<JsonObject> edit)
     {
@@ -93,7 +97,8 @@ public sealed class PreprocessorFileTests : IDisposable
         File.WriteAllText(Path.Combine(folder, file), json.ToJsonString());
     }
 
-    private static void Nest(string folder, JsonObject settings) => Edit(folder, "processor_config.json", json => json["image_processor"] = settings);
+    private static void Nest(string folder, JsonObject settings) => Edit(folder, "processor_config.json", json => json["image_processor"] =
+        settings);
 
     public void Dispose() => _temp.Dispose();
 }

@@ -76,7 +76,8 @@ public sealed class SyntheticCheckpointTests : IDisposable
         Assert.Empty(hub.Weights.Names.Except(written.Weights.Names));
     }
 
-    /// <summary>The reference's processors take the number of image tokens from here; with other numbers they make prompts that do not fit the pictures.</summary>
+    /// <summary>The reference's processors take the number of image tokens from here; with other numbers they make prompts that do not fit
+    /// the pictures.</summary>
     [Theory]
     [InlineData("llava", "patch_size", 14)]
     [InlineData("llava-onevision", "num_image_tokens", ImageTokens)]
