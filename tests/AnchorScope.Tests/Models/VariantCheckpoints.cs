@@ -53,22 +53,28 @@ internal static class VariantCheckpoints
     /// <summary>Values from -1 to 1 that the script writes down the same.</summary>
     public static float[] Pixels(int count) => [.. Enumerable.Range(0, count).Select(i => (float)((long)i * 37 % 255) / 127.5f - 1)];
 
-    /// <summary>The prompt of a case, from stored inputs or made-up ones.</summary>
+    /// <summary>The prompt of a case.</summary>
     public static Prompt PromptOf(VisionLanguageModel model, JsonElement @case, Compute compute)
+    {
+        var (tokens, pixels) = InputsOf(model, @case);
+        return model.Prompt(tokens, pixels, model.Features(pixels, compute));
+    }
+
+    /// <summary>Token ids and pictures of a case, stored ones or made-up ones.</summary>
+    public static (int[] Tokens, PixelValues Pixels) InputsOf(VisionLanguageModel model, JsonElement @case)
     {
         var given = @case.GetProperty("case");
         if (given.ValueKind == JsonValueKind.String)
         {
             using var golden = Models.Golden.Open(@case.GetProperty("base").GetString()!, given.GetString()!);
-            var stored = model.Accept(golden.Inputs);
-            return model.Prompt(golden.Ints("inputs.input_ids"), stored, model.Features(stored, compute));
+            return (golden.Ints("inputs.input_ids"), model.Accept(golden.Inputs));
         }
         var tiles = given.GetProperty("tiles").GetInt32();
         var (side, map) = given.TryGetProperty("size", out var size) ? (size.GetInt32(), 9) : (56, given.GetProperty("map").GetInt32());
         long[]? sizes = given.TryGetProperty("image_sizes", out var json) ? [.. json[0].EnumerateArray().Select(v => v.GetInt64())] : null;
-        var pixels = model.Accept(new PixelInputs("made up", Pixels(tiles * 3 * side * side), [1, tiles, 3, side, side], null, sizes));
-        return model.Prompt([50, 51, .. Enumerable.Repeat(model.ImageToken!.Value, 16 + map), 60, 61, 62], pixels,
-            model.Features(pixels, compute));
+        var values = Pixels(tiles * 3 * side * side);
+        var pixels = model.Accept(new PixelInputs("made up", values, [1, tiles, 3, side, side], null, sizes));
+        return ([50, 51, .. Enumerable.Repeat(model.ImageToken!.Value, 16 + map), 60, 61, 62], pixels);
     }
 
     private static void MakeOver(string folder, string over)
