@@ -3,6 +3,8 @@
 
     python3 make_golden.py MODEL OUT_DIR --image picture.png --prompt "What is in the picture?"
 
+Pictures are resized as Pillow up to 12 does it, whichever is installed.
+
 Writes OUT_DIR/CASE.safetensors and OUT_DIR/CASE.json: inputs, vision features, every decoder layer's attention probabilities, z, attention and
 MLP outputs and residual stream, logits, and a few greedy steps; float32, eager attention.
 """
@@ -11,10 +13,32 @@ import json
 import os
 import shutil
 
+import PIL
 import torch
 from PIL import Image
 from safetensors.torch import save_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
+
+
+def resize_as_before_13():
+    """Pillow 13 may shrink a picture's height first; the numbers in between are rounded, so the order shows. One side a call keeps the
+    width first."""
+    newer = Image.Image.resize
+
+    def resize(self, size, resample=None, box=None, reducing_gap=None):
+        if box is None and reducing_gap is None and resample != Image.Resampling.NEAREST and size[0] != self.width and size[
+            1] != self.height:
+            return newer(newer(self, (size[0], self.height), resample), size, resample)
+        return newer(self, size, resample, box, reducing_gap)
+
+    Image.Image.resize = resize
+
+
+def keep(kept, name, pick):
+    """A hook that keeps a part of what a module got or gave. It returns nothing: what a hook returns takes the output's place."""
+    def hook(module, args, output):
+        kept.setdefault(name, pick(args, output[0] if isinstance(output, tuple) else output)[0])
+    return hook
 
 
 def find(model, *paths):
@@ -40,7 +64,11 @@ def main():
     parser.add_argument("--steps", type=int, default=6)
     args = parser.parse_args()
 
-    processor = AutoProcessor.from_pretrained(args.model, use_fast=False)  # the Pillow backend: the other differs by a level here and there
+    if int(PIL.__version__.split(".")[0]) >= 13:
+        resize_as_before_13()
+    # The Pillow backend: the other differs by a level here and there. Its newer name, backend="pil", is refused by processors that also
+    # take films.
+    processor = AutoProcessor.from_pretrained(args.model, use_fast=False)
     model = AutoModelForImageTextToText.from_pretrained(args.model, dtype=torch.float32, attn_implementation="eager").eval()
     content = [{"type": "image"} for _ in args.image] + [{"type": "text", "text": args.prompt}]
     messages = [{"role": "user", "content": content}]
@@ -53,9 +81,10 @@ def main():
     arrays, layers = {}, [{} for _ in decoder.layers]
     hooks = []
     for kept, layer in zip(layers, decoder.layers):
-        hooks.append(layer.register_forward_hook(lambda m, i, o, kept=kept: kept.setdefault("hidden", (o[0] if isinstance(o, tuple) else o)[0])))
-        hooks.append(layer.mlp.register_forward_hook(lambda m, i, o, kept=kept: kept.setdefault("mlp_out", o[0])))
-        hooks.append(layer.self_attn.o_proj.register_forward_hook(lambda m, i, o, kept=kept: (kept.setdefault("z", i[0][0]), kept.setdefault("attn_out", o[0])) and None))
+        hooks.append(layer.register_forward_hook(keep(kept, "hidden", lambda args, output: output)))
+        hooks.append(layer.mlp.register_forward_hook(keep(kept, "mlp_out", lambda args, output: output)))
+        hooks.append(layer.self_attn.o_proj.register_forward_hook(keep(kept, "attn_out", lambda args, output: output)))
+        hooks.append(layer.self_attn.o_proj.register_forward_hook(keep(kept, "z", lambda args, output: args[0])))
     with torch.no_grad():
         output = model(**inputs, output_attentions=True, use_cache=False)
     for hook in hooks:

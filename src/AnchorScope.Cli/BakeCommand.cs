@@ -34,7 +34,7 @@ internal static class BakeCommand
             if (by is { } number && !float.IsFinite(number)) throw new InputException($"--factor: expected a finite number, found {by}");
             OutputPath.CheckFolder(folder);
             var set = HeadSetFile.Load(parsed.GetValue(heads)!);
-            using var opened = VisionLanguageModel.Open(parsed.GetValue(model)!);
+            using var opened = Opening.Model(parsed.GetValue(model)!);
             var gains = by is { } factor ? HeadGains.Of(set.Set.Heads.Select(h => (h.Layer, h.Head)), factor)
                 : set.Set.Gains ?? throw new InputException($"--factor: expected a number, found none, and {set.Path} has no gains");
             var checkpoint = new BakedCheckpoint(opened, set, gains, parsed.GetValue(force));

@@ -15,7 +15,7 @@ internal static class InspectCommand
         var command = new Command("inspect", "Prints what a checkpoint is: family, sizes, template, image tokens, memory.") { model, template };
         command.SetAction(parsed =>
         {
-            using var opened = VisionLanguageModel.Open(parsed.GetValue(model)!);
+            using var opened = Opening.Model(parsed.GetValue(model)!);
             if (parsed.GetValue(template) is { } heads) Console.Write(HeadSetFile.Text(Named(opened, heads)));
             else Print(opened);
             return 0;
@@ -56,6 +56,7 @@ internal static class InspectCommand
         Row("weights", $"sha256 {model.Checkpoint.Sha256}");
         Row("tokenizer", $"sha256 {model.Tokenizer.Sha256}");
         Row("template", model.HasTemplate ? model.Template.Source.ReplaceLineEndings("\\n") : model.ImageToken is null ? "none: --prompt is taken as it stands" : "none: it can be run on token ids only (ascope trace --inputs)");
+        Row("positions", model.Decoder.MaximumPositions is { } longest ? $"at most {longest}" : "no limit named");
         Row("not supported", "nothing in this checkpoint: every tensor has its place");
         if (!Console.IsOutputRedirected) AnsiConsole.Write(table);
     }

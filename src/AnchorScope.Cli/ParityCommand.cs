@@ -22,7 +22,7 @@ internal static class ParityCommand
         {
             if (parsed.GetValue(threads) < 1) throw new InputException($"--threads: expected at least 1, found {parsed.GetValue(threads)}");
             var files = Files(parsed.GetValue(golden)!);
-            using var opened = VisionLanguageModel.Open(parsed.GetValue(model)!);
+            using var opened = Opening.Model(parsed.GetValue(model)!);
             using var arena = new Arena();
             using var team = new Team(parsed.GetValue(threads));
             var results = files.Select(file => ParityCheck.Run(opened, file, new Compute(arena, team, parsed.GetValue(kernel)))).ToList();

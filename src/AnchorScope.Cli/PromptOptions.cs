@@ -1,5 +1,4 @@
 using System.CommandLine;
-using AnchorScope.Checkpoints;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
 using AnchorScope.Tensors;
@@ -9,7 +8,8 @@ namespace AnchorScope.Cli;
 /// <summary>The options that say what a single run is fed with.</summary>
 internal sealed class PromptOptions
 {
-    public Option<string?> Inputs { get; } = new("--inputs") { Description = "safetensors with input_ids [1, T] and, for pictures, pixel_values", HelpName = "FILE" };
+    public Option<string?> Inputs { get; } = new("--inputs") { Description =
+        "safetensors with input_ids [1, T] and what else the family's processor gives", HelpName = "FILE" };
 
     public Option<string[]> Images { get; } = new("--image") { Description = "a picture; may be given several times", HelpName = "FILE", AllowMultipleArgumentsPerToken = true };
 
@@ -22,7 +22,7 @@ internal sealed class PromptOptions
     {
         if (new[] { parsed.GetValue(Inputs), parsed.GetValue(Text), parsed.GetValue(Messages) }.Count(v => v is not null) != 1)
             throw new InputException("say what to run with one of --inputs, --prompt and --messages");
-        if (parsed.GetValue(Inputs) is { } file) return ReadInputs(model, file, compute);
+        if (parsed.GetValue(Inputs) is { } file) return InputFile.Read(model, file, compute);
         var images = parsed.GetValue(Images)!;
         var pixels = images.Length == 0 ? null : model.Preprocess([.. images.Select(path => Picture.Load(path))]);
         var features = pixels is null ? (Tensor?)null : model.Features(pixels, compute);
@@ -31,18 +31,5 @@ internal sealed class PromptOptions
         return parsed.GetValue(Text) is { } text
             ? (model.Prompt([new ChatMessage("user", [.. Enumerable.Repeat(new ImagePart(), images.Length), new TextPart(text)])], pixels, features, [new TextLabel(0, images.Length, 0, text.Length, SpanKind.Instruction)]), pixels)
             : (model.Prompt(ChatMessage.LoadAll(parsed.GetValue(Messages)!), pixels, features), pixels);
-    }
-
-    private static (Prompt, PixelValues?) ReadInputs(VisionLanguageModel model, string path, Compute compute)
-    {
-        using var file = SafetensorsFile.Open(path);
-        var ids = file.Entry("input_ids");
-        if (ids.Shape.Length != 2 || ids.Shape[0] != 1) throw InputException.At(path, "input_ids", "shape [1, T]", ids.ShapeText);
-        int[] tokens = [.. file.ReadInt64s("input_ids").Select(id => id is >= 0 and <= int.MaxValue ? (int)id : throw InputException.At(path, "input_ids", "token ids", $"{id}"))];
-        if (!file.Tensors.TryGetValue("pixel_values", out var entry)) return (model.Prompt(tokens, null, null), null);
-        var pixels = model.Accept(new PixelInputs(
-            path, file.ReadSingles("pixel_values"), entry.Shape, file.Tensors.ContainsKey("image_grid_thw") ? file.ReadInt64s("image_grid_thw") : null,
-            file.Tensors.ContainsKey("image_sizes") ? file.ReadInt64s("image_sizes") : null));
-        return (model.Prompt(tokens, pixels, model.Features(pixels, compute)), pixels);
     }
 }

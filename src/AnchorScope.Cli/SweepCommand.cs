@@ -41,7 +41,7 @@ internal static class SweepCommand
             if (!float.IsFinite(parsed.GetValue(factor))) throw new InputException($"--factor: expected a finite number, found {parsed.GetValue(factor)}");
             if (parsed.GetValue(output) is { } written) OutputPath.CheckFile(written, parsed.GetValue(force));
             if (parsed.GetValue(plan) is { } planned && !File.Exists(planned)) throw new InputException($"{planned}: there is no such file for --plan");
-            using var opened = VisionLanguageModel.Open(parsed.GetValue(model)!);
+            using var opened = Opening.Model(parsed.GetValue(model)!);
             using var arena = new Arena();
             using var interrupt = new Interruption();
             using var team = new Team(options.Threads, interrupt.Token);

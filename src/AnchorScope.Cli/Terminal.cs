@@ -30,7 +30,7 @@ internal static class Terminal
     }
 
     /// <summary>A line that must be seen, quiet or not.</summary>
-    public static void Warn(string text) => Error.MarkupLineInterpolated($"[yellow]warning[/] {text}");
+    public static void Warn(string text) => Error.MarkupLineInterpolated($"ascope: [yellow]warning[/]: {text}");
 
     private static IAnsiConsole Console(TextWriter writer, bool plain, bool redirected)
     {

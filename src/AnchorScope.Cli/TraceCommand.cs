@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Runtime.InteropServices;
+using System.Text.Json;
 using AnchorScope.Checkpoints;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
@@ -17,6 +19,8 @@ internal static class TraceCommand
         var given = new PromptOptions();
         var edits = new Option<string?>("--edits") { Description = "JSON list of edits (docs/sites.md)", HelpName = "FILE" };
         var output = new Option<string>("--out") { Description = "safetensors to write", HelpName = "FILE", Required = true };
+        var force = OutputPath.Force();
+        var top = new Option<int>("--top") { Description = "print the N likeliest next tokens (0)", HelpName = "N" };
         var keep = new Option<string?>("--keep") { Description = "further arrays, comma-separated: " + string.Join(", ", TraceExport.Optional), HelpName = "NAMES" };
         var generate = new Option<int>("--generate") { Description = "generate N tokens under the same edits", HelpName = "N" };
         var temperature = new Option<double>("--temperature") { Description = "sample instead of taking the arg-max", HelpName = "T" };
@@ -27,20 +31,31 @@ internal static class TraceCommand
         var threads = new Option<int>("--threads") { Description = "threads", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
         var command = new Command("trace", "Runs one prompt, edited or not, and writes what happened inside.")
         {
-            model, given.Inputs, given.Images, given.Text, given.Messages, edits, output, keep, generate, temperature, topK, topP, seed, kernel, threads,
+            model, given.Inputs, given.Images, given.Text, given.Messages, edits, output, force, top, keep, generate, temperature, topK, topP, seed, kernel, threads,
         };
         command.SetAction(parsed =>
         {
             var kept = Keep(parsed.GetValue(keep));
             var steps = parsed.GetValue(generate);
             if (steps < 0) throw new InputException($"--generate: expected a number of tokens, found {steps}");
+            var sampling = new Sampling(parsed.GetValue(temperature), parsed.GetValue(topK), parsed.GetValue(topP), parsed.GetValue(seed));
+            if (steps == 0 && new Option[] { temperature, topK, topP, seed }.FirstOrDefault(o =>
+                parsed.GetResult(o) is { Implicit: false }) is { } idle)
+                throw new InputException($"{idle.Name}: says how tokens are generated; expected --generate N beside it, found none");
+            sampling.Validate(name => name switch { nameof(Sampling.TopK) => "--top-k", nameof(Sampling.TopP) => "--top-p", _ => "--"
+                + name.ToLowerInvariant() });
+            if (parsed.GetValue(top) < 0) throw new InputException($"--top: expected a number of tokens, found {parsed.GetValue(top)}");
             if (parsed.GetValue(threads) < 1) throw new InputException($"--threads: expected at least 1, found {parsed.GetValue(threads)}");
-            using var opened = VisionLanguageModel.Open(parsed.GetValue(model)!);
+            OutputPath.CheckFile(parsed.GetValue(output)!, parsed.GetValue(force));
+            using var opened = Opening.Model(parsed.GetValue(model)!);
             using var arena = new Arena();
-            using var team = new Team(parsed.GetValue(threads));
+            using var interrupt = new Interruption();
+            using var team = new Team(parsed.GetValue(threads), interrupt.Token);
             var compute = new Compute(arena, team, parsed.GetValue(kernel));
             var (prompt, pixels) = given.Read(parsed, opened, compute);
             foreach (var warning in opened.Tokenizer.Warnings.Concat(prompt.Warnings)) Terminal.Warn(warning);
+            if (opened.Decoder.TooLong(prompt, Math.Max(0, steps - 1)) is { } tooLong) throw new InputException(tooLong);
+            if (steps > 0) Opening.Warn(opened.Rules.NotApplied(sampling.Temperature > 0));
             var intervention = parsed.GetValue(edits) is { } path ? InterventionJson.Load(path, opened.Decoder.Shape, opened.Checkpoint.Identity) : Intervention.None;
             intervention.Validate(opened.Decoder.Shape, prompt.Length, steps);
             var arrays = new List<TensorData>();
@@ -54,10 +69,11 @@ internal static class TraceCommand
                 }
             }
             arrays.AddRange(TraceExport.Run(opened, prompt, pixels, intervention, kept, compute, steps));
+            if (parsed.GetValue(top) is > 0 and var likeliest) PrintLikeliest(arrays.First(a => a.Name == "lm.logits"), likeliest, opened.Tokenizer);
             if (steps > 0)
             {
-                var sampling = new Sampling(parsed.GetValue(temperature), parsed.GetValue(topK), parsed.GetValue(topP), parsed.GetValue(seed));
-                var generated = Generation.Run(opened.Decoder, prompt, steps, compute, intervention, sampling, keepLogits: true);
+                var generated = Generation.Run(opened.Decoder, prompt, steps, compute, intervention, sampling, keepLogits: true,
+                    rules: opened.Rules);
                 arrays.Add(TensorData.Of("gen.ids", [.. generated.Tokens.Select(t => (long)t)], generated.Tokens.Count));
                 arrays.Add(TensorData.Of("gen.logits", [.. generated.Logits.SelectMany(l => l)], generated.Tokens.Count, opened.Decoder.VocabularySize));
                 Console.WriteLine(opened.Tokenizer.Decode([.. generated.Tokens]));
@@ -72,6 +88,16 @@ internal static class TraceCommand
             return 0;
         });
         return command;
+    }
+
+    /// <summary>Probabilities at the last position.</summary>
+    private static void PrintLikeliest(TensorData logits, int count, Tokenizer tokenizer)
+    {
+        var row = MemoryMarshal.Cast<byte, float>(logits.Bytes.Span)[^(int)logits.Shape[^1]..].ToArray();
+        var largest = row.Max();
+        var sum = row.Sum(x => Math.Exp((double)x - largest));
+        foreach (var id in Enumerable.Range(0, row.Length).OrderByDescending(i => row[i]).ThenBy(i => i).Take(count))
+            Console.WriteLine(FormattableString.Invariant($"{id,8}  {Math.Exp(row[id] - largest) / sum:0.0000}  {JsonSerializer.Serialize(tokenizer.TokenText(id))}"));
     }
 
     private static HashSet<string> Keep(string? names)

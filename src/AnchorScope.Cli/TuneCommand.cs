@@ -63,6 +63,7 @@ internal sealed class TuneCommand
                 Threads = parsed.GetValue(_threads),
             };
             using var study = new TuningStudy(plan, folder);
+            Opening.Warn(study.Warnings);
             var result = Show(study, interrupt.Token);
             TuningFiles.Write(folder, result);
             TuningReport.Write(folder, result);

@@ -30,8 +30,8 @@ internal static class VerifyBakedCommand
             {
                 if (number < 1) throw new InputException($"{name}: expected at least 1, found {number}");
             }
-            using var original = VisionLanguageModel.Open(parsed.GetValue(model)!);
-            using var other = VisionLanguageModel.Open(parsed.GetValue(baked)!);
+            using var original = Opening.Model(parsed.GetValue(model)!);
+            using var other = Opening.Model(parsed.GetValue(baked)!);
             using var interrupt = new Interruption();
             if (parsed.GetValue(heads) is null && File.Exists(Path.Combine(parsed.GetValue(baked)!, TunedRecord.FileName)))
                 return Verdict(FileProgress.Show("bytes", progress => TunedFiles.Check(original, other, progress, interrupt.Token)), "", "the original but for the heads that it names");

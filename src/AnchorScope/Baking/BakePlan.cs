@@ -76,7 +76,7 @@ internal sealed class BakePlan
             var columns = gains.Columns(layer, model.Decoder.Shape.HeadSize);
             if (columns.Count == 0) continue;
             var name = model.Decoder.Layers[layer].OutputProjection.Weight.Name;
-            var file = model.Checkpoint.Files.First(f => f.Tensors.ContainsKey(name));
+            var file = model.Checkpoint.Weights.FileOf(name);
             tensors.Add(new ScaledTensor(file, file.Tensors[name], model.Decoder.Shape.HeadSize, columns));
         }
         return tensors;

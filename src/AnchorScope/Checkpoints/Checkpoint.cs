@@ -67,12 +67,16 @@ public sealed class Checkpoint : IDisposable
         string single = Path.Combine(folder, SingleName);
         string index = Path.Combine(folder, IndexName);
         if (Path.Exists(single))
-            return Of(single, [SafetensorsFile.Open(single)]);
+        {
+            var file = SafetensorsFile.Open(single);
+            return new Checkpoint(folder, config, new Weights(single, [file]), [file]);
+        }
         if (Path.Exists(index))
-            return Of(index, ShardIndex.OpenShards(index));
+        {
+            var shards = ShardIndex.Open(index);
+            return new Checkpoint(folder, config, new Weights(index, shards), shards.Files);
+        }
         throw NoWeights(folder);
-
-        Checkpoint Of(string source, IReadOnlyList<SafetensorsFile> files) => new(folder, config, new Weights(source, files), files);
     }
 
     /// <summary>The checkpoint of a folder that has everything but its weights: those that a model asks for are noted in <paramref name="asked"/>.</summary>
@@ -91,7 +95,7 @@ public sealed class Checkpoint : IDisposable
 
     /// <summary>The same checkpoint, some of whose tensors are those of <paramref name="changed"/> and may change. The original owns the files, and has to outlive it.</summary>
     internal static Checkpoint Over(Checkpoint original, Parameters changed) =>
-        new(original.Folder, original.Config, new Weights(original.Folder, original.Files, changed), []);
+        new(original.Folder, original.Config, new Weights(original.Folder, original.Weights, changed), []);
 
     /// <summary>Unmaps all files.</summary>
     public void Dispose()

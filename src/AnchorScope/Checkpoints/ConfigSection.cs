@@ -90,6 +90,17 @@ public sealed class ConfigSection
         return [.. json.EnumerateArray().Select((element, i) => Integer(element, $"{PathOf(key)}[{i}]", int.MinValue, "an integer"))];
     }
 
+    /// <exception cref="InputException">Absent, or not an array of numbers that a double holds.</exception>
+    public IReadOnlyList<double> Numbers(string key)
+    {
+        var json = Required(key);
+        if (json.ValueKind != JsonValueKind.Array) throw InputException.At(File, PathOf(key), "an array of numbers", Describe(json));
+        return [.. json.EnumerateArray().Select((item, i) => item.ValueKind == JsonValueKind.Number && item.TryGetDouble(out double number)
+            && double.IsFinite(number)
+            ? number
+            : throw InputException.At(File, $"{PathOf(key)}[{i}]", "a number", Describe(item)))];
+    }
+
     /// <exception cref="InputException">Absent, empty, or not an array of pairs of positive multiples of <paramref name="unit"/>.</exception>
     public IReadOnlyList<(int First, int Second)> Pairs(string key, int unit)
     {

@@ -50,13 +50,14 @@ public sealed unsafe class Parameters : ITensorMemory, IDisposable
     /// <param name="path">What to call them in messages.</param>
     public static Parameters Zeros(string path, IEnumerable<(string Name, long[] Shape)> tensors) => new(path, tensors);
 
-    /// <summary>A copy of every tensor of <paramref name="checkpoint"/> that is of a float type.</summary>
+    /// <summary>A copy of every tensor of <paramref name="checkpoint"/> that is of a float type, of several copies that which is
+    /// read.</summary>
     public static Parameters Of(Checkpoint checkpoint) => Of(checkpoint, entry => entry.Type.IsFloat);
 
     /// <summary>A copy of some tensors of <paramref name="checkpoint"/>, all of a float type.</summary>
     internal static Parameters Of(Checkpoint checkpoint, Func<TensorEntry, bool> which)
     {
-        var tensors = checkpoint.Files.SelectMany(file => file.Tensors.Values.Where(which).Select(entry => (File: file, Entry: entry))).ToList();
+        var tensors = checkpoint.Weights.Stored.Where(t => which(t.Entry)).ToList();
         var copy = new Parameters(checkpoint.Folder, tensors.Select(t => (t.Entry.Name, t.Entry.Shape)));
         foreach (var (file, entry) in tensors) new Weight(file, entry).Widen(0, copy[entry.Name]);
         return copy;

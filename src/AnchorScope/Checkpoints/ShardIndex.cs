@@ -2,30 +2,72 @@ using System.Text.Json;
 
 namespace AnchorScope.Checkpoints;
 
-/// <summary><c>model.safetensors.index.json</c>: which file of the folder holds which tensor.</summary>
-internal static class ShardIndex
+/// <summary>
+/// The shards of a checkpoint and the tensor that each name stands for. <c>model.safetensors.index.json</c> says which file of the folder
+/// holds which tensor; the shards are
+/// held against it, and what they say otherwise has a line in <see cref="Warnings"/> where the reference loads the same weights all the
+/// same.
+/// </summary>
+internal sealed class ShardIndex
 {
+    private readonly string _path;
+    private readonly List<string> _warnings = [];
+    private readonly Dictionary<string, SafetensorsFile> _places = [];
+
+    private ShardIndex(string path, Dictionary<string, string> map, IReadOnlyList<SafetensorsFile> files)
+    {
+        (_path, Files) = (path, files);
+        // In the order of their names: of several copies the reference keeps the last.
+        foreach (var file in files)
+        {
+            foreach (var name in file.Tensors.Keys)
+            {
+                if (!_places.TryGetValue(name, out var other) || Settle(name, other, file, map.GetValueOrDefault(name))) _places[name] =
+                    file;
+            }
+        }
+        foreach (var (name, shard) in map.Where(pair => !Name(_places.GetValueOrDefault(pair.Key))
+            .Equals(pair.Value, StringComparison.Ordinal)))
+        {
+            _warnings.Add(_places.TryGetValue(name, out var file)
+                ? $"{path}: weight_map: {Quoted.Of(name)}: in {Name(file)}, not in {Quoted.Of(shard)}; it was taken from there"
+                : $"{path}: weight_map: {Quoted.Of(name)}: in no shard, and nothing reads it");
+        }
+        Unlisted = _places.Keys.Where(name => !map.ContainsKey(name)).ToHashSet(StringComparer.Ordinal);
+    }
+
+    /// <summary>Sorted by file name.</summary>
+    public IReadOnlyList<SafetensorsFile> Files { get; }
+
+    /// <summary>Which shard each tensor is read from.</summary>
+    public IReadOnlyDictionary<string, SafetensorsFile> Places => _places;
+
+    /// <summary>Stored tensors that the index does not list.</summary>
+    public IReadOnlySet<string> Unlisted { get; }
+
+    /// <summary>Where index and shards disagree without harm, one line each.</summary>
+    public IReadOnlyList<string> Warnings => _warnings;
+
     /// <summary>Opens every shard and holds it against the index.</summary>
-    /// <returns>Sorted by file name.</returns>
     /// <exception cref="InputException">
-    /// A shard that is not a file of the same folder, a tensor that is not in its shard, or one that the index does not list.
+    /// A shard that is not a file of the same folder; two different tensors of one name, of which the index says one and the reference
+    /// takes the other.
     /// </exception>
-    public static IReadOnlyList<SafetensorsFile> OpenShards(string indexPath)
+    public static ShardIndex Open(string indexPath)
     {
         var map = ReadMap(ConfigSection.Load(indexPath));
         string folder = Path.GetDirectoryName(indexPath)!;
         var files = new List<SafetensorsFile>();
         try
         {
-            foreach (var shard in map.GroupBy(pair => pair.Value, pair => pair.Key).OrderBy(shard => shard.Key, StringComparer.Ordinal))
+            foreach (string shard in map.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
             {
-                string path = Path.Combine(folder, shard.Key);
+                string path = Path.Combine(folder, shard);
                 if (!File.Exists(path))
-                    throw new InputException($"{indexPath}: weight_map: the shard {Quoted.Of(shard.Key)} is not in the folder");
+                    throw new InputException($"{indexPath}: weight_map: the shard {Quoted.Of(shard)} is not in the folder");
                 files.Add(SafetensorsFile.Open(path));
-                Check(indexPath, files[^1], shard.ToHashSet());
             }
-            return files;
+            return new ShardIndex(indexPath, map, files);
         }
         catch
         {
@@ -52,14 +94,32 @@ internal static class ShardIndex
         return map.Count > 0 ? map : throw InputException.At(index.File, "weight_map", "at least one tensor", "none");
     }
 
-    private static void Check(string indexPath, SafetensorsFile shard, HashSet<string> listed)
+    /// <summary>A second copy: harmless where it is the same, or where the index and the reference take the same one.</summary>
+    /// <returns>Whether the later one is read.</returns>
+    private bool Settle(string name, SafetensorsFile earlier, SafetensorsFile later, string? listed)
     {
-        string index = Path.GetFileName(indexPath);
-        string? absent = listed.FirstOrDefault(name => !shard.Tensors.ContainsKey(name));
-        if (absent is not null)
-            throw new InputException($"{shard.Path}: tensor {Quoted.Of(absent)} is not in this shard, where {index} puts it");
-        string? unlisted = shard.Tensors.Keys.FirstOrDefault(name => !listed.Contains(name));
-        if (unlisted is not null)
-            throw new InputException($"{shard.Path}: tensor {Quoted.Of(unlisted)} is in this shard, but {index} does not put it there");
+        var same = Same(earlier, later, name);
+        if (Name(later) != listed && !same)
+            throw new InputException(
+                $"{later.Path}: tensor {Quoted.Of(name)} is another one than in {Name(earlier)}, and {Path.GetFileName(_path)} {(listed is null ? "lists neither" : $"lists that in {Quoted.Of(listed)}")}");
+        var (read, idle) = Name(earlier) == listed ? (earlier, later) : (later, earlier);
+        _warnings.Add($"{idle.Path}: tensor {Quoted.Of(name)}: {(same ? "the same" : "another one")} is in {Name(read)}; that one is read");
+        return read == later;
     }
+
+    private static unsafe bool Same(SafetensorsFile a, SafetensorsFile b, string name)
+    {
+        var (x, y) = (a.Entry(name), b.Entry(name));
+        if (x.Type != y.Type || !x.Shape.AsSpan().SequenceEqual(y.Shape)) return false;
+        const int Piece = 1 << 24;
+        for (var at = 0L; at < x.Bytes; at += Piece)
+        {
+            var count = (int)Math.Min(Piece, x.Bytes - at);
+            if (!new ReadOnlySpan<byte>(a.Address(x) + at, count).SequenceEqual(new ReadOnlySpan<byte>(b.Address(y) + at,
+                count))) return false;
+        }
+        return true;
+    }
+
+    private static string Name(SafetensorsFile? file) => file is null ? "" : Path.GetFileName(file.Path);
 }

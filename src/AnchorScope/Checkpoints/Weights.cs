@@ -13,6 +13,8 @@ public sealed class Weights
     private readonly AskedTensors? asked;
     private readonly Dictionary<string, (ITensorMemory Memory, TensorEntry Entry)> tensors = [];
     private readonly HashSet<string> settled = [];
+    private readonly IReadOnlySet<string> unlisted = new HashSet<string>();
+    private readonly List<string> warnings = [];
 
     /// <param name="source">What to call the whole in messages: the file, or the index of its shards.</param>
     /// <param name="files">Not disposed by this object.</param>
@@ -30,10 +32,23 @@ public sealed class Weights
         }
     }
 
-    /// <summary>Files, with tensors in memory in place of those of the same names.</summary>
-    internal Weights(string source, IEnumerable<SafetensorsFile> files, Parameters changed)
-        : this(source, files)
+    /// <summary>The tensors of an index's shards.</summary>
+    internal Weights(string source, ShardIndex shards)
     {
+        this.source = source;
+        foreach (var file in shards.Files)
+        {
+            foreach (var (name, entry) in file.Tensors.Where(tensor => shards.Places[tensor.Key] == file)) tensors.Add(name, (file, entry));
+        }
+        unlisted = shards.Unlisted;
+        warnings.AddRange(shards.Warnings);
+    }
+
+    /// <summary>Those of <paramref name="original"/>, with tensors in memory in place of those of the same names.</summary>
+    internal Weights(string source, Weights original, Parameters changed)
+    {
+        (this.source, unlisted) = (source, original.unlisted);
+        foreach (var (name, found) in original.tensors) tensors.Add(name, found);
         foreach (var entry in changed.Entries) tensors[entry.Name] = (changed, entry);
     }
 
@@ -49,6 +64,16 @@ public sealed class Weights
 
     /// <summary>Of all tensors.</summary>
     public IReadOnlyCollection<string> Names => tensors.Keys;
+
+    /// <summary>What was found odd and does no harm, one line each; complete after <see cref="AssertAllRead"/>.</summary>
+    public IReadOnlyList<string> Warnings => warnings;
+
+    /// <summary>Tensors of files, each with the file that it is read from, in the order of the files.</summary>
+    internal IEnumerable<(SafetensorsFile File, TensorEntry Entry)> Stored =>
+        tensors.Values.Where(t => t.Memory is SafetensorsFile).Select(t => ((SafetensorsFile)t.Memory, t.Entry));
+
+    /// <summary>The file that a stored tensor is read from.</summary>
+    internal SafetensorsFile FileOf(string name) => (SafetensorsFile)tensors[name].Memory;
 
     /// <summary>Neither read nor named as unused, sorted.</summary>
     public IReadOnlyList<string> Unread => [.. tensors.Keys.Where(name => !settled.Contains(name)).Order(StringComparer.Ordinal)];
@@ -87,9 +112,15 @@ public sealed class Weights
             settled.Add(name);
     }
 
-    /// <exception cref="InputException">Some tensors were neither read nor named as unused.</exception>
+    /// <exception cref="InputException">Some tensors were neither read nor named as unused. Those that a shard has and its index does not
+    /// list are a warning.</exception>
     public void AssertAllRead()
     {
+        foreach (string name in Unread.Where(unlisted.Contains))
+        {
+            settled.Add(name);
+            warnings.Add($"{tensors[name].Memory.Path}: tensor {Quoted.Of(name)}: {Path.GetFileName(source)} does not list it and this model has no place for it; not used");
+        }
         var unread = Unread;
         if (unread.Count == 0)
             return;

@@ -27,14 +27,19 @@ internal static class ClipTower
 
     /// <summary>SigLIP: no class token, a bias on the patches.</summary>
     /// <param name="defaults">What absent keys stand for.</param>
-    public static PatchTower ReadSiglip(ConfigSection config, Weights weights, string prefix, VisionSettings defaults)
+    /// <param name="bucketed">Whether positions are those of <see cref="BucketedPositions"/>.</param>
+    public static PatchTower ReadSiglip(ConfigSection config, Weights weights, string prefix, VisionSettings defaults, bool bucketed =
+        false)
     {
         var sizes = VisionSettings.Read(config, defaults);
         var embeddings = prefix + "embeddings.";
         var tower = new PatchTower(
             sizes.ImageSize, sizes.PatchSize,
             new Linear(weights.Get(embeddings + "patch_embedding.weight", sizes.Width, 3, sizes.PatchSize, sizes.PatchSize), weights.Get(embeddings + "patch_embedding.bias", sizes.Width)),
-            new Vector(weights.Get(embeddings + "position_embedding.weight", sizes.Patches, sizes.Width)), Layers(sizes, weights, prefix));
+            new Vector(weights.Get(embeddings + "position_embedding.weight", sizes.Patches, sizes.Width)), Layers(sizes, weights, prefix))
+        {
+            Places = bucketed ? BucketedPositions.Of(sizes.ImageSize / sizes.PatchSize) : null,
+        };
         // A pooling head comes with some checkpoints and is used by no language model.
         weights.MarkUnused(tensor => tensor.StartsWith(prefix + "head.", StringComparison.Ordinal) || tensor == embeddings + "position_ids");
         return tower;

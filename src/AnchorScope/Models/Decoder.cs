@@ -19,6 +19,19 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
     /// <summary>Rotary angles by coordinate.</summary>
     public Rope Rope => rope;
 
+    /// <summary>
+    /// Positions that the model was made for: max_position_embeddings, fewer where its rotary angles hold for fewer; null where the
+    /// configuration names none. A prompt
+    /// has one more than its highest rotary coordinate (<see cref="Prompt.Positions"/>).
+    /// </summary>
+    public int? MaximumPositions { get; init; }
+
+    /// <summary>Why a prompt is longer than the model was made for, in one line with both numbers; null where it is not.</summary>
+    /// <param name="generated">Tokens behind the prompt that are fed back.</param>
+    public string? TooLong(Prompt prompt, int generated = 0) => prompt.Positions + generated > MaximumPositions
+        ? $"the prompt has {prompt.Positions} positions{(generated > 0 ? $" and {generated} generated tokens come behind it" : "")}; the model was made for {MaximumPositions} ({(rope.Limit == MaximumPositions ? rope.LimitName : "max_position_embeddings")})"
+        : null;
+
     /// <summary>Copies the embeddings of <paramref name="tokens"/> into <paramref name="rows"/> [tokens, d_model].</summary>
     public void Embed(ReadOnlySpan<int> tokens, Tensor rows)
     {

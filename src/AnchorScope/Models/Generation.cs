@@ -1,18 +1,31 @@
 using AnchorScope.Interventions;
-using AnchorScope.Metrics;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
 /// <summary>How the next token is chosen.</summary>
 /// <param name="Temperature">0 takes the arg-max (greedy); above 0 samples from softmax(logits / temperature).</param>
-/// <param name="TopK">Samples among the k likeliest only; 0 for all.</param>
-/// <param name="TopP">Samples among the fewest tokens whose probability reaches p.</param>
+/// <param name="TopK">Samples among the k likeliest only, and those as likely as the last of them; 0 for all.</param>
+/// <param name="TopP">Of what that leaves, samples among the fewest tokens whose probability reaches p.</param>
 /// <param name="Seed">Of the sampler.</param>
 public sealed record Sampling(double Temperature = 0, int TopK = 0, double TopP = 1, ulong Seed = 0)
 {
     /// <summary>Always the arg-max.</summary>
     public static Sampling Greedy { get; } = new();
+
+    /// <exception cref="InputException">A number out of range, or one that changes nothing as the arg-max is taken.</exception>
+    /// <param name="named">What to call each in the message.</param>
+    public void Validate(Func<string, string> named)
+    {
+        if (!(Temperature >= 0 && double.IsFinite(Temperature))) throw new InputException(
+            $"{named(nameof(Temperature))}: expected 0 (the arg-max) or above, found {Temperature}");
+        if (TopK < 0) throw new InputException($"{named(nameof(TopK))}: expected 0 (all tokens) or above, found {TopK}");
+        if (!(TopP is > 0 and <= 1)) throw new InputException($"{named(nameof(TopP))}: expected above 0 and at most 1, found {TopP}");
+        if (Temperature > 0) return;
+        var idle = TopK != 0 ? nameof(TopK) : TopP != 1 ? nameof(TopP) : Seed != 0 ? nameof(Seed) : null;
+        if (idle is not null) throw new InputException(
+            $"{named(idle)}: changes nothing where the arg-max is taken; expected {named(nameof(Temperature))} above 0 beside it");
+    }
 }
 
 /// <summary>What was generated: token ids, and, where they are kept, the logits each was chosen from [token][vocabulary].</summary>
@@ -24,9 +37,11 @@ public static class Generation
     /// <summary>Generates up to <paramref name="count"/> tokens.</summary>
     /// <param name="keepLogits">Whether the logits of every step are kept.</param>
     /// <param name="stop">Tokens that end the text (they are the last ones returned); none: always <paramref name="count"/>.</param>
+    /// <param name="rules">Applied to the logits before a token is chosen; those that are kept are without them. None: the logits decide
+    /// alone.</param>
     public static Generated Run(
         Decoder decoder, Prompt prompt, int count, Compute compute, Intervention? intervention = null, Sampling? sampling = null,
-        IReadOnlySet<int>? stop = null, bool keepLogits = false, CancellationToken cancel = default)
+        IReadOnlySet<int>? stop = null, bool keepLogits = false, GenerationRules? rules = null, CancellationToken cancel = default)
     {
         var edits = prompt.Steered(intervention ?? Intervention.None);
         edits.Validate(decoder.Shape, prompt.Length, count);
@@ -54,7 +69,9 @@ public static class Generation
             var last = decoder.Unembed(decoder.ForwardLast(new Pass(shape, [run], compute)), compute);
             compute.Arena.Release(mark);
             if (keepLogits) logits.Add(last.ToArray());
-            tokens.Add(sampler.Choose(last[0]));
+            tokens.Add(sampler.Choose(
+                rules is { Any: true } ? rules.Apply(last[0], [.. prompt.Tokens, .. tokens], prompt.Length, prompt.Length + count)
+                    : last[0]));
             if (stop?.Contains(tokens[^1]) == true) break;
         }
         compute.Arena.Release(before);
@@ -64,42 +81,6 @@ public static class Generation
     /// <summary>Rotary coordinates of <paramref name="count"/> generated tokens: text goes on behind the highest of the prompt.</summary>
     internal static Coordinate[] After(Prompt prompt, int count)
     {
-        var next = prompt.Coordinates.Max(c => c.Highest) + 1;
-        return [.. Enumerable.Range(next, count).Select(Coordinate.At)];
-    }
-}
-
-/// <summary>Chooses tokens; the same seed gives the same choices on every machine.</summary>
-internal sealed class Sampler(Sampling sampling)
-{
-    private readonly SplitMix _random = new(sampling.Seed);
-
-    public int Choose(ReadOnlySpan<float> logits)
-    {
-        if (sampling.Temperature <= 0) return ArgMax(logits);
-        var values = logits.ToArray();
-        var order = Enumerable.Range(0, values.Length).OrderByDescending(i => values[i]).ThenBy(i => i).Take(sampling.TopK > 0 ? sampling.TopK : int.MaxValue).ToArray();
-        var weights = order.Select(i => Math.Exp((values[i] - values[order[0]]) / sampling.Temperature)).ToArray();
-        var total = weights.Sum();
-        var kept = 0;
-        for (var mass = 0.0; kept < weights.Length && (kept == 0 || mass < sampling.TopP * total); kept++) mass += weights[kept];
-        var draw = _random.Uniform() * weights.Take(kept).Sum();
-        for (var i = 0; i < kept; i++)
-        {
-            draw -= weights[i];
-            if (draw < 0) return order[i];
-        }
-        return order[kept - 1];
-    }
-
-    /// <summary>The largest; the first of equal ones.</summary>
-    public static int ArgMax(ReadOnlySpan<float> logits)
-    {
-        var best = 0;
-        for (var i = 1; i < logits.Length; i++)
-        {
-            if (logits[i] > logits[best]) best = i;
-        }
-        return best;
+        return [.. Enumerable.Range(prompt.Positions, count).Select(Coordinate.At)];
     }
 }

@@ -18,7 +18,7 @@ public sealed class InternVl : VisionLanguageModel
     private readonly Norm _projectorNorm;
     private readonly Projector _projector;
     private readonly int _factor;
-    private readonly int _featureLayers;
+    private readonly int _featureLayer;
     private readonly int[] _before;
     private readonly int[] _after;
 
@@ -33,7 +33,7 @@ public sealed class InternVl : VisionLanguageModel
         _factor = (int)Math.Round(1 / ratio);
         if (_factor < 1 || _factor * ratio != 1 || _tower.Side % _factor != 0) throw InputException.At(config.File, "downsample_ratio", $"1 divided by a divisor of {_tower.Side}, the patches of a side", $"{ratio}");
         if (remote && config.Text("ps_version", "v1") is var version && version != "v2") throw config.Unsupported("ps_version", version, ["v2"]);
-        _featureLayers = VisionSettings.FeatureLayers(config, remote ? "select_layer" : "vision_feature_layer", -1, _tower.Layers);
+        _featureLayer = VisionSettings.FeatureLayer(config, remote ? "select_layer" : "vision_feature_layer", -1, _tower.Layers);
         if (config.Text("vision_feature_select_strategy", "default") is var strategy && strategy != "default") throw config.Unsupported("vision_feature_select_strategy", strategy, ["default"]);
         var shuffled = _tower.Width * _factor * _factor;
         var projector = remote ? "mlp1." : Prefix(weights, "linear_1.weight", "multi_modal_projector.");
@@ -80,7 +80,8 @@ public sealed class InternVl : VisionLanguageModel
     /// <inheritdoc/>
     public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
     {
-        var stream = _tower.Forward(pixels.Values, _featureLayers, compute, trace);                                     // [tile x (1 + patch), d_vision]
+        var stream = _tower.Forward(pixels.Values, _featureLayer, compute, trace);
+            // [tile x (1 + patch), d_vision]
         var shuffled = PixelShuffle.Forward(stream, _tower.Tokens, _tower.Side, _factor, compute.Arena);                 // [image token, factor^2 x d_vision]
         return _projector.Forward(_projectorNorm.Forward(shuffled, compute), compute);                           // [image token, d_model]
     }
@@ -89,7 +90,7 @@ public sealed class InternVl : VisionLanguageModel
     internal override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients)
     {
         var tape = new VisionTape();
-        var stream = _tower.Forward(pixels.Values, _featureLayers, compute, null, tape);
+        var stream = _tower.Forward(pixels.Values, _featureLayer, compute, null, tape);
         var shuffled = PixelShuffle.Forward(stream, _tower.Tokens, _tower.Side, _factor, compute.Arena);
         var dShuffled = compute.Arena.TakeZeros(shuffled.Rows, shuffled.Columns);
         _projectorNorm.Backward(shuffled, _projector.Backward(_projectorNorm.Forward(shuffled, compute), d, compute, gradients), dShuffled, gradients, compute.Arena);
@@ -120,7 +121,7 @@ public sealed class InternVl : VisionLanguageModel
         // The library's default is tied; a stored head is used in any case.
         return Llama.Read(
             text, weights, Prefix(weights, defaults.Names.Embedding + ".weight", "language_model.model.", "language_model."), Prefix(weights, head, "language_model.", "") + head,
-            text.Flag("tie_word_embeddings", config.Flag("tie_word_embeddings", true)), defaults);
+            Tied(config, text, otherwise: true), defaults);
     }
 
     private static PatchTower ReadTower(ConfigSection config, Weights weights, bool remote)

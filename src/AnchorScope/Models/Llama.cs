@@ -65,6 +65,12 @@ internal static class Llama
         var head = weights.Has(headName) || !tied ? weights.Get(headName, vocabulary, width) : embedding;
         // Old checkpoints store the frequencies of the rotary embedding, which follow from the configuration.
         weights.MarkUnused(name => name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal));
-        return new Decoder(shape, embedding, RopeSettings.Read(config, shape.HeadSize, defaults.Theta), layers, new Norm(weights.Get(prefix + "norm.weight", width), null, epsilon), new Linear(head));
+        var rope = RopeSettings.Read(config, shape.HeadSize, defaults.Theta);
+        int? longest = config.Has("max_position_embeddings") ? config.PositiveInt("max_position_embeddings") : null;
+        return new Decoder(shape, embedding, rope, layers, new Norm(weights.Get(prefix + "norm.weight", width), null, epsilon),
+            new Linear(head))
+        {
+            MaximumPositions = rope.Limit is { } limit && (longest is null || limit < longest) ? limit : longest,
+        };
     }
 }

@@ -10,7 +10,7 @@ public sealed class Llava : VisionLanguageModel
     private readonly PatchTower _tower;
     private readonly ClipPreprocessor _preprocessor;
     private readonly Projector _projector;
-    private readonly int _featureLayers;
+    private readonly IReadOnlyList<int> _featureLayers;
     private readonly bool _keepsClassToken;
 
     /// <summary>Reads the family's tensors; anything missing, of another shape or left over is an error.</summary>
@@ -32,11 +32,13 @@ public sealed class Llava : VisionLanguageModel
             _ => throw config.Unsupported("vision_feature_select_strategy", strategy, ["default", "full"]),
         };
         var projector = Prefix(weights, "linear_1.weight", "multi_modal_projector.");
-        _projector = Projector.Read(config, weights, projector + "linear_1", projector + "linear_2", _tower.Width, Decoder.Shape.ModelSize);
+        _projector = Projector.Read(config, weights, projector + "linear_1", projector + "linear_2", _featureLayers.Count * _tower.Width,
+            Decoder.Shape.ModelSize);
         weights.AssertAllRead();
         _preprocessor = ClipPreprocessor.Load(checkpoint.Folder);
         if (_preprocessor.Height != _tower.ImageSize || _preprocessor.Width != _tower.ImageSize)
-            throw InputException.At(Path.Combine(checkpoint.Folder, "preprocessor_config.json"), "crop_size", $"{_tower.ImageSize} x {_tower.ImageSize}, the tower's image_size", $"{_preprocessor.Height} x {_preprocessor.Width}");
+            throw InputException.At(PreprocessorSettings.FileIn(checkpoint.Folder), "crop_size",
+                $"{_tower.ImageSize} x {_tower.ImageSize}, the tower's image_size", $"{_preprocessor.Height} x {_preprocessor.Width}");
     }
 
     /// <inheritdoc/>
@@ -44,7 +46,7 @@ public sealed class Llava : VisionLanguageModel
 
     /// <inheritdoc/>
     public override string VisionSummary =>
-        $"CLIP, {_tower.ImageSize} x {_tower.ImageSize} pixels, {_tower.Layers} layers of width {_tower.Width}, features after layer {_featureLayers}, {TokensPerPicture} image tokens";
+        $"CLIP, {_tower.ImageSize} x {_tower.ImageSize} pixels, {_tower.Layers} layers of width {_tower.Width}, features after layer {string.Join(" and ", _featureLayers)}, {TokensPerPicture} image tokens";
 
     private int TokensPerPicture => _tower.Patches + (_keepsClassToken ? 1 : 0);
 
@@ -79,6 +81,9 @@ public sealed class Llava : VisionLanguageModel
         back(_projector.Backward(patches, d, compute, gradients));
     }
 
+    /// <summary>Width of what the projector takes: the tower's, once for each layer that is read.</summary>
+    internal int ReadWidth => _featureLayers.Count * _tower.Width;
+
     /// <summary>Width of the tower.</summary>
     internal int TowerWidth => _tower.Width;
 
@@ -90,7 +95,8 @@ public sealed class Llava : VisionLanguageModel
     {
         var tape = new VisionTape();
         var stream = _tower.Forward(pixels.Values, _featureLayers, compute, null, tape);
-        return (Chosen(stream, compute.Arena), d => _tower.Backward(Spread(d, stream.Rows, compute.Arena), tape, compute, gradients));
+        return (Chosen(stream, compute.Arena), d => _tower.Backward(Spread(d, stream.Rows, compute.Arena), _featureLayers, tape, compute,
+            gradients));
     }
 
     private Tensor Spread(Tensor chosen, int rows, Arena arena)
@@ -103,7 +109,7 @@ public sealed class Llava : VisionLanguageModel
     /// <summary>The tokens that become image tokens [image x patch, d_vision].</summary>
     private Tensor Chosen(Tensor stream, Arena arena)
     {
-        var chosen = arena.Take(stream.Rows / _tower.Tokens * TokensPerPicture, _tower.Width);
+        var chosen = arena.Take(stream.Rows / _tower.Tokens * TokensPerPicture, stream.Columns);
         for (var row = 0; row < chosen.Rows; row++) stream[TokenOf(row)].CopyTo(chosen[row]);
         return chosen;
     }
@@ -127,7 +133,7 @@ public sealed class Llava : VisionLanguageModel
         return Llama.Read(
             text, weights, Prefix(weights, "embed_tokens.weight", "language_model.model.", "language_model."),
             Prefix(weights, "lm_head.weight", "language_model.", "") + "lm_head.weight",
-            text.Flag("tie_word_embeddings", checkpoint.Config.Flag("tie_word_embeddings", false)), DecoderDefaults.Llama);
+            Tied(checkpoint.Config, text), DecoderDefaults.Llama);
     }
 
     private static int ImageTokenOf(ConfigSection config) => config.Has("image_token_id") ? config.Int("image_token_id") : config.Int("image_token_index", 32000);

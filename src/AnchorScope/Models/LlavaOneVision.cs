@@ -17,7 +17,7 @@ public sealed class LlavaOneVision : VisionLanguageModel
     private readonly Vector _newline;
     private readonly LlavaOnevisionPreprocessor _preprocessor;
     private readonly IReadOnlyList<(int Height, int Width)> _pinpoints;
-    private readonly int _featureLayers;
+    private readonly IReadOnlyList<int> _featureLayers;
     private readonly int _mostTiles;
 
     /// <summary>Reads the family's tensors; anything missing, of another shape or left over is an error.</summary>
@@ -35,7 +35,8 @@ public sealed class LlavaOneVision : VisionLanguageModel
         if (!ratio.StartsWith(Anyres, StringComparison.Ordinal) || !int.TryParse(ratio[Anyres.Length..], out _mostTiles) || _mostTiles < 1) throw config.Unsupported("vision_aspect_ratio", ratio, [Anyres + "N"]);
         var width = Decoder.Shape.ModelSize;
         var projector = Prefix(weights, "linear_1.weight", "multi_modal_projector.");
-        _projector = Projector.Read(config, weights, projector + "linear_1", projector + "linear_2", _tower.Width, width);
+        _projector = Projector.Read(config, weights, projector + "linear_1", projector + "linear_2", _featureLayers.Count * _tower.Width,
+            width);
         _newline = new Vector(weights.Get(Prefix(weights, "image_newline", "") + "image_newline", width));
         weights.AssertAllRead();
         _preprocessor = LlavaOnevisionPreprocessor.Load(checkpoint.Folder);
@@ -49,6 +50,9 @@ public sealed class LlavaOneVision : VisionLanguageModel
     /// <inheritdoc/>
     public override string VisionSummary =>
         $"SigLIP, tiles of {_tower.ImageSize} x {_tower.ImageSize} pixels, {_tower.Layers} layers of width {_tower.Width}, {_tower.Patches} image tokens for the whole picture and up to {_mostTiles} times as many for its tiles";
+
+    /// <inheritdoc/>
+    protected internal override IReadOnlyList<string> PictureInputs => [.. base.PictureInputs, "image_sizes", "batch_num_images"];
 
     /// <inheritdoc/>
     public override int ImageTokens(PictureShape picture) => Packing(picture).Tokens;
@@ -98,7 +102,8 @@ public sealed class LlavaOneVision : VisionLanguageModel
                 for (var x = 0; x < packing.Columns; x++) packing.Sample(projected, first + _tower.Patches, _tower.Side, y, x, features[next++]);
                 _newline.Values.CopyTo(features[next++]);
             }
-            if (packing.Rows == 0) _newline.Values.CopyTo(features[next++]);
+            // A map that lost all of its rows has no row ends either; the vector behind a picture without tiles is no row end.
+            if (picture.Parts == 1) _newline.Values.CopyTo(features[next++]);
             first += picture.Parts * _tower.Patches;
         }
         return features;
@@ -120,10 +125,10 @@ public sealed class LlavaOneVision : VisionLanguageModel
                 for (var x = 0; x < packing.Columns; x++) packing.SampleBackward(projected, first + _tower.Patches, _tower.Side, y, x, d[next++]);
                 _newline.Add(gradients, 0, d[next++]);
             }
-            if (packing.Rows == 0) _newline.Add(gradients, 0, d[next++]);
+            if (picture.Parts == 1) _newline.Add(gradients, 0, d[next++]);
             first += picture.Parts * _tower.Patches;
         }
-        _tower.Backward(_projector.Backward(stream, projected, compute, gradients), tape, compute, gradients);
+        _tower.Backward(_projector.Backward(stream, projected, compute, gradients), _featureLayers, tape, compute, gradients);
     }
 
     /// <inheritdoc/>
@@ -140,7 +145,9 @@ public sealed class LlavaOneVision : VisionLanguageModel
             return new PixelBox(left, top, right, bottom).Cells(_tower.Side, _tower.Side).Select(box => box.Within(whole)).Append(null);
         }
         var packing = Packing(picture);
-        var rows = whole.Cells(packing.Rows, packing.Columns).Select(b => (PixelBox?)b).Chunk(packing.Columns);
+        var cells = whole.Cells(packing.Rows, packing.Columns).Select(b => (PixelBox?)b).ToList();
+        // A row without columns is its newline alone.
+        var rows = Enumerable.Range(0, packing.Rows).Select(row => cells.GetRange(row * packing.Columns, packing.Columns));
         return whole.Cells(_tower.Side, _tower.Side).Select(b => (PixelBox?)b).Concat(rows.SelectMany(row => row.Append(null)));
     }
 
@@ -153,6 +160,6 @@ public sealed class LlavaOneVision : VisionLanguageModel
         if (text.Text("model_type", "qwen2") is var type && type != "qwen2") throw text.Unsupported("model_type", type, ["qwen2"]);
         return Llama.Read(
             text, weights, Prefix(weights, "embed_tokens.weight", "language_model.model.", "language_model."), Prefix(weights, "lm_head.weight", "language_model.", "") + "lm_head.weight",
-            text.Flag("tie_word_embeddings", config.Flag("tie_word_embeddings", false)), DecoderDefaults.Qwen2);
+            Tied(config, text), DecoderDefaults.Qwen2);
     }
 }

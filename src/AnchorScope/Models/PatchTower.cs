@@ -13,6 +13,9 @@ internal sealed class PatchTower(int imageSize, int patchSize, Linear patchEmbed
     /// <summary>Class token [width], or null.</summary>
     public Vector? ClassToken { get; init; }
 
+    /// <summary>Which row of the learned positions each patch gets, the class token not counted [patch]; null: its own.</summary>
+    public int[]? Places { get; init; }
+
     /// <summary>Norm in front of the first layer, or null.</summary>
     public Norm? PreNorm { get; init; }
 
@@ -38,7 +41,14 @@ internal sealed class PatchTower(int imageSize, int patchSize, Linear patchEmbed
     /// <param name="trace">Records all layers, those behind <paramref name="count"/> too.</param>
     /// <param name="tape">Where to keep what the way back needs.</param>
     /// <returns>The stream after that many layers [image x token, width].</returns>
-    public Tensor Forward(ReadOnlySpan<float> pixels, int count, Compute compute, VisionTrace? trace, VisionTape? tape = null)
+    public Tensor Forward(ReadOnlySpan<float> pixels, int count, Compute compute, VisionTrace? trace, VisionTape? tape = null) =>
+        Forward(pixels, [count], compute, trace, tape);
+
+    /// <summary>As the other overload, read at several depths at once.</summary>
+    /// <param name="counts">Layers before each reading, in any order.</param>
+    /// <returns>The streams after those numbers of layers, one behind the other [image x token, readings x width].</returns>
+    public Tensor Forward(ReadOnlySpan<float> pixels, IReadOnlyList<int> counts, Compute compute, VisionTrace? trace, VisionTape? tape =
+        null)
     {
         var images = pixels.Length / (Channels * imageSize * imageSize);
         var arena = compute.Arena;
@@ -50,33 +60,59 @@ internal sealed class PatchTower(int imageSize, int patchSize, Linear patchEmbed
         {
             var (image, token) = (row / Tokens, row % Tokens);
             var source = token < first ? ClassToken!.Values : embedded[image * Patches + token - first];
-            System.Numerics.Tensors.TensorPrimitives.Add(source, positions.Values.Slice(token * Width, Width), stream[row]);
+            System.Numerics.Tensors.TensorPrimitives.Add(source, positions.Values.Slice(PlaceOf(token) * Width, Width), stream[row]);
         }
         if (tape is not null) (tape.Patches, tape.Entry) = (patches, stream.Copy(arena));
         if (PreNorm is not null) stream = PreNorm.Forward(stream, compute);
         if (trace is not null) (trace.Axes, trace.Embeddings) = ([images, Tokens, Width], stream.ToArray());
         var blocks = Blocks(images);
-        Through(0, count, stream, blocks, compute, trace, tape);
+        var read = counts.Count == 1 ? stream : arena.Take(stream.Rows, counts.Count * Width);
+        var done = 0;
+        foreach (var count in counts.Distinct().Order())
+        {
+            Through(done, count, stream, blocks, compute, trace, tape);
+            done = count;
+            if (counts.Count > 1) EachReading(counts, count, read, (row, part) => stream[row].CopyTo(part));
+        }
         if (trace is not null)
         {
             var mark = arena.Here();
-            Through(count, layers.Count, Tensor.From(arena, stream.ToArray(), stream.Rows, stream.Columns), blocks, compute, trace, null);
+            Through(done, layers.Count, Tensor.From(arena, stream.ToArray(), stream.Rows, stream.Columns), blocks, compute, trace, null);
             arena.Release(mark);
         }
-        return stream;
+        return read;
     }
 
-    /// <summary>Adds the derivatives by all weights, from those by what <see cref="Forward"/> returned [image x token, width], which are changed.</summary>
-    public void Backward(Tensor d, VisionTape tape, Compute compute, Gradients gradients)
+    /// <summary>
+    /// Adds the derivatives by all weights, from those by what
+    /// <see cref="Forward(ReadOnlySpan{float}, int, Compute, VisionTrace?, VisionTape?)"/>
+    /// returned [image x token, width], which are changed.
+    /// </summary>
+    public void Backward(Tensor d, VisionTape tape, Compute compute, Gradients gradients) =>
+        Backward(d, [tape.Layers.Count], tape, compute, gradients);
+
+    /// <summary>As the other overload, for several readings [image x token, readings x width].</summary>
+    /// <param name="counts">Those of the way forward.</param>
+    public void Backward(Tensor d, IReadOnlyList<int> counts, VisionTape tape, Compute compute, Gradients gradients)
     {
         var arena = compute.Arena;
         var (mark, first, images) = (arena.Here(), Tokens - Patches, d.Rows / Tokens);
         var blocks = Blocks(images);
-        for (var layer = tape.Layers.Count - 1; layer >= 0; layer--)
+        if (counts.Count > 1)
         {
-            var inner = arena.Here();
-            layers[layer].Backward(d, tape.Layers[layer], blocks, compute, gradients);
-            arena.Release(inner);
+            var readings = d;
+            d = arena.TakeZeros(readings.Rows, Width);
+            for (var layer = tape.Layers.Count; layer >= 0; layer--)
+            {
+                var into = d;
+                EachReading(counts, layer, readings, (row, part) => System.Numerics.Tensors.TensorPrimitives.Add(into[row], part,
+                    into[row]));
+                if (layer > 0) Back(layer - 1);
+            }
+        }
+        else
+        {
+            for (var layer = tape.Layers.Count - 1; layer >= 0; layer--) Back(layer);
         }
         if (PreNorm is not null)
         {
@@ -88,12 +124,38 @@ internal sealed class PatchTower(int imageSize, int patchSize, Linear patchEmbed
         for (var row = 0; row < d.Rows; row++)
         {
             var (image, token) = (row / Tokens, row % Tokens);
-            positions.Add(gradients, (long)token * Width, d[row]);
+            positions.Add(gradients, (long)PlaceOf(token) * Width, d[row]);
             if (token < first) ClassToken!.Add(gradients, 0, d[row]);
             else d[row].CopyTo(embedded[image * Patches + token - first]);
         }
         LinearGradient.Weights(patchEmbedding, tape.Patches, embedded, gradients, compute);
         arena.Release(mark);
+
+        void Back(int layer)
+        {
+            var inner = arena.Here();
+            layers[layer].Backward(d, tape.Layers[layer], blocks, compute, gradients);
+            arena.Release(inner);
+        }
+    }
+
+    private delegate void OfRow(int row, Span<float> part);
+
+    /// <summary>Each row of each reading after <paramref name="count"/> layers [readings x width], its own width of it.</summary>
+    private void EachReading(IReadOnlyList<int> counts, int count, Tensor readings, OfRow work)
+    {
+        for (var i = 0; i < counts.Count; i++)
+        {
+            if (counts[i] != count) continue;
+            for (var row = 0; row < readings.Rows; row++) work(row, readings[row].Slice(i * Width, Width));
+        }
+    }
+
+    /// <summary>Row of the learned positions for a token of a picture.</summary>
+    private int PlaceOf(int token)
+    {
+        var first = Tokens - Patches;
+        return Places is null || token < first ? token : first + Places[token - first];
     }
 
     private (int, int)[] Blocks(int images) => [.. Enumerable.Range(0, images).Select(image => (image * Tokens, Tokens))];

@@ -53,6 +53,9 @@ public sealed record PixelValues(float[] Values, long[] Shape, IReadOnlyList<Pic
 /// <param name="Sizes">image_sizes [pictures, 2], height and width, or null.</param>
 public sealed record PixelInputs(string File, float[] Values, long[] Shape, long[]? Grids, long[]? Sizes)
 {
+    /// <summary>pixel_attention_mask and its shape [1, tiles, height, width], or null.</summary>
+    public (long[] Values, long[] Shape)? Mask { get; init; }
+
     /// <summary>An error about the shape.</summary>
     public InputException Wrong(string expected) => InputException.At(File, "pixel_values", $"shape {expected}", $"[{string.Join(", ", Shape)}]");
 }

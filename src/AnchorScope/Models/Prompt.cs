@@ -30,6 +30,10 @@ public sealed record Prompt(int[] Tokens, Coordinate[] Coordinates, float[] Embe
     /// <summary>Number of positions.</summary>
     public int Length => Tokens.Length;
 
+    /// <summary>Positions as the rotary embedding counts them, one more than the highest coordinate: below <see cref="Length"/> where a
+    /// picture's tokens share theirs.</summary>
+    public int Positions => Coordinates.Max(c => c.Highest) + 1;
+
     /// <summary>Positions of one span, or none.</summary>
     public IReadOnlyList<int> Span(SpanKind kind) => Spans.TryGetValue(kind, out var positions) ? positions : [];
 

@@ -21,7 +21,9 @@ public sealed class QwenVl : VisionLanguageModel
         weights.AssertAllRead();
         _preprocessor = Qwen2VlPreprocessor.Load(checkpoint.Folder);
         if ((_preprocessor.PatchSize, _preprocessor.TemporalPatchSize, _preprocessor.MergeSize) != (_tower.PatchSize, _tower.Frames, _tower.Merge))
-            throw InputException.At(Path.Combine(checkpoint.Folder, "preprocessor_config.json"), "patch_size, temporal_patch_size, merge_size", $"those of vision_config, {_tower.PatchSize}, {_tower.Frames}, {_tower.Merge}", $"{_preprocessor.PatchSize}, {_preprocessor.TemporalPatchSize}, {_preprocessor.MergeSize}");
+            throw InputException.At(PreprocessorSettings.FileIn(checkpoint.Folder), "patch_size, temporal_patch_size, merge_size",
+                $"those of vision_config, {_tower.PatchSize}, {_tower.Frames}, {_tower.Merge}",
+                $"{_preprocessor.PatchSize}, {_preprocessor.TemporalPatchSize}, {_preprocessor.MergeSize}");
     }
 
     /// <inheritdoc/>
@@ -30,6 +32,9 @@ public sealed class QwenVl : VisionLanguageModel
     /// <inheritdoc/>
     public override string VisionSummary =>
         $"patches of {_tower.PatchSize} x {_tower.PatchSize} pixels, {_tower.Layers} layers of width {_tower.Width}, {_tower.Windows}, an image token for {_tower.Merge * _tower.PatchSize} x {_tower.Merge * _tower.PatchSize} pixels";
+
+    /// <inheritdoc/>
+    protected internal override IReadOnlyList<string> PictureInputs => [.. base.PictureInputs, "image_grid_thw"];
 
     /// <inheritdoc/>
     public override int ImageTokens(PictureShape picture) => picture.Rows / _tower.Merge * (picture.Columns / _tower.Merge);
@@ -102,6 +107,6 @@ public sealed class QwenVl : VisionLanguageModel
         var text = config.SectionOrNull("text_config") ?? config;
         return Llama.Read(
             text, weights, Prefix(weights, "embed_tokens.weight", "model.", "language_model.", "language_model.model."), Prefix(weights, "lm_head.weight", "", "language_model.") + "lm_head.weight",
-            text.Flag("tie_word_embeddings", config.Flag("tie_word_embeddings", false)), DecoderDefaults.Qwen2Vl);
+            Tied(config, text), DecoderDefaults.Qwen2Vl);
     }
 }

@@ -22,7 +22,7 @@ public sealed class SmolVlm : VisionLanguageModel
         var (config, weights) = (checkpoint.Config, checkpoint.Weights);
         var vision = config.Section("vision_config");
         var prefix = Prefix(weights, "embeddings.patch_embedding.weight", "model.vision_model.", "vision_model.");
-        _tower = ClipTower.ReadSiglip(vision, weights, prefix, VisionSettings.Smol);
+        _tower = ClipTower.ReadSiglip(vision, weights, prefix, VisionSettings.Smol, bucketed: true);
         _postNorm = ClipTower.PostNorm(vision, weights, prefix, VisionSettings.Smol);
         _factor = config.PositiveInt("scale_factor", 2);
         if (_tower.Side % _factor != 0) throw InputException.At(config.File, "scale_factor", $"a divisor of {_tower.Side}, the patches of a side", $"{_factor}");
@@ -43,6 +43,9 @@ public sealed class SmolVlm : VisionLanguageModel
     private int TokensPerTile => _tower.Patches / (_factor * _factor);
 
     /// <inheritdoc/>
+    protected internal override IReadOnlyList<string> PictureInputs => [.. base.PictureInputs, "pixel_attention_mask"];
+
+    /// <inheritdoc/>
     public override int ImageTokens(PictureShape picture) => picture.Parts * TokensPerTile;
 
     /// <inheritdoc/>
@@ -59,7 +62,25 @@ public sealed class SmolVlm : VisionLanguageModel
     {
         var shape = inputs.Shape;
         if (shape.Length != 5 || shape[0] != 1 || shape[1] < 1 || shape[2] != 3 || shape[3] != _tower.ImageSize || shape[4] != _tower.ImageSize) throw inputs.Wrong($"[1, tiles, 3, {_tower.ImageSize}, {_tower.ImageSize}]");
-        return new PixelValues(inputs.Values, shape, [new PictureShape((int)shape[1], 1, (int)shape[1])]);
+        var pixels = 3 * _tower.ImageSize * _tower.ImageSize;
+        // Tiles of zeros fill up a batch; the reference drops them, and keeps one where there is no other.
+        int[] real = [.. Enumerable.Range(0, (int)shape[1]).Where(tile => inputs.Values.AsSpan(tile * pixels, pixels)
+            .ContainsAnyExcept(0f))];
+        if (real.Length == 0) real = [0];
+        if (inputs.Mask is { } mask) NothingHidden(inputs.File, mask.Values, mask.Shape, [shape[0], shape[1], shape[3], shape[4]], real);
+        var values = real.Length == shape[1] ? inputs.Values
+            : [.. real.SelectMany(tile => inputs.Values[(tile * pixels)..((tile + 1) * pixels)])];
+        return new PixelValues(values, [1, real.Length, .. shape[2..]], [new PictureShape(real.Length, 1, real.Length)]);
+    }
+
+    private static void NothingHidden(string file, long[] mask, long[] found, long[] expected, int[] tiles)
+    {
+        const string Name = "pixel_attention_mask";
+        if (!found.AsSpan().SequenceEqual(expected)) throw InputException.At(file, Name, $"shape [{string.Join(", ", expected)}]",
+            $"[{string.Join(", ", found)}]");
+        var pixels = mask.Length / (int)expected[1];
+        foreach (var tile in tiles.Where(tile => mask.AsSpan(tile * pixels, pixels).ContainsAnyExcept(1)))
+            throw InputException.At(file, Name, "1 everywhere (pictures of which a part is hidden are not supported)", $"0 in tile {tile}");
     }
 
     /// <inheritdoc/>
@@ -106,6 +127,6 @@ public sealed class SmolVlm : VisionLanguageModel
         if (text.Text("model_type", "llama") is var type && type != "llama") throw text.Unsupported("model_type", type, ["llama"]);
         return Llama.Read(
             text, weights, Prefix(weights, "embed_tokens.weight", "model.text_model.", "text_model."), "lm_head.weight",
-            config.Flag("tie_word_embeddings", text.Flag("tie_word_embeddings", false)), DecoderDefaults.Llama);
+            Tied(config, text), DecoderDefaults.Llama);
     }
 }

@@ -20,14 +20,15 @@ internal sealed class TilePacking
     /// <summary>Image tokens of the picture: the overview, the map, and the newlines.</summary>
     public int Tokens { get; }
 
-    /// <summary>Rows of the map; 0 for a picture without tiles.</summary>
+    /// <summary>Rows of the map; 0 for a picture without tiles, and for one so wide that cutting the padding off leaves none.</summary>
     public int Rows { get; }
 
-    /// <summary>Columns of the map, the newline not counted.</summary>
+    /// <summary>Columns of the map, the newline not counted; 0 for a picture so high that cutting the padding off leaves none.</summary>
     public int Columns { get; }
 
     /// <param name="side">Patches along one side of a tile.</param>
     /// <param name="mostTiles">Above about so many tiles' worth of tokens the map is shrunk.</param>
+    /// <exception cref="InputException">Shrinking would leave no row or no column.</exception>
     public static TilePacking Of(PictureShape picture, int side, int mostTiles)
     {
         if (picture.Parts == 1) return new TilePacking(side * side + 1, 0, 0, 1, 0, 0, 0, 0);
@@ -45,6 +46,9 @@ internal sealed class TilePacking
         }
         var ratio = Math.Sqrt((double)high * wide / ((double)mostTiles * side * side));
         var (rows, columns) = ratio > 1.1 ? (FloorDivide(high, ratio), FloorDivide(wide, ratio)) : (high, wide);
+        if (ratio > 1.1 && (rows == 0 || columns == 0))
+            throw new InputException(
+                $"a picture of {picture.Width} x {picture.Height} pixels is too long and thin: its map of {wide} x {high} image tokens cannot be shrunk to {mostTiles} tiles' worth");
         return new TilePacking(side * side + rows * (columns + 1), rows, columns, picture.Columns, top, left, high, wide);
     }
 

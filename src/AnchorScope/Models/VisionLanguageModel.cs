@@ -33,6 +33,7 @@ public abstract class VisionLanguageModel : IDisposable
         StopTokens = !section.Has("eos_token_id") ? new HashSet<int>()
             : section.Json.GetProperty("eos_token_id").ValueKind == JsonValueKind.Array ? section.Ints("eos_token_id").ToHashSet()
             : new HashSet<int> { section.Int("eos_token_id") };
+        Rules = new GenerationRules(section, StopTokens, decoder.VocabularySize);
     }
 
     /// <summary>Families that <see cref="Open"/> knows, by model_type.</summary>
@@ -60,6 +61,12 @@ public abstract class VisionLanguageModel : IDisposable
     /// <summary>Tokens that end a generated text, from generation_config.json; none without the file.</summary>
     public IReadOnlySet<int> StopTokens { get; } = new HashSet<int>();
 
+    /// <summary>What generation_config.json says of which token may follow; none without the file.</summary>
+    public GenerationRules Rules { get; } = GenerationRules.None;
+
+    /// <summary>What was found odd in the files and does no harm, one line each: the command line prints them.</summary>
+    public IReadOnlyList<string> Warnings => Checkpoint.Weights.Warnings;
+
     /// <summary>max_new_tokens of generation_config.json, where it is there.</summary>
     public int? MaxNewTokens { get; }
 
@@ -68,6 +75,10 @@ public abstract class VisionLanguageModel : IDisposable
 
     /// <summary>One line on the vision tower.</summary>
     public abstract string VisionSummary { get; }
+
+    /// <summary>Arrays about pictures that <see cref="InputFile"/> takes for this family, under the names of the reference's
+    /// processors.</summary>
+    protected internal virtual IReadOnlyList<string> PictureInputs => ["pixel_values", "mm_token_type_ids"];
 
     /// <summary>Number of image tokens of one picture: rows that <see cref="Features"/> gives for it.</summary>
     public abstract int ImageTokens(PictureShape picture);
@@ -225,10 +236,20 @@ public abstract class VisionLanguageModel : IDisposable
     private protected static string Prefix(Weights weights, string probe, params string[] spellings) =>
         spellings.Concat(spellings.Select(s => "model." + s)).FirstOrDefault(s => weights.Has(s + probe), spellings[0]);
 
+    /// <summary>
+    /// Whether the embeddings serve as the head where none is stored: said at the root or in the text configuration, as library versions
+    /// differ in where they write it.
+    /// </summary>
+    /// <param name="otherwise">What a silent root stands for.</param>
+    private protected static bool Tied(ConfigSection root, ConfigSection text, bool otherwise = false) =>
+        root.Flag("tie_word_embeddings", otherwise) || text.Flag("tie_word_embeddings", false);
+
     /// <summary>Refuses a preprocessor that makes tiles of another size than the tower takes.</summary>
     private protected void SameSize(int preprocessor, int tower)
     {
-        if (preprocessor != tower) throw InputException.At(Path.Combine(Checkpoint.Folder, "preprocessor_config.json"), "size", $"{tower}, the tower's image_size", $"{preprocessor}");
+        if (preprocessor != tower)
+            throw InputException.At(PreprocessorSettings.FileIn(Checkpoint.Folder), "size", $"{tower}, the tower's image_size",
+                $"{preprocessor}");
     }
 
     /// <inheritdoc/>

@@ -38,14 +38,29 @@ internal sealed record VisionSettings(int Width, int ImageSize, int PatchSize, i
     }
 
     /// <summary>Which hidden state the language model gets, as the number of layers before it.</summary>
-    /// <param name="config">The root; a list of layers is not supported.</param>
+    /// <param name="config">The root; a list of layers is an error, see <see cref="FeatureLayers"/>.</param>
     /// <param name="otherwise">Where the key is absent; negative counts from the end, -1 is the last layer's output.</param>
     /// <param name="layers">Of the tower.</param>
-    public static int FeatureLayers(ConfigSection config, string key, int otherwise, int layers)
+    public static int FeatureLayer(ConfigSection config, string key, int otherwise, int layers)
     {
-        if (config.Json.TryGetProperty(key, out var json) && json.ValueKind == System.Text.Json.JsonValueKind.Array)
-            throw config.Unsupported(key, json.GetRawText(), ["a single layer"]);
-        var layer = config.Int(key, otherwise);
+        if (IsList(config, key)) throw config.Unsupported(key, config.Json.GetProperty(key).GetRawText(), ["a single layer"]);
+        return Before(config, key, config.Int(key, otherwise), layers);
+    }
+
+    /// <summary>As <see cref="FeatureLayer"/>; of a list each, in its order: their vectors are put one behind the other.</summary>
+    public static IReadOnlyList<int> FeatureLayers(ConfigSection config, string key, int otherwise, int layers)
+    {
+        if (!IsList(config, key)) return [FeatureLayer(config, key, otherwise, layers)];
+        var listed = config.Ints(key);
+        if (listed.Count == 0) throw InputException.At(config.File, key, "a layer or a list of layers", "an empty list");
+        return [.. listed.Select(layer => Before(config, key, layer, layers))];
+    }
+
+    private static bool IsList(ConfigSection config, string key) =>
+        config.Json.TryGetProperty(key, out var json) && json.ValueKind == System.Text.Json.JsonValueKind.Array;
+
+    private static int Before(ConfigSection config, string key, int layer, int layers)
+    {
         // Index 0 is the embedding.
         var count = layer < 0 ? layers + 1 + layer : layer;
         if (count < 0 || count > layers) throw InputException.At(config.File, key, $"{-layers - 1} to {layers}", $"{layer}");

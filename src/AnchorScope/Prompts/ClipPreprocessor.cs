@@ -31,11 +31,10 @@ public sealed class ClipPreprocessor
     /// <summary>Columns of every result.</summary>
     public int Width { get; }
 
-    /// <param name="folder">A checkpoint's; its preprocessor_config.json is read.</param>
+    /// <param name="folder">A checkpoint's; preprocessor_config.json is read, or processor_config.json if the settings stand there.</param>
     /// <exception cref="InputException">The file is missing or says something that is not supported; see
     /// <see cref="ClipPreprocessorConfig"/>.</exception>
-    public static ClipPreprocessor Load(string folder) =>
-        new(ClipPreprocessorConfig.Load(Path.Combine(folder, "preprocessor_config.json")));
+    public static ClipPreprocessor Load(string folder) => new(ClipPreprocessorConfig.Of(PreprocessorSettings.Load(folder)));
 
     /// <summary>The part of the picture that the model sees, resized and cropped: <see cref="Width"/> x <see cref="Height"/>
     /// pixels.</summary>

@@ -3,14 +3,14 @@ using System.Text.Json;
 namespace AnchorScope.Prompts;
 
 /// <summary>
-/// What a preprocessor_config.json of a CLIPImageProcessor says. Keys that are absent or null have that class's defaults: bicubic resize
+/// What the settings of a CLIPImageProcessor say. Keys that are absent or null have that class's defaults: bicubic resize
 /// to a shortest edge of 224, centre crop to 224x224, rescale by 1/255, normalise with OpenAI's mean and deviation.
 /// </summary>
 /// <param name="File">Where it stands, for messages.</param>
 public sealed record ClipPreprocessorConfig(string File)
 {
     private static readonly string[] Supported =
-        ["CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor"];
+        ["CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil"];
 
     /// <summary>The shorter side after resizing, keeping the proportions; null if <see cref="ExactSize"/> rules or nothing is
     /// resized.</summary>
@@ -32,7 +32,9 @@ public sealed record ClipPreprocessorConfig(string File)
 
     /// <exception cref="InputException">The file is missing or no JSON object, belongs to another image processor, has a value of the wrong
     /// kind, or asks for a step that CLIPImageProcessor does not have.</exception>
-    public static ClipPreprocessorConfig Load(string file) => new ClipPreprocessorConfig(file).With(PreprocessorSettings.Read(file));
+    public static ClipPreprocessorConfig Load(string file) => Of(PreprocessorSettings.Read(file));
+
+    internal static ClipPreprocessorConfig Of(PreprocessorSettings settings) => new ClipPreprocessorConfig(settings.File).With(settings);
 
     private ClipPreprocessorConfig With(PreprocessorSettings settings)
     {

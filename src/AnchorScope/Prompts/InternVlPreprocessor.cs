@@ -76,10 +76,7 @@ public sealed class InternVlPreprocessor
     {
         var config = Path.Combine(folder, "config.json");
         if (File.Exists(config) && ConfigSection.Load(config) is var section && section.Text("model_type", "") == "internvl_chat")
-        {
-            var settings = Path.Combine(folder, "preprocessor_config.json");
-            return new(section, File.Exists(settings) ? PreprocessorSettings.Read(settings) : null);
-        }
+            return new(section, PreprocessorSettings.LoadOrNull(folder));
         return new(PreprocessorSettings.Load(folder));
     }
 

@@ -29,7 +29,7 @@ public sealed class Picture
     /// <summary>[height, width, 3], row by row from the top left.</summary>
     public byte[] Rgb { get; }
 
-    /// <summary>Reads a PNG or JPEG file; see <see cref="Decode"/>.</summary>
+    /// <summary>Reads a picture file; see <see cref="Decode"/>.</summary>
     /// <exception cref="InputException">The file cannot be read, or <see cref="Decode"/> refuses its content.</exception>
     public static Picture Load(string path, bool applyOrientation = true)
     {
@@ -45,8 +45,11 @@ public sealed class Picture
         return Decode(bytes, path, applyOrientation);
     }
 
-    /// <summary>Decodes a PNG (every colour type and depth, except 16-bit greyscale) or a JPEG (baseline or progressive, 8-bit
-    /// Huffman) to the exact samples that Pillow with libjpeg-turbo gives. Alpha is dropped, not composited.</summary>
+    /// <summary>Decodes a PNG (every colour type and depth), a JPEG (baseline or progressive, 8-bit Huffman), a WebP, the first picture of
+    /// a
+    /// GIF, a BMP or a TIFF to the exact samples that Pillow gives; what of these formats would come out otherwise is refused by name.
+    /// Alpha
+    /// is dropped, not composited.</summary>
     /// <param name="bytes">The whole file.</param>
     /// <param name="name">What errors call the picture.</param>
     /// <param name="applyOrientation">Turn the picture upright as its EXIF or XMP orientation says, as the reference does with
@@ -63,7 +66,9 @@ public sealed class Picture
             {
                 "PNG" => PngReader.Decode(bytes, out orientation),
                 "JPEG" => new JpegReader().Decode(bytes, out orientation),
-                _ => throw new InvalidDataException($"expected a PNG or JPEG picture, found {format}"),
+                PictureFormat.WebP or PictureFormat.Gif or PictureFormat.Bmp => SkiaReader.Decode(bytes, format, out orientation),
+                PictureFormat.Tiff => TiffReader.Decode(bytes, out orientation),
+                _ => throw new InvalidDataException($"expected a PNG, JPEG, WebP, GIF, BMP or TIFF picture, found {format}"),
             };
             return applyOrientation ? picture.Upright(orientation) : picture;
         }

@@ -3,6 +3,8 @@ namespace AnchorScope.Prompts;
 /// <summary>Tells picture formats apart by their first bytes, whatever the file is called.</summary>
 internal static class PictureFormat
 {
+    public const string WebP = "a WebP picture", Gif = "a GIF picture", Bmp = "a BMP picture", Tiff = "a TIFF picture";
+
     /// <summary>"PNG", "JPEG", or words for what else this seems to be.</summary>
     public static string Of(ReadOnlySpan<byte> file)
     {
@@ -13,13 +15,13 @@ internal static class PictureFormat
         if (file.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xD8, 0xFF]))
             return "JPEG";
         if (file.StartsWith("GIF8"u8))
-            return "a GIF picture";
+            return Gif;
         if (file.Length >= 12 && file.StartsWith("RIFF"u8) && file[8..].StartsWith("WEBP"u8))
-            return "a WebP picture";
+            return WebP;
         if (file.Length >= 14 && file.StartsWith("BM"u8))
-            return "a BMP picture";
+            return Bmp;
         if (file.StartsWith("II*\0"u8) || file.StartsWith("MM\0*"u8))
-            return "a TIFF picture";
+            return Tiff;
         if (file.Length >= 12 && file[4..].StartsWith("ftyp"u8))
             return file[8..].StartsWith("avif"u8) ? "an AVIF picture" : "an HEIF picture or a video";
         if (file.StartsWith("%PDF"u8))

@@ -5,7 +5,7 @@ using System.Text;
 namespace AnchorScope.Prompts;
 
 /// <summary>Decodes PNG (ISO/IEC 15948) to the samples of Pillow's <c>convert("RGB")</c>: alpha and tRNS dropped, 16-bit samples cut to
-/// their high byte, 1, 2 and 4-bit grey spread over 0..255. Gamma and colour profiles are not applied.</summary>
+/// their high byte (grey ones to 255), 1, 2 and 4-bit grey spread over 0..255. Gamma and colour profiles are not applied.</summary>
 internal static class PngReader
 {
     private const int Grey = 0, Rgb = 2, Palette = 3, GreyAlpha = 4, RgbAlpha = 6;
@@ -161,9 +161,12 @@ internal static class PngReader
                 break;
             case Palette:
                 var index = Packed(row, i, header.BitDepth);
-                if (3 * index >= palette!.Length)
-                    throw new InvalidDataException($"PNG damaged: colour {index} in a palette of {palette.Length / 3}");
-                palette.AsSpan(3 * index, 3).CopyTo(rgb);
+                // What a palette leaves out is black, as in Pillow.
+                if (3 * index < palette!.Length) palette.AsSpan(3 * index, 3).CopyTo(rgb);
+                break;
+            case Grey when header.BitDepth == 16:
+                // Pillow keeps the whole number and cuts it off at 255: what is brighter than 1/257 of the range is white.
+                rgb.Fill(row[2 * i] > 0 ? (byte)255 : row[2 * i + 1]);
                 break;
             default:
                 rgb.Fill((byte)(Packed(row, i, header.BitDepth) * 255 / ((1 << header.BitDepth) - 1)));
@@ -200,9 +203,6 @@ internal static class PngReader
             };
             if (!known)
                 throw new InvalidDataException($"PNG colour type {type} with {depth} bits a sample does not exist");
-            if (type == Grey && depth == 16)
-                throw new InvalidDataException(
-                    "16-bit greyscale PNG: the reference turns every value above 255 white; store the picture with 8 bits");
             if (data[10] != 0 || data[11] != 0 || data[12] > 1)
                 throw new InvalidDataException(
                     $"PNG compression {data[10]}, filter {data[11]}, interlace {data[12]} (expected 0, 0, 0 or 1)");

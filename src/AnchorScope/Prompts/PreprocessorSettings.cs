@@ -20,6 +20,8 @@ internal sealed class PreprocessorSettings
         "image_grid_pinpoints", "crop_to_patches", "use_thumbnail", "temporal_patch_size", "merge_size",
     ];
 
+    private const string Newer = "processor_config.json", Older = "preprocessor_config.json";
+
     private static readonly string[] CommonSteps = ["do_resize", "do_rescale", "do_normalize", "do_convert_rgb"];
 
     private readonly JsonField root;
@@ -34,29 +36,43 @@ internal sealed class PreprocessorSettings
     /// <summary>Where they stand, for messages.</summary>
     public string File => root.File;
 
-    /// <summary>Newer checkpoints keep the settings in processor_config.json; where they do, the reference reads no other file.</summary>
-    /// <exception cref="InputException">A file is missing, cannot be read, or is no JSON object.</exception>
-    public static PreprocessorSettings Load(string folder)
+    /// <summary>
+    /// The settings of the checkpoint in <paramref name="folder"/>, by one rule for every family, the reference's: "image_processor" of
+    /// processor_config.json where it is there, else preprocessor_config.json. The two are never mixed.
+    /// </summary>
+    /// <exception cref="InputException">Neither is there, one cannot be read, or is no JSON object.</exception>
+    public static PreprocessorSettings Load(string folder) =>
+        LoadOrNull(folder) ?? throw new InputException(
+            $"{Path.Combine(folder, Older)}: this file is needed and does not exist, nor does image_processor in {Newer}");
+
+    /// <summary>The same, null where neither is there.</summary>
+    public static PreprocessorSettings? LoadOrNull(string folder)
     {
-        var processor = Path.Combine(folder, "processor_config.json");
-        return System.IO.File.Exists(processor) && JsonField.Read(processor).Find("image_processor") is { } settings
-            ? new(settings)
-            : Read(Path.Combine(folder, "preprocessor_config.json"));
+        var (newer, older) = (Path.Combine(folder, Newer), Path.Combine(folder, Older));
+        if (System.IO.File.Exists(newer) && JsonField.Read(newer).Find("image_processor") is { } settings) return new(settings);
+        return System.IO.File.Exists(older) ? Read(older) : null;
     }
+
+    /// <summary>The file that the settings stand in, config.json where there are none: for messages about what they do not agree
+    /// with.</summary>
+    public static string FileIn(string folder) => LoadOrNull(folder)?.File ?? Path.Combine(folder, "config.json");
 
     /// <exception cref="InputException">The file is missing, cannot be read, or is no JSON object.</exception>
     public static PreprocessorSettings Read(string file) => new(JsonField.Read(file));
 
     public JsonField? Find(string key) => root.Find(key);
 
-    /// <summary>Refuses the settings of another image processor.</summary>
+    /// <summary>
+    /// Refuses the settings of another image processor. Settings that name none are the family's own, as the reference goes by the
+    /// model_type then.
+    /// </summary>
     public void RequireType(IReadOnlyList<string> supported)
     {
-        // Files from before 2022 have only the second key.
-        var type = Find("image_processor_type") ?? Find("feature_extractor_type");
-        if (type is not { IsText: true } name || !supported.Contains(name.Text(), StringComparer.Ordinal))
-            throw InputException.At(File, "image_processor_type", $"one of {string.Join(", ", supported)}",
-                type is { } found ? found.Found : "nothing");
+        // Files from before 2022 have only the second key, under names that end in FeatureExtractor.
+        if ((Find("image_processor_type") ?? Find("feature_extractor_type")) is not { } type) return;
+        if (!type.IsText || !supported.Contains(type.Text().Replace("FeatureExtractor", "ImageProcessor", StringComparison.Ordinal),
+            StringComparer.Ordinal))
+            throw InputException.At(File, "image_processor_type", $"one of {string.Join(", ", supported)}", type.Found);
     }
 
     /// <summary>Refuses steps and settings that would change the pixels but that this processor does not have.</summary>

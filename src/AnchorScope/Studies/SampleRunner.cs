@@ -104,8 +104,8 @@ internal sealed class SampleRunner(
 
     private string Answer(Prompt prompt, Baseline baseline)
     {
-        if (answerTokens == 1) return model.Tokenizer.Decode([Sampler.ArgMax(baseline.LastLogits)]).Trim();
-        var generated = Generation.Run(model.Decoder, prompt, answerTokens, compute, stop: model.StopTokens);
+        if (answerTokens == 1 && !model.Rules.Any) return model.Tokenizer.Decode([Sampler.ArgMax(baseline.LastLogits)]).Trim();
+        var generated = Generation.Run(model.Decoder, prompt, answerTokens, compute, stop: model.StopTokens, rules: model.Rules);
         return model.Tokenizer.Decode([.. generated.Tokens]).Trim();
     }
 

@@ -76,6 +76,7 @@ public sealed class SyntheticCheckpoint
         config["torch_dtype"] = type;
         Write(folder, "config.json", config);
         Write(folder, "preprocessor_config.json", family.Preprocessor(shape));
+        if (family.ProcessorConfig(shape) is { } processor) Write(folder, "processor_config.json", processor);
         Write(folder, "tokenizer.json", tokenizer.File(family.First));
         Write(folder, "tokenizer_config.json", tokenizer.Config(family.NamedTokens));
         Write(folder, "generation_config.json", new() { ["eos_token_id"] = tokenizer.Id(family.NamedTokens["eos_token"]), ["pad_token_id"] = tokenizer.Id(family.NamedTokens["pad_token"]) });
@@ -83,12 +84,14 @@ public sealed class SyntheticCheckpoint
         File.WriteAllText(Path.Combine(folder, "chat_template.jinja"), family.ChatTemplate);
     }
 
-    /// <summary>What the family's own reader asks for, given the configuration that was just written.</summary>
+    /// <summary>What the family's own reader asks for, given the configuration that was just written, and what the reference carries
+    /// besides.</summary>
     private IReadOnlyList<TensorEntry> Tensors(string folder)
     {
         using var asked = new AskedTensors(folder, options.Type);
         using var checkpoint = Checkpoint.WithoutWeights(folder, asked);
         using var model = VisionLanguageModel.Of(checkpoint);
+        foreach (var name in options.Family.Carried) asked.Note(name, [shape.VisionWidth]);
         return asked.Entries;
     }
 
@@ -133,7 +136,8 @@ public sealed class SyntheticCheckpoint
 
         - Matrices, embeddings and tokens are drawn from normal(0, {RandomTensors.Deviation}); norm weights are 1, biases 0, layer scales {RandomTensors.LayerScale}. The same options give the same bytes.
         - The tokenizer knows bytes only: every byte of a text is a token, so texts are longer than with a trained one, and answers that begin with the same letter cannot be told apart.
-        - Tensors that published checkpoints carry and no computation reads are left out.
+        - It opens in the reference library with nothing missing;
+            a pooling head of the tower, which some published checkpoints carry and nothing reads, is left out.
 
         """;
 }

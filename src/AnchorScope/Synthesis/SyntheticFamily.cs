@@ -53,6 +53,14 @@ public abstract class SyntheticFamily
     /// <summary>preprocessor_config.json without what every family has.</summary>
     internal abstract JsonObject Preprocessor(SyntheticShape shape);
 
+    /// <summary>processor_config.json, from which the reference's processor knows how many image tokens a picture has; null where it needs
+    /// none.</summary>
+    internal virtual JsonObject? ProcessorConfig(SyntheticShape shape) => null;
+
+    /// <summary>Tensors that the reference asks for and no computation reads, by name, each [width of the tower]: the norm behind the last
+    /// layer.</summary>
+    internal virtual IReadOnlyList<string> Carried => [];
+
     /// <summary>What only this family asks of the sizes.</summary>
     /// <exception cref="InputException">Names the option.</exception>
     internal virtual void Check(SyntheticShape shape)

@@ -50,4 +50,7 @@ internal sealed class SyntheticInternVl : SyntheticFamily
         ["image_processor_type"] = "GotOcr2ImageProcessorFast", ["processor_class"] = "InternVLProcessor", ["crop_to_patches"] = true, ["min_patches"] = 1, ["max_patches"] = 12, ["resample"] = 3,
         ["size"] = Square(shape.Side * TokenPixels), ["image_mean"] = Channels(0.485, 0.456, 0.406), ["image_std"] = Channels(0.229, 0.224, 0.225),
     };
+
+    internal override JsonObject ProcessorConfig(SyntheticShape shape) =>
+        new() { ["processor_class"] = "InternVLProcessor", ["image_seq_length"] = shape.Side * shape.Side };
 }

@@ -41,4 +41,13 @@ internal sealed class SyntheticLlava : SyntheticFamily
         ["image_processor_type"] = "CLIPImageProcessor", ["processor_class"] = "LlavaProcessor", ["do_center_crop"] = true, ["crop_size"] = Square(shape.Side * PatchSize), ["resample"] = 3,
         ["size"] = new JsonObject { ["shortest_edge"] = shape.Side * PatchSize }, ["image_mean"] = ClipMean, ["image_std"] = ClipStd,
     };
+
+    internal override JsonObject ProcessorConfig(SyntheticShape shape) => new()
+    {
+        ["processor_class"] = "LlavaProcessor", ["image_token"] = "<image>", ["patch_size"] = PatchSize, ["num_additional_image_tokens"] =
+            1, ["vision_feature_select_strategy"] = "default",
+    };
+
+    internal override IReadOnlyList<string> Carried { get; } = ["vision_tower.vision_model.post_layernorm.weight",
+        "vision_tower.vision_model.post_layernorm.bias"];
 }

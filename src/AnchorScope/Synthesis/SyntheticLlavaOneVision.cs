@@ -30,7 +30,7 @@ internal sealed class SyntheticLlavaOneVision : SyntheticFamily
         ["architectures"] = new JsonArray("LlavaOnevisionForConditionalGeneration"), ["model_type"] = "llava_onevision", ["ignore_index"] = -100, ["image_grid_pinpoints"] = Pinpoints(shape),
         ["image_token_index"] = tokenizer.Id("<image>"), ["video_token_index"] = tokenizer.Id("<video>"), ["projector_hidden_act"] = "gelu",
         ["text_config"] = Decoder(shape, "qwen2", type, epsilon: 1e-6, theta: 1_000_000), ["use_image_newline_parameter"] = true, ["vision_aspect_ratio"] = "anyres_max_9",
-        ["vision_config"] = Tower(shape, "siglip_vision_model", shape.Side * PatchSize, PatchSize), ["vision_feature_layer"] = -1, ["vision_feature_select_strategy"] = "full",
+        ["vision_config"] = Vision(shape), ["vision_feature_layer"] = -1, ["vision_feature_select_strategy"] = "full",
     };
 
     internal override JsonObject Preprocessor(SyntheticShape shape) => new()
@@ -38,6 +38,23 @@ internal sealed class SyntheticLlavaOneVision : SyntheticFamily
         ["image_processor_type"] = "LlavaOnevisionImageProcessor", ["processor_class"] = "LlavaOnevisionProcessor", ["do_pad"] = true, ["image_grid_pinpoints"] = Pinpoints(shape),
         ["resample"] = 3, ["size"] = Square(shape.Side * PatchSize), ["image_mean"] = Halves, ["image_std"] = Halves,
     };
+
+    internal override JsonObject ProcessorConfig(SyntheticShape shape) => new()
+    {
+        ["processor_class"] = "LlavaOnevisionProcessor", ["image_token"] = "<image>", ["video_token"] = "<video>", ["num_image_tokens"] =
+            shape.Side * shape.Side, ["vision_feature_select_strategy"] = "full",
+        ["vision_aspect_ratio"] = "anyres_max_9",
+    };
+
+    internal override IReadOnlyList<string> Carried { get; } = ["vision_tower.vision_model.post_layernorm.weight",
+        "vision_tower.vision_model.post_layernorm.bias"];
+
+    private static JsonObject Vision(SyntheticShape shape)
+    {
+        var tower = Tower(shape, "siglip_vision_model", shape.Side * PatchSize, PatchSize);
+        tower["vision_use_head"] = false; // the pooling head is no part of this model
+        return tower;
+    }
 
     private static JsonArray Pinpoints(SyntheticShape shape)
     {

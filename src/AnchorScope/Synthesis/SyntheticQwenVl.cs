@@ -45,6 +45,8 @@ internal sealed class SyntheticQwenVl(string name, string modelType, bool window
         config["architectures"] = new JsonArray(windows ? "Qwen2_5_VLForConditionalGeneration" : "Qwen2VLForConditionalGeneration");
         foreach (var (key, token) in new[] { ("vision_start", "vision_start"), ("vision_end", "vision_end"), ("vision", "vision_pad"), ("image", "image_pad"), ("video", "video_pad") })
             config[key + "_token_id"] = tokenizer.Id($"<|{token}|>");
+        // The defaults lie outside a small vocabulary.
+        (config["bos_token_id"], config["eos_token_id"]) = (tokenizer.Id("<|endoftext|>"), tokenizer.Id("<|im_end|>"));
         config["use_sliding_window"] = false;
         var half = shape.Width / shape.Heads / 2;
         var plane = half * 3 / 8;

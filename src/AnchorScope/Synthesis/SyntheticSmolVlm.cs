@@ -54,4 +54,7 @@ internal sealed class SyntheticSmolVlm : SyntheticFamily
         ["max_image_size"] = new JsonObject { ["longest_edge"] = shape.Side * TokenPixels }, ["size"] = new JsonObject { ["longest_edge"] = TilesAlong * shape.Side * TokenPixels },
         ["image_mean"] = Halves, ["image_std"] = Halves,
     };
+
+    internal override JsonObject ProcessorConfig(SyntheticShape shape) =>
+        new() { ["processor_class"] = "SmolVLMProcessor", ["image_seq_len"] = shape.Side * shape.Side };
 }

@@ -17,21 +17,58 @@ public enum Activation
 
     /// <summary>The tanh approximation of GELU.</summary>
     GeluTanh,
+
+    /// <summary>max(x, 0).</summary>
+    Relu,
+
+    /// <summary>max(x, 0)^2.</summary>
+    ReluSquared,
+
+    /// <summary>x between 0 and 6.</summary>
+    Relu6,
+
+    /// <summary>x, or x / 100 below 0.</summary>
+    LeakyRelu,
+
+    /// <summary>x * tanh(log(1 + e^x)).</summary>
+    Mish,
+
+    /// <summary>1 / (1 + e^-x).</summary>
+    Sigmoid,
+
+    /// <summary>The hyperbolic tangent.</summary>
+    Tanh,
+
+    /// <summary>x itself.</summary>
+    Linear,
 }
 
 /// <summary>Activation functions on rows, each element on its own.</summary>
 public static class Activations
 {
     /// <summary>The names that <see cref="Parse"/> takes.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["silu", "swish", "quick_gelu", "gelu", "gelu_pytorch_tanh", "gelu_new", "gelu_fast"];
+    public static IReadOnlyList<string> Names { get; } = 
+    [
+        "silu", "swish", "quick_gelu", "gelu", "gelu_python", "gelu_pytorch_tanh", "gelu_new", "gelu_fast", "gelu_accurate",
+            "gelu_python_tanh", "relu", "relu2", "relu6",
+        "leaky_relu", "mish", "sigmoid", "tanh", "linear",
+    ];
 
     /// <summary>The function of a configuration's name, or null when there is none of that name.</summary>
     public static Activation? Parse(string name) => name switch
     {
         "silu" or "swish" => Activation.Silu,
         "quick_gelu" => Activation.QuickGelu,
-        "gelu" => Activation.Gelu,
-        "gelu_pytorch_tanh" or "gelu_new" or "gelu_fast" => Activation.GeluTanh,
+        "gelu" or "gelu_python" => Activation.Gelu,
+        "gelu_pytorch_tanh" or "gelu_new" or "gelu_fast" or "gelu_accurate" or "gelu_python_tanh" => Activation.GeluTanh,
+        "relu" => Activation.Relu,
+        "relu2" => Activation.ReluSquared,
+        "relu6" => Activation.Relu6,
+        "leaky_relu" => Activation.LeakyRelu,
+        "mish" => Activation.Mish,
+        "sigmoid" => Activation.Sigmoid,
+        "tanh" => Activation.Tanh,
+        "linear" => Activation.Linear,
         _ => null,
     };
 
@@ -49,13 +86,16 @@ public static class Activations
             case Activation.Gelu:
                 for (var i = 0; i < values.Length; i++) values[i] = (float)(0.5 * values[i] * (1 + Erf.Of(values[i] * Math.Sqrt(0.5))));
                 break;
-            default:
+            case Activation.GeluTanh:
                 var c = Math.Sqrt(2 / Math.PI);
                 for (var i = 0; i < values.Length; i++)
                 {
                     double x = values[i];
                     values[i] = (float)(0.5 * x * (1 + Math.Tanh(c * (x + 0.044715 * x * x * x))));
                 }
+                break;
+            default:
+                for (var i = 0; i < values.Length; i++) values[i] = (float)Plain(activation, values[i]).Value;
                 break;
         }
     }
@@ -155,7 +195,7 @@ public static class Activations
                     values[i] = (float)(0.5 * (1 + Erf.Of(x * Math.Sqrt(0.5))) + x * Math.Exp(-0.5 * x * x) / Math.Sqrt(2 * Math.PI));
                 }
                 break;
-            default:
+            case Activation.GeluTanh:
                 var c = Math.Sqrt(2 / Math.PI);
                 for (var i = 0; i < values.Length; i++)
                 {
@@ -164,6 +204,30 @@ public static class Activations
                     values[i] = (float)(0.5 * (1 + t) + 0.5 * x * (1 - t * t) * c * (1 + 3 * 0.044715 * x * x));
                 }
                 break;
+            default:
+                for (var i = 0; i < values.Length; i++) values[i] = (float)Plain(activation, values[i]).Slope;
+                break;
+        }
+    }
+
+    /// <summary>Value and slope of the functions that stand between two layers of a projector at most: one number at a time.</summary>
+    private static (double Value, double Slope) Plain(Activation activation, double x)
+    {
+        var sigmoid = 1 / (1 + Math.Exp(-x));
+        switch (activation)
+        {
+            case Activation.Relu: return x > 0 ? (x, 1) : (0, 0);
+            case Activation.ReluSquared: return x > 0 ? (x * x, 2 * x) : (0, 0);
+            case Activation.Relu6: return x <= 0 ? (0, 0) : x >= 6 ? (6, 0) : (x, 1);
+            case Activation.LeakyRelu: return x > 0 ? (x, 1) : (0.01 * x, 0.01);
+            case Activation.Sigmoid: return (sigmoid, sigmoid * (1 - sigmoid));
+            case Activation.Tanh: return (Math.Tanh(x), 1 - Math.Tanh(x) * Math.Tanh(x));
+            case Activation.Linear: return (x, 1);
+            case Activation.Mish:
+                // Above 20 the logarithm is x to the last digit, as in the reference.
+                var t = Math.Tanh(x > 20 ? x : Math.Log(1 + Math.Exp(x)));
+                return (x * t, t + x * sigmoid * (1 - t * t));
+            default: throw new ArgumentOutOfRangeException(nameof(activation), activation, "computed elsewhere");
         }
     }
 

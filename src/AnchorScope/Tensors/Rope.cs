@@ -23,15 +23,26 @@ public sealed unsafe class Rope
     {
     }
 
-    private Rope(float[] frequencies, IReadOnlyList<int> sections)
+    /// <summary>With frequencies of one's own.</summary>
+    /// <param name="frequencies">Radians for one step of a coordinate [d_head / 2].</param>
+    /// <param name="sections">As in the other constructor.</param>
+    internal Rope(float[] frequencies, IReadOnlyList<int>? sections)
     {
         (_half, _frequencies) = (frequencies.Length, frequencies);
+        sections ??= [_half];
         if (sections.Sum() != _half || sections.Count > 3) throw new ArgumentException($"sections {string.Join(", ", sections)} for {_half} pairs", nameof(sections));
         _sections = [.. sections.Select((count, axis) => (axis, sections.Take(axis).Sum(), sections.Take(axis + 1).Sum()))];
     }
 
     /// <summary>First coordinate for which these angles do not hold, where there is one.</summary>
     public int? Limit { get; init; }
+
+    /// <summary>Key of the configuration that <see cref="Limit"/> comes from.</summary>
+    public string LimitName { get; init; } = "max_position_embeddings";
+
+    /// <summary>What rotated vectors are multiplied with, besides being turned: 1 but where the angles were scaled for longer
+    /// prompts.</summary>
+    public float Magnitude { get; init; } = 1;
 
     /// <summary>For vision towers: the first half of the pairs reads a patch's row (axis 0), the second its column (axis 1), with the same frequencies.</summary>
     public static Rope Planar(int headSize, double theta)
@@ -47,7 +58,8 @@ public sealed unsafe class Rope
     {
         if (length <= _length) return;
         if (length > Limit)
-            throw new InputException($"the prompt reaches position {length - 1}; from {Limit} on (max_position_embeddings) this model's rope scaling changes all angles, which is not supported");
+            throw new InputException(
+                $"the prompt reaches position {length - 1}; from {Limit} on ({LimitName}) this model's rope scaling changes all angles, which is not supported");
         lock (_growing)
         {
             if (length <= _length) return;
@@ -59,8 +71,8 @@ public sealed unsafe class Rope
                 for (var i = 0; i < _half; i++)
                 {
                     var angle = position * _frequencies[i];
-                    table[((long)position * 2 + 0) * _half + i] = (float)Math.Cos(angle);
-                    table[((long)position * 2 + 1) * _half + i] = (float)Math.Sin(angle);
+                    table[((long)position * 2 + 0) * _half + i] = (float)Math.Cos(angle) * Magnitude;
+                    table[((long)position * 2 + 1) * _half + i] = (float)Math.Sin(angle) * Magnitude;
                 }
             }
             // Another thread may still read the smaller table, so it lives as long as this object.
@@ -125,9 +137,13 @@ public sealed unsafe class Rope
         }
     }
 
-    private static float[] Frequencies(int size, double theta)
+    /// <summary>1 / theta^(2i / size) for pair i [size / 2].</summary>
+    internal static float[] Frequencies(int size, double theta) => [.. Wavelengths(size, theta).Select(wave => 1f / wave)];
+
+    /// <summary>theta^(2i / size) for pair i [size / 2]: coordinates in which it turns by one radian.</summary>
+    internal static float[] Wavelengths(int size, double theta)
     {
         if (size % 2 != 0) throw new ArgumentException($"a rotated head has an even size, not {size}", nameof(size));
-        return [.. Enumerable.Range(0, size / 2).Select(i => 1f / (float)Math.Pow((float)theta, 2f * i / size))];
+        return [.. Enumerable.Range(0, size / 2).Select(i => (float)Math.Pow((float)theta, 2f * i / size))];
     }
 }

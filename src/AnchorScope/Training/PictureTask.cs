@@ -27,7 +27,8 @@ internal static class PictureTask
         var arena = compute.Arena;
         var mark = arena.Here();
         var weights = new Weights(parameters);
-        var linear = new Linear(weights.Get(WeightName, parameters[WeightName].Length / model.TowerWidth, model.TowerWidth), weights.Get(BiasName, parameters[BiasName].Length));
+        var linear = new Linear(weights.Get(WeightName, parameters[WeightName].Length / model.ReadWidth, model.ReadWidth),
+            weights.Get(BiasName, parameters[BiasName].Length));
         var (patches, back) = model.Patches(model.Preprocess([.. samples.Select(s => s.Picture)]), compute, gradients);
         var each = patches.Rows / samples.Count;
         var means = arena.TakeZeros(samples.Count, patches.Columns);

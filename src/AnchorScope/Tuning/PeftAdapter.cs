@@ -13,14 +13,16 @@ internal static class PeftAdapter
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Writes the folder.</summary>
+    /// <param name="original">Folder of the checkpoint that the addition belongs to. Its full path is written down: a bare name would be
+    /// looked up on the hub, where another model may have it.</param>
     /// <param name="type">model_type of the original's config.json: it decides what the modules are called once the library has loaded them.</param>
-    public static void Write(string folder, LowRankTunable update, string name, string type) => NewFolder.Write(folder, partial =>
+    public static void Write(string folder, LowRankTunable update, string original, string type) => NewFolder.Write(folder, partial =>
     {
         var modules = update.Pairs.Select(p => Module(p.Lines.Tensor, type)).ToArray();
         var config = new Dictionary<string, object?>(StringComparer.Ordinal)
         {
             ["auto_mapping"] = null,
-            ["base_model_name_or_path"] = name,
+            ["base_model_name_or_path"] = Path.GetFullPath(original),
             ["bias"] = "none",
             ["fan_in_fan_out"] = false,
             ["inference_mode"] = true,

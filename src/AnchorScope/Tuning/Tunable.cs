@@ -48,7 +48,7 @@ internal abstract class Tunable : IDisposable
     /// <summary>Changes that replace some rows or columns of tensors by those of <see cref="Weights"/>.</summary>
     private protected IReadOnlyList<ChangedTensor> Replaced(IEnumerable<TensorLines> lines) => [.. lines.Select(l =>
     {
-        var file = Original.Files.First(f => f.Tensors.ContainsKey(l.Tensor));
+        var file = Original.Weights.FileOf(l.Tensor);
         return new ReplacedTensor(file, file.Tensors[l.Tensor], l, Weights);
     })];
 

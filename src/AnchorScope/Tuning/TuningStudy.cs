@@ -41,6 +41,9 @@ public sealed class TuningStudy : IDisposable
         }
     }
 
+    /// <summary>What is odd about the files of the model that is tuned.</summary>
+    public IReadOnlyList<string> Warnings => _model.Warnings;
+
     /// <summary>Where the tuned checkpoint is.</summary>
     public string ModelFolder => Path.Combine(_folder, "model");
 
@@ -168,7 +171,9 @@ public sealed class TuningStudy : IDisposable
             if (!Directory.Exists(ModelFolder)) new BakedCheckpoint(_model, HeadSetFile.Load(path), gains, _plan.Force) { Effects = effects }.Write(ModelFolder, null, cancel);
             return;
         }
-        if (tuned is LowRankTunable update && Path.Combine(_folder, "adapter") is var adapter && !Directory.Exists(adapter)) PeftAdapter.Write(adapter, update, _model.Checkpoint.Name, _model.Checkpoint.Config.Text("model_type"));
+        if (tuned is LowRankTunable update && Path.Combine(_folder, "adapter") is var adapter
+            && !Directory.Exists(adapter)) PeftAdapter.Write(adapter, update, _model.Checkpoint.Folder,
+            _model.Checkpoint.Config.Text("model_type"));
         if (Directory.Exists(ModelFolder)) return;
         // From what was learnt, so that what is rounded is counted.
         tuned.Apply();

@@ -93,9 +93,10 @@ public sealed class CheckpointTests : IDisposable
     [Theory]
     [InlineData("""{"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}""", null)]
     [InlineData("""{"weight_map": {"a": "one.safetensors"}}""", null)] // two.safetensors is no part of this checkpoint
-    [InlineData("""{"weight_map": {"a": "two.safetensors", "b": "two.safetensors"}}""", "two.safetensors: tensor 'a' is not in this shard, where model.safetensors.index.json puts it")]
-    [InlineData("""{"weight_map": {"b": "two.safetensors", "c": "one.safetensors", "a": "one.safetensors"}}""", "one.safetensors: tensor 'c' is not in this shard")]
-    [InlineData("""{"weight_map": {"b": "two.safetensors", "a": "both.safetensors"}}""", "both.safetensors: tensor 'b' is in this shard, but model.safetensors.index.json does not put it there")]
+    [InlineData("""{"weight_map": {"b": "both.safetensors", "a": "two.safetensors"}}""",
+        "two.safetensors: tensor 'b' is another one than in both.safetensors, and model.safetensors.index.json lists that in 'both.safetensors'")]
+    [InlineData("""{"weight_map": {"c": "both.safetensors", "d": "two.safetensors"}}""",
+        "two.safetensors: tensor 'b' is another one than in both.safetensors, and model.safetensors.index.json lists neither")]
     [InlineData("""{"weight_map": {"a": "three.safetensors"}}""", "index.json: weight_map: the shard 'three.safetensors' is not in the folder")]
     [InlineData("""{"weight_map": {"a": "../one.safetensors"}}""", "weight_map: 'a': expected a plain file name that ends with .safetensors, found '../one.safetensors'")]
     [InlineData("""{"weight_map": {"a": "/etc/one.safetensors"}}""", "expected a plain file name")]
@@ -126,6 +127,60 @@ public sealed class CheckpointTests : IDisposable
         }
         using var checkpoint = Checkpoint.Open(folder.Path);
         Assert.Equal([1f], checkpoint.Weights.Get("a", 1).ToSingles());
+    }
+
+    /// <summary>The reference loads what the shards hold, the last one of several copies; the index is a list that may be wrong.</summary>
+    [Theory]
+    [InlineData("""{"weight_map": {"a": "two.safetensors", "b": "two.safetensors", "x": "one.safetensors"}}""", 2f,
+        "'a': in one.safetensors, not in 'two.safetensors'; it was taken from there", "'x': in no shard, and nothing reads it")]
+    [InlineData("""{"weight_map": {"b": "two.safetensors", "a": "both.safetensors"}}""", 2f,
+        "both.safetensors: tensor 'b': another one is in two.safetensors; that one is read")]
+    [InlineData("""{"weight_map": {"a": "both.safetensors", "b": "both.safetensors", "x": "one.safetensors"}}""", 1f,
+        "one.safetensors: tensor 'a': the same is in both.safetensors; that one is read", "'x': in no shard")]
+    [InlineData("""{"weight_map": {"b": "both.safetensors"}}""", 1f,
+        "both.safetensors: tensor 'a': model.safetensors.index.json does not list it and this model has no place for it; not used")]
+    public void WhatIndexAndShardsSayOtherwise_WithoutHarm_IsAWarning(string index, float b, params string[] expected)
+    {
+        folder.Write("config.json", "{}");
+        folder.Write(Index, index);
+        SafetensorsWriter.Write(folder.File("one.safetensors"), [TensorData.Of("a", [1f], 1)]);
+        SafetensorsWriter.Write(folder.File("two.safetensors"), [TensorData.Of("b", [2f], 1)]);
+        SafetensorsWriter.Write(folder.File("both.safetensors"), [TensorData.Of("a", [1f], 1), TensorData.Of("b", [1f], 1)]);
+        using var checkpoint = Checkpoint.Open(folder.Path);
+        Assert.Equal([b], checkpoint.Weights.Get("b", 1).ToSingles());
+        if (index.Contains("\"a\"", StringComparison.Ordinal)) Assert.Equal([1f], checkpoint.Weights.Get("a", 1).ToSingles());
+        checkpoint.Weights.AssertAllRead();
+        Assert.Equal(expected.Length, checkpoint.Weights.Warnings.Count);
+        foreach (var (part, warning) in expected.Zip(checkpoint.Weights.Warnings)) Assert.Contains(part, warning, StringComparison.Ordinal);
+        using var copy = Parameters.Of(checkpoint);
+        Assert.Equal([b], copy["b"].ToArray());
+    }
+
+    [Fact]
+    public void AStoredTensorThatTheIndexForgot_IsRead()
+    {
+        folder.Write("config.json", "{}");
+        folder.Write(Index, """{"weight_map": {"b": "both.safetensors"}}""");
+        SafetensorsWriter.Write(folder.File("both.safetensors"), [TensorData.Of("a", [1f], 1), TensorData.Of("b", [2f], 1)]);
+        using var checkpoint = Checkpoint.Open(folder.Path);
+        Assert.Equal([1f], checkpoint.Weights.Get("a", 1).ToSingles());
+        Assert.Equal([2f], checkpoint.Weights.Get("b", 1).ToSingles());
+        checkpoint.Weights.AssertAllRead();
+        Assert.Empty(checkpoint.Weights.Warnings);
+        Assert.Contains("there is no tensor 'c' (expected shape [1])", Assert.Throws<InputException>(() => checkpoint.Weights.Get("c", 1))
+            .Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ATensorThatTheIndexLists_AndNothingReads_IsAnError()
+    {
+        folder.Write("config.json", "{}");
+        folder.Write(Index, """{"weight_map": {"a": "both.safetensors", "b": "both.safetensors"}}""");
+        SafetensorsWriter.Write(folder.File("both.safetensors"), [TensorData.Of("a", [1f], 1), TensorData.Of("b", [2f], 1)]);
+        using var checkpoint = Checkpoint.Open(folder.Path);
+        _ = checkpoint.Weights.Get("a", 1);
+        Assert.Contains("1 of 2 tensors have no place in this model: 'b'", Assert.Throws<InputException>(checkpoint.Weights.AssertAllRead)
+            .Message, StringComparison.Ordinal);
     }
 
     private static string Message(string path)

@@ -16,6 +16,19 @@ public sealed class ParityCommandTests : IDisposable
         Assert.DoesNotContain("not compared", output, StringComparison.Ordinal);
     }
 
+    /// <summary>What tools/make_golden.py writes, run with the reference library on bundled models (docs/recipes/parity.md).</summary>
+    [Theory]
+    [InlineData("relay", "46 arrays within tolerance")]
+    [InlineData("wired-arbiter", "26 arrays within tolerance")]
+    public void WhatTheScriptMakes_IsComparedWhole(string model, string expected)
+    {
+        var (exit, output, error) = Ascope.Run(_temp.Path, "parity", Fixtures.Grown(model), Fixtures.Path("made", model));
+        Assert.Equal((0, ""), (exit, error));
+        Assert.Contains(expected, output, StringComparison.Ordinal);
+        foreach (var site in new[] { "lm.attn", "lm.z", "lm.attn_out", "lm.mlp_out", "lm.hidden" }) Assert.Contains(site, output,
+            StringComparison.Ordinal);
+    }
+
     [Fact]
     public void OtherWeights_AreFoundAtTheFirstSite()
     {

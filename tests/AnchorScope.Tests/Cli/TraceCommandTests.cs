@@ -93,6 +93,56 @@ public sealed class TraceCommandTests : IDisposable
         Close.AssertRows("lm.logits", golden.Singles("lm.logits"), found.ReadSingles("lm.logits"), found.Entry("lm.logits").Shape[^1]);
     }
 
+    [Theory]
+    [InlineData("--top-k: says how tokens are generated; expected --generate N beside it, found none", "--top-k", "3")]
+    [InlineData("--temperature: says how tokens are generated", "--temperature", "0.5")]
+    [InlineData("--seed: says how tokens are generated", "--seed", "7")]
+    [InlineData("--temperature: expected 0 (the arg-max) or above, found -1", "--generate", "2", "--temperature", "-1")]
+    [InlineData("--top-k: expected 0 (all tokens) or above, found -3", "--generate", "2", "--temperature", "1", "--top-k", "-3")]
+    [InlineData("--top-p: expected above 0 and at most 1, found 1.5", "--generate", "2", "--temperature", "1", "--top-p", "1.5")]
+    [InlineData("--top-k: changes nothing where the arg-max is taken; expected --temperature above 0 beside it", "--generate", "2",
+        "--top-k", "3")]
+    public void OptionsOfGeneration_ThatDoNothing_AreRefused(string message, params string[] options)
+    {
+        var (exit, output, error) = Ascope.Run(_temp.Path, ["trace", Fixtures.Grown("relay"), "--prompt", "what", "--out",
+            _temp.File("out.safetensors"), .. options]);
+        Assert.Equal((2, ""), (exit, output));
+        Assert.StartsWith($"ascope: {message}", error, StringComparison.Ordinal);
+        Assert.False(File.Exists(_temp.File("out.safetensors")));
+    }
+
+    [Fact]
+    public void PromptsThatAreTooLong_AreRefusedWithBothNumbers()
+    {
+        var model = _temp.Copy(Fixtures.Path("llava15"), "short");
+        VariantCheckpoints.Set(model, "config.json", "text_config.max_position_embeddings", "30");
+        using var golden = Golden.Open("llava15", "text_only");
+        var input = _temp.File("in.safetensors");
+        SafetensorsWriter.Write(input, [TensorData.Of("input_ids", golden.Inputs64("input_ids")!, golden.Shape("inputs.input_ids"))]);
+        (int ExitCode, string Output, string Error) Run(params string[] more) =>
+            Ascope.Run(_temp.Path, ["trace", model, "--inputs", input, "--out", _temp.File("out.safetensors"), .. more]);
+        Assert.Equal(0, Run("--generate", "10").ExitCode);
+        Assert.Equal((2, "ascope: the prompt has 21 positions and 10 generated tokens come behind it; the model was made for 30 (max_position_embeddings)"), (Run("--generate", "11").ExitCode, Run("--generate", "11").Error.Trim()));
+        VariantCheckpoints.Set(model, "config.json", "text_config.max_position_embeddings", "20");
+        Assert.Equal((2, "ascope: the prompt has 21 positions; the model was made for 20 (max_position_embeddings)"),
+            (Run().ExitCode, Run().Error.Trim()));
+    }
+
+    [Fact]
+    public void RulesThatAreNotApplied_AreWarnings()
+    {
+        var model = _temp.Copy(Fixtures.Path("llava15"), "beams");
+        VariantCheckpoints.Set(model, "generation_config.json", "num_beams", "4");
+        using var golden = Golden.Open("llava15", "text_only");
+        var input = _temp.File("in.safetensors");
+        SafetensorsWriter.Write(input, [TensorData.Of("input_ids", golden.Inputs64("input_ids")!, golden.Shape("inputs.input_ids"))]);
+        var (exit, _, error) = Ascope.Run(_temp.Path, "trace", model, "--inputs", input, "--out", _temp.File("out.safetensors"),
+            "--generate", "2");
+        Assert.Equal((0, $"ascope: warning: {Path.Combine(model, "generation_config.json")}: num_beams: not applied; the text is generated without it"), (exit, error.Trim()));
+        (exit, _, error) = Ascope.Run(_temp.Path, "trace", model, "--inputs", input, "--out", _temp.File("out.safetensors"));
+        Assert.Equal((0, ""), (exit, error));
+    }
+
     private SafetensorsFile Trace(string model, Golden golden, params string[] more)
     {
         var (input, output) = (_temp.File("in.safetensors"), _temp.File("out.safetensors"));

@@ -74,7 +74,8 @@ public sealed class DialectTests : IDisposable
     [Theory]
     [InlineData("\"model_type\": \"qwen2_5_vl\"", "\"model_type\": \"qwen3_vl\"", "model_type: 'qwen3_vl' is not supported; supported: llava, qwen2_vl, qwen2_5_vl")]
     [InlineData("\"model_type\": \"qwen2_5_vl\"", "\"model_type\": \"qwen2_5_vl\", \"quantization_config\": {\"quant_method\": \"awq\"}", "quantization_config: 'awq' is not supported; supported: weights that are not quantised")]
-    [InlineData("\"type\": \"mrope\"", "\"type\": \"yarn\"", "'yarn' is not supported; supported: default, mrope, dynamic")]
+    [InlineData("\"type\": \"mrope\"", "\"type\": \"ntk\"",
+        "'ntk' is not supported; supported: default, mrope, linear, dynamic, llama3, yarn, longrope")]
     [InlineData("\"use_sliding_window\": false", "\"use_sliding_window\": true", "use_sliding_window")]
     [InlineData("\"window_size\": 112", "\"window_size\": 1", "vision_config.window_size: expected at least 28")]
     [InlineData("\"num_heads\": 4", "\"num_heads\": 7", "vision_config.num_heads")]

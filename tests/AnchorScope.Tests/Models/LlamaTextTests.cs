@@ -131,7 +131,8 @@ public sealed class LlamaTextTests : IDisposable
     [Theory]
     [InlineData("\"num_attention_heads\": 7", "num_attention_heads: expected a divisor of hidden_size 64, found 7")]
     [InlineData("\"num_attention_heads\": 4, \"num_key_value_heads\": 3", "num_key_value_heads: expected a divisor of num_attention_heads 4, found 3")]
-    [InlineData("\"num_attention_heads\": 4, \"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0}", "rope_scaling.rope_type: 'llama3' is not supported")]
+    [InlineData("\"num_attention_heads\": 4, \"rope_scaling\": {\"rope_type\": \"ntk\", \"factor\": 8.0}", "rope_scaling.rope_type: 'ntk' is not supported")]
+    [InlineData("\"num_attention_heads\": 4, \"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0}", "rope_scaling.low_freq_factor: the key is missing")]
     public void WrongConfiguration_NamesTheKey(string keys, string message)
     {
         var config = Path.Combine(_temp.File("model"), "config.json");

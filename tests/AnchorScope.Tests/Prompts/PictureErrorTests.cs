@@ -7,10 +7,6 @@ public sealed class PictureErrorTests
 {
     public static TheoryData<string, byte[], string> Unsupported => new()
     {
-        { "a.gif", [.. "GIF89a"u8, 1, 0, 1, 0, 0, 0, 0], "GIF" },
-        { "a.webp", [.. "RIFF\0\0\0\0WEBPVP8 "u8], "WebP" },
-        { "a.bmp", [.. "BM"u8, .. new byte[20]], "BMP" },
-        { "a.tif", [.. "II*\0"u8, 8, 0, 0, 0], "TIFF" },
         { "a.avif", [0, 0, 0, 32, .. "ftypavif"u8], "AVIF" },
         { "a.png", [.. "Just some text, renamed.\n"u8], "found text" },
         { "b.png", [], "an empty file" },
@@ -25,16 +21,11 @@ public sealed class PictureErrorTests
         { "cannot hold 13000x13000 pixels", Png(TestPng.Header(13000, 13000, 8, 2), TestPng.Compress(0, 1, 2, 3)) },
         { "colour type 2 with 4 bits", Png(TestPng.Header(1, 1, 4, 2), []) },
         { "colour type 5", Png(TestPng.Header(1, 1, 8, 5), []) },
-        { "16-bit greyscale", Png(TestPng.Header(1, 1, 16, 0), TestPng.Compress(0, 1, 2)) },
         { "interlace 2", Png([.. TestPng.Header(1, 1, 8, 2)[..12], 2], []) },
         { "ends before the last row", Png(TestPng.Header(1, 2, 8, 0), TestPng.Compress(0, 1, 0)) },
         { "not valid zlib data", Png(TestPng.Header(1, 1, 8, 0), "not compressed"u8.ToArray()) },
         { "row filter 5", Png(TestPng.Header(1, 1, 8, 0), TestPng.Compress(5, 1)) },
         { "without a PLTE chunk", Png(TestPng.Header(1, 1, 8, 3), TestPng.Compress(0, 0)) },
-        {
-            "colour 1 in a palette of 1",
-            TestPng.File(("IHDR", TestPng.Header(1, 1, 8, 3)), ("PLTE", [1, 2, 3]), ("IDAT", TestPng.Compress(0, 1)), ("IEND", []))
-        },
         { "palette of 4 bytes", TestPng.File(("IHDR", TestPng.Header(1, 1, 8, 3)), ("PLTE", [1, 2, 3, 4])) },
         { "begins with chunk IDAT", TestPng.File(("IDAT", TestPng.Compress(0, 1))) },
         { "two IHDR chunks", TestPng.File(("IHDR", TestPng.Header(1, 1, 8, 0)), ("IHDR", TestPng.Header(1, 1, 8, 0))) },
@@ -80,7 +71,7 @@ public sealed class PictureErrorTests
     public void Decode_NamesOtherFormats(string name, byte[] file, string expected)
     {
         var message = Assert.Throws<InputException>(() => Picture.Decode(file, name)).Message;
-        Assert.StartsWith($"{name}: expected a PNG or JPEG picture, found ", message, StringComparison.Ordinal);
+        Assert.StartsWith($"{name}: expected a PNG, JPEG, WebP, GIF, BMP or TIFF picture, found ", message, StringComparison.Ordinal);
         Assert.Contains(expected, message, StringComparison.Ordinal);
     }
 

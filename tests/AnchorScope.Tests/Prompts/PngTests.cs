@@ -13,7 +13,7 @@ public sealed class PngTests
         get
         {
             var kinds = new TheoryData<int, int, bool>();
-            (int, int[])[] types = [(0, [1, 2, 4, 8]), (2, [8, 16]), (3, [1, 2, 4, 8]), (4, [8, 16]), (6, [8, 16])];
+            (int, int[])[] types = [(0, [1, 2, 4, 8, 16]), (2, [8, 16]), (3, [1, 2, 4, 8]), (4, [8, 16]), (6, [8, 16])];
             foreach (var (colourType, depths) in types)
             {
                 foreach (var depth in depths)
@@ -47,6 +47,13 @@ public sealed class PngTests
                 Assert.Equal(expected, picture.Rgb);
             }
         }
+    }
+
+    [Fact]
+    public void Decode_TakesForBlackWhatThePaletteLeavesOut()
+    {
+        var file = TestPng.Encode(4, 1, colourType: 3, bitDepth: 8, [0, 1, 2, 255], extra: ("PLTE", [10, 20, 30, 40, 50, 60]));
+        Assert.Equal([10, 20, 30, 40, 50, 60, 0, 0, 0, 0, 0, 0], Picture.Decode(file, "short.png").Rgb);
     }
 
     [Theory]
@@ -91,6 +98,7 @@ public sealed class PngTests
         byte[] eight = [.. sample.Select(s => (byte)(bitDepth switch { 1 => s * 255, 2 => s * 85, 4 => s * 17, 8 => s, _ => s >> 8 }))];
         return colourType switch
         {
+            0 when bitDepth == 16 => [.. Enumerable.Repeat((byte)Math.Min(sample[0], 255), 3)],
             0 or 4 => [eight[0], eight[0], eight[0]],
             3 => palette[(3 * sample[0])..(3 * sample[0] + 3)],
             _ => eight[..3],

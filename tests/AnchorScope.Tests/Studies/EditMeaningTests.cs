@@ -100,7 +100,7 @@ public sealed class EditMeaningTests : IDisposable
         // A query's or a head's output at an earlier position reaches nothing from the last layer; keys and values there are read by the last position.
         (Site Site, bool Earlier)[] sites =
         [
-            (Site.ResidPre, true), (Site.QueryProj, false), (Site.Key, true), (Site.Value, true), (Site.HeadOut, false), (Site.AttnOut, false),
+            (Site.ResidPre, true), (Site.QueryProj, false), (Site.KeyProj, true), (Site.Value, true), (Site.HeadOut, false), (Site.AttnOut, false),
             (Site.ResidMid, false), (Site.NeuronOut, false), (Site.MlpOut, false), (Site.ResidPost, false),
         ];
         var list = new List<(Intervention Intervention, bool Reaches)>();
@@ -108,7 +108,7 @@ public sealed class EditMeaningTests : IDisposable
         {
             foreach (var at in new[] { Last - 2, Last })
             {
-                int[]? heads = site is Site.QueryProj or Site.Key or Site.Value or Site.HeadOut ? [1] : null;
+                int[]? heads = site is Site.QueryProj or Site.KeyProj or Site.Value or Site.HeadOut ? [1] : null;
                 var edit = new Edit(site, deep, Operation.Set) { Positions = Positions.Of(at), Heads = heads, Vector = Of(heads is null ? Shape.Width(site) : Shape.HeadSize) };
                 list.Add((new Intervention($"{site} at {at}", edit), at == Last || earlier));
             }

@@ -111,7 +111,9 @@ public sealed class TunedFolderTests : IDisposable
         PeftAdapter.Write(_temp.File("adapter"), update, "some/model", type);
         using var config = JsonDocument.Parse(File.ReadAllText(_temp.File("adapter/adapter_config.json")));
         var root = config.RootElement;
-        Assert.Equal(("LORA", "some/model", "none", 3), (root.GetProperty("peft_type").GetString(), root.GetProperty("base_model_name_or_path").GetString(), root.GetProperty("bias").GetString(), root.GetProperty("r").GetInt32()));
+        Assert.Equal(("LORA", Path.GetFullPath("some/model"), "none", 3),
+            (root.GetProperty("peft_type").GetString(), root.GetProperty("base_model_name_or_path").GetString(), root.GetProperty("bias")
+            .GetString(), root.GetProperty("r").GetInt32()));
         Assert.False(root.GetProperty("fan_in_fan_out").GetBoolean());
         Assert.True(root.GetProperty("inference_mode").GetBoolean());
         var scale = root.GetProperty("lora_alpha").GetDouble() / root.GetProperty("r").GetInt32();
