@@ -15,7 +15,8 @@ internal static class DiagnoseCommand
         var output = new Option<string?>("--out") { Description = "folder to write (default: the next free out/diagnosis-NNN)", HelpName = "DIR" };
         var resume = new Option<bool>("--resume") { Description = "go on with the finished samples of --out, or of the latest out/diagnosis-NNN" };
         var series = new Option<string?>("--series") { Description = "folder of checkpoints that training kept (ascope train --series): each is diagnosed, and one report follows the steps", HelpName = "DIR" };
-        var command = new Command("diagnose", "Finds where a model decides between picture and text, and which heads decide; writes a report.") { output, resume, series };
+        var json = JsonOutput.Option();
+        var command = new Command("diagnose", "Finds where a model decides between picture and text, and which heads decide; writes a report.") { output, resume, series, json };
         foreach (var option in settings.Options) command.Options.Add(option);
         command.SetAction(parsed =>
         {
@@ -23,6 +24,7 @@ internal static class DiagnoseCommand
             var folder = parsed.GetValue(output) ?? DiagnosisFolder.Default(parsed.GetValue(resume));
             if (parsed.GetValue(series) is { } checkpoints)
             {
+                if (parsed.GetValue(json)) throw new InputException("--json: prints one diagnosis; expected no --series beside it, found one (its series.json is in --out)");
                 if (settings.NamesModel(parsed)) throw new InputException("--series: names the models; expected no --model beside it, found one");
                 return DiagnoseSeries.Run(checkpoints, options, folder, parsed.GetValue(resume));
             }
@@ -37,7 +39,8 @@ internal static class DiagnoseCommand
                 var diagnosis = study.Reduce(store, plan);
                 DiagnosisFiles.Write(folder, diagnosis, study.Arbiters(diagnosis.Interchange), study.Necessary(store, plan));
                 DiagnosisReport.Write(folder, diagnosis, study.Data.Folder);
-                Summary.Print(diagnosis, folder);
+                if (parsed.GetValue(json)) JsonOutput.Print(diagnosis);
+                else Summary.Print(diagnosis, folder);
             }
             catch (OperationCanceledException e)
             {

@@ -12,11 +12,13 @@ internal static class InspectCommand
     {
         var model = new Argument<string>("MODEL") { Description = "folder of the checkpoint" };
         var template = new Option<string?>("--heads-template") { Description = "print a head set of these heads instead: all, or layer:head, comma-separated", HelpName = "HEADS" };
-        var command = new Command("inspect", "Prints what a checkpoint is: family, sizes, template, image tokens, memory.") { model, template };
+        var json = JsonOutput.Option();
+        var command = new Command("inspect", "Prints what a checkpoint is: family, sizes, template, image tokens, memory.") { model, template, json };
         command.SetAction(parsed =>
         {
             using var opened = Opening.Model(parsed.GetValue(model)!);
             if (parsed.GetValue(template) is { } heads) Console.Write(HeadSetFile.Text(Named(opened, heads)));
+            else if (parsed.GetValue(json)) JsonOutput.Print(Facts(opened));
             else Print(opened);
             return 0;
         });
@@ -31,6 +33,24 @@ internal static class InspectCommand
         foreach (var head in named) model.Decoder.Shape.Check(head.Layer, head.Head, Option);
         return new HeadSet(model.Checkpoint.Name, model.Checkpoint.Sha256, model.Tokenizer.Sha256, "", HeadSet.ByHand, named) { Files = model.Checkpoint.Identity.Files };
     }
+
+    private static object Facts(VisionLanguageModel model) => new
+    {
+        Folder = Path.GetFullPath(model.Checkpoint.Folder),
+        model.Family,
+        ModelType = model.Checkpoint.Config.Text("model_type"),
+        model.Decoder.Shape,
+        model.Decoder.VocabularySize,
+        model.Decoder.MaximumPositions,
+        Vision = model.VisionSummary,
+        model.ImageToken,
+        model.Checkpoint.WeightBytes,
+        Types = model.Checkpoint.Files.SelectMany(f => f.Tensors.Values).Select(t => t.Type.ToString()).Distinct().Order(),
+        Sha256 = model.Checkpoint.Identity.Weights,
+        model.Checkpoint.Identity.Files,
+        Template = model.HasTemplate ? model.Template.Source : null,
+        model.Warnings,
+    };
 
     private static void Print(VisionLanguageModel model)
     {

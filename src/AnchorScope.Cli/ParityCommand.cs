@@ -17,7 +17,9 @@ internal static class ParityCommand
         var golden = new Argument<string>("GOLDEN") { Description = "folder of golden .safetensors files, or one of them (docs/recipes/parity.md)" };
         var kernel = new Option<KernelFamily>("--kernel") { Description = "matrix kernel: panel (many rows) or direct (few rows)" };
         var threads = new Option<int>("--threads") { Description = "threads; changes no number", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
-        var command = new Command("parity", "Compares a checkpoint's activations with golden files made with the reference library; exit code 1 beyond tolerance.") { model, golden, kernel, threads };
+        var all = new Option<bool>("--all") { Description = "list every array, not only those that differ" };
+        var json = JsonOutput.Option();
+        var command = new Command("parity", "Compares a checkpoint's activations with golden files made with the reference library; exit code 1 beyond tolerance.") { model, golden, kernel, all, json, threads };
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(threads) < 1) throw new InputException($"--threads: expected at least 1, found {parsed.GetValue(threads)}");
@@ -27,9 +29,16 @@ internal static class ParityCommand
             using var team = new Team(parsed.GetValue(threads));
             var results = files.Select(file => ParityCheck.Run(opened, file, new Compute(arena, team, parsed.GetValue(kernel)))).ToList();
             var rows = results.SelectMany(r => r.Rows).ToList();
-            Print(rows);
             var left = results.SelectMany(r => r.NotCompared).Distinct().ToList();
-            if (left.Count > 0) Console.WriteLine($"not compared, unknown here: {string.Join(", ", left)}");
+            if (parsed.GetValue(json))
+            {
+                JsonOutput.Print(new { Rows = rows, NotCompared = left, Equal = !rows.Exists(r => r.Where is not null) });
+            }
+            else
+            {
+                Print(rows, parsed.GetValue(all));
+                if (left.Count > 0) Console.WriteLine($"not compared, unknown here: {string.Join(", ", left)}");
+            }
             return rows.Exists(r => r.Where is not null) ? Differs : 0;
         });
         return command;
@@ -43,14 +52,27 @@ internal static class ParityCommand
         return files.Count > 0 ? files : throw InputException.At(path, "files", "golden .safetensors files", "none");
     }
 
-    private static void Print(List<ParityRow> rows)
+    private static void Print(List<ParityRow> rows, bool all)
     {
-        var table = new Table().Border(TableBorder.Minimal).AddColumn("case").AddColumn("site").AddColumn(new TableColumn("largest error").RightAligned()).AddColumn(new TableColumn("tolerance").RightAligned()).AddColumn("");
-        foreach (var row in rows)
-            table.AddRow(new Text(row.Case), new Text(row.Array), new Text(row.Error == 0 ? "0" : $"{row.Error:0.0e+0}"), new Text(row.Tolerance == 0 ? "equal" : $"{row.Tolerance:0.0e+0}"), new Text(row.Where is null ? "ok" : "DIFFERS", new Style(row.Where is null ? Color.Green : Color.Red)));
-        AnsiConsole.Write(table);
         var wrong = rows.Where(r => r.Where is not null).ToList();
-        if (wrong.Count == 0) Console.WriteLine($"{rows.Count} arrays within tolerance, largest error {rows.Max(r => r.Error / Math.Max(r.Tolerance, double.Epsilon) is var share && r.Tolerance > 0 ? share : 0) * 100:0.##} % of what is allowed");
-        else Console.WriteLine($"{wrong.Count} of {rows.Count} arrays differ; the first in the order of computation: {wrong[0].Case}, {wrong[0].Array} {wrong[0].Where}");
+        var table = new Table().Border(TableBorder.Minimal).AddColumn("case").AddColumn("array").AddColumn(new TableColumn("largest error").RightAligned())
+            .AddColumn(new TableColumn("tolerance").RightAligned()).AddColumn("");
+        foreach (var row in all ? rows : wrong)
+        {
+            table.AddRow(
+                new Text(row.Case), new Text(row.Array), new Text(row.Error == 0 ? "0" : $"{row.Error:0.0e+0}"),
+                new Text(row.Tolerance == 0 ? "equal" : $"{row.Tolerance:0.0e+0}"),
+                new Text(row.Where is null ? "ok" : "DIFFERS", new Style(row.Where is null ? Color.Green : Color.Red)));
+        }
+        if (table.Rows.Count > 0) AnsiConsole.Write(table);
+        if (wrong.Count > 0)
+        {
+            Console.WriteLine($"{wrong.Count} of {rows.Count} arrays differ; the first in the order of computation: {wrong[0].Case}, {wrong[0].Array} {wrong[0].Where}");
+            return;
+        }
+        var nearest = rows.MaxBy(r => r.Tolerance > 0 ? r.Error / r.Tolerance : 0)!;
+        var share = nearest.Tolerance > 0 ? nearest.Error / nearest.Tolerance : 0;
+        Console.WriteLine(FormattableString.Invariant(
+            $"{rows.Count} arrays within tolerance; the largest error is {share * 100:0.##} % of what is allowed ({nearest.Case}, {nearest.Array}); --all lists them"));
     }
 }

@@ -21,16 +21,17 @@ internal static class SweepCommand
         var positions = new Option<string>("--positions") { Description = "where: last, instruction (the text of --prompt), all, or a list like 3,7-9", DefaultValueFactory = _ => "last", HelpName = "WHERE" };
         var factor = new Option<float>("--factor") { Description = "what head outputs are multiplied with; 0 blocks", HelpName = "F" };
         var plan = new Option<string?>("--plan") { Description = "instead of --heads: a JSON list of interventions (docs/schemas/edits.schema.json)", HelpName = "FILE" };
-        var output = new Option<string?>("--out") { Description = "JSON lines to write, a row for each variant; an interrupted sweep goes on", HelpName = "FILE" };
+        var output = new Option<string?>("--out") { Description = "JSON lines to write: the run without edits, then a row for each variant; an interrupted sweep goes on", HelpName = "FILE" };
         var force = OutputPath.Force();
         var logits = new Option<string?>("--logits") { Description = "ids of tokens whose logits a row has, comma-separated", HelpName = "IDS" };
         var naive = new Option<bool>("--naive") { Description = "one full pass for each variant: slow, and the same bytes" };
         var explain = new Option<bool>("--explain") { Description = "print what the plan computes and saves; without --out nothing is run" };
+        var json = JsonOutput.Option();
         var memory = new Option<string?>("--memory") { Description = "most bytes beside the weights, like 500MB or 2GiB (1GiB, or what is needed)", HelpName = "SIZE" };
         var threads = new Option<int>("--threads") { Description = "threads", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
         var command = new Command("sweep", "Runs many interventions on one prompt and writes a row for each: what head-by-head studies are made of.")
         {
-            model, given.Inputs, given.Images, given.Text, given.Messages, heads, positions, factor, plan, output, force, logits, naive, explain, memory, threads,
+            model, given.Inputs, given.Images, given.Text, given.Messages, heads, positions, factor, plan, output, force, logits, naive, explain, json, memory, threads,
         };
         command.SetAction(parsed =>
         {
@@ -38,6 +39,7 @@ internal static class SweepCommand
             if (options.Threads < 1) throw new InputException($"--threads: expected at least 1, found {options.Threads}");
             if ((parsed.GetValue(heads) is null) == (parsed.GetValue(plan) is null)) throw new InputException("say what is varied with one of --heads and --plan");
             if (parsed.GetValue(output) is null && !parsed.GetValue(explain)) throw new InputException("--out: expected a file to write (or --explain alone), found nothing");
+            if (parsed.GetValue(json) && !parsed.GetValue(explain)) throw new InputException("--json: prints what --explain counts; expected --explain beside it, found none");
             if (!float.IsFinite(parsed.GetValue(factor))) throw new InputException($"--factor: expected a finite number, found {parsed.GetValue(factor)}");
             if (parsed.GetValue(output) is { } written) OutputPath.CheckFile(written, parsed.GetValue(force));
             if (parsed.GetValue(plan) is { } planned && !File.Exists(planned)) throw new InputException($"{planned}: there is no such file for --plan");
@@ -46,11 +48,15 @@ internal static class SweepCommand
             using var interrupt = new Interruption();
             using var team = new Team(options.Threads, interrupt.Token);
             var (prompt, _) = given.Read(parsed, opened, new Compute(arena, team));
-            IReadOnlyList<Intervention> interventions = parsed.GetValue(plan) is { } file
+            IReadOnlyList<Intervention> varied = parsed.GetValue(plan) is { } file
                 ? InterventionJson.LoadList(file, opened.Decoder.Shape, opened.Checkpoint.Identity)
                 : [.. NamedHeads.Parse("--heads", parsed.GetValue(heads)!, opened.Decoder.Shape).Select(h => Intervention.HeadGain(h.Layer, h.Head, parsed.GetValue(factor), Where(parsed.GetValue(positions)!, prompt)))];
+            if (varied.FirstOrDefault(v => v.Name == Intervention.None.Name) is not null)
+                throw InputException.At(parsed.GetValue(plan)!, "name", "another name: the run without edits is called so", Intervention.None.Name);
+            IReadOnlyList<Intervention> interventions = [Intervention.None, .. varied];
             var study = new SweepStudy(opened, prompt, interventions, options);
-            if (parsed.GetValue(explain)) Explain(study.Cost, options.Threads);
+            if (parsed.GetValue(explain) && parsed.GetValue(json)) JsonOutput.Print(study.Cost);
+            else if (parsed.GetValue(explain)) Explain(study.Cost, options.Threads);
             if (parsed.GetValue(output) is { } path)
             {
                 using var rows = SweepFile.Open(path, opened, prompt, interventions, Tokens(parsed.GetValue(logits), opened.Decoder.VocabularySize), parsed.GetValue(plan) is null, parsed.GetValue(force));

@@ -20,8 +20,9 @@ internal static class VerifyBakedCommand
         var factor = new Option<float?>("--factor") { Description = "with --heads: the factor (default: the gains of the head set, where it has them)", HelpName = "F" };
         var data = new Option<string?>("--data") { Description = "folder of conflict sets to take prompts from (default: random tokens, which need no picture)", HelpName = "DIR" };
         var prompts = new Option<int>("--prompts") { Description = "how many prompts are run", DefaultValueFactory = _ => 4, HelpName = "N" };
+        var json = JsonOutput.Option();
         var threads = new Option<int>("--threads") { Description = "threads; changes no number", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
-        var command = new Command("verify-baked", "Proves that a baked checkpoint is the original with its heads multiplied: every byte, and the logits of some prompts.") { model, baked, heads, factor, data, prompts, threads };
+        var command = new Command("verify-baked", "Proves that a baked checkpoint is the original with its heads multiplied: every byte, and the logits of some prompts.") { model, baked, heads, factor, data, prompts, json, threads };
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(heads) is null && parsed.GetValue(factor) is not null) throw new InputException("--heads and --factor: expected both or none, found one");
@@ -34,7 +35,7 @@ internal static class VerifyBakedCommand
             using var other = Opening.Model(parsed.GetValue(baked)!);
             using var interrupt = new Interruption();
             if (parsed.GetValue(heads) is null && File.Exists(Path.Combine(parsed.GetValue(baked)!, TunedRecord.FileName)))
-                return Verdict(FileProgress.Show("bytes", progress => TunedFiles.Check(original, other, progress, interrupt.Token)), "", "the original but for the heads that it names");
+                return Verdict(FileProgress.Show("bytes", progress => TunedFiles.Check(original, other, progress, interrupt.Token)), "", "the original but for the heads that it names", parsed.GetValue(json));
             var record = parsed.GetValue(heads) is null ? BakedRecord.Load(parsed.GetValue(baked)!) : null;
             var gains = record is not null ? Fitting(record, original, parsed.GetValue(baked)!) : Given(parsed.GetValue(heads)!, parsed.GetValue(factor), original);
             using var arena = new Arena();
@@ -63,7 +64,7 @@ internal static class VerifyBakedCommand
                 checks.Add(logits.Check);
                 reason = logits.Reason;
             }
-            return Verdict(checks, reason, "the original, steered");
+            return Verdict(checks, reason, "the original, steered", parsed.GetValue(json));
         });
         return command;
     }
@@ -82,13 +83,18 @@ internal static class VerifyBakedCommand
             : set.Gains ?? throw new InputException($"--heads and --factor: expected both or none, found one, and {path} has no gains");
     }
 
-    private static int Verdict(IReadOnlyList<BakedCheck> checks, string reason, string claim)
+    private static int Verdict(IReadOnlyList<BakedCheck> checks, string reason, string claim, bool json)
     {
+        var holds = checks.All(c => c.Holds);
+        if (json)
+        {
+            JsonOutput.Print(new { Checks = checks, Reason = reason, Holds = holds });
+            return holds ? 0 : DoesNotHold;
+        }
         var table = new Table().Border(TableBorder.Rounded).AddColumn("").AddColumn("").AddColumn("found");
         foreach (var check in checks) table.AddRow(new Text(check.Holds ? "holds" : "DOES NOT HOLD", new Style(check.Holds ? Color.Green : Color.Red)), new Text(check.What), new Text(check.Found));
         AnsiConsole.Write(table);
         if (reason.Length > 0) AnsiConsole.WriteLine(reason);
-        var holds = checks.All(c => c.Holds);
         AnsiConsole.WriteLine($"The baked checkpoint is {(holds ? "" : "NOT ")}{claim}.");
         return holds ? 0 : DoesNotHold;
     }

@@ -31,8 +31,8 @@ public static class DiagnosisFiles
         Text(Path.Combine(folder, "summary.csv"), Summary(diagnosis));
     }
 
-    /// <summary>A record as the text of a file.</summary>
-    internal static string Json<T>(T record) => JsonSerializer.Serialize(record, Form) + "\n";
+    /// <summary>A record as the text of a file: snake_case names, null for what is not a number.</summary>
+    public static string Json<T>(T record) => JsonSerializer.Serialize(record, Form) + "\n";
 
     /// <summary>Writes <paramref name="text"/> as UTF-8, atomically.</summary>
     public static void Text(string path, string text) => AtomicFile.Write(path, stream => stream.Write(new UTF8Encoding(false).GetBytes(text)));

@@ -32,7 +32,7 @@ public sealed class SweepFile : IDisposable
     /// <summary>Opens FILE.partial and takes the rows that it holds, if they are of the same sweep.</summary>
     /// <param name="path">FILE.</param>
     /// <param name="asked">Tokens whose logits a row has.</param>
-    /// <param name="heads">Whether every variant is one head, which rows name by layer and head; otherwise by the name of the intervention.</param>
+    /// <param name="heads">Whether every variant with edits is one head, which rows name by layer and head; otherwise by the name of the intervention.</param>
     /// <param name="replace">Whether a FILE that is there is replaced at the end.</param>
     /// <exception cref="InputException">FILE is there and not to be replaced, or FILE.partial is of another sweep.</exception>
     public static SweepFile Open(string path, VisionLanguageModel model, Prompt prompt, IReadOnlyList<Intervention> interventions, IReadOnlyList<int> asked, bool heads, bool replace = false)
@@ -119,7 +119,7 @@ public sealed class SweepFile : IDisposable
         {
             var intervention = _interventions[variant];
             json.WriteStartObject();
-            if (_heads)
+            if (_heads && intervention.Edits.Count > 0)
             {
                 json.WriteNumber("layer", intervention.Edits[0].Layer);
                 json.WriteNumber("head", intervention.Edits[0].Heads![0]);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using AnchorScope.Checkpoints;
 using AnchorScope.Readouts;
@@ -120,7 +121,7 @@ public sealed class TraceCommandTests : IDisposable
         var input = _temp.File("in.safetensors");
         SafetensorsWriter.Write(input, [TensorData.Of("input_ids", golden.Inputs64("input_ids")!, golden.Shape("inputs.input_ids"))]);
         (int ExitCode, string Output, string Error) Run(params string[] more) =>
-            Ascope.Run(_temp.Path, ["trace", model, "--inputs", input, "--out", _temp.File("out.safetensors"), .. more]);
+            Ascope.Run(_temp.Path, ["trace", model, "--inputs", input, "--force", "--out", _temp.File("out.safetensors"), .. more]);
         Assert.Equal(0, Run("--generate", "10").ExitCode);
         Assert.Equal((2, "ascope: the prompt has 21 positions and 10 generated tokens come behind it; the model was made for 30 (max_position_embeddings)"), (Run("--generate", "11").ExitCode, Run("--generate", "11").Error.Trim()));
         VariantCheckpoints.Set(model, "config.json", "text_config.max_position_embeddings", "20");
@@ -139,8 +140,26 @@ public sealed class TraceCommandTests : IDisposable
         var (exit, _, error) = Ascope.Run(_temp.Path, "trace", model, "--inputs", input, "--out", _temp.File("out.safetensors"),
             "--generate", "2");
         Assert.Equal((0, $"ascope: warning: {Path.Combine(model, "generation_config.json")}: num_beams: not applied; the text is generated without it"), (exit, error.Trim()));
-        (exit, _, error) = Ascope.Run(_temp.Path, "trace", model, "--inputs", input, "--out", _temp.File("out.safetensors"));
+        (exit, _, error) = Ascope.Run(_temp.Path, "trace", model, "--inputs", input, "--force", "--out", _temp.File("out.safetensors"));
         Assert.Equal((0, ""), (exit, error));
+    }
+
+    /// <summary>What is there stays, unless --force is given; the likeliest tokens add up and lead with the arg-max.</summary>
+    [Fact]
+    public void AnOutputThatIsThereIsRefused_AndTheLikeliestTokensArePrinted()
+    {
+        string[] trace = ["trace", Fixtures.Grown("relay"), "--prompt", "what is it ?", "--out", "out.safetensors", "--top", "96", "--threads", "1"];
+        File.WriteAllText(_temp.File("out.safetensors"), "mine");
+        var (exit, _, error) = Ascope.Run(_temp.Path, trace);
+        Assert.Equal((2, "ascope: --out: out.safetensors: expected a new file, found one that is there; --force replaces it\n"), (exit, error));
+        Assert.Equal("mine", File.ReadAllText(_temp.File("out.safetensors")));
+        (exit, var output, error) = Ascope.Run(_temp.Path, [.. trace, "--force"]);
+        Assert.Equal((0, ""), (exit, error));
+        using var found = SafetensorsFile.Open(_temp.File("out.safetensors"));
+        var logits = found.ReadSingles("lm.logits")[^96..];
+        var lines = output.Split('\n')[..96].Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)).ToList();
+        Assert.Equal(Enumerable.Range(0, 96).OrderByDescending(i => logits[i]), lines.Select(line => int.Parse(line[0], CultureInfo.InvariantCulture)));
+        Assert.Equal(1, lines.Sum(line => double.Parse(line[1], CultureInfo.InvariantCulture)), 0.005);
     }
 
     private SafetensorsFile Trace(string model, Golden golden, params string[] more)
@@ -152,7 +171,7 @@ public sealed class TraceCommandTests : IDisposable
         if (golden.Inputs64("image_grid_thw") is { } grids) arrays.Add(TensorData.Of("image_grid_thw", grids, grids.Length / 3, 3));
         if (golden.Inputs64("image_sizes") is { } sizes) arrays.Add(TensorData.Of("image_sizes", sizes, sizes.Length / 2, 2));
         SafetensorsWriter.Write(input, arrays);
-        var (exit, _, error) = Ascope.Run(_temp.Path, ["trace", Fixtures.Path(model), "--inputs", input, "--out", output, .. more]);
+        var (exit, _, error) = Ascope.Run(_temp.Path, ["trace", Fixtures.Path(model), "--inputs", input, "--force", "--out", output, .. more]);
         Assert.Equal((0, ""), (exit, error));
         return SafetensorsFile.Open(output);
     }

@@ -142,7 +142,7 @@ public sealed class RunIdentityTests : IDisposable
     private void Begin(DiagnosisOptions options, bool resume)
     {
         using var study = new DiagnosisStudy(options);
-        DiagnosisFolder.Begin(_temp.File("run"), study.Identity, resume);
+        DiagnosisFolder.Begin(_temp.File("run"), study.Identity, resume).Dispose();
     }
 
     private static void Copy(string from, string to)
