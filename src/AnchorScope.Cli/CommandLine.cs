@@ -15,6 +15,16 @@ internal static class CommandLine
     /// <summary>As typed.</summary>
     public static IReadOnlyList<string> Arguments { get; private set; } = [];
 
+    /// <summary>The command as a shell reads it back; without --resume, so that a run that was gone on with has the report of one that was not.</summary>
+    public static string Typed => Shell(Arguments.Where(a => a != "--resume"));
+
+    /// <summary>A command of these arguments as a shell reads it back.</summary>
+    public static string Shell(IEnumerable<string> arguments) => $"ascope {string.Join(' ', arguments.Select(Quoted))}";
+
+    private static string Quoted(string argument) =>
+        argument.Length > 0 && argument.All(c => char.IsAsciiLetterOrDigit(c) || "-_./=,:+@%".Contains(c, StringComparison.Ordinal))
+            ? argument : $"'{argument.Replace("'", "'\\''", StringComparison.Ordinal)}'";
+
     public static int Run(RootCommand root, string[] args)
     {
         Arguments = args;

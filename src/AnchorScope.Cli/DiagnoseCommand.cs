@@ -55,7 +55,7 @@ internal static class DiagnoseCommand
     internal static void Introduce(DiagnosisStudy study)
     {
         var shape = study.Model.Decoder.Shape;
-        Opening.Warn([.. study.Model.Warnings, .. study.Model.Tokenizer.Warnings, .. study.Model.Rules.NotApplied(sampling: false)]);
+        Opening.Warn(study.Warnings);
         Terminal.Note($"[bold]{study.Options.Model}[/]: {study.Model.Family}, {shape.Layers} layers of {shape.Heads} heads{(study.Named.TryGetValue("steering", out var steering) ? $", steered: {steering}" : "")}");
         Terminal.Note($"[bold]{study.Options.Data}[/]: {string.Join(", ", study.Data.Sets.Select(s => $"{s.Samples.Count} {s.Name}"))}");
         foreach (var left in study.Data.Rejected.Take(10))

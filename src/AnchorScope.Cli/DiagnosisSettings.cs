@@ -71,6 +71,7 @@ internal sealed class DiagnosisSettings
             EquivalenceMargin = Margin(parsed.GetValue(_margin)) ?? defaults.EquivalenceMargin,
             AnswerTokens = AtLeast(1, _tokens, parsed),
             Steering = Steering(parsed),
+            Command = CommandLine.Typed,
             Threads = AtLeast(1, parsed.GetValue(_threads), _threads.Name),
         };
     }

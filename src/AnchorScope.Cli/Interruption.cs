@@ -21,13 +21,8 @@ internal sealed class Interruption : IDisposable
         IEnumerable<string> again = CommandLine.Arguments;
         if (option is { } named && !again.Any(a => a == named.Name || a.StartsWith(named.Name + "=", StringComparison.Ordinal))) again = [.. again, named.Name, named.Value];
         if (flag is not null && !again.Contains(flag)) again = [.. again, flag];
-        return new OperationCanceledException($"stopped{(where.StartsWith(';') ? "" : " ")}{where}; to go on: ascope {string.Join(' ', again.Select(Quoted))}", e);
+        return new OperationCanceledException($"stopped{(where.StartsWith(';') ? "" : " ")}{where}; to go on: {CommandLine.Shell(again)}", e);
     }
-
-    /// <summary>As a shell reads it back.</summary>
-    private static string Quoted(string argument) =>
-        argument.Length > 0 && argument.All(c => char.IsAsciiLetterOrDigit(c) || "-_./=,:+@%".Contains(c, StringComparison.Ordinal))
-            ? argument : $"'{argument.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 
     public void Dispose()
     {

@@ -12,6 +12,14 @@ public static class ConflictPrompt
     /// <param name="features">Its image features, or null.</param>
     public static Prompt Build(VisionLanguageModel model, ConflictRun run, PromptLayout layout, PixelValues? pixels, Tensor? features)
     {
+        var (messages, labels) = Messages(run, layout, pixels is not null);
+        var prompt = model.Prompt(messages, pixels, features, labels);
+        return layout.Steering is { } steering ? prompt with { Steering = steering.Direction.At("steering", steering.Strength, prompt.Span) } : prompt;
+    }
+
+    /// <summary>The turns of a run, and what each stretch of their text is.</summary>
+    internal static (List<ChatMessage> Messages, List<TextLabel> Labels) Messages(ConflictRun run, PromptLayout layout, bool pictured)
+    {
         var messages = new List<ChatMessage>();
         var labels = new List<TextLabel>();
         if (run.Sample.System is { } system)
@@ -19,15 +27,14 @@ public static class ConflictPrompt
             messages.Add(new ChatMessage("system", [new TextPart(system)]));
             labels.Add(new TextLabel(0, 0, 0, system.Length, SpanKind.System));
         }
-        var (text, part) = ("", pixels is null ? 0 : 1);
+        var (text, part) = ("", pictured ? 1 : 0);
         foreach (var piece in layout.Pieces(run))
         {
             if (piece.Kind is { } kind) labels.Add(new TextLabel(messages.Count, part, text.Length, piece.Text.Length, kind));
             text += piece.Text;
         }
-        IEnumerable<ContentPart> picture = pixels is null ? [] : [new ImagePart()];
+        IEnumerable<ContentPart> picture = pictured ? [new ImagePart()] : [];
         messages.Add(new ChatMessage("user", [.. picture, new TextPart(text)]));
-        var prompt = model.Prompt(messages, pixels, features, labels);
-        return layout.Steering is { } steering ? prompt with { Steering = steering.Direction.At("steering", steering.Strength, prompt.Span) } : prompt;
+        return (messages, labels);
     }
 }

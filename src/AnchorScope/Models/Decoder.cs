@@ -28,8 +28,11 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
 
     /// <summary>Why a prompt is longer than the model was made for, in one line with both numbers; null where it is not.</summary>
     /// <param name="generated">Tokens behind the prompt that are fed back.</param>
-    public string? TooLong(Prompt prompt, int generated = 0) => prompt.Positions + generated > MaximumPositions
-        ? $"the prompt has {prompt.Positions} positions{(generated > 0 ? $" and {generated} generated tokens come behind it" : "")}; the model was made for {MaximumPositions} ({(rope.Limit == MaximumPositions ? rope.LimitName : "max_position_embeddings")})"
+    public string? TooLong(Prompt prompt, int generated = 0) => TooLong(prompt.Positions, generated);
+
+    /// <summary>The same of a prompt of so many positions.</summary>
+    internal string? TooLong(int positions, int generated = 0) => positions + generated > MaximumPositions
+        ? $"the prompt has {positions} positions{(generated > 0 ? $" and {generated} generated tokens come behind it" : "")}; the model was made for {MaximumPositions} ({(rope.Limit == MaximumPositions ? rope.LimitName : "max_position_embeddings")})"
         : null;
 
     /// <summary>Copies the embeddings of <paramref name="tokens"/> into <paramref name="rows"/> [tokens, d_model].</summary>

@@ -146,6 +146,21 @@ public abstract class VisionLanguageModel : IDisposable
     /// <summary>As the other overload, with the features of the pictures at hand.</summary>
     public Prompt Prompt(IReadOnlyList<ChatMessage> messages, PixelValues? pixels, Tensor? features, IReadOnlyList<TextLabel>? labels = null)
     {
+        var (rendered, addSpecial) = Rendered(messages);
+        return Tokenized(rendered, addSpecial, pixels, features, labels ?? []);
+    }
+
+    /// <summary>How long a conversation becomes and what of its text the vocabulary lacks, without running the vision tower.</summary>
+    /// <param name="pixels">The pictures, preprocessed, or null.</param>
+    public PromptSize Measure(IReadOnlyList<ChatMessage> messages, PixelValues? pixels)
+    {
+        var (rendered, addSpecial) = Rendered(messages);
+        var tokenized = Tokens(rendered, addSpecial, pixels, []);
+        return new PromptSize(Coordinates(tokenized.Ids, pixels).Max(c => c.Highest) + 1, tokenized.Text, tokenized.Unknown, rendered.Warnings);
+    }
+
+    private (RenderedPrompt Rendered, bool AddSpecial) Rendered(IReadOnlyList<ChatMessage> messages)
+    {
         var parts = messages.Sum(message => message.Content.Count(part => part is ImagePart));
         if (ImageToken is null && parts > 0) throw NoPictures(parts);
         var rendered = Template.Render(messages, imagePlaceholder: Placeholder);
@@ -153,7 +168,7 @@ public abstract class VisionLanguageModel : IDisposable
         // written the first of them itself. A text model's own apply_chat_template takes those of the template alone.
         var begins = Tokenizer.SpecialTokens.TryGetValue("bos_token", out var bos)
             && rendered.Text.StartsWith(bos, StringComparison.Ordinal);
-        return Tokenized(rendered, addSpecial: ImageToken is not null && !begins, pixels, features, labels ?? []);
+        return (rendered, ImageToken is not null && !begins);
     }
 
     /// <summary>A text as it stands, without a template, all of it the instruction; the tokenizer puts its special tokens around it.</summary>
@@ -161,6 +176,19 @@ public abstract class VisionLanguageModel : IDisposable
         Tokenized(new RenderedPrompt(text, [new RenderedPart(0, 0, 0, text.Length, 0)]), addSpecial: true, null, null, [new TextLabel(0, 0, 0, text.Length, SpanKind.Instruction)]);
 
     private Prompt Tokenized(RenderedPrompt rendered, bool addSpecial, PixelValues? pixels, Tensor? features, IReadOnlyList<TextLabel> labels)
+    {
+        var (tokens, spans, text, unknown) = Tokens(rendered, addSpecial, pixels, labels);
+        return Embed(tokens, pixels, features, SpanFinder.Positions(spans), rendered.Text) with
+        {
+            TextTokens = text,
+            UnknownTokens = unknown,
+            Warnings = unknown == 0 ? rendered.Warnings : [.. rendered.Warnings, Tokenizer.UnknownWarning(unknown, text)],
+        };
+    }
+
+    /// <summary>Ids with image tokens repeated as often as each picture has features, the span of each, and the tokens of text among them, known and unknown.</summary>
+    private (int[] Ids, List<SpanKind?> Spans, int Text, int Unknown) Tokens(
+        RenderedPrompt rendered, bool addSpecial, PixelValues? pixels, IReadOnlyList<TextLabel> labels)
     {
         var kinds = SpanFinder.Characters(rendered, labels);
         IReadOnlyList<PictureShape> pictures = pixels?.Pictures ?? [];
@@ -186,12 +214,7 @@ public abstract class VisionLanguageModel : IDisposable
         }
         if (picture != pictures.Count)
             throw new InputException($"the prompt has {picture} image placeholders ({Placeholder}) for {pictures.Count} pictures");
-        return Embed([.. tokens], pixels, features, SpanFinder.Positions(spans), rendered.Text) with
-        {
-            TextTokens = text,
-            UnknownTokens = unknown,
-            Warnings = unknown == 0 ? rendered.Warnings : [.. rendered.Warnings, Tokenizer.UnknownWarning(unknown, text)],
-        };
+        return ([.. tokens], spans, text, unknown);
     }
 
     /// <summary>A prompt from token ids in which image tokens are already repeated, as the reference's processors give them.</summary>

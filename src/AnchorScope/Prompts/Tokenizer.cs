@@ -89,7 +89,7 @@ public sealed class Tokenizer
     /// <summary>One line that says how many of some tokens are the unknown token.</summary>
     /// <param name="unknown">Tokens with <see cref="UnknownId"/>.</param>
     /// <param name="all">All tokens of the text.</param>
-    public string UnknownWarning(int unknown, int all) =>
+    public string UnknownWarning(long unknown, long all) =>
         string.Create(CultureInfo.InvariantCulture, $"{unknown} of {all} tokens of the text are {TokenText(UnknownId!.Value)}, ") +
         "the tokenizer's unknown token: that text does not reach the model";
 

@@ -26,11 +26,11 @@ public static class DiagnosisReport
             Subtitle = $"{d.Model.Family}, {d.Model.Layers} layers of {d.Model.Heads} heads; {string.Join(", ", d.Data.Select(s => $"{s.Samples} {s.Name}"))} samples{(d.Variants.TryGetValue("steering", out var steering) ? $"; steered: {steering}" : "")}",
             Footer = $"{d.Tool}; weights {d.Model.Sha256[..12]}, seed {d.Seed}, definitions: {d.Variants["preset"]}. All numbers: diagnosis.json, summary.csv; every run: results.jsonl.",
         };
+        foreach (var warning in d.Warnings) page.Note(NoteKind.Warning, warning);
         foreach (var finding in d.Findings)
             page.Lead(finding.Text, finding.Status switch { FindingStatus.Present => Status.Good, FindingStatus.Absent => Status.Absent, _ => Status.Neutral });
         page.Lead(d.Route.Text, d.Route.Verdict == Route.Undecided ? Status.Neutral : Status.Good);
         if (d.Model.Provenance is { } statement) page.Note(NoteKind.Warning, statement, "About this model");
-        if (d.Rejected.Count > 0) page.Note(NoteKind.Warning, $"{d.Rejected.Count} samples or lines were left out; they are listed at the end.");
         page.Paragraph(
             "Shaded bands and brackets are 95 % intervals over samples; runs that share a picture count as one sample. Shares have score "
                 + "intervals, means of logits bootstrap intervals, and those of random sets hold the variation between draws. "
@@ -225,9 +225,15 @@ public static class DiagnosisReport
         page.KeyValues(
         [
             ("Tool", d.Tool), ("Model", $"{d.Model.Name}, {d.Model.Family}"), ("Weights", $"sha256 {d.Model.Sha256}"), ("Tokenizer", $"sha256 {d.Model.TokenizerSha256}"),
-            .. d.Data.Select(s => ($"Data, {s.Name}", $"{s.Samples} samples, {s.Rejected} left out, sha256 {s.Sha256}")),
-            ("Prompt layout", d.Layout), ("Seed", $"{d.Seed}"), ("Answer tokens", $"{d.AnswerTokens}"),
+            .. d.Data.Select(s => ($"Data, {s.Name}", $"{s.Samples} samples, {s.Rejected} left out, sha256 {s.Sha256}, of the pictures {s.PicturesSha256}")),
+            ("Prompt layout", d.Layout),
         ]);
+        if (d.Command.Length > 0)
+        {
+            page.Paragraph("The command:");
+            page.Verbatim(d.Command);
+        }
+        page.Table(["Option", "Value"], [.. d.Settings.Select(s => new[] { s.Key, s.Value })], "Every setting that decides a number, named or not.", numeric: []);
         page.Table(["Choice", "Variant"], [.. d.Variants.Select(v => new[] { v.Key, v.Value })], "Definitions that the paper does not print, or leaves open, and what was chosen here.", numeric: []);
         page.Heading(3, "One prompt as the model got it");
         page.Paragraph($"{d.Prompt.Run}: {d.Prompt.Tokens.Count} positions; image placeholders are repeated per image token before the model sees them.");

@@ -87,6 +87,15 @@ public sealed record Diagnosis
 
     /// <summary>What was left out.</summary>
     public required IReadOnlyList<RejectedLine> Rejected { get; init; }
+
+    /// <summary>What a reader should know before the findings, a sentence each: few samples, unknown words, odd files.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+
+    /// <summary>The command that was typed, or empty.</summary>
+    public string Command { get; init; } = "";
+
+    /// <summary>Every setting by the name of its option.</summary>
+    public IReadOnlyDictionary<string, string> Settings { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 }
 
 /// <summary>What identifies a model.</summary>

@@ -79,6 +79,9 @@ internal sealed class DiagnosisBuilder
             Examples = ExamplePicker.Pick(_test, _plan, Options, _study.Model.Tokenizer, _study.Data.Folder),
             Prompt = prompt,
             Rejected = [.. _study.Data.Rejected.Select(r => r with { File = Path.GetFileName(r.File) })],
+            Warnings = Warnings(),
+            Command = Options.Command,
+            Settings = _study.Identity.Options,
         };
         return diagnosis with { Findings = FindingWriter.Write(diagnosis, new FindingRuns(_test, _control, _study.Amplification(_store).MatchedRuns(_plan)), _plan) };
     }
@@ -282,6 +285,13 @@ internal sealed class DiagnosisBuilder
     private List<IReadOnlyList<double>> Rows(double[] scores) => [.. scores.Chunk(Shape.Heads)];
 
     private static List<HeadId> Ids(IEnumerable<(int Layer, int Head)> heads) => [.. heads.Select(h => new HeadId(h.Layer, h.Head))];
+
+    private IReadOnlyList<string> Warnings()
+    {
+        var few = _test.IsFew ? [$"Few samples: these are {Wording.Few(_test)}. Intervals are wide, and little can be found or ruled out."] : Array.Empty<string>();
+        var left = _study.Data.Rejected.Count > 0 ? [$"{Wording.Count(_study.Data.Rejected.Count, "line", "was", "were")} left out; they are listed at the end."] : Array.Empty<string>();
+        return [.. few, .. left, .. _study.Warnings.Select(w => w.EndsWith('.') ? w : w + ".")];
+    }
 
     private List<BlockingResult> Blocking() => [.. _plan.Blocked.Select(name =>
     {

@@ -1,5 +1,7 @@
+using System.Collections.Concurrent;
 using AnchorScope.Conflicts;
 using AnchorScope.Metrics;
+using AnchorScope.Models;
 using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;
@@ -46,40 +48,59 @@ public sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSet 
             folder, whole.Part("rank", shuffled[..half]), whole.Part("test", shuffled[half..]), null, controls.Count > 0 ? whole.Part("control", controls) : null, PromptLayout.Beside(folder));
     }
 
+    /// <summary>What the user should know about the samples' text: words that the vocabulary lacks, text that the chat template changes.</summary>
+    public IReadOnlyList<string> Warnings { get; private init; } = [];
+
     /// <summary>
-    /// Without the samples whose answers this tokenizer cannot tell apart and without those whose pictures cannot be decoded: better
-    /// known before the first hour than after it.
+    /// Without the samples whose answers this model's tokenizer cannot tell apart, those whose pictures cannot be decoded, and those that are longer
+    /// than the model was made for: better known before the first hour than after it.
     /// </summary>
-    public DiagnosisData Filter(Tokenizer tokenizer)
+    /// <param name="answerTokens">Tokens that are generated behind each prompt.</param>
+    public DiagnosisData Filter(VisionLanguageModel model, int answerTokens)
     {
-        ConflictSet Kept(ConflictSet set) => Usable(set, tokenizer);
-        return this with { Rank = Kept(Rank), Test = Kept(Test), Hard = Hard is null ? null : Kept(Hard), Control = Control is null ? null : Kept(Control) };
+        var sizes = new ConcurrentBag<PromptSize>();
+        ConflictSet Kept(ConflictSet set) => Usable(set, model, Layout, answerTokens, sizes.Add);
+        var kept = this with { Rank = Kept(Rank), Test = Kept(Test), Hard = Hard is null ? null : Kept(Hard), Control = Control is null ? null : Kept(Control) };
+        var (unknown, text) = (sizes.Sum(s => (long)s.UnknownTokens), sizes.Sum(s => (long)s.TextTokens));
+        var said = sizes.SelectMany(s => s.Warnings).Distinct().Order(StringComparer.Ordinal);
+        return kept with { Warnings = [.. said, .. unknown > 0 ? [model.Tokenizer.UnknownWarning(unknown, text)] : Array.Empty<string>()] };
     }
 
-    /// <summary>The samples of one set whose answers can be told apart and whose pictures can be decoded.</summary>
+    /// <summary>The samples of one set whose answers can be told apart, whose pictures can be decoded, and whose prompts fit the model.</summary>
+    /// <param name="told">Called with the size of every run's prompt, on several threads.</param>
     /// <exception cref="InputException">None is left.</exception>
-    internal static ConflictSet Usable(ConflictSet set, Tokenizer tokenizer)
+    internal static ConflictSet Usable(ConflictSet set, VisionLanguageModel model, PromptLayout layout, int answerTokens, Action<PromptSize>? told = null)
     {
-        var kept = WithPictures(AnswerEntities.Filter(set, tokenizer));
-        return kept.Samples.Count > 0 ? kept : throw new InputException($"{set.File}: no sample is left whose answers differ in their first token; line {kept.Rejected[^1].Line}, {kept.Rejected[^1].Id}: {kept.Rejected[^1].Reason}");
+        var named = AnswerEntities.Filter(set, model.Tokenizer);
+        var reasons = new string?[named.Samples.Count];
+        Parallel.For(0, reasons.Length, i => reasons[i] = Unfit(named.Samples[i], model, layout, answerTokens, told));
+        var kept = named.With(
+            [.. named.Samples.Where((_, i) => reasons[i] is null)],
+            named.Samples.Select((s, i) => (s, reason: reasons[i])).Where(p => p.reason is not null).Select(p => new RejectedLine(set.File, p.s.Line, p.s.Id, p.reason!)));
+        return kept.Samples.Count > 0 ? kept
+            : throw new InputException($"{set.File}: no sample is left that can be used; line {kept.Rejected[^1].Line}, {kept.Rejected[^1].Id}: {kept.Rejected[^1].Reason}");
     }
 
-    private static ConflictSet WithPictures(ConflictSet set)
+    /// <summary>Why a sample cannot be used, or null.</summary>
+    private static string? Unfit(ConflictSample sample, VisionLanguageModel model, PromptLayout layout, int answerTokens, Action<PromptSize>? told)
     {
-        var reasons = new string?[set.Samples.Count];
-        Parallel.For(0, reasons.Length, i =>
+        try
         {
-            try
+            var picture = sample.Image is { } path ? Picture.Load(path) : null;
+            // A text model's own sets have no pictures; that is said once, where the study is opened.
+            if (model.ImageToken is null && picture is not null) return null;
+            var pixels = picture is null ? null : model.Preprocess([picture]);
+            foreach (var run in sample.Runs)
             {
-                if (set.Samples[i].Image is { } path) _ = Picture.Load(path);
+                var size = model.Measure(ConflictPrompt.Messages(run, layout, pixels is not null).Messages, pixels);
+                if (model.Decoder.TooLong(size.Positions, Math.Max(0, answerTokens - 1)) is { } reason) return reason;
+                told?.Invoke(size);
             }
-            catch (InputException e)
-            {
-                reasons[i] = e.Message;
-            }
-        });
-        return set.With(
-            [.. set.Samples.Where((_, i) => reasons[i] is null)],
-            set.Samples.Select((s, i) => (s, reason: reasons[i])).Where(p => p.reason is not null).Select(p => new RejectedLine(set.File, p.s.Line, p.s.Id, p.reason!)));
+            return null;
+        }
+        catch (InputException e)
+        {
+            return e.Message;
+        }
     }
 }

@@ -45,6 +45,9 @@ public sealed record DiagnosisOptions
     /// <summary>A direction that the model is steered with throughout; null: none.</summary>
     public SteeringUse? Steering { get; init; }
 
+    /// <summary>The command that was typed, for the report; changes no number.</summary>
+    public string Command { get; init; } = "";
+
     /// <summary>Threads; changes no number.</summary>
     public int Threads { get; init; } = Environment.ProcessorCount;
 }

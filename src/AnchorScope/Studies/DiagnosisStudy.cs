@@ -33,13 +33,13 @@ public sealed class DiagnosisStudy : IDisposable
             if (Model.ImageToken is null && Data.Sets.SelectMany(set => set.Samples).FirstOrDefault(sample => sample.Image is not null) is { } pictured)
                 throw InputException.At(options.Data, $"{pictured.Id}: image", $"none ({options.Model}, {Model.Family}, reads text only)", pictured.Image!);
             _ = Model.Template;
-            Data = Data.Filter(Model.Tokenizer);
+            AnswerTokens = options.AnswerTokens ?? Math.Min(LongestAnswer, Model.MaxNewTokens ?? LongestAnswer);
+            Data = Data.Filter(Model, AnswerTokens);
             Named = options.Variants.Named;
             if (options.Steering is { } steering) Steer(steering);
             ConflictSet Listed(ConflictSet set) =>
                 set.With(set.Samples, DonorFinder.In(set, Model.Tokenizer, options.Seed).Unfit(set, options.Variants.Alignment));
             Data = Data with { Rank = Listed(Data.Rank), Test = Listed(Data.Test) };
-            AnswerTokens = options.AnswerTokens ?? Math.Min(LongestAnswer, Model.MaxNewTokens ?? LongestAnswer);
             _conditions = new DiagnosisConditions(options, Model.Decoder.Shape);
             if (Model.Checkpoint.WeightBytes < PackedAtMost) Model.Decoder.Pack();
         }
@@ -83,6 +83,10 @@ public sealed class DiagnosisStudy : IDisposable
             return identity;
         }
     }
+
+    /// <summary>What the user should know before the first number: odd files, words that the vocabulary lacks, text that the template changes, rules of generation that are not applied.</summary>
+    public IReadOnlyList<string> Warnings =>
+        [.. Model.Warnings, .. Model.Tokenizer.Warnings, .. Data.Warnings, .. Model.Rules.NotApplied(sampling: false)];
 
     /// <summary>The parts of a run in order, with the number of their samples.</summary>
     public IReadOnlyList<(string Phase, int Samples)> Phases =>

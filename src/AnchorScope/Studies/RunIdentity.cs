@@ -93,6 +93,9 @@ public sealed class RunIdentity
         return this;
     }
 
+    /// <summary>The settings by the names of their options.</summary>
+    public IReadOnlyDictionary<string, string> Options => _sections[Settings];
+
     /// <summary>As JSON, on many lines.</summary>
     public string Text => JsonSerializer.Serialize(Json, DiagnosisFiles.Form) + "\n";
 

@@ -42,7 +42,8 @@ internal sealed record TuningData(string Path, IReadOnlyList<ConflictSet> Sets, 
         if (!Directory.Exists(folder)) throw new InputException($"{path}: expected a conflict set (.jsonl), or a folder with some, found nothing");
         string[] files = File.Exists(path) ? [path] : [.. Directory.GetFiles(folder, "*.jsonl").Order(StringComparer.Ordinal)];
         if (files.Length == 0) throw InputException.At(path, "files", "at least one .jsonl", "none");
-        var (layout, sets) = (PromptLayout.Beside(folder), files.Select(file => DiagnosisData.Usable(ConflictSet.Load(file), model.Tokenizer)).ToList());
+        var layout = PromptLayout.Beside(folder);
+        var sets = files.Select(file => DiagnosisData.Usable(ConflictSet.Load(file), model, layout, answerTokens: 1)).ToList();
         var samples = sets.SelectMany(set => set.Samples.Select((sample, number) => (set, sample, number))).ToArray();
         var items = new IReadOnlyList<TuningItem>[samples.Length];
         Workers.Each(samples.Length, threads, (i, compute) =>

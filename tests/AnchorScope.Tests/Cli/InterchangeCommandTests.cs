@@ -23,7 +23,7 @@ public sealed class InterchangeCommandTests : IDisposable
 
     private float[] Logits(string prompt, string output, params string[] more)
     {
-        var (exit, _, error) = Ascope.Run(_temp.Path, Arguments("trace", prompt, [.. more, "--out", output]));
+        var (exit, _, error) = Ascope.Run(_temp.Path, Arguments("trace", prompt, [.. more, "--force", "--out", output]));
         Assert.Equal((0, ""), (exit, error));
         using var found = SafetensorsFile.Open(_temp.File(output));
         return found.ReadSingles("lm.logits");
@@ -59,7 +59,7 @@ public sealed class InterchangeCommandTests : IDisposable
     {
         _temp.Write("edits.json", """[{"kind":"sublayer_scale","layer":7,"sublayer":"mlp","positions":[39,40,41],"factor":0}]""");
         Logits(Words, "out.safetensors", "--edits", "edits.json", "--generate", "3");
-        var (exit, _, error) = Ascope.Run(_temp.Path, Arguments("trace", Words, "--edits", "edits.json", "--generate", "1", "--out", "two.safetensors"));
+        var (exit, _, error) = Ascope.Run(_temp.Path, Arguments("trace", Words, "--edits", "edits.json", "--generate", "1", "--force", "--out", "two.safetensors"));
         Assert.Equal(2, exit);
         Assert.Contains("0 to 40, found 41", error, StringComparison.Ordinal);
     }
@@ -83,7 +83,7 @@ public sealed class InterchangeCommandTests : IDisposable
             return File.ReadAllText(_temp.File(file));
         }
         var planned = Rows("planned.jsonl");
-        Assert.Equal(4, planned.Trim().Split('\n').Select(row => row[row.IndexOf("logits", StringComparison.Ordinal)..]).Distinct(StringComparer.Ordinal).Count());
+        Assert.Equal(4, planned.Trim().Split('\n').Skip(1).Select(row => row[row.IndexOf("logits", StringComparison.Ordinal)..]).Distinct(StringComparer.Ordinal).Count());
         Assert.Equal(planned, Rows("naive.jsonl", "--naive"));
         // What a stopped sweep leaves: the line that says what is run, and some rows.
         using (var model = VisionLanguageModel.Open(Fixtures.Grown("relay")))
@@ -92,7 +92,8 @@ public sealed class InterchangeCommandTests : IDisposable
             using var team = new Team(1);
             var pixels = model.Preprocess([Picture.Load(Path.Combine(Fixtures.Conflicts, "images", "test-0000.png"))]);
             var prompt = model.Prompt([new ChatMessage("user", [new ImagePart(), new TextPart(Words)])], pixels, model.Features(pixels, new Compute(arena, team)));
-            using var rows = SweepFile.Open(_temp.File("rows.jsonl"), model, prompt, InterventionJson.LoadList(_temp.File("plan.json"), model.Decoder.Shape), [5, 7], heads: false);
+            IReadOnlyList<Intervention> list = [Intervention.None, .. InterventionJson.LoadList(_temp.File("plan.json"), model.Decoder.Shape)];
+            using var rows = SweepFile.Open(_temp.File("rows.jsonl"), model, prompt, list, [5, 7], heads: false);
             rows.Add([(0, System.Text.Encoding.UTF8.GetBytes(planned.Split('\n')[0]))]);
         }
         var before = File.ReadAllBytes(_temp.File("rows.jsonl.partial"));

@@ -10,7 +10,7 @@ public sealed class ParityCommandTests : IDisposable
     [Fact]
     public void AllArraysOfACase_AreWithinTolerance()
     {
-        var (exit, output, error) = Ascope.Run(_temp.Path, "parity", Fixtures.Path("qwen2vl"), Fixtures.Path("qwen2vl", "golden"));
+        var (exit, output, error) = Ascope.Run(_temp.Path, "parity", Fixtures.Path("qwen2vl"), Fixtures.Path("qwen2vl", "golden"), "--all");
         Assert.Equal((0, ""), (exit, error));
         Assert.Contains("93 arrays within tolerance", output, StringComparison.Ordinal);
         Assert.DoesNotContain("not compared", output, StringComparison.Ordinal);
@@ -22,7 +22,7 @@ public sealed class ParityCommandTests : IDisposable
     [InlineData("wired-arbiter", "26 arrays within tolerance")]
     public void WhatTheScriptMakes_IsComparedWhole(string model, string expected)
     {
-        var (exit, output, error) = Ascope.Run(_temp.Path, "parity", Fixtures.Grown(model), Fixtures.Path("made", model));
+        var (exit, output, error) = Ascope.Run(_temp.Path, "parity", Fixtures.Grown(model), Fixtures.Path("made", model), "--all");
         Assert.Equal((0, ""), (exit, error));
         Assert.Contains(expected, output, StringComparison.Ordinal);
         foreach (var site in new[] { "lm.attn", "lm.z", "lm.attn_out", "lm.mlp_out", "lm.hidden" }) Assert.Contains(site, output,

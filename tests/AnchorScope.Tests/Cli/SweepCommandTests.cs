@@ -33,7 +33,10 @@ public sealed class SweepCommandTests : IDisposable
         var planned = Rows("planned", "--heads", "all", "--positions", positions, "--factor", "0", "--logits", "7,3,7", "--threads", "2");
         Assert.Equal(Rows("naive", "--heads", "all", "--positions", positions, "--factor", "0", "--logits", "7,3", "--threads", "1", "--naive"), planned);
         var (layer, head) = (0, 0);
-        foreach (var line in planned)
+        using var plain = JsonDocument.Parse(planned[0]);
+        Assert.Equal("baseline", plain.RootElement.GetProperty("name").GetString());
+        Assert.Equal(["7", "3"], plain.RootElement.GetProperty("logits").EnumerateObject().Select(p => p.Name));
+        foreach (var line in planned[1..])
         {
             using var row = JsonDocument.Parse(line);
             if (row.RootElement.GetProperty("layer").GetInt32() != layer) (layer, head) = (layer + 1, 0);
@@ -51,7 +54,7 @@ public sealed class SweepCommandTests : IDisposable
         _temp.Write("plan.json", "[" + string.Join(',', list.Select(i => System.Text.Encoding.UTF8.GetString(InterventionJson.Write(i)))) + "]");
         var planned = Rows("planned", "--plan", "plan.json");
         Assert.Equal(Rows("naive", "--plan", "plan.json", "--naive"), planned);
-        Assert.Equal(list.Select(i => i.Name), planned.Select(line => JsonDocument.Parse(line).RootElement.GetProperty("name").GetString()));
+        Assert.Equal(list.Select(i => i.Name).Prepend("baseline"), planned.Select(line => JsonDocument.Parse(line).RootElement.GetProperty("name").GetString()));
     }
 
     [Fact]
@@ -96,6 +99,7 @@ public sealed class SweepCommandTests : IDisposable
     [InlineData("[{\"version\": 2, \"edits\": []}]", "[0].version")]
     [InlineData("[{\"version\": 1, \"edits\": [{\"kind\": \"fly\"}]}]", "[0].edits[0]")]
     [InlineData("[{\"version\": 1, \"name\": \"a\", \"edits\": []}, {\"version\": 1, \"name\": \"a\", \"edits\": []}]", "2 called")]
+    [InlineData("[{\"version\": 1, \"name\": \"baseline\", \"edits\": []}]", "name: expected another name: the run without edits is called so, found baseline")]
     [InlineData("[", "not valid JSON")]
     public void WrongPlan_NamesThePlace(string json, string message)
     {

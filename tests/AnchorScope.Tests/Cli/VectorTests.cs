@@ -25,9 +25,9 @@ public sealed class VectorTests : IDisposable
         foreach (var variable in new[] { ("DOTNET_EnableHWIntrinsic", "1"), ("DOTNET_EnableAVX512", "0"), ("DOTNET_EnableHWIntrinsic", "0") })
         {
             var (trace, rows) = (_temp.File($"{files.Count}.safetensors"), _temp.File($"{files.Count}.jsonl"));
-            Assert.Equal((0, ""), Result(Ascope.RunUnder(variable, _temp.Path, ["trace", .. prompt, "--keep", "attn,z,q,k,v,k_rope", "--generate", "3", "--out", trace])));
+            Assert.Equal((0, ""), Result(Ascope.RunUnder(variable, _temp.Path, ["trace", .. prompt, "--keep", "attn,z,q,k,v,k_rope", "--generate", "3", "--force", "--out", trace])));
             var edited = Interchanged(trace, prompt, variable);
-            Assert.Equal((0, ""), Result(Ascope.RunUnder(variable, _temp.Path, ["sweep", .. prompt, "--heads", "all", "--positions", "instruction", "--logits", "5,7", "--out", rows])));
+            Assert.Equal((0, ""), Result(Ascope.RunUnder(variable, _temp.Path, ["sweep", .. prompt, "--heads", "all", "--positions", "instruction", "--logits", "5,7", "--force", "--out", rows])));
             files.Add((File.ReadAllBytes(trace), File.ReadAllBytes(rows), File.ReadAllBytes(edited)));
         }
         Assert.All(files, file => Assert.True(file.Trace.AsSpan().SequenceEqual(files[0].Trace)));
@@ -47,7 +47,7 @@ public sealed class VectorTests : IDisposable
             new { kind = "edge_interchange", what = "both", layers = new[] { 0, 1 }, heads = new[] { 1 }, queries = to, keys = to, donor, donor_positions = from },
         ]));
         var output = _temp.File("edited.safetensors");
-        Assert.Equal((0, ""), Result(Ascope.RunUnder(variable, _temp.Path, ["trace", .. prompt, "--edits", edits, "--out", output])));
+        Assert.Equal((0, ""), Result(Ascope.RunUnder(variable, _temp.Path, ["trace", .. prompt, "--edits", edits, "--force", "--out", output])));
         return output;
     }
 

@@ -1,6 +1,8 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Models;
 using AnchorScope.Prompts;
 using AnchorScope.Studies;
+using AnchorScope.Tensors;
 using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Studies;
@@ -18,7 +20,62 @@ public sealed class DiagnosisDataTests : IDisposable
         Assert.Equal([("rank", 6), ("test", 6), ("control", 12)], data.Sets.Select(s => (s.Name, s.Samples.Count)));
         Assert.Equal(samples.Select(s => s.Id).Order(StringComparer.Ordinal), data.Sets.SelectMany(s => s.Samples).Select(s => s.Id).Order(StringComparer.Ordinal));
         // Names are kept when samples are left out.
-        Assert.Equal(["rank", "test", "control"], data.Filter(Tokenizer.Load(Fixtures.Organism)).Sets.Select(s => s.Name));
+        using var model = VisionLanguageModel.Open(Fixtures.Organism);
+        Assert.Equal(["rank", "test", "control"], data.Filter(model, answerTokens: 1).Sets.Select(s => s.Name));
+        // Named itself, the file is split in the same way.
+        Assert.Equal(data.Sets.SelectMany(s => s.Samples).Select(s => s.Id), DiagnosisData.Load(_temp.File("mine.jsonl"), null, 1).Sets.SelectMany(s => s.Samples).Select(s => s.Id));
+    }
+
+    /// <summary>A prompt, with the answer behind it, that is longer than the model was made for is left out with both numbers.</summary>
+    [Fact]
+    public void PromptsThatAreTooLong_AreLeftOut()
+    {
+        var folder = _temp.Copy(Fixtures.Organism, "short");
+        var config = Path.Combine(folder, "config.json");
+        var text = File.ReadAllText(config);
+        const string There = "\"max_position_embeddings\": 256";
+        Assert.Contains(There, text, StringComparison.Ordinal);
+        File.WriteAllText(config, text.Replace(There, "\"max_position_embeddings\": 42", StringComparison.Ordinal));
+        using var model = VisionLanguageModel.Open(folder);
+        using var whole = VisionLanguageModel.Open(Fixtures.Organism);
+        var data = DiagnosisData.Load(Fixtures.Conflicts, limit: 30, seed: 0);
+        var (kept, all) = (data.Filter(model, answerTokens: 3), data.Filter(whole, answerTokens: 3));
+        Assert.Empty(all.Rejected);
+        int Positions(ConflictSample sample) => sample.Runs.Max(run =>
+        {
+            var pixels = sample.Image is null ? null : whole.Preprocess([Picture.Load(sample.Image)]);
+            return whole.Measure(ConflictPrompt.Messages(run, data.Layout, pixels is not null).Messages, pixels).Positions;
+        });
+        // Two of the three tokens of an answer are fed back.
+        var fits = data.Test.Samples.Where(s => Positions(s) + 2 <= 42).Select(s => s.Id).ToList();
+        Assert.InRange(fits.Count, 1, 29);
+        Assert.Equal(fits, kept.Test.Samples.Select(s => s.Id));
+        Assert.All(kept.Test.Rejected, r => Assert.Matches("^the prompt has [0-9]+ positions and 2 generated tokens come behind it; the model was made for 42 ", r.Reason));
+    }
+
+    /// <summary>A size is that of the prompt which is built, and words that the vocabulary lacks are counted and said.</summary>
+    [Fact]
+    public void UnknownWords_AreSaidWithTheirShare()
+    {
+        using var model = VisionLanguageModel.Open(Fixtures.Organism);
+        var samples = ConflictSet.Load(Path.Combine(Fixtures.Conflicts, "test.jsonl"), limit: 4).Samples
+            .Select(s => s with { TextContext = "Paris lies upon the Seine ." }).ToList();
+        ConflictSet.Save(_temp.File("mine.jsonl"), samples);
+        var data = DiagnosisData.Load(_temp.Path, null, 1).Filter(model, 1);
+        var warning = Assert.Single(data.Warnings);
+        var (unknown, text) = (0, 0);
+        using var arena = new Arena();
+        using var team = new Team(1);
+        foreach (var run in samples.SelectMany(s => s.Runs))
+        {
+            var pixels = model.Preprocess([Picture.Load(run.Sample.Image!)]);
+            var prompt = ConflictPrompt.Build(model, run, data.Layout, pixels, model.Features(pixels, new Compute(arena, team)));
+            var size = model.Measure(ConflictPrompt.Messages(run, data.Layout, pictured: true).Messages, pixels);
+            Assert.Equal((prompt.Positions, prompt.TextTokens, prompt.UnknownTokens), (size.Positions, size.TextTokens, size.UnknownTokens));
+            (unknown, text) = (unknown + prompt.UnknownTokens, text + prompt.TextTokens);
+        }
+        Assert.True(unknown > 0);
+        Assert.StartsWith($"{unknown} of {text} tokens of the text are", warning, StringComparison.Ordinal);
     }
 
     public void Dispose() => _temp.Dispose();

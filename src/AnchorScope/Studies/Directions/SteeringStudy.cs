@@ -33,7 +33,7 @@ public sealed class SteeringStudy : IDisposable
             Heads = DiagnosedHeads.Of(options.Diagnosis, _study.Model.Checkpoint.Identity, test, _study.Model.Decoder.Shape);
             if (!diagnosis.Gains.Any(g => g > 1)) throw new InputException($"--gains: expected at least one number above 1, found {string.Join(',', diagnosis.Gains)}");
             if (Conflicts(_study.Data.Rank).Count < 4) throw InputException.At(diagnosis.Data, "ranking samples", "at least 4 conflicts, half to fit and half to choose strengths", $"{Conflicts(_study.Data.Rank).Count}");
-            _unseen = options.Unseen is { } folder ? DiagnosisData.Load(folder, diagnosis.Limit, diagnosis.Seed).Filter(_study.Model.Tokenizer) : null;
+            _unseen = options.Unseen is { } folder ? DiagnosisData.Load(folder, diagnosis.Limit, diagnosis.Seed).Filter(_study.Model, _study.AnswerTokens) : null;
             if (_unseen is not null && _unseen.Layout.Name != _study.Data.Layout.Name) throw InputException.At(options.Unseen!, "prompt layout", _study.Data.Layout.Name, _unseen.Layout.Name);
         }
         catch
