@@ -14,6 +14,7 @@ internal sealed class Torch : IDisposable
 
     public static Torch Start()
     {
+        Packages.Ensure("/bin/sh", ["-c", $"ldconfig -p | grep -q {OpenBlas.Library}"], "libopenblas0-pthread");
         Packages.Ensure("/usr/bin/python3", ["-c", "import torch, numpy"], "python3-torch", "python3-numpy");
         var start = new ProcessStartInfo("/usr/bin/python3") { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true };
         start.ArgumentList.Add(Path.Combine(Repository.Root, "bench", "torch_peer.py"));
@@ -25,7 +26,7 @@ internal sealed class Torch : IDisposable
         // Without these the C library gives large tensors back to the system and takes them again, page by page, in every operation: up to twenty times slower where pages are dear.
         (start.Environment["MALLOC_MMAP_MAX_"], start.Environment["MALLOC_TRIM_THRESHOLD_"]) = ("0", $"{1L << 40}");
         var torch = new Torch(Process.Start(start)!);
-        torch.Version = torch.Say("version");
+        torch.Version = $"{torch.Say("version")}, BLAS {BlasKernels.Check("torch", torch.Say("blas"))}";
         return torch;
     }
 

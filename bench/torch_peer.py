@@ -3,6 +3,7 @@
 The decoder is written as the reference library's eager Llama is: separate operations, an additive causal mask, softmax in float32.
 `hooks` sweeps heads as hook tools do: a forward pre-hook on o_proj that zeroes one head's slice, one full forward for each head.
 """
+import ctypes
 import json
 import os
 import struct
@@ -142,6 +143,27 @@ def attention(heads, size, keys, rows, masked):
     return lambda: torch.matmul(torch.softmax(torch.matmul(q, k.transpose(-2, -1)) / size**0.5 + mask, -1), v)
 
 
+def blas():
+    """The library that multiplies matrices, and the kernels that it chose: read from what is mapped after a product."""
+    torch.mm(torch.ones(64, 64), torch.ones(64, 64))
+    try:
+        with open("/proc/self/maps") as maps:
+            paths = {line.split()[-1] for line in maps if ".so" in line}
+    except OSError:
+        paths = set()
+    named = sorted(path for path in paths if "blas" in os.path.basename(path).lower())
+    for path in named:
+        try:
+            core = ctypes.CDLL(path).openblas_get_corename
+        except AttributeError:
+            continue
+        core.restype = ctypes.c_char_p
+        return f"openblas {core().decode()}"
+    if any("mkl" in os.path.basename(path).lower() for path in paths) or "BLAS_INFO=mkl" in torch.__config__.show():
+        return "mkl"
+    return "reference" if named else "unknown"
+
+
 def keep(actions, action):
     actions.append(action)
     return str(len(actions) - 1)
@@ -153,6 +175,8 @@ def main():
         word, *rest = line.split()
         if word == "version":
             answer = f"torch {torch.__version__}, OPENBLAS_CORETYPE {os.environ.get('OPENBLAS_CORETYPE', 'unset')}"
+        elif word == "blas":
+            answer = blas()
         elif word == "threads":
             torch.set_num_threads(int(rest[0]))
             answer = "ok"

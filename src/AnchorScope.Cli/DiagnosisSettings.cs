@@ -12,7 +12,7 @@ internal sealed class DiagnosisSettings
     private readonly Option<string?> _model = new("--model") { Description = "folder of the checkpoint (default: the bundled organism)", HelpName = "DIR" };
     private readonly Option<string?> _data = new("--data") { Description = "folder of the conflict sets, or one .jsonl, which is split into a ranking and a test half (default: the bundled ones)", HelpName = "DIR|FILE" };
     private readonly Option<int?> _limit = new("--limit") { Description = "at most N samples of each set", HelpName = "N" };
-    private readonly Option<ulong> _seed = new("--seed") { Description = "of bootstrap and random controls", HelpName = "S" };
+    private readonly Option<ulong> _seed = new("--seed") { Description = "of bootstrap and random controls", DefaultValueFactory = _ => 0UL, HelpName = "S" };
     private readonly Option<string> _preset = new("--preset") { Description = $"named definitions: {string.Join(", ", Variants.Presets.Keys)}", DefaultValueFactory = _ => "default", HelpName = "NAME" };
     private readonly Option<string?> _nssd = Choice<NssdVariant>("--nssd", "definition of I_NSSD");
     private readonly Option<string?> _lens = Choice<LensNorm>("--lens-norm", "norm of the logit lens");

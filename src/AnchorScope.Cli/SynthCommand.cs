@@ -26,7 +26,7 @@ internal static class SynthCommand
         var visionMlp = Size("--vision-mlp", "its d_mlp (in the family's proportion)");
         var type = new Option<string>("--dtype") { Description = "f32, f16 or bf16", DefaultValueFactory = _ => "bf16", HelpName = "TYPE" };
         var shard = new Option<string>("--shard-size") { Description = "most bytes of tensors in a file, like 5GB or 200MB", DefaultValueFactory = _ => "5GB", HelpName = "SIZE" };
-        var seed = new Option<ulong>("--seed") { Description = "the weights follow from it", HelpName = "S" };
+        var seed = new Option<ulong>("--seed") { Description = "the weights follow from it", DefaultValueFactory = _ => 0UL, HelpName = "S" };
         var command = new Command("synth", "Writes a checkpoint of random weights: a real model's shape, to measure and test with.")
         {
             family, output, layers, heads, keyHeads, hidden, mlp, vocabulary, imageTokens, visionLayers, visionHidden, visionHeads, visionMlp, type, shard, seed,

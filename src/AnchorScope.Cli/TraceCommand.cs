@@ -26,7 +26,7 @@ internal static class TraceCommand
         var temperature = new Option<double>("--temperature") { Description = "sample instead of taking the arg-max", HelpName = "T" };
         var topK = new Option<int>("--top-k") { Description = "sample among the k likeliest", HelpName = "K" };
         var topP = new Option<double>("--top-p") { Description = "sample among the fewest that reach p", DefaultValueFactory = _ => 1.0, HelpName = "P" };
-        var seed = new Option<ulong>("--seed") { Description = "of the sampler", HelpName = "S" };
+        var seed = new Option<ulong>("--seed") { Description = "of the sampler", DefaultValueFactory = _ => 0UL, HelpName = "S" };
         var kernel = new Option<KernelFamily>("--kernel") { Description = "matrix kernel: panel (many rows) or direct (few rows)" };
         var threads = new Option<int>("--threads") { Description = "threads", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
         var command = new Command("trace", "Runs one prompt, edited or not, and writes what happened inside.")

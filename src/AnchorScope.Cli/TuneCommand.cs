@@ -26,7 +26,7 @@ internal sealed class TuneCommand
         + "that can show these heads to do more", DefaultValueFactory = _ => 19, HelpName = "N" };
     private readonly Option<bool> _full = new("--no-full") { Description = "do not tune the whole decoder for comparison: it takes 32 bytes for each parameter" };
     private readonly Option<int> _diagnose = new("--diagnose") { Description = "samples of each set that are diagnosed before and after; 0: none", DefaultValueFactory = _ => 40, HelpName = "N" };
-    private readonly Option<ulong> _seed = new("--seed") { Description = "of samples, batches, initial values, random heads and bootstrap", HelpName = "S" };
+    private readonly Option<ulong> _seed = new("--seed") { Description = "of samples, batches, initial values, random heads and bootstrap", DefaultValueFactory = _ => 0UL, HelpName = "S" };
     private readonly Option<bool> _force = new("--force") { Description = "take a head set that was made for other weights" };
     private readonly Option<int> _threads = new("--threads") { Description = "threads; changes no bit", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
 

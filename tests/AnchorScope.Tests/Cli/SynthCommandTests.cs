@@ -125,7 +125,7 @@ public sealed class SynthCommandTests : IDisposable
     /// <summary>Bytes of memory that no file stands behind, at their highest while a short text runs through the model.</summary>
     private long PeakOfTrace(string model)
     {
-        using var process = Ascope.Start(_temp.Path, "trace", model, "--prompt", "yes?", "--out", "trace.safetensors", "--threads", "2");
+        using var process = Ascope.Start(_temp.Path, "trace", model, "--prompt", "yes?", "--force", "--out", "trace.safetensors", "--threads", "2");
         var error = process.StandardError.ReadToEndAsync();
         var peak = 0L;
         while (!process.HasExited)

@@ -157,7 +157,7 @@ public sealed class ClipPreprocessorTests : IDisposable
 
     [Theory]
     [InlineData("{", "not valid JSON")]
-    [InlineData("[1]", "expected a JSON object, found Array")]
+    [InlineData("[1]", "expected a JSON object, found a list")]
     public void Load_RefusesWhatIsNoObject(string content, string expected)
     {
         var message = Assert.Throws<InputException>(() => Load(content)).Message;
