@@ -147,7 +147,7 @@ public sealed class SteeringTests : IDisposable
     public void TheCommand_WritesTheSame_AfterItWasKilled_AndForAnyThreads()
     {
         var diagnosis = Diagnosis("wired-arbiter");
-        string[] steer = ["steer", "--model", Path.Combine(Fixtures.Root, "models", "wired-arbiter"), "--data", Data, "--limit", "16", "--diagnosis", diagnosis, "--strengths", "1", "--draws", "2", "--unseen", Data];
+        string[] steer = ["steer", "--quiet", "--model", Path.Combine(Fixtures.Root, "models", "wired-arbiter"), "--data", Data, "--limit", "16", "--diagnosis", diagnosis, "--strengths", "1", "--draws", "2", "--unseen", Data];
         Assert.Equal((0, ""), Two(Ascope.Run(_temp.Path, [.. steer, "--out", "whole", "--threads", "1"])));
         foreach (var file in new[] { "report.html", "figures/turned.svg", "figures/repaired.svg", "directions.safetensors" }) Assert.True(File.Exists(_temp.File($"whole/{file}")), file);
         Directory.CreateDirectory(_temp.File("killed"));
@@ -158,7 +158,7 @@ public sealed class SteeringTests : IDisposable
         foreach (var file in new[] { "steering.json", "results.jsonl", "directions.safetensors" }) Assert.Equal(File.ReadAllBytes(_temp.File($"whole/{file}")), File.ReadAllBytes(_temp.File($"killed/{file}")));
 
         // Steered throughout, the model follows the picture whatever it is told.
-        string[] diagnose = ["diagnose", "--model", Path.Combine(Fixtures.Root, "models", "wired-arbiter"), "--data", Data, "--limit", "12", "--draws", "1", "--windows", "3", "--gains", "2"];
+        string[] diagnose = ["diagnose", "--quiet", "--model", Path.Combine(Fixtures.Root, "models", "wired-arbiter"), "--data", Data, "--limit", "12", "--draws", "1", "--windows", "3", "--gains", "2"];
         using (var steering = System.Text.Json.JsonDocument.Parse(File.ReadAllBytes(_temp.File("whole/steering.json"))))
         {
             // The second folder is the first one here, so it must say the same.
@@ -176,7 +176,7 @@ public sealed class SteeringTests : IDisposable
         Refused("within its bounds, -1 to 1, found 2", [.. diagnose, "--direction", "whole/directions.safetensors", "--direction-name", "query_position", "--strength", "2"]);
         Refused("model: expected one that was made for this model, found one for another: other weights", ["steer", "--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--diagnosis", diagnosis]);
         Refused("diagnosis.json: expected the folder of a finished ascope diagnose", ["steer", "--data", Data, "--diagnosis", "nowhere"]);
-        Refused("a diagnosis of the model as it is", [.. steer[..5], "--diagnosis", "steered"]);
+        Refused("a diagnosis of the model as it is", [.. steer[..6], "--diagnosis", "steered"]);
         Refused("--gains: expected at least one number above 1, found 0.5", [.. steer, "--gains", "0.5"]);
         Refused("--beyond-bounds: expected a --direction beside it", [.. diagnose, "--beyond-bounds"]);
         foreach (var command in new[] { "steer", "diagnose", "adjudicate" })
