@@ -32,6 +32,7 @@ internal static class BakeCommand
         {
             var (by, folder) = (read(parsed), parsed.GetValue(output)!);
             if (by is { } number && !float.IsFinite(number)) throw new InputException($"--factor: expected a finite number, found {by}");
+            if (by == 1) throw new InputException("--factor: expected a number other than 1, as times 1 changes nothing, found 1");
             OutputPath.CheckFolder(folder);
             var set = HeadSetFile.Load(parsed.GetValue(heads)!);
             using var opened = Opening.Model(parsed.GetValue(model)!);

@@ -39,6 +39,9 @@ internal static class SweepCommand
             if (options.Threads < 1) throw new InputException($"--threads: expected at least 1, found {options.Threads}");
             if ((parsed.GetValue(heads) is null) == (parsed.GetValue(plan) is null)) throw new InputException("say what is varied with one of --heads and --plan");
             if (parsed.GetValue(output) is null && !parsed.GetValue(explain)) throw new InputException("--out: expected a file to write (or --explain alone), found nothing");
+            if (parsed.GetValue(plan) is null && parsed.GetValue(factor) == 1) throw new InputException("--factor: expected a number other than 1, as times 1 changes nothing, found 1");
+            if (parsed.GetValue(plan) is not null && parsed.GetResult(factor) is { Implicit: false })
+                throw new InputException("--factor: scales the heads of --heads; a --plan says its own factors, expected none beside it, found one");
             if (parsed.GetValue(json) && !parsed.GetValue(explain)) throw new InputException("--json: prints what --explain counts; expected --explain beside it, found none");
             if (!float.IsFinite(parsed.GetValue(factor))) throw new InputException($"--factor: expected a finite number, found {parsed.GetValue(factor)}");
             if (parsed.GetValue(output) is { } written) OutputPath.CheckFile(written, parsed.GetValue(force));

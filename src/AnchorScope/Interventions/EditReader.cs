@@ -25,13 +25,13 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
             case "attention_boost":
                 return Boost();
             case "head_scale":
-                return [new Edit(Site.HeadOut, Int("layer"), Operation.Scale) { Heads = OneOrMany("head", "heads"), Neurons = Ints("components"), Positions = positions, Factor = Number("factor", null) }];
+                return [new Edit(Site.HeadOut, Int("layer"), Operation.Scale) { Heads = OneOrMany("head", "heads"), Neurons = Ints("components"), Positions = positions, Factor = Scale() }];
             case "sublayer_scale":
                 var sublayer = Text("sublayer");
                 var site = sublayer switch { "attention" => Site.AttnOut, "mlp" => Site.MlpOut, _ => throw Wrong("sublayer", "attention or mlp", sublayer) };
-                return [new Edit(site, Int("layer"), Operation.Scale) { Positions = positions, Factor = Number("factor", null) }];
+                return [new Edit(site, Int("layer"), Operation.Scale) { Positions = positions, Factor = Scale() }];
             case "neuron_scale":
-                return [new Edit(Site.NeuronOut, Int("layer"), Operation.Scale) { Neurons = OneOrMany("neuron", "neurons"), Positions = positions, Factor = Number("factor", null) }];
+                return [new Edit(Site.NeuronOut, Int("layer"), Operation.Scale) { Neurons = OneOrMany("neuron", "neurons"), Positions = positions, Factor = Scale() }];
             case "head_interchange":
                 return HeadInterchange(positions);
             case "interchange":
@@ -39,7 +39,7 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
             case "edge_interchange":
                 return EdgeInterchange();
             case "steer":
-                return [new Edit(SteeredSite(), Int("layer"), Operation.Add) { Positions = positions, Heads = Ints("heads"), Factor = Number("factor", 1f), Vector = VectorUnlessRows(), Rows = RowsIfPresent(positions) }];
+                return [new Edit(SteeredSite(), Int("layer"), Operation.Add) { Positions = positions, Heads = Ints("heads"), Factor = Strength(), Vector = Steered(), Rows = RowsIfPresent(positions) }];
             case "direction":
                 return Directed();
             default:
@@ -188,6 +188,16 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
         : throw Wrong(field, "a whole number", Found(field));
 
     private string Text(string field) => json.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Wrong(field, "a string", Found(field));
+
+    /// <summary>What an output is multiplied with.</summary>
+    private float Scale() => Number("factor", null) is var factor && factor != 1 ? factor : throw Wrong("factor", "a number other than 1: times 1 does nothing", "1");
+
+    private float Strength() => Number("factor", 1f) is var factor && factor != 0 ? factor : throw Wrong("factor", "a number other than 0: adding 0 times a vector does nothing", "0");
+
+    /// <summary>What is added.</summary>
+    private float[]? Steered() => VectorUnlessRows() is { } vector && Array.TrueForAll(vector, x => x == 0)
+        ? throw Wrong("vector", "a number other than 0: adding nothing does nothing", "zeros only")
+        : VectorUnlessRows();
 
     private float Number(string field, float? otherwise)
     {
