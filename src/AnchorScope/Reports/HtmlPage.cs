@@ -15,6 +15,9 @@ public enum NoteKind { Info, Warning }
 /// </remarks>
 public sealed class HtmlPage(string title)
 {
+    /// <summary>Columns from which on a table is set smaller, so that it fits a page more often.</summary>
+    private const int WideTable = 8;
+
     private readonly Markup _body = new();
     private readonly List<(int Level, string Text, string Anchor)> _headings = [];
     private readonly StringBuilder _intro = new();
@@ -39,7 +42,7 @@ public sealed class HtmlPage(string title)
 
     public void Paragraph(string text) => _body.Text("p", text).Line();
 
-    /// <summary>A large sentence of the summary.</summary>
+    /// <summary>A finding of the summary: its first clause in bold, the figures behind it below.</summary>
     public void Lead(string text, Status status = Status.Neutral)
     {
         var (mark, name) = status switch
@@ -50,8 +53,27 @@ public sealed class HtmlPage(string title)
             _ => ("→", "note"),
         };
         _body.Open("p", ("class", $"lead {status.ToString().ToLowerInvariant()}"))
-            .Text("span", mark, ("class", "mark"), ("role", "img"), ("aria-label", name)).Text("span", text).Close("p").Line();
+            .Text("span", mark, ("class", "mark"), ("role", "img"), ("aria-label", name)).Open("span");
+        var end = FirstClause(text);
+        _body.Text("b", end < 0 ? text : text[..end] + ".");
+        if (end >= 0) _body.Text("span", Capital(text[end..].TrimStart(':', ';', ' ')), ("class", "detail"));
+        _body.Close("span").Close("p").Line();
     }
+
+    /// <summary>Where the first clause ends: at a colon or a semicolon outside of brackets; -1: the text is one clause.</summary>
+    private static int FirstClause(string text)
+    {
+        var depth = 0;
+        for (var i = 0; i + 1 < text.Length; i++)
+        {
+            if (text[i] == '(') depth++;
+            else if (text[i] == ')') depth--;
+            else if (depth == 0 && text[i + 1] == ' ' && text[i] is (':' or ';')) return i;
+        }
+        return -1;
+    }
+
+    private static string Capital(string text) => text.Length == 0 ? text : char.ToUpperInvariant(text[0]) + text[1..];
 
     /// <param name="download">File name under which the reader can save the figure as SVG; null: no link.</param>
     public void Figure(Figure figure, string caption, string? download = null)
@@ -78,7 +100,7 @@ public sealed class HtmlPage(string title)
         // Outside the table: a caption inside would be as wide as a table that scrolls, and run out of sight with it.
         if (caption is not null) _body.Open("p", ("class", "caption")).Text("b", $"Table {++_tables}.").Text(" " + caption).Close("p").Line();
         _body.Open("div", ("class", "scroll"), ("tabindex", "0"), ("role", "region"),
-            ("aria-label", caption ?? "table")).Open("table").Line();
+            ("aria-label", caption ?? "table")).Open("table", ("class", headers.Count >= WideTable ? "wide" : "plain")).Line();
         _body.Open("thead").Open("tr");
         for (var i = 0; i < headers.Count; i++) Cell("th", headers[i], right[i]);
         _body.Close("tr").Close("thead").Line().Open("tbody").Line();

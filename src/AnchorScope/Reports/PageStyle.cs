@@ -32,7 +32,9 @@ internal static class PageStyle
         .lead.good .mark { background: var(--good); }
         .lead.bad .mark { background: var(--bad); }
         .lead.absent .mark { color: var(--quiet); background: transparent; border: 2px solid var(--line); }
-        .lead.absent { color: var(--quiet); }
+        .lead.absent b { color: var(--quiet); }
+        .lead b { font-weight: 650; display: block; }
+        .lead .detail { font-size: 15.5px; line-height: 1.5; color: var(--quiet); display: block; margin-top: 3px; }
 
         .contents { margin: 36px 0 0; padding: 14px 18px; background: var(--raised); border-radius: 8px; font-size: 15px; }
         .contents ol { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: 4px 22px; }
@@ -70,7 +72,12 @@ internal static class PageStyle
         .legend .fig { flex: none; }
         .fig path.rim:hover, .fig rect:hover { opacity: 0.75; }
 
-        .scroll { overflow-x: auto; margin: 24px 0 32px; -webkit-overflow-scrolling: touch; }
+        /* What goes on beyond an edge shows as a shadow there; a cover that scrolls along hides it at the end. */
+        .scroll { overflow-x: auto; margin: 24px 0 32px; -webkit-overflow-scrolling: touch;
+          background: linear-gradient(to right, var(--paper) 45%, transparent) left / 48px 100% no-repeat local,
+            linear-gradient(to left, var(--paper) 45%, transparent) right / 48px 100% no-repeat local,
+            linear-gradient(to right, var(--edge), transparent) left / 18px 100% no-repeat scroll,
+            linear-gradient(to left, var(--edge), transparent) right / 18px 100% no-repeat scroll; }
         .caption + .scroll { margin-top: 8px; }
         .scroll:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
         table { border-collapse: collapse; font-size: 15px; line-height: 1.4; font-variant-numeric: tabular-nums;
@@ -80,6 +87,10 @@ internal static class PageStyle
         th, td { padding: 7px 14px; text-align: left; vertical-align: baseline; border-bottom: 1px solid var(--grid); }
         th:first-child, td:first-child { padding-left: 2px; white-space: nowrap; }
         th:last-child, td:last-child { padding-right: 2px; }
+        table.wide { font-size: 13.5px; }
+        table.wide th, table.wide td { padding-left: 8px; padding-right: 8px; }
+        table.wide th:first-child, table.wide td:first-child { padding-left: 2px; }
+        table.wide th:last-child, table.wide td:last-child { padding-right: 2px; }
         thead th { font-weight: 600; border-top: 1.5px solid var(--ink); border-bottom: 1px solid var(--quiet); }
         tbody tr:last-child td { border-bottom: 0; }
         .number { text-align: right; white-space: nowrap; }

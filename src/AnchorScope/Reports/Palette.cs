@@ -82,7 +82,7 @@ internal sealed class Palette
         new()
         {
             ["paper"] = "#ffffff", ["raised"] = "#f7f7f5", ["ink"] = "#1a1c1f",
-            ["quiet"] = "#5b6168", ["line"] = "#d9dbde", ["grid"] = "#e8e9eb",
+            ["quiet"] = "#5b6168", ["line"] = "#d9dbde", ["edge"] = "#5b616866", ["grid"] = "#e8e9eb",
             ["control"] = "#868c94", ["missing"] = "#dcdde0", ["link"] = "#0b4ba6",
             ["good"] = "#14734a", ["bad"] = "#b3261e", ["warn"] = "#8a5a00",
         });
@@ -93,7 +93,7 @@ internal sealed class Palette
         new()
         {
             ["paper"] = "#14171a", ["raised"] = "#1c2024", ["ink"] = "#e8eaec",
-            ["quiet"] = "#a3abb3", ["line"] = "#3a4047", ["grid"] = "#2a2f35",
+            ["quiet"] = "#a3abb3", ["line"] = "#3a4047", ["edge"] = "#a3abb366", ["grid"] = "#2a2f35",
             ["control"] = "#868f98", ["missing"] = "#3a4047", ["link"] = "#7cc0ff",
             ["good"] = "#5cd09a", ["bad"] = "#ff8b80", ["warn"] = "#f0bd5a",
         });
