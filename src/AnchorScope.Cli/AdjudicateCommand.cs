@@ -48,8 +48,8 @@ internal static class AdjudicateCommand
                 Directory.CreateDirectory(folder);
                 using var turn = FolderLock.Take(folder);
                 using var store = ResultStore.Open(Path.Combine(folder, $"{name}.jsonl"), resume: false);
-                results.Add(new AdjudicationStudy(study, store).Run(name, truth, interrupt.Token));
                 DiagnoseCommand.Introduce(study);
+                results.Add(new AdjudicationStudy(study, store).Run(name, truth, interrupt.Token));
                 left += study.Data.Rejected.Count;
                 Console.WriteLine(AdjudicationFiles.Markdown(results[^1]));
             }

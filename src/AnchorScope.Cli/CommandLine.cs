@@ -47,23 +47,23 @@ internal static class CommandLine
         {
             return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
         }
-        catch (InputException e)
+        catch (Exception e) when (Said(Cause(e)) is { } said)
         {
-            Console.Error.WriteLine($"ascope: {e.Message}");
-            return WrongInput;
-        }
-        catch (OperationCanceledException e)
-        {
-            Console.Error.WriteLine($"ascope: {(e is { InnerException: null, StackTrace: not null } ? "stopped" : e.Message)}");
-            return Interrupted;
-        }
-        catch (Exception e) when (Cause(e) is IOException or UnauthorizedAccessException)
-        {
-            // A full disk, a file that another program holds: the message names the file.
-            Console.Error.WriteLine($"ascope: {Cause(e).Message}");
-            return WrongInput;
+            Console.Error.WriteLine($"ascope: {said.Line}");
+            return said.ExitCode;
         }
     }
+
+    /// <summary>What is printed of an exception that is no error of the program, and its exit code; null for one that is.</summary>
+    private static (string Line, int ExitCode)? Said(Exception cause) => cause switch
+    {
+        InputException => (cause.Message, WrongInput),
+        // One without a cause is the runtime's own, in the middle of a pass.
+        OperationCanceledException => (cause.InnerException is null ? "stopped" : cause.Message, Interrupted),
+        // A full disk, a file that another program holds: the message names the file.
+        IOException or UnauthorizedAccessException => (cause.Message, WrongInput),
+        _ => null,
+    };
 
     /// <summary>The option or argument whose path is empty, as a script gives it whose variable is not set.</summary>
     private static string? EmptyPath(ParseResult parsed)
@@ -76,7 +76,7 @@ internal static class CommandLine
                 ArgumentResult argument => (argument.Argument.Name, "DIR"),
                 _ => ("", ""),
             };
-            if (what is "DIR" or "FILE" or "SET" && symbol.Tokens.Any(token => string.IsNullOrWhiteSpace(token.Value))) return name;
+            if (what is "DIR" or "FILE" or "SET" or "DIR|FILE" && symbol.Tokens.Any(token => string.IsNullOrWhiteSpace(token.Value))) return name;
         }
         return null;
     }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using AnchorScope.Conflicts;
 using AnchorScope.Metrics;
 using AnchorScope.Reports;
 using AnchorScope.Studies;
@@ -58,9 +59,15 @@ internal static class DiagnoseCommand
         Opening.Warn(study.Warnings);
         Terminal.Note($"[bold]{study.Options.Model}[/]: {study.Model.Family}, {shape.Layers} layers of {shape.Heads} heads{(study.Named.TryGetValue("steering", out var steering) ? $", steered: {steering}" : "")}");
         Terminal.Note($"[bold]{study.Options.Data}[/]: {string.Join(", ", study.Data.Sets.Select(s => $"{s.Samples.Count} {s.Name}"))}");
-        foreach (var left in study.Data.Rejected.Take(10))
+        List(study.Data.Rejected);
+    }
+
+    /// <summary>What was left out: the first ten, and how many more.</summary>
+    internal static void List(IReadOnlyList<RejectedLine> rejected)
+    {
+        foreach (var left in rejected.Take(10))
             Terminal.Error.MarkupLineInterpolated($"[yellow]left out[/] {left.File}{(left.Line > 0 ? $":{left.Line}" : "")} {left.Id}: {left.Reason}");
-        if (study.Data.Rejected.Count > 10) Terminal.Error.MarkupLineInterpolated($"[yellow]left out[/] {study.Data.Rejected.Count - 10} more, listed in the report");
+        if (rejected.Count > 10) Terminal.Error.MarkupLineInterpolated($"[yellow]left out[/] {rejected.Count - 10} more, listed in the report");
     }
 
     private static HeadPlan Run(DiagnosisStudy study, ResultStore store, WorkProgress progress, CancellationToken cancel)

@@ -12,6 +12,7 @@ internal static class DiagnoseSeries
         var checkpoints = SeriesCheckpoint.In(series);
         using var first = new DiagnosisStudy(options with { Model = checkpoints[0].Folder });
         using var turn = DiagnosisFolder.Begin(folder, TrainingSeries.IdentityOf(first), resume);
+        DiagnoseCommand.Introduce(first);
         Terminal.Note($"[bold]{series}[/]: {checkpoints.Count} checkpoints, steps {checkpoints[0].Step} to {checkpoints[^1].Step}");
         using var interrupt = new Interruption();
         var (points, facts) = (new List<SeriesPoint>(), (Diagnosis?)null);

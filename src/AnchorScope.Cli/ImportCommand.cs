@@ -20,7 +20,7 @@ internal static class ImportCommand
         {
             var folder = parsed.GetValue(output)!;
             var target = Path.Combine(folder, "conflicts.jsonl");
-            if (File.Exists(target)) throw new InputException($"{target}: is there already; name another folder with --out");
+            OutputPath.CheckFolder(folder);
             var importer = new Mc2Importer(parsed.GetValue(images)!, parsed.GetValue(question));
             foreach (var file in parsed.GetValue(files)!) importer.Read(file);
             foreach (var left in importer.Rejected.Take(Shown)) Console.WriteLine($"left out {left.File} item {left.Line} {left.Id}: {left.Reason}");

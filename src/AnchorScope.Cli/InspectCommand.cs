@@ -16,6 +16,7 @@ internal static class InspectCommand
         var command = new Command("inspect", "Prints what a checkpoint is: family, sizes, template, image tokens, memory.") { model, template, json };
         command.SetAction(parsed =>
         {
+            if (parsed.GetValue(json) && parsed.GetValue(template) is not null) throw new InputException("--json: a head set is JSON already; expected --json or --heads-template, found both");
             using var opened = Opening.Model(parsed.GetValue(model)!);
             if (parsed.GetValue(template) is { } heads) Console.Write(HeadSetFile.Text(Named(opened, heads)));
             else if (parsed.GetValue(json)) JsonOutput.Print(Facts(opened));

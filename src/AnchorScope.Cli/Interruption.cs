@@ -21,7 +21,7 @@ internal sealed class Interruption : IDisposable
         IEnumerable<string> again = CommandLine.Arguments;
         if (option is { } named && !again.Any(a => a == named.Name || a.StartsWith(named.Name + "=", StringComparison.Ordinal))) again = [.. again, named.Name, named.Value];
         if (flag is not null && !again.Contains(flag)) again = [.. again, flag];
-        return new OperationCanceledException($"stopped{(where.StartsWith(';') ? "" : " ")}{where}; to go on: {CommandLine.Shell(again)}", e);
+        return new OperationCanceledException($"stopped{(where.StartsWith(';') ? "" : " ")}{where}; to resume: {CommandLine.Shell(again)}", e);
     }
 
     public void Dispose()

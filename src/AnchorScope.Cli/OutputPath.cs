@@ -4,12 +4,12 @@ using AnchorScope.Studies;
 namespace AnchorScope.Cli;
 
 /// <summary>
-/// The rule of every command that writes: a folder must be new or empty, unless a run in it is gone on with; a file must be new, unless --force
+/// The rule of every command that writes: a folder must be new or empty, unless a run in it is resumed; a file must be new, unless --force
 /// replaces it. Checked before anything is opened or computed.
 /// </summary>
 internal static class OutputPath
 {
-    public static Option<bool> Force() => new("--force") { Description = "replace the file of --out" };
+    public static Option<bool> Force() => new("--force") { Description = "overwrite the file of --out" };
 
     public static void CheckFolder(string folder)
     {
@@ -20,7 +20,7 @@ internal static class OutputPath
     public static void CheckFile(string path, bool force)
     {
         if (Directory.Exists(path)) throw InputException.At("--out", path, "a file", "a folder");
-        if (File.Exists(path) && !force) throw InputException.At("--out", path, "a new file", "one that is there; --force replaces it");
+        if (File.Exists(path) && !force) throw InputException.At("--out", path, "a new file", "one that exists; --force overwrites it");
         if (Path.GetDirectoryName(Path.GetFullPath(path)) is { } folder && !Directory.Exists(folder)) throw InputException.At("--out", folder, "a folder to write into", "nothing");
     }
 }

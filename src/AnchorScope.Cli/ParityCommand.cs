@@ -29,6 +29,7 @@ internal static class ParityCommand
             using var team = new Team(parsed.GetValue(threads));
             var results = files.Select(file => ParityCheck.Run(opened, file, new Compute(arena, team, parsed.GetValue(kernel)))).ToList();
             var rows = results.SelectMany(r => r.Rows).ToList();
+            if (rows.Count == 0) throw InputException.At(parsed.GetValue(golden)!, "arrays", "at least one that a trace of this model has", "none");
             var left = results.SelectMany(r => r.NotCompared).Distinct().ToList();
             if (parsed.GetValue(json))
             {

@@ -21,9 +21,9 @@ internal static class ParseErrors
                     ? $"{option.Option.Name}: expected {Article(option.Option.HelpName)}, found nothing{Help(command)}"
                     : $"{option.Option.Name}: expected {Kind(option.Option)}, found {found}{Help(command)}";
             }
-            if (error.SymbolResult is ArgumentResult argument) return $"{argument.Argument.Name}: expected {argument.Argument.Description}, found nothing{Help(command)}";
+            if (error.SymbolResult is ArgumentResult argument) return $"{argument.Argument.Name} is missing: {argument.Argument.Description}{Help(command)}";
         }
-        var missing = command.Command.Options.FirstOrDefault(o => o.Required && command.GetResult(o) is null or { Implicit: true } && o.Required);
+        var missing = command.Command.Options.FirstOrDefault(o => o.Required && command.GetResult(o) is null or { Implicit: true });
         if (missing is not null) return $"{missing.Name}: expected {Article(missing.HelpName)}, found nothing{Help(command)}";
         return command.Command.Subcommands.Count > 0
             ? $"expected one of {string.Join(", ", command.Command.Subcommands.Select(c => c.Name))}{Help(command)}"
@@ -60,6 +60,7 @@ internal static class ParseErrors
     {
         "DIR" => "a folder",
         "FILE" => "a file",
+        "DIR|FILE" => "a folder or a file",
         "SET" => "a conflict set or a folder of some",
         "TEXT" => "a text",
         "N" or "K" or "S" or "R" or "STEPS" => "a whole number",

@@ -17,11 +17,20 @@ internal sealed class PromptOptions
 
     public Option<string?> Messages { get; } = new("--messages") { Description = "JSON list of messages, as chat templates take them", HelpName = "FILE" };
 
-    /// <summary>The prompt, with the text of --prompt as its instruction, and the pictures that went into it.</summary>
+    /// <summary>The prompt, its warnings printed, with the text of --prompt as its instruction, and the pictures that went into it.</summary>
     public (Prompt Prompt, PixelValues? Pixels) Read(ParseResult parsed, VisionLanguageModel model, Compute compute)
+    {
+        var (prompt, pixels) = ReadPrompt(parsed, model, compute);
+        Opening.Warn(model.Tokenizer.Warnings.Concat(prompt.Warnings));
+        return (prompt, pixels);
+    }
+
+    private (Prompt Prompt, PixelValues? Pixels) ReadPrompt(ParseResult parsed, VisionLanguageModel model, Compute compute)
     {
         if (new[] { parsed.GetValue(Inputs), parsed.GetValue(Text), parsed.GetValue(Messages) }.Count(v => v is not null) != 1)
             throw new InputException("say what to run with one of --inputs, --prompt and --messages");
+        if (parsed.GetValue(Inputs) is not null && parsed.GetValue(Images) is { Length: > 0 })
+            throw new InputException("--image: --inputs brings its own pixel_values; expected no picture beside it, found one");
         if (parsed.GetValue(Inputs) is { } file) return InputFile.Read(model, file, compute);
         var images = parsed.GetValue(Images)!;
         var pixels = images.Length == 0 ? null : model.Preprocess([.. images.Select(path => Picture.Load(path))]);

@@ -48,6 +48,7 @@ internal static class SteerCommand
             using var store = DiagnosisFolder.Open(folder, study.Identity, parsed.GetValue(resume));
             using var interrupt = new Interruption();
             DiagnoseCommand.Introduce(study.Diagnosed);
+            DiagnoseCommand.List([.. study.Rejected.Except(study.Diagnosed.Data.Rejected)]);
             if (store.Samples > 0) Terminal.Note($"resuming: {store.Samples} samples are done");
             try
             {

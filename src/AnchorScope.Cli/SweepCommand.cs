@@ -42,7 +42,9 @@ internal static class SweepCommand
             if (parsed.GetValue(plan) is null && parsed.GetValue(factor) == 1) throw new InputException("--factor: expected a number other than 1, as times 1 changes nothing, found 1");
             if (parsed.GetValue(plan) is not null && parsed.GetResult(factor) is { Implicit: false })
                 throw new InputException("--factor: scales the heads of --heads; a --plan says its own factors, expected none beside it, found one");
-            if (parsed.GetValue(json) && !parsed.GetValue(explain)) throw new InputException("--json: prints what --explain counts; expected --explain beside it, found none");
+            if (parsed.GetValue(plan) is not null && parsed.GetResult(positions) is { Implicit: false })
+                throw new InputException("--positions: where the heads of --heads are scaled; a --plan says its own positions, expected none beside it, found some");
+            if (parsed.GetValue(json) && !parsed.GetValue(explain)) throw new InputException("--json: needs --explain, whose counts it prints");
             if (!float.IsFinite(parsed.GetValue(factor))) throw new InputException($"--factor: expected a finite number, found {parsed.GetValue(factor)}");
             if (parsed.GetValue(output) is { } written) OutputPath.CheckFile(written, parsed.GetValue(force));
             if (parsed.GetValue(plan) is { } planned && !File.Exists(planned)) throw new InputException($"{planned}: there is no such file for --plan");
@@ -51,6 +53,7 @@ internal static class SweepCommand
             using var interrupt = new Interruption();
             using var team = new Team(options.Threads, interrupt.Token);
             var (prompt, _) = given.Read(parsed, opened, new Compute(arena, team));
+            if (opened.Decoder.TooLong(prompt) is { } tooLong) throw new InputException(tooLong);
             IReadOnlyList<Intervention> varied = parsed.GetValue(plan) is { } file
                 ? InterventionJson.LoadList(file, opened.Decoder.Shape, opened.Checkpoint.Identity)
                 : [.. NamedHeads.Parse("--heads", parsed.GetValue(heads)!, opened.Decoder.Shape).Select(h => Intervention.HeadGain(h.Layer, h.Head, parsed.GetValue(factor), Where(parsed.GetValue(positions)!, prompt)))];
@@ -92,7 +95,7 @@ internal static class SweepCommand
         rows.Finish();
         var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         var prediction = naive || todo < count ? "" : $", {study.BaselineSeconds:0.00} s of them the baseline; the cost model said {study.BaselineSeconds + study.PredictedSeconds:0.00} s";
-        AnsiConsole.MarkupLineInterpolated($"{path}: {count} variants, {seconds:0.00} s{prediction}");
+        Terminal.Note($"{path}: {count} variants, {seconds:0.00} s{prediction}");
     }
 
     private static void Explain(SweepCost cost, int threads)

@@ -59,7 +59,7 @@ internal static class TokenizeCommand
         }
         catch (JsonException e)
         {
-            throw new InputException($"standard input: not valid JSON: {e.Message}", e);
+            throw new InputException($"standard input: not valid JSON: {e.Message.Split(" LineNumber:")[0]}", e);
         }
         catch (InvalidOperationException e)
         {

@@ -44,7 +44,7 @@ internal static class TraceCommand
                 throw new InputException($"{idle.Name}: says how tokens are generated; expected --generate N beside it, found none");
             sampling.Validate(name => name switch { nameof(Sampling.TopK) => "--top-k", nameof(Sampling.TopP) => "--top-p", _ => "--"
                 + name.ToLowerInvariant() });
-            if (parsed.GetValue(top) < 0) throw new InputException($"--top: expected a number of tokens, found {parsed.GetValue(top)}");
+            if (parsed.GetValue(top) < 0) throw new InputException($"--top: expected 0 or more, found {parsed.GetValue(top)}");
             if (parsed.GetValue(threads) < 1) throw new InputException($"--threads: expected at least 1, found {parsed.GetValue(threads)}");
             OutputPath.CheckFile(parsed.GetValue(output)!, parsed.GetValue(force));
             using var opened = Opening.Model(parsed.GetValue(model)!);
@@ -53,7 +53,6 @@ internal static class TraceCommand
             using var team = new Team(parsed.GetValue(threads), interrupt.Token);
             var compute = new Compute(arena, team, parsed.GetValue(kernel));
             var (prompt, pixels) = given.Read(parsed, opened, compute);
-            foreach (var warning in opened.Tokenizer.Warnings.Concat(prompt.Warnings)) Terminal.Warn(warning);
             if (opened.Decoder.TooLong(prompt, Math.Max(0, steps - 1)) is { } tooLong) throw new InputException(tooLong);
             if (steps > 0) Opening.Warn(opened.Rules.NotApplied(sampling.Temperature > 0));
             var intervention = parsed.GetValue(edits) is { } path ? InterventionJson.Load(path, opened.Decoder.Shape, opened.Checkpoint.Identity) : Intervention.None;
@@ -69,7 +68,6 @@ internal static class TraceCommand
                 }
             }
             arrays.AddRange(TraceExport.Run(opened, prompt, pixels, intervention, kept, compute, steps));
-            if (parsed.GetValue(top) is > 0 and var likeliest) PrintLikeliest(arrays.First(a => a.Name == "lm.logits"), likeliest, opened.Tokenizer);
             if (steps > 0)
             {
                 var generated = Generation.Run(opened.Decoder, prompt, steps, compute, intervention, sampling, keepLogits: true,
@@ -84,11 +82,14 @@ internal static class TraceCommand
                 ["intervention"] = intervention.Name,
                 ["kernel"] = parsed.GetValue(kernel).ToString().ToLowerInvariant(),
             });
+            if (parsed.GetValue(top) is > 0 and var likeliest) PrintLikeliest(arrays.First(a => a.Name == "lm.logits"), likeliest, opened.Tokenizer);
             Console.WriteLine($"{parsed.GetValue(output)}: {arrays.Count} arrays, {prompt.Length} positions, {intervention.Edits.Count} edits");
             return 0;
         });
         return command;
     }
+
+    private static readonly JsonSerializerOptions Readable = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Probabilities at the last position.</summary>
     private static void PrintLikeliest(TensorData logits, int count, Tokenizer tokenizer)
@@ -97,7 +98,7 @@ internal static class TraceCommand
         var largest = row.Max();
         var sum = row.Sum(x => Math.Exp((double)x - largest));
         foreach (var id in Enumerable.Range(0, row.Length).OrderByDescending(i => row[i]).ThenBy(i => i).Take(count))
-            Console.WriteLine(FormattableString.Invariant($"{id,8}  {Math.Exp(row[id] - largest) / sum:0.0000}  {JsonSerializer.Serialize(tokenizer.TokenText(id))}"));
+            Console.WriteLine(FormattableString.Invariant($"{id,8}  {Math.Exp(row[id] - largest) / sum:0.0000}  {(tokenizer.HasToken(id) ? JsonSerializer.Serialize(tokenizer.TokenText(id), Readable) : "no token of the tokenizer")}"));
     }
 
     private static HashSet<string> Keep(string? names)

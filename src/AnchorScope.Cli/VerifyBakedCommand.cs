@@ -34,7 +34,10 @@ internal static class VerifyBakedCommand
             using var original = Opening.Model(parsed.GetValue(model)!);
             using var other = Opening.Model(parsed.GetValue(baked)!);
             using var interrupt = new Interruption();
-            if (parsed.GetValue(heads) is null && File.Exists(Path.Combine(parsed.GetValue(baked)!, TunedRecord.FileName)))
+            var isTuned = parsed.GetValue(heads) is null && File.Exists(Path.Combine(parsed.GetValue(baked)!, TunedRecord.FileName));
+            if (isTuned && (parsed.GetValue(data) is not null || parsed.GetResult(prompts) is { Implicit: false }))
+                throw new InputException("--data and --prompts: a tuned checkpoint is compared by its bytes and no prompt is run; expected neither, found one");
+            if (isTuned)
                 return Verdict(FileProgress.Show("bytes", progress => TunedFiles.Check(original, other, progress, interrupt.Token)), "", "the original but for the heads that it names", parsed.GetValue(json));
             var record = parsed.GetValue(heads) is null ? BakedRecord.Load(parsed.GetValue(baked)!) : null;
             var gains = record is not null ? Fitting(record, original, parsed.GetValue(baked)!) : Given(parsed.GetValue(heads)!, parsed.GetValue(factor), original);

@@ -25,13 +25,14 @@ internal static class WireCommand
             var given = parsed.GetValue(names) ?? [];
             IReadOnlyList<WiredModel> chosen =
                 given.Length > 0 ? [.. given.Distinct(StringComparer.Ordinal).Select(Model)] : WiredModel.All;
+            var data = Path.Combine(folder, "data", WiredConflicts.Name);
+            foreach (var target in chosen.Select(m => Path.Combine(folder, "models", m.Name)).Append(data)) OutputPath.CheckFolder(target);
             foreach (var model in chosen)
             {
                 var path = Path.Combine(folder, "models", model.Name);
                 WiredCheckpoint.Write(model, path);
                 Console.WriteLine($"{path}: {model.Shows}");
             }
-            var data = Path.Combine(folder, "data", WiredConflicts.Name);
             WiredConflicts.Write(data);
             Console.WriteLine($"{data}: the conflicts that all of them read");
             return 0;

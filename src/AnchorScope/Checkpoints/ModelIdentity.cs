@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-
 namespace AnchorScope.Checkpoints;
 
 /// <summary>
@@ -43,7 +41,12 @@ public sealed record ModelIdentity(string Weights, IReadOnlyDictionary<string, s
         return changes;
     }
 
-    /// <summary>Refuses what was made for another model.</summary>
+    private ModelIdentity WithoutGeneration => this with
+    {
+        Files = Files.Where(f => f.Key != "generation_config.json").ToDictionary(StringComparer.Ordinal),
+    };
+
+    /// <summary>Refuses what was made for another model; generation_config.json does not count.</summary>
     /// <param name="made">The model that it was made for.</param>
     /// <param name="file">The file that says so.</param>
     /// <param name="what">"head set".</param>
@@ -51,7 +54,8 @@ public sealed record ModelIdentity(string Weights, IReadOnlyDictionary<string, s
     /// <exception cref="InputException">This is another model.</exception>
     public void Require(ModelIdentity made, string file, string what, string otherwise)
     {
-        if (ChangesSince(made) is { Count: > 0 } changes)
+        // How tokens are drawn from the logits changes neither heads nor directions.
+        if (WithoutGeneration.ChangesSince(made.WithoutGeneration) is { Count: > 0 } changes)
             throw InputException.At(file, what, "one that was made for this model", $"one for another: {string.Join("; ", changes)}{otherwise}");
     }
 

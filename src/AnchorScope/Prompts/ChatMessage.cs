@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Prompts;
 
@@ -57,10 +58,10 @@ public sealed record ChatMessage(string Role, IReadOnlyList<ContentPart> Content
     /// message or a part is kept for the template; a message that has one needs no content.
     /// </summary>
     /// <exception cref="InputException">The file cannot be read or is not such an array.</exception>
-    public static IReadOnlyList<ChatMessage> LoadAll(string path) => [.. JsonField.Read(path).Items().Select(Read)];
+    public static IReadOnlyList<ChatMessage> LoadAll(string path) => [.. new JsonField(path, "", StrictJson.Read(path)).Items().Select(Read)];
 
     /// <summary>The same from bytes; <paramref name="name"/> stands in messages.</summary>
-    public static IReadOnlyList<ChatMessage> Parse(ReadOnlyMemory<byte> utf8, string name) => [.. JsonField.Parse(name, utf8).Items().Select(Read)];
+    public static IReadOnlyList<ChatMessage> Parse(ReadOnlyMemory<byte> utf8, string name) => [.. new JsonField(name, "", StrictJson.Parse(utf8.Span, name)).Items().Select(Read)];
 
     private static ChatMessage Read(JsonField message)
     {

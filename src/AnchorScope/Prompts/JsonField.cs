@@ -28,7 +28,7 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
         }
         catch (JsonException e)
         {
-            throw new InputException($"{file}: not valid JSON: {e.Message}", e);
+            throw new InputException($"{file}: not valid JSON: {JsonText.Reason(e)}", e);
         }
     }
 

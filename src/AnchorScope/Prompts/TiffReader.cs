@@ -12,6 +12,20 @@ internal static class TiffReader
     private static readonly Compression[] Lossless = [Compression.NONE, Compression.LZW, Compression.ADOBE_DEFLATE, Compression.DEFLATE,
         Compression.PACKBITS];
 
+    /// <summary>The library would write its complaints to standard error.</summary>
+    private sealed class Silent : TiffErrorHandler
+    {
+        public override void ErrorHandler(Tiff tif, string method, string format, params object[] args)
+        {
+        }
+
+        public override void WarningHandler(Tiff tif, string method, string format, params object[] args)
+        {
+        }
+    }
+
+    static TiffReader() => Tiff.SetErrorHandler(new Silent());
+
     /// <param name="file">The whole file.</param>
     /// <param name="orientation">The file's tag; 1 without one.</param>
     /// <exception cref="InvalidDataException">Damaged, truncated, or of a kind that is not supported.</exception>

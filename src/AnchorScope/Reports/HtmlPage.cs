@@ -100,7 +100,9 @@ public sealed class HtmlPage(string title)
         // Outside the table: a caption inside would be as wide as a table that scrolls, and run out of sight with it.
         if (caption is not null) _body.Open("p", ("class", "caption")).Text("b", $"Table {++_tables}.").Text(" " + caption).Close("p").Line();
         _body.Open("div", ("class", "scroll"), ("tabindex", "0"), ("role", "region"),
-            ("aria-label", caption ?? "table")).Open("table", ("class", headers.Count >= WideTable ? "wide" : "plain")).Line();
+            ("aria-label", caption ?? "table"));
+        if (headers.Count >= WideTable) _body.Open("table", ("class", "wide")).Line();
+        else _body.Open("table").Line();
         _body.Open("thead").Open("tr");
         for (var i = 0; i < headers.Count; i++) Cell("th", headers[i], right[i]);
         _body.Close("tr").Close("thead").Line().Open("tbody").Line();

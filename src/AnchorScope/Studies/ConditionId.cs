@@ -21,7 +21,7 @@ public readonly record struct ConditionId(string Text)
     public static ConditionId Block(HeadSetId set) => Named($"block/{set.Text}");
 
     /// <summary>A set of heads multiplied with a factor.</summary>
-    public static ConditionId Gain(HeadSetId set, double factor) => Named($"gain/{set.Text}/{factor:0.###}");
+    public static ConditionId Gain(HeadSetId set, double factor) => Named($"gain/{set.Text}/{factor:R}");
 
     /// <summary>A random set, by draw, multiplied with a factor that changes the residual stream as much as the chosen set.</summary>
     public static ConditionId MatchedGain(int draw) => Named($"gain/matched/{draw}");

@@ -77,6 +77,10 @@ public sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSet 
         var kept = named.With(
             [.. named.Samples.Where((_, i) => reasons[i] is null)],
             named.Samples.Select((s, i) => (s, reason: reasons[i])).Where(p => p.reason is not null).Select(p => new RejectedLine(set.File, p.s.Line, p.s.Id, p.reason!)));
+        // Samples that others name as donors may lie behind a limit: they are run, too.
+        var known = set.Samples.Select(s => s.Id).ToHashSet(StringComparer.Ordinal);
+        var donors = kept.Donors.Values.Where(d => !known.Contains(d.Id)).Select(d => (Donor: d, Reason: Unfit(d, model, layout, answerTokens, told))).Where(d => d.Reason is not null).ToList();
+        if (donors.Count > 0) kept = kept.With(kept.Samples, donors.Select(d => new RejectedLine(set.File, d.Donor.Line, d.Donor.Id, $"as a donor: {d.Reason}")));
         return kept.Samples.Count > 0 ? kept
             : throw new InputException($"{set.File}: no sample is left that can be used; line {kept.Rejected[^1].Line}, {kept.Rejected[^1].Id}: {kept.Rejected[^1].Reason}");
     }

@@ -296,7 +296,15 @@ public sealed class DiagnosisStudy : IDisposable
                 for (var i = Interlocked.Increment(ref next); i < todo.Count; i = Interlocked.Increment(ref next))
                 {
                     stop.Token.ThrowIfCancellationRequested();
-                    var results = run(todo[i], stop.Token);
+                    IReadOnlyList<RunResult> results;
+                    try
+                    {
+                        results = run(todo[i], stop.Token);
+                    }
+                    catch (InputException e)
+                    {
+                        throw new InputException($"{set.Name}, {todo[i].Id}: {e.Message}", e);
+                    }
                     lock (waiting)
                     {
                         waiting[i] = results;

@@ -13,7 +13,7 @@ namespace AnchorScope.Studies;
 public sealed class RunIdentity
 {
     private const int Version = 4;
-    private const string Tool = "tool", Kernels = "numerics", Model = "model", Data = "data", Settings = "settings", Weights = "weights", Pictures = "pictures";
+    private const string Tool = "tool", Kernels = "numerics", Model = "model", Data = "data", Settings = "settings", Weights = "weights", Pictures = "pictures", Samples = "samples";
 
     /// <summary>Sections in the order in which they are written, of names and values.</summary>
     private readonly SortedDictionary<string, SortedDictionary<string, string>> _sections = new(StringComparer.Ordinal);
@@ -50,7 +50,7 @@ public sealed class RunIdentity
     {
         _sections[Data][$"{name}: {Path.GetFileName(set.File)}"] = set.Sha256;
         _sections[Data][$"{Pictures} of {name}"] = set.PicturesSha256;
-        _sections[Data][$"samples of {name}"] = set.Samples.Count.ToString(CultureInfo.InvariantCulture);
+        _sections[Data][$"{Samples} of {name}"] = set.Samples.Count.ToString(CultureInfo.InvariantCulture);
         return this;
     }
 
@@ -133,10 +133,12 @@ public sealed class RunIdentity
         foreach (var section in new[] { Settings, Data, Model, Tool })
         {
             var (old, now) = (then._sections[section], _sections[section]);
+            bool Changed(string name) => old.GetValueOrDefault(name) != now.GetValueOrDefault(name);
+            // With other samples of a set come other pictures: that says nothing of the pictures.
+            bool Follows(string name) => name.StartsWith(Pictures, StringComparison.Ordinal) && Changed(Samples + name[Pictures.Length..]);
             foreach (var name in old.Keys.Union(now.Keys).Order(StringComparer.Ordinal))
             {
-                var (before, after) = (old.GetValueOrDefault(name), now.GetValueOrDefault(name));
-                if (before != after) changes.Add(Change(section, name, before, after));
+                if (Changed(name) && !Follows(name)) changes.Add(Change(section, name, old.GetValueOrDefault(name), now.GetValueOrDefault(name)));
             }
         }
         return changes;
@@ -146,7 +148,7 @@ public sealed class RunIdentity
     {
         Settings => $"made {Used(name, before)}, now {Used(name, after)}",
         Tool => name == Tool ? $"made by {before}, this is {after}" : $"made with {name} {before}, this is {name} {after}",
-        Data when name.StartsWith("samples of", StringComparison.Ordinal) => $"{name}: {before ?? "none"} then, {after ?? "none"} now",
+        Data when name.StartsWith(Samples, StringComparison.Ordinal) => $"{name}: {before ?? "none"} then, {after ?? "none"} now",
         _ => $"{(section == Model ? "the model's " : "")}{name} {(before is null ? "is new" : after is null ? "is gone" : name == Weights || name.StartsWith(Pictures, StringComparison.Ordinal) ? "have changed" : "has changed")}",
     };
 

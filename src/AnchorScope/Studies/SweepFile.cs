@@ -131,7 +131,11 @@ public sealed class SweepFile : IDisposable
             if (_asked.Count > 0)
             {
                 json.WriteStartObject("logits");
-                foreach (var token in _asked) json.WriteNumber($"{token}", logits[token]);
+                foreach (var token in _asked)
+                {
+                    if (float.IsFinite(logits[token])) json.WriteNumber($"{token}", logits[token]);
+                    else json.WriteNull($"{token}");
+                }
                 json.WriteEndObject();
             }
             json.WriteNumber("argmax", Sampler.ArgMax(logits));
@@ -147,6 +151,8 @@ public sealed class SweepFile : IDisposable
         _partial.ReadExactly(bytes);
         var whole = Array.LastIndexOf(bytes, (byte)'\n') + 1;
         var lines = Encoding.UTF8.GetString(bytes, 0, whole).Split('\n')[..^1];
+        if (lines.Length == 0 && bytes.Length > 0 && !bytes.AsSpan().StartsWith("{\"version\""u8))
+            throw new InputException($"{partial}: not the rows of a sweep; remove it or choose another --out");
         if (lines.Length > 0) identity.Check(lines[0], partial, "remove it or choose another --out");
         foreach (var line in lines.Skip(1))
         {

@@ -202,7 +202,7 @@ public sealed class TuningStudy : IDisposable
     {
         var folder = Path.Combine(_folder, "diagnosis-" + name);
         using var study = new DiagnosisStudy(new DiagnosisOptions { Model = model, Data = data, Limit = _plan.Diagnose, Seed = Options.Seed, Windows = [3], Gains = [2], Draws = 2, Threads = _plan.Threads });
-        using var store = DiagnosisFolder.Open(folder, study.Identity, resume: Directory.Exists(folder));
+        using var store = DiagnosisFolder.Open(folder, study.Identity, resume: DiagnosisFolder.IsBegun(folder));
         var plan = study.Run(store, step => progress?.Invoke(new TuningProgress($"diagnosis {name}: {step.Phase}", step.Done, step.Of)), cancel);
         var diagnosis = study.Reduce(store, plan);
         DiagnosisFiles.Write(folder, diagnosis, study.Arbiters(diagnosis.Interchange), study.Necessary(store, plan));

@@ -151,7 +151,7 @@ public sealed class TraceCommandTests : IDisposable
         string[] trace = ["trace", Fixtures.Grown("relay"), "--prompt", "what is it ?", "--out", "out.safetensors", "--top", "96", "--threads", "1"];
         File.WriteAllText(_temp.File("out.safetensors"), "mine");
         var (exit, _, error) = Ascope.Run(_temp.Path, trace);
-        Assert.Equal((2, "ascope: --out: out.safetensors: expected a new file, found one that is there; --force replaces it\n"), (exit, error));
+        Assert.Equal((2, "ascope: --out: out.safetensors: expected a new file, found one that exists; --force overwrites it\n"), (exit, error));
         Assert.Equal("mine", File.ReadAllText(_temp.File("out.safetensors")));
         (exit, var output, error) = Ascope.Run(_temp.Path, [.. trace, "--force"]);
         Assert.Equal((0, ""), (exit, error));

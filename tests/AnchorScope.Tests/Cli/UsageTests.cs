@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using AnchorScope.Checkpoints;
 using AnchorScope.Studies;
 using AnchorScope.Tests.Checkpoints;
 
@@ -90,12 +91,53 @@ public sealed class UsageTests : IDisposable
         var error = process.StandardError.ReadToEnd();
         process.WaitForExit();
         Assert.Equal(130, process.ExitCode);
-        const string Before = "; to go on: ascope ";
+        const string Before = "; to resume: ascope ";
         var printed = error.Trim()[(error.Trim().IndexOf(Before, StringComparison.Ordinal) + Before.Length)..];
         Assert.Equal([.. arguments, "--out", "out/diagnosis-001", "--resume"], printed.Split(' '));
         Assert.Equal(0, Ascope.Run(_temp.Path, printed.Split(' ')).ExitCode);
         Assert.Equal(0, Ascope.Run(_temp.Path, [.. arguments, "--out", "whole"]).ExitCode);
         Assert.Equal(File.ReadAllBytes(_temp.File("whole/results.jsonl")), File.ReadAllBytes(results));
+    }
+
+    /// <summary>Options that could not have an effect are refused, not passed over.</summary>
+    [Theory]
+    [InlineData("--image: --inputs brings its own pixel_values", "trace", "MODEL", "--inputs", "in.safetensors", "--image", "no.png", "--out", "o")]
+    [InlineData("--positions: where the heads of --heads are scaled", "sweep", "MODEL", "--prompt", "what", "--plan", "plan.json", "--positions", "all", "--out", "o")]
+    [InlineData("--factor: scales the heads of --heads", "sweep", "MODEL", "--prompt", "what", "--plan", "plan.json", "--factor", "2", "--out", "o")]
+    [InlineData("--factor: expected a number other than 1", "sweep", "MODEL", "--prompt", "what", "--heads", "all", "--factor", "1", "--out", "o")]
+    [InlineData("--json: needs --explain", "sweep", "MODEL", "--prompt", "what", "--heads", "all", "--json", "--out", "o")]
+    [InlineData("--json: a head set is JSON already", "inspect", "MODEL", "--heads-template", "all", "--json")]
+    [InlineData("--factor: expected a number other than 1", "bake", "--model", "MODEL", "--heads", "heads.json", "--factor", "1", "--out", "o")]
+    [InlineData("the model was made for 256", "sweep", "MODEL", "--inputs", "long.safetensors", "--heads", "all", "--out", "o")]
+    public void WhatCannotHaveAnEffect_IsRefused(string expected, params string[] arguments)
+    {
+        _temp.Write("plan.json", "[]");
+        _temp.Write("heads.json", """{"version": 1, "model": "a", "revision": "12", "heads": [{"layer": 0, "head": 1}]}""");
+        SafetensorsWriter.Write(_temp.File("in.safetensors"), [TensorData.Of("input_ids", [1L, 5, 6], 1, 3)]);
+        SafetensorsWriter.Write(_temp.File("long.safetensors"), [TensorData.Of("input_ids", [.. Enumerable.Repeat(7L, 300)], 1, 300)]);
+        var (exit, output, error) = Ascope.Run(_temp.Path, [.. arguments.Select(a => a == "MODEL" ? Fixtures.Grown("relay") : a)]);
+        Assert.Equal((2, ""), (exit, output));
+        Assert.Contains(expected, error, StringComparison.Ordinal);
+        Assert.False(File.Exists(_temp.File("o")));
+    }
+
+    /// <summary>Logits beyond float32 are null in a row, and a stack trace nowhere.</summary>
+    [Fact]
+    public void NumbersBeyondFloat32_AreNullInARow()
+    {
+        var (exit, _, error) = Ascope.Run(_temp.Path, "sweep", Fixtures.Grown("relay"), "--prompt", "what is it ?", "--heads", "7:0,7:1", "--positions", "all", "--factor", "3e38", "--logits", "5", "--quiet", "--out", "rows.jsonl");
+        Assert.Equal((0, ""), (exit, error));
+        Assert.Contains("\"5\":null", File.ReadAllText(_temp.File("rows.jsonl")), StringComparison.Ordinal);
+    }
+
+    /// <summary>A vocabulary may have more rows than the tokenizer has tokens.</summary>
+    [Fact]
+    public void LikeliestTokens_MayHaveNoText()
+    {
+        Assert.Equal(0, Ascope.Run(_temp.Path, "synth", "--family", "qwen2-vl", "--out", "padded", "--layers", "2", "--heads", "4", "--hidden", "128", "--vocab", "2000", "--vision-layers", "1", "--vision-hidden", "64").ExitCode);
+        var (exit, output, error) = Ascope.Run(_temp.Path, "trace", "padded", "--prompt", "hello", "--top", "2000", "--out", "t.safetensors");
+        Assert.Equal((0, ""), (exit, error));
+        Assert.Contains("no token of the tokenizer", output, StringComparison.Ordinal);
     }
 
     public void Dispose() => _temp.Dispose();

@@ -17,7 +17,7 @@ public sealed class WireCommandTests : IDisposable
         Assert.True(File.Exists(_temp.File("out/data/wired-conflicts/test.jsonl")));
         (exit, _, error) = Ascope.Run(_temp.Path, "wire", "--out", "out", "wired-direct");
         Assert.Equal(2, exit);
-        Assert.Contains("is not empty", error, StringComparison.Ordinal);
+        Assert.Contains("expected a new or empty folder", error, StringComparison.Ordinal);
     }
 
     [Fact]

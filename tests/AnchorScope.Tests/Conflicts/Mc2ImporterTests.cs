@@ -117,7 +117,7 @@ public sealed class Mc2ImporterTests : IDisposable
         Assert.Same(PromptLayout.Mc2, PromptLayout.Beside(Path.Combine(_temp.Path, "set")));
         var again = Ascope.Run(_temp.Path, "import", "mc2", file, "--images", _temp.Path, "--out", "set");
         Assert.Equal(2, again.ExitCode);
-        Assert.Contains("conflicts.jsonl: is there already", again.Error, StringComparison.Ordinal);
+        Assert.Contains("expected a new or empty folder, found one with files in it", again.Error, StringComparison.Ordinal);
     }
 
     private Mc2Importer Import(int form, params string[] files)

@@ -24,6 +24,10 @@ public sealed class HeadSetIdTests
         Assert.Equal(id, JsonSerializer.Deserialize<HeadSetId>($"\"{text}\""));
     }
 
+    [Fact]
+    public void FactorsThatAreClose_AreTwoConditions() =>
+        Assert.NotEqual(ConditionId.Gain(HeadPlan.Tested, 1.5), ConditionId.Gain(HeadPlan.Tested, 1.5004));
+
     [Theory]
     [InlineData("top")]
     [InlineData("best5")]

@@ -93,6 +93,8 @@ public sealed class RunIdentityTests : IDisposable
     public void EachSettingIsPartOfIt()
     {
         Refused("made with --limit 4, now with --limit 5", Options() with { Limit = 5 });
+        // Other samples bring other pictures, of which nothing is said.
+        Assert.DoesNotContain("pictures", Assert.Throws<InputException>(() => Begin(Options() with { Limit = 5 }, resume: true)).Message, StringComparison.Ordinal);
         Refused("made with --limit 4, now without --limit", Options() with { Limit = null });
         Refused("made with --seed 0, now with --seed 3", Options() with { Seed = 3 });
         Refused("made with --draws 2, now with --draws 3", Options() with { Draws = 3 });

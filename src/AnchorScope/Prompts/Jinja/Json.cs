@@ -44,6 +44,7 @@ internal sealed class Json(string? indent, string between, string colon, bool as
 
     private void Append(Site site, StringBuilder result, object? value, int depth)
     {
+        if (result.Length > Budget.LongestText) throw site.Fail($"the JSON is longer than {Budget.LongestText} characters");
         if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw site.Fail("the value is nested too deeply");
         switch (value)
         {

@@ -129,7 +129,7 @@ internal static class Sequences
             var size = each + (i < longer ? 1 : 0);
             var slice = items.GetRange(from, size);
             from += size;
-            if (i >= longer && longer > 0 && arguments.Find(1, "fill_with") is { } fill) slice.Add(fill);
+            if (i >= longer && arguments.Find(1, "fill_with") is { } fill) slice.Add(fill);
             slices.Add(slice);
         }
         return slices;

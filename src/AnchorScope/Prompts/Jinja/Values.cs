@@ -94,16 +94,47 @@ internal static class Values
         _ => true,
     };
 
-    public static bool AreEqual(Site site, object? left, object? right) => (left, right) switch
+    /// <summary>Values that one comparison goes through at most: lists of lists can stand for more than memory holds.</summary>
+    private const int MostCompared = 10_000_000;
+
+    public static bool AreEqual(Site site, object? left, object? right)
     {
-        _ when !RuntimeHelpers.TryEnsureSufficientExecutionStack() => throw site.Fail("the value is nested too deeply"),
+        var compared = 0;
+        return AreEqual(site, left, right, ref compared);
+    }
+
+    private static bool AreEqual(Site site, object? left, object? right, ref int compared)
+    {
+        // As in Python a value that is the same object is equal, however large; what is left is bounded.
+        if (ReferenceEquals(left, right)) return left is not double number || !double.IsNaN(number);
+        if (++compared > MostCompared) throw site.Fail($"more than {MostCompared} values are compared at once");
+        switch (left, right)
+        {
+            case (IReadOnlyList<object?> a, IReadOnlyList<object?> b):
+                if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw site.Fail("the value is nested too deeply");
+                if (a is PythonTuple != b is PythonTuple || a is PythonRange != b is PythonRange || a.Count != b.Count) return false;
+                for (var i = 0; i < a.Count; i++)
+                {
+                    if (!AreEqual(site, a[i], b[i], ref compared)) return false;
+                }
+                return true;
+            case (Mapping a, Mapping b):
+                if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw site.Fail("the value is nested too deeply");
+                if (a.Count != b.Count) return false;
+                foreach (var entry in a)
+                {
+                    if (!b.TryGetValue(entry.Key, out var other) || !AreEqual(site, entry.Value, other, ref compared)) return false;
+                }
+                return true;
+            default:
+                return AreEqualPlain(left, right);
+        }
+    }
+
+    private static bool AreEqualPlain(object? left, object? right) => (left, right) switch
+    {
         (null, null) or (Undefined, Undefined) => true,
         (SourcedText a, SourcedText b) => a.Text == b.Text,
-        (IReadOnlyList<object?> a, IReadOnlyList<object?> b) =>
-            a is PythonTuple == b is PythonTuple && a is PythonRange == b is PythonRange && a.Count == b.Count
-                && a.Zip(b).All(pair => AreEqual(site, pair.First, pair.Second)),
-        (Mapping a, Mapping b) =>
-            a.Count == b.Count && a.All(entry => b.TryGetValue(entry.Key, out var other) && AreEqual(site, entry.Value, other)),
         _ when IsNumber(left) && IsNumber(right) =>
             left is double || right is double ? AsDouble(left!) == AsDouble(right!) : AsInteger(left!) == AsInteger(right!),
         _ => ReferenceEquals(left, right),
