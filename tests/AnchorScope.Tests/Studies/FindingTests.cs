@@ -291,7 +291,10 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
         Assert.Empty(page.Descendants("script"));
         Assert.Contains("<script>alert(1)</script>", page.Descendants("h1").Single().Value, StringComparison.Ordinal);
         Assert.Contains(page.Descendants("td"), cell => cell.Value == "\"&<>'");
-        Assert.All(found.Findings, finding => Assert.Contains(finding.Text, page.Root!.Value, StringComparison.Ordinal));
+        // A headline and what is below it together say the sentence.
+        static string Letters(string text) => new([.. text.Where(char.IsLetterOrDigit).Select(char.ToLowerInvariant)]);
+        var leads = page.Descendants("p").Where(p => ((string?)p.Attribute("class"))?.StartsWith("lead", StringComparison.Ordinal) == true).Select(p => Letters(p.Value)).ToList();
+        Assert.All(found.Findings, finding => Assert.Contains(leads, lead => lead.EndsWith(Letters(finding.Text), StringComparison.Ordinal)));
         Assert.Contains(found.Prompt.Text, page.Root!.Value, StringComparison.Ordinal);
         Assert.Contains(found.Model.Provenance!, page.Root.Value, StringComparison.Ordinal);
         string[] figures = ["amplification", "blocking", "heads", "increments", "knockout", "knockout-mfr", "layers", "ldar", "mam",
