@@ -66,14 +66,14 @@ internal static class SweepCommand
             if (parsed.GetValue(output) is { } path)
             {
                 using var rows = SweepFile.Open(path, opened, prompt, interventions, Tokens(parsed.GetValue(logits), opened.Decoder.VocabularySize), parsed.GetValue(plan) is null, parsed.GetValue(force));
-                Run(study, rows, path, interventions.Count, options.Naive, interrupt);
+                Run(study, rows, path, interventions.Count, options.Naive, parsed.GetValue(json), interrupt);
             }
             return 0;
         });
         return command;
     }
 
-    private static void Run(SweepStudy study, SweepFile rows, string path, int count, bool naive, Interruption interrupt)
+    private static void Run(SweepStudy study, SweepFile rows, string path, int count, bool naive, bool json, Interruption interrupt)
     {
         var todo = rows.Missing.Count;
         if (todo < count) Terminal.Note($"resuming: {count - todo} of {count} variants are done");
@@ -95,7 +95,9 @@ internal static class SweepCommand
         rows.Finish();
         var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         var prediction = naive || todo < count ? "" : $", {study.BaselineSeconds:0.00} s of them the baseline; the cost model said {study.BaselineSeconds + study.PredictedSeconds:0.00} s";
-        Terminal.Note($"{path}: {count} variants, {seconds:0.00} s{prediction}");
+        FormattableString summary = $"{path}: {count} variants, {seconds:0.00} s{prediction}";
+        if (json) Terminal.Note(summary);
+        else AnsiConsole.MarkupLineInterpolated(summary);
     }
 
     private static void Explain(SweepCost cost, int threads)
