@@ -35,7 +35,7 @@ public sealed class AdjudicateCommandTests : IDisposable
 
     private void Refused(string said, params string[] models)
     {
-        var (exit, output, error) = Ascope.Run(_temp.Path, ["adjudicate", .. models, "--data", Data, "--out", "out"]);
+        var (exit, output, error) = Ascope.Run(_temp.Path, ["adjudicate", "--quiet", .. models, "--data", Data, "--out", "out"]);
         Assert.Equal((2, ""), (exit, output));
         Assert.Contains(said, error, StringComparison.Ordinal);
         Assert.Single(error.TrimEnd('\n').Split('\n'));
