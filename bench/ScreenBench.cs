@@ -43,7 +43,7 @@ internal static class ScreenBench
         using var arena = new Arena();
         using var team = new Team(1);
         var compute = new Compute(arena, team);
-        var data = DiagnosisData.Load(Path.Combine(Repository.Root, "data", "organism-conflicts"), samples, 0).Filter(model.Tokenizer);
+        var data = DiagnosisData.Load(Path.Combine(Repository.Root, "data", "organism-conflicts"), samples, 0).Filter(model, answerTokens: 1);
         var questions = new List<Question>();
         foreach (var run in data.Rank.Samples.SelectMany(s => s.Runs))
         {
