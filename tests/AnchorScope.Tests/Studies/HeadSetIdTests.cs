@@ -24,6 +24,20 @@ public sealed class HeadSetIdTests
         Assert.Equal(id, JsonSerializer.Deserialize<HeadSetId>($"\"{text}\""));
     }
 
+    /// <summary>A random set with a head of the tested one would be no control; with six heads to draw two from, one would soon be drawn.</summary>
+    [Fact]
+    public void RandomSetsHoldNoneOfTheTestedHeads()
+    {
+        double[] scores = [1, 2, 3, 4, 5, 6];
+        var options = new DiagnosisOptions { Model = "", Data = "", Shares = [0.34], Draws = 10 };
+        var plan = new HeadPlan(scores, scores, scores, 2, 3, options);
+        var top = HeadSetId.Of(HeadSetKind.Top, 0.34);
+        Assert.Equal(2, plan.Heads(top).Count);
+        var drawn = plan.Sets.Keys.Where(id => id.IsDrawn && id.Percent == top.Percent).ToList();
+        Assert.True(drawn.Count >= 10);
+        Assert.All(drawn, id => Assert.Empty(plan.Heads(id).Intersect(plan.Heads(top))));
+    }
+
     [Fact]
     public void FactorsThatAreClose_AreTwoConditions() =>
         Assert.NotEqual(ConditionId.Gain(HeadPlan.Tested, 1.5), ConditionId.Gain(HeadPlan.Tested, 1.5004));
