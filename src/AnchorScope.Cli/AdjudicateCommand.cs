@@ -7,6 +7,8 @@ namespace AnchorScope.Cli;
 /// <summary><c>ascope adjudicate</c>: methods that name deciding heads, held to models whose arbiters are known.</summary>
 internal static class AdjudicateCommand
 {
+    private static int HeadMethods => Enum.GetValues<HeadMethod>().Length;
+
     public static Command Create()
     {
         var models = new Argument<string[]>("MODEL")
@@ -16,10 +18,7 @@ internal static class AdjudicateCommand
         };
         var data = new Option<string>("--data") { Description = "folder of the conflict sets that they read", HelpName = "DIR", Required = true };
         var output = new Option<string>("--out") { Description = "folder to write", HelpName = "DIR", Required = true };
-        var threads = new Option<int>("--threads")
-        {
-            Description = "threads; changes no number", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N",
-        };
+        var threads = Counts.Threads();
         var command = new Command("adjudicate", "Asks every usual method which heads decide, and compares with what is known.")
         {
             models, data, output, threads,
@@ -27,7 +26,6 @@ internal static class AdjudicateCommand
         command.SetAction(parsed =>
         {
             var folder = parsed.GetValue(output)!;
-            if (parsed.GetValue(threads) < 1) throw new InputException($"--threads: expected at least 1, found {parsed.GetValue(threads)}");
             OutputPath.CheckFolder(folder);
             var given = parsed.GetValue(models)!;
             if (given.GroupBy(Name).FirstOrDefault(g => g.Count() > 1) is { } twice)
@@ -49,7 +47,9 @@ internal static class AdjudicateCommand
                 using var turn = FolderLock.Take(folder);
                 using var store = ResultStore.Open(Path.Combine(folder, $"{name}.jsonl"), resume: false);
                 DiagnoseCommand.Introduce(study);
-                results.Add(new AdjudicationStudy(study, store).Run(name, truth, interrupt.Token));
+                Terminal.Note($"the diagnosis of {name}: {DryRun.Line(study.Estimate(interrupt.Token))}; then {HeadMethods} methods on {AdjudicationStudy.Samples} conflicts at most");
+                results.Add(WorkProgress.Run(progress => new AdjudicationStudy(study, store).Run(
+                    name, truth, step => progress.Tell(step.Phase, step.Done, step.Of, PhaseNames.Of(step.Phase)), interrupt.Token)));
                 left += study.Data.Rejected.Count;
                 Console.WriteLine(AdjudicationFiles.Markdown(results[^1]));
             }

@@ -23,11 +23,11 @@ internal static class BakeCommand
         var model = new Option<string>("--model") { Description = "folder of the checkpoint", HelpName = "DIR", Required = true };
         var heads = new Option<string>("--heads") { Description = "head set: heads.json of a diagnosis, or of ascope inspect --heads-template", HelpName = "FILE", Required = true };
         var output = new Option<string>("--out") { Description = "folder to write; must not exist, or be empty", HelpName = "DIR", Required = true };
-        var force = new Option<bool>("--force") { Description = "take a head set that was made for other weights" };
+        var anyModel = new Option<bool>("--any-model") { Description = "take a head set that was made for other weights" };
         var command = new Command(name, description) { model, heads };
         if (given is not null) command.Options.Add(given);
         command.Options.Add(output);
-        command.Options.Add(force);
+        command.Options.Add(anyModel);
         command.SetAction(parsed =>
         {
             var (by, folder) = (read(parsed), parsed.GetValue(output)!);
@@ -38,7 +38,7 @@ internal static class BakeCommand
             using var opened = Opening.Model(parsed.GetValue(model)!);
             var gains = by is { } factor ? HeadGains.Of(set.Set.Heads.Select(h => (h.Layer, h.Head)), factor)
                 : set.Set.Gains ?? throw new InputException($"--factor: expected a number, found none, and {set.Path} has no gains");
-            var checkpoint = new BakedCheckpoint(opened, set, gains, parsed.GetValue(force));
+            var checkpoint = new BakedCheckpoint(opened, set, gains, parsed.GetValue(anyModel));
             using var interrupt = new Interruption();
             var record = Write(checkpoint, folder, interrupt.Token);
             Console.WriteLine($"{folder}: {record.Statement}");

@@ -16,17 +16,25 @@ internal static class DiagnoseCommand
         var output = new Option<string?>("--out") { Description = "folder to write (default: the next free out/diagnosis-NNN)", HelpName = "DIR" };
         var resume = new Option<bool>("--resume") { Description = "go on with the finished samples of --out, or of the latest out/diagnosis-NNN" };
         var series = new Option<string?>("--series") { Description = "folder of checkpoints that training kept (ascope train --series): each is diagnosed, and one report follows the steps", HelpName = "DIR" };
+        var dry = DryRun.Option();
         var json = JsonOutput.Option();
-        var command = new Command("diagnose", "Finds where a model decides between picture and text, and which heads decide; writes a report.") { output, resume, series, json };
+        var command = new Command("diagnose", "Finds where a model decides between picture and text, and which heads decide; writes a report.") { output, resume, series, dry, json };
         foreach (var option in settings.Options) command.Options.Add(option);
         command.SetAction(parsed =>
         {
             var options = settings.Read(parsed);
+            if (parsed.GetValue(series) is not null && settings.NamesModel(parsed))
+                throw new InputException("--series: names the models; expected no --model beside it, found one");
+            if (parsed.GetValue(dry))
+            {
+                if (parsed.GetValue(output) is not null || parsed.GetValue(resume))
+                    throw new InputException("--dry-run: writes nothing; expected no --out and no --resume beside it, found one");
+                return Look(options, parsed.GetValue(series), parsed.GetValue(json));
+            }
             var folder = parsed.GetValue(output) ?? DiagnosisFolder.Default(parsed.GetValue(resume));
             if (parsed.GetValue(series) is { } checkpoints)
             {
                 if (parsed.GetValue(json)) throw new InputException("--json: prints one diagnosis; expected no --series beside it, found one (its series.json is in --out)");
-                if (settings.NamesModel(parsed)) throw new InputException("--series: names the models; expected no --model beside it, found one");
                 return DiagnoseSeries.Run(checkpoints, options, folder, parsed.GetValue(resume));
             }
             using var study = new DiagnosisStudy(options);
@@ -34,6 +42,7 @@ internal static class DiagnoseCommand
             using var interrupt = new Interruption();
             Introduce(study);
             if (store.Samples > 0) Terminal.Note($"resuming: {store.Samples} samples are done");
+            else Terminal.Note($"{DryRun.Line(study.Estimate(interrupt.Token))}");
             try
             {
                 var plan = WorkProgress.Run(progress => Run(study, store, progress, interrupt.Token));
@@ -50,6 +59,16 @@ internal static class DiagnoseCommand
             return study.Data.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;
         });
         return command;
+    }
+
+    private static int Look(DiagnosisOptions options, string? series, bool json)
+    {
+        var checkpoints = series is null ? [] : SeriesCheckpoint.In(series);
+        using var study = new DiagnosisStudy(checkpoints.Count == 0 ? options : options with { Model = checkpoints[0].Folder });
+        using var interrupt = new Interruption();
+        Introduce(study);
+        DryRun.Print(study, Math.Max(1, checkpoints.Count), json, interrupt.Token);
+        return study.Data.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;
     }
 
     /// <summary>Model, sets, and what of them was left out.</summary>
@@ -72,25 +91,8 @@ internal static class DiagnoseCommand
 
     private static HeadPlan Run(DiagnosisStudy study, ResultStore store, WorkProgress progress, CancellationToken cancel)
     {
-        var names = new Dictionary<string, string>(StringComparer.Ordinal)
-        {
-            ["rank"] = study.Options.Variants.Screen == HeadScreen.Exact ? "every head blocked once" : "every head estimated",
-            ["verify"] = "best heads blocked once",
-            ["parts"] = "parts of heads, neurons, edges by head",
-            ["test"] = "edges cut, heads blocked",
-            ["hard"] = "amplification of failures",
-            ["factor"] = "factor of amplification",
-            ["control"] = "side effects on controls",
-            ["gain_norm"] = "strength of amplification",
-            ["gain_matched"] = "random heads as strong",
-            ["profile"] = "every head given donor runs",
-            ["search"] = "sets that switch the answer",
-            ["attribute"] = "queries estimated by gradients",
-            ["exchange"] = "sets and layers exchanged",
-            ["exchange_random"] = "random sets exchanged",
-            ["ablation"] = "sets removed in three ways",
-        };
-        foreach (var set in study.Phases) progress.Expect(set.Phase, names[set.Phase], set.Samples);
-        return study.Run(store, step => progress.Tell(step.Phase, step.Done, step.Of, names[step.Phase]), cancel);
+        string Name(string phase) => PhaseNames.Of(phase, estimated: study.Options.Variants.Screen != HeadScreen.Exact);
+        foreach (var set in study.Phases) progress.Expect(set.Phase, Name(set.Phase), set.Samples);
+        return study.Run(store, step => progress.Tell(step.Phase, step.Done, step.Of, Name(step.Phase)), cancel);
     }
 }

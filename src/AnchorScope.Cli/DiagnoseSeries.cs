@@ -15,6 +15,7 @@ internal static class DiagnoseSeries
         DiagnoseCommand.Introduce(first);
         Terminal.Note($"[bold]{series}[/]: {checkpoints.Count} checkpoints, steps {checkpoints[0].Step} to {checkpoints[^1].Step}");
         using var interrupt = new Interruption();
+        if (!resume) Terminal.Note($"{DryRun.Line(first.Estimate(interrupt.Token), checkpoints.Count)}");
         var (points, facts) = (new List<SeriesPoint>(), (Diagnosis?)null);
         try
         {

@@ -11,7 +11,7 @@ internal sealed class DiagnosisSettings
 {
     private readonly Option<string?> _model = new("--model") { Description = "folder of the checkpoint (default: the bundled organism)", HelpName = "DIR" };
     private readonly Option<string?> _data = new("--data") { Description = "folder of the conflict sets, or one .jsonl, which is split into a ranking and a test half (default: the bundled ones)", HelpName = "DIR|FILE" };
-    private readonly Option<int?> _limit = new("--limit") { Description = "at most N samples of each set", HelpName = "N" };
+    private readonly Option<int?> _limit = new Option<int?>("--limit") { Description = "at most N samples of each set", HelpName = "N" }.AtLeast(1);
     private readonly Option<ulong> _seed = new("--seed") { Description = "of bootstrap and random controls", DefaultValueFactory = _ => 0UL, HelpName = "S" };
     private readonly Option<string> _preset = new("--preset") { Description = $"named definitions: {string.Join(", ", Variants.Presets.Keys)}", DefaultValueFactory = _ => "default", HelpName = "NAME" };
     private readonly Option<string?> _nssd = Choice<NssdVariant>("--nssd", "definition of I_NSSD");
@@ -26,18 +26,18 @@ internal sealed class DiagnosisSettings
     private readonly Option<string?> _alignment = Choice<SpanAlignment>("--alignment", "how positions of a donor run are matched with those of the run that receives");
     private readonly Option<string?> _rounding = Choice<TopRounding>("--top-rounding", "how a share of the heads becomes a number");
     private readonly Option<string?> _instruction = new("--instruction-span") { Description = "parts of the prompt that count as instruction, joined by +", HelpName = "instruction|instruction+question|…" };
-    private readonly Option<int?> _topK = new("--top-k") { Description = "K of TopK aggregation over instruction positions", HelpName = "K" };
-    private readonly Option<int?> _window = new("--window") { Description = "layers of a knockout window", HelpName = "N" };
+    private readonly Option<int?> _topK = new Option<int?>("--top-k") { Description = "K of TopK aggregation over instruction positions", HelpName = "K" }.AtLeast(1);
+    private readonly Option<int?> _window = new Option<int?>("--window") { Description = "layers of a knockout window", HelpName = "N" }.AtLeast(1);
     private readonly Option<string?> _windows = new("--windows") { Description = "window sizes of the sensitivity check (1,3,5,7)", HelpName = "LIST" };
     private readonly Option<string?> _shares = new("--shares") { Description = "shares of the heads that are blocked "
         + "(0.01,0.02,0.05,0.1); 5 % always is", HelpName = "LIST" };
     private readonly Option<string?> _gains = new("--gains") { Description = "amplification factors (1.25,1.5,2,3,4)", HelpName = "LIST" };
-    private readonly Option<int?> _draws = new("--draws") { Description = $"random head sets of each kind as large as the best 5 % (79); "
-        + $"of other sizes {HeadPlan.FewDraws} at most", HelpName = "N" };
+    private readonly Option<int?> _draws = new Option<int?>("--draws") { Description = $"random head sets of each kind as large as the best 5 % (79); "
+        + $"of other sizes {HeadPlan.FewDraws} at most", HelpName = "N" }.AtLeast(0);
     private readonly Option<double?> _margin = new("--equivalence-margin") { Description = "a change of MFR is absent where its whole "
         + "interval is closer to 0 (0.05)", HelpName = "X" };
-    private readonly Option<int?> _tokens = new("--answer-tokens") { Description = "tokens generated for an answer (default: as generation_config.json says, 16 at most)", HelpName = "N" };
-    private readonly Option<int> _threads = new("--threads") { Description = "threads; changes no number", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
+    private readonly Option<int?> _tokens = new Option<int?>("--answer-tokens") { Description = "tokens generated for an answer (default: as generation_config.json says, 16 at most)", HelpName = "N" }.AtLeast(1);
+    private readonly Option<int> _threads = Counts.Threads();
 
     private readonly Option<string?> _direction = new("--direction") { Description = "directions.safetensors of ascope steer: the steered model is diagnosed", HelpName = "FILE" };
     private readonly Option<string?> _directionName = new("--direction-name") { Description = "which direction of the file", HelpName = "NAME" };
@@ -61,18 +61,18 @@ internal sealed class DiagnosisSettings
         var defaults = new DiagnosisOptions { Model = parsed.GetValue(_model) ?? Bundled.Model, Data = parsed.GetValue(_data) ?? Bundled.Data };
         return defaults with
         {
-            Limit = AtLeast(1, _limit, parsed),
+            Limit = parsed.GetValue(_limit),
             Seed = parsed.GetValue(_seed),
             Variants = Named(parsed),
             Windows = parsed.GetValue(_windows) is { } windows ? [.. Numbers("--windows", windows, 1, 1 << 20).Select(w => (int)w)] : defaults.Windows,
             Shares = parsed.GetValue(_shares) is { } shares ? Numbers("--shares", shares, 0, 0.5) : defaults.Shares,
             Gains = parsed.GetValue(_gains) is { } gains ? Numbers("--gains", gains, 0, 1e6) : defaults.Gains,
-            Draws = AtLeast(0, _draws, parsed) ?? defaults.Draws,
+            Draws = parsed.GetValue(_draws) ?? defaults.Draws,
             EquivalenceMargin = Margin(parsed.GetValue(_margin)) ?? defaults.EquivalenceMargin,
-            AnswerTokens = AtLeast(1, _tokens, parsed),
+            AnswerTokens = parsed.GetValue(_tokens),
             Steering = Steering(parsed),
             Command = CommandLine.Typed,
-            Threads = AtLeast(1, parsed.GetValue(_threads), _threads.Name),
+            Threads = parsed.GetValue(_threads),
         };
     }
 
@@ -102,8 +102,8 @@ internal sealed class DiagnosisSettings
             Ablation = Value(_ablation, parsed, preset.Ablation),
             Alignment = Value(_alignment, parsed, preset.Alignment),
             Rounding = Value(_rounding, parsed, preset.Rounding),
-            TopK = AtLeast(1, _topK, parsed) ?? preset.TopK,
-            Window = AtLeast(1, _window, parsed) ?? preset.Window,
+            TopK = parsed.GetValue(_topK) ?? preset.TopK,
+            Window = parsed.GetValue(_window) ?? preset.Window,
             Instruction = parsed.GetValue(_instruction) is { } spans ? [.. spans.Split('+').Select(s => Variants.Parse<SpanKind>("--instruction-span", s))] : preset.Instruction,
         };
         if (chosen.Screen != HeadScreen.Exact && chosen.HeadScore != HeadScoreVariant.CausalMargin)
@@ -122,10 +122,6 @@ internal sealed class DiagnosisSettings
     private static T Value<T>(Option<string?> option, ParseResult parsed, T otherwise)
         where T : struct, Enum =>
         parsed.GetValue(option) is { } name ? Variants.Parse<T>(option.Name, name) : otherwise;
-
-    internal static int? AtLeast(int least, Option<int?> option, ParseResult parsed) => parsed.GetValue(option) is { } value ? AtLeast(least, value, option.Name) : null;
-
-    private static int AtLeast(int least, int value, string option) => value >= least ? value : throw new InputException($"{option}: expected at least {least}, found {value}");
 
     internal static List<double> Numbers(string option, string list, double above, double most)
     {

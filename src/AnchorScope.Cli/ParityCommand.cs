@@ -16,13 +16,12 @@ internal static class ParityCommand
         var model = new Argument<string>("MODEL") { Description = "folder of the checkpoint" };
         var golden = new Argument<string>("GOLDEN") { Description = "folder of golden .safetensors files, or one of them (docs/recipes/parity.md)" };
         var kernel = new Option<KernelFamily>("--kernel") { Description = "matrix kernel: panel (many rows) or direct (few rows)" };
-        var threads = new Option<int>("--threads") { Description = "threads; changes no number", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
+        var threads = Counts.Threads();
         var all = new Option<bool>("--all") { Description = "list every array, not only those that differ" };
         var json = JsonOutput.Option();
         var command = new Command("parity", "Compares a checkpoint's activations with golden files made with the reference library; exit code 1 beyond tolerance.") { model, golden, kernel, all, json, threads };
         command.SetAction(parsed =>
         {
-            if (parsed.GetValue(threads) < 1) throw new InputException($"--threads: expected at least 1, found {parsed.GetValue(threads)}");
             var files = Files(parsed.GetValue(golden)!);
             using var opened = Opening.Model(parsed.GetValue(model)!);
             using var arena = new Arena();

@@ -6,6 +6,11 @@ namespace AnchorScope.Cli;
 /// <summary>What is wrong with a command line, in plain words.</summary>
 internal static class ParseErrors
 {
+    private const string OwnError = "expected ";
+
+    /// <summary>The message of an option's own check: what it takes.</summary>
+    public static string Expected(string what) => OwnError + what;
+
     /// <summary>The first thing that is wrong, or null.</summary>
     public static string? First(ParseResult parsed)
     {
@@ -19,7 +24,7 @@ internal static class ParseErrors
                 var found = string.Join(' ', option.Tokens.Select(t => t.Value));
                 return option is { Implicit: true } or { Tokens.Count: 0 }
                     ? $"{option.Option.Name}: expected {Article(option.Option.HelpName)}, found nothing{Help(command)}"
-                    : $"{option.Option.Name}: expected {Kind(option.Option)}, found {found}{Help(command)}";
+                    : $"{option.Option.Name}: {(error.Message.StartsWith(OwnError, StringComparison.Ordinal) ? error.Message : $"expected {Kind(option.Option)}")}, found {found}{Help(command)}";
             }
             if (error.SymbolResult is ArgumentResult argument) return $"{argument.Argument.Name} is missing: {argument.Argument.Description}{Help(command)}";
         }

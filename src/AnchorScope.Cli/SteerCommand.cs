@@ -27,7 +27,7 @@ internal static class SteerCommand
         var diagnosis = new Option<string>("--diagnosis") { Description = "folder of the model's diagnosis: its arbiters and carriers are steered", HelpName = "DIR", Required = true };
         var unseen = new Option<string?>("--unseen") { Description = "a second data folder, whose test split is reported beside: phrasings that nothing was fitted on", HelpName = "DIR" };
         var strengths = new Option<string?>("--strengths") { Description = "of a direction, in both senses; 1 is the mean difference between the instructions (0.5,1,1.5,2,3,4)", HelpName = "LIST" };
-        var draws = new Option<int?>("--draws") { Description = "random sets of heads whose queries are steered for comparison (19); 0: nothing is claimed", HelpName = "N" };
+        var draws = new Option<int?>("--draws") { Description = "random sets of heads whose queries are steered for comparison (19); 0: nothing is claimed", HelpName = "N" }.AtLeast(0);
         var output = new Option<string>("--out") { Description = "folder to write", HelpName = "DIR", Required = true };
         var resume = new Option<bool>("--resume") { Description = "go on with the finished samples of --out" };
         var command = new Command("steer", "Fits directions that turn a model towards picture or text, and compares them with gains, boosts and random heads.")
@@ -41,7 +41,7 @@ internal static class SteerCommand
             var options = defaults with
             {
                 Strengths = parsed.GetValue(strengths) is { } list ? [.. DiagnosisSettings.Numbers("--strengths", list, 0, 1e6).Order()] : defaults.Strengths,
-                Draws = DiagnosisSettings.AtLeast(0, draws, parsed) ?? defaults.Draws,
+                Draws = parsed.GetValue(draws) ?? defaults.Draws,
             };
             var folder = parsed.GetValue(output)!;
             using var study = new SteeringStudy(settings.Read(parsed), options);

@@ -13,6 +13,8 @@ namespace AnchorScope.Cli;
 /// <summary><c>ascope sweep</c>: many interventions on one prompt, each as exact as a run of its own.</summary>
 internal static class SweepCommand
 {
+    private const double WorthSaying = 10; // seconds
+
     public static Command Create()
     {
         var model = new Argument<string>("MODEL") { Description = "folder of the checkpoint" };
@@ -28,7 +30,7 @@ internal static class SweepCommand
         var explain = new Option<bool>("--explain") { Description = "print what the plan computes and saves; without --out nothing is run" };
         var json = JsonOutput.Option();
         var memory = new Option<string?>("--memory") { Description = "most bytes beside the weights, like 500MB or 2GiB (1GiB, or what is needed)", HelpName = "SIZE" };
-        var threads = new Option<int>("--threads") { Description = "threads", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
+        var threads = Counts.Threads();
         var command = new Command("sweep", "Runs many interventions on one prompt and writes a row for each: what head-by-head studies are made of.")
         {
             model, given.Inputs, given.Images, given.Text, given.Messages, heads, positions, factor, plan, output, force, logits, naive, explain, json, memory, threads,
@@ -36,7 +38,6 @@ internal static class SweepCommand
         command.SetAction(parsed =>
         {
             var options = new SweepOptions(parsed.GetValue(memory) is { } size ? ByteSize.Parse("--memory", size) : null, parsed.GetValue(threads), parsed.GetValue(naive));
-            if (options.Threads < 1) throw new InputException($"--threads: expected at least 1, found {options.Threads}");
             if ((parsed.GetValue(heads) is null) == (parsed.GetValue(plan) is null)) throw new InputException("say what is varied with one of --heads and --plan");
             if (parsed.GetValue(output) is null && !parsed.GetValue(explain)) throw new InputException("--out: expected a file to write (or --explain alone), found nothing");
             if (parsed.GetValue(plan) is null && parsed.GetValue(factor) == 1) throw new InputException("--factor: expected a number other than 1, as times 1 changes nothing, found 1");
@@ -84,7 +85,7 @@ internal static class SweepCommand
             {
                 var name = $"{count} variants";
                 progress.Tell(name, count - todo, count);
-                study.Run(rows, done => progress.Tell(name, done, count), interrupt.Token);
+                study.Run(rows, done => progress.Tell(name, done, count), () => Predict(study.PredictedSeconds * todo / count, todo), interrupt.Token);
                 return 0;
             });
         }
@@ -98,6 +99,12 @@ internal static class SweepCommand
         FormattableString summary = $"{path}: {count} variants, {seconds:0.00} s{prediction}";
         if (json) Terminal.Note(summary);
         else AnsiConsole.MarkupLineInterpolated(summary);
+    }
+
+    /// <summary>How long a long sweep will take.</summary>
+    private static void Predict(double seconds, int variants)
+    {
+        if (seconds >= WorthSaying) Terminal.Note($"about {Amount.Duration(seconds)} for {variants} variants on this machine");
     }
 
     private static void Explain(SweepCost cost, int threads)

@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using AnchorScope.Checkpoints;
 using AnchorScope.Prompts;
 
 namespace AnchorScope.Cli;
@@ -45,17 +46,15 @@ internal static class TokenizeCommand
         return command;
     }
 
-    private static string Kind(JsonElement json) => json.ValueKind is JsonValueKind.Object or JsonValueKind.Array ? $"an {json.ValueKind.ToString().ToLowerInvariant()}" : json.GetRawText();
-
     private static List<string> Read(Stream input)
     {
         try
         {
             using var json = JsonDocument.Parse(input, new JsonDocumentOptions { MaxDepth = 4 });
-            if (json.RootElement.ValueKind != JsonValueKind.Array) throw new InputException($"standard input: expected a JSON array of strings, found {Kind(json.RootElement)}");
+            if (json.RootElement.ValueKind != JsonValueKind.Array) throw new InputException($"standard input: expected a JSON array of strings, found {JsonKind.Of(json.RootElement)}");
             return [.. json.RootElement.EnumerateArray().Select((item, i) => item.ValueKind == JsonValueKind.String
                 ? item.GetString()!
-                : throw new InputException($"standard input: item {i}: expected a string, found {Kind(item)}"))];
+                : throw new InputException($"standard input: item {i}: expected a string, found {JsonKind.Of(item)}"))];
         }
         catch (JsonException e)
         {

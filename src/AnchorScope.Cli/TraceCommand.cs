@@ -20,15 +20,15 @@ internal static class TraceCommand
         var edits = new Option<string?>("--edits") { Description = "JSON list of edits (docs/sites.md)", HelpName = "FILE" };
         var output = new Option<string>("--out") { Description = "safetensors to write", HelpName = "FILE", Required = true };
         var force = OutputPath.Force();
-        var top = new Option<int>("--top") { Description = "print the N likeliest next tokens (0)", HelpName = "N" };
+        var top = new Option<int>("--top") { Description = "print the N likeliest next tokens (0)", HelpName = "N" }.AtLeast(0);
         var keep = new Option<string?>("--keep") { Description = "further arrays, comma-separated: " + string.Join(", ", TraceExport.Optional), HelpName = "NAMES" };
-        var generate = new Option<int>("--generate") { Description = "generate N tokens under the same edits", HelpName = "N" };
+        var generate = new Option<int>("--generate") { Description = "generate N tokens under the same edits", HelpName = "N" }.AtLeast(0);
         var temperature = new Option<double>("--temperature") { Description = "sample instead of taking the arg-max", HelpName = "T" };
         var topK = new Option<int>("--top-k") { Description = "sample among the k likeliest", HelpName = "K" };
         var topP = new Option<double>("--top-p") { Description = "sample among the fewest that reach p", DefaultValueFactory = _ => 1.0, HelpName = "P" };
         var seed = new Option<ulong>("--seed") { Description = "of the sampler", DefaultValueFactory = _ => 0UL, HelpName = "S" };
         var kernel = new Option<KernelFamily>("--kernel") { Description = "matrix kernel: panel (many rows) or direct (few rows)" };
-        var threads = new Option<int>("--threads") { Description = "threads", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
+        var threads = Counts.Threads();
         var command = new Command("trace", "Runs one prompt, edited or not, and writes what happened inside.")
         {
             model, given.Inputs, given.Images, given.Text, given.Messages, edits, output, force, top, keep, generate, temperature, topK, topP, seed, kernel, threads,
@@ -37,15 +37,12 @@ internal static class TraceCommand
         {
             var kept = Keep(parsed.GetValue(keep));
             var steps = parsed.GetValue(generate);
-            if (steps < 0) throw new InputException($"--generate: expected a number of tokens, found {steps}");
             var sampling = new Sampling(parsed.GetValue(temperature), parsed.GetValue(topK), parsed.GetValue(topP), parsed.GetValue(seed));
             if (steps == 0 && new Option[] { temperature, topK, topP, seed }.FirstOrDefault(o =>
                 parsed.GetResult(o) is { Implicit: false }) is { } idle)
                 throw new InputException($"{idle.Name}: says how tokens are generated; expected --generate N beside it, found none");
             sampling.Validate(name => name switch { nameof(Sampling.TopK) => "--top-k", nameof(Sampling.TopP) => "--top-p", _ => "--"
                 + name.ToLowerInvariant() });
-            if (parsed.GetValue(top) < 0) throw new InputException($"--top: expected 0 or more, found {parsed.GetValue(top)}");
-            if (parsed.GetValue(threads) < 1) throw new InputException($"--threads: expected at least 1, found {parsed.GetValue(threads)}");
             OutputPath.CheckFile(parsed.GetValue(output)!, parsed.GetValue(force));
             using var opened = Opening.Model(parsed.GetValue(model)!);
             using var arena = new Arena();

@@ -14,13 +14,11 @@ internal static class TrainCommand
         var recipe = new Argument<string>("RECIPE") { Description = "JSON file of the recipe (docs/recipes/train.md)" };
         var template = new Option<string?>("--template") { Description = "LLaVA checkpoint whose tokenizer, preprocessor and vision sizes are taken (the bundled organism)", HelpName = "DIR" };
         var output = new Option<string>("--out") { Description = "folder of the run; the finished model is in its folder model, and an interrupted run goes on", HelpName = "DIR", Required = true };
-        var series = new Option<int?>("--series") { Description = "also keep a checkpoint every so many steps, in the run's folder series", HelpName = "STEPS" };
-        var threads = new Option<int>("--threads") { Description = "threads; changes no bit", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
+        var series = new Option<int?>("--series") { Description = "also keep a checkpoint every so many steps, in the run's folder series", HelpName = "STEPS" }.AtLeast(1);
+        var threads = Counts.Threads();
         var command = new Command("train", "Grows a small vision-language model by a recipe: a known circuit to test instruments on.") { recipe, template, output, series, threads };
         command.SetAction(parsed =>
         {
-            if (parsed.GetValue(threads) is < 1 and var n) throw new InputException($"--threads: expected at least 1, found {n}");
-            if (parsed.GetValue(series) is < 1 and var every) throw new InputException($"--series: expected at least 1, found {every}");
             var folder = parsed.GetValue(output)!;
             var loaded = Recipe.Load(parsed.GetValue(recipe)!);
             var trainer = new Trainer(loaded, parsed.GetValue(template) ?? Bundled.Model, folder, new TrainerOptions(parsed.GetValue(threads), KeepEvery, parsed.GetValue(series)));

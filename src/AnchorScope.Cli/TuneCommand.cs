@@ -11,24 +11,24 @@ internal sealed class TuneCommand
     private readonly Option<string?> _model = new("--model") { Description = "folder of the checkpoint (default: the bundled organism)", HelpName = "DIR" };
     private readonly Option<string> _heads = new("--heads") { Description = "head set: heads.json of a diagnosis, or of ascope inspect --heads-template", HelpName = "FILE", Required = true };
     private readonly Option<string> _what = new("--what") { Description = "what of each head learns: gain, slices (its rows and columns of q, k, v and o), low-rank (an addition to these)", DefaultValueFactory = _ => "gain", HelpName = "WHAT" };
-    private readonly Option<int> _rank = new("--rank") { Description = "rank of low-rank additions", DefaultValueFactory = _ => 4, HelpName = "R" };
+    private readonly Option<int> _rank = new Option<int>("--rank") { Description = "rank of low-rank additions", DefaultValueFactory = _ => 4, HelpName = "R" }.AtLeast(1);
     private readonly Option<string?> _train = new("--train") { Description = "conflict set (.jsonl) or folder of some, to learn from; samples without a conflict say what is to be kept (default: drawn in the organism's world)", HelpName = "SET" };
     private readonly Option<string?> _validate = new("--validate") { Description = "the same, to decide when to stop", HelpName = "SET" };
     private readonly Option<string?> _test = new("--test") { Description = "the same, to report; a folder is also diagnosed", HelpName = "SET" };
     private readonly Option<string> _output = new("--out") { Description = "folder of the run; an interrupted one goes on", HelpName = "DIR", Required = true };
-    private readonly Option<int> _steps = new("--steps") { Description = "most steps", DefaultValueFactory = _ => 400, HelpName = "N" };
-    private readonly Option<int> _batch = new("--batch") { Description = "runs with a conflict in a step; half as many without one join them", DefaultValueFactory = _ => 32, HelpName = "N" };
+    private readonly Option<int> _steps = new Option<int>("--steps") { Description = "most steps", DefaultValueFactory = _ => 400, HelpName = "N" }.AtLeast(1);
+    private readonly Option<int> _batch = new Option<int>("--batch") { Description = "runs with a conflict in a step; half as many without one join them", DefaultValueFactory = _ => 32, HelpName = "N" }.AtLeast(1);
     private readonly Option<double?> _rate = new("--rate") { Description = "learning rate (gain 0.05, low-rank 0.003, slices 0.001)", HelpName = "X" };
     private readonly Option<double> _keep = new("--keep") { Description = "weight of KL(original || tuned) without a conflict", DefaultValueFactory = _ => 1, HelpName = "X" };
-    private readonly Option<int> _every = new("--measure-every") { Description = "steps from one measurement on the validation set to the next", DefaultValueFactory = _ => 20, HelpName = "N" };
-    private readonly Option<int> _patience = new("--patience") { Description = "measurements without a better one that end the training", DefaultValueFactory = _ => 5, HelpName = "N" };
-    private readonly Option<int> _random = new("--random") { Description = "random head sets that get the same budget; 19 are the fewest "
-        + "that can show these heads to do more", DefaultValueFactory = _ => 19, HelpName = "N" };
+    private readonly Option<int> _every = new Option<int>("--measure-every") { Description = "steps from one measurement on the validation set to the next", DefaultValueFactory = _ => 20, HelpName = "N" }.AtLeast(1);
+    private readonly Option<int> _patience = new Option<int>("--patience") { Description = "measurements without a better one that end the training", DefaultValueFactory = _ => 5, HelpName = "N" }.AtLeast(1);
+    private readonly Option<int> _random = new Option<int>("--random") { Description = "random head sets that get the same budget; 19 are the fewest "
+        + "that can show these heads to do more", DefaultValueFactory = _ => 19, HelpName = "N" }.AtLeast(0);
     private readonly Option<bool> _full = new("--no-full") { Description = "do not tune the whole decoder for comparison: it takes 32 bytes for each parameter" };
-    private readonly Option<int> _diagnose = new("--diagnose") { Description = "samples of each set that are diagnosed before and after; 0: none", DefaultValueFactory = _ => 40, HelpName = "N" };
+    private readonly Option<int> _diagnose = new Option<int>("--diagnose") { Description = "samples of each set that are diagnosed before and after; 0: none", DefaultValueFactory = _ => 40, HelpName = "N" }.AtLeast(0);
     private readonly Option<ulong> _seed = new("--seed") { Description = "of samples, batches, initial values, random heads and bootstrap", DefaultValueFactory = _ => 0UL, HelpName = "S" };
-    private readonly Option<bool> _force = new("--force") { Description = "take a head set that was made for other weights" };
-    private readonly Option<int> _threads = new("--threads") { Description = "threads; changes no bit", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
+    private readonly Option<bool> _anyModel = new("--any-model") { Description = "take a head set that was made for other weights" };
+    private readonly Option<int> _threads = Counts.Threads();
 
     public static Command Create()
     {
@@ -36,7 +36,7 @@ internal sealed class TuneCommand
         var command = new Command("tune", "Trains the named heads to follow the instruction, nothing else, and compares that with what else could have been done.")
         {
             options._model, options._heads, options._what, options._rank, options._train, options._validate, options._test, options._output, options._steps, options._batch, options._rate, options._keep,
-            options._every, options._patience, options._random, options._full, options._diagnose, options._seed, options._force, options._threads,
+            options._every, options._patience, options._random, options._full, options._diagnose, options._seed, options._anyModel, options._threads,
         };
         command.SetAction(options.Run);
         return command;
@@ -46,7 +46,6 @@ internal sealed class TuneCommand
     {
         var folder = parsed.GetValue(_output)!;
         var options = Options(parsed);
-        foreach (var (option, least) in new[] { (_random, 0), (_diagnose, 0), (_threads, 1) }) AtLeast(least, option, parsed);
         using var interrupt = new Interruption();
         try
         {
@@ -54,7 +53,7 @@ internal sealed class TuneCommand
             {
                 Model = parsed.GetValue(_model) ?? Bundled.Model,
                 Heads = parsed.GetValue(_heads)!,
-                Force = parsed.GetValue(_force),
+                AnyModel = parsed.GetValue(_anyModel),
                 Sets = Sets(parsed),
                 Options = options,
                 RandomSets = parsed.GetValue(_random),
@@ -78,7 +77,6 @@ internal sealed class TuneCommand
 
     private TuningOptions Options(ParseResult parsed)
     {
-        foreach (var option in new[] { _rank, _steps, _batch, _every, _patience }) AtLeast(1, option, parsed);
         if (parsed.GetValue(_rate) is { } rate && !(rate > 0 && rate <= 1)) throw new InputException($"--rate: expected a number above 0 and at most 1, found {rate}");
         if (parsed.GetValue(_keep) is var keep && !(keep >= 0 && double.IsFinite(keep))) throw new InputException($"--keep: expected a number of at least 0, found {keep}");
         return new TuningOptions
@@ -109,16 +107,11 @@ internal sealed class TuneCommand
         return null;
     }
 
-    private static void AtLeast(int least, Option<int> option, ParseResult parsed)
-    {
-        if (parsed.GetValue(option) is var value && value < least) throw new InputException($"{option.Name}: expected at least {least}, found {value}");
-    }
-
     private static TuningResult Show(TuningStudy study, CancellationToken cancel) => WorkProgress.Run(progress => study.Run(
         at => progress.Tell(
             at.Part, at.Done, at.Of,
             at.Point is { } point ? $"{at.Part}  validation {point.Validation.Total:0.000}, follows {point.Validation.Follows:0.000}" : null),
-        cancel));
+        Terminal.Warn, cancel));
 
     private static void Print(TuningResult result, string folder)
     {

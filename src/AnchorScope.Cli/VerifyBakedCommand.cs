@@ -19,18 +19,14 @@ internal static class VerifyBakedCommand
         var heads = new Option<string?>("--heads") { Description = "head set that was folded in (default: what baked.json says)", HelpName = "FILE" };
         var factor = new Option<float?>("--factor") { Description = "with --heads: the factor (default: the gains of the head set, where it has them)", HelpName = "F" };
         var data = new Option<string?>("--data") { Description = "folder of conflict sets to take prompts from (default: random tokens, which need no picture)", HelpName = "DIR" };
-        var prompts = new Option<int>("--prompts") { Description = "how many prompts are run", DefaultValueFactory = _ => 4, HelpName = "N" };
+        var prompts = new Option<int>("--prompts") { Description = "how many prompts are run", DefaultValueFactory = _ => 4, HelpName = "N" }.AtLeast(1);
         var json = JsonOutput.Option();
-        var threads = new Option<int>("--threads") { Description = "threads; changes no number", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
+        var threads = Counts.Threads();
         var command = new Command("verify-baked", "Proves that a baked checkpoint is the original with its heads multiplied: every byte, and the logits of some prompts.") { model, baked, heads, factor, data, prompts, json, threads };
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(heads) is null && parsed.GetValue(factor) is not null) throw new InputException("--heads and --factor: expected both or none, found one");
             if (parsed.GetValue(factor) is { } given && !float.IsFinite(given)) throw new InputException($"--factor: expected a finite number, found {given}");
-            foreach (var (name, number) in new[] { ("--prompts", parsed.GetValue(prompts)), ("--threads", parsed.GetValue(threads)) })
-            {
-                if (number < 1) throw new InputException($"{name}: expected at least 1, found {number}");
-            }
             using var original = Opening.Model(parsed.GetValue(model)!);
             using var other = Opening.Model(parsed.GetValue(baked)!);
             using var interrupt = new Interruption();
@@ -54,7 +50,7 @@ internal static class VerifyBakedCommand
             else
             {
                 var logits = new BakedLogits(original, other, gains, gains.OnlyShift && files.Rounded == 0, compute);
-                var chosen = parsed.GetValue(data) is { } folder ? BakedPrompts.Conflicts(folder, parsed.GetValue(prompts), compute) : BakedPrompts.Sequences(parsed.GetValue(prompts));
+                var chosen = parsed.GetValue(data) is { } folder ? BakedPrompts.Conflicts(original, folder, parsed.GetValue(prompts), compute, Terminal.Warn) : BakedPrompts.Sequences(parsed.GetValue(prompts));
                 WorkProgress.Run(progress =>
                 {
                     foreach (var (prompt, i) in chosen.Select((p, i) => (p, i)))

@@ -4,16 +4,22 @@ using Spectre.Console;
 namespace AnchorScope.Cli;
 
 /// <summary>
-/// How far long work is, on standard error: bars where a person watches, a line a minute in a log, nothing when quiet. One part of the work is a bar.
+/// How far long work is, on standard error: bars where a person watches, a line a minute in a log (the first after ten seconds), nothing
+/// when quiet. One part of the work is a bar; how long the rest of it takes is said in both.
 /// </summary>
 internal sealed class WorkProgress
 {
     private static readonly TimeSpan BetweenLines = TimeSpan.FromMinutes(1);
 
+    // Early enough to stop what would take too long.
+    private static readonly TimeSpan FirstLine = TimeSpan.FromSeconds(10);
+
     private readonly ProgressContext? _bars;
     private readonly Dictionary<string, ProgressTask> _tasks = new(StringComparer.Ordinal);
     private readonly Lock _turn = new();
+    private readonly Dictionary<string, (long Time, double Done)> _begun = new(StringComparer.Ordinal);
     private long _said = Stopwatch.GetTimestamp();
+    private bool _first = true;
 
     private WorkProgress(ProgressContext? bars) => _bars = bars;
 
@@ -43,9 +49,10 @@ internal sealed class WorkProgress
         {
             if (_bars is null)
             {
-                if (Terminal.Quiet || Stopwatch.GetElapsedTime(_said) < BetweenLines) return;
-                _said = Stopwatch.GetTimestamp();
-                Console.Error.WriteLine(FormattableString.Invariant($"{shown ?? part}: {done:0} of {of:0}"));
+                _begun.TryAdd(part, (Stopwatch.GetTimestamp(), done));
+                if (Terminal.Quiet || Stopwatch.GetElapsedTime(_said) < (_first ? FirstLine : BetweenLines)) return;
+                (_said, _first) = (Stopwatch.GetTimestamp(), false);
+                Console.Error.WriteLine(FormattableString.Invariant($"{shown ?? part}: {done:0} of {of:0}{Left(_begun[part], done, of)}"));
                 return;
             }
             if (!_tasks.TryGetValue(part, out var task)) _tasks[part] = task = _bars.AddTask(Markup.Escape(shown ?? part), maxValue: of);
@@ -54,4 +61,9 @@ internal sealed class WorkProgress
             (task.MaxValue, task.Value) = (of, done);
         }
     }
+
+    /// <summary>How long the rest of a part takes at its rate so far; nothing where none of it was done yet.</summary>
+    private static string Left((long Time, double Done) begun, double done, double of) => done > begun.Done && done < of
+        ? $", about {Amount.Duration(Stopwatch.GetElapsedTime(begun.Time).TotalSeconds * (of - done) / (done - begun.Done))} left"
+        : "";
 }

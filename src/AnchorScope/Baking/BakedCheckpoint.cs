@@ -16,19 +16,19 @@ public sealed class BakedCheckpoint
 
     /// <summary>Checks that the heads fit the model; nothing is written yet.</summary>
     /// <param name="factor">What each of them is multiplied with; finite.</param>
-    /// <param name="force">Takes a head set that was made for another model, if this one has the heads.</param>
+    /// <param name="anyModel">Takes a head set that was made for another model, if this one has the heads.</param>
     /// <exception cref="InputException">They do not fit.</exception>
-    public BakedCheckpoint(VisionLanguageModel model, HeadSetFile heads, float factor, bool force = false)
-        : this(model, heads, HeadGains.Of(heads.Set.Heads.Select(h => (h.Layer, h.Head)), factor), force)
+    public BakedCheckpoint(VisionLanguageModel model, HeadSetFile heads, float factor, bool anyModel = false)
+        : this(model, heads, HeadGains.Of(heads.Set.Heads.Select(h => (h.Layer, h.Head)), factor), anyModel)
     {
     }
 
     /// <summary>The same with a factor for each head.</summary>
     /// <param name="gains">Of the heads of <paramref name="heads"/>.</param>
-    public BakedCheckpoint(VisionLanguageModel model, HeadSetFile heads, HeadGains gains, bool force = false)
+    public BakedCheckpoint(VisionLanguageModel model, HeadSetFile heads, HeadGains gains, bool anyModel = false)
     {
         (_model, _heads, _gains) = (model, heads, gains);
-        heads.Set.Validate(model.Decoder.Shape, force ? null : model.Checkpoint.Identity, heads.Path);
+        heads.Set.Validate(model.Decoder.Shape, anyModel ? null : model.Checkpoint.Identity, heads.Path);
     }
 
     /// <summary>What was measured of the change, in Markdown, for the model card; null: the card says that nothing was.</summary>

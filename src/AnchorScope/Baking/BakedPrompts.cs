@@ -15,9 +15,13 @@ public static class BakedPrompts
 
     /// <summary>The first runs of a data folder's test set.</summary>
     /// <exception cref="InputException">The folder has no usable sets.</exception>
-    public static IReadOnlyList<Func<VisionLanguageModel, Prompt>> Conflicts(string folder, int count, Compute compute)
+    /// <param name="original">Whose tokenizer and template say which samples can be used.</param>
+    /// <param name="warn">Called with what is odd about their text.</param>
+    public static IReadOnlyList<Func<VisionLanguageModel, Prompt>> Conflicts(
+        VisionLanguageModel original, string folder, int count, Compute compute, Action<string>? warn = null)
     {
-        var data = DiagnosisData.Load(folder, count, Seed);
+        var data = DiagnosisData.Load(folder, count, Seed).Filter(original, answerTokens: 1);
+        foreach (var warning in data.Warnings) warn?.Invoke(warning);
         return [.. data.Test.Samples.SelectMany(s => s.Runs).Take(count).Select(run => (Func<VisionLanguageModel, Prompt>)(model =>
         {
             var pixels = run.Sample.Image is { } picture ? model.Preprocess([Picture.Load(picture)]) : null;

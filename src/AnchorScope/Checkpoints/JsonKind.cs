@@ -3,8 +3,9 @@ using System.Text.Json;
 namespace AnchorScope.Checkpoints;
 
 /// <summary>What a JSON value is, in words.</summary>
-internal static class JsonKind
+public static class JsonKind
 {
+    /// <summary>Its kind, or the value itself where that is short: what a message says was found.</summary>
     public static string Of(JsonElement json) => json.ValueKind switch
     {
         JsonValueKind.Object => "an object",

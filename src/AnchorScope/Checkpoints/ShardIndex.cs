@@ -4,9 +4,8 @@ namespace AnchorScope.Checkpoints;
 
 /// <summary>
 /// The shards of a checkpoint and the tensor that each name stands for. <c>model.safetensors.index.json</c> says which file of the folder
-/// holds which tensor; the shards are
-/// held against it, and what they say otherwise has a line in <see cref="Warnings"/> where the reference loads the same weights all the
-/// same.
+/// holds which tensor; the shards are held against it, and what they say otherwise has a line in <see cref="Warnings"/> where the
+/// reference loads the same weights all the same.
 /// </summary>
 internal sealed class ShardIndex
 {

@@ -2,9 +2,8 @@ namespace AnchorScope.Models;
 
 /// <summary>
 /// Which learned position each patch of a SmolVLM or Idefics3 tower gets. The reference sorts a patch's place, as a fraction of the
-/// picture, into buckets of float32
-/// numbers. Rounding puts some rows and columns into the bucket of their neighbour: with 25 patches along a side, row 5 gets the position
-/// of row 4.
+/// picture, into buckets of float32 numbers. Rounding puts some rows and columns into the bucket of their neighbour: with 25 patches
+/// along a side, row 5 gets the position of row 4.
 /// </summary>
 internal static class BucketedPositions
 {

@@ -5,8 +5,7 @@ namespace AnchorScope.Models;
 
 /// <summary>
 /// What generation_config.json says of which token may follow: penalties, forbidden and forced tokens, as the reference library applies
-/// them before it takes the arg-max
-/// or samples. What is not applied here has a name in <see cref="NotApplied"/>.
+/// them before it takes the arg-max or samples. What is not applied here has a name in <see cref="NotApplied"/>.
 /// </summary>
 public sealed class GenerationRules
 {

@@ -5,8 +5,7 @@ namespace AnchorScope.Models;
 
 /// <summary>
 /// A safetensors file of what the reference's processors give for one prompt: input_ids and, by family, pixel values, grids, sizes, masks
-/// and positions. Every array counts
-/// or is refused by name: one that is dropped would change the result without a word.
+/// and positions. Every array counts or is refused by name: one that is dropped would change the result without a word.
 /// </summary>
 public static class InputFile
 {

@@ -47,8 +47,7 @@ public sealed record ChatMessage(string Role, IReadOnlyList<ContentPart> Content
 
     /// <summary>
     /// The members of the message as a file gives them, in their order: role, content and any other, such as tool_calls or name, all of
-    /// which
-    /// the chat template sees. Empty where the message was made in code.
+    /// which the chat template sees. Empty where the message was made in code.
     /// </summary>
     public IReadOnlyDictionary<string, JsonElement> Given { get; init; } = NothingGiven;
 

@@ -45,11 +45,9 @@ public sealed class Picture
         return Decode(bytes, path, applyOrientation);
     }
 
-    /// <summary>Decodes a PNG (every colour type and depth), a JPEG (baseline or progressive, 8-bit Huffman), a WebP, the first picture of
-    /// a
-    /// GIF, a BMP or a TIFF to the exact samples that Pillow gives; what of these formats would come out otherwise is refused by name.
-    /// Alpha
-    /// is dropped, not composited.</summary>
+    /// <summary>Decodes a PNG (every colour type and depth), a JPEG (baseline or progressive, 8-bit Huffman), a WebP, the first picture
+    /// of a GIF, a BMP or a TIFF to the exact samples that Pillow gives; what of these formats would come out otherwise is refused by
+    /// name. Alpha is dropped, not composited.</summary>
     /// <param name="bytes">The whole file.</param>
     /// <param name="name">What errors call the picture.</param>
     /// <param name="applyOrientation">Turn the picture upright as its EXIF or XMP orientation says, as the reference does with

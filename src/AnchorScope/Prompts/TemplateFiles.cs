@@ -8,8 +8,7 @@ namespace AnchorScope.Prompts;
 /// For a model with pictures the order is that of the reference's processors: <c>chat_template</c> in processor_config.json, then in
 /// chat_template.json, then the file chat_template.jinja, then chat_templates/default.jinja; and only without any of them
 /// tokenizer_config.json. A text model's tokenizer takes the two .jinja files, then tokenizer_config.json; the other two are read only
-/// where
-/// there is nothing else.
+/// where there is nothing else.
 /// </remarks>
 internal static class TemplateFiles
 {

@@ -3,9 +3,8 @@ using BitMiracle.LibTiff.Classic;
 namespace AnchorScope.Prompts;
 
 /// <summary>
-/// Decodes the first picture of a TIFF to the samples of Pillow's <c>convert("RGB")</c>: grey, palette and RGB of 8 bits, black and white,
-/// in rows; uncompressed, LZW, Deflate
-/// or PackBits. Everything else is refused by name.
+/// Decodes the first picture of a TIFF to the samples of Pillow's <c>convert("RGB")</c>: grey, palette and RGB of 8 bits, black and
+/// white, in rows; uncompressed, LZW, Deflate or PackBits. Everything else is refused by name.
 /// </summary>
 internal static class TiffReader
 {

@@ -18,12 +18,10 @@ public readonly record struct Token(int Id, int Start, int End);
 
 /// <summary>Text to token ids and back, as a checkpoint's tokenizer.json prescribes.</summary>
 /// <remarks>
-/// Follows Hugging Face's <c>tokenizers</c> library: added tokens cut the raw text; each piece in between is normalised, cut into
-/// words and encoded on its own; special tokens go around the whole. Added tokens are those of tokenizer.json, with flags and further
-/// tokens
-/// from tokenizer_config.json (added_tokens_decoder, named tokens, extra_special_tokens, additional_special_tokens). The file's truncation
-/// and padding are not applied. Unpaired
-/// surrogates are encoded as U+FFFD.
+/// Follows Hugging Face's <c>tokenizers</c> library: added tokens cut the raw text; each piece in between is normalised, cut into words
+/// and encoded on its own; special tokens go around the whole. Added tokens are those of tokenizer.json, with flags and further tokens
+/// from tokenizer_config.json (added_tokens_decoder, named tokens, extra_special_tokens, additional_special_tokens). The file's
+/// truncation and padding are not applied. Unpaired surrogates are encoded as U+FFFD.
 /// </remarks>
 public sealed class Tokenizer
 {

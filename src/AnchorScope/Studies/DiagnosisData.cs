@@ -61,9 +61,15 @@ public sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSet 
         var sizes = new ConcurrentBag<PromptSize>();
         ConflictSet Kept(ConflictSet set) => Usable(set, model, Layout, answerTokens, sizes.Add);
         var kept = this with { Rank = Kept(Rank), Test = Kept(Test), Hard = Hard is null ? null : Kept(Hard), Control = Control is null ? null : Kept(Control) };
+        return kept with { Warnings = TextWarnings(model, sizes) };
+    }
+
+    /// <summary>What is said of all prompts' text together: each template warning once, and the share of unknown tokens.</summary>
+    internal static IReadOnlyList<string> TextWarnings(VisionLanguageModel model, IReadOnlyCollection<PromptSize> sizes)
+    {
         var (unknown, text) = (sizes.Sum(s => (long)s.UnknownTokens), sizes.Sum(s => (long)s.TextTokens));
         var said = sizes.SelectMany(s => s.Warnings).Distinct().Order(StringComparer.Ordinal);
-        return kept with { Warnings = [.. said, .. unknown > 0 ? [model.Tokenizer.UnknownWarning(unknown, text)] : Array.Empty<string>()] };
+        return [.. said, .. unknown > 0 ? [model.Tokenizer.UnknownWarning(unknown, text)] : Array.Empty<string>()];
     }
 
     /// <summary>The samples of one set whose answers can be told apart, whose pictures can be decoded, and whose prompts fit the model.</summary>

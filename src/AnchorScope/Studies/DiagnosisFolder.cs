@@ -1,3 +1,4 @@
+using AnchorScope.Checkpoints;
 using System.Globalization;
 
 namespace AnchorScope.Studies;
@@ -52,7 +53,7 @@ public static class DiagnosisFolder
         }
         if (File.Exists(folder)) throw new InputException($"{folder}: expected a folder, found a file");
         if (FolderLock.HasFiles(folder))
-            throw new InputException($"{folder}: is not empty; --resume goes on with a diagnosis, another --out starts a new one");
+            throw NewFolder.NotEmpty(folder, "--resume goes on with what is there, another --out starts anew");
         try
         {
             Directory.CreateDirectory(folder);

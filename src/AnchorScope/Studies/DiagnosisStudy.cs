@@ -41,7 +41,7 @@ public sealed class DiagnosisStudy : IDisposable
                 set.With(set.Samples, DonorFinder.In(set, Model.Tokenizer, options.Seed).Unfit(set, options.Variants.Alignment));
             Data = Data with { Rank = Listed(Data.Rank), Test = Listed(Data.Test) };
             _conditions = new DiagnosisConditions(options, Model.Decoder.Shape);
-            if (Model.Checkpoint.WeightBytes < PackedAtMost) Model.Decoder.Pack();
+            if (IsSmall) Model.Decoder.Pack();
         }
         catch
         {
@@ -93,11 +93,32 @@ public sealed class DiagnosisStudy : IDisposable
         [.. new[] { (Phase.Rank, Data.Rank), (Phase.Verify, Screened ? Data.Rank : null), (Phase.Parts, PartSet), (Phase.Test, Data.Test), (Phase.Hard, Data.Hard), (Phase.Factor, Data.Hard is null ? Data.Rank : null), (Phase.Control, Data.Control) }
             .Where(p => p.Item2 is not null).Select(p => (Variants.NameOf(p.Item1), p.Item2!.Samples.Count)), .. AmplificationStudy.Phases(Data), .. InterchangeStudy.Phases(Data)];
 
+    /// <summary>Whether every thread runs passes of its own, which scales better; a large model is run by all threads together.</summary>
+    private bool IsSmall => Model.Checkpoint.WeightBytes < PackedAtMost;
+
     private bool Screened => Options.Variants.Screen != HeadScreen.Exact;
 
     private ConflictSet PartSet => Data.Rank.Part(Data.Rank.Name, [.. Data.Rank.Samples.Where(s => s.Kind == SampleKind.Conflict).Take(Candidates.PartSamples)]);
 
     private DecoderShape Shape => Model.Decoder.Shape;
+
+    /// <summary>
+    /// What <see cref="Run"/> will compute from an empty store, and how long that takes at the rate of a plain run, which is measured now.
+    /// </summary>
+    public StudyEstimate Estimate(CancellationToken cancel = default)
+    {
+        using var arena = new Arena();
+        using var team = new Team(IsSmall ? 1 : Options.Threads, cancel);
+        return new DiagnosisEstimator(this, _conditions, new Compute(arena, team)).Of(IsSmall ? Options.Threads : 1, (IsSmall ? 2 : 1) * Model.Checkpoint.WeightBytes);
+    }
+
+    /// <summary>One prompt of the test set, with its spans, for the user to check before anything is run.</summary>
+    public RenderedPrompt Render(CancellationToken cancel = default)
+    {
+        using var arena = new Arena();
+        using var team = new Team(Options.Threads, cancel);
+        return Rendered(new Compute(arena, team));
+    }
 
     /// <summary>Runs what <paramref name="store"/> does not have yet.</summary>
     /// <returns>The heads that were chosen.</returns>
@@ -178,7 +199,7 @@ public sealed class DiagnosisStudy : IDisposable
         Model.Checkpoint.Identity.Require(file.Model, steering.File, "directions", "");
         var direction = file.Take(steering.Name, steering.Strength, "--direction-name", "--strength", steering.BeyondBounds);
         Data = Data with { Layout = Data.Layout with { Steering = (direction, (float)steering.Strength) } };
-                Named = new SortedDictionary<string, string>(Named.ToDictionary(), StringComparer.Ordinal)
+        Named = new SortedDictionary<string, string>(Named.ToDictionary(), StringComparer.Ordinal)
         {
             [Direction] = FormattableString.Invariant($"{steering.Name} x{steering.Strength:0.###} of {Digest.Short(Digest.OfFile(steering.File))}"),
         };
@@ -269,59 +290,33 @@ public sealed class DiagnosisStudy : IDisposable
         var todo = set.Samples.Where(s => store.Find(name, s.Id) is null).ToList();
         var done = set.Samples.Count - todo.Count;
         progress?.Invoke(new StudyProgress(name, done, set.Samples.Count));
-        // One large model is run by all threads together; a small one on every thread for itself, which scales better.
-        var workers = Model.Checkpoint.WeightBytes < PackedAtMost ? Math.Max(1, Math.Min(Options.Threads, todo.Count)) : 1;
-        var next = -1;
         var waiting = new SortedDictionary<int, IReadOnlyList<RunResult>>();
         var written = 0;
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        var tasks = Enumerable.Range(0, workers).Select(_ => Task.Factory.StartNew(Work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)).ToArray();
-        try
+        Workers.Each(todo.Count, Options.Threads, (compute, stop) =>
         {
-            Task.WaitAll(tasks, CancellationToken.None);
-        }
-        catch (AggregateException e)
-        {
-            var first = e.Flatten().InnerExceptions.FirstOrDefault(i => i is not OperationCanceledException) ?? e.Flatten().InnerExceptions[0];
-            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(first);
-        }
-
-        void Work()
-        {
-            using var arena = new Arena();
-            using var team = new Team(workers == 1 ? Options.Threads : 1, stop.Token);
-            var run = worker(new Compute(arena, team));
-            try
+            var run = worker(compute);
+            return i =>
             {
-                for (var i = Interlocked.Increment(ref next); i < todo.Count; i = Interlocked.Increment(ref next))
+                IReadOnlyList<RunResult> results;
+                try
                 {
-                    stop.Token.ThrowIfCancellationRequested();
-                    IReadOnlyList<RunResult> results;
-                    try
+                    results = run(todo[i], stop);
+                }
+                catch (InputException e)
+                {
+                    throw new InputException($"{set.Name}, {todo[i].Id}: {e.Message}", e);
+                }
+                lock (waiting)
+                {
+                    waiting[i] = results;
+                    for (; waiting.Remove(written, out var ready); written++)
                     {
-                        results = run(todo[i], stop.Token);
-                    }
-                    catch (InputException e)
-                    {
-                        throw new InputException($"{set.Name}, {todo[i].Id}: {e.Message}", e);
-                    }
-                    lock (waiting)
-                    {
-                        waiting[i] = results;
-                        for (; waiting.Remove(written, out var ready); written++)
-                        {
-                            store.Append(name, todo[written].Id, ready);
-                            progress?.Invoke(new StudyProgress(name, ++done, set.Samples.Count));
-                        }
+                        store.Append(name, todo[written].Id, ready);
+                        progress?.Invoke(new StudyProgress(name, ++done, set.Samples.Count));
                     }
                 }
-            }
-            catch
-            {
-                stop.Cancel();
-                throw;
-            }
-        }
+            };
+        }, cancel, together: !IsSmall);
     }
 
     /// <inheritdoc/>

@@ -39,10 +39,10 @@ internal sealed class SampleRunner(
     VisionLanguageModel model, PromptLayout layout, DiagnosisOptions options, DiagnosisConditions conditions, Replacements replacements,
         int answerTokens, Compute compute)
 {
-    private const string None = "baseline";
+    internal const string None = "baseline";
 
     /// <summary>Steps of an integrated estimate.</summary>
-    private const int Steps = 5;
+    public const int Steps = 5;
 
     /// <summary>Neurons of a run whose estimates are kept.</summary>
     private const int NeuronsKept = 512;
@@ -88,7 +88,7 @@ internal sealed class SampleRunner(
         };
         var variants = interventions.Select(i => new Variant(baseline, i)).ToList();
         var outcomes = new Outcome[variants.Count];
-        Sweep.LastLogits(model.Decoder, variants, compute, (i, logits) => outcomes[i] = Measure(logits, entities, baseline.LastLogits), cancel: cancel);
+        Sweep.LastLogits(model.Decoder, variants, compute, (i, logits) => outcomes[i] = Measure(logits, entities, baseline.LastLogits, variants[i].Intervention.Name), cancel: cancel);
         for (var i = 0; i < outcomes.Length; i++) result.Outcomes[variants[i].Intervention.Name] = outcomes[i];
         if (phase == Phase.Rank)
         {
@@ -135,11 +135,14 @@ internal sealed class SampleRunner(
         result.Curves[RankedRuns.AtLast] = Of(last);
     }
 
-    internal static Outcome Measure(ReadOnlySpan<float> logits, AnswerEntities entities, ReadOnlySpan<float> baseline)
+    /// <param name="condition">What the run carries, for the message.</param>
+    /// <exception cref="InputException">A logit is no finite number.</exception>
+    internal static Outcome Measure(
+        ReadOnlySpan<float> logits, AnswerEntities entities, ReadOnlySpan<float> baseline, string condition = None)
     {
         foreach (var logit in logits)
         {
-            if (!float.IsFinite(logit)) throw new InputException($"a logit is {logit}: the weights, or what was done to a run, go beyond the range of float32");
+            if (!float.IsFinite(logit)) throw new InputException($"{condition}: a logit is {logit}: the weights, or what was done to a run, go beyond the range of float32");
         }
         var (logSum, plainLogSum) = (LogSum(logits), LogSum(baseline));
         var divergence = 0.0;

@@ -42,19 +42,21 @@ public sealed class SweepStudy
 
     /// <summary>Runs the variants that <paramref name="file"/> has no row of; a pass is on disk when it is done.</summary>
     /// <param name="progress">Called with the number of variants that are done.</param>
-    public void Run(SweepFile file, Action<int>? progress = null, CancellationToken cancel = default)
+    /// <param name="recorded">Called once <see cref="PredictedSeconds"/> is known, before the first variant; never when naive.</param>
+    public void Run(SweepFile file, Action<int>? progress = null, Action? recorded = null, CancellationToken cancel = default)
     {
         if (file.Missing.Count == 0) return;
         if (_model.Checkpoint.WeightBytes < PackedAtMost) _model.Decoder.Pack();
         if (_options.Naive) Naive(file, progress, cancel);
-        else Planned(file, progress, cancel);
+        else Planned(file, progress, recorded, cancel);
     }
 
-    private void Planned(SweepFile file, Action<int>? progress, CancellationToken cancel)
+    private void Planned(SweepFile file, Action<int>? progress, Action? recorded, CancellationToken cancel)
     {
         var missing = file.Missing;
         var from = SweepCost.FirstOf(missing.Select(i => _interventions[i]), _prompt);
         using var baseline = Record(from, cancel);
+        recorded?.Invoke();
         var passes = Sweep.Plan(_model.Decoder, [.. missing.Select(i => new Variant(baseline, _interventions[i]))], [Readout.Output], Cost.RowsPerPass);
         Each(passes.Count, (pass, compute) =>
         {
@@ -96,39 +98,9 @@ public sealed class SweepStudy
         }, cancel);
     }
 
-    /// <summary>Independent work, one piece after the other on every thread; a single piece gets all threads.</summary>
-    private void Each(int count, Action<int, Compute> body, CancellationToken cancel)
+    private void Each(int count, Action<int, Compute> body, CancellationToken cancel) => Workers.Each(count, _options.Threads, (compute, _) =>
     {
-        var workers = Math.Min(_options.Threads, count);
-        var next = -1;
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        void Work()
-        {
-            using var arena = new Arena();
-            using var team = new Team(workers == 1 ? _options.Threads : 1, stop.Token);
-            arena.Reserve(Room(Cost.RowsPerPass));
-            try
-            {
-                for (var i = Interlocked.Increment(ref next); i < count; i = Interlocked.Increment(ref next))
-                {
-                    stop.Token.ThrowIfCancellationRequested();
-                    body(i, new Compute(arena, team));
-                }
-            }
-            catch
-            {
-                stop.Cancel();
-                throw;
-            }
-        }
-        try
-        {
-            Task.WaitAll([.. Enumerable.Range(0, workers).Select(_ => Task.Factory.StartNew(Work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))], CancellationToken.None);
-        }
-        catch (AggregateException e)
-        {
-            var first = e.Flatten().InnerExceptions.FirstOrDefault(i => i is not OperationCanceledException) ?? e.Flatten().InnerExceptions[0];
-            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(first);
-        }
-    }
+        compute.Arena.Reserve(Room(Cost.RowsPerPass));
+        return i => body(i, compute);
+    }, cancel);
 }

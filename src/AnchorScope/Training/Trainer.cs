@@ -51,7 +51,7 @@ public sealed class Trainer
         if (File.Exists(settings)) identity.Check(File.ReadAllText(settings), settings, "name another folder with --out");
         else if (File.Exists(folder)) throw new InputException($"{folder}: expected a folder, found a file");
         else if (FolderLock.HasFiles(folder))
-            throw new InputException($"{folder}: is not empty and has no {Settings} of a training; name another folder with --out");
+            throw NewFolder.NotEmpty(folder, $"there is no {Settings} of a training to resume; name another one with --out");
         Directory.CreateDirectory(folder);
         AtomicFile.Write(settings, stream => stream.Write(Encoding.UTF8.GetBytes(identity.Text)));
         AtomicFile.Write(Path.Combine(folder, "recipe.json"), stream => stream.Write(Encoding.UTF8.GetBytes(recipe.ToJson())));

@@ -1,3 +1,4 @@
+using AnchorScope.Checkpoints;
 using AnchorScope.Studies;
 using AnchorScope.World;
 
@@ -25,7 +26,8 @@ public static class TuningFolder
     {
         if (File.Exists(folder)) throw new InputException($"{folder}: expected a folder, found a file");
         if (!Directory.Exists(folder) || File.Exists(Path.Combine(folder, Settings))) return;
-        if (Directory.EnumerateFileSystemEntries(folder).Any(path => Path.GetFileName(path) is not (Data or FolderLock.FileName))) throw new InputException($"{folder}: is not empty and was not made by ascope tune; name another folder with --out");
+        if (Directory.EnumerateFileSystemEntries(folder).Any(path => Path.GetFileName(path) is not (Data or FolderLock.FileName)))
+            throw NewFolder.NotEmpty(folder, $"there is no {Settings} of a tuning to resume; name another one with --out");
     }
 
     /// <summary>Conflicts in the bundled organism's world, drawn where they are not there yet.</summary>

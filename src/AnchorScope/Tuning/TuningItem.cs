@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using AnchorScope.Conflicts;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
@@ -28,6 +29,9 @@ internal sealed record TuningData(string Path, IReadOnlyList<ConflictSet> Sets, 
 {
     private const int Together = 8;
 
+    /// <summary>What the user should know about the samples' text.</summary>
+    public IReadOnlyList<string> Warnings { get; private init; } = [];
+
     /// <summary>Runs with a conflict.</summary>
     public IReadOnlyList<TuningItem> Conflicts => [.. Items.Where(i => i.Conflict)];
 
@@ -43,15 +47,16 @@ internal sealed record TuningData(string Path, IReadOnlyList<ConflictSet> Sets, 
         string[] files = File.Exists(path) ? [path] : [.. Directory.GetFiles(folder, "*.jsonl").Order(StringComparer.Ordinal)];
         if (files.Length == 0) throw InputException.At(path, "files", "at least one .jsonl", "none");
         var layout = PromptLayout.Beside(folder);
-        var sets = files.Select(file => DiagnosisData.Usable(ConflictSet.Load(file), model, layout, answerTokens: 1)).ToList();
+        var sizes = new ConcurrentBag<PromptSize>();
+        var sets = files.Select(file => DiagnosisData.Usable(ConflictSet.Load(file), model, layout, answerTokens: 1, sizes.Add)).ToList();
         var samples = sets.SelectMany(set => set.Samples.Select((sample, number) => (set, sample, number))).ToArray();
         var items = new IReadOnlyList<TuningItem>[samples.Length];
-        Workers.Each(samples.Length, threads, (i, compute) =>
+        Workers.Each(samples.Length, threads, (compute, _) => i =>
         {
             var (set, sample, number) = samples[i];
             items[i] = Runs(model, set.Name, sample, number, layout, compute);
         }, cancel);
-        return new TuningData(path, sets, [.. items.SelectMany(i => i)]);
+        return new TuningData(path, sets, [.. items.SelectMany(i => i)]) { Warnings = DiagnosisData.TextWarnings(model, sizes) };
     }
 
     private static List<TuningItem> Runs(VisionLanguageModel model, string set, ConflictSample sample, int number, PromptLayout layout, Compute compute)
@@ -72,7 +77,7 @@ internal sealed record TuningData(string Path, IReadOnlyList<ConflictSet> Sets, 
     public static Outcome[] Measure(Decoder decoder, IReadOnlyList<TuningItem> items, int threads, CancellationToken cancel)
     {
         var outcomes = new Outcome[items.Count];
-        Workers.Each((items.Count + Together - 1) / Together, threads, (chunk, compute) =>
+        Workers.Each((items.Count + Together - 1) / Together, threads, (compute, _) => chunk =>
         {
             var some = items.Skip(chunk * Together).Take(Together).ToArray();
             var logits = TuningObjective.LastLogits(decoder, some, compute);

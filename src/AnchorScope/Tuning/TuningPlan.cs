@@ -13,7 +13,7 @@ public sealed record TuningPlan
     public required string Heads { get; init; }
 
     /// <summary>Takes heads of another model.</summary>
-    public bool Force { get; init; }
+    public bool AnyModel { get; init; }
 
     /// <summary>Conflict sets, or folders of some: what is learnt from, what decides when to stop and which plain gain is best, and what is reported; null: drawn in the organism's world.</summary>
     public TuningSets? Sets { get; init; }

@@ -32,7 +32,7 @@ public sealed class TuningStudy : IDisposable
         _model = VisionLanguageModel.Open(plan.Model);
         try
         {
-            _file.Set.Validate(_model.Decoder.Shape, plan.Force ? null : _model.Checkpoint.Identity, plan.Heads);
+            _file.Set.Validate(_model.Decoder.Shape, plan.AnyModel ? null : _model.Checkpoint.Identity, plan.Heads);
         }
         catch
         {
@@ -52,7 +52,8 @@ public sealed class TuningStudy : IDisposable
     private double Rate => Options.Rate ?? TuningOptions.DefaultRate(Options.Kind);
 
     /// <summary>Does what is left. When it returns, the checkpoint is there; report and tune.json are the caller's to write.</summary>
-    public TuningResult Run(Action<TuningProgress>? progress = null, CancellationToken cancel = default)
+    /// <param name="warn">Called with what is odd about the samples' text, once the sets are read.</param>
+    public TuningResult Run(Action<TuningProgress>? progress = null, Action<string>? warn = null, CancellationToken cancel = default)
     {
         var paths = _plan.Sets ?? TuningFolder.World(_folder, Options.Seed, cancel);
         TuningData Load(string path)
@@ -64,6 +65,7 @@ public sealed class TuningStudy : IDisposable
         }
         var (train, validate, test) = (Load(paths.Train), Load(paths.Validate), Load(paths.Test));
         var data = new Dictionary<string, TuningData>(StringComparer.Ordinal) { ["train"] = train, ["validate"] = validate, ["test"] = test };
+        foreach (var warning in data.Values.SelectMany(set => set.Warnings).Distinct()) warn?.Invoke(warning);
         foreach (var (option, set) in data.Take(2)) Check(option, set);
         Claim(data);
         var (tuner, evaluation) = (new Tuner(_model, train, validate, Options, _plan.Threads), new TuningEvaluation(test));
@@ -168,7 +170,7 @@ public sealed class TuningStudy : IDisposable
         {
             var path = Path.Combine(_folder, "heads.json");
             DiagnosisFiles.Text(path, HeadSetFile.Text(_file.Set with { Heads = [.. _file.Set.Heads.Select(h => h with { Gain = gains.Heads.First(g => (g.Layer, g.Head) == (h.Layer, h.Head)).Factor })] }));
-            if (!Directory.Exists(ModelFolder)) new BakedCheckpoint(_model, HeadSetFile.Load(path), gains, _plan.Force) { Effects = effects }.Write(ModelFolder, null, cancel);
+            if (!Directory.Exists(ModelFolder)) new BakedCheckpoint(_model, HeadSetFile.Load(path), gains, _plan.AnyModel) { Effects = effects }.Write(ModelFolder, null, cancel);
             return;
         }
         if (tuned is LowRankTunable update && Path.Combine(_folder, "adapter") is var adapter

@@ -104,7 +104,7 @@ public sealed class BakedFolderTests : IDisposable
         using (var opened = VisionLanguageModel.Open(model))
         {
             var heads = BakedModels.Heads(opened);
-            new BakedCheckpoint(opened, heads with { Set = heads.Set with { Revision = "5678" } }, 0, force: true).Write(Out);
+            new BakedCheckpoint(opened, heads with { Set = heads.Set with { Revision = "5678" } }, 0, anyModel: true).Write(Out);
         }
         Assert.Equal("5678", BakedRecord.Load(Out).HeadSetRevision);
         Assert.Contains("**The heads are another model's.**", File.ReadAllText(Path.Combine(Out, "README.md")), StringComparison.Ordinal);
@@ -127,7 +127,7 @@ public sealed class BakedFolderTests : IDisposable
     {
         var model = _temp.Copy(Fixtures.Path("llava15"), "model");
         Refused(model, 0, "--out: folder: expected one that is not in the original", set => set, Path.Combine(model, "baked"));
-        Refused(model, 0, "is not empty", set => set, _temp.Path);
+        Refused(model, 0, "expected a new or empty folder, found one with files in it", set => set, _temp.Path);
     }
 
     /// <summary>Whatever ends the work: the folder is there whole or not at all, and so is what it was written to.</summary>

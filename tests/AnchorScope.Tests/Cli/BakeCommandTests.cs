@@ -100,10 +100,10 @@ public sealed class BakeCommandTests : IDisposable
         var line = Refused(arguments);
         Assert.Contains("expected one that was made for this model, found one for another: other weights", line, StringComparison.Ordinal);
         Assert.Contains("head set of organism: ", line, StringComparison.Ordinal);
-        Succeeds([.. arguments, "--force"]);
+        Succeeds([.. arguments, "--any-model"]);
         Assert.Contains("another model's", File.ReadAllText(_temp.File("baked/README.md")), StringComparison.Ordinal);
         Succeeds("verify-baked", "--model", Fixtures.Path("llava15"), "--baked", "baked");
-        Assert.Contains("expected a new or empty folder", Refused([.. arguments, "--force"]), StringComparison.Ordinal);
+        Assert.Contains("expected a new or empty folder", Refused([.. arguments, "--any-model"]), StringComparison.Ordinal);
     }
 
     [Theory]

@@ -62,7 +62,7 @@ public sealed class DataCommandTests : IDisposable
         _temp.Write("notes.txt", "mine");
         var (exit, _, error) = Ascope.Run(_temp.Path, ["data", "world", .. Few, "--out", "."]);
         Assert.Equal(2, exit);
-        Assert.Contains("is not empty", error, StringComparison.Ordinal);
+        Assert.Contains("expected a new or empty folder, found one with files in it", error, StringComparison.Ordinal);
         Assert.Equal("mine", File.ReadAllText(_temp.File("notes.txt")));
         Assert.Single(Directory.EnumerateFileSystemEntries(_temp.Path));
     }

@@ -30,7 +30,7 @@ public sealed class SeriesCommandTests : IDisposable
         // A second run is refused; one that goes on takes what is there and does what is not: a whole checkpoint, and the end of another.
         (exit, _, error) = Ascope.Run(_temp.Path, diagnose);
         Assert.Equal(2, exit);
-        Assert.Contains("is not empty", error, StringComparison.Ordinal);
+        Assert.Contains("expected a new or empty folder, found one with files in it", error, StringComparison.Ordinal);
         File.Delete(_temp.File("out/series.json"));
         Directory.Delete(_temp.File("out/000080-shrink"), recursive: true);
         var rows = DiagnosisFolder.Results(_temp.File("out/000060-upper"));

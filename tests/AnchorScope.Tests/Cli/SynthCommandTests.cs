@@ -89,7 +89,7 @@ public sealed class SynthCommandTests : IDisposable
         _temp.Write("notes.txt", "mine");
         var (exit, _, error) = Ascope.Run(_temp.Path, ["synth", "--family", "llava", .. Tiny, "--out", "."]);
         Assert.Equal(2, exit);
-        Assert.Contains("is not empty", error, StringComparison.Ordinal);
+        Assert.Contains("expected a new or empty folder, found one with files in it", error, StringComparison.Ordinal);
         Assert.Equal("mine", File.ReadAllText(_temp.File("notes.txt")));
         Assert.Single(Directory.EnumerateFileSystemEntries(_temp.Path));
     }

@@ -59,7 +59,7 @@ public sealed class TuneCommandTests : IDisposable
     [InlineData("--random: expected at least 0, found -1", "--out", "run", "--random=-1")]
     [InlineData("--diagnose: expected at least 0, found -1", "--out", "run", "--diagnose=-1")]
     [InlineData("--train, --validate and --test: expected all or none, found some", "--out", "run", "--train", "x")]
-    [InlineData("is not empty and was not made by ascope tune", "--out", ".")]
+    [InlineData("expected a new or empty folder, found one with files in it; there is no settings.json of a tuning", "--out", ".")]
     [InlineData("no/such: there is no such data folder", "--out", "run", "--train", "x", "--validate", "x", "--test", "no/such")]
     [InlineData("no/such: expected a conflict set", "--out", "run", "--train", "no/such", "--validate", "x", "--test", "x", "--diagnose", "0")]
     [InlineData("head set of organism: expected one that was made for this model, found one for another: other weights", "--out", "run", "--model", "llava15", "--train", "x", "--validate", "x", "--test", "x", "--diagnose", "0")]

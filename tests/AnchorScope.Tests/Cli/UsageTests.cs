@@ -30,6 +30,26 @@ public sealed class UsageTests : IDisposable
     }
 
     [Fact]
+    public void ADryRun_ShowsThePromptAndWhatTheRunTakes_AndWritesNothing()
+    {
+        var (exit, output, error) = Ascope.Run(_temp.Path, ["diagnose", .. Small, "--dry-run"]);
+        Assert.Equal(0, exit);
+        Assert.Contains("organism: LLaVA-1.5, ", error, StringComparison.Ordinal);
+        Assert.Contains("16 positions of the picture", output, StringComparison.Ordinal);
+        Assert.Matches(@"\n +instruction +\d+ to \d+ +\w", output);
+        Assert.Matches(@"every head blocked once +3 +3\d\d +\d+ %", output);
+        Assert.Matches(@"\nabout [\d,]+ to [\d,]+ runs, .* on this machine, \d+ MiB of weights", output);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_temp.Path));
+        var (_, json, _) = Ascope.Run(_temp.Path, ["diagnose", .. Small, "--dry-run", "--json"]);
+        using var parsed = System.Text.Json.JsonDocument.Parse(json);
+        var phases = parsed.RootElement.GetProperty("estimate").GetProperty("phases").EnumerateArray().ToList();
+        Assert.Equal("rank", phases[0].GetProperty("phase").GetString());
+        Assert.Equal(3, phases[0].GetProperty("samples").GetInt32());
+        Assert.Equal((2, "", "ascope: --dry-run: writes nothing; expected no --out and no --resume beside it, found one\n"),
+            Ascope.Run(_temp.Path, ["diagnose", .. Small, "--dry-run", "--out", "a"]));
+    }
+
+    [Fact]
     public void AloneItShowsHelp()
     {
         var (exit, output, error) = Ascope.Run(_temp.Path);

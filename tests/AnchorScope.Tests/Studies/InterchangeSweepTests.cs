@@ -156,7 +156,7 @@ public sealed class InterchangeSweepTests : IDisposable
         Assert.Equal(naive, Whole("whole", false));
         using (var stop = new CancellationTokenSource())
         using (var rows = Open("rows", interventions))
-            Assert.Throws<OperationCanceledException>(() => new SweepStudy(tiny.Model, tiny.Prompt, interventions, new SweepOptions(null, 1, Naive: true)).Run(rows, _ => stop.Cancel(), stop.Token));
+            Assert.Throws<OperationCanceledException>(() => new SweepStudy(tiny.Model, tiny.Prompt, interventions, new SweepOptions(null, 1, Naive: true)).Run(rows, _ => stop.Cancel(), cancel: stop.Token));
         // One bit of one value of one donor makes it another sweep.
         var edit = interventions[^3].Edits[0];
         float[] values = [.. Enumerable.Range(0, edit.Rows!.Count).SelectMany(i => edit.Rows[i].ToArray())];

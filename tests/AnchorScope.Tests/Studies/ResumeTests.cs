@@ -63,7 +63,7 @@ public sealed class ResumeTests : IDisposable
     {
         Run("mine", Small, resume: false);
         var error = Assert.Throws<InputException>(() => Run("mine", Small, resume: false));
-        Assert.Contains("is not empty", error.Message, StringComparison.Ordinal);
+        Assert.Contains("expected a new or empty folder, found one with files in it", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -99,7 +99,7 @@ public sealed class SweepTests : IDisposable
         using (var stop = new CancellationTokenSource())
         using (var rows = Open("rows", 4))
         {
-            Assert.Throws<OperationCanceledException>(() => study.Run(rows, _ => stop.Cancel(), stop.Token));
+            Assert.Throws<OperationCanceledException>(() => study.Run(rows, _ => stop.Cancel(), cancel: stop.Token));
         }
         Assert.False(File.Exists(_temp.File("rows")));
         // What a kill in the middle of a write leaves.

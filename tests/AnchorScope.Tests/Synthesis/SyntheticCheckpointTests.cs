@@ -191,7 +191,7 @@ public sealed class SyntheticCheckpointTests : IDisposable
         Directory.CreateDirectory(_temp.File("model"));
         Write("model", Tiny("llava"));
         var error = Assert.Throws<InputException>(() => Write("model", Tiny("llava")));
-        Assert.Contains("is not empty", error.Message, StringComparison.Ordinal);
+        Assert.Contains("expected a new or empty folder, found one with files in it", error.Message, StringComparison.Ordinal);
         Assert.Single(Directory.EnumerateFileSystemEntries(_temp.Path));
     }
 

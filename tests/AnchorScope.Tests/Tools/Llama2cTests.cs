@@ -148,7 +148,7 @@ public sealed class Llama2cTests : IDisposable
         {
             (["both.data"], "llama2c: expected MODEL [TOKENIZER] --out DIR"),
             (["none.bin", "--out", "other"], "llama2c: none.bin: the file cannot be read"),
-            (["both.data", "--out", "out"], "llama2c: out: is not empty"),
+            (["both.data", "--out", "out"], "llama2c: out: expected a new or empty folder"),
         })
         {
             (exit, output, error) = Ascope.RunOther("AnchorScope.Llama2c.dll", _temp.Path, arguments);

@@ -128,8 +128,7 @@ internal sealed class BytePairModel : TokenModel
     }
 
     // What is not in the vocabulary becomes the tokens of its bytes, or the unknown token, or nothing. As in the reference, an unknown
-    // token
-    // is written when the next known character comes: bytes that follow it stand before it, and do not end a row of fused ones.
+    // token is written when the next known character comes: bytes that follow it stand before it, and do not end a row of fused ones.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private List<WordToken> Symbols(string word)
     {

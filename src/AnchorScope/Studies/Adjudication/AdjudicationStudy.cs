@@ -24,14 +24,15 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
     /// <summary>Runs every method.</summary>
     /// <param name="roles">Known roles; null: those of the diagnosis.</param>
     /// <exception cref="InputException">Known roles that are not one for every head of the model.</exception>
-    public Adjudication Run(string model, IReadOnlyDictionary<HeadId, string>? roles, CancellationToken cancel = default)
+    public Adjudication Run(
+        string model, IReadOnlyDictionary<HeadId, string>? roles, Action<StudyProgress>? progress = null, CancellationToken cancel = default)
     {
         if (roles is not null) Check(model, roles);
-        var plan = study.Run(store, cancel: cancel);
+        var plan = study.Run(store, progress, cancel);
         var diagnosed = study.Reduce(store, plan).Interchange;
         var known = roles ?? diagnosed.Heads.ToDictionary(h => new HeadId(h.Layer, h.Head), h => h.Role);
         var heads = study.Interchange(store).All;
-        Measure(heads, cancel);
+        Measure(heads, progress, cancel);
         var arbiters = known.Where(h => h.Value == Variants.NameOf(HeadRole.Arbiter)).Select(h => h.Key).ToHashSet();
         var found = diagnosed.Heads.Where(h => h.Role == Variants.NameOf(HeadRole.Arbiter)).ToDictionary(h => (h.Layer, h.Head), h => h.Profile.Choice.Moved);
         return new Adjudication(
@@ -148,7 +149,7 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
         ? known
         : _measured[phase] = MeasuredSet.Of(Set, id => store.Find(phase, id)!, study.Model.Tokenizer, new BootstrapDraws(study.Options.Seed));
 
-    private void Measure(IReadOnlyList<(int Layer, int Head)> heads, CancellationToken cancel)
+    private void Measure(IReadOnlyList<(int Layer, int Head)> heads, Action<StudyProgress>? progress, CancellationToken cancel)
     {
         var variants = study.Options.Variants;
         var spans = DiagnosisConditions.SpansOf(variants);
@@ -157,21 +158,21 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
         {
             var runner = new ReadoutRunner(study.Model, study.Data.Layout, spans, compute);
             return (sample, _) => runner.Run(sample);
-        }, null, cancel);
+        }, progress, cancel);
         study.Each("adjudicate/attribute", Set, store, compute =>
         {
             var runner = new InterchangeRunner(study.Model, study.Data.Layout, finder, spans, variants.Alignment, compute);
             return (sample, _) => runner.Attribute(sample);
-        }, null, cancel);
+        }, progress, cancel);
         study.Interchange(store).Ablate(
-            "adjudicate/removals", Set, [.. heads.SelectMany(h => Enum.GetValues<AblationVariant>().Select(v => new HeadRemoval(v, [h])))], null, cancel);
+            "adjudicate/removals", Set, [.. heads.SelectMany(h => Enum.GetValues<AblationVariant>().Select(v => new HeadRemoval(v, [h])))], progress, cancel);
         study.Each("adjudicate/last_removals", Set, store, compute =>
         {
             // 0 needs neither means nor other runs.
             var runner = new AblationRunner(study.Model, [SpanKind.Last], study.Interchange(store).Replacements(compute), compute);
             HeadRemoval[] removals = [.. heads.Select(h => new HeadRemoval(AblationVariant.Zero, [h]))];
             return (sample, stop) => runner.Run(sample, removals, stop);
-        }, null, cancel);
+        }, progress, cancel);
         Exchange("adjudicate/exchange", spans, last: false, (DonorFactor.Instruction, HeadContent.Z), (DonorFactor.Instruction, HeadContent.Pattern), (DonorFactor.Instruction, HeadContent.Query));
         Exchange("adjudicate/last", spans, last: true, (DonorFactor.Instruction, HeadContent.Z));
         Exchange("adjudicate/full", Everything, last: false, (DonorFactor.Crossed, HeadContent.Z));
@@ -181,6 +182,6 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
             var runner = new InterchangeRunner(study.Model, study.Data.Layout, finder, at, variants.Alignment, compute) { LastOnly = last };
             Exchange[] exchanges = [.. kinds.SelectMany(k => heads.Select(h => new Exchange(k.Factor, k.What, [h])))];
             return (sample, stop) => runner.Run(sample, exchanges, stop);
-        }, null, cancel);
+        }, progress, cancel);
     }
 }

@@ -45,7 +45,7 @@ internal sealed class AblationRunner(VisionLanguageModel model, IReadOnlyList<Sp
             v => v, v => new Removal(model.Decoder.Shape, prompt, _spans, replacements.Of(v, run, [Site.HeadOut], _spans)));
         var variants = removals.Select(r => new Variant(plain, ways[r.Variant].Heads(r.Condition, r.Heads))).ToList();
         foreach (var variant in variants) result.Curves[Norm + variant.Intervention.Name] = [(float)Change(variant.Intervention, plain)];
-        Sweep.LastLogits(model.Decoder, variants, compute, (i, logits) => result.Outcomes[removals[i].Condition] = SampleRunner.Measure(logits, entities, plain.LastLogits), cancel: cancel);
+        Sweep.LastLogits(model.Decoder, variants, compute, (i, logits) => result.Outcomes[removals[i].Condition] = SampleRunner.Measure(logits, entities, plain.LastLogits, removals[i].Condition), cancel: cancel);
         return result;
     }
 

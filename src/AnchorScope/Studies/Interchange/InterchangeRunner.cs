@@ -45,12 +45,12 @@ internal sealed class InterchangeRunner(
             using var donor = found.Baseline;
             var token = Sampler.ArgMax(donor.LastLogits);
             result.Donors[Variants.NameOf(factor.Key)] = found.Donor.From;
-            result.Outcomes[Exchange.DonorRun(factor.Key)] = SampleRunner.Measure(donor.LastLogits, entities, receiver.LastLogits) with { Donor = donor.LastLogits[token] };
+            result.Outcomes[Exchange.DonorRun(factor.Key)] = SampleRunner.Measure(donor.LastLogits, entities, receiver.LastLogits, "the donor run") with { Donor = donor.LastLogits[token] };
             result.Outcomes[Exchange.Receiver(factor.Key)] = result.Outcomes[ConditionId.Baseline] with { Donor = receiver.LastLogits[token] };
             Intervention[] exchanged = [.. factor.Select(e => EditsOf(e, prompt, found.At, donor.Trace!)).OfType<Intervention>()];
             Sweep.LastLogits(
                 model.Decoder, [.. exchanged.Select(e => new Variant(receiver, e))], compute,
-                (i, logits) => result.Outcomes[exchanged[i].Name] = SampleRunner.Measure(logits, entities, receiver.LastLogits) with { Donor = logits[token] }, cancel: cancel);
+                (i, logits) => result.Outcomes[exchanged[i].Name] = SampleRunner.Measure(logits, entities, receiver.LastLogits, exchanged[i].Name) with { Donor = logits[token] }, cancel: cancel);
         }
         return result;
     }
@@ -77,7 +77,7 @@ internal sealed class InterchangeRunner(
             using var receiver = Baseline.Record(model.Decoder, prompt, compute, [Site.QueryProj], found.At.Receiver);
             result.Donors[Variants.NameOf(DonorFactor.Instruction)] = found.Donor.From;
             result.Outcomes[ConditionId.Baseline] = result.Outcomes[Exchange.Receiver(DonorFactor.Instruction)] = SampleRunner.Measure(receiver.LastLogits, entities, receiver.LastLogits);
-            result.Outcomes[Exchange.DonorRun(DonorFactor.Instruction)] = SampleRunner.Measure(donor.LastLogits, entities, receiver.LastLogits);
+            result.Outcomes[Exchange.DonorRun(DonorFactor.Instruction)] = SampleRunner.Measure(donor.LastLogits, entities, receiver.LastLogits, "the donor run");
             result.Curves[Attributed] = InterchangeAttribution.Of(model.Decoder, receiver, donor.Trace!, found.At, entities.Following, entities.Competing, compute, steps);
             return result;
         }).ToList();

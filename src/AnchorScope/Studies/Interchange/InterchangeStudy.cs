@@ -1,6 +1,7 @@
 using AnchorScope.Conflicts;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
+using AnchorScope.Models;
 using AnchorScope.Prompts;
 using AnchorScope.Tensors;
 
@@ -30,8 +31,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     /// <summary>A search ends when the next head adds less than this to what is moved.</summary>
     public const double LeastGain = 0.02;
 
-    private readonly List<(int Layer, int Head)> _all =
-        [.. from layer in Enumerable.Range(0, study.Model.Decoder.Shape.Layers) from head in Enumerable.Range(0, study.Model.Decoder.Shape.Heads) select (layer, head)];
+    private readonly List<(int Layer, int Head)> _all = AllOf(study.Model.Decoder.Shape);
 
     /// <summary>The exchanges that make the profile of a head.</summary>
     public static IReadOnlyList<(DonorFactor Factor, HeadContent What)> ProfileKinds { get; } =
@@ -70,6 +70,9 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         yield return ("ablation", Conflicts(data.Test, RandomSamples));
     }
 
+    private static List<(int Layer, int Head)> AllOf(DecoderShape shape) =>
+        [.. from layer in Enumerable.Range(0, shape.Layers) from head in Enumerable.Range(0, shape.Heads) select (layer, head)];
+
     private ConflictSet Rank => study.Data.Rank;
 
     private ConflictSet Test => study.Data.Test;
@@ -100,7 +103,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         }
         var attributed = Attributed(progress, cancel);
         var test = First(Test, TestSamples);
-        Phase("exchange", test, Test, [.. TestExchanges(sets, necessary, attributed).DistinctBy(e => e.Condition)], progress, cancel);
+        Phase("exchange", test, Test, [.. TestExchanges(study.Model.Decoder.Shape, sets, necessary, attributed).DistinctBy(e => e.Condition)], progress, cancel);
         var random = First(Test, RandomSamples);
         Phase("exchange_random", random, Test, [.. sets.SelectMany(s => Draws(s).Prepend(s.Heads).Where(h => h.Count > 0).Select(h => s.Search.Of(h))).DistinctBy(e => e.Condition)], progress, cancel);
         Ablate("ablation", random, Removals(sets, necessary), progress, cancel);
@@ -207,11 +210,13 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
             .OrderByDescending(h => double.IsNaN(h.Moved.Mean) ? double.NegativeInfinity : h.Moved.Mean)];
     }
 
-    private IEnumerable<Exchange> TestExchanges(
-        List<SearchedSet> sets, IReadOnlyList<(int Layer, int Head)> necessary, IReadOnlyList<((int Layer, int Head) Head, Estimate Moved)> attributed)
+    /// <summary>What is measured on the test split.</summary>
+    internal static IEnumerable<Exchange> TestExchanges(
+        DecoderShape shape, List<SearchedSet> sets, IReadOnlyList<(int Layer, int Head)> necessary, IReadOnlyList<((int Layer, int Head) Head, Estimate Moved)> attributed)
     {
+        var all = AllOf(shape);
         for (var heads = 1; heads <= Math.Min(MostHeads, attributed.Count); heads++) yield return ByGradient(attributed, heads);
-        foreach (var place in Places(_all, study.Model.Decoder.Shape.Layers)) yield return place;
+        foreach (var place in Places(all, shape.Layers)) yield return place;
         foreach (var set in sets)
         {
             foreach (var step in set.Steps) yield return set.Search.Of(step.Heads);
@@ -221,14 +226,14 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
             foreach (var (factor, what) in SetKinds.Concat(Control)) yield return new Exchange(factor, what, heads);
             yield return new Exchange(DonorFactor.Question, HeadContent.Z, heads);
         }
-        foreach (var layer in Enumerable.Range(0, study.Model.Decoder.Shape.Layers))
+        foreach (var layer in Enumerable.Range(0, shape.Layers))
         {
-            foreach (var (factor, what) in SetKinds) yield return new Exchange(factor, what, Layer(layer));
+            foreach (var (factor, what) in SetKinds) yield return new Exchange(factor, what, [.. all.Where(h => h.Layer == layer)]);
             yield return new Exchange(DonorFactor.Instruction, HeadContent.Mlp, [(layer, 0)]);
             yield return new Exchange(DonorFactor.Crossed, HeadContent.Mlp, [(layer, 0)]);
         }
-        yield return new Exchange(DonorFactor.Instruction, HeadContent.Query, _all);
-        yield return new Exchange(DonorFactor.Instruction, HeadContent.Z, _all);
+        yield return new Exchange(DonorFactor.Instruction, HeadContent.Query, all);
+        yield return new Exchange(DonorFactor.Instruction, HeadContent.Z, all);
     }
 
     /// <summary>Queries of the heads with the largest estimates.</summary>

@@ -1,0 +1,33 @@
+using System.Globalization;
+
+namespace AnchorScope.Cli;
+
+/// <summary>Durations and sizes as a person says them, no more exact than an estimate is.</summary>
+internal static class Amount
+{
+    /// <summary>"40 s", "12 min", "3 h 20 min", "5 days".</summary>
+    public static string Duration(double seconds) => seconds switch
+    {
+        < 1 => "under 1 s",
+        < 90 => Text($"{seconds:0} s"),
+        < 90 * 60 => Text($"{seconds / 60:0} min"),
+        < 48 * 3600 => Text($"{Math.Floor(seconds / 3600):0} h {Math.Floor(seconds % 3600 / 600) * 10:0} min").Replace(" 0 min", "", StringComparison.Ordinal),
+        _ => Text($"{seconds / 86400:0} days"),
+    };
+
+    /// <summary>"from 3 min to 1 h", or one duration where both are said alike.</summary>
+    public static string Range(double least, double most) =>
+        Duration(least) == Duration(most) ? Duration(most) : $"from {Duration(least)} to {Duration(most)}";
+
+    /// <summary>"512 MiB", "13.5 GiB".</summary>
+    public static string Bytes(double bytes) => bytes >= 1L << 30 ? Text($"{bytes / (1L << 30):0.0} GiB") : Text($"{bytes / (1L << 20):0} MiB");
+
+    /// <summary>A large count with two digits that mean something: "1,800", "42".</summary>
+    public static string Count(double count)
+    {
+        var unit = count < 100 ? 1 : Math.Pow(10, Math.Floor(Math.Log10(count)) - 1);
+        return Text($"{Math.Round(count / unit) * unit:#,0}");
+    }
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

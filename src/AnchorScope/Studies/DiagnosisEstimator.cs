@@ -1,0 +1,245 @@
+using System.Diagnostics;
+using AnchorScope.Conflicts;
+using AnchorScope.Interventions;
+using AnchorScope.Metrics;
+using AnchorScope.Models;
+using AnchorScope.Prompts;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Studies;
+
+/// <summary>
+/// Counts what a diagnosis will compute before it runs: the interventions of every phase on the first sample of its set, at their cost in
+/// the planner. Heads that only the ranking will choose are drawn at random here, so that their layers are neither the best nor the worst.
+/// </summary>
+internal sealed class DiagnosisEstimator
+{
+    /// <summary>A forward and a backward pass cost three forward passes.</summary>
+    private const int Backward = 3;
+
+    /// <summary>Plain runs are repeated for so long: the first ones of a small model are slower than the rest.</summary>
+    private const double Measured = 0.2;
+
+    private readonly DiagnosisStudy _study;
+    private readonly DiagnosisConditions _conditions;
+    private readonly Compute _compute;
+    private readonly HeadPlan _plan;
+    private readonly Dictionary<string, IReadOnlyList<Prompt>> _prompts = new(StringComparer.Ordinal);
+    private readonly List<PhaseEstimate> _phases = [];
+    private double _pictures, _secondsPerPicture;
+    private long _workBytes;
+
+    public DiagnosisEstimator(DiagnosisStudy study, DiagnosisConditions conditions, Compute compute)
+    {
+        (_study, _conditions, _compute) = (study, conditions, compute);
+        var shape = Shape;
+        var random = new SplitMix(study.Options.Seed);
+        double[] scores = [.. Enumerable.Range(0, shape.Layers * shape.Heads).Select(_ => random.Uniform())];
+        _plan = new HeadPlan(scores, scores, scores, shape.Layers, shape.Heads, study.Options);
+    }
+
+    /// <summary>The estimate.</summary>
+    /// <param name="workers">Passes that run at the same time.</param>
+    /// <param name="weightBytes">Bytes of weights in memory.</param>
+    public StudyEstimate Of(int workers, long weightBytes)
+    {
+        var (data, options) = (_study.Data, _study.Options);
+        foreach (var set in data.Sets) _prompts[set.Name] = Built(set.Samples[0]);
+        var exact = options.Variants.Screen == HeadScreen.Exact;
+        var points = options.Variants.Screen switch { HeadScreen.Exact => 0, HeadScreen.Slope => 1, _ => SampleRunner.Steps };
+        foreach (var (phase, samples) in _study.Phases) Count(phase, samples, exact, points);
+        var seconds = SecondsPerOperation();
+        return new StudyEstimate(_phases, _pictures, workers, weightBytes, workers * _workBytes)
+        {
+            SecondsPerOperation = seconds, SecondsPerPicture = _secondsPerPicture,
+        };
+    }
+
+    private DecoderShape Shape => _study.Model.Decoder.Shape;
+
+    private void Count(string phase, int samples, bool exact, int points)
+    {
+        var (rank, test, few) = (_study.Data.Rank.Name, _study.Data.Test.Name, _plan.WithFewDraws(all: HeadPlan.Random));
+        var factors = _study.Options.Gains.Where(g => g > 1).ToList();
+        var draws = Math.Min(AmplificationStudy.MatchedDraws, _study.Options.Draws);
+        var sets = InterchangeStudy.Searches.Count;
+        switch (phase)
+        {
+            case "rank":
+                Add(phase, rank, samples, p => Plain(p) + Answer(p) + points * Back(p) + Variants(p, exact ? _conditions.Alone(p, _conditions.EachHead, null) : []));
+                break;
+            case "verify":
+                var candidates = HeadRanking.Count(Math.Max(Candidates.HeadShare, _study.Options.Shares.Max()), Shape.Layers * Shape.Heads, TopRounding.Ceiling);
+                Add(phase, rank, samples, p => Plain(p) + Variants(p, _conditions.Alone(p, _plan.Order.Take(candidates), null)));
+                break;
+            case "parts":
+                // The derivatives that say which parts are worth a look are taken while ranking, on the same samples.
+                Add(phase, rank, samples, p => Plain(p) + Back(p) + Variants(p, Parts(p)));
+                break;
+            case "test":
+                Work Test(Prompt p, bool failed) => Plain(p) + Answer(p) + Variants(p,
+                    [.. _conditions.Knockouts(p, null), .. _conditions.Blocks(p, _plan, controls: true, null), .. _conditions.Gains(p, _plan, failed)]);
+                Add(phase, test, samples, p => Test(p, failed: false), p => Test(p, failed: true));
+                break;
+            case "hard" or "factor":
+                Work Choosing(Prompt p, bool failed) => Plain(p) + Answer(p) + Variants(p, _conditions.Gains(p, few, failed));
+                Add(phase, phase == "hard" ? _study.Data.Hard!.Name : rank, samples, p => Choosing(p, failed: false), p => Choosing(p, failed: true));
+                break;
+            case "control":
+                var control = _plan.WithFewDraws();
+                Add(phase, _study.Data.Control!.Name, samples,
+                    p => Plain(p) + Answer(p) + Variants(p, [.. _conditions.Blocks(p, control, controls: true, null), .. _conditions.Gains(p, control, controls: false)]));
+                break;
+            case AmplificationStudy.NormPhase:
+                var runs = (factors.Count > 0 ? 1 : 0) + draws * StrengthMatch.Further(factors).Count;
+                Add(phase, (_study.Data.Hard ?? _study.Data.Rank).Name, samples, _ => default, p => Plain(p) + Variants(p, Drawn(p, runs)));
+                break;
+            case AmplificationStudy.MatchedPhase:
+                Add(phase, test, samples, _ => default, p => Plain(p) + Variants(p, Drawn(p, draws)));
+                break;
+            case "profile":
+                Donors(phase, rank, samples, p => InterchangeStudy.ProfileKinds.SelectMany(k => _conditions.EachHead.Select(h => new Exchange(k.Factor, k.What, [h]))));
+                break;
+            case "search":
+                // Of the samples that are shown each step of each search has its share.
+                var each = samples / (sets * InterchangeStudy.MostHeads);
+                Donors(phase, rank, each, _ => [.. Steps(1), .. Pairs()], _ => Enumerable.Range(1, InterchangeStudy.MostHeads).SelectMany(Steps));
+                break;
+            case "attribute":
+                Add(phase, rank, samples, p => 2 * Plain(p) + InterchangeAttribution.Steps * Back(p));
+                break;
+            case "exchange":
+                List<((int Layer, int Head) Head, Estimate Moved)> attributed = [.. _plan.Order.Select(h => (h, default(Estimate)))];
+                Donors(phase, test, samples, _ => InterchangeStudy.TestExchanges(Shape, Found(1), _plan.Arbitration, attributed),
+                    _ => InterchangeStudy.TestExchanges(Shape, Found(InterchangeStudy.MostHeads), _plan.Arbitration, attributed));
+                break;
+            case "exchange_random":
+                IEnumerable<Exchange> Random(int size) => Found(size).SelectMany(s => Enumerable.Range(0, _study.Options.Draws + 1).Select(i => s.Search.Of(Some(i, size))));
+                Donors(phase, test, samples, _ => Random(1), _ => Random(InterchangeStudy.MostHeads));
+                break;
+            default:
+                var ways = Enum.GetValues<AblationVariant>().Length;
+                Work Ablated(Prompt p, int size) => 2 * Plain(p) + Variants(p, [.. Enumerable.Range(0, ways * (sets + 1)).Select(i => Intervention.HeadGain($"{i}", Some(i, size), 0, At(p)))]);
+                Add(phase, test, samples, p => Ablated(p, 1), p => Ablated(p, InterchangeStudy.MostHeads));
+                break;
+        }
+    }
+
+    /// <summary>Exchanges of the step of every search that has one head less.</summary>
+    private IEnumerable<Exchange> Steps(int size) => from search in InterchangeStudy.Searches
+        from i in Enumerable.Range(0, Math.Min(InterchangeStudy.Pool, _plan.Order.Count)) select search.Of(Some(i, size));
+
+    private IEnumerable<Exchange> Pairs()
+    {
+        var pool = Math.Min(InterchangeStudy.Paired, _plan.Order.Count);
+        return from search in InterchangeStudy.Searches from i in Enumerable.Range(0, pool * (pool - 1) / 2) select search.Of(Some(i, 2));
+    }
+
+    private List<SearchedSet> Found(int size) => [.. InterchangeStudy.Searches.Select((search, i) => new SearchedSet(
+        search, [.. Enumerable.Range(1, size).Select(count => new SearchStep(Some(i, count), ExchangeEffect.NoPairs))], []))];
+
+    /// <summary>Some heads; others for another <paramref name="number"/>.</summary>
+    private IReadOnlyList<(int Layer, int Head)> Some(int number, int size) =>
+        [.. Enumerable.Range(0, Math.Min(size, _plan.Order.Count)).Select(i => _plan.Order[(number + i * 7) % _plan.Order.Count]).Distinct()];
+
+    private Positions At(Prompt prompt) => DiagnosisConditions.Scope(_study.Options.Variants, prompt);
+
+    private IEnumerable<Intervention> Drawn(Prompt prompt, int count) =>
+        Enumerable.Range(0, count).Select(i => Intervention.HeadGain($"{i}", Some(i, _plan.Arbitration.Count), 2, At(prompt)));
+
+    private IEnumerable<Intervention> Parts(Prompt prompt)
+    {
+        var places = Enum.GetValues<NeuronPlace>().Length;
+        var neurons = Enumerable.Range(0, places * Candidates.PerPlace).Select(i => (i * Shape.Layers / (places * Candidates.PerPlace), i % Shape.MlpSize)).Distinct();
+        var components = _plan.Arbitration.Take(Candidates.HeadsOpened).SelectMany(h => Enumerable.Range(0, Shape.HeadSize).Select(c => (h.Layer, h.Head, c)));
+        var edges = _plan.Order.Take(Candidates.EdgesCut).Select((h, i) => (_conditions.Edges[i % _conditions.Edges.Count].Name, h.Layer, h.Head));
+        return [.. _conditions.Silenced(prompt, neurons), .. _conditions.Without(prompt, components), .. _conditions.CutInOneHead(prompt, edges, null)];
+    }
+
+    private void Donors(string phase, string set, int samples, Func<Prompt, IEnumerable<Exchange>> least, Func<Prompt, IEnumerable<Exchange>>? most = null)
+    {
+        var given = _study.Data.Sets.First(s => s.Name == set);
+        var finder = DonorFinder.In(given, _study.Model.Tokenizer, _study.Options.Seed);
+        List<ConflictRun> runs = [.. given.Samples.Where(s => s.Kind == SampleKind.Conflict).Take(samples).SelectMany(s => s.Runs)];
+        // Not every run has a donor that differs in nothing else.
+        double Share(DonorFactor factor) => runs.Count(run => finder.Of(run, factor, _study.Options.Variants.Alignment).Any()) / (double)Math.Max(1, runs.Count);
+        var shares = Enum.GetValues<DonorFactor>().ToDictionary(factor => factor, Share);
+        Work Of(Prompt prompt, IEnumerable<Exchange> exchanges) => exchanges.GroupBy(e => e.Factor).Aggregate(Plain(prompt), (sum, of) =>
+            sum + shares[of.Key] * (Plain(prompt) + Variants(prompt, of.Select(e => Like(e, prompt)).OfType<Intervention>())));
+        _pictures += samples * 2 * 3;
+        Add(phase, set, samples, p => Of(p, least(p)), p => Of(p, (most ?? least)(p)));
+    }
+
+    /// <summary>An intervention that costs what the exchange does; null where the prompt has no such positions.</summary>
+    private Intervention? Like(Exchange exchange, Prompt prompt)
+    {
+        var instruction = prompt.Union(_study.Options.Variants.Instruction);
+        if (exchange.What == HeadContent.PassedOn || exchange.At == ExchangeScope.Behind)
+            return instruction.Length == 0 || instruction[^1] + 1 >= prompt.Length ? null
+                : Intervention.HeadGain(exchange.Condition, exchange.Heads, 0, Positions.Range(instruction[^1] + 1, prompt.Length));
+        var at = exchange.At == ExchangeScope.Instruction ? instruction : prompt.Union(DiagnosisConditions.SpansOf(_study.Options.Variants));
+        if (at.Length == 0) return null;
+        var positions = Positions.Of(at);
+        return exchange.What switch
+        {
+            HeadContent.Mlp => new Intervention(exchange.Condition, [.. exchange.Heads.Select(h => new Edit(Site.MlpOut, h.Layer, Operation.Scale) { Factor = 0, Positions = positions })]),
+            HeadContent.Query => new Intervention(exchange.Condition, [.. exchange.Heads.GroupBy(h => h.Layer).OrderBy(g => g.Key)
+                .Select(g => new Edit(Site.QueryProj, g.Key, Operation.Scale) { Factor = 0, Heads = [.. g.Select(h => h.Head).Order()], Positions = positions })]),
+            _ => Intervention.HeadGain(exchange.Condition, exchange.Heads, 0, positions),
+        };
+    }
+
+    /// <summary>Adds a phase: what a run of its set's first sample costs, times the runs.</summary>
+    private void Add(string phase, string set, int samples, Func<Prompt, Work> least, Func<Prompt, Work>? most = null)
+    {
+        _pictures += samples;
+        var runs = samples * _study.Data.Sets.First(s => s.Name == set).Samples.Average(s => s.Runs.Count());
+        Work Of(Func<Prompt, Work> one) => runs / _prompts[set].Count * _prompts[set].Aggregate(default(Work), (sum, prompt) => sum + one(prompt));
+        var fewest = Of(least);
+        _phases.Add(new PhaseEstimate(phase, samples, fewest, most is null ? fewest : Of(most)));
+    }
+
+    private Work Plain(Prompt prompt) => new(1, SweepCost.Of(_study.Model.Decoder, prompt, []).BaselineOperations);
+
+    /// <summary>The answer is generated from the start again.</summary>
+    private Work Answer(Prompt prompt) => _study.AnswerTokens == 1 && !_study.Model.Rules.Any ? default
+        : new Work(1, (1 + (double)_study.AnswerTokens / prompt.Length) * Plain(prompt).Operations);
+
+    private Work Back(Prompt prompt) => new(1, Backward * (1 - (double)_conditions.Changed(prompt)[0] / prompt.Length) * Plain(prompt).Operations);
+
+    private Work Variants(Prompt prompt, IEnumerable<Intervention> interventions)
+    {
+        var list = interventions.ToList();
+        if (list.Count == 0) return default;
+        var cost = SweepCost.Of(_study.Model.Decoder, prompt, list);
+        _workBytes = Math.Max(_workBytes, cost.RecordedBytes + Sweep.DefaultRows * cost.BytesPerRow);
+        return new Work(list.Count, cost.Operations);
+    }
+
+    private IReadOnlyList<Prompt> Built(ConflictSample sample)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var mark = _compute.Arena.Here();
+        var pixels = sample.Image is null ? null : _study.Model.Preprocess([Picture.Load(sample.Image)]);
+        Tensor? features = pixels is null ? null : _study.Model.Features(pixels, _compute);
+        List<Prompt> prompts = [.. sample.Runs.Select(run => ConflictPrompt.Build(_study.Model, run, _study.Data.Layout, pixels, features))];
+        _compute.Arena.Release(mark);
+        // The last set's: by then the code is compiled.
+        _secondsPerPicture = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        return prompts;
+    }
+
+    private double SecondsPerOperation()
+    {
+        var prompt = _prompts[_study.Data.Test.Name][0];
+        var (started, seconds) = (Stopwatch.GetTimestamp(), new List<double>());
+        do
+        {
+            var one = Stopwatch.GetTimestamp();
+            using var baseline = Baseline.Record(_study.Model.Decoder, prompt, _compute);
+            seconds.Add(Stopwatch.GetElapsedTime(one).TotalSeconds);
+        }
+        while (Stopwatch.GetElapsedTime(started).TotalSeconds < Measured);
+        return seconds.Order().ElementAt(seconds.Count / 2) / Plain(prompt).Operations;
+    }
+}
