@@ -4,7 +4,7 @@ using Spectre.Console;
 namespace AnchorScope.Cli;
 
 /// <summary>
-/// How far long work is, on standard error: bars where a person watches, a line a minute in a log (the first after ten seconds), nothing
+/// How far long work is, on standard error: bars where a person watches, a line a minute in a log (the first after half of one), nothing
 /// when quiet. One part of the work is a bar; how long the rest of it takes is said in both.
 /// </summary>
 internal sealed class WorkProgress
@@ -12,7 +12,7 @@ internal sealed class WorkProgress
     private static readonly TimeSpan BetweenLines = TimeSpan.FromMinutes(1);
 
     // Early enough to stop what would take too long.
-    private static readonly TimeSpan FirstLine = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan FirstLine = TimeSpan.FromSeconds(30);
 
     private readonly ProgressContext? _bars;
     private readonly Dictionary<string, ProgressTask> _tasks = new(StringComparer.Ordinal);

@@ -8,6 +8,9 @@ namespace AnchorScope.Models;
 /// <summary>A checkpoint opened: tokenizer, chat template, preprocessing, vision tower and decoder. One subclass per family.</summary>
 public abstract class VisionLanguageModel : IDisposable
 {
+    /// <summary>eos_token_id of a Llama where no file says one.</summary>
+    private const int LlamaEnd = 2;
+
     private readonly ChatTemplate? _template;
 
     /// <param name="imageToken">Id of the placeholder, or null when only its text is known.</param>
@@ -27,13 +30,24 @@ public abstract class VisionLanguageModel : IDisposable
         Tokenizer = Tokenizer.Load(checkpoint.Folder);
         _template = ChatTemplate.Find(checkpoint.Folder, Tokenizer.SpecialTokens, textOnly);
         var generation = Path.Combine(checkpoint.Folder, "generation_config.json");
-        if (!File.Exists(generation)) return;
-        var section = ConfigSection.Load(generation);
+        // Without the file the reference library takes what config.json says of generation.
+        var section = File.Exists(generation) ? ConfigSection.Load(generation) : checkpoint.Config;
         MaxNewTokens = section.Has("max_new_tokens") ? section.PositiveInt("max_new_tokens") : null;
-        StopTokens = !section.Has("eos_token_id") ? new HashSet<int>()
-            : section.Json.GetProperty("eos_token_id").ValueKind == JsonValueKind.Array ? section.Ints("eos_token_id").ToHashSet()
-            : new HashSet<int> { section.Int("eos_token_id") };
+        StopTokens = File.Exists(generation) ? Stop(section) ?? new HashSet<int>() : StopOf(section);
         Rules = new GenerationRules(section, StopTokens, decoder.VocabularySize);
+    }
+
+    private static HashSet<int>? Stop(ConfigSection section) => !section.Has("eos_token_id") ? null
+        : section.Json.GetProperty("eos_token_id").ValueKind == JsonValueKind.Array ? section.Ints("eos_token_id").ToHashSet()
+        : [section.Int("eos_token_id")];
+
+    /// <summary>What config.json says ends an answer: at its root, then of its language model, then what a Llama takes where nothing is said.</summary>
+    private static HashSet<int> StopOf(ConfigSection config)
+    {
+        var text = config.SectionOrNull("text_config") ?? config.SectionOrNull("llm_config");
+        if ((Stop(config) ?? (text is null ? null : Stop(text))) is { } said) return said;
+        var type = text is null ? config : text;
+        return type.Has("model_type") && type.Json.GetProperty("model_type").ValueEquals("llama") ? [LlamaEnd] : [];
     }
 
     /// <summary>Families that <see cref="Open"/> knows, by model_type.</summary>

@@ -65,6 +65,6 @@ internal static unsafe class SkiaReader
         var (bits, packing) = (BinaryPrimitives.ReadUInt16LittleEndian(file[28..]), BinaryPrimitives.ReadUInt32LittleEndian(file[30..]));
         if (bits is not (1 or 4 or 8 or 24 or 32) || !(packing == 0 || (packing == 3 && bits == 32)))
             throw new InvalidDataException(
-                $"BMP with {bits} bits a pixel, compression {packing} (expected 1, 4, 8, 24 or 32 bits without compression)");
+                $"BMP with {bits} bits a pixel, compression {packing} (expected 1, 4, 8, 24 or 32 bits without compression, or 32 bits with bit fields)");
     }
 }

@@ -25,7 +25,7 @@ public sealed class TuneCommandTests : IDisposable
                 .Select(word => word.StartsWith("models/", StringComparison.Ordinal) ? Path.Combine(Fixtures.Root, word) : Hundredth(word));
             if (command.Contains(" tune ", StringComparison.Ordinal))
                 arguments = [.. arguments, .. command.Contains("--train", StringComparison.Ordinal) ? [] : Sets, "--steps", "4", "--batch", "4", "--measure-every", "2", "--random", "1", "--diagnose", command.Contains("low-rank", StringComparison.Ordinal) ? "2" : "0"];
-            var (exit, output, error) = Ascope.Run(_temp.Path, [.. arguments]);
+            var (exit, output, error) = Ascope.Run(_temp.Path, [.. arguments, "--quiet"]);
             Assert.True(exit == 0 && error.Length == 0, $"{command}: exit code {exit}: {error}");
             if (parts.Length > 1) File.WriteAllText(_temp.File(parts[1]), output);
         }
@@ -43,7 +43,7 @@ public sealed class TuneCommandTests : IDisposable
         // The same command again does the same, and other settings are refused.
         string[] same = ["tune", "--heads", "heads.json", "--out", "tuned", .. Sets, "--batch", "4", "--measure-every", "2", "--random", "1", "--diagnose", "0", "--model", Path.Combine(Fixtures.Root, "models", "relay")];
         var before = File.ReadAllBytes(_temp.File("tuned/tune.json"));
-        var (again, _, none) = Ascope.Run(_temp.Path, [.. same, "--steps", "4", "--threads", "1"]);
+        var (again, _, none) = Ascope.Run(_temp.Path, [.. same, "--steps", "4", "--threads", "1", "--quiet"]);
         Assert.Equal((0, ""), (again, none));
         Assert.Equal(before, File.ReadAllBytes(_temp.File("tuned/tune.json")));
         Assert.Contains("settings.json: belongs to another run: made with --steps 4, now with --steps 5; name another folder", Refused([.. same, "--steps", "5"]), StringComparison.Ordinal);

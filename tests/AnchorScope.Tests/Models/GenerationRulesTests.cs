@@ -41,6 +41,22 @@ public sealed class GenerationRulesTests : IDisposable
         Assert.Equal(text.GetProperty("ids").EnumerateArray().Select(t => t.GetInt32()), generated.Tokens);
     }
 
+    /// <summary>Values of the reference library: GenerationConfig.from_model_config(AutoConfig.from_pretrained(folder)).eos_token_id.</summary>
+    [Theory]
+    [InlineData("llava15", 2)]
+    [InlineData("qwen25vl", 402)]
+    [InlineData("qwen2vl", 402)]
+    [InlineData("internvl3", 402)]
+    [InlineData("llava-onevision", 402)]
+    [InlineData("smolvlm", 2)]
+    public void WithoutGenerationConfig_TheModelsConfigSaysWhatEndsAnAnswer(string family, int end)
+    {
+        var folder = _temp.Copy(Fixtures.Path(family), family);
+        File.Delete(Path.Combine(folder, "generation_config.json"));
+        using var model = VisionLanguageModel.Open(folder);
+        Assert.Equal([end], model.StopTokens);
+    }
+
     [Theory]
     [MemberData(nameof(Draws))]
     public void Probabilities_AreTheReferences(int draw)

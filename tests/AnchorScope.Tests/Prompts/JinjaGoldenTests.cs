@@ -34,7 +34,7 @@ internal static class JinjaGoldens
         .. new[] { "expandtabs", "format", "isidentifier" }.Select(method =>
             $"a string has no method '{method}' here, or none that is supported"),
         "only strings are supported as keys of a dictionary", "the member 'arguments' of a function is not supported",
-        "sameas: is supported for none, true and false only", "'cycler' is not supported", "'joiner' is not supported",
+        "sameas: takes none, true and false", "'cycler' is not supported", "'joiner' is not supported",
             "'%' is not supported between a string and",
         "the method 'encode' as a value is not supported", @"the escape \N in a string is not supported", "'self' is not supported",
         "the tag 'autoescape' is not expected here or not supported",

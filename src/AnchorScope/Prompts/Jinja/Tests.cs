@@ -46,7 +46,7 @@ internal static class Tests
 
         // Of the values that Python keeps once; of others a template cannot know it.
         bool Same(object? one, object? other) => one is null or bool || other is null or bool ? Equals(one, other)
-            : throw arguments.Fail("is supported for none, true and false only, and other values are not supported");
+            : throw arguments.Fail("takes none, true and false; found other values");
 
         bool HasCase(object? item, Func<string, string> written) =>
             Values.ToText(site, item).Text is var text && written(text) == text && UnicodeCasing.HasCase(text);
