@@ -84,6 +84,9 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
         {
             if (!positions.IsAll) Check(what, positions.Last, length + (Site == Site.AttnPattern ? 0 : generated), name);
         }
+        if (!Keys.IsAll && Site is not (Site.AttnScores or Site.Key or Site.Value)) throw Wrong(name, "only attn_scores, and k and v along an edge, have keys");
+        if (Vector is not null && (Operation == Operation.Scale || Site == Site.AttnScores)) throw Wrong(name, "expected a factor alone, found a vector");
+        if (Operation == Operation.Set && Factor != 1) throw Wrong(name, $"what is set replaces the values; expected no factor, found {Factor}");
         if (IsEdge && Rows is null) throw Wrong(name, "along an edge keys and values can only be replaced by those of a donor run");
         if (Rows is not null) ValidateRows(Rows, shape, length, name);
         else if (Operation is Operation.Add or Operation.Set && Site != Site.AttnScores)
@@ -185,6 +188,9 @@ public static class SiteNames
         Site.ResidPost => "resid_post",
         _ => throw new ArgumentOutOfRangeException(nameof(site), site, null),
     };
+
+    /// <summary>All names, in the order of the computation.</summary>
+    public static IReadOnlyList<string> All { get; } = [.. Enum.GetValues<Site>().Select(Of)];
 
     /// <summary>The site of a name, or null.</summary>
     public static Site? Parse(string name) => Enum.GetValues<Site>().Where(s => Of(s) == name).Select(s => (Site?)s).FirstOrDefault();

@@ -42,11 +42,35 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
                 return [new Edit(SteeredSite(), Int("layer"), Operation.Add) { Positions = positions, Heads = Ints("heads"), Factor = Strength(), Vector = Steered(), Rows = RowsIfPresent(positions) }];
             case "direction":
                 return Directed();
+            case "edit":
+                return [AnyEdit(positions)];
             default:
                 var name = Text("site");
                 var patched = SiteNames.Parse(name) is { } s && s != Site.AttnScores && (s != Site.AttnPattern || Present("rows")) ? s : throw Wrong("site", "a site that can be patched", name);
                 return [new Edit(patched, Int("layer"), Operation.Set) { Positions = positions, Heads = Ints("heads"), Neurons = Ints("neurons"), Vector = VectorUnlessRows(), Rows = RowsIfPresent(positions) }];
         }
+    }
+
+    /// <summary>An edit field by field; whether it can be done is the caller's to check, as with every other kind.</summary>
+    private Edit AnyEdit(Positions positions)
+    {
+        var (name, operation) = (Text("site"), Text("operation"));
+        var site = SiteNames.Parse(name) ?? throw Wrong("site", $"one of {string.Join(", ", SiteNames.All)}", name + Nearest.Hint(name, SiteNames.All));
+        var keys = At("keys");
+        var edge = site is Site.Key or Site.Value && !keys.IsAll;
+        if (Present("vector") && Present("rows")) throw Wrong("rows", "either vector or rows", "both");
+        return new Edit(site, Int("layer"), Metrics.Variants.Parse<Operation>($"{file}: {path}.operation", operation))
+        {
+            Positions = positions,
+            Keys = keys,
+            Heads = Ints("heads"),
+            Neurons = Ints("neurons"),
+            Factor = Number("factor", 1f),
+            Vector = Present("vector") ? Vector() : null,
+            Rows = !Present("rows") ? null
+                : (edge ? keys : positions).IsAll ? throw Wrong(edge ? "keys" : "positions", "a list of positions, since there is a row for each", "all")
+                : WrittenRows(edge ? "keys" : "positions", edge ? keys : positions),
+        };
     }
 
     private float[]? VectorUnlessRows() => Present("rows") ? Present("vector") ? throw Wrong("rows", "either vector or rows", "both") : null : Vector();

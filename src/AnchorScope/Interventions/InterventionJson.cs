@@ -4,12 +4,15 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Interventions;
 
 /// <summary>
-/// Interventions as JSON: a list of edits, or <c>{"version": 1, "name": …, "edits": [ … ]}</c>. The schema is docs/schemas/edits.schema.json.
+/// Interventions as JSON: a list of edits, or <c>{"version": 2, "name": …, "edits": [ … ]}</c>. The schema is docs/schemas/edits.schema.json.
+/// Every intervention that passes <see cref="Intervention.Validate"/> can be written and is read back as it was.
 /// </summary>
 public static class InterventionJson
 {
-    /// <summary>Version of the form that is written.</summary>
-    public const int Version = 1;
+    /// <summary>Newest version of the form: the first one with the kind "edit", which says any edit by its fields. Version 1 is read, too.</summary>
+    public const int Version = 2;
+
+    private const string AnyEdit = "edit";
 
     /// <summary>Fields of every kind of edit.</summary>
     internal static readonly Dictionary<string, string[]> Kinds = new(StringComparer.Ordinal)
@@ -25,6 +28,7 @@ public static class InterventionJson
         ["head_interchange"] = ["what", "heads", "positions", "donor", "donor_positions", "rows"],
         ["interchange"] = ["site", "layer", "positions", "donor", "donor_positions", "rows"],
         ["edge_interchange"] = ["what", "layers", "heads", "queries", "keys", "donor", "donor_positions", "rows"],
+        [AnyEdit] = ["site", "layer", "operation", "heads", "neurons", "positions", "keys", "factor", "vector", "rows"],
     };
 
     /// <summary>Reads a file; anything not understood is an error that names the edit and the field.</summary>
@@ -53,14 +57,14 @@ public static class InterventionJson
     public static Intervention Parse(ReadOnlyMemory<byte> json, string file, DecoderShape? shape = null, ModelIdentity? model = null) =>
         Read(StrictJson.Parse(json.Span, file), file, shape, model);
 
-    /// <summary>The versioned form, as UTF-8 JSON.</summary>
+    /// <summary>The versioned form, as UTF-8 JSON: version 1 where its kinds say every edit, so that older releases read it, else version 2.</summary>
     public static byte[] Write(Intervention intervention)
     {
         using var stream = new MemoryStream();
         using (var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true }))
         {
             writer.WriteStartObject();
-            writer.WriteNumber("version", Version);
+            writer.WriteNumber("version", intervention.Edits.All(edit => KindOf(edit) != AnyEdit) ? 1 : Version);
             writer.WriteString("name", intervention.Name);
             writer.WriteStartArray("edits");
             foreach (var edit in intervention.Edits) Write(writer, edit);
@@ -80,8 +84,8 @@ public static class InterventionJson
                 if (property.Name is not ("version" or "name" or "edits" or "$schema"))
                     throw InputException.At(file, place + property.Name, "version, name and edits only", $"an unknown field{Nearest.Hint(property.Name, ["version", "name", "edits"])}");
             }
-            if (!root.TryGetProperty("version", out var version) || version.ValueKind != JsonValueKind.Number || !version.TryGetInt32(out var number) || number != Version)
-                throw InputException.At(file, place + "version", $"{Version}", root.TryGetProperty("version", out version) ? version.GetRawText() : "nothing");
+            if (!root.TryGetProperty("version", out var version) || version.ValueKind != JsonValueKind.Number || !version.TryGetInt32(out var number) || number is < 1 or > Version)
+                throw InputException.At(file, place + "version", $"1 to {Version}", root.TryGetProperty("version", out version) ? version.GetRawText() : "nothing");
             if (root.TryGetProperty("name", out var given))
                 name = given.ValueKind == JsonValueKind.String ? given.GetString()! : throw InputException.At(file, place + "name", "a string", JsonKind.Of(given));
             if (!root.TryGetProperty("edits", out root)) throw InputException.At(file, place + "edits", "a list of edits", "nothing");
@@ -95,44 +99,40 @@ public static class InterventionJson
     private static void Write(Utf8JsonWriter writer, Edit edit)
     {
         writer.WriteStartObject();
-        switch (edit.Site, edit.Operation)
+        var kind = KindOf(edit);
+        writer.WriteString("kind", kind);
+        switch (kind)
         {
-            case (_, Operation.Set) when InterchangeNames.HasKind(edit):
+            case "edge_interchange" or "interchange" or "head_interchange":
                 WriteInterchange(writer, edit);
                 break;
-            case (Site.AttnScores, _):
-                writer.WriteString("kind", edit.Operation == Operation.Add ? "attention_boost" : "attention_cut");
+            case "attention_cut" or "attention_boost":
                 if (edit.Operation == Operation.Add) writer.WriteNumber("add", edit.Factor);
                 Write(writer, "layers", [edit.Layer]);
                 Write(writer, "queries", edit.Positions.IsAll ? null : edit.Positions.List);
                 Write(writer, "keys", edit.Keys.IsAll ? null : edit.Keys.List);
                 Write(writer, "heads", edit.Heads);
                 break;
-            case (Site.HeadOut, Operation.Scale):
-                writer.WriteString("kind", "head_scale");
+            case "head_scale":
                 WriteCommon(writer, edit);
                 Write(writer, "heads", edit.Heads);
                 if (edit.Neurons is not null) Write(writer, "components", edit.Neurons);
                 break;
-            case (Site.AttnOut or Site.MlpOut, Operation.Scale):
-                writer.WriteString("kind", "sublayer_scale");
+            case "sublayer_scale":
                 writer.WriteString("sublayer", edit.Site == Site.AttnOut ? "attention" : "mlp");
                 WriteCommon(writer, edit);
                 break;
-            case (Site.NeuronOut, Operation.Scale):
-                writer.WriteString("kind", "neuron_scale");
+            case "neuron_scale":
                 WriteCommon(writer, edit);
                 Write(writer, "neurons", edit.Neurons);
                 break;
-            case (_, Operation.Add):
-                writer.WriteString("kind", "steer");
+            case "steer":
                 if (edit.Site != Site.ResidPost) writer.WriteString("site", SiteNames.Of(edit.Site));
                 WriteCommon(writer, edit);
                 if (edit.Heads is not null) Write(writer, "heads", edit.Heads);
                 WriteValues(writer, edit);
                 break;
-            case (_, Operation.Set):
-                writer.WriteString("kind", "patch");
+            case "patch":
                 writer.WriteString("site", SiteNames.Of(edit.Site));
                 writer.WriteNumber("layer", edit.Layer);
                 Write(writer, "positions", edit.Positions.IsAll ? null : edit.Positions.List);
@@ -141,15 +141,45 @@ public static class InterventionJson
                 WriteValues(writer, edit);
                 break;
             default:
-                throw new NotSupportedException($"{edit.Operation} at {SiteNames.Of(edit.Site)} has no JSON form");
+                WriteFields(writer, edit);
+                break;
         }
         writer.WriteEndObject();
+    }
+
+    /// <summary>The kind that says all of an edit; "edit" where no other does.</summary>
+    private static string KindOf(Edit edit) => (edit.Site, edit.Operation) switch
+    {
+        (_, Operation.Set) when InterchangeNames.HasKind(edit) =>
+            edit.IsEdge ? "edge_interchange" : InterchangeNames.Of(edit.Site, edge: false) is null ? "interchange" : "head_interchange",
+        (Site.AttnScores, Operation.Set) => "attention_cut",
+        (Site.AttnScores, Operation.Add) when edit.Factor != 0 => "attention_boost",
+        (_, Operation.Scale) when edit.Factor == 1 => AnyEdit,
+        (Site.HeadOut, Operation.Scale) => "head_scale",
+        (Site.AttnOut or Site.MlpOut, Operation.Scale) => "sublayer_scale",
+        (Site.NeuronOut, Operation.Scale) => "neuron_scale",
+        (not Site.AttnScores, Operation.Add) when edit.Neurons is null && edit.Factor != 0 && !(edit.Vector is { } v && Array.TrueForAll(v, x => x == 0)) => "steer",
+        (_, Operation.Set) => "patch",
+        _ => AnyEdit,
+    };
+
+    /// <summary>An edit field by field; those that say "all" are left out.</summary>
+    private static void WriteFields(Utf8JsonWriter writer, Edit edit)
+    {
+        writer.WriteString("site", SiteNames.Of(edit.Site));
+        writer.WriteNumber("layer", edit.Layer);
+        writer.WriteString("operation", Metrics.Variants.NameOf(edit.Operation));
+        if (edit.Heads is not null) Write(writer, "heads", edit.Heads);
+        if (edit.Neurons is not null) Write(writer, "neurons", edit.Neurons);
+        if (!edit.Positions.IsAll) Write(writer, "positions", edit.Positions.List);
+        if (!edit.Keys.IsAll) Write(writer, "keys", edit.Keys.List);
+        writer.WriteNumber("factor", edit.Factor);
+        if (edit.Vector is not null || edit.Rows is not null) WriteValues(writer, edit);
     }
 
     private static void WriteInterchange(Utf8JsonWriter writer, Edit edit)
     {
         var what = InterchangeNames.Of(edit.Site, edit.IsEdge);
-        writer.WriteString("kind", edit.IsEdge ? "edge_interchange" : what is null ? "interchange" : "head_interchange");
         if (what is null) writer.WriteString("site", SiteNames.Of(edit.Site));
         else writer.WriteString("what", what);
         if (edit.IsEdge)

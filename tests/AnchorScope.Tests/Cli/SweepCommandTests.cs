@@ -96,7 +96,7 @@ public sealed class SweepCommandTests : IDisposable
     [InlineData("[]", "at least one intervention")]
     [InlineData("{}", "a JSON list of interventions")]
     [InlineData("[7]", "[0]")]
-    [InlineData("[{\"version\": 2, \"edits\": []}]", "[0].version")]
+    [InlineData("[{\"version\": 3, \"edits\": []}]", "[0].version")]
     [InlineData("[{\"version\": 1, \"edits\": [{\"kind\": \"fly\"}]}]", "[0].edits[0]")]
     [InlineData("[{\"version\": 1, \"name\": \"a\", \"edits\": []}, {\"version\": 1, \"name\": \"a\", \"edits\": []}]", "2 called")]
     [InlineData("[{\"version\": 1, \"name\": \"baseline\", \"edits\": []}]", "name: expected another name: the run without edits is called so, found baseline")]

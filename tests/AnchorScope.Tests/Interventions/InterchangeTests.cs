@@ -76,9 +76,6 @@ public sealed class InterchangeTests : IDisposable
     }
 
     [Fact]
-    public void WhatHasNoForm_IsNotWritten() => Assert.Throws<NotSupportedException>(() => InterventionJson.Write(new Intervention("one", new Edit(Site.QueryProj, 1, Operation.Scale) { Factor = 2 })));
-
-    [Fact]
     public void PublicForm_TakesValuesFromADonorsFile()
     {
         WriteDonor();
