@@ -48,6 +48,6 @@ internal static class TrainCommand
         {
             throw Interruption.Stopped($"; the last state is in {folder}", e);
         }
-        AnsiConsole.MarkupLineInterpolated($"{trainer.ModelFolder}: trained by {recipe.Name}, {recipe.Stages.Sum(s => s.Steps)} steps");
+        AnsiConsole.MarkupLineInterpolated($"{trainer.ModelFolder}: trained by {recipe.Name}, {Plural.Of(recipe.Stages.Sum(s => s.Steps), "step")}");
     }
 }
