@@ -57,7 +57,9 @@ internal static class DiagnoseCommand
     {
         var shape = study.Model.Decoder.Shape;
         Opening.Warn(study.Warnings);
-        Terminal.Note($"[bold]{study.Options.Model}[/]: {study.Model.Family}, {Plural.Of(shape.Layers, "layer")} of {Plural.Of(shape.Heads, "head")}{(study.Named.TryGetValue("steering", out var steering) ? $", steered: {steering}" : "")}");
+        var heads = $"{Plural.Of(shape.Layers, "layer")} of {Plural.Of(shape.Heads, "head")}";
+        var steered = study.Named.TryGetValue("steering", out var steering) ? $", steered: {steering}" : "";
+        Terminal.Note($"[bold]{study.Options.Model}[/]: {study.Model.Family}, {heads}{steered}");
         Terminal.Note($"[bold]{study.Options.Data}[/]: {string.Join(", ", study.Data.Sets.Select(s => $"{s.Samples.Count} {s.Name}"))}");
         List(study.Data.Rejected);
     }

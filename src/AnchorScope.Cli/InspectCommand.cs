@@ -68,7 +68,8 @@ internal static class InspectCommand
         }
         Row("folder", Path.GetFullPath(model.Checkpoint.Folder));
         Row("family", $"{model.Family} (model_type {model.Checkpoint.Config.Text("model_type")})");
-        Row("decoder", $"{Plural.Of(shape.Layers, "layer")}, d_model {shape.ModelSize}, d_mlp {shape.MlpSize}, vocabulary {model.Decoder.VocabularySize}");
+        Row("decoder", $"{Plural.Of(shape.Layers, "layer")}, d_model {shape.ModelSize}, d_mlp {shape.MlpSize}, vocabulary "
+            + $"{model.Decoder.VocabularySize}");
         Row("heads", $"{shape.Heads} per layer ({shape.KeyHeads} key/value), d_head {shape.HeadSize}; {shape.Layers * shape.Heads} in all, 5 % are {Math.Max(1, (int)Math.Round(0.05 * shape.Layers * shape.Heads))}");
         Row("vision", model.VisionSummary);
         Row("image token", model.ImageToken is { } token ? $"{model.Tokenizer.TokenText(token)} (id {token})" : "none");

@@ -76,7 +76,8 @@ internal static class SweepCommand
     private static void Run(SweepStudy study, SweepFile rows, string path, int count, bool naive, bool json, Interruption interrupt)
     {
         var todo = rows.Missing.Count;
-        if (todo < count) Terminal.Note($"resuming: {count - todo} of {Plural.Of(count, "variant")} {(count - todo == 1 ? "is" : "are")} done");
+        var done = count - todo;
+        if (done > 0) Terminal.Note($"resuming: {done} of {Plural.Of(count, "variant")} {(done == 1 ? "is" : "are")} done");
         var started = Stopwatch.GetTimestamp();
         try
         {
@@ -110,7 +111,9 @@ internal static class SweepCommand
         Row("weights read, with the baseline", cost.WeightBytes / 1e9, cost.NaiveWeightBytes / 1e9, "GB");
         Row("passes, with the baseline", cost.Passes + 1, cost.Interventions, "");
         AnsiConsole.Write(table);
-        AnsiConsole.MarkupLineInterpolated($"{Computed(cost)}; up to {Plural.Of(cost.RowsPerPass, "row")} a pass. Beside the weights: {cost.RecordedBytes / 1048576.0:0.#} MiB for the recorded run, and {cost.BytesPerRow / 1024.0:0.#} KiB of activations a row, {cost.RowsPerPass * cost.BytesPerRow / 1048576.0:0.#} MiB a pass on each of {threads} threads");
+        var (recorded, row, pass) = (cost.RecordedBytes / 1048576.0, cost.BytesPerRow / 1024.0, cost.RowsPerPass * cost.BytesPerRow / 1048576.0);
+        AnsiConsole.WriteLine($"{Computed(cost)}; up to {Plural.Of(cost.RowsPerPass, "row")} a pass. Beside the weights: {recorded:0.#} MiB for "
+            + $"the recorded run, and {row:0.#} KiB of activations a row, {pass:0.#} MiB a pass on each of {Plural.Of(threads, "thread")}");
     }
 
     private static string Computed(SweepCost cost) => cost.Variants == cost.Interventions

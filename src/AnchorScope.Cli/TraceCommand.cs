@@ -83,7 +83,8 @@ internal static class TraceCommand
                 ["kernel"] = parsed.GetValue(kernel).ToString().ToLowerInvariant(),
             });
             if (parsed.GetValue(top) is > 0 and var likeliest) PrintLikeliest(arrays.First(a => a.Name == "lm.logits"), likeliest, opened.Tokenizer);
-            Console.WriteLine($"{parsed.GetValue(output)}: {Plural.Of(arrays.Count, "array")}, {Plural.Of(prompt.Length, "position")}, {Plural.Of(intervention.Edits.Count, "edit")}");
+            Console.WriteLine($"{parsed.GetValue(output)}: {Plural.Of(arrays.Count, "array")}, {Plural.Of(prompt.Length, "position")}, "
+                + $"{Plural.Of(intervention.Edits.Count, "edit")}");
             return 0;
         });
         return command;

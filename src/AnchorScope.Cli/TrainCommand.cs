@@ -48,6 +48,7 @@ internal static class TrainCommand
         {
             throw Interruption.Stopped($"; the last state is in {folder}", e);
         }
-        AnsiConsole.MarkupLineInterpolated($"{trainer.ModelFolder}: trained by {recipe.Name}, {Plural.Of(recipe.Stages.Sum(s => s.Steps), "step")}");
+        var steps = Plural.Of(recipe.Stages.Sum(s => s.Steps), "step");
+        AnsiConsole.MarkupLineInterpolated($"{trainer.ModelFolder}: trained by {recipe.Name}, {steps}");
     }
 }

@@ -47,7 +47,8 @@ public sealed class BakedFiles
         checks.Add(Verdict("headers byte for byte", $"{Plural.Of(names.Count, "weight file")}", _headers));
         checks.Add(Verdict("other tensors byte for byte", $"{tensors - _plan.Tensors.Count} of {tensors}", _untouched));
         checks.Add(Verdict(
-            _claim, $"{Plural.Of(_plan.Tensors.Count, "tensor")}, {Plural.Of(_plan.Tensors.Sum(t => t.Values), "value")} {_done}, {Rounded} of them rounded", _wrong));
+            _claim, $"{Plural.Of(_plan.Tensors.Count, "tensor")}, {Plural.Of(_plan.Tensors.Sum(t => t.Values), "value")} {_done}, "
+                + $"{Rounded} of them rounded", _wrong));
         if (record is not null) checks.Add(Says(record));
         return checks;
     }
@@ -58,7 +59,8 @@ public sealed class BakedFiles
         if (_original.Identity.ChangesSince(new(record.SourceSha256, record.SourceFiles)) is { Count: > 0 } changes)
             return new BakedCheck(What, $"it was made from another model: {string.Join("; ", changes)}", false);
         BakedTensor[] tensors = [.. _plan.Tensors.Select(t => new BakedTensor(Name(t.File), t.Entry.Name, t.Entry.Type.Name, t.Values, _rounded[t]))];
-        return new BakedCheck(What, $"source, {record.HeadCount}, {Plural.Of(record.Tensors.Count, "tensor")}", record.Tensors.SequenceEqual(tensors));
+        return new BakedCheck(What, $"source, {record.HeadCount}, {Plural.Of(record.Tensors.Count, "tensor")}",
+            record.Tensors.SequenceEqual(tensors));
     }
 
     private BakedCheck Others(CancellationToken cancel)

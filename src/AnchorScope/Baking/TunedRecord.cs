@@ -51,7 +51,8 @@ public sealed record TunedRecord : IChangeRecord
     internal string? Effects { get; init; }
 
     /// <summary>One line for reports.</summary>
-    public string Statement => $"Tuned ({Tool}): {What} of {Plural.Of(Heads.Count, "head")} of {Source}; the original's weights are {SourceSha256}.";
+    public string Statement => $"Tuned ({Tool}): {What} of {Plural.Of(Heads.Count, "head")} of {Source}; the original's weights are "
+        + $"{SourceSha256}.";
 
     string IChangeRecord.File => FileName;
 

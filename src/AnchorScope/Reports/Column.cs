@@ -9,5 +9,6 @@ public sealed record Column(string Name, string Group = "")
     public static implicit operator Column(string name) => new(name);
 
     /// <summary>Columns under one spanning header.</summary>
-    public static IEnumerable<Column> Under(string group, params IEnumerable<string> names) => names.Select(name => new Column(name, group));
+    public static IEnumerable<Column> Under(string group, params IEnumerable<string> names) =>
+        names.Select(name => new Column(name, group));
 }

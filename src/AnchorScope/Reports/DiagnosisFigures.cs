@@ -98,7 +98,8 @@ internal sealed class DiagnosisFigures(Diagnosis d)
     private LineFigure Windows() => new("Sensitivity to the window size",
     [
         .. DiagnosisStudy.SensitivityEdges.Where(e => d.Knockouts.Any(k => k.Edge == e)).Select(edge => new LinePanel(Arrow(edge),
-            [.. d.Knockouts.Where(k => k.Edge == edge).Select((k, i) => Series(Plural.Of(k.Window, "layer"), k.Layers.Select(p => (double)p.Layer!.Value), k.Layers.Select(p => p.Nssd.All), i))])
+            [.. d.Knockouts.Where(k => k.Edge == edge).Select((k, i) =>
+                Series(Plural.Of(k.Window, "layer"), k.Layers.Select(p => (double)p.Layer!.Value), k.Layers.Select(p => p.Nssd.All), i))])
         {
             XLabel = By.Length > 0 ? $"Layer at the centre, cut{By}" : "Layer at the centre", YLabel = $"I_{{NSSD}} ({d.Variants["nssd"]})",
                 ZeroLine = true,
@@ -156,7 +157,8 @@ internal sealed class DiagnosisFigures(Diagnosis d)
             void AddRandom(string name, Func<BlockingResult, RandomControl?> control, Stroke stroke)
             {
                 if (shares.Exists(b => control(b) is not null))
-                    series.Add(Series(name, x, [plain.All, .. shares.Select(b => control(b) is { } c ? random(c).All : Nothing)], -1, stroke));
+                    series.Add(Series(name, x, [plain.All, .. shares.Select(b => control(b) is { } c ? random(c).All : Nothing)],
+                        -1, stroke));
             }
             AddRandom("as many random heads of the same layers", b => b.LayerMatched, Stroke.Dashed);
             AddRandom("as many random heads", b => b.Random, Stroke.Dotted);
@@ -172,7 +174,8 @@ internal sealed class DiagnosisFigures(Diagnosis d)
         var panels = new List<LinePanel>();
         foreach (var set in d.Amplification.GroupBy(a => a.Set))
         {
-            panels.Add(Gain($"{set.Key}: share of {Plural.Of(set.First().Failed, "failed run")} repaired", "Repaired (arg-max)", set, p => p.RecoveredArgmax));
+            panels.Add(Gain($"{set.Key}: share of {Plural.Of(set.First().Failed, "failed run")} repaired", "Repaired (arg-max)", set,
+                p => p.RecoveredArgmax));
             panels.Add(Gain($"{set.Key}: MFR of the whole set", "MFR (arg-max)", set.Where(a => a.Points[0].WholeArgmax is not null), p => p.WholeArgmax!));
         }
         return new LineFigure("Amplification", panels);

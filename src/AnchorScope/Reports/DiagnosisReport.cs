@@ -23,7 +23,8 @@ public static class DiagnosisReport
     {
         var page = new HtmlPage($"Who decides in {d.Model.Name}?")
         {
-            Subtitle = $"{d.Model.Family}, {Plural.Of(d.Model.Layers, "layer")} of {Plural.Of(d.Model.Heads, "head")}; samples: {string.Join(", ", d.Data.Select(s => $"{s.Samples} {s.Name}"))}{(d.Variants.TryGetValue("steering", out var steering) ? $"; steered: {steering}" : "")}",
+            Subtitle = $"{d.Model.Family}, {Plural.Of(d.Model.Layers, "layer")} of {Plural.Of(d.Model.Heads, "head")}; samples: "
+                + $"{string.Join(", ", d.Data.Select(s => $"{s.Samples} {s.Name}"))}{(d.Variants.TryGetValue("steering", out var steering) ? $"; steered: {steering}" : "")}",
             Footer = $"{d.Tool}; weights {d.Model.Sha256[..12]}, seed {d.Seed}, definitions: {d.Variants["preset"]}. All numbers: diagnosis.json, summary.csv; every run: results.jsonl.",
             Terms = ReportTerms.All,
         };
@@ -50,13 +51,17 @@ public static class DiagnosisReport
         page.Heading(2, "Examples");
         page.Paragraph("Picked by fixed rules in the order of the set, not by hand. Answers are the likeliest token.");
         page.Cards([.. ExampleCards.Of(d, data)]);
-        foreach (var (name, reads) in new[] { ("reading-instruction", "the instruction's tokens read"), ("reading-last", "the last position reads") })
+        foreach (var (name, reads) in new[] { ("reading-instruction", "the instruction's tokens read"),
+            ("reading-last", "the last position reads") })
         {
             if (figures.TryGetValue(name, out var overlay))
             {
-                page.Figure(overlay, $"What {reads} of the picture, a row for each example and condition. Maps: share of all attention that a region gets over its share of the "
-                    + "area, a mean over all heads of all layers; a blocked head counts as 0. All maps have one scale, all differences another. The number below a map is "
-                    + "the picture's share of all attention, which is also the mean of the map: the rest goes to the text, so a map reaches 1 only where a region gets "
+                page.Figure(overlay, $"What {reads} of the picture, a row for each example and condition. Maps: share of all attention "
+                    + $"that a region gets over its share of the "
+                    + "area, a mean over all heads of all layers; a blocked head counts as 0. All maps have one scale, all differences "
+                    + "another. The number below a map is "
+                    + "the picture's share of all attention, which is also the mean of the map: the rest goes to the text, so a map "
+                    + "reaches 1 only where a region gets "
                     + "several times its part. Difference: told to trust the picture minus told to trust the text.", name + ".svg");
             }
         }
@@ -81,13 +86,17 @@ public static class DiagnosisReport
         page.Heading(2, "Does it follow the instruction?");
         Column[] columns =
         [
-            "Samples", "Runs", .. Column.Under("Arg-max", "Picture", "Text", "Both"), .. Column.Under("Larger of the two", "Picture", "Text"),
+            "Samples", "Runs", .. Column.Under("Arg-max", "Picture", "Text", "Both"),
+                .. Column.Under("Larger of the two", "Picture", "Text"),
             .. Column.Under("Both instructions", "Generated", "Competitor", "Neither"),
         ];
         page.Table(columns, [.. d.Following.Where(f => f.Group is "all" or "kind").Select(Row)],
-            "Modality-following ratio (MFR) without intervention, by the instruction: told to trust the picture or the text. Arg-max: the likeliest token begins the instructed answer. Larger of the two: its logit is above the competitor's. "
-                + "Generated: the generated text gives the instructed answer. Competitor, neither: the likeliest token begins the other answer, or neither of the two.");
-        page.FoldedTable("By category and tag", columns, [.. d.Following.Where(f => f.Group is "category" or "tag").Select(Row)], "The same for parts of the sets.");
+            "Modality-following ratio (MFR) without intervention, by the instruction: told to trust the picture or the text. Arg-max: "
+                + "the likeliest token begins the instructed answer. Larger of the two: its logit is above the competitor's. "
+                + "Generated: the generated text gives the instructed answer. Competitor, neither: the likeliest token begins the other "
+                + "answer, or neither of the two.");
+        page.FoldedTable("By category and tag", columns, [.. d.Following.Where(f => f.Group is "category" or "tag").Select(Row)],
+            "The same for parts of the sets.");
 
         static string[] Row(FollowingRates f) =>
         [
@@ -102,7 +111,8 @@ public static class DiagnosisReport
         page.Figure(figures["ldar"],
             $"Share of runs in which the logit lens already favours the answer that the model gives in the end (LDAR). Dotted line: "
                 + $"{Numbers.Of(d.Layers.BaseRate.Mean)}, the share of the decision that the model takes more often, which a signal that "
-                + $"always says the same would reach. {Plural.Of(d.Layers.Undecided, "run")} answered neither and {(d.Layers.Undecided == 1 ? "is" : "are")} not counted in the dashed curve. "
+                + $"always says the same would reach. {Plural.Of(d.Layers.Undecided, "run")} answered neither and "
+                + $"{(d.Layers.Undecided == 1 ? "is" : "are")} not counted in the dashed curve. "
                 + $"{Against(d.Layers)}", "ldar.svg");
         page.Figure(figures["mam"], $"Lens margin of the instructed answer over its competitor (MAM), mean of the {d.Variants["top_k"]} strongest instruction tokens, and at the last position. Norm of the lens: {d.Variants["lens_norm"]}.", "mam.svg");
         page.Figure(figures["increments"], "What the attention and the MLP of each layer add to MAM. An MLP that works against its attention shows semantic inertia.", "increments.svg");
@@ -128,7 +138,8 @@ public static class DiagnosisReport
     private static void Routes(HtmlPage page, Diagnosis d, IReadOnlyDictionary<string, Figure> figures)
     {
         page.Heading(2, "Which routes carry it?");
-        page.Figure(figures["knockout"], $"Attention edges cut in windows of {Windows(d)}. Negative: the edge supports following the instruction. I_NSSD is the variant {d.Variants["nssd"]}, a reconstruction.", "knockout.svg");
+        page.Figure(figures["knockout"], $"Attention edges cut in windows of {Windows(d)}. Negative: the edge supports following the "
+            + $"instruction. I_NSSD is the variant {d.Variants["nssd"]}, a reconstruction.", "knockout.svg");
         page.Figure(figures["knockout-mfr"], "The same cuts, as the share of runs that still follow.", "knockout-mfr.svg");
         var window = d.Variants["window"];
         page.Table(
@@ -191,7 +202,8 @@ public static class DiagnosisReport
     private static void Blocking(HtmlPage page, Diagnosis d, IReadOnlyDictionary<string, Figure> figures)
     {
         page.Heading(2, "What does blocking them cost?");
-        page.Figure(figures["blocking"], "MFR on the test set against the share of heads blocked, by arg-max over the vocabulary and by the larger of the two answers, where chance is one half (dotted line). " + Controls(d), "blocking.svg");
+        page.Figure(figures["blocking"], "MFR on the test set against the share of heads blocked, by arg-max over the vocabulary and by "
+            + "the larger of the two answers, where chance is one half (dotted line). " + Controls(d), "blocking.svg");
         var kinds = d.Blocking.SelectMany(b => b.Control.Keys).Distinct().Order(StringComparer.Ordinal).ToList();
         page.Table(
             ["Blocked", "Heads", .. Column.Under("MFR", "Both", "Picture", "Text"), "Larger", "Competitor",
@@ -204,9 +216,11 @@ public static class DiagnosisReport
             "MFR on the test set with heads blocked. Larger: of the two answers. Random heads: MFR with as many of them, "
                 + "drawn from all others or from the same layers, and p of the rank of the chosen set among the draws.",
             numeric: [2, 3, 4, 5, 6, 8, 10, 11]);
-        static string[] Drawn(RandomControl? c) => c is null ? [Numbers.Missing, Numbers.Missing] : [Numbers.Stacked(c.Argmax.All), Numbers.P(c.Rank.P)];
+        static string[] Drawn(RandomControl? c) => c is null ? [Numbers.Missing, Numbers.Missing]
+            : [Numbers.Stacked(c.Argmax.All), Numbers.P(c.Rank.P)];
         static string Draws(BlockingResult b) =>
-            string.Join(", ", new[] { b.Random, b.LayerMatched }.OfType<RandomControl>().Select(c => $"{c.Rank.Draws}").Distinct()) is { Length: > 0 } draws ? draws : Numbers.Missing;
+            string.Join(", ", new[] { b.Random, b.LayerMatched }.OfType<RandomControl>().Select(c => $"{c.Rank.Draws}").Distinct())
+                is { Length: > 0 } draws ? draws : Numbers.Missing;
         if (kinds.Count == 0) return;
         string[] Cells(IReadOnlyDictionary<string, Estimate> control) => [.. kinds.Select(k => control.TryGetValue(k, out var e) ? Numbers.Interval(e) : Numbers.Missing)];
         page.Table(["Blocked", .. kinds.Select(k => k.Replace('_', ' '))],
@@ -222,10 +236,12 @@ public static class DiagnosisReport
     /// <summary>What of random sets is drawn beside the necessary heads.</summary>
     private static string Controls(Diagnosis d)
     {
-        List<int> draws = [.. d.Blocking.Where(b => b.Share is not null).SelectMany(b => new[] { b.Random, b.LayerMatched }).OfType<RandomControl>().Select(c => c.Sets.Count)];
+        List<int> draws = [.. d.Blocking.Where(b => b.Share is not null).SelectMany(b =>
+            new[] { b.Random, b.LayerMatched }).OfType<RandomControl>().Select(c => c.Sets.Count)];
         if (draws.Count == 0) return "No random sets were blocked for comparison.";
         var sets = draws.Min() == draws.Max() ? Plural.Of(draws[0], "set") : $"{draws.Min()} to {Plural.Of(draws.Max(), "set")}";
-        return $"Grey: means over {sets} of as many random heads, of all layers or of the layers of the necessary ones; their bands hold the variation between sets.";
+        return $"Grey: means over {sets} of as many random heads, of all layers or of the layers of the necessary ones; their bands hold "
+            + $"the variation between sets.";
     }
 
     private static void Amplification(HtmlPage page, Diagnosis d, IReadOnlyDictionary<string, Figure> figures)
@@ -234,17 +250,21 @@ public static class DiagnosisReport
         var choice = d.AmplificationChoice;
         page.Paragraph(choice.Factor is { } factor
             ? FormattableString.Invariant($"The factor is chosen on the {choice.Set} split, by the change of MFR of all its runs: {factor:0.##}, where it is ")
-                + $"{Numbers.ChangeInterval(choice.Net)}. It changes the residual stream that leaves the last layer by {Numbers.Of(choice.Change!.Value.Mean)} of its norm; "
+                + $"{Numbers.ChangeInterval(choice.Net)}. It changes the residual stream that leaves the last layer by "
+                + $"{Numbers.Of(choice.Change!.Value.Mean)} of its norm; "
                 + $"{Reached(choice)} that at a factor that was measured."
             : $"No factor gains on the {choice.Set} split, on which it is chosen: at best {Numbers.ChangeInterval(choice.Net)}.");
-        page.Figure(figures["amplification"], "Share of the failed runs that follow at each factor, and MFR of the whole set at the same factor, so that what a gain breaks is counted too.", "amplification.svg");
-        page.FoldedTable("Every factor in numbers", ["Set", "Heads", "Factor", "Repaired", "Larger of the two", "MFR of the whole set", "Controls"],
+        page.Figure(figures["amplification"], "Share of the failed runs that follow at each factor, and MFR of the whole set at the same "
+            + "factor, so that what a gain breaks is counted too.", "amplification.svg");
+        page.FoldedTable("Every factor in numbers",
+            ["Set", "Heads", "Factor", "Repaired", "Larger of the two", "MFR of the whole set", "Controls"],
             [.. d.Amplification.SelectMany(a => a.Points.Select(g => new[]
             {
                 a.Set, a.Group.Shown, $"{g.Factor.ToString("0.##", CultureInfo.InvariantCulture)}", Numbers.Interval(g.RecoveredArgmax.All),
                 Numbers.Of(g.RecoveredLarger.All.Mean), g.WholeArgmax is { } w ? Numbers.Of(w.All.Mean) : "", g.Control.Count > 0 ? string.Join(" / ", g.Control.Values.Select(e => Numbers.Of(e.Mean))) : "",
             }))],
-            $"Amplification in numbers. Factor 1 is no change; a failed run can have the larger logit on the instructed answer all the same. Controls: accuracy on {string.Join(" / ", d.Amplification.SelectMany(a => a.Points).FirstOrDefault(g => g.Control.Count > 0)?.Control.Keys.Select(k => k.Replace('_', ' ')) ?? ["none"])}.",
+            $"Amplification in numbers. Factor 1 is no change; a failed run can have the larger logit on the instructed answer all the "
+                + $"same. Controls: accuracy on {string.Join(" / ", d.Amplification.SelectMany(a => a.Points).FirstOrDefault(g => g.Control.Count > 0)?.Control.Keys.Select(k => k.Replace('_', ' ')) ?? ["none"])}.",
             numeric: [2, 3, 4, 5, 6]);
     }
 
@@ -260,7 +280,9 @@ public static class DiagnosisReport
         page.KeyValues(
         [
             ("Tool", d.Tool), ("Model", $"{d.Model.Name}, {d.Model.Family}"), ("Weights", $"sha256 {d.Model.Sha256}"), ("Tokenizer", $"sha256 {d.Model.TokenizerSha256}"),
-            .. d.Data.Select(s => ($"Data, {s.Name}", $"{Plural.Of(s.Samples, "sample")}, {s.Rejected} left out, sha256 {s.Sha256}, of the pictures {s.PicturesSha256}")),
+            .. d.Data.Select(s =>
+                ($"Data, {s.Name}", $"{Plural.Of(s.Samples, "sample")}, {s.Rejected} left out, sha256 {s.Sha256}, of the pictures "
+                    + $"{s.PicturesSha256}")),
             ("Prompt layout", d.Layout),
         ]);
         if (d.Command.Length > 0)
@@ -271,7 +293,8 @@ public static class DiagnosisReport
         page.Table(["Option", "Value"], [.. d.Settings.Select(s => new[] { s.Key, s.Value })], "Every setting that decides a number, named or not.", numeric: []);
         page.Table(["Choice", "Variant"], [.. d.Variants.Select(v => new[] { v.Key, v.Value })], "Definitions that the paper does not print, or leaves open, and what was chosen here.", numeric: []);
         page.Heading(3, "One prompt as the model got it");
-        page.Paragraph($"{d.Prompt.Run}: {Plural.Of(d.Prompt.Tokens.Count, "position")}; image placeholders are repeated per image token before the model sees them.");
+        page.Paragraph($"{d.Prompt.Run}: {Plural.Of(d.Prompt.Tokens.Count, "position")}; image placeholders are repeated per image token "
+            + $"before the model sees them.");
         page.Verbatim(d.Prompt.Text);
         page.Details("Token ids and spans", p =>
         {
@@ -279,6 +302,8 @@ public static class DiagnosisReport
             p.Table(["Span", "Positions"], [.. d.Prompt.Spans.Select(s => new[] { s.Key, string.Join(' ', s.Value) })], "Positions of every part.", numeric: []);
         });
         if (d.Rejected.Count > 0)
-            page.Table(["File", "Line", "Sample", "Reason"], [.. d.Rejected.Select(r => new[] { r.File, r.Line > 0 ? $"{r.Line}" : "", r.Id ?? "", r.Reason })], "Lines that were not used.", numeric: [1]);
+            page.Table(["File", "Line", "Sample", "Reason"],
+                [.. d.Rejected.Select(r => new[] { r.File, r.Line > 0 ? $"{r.Line}" : "", r.Id ?? "", r.Reason })],
+                    "Lines that were not used.", numeric: [1]);
     }
 }

@@ -82,7 +82,8 @@ public abstract record Figure(string Name)
     {
         var columns = Math.Max(1, Math.Min(Columns, drawing.Panels.Count));
         var column = drawing.Panels.Count == 0 ? 0 : drawing.Panels.Max(panel => panel.Width);
-        var inner = Math.Max(Math.Max(columns * column + (columns - 1) * Gap, drawing.Scales.Select(scale => scale.Width).DefaultIfEmpty(0).Max()), 240);
+        var inner = Math.Max(Math.Max(columns * column + (columns - 1) * Gap,
+            drawing.Scales.Select(scale => scale.Width).DefaultIfEmpty(0).Max()), 240);
         var body = new Markup();
         var y = Margin;
         foreach (var row in Rows(drawing.Panels, columns))

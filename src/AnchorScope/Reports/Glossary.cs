@@ -3,7 +3,8 @@ using System.Text.RegularExpressions;
 namespace AnchorScope.Reports;
 
 /// <summary>An abbreviation or a term of the field.</summary>
-/// <param name="Name">As texts have it; one that begins with a small letter may stand at the start of a sentence, and in the plural.</param>
+/// <param name="Name">As texts have it; one that begins with a small letter may stand at the start of a sentence, and in the
+/// plural.</param>
 /// <param name="Meaning">One sentence.</param>
 public sealed record Term(string Name, string Meaning);
 
@@ -20,7 +21,8 @@ internal sealed class Glossary
         _terms = terms;
         if (terms.Count == 0) return;
         // Longer names first: "decision carrier" before "carrier".
-        var names = terms.Select((term, i) => (term.Name, Index: i)).OrderByDescending(t => t.Name.Length).Select(t => $"(?<t{t.Index}>{Forms(t.Name)})");
+        var names = terms.Select((term, i) => (term.Name, Index: i)).OrderByDescending(t => t.Name.Length).Select(t =>
+            $"(?<t{t.Index}>{Forms(t.Name)})");
         _pattern = new Regex($@"(?<![\p{{L}}\d_])(?:{string.Join('|', names)})(?![\p{{L}}\d_])", RegexOptions.CultureInvariant);
     }
 

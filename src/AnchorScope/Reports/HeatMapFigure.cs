@@ -160,7 +160,8 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
             Outline(_svg, kind, kinds, X(head), Y(layer), Cell, within);
             drawn[(layer, head)] = within + 1;
         }
-        return new($"{panel.Title}; {Plural.Of(_layers, "layer")} by {Plural.Of(_heads, "head")}", Width, Bottom + 40, _svg.Line().ToString(), []);
+        return new($"{panel.Title}; {Plural.Of(_layers, "layer")} by {Plural.Of(_heads, "head")}", Width, Bottom + 40,
+            _svg.Line().ToString(), []);
     }
 
     private double X(int head) => Start + head * Cell;
@@ -200,7 +201,8 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
         if (values.Length < 2 || values.Any(v => FigureStyle.Cell(v / limit) != FigureStyle.Cell(0))) return;
         var largest = values.Max(Math.Abs);
         var text = largest == 0 ? "0 everywhere" : $"at most {largest.ToString("G2", CultureInfo.InvariantCulture)} from 0";
-        _svg.Text("text", text, ("class", "empty mid"), ("x", Number(Start + _heads * Cell / 2)), ("y", Number((_top + Bottom) / 2 + 4)), ("pointer-events", "none")).Line();
+        _svg.Text("text", text, ("class", "empty mid"), ("x", Number(Start + _heads * Cell / 2)), ("y", Number((_top + Bottom) / 2 + 4)),
+            ("pointer-events", "none")).Line();
     }
 
     private void DrawDots()

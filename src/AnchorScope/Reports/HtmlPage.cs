@@ -249,7 +249,8 @@ public sealed class HtmlPage(string title)
         page.Close("ol").Close("nav").Line();
     }
 
-    private void Entry(Markup page, int heading) => page.Open("li").Text("a", _headings[heading].Text, ("href", "#" + _headings[heading].Anchor));
+    private void Entry(Markup page, int heading) =>
+        page.Open("li").Text("a", _headings[heading].Text, ("href", "#" + _headings[heading].Anchor));
 
     /// <summary>Letters and digits of the text, joined by hyphens; numbered where it was taken before.</summary>
     private string Anchor(string text)

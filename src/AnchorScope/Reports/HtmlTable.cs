@@ -36,7 +36,8 @@ internal sealed class HtmlTable(IReadOnlyList<Column> columns, IReadOnlyList<IRe
         var runs = new List<(int First, int Count)>();
         for (var i = 0; i < columns.Count; i++)
         {
-            if (i > 0 && columns[i].Group.Length > 0 && columns[i].Group == columns[i - 1].Group) runs[^1] = (runs[^1].First, runs[^1].Count + 1);
+            var goesOn = i > 0 && columns[i].Group.Length > 0 && columns[i].Group == columns[i - 1].Group;
+            if (goesOn) runs[^1] = (runs[^1].First, runs[^1].Count + 1);
             else runs.Add((i, 1));
         }
         // A header with the scope "colgroup" belongs to a column group, which has to be declared.
@@ -44,8 +45,9 @@ internal sealed class HtmlTable(IReadOnlyList<Column> columns, IReadOnlyList<IRe
         html.Line().Open("thead").Open("tr");
         foreach (var (first, count) in runs)
         {
-            if (columns[first].Group.Length > 0) Header(html, glossary, columns[first].Group, "group", ("scope", "colgroup"), ("colspan", $"{count}"));
-            else Header(html, glossary, columns[first].Name, right[first] ? "number" : "", ("scope", "col"), ("rowspan", "2"));
+            var (name, group) = columns[first];
+            if (group.Length > 0) Header(html, glossary, group, "group", ("scope", "colgroup"), ("colspan", $"{count}"));
+            else Header(html, glossary, name, right[first] ? "number" : "", ("scope", "col"), ("rowspan", "2"));
         }
         html.Close("tr").Line().Open("tr");
         for (var i = 0; i < columns.Count; i++)
@@ -57,7 +59,8 @@ internal sealed class HtmlTable(IReadOnlyList<Column> columns, IReadOnlyList<IRe
         }
     }
 
-    private static void Header(Markup html, Glossary glossary, string text, string style, params ReadOnlySpan<(string Name, string Value)> attributes)
+    private static void Header(Markup html, Glossary glossary, string text, string style,
+        params ReadOnlySpan<(string Name, string Value)> attributes)
     {
         html.Open("th", style.Length > 0 ? [("class", style), .. attributes] : attributes);
         glossary.Write(html, text);

@@ -38,12 +38,14 @@ internal static class InterchangeSection
             + "Last map: roles by letter; cells without a letter have none.", "profiles.svg");
         page.Figure(figures["layers"],
             "All heads of a layer, or its MLP, exchanged together; test set. What is moved: queries of the other instruction; outputs and "
-            + "MLP of crossed donors. Choice or content: by how many logits a crossed donor raises the own other answer over the donor's.", "layers.svg");
+            + "MLP of crossed donors. Choice or content: by how many logits a crossed donor raises the own other answer over the "
+            + "donor's.", "layers.svg");
         Place(page, result.Place);
         ByGradient(page, result);
         Ablations(page, result);
         Pairs(page, result);
-        page.Details($"Profiles of all {Plural.Of(result.Heads.Count, "head")}", p => Profiles(p, [.. result.Heads], "Every head (layer.head). " + ProfileCaption));
+        page.Details($"Profiles of all {Plural.Of(result.Heads.Count, "head")}", p =>
+            Profiles(p, [.. result.Heads], "Every head (layer.head). " + ProfileCaption));
     }
 
     private static void Sets(HtmlPage page, InterchangeResult result)
@@ -102,7 +104,8 @@ internal static class InterchangeSection
                     [$"{step.Heads}", $"{head.Layer}.{head.Head}", Numbers.Interval(head.Moved), Numbers.Interval(step.Test.Switched), Numbers.Interval(step.Test.Moved)])],
                 $"Queries of the other instruction estimated for all heads at once: integrated gradients of {InterchangeAttribution.Steps} steps from the receiver's queries to the donor's, all heads together, on the ranking "
                     + "set. Estimated: share of the margin that the added head moves. Own other, moved: so many of the first heads exchanged exactly, test set.", numeric: [0, 2, 3, 4]);
-            p.Paragraph($"Of these {Plural.Of(set.Heads.Count, "head")} {Plural.Few(set.Shared)} {(set.Shared is 0 or 1 ? "is" : "are")} among the arbiters that the search found; rank correlation of all estimates with the exact effects of single heads: "
+            p.Paragraph($"Of these {Plural.Of(set.Heads.Count, "head")} {Plural.Few(set.Shared)} {(set.Shared is 0 or 1 ? "is" : "are")} "
+                + $"among the arbiters that the search found; rank correlation of all estimates with the exact effects of single heads: "
                 + $"{Numbers.Of(set.RankCorrelation)}.");
         });
     }
@@ -186,7 +189,8 @@ internal static class InterchangeSection
                 Numbers.Of(a.Competitor.Mean), Numbers.Of(a.Third.Mean), Numbers.Interval(a.NoAnswerWord), Numbers.Interval(a.Distance),
             ])],
             "The outputs of a set replaced by 0, by their means at that span over the ranking set, or by those of a random other run; "
-            + $"{Plural.Of(result.Ablations[0].Following.Count, "test run")}. Competitor: gives the other answer. Third: neither. No answer word: the "
+            + $"{Plural.Of(result.Ablations[0].Following.Count, "test run")}. Competitor: gives the other answer. Third: neither. No "
+            + $"answer word: the "
             + "likeliest token begins no answer of any of these samples. Distance: norm of the change of the removed outputs over the "
             + "norm of what they were. Where that is large, or many answers are no answer words, the model is far from what it usually "
             + "does, and what the removal costs says less about the heads.",

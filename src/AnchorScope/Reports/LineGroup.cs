@@ -23,7 +23,8 @@ internal sealed record LineGroup(LineSeries Drawn, IReadOnlyList<string> Names, 
         {
             var at = groups.FindIndex(g => OnOneLine(g.Drawn, one, vertical));
             if (at < 0) groups.Add(new LineGroup(one, [one.Name], 0));
-            else groups[at] = groups[at] with { Names = [.. groups[at].Names, one.Name], Apart = Math.Max(groups[at].Apart, Largest(groups[at].Drawn, one, v => v)) };
+            else groups[at] = groups[at] with { Names = [.. groups[at].Names, one.Name],
+                Apart = Math.Max(groups[at].Apart, Largest(groups[at].Drawn, one, v => v)) };
         }
         return groups;
     }

@@ -15,13 +15,19 @@ internal sealed class LinePanelDrawing
     private readonly IReadOnlyDictionary<string, (int Slot, int Shape)> _looks;
     private readonly IReadOnlyList<LineGroup> _groups;
 
+    /// <summary>Whether all values stand at one place of the horizontal axis; they are then drawn side by side.</summary>
+    private readonly bool _isOnePlace;
+
     public LinePanelDrawing(
         LinePanel panel, Axis vertical, double width, double left, IReadOnlyDictionary<string, (int Slot, int Shape)> looks)
     {
         _panel = panel;
         _vertical = vertical;
         _looks = looks;
-        _groups = LineGroup.Of(panel.Series, vertical);
+        var places = panel.Series.SelectMany(series => series.X).Concat(panel.XTicks ?? []);
+        _isOnePlace = places.Where(Axis.IsDrawable).Distinct().Take(2).Count() == 1;
+        _groups = _isOnePlace ? [.. panel.Series.Select(series => new LineGroup(series, [series.Name], 0))]
+            : LineGroup.Of(panel.Series, vertical);
         _frame = new Frame(vertical, width, left, panel.Title, panel.XLabel, panel.YLabel);
         double[] values = [.. panel.Series.SelectMany(series => series.X).Concat(panel.XTicks ?? []).Where(Axis.IsDrawable)];
         if (panel.Logarithmic)
@@ -78,12 +84,17 @@ internal sealed class LinePanelDrawing
 
     private double X(double value) => _frame.Left + Inset + _horizontal.Share(value) * (_frame.PlotWidth - 2 * Inset);
 
+    private double Beside(LineSeries series)
+    {
+        const double step = 14;
+        return _isOnePlace ? (_panel.Series.TakeWhile(s => s != series).Count() - (_panel.Series.Count - 1) / 2.0) * step : 0;
+    }
+
     private IReadOnlyList<double> Ticks()
     {
         if (_panel.XTicks is { } ticks) return [.. ticks.Where(Axis.IsDrawable).Order()];
-        double[] values = [.. _panel.Series.SelectMany(series => series.X).Where(Axis.IsDrawable).Distinct().Take(2)];
-        // One place: what lies beside it was not measured.
-        return values.Length == 1 ? values : _horizontal.Ticks;
+        // What lies beside the only place was not measured.
+        return _isOnePlace ? [_panel.Series.SelectMany(series => series.X).First(Axis.IsDrawable)] : _horizontal.Ticks;
     }
 
     private static bool Drawable(LineSeries series, int i) => Axis.IsDrawable(series.X[i]) && Axis.IsDrawable(series.Y[i]);
@@ -123,12 +134,9 @@ internal sealed class LinePanelDrawing
     private void DrawWhisker(LineSeries series, int i)
     {
         const double cap = 4;
-        var path = new StringBuilder();
-        Append(path, series.X[i], series.Low![i]);
-        Append(path, series.X[i], series.High![i]);
-        var (x, low, high) = (X(series.X[i]) - cap, Height(series.Low[i]), Height(series.High[i]));
-        path.Append($"M{Number(x)} {Number(low)}h{Number(2 * cap)}M{Number(x)} {Number(high)}h{Number(2 * cap)}");
-        _frame.Svg.Leaf("path", ("class", $"error s{Suffix(_looks[series.Name])}"), ("d", path.ToString())).Line();
+        var (x, low, high) = (X(series.X[i]) + Beside(series), Number(Height(series.Low![i])), Number(Height(series.High![i])));
+        var path = $"M{Number(x)} {low}V{high}M{Number(x - cap)} {low}h{Number(2 * cap)}M{Number(x - cap)} {high}h{Number(2 * cap)}";
+        _frame.Svg.Leaf("path", ("class", $"error s{Suffix(_looks[series.Name])}"), ("d", path)).Line();
     }
 
     private void DrawCurve(LineSeries series)
@@ -160,7 +168,7 @@ internal sealed class LinePanelDrawing
             var band = series.Low is null ? "" : $" [{Axis.Show(series.Low[shown[i]])}, {Axis.Show(series.High![shown[i]])}]";
             var place = $"{(_panel.XLabel.Length > 0 ? Label.Plain(_panel.XLabel) : "x")} {Axis.Show(x)}";
             _frame.Svg.Open("path", ("class", visible ? $"{(dense ? "dot" : "rim")} f{Suffix(look)}" : "target"),
-                    ("d", Marker.Path(visible ? look.Shape : 0, X(x), _frame.Y(y), dense ? 2.6 : 3.6)))
+                    ("d", Marker.Path(visible ? look.Shape : 0, X(x) + Beside(series), _frame.Y(y), dense ? 2.6 : 3.6)))
                 .Text("title", $"{string.Join(", ", group.Names)}\n{place}: {Axis.Show(y)}{band}").Close("path").Line();
         }
     }
@@ -168,7 +176,9 @@ internal sealed class LinePanelDrawing
     private void Append(StringBuilder path, double x, double y) =>
         path.Append(path.Length == 0 ? 'M' : 'L').Append(Number(X(x))).Append(' ').Append(Number(Height(y)));
 
-    /// <summary>A value far outside of a given range would need coordinates without end; beyond a few heights only the direction matters.</summary>
+    /// <summary>
+    /// A value far outside of a given range would need coordinates without end; beyond a few heights only the direction matters.
+    /// </summary>
     private double Height(double y) => _frame.Bottom - Math.Clamp(_vertical.Share(y), -20, 20) * (_frame.Bottom - _frame.Top);
 
     /// <summary>Stretches of neighbouring points that can be drawn.</summary>

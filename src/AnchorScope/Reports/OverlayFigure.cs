@@ -12,7 +12,9 @@ namespace AnchorScope.Reports;
 /// <param name="Values">At least 0, unless they are a difference.</param>
 public sealed record OverlayPanel(string Title, string Note, Picture Picture, IReadOnlyList<PixelBox?> Boxes, IReadOnlyList<double> Values)
 {
-    /// <summary>Whether the values are differences: they have a diverging scale of their own, the same for all panels of that kind.</summary>
+    /// <summary>
+    /// Whether the values are differences: they have a diverging scale of their own, the same for all panels of that kind.
+    /// </summary>
     public bool IsDifference { get; init; }
 
     /// <summary>Name of the row that begins with this panel; null: it goes on with the row before.</summary>
@@ -50,11 +52,16 @@ public sealed record OverlayFigure(string Name, IReadOnlyList<OverlayPanel> Pane
     private protected override Drawing Draw()
     {
         var maps = Panels.Select(panel => new Map(panel)).ToList();
-        double Limit(bool difference) => maps.Where(map => map.IsDifference == difference).Select(map => map.Highest).DefaultIfEmpty(0).Max();
+        double Limit(bool difference) =>
+            maps.Where(map => map.IsDifference == difference).Select(map => map.Highest).DefaultIfEmpty(0).Max();
         var (limit, largest) = (Limit(difference: false), Limit(difference: true));
         return new([.. maps.Select(map => map.Draw(map.IsDifference ? largest : limit))], [])
         {
-            Scales = [.. limit > 0 ? [Scale(0, limit, ScaleLabel)] : Array.Empty<Panel>(), .. largest > 0 ? [Scale(-largest, largest, DifferenceLabel)] : Array.Empty<Panel>()],
+            Scales =
+            [
+                .. limit > 0 ? [Scale(0, limit, ScaleLabel)] : Array.Empty<Panel>(),
+                .. largest > 0 ? [Scale(-largest, largest, DifferenceLabel)] : Array.Empty<Panel>(),
+            ],
         };
     }
 
@@ -75,7 +82,8 @@ public sealed record OverlayFigure(string Name, IReadOnlyList<OverlayPanel> Pane
         var step = (width - 2 * side) / steps;
         for (var i = 0; i < steps; i++)
         {
-            svg.Leaf("rect", ("fill", Tinted(MiddleGrey.Red, (low + (high - low) * i / (steps - 1.0)) / high).ToString()), ("x", Number(side + i * step)), ("y", "2"),
+            svg.Leaf("rect", ("fill", Tinted(MiddleGrey.Red, (low + (high - low) * i / (steps - 1.0)) / high).ToString()),
+                ("x", Number(side + i * step)), ("y", "2"),
                 ("width", Number(i + 1 < steps ? step + 0.5 : step)), ("height", Number(bar)));
         }
         svg.Leaf("rect", ("class", "axis"), ("x", Number(side)), ("y", "2"), ("width", Number(width - 2 * side)), ("height", Number(bar)));
@@ -139,11 +147,13 @@ public sealed record OverlayFigure(string Name, IReadOnlyList<OverlayPanel> Pane
         private byte[] Overlaid(double limit)
         {
             var rgb = new byte[_small.Rgb.Length];
-            double[] luma = [.. Enumerable.Range(0, _density.Length).Select(i => 0.299 * _small.Rgb[3 * i] + 0.587 * _small.Rgb[3 * i + 1] + 0.114 * _small.Rgb[3 * i + 2])];
+            double[] luma = [.. Enumerable.Range(0, _density.Length).Select(i => 0.299 * _small.Rgb[3 * i]
+                + 0.587 * _small.Rgb[3 * i + 1] + 0.114 * _small.Rgb[3 * i + 2])];
             var (darkest, range) = (luma.Min(), luma.Max() - luma.Min());
             for (var i = 0; i < _density.Length; i++)
             {
-                // Grey and pale, so that the colour is what stands out, and with all of that range, so that shapes in a dark picture are seen.
+                // Grey and pale, so that the colour is what stands out, and with all of that range, so that shapes in a dark picture are
+                // seen.
                 var grey = range > 0 ? Palest - Contrast * (1 - (luma[i] - darkest) / range) : Palest;
                 var colour = Tinted((byte)grey, limit > 0 ? _density[i] / limit : 0);
                 (rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2]) = (colour.Red, colour.Green, colour.Blue);

@@ -95,13 +95,12 @@ internal static class PageStyle
         table.wide th, table.wide td { padding-left: 8px; padding-right: 8px; }
         table.wide th:first-child, table.wide td:first-child { padding-left: 2px; }
         table.wide th:last-child, table.wide td:last-child { padding-right: 2px; }
-        thead th { font-weight: 600; border-bottom: 1px solid var(--quiet); }
+        thead th { font-weight: 600; vertical-align: bottom; border-bottom: 1px solid var(--quiet); }
         thead tr:first-child th { border-top: 1.5px solid var(--ink); }
         thead .group { text-align: center; white-space: normal; border-bottom: 0;
           background: linear-gradient(var(--quiet), var(--quiet)) center bottom / calc(100% - 14px) 1px no-repeat; }
         table thead .inner:first-child, table thead .inner:last-child { padding-left: 14px; padding-right: 14px; }
         table.wide thead .inner:first-child, table.wide thead .inner:last-child { padding-left: 8px; padding-right: 8px; }
-        thead [rowspan] { vertical-align: bottom; }
         thead .number { white-space: normal; }
         abbr { text-decoration: underline dotted var(--quiet); text-underline-offset: 3px; cursor: help; }
         tbody tr:last-child td { border-bottom: 0; }

@@ -13,7 +13,8 @@ internal static class RankingSections
     public static void Neurons(HtmlPage page, Diagnosis d)
     {
         page.Heading(3, "Neurons before, among and after the necessary heads");
-        page.Table(["Place", "Neuron", .. Column.Under("Margin lost when silenced", "All runs", "q", "Picture", "Text", "Estimate"), .. Means],
+        page.Table(["Place", "Neuron",
+            .. Column.Under("Margin lost when silenced", "All runs", "q", "Picture", "Text", "Estimate"), .. Means],
             [.. d.Neurons.Ranked.Select(n => new[]
             {
                 Variants.NameOf(n.Place), $"{n.Layer}.{n.Neuron}", Numbers.Interval(n.Effect.All, 3), Numbers.P(n.Test.Q),
@@ -21,7 +22,9 @@ internal static class RankingSections
                 Numbers.Of(n.AtInstruction.Vision.Mean, 3), Numbers.Of(n.AtInstruction.Text.Mean, 3), Numbers.Of(n.AtLast.Vision.Mean, 3), Numbers.Of(n.AtLast.Text.Mean, 3),
             })],
             $"MLP neurons (layer.neuron) of {d.Neurons.Total}: of each place the strongest by the estimate from derivatives, then set to 0 one at a time on the ranking set's first conflicts (margin in logits). The MLP of a layer reads what that layer's attention has written, so with necessary heads in layers {d.Neurons.FirstLayer} to {d.Neurons.LastLayer} "
-            + $"a neuron stands before all of them, among them, or after all. Means: activation when told to trust the picture and the text. Spearman correlation of effect and estimate over these: {d.Neurons.Correlation.ToString("0.00", CultureInfo.InvariantCulture)}.",
+            + $"a neuron stands before all of them, among them, or after all. Means: activation when told to trust the picture and the "
+            + $"text. Spearman correlation of effect and estimate over these: "
+            + $"{d.Neurons.Correlation.ToString("0.00", CultureInfo.InvariantCulture)}.",
             numeric: [2, 3, 4, 5, 6, 7, 8, 9, 10]);
     }
 
@@ -36,7 +39,10 @@ internal static class RankingSections
                     Numbers.Of(c.Effect.Vision.Mean, 3), Numbers.Of(c.Effect.Text.Mean, 3),
                 Numbers.Of(c.AtInstruction.Vision.Mean, 3), Numbers.Of(c.AtInstruction.Text.Mean, 3), Numbers.Of(c.AtLast.Vision.Mean, 3), Numbers.Of(c.AtLast.Text.Mean, 3),
             }))],
-            $"The numbers of the most necessary heads' outputs, set to 0 one at a time on the ranking set's first conflicts (margin in logits), the strongest of each; means: their values when told to trust the picture and the text. Of the sum of all magnitudes the strongest quarter holds {string.Join(", ", d.Inside.Select(h => $"{(h.ShareOfQuarter * 100).ToString("0", CultureInfo.InvariantCulture)} % in {h.Layer}.{h.Head} ({Plural.Of(h.Size, "number")})"))}; "
+            $"The numbers of the most necessary heads' outputs, set to 0 one at a time on the ranking set's first conflicts (margin in "
+                + $"logits), the strongest of each; means: their values when told to trust the picture and the text. Of the sum of all "
+                + $"magnitudes the strongest quarter holds "
+                + $"{string.Join(", ", d.Inside.Select(h => $"{(h.ShareOfQuarter * 100).ToString("0", CultureInfo.InvariantCulture)} % in {h.Layer}.{h.Head} ({Plural.Of(h.Size, "number")})"))}; "
             + "a quarter where all do the same. The basis is the model's own and no privileged one.",
             numeric: [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     }

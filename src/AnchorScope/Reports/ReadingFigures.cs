@@ -25,7 +25,8 @@ internal static class ReadingFigures
             {
                 yield return ($"reading-{span}", new OverlayFigure($"What {name} read of the picture", panels)
                 {
-                    Columns = 4, ScaleLabel = "Share of attention over share of area", DifferenceLabel = "Difference: told picture minus told text",
+                    Columns = 4, ScaleLabel = "Share of attention over share of area",
+                        DifferenceLabel = "Difference: told picture minus told text",
                 });
             }
         }
@@ -39,10 +40,12 @@ internal static class ReadingFigures
         {
             yield return new OverlayPanel("picture", "", picture, [], []) { Row = $"{example.Id}, {condition.Key}" };
             var (vision, text) = (Find("vision"), Find("text"));
-            if (vision is not null) yield return new OverlayPanel("told to trust the picture", Share(vision.Total), picture, boxes, vision.Tokens);
+            if (vision is not null) yield return new OverlayPanel("told to trust the picture", Share(vision.Total), picture, boxes,
+                vision.Tokens);
             if (text is not null) yield return new OverlayPanel("told to trust the text", Share(text.Total), picture, boxes, text.Tokens);
             if (vision is null || text is null) continue;
-            yield return new OverlayPanel("difference", Points(vision.Total - text.Total), picture, boxes, [.. vision.Tokens.Zip(text.Tokens, (v, t) => v - t)])
+            yield return new OverlayPanel("difference", Points(vision.Total - text.Total), picture, boxes,
+                [.. vision.Tokens.Zip(text.Tokens, (v, t) => v - t)])
             {
                 IsDifference = true,
             };

@@ -6,7 +6,8 @@ internal static class ReportTerms
     public static IReadOnlyList<Term> All { get; } =
     [
         new("ablation", "Taking a head or an edge out: set to 0, or replaced by a mean or by what another run has there."),
-        new("arbiter", "A head that chooses what is read: with its queries from the other instruction the model gives its own other answer."),
+        new("arbiter", "A head that chooses what is read: with its queries from the other instruction the model gives its own other "
+            + "answer."),
         new("arg-max", "The likeliest token over the whole vocabulary."),
         new("base rate", "Share of the decision that the model takes more often: what a signal that always says the same would reach."),
         new("choice carrier", "A head whose output holds which side is to be followed, without content."),
@@ -22,10 +23,12 @@ internal static class ReportTerms
         new("false discovery rate", "Expected share of false findings among all that are called findings."),
         new("Holm", "Correction of p for several sentences tested together."),
         new("hub", "A head in the top 5 % for both modalities (shared hub), or with several roles at once."),
-        new("I_NSSD", "Signed change of the distribution over the two answers when an edge is cut; below 0 the edge supports following the instruction."),
+        new("I_NSSD", "Signed change of the distribution over the two answers when an edge is cut; below 0 the edge supports following "
+            + "the instruction."),
         new("KL", "Kullback-Leibler divergence: how far one distribution is from another, in nats."),
         new("knockout", "Cutting attention edges: their scores are set to minus infinity before the softmax."),
-        new("LDAR", "Layer-wise alignment of the signal with the final decision: share of runs in which the logit lens at a layer favours the answer that the model gives in the end."),
+        new("LDAR", "Layer-wise alignment of the signal with the final decision: share of runs in which the logit lens at a layer "
+            + "favours the answer that the model gives in the end."),
         new("logit lens", "The residual stream at a layer, read through the final norm and the unembedding as if it were the last."),
         new("MAM", "Lens margin of the instructed answer over its competitor at a layer, in logits."),
         new("margin", "Logit of the instructed answer's first token minus that of its competitor's."),

@@ -27,7 +27,8 @@ internal static class RunFiles
     /// <summary>Adds the section. Only files that are there have a link.</summary>
     /// <param name="further">Other files in the folder with what they are.</param>
     public static void Write(
-        HtmlPage page, string folder, IReadOnlyDictionary<string, Figure> figures, IReadOnlyList<(string Path, string What)>? further = null)
+        HtmlPage page, string folder, IReadOnlyDictionary<string, Figure> figures,
+            IReadOnlyList<(string Path, string What)>? further = null)
     {
         page.Heading(2, "Files of this run");
         page.Files([.. Known.Concat(further ?? []).Where(file => File.Exists(Path.Combine(folder, file.Path)))]);

@@ -21,7 +21,8 @@ internal static class AmplificationFinding
         if (failed.Runs.Count == 0) return Without(FindingStatus.Unclear, "No run failed, so amplification had nothing to repair");
         if (failed.Runs.Count < FewestFailed || failed.IsFew)
             return Without(
-                FindingStatus.Unclear, $"{Capital(Plural.OutOf(failed.Runs.Count, test.Runs.Count, "run"))} failed, too few to say what amplification repairs ({FewestFailed} are needed)");
+                FindingStatus.Unclear, $"{Capital(Plural.OutOf(failed.Runs.Count, test.Runs.Count, "run"))} failed, too few to say what "
+                    + $"amplification repairs ({FewestFailed} are needed)");
         if (choice.Net.Count == 0) return Without(FindingStatus.Unclear, "Whether amplification repairs anything cannot be told: no factor above 1 was tried");
         if (choice.Factor is not { } factor)
             return Without(
@@ -77,7 +78,8 @@ internal static class AmplificationFinding
         return new Saying(FindingStatus.Unclear, $"{text}, {but}{compared}{whole}");
     }
 
-    private static string Matched(PermutationRank matched, int never) => matched.Draws == 0 ? "none changes the residual stream as much at any factor"
+    private static string Matched(PermutationRank matched, int never) => matched.Draws == 0
+        ? "none changes the residual stream as much at any factor"
         : $"{Wording.Rank(matched, "repair")}, each at a factor that changes the residual stream as much"
             + (never > 0 ? $" ({Plural.Of(never, "other", "never does", "never do")})" : "");
 

@@ -104,17 +104,21 @@ public sealed class FigureTests
         PixelBox?[] all = [new PixelBox(0, 0, 1, 1)];
         var figure = new OverlayFigure("f",
         [
-            new("picture", "", red, [], []) { Row = "first" }, new("map", "", red, all, [0.5]), new("difference", "", red, all, [-0.25]) { IsDifference = true },
-            new("picture", "", red, [], []) { Row = "second" }, new("map", "", red, all, [0]), new("difference", "", red, all, [0.25]) { IsDifference = true },
+            new("picture", "", red, [], []) { Row = "first" }, new("map", "", red, all, [0.5]),
+                new("difference", "", red, all, [-0.25]) { IsDifference = true },
+            new("picture", "", red, [], []) { Row = "second" }, new("map", "", red, all, [0]),
+                new("difference", "", red, all, [0.25]) { IsDifference = true },
         ]) { Columns = 3, ScaleLabel = "share", DifferenceLabel = "difference of shares" };
         var drawn = XDocument.Parse(figure.ToSvg(standalone: true));
-        byte[][] colours = [.. drawn.Descendants(Svg + "image").Select(i => Picture.Decode(Convert.FromBase64String(i.Attribute("href")!.Value.Split(',')[1]), "overlay").Rgb[..3])];
+        byte[][] colours = [.. drawn.Descendants(Svg + "image").Select(i =>
+            Picture.Decode(Convert.FromBase64String(i.Attribute("href")!.Value.Split(',')[1]), "overlay").Rgb[..3])];
         Assert.Equal(red.Rgb, colours[0]);
         Assert.True(colours[1][0] > colours[1][2] + 60, "red where there is attention");
         Assert.True(colours[2][2] > colours[2][0] + 60, "blue where a difference is below 0");
         Assert.Equal([250, 250, 250], colours[4].Select(c => (int)c));
         Assert.True(colours[5][0] > colours[5][2] + 60, "red where a difference is above 0");
-        Assert.All(new[] { "first", "second", "share", "difference of shares" }, label => Assert.Single(drawn.Descendants(Svg + "text"), text => text.Value == label));
+        Assert.All(new[] { "first", "second", "share", "difference of shares" }, label =>
+            Assert.Single(drawn.Descendants(Svg + "text"), text => text.Value == label));
         var page = XDocument.Parse(figure.ToSvg(standalone: false));
         Assert.Equal(["first", "second"], page.Descendants("p").Select(p => p.Value));
     }
@@ -125,13 +129,17 @@ public sealed class FigureTests
     {
         double[] x = [0, 1, 2];
         LineFigure Of(params LineSeries[] series) => new("f", [new("p", series) { YRange = (0, 1) }]);
-        var drawn = XDocument.Parse(Of(new("a", x, [0.93, 0.95, 0.92]), new("b", x, [0.95, 0.92, 0.94]), new("c", x, [0.9, 0.5, 0.1]), new("d", x, [0.9, 0.51, 0.1]), new("e", x, [0.9, 0.55, 0.1])).ToSvg(standalone: true));
+        var drawn = XDocument.Parse(Of(new("a", x, [0.93, 0.95, 0.92]), new("b", x, [0.95, 0.92, 0.94]), new("c", x, [0.9, 0.5, 0.1]),
+            new("d", x, [0.9, 0.51, 0.1]), new("e", x, [0.9, 0.55, 0.1])).ToSvg(standalone: true));
         Assert.Equal(3 * 3, Markers(drawn));
-        string[] notes = [.. drawn.Descendants(Svg + "text").Select(t => t.Value).Where(t => t.Contains("drawn once", StringComparison.Ordinal))];
-        Assert.Equal(["Flat near 0.93 (at most 0.03 apart), drawn once: a; b", "On one line (at most 0.01 apart), drawn once: c; d"], notes);
+        string[] notes = [.. drawn.Descendants(Svg + "text").Select(t => t.Value).Where(t =>
+            t.Contains("drawn once", StringComparison.Ordinal))];
+        Assert.Equal(["Flat near 0.93 (at most 0.03 apart), drawn once: a; b",
+            "On one line (at most 0.01 apart), drawn once: c; d"], notes);
         Assert.Contains(drawn.Descendants(Svg + "title"), t => t.Value.StartsWith("a, b\n", StringComparison.Ordinal));
         // Of other places nothing is said.
-        Assert.DoesNotContain("drawn once", Of(new("a", x, [0, 0, 0]), new("b", [0, 1, 3], [0, 0, 0])).ToSvg(standalone: true), StringComparison.Ordinal);
+        Assert.DoesNotContain("drawn once", Of(new("a", x, [0, 0, 0]), new("b", [0, 1, 3], [0, 0, 0])).ToSvg(standalone: true),
+            StringComparison.Ordinal);
     }
 
     /// <summary>The band of one point has no width, so its interval is a whisker, and no tick stands where nothing was measured.</summary>
@@ -141,8 +149,14 @@ public sealed class FigureTests
         var figure = new LineFigure("f", [new("p", [new("s", [500], [0.5]) { Low = [0.25], High = [0.75] }]) { YRange = (0, 1) }]);
         var drawn = XDocument.Parse(figure.ToSvg(standalone: true));
         var whisker = drawn.Descendants(Svg + "path").Single(p => (string?)p.Attribute("class") == "error s0");
-        Assert.Matches(@"^M[\d.]+ [\d.]+L", (string)whisker.Attribute("d")!);
+        Assert.Matches(@"^M[\d.]+ [\d.]+V", (string)whisker.Attribute("d")!);
         Assert.Equal(["500"], drawn.Descendants(Svg + "text").Where(t => (string?)t.Attribute("class") == "tick mid").Select(t => t.Value));
+        // Several of them stand side by side.
+        var several = XDocument.Parse(new LineFigure("f",
+            [new("p", [new("s", [500], [0.5]), new("t", [500], [0.5])])]).ToSvg(standalone: true));
+        Assert.Equal(2, Markers(several));
+        Assert.Equal(2, several.Descendants(Svg + "path").Where(p => p.Element(Svg + "title") is not null).Select(p =>
+            (string)p.Attribute("d")!).Distinct().Count());
     }
 
     [Theory]
@@ -152,7 +166,8 @@ public sealed class FigureTests
     public void HeatMapWithoutColour_SaysWhatItHolds(double value, string? said)
     {
         var figure = new HeatMapFigure("f", [new("flat", new[,] { { value, 0 } }), new("other", new[,] { { 1.0, 0 } })]);
-        var drawn = XDocument.Parse(figure.ToSvg(standalone: true)).Descendants(Svg + "text").Where(t => ((string?)t.Attribute("class"))?.Contains("empty", StringComparison.Ordinal) == true);
+        var drawn = XDocument.Parse(figure.ToSvg(standalone: true)).Descendants(Svg + "text").Where(t =>
+            ((string?)t.Attribute("class"))?.Contains("empty", StringComparison.Ordinal) == true);
         Assert.Equal(said is null ? [] : new[] { said }, drawn.Select(t => t.Value));
     }
 

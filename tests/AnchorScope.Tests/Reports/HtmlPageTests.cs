@@ -82,11 +82,13 @@ public sealed class HtmlPageTests
     public void Columns_UnderASpanningHeader()
     {
         var page = new HtmlPage("t");
-        page.Table(["Set", .. Column.Under("First", "Picture", "Text"), "q", .. Column.Under("Second", "Picture", "Text")], [["a", "1", "2", "3", "4", "5"]]);
+        page.Table(["Set", .. Column.Under("First", "Picture", "Text"), "q", .. Column.Under("Second", "Picture", "Text")],
+            [["a", "1", "2", "3", "4", "5"]]);
         var table = XDocument.Parse(page.ToHtml()).Descendants("table").Single();
         Assert.Equal([1, 2, 1, 2], table.Elements("colgroup").Select(g => (int)g.Attribute("span")!));
         var rows = table.Element("thead")!.Elements("tr").Select(tr => tr.Elements("th").Select(th =>
-            $"{th.Value} {(string?)th.Attribute("scope")} {(string?)th.Attribute("colspan") ?? "1"} {(string?)th.Attribute("rowspan") ?? "1"}")).ToList();
+            $"{th.Value} {(string?)th.Attribute("scope")} {(string?)th.Attribute("colspan") ?? "1"} "
+                + $"{(string?)th.Attribute("rowspan") ?? "1"}")).ToList();
         Assert.Equal(["Set col 1 2", "First colgroup 2 1", "q col 1 2", "Second colgroup 2 1"], rows[0]);
         Assert.Equal(["Picture col 1 1", "Text col 1 1", "Picture col 1 1", "Text col 1 1"], rows[1]);
     }
@@ -119,7 +121,8 @@ public sealed class HtmlPageTests
         page.Table(["MFR"], [["MFR"]], "MFR <again>");
         page.WriteGlossary();
         var html = XDocument.Parse(page.ToHtml());
-        Assert.Equal(["MFR m", "Decision carriers d", "carrier c", "MFR m"], html.Descendants("abbr").Select(a => $"{a.Value} {(string)a.Attribute("title")!}"));
+        Assert.Equal(["MFR m", "Decision carriers d", "carrier c", "MFR m"],
+            html.Descendants("abbr").Select(a => $"{a.Value} {(string)a.Attribute("title")!}"));
         Assert.Equal("MFR of Decision carriers, a carrier, MFR, MFRX and xMFR", html.Descendants("p").First().Value);
         Assert.Equal(["carrier", "decision carrier", "MFR"], html.Descendants("dt").Select(dt => dt.Value));
         Assert.Equal(["#one", "#two", "#glossary"], html.Descendants("nav").Descendants("a").Select(a => (string)a.Attribute("href")!));

@@ -15,7 +15,8 @@ internal static class PageLaws
         var page = XDocument.Load(Path.Combine(folder, "report.html"));
         // A picture or a figure as data may hold any letters.
         Assert.All(
-            page.Descendants().Attributes().Where(a => a.Name.LocalName is not ("href" or "src")).Select(a => a.Value).Append(page.Root!.Value),
+            page.Descendants().Attributes().Where(a => a.Name.LocalName is not ("href" or "src")).Select(a =>
+                a.Value).Append(page.Root!.Value),
             text => Assert.DoesNotContain("NaN", text, StringComparison.Ordinal));
         EverySectionIsInTheContents(page);
         NoCaptionSaysWhereAPanelStands(page);
@@ -28,7 +29,8 @@ internal static class PageLaws
 
     private static void EverySectionIsInTheContents(XDocument page)
     {
-        string[] sections = [.. page.Descendants().Where(e => e.Name.LocalName is "h2" or "h3").Select(e => $"#{(string?)e.Attribute("id")} {e.Value}")];
+        string[] sections = [.. page.Descendants().Where(e => e.Name.LocalName is "h2" or "h3").Select(e =>
+            $"#{(string?)e.Attribute("id")} {e.Value}")];
         Assert.NotEmpty(sections);
         Assert.Equal(sections, page.Descendants("nav").Descendants("a").Select(a => $"{(string?)a.Attribute("href")} {a.Value}"));
     }
@@ -36,7 +38,8 @@ internal static class PageLaws
     /// <summary>On a narrow screen panels stand below one another.</summary>
     private static void NoCaptionSaysWhereAPanelStands(XDocument page)
     {
-        var captions = page.Descendants("figcaption").Concat(page.Descendants("p").Where(p => (string?)p.Attribute("class") == "caption")).ToList();
+        var captions = page.Descendants("figcaption").Concat(page.Descendants("p").Where(p =>
+            (string?)p.Attribute("class") == "caption")).ToList();
         Assert.NotEmpty(captions);
         Assert.All(captions, c => Assert.DoesNotMatch("(?i)\\b(left|right)\\b", c.Value));
     }
@@ -52,7 +55,8 @@ internal static class PageLaws
                 .Concat(rows.Skip(1).SelectMany(row => row.Elements("th")).Zip(groups, (th, group) => $"{group}: {th.Value}")).ToList();
             Assert.Equal(names.Distinct(), names);
             Assert.Equal(groups.Count, rows.Skip(1).Sum(row => row.Elements("th").Count()));
-            Assert.All(head.Descendants("th"), th => Assert.Equal(th.Attribute("colspan") is null ? "col" : "colgroup", (string?)th.Attribute("scope")));
+            Assert.All(head.Descendants("th"), th =>
+                Assert.Equal(th.Attribute("colspan") is null ? "col" : "colgroup", (string?)th.Attribute("scope")));
         }
     }
 
@@ -79,16 +83,20 @@ internal static class PageLaws
     /// <summary>An abbreviation in the text of a section has its meaning where it is first, and an entry in the glossary.</summary>
     private static void AbbreviationsAreExplained(XDocument page)
     {
-        var entries = page.Descendants("h2").Where(h => h.Value == "Glossary").SelectMany(h => h.ElementsAfterSelf("dl").First().Descendants("dt")).Select(dt => dt.Value).ToList();
+        var entries = page.Descendants("h2").Where(h => h.Value == "Glossary").SelectMany(h =>
+            h.ElementsAfterSelf("dl").First().Descendants("dt")).Select(dt => dt.Value).ToList();
         Assert.Equal(entries.Order(StringComparer.OrdinalIgnoreCase), entries);
         Assert.All(page.Descendants("abbr"), abbr => Assert.True(((string?)abbr.Attribute("title"))?.Length > 10));
-        Assert.All(page.Descendants("abbr"), abbr => Assert.Contains(entries, e => abbr.Value.TrimEnd('s').Equals(e.TrimEnd('s'), StringComparison.OrdinalIgnoreCase)));
+        Assert.All(page.Descendants("abbr"), abbr =>
+            Assert.Contains(entries, e => abbr.Value.TrimEnd('s').Equals(e.TrimEnd('s'), StringComparison.OrdinalIgnoreCase)));
         var body = page.Descendants("main").Elements().TakeWhile(e => !(e.Name == "h2" && e.Value == "Glossary"));
         var explained = new HashSet<string>(StringComparer.Ordinal);
         foreach (var element in body)
         {
             if (element.Name == "h2") explained.Clear();
-            foreach (var text in element.DescendantNodesAndSelf().OfType<XText>().Where(t => t.Ancestors().Any(a => a.Name.LocalName is "p" or "figcaption" or "th") && !t.Ancestors().Any(a => a.Name.LocalName is "svg" or "pre")))
+            foreach (var text in element.DescendantNodesAndSelf().OfType<XText>().Where(t =>
+                t.Ancestors().Any(a => a.Name.LocalName is "p" or "figcaption" or "th")
+                    && !t.Ancestors().Any(a => a.Name.LocalName is "svg" or "pre")))
             {
                 foreach (Match match in Regex.Matches(text.Value, @"\b(LDAR|MAM|MFR|I_NSSD|MLP|KL)\b"))
                 {

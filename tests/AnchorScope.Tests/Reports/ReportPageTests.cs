@@ -66,8 +66,11 @@ public sealed class ReportPageTests(SmallRun run) : IClassFixture<SmallRun>, IDi
         var figure = XDocument.Load(_temp.File("figures/series.svg"));
         Assert.DoesNotContain(figure.Descendants(Svg + "text"), t => t.Value == "no data");
         var first = figure.Descendants(Svg + "g").First(g => g.Descendants(Svg + "text").Any(t => t.Value == "Does it follow?"));
-        Assert.Equal(["500"], first.Descendants(Svg + "text").Where(t => (string?)t.Attribute("class") == "tick mid" && t.Value.All(char.IsAsciiDigit)).Select(t => t.Value));
-        Assert.Contains(first.Descendants(Svg + "path"), p => ((string?)p.Attribute("class"))?.StartsWith("error", StringComparison.Ordinal) == true);
+        Assert.Equal(["500"],
+            first.Descendants(Svg + "text").Where(t => (string?)t.Attribute("class") == "tick mid"
+                && t.Value.All(char.IsAsciiDigit)).Select(t => t.Value));
+        Assert.Contains(first.Descendants(Svg + "path"), p =>
+            ((string?)p.Attribute("class"))?.StartsWith("error", StringComparison.Ordinal) == true);
         Assert.Contains(first.Descendants(Svg + "path"), p => p.Element(Svg + "title") is not null);
     }
 
@@ -75,7 +78,8 @@ public sealed class ReportPageTests(SmallRun run) : IClassFixture<SmallRun>, IDi
     public void Steering_KeepsTheLaws()
     {
         SteeringReport.Write(_temp.Path, SteeringSample.Of(testRuns: 160, failed: 1));
-        Assert.Contains("160 test runs, 1 of which does not follow its instruction", PageLaws.Check(_temp.Path).ToString(), StringComparison.Ordinal);
+        Assert.Contains("160 test runs, 1 of which does not follow its instruction", PageLaws.Check(_temp.Path).ToString(),
+            StringComparison.Ordinal);
     }
 
     [Theory]

@@ -16,12 +16,18 @@ internal static class TuningSample
         HeadId[] best = [.. Enumerable.Range(0, before).Select(i => new HeadId(0, i))];
         return new TuningResult
         {
-            Tool = "AnchorScope", Model = new ModelFacts("m", "f", new string('0', 64), "", 8, 8, null), HeadSet = "heads.json", HeadSetSha256 = new string('0', 64), Heads = heads,
-            Variants = new Dictionary<string, string>(StringComparer.Ordinal) { ["learnt"] = "gains" }, Options = new TuningOptions { Kind = TuningKind.Gain },
-            Data = new Dictionary<string, IReadOnlyList<SetFacts>>(StringComparer.Ordinal) { ["test"] = [new SetFacts("test", "00", 200, 0)] },
+            Tool = "AnchorScope", Model = new ModelFacts("m", "f", new string('0', 64), "", 8, 8, null), HeadSet = "heads.json",
+                HeadSetSha256 = new string('0', 64), Heads = heads,
+            Variants = new Dictionary<string, string>(StringComparer.Ordinal) { ["learnt"] = "gains" },
+                Options = new TuningOptions { Kind = TuningKind.Gain },
+            Data = new Dictionary<string, IReadOnlyList<SetFacts>>(StringComparer.Ordinal)
+            {
+                ["test"] = [new SetFacts("test", "00", 200, 0)],
+            },
             Arms = [Arm("baseline"), Arm("tuned")], RandomRank = null,
             Sets = [new TuningSet("test", true, 400, [Rate("baseline"), Rate("tuned")]) { TunedMinusRandom = null }],
-            Circuit = new CircuitChange(40, "causal_margin", best, best, shared, 0.1, 0.9, [.. heads.Select(h => new HeadMove(h, 1, 1, 0.5, 2))], [all, all], [all, all], [all, all], [all, all]),
+            Circuit = new CircuitChange(40, "causal_margin", best, best, shared, 0.1, 0.9,
+                [.. heads.Select(h => new HeadMove(h, 1, 1, 0.5, 2))], [all, all], [all, all], [all, all], [all, all]),
         };
     }
 }

@@ -13,7 +13,8 @@ public sealed partial class SourceRulesTests
 
     /// <summary>Folders whose sentences a user reads.</summary>
     private static readonly string[] Speaking =
-        ["src/AnchorScope/Reports/", "src/AnchorScope/Studies/", "src/AnchorScope/Tuning/", "src/AnchorScope/Baking/", "src/AnchorScope.Cli/"];
+        ["src/AnchorScope/Reports/", "src/AnchorScope/Studies/", "src/AnchorScope/Tuning/", "src/AnchorScope/Baking/",
+            "src/AnchorScope.Cli/"];
 
     [Fact]
     public void NoFileIsLongerThanAReaderKeepsInMind() =>

@@ -46,34 +46,42 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
     private static readonly Dictionary<string, FindingCase> Cases = new(StringComparer.Ordinal)
     {
         ["half of the runs give the other answer, too few samples to say that there is no arbitration"] =
-            new(0, FindingStatus.Unclear, "whether it chooses between the two answers by the instruction cannot be told") { Change = (_, o, i) => HalfSwapped(o, i) },
+            new(0, FindingStatus.Unclear, "whether it chooses between the two answers by the instruction cannot be "
+                + "told") { Change = (_, o, i) => HalfSwapped(o, i) },
         ["half of the runs give the other answer, within the margin"] =
             new(0, FindingStatus.Absent, "does not choose by the instruction") { Change = (_, o, i) => HalfSwapped(o, i), Options = Wide },
         ["all runs give the other answer"] =
-            new(0, FindingStatus.Absent, "chooses against the instruction") { Change = (_, o, _) => o["baseline"] = Swapped(o["baseline"]) },
+            new(0, FindingStatus.Absent, "chooses against the instruction") { Change = (_, o, _) =>
+                o["baseline"] = Swapped(o["baseline"]) },
         ["the two cuts exchanged"] =
             new(0, FindingStatus.Present, "decides at the last position, which reads the context directly")
             {
                 Change = (_, o, _) => Exchange(o, "knockout/instruction->suffix/all", "knockout/context->last/all"),
             },
         ["both cuts alike"] =
-            new(0, FindingStatus.Unclear, "cannot be told") { Change = (_, o, _) => o["knockout/context->last/all"] = o["knockout/instruction->suffix/all"] },
+            new(0, FindingStatus.Unclear, "cannot be told") { Change = (_, o, _) =>
+                o["knockout/context->last/all"] = o["knockout/instruction->suffix/all"] },
         ["an edge is missing"] =
             new(0, FindingStatus.Unclear, "lack an edge") { Change = (_, o, _) => o.Remove("knockout/context->last/all") },
         ["the block changes nothing, too few samples to say none"] =
-            new(2, FindingStatus.Unclear, "MFR changes by 0 points (95 % interval -14 to +14); about 190 samples would decide") { Change = (_, o, _) => Unblocked(o) },
+            new(2, FindingStatus.Unclear, "MFR changes by 0 points (95 % interval -14 to +14); about 190 samples would "
+                + "decide") { Change = (_, o, _) => Unblocked(o) },
         ["the block changes nothing, within the margin"] =
             new(2, FindingStatus.Absent, "No small set of heads is necessary") { Change = (_, o, _) => Unblocked(o), Options = Wide },
         ["every random set does as much"] =
-            new(2, FindingStatus.Unclear, "but a random set does as much") { Change = (t, o, _) => t.AllBlockedLike(o, "top5", 79), Options = Wide },
+            new(2, FindingStatus.Unclear, "but a random set does as much") { Change = (t, o, _) => t.AllBlockedLike(o, "top5", 79),
+                Options = Wide },
         // The same numbers, but so few samples do not show that it is within 5 points.
         ["every random set does as much, too few samples to say it"] =
-            new(2, FindingStatus.Unclear, "but that is not told apart from random sets; 79 of 79 random sets take as much") { Change = (t, o, _) => t.AllBlockedLike(o, "top5", 79) },
+            new(2, FindingStatus.Unclear, "but that is not told apart from random sets; 79 of 79 random sets take as "
+                + "much") { Change = (t, o, _) => t.AllBlockedLike(o, "top5", 79) },
         // Ten of 79 are too many for a claim, but nothing says that a random set does as much.
         ["some random sets do as much"] =
-            new(2, FindingStatus.Unclear, "but that is not told apart from random sets; 10 of 79 random sets take as much (p = 0.138;") { Change = (t, o, _) => t.AllBlockedLike(o, "top5", 10) },
+            new(2, FindingStatus.Unclear, "but that is not told apart from random sets; 10 of 79 random sets take as much (p = "
+                + "0.138;") { Change = (t, o, _) => t.AllBlockedLike(o, "top5", 10) },
         ["ten draws are too few"] =
-            new(2, FindingStatus.Unclear, "but 10 draws are too few for a claim among four sentences (80 are enough)") { Plan = t => t.FewDraws },
+            new(2, FindingStatus.Unclear, "but 10 draws are too few for a claim among four sentences (80 are enough)") { Plan = t =>
+                t.FewDraws },
         ["without draws nothing is found"] =
             new(2, FindingStatus.Unclear, "no random set was blocked for comparison") { Options = WithoutDraws },
         ["every failed run repaired"] =
@@ -100,9 +108,11 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
                 Hard = HalfRepaired,
             },
         ["every failed run repaired, but controls broken"] =
-            new(3, FindingStatus.Unclear, "but that it is harmless is not shown") { Change = HalfRepaired, Control = o => o["gain/top5/2"] = o["baseline"] with { ArgMax = 0 } },
+            new(3, FindingStatus.Unclear, "but that it is harmless is not shown") { Change = HalfRepaired, Control = o =>
+                o["gain/top5/2"] = o["baseline"] with { ArgMax = 0 } },
         ["nothing gains where the factor is chosen"] =
-            new(3, FindingStatus.Unclear, "gains nothing at any factor on the hard split") { Change = HalfRepaired, Hard = HalfNotRepaired },
+            new(3, FindingStatus.Unclear, "gains nothing at any factor on the hard split") { Change = HalfRepaired,
+                Hard = HalfNotRepaired },
         ["no failed run repaired, too few to say none"] =
             new(3, FindingStatus.Unclear, "not told apart from random heads") { Change = HalfNotRepaired, Hard = HalfRepaired },
         ["no failed run repaired, within the margin"] =
@@ -113,13 +123,18 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
     private static readonly Dictionary<string, (Route Verdict, string Says, Change Change)> Routes = new(StringComparer.Ordinal)
     {
         ["as measured"] = (Route.Relay, "Relay: ", (_, _, _) => { }),
-        ["the cuts of the context exchanged"] = (Route.Direct, "Direct: ", (_, o, _) => Exchange(o, "knockout/context->instruction/all", "knockout/context->last/all")),
-        ["both cuts of the context hurt"] = (Route.Mixed, "Mixed: ", (_, o, _) => o["knockout/context->last/all"] = o["knockout/context->instruction/all"]),
-        ["no cut hurts"] = (Route.Undecided, "neither route is needed alone", (_, o, _) => o["knockout/context->instruction/all"] = o["baseline"]),
-        ["what is gathered is not needed"] = (Route.Undecided, "not needed behind them", (_, o, _) => o["knockout/instruction->suffix/all"] = o["baseline"]),
+        ["the cuts of the context exchanged"] = (Route.Direct, "Direct: ", (_, o, _) =>
+            Exchange(o, "knockout/context->instruction/all", "knockout/context->last/all")),
+        ["both cuts of the context hurt"] = (Route.Mixed, "Mixed: ", (_, o, _) =>
+            o["knockout/context->last/all"] = o["knockout/context->instruction/all"]),
+        ["no cut hurts"] = (Route.Undecided, "neither route is needed alone", (_, o, _) =>
+            o["knockout/context->instruction/all"] = o["baseline"]),
+        ["what is gathered is not needed"] = (Route.Undecided, "not needed behind them", (_, o, _) =>
+            o["knockout/instruction->suffix/all"] = o["baseline"]),
         ["a cut hurts a third of the runs"] = (Route.Undecided, "too close to the threshold for 24 samples, about",
             (_, o, i) => o["knockout/context->last/all"] = o[i % 3 == 0 ? "knockout/context->instruction/all" : "baseline"]),
-        ["half of the runs give the other answer"] = (Route.Undecided, "does not choose by the instruction", (_, o, i) => HalfSwapped(o, i)),
+        ["half of the runs give the other answer"] = (Route.Undecided, "does not choose by the instruction", (_, o, i) =>
+            HalfSwapped(o, i)),
         ["the runs say a third thing"] = (Route.Undecided, "in too few runs", HalfNotRepaired),
         ["an edge is missing"] = (Route.Undecided, "lack one of the edges", (_, o, _) => o.Remove("knockout/context->last/all")),
     };
@@ -170,7 +185,8 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
         var found = study.Reduce(store, study.Run(store));
         Assert.All(found.Findings, f => Assert.Equal(FindingStatus.Unclear, f.Status));
         Assert.Equal(Route.Undecided, found.Route.Verdict);
-        var samples = $"{(limit == 1 ? "this is 1 independent sample" : $"these are {limit} independent samples")}, and nothing is claimed of fewer than 10";
+        var samples = $"{(limit == 1 ? "this is 1 independent sample" : $"these are {limit} independent samples")}, and nothing is "
+            + $"claimed of fewer than 10";
         Assert.Contains(samples, found.Findings[0].Text, StringComparison.Ordinal);
         Assert.Contains("samples would decide", found.Findings[0].Text, StringComparison.Ordinal);
         Assert.Contains(samples, found.Findings[1].Text, StringComparison.Ordinal);
@@ -282,9 +298,11 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
 
     private static void Unblocked(Dictionary<string, Outcome> outcomes) => outcomes["block/top5"] = outcomes["baseline"];
 
-    private static void HalfRepaired(FindingTests test, Dictionary<string, Outcome> outcomes, int i) => test.HalfFailed(outcomes, i, repaired: true);
+    private static void HalfRepaired(FindingTests test, Dictionary<string, Outcome> outcomes, int i) =>
+        test.HalfFailed(outcomes, i, repaired: true);
 
-    private static void HalfNotRepaired(FindingTests test, Dictionary<string, Outcome> outcomes, int i) => test.HalfFailed(outcomes, i, repaired: false);
+    private static void HalfNotRepaired(FindingTests test, Dictionary<string, Outcome> outcomes, int i) =>
+        test.HalfFailed(outcomes, i, repaired: false);
 
     private static void Harmless(Dictionary<string, Outcome> outcomes) => outcomes["gain/top5/2"] = outcomes["baseline"];
 
@@ -303,12 +321,15 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
         foreach (var set in Controls) outcomes[$"gain/{set}/2"] = outcomes["baseline"];
     }
 
-    /// <summary>The last sentence needs the hard split, where the factor is chosen (by default like the test split), and samples without a conflict.</summary>
+    /// <summary>
+    /// The last sentence needs the hard split, where the factor is chosen (by default like the test split), and samples without a conflict.
+    /// </summary>
     private Diagnosis Of(FindingCase c)
     {
         Action<Dictionary<string, Outcome>, int> Bound(Change change) => (o, i) => change(this, o, i);
         var last = c.Sentence == 3;
-        return Reduced(Bound(c.Change), c.Options, c.Plan?.Invoke(this), last ? Bound(c.Hard ?? c.Change) : null, last ? c.Control ?? Harmless : null);
+        return Reduced(Bound(c.Change), c.Options, c.Plan?.Invoke(this), last ? Bound(c.Hard ?? c.Change) : null, last
+            ? c.Control ?? Harmless : null);
     }
 
     private Diagnosis Reduced(

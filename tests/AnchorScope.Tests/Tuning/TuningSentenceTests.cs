@@ -50,7 +50,8 @@ public sealed class TuningSentenceTests
     [InlineData(1, 1, "The best head is still the best of the tuned model")]
     [InlineData(1, 0, "The best head is no longer the best of the tuned model")]
     public void HeadsOfBothRankings(int best, int shared, string text) =>
-        Assert.Contains(text, TuningReport.Findings(TuningSample.Of([new HeadId(0, 0)], best, shared)).Last().Text, StringComparison.Ordinal);
+        Assert.Contains(text, TuningReport.Findings(TuningSample.Of([new HeadId(0, 0)], best, shared)).Last().Text,
+            StringComparison.Ordinal);
 
     private static Estimate Around(double mean, double half) => new(mean, mean - half, mean + half, 400);
 
