@@ -72,18 +72,25 @@ public static class SteeringReport
     {
         page.Heading(2, "A knob: turning runs against their instruction");
         page.Figure(figures["turned"], "Test runs that follow their instruction without steering: the share that switches to the other modality's answer, at every strength.", "turned.svg");
-        page.Table(["Method", "Chosen", "Score", .. Column.Under("Told text, to the picture", "Switched", "Third", "Picture kept"),
-            .. Column.Under("Told picture, to the text", "Switched", "Third", "Text kept"),
-                .. Column.Under("Change", "Beyond the best residual direction", "Without a conflict", "Unseen"), "Random", "p"],
-            [.. r.Methods.Where(m => m.Turn is not null).Select(m => (m.Name, Turn: m.Turn!)).Select(m => (string[])
+        var turns = r.Methods.Where(m => m.Turn is not null).Select(m => (m.Name, Turn: m.Turn!)).ToList();
+        page.Table(
+            ["Method", "Chosen", "Score", .. Column.Under("Told text, to the picture", "Switched", "Third", "Picture kept"),
+                .. Column.Under("Told picture, to the text", "Switched", "Third", "Text kept"), "Random", "p"],
+            [.. turns.Select(m => (string[])
             [
-                m.Name, Chosen(m.Turn.Chosen), Change(m.Turn.Score), Cell(m.Turn.ToPicture?.Switched), Mean(m.Turn.ToPicture?.Third), Cell(m.Turn.ToPicture?.Kept), Cell(m.Turn.ToText?.Switched), Mean(m.Turn.ToText?.Third), Cell(m.Turn.ToText?.Kept),
-                Change(m.Turn.BeyondResidual), Change(m.Turn.Control), Change(m.Turn.Unseen), Rank(m.Turn.Random), P(m.Turn.Chosen, m.Turn.P),
+                m.Name, Chosen(m.Turn.Chosen), Change(m.Turn.Score), .. Side(m.Turn.ToPicture), .. Side(m.Turn.ToText),
+                Rank(m.Turn.Random), P(m.Turn.Chosen, m.Turn.P),
             ])],
             "Score: share that switches when steered against its instruction, minus share that loses its own answer when steered with it, at the setting and strength with the best score on validation runs. "
                 + "Random: sets of as many other heads under the same kind of steering (for the residual stream random vectors as long) "
-                + "that score as much, each at its best. Without a conflict: change of the share of correct answers. p: after Holm over "
-                + "the methods.", numeric: [4, 7, 12, 13]);
+                + "that score as much, each at its best. p: after Holm over the methods.", numeric: [4, 7, 9, 10]);
+        var unseen = r.UnseenRuns > 0;
+        page.Table(
+            ["Method", "Beyond the best residual direction", "Without a conflict", .. Unseen(unseen)],
+            [.. turns.Select(m => (string[])
+                [m.Name, Change(m.Turn.BeyondResidual), Change(m.Turn.Control), .. unseen ? [Change(m.Turn.Unseen)] : Array.Empty<string>()])],
+            "The same methods: score minus that of the best residual direction, and, when turned, change of the share of correct answers "
+                + $"without a conflict{(unseen ? "; unseen: score on the second data folder" : "")}.", numeric: [1, 2, 3]);
         page.FoldedTable("Every strength",
             ["Method", "Setting", "Strength", .. Column.Under("Told picture", "Switched", "Third"),
                 .. Column.Under("Told text", "Switched", "Third")],
@@ -96,19 +103,30 @@ public static class SteeringReport
         });
     }
 
+    private static string[] Side(TurnedSide? side) => [Cell(side?.Switched), Mean(side?.Third), Cell(side?.Kept)];
+
+    /// <summary>A column for the second data folder, where there is one.</summary>
+    private static Column[] Unseen(bool any) => any ? ["Unseen"] : [];
+
     private static void Repairs(HtmlPage page, SteeringResult r, Dictionary<string, Figure> figures)
     {
         page.Heading(2, "A repair: making failed runs follow");
         page.Figure(figures["repaired"], "Directions are taken in the sense of each run's own instruction, which whoever steers has to know; gains and the attention boost do the same to every run.", "repaired.svg");
-        page.Table(["Method", "Chosen", "Change of the stream", "Repaired", "Broken", "Net", "Beyond the best gain", "Without a conflict", "Unseen", "Random", "Matched", "p"],
+        var unseen = r.UnseenRuns > 0;
+        page.Table(
+            ["Method", "Chosen", "Change of the stream", "Repaired", "Broken", "Net", "Beyond the best gain", "Without a conflict",
+                "Random", "Matched", "p", .. Unseen(unseen)],
             [.. r.Methods.Select(m => (m.Name, m.Repair)).Select(m => (string[])
             [
-                m.Name, Chosen(m.Repair.Chosen), m.Repair.Chosen is { } c ? Numbers.Of(c.Norm.Mean) : Numbers.Missing, Cell(m.Repair.Test?.Repaired), Cell(m.Repair.Test?.Broken), Change(m.Repair.Test?.Net),
-                Change(m.Repair.BeyondGain), Change(m.Repair.Control?.Net), Change(m.Repair.Unseen?.Net), Rank(m.Repair.Random), m.Repair.Random is null ? Numbers.Missing : $"{Rank(m.Repair.Matched)}", P(m.Repair.Chosen, m.Repair.P),
+                m.Name, Chosen(m.Repair.Chosen), m.Repair.Chosen is { } c ? Numbers.Of(c.Norm.Mean) : Numbers.Missing,
+                Cell(m.Repair.Test?.Repaired), Cell(m.Repair.Test?.Broken), Change(m.Repair.Test?.Net),
+                Change(m.Repair.BeyondGain), Change(m.Repair.Control?.Net), Rank(m.Repair.Random),
+                m.Repair.Random is null ? Numbers.Missing : Rank(m.Repair.Matched), P(m.Repair.Chosen, m.Repair.P),
+                .. unseen ? [Change(m.Repair.Unseen?.Net)] : Array.Empty<string>(),
             ])],
             "Repaired: share of failed runs that follow. Broken: share of the others that fail. Net: change of the share that follows, paired. Random: sets of as many other heads (for the residual stream "
                 + "random vectors as long) that gain as much by the same kind of steering, each at its best strength; matched, those that change the residual stream as much, at that strength. Change of the stream: norm of the change of what leaves the last layer, over its "
-                + "norm. p: after Holm over the methods.", numeric: [2, 9, 10, 11]);
+                + "norm. p: after Holm over the methods.", numeric: [2, 8, 9, 10]);
         page.Details("Every method in a sentence", p =>
         {
             foreach (var method in r.Methods) p.Paragraph(method.Repair.Text);
