@@ -42,7 +42,9 @@ internal static class BakeCommand
             using var interrupt = new Interruption();
             var record = Write(checkpoint, folder, interrupt.Token);
             Console.WriteLine($"{folder}: {record.Statement}");
-            Console.WriteLine($"{record.Tensors.Sum(t => t.Values)} values in {record.Tensors.Count} tensor(s) multiplied, {record.Rounded} of them rounded; {CommandLine.Shell(["verify-baked", "--model", parsed.GetValue(model)!, "--baked", folder])} proves it");
+            Console.WriteLine($"{Plural.Of(record.Tensors.Sum(t => t.Values), "value")} in {Plural.Of(record.Tensors.Count, "tensor")} "
+                + $"multiplied, {record.Rounded} of them rounded; "
+                + $"{CommandLine.Shell(["verify-baked", "--model", parsed.GetValue(model)!, "--baked", folder])} proves it");
             return 0;
         });
         return command;

@@ -40,7 +40,7 @@ internal static class DataCommand
             var folder = parsed.GetValue(output)!;
             using var interrupt = new Interruption();
             var pictures = Write(folder, options, interrupt.Token);
-            Console.WriteLine($"{folder}: {string.Join(", ", options.Samples.Where(s => s.Value > 0).Select(s => $"{ConflictWorld.NameOf(s.Key)} {s.Value}"))} samples, {pictures} pictures");
+            Console.WriteLine($"{folder}: {string.Join(", ", options.Samples.Where(s => s.Value > 0).Select(s => $"{ConflictWorld.NameOf(s.Key)} {s.Value}"))} samples, {Plural.Of(pictures, "picture")}");
             return 0;
         });
         return new Command("data", "Makes data for a study.") { world };

@@ -41,7 +41,7 @@ internal static class DiagnoseCommand
             using var store = DiagnosisFolder.Open(folder, study.Identity, parsed.GetValue(resume));
             using var interrupt = new Interruption();
             Introduce(study);
-            if (store.Samples > 0) Terminal.Note($"resuming: {store.Samples} samples are done");
+            if (store.Samples > 0) Terminal.Note($"resuming: {Plural.Of(store.Samples, "sample", "is", "are")} done");
             else Terminal.Note($"{DryRun.Line(study.Estimate(interrupt.Token))}");
             try
             {
@@ -54,7 +54,7 @@ internal static class DiagnoseCommand
             }
             catch (OperationCanceledException e)
             {
-                throw Interruption.Stopped($"after {store.Samples} samples", e, "--resume", ("--out", folder));
+                throw Interruption.Stopped($"after {Plural.Of(store.Samples, "sample")}", e, "--resume", ("--out", folder));
             }
             return study.Data.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;
         });
@@ -76,7 +76,9 @@ internal static class DiagnoseCommand
     {
         var shape = study.Model.Decoder.Shape;
         Opening.Warn(study.Warnings);
-        Terminal.Note($"[bold]{study.Options.Model}[/]: {study.Model.Family}, {shape.Layers} layers of {shape.Heads} heads{(study.Named.TryGetValue("steering", out var steering) ? $", steered: {steering}" : "")}");
+        var heads = $"{Plural.Of(shape.Layers, "layer")} of {Plural.Of(shape.Heads, "head")}";
+        var steered = study.Named.TryGetValue("steering", out var steering) ? $", steered: {steering}" : "";
+        Terminal.Note($"[bold]{study.Options.Model}[/]: {study.Model.Family}, {heads}{steered}");
         Terminal.Note($"[bold]{study.Options.Data}[/]: {string.Join(", ", study.Data.Sets.Select(s => $"{s.Samples.Count} {s.Name}"))}");
         List(study.Data.Rejected);
     }

@@ -13,7 +13,8 @@ internal static class DiagnoseSeries
         using var first = new DiagnosisStudy(options with { Model = checkpoints[0].Folder });
         using var turn = DiagnosisFolder.Begin(folder, TrainingSeries.IdentityOf(first), resume);
         DiagnoseCommand.Introduce(first);
-        Terminal.Note($"[bold]{series}[/]: {checkpoints.Count} checkpoints, steps {checkpoints[0].Step} to {checkpoints[^1].Step}");
+        var steps = checkpoints.Count == 1 ? $"step {checkpoints[0].Step}" : $"steps {checkpoints[0].Step} to {checkpoints[^1].Step}";
+        Terminal.Note($"[bold]{series}[/]: {Plural.Of(checkpoints.Count, "checkpoint")}, {steps}");
         using var interrupt = new Interruption();
         if (!resume) Terminal.Note($"{DryRun.Line(first.Estimate(interrupt.Token), checkpoints.Count)}");
         var (points, facts) = (new List<SeriesPoint>(), (Diagnosis?)null);
@@ -32,7 +33,8 @@ internal static class DiagnoseSeries
         }
         catch (OperationCanceledException e)
         {
-            throw Interruption.Stopped($"after {points.Count} of {checkpoints.Count} checkpoints", e, "--resume", ("--out", folder));
+            throw Interruption.Stopped($"after {points.Count} of {Plural.Of(checkpoints.Count, "checkpoint")}", e, "--resume",
+                ("--out", folder));
         }
         SeriesReport.Write(folder, new TrainingSeries(3, facts!.Tool, facts.Data, facts.Variants, facts.Seed, points));
         foreach (var point in points)

@@ -28,7 +28,7 @@ internal static class ImportCommand
             if (importer.Samples.Count == 0)
                 throw new InputException($"{parsed.GetValue(files)![0]}: no usable item; item {importer.Rejected[0].Line}: {importer.Rejected[0].Reason}");
             Write(folder, target, importer.Samples, parsed.GetValue(copy));
-            Console.WriteLine($"{target}: {importer.Samples.Count} conflicts, {importer.Rejected.Count} left out");
+            Console.WriteLine($"{target}: {Plural.Of(importer.Samples.Count, "conflict")}, {importer.Rejected.Count} left out");
             return importer.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;
         });
         return new Command("import", "Turns published conflict data into a conflict set.") { mc2 };

@@ -68,11 +68,12 @@ internal static class InspectCommand
         }
         Row("folder", Path.GetFullPath(model.Checkpoint.Folder));
         Row("family", $"{model.Family} (model_type {model.Checkpoint.Config.Text("model_type")})");
-        Row("decoder", $"{shape.Layers} layers, d_model {shape.ModelSize}, d_mlp {shape.MlpSize}, vocabulary {model.Decoder.VocabularySize}");
+        Row("decoder", $"{Plural.Of(shape.Layers, "layer")}, d_model {shape.ModelSize}, d_mlp {shape.MlpSize}, vocabulary "
+            + $"{model.Decoder.VocabularySize}");
         Row("heads", $"{shape.Heads} per layer ({shape.KeyHeads} key/value), d_head {shape.HeadSize}; {shape.Layers * shape.Heads} in all, 5 % are {Math.Max(1, (int)Math.Round(0.05 * shape.Layers * shape.Heads))}");
         Row("vision", model.VisionSummary);
         Row("image token", model.ImageToken is { } token ? $"{model.Tokenizer.TokenText(token)} (id {token})" : "none");
-        Row("stored as", $"{types}, {Bytes(stored)} in {model.Checkpoint.Files.Count} file(s)");
+        Row("stored as", $"{types}, {Bytes(stored)} in {Plural.Of(model.Checkpoint.Files.Count, "file")}");
         Row("memory", $"{Bytes(stored)} mapped, {Bytes(perPosition)} of keys and values per position");
         Row("weights", $"sha256 {model.Checkpoint.Sha256}");
         Row("tokenizer", $"sha256 {model.Tokenizer.Sha256}");

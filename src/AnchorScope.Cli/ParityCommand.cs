@@ -67,12 +67,13 @@ internal static class ParityCommand
         if (table.Rows.Count > 0) AnsiConsole.Write(table);
         if (wrong.Count > 0)
         {
-            Console.WriteLine($"{wrong.Count} of {rows.Count} arrays differ; the first in the order of computation: {wrong[0].Case}, {wrong[0].Array} {wrong[0].Where}");
+            Console.WriteLine($"{wrong.Count} of {Plural.Of(rows.Count, "array")} {(wrong.Count == 1 ? "differs" : "differ")}; the first "
+                + $"in the order of computation: {wrong[0].Case}, {wrong[0].Array} {wrong[0].Where}");
             return;
         }
         var nearest = rows.MaxBy(r => r.Tolerance > 0 ? r.Error / r.Tolerance : 0)!;
         var share = nearest.Tolerance > 0 ? nearest.Error / nearest.Tolerance : 0;
-        Console.WriteLine(FormattableString.Invariant(
-            $"{rows.Count} arrays within tolerance; the largest error is {share * 100:0.##} % of what is allowed ({nearest.Case}, {nearest.Array}); --all lists them"));
+        var used = FormattableString.Invariant($"{share * 100:0.##} % of what is allowed ({nearest.Case}, {nearest.Array})");
+        Console.WriteLine($"{Plural.Of(rows.Count, "array")} within tolerance; the largest error is {used}; --all lists them");
     }
 }

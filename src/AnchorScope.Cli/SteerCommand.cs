@@ -49,7 +49,7 @@ internal static class SteerCommand
             using var interrupt = new Interruption();
             DiagnoseCommand.Introduce(study.Diagnosed);
             DiagnoseCommand.List([.. study.Rejected.Except(study.Diagnosed.Data.Rejected)]);
-            if (store.Samples > 0) Terminal.Note($"resuming: {store.Samples} samples are done");
+            if (store.Samples > 0) Terminal.Note($"resuming: {Plural.Of(store.Samples, "sample", "is", "are")} done");
             try
             {
                 var (result, file) = Show(study, store, folder, interrupt.Token);
@@ -59,7 +59,7 @@ internal static class SteerCommand
             }
             catch (OperationCanceledException e)
             {
-                throw Interruption.Stopped($"after {store.Samples} samples", e, "--resume");
+                throw Interruption.Stopped($"after {Plural.Of(store.Samples, "sample")}", e, "--resume");
             }
             return study.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;
         });

@@ -20,7 +20,7 @@ internal static class Summary
         {
             Row(table, $"MFR, {block.Name.Shown} of heads blocked{by} ({block.Heads.Count})", block.Argmax);
             if (block.Random is { } random) Row(table,
-                $"    as many random heads, {random.Sets.Count} {(random.Sets.Count == 1 ? "draw" : "draws")}", random.Argmax);
+                $"    as many random heads, {Plural.Of(random.Sets.Count, "draw")}", random.Argmax);
         }
         AnsiConsole.Write(table);
         foreach (var finding in diagnosis.Findings)
@@ -47,9 +47,8 @@ internal static class Summary
 
         static string[] Row(string what, string does, FoundSet set, Func<MeasuredHeads, ExchangeEffect> effect, ExchangeEffect all)
         {
-            var noun = set.Heads.Count == 1 ? "head" : "heads";
             var (heads, e) = set.Measured is { } m
-                ? ($"{set.Heads.Count} {noun}{(set.Found ? "" : ", not confirmed,")}", effect(m)) : ("all heads", all);
+                ? ($"{Plural.Of(set.Heads.Count, "head")}{(set.Found ? "" : ", not confirmed,")}", effect(m)) : ("all heads", all);
             var interval = e.Pairs == 0 ? "no pairs" : FormattableString.Invariant($"{e.Switched.Low:0.00} to {e.Switched.High:0.00}");
             return [$"{what} of {heads} {does}", "", "", Share(e.Switched), interval];
         }

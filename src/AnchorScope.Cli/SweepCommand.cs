@@ -77,13 +77,14 @@ internal static class SweepCommand
     private static void Run(SweepStudy study, SweepFile rows, string path, int count, bool naive, bool json, Interruption interrupt)
     {
         var todo = rows.Missing.Count;
-        if (todo < count) Terminal.Note($"resuming: {count - todo} of {count} variants are done");
+        var done = count - todo;
+        if (done > 0) Terminal.Note($"resuming: {done} of {Plural.Of(count, "variant")} {(done == 1 ? "is" : "are")} done");
         var started = Stopwatch.GetTimestamp();
         try
         {
             WorkProgress.Run(progress =>
             {
-                var name = $"{count} variants";
+                var name = Plural.Of(count, "variant");
                 progress.Tell(name, count - todo, count);
                 study.Run(rows, done => progress.Tell(name, done, count), () => Predict(study.PredictedSeconds * todo / count, todo), interrupt.Token);
                 return 0;
@@ -91,12 +92,12 @@ internal static class SweepCommand
         }
         catch (OperationCanceledException e)
         {
-            throw Interruption.Stopped($"after {count - rows.Missing.Count} of {count} variants", e);
+            throw Interruption.Stopped($"after {count - rows.Missing.Count} of {Plural.Of(count, "variant")}", e);
         }
         rows.Finish();
         var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         var prediction = naive || todo < count ? "" : $", {study.BaselineSeconds:0.00} s of them the baseline; the cost model said {study.BaselineSeconds + study.PredictedSeconds:0.00} s";
-        FormattableString summary = $"{path}: {count} variants, {seconds:0.00} s{prediction}";
+        FormattableString summary = $"{path}: {Plural.Of(count, "variant")}, {seconds:0.00} s{prediction}";
         if (json) Terminal.Note(summary);
         else AnsiConsole.MarkupLineInterpolated(summary);
     }
@@ -117,8 +118,15 @@ internal static class SweepCommand
         Row("weights read, with the baseline", cost.WeightBytes / 1e9, cost.NaiveWeightBytes / 1e9, "GB");
         Row("passes, with the baseline", cost.Passes + 1, cost.Interventions, "");
         AnsiConsole.Write(table);
-        AnsiConsole.MarkupLineInterpolated($"{cost.Variants} of {cost.Interventions} variants are computed, the others come to the same as one of them or as none; up to {cost.RowsPerPass} rows a pass. Beside the weights: {cost.RecordedBytes / 1048576.0:0.#} MiB for the recorded run, and {cost.BytesPerRow / 1024.0:0.#} KiB of activations a row, {cost.RowsPerPass * cost.BytesPerRow / 1048576.0:0.#} MiB a pass on each of {threads} threads");
+        var (recorded, row, pass) = (cost.RecordedBytes / 1048576.0, cost.BytesPerRow / 1024.0, cost.RowsPerPass * cost.BytesPerRow / 1048576.0);
+        AnsiConsole.WriteLine($"{Computed(cost)}; up to {Plural.Of(cost.RowsPerPass, "row")} a pass. Beside the weights: {recorded:0.#} MiB for "
+            + $"the recorded run, and {row:0.#} KiB of activations a row, {pass:0.#} MiB a pass on each of {Plural.Of(threads, "thread")}");
     }
+
+    private static string Computed(SweepCost cost) => cost.Variants == cost.Interventions
+        ? $"{Plural.Of(cost.Variants, "variant", "is", "are")} computed"
+        : $"{cost.Variants} of {Plural.Of(cost.Interventions, "variant")} {(cost.Variants == 1 ? "is" : "are")} computed, "
+            + $"{(cost.Interventions - cost.Variants == 1 ? "the other comes" : "the others come")} to the same as one of them or as none";
 
     private static Positions Where(string text, Prompt prompt)
     {

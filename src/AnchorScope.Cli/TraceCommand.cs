@@ -80,7 +80,8 @@ internal static class TraceCommand
                 ["kernel"] = parsed.GetValue(kernel).ToString().ToLowerInvariant(),
             });
             if (parsed.GetValue(top) is > 0 and var likeliest) PrintLikeliest(arrays.First(a => a.Name == "lm.logits"), likeliest, opened.Tokenizer);
-            Console.WriteLine($"{parsed.GetValue(output)}: {arrays.Count} arrays, {prompt.Length} positions, {intervention.Edits.Count} edits");
+            Console.WriteLine($"{parsed.GetValue(output)}: {Plural.Of(arrays.Count, "array")}, {Plural.Of(prompt.Length, "position")}, "
+                + $"{Plural.Of(intervention.Edits.Count, "edit")}");
             return 0;
         });
         return command;

@@ -46,6 +46,7 @@ internal static class TrainCommand
         {
             throw Interruption.Stopped($"; the last state is in {folder}", e);
         }
-        AnsiConsole.MarkupLineInterpolated($"{trainer.ModelFolder}: trained by {recipe.Name}, {recipe.Stages.Sum(s => s.Steps)} steps");
+        var steps = Plural.Of(recipe.Stages.Sum(s => s.Steps), "step");
+        AnsiConsole.MarkupLineInterpolated($"{trainer.ModelFolder}: trained by {recipe.Name}, {steps}");
     }
 }

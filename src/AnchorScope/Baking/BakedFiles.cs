@@ -44,10 +44,11 @@ public sealed class BakedFiles
             Compare(_original.Files[i], _baked.Files[i], piece => progress?.Invoke(done += piece, _plan.Bytes), cancel);
         }
         var tensors = _original.Files.Sum(file => file.Tensors.Count);
-        checks.Add(Verdict("headers byte for byte", $"{names.Count} weight file(s)", _headers));
+        checks.Add(Verdict("headers byte for byte", $"{Plural.Of(names.Count, "weight file")}", _headers));
         checks.Add(Verdict("other tensors byte for byte", $"{tensors - _plan.Tensors.Count} of {tensors}", _untouched));
         checks.Add(Verdict(
-            _claim, $"{_plan.Tensors.Count} tensor(s), {_plan.Tensors.Sum(t => t.Values)} values {_done}, {Rounded} of them rounded", _wrong));
+            _claim, $"{Plural.Of(_plan.Tensors.Count, "tensor")}, {Plural.Of(_plan.Tensors.Sum(t => t.Values), "value")} {_done}, "
+                + $"{Rounded} of them rounded", _wrong));
         if (record is not null) checks.Add(Says(record));
         return checks;
     }
@@ -58,7 +59,8 @@ public sealed class BakedFiles
         if (_original.Identity.ChangesSince(new(record.SourceSha256, record.SourceFiles)) is { Count: > 0 } changes)
             return new BakedCheck(What, $"it was made from another model: {string.Join("; ", changes)}", false);
         BakedTensor[] tensors = [.. _plan.Tensors.Select(t => new BakedTensor(Name(t.File), t.Entry.Name, t.Entry.Type.Name, t.Values, _rounded[t]))];
-        return new BakedCheck(What, $"source, {record.HeadCount}, {record.Tensors.Count} tensor(s)", record.Tensors.SequenceEqual(tensors));
+        return new BakedCheck(What, $"source, {record.HeadCount}, {Plural.Of(record.Tensors.Count, "tensor")}",
+            record.Tensors.SequenceEqual(tensors));
     }
 
     private BakedCheck Others(CancellationToken cancel)
@@ -75,7 +77,7 @@ public sealed class BakedFiles
             if (same) CheckpointFiles.Read(file, (at, piece) => same &= piece.SequenceEqual(copy.Slice(at, piece.Length)), cancel);
             if (!same) return new BakedCheck(What, $"{name} differs", false);
         }
-        return new BakedCheck(What, $"{names.Count} file(s)", true);
+        return new BakedCheck(What, $"{Plural.Of(names.Count, "file")}", true);
     }
 
     private void Compare(SafetensorsFile original, SafetensorsFile baked, Action<int> progress, CancellationToken cancel)

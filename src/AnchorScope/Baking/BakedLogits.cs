@@ -78,7 +78,8 @@ public sealed class BakedLogits(VisionLanguageModel original, VisionLanguageMode
     {
         get
         {
-            var (where, relative) = ($"{_prompts} prompt(s), {_positions} positions", _largest > 0 ? _difference / _largest : 0);
+            var (where, relative) = ($"{Plural.Of(_prompts, "prompt")}, {Plural.Of(_positions, "position")}", _largest > 0
+                ? _difference / _largest : 0);
             var measured = $"largest difference {_difference:0.###e+0} ({relative:0.###e+0} of the largest logit, {_largest:0.###})";
             return exact
                 ? new BakedCheck("baked logits = steered logits, bit for bit", $"{_equal} of {_all} equal; {measured}; {where}", _equal == _all && _difference == 0)

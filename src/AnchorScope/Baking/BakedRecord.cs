@@ -60,7 +60,7 @@ public sealed record BakedRecord : IChangeRecord
         $"Baked ({Tool}): {HeadCount} of {Source} {(Gains.Common is { } factor ? $"times {factor}" : "times a factor each")}, folded into the weights; the original's are {SourceSha256}.";
 
     /// <summary>"1 head", "3 heads".</summary>
-    internal string HeadCount => Gains.Heads.Count == 1 ? "1 head" : $"{Gains.Heads.Count} heads";
+    internal string HeadCount => Plural.Of(Gains.Heads.Count, "head");
 
     /// <summary>Reads the record of a baked folder.</summary>
     /// <exception cref="InputException">Missing, or not such a record; names the field.</exception>

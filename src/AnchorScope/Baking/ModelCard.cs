@@ -39,7 +39,7 @@ internal static class ModelCard
             | original | {Cell(record.Source)}, weights sha256 {record.SourceSha256} |
             | heads, layer:head{(record.Gains.Common is null ? " x factor" : "")} | {string.Join(", ", record.Gains.Heads.Select(h => $"{h.Layer}:{h.Head}{(record.Gains.Common is null ? $" x {Number(h.Factor)}" : "")}"))} |
             | head set | {Cell(record.HeadSet)}, sha256 {record.HeadSetSha256} |
-            | values multiplied | {record.Tensors.Sum(t => t.Values)} in {record.Tensors.Count} tensor(s) |
+            | values multiplied | {record.Tensors.Sum(t => t.Values)} in {Plural.Of(record.Tensors.Count, "tensor")} |
             | of them rounded | {record.Rounded}, to the nearest value of the stored type, ties to even |
             | made by | {record.Tool} |
 

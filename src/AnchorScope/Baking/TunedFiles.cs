@@ -27,6 +27,7 @@ public static class TunedFiles
         if (original.Checkpoint.Identity.ChangesSince(new(record.SourceSha256, record.SourceFiles)) is { Count: > 0 } changes)
             return [.. checks, new BakedCheck(What, $"it was made from another model: {string.Join("; ", changes)}", false)];
         var same = named.SetEquals(lines.Keys) && record.Lines.All(l => lines[l.Key].Text == l.Value);
-        return [.. checks, new BakedCheck(What, $"{record.What}, {record.Heads.Count} head(s), {record.Tensors.Count} tensor(s)", same)];
+        return [.. checks, new BakedCheck(What, $"{record.What}, {Plural.Of(record.Heads.Count, "head")}, "
+            + $"{Plural.Of(record.Tensors.Count, "tensor")}", same)];
     }
 }

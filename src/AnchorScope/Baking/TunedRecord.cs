@@ -51,7 +51,8 @@ public sealed record TunedRecord : IChangeRecord
     internal string? Effects { get; init; }
 
     /// <summary>One line for reports.</summary>
-    public string Statement => $"Tuned ({Tool}): {What} of {(Heads.Count == 1 ? "1 head" : $"{Heads.Count} heads")} of {Source}; the original's weights are {SourceSha256}.";
+    public string Statement => $"Tuned ({Tool}): {What} of {Plural.Of(Heads.Count, "head")} of {Source}; the original's weights are "
+        + $"{SourceSha256}.";
 
     string IChangeRecord.File => FileName;
 
@@ -100,7 +101,7 @@ public sealed record TunedRecord : IChangeRecord
     {
         var card = new StringBuilder();
         card.Append(CultureInfo.InvariantCulture, $"""
-            # {Source}, {What} of {(Heads.Count == 1 ? "1 head" : $"{Heads.Count} heads")} tuned
+            # {Source}, {What} of {Plural.Of(Heads.Count, "head")} tuned
 
             This is not the original. Of its attention, {What} of the heads below learnt to give the answer of the instructed modality: rows of the projections to queries, keys and values, columns of the
             projection of their output. Every other value has its bytes, every other file was copied.
@@ -110,7 +111,7 @@ public sealed record TunedRecord : IChangeRecord
             | original | {ModelCard.Cell(Source)}, weights sha256 {SourceSha256} |
             | heads, layer:head | {string.Join(", ", Heads.Select(h => $"{h.Layer}:{h.Head}"))} |
             | head set | {ModelCard.Cell(HeadSet)}, sha256 {HeadSetSha256} |
-            | values that could change | {Tensors.Sum(t => t.Values)} in {Tensors.Count} tensor(s) |
+            | values that could change | {Tensors.Sum(t => t.Values)} in {Plural.Of(Tensors.Count, "tensor")} |
             | made by | {Tool} |
 
             """);

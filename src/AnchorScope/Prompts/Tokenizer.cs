@@ -88,7 +88,8 @@ public sealed class Tokenizer
     /// <param name="unknown">Tokens with <see cref="UnknownId"/>.</param>
     /// <param name="all">All tokens of the text.</param>
     public string UnknownWarning(long unknown, long all) =>
-        string.Create(CultureInfo.InvariantCulture, $"{unknown} of {all} tokens of the text are {TokenText(UnknownId!.Value)}, ") +
+        string.Create(CultureInfo.InvariantCulture, $"{unknown} of {Plural.Of(all, "token")} of the text {(unknown == 1 ? "is" : "are")} "
+            + $"{TokenText(UnknownId!.Value)}, ") +
         "the tokenizer's unknown token: that text does not reach the model";
 
     /// <summary>SHA-256 of tokenizer.json (of what it would be, when it is made from other files), 64 lower-case hexadecimal digits.</summary>

@@ -10,7 +10,7 @@ public static class AdjudicationFigures
     {
         string[] methods = [.. summary.Methods.Select(m => m.Method.Replace('_', ' '))];
         var planted = summary.Truth == "planted";
-        var models = summary.Models.Count == 1 ? "1 model" : $"{summary.Models.Count} models";
+        var models = Plural.Of(summary.Models.Count, "model");
         return new Dictionary<string, Figure>(StringComparer.Ordinal)
         {
             [$"methods-{summary.Truth}"] = new IntervalFigure($"Flagged heads against {summary.Truth} arbiters, {models}", methods,

@@ -98,7 +98,8 @@ internal sealed class DiagnosisFigures(Diagnosis d)
     private LineFigure Windows() => new("Sensitivity to the window size",
     [
         .. DiagnosisStudy.SensitivityEdges.Where(e => d.Knockouts.Any(k => k.Edge == e)).Select(edge => new LinePanel(Arrow(edge),
-            [.. d.Knockouts.Where(k => k.Edge == edge).Select((k, i) => Series($"{k.Window} layer{(k.Window == 1 ? "" : "s")}", k.Layers.Select(p => (double)p.Layer!.Value), k.Layers.Select(p => p.Nssd.All), i))])
+            [.. d.Knockouts.Where(k => k.Edge == edge).Select((k, i) =>
+                Series(Plural.Of(k.Window, "layer"), k.Layers.Select(p => (double)p.Layer!.Value), k.Layers.Select(p => p.Nssd.All), i))])
         {
             XLabel = By.Length > 0 ? $"Layer at the centre, cut{By}" : "Layer at the centre", YLabel = $"I_{{NSSD}} ({d.Variants["nssd"]})",
                 ZeroLine = true,
@@ -142,6 +143,8 @@ internal sealed class DiagnosisFigures(Diagnosis d)
         return matrix;
     }
 
+    private static readonly Estimate Nothing = new(double.NaN, double.NaN, double.NaN, 0);
+
     private LineFigure Blocking()
     {
         var shares = d.Blocking.Where(b => b.Share is not null).ToList();
@@ -150,8 +153,15 @@ internal sealed class DiagnosisFigures(Diagnosis d)
         LinePanel Panel(string title, ByInstruction plain, Func<BlockingResult, ByInstruction> top, Func<RandomControl, ByInstruction> random)
         {
             var series = new List<LineSeries> { Series("necessary heads", x, [plain.All, .. shares.Select(b => top(b).All)], 0) };
-            if (shares.TrueForAll(b => b.LayerMatched is not null)) series.Add(Series("random, same layers", x, [plain.All, .. shares.Select(b => random(b.LayerMatched!).All)], -1, Stroke.Dashed));
-            if (shares.TrueForAll(b => b.Random is not null)) series.Add(Series("random", x, [plain.All, .. shares.Select(b => random(b.Random!).All)], -1, Stroke.Dotted));
+            // A share without draws is a gap in the controls: those of the others are shown all the same.
+            void AddRandom(string name, Func<BlockingResult, RandomControl?> control, Stroke stroke)
+            {
+                if (shares.Exists(b => control(b) is not null))
+                    series.Add(Series(name, x, [plain.All, .. shares.Select(b => control(b) is { } c ? random(c).All : Nothing)],
+                        -1, stroke));
+            }
+            AddRandom("as many random heads of the same layers", b => b.LayerMatched, Stroke.Dashed);
+            AddRandom("as many random heads", b => b.Random, Stroke.Dotted);
             return new LinePanel(title, series) { XLabel = $"Share of heads blocked{By} (%)", YLabel = "MFR", YRange = (0, 1), XTicks = x,
                 Reference = title.StartsWith("Larger", StringComparison.Ordinal) ? 0.5 : null };
         }
@@ -164,7 +174,8 @@ internal sealed class DiagnosisFigures(Diagnosis d)
         var panels = new List<LinePanel>();
         foreach (var set in d.Amplification.GroupBy(a => a.Set))
         {
-            panels.Add(Gain($"{set.Key}: share of {set.First().Failed} failed runs repaired", "Repaired (arg-max)", set, p => p.RecoveredArgmax));
+            panels.Add(Gain($"{set.Key}: share of {Plural.Of(set.First().Failed, "failed run")} repaired", "Repaired (arg-max)", set,
+                p => p.RecoveredArgmax));
             panels.Add(Gain($"{set.Key}: MFR of the whole set", "MFR (arg-max)", set.Where(a => a.Points[0].WholeArgmax is not null), p => p.WholeArgmax!));
         }
         return new LineFigure("Amplification", panels);

@@ -14,6 +14,7 @@ public abstract record Figure(string Name)
 
     private const double Gap = 22;
     private const double Margin = 14;
+    private const double RowLabel = 22;
     private const double KeyHeight = 20;
     private const double SwatchGap = 6;
     private const double KeyGap = 18;
@@ -42,6 +43,7 @@ public abstract record Figure(string Name)
         html.Open("div", ("class", $"panels columns{columns}"), ("style", $"max-width: {Number(widest)}px")).Line();
         foreach (var panel in drawing.Panels)
         {
+            if (panel.Row is { } row) html.Text("p", row, ("class", "row")).Line();
             html.Open("div", ("class", "panel"));
             Inline(html, panel, $"{Name}: {panel.Description}");
             Legend(html, panel.Keys);
@@ -49,7 +51,7 @@ public abstract record Figure(string Name)
         }
         html.Close("div").Line();
         Legend(html, drawing.Keys);
-        if (drawing.Scale is { } scale)
+        foreach (var scale in drawing.Scales)
         {
             html.Open("div", ("class", "scale"));
             Inline(html, scale, $"{Name}: {scale.Description}");
@@ -80,12 +82,19 @@ public abstract record Figure(string Name)
     {
         var columns = Math.Max(1, Math.Min(Columns, drawing.Panels.Count));
         var column = drawing.Panels.Count == 0 ? 0 : drawing.Panels.Max(panel => panel.Width);
-        var inner = Math.Max(Math.Max(columns * column + (columns - 1) * Gap, drawing.Scale?.Width ?? 0), 240);
+        var inner = Math.Max(Math.Max(columns * column + (columns - 1) * Gap,
+            drawing.Scales.Select(scale => scale.Width).DefaultIfEmpty(0).Max()), 240);
         var body = new Markup();
         var y = Margin;
-        foreach (var row in drawing.Panels.Chunk(columns))
+        foreach (var row in Rows(drawing.Panels, columns))
         {
-            var x = Margin + (inner - row.Length * column - (row.Length - 1) * Gap) / 2;
+            if (row[0].Row is { } name)
+            {
+                var shown = TextWidth.Fit(name, inner, FigureStyle.LabelSize);
+                body.Text("text", shown, ("class", "title"), ("x", Number(Margin)), ("y", Number(y + 12))).Line();
+                y += RowLabel;
+            }
+            var x = Margin + (inner - row.Count * column - (row.Count - 1) * Gap) / 2;
             var height = 0.0;
             foreach (var panel in row)
             {
@@ -98,7 +107,7 @@ public abstract record Figure(string Name)
         }
         y -= Gap - 8;
         y += Legend(body, drawing.Keys, Margin, y, inner);
-        if (drawing.Scale is { } scale)
+        foreach (var scale in drawing.Scales)
         {
             Place(body, Margin + (inner - scale.Width) / 2, y + 4, scale.Body);
             y += scale.Height + 4;
@@ -111,6 +120,18 @@ public abstract record Figure(string Name)
             .Open("style").Raw("\n" + FigureStyle.ForFile).Close().Line()
             .Leaf("rect", ("class", "paper"), ("width", width), ("height", total)).Line()
             .Raw(body.ToString()).Close("svg").Line().ToString();
+    }
+
+    /// <summary>As many panels as there are columns, and a new row where a panel begins one.</summary>
+    private static List<List<Panel>> Rows(IReadOnlyList<Panel> panels, int columns)
+    {
+        var rows = new List<List<Panel>>();
+        foreach (var panel in panels)
+        {
+            if (rows.Count == 0 || panel.Row is not null || rows[^1].Count == columns) rows.Add([]);
+            rows[^1].Add(panel);
+        }
+        return rows;
     }
 
     private static void Place(Markup svg, double x, double y, string body) =>
@@ -152,8 +173,11 @@ public abstract record Figure(string Name)
 /// <summary>What a figure consists of once it is drawn.</summary>
 /// <param name="Panels">In reading order.</param>
 /// <param name="Keys">The legend that all panels share; empty where each has its own.</param>
-/// <param name="Scale">A colour bar, or null.</param>
-internal sealed record Drawing(IReadOnlyList<Panel> Panels, IReadOnlyList<LegendKey> Keys, Panel? Scale = null);
+internal sealed record Drawing(IReadOnlyList<Panel> Panels, IReadOnlyList<LegendKey> Keys)
+{
+    /// <summary>Colour bars, one below the other.</summary>
+    public IReadOnlyList<Panel> Scales { get; init; } = [];
+}
 
 /// <summary>One drawn set of axes.</summary>
 /// <param name="Description">In words, for readers who cannot see it.</param>
@@ -161,7 +185,11 @@ internal sealed record Drawing(IReadOnlyList<Panel> Panels, IReadOnlyList<Legend
 /// <param name="Height">In pixels of the file, without the legend.</param>
 /// <param name="Body">The elements within.</param>
 /// <param name="Keys">The legend of this panel alone.</param>
-internal sealed record Panel(string Description, double Width, double Height, string Body, IReadOnlyList<LegendKey> Keys);
+internal sealed record Panel(string Description, double Width, double Height, string Body, IReadOnlyList<LegendKey> Keys)
+{
+    /// <summary>Name of the row that this panel begins; null: it stands where there is room.</summary>
+    public string? Row { get; init; }
+}
 
 /// <summary>An entry of a legend.</summary>
 /// <param name="Name">As printed.</param>

@@ -21,6 +21,7 @@ internal static class FigureStyle
         .fig .zero { fill: none; stroke: var(--quiet); stroke-width: 1; }
         .fig .reference { fill: none; stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 1.5 3.5; stroke-linecap: round; }
         .fig .curve { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
+        .fig .error { fill: none; stroke-width: 1.4; }
         .fig .whisker { fill: none; stroke: var(--ink); stroke-width: 1.2; }
         .fig .fine { stroke-width: 0.8; stroke-opacity: 0.75; }
         .fig .dashed { stroke-dasharray: 6 4; }

@@ -96,6 +96,17 @@ internal sealed class Frame(Axis vertical, double width, double left, string tit
         _foot += 18;
     }
 
+    /// <summary>A remark below the horizontal axis and its label.</summary>
+    public void WriteBelow(string text)
+    {
+        foreach (var line in TextWidth.Wrap(text, width - 8, FigureStyle.TickSize))
+        {
+            _svg.Text("text", line, ("class", "tick mid"), ("x", Number(width / 2)), ("y", Number(_foot + 14))).Line();
+            _foot += 15;
+        }
+        _foot += 4;
+    }
+
     public void DrawEmpty(string text) => _svg.Text("text", text, ("class", "empty mid"),
         ("x", Number(Left + PlotWidth / 2)), ("y", Number(Top + PlotHeight / 2))).Line();
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using static AnchorScope.Reports.Markup;
 
@@ -65,7 +66,7 @@ public sealed record HeatMapFigure(string Name, IReadOnlyList<HeatMapPanel> Pane
         ];
         // The scale holds the colours that occur: what is less than half a step from 0 has the colour of 0.
         bool Coloured(int sign) => values.Any(v => Math.Round(sign * v / limit * Palette.Steps) > 0);
-        return new(drawn, keys, Scale(Coloured(-1) ? -limit : 0, Coloured(1) ? limit : 0, limit));
+        return new(drawn, keys) { Scales = [Scale(Coloured(-1) ? -limit : 0, Coloured(1) ? limit : 0, limit)] };
     }
 
     private Panel Scale(double low, double high, double limit)
@@ -159,7 +160,8 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
             Outline(_svg, kind, kinds, X(head), Y(layer), Cell, within);
             drawn[(layer, head)] = within + 1;
         }
-        return new($"{panel.Title}; {_layers} layers by {_heads} heads", Width, Bottom + 40, _svg.Line().ToString(), []);
+        return new($"{panel.Title}; {Plural.Of(_layers, "layer")} by {Plural.Of(_heads, "head")}", Width, Bottom + 40,
+            _svg.Line().ToString(), []);
     }
 
     private double X(int head) => Start + head * Cell;
@@ -187,7 +189,20 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
             if (letter is not null) DrawLetter(_svg, letter, x, y, Cell - gap);
             if (head == _heads - 1) _svg.Line();
         }
+        WriteWhereFlat();
         if (hatch.Length > 0) _svg.Leaf("path", ("class", "hatch"), ("d", hatch.ToString())).Line();
+    }
+
+    /// <summary>A map without a colour looks like one that is missing, so it says what it holds.</summary>
+    private void WriteWhereFlat()
+    {
+        if (panel.Letters is not null) return;
+        double[] values = [.. panel.Values.Cast<double>().Where(Axis.IsDrawable)];
+        if (values.Length < 2 || values.Any(v => FigureStyle.Cell(v / limit) != FigureStyle.Cell(0))) return;
+        var largest = values.Max(Math.Abs);
+        var text = largest == 0 ? "0 everywhere" : $"at most {largest.ToString("G2", CultureInfo.InvariantCulture)} from 0";
+        _svg.Text("text", text, ("class", "empty mid"), ("x", Number(Start + _heads * Cell / 2)), ("y", Number((_top + Bottom) / 2 + 4)),
+            ("pointer-events", "none")).Line();
     }
 
     private void DrawDots()

@@ -15,20 +15,25 @@ public enum NoteKind { Info, Warning }
 /// </remarks>
 public sealed class HtmlPage(string title)
 {
-    /// <summary>Columns from which on a table is set smaller, so that it fits a page more often.</summary>
-    private const int WideTable = 8;
+    /// <summary>Rows up to which a table is shown without being asked for.</summary>
+    private const int LongestTable = 20;
 
     private readonly Markup _body = new();
     private readonly List<(int Level, string Text, string Anchor)> _headings = [];
     private readonly StringBuilder _intro = new();
+    private Glossary _glossary = new([]);
     private int _figures;
     private int _tables;
+    private int _folded;
 
     /// <summary>A small line below the title, such as model and date.</summary>
     public string Subtitle { get; init; } = "";
 
     /// <summary>The last line of the page.</summary>
     public string Footer { get; init; } = "";
+
+    /// <summary>Terms that the page explains where a section has them first; <see cref="WriteGlossary"/> lists those it had.</summary>
+    public IReadOnlyList<Term> Terms { init => _glossary = new Glossary(value); }
 
     /// <param name="level">2 or 3; 1 is the title of the page.</param>
     /// <param name="anchor">Its id in the page; null: made from the text.</param>
@@ -37,10 +42,16 @@ public sealed class HtmlPage(string title)
         if (level is not (2 or 3)) throw new ArgumentOutOfRangeException(nameof(level), level, "headings in a page have level 2 or 3");
         var id = Anchor(anchor ?? text);
         _headings.Add((level, text, id));
+        if (level == 2) _glossary.BeginSection();
         _body.Text($"h{level}", text, ("id", id)).Line();
     }
 
-    public void Paragraph(string text) => _body.Text("p", text).Line();
+    public void Paragraph(string text)
+    {
+        _body.Open("p");
+        _glossary.Write(_body, text);
+        _body.Close("p").Line();
+    }
 
     /// <summary>A finding of the summary: its first clause in bold, the figures behind it below.</summary>
     public void Lead(string text, Status status = Status.Neutral)
@@ -55,8 +66,15 @@ public sealed class HtmlPage(string title)
         _body.Open("p", ("class", $"lead {status.ToString().ToLowerInvariant()}"))
             .Text("span", mark, ("class", "mark"), ("role", "img"), ("aria-label", name)).Open("span");
         var end = FirstClause(text);
-        _body.Text("b", end < 0 ? text : text[..end] + ".");
-        if (end >= 0) _body.Text("span", Capital(text[end..].TrimStart(':', ';', ' ')), ("class", "detail"));
+        _body.Open("b");
+        _glossary.Write(_body, end < 0 ? text : text[..end] + ".");
+        _body.Close("b");
+        if (end >= 0)
+        {
+            _body.Open("span", ("class", "detail"));
+            _glossary.Write(_body, Capital(text[end..].TrimStart(':', ';', ' ')));
+            _body.Close("span");
+        }
         _body.Close("span").Close("p").Line();
     }
 
@@ -79,7 +97,8 @@ public sealed class HtmlPage(string title)
     public void Figure(Figure figure, string caption, string? download = null)
     {
         _body.Open("figure").Line().Raw(figure.ToSvg(standalone: false)).Open("figcaption");
-        _body.Text("b", $"Figure {++_figures}.").Text(" " + caption);
+        _body.Text("b", $"Figure {++_figures}.").Text(" ");
+        _glossary.Write(_body, caption);
         if (download is not null)
         {
             var data = Convert.ToBase64String(Encoding.UTF8.GetBytes(figure.ToSvg(standalone: true)));
@@ -89,31 +108,39 @@ public sealed class HtmlPage(string title)
         _body.Close("figcaption").Close("figure").Line();
     }
 
+    /// <summary>A table with its caption. A long one opens when asked for.</summary>
     /// <param name="numeric">Columns set flush right with equal digits; null: those whose cells all are numbers.</param>
     public void Table(
-        IReadOnlyList<string> headers, IReadOnlyList<IReadOnlyList<string>> rows, string? caption = null,
+        IReadOnlyList<Column> columns, IReadOnlyList<IReadOnlyList<string>> rows, string? caption = null,
         IReadOnlyList<int>? numeric = null)
     {
-        if (rows.FirstOrDefault(row => row.Count != headers.Count) is { } wrong)
-            throw new ArgumentException($"a row has {wrong.Count} cells, the table has {headers.Count} columns", nameof(rows));
-        bool[] right = [.. headers.Select((_, i) => numeric?.Contains(i) ?? rows.Any() && rows.All(row => IsNumber(row[i])))];
+        if (rows.FirstOrDefault(row => row.Count != columns.Count) is { } wrong)
+            throw new ArgumentException($"a row has {wrong.Count} cells, the table has {columns.Count} columns", nameof(rows));
+        bool[] right = [.. columns.Select((_, i) => numeric?.Contains(i) ?? rows.Any() && rows.All(row => IsNumber(row[i])))];
         // Outside the table: a caption inside would be as wide as a table that scrolls, and run out of sight with it.
-        if (caption is not null) _body.Open("p", ("class", "caption")).Text("b", $"Table {++_tables}.").Text(" " + caption).Close("p").Line();
-        _body.Open("div", ("class", "scroll"), ("tabindex", "0"), ("role", "region"),
-            ("aria-label", caption ?? "table"));
-        if (headers.Count >= WideTable) _body.Open("table", ("class", "wide")).Line();
-        else _body.Open("table").Line();
-        _body.Open("thead").Open("tr");
-        for (var i = 0; i < headers.Count; i++) Cell("th", headers[i], right[i]);
-        _body.Close("tr").Close("thead").Line().Open("tbody").Line();
-        foreach (var row in rows)
+        if (caption is not null)
         {
-            _body.Open("tr");
-            for (var i = 0; i < row.Count; i++) Cell("td", row[i], right[i]);
-            _body.Close("tr").Line();
+            _body.Open("p", ("class", "caption")).Text("b", $"Table {++_tables}.").Text(" ");
+            _glossary.Write(_body, caption);
+            _body.Close("p").Line();
         }
-        _body.Close("tbody").Close("table").Close("div").Line();
+        if (rows.Count <= LongestTable || _folded > 0) Scrolled();
+        else Details($"All {Plural.Of(rows.Count, "row")}", _ => Scrolled());
+
+        void Scrolled()
+        {
+            _body.Open("div", ("class", "scroll"), ("tabindex", "0"), ("role", "region"), ("aria-label", caption ?? "table"));
+            new HtmlTable(columns, rows, right).Write(_body, _glossary);
+            _body.Close("div").Line();
+        }
     }
+
+    /// <summary>A table that opens when asked for; the summary says how many rows it has.</summary>
+    /// <param name="numeric">As in <see cref="Table"/>.</param>
+    public void FoldedTable(
+        string summary, IReadOnlyList<Column> columns, IReadOnlyList<IReadOnlyList<string>> rows, string? caption = null,
+        IReadOnlyList<int>? numeric = null) =>
+        Details($"{summary} ({Plural.Of(rows.Count, "row")})", page => page.Table(columns, rows, caption, numeric));
 
     public void Cards(IReadOnlyList<Card> cards)
     {
@@ -126,7 +153,9 @@ public sealed class HtmlPage(string title)
     {
         var warning = kind == NoteKind.Warning;
         _body.Open("div", ("class", warning ? "note warning" : "note info"), ("role", "note"))
-            .Text("b", title ?? (warning ? "Caution" : "Note")).Text("p", text).Close("div").Line();
+            .Text("b", title ?? (warning ? "Caution" : "Note"));
+        Paragraph(text);
+        _body.Close("div").Line();
     }
 
     /// <summary>A part that opens when asked for.</summary>
@@ -134,7 +163,9 @@ public sealed class HtmlPage(string title)
     public void Details(string summary, Action<HtmlPage> inner)
     {
         _body.Open("details").Text("summary", summary).Line();
+        _folded++;
         inner(this);
+        _folded--;
         _body.Close("details").Line();
     }
 
@@ -144,6 +175,28 @@ public sealed class HtmlPage(string title)
         _body.Open("dl").Line();
         foreach (var (key, value) in pairs) _body.Open("div").Text("dt", key).Text("dd", value).Close("div").Line();
         _body.Close("dl").Line();
+    }
+
+    /// <summary>Links to files beside the page, each with what it is.</summary>
+    /// <param name="files">Paths relative to the page, with forward slashes.</param>
+    public void Files(IReadOnlyList<(string Path, string What)> files)
+    {
+        _body.Open("ul", ("class", "files")).Line();
+        foreach (var (path, what) in files)
+        {
+            var link = string.Join('/', path.Split('/').Select(Uri.EscapeDataString));
+            _body.Open("li").Text("a", path, ("href", link)).Text(" " + what).Close("li").Line();
+        }
+        _body.Close("ul").Line();
+    }
+
+    /// <summary>A section that explains every term of <see cref="Terms"/> that the page had so far.</summary>
+    public void WriteGlossary()
+    {
+        var used = _glossary.Used;
+        if (used.Count == 0) return;
+        Heading(2, "Glossary");
+        KeyValues([.. used.Select(term => (term.Name, term.Meaning))]);
     }
 
     /// <summary>Text as it stands, in a fixed-width face, such as a rendered prompt.</summary>
@@ -173,20 +226,31 @@ public sealed class HtmlPage(string title)
         return page.Close("body").Line().Close("html").Line().ToString();
     }
 
+    /// <summary>Every heading; those of level 3 below theirs of level 2.</summary>
     private void Contents(Markup page)
     {
         if (_headings.Count < 2) return;
         page.Open("nav", ("class", "contents"), ("aria-label", "Contents")).Open("ol").Line();
-        foreach (var (level, text, anchor) in _headings)
-            page.Open("li", ("class", $"level{level}")).Text("a", text, ("href", "#" + anchor)).Close("li").Line();
+        for (var i = 0; i < _headings.Count; i++)
+        {
+            Entry(page, i);
+            if (_headings[i].Level == 2 && i + 1 < _headings.Count && _headings[i + 1].Level == 3)
+            {
+                page.Open("ol");
+                while (i + 1 < _headings.Count && _headings[i + 1].Level == 3)
+                {
+                    Entry(page, ++i);
+                    page.Close("li");
+                }
+                page.Close("ol");
+            }
+            page.Close("li").Line();
+        }
         page.Close("ol").Close("nav").Line();
     }
 
-    private void Cell(string element, string text, bool right)
-    {
-        if (right) _body.Text(element, text, ("class", "number"));
-        else _body.Text(element, text);
-    }
+    private void Entry(Markup page, int heading) =>
+        page.Open("li").Text("a", _headings[heading].Text, ("href", "#" + _headings[heading].Anchor));
 
     /// <summary>Letters and digits of the text, joined by hyphens; numbered where it was taken before.</summary>
     private string Anchor(string text)

@@ -37,24 +37,26 @@ internal static class InterchangeSection
             + "Phrasing, a control: queries of the same instruction in other words, as a share of what the other instruction moves. "
             + "Last map: roles by letter; cells without a letter have none.", "profiles.svg");
         page.Figure(figures["layers"],
-            "All heads of a layer, or its MLP, exchanged together; test set. Left: queries of the other instruction; outputs and MLP of "
-            + "crossed donors. Right: by how many logits a crossed donor raises the own other answer over the donor's.", "layers.svg");
+            "All heads of a layer, or its MLP, exchanged together; test set. What is moved: queries of the other instruction; outputs and "
+            + "MLP of crossed donors. Choice or content: by how many logits a crossed donor raises the own other answer over the "
+            + "donor's.", "layers.svg");
         Place(page, result.Place);
         ByGradient(page, result);
         Ablations(page, result);
         Pairs(page, result);
-        page.Details("Profiles of all heads", p => Profiles(p, [.. result.Heads], "Every head (layer.head). " + ProfileCaption));
+        page.Details($"Profiles of all {Plural.Of(result.Heads.Count, "head")}", p =>
+            Profiles(p, [.. result.Heads], "Every head (layer.head). " + ProfileCaption));
     }
 
     private static void Sets(HtmlPage page, InterchangeResult result)
     {
         var sets = Names.Select(n => (n.Name, Set: result.Set(n.Key))).ToList();
-        page.Table(["Set", "Heads", "Exchanged", "Switched", "Half", "90 %", "Random", "p"],
+        page.Table(["Set", "Heads", "Exchanged", "Switched", "Half", "90 %", .. Column.Under("Random sets", "Most", "p", "Draws")],
             [.. sets.Select(s => Searched(s.Name, s.Set))],
             "Sets searched on the ranking set, measured on the test set. Switched: share of pairs that give the donor's answer; for choice "
             + "carriers, the own other answer. Half, 90 %: fewest heads of the growing set that switch so many pairs; – where none do. "
-            + "Random: the most that a random set of as many heads moves; p: rank of the set among them.",
-            numeric: [3, 4, 5, 6, 7]);
+            + "Random sets: the most that one of as many heads moves, and p of the rank of the set among them.",
+            numeric: [3, 4, 5, 6, 7, 8]);
         page.Table(["Set", "Exchanged", "Pairs", "Keeps", "Own other", "Donor's", "Third", "Moved"],
             [
                 .. sets.Where(s => s.Set.Measured is not null).SelectMany(s => Measured(s.Name, s.Set.Measured!)),
@@ -95,25 +97,26 @@ internal static class InterchangeSection
     {
         var set = result.ByGradient;
         if (set.Heads.Count == 0) return;
-        page.Details("Heads by gradient", p =>
+        page.Details($"Heads by gradient ({Plural.Of(set.Steps.Count, "row")})", p =>
         {
             p.Table(["Heads", "Added", "Estimated", "Own other", "Moved"],
                 [.. set.Steps.Zip(set.Heads, (step, head) => (string[])
                     [$"{step.Heads}", $"{head.Layer}.{head.Head}", Numbers.Interval(head.Moved), Numbers.Interval(step.Test.Switched), Numbers.Interval(step.Test.Moved)])],
                 $"Queries of the other instruction estimated for all heads at once: integrated gradients of {InterchangeAttribution.Steps} steps from the receiver's queries to the donor's, all heads together, on the ranking "
                     + "set. Estimated: share of the margin that the added head moves. Own other, moved: so many of the first heads exchanged exactly, test set.", numeric: [0, 2, 3, 4]);
-            p.Paragraph($"{set.Shared} of these {set.Heads.Count} heads are among the arbiters that the search found; rank correlation of all estimates with the exact effects of single heads: "
+            p.Paragraph($"Of these {Plural.Of(set.Heads.Count, "head")} {Plural.Few(set.Shared)} {(set.Shared is 0 or 1 ? "is" : "are")} "
+                + $"among the arbiters that the search found; rank correlation of all estimates with the exact effects of single heads: "
                 + $"{Numbers.Of(set.RankCorrelation)}.");
         });
     }
 
     private static string[] Searched(string name, FoundSet set) => set.Measured is null
-        ? [name, "none found", Words(set.Exchanged), .. Enumerable.Repeat(Numbers.Missing, 5)]
+        ? [name, "none found", Words(set.Exchanged), .. Enumerable.Repeat(Numbers.Missing, 6)]
         :
         [
             set.Found ? name : $"{name}, not confirmed", string.Join(' ', set.Heads), Words(set.Exchanged), Numbers.Interval(set.Aim),
             Fewest(set.Half), Fewest(set.Ninety), Numbers.Of(set.RandomMoved),
-            set.Random is { } rank ? $"{Numbers.P(rank.P)} ({rank.Draws})" : Numbers.Missing,
+            .. set.Random is { } rank ? (string[])[Numbers.P(rank.P), $"{rank.Draws}"] : [Numbers.Missing, Numbers.Missing],
         ];
 
     private static string Words(string exchanged) => exchanged == "instruction/query" ? OtherInstruction("queries") : "outputs, crossed";
@@ -146,8 +149,9 @@ internal static class InterchangeSection
         ProfiledHead[] known = [.. result.Heads.Where(h => h.Role != none)];
         var without = result.Heads.Count - known.Length;
         page.Paragraph(known.Length == 0
-            ? $"None of the {result.Heads.Count} heads has a role."
-            : $"{without} of {result.Heads.Count} heads {(without == 1 ? "has" : "have")} no role.");
+            ? $"None of the {Plural.Of(result.Heads.Count, "head")} has a role."
+            : without == 0 ? $"All {Plural.Of(result.Heads.Count, "head")} have a role."
+            : $"{without} of {Plural.Of(result.Heads.Count, "head")} {(without == 1 ? "has" : "have")} no role.");
         if (known.Length > 0) Profiles(page, known, "Heads with a role (layer.head). " + ProfileCaption);
         page.Details("What the roles mean", p => p.KeyValues([.. RoleName.All.Select(r => ($"{r.Name} ({r.Letter})", r.Meaning))]));
     }
@@ -159,7 +163,7 @@ internal static class InterchangeSection
         + "Third: change of the share of third answers with the head blocked.";
 
     private static void Profiles(HtmlPage page, ProfiledHead[] heads, string caption) => page.Table(
-        ["Head", "Role", .. FactorNames, "Switched (%)", "Third"],
+        ["Head", "Role", .. Column.Under("Margin moved", FactorNames), "Switched (%)", "Third"],
         [.. heads.Select(h => (string[])
         [
             $"{h.Layer}.{h.Head}", Unbroken(RoleName.For(h.Role) + (h.InArbiterSet ? " (set)" : "")),
@@ -170,10 +174,7 @@ internal static class InterchangeSection
 
     private static string Unbroken(string words) => words.Replace(' ', '\u00A0');
 
-    /// <summary>The interval, which may stand below its mean: so many in a row are wider than a page.</summary>
-    private static string Moved(ExchangeEffect effect) =>
-        effect.Pairs == 0 ? NoPairs
-            : $"{Numbers.Of(effect.Moved.Mean)} [{Numbers.Of(effect.Moved.Low)},\u00A0{Numbers.Of(effect.Moved.High)}]";
+    private static string Moved(ExchangeEffect effect) => effect.Pairs == 0 ? NoPairs : Numbers.Stacked(effect.Moved);
 
     /// <summary>Side by side, so that what a removal costs is told from what it breaks.</summary>
     private static void Ablations(HtmlPage page, InterchangeResult result)
@@ -188,14 +189,16 @@ internal static class InterchangeSection
                 Numbers.Of(a.Competitor.Mean), Numbers.Of(a.Third.Mean), Numbers.Interval(a.NoAnswerWord), Numbers.Interval(a.Distance),
             ])],
             "The outputs of a set replaced by 0, by their means at that span over the ranking set, or by those of a random other run; "
-            + $"{result.Ablations[0].Following.Count} test runs. Competitor: gives the other answer. Third: neither. No answer word: the "
+            + $"{Plural.Of(result.Ablations[0].Following.Count, "test run")}. Competitor: gives the other answer. Third: neither. No "
+            + $"answer word: the "
             + "likeliest token begins no answer of any of these samples. Distance: norm of the change of the removed outputs over the "
             + "norm of what they were. Where that is large, or many answers are no answer words, the model is far from what it usually "
             + "does, and what the removal costs says less about the heads.",
             numeric: [3, 4, 5, 6, 7]);
     }
 
-    private static void Pairs(HtmlPage page, InterchangeResult result) => page.Details("Pairs, and runs that gave none", p => p.Table(
+    private static void Pairs(HtmlPage page, InterchangeResult result) => page.FoldedTable(
+        "Pairs, and runs that gave none",
         ["Set", "Donors differ in", "Runs", "Without donor", "Named unfit", "Receiver fails", "Donor fails", "Pairs"],
         [.. result.Pairs.SelectMany(s => s.Factors.Select(f => (string[])
         [
@@ -207,5 +210,5 @@ internal static class InterchangeSection
         + "Without donor: no other run of fitting lengths, or the factor does not matter to the run. Named unfit: the sample "
         + "names a donor that does not fit. Receiver fails: it does not follow its instruction. Donor fails: it gives an answer that "
         + "cannot tell.",
-        numeric: [2, 3, 4, 5, 6, 7]));
+        numeric: [2, 3, 4, 5, 6, 7]);
 }

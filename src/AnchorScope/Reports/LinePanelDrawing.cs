@@ -13,6 +13,10 @@ internal sealed class LinePanelDrawing
     private readonly Axis _horizontal;
     private readonly Frame _frame;
     private readonly IReadOnlyDictionary<string, (int Slot, int Shape)> _looks;
+    private readonly IReadOnlyList<LineGroup> _groups;
+
+    /// <summary>Whether all values stand at one place of the horizontal axis; they are then drawn side by side.</summary>
+    private readonly bool _isOnePlace;
 
     public LinePanelDrawing(
         LinePanel panel, Axis vertical, double width, double left, IReadOnlyDictionary<string, (int Slot, int Shape)> looks)
@@ -20,6 +24,10 @@ internal sealed class LinePanelDrawing
         _panel = panel;
         _vertical = vertical;
         _looks = looks;
+        var places = panel.Series.SelectMany(series => series.X).Concat(panel.XTicks ?? []);
+        _isOnePlace = places.Where(Axis.IsDrawable).Distinct().Take(2).Count() == 1;
+        _groups = _isOnePlace ? [.. panel.Series.Select(series => new LineGroup(series, [series.Name], 0))]
+            : LineGroup.Of(panel.Series, vertical);
         _frame = new Frame(vertical, width, left, panel.Title, panel.XLabel, panel.YLabel);
         double[] values = [.. panel.Series.SelectMany(series => series.X).Concat(panel.XTicks ?? []).Where(Axis.IsDrawable)];
         if (panel.Logarithmic)
@@ -37,14 +45,15 @@ internal sealed class LinePanelDrawing
         _frame.DrawBackground();
         if (_panel.ZeroLine) _frame.DrawLevel(0, "zero");
         if (_panel.Reference is { } reference) _frame.DrawLevel(reference, "reference");
-        LineSeries[] series = [.. _panel.Series.OrderBy(s => _looks[s.Name].Slot >= 0)];
+        LineGroup[] groups = [.. _groups.OrderBy(g => _looks[g.Drawn.Name].Slot >= 0)];
         OpenClip();
-        foreach (var one in series) DrawBand(one);
-        foreach (var one in series) DrawCurve(one);
+        foreach (var group in groups) DrawBand(group.Drawn);
+        foreach (var group in groups) DrawCurve(group.Drawn);
         _frame.Svg.Close("svg").Line();
         _frame.DrawHorizontalAxis([.. Ticks().Select(tick => (X(tick), _horizontal.Label(tick)))], words: false);
-        foreach (var one in series) DrawMarkers(one);
-        if (!series.Any(s => Runs(s, Drawable).Any())) _frame.DrawEmpty(_panel.Empty);
+        foreach (var group in groups) DrawMarkers(group);
+        foreach (var group in _groups.Where(g => g.Names.Count > 1)) _frame.WriteBelow(group.Note(_vertical));
+        if (!groups.Any(g => Runs(g.Drawn, Drawable).Any())) _frame.DrawEmpty(_panel.Empty);
         var names = string.Join(", ", _panel.Series.Select(s => s.Name));
         var what = string.Join(" by ", new[] { _panel.YLabel, _panel.XLabel }.Where(label => label.Length > 0).Select(Label.Plain));
         return _frame.Finish($"{_panel.Title}; {what}; {names}", withLegend ? [.. _panel.Series.Select(s => Key(s, _looks[s.Name]))] : []);
@@ -75,7 +84,18 @@ internal sealed class LinePanelDrawing
 
     private double X(double value) => _frame.Left + Inset + _horizontal.Share(value) * (_frame.PlotWidth - 2 * Inset);
 
-    private IReadOnlyList<double> Ticks() => _panel.XTicks is { } ticks ? [.. ticks.Where(Axis.IsDrawable).Order()] : _horizontal.Ticks;
+    private double Beside(LineSeries series)
+    {
+        const double step = 14;
+        return _isOnePlace ? (_panel.Series.TakeWhile(s => s != series).Count() - (_panel.Series.Count - 1) / 2.0) * step : 0;
+    }
+
+    private IReadOnlyList<double> Ticks()
+    {
+        if (_panel.XTicks is { } ticks) return [.. ticks.Where(Axis.IsDrawable).Order()];
+        // What lies beside the only place was not measured.
+        return _isOnePlace ? [_panel.Series.SelectMany(series => series.X).First(Axis.IsDrawable)] : _horizontal.Ticks;
+    }
 
     private static bool Drawable(LineSeries series, int i) => Axis.IsDrawable(series.X[i]) && Axis.IsDrawable(series.Y[i]);
 
@@ -98,11 +118,25 @@ internal sealed class LinePanelDrawing
         if (series.Low is null) return;
         foreach (var (first, last) in Runs(series, DrawableBand))
         {
+            if (first == last)
+            {
+                DrawWhisker(series, first);
+                continue;
+            }
             var path = new StringBuilder();
             for (var i = first; i <= last; i++) Append(path, series.X[i], series.High![i]);
             for (var i = last; i >= first; i--) Append(path, series.X[i], series.Low[i]);
             _frame.Svg.Leaf("path", ("class", $"band f{Suffix(_looks[series.Name])}"), ("d", path.Append('Z').ToString())).Line();
         }
+    }
+
+    /// <summary>The interval of a point without neighbours, of which a band would have no width.</summary>
+    private void DrawWhisker(LineSeries series, int i)
+    {
+        const double cap = 4;
+        var (x, low, high) = (X(series.X[i]) + Beside(series), Number(Height(series.Low![i])), Number(Height(series.High![i])));
+        var path = $"M{Number(x)} {low}V{high}M{Number(x - cap)} {low}h{Number(2 * cap)}M{Number(x - cap)} {high}h{Number(2 * cap)}";
+        _frame.Svg.Leaf("path", ("class", $"error s{Suffix(_looks[series.Name])}"), ("d", path)).Line();
     }
 
     private void DrawCurve(LineSeries series)
@@ -117,8 +151,9 @@ internal sealed class LinePanelDrawing
     }
 
     /// <summary>Every value answers to the pointer; where values stand too close for markers, only some show one.</summary>
-    private void DrawMarkers(LineSeries series)
+    private void DrawMarkers(LineGroup group)
     {
+        var series = group.Drawn;
         bool Inside(int i) => Drawable(series, i) && series.Y[i] >= _vertical.Low && series.Y[i] <= _vertical.High;
         int[] shown = [.. Enumerable.Range(0, series.X.Count).Where(Inside)];
         if (shown.Length == 0) return;
@@ -133,18 +168,18 @@ internal sealed class LinePanelDrawing
             var band = series.Low is null ? "" : $" [{Axis.Show(series.Low[shown[i]])}, {Axis.Show(series.High![shown[i]])}]";
             var place = $"{(_panel.XLabel.Length > 0 ? Label.Plain(_panel.XLabel) : "x")} {Axis.Show(x)}";
             _frame.Svg.Open("path", ("class", visible ? $"{(dense ? "dot" : "rim")} f{Suffix(look)}" : "target"),
-                    ("d", Marker.Path(visible ? look.Shape : 0, X(x), _frame.Y(y), dense ? 2.6 : 3.6)))
-                .Text("title", $"{series.Name}\n{place}: {Axis.Show(y)}{band}").Close("path").Line();
+                    ("d", Marker.Path(visible ? look.Shape : 0, X(x) + Beside(series), _frame.Y(y), dense ? 2.6 : 3.6)))
+                .Text("title", $"{string.Join(", ", group.Names)}\n{place}: {Axis.Show(y)}{band}").Close("path").Line();
         }
     }
 
-    private void Append(StringBuilder path, double x, double y)
-    {
-        // A value far outside of a given range would need coordinates without end; beyond a few heights only the direction matters.
-        var height = Math.Clamp(_vertical.Share(y), -20, 20);
-        path.Append(path.Length == 0 ? 'M' : 'L').Append(Number(X(x))).Append(' ')
-            .Append(Number(_frame.Bottom - height * (_frame.Bottom - _frame.Top)));
-    }
+    private void Append(StringBuilder path, double x, double y) =>
+        path.Append(path.Length == 0 ? 'M' : 'L').Append(Number(X(x))).Append(' ').Append(Number(Height(y)));
+
+    /// <summary>
+    /// A value far outside of a given range would need coordinates without end; beyond a few heights only the direction matters.
+    /// </summary>
+    private double Height(double y) => _frame.Bottom - Math.Clamp(_vertical.Share(y), -20, 20) * (_frame.Bottom - _frame.Top);
 
     /// <summary>Stretches of neighbouring points that can be drawn.</summary>
     private static IEnumerable<(int First, int Last)> Runs(LineSeries series, Func<LineSeries, int, bool> drawable)

@@ -16,6 +16,13 @@ internal static class Numbers
     /// <summary>"0.52 [0.48, 0.55]".</summary>
     public static string Interval(Estimate e, int digits = 2) => double.IsNaN(e.Mean) ? Missing : $"{Of(e.Mean, digits)} [{Of(e.Low, digits)}, {Of(e.High, digits)}]";
 
+    /// <summary>The same, in which the interval may stand below its mean: many in a row are wider than a page.</summary>
+    public static string Stacked(Estimate e) => double.IsNaN(e.Mean) ? Missing : $"{Of(e.Mean)} [{Of(e.Low)},\u00A0{Of(e.High)}]";
+
+    /// <summary>The same of a difference, with its signs.</summary>
+    public static string StackedChange(Estimate e) =>
+        double.IsNaN(e.Mean) ? Missing : $"{Change(e.Mean)} [{Change(e.Low)},\u00A0{Change(e.High)}]";
+
     /// <summary>"+0.04 [−0.01, +0.09]".</summary>
     public static string ChangeInterval(Estimate e, int digits = 2) => double.IsNaN(e.Mean) ? Missing : $"{Change(e.Mean, digits)} [{Change(e.Low, digits)}, {Change(e.High, digits)}]";
 

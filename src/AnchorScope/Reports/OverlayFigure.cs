@@ -4,16 +4,26 @@ using static AnchorScope.Reports.Markup;
 
 namespace AnchorScope.Reports;
 
-/// <summary>A picture in grey with values laid over its places.</summary>
+/// <summary>A picture, alone or with values laid over its places.</summary>
 /// <param name="Title">Above the picture.</param>
 /// <param name="Note">Below it.</param>
 /// <param name="Picture">The original.</param>
-/// <param name="Boxes">What each value covers, in pixels of the original; null: nothing.</param>
-/// <param name="Values">At least 0.</param>
-public sealed record OverlayPanel(string Title, string Note, Picture Picture, IReadOnlyList<PixelBox?> Boxes, IReadOnlyList<double> Values);
+/// <param name="Boxes">What each value covers, in pixels of the original; null: nothing. Empty: the picture is shown as it is.</param>
+/// <param name="Values">At least 0, unless they are a difference.</param>
+public sealed record OverlayPanel(string Title, string Note, Picture Picture, IReadOnlyList<PixelBox?> Boxes, IReadOnlyList<double> Values)
+{
+    /// <summary>
+    /// Whether the values are differences: they have a diverging scale of their own, the same for all panels of that kind.
+    /// </summary>
+    public bool IsDifference { get; init; }
+
+    /// <summary>Name of the row that begins with this panel; null: it goes on with the row before.</summary>
+    public string? Row { get; init; }
+}
 
 /// <summary>
 /// Pictures under maps of a density on one scale: the share of the values in a region over the region's share of the picture's area. Places that overlap add up.
+/// Where the density is 0 nothing is laid over, so that the picture stays visible.
 /// </summary>
 /// <param name="Name">What the figure shows.</param>
 public sealed record OverlayFigure(string Name, IReadOnlyList<OverlayPanel> Panels) : Figure(Name)
@@ -21,41 +31,59 @@ public sealed record OverlayFigure(string Name, IReadOnlyList<OverlayPanel> Pane
     /// <summary>Pixels of the longer side of a panel's picture.</summary>
     private const int Side = 168;
 
-    private const double Strongest = 0.9;
+    /// <summary>Opacity of the strongest colour: the edges of the picture are still seen through it.</summary>
+    private const double Strongest = 0.7;
 
-    // The strongest colour of the light page on both pages: a picture has no dark version.
+    /// <summary>Grey of the lightest place of a picture below a map, and how much darker the darkest is.</summary>
+    private const double Palest = 250, Contrast = 140;
+
+    // The strongest colours of the light page on both pages: a picture has no dark version.
     private static readonly Colour Ink = Palette.Light["v" + 2 * Palette.Steps];
+    private static readonly Colour OtherInk = Palette.Light["v0"];
 
     private static readonly Colour MiddleGrey = new(198, 198, 198);
 
     /// <summary>What the colours mean, below the colour bar.</summary>
     public string ScaleLabel { get; init; } = "";
 
+    /// <summary>The same for differences.</summary>
+    public string DifferenceLabel { get; init; } = "";
+
     private protected override Drawing Draw()
     {
         var maps = Panels.Select(panel => new Map(panel)).ToList();
-        var limit = maps.Select(map => map.Highest).DefaultIfEmpty(0).Max();
-        return new([.. maps.Select(map => map.Draw(limit))], [], limit > 0 ? Scale(limit) : null);
+        double Limit(bool difference) =>
+            maps.Where(map => map.IsDifference == difference).Select(map => map.Highest).DefaultIfEmpty(0).Max();
+        var (limit, largest) = (Limit(difference: false), Limit(difference: true));
+        return new([.. maps.Select(map => map.Draw(map.IsDifference ? largest : limit))], [])
+        {
+            Scales =
+            [
+                .. limit > 0 ? [Scale(0, limit, ScaleLabel)] : Array.Empty<Panel>(),
+                .. largest > 0 ? [Scale(-largest, largest, DifferenceLabel)] : Array.Empty<Panel>(),
+            ],
+        };
     }
 
-    /// <summary>Opaque enough to be seen, never so much that the picture is gone.</summary>
     private static Colour Tinted(byte grey, double share)
     {
-        var opacity = Strongest * Math.Clamp(share, 0, 1);
-        byte Mix(byte ink) => (byte)Math.Round(grey + opacity * (ink - grey));
-        return new(Mix(Ink.Red), Mix(Ink.Green), Mix(Ink.Blue));
+        var opacity = Strongest * Math.Min(Math.Abs(share), 1);
+        var ink = share < 0 ? OtherInk : Ink;
+        byte Mix(byte colour) => (byte)Math.Round(grey + opacity * (colour - grey));
+        return new(Mix(ink.Red), Mix(ink.Green), Mix(ink.Blue));
     }
 
-    private Panel Scale(double limit)
+    private static Panel Scale(double low, double high, string label)
     {
         const double width = 300, side = 26, bar = 11;
-        const int steps = 40;
-        var axis = Axis.Within(0, limit, 5);
+        const int steps = 41;
+        var axis = Axis.Within(low, high, 5);
         var svg = new Markup();
         var step = (width - 2 * side) / steps;
         for (var i = 0; i < steps; i++)
         {
-            svg.Leaf("rect", ("fill", Tinted(MiddleGrey.Red, i / (steps - 1.0)).ToString()), ("x", Number(side + i * step)), ("y", "2"),
+            svg.Leaf("rect", ("fill", Tinted(MiddleGrey.Red, (low + (high - low) * i / (steps - 1.0)) / high).ToString()),
+                ("x", Number(side + i * step)), ("y", "2"),
                 ("width", Number(i + 1 < steps ? step + 0.5 : step)), ("height", Number(bar)));
         }
         svg.Leaf("rect", ("class", "axis"), ("x", Number(side)), ("y", "2"), ("width", Number(width - 2 * side)), ("height", Number(bar)));
@@ -65,8 +93,8 @@ public sealed record OverlayFigure(string Name, IReadOnlyList<OverlayPanel> Pane
             svg.Leaf("line", ("class", "axis"), ("x1", x), ("x2", x), ("y1", Number(2 + bar)), ("y2", Number(6 + bar)));
             svg.Text("text", axis.Label(tick), ("class", "tick mid"), ("x", x), ("y", Number(18 + bar)));
         }
-        if (ScaleLabel.Length > 0) Label.Write(svg, ScaleLabel, width, ("class", "mid"), ("x", Number(width / 2)), ("y", Number(36 + bar)));
-        return new($"colour scale {Label.Plain(ScaleLabel)}", width, bar + (ScaleLabel.Length > 0 ? 42 : 24), svg.Line().ToString(), []);
+        if (label.Length > 0) Label.Write(svg, label, width, ("class", "mid"), ("x", Number(width / 2)), ("y", Number(36 + bar)));
+        return new($"colour scale {Label.Plain(label)}", width, bar + (label.Length > 0 ? 42 : 24), svg.Line().ToString(), []);
     }
 
     /// <summary>Density of one panel at every pixel of its reduced picture.</summary>
@@ -99,18 +127,13 @@ public sealed record OverlayFigure(string Name, IReadOnlyList<OverlayPanel> Pane
             }
         }
 
-        public double Highest => _density.Max();
+        public bool IsDifference => _panel.IsDifference;
+
+        public double Highest => _density.Max(Math.Abs);
 
         public Panel Draw(double limit)
         {
-            var rgb = new byte[_small.Rgb.Length];
-            for (var i = 0; i < _density.Length; i++)
-            {
-                var luma = 0.299 * _small.Rgb[3 * i] + 0.587 * _small.Rgb[3 * i + 1] + 0.114 * _small.Rgb[3 * i + 2];
-                // Much paler than the picture, so that the colour is what stands out.
-                var colour = Tinted((byte)(140 + luma * 0.45), limit > 0 ? _density[i] / limit : 0);
-                (rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2]) = (colour.Red, colour.Green, colour.Blue);
-            }
+            var rgb = _panel.Boxes.Count == 0 ? _small.Rgb : Overlaid(limit);
             const double width = Side + 8;
             var left = (width - _small.Width) / 2;
             var svg = new Markup();
@@ -118,7 +141,24 @@ public sealed record OverlayFigure(string Name, IReadOnlyList<OverlayPanel> Pane
             svg.Leaf("image", ("x", Number(left)), ("y", "20"), ("width", $"{_small.Width}"), ("height", $"{_small.Height}"), ("style", "image-rendering: pixelated"),
                 ("href", "data:image/png;base64," + Convert.ToBase64String(PngWriter.Encode(new Picture(_small.Width, _small.Height, rgb)))));
             svg.Text("text", TextWidth.Fit(_panel.Note, width, FigureStyle.TickSize), ("class", "tick mid"), ("x", Number(width / 2)), ("y", $"{_small.Height + 36}"));
-            return new($"{_panel.Title}, {_panel.Note}", width, _small.Height + 42, svg.Line().ToString(), []);
+            return new($"{_panel.Title}, {_panel.Note}", width, _small.Height + 42, svg.Line().ToString(), []) { Row = _panel.Row };
+        }
+
+        private byte[] Overlaid(double limit)
+        {
+            var rgb = new byte[_small.Rgb.Length];
+            double[] luma = [.. Enumerable.Range(0, _density.Length).Select(i => 0.299 * _small.Rgb[3 * i]
+                + 0.587 * _small.Rgb[3 * i + 1] + 0.114 * _small.Rgb[3 * i + 2])];
+            var (darkest, range) = (luma.Min(), luma.Max() - luma.Min());
+            for (var i = 0; i < _density.Length; i++)
+            {
+                // Grey and pale, so that the colour is what stands out, and with all of that range, so that shapes in a dark picture are
+                // seen.
+                var grey = range > 0 ? Palest - Contrast * (1 - (luma[i] - darkest) / range) : Palest;
+                var colour = Tinted((byte)grey, limit > 0 ? _density[i] / limit : 0);
+                (rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2]) = (colour.Red, colour.Green, colour.Blue);
+            }
+            return rgb;
         }
 
         private static int Pixel(double edge, int size) => Math.Clamp((int)Math.Ceiling(edge - 0.5), 0, size);

@@ -37,16 +37,19 @@ internal static class PageStyle
         .lead .detail { font-size: 15.5px; line-height: 1.5; color: var(--quiet); display: block; margin-top: 3px; }
 
         .contents { margin: 36px 0 0; padding: 14px 18px; background: var(--raised); border-radius: 8px; font-size: 15px; }
-        .contents ol { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: 4px 22px; }
+        .contents ol { list-style: none; margin: 0; padding: 0; }
+        .contents > ol { columns: 2 300px; column-gap: 32px; }
+        .contents > ol > li { break-inside: avoid; padding: 2px 0; }
+        .contents ol ol { padding-left: 16px; font-size: 14px; }
         .contents a { color: var(--quiet); text-decoration: none; }
         .contents a:hover { color: var(--link); text-decoration: underline; }
-        .contents .level3 { display: none; }
         @media (min-width: 1560px) {
           .contents { position: fixed; top: 56px; left: calc(50vw - 540px - 216px); width: 190px; margin: 0; padding: 0; background: none;
             font-size: 14px; line-height: 1.4; max-height: calc(100vh - 112px); overflow-y: auto; }
-          .contents ol { display: block; }
-          .contents li { margin: 0 0 9px; }
-          .contents .level3 { display: list-item; padding-left: 14px; }
+          .contents > ol { columns: auto; }
+          .contents > ol > li { padding: 0 0 9px; }
+          .contents ol ol { font-size: 13px; padding: 3px 0 0 12px; }
+          .contents ol ol li { padding: 2px 0; }
         }
 
         .contents + h2 { margin-top: 44px; }
@@ -62,6 +65,7 @@ internal static class PageStyle
         .columns3 { grid-template-columns: repeat(auto-fit, minmax(max(min(100%, 290px), (100% - 48px) / 3), 1fr)); }
         .columns4 { grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 14px 18px; }
         @media (max-width: 640px) { .columns4 { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
+        .row { grid-column: 1 / -1; justify-self: start; margin: 10px 0 -6px; font-size: 14.5px; font-weight: 600; }
         .panel { width: 100%; min-width: 0; }
         .fig { display: block; font-family: inherit; }
         .panel > .fig, .scale > .fig { width: 100%; height: auto; margin: 0 auto; }
@@ -91,9 +95,20 @@ internal static class PageStyle
         table.wide th, table.wide td { padding-left: 8px; padding-right: 8px; }
         table.wide th:first-child, table.wide td:first-child { padding-left: 2px; }
         table.wide th:last-child, table.wide td:last-child { padding-right: 2px; }
-        thead th { font-weight: 600; border-top: 1.5px solid var(--ink); border-bottom: 1px solid var(--quiet); }
+        thead th { font-weight: 600; vertical-align: bottom; border-bottom: 1px solid var(--quiet); }
+        thead tr:first-child th { border-top: 1.5px solid var(--ink); }
+        thead .group { text-align: center; white-space: normal; border-bottom: 0;
+          background: linear-gradient(var(--quiet), var(--quiet)) center bottom / calc(100% - 14px) 1px no-repeat; }
+        table thead .inner:first-child, table thead .inner:last-child { padding-left: 14px; padding-right: 14px; }
+        table.wide thead .inner:first-child, table.wide thead .inner:last-child { padding-left: 8px; padding-right: 8px; }
+        thead .number { white-space: normal; }
+        abbr { text-decoration: underline dotted var(--quiet); text-underline-offset: 3px; cursor: help; }
         tbody tr:last-child td { border-bottom: 0; }
         .number { text-align: right; white-space: nowrap; }
+
+        .files { list-style: none; margin: 16px 0 24px; padding: 0; font-size: 15px; }
+        .files li { padding: 3px 0; }
+        .files a { margin-right: 8px; font: 13.5px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace; }
 
         .note { margin: 24px 0; padding: 12px 18px; max-width: 860px; background: var(--raised); border-left: 3px solid var(--link);
           border-radius: 0 6px 6px 0; font-size: 15px; }
@@ -139,7 +154,7 @@ internal static class PageStyle
           h2 { margin-top: 48px; }
           .lead { grid-template-columns: 26px 1fr; gap: 11px; }
           .lead .mark { width: 26px; height: 26px; font-size: 13px; }
-          .contents ol { display: block; }
+          .contents > ol { columns: auto; }
           .contents li { padding: 3px 0; }
           .card { grid-template-columns: 88px minmax(0, 1fr); padding: 14px; gap: 12px 14px; }
           .card img { width: 88px; height: 88px; }

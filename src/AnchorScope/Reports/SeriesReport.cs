@@ -16,7 +16,7 @@ public static class SeriesReport
         DiagnosisFiles.Text(Path.Combine(folder, "figures", "series.svg"), figure.ToSvg(standalone: true));
         DiagnosisFiles.Text(Path.Combine(folder, "series.json"), DiagnosisFiles.Json(series));
         DiagnosisFiles.Text(Path.Combine(folder, "series.csv"), Table(series));
-        DiagnosisFiles.Text(Path.Combine(folder, "report.html"), Page(series, figure).ToHtml());
+        DiagnosisFiles.Text(Path.Combine(folder, "report.html"), Page(folder, series, figure).ToHtml());
     }
 
     private static LineFigure FigureOf(TrainingSeries series)
@@ -47,41 +47,58 @@ public static class SeriesReport
 
     private static string Cell(SeriesSet set) => set.Found ? $"{string.Join(' ', set.Heads)}: {Numbers.Of(set.Switched.Mean)}" : "not found";
 
-    private static HtmlPage Page(TrainingSeries series, LineFigure figure)
+    private static HtmlPage Page(string folder, TrainingSeries series, LineFigure figure)
     {
         var (first, last) = (series.Points[0], series.Points[^1]);
         var page = new HtmlPage("A circuit in training")
         {
-            Subtitle = $"{series.Points.Count} checkpoints, steps {first.Step} to {last.Step}; {string.Join(", ", series.Data.Select(s => $"{s.Samples} {s.Name}"))} samples",
+            Subtitle = $"{Plural.Of(series.Points.Count, "checkpoint")}, "
+                + $"{(series.Points.Count == 1 ? $"step {first.Step}" : $"steps {first.Step} to {last.Step}")}; samples: "
+                + $"{string.Join(", ", series.Data.Select(s => $"{s.Samples} {s.Name}"))}",
+            Terms = ReportTerms.All,
             Footer = $"{series.Tool}; seed {series.Seed}, definitions: {series.Variants["preset"]}. All numbers: series.json, series.csv; every checkpoint's own report: a folder of its name.",
         };
-        page.Lead($"The last checkpoint. {last.Route.Text}", last.Route.Verdict == Route.Undecided ? Status.Neutral : Status.Good);
-        if (series.Points.FirstOrDefault(p => p.Route.Verdict == last.Route.Verdict) is { } since && last.Route.Verdict != Route.Undecided)
+        page.Lead($"{(series.Points.Count == 1 ? "The only checkpoint" : "The last checkpoint")}. {last.Route.Text}",
+            last.Route.Verdict == Route.Undecided ? Status.Neutral : Status.Good);
+        if (series.Points.Count > 1 && series.Points.FirstOrDefault(p => p.Route.Verdict == last.Route.Verdict) is { } since
+            && last.Route.Verdict != Route.Undecided)
             page.Lead($"The first checkpoint of which that is said: step {since.Step}{(since.Stage.Length > 0 ? $", {since.Stage}" : "")}.");
         if (DiagnosisReport.Removed(series.Variants) is { } removed) page.Paragraph(removed);
         page.Heading(2, "Over the steps");
         page.Figure(figure, "The same conflicts, put to every checkpoint. Bands are 95 % intervals over samples. Heads are ranked anew "
-            + "for each.", "series.svg");
+            + "for each." + (series.Points.Count == 1 ? " With one checkpoint there are points instead of curves." : ""), "series.svg");
         page.Heading(2, "Every checkpoint");
-        page.Table(["Step", "Stage", "Layers", "MFR: picture", "text", "Route", .. series.Points.SelectMany(p => p.Route.Cuts.Select(c => c.Edge)).Distinct().Select(e => $"{DiagnosisFigures.Arrow(e)} cut"), "Best heads blocked", "Random", "LDAR", "Share of the best", "Heads for half", "Best heads"],
+        string[] edges = [.. series.Points.SelectMany(p => p.Route.Cuts.Select(c => c.Edge)).Distinct()];
+        page.Table(
+            ["Step", "Stage", "Layers", .. Column.Under("MFR", "Picture", "Text"), "Route",
+                .. Column.Under("MFR, edge cut", edges.Select(DiagnosisFigures.Arrow)),
+                .. Column.Under("MFR, heads blocked", "Best", "Random"), "LDAR", "Share of the best", "Heads for half", "Best heads"],
             [.. series.Points.Select(p => (string[])
             [
                 $"{p.Step}", p.Stage, $"{p.Layers}", Numbers.Of(p.Argmax.Vision.Mean), Numbers.Of(p.Argmax.Text.Mean), Variants.NameOf(p.Route.Verdict),
-                .. series.Points.SelectMany(x => x.Route.Cuts.Select(c => c.Edge)).Distinct().Select(e => p.Route.Cuts.FirstOrDefault(c => c.Edge == e) is { } cut ? Numbers.Of(cut.Left.Mean) : Numbers.Missing),
+                .. edges.Select(e => p.Route.Cuts.FirstOrDefault(c => c.Edge == e) is { } cut ? Numbers.Of(cut.Left.Mean)
+                    : Numbers.Missing),
                 Numbers.Of(p.Blocked.All.Mean), p.Random is { } random ? Numbers.Of(random.All.Mean) : Numbers.Missing, Numbers.Of(p.Ldar.Mean), Numbers.Of(p.ShareOfBest), $"{p.HeadsForHalf} of {p.Layers * p.Heads}", string.Join(' ', p.Best),
             ])],
             $"MFR by arg-max, without intervention, with an edge cut in all layers, and with the top 5 % of heads blocked. LDAR: "
                 + $"highest at the instruction. Share of the best: of the sum of positive scores ({series.Variants["head_score"]}, "
                 + $"screen {series.Variants["screen"]}) in the top 5 % of heads. Layers that training adds are layers of the "
-                + $"later checkpoints only.");
+                + $"later checkpoints only.",
+            numeric: [0, 2, 3, 4, .. Enumerable.Range(6, edges.Length + 4)]);
         page.Table(["Step", "Stage", "Queries of all heads", "Arbiters", "Decision carriers", "Choice carriers"],
             [.. series.Points.Select(p => (string[])
                 [$"{p.Step}", p.Stage, Numbers.Of(p.AllQueries.Mean), Cell(p.Set("arbiters")), Cell(p.Set("decision_carriers")), Cell(p.Set("choice_carriers"))])],
             "Sets searched anew in every checkpoint, and the share of test pairs that they switch: arbiters by their queries to the own other answer, "
                 + "decision carriers by their outputs to the donor's answer, choice carriers by theirs to the own other answer.", numeric: [0, 2]);
         page.Heading(2, "How this was made");
-        page.KeyValues([("Tool", series.Tool), .. series.Data.Select(s => ($"Data, {s.Name}", $"{s.Samples} samples, {s.Rejected} left out, sha256 {s.Sha256}")), ("Seed", $"{series.Seed}")]);
+        page.KeyValues([("Tool", series.Tool),
+            .. series.Data.Select(s =>
+                ($"Data, {s.Name}", $"{Plural.Of(s.Samples, "sample")}, {s.Rejected} left out, sha256 {s.Sha256}")),
+                    ("Seed", $"{series.Seed}")]);
         page.Table(["Choice", "Variant"], [.. series.Variants.Select(v => new[] { v.Key, v.Value })], "Definitions, the same for every checkpoint.", numeric: []);
+        RunFiles.Write(page, folder, new Dictionary<string, Figure>(StringComparer.Ordinal) { ["series"] = figure },
+            [.. series.Points.Select(p => ($"{p.Checkpoint}/report.html", $"the diagnosis of step {p.Step}"))]);
+        page.WriteGlossary();
         return page;
     }
 

@@ -17,20 +17,23 @@ public static class SteeringReport
         var figures = new Dictionary<string, Figure>(StringComparer.Ordinal) { ["turned"] = Turned(result), ["repaired"] = Repaired(result) };
         foreach (var (name, figure) in figures) DiagnosisFiles.Text(Path.Combine(folder, "figures", name + ".svg"), figure.ToSvg(standalone: true));
         DiagnosisFiles.Text(Path.Combine(folder, "steering.json"), DiagnosisFiles.Json(result));
-        DiagnosisFiles.Text(Path.Combine(folder, "report.html"), Page(result, figures).ToHtml());
+        DiagnosisFiles.Text(Path.Combine(folder, "report.html"), Page(folder, result, figures).ToHtml());
     }
 
-    private static HtmlPage Page(SteeringResult r, Dictionary<string, Figure> figures)
+    private static HtmlPage Page(string folder, SteeringResult r, Dictionary<string, Figure> figures)
     {
         var page = new HtmlPage($"Can {r.Model.Name} be steered?")
         {
-            Subtitle = $"{r.Model.Family}; {r.TestRuns} test runs, {r.Failed} of which do not follow their instruction",
+            Subtitle = $"{r.Model.Family}; {Plural.Of(r.TestRuns, "test run")}, {Failed(r.Failed)}",
+            Terms = ReportTerms.All,
             Footer = $"{r.Tool}; weights {r.Model.Sha256[..12]}, seed {r.Seed}. All numbers: steering.json; the directions: directions.safetensors.",
         };
         foreach (var (text, status) in Findings(r)) page.Lead(text, status);
         if (r.Model.Provenance is { } statement) page.Note(NoteKind.Warning, statement, "About this model");
-        page.Paragraph($"A direction is a vector added to activations with a signed strength: above 0 towards the picture, below 0 towards the text. Vectors were fitted on {r.FittedRuns} runs of the ranking "
-            + $"split; setting and strength were chosen on {r.ValidationRuns} others, the second half of that split and the hard samples; what is shown are test runs. Brackets are 95 % "
+        page.Paragraph($"A direction is a vector added to activations with a signed strength: above 0 towards the picture, below 0 "
+            + $"towards the text. Vectors were fitted on {Plural.Of(r.FittedRuns, "run")} of the ranking "
+            + $"split; setting and strength were chosen on {Plural.Of(r.ValidationRuns, "other")}, the second half of that split and the "
+            + $"hard samples; what is shown are test runs. Brackets are 95 % "
             + "intervals over samples, runs that share a picture counting as one.");
         Turns(page, r, figures);
         Repairs(page, r, figures);
@@ -40,8 +43,13 @@ public static class SteeringReport
             $"Bounds: the strongest turns, of those tried, up to which at most {Wording.Margin(r.EquivalenceMargin)} more validation runs give a third answer. ascope trace and sweep refuse a direction beyond them "
                 + "unless told otherwise.", numeric: []);
         Provenance(page, r);
+        RunFiles.Write(page, folder, figures);
+        page.WriteGlossary();
         return page;
     }
+
+    private static string Failed(int runs) => runs == 0 ? "all of which follow their instruction"
+        : $"{runs} of which {(runs == 1 ? "does not follow its" : "do not follow their")} instruction";
 
     /// <summary>The best of both uses, and what they rest on.</summary>
     public static IEnumerable<(string Text, Status Status)> Findings(SteeringResult r)
@@ -51,7 +59,8 @@ public static class SteeringReport
         var draws = r.Methods.Select(m => Math.Max(m.Turn?.Random?.Draws ?? 0, m.Repair.Random?.Draws ?? 0)).DefaultIfEmpty(0).Max();
         if (draws + 1 < 1 / MultipleComparisons.Level)
         {
-            yield return ($"Nothing is claimed: {Wording.Count(draws, "random set")} to compare with {(draws == 1 ? "is" : "are")} too few (19 are enough).", Status.Neutral);
+            yield return ($"Nothing is claimed: {Plural.Of(draws, "random set")} to compare with {(draws == 1 ? "is" : "are")} too few "
+                + $"(19 are enough).", Status.Neutral);
             yield break;
         }
         yield return turned.Count > 0 ? ($"A knob: {turned[0].Turn!.Text}", Status.Good) : ("No direction is shown to turn this model beyond what random heads' directions do.", Status.Absent);
@@ -63,37 +72,61 @@ public static class SteeringReport
     {
         page.Heading(2, "A knob: turning runs against their instruction");
         page.Figure(figures["turned"], "Test runs that follow their instruction without steering: the share that switches to the other modality's answer, at every strength.", "turned.svg");
-        page.Table(["Method", "Chosen", "Score", "Text to picture", "third", "picture kept", "Picture to text", "third", "text kept", "Beyond the best residual direction", "Without a conflict", "Unseen", "Random", "p"],
-            [.. r.Methods.Where(m => m.Turn is not null).Select(m => (m.Name, Turn: m.Turn!)).Select(m => (string[])
+        var turns = r.Methods.Where(m => m.Turn is not null).Select(m => (m.Name, Turn: m.Turn!)).ToList();
+        page.Table(
+            ["Method", "Chosen", "Score", .. Column.Under("Told text, to the picture", "Switched", "Third", "Picture kept"),
+                .. Column.Under("Told picture, to the text", "Switched", "Third", "Text kept"), "Random", "p"],
+            [.. turns.Select(m => (string[])
             [
-                m.Name, Chosen(m.Turn.Chosen), Change(m.Turn.Score), Cell(m.Turn.ToPicture?.Switched), Mean(m.Turn.ToPicture?.Third), Cell(m.Turn.ToPicture?.Kept), Cell(m.Turn.ToText?.Switched), Mean(m.Turn.ToText?.Third), Cell(m.Turn.ToText?.Kept),
-                Change(m.Turn.BeyondResidual), Change(m.Turn.Control), Change(m.Turn.Unseen), Rank(m.Turn.Random), P(m.Turn.Chosen, m.Turn.P),
+                m.Name, Chosen(m.Turn.Chosen), Change(m.Turn.Score), .. Side(m.Turn.ToPicture), .. Side(m.Turn.ToText),
+                Rank(m.Turn.Random), P(m.Turn.Chosen, m.Turn.P),
             ])],
             "Score: share that switches when steered against its instruction, minus share that loses its own answer when steered with it, at the setting and strength with the best score on validation runs. "
-                + "Random: sets of as many other heads under the same kind of steering (for the residual stream random vectors as long) that score as much, each at its best. Without a conflict: change of the share of right answers. p: after Holm over the methods.", numeric: [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
-        page.Details("Every strength", p => p.Table(["Method", "Setting", "Strength", "Told picture: switched", "third", "Told text: switched", "third"],
+                + "Random: sets of as many other heads under the same kind of steering (for the residual stream random vectors as long) "
+                + "that score as much, each at its best. p: after Holm over the methods.", numeric: [4, 7, 9, 10]);
+        var unseen = r.UnseenRuns > 0;
+        page.Table(
+            ["Method", "Beyond the best residual direction", "Without a conflict", .. Unseen(unseen)],
+            [.. turns.Select(m => (string[])
+                [m.Name, Change(m.Turn.BeyondResidual), Change(m.Turn.Control), .. unseen ? [Change(m.Turn.Unseen)] : Array.Empty<string>()])],
+            "The same methods: score minus that of the best residual direction, and, when turned, change of the share of correct answers "
+                + $"without a conflict{(unseen ? "; unseen: score on the second data folder" : "")}.", numeric: [1, 2, 3]);
+        page.FoldedTable("Every strength",
+            ["Method", "Setting", "Strength", .. Column.Under("Told picture", "Switched", "Third"),
+                .. Column.Under("Told text", "Switched", "Third")],
             [.. r.Methods.Where(m => m.Signed).SelectMany(m => m.Turned.Where(t => t.Label == Setting(m)).Select(t => (string[])
                 [m.Name, t.Label, t.Strength.ToString("+0.##;-0.##", CultureInfo.InvariantCulture), Cell(t.ToldPicture.Switched), Numbers.Of(t.ToldPicture.Third.Mean), Cell(t.ToldText.Switched), Numbers.Of(t.ToldText.Third.Mean)]))],
-            "Third: an answer that is neither modality's.", numeric: [2, 3, 4, 5, 6]));
+            "Third: an answer that is neither modality's.", numeric: [2, 3, 4, 5, 6]);
         page.Details("Every method in a sentence", p =>
         {
             foreach (var method in r.Methods.Where(m => m.Turn is not null)) p.Paragraph(method.Turn!.Text);
         });
     }
 
+    private static string[] Side(TurnedSide? side) => [Cell(side?.Switched), Mean(side?.Third), Cell(side?.Kept)];
+
+    /// <summary>A column for the second data folder, where there is one.</summary>
+    private static Column[] Unseen(bool any) => any ? ["Unseen"] : [];
+
     private static void Repairs(HtmlPage page, SteeringResult r, Dictionary<string, Figure> figures)
     {
         page.Heading(2, "A repair: making failed runs follow");
         page.Figure(figures["repaired"], "Directions are taken in the sense of each run's own instruction, which whoever steers has to know; gains and the attention boost do the same to every run.", "repaired.svg");
-        page.Table(["Method", "Chosen", "Change of the stream", "Repaired", "Broken", "Net", "Beyond the best gain", "Without a conflict", "Unseen", "Random", "Matched", "p"],
+        var unseen = r.UnseenRuns > 0;
+        page.Table(
+            ["Method", "Chosen", "Change of the stream", "Repaired", "Broken", "Net", "Beyond the best gain", "Without a conflict",
+                "Random", "Matched", "p", .. Unseen(unseen)],
             [.. r.Methods.Select(m => (m.Name, m.Repair)).Select(m => (string[])
             [
-                m.Name, Chosen(m.Repair.Chosen), m.Repair.Chosen is { } c ? Numbers.Of(c.Norm.Mean) : Numbers.Missing, Cell(m.Repair.Test?.Repaired), Cell(m.Repair.Test?.Broken), Change(m.Repair.Test?.Net),
-                Change(m.Repair.BeyondGain), Change(m.Repair.Control?.Net), Change(m.Repair.Unseen?.Net), Rank(m.Repair.Random), m.Repair.Random is null ? Numbers.Missing : $"{Rank(m.Repair.Matched)}", P(m.Repair.Chosen, m.Repair.P),
+                m.Name, Chosen(m.Repair.Chosen), m.Repair.Chosen is { } c ? Numbers.Of(c.Norm.Mean) : Numbers.Missing,
+                Cell(m.Repair.Test?.Repaired), Cell(m.Repair.Test?.Broken), Change(m.Repair.Test?.Net),
+                Change(m.Repair.BeyondGain), Change(m.Repair.Control?.Net), Rank(m.Repair.Random),
+                m.Repair.Random is null ? Numbers.Missing : Rank(m.Repair.Matched), P(m.Repair.Chosen, m.Repair.P),
+                .. unseen ? [Change(m.Repair.Unseen?.Net)] : Array.Empty<string>(),
             ])],
             "Repaired: share of failed runs that follow. Broken: share of the others that fail. Net: change of the share that follows, paired. Random: sets of as many other heads (for the residual stream "
                 + "random vectors as long) that gain as much by the same kind of steering, each at its best strength; matched, those that change the residual stream as much, at that strength. Change of the stream: norm of the change of what leaves the last layer, over its "
-                + "norm. p: after Holm over the methods.", numeric: [2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+                + "norm. p: after Holm over the methods.", numeric: [2, 8, 9, 10]);
         page.Details("Every method in a sentence", p =>
         {
             foreach (var method in r.Methods) p.Paragraph(method.Repair.Text);
@@ -107,7 +140,8 @@ public static class SteeringReport
         page.KeyValues(
         [
             ("Tool", r.Tool), ("Arbiters", Heads(r.Heads.Arbiters)), ("Choice carriers", Heads(r.Heads.ChoiceCarriers)), ("Decision carriers", Heads(r.Heads.DecisionCarriers)), ("Necessary heads", Heads(r.Heads.Necessary)),
-            .. r.Data.Select(s => ($"Data, {s.Name}", $"{s.Samples} samples, {s.Rejected} left out, sha256 {s.Sha256}")), ("Seed", $"{r.Seed}"),
+            .. r.Data.Select(s => ($"Data, {s.Name}", $"{Plural.Of(s.Samples, "sample")}, {s.Rejected} left out, sha256 {s.Sha256}")),
+                ("Seed", $"{r.Seed}"),
         ]);
         page.Table(["Choice", "Variant"], [.. r.Variants.Select(v => new[] { v.Key, v.Value })], "Definitions.", numeric: []);
     }
@@ -151,11 +185,11 @@ public static class SteeringReport
 
     private static string Name(SteeredMethod method) => method.Name.Replace('_', ' ');
 
-    private static string Cell(Estimate? share) => share is { } s ? Numbers.Interval(s) : Numbers.Missing;
+    private static string Cell(Estimate? share) => share is { } s ? Numbers.Stacked(s) : Numbers.Missing;
 
     private static string Mean(Estimate? share) => share is { } s ? Numbers.Of(s.Mean) : Numbers.Missing;
 
-    private static string Change(Estimate? change) => change is { } c ? Numbers.ChangeInterval(c) : Numbers.Missing;
+    private static string Change(Estimate? change) => change is { } c ? Numbers.StackedChange(c) : Numbers.Missing;
 
     private static string Rank(PermutationRank? rank) => rank is { } r ? $"{r.AtLeast} of {r.Draws}" : Numbers.Missing;
 }

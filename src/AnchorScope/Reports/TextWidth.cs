@@ -32,9 +32,21 @@ internal static class TextWidth
         return kept.ToString().TrimEnd() + "…";
     }
 
+    /// <summary><paramref name="text"/> in lines that are no wider than <paramref name="width"/>, broken at spaces.</summary>
+    public static IReadOnlyList<string> Wrap(string text, double width, double size)
+    {
+        var lines = new List<string>();
+        foreach (var word in text.Split(' '))
+        {
+            if (lines.Count > 0 && Of($"{lines[^1]} {word}", size) <= width) lines[^1] += " " + word;
+            else lines.Add(Fit(word, width, size));
+        }
+        return lines;
+    }
+
     private static double Em(Rune rune) => rune.Value switch
     {
-        ' ' or '.' or ',' or ':' or ';' or '\'' or '!' or '|' or 'i' or 'j' or 'l' or 'I'
+        ' ' or '\u00A0' or '.' or ',' or ':' or ';' or '\'' or '!' or '|' or 'i' or 'j' or 'l' or 'I'
             or '(' or ')' or '[' or ']' or 'f' or 't' or 'r' => 0.36,
         'm' or 'w' or 'M' or 'W' or '%' or '@' => 0.88,
         '…' or '→' or '←' or '↛' => 1.0,

@@ -15,14 +15,18 @@ public static class TuningReport
         var figures = new Dictionary<string, Figure>(StringComparer.Ordinal) { ["curve"] = Curve(result) };
         if (result.Circuit is { } circuit) figures["circuit"] = Layers(circuit);
         foreach (var (name, figure) in figures) DiagnosisFiles.Text(Path.Combine(folder, "figures", name + ".svg"), figure.ToSvg(standalone: true));
-        DiagnosisFiles.Text(Path.Combine(folder, "report.html"), Page(result, figures).ToHtml());
+        DiagnosisFiles.Text(Path.Combine(folder, "report.html"), Page(folder, result, figures).ToHtml());
     }
 
-    private static HtmlPage Page(TuningResult r, Dictionary<string, Figure> figures)
+    private static HtmlPage Page(string folder, TuningResult r, Dictionary<string, Figure> figures)
     {
-        var page = new HtmlPage($"What do {r.Heads.Count} tuned heads of {r.Model.Name} change?")
+        var page = new HtmlPage($"What {(r.Heads.Count == 1 ? "does" : "do")} {Plural.Of(r.Heads.Count, "tuned head")} of {r.Model.Name} "
+            + $"change?")
         {
-            Subtitle = $"{r.Model.Family}, heads {string.Join(' ', r.Heads.Take(12))}{(r.Heads.Count > 12 ? " …" : "")}; learnt: {r.Variants["learnt"].Replace('_', ' ')}",
+            Terms = ReportTerms.All,
+            Subtitle = $"{r.Model.Family}, {Plural.Noun(r.Heads.Count, "head")} "
+                + $"{string.Join(' ', r.Heads.Take(12))}{(r.Heads.Count > 12 ? " …" : "")}; learnt: "
+                + $"{r.Variants["learnt"].Replace('_', ' ')}",
             Footer = $"{r.Tool}; original's weights {r.Model.Sha256[..12]}, head set {r.HeadSetSha256[..12]}, seed {r.Options.Seed}. All numbers: tune.json.",
         };
         foreach (var (text, status) in Findings(r)) page.Lead(text, status);
@@ -34,6 +38,8 @@ public static class TuningReport
         Learning(page, r, figures);
         if (r.Circuit is { } circuit) Circuit(page, circuit, figures);
         Provenance(page, r);
+        RunFiles.Write(page, folder, figures, [("heads.json", "the tuned heads with their gains")]);
+        page.WriteGlossary();
         return page;
     }
 
@@ -57,8 +63,14 @@ public static class TuningReport
         if (r.RandomRank is { } rank)
             yield return ($"Over all test runs with a conflict {Wording.Rank(rank, "follow")}{TooFew(rank)}.", Status.Neutral);
         if (r.Circuit is { } c)
-            yield return ($"Of the {c.Before.Count} best heads {c.Shared} still are among the {c.After.Count} best of the tuned model ({c.SharedByChance.ToString("0.0", CultureInfo.InvariantCulture)} by chance); rank correlation of all heads {c.Correlation.ToString("0.00", CultureInfo.InvariantCulture)}.", Status.Neutral);
+            yield return ($"{Still(c)} ({c.SharedByChance.ToString("0.0", CultureInfo.InvariantCulture)} by chance); rank correlation of "
+                + $"all heads {c.Correlation.ToString("0.00", CultureInfo.InvariantCulture)}.", Status.Neutral);
     }
+
+    private static string Still(CircuitChange c) => c.Before.Count == 1
+        ? $"The best head is {(c.Shared == 1 ? "still" : "no longer")} the best of the tuned model"
+        : $"Of the {c.Before.Count} best heads {Plural.Few(c.Shared)} {(c.Shared is 0 or 1 ? "is" : "are")} still among the "
+            + $"{c.After.Count} best of the tuned model";
 
     private static bool IsMore(TuningResult r, TuningSet set) => r.RandomRank is { P: <= MultipleComparisons.Level }
         && set.TunedMinusRandom is { All.Low: > 0 };
@@ -79,7 +91,8 @@ public static class TuningReport
     private static void Effects(HtmlPage page, TuningResult r)
     {
         page.Heading(2, "Before and after");
-        page.Table(["Samples", "Runs", "Before", "Picture", "Text", "After", "Picture", "Text", "Change"],
+        page.Table(["Samples", "Runs", .. Column.Under("Before", "Both", "Picture", "Text"),
+            .. Column.Under("After", "Both", "Picture", "Text"), "Change"],
             [.. r.Sets.Select(s => new[]
             {
                 Name(s), $"{s.Runs}", Numbers.Interval(s.Rates[0].Follows.All), Numbers.Of(s.Rates[0].Follows.Vision.Mean), Numbers.Of(s.Rates[0].Follows.Text.Mean),
@@ -90,15 +103,17 @@ public static class TuningReport
         page.Table(["", "Numbers learnt", .. r.Sets.Select(s => s.Name)],
             [.. r.Arms.Select((a, i) => (string[])[Name(a), a.Learnt == 0 ? "" : a.Learnt.ToString("#,0", CultureInfo.InvariantCulture), .. r.Sets.Select(s => i == 0 ? Numbers.Of(s.Rates[0].Follows.All.Mean) : $"{Numbers.Of(s.Rates[i].Follows.All.Mean)} ({Numbers.Change(s.Rates[i].Change.All.Mean)})")])],
             $"The same test runs under everything that could have been done instead; in brackets the change.{WithoutConflict(r)}", numeric: [.. Enumerable.Range(1, r.Sets.Count + 1)]);
-        page.Details("Changes with their intervals", p => p.Table(["", .. r.Sets.Select(Name)],
-            [.. r.Arms.Skip(1).Select((a, i) => (string[])[Name(a), .. r.Sets.Select(s => Numbers.ChangeInterval(s.Rates[i + 1].Change.All))])], "Change of the ratio, paired by run."));
-        page.Details("Tuned heads minus everything else", p => p.Table(["Tuned heads minus", .. r.Sets.Select(Name)],
+        page.FoldedTable("Changes with their intervals", ["", .. r.Sets.Select(Name)],
+            [.. r.Arms.Skip(1).Select((a, i) =>
+                (string[])[Name(a), .. r.Sets.Select(s => Numbers.ChangeInterval(s.Rates[i + 1].Change.All))])],
+                    "Change of the ratio, paired by run.");
+        page.FoldedTable("Tuned heads minus everything else", ["Tuned heads minus", .. r.Sets.Select(Name)],
             [
                 .. r.Arms.Select((a, i) => (Arm: a, Index: i)).Where(a => a.Arm.Name != TuningEvaluation.Tuned)
                     .Select(a => (string[])[Name(a.Arm), .. r.Sets.Select(s => Numbers.ChangeInterval(s.Rates[a.Index].TunedMinus!.All))]),
                 .. r.Sets.All(s => s.TunedMinusRandom is not null)
                     ? [["mean of random heads", .. r.Sets.Select(s => Numbers.ChangeInterval(s.TunedMinusRandom!.All))]] : (string[][])[],
-            ], "Difference of the ratios, paired by run. The last row holds the variation between random sets, too."));
+            ], "Difference of the ratios, paired by run. The last row holds the variation between random sets, too.");
         if (r.Sets.Any(s => !s.Conflict))
             page.Table(["", .. r.Sets.Where(s => !s.Conflict).Select(Name)],
                 [.. r.Arms.Select((a, i) => (string[])[Name(a), .. r.Sets.Where(s => !s.Conflict).Select(s => Numbers.Of(s.Rates[i].Divergence!.Value.Mean, 3))])],
@@ -109,7 +124,7 @@ public static class TuningReport
     {
         page.Heading(2, "How it was learnt");
         page.Figure(figures["curve"], "Loss of the batches, and of the validation set, which decides what is kept and when to stop.", "curve.svg");
-        page.Table(["", "Rate", "Steps", "Kept", "Validation: loss", "Answer", "KL", "Follows"],
+        page.Table(["", "Rate", "Steps", "Kept", .. Column.Under("Validation", "Loss", "Answer", "KL", "Follows")],
             [.. r.Arms.Select(a => new[]
             {
                 Name(a), a.Rate?.ToString("0.####", CultureInfo.InvariantCulture) ?? "", a.Rate is null ? "" : $"{a.Steps}", a.Rate is null ? "" : $"{a.BestStep}",
@@ -124,8 +139,9 @@ public static class TuningReport
     private static void Circuit(HtmlPage page, CircuitChange c, Dictionary<string, Figure> figures)
     {
         page.Heading(2, "Did the circuit move?");
-        page.Paragraph($"Both models were diagnosed on the same samples, {c.Samples} of each set at most: diagnosis-before/report.html and diagnosis-after/report.html. Best heads before: {string.Join(' ', c.Before)}. After: {string.Join(' ', c.After)}. In both: {c.Shared}.");
-        page.Table(["Head", "Score before", "Rank", "Score after", "Rank"],
+        page.Paragraph($"Both models were diagnosed on the same samples, {c.Samples} of each set at most. Best heads before: "
+            + $"{string.Join(' ', c.Before)}. After: {string.Join(' ', c.After)}. In both: {Plural.Few(c.Shared)}.");
+        page.Table(["Head", .. Column.Under("Before", "Score", "Rank"), .. Column.Under("After", "Score", "Rank")],
             [.. c.Named.Select(h => new[] { $"{h.Head}", Numbers.Of(h.Before), $"{h.RankBefore}", Numbers.Of(h.After), $"{h.RankAfter}" })], $"The tuned heads in both rankings. Score: {c.Score}.", numeric: [1, 2, 3, 4]);
         page.Figure(figures["circuit"], "The logit lens at the last position, before and after: margin of the instructed answer over its competitor (MAM), and share of runs in which it already speaks for the answer that the model gives (LDAR).", "circuit.svg");
     }
@@ -136,8 +152,12 @@ public static class TuningReport
         page.KeyValues(
         [
             ("Tool", r.Tool), ("Original", $"{r.Model.Name}, sha256 {r.Model.Sha256}"), ("Head set", $"{r.HeadSet}, sha256 {r.HeadSetSha256}"),
-            .. r.Data.SelectMany(d => d.Value.Select(s => ($"Data, {d.Key}: {s.Name}", $"{s.Samples} samples, {s.Rejected} left out, sha256 {s.Sha256}"))),
-            ("Steps at most", $"{r.Options.Steps}"), ("Batch", $"{r.Options.Batch} runs with a conflict"), ("Measured every", $"{r.Options.MeasureEvery} steps; {r.Options.Patience} without a better one end it"), ("Seed", $"{r.Options.Seed}"),
+            .. r.Data.SelectMany(d =>
+                d.Value.Select(s =>
+                    ($"Data, {d.Key}: {s.Name}", $"{Plural.Of(s.Samples, "sample")}, {s.Rejected} left out, sha256 {s.Sha256}"))),
+            ("Steps at most", $"{r.Options.Steps}"), ("Batch", $"{Plural.Of(r.Options.Batch, "run")} with a conflict"),
+                ("Measured every", $"{Plural.Of(r.Options.MeasureEvery, "step")}; {r.Options.Patience} without a better one "
+                    + $"{(r.Options.Patience == 1 ? "ends" : "end")} it"), ("Seed", $"{r.Options.Seed}"),
         ]);
         page.Table(["Choice", "Variant"], [.. r.Variants.Select(v => new[] { v.Key, v.Value })], "Definitions that are a choice.", numeric: []);
     }

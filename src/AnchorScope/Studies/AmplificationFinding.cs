@@ -21,7 +21,8 @@ internal static class AmplificationFinding
         if (failed.Runs.Count == 0) return Without(FindingStatus.Unclear, "No run failed, so amplification had nothing to repair");
         if (failed.Runs.Count < FewestFailed || failed.IsFew)
             return Without(
-                FindingStatus.Unclear, $"{failed.Runs.Count} of {Wording.Count(test.Runs.Count, "run")} failed, too few to say what amplification repairs ({FewestFailed} are needed)");
+                FindingStatus.Unclear, $"{Capital(Plural.OutOf(failed.Runs.Count, test.Runs.Count, "run"))} failed, too few to say what "
+                    + $"amplification repairs ({FewestFailed} are needed)");
         if (choice.Net.Count == 0) return Without(FindingStatus.Unclear, "Whether amplification repairs anything cannot be told: no factor above 1 was tried");
         if (choice.Factor is not { } factor)
             return Without(
@@ -47,7 +48,7 @@ internal static class AmplificationFinding
         var random = failed.DrawnShare([.. draws.Select(d => ConditionId.Gain(d, factor))], (r, condition) => r.Follows(condition));
         var beyond = ProportionDifference.SquareAndAdd(repaired, random);
         var compared = $"; random heads repair {Wording.Percent(random.Mean)} at the same factor ({Wording.Interval(random)}); {Wording.Rank(rank, "repair")}, each at its own factor; "
-            + $"{Wording.Rank(matched, "repair")}, each at a factor that changes the residual stream as much{(reached.Count < choice.Matched.Count ? $" ({choice.Matched.Count - reached.Count} others never do)" : "")}";
+            + Matched(matched, choice.Matched.Count - reached.Count);
         var p = new[] { failed.Difference(r => r.Follows(gained)).P, net.P, rank.P }.Max();
         return new Claim(What, p, beyond, holds => Said(holds && matched.P <= MultipleComparisons.Level, text, compared, whole, net.Difference, harmless, beyond, rank, matched, margin, test.Clusters.Count))
         {
@@ -76,6 +77,13 @@ internal static class AmplificationFinding
                 : "but too many random sets do as much for a claim among four sentences";
         return new Saying(FindingStatus.Unclear, $"{text}, {but}{compared}{whole}");
     }
+
+    private static string Matched(PermutationRank matched, int never) => matched.Draws == 0
+        ? "none changes the residual stream as much at any factor"
+        : $"{Wording.Rank(matched, "repair")}, each at a factor that changes the residual stream as much"
+            + (never > 0 ? $" ({Plural.Of(never, "other", "never does", "never do")})" : "");
+
+    private static string Capital(string text) => char.ToUpperInvariant(text[0]) + text[1..];
 
     private static Claim Without(FindingStatus status, string text, Estimate? effect = null) => Studies.Claim.Without(What, status, text, effect);
 }

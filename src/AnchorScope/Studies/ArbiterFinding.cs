@@ -16,7 +16,7 @@ internal static class ArbiterFinding
         var (found, carriers, choice) = (diagnosis.Interchange.Set("arbiters"), diagnosis.Interchange.Set("decision_carriers"), diagnosis.Interchange.Set("choice_carriers"));
         var passed = Passed(carriers, choice) + Place(diagnosis.Interchange.Place);
         if (test.IsFew)
-            return Studies.Claim.Without(What, FindingStatus.Unclear, $"Which heads arbitrate cannot be told: these are {Wording.Few(test)}");
+            return Studies.Claim.Without(What, FindingStatus.Unclear, $"Which heads arbitrate cannot be told: {Wording.These(test)}");
         if (found.Measured is not { } set)
         {
             var all = diagnosis.Interchange.AllQueries;
@@ -29,7 +29,8 @@ internal static class ArbiterFinding
                     + $"move {Share(all.Moved)} of it{passed}", all.Moved);
         }
         var text = $"With the queries of {Wording.Count(set.Heads.Count, "head")} ({string.Join(", ", set.Heads)}) taken from the other instruction, {Wording.Percent(set.Choice.Switched.Mean)} of "
-            + $"{Wording.Count(set.Choice.Pairs, "pair")} give the own other answer ({Wording.Interval(set.Choice.Switched)}); with queries of another picture and note as well it is still the own "
+            + $"{Wording.Count(set.Choice.Pairs, "pair", "gives", "give")} the own other answer "
+            + $"({Wording.Interval(set.Choice.Switched)}); with queries of another picture and note as well it is still the own "
             + $"other answer, in {Wording.Percent(set.ChoiceCrossed.OwnOther.Mean)}, and not the donor's ({Wording.Percent(set.ChoiceCrossed.Switched.Mean)})";
         if (found.Random is not { } rank)
             return Studies.Claim.Without(What, FindingStatus.Unclear, $"{text}, but no random set was exchanged for comparison, so whether other heads do as much stays open{passed}", set.Choice.Moved);
@@ -41,9 +42,10 @@ internal static class ArbiterFinding
                 What, FindingStatus.Unclear,
                 $"{text}, but queries of the same instruction in other words move the answer as well, by {Share(set.Phrasing.Moved)} of "
                     + $"what the other instruction moves: {Wording.Percent(set.Phrasing.Switched.Mean)} of "
-                    + $"{Wording.Count(set.Phrasing.Pairs, "pair")} give the own other answer ({Wording.Interval(set.Phrasing.Switched)}). "
+                    + $"{Wording.Count(set.Phrasing.Pairs, "pair", "gives", "give")} the own other answer "
+                    + $"({Wording.Interval(set.Phrasing.Switched)}). "
                     + $"What these heads hold is the words, not which modality they name{passed}", set.Choice.Moved);
-        var compared = $"; {(found.Census ? $"{rank.AtLeast} of all {rank.Draws} other sets of that size {(rank.AtLeast == 1 ? "moves" : "move")} as much" : Wording.Rank(rank, "move"))}, at most {found.RandomMoved:0.00} of the margin against {set.Choice.Moved.Mean:0.00}";
+        var compared = $"; {(found.Census ? $"{Plural.Few(rank.AtLeast)} of all {Plural.Of(rank.Draws, "other set")} of that size {(rank.AtLeast is 0 or 1 ? "moves" : "move")} as much" : Wording.Rank(rank, "move"))}, at most {found.RandomMoved:0.00} of the margin against {set.Choice.Moved.Mean:0.00}";
         // A census draws nothing: what is left to chance is which samples there are.
         var p = found.Census && rank.AtLeast == 0 ? Normal.TwoSided(set.Choice.Moved.Mean / ((set.Choice.Moved.High - set.Choice.Moved.Low) / (2 * Normal.Z95))) : rank.P;
         return new Claim(What, p, set.Choice.Moved, holds => holds
@@ -60,8 +62,10 @@ internal static class ArbiterFinding
     private static string NoPair(InterchangeResult found)
     {
         var count = found.Pairs[^1].Factors.First(f => f.Factor == Variants.NameOf(DonorFactor.Instruction));
-        return $"of {Wording.Count(count.Runs, "run")} {count.WithoutDonor} have no donor under the other instruction, {count.ReceiverFails} do not follow their own and "
-            + $"{count.DonorFails} have a donor that does not give the other answer";
+        return $"of {Wording.Count(count.Runs, "run")} {Plural.Few(count.WithoutDonor)} "
+            + $"{(count.WithoutDonor is 0 or 1 ? "has" : "have")} no donor under the other instruction, "
+            + $"{Plural.Few(count.ReceiverFails)} {(count.ReceiverFails is 0 or 1 ? "fails" : "fail")} to follow the own one and "
+            + $"{Plural.Few(count.DonorFails)} {(count.DonorFails is 0 or 1 ? "has" : "have")} a donor that does not give the other answer";
     }
 
     private static string Mlp(InterchangeResult found) => found.MlpDecides is { } layer

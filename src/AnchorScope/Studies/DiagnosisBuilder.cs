@@ -288,7 +288,8 @@ internal sealed class DiagnosisBuilder
 
     private IReadOnlyList<string> Warnings()
     {
-        var few = _test.IsFew ? [$"Few samples: these are {Wording.Few(_test)}. Intervals are wide, and little can be found or ruled out."] : Array.Empty<string>();
+        var few = _test.IsFew ? [$"Few samples: {Wording.These(_test)}. Intervals are wide, and little can be found or ruled out."]
+            : Array.Empty<string>();
         var left = _study.Data.Rejected.Count > 0 ? [$"{Wording.Count(_study.Data.Rejected.Count, "line", "was", "were")} left out; they are listed at the end."] : Array.Empty<string>();
         return [.. few, .. left, .. _study.Warnings.Select(w => w.EndsWith('.') ? w : w + ".")];
     }

@@ -16,14 +16,14 @@ internal static class NecessaryFinding
         var condition = ConditionId.Block(HeadPlan.Tested);
         var (total, margin, samples) = (diagnosis.Model.Layers * diagnosis.Model.Heads, diagnosis.EquivalenceMargin, test.Clusters.Count);
         var by = Wording.By(diagnosis.Variants["ablation"]);
-        var set = $"the top {blocked.Heads.Count} of {total} heads{Ranked(diagnosis)} ({Names(blocked.Heads)})";
+        var set = $"{Wording.Top(blocked.Heads.Count, total)}{Ranked(diagnosis)} ({Names(blocked.Heads)})";
         var (drop, p) = test.Difference(r => r.Follows(ConditionId.Baseline) - r.Follows(condition));
         var changes = $"with {set} blocked{by} MFR changes by {Wording.Dropped(drop)}";
         var needed = Decision.Needed(drop, samples, margin);
         if (test.IsFew)
             return Studies.Claim.Without(
                 What, FindingStatus.Unclear,
-                    $"Whether few heads are necessary cannot be told: {changes}, but these are {Wording.Few(test)}; "
+                    $"Whether few heads are necessary cannot be told: {changes}, but {Wording.These(test)}; "
                         + $"{Wording.Needed(needed)}", drop, needed);
         if (Decision.IsAbsent(drop, margin))
             return Studies.Claim.Without(What, FindingStatus.Absent,

@@ -165,7 +165,7 @@ public static class ParityCheck
     {
         if (want.Length != got.Length)
         {
-            rows.Add(new ParityRow(@case, name, 1, tolerance, $"expected {want.Length} values, found {got.Length}"));
+            rows.Add(new ParityRow(@case, name, 1, tolerance, $"expected {Plural.Of(want.Length, "value")}, found {got.Length}"));
             return;
         }
         var (scale, largest, where) = (1.0, 0.0, -1);

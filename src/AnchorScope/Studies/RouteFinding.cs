@@ -76,8 +76,8 @@ internal static class RouteReader
             _ when cuts.All(c => c.Carries is not null) && cuts[0].Carries == false && cuts[2].Carries == false =>
                 "Undecided: neither route is needed alone",
             _ when cuts.Any(c => c.Carries is null) =>
-                $"Undecided: too close to the threshold for {Wording.Count(test.Clusters.Count, "sample")}, about {Needed(cuts, test)} "
-                    + $"would decide",
+                $"Undecided: too close to the threshold for {Wording.Count(test.Clusters.Count, "sample")}, "
+                    + Wording.Needed(Needed(cuts, test)),
             _ => "Undecided: the instruction's tokens gather, but what they hold is not needed behind them",
         };
         return $"{said} (instructed answers {without.Mean:0.00}; with an edge cut{by} in all layers: {numbers}; a route is what takes more "

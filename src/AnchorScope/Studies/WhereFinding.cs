@@ -20,7 +20,7 @@ internal static class WhereFinding
         var chosen = $"{Wording.Percent(larger.Mean)}, {Wording.Interval(larger)}; chance is 50 %";
         var enough = Decision.Needed(larger, samples, margin, 0.5);
         if (test.IsFew) return Studies.Claim.Without(What, FindingStatus.Unclear,
-            $"{follows}, but these are {Wording.Few(test)}; {Wording.Needed(enough)}", larger, enough);
+            $"{follows}, but {Wording.These(test)}; {Wording.Needed(enough)}", larger, enough);
         if (Decision.IsAbsent(larger, margin, 0.5))
             return Studies.Claim.Without(
                 What, FindingStatus.Absent,

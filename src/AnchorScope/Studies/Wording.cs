@@ -6,10 +6,10 @@ namespace AnchorScope.Studies;
 internal static class Wording
 {
     /// <summary>"1 sample", "2 samples".</summary>
-    public static string Count(int count, string noun) => $"{count} {noun}{(count == 1 ? "" : "s")}";
+    public static string Count(int count, string noun) => Plural.Of(count, noun);
 
     /// <summary>"1 run", and the verb that goes with it.</summary>
-    public static string Count(int count, string noun, string one, string many) => $"{Count(count, noun)} {(count == 1 ? one : many)}";
+    public static string Count(int count, string noun, string one, string many) => Plural.Of(count, noun, one, many);
 
     /// <summary>How heads and edges were removed, where they were not set to 0 and cut: " by mean ablation".</summary>
     /// <param name="ablation">Name of the variant.</param>
@@ -49,6 +49,12 @@ internal static class Wording
     /// <summary>Why nothing is said of so few samples.</summary>
     public static string Few(MeasuredSet set) =>
         $"{Count(set.Clusters.Count, "independent sample")}, and nothing is claimed of fewer than {Clusters.Fewest}";
+
+    /// <summary>The same as a clause: "these are 3 independent samples, and nothing ...".</summary>
+    public static string These(MeasuredSet set) => $"{(set.Clusters.Count == 1 ? "this is" : "these are")} {Few(set)}";
+
+    /// <summary>"the top 3 of 64 heads", "the top head of 8".</summary>
+    public static string Top(int count, int of) => count == 1 ? $"the top head of {of}" : $"the top {count} of {Count(of, "head")}";
 
     /// <summary>How many samples would decide.</summary>
     public static string Needed(int needed) => needed == int.MaxValue ? "no number of samples would decide"

@@ -90,10 +90,85 @@ public sealed class FigureTests
         Assert.Equal((168, 84), (image.Width, image.Height));
         // Left 0.25 / (1/2) + 0.5 = 1, right 0.5 / 1 = half of it: half as far from the grey of white.
         var (left, right) = (image.Rgb[0..3], image.Rgb[^3..]);
-        var grey = (byte)(140 + 255 * 0.45);
+        const byte grey = 250;
         for (var channel = 0; channel < 3; channel++) Assert.Equal((grey - left[channel]) / 2.0, grey - right[channel], 0.51);
         Assert.True(left[0] > left[1] + 60);
         Assert.Contains(drawn.Descendants(Svg + "text"), text => text.Value == "1.0");
+    }
+
+    /// <summary>Without values the picture is as it was; differences have a scale of their own, with both signs; rows have names.</summary>
+    [Fact]
+    public void Overlay_ShowsThePictureAndDifferences()
+    {
+        var red = new Picture(1, 1, [200, 10, 10]);
+        PixelBox?[] all = [new PixelBox(0, 0, 1, 1)];
+        var figure = new OverlayFigure("f",
+        [
+            new("picture", "", red, [], []) { Row = "first" }, new("map", "", red, all, [0.5]),
+                new("difference", "", red, all, [-0.25]) { IsDifference = true },
+            new("picture", "", red, [], []) { Row = "second" }, new("map", "", red, all, [0]),
+                new("difference", "", red, all, [0.25]) { IsDifference = true },
+        ]) { Columns = 3, ScaleLabel = "share", DifferenceLabel = "difference of shares" };
+        var drawn = XDocument.Parse(figure.ToSvg(standalone: true));
+        byte[][] colours = [.. drawn.Descendants(Svg + "image").Select(i =>
+            Picture.Decode(Convert.FromBase64String(i.Attribute("href")!.Value.Split(',')[1]), "overlay").Rgb[..3])];
+        Assert.Equal(red.Rgb, colours[0]);
+        Assert.True(colours[1][0] > colours[1][2] + 60, "red where there is attention");
+        Assert.True(colours[2][2] > colours[2][0] + 60, "blue where a difference is below 0");
+        Assert.Equal([250, 250, 250], colours[4].Select(c => (int)c));
+        Assert.True(colours[5][0] > colours[5][2] + 60, "red where a difference is above 0");
+        Assert.All(new[] { "first", "second", "share", "difference of shares" }, label =>
+            Assert.Single(drawn.Descendants(Svg + "text"), text => text.Value == label));
+        var page = XDocument.Parse(figure.ToSvg(standalone: false));
+        Assert.Equal(["first", "second"], page.Descendants("p").Select(p => p.Value));
+    }
+
+    /// <summary>Lines that lie on one another are drawn once, and the panel names them; so are flat ones that cross one another.</summary>
+    [Fact]
+    public void LinesOnOneAnother_AreNamed()
+    {
+        double[] x = [0, 1, 2];
+        LineFigure Of(params LineSeries[] series) => new("f", [new("p", series) { YRange = (0, 1) }]);
+        var drawn = XDocument.Parse(Of(new("a", x, [0.93, 0.95, 0.92]), new("b", x, [0.95, 0.92, 0.94]), new("c", x, [0.9, 0.5, 0.1]),
+            new("d", x, [0.9, 0.51, 0.1]), new("e", x, [0.9, 0.55, 0.1])).ToSvg(standalone: true));
+        Assert.Equal(3 * 3, Markers(drawn));
+        string[] notes = [.. drawn.Descendants(Svg + "text").Select(t => t.Value).Where(t =>
+            t.Contains("drawn once", StringComparison.Ordinal))];
+        Assert.Equal(["Flat near 0.93 (at most 0.03 apart), drawn once: a; b",
+            "On one line (at most 0.01 apart), drawn once: c; d"], notes);
+        Assert.Contains(drawn.Descendants(Svg + "title"), t => t.Value.StartsWith("a, b\n", StringComparison.Ordinal));
+        // Of other places nothing is said.
+        Assert.DoesNotContain("drawn once", Of(new("a", x, [0, 0, 0]), new("b", [0, 1, 3], [0, 0, 0])).ToSvg(standalone: true),
+            StringComparison.Ordinal);
+    }
+
+    /// <summary>The band of one point has no width, so its interval is a whisker, and no tick stands where nothing was measured.</summary>
+    [Fact]
+    public void SinglePoint_HasItsIntervalAndOneTick()
+    {
+        var figure = new LineFigure("f", [new("p", [new("s", [500], [0.5]) { Low = [0.25], High = [0.75] }]) { YRange = (0, 1) }]);
+        var drawn = XDocument.Parse(figure.ToSvg(standalone: true));
+        var whisker = drawn.Descendants(Svg + "path").Single(p => (string?)p.Attribute("class") == "error s0");
+        Assert.Matches(@"^M[\d.]+ [\d.]+V", (string)whisker.Attribute("d")!);
+        Assert.Equal(["500"], drawn.Descendants(Svg + "text").Where(t => (string?)t.Attribute("class") == "tick mid").Select(t => t.Value));
+        // Several of them stand side by side.
+        var several = XDocument.Parse(new LineFigure("f",
+            [new("p", [new("s", [500], [0.5]), new("t", [500], [0.5])])]).ToSvg(standalone: true));
+        Assert.Equal(2, Markers(several));
+        Assert.Equal(2, several.Descendants(Svg + "path").Where(p => p.Element(Svg + "title") is not null).Select(p =>
+            (string)p.Attribute("d")!).Distinct().Count());
+    }
+
+    [Theory]
+    [InlineData(0, "0 everywhere")]
+    [InlineData(0.0123, "at most 0.012 from 0")]
+    [InlineData(0.5, null)]
+    public void HeatMapWithoutColour_SaysWhatItHolds(double value, string? said)
+    {
+        var figure = new HeatMapFigure("f", [new("flat", new[,] { { value, 0 } }), new("other", new[,] { { 1.0, 0 } })]);
+        var drawn = XDocument.Parse(figure.ToSvg(standalone: true)).Descendants(Svg + "text").Where(t =>
+            ((string?)t.Attribute("class"))?.Contains("empty", StringComparison.Ordinal) == true);
+        Assert.Equal(said is null ? [] : new[] { said }, drawn.Select(t => t.Value));
     }
 
     [Fact]

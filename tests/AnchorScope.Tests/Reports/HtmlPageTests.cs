@@ -23,7 +23,7 @@ public sealed class HtmlPageTests
         Assert.DoesNotContain("url(", html, StringComparison.Ordinal);
         Assert.All(page.Descendants().Attributes("src"),
             attribute => Assert.StartsWith("data:", attribute.Value, StringComparison.Ordinal));
-        Assert.All(page.Descendants().Attributes("href"), attribute => Assert.Matches("^(#|data:)", attribute.Value));
+        Assert.All(page.Descendants().Attributes("href"), attribute => Assert.Matches("^(#|data:|heads.json$)", attribute.Value));
         Assert.DoesNotContain(page.Descendants().Attributes(),
             attribute => attribute.Name.LocalName.StartsWith("on", StringComparison.Ordinal));
     }
@@ -75,6 +75,66 @@ public sealed class HtmlPageTests
             html.Descendants("nav").Descendants("a").Select(a => a.Attribute("href")!.Value));
         string[] order = [.. html.Descendants("main").Elements().Select(element => element.Name.LocalName)];
         Assert.Equal(["header", "p", "nav", "h2", "h3", "h2", "h2"], order);
+    }
+
+    /// <summary>A spanning header has its columns below it and a column group of its own; other headers are as high as both rows.</summary>
+    [Fact]
+    public void Columns_UnderASpanningHeader()
+    {
+        var page = new HtmlPage("t");
+        page.Table(["Set", .. Column.Under("First", "Picture", "Text"), "q", .. Column.Under("Second", "Picture", "Text")],
+            [["a", "1", "2", "3", "4", "5"]]);
+        var table = XDocument.Parse(page.ToHtml()).Descendants("table").Single();
+        Assert.Equal([1, 2, 1, 2], table.Elements("colgroup").Select(g => (int)g.Attribute("span")!));
+        var rows = table.Element("thead")!.Elements("tr").Select(tr => tr.Elements("th").Select(th =>
+            $"{th.Value} {(string?)th.Attribute("scope")} {(string?)th.Attribute("colspan") ?? "1"} "
+                + $"{(string?)th.Attribute("rowspan") ?? "1"}")).ToList();
+        Assert.Equal(["Set col 1 2", "First colgroup 2 1", "q col 1 2", "Second colgroup 2 1"], rows[0]);
+        Assert.Equal(["Picture col 1 1", "Text col 1 1", "Picture col 1 1", "Text col 1 1"], rows[1]);
+    }
+
+    [Theory]
+    [InlineData(20, null)]
+    [InlineData(21, "All 21 rows")]
+    public void LongTable_OpensWhenAskedFor(int count, string? summary)
+    {
+        string[][] rows = [.. Enumerable.Range(0, count).Select(i => new[] { $"{i}" })];
+        var page = new HtmlPage("t");
+        page.Table(["x"], rows, "caption");
+        page.FoldedTable("More", ["x"], rows);
+        var html = XDocument.Parse(page.ToHtml());
+        var tables = html.Descendants("table").ToList();
+        Assert.Equal(summary, tables[0].Ancestors("details").SingleOrDefault()?.Element("summary")!.Value);
+        Assert.Equal($"More ({count} rows)", tables[1].Ancestors("details").Single().Element("summary")!.Value);
+        Assert.DoesNotContain(Captions(html), c => c.Ancestors("details").Any());
+    }
+
+    /// <summary>A term is explained once a section, longer names first, in the singular and the plural, and only as a whole word.</summary>
+    [Fact]
+    public void Terms_AreExplainedWhereASectionHasThemFirst()
+    {
+        var page = new HtmlPage("t") { Terms = [new("carrier", "c"), new("decision carrier", "d"), new("MFR", "m"), new("never", "n")] };
+        page.Paragraph("MFR of Decision carriers, a carrier, MFR, MFRX and xMFR");
+        page.Heading(2, "One");
+        page.Paragraph("no term");
+        page.Heading(2, "Two");
+        page.Table(["MFR"], [["MFR"]], "MFR <again>");
+        page.WriteGlossary();
+        var html = XDocument.Parse(page.ToHtml());
+        Assert.Equal(["MFR m", "Decision carriers d", "carrier c", "MFR m"],
+            html.Descendants("abbr").Select(a => $"{a.Value} {(string)a.Attribute("title")!}"));
+        Assert.Equal("MFR of Decision carriers, a carrier, MFR, MFRX and xMFR", html.Descendants("p").First().Value);
+        Assert.Equal(["carrier", "decision carrier", "MFR"], html.Descendants("dt").Select(dt => dt.Value));
+        Assert.Equal(["#one", "#two", "#glossary"], html.Descendants("nav").Descendants("a").Select(a => (string)a.Attribute("href")!));
+    }
+
+    [Fact]
+    public void Files_AreLinkedRelativeToThePage()
+    {
+        var page = new HtmlPage("t");
+        page.Files([("figures/a b.svg", "what it is")]);
+        var item = XDocument.Parse(page.ToHtml()).Descendants("li").Single();
+        Assert.Equal(("figures/a%20b.svg", "figures/a b.svg what it is"), ((string)item.Element("a")!.Attribute("href")!, item.Value));
     }
 
     [Fact]
@@ -141,7 +201,7 @@ public sealed class HtmlPageTests
         var page = XDocument.Parse(Page(Line, "x").ToHtml());
         var style = page.Descendants("style").Single().Value;
         var used = page.Descendants().Attributes("class").SelectMany(attribute => attribute.Value.Split(' ')).Distinct();
-        string[] without = ["neutral", "photo", "info", "level2", "open"];
+        string[] without = ["neutral", "photo", "info", "open"];
         Assert.All(used.Except(without), name => Assert.Matches($@"\.{name}[ ,:.{{]", style));
     }
 
@@ -158,7 +218,7 @@ public sealed class HtmlPageTests
 
     private static HtmlPage Page(Figure figure, string text)
     {
-        var page = new HtmlPage(text) { Subtitle = text, Footer = text };
+        var page = new HtmlPage(text) { Subtitle = text, Footer = text, Terms = [new Term("script", text), new Term("quoted", text)] };
         foreach (var status in Enum.GetValues<Status>()) page.Lead(text, status);
         page.Heading(2, text);
         page.Paragraph(text);
@@ -177,6 +237,9 @@ public sealed class HtmlPageTests
         page.Note(NoteKind.Warning, text);
         page.KeyValues([(text, text)]);
         page.Details(text, inner => inner.Verbatim(text));
+        page.Table([text, .. Column.Under(text, text, text)], [[text, "1", "2"]], text);
+        page.Files([("heads.json", text)]);
+        page.WriteGlossary();
         return page;
     }
 

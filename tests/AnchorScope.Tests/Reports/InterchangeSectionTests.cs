@@ -1,5 +1,6 @@
 using System.Xml.Linq;
 using AnchorScope.Cli;
+using AnchorScope.Metrics;
 using AnchorScope.Reports;
 using AnchorScope.Studies;
 
@@ -15,9 +16,9 @@ public sealed class InterchangeSectionTests
         var page = Page(InterchangeSamples.Full());
         Assert.Equal(
         [
-            ["arbiters", "0.0 0.1", "queries, other instruction", "0.80 [0.75, 0.85]", "2", "–", "0.10", "0.013 (79)"],
-            ["decision carriers, not confirmed", "0.0", "outputs, crossed", "0.95 [0.90, 1.00]", "2", "–", "0.10", "0.013 (79)"],
-            ["choice carriers", "none found", "outputs, crossed", "–", "–", "–", "–", "–"],
+            ["arbiters", "0.0 0.1", "queries, other instruction", "0.80 [0.75, 0.85]", "2", "–", "0.10", "0.013", "79"],
+            ["decision carriers, not confirmed", "0.0", "outputs, crossed", "0.95 [0.90, 1.00]", "2", "–", "0.10", "0.013", "79"],
+            ["choice carriers", "none found", "outputs, crossed", "–", "–", "–", "–", "–", "–"],
         ], Rows(page, "Half"));
         var rows = Rows(page, "Donor's");
         Assert.Equal(["arbiters", "queries, other instruction", "50", "0.20", "0.40", "same", "0.00", "0.80 [0.75, 0.85]"], rows[0]);
@@ -37,11 +38,23 @@ public sealed class InterchangeSectionTests
         Assert.Equal(["0.10 [0.05, 0.15]", "0.10 [0.05, 0.15]", "no pairs"], known[0][2..5]);
         Assert.Equal("10 / 10 / – / 10 / 10 / –", known[0][8]);
         Assert.Contains("1 of 6 heads has no role", page.Value, StringComparison.Ordinal);
-        var all = page.Descendants("details").Single(d => d.Element("summary")!.Value == "Profiles of all heads");
+        var all = page.Descendants("details").Single(d => d.Element("summary")!.Value == "Profiles of all 6 heads");
         Assert.Equal(6, all.Descendants("tbody").Elements("tr").Count());
         var pairs = Rows(page, "Without donor");
         Assert.Equal(["rank", "instruction", "60", "4", "0", "3", "2", "50"], pairs[0]);
         Assert.Equal("no pairs", pairs[1][7]);
+    }
+
+    [Theory]
+    [InlineData(0, "None of the 6 heads has a role.")]
+    [InlineData(1, "5 of 6 heads have no role.")]
+    [InlineData(5, "1 of 6 heads has no role.")]
+    [InlineData(6, "All 6 heads have a role.")]
+    public void HeadsWithARole_AreCounted(int with, string text)
+    {
+        var full = InterchangeSamples.Full();
+        var heads = full.Heads.Select((h, i) => h with { Role = Variants.NameOf(i < with ? HeadRole.Arbiter : HeadRole.None) });
+        Assert.Contains(text, Page(full with { Heads = [.. heads] }).Value, StringComparison.Ordinal);
     }
 
     /// <summary>Every role has its own letter, in a cell and in the legend; a head without a role has none.</summary>

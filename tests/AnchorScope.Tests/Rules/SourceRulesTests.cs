@@ -11,6 +11,11 @@ public sealed partial class SourceRulesTests
         Directory.EnumerateFiles(Path.Combine(Fixtures.Root, folder), "*.cs", SearchOption.AllDirectories)
             .Where(path => !path.Split(Path.DirectorySeparatorChar).Any(part => part is "bin" or "obj")))];
 
+    /// <summary>Folders whose sentences a user reads.</summary>
+    private static readonly string[] Speaking =
+        ["src/AnchorScope/Reports/", "src/AnchorScope/Studies/", "src/AnchorScope/Tuning/", "src/AnchorScope/Baking/",
+            "src/AnchorScope.Cli/"];
+
     [Fact]
     public void NoFileIsLongerThanAReaderKeepsInMind() =>
         Empty(Sources.Select(path => (path, lines: File.ReadLines(path).Count())).Where(f => f.lines > LongestFile).Select(f => $"{Name(f.path)} has {f.lines} lines: split it by idea"));
@@ -28,6 +33,12 @@ public sealed partial class SourceRulesTests
     [Fact]
     public void TheLibraryWritesToNoConsole() =>
         Empty(Matches(ConsoleUse(), "the library returns what it found; commands print it").Where(line => line.StartsWith("src/AnchorScope/", StringComparison.Ordinal)));
+
+    /// <summary>What a program counts may be one. Errors are not meant: they name what was found.</summary>
+    [Fact]
+    public void CountsInSentencesKnowOneFromMany() => Empty(
+        Matches(Counted(), "use Plural.Of, which says \"1 head\"").Where(line => !line.Contains("Exception(", StringComparison.Ordinal)
+            && Speaking.Any(folder => line.StartsWith(folder, StringComparison.Ordinal))));
 
     [Fact]
     public void EveryPackageVersionIsCentral() => Empty(
@@ -57,6 +68,9 @@ public sealed partial class SourceRulesTests
 
     [GeneratedRegex(@"\bConsole\.", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex ConsoleUse();
+
+    [GeneratedRegex(@"\{[^{}""]*(Count(\(\))?|Length|Runs|Samples|Draws|Failed|Shared|Pairs|Layers|Heads|Size)\} (samples|runs|heads|pairs|draws|layers|rows|tokens|variants|positions|others|models|checkpoints|sets|steps|lines|files|pictures|answers|tensors|prompts|arrays|edits|values|numbers)\b", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Counted();
 
     [GeneratedRegex("<PackageReference[^>]*\\sVersion=", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex PackageVersion();

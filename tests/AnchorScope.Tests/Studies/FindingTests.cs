@@ -20,6 +20,8 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
 
     private static readonly string[] Amplified = ["top5", "top10", "deep5"];
 
+    private HeadPlan FewDraws => run.Plan.WithFewDraws();
+
     private IEnumerable<string> Controls => run.Plan.Draws(HeadPlan.Random).Concat(run.Plan.Draws(HeadPlan.SameLayers)).Select(id => id.Text);
 
     [Fact]
@@ -40,151 +42,135 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
         Assert.All(findings, f => Assert.Equal(24, f.Test!.Samples));
     }
 
-    [Fact]
-    public void HalfOfTheRunsGiveTheOtherAnswer_TooFewSamplesToSayThatThereIsNoArbitration()
+    /// <summary>What is said of each of the four sentences when the measurements say something else.</summary>
+    private static readonly Dictionary<string, FindingCase> Cases = new(StringComparer.Ordinal)
     {
-        Says(0, FindingStatus.Unclear, "whether it chooses between the two answers by the instruction cannot be told", HalfSwapped);
-        // Within 5 points of one half: 0.25 x (1.96 / 0.05)^2 is 384, less what lies beside one half already.
-        Assert.InRange(Reduced(HalfSwapped).Findings[0].Test!.Needed!.Value, 200, 2000);
+        ["half of the runs give the other answer, too few samples to say that there is no arbitration"] =
+            new(0, FindingStatus.Unclear, "whether it chooses between the two answers by the instruction cannot be "
+                + "told") { Change = (_, o, i) => HalfSwapped(o, i) },
+        ["half of the runs give the other answer, within the margin"] =
+            new(0, FindingStatus.Absent, "does not choose by the instruction") { Change = (_, o, i) => HalfSwapped(o, i), Options = Wide },
+        ["all runs give the other answer"] =
+            new(0, FindingStatus.Absent, "chooses against the instruction") { Change = (_, o, _) =>
+                o["baseline"] = Swapped(o["baseline"]) },
+        ["the two cuts exchanged"] =
+            new(0, FindingStatus.Present, "decides at the last position, which reads the context directly")
+            {
+                Change = (_, o, _) => Exchange(o, "knockout/instruction->suffix/all", "knockout/context->last/all"),
+            },
+        ["both cuts alike"] =
+            new(0, FindingStatus.Unclear, "cannot be told") { Change = (_, o, _) =>
+                o["knockout/context->last/all"] = o["knockout/instruction->suffix/all"] },
+        ["an edge is missing"] =
+            new(0, FindingStatus.Unclear, "lack an edge") { Change = (_, o, _) => o.Remove("knockout/context->last/all") },
+        ["the block changes nothing, too few samples to say none"] =
+            new(2, FindingStatus.Unclear, "MFR changes by 0 points (95 % interval -14 to +14); about 190 samples would "
+                + "decide") { Change = (_, o, _) => Unblocked(o) },
+        ["the block changes nothing, within the margin"] =
+            new(2, FindingStatus.Absent, "No small set of heads is necessary") { Change = (_, o, _) => Unblocked(o), Options = Wide },
+        ["every random set does as much"] =
+            new(2, FindingStatus.Unclear, "but a random set does as much") { Change = (t, o, _) => t.AllBlockedLike(o, "top5", 79),
+                Options = Wide },
+        // The same numbers, but so few samples do not show that it is within 5 points.
+        ["every random set does as much, too few samples to say it"] =
+            new(2, FindingStatus.Unclear, "but that is not told apart from random sets; 79 of 79 random sets take as "
+                + "much") { Change = (t, o, _) => t.AllBlockedLike(o, "top5", 79) },
+        // Ten of 79 are too many for a claim, but nothing says that a random set does as much.
+        ["some random sets do as much"] =
+            new(2, FindingStatus.Unclear, "but that is not told apart from random sets; 10 of 79 random sets take as much (p = "
+                + "0.138;") { Change = (t, o, _) => t.AllBlockedLike(o, "top5", 10) },
+        ["ten draws are too few"] =
+            new(2, FindingStatus.Unclear, "but 10 draws are too few for a claim among four sentences (80 are enough)") { Plan = t =>
+                t.FewDraws },
+        ["without draws nothing is found"] =
+            new(2, FindingStatus.Unclear, "no random set was blocked for comparison") { Options = WithoutDraws },
+        ["every failed run repaired"] =
+            new(3, FindingStatus.Present, "random heads repair 0 % at the same factor") { Change = HalfRepaired, Options = Wide },
+        ["every failed run repaired, without draws"] =
+            new(3, FindingStatus.Unclear, "no random set was amplified for comparison") { Change = HalfRepaired, Options = WithoutDraws },
+        ["every failed run repaired, by random heads too"] =
+            new(3, FindingStatus.Unclear, "not told apart from random heads")
+            {
+                Change = (t, o, i) =>
+                {
+                    HalfRepaired(t, o, i);
+                    foreach (var set in t.Controls.Where(_ => i % 2 == 0)) o[$"gain/{set}/2"] = o["gain/top5/2"];
+                },
+            },
+        ["every failed run repaired, and as many others broken"] =
+            new(3, FindingStatus.Unclear, "but no net gain of the whole set is shown")
+            {
+                Change = (t, o, i) =>
+                {
+                    HalfRepaired(t, o, i);
+                    if (i % 2 == 1) o["gain/top5/2"] = o["baseline"] with { ArgMax = 0 };
+                },
+                Hard = HalfRepaired,
+            },
+        ["every failed run repaired, but controls broken"] =
+            new(3, FindingStatus.Unclear, "but that it is harmless is not shown") { Change = HalfRepaired, Control = o =>
+                o["gain/top5/2"] = o["baseline"] with { ArgMax = 0 } },
+        ["nothing gains where the factor is chosen"] =
+            new(3, FindingStatus.Unclear, "gains nothing at any factor on the hard split") { Change = HalfRepaired,
+                Hard = HalfNotRepaired },
+        ["no failed run repaired, too few to say none"] =
+            new(3, FindingStatus.Unclear, "not told apart from random heads") { Change = HalfNotRepaired, Hard = HalfRepaired },
+        ["no failed run repaired, within the margin"] =
+            new(3, FindingStatus.Absent, "within 25 points of none") { Change = HalfNotRepaired, Hard = HalfRepaired, Options = Wide },
+    };
+
+    /// <summary>What is said of the route.</summary>
+    private static readonly Dictionary<string, (Route Verdict, string Says, Change Change)> Routes = new(StringComparer.Ordinal)
+    {
+        ["as measured"] = (Route.Relay, "Relay: ", (_, _, _) => { }),
+        ["the cuts of the context exchanged"] = (Route.Direct, "Direct: ", (_, o, _) =>
+            Exchange(o, "knockout/context->instruction/all", "knockout/context->last/all")),
+        ["both cuts of the context hurt"] = (Route.Mixed, "Mixed: ", (_, o, _) =>
+            o["knockout/context->last/all"] = o["knockout/context->instruction/all"]),
+        ["no cut hurts"] = (Route.Undecided, "neither route is needed alone", (_, o, _) =>
+            o["knockout/context->instruction/all"] = o["baseline"]),
+        ["what is gathered is not needed"] = (Route.Undecided, "not needed behind them", (_, o, _) =>
+            o["knockout/instruction->suffix/all"] = o["baseline"]),
+        ["a cut hurts a third of the runs"] = (Route.Undecided, "too close to the threshold for 24 samples, about",
+            (_, o, i) => o["knockout/context->last/all"] = o[i % 3 == 0 ? "knockout/context->instruction/all" : "baseline"]),
+        ["half of the runs give the other answer"] = (Route.Undecided, "does not choose by the instruction", (_, o, i) =>
+            HalfSwapped(o, i)),
+        ["the runs say a third thing"] = (Route.Undecided, "in too few runs", HalfNotRepaired),
+        ["an edge is missing"] = (Route.Undecided, "lack one of the edges", (_, o, _) => o.Remove("knockout/context->last/all")),
+    };
+
+    public static TheoryData<string> CaseNames => [.. Cases.Keys];
+
+    public static TheoryData<string> RouteNames => [.. Routes.Keys];
+
+    [Theory]
+    [MemberData(nameof(CaseNames))]
+    public void Sentence(string name)
+    {
+        var c = Cases[name];
+        var finding = Of(c).Findings[c.Sentence];
+        Assert.True(finding.Status == c.Status, $"{finding.Status}: {finding.Text}");
+        Assert.Contains(c.Says, finding.Text, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void HalfOfTheRunsGiveTheOtherAnswer_WithinTheMargin() =>
-        Says(0, FindingStatus.Absent, "does not choose by the instruction", HalfSwapped, Wide);
-
-    [Fact]
-    public void AllRunsGiveTheOtherAnswer() =>
-        Says(0, FindingStatus.Absent, "chooses against the instruction", (outcomes, _) =>
-            outcomes["baseline"] = Swapped(outcomes["baseline"]));
-
-    [Fact]
-    public void TheTwoCutsExchanged() => Says(
-        0, FindingStatus.Present, "decides at the last position, which reads the context directly",
-        (outcomes, _) => Exchange(outcomes, "knockout/instruction->suffix/all", "knockout/context->last/all"));
-
-    [Fact]
-    public void BothCutsAlike() => Says(
-        0, FindingStatus.Unclear, "cannot be told", (outcomes, _) =>
-            outcomes["knockout/context->last/all"] = outcomes["knockout/instruction->suffix/all"]);
-
-    [Fact]
-    public void AnEdgeIsMissing() =>
-        Says(0, FindingStatus.Unclear, "lack an edge", (outcomes, _) => outcomes.Remove("knockout/context->last/all"));
-
-    [Fact]
-    public void TheBlockChangesNothing_TooFewSamplesToSayNone() =>
-        Says(2, FindingStatus.Unclear, "MFR changes by 0 points (95 % interval -14 to +14); about 190 samples would decide", Unblocked);
-
-    [Fact]
-    public void TheBlockChangesNothing_WithinTheMargin() =>
-        Says(2, FindingStatus.Absent, "No small set of heads is necessary", Unblocked, Wide);
-
-    [Fact]
-    public void EveryRandomSetDoesAsMuch() =>
-        Says(2, FindingStatus.Unclear, "but a random set does as much", (outcomes, _) => AllBlockedLike(outcomes, "top5", 79), Wide);
-
-    /// <summary>The same numbers, but so few samples do not show that it is within 5 points.</summary>
-    [Fact]
-    public void EveryRandomSetDoesAsMuch_TooFewSamplesToSayIt() =>
-        Says(2, FindingStatus.Unclear, "but that is not told apart from random sets; 79 of 79 random sets take as much", (outcomes, _) =>
-            AllBlockedLike(outcomes, "top5", 79));
-
-    /// <summary>Ten of 79 are too many for a claim, but nothing says that a random set does as much.</summary>
-    [Fact]
-    public void SomeRandomSetsDoAsMuch() => Says(
-        2, FindingStatus.Unclear, "but that is not told apart from random sets; 10 of 79 random sets take as much (p = 0.138;",
-            (outcomes, _) => AllBlockedLike(outcomes, "top5", 10));
-
-    [Fact]
-    public void TenDraws_AreTooFew() => Says(
-        2, FindingStatus.Unclear, "but 10 draws are too few for a claim among four sentences (80 are enough)", (_, _) => { },
-            plan: run.Plan.WithFewDraws());
-
-    [Fact]
-    public void WithoutDraws_NothingIsFound() =>
-        Says(2, FindingStatus.Unclear, "no random set was blocked for comparison", (_, _) => { }, WithoutDraws);
-
-    [Fact]
-    public void EveryFailedRunRepaired()
+    [Theory]
+    [MemberData(nameof(RouteNames))]
+    public void RouteSentence(string name)
     {
-        Amplifies(FindingStatus.Present, "random heads repair 0 % at the same factor", HalfFailed(repaired: true), options: Wide);
-        // Those that failed anyway are among them: of each picture one run or both.
-        Assert.Equal(24, Reduced(HalfFailed(repaired: true), hard: HalfFailed(repaired: true), control: Harmless).Findings[3].Test!.Samples);
+        var (verdict, says, change) = Routes[name];
+        var route = Reduced((o, i) => change(this, o, i)).Route;
+        Assert.True(route.Verdict == verdict, $"{route.Verdict}: {route.Text}");
+        Assert.Contains(says, route.Text, StringComparison.Ordinal);
     }
 
+    /// <summary>Within 5 points of one half: 0.25 x (1.96 / 0.05)^2 is 384, less what lies beside one half already.</summary>
     [Fact]
-    public void EveryFailedRunRepaired_WithoutDraws() =>
-        Amplifies(FindingStatus.Unclear, "no random set was amplified for comparison", HalfFailed(repaired: true), options: WithoutDraws);
+    public void SamplesThatWouldDecide() => Assert.InRange(Reduced(HalfSwapped).Findings[0].Test!.Needed!.Value, 200, 2000);
 
+    /// <summary>Those that failed anyway are among the runs that fail: of each picture one run or both.</summary>
     [Fact]
-    public void EveryFailedRunRepaired_ByRandomHeadsToo() =>
-        Amplifies(FindingStatus.Unclear, "not told apart from random heads", (outcomes, i) =>
-    {
-        HalfFailed(repaired: true)(outcomes, i);
-        foreach (var set in Controls.Where(_ => i % 2 == 0)) outcomes[$"gain/{set}/2"] = outcomes["gain/top5/2"];
-    });
-
-    [Fact]
-    public void EveryFailedRunRepaired_AndAsManyOthersBroken() =>
-        Amplifies(FindingStatus.Unclear, "but no net gain of the whole set is shown", (outcomes, i) =>
-    {
-        HalfFailed(repaired: true)(outcomes, i);
-        if (i % 2 == 1) outcomes["gain/top5/2"] = outcomes["baseline"] with { ArgMax = 0 };
-    }, HalfFailed(repaired: true));
-
-    [Fact]
-    public void EveryFailedRunRepaired_ButControlsBroken() =>
-        Amplifies(FindingStatus.Unclear, "but that it is harmless is not shown", HalfFailed(repaired: true), control: outcomes => outcomes["gain/top5/2"] = outcomes["baseline"] with { ArgMax = 0 });
-
-    [Fact]
-    public void NothingGainsWhereTheFactorIsChosen() =>
-        Amplifies(FindingStatus.Unclear, "gains nothing at any factor on the hard split", HalfFailed(repaired: true), HalfFailed(repaired: false));
-
-    [Fact]
-    public void NoFailedRunRepaired_TooFewToSayNone() =>
-        Amplifies(FindingStatus.Unclear, "not told apart from random heads", HalfFailed(repaired: false), HalfFailed(repaired: true));
-
-    [Fact]
-    public void NoFailedRunRepaired_WithinTheMargin() =>
-        Amplifies(FindingStatus.Absent, "within 25 points of none", HalfFailed(repaired: false), HalfFailed(repaired: true), options: Wide);
-
-    [Fact]
-    public void Route_AsMeasured() => Reads(Route.Relay, "Relay: ", (_, _) => { });
-
-    [Fact]
-    public void Route_TheCutsOfTheContextExchanged() =>
-        Reads(Route.Direct, "Direct: ", (outcomes, _) =>
-            Exchange(outcomes, "knockout/context->instruction/all", "knockout/context->last/all"));
-
-    [Fact]
-    public void Route_BothCutsOfTheContextHurt() =>
-        Reads(Route.Mixed, "Mixed: ", (outcomes, _) =>
-            outcomes["knockout/context->last/all"] = outcomes["knockout/context->instruction/all"]);
-
-    [Fact]
-    public void Route_NoCutHurts() =>
-        Reads(Route.Undecided, "neither route is needed alone", (outcomes, _) =>
-            outcomes["knockout/context->instruction/all"] = outcomes["baseline"]);
-
-    [Fact]
-    public void Route_WhatIsGatheredIsNotNeeded() =>
-        Reads(Route.Undecided, "not needed behind them", (outcomes, _) =>
-            outcomes["knockout/instruction->suffix/all"] = outcomes["baseline"]);
-
-    [Fact]
-    public void Route_ACutHurtsAThirdOfTheRuns() => Reads(
-        Route.Undecided, "too close to the threshold for 24 samples, about",
-        (outcomes, i) => outcomes["knockout/context->last/all"] = outcomes[i % 3 == 0 ? "knockout/context->instruction/all" : "baseline"]);
-
-    [Fact]
-    public void Route_HalfOfTheRunsGiveTheOtherAnswer() => Reads(Route.Undecided, "does not choose by the instruction", HalfSwapped);
-
-    [Fact]
-    public void Route_TheRunsSayAThirdThing() => Reads(Route.Undecided, "in too few runs", HalfFailed(repaired: false));
-
-    [Fact]
-    public void Route_AnEdgeIsMissing() =>
-        Reads(Route.Undecided, "lack one of the edges", (outcomes, _) => outcomes.Remove("knockout/context->last/all"));
+    public void SamplesOfTheRepair() =>
+        Assert.Equal(24, Of(Cases["every failed run repaired"] with { Options = null }).Findings[3].Test!.Samples);
 
     /// <summary>Few samples say nothing, whatever they show, and the sentence says how many would.</summary>
     [Theory]
@@ -199,7 +185,8 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
         var found = study.Reduce(store, study.Run(store));
         Assert.All(found.Findings, f => Assert.Equal(FindingStatus.Unclear, f.Status));
         Assert.Equal(Route.Undecided, found.Route.Verdict);
-        var samples = $"{limit} independent sample{(limit == 1 ? "" : "s")}, and nothing is claimed of fewer than 10";
+        var samples = $"{(limit == 1 ? "this is 1 independent sample" : $"these are {limit} independent samples")}, and nothing is "
+            + $"claimed of fewer than 10";
         Assert.Contains(samples, found.Findings[0].Text, StringComparison.Ordinal);
         Assert.Contains("samples would decide", found.Findings[0].Text, StringComparison.Ordinal);
         Assert.Contains(samples, found.Findings[1].Text, StringComparison.Ordinal);
@@ -309,7 +296,15 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
     private static void HalfSwapped(Dictionary<string, Outcome> outcomes, int i) => outcomes["baseline"] = i % 2 == 0
         ? outcomes["baseline"] : Swapped(outcomes["baseline"]);
 
-    private static void Unblocked(Dictionary<string, Outcome> outcomes, int i) => outcomes["block/top5"] = outcomes["baseline"];
+    private static void Unblocked(Dictionary<string, Outcome> outcomes) => outcomes["block/top5"] = outcomes["baseline"];
+
+    private static void HalfRepaired(FindingTests test, Dictionary<string, Outcome> outcomes, int i) =>
+        test.HalfFailed(outcomes, i, repaired: true);
+
+    private static void HalfNotRepaired(FindingTests test, Dictionary<string, Outcome> outcomes, int i) =>
+        test.HalfFailed(outcomes, i, repaired: false);
+
+    private static void Harmless(Dictionary<string, Outcome> outcomes) => outcomes["gain/top5/2"] = outcomes["baseline"];
 
     private void AllBlockedLike(Dictionary<string, Outcome> outcomes, string set, int draws)
     {
@@ -317,40 +312,24 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
     }
 
     /// <summary>Every second run says a third thing, though it prefers the right one of the two; random heads repair nothing.</summary>
-    private Action<Dictionary<string, Outcome>, int> HalfFailed(bool repaired) => (outcomes, i) =>
+    private void HalfFailed(Dictionary<string, Outcome> outcomes, int i, bool repaired)
     {
         if (i % 2 == 1) return;
         var right = outcomes["baseline"];
         outcomes["baseline"] = right with { ArgMax = 0 };
         foreach (var set in Amplified) outcomes[$"gain/{set}/2"] = repaired ? right : outcomes["baseline"];
         foreach (var set in Controls) outcomes[$"gain/{set}/2"] = outcomes["baseline"];
-    };
-
-    private static void Harmless(Dictionary<string, Outcome> outcomes) => outcomes["gain/top5/2"] = outcomes["baseline"];
-
-    /// <summary>The last sentence, with what happens on the test split, on the hard split, where the factor is chosen (by default the same), and without a conflict.</summary>
-    private void Amplifies(
-        FindingStatus status, string text, Action<Dictionary<string, Outcome>, int> change, Action<Dictionary<string, Outcome>, int>? hard = null, Action<Dictionary<string, Outcome>>? control = null,
-        DiagnosisOptions? options = null)
-    {
-        var finding = Reduced(change, options, hard: hard ?? change, control: control ?? Harmless).Findings[3];
-        Assert.True(finding.Status == status, $"{finding.Status}: {finding.Text}");
-        Assert.Contains(text, finding.Text, StringComparison.Ordinal);
     }
 
-    private void Says(int sentence, FindingStatus status, string text, Action<Dictionary<string, Outcome>, int> change,
-        DiagnosisOptions? options = null, HeadPlan? plan = null)
+    /// <summary>
+    /// The last sentence needs the hard split, where the factor is chosen (by default like the test split), and samples without a conflict.
+    /// </summary>
+    private Diagnosis Of(FindingCase c)
     {
-        var finding = Reduced(change, options, plan).Findings[sentence];
-        Assert.True(finding.Status == status, $"{finding.Status}: {finding.Text}");
-        Assert.Contains(text, finding.Text, StringComparison.Ordinal);
-    }
-
-    private void Reads(Route verdict, string says, Action<Dictionary<string, Outcome>, int> change)
-    {
-        var route = Reduced(change).Route;
-        Assert.True(route.Verdict == verdict, $"{route.Verdict}: {route.Text}");
-        Assert.Contains(says, route.Text, StringComparison.Ordinal);
+        Action<Dictionary<string, Outcome>, int> Bound(Change change) => (o, i) => change(this, o, i);
+        var last = c.Sentence == 3;
+        return Reduced(Bound(c.Change), c.Options, c.Plan?.Invoke(this), last ? Bound(c.Hard ?? c.Change) : null, last
+            ? c.Control ?? Harmless : null);
     }
 
     private Diagnosis Reduced(
@@ -385,4 +364,26 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
 
     private static void Exchange(Dictionary<string, Outcome> outcomes, string a, string b) =>
         (outcomes[a], outcomes[b]) = (outcomes[b], outcomes[a]);
+
+    /// <summary>Changes the outcomes of the run with a number.</summary>
+    private delegate void Change(FindingTests test, Dictionary<string, Outcome> outcomes, int i);
+
+    /// <summary>A sentence under changed outcomes.</summary>
+    /// <param name="Sentence">0 to 3.</param>
+    /// <param name="Says">Part of the text.</param>
+    private sealed record FindingCase(int Sentence, FindingStatus Status, string Says)
+    {
+        /// <summary>What happens on the test split.</summary>
+        public Change Change { get; init; } = (_, _, _) => { };
+
+        /// <summary>What happens on the hard split; null: the same.</summary>
+        public Change? Hard { get; init; }
+
+        /// <summary>What happens without a conflict; null: nothing.</summary>
+        public Action<Dictionary<string, Outcome>>? Control { get; init; }
+
+        public DiagnosisOptions? Options { get; init; }
+
+        public Func<FindingTests, HeadPlan>? Plan { get; init; }
+    }
 }

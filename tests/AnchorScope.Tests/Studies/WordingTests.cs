@@ -27,6 +27,12 @@ public sealed class WordingTests
         (Wording.Count(1, "sample"), Wording.Count(2, "sample"), Wording.Count(1, "draw", "is", "are"), Wording.Count(2, "draw", "is", "are")));
 
     [Theory]
+    [InlineData(1, 8, "the top head of 8")]
+    [InlineData(3, 64, "the top 3 of 64 heads")]
+    [InlineData(1, 1, "the top head of 1")]
+    public void Tops(int count, int of, string expected) => Assert.Equal(expected, Wording.Top(count, of));
+
+    [Theory]
     [InlineData(0.05, "5 points")]
     [InlineData(0.01, "1 point")]
     [InlineData(0.025, "2.5 points")]

@@ -1,6 +1,7 @@
 using AnchorScope.Metrics;
 using AnchorScope.Reports;
 using AnchorScope.Studies;
+using AnchorScope.Tests.Reports;
 using AnchorScope.Tuning;
 
 namespace AnchorScope.Tests.Tuning;
@@ -39,6 +40,18 @@ public sealed class TuningSentenceTests
         Says(Status.Bad, "no random heads were tuned", Around(-0.10, 0.03), null, null);
         Says(Status.Neutral, "within 5 points of none", Around(0, 0.03), null, null);
     }
+
+    /// <summary>Heads that both rankings hold: none, one, some, all, and rankings of one head.</summary>
+    [Theory]
+    [InlineData(3, 0, "Of the 3 best heads none is still among the 3 best of the tuned model")]
+    [InlineData(3, 1, "Of the 3 best heads 1 is still among")]
+    [InlineData(3, 2, "Of the 3 best heads 2 are still among")]
+    [InlineData(3, 3, "Of the 3 best heads 3 are still among")]
+    [InlineData(1, 1, "The best head is still the best of the tuned model")]
+    [InlineData(1, 0, "The best head is no longer the best of the tuned model")]
+    public void HeadsOfBothRankings(int best, int shared, string text) =>
+        Assert.Contains(text, TuningReport.Findings(TuningSample.Of([new HeadId(0, 0)], best, shared)).Last().Text,
+            StringComparison.Ordinal);
 
     private static Estimate Around(double mean, double half) => new(mean, mean - half, mean + half, 400);
 

@@ -66,7 +66,7 @@ public static class AdjudicationFiles
     {
         0 => "none",
         <= 8 => string.Join(" ", heads),
-        _ => $"{heads.Count} heads",
+        _ => Plural.Of(heads.Count, "head"),
     };
 
     private static string Share(double value) => double.IsNaN(value) ? "" : value.ToString("0.00", CultureInfo.InvariantCulture);

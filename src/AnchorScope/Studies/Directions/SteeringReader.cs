@@ -255,13 +255,15 @@ internal sealed class SteeringReader
         if (repair.Chosen is not { } chosen) return repair with { Text = $"{method.Name}: no strength that was tried gains anything on {Wording.Count(_validation.Runs.Count, "validation run")}." };
         var effect = repair.Test!;
         var text = $"{method.Name} ({Where(chosen)}) repairs {Wording.Percent(effect.Repaired.Mean)} of {Wording.Count(effect.Repaired.Count, "failed run")} ({Wording.Interval(effect.Repaired)}) and breaks "
-            + $"{Wording.Percent(effect.Broken.Mean)} of {effect.Broken.Count} others: {Wording.Change(effect.Net)} on all";
+            + $"{Wording.Percent(effect.Broken.Mean)} of {Wording.Count(effect.Broken.Count, "other")}: {Wording.Change(effect.Net)} on "
+            + $"all";
         if (repair.BeyondGain is { } beyond) text += $"; against the best gain on validation runs, {gain!.Name}, {Wording.Change(beyond)}";
         text += repair.Random is { } rank ? $"; {Wording.Rank(rank, "gain", " under the same kind of steering")}, each at its best strength" : "; it was compared with no random heads";
         if (repair.Random is { } all)
         {
             text += repair.Matched is { } matched ? $"; {Wording.Rank(matched, "gain", " under the same kind of steering")}, each where it changes the residual stream as much" : "; none changes the residual stream as much";
-            if (repair.MatchedReached < all.Draws) text += $" ({all.Draws - repair.MatchedReached} never do)";
+            if (repair.MatchedReached < all.Draws) text += $" "
+                + $"({Wording.Count(all.Draws - repair.MatchedReached, "set", "never does", "never do")})";
         }
         var harmless = repair.Control is { } control && control.Net.Low > -_margin;
         text += repair.Control is { } without ? $"; without a conflict {Wording.Change(without.Net)}{(harmless ? "" : ", which is not shown to be harmless")}" : "; harm was not checked, as no sample lacks a conflict";

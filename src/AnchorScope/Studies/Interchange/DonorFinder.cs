@@ -71,7 +71,7 @@ internal sealed class DonorFinder
             var one = $"{(name == "instruction" ? "an" : "a")} {name}";
             if (theirs is null) return (null, $"a sample with such {one}", $"{id} without");
             if (alignment == SpanAlignment.Equal && CountOf(mine) != CountOf(theirs))
-                return (null, $"{one} of {CountOf(mine)} tokens", $"{CountOf(theirs)} in {id}");
+                return (null, $"{one} of {Plural.Of(CountOf(mine), "token")}", $"{CountOf(theirs)} in {id}");
             if (mine == theirs && !(factor == DonorFactor.Crossed && name == "question"))
                 return (null, $"another {name}", $"the same in {id}");
         }

@@ -1,0 +1,31 @@
+using AnchorScope.Metrics;
+using AnchorScope.Studies;
+
+namespace AnchorScope.Tests.Reports;
+
+/// <summary>A study of directions with one direction and one gain.</summary>
+internal static class SteeringSample
+{
+    private static readonly Estimate Half = new(0.5, 0.4, 0.6, 160);
+
+    public static SteeringResult Of(int testRuns, int failed, int draws = 79)
+    {
+        var chosen = new SteeringChoice("L3", 2, Half);
+        var side = new TurnedSide(Half, Half, Half);
+        var rank = new PermutationRank(0, draws);
+        var effect = new RepairEffect(testRuns, Half, Half, Half);
+        var repair = new SteeringRepair(chosen, effect, effect, effect, Half, rank, rank, draws, 0.01, FindingStatus.Present,
+            "It repairs.");
+        TurnedRuns Turned(double strength) => new("L3", strength, new TurnedShares(Half, Half), new TurnedShares(Half, Half));
+        return new SteeringResult(
+            1, "AnchorScope", new ModelFacts("m", "f", new string('0', 64), "", 8, 8, null), [new SetFacts("test", "00", testRuns / 2, 0)],
+            new Dictionary<string, string>(StringComparer.Ordinal) { ["preset"] = "default" }, 0, 0.05,
+                new DiagnosedHeads([], [], [], []), 1, 1, failed, testRuns, 10, 10, null, null,
+            [
+                new SteeredMethod("query_mean", "queries", true, -2, 2,
+                    new SteeringTurn(chosen, Half, side, side, Half, Half, Half, rank, 0.01, FindingStatus.Present, "It turns."), repair,
+                    [.. Enumerable.Range(-12, 25).Select(i => Turned(i / 4.0))]),
+                new SteeredMethod("gain", "outputs", false, 1, 2, null, repair, []),
+            ]);
+    }
+}
