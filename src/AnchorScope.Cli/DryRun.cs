@@ -20,7 +20,7 @@ internal static class DryRun
             JsonOutput.Print(new { Prompt = prompt, Estimate = estimate });
             return;
         }
-        AnsiConsole.MarkupLineInterpolated($"[bold]{prompt.Run}[/] as the model reads it, {prompt.Tokens.Count} positions:");
+        AnsiConsole.MarkupLineInterpolated($"[bold]{prompt.Run}[/] as the model reads it, {Plural.Of(prompt.Tokens.Count, "position")}:");
         AnsiConsole.Write(Parts(study.Model, prompt));
         AnsiConsole.Write(Phases(estimate));
         AnsiConsole.MarkupLine("[grey]The smaller number: no run fails and no search finds a head. The larger: every run fails and every search goes on to its last head. Shares are of the larger.[/]");
@@ -49,7 +49,7 @@ internal static class DryRun
         for (int from = 0, to; from < kinds.Length; from = to)
         {
             for (to = from + 1; to < kinds.Length && kinds[to] == kinds[from];) to++;
-            var text = kinds[from] == "image" ? $"{to - from} positions of the picture" : model.Tokenizer.Decode([.. prompt.Tokens.Skip(from).Take(to - from)], skipSpecial: false);
+            var text = kinds[from] == "image" ? $"{Plural.Of(to - from, "position")} of the picture" : model.Tokenizer.Decode([.. prompt.Tokens.Skip(from).Take(to - from)], skipSpecial: false);
             table.AddRow(kinds[from] is { } part ? $"[bold]{part}[/]" : "[grey]template[/]", from == to - 1 ? $"{from}" : $"{from} to {to - 1}", Markup.Escape(text.Replace("\n", "\\n", StringComparison.Ordinal)));
         }
         return table;

@@ -105,7 +105,7 @@ internal static class SweepCommand
     /// <summary>How long a long sweep will take.</summary>
     private static void Predict(double seconds, int variants)
     {
-        if (seconds >= WorthSaying) Terminal.Note($"about {Amount.Duration(seconds)} for {variants} variants on this machine");
+        if (seconds >= WorthSaying) Terminal.Note($"about {Amount.Duration(seconds)} for {Plural.Of(variants, "variant")} on this machine");
     }
 
     private static void Explain(SweepCost cost, int threads)
