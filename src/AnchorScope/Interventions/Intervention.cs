@@ -18,7 +18,7 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
     public bool StartsBehindAttention => Edits.Count > 0 && !ChangesAttention(FirstLayer);
 
     /// <summary>Whether an edit of <paramref name="layer"/> comes before the head outputs.</summary>
-    internal bool ChangesAttention(int layer) => Edits.Any(e => e.Layer == layer && e.Site < Site.HeadOut);
+    internal bool ChangesAttention(int layer) => Edits.Any(e => e.Layer == layer && e.Site.IsBefore(Site.HeadOut));
 
     /// <summary>Removes attention edges from <paramref name="queries"/> to <paramref name="keys"/> in every layer of <paramref name="layers"/>.</summary>
     public static Intervention Knockout(string name, IEnumerable<int> layers, Positions queries, Positions keys, IReadOnlyList<int>? heads = null) =>

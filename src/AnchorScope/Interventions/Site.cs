@@ -61,3 +61,16 @@ public enum Operation
     /// <summary>Replace by a vector, or by a row for each position; at <see cref="Site.AttnScores"/> by minus infinity.</summary>
     Set,
 }
+
+/// <summary>The order in which a layer computes its sites. Members of <see cref="Site"/> may stand in any order.</summary>
+public static class SiteOrder
+{
+    private static readonly Site[] Computed =
+    [
+        Site.ResidPre, Site.QueryProj, Site.Query, Site.KeyProj, Site.Key, Site.Value, Site.AttnScores, Site.AttnPattern, Site.HeadOut,
+        Site.AttnOut, Site.ResidMid, Site.NeuronOut, Site.MlpOut, Site.ResidPost,
+    ];
+
+    /// <summary>Whether a layer computes <paramref name="site"/> before <paramref name="other"/>.</summary>
+    public static bool IsBefore(this Site site, Site other) => Array.IndexOf(Computed, site) < Array.IndexOf(Computed, other);
+}

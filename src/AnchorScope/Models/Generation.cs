@@ -43,44 +43,19 @@ public static class Generation
         Decoder decoder, Prompt prompt, int count, Compute compute, Intervention? intervention = null, Sampling? sampling = null,
         IReadOnlySet<int>? stop = null, bool keepLogits = false, GenerationRules? rules = null, CancellationToken cancel = default)
     {
-        var edits = prompt.Steered(intervention ?? Intervention.None);
-        edits.Validate(decoder.Shape, prompt.Length, count);
-        var sampler = new Sampler(sampling ?? Sampling.Greedy);
-        var (shape, width) = (decoder.Shape, decoder.Shape.ModelSize);
-        var before = compute.Arena.Here();
-        var cache = KeyValues.In(compute.Arena, shape.Layers, shape.KeyHeads, shape.HeadSize, 0, prompt.Length + count);
-        var (tokens, logits) = (new List<int>(), new List<float[]>());
-        var coordinates = After(prompt, count);
-        for (var step = 0; step < count; step++)
+        var mark = compute.Arena.Here();
+        var options = new SequenceOptions(count)
+        {
+            Intervention = intervention ?? Intervention.None, Sampling = sampling ?? Sampling.Greedy, KeepLogits = keepLogits,
+            Rules = rules ?? GenerationRules.None, Stop = stop ?? new HashSet<int>(),
+        };
+        using var sequence = new Sequence(decoder, prompt, options, compute.Arena);
+        while (sequence.Finished is null)
         {
             cancel.ThrowIfCancellationRequested();
-            var mark = compute.Arena.Here();
-            Run run;
-            if (step == 0)
-            {
-                run = new Run(Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, width), prompt.Coordinates, 0, edits) { Own = cache };
-            }
-            else
-            {
-                var row = compute.Arena.Take(1, width);
-                decoder.Embed([tokens[^1]], row);
-                run = new Run(row, coordinates.AsMemory(step - 1, 1), prompt.Length + step - 1, edits) { Own = cache };
-            }
-            var last = decoder.Unembed(decoder.ForwardLast(new Pass(shape, [run], compute)), compute);
-            compute.Arena.Release(mark);
-            if (keepLogits) logits.Add(last.ToArray());
-            tokens.Add(sampler.Choose(
-                rules is { Any: true } ? rules.Apply(last[0], [.. prompt.Tokens, .. tokens], prompt.Length, prompt.Length + count)
-                    : last[0]));
-            if (stop?.Contains(tokens[^1]) == true) break;
+            SequenceBatch.Step(decoder, [sequence], compute);
         }
-        compute.Arena.Release(before);
-        return new Generated(tokens, logits);
-    }
-
-    /// <summary>Rotary coordinates of <paramref name="count"/> generated tokens: text goes on behind the highest of the prompt.</summary>
-    internal static Coordinate[] After(Prompt prompt, int count)
-    {
-        return [.. Enumerable.Range(prompt.Positions, count).Select(Coordinate.At)];
+        compute.Arena.Release(mark);
+        return new Generated(sequence.Tokens, sequence.Logits);
     }
 }

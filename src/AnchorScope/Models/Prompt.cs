@@ -49,7 +49,7 @@ public sealed record Prompt(int[] Tokens, Coordinate[] Coordinates, float[] Embe
     {
         if (Steering.Edits.Count == 0) return own;
         var done = behindAttention ? Site.HeadOut : Site.ResidPre;
-        return own with { Edits = [.. Steering.Edits.Where(e => e.Layer > layer || (e.Layer == layer && e.Site > done)), .. own.Edits] };
+        return own with { Edits = [.. Steering.Edits.Where(e => e.Layer > layer || (e.Layer == layer && done.IsBefore(e.Site))), .. own.Edits] };
     }
 
     /// <summary>Positions of a union of spans, sorted.</summary>

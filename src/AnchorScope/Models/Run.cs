@@ -64,4 +64,7 @@ public sealed class Run
     public IReadOnlyList<Trace> Derivatives { get; init; } = [];
 
     internal int FirstRow { get; set; }
+
+    /// <summary>The sequence that these rows are of; null where a run stands for itself.</summary>
+    internal Sequence? Owner { get; set; }
 }

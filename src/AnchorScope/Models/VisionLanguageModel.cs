@@ -154,7 +154,11 @@ public abstract class VisionLanguageModel : IDisposable
     public Prompt Prompt(IReadOnlyList<ChatMessage> messages, IReadOnlyList<Picture> pictures, Compute compute, IReadOnlyList<TextLabel>? labels = null)
     {
         var pixels = pictures.Count == 0 ? null : Preprocess(pictures);
-        return Prompt(messages, pixels, pixels is null ? null : Features(pixels, compute), labels);
+        // The prompt has its own copy of the features: what the vision tower took is given back.
+        var mark = compute.Arena.Here();
+        var prompt = Prompt(messages, pixels, pixels is null ? null : Features(pixels, compute), labels);
+        compute.Arena.Release(mark);
+        return prompt;
     }
 
     /// <summary>As the other overload, with the features of the pictures at hand.</summary>

@@ -31,7 +31,7 @@ public sealed record Corner(int Layer, int Position, bool BehindAttention, int E
         foreach (var edit in intervention.Edits)
         {
             if (edit.Layer < changed) (changed, behind) = (edit.Layer, true);
-            if (edit.Layer == changed) behind &= edit.Site >= Site.HeadOut;
+            if (edit.Layer == changed) behind &= !edit.Site.IsBefore(Site.HeadOut);
             from = Math.Min(from, edit.Positions.First);
         }
         if (intervention.Edits.Count == 0 && readouts.All(r => r == Readout.Output)) return new Corner(end, prompt.Length, false, end, prompt.Length);

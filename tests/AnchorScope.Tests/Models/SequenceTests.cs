@@ -1,0 +1,134 @@
+using AnchorScope.Interventions;
+using AnchorScope.Metrics;
+using AnchorScope.Models;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Tests.Models;
+
+/// <summary>A sequence has the same bits alone, in any batch, and with its prompt in pieces of any size.</summary>
+public sealed class SequenceTests
+{
+    private const int Longest = 6;
+
+    public static TheoryData<string, string> Families => Studies.SweepTests.Models;
+
+    [Theory]
+    [MemberData(nameof(Families))]
+    public void AnyBatch_IsEachSequenceAlone(string name, string @case)
+    {
+        using var tiny = Tiny.Open(name, @case);
+        var text = tiny.Model.Prompt([.. tiny.Prompt.Tokens.Where(t => t != tiny.Model.ImageToken).Take(9)], null, null);
+        var options = Options(tiny);
+        var alone = options.Select((option, i) => Alone(tiny, i % 2 == 0 ? tiny.Prompt : text, option)).ToList();
+        Assert.NotEqual(alone[0].Tokens, alone[2].Tokens);
+        // Some end early, so that batches shrink and their rows move.
+        Assert.Contains(alone, sequence => sequence.Tokens.Count < Longest);
+        foreach (var (rows, seed) in new[] { (1, 1UL), (2, 2UL), (7, 3UL), (40, 4UL), (int.MaxValue, 5UL) })
+        {
+            var random = new SplitMix(seed);
+            var sequences = options.Select((option, i) => new Sequence(tiny.Decoder, i % 2 == 0 ? tiny.Prompt : text, option)).ToList();
+            // They join at different steps.
+            var (going, waiting) = (new List<Sequence>(), new Queue<Sequence>(sequences.OrderBy(_ => random.Next())));
+            while (waiting.Count > 0 || going.Exists(s => s.Finished is null))
+            {
+                if (waiting.Count > 0 && (going.Count == 0 || random.Below(3) == 0)) going.Add(waiting.Dequeue());
+                var decoding = going.Count(s => s.Finished is null && s.IsDecoding);
+                var passed = SequenceBatch.Step(tiny.Decoder, going, tiny.Compute, rows);
+                Assert.InRange(passed, going.TrueForAll(s => s.Finished is not null) && waiting.Count > 0 ? 0 : 1, Math.Max(rows, Math.Max(1, decoding)));
+            }
+            for (var i = 0; i < sequences.Count; i++)
+            {
+                Assert.Equal(alone[i].Tokens, sequences[i].Tokens);
+                Assert.Equal(alone[i].Reason, sequences[i].Finished);
+                Assert.Equal(alone[i].Logits, sequences[i].Logits);
+                sequences[i].Dispose();
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Families))]
+    public void ARecordedPast_IsThePromptFromTheStart(string name, string @case)
+    {
+        using var tiny = Tiny.Open(name, @case);
+        foreach (var option in Options(tiny))
+        {
+            var first = Math.Min(option.Intervention.FirstPosition, tiny.Prompt.Length - 1);
+            if (first == 0) continue;
+            using var past = Recorded(tiny, first);
+            using var sequence = new Sequence(tiny.Decoder, tiny.Prompt, option, past);
+            Assert.Equal(tiny.Prompt.Length - first, sequence.Pending);
+            while (sequence.Finished is null) SequenceBatch.Step(tiny.Decoder, [sequence], tiny.Compute, rows: 3);
+            Assert.Equal(Alone(tiny, tiny.Prompt, option).Logits, sequence.Logits);
+        }
+    }
+
+    [Fact]
+    public void WhatCannotBe_IsRefused()
+    {
+        using var tiny = Tiny.Open();
+        using var past = Recorded(tiny, 8);
+        var plain = new SequenceOptions(2);
+        var refused = Assert.Throws<ArgumentException>(() =>
+            new Sequence(tiny.Decoder, tiny.Prompt, plain with { Intervention = Intervention.HeadGain(1, 1, 0, Positions.Of(7)) }, past));
+        Assert.Contains("changes position 7, which is recorded: the past has 8 positions", refused.Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentOutOfRangeException>(() => new Sequence(tiny.Decoder, tiny.Prompt, new SequenceOptions(0)));
+        // Before anything runs: no head 99, no position behind the last one that can be generated.
+        Assert.Throws<InputException>(() => new Sequence(tiny.Decoder, tiny.Prompt, plain with { Intervention = Intervention.HeadGain(1, 99, 0) }));
+        Assert.Throws<InputException>(() => new Sequence(
+            tiny.Decoder, tiny.Prompt, plain with { Intervention = Intervention.HeadGain(1, 1, 0, Positions.Of(tiny.Prompt.Length + 2)) }));
+        using var sequence = new Sequence(tiny.Decoder, tiny.Prompt, plain);
+        Assert.Equal((tiny.Prompt.Length, false), (sequence.Pending, sequence.IsDecoding));
+        while (SequenceBatch.Step(tiny.Decoder, [sequence], tiny.Compute) > 0) Assert.True(sequence.IsDecoding);
+        Assert.Equal((FinishReason.Length, 0, 2), (sequence.Finished!.Value, sequence.Pending, sequence.Tokens.Count));
+        Assert.Throws<InvalidOperationException>(() => sequence.Next(1, tiny.Compute.Arena));
+    }
+
+    private static List<SequenceOptions> Options(Tiny tiny)
+    {
+        var (length, plain) = (tiny.Prompt.Length, new SequenceOptions(Longest) { KeepLogits = true });
+        var first = Alone(tiny, tiny.Prompt, plain).Tokens;
+        return
+        [
+            plain,
+            plain with { Sampling = new Sampling(Temperature: 1.5, Seed: 3) },
+            plain with { Intervention = Intervention.HeadGain("deep", [(2, 1), (1, 0)], -3, Positions.All) },
+            plain with { Sampling = new Sampling(Temperature: 2, TopK: 20, Seed: 9), Stop = Enumerable.Range(0, tiny.Decoder.VocabularySize / 2).ToHashSet() },
+            plain with { Stop = new HashSet<int> { first[2] } },
+            plain with { Intervention = Intervention.HeadGain(1, 1, 4, Positions.Of(5, 8)) },
+            plain with { Intervention = Intervention.HeadGain("generated", [(1, 0)], 0, Positions.Of(length, length + 1)) },
+        ];
+    }
+
+    /// <summary>One full pass of the text so far for every token, without a cache.</summary>
+    private static (IReadOnlyList<int> Tokens, IReadOnlyList<float[]> Logits, FinishReason? Reason) Alone(Tiny tiny, Prompt prompt, SequenceOptions options)
+    {
+        var (tokens, logits, sampler) = (new List<int>(), new List<float[]>(), new Sampler(options.Sampling));
+        var width = tiny.Decoder.Shape.ModelSize;
+        while (true)
+        {
+            var mark = tiny.Compute.Arena.Here();
+            var rows = tiny.Compute.Arena.Take(prompt.Length + tokens.Count, width);
+            for (var i = 0; i < prompt.Length; i++) prompt.Embeddings.AsSpan(i * width, width).CopyTo(rows[i]);
+            if (tokens.Count > 0) tiny.Decoder.Embed([.. tokens], rows.RowRange(prompt.Length, tokens.Count));
+            Coordinate[] coordinates = [.. prompt.Coordinates, .. Enumerable.Range(prompt.Positions, tokens.Count).Select(Coordinate.At)];
+            var edits = new Intervention("", [.. options.Intervention.Edits.Where(e => e.Positions.First < rows.Rows)]);
+            var resid = tiny.Decoder.Forward(new Pass(tiny.Decoder.Shape, [new Run(rows, coordinates, 0, edits)], tiny.Compute));
+            logits.Add(tiny.Decoder.Unembed(resid.RowRange(rows.Rows - 1, 1), tiny.Compute).ToArray());
+            tiny.Compute.Arena.Release(mark);
+            tokens.Add(sampler.Choose(logits[^1]));
+            if (options.Stop.Contains(tokens[^1])) return (tokens, logits, FinishReason.Stop);
+            if (tokens.Count == options.Tokens) return (tokens, logits, FinishReason.Length);
+        }
+    }
+
+    /// <summary>Keys and values of the first positions.</summary>
+    private static KeyValues Recorded(Tiny tiny, int count)
+    {
+        var shape = tiny.Decoder.Shape;
+        var past = new KeyValues(shape.Layers, shape.KeyHeads, shape.HeadSize, 0, count);
+        var entry = Tensor.From(tiny.Compute.Arena, tiny.Prompt.Embeddings.AsSpan(0, count * shape.ModelSize), count, shape.ModelSize);
+        tiny.Decoder.Forward(new Pass(shape, [new Run(entry, tiny.Prompt.Coordinates.AsMemory(0, count), 0, Intervention.None) { Own = past }], tiny.Compute));
+        return past;
+    }
+}
