@@ -19,8 +19,14 @@ internal static class Amount
     public static string Range(double least, double most) =>
         Duration(least) == Duration(most) ? Duration(most) : $"from {Duration(least)} to {Duration(most)}";
 
-    /// <summary>"512 MiB", "13.5 GiB".</summary>
-    public static string Bytes(double bytes) => bytes >= 1L << 30 ? Text($"{bytes / (1L << 30):0.0} GiB") : Text($"{bytes / (1L << 20):0} MiB");
+    /// <summary>"320 B", "6.5 MiB", "13.52 GiB".</summary>
+    public static string Bytes(double bytes) => bytes switch
+    {
+        < 1 << 10 => Text($"{bytes:0} B"),
+        < 1 << 20 => Text($"{bytes / (1 << 10):0.#} KiB"),
+        < 1 << 30 => Text($"{bytes / (1 << 20):0.#} MiB"),
+        _ => Text($"{bytes / (1 << 30):0.##} GiB"),
+    };
 
     /// <summary>A large count with two digits that mean something: "1,800", "42".</summary>
     public static string Count(double count)

@@ -15,8 +15,21 @@ internal static class CommandLine
     /// <summary>As typed.</summary>
     public static IReadOnlyList<string> Arguments { get; private set; } = [];
 
-    /// <summary>The command as a shell reads it back; without --resume, so that a run that was gone on with has the report of one that was not.</summary>
-    public static string Typed => Shell(Arguments.Where(a => a != "--resume"));
+    /// <summary>
+    /// The command as a shell reads it back, without options that change no number: a report is the same wherever it is written, on however
+    /// many threads, and whether it was stopped on the way or not.
+    /// </summary>
+    public static string Typed => Shell(Lasting(Arguments));
+
+    private static IEnumerable<string> Lasting(IReadOnlyList<string> arguments)
+    {
+        for (var i = 0; i < arguments.Count; i++)
+        {
+            if (arguments[i] is "--resume" or "--quiet" or "--json") continue;
+            if (arguments[i] is "--out" or "--threads") i++;
+            else if (!arguments[i].StartsWith("--out=", StringComparison.Ordinal) && !arguments[i].StartsWith("--threads=", StringComparison.Ordinal)) yield return arguments[i];
+        }
+    }
 
     /// <summary>A command of these arguments as a shell reads it back.</summary>
     public static string Shell(IEnumerable<string> arguments) => $"ascope {string.Join(' ', arguments.Select(Quoted))}";

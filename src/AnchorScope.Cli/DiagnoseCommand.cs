@@ -42,9 +42,9 @@ internal static class DiagnoseCommand
             using var interrupt = new Interruption();
             Introduce(study);
             if (store.Samples > 0) Terminal.Note($"resuming: {Plural.Of(store.Samples, "sample", "is", "are")} done");
-            else Terminal.Note($"{DryRun.Line(study.Estimate(interrupt.Token))}");
             try
             {
+                if (store.Samples == 0) Terminal.Note($"{DryRun.Line(study.Estimate(interrupt.Token))}");
                 var plan = WorkProgress.Run(progress => Run(study, store, progress, interrupt.Token));
                 var diagnosis = study.Reduce(store, plan);
                 DiagnosisFiles.Write(folder, diagnosis, study.Arbiters(diagnosis.Interchange), study.Necessary(store, plan));

@@ -16,10 +16,10 @@ internal static class DiagnoseSeries
         var steps = checkpoints.Count == 1 ? $"step {checkpoints[0].Step}" : $"steps {checkpoints[0].Step} to {checkpoints[^1].Step}";
         Terminal.Note($"[bold]{series}[/]: {Plural.Of(checkpoints.Count, "checkpoint")}, {steps}");
         using var interrupt = new Interruption();
-        if (!resume) Terminal.Note($"{DryRun.Line(first.Estimate(interrupt.Token), checkpoints.Count)}");
         var (points, facts) = (new List<SeriesPoint>(), (Diagnosis?)null);
         try
         {
+            if (!resume) Terminal.Note($"{DryRun.Line(first.Estimate(interrupt.Token), checkpoints.Count)}");
             WorkProgress.Run(progress =>
             {
                 foreach (var checkpoint in checkpoints)

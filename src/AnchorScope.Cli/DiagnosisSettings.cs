@@ -64,9 +64,9 @@ internal sealed class DiagnosisSettings
             Limit = parsed.GetValue(_limit),
             Seed = parsed.GetValue(_seed),
             Variants = Named(parsed),
-            Windows = parsed.GetValue(_windows) is { } windows ? [.. Numbers("--windows", windows, 1, 1 << 20).Select(w => (int)w)] : defaults.Windows,
-            Shares = parsed.GetValue(_shares) is { } shares ? Numbers("--shares", shares, 0, 0.5) : defaults.Shares,
-            Gains = parsed.GetValue(_gains) is { } gains ? Numbers("--gains", gains, 0, 1e6) : defaults.Gains,
+            Windows = parsed.GetValue(_windows) is { } windows ? [.. Numbers("--windows", windows, 1, 1 << 20).Select(w => (int)w).Order()] : defaults.Windows,
+            Shares = parsed.GetValue(_shares) is { } shares ? [.. Numbers("--shares", shares, 0, 0.5).Order()] : defaults.Shares,
+            Gains = parsed.GetValue(_gains) is { } gains ? Factors(gains) : defaults.Gains,
             Draws = parsed.GetValue(_draws) ?? defaults.Draws,
             EquivalenceMargin = Margin(parsed.GetValue(_margin)) ?? defaults.EquivalenceMargin,
             AnswerTokens = parsed.GetValue(_tokens),
@@ -82,6 +82,10 @@ internal sealed class DiagnosisSettings
         ({ } file, { } name, { } strength) => new SteeringUse(file, name, strength, parsed.GetValue(_beyond)),
         _ => throw new InputException("--direction, --direction-name and --strength: expected all three or none, found some"),
     };
+
+    private static List<double> Factors(string list) => Numbers("--gains", list, 0, 1e6) is var factors && !factors.Contains(1)
+        ? [.. factors.Order()]
+        : throw new InputException("--gains: expected factors other than 1, as times 1 changes nothing, found 1");
 
     private double? Margin(double? margin) =>
         margin is null or (> 0 and < 0.5) ? margin

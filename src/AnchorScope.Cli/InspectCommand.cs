@@ -1,6 +1,8 @@
 using System.CommandLine;
 using AnchorScope.Interventions;
+using AnchorScope.Metrics;
 using AnchorScope.Models;
+using AnchorScope.Studies;
 using Spectre.Console;
 
 namespace AnchorScope.Cli;
@@ -70,24 +72,17 @@ internal static class InspectCommand
         Row("family", $"{model.Family} (model_type {model.Checkpoint.Config.Text("model_type")})");
         Row("decoder", $"{Plural.Of(shape.Layers, "layer")}, d_model {shape.ModelSize}, d_mlp {shape.MlpSize}, vocabulary "
             + $"{model.Decoder.VocabularySize}");
-        Row("heads", $"{shape.Heads} per layer ({shape.KeyHeads} key/value), d_head {shape.HeadSize}; {shape.Layers * shape.Heads} in all, 5 % are {Math.Max(1, (int)Math.Round(0.05 * shape.Layers * shape.Heads))}");
+        Row("heads", $"{shape.Heads} per layer ({shape.KeyHeads} key/value), d_head {shape.HeadSize}; {shape.Layers * shape.Heads} in all, 5 % are {HeadRanking.Count(HeadPlan.TestedShare, shape.Layers * shape.Heads, new Variants().Rounding)}");
         Row("vision", model.VisionSummary);
         Row("image token", model.ImageToken is { } token ? $"{model.Tokenizer.TokenText(token)} (id {token})" : "none");
-        Row("stored as", $"{types}, {Bytes(stored)} in {Plural.Of(model.Checkpoint.Files.Count, "file")}");
-        Row("memory", $"{Bytes(stored)} mapped, {Bytes(perPosition)} of keys and values per position");
+        Row("stored as", $"{types}, {Amount.Bytes(stored)} in {Plural.Of(model.Checkpoint.Files.Count, "file")}");
+        Row("memory", $"{Amount.Bytes(stored)} mapped, {Amount.Bytes(perPosition)} of keys and values per position");
         Row("weights", $"sha256 {model.Checkpoint.Sha256}");
         Row("tokenizer", $"sha256 {model.Tokenizer.Sha256}");
         Row("template", model.HasTemplate ? model.Template.Source.ReplaceLineEndings("\\n") : model.ImageToken is null ? "none: --prompt is taken as it stands" : "none: it can be run on token ids only (ascope trace --inputs)");
         Row("positions", model.Decoder.MaximumPositions is { } longest ? $"at most {longest}" : "no limit named");
-        Row("not supported", "nothing in this checkpoint: every tensor has its place");
+        string[] odd = [.. model.Warnings, .. model.Rules.NotApplied(sampling: false)];
+        Row("not supported", odd.Length == 0 ? "nothing in this checkpoint: every tensor has its place" : string.Join("; ", odd));
         if (!Console.IsOutputRedirected) AnsiConsole.Write(table);
     }
-
-    private static string Bytes(long bytes) => bytes switch
-    {
-        < 1 << 10 => $"{bytes} B",
-        < 1 << 20 => $"{bytes / 1024.0:0.#} KiB",
-        < 1 << 30 => $"{bytes / 1048576.0:0.#} MiB",
-        _ => $"{bytes / 1073741824.0:0.##} GiB",
-    };
 }

@@ -81,7 +81,7 @@ internal static class SteerCommand
         foreach (var m in result.Methods)
         {
             string Text(double? value, string form) => value?.ToString(form, CultureInfo.InvariantCulture) ?? "";
-            string Chosen(SteeringChoice? chosen) => chosen is { } c ? FormattableString.Invariant($"{(c.Label.Length > 0 ? c.Label + " " : "")}x{c.Strength:0.##}") : "none";
+            string Chosen(SteeringChoice? chosen) => chosen is { } c ? FormattableString.Invariant($"{(c.Label.Length > 0 ? c.Label + " " : "")}x{c.Strength:R}") : "none";
             table.AddRow(
                 Markup.Escape(m.Name), m.Turn is null ? "" : Chosen(m.Turn.Chosen), Text(m.Turn?.ToPicture?.Switched.Mean, "0.00"), Text(m.Turn?.ToPicture?.Kept.Mean, "0.00"),
                 Text(m.Turn?.ToText?.Switched.Mean, "0.00"), Text(m.Turn?.ToText?.Kept.Mean, "0.00"), Chosen(m.Repair.Chosen), Text(m.Repair.Test?.Repaired.Mean, "0.00"), Text(m.Repair.Test?.Net.Mean, "+0.000;-0.000;0"),

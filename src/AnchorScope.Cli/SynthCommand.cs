@@ -55,7 +55,7 @@ internal static class SynthCommand
             var folder = parsed.GetValue(output)!;
             using var interrupt = new Interruption();
             var shards = Write(checkpoint, folder, interrupt.Token);
-            Console.WriteLine($"{folder}: {options.Family.Name}, {shards.Sum(s => s.Sum(t => t.Count)) / 1e6:0.##} million parameters, {shards.Sum(s => s.Sum(t => t.Bytes)) / 1e6:0.##} MB as {parsed.GetValue(type)} in {shards.Count} file(s)");
+            Console.WriteLine($"{folder}: {options.Family.Name}, {shards.Sum(s => s.Sum(t => t.Count)) / 1e6:0.##} million parameters, {shards.Sum(s => s.Sum(t => t.Bytes)) / 1e6:0.##} MB as {parsed.GetValue(type)} in {Plural.Of(shards.Count, "file")}");
             Console.WriteLine(checkpoint.Statement);
             return 0;
         });

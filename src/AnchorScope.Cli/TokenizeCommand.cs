@@ -4,7 +4,6 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using AnchorScope.Checkpoints;
 using AnchorScope.Prompts;
 
 namespace AnchorScope.Cli;
@@ -21,49 +20,31 @@ internal static class TokenizeCommand
         {
             var tokenizer = Tokenizer.Load(parsed.GetValue(folder)!);
             using var input = Console.OpenStandardInput();
-            var texts = Read(input);
+            using var json = new MemoryStream();
+            input.CopyTo(json);
+            var texts = TextList.Parse(json.GetBuffer().AsSpan(0, (int)json.Length), "standard input");
             var (all, unknown) = (0, 0);
             foreach (var warning in tokenizer.Warnings) Terminal.Warn(warning);
             using var output = Console.OpenStandardOutput();
             using var buffered = new BufferedStream(output, 1 << 16);
-            using (var json = new Utf8JsonWriter(buffered, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+            using (var writer = new Utf8JsonWriter(buffered, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
             {
-                json.WriteStartArray();
+                writer.WriteStartArray();
                 // Texts are independent of each other, and a tokenizer only reads.
                 var encoded = texts.AsParallel().AsOrdered().Select(text => (text, tokens: tokenizer.Encode(text, parsed.GetValue(special))));
                 foreach (var (text, tokens) in encoded)
                 {
-                    Write(json, tokenizer, text, tokens);
+                    Write(writer, tokenizer, text, tokens);
                     all += tokens.Count;
                     unknown += tokens.Count(token => token.Id == tokenizer.UnknownId);
                 }
-                json.WriteEndArray();
+                writer.WriteEndArray();
             }
             buffered.Write("\n"u8);
             if (unknown > 0) Terminal.Warn(tokenizer.UnknownWarning(unknown, all));
             return 0;
         });
         return command;
-    }
-
-    private static List<string> Read(Stream input)
-    {
-        try
-        {
-            using var json = JsonDocument.Parse(input, new JsonDocumentOptions { MaxDepth = 4 });
-            if (json.RootElement.ValueKind != JsonValueKind.Array) throw new InputException($"standard input: expected a JSON array of strings, found {JsonKind.Of(json.RootElement)}");
-            return [.. json.RootElement.EnumerateArray().Select((item, i) => item.ValueKind == JsonValueKind.String
-                ? item.GetString()!
-                : throw new InputException($"standard input: item {i}: expected a string, found {JsonKind.Of(item)}"))];
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"standard input: not valid JSON: {e.Message.Split(" LineNumber:")[0]}", e);
-        }
-        catch (InvalidOperationException e)
-        {
-            throw new InputException("standard input: a string has an escape that is half of a surrogate pair", e);
-        }
     }
 
     // Half a million tokens and more: the arrays are put together as bytes, which the writer takes as they are.

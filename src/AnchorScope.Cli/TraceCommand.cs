@@ -53,7 +53,7 @@ internal static class TraceCommand
             if (opened.Decoder.TooLong(prompt, Math.Max(0, steps - 1)) is { } tooLong) throw new InputException(tooLong);
             if (steps > 0) Opening.Warn(opened.Rules.NotApplied(sampling.Temperature > 0));
             var intervention = parsed.GetValue(edits) is { } path ? InterventionJson.Load(path, opened.Decoder.Shape, opened.Checkpoint.Identity) : Intervention.None;
-            intervention.Validate(opened.Decoder.Shape, prompt.Length, steps);
+            intervention.Validate(opened.Decoder.Shape, prompt.Length, Math.Max(0, steps - 1));
             var arrays = new List<TensorData>();
             if (prompt.Rendered.Length > 0)
             {

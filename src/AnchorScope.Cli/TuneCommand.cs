@@ -24,7 +24,7 @@ internal sealed class TuneCommand
     private readonly Option<int> _patience = new Option<int>("--patience") { Description = "measurements without a better one that end the training", DefaultValueFactory = _ => 5, HelpName = "N" }.AtLeast(1);
     private readonly Option<int> _random = new Option<int>("--random") { Description = "random head sets that get the same budget; 19 are the fewest "
         + "that can show these heads to do more", DefaultValueFactory = _ => 19, HelpName = "N" }.AtLeast(0);
-    private readonly Option<bool> _full = new("--no-full") { Description = "do not tune the whole decoder for comparison: it takes 32 bytes for each parameter" };
+    private readonly Option<bool> _noFull = new("--no-full") { Description = "do not tune the whole decoder for comparison: it takes 32 bytes for each parameter" };
     private readonly Option<int> _diagnose = new Option<int>("--diagnose") { Description = "samples of each set that are diagnosed before and after; 0: none", DefaultValueFactory = _ => 40, HelpName = "N" }.AtLeast(0);
     private readonly Option<ulong> _seed = new("--seed") { Description = "of samples, batches, initial values, random heads and bootstrap", DefaultValueFactory = _ => 0UL, HelpName = "S" };
     private readonly Option<bool> _anyModel = new("--any-model") { Description = "take a head set that was made for other weights" };
@@ -36,7 +36,7 @@ internal sealed class TuneCommand
         var command = new Command("tune", "Trains the named heads to follow the instruction, nothing else, and compares that with what else could have been done.")
         {
             options._model, options._heads, options._what, options._rank, options._train, options._validate, options._test, options._output, options._steps, options._batch, options._rate, options._keep,
-            options._every, options._patience, options._random, options._full, options._diagnose, options._seed, options._anyModel, options._threads,
+            options._every, options._patience, options._random, options._noFull, options._diagnose, options._seed, options._anyModel, options._threads,
         };
         command.SetAction(options.Run);
         return command;
@@ -57,7 +57,7 @@ internal sealed class TuneCommand
                 Sets = Sets(parsed),
                 Options = options,
                 RandomSets = parsed.GetValue(_random),
-                Full = !parsed.GetValue(_full),
+                Full = !parsed.GetValue(_noFull),
                 Diagnose = parsed.GetValue(_diagnose),
                 Threads = parsed.GetValue(_threads),
             };
@@ -67,12 +67,13 @@ internal sealed class TuneCommand
             TuningFiles.Write(folder, result);
             TuningReport.Write(folder, result);
             Print(result, folder);
+            DiagnoseCommand.List(study.Rejected);
+            return study.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;
         }
         catch (OperationCanceledException e)
         {
             throw Interruption.Stopped($"; the last state is in {folder}", e);
         }
-        return 0;
     }
 
     private TuningOptions Options(ParseResult parsed)

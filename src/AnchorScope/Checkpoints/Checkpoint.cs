@@ -10,6 +10,8 @@ namespace AnchorScope.Checkpoints;
 /// <remarks>The weights stay in their memory-mapped files until <see cref="Dispose"/>.</remarks>
 public sealed class Checkpoint : IDisposable
 {
+    private const long SmallBelow = 512L << 20;
+
     internal const string SingleName = "model.safetensors";
     internal const string IndexName = "model.safetensors.index.json";
 
@@ -53,6 +55,12 @@ public sealed class Checkpoint : IDisposable
 
     /// <summary>Bytes of all tensors together, headers not counted.</summary>
     public long WeightBytes => Files.Sum(file => file.Tensors.Values.Sum(entry => entry.Bytes));
+
+    /// <summary>
+    /// Whether every thread may run passes of its own over packed weights, which scales better; a large model is run by all threads
+    /// together, from the file.
+    /// </summary>
+    internal bool IsSmall => WeightBytes < SmallBelow;
 
     /// <summary>
     /// Maps the weights and reads <c>config.json</c>. Where both forms exist, the single file is taken, as transformers does.

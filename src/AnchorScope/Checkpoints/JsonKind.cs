@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace AnchorScope.Checkpoints;
 
 /// <summary>What a JSON value is, in words.</summary>
-public static class JsonKind
+internal static class JsonKind
 {
     /// <summary>Its kind, or the value itself where that is short: what a message says was found.</summary>
     public static string Of(JsonElement json) => json.ValueKind switch

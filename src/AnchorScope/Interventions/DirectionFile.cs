@@ -93,13 +93,15 @@ public sealed class DirectionFile
     /// <param name="namePlace">The field or option that names it, for messages.</param>
     /// <param name="place">The one of the strength.</param>
     /// <param name="beyond">Whether a strength outside the bounds is meant.</param>
-    public Direction Take(string name, double strength, string namePlace, string place, bool beyond = false)
+    /// <param name="file">The file in which these fields stand; null: this one.</param>
+    public Direction Take(string name, double strength, string namePlace, string place, bool beyond = false, string? file = null)
     {
-        if (!Directions.TryGetValue(name, out var found)) throw InputException.At(Path, namePlace, string.Join(", ", Directions.Keys.Order(StringComparer.Ordinal)), name + Nearest.Hint(name, Directions.Keys));
-        if (!double.IsFinite(strength) || strength == 0) throw InputException.At(Path, place, "a finite strength other than 0", strength.ToString(CultureInfo.InvariantCulture));
+        file ??= Path;
+        if (!Directions.TryGetValue(name, out var found)) throw InputException.At(file, namePlace, string.Join(", ", Directions.Keys.Order(StringComparer.Ordinal)), name + Nearest.Hint(name, Directions.Keys));
+        if (!double.IsFinite(strength) || strength == 0) throw InputException.At(file, place, "a finite strength other than 0", strength.ToString(CultureInfo.InvariantCulture));
         return beyond || (strength >= found.Lowest && strength <= found.Highest)
             ? found.Direction
-            : throw InputException.At(Path, place, $"a strength of {name} within its bounds, {found.Lowest.ToString(CultureInfo.InvariantCulture)} to {found.Highest.ToString(CultureInfo.InvariantCulture)}", strength.ToString(CultureInfo.InvariantCulture));
+            : throw InputException.At(file, place, $"a strength of {name} within its bounds, {found.Lowest.ToString(CultureInfo.InvariantCulture)} to {found.Highest.ToString(CultureInfo.InvariantCulture)}", strength.ToString(CultureInfo.InvariantCulture));
     }
 
     private static IReadOnlyDictionary<string, string> Files(string path, string? json)

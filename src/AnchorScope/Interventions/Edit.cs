@@ -72,6 +72,7 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
             if (Site is Site.ResidPre or Site.AttnOut or Site.ResidMid or Site.NeuronOut or Site.MlpOut or Site.ResidPost) throw Wrong(name, "this site has no heads");
             if (Heads.Count == 0) throw Wrong(name, "an edit without heads does nothing");
             foreach (var head in Heads) Check("head", head, heads, name);
+            Once("head", Heads, name);
         }
         if (Neurons is not null)
         {
@@ -79,6 +80,7 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
             if (Heads is not null) throw Wrong(name, "expected heads or their components, found both");
             if (Neurons.Count == 0) throw Wrong(name, "an edit without neurons does nothing");
             foreach (var neuron in Neurons) Check(Site == Site.HeadOut ? "component" : "neuron", neuron, shape.Width(Site), name);
+            Once(Site == Site.HeadOut ? "component" : "neuron", Neurons, name);
         }
         foreach (var (what, positions) in new[] { ("position", Positions), ("key", Keys) })
         {
@@ -98,6 +100,29 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
         }
         if ((Site == Site.AttnScores || IsEdge) && !Positions.IsAll && !Keys.IsAll && Keys.First > Positions.Last)
             throw Wrong(name, $"keys {Keys} all lie behind queries {Positions}: attention never looks ahead, so the edit does nothing");
+    }
+
+    /// <summary>Whether the edit would leave every value as it is.</summary>
+    /// <param name="length">Positions of the prompt and of what may be generated.</param>
+    internal string? Idle(int length)
+    {
+        static bool AreZeros(ReadOnlySpan<float> values) => !values.ContainsAnyExcept(0f);
+        if (Operation == Operation.Scale && Factor == 1) return "times 1 changes nothing";
+        if (Operation != Operation.Add) return null;
+        if (Factor == 0) return Site == Site.AttnScores ? "adding 0 changes nothing" : "adding 0 times a vector changes nothing";
+        if (Site == Site.AttnScores)
+        {
+            // The softmax takes out what is added to every key that a query sees.
+            var last = Positions.IsAll ? length - 1 : Positions.Last;
+            return Keys.List.Count > last && Enumerable.Range(0, last + 1).All(Keys.Contains) ? "the same number added to every key changes nothing" : null;
+        }
+        var isZero = Vector is not null ? AreZeros(Vector) : Rows is { } rows && Enumerable.Range(0, rows.Count).All(i => AreZeros(rows[i]));
+        return isZero ? "adding zeros changes nothing" : null;
+    }
+
+    private void Once(string what, IReadOnlyList<int> list, string name)
+    {
+        if (list.Distinct().Count() < list.Count) throw Wrong(name, $"{what}: expected each once, found {list.GroupBy(i => i).First(g => g.Count() > 1).Key} twice");
     }
 
     private void ValidateRows(DonorRows rows, DecoderShape shape, int length, string name)

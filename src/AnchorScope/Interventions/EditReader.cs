@@ -59,7 +59,7 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
         var keys = At("keys");
         var edge = site is Site.Key or Site.Value && !keys.IsAll;
         if (Present("vector") && Present("rows")) throw Wrong("rows", "either vector or rows", "both");
-        return new Edit(site, Int("layer"), Metrics.Variants.Parse<Operation>($"{file}: {path}.operation", operation))
+        var edit = new Edit(site, Int("layer"), Metrics.Variants.Parse<Operation>($"{file}: {path}.operation", operation))
         {
             Positions = positions,
             Keys = keys,
@@ -71,6 +71,8 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
                 : (edge ? keys : positions).IsAll ? throw Wrong(edge ? "keys" : "positions", "a list of positions, since there is a row for each", "all")
                 : WrittenRows(edge ? "keys" : "positions", edge ? keys : positions),
         };
+        // What depends on the length of the prompt is checked with it.
+        return edit.Idle(int.MaxValue) is { } why ? throw Wrong("", "an edit that does something", why) : edit;
     }
 
     private float[]? VectorUnlessRows() => Present("rows") ? Present("vector") ? throw Wrong("rows", "either vector or rows", "both") : null : Vector();
@@ -82,7 +84,8 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
     }
 
     private int[] Layers() => Ints("layers") is not { } layers ? throw Wrong("layers", "a list of layers", Found("layers"))
-        : layers.Length > 0 ? layers : throw Wrong("layers", "at least one layer", "an empty list");
+        : layers.Length == 0 ? throw Wrong("layers", "at least one layer", "an empty list")
+        : layers.Distinct().Count() < layers.Length ? throw Wrong("layers", "each layer once", "one twice") : layers;
 
     private IEnumerable<Edit> Boost()
     {
@@ -93,11 +96,11 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
 
     private IReadOnlyList<Edit> Directed()
     {
-        var (file, name) = (donors.Directions(Text("file"), $"{path}.file"), Text("name"));
+        var (directions, name) = (donors.Directions(Text("file"), $"{path}.file"), Text("name"));
         // In double precision, as the bounds are.
         if (!json.TryGetProperty("strength", out var given) || given.ValueKind != JsonValueKind.Number || !given.TryGetDouble(out var strength)) throw Wrong("strength", "a finite number", Found("strength"));
         var beyond = Present("beyond_bounds") && (json.GetProperty("beyond_bounds") is { ValueKind: JsonValueKind.True or JsonValueKind.False } flag ? flag.GetBoolean() : throw Wrong("beyond_bounds", "true or false", Found("beyond_bounds")));
-        var direction = file.Take(name, strength, $"{path}.name", $"{path}.strength", beyond);
+        var direction = directions.Take(name, strength, $"{path}.name", $"{path}.strength", beyond, file);
         if (direction.Parts.All(p => p.Span is null)) return Present("at") ? throw Wrong("at", "none: this direction acts at every position", "some") : direction.At(name, (float)strength, _ => []).Edits;
         if (!Present("at") || json.GetProperty("at").ValueKind != JsonValueKind.Object) throw Wrong("at", "positions by span, such as {\"instruction\": [20, 21]}", Found("at"));
         var at = new Dictionary<SpanKind, IReadOnlyList<int>>();

@@ -54,7 +54,18 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
     /// <param name="shape">Sizes of the model.</param>
     /// <param name="length">Positions of the prompt.</param>
     /// <param name="generated">Positions that may be generated after it.</param>
+    /// <exception cref="InputException">An edit cannot be done, or does nothing.</exception>
     public void Validate(DecoderShape shape, int length, int generated = 0)
+    {
+        ValidateFit(shape, length, generated);
+        foreach (var edit in Edits)
+        {
+            if (edit.Idle(length + generated) is { } why) throw new InputException($"{Name}: edit at layer {edit.Layer}, {SiteNames.Of(edit.Site)}: {why}");
+        }
+    }
+
+    /// <summary>As <see cref="Validate"/>, but edits that change nothing are let through: laws say that they change no bit.</summary>
+    internal void ValidateFit(DecoderShape shape, int length, int generated = 0)
     {
         foreach (var edit in Edits) edit.Validate(shape, length, generated, Name);
         if (Edits.Where(e => e.IsEdge).GroupBy(e => e.Layer).FirstOrDefault(g => g.Count() > EdgeAttention.MostEdits) is { } many)

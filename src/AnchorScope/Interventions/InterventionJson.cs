@@ -91,6 +91,7 @@ public static class InterventionJson
             if (!root.TryGetProperty("edits", out root)) throw InputException.At(file, place + "edits", "a list of edits", "nothing");
         }
         if (root.ValueKind != JsonValueKind.Array) throw InputException.At(file, place + "edits", "a list of edits", JsonKind.Of(root));
+        if (root.GetArrayLength() == 0) throw InputException.At(file, place + "edits", "at least one edit", "none");
         using var donors = new DonorFiles(file, shape, model);
         var edits = root.EnumerateArray().SelectMany((json, i) => new EditReader(json, file, $"{place}edits[{i}]", donors).Read()).ToArray();
         return new Intervention(name, edits);
@@ -153,12 +154,11 @@ public static class InterventionJson
         (_, Operation.Set) when InterchangeNames.HasKind(edit) =>
             edit.IsEdge ? "edge_interchange" : InterchangeNames.Of(edit.Site, edge: false) is null ? "interchange" : "head_interchange",
         (Site.AttnScores, Operation.Set) => "attention_cut",
-        (Site.AttnScores, Operation.Add) when edit.Factor != 0 => "attention_boost",
-        (_, Operation.Scale) when edit.Factor == 1 => AnyEdit,
+        (Site.AttnScores, Operation.Add) => "attention_boost",
         (Site.HeadOut, Operation.Scale) => "head_scale",
         (Site.AttnOut or Site.MlpOut, Operation.Scale) => "sublayer_scale",
         (Site.NeuronOut, Operation.Scale) => "neuron_scale",
-        (not Site.AttnScores, Operation.Add) when edit.Neurons is null && edit.Factor != 0 && !(edit.Vector is { } v && Array.TrueForAll(v, x => x == 0)) => "steer",
+        (not Site.AttnScores, Operation.Add) when edit.Neurons is null => "steer",
         (_, Operation.Set) => "patch",
         _ => AnyEdit,
     };

@@ -132,7 +132,7 @@ public sealed class GenerationRules
     private static void ForbidIf(float[] scores, bool condition, IEnumerable<int> tokens)
     {
         if (!condition) return;
-        foreach (var token in tokens) scores[token] = Never;
+        foreach (var token in tokens.Where(t => t >= 0 && t < scores.Length)) scores[token] = Never;
     }
 
     private static void ForceIf(float[] scores, bool condition, IEnumerable<int> tokens)
@@ -159,7 +159,7 @@ public sealed class GenerationRules
             var beyond = state.Text.Count - state.Prompt - (int)numbers[0];
             if (beyond <= 0) return;
             var growth = (float)(Math.Pow(numbers[1], beyond) - 1);
-            foreach (var token in stop) scores[token] += Math.Abs(scores[token]) * growth;
+            foreach (var token in stop.Where(t => t >= 0 && t < scores.Length)) scores[token] += Math.Abs(scores[token]) * growth;
         };
     }
 

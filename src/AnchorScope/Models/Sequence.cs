@@ -54,7 +54,8 @@ public sealed class Sequence : IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Tokens, 1);
         (_decoder, _prompt, _options, _past, _first) = (decoder, prompt, options, past, first);
         _edits = prompt.Steered(options.Intervention);
-        _edits.Validate(decoder.Shape, prompt.Length, options.Tokens);
+        // The last token that is chosen goes through no pass.
+        _edits.Validate(decoder.Shape, prompt.Length, options.Tokens - 1);
         _sampler = new Sampler(options.Sampling);
         _after = [.. Enumerable.Range(prompt.Positions, options.Tokens).Select(Coordinate.At)];
         _text = [.. prompt.Tokens];

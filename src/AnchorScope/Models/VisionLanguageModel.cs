@@ -72,16 +72,16 @@ public abstract class VisionLanguageModel : IDisposable
     /// <summary>Id of the placeholder that image features replace; null in a family that reads text only.</summary>
     public int? ImageToken { get; }
 
-    /// <summary>Tokens that end a generated text, from generation_config.json; none without the file.</summary>
-    public IReadOnlySet<int> StopTokens { get; } = new HashSet<int>();
+    /// <summary>Tokens that end a generated text, from generation_config.json or, without that file, from config.json.</summary>
+    public IReadOnlySet<int> StopTokens { get; }
 
-    /// <summary>What generation_config.json says of which token may follow; none without the file.</summary>
-    public GenerationRules Rules { get; } = GenerationRules.None;
+    /// <summary>What the same file says of which token may follow.</summary>
+    public GenerationRules Rules { get; }
 
     /// <summary>What was found odd in the files and does no harm, one line each: the command line prints them.</summary>
     public IReadOnlyList<string> Warnings => Checkpoint.Weights.Warnings;
 
-    /// <summary>max_new_tokens of generation_config.json, where it is there.</summary>
+    /// <summary>max_new_tokens of the same file, where it is there.</summary>
     public int? MaxNewTokens { get; }
 
     /// <summary>Name of the family, as in docs.</summary>

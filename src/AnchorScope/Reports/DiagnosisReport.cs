@@ -249,7 +249,7 @@ public static class DiagnosisReport
         page.Heading(2, "Does amplifying them repair failures?");
         var choice = d.AmplificationChoice;
         page.Paragraph(choice.Factor is { } factor
-            ? FormattableString.Invariant($"The factor is chosen on the {choice.Set} split, by the change of MFR of all its runs: {factor:0.##}, where it is ")
+            ? FormattableString.Invariant($"The factor is chosen on the {choice.Set} split, by the change of MFR of all its runs: {factor:R}, where it is ")
                 + $"{Numbers.ChangeInterval(choice.Net)}. It changes the residual stream that leaves the last layer by "
                 + $"{Numbers.Of(choice.Change!.Value.Mean)} of its norm; "
                 + $"{Reached(choice)} that at a factor that was measured."
@@ -260,7 +260,7 @@ public static class DiagnosisReport
             ["Set", "Heads", "Factor", "Repaired", "Larger of the two", "MFR of the whole set", "Controls"],
             [.. d.Amplification.SelectMany(a => a.Points.Select(g => new[]
             {
-                a.Set, a.Group.Shown, $"{g.Factor.ToString("0.##", CultureInfo.InvariantCulture)}", Numbers.Interval(g.RecoveredArgmax.All),
+                a.Set, a.Group.Shown, $"{g.Factor.ToString("R", CultureInfo.InvariantCulture)}", Numbers.Interval(g.RecoveredArgmax.All),
                 Numbers.Of(g.RecoveredLarger.All.Mean), g.WholeArgmax is { } w ? Numbers.Of(w.All.Mean) : "", g.Control.Count > 0 ? string.Join(" / ", g.Control.Values.Select(e => Numbers.Of(e.Mean))) : "",
             }))],
             $"Amplification in numbers. Factor 1 is no change; a failed run can have the larger logit on the instructed answer all the "

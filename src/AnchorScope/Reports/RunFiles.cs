@@ -9,8 +9,8 @@ internal static class RunFiles
     [
         ("diagnosis.json", "every number of this page, with definitions, tests and intervals"),
         ("summary.csv", "the same numbers, one a row"),
-        ("results.jsonl", "what every run gave under every condition, a line for each sample"),
-        ("heads-necessary.json", "the necessary heads as a set, for ascope trace, sweep, bake and tune"),
+        ("results.jsonl", "what every run gave under every condition, a line for each run and condition"),
+        ("heads-necessary.json", "the necessary heads as a set, for ascope bake, suppress and tune"),
         ("steering.json", "every number of this page, with definitions, tests and intervals"),
         ("directions.safetensors", "the directions, for ascope trace, sweep and diagnose"),
         ("series.json", "every number of this page"),

@@ -119,10 +119,13 @@ public static class SeriesReport
             Row("ldar_highest", p.Ldar);
             Value("share_of_best", p.ShareOfBest);
             Value("heads_for_half", p.HeadsForHalf);
-            csv.Append(CultureInfo.InvariantCulture, $"{p.Checkpoint},{p.Step},{p.Stage},route_{Variants.NameOf(p.Route.Verdict)},,,,\n");
+            Write($"route_{Variants.NameOf(p.Route.Verdict)}", ",,,");
 
-            void Row(string metric, Estimate e) => csv.Append(CultureInfo.InvariantCulture, $"{p.Checkpoint},{p.Step},{p.Stage},{metric},{e.Mean:G9},{e.Low:G9},{e.High:G9},{e.Count}\n");
-            void Value(string metric, double value) => csv.Append(CultureInfo.InvariantCulture, $"{p.Checkpoint},{p.Step},{p.Stage},{metric},{value:G9},,,\n");
+            void Row(string metric, Estimate e) => Write(
+                metric, string.Create(CultureInfo.InvariantCulture, $"{DiagnosisFiles.Number(e.Mean)},{DiagnosisFiles.Number(e.Low)},{DiagnosisFiles.Number(e.High)},{e.Count}"));
+            void Value(string metric, double value) => Write(metric, $"{DiagnosisFiles.Number(value)},,,");
+            void Write(string metric, string values) => csv.Append(
+                CultureInfo.InvariantCulture, $"{DiagnosisFiles.Quoted(p.Checkpoint)},{p.Step},{DiagnosisFiles.Quoted(p.Stage)},{DiagnosisFiles.Quoted(metric)},{values}\n");
         }
         return csv.ToString();
     }

@@ -39,7 +39,7 @@ public static class SteeringReport
         Repairs(page, r, figures);
         page.Heading(2, "The methods");
         page.Table(["Method", "What is changed", "Bounds"],
-            [.. r.Methods.Select(m => (string[])[m.Name, m.What, FormattableString.Invariant($"{m.Lowest:0.##} to {m.Highest:0.##}")])],
+            [.. r.Methods.Select(m => (string[])[m.Name, m.What, FormattableString.Invariant($"{m.Lowest:R} to {m.Highest:R}")])],
             $"Bounds: the strongest turns, of those tried, up to which at most {Wording.Margin(r.EquivalenceMargin)} more validation runs give a third answer. ascope trace and sweep refuse a direction beyond them "
                 + "unless told otherwise.", numeric: []);
         Provenance(page, r);
@@ -63,8 +63,8 @@ public static class SteeringReport
                 + $"(19 are enough).", Status.Neutral);
             yield break;
         }
-        yield return turned.Count > 0 ? ($"A knob: {turned[0].Turn!.Text}", Status.Good) : ("No direction is shown to turn this model beyond what random heads' directions do.", Status.Absent);
-        yield return repaired.Count > 0 ? ($"A repair: {repaired[0].Repair.Text}", Status.Good)
+        yield return turned.Count > 0 ? (turned[0].Turn!.Text, Status.Good) : ("No direction is shown to turn this model beyond what random heads' directions do.", Status.Absent);
+        yield return repaired.Count > 0 ? (repaired[0].Repair.Text, Status.Good)
             : ("No way of steering is shown to repair failed runs with a net gain, beyond random heads, and harmlessly.", Status.Absent);
     }
 
@@ -95,7 +95,7 @@ public static class SteeringReport
             ["Method", "Setting", "Strength", .. Column.Under("Told picture", "Switched", "Third"),
                 .. Column.Under("Told text", "Switched", "Third")],
             [.. r.Methods.Where(m => m.Signed).SelectMany(m => m.Turned.Where(t => t.Label == Setting(m)).Select(t => (string[])
-                [m.Name, t.Label, t.Strength.ToString("+0.##;-0.##", CultureInfo.InvariantCulture), Cell(t.ToldPicture.Switched), Numbers.Of(t.ToldPicture.Third.Mean), Cell(t.ToldText.Switched), Numbers.Of(t.ToldText.Third.Mean)]))],
+                [m.Name, t.Label, (t.Strength > 0 ? "+" : "") + t.Strength.ToString("R", CultureInfo.InvariantCulture), Cell(t.ToldPicture.Switched), Numbers.Of(t.ToldPicture.Third.Mean), Cell(t.ToldText.Switched), Numbers.Of(t.ToldText.Third.Mean)]))],
             "Third: an answer that is neither modality's.", numeric: [2, 3, 4, 5, 6]);
         page.Details("Every method in a sentence", p =>
         {
@@ -179,7 +179,7 @@ public static class SteeringReport
 
     private static string Setting(SteeredMethod method) => (method.Turn?.Chosen ?? method.Repair.Chosen)?.Label ?? method.Turned.Select(t => t.Label).FirstOrDefault("");
 
-    private static string Chosen(SteeringChoice? chosen) => chosen is { } c ? FormattableString.Invariant($"{(c.Label.Length > 0 ? c.Label + " " : "")}x{c.Strength:0.##}") : "none";
+    private static string Chosen(SteeringChoice? chosen) => chosen is { } c ? FormattableString.Invariant($"{(c.Label.Length > 0 ? c.Label + " " : "")}x{c.Strength:R}") : "none";
 
     private static string P(SteeringChoice? chosen, double p) => chosen is null ? Numbers.Missing : Numbers.P(p);
 

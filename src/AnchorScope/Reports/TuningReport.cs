@@ -57,7 +57,7 @@ public static class TuningReport
             var change = after.Change.All;
             var status = change.High < 0 ? Status.Bad : change.Low > 0 && set.Conflict && IsMore(r, set) ? Status.Good : Status.Neutral;
             var none = Decision.IsAbsent(change, r.EquivalenceMargin) ? $", within {Wording.Margin(r.EquivalenceMargin)} of none" : "";
-            yield return ($"{Name(set)}: {Numbers.Of(before.Mean)} before, {Numbers.Of(after.Follows.All.Mean)} after, change "
+            yield return ($"{Name(set)} follows in {Numbers.Of(before.Mean)} before and {Numbers.Of(after.Follows.All.Mean)} after, a change of "
                 + $"{Numbers.ChangeInterval(change)}{none}{Beyond(r, set)}.", status);
         }
         if (r.RandomRank is { } rank)

@@ -26,7 +26,6 @@ internal sealed class DiagnosisEstimator
     private readonly HeadPlan _plan;
     private readonly Dictionary<string, IReadOnlyList<Prompt>> _prompts = new(StringComparer.Ordinal);
     private readonly List<PhaseEstimate> _phases = [];
-    private double _pictures, _secondsPerPicture;
     private long _workBytes;
 
     public DiagnosisEstimator(DiagnosisStudy study, DiagnosisConditions conditions, Compute compute)
@@ -48,10 +47,9 @@ internal sealed class DiagnosisEstimator
         var exact = options.Variants.Screen == HeadScreen.Exact;
         var points = options.Variants.Screen switch { HeadScreen.Exact => 0, HeadScreen.Slope => 1, _ => SampleRunner.Steps };
         foreach (var (phase, samples) in _study.Phases) Count(phase, samples, exact, points);
-        var seconds = SecondsPerOperation();
-        return new StudyEstimate(_phases, _pictures, workers, weightBytes, workers * _workBytes)
+        return new StudyEstimate(_phases, workers, weightBytes, workers * _workBytes)
         {
-            SecondsPerOperation = seconds, SecondsPerPicture = _secondsPerPicture,
+            SecondsPerOperation = SecondsPerOperation(), SecondsPerPicture = SecondsPerPicture(),
         };
     }
 
@@ -98,41 +96,47 @@ internal sealed class DiagnosisEstimator
                 Add(phase, test, samples, _ => default, p => Plain(p) + Variants(p, Drawn(p, draws)));
                 break;
             case "profile":
-                Donors(phase, rank, samples, p => InterchangeStudy.ProfileKinds.SelectMany(k => _conditions.EachHead.Select(h => new Exchange(k.Factor, k.What, [h]))));
+                Donors(phase, rank, samples, [InterchangeStudy.ProfileKinds.SelectMany(k => _conditions.EachHead.Select(h => new Exchange(k.Factor, k.What, [h])))]);
                 break;
             case "search":
-                // Of the samples that are shown each step of each search has its share.
+                // Every step of every search is a phase of its own. The most are where no head adds enough alone: singles, then pairs.
                 var each = samples / (sets * InterchangeStudy.MostHeads);
-                Donors(phase, rank, each, _ => [.. Steps(1), .. Pairs()], _ => Enumerable.Range(1, InterchangeStudy.MostHeads).SelectMany(Steps));
+                Donors(phase, rank, each, [.. Steps(1), .. Pairs(2)], [.. Enumerable.Range(0, InterchangeStudy.MostHeads / 2)
+                    .SelectMany(i => Steps(2 * i + 1).Concat(Pairs(2 * i + 2)))]);
                 break;
             case "attribute":
                 Add(phase, rank, samples, p => 2 * Plain(p) + InterchangeAttribution.Steps * Back(p));
                 break;
             case "exchange":
                 List<((int Layer, int Head) Head, Estimate Moved)> attributed = [.. _plan.Order.Select(h => (h, default(Estimate)))];
-                Donors(phase, test, samples, _ => InterchangeStudy.TestExchanges(Shape, Found(1), _plan.Arbitration, attributed),
-                    _ => InterchangeStudy.TestExchanges(Shape, Found(InterchangeStudy.MostHeads), _plan.Arbitration, attributed));
+                IEnumerable<Exchange> Tested(int size) =>
+                    InterchangeStudy.TestExchanges(Shape, Found(size), _plan.Arbitration, attributed).DistinctBy(e => e.Condition);
+                Donors(phase, test, samples, [Tested(0)], [Tested(InterchangeStudy.MostHeads)]);
                 break;
             case "exchange_random":
-                IEnumerable<Exchange> Random(int size) => Found(size).SelectMany(s => Enumerable.Range(0, _study.Options.Draws + 1).Select(i => s.Search.Of(Some(i, size))));
-                Donors(phase, test, samples, _ => Random(1), _ => Random(InterchangeStudy.MostHeads));
+                IEnumerable<Exchange> Random(int size) =>
+                    Found(size).SelectMany(s => Enumerable.Range(0, _study.Options.Draws + 1).Select(i => s.Search.Of(Some(i, size))));
+                Donors(phase, test, samples, [[]], [Random(InterchangeStudy.MostHeads)]);
                 break;
             default:
                 var ways = Enum.GetValues<AblationVariant>().Length;
-                Work Ablated(Prompt p, int size) => 2 * Plain(p) + Variants(p, [.. Enumerable.Range(0, ways * (sets + 1)).Select(i => Intervention.HeadGain($"{i}", Some(i, size), 0, At(p)))]);
-                Add(phase, test, samples, p => Ablated(p, 1), p => Ablated(p, InterchangeStudy.MostHeads));
+                // Beside the necessary heads, the found sets; and a run whose values take the place of what is removed.
+                Work Ablated(Prompt p, int found) => 2 * Plain(p) + Variants(p,
+                    [.. Enumerable.Range(0, ways * (found + 1)).Select(i => Intervention.HeadGain($"{i}", Some(i, InterchangeStudy.MostHeads), 0, At(p)))]);
+                Add(phase, test, samples, p => Ablated(p, 0), p => Ablated(p, sets));
                 break;
         }
     }
 
-    /// <summary>Exchanges of the step of every search that has one head less.</summary>
-    private IEnumerable<Exchange> Steps(int size) => from search in InterchangeStudy.Searches
-        from i in Enumerable.Range(0, Math.Min(InterchangeStudy.Pool, _plan.Order.Count)) select search.Of(Some(i, size));
+    /// <summary>A phase for every search: single heads added to a set that has one head less than <paramref name="size"/>.</summary>
+    private IEnumerable<IEnumerable<Exchange>> Steps(int size) => InterchangeStudy.Searches.Select(search =>
+        Enumerable.Range(0, Math.Min(InterchangeStudy.Pool, _plan.Order.Count)).Select(i => search.Of(Some(i, size))));
 
-    private IEnumerable<Exchange> Pairs()
+    /// <summary>The same of pairs, two heads added.</summary>
+    private IEnumerable<IEnumerable<Exchange>> Pairs(int size)
     {
         var pool = Math.Min(InterchangeStudy.Paired, _plan.Order.Count);
-        return from search in InterchangeStudy.Searches from i in Enumerable.Range(0, pool * (pool - 1) / 2) select search.Of(Some(i, 2));
+        return InterchangeStudy.Searches.Select(search => Enumerable.Range(0, pool * (pool - 1) / 2).Select(i => search.Of(Some(i, size))));
     }
 
     private List<SearchedSet> Found(int size) => [.. InterchangeStudy.Searches.Select((search, i) => new SearchedSet(
@@ -156,7 +160,9 @@ internal sealed class DiagnosisEstimator
         return [.. _conditions.Silenced(prompt, neurons), .. _conditions.Without(prompt, components), .. _conditions.CutInOneHead(prompt, edges, null)];
     }
 
-    private void Donors(string phase, string set, int samples, Func<Prompt, IEnumerable<Exchange>> least, Func<Prompt, IEnumerable<Exchange>>? most = null)
+    /// <summary>Adds phases of exchanges, which run their receivers and donors anew.</summary>
+    private void Donors(
+        string phase, string set, int samples, IReadOnlyList<IEnumerable<Exchange>> least, IReadOnlyList<IEnumerable<Exchange>>? most = null)
     {
         var given = _study.Data.Sets.First(s => s.Name == set);
         var finder = DonorFinder.In(given, _study.Model.Tokenizer, _study.Options.Seed);
@@ -164,10 +170,10 @@ internal sealed class DiagnosisEstimator
         // Not every run has a donor that differs in nothing else.
         double Share(DonorFactor factor) => runs.Count(run => finder.Of(run, factor, _study.Options.Variants.Alignment).Any()) / (double)Math.Max(1, runs.Count);
         var shares = Enum.GetValues<DonorFactor>().ToDictionary(factor => factor, Share);
-        Work Of(Prompt prompt, IEnumerable<Exchange> exchanges) => exchanges.GroupBy(e => e.Factor).Aggregate(Plain(prompt), (sum, of) =>
-            sum + shares[of.Key] * (Plain(prompt) + Variants(prompt, of.Select(e => Like(e, prompt)).OfType<Intervention>())));
-        _pictures += samples * 2 * 3;
-        Add(phase, set, samples, p => Of(p, least(p)), p => Of(p, (most ?? least)(p)));
+        Work One(Prompt prompt, IEnumerable<Exchange> exchanges) => exchanges.GroupBy(e => e.Factor).Aggregate(Read(prompt), (sum, of) =>
+            sum + shares[of.Key] * (Read(prompt) + Variants(prompt, of.Select(e => Like(e, prompt)).OfType<Intervention>())));
+        Work All(Prompt prompt, IEnumerable<IEnumerable<Exchange>> phases) => phases.Aggregate(default(Work), (sum, one) => sum + One(prompt, one));
+        Add(phase, set, samples, p => All(p, least), p => All(p, most ?? least), readsPictures: false);
     }
 
     /// <summary>An intervention that costs what the exchange does; null where the prompt has no such positions.</summary>
@@ -190,14 +196,18 @@ internal sealed class DiagnosisEstimator
     }
 
     /// <summary>Adds a phase: what a run of its set's first sample costs, times the runs.</summary>
-    private void Add(string phase, string set, int samples, Func<Prompt, Work> least, Func<Prompt, Work>? most = null)
+    /// <param name="readsPictures">Whether a sample's picture is read once; else <paramref name="least"/> and <paramref name="most"/> say how often.</param>
+    private void Add(string phase, string set, int samples, Func<Prompt, Work> least, Func<Prompt, Work>? most = null, bool readsPictures = true)
     {
-        _pictures += samples;
         var runs = samples * _study.Data.Sets.First(s => s.Name == set).Samples.Average(s => s.Runs.Count());
-        Work Of(Func<Prompt, Work> one) => runs / _prompts[set].Count * _prompts[set].Aggregate(default(Work), (sum, prompt) => sum + one(prompt));
+        Work Of(Func<Prompt, Work> one) => runs / _prompts[set].Count * _prompts[set].Aggregate(default(Work), (sum, prompt) => sum + one(prompt))
+            + (readsPictures ? new Work(0, 0, samples) : default);
         var fewest = Of(least);
         _phases.Add(new PhaseEstimate(phase, samples, fewest, most is null ? fewest : Of(most)));
     }
+
+    /// <summary>A plain run with its picture.</summary>
+    private Work Read(Prompt prompt) => Plain(prompt) + new Work(0, 0, 1);
 
     private Work Plain(Prompt prompt) => new(1, SweepCost.Of(_study.Model.Decoder, prompt, []).BaselineOperations);
 
@@ -218,28 +228,36 @@ internal sealed class DiagnosisEstimator
 
     private IReadOnlyList<Prompt> Built(ConflictSample sample)
     {
-        var started = Stopwatch.GetTimestamp();
         var mark = _compute.Arena.Here();
         var pixels = sample.Image is null ? null : _study.Model.Preprocess([Picture.Load(sample.Image)]);
         Tensor? features = pixels is null ? null : _study.Model.Features(pixels, _compute);
         List<Prompt> prompts = [.. sample.Runs.Select(run => ConflictPrompt.Build(_study.Model, run, _study.Data.Layout, pixels, features))];
         _compute.Arena.Release(mark);
-        // The last set's: by then the code is compiled.
-        _secondsPerPicture = Stopwatch.GetElapsedTime(started).TotalSeconds;
         return prompts;
+    }
+
+    private double SecondsPerPicture()
+    {
+        if (_study.Data.Sets.SelectMany(set => set.Samples).FirstOrDefault(s => s.Image is not null) is not { } pictured) return 0;
+        return Median(() => Built(pictured));
     }
 
     private double SecondsPerOperation()
     {
         var prompt = _prompts[_study.Data.Test.Name][0];
+        return Median(() => Baseline.Record(_study.Model.Decoder, prompt, _compute).Dispose()) / Plain(prompt).Operations;
+    }
+
+    private static double Median(Action timed)
+    {
         var (started, seconds) = (Stopwatch.GetTimestamp(), new List<double>());
         do
         {
             var one = Stopwatch.GetTimestamp();
-            using var baseline = Baseline.Record(_study.Model.Decoder, prompt, _compute);
+            timed();
             seconds.Add(Stopwatch.GetElapsedTime(one).TotalSeconds);
         }
         while (Stopwatch.GetElapsedTime(started).TotalSeconds < Measured);
-        return seconds.Order().ElementAt(seconds.Count / 2) / Plain(prompt).Operations;
+        return seconds.Order().ElementAt(seconds.Count / 2);
     }
 }

@@ -164,9 +164,9 @@ public static class DiagnosisFiles
                 .Append(CultureInfo.InvariantCulture, $"{e.Count},{Number(p)},{Number(q)}\n");
     }
 
-    private static string Number(double value) => double.IsFinite(value) ? value.ToString("G9", CultureInfo.InvariantCulture) : "";
+    internal static string Number(double value) => double.IsFinite(value) ? value.ToString("G9", CultureInfo.InvariantCulture) : "";
 
-    private static string Quoted(string field) => field.AsSpan().IndexOfAny(",\"\n\r") < 0 ? field : $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+    internal static string Quoted(string field) => field.AsSpan().IndexOfAny(",\"\n\r") < 0 ? field : $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 
     /// <summary>JSON has no NaN: a mean of nothing is null.</summary>
     private sealed class FiniteNumber : JsonConverter<double>

@@ -33,7 +33,7 @@ public sealed record DiagnosisOptions
     public IReadOnlyList<double> Gains { get; init; } = [1.25, 1.5, 2, 3, 4];
 
     /// <summary>Random head sets of each kind as large as the best 5 %; of other sizes at most <see cref="HeadPlan.FewDraws"/>.</summary>
-    /// <remarks>The rank of one set among 79 has p = 0.0125 at best, which is still below 0.05 as the smallest of three.</remarks>
+    /// <remarks>The rank of one set among 79 has p = 0.0125 at best: after Holm 0.05 as the smallest of four sentences, which still counts as found.</remarks>
     public int Draws { get; init; } = 79;
 
     /// <summary>A change of MFR is absent where its whole interval is closer to 0 than this.</summary>
@@ -59,7 +59,7 @@ public sealed record DiagnosisOptions
 public sealed record SteeringUse(string File, string Name, double Strength, bool BeyondBounds = false);
 
 /// <summary>How far a study is.</summary>
-/// <param name="Phase">"rank", "test", "hard", "control".</param>
+/// <param name="Phase">Name of the part, as in results.jsonl; the steps of all searches are "search".</param>
 /// <param name="Done">Samples done.</param>
 /// <param name="Of">Samples in all.</param>
 public sealed record StudyProgress(string Phase, int Done, int Of);

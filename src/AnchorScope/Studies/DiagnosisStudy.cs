@@ -18,7 +18,6 @@ public sealed class DiagnosisStudy : IDisposable
     private const string Direction = "steering";
 
     private const int LongestAnswer = 16;
-    private const long PackedAtMost = 512L << 20;
     private readonly DiagnosisConditions _conditions;
 
     /// <summary>Opens model and data; nothing is computed yet.</summary>
@@ -41,7 +40,7 @@ public sealed class DiagnosisStudy : IDisposable
                 set.With(set.Samples, DonorFinder.In(set, Model.Tokenizer, options.Seed).Unfit(set, options.Variants.Alignment));
             Data = Data with { Rank = Listed(Data.Rank), Test = Listed(Data.Test) };
             _conditions = new DiagnosisConditions(options, Model.Decoder.Shape);
-            if (IsSmall) Model.Decoder.Pack();
+            if (Model.Checkpoint.IsSmall) Model.Decoder.Pack();
         }
         catch
         {
@@ -93,9 +92,6 @@ public sealed class DiagnosisStudy : IDisposable
         [.. new[] { (Phase.Rank, Data.Rank), (Phase.Verify, Screened ? Data.Rank : null), (Phase.Parts, PartSet), (Phase.Test, Data.Test), (Phase.Hard, Data.Hard), (Phase.Factor, Data.Hard is null ? Data.Rank : null), (Phase.Control, Data.Control) }
             .Where(p => p.Item2 is not null).Select(p => (Variants.NameOf(p.Item1), p.Item2!.Samples.Count)), .. AmplificationStudy.Phases(Data), .. InterchangeStudy.Phases(Data)];
 
-    /// <summary>Whether every thread runs passes of its own, which scales better; a large model is run by all threads together.</summary>
-    private bool IsSmall => Model.Checkpoint.WeightBytes < PackedAtMost;
-
     private bool Screened => Options.Variants.Screen != HeadScreen.Exact;
 
     private ConflictSet PartSet => Data.Rank.Part(Data.Rank.Name, [.. Data.Rank.Samples.Where(s => s.Kind == SampleKind.Conflict).Take(Candidates.PartSamples)]);
@@ -108,8 +104,8 @@ public sealed class DiagnosisStudy : IDisposable
     public StudyEstimate Estimate(CancellationToken cancel = default)
     {
         using var arena = new Arena();
-        using var team = new Team(IsSmall ? 1 : Options.Threads, cancel);
-        return new DiagnosisEstimator(this, _conditions, new Compute(arena, team)).Of(IsSmall ? Options.Threads : 1, (IsSmall ? 2 : 1) * Model.Checkpoint.WeightBytes);
+        using var team = new Team(Model.Checkpoint.IsSmall ? 1 : Options.Threads, cancel);
+        return new DiagnosisEstimator(this, _conditions, new Compute(arena, team)).Of(Model.Checkpoint.IsSmall ? Options.Threads : 1, (Model.Checkpoint.IsSmall ? 2 : 1) * Model.Checkpoint.WeightBytes);
     }
 
     /// <summary>One prompt of the test set, with its spans, for the user to check before anything is run.</summary>
@@ -201,7 +197,7 @@ public sealed class DiagnosisStudy : IDisposable
         Data = Data with { Layout = Data.Layout with { Steering = (direction, (float)steering.Strength) } };
         Named = new SortedDictionary<string, string>(Named.ToDictionary(), StringComparer.Ordinal)
         {
-            [Direction] = FormattableString.Invariant($"{steering.Name} x{steering.Strength:0.###} of {Digest.Short(Digest.OfFile(steering.File))}"),
+            [Direction] = FormattableString.Invariant($"{steering.Name} x{steering.Strength:R} of {Digest.Short(Digest.OfFile(steering.File))}"),
         };
     }
 
@@ -316,7 +312,7 @@ public sealed class DiagnosisStudy : IDisposable
                     }
                 }
             };
-        }, cancel, together: !IsSmall);
+        }, cancel, together: !Model.Checkpoint.IsSmall);
     }
 
     /// <inheritdoc/>

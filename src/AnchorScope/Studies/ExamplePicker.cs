@@ -1,3 +1,4 @@
+using System.Globalization;
 using AnchorScope.Conflicts;
 using AnchorScope.Prompts;
 
@@ -9,7 +10,7 @@ internal static class ExamplePicker
     public static IReadOnlyList<ExampleConflict> Pick(MeasuredSet test, HeadPlan plan, DiagnosisOptions options, Tokenizer tokenizer, string folder)
     {
         var group = plan.Amplified[0];
-        var gains = options.Gains.Select(f => (Name: $"{Share(group)} amplified x{f:0.##}", Key: ConditionId.Gain(group, f))).ToList();
+        var gains = options.Gains.Select(f => (Name: $"{Share(group)} amplified x{f.ToString("R", CultureInfo.InvariantCulture)}", Key: ConditionId.Gain(group, f))).ToList();
         var shown = gains[gains.Count / 2];
         var blocked = ConditionId.Block(HeadPlan.Tested);
         var conditions = new List<(string Name, ConditionId Key)>

@@ -54,7 +54,7 @@ public sealed class RunIdentity
         return this;
     }
 
-    /// <summary>Adds a file of the data, or that there is none.</summary>
+    /// <summary>Adds a file of the data, where it is there.</summary>
     public RunIdentity WithFile(string name, string path)
     {
         if (File.Exists(path)) _sections[Data][name] = Digest.OfFile(path);
@@ -161,7 +161,7 @@ public sealed class RunIdentity
             using var document = JsonDocument.Parse(json);
             var root = document.RootElement;
             if (root.GetProperty("version").GetInt32() is var version && version != Version)
-                throw new InputException($"{file}: written by an older version of this tool (form {version}, now {Version}), which did not keep all that decides a number; {instead}");
+                throw new InputException($"{file}: written by {(version < Version ? "an older" : "a newer")} version of this tool (form {version}, here {Version}), which kept {(version < Version ? "less" : "more")} of what decides a number; {instead}");
             var identity = new RunIdentity(root.GetProperty(Tool).GetString()!, root.GetProperty(Kernels).GetRawText());
             foreach (var section in new[] { Model, Data, Settings })
             {

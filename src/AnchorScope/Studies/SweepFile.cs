@@ -5,6 +5,7 @@ using System.Text.Json;
 using AnchorScope.Checkpoints;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
+using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
@@ -106,6 +107,7 @@ public sealed class SweepFile : IDisposable
         using var inputs = new MemoryStream();
         inputs.Write(MemoryMarshal.AsBytes<int>(prompt.Tokens));
         inputs.Write(MemoryMarshal.AsBytes<float>(prompt.Embeddings));
+        inputs.Write(MemoryMarshal.AsBytes<Coordinate>(prompt.Coordinates));
         return new RunIdentity().With(model.Checkpoint.Identity).WithBytes("prompt", inputs.GetBuffer().AsSpan(0, (int)inputs.Length))
             .WithBytes(heads ? "list of heads" : "plan", variants.GetBuffer().AsSpan(0, (int)variants.Length)).WithList("--logits", asked);
     }

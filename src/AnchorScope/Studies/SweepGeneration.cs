@@ -18,7 +18,7 @@ public static class SweepGeneration
         Decoder decoder, IReadOnlyList<Variant> variants, int count, Compute compute, IReadOnlySet<int>? stop = null,
         int rowsPerPass = Sweep.DefaultRows, CancellationToken cancel = default)
     {
-        foreach (var (baseline, intervention) in variants) intervention.Validate(decoder.Shape, baseline.Prompt.Length, count);
+        foreach (var (baseline, intervention) in variants) intervention.Validate(decoder.Shape, baseline.Prompt.Length, count - 1);
         var texts = new IReadOnlyList<int>[variants.Count];
         foreach (var (first, together) in Sweep.Passes([.. variants.Select(v => v.Baseline.Prompt.Length - Start(v))], rowsPerPass))
         {

@@ -15,8 +15,6 @@ public sealed record SweepOptions(long? Memory, int Threads, bool Naive);
 /// <summary>Every variant of one prompt, into a file of rows.</summary>
 public sealed class SweepStudy
 {
-    private const long PackedAtMost = 512L << 20;
-
     private readonly VisionLanguageModel _model;
     private readonly Prompt _prompt;
     private readonly IReadOnlyList<Intervention> _interventions;
@@ -46,7 +44,7 @@ public sealed class SweepStudy
     public void Run(SweepFile file, Action<int>? progress = null, Action? recorded = null, CancellationToken cancel = default)
     {
         if (file.Missing.Count == 0) return;
-        if (_model.Checkpoint.WeightBytes < PackedAtMost) _model.Decoder.Pack();
+        if (_model.Checkpoint.IsSmall) _model.Decoder.Pack();
         if (_options.Naive) Naive(file, progress, cancel);
         else Planned(file, progress, recorded, cancel);
     }

@@ -44,6 +44,9 @@ public sealed class TuningStudy : IDisposable
     /// <summary>What is odd about the files of the model that is tuned.</summary>
     public IReadOnlyList<string> Warnings => _model.Warnings;
 
+    /// <summary>What was left out of the sets, with the reasons; known once <see cref="Run"/> has read them.</summary>
+    public IReadOnlyList<RejectedLine> Rejected { get; private set; } = [];
+
     /// <summary>Where the tuned checkpoint is.</summary>
     public string ModelFolder => Path.Combine(_folder, "model");
 
@@ -66,6 +69,7 @@ public sealed class TuningStudy : IDisposable
         var (train, validate, test) = (Load(paths.Train), Load(paths.Validate), Load(paths.Test));
         var data = new Dictionary<string, TuningData>(StringComparer.Ordinal) { ["train"] = train, ["validate"] = validate, ["test"] = test };
         foreach (var warning in data.Values.SelectMany(set => set.Warnings).Distinct()) warn?.Invoke(warning);
+        Rejected = [.. data.Values.SelectMany(set => set.Sets).SelectMany(set => set.Rejected).Distinct()];
         foreach (var (option, set) in data.Take(2)) Check(option, set);
         Claim(data);
         var (tuner, evaluation) = (new Tuner(_model, train, validate, Options, _plan.Threads), new TuningEvaluation(test));

@@ -98,8 +98,8 @@ public sealed class SweepCommandTests : IDisposable
     [InlineData("[7]", "[0]")]
     [InlineData("[{\"version\": 3, \"edits\": []}]", "[0].version")]
     [InlineData("[{\"version\": 1, \"edits\": [{\"kind\": \"fly\"}]}]", "[0].edits[0]")]
-    [InlineData("[{\"version\": 1, \"name\": \"a\", \"edits\": []}, {\"version\": 1, \"name\": \"a\", \"edits\": []}]", "2 called")]
-    [InlineData("[{\"version\": 1, \"name\": \"baseline\", \"edits\": []}]", "name: expected another name: the run without edits is called so, found baseline")]
+    [InlineData("[{\"version\": 1, \"name\": \"a\", \"edits\": [{\"kind\": \"head_scale\", \"layer\": 0, \"factor\": 0}]}, {\"version\": 1, \"name\": \"a\", \"edits\": [{\"kind\": \"head_scale\", \"layer\": 0, \"factor\": 0}]}]", "2 called")]
+    [InlineData("[{\"version\": 1, \"name\": \"baseline\", \"edits\": [{\"kind\": \"head_scale\", \"layer\": 0, \"factor\": 0}]}]", "name: expected another name: the run without edits is called so, found baseline")]
     [InlineData("[", "not valid JSON")]
     public void WrongPlan_NamesThePlace(string json, string message)
     {

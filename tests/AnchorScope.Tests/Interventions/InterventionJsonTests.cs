@@ -41,13 +41,22 @@ public sealed class InterventionJsonTests
     [InlineData("operation", """{"kind": "edit", "site": "z", "layer": 0, "operation": "scales"}""", "expected scale, add, set, found scales; did you mean scale?")]
     [InlineData("rows", """{"kind": "edit", "site": "z", "layer": 0, "operation": "set", "positions": [1], "rows": [[1]], "vector": [1]}""", "expected either vector or rows, found both")]
     [InlineData("positions", """{"kind": "edit", "site": "z", "layer": 0, "operation": "set", "rows": [[1]]}""", "expected a list of positions")]
+    [InlineData("", """{"kind": "edit", "site": "z", "layer": 0, "operation": "scale"}""", "times 1 changes nothing")]
+    [InlineData("layers", """{"kind": "attention_boost", "layers": [2, 2], "add": 1, "keys": [0]}""", "each layer once")]
     [InlineData("key", """{"kind": "edit", "site": "z", "layer": 0, "operation": "scale", "key": [1]}""", "did you mean keys?")]
     public void WrongFields_AreNamed(string field, string edit, string message)
     {
         var error = Assert.Throws<InputException>(() => InterventionJson.Parse(System.Text.Encoding.UTF8.GetBytes($$"""{"version": 2, "edits": [{{edit}}]}"""), "e.json", Shape));
-        Assert.Contains($"e.json: edits[0].{field}", error.Message, StringComparison.Ordinal);
+        Assert.Contains(field.Length == 0 ? "e.json: edits[0]:" : $"e.json: edits[0].{field}", error.Message, StringComparison.Ordinal);
         Assert.Contains(message, error.Message, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("[]")]
+    [InlineData("""{"version": 2, "edits": []}""")]
+    public void AListWithoutEdits_IsRefused(string json) => Assert.Contains(
+        "e.json: edits: expected at least one edit, found none",
+        Assert.Throws<InputException>(() => InterventionJson.Parse(System.Text.Encoding.UTF8.GetBytes(json), "e.json", Shape)).Message, StringComparison.Ordinal);
 
     [Fact]
     public void FieldsWithoutAnEffect_AreRefused()
@@ -56,6 +65,16 @@ public sealed class InterventionJsonTests
             Assert.Contains(message, Assert.Throws<InputException>(() => new Intervention("one", edit).Validate(Shape, Length)).Message, StringComparison.Ordinal);
         Refused("only attn_scores, and k and v along an edge, have keys", new Edit(Site.HeadOut, 0, Operation.Scale) { Factor = 0, Keys = Positions.Of(1) });
         Refused("expected a factor alone, found a vector", new Edit(Site.ResidPost, 0, Operation.Scale) { Factor = 0, Vector = new float[12] });
+        Refused("head: expected each once, found 2 twice", new Edit(Site.HeadOut, 0, Operation.Scale) { Factor = 0, Heads = [2, 1, 2] });
+        Refused("neuron: expected each once, found 7 twice", new Edit(Site.NeuronOut, 0, Operation.Scale) { Factor = 0, Neurons = [7, 7] });
+        Refused("times 1 changes nothing", new Edit(Site.MlpOut, 0, Operation.Scale));
+        Refused("adding zeros changes nothing", new Edit(Site.ResidPost, 0, Operation.Add) { Vector = new float[12] });
+        Refused("adding zeros changes nothing", new Edit(Site.ResidPost, 0, Operation.Add) { Positions = Positions.Of(1, 2), Rows = new DonorRows(new float[24], 2) });
+        Refused("adding 0 times a vector changes nothing", new Edit(Site.ResidPost, 0, Operation.Add) { Factor = 0, Vector = [.. Enumerable.Repeat(1f, 12)] });
+        Refused("adding 0 changes nothing", new Edit(Site.AttnScores, 0, Operation.Add) { Factor = 0, Keys = Positions.Of(0) });
+        // What is added to all keys that a query sees falls out of its softmax.
+        Refused("the same number added to every key", new Edit(Site.AttnScores, 0, Operation.Add) { Factor = 2, Positions = Positions.Of(1, 3), Keys = Positions.Range(0, 4) });
+        new Intervention("one", new Edit(Site.AttnScores, 0, Operation.Add) { Factor = 2, Positions = Positions.Of(1, 4), Keys = Positions.Range(0, 4) }).Validate(Shape, Length);
         Refused("expected no factor, found 2", new Edit(Site.ResidPost, 0, Operation.Set) { Factor = 2, Vector = new float[12] });
     }
 
@@ -84,8 +103,8 @@ public sealed class InterventionJsonTests
 
     /// <summary>Every combination of the fields, those that validation refuses among them.</summary>
     private static IEnumerable<Edit> Edits(Site site, Operation operation) =>
-        from heads in new int[]?[] { null, [1], [0, 1] }
-        from neurons in new int[]?[] { null, [3], [2, 5] }
+        from heads in new int[]?[] { null, [1], [0, 1], [1, 1] }
+        from neurons in new int[]?[] { null, [3], [2, 5], [5, 5] }
         from positions in new[] { Positions.All, Positions.Of(5), Positions.Of(2, 4) }
         from keys in new[] { Positions.All, Positions.Of(0, 1) }
         from factor in new[] { 1f, 0f, -1.5f }

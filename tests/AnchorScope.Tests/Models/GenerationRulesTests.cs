@@ -41,6 +41,16 @@ public sealed class GenerationRulesTests : IDisposable
         Assert.Equal(text.GetProperty("ids").EnumerateArray().Select(t => t.GetInt32()), generated.Tokens);
     }
 
+    [Theory]
+    [InlineData(999_999)]
+    [InlineData(-1)]
+    public void AnEndThatTheVocabularyLacks_IsNoScore(int end)
+    {
+        var rules = new GenerationRules(ConfigSection.Load(_temp.Write("g.json", $$"""{"min_length": 5, "min_new_tokens": 3, "exponential_decay_length_penalty": [0, 1.5]}""")), new HashSet<int> { end, 1 }, 3);
+        var scores = rules.Apply([1, 2, 3], [0], 1, 8);
+        Assert.Equal([1, float.NegativeInfinity, 3], scores);
+    }
+
     /// <summary>Values of the reference library: GenerationConfig.from_model_config(AutoConfig.from_pretrained(folder)).eos_token_id.</summary>
     [Theory]
     [InlineData("llava15", 2)]

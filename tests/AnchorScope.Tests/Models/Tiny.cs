@@ -34,7 +34,7 @@ internal sealed class Tiny : IDisposable
     /// <summary>The slow way: a full pass of one run from the embeddings. Logits [T, V].</summary>
     public float[] Alone(Intervention intervention, params Trace[] traces)
     {
-        intervention.Validate(Decoder.Shape, Prompt.Length);
+        intervention.ValidateFit(Decoder.Shape, Prompt.Length);
         var mark = Compute.Arena.Here();
         var entry = Tensor.From(Compute.Arena, Prompt.Embeddings, Prompt.Length, Decoder.Shape.ModelSize);
         var resid = Decoder.Forward(new Pass(Decoder.Shape, [new Run(entry, Prompt.Coordinates, 0, intervention) { Traces = traces }], Compute));

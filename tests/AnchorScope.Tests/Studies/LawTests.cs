@@ -126,7 +126,7 @@ public sealed class LawTests : IDisposable
         {
             Intervention.None,
             Intervention.HeadGain(2, 1, 0),
-            Intervention.Knockout("generated cannot see the image", [0, 1, 2], Positions.Range(30, tiny.Prompt.Length + 4), image),
+            Intervention.Knockout("generated cannot see the image", [0, 1, 2], Positions.Range(30, tiny.Prompt.Length + 3), image),
             new Intervention("mlp half", new Edit(Site.MlpOut, 1, Operation.Scale) { Factor = 0.5f }),
         })
         {

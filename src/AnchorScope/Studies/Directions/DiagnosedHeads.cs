@@ -44,7 +44,7 @@ public sealed record DiagnosedHeads(
             return found.Arbiters.Count + found.ChoiceCarriers.Count > 0 ? found
                 : throw InputException.At(path, "interchange.sets", "arbiters or carriers of the choice, to steer", "neither found in this model");
         }
-        catch (Exception e) when (e is KeyNotFoundException or InvalidOperationException)
+        catch (Exception e) when (e is KeyNotFoundException or InvalidOperationException or FormatException)
         {
             throw new InputException($"{path}: not a diagnosis of this version of the tool: a field is missing or of another kind; run ascope diagnose again", e);
         }

@@ -39,7 +39,7 @@ internal sealed record SteeringMethod(string Name, string What, SteeringFamily F
     public IReadOnlyList<SteeringMethod> Controls { get; init; } = [];
 
     /// <summary>The condition in results.jsonl: "steer/residual_mean/L3/+2".</summary>
-    public string Condition(SteeringSetting setting, double strength) => FormattableString.Invariant($"steer/{Name}/{(setting.Label.Length > 0 ? setting.Label + "/" : "")}{(Signed ? $"{strength:+0.###;-0.###}" : $"{strength:0.###}")}");
+    public string Condition(SteeringSetting setting, double strength) => FormattableString.Invariant($"steer/{Name}/{(setting.Label.Length > 0 ? setting.Label + "/" : "")}{(Signed && strength >= 0 ? "+" : "")}{strength:R}");
 
     /// <summary>The condition of a run that is steered in the sense of its own instruction.</summary>
     public string Condition(SteeringSetting setting, double strength, ConflictRun run) =>

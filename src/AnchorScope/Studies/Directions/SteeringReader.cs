@@ -231,7 +231,7 @@ internal sealed class SteeringReader
         return (Strongest(-1), Strongest(1));
     }
 
-    private static string Where(SteeringChoice chosen) => FormattableString.Invariant($"{(chosen.Label.Length > 0 ? chosen.Label + ", " : "")}strength {chosen.Strength:0.###}");
+    private static string Where(SteeringChoice chosen) => FormattableString.Invariant($"{(chosen.Label.Length > 0 ? chosen.Label + ", " : "")}strength {chosen.Strength:R#}");
 
     private SteeringTurn Said(SteeringMethod method, SteeringTurn turn, MeasuredSet test, SteeringMethod? residual)
     {
