@@ -47,7 +47,7 @@ def test(tree, names):
         return TIMEOUT
     if "No test matches" in run.stdout:
         sys.exit(f"no test in {' '.join(names)}")
-    failed = re.findall(r"^\s*Failed AnchorScope\.Tests\.(\S+)", run.stdout, re.MULTILINE)
+    failed = re.findall(r"^\s*Failed AnchorScope\.Tests\.([^\s(]+)", run.stdout, re.MULTILINE)
     return failed[0] if failed else None if run.returncode == 0 else CRASH
 
 
@@ -100,7 +100,7 @@ def main():
                 print(f"{name}: {known[key]}", flush=True)
                 RESULTS.write_text("".join(f"{k}\t{v}\n" for k, v in known.items()))
             # A test that fails without any fault has killed none.
-            named = {known[key].removeprefix(f"{KILLED} ").split("(")[0] for key in open_faults if known[key].startswith(KILLED)}
+            named = {known[key].removeprefix(f"{KILLED} ") for key in open_faults if known[key].startswith(KILLED)}
             named -= {TIMEOUT, CRASH}
             if not compiles(tree) or (named and (by := test(tree, sorted(named)))):
                 sys.exit(f"without any fault {by} fails as well: what it killed counts for nothing")
