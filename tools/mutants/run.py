@@ -8,9 +8,11 @@ killed is not run again unless its lines in list.txt change or --again is given.
 --all runs the whole suite, not the classes that list.txt names. Ends with 1 where a fault survives or could not be tried.
 """
 import argparse
+import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -35,28 +37,37 @@ def read_list():
 
 
 def dotnet(tree, *arguments, timeout=None):
-    return subprocess.run(["dotnet", *arguments], cwd=tree, text=True, timeout=timeout, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    """The exit code and all that was written."""
+    run = subprocess.Popen(
+        ["dotnet", *arguments], cwd=tree, text=True, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        return run.communicate(timeout=timeout)[0], run.returncode
+    except BaseException:
+        # What it started as well: a test that never ends would go on beside the next fault.
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        raise
 
 
 def test(tree, names):
     """None where all tests pass, else the name of one that does not."""
     chosen = ["--filter", "|".join(f"FullyQualifiedName~.{name}" for name in names)] if names else []
     try:
-        run = dotnet(tree, "test", TESTS, "-c", "Release", "--no-build", *chosen, "--", "xUnit.StopOnFail=true", timeout=LONGEST)
+        written, code = dotnet(tree, "test", TESTS, "-c", "Release", "--no-build", *chosen, "--", "xUnit.StopOnFail=true", timeout=LONGEST)
     except subprocess.TimeoutExpired:
         return TIMEOUT
-    if "No test matches" in run.stdout:
+    if "No test matches" in written:
         sys.exit(f"no test in {' '.join(names)}")
-    failed = re.findall(r"^\s*Failed AnchorScope\.Tests\.([^\s(]+)", run.stdout, re.MULTILINE)
-    return failed[0] if failed else None if run.returncode == 0 else CRASH
+    failed = re.findall(r"^\s*Failed AnchorScope\.Tests\.([^\s(]+)", written, re.MULTILINE)
+    return failed[0] if failed else None if code == 0 else CRASH
 
 
 def compiles(tree):
     """Builds the library alone, without analysers: what is compiled against it stays, so a fault may not change what others see of it."""
-    built = dotnet(tree, "build", LIBRARY, "-c", "Release", "--no-restore", "-p:RunAnalyzers=false", "-p:TreatWarningsAsErrors=false")
-    if built.returncode == 0:
+    _, code = dotnet(tree, "build", LIBRARY, "-c", "Release", "--no-restore", "-p:RunAnalyzers=false", "-p:TreatWarningsAsErrors=false")
+    if code == 0:
         shutil.copy(tree / LIBRARY / OUTPUT / "AnchorScope.dll", tree / TESTS / OUTPUT)
-    return built.returncode == 0
+    return code == 0
 
 
 def plant(tree, file, old, new, classes):
@@ -92,13 +103,14 @@ def main():
         tree = folder / "tree"
         subprocess.run(["git", "worktree", "add", "--quiet", "--detach", str(tree)], cwd=ROOT, check=True)
         try:
-            if dotnet(tree, "build", TESTS, "-c", "Release", "-p:RunAnalyzers=false").returncode != 0:
+            if dotnet(tree, "build", TESTS, "-c", "Release", "-p:RunAnalyzers=false")[1] != 0:
                 sys.exit("the tests do not build as they are")
             for key in open_faults:
                 name, file, old, new, classes = faults[key]
                 known[key] = plant(tree, file, old, new, [] if asked.all else classes)
                 print(f"{name}: {known[key]}", flush=True)
-                RESULTS.write_text("".join(f"{k}\t{v}\n" for k, v in known.items()))
+                with RESULTS.open("a") as results:
+                    results.write(f"{key}\t{known[key]}\n")
             # A test that fails without any fault has killed none.
             named = {known[key].removeprefix(f"{KILLED} ") for key in open_faults if known[key].startswith(KILLED)}
             named -= {TIMEOUT, CRASH}
