@@ -29,6 +29,20 @@ public sealed class BootstrapTests
         Assert.InRange(estimate.Mean - estimate.Low, 0.040, 0.058);
     }
 
+    /// <summary>Of 1,000 sorted means the points lie at 24.975 and 974.025, on a straight line between neighbours.</summary>
+    [Fact]
+    public void Ends_AreThePercentilesOfTheResampledMeans()
+    {
+        double[] values = [.. Enumerable.Range(0, 11).Select(i => Math.Sin(i * i))], sorted = new double[Bootstrap.Resamples];
+        var (draws, room) = (new BootstrapDraws(3), new int[values.Length]);
+        for (var r = 0; r < sorted.Length; r++) sorted[r] = draws.Of(values.Length, r, room).ToArray().Average(i => values[i]);
+        Array.Sort(sorted);
+        var found = Bootstrap.Mean(values, draws);
+        Assert.Equal(sorted[24] + 0.975 * (sorted[25] - sorted[24]), found.Low, 1e-12);
+        Assert.Equal(sorted[974] + 0.025 * (sorted[975] - sorted[974]), found.High, 1e-12);
+        Assert.True(sorted[974] < sorted[975] && sorted[24] < sorted[25]);
+    }
+
     [Fact]
     public void RunsOfASample_AreDrawnTogether()
     {

@@ -40,6 +40,18 @@ public sealed class ClustersTests
         Assert.Equal(100, pairs.Effective([.. Enumerable.Repeat(1.0, 200)], 0));
     }
 
+    /// <summary>
+    /// Twelve pictures whose two runs agree: residuals 1 or -1, variance of the mean 12 x 12/11 / 24^2, so 11 values; as it is estimated
+    /// from twelve, less by the square of 1.960 over 2.201.
+    /// </summary>
+    [Fact]
+    public void Effective_ShrinksWhereClustersAreFew()
+    {
+        double[] alike = [.. Enumerable.Range(0, 24).Select(i => i / 2 % 2 == 0 ? 1.0 : 0.0)];
+        var found = Clusters.By(Enumerable.Range(0, 24).Select(i => i / 2)).Effective(alike, 0.25);
+        Assert.Equal(11 * Math.Pow(1.959964 / 2.200985, 2), found, 1e-4);
+    }
+
     /// <summary>Student's t and the normal distribution at the points that textbooks print.</summary>
     [Theory]
     [InlineData(1, 12.706)]

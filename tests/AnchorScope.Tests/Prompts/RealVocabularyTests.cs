@@ -6,12 +6,12 @@ namespace AnchorScope.Tests.Prompts;
 /// <summary>The published vocabularies against the reference tokenizer.</summary>
 public sealed class RealVocabularyTests
 {
-    [RealVocabularyTheory]
+    [PublishedTheory(PublishedFiles.Vocabularies)]
     [InlineData("llama2", "llama2", 32000)]
     [InlineData("qwen2.5", "qwen", 151665)]
     public void Rows_AreTheReferences(string name, string folder, int size)
     {
-        var tokenizer = Tokenizer.Load(Path.Combine(RealVocabularies.Folder, folder));
+        var tokenizer = Tokenizer.Load(Path.Combine(PublishedFiles.Path(PublishedFiles.Vocabularies), folder));
         Assert.Equal(size, tokenizer.VocabularySize);
         using var golden = JsonDocument.Parse(File.ReadAllText(Fixtures.Path("tokenizers-real", "golden.json")));
         var rows = golden.RootElement.GetProperty(name).EnumerateArray().ToList();

@@ -158,6 +158,23 @@ public sealed class AblationTests : IDisposable
         Assert.Equal(There(other.Length - 1), by.Row(Site.Value, 1, new SpanPlace(0, SpanKind.Constraint, 0)).ToArray());
     }
 
+    /// <summary>The run under the other instruction shares picture, note and question: what it has is too near to stand for any run.</summary>
+    [Fact]
+    public void Resample_TakesNoRunOfTheSameSample()
+    {
+        using var model = VisionLanguageModel.Open(Small.Model);
+        var samples = Samples(6);
+        var far = samples[^1].Runs.First();
+        foreach (var sample in samples.SkipLast(1))
+        {
+            var run = sample.Runs.First();
+            float[] Suffix(params ConflictRun[] others) => Of(model, null, others)
+                .Of(AblationVariant.Resample, run, [Site.Value], [SpanKind.Suffix]).Row(Site.Value, 1, new SpanPlace(0, SpanKind.Suffix, 0)).ToArray();
+            Assert.NotEqual(Suffix(far), Suffix(run));
+            Assert.Equal(Suffix(far), Suffix([.. sample.Runs, far]));
+        }
+    }
+
     [Fact]
     public void MeanOfASpanThatNoRankingRunHas_IsRefused()
     {

@@ -46,6 +46,24 @@ public sealed class AttributionTests
             p.Item1 * shape.MlpSize + p.Item2, (Func<float, Intervention>)(f => new Intervention("neuron", [new Edit(Site.NeuronOut, p.Item1, Operation.Scale) { Factor = f, Neurons = [p.Item2], Positions = at }])))));
     }
 
+    /// <summary>Integrated gradients are complete: over many steps the heads' shares are what fading all of them out takes.</summary>
+    [Theory]
+    [InlineData("llava15", "one_image")]
+    [InlineData("llava15-gqa-f16-sharded", "one_image")]
+    public void OverManySteps_HeadsAddUpToWhatFadingAllOfThemOutTakes(string name, string @case)
+    {
+        using var tiny = Tiny.Open(name, @case);
+        var (shape, last) = (tiny.Decoder.Shape, tiny.Prompt.Length - 1);
+        int[] positions = [last - 2, last - 1, last];
+        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
+        var found = Attribution.Of(tiny.Decoder, baseline, 5, 9, positions, [], tiny.Compute, steps: 64);
+        var all = from layer in Enumerable.Range(0, shape.Layers) from head in Enumerable.Range(0, shape.Heads) select (layer, head);
+        var faded = tiny.LastAlone(Intervention.HeadGain("all", all, 0, Positions.Of(positions)));
+        var taken = found.Margin - ((double)faded[5] - faded[9]);
+        Assert.True(Math.Abs(taken) > 0.05, $"{taken}");
+        Assert.Equal(taken, found.Heads.Sum(h => (double)h), 0.01 * Math.Abs(taken));
+    }
+
     [Fact]
     public void AllEdgesOfAQuery_HaveNothingToSayTogether()
     {

@@ -110,6 +110,8 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
         ["every failed run repaired, but controls broken"] =
             new(3, FindingStatus.Unclear, "but that it is harmless is not shown") { Change = HalfRepaired, Control = o =>
                 o["gain/top5/2"] = o["baseline"] with { ArgMax = 0 } },
+        ["every failed run repaired, but harm not ruled out"] =
+            new(3, FindingStatus.Unclear, "but that it is harmless is not shown") { Change = HalfRepaired },
         ["nothing gains where the factor is chosen"] =
             new(3, FindingStatus.Unclear, "gains nothing at any factor on the hard split") { Change = HalfRepaired,
                 Hard = HalfNotRepaired },

@@ -26,7 +26,7 @@ public sealed class RealWeightsTests : IClassFixture<RealWeights>, IDisposable
         _temp.Dispose();
     }
 
-    [RealWeightsFact]
+    [PublishedFact(PublishedFiles.Stories)]
     public void GreedyText_IsTheKnownStory()
     {
         using var model = VisionLanguageModel.Open(_weights.Folder);
@@ -38,7 +38,7 @@ public sealed class RealWeightsTests : IClassFixture<RealWeights>, IDisposable
     }
 
     /// <summary>Its vocabulary is Llama-2's, for which the reference's ids are stored.</summary>
-    [RealWeightsFact]
+    [PublishedFact(PublishedFiles.Stories)]
     public void Tokens_AreTheReferences()
     {
         using var model = VisionLanguageModel.Open(_weights.Folder);
@@ -53,7 +53,7 @@ public sealed class RealWeightsTests : IClassFixture<RealWeights>, IDisposable
         }
     }
 
-    [RealWeightsFact]
+    [PublishedFact(PublishedFiles.Stories)]
     public void PlannedAndNaiveSweeps_AreTheSameBytes()
     {
         using var model = VisionLanguageModel.Open(_weights.Folder);
@@ -73,7 +73,7 @@ public sealed class RealWeightsTests : IClassFixture<RealWeights>, IDisposable
         Assert.Equal(heads.Count, File.ReadLines(_temp.File("planned")).Distinct(StringComparer.Ordinal).Count());
     }
 
-    [RealWeightsFact]
+    [PublishedFact(PublishedFiles.Stories)]
     public void DecodingIsPrefill_AndPackingChangesNoBit()
     {
         using var model = VisionLanguageModel.Open(_weights.Folder);

@@ -83,7 +83,7 @@ public sealed class SteeringTests : IDisposable
         var spans = DiagnosisConditions.SpansOf(study.Options.Variants);
         var direction = new Direction("d", [new DirectionPart(Site.ResidPre, 1, null, null, new DonorRows([.. Enumerable.Range(0, study.Model.Decoder.Shape.ModelSize).Select(i => MathF.Sin(i))], 1))]);
         var runner = new DirectionRunner(study.Model, study.Data.Layout with { Steering = (direction, 2) }, null, spans, SpanAlignment.Equal, new Compute(arena, team));
-        var rows = runner.Norms(study.Data.Rank.Samples[0], _ => [("none", Intervention.HeadGain(0, 0, 1)), ("some", Intervention.HeadGain(2, 1, 2))], CancellationToken.None);
+        var rows = runner.Norms(study.Data.Rank.Samples[0], _ => [("none", Intervention.None), ("some", Intervention.HeadGain(2, 1, 2))], CancellationToken.None);
         Assert.All(rows, row => Assert.Equal(0, row.Curves[DirectionRunner.Norm + "none"][0]));
         Assert.All(rows, row => Assert.InRange(row.Curves[DirectionRunner.Norm + "some"][0], 0.001f, 10));
     }
