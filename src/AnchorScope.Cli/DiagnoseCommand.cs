@@ -10,6 +10,9 @@ namespace AnchorScope.Cli;
 /// <summary><c>ascope diagnose</c>: the main job, from a checkpoint and a conflict set to a report.</summary>
 internal static class DiagnoseCommand
 {
+    /// <summary>Lines that are named on the terminal.</summary>
+    private const int Listed = 10;
+
     public static Command Create()
     {
         var settings = new DiagnosisSettings();
@@ -66,13 +69,14 @@ internal static class DiagnoseCommand
         var checkpoints = series is null ? [] : SeriesCheckpoint.In(series);
         using var study = new DiagnosisStudy(checkpoints.Count == 0 ? options : options with { Model = checkpoints[0].Folder });
         using var interrupt = new Interruption();
-        Introduce(study);
+        Introduce(study, all: true);
         DryRun.Print(study, Math.Max(1, checkpoints.Count), json, interrupt.Token);
         return study.Data.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;
     }
 
     /// <summary>Model, sets, and what of them was left out.</summary>
-    internal static void Introduce(DiagnosisStudy study)
+    /// <param name="all">Whether everything that was left out is listed, where no report will.</param>
+    internal static void Introduce(DiagnosisStudy study, bool all = false)
     {
         var shape = study.Model.Decoder.Shape;
         Opening.Warn(study.Warnings);
@@ -80,15 +84,15 @@ internal static class DiagnoseCommand
         var steered = study.Named.TryGetValue("steering", out var steering) ? $", steered: {steering}" : "";
         Terminal.Note($"[bold]{study.Options.Model}[/]: {study.Model.Family}, {heads}{steered}");
         Terminal.Note($"[bold]{study.Options.Data}[/]: {string.Join(", ", study.Data.Sets.Select(s => $"{s.Samples.Count} {s.Name}"))}");
-        List(study.Data.Rejected);
+        List(study.Data.Rejected, all ? int.MaxValue : Listed);
     }
 
     /// <summary>What was left out: the first ten, and how many more.</summary>
-    internal static void List(IReadOnlyList<RejectedLine> rejected)
+    internal static void List(IReadOnlyList<RejectedLine> rejected, int most = Listed)
     {
-        foreach (var left in rejected.Take(10))
+        foreach (var left in rejected.OrderBy(r => r.File, StringComparer.Ordinal).ThenBy(r => r.Line).Take(most))
             Terminal.Error.MarkupLineInterpolated($"[yellow]left out[/] {left.File}{(left.Line > 0 ? $":{left.Line}" : "")} {left.Id}: {left.Reason}");
-        if (rejected.Count > 10) Terminal.Error.MarkupLineInterpolated($"[yellow]left out[/] {rejected.Count - 10} more, listed in the report");
+        if (rejected.Count > most) Terminal.Error.MarkupLineInterpolated($"[yellow]left out[/] {rejected.Count - most} more, listed in the report");
     }
 
     private static HeadPlan Run(DiagnosisStudy study, ResultStore store, WorkProgress progress, CancellationToken cancel)

@@ -23,7 +23,7 @@ internal static class DryRun
         AnsiConsole.MarkupLineInterpolated($"[bold]{prompt.Run}[/] as the model reads it, {Plural.Of(prompt.Tokens.Count, "position")}:");
         AnsiConsole.Write(Parts(study.Model, prompt));
         AnsiConsole.Write(Phases(estimate));
-        AnsiConsole.MarkupLine("[grey]The smaller number: no run fails and no search finds a head. The larger: every run fails and every search goes on to its last head. Shares are of the larger.[/]");
+        AnsiConsole.MarkupLine("[grey]The smaller number: no run fails and no search finds a head. The larger: every run fails and every search goes on to its last head. Exchanges are left out where a donor has another length. Shares are of the larger number.[/]");
         AnsiConsole.MarkupLineInterpolated($"{Line(estimate, checkpoints)}");
     }
 

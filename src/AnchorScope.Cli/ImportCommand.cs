@@ -1,3 +1,4 @@
+using AnchorScope.Checkpoints;
 using System.CommandLine;
 using AnchorScope.Conflicts;
 
@@ -54,7 +55,7 @@ internal static class ImportCommand
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{folder}: cannot be written: {e.Message}", e);
+            throw new InputException($"{folder}: cannot be written: {FileError.Reason(e)}", e);
         }
         ConflictSet.Save(target, samples);
     }

@@ -17,8 +17,11 @@ internal static class OutputPath
         if (FolderLock.HasFiles(folder)) throw InputException.At("--out", folder, "a new or empty folder", "one with files in it; name another one");
     }
 
-    public static void CheckFile(string path, bool force)
+    /// <param name="inputs">Files that are read: none of them is overwritten, forced or not.</param>
+    public static void CheckFile(string path, bool force, params IEnumerable<string?> inputs)
     {
+        if (inputs.FirstOrDefault(input => input is not null && Path.GetFullPath(input) == Path.GetFullPath(path)) is { } read)
+            throw InputException.At("--out", path, "another file than those that are read", read);
         if (Directory.Exists(path)) throw InputException.At("--out", path, "a file", "a folder");
         if (File.Exists(path) && !force) throw InputException.At("--out", path, "a new file", "one that exists; --force overwrites it");
         if (Path.GetDirectoryName(Path.GetFullPath(path)) is { } folder && !Directory.Exists(folder)) throw InputException.At("--out", folder, "a folder to write into", "nothing");

@@ -17,6 +17,9 @@ internal sealed class PromptOptions
 
     public Option<string?> Messages { get; } = new("--messages") { Description = "JSON list of messages, as chat templates take them", HelpName = "FILE" };
 
+    /// <summary>The files that are read.</summary>
+    public IEnumerable<string?> Files(ParseResult parsed) => [parsed.GetValue(Inputs), parsed.GetValue(Messages), .. parsed.GetValue(Images) ?? []];
+
     /// <summary>The prompt, its warnings printed, with the text of --prompt as its instruction, and the pictures that went into it.</summary>
     public (Prompt Prompt, PixelValues? Pixels) Read(ParseResult parsed, VisionLanguageModel model, Compute compute)
     {
@@ -27,8 +30,9 @@ internal sealed class PromptOptions
 
     private (Prompt Prompt, PixelValues? Pixels) ReadPrompt(ParseResult parsed, VisionLanguageModel model, Compute compute)
     {
-        if (new[] { parsed.GetValue(Inputs), parsed.GetValue(Text), parsed.GetValue(Messages) }.Count(v => v is not null) != 1)
-            throw new InputException("say what to run with one of --inputs, --prompt and --messages");
+        string[] said = [.. new[] { (Inputs.Name, parsed.GetValue(Inputs)), (Text.Name, parsed.GetValue(Text)), (Messages.Name, parsed.GetValue(Messages)) }.Where(o => o.Item2 is not null).Select(o => o.Name)];
+        if (said.Length != 1)
+            throw new InputException($"say what to run with one of --inputs, --prompt and --messages, found {(said.Length == 0 ? "none" : string.Join(" and ", said))}");
         if (parsed.GetValue(Inputs) is not null && parsed.GetValue(Images) is { Length: > 0 })
             throw new InputException("--image: --inputs brings its own pixel_values; expected no picture beside it, found one");
         if (parsed.GetValue(Inputs) is { } file) return InputFile.Read(model, file, compute);

@@ -47,7 +47,7 @@ internal static class SweepCommand
                 throw new InputException("--positions: where the heads of --heads are scaled; a --plan says its own positions, expected none beside it, found some");
             if (parsed.GetValue(json) && !parsed.GetValue(explain)) throw new InputException("--json: needs --explain, whose counts it prints");
             if (!float.IsFinite(parsed.GetValue(factor))) throw new InputException($"--factor: expected a finite number, found {parsed.GetValue(factor)}");
-            if (parsed.GetValue(output) is { } written) OutputPath.CheckFile(written, parsed.GetValue(force));
+            if (parsed.GetValue(output) is { } written) OutputPath.CheckFile(written, parsed.GetValue(force), [.. given.Files(parsed), parsed.GetValue(plan)]);
             if (parsed.GetValue(plan) is { } planned && !File.Exists(planned)) throw new InputException($"{planned}: there is no such file for --plan");
             using var opened = Opening.Model(parsed.GetValue(model)!);
             using var arena = new Arena();

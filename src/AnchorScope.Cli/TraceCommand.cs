@@ -43,7 +43,7 @@ internal static class TraceCommand
                 throw new InputException($"{idle.Name}: says how tokens are generated; expected --generate N beside it, found none");
             sampling.Validate(name => name switch { nameof(Sampling.TopK) => "--top-k", nameof(Sampling.TopP) => "--top-p", _ => "--"
                 + name.ToLowerInvariant() });
-            OutputPath.CheckFile(parsed.GetValue(output)!, parsed.GetValue(force));
+            OutputPath.CheckFile(parsed.GetValue(output)!, parsed.GetValue(force), [.. given.Files(parsed), parsed.GetValue(edits)]);
             using var opened = Opening.Model(parsed.GetValue(model)!);
             using var arena = new Arena();
             using var interrupt = new Interruption();
@@ -79,7 +79,11 @@ internal static class TraceCommand
                 ["intervention"] = intervention.Name,
                 ["kernel"] = parsed.GetValue(kernel).ToString().ToLowerInvariant(),
             });
-            if (parsed.GetValue(top) is > 0 and var likeliest) PrintLikeliest(arrays.First(a => a.Name == "lm.logits"), likeliest, opened.Tokenizer);
+            var last = arrays.First(a => a.Name == "lm.logits");
+            // The arrays are there to look at; a table of probabilities would be one of nothing.
+            if (MemoryMarshal.Cast<byte, float>(last.Bytes.Span).ToArray().Any(logit => !float.IsFinite(logit)))
+                Terminal.Warn($"{intervention.Name}: logits are beyond the range of float32; {parsed.GetValue(output)} has them as they are");
+            else if (parsed.GetValue(top) is > 0 and var likeliest) PrintLikeliest(last, likeliest, opened.Tokenizer);
             Console.WriteLine($"{parsed.GetValue(output)}: {Plural.Of(arrays.Count, "array")}, {Plural.Of(prompt.Length, "position")}, "
                 + $"{Plural.Of(intervention.Edits.Count, "edit")}");
             return 0;

@@ -80,6 +80,10 @@ internal sealed class TuneCommand
     {
         if (parsed.GetValue(_rate) is { } rate && !(rate > 0 && rate <= 1)) throw new InputException($"--rate: expected a number above 0 and at most 1, found {rate}");
         if (parsed.GetValue(_keep) is var keep && !(keep >= 0 && double.IsFinite(keep))) throw new InputException($"--keep: expected a number of at least 0, found {keep}");
+        if (parsed.GetValue(_what) != "low-rank" && parsed.GetResult(_rank) is { Implicit: false })
+            throw new InputException($"--rank: is that of low-rank additions; expected --what low-rank beside it, found {parsed.GetValue(_what)}");
+        if (parsed.GetValue(_every) > parsed.GetValue(_steps) && parsed.GetResult(_every) is { Implicit: false })
+            throw new InputException($"--measure-every: expected at most --steps, {parsed.GetValue(_steps)}, found {parsed.GetValue(_every)}: nothing would be measured");
         return new TuningOptions
         {
             Kind = parsed.GetValue(_what) switch

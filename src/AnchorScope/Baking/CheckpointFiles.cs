@@ -23,7 +23,7 @@ internal static class CheckpointFiles
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{checkpoint.Folder}: cannot be read: {e.Message}", e);
+            throw new InputException($"{checkpoint.Folder}: cannot be read: {FileError.Reason(e)}", e);
         }
     }
 

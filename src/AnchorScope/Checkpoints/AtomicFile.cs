@@ -23,7 +23,7 @@ internal static class AtomicFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: the file cannot be written: {e.Message}", e);
+            throw new InputException($"{path}: the file cannot be written: {FileError.Reason(e)}", e);
         }
     }
 

@@ -18,7 +18,7 @@ internal static class Digest
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: the file cannot be read: {e.Message}", e);
+            throw new InputException($"{path}: the file cannot be read: {FileError.Reason(e)}", e);
         }
     }
 

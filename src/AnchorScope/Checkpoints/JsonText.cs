@@ -23,6 +23,16 @@ internal static class JsonText
     public static string Reason(JsonException e)
     {
         int position = e.Message.IndexOf(" LineNumber:", StringComparison.Ordinal);
-        return Quoted.Line(position < 0 ? e.Message : e.Message[..position]);
+        return Quoted.Line(Plain(position < 0 ? e.Message : e.Message[..position]));
+    }
+
+    /// <summary>In words for who wrote the file, not for who called the reader.</summary>
+    private static string Plain(string message)
+    {
+        if (message.StartsWith("Duplicate property ", StringComparison.Ordinal)) return $"the key {message["Duplicate property ".Length..].Split(" encountered")[0]} stands twice in one object";
+        if (message.Contains("trailing comma", StringComparison.Ordinal)) return "there is a comma behind the last item";
+        if (message.Contains("isFinalBlock", StringComparison.Ordinal)) return "it is empty, or ends before it is complete";
+        if (message.Contains("is an invalid JSON literal", StringComparison.Ordinal)) return $"{message.Split(" is an invalid")[0].Replace("\\u000a", "", StringComparison.Ordinal)} is no JSON";
+        return message;
     }
 }

@@ -46,7 +46,7 @@ internal sealed unsafe class MappedFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: the file cannot be read: {e.Message}", e);
+            throw new InputException($"{path}: the file cannot be read: {FileError.Reason(e)}", e);
         }
     }
 

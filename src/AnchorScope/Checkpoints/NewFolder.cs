@@ -29,7 +29,7 @@ internal static class NewFolder
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{folder}: cannot be written: {e.Message}", e);
+            throw new InputException($"{folder}: cannot be written: {FileError.Reason(e)}", e);
         }
         finally
         {

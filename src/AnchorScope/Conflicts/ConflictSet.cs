@@ -88,7 +88,7 @@ public sealed class ConflictSet
         if (samples.Count == 0)
         {
             var first = rejected.Count == 0 ? "the file is empty" : $"line {rejected[0].Line}: {rejected[0].Reason}";
-            throw new InputException($"{path}: no usable sample in {number} lines; {first}");
+            throw new InputException($"{path}: no usable sample in {Plural.Of(number, "line")}; {first}");
         }
         return new ConflictSet(Path.GetFileNameWithoutExtension(path), path, Digest.Of(bytes), samples,
             rejected)
@@ -107,7 +107,7 @@ public sealed class ConflictSet
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be read: {e.Message}", e);
+            throw new InputException($"{path}: cannot be read: {FileError.Reason(e)}", e);
         }
         if (bytes is [0xFF, 0xFE, ..] or [0xFE, 0xFF, ..]) throw InputException.At(path, "encoding", "UTF-8", "UTF-16; save the file as UTF-8");
         var text = bytes.AsSpan().TrimStart("\uFEFF \t\r\n"u8);

@@ -77,6 +77,8 @@ internal sealed class SampleReader
                 throw new LineException($"instructions.{NameOf(modality)}: a conflict needs an instruction for each side; what follows one side only is of kind agree, image_only or text_only");
             if (!sample.Answers.ContainsKey(modality)) throw new LineException($"answers.{NameOf(modality)}: a conflict needs an answer for each side");
         }
+        if (sample.Instructions[Modality.Vision].Trim() == sample.Instructions[Modality.Text].Trim())
+            throw new LineException("instructions: expected one for each side, found the same one twice");
         var shared = sample.Answers[Modality.Vision].Select(a => a.Trim().ToLowerInvariant()).Intersect(sample.Answers[Modality.Text].Select(a => a.Trim().ToLowerInvariant())).FirstOrDefault();
         if (shared is not null) throw new LineException($"answers: \"{shared}\" is on both sides, so there is no conflict");
     }

@@ -132,11 +132,11 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
         if (IsEdge && Operation != Operation.Set) throw Wrong(name, "along an edge keys and values can only be replaced");
         var (positions, what) = IsEdge ? (Keys, "keys") : (Positions, "positions");
         if (positions.IsAll) throw Wrong(name, $"{what}: expected a list, since a donor run has a row for each");
-        if (rows.Count != positions.List.Count) throw Wrong(name, $"donor: expected {positions.List.Count} rows, one for each of {what} {positions}, found {rows.Count}");
+        if (rows.Count != positions.List.Count) throw Wrong(name, $"rows: expected {positions.List.Count}, one for each of {what} {positions}, found {rows.Count}");
         var width = IsEdge ? shape.Width(Site)
             : Site == Site.AttnPattern ? (Heads?.Count ?? shape.Heads) * length
             : Neurons?.Count ?? (Heads is null ? shape.Width(Site) : Heads.Count * shape.HeadSize);
-        if (rows.Width != width) throw Wrong(name, $"donor: expected rows of {width} values, found {rows.Width}");
+        if (rows.Width != width) throw Wrong(name, $"rows: expected rows of {width} values, found {rows.Width}");
         if (Site == Site.AttnPattern) ValidatePattern(rows, length, name);
     }
 
@@ -158,7 +158,7 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
         if (value < 0 || value >= count) throw Wrong(name, $"{what}: expected one that the {owner} has, 0 to {count - 1}, found {value}");
     }
 
-    private InputException Wrong(string name, string why) => new($"{name}: edit at layer {Layer}, {SiteNames.Of(Site)}: {why}");
+    internal InputException Wrong(string name, string why) => new($"{name}: edit at layer {Layer}, {SiteNames.Of(Site)}: {why}");
 }
 
 /// <summary>The sizes that an edit is checked against.</summary>

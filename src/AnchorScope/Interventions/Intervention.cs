@@ -58,16 +58,19 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
     public void Validate(DecoderShape shape, int length, int generated = 0)
     {
         ValidateFit(shape, length, generated);
-        foreach (var edit in Edits)
+        for (var i = 0; i < Edits.Count; i++)
         {
-            if (edit.Idle(length + generated) is { } why) throw new InputException($"{Name}: edit at layer {edit.Layer}, {SiteNames.Of(edit.Site)}: {why}");
+            if (Edits[i].Idle(length + generated) is { } why) throw Edits[i].Wrong(PlaceOf(i), why);
         }
     }
+
+    /// <summary>Which edit a message is about; an intervention of one edit has its name alone.</summary>
+    private string PlaceOf(int edit) => Edits.Count == 1 ? Name : $"{Name}: edits[{edit}]";
 
     /// <summary>As <see cref="Validate"/>, but edits that change nothing are let through: laws say that they change no bit.</summary>
     internal void ValidateFit(DecoderShape shape, int length, int generated = 0)
     {
-        foreach (var edit in Edits) edit.Validate(shape, length, generated, Name);
+        for (var i = 0; i < Edits.Count; i++) Edits[i].Validate(shape, length, generated, PlaceOf(i));
         if (Edits.Where(e => e.IsEdge).GroupBy(e => e.Layer).FirstOrDefault(g => g.Count() > EdgeAttention.MostEdits) is { } many)
             throw new InputException($"{Name}: expected at most {EdgeAttention.MostEdits} interchanges along edges in a layer, found {many.Count()} in layer {many.Key}");
         if (Edits.All(LeavesKeys)) return;

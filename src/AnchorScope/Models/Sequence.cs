@@ -123,6 +123,7 @@ public sealed class Sequence : IDisposable
         if (!IsDecoding) _done += _taken;
         _taken = 0;
         if (!chooses) return;
+        LogitRange.Check(logits, _edits.Name);
         if (_options.KeepLogits) _logits.Add(logits.ToArray());
         var token = _sampler.Choose(_options.Rules.Any ? _options.Rules.Apply(logits, _text, _prompt.Length, _prompt.Length + _options.Tokens) : logits);
         _tokens.Add(token);

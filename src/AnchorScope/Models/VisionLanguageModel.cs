@@ -231,7 +231,7 @@ public abstract class VisionLanguageModel : IDisposable
             picture++;
         }
         if (picture != pictures.Count)
-            throw new InputException($"the prompt has {picture} image placeholders ({Placeholder}) for {pictures.Count} pictures");
+            throw new InputException($"the prompt has {Plural.Of(picture, "image placeholder")} ({Placeholder}) for {Plural.Of(pictures.Count, "picture")}");
         return ([.. tokens], spans, text, unknown);
     }
 

@@ -57,10 +57,16 @@ public sealed record ChatMessage(string Role, IReadOnlyList<ContentPart> Content
     /// message or a part is kept for the template; a message that has one needs no content.
     /// </summary>
     /// <exception cref="InputException">The file cannot be read or is not such an array.</exception>
-    public static IReadOnlyList<ChatMessage> LoadAll(string path) => [.. new JsonField(path, "", StrictJson.Read(path)).Items().Select(Read)];
+    public static IReadOnlyList<ChatMessage> LoadAll(string path) => Read(new JsonField(path, "", StrictJson.Read(path)), path);
 
     /// <summary>The same from bytes; <paramref name="name"/> stands in messages.</summary>
-    public static IReadOnlyList<ChatMessage> Parse(ReadOnlyMemory<byte> utf8, string name) => [.. new JsonField(name, "", StrictJson.Parse(utf8.Span, name)).Items().Select(Read)];
+    public static IReadOnlyList<ChatMessage> Parse(ReadOnlyMemory<byte> utf8, string name) => Read(new JsonField(name, "", StrictJson.Parse(utf8.Span, name)), name);
+
+    private static IReadOnlyList<ChatMessage> Read(JsonField list, string name)
+    {
+        ChatMessage[] messages = [.. list.Items().Select(Read)];
+        return messages.Length > 0 ? messages : throw InputException.At(name, "messages", "at least one", "an empty list");
+    }
 
     private static ChatMessage Read(JsonField message)
     {

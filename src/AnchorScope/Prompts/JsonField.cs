@@ -16,7 +16,7 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{file}: cannot be read: {e.Message}", e);
+            throw new InputException($"{file}: cannot be read: {FileError.Reason(e)}", e);
         }
     }
 

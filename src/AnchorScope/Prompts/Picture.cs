@@ -1,3 +1,4 @@
+using AnchorScope.Checkpoints;
 namespace AnchorScope.Prompts;
 
 /// <summary>A decoded picture: 8-bit sRGB samples without alpha, as Pillow's <c>convert("RGB")</c> gives them.</summary>
@@ -40,7 +41,7 @@ public sealed class Picture
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: picture cannot be read: {e.Message}", e);
+            throw new InputException($"{path}: picture cannot be read: {FileError.Reason(e)}", e);
         }
         return Decode(bytes, path, applyOrientation);
     }

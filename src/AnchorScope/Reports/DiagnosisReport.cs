@@ -156,7 +156,7 @@ public static class DiagnosisReport
                 };
             })], $"Every edge: the window of {Windows(d)} that hurts most, and the edge cut in all layers. q: over all edges and "
                 + $"layers.", numeric: [1, 2, 3, 4, 5, 6, 7, 8]);
-        page.Figure(figures["windows"], "How much the picture depends on the window: the same knockouts with other sizes.", "windows.svg");
+        page.Figure(figures["windows"], "The same knockouts with windows of other sizes: how much the curves depend on the choice of the window.", "windows.svg");
     }
 
     private static void Heads(HtmlPage page, Diagnosis d, IReadOnlyDictionary<string, Figure> figures)

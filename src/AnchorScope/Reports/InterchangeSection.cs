@@ -75,7 +75,7 @@ internal static class InterchangeSection
     private static void Place(HtmlPage page, ChoicePlace place)
     {
         page.Heading(3, "At the instruction or behind it?");
-        page.Paragraph(place.Where switch
+        page.Paragraph(place.QueriesAtInstruction.Pairs < Clusters.Fewest ? $"{Plural.Of(place.QueriesAtInstruction.Pairs, "pair", "says", "say")} nothing of where the choice is made." : place.Where switch
         {
             "instruction" => "The choice is made at the instruction's tokens, by what they read; what follows takes over what they pass on.",
             "behind" => "The choice is made behind the instruction, by what the tokens there read.",

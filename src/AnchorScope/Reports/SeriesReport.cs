@@ -32,7 +32,7 @@ public static class SeriesReport
         LinePanel Panel(string title, string label, params LineSeries[] lines) => new(title, lines) { XLabel = "Training step", YLabel = label, YRange = (0, 1) };
         return new LineFigure("A circuit in training",
         [
-            Panel("Does it follow?", "MFR (arg-max)", Line("told to trust the picture", p => p.Argmax.Vision), Line("told to trust the text", p => p.Argmax.Text), Line("both, larger of the two answers", p => p.Larger.All, -1, Stroke.Dashed)),
+            Panel("Does it follow?", "MFR", Line("told to trust the picture, arg-max", p => p.Argmax.Vision), Line("told to trust the text, arg-max", p => p.Argmax.Text), Line("both, larger of the two answers", p => p.Larger.All, -1, Stroke.Dashed)),
             Panel("By which route? Edges cut in all layers", "MFR (arg-max)",
                 [Line("nothing cut", p => p.Argmax.All, -1), .. points.SelectMany(p => p.Route.Cuts.Select(c => c.Edge)).Distinct().Select(edge => Line(DiagnosisFigures.Arrow(edge), p => p.Route.Cuts.FirstOrDefault(c => c.Edge == edge)?.Left))]),
             Panel("Who chooses? Heads given a donor run", "Share of pairs",

@@ -61,7 +61,72 @@ public sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSet 
         var sizes = new ConcurrentBag<PromptSize>();
         ConflictSet Kept(ConflictSet set) => Usable(set, model, Layout, answerTokens, sizes.Add);
         var kept = this with { Rank = Kept(Rank), Test = Kept(Test), Hard = Hard is null ? null : Kept(Hard), Control = Control is null ? null : Kept(Control) };
-        return kept with { Warnings = TextWarnings(model, sizes) };
+        kept.RequireParts();
+        return kept with { Warnings = [.. kept.SetWarnings(), .. TextWarnings(model, sizes)] };
+    }
+
+    /// <summary>Refuses a template that loses a part of a sample.</summary>
+    private void RequireParts()
+    {
+        foreach (var (kind, name, isIn) in new (SpanKind, string, Func<ConflictSample, bool>)[]
+        {
+            (SpanKind.TextContext, "text_context", s => !string.IsNullOrEmpty(s.TextContext)), (SpanKind.Constraint, "constraint", s => !string.IsNullOrEmpty(s.Constraint)),
+        })
+        {
+            if (Layout.Parts.Any(part => part.Kind == kind)) continue;
+            if (Sets.SelectMany(set => set.Samples).FirstOrDefault(isIn) is { } lost)
+                throw InputException.At(PromptLayout.FileBeside(Rank.File), "template", $"{{{name}}} among its parts, as {lost.Id} has one", "none: the prompt would lose it");
+        }
+    }
+
+    /// <summary>
+    /// Without the samples that have a part which no conflict has of those whose means take the place of what is removed: known before the
+    /// first hour, not at the last table.
+    /// </summary>
+    internal DiagnosisData WithKnownMeans(Variants variants)
+    {
+        var means = Rank.Samples.Where(s => s.Kind == SampleKind.Conflict).Take(InterchangeStudy.ProfileSamples).ToList();
+        var everywhere = variants.Ablation == AblationVariant.Mean;
+        var known = Optional(everywhere).Where(part => means.Exists(s => part.IsIn(s))).Select(part => part.Name).ToHashSet(StringComparer.Ordinal);
+        ConflictSet Kept(ConflictSet set)
+        {
+            string? Unknown(ConflictSample sample) => Optional(everywhere).FirstOrDefault(part => part.IsIn(sample) && !known.Contains(part.Name)).Name;
+            var kept = set.Samples.Where(s => Unknown(s) is null).ToList();
+            var left = set.Samples.Where(s => Unknown(s) is not null).Select(s => new RejectedLine(set.File, s.Line, s.Id,
+                $"{Unknown(s)}: expected one in the first {means.Count} conflicts of the ranking set too, whose mean takes its place; found none")).ToList();
+            if (left.Count == 0) return set;
+            return kept.Count > 0 ? set.With(kept, left) : throw new InputException($"{set.File}: no sample is left that can be used; line {left[^1].Line}, {left[^1].Id}: {left[^1].Reason}");
+        }
+        return this with
+        {
+            Rank = everywhere ? Kept(Rank) : Rank, Test = Kept(Test), Hard = everywhere && Hard is { } hard ? Kept(hard) : Hard,
+            Control = everywhere && Control is { } control ? Kept(control) : Control,
+        };
+    }
+
+    /// <summary>Parts that a sample may lack, at whose positions heads are removed.</summary>
+    /// <param name="everywhere">Whether they are removed in every phase, and edges with them.</param>
+    private static IEnumerable<(string Name, Func<ConflictSample, bool> IsIn)> Optional(bool everywhere)
+    {
+        yield return ("constraint", s => !string.IsNullOrEmpty(s.Constraint));
+        if (!everywhere) yield break;
+        yield return ("system", s => !string.IsNullOrEmpty(s.System));
+        yield return ("image", s => s.Image is not null);
+        yield return ("text_context", s => !string.IsNullOrEmpty(s.TextContext));
+    }
+
+    /// <summary>What the user should know about the sets: samples that heads are ranked and tested on, files that are not read.</summary>
+    private IEnumerable<string> SetWarnings()
+    {
+        static object Content(ConflictSample s) => (s.Image, s.TextContext, s.Question, s.Constraint, string.Join('\0', s.Instructions.OrderBy(i => i.Key).Select(i => i.Value)));
+        var ranked = Rank.Samples.Select(Content).ToHashSet();
+        var both = Test.Samples.Count(s => ranked.Contains(Content(s)));
+        if (both > 0)
+            yield return $"{Plural.Of(both, "test sample")} of {Test.Samples.Count} {(both == 1 ? "is" : "are")} in the ranking set, too: heads would be tested on what they were ranked on";
+        if (Rank.File == Test.File) yield break;
+        var read = Sets.Select(set => Path.GetFileName(set.File)).ToHashSet(StringComparer.Ordinal);
+        string[] others = [.. Directory.GetFiles(Folder, "*.jsonl").Select(path => Path.GetFileName(path)).Where(name => !read.Contains(name)).Order(StringComparer.Ordinal)];
+        if (others.Length > 0) yield return $"{Folder}: {string.Join(", ", others)} {(others.Length == 1 ? "is" : "are")} not read; the sets are rank, test, hard and control";
     }
 
     /// <summary>What is said of all prompts' text together: each template warning once, and the share of unknown tokens.</summary>

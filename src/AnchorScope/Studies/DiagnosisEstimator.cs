@@ -105,7 +105,8 @@ internal sealed class DiagnosisEstimator
                     .SelectMany(i => Steps(2 * i + 1).Concat(Pairs(2 * i + 2)))]);
                 break;
             case "attribute":
-                Add(phase, rank, samples, p => 2 * Plain(p) + InterchangeAttribution.Steps * Back(p));
+                var paired = Share(_study.Data.Rank, samples, DonorFactor.Instruction);
+                Add(phase, rank, samples, p => Plain(p) + paired * (Plain(p) + InterchangeAttribution.Steps * Back(p)));
                 break;
             case "exchange":
                 List<((int Layer, int Head) Head, Estimate Moved)> attributed = [.. _plan.Order.Select(h => (h, default(Estimate)))];
@@ -165,15 +166,20 @@ internal sealed class DiagnosisEstimator
         string phase, string set, int samples, IReadOnlyList<IEnumerable<Exchange>> least, IReadOnlyList<IEnumerable<Exchange>>? most = null)
     {
         var given = _study.Data.Sets.First(s => s.Name == set);
-        var finder = DonorFinder.In(given, _study.Model.Tokenizer, _study.Options.Seed);
-        List<ConflictRun> runs = [.. given.Samples.Where(s => s.Kind == SampleKind.Conflict).Take(samples).SelectMany(s => s.Runs)];
         // Not every run has a donor that differs in nothing else.
-        double Share(DonorFactor factor) => runs.Count(run => finder.Of(run, factor, _study.Options.Variants.Alignment).Any()) / (double)Math.Max(1, runs.Count);
-        var shares = Enum.GetValues<DonorFactor>().ToDictionary(factor => factor, Share);
+        var shares = Enum.GetValues<DonorFactor>().ToDictionary(factor => factor, factor => Share(given, samples, factor));
         Work One(Prompt prompt, IEnumerable<Exchange> exchanges) => exchanges.GroupBy(e => e.Factor).Aggregate(Read(prompt), (sum, of) =>
             sum + shares[of.Key] * (Read(prompt) + Variants(prompt, of.Select(e => Like(e, prompt)).OfType<Intervention>())));
         Work All(Prompt prompt, IEnumerable<IEnumerable<Exchange>> phases) => phases.Aggregate(default(Work), (sum, one) => sum + One(prompt, one));
         Add(phase, set, samples, p => All(p, least), p => All(p, most ?? least), readsPictures: false);
+    }
+
+    /// <summary>Share of the runs of the first conflicts that have a donor.</summary>
+    private double Share(ConflictSet set, int samples, DonorFactor factor)
+    {
+        var finder = DonorFinder.In(set, _study.Model.Tokenizer, _study.Options.Seed);
+        List<ConflictRun> runs = [.. set.Samples.Where(s => s.Kind == SampleKind.Conflict).Take(samples).SelectMany(s => s.Runs)];
+        return runs.Count(run => finder.Of(run, factor, _study.Options.Variants.Alignment).Any()) / (double)Math.Max(1, runs.Count);
     }
 
     /// <summary>An intervention that costs what the exchange does; null where the prompt has no such positions.</summary>
@@ -203,7 +209,9 @@ internal sealed class DiagnosisEstimator
         Work Of(Func<Prompt, Work> one) => runs / _prompts[set].Count * _prompts[set].Aggregate(default(Work), (sum, prompt) => sum + one(prompt))
             + (readsPictures ? new Work(0, 0, samples) : default);
         var fewest = Of(least);
-        _phases.Add(new PhaseEstimate(phase, samples, fewest, most is null ? fewest : Of(most)));
+        _phases.Add(new PhaseEstimate(phase, samples, Whole(fewest), Whole(most is null ? fewest : Of(most))));
+
+        static Work Whole(Work work) => work with { Runs = Math.Round(work.Runs), Pictures = Math.Round(work.Pictures) };
     }
 
     /// <summary>A plain run with its picture.</summary>

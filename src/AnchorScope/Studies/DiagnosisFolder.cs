@@ -60,7 +60,7 @@ public static class DiagnosisFolder
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{folder}: cannot be made: {e.Message}", e);
+            throw new InputException($"{folder}: cannot be made: {FileError.Reason(e)}", e);
         }
         var turn = FolderLock.Take(folder);
         DiagnosisFiles.Text(path, identity.Text);
@@ -75,7 +75,7 @@ public static class DiagnosisFolder
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be read: {e.Message}", e);
+            throw new InputException($"{path}: cannot be read: {FileError.Reason(e)}", e);
         }
     }
 }

@@ -38,6 +38,7 @@ public sealed class DiagnosisStudy : IDisposable
             if (options.Steering is { } steering) Steer(steering);
             ConflictSet Listed(ConflictSet set) =>
                 set.With(set.Samples, DonorFinder.In(set, Model.Tokenizer, options.Seed).Unfit(set, options.Variants.Alignment));
+            Data = Data.WithKnownMeans(options.Variants);
             Data = Data with { Rank = Listed(Data.Rank), Test = Listed(Data.Test) };
             _conditions = new DiagnosisConditions(options, Model.Decoder.Shape);
             if (Model.Checkpoint.IsSmall) Model.Decoder.Pack();

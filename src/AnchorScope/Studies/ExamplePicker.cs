@@ -29,8 +29,8 @@ internal static class ExamplePicker
         {
             ("follows both instructions; neither once the heads are blocked", r => Follows(r) && Loses(r)),
             ("follows both instructions in spite of the block", r => Follows(r) && r.TrueForAll(x => x.Follows(blocked) == 1)),
-            ("a failure that amplification repairs", Repaired),
-            ("a failure that it does not repair", r => r.Exists(x => x.Failed) && !Repaired(r)),
+            ("fails under an instruction, and amplification repairs it", Repaired),
+            ("fails under an instruction, and amplification does not repair it", r => r.Exists(x => x.Failed) && !Repaired(r)),
         };
         var picked = new List<(string Why, List<MeasuredRun> Runs)>();
         foreach (var (why, rule) in rules)

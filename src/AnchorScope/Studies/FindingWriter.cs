@@ -24,7 +24,7 @@ internal static class FindingWriter
     }
 
     /// <summary>Draws that a claim needs to survive as the strongest of all sentences.</summary>
-    public static int DrawsNeeded => PermutationRank.Needed(MultipleComparisons.Level, family: 4);
+    public static int DrawsNeeded => PermutationRank.Needed(MultipleComparisons.Level, family: 4) - 1;
 
     private static Finding Finding(Claim claim, double holm, int samples)
     {

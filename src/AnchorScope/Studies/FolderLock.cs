@@ -1,3 +1,4 @@
+using AnchorScope.Checkpoints;
 namespace AnchorScope.Studies;
 
 /// <summary>Keeps a folder to one process: a second one that would write there is refused while the first runs. The system lets go of it when a process ends, however it ends.</summary>
@@ -21,7 +22,7 @@ public sealed class FolderLock : IDisposable
         }
         catch (Exception e) when (e is UnauthorizedAccessException || (e is IOException && !IsHeld(e)))
         {
-            throw new InputException($"{folder}: cannot be written: {e.Message}", e);
+            throw new InputException($"{folder}: cannot be written: {FileError.Reason(e)}", e);
         }
         catch (IOException e)
         {

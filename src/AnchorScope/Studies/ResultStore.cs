@@ -1,3 +1,4 @@
+using AnchorScope.Checkpoints;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
@@ -64,7 +65,7 @@ public sealed class ResultStore : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be written: {e.Message}", e);
+            throw new InputException($"{path}: cannot be written: {FileError.Reason(e)}", e);
         }
     }
 
@@ -171,7 +172,7 @@ public sealed class ResultStore : IDisposable
             }
             catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
             {
-                throw new InputException($"{path}: line {number.ToString(CultureInfo.InvariantCulture)}: not a row of results ({e.Message}); start again in another folder", e);
+                throw new InputException($"{path}: line {number.ToString(CultureInfo.InvariantCulture)}: not a row of results ({(e is JsonException json ? JsonText.Reason(json) : e.Message)}); start again in another folder", e);
             }
             line.Clear();
         }

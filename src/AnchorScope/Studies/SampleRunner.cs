@@ -140,10 +140,7 @@ internal sealed class SampleRunner(
     internal static Outcome Measure(
         ReadOnlySpan<float> logits, AnswerEntities entities, ReadOnlySpan<float> baseline, string condition = None)
     {
-        foreach (var logit in logits)
-        {
-            if (!float.IsFinite(logit)) throw new InputException($"{condition}: a logit is {logit}: the weights, or what was done to a run, go beyond the range of float32");
-        }
+        LogitRange.Check(logits, condition);
         var (logSum, plainLogSum) = (LogSum(logits), LogSum(baseline));
         var divergence = 0.0;
         for (var i = 0; i < logits.Length; i++)

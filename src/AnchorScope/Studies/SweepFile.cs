@@ -51,7 +51,7 @@ public sealed class SweepFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{partial}: cannot be written: {e.Message}", e);
+            throw new InputException($"{partial}: cannot be written: {FileError.Reason(e)}", e);
         }
         var file = new SweepFile(path, interventions, asked, heads, stream);
         try
@@ -114,8 +114,10 @@ public sealed class SweepFile : IDisposable
 
     /// <summary>The row of one variant, JSON without a line end. May be called on several threads.</summary>
     /// <param name="logits">At the last position [vocabulary].</param>
+    /// <exception cref="InputException">A logit is no finite number.</exception>
     public byte[] Row(int variant, ReadOnlySpan<float> logits)
     {
+        LogitRange.Check(logits, _interventions[variant].Name);
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer, Plain))
         {

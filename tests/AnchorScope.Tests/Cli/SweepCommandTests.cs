@@ -92,6 +92,15 @@ public sealed class SweepCommandTests : IDisposable
         Assert.Empty(Directory.GetFiles(_temp.Path));
     }
 
+    [Fact]
+    public void LogitsBeyondFloat32_AreNoRow()
+    {
+        var (exit, output, error) = Ascope.Run(_temp.Path, Arguments("--heads", "2:1", "--factor", "1e38", "--positions", "all", "--out", "rows.jsonl"));
+        Assert.Equal((2, ""), (exit, output));
+        Assert.Matches("^ascope: L2H1 x1E\\+38: a logit is .*: the weights, or what was done to a run, go beyond the range of float32\n$", error);
+        Assert.False(File.Exists(_temp.File("rows.jsonl")));
+    }
+
     [Theory]
     [InlineData("[]", "at least one intervention")]
     [InlineData("{}", "a JSON list of interventions")]

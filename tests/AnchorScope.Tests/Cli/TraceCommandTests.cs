@@ -145,6 +145,35 @@ public sealed class TraceCommandTests : IDisposable
     }
 
     /// <summary>What is there stays, unless --force is given; the likeliest tokens add up and lead with the arg-max.</summary>
+    [Theory]
+    [InlineData("--edits", "edits.json", """[{"kind": "head_scale", "layer": 0, "factor": 0}]""", "--prompt", "what")]
+    [InlineData("--messages", "chat.json", """[{"role": "user", "content": "what"}]""")]
+    public void AnInputIsNeverOverwritten(string option, string file, string text, params string[] more)
+    {
+        _temp.Write(file, text);
+        var (exit, output, error) = Ascope.Run(_temp.Path, ["trace", Fixtures.Grown("relay"), option, file, "--out", file, "--force", .. more]);
+        Assert.Equal((2, "", $"ascope: --out: {file}: expected another file than those that are read, found {file}\n"), (exit, output, error));
+        Assert.Equal(text, File.ReadAllText(_temp.File(file)));
+    }
+
+    [Fact]
+    public void LogitsBeyondFloat32_AreSaid_AndHaveNoProbabilities()
+    {
+        _temp.Write("edits.json", """[{"kind": "head_scale", "layer": 2, "head": 1, "factor": 1e38}]""");
+        var (exit, output, error) = Ascope.Run(_temp.Path, "trace", Fixtures.Grown("relay"), "--prompt", "what is it ?", "--edits", "edits.json", "--top", "2", "--out", "out.safetensors");
+        Assert.Equal(0, exit);
+        Assert.StartsWith("out.safetensors: ", output, StringComparison.Ordinal);
+        Assert.Contains("edits.json: logits are beyond the range of float32", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void AnEmptyConversation_IsRefused()
+    {
+        _temp.Write("chat.json", "[]");
+        var (exit, _, error) = Ascope.Run(_temp.Path, "trace", Fixtures.Grown("relay"), "--messages", "chat.json", "--out", "out.safetensors");
+        Assert.Equal((2, "ascope: chat.json: messages: expected at least one, found an empty list\n"), (exit, error));
+    }
+
     [Fact]
     public void AnOutputThatIsThereIsRefused_AndTheLikeliestTokensArePrinted()
     {

@@ -54,6 +54,8 @@ public sealed class TuneCommandTests : IDisposable
     [InlineData("no/such.json: the file cannot be read", "--out", "run", "--heads", "no/such.json")]
     [InlineData("--what: expected gain, slices or low-rank, found all", "--out", "run", "--what", "all")]
     [InlineData("--rank: expected at least 1, found 0", "--out", "run", "--rank", "0")]
+    [InlineData("--rank: is that of low-rank additions; expected --what low-rank beside it, found gain", "--out", "run", "--rank", "2")]
+    [InlineData("--measure-every: expected at most --steps, 3, found 4", "--out", "run", "--steps", "3", "--measure-every", "4")]
     [InlineData("--rate: expected a number above 0 and at most 1, found 2", "--out", "run", "--rate", "2")]
     [InlineData("--keep: expected a number of at least 0, found -1", "--out", "run", "--keep=-1")]
     [InlineData("--random: expected at least 0, found -1", "--out", "run", "--random=-1")]

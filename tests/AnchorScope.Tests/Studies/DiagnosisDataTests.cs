@@ -78,5 +78,59 @@ public sealed class DiagnosisDataTests : IDisposable
         Assert.StartsWith($"{unknown} of {text} tokens of the text are", warning, StringComparison.Ordinal);
     }
 
+    /// <summary>A part that is removed by its mean must be in the ranking set: known before anything runs.</summary>
+    [Fact]
+    public void APartWithoutAMean_IsLeftOutWithTheReason()
+    {
+        var samples = ConflictSet.Load(Path.Combine(Fixtures.Conflicts, "test.jsonl"), limit: 6).Samples.ToList();
+        ConflictSet.Save(_temp.File("rank.jsonl"), samples[..3]);
+        ConflictSet.Save(_temp.File("test.jsonl"), [samples[3], samples[4] with { Constraint = "one word" }, samples[5]]);
+        using var study = new DiagnosisStudy(new DiagnosisOptions { Model = Fixtures.Organism, Data = _temp.Path });
+        Assert.Equal([samples[3].Id, samples[5].Id], study.Data.Test.Samples.Select(s => s.Id));
+        var left = Assert.Single(study.Data.Test.Rejected);
+        Assert.Equal((2, "constraint: expected one in the first 3 conflicts of the ranking set too, whose mean takes its place; found none"), (left.Line, left.Reason));
+        // Where the ranking set has one, so may the test set.
+        ConflictSet.Save(_temp.File("rank.jsonl"), [samples[0] with { Constraint = "one word" }, .. samples[1..3]]);
+        using var both = new DiagnosisStudy(new DiagnosisOptions { Model = Fixtures.Organism, Data = _temp.Path });
+        Assert.Equal(3, both.Data.Test.Samples.Count);
+    }
+
+    [Fact]
+    public void SamplesInBothSets_AndFilesThatAreNotRead_AreSaid()
+    {
+        var samples = ConflictSet.Load(Path.Combine(Fixtures.Conflicts, "test.jsonl"), limit: 5).Samples.ToList();
+        ConflictSet.Save(_temp.File("rank.jsonl"), samples[..3]);
+        ConflictSet.Save(_temp.File("test.jsonl"), [.. samples[1..].Select(s => s with { Id = "again-" + s.Id })]);
+        ConflictSet.Save(_temp.File("other.jsonl"), samples);
+        using var model = VisionLanguageModel.Open(Fixtures.Organism);
+        Assert.Equal(
+            ["2 test samples of 4 are in the ranking set, too: heads would be tested on what they were ranked on",
+                $"{_temp.Path}: other.jsonl is not read; the sets are rank, test, hard and control"],
+            DiagnosisData.Load(_temp.Path, null, 0).Filter(model, 1).Warnings);
+    }
+
+    [Fact]
+    public void ATemplateThatLosesAPart_IsRefused()
+    {
+        ConflictSet.Save(_temp.File("mine.jsonl"), ConflictSet.Load(Path.Combine(Fixtures.Conflicts, "test.jsonl"), limit: 4).Samples);
+        _temp.Write("prompt.json", """{"template": "{question} {instruction}"}""");
+        using var model = VisionLanguageModel.Open(Fixtures.Organism);
+        var error = Assert.Throws<InputException>(() => DiagnosisData.Load(_temp.Path, null, 0).Filter(model, 1));
+        Assert.Matches(@"prompt\.json: template: expected \{text_context\} among its parts, as \S+ has one, found none: the prompt would lose it", error.Message);
+    }
+
+    [Fact]
+    public void OneInstructionTwice_IsNoConflict()
+    {
+        var sample = ConflictSet.Load(Path.Combine(Fixtures.Conflicts, "test.jsonl"), limit: 1).Samples[0];
+        var same = sample.Instructions.Values.First();
+        ConflictSet.Save(_temp.File("good.jsonl"), [sample]);
+        var line = File.ReadAllText(_temp.File("good.jsonl"));
+        foreach (var text in sample.Instructions.Values) line = line.Replace(text, same, StringComparison.Ordinal);
+        _temp.Write("same.jsonl", line + File.ReadAllText(_temp.File("good.jsonl")).Replace(sample.Id, "other", StringComparison.Ordinal));
+        var set = ConflictSet.Load(_temp.File("same.jsonl"));
+        Assert.Equal((1, "instructions: expected one for each side, found the same one twice"), (set.Samples.Count, Assert.Single(set.Rejected).Reason));
+    }
+
     public void Dispose() => _temp.Dispose();
 }

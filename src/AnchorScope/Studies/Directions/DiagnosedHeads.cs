@@ -42,7 +42,7 @@ public sealed record DiagnosedHeads(
             var found = new DiagnosedHeads(Set("arbiters"), Set("choice_carriers"), Set("decision_carriers"), Heads(interchange.GetProperty("necessary").GetProperty("heads")));
             foreach (var head in found.Arbiters.Concat(found.ChoiceCarriers).Concat(found.DecisionCarriers).Concat(found.Necessary)) shape.Check(head.Layer, head.Head, path, "interchange.");
             return found.Arbiters.Count + found.ChoiceCarriers.Count > 0 ? found
-                : throw InputException.At(path, "interchange.sets", "arbiters or carriers of the choice, to steer", "neither found in this model");
+                : throw InputException.At(path, "interchange.sets", "arbiters or carriers of the choice, to steer", "none");
         }
         catch (Exception e) when (e is KeyNotFoundException or InvalidOperationException or FormatException)
         {
