@@ -3,6 +3,7 @@ using AnchorScope.Conflicts;
 using AnchorScope.Metrics;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
+using AnchorScope.World;
 
 namespace AnchorScope.Studies;
 
@@ -124,7 +125,8 @@ public sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSet 
         if (both > 0)
             yield return $"{Plural.Of(both, "test sample")} of {Test.Samples.Count} {(both == 1 ? "is" : "are")} in the ranking set, too: heads would be tested on what they were ranked on";
         if (Rank.File == Test.File) yield break;
-        var read = Sets.Select(set => Path.GetFileName(set.File)).ToHashSet(StringComparer.Ordinal);
+        // The organism's world has further splits, for other commands.
+        var read = Sets.Select(set => Path.GetFileName(set.File)).Concat(Enum.GetNames<WorldSplit>().Select(name => name.ToLowerInvariant() + ".jsonl")).ToHashSet(StringComparer.Ordinal);
         string[] others = [.. Directory.GetFiles(Folder, "*.jsonl").Select(path => Path.GetFileName(path)).Where(name => !read.Contains(name)).Order(StringComparer.Ordinal)];
         if (others.Length > 0) yield return $"{Folder}: {string.Join(", ", others)} {(others.Length == 1 ? "is" : "are")} not read; the sets are rank, test, hard and control";
     }

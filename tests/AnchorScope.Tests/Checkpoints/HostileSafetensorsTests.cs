@@ -125,7 +125,7 @@ public sealed class HostileSafetensorsTests : IDisposable
     public void AFolder_IsRefused() => Assert.Contains("expected a file, found a folder", Message(folder.Path));
 
     [Fact]
-    public void AMissingFile_IsRefused() => Assert.Contains("the file cannot be read: Could not find file", Message(folder.File("missing.safetensors")));
+    public void AMissingFile_IsRefused() => Assert.Contains("the file cannot be read: there is no such file", Message(folder.File("missing.safetensors")));
 
     [Fact]
     public void ABrokenLink_IsRefused()

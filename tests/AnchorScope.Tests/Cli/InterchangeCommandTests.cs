@@ -61,7 +61,7 @@ public sealed class InterchangeCommandTests : IDisposable
         Logits(Words, "out.safetensors", "--edits", "edits.json", "--generate", "3");
         var (exit, _, error) = Ascope.Run(_temp.Path, Arguments("trace", Words, "--edits", "edits.json", "--generate", "1", "--force", "--out", "two.safetensors"));
         Assert.Equal(2, exit);
-        Assert.Contains("0 to 40, found 41", error, StringComparison.Ordinal);
+        Assert.Contains("0 to 39, found 41", error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -160,7 +160,8 @@ public sealed class TraceCommandTests : IDisposable
     public void LogitsBeyondFloat32_AreSaid_AndHaveNoProbabilities()
     {
         _temp.Write("edits.json", """[{"kind": "head_scale", "layer": 2, "head": 1, "factor": 1e38}]""");
-        var (exit, output, error) = Ascope.Run(_temp.Path, "trace", Fixtures.Grown("relay"), "--prompt", "what is it ?", "--edits", "edits.json", "--top", "2", "--out", "out.safetensors");
+        var (exit, output, error) = Ascope.Run(_temp.Path, "trace", Fixtures.Grown("relay"), "--image", Path.Combine(Fixtures.Conflicts, "images", "test-0001.png"), "--prompt",
+            "message : star , purple , one , night . what colour is it ? trust the picture", "--edits", "edits.json", "--top", "2", "--out", "out.safetensors");
         Assert.Equal(0, exit);
         Assert.StartsWith("out.safetensors: ", output, StringComparison.Ordinal);
         Assert.Contains("edits.json: logits are beyond the range of float32", error, StringComparison.Ordinal);

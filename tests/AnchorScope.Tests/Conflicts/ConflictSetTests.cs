@@ -68,7 +68,7 @@ public sealed class ConflictSetTests : IDisposable
             (Good.Replace("{\"vision\": \"trust the picture\", \"text\": \"trust the text\"}", "{}", StringComparison.Ordinal), "instructions: expected one"),
             (new string('[', 5000), "not valid JSON"),
             (Good.Replace("\"question\"", "\"qestion\"", StringComparison.Ordinal), "qestion: expected only id, image, question, text_context, instructions, answers, constraint, system, category, tags, kind, donors, extra, found this field; did you mean question?"),
-            (Good.Replace("\"id\"", "\"id\": \"first\", \"id\"", StringComparison.Ordinal), "not valid JSON: Duplicate property 'id'"),
+            (Good.Replace("\"id\"", "\"id\": \"first\", \"id\"", StringComparison.Ordinal), "not valid JSON: the key 'id' stands twice in one object"),
             (Good.Replace("\"id\"", "\"tags\": [7], \"id\"", StringComparison.Ordinal), "tags[0]: expected a string, found 7"),
             (Good.Replace(", \"text\": \"trust the text\"", "", StringComparison.Ordinal), "instructions.text: a conflict needs an instruction for each side"),
             (Good.Replace("\"vision\": \"trust", "\"vison\": \"trust", StringComparison.Ordinal), "instructions: expected vision and text, found vison; did you mean vision?"),

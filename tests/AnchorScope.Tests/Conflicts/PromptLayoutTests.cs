@@ -41,7 +41,7 @@ public sealed class PromptLayoutTests : IDisposable
     [InlineData("""{"layout": "mc3"}""", "layout: expected mc2 or context_question_instruction, found 'mc3'; did you mean mc2?")]
     [InlineData("""{"layout": "mc2", "template": "{question} {instruction}"}""", "keys: expected layout or template, found both")]
     [InlineData("""{}""", "keys: expected layout or template, found neither")]
-    [InlineData("""{"layout": "mc2", "layout": "mc2"}""", "not valid JSON: Duplicate property 'layout'")]
+    [InlineData("""{"layout": "mc2", "layout": "mc2"}""", "not valid JSON: the key 'layout' stands twice in one object")]
     [InlineData("""{"layout": 7}""", "layout: expected a string, found 7")]
     [InlineData("""["mc2"]""", "file: expected a JSON object, found an array of 1")]
     public void WhatCannotBeKept_IsRefused(string json, string expected)

@@ -37,7 +37,7 @@ public sealed class ChatMessageTests
     [InlineData("""[{"role": "user", "content": [{"type": "text"}]}]""", "[0].content[0].text: expected a value")]
     [InlineData("""[{"role": "user", "content": "x", "n": {"a": [1, 12345678901234567890]}}]""", "[0].n.a[1]: expected a whole number of 64 bits, found 12345678901234567890")]
     [InlineData("""[{"role": "user", "content": "x", "n": "\ud800"}]""", "line 1: not valid JSON: a string holds half of a surrogate pair")]
-    [InlineData("""[{"role": "user", "content": "x", "role": "y"}]""", "not valid JSON: Duplicate property 'role'")]
+    [InlineData("""[{"role": "user", "content": "x", "role": "y"}]""", "not valid JSON: the key 'role' stands twice in one object")]
     public void WrongMessages_NameTheField(string json, string expected)
     {
         using var folder = new TemporaryFolder();

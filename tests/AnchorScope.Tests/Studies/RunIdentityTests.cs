@@ -110,7 +110,8 @@ public sealed class RunIdentityTests : IDisposable
     [Theory]
     [InlineData("\"numerics\": 1", "\"numerics\": 0", "made with numerics 0, this is numerics 1")]
     [InlineData("\"tool\": \"AnchorScope", "\"tool\": \"AnchorScope 0.0.1, once", "made by AnchorScope 0.0.1, once")]
-    [InlineData("\"version\": 4", "\"version\": 3", "written by an older version of this tool (form 3, now 4)")]
+    [InlineData("\"version\": 4", "\"version\": 3", "written by an older version of this tool (form 3, here 4)")]
+    [InlineData("\"version\": 4", "\"version\": 5", "written by a newer version of this tool (form 5, here 4)")]
     [InlineData("\"version\": 4", "\"version\": []", "not the record of a run")]
     public void TheToolIsPartOfIt(string then, string other, string expected)
     {
