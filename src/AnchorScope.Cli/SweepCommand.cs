@@ -95,6 +95,7 @@ internal static class SweepCommand
             throw Interruption.Stopped($"after {count - rows.Missing.Count} of {Plural.Of(count, "variant")}", e);
         }
         rows.Finish();
+        if (rows.Beyond > 0) Terminal.Warn($"{Plural.Of(rows.Beyond, "variant", "has", "have")} logits beyond the range of float32, which are null in {path}");
         var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         var prediction = naive || todo < count ? "" : $", {study.BaselineSeconds:0.00} s of them the baseline; the cost model said {study.BaselineSeconds + study.PredictedSeconds:0.00} s";
         FormattableString summary = $"{path}: {Plural.Of(count, "variant")}, {seconds:0.00} s{prediction}";

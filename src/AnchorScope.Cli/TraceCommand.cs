@@ -81,7 +81,7 @@ internal static class TraceCommand
             });
             var last = arrays.First(a => a.Name == "lm.logits");
             // The arrays are there to look at; a table of probabilities would be one of nothing.
-            if (MemoryMarshal.Cast<byte, float>(last.Bytes.Span).ToArray().Any(logit => !float.IsFinite(logit)))
+            if (!LogitRange.IsFinite(MemoryMarshal.Cast<byte, float>(last.Bytes.Span)))
                 Terminal.Warn($"{intervention.Name}: logits are beyond the range of float32; {parsed.GetValue(output)} has them as they are");
             else if (parsed.GetValue(top) is > 0 and var likeliest) PrintLikeliest(last, likeliest, opened.Tokenizer);
             Console.WriteLine($"{parsed.GetValue(output)}: {Plural.Of(arrays.Count, "array")}, {Plural.Of(prompt.Length, "position")}, "

@@ -33,6 +33,20 @@ public sealed class ConfigSection
             : throw InputException.At(path, "file", "a JSON object", Describe(json));
     }
 
+    /// <summary>This section, and of <paramref name="other"/> the keys that it lacks. Messages name this one.</summary>
+    internal ConfigSection Or(ConfigSection other)
+    {
+        var both = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
+        foreach (var section in new[] { this, other })
+        {
+            foreach (var property in section.Json.EnumerateObject())
+            {
+                if (property.Value.ValueKind != JsonValueKind.Null) both.TryAdd(property.Name, property.Value);
+            }
+        }
+        return new ConfigSection(File, Path, JsonSerializer.SerializeToElement(both));
+    }
+
     /// <summary>Whether the key is present and not null.</summary>
     public bool Has(string key) => Find(key) is not null;
 

@@ -8,9 +8,6 @@ namespace AnchorScope.Models;
 /// <summary>A checkpoint opened: tokenizer, chat template, preprocessing, vision tower and decoder. One subclass per family.</summary>
 public abstract class VisionLanguageModel : IDisposable
 {
-    /// <summary>eos_token_id of a Llama where no file says one.</summary>
-    private const int LlamaEnd = 2;
-
     private readonly ChatTemplate? _template;
 
     /// <param name="imageToken">Id of the placeholder, or null when only its text is known.</param>
@@ -30,25 +27,19 @@ public abstract class VisionLanguageModel : IDisposable
         Tokenizer = Tokenizer.Load(checkpoint.Folder);
         _template = ChatTemplate.Find(checkpoint.Folder, Tokenizer.SpecialTokens, textOnly);
         var generation = Path.Combine(checkpoint.Folder, "generation_config.json");
-        // Without the file the reference library takes what config.json says of generation.
-        var section = File.Exists(generation) ? ConfigSection.Load(generation) : checkpoint.Config;
+        var config = checkpoint.Config;
+        // Without the file the reference library takes what config.json says of generation, at its root or of its language model.
+        var section = File.Exists(generation) ? ConfigSection.Load(generation)
+            : (config.SectionOrNull("text_config") ?? config.SectionOrNull("llm_config")) is { } text ? config.Or(text) : config;
         MaxNewTokens = section.Has("max_new_tokens") ? section.PositiveInt("max_new_tokens") : null;
-        StopTokens = File.Exists(generation) ? Stop(section) ?? new HashSet<int>() : StopOf(section);
+        MaxLength = section.Has("max_length") ? section.PositiveInt("max_length") : null;
+        StopTokens = Stop(section);
         Rules = new GenerationRules(section, StopTokens, decoder.VocabularySize);
     }
 
-    private static HashSet<int>? Stop(ConfigSection section) => !section.Has("eos_token_id") ? null
+    private static HashSet<int> Stop(ConfigSection section) => !section.Has("eos_token_id") ? []
         : section.Json.GetProperty("eos_token_id").ValueKind == JsonValueKind.Array ? section.Ints("eos_token_id").ToHashSet()
         : [section.Int("eos_token_id")];
-
-    /// <summary>What config.json says ends an answer: at its root, then of its language model, then what a Llama takes where nothing is said.</summary>
-    private static HashSet<int> StopOf(ConfigSection config)
-    {
-        var text = config.SectionOrNull("text_config") ?? config.SectionOrNull("llm_config");
-        if ((Stop(config) ?? (text is null ? null : Stop(text))) is { } said) return said;
-        var type = text is null ? config : text;
-        return type.Has("model_type") && type.Json.GetProperty("model_type").ValueEquals("llama") ? [LlamaEnd] : [];
-    }
 
     /// <summary>Families that <see cref="Open"/> knows, by model_type.</summary>
     public static IReadOnlyList<string> Families { get; } = ["llava", "qwen2_vl", "qwen2_5_vl", "internvl", "internvl_chat", "llava_onevision", "smolvlm", "idefics3", "llama"];
@@ -83,6 +74,9 @@ public abstract class VisionLanguageModel : IDisposable
 
     /// <summary>max_new_tokens of the same file, where it is there.</summary>
     public int? MaxNewTokens { get; }
+
+    /// <summary>max_length of the same file: positions of prompt and answer together. Of no effect beside max_new_tokens.</summary>
+    public int? MaxLength { get; }
 
     /// <summary>Name of the family, as in docs.</summary>
     public abstract string Family { get; }

@@ -105,7 +105,9 @@ internal sealed class SampleRunner(
     private string Answer(Prompt prompt, Baseline baseline)
     {
         if (answerTokens == 1 && !model.Rules.Any) return model.Tokenizer.Decode([Sampler.ArgMax(baseline.LastLogits)]).Trim();
-        var generated = Generation.Run(model.Decoder, prompt, answerTokens, compute, stop: model.StopTokens, rules: model.Rules);
+        // max_length counts the prompt as well; more tokens than it leaves are those that the user asked for.
+        var count = options.AnswerTokens is null && model is { MaxNewTokens: null, MaxLength: { } longest } ? Math.Clamp(longest - prompt.Length, 1, answerTokens) : answerTokens;
+        var generated = Generation.Run(model.Decoder, prompt, count, compute, stop: model.StopTokens, rules: model.Rules);
         return model.Tokenizer.Decode([.. generated.Tokens]).Trim();
     }
 

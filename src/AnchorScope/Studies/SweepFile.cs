@@ -17,6 +17,7 @@ public sealed class SweepFile : IDisposable
 {
     private static readonly JsonWriterOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    private int _beyond;
     private readonly string _path;
     private readonly IReadOnlyList<Intervention> _interventions;
     private readonly IReadOnlyList<int> _asked;
@@ -112,12 +113,16 @@ public sealed class SweepFile : IDisposable
             .WithBytes(heads ? "list of heads" : "plan", variants.GetBuffer().AsSpan(0, (int)variants.Length)).WithList("--logits", asked);
     }
 
+    /// <summary>Rows made by this process whose logits were beyond the range of float32.</summary>
+    public int Beyond => _beyond;
+
     /// <summary>The row of one variant, JSON without a line end. May be called on several threads.</summary>
     /// <param name="logits">At the last position [vocabulary].</param>
-    /// <exception cref="InputException">A logit is no finite number.</exception>
+    /// <remarks>What is no finite number is null; an arg-max among such means nothing and is null as well.</remarks>
     public byte[] Row(int variant, ReadOnlySpan<float> logits)
     {
-        LogitRange.Check(logits, _interventions[variant].Name);
+        var isFinite = LogitRange.IsFinite(logits);
+        if (!isFinite) Interlocked.Increment(ref _beyond);
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer, Plain))
         {
@@ -142,7 +147,8 @@ public sealed class SweepFile : IDisposable
                 }
                 json.WriteEndObject();
             }
-            json.WriteNumber("argmax", Sampler.ArgMax(logits));
+            if (isFinite) json.WriteNumber("argmax", Sampler.ArgMax(logits));
+            else json.WriteNull("argmax");
             json.WriteEndObject();
         }
         return buffer.ToArray();

@@ -93,13 +93,14 @@ public sealed class SweepCommandTests : IDisposable
     }
 
     [Fact]
-    public void LogitsBeyondFloat32_AreNoRow()
+    public void LogitsBeyondFloat32_AreNull_AndSaid()
     {
         var (exit, output, error) = Ascope.Run(_temp.Path, "sweep", Fixtures.Grown("relay"), "--image", Path.Combine(Fixtures.Conflicts, "images", "test-0001.png"), "--prompt",
             "message : star , purple , one , night . what colour is it ? trust the picture", "--heads", "2:1", "--factor", "1e38", "--positions", "all", "--out", "rows.jsonl");
-        Assert.Equal((2, ""), (exit, output));
-        Assert.Matches("^ascope: L2H1 x1E\\+38: a logit is .*: the weights, or what was done to a run, go beyond the range of float32\n$", error);
-        Assert.False(File.Exists(_temp.File("rows.jsonl")));
+        Assert.Equal(0, exit);
+        Assert.Contains("warning: 1 variant has logits beyond the range of float32, which are null in rows.jsonl", error, StringComparison.Ordinal);
+        Assert.EndsWith("\"argmax\":null}\n", File.ReadAllText(_temp.File("rows.jsonl")), StringComparison.Ordinal);
+        Assert.StartsWith("rows.jsonl: 2 variants", output, StringComparison.Ordinal);
     }
 
     [Theory]

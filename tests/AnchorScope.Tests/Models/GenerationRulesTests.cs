@@ -51,20 +51,42 @@ public sealed class GenerationRulesTests : IDisposable
         Assert.Equal([1, float.NegativeInfinity, 3], scores);
     }
 
-    /// <summary>Values of the reference library: GenerationConfig.from_model_config(AutoConfig.from_pretrained(folder)).eos_token_id.</summary>
+    /// <summary>Values of the reference library: eos_token_id of the opened model's generation_config; llava15 has none.</summary>
     [Theory]
-    [InlineData("llava15", 2)]
+    [InlineData("llava15", null)]
     [InlineData("qwen25vl", 402)]
     [InlineData("qwen2vl", 402)]
     [InlineData("internvl3", 402)]
     [InlineData("llava-onevision", 402)]
     [InlineData("smolvlm", 2)]
-    public void WithoutGenerationConfig_TheModelsConfigSaysWhatEndsAnAnswer(string family, int end)
+    public void WithoutGenerationConfig_TheModelsConfigSaysWhatEndsAnAnswer(string family, int? end)
     {
         var folder = _temp.Copy(Fixtures.Path(family), family);
         File.Delete(Path.Combine(folder, "generation_config.json"));
         using var model = VisionLanguageModel.Open(folder);
-        Assert.Equal([end], model.StopTokens);
+        Assert.Equal(end is { } token ? [token] : [], model.StopTokens);
+    }
+
+    /// <summary>The same keys at the root of config.json or of its language model; the root's is taken where both have one.</summary>
+    [Theory]
+    [InlineData("internvl3")]
+    [InlineData("smolvlm")]
+    [InlineData("llava-onevision")]
+    public void WithoutGenerationConfig_TheLanguageModelsKeysCount(string family)
+    {
+        var folder = _temp.Copy(Fixtures.Path(family), family);
+        File.Delete(Path.Combine(folder, "generation_config.json"));
+        var path = Path.Combine(folder, "config.json");
+        var config = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(path))!;
+        config["text_config"]!["repetition_penalty"] = 1.5;
+        config["text_config"]!["max_length"] = 60;
+        config["max_length"] = 70;
+        File.WriteAllText(path, config.ToJsonString());
+        using var model = VisionLanguageModel.Open(folder);
+        Assert.Equal((true, 70), (model.Rules.Any, model.MaxLength));
+        var scores = new float[model.Decoder.VocabularySize];
+        (scores[1], scores[2]) = (3, 3);
+        Assert.Equal((2, 3), (model.Rules.Apply(scores, [1], 1, 8)[1], model.Rules.Apply(scores, [1], 1, 8)[2]));
     }
 
     [Theory]

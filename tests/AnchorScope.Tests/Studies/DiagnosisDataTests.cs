@@ -122,12 +122,12 @@ public sealed class DiagnosisDataTests : IDisposable
     [Fact]
     public void OneInstructionTwice_IsNoConflict()
     {
-        var sample = ConflictSet.Load(Path.Combine(Fixtures.Conflicts, "test.jsonl"), limit: 1).Samples[0];
-        var same = sample.Instructions.Values.First();
-        ConflictSet.Save(_temp.File("good.jsonl"), [sample]);
-        var line = File.ReadAllText(_temp.File("good.jsonl"));
-        foreach (var text in sample.Instructions.Values) line = line.Replace(text, same, StringComparison.Ordinal);
-        _temp.Write("same.jsonl", line + File.ReadAllText(_temp.File("good.jsonl")).Replace(sample.Id, "other", StringComparison.Ordinal));
+        var samples = ConflictSet.Load(Path.Combine(Fixtures.Conflicts, "test.jsonl"), limit: 2).Samples;
+        ConflictSet.Save(_temp.File("good.jsonl"), samples);
+        var lines = File.ReadAllLines(_temp.File("good.jsonl"));
+        var same = samples[0].Instructions.Values.First();
+        foreach (var text in samples[0].Instructions.Values) lines[0] = lines[0].Replace(text, same, StringComparison.Ordinal);
+        _temp.Write("same.jsonl", string.Join('\n', lines));
         var set = ConflictSet.Load(_temp.File("same.jsonl"));
         Assert.Equal((1, "instructions: expected one for each side, found the same one twice"), (set.Samples.Count, Assert.Single(set.Rejected).Reason));
     }

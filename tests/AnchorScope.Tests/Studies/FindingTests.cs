@@ -80,7 +80,7 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
             new(2, FindingStatus.Unclear, "but that is not told apart from random sets; 10 of 79 random sets take as much (p = "
                 + "0.138;") { Change = (t, o, _) => t.AllBlockedLike(o, "top5", 10) },
         ["ten draws are too few"] =
-            new(2, FindingStatus.Unclear, "but 10 draws are too few for a claim among four sentences (80 are enough)") { Plan = t =>
+            new(2, FindingStatus.Unclear, "but 10 draws are too few for a claim among four sentences (79 are enough)") { Plan = t =>
                 t.FewDraws },
         ["without draws nothing is found"] =
             new(2, FindingStatus.Unclear, "no random set was blocked for comparison") { Options = WithoutDraws },
