@@ -35,6 +35,8 @@ internal static class VerifyBakedCommand
                 throw new InputException("--data and --prompts: a tuned checkpoint is compared by its bytes and no prompt is run; expected neither, found one");
             if (isTuned)
                 return Verdict(FileProgress.Show("bytes", progress => TunedFiles.Check(original, other, progress, interrupt.Token)), "", "the original but for the heads that it names", parsed.GetValue(json));
+            if (parsed.GetValue(heads) is null && !File.Exists(Path.Combine(parsed.GetValue(baked)!, BakedRecord.FileName)))
+                throw InputException.At(parsed.GetValue(baked)!, BakedRecord.FileName, "a folder of ascope bake or ascope tune (or --heads, to compare with a head set)", "none");
             var record = parsed.GetValue(heads) is null ? BakedRecord.Load(parsed.GetValue(baked)!) : null;
             var gains = record is not null ? Fitting(record, original, parsed.GetValue(baked)!) : Given(parsed.GetValue(heads)!, parsed.GetValue(factor), original);
             using var arena = new Arena();

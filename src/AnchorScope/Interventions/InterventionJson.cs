@@ -76,7 +76,7 @@ public static class InterventionJson
 
     private static Intervention Read(JsonElement root, string file, DecoderShape? shape, ModelIdentity? model, string place = "")
     {
-        var name = Path.GetFileName(file);
+        var (name, isFirst) = (Path.GetFileName(file), false);
         if (root.ValueKind == JsonValueKind.Object)
         {
             foreach (var property in root.EnumerateObject())
@@ -86,11 +86,14 @@ public static class InterventionJson
             }
             if (!root.TryGetProperty("version", out var version) || version.ValueKind != JsonValueKind.Number || !version.TryGetInt32(out var number) || number is < 1 or > Version)
                 throw InputException.At(file, place + "version", $"1 to {Version}", root.TryGetProperty("version", out version) ? version.GetRawText() : "nothing");
+            isFirst = number == 1;
             if (root.TryGetProperty("name", out var given))
                 name = given.ValueKind == JsonValueKind.String ? given.GetString()! : throw InputException.At(file, place + "name", "a string", JsonKind.Of(given));
             if (!root.TryGetProperty("edits", out root)) throw InputException.At(file, place + "edits", "a list of edits", "nothing");
         }
         if (root.ValueKind != JsonValueKind.Array) throw InputException.At(file, place + "edits", "a list of edits", JsonKind.Of(root));
+        if (isFirst && root.EnumerateArray().Any(edit => edit.ValueKind == JsonValueKind.Object && edit.TryGetProperty("kind", out var kind) && kind.ValueEquals(AnyEdit)))
+            throw InputException.At(file, place + "version", $"2, the first that has the kind {AnyEdit}", "1");
         if (root.GetArrayLength() == 0) throw InputException.At(file, place + "edits", "at least one edit", "none");
         using var donors = new DonorFiles(file, shape, model);
         var edits = root.EnumerateArray().SelectMany((json, i) => new EditReader(json, file, $"{place}edits[{i}]", donors).Read()).ToArray();

@@ -107,7 +107,7 @@ public sealed class BakeCommandTests : IDisposable
     }
 
     [Theory]
-    [InlineData("baked.json: the file cannot be read", null, null)]
+    [InlineData("baked.json: expected a folder of ascope bake or ascope tune", null, null)]
     [InlineData("--heads and --factor: expected both or none", "--factor", "2")]
     [InlineData("--prompts: expected at least 1", "--prompts", "0")]
     [InlineData("--threads: expected at least 1", "--threads", "0")]

@@ -51,6 +51,13 @@ public sealed class InterventionJsonTests
         Assert.Contains(message, error.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void TheFirstVersionHasNoKindEdit() => Assert.Contains(
+        "e.json: version: expected 2, the first that has the kind edit, found 1",
+        Assert.Throws<InputException>(() => InterventionJson.Parse(
+            """{"version": 1, "edits": [{"kind": "edit", "site": "z", "layer": 0, "operation": "scale", "factor": 0}]}"""u8.ToArray(), "e.json", Shape)).Message,
+        StringComparison.Ordinal);
+
     [Theory]
     [InlineData("[]")]
     [InlineData("""{"version": 2, "edits": []}""")]
