@@ -64,6 +64,6 @@ internal sealed class WorkProgress
 
     /// <summary>How long the rest of a part takes at its rate so far; nothing where none of it was done yet.</summary>
     private static string Left((long Time, double Done) begun, double done, double of) => done > begun.Done && done < of
-        ? $", about {Amount.Duration(Stopwatch.GetElapsedTime(begun.Time).TotalSeconds * (of - done) / (done - begun.Done))} left"
+        ? $", {Amount.Duration(Stopwatch.GetElapsedTime(begun.Time).TotalSeconds * (of - done) / (done - begun.Done))} left"
         : "";
 }
