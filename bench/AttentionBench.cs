@@ -1,5 +1,6 @@
 using AnchorScope.Interventions;
 using AnchorScope.Models;
+using AnchorScope.Prompts;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Bench;
@@ -61,11 +62,11 @@ internal static class AttentionBench
             if (keys > rows)
             {
                 _past = new KeyValues(1, heads, size, 0, keys - rows);
-                _past.Put(0, Fill(keys - rows), Fill(keys - rows));
+                _past.Append(0, Fill(keys - rows), Fill(keys - rows));
                 _past.Advance(keys - rows);
             }
             var intervention = cut ? Intervention.Knockout("cut", [0], Positions.Range(keys - 60, keys), Positions.Range(0, keys - 60)) : Intervention.None;
-            var run = new Run(_q, Enumerable.Range(keys - rows, rows).Select(Coordinate.At).ToArray(), keys - rows, intervention) { Past = _past };
+            var run = new RowBlock(_q, Enumerable.Range(keys - rows, rows).Select(Coordinate.At).ToArray(), keys - rows, intervention) { Past = _past };
             _pass = new Pass(_shape, [run], new Compute(_arena, _team));
         }
 

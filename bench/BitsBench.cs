@@ -15,13 +15,13 @@ internal static class BitsBench
         using var one = new Team(1);
         using var two = new Team(2);
         var (decoder, prompt, compute) = (subject.Model.Decoder, subject.Prompt, new Compute(arena, one));
-        using var baseline = Baseline.Record(decoder, prompt, compute);
+        using var baseline = new CpuEngine(decoder).On(compute).Record(prompt);
         var last = prompt.Length - 1;
-        float[] Alone(Intervention intervention, Compute on) => Sweep.Alone(decoder, prompt, intervention, on);
+        float[] Alone(Intervention intervention, Compute on) => Sweep.Alone(new CpuEngine(decoder).On(on), prompt, intervention);
         float[][] Swept(params Intervention[] interventions)
         {
             var got = new float[interventions.Length][];
-            Sweep.LastLogits(decoder, [.. interventions.Select(i => new Variant(baseline, i))], compute, (i, logits) => got[i] = logits.ToArray());
+            Sweep.LastLogits(new CpuEngine(decoder).On(compute), [.. interventions.Select(i => new SweepItem(baseline, i))], (i, logits) => got[i] = logits.ToArray());
             return got;
         }
         var plain = Alone(Intervention.None, compute);
@@ -35,7 +35,7 @@ internal static class BitsBench
             Line("reuse of the baseline, against a full pass", together[13], Alone(some[13], compute)),
             Line("24 variants packed, against one after the other", [.. together.SelectMany(l => l)], [.. some.SelectMany(v => Swept(v)[0])]),
             Line("two threads, against one", Alone(some[7], new Compute(arena, two)), Alone(some[7], compute)),
-            Line("weights kept as panels, against weights as stored", plain, Sweep.Alone(unpacked.Decoder, prompt, Intervention.None, compute)),
+            Line("weights kept as panels, against weights as stored", plain, Sweep.Alone(unpacked.Engine.On(compute), prompt, Intervention.None)),
         };
         return new Results("bits", "What must not change a bit", "Logits of the last position, whole vocabulary, compared bit for bit on the model of `forward`. The same laws are tests on a tiny checkpoint of every family.", ["", ""], lines, []);
     }

@@ -1,4 +1,5 @@
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Models;
 using AnchorScope.Synthesis;
 using AnchorScope.Tensors;
@@ -60,7 +61,7 @@ internal static class DecodeBench
         using var arena = new Arena();
         var prompt = model.Prompt("");
         KernelFamily[] families = [KernelFamily.Direct, KernelFamily.Panel];
-        var times = Contest.Run([memory.Contender, .. families.Select(family => Contest.Ours(() => Generation.Run(model.Decoder, prompt, StoryTokens, new Compute(arena, team, family))))]);
+        var times = Contest.Run([memory.Contender, .. families.Select(family => Contest.Ours(() => Generation.Run(model.Engine.On(new Compute(arena, team, family)), prompt, new SequenceOptions(StoryTokens))))]);
         var bytes = (double)model.Decoder.WeightBytes(0) * StoryTokens;
         for (var i = 0; i < families.Length; i++)
         {

@@ -1,5 +1,6 @@
 using AnchorScope.Interventions;
 using AnchorScope.Models;
+using AnchorScope.Prompts;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Bench;
@@ -25,7 +26,7 @@ internal sealed class DecodeSteps : IDisposable
         var rows = _arena.Take(context, shape.ModelSize);
         model.Decoder.Embed([.. Enumerable.Range(300, context)], rows);
         var compute = _compute with { Family = KernelFamily.Panel };
-        var resid = model.Decoder.Forward(new Pass(shape, [new Run(rows, _coordinates.AsMemory(0, context), 0, Intervention.None) { Own = _past }], compute));
+        var resid = model.Decoder.Forward(new Pass(shape, [new RowBlock(rows, _coordinates.AsMemory(0, context), 0, Intervention.None) { Own = _past }], compute));
         model.Decoder.Unembed(resid.RowRange(context - 1, 1), compute);
         _arena.Release(mark);
     }
@@ -36,7 +37,7 @@ internal sealed class DecodeSteps : IDisposable
         var mark = _arena.Here();
         var row = _arena.Take(1, _model.Decoder.Shape.ModelSize);
         _model.Decoder.Embed([1000], row);
-        var run = new Run(row, _coordinates.AsMemory(_past.Count, 1), _past.Count, Intervention.None) { Own = _past };
+        var run = new RowBlock(row, _coordinates.AsMemory(_past.Count, 1), _past.Count, Intervention.None) { Own = _past };
         _model.Decoder.Unembed(_model.Decoder.ForwardLast(new Pass(_model.Decoder.Shape, [run], _compute)), _compute);
         _arena.Release(mark);
     }

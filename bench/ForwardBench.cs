@@ -1,6 +1,6 @@
 using System.Globalization;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Models;
 using AnchorScope.Studies;
 using AnchorScope.Tensors;
 
@@ -24,13 +24,13 @@ internal static class ForwardBench
             using var arena = new Arena();
             using var team = new Team(threads);
             var compute = new Compute(arena, team);
-            var ours = Sweep.Alone(subject.Model.Decoder, subject.Prompt, Intervention.None, compute);
+            var ours = Sweep.Alone(subject.Model.Engine.On(compute), subject.Prompt, Intervention.None);
             largest = Math.Max(largest, Apart(ours, torch.Say("logits")));
             torch.Say($"threads {threads}");
             var peak = new ArithmeticPeak(team);
             var times = Contest.Run(Rounds,
-                Contest.Ours(() => Sweep.Alone(subject.Model.Decoder, subject.Prompt, Intervention.None, compute)), torch.Contender("forward"),
-                Contest.Ours(() => Generation.Run(subject.Model.Decoder, subject.Prompt, 1, compute)), peak.Contender);
+                Contest.Ours(() => Sweep.Alone(subject.Model.Engine.On(compute), subject.Prompt, Intervention.None)), torch.Contender("forward"),
+                Contest.Ours(() => Generation.Run(subject.Model.Engine.On(compute), subject.Prompt, new SequenceOptions(1))), peak.Contender);
             Line Line(string what, double[] ours) => new($"{what}, {threads} thread(s)", $"{Contest.Median(ours):0.000}", $"{Contest.Median(times[1]):0.000}", Contest.Ratio(ours, times[1]), 1.3);
             lines.Add(Line($"576 + {Subject.TextTokens} positions through every layer", times[0]));
             lines.Add(Line("prefill as generation runs it: in the last layer the last position only", times[2]));

@@ -1,3 +1,4 @@
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
 using AnchorScope.Studies;
@@ -29,7 +30,7 @@ internal static class HeadSweep
     /// <param name="from">First position that is changed.</param>
     public static void Run(Decoder decoder, Prompt prompt, IReadOnlyList<Intervention> variants, int from, Compute compute)
     {
-        using var baseline = Baseline.Record(decoder, prompt, compute, from: from);
-        Sweep.LastLogits(decoder, [.. variants.Select(v => new Variant(baseline, v))], compute, (_, _) => { }, SweepCost.MostRows);
+        using var baseline = new CpuEngine(decoder).On(compute).Record(prompt, new RecordOptions { From = from });
+        Sweep.LastLogits(new CpuEngine(decoder).On(compute), [.. variants.Select(v => new SweepItem(baseline, v))], (_, _) => { }, SweepCost.MostRows);
     }
 }

@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
-using AnchorScope.Readouts;
 using AnchorScope.Studies;
 using AnchorScope.Synthesis;
 using AnchorScope.Tensors;
@@ -83,7 +83,7 @@ internal sealed class LargeBench
         Say("prefill");
         using var team = new Team(_threads);
         var peak = new ArithmeticPeak(team);
-        var operations = SweepCost.Of(Decoder, _prompt, []).BaselineOperations;
+        var operations = SweepCost.Of(_model.Engine, _prompt, []).BaselineOperations;
         var (times, memory) = AnonymousMemory.Watch(() => Contest.Run(Rounds, Contest.Ours(() => new DecodeSteps(_model, _prompt.Length, 1, team, KernelFamily.Panel).Dispose()), peak.Contender));
         var seconds = Contest.Median(times[0]);
         Add($"prefill of {_prompt.Length} positions, {_prompt.Length / seconds:0.0} tokens/s, share of the peak", $"{operations / seconds / 1e9:0.0} GFLOP/s", $"{peak.Operations / Contest.Median(times[1]) / 1e9:0.0} GFLOP/s", Contest.Share(operations, times[0], peak.Operations, times[1]));
@@ -118,13 +118,13 @@ internal sealed class LargeBench
         using var arenas = new Arenas(_threads);
         using var all = new Team(_threads);
         using var one = new Team(1);
-        using var baseline = Baseline.Record(Decoder, _prompt, new Compute(arenas.Of[0], all), from: HeadSweep.InstructionIn(_prompt).First);
+        using var baseline = _model.Engine.On(new Compute(arenas.Of[0], all)).Record(_prompt, new RecordOptions { From = HeadSweep.InstructionIn(_prompt).First });
         var layer = Decoder.Shape.Layers - 3;
-        var rows = SweepCost.Of(Decoder, _prompt, _heads, Memory, _threads).RowsPerPass;
+        var rows = SweepCost.Of(_model.Engine, _prompt, _heads, Memory, _threads).RowsPerPass;
         List<Intervention> some = [.. _heads.Where(h => h.FirstLayer == layer).Take(rows / (HeadSweep.Instruction + HeadSweep.Behind))];
-        var pass = Sweep.Plan(Decoder, [.. some.Select(h => new Variant(baseline, h))], [Readout.Output], rows).Single();
-        void Once(Arena arena) => pass.Run(Decoder, [Readout.Output], new Compute(arena, one), (_, _) => { });
-        var operations = SweepCost.Of(Decoder, _prompt, some).Operations;
+        var pass = Sweep.Plan(_model.Engine, [.. some.Select(h => new SweepItem(baseline, h))], [Readout.Output], rows).Single();
+        void Once(Arena arena) => pass.Run(_model.Engine.On(new Compute(arena, one)), (_, _, _) => { });
+        var operations = SweepCost.Of(_model.Engine, _prompt, some).Operations;
         var times = Contest.Run(Rounds, Contest.Ours(() => Once(arenas.Of[0])), Contest.Ours(() => all.For(_threads, (long)operations, (core, _) => Once(arenas.Of[core]))));
         var (alone, together) = (Contest.Median(times[0]), Contest.Median(times[1]));
         var efficiency = Contest.Ratio(times[1], times[0]);
@@ -156,7 +156,7 @@ internal sealed class LargeBench
     private void Estimate(double oneCore, double efficiency)
     {
         // Rows of a pass as the planner has them for so many threads in the same memory: fewer, so weights are read more often.
-        var cost = SweepCost.Of(Decoder, _prompt, _heads, Memory, ManyCores);
+        var cost = SweepCost.Of(_model.Engine, _prompt, _heads, Memory, ManyCores);
         var (operations, rate) = (cost.BaselineOperations + cost.Operations, oneCore * ManyCores * efficiency);
         var intensity = operations / cost.WeightBytes;
         Add($"estimate, not measured: the same sweep on {ManyCores} cores like these", Duration(operations / rate), "", null);

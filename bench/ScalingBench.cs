@@ -1,6 +1,7 @@
+using AnchorScope.Engines;
+using AnchorScope.Figures;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
-using AnchorScope.Reports;
 using AnchorScope.Studies;
 using AnchorScope.Tensors;
 
@@ -105,7 +106,7 @@ internal static class ScalingBench
         {
             (X, _decoder) = (x, decoder);
             _sweeps = [.. prompts.Select(prompt => (prompt, HeadSweep.EachHeadAtInstruction(decoder.Shape, prompt)))];
-            Operations = _sweeps.Select(sweep => SweepCost.Of(decoder, sweep.Prompt, sweep.Heads)).Sum(cost => cost.BaselineOperations + cost.Operations);
+            Operations = _sweeps.Select(sweep => SweepCost.Of(new CpuEngine(decoder), sweep.Prompt, sweep.Heads)).Sum(cost => cost.BaselineOperations + cost.Operations);
         }
 
         public int X { get; }

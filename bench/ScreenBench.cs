@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 using AnchorScope.Models;
@@ -48,7 +49,7 @@ internal static class ScreenBench
         foreach (var run in data.Rank.Samples.SelectMany(s => s.Runs))
         {
             var pixels = model.Preprocess([Picture.Load(run.Sample.Image!)]);
-            var prompt = ConflictPrompt.Build(model, run, data.Layout, pixels, model.Features(pixels, compute));
+            var prompt = ConflictPrompt.Build(model, run, data.Layout, pixels, model.Engine.On(compute).Features(pixels));
             var answers = AnswerEntities.Of(run, model.Tokenizer, out _)!;
             questions.Add(new Question(
                 prompt, answers.Following, answers.Competing, prompt.Union(SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix),
@@ -70,18 +71,18 @@ internal static class ScreenBench
         {
             // The first is run once more before it counts: to compile and to fill caches.
             var counts = number > 0;
-            using var baseline = Baseline.Record(decoder, q.Prompt, compute);
+            using var baseline = new CpuEngine(decoder).On(compute).Record(q.Prompt);
             foreach (var steps in new[] { 1, Steps })
             {
                 var from = Stopwatch.GetTimestamp();
-                var found = Attribution.Of(decoder, baseline, q.A, q.B, q.At, [], compute, steps);
+                var found = Attribution.Of(new CpuEngine(decoder).On(compute), baseline, q.A, q.B, q.At, [], steps);
                 var seconds = Stopwatch.GetElapsedTime(from).TotalSeconds;
                 if (!counts) continue;
                 heads.Estimate(steps, found.Heads, seconds);
                 some.Estimate(steps, [.. neurons.Select(n => found.Neurons[n])], seconds);
                 if (edges.Count == 0) continue;
                 from = Stopwatch.GetTimestamp();
-                var routes = Attribution.Of(decoder, baseline, q.A, q.B, q.At, q.Edges, compute, steps);
+                var routes = Attribution.Of(new CpuEngine(decoder).On(compute), baseline, q.A, q.B, q.At, q.Edges, steps);
                 pairs.Estimate(steps, [.. edges.SelectMany(e => routes.Edges[e])], Stopwatch.GetElapsedTime(from).TotalSeconds);
             }
             var at = Positions.Of(q.At);
@@ -91,7 +92,7 @@ internal static class ScreenBench
                 if (counts) tally.Exact(losses, seconds);
             }
             Exact(heads, HeadSweep.EachHead(shape, at));
-            Exact(some, neurons.Select(n => new Intervention($"{n}", new Edit(Site.NeuronOut, n / shape.MlpSize, Operation.Scale) { Factor = 0, Neurons = [n % shape.MlpSize], Positions = at })));
+            Exact(some, neurons.Select(n => new Intervention($"{n}", new Edit(Site.NeuronOut, n / shape.MlpSize, Operation.Scale) { Factor = 0, Components = [n % shape.MlpSize], Positions = at })));
             if (edges.Count > 0)
                 Exact(pairs, q.Edges.SelectMany(e => HeadSweep.EachHead(shape, at).Select(h => Intervention.Knockout(e.Name, [h.FirstLayer], Positions.Of(e.Queries), Positions.Of(e.Keys), h.Edits[0].Heads))));
         }
@@ -100,12 +101,12 @@ internal static class ScreenBench
         return lines;
     }
 
-    private static double[] Sweep(Decoder decoder, Baseline baseline, Question q, List<Intervention> variants, Compute compute, out double seconds)
+    private static double[] Sweep(Decoder decoder, IRecordedRun baseline, Question q, List<Intervention> variants, Compute compute, out double seconds)
     {
         double Margin(ReadOnlySpan<float> logits) => (double)logits[q.A] - logits[q.B];
         var (plain, losses) = (Margin(baseline.LastLogits), new double[variants.Count]);
         var from = Stopwatch.GetTimestamp();
-        Studies.Sweep.LastLogits(decoder, [.. variants.Select(v => new Variant(baseline, v))], compute, (i, logits) => losses[i] = plain - Margin(logits), SweepCost.MostRows);
+        Studies.Sweep.LastLogits(new CpuEngine(decoder).On(compute), [.. variants.Select(v => new SweepItem(baseline, v))], (i, logits) => losses[i] = plain - Margin(logits), SweepCost.MostRows);
         seconds = Stopwatch.GetElapsedTime(from).TotalSeconds;
         return losses;
     }

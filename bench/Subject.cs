@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
 using AnchorScope.Synthesis;

@@ -48,7 +48,7 @@ internal static class ThreadsBench
         foreach (var image in new[] { 32 - Subject.TextTokens, 576 })
         {
             var prompt = Subject.Of(subject.Model, image);
-            Contender Of(Team team) => Contest.Ours(() => Sweep.Alone(subject.Model.Decoder, prompt, Intervention.None, new Compute(arena, team)));
+            Contender Of(Team team) => Contest.Ours(() => Sweep.Alone(subject.Model.Engine.On(new Compute(arena, team)), prompt, Intervention.None));
             Add($"forward pass of {prompt.Length} positions, {when}", Contest.Run(Of(two), Of(one)));
         }
         var at = Positions.Range(subject.Prompt.Length - 32, subject.Prompt.Length);

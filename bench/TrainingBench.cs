@@ -1,6 +1,7 @@
 using System.Globalization;
 using AnchorScope.Checkpoints;
 using AnchorScope.Models;
+using AnchorScope.Optimization;
 using AnchorScope.Synthesis;
 using AnchorScope.Tensors;
 using AnchorScope.Training;
@@ -50,14 +51,14 @@ internal sealed class TrainingBench : IDisposable
         using var torch = Torch.Start();
         torch.Say($"trainee {bench._folder} {bench._tokens} {Batch} {LearningRate.ToString(CultureInfo.InvariantCulture)}");
         var learnt = bench.Learnt;
-        using var lanes = new GradientLanes(learnt, Lanes);
-        var (ours, theirs) = ((Loss: lanes.Of(bench._model, bench._batch, Together, TapeKind.Store, 1), lanes.Sum.Norm), torch.Say("slope").Split(' ').Select(t => double.Parse(t, CultureInfo.InvariantCulture)).ToArray());
+        using var lanes = new GradientLanes(bench._model.Engine, learnt, Lanes);
+        var (ours, theirs) = ((Loss: TrainingSequence.Loss(lanes, bench._model, bench._batch, Together, TapeKind.Store, 1), lanes.Sum.Norm), torch.Say("slope").Split(' ').Select(t => double.Parse(t, CultureInfo.InvariantCulture)).ToArray());
         if (Math.Abs(ours.Loss / theirs[0] - 1) > 1e-4 || Math.Abs(ours.Norm / theirs[1] - 1) > 1e-3)
             throw new InvalidOperationException($"loss {ours.Loss} and gradient norm {ours.Norm} here, {theirs[0]} and {theirs[1]} in torch: not the same computation");
         using var adam = new AdamW(bench._parameters, learnt, new AdamWOptions(0.9f, 0.98f, 1e-8f, 0.05f));
         void Step(TapeKind kind, int threads)
         {
-            lanes.Of(bench._model, bench._batch, Together, kind, threads);
+            TrainingSequence.Loss(lanes, bench._model, bench._batch, Together, kind, threads);
             adam.Step(lanes.Sum, LearningRate, Math.Min(1, 1 / lanes.Sum.Norm));
         }
         using var team = new Team(1);

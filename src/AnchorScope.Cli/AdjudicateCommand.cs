@@ -1,4 +1,5 @@
 using System.CommandLine;
+using AnchorScope.Checkpoints;
 using AnchorScope.Reports;
 using AnchorScope.Studies;
 

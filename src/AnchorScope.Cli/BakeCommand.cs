@@ -1,7 +1,6 @@
 using System.CommandLine;
 using AnchorScope.Baking;
 using AnchorScope.Interventions;
-using AnchorScope.Models;
 using Spectre.Console;
 
 namespace AnchorScope.Cli;

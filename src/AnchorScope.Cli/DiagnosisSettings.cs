@@ -13,7 +13,7 @@ internal sealed class DiagnosisSettings
     private readonly Option<string?> _data = new("--data") { Description = "folder of the conflict sets, or one .jsonl, which is split into a ranking and a test half (default: the bundled ones)", HelpName = "DIR|FILE" };
     private readonly Option<int?> _limit = new Option<int?>("--limit") { Description = "at most N samples of each set", HelpName = "N" }.AtLeast(1);
     private readonly Option<ulong> _seed = new("--seed") { Description = "of bootstrap and random controls", DefaultValueFactory = _ => 0UL, HelpName = "S" };
-    private readonly Option<string> _preset = new("--preset") { Description = $"named definitions: {string.Join(", ", Variants.Presets.Keys)}", DefaultValueFactory = _ => "default", HelpName = "NAME" };
+    private readonly Option<string> _preset = new("--preset") { Description = $"named definitions: {string.Join(", ", Definitions.Presets.Keys)}", DefaultValueFactory = _ => "default", HelpName = "NAME" };
     private readonly Option<string?> _nssd = Choice<NssdVariant>("--nssd", "definition of I_NSSD");
     private readonly Option<string?> _lens = Choice<LensNorm>("--lens-norm", "norm of the logit lens");
     private readonly Option<string?> _entities = Choice<EntityReduction>("--entity-reduction", "how an answer's token forms become one");
@@ -91,9 +91,9 @@ internal sealed class DiagnosisSettings
         margin is null or (> 0 and < 0.5) ? margin
             : throw new InputException($"{_margin.Name}: expected a number above 0 and below 0.5, found {margin}");
 
-    private Variants Named(ParseResult parsed)
+    private Definitions Named(ParseResult parsed)
     {
-        var preset = Variants.Of(parsed.GetValue(_preset) ?? "default");
+        var preset = Definitions.Of(parsed.GetValue(_preset) ?? "default");
         var chosen = preset with
         {
             Nssd = Value(_nssd, parsed, preset.Nssd),
@@ -108,24 +108,24 @@ internal sealed class DiagnosisSettings
             Rounding = Value(_rounding, parsed, preset.Rounding),
             TopK = parsed.GetValue(_topK) ?? preset.TopK,
             Window = parsed.GetValue(_window) ?? preset.Window,
-            Instruction = parsed.GetValue(_instruction) is { } spans ? [.. spans.Split('+').Select(s => Variants.Parse<SpanKind>("--instruction-span", s))] : preset.Instruction,
+            Instruction = parsed.GetValue(_instruction) is { } spans ? [.. spans.Split('+').Select(s => EnumName.Parse<SpanKind>("--instruction-span", s))] : preset.Instruction,
         };
         if (chosen.Screen != HeadScreen.Exact && chosen.HeadScore != HeadScoreVariant.CausalMargin)
-            throw InputException.At("--screen", Variants.NameOf(chosen.Screen), "--head-score causal_margin, which is what it estimates", Variants.NameOf(chosen.HeadScore));
+            throw InputException.At("--screen", EnumName.Of(chosen.Screen), "--head-score causal_margin, which is what it estimates", EnumName.Of(chosen.HeadScore));
         if (chosen.Screen != HeadScreen.Exact && chosen.Ablation != AblationVariant.Zero)
             throw InputException.At(
-                "--screen", Variants.NameOf(chosen.Screen), "--ablation zero, as derivatives estimate heads set to 0",
-                Variants.NameOf(chosen.Ablation));
+                "--screen", EnumName.Of(chosen.Screen), "--ablation zero, as derivatives estimate heads set to 0",
+                EnumName.Of(chosen.Ablation));
         return chosen.Named.SequenceEqual(preset.Named) ? preset : chosen with { Preset = preset.Preset + ", changed" };
     }
 
     private static Option<string?> Choice<T>(string name, string description)
         where T : struct, Enum =>
-        new(name) { Description = $"{description}: {string.Join(", ", Enum.GetValues<T>().Select(Variants.NameOf))}", HelpName = "NAME" };
+        new(name) { Description = $"{description}: {string.Join(", ", Enum.GetValues<T>().Select(EnumName.Of))}", HelpName = "NAME" };
 
     private static T Value<T>(Option<string?> option, ParseResult parsed, T otherwise)
         where T : struct, Enum =>
-        parsed.GetValue(option) is { } name ? Variants.Parse<T>(option.Name, name) : otherwise;
+        parsed.GetValue(option) is { } name ? EnumName.Parse<T>(option.Name, name) : otherwise;
 
     internal static List<double> Numbers(string option, string list, double above, double most)
     {

@@ -72,7 +72,7 @@ internal static class InspectCommand
         Row("family", $"{model.Family} (model_type {model.Checkpoint.Config.Text("model_type")})");
         Row("decoder", $"{Plural.Of(shape.Layers, "layer")}, d_model {shape.ModelSize}, d_mlp {shape.MlpSize}, vocabulary "
             + $"{model.Decoder.VocabularySize}");
-        Row("heads", $"{shape.Heads} per layer ({shape.KeyHeads} key/value), d_head {shape.HeadSize}; {shape.Layers * shape.Heads} in all, 5 % are {HeadRanking.Count(HeadPlan.TestedShare, shape.Layers * shape.Heads, new Variants().Rounding)}");
+        Row("heads", $"{shape.Heads} per layer ({shape.KeyHeads} key/value), d_head {shape.HeadSize}; {shape.Layers * shape.Heads} in all, 5 % are {HeadRanking.Count(HeadPlan.TestedShare, shape.Layers * shape.Heads, new Definitions().Rounding)}");
         Row("vision", model.VisionSummary);
         Row("image token", model.ImageToken is { } token ? $"{model.Tokenizer.TokenText(token)} (id {token})" : "none");
         Row("stored as", $"{types}, {Amount.Bytes(stored)} in {Plural.Of(model.Checkpoint.Files.Count, "file")}");

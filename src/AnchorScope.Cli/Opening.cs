@@ -1,4 +1,6 @@
+using AnchorScope.Engines;
 using AnchorScope.Models;
+using AnchorScope.Tensors;
 
 namespace AnchorScope.Cli;
 
@@ -12,6 +14,10 @@ internal static class Opening
         Warn(model.Warnings);
         return model;
     }
+
+    /// <summary>A session on the processor, with the kernel that was asked for.</summary>
+    public static ISession Session(VisionLanguageModel model, int threads, KernelFamily kernel, CancellationToken cancel = default) =>
+        model.Engine.Open(new SessionOptions { Threads = threads, Cancel = cancel }, kernel);
 
     /// <summary>One line each; they change no exit code.</summary>
     public static void Warn(IEnumerable<string> warnings)

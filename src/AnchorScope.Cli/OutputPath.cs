@@ -1,5 +1,5 @@
 using System.CommandLine;
-using AnchorScope.Studies;
+using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Cli;
 

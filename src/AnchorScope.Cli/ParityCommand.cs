@@ -1,5 +1,4 @@
 using System.CommandLine;
-using AnchorScope.Models;
 using AnchorScope.Studies;
 using AnchorScope.Tensors;
 using Spectre.Console;
@@ -24,9 +23,8 @@ internal static class ParityCommand
         {
             var files = Files(parsed.GetValue(golden)!);
             using var opened = Opening.Model(parsed.GetValue(model)!);
-            using var arena = new Arena();
-            using var team = new Team(parsed.GetValue(threads));
-            var results = files.Select(file => ParityCheck.Run(opened, file, new Compute(arena, team, parsed.GetValue(kernel)))).ToList();
+            using var session = Opening.Session(opened, parsed.GetValue(threads), parsed.GetValue(kernel));
+            var results = files.Select(file => ParityCheck.Run(opened, file, session)).ToList();
             var rows = results.SelectMany(r => r.Rows).ToList();
             if (rows.Count == 0) throw InputException.At(parsed.GetValue(golden)!, "arrays", "at least one that a trace of this model has", "none");
             var left = results.SelectMany(r => r.NotCompared).Distinct().ToList();

@@ -1,7 +1,7 @@
 using System.CommandLine;
+using AnchorScope.Engines;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Cli;
 
@@ -21,24 +21,24 @@ internal sealed class PromptOptions
     public IEnumerable<string?> Files(ParseResult parsed) => [parsed.GetValue(Inputs), parsed.GetValue(Messages), .. parsed.GetValue(Images) ?? []];
 
     /// <summary>The prompt, its warnings printed, with the text of --prompt as its instruction, and the pictures that went into it.</summary>
-    public (Prompt Prompt, PixelValues? Pixels) Read(ParseResult parsed, VisionLanguageModel model, Compute compute)
+    public (Prompt Prompt, PixelValues? Pixels) Read(ParseResult parsed, VisionLanguageModel model, ISession session)
     {
-        var (prompt, pixels) = ReadPrompt(parsed, model, compute);
+        var (prompt, pixels) = ReadPrompt(parsed, model, session);
         Opening.Warn(model.Tokenizer.Warnings.Concat(prompt.Warnings));
         return (prompt, pixels);
     }
 
-    private (Prompt Prompt, PixelValues? Pixels) ReadPrompt(ParseResult parsed, VisionLanguageModel model, Compute compute)
+    private (Prompt Prompt, PixelValues? Pixels) ReadPrompt(ParseResult parsed, VisionLanguageModel model, ISession session)
     {
         string[] said = [.. new[] { (Inputs.Name, parsed.GetValue(Inputs)), (Text.Name, parsed.GetValue(Text)), (Messages.Name, parsed.GetValue(Messages)) }.Where(o => o.Item2 is not null).Select(o => o.Name)];
         if (said.Length != 1)
             throw new InputException($"say what to run with one of --inputs, --prompt and --messages, found {(said.Length == 0 ? "none" : string.Join(" and ", said))}");
         if (parsed.GetValue(Inputs) is not null && parsed.GetValue(Images) is { Length: > 0 })
             throw new InputException("--image: --inputs brings its own pixel_values; expected no picture beside it, found one");
-        if (parsed.GetValue(Inputs) is { } file) return InputFile.Read(model, file, compute);
+        if (parsed.GetValue(Inputs) is { } file) return InputFile.Read(model, file, session);
         var images = parsed.GetValue(Images)!;
         var pixels = images.Length == 0 ? null : model.Preprocess([.. images.Select(path => Picture.Load(path))]);
-        var features = pixels is null ? (Tensor?)null : model.Features(pixels, compute);
+        var features = pixels is null ? null : session.Features(pixels);
         // A base model continues a text: there are no turns that a template could write down.
         if (model is { ImageToken: null, HasTemplate: false } && parsed.GetValue(Text) is { } plain) return (model.Prompt(plain), null);
         return parsed.GetValue(Text) is { } text

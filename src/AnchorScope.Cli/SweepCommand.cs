@@ -1,11 +1,10 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Models;
 using AnchorScope.Prompts;
 using AnchorScope.Studies;
-using AnchorScope.Tensors;
 using Spectre.Console;
 
 namespace AnchorScope.Cli;
@@ -50,10 +49,9 @@ internal static class SweepCommand
             if (parsed.GetValue(output) is { } written) OutputPath.CheckFile(written, parsed.GetValue(force), [.. given.Files(parsed), parsed.GetValue(plan)]);
             if (parsed.GetValue(plan) is { } planned && !File.Exists(planned)) throw new InputException($"{planned}: there is no such file for --plan");
             using var opened = Opening.Model(parsed.GetValue(model)!);
-            using var arena = new Arena();
             using var interrupt = new Interruption();
-            using var team = new Team(options.Threads, interrupt.Token);
-            var (prompt, _) = given.Read(parsed, opened, new Compute(arena, team));
+            using var session = opened.OpenSession(new SessionOptions { Threads = options.Threads, Cancel = interrupt.Token });
+            var (prompt, _) = given.Read(parsed, opened, session);
             if (opened.Decoder.TooLong(prompt) is { } tooLong) throw new InputException(tooLong);
             IReadOnlyList<Intervention> varied = parsed.GetValue(plan) is { } file
                 ? InterventionJson.LoadList(file, opened.Decoder.Shape, opened.Checkpoint.Identity)

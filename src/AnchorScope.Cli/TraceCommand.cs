@@ -2,8 +2,8 @@ using System.CommandLine;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Models;
 using AnchorScope.Prompts;
 using AnchorScope.Readouts;
 using AnchorScope.Tensors;
@@ -45,11 +45,9 @@ internal static class TraceCommand
                 + name.ToLowerInvariant() });
             OutputPath.CheckFile(parsed.GetValue(output)!, parsed.GetValue(force), [.. given.Files(parsed), parsed.GetValue(edits)]);
             using var opened = Opening.Model(parsed.GetValue(model)!);
-            using var arena = new Arena();
             using var interrupt = new Interruption();
-            using var team = new Team(parsed.GetValue(threads), interrupt.Token);
-            var compute = new Compute(arena, team, parsed.GetValue(kernel));
-            var (prompt, pixels) = given.Read(parsed, opened, compute);
+            using var session = Opening.Session(opened, parsed.GetValue(threads), parsed.GetValue(kernel), interrupt.Token);
+            var (prompt, pixels) = given.Read(parsed, opened, session);
             if (opened.Decoder.TooLong(prompt, Math.Max(0, steps - 1)) is { } tooLong) throw new InputException(tooLong);
             if (steps > 0) Opening.Warn(opened.Rules.NotApplied(sampling.Temperature > 0));
             var intervention = parsed.GetValue(edits) is { } path ? InterventionJson.Load(path, opened.Decoder.Shape, opened.Checkpoint.Identity) : Intervention.None;
@@ -64,11 +62,13 @@ internal static class TraceCommand
                     arrays.AddRange(pixels.Companions.Select(c => c with { Name = "inputs." + c.Name }));
                 }
             }
-            arrays.AddRange(TraceExport.Run(opened, prompt, pixels, intervention, kept, compute, steps));
+            arrays.AddRange(TraceExport.Run(opened, prompt, pixels, intervention, kept, session, steps));
             if (steps > 0)
             {
-                var generated = Generation.Run(opened.Decoder, prompt, steps, compute, intervention, sampling, keepLogits: true,
-                    rules: opened.Rules);
+                var generated = Generation.Run(session, prompt, new SequenceOptions(steps)
+                {
+                    Intervention = intervention, Sampling = sampling, Rules = opened.Rules, KeepLogits = true,
+                });
                 arrays.Add(TensorData.Of("gen.ids", [.. generated.Tokens.Select(t => (long)t)], generated.Tokens.Count));
                 arrays.Add(TensorData.Of("gen.logits", [.. generated.Logits.SelectMany(l => l)], generated.Tokens.Count, opened.Decoder.VocabularySize));
                 Console.WriteLine(opened.Tokenizer.Decode([.. generated.Tokens]));

@@ -1,8 +1,9 @@
 using System.CommandLine;
 using AnchorScope.Baking;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
-using AnchorScope.Tensors;
+using AnchorScope.Studies;
 using Spectre.Console;
 
 namespace AnchorScope.Cli;
@@ -39,9 +40,7 @@ internal static class VerifyBakedCommand
                 throw InputException.At(parsed.GetValue(baked)!, BakedRecord.FileName, "a folder of ascope bake or ascope tune (or --heads, to compare with a head set)", "none");
             var record = parsed.GetValue(heads) is null ? BakedRecord.Load(parsed.GetValue(baked)!) : null;
             var gains = record is not null ? Fitting(record, original, parsed.GetValue(baked)!) : Given(parsed.GetValue(heads)!, parsed.GetValue(factor), original);
-            using var arena = new Arena();
-            using var team = new Team(parsed.GetValue(threads), interrupt.Token);
-            var compute = new Compute(arena, team);
+            using var session = original.OpenSession(new SessionOptions { Threads = parsed.GetValue(threads), Cancel = interrupt.Token });
             var files = new BakedFiles(original, other, gains);
             var checks = FileProgress.Show("bytes", progress => files.Check(record, progress, interrupt.Token)).ToList();
             var reason = "";
@@ -51,8 +50,8 @@ internal static class VerifyBakedCommand
             }
             else
             {
-                var logits = new BakedLogits(original, other, gains, gains.OnlyShift && files.Rounded == 0, compute);
-                var chosen = parsed.GetValue(data) is { } folder ? BakedPrompts.Conflicts(original, folder, parsed.GetValue(prompts), compute, Terminal.Warn) : BakedPrompts.Sequences(parsed.GetValue(prompts));
+                var logits = new BakedLogits(original, other, gains, gains.OnlyShift && files.Rounded == 0, session);
+                var chosen = parsed.GetValue(data) is { } folder ? BakedPrompts.Conflicts(original, folder, parsed.GetValue(prompts), Terminal.Warn) : BakedPrompts.Sequences(parsed.GetValue(prompts));
                 WorkProgress.Run(progress =>
                 {
                     foreach (var (prompt, i) in chosen.Select((p, i) => (p, i)))

@@ -1,6 +1,5 @@
 using AnchorScope.Interventions;
 using AnchorScope.Models;
-using AnchorScope.Studies;
 
 namespace AnchorScope.Baking;
 

@@ -1,18 +1,19 @@
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
-using AnchorScope.Readouts;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Baking;
 
 /// <summary>The second half of the proof: what a baked model computes is what the original computes when it is steered.</summary>
 /// <param name="exact">Nothing was rounded, and factors are 0 or powers of two: then the bits must be equal.</param>
-public sealed class BakedLogits(VisionLanguageModel original, VisionLanguageModel baked, HeadGains gains, bool exact, Compute compute)
+public sealed class BakedLogits(VisionLanguageModel original, VisionLanguageModel baked, HeadGains gains, bool exact, ISession session)
 {
     private const int Draws = 3;
     private const int RowsAtOnce = 32; // logits of a long prompt and a large vocabulary do not fit into memory
 
+    private readonly Compute _compute = CpuSession.ComputeOf(session);
     private double _difference, _bound, _largest;
     private long _equal, _all;
     private int _prompts, _positions;
@@ -36,11 +37,11 @@ public sealed class BakedLogits(VisionLanguageModel original, VisionLanguageMode
     public double Largest => _largest;
 
     /// <summary>Runs a prompt, prepared by each of the models for itself, as they would be used. Other tokens count as an infinite difference.</summary>
-    public void Run(Func<VisionLanguageModel, Prompt> prompt, CancellationToken cancel)
+    public void Run(Func<VisionLanguageModel, ISession, Prompt> prompt, CancellationToken cancel)
     {
-        var mark = compute.Arena.Here();
+        var mark = _compute.Arena.Here();
         var trace = new Trace([Site.HeadOut]);
-        var (asked, answered, decoder) = (prompt(original), prompt(baked), original.Decoder);
+        var (asked, answered, decoder) = (prompt(original, session), prompt(baked, baked.Engine.On(_compute)), original.Decoder);
         (_prompts, _positions) = (_prompts + 1, _positions + asked.Length);
         if (!asked.Tokens.AsSpan().SequenceEqual(answered.Tokens))
         {
@@ -59,18 +60,18 @@ public sealed class BakedLogits(VisionLanguageModel original, VisionLanguageMode
                 _largest = Math.Max(_largest, Math.Abs(a[i]));
             }
         });
-        var bounds = exact ? null : RoundingBound.Of(decoder, gains, trace, compute);
+        var bounds = exact ? null : RoundingBound.Of(decoder, gains, trace, _compute);
         for (var draw = 0UL; draw < Draws && bounds is not null; draw++)
         {
             var errors = new Intervention("errors", [.. gains.Steering.Edits, .. RoundingBound.Errors(bounds, decoder.Shape.ModelSize, draw)]);
-            var inner = compute.Arena.Here();
+            var inner = _compute.Arena.Here();
             Compare(steered, Forward(decoder, asked, errors, [], cancel), (a, b) =>
             {
                 for (var i = 0; i < a.Length; i++) _bound = Math.Max(_bound, Math.Abs((double)a[i] - b[i]));
             });
-            compute.Arena.Release(inner);
+            _compute.Arena.Release(inner);
         }
-        compute.Arena.Release(mark);
+        _compute.Arena.Release(mark);
     }
 
     /// <summary>What was found.</summary>
@@ -105,8 +106,8 @@ public sealed class BakedLogits(VisionLanguageModel original, VisionLanguageMode
     private Tensor Forward(Decoder decoder, Prompt prompt, Intervention intervention, Trace[] traces, CancellationToken cancel)
     {
         cancel.ThrowIfCancellationRequested();
-        var entry = Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, decoder.Shape.ModelSize);
-        return decoder.Forward(new Pass(decoder.Shape, [new Run(entry, prompt.Coordinates, 0, intervention) { Traces = traces }], compute));
+        var entry = Tensor.From(_compute.Arena, prompt.Embeddings, prompt.Length, decoder.Shape.ModelSize);
+        return decoder.Forward(new Pass(decoder.Shape, [new RowBlock(entry, prompt.Coordinates, 0, intervention) { Traces = traces }], _compute));
     }
 
     /// <summary>Logits of two runs, the first of the original and steered, some positions at a time.</summary>
@@ -114,11 +115,11 @@ public sealed class BakedLogits(VisionLanguageModel original, VisionLanguageMode
     {
         for (var from = 0; from < steered.Rows; from += RowsAtOnce)
         {
-            var mark = compute.Arena.Here();
+            var mark = _compute.Arena.Here();
             var rows = Math.Min(RowsAtOnce, steered.Rows - from);
-            var (a, b) = (original.Decoder.Unembed(steered.RowRange(from, rows), compute), baked.Decoder.Unembed(other.RowRange(from, rows), compute));
+            var (a, b) = (original.Decoder.Unembed(steered.RowRange(from, rows), _compute), baked.Decoder.Unembed(other.RowRange(from, rows), _compute));
             for (var row = 0; row < rows; row++) take(a[row], b[row]);
-            compute.Arena.Release(mark);
+            _compute.Arena.Release(mark);
         }
     }
 }

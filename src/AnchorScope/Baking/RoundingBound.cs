@@ -1,8 +1,7 @@
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Metrics;
 using AnchorScope.Models;
-using AnchorScope.Readouts;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Baking;

@@ -89,7 +89,7 @@ public sealed class Checkpoint : IDisposable
 
     /// <summary>The checkpoint of a folder that has everything but its weights: those that a model asks for are noted in <paramref name="asked"/>.</summary>
     /// <exception cref="InputException"><c>config.json</c> is missing or malformed.</exception>
-    public static Checkpoint WithoutWeights(string folder, AskedTensors asked) =>
+    public static Checkpoint WithoutWeights(string folder, RequestedTensors asked) =>
         new(folder, ConfigSection.Load(Path.Combine(folder, "config.json")), new Weights(asked), []);
 
     /// <summary>A folder's checkpoint with other weights, which may change.</summary>

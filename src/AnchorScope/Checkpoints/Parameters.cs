@@ -1,4 +1,3 @@
-using AnchorScope.Tensors;
 using System.Runtime.InteropServices;
 
 namespace AnchorScope.Checkpoints;

@@ -10,7 +10,7 @@ public sealed class Weights
     private const int Listed = 5;
 
     private readonly string source;
-    private readonly AskedTensors? asked;
+    private readonly RequestedTensors? asked;
     private readonly Dictionary<string, (ITensorMemory Memory, TensorEntry Entry)> tensors = [];
     private readonly HashSet<string> settled = [];
     private readonly IReadOnlySet<string> unlisted = new HashSet<string>();
@@ -60,7 +60,7 @@ public sealed class Weights
     }
 
     /// <summary>Tensors that come to be when they are asked for. None is there before, so a model takes its first spelling of each name.</summary>
-    public Weights(AskedTensors asked) => (this.asked, source) = (asked, asked.Path);
+    public Weights(RequestedTensors asked) => (this.asked, source) = (asked, asked.Path);
 
     /// <summary>Of all tensors.</summary>
     public IReadOnlyCollection<string> Names => tensors.Keys;

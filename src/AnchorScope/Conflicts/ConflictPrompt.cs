@@ -1,6 +1,6 @@
+using AnchorScope.Engines;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Conflicts;
 
@@ -9,8 +9,8 @@ public static class ConflictPrompt
 {
     /// <summary>One user turn: picture (if any) and text as <paramref name="layout"/> says, behind the system message (if any).</summary>
     /// <param name="pixels">The sample's picture, preprocessed, or null.</param>
-    /// <param name="features">Its image features, or null.</param>
-    public static Prompt Build(VisionLanguageModel model, ConflictRun run, PromptLayout layout, PixelValues? pixels, Tensor? features)
+    /// <param name="features">Its image features [image token, d_model], or null.</param>
+    public static Prompt Build(VisionLanguageModel model, ConflictRun run, PromptLayout layout, PixelValues? pixels, float[]? features)
     {
         var (messages, labels) = Messages(run, layout, pixels is not null);
         var prompt = model.Prompt(messages, pixels, features, labels);

@@ -32,7 +32,7 @@ public sealed record Direction(string Name, IReadOnlyList<DirectionPart> Parts)
                 .Select(g => Edit(g.Key.Site, g.Key.Layer, [.. g], strength, positionsOf)).OfType<Edit>(),
         ];
         if (edits.Count == 0)
-            throw InputException.At(name, Name, $"positions of {string.Join(" or ", Parts.Select(p => Metrics.Variants.NameOf(p.Span!.Value)).Distinct())}", "none in this prompt");
+            throw InputException.At(name, Name, $"positions of {string.Join(" or ", Parts.Select(p => EnumName.Of(p.Span!.Value)).Distinct())}", "none in this prompt");
         return new Intervention(name, edits);
     }
 

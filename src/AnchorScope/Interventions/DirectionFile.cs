@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
 using AnchorScope.Checkpoints;
-using AnchorScope.Metrics;
 using AnchorScope.Prompts;
 
 namespace AnchorScope.Interventions;
@@ -75,7 +74,7 @@ public sealed class DirectionFile
     public void Save(string model)
     {
         var tensors = Directions.Values.SelectMany(d => d.Direction.Parts.Select(p => TensorData.Of(
-            $"{d.Direction.Name}/{SiteNames.Of(p.Site)}/{p.Layer}/{(p.Head is { } head ? $"{head}" : "all")}/{(p.Span is { } span ? Variants.NameOf(span) : "all")}/{(p.ByPosition ? "position" : "span")}",
+            $"{d.Direction.Name}/{SiteNames.Of(p.Site)}/{p.Layer}/{(p.Head is { } head ? $"{head}" : "all")}/{(p.Span is { } span ? EnumName.Of(span) : "all")}/{(p.ByPosition ? "position" : "span")}",
             [.. Enumerable.Range(0, p.Rows.Count).SelectMany(i => p.Rows[i].ToArray())], p.Rows.Count, p.Rows.Width))).ToList();
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal)
         {
@@ -127,7 +126,7 @@ public sealed class DirectionFile
         int Number(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw Wrong("whole numbers for layer and head", text);
         if (SiteNames.Parse(site) is not { } known || known is Site.AttnScores or Site.AttnPattern) throw Wrong("a site that a vector can be added to", site);
         if (entry.Shape.Length != 2 || entry.Shape[0] < 1) throw Wrong("2 axes, rows and width", $"{entry.Shape.Length} axes");
-        SpanKind? kind = Enum.GetValues<SpanKind>().Where(k => Variants.NameOf(k) == span).Select(k => (SpanKind?)k).FirstOrDefault();
+        SpanKind? kind = Enum.GetValues<SpanKind>().Where(k => EnumName.Of(k) == span).Select(k => (SpanKind?)k).FirstOrDefault();
         if (kind is null && span != "all") throw Wrong("a span, or all", span);
         if ((kind is null || rows == "span") && entry.Shape[0] != 1) throw Wrong($"one row for {(kind is null ? "every position" : "the whole span")}", $"{entry.Shape[0]} rows");
         if (kind is null && rows != "span") throw Wrong("the kind span beside the span all", rows);

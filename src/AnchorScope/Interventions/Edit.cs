@@ -23,7 +23,7 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
     public IReadOnlyList<int>? Heads { get; init; }
 
     /// <summary>Neurons of <see cref="Site.NeuronOut"/>, or components of <see cref="Site.HeadOut"/> as head x d_head + component; null for all.</summary>
-    public IReadOnlyList<int>? Neurons { get; init; }
+    public IReadOnlyList<int>? Components { get; init; }
 
     /// <summary>Positions changed; at <see cref="Site.AttnScores"/> and along an edge the queries.</summary>
     public Positions Positions { get; init; } = Positions.All;
@@ -46,10 +46,10 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
     /// <summary>Whether both change the same values in the same way.</summary>
     public bool Equals(Edit? other) =>
         other is not null && (Site, Layer, Operation) == (other.Site, other.Layer, other.Operation) && Positions.Equals(other.Positions) && Keys.Equals(other.Keys)
-        && Same(Heads, other.Heads) && Same(Neurons, other.Neurons) && SameBits([Factor], [other.Factor]) && (Vector is null) == (other.Vector is null) && SameBits(Vector, other.Vector) && Equals(Rows, other.Rows);
+        && Same(Heads, other.Heads) && Same(Components, other.Components) && SameBits([Factor], [other.Factor]) && (Vector is null) == (other.Vector is null) && SameBits(Vector, other.Vector) && Equals(Rows, other.Rows);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => HashCode.Combine(HashCode.Combine(Site, Layer, Operation, Rows), Factor, Positions, Keys, Heads?.Count, Heads is { Count: > 0 } ? Heads[0] : Neurons is { Count: > 0 } ? Neurons[0] : -1);
+    public override int GetHashCode() => HashCode.Combine(HashCode.Combine(Site, Layer, Operation, Rows), Factor, Positions, Keys, Heads?.Count, Heads is { Count: > 0 } ? Heads[0] : Components is { Count: > 0 } ? Components[0] : -1);
 
     private static bool Same(IReadOnlyList<int>? a, IReadOnlyList<int>? b) => ReferenceEquals(a, b) || (a is not null && b is not null && a.SequenceEqual(b));
 
@@ -74,13 +74,13 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
             foreach (var head in Heads) Check("head", head, heads, name);
             Once("head", Heads, name);
         }
-        if (Neurons is not null)
+        if (Components is not null)
         {
             if (Site is not (Site.NeuronOut or Site.HeadOut)) throw Wrong(name, "only neuron_out has neurons, and only z has components");
             if (Heads is not null) throw Wrong(name, "expected heads or their components, found both");
-            if (Neurons.Count == 0) throw Wrong(name, "an edit without neurons does nothing");
-            foreach (var neuron in Neurons) Check(Site == Site.HeadOut ? "component" : "neuron", neuron, shape.Width(Site), name);
-            Once(Site == Site.HeadOut ? "component" : "neuron", Neurons, name);
+            if (Components.Count == 0) throw Wrong(name, "an edit without neurons does nothing");
+            foreach (var neuron in Components) Check(Site == Site.HeadOut ? "component" : "neuron", neuron, shape.Width(Site), name);
+            Once(Site == Site.HeadOut ? "component" : "neuron", Components, name);
         }
         foreach (var (what, positions) in new[] { ("position", Positions), ("key", Keys) })
         {
@@ -93,7 +93,7 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
         if (Rows is not null) ValidateRows(Rows, shape, length, name);
         else if (Operation is Operation.Add or Operation.Set && Site != Site.AttnScores)
         {
-            var width = Neurons?.Count ?? (Heads is null ? shape.Width(Site) : shape.HeadSize);
+            var width = Components?.Count ?? (Heads is null ? shape.Width(Site) : shape.HeadSize);
             if (Vector is null) throw Wrong(name, $"{Operation.ToString().ToLowerInvariant()} needs a vector of {width} values");
             if (Vector.Length != width) throw Wrong(name, $"vector: expected {width} values, found {Vector.Length}");
             if (Vector.Any(v => !float.IsFinite(v))) throw Wrong(name, "vector: expected finite values");
@@ -135,7 +135,7 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
         if (rows.Count != positions.List.Count) throw Wrong(name, $"rows: expected {positions.List.Count}, one for each of {what} {positions}, found {rows.Count}");
         var width = IsEdge ? shape.Width(Site)
             : Site == Site.AttnPattern ? (Heads?.Count ?? shape.Heads) * length
-            : Neurons?.Count ?? (Heads is null ? shape.Width(Site) : Heads.Count * shape.HeadSize);
+            : Components?.Count ?? (Heads is null ? shape.Width(Site) : Heads.Count * shape.HeadSize);
         if (rows.Width != width) throw Wrong(name, $"rows: expected rows of {width} values, found {rows.Width}");
         if (Site == Site.AttnPattern) ValidatePattern(rows, length, name);
     }

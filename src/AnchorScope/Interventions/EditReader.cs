@@ -25,13 +25,13 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
             case "attention_boost":
                 return Boost();
             case "head_scale":
-                return [new Edit(Site.HeadOut, Int("layer"), Operation.Scale) { Heads = OneOrMany("head", "heads"), Neurons = Ints("components"), Positions = positions, Factor = Scale() }];
+                return [new Edit(Site.HeadOut, Int("layer"), Operation.Scale) { Heads = OneOrMany("head", "heads"), Components = Ints("components"), Positions = positions, Factor = Scale() }];
             case "sublayer_scale":
                 var sublayer = Text("sublayer");
                 var site = sublayer switch { "attention" => Site.AttnOut, "mlp" => Site.MlpOut, _ => throw Wrong("sublayer", "attention or mlp", sublayer) };
                 return [new Edit(site, Int("layer"), Operation.Scale) { Positions = positions, Factor = Scale() }];
             case "neuron_scale":
-                return [new Edit(Site.NeuronOut, Int("layer"), Operation.Scale) { Neurons = OneOrMany("neuron", "neurons"), Positions = positions, Factor = Scale() }];
+                return [new Edit(Site.NeuronOut, Int("layer"), Operation.Scale) { Components = OneOrMany("neuron", "neurons"), Positions = positions, Factor = Scale() }];
             case "head_interchange":
                 return HeadInterchange(positions);
             case "interchange":
@@ -47,7 +47,7 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
             default:
                 var name = Text("site");
                 var patched = SiteNames.Parse(name) is { } s && s != Site.AttnScores && (s != Site.AttnPattern || Present("rows")) ? s : throw Wrong("site", "a site that can be patched", name);
-                return [new Edit(patched, Int("layer"), Operation.Set) { Positions = positions, Heads = Ints("heads"), Neurons = Ints("neurons"), Vector = VectorUnlessRows(), Rows = RowsIfPresent(positions) }];
+                return [new Edit(patched, Int("layer"), Operation.Set) { Positions = positions, Heads = Ints("heads"), Components = Ints("neurons"), Vector = VectorUnlessRows(), Rows = RowsIfPresent(positions) }];
         }
     }
 
@@ -59,12 +59,12 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
         var keys = At("keys");
         var edge = site is Site.Key or Site.Value && !keys.IsAll;
         if (Present("vector") && Present("rows")) throw Wrong("rows", "either vector or rows", "both");
-        var edit = new Edit(site, Int("layer"), Metrics.Variants.Parse<Operation>($"{file}: {path}.operation", operation))
+        var edit = new Edit(site, Int("layer"), EnumName.Parse<Operation>($"{file}: {path}.operation", operation))
         {
             Positions = positions,
             Keys = keys,
             Heads = Ints("heads"),
-            Neurons = Ints("neurons"),
+            Components = Ints("neurons"),
             Factor = Number("factor", 1f),
             Vector = Present("vector") ? Vector() : null,
             Rows = !Present("rows") ? null
@@ -106,7 +106,7 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
         var at = new Dictionary<SpanKind, IReadOnlyList<int>>();
         foreach (var span in json.GetProperty("at").EnumerateObject())
         {
-            var spans = direction.Parts.Select(p => p.Span!.Value).Distinct().ToDictionary(Metrics.Variants.NameOf, StringComparer.Ordinal);
+            var spans = direction.Parts.Select(p => p.Span!.Value).Distinct().ToDictionary(EnumName.Of, StringComparer.Ordinal);
             if (!spans.TryGetValue(span.Name, out var kind)) throw Wrong($"at.{span.Name}", $"spans of {name}: {string.Join(", ", spans.Keys)}", "this one");
             if (span.Value.ValueKind != JsonValueKind.Array || span.Value.GetArrayLength() == 0) throw Wrong($"at.{span.Name}", "a list of positions", span.Value.GetRawText());
             int[] positions = [.. span.Value.EnumerateArray().Select(v => Whole(v, out var n) && n >= 0 ? n : throw Wrong($"at.{span.Name}", "positions from 0 on", v.GetRawText()))];

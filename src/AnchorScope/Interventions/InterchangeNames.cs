@@ -22,7 +22,7 @@ internal static class InterchangeNames
     };
 
     /// <summary>Whether an edit is written as one of the kinds for interchanges; otherwise one with rows is a patch.</summary>
-    public static bool HasKind(Edit edit) => edit.Rows is not null && edit.Neurons is null
+    public static bool HasKind(Edit edit) => edit.Rows is not null && edit.Components is null
         && (edit.IsEdge || (Of(edit.Site, edge: false) is null ? edit.Heads is null && DonorFile.ArrayOf(edit.Site) is not null : edit.Heads is not null));
 
     /// <summary>The site of a word.</summary>

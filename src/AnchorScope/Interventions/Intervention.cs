@@ -1,10 +1,11 @@
-using AnchorScope.Models;
-
 namespace AnchorScope.Interventions;
 
 /// <summary>A named list of edits that one run carries. The empty one changes nothing and is called the baseline.</summary>
 public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
 {
+    /// <summary>Edits along edges that a layer may have: one bit each in the attention of an engine.</summary>
+    internal const int MostEdges = 64;
+
     /// <summary>No edits.</summary>
     public static Intervention None { get; } = new("baseline");
 
@@ -15,7 +16,7 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
     public int FirstPosition => Edits.Count == 0 ? int.MaxValue : Edits.Min(e => e.Positions.First);
 
     /// <summary>Whether attention of <see cref="FirstLayer"/> is left as it was, so that a variant may start behind it.</summary>
-    public bool StartsBehindAttention => Edits.Count > 0 && !ChangesAttention(FirstLayer);
+    public bool StartsAfterAttention => Edits.Count > 0 && !ChangesAttention(FirstLayer);
 
     /// <summary>Whether an edit of <paramref name="layer"/> comes before the head outputs.</summary>
     internal bool ChangesAttention(int layer) => Edits.Any(e => e.Layer == layer && e.Site.IsBefore(Site.HeadOut));
@@ -71,8 +72,8 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
     internal void ValidateFit(DecoderShape shape, int length, int generated = 0)
     {
         for (var i = 0; i < Edits.Count; i++) Edits[i].Validate(shape, length, generated, PlaceOf(i));
-        if (Edits.Where(e => e.IsEdge).GroupBy(e => e.Layer).FirstOrDefault(g => g.Count() > EdgeAttention.MostEdits) is { } many)
-            throw new InputException($"{Name}: expected at most {EdgeAttention.MostEdits} interchanges along edges in a layer, found {many.Count()} in layer {many.Key}");
+        if (Edits.Where(e => e.IsEdge).GroupBy(e => e.Layer).FirstOrDefault(g => g.Count() > MostEdges) is { } many)
+            throw new InputException($"{Name}: expected at most {MostEdges} interchanges along edges in a layer, found {many.Count()} in layer {many.Key}");
         if (Edits.All(LeavesKeys)) return;
         foreach (var layer in Edits.Where(IsCut).GroupBy(e => e.Layer))
         {

@@ -120,7 +120,7 @@ public static class InterventionJson
             case "head_scale":
                 WriteCommon(writer, edit);
                 Write(writer, "heads", edit.Heads);
-                if (edit.Neurons is not null) Write(writer, "components", edit.Neurons);
+                if (edit.Components is not null) Write(writer, "components", edit.Components);
                 break;
             case "sublayer_scale":
                 writer.WriteString("sublayer", edit.Site == Site.AttnOut ? "attention" : "mlp");
@@ -128,7 +128,7 @@ public static class InterventionJson
                 break;
             case "neuron_scale":
                 WriteCommon(writer, edit);
-                Write(writer, "neurons", edit.Neurons);
+                Write(writer, "neurons", edit.Components);
                 break;
             case "steer":
                 if (edit.Site != Site.ResidPost) writer.WriteString("site", SiteNames.Of(edit.Site));
@@ -141,7 +141,7 @@ public static class InterventionJson
                 writer.WriteNumber("layer", edit.Layer);
                 Write(writer, "positions", edit.Positions.IsAll ? null : edit.Positions.List);
                 if (edit.Heads is not null) Write(writer, "heads", edit.Heads);
-                if (edit.Neurons is not null) Write(writer, "neurons", edit.Neurons);
+                if (edit.Components is not null) Write(writer, "neurons", edit.Components);
                 WriteValues(writer, edit);
                 break;
             default:
@@ -161,7 +161,7 @@ public static class InterventionJson
         (Site.HeadOut, Operation.Scale) => "head_scale",
         (Site.AttnOut or Site.MlpOut, Operation.Scale) => "sublayer_scale",
         (Site.NeuronOut, Operation.Scale) => "neuron_scale",
-        (not Site.AttnScores, Operation.Add) when edit.Neurons is null => "steer",
+        (not Site.AttnScores, Operation.Add) when edit.Components is null => "steer",
         (_, Operation.Set) => "patch",
         _ => AnyEdit,
     };
@@ -171,9 +171,9 @@ public static class InterventionJson
     {
         writer.WriteString("site", SiteNames.Of(edit.Site));
         writer.WriteNumber("layer", edit.Layer);
-        writer.WriteString("operation", Metrics.Variants.NameOf(edit.Operation));
+        writer.WriteString("operation", EnumName.Of(edit.Operation));
         if (edit.Heads is not null) Write(writer, "heads", edit.Heads);
-        if (edit.Neurons is not null) Write(writer, "neurons", edit.Neurons);
+        if (edit.Components is not null) Write(writer, "neurons", edit.Components);
         if (!edit.Positions.IsAll) Write(writer, "positions", edit.Positions.List);
         if (!edit.Keys.IsAll) Write(writer, "keys", edit.Keys.List);
         writer.WriteNumber("factor", edit.Factor);

@@ -1,5 +1,7 @@
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
+using AnchorScope.Prompts;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
@@ -38,17 +40,25 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
     /// <summary>Copies the embeddings of <paramref name="tokens"/> into <paramref name="rows"/> [tokens, d_model].</summary>
     public void Embed(ReadOnlySpan<int> tokens, Tensor rows)
     {
-        for (var i = 0; i < tokens.Length; i++)
-        {
-            if (tokens[i] < 0 || tokens[i] >= embedding.Shape[0])
-                throw new InputException($"token {tokens[i]} at position {i} is outside the vocabulary of {embedding.Shape[0]}");
-            embedding.Widen((long)tokens[i] * Shape.ModelSize, rows[i]);
-        }
+        for (var i = 0; i < tokens.Length; i++) Embed(tokens[i], i, rows[i]);
+    }
+
+    /// <summary>Copies the embeddings of <paramref name="tokens"/> into <paramref name="rows"/> [token, d_model].</summary>
+    internal void Embed(ReadOnlySpan<int> tokens, Span<float> rows)
+    {
+        for (var i = 0; i < tokens.Length; i++) Embed(tokens[i], i, rows.Slice(i * Shape.ModelSize, Shape.ModelSize));
+    }
+
+    private void Embed(int token, int position, Span<float> row)
+    {
+        if (token < 0 || token >= embedding.Shape[0])
+            throw new InputException($"token {token} at position {position} is outside the vocabulary of {embedding.Shape[0]}");
+        embedding.Widen((long)token * Shape.ModelSize, row);
     }
 
     /// <summary>Takes the runs of <paramref name="pass"/> through the layers, each from the place where it joins.</summary>
     /// <returns>Residual stream leaving the last layer (or <paramref name="endLayer"/> - 1) [row, d_model], in the order of the pass's rows.</returns>
-    public Tensor Forward(Pass pass, int? endLayer = null)
+    internal Tensor Forward(Pass pass, int? endLayer = null)
     {
         var resid = Through(pass, endLayer ?? layers.Count);
         foreach (var run in pass.RunsAt(layers.Count)) run.Own?.Advance(run.Count);
@@ -60,13 +70,13 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
     /// Runs cannot be recorded.
     /// </summary>
     /// <returns>Residual stream leaving the last layer (or <paramref name="endLayer"/> - 1) [run, d_model], in the order of the pass's runs.</returns>
-    public Tensor ForwardLast(Pass pass, int? endLayer = null)
+    internal Tensor ForwardLast(Pass pass, int? endLayer = null)
     {
         if (pass.Rows == pass.Runs.Count) return Forward(pass, endLayer);
         var (arena, last) = (pass.Compute.Arena, (endLayer ?? layers.Count) - 1);
         var resid = Through(pass, last);
         Enter(pass, last, resid);
-        var (earlier, final) = (new List<Run>(), new List<Run>());
+        var (earlier, final) = (new List<RowBlock>(), new List<RowBlock>());
         foreach (var run in pass.RunsAt(last))
         {
             if (run.Traces.Count > 0) throw new ArgumentException("a run that is recorded goes through all layers whole", nameof(pass));
@@ -74,8 +84,8 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
             var behind = run.FirstLayer == last ? run.HeadOutputs : null;
             var own = run.Own ?? (behind is null ? KeyValues.ForOneLayer(arena, Shape.KeyHeads, Shape.HeadSize, run.Start, run.Count) : null);
             if (behind is null && before > 0)
-                earlier.Add(new Run(rows.RowRange(0, before), run.Coordinates[..before], run.Start, run.Intervention) { FirstLayer = last, Past = run.Past, Own = own });
-            final.Add(new Run(rows.RowRange(before, 1), run.Coordinates[before..], run.Start + before, run.Intervention)
+                earlier.Add(new RowBlock(rows.RowRange(0, before), run.Coordinates[..before], run.Start, run.Edits!) { FirstLayer = last, Past = run.Past, Own = own });
+            final.Add(new RowBlock(rows.RowRange(before, 1), run.Coordinates[before..], run.Start + before, run.Edits!)
             {
                 FirstLayer = last,
                 Past = run.Past,
@@ -117,7 +127,7 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
     /// <see cref="Forward"/>, with a tape; its runs start at layer 0, and what they look back at is frozen.
     /// </summary>
     /// <param name="gradients">What the derivatives by weights are added to, where it asks for them; null for none.</param>
-    public void Backward(Pass pass, Tensor d, Gradients? gradients, int layer = 0)
+    internal void Backward(Pass pass, Tensor d, Gradients? gradients, int layer = 0)
     {
         var tape = pass.Tape ?? throw new ArgumentException("a pass without a tape has no way back", nameof(pass));
         foreach (var run in pass.Runs)
@@ -133,7 +143,7 @@ public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IRe
     }
 
     /// <summary>The lowest layer with a tensor that <paramref name="gradients"/> asks for; the number of layers where it asks for none; -1 where it asks for what lies below them.</summary>
-    internal int Lowest(Gradients gradients)
+    internal int LowestRequestedLayer(Gradients gradients)
     {
         var asked = gradients.Names.ToHashSet(StringComparer.Ordinal);
         var lowest = layers.Count;

@@ -19,15 +19,15 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
     {
         var arena = pass.Compute.Arena;
         var mark = arena.Here();
-        var attending = pass.At(Site.ResidPre, index, resid.RowRange(0, pass.AttendingAt(index)));
+        var attending = pass.Hook(Site.ResidPre, index, resid.RowRange(0, pass.AttendingAt(index)));
         if (tape is not null) tape.ResidPre = attending.Copy(arena);
-        Rows.Add(pass.Compute, resid, pass.At(Site.AttnOut, index, Attention(attnNorm.Forward(attending, pass.Compute), rope, pass, tape)));
-        pass.At(Site.ResidMid, index, resid);
+        Rows.Add(pass.Compute, resid, pass.Hook(Site.AttnOut, index, Attention(attnNorm.Forward(attending, pass.Compute), rope, pass, tape)));
+        pass.Hook(Site.ResidMid, index, resid);
         // The MLP works where attention did: a row takes the larger of both, not their sum.
         if (tape is null) arena.Release(mark);
         else tape.ResidMid = resid.Copy(arena);
-        Rows.Add(pass.Compute, resid, pass.At(Site.MlpOut, index, Mlp(mlpNorm.Forward(resid, pass.Compute), pass, tape)));
-        pass.At(Site.ResidPost, index, resid);
+        Rows.Add(pass.Compute, resid, pass.Hook(Site.MlpOut, index, Mlp(mlpNorm.Forward(resid, pass.Compute), pass, tape)));
+        pass.Hook(Site.ResidPost, index, resid);
         if (tape is null) arena.Release(mark);
     }
 
@@ -36,33 +36,33 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
     {
         var arena = pass.Compute.Arena;
         var mark = arena.Here();
-        pass.Back(Site.ResidPost, index, d);
-        var dMlp = MlpBackward(pass.Back(Site.MlpOut, index, d.Copy(arena)), tape, pass, gradients);
+        pass.HookBackward(Site.ResidPost, index, d);
+        var dMlp = MlpBackward(pass.HookBackward(Site.MlpOut, index, d.Copy(arena)), tape, pass, gradients);
         mlpNorm.Backward(tape.ResidMid, dMlp, d, gradients, arena);
         arena.Release(mark);
-        pass.Back(Site.ResidMid, index, d);
-        var dAttn = AttentionBackward(pass.Back(Site.AttnOut, index, d.Copy(arena)), tape, rope, pass, gradients);
+        pass.HookBackward(Site.ResidMid, index, d);
+        var dAttn = AttentionBackward(pass.HookBackward(Site.AttnOut, index, d.Copy(arena)), tape, rope, pass, gradients);
         attnNorm.Backward(tape.ResidPre, dAttn, d, gradients, arena);
-        pass.Back(Site.ResidPre, index, d);
+        pass.HookBackward(Site.ResidPre, index, d);
         arena.Release(mark);
     }
 
     /// <summary>Keys and values of the rows, kept where each run keeps them: all that later positions need of this layer.</summary>
-    public void Keep(Tensor resid, Rope rope, Pass pass)
+    internal void Keep(Tensor resid, Rope rope, Pass pass)
     {
-        var x = attnNorm.Forward(pass.At(Site.ResidPre, index, resid), pass.Compute);
+        var x = attnNorm.Forward(pass.Hook(Site.ResidPre, index, resid), pass.Compute);
         var (k, v) = KeysAndValues(x, rope, pass);
-        foreach (var run in pass.RunsAt(index)) run.Own!.Put(index, k.RowRange(run.FirstRow, run.Count), v.RowRange(run.FirstRow, run.Count));
+        foreach (var run in pass.RunsAt(index)) run.Own!.Append(index, k.RowRange(run.FirstRow, run.Count), v.RowRange(run.FirstRow, run.Count));
     }
 
     private Tensor Attention(Tensor x, Rope rope, Pass pass, LayerTape? tape)
     {
         var q = attn.Query.Forward(x, pass.Compute);                      // [row, head x d_head]
-        Rotate(pass.At(Site.QueryProj, index, q), rope, pass);
-        pass.At(Site.Query, index, q);
+        Rotate(pass.Hook(Site.QueryProj, index, q), rope, pass);
+        pass.Hook(Site.Query, index, q);
         var (k, v) = KeysAndValues(x, rope, pass);
         var z = RunAttention.Forward(index, shape, q, k, v, pass);        // [row, head x d_head]
-        pass.At(Site.HeadOut, index, z);
+        pass.Hook(Site.HeadOut, index, z);
         if (tape is not null) (tape.AttnNormed, tape.Attention, tape.HeadOut) = (x, new AttentionRows(q, k, v), z);
         return attn.Output.Forward(z, pass.Compute);
     }
@@ -70,13 +70,13 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
     private Tensor AttentionBackward(Tensor d, LayerTape tape, Rope rope, Pass pass, Gradients? gradients)
     {
         var compute = pass.Compute;
-        var dz = pass.Back(Site.HeadOut, index, LinearGradient.Both(attn.Output, tape.HeadOut, d, gradients, compute));         // [row, head x d_head]
+        var dz = pass.HookBackward(Site.HeadOut, index, LinearGradient.Both(attn.Output, tape.HeadOut, d, gradients, compute));         // [row, head x d_head]
         var (dq, dk, dv) = RunAttention.Backward(index, shape, tape.Attention, dz, pass);
-        Rotate(pass.Back(Site.Query, index, dq), rope, pass, back: true);
-        Rotate(pass.Back(Site.Key, index, dk), rope, pass, back: true);
-        pass.Back(Site.QueryProj, index, dq);
-        pass.Back(Site.KeyProj, index, dk);
-        pass.Back(Site.Value, index, dv);
+        Rotate(pass.HookBackward(Site.Query, index, dq), rope, pass, back: true);
+        Rotate(pass.HookBackward(Site.Key, index, dk), rope, pass, back: true);
+        pass.HookBackward(Site.QueryProj, index, dq);
+        pass.HookBackward(Site.KeyProj, index, dk);
+        pass.HookBackward(Site.Value, index, dv);
         return LinearGradient.Both([(attn.Query, dq), (attn.Key, dk), (attn.Value, dv)], tape.AttnNormed, gradients, compute);  // [row, d_model]
     }
 
@@ -84,8 +84,8 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
     {
         var k = attn.Key.Forward(x, pass.Compute);                        // [row, kv_head x d_head]
         var v = attn.Value.Forward(x, pass.Compute);                      // [row, kv_head x d_head]
-        Rotate(pass.At(Site.KeyProj, index, k), rope, pass);
-        return (pass.At(Site.Key, index, k), pass.At(Site.Value, index, v));
+        Rotate(pass.Hook(Site.KeyProj, index, k), rope, pass);
+        return (pass.Hook(Site.Key, index, k), pass.Hook(Site.Value, index, v));
     }
 
     private Tensor Mlp(Tensor x, Pass pass, LayerTape? tape)
@@ -94,7 +94,7 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
         var up = mlp.Up.Forward(x, pass.Compute);                         // [row, d_mlp]
         var neurons = tape is null ? gate : gate.Copy(pass.Compute.Arena);
         Activations.Gated(mlp.Activation, neurons, up, pass.Compute);
-        pass.At(Site.NeuronOut, index, neurons);
+        pass.Hook(Site.NeuronOut, index, neurons);
         if (tape is not null) (tape.MlpNormed, tape.Gate, tape.Up, tape.Neurons) = (x, gate, up, neurons);
         return mlp.Down.Forward(neurons, pass.Compute);
     }
@@ -102,7 +102,7 @@ public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, A
     private Tensor MlpBackward(Tensor d, LayerTape tape, Pass pass, Gradients? gradients)
     {
         var compute = pass.Compute;
-        var dUp = pass.Back(Site.NeuronOut, index, LinearGradient.Both(mlp.Down, tape.Neurons, d, gradients, compute));         // [row, d_mlp]
+        var dUp = pass.HookBackward(Site.NeuronOut, index, LinearGradient.Both(mlp.Down, tape.Neurons, d, gradients, compute));         // [row, d_mlp]
         var dGate = Activations.GatedBack(mlp.Activation, tape.Gate, tape.Up, dUp, compute);                                    // [row, d_mlp]
         return LinearGradient.Both([(mlp.Gate, dGate), (mlp.Up, dUp)], tape.MlpNormed, gradients, compute);                     // [row, d_model]
     }

@@ -9,9 +9,6 @@ namespace AnchorScope.Models;
 /// </summary>
 internal static unsafe class EdgeAttention
 {
-    /// <summary>Edits along edges that a layer may have.</summary>
-    public const int MostEdits = 64;
-
     /// <summary>Computes again the rows of <paramref name="z"/> [row, head x d_head] that edits along edges of the run change in <paramref name="layer"/>.</summary>
     public static void Forward(int layer, DecoderShape shape, Tensor q, Tensor k, Tensor v, Tensor z, in AttentionWork work, Compute compute)
     {
@@ -21,7 +18,7 @@ internal static unsafe class EdgeAttention
     // Apart, because what the lambdas capture is allocated on entry, edges or not.
     private static void Again(int layer, DecoderShape shape, Tensor q, Tensor k, Tensor v, Tensor z, AttentionWork item, Compute compute)
     {
-        Edit[] edits = [.. item.Run.Intervention.Edits.Where(e => e.Layer == layer && e.IsEdge)];
+        Edit[] edits = [.. item.Run.Edits!.At(layer).ToArray().Where(e => e.IsEdge)];
         var mark = compute.Arena.Here();
         // Queries that the same edits reach see the same keys and values.
         var groups = from position in Enumerable.Range(0, item.Run.Count)
@@ -47,11 +44,11 @@ internal static unsafe class EdgeAttention
         compute.Arena.Release(mark);
     }
 
-    private static bool HasEdges(Run run, int layer)
+    private static bool HasEdges(RowBlock run, int layer)
     {
-        for (var i = 0; i < run.Intervention.Edits.Count; i++)
+        foreach (var edit in run.Edits!.At(layer))
         {
-            if (run.Intervention.Edits[i].Layer == layer && run.Intervention.Edits[i].IsEdge) return true;
+            if (edit.IsEdge) return true;
         }
         return false;
     }
@@ -91,7 +88,7 @@ internal static unsafe class EdgeAttention
             for (var i = 0; i < edit.Keys.List.Count && edit.Keys.List[i] < item.Keys; i++) edit.Rows![i].CopyTo(into[edit.Keys.List[i]]);
         }
         var replaced = KeyValues.ForOneLayer(arena, shape.KeyHeads, size, 0, item.Keys);
-        replaced.Put(layer, keys, values);
+        replaced.Append(layer, keys, values);
         return replaced;
 
         void Spread(KeyValues from, int ofLayer, int head, int at, int count)

@@ -20,19 +20,20 @@ internal sealed unsafe class GivenPatterns
     /// <summary>What the edits of <paramref name="run"/> give in <paramref name="layer"/>; null where none does.</summary>
     /// <param name="heads">Query heads of the layer.</param>
     /// <param name="keys">Keys that the last row of the run sees; those behind what an edit gives have probability 0.</param>
-    public static GivenPatterns? Of(Run run, int layer, int heads, int keys)
+    public static GivenPatterns? Of(RowBlock run, int layer, int heads, int keys)
     {
         var found = false;
-        for (var i = 0; i < run.Intervention.Edits.Count; i++) found |= run.Intervention.Edits[i].Layer == layer && run.Intervention.Edits[i].Site == Site.AttnPattern;
+        foreach (var edit in run.Edits!.At(layer)) found |= edit.Site == Site.AttnPattern;
         return found ? Read(run, layer, heads, keys) : null;
     }
 
-    private static GivenPatterns Read(Run run, int layer, int heads, int keys)
+    private static GivenPatterns Read(RowBlock run, int layer, int heads, int keys)
     {
         var given = new GivenPatterns(keys);
         var rows = new List<float[]>();
-        foreach (var edit in run.Intervention.Edits.Where(e => e.Layer == layer && e.Site == Site.AttnPattern))
+        foreach (var edit in run.Edits!.At(layer))
         {
+            if (edit.Site != Site.AttnPattern) continue;
             var named = edit.Heads ?? [.. Enumerable.Range(0, heads)];
             var length = edit.Rows!.Width / named.Count;
             for (var i = 0; i < edit.Positions.List.Count; i++)

@@ -1,5 +1,6 @@
 using AnchorScope.Checkpoints;
-using AnchorScope.Tensors;
+using AnchorScope.Engines;
+using AnchorScope.Prompts;
 
 namespace AnchorScope.Models;
 
@@ -14,7 +15,7 @@ public static class InputFile
     /// <summary>The prompt that a file describes, and its pictures.</summary>
     /// <exception cref="InputException">An array that the family does not take, or one that says what cannot be done here: padding, a
     /// masked part of a picture.</exception>
-    public static (Prompt Prompt, PixelValues? Pixels) Read(VisionLanguageModel model, string path, Compute compute)
+    public static (Prompt Prompt, PixelValues? Pixels) Read(VisionLanguageModel model, string path, ISession session)
     {
         ArgumentNullException.ThrowIfNull(model);
         using var file = SafetensorsFile.Open(path);
@@ -30,7 +31,7 @@ public static class InputFile
         NoPadding(file, tokens.Length);
         PictureTypes(file, tokens, model.ImageToken);
         var pixels = Pixels(model, file);
-        var prompt = model.Prompt(tokens, pixels, pixels is null ? null : model.Features(pixels, compute));
+        var prompt = model.Prompt(tokens, pixels, pixels is null ? null : session.Features(pixels));
         return (file.Tensors.ContainsKey("position_ids") ? prompt with { Coordinates = Coordinates(file, tokens.Length,
             model.Decoder.Rope.Axes) } : prompt, pixels);
     }

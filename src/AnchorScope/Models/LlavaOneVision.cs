@@ -1,4 +1,5 @@
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Prompts;
 using AnchorScope.Tensors;
 

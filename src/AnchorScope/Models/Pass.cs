@@ -7,12 +7,12 @@ namespace AnchorScope.Models;
 /// What one trip through the decoder carries: runs as blocks of rows. Runs are ordered by the place at which they join, so the
 /// rows of a layer, and those of its attention, are always the first ones.
 /// </summary>
-public sealed class Pass
+internal sealed class Pass
 {
-    private readonly Run[] _runs;
+    private readonly RowBlock[] _runs;
 
     /// <summary>A pass of <paramref name="runs"/> through a decoder of <paramref name="shape"/> on <paramref name="compute"/>.</summary>
-    public Pass(DecoderShape shape, IEnumerable<Run> runs, Compute compute)
+    public Pass(DecoderShape shape, IEnumerable<RowBlock> runs, Compute compute)
     {
         Shape = shape;
         Compute = compute;
@@ -21,8 +21,9 @@ public sealed class Pass
         Attention = new AttentionWork[_runs.Length];
         foreach (var run in _runs)
         {
+            run.Edits ??= EditIndex.Of(run.Intervention, shape, run.Start + run.Count);
             if (run.HeadOutputs is not null && run.Intervention.ChangesAttention(run.FirstLayer))
-                throw new ArgumentException($"{run.Intervention.Name} changes attention in layer {run.FirstLayer} and cannot join behind it", nameof(runs));
+                throw new ArgumentException($"{run.Intervention.Name} changes attention in layer {run.FirstLayer} and cannot join after it", nameof(runs));
             run.FirstRow = Rows;
             Rows += run.Count;
         }
@@ -41,7 +42,7 @@ public sealed class Pass
     public int FirstLayer => _runs.Length == 0 ? 0 : _runs[0].FirstLayer;
 
     /// <summary>All runs, in the order of their rows.</summary>
-    public IReadOnlyList<Run> Runs => _runs;
+    public IReadOnlyList<RowBlock> Runs => _runs;
 
     /// <summary>Rows of the runs that have joined by <paramref name="layer"/>.</summary>
     public int RowsAt(int layer) => RunsAt(layer) is { Length: > 0 } runs ? runs[^1].FirstRow + runs[^1].Count : 0;
@@ -60,7 +61,7 @@ public sealed class Pass
     /// <summary>What is kept for the way back; null where there is none.</summary>
     public Tape? Tape { get; init; }
 
-    internal ReadOnlySpan<Run> RunsAt(int layer)
+    internal ReadOnlySpan<RowBlock> RunsAt(int layer)
     {
         var count = _runs.Length;
         while (count > 0 && _runs[count - 1].FirstLayer > layer) count--;
@@ -74,51 +75,51 @@ public sealed class Pass
     /// The hook: applies the edits of every run to its rows of <paramref name="activation"/>, then records what the run's trace asks for.
     /// </summary>
     /// <returns><paramref name="activation"/>, changed in place.</returns>
-    public Tensor At(Site site, int layer, Tensor activation)
+    public Tensor Hook(Site site, int layer, Tensor activation)
     {
         foreach (var run in RunsAt(layer))
         {
             // Runs that join behind attention have no rows in front of it.
             if (run.FirstRow >= activation.Rows) break;
-            // Counted loops: an enumerator for each site and layer would be garbage in every decoding step.
-            for (var i = 0; i < run.Intervention.Edits.Count; i++)
+            foreach (var edit in run.Edits!.At(layer))
             {
-                var edit = run.Intervention.Edits[i];
-                if (edit.Layer == layer && edit.Site == site && !edit.IsEdge) Apply(edit, run, activation);
+                if (edit.Site == site && !edit.IsEdge) Apply(edit, run, activation);
             }
+            // A counted loop: an enumerator for each site and layer would be garbage in every decoding step.
             for (var i = 0; i < run.Traces.Count; i++)
             {
-                if (run.Traces[i].Sites.Contains(site)) run.Traces[i].Keep(site, layer, activation.RowRange(run.FirstRow, run.Count), run.Start);
+                if (run.Traces[i].Sites.Contains(site)) TraceRows.Keep(run.Traces[i], site, layer, activation.RowRange(run.FirstRow, run.Count), run.Start);
             }
         }
         return activation;
     }
 
     /// <summary>
-    /// <see cref="At"/> on the way back: records what each run's <see cref="Run.Derivatives"/> ask for, then takes the derivatives through the edits, the last one first. A
+    /// <see cref="Hook"/> on the way back: records what each run's <see cref="RowBlock.Derivatives"/> ask for, then takes the derivatives through the edits, the last one first. A
     /// factor multiplies them, what was set depends on nothing before it, and what was added changes none.
     /// </summary>
     /// <returns><paramref name="derivatives"/>, changed in place.</returns>
-    public Tensor Back(Site site, int layer, Tensor derivatives)
+    public Tensor HookBackward(Site site, int layer, Tensor derivatives)
     {
         foreach (var run in RunsAt(layer))
         {
             foreach (var trace in run.Derivatives)
             {
-                if (trace.Sites.Contains(site)) trace.Keep(site, layer, derivatives.RowRange(run.FirstRow, run.Count), run.Start);
+                if (trace.Sites.Contains(site)) TraceRows.Keep(trace, site, layer, derivatives.RowRange(run.FirstRow, run.Count), run.Start);
             }
-            foreach (var edit in Enumerable.Reverse(run.Intervention.Edits))
+            var edits = run.Edits!.At(layer);
+            for (var i = edits.Length - 1; i >= 0; i--)
             {
-                if (edit.Layer == layer && edit.Site == site && edit.Operation != Operation.Add) Apply(edit.Backward(), run, derivatives);
+                if (edits[i].Site == site && edits[i].Operation != Operation.Add) Apply(edits[i].Backward(), run, derivatives);
             }
         }
         return derivatives;
     }
 
-    private void Apply(Edit edit, Run run, Tensor activation)
+    private void Apply(Edit edit, RowBlock run, Tensor activation)
     {
-        var parts = edit.Heads ?? edit.Neurons;
-        var width = edit.Heads is not null ? Shape.HeadSize : edit.Neurons is not null ? 1 : activation.Columns;
+        var parts = edit.Heads ?? edit.Components;
+        var width = edit.Heads is not null ? Shape.HeadSize : edit.Components is not null ? 1 : activation.Columns;
         var before = 0;
         foreach (var (from, to) in edit.Positions.Ranges(run.Start + run.Count))
         {
@@ -130,7 +131,7 @@ public sealed class Pass
                 for (var i = 0; i < (parts?.Count ?? 0); i++)
                 {
                     // A vector as wide as a head serves every head named; for neurons, and in the row of a donor, there is a part for each.
-                    var part = !vector.IsEmpty && (edit.Rows is not null || edit.Neurons is not null) ? vector.Slice(i * width, width) : vector;
+                    var part = !vector.IsEmpty && (edit.Rows is not null || edit.Components is not null) ? vector.Slice(i * width, width) : vector;
                     Apply(edit, row.Slice(parts![i] * width, width), part);
                 }
             }

@@ -1,4 +1,6 @@
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
+using AnchorScope.Prompts;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;

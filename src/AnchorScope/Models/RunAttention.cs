@@ -12,7 +12,7 @@ namespace AnchorScope.Models;
 /// <param name="Scores">Changed scores: none, one list for all heads, or one for each.</param>
 /// <param name="Pattern">Probabilities [head, pos, key] when they are recorded.</param>
 /// <param name="Given">Probabilities of a donor run by head and position of the run, where an edit puts them; null for none.</param>
-internal readonly record struct AttentionWork(Run Run, KeyValues Own, int Keys, ScoreEdit[][] Scores, float[] Pattern, GivenPatterns? Given);
+internal readonly record struct AttentionWork(RowBlock Run, KeyValues Own, int Keys, ScoreEdit[][] Scores, float[] Pattern, GivenPatterns? Given);
 
 /// <summary>Attention of every run of a pass over its past and its own keys, scores changed as its intervention says.</summary>
 internal static unsafe class RunAttention
@@ -92,10 +92,10 @@ internal static unsafe class RunAttention
         return derivatives;
     }
 
-    private static AttentionWork Work(Run run, int layer, DecoderShape shape, Tensor k, Tensor v, Arena arena)
+    private static AttentionWork Work(RowBlock run, int layer, DecoderShape shape, Tensor k, Tensor v, Arena arena)
     {
         var own = run.Own ?? KeyValues.ForOneLayer(arena, shape.KeyHeads, shape.HeadSize, run.Start, run.Count);
-        own.Put(layer, k.RowRange(run.FirstRow, run.Count), v.RowRange(run.FirstRow, run.Count));
+        own.Append(layer, k.RowRange(run.FirstRow, run.Count), v.RowRange(run.FirstRow, run.Count));
         if (own.Start > (run.Past?.Count ?? 0))
             throw new InvalidOperationException($"a run that keeps positions from {own.Start} on has a past of only {run.Past?.Count ?? 0}");
         var keys = own.Start + own.Count + run.Count;
@@ -119,22 +119,22 @@ internal static unsafe class RunAttention
         return count;
     }
 
-    private static ScoreEdit[][] Scores(Run run, int layer, int heads)
+    private static ScoreEdit[][] Scores(RowBlock run, int layer, int heads)
     {
         var changed = false;
-        for (var i = 0; i < run.Intervention.Edits.Count; i++) changed |= run.Intervention.Edits[i].Layer == layer && run.Intervention.Edits[i].Site == Site.AttnScores;
+        foreach (var edit in run.Edits!.At(layer)) changed |= edit.Site == Site.AttnScores;
         return changed ? ScoreEdits(run, layer, heads) : [];
     }
 
     // Apart, because what the lambdas capture is allocated on entry, cut or not.
-    private static ScoreEdit[][] ScoreEdits(Run run, int layer, int heads)
+    private static ScoreEdit[][] ScoreEdits(RowBlock run, int layer, int heads)
     {
-        var edits = run.Intervention.Edits.Where(e => e.Layer == layer && e.Site == Site.AttnScores).ToList();
+        var edits = run.Edits!.At(layer).ToArray().Where(e => e.Site == Site.AttnScores).ToList();
         if (edits.TrueForAll(e => e.Heads is null)) return [Edges(edits, run)];
         return [.. Enumerable.Range(0, heads).Select(head => Edges(edits.Where(e => e.Heads is null || e.Heads.Contains(head)), run))];
     }
 
-    private static ScoreEdit[] Edges(IEnumerable<Edit> edits, Run run)
+    private static ScoreEdit[] Edges(IEnumerable<Edit> edits, RowBlock run)
     {
         var end = run.Start + run.Count;
         return [.. (from edit in edits

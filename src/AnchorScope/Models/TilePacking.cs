@@ -1,3 +1,4 @@
+using AnchorScope.Engines;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;

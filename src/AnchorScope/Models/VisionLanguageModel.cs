@@ -1,5 +1,6 @@
 using System.Text.Json;
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Prompts;
 using AnchorScope.Tensors;
 
@@ -9,6 +10,7 @@ namespace AnchorScope.Models;
 public abstract class VisionLanguageModel : IDisposable
 {
     private readonly ChatTemplate? _template;
+    private CpuEngine? _engine;
 
     /// <param name="imageToken">Id of the placeholder, or null when only its text is known.</param>
     /// <param name="imageTokenText">Its text, for checkpoints whose configuration has no id.</param>
@@ -49,6 +51,12 @@ public abstract class VisionLanguageModel : IDisposable
 
     /// <summary>The language model.</summary>
     public Decoder Decoder { get; }
+
+    /// <summary>What runs the model on the processor.</summary>
+    public CpuEngine Engine => _engine ??= new CpuEngine(this);
+
+    /// <summary>Opens a session: memory and threads, for one user at a time. The caller disposes of it, before the model.</summary>
+    public ISession OpenSession(SessionOptions? options = null) => Engine.Open(options);
 
     /// <summary>Text to token ids.</summary>
     public Tokenizer Tokenizer { get; }
@@ -145,18 +153,15 @@ public abstract class VisionLanguageModel : IDisposable
 
     /// <summary>Renders, tokenises and embeds a conversation.</summary>
     /// <param name="labels">Spans of the text parts: the kind of a stretch of characters of a message's text part.</param>
-    public Prompt Prompt(IReadOnlyList<ChatMessage> messages, IReadOnlyList<Picture> pictures, Compute compute, IReadOnlyList<TextLabel>? labels = null)
+    /// <param name="session">Runs the vision tower.</param>
+    public Prompt Prompt(IReadOnlyList<ChatMessage> messages, IReadOnlyList<Picture> pictures, ISession session, IReadOnlyList<TextLabel>? labels = null)
     {
         var pixels = pictures.Count == 0 ? null : Preprocess(pictures);
-        // The prompt has its own copy of the features: what the vision tower took is given back.
-        var mark = compute.Arena.Here();
-        var prompt = Prompt(messages, pixels, pixels is null ? null : Features(pixels, compute), labels);
-        compute.Arena.Release(mark);
-        return prompt;
+        return Prompt(messages, pixels, pixels is null ? null : session.Features(pixels), labels);
     }
 
     /// <summary>As the other overload, with the features of the pictures at hand.</summary>
-    public Prompt Prompt(IReadOnlyList<ChatMessage> messages, PixelValues? pixels, Tensor? features, IReadOnlyList<TextLabel>? labels = null)
+    public Prompt Prompt(IReadOnlyList<ChatMessage> messages, PixelValues? pixels, float[]? features, IReadOnlyList<TextLabel>? labels = null)
     {
         var (rendered, addSpecial) = Rendered(messages);
         return Tokenized(rendered, addSpecial, pixels, features, labels ?? []);
@@ -187,7 +192,7 @@ public abstract class VisionLanguageModel : IDisposable
     public Prompt Prompt(string text) =>
         Tokenized(new RenderedPrompt(text, [new RenderedPart(0, 0, 0, text.Length, 0)]), addSpecial: true, null, null, [new TextLabel(0, 0, 0, text.Length, SpanKind.Instruction)]);
 
-    private Prompt Tokenized(RenderedPrompt rendered, bool addSpecial, PixelValues? pixels, Tensor? features, IReadOnlyList<TextLabel> labels)
+    private Prompt Tokenized(RenderedPrompt rendered, bool addSpecial, PixelValues? pixels, float[]? features, IReadOnlyList<TextLabel> labels)
     {
         var (tokens, spans, text, unknown) = Tokens(rendered, addSpecial, pixels, labels);
         return Embed(tokens, pixels, features, SpanFinder.Positions(spans), rendered.Text) with
@@ -230,27 +235,25 @@ public abstract class VisionLanguageModel : IDisposable
     }
 
     /// <summary>A prompt from token ids in which image tokens are already repeated, as the reference's processors give them.</summary>
-    public Prompt Prompt(int[] tokens, PixelValues? pixels, Tensor? features)
+    public Prompt Prompt(int[] tokens, PixelValues? pixels, float[]? features)
     {
         var spans = tokens.Select(t => t == ImageToken ? SpanKind.Image : (SpanKind?)null).ToList();
         return Embed(tokens, pixels, features, SpanFinder.Positions(spans), "");
     }
 
-    private Prompt Embed(int[] tokens, PixelValues? pixels, Tensor? features, IReadOnlyDictionary<SpanKind, int[]> spans, string rendered)
+    private Prompt Embed(int[] tokens, PixelValues? pixels, float[]? features, IReadOnlyDictionary<SpanKind, int[]> spans, string rendered)
     {
         if (tokens.Length == 0) throw new InputException("the prompt is empty");
-        using var arena = new Arena();
-        var rows = arena.Take(tokens.Length, Decoder.Shape.ModelSize);
-        Decoder.Embed(tokens, rows);
-        var next = 0;
-        var found = tokens.Count(t => t == ImageToken);
-        if (found != (features?.Rows ?? 0))
-            throw new InputException($"the prompt has {found} image tokens, the vision tower gave {features?.Rows ?? 0} features");
-        for (var i = 0; i < tokens.Length; i++)
+        var width = Decoder.Shape.ModelSize;
+        var rows = new float[tokens.Length * width];
+        Decoder.Embed(tokens, rows.AsSpan());
+        var (found, given) = (tokens.Count(t => t == ImageToken), (features?.Length ?? 0) / width);
+        if (found != given) throw new InputException($"the prompt has {found} image tokens, the vision tower gave {given} features");
+        for (int i = 0, next = 0; i < tokens.Length; i++)
         {
-            if (tokens[i] == ImageToken) features!.Value[next++].CopyTo(rows[i]);
+            if (tokens[i] == ImageToken) features.AsSpan(next++ * width, width).CopyTo(rows.AsSpan(i * width));
         }
-        return new Prompt(tokens, Coordinates(tokens, pixels), rows.ToArray(), spans, rendered)
+        return new Prompt(tokens, Coordinates(tokens, pixels), rows, spans, rendered)
         {
             Places = pixels is not null && pixels.Pictures.All(p => p.Height > 0 && p.Width > 0)
                 ? [.. pixels.Pictures.SelectMany((shape, picture) => Boxes(shape).Select(box => new ImagePlace(picture, box)))]

@@ -94,7 +94,7 @@ internal sealed class VisionLayer(Norm attnNorm, AttentionWeights attn, Norm mlp
         {
             var (start, length) = blocks[i];
             kept[i] = KeyValues.ForOneLayer(compute.Arena, heads, size, 0, length);
-            kept[i].Put(0, k.RowRange(start, length), v.RowRange(start, length));
+            kept[i].Append(0, k.RowRange(start, length), v.RowRange(start, length));
         }
         var longest = blocks.Max(b => b.Length);
         var scratchFloats = AttentionKernel.ScratchFloats(longest);

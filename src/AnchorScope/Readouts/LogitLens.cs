@@ -1,19 +1,35 @@
-using AnchorScope.Models;
-using AnchorScope.Tensors;
+using AnchorScope.Engines;
+using AnchorScope.Interventions;
 
 namespace AnchorScope.Readouts;
+
+/// <summary>A token that the lens reads.</summary>
+/// <param name="Token">Its id.</param>
+/// <param name="Probability">Softmax over the vocabulary.</param>
+public readonly record struct LensToken(int Token, double Probability);
 
 /// <summary>The logit lens: the model's own final norm and head, applied to the residual stream anywhere.</summary>
 public static class LogitLens
 {
     /// <summary>Logits [row, vocabulary] of residual rows [row, d_model]; with the final norm, the last layer's are the model's output.</summary>
-    public static float[] Logits(Decoder decoder, ReadOnlySpan<float> resid, Compute compute, bool finalNorm = true)
+    public static float[] Logits(ISession session, ReadOnlySpan<float> resid, bool finalNorm = true) => session.Unembed(resid, finalNorm);
+
+    /// <summary>The likeliest tokens at one position, likeliest first.</summary>
+    /// <param name="session">Of the model that was traced.</param>
+    /// <param name="trace">Has <see cref="Site.ResidPost"/> at the position.</param>
+    /// <param name="layer">The residual stream that leaves this layer is read.</param>
+    /// <param name="position">Position in the prompt.</param>
+    /// <param name="count">How many tokens.</param>
+    public static IReadOnlyList<LensToken> Top(ISession session, Trace trace, int layer, int position, int count = 5)
     {
-        var width = decoder.Shape.ModelSize;
-        var mark = compute.Arena.Here();
-        var rows = Tensor.From(compute.Arena, resid, resid.Length / width, width);
-        var logits = decoder.Unembed(rows, compute, finalNorm).ToArray();
-        compute.Arena.Release(mark);
-        return logits;
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        var logits = Logits(session, trace.Row(Site.ResidPost, layer, position));
+        var largest = logits.Max();
+        var sum = logits.Sum(l => Math.Exp((double)l - largest));
+        return
+        [
+            .. Enumerable.Range(0, logits.Length).OrderByDescending(i => logits[i]).ThenBy(i => i).Take(count)
+                .Select(i => new LensToken(i, Math.Exp((double)logits[i] - largest) / sum)),
+        ];
     }
 }

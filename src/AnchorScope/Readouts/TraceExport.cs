@@ -1,7 +1,7 @@
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Readouts;
 
@@ -19,7 +19,7 @@ public static class TraceExport
     /// <param name="keep">Names of <see cref="Optional"/>.</param>
     /// <param name="generated">Positions that may be generated after the prompt, which <paramref name="intervention"/> may name too.</param>
     public static IReadOnlyList<TensorData> Run(
-        VisionLanguageModel model, Prompt prompt, PixelValues? pixels, Intervention intervention, IReadOnlySet<string> keep, Compute compute, int generated = 0)
+        VisionLanguageModel model, Prompt prompt, PixelValues? pixels, Intervention intervention, IReadOnlySet<string> keep, ISession session, int generated = 0)
     {
         var decoder = model.Decoder;
         var (shape, length) = (decoder.Shape, prompt.Length);
@@ -37,11 +37,9 @@ public static class TraceExport
         if (keep.Contains("l0")) sites.UnionWith([Site.Query, Site.Key, Site.Value]);
         var trace = new Trace(sites);
         var arrays = new List<TensorData>();
-        var mark = compute.Arena.Here();
-        if (pixels is not null) arrays.AddRange(Vision(model, pixels, keep.Contains("vision"), compute));
-        var run = new Run(Tensor.From(compute.Arena, prompt.Embeddings, length, width), prompt.Coordinates, 0, intervention) { Traces = [trace] };
-        var resid = decoder.Forward(new Pass(shape, [run], compute));
-        arrays.Add(TensorData.Of("lm.logits", decoder.Unembed(resid, compute).ToArray(), length, decoder.VocabularySize));
+        if (pixels is not null) arrays.AddRange(Vision(pixels, keep.Contains("vision"), session));
+        var resid = session.Forward(prompt, intervention, trace);
+        arrays.Add(TensorData.Of("lm.logits", session.Unembed(resid), length, decoder.VocabularySize));
         arrays.Add(Stacked("lm.hidden", Site.ResidPost, length, width));
         arrays.Add(Stacked("lm.attn_out", Site.AttnOut, length, width));
         arrays.Add(Stacked("lm.mlp_out", Site.MlpOut, length, width));
@@ -54,10 +52,10 @@ public static class TraceExport
         }
         if (keep.Contains("attn")) arrays.Add(Stacked("lm.attn", Site.AttnPattern, shape.Heads, length, length));
         if (keep.Contains("inputs_embeds")) arrays.Add(TensorData.Of("lm.inputs_embeds", prompt.Embeddings, length, width));
-        if (keep.Contains("final_norm")) arrays.Add(TensorData.Of("lm.final_norm", decoder.FinalNorm(resid, compute).ToArray(), length, width));
+        if (keep.Contains("final_norm")) arrays.Add(TensorData.Of("lm.final_norm", session.FinalNorm(resid), length, width));
         if (keep.Contains("lens"))
         {
-            float[] lens = [.. LogitLens.Logits(decoder, prompt.Embeddings, compute), .. Enumerable.Range(0, layers).SelectMany(l => LogitLens.Logits(decoder, trace[Site.ResidPost, l], compute))];
+            float[] lens = [.. session.Unembed(prompt.Embeddings), .. Enumerable.Range(0, layers).SelectMany(l => session.Unembed(trace[Site.ResidPost, l]))];
             arrays.Add(TensorData.Of("lens.logits", lens, layers + 1, length, decoder.VocabularySize));
         }
         if (keep.Contains("l0"))
@@ -71,7 +69,6 @@ public static class TraceExport
             arrays.Add(Angles("lm.rope_cos", 0));
             arrays.Add(Angles("lm.rope_sin", 1));
         }
-        compute.Arena.Release(mark);
         return arrays;
 
         TensorData Stacked(string name, Site site, params long[] axes) =>
@@ -96,11 +93,11 @@ public static class TraceExport
         }
     }
 
-    private static IEnumerable<TensorData> Vision(VisionLanguageModel model, PixelValues pixels, bool layers, Compute compute)
+    private static IEnumerable<TensorData> Vision(PixelValues pixels, bool layers, ISession session)
     {
         var trace = layers ? new VisionTrace() : null;
-        var features = model.Features(pixels, compute, trace);
-        var arrays = new List<TensorData> { TensorData.Of("vision.features", features.ToArray(), features.Rows, features.Columns) };
+        var (features, width) = (session.Features(pixels, trace), session.Engine.Shape.ModelSize);
+        var arrays = new List<TensorData> { TensorData.Of("vision.features", features, features.Length / width, width) };
         if (trace is null) return arrays;
         arrays.Add(TensorData.Of("vision.embeddings", trace.Embeddings, trace.Axes));
         arrays.AddRange(trace.Layers.Select((layer, i) => TensorData.Of($"vision.layer_{i}", layer, trace.Axes)));

@@ -1,3 +1,4 @@
+using AnchorScope.Figures;
 using AnchorScope.Studies;
 
 namespace AnchorScope.Reports;

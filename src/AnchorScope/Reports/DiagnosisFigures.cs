@@ -1,3 +1,4 @@
+using AnchorScope.Figures;
 using AnchorScope.Metrics;
 using AnchorScope.Studies;
 

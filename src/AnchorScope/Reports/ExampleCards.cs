@@ -1,3 +1,4 @@
+using AnchorScope.Figures;
 using AnchorScope.Prompts;
 using AnchorScope.Studies;
 

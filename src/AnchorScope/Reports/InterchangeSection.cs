@@ -1,3 +1,4 @@
+using AnchorScope.Figures;
 using AnchorScope.Metrics;
 using AnchorScope.Studies;
 
@@ -145,7 +146,7 @@ internal static class InterchangeSection
     private static void Roles(HtmlPage page, InterchangeResult result)
     {
         page.Heading(3, "Roles of heads");
-        var none = Variants.NameOf(HeadRole.None);
+        var none = EnumName.Of(HeadRole.None);
         ProfiledHead[] known = [.. result.Heads.Where(h => h.Role != none)];
         var without = result.Heads.Count - known.Length;
         page.Paragraph(known.Length == 0
@@ -202,7 +203,7 @@ internal static class InterchangeSection
         ["Set", "Donors differ in", "Runs", "Without donor", "Named unfit", "Receiver fails", "Donor fails", "Pairs"],
         [.. result.Pairs.SelectMany(s => s.Factors.Select(f => (string[])
         [
-            s.Split, f.Factor == Variants.NameOf(DonorFactor.Crossed) ? "instruction, picture and note (crossed)" : f.Factor,
+            s.Split, f.Factor == EnumName.Of(DonorFactor.Crossed) ? "instruction, picture and note (crossed)" : f.Factor,
             $"{f.Runs}", $"{f.WithoutDonor}", $"{f.NamedUnfit}", $"{f.ReceiverFails}", $"{f.DonorFails}",
                 f.Pairs == 0 ? NoPairs : $"{f.Pairs}",
         ]))],

@@ -1,5 +1,5 @@
 using System.Globalization;
-using AnchorScope.Metrics;
+using AnchorScope.Figures;
 using AnchorScope.Studies;
 
 namespace AnchorScope.Reports;
@@ -17,7 +17,7 @@ internal static class RankingSections
             .. Column.Under("Margin lost when silenced", "All runs", "q", "Picture", "Text", "Estimate"), .. Means],
             [.. d.Neurons.Ranked.Select(n => new[]
             {
-                Variants.NameOf(n.Place), $"{n.Layer}.{n.Neuron}", Numbers.Interval(n.Effect.All, 3), Numbers.P(n.Test.Q),
+                EnumName.Of(n.Place), $"{n.Layer}.{n.Neuron}", Numbers.Interval(n.Effect.All, 3), Numbers.P(n.Test.Q),
                     Numbers.Of(n.Effect.Vision.Mean, 3), Numbers.Of(n.Effect.Text.Mean, 3), Numbers.Of(n.Estimate, 3),
                 Numbers.Of(n.AtInstruction.Vision.Mean, 3), Numbers.Of(n.AtInstruction.Text.Mean, 3), Numbers.Of(n.AtLast.Vision.Mean, 3), Numbers.Of(n.AtLast.Text.Mean, 3),
             })],

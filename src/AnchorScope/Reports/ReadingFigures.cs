@@ -1,5 +1,5 @@
 using System.Globalization;
-using AnchorScope.Models;
+using AnchorScope.Figures;
 using AnchorScope.Prompts;
 using AnchorScope.Studies;
 

@@ -1,3 +1,5 @@
+using AnchorScope.Figures;
+
 namespace AnchorScope.Reports;
 
 /// <summary>Abbreviations and terms of all report pages, in the order of a glossary.</summary>

@@ -1,4 +1,3 @@
-using AnchorScope.Metrics;
 using AnchorScope.Studies;
 
 namespace AnchorScope.Reports;
@@ -30,5 +29,5 @@ internal sealed record RoleName(string Role, string Name, char Letter, string Me
     public static string For(string role) => All.FirstOrDefault(r => r.Role == role)?.Name ?? role;
 
     private static RoleName Of(HeadRole role, string name, char letter, string meaning) =>
-        new(Variants.NameOf(role), name, letter, meaning);
+        new(EnumName.Of(role), name, letter, meaning);
 }

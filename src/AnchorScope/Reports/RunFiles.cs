@@ -1,4 +1,4 @@
-using AnchorScope.Studies;
+using AnchorScope.Figures;
 
 namespace AnchorScope.Reports;
 

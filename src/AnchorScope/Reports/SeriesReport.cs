@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using AnchorScope.Figures;
 using AnchorScope.Metrics;
 using AnchorScope.Studies;
 
@@ -75,7 +76,7 @@ public static class SeriesReport
                 .. Column.Under("MFR, heads blocked", "Best", "Random"), "LDAR", "Share of the best", "Heads for half", "Best heads"],
             [.. series.Points.Select(p => (string[])
             [
-                $"{p.Step}", p.Stage, $"{p.Layers}", Numbers.Of(p.Argmax.Vision.Mean), Numbers.Of(p.Argmax.Text.Mean), Variants.NameOf(p.Route.Verdict),
+                $"{p.Step}", p.Stage, $"{p.Layers}", Numbers.Of(p.Argmax.Vision.Mean), Numbers.Of(p.Argmax.Text.Mean), EnumName.Of(p.Route.Verdict),
                 .. edges.Select(e => p.Route.Cuts.FirstOrDefault(c => c.Edge == e) is { } cut ? Numbers.Of(cut.Left.Mean)
                     : Numbers.Missing),
                 Numbers.Of(p.Blocked.All.Mean), p.Random is { } random ? Numbers.Of(random.All.Mean) : Numbers.Missing, Numbers.Of(p.Ldar.Mean), Numbers.Of(p.ShareOfBest), $"{p.HeadsForHalf} of {p.Layers * p.Heads}", string.Join(' ', p.Best),
@@ -119,7 +120,7 @@ public static class SeriesReport
             Row("ldar_highest", p.Ldar);
             Value("share_of_best", p.ShareOfBest);
             Value("heads_for_half", p.HeadsForHalf);
-            Write($"route_{Variants.NameOf(p.Route.Verdict)}", ",,,");
+            Write($"route_{EnumName.Of(p.Route.Verdict)}", ",,,");
 
             void Row(string metric, Estimate e) => Write(
                 metric, string.Create(CultureInfo.InvariantCulture, $"{DiagnosisFiles.Number(e.Mean)},{DiagnosisFiles.Number(e.Low)},{DiagnosisFiles.Number(e.High)},{e.Count}"));

@@ -1,4 +1,5 @@
 using System.Globalization;
+using AnchorScope.Figures;
 using AnchorScope.Metrics;
 using AnchorScope.Studies;
 

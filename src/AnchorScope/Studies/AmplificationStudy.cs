@@ -1,4 +1,5 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 using AnchorScope.Prompts;
@@ -47,15 +48,15 @@ internal sealed class AmplificationStudy(DiagnosisStudy study, ResultStore store
     public void Run(HeadPlan plan, Action<StudyProgress>? progress, CancellationToken cancel)
     {
         if (Choose(plan) is not { Factor: { } factor }) return;
-        study.Each(NormPhase, NormSet, store, compute =>
+        study.Each(NormPhase, NormSet, store, session =>
         {
-            var runner = RunnerOf(compute);
+            var runner = RunnerOf(session);
             return (sample, stop) => runner.Norms(sample, run => Normed(plan, factor, run), stop);
         }, progress, cancel);
         var choice = Read(plan);
-        study.Each(MatchedPhase, Failing(), store, compute =>
+        study.Each(MatchedPhase, Failing(), store, session =>
         {
-            var runner = RunnerOf(compute);
+            var runner = RunnerOf(session);
             return (sample, stop) => runner.Run(sample, run => Draws(plan).Select((draw, i) => (draw, i, Factor: choice.Matched[i])).Where(d => d.Factor is not null).Select(d => Gain(ConditionId.MatchedGain(d.i), plan.Heads(d.draw), d.Factor!.Value, run)), stop);
         }, progress, cancel);
     }
@@ -106,8 +107,8 @@ internal sealed class AmplificationStudy(DiagnosisStudy study, ResultStore store
         return study.Data.Test.Part(study.Data.Test.Name, [.. study.Data.Test.Samples.Where(s => failed.Contains(s.Id))]);
     }
 
-    private DirectionRunner RunnerOf(Tensors.Compute compute) =>
-        new(study.Model, study.Data.Layout, null, [SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix], study.Options.Variants.Alignment, compute);
+    private DirectionRunner RunnerOf(ISession session) =>
+        new(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), null, [SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix], study.Options.Variants.Alignment, session);
 
     private MeasuredSet Measured(string phase, ConflictSet set) => MeasuredSet.Of(set, id => store.Find(phase, id)!, study.Model.Tokenizer, draws);
 

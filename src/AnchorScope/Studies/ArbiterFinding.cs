@@ -61,7 +61,7 @@ internal static class ArbiterFinding
     /// <summary>Why no run gives a pair across instructions.</summary>
     private static string NoPair(InterchangeResult found)
     {
-        var count = found.Pairs[^1].Factors.First(f => f.Factor == Variants.NameOf(DonorFactor.Instruction));
+        var count = found.Pairs[^1].Factors.First(f => f.Factor == EnumName.Of(DonorFactor.Instruction));
         return $"of {Wording.Count(count.Runs, "run")} {Plural.Few(count.WithoutDonor)} "
             + $"{(count.WithoutDonor is 0 or 1 ? "has" : "have")} no donor under the other instruction, "
             + $"{Plural.Few(count.ReceiverFails)} {(count.ReceiverFails is 0 or 1 ? "fails" : "fail")} to follow the own one and "

@@ -1,7 +1,5 @@
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Models;
-using AnchorScope.Readouts;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
@@ -30,20 +28,29 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
     /// gradients along the gain); neurons and edges are taken from the same passes.
     /// </param>
     /// <param name="rowsPerPass">How many rows steps that share a pass may have; changes no bit.</param>
-    public static Attribution Of(Decoder decoder, Baseline baseline, int tokenA, int tokenB, IReadOnlyList<int> positions, IReadOnlyList<EdgeGroup> edges, Compute compute, int steps = 1, int rowsPerPass = Sweep.DefaultRows)
+    public static Attribution Of(
+        ISession session, IRecordedRun baseline, int tokenA, int tokenB, IReadOnlyList<int> positions, IReadOnlyList<EdgeGroup> edges, int steps = 1, int rowsPerPass = Sweep.DefaultRows)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(steps, 1);
-        var (shape, prompt) = (decoder.Shape, baseline.Prompt);
+        var (shape, prompt) = (session.Engine.Shape, baseline.Prompt);
         var start = Math.Min(prompt.Length - 1, positions.Concat(edges.SelectMany(e => e.Queries)).DefaultIfEmpty(prompt.Length - 1).Min());
         var (heads, neurons) = (new double[shape.Layers * shape.Heads], new double[shape.Layers * shape.MlpSize]);
         var groups = edges.ToDictionary(e => e.Name, _ => new double[shape.Layers * shape.Heads], StringComparer.Ordinal);
         Site[] sites = edges.Count > 0 ? [Site.HeadOut, Site.NeuronOut, Site.AttnScores] : [Site.HeadOut, Site.NeuronOut];
-        // Steps go together, as many as a pass carries: weights are turned once for all of them.
+        // Steps share passes, as many as a pass carries: weights are packed once for all of them.
         foreach (var together in Enumerable.Range(0, steps).Chunk(Math.Max(1, rowsPerPass / (prompt.Length - start))))
         {
-            Way[] ways = [.. together.Select(step => new Way(steps == 1 ? 1f : 1 - (step + 0.5f) / steps, new Trace([Site.HeadOut, Site.NeuronOut], positions), Trace.OfDerivatives(sites)))];
-            Back(decoder, baseline, start, positions, ways, tokenA, tokenB, compute);
-            foreach (var (gain, values, slopes) in ways)
+            PathStep[] path =
+            [
+                .. together.Select(step => new PathStep(
+                    steps == 1 ? 1f : 1 - (step + 0.5f) / steps, new Trace([Site.HeadOut, Site.NeuronOut], positions), Trace.OfDerivatives(sites))),
+            ];
+            session.Differentiate(
+                [
+                    .. path.Select(p => new GradientPlan(prompt, Scaled(shape, positions, p.Gain), p.Slopes) { Position = start, Past = baseline, Values = p.Values }),
+                ],
+                LossGradient.Margin(tokenA, tokenB));
+            foreach (var (gain, values, slopes) in path)
             {
                 for (var layer = 0; layer < shape.Layers; layer++)
                 {
@@ -57,36 +64,12 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
         return new Attribution((double)baseline.LastLogits[tokenA] - baseline.LastLogits[tokenB], Mean(heads), Mean(neurons), groups.ToDictionary(g => g.Key, g => Mean(g.Value), StringComparer.Ordinal));
     }
 
-    /// <summary>One step: the gain of the heads, what is recorded on the way there, and the derivatives on the way back.</summary>
-    private sealed record Way(float Gain, Trace Values, Trace Slopes);
+    /// <summary>One step of the path: the gain of the heads, what is recorded forwards, and the gradient with respect to it.</summary>
+    private sealed record PathStep(float Gain, Trace Values, Trace Slopes);
 
-    private static Intervention Faded(DecoderShape shape, IReadOnlyList<int> positions, float gain) => gain == 1
+    private static Intervention Scaled(DecoderShape shape, IReadOnlyList<int> positions, float gain) => gain == 1
         ? Intervention.None
         : new Intervention($"all heads x{gain}", [.. Enumerable.Range(0, shape.Layers).Select(layer => new Edit(Site.HeadOut, layer, Operation.Scale) { Factor = gain, Positions = Positions.Of(positions) })]);
-
-    /// <summary>Fills the traces of <paramref name="ways"/>.</summary>
-    private static void Back(Decoder decoder, Baseline baseline, int start, IReadOnlyList<int> positions, Way[] ways, int tokenA, int tokenB, Compute compute)
-    {
-        var mark = compute.Arena.Here();
-        var (prompt, width) = (baseline.Prompt, decoder.Shape.ModelSize);
-        var count = prompt.Length - start;
-        var entry = Tensor.From(compute.Arena, prompt.Embeddings.AsSpan(start * width), count, width);
-        var runs = ways.Select(way => new Run(entry, prompt.Coordinates.AsMemory(start), start, prompt.Steered(Faded(decoder.Shape, positions, way.Gain))) { Past = baseline.KeyValues, Traces = [way.Values], Derivatives = [way.Slopes] });
-        var pass = new Pass(decoder.Shape, runs, compute) { Tape = new Tape(TapeKind.Store) };
-        var resid = decoder.Forward(pass);
-        var (last, margins, d) = (compute.Arena.Take(ways.Length, width), compute.Arena.TakeZeros(ways.Length, decoder.VocabularySize), compute.Arena.TakeZeros(resid.Rows, width));
-        for (var i = 0; i < ways.Length; i++)
-        {
-            resid[(i + 1) * count - 1].CopyTo(last[i]);
-            // Of a token over itself the margin is 0, whatever changes.
-            margins[i][tokenA] += 1;
-            margins[i][tokenB] -= 1;
-        }
-        var slopes = decoder.UnembedBackward(last, margins, compute, null);
-        for (var i = 0; i < ways.Length; i++) slopes[i].CopyTo(d[(i + 1) * count - 1]);
-        decoder.Backward(pass, d, null);
-        compute.Arena.Release(mark);
-    }
 
     /// <param name="values">At the positions [position, part x width].</param>
     /// <param name="slopes">At all positions from <paramref name="start"/> on.</param>

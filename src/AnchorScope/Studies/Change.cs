@@ -1,8 +1,6 @@
 using System.Runtime.CompilerServices;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Models;
-using AnchorScope.Prompts;
-using AnchorScope.Readouts;
 
 namespace AnchorScope.Studies;
 
@@ -28,17 +26,17 @@ internal sealed class Change(Prompt prompt, List<int> variants, Intervention int
     public Change? Trunk { get; private set; }
 
     /// <summary>The changes of <paramref name="interventions"/>, each on the prompt of its index, in the order in which they join a pass.</summary>
-    public static List<Change> Of(Decoder decoder, IEnumerable<Intervention> interventions, Func<int, Prompt> promptOf, IReadOnlyList<Readout> readouts)
+    public static List<Change> Of(DecoderShape shape, IEnumerable<Intervention> interventions, Func<int, Prompt> promptOf, IReadOnlyList<Readout> readouts)
     {
         var changes = new Dictionary<(Prompt, Intervention), Change>(new SameEdits());
         foreach (var (index, one) in interventions.Index())
         {
             var of = promptOf(index);
-            var reaching = Corner.Reaching(one, decoder, of, readouts);
+            var reaching = Corner.Reaching(one, shape, of, readouts);
             if (changes.TryGetValue((of, reaching), out var change)) change.Variants.Add(index);
-            else changes.Add((of, reaching), new Change(of, [index], reaching, Corner.Of(reaching, decoder, of, readouts)));
+            else changes.Add((of, reaching), new Change(of, [index], reaching, Corner.Of(reaching, shape, of, readouts)));
         }
-        return [.. changes.Values.OrderBy(c => c.Corner.Layer).ThenBy(c => c.Corner.BehindAttention)];
+        return [.. changes.Values.OrderBy(c => c.Corner.Layer).ThenBy(c => c.Corner.AfterAttention)];
     }
 
     /// <summary>
@@ -59,13 +57,13 @@ internal sealed class Change(Prompt prompt, List<int> variants, Intervention int
                 if (!trunks.TryGetValue(change.BeginningBelow(layer), out var found) || found.Sum(c => c.Corner.Rows) + change.Corner.Rows > rowsPerPass) continue;
                 var trunk = found.Find(c => c.Corner.Layer < layer && c.Corner.Position <= position && c.BeginningBelow(layer).Equals(change.BeginningBelow(layer)));
                 if (trunk is null) continue;
-                (group, change.Trunk, change.Corner) = (found, trunk, change.Corner with { Layer = layer, BehindAttention = false });
+                (group, change.Trunk, change.Corner) = (found, trunk, change.Corner with { Layer = layer, AfterAttention = false });
             }
             if (group is null) together.Add(group = []);
             group.Add(change);
             for (var layer = change.Corner.Layer + 1; layer <= last; layer++) trunks.TryAdd(change.BeginningBelow(layer), group);
         }
-        return together.ConvertAll(group => group.OrderBy(c => c.Corner.Layer).ThenBy(c => c.Corner.BehindAttention).ToList());
+        return together.ConvertAll(group => group.OrderBy(c => c.Corner.Layer).ThenBy(c => c.Corner.AfterAttention).ToList());
     }
 
     private Beginning BeginningBelow(int layer)

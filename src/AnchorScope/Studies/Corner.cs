@@ -1,29 +1,26 @@
-using System.Runtime.CompilerServices;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Models;
-using AnchorScope.Prompts;
-using AnchorScope.Readouts;
 
 namespace AnchorScope.Studies;
 
 /// <summary>What a variant has to compute: where what is read can first differ from the baseline, and where the last thing is read.</summary>
 /// <param name="Layer">First layer.</param>
 /// <param name="Position">First position.</param>
-/// <param name="BehindAttention">Whether it starts behind the attention of its first layer.</param>
+/// <param name="AfterAttention">Whether it starts behind the attention of its first layer.</param>
 /// <param name="EndLayer">The layer behind the last one.</param>
 /// <param name="EndPosition">The position behind the last one.</param>
-public sealed record Corner(int Layer, int Position, bool BehindAttention, int EndLayer, int EndPosition)
+public sealed record Corner(int Layer, int Position, bool AfterAttention, int EndLayer, int EndPosition)
 {
     /// <summary>Rows in a pass; 0 where nothing that is read can differ from the baseline's output.</summary>
     public int Rows => Layer >= EndLayer ? 0 : EndPosition - Position;
 
     /// <summary>The corner of <paramref name="intervention"/>, moved to where the first thing is read if that comes earlier.</summary>
-    public static Corner Of(Intervention intervention, Decoder decoder, Prompt prompt, IReadOnlyList<Readout> readouts)
+    public static Corner Of(Intervention intervention, DecoderShape shape, Prompt prompt, IReadOnlyList<Readout> readouts)
     {
         var (first, end, firstPosition, endPosition) = (int.MaxValue, 0, int.MaxValue, 0);
         foreach (var readout in readouts)
         {
-            var (layer, position) = (readout.LayerIn(decoder), readout.PositionIn(prompt));
+            var (layer, position) = (readout.LayerIn(shape), readout.PositionIn(prompt));
             (first, end) = (Math.Min(first, layer), Math.Max(end, layer + 1));
             (firstPosition, endPosition) = (Math.Min(firstPosition, position), Math.Max(endPosition, position + 1));
         }
@@ -42,17 +39,17 @@ public sealed record Corner(int Layer, int Position, bool BehindAttention, int E
     /// The edits of <paramref name="intervention"/> that can change what is read. Above the last layer that is read none can; in that layer only the positions that
     /// are read there take part, but for what their attention reads of the others: keys, values and the stream that these come from.
     /// </summary>
-    public static Intervention Reaching(Intervention intervention, Decoder decoder, Prompt prompt, IReadOnlyList<Readout> readouts)
+    public static Intervention Reaching(Intervention intervention, DecoderShape shape, Prompt prompt, IReadOnlyList<Readout> readouts)
     {
         if (intervention.Edits.Count == 0) return intervention;
         var (last, lastRead, end) = (0, 0, 0);
         foreach (var readout in readouts)
         {
-            var (layer, position) = (readout.LayerIn(decoder), readout.PositionIn(prompt));
+            var (layer, position) = (readout.LayerIn(shape), readout.PositionIn(prompt));
             lastRead = layer > last ? position : layer == last ? Math.Max(lastRead, position) : lastRead;
             (last, end) = (Math.Max(last, layer), Math.Max(end, position));
         }
-        bool IsRead(Edit edit) => readouts.Any(r => r.LayerIn(decoder) == last && edit.Positions.Contains(r.PositionIn(prompt)));
+        bool IsRead(Edit edit) => readouts.Any(r => r.LayerIn(shape) == last && edit.Positions.Contains(r.PositionIn(prompt)));
         bool Reaches(Edit edit) => edit.Layer < last
             ? edit.Positions.First <= end
             : edit.Layer == last && (edit.ReachesOthers ? edit.Positions.First <= lastRead : IsRead(edit));

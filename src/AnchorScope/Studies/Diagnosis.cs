@@ -109,7 +109,7 @@ public sealed record ModelFacts(string Name, string Family, string Sha256, strin
     /// <summary>Those of an opened model.</summary>
     public static ModelFacts Of(Models.VisionLanguageModel model) => new(
         model.Checkpoint.Name, model.Family, model.Checkpoint.Sha256, model.Tokenizer.Sha256, model.Decoder.Shape.Layers, model.Decoder.Shape.Heads,
-        Studies.Provenance.Read(model.Checkpoint.Folder))
+        Baking.Provenance.Read(model.Checkpoint.Folder))
     {
         Files = model.Checkpoint.Identity.Files,
     };

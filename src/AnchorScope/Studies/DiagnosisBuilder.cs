@@ -1,7 +1,5 @@
 using AnchorScope.Conflicts;
 using AnchorScope.Metrics;
-using AnchorScope.Models;
-using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;
 
@@ -217,7 +215,7 @@ internal sealed class DiagnosisBuilder
         foreach (var variant in Enum.GetValues<NssdVariant>())
         {
             double Mean(Modality? modality) => set.Runs.Where(r => modality is null || r.Run.Instruction == modality).Select(r => Nssd(r, condition, variant)).DefaultIfEmpty(double.NaN).Average();
-            means[Variants.NameOf(variant)] = [Mean(null), Mean(Modality.Vision), Mean(Modality.Text)];
+            means[EnumName.Of(variant)] = [Mean(null), Mean(Modality.Vision), Mean(Modality.Text)];
         }
         return new KnockoutPoint(
             layer, set.Runs.Count, set.Split(r => Nssd(r, condition, Options.Variants.Nssd)), means,

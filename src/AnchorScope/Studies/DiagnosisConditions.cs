@@ -1,6 +1,6 @@
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
-using AnchorScope.Models;
 using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;
@@ -32,7 +32,7 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
     {
         var at = Scope(options.Variants, prompt);
         foreach (var (layer, neuron) in neurons)
-            yield return new Intervention(ConditionId.Neuron(layer, neuron), new Edit(Site.NeuronOut, layer, Operation.Scale) { Factor = 0, Neurons = [neuron], Positions = at });
+            yield return new Intervention(ConditionId.Neuron(layer, neuron), new Edit(Site.NeuronOut, layer, Operation.Scale) { Factor = 0, Components = [neuron], Positions = at });
     }
 
     /// <summary>Components of heads' outputs set to 0, one at a time.</summary>
@@ -40,7 +40,7 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
     {
         var at = Scope(options.Variants, prompt);
         foreach (var (layer, head, component) in components)
-            yield return new Intervention(ConditionId.Component(layer, head, component), new Edit(Site.HeadOut, layer, Operation.Scale) { Factor = 0, Neurons = [head * shape.HeadSize + component], Positions = at });
+            yield return new Intervention(ConditionId.Component(layer, head, component), new Edit(Site.HeadOut, layer, Operation.Scale) { Factor = 0, Components = [head * shape.HeadSize + component], Positions = at });
     }
 
     /// <summary>Edges cut in one head each, where the prompt has them.</summary>
@@ -95,7 +95,7 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
     }
 
     /// <summary>Spans at which heads are exchanged: those at which they are blocked, without what stands in front of the question.</summary>
-    public static IReadOnlyList<SpanKind> SpansOf(Variants variants) => variants.Scope == GainScope.Instruction
+    public static IReadOnlyList<SpanKind> SpansOf(Definitions variants) => variants.Scope == GainScope.Instruction
         ? variants.Instruction
         : [SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix];
 
@@ -136,7 +136,7 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
         by is null ? edge.Cut(prompt, name, layers, heads) : by.Along(edge, name, layers, heads);
 
     /// <summary>Positions at which heads are blocked or amplified.</summary>
-    public static Positions Scope(Variants variants, Prompt prompt) => variants.Scope switch
+    public static Positions Scope(Definitions variants, Prompt prompt) => variants.Scope switch
     {
         GainScope.All => Positions.All,
         GainScope.Last => Positions.Of(prompt.Length - 1),

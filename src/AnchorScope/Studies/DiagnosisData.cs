@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Metrics;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
@@ -84,7 +85,7 @@ public sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSet 
     /// Without the samples that have a part which no conflict has of those whose means take the place of what is removed: known before the
     /// first hour, not at the last table.
     /// </summary>
-    internal DiagnosisData WithKnownMeans(Variants variants)
+    internal DiagnosisData WithKnownMeans(Definitions variants)
     {
         var means = Rank.Samples.Where(s => s.Kind == SampleKind.Conflict).Take(InterchangeStudy.ProfileSamples).ToList();
         var everywhere = variants.Ablation == AblationVariant.Mean;

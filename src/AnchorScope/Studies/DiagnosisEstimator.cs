@@ -1,10 +1,8 @@
 using System.Diagnostics;
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
-using AnchorScope.Models;
-using AnchorScope.Prompts;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
@@ -22,15 +20,17 @@ internal sealed class DiagnosisEstimator
 
     private readonly DiagnosisStudy _study;
     private readonly DiagnosisConditions _conditions;
-    private readonly Compute _compute;
+    private readonly ISession _session;
+    private readonly ConflictPrompts _built;
     private readonly HeadPlan _plan;
     private readonly Dictionary<string, IReadOnlyList<Prompt>> _prompts = new(StringComparer.Ordinal);
     private readonly List<PhaseEstimate> _phases = [];
     private long _workBytes;
 
-    public DiagnosisEstimator(DiagnosisStudy study, DiagnosisConditions conditions, Compute compute)
+    public DiagnosisEstimator(DiagnosisStudy study, DiagnosisConditions conditions, ISession session)
     {
-        (_study, _conditions, _compute) = (study, conditions, compute);
+        (_study, _conditions, _session) = (study, conditions, session);
+        _built = new ConflictPrompts(study.Model, study.Data.Layout, session);
         var shape = Shape;
         var random = new SplitMix(study.Options.Seed);
         double[] scores = [.. Enumerable.Range(0, shape.Layers * shape.Heads).Select(_ => random.Uniform())];
@@ -217,7 +217,7 @@ internal sealed class DiagnosisEstimator
     /// <summary>A plain run with its picture.</summary>
     private Work Read(Prompt prompt) => Plain(prompt) + new Work(0, 0, 1);
 
-    private Work Plain(Prompt prompt) => new(1, SweepCost.Of(_study.Model.Decoder, prompt, []).BaselineOperations);
+    private Work Plain(Prompt prompt) => new(1, SweepCost.Of(_session.Engine, prompt, []).BaselineOperations);
 
     /// <summary>The answer is generated from the start again.</summary>
     private Work Answer(Prompt prompt) => _study.AnswerTokens == 1 && !_study.Model.Rules.Any ? default
@@ -229,31 +229,23 @@ internal sealed class DiagnosisEstimator
     {
         var list = interventions.ToList();
         if (list.Count == 0) return default;
-        var cost = SweepCost.Of(_study.Model.Decoder, prompt, list);
+        var cost = SweepCost.Of(_session.Engine, prompt, list);
         _workBytes = Math.Max(_workBytes, cost.RecordedBytes + Sweep.DefaultRows * cost.BytesPerRow);
         return new Work(list.Count, cost.Operations);
     }
 
-    private IReadOnlyList<Prompt> Built(ConflictSample sample)
-    {
-        var mark = _compute.Arena.Here();
-        var pixels = sample.Image is null ? null : _study.Model.Preprocess([Picture.Load(sample.Image)]);
-        Tensor? features = pixels is null ? null : _study.Model.Features(pixels, _compute);
-        List<Prompt> prompts = [.. sample.Runs.Select(run => ConflictPrompt.Build(_study.Model, run, _study.Data.Layout, pixels, features))];
-        _compute.Arena.Release(mark);
-        return prompts;
-    }
+    private IReadOnlyList<Prompt> Built(ConflictSample sample) => [.. sample.Runs.Select(_built.Of)];
 
     private double SecondsPerPicture()
     {
         if (_study.Data.Sets.SelectMany(set => set.Samples).FirstOrDefault(s => s.Image is not null) is not { } pictured) return 0;
-        return Median(() => Built(pictured));
+        return Median(() => new ConflictPrompts(_study.Model, _study.Data.Layout, _session).Of(pictured.Runs.First()));
     }
 
     private double SecondsPerOperation()
     {
         var prompt = _prompts[_study.Data.Test.Name][0];
-        return Median(() => Baseline.Record(_study.Model.Decoder, prompt, _compute).Dispose()) / Plain(prompt).Operations;
+        return Median(() => _session.Record(prompt).Dispose()) / Plain(prompt).Operations;
     }
 
     private static double Median(Action timed)

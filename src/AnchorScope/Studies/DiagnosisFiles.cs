@@ -76,10 +76,10 @@ public static class DiagnosisFiles
                 Rows("knockout", curve.Edge, condition, "mfr_larger", point.Larger);
             }
         }
-        var score = Variants.Parse<HeadScoreVariant>("head_score", d.Variants["head_score"]);
+        var score = EnumName.Parse<HeadScoreVariant>("head_score", d.Variants["head_score"]);
         var measured = ExchangeScore.Of(score) is not null ? "exchanged alone" : "blocked alone";
         foreach (var head in d.Heads.Ranked)
-            Rows("heads", $"{head.Layer}.{head.Head}", head.Estimate ? "estimated" : measured, Variants.NameOf(score), head.Score,
+            Rows("heads", $"{head.Layer}.{head.Head}", head.Estimate ? "estimated" : measured, EnumName.Of(score), head.Score,
                 head.Test, (d.Heads.VisionQ[head.Layer][head.Head], d.Heads.TextQ[head.Layer][head.Head]));
         foreach (var head in d.Interchange.Heads)
         {
@@ -105,7 +105,7 @@ public static class DiagnosisFiles
         foreach (var neuron in d.Neurons.Ranked)
         {
             var item = $"{neuron.Layer}.{neuron.Neuron}";
-            Rows("neurons", item, $"silenced alone, {Variants.NameOf(neuron.Place)}", "causal_margin", neuron.Effect, neuron.Test);
+            Rows("neurons", item, $"silenced alone, {EnumName.Of(neuron.Place)}", "causal_margin", neuron.Effect, neuron.Test);
             Rows("neurons", item, "baseline", "activation_instruction", neuron.AtInstruction);
             Rows("neurons", item, "baseline", "activation_last", neuron.AtLast);
         }
@@ -117,7 +117,7 @@ public static class DiagnosisFiles
         foreach (var edge in d.HeadEdges.Ranked)
             Rows("head_edges", $"{edge.Layer}.{edge.Head}", edge.Edge, "causal_margin", edge.Effect, edge.Test);
         foreach (var cut in d.Route.Cuts) Row("route", cut.Edge, "all layers", d.Variants["route"], "all", cut.Left);
-        csv.Append(CultureInfo.InvariantCulture, $"route,verdict,{Variants.NameOf(d.Route.Verdict)},,,,,,,,\n");
+        csv.Append(CultureInfo.InvariantCulture, $"route,verdict,{EnumName.Of(d.Route.Verdict)},,,,,,,,\n");
         foreach (var block in d.Blocking)
         {
             Rows("blocking", block.Name.Text, "blocked", "mfr_argmax", block.Argmax);

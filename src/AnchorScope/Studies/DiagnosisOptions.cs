@@ -21,7 +21,7 @@ public sealed record DiagnosisOptions
     public ulong Seed { get; init; }
 
     /// <summary>Named definitions.</summary>
-    public Variants Variants { get; init; } = new();
+    public Definitions Variants { get; init; } = new();
 
     /// <summary>Window sizes of the sensitivity check.</summary>
     public IReadOnlyList<int> Windows { get; init; } = [1, 3, 5, 7];

@@ -1,10 +1,10 @@
 using AnchorScope.Checkpoints;
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
@@ -91,7 +91,7 @@ public sealed class DiagnosisStudy : IDisposable
     /// <summary>The parts of a run in order, with the number of their samples.</summary>
     public IReadOnlyList<(string Phase, int Samples)> Phases =>
         [.. new[] { (Phase.Rank, Data.Rank), (Phase.Verify, Screened ? Data.Rank : null), (Phase.Parts, PartSet), (Phase.Test, Data.Test), (Phase.Hard, Data.Hard), (Phase.Factor, Data.Hard is null ? Data.Rank : null), (Phase.Control, Data.Control) }
-            .Where(p => p.Item2 is not null).Select(p => (Variants.NameOf(p.Item1), p.Item2!.Samples.Count)), .. AmplificationStudy.Phases(Data), .. InterchangeStudy.Phases(Data)];
+            .Where(p => p.Item2 is not null).Select(p => (EnumName.Of(p.Item1), p.Item2!.Samples.Count)), .. AmplificationStudy.Phases(Data), .. InterchangeStudy.Phases(Data)];
 
     private bool Screened => Options.Variants.Screen != HeadScreen.Exact;
 
@@ -104,17 +104,15 @@ public sealed class DiagnosisStudy : IDisposable
     /// </summary>
     public StudyEstimate Estimate(CancellationToken cancel = default)
     {
-        using var arena = new Arena();
-        using var team = new Team(Model.Checkpoint.IsSmall ? 1 : Options.Threads, cancel);
-        return new DiagnosisEstimator(this, _conditions, new Compute(arena, team)).Of(Model.Checkpoint.IsSmall ? Options.Threads : 1, (Model.Checkpoint.IsSmall ? 2 : 1) * Model.Checkpoint.WeightBytes);
+        using var session = Model.OpenSession(new SessionOptions { Threads = Model.Checkpoint.IsSmall ? 1 : Options.Threads, Cancel = cancel });
+        return new DiagnosisEstimator(this, _conditions, session).Of(Model.Checkpoint.IsSmall ? Options.Threads : 1, (Model.Checkpoint.IsSmall ? 2 : 1) * Model.Checkpoint.WeightBytes);
     }
 
     /// <summary>One prompt of the test set, with its spans, for the user to check before anything is run.</summary>
     public RenderedPrompt Render(CancellationToken cancel = default)
     {
-        using var arena = new Arena();
-        using var team = new Team(Options.Threads, cancel);
-        return Rendered(new Compute(arena, team));
+        using var session = Model.OpenSession(new SessionOptions { Threads = Options.Threads, Cancel = cancel });
+        return Rendered(session);
     }
 
     /// <summary>Runs what <paramref name="store"/> does not have yet.</summary>
@@ -165,11 +163,9 @@ public sealed class DiagnosisStudy : IDisposable
     /// <summary>Everything found, from the rows of a finished run; the examples are run once more for what they read of their pictures.</summary>
     public Diagnosis Reduce(ResultStore store, HeadPlan plan)
     {
-        using var arena = new Arena();
-        using var team = new Team(Options.Threads);
-        var compute = new Compute(arena, team);
-        var diagnosis = new DiagnosisBuilder(this, store, plan).Build(Rendered(compute));
-        return diagnosis with { Examples = [.. diagnosis.Examples.Select(e => WithReadings(e, store, plan, compute))] };
+        using var session = Model.OpenSession(new SessionOptions { Threads = Options.Threads });
+        var diagnosis = new DiagnosisBuilder(this, store, plan).Build(Rendered(session));
+        return diagnosis with { Examples = [.. diagnosis.Examples.Select(e => WithReadings(e, store, plan, session))] };
     }
 
     /// <summary>The portable set of arbiters: the heads whose queries, exchanged together, switch the answer; empty where none was found.</summary>
@@ -186,7 +182,7 @@ public sealed class DiagnosisStudy : IDisposable
         var scores = Scores(store, Options.Variants.HeadScore).All;
         var estimated = Estimated(store);
         return Portable(
-            Variants.NameOf(Options.Variants.HeadScore),
+            EnumName.Of(Options.Variants.HeadScore),
             plan.Arbitration.Select(h => new ScoredHead(h.Layer, h.Head, scores[h.Layer * Shape.Heads + h.Head]) { Estimate = estimated.Contains(h) }));
     }
 
@@ -209,10 +205,11 @@ public sealed class DiagnosisStudy : IDisposable
         Variants = Named,
     };
 
-    private ExampleConflict WithReadings(ExampleConflict example, ResultStore store, HeadPlan plan, Compute compute)
+    private ExampleConflict WithReadings(ExampleConflict example, ResultStore store, HeadPlan plan, ISession session)
     {
-        var replacements = Interchange(store).Replacements(compute);
-        var reader = new ImageReader(Model, Data.Layout, Options.Variants.Instruction, compute);
+        var prompts = new ConflictPrompts(Model, Data.Layout, session);
+        var replacements = Interchange(store).Replacements(prompts, session);
+        var reader = new ImageReader(prompts, Options.Variants.Instruction, session);
         var (boxes, runs) = reader.Read(Data.Test.Samples.First(s => s.Id == example.Id), (run, prompt) =>
         [
             ("no intervention", Intervention.None),
@@ -227,12 +224,11 @@ public sealed class DiagnosisStudy : IDisposable
         };
     }
 
-    private RenderedPrompt Rendered(Compute compute)
+    private RenderedPrompt Rendered(ISession session)
     {
         var run = Data.Test.Samples[0].Runs.First();
-        var pixels = run.Sample.Image is null ? null : Model.Preprocess([Picture.Load(run.Sample.Image)]);
-        var prompt = ConflictPrompt.Build(Model, run, Data.Layout, pixels, pixels is null ? null : Model.Features(pixels, compute));
-        return new RenderedPrompt(run.Id, prompt.Rendered, prompt.Tokens, prompt.Spans.ToDictionary(s => Variants.NameOf(s.Key), s => (IReadOnlyList<int>)s.Value, StringComparer.Ordinal));
+        var prompt = new ConflictPrompts(Model, Data.Layout, session).Of(run);
+        return new RenderedPrompt(run.Id, prompt.Rendered, prompt.Tokens, prompt.Spans.ToDictionary(s => EnumName.Of(s.Key), s => (IReadOnlyList<int>)s.Value, StringComparer.Ordinal));
     }
 
     /// <summary>
@@ -269,11 +265,12 @@ public sealed class DiagnosisStudy : IDisposable
 
     /// <summary>Samples go to the threads one by one; their rows are written in the order of the set, whoever is done first.</summary>
     private void Each(Phase phase, ConflictSet set, ResultStore store, PhasePlan plan, Action<StudyProgress>? progress, CancellationToken cancel) => Each(
-        Variants.NameOf(phase), set, store,
-        compute =>
+        EnumName.Of(phase), set, store,
+        session =>
         {
-            var runner = new SampleRunner(Model, Data.Layout, Options, _conditions, Interchange(store).Replacements(compute), AnswerTokens,
-                compute);
+            var prompts = new ConflictPrompts(Model, Data.Layout, session);
+            var replacements = Interchange(store).Replacements(prompts, session);
+            var runner = new SampleRunner(Model, prompts, Options, _conditions, replacements, AnswerTokens, session);
             return (sample, stop) => runner.Run(sample, phase, plan, stop);
         },
         progress, cancel);
@@ -281,7 +278,7 @@ public sealed class DiagnosisStudy : IDisposable
     /// <summary>Runs the samples of <paramref name="set"/> that the store does not have under <paramref name="name"/>.</summary>
     /// <param name="worker">Called once on each thread; what it returns is called for each sample.</param>
     internal void Each(
-        string name, ConflictSet set, ResultStore store, Func<Compute, Func<ConflictSample, CancellationToken, IReadOnlyList<RunResult>>> worker, Action<StudyProgress>? progress,
+        string name, ConflictSet set, ResultStore store, Func<ISession, Func<ConflictSample, CancellationToken, IReadOnlyList<RunResult>>> worker, Action<StudyProgress>? progress,
         CancellationToken cancel)
     {
         var todo = set.Samples.Where(s => store.Find(name, s.Id) is null).ToList();
@@ -289,9 +286,9 @@ public sealed class DiagnosisStudy : IDisposable
         progress?.Invoke(new StudyProgress(name, done, set.Samples.Count));
         var waiting = new SortedDictionary<int, IReadOnlyList<RunResult>>();
         var written = 0;
-        Workers.Each(todo.Count, Options.Threads, (compute, stop) =>
+        Workers.Each(Model.Engine, todo.Count, Options.Threads, (session, stop) =>
         {
-            var run = worker(compute);
+            var run = worker(session);
             return i =>
             {
                 IReadOnlyList<RunResult> results;

@@ -1,5 +1,5 @@
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Models;
 using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;

@@ -1,9 +1,7 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Models;
 using AnchorScope.Prompts;
-using AnchorScope.Readouts;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
@@ -11,7 +9,7 @@ namespace AnchorScope.Studies;
 /// What of the picture is read at the instruction and at the last position: attention to every image token, as a mean over the span's positions
 /// and over all heads of all layers. What a head that is blocked at a position attends to reaches nothing, so it counts as 0.
 /// </summary>
-internal sealed class ImageReader(VisionLanguageModel model, PromptLayout layout, IReadOnlyList<SpanKind> instruction, Compute compute)
+internal sealed class ImageReader(ConflictPrompts built, IReadOnlyList<SpanKind> instruction, ISession session)
 {
     /// <summary>The picture's places, and what each run of <paramref name="sample"/> reads of them under each of the conditions.</summary>
     /// <param name="conditions">Interventions on one run, each with its name for readers.</param>
@@ -19,30 +17,23 @@ internal sealed class ImageReader(VisionLanguageModel model, PromptLayout layout
         ConflictSample sample, Func<ConflictRun, Prompt, IReadOnlyList<(string Name, Intervention Intervention)>> conditions)
     {
         if (sample.Image is null) return ([], [.. sample.Runs.Select(_ => Array.Empty<ImageReading>())]);
-        var mark = compute.Arena.Here();
-        var pixels = model.Preprocess([Picture.Load(sample.Image)]);
-        var features = model.Features(pixels, compute);
-        var prompts = sample.Runs.Select(run => ConflictPrompt.Build(model, run, layout, pixels, features)).ToList();
+        var prompts = sample.Runs.Select(built.Of).ToList();
         IReadOnlyList<ImageReading>[] readings = [.. sample.Runs.Zip(prompts, (run, prompt) =>
             (IReadOnlyList<ImageReading>)[.. conditions(run, prompt).SelectMany(c => Read(prompt, c.Name, c.Intervention))])];
-        compute.Arena.Release(mark);
         return ([.. prompts[0].Places.Select(place => place.Box)], readings);
     }
 
     /// <summary>One full pass; the spans in the order instruction, last.</summary>
     public IReadOnlyList<ImageReading> Read(Prompt prompt, string name, Intervention intervention)
     {
-        var shape = model.Decoder.Shape;
+        var shape = session.Engine.Shape;
         intervention.Validate(shape, prompt.Length);
         (SpanKind Kind, int[] Positions)[] spans = [(SpanKind.Instruction, prompt.Union(instruction)), (SpanKind.Last, [prompt.Length - 1])];
         int[] watched = [.. spans.SelectMany(s => s.Positions).Distinct().Order()];
         var trace = new Trace([Site.AttnPattern], watched);
-        var mark = compute.Arena.Here();
-        var run = new Run(Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, shape.ModelSize), prompt.Coordinates, 0, prompt.Steered(intervention)) { Traces = [trace] };
-        model.Decoder.Forward(new Pass(shape, [run], compute));
-        compute.Arena.Release(mark);
+        session.Forward(prompt, intervention, trace);
         int[] image = [.. prompt.Span(SpanKind.Image)];
-        return [.. spans.Where(s => s.Positions.Length > 0).Select(s => new ImageReading(Metrics.Variants.NameOf(s.Kind), name, Mean(trace, shape, intervention, watched, s.Positions, image, prompt.Length)))];
+        return [.. spans.Where(s => s.Positions.Length > 0).Select(s => new ImageReading(EnumName.Of(s.Kind), name, Mean(trace, shape, intervention, watched, s.Positions, image, prompt.Length)))];
     }
 
     private static double[] Mean(Trace trace, DecoderShape shape, Intervention intervention, int[] watched, int[] positions, int[] image, int keys)
@@ -66,5 +57,5 @@ internal sealed class ImageReader(VisionLanguageModel model, PromptLayout layout
 
     private static bool Blocked(Intervention intervention, int layer, int head, int position) => intervention.Edits.Any(e =>
         e.Site == Site.HeadOut && (e.Operation == Operation.Set || (e.Operation == Operation.Scale && e.Factor == 0)) && e.Layer == layer
-            && e.Neurons is null && (e.Heads is null || e.Heads.Contains(head)) && e.Positions.Contains(position));
+            && e.Components is null && (e.Heads is null || e.Heads.Contains(head)) && e.Positions.Contains(position));
 }

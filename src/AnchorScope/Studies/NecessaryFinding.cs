@@ -80,7 +80,7 @@ internal static class NecessaryFinding
 
     /// <summary>By what they were chosen, where that is no removal.</summary>
     private static string Ranked(Diagnosis diagnosis) =>
-        ExchangeScore.Of(Variants.Parse<HeadScoreVariant>("head_score", diagnosis.Variants["head_score"])) is null ? ""
+        ExchangeScore.Of(EnumName.Parse<HeadScoreVariant>("head_score", diagnosis.Variants["head_score"])) is null ? ""
             : $" by {diagnosis.Variants["head_score"]}";
 
     private static string Names(IReadOnlyList<HeadId> heads) => heads.Count <= 6 ? string.Join(", ", heads)

@@ -2,11 +2,11 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
 using AnchorScope.Readouts;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
@@ -44,30 +44,30 @@ public static class ParityCheck
 
     /// <summary>Compares one golden file.</summary>
     /// <exception cref="InputException">It has no inputs, or they do not fit the model.</exception>
-    public static ParityResult Run(VisionLanguageModel model, string path, Compute compute)
+    public static ParityResult Run(VisionLanguageModel model, string path, ISession session)
     {
         using var golden = new ParityGolden(path);
         if (!golden.Has("inputs.input_ids")) throw InputException.At(path, "inputs.input_ids", "token ids [1, T]", "nothing");
         var rows = new List<ParityRow>();
         var pixels = golden.Pixels is { } inputs ? model.Accept(inputs) : null;
-        var prompt = model.Prompt(golden.Tokens("inputs.input_ids"), pixels, pixels is null ? null : model.Features(pixels, compute));
-        if (golden.Messages is not null && model.HasTemplate) Inputs(golden, model, compute, rows);
+        var prompt = model.Prompt(golden.Tokens("inputs.input_ids"), pixels, pixels is null ? null : session.Features(pixels));
+        if (golden.Messages is not null && model.HasTemplate) Inputs(golden, model, session, rows);
         if (golden.Integers("inputs.position_ids") is { } places)
         {
             var axes = places.Length / prompt.Length;
             Equal(rows, golden, "inputs.position_ids", places.Select(p => (int)p), Enumerable.Range(0, axes).SelectMany(axis => prompt.Coordinates.Select(c => c[axis])));
         }
-        Arrays(golden, model, prompt, pixels, compute, rows);
-        Lens(golden, model, prompt, compute, rows);
+        Arrays(golden, model, prompt, pixels, session, rows);
+        Lens(golden, model, prompt, session, rows);
         foreach (var intervention in golden.Interventions())
         {
             intervention.Validate(model.Decoder.Shape, prompt.Length);
-            Close(rows, golden, $"iv.{intervention.Name}.logits", Logits(model, prompt, intervention, compute));
+            Close(rows, golden, $"iv.{intervention.Name}.logits", session.Unembed(session.Forward(prompt, intervention)));
         }
-        Sweeps(golden, model, prompt, compute, rows);
+        Sweeps(golden, model, prompt, session, rows);
         if (golden.Integers("gen.ids") is { } ids)
         {
-            var generated = Generation.Run(model.Decoder, prompt, ids.Length, compute, keepLogits: true);
+            var generated = Generation.Run(session, prompt, new SequenceOptions(ids.Length) { KeepLogits = true });
             Equal(rows, golden, "gen.ids", ids.Select(id => (int)id), generated.Tokens);
             if (golden.Has("gen.logits")) Close(rows, golden, "gen.logits", [.. generated.Logits.SelectMany(l => l)]);
         }
@@ -75,20 +75,20 @@ public static class ParityCheck
         return new ParityResult(rows, [.. golden.Names.Where(n => !compared.Contains(n) && !n.StartsWith("inputs.", StringComparison.Ordinal) && n != "lens.positions").Order(StringComparer.Ordinal)]);
     }
 
-    private static void Inputs(ParityGolden golden, VisionLanguageModel model, Compute compute, List<ParityRow> rows)
+    private static void Inputs(ParityGolden golden, VisionLanguageModel model, ISession session, List<ParityRow> rows)
     {
         var messages = ChatMessage.Parse(Encoding.UTF8.GetBytes(golden.Messages!), golden.Name);
         var pictures = golden.Pictures.Select(f => Picture.Load(f)).ToList();
         var pixels = pictures.Count == 0 ? null : model.Preprocess(pictures);
-        var prompt = model.Prompt(messages, pixels, pixels is null ? null : model.Features(pixels, compute));
+        var prompt = model.Prompt(messages, pixels, pixels is null ? null : session.Features(pixels));
         if (golden.Prompt is { } text) rows.Add(new ParityRow(golden.Name, "prompt", text == prompt.Rendered ? 0 : 1, 0, text == prompt.Rendered ? null : $"rendered as {prompt.Rendered}"));
         Equal(rows, golden, "inputs.input_ids", golden.Tokens("inputs.input_ids"), prompt.Tokens);
         if (pixels is not null && golden.Has("inputs.pixel_values")) Compare(rows, golden.Name, "inputs.pixel_values", golden.Singles("inputs.pixel_values"), pixels.Values, Pixel, relative: false, golden.Shape("inputs.pixel_values"));
     }
 
-    private static void Arrays(ParityGolden golden, VisionLanguageModel model, Prompt prompt, PixelValues? pixels, Compute compute, List<ParityRow> rows)
+    private static void Arrays(ParityGolden golden, VisionLanguageModel model, Prompt prompt, PixelValues? pixels, ISession session, List<ParityRow> rows)
     {
-        var written = TraceExport.Run(model, prompt, pixels, Intervention.None, TraceExport.Optional.Where(n => n != "lens").ToHashSet(StringComparer.Ordinal), compute)
+        var written = TraceExport.Run(model, prompt, pixels, Intervention.None, TraceExport.Optional.Where(n => n != "lens").ToHashSet(StringComparer.Ordinal), session)
             .ToDictionary(a => a.Name, StringComparer.Ordinal);
         var both = golden.Names.Where(written.ContainsKey).ToList();
         foreach (var name in both.Where(n => n.StartsWith("vision.layer_", StringComparison.Ordinal)).OrderBy(n => int.Parse(n["vision.layer_".Length..], CultureInfo.InvariantCulture)).Prepend("vision.embeddings").Concat(First.Skip(1)))
@@ -112,20 +112,20 @@ public static class ParityCheck
         static float[] Values(TensorData data) => MemoryMarshal.Cast<byte, float>(data.Bytes.Span).ToArray();
     }
 
-    private static void Lens(ParityGolden golden, VisionLanguageModel model, Prompt prompt, Compute compute, List<ParityRow> rows)
+    private static void Lens(ParityGolden golden, VisionLanguageModel model, Prompt prompt, ISession session, List<ParityRow> rows)
     {
         if (!golden.Has("lens.logits") || golden.Integers("lens.positions") is not { } positions) return;
         int[] at = [.. positions.Select(p => p >= 0 && p < prompt.Length ? (int)p : throw InputException.At(golden.Name, "lens.positions", $"0 to {prompt.Length - 1}", $"{p}"))];
         var (trace, width) = (new Trace([Site.ResidPost], at), model.Decoder.Shape.ModelSize);
-        _ = Logits(model, prompt, Intervention.None, compute, trace);
+        _ = session.Forward(prompt, Intervention.None, trace);
         // A trace keeps its positions in ascending order, the golden file has its own.
         var ascending = at.Distinct().Order().ToList();
         var lens = at.SelectMany(p => prompt.Embeddings[(p * width)..((p + 1) * width)])
             .Concat(Enumerable.Range(0, model.Decoder.Shape.Layers).SelectMany(l => at.SelectMany(p => trace[Site.ResidPost, l].AsSpan(ascending.IndexOf(p) * width, width).ToArray()))).ToArray();
-        Close(rows, golden, "lens.logits", LogitLens.Logits(model.Decoder, lens, compute));
+        Close(rows, golden, "lens.logits", session.Unembed(lens));
     }
 
-    private static void Sweeps(ParityGolden golden, VisionLanguageModel model, Prompt prompt, Compute compute, List<ParityRow> rows)
+    private static void Sweeps(ParityGolden golden, VisionLanguageModel model, Prompt prompt, ISession session, List<ParityRow> rows)
     {
         var shape = model.Decoder.Shape;
         var heads = Enumerable.Range(0, shape.Layers).SelectMany(l => Enumerable.Range(0, shape.Heads).Select(h => (l, h))).ToList();
@@ -140,22 +140,9 @@ public static class ParityCheck
         };
         foreach (var (name, variants) in sweeps.Where(s => golden.Has(s.Name)))
         {
-            using var baseline = Baseline.Record(model.Decoder, prompt, compute);
-            var list = variants().Select(v => new Variant(baseline, v)).ToList();
-            var got = new float[list.Count * model.Decoder.VocabularySize];
-            Sweep.LastLogits(model.Decoder, list, compute, (i, logits) => logits.CopyTo(got.AsSpan(i * model.Decoder.VocabularySize)));
-            Close(rows, golden, name, got);
+            using var baseline = session.Record(prompt);
+            Close(rows, golden, name, [.. Sweep.Run(session, baseline, variants()).SelectMany(logits => logits)]);
         }
-    }
-
-    private static float[] Logits(VisionLanguageModel model, Prompt prompt, Intervention intervention, Compute compute, params Trace[] traces)
-    {
-        var mark = compute.Arena.Here();
-        var entry = Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, model.Decoder.Shape.ModelSize);
-        var resid = model.Decoder.Forward(new Pass(model.Decoder.Shape, [new Run(entry, prompt.Coordinates, 0, intervention) { Traces = traces }], compute));
-        var logits = model.Decoder.Unembed(resid, compute).ToArray();
-        compute.Arena.Release(mark);
-        return logits;
     }
 
     private static void Close(List<ParityRow> rows, ParityGolden golden, string name, float[] got) =>

@@ -1,4 +1,3 @@
-using AnchorScope.Conflicts;
 using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;

@@ -1,6 +1,5 @@
 using AnchorScope.Checkpoints;
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
 
 namespace AnchorScope.Studies;

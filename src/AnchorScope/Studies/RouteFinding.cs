@@ -47,7 +47,7 @@ internal static class RouteReader
             : Route.Undecided;
         var known = cuts.OfType<RouteCut>().ToList();
         return new RouteFinding(verdict, RouteRule.Threshold, without, known,
-            Sentence(verdict, arbitrates, follows, cuts.Contains(null), without, known, test, Wording.By(Variants.NameOf(ablation))));
+            Sentence(verdict, arbitrates, follows, cuts.Contains(null), without, known, test, Wording.By(EnumName.Of(ablation))));
     }
 
     /// <summary>What is left under a cut, beyond the share 1 - threshold of what there is without it, both above chance.</summary>

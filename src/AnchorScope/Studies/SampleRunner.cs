@@ -1,10 +1,9 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 using AnchorScope.Models;
-using AnchorScope.Prompts;
 using AnchorScope.Readouts;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
@@ -36,8 +35,8 @@ internal enum Phase
 /// <summary>Runs one sample with both instructions under every condition of a phase. One per thread.</summary>
 /// <param name="replacements">What takes the place of what is removed.</param>
 internal sealed class SampleRunner(
-    VisionLanguageModel model, PromptLayout layout, DiagnosisOptions options, DiagnosisConditions conditions, Replacements replacements,
-        int answerTokens, Compute compute)
+    VisionLanguageModel model, ConflictPrompts prompts, DiagnosisOptions options, DiagnosisConditions conditions, Replacements replacements,
+        int answerTokens, ISession session)
 {
     internal const string None = "baseline";
 
@@ -49,12 +48,7 @@ internal sealed class SampleRunner(
 
     public IReadOnlyList<RunResult> Run(ConflictSample sample, Phase phase, PhasePlan plan, CancellationToken cancel)
     {
-        var mark = compute.Arena.Here();
-        var pixels = sample.Image is null ? null : model.Preprocess([Picture.Load(sample.Image)]);
-        Tensor? features = pixels is null ? null : model.Features(pixels, compute);
-        var results = sample.Runs.Select(run => Run(run, ConflictPrompt.Build(model, run, layout, pixels, features), phase, plan, cancel)).ToList();
-        compute.Arena.Release(mark);
-        return results;
+        return [.. sample.Runs.Select(run => Run(run, prompts.Of(run), phase, plan, cancel))];
     }
 
     private RunResult Run(ConflictRun run, Prompt prompt, Phase phase, PhasePlan plan, CancellationToken cancel)
@@ -69,7 +63,7 @@ internal sealed class SampleRunner(
             Phase.Test => [Site.ResidMid, Site.ResidPost],
             _ => Array.Empty<Site>(),
         };
-        using var baseline = Baseline.Record(model.Decoder, prompt, compute, sites, watched);
+        using var baseline = session.Record(prompt, new RecordOptions { Sites = sites, Positions = watched });
         var result = new RunResult(run.Id, entities.Following, entities.Competing) { Answer = phase is Phase.Verify or Phase.Parts ? "" : Answer(prompt, baseline) };
         var plain = Measure(baseline.LastLogits, entities, baseline.LastLogits);
         result.Outcomes[None] = plain;
@@ -86,9 +80,9 @@ internal sealed class SampleRunner(
             Phase.Hard or Phase.Factor => conditions.Gains(prompt, plan.Heads!, controls: failed),
             _ => [.. conditions.Blocks(prompt, plan.Heads!, controls: true, by), .. conditions.Gains(prompt, plan.Heads!, controls: false)],
         };
-        var variants = interventions.Select(i => new Variant(baseline, i)).ToList();
+        var variants = interventions.Select(i => new SweepItem(baseline, i)).ToList();
         var outcomes = new Outcome[variants.Count];
-        Sweep.LastLogits(model.Decoder, variants, compute, (i, logits) => outcomes[i] = Measure(logits, entities, baseline.LastLogits, variants[i].Intervention.Name), cancel: cancel);
+        Sweep.LastLogits(session, variants, (i, logits) => outcomes[i] = Measure(logits, entities, baseline.LastLogits, variants[i].Intervention.Name), cancel: cancel);
         for (var i = 0; i < outcomes.Length; i++) result.Outcomes[variants[i].Intervention.Name] = outcomes[i];
         if (phase == Phase.Rank)
         {
@@ -102,22 +96,22 @@ internal sealed class SampleRunner(
         return result;
     }
 
-    private string Answer(Prompt prompt, Baseline baseline)
+    private string Answer(Prompt prompt, IRecordedRun baseline)
     {
         if (answerTokens == 1 && !model.Rules.Any) return model.Tokenizer.Decode([Sampler.ArgMax(baseline.LastLogits)]).Trim();
         // max_length counts the prompt as well; more tokens than it leaves are those that the user asked for.
         var count = options.AnswerTokens is null && model is { MaxNewTokens: null, MaxLength: { } longest } ? Math.Clamp(longest - prompt.Length, 1, answerTokens) : answerTokens;
-        var generated = Generation.Run(model.Decoder, prompt, count, compute, stop: model.StopTokens, rules: model.Rules);
+        var generated = Generation.Run(session, prompt, new SequenceOptions(count) { Stop = model.StopTokens, Rules = model.Rules });
         return model.Tokenizer.Decode([.. generated.Tokens]).Trim();
     }
 
     /// <summary>
     /// What derivatives say of neurons, edges and, for a screen, heads. Neurons and edges are taken where nothing is changed: the way on which heads fade out is none of theirs.
     /// </summary>
-    private void AddEstimates(RunResult result, Prompt prompt, Baseline baseline, AnswerEntities entities, bool parts)
+    private void AddEstimates(RunResult result, Prompt prompt, IRecordedRun baseline, AnswerEntities entities, bool parts)
     {
         var at = conditions.Changed(prompt);
-        Attribution Of(IReadOnlyList<EdgeGroup> edges, int steps) => Attribution.Of(model.Decoder, baseline, entities.Following, entities.Competing, at, edges, compute, steps);
+        Attribution Of(IReadOnlyList<EdgeGroup> edges, int steps) => Attribution.Of(session, baseline, entities.Following, entities.Competing, at, edges, steps);
         if (options.Variants.Screen != HeadScreen.Exact) result.Curves[RankedRuns.HeadEstimates] = Of([], options.Variants.Screen == HeadScreen.Slope ? 1 : Steps).Heads;
         if (!parts) return;
         var slope = Of(conditions.EdgeGroups(prompt), 1);
@@ -180,7 +174,7 @@ internal sealed class SampleRunner(
 
     private (float Anchor, float Last) Margins(float[] resid, AnswerEntities entities, int[] anchors, int[] watched)
     {
-        var logits = LogitLens.Logits(model.Decoder, resid, compute, options.Variants.Lens == LensNorm.Final);
+        var logits = session.Unembed(resid, options.Variants.Lens == LensNorm.Final);
         var vocabulary = model.Decoder.VocabularySize;
         double Phi(IReadOnlyList<int> forms, int row)
         {

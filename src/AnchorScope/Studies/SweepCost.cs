@@ -1,6 +1,5 @@
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Models;
-using AnchorScope.Readouts;
 
 namespace AnchorScope.Studies;
 
@@ -36,14 +35,14 @@ public sealed record SweepCost(
     /// <param name="memory">Bytes that the recorded run and the activations of all passes together may take; null: <see cref="DefaultMemory"/>, or what is needed.</param>
     /// <param name="threads">Threads that each run passes of their own.</param>
     /// <exception cref="InputException">Not even the longest variant fits beside the recorded run.</exception>
-    public static SweepCost Of(Decoder decoder, Prompt prompt, IReadOnlyList<Intervention> interventions, long? memory = null, int threads = 1)
+    public static SweepCost Of(IEngine engine, Prompt prompt, IReadOnlyList<Intervention> interventions, long? memory = null, int threads = 1)
     {
-        var shape = decoder.Shape;
-        var changes = Change.Of(decoder, interventions, _ => prompt, [Readout.Output]).FindAll(c => c.Corner.Rows > 0);
+        var shape = engine.Shape;
+        var changes = Change.Of(shape, interventions, _ => prompt, [Readout.Output]).FindAll(c => c.Corner.Rows > 0);
         var (longest, shortest) = (changes.Select(c => c.Corner.Rows).DefaultIfEmpty(1).Max(), changes.Select(c => c.Corner.Rows).DefaultIfEmpty(1).Min());
         // Logits are one row a variant, however many rows it has.
-        var bytes = BytesOf(shape) + sizeof(float) * (shape.ModelSize + (long)decoder.VocabularySize) / shortest;
-        var recorded = Baseline.BytesOf(shape, prompt.Length, FirstOf(interventions, prompt));
+        var bytes = engine.RowBytes + sizeof(float) * (shape.ModelSize + (long)engine.VocabularySize) / shortest;
+        var recorded = engine.RecordedBytes(prompt.Length, FirstOf(interventions, prompt));
         // The recorded run goes through whole, before any variant.
         var least = Math.Max(recorded + longest * bytes * threads, recorded + prompt.Length * bytes);
         var room = (Math.Max(memory ?? DefaultMemory, memory is null ? least : 0) - recorded) / threads / bytes;
@@ -53,12 +52,12 @@ public sealed record SweepCost(
         var perPass = (int)Math.Max(longest, Math.Min(Math.Min(room, MostRows), (changes.Sum(c => (long)c.Corner.Rows) + threads - 1) / threads));
         var together = Change.Together(changes, shape.Layers - 1, perPass);
         var passes = Sweep.Passes([.. together.Select(g => g.Sum(c => c.Corner.Rows))], perPass);
-        double unembed = 2.0 * shape.ModelSize * decoder.VocabularySize, full = Layer(shape, 0, prompt.Length) * shape.Layers + unembed;
+        double unembed = 2.0 * shape.ModelSize * engine.VocabularySize, full = Layer(shape, 0, prompt.Length) * shape.Layers + unembed;
         Corner[] corners = [.. changes.Select(c => c.Corner)];
         return new SweepCost(
             interventions.Count, corners.Length, corners.Sum(c => (long)c.Rows * (c.EndLayer - c.Layer)), (long)interventions.Count * prompt.Length * shape.Layers,
             corners.Sum(c => OperationsOf(shape, c)) + corners.Length * unembed, full,
-            decoder.WeightBytes(0) + passes.Sum(p => decoder.WeightBytes(together[p.First][0].Corner.Layer)), interventions.Count * decoder.WeightBytes(0), perPass, passes.Count, bytes, recorded);
+            engine.WeightBytes(0) + passes.Sum(p => engine.WeightBytes(together[p.First][0].Corner.Layer)), interventions.Count * engine.WeightBytes(0), perPass, passes.Count, bytes, recorded);
     }
 
     /// <summary>First position that any of <paramref name="interventions"/> changes, or the last one: nothing before it is kept but keys and values.</summary>
@@ -68,9 +67,9 @@ public sealed record SweepCost(
     private static double OperationsOf(DecoderShape shape, Corner corner)
     {
         var (layers, to) = (corner.EndLayer - corner.Layer, corner.EndPosition);
-        var whole = layers - 1 - (corner.BehindAttention ? 1 : 0);
-        double first = corner.BehindAttention && layers > 1 ? corner.Rows * BehindAttention(shape) : 0;
-        double last = corner.BehindAttention && layers == 1 ? BehindAttention(shape) : Layer(shape, to - 1, to) + (corner.Rows - 1.0) * 4 * shape.ModelSize * shape.Width(Site.Key);
+        var whole = layers - 1 - (corner.AfterAttention ? 1 : 0);
+        double first = corner.AfterAttention && layers > 1 ? corner.Rows * AfterAttention(shape) : 0;
+        double last = corner.AfterAttention && layers == 1 ? AfterAttention(shape) : Layer(shape, to - 1, to) + (corner.Rows - 1.0) * 4 * shape.ModelSize * shape.Width(Site.Key);
         return first + Math.Max(0, whole) * Layer(shape, corner.Position, to) + last;
     }
 
@@ -80,16 +79,9 @@ public sealed record SweepCost(
         double rows = to - from, width = shape.ModelSize, queries = shape.Width(Site.Query), keys = shape.Width(Site.Key);
         // Every position sees itself and those before it, once for the scores and once for the values.
         var seen = (to * (to + 1.0) - from * (from + 1.0)) / 2;
-        return rows * (2 * width * (queries + 2 * keys) + BehindAttention(shape)) + 4 * seen * queries;
+        return rows * (2 * width * (queries + 2 * keys) + AfterAttention(shape)) + 4 * seen * queries;
     }
 
     /// <summary>Operations of one row in o_proj and MLP.</summary>
-    private static double BehindAttention(DecoderShape shape) => 2.0 * shape.ModelSize * (shape.Width(Site.HeadOut) + 3.0 * shape.MlpSize);
-
-    // Residual stream and norm, then either attention (keys and values twice: as projected and as kept) or MLP, and what the sublayer adds.
-    private static long BytesOf(DecoderShape shape)
-    {
-        long width = shape.ModelSize, queries = shape.Width(Site.Query), keys = shape.Width(Site.Key);
-        return sizeof(float) * (3 * width + Math.Max(2 * queries + 4 * keys, 2L * shape.MlpSize));
-    }
+    private static double AfterAttention(DecoderShape shape) => 2.0 * shape.ModelSize * (shape.Width(Site.HeadOut) + 3.0 * shape.MlpSize);
 }

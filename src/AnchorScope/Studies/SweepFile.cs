@@ -3,9 +3,10 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
-using AnchorScope.Tensors;
+using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;
 
@@ -57,7 +58,7 @@ public sealed class SweepFile : IDisposable
         var file = new SweepFile(path, interventions, asked, heads, stream);
         try
         {
-            file.TakeUp(partial, identity);
+            file.ReadPartial(partial, identity);
             return file;
         }
         catch
@@ -155,7 +156,7 @@ public sealed class SweepFile : IDisposable
     }
 
     /// <summary>Whole lines count; what a kill left of the last one is cut off.</summary>
-    private void TakeUp(string partial, RunIdentity identity)
+    private void ReadPartial(string partial, RunIdentity identity)
     {
         var bytes = new byte[_partial.Length];
         _partial.ReadExactly(bytes);

@@ -1,6 +1,4 @@
-using AnchorScope.Interventions;
-using AnchorScope.Models;
-using AnchorScope.Tensors;
+using AnchorScope.Engines;
 
 namespace AnchorScope.Studies;
 
@@ -10,24 +8,28 @@ namespace AnchorScope.Studies;
 /// </summary>
 public static class SweepGeneration
 {
-    /// <summary>Generates up to <paramref name="count"/> tokens for each of <paramref name="variants"/>.</summary>
+    /// <summary>Generates up to <paramref name="count"/> tokens for each of <paramref name="items"/>.</summary>
     /// <param name="stop">Tokens that end a text (they are its last); none: always <paramref name="count"/>.</param>
     /// <param name="rowsPerPass">Rows of the prompts that one pass may carry; a larger variant gets a pass of its own.</param>
     /// <returns>Token ids [variant][token].</returns>
     public static IReadOnlyList<IReadOnlyList<int>> Run(
-        Decoder decoder, IReadOnlyList<Variant> variants, int count, Compute compute, IReadOnlySet<int>? stop = null,
-        int rowsPerPass = Sweep.DefaultRows, CancellationToken cancel = default)
+        ISession session, IReadOnlyList<SweepItem> items, int count, IReadOnlySet<int>? stop = null, int rowsPerPass = Sweep.DefaultRows,
+        CancellationToken cancel = default)
     {
-        foreach (var (baseline, intervention) in variants) intervention.Validate(decoder.Shape, baseline.Prompt.Length, count - 1);
-        var texts = new IReadOnlyList<int>[variants.Count];
-        foreach (var (first, together) in Sweep.Passes([.. variants.Select(v => v.Baseline.Prompt.Length - Start(v))], rowsPerPass))
+        foreach (var (recorded, intervention) in items) intervention.Validate(session.Engine.Shape, recorded.Prompt.Length, count - 1);
+        var texts = new IReadOnlyList<int>[items.Count];
+        foreach (var (first, together) in Sweep.Passes([.. items.Select(Rows)], rowsPerPass))
         {
             var sequences = new List<Sequence>();
             try
             {
-                for (var i = first; i < first + together; i++) sequences.Add(Of(decoder, variants[i], count, stop));
+                for (var i = first; i < first + together; i++)
+                {
+                    var options = new SequenceOptions(count) { Intervention = items[i].Intervention, Stop = stop ?? new HashSet<int>() };
+                    sequences.Add(new Sequence(session, items[i].Recorded.Prompt, options, items[i].Recorded));
+                }
                 do cancel.ThrowIfCancellationRequested();
-                while (SequenceBatch.Step(decoder, sequences, compute) > 0);
+                while (SequenceBatch.Step(session, sequences) > 0);
                 for (var i = 0; i < together; i++) texts[first + i] = sequences[i].Tokens;
             }
             finally
@@ -38,35 +40,6 @@ public static class SweepGeneration
         return texts;
     }
 
-    /// <summary>First position that is computed: below it keys and values are the recorded ones.</summary>
-    private static int Start(Variant variant) => Math.Min(variant.Intervention.FirstPosition, variant.Baseline.Prompt.Length - 1);
-
-    /// <summary>A variant as a sequence that begins at its corner.</summary>
-    private static Sequence Of(Decoder decoder, Variant variant, int count, IReadOnlySet<int>? stop)
-    {
-        var (shape, (baseline, intervention), start) = (decoder.Shape, variant, Start(variant));
-        var layer = Math.Min(intervention.FirstLayer, shape.Layers - 1);
-        var behind = intervention.StartsBehindAttention;
-        var own = new KeyValues(shape.Layers, shape.KeyHeads, shape.HeadSize, start, baseline.Prompt.Length - start + count);
-        try
-        {
-            for (var below = 0; below < layer + (behind ? 1 : 0); below++) own.TakeOver(below, baseline.KeyValues);
-            var first = new Run(
-                baseline.ResidPre(layer, start), baseline.Prompt.Coordinates.AsMemory(start), start,
-                baseline.Prompt.Steered(intervention, layer, behind))
-            {
-                FirstLayer = layer,
-                HeadOutputs = behind ? baseline.HeadOut(layer, start) : null,
-                Past = baseline.KeyValues,
-                Own = own,
-            };
-            var options = new SequenceOptions(count) { Intervention = intervention, Stop = stop ?? new HashSet<int>() };
-            return new Sequence(decoder, baseline.Prompt, options, first);
-        }
-        catch
-        {
-            own.Dispose();
-            throw;
-        }
-    }
+    /// <summary>Positions of the prompt that are computed: before them keys and values are the recorded ones.</summary>
+    private static int Rows(SweepItem item) => item.Recorded.Prompt.Length - Math.Min(item.Intervention.FirstPosition, item.Recorded.Prompt.Length - 1);
 }

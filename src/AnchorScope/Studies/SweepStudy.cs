@@ -1,8 +1,7 @@
 using System.Diagnostics;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
-using AnchorScope.Readouts;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
@@ -26,7 +25,7 @@ public sealed class SweepStudy
     {
         (_model, _prompt, _interventions, _options) = (model, prompt, interventions, options);
         foreach (var intervention in interventions) intervention.Validate(model.Decoder.Shape, prompt.Length);
-        Cost = SweepCost.Of(model.Decoder, prompt, interventions, options.Memory, options.Threads);
+        Cost = SweepCost.Of(model.Engine, prompt, interventions, options.Memory, options.Threads);
     }
 
     /// <summary>What the plan computes, and what it saves.</summary>
@@ -55,11 +54,11 @@ public sealed class SweepStudy
         var from = SweepCost.FirstOf(missing.Select(i => _interventions[i]), _prompt);
         using var baseline = Record(from, cancel);
         recorded?.Invoke();
-        var passes = Sweep.Plan(_model.Decoder, [.. missing.Select(i => new Variant(baseline, _interventions[i]))], [Readout.Output], Cost.RowsPerPass);
-        Each(passes.Count, (pass, compute) =>
+        var passes = Sweep.Plan(_model.Engine, [.. missing.Select(i => new SweepItem(baseline, _interventions[i]))], [Readout.Output], Cost.RowsPerPass);
+        Each(passes.Count, (pass, session) =>
         {
             var rows = new List<(int, byte[])>();
-            passes[pass].Run(_model.Decoder, [Readout.Output], compute, (variant, read) => rows.Add((missing[variant], file.Row(missing[variant], read[0][0]))));
+            passes[pass].Run(session, (variant, _, logits) => rows.Add((missing[variant], file.Row(missing[variant], logits))));
             lock (file)
             {
                 file.Add(rows);
@@ -68,26 +67,24 @@ public sealed class SweepStudy
         }, cancel);
     }
 
-    private Baseline Record(int from, CancellationToken cancel)
+    private IRecordedRun Record(int from, CancellationToken cancel)
     {
-        using var arena = new Arena();
-        using var team = new Team(_options.Threads, cancel);
-        arena.Reserve(Room(_prompt.Length));
+        using var session = _model.OpenSession(new SessionOptions { Threads = _options.Threads, Cancel = cancel, ReservedRows = Room(_prompt.Length) });
         var started = Stopwatch.GetTimestamp();
-        var baseline = Baseline.Record(_model.Decoder, _prompt, new Compute(arena, team), from: from);
+        var recorded = session.Record(_prompt, new RecordOptions { From = from });
         BaselineSeconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        return baseline;
+        return recorded;
     }
 
     // In one piece, as many small ones leave gaps; what is too much of it is never touched.
-    private long Room(int rows) => 2 * rows * Cost.BytesPerRow;
+    private static int Room(int rows) => 2 * rows;
 
     private void Naive(SweepFile file, Action<int>? progress, CancellationToken cancel)
     {
         var missing = file.Missing;
-        Each(missing.Count, (i, compute) =>
+        Each(missing.Count, (i, session) =>
         {
-            var row = file.Row(missing[i], Sweep.Alone(_model.Decoder, _prompt, _interventions[missing[i]], compute));
+            var row = file.Row(missing[i], Sweep.Alone(session, _prompt, _interventions[missing[i]]));
             lock (file)
             {
                 file.Add([(missing[i], row)]);
@@ -96,9 +93,6 @@ public sealed class SweepStudy
         }, cancel);
     }
 
-    private void Each(int count, Action<int, Compute> body, CancellationToken cancel) => Workers.Each(count, _options.Threads, (compute, _) =>
-    {
-        compute.Arena.Reserve(Room(Cost.RowsPerPass));
-        return i => body(i, compute);
-    }, cancel);
+    private void Each(int count, Action<int, ISession> body, CancellationToken cancel) => Workers.Each(
+        _model.Engine, count, _options.Threads, (session, _) => i => body(i, session), cancel, reservedRows: Room(Cost.RowsPerPass));
 }

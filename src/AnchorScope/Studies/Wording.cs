@@ -13,7 +13,7 @@ internal static class Wording
 
     /// <summary>How heads and edges were removed, where they were not set to 0 and cut: " by mean ablation".</summary>
     /// <param name="ablation">Name of the variant.</param>
-    public static string By(string ablation) => ablation == Variants.NameOf(AblationVariant.Zero) ? "" : $" by {ablation} ablation";
+    public static string By(string ablation) => ablation == EnumName.Of(AblationVariant.Zero) ? "" : $" by {ablation} ablation";
 
     public static string Percent(double share) => $"{share * 100:0} %";
 

@@ -3,7 +3,6 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using AnchorScope.Checkpoints;
-using AnchorScope.Metrics;
 
 namespace AnchorScope.Synthesis;
 

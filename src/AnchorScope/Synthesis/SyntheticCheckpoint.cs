@@ -3,7 +3,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using AnchorScope.Checkpoints;
 using AnchorScope.Models;
-using AnchorScope.Studies;
 
 namespace AnchorScope.Synthesis;
 
@@ -88,7 +87,7 @@ public sealed class SyntheticCheckpoint
     /// besides.</summary>
     private IReadOnlyList<TensorEntry> Tensors(string folder)
     {
-        using var asked = new AskedTensors(folder, options.Type);
+        using var asked = new RequestedTensors(folder, options.Type);
         using var checkpoint = Checkpoint.WithoutWeights(folder, asked);
         using var model = VisionLanguageModel.Of(checkpoint);
         foreach (var name in options.Family.Carried) asked.Note(name, [shape.VisionWidth]);

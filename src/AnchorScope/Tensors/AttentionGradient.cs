@@ -74,7 +74,7 @@ internal static unsafe class AttentionGradient
         {
             var count = Math.Min(Width, b.Count(stretch) - first);
             for (var i = 0; i < count; i++) rows[i] = (byte*)b.At(first + i);
-            PanelTurn.Turn(rows, count, Checkpoints.StoredType.F32, 0, size, panel);
+            PanelPack.Turn(rows, count, Checkpoints.StoredType.F32, 0, size, panel);
             var from = stretch.Causal ? Math.Max(0, first - b.Past) : 0;
             PanelMatMul.Multiply(a.Data + (long)(stretch.Start + from) * a.Columns + aColumn, a.Columns, stretch.Length - from, panel, size, into + (long)from * stride + first, stride, Width, fresh: true);
         }
@@ -86,7 +86,7 @@ internal static unsafe class AttentionGradient
         for (var part = 0; part < size; part += Width)
         {
             var columns = Math.Min(Width, size - part);
-            for (var key = 0; key < keys.Count(stretch); key++) PanelMatMul.Put(keys.At(key) + part, columns, panel + key * Width);
+            for (var key = 0; key < keys.Count(stretch); key++) PanelMatMul.CopyPadded(keys.At(key) + part, columns, panel + key * Width);
             for (var first = 0; first < stretch.Length; first += Width)
             {
                 var count = Math.Min(Width, stretch.Length - first);
@@ -105,7 +105,7 @@ internal static unsafe class AttentionGradient
         for (var part = 0; part < size; part += Width)
         {
             var columns = Math.Min(Width, size - part);
-            for (var row = 0; row < length; row++) PanelMatMul.Put(other.Data + (long)(stretch.Start + row) * other.Columns + otherColumn + part, columns, panel + row * Width);
+            for (var row = 0; row < length; row++) PanelMatMul.CopyPadded(other.Data + (long)(stretch.Start + row) * other.Columns + otherColumn + part, columns, panel + row * Width);
             for (var first = 0; first < length; first += Width)
             {
                 // Earlier queries do not see the key.

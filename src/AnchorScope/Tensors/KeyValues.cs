@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace AnchorScope.Tensors;
 
 /// <summary>
@@ -79,7 +77,7 @@ public sealed unsafe class KeyValues : IDisposable
     public float* Values(int layer, int head) => Keys(layer, head) + _keyFloats;
 
     /// <summary>Writes keys and values [rows, heads x d_head] of one layer behind the positions already held.</summary>
-    public void Put(int layer, Tensor keys, Tensor values)
+    public void Append(int layer, Tensor keys, Tensor values)
     {
         if (keys.Rows > Capacity - Count) throw new InvalidOperationException($"{keys.Rows} more positions do not fit behind {Count} of {Capacity}");
         for (var head = 0; head < Heads; head++)
@@ -104,7 +102,7 @@ public sealed unsafe class KeyValues : IDisposable
     }
 
     /// <summary>Takes over, in one layer, what <paramref name="other"/> has from <see cref="Start"/> to its end.</summary>
-    public void TakeOver(int layer, KeyValues other)
+    public void CopyFrom(int layer, KeyValues other)
     {
         var (from, count) = (Start - other.Start, other.Start + other.Count - Start);
         if (from < 0 || count > Capacity - Count) throw new ArgumentException($"positions {Start} to {other.Start + other.Count} of keys that start at {other.Start} do not fit behind {Count} of {Capacity}", nameof(other));

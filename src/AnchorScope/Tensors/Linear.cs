@@ -60,7 +60,7 @@ public sealed unsafe class Linear
             var panels = PanelMatMul.Panels(Outputs);
             var memory = new NativeBlock((long)panels * PanelMatMul.Width * Inputs);
             for (var panel = 0; panel < panels; panel++)
-                PanelTurn.Turn(_weight, panel * PanelMatMul.Width, memory.Data + (long)panel * PanelMatMul.Width * Inputs);
+                PanelPack.Turn(_weight, panel * PanelMatMul.Width, memory.Data + (long)panel * PanelMatMul.Width * Inputs);
             _panels = memory;
         }
     }
@@ -150,8 +150,8 @@ public sealed unsafe class Linear
     private float* Turn(int first, int count, int from, int length, float* piece)
     {
         var rows = stackalloc byte*[PanelMatMul.Width];
-        PanelTurn.Rows(_weight, first, rows);
-        PanelTurn.Turn(rows, count, _weight.Type, from, length, piece);
+        PanelPack.Rows(_weight, first, rows);
+        PanelPack.Turn(rows, count, _weight.Type, from, length, piece);
         return piece;
     }
 
@@ -166,7 +166,7 @@ public sealed unsafe class Linear
         {
             var count = Math.Min(PanelMatMul.Width, outputs.Count - first);
             for (var i = 0; i < count; i++) rows[i] = _weight.RowAddress(outputs[first + i]);
-            PanelTurn.Turn(rows, count, _weight.Type, 0, Inputs, panel);
+            PanelPack.Turn(rows, count, _weight.Type, 0, Inputs, panel);
             PanelMatMul.Multiply(x.Data, Inputs, x.Rows, panel, Inputs, y.Data + first, outputs.Count, count, fresh: true);
             for (var i = 0; i < count && Bias is not null; i++)
             {

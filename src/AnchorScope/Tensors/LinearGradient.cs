@@ -79,7 +79,7 @@ internal static unsafe class LinearGradient
     /// <summary>Thirty-two columns of <paramref name="count"/> rows as a panel; what is missing is zero.</summary>
     private static void Pack(float* from, long stride, int columns, int count, float* panel)
     {
-        for (var row = 0; row < count; row++, from += stride, panel += Width) PanelMatMul.Put(from, columns, panel);
+        for (var row = 0; row < count; row++, from += stride, panel += Width) PanelMatMul.CopyPadded(from, columns, panel);
     }
 
     /// <summary>One panel of inputs: W's columns, its outputs as depth.</summary>
@@ -98,7 +98,7 @@ internal static unsafe class LinearGradient
                     var source = weight.RowAddress(from + k) + (long)first * weight.Type.Bytes();
                     if (weight.Type == StoredType.F32)
                     {
-                        PanelMatMul.Put((float*)source, columns, piece + k * Width);
+                        PanelMatMul.CopyPadded((float*)source, columns, piece + k * Width);
                         continue;
                     }
                     var target = new Span<float>(piece + k * Width, Width);

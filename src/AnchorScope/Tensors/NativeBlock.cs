@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace AnchorScope.Tensors;
 
 /// <summary>Native memory that lives as long as the weights that need it: freed when nothing refers to it any more.</summary>

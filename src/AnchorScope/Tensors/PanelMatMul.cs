@@ -52,7 +52,7 @@ internal static unsafe class PanelMatMul
     }
 
     /// <summary>One depth of a panel: the first <paramref name="columns"/> from <paramref name="from"/>, the others zero.</summary>
-    public static void Put(float* from, int columns, float* panel)
+    public static void CopyPadded(float* from, int columns, float* panel)
     {
         if (columns == Width)
         {

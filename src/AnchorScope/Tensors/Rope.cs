@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using AnchorScope.Prompts;
 
 namespace AnchorScope.Tensors;
 

@@ -25,7 +25,7 @@ public sealed unsafe class Team : IDisposable
     private static readonly double OperationsPerTick = 50e9 / Stopwatch.Frequency;
 
     /// <summary>For how many times what the others' help has cost the caller goes without it.</summary>
-    private const int Wary = 10;
+    private const int BackOff = 10;
 
     private readonly Thread[] _threads;
     private readonly SemaphoreSlim _start = new(0);
@@ -128,7 +128,7 @@ public sealed unsafe class Team : IDisposable
         var ended = Stopwatch.GetTimestamp();
         _gain = 0.9 * _gain + alone - (ended - started);
         if (_gain >= 0) return;
-        _aloneUntil = ended + (long)(Wary * -_gain);
+        _aloneUntil = ended + (long)(BackOff * -_gain);
         _gain = 0;
     }
 

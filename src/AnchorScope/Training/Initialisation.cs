@@ -1,7 +1,5 @@
 using System.Security.Cryptography;
 using System.Text;
-using AnchorScope.Checkpoints;
-using AnchorScope.Metrics;
 using AnchorScope.Synthesis;
 
 namespace AnchorScope.Training;

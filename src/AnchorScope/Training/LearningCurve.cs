@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using AnchorScope.Checkpoints;
-using AnchorScope.Reports;
+using AnchorScope.Figures;
 
 namespace AnchorScope.Training;
 

@@ -1,5 +1,6 @@
 using AnchorScope.Interventions;
 using AnchorScope.Models;
+using AnchorScope.Optimization;
 using AnchorScope.World;
 
 namespace AnchorScope.Training;

@@ -1,6 +1,7 @@
 using System.Text;
 using AnchorScope.Checkpoints;
 using AnchorScope.Models;
+using AnchorScope.Optimization;
 using AnchorScope.Studies;
 using AnchorScope.Tensors;
 using AnchorScope.World;
@@ -100,7 +101,7 @@ public sealed class Trainer
         using var model = VisionLanguageModel.Of(Checkpoint.Over(work, parameters, PictureTask.WeightName, PictureTask.BiasName));
         var learnt = parameters.Entries.Where(e => stage.Learn.Any(pattern => Matches(e.Name, pattern))).ToList();
         if (learnt.Count == 0) throw new InputException($"{_recipe.Name}: stages[{index}].learn: expected names of tensors, found none that the model has in {string.Join(", ", stage.Learn)}");
-        using var lanes = new GradientLanes(learnt, Lanes, cancel);
+        using var lanes = new GradientLanes(model.Engine, learnt, Lanes, cancel);
         using var optimiser = new AdamW(parameters, learnt, new AdamWOptions(Adam.First, Adam.Second, Adam.Epsilon, (float)stage.WeightDecay));
         state?.Read(_folder, optimiser);
         var batches = new StageBatches(model, stage, _recipe.Seed);
@@ -132,12 +133,12 @@ public sealed class Trainer
 
     private (double Loss, int? Right) Derivatives(VisionLanguageModel model, Parameters parameters, RecipeStage stage, StageBatches batches, int step, GradientLanes lanes)
     {
-        if (stage.Task == RecipeTask.Answers) return (lanes.Of(model, batches.Of(step, _options.Threads), Together, TapeKind.Store, _options.Threads), null);
+        if (stage.Task == RecipeTask.Answers) return (TrainingSequence.Loss(lanes, model, batches.Of(step, _options.Threads), Together, TapeKind.Store, _options.Threads), null);
         var pictures = batches.Pictures(step).Chunk(PicturesTogether).ToArray();
         var right = 0;
-        var loss = lanes.Of(pictures.Length, _options.Threads, (pass, compute, gradients) =>
+        var loss = lanes.Of(pictures.Length, _options.Threads, (pass, session, gradients) =>
         {
-            var (passLoss, passRight) = PictureTask.Add((Llava)model, parameters, pictures[pass], 1.0 / stage.Batch, compute, gradients);
+            var (passLoss, passRight) = PictureTask.Add((Llava)model, parameters, pictures[pass], 1.0 / stage.Batch, CpuSession.ComputeOf(session), gradients);
             Interlocked.Add(ref right, passRight);
             return passLoss;
         });

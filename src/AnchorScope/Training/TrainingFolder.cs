@@ -51,7 +51,7 @@ internal static class TrainingFolder
     /// <summary>Names and shapes of the tensors that the model of a folder reads, and the sizes of its vision tower.</summary>
     public static (IReadOnlyList<(string Name, long[] Shape)> Tensors, (int Width, int Layers) Tower) Shapes(string folder)
     {
-        using var asked = new AskedTensors(folder, StoredType.F32);
+        using var asked = new RequestedTensors(folder, StoredType.F32);
         using var model = (Llava)VisionLanguageModel.Of(Checkpoint.WithoutWeights(folder, asked));
         return ([.. asked.Entries.Select(e => (e.Name, e.Shape))], (model.TowerWidth, model.TowerLayers));
     }

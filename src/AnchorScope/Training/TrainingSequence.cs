@@ -1,5 +1,7 @@
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
+using AnchorScope.Optimization;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Training;
@@ -13,6 +15,15 @@ public sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IReadOn
     /// <summary>Edits of its forward pass.</summary>
     public Intervention Intervention { get; init; } = Intervention.None;
 
+    /// <summary>The loss of <paramref name="batch"/>, whose derivatives are then in the sum of <paramref name="lanes"/>.</summary>
+    /// <param name="model">Opened over parameters, so that it sees their changes.</param>
+    /// <param name="together">Sequences that share a pass.</param>
+    public static double Loss(GradientLanes lanes, VisionLanguageModel model, IReadOnlyList<TrainingSequence> batch, int together, TapeKind kind, int threads)
+    {
+        var passes = batch.Chunk(together).ToArray();
+        return lanes.Of(passes.Length, threads, (pass, session, gradients) => Add(model, passes[pass], kind, CpuSession.ComputeOf(session), gradients));
+    }
+
     /// <summary>
     /// Forward and backward over sequences that share one pass: adds the derivatives of their loss to <paramref name="gradients"/>, as far as it asks for them. What lies below the
     /// lowest tensor that it asks for is not gone through.
@@ -25,7 +36,7 @@ public sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IReadOn
         var batch = Together(model, sequences, compute);
         var pass = new Pass(decoder.Shape, batch.Runs, compute) { Tape = new Tape(kind) };
         var (loss, d) = CrossEntropy.Of(decoder, decoder.Forward(pass), batch.Targets, compute, gradients);
-        var lowest = decoder.Lowest(gradients);
+        var lowest = decoder.LowestRequestedLayer(gradients);
         decoder.Backward(pass, d, gradients, Math.Max(0, lowest));
         if (lowest < 0) AddEntry(model, sequences, batch.Pixels, batch.Places, d, compute, gradients);
         arena.Release(mark);
@@ -47,17 +58,17 @@ public sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IReadOn
     }
 
     /// <summary>Embeds the sequences as runs of one pass: targets by row of the pass, and the rows of image tokens.</summary>
-    private static (List<Run> Runs, List<Target> Targets, PixelValues? Pixels, List<int> Places) Together(VisionLanguageModel model, IReadOnlyList<TrainingSequence> sequences, Compute compute)
+    private static (List<RowBlock> Runs, List<Target> Targets, PixelValues? Pixels, List<int> Places) Together(VisionLanguageModel model, IReadOnlyList<TrainingSequence> sequences, Compute compute)
     {
         var (arena, decoder) = (compute.Arena, model.Decoder);
         var pixels = PixelValues.Together([.. sequences.Select(s => s.Pixels).OfType<PixelValues>()]);
         var entry = arena.Take(sequences.Sum(s => s.Tokens.Length), decoder.Shape.ModelSize);            // [position of all sequences, d_model]
-        var (runs, targets, places, first) = (new List<Run>(), new List<Target>(), new List<int>(), 0);
+        var (runs, targets, places, first) = (new List<RowBlock>(), new List<Target>(), new List<int>(), 0);
         foreach (var sequence in sequences)
         {
             var rows = entry.RowRange(first, sequence.Tokens.Length);
             decoder.Embed(sequence.Tokens, rows);
-            runs.Add(new Run(rows, model.Coordinates(sequence.Tokens, sequence.Pixels), 0, sequence.Intervention));
+            runs.Add(new RowBlock(rows, model.Coordinates(sequence.Tokens, sequence.Pixels), 0, sequence.Intervention));
             foreach (var target in sequence.Targets) targets.Add(target with { Row = first + target.Row });
             for (var i = 0; i < rows.Rows; i++)
             {

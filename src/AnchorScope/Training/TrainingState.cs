@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using AnchorScope.Checkpoints;
+using AnchorScope.Optimization;
 
 namespace AnchorScope.Training;
 

@@ -17,7 +17,7 @@ internal sealed class FullTunable(VisionLanguageModel model) : Tunable(model.Che
     }
 
     /// <inheritdoc/>
-    public override Gradients Back(Gradients byWeights) => byWeights;
+    public override Gradients Backward(Gradients byWeights) => byWeights;
 
     /// <inheritdoc/>
     public override IReadOnlyList<ChangedTensor> Changes() =>

@@ -57,7 +57,7 @@ internal sealed class GainTunable : Tunable
     }
 
     /// <inheritdoc/>
-    public override Gradients Back(Gradients byWeights)
+    public override Gradients Backward(Gradients byWeights)
     {
         for (var i = 0; i < _columns.Count; i++)
         {

@@ -1,6 +1,5 @@
 using AnchorScope.Baking;
 using AnchorScope.Checkpoints;
-using AnchorScope.Metrics;
 using AnchorScope.Models;
 using AnchorScope.Tensors;
 using System.Security.Cryptography;
@@ -69,7 +68,7 @@ internal sealed class LowRankTunable : Tunable
     }
 
     /// <inheritdoc/>
-    public override Gradients Back(Gradients byWeights)
+    public override Gradients Backward(Gradients byWeights)
     {
         _gradients.Clear();
         foreach (var pair in _pairs)

@@ -36,7 +36,7 @@ internal sealed class SliceTunable : Tunable
     }
 
     /// <inheritdoc/>
-    public override Gradients Back(Gradients byWeights)
+    public override Gradients Backward(Gradients byWeights)
     {
         foreach (var l in _lines) l.Gather(byWeights[l.Tensor], _gradients[l.Tensor]);
         return _gradients;

@@ -29,7 +29,7 @@ internal abstract class Tunable : IDisposable
     public abstract void Apply();
 
     /// <summary>Derivatives by what is learnt, from those by all of <see cref="Weights"/>.</summary>
-    public abstract Gradients Back(Gradients byWeights);
+    public abstract Gradients Backward(Gradients byWeights);
 
     /// <summary>How the stored bytes are changed to what was applied.</summary>
     public abstract IReadOnlyList<ChangedTensor> Changes();

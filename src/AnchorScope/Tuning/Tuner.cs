@@ -1,6 +1,6 @@
 using AnchorScope.Checkpoints;
 using AnchorScope.Models;
-using AnchorScope.Training;
+using AnchorScope.Optimization;
 
 namespace AnchorScope.Tuning;
 
@@ -27,7 +27,7 @@ internal sealed class Tuner(VisionLanguageModel original, TuningData train, Tuni
     private readonly TuningOrder _kept = new(train.Kept, options.Seed ^ KeptSeed);
 
     /// <summary>The smaller the better, on the validation set.</summary>
-    public TuningLoss Measure(VisionLanguageModel model, CancellationToken cancel) => TuningObjective.Of(_validation, TuningData.Measure(model.Decoder, _validation, threads, cancel), options.Keep);
+    public TuningLoss Measure(VisionLanguageModel model, CancellationToken cancel) => TuningObjective.Of(_validation, TuningData.Measure(model, _validation, threads, cancel), options.Keep);
 
     /// <summary>Trains, or goes on with what <paramref name="folder"/> has; <paramref name="tunable"/> then holds the best.</summary>
     /// <param name="progress">Told steps done and the last point.</param>
@@ -48,7 +48,7 @@ internal sealed class Tuner(VisionLanguageModel original, TuningData train, Tuni
 
     private void Train(VisionLanguageModel model, Tunable tunable, double rate, Parameters best, string folder, TuningState? state, List<TuningPoint> curve, Action<int, TuningPoint>? progress, CancellationToken cancel)
     {
-        using var lanes = new GradientLanes(tunable.Weights.Entries, Lanes, cancel);
+        using var lanes = new GradientLanes(model.Engine, tunable.Weights.Entries, Lanes, cancel);
         using var optimiser = new AdamW(tunable.Learnt, tunable.Learnt.Entries, Adam);
         if (state is null)
         {
@@ -86,8 +86,8 @@ internal sealed class Tuner(VisionLanguageModel original, TuningData train, Tuni
             .Concat(_kept.From((long)step * kept, kept).Select(i => new TuningObjective.Share(i, options.Keep / kept)));
         var passes = shares.Chunk(Together).ToArray();
         var kind = original.Checkpoint.WeightBytes < StoredAtMost ? TapeKind.Store : TapeKind.Recompute;
-        var loss = lanes.Of(passes.Length, threads, (pass, compute, gradients) => TuningObjective.Add(model.Decoder, passes[pass], kind, compute, gradients));
-        var gradients = tunable.Back(lanes.Sum);
+        var loss = lanes.Of(passes.Length, threads, (pass, session, gradients) => TuningObjective.Add(model.Decoder, passes[pass], kind, CpuSession.ComputeOf(session), gradients));
+        var gradients = tunable.Backward(lanes.Sum);
         var length = gradients.Norm;
         if (!double.IsFinite(length)) throw new InputException($"the gradient of step {step} is not finite; a lower --rate may help");
         optimiser.Step(gradients, rate * Math.Min(1, (step + 1.0) / WarmUp), length > LongestGradient ? LongestGradient / length : 1);

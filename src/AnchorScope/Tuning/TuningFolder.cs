@@ -1,5 +1,4 @@
 using AnchorScope.Checkpoints;
-using AnchorScope.Studies;
 using AnchorScope.World;
 
 namespace AnchorScope.Tuning;

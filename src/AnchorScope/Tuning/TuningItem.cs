@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Models;
-using AnchorScope.Prompts;
 using AnchorScope.Studies;
 using AnchorScope.Tensors;
 
@@ -51,37 +51,50 @@ internal sealed record TuningData(string Path, IReadOnlyList<ConflictSet> Sets, 
         var sets = files.Select(file => DiagnosisData.Usable(ConflictSet.Load(file), model, layout, answerTokens: 1, sizes.Add)).ToList();
         var samples = sets.SelectMany(set => set.Samples.Select((sample, number) => (set, sample, number))).ToArray();
         var items = new IReadOnlyList<TuningItem>[samples.Length];
-        Workers.Each(samples.Length, threads, (compute, _) => i =>
+        Workers.Each(model.Engine, samples.Length, threads, (session, _) =>
         {
-            var (set, sample, number) = samples[i];
-            items[i] = Runs(model, set.Name, sample, number, layout, compute);
+            var prompts = new ConflictPrompts(model, layout, session);
+            return i =>
+            {
+                var (set, sample, number) = samples[i];
+                items[i] = Runs(model, set.Name, sample, number, prompts, CpuSession.ComputeOf(session));
+            };
         }, cancel);
         return new TuningData(path, sets, [.. items.SelectMany(i => i)]) { Warnings = DiagnosisData.TextWarnings(model, sizes) };
     }
 
-    private static List<TuningItem> Runs(VisionLanguageModel model, string set, ConflictSample sample, int number, PromptLayout layout, Compute compute)
+    private static List<TuningItem> Runs(VisionLanguageModel model, string set, ConflictSample sample, int number, ConflictPrompts prompts, Compute compute)
     {
-        var pixels = sample.Image is null ? null : model.Preprocess([Picture.Load(sample.Image)]);
-        Tensor? features = pixels is null ? null : model.Features(pixels, compute);
         var items = new List<TuningItem>();
         foreach (var run in sample.Runs)
         {
             var entities = AnswerEntities.Of(run, model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}");
-            var item = new TuningItem(set, number, run, ConflictPrompt.Build(model, run, layout, pixels, features), entities);
-            items.Add(item.Conflict ? item : item with { Original = TuningObjective.LastLogits(model.Decoder, [item], compute)[0].ToArray() });
+            var item = new TuningItem(set, number, run, prompts.Of(run), entities);
+            items.Add(item.Conflict ? item : item with { Original = Original(model.Decoder, item, compute) });
         }
         return items;
     }
 
-    /// <summary>What <paramref name="decoder"/> does on items, in their order.</summary>
-    public static Outcome[] Measure(Decoder decoder, IReadOnlyList<TuningItem> items, int threads, CancellationToken cancel)
+    private static float[] Original(Decoder decoder, TuningItem item, Compute compute)
+    {
+        var mark = compute.Arena.Here();
+        var logits = TuningObjective.LastLogits(decoder, [item], compute)[0].ToArray();
+        compute.Arena.Release(mark);
+        return logits;
+    }
+
+    /// <summary>What <paramref name="model"/> does on items, in their order.</summary>
+    public static Outcome[] Measure(VisionLanguageModel model, IReadOnlyList<TuningItem> items, int threads, CancellationToken cancel)
     {
         var outcomes = new Outcome[items.Count];
-        Workers.Each((items.Count + Together - 1) / Together, threads, (compute, _) => chunk =>
+        Workers.Each(model.Engine, (items.Count + Together - 1) / Together, threads, (session, _) => chunk =>
         {
+            var compute = CpuSession.ComputeOf(session);
+            var mark = compute.Arena.Here();
             var some = items.Skip(chunk * Together).Take(Together).ToArray();
-            var logits = TuningObjective.LastLogits(decoder, some, compute);
+            var logits = TuningObjective.LastLogits(model.Decoder, some, compute);
             for (var i = 0; i < some.Length; i++) outcomes[chunk * Together + i] = SampleRunner.Measure(logits[i], some[i].Entities, some[i].Original ?? logits[i]);
+            compute.Arena.Release(mark);
         }, cancel);
         return outcomes;
     }

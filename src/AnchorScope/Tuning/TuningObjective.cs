@@ -1,8 +1,8 @@
 using AnchorScope.Interventions;
 using AnchorScope.Models;
+using AnchorScope.Optimization;
 using AnchorScope.Studies;
 using AnchorScope.Tensors;
-using AnchorScope.Training;
 
 namespace AnchorScope.Tuning;
 
@@ -54,7 +54,7 @@ internal static class TuningObjective
         }
         var (back, d, row) = (decoder.UnembedBackward(last, logits, compute, null), compute.Arena.TakeZeros(resid.Rows, resid.Columns), -1);
         for (var i = 0; i < shares.Count; i++) back[i].CopyTo(d[row += shares[i].Item.Prompt.Length]);
-        decoder.Backward(pass, d, gradients, decoder.Lowest(gradients));
+        decoder.Backward(pass, d, gradients, decoder.LowestRequestedLayer(gradients));
         compute.Arena.Release(mark);
         return loss;
     }
@@ -64,7 +64,7 @@ internal static class TuningObjective
 
     private static Pass Pass(Decoder decoder, IReadOnlyList<TuningItem> items, Compute compute, Tape? tape) => new(
         decoder.Shape,
-        items.Select(i => new Run(Tensor.From(compute.Arena, i.Prompt.Embeddings, i.Prompt.Length, decoder.Shape.ModelSize), i.Prompt.Coordinates, 0, Intervention.None)), compute) { Tape = tape };
+        items.Select(i => new RowBlock(Tensor.From(compute.Arena, i.Prompt.Embeddings, i.Prompt.Length, decoder.Shape.ModelSize), i.Prompt.Coordinates, 0, Intervention.None)), compute) { Tape = tape };
 
     private static Tensor Last(Pass pass, Tensor resid, Compute compute)
     {

@@ -1,5 +1,3 @@
-using AnchorScope.Metrics;
-
 namespace AnchorScope.Tuning;
 
 /// <summary>What of the named heads learns.</summary>
@@ -60,7 +58,7 @@ public sealed record TuningOptions
     /// <summary>Definitions that are a choice, by name.</summary>
     public IReadOnlyDictionary<string, string> Variants => new SortedDictionary<string, string>(StringComparer.Ordinal)
     {
-        ["learnt"] = Kind == TuningKind.LowRank ? $"low_rank {Rank}" : Metrics.Variants.NameOf(Kind),
+        ["learnt"] = Kind == TuningKind.LowRank ? $"low_rank {Rank}" : EnumName.Of(Kind),
         ["objective"] = "first_token_cross_entropy",
         ["keep"] = "kl_original_to_tuned_last_position",
         ["following"] = "argmax",

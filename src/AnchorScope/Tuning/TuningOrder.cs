@@ -1,5 +1,3 @@
-using AnchorScope.Metrics;
-
 namespace AnchorScope.Tuning;
 
 /// <summary>Items in a random order, all of them before any comes again. What comes at a place follows from the seed and the place alone.</summary>

@@ -73,7 +73,7 @@ public sealed class TuningStudy : IDisposable
         foreach (var (option, set) in data.Take(2)) Check(option, set);
         Claim(data);
         var (tuner, evaluation) = (new Tuner(_model, train, validate, Options, _plan.Threads), new TuningEvaluation(test));
-        evaluation.Add(TuningEvaluation.Baseline, TuningData.Measure(_model.Decoder, test.Items, _plan.Threads, cancel));
+        evaluation.Add(TuningEvaluation.Baseline, TuningData.Measure(_model, test.Items, _plan.Threads, cancel));
         _arms.Add(new TuningArm(TuningEvaluation.Baseline, [], 0, null, 0, 0, tuner.Measure(_model, cancel), [], []));
         using var tuned = Learn(Tuned, Options.Kind, _heads, Rate, tuner, evaluation, test, progress, cancel);
         if (_plan.Factors.Count > 0) Scale(tuner, evaluation, test, cancel);
@@ -158,7 +158,7 @@ public sealed class TuningStudy : IDisposable
     private void Evaluate(string name, Tunable tunable, TuningEvaluation evaluation, TuningData test, CancellationToken cancel)
     {
         using var model = VisionLanguageModel.Of(Checkpoint.Over(_model.Checkpoint, tunable.Weights));
-        evaluation.Add(name, TuningData.Measure(model.Decoder, test.Items, _plan.Threads, cancel));
+        evaluation.Add(name, TuningData.Measure(model, test.Items, _plan.Threads, cancel));
     }
 
     private List<IReadOnlyList<(int Layer, int Head)>> RandomSets()

@@ -1,5 +1,4 @@
 using AnchorScope.Checkpoints;
-using AnchorScope.Metrics;
 
 namespace AnchorScope.Wired;
 

@@ -1,8 +1,8 @@
 using AnchorScope.Baking;
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
-using AnchorScope.Readouts;
 using AnchorScope.Studies;
 using AnchorScope.Tensors;
 using AnchorScope.Tests.Checkpoints;
@@ -80,8 +80,8 @@ public sealed class BakedCheckpointTests : IDisposable
                 using var arena = new Arena();
                 using var team = new Team(1);
                 var compute = new Compute(arena, team, family);
-                var logits = new BakedLogits(model, baked, record.Gains, exact, compute);
-                logits.Run(BakedModels.Prompt(name, @case, compute), default);
+                var logits = new BakedLogits(model, baked, record.Gains, exact, model.Engine.On(compute));
+                logits.Run(BakedModels.Prompt(name, @case), default);
                 Assert.True(logits.Check.Holds, $"{name} x {factor}, {family}: {logits.Check.Found}");
                 if (exact) Assert.Equal(logits.Count, logits.Equal);
                 else Assert.InRange(logits.Bound, logits.Difference, 0.1 * logits.Largest);
@@ -101,8 +101,8 @@ public sealed class BakedCheckpointTests : IDisposable
         using var team = new Team(1);
         var compute = new Compute(arena, team);
         var other = HeadGains.Of(BakedModels.Heads(model).Set.Heads.Select(h => (h.Layer, h.Head)), 1.87f);
-        var logits = new BakedLogits(model, baked, other, exact: false, compute);
-        logits.Run(BakedModels.Prompt(name, @case, compute), default);
+        var logits = new BakedLogits(model, baked, other, exact: false, model.Engine.On(compute));
+        logits.Run(BakedModels.Prompt(name, @case), default);
         Assert.False(logits.Check.Holds, logits.Check.Found);
     }
 
@@ -136,9 +136,9 @@ public sealed class BakedCheckpointTests : IDisposable
 
         static Trace Outputs(VisionLanguageModel model, Intervention intervention, Compute compute)
         {
-            var (prompt, trace) = (BakedPrompts.Sequences(1)[0](model), new Trace([Site.AttnOut, Site.ResidPost]));
+            var (prompt, trace) = (BakedPrompts.Sequences(1)[0](model, model.Engine.On(compute)), new Trace([Site.AttnOut, Site.ResidPost]));
             var entry = Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, model.Decoder.Shape.ModelSize);
-            model.Decoder.Forward(new Pass(model.Decoder.Shape, [new Run(entry, prompt.Coordinates, 0, intervention) { Traces = [trace] }], compute));
+            model.Decoder.Forward(new Pass(model.Decoder.Shape, [new RowBlock(entry, prompt.Coordinates, 0, intervention) { Traces = [trace] }], compute));
             return trace;
         }
     }
@@ -179,7 +179,7 @@ public sealed class BakedCheckpointTests : IDisposable
         using var baked = VisionLanguageModel.Open(folder);
         using var arena = new Arena();
         using var team = new Team(1);
-        var logits = new BakedLogits(model, baked, gains, exact: true, new Compute(arena, team));
+        var logits = new BakedLogits(model, baked, gains, exact: true, model.Engine.On(new Compute(arena, team)));
         logits.Run(BakedPrompts.Sequences(1)[0], default);
         Assert.True(logits.Check.Holds, logits.Check.Found);
     }
@@ -204,7 +204,7 @@ public sealed class BakedCheckpointTests : IDisposable
         Assert.Equal(0, record.Rounded);
         using var arena = new Arena();
         using var team = new Team(1);
-        var logits = new BakedLogits(model, other, record.Gains, exact: false, new Compute(arena, team));
+        var logits = new BakedLogits(model, other, record.Gains, exact: false, model.Engine.On(new Compute(arena, team)));
         logits.Run(BakedPrompts.Sequences(1)[0], default);
         Assert.True(logits.Check.Holds, logits.Check.Found);
         Assert.All(new BakedFiles(model, other, record.Gains).Check(record), check => Assert.True(check.Holds, check.Found));

@@ -1,6 +1,4 @@
-using System.Text;
 using AnchorScope.Baking;
-using AnchorScope.Checkpoints;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
 using AnchorScope.Tests.Checkpoints;

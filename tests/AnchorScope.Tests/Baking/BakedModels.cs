@@ -1,8 +1,8 @@
 using AnchorScope.Baking;
-using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
-using AnchorScope.Tensors;
+using AnchorScope.Studies;
 using AnchorScope.Tests.Checkpoints;
 using AnchorScope.Tests.Models;
 
@@ -46,14 +46,14 @@ internal static class BakedModels
     }
 
     /// <summary>A prompt with the golden inputs of a case; random tokens without one.</summary>
-    public static Func<VisionLanguageModel, Prompt> Prompt(string name, string @case, Compute compute)
+    public static Func<VisionLanguageModel, ISession, Prompt> Prompt(string name, string @case)
     {
         if (@case.Length == 0) return BakedPrompts.Sequences(1)[0];
-        return model =>
+        return (model, session) =>
         {
             using var golden = Golden.Open(name == Fused ? "internvl3" : name, @case);
             var pixels = model.Accept(golden.Inputs);
-            return model.Prompt(golden.Ints("inputs.input_ids"), pixels, model.Features(pixels, compute));
+            return model.Prompt(golden.Ints("inputs.input_ids"), pixels, session.Features(pixels));
         };
     }
 

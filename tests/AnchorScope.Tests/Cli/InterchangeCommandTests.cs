@@ -91,7 +91,7 @@ public sealed class InterchangeCommandTests : IDisposable
             using var arena = new Arena();
             using var team = new Team(1);
             var pixels = model.Preprocess([Picture.Load(Path.Combine(Fixtures.Conflicts, "images", "test-0000.png"))]);
-            var prompt = model.Prompt([new ChatMessage("user", [new ImagePart(), new TextPart(Words)])], pixels, model.Features(pixels, new Compute(arena, team)));
+            var prompt = model.Prompt([new ChatMessage("user", [new ImagePart(), new TextPart(Words)])], pixels, model.Engine.On(new Compute(arena, team)).Features(pixels));
             IReadOnlyList<Intervention> list = [Intervention.None, .. InterventionJson.LoadList(_temp.File("plan.json"), model.Decoder.Shape)];
             using var rows = SweepFile.Open(_temp.File("rows.jsonl"), model, prompt, list, [5, 7], heads: false);
             rows.Add([(0, System.Text.Encoding.UTF8.GetBytes(planned.Split('\n')[0]))]);

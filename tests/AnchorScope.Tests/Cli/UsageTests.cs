@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using AnchorScope.Checkpoints;
-using AnchorScope.Studies;
 using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Cli;

@@ -25,7 +25,7 @@ public sealed class NamedDonorTests : IDisposable
 
     [Fact]
     public void Factors_AreThoseOfDonors() =>
-        Assert.Equal(Enum.GetValues<DonorFactor>().Select(Variants.NameOf).Order(), ConflictSample.DonorFactors.Order());
+        Assert.Equal(Enum.GetValues<DonorFactor>().Select(EnumName.Of).Order(), ConflictSample.DonorFactors.Order());
 
     [Theory]
     [InlineData(
@@ -97,7 +97,7 @@ public sealed class NamedDonorTests : IDisposable
         {
             foreach (var found in search.Of(receiver, factor, SpanAlignment.Equal).TakeLast(1).Where(d => d.From != receiver.Sample.Id))
             {
-                var naming = receiver.Sample with { Donors = new Dictionary<string, string> { [Variants.NameOf(factor)] = found.From } };
+                var naming = receiver.Sample with { Donors = new Dictionary<string, string> { [EnumName.Of(factor)] = found.From } };
                 var run = receiver with { Sample = naming };
                 var from = plain.Samples.First(s => s.Id == found.From);
                 // A crossed donor that is named is a run of its own, with its own question.
@@ -130,7 +130,7 @@ public sealed class NamedDonorTests : IDisposable
         var own = set.Samples[0];
         (Donor? Donor, string Expected, string Found)? Named(DonorFactor factor, ConflictSample from, Modality told = Modality.Vision,
             SpanAlignment alignment = SpanAlignment.Equal) =>
-            finder.Named(new ConflictRun(own with { Donors = new Dictionary<string, string> { [Variants.NameOf(factor)] = from.Id } },
+            finder.Named(new ConflictRun(own with { Donors = new Dictionary<string, string> { [EnumName.Of(factor)] = from.Id } },
                 told), factor, alignment);
         // "now believe the picture"
         var longer = set.Samples.First(s => s.Instructions[Modality.Vision].Split(' ').Length == 5);

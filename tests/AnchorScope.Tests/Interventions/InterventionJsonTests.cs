@@ -1,5 +1,4 @@
 using AnchorScope.Interventions;
-using AnchorScope.Models;
 
 namespace AnchorScope.Tests.Interventions;
 
@@ -73,7 +72,7 @@ public sealed class InterventionJsonTests
         Refused("only attn_scores, and k and v along an edge, have keys", new Edit(Site.HeadOut, 0, Operation.Scale) { Factor = 0, Keys = Positions.Of(1) });
         Refused("expected a factor alone, found a vector", new Edit(Site.ResidPost, 0, Operation.Scale) { Factor = 0, Vector = new float[12] });
         Refused("head: expected each once, found 2 twice", new Edit(Site.HeadOut, 0, Operation.Scale) { Factor = 0, Heads = [2, 1, 2] });
-        Refused("neuron: expected each once, found 7 twice", new Edit(Site.NeuronOut, 0, Operation.Scale) { Factor = 0, Neurons = [7, 7] });
+        Refused("neuron: expected each once, found 7 twice", new Edit(Site.NeuronOut, 0, Operation.Scale) { Factor = 0, Components = [7, 7] });
         Refused("times 1 changes nothing", new Edit(Site.MlpOut, 0, Operation.Scale));
         Refused("adding zeros changes nothing", new Edit(Site.ResidPost, 0, Operation.Add) { Vector = new float[12] });
         Refused("adding zeros changes nothing", new Edit(Site.ResidPost, 0, Operation.Add) { Positions = Positions.Of(1, 2), Rows = new DonorRows(new float[24], 2) });
@@ -118,7 +117,7 @@ public sealed class InterventionJsonTests
         from values in Values(site, heads, neurons, positions, keys)
         select new Edit(site, 1, operation)
         {
-            Heads = heads, Neurons = neurons, Positions = positions, Keys = keys, Factor = factor, Vector = values.Vector, Rows = values.Rows,
+            Heads = heads, Components = neurons, Positions = positions, Keys = keys, Factor = factor, Vector = values.Vector, Rows = values.Rows,
         };
 
     private static IEnumerable<(float[]? Vector, DonorRows? Rows)> Values(Site site, int[]? heads, int[]? neurons, Positions positions, Positions keys)

@@ -58,22 +58,22 @@ public sealed class SignalTests
     [Fact]
     public void Names_GoThereAndBack()
     {
-        foreach (var variant in Enum.GetValues<NssdVariant>()) Assert.Equal(variant, Variants.Parse<NssdVariant>("--nssd", Variants.NameOf(variant)));
-        Assert.Equal("full_vocab_signed_kl", Variants.NameOf(NssdVariant.FullVocabSignedKl));
-        Assert.Contains("--nssd: expected signed_kl, log_ratio", Assert.Throws<InputException>(() => Variants.Parse<NssdVariant>("--nssd", "kl")).Message, StringComparison.Ordinal);
+        foreach (var variant in Enum.GetValues<NssdVariant>()) Assert.Equal(variant, EnumName.Parse<NssdVariant>("--nssd", EnumName.Of(variant)));
+        Assert.Equal("full_vocab_signed_kl", EnumName.Of(NssdVariant.FullVocabSignedKl));
+        Assert.Contains("--nssd: expected signed_kl, log_ratio", Assert.Throws<InputException>(() => EnumName.Parse<NssdVariant>("--nssd", "kl")).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void EveryChoice_IsNamedInResults()
     {
-        var changed = new Variants
+        var changed = new Definitions
         {
             Preset = "p", Nssd = NssdVariant.SignedJs, Lens = LensNorm.None, TopK = 9, Entities = EntityReduction.Mean, Window = 5,
             HeadScore = HeadScoreVariant.CausalNssd, Scope = GainScope.All, Ablation = AblationVariant.Mean, Alignment = SpanAlignment.End,
                 Rounding = TopRounding.Floor, Instruction = [SpanKind.Question], Screen = HeadScreen.Slope, Route = RouteMeasure.Larger,
         };
-        Assert.All(new Variants().Named, choice => Assert.NotEqual(choice.Value, changed.Named[choice.Key]));
+        Assert.All(new Definitions().Named, choice => Assert.NotEqual(choice.Value, changed.Named[choice.Key]));
         // A property that is added without a name fails here.
-        Assert.Equal(typeof(Variants).GetProperties().Count(p => p.Name is not (nameof(Variants.Named) or nameof(Variants.Presets))), changed.Named.Count);
+        Assert.Equal(typeof(Definitions).GetProperties().Count(p => p.Name is not (nameof(Definitions.Named) or nameof(Definitions.Presets))), changed.Named.Count);
     }
 }

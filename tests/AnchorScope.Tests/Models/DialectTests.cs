@@ -110,9 +110,9 @@ public sealed class DialectTests : IDisposable
         using var team = new Team(1);
         var compute = new Compute(arena, team);
         var pixels = model.Accept(golden.Inputs);
-        var prompt = model.Prompt(golden.Ints("inputs.input_ids"), pixels, model.Features(pixels, compute));
+        var prompt = model.Prompt(golden.Ints("inputs.input_ids"), pixels, model.Engine.On(compute).Features(pixels));
         var entry = Tensor.From(arena, prompt.Embeddings, prompt.Length, model.Decoder.Shape.ModelSize);
-        var resid = model.Decoder.Forward(new Pass(model.Decoder.Shape, [new Run(entry, prompt.Coordinates, 0, Intervention.None)], compute));
+        var resid = model.Decoder.Forward(new Pass(model.Decoder.Shape, [new RowBlock(entry, prompt.Coordinates, 0, Intervention.None)], compute));
         return model.Decoder.Unembed(resid, compute).ToArray();
     }
 

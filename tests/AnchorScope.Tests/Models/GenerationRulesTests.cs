@@ -1,5 +1,5 @@
-using System.Text.Json;
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Models;
 using AnchorScope.Tensors;
 using AnchorScope.Tests.Checkpoints;
@@ -37,7 +37,7 @@ public sealed class GenerationRulesTests : IDisposable
         using var arena = new Arena();
         using var team = new Team(1);
         var prompt = model.Prompt(golden.Ints("inputs.input_ids"), null, null);
-        var generated = Generation.Run(model.Decoder, prompt, 12, new Compute(arena, team), stop: model.StopTokens, rules: model.Rules);
+        var generated = Generation.Run(model.Engine.On(new Compute(arena, team)), prompt, new SequenceOptions(12) { Stop = model.StopTokens, Rules = model.Rules });
         Assert.Equal(text.GetProperty("ids").EnumerateArray().Select(t => t.GetInt32()), generated.Tokens);
     }
 

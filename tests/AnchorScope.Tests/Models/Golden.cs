@@ -1,7 +1,7 @@
 using System.Text.Json;
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Models;
 
 namespace AnchorScope.Tests.Models;
 

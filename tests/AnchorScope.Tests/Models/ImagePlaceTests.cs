@@ -141,7 +141,7 @@ public sealed class ImagePlaceTests : IDisposable
     {
         var pixels = model.Preprocess(pictures);
         var features = model.Features(pixels, compute);
-        var prompt = model.Prompt([.. Enumerable.Repeat(model.ImageToken!.Value, features.Rows), 1], pixels, features);
+        var prompt = model.Prompt([.. Enumerable.Repeat(model.ImageToken!.Value, features.Rows), 1], pixels, features.ToArray());
         return (features.ToArray(), features.Rows, prompt.Places);
     }
 

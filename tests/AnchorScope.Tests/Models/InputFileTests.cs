@@ -1,4 +1,5 @@
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
 using AnchorScope.Tensors;
@@ -31,7 +32,7 @@ public sealed class InputFileTests : IDisposable
         using (golden)
         {
             using var model = VisionLanguageModel.Open(Fixtures.Path(name));
-            var (prompt, pixels) = InputFile.Read(model, path, Compute);
+            var (prompt, pixels) = InputFile.Read(model, path, model.Engine.On(Compute));
             Assert.Equal(golden.Has("inputs.pixel_values"), pixels is not null);
             Close.AssertRelative("lm.logits", golden.Singles("lm.logits"), Logits(model, prompt));
         }
@@ -46,14 +47,14 @@ public sealed class InputFileTests : IDisposable
             1, length));
         golden.Dispose();
         using var model = VisionLanguageModel.Open(Fixtures.Path("qwen25vl"));
-        var logits = Logits(model, InputFile.Read(model, path, Compute).Prompt);
+        var logits = Logits(model, InputFile.Read(model, path, model.Engine.On(Compute)).Prompt);
         var expected = VariantCheckpoints.Golden("positions");
         Close.AssertRelative("logits", expected, logits.AsSpan(^expected.Length..));
         // One row stands for all axes.
         var (single, other) = Write("qwen25vl", "one_image_nonsquare", name => name != "position_ids",
             TensorData.Of("position_ids", [.. Enumerable.Range(0, length).Select(i => (long)i)], 1, length));
         other.Dispose();
-        Assert.Equal(logits, Logits(model, InputFile.Read(model, single, Compute).Prompt));
+        Assert.Equal(logits, Logits(model, InputFile.Read(model, single, model.Engine.On(Compute)).Prompt));
     }
 
     [Fact]
@@ -72,7 +73,7 @@ public sealed class InputFileTests : IDisposable
             TensorData.Of("pixel_attention_mask", mask, 1, larger[1], 56, 56),
         ]);
         using var model = VisionLanguageModel.Open(Fixtures.Path("smolvlm"));
-        Close.AssertRelative("lm.logits", golden.Singles("lm.logits"), Logits(model, InputFile.Read(model, path, Compute).Prompt));
+        Close.AssertRelative("lm.logits", golden.Singles("lm.logits"), Logits(model, InputFile.Read(model, path, model.Engine.On(Compute)).Prompt));
     }
 
     public static TheoryData<string, string, TensorData, string> Refused => new()
@@ -112,7 +113,7 @@ public sealed class InputFileTests : IDisposable
         var (path, golden) = Write(name, @case, array => array != replaced, array);
         golden.Dispose();
         using var model = VisionLanguageModel.Open(Fixtures.Path(name));
-        var found = Assert.Throws<InputException>(() => InputFile.Read(model, path, Compute)).Message;
+        var found = Assert.Throws<InputException>(() => InputFile.Read(model, path, model.Engine.On(Compute))).Message;
         Assert.StartsWith($"{path}: ", found, StringComparison.Ordinal);
         Assert.Contains(message, found, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', found);
@@ -125,7 +126,7 @@ public sealed class InputFileTests : IDisposable
         golden.Dispose();
         using var model = VisionLanguageModel.Open(Fixtures.Path("qwen25vl"));
         Assert.Equal($"{path}: image_grid_thw: expected pixel_values beside it, found none",
-            Assert.Throws<InputException>(() => InputFile.Read(model, path, Compute)).Message);
+            Assert.Throws<InputException>(() => InputFile.Read(model, path, model.Engine.On(Compute))).Message);
     }
 
     private static int Length(string name, string @case)
@@ -152,7 +153,7 @@ public sealed class InputFileTests : IDisposable
     private float[] Logits(VisionLanguageModel model, Prompt prompt)
     {
         var entry = Tensor.From(_arena, prompt.Embeddings, prompt.Length, model.Decoder.Shape.ModelSize);
-        var resid = model.Decoder.Forward(new Pass(model.Decoder.Shape, [new Run(entry, prompt.Coordinates, 0, Intervention.None)],
+        var resid = model.Decoder.Forward(new Pass(model.Decoder.Shape, [new RowBlock(entry, prompt.Coordinates, 0, Intervention.None)],
             Compute));
         return model.Decoder.Unembed(resid, Compute).ToArray();
     }

@@ -48,7 +48,7 @@ public sealed class LlamaTextTests : IDisposable
         {
             var mark = llava.Compute.Arena.Here();
             var entry = Tensor.From(llava.Compute.Arena, prompt.Embeddings, prompt.Length, shape.ModelSize);
-            var resid = model.Decoder.Forward(new Pass(shape, [new Run(entry, prompt.Coordinates, 0, intervention)], llava.Compute));
+            var resid = model.Decoder.Forward(new Pass(shape, [new RowBlock(entry, prompt.Coordinates, 0, intervention)], llava.Compute));
             Assert.Equal(llava.Alone(intervention), model.Decoder.Unembed(resid, llava.Compute).ToArray());
             llava.Compute.Arena.Release(mark);
         }

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Models;
 using AnchorScope.Readouts;
 using AnchorScope.Studies;
 using AnchorScope.Tensors;
@@ -51,7 +51,7 @@ public sealed class ParityTests
     public void EverySite_IsTheReferences(string name, string @case)
     {
         using var tiny = Tiny.Open(name, @case);
-        var arrays = TraceExport.Run(tiny.Model, tiny.Prompt, tiny.Pixels, Intervention.None, TraceExport.Optional.ToHashSet(StringComparer.Ordinal), tiny.Compute);
+        var arrays = TraceExport.Run(tiny.Model, tiny.Prompt, tiny.Pixels, Intervention.None, TraceExport.Optional.ToHashSet(StringComparer.Ordinal), tiny.Session);
         var written = arrays.ToDictionary(a => a.Name, StringComparer.Ordinal);
         var compared = tiny.Golden.Names.Where(n => (n.StartsWith("lm.", StringComparison.Ordinal) || n.StartsWith("vision.", StringComparison.Ordinal)) && n != "lens.logits").ToList();
         Assert.NotEmpty(compared);
@@ -87,7 +87,7 @@ public sealed class ParityTests
     {
         using var tiny = Tiny.Open(name, @case, family);
         var shape = tiny.Decoder.Shape;
-        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
+        using var baseline = tiny.Session.Record(tiny.Prompt);
         var heads = Enumerable.Range(0, shape.Layers).SelectMany(l => Enumerable.Range(0, shape.Heads).Select(h => (l, h))).ToList();
         var last = Positions.Of(tiny.Prompt.Length - 1);
         var windows = Enumerable.Range(0, shape.Layers).Select(layer => Intervention.Knockout(
@@ -99,9 +99,9 @@ public sealed class ParityTests
             ("sweep.knock_last_from_image_window3.last_logits", windows),
         })
         {
-            var list = variants.Select(v => new Variant(baseline, v)).ToList();
+            var list = variants.Select(v => new SweepItem(baseline, v)).ToList();
             var got = new float[list.Count * tiny.Decoder.VocabularySize];
-            Sweep.LastLogits(tiny.Decoder, list, tiny.Compute, (i, logits) => logits.CopyTo(got.AsSpan(i * tiny.Decoder.VocabularySize)));
+            Sweep.LastLogits(tiny.Session, list, (i, logits) => logits.CopyTo(got.AsSpan(i * tiny.Decoder.VocabularySize)));
             Close.AssertRows(sweep, tiny.Golden.Singles(sweep), got, tiny.Decoder.VocabularySize);
         }
     }
@@ -117,7 +117,7 @@ public sealed class ParityTests
         var width = tiny.Decoder.Shape.ModelSize;
         var rows = positions.SelectMany(p => tiny.Prompt.Embeddings[(p * width)..((p + 1) * width)])
             .Concat(Enumerable.Range(0, tiny.Decoder.Shape.Layers).SelectMany(l => trace[Site.ResidPost, l])).ToArray();
-        Close.AssertRows("lens.logits", tiny.Golden.Singles("lens.logits"), LogitLens.Logits(tiny.Decoder, rows, tiny.Compute), tiny.Decoder.VocabularySize);
+        Close.AssertRows("lens.logits", tiny.Golden.Singles("lens.logits"), LogitLens.Logits(tiny.Session, rows), tiny.Decoder.VocabularySize);
     }
 
     [Theory]
@@ -128,7 +128,7 @@ public sealed class ParityTests
         {
             using var tiny = Tiny.Open(name, @case, family);
             var ids = tiny.Golden.Ints("gen.ids");
-            var generated = Generation.Run(tiny.Decoder, tiny.Prompt, ids.Length, tiny.Compute, keepLogits: true);
+            var generated = Generation.Run(tiny.Session, tiny.Prompt, new SequenceOptions(ids.Length) { KeepLogits = true });
             Assert.Equal(ids, generated.Tokens);
             Close.AssertRows("gen.logits", tiny.Golden.Singles("gen.logits"), generated.Logits.SelectMany(l => l).ToArray(), tiny.Decoder.VocabularySize);
         }

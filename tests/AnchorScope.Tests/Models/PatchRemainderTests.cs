@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using AnchorScope.Engines;
 using AnchorScope.Models;
 using AnchorScope.Tensors;
 using AnchorScope.Tests.Checkpoints;

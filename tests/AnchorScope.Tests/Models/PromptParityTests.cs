@@ -47,7 +47,7 @@ public sealed class PromptParityTests
         var messages = ChatMessage.LoadAll(temp.Write("messages.json", Encoding.UTF8.GetBytes(tiny.Golden.Manifest.GetProperty("messages").GetRawText())));
         Picture[] pictures = [.. tiny.Golden.Manifest.GetProperty("images").EnumerateArray().Select(f => Picture.Load(Fixtures.Path(name, "golden", f.GetString()!)))];
         var pixels = pictures.Length == 0 ? null : model.Preprocess(pictures);
-        var prompt = model.Prompt(messages, pixels, pixels is null ? null : model.Features(pixels, tiny.Compute));
+        var prompt = model.Prompt(messages, pixels, pixels is null ? null : model.Engine.On(tiny.Compute).Features(pixels));
         Assert.Equal(tiny.Golden.Manifest.GetProperty("prompt").GetString(), prompt.Rendered);
         Assert.Equal(tiny.Golden.Ints("inputs.input_ids"), prompt.Tokens);
         Assert.Equal(tiny.Prompt.Coordinates, prompt.Coordinates);

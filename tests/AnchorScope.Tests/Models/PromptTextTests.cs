@@ -103,6 +103,6 @@ public sealed class PromptTextTests : IDisposable
         using var arena = new Arena();
         using var team = new Team(1);
         return model.Prompt([new ChatMessage("user", parts)], [Picture.Load(Fixtures.Path("llava15", "golden", "one_image_img0.png"))],
-            new Compute(arena, team)).Tokens;
+            model.Engine.On(new Compute(arena, team))).Tokens;
     }
 }

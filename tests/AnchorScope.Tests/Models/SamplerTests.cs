@@ -1,4 +1,4 @@
-using AnchorScope.Models;
+using AnchorScope.Engines;
 
 namespace AnchorScope.Tests.Models;
 

@@ -1,7 +1,7 @@
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Metrics;
 using AnchorScope.Models;
-using AnchorScope.Tensors;
+using AnchorScope.Prompts;
 
 namespace AnchorScope.Tests.Models;
 
@@ -26,14 +26,14 @@ public sealed class SequenceTests
         foreach (var (rows, seed) in new[] { (1, 1UL), (2, 2UL), (7, 3UL), (40, 4UL), (int.MaxValue, 5UL) })
         {
             var random = new SplitMix(seed);
-            var sequences = options.Select((option, i) => new Sequence(tiny.Decoder, i % 2 == 0 ? tiny.Prompt : text, option)).ToList();
+            var sequences = options.Select((option, i) => new Sequence(tiny.Session, i % 2 == 0 ? tiny.Prompt : text, option)).ToList();
             // They join at different steps.
             var (going, waiting) = (new List<Sequence>(), new Queue<Sequence>(sequences.OrderBy(_ => random.Next())));
             while (waiting.Count > 0 || going.Exists(s => s.Finished is null))
             {
                 if (waiting.Count > 0 && (going.Count == 0 || random.Below(3) == 0)) going.Add(waiting.Dequeue());
                 var decoding = going.Count(s => s.Finished is null && s.IsDecoding);
-                var passed = SequenceBatch.Step(tiny.Decoder, going, tiny.Compute, rows);
+                var passed = SequenceBatch.Step(tiny.Session, going, rows);
                 Assert.InRange(passed, going.TrueForAll(s => s.Finished is not null) && waiting.Count > 0 ? 0 : 1, Math.Max(rows, Math.Max(1, decoding)));
             }
             for (var i = 0; i < sequences.Count; i++)
@@ -55,10 +55,25 @@ public sealed class SequenceTests
         {
             var first = Math.Min(option.Intervention.FirstPosition, tiny.Prompt.Length - 1);
             if (first == 0) continue;
-            using var past = Recorded(tiny, first);
-            using var sequence = new Sequence(tiny.Decoder, tiny.Prompt, option, past);
+            using var past = tiny.Session.Record(tiny.Prompt.Prefix(first));
+            using var sequence = new Sequence(tiny.Session, tiny.Prompt, option, past);
             Assert.Equal(tiny.Prompt.Length - first, sequence.Pending);
-            while (sequence.Finished is null) SequenceBatch.Step(tiny.Decoder, [sequence], tiny.Compute, rows: 3);
+            while (sequence.Finished is null) SequenceBatch.Step(tiny.Session, [sequence], rows: 3);
+            Assert.Equal(Alone(tiny, tiny.Prompt, option).Logits, sequence.Logits);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Families))]
+    public void ARecordedRunOfTheSamePrompt_IsLeftAtTheCorner(string name, string @case)
+    {
+        using var tiny = Tiny.Open(name, @case);
+        using var past = tiny.Session.Record(tiny.Prompt);
+        foreach (var option in Options(tiny))
+        {
+            using var sequence = new Sequence(tiny.Session, tiny.Prompt, option, past);
+            Assert.Equal(tiny.Prompt.Length - Math.Min(option.Intervention.FirstPosition, tiny.Prompt.Length - 1), sequence.Pending);
+            while (sequence.Finished is null) SequenceBatch.Step(tiny.Session, [sequence], rows: 3);
             Assert.Equal(Alone(tiny, tiny.Prompt, option).Logits, sequence.Logits);
         }
     }
@@ -67,21 +82,25 @@ public sealed class SequenceTests
     public void WhatCannotBe_IsRefused()
     {
         using var tiny = Tiny.Open();
-        using var past = Recorded(tiny, 8);
+        using var past = tiny.Session.Record(tiny.Prompt.Prefix(8));
         var plain = new SequenceOptions(2);
         var refused = Assert.Throws<ArgumentException>(() =>
-            new Sequence(tiny.Decoder, tiny.Prompt, plain with { Intervention = Intervention.HeadGain(1, 1, 0, Positions.Of(7)) }, past));
+            new Sequence(tiny.Session, tiny.Prompt, plain with { Intervention = Intervention.HeadGain(1, 1, 0, Positions.Of(7)) }, past));
         Assert.Contains("changes position 7, which is recorded: the past has 8 positions", refused.Message, StringComparison.Ordinal);
-        Assert.Throws<ArgumentOutOfRangeException>(() => new Sequence(tiny.Decoder, tiny.Prompt, new SequenceOptions(0)));
+        using var unlike = tiny.Session.Record(tiny.Prompt with { Tokens = [.. tiny.Prompt.Tokens], Embeddings = [.. tiny.Prompt.Embeddings.Reverse()] });
+        Assert.Contains("first positions", Assert.Throws<ArgumentException>(() => new Sequence(tiny.Session, tiny.Prompt, plain, unlike)).Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentOutOfRangeException>(() => new Sequence(tiny.Session, tiny.Prompt, new SequenceOptions(0)));
         // Before anything runs: no head 99, no position behind the last one that can be generated.
-        Assert.Throws<InputException>(() => new Sequence(tiny.Decoder, tiny.Prompt, plain with { Intervention = Intervention.HeadGain(1, 99, 0) }));
+        Assert.Throws<InputException>(() => new Sequence(tiny.Session, tiny.Prompt, plain with { Intervention = Intervention.HeadGain(1, 99, 0) }));
         Assert.Throws<InputException>(() => new Sequence(
-            tiny.Decoder, tiny.Prompt, plain with { Intervention = Intervention.HeadGain(1, 1, 0, Positions.Of(tiny.Prompt.Length + 2)) }));
-        using var sequence = new Sequence(tiny.Decoder, tiny.Prompt, plain);
+            tiny.Session, tiny.Prompt, plain with { Intervention = Intervention.HeadGain(1, 1, 0, Positions.Of(tiny.Prompt.Length + 2)) }));
+        using var sequence = new Sequence(tiny.Session, tiny.Prompt, plain);
         Assert.Equal((tiny.Prompt.Length, false), (sequence.Pending, sequence.IsDecoding));
-        while (SequenceBatch.Step(tiny.Decoder, [sequence], tiny.Compute) > 0) Assert.True(sequence.IsDecoding);
+        while (SequenceBatch.Step(tiny.Session, [sequence]) > 0) Assert.True(sequence.IsDecoding);
         Assert.Equal((FinishReason.Length, 0, 2), (sequence.Finished!.Value, sequence.Pending, sequence.Tokens.Count));
-        Assert.Throws<InvalidOperationException>(() => sequence.Next(1, tiny.Compute.Arena));
+        Assert.Throws<InvalidOperationException>(() => sequence.Next(1));
+        sequence.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => sequence.Next(1));
     }
 
     private static List<SequenceOptions> Options(Tiny tiny)
@@ -113,22 +132,12 @@ public sealed class SequenceTests
             if (tokens.Count > 0) tiny.Decoder.Embed([.. tokens], rows.RowRange(prompt.Length, tokens.Count));
             Coordinate[] coordinates = [.. prompt.Coordinates, .. Enumerable.Range(prompt.Positions, tokens.Count).Select(Coordinate.At)];
             var edits = new Intervention("", [.. options.Intervention.Edits.Where(e => e.Positions.First < rows.Rows)]);
-            var resid = tiny.Decoder.Forward(new Pass(tiny.Decoder.Shape, [new Run(rows, coordinates, 0, edits)], tiny.Compute));
+            var resid = tiny.Decoder.Forward(new Pass(tiny.Decoder.Shape, [new RowBlock(rows, coordinates, 0, edits)], tiny.Compute));
             logits.Add(tiny.Decoder.Unembed(resid.RowRange(rows.Rows - 1, 1), tiny.Compute).ToArray());
             tiny.Compute.Arena.Release(mark);
             tokens.Add(sampler.Choose(logits[^1]));
             if (options.Stop.Contains(tokens[^1])) return (tokens, logits, FinishReason.Stop);
             if (tokens.Count == options.Tokens) return (tokens, logits, FinishReason.Length);
         }
-    }
-
-    /// <summary>Keys and values of the first positions.</summary>
-    private static KeyValues Recorded(Tiny tiny, int count)
-    {
-        var shape = tiny.Decoder.Shape;
-        var past = new KeyValues(shape.Layers, shape.KeyHeads, shape.HeadSize, 0, count);
-        var entry = Tensor.From(tiny.Compute.Arena, tiny.Prompt.Embeddings.AsSpan(0, count * shape.ModelSize), count, shape.ModelSize);
-        tiny.Decoder.Forward(new Pass(shape, [new Run(entry, tiny.Prompt.Coordinates.AsMemory(0, count), 0, Intervention.None) { Own = past }], tiny.Compute));
-        return past;
     }
 }

@@ -1,6 +1,6 @@
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
-using AnchorScope.Readouts;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Tests.Models;
@@ -14,7 +14,7 @@ internal sealed class Tiny : IDisposable
         Golden = Golden.Open(name, @case);
         Compute = new Compute(new Arena(), new Team(1), family);
         Pixels = Golden.Has("inputs.pixel_values") ? Model.Accept(Golden.Inputs) : null;
-        Prompt = Model.Prompt(Golden.Ints("inputs.input_ids"), Pixels, Pixels is null ? null : Model.Features(Pixels, Compute));
+        Prompt = Model.Prompt(Golden.Ints("inputs.input_ids"), Pixels, Pixels is null ? null : Session.Features(Pixels));
     }
 
     public VisionLanguageModel Model { get; }
@@ -24,6 +24,8 @@ internal sealed class Tiny : IDisposable
     public Golden Golden { get; }
 
     public Compute Compute { get; }
+
+    public ISession Session => Model.Engine.On(Compute);
 
     public PixelValues? Pixels { get; }
 
@@ -37,7 +39,7 @@ internal sealed class Tiny : IDisposable
         intervention.ValidateFit(Decoder.Shape, Prompt.Length);
         var mark = Compute.Arena.Here();
         var entry = Tensor.From(Compute.Arena, Prompt.Embeddings, Prompt.Length, Decoder.Shape.ModelSize);
-        var resid = Decoder.Forward(new Pass(Decoder.Shape, [new Run(entry, Prompt.Coordinates, 0, intervention) { Traces = traces }], Compute));
+        var resid = Decoder.Forward(new Pass(Decoder.Shape, [new RowBlock(entry, Prompt.Coordinates, 0, intervention) { Traces = traces }], Compute));
         var logits = Decoder.Unembed(resid, Compute).ToArray();
         Compute.Arena.Release(mark);
         return logits;

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Models;
 using AnchorScope.Tensors;
 using AnchorScope.Tests.Checkpoints;
@@ -57,7 +58,7 @@ internal static class VariantCheckpoints
     public static Prompt PromptOf(VisionLanguageModel model, JsonElement @case, Compute compute)
     {
         var (tokens, pixels) = InputsOf(model, @case);
-        return model.Prompt(tokens, pixels, model.Features(pixels, compute));
+        return model.Prompt(tokens, pixels, model.Engine.On(compute).Features(pixels));
     }
 
     /// <summary>Token ids and pictures of a case, stored ones or made-up ones.</summary>

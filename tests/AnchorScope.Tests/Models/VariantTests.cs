@@ -1,4 +1,4 @@
-using System.Text.Json;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
 using AnchorScope.Tensors;
@@ -76,7 +76,7 @@ public sealed class VariantTests : IDisposable
         using var model = VisionLanguageModel.Open(folder);
         using var golden = Golden.Open("llava-onevision", "one_image_anyres");
         var pixels = model.Accept(golden.Inputs);
-        var logits = LastLogits(model, model.Prompt(golden.Ints("inputs.input_ids"), pixels, model.Features(pixels, Compute)));
+        var logits = LastLogits(model, model.Prompt(golden.Ints("inputs.input_ids"), pixels, model.Engine.On(Compute).Features(pixels)));
         Close.AssertRelative("logits", golden.Singles("lm.logits").AsSpan(^logits.Length..), logits);
     }
 
@@ -97,7 +97,7 @@ public sealed class VariantTests : IDisposable
         {
             var pixels = model.Preprocess([new AnchorScope.Prompts.Picture(width, height, new byte[3 * width * height])]);
             Assert.Equal(tokens, model.ImageTokens(pixels.Pictures[0]));
-            var prompt = model.Prompt([.. Enumerable.Repeat(model.ImageToken!.Value, tokens)], pixels, model.Features(pixels, Compute));
+            var prompt = model.Prompt([.. Enumerable.Repeat(model.ImageToken!.Value, tokens)], pixels, model.Engine.On(Compute).Features(pixels));
             Assert.Equal(tokens, prompt.Places.Count);
             Assert.Equal(tokens - 16, prompt.Places.Count(place => place.Box is null));
         }
@@ -156,7 +156,7 @@ public sealed class VariantTests : IDisposable
     private float[] LastLogits(VisionLanguageModel model, Prompt prompt)
     {
         var entry = Tensor.From(_arena, prompt.Embeddings, prompt.Length, model.Decoder.Shape.ModelSize);
-        var resid = model.Decoder.ForwardLast(new Pass(model.Decoder.Shape, [new Run(entry, prompt.Coordinates, 0, Intervention.None)],
+        var resid = model.Decoder.ForwardLast(new Pass(model.Decoder.Shape, [new RowBlock(entry, prompt.Coordinates, 0, Intervention.None)],
             Compute));
         return model.Decoder.Unembed(resid, Compute).ToArray();
     }

@@ -1,4 +1,4 @@
-using AnchorScope.Reports;
+using AnchorScope.Figures;
 using FsCheck;
 using FsCheck.Xunit;
 

@@ -1,10 +1,9 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
+using AnchorScope.Figures;
 using AnchorScope.Metrics;
-using AnchorScope.Models;
 using AnchorScope.Prompts;
-using AnchorScope.Reports;
 using FsCheck.Xunit;
 
 namespace AnchorScope.Tests.Reports;

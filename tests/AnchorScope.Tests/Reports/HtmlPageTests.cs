@@ -1,6 +1,6 @@
 using System.Text;
 using System.Xml.Linq;
-using AnchorScope.Reports;
+using AnchorScope.Figures;
 using FsCheck.Xunit;
 
 namespace AnchorScope.Tests.Reports;

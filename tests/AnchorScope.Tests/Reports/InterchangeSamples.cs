@@ -51,7 +51,7 @@ internal static class InterchangeSamples
     };
 
     private static ProfiledHead Head(int layer, int head, HeadRole role, ExchangeEffect e) => new(
-        layer, head, Variants.NameOf(role), role == HeadRole.Arbiter, new Profile(e, e, e, e, NoPairs, e, e), Nothing);
+        layer, head, EnumName.Of(role), role == HeadRole.Arbiter, new Profile(e, e, e, e, NoPairs, e, e), Nothing);
 
     private static FoundSet Found(string name, string exchanged, bool found, params double[] shares)
     {

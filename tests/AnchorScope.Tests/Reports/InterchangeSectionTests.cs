@@ -1,6 +1,6 @@
 using System.Xml.Linq;
 using AnchorScope.Cli;
-using AnchorScope.Metrics;
+using AnchorScope.Figures;
 using AnchorScope.Reports;
 using AnchorScope.Studies;
 
@@ -53,7 +53,7 @@ public sealed class InterchangeSectionTests
     public void HeadsWithARole_AreCounted(int with, string text)
     {
         var full = InterchangeSamples.Full();
-        var heads = full.Heads.Select((h, i) => h with { Role = Variants.NameOf(i < with ? HeadRole.Arbiter : HeadRole.None) });
+        var heads = full.Heads.Select((h, i) => h with { Role = EnumName.Of(i < with ? HeadRole.Arbiter : HeadRole.None) });
         Assert.Contains(text, Page(full with { Heads = [.. heads] }).Value, StringComparison.Ordinal);
     }
 

@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
-using AnchorScope.Studies;
+using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Tests.Reports;
 

@@ -1,4 +1,4 @@
-using AnchorScope.Reports;
+using AnchorScope.Figures;
 
 namespace AnchorScope.Tests.Reports;
 

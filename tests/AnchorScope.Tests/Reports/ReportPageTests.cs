@@ -1,5 +1,5 @@
 using System.Xml.Linq;
-using AnchorScope.Metrics;
+using AnchorScope.Figures;
 using AnchorScope.Reports;
 using AnchorScope.Studies;
 using AnchorScope.Tests.Checkpoints;

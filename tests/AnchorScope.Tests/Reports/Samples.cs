@@ -1,7 +1,6 @@
+using AnchorScope.Figures;
 using AnchorScope.Metrics;
-using AnchorScope.Models;
 using AnchorScope.Prompts;
-using AnchorScope.Reports;
 
 namespace AnchorScope.Tests.Reports;
 

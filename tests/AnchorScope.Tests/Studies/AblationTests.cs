@@ -1,5 +1,6 @@
 using System.Xml.Linq;
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 using AnchorScope.Models;
@@ -23,7 +24,7 @@ public sealed class AblationTests : IDisposable
 
     private Compute Compute => new(_arena, _team);
 
-    private static Variants With(AblationVariant ablation) => new() { Ablation = ablation };
+    private static Definitions With(AblationVariant ablation) => new() { Ablation = ablation };
 
     /// <summary>
     /// As long as this holds the rows of a diagnosis with zero ablation are those that there were before ablation was a choice.
@@ -61,8 +62,7 @@ public sealed class AblationTests : IDisposable
         var places = new DiagnosisConditions(Small with { Variants = With(AblationVariant.Mean) with { Scope = GainScope.All } },
             shape).MeanPlaces;
         var (means, prompt) = MeansOf(model, places, run);
-        var trace = Baseline.Record(model.Decoder, prompt, Compute, [Site.HeadOut, Site.Key, Site.Value],
-            Enumerable.Range(0, prompt.Length)).Trace!;
+        var trace = model.Engine.On(Compute).Record(prompt, new RecordOptions { Sites = [Site.HeadOut, Site.Key, Site.Value], Positions = [.. Enumerable.Range(0, prompt.Length)] }).Trace!;
         var seen = 0;
         foreach (var (site, span) in places)
         {
@@ -92,14 +92,14 @@ public sealed class AblationTests : IDisposable
             shape);
         var (means, prompt) = MeansOf(model, conditions.MeanPlaces, run);
         var by = conditions.By(Of(model, means, []), run, prompt, edges: false);
-        var plain = Sweep.Alone(model.Decoder, prompt, Intervention.None, Compute);
+        var plain = Sweep.Alone(model.Engine.On(Compute), prompt, Intervention.None);
         foreach (var removed in conditions.Alone(prompt, conditions.EachHead, by)) Assert.Equal(plain,
-            Sweep.Alone(model.Decoder, prompt, removed, Compute));
+            Sweep.Alone(model.Engine.On(Compute), prompt, removed));
         // Of a longer span the mean is not what each position has.
         var relay = new DiagnosisConditions(Small with { Variants = With(AblationVariant.Mean) }, shape);
         (means, _) = MeansOf(model, relay.MeanPlaces, run);
         var longer = relay.Alone(prompt, [(2, 1)], relay.By(Of(model, means, []), run, prompt, edges: true)).Single();
-        Assert.NotEqual(plain, Sweep.Alone(model.Decoder, prompt, longer, Compute));
+        Assert.NotEqual(plain, Sweep.Alone(model.Engine.On(Compute), prompt, longer));
     }
 
     /// <summary>With one sample in the ranking set there is no other run: heads and edges are given what they have.</summary>
@@ -146,7 +146,7 @@ public sealed class AblationTests : IDisposable
         Assert.True(other.Span(SpanKind.Instruction).Count < prompt.Span(SpanKind.Instruction).Count);
         SpanKind?[] spans = [SpanKind.Instruction, SpanKind.Constraint, null];
         var by = replacements.Of(AblationVariant.Resample, runs[0], [Site.Value], spans);
-        var trace = Baseline.Record(model.Decoder, other, Compute, [Site.Value], Enumerable.Range(0, other.Length)).Trace!;
+        var trace = model.Engine.On(Compute).Record(other, new RecordOptions { Sites = [Site.Value], Positions = [.. Enumerable.Range(0, other.Length)] }).Trace!;
         var width = model.Decoder.Shape.Width(Site.Value);
         float[] There(int position) => trace[Site.Value, 1].AsSpan(position * width, width).ToArray();
         foreach (var place in SpanPlace.Of(prompt, spans))
@@ -212,7 +212,7 @@ public sealed class AblationTests : IDisposable
         ConflictSet.Load(Path.Combine(Fixtures.Conflicts, "rank.jsonl"), count).Samples;
 
     private Replacements Of(VisionLanguageModel model, SpanMeans? means, IReadOnlyList<ConflictRun> others) =>
-        new(model, PromptLayout.Beside(Fixtures.Conflicts), means, others, 0, Compute);
+        new(model, new ConflictPrompts(model, PromptLayout.Beside(Fixtures.Conflicts), model.Engine.On(Compute)), means, others, 0, model.Engine.On(Compute));
 
     private (SpanMeans Means, Prompt Prompt) MeansOf(VisionLanguageModel model, IReadOnlyList<(Site Site, SpanKind? Span)> places,
         ConflictRun run)

@@ -21,8 +21,8 @@ public sealed class AttributionTests
         using var tiny = Tiny.Open(name, @case);
         var (shape, last) = (tiny.Decoder.Shape, tiny.Prompt.Length - 1);
         int[] positions = [last - 3, last - 2, last];
-        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
-        var found = Attribution.Of(tiny.Decoder, baseline, 5, 9, positions, [], tiny.Compute);
+        using var baseline = tiny.Session.Record(tiny.Prompt);
+        var found = Attribution.Of(tiny.Session, baseline, 5, 9, positions, []);
         double Margin(Intervention intervention)
         {
             var logits = tiny.LastAlone(intervention);
@@ -43,7 +43,7 @@ public sealed class AttributionTests
         Compare(found.Heads, from l in Enumerable.Range(0, shape.Layers) from h in Enumerable.Range(0, shape.Heads) select (l * shape.Heads + h, (Func<float, Intervention>)(f => Intervention.HeadGain(l, h, f, at))));
         var random = new Random(1);
         Compare(found.Neurons, Enumerable.Range(0, 30).Select(_ => (random.Next(shape.Layers), random.Next(shape.MlpSize))).Select(p => (
-            p.Item1 * shape.MlpSize + p.Item2, (Func<float, Intervention>)(f => new Intervention("neuron", [new Edit(Site.NeuronOut, p.Item1, Operation.Scale) { Factor = f, Neurons = [p.Item2], Positions = at }])))));
+            p.Item1 * shape.MlpSize + p.Item2, (Func<float, Intervention>)(f => new Intervention("neuron", [new Edit(Site.NeuronOut, p.Item1, Operation.Scale) { Factor = f, Components = [p.Item2], Positions = at }])))));
     }
 
     /// <summary>Integrated gradients are complete: over many steps the heads' shares are what fading all of them out takes.</summary>
@@ -55,8 +55,8 @@ public sealed class AttributionTests
         using var tiny = Tiny.Open(name, @case);
         var (shape, last) = (tiny.Decoder.Shape, tiny.Prompt.Length - 1);
         int[] positions = [last - 2, last - 1, last];
-        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
-        var found = Attribution.Of(tiny.Decoder, baseline, 5, 9, positions, [], tiny.Compute, steps: 64);
+        using var baseline = tiny.Session.Record(tiny.Prompt);
+        var found = Attribution.Of(tiny.Session, baseline, 5, 9, positions, [], steps: 64);
         var all = from layer in Enumerable.Range(0, shape.Layers) from head in Enumerable.Range(0, shape.Heads) select (layer, head);
         var faded = tiny.LastAlone(Intervention.HeadGain("all", all, 0, Positions.Of(positions)));
         var taken = found.Margin - ((double)faded[5] - faded[9]);
@@ -70,8 +70,8 @@ public sealed class AttributionTests
         // Softmax knows differences only: scaling the weight of every edge alike changes nothing.
         using var tiny = Tiny.Open();
         var query = tiny.Prompt.Length - 2;
-        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
-        var found = Attribution.Of(tiny.Decoder, baseline, 5, 9, [query], [new EdgeGroup("all", [query], [.. Enumerable.Range(0, query + 1)]), new EdgeGroup("some", [query], [0, 1, 2, 3])], tiny.Compute);
+        using var baseline = tiny.Session.Record(tiny.Prompt);
+        var found = Attribution.Of(tiny.Session, baseline, 5, 9, [query], [new EdgeGroup("all", [query], [.. Enumerable.Range(0, query + 1)]), new EdgeGroup("some", [query], [0, 1, 2, 3])]);
         Assert.All(found.Edges["all"], slope => Assert.Equal(0, slope, 1e-5));
         Assert.Contains(found.Edges["some"], slope => Math.Abs(slope) > 1e-4);
     }
@@ -84,10 +84,10 @@ public sealed class AttributionTests
     {
         // Position 0 among the positions makes the whole prompt one run; without it, all before is frozen. The others' bits are the same.
         using var tiny = Tiny.Open(name, @case);
-        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
+        using var baseline = tiny.Session.Record(tiny.Prompt);
         var last = tiny.Prompt.Length - 1;
         EdgeGroup[] edges = [new("some", [last - 2, last], [.. Enumerable.Range(0, last - 4)])];
-        Attribution Found(params EdgeGroup[] more) => Attribution.Of(tiny.Decoder, baseline, 5, 9, [last - 2, last], [.. edges, .. more], tiny.Compute, 3);
+        Attribution Found(params EdgeGroup[] more) => Attribution.Of(tiny.Session, baseline, 5, 9, [last - 2, last], [.. edges, .. more], 3);
         var (part, whole) = (Found(), Found(new EdgeGroup("first", [0], [0])));
         Assert.Equal(whole.Heads, part.Heads);
         Assert.Equal(whole.Neurons, part.Neurons);
@@ -98,9 +98,9 @@ public sealed class AttributionTests
     public void ATokenOverItself_HasNoMargin_AndNothingGivesOne()
     {
         using var tiny = Tiny.Open();
-        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
+        using var baseline = tiny.Session.Record(tiny.Prompt);
         var last = tiny.Prompt.Length - 1;
-        var found = Attribution.Of(tiny.Decoder, baseline, 5, 5, [last - 1, last], [new EdgeGroup("some", [last], [0, 1])], tiny.Compute, 2);
+        var found = Attribution.Of(tiny.Session, baseline, 5, 5, [last - 1, last], [new EdgeGroup("some", [last], [0, 1])], 2);
         Assert.Equal(0, found.Margin);
         Assert.All(found.Heads.Concat(found.Neurons).Concat(found.Edges["some"]), value => Assert.Equal(0, value));
     }
@@ -109,9 +109,9 @@ public sealed class AttributionTests
     public void StepsThatShareAPass_HaveTheBitsOfStepsAlone()
     {
         using var tiny = Tiny.Open();
-        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
+        using var baseline = tiny.Session.Record(tiny.Prompt);
         var last = tiny.Prompt.Length - 1;
-        Attribution Found(int rowsPerPass) => Attribution.Of(tiny.Decoder, baseline, 5, 9, [last - 1, last], [new EdgeGroup("some", [last], [0, 1])], tiny.Compute, 5, rowsPerPass);
+        Attribution Found(int rowsPerPass) => Attribution.Of(tiny.Session, baseline, 5, 9, [last - 1, last], [new EdgeGroup("some", [last], [0, 1])], 5, rowsPerPass);
         var alone = Found(1);
         foreach (var rows in new[] { 4, 512 })
         {
@@ -133,14 +133,14 @@ public sealed class AttributionTests
         foreach (var run in study.Data.Rank.Samples.Take(12).SelectMany(s => s.Runs))
         {
             var pixels = study.Model.Preprocess([Picture.Load(run.Sample.Image!)]);
-            var prompt = ConflictPrompt.Build(study.Model, run, study.Data.Layout, pixels, study.Model.Features(pixels, compute));
+            var prompt = ConflictPrompt.Build(study.Model, run, study.Data.Layout, pixels, study.Model.Engine.On(compute).Features(pixels));
             var entities = AnswerEntities.Of(run, study.Model.Tokenizer, out _)!;
             var at = prompt.Union(SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix);
-            using var baseline = Baseline.Record(decoder, prompt, compute);
-            var variants = Enumerable.Range(0, 64).Select(i => new Variant(baseline, Intervention.HeadGain(i / 8, i % 8, 0, Positions.Of(at)))).ToList();
+            using var baseline = new CpuEngine(decoder).On(compute).Record(prompt);
+            var variants = Enumerable.Range(0, 64).Select(i => new SweepItem(baseline, Intervention.HeadGain(i / 8, i % 8, 0, Positions.Of(at)))).ToList();
             double Margin(ReadOnlySpan<float> logits) => (double)logits[entities.Following] - logits[entities.Competing];
-            Sweep.LastLogits(decoder, variants, compute, (i, logits) => exact[i] += Margin(baseline.LastLogits) - Margin(logits));
-            Attribution Found(int steps) => Attribution.Of(decoder, baseline, entities.Following, entities.Competing, at, [], compute, steps);
+            Sweep.LastLogits(new CpuEngine(decoder).On(compute), variants, (i, logits) => exact[i] += Margin(baseline.LastLogits) - Margin(logits));
+            Attribution Found(int steps) => Attribution.Of(new CpuEngine(decoder).On(compute), baseline, entities.Following, entities.Competing, at, [], steps);
             foreach (var (found, sums) in new[] { (Found(1), slopes), (Found(5), integrated) })
             {
                 for (var i = 0; i < 64; i++) sums[i] += found.Heads[i];

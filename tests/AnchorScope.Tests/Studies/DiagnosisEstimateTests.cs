@@ -1,4 +1,3 @@
-using AnchorScope.Conflicts;
 using AnchorScope.Metrics;
 using AnchorScope.Studies;
 using AnchorScope.Tests.Checkpoints;
@@ -20,7 +19,7 @@ public sealed class DiagnosisEstimateTests
     public void EveryPhaseRunsAsManyConditionsAsItsRangeSays(string screen)
     {
         using var temp = new TempFolder();
-        using var study = new DiagnosisStudy(Options with { Variants = new Variants { Screen = Enum.Parse<HeadScreen>(screen) } });
+        using var study = new DiagnosisStudy(Options with { Variants = new Definitions { Screen = Enum.Parse<HeadScreen>(screen) } });
         using var store = ResultStore.Open(temp.File("results.jsonl"), resume: false);
         var estimate = study.Estimate();
         study.Run(store);

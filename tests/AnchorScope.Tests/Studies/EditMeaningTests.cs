@@ -1,8 +1,7 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Readouts;
 using AnchorScope.Studies;
-using AnchorScope.Tensors;
 using AnchorScope.Tests.Models;
 
 namespace AnchorScope.Tests.Studies;
@@ -113,9 +112,9 @@ public sealed class EditMeaningTests : IDisposable
                 list.Add((new Intervention($"{site} at {at}", edit), at == Last || earlier));
             }
         }
-        using var baseline = Baseline.Record(_tiny.Decoder, _tiny.Prompt, _tiny.Compute);
+        using var baseline = _tiny.Session.Record(_tiny.Prompt);
         var got = new float[list.Count][];
-        Sweep.LastLogits(_tiny.Decoder, [.. list.Select(v => new Variant(baseline, v.Intervention))], _tiny.Compute, (i, logits) => got[i] = logits.ToArray());
+        Sweep.LastLogits(_tiny.Session, [.. list.Select(v => new SweepItem(baseline, v.Intervention))], (i, logits) => got[i] = logits.ToArray());
         var plain = _tiny.LastAlone(Intervention.None);
         for (var i = 0; i < list.Count; i++)
         {

@@ -1,6 +1,6 @@
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
-using AnchorScope.Readouts;
 using AnchorScope.Tensors;
 using AnchorScope.Tests.Models;
 
@@ -21,7 +21,7 @@ internal sealed class Exchange
         (Shape, Length) = (tiny.Decoder.Shape, prompt.Length);
         var mark = tiny.Compute.Arena.Here();
         var entry = Tensor.From(tiny.Compute.Arena, prompt.Embeddings, prompt.Length, Shape.ModelSize);
-        var resid = tiny.Decoder.Forward(new Pass(Shape, [new Run(entry, prompt.Coordinates, 0, intervention) { Traces = [_trace] }], tiny.Compute));
+        var resid = tiny.Decoder.Forward(new Pass(Shape, [new RowBlock(entry, prompt.Coordinates, 0, intervention) { Traces = [_trace] }], tiny.Compute));
         Logits = tiny.Decoder.Unembed(resid, tiny.Compute).ToArray();
         tiny.Compute.Arena.Release(mark);
     }
@@ -38,7 +38,7 @@ internal sealed class Exchange
     {
         int[] tokens = [.. tiny.Prompt.Tokens];
         foreach (var at in new[] { 0, tokens.Length - 3, tokens.Length - 1 }) tokens[at] = tokens[at] == 7 ? 9 : 7;
-        return tiny.Model.Prompt(tokens, tiny.Pixels, tiny.Pixels is null ? null : tiny.Model.Features(tiny.Pixels, tiny.Compute));
+        return tiny.Model.Prompt(tokens, tiny.Pixels, tiny.Pixels is null ? null : tiny.Session.Features(tiny.Pixels));
     }
 
     public static bool HasHeads(Site site) => site is Site.QueryProj or Site.Query or Site.KeyProj or Site.Key or Site.Value or Site.AttnPattern or Site.HeadOut;

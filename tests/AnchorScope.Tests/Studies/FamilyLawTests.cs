@@ -1,7 +1,8 @@
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
+using AnchorScope.Prompts;
 using AnchorScope.Readouts;
-using AnchorScope.Studies;
 using AnchorScope.Tensors;
 using AnchorScope.Tests.Models;
 
@@ -32,7 +33,7 @@ public sealed class FamilyLawTests
         using var tiny = Tiny.Open(name, @case);
         var trace = new Trace([Site.ResidPost]);
         var logits = tiny.Alone(Intervention.HeadGain(1, 0, 2), trace);
-        Assert.Equal(logits, LogitLens.Logits(tiny.Decoder, trace[Site.ResidPost, tiny.Decoder.Shape.Layers - 1], tiny.Compute));
+        Assert.Equal(logits, LogitLens.Logits(tiny.Session, trace[Site.ResidPost, tiny.Decoder.Shape.Layers - 1]));
     }
 
     /// <summary>Rotary coordinates of generated tokens among them: behind a picture they go on where the family says.</summary>
@@ -44,12 +45,12 @@ public sealed class FamilyLawTests
         {
             using var tiny = Tiny.Open(name, @case, family);
             var block = Intervention.HeadGain(1, 0, 0);
-            var generated = Generation.Run(tiny.Decoder, tiny.Prompt, 4, tiny.Compute, block, keepLogits: true);
+            var generated = Generation.Run(tiny.Session, tiny.Prompt, new SequenceOptions(4) { Intervention = block, KeepLogits = true });
             for (var step = 0; step < generated.Tokens.Count; step++)
             {
-                var whole = tiny.Model.Prompt([.. tiny.Prompt.Tokens, .. generated.Tokens.Take(step)], tiny.Pixels, tiny.Pixels is null ? null : tiny.Model.Features(tiny.Pixels, tiny.Compute));
+                var whole = tiny.Model.Prompt([.. tiny.Prompt.Tokens, .. generated.Tokens.Take(step)], tiny.Pixels, tiny.Pixels is null ? null : tiny.Session.Features(tiny.Pixels));
                 var entry = Tensor.From(tiny.Compute.Arena, whole.Embeddings, whole.Length, tiny.Decoder.Shape.ModelSize);
-                var resid = tiny.Decoder.Forward(new Pass(tiny.Decoder.Shape, [new Run(entry, whole.Coordinates, 0, block)], tiny.Compute));
+                var resid = tiny.Decoder.Forward(new Pass(tiny.Decoder.Shape, [new RowBlock(entry, whole.Coordinates, 0, block)], tiny.Compute));
                 Assert.Equal(tiny.Decoder.Unembed(resid.RowRange(whole.Length - 1, 1), tiny.Compute).ToArray(), generated.Logits[step]);
             }
         }
@@ -69,7 +70,7 @@ public sealed class FamilyLawTests
             var mark = compute.Arena.Here();
             var row = compute.Arena.Take(1, shape.ModelSize);
             tiny.Decoder.Embed([7], row);
-            var run = new Run(row, coordinates.AsMemory(past.Count, 1), past.Count, Intervention.None) { Own = past };
+            var run = new RowBlock(row, coordinates.AsMemory(past.Count, 1), past.Count, Intervention.None) { Own = past };
             tiny.Decoder.Unembed(tiny.Decoder.ForwardLast(new Pass(shape, [run], compute)), compute);
             compute.Arena.Release(mark);
         }
@@ -82,7 +83,7 @@ public sealed class FamilyLawTests
     private static float[] With(Tiny tiny, Compute compute)
     {
         var entry = Tensor.From(compute.Arena, tiny.Prompt.Embeddings, tiny.Prompt.Length, tiny.Decoder.Shape.ModelSize);
-        var resid = tiny.Decoder.Forward(new Pass(tiny.Decoder.Shape, [new Run(entry, tiny.Prompt.Coordinates, 0, Intervention.None)], compute));
+        var resid = tiny.Decoder.Forward(new Pass(tiny.Decoder.Shape, [new RowBlock(entry, tiny.Prompt.Coordinates, 0, Intervention.None)], compute));
         return tiny.Decoder.Unembed(resid, compute).ToArray();
     }
 }

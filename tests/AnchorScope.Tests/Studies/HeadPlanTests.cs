@@ -1,4 +1,3 @@
-using AnchorScope.Metrics;
 using AnchorScope.Studies;
 
 namespace AnchorScope.Tests.Studies;

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using AnchorScope.Metrics;
 using AnchorScope.Studies;
 
 namespace AnchorScope.Tests.Studies;

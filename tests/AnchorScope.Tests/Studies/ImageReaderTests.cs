@@ -1,7 +1,7 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Prompts;
-using AnchorScope.Readouts;
 using AnchorScope.Studies;
 using AnchorScope.Tests.Models;
 
@@ -12,7 +12,7 @@ public sealed class ImageReaderTests : IDisposable
     private readonly Tiny _tiny = Tiny.Open();
     private readonly ImageReader _reader;
 
-    public ImageReaderTests() => _reader = new ImageReader(_tiny.Model, PromptLayout.ContextQuestionInstruction, [SpanKind.Image], _tiny.Compute);
+    public ImageReaderTests() => _reader = new ImageReader(new ConflictPrompts(_tiny.Model, PromptLayout.ContextQuestionInstruction, _tiny.Session), [SpanKind.Image], _tiny.Session);
 
     /// <summary>The same mean from a full trace, written out. The image's own tokens stand for the instruction, which these goldens do not label.</summary>
     [Fact]

@@ -1,3 +1,4 @@
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
 using AnchorScope.Tensors;
@@ -161,8 +162,8 @@ public sealed class InterchangeLawTests
         Edit One(int position, int head, float[] vector) => new(Site.HeadOut, 1, Operation.Add) { Heads = [head], Positions = Positions.Of(position), Factor = 0.5f, Vector = vector };
         var apart = tiny.Alone(new Intervention("apart", One(9, 2, a[..width]), One(9, 0, a[width..]), One(20, 2, b[..width]), One(20, 0, b[width..])));
         Same(apart, tiny.Alone(new Intervention("together", together)), "heads");
-        var neurons = new Edit(Site.NeuronOut, 2, Operation.Add) { Neurons = [5, 1], Positions = Positions.Of(3, 30), Rows = new DonorRows([1, 2, 3, 4], 2) };
-        Edit Neuron(int position, params float[] vector) => new(Site.NeuronOut, 2, Operation.Add) { Neurons = [5, 1], Positions = Positions.Of(position), Vector = vector };
+        var neurons = new Edit(Site.NeuronOut, 2, Operation.Add) { Components = [5, 1], Positions = Positions.Of(3, 30), Rows = new DonorRows([1, 2, 3, 4], 2) };
+        Edit Neuron(int position, params float[] vector) => new(Site.NeuronOut, 2, Operation.Add) { Components = [5, 1], Positions = Positions.Of(position), Vector = vector };
         Same(tiny.Alone(new Intervention("apart", Neuron(3, 1, 2), Neuron(30, 3, 4))), tiny.Alone(new Intervention("together", neurons)), "neurons");
         var steer = Enumerable.Range(0, shape.ModelSize).Select(i => MathF.Sin(i)).ToArray();
         var rows = new Edit(Site.ResidPost, 0, Operation.Add) { Positions = Positions.Of(4, 5), Factor = 2, Rows = new DonorRows([.. steer, .. steer], 2) };
@@ -179,7 +180,7 @@ public sealed class InterchangeLawTests
         var donor = new Exchange(tiny, Exchange.Other(tiny), Intervention.None);
         var (some, length, layers) = (Some(tiny), tiny.Prompt.Length, donor.Shape.Layers);
         var later = Positions.Range(length - 2, length + 3);
-        var plain = Generation.Run(tiny.Decoder, tiny.Prompt, 4, tiny.Compute, keepLogits: true);
+        var plain = Generation.Run(tiny.Session, tiny.Prompt, new SequenceOptions(4) { KeepLogits = true });
         foreach (var intervention in Exchange.Sites.Select(site => new Intervention($"{site}", Exchange.HasHeads(site) ? donor.At(site, 1, some, [1]) : donor.At(site, 1, some))).Concat(
         [
             new("edges of generated queries", donor.Along(Site.Key, 0, later, some), donor.Along(Site.Value, layers - 1, later, some, [0, 2])),
@@ -187,16 +188,16 @@ public sealed class InterchangeLawTests
             new("values of generated positions", new Edit(Site.Value, 1, Operation.Set) { Positions = later, Rows = donor.Rows(Site.Value, 1, [0, 1, 2, 3, 4], null) }),
         ]))
         {
-            var generated = Generation.Run(tiny.Decoder, tiny.Prompt, 4, tiny.Compute, intervention, keepLogits: true);
+            var generated = Generation.Run(tiny.Session, tiny.Prompt, new SequenceOptions(4) { Intervention = intervention, KeepLogits = true });
             Assert.NotEqual(plain.Logits[1], generated.Logits[1]);
             // A model of random weights may say the token that stands for pictures; a prompt cannot be made of that.
             var steps = generated.Tokens.TakeWhile(t => t != tiny.Prompt.Tokens[tiny.Golden.ImagePositions[0]]).Count() + 1;
             Assert.InRange(steps, 2, 5);
             for (var step = 0; step < Math.Min(4, steps); step++)
             {
-                var whole = tiny.Model.Prompt([.. tiny.Prompt.Tokens, .. generated.Tokens.Take(step)], tiny.Pixels, tiny.Model.Features(tiny.Pixels!, tiny.Compute));
+                var whole = tiny.Model.Prompt([.. tiny.Prompt.Tokens, .. generated.Tokens.Take(step)], tiny.Pixels, tiny.Session.Features(tiny.Pixels!));
                 var entry = Tensor.From(tiny.Compute.Arena, whole.Embeddings, whole.Length, donor.Shape.ModelSize);
-                var resid = tiny.Decoder.Forward(new Pass(donor.Shape, [new Run(entry, whole.Coordinates, 0, intervention)], tiny.Compute));
+                var resid = tiny.Decoder.Forward(new Pass(donor.Shape, [new RowBlock(entry, whole.Coordinates, 0, intervention)], tiny.Compute));
                 Same(tiny.Decoder.Unembed(resid.RowRange(whole.Length - 1, 1), tiny.Compute).ToArray(), generated.Logits[step], $"{intervention.Name}, step {step}");
             }
         }

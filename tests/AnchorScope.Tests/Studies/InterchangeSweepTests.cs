@@ -1,3 +1,4 @@
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
 using AnchorScope.Readouts;
@@ -54,17 +55,17 @@ public sealed class InterchangeSweepTests : IDisposable
         var donor = new Exchange(tiny, Exchange.Other(tiny), Intervention.None);
         var other = new Exchange(tiny, tiny.Prompt, Intervention.HeadGain(0, 0, 3));
         var interventions = Variants(tiny, donor, other);
-        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
+        using var baseline = (RecordedRun)tiny.Session.Record(tiny.Prompt);
         float[][] alone = [.. interventions.Select(tiny.LastAlone)];
         foreach (var rowsPerPass in new[] { 1, 37, 100_000 })
         {
             var got = new float[interventions.Count][];
-            Sweep.LastLogits(tiny.Decoder, [.. interventions.Select(v => new Variant(baseline, v))], tiny.Compute, (i, logits) => got[i] = logits.ToArray(), rowsPerPass);
+            Sweep.LastLogits(tiny.Session, [.. interventions.Select(v => new SweepItem(baseline, v))], (i, logits) => got[i] = logits.ToArray(), rowsPerPass);
             for (var i = 0; i < got.Length; i++) Assert.True(alone[i].AsSpan().SequenceEqual(got[i]), $"{interventions[i].Name}, {rowsPerPass} rows");
         }
         // On three threads, where attention of a pass is shared out.
         using var team = new Team(3);
-        Sweep.LastLogits(tiny.Decoder, [.. interventions.Select(v => new Variant(baseline, v))], tiny.Compute with { Team = team }, (i, logits) => Assert.True(alone[i].AsSpan().SequenceEqual(logits), interventions[i].Name));
+        Sweep.LastLogits(tiny.Model.Engine.On(tiny.Compute with { Team = team }), [.. interventions.Select(v => new SweepItem(baseline, v))], (i, logits) => Assert.True(alone[i].AsSpan().SequenceEqual(logits), interventions[i].Name));
         // Each as a pass of its own over the recorded past, and over no past at all but its own.
         foreach (var (i, intervention) in interventions.Index().Where(v => v.Item.Edits.Count > 0))
         {
@@ -73,13 +74,13 @@ public sealed class InterchangeSweepTests : IDisposable
                 var rows = tiny.Prompt.Length - from;
                 var mark = tiny.Compute.Arena.Here();
                 using var own = new KeyValues(donor.Shape.Layers, donor.Shape.KeyHeads, donor.Shape.HeadSize, from, rows);
-                var run = new Run(baseline.ResidPre(0, from), tiny.Prompt.Coordinates.AsMemory(from), from, intervention) { Past = from > 0 ? baseline.KeyValues : null, Own = own };
+                var run = new RowBlock(baseline.ResidPre(0, from), tiny.Prompt.Coordinates.AsMemory(from), from, intervention) { Past = from > 0 ? baseline.KeyValues : null, Own = own };
                 Assert.True(alone[i].AsSpan().SequenceEqual(tiny.Decoder.Unembed(tiny.Decoder.ForwardLast(new Pass(donor.Shape, [run], tiny.Compute)), tiny.Compute).ToArray()), $"{intervention.Name} from {from}");
                 tiny.Compute.Arena.Release(mark);
             }
         }
-        var generated = SweepGeneration.Run(tiny.Decoder, [.. interventions.Select(v => new Variant(baseline, v))], 3, tiny.Compute, rowsPerPass: 50);
-        for (var i = 0; i < interventions.Count; i++) Assert.Equal(Generation.Run(tiny.Decoder, tiny.Prompt, 3, tiny.Compute, interventions[i]).Tokens, generated[i]);
+        var generated = SweepGeneration.Run(tiny.Session, [.. interventions.Select(v => new SweepItem(baseline, v))], 3, rowsPerPass: 50);
+        for (var i = 0; i < interventions.Count; i++) Assert.Equal(Generation.Run(tiny.Session, tiny.Prompt, new SequenceOptions(3) { Intervention = interventions[i] }).Tokens, generated[i]);
     }
 
     [Fact]
@@ -89,18 +90,15 @@ public sealed class InterchangeSweepTests : IDisposable
         var donor = new Exchange(tiny, Exchange.Other(tiny), Intervention.None);
         var interventions = Variants(tiny, donor, donor);
         var (last, width) = (tiny.Prompt.Length - 1, donor.Shape.ModelSize);
-        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
+        using var baseline = tiny.Session.Record(tiny.Prompt);
         foreach (var readouts in new Readout[][] { [new Readout(1)], [new Readout(1, last - 4)], [new Readout(2, last - 3), new Readout(0, 2), Readout.Output] })
         {
-            Sweep.Run(tiny.Decoder, [.. interventions.Select(v => new Variant(baseline, v))], readouts, tiny.Compute, (variant, read) =>
+            Sweep.Run(tiny.Session, [.. interventions.Select(v => new SweepItem(baseline, v))], readouts, (variant, i, read) =>
             {
                 var trace = new Trace([Site.ResidPost]);
                 tiny.Alone(interventions[variant], trace);
-                for (var i = 0; i < readouts.Length; i++)
-                {
-                    var resid = trace[Site.ResidPost, readouts[i].Layer ?? donor.Shape.Layers - 1].AsSpan((readouts[i].Position ?? last) * width, width);
-                    Assert.True(LogitLens.Logits(tiny.Decoder, resid, tiny.Compute).AsSpan().SequenceEqual(read[i][0]), $"{interventions[variant].Name}, readout {i}");
-                }
+                var resid = trace[Site.ResidPost, readouts[i].Layer ?? donor.Shape.Layers - 1].AsSpan((readouts[i].Position ?? last) * width, width);
+                Assert.True(LogitLens.Logits(tiny.Session, resid).AsSpan().SequenceEqual(read), $"{interventions[variant].Name}, readout {i}");
             });
         }
     }
@@ -115,15 +113,15 @@ public sealed class InterchangeSweepTests : IDisposable
         var (late, end) = (Positions.Range(last - 6, last), Positions.Of(last));
         var vector = Enumerable.Range(0, donor.Shape.ModelSize).Select(i => MathF.Sin(i)).ToArray();
         var plain = tiny.LastAlone(Intervention.None);
-        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
+        using var baseline = tiny.Session.Record(tiny.Prompt);
         void Check(Edit edit, bool kept)
         {
             var intervention = new Intervention($"{edit.Site} {edit.Positions} {edit.Keys}", edit);
-            Assert.Equal(kept ? 1 : 0, Corner.Reaching(intervention, tiny.Decoder, tiny.Prompt, [Readout.Output]).Edits.Count);
+            Assert.Equal(kept ? 1 : 0, Corner.Reaching(intervention, tiny.Decoder.Shape, tiny.Prompt, [Readout.Output]).Edits.Count);
             var alone = tiny.LastAlone(intervention);
             if (kept) Assert.NotEqual(plain, alone);
             else Assert.Equal(plain, alone);
-            Sweep.LastLogits(tiny.Decoder, [new Variant(baseline, intervention)], tiny.Compute, (_, logits) => Assert.Equal(alone, logits.ToArray()));
+            Sweep.LastLogits(tiny.Session, [new SweepItem(baseline, intervention)], (_, logits) => Assert.Equal(alone, logits.ToArray()));
         }
         foreach (var site in new[] { Site.ResidPre, Site.KeyProj, Site.Key, Site.Value }) Check(donor.At(site, top, late), true);
         foreach (var site in Exchange.Sites.Except([Site.ResidPre, Site.KeyProj, Site.Key, Site.Value])) Check(donor.At(site, top, late), false);

@@ -1,6 +1,6 @@
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
-using AnchorScope.Readouts;
 using AnchorScope.Studies;
 using AnchorScope.Tensors;
 using AnchorScope.Tests.Models;
@@ -36,7 +36,7 @@ public sealed class LawTests : IDisposable
             Queries(1.5f),
             Intervention.Patch(Site.ResidMid, 2, vector, Positions.Of(25)),
             new("mlp off", new Edit(Site.MlpOut, 2, Operation.Scale) { Factor = 0 }),
-            new("neurons", new Edit(Site.NeuronOut, 1, Operation.Scale) { Factor = 3, Neurons = [0, 17, 175], Positions = late }),
+            new("neurons", new Edit(Site.NeuronOut, 1, Operation.Scale) { Factor = 3, Components = [0, 17, 175], Positions = late }),
             new("two layers", new Edit(Site.HeadOut, 1, Operation.Scale) { Factor = 0, Heads = [0] }, new Edit(Site.HeadOut, 3, Operation.Scale) { Factor = 2, Heads = [1, 3], Positions = Positions.Of(Last) }),
         ];
     }
@@ -71,19 +71,19 @@ public sealed class LawTests : IDisposable
             ]),
         };
         var interventions = Variants();
-        using var baseline = Baseline.Record(_tiny.Decoder, prompt, _tiny.Compute);
+        using var baseline = _tiny.Session.Record(prompt);
         var got = new float[interventions.Count][];
-        Sweep.LastLogits(_tiny.Decoder, [.. interventions.Select(v => new Variant(baseline, v))], _tiny.Compute, (i, logits) => got[i] = logits.ToArray(), rowsPerPass);
+        Sweep.LastLogits(_tiny.Session, [.. interventions.Select(v => new SweepItem(baseline, v))], (i, logits) => got[i] = logits.ToArray(), rowsPerPass);
         for (var i = 0; i < got.Length; i++)
         {
             var whole = _tiny.LastAlone(new Intervention(interventions[i].Name, [.. prompt.Steering.Edits, .. interventions[i].Edits]));
             Assert.True(whole.AsSpan().SequenceEqual(got[i]), interventions[i].Name);
-            Assert.Equal(whole, Sweep.Alone(_tiny.Decoder, prompt, interventions[i], _tiny.Compute));
+            Assert.Equal(whole, Sweep.Alone(_tiny.Session, prompt, interventions[i]));
         }
         Assert.NotEqual(_tiny.LastAlone(Intervention.None), got[0]);
-        var generated = SweepGeneration.Run(_tiny.Decoder, [.. interventions.Select(v => new Variant(baseline, v))], 3, _tiny.Compute, rowsPerPass: rowsPerPass);
+        var generated = SweepGeneration.Run(_tiny.Session, [.. interventions.Select(v => new SweepItem(baseline, v))], 3, rowsPerPass: rowsPerPass);
         for (var i = 0; i < interventions.Count; i++)
-            Assert.Equal(Generation.Run(_tiny.Decoder, prompt, 3, _tiny.Compute, interventions[i]).Tokens, generated[i]);
+            Assert.Equal(Generation.Run(_tiny.Session, prompt, new SequenceOptions(3) { Intervention = interventions[i] }).Tokens, generated[i]);
     }
 
     [Theory]
@@ -93,9 +93,9 @@ public sealed class LawTests : IDisposable
     public void Sweep_EqualsEachVariantRunAlone(int rowsPerPass)
     {
         var interventions = Variants();
-        using var baseline = Baseline.Record(_tiny.Decoder, _tiny.Prompt, _tiny.Compute);
+        using var baseline = _tiny.Session.Record(_tiny.Prompt);
         var got = new float[interventions.Count][];
-        Sweep.LastLogits(_tiny.Decoder, [.. interventions.Select(v => new Variant(baseline, v))], _tiny.Compute, (i, logits) => got[i] = logits.ToArray(), rowsPerPass);
+        Sweep.LastLogits(_tiny.Session, [.. interventions.Select(v => new SweepItem(baseline, v))], (i, logits) => got[i] = logits.ToArray(), rowsPerPass);
         for (var i = 0; i < got.Length; i++) Assert.True(_tiny.LastAlone(interventions[i]).AsSpan().SequenceEqual(got[i]), interventions[i].Name);
     }
 
@@ -104,14 +104,14 @@ public sealed class LawTests : IDisposable
     {
         using var other = Tiny.Open("llava15-gqa-f16-sharded");
         var shorter = other.Model.Prompt([1, 300, 301, 302, 303], null, null);
-        using var first = Baseline.Record(_tiny.Decoder, _tiny.Prompt, _tiny.Compute);
-        using var second = Baseline.Record(_tiny.Decoder, shorter, _tiny.Compute);
+        using var first = _tiny.Session.Record(_tiny.Prompt);
+        using var second = _tiny.Session.Record(shorter);
         var block = Intervention.HeadGain(1, 2, 0);
         var got = new float[2][];
-        Sweep.LastLogits(_tiny.Decoder, [new Variant(first, block), new Variant(second, block)], _tiny.Compute, (i, logits) => got[i] = logits.ToArray());
+        Sweep.LastLogits(_tiny.Session, [new SweepItem(first, block), new SweepItem(second, block)], (i, logits) => got[i] = logits.ToArray());
         Assert.Equal(_tiny.LastAlone(block), got[0]);
         var entry = Tensor.From(_tiny.Compute.Arena, shorter.Embeddings, shorter.Length, Shape.ModelSize);
-        var resid = _tiny.Decoder.Forward(new Pass(Shape, [new Run(entry, shorter.Coordinates, 0, block)], _tiny.Compute));
+        var resid = _tiny.Decoder.Forward(new Pass(Shape, [new RowBlock(entry, shorter.Coordinates, 0, block)], _tiny.Compute));
         Assert.Equal(_tiny.Decoder.Unembed(resid.RowRange(4, 1), _tiny.Compute).ToArray(), got[1]);
     }
 
@@ -130,15 +130,15 @@ public sealed class LawTests : IDisposable
             new Intervention("mlp half", new Edit(Site.MlpOut, 1, Operation.Scale) { Factor = 0.5f }),
         })
         {
-            var generated = Generation.Run(tiny.Decoder, tiny.Prompt, 4, tiny.Compute, intervention, keepLogits: true);
+            var generated = Generation.Run(tiny.Session, tiny.Prompt, new SequenceOptions(4) { Intervention = intervention, KeepLogits = true });
             for (var step = 0; step < 4; step++)
             {
                 // The whole text so far in one pass, without a cache.
                 var tokens = tiny.Prompt.Tokens.Concat(generated.Tokens.Take(step)).ToArray();
-                var features = tiny.Model.Features(tiny.Pixels!, tiny.Compute);
+                var features = tiny.Session.Features(tiny.Pixels!);
                 var whole = tiny.Model.Prompt(tokens, tiny.Pixels, features);
                 var entry = Tensor.From(tiny.Compute.Arena, whole.Embeddings, whole.Length, tiny.Decoder.Shape.ModelSize);
-                var resid = tiny.Decoder.Forward(new Pass(tiny.Decoder.Shape, [new Run(entry, whole.Coordinates, 0, intervention)], tiny.Compute));
+                var resid = tiny.Decoder.Forward(new Pass(tiny.Decoder.Shape, [new RowBlock(entry, whole.Coordinates, 0, intervention)], tiny.Compute));
                 Assert.Equal(tiny.Decoder.Unembed(resid.RowRange(whole.Length - 1, 1), tiny.Compute).ToArray(), generated.Logits[step]);
             }
         }

@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
-using AnchorScope.Models;
 using AnchorScope.Prompts;
 using AnchorScope.Readouts;
 using AnchorScope.Studies;
@@ -44,8 +44,8 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
         foreach (var sample in run.Study.Data.Test.Samples.Take(50))
         {
             var pixels = model.Preprocess([Picture.Load(sample.Image!)]);
-            var image = model.Features(pixels, compute);
-            if (number / 2 < 4) Close.AssertRelative($"features of {sample.Id}", features.AsSpan((number / 2) * 16 * width, 16 * width), image.ToArray());
+            var image = model.Engine.On(compute).Features(pixels);
+            if (number / 2 < 4) Close.AssertRelative($"features of {sample.Id}", features.AsSpan((number / 2) * 16 * width, 16 * width), image);
             foreach (var conflict in sample.Runs)
             {
                 var prompt = ConflictPrompt.Build(model, conflict, run.Study.Data.Layout, pixels, image);
@@ -53,12 +53,12 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
                 foreach (var span in records[number].GetProperty("spans").EnumerateObject())
                 {
                     var (start, end) = (span.Value[0].GetInt32(), span.Value[1].GetInt32());
-                    var kind = Enum.GetValues<SpanKind>().First(k => Variants.NameOf(k) == span.Name);
+                    var kind = Enum.GetValues<SpanKind>().First(k => EnumName.Of(k) == span.Name);
                     // The reference counts the last position as part of the suffix as well.
                     var found = kind == SpanKind.Suffix ? prompt.Union(SpanKind.Suffix, SpanKind.Last) : prompt.Span(kind);
                     Assert.Equal(Enumerable.Range(start, end - start), found);
                 }
-                using var baseline = Baseline.Record(model.Decoder, prompt, compute, [Site.ResidPost], [prompt.Length - 1]);
+                using var baseline = model.Engine.On(compute).Record(prompt, new RecordOptions { Sites = [Site.ResidPost], Positions = [prompt.Length - 1] });
                 Close.AssertRelative($"logits of {conflict.Id}", logits.AsSpan(number * vocabulary, vocabulary), baseline.LastLogits);
                 for (var layer = 0; layer < layers; layer++)
                     Close.AssertRelative($"residual of {conflict.Id} after layer {layer}", resid.AsSpan(((layer + 1) * 100 + number) * width, width), baseline.Trace![Site.ResidPost, layer]);
@@ -169,13 +169,13 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
         foreach (var sample in run.Study.Data.Test.Samples.Take(60))
         {
             var pixels = model.Preprocess([Picture.Load(sample.Image!)]);
-            var image = model.Features(pixels, compute);
+            var image = model.Engine.On(compute).Features(pixels);
             foreach (var conflict in sample.Runs)
             {
                 var prompt = ConflictPrompt.Build(model, conflict, run.Study.Data.Layout, pixels, image);
                 var entities = AnswerEntities.Of(conflict, model.Tokenizer, out _)!;
                 int[] watched = [.. prompt.Span(SpanKind.Instruction), prompt.Length - 1];
-                using var baseline = Baseline.Record(model.Decoder, prompt, compute, [Site.ResidPre, Site.ResidMid, Site.ResidPost], watched);
+                using var baseline = model.Engine.On(compute).Record(prompt, new RecordOptions { Sites = [Site.ResidPre, Site.ResidMid, Site.ResidPost], Positions = [.. watched] });
                 for (var layer = 0; layer < layers; layer++)
                 {
                     Check("top2_instruction", "last", layer, baseline.Trace![Site.ResidPre, layer]);
@@ -186,7 +186,7 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
 
                 void Check(string anchor, string last, int layer, float[] resid)
                 {
-                    var logits = LogitLens.Logits(model.Decoder, resid, compute, norm == LensNorm.Final);
+                    var logits = LogitLens.Logits(model.Engine.On(compute), resid, norm == LensNorm.Final);
                     double Phi(int token) => SignalExtraction.TopK([.. Enumerable.Range(0, watched.Length - 1).Select(i => (double)logits[i * vocabulary + token])], 2);
                     var row = (watched.Length - 1) * vocabulary;
                     Assert.Equal(want[anchor][layer * 800 + number], Phi(entities.Following) - Phi(entities.Competing), Curve);
@@ -243,16 +243,14 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
         foreach (var sample in run.Study.Data.Test.Samples)
         {
             var pixels = model.Preprocess([Picture.Load(sample.Image!)]);
-            var image = model.Features(pixels, compute);
+            var image = model.Engine.On(compute).Features(pixels);
             foreach (var conflict in sample.Runs)
             {
                 var prompt = ConflictPrompt.Build(model, conflict, run.Study.Data.Layout, pixels, image);
                 var relay = Positions.Of(prompt.Union(SpanKind.Question, SpanKind.Instruction, SpanKind.Suffix, SpanKind.Last));
                 var answer = AnswerEntities.Of(conflict, model.Tokenizer, out _)!.Following;
-                using var baseline = Baseline.Record(model.Decoder, prompt, compute);
-                Sweep.LastLogits(
-                    model.Decoder, [.. draws.Select(d => new Variant(baseline, Intervention.HeadGain(d.Name, d.Heads, 0, relay)))], compute,
-                    (i, logits) => follows[i] += Sampler.ArgMax(logits) == answer ? 1 : 0);
+                using var baseline = model.Engine.On(compute).Record(prompt);
+                Sweep.LastLogits(model.Engine.On(compute), [.. draws.Select(d => new SweepItem(baseline, Intervention.HeadGain(d.Name, d.Heads, 0, relay)))], (i, logits) => follows[i] += Sampler.ArgMax(logits) == answer ? 1 : 0);
             }
         }
         for (var i = 0; i < draws.Count; i++) Share(draws[i].Name, draws[i].Want, follows[i] / 800.0, 800);

@@ -16,7 +16,7 @@ public sealed class ResumeTests : IDisposable
     [InlineData(HeadScreen.Gradient)]
     public void ResumedRunHasTheBytesOfAnUninterruptedOne(HeadScreen screen)
     {
-        var options = Small with { Variants = new Variants { Screen = screen } };
+        var options = Small with { Variants = new Definitions { Screen = screen } };
         var (whole, rows, report) = Run("whole", options, resume: false);
         var random = new Random(7);
         for (var cut = 0; cut < 6; cut++)

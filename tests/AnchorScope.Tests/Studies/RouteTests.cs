@@ -27,7 +27,7 @@ public sealed class RouteTests : IDisposable
             using var study = new DiagnosisStudy(new DiagnosisOptions
             {
                 Model = Fixtures.Grown(name), Data = Fixtures.Conflicts, Limit = 60, Draws = 0, Windows = [3], Gains = [2],
-                Variants = new Variants { Route = measure },
+                Variants = new Definitions { Route = measure },
             });
             var route = study.Reduce(store, study.Run(store)).Route;
             Assert.True(route.Verdict == expected, $"{name}, {measure}: {route.Text}");

@@ -103,8 +103,8 @@ public sealed class RunIdentityTests : IDisposable
         Refused("made with --shares 0.01,0.02,0.05,0.1, now with --shares 0.2", Options() with { Shares = [0.2] });
         Refused("made with --equivalence-margin 0.05, now with --equivalence-margin 0.1", Options() with { EquivalenceMargin = 0.1 });
         Refused("now with --answer-tokens 2", Options() with { AnswerTokens = 2 });
-        Refused("made with --ablation zero, now with --ablation mean", Options() with { Variants = new Variants { Ablation = AblationVariant.Mean } });
-        Refused("made with --top-k 2, now with --top-k 1", Options() with { Variants = new Variants { TopK = 1 } });
+        Refused("made with --ablation zero, now with --ablation mean", Options() with { Variants = new Definitions { Ablation = AblationVariant.Mean } });
+        Refused("made with --top-k 2, now with --top-k 1", Options() with { Variants = new Definitions { TopK = 1 } });
     }
 
     [Theory]

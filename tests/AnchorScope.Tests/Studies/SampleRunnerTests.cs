@@ -1,6 +1,6 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Metrics;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
 using AnchorScope.Readouts;
@@ -26,10 +26,12 @@ public sealed class SampleRunnerTests : IDisposable
         using var model = VisionLanguageModel.Open(Options.Model);
         var (shape, layout) = (model.Decoder.Shape, PromptLayout.Beside(Fixtures.Conflicts));
         var sample = ConflictSet.Load(Path.Combine(Fixtures.Conflicts, "test.jsonl"), 1).Samples[0];
-        var replacements = new Replacements(model, layout, null, [], 0, Compute);
+        var session = model.Engine.On(Compute);
+        var prompts = new ConflictPrompts(model, layout, session);
+        var replacements = new Replacements(model, prompts, null, [], 0, session);
         double[] scores = [.. Enumerable.Range(0, shape.Layers * shape.Heads)];
         var plan = new PhasePlan(Heads: new HeadPlan(scores, scores, scores, shape.Layers, shape.Heads, Options));
-        var runner = new SampleRunner(model, layout, Options, new DiagnosisConditions(Options, shape), replacements, 1, Compute);
+        var runner = new SampleRunner(model, prompts, Options, new DiagnosisConditions(Options, shape), replacements, 1, session);
         var rows = runner.Run(sample, Phase.Test, plan, CancellationToken.None);
         foreach (var (run, row) in sample.Runs.Zip(rows))
         {
@@ -37,13 +39,13 @@ public sealed class SampleRunnerTests : IDisposable
             var entities = AnswerEntities.Of(run, model.Tokenizer, out _)!;
             var anchors = prompt.Union(SpanKind.Instruction);
             int[] watched = [.. anchors, prompt.Length - 1];
-            using var baseline = Baseline.Record(model.Decoder, prompt, Compute, [Site.ResidMid, Site.ResidPost], watched);
+            using var baseline = model.Engine.On(Compute).Record(prompt, new RecordOptions { Sites = [Site.ResidMid, Site.ResidPost], Positions = [.. watched] });
             for (var l = 0; l < shape.Layers; l++)
             {
                 foreach (var (site, name, at) in new[] { (Site.ResidMid, "_mid", l), (Site.ResidPost, "", l + 1) })
                 {
                     // [instruction, then the last position][vocabulary]
-                    float[][] logits = [.. LogitLens.Logits(model.Decoder, baseline.Trace![site, l], Compute).Chunk(model.Decoder.VocabularySize)];
+                    float[][] logits = [.. LogitLens.Logits(model.Engine.On(Compute), baseline.Trace![site, l]).Chunk(model.Decoder.VocabularySize)];
                     double Phi(IReadOnlyList<int> forms, float[] position) => forms.Max(f => position[f]);
                     double Top2(IReadOnlyList<int> forms) => logits[..^1].Select(p => Phi(forms, p)).OrderDescending().Take(2).Average();
                     double Last(IReadOnlyList<int> forms) => Phi(forms, logits[^1]);

@@ -2,7 +2,6 @@ using System.Xml.Linq;
 using AnchorScope.Conflicts;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
-using AnchorScope.Models;
 using AnchorScope.Prompts;
 using AnchorScope.Reports;
 using AnchorScope.Studies;
@@ -15,7 +14,7 @@ namespace AnchorScope.Tests.Studies;
 public sealed class ScreenTests : IDisposable
 {
     private static readonly DiagnosisOptions Exact = new() { Model = Fixtures.Organism, Data = Fixtures.Conflicts, Limit = 6, Draws = 1, Windows = [3], Gains = [2] };
-    private static readonly DiagnosisOptions Screened = Exact with { Variants = new Variants { Screen = HeadScreen.Gradient } };
+    private static readonly DiagnosisOptions Screened = Exact with { Variants = new Definitions { Screen = HeadScreen.Gradient } };
 
     private readonly TempFolder _temp = new();
 
@@ -79,16 +78,16 @@ public sealed class ScreenTests : IDisposable
         {
             var result = RankedRuns.Of(store, run.Sample.Id).Single(r => r.Run == run.Id);
             var pixels = study.Model.Preprocess([Picture.Load(run.Sample.Image!)]);
-            var prompt = ConflictPrompt.Build(study.Model, run, study.Data.Layout, pixels, study.Model.Features(pixels, compute));
+            var prompt = ConflictPrompt.Build(study.Model, run, study.Data.Layout, pixels, study.Model.Engine.On(compute).Features(pixels));
             void Same(string condition, Edit edit)
             {
-                var logits = Sweep.Alone(study.Model.Decoder, prompt, new Intervention(condition, edit), compute);
+                var logits = Sweep.Alone(study.Model.Engine.On(compute), prompt, new Intervention(condition, edit));
                 Assert.Equal((logits[result.YP], logits[result.YC]), (result.Outcomes[condition].Following, result.Outcomes[condition].Competing));
             }
             var relay = Positions.Of(prompt.Union(SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix));
-            foreach (var n in found.Neurons.Ranked) Same($"neuron/{n.Layer}.{n.Neuron}", new Edit(Site.NeuronOut, n.Layer, Operation.Scale) { Factor = 0, Neurons = [n.Neuron], Positions = relay });
+            foreach (var n in found.Neurons.Ranked) Same($"neuron/{n.Layer}.{n.Neuron}", new Edit(Site.NeuronOut, n.Layer, Operation.Scale) { Factor = 0, Components = [n.Neuron], Positions = relay });
             foreach (var (head, c) in found.Inside.SelectMany(h => h.Ranked.Select(c => (h, c))))
-                Same($"component/{head.Layer}.{head.Head}.{c.Component}", new Edit(Site.HeadOut, head.Layer, Operation.Scale) { Factor = 0, Neurons = [head.Head * 16 + c.Component], Positions = relay });
+                Same($"component/{head.Layer}.{head.Head}.{c.Component}", new Edit(Site.HeadOut, head.Layer, Operation.Scale) { Factor = 0, Components = [head.Head * 16 + c.Component], Positions = relay });
             foreach (var e in found.HeadEdges.Ranked)
             {
                 var edge = study.Edges.Single(s => s.Name == e.Edge);

@@ -1,8 +1,7 @@
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Models;
 using AnchorScope.Readouts;
 using AnchorScope.Studies;
-using AnchorScope.Tensors;
 using AnchorScope.Tests.Checkpoints;
 using AnchorScope.Tests.Models;
 
@@ -49,7 +48,7 @@ public sealed class SweepTests : IDisposable
             // The same twice, under names of their own, and once with another sign of zero.
             Intervention.HeadGain("again", [(0, 0)], 0, late),
             Intervention.HeadGain("again, from below", [(0, 0)], -0f, late),
-            new("neurons", new Edit(Site.NeuronOut, 1, Operation.Scale) { Factor = 3, Neurons = [0, 3], Positions = late }),
+            new("neurons", new Edit(Site.NeuronOut, 1, Operation.Scale) { Factor = 3, Components = [0, 3], Positions = late }),
             Intervention.None,
         ];
     }
@@ -79,7 +78,7 @@ public sealed class SweepTests : IDisposable
     /// <summary>Memory for the recorded run and a whole prompt on every thread.</summary>
     private static long Least(Tiny tiny, IReadOnlyList<Intervention> interventions, int threads)
     {
-        var cost = SweepCost.Of(tiny.Decoder, tiny.Prompt, interventions);
+        var cost = SweepCost.Of(tiny.Model.Engine, tiny.Prompt, interventions);
         return cost.RecordedBytes + cost.BytesPerRow * tiny.Prompt.Length * threads;
     }
 
@@ -123,9 +122,9 @@ public sealed class SweepTests : IDisposable
     {
         using var tiny = Tiny.Open(name, @case);
         var (shape, last) = (tiny.Decoder.Shape, tiny.Prompt.Length - 1);
-        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
+        using var baseline = tiny.Session.Record(tiny.Prompt);
         var interventions = Interventions(shape, tiny.Prompt);
-        Variant[] variants = [.. interventions.Select(i => new Variant(baseline, i))];
+        SweepItem[] variants = [.. interventions.Select(i => new SweepItem(baseline, i))];
         foreach (var readouts in new Readout[][]
         {
             [Readout.Output],
@@ -136,17 +135,14 @@ public sealed class SweepTests : IDisposable
         })
         {
             var seen = new bool[variants.Length];
-            Sweep.Run(tiny.Decoder, variants, readouts, tiny.Compute, (variant, read) =>
+            Sweep.Run(tiny.Session, variants, readouts, (variant, i, read) =>
             {
                 var trace = new Trace([Site.ResidPost]);
                 tiny.Alone(interventions[variant], trace);
-                for (var i = 0; i < readouts.Length; i++)
-                {
-                    var (layer, position) = (readouts[i].Layer ?? shape.Layers - 1, readouts[i].Position ?? last);
-                    var resid = trace[Site.ResidPost, layer].AsSpan(position * shape.ModelSize, shape.ModelSize);
-                    var lens = LogitLens.Logits(tiny.Decoder, resid, tiny.Compute, readouts[i].FinalNorm);
-                    Assert.Equal(readouts[i].Tokens is { } tokens ? [.. tokens.Select(t => lens[t])] : lens, read[i].ToArray());
-                }
+                var (layer, position) = (readouts[i].Layer ?? shape.Layers - 1, readouts[i].Position ?? last);
+                var resid = trace[Site.ResidPost, layer].AsSpan(position * shape.ModelSize, shape.ModelSize);
+                var lens = LogitLens.Logits(tiny.Session, resid, readouts[i].FinalNorm);
+                Assert.Equal(readouts[i].Tokens is { } tokens ? [.. tokens.Select(t => lens[t])] : lens, read.ToArray());
                 seen[variant] = true;
             });
             Assert.DoesNotContain(false, seen);
@@ -157,21 +153,21 @@ public sealed class SweepTests : IDisposable
     public void ReadoutOutOfRange_IsRefused()
     {
         using var tiny = Tiny.Open();
-        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
+        using var baseline = tiny.Session.Record(tiny.Prompt);
         foreach (var readout in new[] { new Readout(99), new Readout(0, 4000), Readout.Output with { Tokens = [1 << 20] } })
-            Assert.Throws<InputException>(() => Sweep.Plan(tiny.Decoder, [new Variant(baseline, Intervention.None)], [readout]));
+            Assert.Throws<InputException>(() => Sweep.Plan(tiny.Model.Engine, [new SweepItem(baseline, Intervention.None)], [readout]));
     }
 
     [Fact]
     public void BaselineKeptFromACornerOn_RefusesWhatStartsBeforeIt()
     {
         using var tiny = Tiny.Open();
-        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute, from: 10);
+        using var baseline = tiny.Session.Record(tiny.Prompt, new RecordOptions { From = 10 });
         var block = Intervention.HeadGain(1, 0, 0, Positions.Of(12));
         var got = Array.Empty<float>();
-        Sweep.LastLogits(tiny.Decoder, [new Variant(baseline, block)], tiny.Compute, (_, logits) => got = logits.ToArray());
+        Sweep.LastLogits(tiny.Session, [new SweepItem(baseline, block)], (_, logits) => got = logits.ToArray());
         Assert.Equal(tiny.LastAlone(block), got);
-        Assert.Throws<ArgumentOutOfRangeException>(() => Sweep.LastLogits(tiny.Decoder, [new Variant(baseline, Intervention.HeadGain(1, 0, 0))], tiny.Compute, (_, _) => { }));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Sweep.LastLogits(tiny.Session, [new SweepItem(baseline, Intervention.HeadGain(1, 0, 0))], (_, _) => { }));
     }
 
     [Theory]
@@ -179,15 +175,15 @@ public sealed class SweepTests : IDisposable
     public void GenerationOfManyVariants_IsThatOfEach(string name, string @case)
     {
         using var tiny = Tiny.Open(name, @case);
-        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
+        using var baseline = tiny.Session.Record(tiny.Prompt);
         var interventions = Interventions(tiny.Decoder.Shape, tiny.Prompt);
-        var generated = SweepGeneration.Run(tiny.Decoder, [.. interventions.Select(i => new Variant(baseline, i))], 5, tiny.Compute, rowsPerPass: 50);
+        var generated = SweepGeneration.Run(tiny.Session, [.. interventions.Select(i => new SweepItem(baseline, i))], 5, rowsPerPass: 50);
         for (var i = 0; i < interventions.Count; i++)
         {
-            var alone = Generation.Run(tiny.Decoder, tiny.Prompt, 5, tiny.Compute, interventions[i]).Tokens;
+            var alone = Generation.Run(tiny.Session, tiny.Prompt, new SequenceOptions(5) { Intervention = interventions[i] }).Tokens;
             Assert.Equal(alone, generated[i]);
             // One variant that stops does not stop the others.
-            if (i == 0) Assert.Equal(alone.TakeWhile(t => t != alone[2]).Append(alone[2]), SweepGeneration.Run(tiny.Decoder, [new Variant(baseline, interventions[i]), new Variant(baseline, Intervention.None)], 5, tiny.Compute, new HashSet<int> { alone[2] })[0]);
+            if (i == 0) Assert.Equal(alone.TakeWhile(t => t != alone[2]).Append(alone[2]), SweepGeneration.Run(tiny.Session, [new SweepItem(baseline, interventions[i]), new SweepItem(baseline, Intervention.None)], 5, new HashSet<int> { alone[2] })[0]);
         }
     }
 
@@ -195,20 +191,20 @@ public sealed class SweepTests : IDisposable
     public void CostModel_CountsWhatThePlanRuns()
     {
         using var tiny = Tiny.Open();
-        using var baseline = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute);
+        using var baseline = tiny.Session.Record(tiny.Prompt);
         var interventions = Interventions(tiny.Decoder.Shape, tiny.Prompt);
-        var cost = SweepCost.Of(tiny.Decoder, tiny.Prompt, interventions);
-        var plan = Sweep.Plan(tiny.Decoder, [.. interventions.Select(i => new Variant(baseline, i))], [Readout.Output], cost.RowsPerPass);
+        var cost = SweepCost.Of(tiny.Model.Engine, tiny.Prompt, interventions);
+        var plan = Sweep.Plan(tiny.Model.Engine, [.. interventions.Select(i => new SweepItem(baseline, i))], [Readout.Output], cost.RowsPerPass);
         Assert.Equal(cost.Passes, plan.Count(p => p.Rows > 0));
         Assert.Equal(interventions.Count, cost.Interventions);
         // Not computed: the baseline, the steering, the cut and every head in the last layer where only other positions see them, and what is there twice.
         Assert.Equal(interventions.Count - 4 - tiny.Decoder.Shape.Heads, cost.Variants);
         Assert.InRange(cost.Saving, 1, cost.Interventions);
         Assert.All(plan, p => Assert.True(p.Rows <= cost.RowsPerPass));
-        var refused = Assert.Throws<InputException>(() => SweepCost.Of(tiny.Decoder, tiny.Prompt, interventions, 1000));
+        var refused = Assert.Throws<InputException>(() => SweepCost.Of(tiny.Model.Engine, tiny.Prompt, interventions, 1000));
         Assert.Contains("--memory", refused.Message, StringComparison.Ordinal);
         // Where nothing is asked for, what is needed is taken.
-        Assert.True(SweepCost.Of(tiny.Decoder, tiny.Prompt, interventions, threads: 1 << 20).RowsPerPass >= tiny.Prompt.Length);
+        Assert.True(SweepCost.Of(tiny.Model.Engine, tiny.Prompt, interventions, threads: 1 << 20).RowsPerPass >= tiny.Prompt.Length);
     }
 
     [Fact]
@@ -218,11 +214,11 @@ public sealed class SweepTests : IDisposable
         var (layers, rows) = (tiny.Decoder.Shape.Layers, 5);
         Intervention[] windows = [.. Enumerable.Range(1, 3).Select(count => Intervention.Knockout($"{count}", Enumerable.Range(0, count), Positions.Of(tiny.Prompt.Length - rows), Positions.Of(0)))];
         // The first goes through all layers, the second leaves it behind layer 0, the third leaves the second behind layer 1.
-        Assert.Equal(rows * (layers + layers - 1 + layers - 2), SweepCost.Of(tiny.Decoder, tiny.Prompt, windows).RowLayers);
+        Assert.Equal(rows * (layers + layers - 1 + layers - 2), SweepCost.Of(tiny.Model.Engine, tiny.Prompt, windows).RowLayers);
         // Not where memory allows only one of them in a pass.
-        var cost = SweepCost.Of(tiny.Decoder, tiny.Prompt, windows);
+        var cost = SweepCost.Of(tiny.Model.Engine, tiny.Prompt, windows);
         // The recorded run needs room for every position, so the passes are made small by threads.
         var threads = tiny.Prompt.Length / rows + 1;
-        Assert.Equal(rows * 3 * layers, SweepCost.Of(tiny.Decoder, tiny.Prompt, windows, cost.RecordedBytes + rows * cost.BytesPerRow * threads, threads).RowLayers);
+        Assert.Equal(rows * 3 * layers, SweepCost.Of(tiny.Model.Engine, tiny.Prompt, windows, cost.RecordedBytes + rows * cost.BytesPerRow * threads, threads).RowLayers);
     }
 }

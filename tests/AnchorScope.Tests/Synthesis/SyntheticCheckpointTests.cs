@@ -1,4 +1,5 @@
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
@@ -32,10 +33,10 @@ public sealed class SyntheticCheckpointTests : IDisposable
         var tiles = family switch { "internvl" or "smolvlm" => shape.Parts, _ => 1 };
         if (family == "llava-onevision") Assert.Equal(ImageTokens + 1, model.ImageTokens(new PictureShape(1, 0, 0, 64, 64)));
         else Assert.Equal(ImageTokens * tiles, model.ImageTokens(shape));
-        var prompt = model.Prompt([new ChatMessage("user", [new ImagePart(), new TextPart("Grüße?")])], pixels, model.Features(pixels, compute));
+        var prompt = model.Prompt([new ChatMessage("user", [new ImagePart(), new TextPart("Grüße?")])], pixels, model.Engine.On(compute).Features(pixels));
         Assert.Equal(model.ImageTokens(shape), prompt.Span(SpanKind.Image).Count);
         var entry = Tensor.From(arena, prompt.Embeddings, prompt.Length, model.Decoder.Shape.ModelSize);
-        var resid = model.Decoder.Forward(new Pass(model.Decoder.Shape, [new Run(entry, prompt.Coordinates, 0, Intervention.None)], compute));
+        var resid = model.Decoder.Forward(new Pass(model.Decoder.Shape, [new RowBlock(entry, prompt.Coordinates, 0, Intervention.None)], compute));
         var logits = model.Decoder.Unembed(resid, compute).ToArray();
         Assert.All(logits, logit => Assert.True(float.IsFinite(logit)));
         Assert.True(logits.Distinct().Count() > model.Decoder.VocabularySize, "the logits do not depend on the position");

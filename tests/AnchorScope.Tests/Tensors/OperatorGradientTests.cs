@@ -1,5 +1,7 @@
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Models;
+using AnchorScope.Prompts;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Tests.Tensors;

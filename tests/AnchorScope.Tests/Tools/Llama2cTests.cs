@@ -34,7 +34,7 @@ public sealed class Llama2cTests : IDisposable
         using var team = new Team(1);
         var compute = new Compute(arena, team);
         var entry = Tensor.From(arena, prompt.Embeddings, prompt.Length, MadeUpLlama2c.Width);
-        var resid = model.Decoder.Forward(new Pass(model.Decoder.Shape, [new Run(entry, prompt.Coordinates, 0, Intervention.None)], compute));
+        var resid = model.Decoder.Forward(new Pass(model.Decoder.Shape, [new RowBlock(entry, prompt.Coordinates, 0, Intervention.None)], compute));
         Close.AssertRelative("logits", made.Logits(tokens), model.Decoder.Unembed(resid, compute).ToArray());
     }
 

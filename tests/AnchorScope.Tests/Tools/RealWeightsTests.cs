@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
 using AnchorScope.Studies;
@@ -32,7 +33,7 @@ public sealed class RealWeightsTests : IClassFixture<RealWeights>, IDisposable
         using var model = VisionLanguageModel.Open(_weights.Folder);
         foreach (var family in Enum.GetValues<KernelFamily>())
         {
-            var generated = Generation.Run(model.Decoder, model.Prompt(""), 24, new Compute(_arena, _team, family));
+            var generated = Generation.Run(model.Engine.On(new Compute(_arena, _team, family)), model.Prompt(""), new SequenceOptions(24));
             Assert.StartsWith("Once upon a time, there was a little girl named Lily. She loved to play outside", model.Tokenizer.Decode([.. generated.Tokens]), StringComparison.Ordinal);
         }
     }
@@ -80,7 +81,7 @@ public sealed class RealWeightsTests : IClassFixture<RealWeights>, IDisposable
         var prompt = model.Prompt(Story);
         var block = Intervention.HeadGain("a head of each layer", Enumerable.Range(0, model.Decoder.Shape.Layers).Select(layer => (layer, layer)), 0);
         var compute = new Compute(_arena, _team);
-        var generated = Generation.Run(model.Decoder, prompt, 5, compute, block, keepLogits: true);
+        var generated = Generation.Run(model.Engine.On(compute), prompt, new SequenceOptions(5) { Intervention = block, KeepLogits = true });
         Compare();
         model.Decoder.Pack();
         Compare();
@@ -92,7 +93,7 @@ public sealed class RealWeightsTests : IClassFixture<RealWeights>, IDisposable
                 // The whole text so far in one pass, without a cache.
                 var whole = model.Prompt([.. prompt.Tokens, .. generated.Tokens.Take(step)], null, null);
                 var entry = Tensor.From(_arena, whole.Embeddings, whole.Length, model.Decoder.Shape.ModelSize);
-                var resid = model.Decoder.Forward(new Pass(model.Decoder.Shape, [new Run(entry, whole.Coordinates, 0, block)], compute));
+                var resid = model.Decoder.Forward(new Pass(model.Decoder.Shape, [new RowBlock(entry, whole.Coordinates, 0, block)], compute));
                 Assert.Equal(model.Decoder.Unembed(resid.RowRange(whole.Length - 1, 1), compute).ToArray(), generated.Logits[step]);
             }
         }

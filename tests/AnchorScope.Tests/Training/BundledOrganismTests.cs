@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using System.Text.Json;
-using AnchorScope.Checkpoints;
 using AnchorScope.Studies;
 using AnchorScope.Tests.Checkpoints;
 using AnchorScope.Training;

@@ -1,8 +1,9 @@
 using System.Text.Json;
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
-using AnchorScope.Readouts;
+using AnchorScope.Optimization;
 using AnchorScope.Tensors;
 using AnchorScope.Tests.Models;
 using AnchorScope.Training;
@@ -160,7 +161,7 @@ public sealed class GradientTests
         var at = Positions.Range(last - 4, last);
         var (z, dz) = (new Trace([Site.HeadOut]), new Trace([Site.HeadOut]));
         var entry = Tensor.From(compute.Arena, tiny.Prompt.Embeddings, tiny.Prompt.Length, shape.ModelSize);
-        var run = new Run(entry, tiny.Prompt.Coordinates, 0, Intervention.None) { Traces = [z], Derivatives = [dz] };
+        var run = new RowBlock(entry, tiny.Prompt.Coordinates, 0, Intervention.None) { Traces = [z], Derivatives = [dz] };
         var pass = new Pass(shape, [run], compute) { Tape = new Tape(TapeKind.Store) };
         var resid = tiny.Decoder.Forward(pass);
         var (loss, d) = CrossEntropy.Of(tiny.Decoder, resid, [new Target(last, 3, 1)], compute, null);

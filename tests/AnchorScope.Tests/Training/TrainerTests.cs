@@ -1,5 +1,6 @@
 using AnchorScope.Checkpoints;
 using AnchorScope.Models;
+using AnchorScope.Optimization;
 using AnchorScope.Tensors;
 using AnchorScope.Tests.Checkpoints;
 using AnchorScope.Training;

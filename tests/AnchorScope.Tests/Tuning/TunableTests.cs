@@ -1,11 +1,12 @@
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
-using AnchorScope.Readouts;
+using AnchorScope.Optimization;
+using AnchorScope.Studies;
 using AnchorScope.Tensors;
 using AnchorScope.Tests.Checkpoints;
 using AnchorScope.Tests.Models;
-using AnchorScope.Training;
 using AnchorScope.Tuning;
 
 namespace AnchorScope.Tests.Tuning;
@@ -29,11 +30,11 @@ public sealed class TunableTests : IDisposable
         using var gain = new GainTunable(original, Heads);
         using var gradients = new Gradients(gain.Weights.Entries);
         TuningObjective.Add(original.Decoder, [new(item, 1)], TapeKind.Store, Compute, gradients);
-        var found = gain.Back(gradients)["gains"];
+        var found = gain.Backward(gradients)["gains"];
         // The same along the way of attribution: what each head gives, times the slope of the loss by it.
         var (values, slopes) = (new Trace([Site.HeadOut]), Trace.OfDerivatives([Site.HeadOut]));
         var (shape, decoder) = (original.Decoder.Shape, original.Decoder);
-        var run = new Run(Tensor.From(_arena, item.Prompt.Embeddings, item.Prompt.Length, shape.ModelSize), item.Prompt.Coordinates, 0, Intervention.None) { Traces = [values], Derivatives = [slopes] };
+        var run = new RowBlock(Tensor.From(_arena, item.Prompt.Embeddings, item.Prompt.Length, shape.ModelSize), item.Prompt.Coordinates, 0, Intervention.None) { Traces = [values], Derivatives = [slopes] };
         var pass = new Pass(shape, [run], Compute) { Tape = new Tape(TapeKind.Store) };
         var (_, d) = CrossEntropy.Of(decoder, decoder.Forward(pass), [new Target(item.Prompt.Length - 1, item.Entities.Following, 1)], Compute, null);
         decoder.Backward(pass, d, null);
@@ -77,7 +78,7 @@ public sealed class TunableTests : IDisposable
         }
         Loss();
         TuningObjective.Add(model.Decoder, shares, TapeKind.Recompute, Compute, gradients);
-        var found = tunable.Back(gradients);
+        var found = tunable.Backward(gradients);
         // Along the gradient the loss rises as fast as the gradient is long.
         var (length, start) = (found.Norm, tunable.Learnt.Entries.ToDictionary(e => e.Name, e => tunable.Learnt[e.Name].ToArray()));
         var slopes = tunable.Learnt.Entries.ToDictionary(e => e.Name, e => found[e.Name].ToArray());
@@ -128,8 +129,8 @@ public sealed class TunableTests : IDisposable
         using var gain = new GainTunable(original, Heads);
         gain.Set(2);
         using var model = VisionLanguageModel.Of(Checkpoint.Over(original.Checkpoint, gain.Weights));
-        var logits = new AnchorScope.Baking.BakedLogits(original, model, gain.Gains, exact: true, Compute);
-        logits.Run(AnchorScope.Baking.BakedPrompts.Sequences(1)[0], default);
+        var logits = new AnchorScope.Baking.BakedLogits(original, model, gain.Gains, exact: true, original.Engine.On(Compute));
+        logits.Run(BakedPrompts.Sequences(1)[0], default);
         Assert.True(logits.Check.Holds, logits.Check.Found);
     }
 

@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using AnchorScope.Baking;
 using AnchorScope.Checkpoints;
 using AnchorScope.Models;
+using AnchorScope.Studies;
 using AnchorScope.Tensors;
 using AnchorScope.Tests.Baking;
 using AnchorScope.Tests.Checkpoints;
@@ -37,9 +38,9 @@ public sealed class TunedFolderTests : IDisposable
         var compute = new Compute(arena, team);
         float[] Logits(VisionLanguageModel model)
         {
-            var prompt = BakedPrompts.Sequences(1)[0](model);
+            var prompt = BakedPrompts.Sequences(1)[0](model, model.Engine.On(compute));
             var entry = Tensor.From(arena, prompt.Embeddings, prompt.Length, shape.ModelSize);
-            return model.Decoder.Unembed(model.Decoder.Forward(new Pass(shape, [new Run(entry, prompt.Coordinates, 0, AnchorScope.Interventions.Intervention.None)], compute)), compute).ToArray();
+            return model.Decoder.Unembed(model.Decoder.Forward(new Pass(shape, [new RowBlock(entry, prompt.Coordinates, 0, AnchorScope.Interventions.Intervention.None)], compute)), compute).ToArray();
         }
         Assert.Equal(Logits(rounded), Logits(tuned));
         Assert.NotEqual(Logits(original), Logits(tuned));
@@ -74,7 +75,7 @@ public sealed class TunedFolderTests : IDisposable
         using var tunable = new SliceTunable(original, [(2, 0)]);
         Shift(tunable, 0.5f);
         var folder = Write(original, tunable, [(2, 0)], "tuned");
-        Assert.StartsWith("Tuned (AnchorScope", AnchorScope.Studies.Provenance.Read(folder), StringComparison.Ordinal);
+        Assert.StartsWith("Tuned (AnchorScope", Provenance.Read(folder), StringComparison.Ordinal);
         var card = File.ReadAllText(Path.Combine(folder, "README.md"));
         foreach (var part in new[] { "2:0", original.Checkpoint.Sha256, "rows 0-15", "columns 0-15", "1234" }) Assert.Contains(part, card, StringComparison.Ordinal);
         var record = TunedRecord.Load(folder);
@@ -171,7 +172,7 @@ public sealed class TunedFolderTests : IDisposable
             _temp.File(name),
             tensors => new TunedRecord
             {
-                Tool = AnchorScope.Studies.ToolVersion.Text, What = "the weights", Source = original.Checkpoint.Name, SourceSha256 = original.Checkpoint.Sha256, HeadSet = "heads.json", HeadSetSha256 = "1234",
+                Tool = AnchorScope.ToolVersion.Text, What = "the weights", Source = original.Checkpoint.Name, SourceSha256 = original.Checkpoint.Sha256, HeadSet = "heads.json", HeadSetSha256 = "1234",
                 HeadSetRevision = original.Checkpoint.Sha256, Heads = heads, Tensors = tensors, Lines = changes.OfType<ReplacedTensor>().ToDictionary(c => c.Entry.Name, c => c.Lines.Text, StringComparer.Ordinal),
             },
             null, default);

@@ -1,5 +1,4 @@
 using AnchorScope.Models;
-using AnchorScope.Prompts;
 using AnchorScope.Tensors;
 using AnchorScope.Tests.Checkpoints;
 using AnchorScope.Tuning;
@@ -80,7 +79,7 @@ public sealed class TunerTests : IDisposable
                 kept.Add(before.Zip(now).Sum(p => p.First * Math.Log(p.First / p.Second)));
             }
         }
-        var found = TuningObjective.Of(Data.Validate.Items, TuningData.Measure(changed.Decoder, Data.Validate.Items, 2, default), keep: 0.5);
+        var found = TuningObjective.Of(Data.Validate.Items, TuningData.Measure(changed, Data.Validate.Items, 2, default), keep: 0.5);
         Assert.Equal(answer.Average(), found.Answer, 1e-6);
         // Divergences are small differences of logarithms of float32 logits.
         Assert.Equal(kept.Average(), found.Kept, 1e-6);

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Xml.Linq;
-using AnchorScope.Metrics;
 using AnchorScope.Reports;
 using AnchorScope.Studies;
 using AnchorScope.Tests.Checkpoints;
@@ -17,7 +16,7 @@ public sealed class AdjudicationTests : IDisposable
     {
         var found = Run("wired-decoy");
         var arbiter = new HeadId(2, 0);
-        MethodResult Of(HeadMethod method) => found.Methods.Single(m => m.Method == Variants.NameOf(method));
+        MethodResult Of(HeadMethod method) => found.Methods.Single(m => m.Method == EnumName.Of(method));
         Assert.Equal([arbiter], found.Arbiters);
         Assert.Equal(Enum.GetValues<HeadMethod>().Length, found.Methods.Count);
         Flags(HeadMethod.ZeroAblation, 0.25, 1.0, new HeadId(0, 1), new HeadId(1, 2), arbiter, new HeadId(3, 1));
@@ -48,7 +47,7 @@ public sealed class AdjudicationTests : IDisposable
     {
         var found = Run("wired-onlooker");
         HeadId onlooker = new(2, 0), arbiter = new(2, 3);
-        MethodResult Of(HeadMethod method) => found.Methods.Single(m => m.Method == Variants.NameOf(method));
+        MethodResult Of(HeadMethod method) => found.Methods.Single(m => m.Method == EnumName.Of(method));
         Assert.Equal([arbiter], found.Arbiters);
         var attention = Of(HeadMethod.AttentionShift);
         Assert.Equal([onlooker, arbiter], attention.Flagged);
@@ -69,7 +68,7 @@ public sealed class AdjudicationTests : IDisposable
     public void OnTheRedundantPair_SingleExchangesNameNeither_AndAttributionBoth()
     {
         var found = Run("wired-redundant");
-        MethodResult Of(HeadMethod method) => found.Methods.Single(m => m.Method == Variants.NameOf(method));
+        MethodResult Of(HeadMethod method) => found.Methods.Single(m => m.Method == EnumName.Of(method));
         HeadId[] pair = [new(1, 2), new(2, 0)];
         Assert.Equal(pair, found.Arbiters);
         Assert.Empty(Of(HeadMethod.QueryInterchange).Flagged);

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using AnchorScope.Metrics;
 using AnchorScope.Studies;
 using AnchorScope.Tests.Checkpoints;
 
@@ -29,11 +28,11 @@ public sealed class WiredDiagnosisTests : IDisposable
         var planted = truth.RootElement.GetProperty("heads").EnumerateArray()
             .Select(h => (Layer: h.GetProperty("layer").GetInt32(), Head: h.GetProperty("head").GetInt32(), Role: h.GetProperty("role").GetString()!)).Order().ToList();
         Assert.Equal(planted, found.Interchange.Heads.Select(h => (h.Layer, h.Head, h.Role)).Order());
-        Assert.Equal(truth.RootElement.GetProperty("route").GetString(), Variants.NameOf(found.Route.Verdict));
+        Assert.Equal(truth.RootElement.GetProperty("route").GetString(), EnumName.Of(found.Route.Verdict));
         var mlp = truth.RootElement.GetProperty("mlp_decides");
         Assert.Equal(mlp.ValueKind == JsonValueKind.Null ? null : mlp.GetProperty("layer").GetInt32(), found.Interchange.MlpDecides);
         // The searched set is the planted arbiters, all of them and no other head.
-        var arbiters = planted.Where(h => h.Role == Variants.NameOf(HeadRole.Arbiter)).Select(h => (h.Layer, h.Head)).ToList();
+        var arbiters = planted.Where(h => h.Role == EnumName.Of(HeadRole.Arbiter)).Select(h => (h.Layer, h.Head)).ToList();
         var set = found.Interchange.Set("arbiters");
         Assert.Equal(arbiters.Count > 0, set.Found);
         Assert.Equal(arbiters, set.Heads.Select(h => (h.Layer, h.Head)).Order());

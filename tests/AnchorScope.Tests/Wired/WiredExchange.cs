@@ -1,8 +1,7 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Models;
 using AnchorScope.Prompts;
-using AnchorScope.Readouts;
 using AnchorScope.Wired;
 
 namespace AnchorScope.Tests.Wired;

@@ -1,9 +1,8 @@
 using System.Text.Json;
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Models;
 using AnchorScope.Prompts;
-using AnchorScope.Readouts;
 using AnchorScope.Tests.Checkpoints;
 using AnchorScope.Wired;
 

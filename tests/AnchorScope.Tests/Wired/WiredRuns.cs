@@ -1,8 +1,8 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
-using AnchorScope.Readouts;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Tests.Wired;
@@ -29,7 +29,7 @@ internal sealed class WiredRuns(string name) : IDisposable
     {
         var mark = _arena.Here();
         var pixels = run.Sample.Image is { } image ? _model.Preprocess([Picture.Load(image)]) : null;
-        var prompt = ConflictPrompt.Build(_model, run, _layout, pixels, pixels is null ? null : _model.Features(pixels, Compute));
+        var prompt = ConflictPrompt.Build(_model, run, _layout, pixels, pixels is null ? null : _model.Engine.On(Compute).Features(pixels));
         _arena.Release(mark);
         return prompt;
     }
@@ -41,13 +41,13 @@ internal sealed class WiredRuns(string name) : IDisposable
         for (var from = 0; from < runs.Count; from += Together)
         {
             var mark = _arena.Here();
-            var some = new List<Run>();
+            var some = new List<RowBlock>();
             for (var i = from; i < Math.Min(from + Together, runs.Count); i++)
             {
                 var (prompt, intervention) = runs[i];
                 intervention.Validate(Shape, prompt.Length);
                 var entry = Tensor.From(_arena, prompt.Embeddings, prompt.Length, Shape.ModelSize);
-                some.Add(new Run(entry, prompt.Coordinates, 0, intervention) { Traces = traces is null ? [] : [traces[i]] });
+                some.Add(new RowBlock(entry, prompt.Coordinates, 0, intervention) { Traces = traces is null ? [] : [traces[i]] });
             }
             var pass = new Pass(Shape, some, Compute);
             var resid = _model.Decoder.Forward(pass);

@@ -2,7 +2,6 @@ using AnchorScope.Conflicts;
 using AnchorScope.Metrics;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
-using AnchorScope.Studies;
 using AnchorScope.Tensors;
 using AnchorScope.Tests.Checkpoints;
 using AnchorScope.World;
@@ -39,11 +38,11 @@ public sealed class OrganismAnswersTests : IDisposable
         foreach (var sample in set.Samples)
         {
             var pixels = model.Preprocess([Picture.Load(sample.Image!)]);
-            var features = model.Features(pixels, compute);
+            var features = model.Engine.On(compute).Features(pixels);
             foreach (var run in sample.Runs)
             {
                 var answers = AnswerEntities.Of(run, model.Tokenizer, out _)!;
-                using var baseline = Baseline.Record(model.Decoder, ConflictPrompt.Build(model, run, layout, pixels, features), compute);
+                using var baseline = model.Engine.On(compute).Record(ConflictPrompt.Build(model, run, layout, pixels, features));
                 var logits = baseline.LastLogits;
                 yield return (run.Instruction, ModalityFollowing.ByArgMax(Array.IndexOf(logits, logits.Max()), answers.FollowingForms), ModalityFollowing.ByLarger(logits[answers.Following] - logits[answers.Competing]));
             }

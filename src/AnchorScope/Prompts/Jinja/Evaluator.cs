@@ -57,7 +57,7 @@ internal sealed class Evaluator(Budget budget)
                 return Filters.Apply(Evaluate(filtered.Target, scope), Arguments(site, filtered.Name, filtered.Arguments, scope));
             case Tested tested:
                 var tests = Arguments(site, tested.Name, tested.Arguments, scope);
-                return Tests.Passes(Evaluate(tested.Target, scope), tests) != tested.Negated;
+                return TemplateTests.Passes(Evaluate(tested.Target, scope), tests) != tested.Negated;
             case Unary { Operator: "not" } unary:
                 return !IsTrue(unary.Operand, scope);
             case Unary unary:

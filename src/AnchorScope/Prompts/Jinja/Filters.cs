@@ -131,7 +131,7 @@ internal static class Filters
     private static bool Passes(object? value, Arguments arguments, int testAt) =>
         arguments.Positional.Count <= testAt
             ? Values.IsTrue(value)
-            : Tests.Passes(value, arguments.From(testAt + 1) with { Name = arguments.GetText(testAt, "test").Text });
+            : TemplateTests.Passes(value, arguments.From(testAt + 1) with { Name = arguments.GetText(testAt, "test").Text });
 
     private static object? Attribute(object? item, Arguments arguments) =>
         Attribute(item, arguments.GetText(0, "attribute").Text, arguments);

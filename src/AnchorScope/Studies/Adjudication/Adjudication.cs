@@ -1,5 +1,3 @@
-using AnchorScope.Metrics;
-
 namespace AnchorScope.Studies;
 
 /// <summary>A head whose role is known.</summary>
@@ -39,5 +37,5 @@ public sealed record Adjudication(
 {
     /// <summary>The true arbiters.</summary>
     public IReadOnlyList<HeadId> Arbiters =>
-        [.. Heads.Where(h => h.Role == Variants.NameOf(HeadRole.Arbiter)).Select(h => new HeadId(h.Layer, h.Head))];
+        [.. Heads.Where(h => h.Role == EnumName.Of(HeadRole.Arbiter)).Select(h => new HeadId(h.Layer, h.Head))];
 }

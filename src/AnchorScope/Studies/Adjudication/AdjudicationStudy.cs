@@ -33,8 +33,8 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
         var known = roles ?? diagnosed.Heads.ToDictionary(h => new HeadId(h.Layer, h.Head), h => h.Role);
         var heads = study.Interchange(store).All;
         Measure(heads, progress, cancel);
-        var arbiters = known.Where(h => h.Value == Variants.NameOf(HeadRole.Arbiter)).Select(h => h.Key).ToHashSet();
-        var found = diagnosed.Heads.Where(h => h.Role == Variants.NameOf(HeadRole.Arbiter)).ToDictionary(h => (h.Layer, h.Head), h => h.Profile.Choice.Moved);
+        var arbiters = known.Where(h => h.Value == EnumName.Of(HeadRole.Arbiter)).Select(h => h.Key).ToHashSet();
+        var found = diagnosed.Heads.Where(h => h.Role == EnumName.Of(HeadRole.Arbiter)).ToDictionary(h => (h.Layer, h.Head), h => h.Profile.Choice.Moved);
         return new Adjudication(
             model, roles is null ? "diagnosed" : "planted",
             [.. heads.Select(h => new KnownHead(h.Layer, h.Head, known[new HeadId(h.Layer, h.Head)]))], RoleRule.Least,
@@ -57,7 +57,7 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
         var hits = flagged.Count(arbiters.Contains);
         var none = arbiters.Count == 0;
         return new MethodResult(
-            Variants.NameOf(method), flagged, best.Head, known[best.Head],
+            EnumName.Of(method), flagged, best.Head, known[best.Head],
             none ? null : scored.Where(s => s.Score == best.Score).All(s => arbiters.Contains(s.Head)),
             none ? null : scored.Count(s => arbiters.Contains(s.Head) && scored.Count(other => other.Score >= s.Score) <= arbiters.Count),
             flagged.Count == 0 ? double.NaN : (double)hits / flagged.Count, none ? double.NaN : (double)hits / arbiters.Count,
@@ -154,22 +154,22 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
         var variants = study.Options.Variants;
         var spans = DiagnosisConditions.SpansOf(variants);
         var finder = DonorFinder.In(study.Data.Rank, study.Model.Tokenizer, study.Options.Seed);
-        study.Each("adjudicate/readouts", Set, store, compute =>
+        study.Each("adjudicate/readouts", Set, store, session =>
         {
-            var runner = new ReadoutRunner(study.Model, study.Data.Layout, spans, compute);
+            var runner = new ReadoutRunner(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), spans, session);
             return (sample, _) => runner.Run(sample);
         }, progress, cancel);
-        study.Each("adjudicate/attribute", Set, store, compute =>
+        study.Each("adjudicate/attribute", Set, store, session =>
         {
-            var runner = new InterchangeRunner(study.Model, study.Data.Layout, finder, spans, variants.Alignment, compute);
+            var runner = new InterchangeRunner(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), finder, spans, variants.Alignment, session);
             return (sample, _) => runner.Attribute(sample);
         }, progress, cancel);
         study.Interchange(store).Ablate(
             "adjudicate/removals", Set, [.. heads.SelectMany(h => Enum.GetValues<AblationVariant>().Select(v => new HeadRemoval(v, [h])))], progress, cancel);
-        study.Each("adjudicate/last_removals", Set, store, compute =>
+        study.Each("adjudicate/last_removals", Set, store, session =>
         {
             // 0 needs neither means nor other runs.
-            var runner = new AblationRunner(study.Model, [SpanKind.Last], study.Interchange(store).Replacements(compute), compute);
+            var runner = new AblationRunner(study.Model, [SpanKind.Last], study.Interchange(store).Replacements(session), session);
             HeadRemoval[] removals = [.. heads.Select(h => new HeadRemoval(AblationVariant.Zero, [h]))];
             return (sample, stop) => runner.Run(sample, removals, stop);
         }, progress, cancel);
@@ -177,9 +177,9 @@ public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
         Exchange("adjudicate/last", spans, last: true, (DonorFactor.Instruction, HeadContent.Z));
         Exchange("adjudicate/full", Everything, last: false, (DonorFactor.Crossed, HeadContent.Z));
 
-        void Exchange(string name, IReadOnlyList<SpanKind> at, bool last, params (DonorFactor Factor, HeadContent What)[] kinds) => study.Each(name, Set, store, compute =>
+        void Exchange(string name, IReadOnlyList<SpanKind> at, bool last, params (DonorFactor Factor, HeadContent What)[] kinds) => study.Each(name, Set, store, session =>
         {
-            var runner = new InterchangeRunner(study.Model, study.Data.Layout, finder, at, variants.Alignment, compute) { LastOnly = last };
+            var runner = new InterchangeRunner(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), finder, at, variants.Alignment, session) { LastOnly = last };
             Exchange[] exchanges = [.. kinds.SelectMany(k => heads.Select(h => new Exchange(k.Factor, k.What, [h])))];
             return (sample, stop) => runner.Run(sample, exchanges, stop);
         }, progress, cancel);

@@ -45,7 +45,7 @@ public sealed record AdjudicationSummary(string Truth, IReadOnlyList<string> Mod
 
     private static IEnumerable<RoleCount> Roles(IReadOnlyList<(Adjudication Model, MethodResult Result)> models)
     {
-        foreach (var role in Enum.GetValues<HeadRole>().OrderBy(r => r == HeadRole.None).Select(Variants.NameOf))
+        foreach (var role in Enum.GetValues<HeadRole>().OrderBy(r => r == HeadRole.None).Select(EnumName.Of))
         {
             var heads = models.SelectMany(m => m.Model.Heads.Where(h => h.Role == role)
                 .Select(h => m.Result.Flagged.Contains(new HeadId(h.Layer, h.Head)))).ToList();

@@ -1,5 +1,4 @@
 using AnchorScope.Checkpoints;
-using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
 
@@ -15,7 +14,7 @@ public static class PlantedRoles
     {
         var path = Path.Combine(model, Name);
         if (!File.Exists(path)) return null;
-        string[] known = [.. Enum.GetValues<HeadRole>().Select(Variants.NameOf)];
+        string[] known = [.. Enum.GetValues<HeadRole>().Select(EnumName.Of)];
         var roles = new Dictionary<HeadId, string>();
         foreach (var head in ConfigSection.Load(path).Sections("heads"))
         {

@@ -1,14 +1,14 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
 using AnchorScope.Readouts;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
 /// <summary>What methods without interventions say of every head in one run: direct attribution, attribution patching, attention. One per thread.</summary>
-internal sealed class ReadoutRunner(VisionLanguageModel model, PromptLayout layout, IReadOnlyList<SpanKind> spans, Compute compute)
+internal sealed class ReadoutRunner(VisionLanguageModel model, ConflictPrompts prompts, IReadOnlyList<SpanKind> spans, ISession session)
 {
     /// <summary>Curves [layer x head].</summary>
     public const string Direct = "direct", Slope = "slope", Integrated = "integrated", Shift = "attention_shift";
@@ -17,27 +17,23 @@ internal sealed class ReadoutRunner(VisionLanguageModel model, PromptLayout layo
 
     public IReadOnlyList<RunResult> Run(ConflictSample sample)
     {
-        var mark = compute.Arena.Here();
-        var results = sample.Runs.Select(Run).ToList();
-        compute.Arena.Release(mark);
-        return results;
+        return [.. sample.Runs.Select(Run)];
     }
 
     private RunResult Run(ConflictRun run)
     {
         var entities = AnswerEntities.Of(run, model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}");
-        var pixels = run.Sample.Image is null ? null : model.Preprocess([Picture.Load(run.Sample.Image)]);
-        var prompt = ConflictPrompt.Build(model, run, layout, pixels, pixels is null ? null : model.Features(pixels, compute));
+        var prompt = prompts.Of(run);
         var at = prompt.Union(spans);
         int[] watched = [.. at.Append(prompt.Length - 1).Distinct().Order()];
-        using var baseline = Baseline.Record(model.Decoder, prompt, compute, [Site.HeadOut, Site.ResidPost, Site.AttnPattern], watched);
+        using var baseline = session.Record(prompt, new RecordOptions { Sites = [Site.HeadOut, Site.ResidPost, Site.AttnPattern], Positions = watched });
         var shape = model.Decoder.Shape;
         var result = new RunResult(run.Id, entities.Following, entities.Competing);
         result.Outcomes[ConditionId.Baseline] = SampleRunner.Measure(baseline.LastLogits, entities, baseline.LastLogits);
         var final = baseline.Trace![Site.ResidPost, shape.Layers - 1].AsSpan(^shape.ModelSize..);
         result.Curves[Direct] = HeadContribution.ToMargin(model.Decoder, baseline.Trace, watched.Length - 1, final, entities.Following, entities.Competing);
         foreach (var (name, steps) in new[] { (Slope, 1), (Integrated, Steps) })
-            result.Curves[name] = Attribution.Of(model.Decoder, baseline, entities.Following, entities.Competing, at, [], compute, steps).Heads;
+            result.Curves[name] = Attribution.Of(session, baseline, entities.Following, entities.Competing, at, [], steps).Heads;
         result.Curves[Shift] = AttentionShift(run, prompt, baseline.Trace, watched, at);
         return result;
     }

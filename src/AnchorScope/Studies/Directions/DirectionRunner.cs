@@ -1,9 +1,9 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
@@ -11,40 +11,34 @@ namespace AnchorScope.Studies;
 /// <param name="finder">Finds the run under the other instruction; null: nothing is asked of it.</param>
 /// <param name="spans">Where activations are compared and steered.</param>
 internal sealed class DirectionRunner(
-    VisionLanguageModel model, PromptLayout layout, DonorFinder? finder, IReadOnlyList<SpanKind> spans, SpanAlignment alignment, Compute compute)
+    VisionLanguageModel model, ConflictPrompts prompts, DonorFinder? finder, IReadOnlyList<SpanKind> spans, SpanAlignment alignment, ISession session)
 {
     /// <summary>Curve with the change of the residual stream that leaves the last layer, over its norm.</summary>
     public const string Norm = "change_norm/";
-
-    private readonly Dictionary<string, PixelValues> _pixels = new(StringComparer.Ordinal);
 
     private DecoderShape Shape => model.Decoder.Shape;
 
     /// <summary>Every run of a sample under the conditions that <paramref name="conditions"/> names for it.</summary>
     public IReadOnlyList<RunResult> Run(ConflictSample sample, Func<SteeredRun, IEnumerable<(string Condition, Intervention Edits)>> conditions, CancellationToken cancel)
     {
-        var mark = compute.Arena.Here();
         var results = sample.Runs.Select(run =>
         {
             var steered = Read(run);
-            using var baseline = Baseline.Record(model.Decoder, steered.Prompt, compute);
+            using var baseline = session.Record(steered.Prompt);
             var entities = EntitiesOf(run);
             var result = new RunResult(run.Id, entities.Following, entities.Competing);
             result.Outcomes[ConditionId.Baseline] = SampleRunner.Measure(baseline.LastLogits, entities, baseline.LastLogits);
             var asked = conditions(steered).ToList();
-            Sweep.LastLogits(
-                model.Decoder, [.. asked.Select(a => new Variant(baseline, a.Edits))], compute,
+            Sweep.LastLogits(session, [.. asked.Select(a => new SweepItem(baseline, a.Edits))],
                 (i, logits) => result.Outcomes[asked[i].Condition] = SampleRunner.Measure(logits, entities, baseline.LastLogits), cancel: cancel);
             return result;
         }).ToList();
-        compute.Arena.Release(mark);
         return results;
     }
 
     /// <summary>How far the conditions take the residual stream that leaves the last layer, at the steered spans.</summary>
     public IReadOnlyList<RunResult> Norms(ConflictSample sample, Func<SteeredRun, IEnumerable<(string Condition, Intervention Edits)>> conditions, CancellationToken cancel)
     {
-        var mark = compute.Arena.Here();
         var results = sample.Runs.Select(run =>
         {
             var steered = Read(run);
@@ -65,20 +59,19 @@ internal sealed class DirectionRunner(
             }
             return result;
         }).ToList();
-        compute.Arena.Release(mark);
         return results;
     }
 
     /// <summary>The prompt of a run, and its run under the other instruction.</summary>
     public SteeredRun Read(ConflictRun run)
     {
-        var prompt = PromptOf(run);
+        var prompt = prompts.Of(run);
         foreach (var donor in (finder?.Of(run, DonorFactor.Instruction, alignment) ?? []).Take(DonorFinder.MostTried))
         {
-            var other = PromptOf(donor.Run);
+            var other = prompts.Of(donor.Run);
             if (HeadInterchange.Align(prompt, other, spans, alignment) is not { } at) continue;
-            using var own = Baseline.Record(model.Decoder, prompt, compute, DirectionFit.Sites, at.Receiver);
-            using var others = Baseline.Record(model.Decoder, other, compute, DirectionFit.Sites, at.Donor);
+            using var own = session.Record(prompt, new RecordOptions { Sites = [.. DirectionFit.Sites], Positions = at.Receiver });
+            using var others = session.Record(other, new RecordOptions { Sites = [.. DirectionFit.Sites], Positions = at.Donor });
             return new SteeredRun(run, prompt, new OwnDonor(at, own.Trace!, others.Trace!));
         }
         return new SteeredRun(run, prompt, null);
@@ -88,16 +81,7 @@ internal sealed class DirectionRunner(
 
     private float[] LastLayer(Prompt prompt)
     {
-        using var recorded = Baseline.Record(model.Decoder, prompt, compute, [Site.ResidPost], prompt.Union(spans));
+        using var recorded = session.Record(prompt, new RecordOptions { Sites = [Site.ResidPost], Positions = prompt.Union(spans) });
         return recorded.Trace![Site.ResidPost, Shape.Layers - 1];
-    }
-
-    private Prompt PromptOf(ConflictRun run)
-    {
-        var mark = compute.Arena.Here();
-        var pixels = run.Sample.Image is not { } path ? null : _pixels.TryGetValue(path, out var known) ? known : _pixels[path] = model.Preprocess([Picture.Load(path)]);
-        var prompt = ConflictPrompt.Build(model, run, layout, pixels, pixels is null ? null : model.Features(pixels, compute));
-        compute.Arena.Release(mark);
-        return prompt;
     }
 }

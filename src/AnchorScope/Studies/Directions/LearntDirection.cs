@@ -1,10 +1,10 @@
 using AnchorScope.Checkpoints;
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Metrics;
 using AnchorScope.Models;
+using AnchorScope.Optimization;
 using AnchorScope.Tensors;
-using AnchorScope.Training;
 
 namespace AnchorScope.Studies;
 
@@ -32,12 +32,12 @@ internal static class LearntDirection
 
     /// <summary>Trains a direction with as many rows in each part as <paramref name="start"/> has.</summary>
     /// <param name="order">Where batches come from: the seed.</param>
-    public static Direction Of(Decoder decoder, string name, Direction start, IReadOnlyList<LearningRun> runs, ulong order, int threads, Action<int>? progress, CancellationToken cancel)
+    public static Direction Of(VisionLanguageModel model, string name, Direction start, IReadOnlyList<LearningRun> runs, ulong order, int threads, Action<int>? progress, CancellationToken cancel)
     {
         using var learnt = Parameters.Zeros("direction", start.Parts.Select((p, i) => (NameOf(i), new long[] { p.Rows.Count * p.Rows.Width })));
         for (var i = 0; i < start.Parts.Count; i++) Values(start.Parts[i].Rows).CopyTo(learnt[NameOf(i)]);
         using var optimiser = new AdamW(learnt, learnt.Entries, Adam);
-        using var lanes = new GradientLanes(learnt.Entries, Lanes);
+        using var lanes = new GradientLanes(model.Engine, learnt.Entries, Lanes, cancel);
         var rate = Rate * Math.Sqrt(start.Parts.SelectMany(p => Values(p.Rows)).Average(v => (double)v * v));
         var random = new SplitMix(order);
         for (var step = 0; step < Steps; step++)
@@ -46,7 +46,7 @@ internal static class LearntDirection
             var direction = Now(name, start, learnt);
             (LearningRun Run, int Sign)[] batch = [.. Enumerable.Range(0, Math.Min(Batch, runs.Count)).Select(_ => runs[random.Below(runs.Count)]).SelectMany(run => new[] { (run, 1), (run, -1) })];
             var passes = batch.Chunk(Together).ToArray();
-            lanes.Of(passes.Length, threads, (pass, compute, gradients) => Add(decoder, direction, passes[pass], 1f / batch.Length, compute, gradients));
+            lanes.Of(passes.Length, threads, (pass, session, gradients) => Add(session, direction, passes[pass], 1f / batch.Length, gradients));
             optimiser.Step(lanes.Sum, rate, 1);
             progress?.Invoke(step + 1);
         }
@@ -55,36 +55,26 @@ internal static class LearntDirection
 
     /// <summary>The derivative of the loss by the direction's parts, added to <paramref name="gradients"/>.</summary>
     /// <returns>The loss.</returns>
-    internal static double Add(Decoder decoder, Direction direction, IReadOnlyList<(LearningRun Run, int Sign)> batch, float weight, Compute compute, Gradients gradients)
+    internal static double Add(ISession session, Direction direction, IReadOnlyList<(LearningRun Run, int Sign)> batch, float weight, Gradients gradients)
     {
-        var (mark, width) = (compute.Arena.Here(), decoder.Shape.ModelSize);
         var sites = direction.Parts.Select(p => p.Site).Distinct().ToList();
-        var slopes = batch.Select(_ => Readouts.Trace.OfDerivatives(sites)).ToList();
-        var runs = batch.Select((b, i) =>
-        {
-            var prompt = b.Run.Run.Prompt;
-            return new Run(Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, width), prompt.Coordinates, 0, direction.At("learning", b.Sign, prompt.Span)) { Derivatives = [slopes[i]] };
-        });
-        var pass = new Pass(decoder.Shape, runs, compute) { Tape = new Tape(TapeKind.Store) };
-        var resid = decoder.Forward(pass);
-        var (last, row) = (compute.Arena.Take(batch.Count, width), -1);
-        for (var i = 0; i < batch.Count; i++) resid[row += batch[i].Run.Run.Prompt.Length].CopyTo(last[i]);
-        var (logits, loss) = (decoder.Unembed(last, compute), 0.0);
-        for (var i = 0; i < batch.Count; i++)
-        {
-            var (run, sign) = batch[i];
-            loss += CrossEntropy.Row(logits[i], sign == run.Run.Sense ? run.Entities.Following : run.Entities.Competing, weight);
-        }
-        var (back, d) = (decoder.UnembedBackward(last, logits, compute, null), compute.Arena.TakeZeros(resid.Rows, width));
-        row = -1;
-        for (var i = 0; i < batch.Count; i++) back[i].CopyTo(d[row += batch[i].Run.Run.Prompt.Length]);
-        decoder.Backward(pass, d, null, direction.Parts.Min(p => p.Layer));
-        for (var i = 0; i < batch.Count; i++) Collect(decoder.Shape, direction, batch[i].Run.Run.Prompt, batch[i].Sign, slopes[i], gradients);
-        compute.Arena.Release(mark);
+        var slopes = batch.Select(_ => Trace.OfDerivatives(sites)).ToList();
+        var loss = 0.0;
+        session.Differentiate(
+            [
+                .. batch.Select((b, i) => new GradientPlan(b.Run.Run.Prompt, direction.At("learning", b.Sign, b.Run.Run.Prompt.Span), slopes[i])),
+            ],
+            new LossGradient(ReadsLogits: true, (i, logits) =>
+            {
+                var (run, sign) = batch[i];
+                loss += CrossEntropy.Row(logits, sign == run.Run.Sense ? run.Entities.Following : run.Entities.Competing, weight);
+            }),
+            direction.Parts.Min(p => p.Layer));
+        for (var i = 0; i < batch.Count; i++) Collect(session.Engine.Shape, direction, batch[i].Run.Run.Prompt, batch[i].Sign, slopes[i], gradients);
         return loss;
     }
 
-    private static void Collect(DecoderShape shape, Direction direction, Prompt prompt, int sign, Readouts.Trace slopes, Gradients gradients)
+    private static void Collect(DecoderShape shape, Direction direction, Prompt prompt, int sign, Trace slopes, Gradients gradients)
     {
         for (var i = 0; i < direction.Parts.Count; i++)
         {

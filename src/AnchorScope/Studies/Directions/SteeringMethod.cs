@@ -1,7 +1,6 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Models;
-using AnchorScope.Readouts;
 
 namespace AnchorScope.Studies;
 

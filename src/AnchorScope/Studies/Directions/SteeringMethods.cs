@@ -1,6 +1,5 @@
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
-using AnchorScope.Models;
 using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;

@@ -1,7 +1,7 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
@@ -108,9 +108,9 @@ public sealed class SteeringStudy : IDisposable
         foreach (var (phase, set, donors) in Sets.Where(Chooses)) Steer(phase, set, donors, all, run => Turning(controls, run), store, progress, cancel);
         var validated = MeasuredSet.Join("validation", [.. Sets.Where(Chooses).Select(s => Measured(s.Phase, s.Set, store, draws))], draws);
         var reader = new SteeringReader(all, validated, _study.Options.EquivalenceMargin);
-        _study.Each("norm", NormSet, store, compute =>
+        _study.Each("norm", NormSet, store, session =>
         {
-            var runner = RunnerOf(_study.Data.Rank, compute);
+            var runner = RunnerOf(_study.Data.Rank, session);
             return (sample, stop) => runner.Norms(sample, reader.NormConditions, stop);
         }, progress, cancel);
         reader.Match(Measured("norm", NormSet, store, draws));
@@ -148,9 +148,8 @@ public sealed class SteeringStudy : IDisposable
     private DirectionFit Fit(Action<StudyProgress>? progress, CancellationToken cancel)
     {
         var (fit, set, spans) = (new DirectionFit(_study.Model.Decoder.Shape), Fitted, DiagnosisConditions.SpansOf(_study.Options.Variants));
-        using var arena = new Arena();
-        using var team = new Team(_study.Options.Threads, cancel);
-        var runner = RunnerOf(_study.Data.Rank, new Compute(arena, team));
+        using var session = _study.Model.OpenSession(new SessionOptions { Threads = _study.Options.Threads, Cancel = cancel });
+        var runner = RunnerOf(_study.Data.Rank, session);
         var done = 0;
         foreach (var sample in set.Samples)
         {
@@ -170,7 +169,7 @@ public sealed class SteeringStudy : IDisposable
             if (store.Find("learnt", start.Name) is not { } rows)
             {
                 var direction = LearntDirection.Of(
-                    _study.Model.Decoder, start.Name, start, runs ??= LearningRuns(cancel), _study.Options.Seed, _study.Options.Threads,
+                    _study.Model, start.Name, start, runs ??= LearningRuns(cancel), _study.Options.Seed, _study.Options.Threads,
                     step => progress?.Invoke(new StudyProgress("learn", done + step, LearntDirection.Steps * starts.Count)), cancel);
                 var row = new RunResult(start.Name, 0, 0);
                 for (var i = 0; i < direction.Parts.Count; i++) row.Curves[LearntDirection.NameOf(i)] = LearntDirection.Values(direction.Parts[i].Rows);
@@ -185,9 +184,8 @@ public sealed class SteeringStudy : IDisposable
 
     private List<LearningRun> LearningRuns(CancellationToken cancel)
     {
-        using var arena = new Arena();
-        using var team = new Team(_study.Options.Threads, cancel);
-        var runner = RunnerOf(_study.Data.Rank, new Compute(arena, team));
+        using var session = _study.Model.OpenSession(new SessionOptions { Threads = _study.Options.Threads, Cancel = cancel });
+        var runner = RunnerOf(_study.Data.Rank, session);
         return [.. Fitted.Samples.Take(LearntDirection.Samples).SelectMany(s => s.Runs).Select(run => new LearningRun(
             runner.Read(run) with { Own = null }, AnswerEntities.Of(run, _study.Model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}")))];
     }
@@ -195,18 +193,19 @@ public sealed class SteeringStudy : IDisposable
     /// <param name="controls">What random heads do, on the first samples.</param>
     private void Steer(
         string phase, ConflictSet set, ConflictSet donors, IReadOnlyList<SteeringMethod> methods, Func<SteeredRun, IEnumerable<(string Condition, Intervention Edits)>> controls, ResultStore store,
-        Action<StudyProgress>? progress, CancellationToken cancel) => _study.Each(phase, set, store, compute =>
+        Action<StudyProgress>? progress, CancellationToken cancel) => _study.Each(phase, set, store, session =>
         {
-            var runner = RunnerOf(donors, compute);
+            var runner = RunnerOf(donors, session);
             var few = set.Samples.Take(RandomSamples).Select(s => s.Id).ToHashSet(StringComparer.Ordinal);
             return (sample, stop) => runner.Run(sample, run => Turning(methods, run).Concat(few.Contains(sample.Id) ? controls(run) : []), stop);
         }, progress, cancel);
 
-    private DirectionRunner RunnerOf(ConflictSet donors, Compute compute)
+    private DirectionRunner RunnerOf(ConflictSet donors, ISession session)
     {
         var variants = _study.Options.Variants;
         var finder = DonorFinder.In(donors, _study.Model.Tokenizer, _study.Options.Seed);
-        return new DirectionRunner(_study.Model, _study.Data.Layout, finder, DiagnosisConditions.SpansOf(variants), variants.Alignment, compute);
+        var prompts = new ConflictPrompts(_study.Model, _study.Data.Layout, session);
+        return new DirectionRunner(_study.Model, prompts, finder, DiagnosisConditions.SpansOf(variants), variants.Alignment, session);
     }
 
     /// <summary>Every strength, in both senses.</summary>

@@ -1,9 +1,9 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
@@ -13,12 +13,12 @@ namespace AnchorScope.Studies;
 internal sealed record HeadRemoval(AblationVariant Variant, IReadOnlyList<(int Layer, int Head)> Heads)
 {
     /// <summary>Its name in results.jsonl: "ablation/mean/2.1".</summary>
-    public string Condition { get; } = $"ablation/{Variants.NameOf(Variant)}/{string.Join(',', Heads.Order().Select(h => $"{h.Layer}.{h.Head}"))}";
+    public string Condition { get; } = $"ablation/{EnumName.Of(Variant)}/{string.Join(',', Heads.Order().Select(h => $"{h.Layer}.{h.Head}"))}";
 }
 
 /// <summary>Runs one sample with both instructions and heads removed in several ways. One per thread.</summary>
 /// <param name="spans">Where they are removed.</param>
-internal sealed class AblationRunner(VisionLanguageModel model, IReadOnlyList<SpanKind> spans, Replacements replacements, Compute compute)
+internal sealed class AblationRunner(VisionLanguageModel model, IReadOnlyList<SpanKind> spans, Replacements replacements, ISession session)
 {
     /// <summary>Curve with the norm of the change of the removed outputs over the norm of what they were.</summary>
     public const string Norm = "change_norm/";
@@ -27,38 +27,36 @@ internal sealed class AblationRunner(VisionLanguageModel model, IReadOnlyList<Sp
 
     public IReadOnlyList<RunResult> Run(ConflictSample sample, IReadOnlyList<HeadRemoval> removals, CancellationToken cancel)
     {
-        var mark = compute.Arena.Here();
-        var results = sample.Runs.Select(run => Run(run, removals, cancel)).ToList();
-        compute.Arena.Release(mark);
-        return results;
+        return [.. sample.Runs.Select(run => Run(run, removals, cancel))];
     }
 
     private RunResult Run(ConflictRun run, IReadOnlyList<HeadRemoval> removals, CancellationToken cancel)
     {
         var entities = AnswerEntities.Of(run, model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}");
         var prompt = replacements.PromptOf(run);
-        using var plain = Baseline.Record(model.Decoder, prompt, compute,
-            from: spans.SelectMany(prompt.Span).DefaultIfEmpty(prompt.Length - 1).Min());
+        int[] at = [.. spans.SelectMany(prompt.Span).Distinct().Order()];
+        using var plain = session.Record(prompt, new RecordOptions { From = at.Append(prompt.Length - 1).Min(), Sites = [Site.HeadOut], Positions = at });
         var result = new RunResult(run.Id, entities.Following, entities.Competing);
         result.Outcomes[ConditionId.Baseline] = SampleRunner.Measure(plain.LastLogits, entities, plain.LastLogits);
         var ways = removals.Select(r => r.Variant).Distinct().ToDictionary(
             v => v, v => new Removal(model.Decoder.Shape, prompt, _spans, replacements.Of(v, run, [Site.HeadOut], _spans)));
-        var variants = removals.Select(r => new Variant(plain, ways[r.Variant].Heads(r.Condition, r.Heads))).ToList();
-        foreach (var variant in variants) result.Curves[Norm + variant.Intervention.Name] = [(float)Change(variant.Intervention, plain)];
-        Sweep.LastLogits(model.Decoder, variants, compute, (i, logits) => result.Outcomes[removals[i].Condition] = SampleRunner.Measure(logits, entities, plain.LastLogits, removals[i].Condition), cancel: cancel);
+        var variants = removals.Select(r => new SweepItem(plain, ways[r.Variant].Heads(r.Condition, r.Heads))).ToList();
+        foreach (var variant in variants) result.Curves[Norm + variant.Intervention.Name] = [(float)Change(variant.Intervention, plain.Trace!)];
+        Sweep.LastLogits(session, variants, (i, logits) => result.Outcomes[removals[i].Condition] = SampleRunner.Measure(logits, entities, plain.LastLogits, removals[i].Condition), cancel: cancel);
         return result;
     }
 
     /// <summary>How far a removal takes the heads' outputs from what they were.</summary>
-    private double Change(Intervention removal, Baseline plain)
+    private double Change(Intervention removal, Trace plain)
     {
-        var size = model.Decoder.Shape.HeadSize;
+        var (size, width) = (model.Decoder.Shape.HeadSize, model.Decoder.Shape.Width(Site.HeadOut));
         var (change, norm) = (0.0, 0.0);
         foreach (var edit in removal.Edits)
         {
             for (var i = 0; i < edit.Rows!.Count; i++)
             {
-                var own = plain.HeadOut(edit.Layer, edit.Positions.List[i])[0];
+                var row = plain.Positions!.Index().First(p => p.Item == edit.Positions.List[i]).Index;
+                var own = plain[Site.HeadOut, edit.Layer].AsSpan(row * width, width);
                 var set = edit.Rows[i];
                 for (var k = 0; k < set.Length; k++)
                 {

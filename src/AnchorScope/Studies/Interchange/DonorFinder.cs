@@ -51,7 +51,7 @@ internal sealed class DonorFinder
     {
         var own = receiver.Sample;
         var other = receiver.Instruction == Modality.Vision ? Modality.Text : Modality.Vision;
-        if (!own.Donors.TryGetValue(Variants.NameOf(factor), out var id) || !own.Instructions.ContainsKey(other)) return null;
+        if (!own.Donors.TryGetValue(EnumName.Of(factor), out var id) || !own.Instructions.ContainsKey(other)) return null;
         if (!Applies(receiver, factor)) return null;
         if (!_named.TryGetValue(id, out var from)) return (null, "a sample that can be used", $"{id}, which was left out");
         var instructed = own.Instructions[receiver.Instruction];
@@ -101,7 +101,7 @@ internal sealed class DonorFinder
         where named is { Donor: null }
         select new RejectedLine(
             set.File, run.Sample.Line, run.Id,
-            $"donors.{Variants.NameOf(factor)}: expected {named.Value.Expected}, found {named.Value.Found}; the pair is left out");
+            $"donors.{EnumName.Of(factor)}: expected {named.Value.Expected}, found {named.Value.Found}; the pair is left out");
 
     /// <summary>
     /// Whether runs can differ in this factor: with another picture only those that are told to follow it, and with another note.
@@ -183,7 +183,7 @@ internal sealed class DonorFinder
     private IEnumerable<ConflictSample> Shuffled(ConflictRun receiver, DonorFactor factor)
     {
         var mixed = _seed;
-        foreach (var c in $"{receiver.Id}/{Variants.NameOf(factor)}") mixed = SplitMix.At(mixed ^ c, 0);
+        foreach (var c in $"{receiver.Id}/{EnumName.Of(factor)}") mixed = SplitMix.At(mixed ^ c, 0);
         var random = new SplitMix(mixed);
         return _samples.Select(s => (s, key: random.Next())).OrderBy(p => p.key).Select(p => p.s);
     }

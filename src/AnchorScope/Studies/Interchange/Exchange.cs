@@ -1,5 +1,3 @@
-using AnchorScope.Metrics;
-
 namespace AnchorScope.Studies;
 
 /// <summary>A part of the positions at which activations are exchanged.</summary>
@@ -23,12 +21,12 @@ internal enum ExchangeScope
 internal sealed record Exchange(DonorFactor Factor, HeadContent What, IReadOnlyList<(int Layer, int Head)> Heads, ExchangeScope At = ExchangeScope.Whole)
 {
     /// <summary>Its name in results.jsonl: "interchange/crossed/z/6.4,7.7", or with a place "interchange/instruction/query@behind/3.5".</summary>
-    public string Condition { get; } = $"interchange/{Variants.NameOf(Factor)}/{Variants.NameOf(What)}{(At == ExchangeScope.Whole ? "" : $"@{Variants.NameOf(At)}")}/"
+    public string Condition { get; } = $"interchange/{EnumName.Of(Factor)}/{EnumName.Of(What)}{(At == ExchangeScope.Whole ? "" : $"@{EnumName.Of(At)}")}/"
         + string.Join(',', Heads.Order().Select(h => What is HeadContent.Mlp or HeadContent.PassedOn ? $"{h.Layer}" : $"{h.Layer}.{h.Head}"));
 
     /// <summary>The condition of a donor's own run.</summary>
-    public static string DonorRun(DonorFactor factor) => $"donor/{Variants.NameOf(factor)}";
+    public static string DonorRun(DonorFactor factor) => $"donor/{EnumName.Of(factor)}";
 
     /// <summary>The receiver without exchange, with its logit of the donor's answer.</summary>
-    public static string Receiver(DonorFactor factor) => $"receiver/{Variants.NameOf(factor)}";
+    public static string Receiver(DonorFactor factor) => $"receiver/{EnumName.Of(factor)}";
 }

@@ -85,9 +85,9 @@ internal static class ExchangeMeasure
         var following = donated.Where(r => !r.Failed);
         var pairs = following.Where(r => Tells(r, factor));
         var unfit = set.Runs.Count(r => !r.Has(Exchange.DonorRun(factor)) && DonorFinder.Applies(r.Run, factor)
-            && r.Run.Sample.Donors.ContainsKey(Variants.NameOf(factor)));
+            && r.Run.Sample.Donors.ContainsKey(EnumName.Of(factor)));
         return new PairCount(
-            Variants.NameOf(factor), set.Runs.Count, set.Runs.Count - donated.Runs.Count - unfit, donated.Runs.Count - following.Runs.Count,
+            EnumName.Of(factor), set.Runs.Count, set.Runs.Count - donated.Runs.Count - unfit, donated.Runs.Count - following.Runs.Count,
             following.Runs.Count - pairs.Runs.Count, pairs.Runs.Count)
         {
             NamedUnfit = unfit,

@@ -28,7 +28,7 @@ internal static class ExchangeScore
         var scores = heads.Select(head => Of(profile, Of(score)!.Value, head)).ToList();
         if (scores.Exists(s => !double.IsFinite(s.All.Mean)))
             throw InputException.At(
-                "--head-score", Variants.NameOf(score),
+                "--head-score", EnumName.Of(score),
                 $"a pair of receiver and donor among the first {InterchangeStudy.ProfileSamples} conflicts of the ranking set", "none");
         return ([.. scores.Select(s => s.All.Mean)], [.. scores.Select(s => s.Vision.Mean)], [.. scores.Select(s => s.Text.Mean)]);
     }

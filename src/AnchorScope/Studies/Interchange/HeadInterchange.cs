@@ -1,8 +1,7 @@
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
-using AnchorScope.Models;
 using AnchorScope.Prompts;
-using AnchorScope.Readouts;
 
 namespace AnchorScope.Studies;
 

@@ -1,7 +1,5 @@
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Models;
-using AnchorScope.Readouts;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
@@ -18,12 +16,19 @@ internal static class InterchangeAttribution
     /// <param name="receiver">The recorded run, with <see cref="Site.QueryProj"/> at the receiver's positions.</param>
     /// <param name="donor">The donor's queries at its positions.</param>
     /// <param name="steps">Points on the way; the more, the nearer the sum over all heads comes to what exchanging all of them takes.</param>
-    public static float[] Of(Decoder decoder, Baseline receiver, Trace donor, AlignedPositions at, int own, int other, Compute compute, int steps = Steps)
+    public static float[] Of(ISession session, IRecordedRun receiver, Trace donor, AlignedPositions at, int own, int other, int steps = Steps)
     {
-        var (shape, width) = (decoder.Shape, decoder.Shape.Width(Site.QueryProj));
+        var (shape, width) = (session.Engine.Shape, session.Engine.Shape.Width(Site.QueryProj));
         var differences = Enumerable.Range(0, shape.Layers).Select(layer => Difference(receiver.Trace![Site.QueryProj, layer], donor[Site.QueryProj, layer], at, donor.Positions!, width)).ToList();
         var slopes = Enumerable.Range(0, steps).Select(_ => Trace.OfDerivatives([Site.QueryProj], at.Receiver)).ToList();
-        Back(decoder, receiver, at, [.. slopes.Select((slope, step) => (Exchanged(shape, receiver.Trace!, differences, at, (step + 0.5f) / steps), slope))], own, other, compute);
+        session.Differentiate(
+            [
+                .. slopes.Select((slope, step) => new GradientPlan(receiver.Prompt, Exchanged(shape, receiver.Trace!, differences, at, (step + 0.5f) / steps), slope)
+                {
+                    Position = at.Receiver[0], Past = receiver,
+                }),
+            ],
+            LossGradient.Margin(own, other));
         var falls = new float[shape.Layers * shape.Heads];
         for (var layer = 0; layer < shape.Layers; layer++)
         {
@@ -60,26 +65,4 @@ internal static class InterchangeAttribution
             Positions = Positions.Of(at.Receiver),
             Rows = new DonorRows([.. receiver[Site.QueryProj, layer].Zip(differences[layer], (q, d) => q + share * d)], at.Receiver.Length),
         })]);
-
-    /// <summary>Fills the traces with the slopes of the margin.</summary>
-    private static void Back(Decoder decoder, Baseline receiver, AlignedPositions at, IReadOnlyList<(Intervention Edits, Trace Slopes)> ways, int own, int other, Compute compute)
-    {
-        var (mark, prompt, width) = (compute.Arena.Here(), receiver.Prompt, decoder.Shape.ModelSize);
-        var (start, count) = (at.Receiver[0], receiver.Prompt.Length - at.Receiver[0]);
-        var entry = Tensor.From(compute.Arena, prompt.Embeddings.AsSpan(start * width), count, width);
-        var runs = ways.Select(way => new Run(entry, prompt.Coordinates.AsMemory(start), start, prompt.Steered(way.Edits)) { Past = receiver.KeyValues, Derivatives = [way.Slopes] });
-        var pass = new Pass(decoder.Shape, runs, compute) { Tape = new Tape(TapeKind.Store) };
-        var resid = decoder.Forward(pass);
-        var (last, margins, d) = (compute.Arena.Take(ways.Count, width), compute.Arena.TakeZeros(ways.Count, decoder.VocabularySize), compute.Arena.TakeZeros(resid.Rows, width));
-        for (var i = 0; i < ways.Count; i++)
-        {
-            resid[(i + 1) * count - 1].CopyTo(last[i]);
-            margins[i][own] += 1;
-            margins[i][other] -= 1;
-        }
-        var back = decoder.UnembedBackward(last, margins, compute, null);
-        for (var i = 0; i < ways.Count; i++) back[i].CopyTo(d[(i + 1) * count - 1]);
-        decoder.Backward(pass, d, null);
-        compute.Arena.Release(mark);
-    }
 }

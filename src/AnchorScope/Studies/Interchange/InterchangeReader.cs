@@ -5,15 +5,15 @@ namespace AnchorScope.Studies;
 /// <summary>Makes an <see cref="InterchangeResult"/> from the rows of the phases.</summary>
 internal static class InterchangeReader
 {
-    public static InterchangeResult Read(InterchangeStudy study, InterchangeFindings rows, MeasuredSet ranked, Variants variants, int layers, IReadOnlyList<(int Layer, int Head)> necessary)
+    public static InterchangeResult Read(InterchangeStudy study, InterchangeFindings rows, MeasuredSet ranked, Definitions variants, int layers, IReadOnlyList<(int Layer, int Head)> necessary)
     {
         var arbiters = rows.Sets[0].Heads.ToHashSet();
         var sets = rows.Sets.Select(s => Set(study, rows, s)).ToList();
         List<LayerExchange> exchanged = [.. Enumerable.Range(0, layers).Select(l => Layer(rows.Test, study, l))];
         List<ProfiledHead> heads = [.. study.All.Select(h => Head(rows.Profile, ranked, h, sets[0].Found && arbiters.Contains(h)))];
         return new InterchangeResult(
-            Variants.NameOf(variants.Alignment),
-            [.. DiagnosisConditions.SpansOf(variants).Select(Variants.NameOf)],
+            EnumName.Of(variants.Alignment),
+            [.. DiagnosisConditions.SpansOf(variants).Select(EnumName.Of)],
             [
                 new SplitPairs(rows.Profile.Name, [.. Enum.GetValues<DonorFactor>().Select(f => ExchangeMeasure.Count(rows.Profile, f))]),
                 new SplitPairs(rows.Test.Name, [.. Enum.GetValues<DonorFactor>()
@@ -26,7 +26,7 @@ internal static class InterchangeReader
             ExchangeMeasure.Of(rows.Test, new Exchange(DonorFactor.Instruction, HeadContent.Query, study.All)),
             ExchangeMeasure.Of(rows.Test, new Exchange(DonorFactor.Instruction, HeadContent.Z, study.All)))
         {
-            MlpDecides = heads.Exists(h => h.Role == Variants.NameOf(HeadRole.Arbiter)) ? null : MlpRule.Of(exchanged),
+            MlpDecides = heads.Exists(h => h.Role == EnumName.Of(HeadRole.Arbiter)) ? null : MlpRule.Of(exchanged),
             Place = Place(rows.Test, study, layers),
             ByGradient = ByGradient(rows, study, heads, arbiters),
             Ablations = [.. from set in rows.Sets.Select(s => (s.Search.Name, s.Heads)).Append((Name: "necessary", Heads: necessary))
@@ -58,7 +58,7 @@ internal static class InterchangeReader
         var condition = removal.Condition;
         var words = set.Runs.SelectMany(r => r.Entities.FollowingForms.Concat(r.Entities.CompetingForms)).ToHashSet();
         return new AblationResult(
-            name, Ids(removal.Heads), Variants.NameOf(removal.Variant), set.Share(r => r.Follows(condition)), set.Share(r => r.Competes(condition)),
+            name, Ids(removal.Heads), EnumName.Of(removal.Variant), set.Share(r => r.Follows(condition)), set.Share(r => r.Competes(condition)),
             set.Share(r => 1 - r.Follows(condition) - r.Competes(condition)), set.Share(r => words.Contains(r.Result.Outcomes[condition].ArgMax) ? 0 : 1),
             set.Mean(r => r.Result.Curves[AblationRunner.Norm + condition][0]));
     }
@@ -77,14 +77,14 @@ internal static class InterchangeReader
         var both = ranked.Where(r => r.Has(blocked));
         double Third(MeasuredRun r, string condition) => 1 - r.Follows(condition) - r.Competes(condition);
         var third = both.Runs.Count == 0 ? new Estimate(double.NaN, double.NaN, double.NaN, 0) : both.Difference(r => Third(r, blocked) - Third(r, ConditionId.Baseline)).Difference;
-        return new ProfiledHead(head.Layer, head.Head, Variants.NameOf(RoleRule.Of(of, inSet, third)), inSet, of, third);
+        return new ProfiledHead(head.Layer, head.Head, EnumName.Of(RoleRule.Of(of, inSet, third)), inSet, of, third);
     }
 
     private static FoundSet Set(InterchangeStudy study, InterchangeFindings rows, SearchedSet set)
     {
         var search = set.Search;
         var steps = set.Steps.Select(s => new FoundStep(Ids(s.Heads), s.Ranking, ExchangeMeasure.Of(rows.Test, search.Of(s.Heads)))).ToList();
-        var exchanged = $"{Variants.NameOf(search.Factor)}/{Variants.NameOf(search.What)}";
+        var exchanged = $"{EnumName.Of(search.Factor)}/{EnumName.Of(search.What)}";
         if (steps.Count == 0) return new FoundSet(search.Name, exchanged, steps, false, new Estimate(0, 0, 0, 0), null, null, null, false, double.NaN, null);
         Estimate AimOf(ExchangeEffect effect) => search.Name == "choice_carriers" ? effect.OwnOther : effect.Switched;
         int? Smallest(double share) => steps.FirstOrDefault(s => AimOf(s.Test).Mean >= share)?.Heads.Count;

@@ -32,7 +32,7 @@ public sealed record InterchangeResult(
     public FoundSet Set(string name) => Sets.First(s => s.Name == name);
 
     /// <summary>Heads by role, in order.</summary>
-    public IReadOnlyList<ProfiledHead> Of(HeadRole role) => [.. Heads.Where(h => h.Role == Variants.NameOf(role))];
+    public IReadOnlyList<ProfiledHead> Of(HeadRole role) => [.. Heads.Where(h => h.Role == EnumName.Of(role))];
 }
 
 /// <summary>Where the choice is made, on the test split.</summary>

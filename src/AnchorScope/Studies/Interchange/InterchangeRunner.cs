@@ -1,21 +1,18 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
-using AnchorScope.Readouts;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
 /// <summary>Runs one sample with both instructions under exchanges of heads with donor runs. One per thread.</summary>
 internal sealed class InterchangeRunner(
-    VisionLanguageModel model, PromptLayout layout, DonorFinder finder, IReadOnlyList<SpanKind> spans, SpanAlignment alignment, Compute compute)
+    VisionLanguageModel model, ConflictPrompts prompts, DonorFinder finder, IReadOnlyList<SpanKind> spans, SpanAlignment alignment, ISession session)
 {
     /// <summary>Curve of <see cref="Attribute"/> [layer x head].</summary>
     public const string Attributed = "attributed_queries";
-
-    private readonly Dictionary<string, PixelValues> _pixels = new(StringComparer.Ordinal);
 
     /// <summary>Exchanges at the last position alone.</summary>
     public bool LastOnly { get; init; }
@@ -25,31 +22,27 @@ internal sealed class InterchangeRunner(
 
     public IReadOnlyList<RunResult> Run(ConflictSample sample, IReadOnlyList<Exchange> exchanges, CancellationToken cancel)
     {
-        var mark = compute.Arena.Here();
-        var results = sample.Runs.Select(run => Run(run, exchanges, cancel)).ToList();
-        compute.Arena.Release(mark);
-        return results;
+        return [.. sample.Runs.Select(run => Run(run, exchanges, cancel))];
     }
 
     private RunResult Run(ConflictRun run, IReadOnlyList<Exchange> exchanges, CancellationToken cancel)
     {
         var entities = AnswerEntities.Of(run, model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}");
-        var prompt = PromptOf(run);
-        using var receiver = Baseline.Record(model.Decoder, prompt, compute);
+        var prompt = prompts.Of(run);
+        using var receiver = session.Record(prompt);
         var result = new RunResult(run.Id, entities.Following, entities.Competing);
         result.Outcomes[ConditionId.Baseline] = SampleRunner.Measure(receiver.LastLogits, entities, receiver.LastLogits);
         foreach (var factor in exchanges.GroupBy(e => e.Factor))
         {
             cancel.ThrowIfCancellationRequested();
             if (DonorOf(run, prompt, factor.Key, [.. factor.SelectMany(e => HeadInterchange.SitesOf(e.What)).Distinct()]) is not { } found) continue;
-            using var donor = found.Baseline;
+            using var donor = found.Recorded;
             var token = Sampler.ArgMax(donor.LastLogits);
-            result.Donors[Variants.NameOf(factor.Key)] = found.Donor.From;
+            result.Donors[EnumName.Of(factor.Key)] = found.Donor.From;
             result.Outcomes[Exchange.DonorRun(factor.Key)] = SampleRunner.Measure(donor.LastLogits, entities, receiver.LastLogits, "the donor run") with { Donor = donor.LastLogits[token] };
             result.Outcomes[Exchange.Receiver(factor.Key)] = result.Outcomes[ConditionId.Baseline] with { Donor = receiver.LastLogits[token] };
             Intervention[] exchanged = [.. factor.Select(e => EditsOf(e, prompt, found.At, donor.Trace!)).OfType<Intervention>()];
-            Sweep.LastLogits(
-                model.Decoder, [.. exchanged.Select(e => new Variant(receiver, e))], compute,
+            Sweep.LastLogits(session, [.. exchanged.Select(e => new SweepItem(receiver, e))],
                 (i, logits) => result.Outcomes[exchanged[i].Name] = SampleRunner.Measure(logits, entities, receiver.LastLogits, exchanged[i].Name) with { Donor = logits[token] }, cancel: cancel);
         }
         return result;
@@ -62,26 +55,24 @@ internal sealed class InterchangeRunner(
     /// <param name="steps">Points on the way from the receiver's queries to the donor's.</param>
     public IReadOnlyList<RunResult> Attribute(ConflictSample sample, int steps = InterchangeAttribution.Steps)
     {
-        var mark = compute.Arena.Here();
         var results = sample.Runs.Select(run =>
         {
             var entities = AnswerEntities.Of(run, model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}");
-            var (prompt, result) = (PromptOf(run), new RunResult(run.Id, entities.Following, entities.Competing));
+            var (prompt, result) = (prompts.Of(run), new RunResult(run.Id, entities.Following, entities.Competing));
             if (DonorOf(run, prompt, DonorFactor.Instruction, [Site.QueryProj]) is not { } found)
             {
-                using var plain = Baseline.Record(model.Decoder, prompt, compute);
+                using var plain = session.Record(prompt);
                 result.Outcomes[ConditionId.Baseline] = SampleRunner.Measure(plain.LastLogits, entities, plain.LastLogits);
                 return result;
             }
-            using var donor = found.Baseline;
-            using var receiver = Baseline.Record(model.Decoder, prompt, compute, [Site.QueryProj], found.At.Receiver);
-            result.Donors[Variants.NameOf(DonorFactor.Instruction)] = found.Donor.From;
+            using var donor = found.Recorded;
+            using var receiver = session.Record(prompt, new RecordOptions { Sites = [Site.QueryProj], Positions = found.At.Receiver });
+            result.Donors[EnumName.Of(DonorFactor.Instruction)] = found.Donor.From;
             result.Outcomes[ConditionId.Baseline] = result.Outcomes[Exchange.Receiver(DonorFactor.Instruction)] = SampleRunner.Measure(receiver.LastLogits, entities, receiver.LastLogits);
             result.Outcomes[Exchange.DonorRun(DonorFactor.Instruction)] = SampleRunner.Measure(donor.LastLogits, entities, receiver.LastLogits, "the donor run");
-            result.Curves[Attributed] = InterchangeAttribution.Of(model.Decoder, receiver, donor.Trace!, found.At, entities.Following, entities.Competing, compute, steps);
+            result.Curves[Attributed] = InterchangeAttribution.Of(session, receiver, donor.Trace!, found.At, entities.Following, entities.Competing, steps);
             return result;
         }).ToList();
-        compute.Arena.Release(mark);
         return results;
     }
 
@@ -101,26 +92,17 @@ internal sealed class InterchangeRunner(
             : null;
     }
 
-    private (Donor Donor, Baseline Baseline, AlignedPositions At)? DonorOf(ConflictRun run, Prompt receiver, DonorFactor factor, IReadOnlyList<Site> sites)
+    private (Donor Donor, IRecordedRun Recorded, AlignedPositions At)? DonorOf(ConflictRun run, Prompt receiver, DonorFactor factor, IReadOnlyList<Site> sites)
     {
         foreach (var donor in finder.Of(run, factor, alignment).Take(DonorFinder.MostTried))
         {
-            var prompt = PromptOf(donor.Run);
+            var prompt = prompts.Of(donor.Run);
             if (sites.Contains(Site.AttnPattern) && prompt.Length != receiver.Length) continue;
             if ((LastOnly ? new AlignedPositions([receiver.Length - 1], [prompt.Length - 1]) : HeadInterchange.Align(receiver, prompt, spans, alignment)) is not { } at) continue;
             // A pattern says which keys are read by their positions.
             if (sites.Contains(Site.AttnPattern) && !at.Receiver.SequenceEqual(at.Donor)) continue;
-            return (donor, Baseline.Record(model.Decoder, prompt, compute, sites, at.Donor, from: prompt.Length - 1), at);
+            return (donor, session.Record(prompt, new RecordOptions { Sites = [.. sites], Positions = at.Donor, From = prompt.Length - 1 }), at);
         }
         return null;
-    }
-
-    private Prompt PromptOf(ConflictRun run)
-    {
-        var mark = compute.Arena.Here();
-        var pixels = run.Sample.Image is not { } path ? null : _pixels.TryGetValue(path, out var known) ? known : _pixels[path] = model.Preprocess([Picture.Load(path)]);
-        var prompt = ConflictPrompt.Build(model, run, layout, pixels, pixels is null ? null : model.Features(pixels, compute));
-        compute.Arena.Release(mark);
-        return prompt;
     }
 }

@@ -1,9 +1,8 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
-using AnchorScope.Models;
 using AnchorScope.Prompts;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
@@ -124,10 +123,9 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     internal void Ablate(string name, ConflictSet set, IReadOnlyList<HeadRemoval> removals, Action<StudyProgress>? progress, CancellationToken cancel)
     {
         _ = Means(cancel);
-        study.Each(name, set, store, compute =>
+        study.Each(name, set, store, session =>
         {
-            var runner = new AblationRunner(study.Model, DiagnosisConditions.SpansOf(study.Options.Variants), Replacements(compute),
-                compute);
+            var runner = new AblationRunner(study.Model, DiagnosisConditions.SpansOf(study.Options.Variants), Replacements(session), session);
             return (sample, stop) => runner.Run(sample, removals, stop);
         }, progress, cancel);
     }
@@ -136,9 +134,8 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     internal SpanMeans Means(CancellationToken cancel)
     {
         if (KnownMeans is { } known) return known;
-        using var arena = new Arena();
-        using var team = new Team(study.Options.Threads, cancel);
-        var runs = Replacements(new Compute(arena, team));
+        using var session = study.Model.OpenSession(new SessionOptions { Threads = study.Options.Threads, Cancel = cancel });
+        var runs = Replacements(session);
         var sums = new Dictionary<(Site Site, int Layer, SpanKind? Span), (double[] Sum, int Count)>();
         foreach (var run in Ranked)
         {
@@ -153,8 +150,10 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     /// <summary>
     /// What takes the place of what is removed: <see cref="Means"/> where they were taken, and runs of <see cref="ProfileSet"/>.
     /// </summary>
-    internal Replacements Replacements(Compute compute) => new(study.Model, study.Data.Layout, KnownMeans, Ranked, study.Options.Seed,
-        compute);
+    internal Replacements Replacements(ISession session) => Replacements(new ConflictPrompts(study.Model, study.Data.Layout, session), session);
+
+    /// <inheritdoc cref="Replacements(ISession)"/>
+    internal Replacements Replacements(ConflictPrompts prompts, ISession session) => new(study.Model, prompts, KnownMeans, Ranked, study.Options.Seed, session);
 
     private SpanMeans? KnownMeans => store.Find("means", "all") is [var row] ? new SpanMeans(row) : null;
 
@@ -200,9 +199,9 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     private IReadOnlyList<((int Layer, int Head) Head, Estimate Moved)> Attributed(Action<StudyProgress>? progress, CancellationToken cancel)
     {
         var (set, finder, variants) = (First(Rank, SearchSamples), DonorFinder.In(Rank, study.Model.Tokenizer, study.Options.Seed), study.Options.Variants);
-        study.Each("attribute", set, store, compute =>
+        study.Each("attribute", set, store, session =>
         {
-            var runner = new InterchangeRunner(study.Model, study.Data.Layout, finder, DiagnosisConditions.SpansOf(variants), variants.Alignment, compute);
+            var runner = new InterchangeRunner(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), finder, DiagnosisConditions.SpansOf(variants), variants.Alignment, session);
             return (sample, _) => runner.Attribute(sample);
         }, progress, cancel);
         var pairs = ExchangeMeasure.PairsOf(Measured("attribute", set), DonorFactor.Instruction);
@@ -300,9 +299,9 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     {
         var finder = DonorFinder.In(donors, study.Model.Tokenizer, study.Options.Seed);
         var variants = study.Options.Variants;
-        study.Each(name, set, store, compute =>
+        study.Each(name, set, store, session =>
         {
-            var runner = new InterchangeRunner(study.Model, study.Data.Layout, finder, DiagnosisConditions.SpansOf(variants), variants.Alignment, compute)
+            var runner = new InterchangeRunner(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), finder, DiagnosisConditions.SpansOf(variants), variants.Alignment, session)
             {
                 Instruction = variants.Instruction,
             };

@@ -1,9 +1,7 @@
 using System.Globalization;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
-using AnchorScope.Metrics;
-using AnchorScope.Models;
 using AnchorScope.Prompts;
-using AnchorScope.Readouts;
 
 namespace AnchorScope.Studies;
 
@@ -53,7 +51,7 @@ internal sealed class SpanMeans : IReplacement
         foreach (var (name, values) in means.Curves)
         {
             var parts = name[Prefix.Length..].Split('/');
-            SpanKind? span = parts[2] == NoSpan ? null : Variants.Parse<SpanKind>("span", parts[2]);
+            SpanKind? span = parts[2] == NoSpan ? null : EnumName.Parse<SpanKind>("span", parts[2]);
             _means[(SiteNames.Parse(parts[0])!.Value, int.Parse(parts[1], CultureInfo.InvariantCulture), span)] = values;
         }
     }
@@ -74,7 +72,7 @@ internal sealed class SpanMeans : IReplacement
         return result;
     }
 
-    private static string NameOf(SpanKind? span) => span is { } kind ? Variants.NameOf(kind) : NoSpan;
+    private static string NameOf(SpanKind? span) => span is { } kind ? EnumName.Of(kind) : NoSpan;
 }
 
 /// <summary>Resample ablation: another run, position by position from the end of each span.</summary>

@@ -1,9 +1,9 @@
 using AnchorScope.Conflicts;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
@@ -13,7 +13,7 @@ namespace AnchorScope.Studies;
 /// <param name="means">Null where no mean is asked for.</param>
 /// <param name="others">Runs of the ranking split.</param>
 internal sealed class Replacements(
-    VisionLanguageModel model, PromptLayout layout, SpanMeans? means, IReadOnlyList<ConflictRun> others, ulong seed, Compute compute)
+    VisionLanguageModel model, ConflictPrompts prompts, SpanMeans? means, IReadOnlyList<ConflictRun> others, ulong seed, ISession session)
 {
     private DecoderShape Shape => model.Decoder.Shape;
 
@@ -52,21 +52,16 @@ internal sealed class Replacements(
     }
 
     /// <summary>A run as a prompt.</summary>
-    public Prompt PromptOf(ConflictRun run)
-    {
-        var mark = compute.Arena.Here();
-        var pixels = run.Sample.Image is null ? null : model.Preprocess([Picture.Load(run.Sample.Image)]);
-        var prompt = ConflictPrompt.Build(model, run, layout, pixels, pixels is null ? null : model.Features(pixels, compute));
-        compute.Arena.Release(mark);
-        return prompt;
-    }
+    public Prompt PromptOf(ConflictRun run) => prompts.Of(run);
 
     private (Prompt Prompt, OtherRun Run) Recorded(ConflictRun run, IReadOnlyList<Site> sites, IEnumerable<SpanKind?> spans)
     {
         var prompt = PromptOf(run);
         var last = prompt.Length - 1;
-        using var baseline = Baseline.Record(model.Decoder, prompt, compute, sites,
-            SpanPlace.Of(prompt, spans).Select(p => p.Position).Append(last), from: last);
+        using var baseline = session.Record(prompt, new RecordOptions
+        {
+            Sites = [.. sites], Positions = [.. SpanPlace.Of(prompt, spans).Select(p => p.Position).Append(last)], From = last,
+        });
         return (prompt, new OtherRun(prompt, baseline.Trace!));
     }
 

@@ -6,7 +6,6 @@ using AnchorScope.Studies;
 using AnchorScope.Tensors;
 using AnchorScope.Tests.Checkpoints;
 using AnchorScope.Tests.Cli;
-using AnchorScope.Training;
 
 namespace AnchorScope.Tests.Studies.Directions;
 
@@ -60,16 +59,17 @@ public sealed class SteeringTests : IDisposable
         using var arena = new Arena();
         using var team = new Team(1);
         var compute = new Compute(arena, team);
+        var session = study.Model.Engine.On(compute);
         var spans = DiagnosisConditions.SpansOf(study.Options.Variants);
-        var runner = new DirectionRunner(study.Model, study.Data.Layout, new DonorFinder(study.Data.Rank.Samples, study.Model.Tokenizer, 0), spans, SpanAlignment.Equal, compute);
+        var runner = new DirectionRunner(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), new DonorFinder(study.Data.Rank.Samples, study.Model.Tokenizer, 0), spans, SpanAlignment.Equal, session);
         var (run, shape) = (runner.Read(study.Data.Rank.Samples[0].Runs.First()), study.Model.Decoder.Shape);
         var fit = new DirectionFit(shape);
         fit.Add(run, spans, DirectionFit.Differences(shape, run));
         // The mean over one run is that run's own difference.
         var direction = fit.Of("own", Site.QueryProj, [(2, 1)], spans, byPosition: true);
-        var steered = Sweep.Alone(study.Model.Decoder, run.Prompt, direction.At("own", -run.Sense, run.Prompt.Span), compute);
-        var exchanged = Sweep.Alone(study.Model.Decoder, run.Prompt, HeadInterchange.Of("exchange", shape, HeadContent.Query, [(2, 1)], run.Own!.At, run.Own.Donor), compute);
-        Assert.NotEqual(Sweep.Alone(study.Model.Decoder, run.Prompt, Intervention.None, compute), exchanged);
+        var steered = Sweep.Alone(study.Model.Engine.On(compute), run.Prompt, direction.At("own", -run.Sense, run.Prompt.Span));
+        var exchanged = Sweep.Alone(study.Model.Engine.On(compute), run.Prompt, HeadInterchange.Of("exchange", shape, HeadContent.Query, [(2, 1)], run.Own!.At, run.Own.Donor));
+        Assert.NotEqual(Sweep.Alone(study.Model.Engine.On(compute), run.Prompt, Intervention.None), exchanged);
         for (var i = 0; i < steered.Length; i++) Assert.Equal(exchanged[i], steered[i], 1e-3);
     }
 
@@ -82,7 +82,9 @@ public sealed class SteeringTests : IDisposable
         using var team = new Team(1);
         var spans = DiagnosisConditions.SpansOf(study.Options.Variants);
         var direction = new Direction("d", [new DirectionPart(Site.ResidPre, 1, null, null, new DonorRows([.. Enumerable.Range(0, study.Model.Decoder.Shape.ModelSize).Select(i => MathF.Sin(i))], 1))]);
-        var runner = new DirectionRunner(study.Model, study.Data.Layout with { Steering = (direction, 2) }, null, spans, SpanAlignment.Equal, new Compute(arena, team));
+        var session = study.Model.Engine.On(new Compute(arena, team));
+        var prompts = new ConflictPrompts(study.Model, study.Data.Layout with { Steering = (direction, 2) }, session);
+        var runner = new DirectionRunner(study.Model, prompts, null, spans, SpanAlignment.Equal, session);
         var rows = runner.Norms(study.Data.Rank.Samples[0], _ => [("none", Intervention.None), ("some", Intervention.HeadGain(2, 1, 2))], CancellationToken.None);
         Assert.All(rows, row => Assert.Equal(0, row.Curves[DirectionRunner.Norm + "none"][0]));
         Assert.All(rows, row => Assert.InRange(row.Curves[DirectionRunner.Norm + "some"][0], 0.001f, 10));
@@ -113,8 +115,9 @@ public sealed class SteeringTests : IDisposable
         using var arena = new Arena();
         using var team = new Team(1);
         var compute = new Compute(arena, team);
+        var session = study.Model.Engine.On(compute);
         var (decoder, spans) = (study.Model.Decoder, DiagnosisConditions.SpansOf(study.Options.Variants));
-        var runner = new DirectionRunner(study.Model, study.Data.Layout, new DonorFinder(study.Data.Rank.Samples, study.Model.Tokenizer, 0), spans, SpanAlignment.Equal, compute);
+        var runner = new DirectionRunner(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), new DonorFinder(study.Data.Rank.Samples, study.Model.Tokenizer, 0), spans, SpanAlignment.Equal, session);
         var runs = study.Data.Rank.Samples.SelectMany(s => s.Runs).Take(4).Select(runner.Read).ToList();
         var fit = new DirectionFit(decoder.Shape);
         foreach (var run in runs.Where(r => r.Own is not null)) fit.Add(run, spans, DirectionFit.Differences(decoder.Shape, run));
@@ -125,9 +128,9 @@ public sealed class SteeringTests : IDisposable
         double Loss(Direction of)
         {
             using var unread = new Gradients(parameters.Entries);
-            return LearntDirection.Add(decoder, of, batch, 1, compute, unread);
+            return LearntDirection.Add(session, of, batch, 1, unread);
         }
-        LearntDirection.Add(decoder, direction, batch, 1, compute, gradients);
+        LearntDirection.Add(session, direction, batch, 1, gradients);
         // Along a fixed random step in every part at once: the slope is the sum of gradient times step.
         var random = new SplitMix(5);
         var steps = direction.Parts.Select(p => LearntDirection.Values(p.Rows).Select(_ => (float)(random.Next() >> 40) / (1 << 24) - 0.5f).ToArray()).ToList();

@@ -23,7 +23,7 @@ public sealed class ExchangeScoreTests : IDisposable
     [Fact]
     public void Scores_AreTheProfilesOwn_AndThoseOfAModalityWithoutPairsAreNone()
     {
-        using var study = new DiagnosisStudy(Small with { Variants = new Variants { HeadScore = HeadScoreVariant.Note } });
+        using var study = new DiagnosisStudy(Small with { Variants = new Definitions { HeadScore = HeadScoreVariant.Note } });
         using var store = ResultStore.Open(_temp.File("results.jsonl"), resume: false);
         var plan = study.Run(store);
         var found = study.Reduce(store, plan);
@@ -78,7 +78,7 @@ public sealed class ExchangeScoreTests : IDisposable
         foreach (var set in new[] { "rank", "test" }) _temp.Write($"data/{set}.jsonl", line + "\n");
         File.Copy(Path.Combine(Fixtures.Conflicts, "images", "rank-0000.png"), _temp.File("data/images/rank-0000.png"));
         File.Copy(Path.Combine(Fixtures.Conflicts, "prompt.json"), _temp.File("data/prompt.json"));
-        var options = Small with { Data = _temp.File("data"), Variants = new Variants { HeadScore = HeadScoreVariant.Picture } };
+        var options = Small with { Data = _temp.File("data"), Variants = new Definitions { HeadScore = HeadScoreVariant.Picture } };
         using var study = new DiagnosisStudy(options);
         using var store = ResultStore.Open(_temp.File("results.jsonl"), resume: false);
         var error = Assert.Throws<InputException>(() => study.Run(store));

@@ -1,5 +1,5 @@
+using AnchorScope.Engines;
 using AnchorScope.Metrics;
-using AnchorScope.Models;
 using AnchorScope.Prompts;
 using AnchorScope.Studies;
 

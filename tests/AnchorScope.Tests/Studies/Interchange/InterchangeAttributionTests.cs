@@ -1,3 +1,4 @@
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Studies;
 using AnchorScope.Tests.Models;
@@ -19,9 +20,9 @@ public sealed class InterchangeAttributionTests
         var (shape, last) = (tiny.Decoder.Shape, tiny.Prompt.Length - 1);
         int[] positions = [last - 3, last - 1, last], tokens = [.. tiny.Prompt.Tokens];
         for (var i = last - 3; i < last; i++) tokens[i] += 7;
-        var otherPrompt = tiny.Model.Prompt(tokens, tiny.Pixels, tiny.Model.Features(tiny.Pixels!, tiny.Compute));
-        using var receiver = Baseline.Record(tiny.Decoder, tiny.Prompt, tiny.Compute, [Site.QueryProj], positions);
-        using var donor = Baseline.Record(tiny.Decoder, otherPrompt, tiny.Compute, [Site.QueryProj], positions);
+        var otherPrompt = tiny.Model.Prompt(tokens, tiny.Pixels, tiny.Session.Features(tiny.Pixels!));
+        using var receiver = tiny.Session.Record(tiny.Prompt, new RecordOptions { Sites = [Site.QueryProj], Positions = [.. positions] });
+        using var donor = tiny.Session.Record(otherPrompt, new RecordOptions { Sites = [Site.QueryProj], Positions = [.. positions] });
         double Margin(float share)
         {
             var logits = tiny.LastAlone(new Intervention("on the way", [.. Enumerable.Range(0, shape.Layers).Select(layer =>
@@ -35,8 +36,7 @@ public sealed class InterchangeAttributionTests
         }
         double Across(float at, float step) => (Margin(at + step) - Margin(at - step)) / (2 * step);
         double Slope(float at) => (4 * Across(at, 1f / 64) - Across(at, 1f / 32)) / 3;
-        var falls = InterchangeAttribution.Of(
-            tiny.Decoder, receiver, donor.Trace!, new AlignedPositions(positions, positions), Own, Other, tiny.Compute, steps: 1);
+        var falls = InterchangeAttribution.Of(tiny.Session, receiver, donor.Trace!, new AlignedPositions(positions, positions), Own, Other, steps: 1);
         Assert.Equal(-Slope(0.5f), falls.Sum(f => (double)f), 0.01 * Math.Abs(Slope(0.5f)));
         // Elsewhere on the way it is another, so that this says where the step was taken.
         Assert.True(Math.Abs(Slope(1) - Slope(0.5f)) > 0.05 * Math.Abs(Slope(0.5f)), $"{Slope(0)} {Slope(0.5f)} {Slope(1)}");

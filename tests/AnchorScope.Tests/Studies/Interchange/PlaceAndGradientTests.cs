@@ -45,8 +45,9 @@ public sealed class PlaceAndGradientTests : IDisposable
         using var study = new DiagnosisStudy(new DiagnosisOptions { Model = Fixtures.Organism, Data = Fixtures.Conflicts, Limit = 12 });
         using var arena = new Arena();
         using var team = new Team(1);
+        var session = study.Model.Engine.On(new Compute(arena, team));
         var spans = DiagnosisConditions.SpansOf(study.Options.Variants);
-        var runner = new InterchangeRunner(study.Model, study.Data.Layout, DonorFinder.In(study.Data.Rank, study.Model.Tokenizer, 0), spans, SpanAlignment.Equal, new Compute(arena, team));
+        var runner = new InterchangeRunner(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), DonorFinder.In(study.Data.Rank, study.Model.Tokenizer, 0), spans, SpanAlignment.Equal, session);
         var shape = study.Model.Decoder.Shape;
         var exchange = new Exchange(
             DonorFactor.Instruction, HeadContent.Query, [.. Enumerable.Range(0, shape.Layers).SelectMany(l => Enumerable.Range(0, shape.Heads).Select(h => (l, h)))]);

@@ -1,4 +1,3 @@
-using AnchorScope.Metrics;
 using AnchorScope.Studies;
 using AnchorScope.Tests.Checkpoints;
 
@@ -35,7 +34,7 @@ public sealed class RelayRolesTests : IDisposable
         var necessary = found.Blocking.First(b => b.Name == HeadPlan.Tested).Heads;
         Assert.Equal(new HeadId(2, 1), necessary[0]);
         var first = who.Heads.First(h => (h.Layer, h.Head) == (2, 1));
-        Assert.Equal(Variants.NameOf(HeadRole.CarrierQuestion), first.Role);
+        Assert.Equal(EnumName.Of(HeadRole.CarrierQuestion), first.Role);
         Assert.True(first.Profile.Question.Switched.Low > 0.7);
         Assert.True(first.Profile.Choice.Moved.High < 0.05 && first.Profile.Content.Moved.High < 0.05);
         Assert.True(who.Necessary.Choice.Switched.High < 0.1);

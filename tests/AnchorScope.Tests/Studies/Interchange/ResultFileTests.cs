@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using AnchorScope.Metrics;
 using AnchorScope.Studies;
 using AnchorScope.Tests.Checkpoints;
 
@@ -35,7 +34,7 @@ public sealed class ResultFileTests : IDisposable
         Assert.Equal(
             from layer in Enumerable.Range(0, layers) from head in Enumerable.Range(0, perLayer) select (layer, head),
             heads.Select(h => ((int)h!["layer"]!, (int)h["head"]!)));
-        var roles = Enum.GetValues<HeadRole>().Select(Variants.NameOf).ToList();
+        var roles = Enum.GetValues<HeadRole>().Select(EnumName.Of).ToList();
         foreach (var head in heads)
         {
             Assert.Contains((string)head!["role"]!, roles);

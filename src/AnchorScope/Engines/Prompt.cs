@@ -1,0 +1,65 @@
+using AnchorScope.Interventions;
+using AnchorScope.Prompts;
+
+namespace AnchorScope.Engines;
+
+/// <summary>One conversation, ready to run: embeddings with the image features in their places, and what each position is.</summary>
+/// <param name="Tokens">Token ids, each image token repeated as often as the picture has image tokens [pos].</param>
+/// <param name="Coordinates">Rotary coordinate of each position [pos].</param>
+/// <param name="Embeddings">Input of the first layer [pos, d_model].</param>
+/// <param name="Spans">Positions of each part; parts that the prompt lacks are absent.</param>
+/// <param name="Rendered">The text as the chat template rendered it, image placeholders unexpanded; empty when made from token ids.</param>
+public sealed record Prompt(int[] Tokens, Coordinate[] Coordinates, float[] Embeddings, IReadOnlyDictionary<SpanKind, int[]> Spans, string Rendered)
+{
+    /// <summary>Where each position of the image span looks, in its order; empty when the sizes of the original pictures are not known.</summary>
+    public IReadOnlyList<ImagePlace> Places { get; init; } = [];
+
+    /// <summary>Edits that every run of this prompt carries, in front of its own: the model is steered, and what is studied is the steered model.</summary>
+    public Intervention Steering { get; init; } = Intervention.None;
+
+    /// <summary>Tokens of the rendered text, without image tokens and what stands around them; 0 when made from token ids.</summary>
+    public int TextTokens { get; init; }
+
+    /// <summary>How many of <see cref="TextTokens"/> are the tokenizer's unknown token: text that the model cannot read.</summary>
+    public int UnknownTokens { get; init; }
+
+    /// <summary>What the user should know about the text, one line each: a content in another form, text that is lost or unknown.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+
+    /// <summary>Number of positions.</summary>
+    public int Length => Tokens.Length;
+
+    /// <summary>Positions as the rotary embedding counts them, one more than the highest coordinate: below <see cref="Length"/> where a
+    /// picture's tokens share theirs.</summary>
+    public int Positions => Coordinates.Max(c => c.Highest) + 1;
+
+    /// <summary>Positions of one span, or none.</summary>
+    public IReadOnlyList<int> Span(SpanKind kind) => Spans.TryGetValue(kind, out var positions) ? positions : [];
+
+    /// <summary>The edits of a run: those of <see cref="Steering"/>, then its own.</summary>
+    public Intervention Steered(Intervention own) => Steering.Edits.Count == 0 ? own : own with { Edits = [.. Steering.Edits, .. own.Edits] };
+
+    /// <summary>
+    /// As <see cref="Steered(Intervention)"/>, for a run that begins with what a recorded run of this prompt has: steering that is in there already is not done again.
+    /// </summary>
+    /// <param name="layer">Where it begins.</param>
+    /// <param name="afterAttention">Whether it begins with the head outputs of that layer, not with the residual stream that enters it.</param>
+    internal Intervention Steered(Intervention own, int layer, bool afterAttention)
+    {
+        if (Steering.Edits.Count == 0) return own;
+        var done = afterAttention ? Site.HeadOut : Site.ResidPre;
+        return own with { Edits = [.. Steering.Edits.Where(e => e.Layer > layer || (e.Layer == layer && done.IsBefore(e.Site))), .. own.Edits] };
+    }
+
+    /// <summary>The first <paramref name="count"/> positions as a prompt of their own: what other prompts that begin alike can share.</summary>
+    public Prompt Prefix(int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Length);
+        var spans = Spans.Select(span => (span.Key, Positions: span.Value.Where(p => p < count).ToArray())).Where(span => span.Positions.Length > 0);
+        return new Prompt(Tokens[..count], Coordinates[..count], Embeddings[..(Embeddings.Length / Length * count)], spans.ToDictionary(s => s.Key, s => s.Positions), "");
+    }
+
+    /// <summary>Positions of a union of spans, sorted.</summary>
+    public int[] Union(params IEnumerable<SpanKind> kinds) => [.. kinds.SelectMany(Span).Distinct().Order()];
+}

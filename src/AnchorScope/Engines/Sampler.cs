@@ -1,0 +1,49 @@
+namespace AnchorScope.Engines;
+
+/// <summary>Chooses tokens; the same seed gives the same choices on every machine.</summary>
+internal sealed class Sampler(Sampling sampling)
+{
+    private readonly SplitMix _random = new(sampling.Seed);
+
+    public int Choose(ReadOnlySpan<float> logits)
+    {
+        if (sampling.Temperature <= 0) return ArgMax(logits);
+        var likeliest = Probabilities(logits);
+        var draw = _random.Uniform();
+        foreach (var (token, probability) in likeliest)
+        {
+            draw -= probability;
+            if (draw < 0) return token;
+        }
+        return likeliest[^1].Token;
+    }
+
+    /// <summary>What a token is drawn from, likeliest first: softmax at the temperature, then the k likeliest, then the fewest that reach
+    /// p, and what is left adds up to 1.</summary>
+    public IReadOnlyList<(int Token, double Probability)> Probabilities(ReadOnlySpan<float> logits)
+    {
+        var values = logits.ToArray();
+        var order = Enumerable.Range(0, values.Length).Where(i => values[i] > float.NegativeInfinity).OrderByDescending(i => values[i])
+            .ThenBy(i => i).ToArray();
+        if (order.Length == 0) throw new InputException(
+            "no token is left to follow: the rules of generation_config.json forbid all of them");
+        // As the reference does, tokens that are as likely as the k-th stay too.
+        if (sampling.TopK > 0 && sampling.TopK < order.Length) order =
+            [.. order.TakeWhile(i => values[i] >= values[order[sampling.TopK - 1]])];
+        var weights = order.Select(i => Math.Exp((values[i] - (double)values[order[0]]) / sampling.Temperature)).ToArray();
+        var (total, mass, kept) = (weights.Sum(), 0.0, 0);
+        while (kept < weights.Length && (kept == 0 || mass < sampling.TopP * total)) mass += weights[kept++];
+        return [.. order.Take(kept).Select((token, i) => (token, weights[i] / mass))];
+    }
+
+    /// <summary>The largest; the first of equal ones.</summary>
+    public static int ArgMax(ReadOnlySpan<float> logits)
+    {
+        var best = 0;
+        for (var i = 1; i < logits.Length; i++)
+        {
+            if (logits[i] > logits[best]) best = i;
+        }
+        return best;
+    }
+}

@@ -1,0 +1,87 @@
+using AnchorScope.Interventions;
+
+namespace AnchorScope.Engines;
+
+/// <summary>What one run recorded: chosen sites, at all or chosen positions, in every layer the run passed through.</summary>
+public sealed class Trace
+{
+    private readonly Dictionary<(Site, int), float[]> _values = [];
+    private readonly Dictionary<Site, int> _widths = [];
+    private readonly int[]? _positions;
+    private int _firstPosition;
+
+    /// <summary>Records <paramref name="sites"/> at <paramref name="positions"/> (null: all of the run).</summary>
+    public Trace(IEnumerable<Site> sites, IEnumerable<int>? positions = null)
+        : this(sites.ToHashSet(), positions)
+    {
+        if (Sites.Contains(Site.AttnScores)) throw new ArgumentException("attention scores are not kept; record AttnPattern", nameof(sites));
+    }
+
+    private Trace(HashSet<Site> sites, IEnumerable<int>? positions)
+    {
+        Sites = sites;
+        _positions = positions?.Distinct().Order().ToArray();
+    }
+
+    /// <summary>
+    /// For the way back: derivatives by the values of <paramref name="sites"/>. At <see cref="Site.AttnScores"/> they are those by the scores, which is how fast the loss grows with the weight
+    /// of an edge in its softmax.
+    /// </summary>
+    public static Trace OfDerivatives(IEnumerable<Site> sites, IEnumerable<int>? positions = null)
+    {
+        var chosen = sites.ToHashSet();
+        return chosen.Contains(Site.AttnPattern) ? throw new ArgumentException("there are no derivatives by attention probabilities; record AttnScores", nameof(sites)) : new Trace(chosen, positions);
+    }
+
+    /// <summary>The sites recorded.</summary>
+    public IReadOnlySet<Site> Sites { get; }
+
+    /// <summary>The positions recorded, in order; null means all of the run.</summary>
+    public IReadOnlyList<int>? Positions => _positions;
+
+    /// <summary>
+    /// Values of one site after edits, [positions, width]; for <see cref="Site.AttnPattern"/>, and derivatives at <see cref="Site.AttnScores"/>, [heads, positions, keys].
+    /// Throws if the site was not recorded or the run did not reach that layer.
+    /// </summary>
+    public float[] this[Site site, int layer] => _values.TryGetValue((site, layer), out var values)
+        ? values
+        : throw new InvalidOperationException($"layer {layer}, {SiteNames.Of(site)} was not recorded");
+
+    /// <summary>Values of one site at one position [width]; not for <see cref="Site.AttnPattern"/>, whose rows are by head.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The position was not recorded.</exception>
+    public ReadOnlySpan<float> Row(Site site, int layer, int position)
+    {
+        if (site is Site.AttnPattern or Site.AttnScores) throw new ArgumentException($"{SiteNames.Of(site)} has a row for every head; read the whole of it", nameof(site));
+        var (values, width) = (this[site, layer], _widths[site]);
+        var row = _positions is null ? position - _firstPosition : Array.BinarySearch(_positions, position);
+        if (row < 0 || row >= values.Length / width) throw new ArgumentOutOfRangeException(nameof(position), position, "this position was not recorded");
+        return values.AsSpan(row * width, width);
+    }
+
+    /// <summary>Room for the rows of one site in one layer.</summary>
+    /// <param name="firstPosition">Of the run.</param>
+    internal float[] Room(Site site, int layer, int rows, int columns, int firstPosition)
+    {
+        (_widths[site], _firstPosition) = (columns, firstPosition);
+        // Pinned, so that later runs may start from what was recorded without another copy of it.
+        var kept = GC.AllocateUninitializedArray<float>(checked(rows * columns), pinned: true);
+        _values[(site, layer)] = kept;
+        return kept;
+    }
+
+    internal void KeepPattern(Site site, int layer, float[] pattern, int heads, int queries, int keys, int firstPosition)
+    {
+        if (_positions is null)
+        {
+            _values[(site, layer)] = pattern;
+            return;
+        }
+        var kept = new float[heads * _positions.Length * keys];
+        for (var head = 0; head < heads; head++)
+        {
+            for (var i = 0; i < _positions.Length; i++)
+                pattern.AsSpan((head * queries + _positions[i] - firstPosition) * keys, keys).CopyTo(kept.AsSpan((head * _positions.Length + i) * keys));
+        }
+        _values[(site, layer)] = kept;
+    }
+}

@@ -1,0 +1,57 @@
+using AnchorScope.Engines;
+using AnchorScope.Interventions;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Models;
+
+/// <summary>The engine that is built in: float32 on the processor, the same bits for any packing and any number of threads.</summary>
+public sealed class CpuEngine : IEngine
+{
+    private readonly VisionLanguageModel? _model;
+
+    internal CpuEngine(VisionLanguageModel model) => (_model, Decoder) = (model, model.Decoder);
+
+    /// <summary>A decoder alone, without a vision tower.</summary>
+    internal CpuEngine(Decoder decoder) => Decoder = decoder;
+
+    /// <inheritdoc/>
+    public string Numerics => "cpu-f32";
+
+    /// <inheritdoc/>
+    public DecoderShape Shape => Decoder.Shape;
+
+    /// <inheritdoc/>
+    public int VocabularySize => Decoder.VocabularySize;
+
+    internal Decoder Decoder { get; }
+
+    /// <summary>The model, for its vision tower.</summary>
+    /// <exception cref="InvalidOperationException">The engine is a decoder alone.</exception>
+    internal VisionLanguageModel Model => _model ?? throw new InvalidOperationException("this engine is a decoder alone; it has no vision tower");
+
+    /// <inheritdoc/>
+    public long WeightBytes(int layer) => Decoder.WeightBytes(layer);
+
+    /// <inheritdoc/>
+    public long RecordedBytes(int length, int from) => RecordedRun.BytesOf(Shape, length, from);
+
+    /// <inheritdoc/>
+    public ISession Open(SessionOptions? options = null) => Open(options, KernelFamily.Panel);
+
+    /// <summary>A session on memory and threads that the caller keeps.</summary>
+    internal ISession On(Compute compute) => new CpuSession(this, compute);
+
+    /// <summary>A session whose products are computed by the kernels of <paramref name="family"/>.</summary>
+    internal ISession Open(SessionOptions? options, KernelFamily family) => new CpuSession(this, options ?? new SessionOptions(), family);
+
+    /// <inheritdoc/>
+    public long RowBytes
+    {
+        get
+        {
+            // Residual stream and norm, then either attention (keys and values twice: as projected and as kept) or MLP, and what either adds.
+            long width = Shape.ModelSize, queries = Shape.Width(Site.Query), keys = Shape.Width(Site.Key);
+            return sizeof(float) * (3 * width + Math.Max(2 * queries + 4 * keys, 2L * Shape.MlpSize));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+using AnchorScope.Engines;
+using AnchorScope.Interventions;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Models;
+
+/// <summary>Plans as a pass through the decoder, and what is read of it.</summary>
+internal static class CpuPass
+{
+    /// <summary>Runs variants of recorded runs.</summary>
+    public static void Run(Decoder decoder, IReadOnlyList<RunPlan> plans, IReadOnlyList<Readout> readouts, TakeLogits take, Compute compute)
+    {
+        var layers = readouts.Select(r => r.LayerIn(decoder.Shape)).ToList();
+        // One place that is read of each, its last row: nothing else of the last layer is needed. Otherwise every row is carried to the end.
+        if (layers.TrueForAll(layer => layer == layers[0]) && readouts.All(r => r.Position == readouts[0].Position)) Last(decoder, plans, readouts, layers[0] + 1, take, compute);
+        else Several(decoder, plans, readouts, layers.Max() + 1, take, compute);
+    }
+
+    /// <summary>Takes sequences on by their next rows.</summary>
+    public static void Step(Decoder decoder, IReadOnlyList<SequenceRows> rows, TakeLogits take, Compute compute)
+    {
+        RowBlock[] runs = [.. rows.Select(r => ((CpuSequence)r.State).Next(r, compute.Arena))];
+        for (var i = 0; i < runs.Length; i++) runs[i].Index = i;
+        var pass = new Pass(decoder.Shape, runs, compute);
+        var last = decoder.ForwardLast(pass);
+        var choosing = pass.Runs.Select((run, row) => (run.Index, Row: row)).Where(r => ((CpuSequence)rows[r.Index].State).Chooses(rows[r.Index])).ToList();
+        foreach (var run in runs) ((CpuSequence)rows[run.Index].State).Advance(run.Count);
+        if (choosing.Count == 0) return;
+        var resid = last;
+        if (choosing.Count < runs.Length)
+        {
+            // A piece of a prompt that goes on has nothing to choose.
+            resid = compute.Arena.Take(choosing.Count, last.Columns);
+            for (var i = 0; i < choosing.Count; i++) last[choosing[i].Row].CopyTo(resid[i]);
+        }
+        var logits = decoder.Unembed(resid, compute);
+        for (var i = 0; i < choosing.Count; i++) take(choosing[i].Index, 0, logits[i]);
+    }
+
+    private static void Last(Decoder decoder, IReadOnlyList<RunPlan> plans, IReadOnlyList<Readout> readouts, int end, TakeLogits take, Compute compute)
+    {
+        var pass = new Pass(decoder.Shape, Runs(decoder.Shape, plans, null), compute);
+        var resid = decoder.ForwardLast(pass, end);
+        Tensor[] read = [.. readouts.Select(r => decoder.Unembed(resid, compute, r.FinalNorm, r.Tokens))];
+        for (var row = 0; row < pass.Runs.Count; row++)
+        {
+            for (var j = 0; j < read.Length; j++) take(pass.Runs[row].Index, j, read[j][row]);
+        }
+    }
+
+    private static void Several(Decoder decoder, IReadOnlyList<RunPlan> plans, IReadOnlyList<Readout> readouts, int end, TakeLogits take, Compute compute)
+    {
+        var width = decoder.Shape.ModelSize;
+        int[][] positions = [.. plans.Select(p => readouts.Select(r => r.PositionIn(p.Recorded.Prompt)).Distinct().Order().ToArray())];
+        Trace[] traces = [.. positions.Select(p => new Trace([Site.ResidPost], p))];
+        decoder.Forward(new Pass(decoder.Shape, Runs(decoder.Shape, plans, traces), compute), end);
+        for (var i = 0; i < plans.Count; i++)
+        {
+            for (var j = 0; j < readouts.Count; j++)
+            {
+                var row = Array.BinarySearch(positions[i], readouts[j].PositionIn(plans[i].Recorded.Prompt));
+                var resid = Tensor.From(compute.Arena, traces[i][Site.ResidPost, readouts[j].LayerIn(decoder.Shape)].AsSpan(row * width, width), 1, width);
+                take(i, j, decoder.Unembed(resid, compute, readouts[j].FinalNorm, readouts[j].Tokens)[0]);
+            }
+        }
+    }
+
+    private static RowBlock[] Runs(DecoderShape shape, IReadOnlyList<RunPlan> plans, Trace[]? traces)
+    {
+        var runs = new RowBlock[plans.Count];
+        for (var i = 0; i < runs.Length; i++)
+        {
+            var (plan, recorded) = (plans[i], (RecordedRun)plans[i].Recorded);
+            var (prompt, count) = (recorded.Prompt, plan.EndPosition - plan.Position);
+            if (plan.Trunk >= i) throw new ArgumentException($"run {i} takes over from run {plan.Trunk}, which comes after it", nameof(plans));
+            // What a trunk hands over has not been through the edits of this layer.
+            var edits = plan.Trunk is null ? prompt.Steered(plan.Intervention, plan.Layer, plan.AfterAttention) : prompt.Steered(plan.Intervention);
+            runs[i] = new RowBlock(
+                recorded.ResidPre(plan.Layer, plan.Position).RowRange(0, count), prompt.Coordinates.AsMemory(plan.Position, count), plan.Position,
+                EditIndex.Of(edits, shape, prompt.Length))
+            {
+                Index = i,
+                FirstLayer = plan.Layer,
+                Trunk = plan.Trunk is { } trunk ? runs[trunk] : null,
+                HeadOutputs = plan.AfterAttention ? recorded.HeadOut(plan.Layer, plan.Position).RowRange(0, count) : null,
+                Past = recorded.KeyValues,
+                Traces = traces is null ? [] : [traces[i]],
+            };
+        }
+        return runs;
+    }
+}

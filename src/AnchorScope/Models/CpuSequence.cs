@@ -1,0 +1,110 @@
+using AnchorScope.Engines;
+using AnchorScope.Interventions;
+using AnchorScope.Prompts;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Models;
+
+/// <summary>Keys and values of a sequence on the processor, and the rows that come next.</summary>
+internal sealed class CpuSequence : ISequenceState
+{
+    private readonly Decoder _decoder;
+    private readonly Prompt _prompt;
+    private readonly EditIndex _edits;
+    private readonly Coordinate[] _after;
+    private readonly KeyValues _own;
+    private readonly KeyValues? _past;
+    private readonly RowBlock? _first;
+    private readonly SpareArenas _spare;
+    private readonly Arena _memory;
+    private bool _disposed;
+
+    /// <param name="spare">Where the memory of keys and values comes from, and goes to.</param>
+    public CpuSequence(Decoder decoder, Prompt prompt, Intervention intervention, int tokens, IRecordedRun? past, SpareArenas spare)
+    {
+        var (shape, length) = (decoder.Shape, prompt.Length);
+        // The last token that is chosen goes through no pass.
+        intervention.Validate(shape, length, tokens - 1);
+        var edits = prompt.Steered(intervention);
+        (_decoder, _prompt, _edits) = (decoder, prompt, EditIndex.Of(edits, shape, length, tokens - 1));
+        _after = [.. Enumerable.Range(prompt.Positions, tokens).Select(Coordinate.At)];
+        var recorded = (RecordedRun?)past;
+        var same = recorded is null || ReferenceEquals(recorded.Prompt, prompt);
+        var start = recorded is null ? 0 : same ? Math.Min(intervention.FirstPosition, length - 1) : recorded.Prompt.Length;
+        if (!same) CheckPrefix(recorded!, prompt, intervention);
+        _past = recorded?.KeyValues;
+        Count = start;
+        (_spare, _memory) = (spare, spare.Take());
+        try
+        {
+            _own = KeyValues.In(_memory, shape.Layers, shape.KeyHeads, shape.HeadSize, start, length - start + tokens);
+            if (recorded is not null && same) _first = Corner(recorded, intervention, start);
+        }
+        catch
+        {
+            spare.Give(_memory);
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public int Count { get; private set; }
+
+    /// <summary>The next rows as a run.</summary>
+    public RowBlock Next(SequenceRows rows, Arena arena)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (rows.Token is { } token)
+        {
+            var row = arena.Take(1, _decoder.Shape.ModelSize);
+            _decoder.Embed([token], row);
+            return new RowBlock(row, _after.AsMemory(Count - _prompt.Length, 1), Count, _edits) { Past = _past, Own = _own };
+        }
+        if (_first is not null) return _first;
+        var width = _decoder.Shape.ModelSize;
+        var entry = Tensor.From(arena, _prompt.Embeddings.AsSpan(Count * width, rows.Count * width), rows.Count, width);
+        return new RowBlock(entry, _prompt.Coordinates.AsMemory(Count, rows.Count), Count, _edits) { Past = _past, Own = _own };
+    }
+
+    /// <summary>Whether a token is chosen from the last of the next rows.</summary>
+    public bool Chooses(SequenceRows rows) => rows.Token is not null || _first is not null || Count + rows.Count == _prompt.Length;
+
+    /// <summary>Counts rows that have been through the decoder.</summary>
+    public void Advance(int rows) => Count += rows;
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (!_disposed) _spare.Give(_memory);
+        _disposed = true;
+    }
+
+    /// <summary>A variant begins at its corner: below it the recorded keys and values are its own.</summary>
+    private RowBlock Corner(RecordedRun recorded, Intervention intervention, int start)
+    {
+        var layer = Math.Min(intervention.FirstLayer, _decoder.Shape.Layers - 1);
+        var after = intervention.StartsAfterAttention;
+        for (var below = 0; below < layer + (after ? 1 : 0); below++) _own.CopyFrom(below, recorded.KeyValues);
+        var edits = EditIndex.Of(_prompt.Steered(intervention, layer, after), _decoder.Shape, _prompt.Length, _after.Length - 1);
+        return new RowBlock(recorded.ResidPre(layer, start), _prompt.Coordinates.AsMemory(start), start, edits)
+        {
+            FirstLayer = layer,
+            HeadOutputs = after ? recorded.HeadOut(layer, start) : null,
+            Past = _past,
+            Own = _own,
+        };
+    }
+
+    private static void CheckPrefix(RecordedRun past, Prompt prompt, Intervention intervention)
+    {
+        var count = past.Prompt.Length;
+        var width = prompt.Embeddings.Length / prompt.Length;
+        if (count >= prompt.Length || !prompt.Embeddings.AsSpan(0, count * width).SequenceEqual(past.Prompt.Embeddings)
+            || !prompt.Coordinates.AsSpan(0, count).SequenceEqual(past.Prompt.Coordinates))
+            throw new ArgumentException($"expected a recorded run of the first positions of a prompt of {prompt.Length}, found one of {count} others", nameof(past));
+        var steering = prompt.Steering.Edits.Count == 0 ? int.MaxValue : prompt.Steering.FirstPosition;
+        var first = Math.Min(intervention.FirstPosition, steering);
+        if (first < count || past.Prompt.Steering.Edits.Count > 0)
+            throw new ArgumentException($"{intervention.Name} changes position {first}, which is recorded: the past has {count} positions", nameof(past));
+    }
+}

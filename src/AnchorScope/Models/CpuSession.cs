@@ -1,0 +1,136 @@
+using AnchorScope.Engines;
+using AnchorScope.Interventions;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Models;
+
+/// <summary>A session on the processor: an arena for activations and a team of threads.</summary>
+internal sealed class CpuSession : ISession
+{
+    private readonly CpuEngine _engine;
+    private readonly bool _owned;
+    // Memory of sequences that have ended: what one generation after the other uses again.
+    private readonly SpareArenas _spare = new();
+    private bool _disposed;
+
+    public CpuSession(CpuEngine engine, SessionOptions options, KernelFamily family = KernelFamily.Panel)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.Threads, 1);
+        _engine = engine;
+        _owned = true;
+        var arena = new Arena();
+        if (options.ReservedRows > 0) arena.Reserve(options.ReservedRows * engine.RowBytes);
+        Compute = new Compute(arena, new Team(options.Threads, options.Cancel), family);
+    }
+
+    /// <summary>A session on memory and threads that the caller keeps.</summary>
+    public CpuSession(CpuEngine engine, Compute compute) => (_engine, Compute) = (engine, compute);
+
+    /// <inheritdoc/>
+    public IEngine Engine => _engine;
+
+    /// <summary>Memory, threads and kernel, for what runs on the processor alone: training, tuning, proofs.</summary>
+    public Compute Compute
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_disposed, typeof(ISession));
+            return field;
+        }
+    }
+
+    /// <summary>Memory and threads of a session, which has to be one of this engine.</summary>
+    public static Compute ComputeOf(ISession session) =>
+        (session as CpuSession)?.Compute ?? throw new NotSupportedException($"training, tuning and proofs of baking run on the processor alone, not on {session.Engine.Numerics}");
+
+    private Decoder Decoder => _engine.Decoder;
+
+    private DecoderShape Shape => _engine.Shape;
+
+    /// <inheritdoc/>
+    public float[] Features(PixelValues pixels, VisionTrace? trace = null) => Kept(compute => _engine.Model.Features(pixels, compute, trace).ToArray());
+
+    /// <inheritdoc/>
+    public void Embed(ReadOnlySpan<int> tokens, Span<float> rows) => Decoder.Embed(tokens, rows);
+
+    /// <inheritdoc/>
+    public IRecordedRun Record(Prompt prompt, RecordOptions? options = null) => RecordedRun.Record(Decoder, prompt, Compute, options);
+
+    /// <inheritdoc/>
+    public float[] Forward(Prompt prompt, Intervention intervention, Trace? trace = null)
+    {
+        var edits = EditIndex.Of(prompt.Steered(intervention), Shape, prompt.Length);
+        return Kept(compute =>
+        {
+            var entry = Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, Shape.ModelSize);
+            var run = new RowBlock(entry, prompt.Coordinates, 0, edits) { Traces = trace is null ? [] : [trace] };
+            return Decoder.Forward(new Pass(Shape, [run], compute)).ToArray();
+        });
+    }
+
+    /// <inheritdoc/>
+    public void Run(IReadOnlyList<RunPlan> runs, IReadOnlyList<Readout> readouts, TakeLogits take) => Kept(compute =>
+    {
+        CpuPass.Run(Decoder, runs, readouts, take, compute);
+        return 0;
+    });
+
+    /// <inheritdoc/>
+    public void Differentiate(IReadOnlyList<GradientPlan> runs, LossGradient loss, int lowestLayer = 0) => Kept(compute =>
+    {
+        CpuGradient.Of(Decoder, runs, loss, lowestLayer, compute);
+        return 0;
+    });
+
+    /// <inheritdoc/>
+    public ISequenceState Begin(Prompt prompt, Intervention intervention, int tokens, IRecordedRun? past = null) =>
+        new CpuSequence(Decoder, prompt, intervention, tokens, past, _spare);
+
+    /// <inheritdoc/>
+    public void Step(IReadOnlyList<SequenceRows> rows, TakeLogits take) => Kept(compute =>
+    {
+        CpuPass.Step(Decoder, rows, take, compute);
+        return 0;
+    });
+
+    /// <inheritdoc/>
+    public float[] Unembed(ReadOnlySpan<float> rows, bool finalNorm = true, IReadOnlyList<int>? tokens = null)
+    {
+        var mark = Compute.Arena.Here();
+        var logits = Decoder.Unembed(Rows(rows), Compute, finalNorm, tokens).ToArray();
+        Compute.Arena.Release(mark);
+        return logits;
+    }
+
+    /// <inheritdoc/>
+    public float[] FinalNorm(ReadOnlySpan<float> rows)
+    {
+        var mark = Compute.Arena.Here();
+        var normed = Decoder.FinalNorm(Rows(rows), Compute).ToArray();
+        Compute.Arena.Release(mark);
+        return normed;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (_owned && !_disposed)
+        {
+            Compute.Team.Dispose();
+            Compute.Arena.Dispose();
+        }
+        _spare.Dispose();
+        _disposed = true;
+    }
+
+    private Tensor Rows(ReadOnlySpan<float> rows) => Tensor.From(Compute.Arena, rows, rows.Length / Shape.ModelSize, Shape.ModelSize);
+
+    /// <summary>Calls <paramref name="body"/> and gives back the memory that it took.</summary>
+    private T Kept<T>(Func<Compute, T> body)
+    {
+        var mark = Compute.Arena.Here();
+        var result = body(Compute);
+        Compute.Arena.Release(mark);
+        return result;
+    }
+}

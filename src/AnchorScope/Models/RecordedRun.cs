@@ -1,0 +1,99 @@
+using AnchorScope.Engines;
+using AnchorScope.Interventions;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Models;
+
+/// <summary>
+/// A recorded run on the processor: the residual stream entering each layer and the head outputs from a position on, and all keys and values.
+/// A variant may start from it at the first layer and position that it can change.
+/// </summary>
+internal sealed class RecordedRun : IRecordedRun
+{
+    private readonly DecoderShape _shape;
+    private readonly Trace _start;
+    private bool _disposed;
+
+    private RecordedRun(Prompt prompt, DecoderShape shape, int from)
+    {
+        (Prompt, From, _shape) = (prompt, from, shape);
+        Own = new KeyValues(shape.Layers, shape.KeyHeads, shape.HeadSize, 0, prompt.Length);
+        _start = new Trace([Site.ResidPre, Site.HeadOut], Enumerable.Range(from, prompt.Length - from));
+    }
+
+    /// <summary>Bytes that a recorded run of <paramref name="length"/> positions keeps, those of keys and values included.</summary>
+    public static long BytesOf(DecoderShape shape, int length, int from) => shape.Layers * (
+        KeyValues.BytesOf(shape.KeyHeads, shape.HeadSize, length) + sizeof(float) * (long)(length - from) * (shape.ModelSize + shape.Width(Site.HeadOut)));
+
+    /// <inheritdoc/>
+    public Prompt Prompt { get; }
+
+    /// <inheritdoc/>
+    public int From { get; }
+
+    /// <inheritdoc/>
+    public Trace? Trace { get; private init; }
+
+    /// <inheritdoc/>
+    public float[] LastLogits { get; private set; } = [];
+
+    /// <summary>Keys and values of all positions in all layers.</summary>
+    public KeyValues KeyValues
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return Own;
+        }
+    }
+
+    private KeyValues Own { get; }
+
+    /// <summary>Residual stream entering <paramref name="layer"/> from <paramref name="position"/> on [pos, d_model].</summary>
+    public Tensor ResidPre(int layer, int position) => Rest(Site.ResidPre, layer, _shape.ModelSize, position);
+
+    /// <summary>Head outputs of <paramref name="layer"/> from <paramref name="position"/> on [pos, head x d_head].</summary>
+    public Tensor HeadOut(int layer, int position) => Rest(Site.HeadOut, layer, _shape.Width(Site.HeadOut), position);
+
+    /// <summary>Runs <paramref name="prompt"/> once, under its steering, and keeps what variants start from.</summary>
+    public static RecordedRun Record(Decoder decoder, Prompt prompt, Compute compute, RecordOptions? options = null)
+    {
+        options ??= new RecordOptions();
+        var edits = EditIndex.Of(prompt.Steering, decoder.Shape, prompt.Length);
+        var trace = options.Sites.Count == 0 ? null : new Trace(options.Sites, options.Positions);
+        var recorded = new RecordedRun(prompt, decoder.Shape, options.From) { Trace = trace };
+        try
+        {
+            var mark = compute.Arena.Here();
+            var run = new RowBlock(Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, decoder.Shape.ModelSize), prompt.Coordinates, 0, edits)
+            {
+                Own = recorded.Own,
+                Traces = trace is null ? [recorded._start] : [recorded._start, trace],
+            };
+            var resid = decoder.Forward(new Pass(decoder.Shape, [run], compute));
+            recorded.LastLogits = decoder.Unembed(resid.RowRange(prompt.Length - 1, 1), compute).ToArray();
+            compute.Arena.Release(mark);
+            return recorded;
+        }
+        catch
+        {
+            recorded.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _disposed = true;
+        Own.Dispose();
+    }
+
+    private Tensor Rest(Site site, int layer, int columns, int position)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (position < From) throw new ArgumentOutOfRangeException(nameof(position), position, $"the run was recorded from position {From} on");
+        var rows = TraceRows.Matrix(_start, site, layer, columns);
+        return rows.RowRange(position - From, rows.Rows - (position - From));
+    }
+}

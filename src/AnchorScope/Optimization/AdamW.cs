@@ -1,0 +1,80 @@
+using System.Runtime.Intrinsics;
+using AnchorScope.Checkpoints;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Optimization;
+
+/// <summary>What <see cref="AdamW"/> is run with.</summary>
+/// <param name="FirstDecay">beta 1, of the mean of gradients.</param>
+/// <param name="SecondDecay">beta 2, of the mean of their squares.</param>
+/// <param name="Epsilon">Added to the root of the second.</param>
+/// <param name="WeightDecay">Of tensors with two axes and more, times the learning rate.</param>
+public sealed record AdamWOptions(float FirstDecay, float SecondDecay, float Epsilon, float WeightDecay);
+
+/// <summary>AdamW: means of gradients and of their squares, both corrected for their start at zero, and a decay of weights that does not pass through them (Loshchilov and Hutter 2019).</summary>
+public sealed class AdamW : IDisposable
+{
+    private readonly Parameters _parameters;
+    private readonly AdamWOptions _options;
+    private readonly List<TensorEntry> _tensors;
+
+    /// <summary>Starts at step 0 with means of zero.</summary>
+    /// <param name="tensors">What is learnt, among <paramref name="parameters"/>.</param>
+    public AdamW(Parameters parameters, IEnumerable<TensorEntry> tensors, AdamWOptions options)
+    {
+        (_parameters, _options, _tensors) = (parameters, options, [.. tensors]);
+        Means = Parameters.Zeros("adamw means", _tensors.Select(t => (t.Name, t.Shape)));
+        Squares = Parameters.Zeros("adamw squares", _tensors.Select(t => (t.Name, t.Shape)));
+    }
+
+    /// <summary>Means of gradients, to be kept in a checkpoint.</summary>
+    public Parameters Means { get; }
+
+    /// <summary>Means of their squares.</summary>
+    public Parameters Squares { get; }
+
+    /// <summary>Steps done.</summary>
+    public long Steps { get; set; }
+
+    /// <summary>One step.</summary>
+    /// <param name="scale">Multiplies all gradients first: 1, or less where their norm is clipped.</param>
+    public void Step(Gradients gradients, double learningRate, double scale)
+    {
+        Steps++;
+        var (first, second) = (1 - Math.Pow(_options.FirstDecay, Steps), 1 - Math.Pow(_options.SecondDecay, Steps));
+        foreach (var tensor in _tensors)
+        {
+            var decay = tensor.Shape.Length > 1 ? (float)(1 - learningRate * _options.WeightDecay) : 1f;
+            Step(_parameters[tensor.Name], gradients[tensor.Name], Means[tensor.Name], Squares[tensor.Name], (float)scale, (float)(learningRate / first), (float)(1 / Math.Sqrt(second)), decay);
+        }
+    }
+
+    private void Step(Span<float> values, ReadOnlySpan<float> gradients, Span<float> means, Span<float> squares, float scale, float rate, float correction, float decay)
+    {
+        var (b1, b2) = (_options.FirstDecay, _options.SecondDecay);
+        var i = 0;
+        for (; i + 16 <= values.Length; i += 16)
+        {
+            var g = Vector512.Create(gradients.Slice(i, 16)) * scale;
+            var m = Vector512.Create<float>(means.Slice(i, 16)) * b1 + g * (1 - b1);
+            var s = Vector512.Create<float>(squares.Slice(i, 16)) * b2 + g * g * (1 - b2);
+            m.CopyTo(means.Slice(i, 16));
+            s.CopyTo(squares.Slice(i, 16));
+            (Vector512.Create<float>(values.Slice(i, 16)) * decay - m * rate / (Vector512.Sqrt(s) * correction + Vector512.Create(_options.Epsilon))).CopyTo(values.Slice(i, 16));
+        }
+        for (; i < values.Length; i++)
+        {
+            var g = gradients[i] * scale;
+            means[i] = means[i] * b1 + g * (1 - b1);
+            squares[i] = squares[i] * b2 + g * g * (1 - b2);
+            values[i] = values[i] * decay - means[i] * rate / (MathF.Sqrt(squares[i]) * correction + _options.Epsilon);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Means.Dispose();
+        Squares.Dispose();
+    }
+}

@@ -1,0 +1,57 @@
+using AnchorScope.Models;
+using AnchorScope.Tensors;
+
+namespace AnchorScope.Optimization;
+
+/// <summary>A token that is to follow.</summary>
+/// <param name="Row">Row of the residual stream that it is predicted from.</param>
+/// <param name="Token">Its id.</param>
+/// <param name="Weight">What its loss counts.</param>
+public readonly record struct Target(int Row, int Token, float Weight);
+
+/// <summary>The loss of a language model: -log of the probability of each target, weighted, summed.</summary>
+public static class CrossEntropy
+{
+    /// <summary>Rows whose logits are in memory at once.</summary>
+    private const int Together = 256;
+
+    /// <summary>The loss, and its derivatives by the residual stream.</summary>
+    /// <param name="resid">Residual stream leaving the last layer [row, d_model].</param>
+    /// <param name="targets">At most one a row.</param>
+    /// <param name="gradients">What the derivatives by head and final norm are added to, where it asks for them.</param>
+    /// <returns>The loss, and its derivatives [row, d_model] in new memory.</returns>
+    public static (double Loss, Tensor Derivatives) Of(Decoder decoder, Tensor resid, IReadOnlyList<Target> targets, Compute compute, Gradients? gradients)
+    {
+        var arena = compute.Arena;
+        var d = arena.TakeZeros(resid.Rows, resid.Columns);
+        var loss = 0.0;
+        for (var first = 0; first < targets.Count; first += Together)
+        {
+            var mark = arena.Here();
+            var rows = arena.Take(Math.Min(Together, targets.Count - first), resid.Columns);
+            for (var i = 0; i < rows.Rows; i++) resid[targets[first + i].Row].CopyTo(rows[i]);
+            var logits = decoder.Unembed(rows, compute);
+            for (var i = 0; i < rows.Rows; i++) loss += Row(logits[i], targets[first + i].Token, targets[first + i].Weight);
+            var back = decoder.UnembedBackward(rows, logits, compute, gradients);
+            for (var i = 0; i < rows.Rows; i++) back[i].CopyTo(d[targets[first + i].Row]);
+            arena.Release(mark);
+        }
+        return (loss, d);
+    }
+
+    /// <summary>Replaces logits by the derivatives by them: weight * (probability - 1 at the target).</summary>
+    /// <returns>The loss.</returns>
+    internal static double Row(Span<float> logits, int target, float weight)
+    {
+        double highest = System.Numerics.Tensors.TensorPrimitives.Max<float>(logits), sum = 0, wanted = logits[target];
+        for (var i = 0; i < logits.Length; i++)
+        {
+            var e = Math.Exp(logits[i] - highest);
+            sum += e;
+            logits[i] = (float)e;
+        }
+        for (var i = 0; i < logits.Length; i++) logits[i] = (float)(weight * (logits[i] / sum));
+        logits[target] -= weight;
+        return weight * (highest + Math.Log(sum) - wanted);
+    }
+}
