@@ -1,7 +1,7 @@
 namespace AnchorScope;
 
 /// <summary>Which of the known names a user may have meant.</summary>
-public static class Nearest
+internal static class Nearest
 {
     /// <summary>"; did you mean seed?" where a known name is close to <paramref name="found"/>, nothing where none is.</summary>
     public static string Hint(string found, IEnumerable<string> known) => Of(found, known) is { } name ? $"; did you mean {name}?" : "";

@@ -1,7 +1,7 @@
 namespace AnchorScope;
 
 /// <summary>Counts in sentences.</summary>
-public static class Plural
+internal static class Plural
 {
     /// <summary>"1 sample", "2 samples", "0 samples".</summary>
     public static string Of(long count, string noun) => $"{count} {Noun(count, noun)}";

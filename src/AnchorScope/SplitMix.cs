@@ -2,7 +2,7 @@ namespace AnchorScope;
 
 /// <summary>SplitMix64 (Steele, Lea and Flood, 2014): a small generator whose draws no runtime version changes.</summary>
 /// <param name="after">How many draws are left out.</param>
-public sealed class SplitMix(ulong seed, ulong after = 0)
+internal sealed class SplitMix(ulong seed, ulong after = 0)
 {
     private const ulong Step = 0x9E3779B97F4A7C15;
 

@@ -3,7 +3,7 @@ using System.Reflection;
 namespace AnchorScope;
 
 /// <summary>What result files say made them.</summary>
-public static class ToolVersion
+internal static class ToolVersion
 {
     /// <summary>"AnchorScope 0.1.0".</summary>
     public static string Text { get; } = "AnchorScope " + typeof(ToolVersion).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];

@@ -4,4 +4,4 @@ namespace AnchorScope.Baking;
 /// <param name="What">The claim.</param>
 /// <param name="Found">What was counted or measured; where it does not hold, the first place.</param>
 /// <param name="Holds">Whether it does.</param>
-public sealed record BakedCheck(string What, string Found, bool Holds);
+internal sealed record BakedCheck(string What, string Found, bool Holds);

@@ -7,7 +7,7 @@ namespace AnchorScope.Baking;
 /// A checkpoint with gains of heads folded into it. o_proj is linear in the heads' outputs z, and each of its columns meets one component of one head: W (g z) = (W g) z at every
 /// position. So a gain becomes a factor of that head's columns, and the model that anybody loads is the steered one.
 /// </summary>
-public sealed class BakedCheckpoint
+internal sealed class BakedCheckpoint
 {
     private readonly VisionLanguageModel _model;
     private readonly HeadSetFile _heads;

@@ -5,7 +5,7 @@ using AnchorScope.Models;
 namespace AnchorScope.Baking;
 
 /// <summary>The first half of the proof: every byte of a baked folder is the original's, or the product that it should be.</summary>
-public sealed class BakedFiles
+internal sealed class BakedFiles
 {
     private readonly Checkpoint _original, _baked;
     private readonly BakePlan _plan;

@@ -8,7 +8,7 @@ namespace AnchorScope.Baking;
 
 /// <summary>The second half of the proof: what a baked model computes is what the original computes when it is steered.</summary>
 /// <param name="exact">Nothing was rounded, and factors are 0 or powers of two: then the bits must be equal.</param>
-public sealed class BakedLogits(VisionLanguageModel original, VisionLanguageModel baked, HeadGains gains, bool exact, ISession session)
+internal sealed class BakedLogits(VisionLanguageModel original, VisionLanguageModel baked, HeadGains gains, bool exact, ISession session)
 {
     private const int Draws = 3;
     private const int RowsAtOnce = 32; // logits of a long prompt and a large vocabulary do not fit into memory

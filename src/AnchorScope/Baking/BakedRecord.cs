@@ -12,10 +12,10 @@ namespace AnchorScope.Baking;
 /// <param name="Type">As the header names it.</param>
 /// <param name="Values">How many of its values were multiplied.</param>
 /// <param name="Rounded">How many of the products the type does not hold as they are.</param>
-public sealed record BakedTensor(string File, string Name, string Type, long Values, long Rounded);
+internal sealed record BakedTensor(string File, string Name, string Type, long Values, long Rounded);
 
 /// <summary>What a baked folder says of itself to programs: baked.json.</summary>
-public sealed record BakedRecord : IChangeRecord
+internal sealed record BakedRecord : IChangeRecord
 {
     /// <summary>Its name in the folder.</summary>
     public const string FileName = "baked.json";

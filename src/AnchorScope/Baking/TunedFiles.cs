@@ -3,7 +3,7 @@ using AnchorScope.Models;
 namespace AnchorScope.Baking;
 
 /// <summary>The proof of a tuned folder: nothing but the rows and columns of the heads that it names differs from the original.</summary>
-public static class TunedFiles
+internal static class TunedFiles
 {
     /// <summary>Reads both folders once.</summary>
     /// <param name="progress">Told the bytes of weights compared and those in all.</param>

@@ -7,7 +7,7 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Baking;
 
 /// <summary>What a folder whose heads were tuned, and not only multiplied, says of itself: tuned.json, and the card.</summary>
-public sealed record TunedRecord : IChangeRecord
+internal sealed record TunedRecord : IChangeRecord
 {
     /// <summary>Its name in the folder.</summary>
     public const string FileName = "tuned.json";

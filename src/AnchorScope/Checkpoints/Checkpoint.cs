@@ -35,10 +35,10 @@ public sealed class Checkpoint : IDisposable
     public string Name => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Folder)));
 
     /// <summary>The root of <c>config.json</c>.</summary>
-    public ConfigSection Config { get; }
+    internal ConfigSection Config { get; }
 
     /// <summary>The tensors of all files.</summary>
-    public Weights Weights { get; }
+    internal Weights Weights { get; }
 
     /// <summary>Sorted by file name.</summary>
     public IReadOnlyList<SafetensorsFile> Files { get; }
@@ -89,12 +89,12 @@ public sealed class Checkpoint : IDisposable
 
     /// <summary>The checkpoint of a folder that has everything but its weights: those that a model asks for are noted in <paramref name="asked"/>.</summary>
     /// <exception cref="InputException"><c>config.json</c> is missing or malformed.</exception>
-    public static Checkpoint WithoutWeights(string folder, RequestedTensors asked) =>
+    internal static Checkpoint WithoutWeights(string folder, RequestedTensors asked) =>
         new(folder, ConfigSection.Load(Path.Combine(folder, "config.json")), new Weights(asked), []);
 
     /// <summary>A folder's checkpoint with other weights, which may change.</summary>
     /// <param name="ignored">Those of the parameters that are no part of the model.</param>
-    public static Checkpoint Over(string folder, Parameters parameters, params string[] ignored)
+    internal static Checkpoint Over(string folder, Parameters parameters, params string[] ignored)
     {
         var weights = new Weights(parameters);
         weights.MarkUnused(ignored.Contains);

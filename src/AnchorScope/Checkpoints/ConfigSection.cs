@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace AnchorScope.Checkpoints;
 
 /// <summary>One object of a JSON file, its keys read under their own names. A key whose value is null counts as absent.</summary>
-public sealed class ConfigSection
+internal sealed class ConfigSection
 {
     private ConfigSection(string file, string path, JsonElement json)
     {

@@ -1,7 +1,7 @@
 namespace AnchorScope.Checkpoints;
 
 /// <summary>Why a file cannot be read or written, in plain words.</summary>
-public static class FileError
+internal static class FileError
 {
     /// <summary>The reason without the path, which the message has already.</summary>
     public static string Reason(Exception e) => e switch

@@ -1,7 +1,7 @@
 namespace AnchorScope.Checkpoints;
 
 /// <summary>Keeps a folder to one process: a second one that would write there is refused while the first runs. The system lets go of it when a process ends, however it ends.</summary>
-public sealed class FolderLock : IDisposable
+internal sealed class FolderLock : IDisposable
 {
     /// <summary>Its name in the folder.</summary>
     public const string FileName = ".ascope.lock";

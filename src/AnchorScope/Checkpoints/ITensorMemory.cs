@@ -1,7 +1,7 @@
 namespace AnchorScope.Checkpoints;
 
 /// <summary>Where the bytes of tensors lie: a mapped file, or memory for tensors that are yet to be written.</summary>
-public unsafe interface ITensorMemory
+internal unsafe interface ITensorMemory
 {
     /// <summary>For messages.</summary>
     string Path { get; }

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace AnchorScope.Checkpoints;
 
 /// <summary>Tensors of a checkpoint as float32 in memory, to be changed: a model that was opened over them computes with what they hold at the moment.</summary>
-public sealed unsafe class Parameters : ITensorMemory, IDisposable
+internal sealed unsafe class Parameters : ITensorMemory, IDisposable
 {
     private const int Alignment = 64;
 

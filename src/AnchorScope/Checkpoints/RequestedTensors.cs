@@ -9,7 +9,7 @@ namespace AnchorScope.Checkpoints;
 /// <param name="path">What to call them in messages.</param>
 /// <param name="type">Of every tensor.</param>
 /// <remarks>Only tensors whose values are looked at take memory.</remarks>
-public sealed unsafe class RequestedTensors(string path, StoredType type) : ITensorMemory, IDisposable
+internal sealed unsafe class RequestedTensors(string path, StoredType type) : ITensorMemory, IDisposable
 {
     private readonly List<TensorEntry> _entries = [];
     private readonly Dictionary<string, nint> _zeros = new(StringComparer.Ordinal);

@@ -36,7 +36,7 @@ public enum StoredType
 }
 
 /// <summary>What the safetensors format says about each <see cref="StoredType"/>.</summary>
-public static class StoredTypes
+internal static class StoredTypes
 {
     private static readonly StoredType[] All = Enum.GetValues<StoredType>();
 

@@ -4,7 +4,7 @@ namespace AnchorScope.Checkpoints;
 /// One weight where it lies, as stored: in its mapped file. A tied weight is the same object, asked for under the name that is stored.
 /// </summary>
 /// <remarks>Axes are those of the checkpoint: a linear layer is [output, input]. Usable until the file is disposed.</remarks>
-public sealed unsafe class Weight
+internal sealed unsafe class Weight
 {
     private readonly ITensorMemory memory;
     private readonly TensorEntry entry;

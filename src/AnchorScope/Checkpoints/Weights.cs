@@ -5,7 +5,7 @@ namespace AnchorScope.Checkpoints;
 /// part of a model reads means that the model is not the one that was stored.
 /// </summary>
 /// <remarks>Asking is for one thread; reading the weights is for any number.</remarks>
-public sealed class Weights
+internal sealed class Weights
 {
     private const int Listed = 5;
 

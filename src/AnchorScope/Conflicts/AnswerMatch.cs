@@ -5,7 +5,7 @@ using AnchorScope.Prompts.Tokenization;
 namespace AnchorScope.Conflicts;
 
 /// <summary>Whose answer a generated text gives.</summary>
-public enum Verdict
+internal enum Verdict
 {
     /// <summary>The instructed modality's.</summary>
     Following,
@@ -18,7 +18,7 @@ public enum Verdict
 }
 
 /// <summary>Matches generated text with the answer dictionary: whole words, without case, accents, punctuation and articles.</summary>
-public static class AnswerMatch
+internal static class AnswerMatch
 {
     private static readonly string[] Numbers =
         ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];

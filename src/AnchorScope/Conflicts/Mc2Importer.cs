@@ -8,7 +8,7 @@ namespace AnchorScope.Conflicts;
 /// Reads the JSON of MC2 (arXiv 2505.20977) and of the instruction-following sets derived from it, with pictures in a folder of
 /// COCO. Neither is part of this project. docs/conflicts.md describes both forms.
 /// </summary>
-public sealed class Mc2Importer
+internal sealed class Mc2Importer
 {
     private const long LargestFile = 1 << 30;
 

@@ -23,9 +23,10 @@ public interface ISession : IDisposable
 
     /// <summary>Runs a prompt whole, from the embeddings, under an intervention.</summary>
     /// <param name="trace">Receives the sites that it asks for; null: nothing is recorded.</param>
+    /// <param name="generated">Positions that may be generated after the prompt: the intervention may name them, too.</param>
     /// <returns>The residual stream that leaves the last layer [pos, d_model].</returns>
     /// <exception cref="InputException">The intervention does not fit the model or the prompt.</exception>
-    float[] Forward(Prompt prompt, Interventions.Intervention intervention, Trace? trace = null);
+    float[] Forward(Prompt prompt, Interventions.Intervention intervention, Trace? trace = null, int generated = 0);
 
     /// <summary>One pass of many runs, each from the place where it joins; every readout is read of every run.</summary>
     /// <param name="runs">In any order, but a run comes after its <see cref="RunPlan.Trunk"/>.</param>

@@ -1,7 +1,7 @@
 namespace AnchorScope.Engines;
 
 /// <summary>Tells logits that are no numbers: no probability and no arg-max of them means anything.</summary>
-public static class LogitRange
+internal static class LogitRange
 {
     /// <summary>Whether every logit is a finite number.</summary>
     public static bool IsFinite(ReadOnlySpan<float> logits)

@@ -12,7 +12,7 @@ namespace AnchorScope.Engines;
 public sealed record PictureShape(int Parts, int Rows, int Columns, int Height = 0, int Width = 0)
 {
     /// <summary>The shape of a picture cut into tiles.</summary>
-    public static PictureShape Of(PictureTiles tiles) => new(tiles.Count, tiles.Rows, tiles.Columns, tiles.PictureHeight, tiles.PictureWidth);
+    internal static PictureShape Of(PictureTiles tiles) => new(tiles.Count, tiles.Rows, tiles.Columns, tiles.PictureHeight, tiles.PictureWidth);
 
     /// <summary>
     /// What image tokens cover where every tile gives <paramref name="side"/> x <paramref name="side"/> of them: a tile covers its cell of the
@@ -51,7 +51,7 @@ public sealed record PixelValues(float[] Values, long[] Shape, IReadOnlyList<Pic
 /// <param name="Shape">Its shape.</param>
 /// <param name="Grids">image_grid_thw [pictures, 3], or null.</param>
 /// <param name="Sizes">image_sizes [pictures, 2], height and width, or null.</param>
-public sealed record PixelInputs(string File, float[] Values, long[] Shape, long[]? Grids, long[]? Sizes)
+internal sealed record PixelInputs(string File, float[] Values, long[] Shape, long[]? Grids, long[]? Sizes)
 {
     /// <summary>pixel_attention_mask and its shape [1, tiles, height, width], or null.</summary>
     public (long[] Values, long[] Shape)? Mask { get; init; }

@@ -5,7 +5,7 @@ namespace AnchorScope.Figures;
 /// <summary>One bar per category.</summary>
 /// <param name="Name">In the legend; the same name has the same look in all panels of a figure.</param>
 /// <param name="Values">One per category; what is not finite has no bar.</param>
-public sealed record BarSeries(string Name, IReadOnlyList<double> Values)
+internal sealed record BarSeries(string Name, IReadOnlyList<double> Values)
 {
     /// <summary>Lower ends of the error bars; needs <see cref="High"/>.</summary>
     public IReadOnlyList<double>? Low { get; init; }
@@ -20,7 +20,7 @@ public sealed record BarSeries(string Name, IReadOnlyList<double> Values)
 /// <summary>One set of axes with groups of bars.</summary>
 /// <param name="Title">Above the axes; may be empty.</param>
 /// <param name="Categories">Groups along the horizontal axis, such as layers.</param>
-public sealed record BarPanel(string Title, IReadOnlyList<string> Categories, IReadOnlyList<BarSeries> Series)
+internal sealed record BarPanel(string Title, IReadOnlyList<string> Categories, IReadOnlyList<BarSeries> Series)
 {
     public string XLabel { get; init; } = "";
 
@@ -35,7 +35,7 @@ public sealed record BarPanel(string Title, IReadOnlyList<string> Categories, IR
 
 /// <summary>Panels of grouped bars, such as the contribution of attention and MLP by layer.</summary>
 /// <param name="Name">What the figure shows.</param>
-public sealed record BarFigure(string Name, IReadOnlyList<BarPanel> Panels) : Figure(Name)
+internal sealed record BarFigure(string Name, IReadOnlyList<BarPanel> Panels) : Figure(Name)
 {
     private static readonly string[] Fills = ["", " tint", " hollow"];
 

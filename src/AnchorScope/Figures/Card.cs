@@ -3,11 +3,11 @@ namespace AnchorScope.Figures;
 /// <summary>What was answered under one condition.</summary>
 /// <param name="Condition">Such as "baseline" or "3 hubs blocked".</param>
 /// <param name="Right">Whether the answer is the expected one; null: not judged.</param>
-public sealed record CardAnswer(string Condition, string Answer, bool? Right);
+internal sealed record CardAnswer(string Condition, string Answer, bool? Right);
 
 /// <summary>One example of a conflict with the answers that a model gave.</summary>
 /// <param name="Name">Id of the sample.</param>
-public sealed record Card(string Name)
+internal sealed record Card(string Name)
 {
     /// <summary>Bytes of an image file; null: no picture.</summary>
     public byte[]? Picture { get; init; }

@@ -3,7 +3,7 @@ namespace AnchorScope.Figures;
 /// <summary>A column of a table.</summary>
 /// <param name="Name">In its header.</param>
 /// <param name="Group">Header that spans this column and its neighbours of the same group; empty: none.</param>
-public sealed record Column(string Name, string Group = "")
+internal sealed record Column(string Name, string Group = "")
 {
     /// <summary>A column without a spanning header.</summary>
     public static implicit operator Column(string name) => new(name);

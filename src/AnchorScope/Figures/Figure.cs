@@ -3,11 +3,11 @@ using static AnchorScope.Figures.MarkupText;
 namespace AnchorScope.Figures;
 
 /// <summary>How a line or an outline is drawn.</summary>
-public enum Stroke { Solid, Dashed, Dotted }
+internal enum Stroke { Solid, Dashed, Dotted }
 
 /// <summary>A figure of one or more panels, drawn once for a page that has light and dark colours and once as a file for papers.</summary>
 /// <param name="Name">What the figure shows, for readers who cannot see it, and the title of the file.</param>
-public abstract record Figure(string Name)
+internal abstract record Figure(string Name)
 {
     /// <summary>How much larger than in the file a panel may be in a page.</summary>
     private const double Enlarged = 1.22;

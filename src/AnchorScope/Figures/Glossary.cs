@@ -6,7 +6,7 @@ namespace AnchorScope.Figures;
 /// <param name="Name">As texts have it; one that begins with a small letter may stand at the start of a sentence, and in the
 /// plural.</param>
 /// <param name="Meaning">One sentence.</param>
-public sealed record Term(string Name, string Meaning);
+internal sealed record Term(string Name, string Meaning);
 
 /// <summary>Explains each term where a section has it first, and remembers which were used.</summary>
 internal sealed class Glossary

@@ -6,7 +6,7 @@ namespace AnchorScope.Figures;
 
 /// <summary>Heads that are outlined in a heat map.</summary>
 /// <param name="Name">In the legend, such as "shared hub"; the same name has the same look in all panels.</param>
-public sealed record HeadKind(string Name, IReadOnlyList<(int Layer, int Head)> Heads)
+internal sealed record HeadKind(string Name, IReadOnlyList<(int Layer, int Head)> Heads)
 {
     /// <summary>Solid: a full square; dashed: its corners; dotted: dots. Null: in order of appearance.</summary>
     public Stroke? Stroke { get; init; }
@@ -18,12 +18,12 @@ public sealed record HeadKind(string Name, IReadOnlyList<(int Layer, int Head)> 
 /// <summary>Heads with a letter in their cells, such as those of one role.</summary>
 /// <param name="Name">In the legend.</param>
 /// <param name="Colour">Palette slot, 0 to 7: the tint of the cells.</param>
-public sealed record HeadLetter(string Name, char Letter, int Colour, IReadOnlyList<(int Layer, int Head)> Heads);
+internal sealed record HeadLetter(string Name, char Letter, int Colour, IReadOnlyList<(int Layer, int Head)> Heads);
 
 /// <summary>One matrix.</summary>
 /// <param name="Title">Above the matrix; may be empty.</param>
 /// <param name="Values">[layer, head]; layer 0 is drawn at the bottom. What is not finite is drawn as a hatched grey cell.</param>
-public sealed record HeatMapPanel(string Title, double[,] Values)
+internal sealed record HeatMapPanel(string Title, double[,] Values)
 {
     public IReadOnlyList<HeadKind> Kinds { get; init; } = [];
 
@@ -40,7 +40,7 @@ public sealed record HeatMapPanel(string Title, double[,] Values)
 
 /// <summary>Matrices of a value per layer and head on one diverging scale whose middle is 0.</summary>
 /// <param name="Name">What the figure shows.</param>
-public sealed record HeatMapFigure(string Name, IReadOnlyList<HeatMapPanel> Panels) : Figure(Name)
+internal sealed record HeatMapFigure(string Name, IReadOnlyList<HeatMapPanel> Panels) : Figure(Name)
 {
     /// <summary>What the colours mean, below the colour bar.</summary>
     public string ScaleLabel { get; init; } = "";

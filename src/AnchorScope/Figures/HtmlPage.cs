@@ -3,17 +3,17 @@ using System.Text;
 namespace AnchorScope.Figures;
 
 /// <summary>What a summary sentence says about its subject.</summary>
-public enum Status { Neutral, Good, Absent, Bad }
+internal enum Status { Neutral, Good, Absent, Bad }
 
 /// <summary>Weight of a note.</summary>
-public enum NoteKind { Info, Warning }
+internal enum NoteKind { Info, Warning }
 
 /// <summary>One HTML document without script and without anything from outside, built from top to bottom.</summary>
 /// <remarks>
 /// Every text is escaped here, so answers of a model may hold any characters. The markup is XML as well as HTML. The table of contents
 /// stands where the first heading of level 2 is.
 /// </remarks>
-public sealed class HtmlPage(string title)
+internal sealed class HtmlPage(string title)
 {
     /// <summary>Rows up to which a table is shown without being asked for.</summary>
     private const int LongestTable = 20;

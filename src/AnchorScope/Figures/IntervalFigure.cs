@@ -6,12 +6,12 @@ namespace AnchorScope.Figures;
 /// <summary>One mark with its interval per row.</summary>
 /// <param name="Name">In the legend.</param>
 /// <param name="Values">One per row; one that is not finite has no mark.</param>
-public sealed record IntervalSeries(string Name, IReadOnlyList<Estimate> Values);
+internal sealed record IntervalSeries(string Name, IReadOnlyList<Estimate> Values);
 
 /// <summary>Estimates with intervals along a horizontal axis, a named row each (forest plot).</summary>
 /// <param name="Name">What the figure shows.</param>
 /// <param name="Rows">Names of the rows, from the top.</param>
-public sealed record IntervalFigure(string Name, IReadOnlyList<string> Rows, IReadOnlyList<IntervalSeries> Series) : Figure(Name)
+internal sealed record IntervalFigure(string Name, IReadOnlyList<string> Rows, IReadOnlyList<IntervalSeries> Series) : Figure(Name)
 {
     private const double PlotWidth = 400;
     private const double Top = 12;

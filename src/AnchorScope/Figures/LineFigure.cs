@@ -1,13 +1,13 @@
 namespace AnchorScope.Figures;
 
 /// <summary>What of a series is drawn.</summary>
-public enum SeriesMarks { CurveAndMarkers, Curve, Markers }
+internal enum SeriesMarks { CurveAndMarkers, Curve, Markers }
 
 /// <summary>A curve with markers. A value that is not finite is a gap.</summary>
 /// <param name="Name">In the legend; the same name has the same colour and marker in all panels of a figure.</param>
 /// <param name="X">Ascending.</param>
 /// <param name="Y">As many as X.</param>
-public sealed record LineSeries(string Name, IReadOnlyList<double> X, IReadOnlyList<double> Y)
+internal sealed record LineSeries(string Name, IReadOnlyList<double> X, IReadOnlyList<double> Y)
 {
     /// <summary>Lower edge of the shaded band; needs <see cref="High"/>.</summary>
     public IReadOnlyList<double>? Low { get; init; }
@@ -26,7 +26,7 @@ public sealed record LineSeries(string Name, IReadOnlyList<double> X, IReadOnlyL
 
 /// <summary>One set of axes with curves.</summary>
 /// <param name="Title">Above the axes; may be empty.</param>
-public sealed record LinePanel(string Title, IReadOnlyList<LineSeries> Series)
+internal sealed record LinePanel(string Title, IReadOnlyList<LineSeries> Series)
 {
     public string XLabel { get; init; } = "";
 
@@ -53,7 +53,7 @@ public sealed record LinePanel(string Title, IReadOnlyList<LineSeries> Series)
 
 /// <summary>Panels of curves, such as one value per layer and knocked-out edge.</summary>
 /// <param name="Name">What the figure shows.</param>
-public sealed record LineFigure(string Name, IReadOnlyList<LinePanel> Panels) : Figure(Name)
+internal sealed record LineFigure(string Name, IReadOnlyList<LinePanel> Panels) : Figure(Name)
 {
     /// <summary>Gives all panels the same vertical axis.</summary>
     public bool SameScale { get; init; }

@@ -9,7 +9,7 @@ namespace AnchorScope.Figures;
 /// <param name="Picture">The original.</param>
 /// <param name="Boxes">What each value covers, in pixels of the original; null: nothing. Empty: the picture is shown as it is.</param>
 /// <param name="Values">At least 0, unless they are a difference.</param>
-public sealed record OverlayPanel(string Title, string Note, Picture Picture, IReadOnlyList<PixelBox?> Boxes, IReadOnlyList<double> Values)
+internal sealed record OverlayPanel(string Title, string Note, Picture Picture, IReadOnlyList<PixelBox?> Boxes, IReadOnlyList<double> Values)
 {
     /// <summary>
     /// Whether the values are differences: they have a diverging scale of their own, the same for all panels of that kind.
@@ -25,7 +25,7 @@ public sealed record OverlayPanel(string Title, string Note, Picture Picture, IR
 /// Where the density is 0 nothing is laid over, so that the picture stays visible.
 /// </summary>
 /// <param name="Name">What the figure shows.</param>
-public sealed record OverlayFigure(string Name, IReadOnlyList<OverlayPanel> Panels) : Figure(Name)
+internal sealed record OverlayFigure(string Name, IReadOnlyList<OverlayPanel> Panels) : Figure(Name)
 {
     /// <summary>Pixels of the longer side of a panel's picture.</summary>
     private const int Side = 168;

@@ -3,14 +3,14 @@ using static AnchorScope.Figures.MarkupText;
 namespace AnchorScope.Figures;
 
 /// <summary>A count out of a number, such as the flagged heads of a role.</summary>
-public readonly record struct CountOf(int Count, int Of);
+internal readonly record struct CountOf(int Count, int Of);
 
 /// <summary>Counts in rows and columns with names, every cell printed and tinted by its share (heat map).</summary>
 /// <param name="Name">What the figure shows.</param>
 /// <param name="Rows">Names of the rows, from the top.</param>
 /// <param name="ColumnNames">Names of the columns; each word stands on a line of its own.</param>
 /// <param name="Cells">[row][column].</param>
-public sealed record ShareTableFigure(
+internal sealed record ShareTableFigure(
     string Name, IReadOnlyList<string> Rows, IReadOnlyList<string> ColumnNames, IReadOnlyList<IReadOnlyList<CountOf>> Cells) : Figure(Name)
 {
     private const double CellWidth = 66;

@@ -63,7 +63,7 @@ public enum Operation
 }
 
 /// <summary>The order in which a layer computes its sites. Members of <see cref="Site"/> may stand in any order.</summary>
-public static class SiteOrder
+internal static class SiteOrder
 {
     private static readonly Site[] Computed =
     [

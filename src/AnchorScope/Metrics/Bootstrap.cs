@@ -9,10 +9,10 @@ namespace AnchorScope.Metrics;
 /// </param>
 /// <param name="High">Upper end.</param>
 /// <param name="Count">Number of values.</param>
-public readonly record struct Estimate(double Mean, double Low, double High, int Count);
+internal readonly record struct Estimate(double Mean, double Low, double High, int Count);
 
 /// <summary>Seeded percentile bootstrap of a mean. Clusters are drawn, not runs: runs that share a picture go together.</summary>
-public static class Bootstrap
+internal static class Bootstrap
 {
     /// <summary>Resamples drawn.</summary>
     public const int Resamples = 1000;
@@ -67,7 +67,7 @@ public static class Bootstrap
 }
 
 /// <summary>Which samples each resample draws; it depends on the seed and on how many there are, so sets of one size share it. Thread-safe.</summary>
-public sealed class BootstrapDraws(ulong seed)
+internal sealed class BootstrapDraws(ulong seed)
 {
     /// <summary>Samples up to which draws are kept: 16 MB each time.</summary>
     private const int MostKept = 4000;

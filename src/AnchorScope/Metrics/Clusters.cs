@@ -4,7 +4,7 @@ namespace AnchorScope.Metrics;
 /// Which values belong together: runs that share a picture are not independent, so a set of runs says as much as fewer independent ones
 /// would.
 /// </summary>
-public sealed class Clusters
+internal sealed class Clusters
 {
     /// <summary>
     /// Below this many nothing is said to be found or absent, whatever an interval says: its coverage is not to be trusted.

@@ -1,7 +1,7 @@
 namespace AnchorScope.Metrics;
 
 /// <summary>What an interval says about an effect.</summary>
-public static class Decision
+internal static class Decision
 {
     /// <summary>
     /// Whether the whole interval lies within the margin around <paramref name="expected"/>: an effect that matters is excluded.

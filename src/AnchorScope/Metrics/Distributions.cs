@@ -1,7 +1,7 @@
 namespace AnchorScope.Metrics;
 
 /// <summary>The standard normal distribution.</summary>
-public static class Normal
+internal static class Normal
 {
     /// <summary>The 97.5 % point: what a two-sided 95 % interval takes.</summary>
     public const double Z95 = 1.959963984540054;
@@ -11,7 +11,7 @@ public static class Normal
 }
 
 /// <summary>Student's t distribution; with infinitely many degrees of freedom it is the normal one.</summary>
-public static class StudentT
+internal static class StudentT
 {
     /// <summary>P(|T| >= |t|).</summary>
     public static double TwoSided(double t, double freedom)

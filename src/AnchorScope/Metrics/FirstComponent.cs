@@ -1,7 +1,7 @@
 namespace AnchorScope.Metrics;
 
 /// <summary>The first principal component of points in the plane.</summary>
-public static class FirstComponent
+internal static class FirstComponent
 {
     /// <summary>A variance below this share of the points' own size is rounding.</summary>
     private const double Nothing = 1e-20;

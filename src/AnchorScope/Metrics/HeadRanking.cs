@@ -1,7 +1,7 @@
 namespace AnchorScope.Metrics;
 
 /// <summary>Ranks heads by score, takes the top of a ranking, splits two rankings, and draws controls.</summary>
-public static class HeadRanking
+internal static class HeadRanking
 {
     /// <summary>Heads by falling score; equal scores by layer, then head. A score that is an estimate stands behind every positive one that is not.</summary>
     /// <param name="scores">[layer x head].</param>
@@ -93,7 +93,7 @@ public static class HeadRanking
 }
 
 /// <summary>The layers of a knockout window.</summary>
-public static class LayerWindow
+internal static class LayerWindow
 {
     /// <summary>[max(0, l - size/2), min(L, l + ceil(size/2))): centred on <paramref name="layer"/>, clipped to the stack.</summary>
     public static IEnumerable<int> Centred(int layer, int size, int layers)

@@ -5,7 +5,7 @@ namespace AnchorScope.Metrics;
 /// <param name="Low">2.5th percentile of the layer over resamples.</param>
 /// <param name="High">97.5th percentile.</param>
 /// <param name="Share">Share of the resamples in which it is this layer.</param>
-public sealed record LargestRise(int Layer, int Low, int High, double Share)
+internal sealed record LargestRise(int Layer, int Low, int High, double Share)
 {
     /// <summary>The layer in the data, and in resamples of the clusters: the largest rise is sought in each anew.</summary>
     /// <param name="curves">One curve for each value [value][point].</param>

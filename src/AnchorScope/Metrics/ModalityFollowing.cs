@@ -4,7 +4,7 @@ namespace AnchorScope.Metrics;
 /// MFR: the share of runs that give the instructed modality's answer; a run counts 1 or 0. The ratio is printed, what counts as
 /// following is not: by arg-max over the vocabulary, by the larger of the two, or by generated text.
 /// </summary>
-public static class ModalityFollowing
+internal static class ModalityFollowing
 {
     /// <summary>1 where the likeliest token of the vocabulary is a first token of the answer; a run can give neither answer.</summary>
     public static double ByArgMax(int argMax, IReadOnlyList<int> forms) => forms.Contains(argMax) ? 1 : 0;

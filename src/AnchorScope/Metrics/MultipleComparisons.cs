@@ -1,7 +1,7 @@
 namespace AnchorScope.Metrics;
 
 /// <summary>Adjusts the p-values of a family. Where a p is NaN no test was made, and the adjusted one is NaN.</summary>
-public static class MultipleComparisons
+internal static class MultipleComparisons
 {
     /// <summary>Level of p after Holm, and of the false discovery rate.</summary>
     public const double Level = 0.05;

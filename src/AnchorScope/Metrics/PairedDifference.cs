@@ -3,12 +3,12 @@ namespace AnchorScope.Metrics;
 /// <summary>A paired difference of two shares with its test.</summary>
 /// <param name="Difference">First minus second, with its 95 % interval.</param>
 /// <param name="P">Two-sided p that it is 0; 1 where no pair differs.</param>
-public readonly record struct PairedTest(Estimate Difference, double P);
+internal readonly record struct PairedTest(Estimate Difference, double P);
 
 /// <summary>
 /// The difference of two shares on the same runs: Tango's score interval (1998) and the score test that belongs to it, McNemar's.
 /// </summary>
-public static class PairedDifference
+internal static class PairedDifference
 {
     /// <summary>Tango's interval of (<paramref name="gained"/> - <paramref name="lost"/>) / <paramref name="n"/>.</summary>
     /// <param name="gained">Pairs in which only the first is 1.</param>

@@ -3,7 +3,7 @@ namespace AnchorScope.Metrics;
 /// <summary>Where what was observed stands among random draws (Phipson and Smyth, 2010).</summary>
 /// <param name="AtLeast">Draws at least as strong.</param>
 /// <param name="Draws">All draws.</param>
-public readonly record struct PermutationRank(int AtLeast, int Draws)
+internal readonly record struct PermutationRank(int AtLeast, int Draws)
 {
     /// <summary>
     /// (1 + draws at least as strong) / (draws + 1): what was observed is one of the ways in which a draw could have come out.

@@ -1,7 +1,7 @@
 namespace AnchorScope.Metrics;
 
 /// <summary>Shares of runs. Their intervals have a width whatever was observed, 0 of n and n of n included.</summary>
-public static class Proportion
+internal static class Proportion
 {
     /// <summary>Wilson's score interval (1927).</summary>
     /// <param name="share">Observed share.</param>
@@ -69,7 +69,7 @@ public static class Proportion
 /// <summary>
 /// Differences of two shares from the intervals of each: square and add (Newcombe, 1998, method 10; with a weight Zou and Donner, 2008).
 /// </summary>
-public static class ProportionDifference
+internal static class ProportionDifference
 {
     /// <summary>Newcombe's interval for two independent samples.</summary>
     public static Estimate Independent(double successes1, double n1, double successes2, double n2, double z = Normal.Z95)

@@ -1,7 +1,7 @@
 namespace AnchorScope.Metrics;
 
 /// <summary>How picture and text come to the position that answers.</summary>
-public enum Route
+internal enum Route
 {
     /// <summary>The instruction's tokens gather what they say and hand it on.</summary>
     Relay,
@@ -20,7 +20,7 @@ public enum Route
 /// Tells relay and direct reading apart by what cuts take. Both routes lose by cutting instruction -> last, since a direct reader has to learn from the instruction which side to take; the two cuts of the context
 /// hurt one of them each.
 /// </summary>
-public static class RouteRule
+internal static class RouteRule
 {
     /// <summary>An edge is a route if cutting it in all layers takes more than this share of what the model follows.</summary>
     public const double Threshold = 0.25;

@@ -4,7 +4,7 @@ namespace AnchorScope.Metrics;
 /// Phi_m(H): how strongly a layer's instruction positions speak for an answer: the mean of the K largest logit-lens values over
 /// those positions. TopK aggregation with K = 2 is printed; norm and reduction over entities are reconstructed.
 /// </summary>
-public static class SignalExtraction
+internal static class SignalExtraction
 {
     /// <summary>One value per position for an answer with several token forms.</summary>
     public static double Reduce(EntityReduction reduction, ReadOnlySpan<double> forms)

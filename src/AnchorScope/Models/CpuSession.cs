@@ -57,9 +57,9 @@ internal sealed class CpuSession : ISession
     public IRecordedRun Record(Prompt prompt, RecordOptions? options = null) => RecordedRun.Record(Decoder, prompt, Compute, options);
 
     /// <inheritdoc/>
-    public float[] Forward(Prompt prompt, Intervention intervention, Trace? trace = null)
+    public float[] Forward(Prompt prompt, Intervention intervention, Trace? trace = null, int generated = 0)
     {
-        var edits = EditIndex.Of(prompt.Steered(intervention), Shape, prompt.Length);
+        var edits = EditIndex.Of(prompt.Steered(intervention), Shape, prompt.Length, generated);
         return Kept(compute =>
         {
             var entry = Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, Shape.ModelSize);

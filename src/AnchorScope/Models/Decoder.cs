@@ -7,7 +7,7 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>A decoder-only language model: embeddings, layers, final norm and head. It has only weights; a pass brings all state.</summary>
-public sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IReadOnlyList<DecoderLayer> layers, Norm finalNorm, Linear head)
+internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IReadOnlyList<DecoderLayer> layers, Norm finalNorm, Linear head)
 {
     /// <summary>Sizes, to check interventions against.</summary>
     public DecoderShape Shape { get; } = shape;

@@ -4,14 +4,14 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>The projections of one attention sublayer; biases where the family has them.</summary>
-public sealed record AttentionWeights(Linear Query, Linear Key, Linear Value, Linear Output);
+internal sealed record AttentionWeights(Linear Query, Linear Key, Linear Value, Linear Output);
 
 /// <summary>The projections of one gated MLP: down(act(gate x) * up x).</summary>
-public sealed record MlpWeights(Linear Gate, Linear Up, Linear Down, Activation Activation);
+internal sealed record MlpWeights(Linear Gate, Linear Up, Linear Down, Activation Activation);
 
 /// <summary>One pre-norm decoder layer: attention, then a gated MLP, each adding to the residual stream.</summary>
 /// <remarks>Axes: row = positions of all runs of the pass, head = query heads, kv_head = key/value heads.</remarks>
-public sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, AttentionWeights attn, Norm mlpNorm, MlpWeights mlp)
+internal sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, AttentionWeights attn, Norm mlpNorm, MlpWeights mlp)
 {
     /// <summary>Takes the residual stream [row, d_model] through the layer, in place.</summary>
     /// <param name="tape">Where to keep what the way back needs.</param>

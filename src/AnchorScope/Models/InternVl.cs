@@ -9,7 +9,7 @@ namespace AnchorScope.Models;
 /// InternVL 2.5 and 3, in the native -hf layout and in that of the original remote code: InternViT over tiles and a thumbnail, pixel shuffle,
 /// a two-layer projector, a Qwen2 or Llama decoder.
 /// </summary>
-public sealed class InternVl : VisionLanguageModel
+internal sealed class InternVl : VisionLanguageModel
 {
     private const string Context = "<IMG_CONTEXT>";
     private const double ProjectorEpsilon = 1e-5, QueryKeyNormEpsilon = 1e-6;
@@ -70,7 +70,7 @@ public sealed class InternVl : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    public override PixelValues Accept(PixelInputs inputs)
+    internal override PixelValues Accept(PixelInputs inputs)
     {
         var shape = inputs.Shape;
         if (shape.Length != 4 || shape[0] < 1 || shape[1] != 3 || shape[2] != _tower.ImageSize || shape[3] != _tower.ImageSize) throw inputs.Wrong($"[tiles, 3, {_tower.ImageSize}, {_tower.ImageSize}]");
@@ -79,7 +79,7 @@ public sealed class InternVl : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
+    internal override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
     {
         var stream = _tower.Forward(pixels.Values, _featureLayer, compute, trace);
             // [tile x (1 + patch), d_vision]

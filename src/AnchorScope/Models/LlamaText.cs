@@ -6,7 +6,7 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>LlamaForCausalLM: a Llama decoder alone. Whatever brings a picture is refused.</summary>
-public sealed class LlamaText : VisionLanguageModel
+internal sealed class LlamaText : VisionLanguageModel
 {
     /// <summary>Reads the family's tensors; anything missing, of another shape or left over is an error.</summary>
     public LlamaText(Checkpoint checkpoint)
@@ -25,10 +25,10 @@ public sealed class LlamaText : VisionLanguageModel
     public override PixelValues Preprocess(IReadOnlyList<Picture> pictures) => throw NoPictures(pictures.Count);
 
     /// <inheritdoc/>
-    public override PixelValues Accept(PixelInputs inputs) => throw InputException.At(inputs.File, "pixel_values", $"none ({Family} reads text only)", $"shape [{string.Join(", ", inputs.Shape)}]");
+    internal override PixelValues Accept(PixelInputs inputs) => throw InputException.At(inputs.File, "pixel_values", $"none ({Family} reads text only)", $"shape [{string.Join(", ", inputs.Shape)}]");
 
     /// <inheritdoc/>
-    public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null) => throw NoPictures(pixels.Pictures.Count);
+    internal override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null) => throw NoPictures(pixels.Pictures.Count);
 
     /// <inheritdoc/>
     internal override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients) => throw NoPictures(pixels.Pictures.Count);

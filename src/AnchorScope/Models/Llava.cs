@@ -6,7 +6,7 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>LLaVA-1.5 in its -hf layout: CLIP tower, an inner layer's patches through a two-layer projector, a Llama decoder.</summary>
-public sealed class Llava : VisionLanguageModel
+internal sealed class Llava : VisionLanguageModel
 {
     private readonly PatchTower _tower;
     private readonly ClipPreprocessor _preprocessor;
@@ -60,7 +60,7 @@ public sealed class Llava : VisionLanguageModel
             [.. pictures.Select(p => new PictureShape(1, 1, 1, p.Height, p.Width))]);
 
     /// <inheritdoc/>
-    public override PixelValues Accept(PixelInputs inputs)
+    internal override PixelValues Accept(PixelInputs inputs)
     {
         var shape = inputs.Shape;
         if (shape.Length != 4 || shape[0] < 1 || shape[1] != 3 || shape[2] != _tower.ImageSize || shape[3] != _tower.ImageSize)
@@ -69,7 +69,7 @@ public sealed class Llava : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
+    internal override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
     {
         var stream = _tower.Forward(pixels.Values, _featureLayers, compute, trace);             // [image x (1 + patch), d_vision]
         return _projector.Forward(Chosen(stream, compute.Arena), compute);                      // [image x patch, d_model]

@@ -9,7 +9,7 @@ namespace AnchorScope.Models;
 /// LLaVA-OneVision in its -hf layout: SigLIP over the whole picture and its tiles, a two-layer projector, the tiles put together again
 /// without padding and with a newline vector behind each row, a Qwen2 decoder.
 /// </summary>
-public sealed class LlavaOneVision : VisionLanguageModel
+internal sealed class LlavaOneVision : VisionLanguageModel
 {
     private const string Anyres = "anyres_max_";
 
@@ -71,7 +71,7 @@ public sealed class LlavaOneVision : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    public override PixelValues Accept(PixelInputs inputs)
+    internal override PixelValues Accept(PixelInputs inputs)
     {
         var shape = inputs.Shape;
         if (shape.Length != 5 || shape[0] < 1 || shape[1] < 1 || shape[2] != 3 || shape[3] != _tower.ImageSize || shape[4] != _tower.ImageSize) throw inputs.Wrong($"[pictures, tiles, 3, {_tower.ImageSize}, {_tower.ImageSize}]");
@@ -88,7 +88,7 @@ public sealed class LlavaOneVision : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
+    internal override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
     {
         var stream = _tower.Forward(pixels.Values, _featureLayers, compute, trace);                                     // [tile x patch, d_vision]
         var projected = _projector.Forward(stream, compute);                                                            // [tile x patch, d_model]

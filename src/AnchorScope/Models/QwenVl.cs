@@ -6,7 +6,7 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>Qwen2-VL and Qwen2.5-VL: patches at native resolution, a Qwen2 decoder with a rotary embedding over time, row and column.</summary>
-public sealed class QwenVl : VisionLanguageModel
+internal sealed class QwenVl : VisionLanguageModel
 {
     private readonly QwenTower _tower;
     private readonly Qwen2VlPreprocessor _preprocessor;
@@ -53,7 +53,7 @@ public sealed class QwenVl : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    public override PixelValues Accept(PixelInputs inputs)
+    internal override PixelValues Accept(PixelInputs inputs)
     {
         if (inputs.Shape.Length != 2 || inputs.Shape[1] != _tower.PatchFloats) throw inputs.Wrong($"[patches, {_tower.PatchFloats}]");
         if (inputs.Grids is not { Length: > 0 } grids || grids.Length % 3 != 0) throw InputException.At(inputs.File, "image_grid_thw", "shape [pictures, 3]", inputs.Grids is null ? "nothing" : $"{inputs.Grids.Length} numbers");
@@ -69,7 +69,7 @@ public sealed class QwenVl : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null) =>
+    internal override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null) =>
         _tower.Forward(pixels.Values, [.. pixels.Pictures.Select(p => (p.Rows, p.Columns))], compute, trace);
 
     /// <inheritdoc/>

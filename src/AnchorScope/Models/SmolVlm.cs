@@ -6,7 +6,7 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>SmolVLM and Idefics3: SigLIP over tiles and the whole picture, pixel shuffle and one projection, a Llama decoder.</summary>
-public sealed class SmolVlm : VisionLanguageModel
+internal sealed class SmolVlm : VisionLanguageModel
 {
     private const string Around = "<fake_token_around_image>";
 
@@ -59,7 +59,7 @@ public sealed class SmolVlm : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    public override PixelValues Accept(PixelInputs inputs)
+    internal override PixelValues Accept(PixelInputs inputs)
     {
         var shape = inputs.Shape;
         if (shape.Length != 5 || shape[0] != 1 || shape[1] < 1 || shape[2] != 3 || shape[3] != _tower.ImageSize || shape[4] != _tower.ImageSize) throw inputs.Wrong($"[1, tiles, 3, {_tower.ImageSize}, {_tower.ImageSize}]");
@@ -85,7 +85,7 @@ public sealed class SmolVlm : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
+    internal override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
     {
         var stream = _postNorm.Forward(_tower.Forward(pixels.Values, _tower.Layers, compute, trace), compute);     // [tile x patch, d_vision]
         return _projection.Forward(PixelShuffle.Forward(stream, _tower.Tokens, _tower.Side, _factor, compute.Arena), compute);

@@ -3,7 +3,7 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>What a tape keeps of each layer.</summary>
-public enum TapeKind
+internal enum TapeKind
 {
     /// <summary>The residual stream entering it: everything else is computed again on the way back, for a third more work.</summary>
     Recompute,
@@ -14,7 +14,7 @@ public enum TapeKind
 
 /// <summary>What a pass keeps so that it can be gone through backwards. It lies in the pass's arena, and lasts until that is released.</summary>
 /// <param name="kind">How much is kept.</param>
-public sealed class Tape(TapeKind kind)
+internal sealed class Tape(TapeKind kind)
 {
     private readonly Dictionary<int, LayerTape> _layers = [];
 

@@ -50,7 +50,7 @@ public abstract class VisionLanguageModel : IDisposable
     public Checkpoint Checkpoint { get; }
 
     /// <summary>The language model.</summary>
-    public Decoder Decoder { get; }
+    internal Decoder Decoder { get; }
 
     /// <summary>What runs the model on the processor.</summary>
     public CpuEngine Engine => _engine ??= new CpuEngine(this);
@@ -63,10 +63,10 @@ public abstract class VisionLanguageModel : IDisposable
 
     /// <summary>Messages to text.</summary>
     /// <exception cref="InputException">The checkpoint has none: such a model can be run on token ids only.</exception>
-    public ChatTemplate Template => _template ?? ChatTemplate.Load(Checkpoint.Folder, Tokenizer.SpecialTokens);
+    internal ChatTemplate Template => _template ?? ChatTemplate.Load(Checkpoint.Folder, Tokenizer.SpecialTokens);
 
     /// <summary>Whether the checkpoint has a chat template.</summary>
-    public bool HasTemplate => _template is not null;
+    internal bool HasTemplate => _template is not null;
 
     /// <summary>Id of the placeholder that image features replace; null in a family that reads text only.</summary>
     public int? ImageToken { get; }
@@ -112,10 +112,10 @@ public abstract class VisionLanguageModel : IDisposable
     public abstract PixelValues Preprocess(IReadOnlyList<Picture> pictures);
 
     /// <summary>Checks pixel values that came from outside.</summary>
-    public abstract PixelValues Accept(PixelInputs inputs);
+    internal abstract PixelValues Accept(PixelInputs inputs);
 
     /// <summary>Image features [image tokens of all pictures, d_model].</summary>
-    public abstract Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null);
+    internal abstract Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null);
 
     /// <summary>Adds the derivatives by the weights of vision tower and projector, from those by <see cref="Features"/> [image token, d_model].</summary>
     internal abstract void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients);

@@ -9,10 +9,10 @@ namespace AnchorScope.Optimization;
 /// <param name="SecondDecay">beta 2, of the mean of their squares.</param>
 /// <param name="Epsilon">Added to the root of the second.</param>
 /// <param name="WeightDecay">Of tensors with two axes and more, times the learning rate.</param>
-public sealed record AdamWOptions(float FirstDecay, float SecondDecay, float Epsilon, float WeightDecay);
+internal sealed record AdamWOptions(float FirstDecay, float SecondDecay, float Epsilon, float WeightDecay);
 
 /// <summary>AdamW: means of gradients and of their squares, both corrected for their start at zero, and a decay of weights that does not pass through them (Loshchilov and Hutter 2019).</summary>
-public sealed class AdamW : IDisposable
+internal sealed class AdamW : IDisposable
 {
     private readonly Parameters _parameters;
     private readonly AdamWOptions _options;

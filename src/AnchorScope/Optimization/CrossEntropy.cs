@@ -7,10 +7,10 @@ namespace AnchorScope.Optimization;
 /// <param name="Row">Row of the residual stream that it is predicted from.</param>
 /// <param name="Token">Its id.</param>
 /// <param name="Weight">What its loss counts.</param>
-public readonly record struct Target(int Row, int Token, float Weight);
+internal readonly record struct Target(int Row, int Token, float Weight);
 
 /// <summary>The loss of a language model: -log of the probability of each target, weighted, summed.</summary>
-public static class CrossEntropy
+internal static class CrossEntropy
 {
     /// <summary>Rows whose logits are in memory at once.</summary>
     private const int Together = 256;

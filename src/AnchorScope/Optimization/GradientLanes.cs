@@ -8,7 +8,7 @@ namespace AnchorScope.Optimization;
 /// The derivatives of a batch's loss on several threads, with the same bits whatever their number: the batch is cut into passes, pass i belongs to lane i modulo the number of lanes, a lane is
 /// one thread's work at a time and adds its passes in order, and lanes are added in order.
 /// </summary>
-public sealed class GradientLanes : IDisposable
+internal sealed class GradientLanes : IDisposable
 {
     private readonly Lane[] _lanes;
     private readonly IEngine _engine;

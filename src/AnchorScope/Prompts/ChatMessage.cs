@@ -20,7 +20,7 @@ public sealed record ImagePart : ContentPart;
 public sealed record TextPart(string Text) : ContentPart;
 
 /// <summary>How a message's content reaches the chat template.</summary>
-public enum ContentForm
+internal enum ContentForm
 {
     /// <summary>As a list of parts or as one string, whichever the template takes.</summary>
     Either,
@@ -43,7 +43,7 @@ public sealed record ChatMessage(string Role, IReadOnlyList<ContentPart> Content
     internal static readonly IReadOnlyDictionary<string, JsonElement> NothingGiven = new Dictionary<string, JsonElement>();
 
     /// <summary>How the content is given; files say it by writing a string or a list.</summary>
-    public ContentForm Form { get; init; }
+    internal ContentForm Form { get; init; }
 
     /// <summary>
     /// The members of the message as a file gives them, in their order: role, content and any other, such as tool_calls or name, all of

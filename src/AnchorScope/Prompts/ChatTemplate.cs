@@ -7,7 +7,7 @@ namespace AnchorScope.Prompts;
 /// <paramref name="Part"/> of message <paramref name="Message"/>; all in UTF-16 units, both indices from 0.
 /// </summary>
 /// <remarks>Length 0 says that the part is empty, or that nothing of it is left, and where it would stand.</remarks>
-public sealed record RenderedPart(int Message, int Part, int Start, int Length, int SourceStart);
+internal sealed record RenderedPart(int Message, int Part, int Start, int Length, int SourceStart);
 
 /// <summary>A conversation as one string.</summary>
 /// <param name="Text">What the tokenizer gets.</param>
@@ -15,7 +15,7 @@ public sealed record RenderedPart(int Message, int Part, int Start, int Length, 
 /// Where the text parts landed, in the order of the text. Recorded while the template was evaluated, so that equal texts are told
 /// apart. A part that the template leaves out is missing; one that it cuts, repeats or changes has several entries, or lacks what changed.
 /// </param>
-public sealed record RenderedPrompt(string Text, IReadOnlyList<RenderedPart> Parts)
+internal sealed record RenderedPrompt(string Text, IReadOnlyList<RenderedPart> Parts)
 {
     /// <summary>
     /// What was not done as the messages ask for it, one line each: a content in another form, a text that the template drops.
@@ -24,7 +24,7 @@ public sealed record RenderedPrompt(string Text, IReadOnlyList<RenderedPart> Par
 }
 
 /// <summary>A checkpoint's chat template, in the subset of the Jinja language that such templates use.</summary>
-public sealed class ChatTemplate
+internal sealed class ChatTemplate
 {
     private readonly IReadOnlyList<Statement> statements;
     private readonly IReadOnlyDictionary<string, string> specialTokens;

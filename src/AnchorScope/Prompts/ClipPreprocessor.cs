@@ -4,7 +4,7 @@ namespace AnchorScope.Prompts;
 /// From a picture to the input of a CLIP vision tower, bit for bit as CLIPImageProcessor (Pillow backend, Pillow up to 12) does it:
 /// resize, centre crop, rescale, normalise, each as preprocessor_config.json says.
 /// </summary>
-public sealed class ClipPreprocessor
+internal sealed class ClipPreprocessor
 {
     private readonly ClipPreprocessorConfig config;
     private readonly PixelTable values;

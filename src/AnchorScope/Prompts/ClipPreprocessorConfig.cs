@@ -7,7 +7,7 @@ namespace AnchorScope.Prompts;
 /// to a shortest edge of 224, centre crop to 224x224, rescale by 1/255, normalise with OpenAI's mean and deviation.
 /// </summary>
 /// <param name="File">Where it stands, for messages.</param>
-public sealed record ClipPreprocessorConfig(string File)
+internal sealed record ClipPreprocessorConfig(string File)
 {
     private static readonly string[] Supported =
         ["CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil"];

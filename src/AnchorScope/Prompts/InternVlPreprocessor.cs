@@ -8,7 +8,7 @@ namespace AnchorScope.Prompts;
 /// one tile.
 /// </summary>
 /// <remarks>Also reads checkpoints in the layout of the authors' own code (InternVLChatModel), whose tiling stands in config.json.</remarks>
-public sealed class InternVlPreprocessor
+internal sealed class InternVlPreprocessor
 {
     private const int MostTiles = 1024;
 

@@ -6,7 +6,7 @@ namespace AnchorScope.Prompts;
 /// black, cut into tiles, and put the whole picture, squeezed into one tile, in front. One of several: pad to a square with the mean
 /// colour, resize to one tile.
 /// </summary>
-public sealed class LlavaOnevisionPreprocessor
+internal sealed class LlavaOnevisionPreprocessor
 {
     private static readonly string[] Supported =
         ["LlavaOnevisionImageProcessor", "LlavaOnevisionImageProcessorFast", "LlavaOnevisionImageProcessorPil"];

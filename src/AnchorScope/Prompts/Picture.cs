@@ -78,7 +78,7 @@ public sealed class Picture
     }
 
     /// <summary>Resamples with Pillow's arithmetic; see <see cref="Resample"/>.</summary>
-    public Picture Resize(int width, int height, Resampling filter) => Resample.Resize(this, width, height, filter);
+    internal Picture Resize(int width, int height, Resampling filter) => Resample.Resize(this, width, height, filter);
 
     /// <summary>The picture as a PNG file (8-bit RGB).</summary>
     public byte[] ToPng() => PngWriter.Encode(this);

@@ -9,7 +9,7 @@ namespace AnchorScope.Prompts;
 /// <param name="Overview">Whether the whole picture is one of the <see cref="Count"/>.</param>
 /// <param name="PictureHeight">Of the picture as it was given, in pixels.</param>
 /// <param name="PictureWidth">Of the picture as it was given, in pixels.</param>
-public sealed record PictureTiles(
+internal sealed record PictureTiles(
     float[] Values, int Size, int Rows, int Columns, bool Overview, int PictureHeight, int PictureWidth)
 {
     /// <summary>Tiles, the whole picture included.</summary>

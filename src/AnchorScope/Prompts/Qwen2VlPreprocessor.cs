@@ -4,7 +4,7 @@ namespace AnchorScope.Prompts;
 /// From a picture to the patches of a Qwen2-VL or Qwen2.5-VL vision tower, bit for bit as Qwen2VLImageProcessor (Pillow backend,
 /// Pillow up to 12) does it: resize to whole blocks within a range of pixels, rescale, normalise, cut into patches.
 /// </summary>
-public sealed class Qwen2VlPreprocessor
+internal sealed class Qwen2VlPreprocessor
 {
     private const int MostAspectRatio = 200;
     private const int LargestPatch = 1024;

@@ -6,4 +6,4 @@ namespace AnchorScope.Prompts;
 /// <param name="GridHeight">Patches in a column, before merging.</param>
 /// <param name="GridWidth">Patches in a row, before merging.</param>
 /// <param name="Seen">The resized picture that was cut.</param>
-public sealed record QwenPatches(float[] Values, int GridHeight, int GridWidth, Picture Seen);
+internal sealed record QwenPatches(float[] Values, int GridHeight, int GridWidth, Picture Seen);

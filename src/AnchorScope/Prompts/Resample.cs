@@ -1,7 +1,7 @@
 namespace AnchorScope.Prompts;
 
 /// <summary>Resampling filters, numbered as Pillow and preprocessor_config.json number them.</summary>
-public enum Resampling
+internal enum Resampling
 {
     Nearest = 0,
     Lanczos = 1,

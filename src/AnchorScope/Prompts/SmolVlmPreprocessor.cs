@@ -4,7 +4,7 @@ namespace AnchorScope.Prompts;
 /// From a picture to the tiles of a SmolVLM or Idefics3 vision tower, bit for bit as SmolVLMImageProcessor (Pillow backend, Pillow up to
 /// 12) does it: resize to a longest edge, then to whole tiles, cut, and shrink the resized picture to one more tile, the last.
 /// </summary>
-public sealed class SmolVlmPreprocessor
+internal sealed class SmolVlmPreprocessor
 {
     /// <summary>No picture is resized to more, whatever the settings say.</summary>
     private const int LongestEdge = 4096;

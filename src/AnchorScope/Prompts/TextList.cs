@@ -4,7 +4,7 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Prompts;
 
 /// <summary>A JSON list of texts.</summary>
-public static class TextList
+internal static class TextList
 {
     /// <param name="utf8">The JSON.</param>
     /// <param name="name">Stands for the file in messages.</param>

@@ -6,7 +6,7 @@ namespace AnchorScope.Prompts;
 /// The text of tokens as they come, for a reader who watches a model write: only what no later token can change, so never a part of a
 /// character. All pieces together are <see cref="Tokenizer.Decode"/> of all tokens.
 /// </summary>
-public sealed class TokenStream
+internal sealed class TokenStream
 {
     private readonly Tokenizer _tokenizer;
     private readonly IDecoding _decoding;

@@ -149,7 +149,7 @@ public sealed class Tokenizer
     }
 
     /// <summary>The same token by token.</summary>
-    public TokenStream Stream(bool skipSpecial = true) => new(this, decoder.Begin(), skipSpecial);
+    internal TokenStream Stream(bool skipSpecial = true) => new(this, decoder.Begin(), skipSpecial);
 
     /// <summary>Whether the id has a token.</summary>
     public bool HasToken(int id) => (uint)id < (uint)texts.Length && texts[id] is not null;

@@ -12,9 +12,9 @@ public static class HeadContribution
     /// </summary>
     /// <param name="trace">Has <see cref="Site.HeadOut"/> at the position, as its row <paramref name="row"/>.</param>
     /// <param name="final">Residual stream leaving the last layer at the same position [d_model].</param>
-    public static float[] ToMargin(Decoder decoder, Trace trace, int row, ReadOnlySpan<float> final, int tokenA, int tokenB)
+    public static float[] ToMargin(VisionLanguageModel model, Trace trace, int row, ReadOnlySpan<float> final, int tokenA, int tokenB)
     {
-        var shape = decoder.Shape;
+        var (decoder, shape) = (model.Decoder, model.Decoder.Shape);
         var direction = decoder.MarginDirection(final, tokenA, tokenB);                  // [d_model]
         var contributions = new float[shape.Layers * shape.Heads];
         var width = shape.Width(Site.HeadOut);

@@ -38,7 +38,7 @@ public static class TraceExport
         var trace = new Trace(sites);
         var arrays = new List<TensorData>();
         if (pixels is not null) arrays.AddRange(Vision(pixels, keep.Contains("vision"), session));
-        var resid = session.Forward(prompt, intervention, trace);
+        var resid = session.Forward(prompt, intervention, trace, generated);
         arrays.Add(TensorData.Of("lm.logits", session.Unembed(resid), length, decoder.VocabularySize));
         arrays.Add(Stacked("lm.hidden", Site.ResidPost, length, width));
         arrays.Add(Stacked("lm.attn_out", Site.AttnOut, length, width));

@@ -4,7 +4,7 @@ using AnchorScope.Studies;
 namespace AnchorScope.Reports;
 
 /// <summary>The figures of an adjudication: how often each method is right, and which roles it flags.</summary>
-public static class AdjudicationFigures
+internal static class AdjudicationFigures
 {
     /// <summary>By file name.</summary>
     public static IReadOnlyDictionary<string, Figure> Of(AdjudicationSummary summary)

@@ -6,7 +6,7 @@ using AnchorScope.Studies;
 namespace AnchorScope.Reports;
 
 /// <summary>report.html and the figures of a diagnosis.</summary>
-public static class DiagnosisReport
+internal static class DiagnosisReport
 {
     /// <summary>Writes report.html and figures/*.svg into <paramref name="folder"/>, each whole or not at all.</summary>
     /// <param name="data">Folder of the conflict sets, for the pictures of the examples.</param>

@@ -7,7 +7,7 @@ using AnchorScope.Studies;
 namespace AnchorScope.Reports;
 
 /// <summary>report.html, series.json, series.csv and the figure of a series of checkpoints.</summary>
-public static class SeriesReport
+internal static class SeriesReport
 {
     /// <summary>Writes them into <paramref name="folder"/>, each whole or not at all.</summary>
     public static void Write(string folder, TrainingSeries series)

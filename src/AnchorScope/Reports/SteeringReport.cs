@@ -6,7 +6,7 @@ using AnchorScope.Studies;
 namespace AnchorScope.Reports;
 
 /// <summary>report.html, steering.json and the figures of a study of directions.</summary>
-public static class SteeringReport
+internal static class SteeringReport
 {
     /// <summary>Methods that are drawn as curves: as many as there are colours.</summary>
     private static readonly string[] Drawn = ["query_mean", "query_position", "query_learnt", "z_position", "z_learnt", "residual_mean", "residual_position", "residual_learnt"];

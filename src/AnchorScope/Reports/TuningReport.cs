@@ -7,7 +7,7 @@ using AnchorScope.Tuning;
 namespace AnchorScope.Reports;
 
 /// <summary>report.html and the figures of a tuning.</summary>
-public static class TuningReport
+internal static class TuningReport
 {
     /// <summary>Writes report.html and figures/*.svg into <paramref name="folder"/>, each whole or not at all.</summary>
     public static void Write(string folder, TuningResult result)

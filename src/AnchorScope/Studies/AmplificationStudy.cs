@@ -12,7 +12,7 @@ namespace AnchorScope.Studies;
 /// <param name="Net">Change of MFR there at that factor, or at the best one where none gains.</param>
 /// <param name="Change">Norm of the change of the residual stream that leaves the last layer, over its norm; null without a factor.</param>
 /// <param name="Matched">By draw, the first <see cref="AmplificationStudy.MatchedDraws"/>: the factor that changes the stream as much; null where none of those measured does.</param>
-public sealed record AmplificationChoice(string Set, double? Factor, Estimate Net, Estimate? Change, IReadOnlyList<double?> Matched)
+internal sealed record AmplificationChoice(string Set, double? Factor, Estimate Net, Estimate? Change, IReadOnlyList<double?> Matched)
 {
     /// <summary>The factor at which each random set repairs most failed runs of <see cref="Set"/>, by draw.</summary>
     internal IReadOnlyList<double> Drawn { get; init; } = [];

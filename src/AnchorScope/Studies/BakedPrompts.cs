@@ -4,7 +4,7 @@ using AnchorScope.Models;
 namespace AnchorScope.Studies;
 
 /// <summary>What two models are compared on. Each prompt is prepared by the model that it is for, picture, template, tokenizer and all.</summary>
-public static class BakedPrompts
+internal static class BakedPrompts
 {
     private const int SequenceLength = 24;
     private const ulong Seed = 1;

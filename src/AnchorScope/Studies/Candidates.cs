@@ -5,7 +5,7 @@ using AnchorScope.Metrics;
 namespace AnchorScope.Studies;
 
 /// <summary>Where a neuron's MLP stands. That of layer l reads what attention of layer l has written.</summary>
-public enum NeuronPlace
+internal enum NeuronPlace
 {
     /// <summary>In front of all necessary heads.</summary>
     Before,

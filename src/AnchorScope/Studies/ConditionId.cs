@@ -6,7 +6,7 @@ namespace AnchorScope.Studies;
 /// Names what was done to a run of a diagnosis. The names are the keys of results.jsonl; they are made here and nowhere taken apart.
 /// </summary>
 /// <param name="Text">As in results.jsonl.</param>
-public readonly record struct ConditionId(string Text)
+internal readonly record struct ConditionId(string Text)
 {
     /// <summary>No intervention.</summary>
     public static ConditionId Baseline { get; } = new("baseline");

@@ -9,7 +9,7 @@ namespace AnchorScope.Studies;
 /// <param name="AfterAttention">Whether it starts behind the attention of its first layer.</param>
 /// <param name="EndLayer">The layer behind the last one.</param>
 /// <param name="EndPosition">The position behind the last one.</param>
-public sealed record Corner(int Layer, int Position, bool AfterAttention, int EndLayer, int EndPosition)
+internal sealed record Corner(int Layer, int Position, bool AfterAttention, int EndLayer, int EndPosition)
 {
     /// <summary>Rows in a pass; 0 where nothing that is read can differ from the baseline's output.</summary>
     public int Rows => Layer >= EndLayer ? 0 : EndPosition - Position;

@@ -4,11 +4,11 @@ using AnchorScope.Metrics;
 namespace AnchorScope.Studies;
 
 /// <summary>A mean over all runs, over those told to follow the picture, and over those told to follow the text.</summary>
-public sealed record ByInstruction(Estimate All, Estimate Vision, Estimate Text);
+internal sealed record ByInstruction(Estimate All, Estimate Vision, Estimate Text);
 
 /// <summary>Everything that a diagnosis found: the content of diagnosis.json, from which report and tables are made.</summary>
 /// <remarks>No time of day and no timing is in it: the same inputs give the same bytes. docs/definitions.md defines every number.</remarks>
-public sealed record Diagnosis
+internal sealed record Diagnosis
 {
     /// <summary>Version of this record's form.</summary>
     public int Schema { get; init; } = 2;
@@ -101,7 +101,7 @@ public sealed record Diagnosis
 /// <summary>What identifies a model.</summary>
 /// <param name="Name">Name of its folder.</param>
 /// <param name="Provenance">Statement that the folder's provenance.json makes about where the model comes from, or null.</param>
-public sealed record ModelFacts(string Name, string Family, string Sha256, string TokenizerSha256, int Layers, int Heads, string? Provenance)
+internal sealed record ModelFacts(string Name, string Family, string Sha256, string TokenizerSha256, int Layers, int Heads, string? Provenance)
 {
     /// <summary>SHA-256 of every other file that decides what the model computes, by name.</summary>
     public IReadOnlyDictionary<string, string> Files { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -116,7 +116,7 @@ public sealed record ModelFacts(string Name, string Family, string Sha256, strin
 }
 
 /// <summary>What identifies a conflict set.</summary>
-public sealed record SetFacts(string Name, string Sha256, int Samples, int Rejected)
+internal sealed record SetFacts(string Name, string Sha256, int Samples, int Rejected)
 {
     /// <summary>Of its pictures' bytes.</summary>
     public string PicturesSha256 { get; init; } = "";
@@ -127,7 +127,7 @@ public sealed record SetFacts(string Name, string Sha256, int Samples, int Rejec
 }
 
 /// <summary>What a finding says about an effect.</summary>
-public enum FindingStatus
+internal enum FindingStatus
 {
     /// <summary>p after Holm is at most 0.05, and the intervals exclude what would speak against it.</summary>
     Present,
@@ -141,7 +141,7 @@ public enum FindingStatus
 
 /// <summary>One sentence of the summary.</summary>
 /// <param name="Test">What it stands on; null where nothing could be tested.</param>
-public sealed record Finding(FindingStatus Status, string Text, FindingTest? Test = null);
+internal sealed record Finding(FindingStatus Status, string Text, FindingTest? Test = null);
 
 /// <summary>The test behind a sentence. The four sentences are a family.</summary>
 /// <param name="What">What is tested, in words.</param>
@@ -151,7 +151,7 @@ public sealed record Finding(FindingStatus Status, string Text, FindingTest? Tes
 /// <param name="Samples">Independent samples: runs that share a picture are one.</param>
 /// <param name="Needed">About how many would decide, where they do not.</param>
 /// <param name="Draws">Rank among random sets, where one is part of the test.</param>
-public sealed record FindingTest(string What, double P, double Holm, Estimate Effect, int Samples, int? Needed, PermutationRank? Draws);
+internal sealed record FindingTest(string What, double P, double Holm, Estimate Effect, int Samples, int? Needed, PermutationRank? Draws);
 
 /// <summary>Shares of runs without intervention, in one group of a set.</summary>
 /// <param name="Group">"all", "category", "tag", or "kind" for controls.</param>
@@ -160,7 +160,7 @@ public sealed record FindingTest(string What, double P, double Holm, Estimate Ef
 /// <param name="Generated">The generated text gives the instructed answer.</param>
 /// <param name="Competitor">The likeliest token begins the other modality's answer.</param>
 /// <param name="Neither">It begins neither.</param>
-public sealed record FollowingRates(
+internal sealed record FollowingRates(
     string Set, string Group, string Name, int Runs, ByInstruction Argmax, ByInstruction Larger, ByInstruction Generated,
     ByInstruction Competitor, ByInstruction Neither);
 
@@ -176,7 +176,7 @@ public sealed record FollowingRates(
 /// <param name="AttentionLast">What attention adds at the last position [L].</param>
 /// <param name="MlpLast">What the MLP adds [L].</param>
 /// <param name="Undecided">Runs that answered neither, left out of the "decided" curves.</param>
-public sealed record LayerCurves(
+internal sealed record LayerCurves(
     IReadOnlyList<ByInstruction> MamAnchor, IReadOnlyList<ByInstruction> MamLast, IReadOnlyList<ByInstruction> LdarAnchor,
     IReadOnlyList<ByInstruction> LdarLast, IReadOnlyList<ByInstruction> LdarAnchorDecided, IReadOnlyList<ByInstruction> LdarLastDecided,
     IReadOnlyList<ByInstruction> AttentionAnchor, IReadOnlyList<ByInstruction> MlpAnchor, IReadOnlyList<ByInstruction> AttentionLast,
@@ -209,7 +209,7 @@ public sealed record LayerCurves(
 
 /// <summary>One edge cut around every layer, and in all layers at once.</summary>
 /// <param name="Window">Layers cut together.</param>
-public sealed record KnockoutCurve(string Edge, int Window, IReadOnlyList<KnockoutPoint> Layers, KnockoutPoint? AllLayers);
+internal sealed record KnockoutCurve(string Edge, int Window, IReadOnlyList<KnockoutPoint> Layers, KnockoutPoint? AllLayers);
 
 /// <summary>One cut.</summary>
 /// <param name="Layer">Centre of the window; null for all layers.</param>
@@ -218,7 +218,7 @@ public sealed record KnockoutCurve(string Edge, int Window, IReadOnlyList<Knocko
 /// <param name="NssdMeans">Mean I_NSSD over all, vision and text runs in every variant.</param>
 /// <param name="Argmax">MFR by arg-max under the cut.</param>
 /// <param name="Larger">MFR by the larger of the two.</param>
-public sealed record KnockoutPoint(
+internal sealed record KnockoutPoint(
     int? Layer, int Runs, ByInstruction Nssd, IReadOnlyDictionary<string, IReadOnlyList<double>> NssdMeans, ByInstruction Argmax,
         ByInstruction Larger)
 {
@@ -229,7 +229,7 @@ public sealed record KnockoutPoint(
 /// <summary>One of many tests.</summary>
 /// <param name="P">Two-sided.</param>
 /// <param name="Q">After Benjamini and Hochberg over its family; null where no test was made.</param>
-public sealed record Significance(double P, double Q)
+internal sealed record Significance(double P, double Q)
 {
     /// <summary>Whether it is among what is found at a false discovery rate of 5 %.</summary>
     public bool Survives => Q <= MultipleComparisons.Level;
@@ -253,7 +253,7 @@ public sealed record Significance(double P, double Q)
 /// <param name="TextOnly">Experts: in the top 5 % for text alone.</param>
 /// <param name="ShareOfPositive">Share of the sum of positive scores that the top n hold, n = 1, 2, …</param>
 /// <param name="AttributionCorrelation">Spearman correlation of score and direct attribution over all heads.</param>
-public sealed record HeadLandscape(
+internal sealed record HeadLandscape(
     IReadOnlyList<IReadOnlyList<double>> All, IReadOnlyList<IReadOnlyList<double>> Vision, IReadOnlyList<IReadOnlyList<double>> Text,
     IReadOnlyList<IReadOnlyList<double>> DirectAttribution, IReadOnlyList<RankedHead> Ranked, int Count,
     IReadOnlyList<HeadId> Shared, IReadOnlyList<HeadId> VisionOnly, IReadOnlyList<HeadId> TextOnly,
@@ -279,7 +279,7 @@ public sealed record HeadLandscape(
 }
 
 /// <summary>A head, written "3.0".</summary>
-public sealed record HeadId(int Layer, int Head)
+internal sealed record HeadId(int Layer, int Head)
 {
     /// <inheritdoc/>
     public override string ToString() => $"{Layer}.{Head}";
@@ -289,7 +289,7 @@ public sealed record HeadId(int Layer, int Head)
 /// <param name="Role">"shared", "vision", "text", or "" outside both top 5 %.</param>
 /// <param name="Estimate">Whether the score comes from derivatives and was not verified.</param>
 /// <param name="Test">Of its score over all runs, in the family of all heads.</param>
-public sealed record RankedHead(int Layer, int Head, ByInstruction Score, double DirectAttribution, string Role, bool Estimate,
+internal sealed record RankedHead(int Layer, int Head, ByInstruction Score, double DirectAttribution, string Role, bool Estimate,
     Significance Test);
 
 /// <summary>A head set at 0 on the test set.</summary>
@@ -299,7 +299,7 @@ public sealed record RankedHead(int Layer, int Head, ByInstruction Score, double
 /// <param name="Control">Accuracy on control samples by kind.</param>
 /// <param name="Random">As many random heads.</param>
 /// <param name="LayerMatched">As many random heads of the same layers.</param>
-public sealed record BlockingResult(
+internal sealed record BlockingResult(
     HeadSetId Name, double? Share, IReadOnlyList<HeadId> Heads, ByInstruction Argmax, ByInstruction Larger, ByInstruction Competitor,
     ByInstruction Drop, IReadOnlyDictionary<string, Estimate> Control, RandomControl? Random, RandomControl? LayerMatched);
 
@@ -310,7 +310,7 @@ public sealed record BlockingResult(
 /// <param name="Highest">Highest.</param>
 /// <param name="Control">Accuracy on control samples by kind, mean over the first ten draws.</param>
 /// <param name="Rank">Where the chosen set's MFR under blocking stands among those of the draws; lower is stronger.</param>
-public sealed record RandomControl(
+internal sealed record RandomControl(
     IReadOnlyList<IReadOnlyList<HeadId>> Sets, ByInstruction Argmax, ByInstruction Larger, double Lowest, double Highest,
     IReadOnlyDictionary<string, Estimate> Control, PermutationRank Rank);
 
@@ -318,7 +318,7 @@ public sealed record RandomControl(
 /// <param name="Set">Conflict set.</param>
 /// <param name="Group">The heads; of random ones the mean over draws.</param>
 /// <param name="Failed">Runs whose likeliest token does not begin the instructed answer.</param>
-public sealed record AmplificationResult(string Set, HeadSetId Group, IReadOnlyList<HeadId> Heads, int Failed, int Runs, IReadOnlyList<GainPoint> Points);
+internal sealed record AmplificationResult(string Set, HeadSetId Group, IReadOnlyList<HeadId> Heads, int Failed, int Runs, IReadOnlyList<GainPoint> Points);
 
 /// <summary>One factor; 1 is no change.</summary>
 /// <param name="RecoveredArgmax">Share of the failed runs that follow now.</param>
@@ -326,14 +326,14 @@ public sealed record AmplificationResult(string Set, HeadSetId Group, IReadOnlyL
 /// <param name="WholeArgmax">MFR of the whole set at this factor; null for random heads, which are run on failed samples only.</param>
 /// <param name="WholeLarger">The same by the larger of the two.</param>
 /// <param name="Control">Accuracy on control samples by kind.</param>
-public sealed record GainPoint(
+internal sealed record GainPoint(
     double Factor, ByInstruction RecoveredArgmax, ByInstruction RecoveredLarger, ByInstruction? WholeArgmax, ByInstruction? WholeLarger,
     IReadOnlyDictionary<string, Estimate> Control);
 
 /// <summary>A conflict and what the model answered under several conditions.</summary>
 /// <param name="Picture">Path relative to the data folder.</param>
 /// <param name="Why">Why it was picked.</param>
-public sealed record ExampleConflict(string Id, string Why, string Category, string? Picture, string? TextContext, string Question, IReadOnlyList<ExampleRun> Runs)
+internal sealed record ExampleConflict(string Id, string Why, string Category, string? Picture, string? TextContext, string Question, IReadOnlyList<ExampleRun> Runs)
 {
     /// <summary>
     /// What each image token covers of the picture: left, top, right, bottom in pixels; null for tokens that stand for no place. Empty without a picture.
@@ -342,7 +342,7 @@ public sealed record ExampleConflict(string Id, string Why, string Category, str
 }
 
 /// <summary>One of its instructions.</summary>
-public sealed record ExampleRun(string Modality, string Instruction, string Expected, string Competing, IReadOnlyList<ExampleAnswer> Answers)
+internal sealed record ExampleRun(string Modality, string Instruction, string Expected, string Competing, IReadOnlyList<ExampleAnswer> Answers)
 {
     /// <summary>What is read of the picture, by span and condition.</summary>
     public IReadOnlyList<ImageReading> Readings { get; init; } = [];
@@ -352,7 +352,7 @@ public sealed record ExampleRun(string Modality, string Instruction, string Expe
 /// <param name="Span">"instruction" or "last".</param>
 /// <param name="Condition">In words.</param>
 /// <param name="Tokens">Share of all attention, by image token.</param>
-public sealed record ImageReading(string Span, string Condition, IReadOnlyList<double> Tokens)
+internal sealed record ImageReading(string Span, string Condition, IReadOnlyList<double> Tokens)
 {
     /// <summary>Of the whole picture.</summary>
     public double Total => Tokens.Sum();
@@ -360,7 +360,7 @@ public sealed record ImageReading(string Span, string Condition, IReadOnlyList<d
 
 /// <summary>The likeliest token under one condition.</summary>
 /// <param name="Verdict">"following", "competing" or "neither".</param>
-public sealed record ExampleAnswer(string Condition, string Answer, string Verdict);
+internal sealed record ExampleAnswer(string Condition, string Answer, string Verdict);
 
 /// <summary>One prompt in full.</summary>
-public sealed record RenderedPrompt(string Run, string Text, IReadOnlyList<int> Tokens, IReadOnlyDictionary<string, IReadOnlyList<int>> Spans);
+internal sealed record RenderedPrompt(string Run, string Text, IReadOnlyList<int> Tokens, IReadOnlyDictionary<string, IReadOnlyList<int>> Spans);

@@ -9,7 +9,7 @@ using AnchorScope.World;
 namespace AnchorScope.Studies;
 
 /// <summary>The sets of a diagnosis: heads are ranked on one, tested on another; harder samples and controls where there are any.</summary>
-public sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSet Test, ConflictSet? Hard, ConflictSet? Control, PromptLayout Layout)
+internal sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSet Test, ConflictSet? Hard, ConflictSet? Control, PromptLayout Layout)
 {
     /// <summary>All sets, in the order they are run.</summary>
     public IReadOnlyList<ConflictSet> Sets => [.. new[] { Rank, Test, Hard, Control }.OfType<ConflictSet>()];

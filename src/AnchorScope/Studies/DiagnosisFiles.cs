@@ -10,7 +10,7 @@ using AnchorScope.Metrics;
 namespace AnchorScope.Studies;
 
 /// <summary>A diagnosis as files that other programs read. Each is written whole or not at all.</summary>
-public static class DiagnosisFiles
+internal static class DiagnosisFiles
 {
     internal static readonly JsonSerializerOptions Form = new()
     {

@@ -4,7 +4,7 @@ using System.Globalization;
 namespace AnchorScope.Studies;
 
 /// <summary>The folder of one diagnosis: its manifest says which inputs and settings its rows belong to, so that none are ever mixed.</summary>
-public static class DiagnosisFolder
+internal static class DiagnosisFolder
 {
     private const string ManifestName = "manifest.json";
 

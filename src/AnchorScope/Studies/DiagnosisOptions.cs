@@ -43,7 +43,7 @@ public sealed record DiagnosisOptions
     public int? AnswerTokens { get; init; }
 
     /// <summary>A direction that the model is steered with throughout; null: none.</summary>
-    public SteeringUse? Steering { get; init; }
+    internal SteeringUse? Steering { get; init; }
 
     /// <summary>The command that was typed, for the report; changes no number.</summary>
     public string Command { get; init; } = "";
@@ -56,10 +56,10 @@ public sealed record DiagnosisOptions
 /// <param name="File">directions.safetensors of <c>ascope steer</c>.</param>
 /// <param name="Strength">Above 0 towards the picture, below 0 towards the text.</param>
 /// <param name="BeyondBounds">Whether a strength outside the bounds in the file is meant.</param>
-public sealed record SteeringUse(string File, string Name, double Strength, bool BeyondBounds = false);
+internal sealed record SteeringUse(string File, string Name, double Strength, bool BeyondBounds = false);
 
 /// <summary>How far a study is.</summary>
 /// <param name="Phase">Name of the part, as in results.jsonl; the steps of all searches are "search".</param>
 /// <param name="Done">Samples done.</param>
 /// <param name="Of">Samples in all.</param>
-public sealed record StudyProgress(string Phase, int Done, int Of);
+internal sealed record StudyProgress(string Phase, int Done, int Of);

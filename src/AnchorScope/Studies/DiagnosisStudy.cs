@@ -12,7 +12,7 @@ namespace AnchorScope.Studies;
 /// The main job: where does this model decide which modality to follow, and which heads decide it. Heads are ranked on one split
 /// and tested on another; every number comes from results.jsonl, sample by sample, so that a killed run goes on where it was.
 /// </summary>
-public sealed class DiagnosisStudy : IDisposable
+internal sealed class DiagnosisStudy : IDisposable
 {
     /// <summary>Name under which a steered model's direction stands among the definitions.</summary>
     private const string Direction = "steering";

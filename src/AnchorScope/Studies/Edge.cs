@@ -8,7 +8,7 @@ namespace AnchorScope.Studies;
 /// <param name="Name">As in files and figures, "image->instruction".</param>
 /// <param name="From">Spans of the keys, as a union.</param>
 /// <param name="To">Spans of the queries, as a union.</param>
-public sealed record Edge(string Name, IReadOnlyList<SpanKind> From, IReadOnlyList<SpanKind> To)
+internal sealed record Edge(string Name, IReadOnlyList<SpanKind> From, IReadOnlyList<SpanKind> To)
 {
     /// <summary>
     /// The routes of the published figures and those that a relay can take besides. <paramref name="instruction"/> is what counts as

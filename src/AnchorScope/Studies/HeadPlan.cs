@@ -3,7 +3,7 @@ using AnchorScope.Metrics;
 namespace AnchorScope.Studies;
 
 /// <summary>Which heads a diagnosis blocks and amplifies: chosen from the ranking split, before the test split is looked at.</summary>
-public sealed class HeadPlan
+internal sealed class HeadPlan
 {
     /// <summary>
     /// The set that the sentences and the examples speak of, the best 5 %: it is blocked whatever other shares are asked for.

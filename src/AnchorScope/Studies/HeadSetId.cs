@@ -5,7 +5,7 @@ using System.Text.Json.Serialization;
 namespace AnchorScope.Studies;
 
 /// <summary>How a set of heads comes about.</summary>
-public enum HeadSetKind
+internal enum HeadSetKind
 {
     /// <summary>The best by the score over all runs.</summary>
     Top,
@@ -30,7 +30,7 @@ public enum HeadSetKind
 /// <param name="Percent">Its share of all heads, in percent.</param>
 /// <param name="Draw">Which one of those that are drawn; null for sets that are not, and for all draws together.</param>
 [JsonConverter(typeof(Converter))]
-public readonly record struct HeadSetId(HeadSetKind Kind, decimal Percent, int? Draw = null)
+internal readonly record struct HeadSetId(HeadSetKind Kind, decimal Percent, int? Draw = null)
 {
     /// <summary>A set of a share of all heads.</summary>
     /// <param name="share">Above 0, at most 1.</param>

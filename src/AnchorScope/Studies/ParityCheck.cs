@@ -16,15 +16,15 @@ namespace AnchorScope.Studies;
 /// <param name="Error">Largest difference: as a share of its row's largest magnitude, absolute for probabilities and pixel values, 1 where ids or text differ.</param>
 /// <param name="Tolerance">Largest error allowed.</param>
 /// <param name="Where">Index of the first value beyond tolerance, or what differs; null when all is well.</param>
-public sealed record ParityRow(string Case, string Array, double Error, double Tolerance, string? Where);
+internal sealed record ParityRow(string Case, string Array, double Error, double Tolerance, string? Where);
 
 /// <summary>A golden file compared.</summary>
 /// <param name="Rows">In the order of computation.</param>
 /// <param name="NotCompared">Arrays of the file for which there is nothing to compare with.</param>
-public sealed record ParityResult(IReadOnlyList<ParityRow> Rows, IReadOnlyList<string> NotCompared);
+internal sealed record ParityResult(IReadOnlyList<ParityRow> Rows, IReadOnlyList<string> NotCompared);
 
 /// <summary>Runs a model on golden files of the reference library and compares every array, in the order of computation.</summary>
-public static class ParityCheck
+internal static class ParityCheck
 {
     /// <summary>
     /// Of the largest magnitude of a row, one position's vector in one layer. Float32 sums in another order differ by about 1e-6 an operation; a wrong

@@ -8,7 +8,7 @@ namespace AnchorScope.Studies;
 /// <param name="LastLayer">Last one.</param>
 /// <param name="Ranked">The strongest of each place by estimate, silenced one at a time: by place, then by falling effect.</param>
 /// <param name="Correlation">Spearman correlation of effect and estimate over them.</param>
-public sealed record NeuronTable(int Total, int FirstLayer, int LastLayer, IReadOnlyList<RankedNeuron> Ranked, double Correlation);
+internal sealed record NeuronTable(int Total, int FirstLayer, int LastLayer, IReadOnlyList<RankedNeuron> Ranked, double Correlation);
 
 /// <summary>One neuron.</summary>
 /// <param name="Effect">Margin lost when it is set to 0 at the positions of the gain scope, logits.</param>
@@ -16,7 +16,7 @@ public sealed record NeuronTable(int Total, int FirstLayer, int LastLayer, IRead
 /// <param name="AtInstruction">What it holds at the instruction, mean over its positions.</param>
 /// <param name="AtLast">What it holds at the last position.</param>
 /// <param name="Test">Of its effect over all runs; all neurons are a family.</param>
-public sealed record RankedNeuron(NeuronPlace Place, int Layer, int Neuron, ByInstruction Effect, double Estimate,
+internal sealed record RankedNeuron(NeuronPlace Place, int Layer, int Neuron, ByInstruction Effect, double Estimate,
     ByInstruction AtInstruction, ByInstruction AtLast, Significance Test);
 
 /// <summary>What is inside a necessary head: the numbers of its output z, set to 0 one at a time. Their basis is the model's own and no privileged one: another, rotated, would do the same work.</summary>
@@ -24,30 +24,30 @@ public sealed record RankedNeuron(NeuronPlace Place, int Layer, int Neuron, ByIn
 /// <param name="Size">d_head.</param>
 /// <param name="ShareOfQuarter">Share of the sum of all magnitudes that the strongest quarter holds: a quarter where all do the same.</param>
 /// <param name="Ranked">The strongest, eight at most.</param>
-public sealed record OpenedHead(int Layer, int Head, double Score, int Size, double ShareOfQuarter, IReadOnlyList<RankedComponent> Ranked);
+internal sealed record OpenedHead(int Layer, int Head, double Score, int Size, double ShareOfQuarter, IReadOnlyList<RankedComponent> Ranked);
 
 /// <summary>One number of a head's output.</summary>
 /// <param name="Effect">Margin lost when it is set to 0 at the positions of the gain scope, logits.</param>
 /// <param name="AtInstruction">What it is at the instruction, mean over its positions.</param>
 /// <param name="AtLast">What it is at the last position.</param>
 /// <param name="Test">Of its effect over all runs; the numbers of all heads that were opened are a family.</param>
-public sealed record RankedComponent(int Component, ByInstruction Effect, ByInstruction AtInstruction, ByInstruction AtLast,
+internal sealed record RankedComponent(int Component, ByInstruction Effect, ByInstruction AtInstruction, ByInstruction AtLast,
     Significance Test);
 
 /// <summary>Edges in one head alone.</summary>
 /// <param name="Estimates">Of every edge and head.</param>
 /// <param name="Ranked">The pairs with the strongest estimates, cut one at a time: by falling effect.</param>
 /// <param name="Correlation">Spearman correlation of effect and estimate over them.</param>
-public sealed record EdgeTable(IReadOnlyList<EdgeEstimates> Estimates, IReadOnlyList<RankedEdge> Ranked, double Correlation);
+internal sealed record EdgeTable(IReadOnlyList<EdgeEstimates> Estimates, IReadOnlyList<RankedEdge> Ranked, double Correlation);
 
 /// <summary>What cutting an edge in one head alone would take from the margin, estimated from derivatives, logits [layer][head].</summary>
-public sealed record EdgeEstimates(string Edge, IReadOnlyList<IReadOnlyList<double>> Heads);
+internal sealed record EdgeEstimates(string Edge, IReadOnlyList<IReadOnlyList<double>> Heads);
 
 /// <summary>An edge in one head.</summary>
 /// <param name="Effect">Margin lost when it is cut, logits.</param>
 /// <param name="Estimate">What derivatives say of that.</param>
 /// <param name="Test">Of its effect over all runs; all pairs that were estimated are a family.</param>
-public sealed record RankedEdge(string Edge, int Layer, int Head, ByInstruction Effect, double Estimate, Significance Test);
+internal sealed record RankedEdge(string Edge, int Layer, int Head, ByInstruction Effect, double Estimate, Significance Test);
 
 /// <summary>What the ranking split says of parts smaller than heads.</summary>
 internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, HeadPlan plan, MeasuredSet rank)

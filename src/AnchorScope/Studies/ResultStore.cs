@@ -10,7 +10,7 @@ namespace AnchorScope.Studies;
 /// <param name="LogSum">Log of the sum of exp(logit) over the vocabulary, so that logit - this is a log-probability.</param>
 /// <param name="ArgMax">Token with the largest logit.</param>
 /// <param name="Divergence">KL(P || P_condition) over the whole vocabulary, nats.</param>
-public readonly record struct Outcome(float Following, float Competing, float LogSum, int ArgMax, float Divergence)
+internal readonly record struct Outcome(float Following, float Competing, float LogSum, int ArgMax, float Divergence)
 {
     /// <summary>logit(y_p) - logit(y_c).</summary>
     public float Margin => Following - Competing;
@@ -23,7 +23,7 @@ public readonly record struct Outcome(float Following, float Competing, float Lo
 /// <param name="Run">"test-0000/vision".</param>
 /// <param name="YP">Token y_p.</param>
 /// <param name="YC">Token y_c; equal to <paramref name="YP"/> where there is no conflict.</param>
-public sealed record RunResult(string Run, int YP, int YC)
+internal sealed record RunResult(string Run, int YP, int YC)
 {
     /// <summary>Text that the model generates without intervention.</summary>
     public string Answer { get; init; } = "";
@@ -42,7 +42,7 @@ public sealed record RunResult(string Run, int YP, int YC)
 /// results.jsonl: a row per run and condition, appended sample by sample. What a killed run left is read again up to the last
 /// complete sample; the rest of the file is cut off.
 /// </summary>
-public sealed class ResultStore : IDisposable
+internal sealed class ResultStore : IDisposable
 {
     private readonly FileStream _file;
     private readonly Dictionary<(string Set, string Sample), List<RunResult>> _samples = [];

@@ -8,14 +8,14 @@ namespace AnchorScope.Studies;
 /// <param name="Without">Share of runs that follow the instruction without a cut, in the chosen measure.</param>
 /// <param name="Cuts">The three cuts; fewer where prompts lack an edge.</param>
 /// <param name="Text">In a sentence.</param>
-public sealed record RouteFinding(Route Verdict, double Threshold, Estimate Without, IReadOnlyList<RouteCut> Cuts, string Text);
+internal sealed record RouteFinding(Route Verdict, double Threshold, Estimate Without, IReadOnlyList<RouteCut> Cuts, string Text);
 
 /// <summary>One edge cut in all layers.</summary>
 /// <param name="Edge">Like "context->instruction".</param>
 /// <param name="Left">Share of runs that follow under the cut.</param>
 /// <param name="Lost">Share of what there was without the cut (above chance, where there is one) that it takes.</param>
 /// <param name="Carries">Whether that is more than the threshold; null where the interval holds it.</param>
-public sealed record RouteCut(string Edge, Estimate Left, double Lost, bool? Carries)
+internal sealed record RouteCut(string Edge, Estimate Left, double Lost, bool? Carries)
 {
     /// <summary>
     /// What is left beyond the share 1 - threshold of what there is without the cut, both above chance: below 0 where the edge carries.

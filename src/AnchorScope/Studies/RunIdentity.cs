@@ -10,7 +10,7 @@ namespace AnchorScope.Studies;
 /// All that decides a run's numbers, each thing by name: the tool and its numerics, the model's files, the data's with every picture, the settings.
 /// Two runs with the same identity may be continued into each other, and no others.
 /// </summary>
-public sealed class RunIdentity
+internal sealed class RunIdentity
 {
     private const int Version = 4;
     private const string Tool = "tool", Kernels = "numerics", Model = "model", Data = "data", Settings = "settings", Weights = "weights", Pictures = "pictures", Samples = "samples";

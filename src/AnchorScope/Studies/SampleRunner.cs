@@ -88,7 +88,7 @@ internal sealed class SampleRunner(
         {
             var width = model.Decoder.Shape.ModelSize;
             var final = baseline.Trace![Site.ResidPost, model.Decoder.Shape.Layers - 1].AsSpan(^width..);
-            result.Curves["dla"] = HeadContribution.ToMargin(model.Decoder, baseline.Trace, watched.Length - 1, final, entities.Following, entities.Competing);
+            result.Curves["dla"] = HeadContribution.ToMargin(model, baseline.Trace, watched.Length - 1, final, entities.Following, entities.Competing);
             AddEstimates(result, prompt, baseline, entities, plan.Parts!.Samples.Contains(run.Sample));
         }
         if (phase == Phase.Parts) AddActivations(result, plan.Candidates!, baseline.Trace!, [.. anchors.Select(p => Array.IndexOf(watched, p))], watched.Length - 1);

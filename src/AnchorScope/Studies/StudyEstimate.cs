@@ -4,7 +4,7 @@ namespace AnchorScope.Studies;
 /// <param name="Runs">Runs that are asked for: plain ones, donors, one for each intervention, one for each point of a backward pass.</param>
 /// <param name="Operations">Floating-point operations of the decoder that the planner makes of them.</param>
 /// <param name="Pictures">Pictures that the vision tower reads.</param>
-public readonly record struct Work(double Runs, double Operations, double Pictures = 0)
+internal readonly record struct Work(double Runs, double Operations, double Pictures = 0)
 {
     /// <summary>The sum.</summary>
     public static Work operator +(Work a, Work b) => new(a.Runs + b.Runs, a.Operations + b.Operations, a.Pictures + b.Pictures);
@@ -18,14 +18,14 @@ public readonly record struct Work(double Runs, double Operations, double Pictur
 /// <param name="Samples">Samples, at most.</param>
 /// <param name="Least">Where no run fails and no search finds a head.</param>
 /// <param name="Most">Where every run fails and every search goes on to its last head.</param>
-public sealed record PhaseEstimate(string Phase, int Samples, Work Least, Work Most);
+internal sealed record PhaseEstimate(string Phase, int Samples, Work Least, Work Most);
 
 /// <summary>What a study will compute, counted from its settings and the first sample of every set before it runs.</summary>
 /// <param name="Phases">Its parts in order.</param>
 /// <param name="Workers">Passes that run at the same time.</param>
 /// <param name="WeightBytes">Weights, as stored and, of a small model, once more as the kernels read them.</param>
 /// <param name="WorkBytes">Recorded runs and activations of all workers at their largest.</param>
-public sealed record StudyEstimate(IReadOnlyList<PhaseEstimate> Phases, int Workers, long WeightBytes, long WorkBytes)
+internal sealed record StudyEstimate(IReadOnlyList<PhaseEstimate> Phases, int Workers, long WeightBytes, long WorkBytes)
 {
     /// <summary>Everything together, at least.</summary>
     public Work Least => Phases.Aggregate(default(Work), (sum, phase) => sum + phase.Least);

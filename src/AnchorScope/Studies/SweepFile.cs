@@ -14,7 +14,7 @@ namespace AnchorScope.Studies;
 /// The rows of a sweep on their way to a file: each pass is appended to FILE.partial as it is done, behind a line that says what is being run,
 /// and FILE is written whole, in the order of the variants, at the end. An interrupted sweep goes on from what the partial file holds.
 /// </summary>
-public sealed class SweepFile : IDisposable
+internal sealed class SweepFile : IDisposable
 {
     private static readonly JsonWriterOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 

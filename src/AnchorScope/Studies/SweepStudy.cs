@@ -9,10 +9,10 @@ namespace AnchorScope.Studies;
 /// <param name="Memory">Bytes of the recorded run and of activations; null: <see cref="SweepCost.DefaultMemory"/>, or what is needed.</param>
 /// <param name="Threads">Threads.</param>
 /// <param name="Naive">One full pass a variant, from the embeddings: the slow way that the fast one is checked against.</param>
-public sealed record SweepOptions(long? Memory, int Threads, bool Naive);
+internal sealed record SweepOptions(long? Memory, int Threads, bool Naive);
 
 /// <summary>Every variant of one prompt, into a file of rows.</summary>
-public sealed class SweepStudy
+internal sealed class SweepStudy
 {
     private readonly VisionLanguageModel _model;
     private readonly Prompt _prompt;

@@ -7,7 +7,7 @@ namespace AnchorScope.Studies;
 /// <param name="Name">Name of its folder.</param>
 /// <param name="Step">First number in the name.</param>
 /// <param name="Stage">What stands behind the number, or "".</param>
-public sealed record SeriesCheckpoint(string Folder, string Name, int Step, string Stage)
+internal sealed record SeriesCheckpoint(string Folder, string Name, int Step, string Stage)
 {
     /// <summary>The checkpoints in <paramref name="folder"/> by step: what <c>ascope train --series</c> keeps ("000300-lower"), or any folders with a number in their names.</summary>
     /// <exception cref="InputException">There is none, or a folder is no checkpoint.</exception>
@@ -41,7 +41,7 @@ public sealed record SeriesCheckpoint(string Folder, string Name, int Step, stri
 /// <param name="Best">The best heads, five at most.</param>
 /// <param name="AllQueries">Share of pairs that give the own other answer with the queries of all heads taken from the other instruction.</param>
 /// <param name="Sets">The arbiters and the carriers that the searches came to.</param>
-public sealed record SeriesPoint(
+internal sealed record SeriesPoint(
     string Checkpoint, int Step, string Stage, string Sha256, int Layers, int Heads, ByInstruction Argmax, ByInstruction Larger, Estimate Ldar, RouteFinding Route,
     ByInstruction Blocked, ByInstruction? Random, double ShareOfBest, int HeadsForHalf, IReadOnlyList<HeadId> Best,
     Estimate AllQueries, IReadOnlyList<SeriesSet> Sets)
@@ -68,10 +68,10 @@ public sealed record SeriesPoint(
 /// <param name="Name">"arbiters", "decision_carriers" or "choice_carriers".</param>
 /// <param name="Found">Whether the diagnosis holds it for one.</param>
 /// <param name="Switched">Share of the test pairs that it switches in the way that was looked for.</param>
-public sealed record SeriesSet(string Name, IReadOnlyList<HeadId> Heads, bool Found, Estimate Switched);
+internal sealed record SeriesSet(string Name, IReadOnlyList<HeadId> Heads, bool Found, Estimate Switched);
 
 /// <summary>What training did to the numbers of a diagnosis: the content of series.json.</summary>
-public sealed record TrainingSeries(int Schema, string Tool, IReadOnlyList<SetFacts> Data, IReadOnlyDictionary<string, string> Variants, ulong Seed, IReadOnlyList<SeriesPoint> Points)
+internal sealed record TrainingSeries(int Schema, string Tool, IReadOnlyList<SetFacts> Data, IReadOnlyDictionary<string, string> Variants, ulong Seed, IReadOnlyList<SeriesPoint> Points)
 {
     /// <summary>What all diagnoses of a series share: the identity of the first one without its model.</summary>
     public static RunIdentity IdentityOf(DiagnosisStudy first) => first.Identity.WithoutModel();

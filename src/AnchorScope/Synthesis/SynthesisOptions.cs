@@ -3,7 +3,7 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Synthesis;
 
 /// <summary>What a checkpoint of random weights shall look like. Sizes left out are in proportion to the others.</summary>
-public sealed record SynthesisOptions
+internal sealed record SynthesisOptions
 {
     private const int LargestSize = 1 << 20;
     private const int MostLayers = 1 << 10;
@@ -102,5 +102,5 @@ public sealed record SynthesisOptions
 
 /// <summary>Sizes that go with each other.</summary>
 /// <param name="Side">Image tokens along one side of a square picture or tile.</param>
-public sealed record SyntheticShape(
+internal sealed record SyntheticShape(
     int Layers, int Heads, int KeyHeads, int Width, int MlpSize, int Vocabulary, int Side, int VisionLayers, int VisionWidth, int VisionHeads, int VisionMlpSize);

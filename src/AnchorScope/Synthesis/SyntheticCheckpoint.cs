@@ -7,7 +7,7 @@ using AnchorScope.Models;
 namespace AnchorScope.Synthesis;
 
 /// <summary>A checkpoint folder of random weights: the shape of a real model, to measure and to test with, and nothing learned.</summary>
-public sealed class SyntheticCheckpoint
+internal sealed class SyntheticCheckpoint
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 

@@ -6,7 +6,7 @@ namespace AnchorScope.Synthesis;
 /// The files beside the weights as one family has them on the hub: which keys its config.json has, what its processor is, which special
 /// tokens it uses. Tensors are not listed: they are those that the family's own reader asks for.
 /// </summary>
-public abstract class SyntheticFamily
+internal abstract class SyntheticFamily
 {
     private const int LongestText = 32768;
 

@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics;
 namespace AnchorScope.Tensors;
 
 /// <summary>Activation functions by the names that checkpoints give them.</summary>
-public enum Activation
+internal enum Activation
 {
     /// <summary>x * sigmoid(x).</summary>
     Silu,
@@ -44,7 +44,7 @@ public enum Activation
 }
 
 /// <summary>Activation functions on rows, each element on its own.</summary>
-public static class Activations
+internal static class Activations
 {
     /// <summary>The names that <see cref="Parse"/> takes.</summary>
     public static IReadOnlyList<string> Names { get; } = 

@@ -6,7 +6,7 @@ namespace AnchorScope.Tensors;
 /// Native memory for the activations of one thread: tensors are taken in order and given back in bulk, so a pass costs the
 /// garbage collector nothing. Not thread-safe: every thread that runs passes owns one.
 /// </summary>
-public sealed unsafe class Arena : IDisposable
+internal sealed unsafe class Arena : IDisposable
 {
     private const int Alignment = 64;
     private const nuint SmallestChunk = 4 << 20;

@@ -7,7 +7,7 @@ namespace AnchorScope.Tensors;
 /// The derivative of a loss by each element of the tensors that are asked for, float32, whatever type they are stored in. A backward pass adds to it and computes nothing for
 /// tensors that are not asked for.
 /// </summary>
-public sealed unsafe class Gradients : ITensorMemory, IDisposable
+internal sealed unsafe class Gradients : ITensorMemory, IDisposable
 {
     private const int Alignment = 16;
 

@@ -8,7 +8,7 @@ namespace AnchorScope.Tensors;
 /// Keys lie in panels [pos/16][d_head][16], so a vector holds one coordinate of sixteen keys; values lie in panels [d_head/16][pos][16], so that
 /// the same sixteen columns of all positions are read one behind the other.
 /// </remarks>
-public sealed unsafe class KeyValues : IDisposable
+internal sealed unsafe class KeyValues : IDisposable
 {
     private readonly float* _data;
     private readonly bool _owned;

@@ -4,7 +4,7 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Tensors;
 
 /// <summary>Which matrix kernel a study uses. The two differ in the last bits, so one study keeps to one of them.</summary>
-public enum KernelFamily
+internal enum KernelFamily
 {
     /// <summary>Panels of 32 outputs, for many rows: prefill, sweeps.</summary>
     Panel,
@@ -14,7 +14,7 @@ public enum KernelFamily
 }
 
 /// <summary>y = x W^T (+ b), weights [outputs, inputs] as stored in the checkpoint.</summary>
-public sealed unsafe class Linear
+internal sealed unsafe class Linear
 {
     private const int ShortPanel = 1024;
     private const int MostRowsOfShort = 252;

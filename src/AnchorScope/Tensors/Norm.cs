@@ -4,7 +4,7 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Tensors;
 
 /// <summary>RMSNorm, x / sqrt(mean(x^2) + eps) * gain, and LayerNorm when there is a bias.</summary>
-public sealed unsafe class Norm
+internal sealed unsafe class Norm
 {
     private readonly Weight _gain;
     private readonly Weight? _bias;

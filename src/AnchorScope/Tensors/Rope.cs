@@ -7,7 +7,7 @@ namespace AnchorScope.Tensors;
 /// Rotary position embedding, the two halves of a head rotated against each other: the angle of a pair is its frequency times the
 /// coordinate on the axis that the pair reads, computed in float32 as the reference does.
 /// </summary>
-public sealed unsafe class Rope
+internal sealed unsafe class Rope
 {
     private readonly int _half;
     private readonly float[] _frequencies;

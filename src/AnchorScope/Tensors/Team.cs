@@ -16,7 +16,7 @@ internal interface ITeamWork
 /// counter, so a thread that is held up holds nobody else up but with the chunk in its hands; one that comes too late finds the door shut and is
 /// not waited for. While another process keeps taking the others' cores away, the caller works alone. With one thread everything runs on the caller.
 /// </summary>
-public sealed unsafe class Team : IDisposable
+internal sealed unsafe class Team : IDisposable
 {
     /// <summary>About 20 microseconds of arithmetic: below that, waking another thread costs more than it brings.</summary>
     private const long SmallestWork = 1_000_000;
@@ -192,4 +192,4 @@ public sealed unsafe class Team : IDisposable
 }
 
 /// <summary>What a computation runs on: memory for activations, threads, and the matrix kernel of the study.</summary>
-public sealed record Compute(Arena Arena, Team Team, KernelFamily Family = KernelFamily.Panel);
+internal sealed record Compute(Arena Arena, Team Team, KernelFamily Family = KernelFamily.Panel);

@@ -3,7 +3,7 @@ namespace AnchorScope.Tensors;
 /// <summary>
 /// A float32 matrix, row after row, in memory that an <see cref="Arena"/> owns. A value type: copying it copies the view.
 /// </summary>
-public readonly unsafe struct Tensor(float* data, int rows, int columns)
+internal readonly unsafe struct Tensor(float* data, int rows, int columns)
 {
     /// <summary>First element of the first row.</summary>
     public float* Data { get; } = data;

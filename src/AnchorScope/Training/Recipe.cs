@@ -8,7 +8,7 @@ namespace AnchorScope.Training;
 
 /// <summary>How an organism is grown: a file of its own, whose names are those of its JSON. A name that is not one of them is an error.</summary>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
-public sealed record Recipe
+internal sealed record Recipe
 {
     private static readonly JsonSerializerOptions Options = new()
     {
@@ -65,7 +65,7 @@ public sealed record Recipe
 
 /// <summary>Sizes of the decoder.</summary>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
-public sealed record DecoderSizes
+internal sealed record DecoderSizes
 {
     /// <summary>d_model.</summary>
     public required int Width { get; init; }
@@ -88,7 +88,7 @@ public sealed record DecoderSizes
 
 /// <summary>What a stage teaches.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<RecipeTask>))]
-public enum RecipeTask
+internal enum RecipeTask
 {
     /// <summary>The vision tower: to tell shape, colour, count and place from the mean of its patches.</summary>
     [JsonStringEnumMemberName("pictures")]
@@ -101,7 +101,7 @@ public enum RecipeTask
 
 /// <summary>One stage. It begins with the weights that the one before left, and with a new optimiser.</summary>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
-public sealed record RecipeStage
+internal sealed record RecipeStage
 {
     /// <summary>Also the name of its split of samples.</summary>
     public required string Name { get; init; }
@@ -177,7 +177,7 @@ public sealed record RecipeStage
 
 /// <summary>How the learning rate ends.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<RateShape>))]
-public enum RateShape
+internal enum RateShape
 {
     /// <summary>Straight down to the floor.</summary>
     [JsonStringEnumMemberName("linear")]
@@ -190,7 +190,7 @@ public enum RateShape
 
 /// <summary>The learning rate of each step: it rises, stays, and falls.</summary>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
-public sealed record RateSchedule
+internal sealed record RateSchedule
 {
     /// <summary>Highest.</summary>
     public required double Peak { get; init; }
@@ -219,10 +219,10 @@ public sealed record RateSchedule
 /// <summary>Other weights of the forms of instructions at first.</summary>
 /// <param name="Share">Of the stage's steps.</param>
 /// <param name="Forms">As in a mixture.</param>
-public sealed record FormsAtFirst(double Share, IReadOnlyList<double> Forms);
+internal sealed record FormsAtFirst(double Share, IReadOnlyList<double> Forms);
 
 /// <summary>Group lasso over heads: the sum of the Frobenius norms of each head's columns of o_proj.</summary>
 /// <param name="Weight">What the sum is multiplied with in the loss.</param>
 /// <param name="From">Share of the stage's steps after which it begins.</param>
 /// <param name="FirstLayer">Layers below it are left alone.</param>
-public sealed record HeadLasso(double Weight, double From, int FirstLayer);
+internal sealed record HeadLasso(double Weight, double From, int FirstLayer);

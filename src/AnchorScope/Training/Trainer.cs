@@ -13,16 +13,16 @@ namespace AnchorScope.Training;
 /// <param name="Step">Steps of it that are done.</param>
 /// <param name="Loss">Of the last step.</param>
 /// <param name="Accuracy">Last one measured, or null.</param>
-public readonly record struct TrainingProgress(int Stage, int Step, double Loss, double? Accuracy);
+internal readonly record struct TrainingProgress(int Stage, int Step, double Loss, double? Accuracy);
 
 /// <summary>Nothing of it changes a number.</summary>
 /// <param name="Threads">Threads.</param>
 /// <param name="KeepEvery">Steps from one kept state to the next: what a kill may lose.</param>
 /// <param name="SeriesEvery">Steps from one checkpoint of the series to the next; null for no series.</param>
-public sealed record TrainerOptions(int Threads, int KeepEvery, int? SeriesEvery);
+internal sealed record TrainerOptions(int Threads, int KeepEvery, int? SeriesEvery);
 
 /// <summary>Grows a model by a recipe. The weights follow from recipe and template alone: not from threads, interruptions or when a state was kept.</summary>
-public sealed class Trainer
+internal sealed class Trainer
 {
     /// <summary>Sequences, and pictures, that share a pass, and lanes: what decides the order of sums.</summary>
     private const int Together = 8, PicturesTogether = 24, Lanes = 4;

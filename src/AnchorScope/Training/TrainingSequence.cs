@@ -10,7 +10,7 @@ namespace AnchorScope.Training;
 /// <param name="Tokens">Ids, image tokens repeated as in a prompt.</param>
 /// <param name="Pixels">Its pictures, or null.</param>
 /// <param name="Targets">What is to follow; rows are positions of the sequence.</param>
-public sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IReadOnlyList<Target> Targets)
+internal sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IReadOnlyList<Target> Targets)
 {
     /// <summary>Edits of its forward pass.</summary>
     public Intervention Intervention { get; init; } = Intervention.None;

@@ -12,7 +12,7 @@ namespace AnchorScope.Training;
 /// <param name="Rate">Learning rate of the last of them.</param>
 /// <param name="Norm">Mean norm of the gradient.</param>
 /// <param name="Accuracy">Of answers on held-out samples, or of the four labels of a step's pictures before it learns from them; null where it was not measured.</param>
-public sealed record CurvePoint(string Stage, int Step, double Loss, double Rate, double Norm, double? Accuracy);
+internal sealed record CurvePoint(string Stage, int Step, double Loss, double Rate, double Norm, double? Accuracy);
 
 /// <summary>Where a run of training is: kept on the disk, so that a killed run goes on with the same bits.</summary>
 /// <param name="Stage">Index of the stage.</param>

@@ -4,7 +4,7 @@ using AnchorScope.Studies;
 namespace AnchorScope.Tuning;
 
 /// <summary>A tuning as a file that other programs read.</summary>
-public static class TuningFiles
+internal static class TuningFiles
 {
     /// <summary>Writes tune.json into <paramref name="folder"/>.</summary>
     public static void Write(string folder, TuningResult result) => DiagnosisFiles.Text(Path.Combine(folder, "tune.json"), JsonSerializer.Serialize(result, DiagnosisFiles.Form) + "\n");

@@ -4,7 +4,7 @@ using AnchorScope.World;
 namespace AnchorScope.Tuning;
 
 /// <summary>The folder of a tuning: whose it is, and the samples that are drawn for it where none are given.</summary>
-public static class TuningFolder
+internal static class TuningFolder
 {
     /// <summary>Holds what decides every number of a run.</summary>
     internal const string Settings = "settings.json";

@@ -11,7 +11,7 @@ namespace AnchorScope.Tuning;
 /// <param name="Kept">The second.</param>
 /// <param name="Total">Answer + weight * kept.</param>
 /// <param name="Follows">Share of the runs with a conflict whose likeliest token begins the instructed answer.</param>
-public sealed record TuningLoss(double Answer, double Kept, double Total, double Follows);
+internal sealed record TuningLoss(double Answer, double Kept, double Total, double Follows);
 
 /// <summary>The objective on some items, and its derivatives.</summary>
 internal static class TuningObjective

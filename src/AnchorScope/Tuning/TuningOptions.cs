@@ -1,7 +1,7 @@
 namespace AnchorScope.Tuning;
 
 /// <summary>What of the named heads learns.</summary>
-public enum TuningKind
+internal enum TuningKind
 {
     /// <summary>A factor of each head's output.</summary>
     Gain,
@@ -17,7 +17,7 @@ public enum TuningKind
 }
 
 /// <summary>How it is learnt. Everything that changes a number is here, and goes into settings.json and tune.json.</summary>
-public sealed record TuningOptions
+internal sealed record TuningOptions
 {
     /// <summary>What learns.</summary>
     public required TuningKind Kind { get; init; }

@@ -4,7 +4,7 @@ using AnchorScope.Studies;
 namespace AnchorScope.Tuning;
 
 /// <summary>What is tuned, on what, and what it is compared with.</summary>
-public sealed record TuningPlan
+internal sealed record TuningPlan
 {
     /// <summary>Folder of the checkpoint.</summary>
     public required string Model { get; init; }
@@ -45,11 +45,11 @@ public sealed record TuningPlan
 }
 
 /// <summary>Paths of a tuning's conflict sets.</summary>
-public sealed record TuningSets(string Train, string Validate, string Test);
+internal sealed record TuningSets(string Train, string Validate, string Test);
 
 /// <summary>How far a study is.</summary>
 /// <param name="Part">What is being done.</param>
 /// <param name="Done">Of it.</param>
 /// <param name="Of">In all.</param>
 /// <param name="Point">Last measurement of a training, or null.</param>
-public readonly record struct TuningProgress(string Part, int Done, int Of, TuningPoint? Point = null);
+internal readonly record struct TuningProgress(string Part, int Done, int Of, TuningPoint? Point = null);

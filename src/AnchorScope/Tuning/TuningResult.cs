@@ -5,7 +5,7 @@ using AnchorScope.Studies;
 namespace AnchorScope.Tuning;
 
 /// <summary>Everything that was measured: the content of tune.json, from which the report is made. The same inputs give the same bytes.</summary>
-public sealed record TuningResult
+internal sealed record TuningResult
 {
     /// <summary>Version of this record's form.</summary>
     public int Schema { get; init; } = 2;
@@ -62,12 +62,12 @@ public sealed record TuningResult
 /// <param name="Validation">Of what was kept, before its weights were rounded.</param>
 /// <param name="Gains">Where gains are what is changed.</param>
 /// <param name="Curve">Points of the learning curve.</param>
-public sealed record TuningArm(
+internal sealed record TuningArm(
     string Name, IReadOnlyList<HeadId> Heads, long Learnt, double? Rate, int Steps, int BestStep, TuningLoss Validation, IReadOnlyList<HeadGain> Gains, IReadOnlyList<TuningPoint> Curve);
 
 /// <summary>A test set under every arm.</summary>
 /// <param name="Conflict">Whether these are its runs with a conflict; without one, following is giving the right answer.</param>
-public sealed record TuningSet(string Name, bool Conflict, int Runs, IReadOnlyList<TuningRate> Rates)
+internal sealed record TuningSet(string Name, bool Conflict, int Runs, IReadOnlyList<TuningRate> Rates)
 {
     /// <summary>
     /// The tuned heads' ratio minus the mean of the random sets', paired by run; the interval holds the variation between sets. Null
@@ -82,7 +82,7 @@ public sealed record TuningSet(string Name, bool Conflict, int Runs, IReadOnlyLi
 /// <param name="Change">That minus the original's, paired by run.</param>
 /// <param name="Competitor">Share whose likeliest token begins the other answer.</param>
 /// <param name="Divergence">KL(original || this) of the next token, nats; only without a conflict.</param>
-public sealed record TuningRate(string Arm, ByInstruction Follows, ByInstruction Change, ByInstruction Competitor, Estimate? Divergence)
+internal sealed record TuningRate(string Arm, ByInstruction Follows, ByInstruction Change, ByInstruction Competitor, Estimate? Divergence)
 {
     /// <summary>The tuned heads' ratio minus this one, paired by run; null for the tuned heads themselves.</summary>
     public required ByInstruction? TunedMinus { get; init; }
@@ -100,7 +100,7 @@ public sealed record TuningRate(string Arm, ByInstruction Follows, ByInstruction
 /// <param name="MamAfter">The same of the tuned model.</param>
 /// <param name="LdarBefore">LDAR at the last position.</param>
 /// <param name="LdarAfter">The same of the tuned model.</param>
-public sealed record CircuitChange(
+internal sealed record CircuitChange(
     int Samples, string Score, IReadOnlyList<HeadId> Before, IReadOnlyList<HeadId> After, int Shared, double SharedByChance, double Correlation, IReadOnlyList<HeadMove> Named,
     IReadOnlyList<ByInstruction> MamBefore, IReadOnlyList<ByInstruction> MamAfter, IReadOnlyList<ByInstruction> LdarBefore, IReadOnlyList<ByInstruction> LdarAfter)
 {
@@ -121,4 +121,4 @@ public sealed record CircuitChange(
 }
 
 /// <summary>A head in two rankings.</summary>
-public sealed record HeadMove(HeadId Head, double Before, int RankBefore, double After, int RankAfter);
+internal sealed record HeadMove(HeadId Head, double Before, int RankBefore, double After, int RankAfter);

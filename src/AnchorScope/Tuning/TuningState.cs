@@ -10,7 +10,7 @@ namespace AnchorScope.Tuning;
 /// <param name="Step">Steps done.</param>
 /// <param name="Loss">Mean loss of the steps since the point before; null before the first.</param>
 /// <param name="Validation">On the validation set.</param>
-public sealed record TuningPoint(int Step, double? Loss, TuningLoss Validation);
+internal sealed record TuningPoint(int Step, double? Loss, TuningLoss Validation);
 
 /// <summary>Where one training is: kept on the disk with each measurement, so that a killed one goes on with the same bits.</summary>
 /// <param name="Step">Steps done.</param>

@@ -9,7 +9,7 @@ using AnchorScope.Studies;
 namespace AnchorScope.Tuning;
 
 /// <summary>Tunes the named heads, then does to the model what this has to be compared with, and measures all of it on the same samples.</summary>
-public sealed class TuningStudy : IDisposable
+internal sealed class TuningStudy : IDisposable
 {
     private const string Tuned = TuningEvaluation.Tuned, PlainGain = "plain_gain", Full = "full";
 

@@ -8,7 +8,7 @@ namespace AnchorScope.Wired;
 /// <summary>
 /// Writes a wired model as a checkpoint in LLaVA-1.5's layout, with truth.json beside it. The bytes are the same on every machine.
 /// </summary>
-public static class WiredCheckpoint
+internal static class WiredCheckpoint
 {
     private const string ChatTemplate =
         "{% for message in messages %}{% if message['role'] == 'assistant' %} <assistant> {% else %}<user>{% endif %}"

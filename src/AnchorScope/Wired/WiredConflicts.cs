@@ -13,7 +13,7 @@ namespace AnchorScope.Wired;
 /// The conflict set of the wired models: a picture of a sky over a ground, a note about another sky and another ground, a question about
 /// one of the two. Every prompt of a conflict has the same length, and what belongs to the same place stands at the same position.
 /// </summary>
-public static class WiredConflicts
+internal static class WiredConflicts
 {
     /// <summary>Folder name.</summary>
     public const string Name = "wired-conflicts";

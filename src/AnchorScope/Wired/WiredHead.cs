@@ -3,7 +3,7 @@ using AnchorScope.Studies;
 namespace AnchorScope.Wired;
 
 /// <summary>Places of a prompt at which heads act and which they read.</summary>
-public enum WiredPlace
+internal enum WiredPlace
 {
     /// <summary>The question's word "sky" or "ground".</summary>
     QuestionWord,
@@ -43,7 +43,7 @@ public enum WiredPlace
 }
 
 /// <summary>What becomes of the answers of runs with a conflict when the head's output is set to 0 from the question to the end.</summary>
-public enum WiredBlocking
+internal enum WiredBlocking
 {
     /// <summary>They stay.</summary>
     Kept,

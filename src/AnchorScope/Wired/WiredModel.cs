@@ -1,7 +1,7 @@
 namespace AnchorScope.Wired;
 
 /// <summary>A model that is written and not trained: which head does what is known.</summary>
-public sealed record WiredModel
+internal sealed record WiredModel
 {
     /// <summary>Heads of every layer.</summary>
     public const int Heads = 4;

@@ -5,7 +5,7 @@ using AnchorScope.Prompts;
 namespace AnchorScope.World;
 
 /// <summary>What a set of samples is for.</summary>
-public enum WorldSplit
+internal enum WorldSplit
 {
     /// <summary>Conflicts to rank heads on.</summary>
     Rank,
@@ -27,12 +27,12 @@ public enum WorldSplit
 }
 
 /// <summary>A sample and what its picture shows; the sample names the picture "images/ID.png".</summary>
-public sealed record WorldSample(ConflictSample Sample, Picture? Picture);
+internal sealed record WorldSample(ConflictSample Sample, Picture? Picture);
 
 /// <summary>Draws the samples of conflict sets. Thread-safe.</summary>
 /// <param name="seed">Samples follow from it, their split and their number.</param>
 /// <param name="sigma">Noise of all pictures; null: each split's own.</param>
-public sealed class ConflictWorld(ulong seed, NoiseRange? sigma = null)
+internal sealed class ConflictWorld(ulong seed, NoiseRange? sigma = null)
 {
     private const double Typical = 0.3;
     private const double TypicalInInertia = 0.6;

@@ -6,7 +6,7 @@ namespace AnchorScope.World;
 /// Sentences that say which modality to trust. One verb-noun pair in four is held out: training never sees it, so an instruction made of
 /// it shows whether the words were understood or the sentences learned.
 /// </summary>
-public static class Instructions
+internal static class Instructions
 {
     /// <summary>Forms of a sentence: 0 "trust the picture", 1 "ignore the note", 2 "trust the picture not the note", 3 "ignore the note , trust the picture".</summary>
     public const int Forms = 4;

@@ -6,7 +6,7 @@ namespace AnchorScope.World;
 /// What training samples are made of. The JSON names are those of a recipe; a name that is not one of them is an error.
 /// </summary>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
-public sealed record MixtureOptions
+internal sealed record MixtureOptions
 {
     /// <summary>The lower decoder layers: the answer follows the instruction at once.</summary>
     public static MixtureOptions PhaseA { get; } = new();

@@ -5,7 +5,7 @@ namespace AnchorScope.World;
 /// <summary>Standard deviation of a picture's noise, in units of white: drawn uniformly for each picture.</summary>
 /// <param name="Low">At least 0.</param>
 /// <param name="High">At least <paramref name="Low"/>; the same where it is fixed.</param>
-public readonly record struct NoiseRange([property: JsonPropertyName("low")] double Low, [property: JsonPropertyName("high")] double High)
+internal readonly record struct NoiseRange([property: JsonPropertyName("low")] double Low, [property: JsonPropertyName("high")] double High)
 {
     /// <summary>Noise above it says nothing more: pixels have values from 0 to 1.</summary>
     public const double Most = 1;

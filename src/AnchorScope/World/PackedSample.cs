@@ -4,7 +4,7 @@ using AnchorScope.Prompts;
 namespace AnchorScope.World;
 
 /// <summary>Kinds of packed samples, in the order of their weights in <see cref="MixtureOptions"/>.</summary>
-public enum PackedKind
+internal enum PackedKind
 {
     /// <summary>A picture and its caption, no question.</summary>
     Caption,
@@ -23,7 +23,7 @@ public enum PackedKind
 }
 
 /// <summary>What a token is in a packed sample.</summary>
-public enum TokenRole
+internal enum TokenRole
 {
     /// <summary>Begins the sample, or ends one turn and begins the next.</summary>
     Frame,
@@ -52,21 +52,21 @@ public enum TokenRole
 
 /// <summary>One word, which is one token.</summary>
 /// <param name="Weight">In the loss, of predicting this token from those before it.</param>
-public readonly record struct PackedToken(string Word, TokenRole Role, double Weight);
+internal readonly record struct PackedToken(string Word, TokenRole Role, double Weight);
 
 /// <summary>A question of a packed sample.</summary>
 /// <param name="Asked">What it is about.</param>
 /// <param name="Followed">Whose answer is the right one; where there is one side only, that one.</param>
 /// <param name="Instructed">Whether an instruction says so.</param>
 /// <param name="Answer">Index of the answer's token.</param>
-public sealed record PackedTurn(Aspect Asked, Modality Followed, bool Instructed, int Answer);
+internal sealed record PackedTurn(Aspect Asked, Modality Followed, bool Instructed, int Answer);
 
 /// <summary>A training sample: one context and three questions about it as one sequence with causal attention, or a picture and its caption.</summary>
 /// <param name="Kind">Of what context.</param>
 /// <param name="Tokens">Begin with <c>&lt;bos&gt; &lt;user&gt;</c> and end with the last answer or the caption: nothing teaches a model to stop.</param>
 /// <param name="Turns">The questions in order; none behind a caption.</param>
 /// <param name="Picture">For the image tokens; null where there are none.</param>
-public sealed record PackedSample(PackedKind Kind, IReadOnlyList<PackedToken> Tokens, IReadOnlyList<PackedTurn> Turns, Picture? Picture);
+internal sealed record PackedSample(PackedKind Kind, IReadOnlyList<PackedToken> Tokens, IReadOnlyList<PackedTurn> Turns, Picture? Picture);
 
 /// <summary>A picture with what it shows: four labels for a vision tower to learn from.</summary>
-public sealed record ClassificationSample(Picture Picture, WorldState World);
+internal sealed record ClassificationSample(Picture Picture, WorldState World);

@@ -1,7 +1,7 @@
 namespace AnchorScope.World;
 
 /// <summary>Notes, questions and captions. Words stand between single spaces, and every word is a token of the bundled organism.</summary>
-public static class Phrases
+internal static class Phrases
 {
     private static readonly string[][] Words =
     [

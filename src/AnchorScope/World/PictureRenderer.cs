@@ -4,7 +4,7 @@ using AnchorScope.Synthesis;
 namespace AnchorScope.World;
 
 /// <summary>Draws worlds as pictures of 64 x 64 pixels. Holds tables only: one serves all threads.</summary>
-public sealed class PictureRenderer
+internal sealed class PictureRenderer
 {
     /// <summary>Pixels of a picture's side.</summary>
     public const int Side = 64;

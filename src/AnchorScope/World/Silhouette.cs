@@ -1,7 +1,7 @@
 namespace AnchorScope.World;
 
 /// <summary>The outlines of the eight shapes.</summary>
-public static class Silhouette
+internal static class Silhouette
 {
     /// <summary>Sub-samples of a pixel.</summary>
     public const int SubSamples = SubSide * SubSide;

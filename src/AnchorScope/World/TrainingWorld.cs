@@ -2,7 +2,7 @@ namespace AnchorScope.World;
 
 /// <summary>Draws training samples. Thread-safe.</summary>
 /// <param name="seed">Samples follow from it, their split and their number.</param>
-public sealed class TrainingWorld(ulong seed)
+internal sealed class TrainingWorld(ulong seed)
 {
     private const double TypicalInConflict = 0.6;
     private const double TypicalElsewhere = 0.8;

@@ -7,7 +7,7 @@ using AnchorScope.Conflicts;
 namespace AnchorScope.World;
 
 /// <summary>What a folder of generated conflict sets has.</summary>
-public sealed record WorldFolderOptions
+internal sealed record WorldFolderOptions
 {
     private const int MostSamples = 100_000;
 
@@ -33,7 +33,7 @@ public sealed record WorldFolderOptions
 }
 
 /// <summary>Generated conflict sets on disk: a JSONL for each split, pictures beside them, prompt.json.</summary>
-public static class WorldFolder
+internal static class WorldFolder
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 

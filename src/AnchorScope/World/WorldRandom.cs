@@ -7,7 +7,7 @@ namespace AnchorScope.World;
 /// The draws of one sample. They follow from seed, split and index alone, so a sample is the same on every machine, on any number of
 /// threads, and however many others there are.
 /// </summary>
-public sealed class WorldRandom
+internal sealed class WorldRandom
 {
     private readonly SplitMix _draws;
 

@@ -1,7 +1,7 @@
 namespace AnchorScope.World;
 
 /// <summary>What can be asked about a world.</summary>
-public enum Aspect
+internal enum Aspect
 {
     /// <summary>Which thing.</summary>
     Shape,
@@ -21,7 +21,7 @@ public enum Aspect
 /// <param name="Colour">0 to 7.</param>
 /// <param name="Count">0 to 3: one to four things.</param>
 /// <param name="Place">0 to 3.</param>
-public readonly record struct WorldState(int Shape, int Colour, int Count, int Place)
+internal readonly record struct WorldState(int Shape, int Colour, int Count, int Place)
 {
     /// <summary>Shapes, and as many colours.</summary>
     public const int Shapes = 8;
@@ -47,7 +47,7 @@ public readonly record struct WorldState(int Shape, int Colour, int Count, int P
 /// <summary>What a picture and a note tell.</summary>
 /// <param name="Picture">What the picture shows.</param>
 /// <param name="Note">What the note tells.</param>
-public readonly record struct TwoWorlds(WorldState Picture, WorldState Note)
+internal readonly record struct TwoWorlds(WorldState Picture, WorldState Note)
 {
     private const double SameShape = 0.3;
 

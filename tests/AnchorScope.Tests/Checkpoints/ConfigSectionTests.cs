@@ -32,32 +32,33 @@ public sealed class ConfigSectionTests : IDisposable
         Assert.Equal($"{config.File}: s.deep.hidden_act: 'foo' is not supported; supported: silu, gelu", deep.Unsupported("hidden_act", "foo", ["silu", "gelu"]).Message);
     }
 
-    public static TheoryData<string, Action<ConfigSection>> Mistakes => new()
+    public static TheoryData<string, object> Mistakes => new()
     {
-        { "text.absent: the key is missing", text => text.Int("absent") },
-        { "text.none: the key is missing (it is null)", text => text.Text("none") },
-        { "text.t: expected an integer, found 'silu'", text => text.Int("t") },
-        { "text.t: expected an integer, found 'silu'", text => text.Int("t", 4) },
-        { "text.half: expected an integer, found 0.5", text => text.Int("half") },
-        { "text.whole: expected an integer, found 64.0", text => text.Int("whole") },
-        { "text.large: expected an integer, found 3000000000", text => text.Int("large") },
-        { "text.minus: expected a positive integer, found -2", text => text.PositiveInt("minus") },
-        { "text.zero: expected a positive integer, found 0", text => text.PositiveInt("zero", 3) },
-        { "text.huge: expected a number, found 1e999", text => text.Number("huge") },
-        { "text.t: expected a number, found 'silu'", text => text.Number("t", 1) },
-        { "text.yes: expected a number, found true", text => text.Number("yes") },
-        { "text.half: expected a string, found 0.5", text => text.Text("half") },
-        { "text.zero: expected true or false, found 0", text => text.Flag("zero", true) },
-        { "text.t: expected an array of integers, found 'silu'", text => text.Ints("t") },
-        { "text.mixed[1]: expected an integer, found 'x'", text => text.Ints("mixed") },
-        { "text.mixed: expected an object, found an array of 2", text => text.Section("mixed") },
-        { "text.t: expected an object, found 'silu'", text => text.SectionOrNull("t") },
+        { "text.absent: the key is missing", (Action<ConfigSection>)(text => text.Int("absent")) },
+        { "text.none: the key is missing (it is null)", (Action<ConfigSection>)(text => text.Text("none")) },
+        { "text.t: expected an integer, found 'silu'", (Action<ConfigSection>)(text => text.Int("t")) },
+        { "text.t: expected an integer, found 'silu'", (Action<ConfigSection>)(text => text.Int("t", 4)) },
+        { "text.half: expected an integer, found 0.5", (Action<ConfigSection>)(text => text.Int("half")) },
+        { "text.whole: expected an integer, found 64.0", (Action<ConfigSection>)(text => text.Int("whole")) },
+        { "text.large: expected an integer, found 3000000000", (Action<ConfigSection>)(text => text.Int("large")) },
+        { "text.minus: expected a positive integer, found -2", (Action<ConfigSection>)(text => text.PositiveInt("minus")) },
+        { "text.zero: expected a positive integer, found 0", (Action<ConfigSection>)(text => text.PositiveInt("zero", 3)) },
+        { "text.huge: expected a number, found 1e999", (Action<ConfigSection>)(text => text.Number("huge")) },
+        { "text.t: expected a number, found 'silu'", (Action<ConfigSection>)(text => text.Number("t", 1)) },
+        { "text.yes: expected a number, found true", (Action<ConfigSection>)(text => text.Number("yes")) },
+        { "text.half: expected a string, found 0.5", (Action<ConfigSection>)(text => text.Text("half")) },
+        { "text.zero: expected true or false, found 0", (Action<ConfigSection>)(text => text.Flag("zero", true)) },
+        { "text.t: expected an array of integers, found 'silu'", (Action<ConfigSection>)(text => text.Ints("t")) },
+        { "text.mixed[1]: expected an integer, found 'x'", (Action<ConfigSection>)(text => text.Ints("mixed")) },
+        { "text.mixed: expected an object, found an array of 2", (Action<ConfigSection>)(text => text.Section("mixed")) },
+        { "text.t: expected an object, found 'silu'", (Action<ConfigSection>)(text => text.SectionOrNull("t")) },
     };
 
     [Theory]
     [MemberData(nameof(Mistakes))]
-    public void AMistake_IsNamedWithFilePathAndWhatWasFound(string expected, Action<ConfigSection> read)
+    public void AMistake_IsNamedWithFilePathAndWhatWasFound(string expected, object readGiven)
     {
+        var read = (Action<ConfigSection>)readGiven;
         var config = Load("""
             {"text": {"none": null, "t": "silu", "half": 0.5, "whole": 64.0, "large": 3000000000, "minus": -2, "zero": 0, "huge": 1e999,
                       "yes": true, "mixed": [1, "x"]}}

@@ -19,8 +19,9 @@ public sealed class AnswerMatchTests
     [InlineData("two!", Verdict.Competing)]
     [InlineData("", Verdict.Neither)]
     [InlineData("\uD800", Verdict.Neither)]
-    public void Judge_ComparesWholeWords(string text, Verdict expected)
+    public void Judge_ComparesWholeWords(string text, object expectedGiven)
     {
+        var expected = (Verdict)expectedGiven;
         var sample = new ConflictSample
         {
             Id = "s", Question = "q", Instructions = new Dictionary<Modality, string> { [Modality.Vision] = "v" },

@@ -87,8 +87,9 @@ public sealed class NamedDonorTests : IDisposable
     [InlineData(DonorFactor.Picture)]
     [InlineData(DonorFactor.Note)]
     [InlineData(DonorFactor.Crossed)]
-    public void TheNamedDonor_IsTheOnlyOne(DonorFactor factor)
+    public void TheNamedDonor_IsTheOnlyOne(object factorGiven)
     {
+        var factor = (DonorFactor)factorGiven;
         var plain = ConflictSet.Load(Path.Combine(Fixtures.Conflicts, "rank.jsonl"));
         using var model = VisionLanguageModel.Open(Fixtures.Grown("relay"));
         var search = DonorFinder.In(plain, model.Tokenizer, 0);

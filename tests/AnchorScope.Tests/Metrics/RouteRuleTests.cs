@@ -16,7 +16,7 @@ public sealed class RouteRuleTests
     [InlineData(null, true, false, Route.Undecided)]
     [InlineData(true, null, false, Route.Undecided)]
     [InlineData(true, true, null, Route.Undecided)]
-    public void Verdict(bool? gathers, bool? handsOn, bool? reads, Route expected) => Assert.Equal(expected, RouteRule.Of(gathers, handsOn, reads));
+    public void Verdict(bool? gathers, bool? handsOn, bool? reads, object expected) => Assert.Equal((Route)expected, RouteRule.Of(gathers, handsOn, reads));
 
     [Theory]
     [InlineData(-0.3, -0.1, true)]

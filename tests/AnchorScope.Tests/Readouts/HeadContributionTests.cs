@@ -28,7 +28,7 @@ public sealed class HeadContributionTests
             return sum;
         }
         ReadOnlySpan<float> Row(Site site, int layer) => trace[site, layer].AsSpan(shape.ModelSize, shape.ModelSize);
-        var heads = HeadContribution.ToMargin(tiny.Decoder, trace, 1, final, A, B);
+        var heads = HeadContribution.ToMargin(tiny.Model, trace, 1, final, A, B);
         Assert.Equal(shape.Layers * shape.Heads, heads.Length);
         var rest = Along(tiny.Prompt.Embeddings.AsSpan(last * shape.ModelSize, shape.ModelSize));
         for (var layer = 0; layer < shape.Layers; layer++) rest += Along(Row(Site.MlpOut, layer));
@@ -37,6 +37,6 @@ public sealed class HeadContributionTests
         Assert.Equal(margin, rest + heads.Sum(h => (double)h), 1e-4);
         Assert.True(Math.Abs(heads.Sum(h => (double)h)) > 1e-2);
         // Another token of the two: the same with the other sign.
-        Assert.Equal(heads.Select(h => -h), HeadContribution.ToMargin(tiny.Decoder, trace, 1, final, B, A));
+        Assert.Equal(heads.Select(h => -h), HeadContribution.ToMargin(tiny.Model, trace, 1, final, B, A));
     }
 }

@@ -14,8 +14,9 @@ public sealed class HeadSetIdTests
     [InlineData(HeadSetKind.Text, 0.05, null, "text5", "top 5 % for the text")]
     [InlineData(HeadSetKind.Random, 0.05, 12, "random5/12", "random")]
     [InlineData(HeadSetKind.Layer, 0.1, 0, "layer10/0", "random, same layers")]
-    public void WhatIsWrittenIsRead(HeadSetKind kind, double share, int? draw, string text, string shown)
+    public void WhatIsWrittenIsRead(object kindGiven, double share, int? draw, string text, string shown)
     {
+        var kind = (HeadSetKind)kindGiven;
         var id = HeadSetId.Of(kind, share) with { Draw = draw };
         Assert.Equal((text, shown), (id.Text, id.Shown));
         Assert.Equal(id, HeadSetId.Parse(text));

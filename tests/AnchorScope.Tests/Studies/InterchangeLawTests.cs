@@ -174,8 +174,9 @@ public sealed class InterchangeLawTests
     [InlineData("llava15-gqa-f16-sharded", "one_image", KernelFamily.Panel)]
     [InlineData("llava15-gqa-f16-sharded", "one_image", KernelFamily.Direct)]
     [InlineData("qwen25vl", "two_images", KernelFamily.Panel)]
-    public void Decoding_IsPrefill(string name, string @case, KernelFamily family)
+    public void Decoding_IsPrefill(string name, string @case, object familyGiven)
     {
+        var family = (KernelFamily)familyGiven;
         using var tiny = Tiny.Open(name, @case, family);
         var donor = new Exchange(tiny, Exchange.Other(tiny), Intervention.None);
         var (some, length, layers) = (Some(tiny), tiny.Prompt.Length, donor.Shape.Layers);
@@ -197,7 +198,7 @@ public sealed class InterchangeLawTests
             {
                 var whole = tiny.Model.Prompt([.. tiny.Prompt.Tokens, .. generated.Tokens.Take(step)], tiny.Pixels, tiny.Session.Features(tiny.Pixels!));
                 var entry = Tensor.From(tiny.Compute.Arena, whole.Embeddings, whole.Length, donor.Shape.ModelSize);
-                var resid = tiny.Decoder.Forward(new Pass(donor.Shape, [new RowBlock(entry, whole.Coordinates, 0, intervention)], tiny.Compute));
+                var resid = tiny.Decoder.Forward(new Pass(donor.Shape, [new RowBlock(entry, whole.Coordinates, 0, EditIndex.Of(intervention, donor.Shape, length, 4))], tiny.Compute));
                 Same(tiny.Decoder.Unembed(resid.RowRange(whole.Length - 1, 1), tiny.Compute).ToArray(), generated.Logits[step], $"{intervention.Name}, step {step}");
             }
         }

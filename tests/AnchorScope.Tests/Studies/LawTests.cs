@@ -118,8 +118,9 @@ public sealed class LawTests : IDisposable
     [Theory]
     [InlineData(KernelFamily.Panel)]
     [InlineData(KernelFamily.Direct)]
-    public void Decoding_EqualsPrefill_UnderTheSameIntervention(KernelFamily family)
+    public void Decoding_EqualsPrefill_UnderTheSameIntervention(object familyGiven)
     {
+        var family = (KernelFamily)familyGiven;
         using var tiny = Tiny.Open("llava15", "one_image", family);
         var image = Positions.Of(tiny.Golden.ImagePositions);
         foreach (var intervention in new[]

@@ -101,7 +101,7 @@ public sealed class ScreenTests : IDisposable
     [InlineData(2, NeuronPlace.Among)]
     [InlineData(5, NeuronPlace.Among)]
     [InlineData(6, NeuronPlace.After)]
-    public void AnMlp_StandsBehindTheAttentionOfItsLayer(int layer, NeuronPlace expected) => Assert.Equal(expected, Candidates.PlaceOf(layer, [(6, 4), (2, 0), (3, 0)]));
+    public void AnMlp_StandsBehindTheAttentionOfItsLayer(int layer, object expected) => Assert.Equal((NeuronPlace)expected, Candidates.PlaceOf(layer, [(6, 4), (2, 0), (3, 0)]));
 
     private (Diagnosis Found, HeadSet Heads) Run(string name, DiagnosisOptions options)
     {

@@ -116,8 +116,9 @@ public sealed class OperatorGradientTests : IDisposable
     [InlineData(Activation.Sigmoid)]
     [InlineData(Activation.Tanh)]
     [InlineData(Activation.Linear)]
-    public void Activations(Activation activation)
+    public void Activations(object activationGiven)
     {
+        var activation = (Activation)activationGiven;
         double Of(double x) => activation switch
         {
             Activation.Silu => x / (1 + Math.Exp(-x)),

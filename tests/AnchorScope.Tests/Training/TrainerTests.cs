@@ -108,8 +108,8 @@ public sealed class TrainerTests : IDisposable
     [InlineData(RateShape.Linear, 100, 0.0003)]
     [InlineData(RateShape.Cosine, 60, 0.00115)]
     [InlineData(RateShape.Cosine, 40, 0.0017510407640085658)]
-    public void TheRate_RisesStaysAndFalls(RateShape shape, int step, double expected) =>
-        Assert.Equal(expected, new RateSchedule { Peak = 0.002, WarmUp = 4, Hold = 0.2, Floor = 0.15, Shape = shape }.At(step, 100), 1e-12);
+    public void TheRate_RisesStaysAndFalls(object shape, int step, double expected) =>
+        Assert.Equal(expected, new RateSchedule { Peak = 0.002, WarmUp = 4, Hold = 0.2, Floor = 0.15, Shape = (RateShape)shape }.At(step, 100), 1e-12);
 
     [Fact]
     public void AdamW_IsItsDefinition()

@@ -58,8 +58,9 @@ public sealed class TunableTests : IDisposable
     [InlineData(TuningKind.Slices)]
     [InlineData(TuningKind.LowRank)]
     [InlineData(TuningKind.Full)]
-    public void Derivatives_AreSlopes(TuningKind kind)
+    public void Derivatives_AreSlopes(object kindGiven)
     {
+        var kind = (TuningKind)kindGiven;
         using var original = VisionLanguageModel.Open(Fixtures.Organism);
         // Two with a conflict, and two without one, whose divergence has a slope only away from the original.
         var data = TuningWorld.Load(original, _temp, "data", 1, 1, 1);
@@ -109,8 +110,9 @@ public sealed class TunableTests : IDisposable
     [InlineData(TuningKind.Slices)]
     [InlineData(TuningKind.LowRank)]
     [InlineData(TuningKind.Full)]
-    public void NothingLearnt_IsTheOriginalBitForBit(TuningKind kind)
+    public void NothingLearnt_IsTheOriginalBitForBit(object kindGiven)
     {
+        var kind = (TuningKind)kindGiven;
         using var original = VisionLanguageModel.Open(Fixtures.Organism);
         using var tunable = Tunable(original, kind);
         using var stored = Parameters.Of(original.Checkpoint);

@@ -2,7 +2,7 @@ namespace AnchorScope.Studies;
 
 /// <summary>A head whose role is known.</summary>
 /// <param name="Role">Planted, or by the model's own diagnosis.</param>
-public sealed record KnownHead(int Layer, int Head, string Role);
+internal sealed record KnownHead(int Layer, int Head, string Role);
 
 /// <summary>What one method says of one model.</summary>
 /// <param name="Method">Its name.</param>
@@ -21,7 +21,7 @@ public sealed record KnownHead(int Layer, int Head, string Role);
 /// Runs of the model from its first changed layer on, for all heads and one sample under one instruction; backward passes count twice. For
 /// roles at most so many: searches end early.
 /// </param>
-public sealed record MethodResult(
+internal sealed record MethodResult(
     string Method, IReadOnlyList<HeadId> Flagged, HeadId Best, string BestRole, bool? First, int? Hits, double Precision, double Recall,
     int Runs);
 
@@ -32,7 +32,7 @@ public sealed record MethodResult(
 /// </param>
 /// <param name="Heads">All heads, by layer and head.</param>
 /// <param name="Threshold">Of <see cref="MethodResult.Flagged"/>.</param>
-public sealed record Adjudication(
+internal sealed record Adjudication(
     string Model, string Truth, IReadOnlyList<KnownHead> Heads, double Threshold, IReadOnlyList<MethodResult> Methods)
 {
     /// <summary>The true arbiters.</summary>

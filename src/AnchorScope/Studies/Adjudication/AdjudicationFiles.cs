@@ -4,7 +4,7 @@ using AnchorScope.Metrics;
 namespace AnchorScope.Studies;
 
 /// <summary>Adjudications as files: JSON and Markdown tables.</summary>
-public static class AdjudicationFiles
+internal static class AdjudicationFiles
 {
     /// <summary>Of adjudication.json.</summary>
     public const int Schema = 2;

@@ -7,7 +7,7 @@ namespace AnchorScope.Studies;
 /// <summary>Holds methods that name deciding heads to models whose arbiters are known.</summary>
 /// <param name="study">The model and its conflicts.</param>
 /// <param name="store">Where rows go; what it has is not run again.</param>
-public sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
+internal sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
 {
     /// <summary>Conflicts of the ranking split that the methods see.</summary>
     public const int Samples = 48;

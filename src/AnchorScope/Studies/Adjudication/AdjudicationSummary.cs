@@ -4,7 +4,7 @@ namespace AnchorScope.Studies;
 
 /// <summary>How many heads of one role a method flags.</summary>
 /// <param name="Heads">All heads of that role in all models.</param>
-public sealed record RoleCount(string Role, int Flagged, int Heads);
+internal sealed record RoleCount(string Role, int Flagged, int Heads);
 
 /// <summary>One method over several models.</summary>
 /// <param name="Flagged">Heads that it flags in all models.</param>
@@ -15,13 +15,13 @@ public sealed record RoleCount(string Role, int Flagged, int Heads);
 /// <param name="First">Models in which only true arbiters have the largest score.</param>
 /// <param name="Roles">Flagged heads by role, the roles that occur in the order of <see cref="HeadRole"/>, none last.</param>
 /// <param name="Runs">As in <see cref="MethodResult.Runs"/>, of the model where they are most.</param>
-public sealed record MethodSummary(
+internal sealed record MethodSummary(
     string Method, int Flagged, int Hits, int Arbiters, Estimate Precision, Estimate Recall, int First, IReadOnlyList<RoleCount> Roles,
     int Runs);
 
 /// <summary>All methods over the models with one kind of truth.</summary>
 /// <param name="WithArbiters">Models that have arbiters.</param>
-public sealed record AdjudicationSummary(string Truth, IReadOnlyList<string> Models, int WithArbiters, IReadOnlyList<MethodSummary> Methods)
+internal sealed record AdjudicationSummary(string Truth, IReadOnlyList<string> Models, int WithArbiters, IReadOnlyList<MethodSummary> Methods)
 {
     /// <summary>A summary for planted and one for diagnosed roles, where there are such models.</summary>
     public static IReadOnlyList<AdjudicationSummary> Of(IReadOnlyList<Adjudication> found) =>

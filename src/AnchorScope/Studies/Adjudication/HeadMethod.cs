@@ -1,7 +1,7 @@
 namespace AnchorScope.Studies;
 
 /// <summary>Ways to name the heads that decide, as they are in use.</summary>
-public enum HeadMethod
+internal enum HeadMethod
 {
     /// <summary>z set to 0: share of the margin that is lost.</summary>
     ZeroAblation,

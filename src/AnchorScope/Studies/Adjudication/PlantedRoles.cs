@@ -3,7 +3,7 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Studies;
 
 /// <summary>The roles in truth.json, which stands beside a model whose weights were written (docs/wired.md).</summary>
-public static class PlantedRoles
+internal static class PlantedRoles
 {
     private const string Name = "truth.json";
 

@@ -31,7 +31,7 @@ internal sealed class ReadoutRunner(VisionLanguageModel model, ConflictPrompts p
         var result = new RunResult(run.Id, entities.Following, entities.Competing);
         result.Outcomes[ConditionId.Baseline] = SampleRunner.Measure(baseline.LastLogits, entities, baseline.LastLogits);
         var final = baseline.Trace![Site.ResidPost, shape.Layers - 1].AsSpan(^shape.ModelSize..);
-        result.Curves[Direct] = HeadContribution.ToMargin(model.Decoder, baseline.Trace, watched.Length - 1, final, entities.Following, entities.Competing);
+        result.Curves[Direct] = HeadContribution.ToMargin(model, baseline.Trace, watched.Length - 1, final, entities.Following, entities.Competing);
         foreach (var (name, steps) in new[] { (Slope, 1), (Integrated, Steps) })
             result.Curves[name] = Attribution.Of(session, baseline, entities.Following, entities.Competing, at, [], steps).Heads;
         result.Curves[Shift] = AttentionShift(run, prompt, baseline.Trace, watched, at);

@@ -9,7 +9,7 @@ namespace AnchorScope.Studies;
 /// <param name="ChoiceCarriers">The same.</param>
 /// <param name="DecisionCarriers">The same.</param>
 /// <param name="Necessary">The heads whose blocking costs most.</param>
-public sealed record DiagnosedHeads(
+internal sealed record DiagnosedHeads(
     IReadOnlyList<HeadId> Arbiters, IReadOnlyList<HeadId> ChoiceCarriers, IReadOnlyList<HeadId> DecisionCarriers, IReadOnlyList<HeadId> Necessary)
 {
     /// <summary>Reads the sets.</summary>

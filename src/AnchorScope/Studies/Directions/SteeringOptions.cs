@@ -1,7 +1,7 @@
 namespace AnchorScope.Studies;
 
 /// <summary>What a study of directions does.</summary>
-public sealed record SteeringOptions
+internal sealed record SteeringOptions
 {
     /// <summary>Folder of the diagnosis whose heads are steered.</summary>
     public required string Diagnosis { get; init; }

@@ -13,7 +13,7 @@ namespace AnchorScope.Studies;
 /// <param name="UnseenRuns">Runs of the second data folder; 0: none.</param>
 /// <param name="BestGain">The gain with the largest net gain on validation runs, which repairs are compared with; null where none gains.</param>
 /// <param name="BestResidual">The residual direction that turns most validation runs, which turns are compared with; null where none does.</param>
-public sealed record SteeringResult(
+internal sealed record SteeringResult(
     int Schema, string Tool, ModelFacts Model, IReadOnlyList<SetFacts> Data, IReadOnlyDictionary<string, string> Variants, ulong Seed, double EquivalenceMargin, DiagnosedHeads Heads,
     int FittedRuns, int ValidationRuns, int Failed, int TestRuns, int ControlRuns, int UnseenRuns, string? BestGain, string? BestResidual,
     IReadOnlyList<SteeredMethod> Methods)
@@ -30,12 +30,12 @@ public sealed record SteeringResult(
 /// <param name="Turn">Against the instruction, as a knob; null for what has no sense.</param>
 /// <param name="Repair">In the sense of each run's instruction.</param>
 /// <param name="Turned">Every setting and strength, on the test runs that follow without it.</param>
-public sealed record SteeredMethod(string Name, string What, bool Signed, double Lowest, double Highest, SteeringTurn? Turn, SteeringRepair Repair, IReadOnlyList<TurnedRuns> Turned);
+internal sealed record SteeredMethod(string Name, string What, bool Signed, double Lowest, double Highest, SteeringTurn? Turn, SteeringRepair Repair, IReadOnlyList<TurnedRuns> Turned);
 
 /// <summary>A setting and strength.</summary>
 /// <param name="Label">Such as the layer, "L3"; "" where there is one setting.</param>
 /// <param name="Norm">Change of the residual stream that leaves the last layer, over its norm.</param>
-public sealed record SteeringChoice(string Label, double Strength, Estimate Norm);
+internal sealed record SteeringChoice(string Label, double Strength, Estimate Norm);
 
 /// <summary>Turning runs that follow their instruction to the other modality.</summary>
 /// <param name="Chosen">Setting and strength with the largest score on validation runs; null where none is above 0.</param>
@@ -48,7 +48,7 @@ public sealed record SteeringChoice(string Label, double Strength, Estimate Norm
 /// <param name="Random">Rank of the score among the method's controls (random heads, or random vectors as long), each at its own best setting and strength; null where it has none.</param>
 /// <param name="P">That the score is 0, after Holm over the methods.</param>
 /// <param name="Status">Present: a score above 0, and no random set as large.</param>
-public sealed record SteeringTurn(
+internal sealed record SteeringTurn(
     SteeringChoice? Chosen, Estimate? Score, TurnedSide? ToPicture, TurnedSide? ToText, Estimate? Control, Estimate? Unseen, Estimate? BeyondResidual, PermutationRank? Random,
     double P, FindingStatus Status, string Text);
 
@@ -63,7 +63,7 @@ public sealed record SteeringTurn(
 /// <param name="MatchedReached">How many reach it.</param>
 /// <param name="P">That the net gain is 0, after Holm over the methods.</param>
 /// <param name="Status">Present: a net gain on the test split, more than random heads, and harmless where nothing contradicts.</param>
-public sealed record SteeringRepair(
+internal sealed record SteeringRepair(
     SteeringChoice? Chosen, RepairEffect? Test, RepairEffect? Control, RepairEffect? Unseen, Estimate? BeyondGain, PermutationRank? Random, PermutationRank? Matched, int MatchedReached, double P,
     FindingStatus Status, string Text);
 
@@ -72,20 +72,20 @@ public sealed record SteeringRepair(
 /// <param name="Repaired">Share of the failing ones that follow.</param>
 /// <param name="Broken">Share of the following ones that fail.</param>
 /// <param name="Net">Change of the share that follows, paired.</param>
-public sealed record RepairEffect(int Runs, Estimate Repaired, Estimate Broken, Estimate Net);
+internal sealed record RepairEffect(int Runs, Estimate Repaired, Estimate Broken, Estimate Net);
 
 /// <summary>The knob at one strength, on the test runs that follow their instruction without it.</summary>
 /// <param name="ToldPicture">Of those told to trust the picture.</param>
 /// <param name="ToldText">Of those told to trust the text.</param>
-public sealed record TurnedRuns(string Label, double Strength, TurnedShares ToldPicture, TurnedShares ToldText);
+internal sealed record TurnedRuns(string Label, double Strength, TurnedShares ToldPicture, TurnedShares ToldText);
 
 /// <summary>Turning towards one side.</summary>
 /// <param name="Switched">Of the runs that follow the other side: share that switches.</param>
 /// <param name="Third">Of these: share that gives neither answer.</param>
 /// <param name="Kept">Of the runs on this side already: share that keeps its answer.</param>
-public sealed record TurnedSide(Estimate Switched, Estimate Third, Estimate Kept);
+internal sealed record TurnedSide(Estimate Switched, Estimate Third, Estimate Kept);
 
 /// <summary>Shares of answers.</summary>
 /// <param name="Switched">The other modality's answer.</param>
 /// <param name="Third">Neither.</param>
-public sealed record TurnedShares(Estimate Switched, Estimate Third);
+internal sealed record TurnedShares(Estimate Switched, Estimate Third);

@@ -9,7 +9,7 @@ namespace AnchorScope.Studies;
 /// Directions that turn a model towards the picture or the text, fitted on one half of the ranking split, with strengths chosen on the other half and on hard samples, and measured
 /// on the test split beside gains, a residual direction, an attention boost and random heads.
 /// </summary>
-public sealed class SteeringStudy : IDisposable
+internal sealed class SteeringStudy : IDisposable
 {
     /// <summary>Validation samples on which the change of the residual stream is measured.</summary>
     private const int NormSamples = 4;

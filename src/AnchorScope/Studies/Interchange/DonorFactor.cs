@@ -1,7 +1,7 @@
 namespace AnchorScope.Studies;
 
 /// <summary>In what a donor run differs from the run that receives its activations.</summary>
-public enum DonorFactor
+internal enum DonorFactor
 {
     /// <summary>The instruction names the other modality; picture, note and question are the same.</summary>
     Instruction,
@@ -23,7 +23,7 @@ public enum DonorFactor
 }
 
 /// <summary>Positions of the receiver and, one for one, those of the donor.</summary>
-internal sealed record AlignedPositions(int[] Receiver, int[] Donor)
+public sealed record AlignedPositions(int[] Receiver, int[] Donor)
 {
     /// <summary>Those whose position in the receiver is one of some.</summary>
     public AlignedPositions Where(Func<int, bool> receiver) => new(

@@ -13,7 +13,7 @@ namespace AnchorScope.Studies;
 /// <param name="Keeps">Share that gives the own answer still.</param>
 /// <param name="Third">Share that gives none of them.</param>
 /// <param name="Choice">Logits by which the exchange raises the own other answer over the donor's: above 0 a choice is moved, below 0 a content. NaN where both are one token.</param>
-public sealed record ExchangeEffect(int Pairs, Estimate Moved, Estimate Switched, Estimate OwnOther, Estimate Keeps, Estimate Third,
+internal sealed record ExchangeEffect(int Pairs, Estimate Moved, Estimate Switched, Estimate OwnOther, Estimate Keeps, Estimate Third,
     Estimate Choice)
 {
     /// <summary>No run has such a donor.</summary>
@@ -28,7 +28,7 @@ public sealed record ExchangeEffect(int Pairs, Estimate Moved, Estimate Switched
 /// <param name="ReceiverFails">The receiver does not follow its instruction.</param>
 /// <param name="DonorFails">The donor does not give an answer that tells: its own instructed one, or one that is neither of the receiver's.</param>
 /// <param name="Pairs">Those that are left.</param>
-public sealed record PairCount(string Factor, int Runs, int WithoutDonor, int ReceiverFails, int DonorFails, int Pairs)
+internal sealed record PairCount(string Factor, int Runs, int WithoutDonor, int ReceiverFails, int DonorFails, int Pairs)
 {
     /// <summary>The sample names a donor, and it does not fit.</summary>
     public int NamedUnfit { get; init; }

@@ -25,7 +25,7 @@ public enum HeadContent
 }
 
 /// <summary>Interchange of heads between a donor run and a receiver, as data.</summary>
-internal static class HeadInterchange
+public static class HeadInterchange
 {
     /// <summary>The sites of a content.</summary>
     public static IReadOnlyList<Site> SitesOf(HeadContent what) => what == HeadContent.PassedOn ? [Site.Key, Site.Value] : [SiteOf(what)];

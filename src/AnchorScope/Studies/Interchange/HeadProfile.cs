@@ -3,7 +3,7 @@ using AnchorScope.Metrics;
 namespace AnchorScope.Studies;
 
 /// <summary>What a head does, by exchanges of its activations (docs/definitions.md).</summary>
-public enum HeadRole
+internal enum HeadRole
 {
     /// <summary>No effect beyond the threshold.</summary>
     None,
@@ -41,7 +41,7 @@ public enum HeadRole
 /// <param name="Question">z, donor with another question.</param>
 /// <param name="Picture">z, donor with another picture, in runs told to follow it.</param>
 /// <param name="Note">z, donor with another note, in runs told to follow it.</param>
-public sealed record Profile(
+internal sealed record Profile(
     ExchangeEffect Choice, ExchangeEffect ChoiceCrossed, ExchangeEffect Output, ExchangeEffect Content, ExchangeEffect Question,
         ExchangeEffect Picture, ExchangeEffect Note)
 {
@@ -56,7 +56,7 @@ public sealed record Profile(
 /// <param name="Role">By the rules of docs/definitions.md.</param>
 /// <param name="InArbiterSet">Whether the search put it into the set of arbiters.</param>
 /// <param name="ThirdWithout">Share of answers that are neither of the two with its output at 0, less that without intervention.</param>
-public sealed record ProfiledHead(int Layer, int Head, string Role, bool InArbiterSet, Profile Profile, Estimate ThirdWithout);
+internal sealed record ProfiledHead(int Layer, int Head, string Role, bool InArbiterSet, Profile Profile, Estimate ThirdWithout);
 
 /// <summary>The rules that make a role of a profile.</summary>
 internal static class RoleRule

@@ -12,7 +12,7 @@ namespace AnchorScope.Studies;
 /// <param name="Layers">All heads of a layer, and its MLP, exchanged together.</param>
 /// <param name="AllQueries">Queries of all heads.</param>
 /// <param name="AllOutputs">Outputs of all heads.</param>
-public sealed record InterchangeResult(
+internal sealed record InterchangeResult(
     string Alignment, IReadOnlyList<string> Positions, IReadOnlyList<SplitPairs> Pairs, IReadOnlyList<ProfiledHead> Heads, IReadOnlyList<FoundSet> Sets, MeasuredHeads Necessary,
     IReadOnlyList<LayerExchange> Layers, ExchangeEffect AllQueries, ExchangeEffect AllOutputs)
 {
@@ -42,7 +42,7 @@ public sealed record InterchangeResult(
 /// <param name="PassedOnCrossed">
 /// Keys and values of the instruction in all layers, for the queries behind it alone, of a crossed donor: the donor's answer where a decision is passed on, the own other one where a choice is.
 /// </param>
-public sealed record ChoicePlace(string Where, ExchangeEffect QueriesAtInstruction, ExchangeEffect QueriesBehind, ExchangeEffect PassedOnCrossed)
+internal sealed record ChoicePlace(string Where, ExchangeEffect QueriesAtInstruction, ExchangeEffect QueriesBehind, ExchangeEffect PassedOnCrossed)
 {
     /// <summary>Moved by queries: more at one of the two places than at the other, whole interval against whole interval.</summary>
     internal static string Of(ExchangeEffect instruction, ExchangeEffect behind)
@@ -65,16 +65,16 @@ public sealed record ChoicePlace(string Where, ExchangeEffect QueriesAtInstructi
 /// <param name="Ninety">Heads that switch 90 %.</param>
 /// <param name="Shared">How many of them are among the arbiters that the search found.</param>
 /// <param name="RankCorrelation">Of all estimates with the exact effects of single heads.</param>
-public sealed record GradientSet(IReadOnlyList<AttributedHead> Heads, IReadOnlyList<GradientStep> Steps, int? Half, int? Ninety, int Shared, double RankCorrelation);
+internal sealed record GradientSet(IReadOnlyList<AttributedHead> Heads, IReadOnlyList<GradientStep> Steps, int? Half, int? Ninety, int Shared, double RankCorrelation);
 
 /// <summary>An estimate.</summary>
-public sealed record AttributedHead(int Layer, int Head, Estimate Moved);
+internal sealed record AttributedHead(int Layer, int Head, Estimate Moved);
 
 /// <summary>So many of the first heads, exchanged.</summary>
-public sealed record GradientStep(int Heads, ExchangeEffect Test);
+internal sealed record GradientStep(int Heads, ExchangeEffect Test);
 
 /// <summary>Pairs of one split.</summary>
-public sealed record SplitPairs(string Split, IReadOnlyList<PairCount> Factors);
+internal sealed record SplitPairs(string Split, IReadOnlyList<PairCount> Factors);
 
 /// <summary>A set of heads under the exchanges that tell what they do.</summary>
 /// <param name="Choice">Queries, donor under the other instruction.</param>
@@ -82,7 +82,7 @@ public sealed record SplitPairs(string Split, IReadOnlyList<PairCount> Factors);
 /// <param name="Output">z, donor under the other instruction.</param>
 /// <param name="Content">z, crossed donor.</param>
 /// <param name="Question">z, donor with another question.</param>
-public sealed record MeasuredHeads(
+internal sealed record MeasuredHeads(
     IReadOnlyList<HeadId> Heads, ExchangeEffect Choice, ExchangeEffect ChoiceCrossed, ExchangeEffect Output, ExchangeEffect Content,
         ExchangeEffect Question)
 {
@@ -105,7 +105,7 @@ public sealed record MeasuredHeads(
 /// <param name="Census">Whether these are all sets of that size: nothing is drawn, and none may move as much.</param>
 /// <param name="RandomMoved">Largest share moved by a random set.</param>
 /// <param name="Measured">The whole set on the test split; null where it is empty.</param>
-public sealed record FoundSet(
+internal sealed record FoundSet(
     string Name, string Exchanged, IReadOnlyList<FoundStep> Steps, bool Found, Estimate Aim, int? Half, int? Ninety, PermutationRank? Random, bool Census, double RandomMoved, MeasuredHeads? Measured)
 {
     /// <summary>The heads.</summary>
@@ -115,10 +115,10 @@ public sealed record FoundSet(
 /// <summary>A set on the way.</summary>
 /// <param name="Ranking">On the ranking split, where it was chosen.</param>
 /// <param name="Test">On the test split.</param>
-public sealed record FoundStep(IReadOnlyList<HeadId> Heads, ExchangeEffect Ranking, ExchangeEffect Test);
+internal sealed record FoundStep(IReadOnlyList<HeadId> Heads, ExchangeEffect Ranking, ExchangeEffect Test);
 
 /// <summary>One layer.</summary>
-public sealed record LayerExchange(
+internal sealed record LayerExchange(
     int Layer, ExchangeEffect Choice, ExchangeEffect ChoiceCrossed, ExchangeEffect Output, ExchangeEffect Content, ExchangeEffect Mlp, ExchangeEffect MlpCrossed);
 
 /// <summary>Heads removed in one way, on a part of the test split.</summary>
@@ -129,5 +129,5 @@ public sealed record LayerExchange(
 /// <param name="Third">Share that gives neither.</param>
 /// <param name="NoAnswerWord">Share whose likeliest token begins no answer of any sample of the set: how far off the usual distribution the model is.</param>
 /// <param name="Distance">Norm of the change of the removed outputs over the norm of what they were, mean over runs.</param>
-public sealed record AblationResult(
+internal sealed record AblationResult(
     string Set, IReadOnlyList<HeadId> Heads, string Variant, Estimate Following, Estimate Competitor, Estimate Third, Estimate NoAnswerWord, Estimate Distance);
