@@ -48,10 +48,7 @@ internal static class DiagnoseCommand
             try
             {
                 if (store.Samples == 0) Terminal.Note($"{DryRun.Line(study.Estimate(interrupt.Token))}");
-                var plan = WorkProgress.Run(progress => Run(study, store, progress, interrupt.Token));
-                var diagnosis = study.Reduce(store, plan);
-                DiagnosisFiles.Write(folder, diagnosis, study.Arbiters(diagnosis.Interchange), study.Necessary(store, plan));
-                DiagnosisReport.Write(folder, diagnosis, study.Data.Folder);
+                var diagnosis = WorkProgress.Run(progress => Complete(study, store, folder, progress, interrupt.Token));
                 if (parsed.GetValue(json)) JsonOutput.Print(diagnosis);
                 else Summary.Print(diagnosis, folder);
             }
@@ -95,10 +92,10 @@ internal static class DiagnoseCommand
         if (rejected.Count > most) Terminal.Error.MarkupLineInterpolated($"[yellow]left out[/] {rejected.Count - most} more, listed in the report");
     }
 
-    private static HeadPlan Run(DiagnosisStudy study, ResultStore store, WorkProgress progress, CancellationToken cancel)
+    private static Diagnosis Complete(DiagnosisStudy study, ResultStore store, string folder, WorkProgress progress, CancellationToken cancel)
     {
         string Name(string phase) => PhaseNames.Of(phase, estimated: study.Options.Variants.Screen != HeadScreen.Exact);
         foreach (var set in study.Phases) progress.Expect(set.Phase, Name(set.Phase), set.Samples);
-        return study.Run(store, step => progress.Tell(step.Phase, step.Done, step.Of, Name(step.Phase)), cancel);
+        return DiagnosisJob.Complete(study, store, folder, step => progress.Tell(step.Phase, step.Done, step.Of, Name(step.Phase)), cancel);
     }
 }

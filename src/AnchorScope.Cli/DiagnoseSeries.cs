@@ -53,10 +53,6 @@ internal static class DiagnoseSeries
         using var study = new DiagnosisStudy(options with { Model = checkpoint.Folder });
         using var store = DiagnosisFolder.Open(folder, study.Identity, resume: DiagnosisFolder.IsBegun(folder));
         var samples = study.Phases.Sum(p => p.Samples);
-        var plan = study.Run(store, _ => progress((double)store.Samples / samples), cancel);
-        var found = study.Reduce(store, plan);
-        DiagnosisFiles.Write(folder, found, study.Arbiters(found.Interchange), study.Necessary(store, plan));
-        DiagnosisReport.Write(folder, found, study.Data.Folder);
-        return found;
+        return DiagnosisJob.Complete(study, store, folder, _ => progress((double)store.Samples / samples), cancel);
     }
 }

@@ -8,7 +8,7 @@ namespace AnchorScope.Engines;
 /// </summary>
 public interface IEngine
 {
-    /// <summary>What computes, and in which precision: "cpu-f32". Two engines of the same name give the same bits.</summary>
+    /// <summary>What computes, in which precision, and the version of its kernels: "cpu-f32/1". Two engines of the same name give the same bits.</summary>
     string Numerics { get; }
 
     /// <summary>Sizes of the decoder.</summary>

@@ -29,9 +29,22 @@ public sealed record Prompt(int[] Tokens, Coordinate[] Coordinates, float[] Embe
     /// <summary>Number of positions.</summary>
     public int Length => Tokens.Length;
 
-    /// <summary>Positions as the rotary embedding counts them, one more than the highest coordinate: below <see cref="Length"/> where a
+    /// <summary>One more than the highest rotary coordinate: the coordinate of the first generated token. Below <see cref="Length"/> where a
     /// picture's tokens share theirs.</summary>
-    public int Positions => Coordinates.Max(c => c.Highest) + 1;
+    public int RotaryLength => Coordinates.Max(c => c.Highest) + 1;
+
+    /// <summary>Index of the last position, where the next token is read.</summary>
+    public int Last => Length - 1;
+
+    /// <summary>Positions of one span, for an edit.</summary>
+    /// <exception cref="InputException">The prompt has no such part: no text was labelled so, or no picture is in it.</exception>
+    public Positions Positions(SpanKind kind)
+    {
+        if (kind == SpanKind.Last) return Interventions.Positions.Of(Last);
+        var found = Span(kind);
+        return found.Count > 0 ? Interventions.Positions.Of(found)
+            : throw InputException.At("prompt", "spans", $"a part of kind {EnumName.Of(kind)} (text parts have one by TextPart.Kind)", Spans.Count == 0 ? "none" : string.Join(", ", Spans.Keys.Order().Select(EnumName.Of)));
+    }
 
     /// <summary>Positions of one span, or none.</summary>
     public IReadOnlyList<int> Span(SpanKind kind) => Spans.TryGetValue(kind, out var positions) ? positions : [];

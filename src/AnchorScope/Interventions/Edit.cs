@@ -51,6 +51,23 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(HashCode.Combine(Site, Layer, Operation, Rows), Factor, Positions, Keys, Heads?.Count, Heads is { Count: > 0 } ? Heads[0] : Components is { Count: > 0 } ? Components[0] : -1);
 
+    /// <summary>As a line: <c>layer 3, z of heads 1, 5 at positions 12-14: x0</c>.</summary>
+    public override string ToString()
+    {
+        string Named(string one, IReadOnlyList<int>? parts) => parts is null ? "" : $" of {one}{(parts.Count == 1 ? "" : "s")} {string.Join(", ", parts)}";
+        var keys = Site == Site.AttnScores || IsEdge ? $", keys {Keys}" : "";
+        var vector = Rows is not null ? "donor rows" : "a vector";
+        var change = (Site, Operation) switch
+        {
+            (Site.AttnScores, Operation.Set) => "cut",
+            (Site.AttnScores, _) => FormattableString.Invariant($"{Factor:+0.###;-0.###}"),
+            (_, Operation.Scale) => FormattableString.Invariant($"x{Factor}"),
+            (_, Operation.Add) => FormattableString.Invariant($"+ {Factor} x {vector}"),
+            _ => $"set to {vector}",
+        };
+        return $"layer {Layer}, {SiteNames.Of(Site)}{Named("head", Heads)}{Named(Site == Site.NeuronOut ? "neuron" : "component", Components)} at positions {Positions}{keys}: {change}";
+    }
+
     private static bool Same(IReadOnlyList<int>? a, IReadOnlyList<int>? b) => ReferenceEquals(a, b) || (a is not null && b is not null && a.SequenceEqual(b));
 
     // 0 and -0 are equal numbers, but not the same change.

@@ -9,6 +9,15 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
     /// <summary>No edits.</summary>
     public static Intervention None { get; } = new("baseline");
 
+    /// <summary>Whether both have the same name and the same edits in the same order.</summary>
+    public bool Equals(Intervention? other) => other is not null && Name == other.Name && Edits.SequenceEqual(other.Edits);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => Edits.Aggregate(StringComparer.Ordinal.GetHashCode(Name), HashCode.Combine);
+
+    /// <inheritdoc/>
+    public override string ToString() => Edits.Count == 0 ? Name : $"{Name}: {string.Join("; ", Edits)}";
+
     /// <summary>First layer whose activations can differ from a run without this intervention.</summary>
     public int FirstLayer => Edits.Count == 0 ? int.MaxValue : Edits.Min(e => e.Layer);
 

@@ -15,7 +15,7 @@ public sealed class CpuEngine : IEngine
     internal CpuEngine(Decoder decoder) => Decoder = decoder;
 
     /// <inheritdoc/>
-    public string Numerics => "cpu-f32";
+    public string Numerics { get; } = $"cpu-f32/{Tensors.Numerics.Version}";
 
     /// <inheritdoc/>
     public DecoderShape Shape => Decoder.Shape;
@@ -28,6 +28,9 @@ public sealed class CpuEngine : IEngine
     /// <summary>The model, for its vision tower.</summary>
     /// <exception cref="InvalidOperationException">The engine is a decoder alone.</exception>
     internal VisionLanguageModel Model => _model ?? throw new InvalidOperationException("this engine is a decoder alone; it has no vision tower");
+
+    /// <exception cref="ObjectDisposedException">The model is disposed of, and its weights are no longer mapped.</exception>
+    internal void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_model?.IsDisposed ?? false, typeof(VisionLanguageModel));
 
     /// <inheritdoc/>
     public long WeightBytes(int layer) => Decoder.WeightBytes(layer);
@@ -42,7 +45,11 @@ public sealed class CpuEngine : IEngine
     internal ISession On(Compute compute) => new CpuSession(this, compute);
 
     /// <summary>A session whose products are computed by the kernels of <paramref name="family"/>.</summary>
-    internal ISession Open(SessionOptions? options, KernelFamily family) => new CpuSession(this, options ?? new SessionOptions(), family);
+    internal ISession Open(SessionOptions? options, KernelFamily family)
+    {
+        ThrowIfDisposed();
+        return new CpuSession(this, options ?? new SessionOptions(), family);
+    }
 
     /// <inheritdoc/>
     public long RowBytes

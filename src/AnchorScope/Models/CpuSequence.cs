@@ -27,7 +27,7 @@ internal sealed class CpuSequence : ISequenceState
         intervention.Validate(shape, length, tokens - 1);
         var edits = prompt.Steered(intervention);
         (_decoder, _prompt, _edits) = (decoder, prompt, EditIndex.Of(edits, shape, length, tokens - 1));
-        _after = [.. Enumerable.Range(prompt.Positions, tokens).Select(Coordinate.At)];
+        _after = [.. Enumerable.Range(prompt.RotaryLength, tokens).Select(Coordinate.At)];
         var recorded = (RecordedRun?)past;
         var same = recorded is null || ReferenceEquals(recorded.Prompt, prompt);
         var start = recorded is null ? 0 : same ? Math.Min(intervention.FirstPosition, length - 1) : recorded.Prompt.Length;

@@ -8,6 +8,7 @@ namespace AnchorScope.Models;
 internal sealed class CpuSession : ISession
 {
     private readonly CpuEngine _engine;
+    private readonly Compute _compute;
     private readonly bool _owned;
     // Memory of sequences that have ended: what one generation after the other uses again.
     private readonly SpareArenas _spare = new();
@@ -20,11 +21,11 @@ internal sealed class CpuSession : ISession
         _owned = true;
         var arena = new Arena();
         if (options.ReservedRows > 0) arena.Reserve(options.ReservedRows * engine.RowBytes);
-        Compute = new Compute(arena, new Team(options.Threads, options.Cancel), family);
+        _compute = new Compute(arena, new Team(options.Threads, options.Cancel), family);
     }
 
     /// <summary>A session on memory and threads that the caller keeps.</summary>
-    public CpuSession(CpuEngine engine, Compute compute) => (_engine, Compute) = (engine, compute);
+    public CpuSession(CpuEngine engine, Compute compute) => (_engine, _compute) = (engine, compute);
 
     /// <inheritdoc/>
     public IEngine Engine => _engine;
@@ -35,7 +36,8 @@ internal sealed class CpuSession : ISession
         get
         {
             ObjectDisposedException.ThrowIf(_disposed, typeof(ISession));
-            return field;
+            _engine.ThrowIfDisposed();
+            return _compute;
         }
     }
 
@@ -116,8 +118,8 @@ internal sealed class CpuSession : ISession
     {
         if (_owned && !_disposed)
         {
-            Compute.Team.Dispose();
-            Compute.Arena.Dispose();
+            _compute.Team.Dispose();
+            _compute.Arena.Dispose();
         }
         _spare.Dispose();
         _disposed = true;

@@ -24,13 +24,13 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
     /// <summary>
     /// Positions that the model was made for: max_position_embeddings, fewer where its rotary angles hold for fewer; null where the
     /// configuration names none. A prompt
-    /// has one more than its highest rotary coordinate (<see cref="Prompt.Positions"/>).
+    /// has one more than its highest rotary coordinate (<see cref="Prompt.RotaryLength"/>).
     /// </summary>
     public int? MaximumPositions { get; init; }
 
     /// <summary>Why a prompt is longer than the model was made for, in one line with both numbers; null where it is not.</summary>
     /// <param name="generated">Tokens behind the prompt that are fed back.</param>
-    public string? TooLong(Prompt prompt, int generated = 0) => TooLong(prompt.Positions, generated);
+    public string? TooLong(Prompt prompt, int generated = 0) => TooLong(prompt.RotaryLength, generated);
 
     /// <summary>The same of a prompt of so many positions.</summary>
     internal string? TooLong(int positions, int generated = 0) => positions + generated > MaximumPositions

@@ -20,7 +20,7 @@ public static class InputFile
         ArgumentNullException.ThrowIfNull(model);
         using var file = SafetensorsFile.Open(path);
         IReadOnlyList<string> known = ["input_ids", "attention_mask", "position_ids", .. model.ImageToken is null ? ["pixel_values"]
-            : model.PictureInputs];
+            : model.ModelFamily.PictureInputs];
         if (file.Tensors.Keys.Order(StringComparer.Ordinal).FirstOrDefault(name => !known.Contains(name)) is { } unknown)
             throw new InputException(
                 $"{path}: {Quoted.Line(unknown)}: {model.Family} takes no array of this name; expected {string.Join(", ", known)}{NearNames.Clause(unknown, known)}");
@@ -52,7 +52,7 @@ public static class InputFile
                     $"[{string.Join(", ", counts)}]");
             return pixels;
         }
-        foreach (var name in model.PictureInputs.Where(name => name != "mm_token_type_ids" && file.Tensors.ContainsKey(name)))
+        foreach (var name in model.ModelFamily.PictureInputs.Where(name => name != "mm_token_type_ids" && file.Tensors.ContainsKey(name)))
             throw InputException.At(file.Path, name, "pixel_values beside it", "none");
         return null;
     }

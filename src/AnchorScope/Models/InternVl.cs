@@ -9,7 +9,7 @@ namespace AnchorScope.Models;
 /// InternVL 2.5 and 3, in the native -hf layout and in that of the original remote code: InternViT over tiles and a thumbnail, pixel shuffle,
 /// a two-layer projector, a Qwen2 or Llama decoder.
 /// </summary>
-internal sealed class InternVl : VisionLanguageModel
+internal sealed class InternVl : ModelFamily
 {
     private const string Context = "<IMG_CONTEXT>";
     private const double ProjectorEpsilon = 1e-5, QueryKeyNormEpsilon = 1e-6;
@@ -49,7 +49,7 @@ internal sealed class InternVl : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    public override string Family => "InternVL";
+    public override string Name => "InternVL";
 
     /// <inheritdoc/>
     public override string VisionSummary =>
@@ -70,7 +70,7 @@ internal sealed class InternVl : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    internal override PixelValues Accept(PixelInputs inputs)
+    public override PixelValues Accept(PixelInputs inputs)
     {
         var shape = inputs.Shape;
         if (shape.Length != 4 || shape[0] < 1 || shape[1] != 3 || shape[2] != _tower.ImageSize || shape[3] != _tower.ImageSize) throw inputs.Wrong($"[tiles, 3, {_tower.ImageSize}, {_tower.ImageSize}]");
@@ -79,7 +79,7 @@ internal sealed class InternVl : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    internal override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
+    public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
     {
         var stream = _tower.Forward(pixels.Values, _featureLayer, compute, trace);
             // [tile x (1 + patch), d_vision]
@@ -88,7 +88,7 @@ internal sealed class InternVl : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    internal override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients)
+    public override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients)
     {
         var tape = new VisionTape();
         var stream = _tower.Forward(pixels.Values, _featureLayer, compute, null, tape);
@@ -99,10 +99,10 @@ internal sealed class InternVl : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    protected override IReadOnlyList<int> Expansion(PictureShape picture) => [.. _before, .. base.Expansion(picture), .. _after];
+    public override IReadOnlyList<int> Expansion(PictureShape picture) => [.. _before, .. base.Expansion(picture), .. _after];
 
     /// <inheritdoc/>
-    protected override IEnumerable<PixelBox?> Boxes(PictureShape picture) => picture.TileBoxes(_tower.Side / _factor);
+    public override IEnumerable<PixelBox?> Boxes(PictureShape picture) => picture.TileBoxes(_tower.Side / _factor);
 
     private static bool Remote(ConfigSection config) => config.Text("model_type") == "internvl_chat";
 

@@ -6,14 +6,14 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>LlamaForCausalLM: a Llama decoder alone. Whatever brings a picture is refused.</summary>
-internal sealed class LlamaText : VisionLanguageModel
+internal sealed class LlamaText : ModelFamily
 {
     /// <summary>Reads the family's tensors; anything missing, of another shape or left over is an error.</summary>
     public LlamaText(Checkpoint checkpoint)
         : base(checkpoint, ReadDecoder(checkpoint)) => checkpoint.Weights.AssertAllRead();
 
     /// <inheritdoc/>
-    public override string Family => "Llama";
+    public override string Name => "Llama";
 
     /// <inheritdoc/>
     public override string VisionSummary => "none: it reads text only";
@@ -25,16 +25,16 @@ internal sealed class LlamaText : VisionLanguageModel
     public override PixelValues Preprocess(IReadOnlyList<Picture> pictures) => throw NoPictures(pictures.Count);
 
     /// <inheritdoc/>
-    internal override PixelValues Accept(PixelInputs inputs) => throw InputException.At(inputs.File, "pixel_values", $"none ({Family} reads text only)", $"shape [{string.Join(", ", inputs.Shape)}]");
+    public override PixelValues Accept(PixelInputs inputs) => throw InputException.At(inputs.File, "pixel_values", $"none ({Name} reads text only)", $"shape [{string.Join(", ", inputs.Shape)}]");
 
     /// <inheritdoc/>
-    internal override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null) => throw NoPictures(pixels.Pictures.Count);
+    public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null) => throw NoPictures(pixels.Pictures.Count);
 
     /// <inheritdoc/>
-    internal override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients) => throw NoPictures(pixels.Pictures.Count);
+    public override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients) => throw NoPictures(pixels.Pictures.Count);
 
     /// <inheritdoc/>
-    protected override IEnumerable<PixelBox?> Boxes(PictureShape picture) => throw NoPictures(1);
+    public override IEnumerable<PixelBox?> Boxes(PictureShape picture) => throw NoPictures(1);
 
     private static Decoder ReadDecoder(Checkpoint checkpoint) =>
         Llama.Read(checkpoint.Config, checkpoint.Weights, "model.", "lm_head.weight", checkpoint.Config.Flag("tie_word_embeddings", false), DecoderDefaults.Llama);

@@ -6,7 +6,7 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>LLaVA-1.5 in its -hf layout: CLIP tower, an inner layer's patches through a two-layer projector, a Llama decoder.</summary>
-internal sealed class Llava : VisionLanguageModel
+internal sealed class Llava : ModelFamily
 {
     private readonly PatchTower _tower;
     private readonly ClipPreprocessor _preprocessor;
@@ -43,7 +43,7 @@ internal sealed class Llava : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    public override string Family => "LLaVA-1.5";
+    public override string Name => "LLaVA-1.5";
 
     /// <inheritdoc/>
     public override string VisionSummary =>
@@ -60,7 +60,7 @@ internal sealed class Llava : VisionLanguageModel
             [.. pictures.Select(p => new PictureShape(1, 1, 1, p.Height, p.Width))]);
 
     /// <inheritdoc/>
-    internal override PixelValues Accept(PixelInputs inputs)
+    public override PixelValues Accept(PixelInputs inputs)
     {
         var shape = inputs.Shape;
         if (shape.Length != 4 || shape[0] < 1 || shape[1] != 3 || shape[2] != _tower.ImageSize || shape[3] != _tower.ImageSize)
@@ -69,14 +69,14 @@ internal sealed class Llava : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    internal override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
+    public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
     {
         var stream = _tower.Forward(pixels.Values, _featureLayers, compute, trace);             // [image x (1 + patch), d_vision]
         return _projector.Forward(Chosen(stream, compute.Arena), compute);                      // [image x patch, d_model]
     }
 
     /// <inheritdoc/>
-    internal override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients)
+    public override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients)
     {
         var (patches, back) = Patches(pixels, compute, gradients);
         back(_projector.Backward(patches, d, compute, gradients));
@@ -118,7 +118,7 @@ internal sealed class Llava : VisionLanguageModel
     private int TokenOf(int row) => row / TokensPerPicture * _tower.Tokens + _tower.Tokens - TokensPerPicture + row % TokensPerPicture;
 
     /// <inheritdoc/>
-    protected override IEnumerable<PixelBox?> Boxes(PictureShape picture)
+    public override IEnumerable<PixelBox?> Boxes(PictureShape picture)
     {
         var side = (int)Math.Sqrt(_tower.Patches);
         var (left, top, right, bottom) = _preprocessor.Seen(picture.Height, picture.Width);

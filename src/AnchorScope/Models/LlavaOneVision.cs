@@ -9,7 +9,7 @@ namespace AnchorScope.Models;
 /// LLaVA-OneVision in its -hf layout: SigLIP over the whole picture and its tiles, a two-layer projector, the tiles put together again
 /// without padding and with a newline vector behind each row, a Qwen2 decoder.
 /// </summary>
-internal sealed class LlavaOneVision : VisionLanguageModel
+internal sealed class LlavaOneVision : ModelFamily
 {
     private const string Anyres = "anyres_max_";
 
@@ -46,14 +46,14 @@ internal sealed class LlavaOneVision : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    public override string Family => "LLaVA-OneVision";
+    public override string Name => "LLaVA-OneVision";
 
     /// <inheritdoc/>
     public override string VisionSummary =>
         $"SigLIP, tiles of {_tower.ImageSize} x {_tower.ImageSize} pixels, {_tower.Layers} layers of width {_tower.Width}, {_tower.Patches} image tokens for the whole picture and up to {_mostTiles} times as many for its tiles";
 
     /// <inheritdoc/>
-    protected internal override IReadOnlyList<string> PictureInputs => [.. base.PictureInputs, "image_sizes", "batch_num_images"];
+    public override IReadOnlyList<string> PictureInputs => [.. base.PictureInputs, "image_sizes", "batch_num_images"];
 
     /// <inheritdoc/>
     public override int ImageTokens(PictureShape picture) => Packing(picture).Tokens;
@@ -71,7 +71,7 @@ internal sealed class LlavaOneVision : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    internal override PixelValues Accept(PixelInputs inputs)
+    public override PixelValues Accept(PixelInputs inputs)
     {
         var shape = inputs.Shape;
         if (shape.Length != 5 || shape[0] < 1 || shape[1] < 1 || shape[2] != 3 || shape[3] != _tower.ImageSize || shape[4] != _tower.ImageSize) throw inputs.Wrong($"[pictures, tiles, 3, {_tower.ImageSize}, {_tower.ImageSize}]");
@@ -88,7 +88,7 @@ internal sealed class LlavaOneVision : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    internal override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
+    public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
     {
         var stream = _tower.Forward(pixels.Values, _featureLayers, compute, trace);                                     // [tile x patch, d_vision]
         var projected = _projector.Forward(stream, compute);                                                            // [tile x patch, d_model]
@@ -111,7 +111,7 @@ internal sealed class LlavaOneVision : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    internal override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients)
+    public override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients)
     {
         var tape = new VisionTape();
         var stream = _tower.Forward(pixels.Values, _featureLayers, compute, null, tape);
@@ -137,7 +137,7 @@ internal sealed class LlavaOneVision : VisionLanguageModel
     /// The whole picture first, then the tiles put together without their padding; the newline behind each row has no place. A picture among
     /// several is seen in the middle of a square.
     /// </remarks>
-    protected override IEnumerable<PixelBox?> Boxes(PictureShape picture)
+    public override IEnumerable<PixelBox?> Boxes(PictureShape picture)
     {
         var whole = new PixelBox(0, 0, picture.Width, picture.Height);
         if (picture.Parts == 1)

@@ -6,7 +6,7 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>Qwen2-VL and Qwen2.5-VL: patches at native resolution, a Qwen2 decoder with a rotary embedding over time, row and column.</summary>
-internal sealed class QwenVl : VisionLanguageModel
+internal sealed class QwenVl : ModelFamily
 {
     private readonly QwenTower _tower;
     private readonly Qwen2VlPreprocessor _preprocessor;
@@ -28,14 +28,14 @@ internal sealed class QwenVl : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    public override string Family => _windows ? "Qwen2.5-VL" : "Qwen2-VL";
+    public override string Name => _windows ? "Qwen2.5-VL" : "Qwen2-VL";
 
     /// <inheritdoc/>
     public override string VisionSummary =>
         $"patches of {_tower.PatchSize} x {_tower.PatchSize} pixels, {_tower.Layers} layers of width {_tower.Width}, {_tower.Windows}, an image token for {_tower.Merge * _tower.PatchSize} x {_tower.Merge * _tower.PatchSize} pixels";
 
     /// <inheritdoc/>
-    protected internal override IReadOnlyList<string> PictureInputs => [.. base.PictureInputs, "image_grid_thw"];
+    public override IReadOnlyList<string> PictureInputs => [.. base.PictureInputs, "image_grid_thw"];
 
     /// <inheritdoc/>
     public override int ImageTokens(PictureShape picture) => picture.Rows / _tower.Merge * (picture.Columns / _tower.Merge);
@@ -53,7 +53,7 @@ internal sealed class QwenVl : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    internal override PixelValues Accept(PixelInputs inputs)
+    public override PixelValues Accept(PixelInputs inputs)
     {
         if (inputs.Shape.Length != 2 || inputs.Shape[1] != _tower.PatchFloats) throw inputs.Wrong($"[patches, {_tower.PatchFloats}]");
         if (inputs.Grids is not { Length: > 0 } grids || grids.Length % 3 != 0) throw InputException.At(inputs.File, "image_grid_thw", "shape [pictures, 3]", inputs.Grids is null ? "nothing" : $"{inputs.Grids.Length} numbers");
@@ -69,20 +69,20 @@ internal sealed class QwenVl : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    internal override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null) =>
+    public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null) =>
         _tower.Forward(pixels.Values, [.. pixels.Pictures.Select(p => (p.Rows, p.Columns))], compute, trace);
 
     /// <inheritdoc/>
-    internal override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients) =>
+    public override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients) =>
         _tower.Backward(pixels.Values, [.. pixels.Pictures.Select(p => (p.Rows, p.Columns))], d, compute, gradients);
 
     /// <inheritdoc/>
-    protected override IEnumerable<PixelBox?> Boxes(PictureShape picture) =>
+    public override IEnumerable<PixelBox?> Boxes(PictureShape picture) =>
         new PixelBox(0, 0, picture.Width, picture.Height).Cells(picture.Rows / _tower.Merge, picture.Columns / _tower.Merge).Select(b => (PixelBox?)b);
 
     /// <inheritdoc/>
     /// <remarks>A picture's tokens share their time and differ by row and column; what follows goes on behind the longer side.</remarks>
-    protected internal override Coordinate[] Coordinates(IReadOnlyList<int> tokens, PixelValues? pixels)
+    public override Coordinate[] Coordinates(IReadOnlyList<int> tokens, PixelValues? pixels)
     {
         var coordinates = new Coordinate[tokens.Count];
         var (next, picture) = (0, 0);

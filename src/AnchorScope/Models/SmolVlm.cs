@@ -6,7 +6,7 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>SmolVLM and Idefics3: SigLIP over tiles and the whole picture, pixel shuffle and one projection, a Llama decoder.</summary>
-internal sealed class SmolVlm : VisionLanguageModel
+internal sealed class SmolVlm : ModelFamily
 {
     private const string Around = "<fake_token_around_image>";
 
@@ -35,7 +35,7 @@ internal sealed class SmolVlm : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    public override string Family => "SmolVLM";
+    public override string Name => "SmolVLM";
 
     /// <inheritdoc/>
     public override string VisionSummary =>
@@ -44,7 +44,7 @@ internal sealed class SmolVlm : VisionLanguageModel
     private int TokensPerTile => _tower.Patches / (_factor * _factor);
 
     /// <inheritdoc/>
-    protected internal override IReadOnlyList<string> PictureInputs => [.. base.PictureInputs, "pixel_attention_mask"];
+    public override IReadOnlyList<string> PictureInputs => [.. base.PictureInputs, "pixel_attention_mask"];
 
     /// <inheritdoc/>
     public override int ImageTokens(PictureShape picture) => picture.Parts * TokensPerTile;
@@ -59,7 +59,7 @@ internal sealed class SmolVlm : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    internal override PixelValues Accept(PixelInputs inputs)
+    public override PixelValues Accept(PixelInputs inputs)
     {
         var shape = inputs.Shape;
         if (shape.Length != 5 || shape[0] != 1 || shape[1] < 1 || shape[2] != 3 || shape[3] != _tower.ImageSize || shape[4] != _tower.ImageSize) throw inputs.Wrong($"[1, tiles, 3, {_tower.ImageSize}, {_tower.ImageSize}]");
@@ -76,23 +76,23 @@ internal sealed class SmolVlm : VisionLanguageModel
 
     private static void NothingHidden(string file, long[] mask, long[] found, long[] expected, int[] tiles)
     {
-        const string Name = "pixel_attention_mask";
-        if (!found.AsSpan().SequenceEqual(expected)) throw InputException.At(file, Name, $"shape [{string.Join(", ", expected)}]",
+        const string Mask = "pixel_attention_mask";
+        if (!found.AsSpan().SequenceEqual(expected)) throw InputException.At(file, Mask, $"shape [{string.Join(", ", expected)}]",
             $"[{string.Join(", ", found)}]");
         var pixels = mask.Length / (int)expected[1];
         foreach (var tile in tiles.Where(tile => mask.AsSpan(tile * pixels, pixels).ContainsAnyExcept(1)))
-            throw InputException.At(file, Name, "1 everywhere (pictures of which a part is hidden are not supported)", $"0 in tile {tile}");
+            throw InputException.At(file, Mask, "1 everywhere (pictures of which a part is hidden are not supported)", $"0 in tile {tile}");
     }
 
     /// <inheritdoc/>
-    internal override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
+    public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
     {
         var stream = _postNorm.Forward(_tower.Forward(pixels.Values, _tower.Layers, compute, trace), compute);     // [tile x patch, d_vision]
         return _projection.Forward(PixelShuffle.Forward(stream, _tower.Tokens, _tower.Side, _factor, compute.Arena), compute);
     }
 
     /// <inheritdoc/>
-    internal override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients)
+    public override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients)
     {
         var (tape, arena) = (new VisionTape(), compute.Arena);
         var stream = _tower.Forward(pixels.Values, _tower.Layers, compute, null, tape);
@@ -104,7 +104,7 @@ internal sealed class SmolVlm : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    protected override IReadOnlyList<int> Expansion(PictureShape picture)
+    public override IReadOnlyList<int> Expansion(PictureShape picture)
     {
         var image = string.Concat(Enumerable.Repeat(Placeholder, TokensPerTile));
         var text = new System.Text.StringBuilder();
@@ -119,7 +119,7 @@ internal sealed class SmolVlm : VisionLanguageModel
     }
 
     /// <inheritdoc/>
-    protected override IEnumerable<PixelBox?> Boxes(PictureShape picture) => picture.TileBoxes(_tower.Side / _factor);
+    public override IEnumerable<PixelBox?> Boxes(PictureShape picture) => picture.TileBoxes(_tower.Side / _factor);
 
     private static Decoder ReadDecoder(Checkpoint checkpoint)
     {

@@ -17,7 +17,11 @@ public abstract record ContentPart
 public sealed record ImagePart : ContentPart;
 
 /// <summary>Text of a message.</summary>
-public sealed record TextPart(string Text) : ContentPart;
+public sealed record TextPart(string Text) : ContentPart
+{
+    /// <summary>What the text is, for <see cref="Engines.Prompt.Positions"/>; null: nothing in particular.</summary>
+    public SpanKind? Kind { get; init; }
+}
 
 /// <summary>How a message's content reaches the chat template.</summary>
 internal enum ContentForm

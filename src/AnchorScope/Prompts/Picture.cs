@@ -23,8 +23,10 @@ public sealed class Picture
         Rgb = rgb;
     }
 
+    /// <summary>Columns, in pixels.</summary>
     public int Width { get; }
 
+    /// <summary>Rows, in pixels.</summary>
     public int Height { get; }
 
     /// <summary>[height, width, 3], row by row from the top left.</summary>

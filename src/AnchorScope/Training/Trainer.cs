@@ -138,7 +138,7 @@ internal sealed class Trainer
         var right = 0;
         var loss = lanes.Of(pictures.Length, _options.Threads, (pass, session, gradients) =>
         {
-            var (passLoss, passRight) = PictureTask.Add((Llava)model, parameters, pictures[pass], 1.0 / stage.Batch, CpuSession.ComputeOf(session), gradients);
+            var (passLoss, passRight) = PictureTask.Add((Llava)model.ModelFamily, parameters, pictures[pass], 1.0 / stage.Batch, CpuSession.ComputeOf(session), gradients);
             Interlocked.Add(ref right, passRight);
             return passLoss;
         });

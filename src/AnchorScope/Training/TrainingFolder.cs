@@ -52,8 +52,9 @@ internal static class TrainingFolder
     public static (IReadOnlyList<(string Name, long[] Shape)> Tensors, (int Width, int Layers) Tower) Shapes(string folder)
     {
         using var asked = new RequestedTensors(folder, StoredType.F32);
-        using var model = (Llava)VisionLanguageModel.Of(Checkpoint.WithoutWeights(folder, asked));
-        return ([.. asked.Entries.Select(e => (e.Name, e.Shape))], (model.TowerWidth, model.TowerLayers));
+        using var model = VisionLanguageModel.Of(Checkpoint.WithoutWeights(folder, asked));
+        var family = (Llava)model.ModelFamily;
+        return ([.. asked.Entries.Select(e => (e.Name, e.Shape))], (family.TowerWidth, family.TowerLayers));
     }
 
     /// <summary>Writes all tensors as <paramref name="type"/>: F32 as they are, BF16 rounded to nearest.</summary>

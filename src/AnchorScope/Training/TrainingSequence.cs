@@ -68,7 +68,7 @@ internal sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IRead
         {
             var rows = entry.RowRange(first, sequence.Tokens.Length);
             decoder.Embed(sequence.Tokens, rows);
-            runs.Add(new RowBlock(rows, model.Coordinates(sequence.Tokens, sequence.Pixels), 0, sequence.Intervention));
+            runs.Add(new RowBlock(rows, model.ModelFamily.Coordinates(sequence.Tokens, sequence.Pixels), 0, sequence.Intervention));
             foreach (var target in sequence.Targets) targets.Add(target with { Row = first + target.Row });
             for (var i = 0; i < rows.Rows; i++)
             {
@@ -96,6 +96,6 @@ internal sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IRead
         if (pixels is null) return;
         var dFeatures = compute.Arena.Take(places.Count, d.Columns);
         for (var i = 0; i < places.Count; i++) d[places[i]].CopyTo(dFeatures[i]);
-        model.FeaturesBackward(pixels, dFeatures, compute, gradients);
+        model.ModelFamily.FeaturesBackward(pixels, dFeatures, compute, gradients);
     }
 }

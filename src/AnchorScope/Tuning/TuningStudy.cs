@@ -4,6 +4,7 @@ using AnchorScope.Conflicts;
 using AnchorScope.Interventions;
 using AnchorScope.Metrics;
 using AnchorScope.Models;
+using AnchorScope.Reports;
 using AnchorScope.Studies;
 
 namespace AnchorScope.Tuning;
@@ -209,11 +210,8 @@ internal sealed class TuningStudy : IDisposable
         var folder = Path.Combine(_folder, "diagnosis-" + name);
         using var study = new DiagnosisStudy(new DiagnosisOptions { Model = model, Data = data, Limit = _plan.Diagnose, Seed = Options.Seed, Windows = [3], Gains = [2], Draws = 2, Threads = _plan.Threads });
         using var store = DiagnosisFolder.Open(folder, study.Identity, resume: DiagnosisFolder.IsBegun(folder));
-        var plan = study.Run(store, step => progress?.Invoke(new TuningProgress($"diagnosis {name}: {step.Phase}", step.Done, step.Of)), cancel);
-        var diagnosis = study.Reduce(store, plan);
-        DiagnosisFiles.Write(folder, diagnosis, study.Arbiters(diagnosis.Interchange), study.Necessary(store, plan));
-        Reports.DiagnosisReport.Write(folder, diagnosis, study.Data.Folder);
-        return diagnosis;
+        return DiagnosisJob.Complete(
+            study, store, folder, step => progress?.Invoke(new TuningProgress($"diagnosis {name}: {step.Phase}", step.Done, step.Of)), cancel);
     }
 
     private static HeadId[] Ids(IEnumerable<(int Layer, int Head)> heads) => [.. heads.Select(h => new HeadId(h.Layer, h.Head))];

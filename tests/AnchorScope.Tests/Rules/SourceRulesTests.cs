@@ -14,7 +14,7 @@ public sealed partial class SourceRulesTests
     /// <summary>Folders whose sentences a user reads.</summary>
     private static readonly string[] Speaking =
         ["src/AnchorScope/Reports/", "src/AnchorScope/Studies/", "src/AnchorScope/Tuning/", "src/AnchorScope/Baking/",
-            "src/AnchorScope.Cli/"];
+            "src/AnchorScope/Figures/", "src/AnchorScope.Cli/"];
 
     [Fact]
     public void NoFileIsLongerThanAReaderKeepsInMind() =>
@@ -28,7 +28,7 @@ public sealed partial class SourceRulesTests
 
     [Fact]
     public void NoRegionsAndNoPartialClasses() => Empty(Matches(Folding(), "folding hides length: split the file instead")
-        .Where(line => !line.Contains("SourceRulesTests", StringComparison.Ordinal)));
+        .Where(line => !line.StartsWith("tests/AnchorScope.Tests/Rules/", StringComparison.Ordinal)));
 
     [Fact]
     public void TheLibraryWritesToNoConsole() =>
@@ -55,7 +55,12 @@ public sealed partial class SourceRulesTests
 
     private static string Name(string path) => Path.GetRelativePath(Fixtures.Root, path).Replace('\\', '/');
 
-    private static void Empty(IEnumerable<string> found) => Assert.Empty(string.Join('\n', found));
+    /// <summary>Fails with every line: Assert.Empty would cut them off.</summary>
+    internal static void Empty(IEnumerable<string> found)
+    {
+        var all = found.ToList();
+        Assert.True(all.Count == 0, string.Join('\n', all));
+    }
 
     [GeneratedRegex(@"\b(class|record|struct|interface)\s+\w+(Manager|Helper|Utils|Service|Processor|Core|Factory)\b", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Vague();

@@ -71,7 +71,7 @@ public sealed class DiagnosisDataTests : IDisposable
             var pixels = model.Preprocess([Picture.Load(run.Sample.Image!)]);
             var prompt = ConflictPrompt.Build(model, run, data.Layout, pixels, model.Engine.On(new Compute(arena, team)).Features(pixels));
             var size = model.Measure(ConflictPrompt.Messages(run, data.Layout, pictured: true).Messages, pixels);
-            Assert.Equal((prompt.Positions, prompt.TextTokens, prompt.UnknownTokens), (size.Positions, size.TextTokens, size.UnknownTokens));
+            Assert.Equal((prompt.RotaryLength, prompt.TextTokens, prompt.UnknownTokens), (size.Positions, size.TextTokens, size.UnknownTokens));
             (unknown, text) = (unknown + prompt.UnknownTokens, text + prompt.TextTokens);
         }
         Assert.True(unknown > 0);

@@ -139,7 +139,7 @@ public sealed class LawTests : IDisposable
                 var features = tiny.Session.Features(tiny.Pixels!);
                 var whole = tiny.Model.Prompt(tokens, tiny.Pixels, features);
                 var entry = Tensor.From(tiny.Compute.Arena, whole.Embeddings, whole.Length, tiny.Decoder.Shape.ModelSize);
-                var resid = tiny.Decoder.Forward(new Pass(tiny.Decoder.Shape, [new RowBlock(entry, whole.Coordinates, 0, intervention)], tiny.Compute));
+                var resid = tiny.Decoder.Forward(new Pass(tiny.Decoder.Shape, [new RowBlock(entry, whole.Coordinates, 0, EditIndex.Of(intervention, tiny.Decoder.Shape, tiny.Prompt.Length, 4))], tiny.Compute));
                 Assert.Equal(tiny.Decoder.Unembed(resid.RowRange(whole.Length - 1, 1), tiny.Compute).ToArray(), generated.Logits[step]);
             }
         }

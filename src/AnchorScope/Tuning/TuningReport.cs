@@ -1,10 +1,10 @@
+using AnchorScope.Reports;
 using System.Globalization;
 using AnchorScope.Figures;
 using AnchorScope.Metrics;
 using AnchorScope.Studies;
-using AnchorScope.Tuning;
 
-namespace AnchorScope.Reports;
+namespace AnchorScope.Tuning;
 
 /// <summary>report.html and the figures of a tuning.</summary>
 internal static class TuningReport
