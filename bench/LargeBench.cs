@@ -71,7 +71,7 @@ internal sealed class LargeBench
         var (oneCore, efficiency) = bench.OneCore();
         bench.WholeSweep(scratch.File("rows.jsonl"), prefill);
         bench.Estimate(oneCore, efficiency);
-        return new Results("large", "A model of seven billion parameters", bench.Method(), ["ours", "beside it"], bench._lines, bench._notes);
+        return new Results("large", "A model of seven billion parameters", bench.Method(), ["ours", "compared with"], bench._lines, bench._notes);
     }
 
     private string Method() =>
@@ -106,7 +106,7 @@ internal sealed class LargeBench
         double[][] times;
         using (steps) times = Contest.Run(Contest.Ours(() => steps.Steps(Tokens)), memory.Contender);
         var (bytes, seconds) = ((double)Decoder.WeightBytes(0), Contest.Median(times[0]) / Tokens);
-        Add($"decoding behind {_prompt.Length} positions, direct kernel, {1 / seconds:0.00} tokens/s, share of the bandwidth", $"{bytes / seconds / 1e9:0.0} GB/s", $"{MemoryReading.Bytes / Contest.Median(times[1]) / 1e9:0.0} GB/s", Contest.Share(bytes * Tokens, times[0], MemoryReading.Bytes, times[1]));
+        Add($"decoding after {_prompt.Length} positions, direct kernel, {1 / seconds:0.00} tokens/s, share of the bandwidth", $"{bytes / seconds / 1e9:0.0} GB/s", $"{MemoryReading.Bytes / Contest.Median(times[1]) / 1e9:0.0} GB/s", Contest.Share(bytes * Tokens, times[0], MemoryReading.Bytes, times[1]));
         AddMemory("decoding", peak);
     }
 

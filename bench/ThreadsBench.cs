@@ -19,7 +19,7 @@ internal static class ThreadsBench
         {
             try
             {
-                Add(lines, subject, "beside a busy process", 0.8);
+                Add(lines, subject, "with a busy process running", 0.8);
             }
             finally
             {
