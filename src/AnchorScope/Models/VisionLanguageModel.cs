@@ -6,14 +6,14 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>A checkpoint opened: tokenizer, chat template, preprocessing, vision tower and decoder. One subclass per family.</summary>
+/// <summary>An opened checkpoint: tokenizer, chat template, preprocessing, vision tower and decoder. One subclass per family.</summary>
 public abstract class VisionLanguageModel : IDisposable
 {
     private readonly ChatTemplate? _template;
     private CpuEngine? _engine;
 
-    /// <param name="imageToken">Id of the placeholder, or null when only its text is known.</param>
-    /// <param name="imageTokenText">Its text, for checkpoints whose configuration has no id.</param>
+    /// <param name="imageToken">Id of the placeholder, or null if only its text is known.</param>
+    /// <param name="imageTokenText">Text of the placeholder, for checkpoints whose configuration has no id.</param>
     private protected VisionLanguageModel(Checkpoint checkpoint, Decoder decoder, int? imageToken, string imageTokenText = "<image>")
         : this(checkpoint, decoder, textOnly: false) =>
         ImageToken = imageToken ?? Tokenizer.IdOf(imageTokenText) ?? throw InputException.At(checkpoint.Folder, "tokenizer", $"the token {imageTokenText}", "none of this name");
@@ -30,7 +30,8 @@ public abstract class VisionLanguageModel : IDisposable
         _template = ChatTemplate.Find(checkpoint.Folder, Tokenizer.SpecialTokens, textOnly);
         var generation = Path.Combine(checkpoint.Folder, "generation_config.json");
         var config = checkpoint.Config;
-        // Without the file the reference library takes what config.json says of generation, at its root or of its language model.
+        // Without generation_config.json the reference library reads these keys from config.json, at the root or in the language model's
+        // section.
         var section = File.Exists(generation) ? ConfigSection.Load(generation)
             : (config.SectionOrNull("text_config") ?? config.SectionOrNull("llm_config")) is { } text ? config.Or(text) : config;
         MaxNewTokens = section.Has("max_new_tokens") ? section.PositiveInt("max_new_tokens") : null;
@@ -43,7 +44,7 @@ public abstract class VisionLanguageModel : IDisposable
         : section.Json.GetProperty("eos_token_id").ValueKind == JsonValueKind.Array ? section.Ints("eos_token_id").ToHashSet()
         : [section.Int("eos_token_id")];
 
-    /// <summary>Families that <see cref="Open"/> knows, by model_type.</summary>
+    /// <summary>The families that <see cref="Open"/> supports, by model_type.</summary>
     public static IReadOnlyList<string> Families { get; } = ["llava", "qwen2_vl", "qwen2_5_vl", "internvl", "internvl_chat", "llava_onevision", "smolvlm", "idefics3", "llama"];
 
     /// <summary>The files.</summary>
@@ -52,75 +53,93 @@ public abstract class VisionLanguageModel : IDisposable
     /// <summary>The language model.</summary>
     internal Decoder Decoder { get; }
 
-    /// <summary>What runs the model on the processor.</summary>
+    /// <summary>The engine that runs the model on the CPU.</summary>
     public CpuEngine Engine => _engine ??= new CpuEngine(this);
 
-    /// <summary>Opens a session: memory and threads, for one user at a time. The caller disposes of it, before the model.</summary>
+    /// <summary>
+    /// Opens a session: memory and threads, for use by one thread at a time. The caller must dispose of it before it disposes of the model.
+    /// </summary>
+    /// <param name="options">Threads and cancellation; null for the defaults.</param>
     public ISession OpenSession(SessionOptions? options = null) => Engine.Open(options);
 
-    /// <summary>Text to token ids.</summary>
+    /// <summary>Converts text to token ids.</summary>
     public Tokenizer Tokenizer { get; }
 
-    /// <summary>Messages to text.</summary>
-    /// <exception cref="InputException">The checkpoint has none: such a model can be run on token ids only.</exception>
+    /// <summary>Renders messages to text.</summary>
+    /// <exception cref="InputException">The checkpoint has no template. Such a model can only be run on token ids.</exception>
     internal ChatTemplate Template => _template ?? ChatTemplate.Load(Checkpoint.Folder, Tokenizer.SpecialTokens);
 
     /// <summary>Whether the checkpoint has a chat template.</summary>
     internal bool HasTemplate => _template is not null;
 
-    /// <summary>Id of the placeholder that image features replace; null in a family that reads text only.</summary>
+    /// <summary>Id of the placeholder token that image features replace; null in a text-only family.</summary>
     public int? ImageToken { get; }
 
     /// <summary>Tokens that end a generated text, from generation_config.json or, without that file, from config.json.</summary>
     public IReadOnlySet<int> StopTokens { get; }
 
-    /// <summary>What the same file says of which token may follow.</summary>
+    /// <summary>Restrictions on the next token, from the same file.</summary>
     public GenerationRules Rules { get; }
 
-    /// <summary>What was found odd in the files and does no harm, one line each: the command line prints them.</summary>
+    /// <summary>Harmless irregularities found in the files, one line each. The command line prints them.</summary>
     public IReadOnlyList<string> Warnings => Checkpoint.Weights.Warnings;
 
-    /// <summary>max_new_tokens of the same file, where it is there.</summary>
+    /// <summary>max_new_tokens of the same file, or null.</summary>
     public int? MaxNewTokens { get; }
 
-    /// <summary>max_length of the same file: positions of prompt and answer together. Of no effect beside max_new_tokens.</summary>
+    /// <summary>
+    /// max_length of the same file, or null: positions of prompt and answer together. It has no effect if there is a max_new_tokens.
+    /// </summary>
     public int? MaxLength { get; }
 
-    /// <summary>Name of the family, as in docs.</summary>
+    /// <summary>Name of the family, as used in the documentation.</summary>
     public abstract string Family { get; }
 
-    /// <summary>One line on the vision tower.</summary>
+    /// <summary>A one-line description of the vision tower.</summary>
     public abstract string VisionSummary { get; }
 
-    /// <summary>Arrays about pictures that <see cref="InputFile"/> takes for this family, under the names of the reference's
-    /// processors.</summary>
+    /// <summary>
+    /// Arrays about pictures that <see cref="InputFile"/> accepts for this family, under the names of the reference's processors.
+    /// </summary>
     protected internal virtual IReadOnlyList<string> PictureInputs => ["pixel_values", "mm_token_type_ids"];
 
-    /// <summary>Number of image tokens of one picture: rows that <see cref="Features"/> gives for it.</summary>
+    /// <summary>Number of image tokens of one picture, which is its number of rows in <see cref="Features"/>.</summary>
+    /// <param name="picture">Size and tiling of the preprocessed picture.</param>
     public abstract int ImageTokens(PictureShape picture);
 
-    /// <summary>What stands in the prompt for one placeholder: image tokens, and in some families tokens around and between them.</summary>
+    /// <summary>
+    /// The tokens that replace one placeholder in the prompt: image tokens and, in some families, tokens around and between them.
+    /// </summary>
+    /// <param name="picture">Size and tiling of the preprocessed picture.</param>
     protected virtual IReadOnlyList<int> Expansion(PictureShape picture) => [.. Enumerable.Repeat(ImageToken!.Value, ImageTokens(picture))];
 
-    /// <summary>What each image token of a picture covers of it, in the order of the tokens; null where it stands for no place.</summary>
+    /// <summary>
+    /// The region of the picture that each of its image tokens covers, in the order of the tokens; null for a token without a region.
+    /// </summary>
+    /// <param name="picture">Size and tiling of the preprocessed picture.</param>
     protected abstract IEnumerable<PixelBox?> Boxes(PictureShape picture);
 
-    /// <summary>Rotary coordinates of a prompt's positions.</summary>
+    /// <summary>Rotary coordinates of a prompt's positions [pos].</summary>
     protected internal virtual Coordinate[] Coordinates(IReadOnlyList<int> tokens, PixelValues? pixels) => [.. Enumerable.Range(0, tokens.Count).Select(Coordinate.At)];
 
-    /// <summary>Pictures to pixel values, as the reference's processor does it.</summary>
+    /// <summary>Converts pictures to pixel values, as the reference's processor does.</summary>
     public abstract PixelValues Preprocess(IReadOnlyList<Picture> pictures);
 
-    /// <summary>Checks pixel values that came from outside.</summary>
+    /// <summary>Validates pixel values that were read from a file.</summary>
     internal abstract PixelValues Accept(PixelInputs inputs);
 
     /// <summary>Image features [image tokens of all pictures, d_model].</summary>
     internal abstract Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null);
 
-    /// <summary>Adds the derivatives by the weights of vision tower and projector, from those by <see cref="Features"/> [image token, d_model].</summary>
+    /// <summary>
+    /// Adds the gradients with respect to the weights of vision tower and projector, from the gradient with respect to
+    /// <see cref="Features"/> [image token, d_model].
+    /// </summary>
     internal abstract void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients);
 
-    /// <summary>Opens the checkpoint in <paramref name="folder"/>; an unknown family is an error that lists the known ones.</summary>
+    /// <summary>Opens the checkpoint in <paramref name="folder"/>.</summary>
+    /// <exception cref="InputException">A file is missing or invalid, or the family is unknown; the message then lists
+    /// <see cref="Families"/>.</exception>
     public static VisionLanguageModel Open(string folder)
     {
         var checkpoint = Checkpoint.Open(folder);
@@ -135,7 +154,7 @@ public abstract class VisionLanguageModel : IDisposable
         }
     }
 
-    /// <summary>The model that the checkpoint's model_type names; it owns the checkpoint.</summary>
+    /// <summary>The model for the checkpoint's model_type. It owns the checkpoint.</summary>
     internal static VisionLanguageModel Of(Checkpoint checkpoint)
     {
         var type = checkpoint.Config.Text("model_type");
@@ -152,7 +171,7 @@ public abstract class VisionLanguageModel : IDisposable
     }
 
     /// <summary>Renders, tokenises and embeds a conversation.</summary>
-    /// <param name="labels">Spans of the text parts: the kind of a stretch of characters of a message's text part.</param>
+    /// <param name="labels">Assigns ranges of characters in text parts to spans; null for none.</param>
     /// <param name="session">Runs the vision tower.</param>
     public Prompt Prompt(IReadOnlyList<ChatMessage> messages, IReadOnlyList<Picture> pictures, ISession session, IReadOnlyList<TextLabel>? labels = null)
     {
@@ -160,15 +179,20 @@ public abstract class VisionLanguageModel : IDisposable
         return Prompt(messages, pixels, pixels is null ? null : session.Features(pixels), labels);
     }
 
-    /// <summary>As the other overload, with the features of the pictures at hand.</summary>
+    /// <summary>Like the other overload, with precomputed image features.</summary>
+    /// <param name="pixels">The preprocessed pictures, or null.</param>
+    /// <param name="features">Image features [image token, d_model], row-major, or null.</param>
+    /// <param name="labels">Assigns ranges of characters in text parts to spans; null for none.</param>
     public Prompt Prompt(IReadOnlyList<ChatMessage> messages, PixelValues? pixels, float[]? features, IReadOnlyList<TextLabel>? labels = null)
     {
         var (rendered, addSpecial) = Rendered(messages);
         return Tokenized(rendered, addSpecial, pixels, features, labels ?? []);
     }
 
-    /// <summary>How long a conversation becomes and what of its text the vocabulary lacks, without running the vision tower.</summary>
-    /// <param name="pixels">The pictures, preprocessed, or null.</param>
+    /// <summary>
+    /// Measures how long a conversation becomes and how much of its text the vocabulary lacks, without running the vision tower.
+    /// </summary>
+    /// <param name="pixels">The preprocessed pictures, or null.</param>
     public PromptSize Measure(IReadOnlyList<ChatMessage> messages, PixelValues? pixels)
     {
         var (rendered, addSpecial) = Rendered(messages);
@@ -181,14 +205,14 @@ public abstract class VisionLanguageModel : IDisposable
         var parts = messages.Sum(message => message.Content.Count(part => part is ImagePart));
         if (ImageToken is null && parts > 0) throw NoPictures(parts);
         var rendered = Template.Render(messages, imagePlaceholder: Placeholder);
-        // The reference's processors tokenise the rendered text like any other, with special tokens around it, unless the template has
-        // written the first of them itself. A text model's own apply_chat_template takes those of the template alone.
+        // The reference's processors tokenise the rendered text like any other text, with special tokens around it, unless the template has
+        // already written the first of them. A text model's own apply_chat_template uses only those of the template.
         var begins = Tokenizer.SpecialTokens.TryGetValue("bos_token", out var bos)
             && rendered.Text.StartsWith(bos, StringComparison.Ordinal);
         return (rendered, ImageToken is not null && !begins);
     }
 
-    /// <summary>A text as it stands, without a template, all of it the instruction; the tokenizer puts its special tokens around it.</summary>
+    /// <summary>A raw text without a template. All of it is the instruction. The tokenizer adds its special tokens.</summary>
     public Prompt Prompt(string text) =>
         Tokenized(new RenderedPrompt(text, [new RenderedPart(0, 0, 0, text.Length, 0)]), addSpecial: true, null, null, [new TextLabel(0, 0, 0, text.Length, SpanKind.Instruction)]);
 
@@ -203,7 +227,10 @@ public abstract class VisionLanguageModel : IDisposable
         };
     }
 
-    /// <summary>Ids with image tokens repeated as often as each picture has features, the span of each, and the tokens of text among them, known and unknown.</summary>
+    /// <summary>
+    /// Token ids with image tokens repeated once per feature of each picture; the span of each token; the number of text tokens; and how
+    /// many of them are unknown.
+    /// </summary>
     private (int[] Ids, List<SpanKind?> Spans, int Text, int Unknown) Tokens(
         RenderedPrompt rendered, bool addSpecial, PixelValues? pixels, IReadOnlyList<TextLabel> labels)
     {
@@ -234,7 +261,10 @@ public abstract class VisionLanguageModel : IDisposable
         return ([.. tokens], spans, text, unknown);
     }
 
-    /// <summary>A prompt from token ids in which image tokens are already repeated, as the reference's processors give them.</summary>
+    /// <summary>A prompt from token ids in which image tokens are already repeated, as the reference's processors return them.</summary>
+    /// <param name="tokens">Token ids [pos].</param>
+    /// <param name="pixels">The preprocessed pictures, or null.</param>
+    /// <param name="features">Image features [image token, d_model], row-major, or null.</param>
     public Prompt Prompt(int[] tokens, PixelValues? pixels, float[]? features)
     {
         var spans = tokens.Select(t => t == ImageToken ? SpanKind.Image : (SpanKind?)null).ToList();
@@ -261,28 +291,28 @@ public abstract class VisionLanguageModel : IDisposable
         };
     }
 
-    /// <summary>What a picture is in a text: empty where there is none.</summary>
+    /// <summary>Text of the image placeholder; empty in a text-only family.</summary>
     private protected string Placeholder => ImageToken is { } token ? Tokenizer.TokenText(token) : "";
 
-    /// <summary>For a family that reads text only.</summary>
+    /// <summary>The error of a text-only family that is given pictures.</summary>
     private protected InputException NoPictures(int found) => InputException.At(Checkpoint.Folder, "pictures", $"none ({Family} reads text only)", $"{found}");
 
     /// <summary>
-    /// The spelling under which <paramref name="probe"/> is stored: the library wrote prefixes with and without "model." in front. The
-    /// first is the hub's, and stands in the error when none is there.
+    /// The prefix under which <paramref name="probe"/> is stored. Versions of the library wrote prefixes with and without a leading
+    /// "model.". The first spelling is that of the published files; it appears in the error if none is found.
     /// </summary>
     private protected static string Prefix(Weights weights, string probe, params string[] spellings) =>
         spellings.Concat(spellings.Select(s => "model." + s)).FirstOrDefault(s => weights.Has(s + probe), spellings[0]);
 
     /// <summary>
-    /// Whether the embeddings serve as the head where none is stored: said at the root or in the text configuration, as library versions
-    /// differ in where they write it.
+    /// Whether the embeddings are used as the head if no head is stored. The flag is at the root or in the text configuration, depending on
+    /// the library version.
     /// </summary>
-    /// <param name="otherwise">What a silent root stands for.</param>
+    /// <param name="otherwise">Value if the root has no flag.</param>
     private protected static bool Tied(ConfigSection root, ConfigSection text, bool otherwise = false) =>
         root.Flag("tie_word_embeddings", otherwise) || text.Flag("tie_word_embeddings", false);
 
-    /// <summary>Refuses a preprocessor that makes tiles of another size than the tower takes.</summary>
+    /// <summary>Throws if the preprocessor makes tiles of another size than the tower's input.</summary>
     private protected void SameSize(int preprocessor, int tower)
     {
         if (preprocessor != tower)
