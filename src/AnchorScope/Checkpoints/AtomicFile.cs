@@ -3,14 +3,14 @@ using System.Text;
 
 namespace AnchorScope.Checkpoints;
 
-/// <summary>Writes a file so that its name never stands for half of it, whatever fails in between.</summary>
+/// <summary>Writes a file by atomic replacement: its path never refers to an incomplete file, whatever fails.</summary>
 internal static class AtomicFile
 {
     /// <summary>
-    /// Writes to a temporary file in the same folder, flushes it to the disk, and renames it to <paramref name="path"/>,
-    /// replacing what was there. A symbolic link is replaced, not followed.
+    /// Writes to a temporary file in the same folder, flushes it to the disk, and renames it to <paramref name="path"/>, replacing an
+    /// existing file. A symbolic link is replaced, not followed.
     /// </summary>
-    /// <exception cref="InputException">The folder or the disk does not allow it. What stood at the path is as it was.</exception>
+    /// <exception cref="InputException">The folder or the disk does not allow it. An existing file is unchanged.</exception>
     public static void Write(string path, Action<Stream> content)
     {
         string target = Path.GetFullPath(path);
@@ -46,7 +46,10 @@ internal static class AtomicFile
         }
     }
 
-    /// <summary>The new name is on the disk only when its folder is; .NET opens no folders. Windows has no such call.</summary>
+    /// <summary>
+    /// Flushes the folder, without which the new name is not on the disk. .NET cannot open folders, so this calls the C library. Windows
+    /// has no such call.
+    /// </summary>
     private static unsafe void FlushFolder(string folder)
     {
         const int InvalidArgument = 22; // EINVAL: this file system does not flush folders
@@ -56,7 +59,7 @@ internal static class AtomicFile
         {
             int descriptor = Open(path, 0);
             if (descriptor < 0)
-                return; // a folder that may be written to but not listed
+                return; // the folder is writable but not listable
             int failed = Flush(descriptor) == 0 ? 0 : Marshal.GetLastPInvokeError();
             _ = Close(descriptor);
             if (failed is not (0 or InvalidArgument))

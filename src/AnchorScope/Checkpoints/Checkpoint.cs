@@ -4,10 +4,10 @@ using System.Text.Json;
 namespace AnchorScope.Checkpoints;
 
 /// <summary>
-/// A folder in the layout of Hugging Face: <c>config.json</c> with <c>model.safetensors</c>, or with
-/// <c>model.safetensors.index.json</c> and the shards that it names.
+/// A checkpoint folder in the Hugging Face layout: <c>config.json</c> with <c>model.safetensors</c>, or with
+/// <c>model.safetensors.index.json</c> and the shards that it lists.
 /// </summary>
-/// <remarks>The weights stay in their memory-mapped files until <see cref="Dispose"/>.</remarks>
+/// <remarks>The weights remain memory-mapped until <see cref="Dispose"/>.</remarks>
 public sealed class Checkpoint : IDisposable
 {
     private const long SmallBelow = 512L << 20;
@@ -28,7 +28,7 @@ public sealed class Checkpoint : IDisposable
         identity = new Lazy<ModelIdentity>(() => ModelIdentity.Of(Folder, Sha256));
     }
 
-    /// <summary>As given to <see cref="Open"/>.</summary>
+    /// <summary>The path given to <see cref="Open"/>.</summary>
     public string Folder { get; }
 
     /// <summary>Name of the folder.</summary>
@@ -40,30 +40,30 @@ public sealed class Checkpoint : IDisposable
     /// <summary>The tensors of all files.</summary>
     internal Weights Weights { get; }
 
-    /// <summary>Sorted by file name.</summary>
+    /// <summary>The weight files, sorted by name.</summary>
     public IReadOnlyList<SafetensorsFile> Files { get; }
 
     /// <summary>
-    /// Digest of the weight files in lower-case hexadecimal. One file: what <c>sha256sum model.safetensors</c> prints. Shards:
-    /// what <c>sha256sum SHARDS | sha256sum</c> prints in the folder, shards sorted by name. Computed when first asked for, by
-    /// reading every file.
+    /// Digest of the weight files in lower-case hexadecimal. For one file, the output of <c>sha256sum model.safetensors</c>. For shards,
+    /// the output of <c>sha256sum SHARDS | sha256sum</c> in the folder, with shards sorted by name. It is computed on first use, which
+    /// reads every file.
     /// </summary>
     public string Sha256 => sha256.Value;
 
-    /// <summary>The weights and every other file that decides what the model computes. Computed when first asked for.</summary>
+    /// <summary>The identity of the weights and of every other file that affects the model's computation. Computed on first use.</summary>
     public ModelIdentity Identity => identity.Value;
 
-    /// <summary>Bytes of all tensors together, headers not counted.</summary>
+    /// <summary>Total bytes of all tensors, without file headers.</summary>
     public long WeightBytes => Files.Sum(file => file.Tensors.Values.Sum(entry => entry.Bytes));
 
     /// <summary>
-    /// Whether every thread may run passes of its own over packed weights, which scales better; a large model is run by all threads
-    /// together, from the file.
+    /// Whether every thread may run separate passes over packed weights, which scales better. For a large model, all threads share each
+    /// pass and read the weights from the file.
     /// </summary>
     internal bool IsSmall => WeightBytes < SmallBelow;
 
     /// <summary>
-    /// Maps the weights and reads <c>config.json</c>. Where both forms exist, the single file is taken, as transformers does.
+    /// Maps the weights and reads <c>config.json</c>. If both a single file and shards exist, the single file is used, as in transformers.
     /// </summary>
     /// <exception cref="InputException">Something is missing or malformed, or the weights are quantised.</exception>
     public static Checkpoint Open(string folder)
@@ -87,13 +87,16 @@ public sealed class Checkpoint : IDisposable
         throw NoWeights(folder);
     }
 
-    /// <summary>The checkpoint of a folder that has everything but its weights: those that a model asks for are noted in <paramref name="asked"/>.</summary>
+    /// <summary>
+    /// The checkpoint of a folder that has everything except weights. Tensors that a model requests are recorded in
+    /// <paramref name="asked"/>.
+    /// </summary>
     /// <exception cref="InputException"><c>config.json</c> is missing or malformed.</exception>
     internal static Checkpoint WithoutWeights(string folder, RequestedTensors asked) =>
         new(folder, ConfigSection.Load(Path.Combine(folder, "config.json")), new Weights(asked), []);
 
-    /// <summary>A folder's checkpoint with other weights, which may change.</summary>
-    /// <param name="ignored">Those of the parameters that are no part of the model.</param>
+    /// <summary>The checkpoint of a folder, with its weights replaced by mutable ones.</summary>
+    /// <param name="ignored">Names of parameters that are not part of the model.</param>
     internal static Checkpoint Over(string folder, Parameters parameters, params string[] ignored)
     {
         var weights = new Weights(parameters);
@@ -101,7 +104,10 @@ public sealed class Checkpoint : IDisposable
         return new Checkpoint(folder, ConfigSection.Load(Path.Combine(folder, "config.json")), weights, []);
     }
 
-    /// <summary>The same checkpoint, some of whose tensors are those of <paramref name="changed"/> and may change. The original owns the files, and has to outlive it.</summary>
+    /// <summary>
+    /// The same checkpoint, with some of its tensors replaced by the mutable ones of <paramref name="changed"/>. The original owns the
+    /// files and must outlive it.
+    /// </summary>
     internal static Checkpoint Over(Checkpoint original, Parameters changed) =>
         new(original.Folder, original.Config, new Weights(original.Folder, original.Weights, changed), []);
 

@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace AnchorScope.Checkpoints;
 
-/// <summary>One object of a JSON file, its keys read under their own names. A key whose value is null counts as absent.</summary>
+/// <summary>One object of a JSON file, with typed access to its keys. A key whose value is null counts as absent.</summary>
 internal sealed class ConfigSection
 {
     private ConfigSection(string file, string path, JsonElement json)
@@ -12,19 +12,18 @@ internal sealed class ConfigSection
         Json = json;
     }
 
-    /// <summary>As given to <see cref="Load"/>.</summary>
+    /// <summary>The path given to <see cref="Load"/>.</summary>
     public string File { get; }
 
-    /// <summary>Keys from the root of the file, like <c>text_config.rope_scaling</c>; empty for the root.</summary>
+    /// <summary>Path of keys from the root of the file, for instance <c>text_config.rope_scaling</c>; empty for the root.</summary>
     public string Path { get; }
 
-    /// <summary>The object itself, for what this class has no method for.</summary>
+    /// <summary>The object itself, for access that this class has no method for.</summary>
     public JsonElement Json { get; }
 
     /// <summary>Reads a file whose root is an object.</summary>
-    /// <exception cref="InputException">
-    /// Missing, unreadable, above 64 MiB, not UTF-8, not JSON, nested deeper than 64, a key twice in one object, or not an object.
-    /// </exception>
+    /// <exception cref="InputException">The file is missing, unreadable, above 64 MiB, not UTF-8, not JSON, nested deeper than 64, not an
+    /// object, or has a duplicate key.</exception>
     public static ConfigSection Load(string path)
     {
         var json = StrictJson.Read(path);
@@ -33,7 +32,7 @@ internal sealed class ConfigSection
             : throw InputException.At(path, "file", "a JSON object", Describe(json));
     }
 
-    /// <summary>This section, and of <paramref name="other"/> the keys that it lacks. Messages name this one.</summary>
+    /// <summary>This section, with absent keys taken from <paramref name="other"/>. Messages refer to this section.</summary>
     internal ConfigSection Or(ConfigSection other)
     {
         var both = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
@@ -50,19 +49,19 @@ internal sealed class ConfigSection
     /// <summary>Whether the key is present and not null.</summary>
     public bool Has(string key) => Find(key) is not null;
 
-    /// <exception cref="InputException">Absent, or not an integer of 32 bits. <c>64.0</c> is no integer.</exception>
+    /// <exception cref="InputException">The key is absent, or not a 32-bit integer. <c>64.0</c> is not an integer.</exception>
     public int Int(string key) => Integer(Required(key), PathOf(key), int.MinValue, "an integer");
 
     /// <summary>The same, with a value for an absent key.</summary>
     public int Int(string key, int otherwise) => Has(key) ? Int(key) : otherwise;
 
-    /// <exception cref="InputException">Absent, or not an integer from 1 to 2^31 - 1.</exception>
+    /// <exception cref="InputException">The key is absent, or not an integer from 1 to 2^31 - 1.</exception>
     public int PositiveInt(string key) => Integer(Required(key), PathOf(key), 1, "a positive integer");
 
     /// <summary>The same, with a value for an absent key.</summary>
     public int PositiveInt(string key, int otherwise) => Has(key) ? PositiveInt(key) : otherwise;
 
-    /// <exception cref="InputException">Absent, or not a number that a double holds.</exception>
+    /// <exception cref="InputException">The key is absent, or not a number in the range of a double.</exception>
     public double Number(string key)
     {
         var json = Required(key);
@@ -74,7 +73,7 @@ internal sealed class ConfigSection
     /// <summary>The same, with a value for an absent key.</summary>
     public double Number(string key, double otherwise) => Has(key) ? Number(key) : otherwise;
 
-    /// <exception cref="InputException">Absent, or not a string.</exception>
+    /// <exception cref="InputException">The key is absent, or not a string.</exception>
     public string Text(string key)
     {
         var json = Required(key);
@@ -86,7 +85,7 @@ internal sealed class ConfigSection
     /// <summary>The same, with a value for an absent key.</summary>
     public string Text(string key, string otherwise) => Has(key) ? Text(key) : otherwise;
 
-    /// <exception cref="InputException">Neither absent nor true nor false.</exception>
+    /// <exception cref="InputException">The key is present and neither true nor false.</exception>
     public bool Flag(string key, bool otherwise) => Find(key) switch
     {
         null => otherwise,
@@ -95,7 +94,7 @@ internal sealed class ConfigSection
         { } json => throw InputException.At(File, PathOf(key), "true or false", Describe(json)),
     };
 
-    /// <exception cref="InputException">Absent, or not an array of integers of 32 bits.</exception>
+    /// <exception cref="InputException">The key is absent, or not an array of 32-bit integers.</exception>
     public IReadOnlyList<int> Ints(string key)
     {
         var json = Required(key);
@@ -104,7 +103,7 @@ internal sealed class ConfigSection
         return [.. json.EnumerateArray().Select((element, i) => Integer(element, $"{PathOf(key)}[{i}]", int.MinValue, "an integer"))];
     }
 
-    /// <exception cref="InputException">Absent, or not an array of numbers that a double holds.</exception>
+    /// <exception cref="InputException">The key is absent, or not an array of numbers in the range of a double.</exception>
     public IReadOnlyList<double> Numbers(string key)
     {
         var json = Required(key);
@@ -115,7 +114,8 @@ internal sealed class ConfigSection
             : throw InputException.At(File, $"{PathOf(key)}[{i}]", "a number", Describe(item)))];
     }
 
-    /// <exception cref="InputException">Absent, empty, or not an array of pairs of positive multiples of <paramref name="unit"/>.</exception>
+    /// <exception cref="InputException">The key is absent, empty, or not an array of pairs of positive multiples of
+    /// <paramref name="unit"/>.</exception>
     public IReadOnlyList<(int First, int Second)> Pairs(string key, int unit)
     {
         var json = Required(key);
@@ -127,7 +127,7 @@ internal sealed class ConfigSection
             : throw InputException.At(File, $"{PathOf(key)}[{i}]", $"two multiples of {unit}", Quoted.Line(pair.GetRawText())))];
     }
 
-    /// <exception cref="InputException">Absent, or not an object.</exception>
+    /// <exception cref="InputException">The key is absent, or not an object.</exception>
     public ConfigSection Section(string key)
     {
         var json = Required(key);
@@ -136,10 +136,10 @@ internal sealed class ConfigSection
             : throw InputException.At(File, PathOf(key), "an object", Describe(json));
     }
 
-    /// <summary>The same, null for an absent key.</summary>
+    /// <summary>The same, or null for an absent key.</summary>
     public ConfigSection? SectionOrNull(string key) => Has(key) ? Section(key) : null;
 
-    /// <exception cref="InputException">Absent, or not an array of objects.</exception>
+    /// <exception cref="InputException">The key is absent, or not an array of objects.</exception>
     public IReadOnlyList<ConfigSection> Sections(string key)
     {
         var json = Required(key);
@@ -149,7 +149,9 @@ internal sealed class ConfigSection
             : throw InputException.At(File, $"{PathOf(key)}[{i}]", "an object", Describe(item)))];
     }
 
-    /// <summary>For a form that knows all of its keys: one that is not understood may change what the others mean.</summary>
+    /// <summary>
+    /// Checks a format in which every key is known. An unknown key is an error, because it may change the meaning of the others.
+    /// </summary>
     /// <exception cref="InputException">There is another key.</exception>
     public void Only(params IReadOnlyList<string> keys)
     {
@@ -159,10 +161,10 @@ internal sealed class ConfigSection
         }
     }
 
-    /// <summary>The key with the keys above it, as messages name it.</summary>
+    /// <summary>The key with its parent keys, as used in messages.</summary>
     public string PathOf(string key) => Path.Length == 0 ? Quoted.Line(key) : $"{Path}.{Quoted.Line(key)}";
 
-    /// <summary>For a value that is well formed but that nothing here implements.</summary>
+    /// <summary>The error for a well-formed value that is not supported.</summary>
     public InputException Unsupported(string key, string found, IEnumerable<string> supported) =>
         new($"{File}: {PathOf(key)}: {Quoted.Of(found)} is not supported; supported: {string.Join(", ", supported)}");
 

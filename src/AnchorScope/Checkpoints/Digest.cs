@@ -7,8 +7,8 @@ internal static class Digest
 {
     public static string Of(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
 
-    /// <summary>Of a file's bytes, read piece by piece.</summary>
-    /// <exception cref="InputException">It cannot be read.</exception>
+    /// <summary>Digest of a file, read in pieces.</summary>
+    /// <exception cref="InputException">The file cannot be read.</exception>
     public static string OfFile(string path)
     {
         try
@@ -22,6 +22,6 @@ internal static class Digest
         }
     }
 
-    /// <summary>Enough of a digest to tell two apart by eye.</summary>
+    /// <summary>The first 12 digits of a digest, for display.</summary>
     public static string Short(string digest) => digest[..Math.Min(12, digest.Length)];
 }

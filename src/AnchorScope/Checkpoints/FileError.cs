@@ -1,9 +1,9 @@
 namespace AnchorScope.Checkpoints;
 
-/// <summary>Why a file cannot be read or written, in plain words.</summary>
+/// <summary>Describes why a file cannot be read or written.</summary>
 internal static class FileError
 {
-    /// <summary>The reason without the path, which the message has already.</summary>
+    /// <summary>The reason, without the path, which is already in the message.</summary>
     public static string Reason(Exception e) => e switch
     {
         FileNotFoundException => "there is no such file",

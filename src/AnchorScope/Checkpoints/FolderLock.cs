@@ -1,17 +1,20 @@
 namespace AnchorScope.Checkpoints;
 
-/// <summary>Keeps a folder to one process: a second one that would write there is refused while the first runs. The system lets go of it when a process ends, however it ends.</summary>
+/// <summary>
+/// Reserves a folder for one process. While it runs, a second process that tries to write there fails. The operating system releases the
+/// lock when the process ends, whatever the reason.
+/// </summary>
 internal sealed class FolderLock : IDisposable
 {
-    /// <summary>Its name in the folder.</summary>
+    /// <summary>Name of the lock file in the folder.</summary>
     public const string FileName = ".ascope.lock";
 
     private readonly FileStream _file;
 
     private FolderLock(FileStream file) => _file = file;
 
-    /// <summary>Takes a folder that is there.</summary>
-    /// <exception cref="InputException">Another process has it, or it cannot be written.</exception>
+    /// <summary>Locks an existing folder.</summary>
+    /// <exception cref="InputException">Another process holds the lock, or the folder is not writable.</exception>
     public static FolderLock Take(string folder)
     {
         var path = Path.Combine(folder, FileName);
@@ -29,7 +32,7 @@ internal sealed class FolderLock : IDisposable
         }
     }
 
-    /// <summary>Whether a folder has anything in it but a lock.</summary>
+    /// <summary>Whether a folder contains anything except a lock file.</summary>
     public static bool HasFiles(string folder) =>
         Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any(entry => Path.GetFileName(entry) != FileName);
 
@@ -45,7 +48,7 @@ internal sealed class FolderLock : IDisposable
         }
         catch (IOException)
         {
-            // It stays behind, unlocked: the next process takes it over.
+            // The file remains, unlocked; the next process reuses it.
         }
         _file.Dispose();
     }

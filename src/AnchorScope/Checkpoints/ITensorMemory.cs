@@ -1,15 +1,15 @@
 namespace AnchorScope.Checkpoints;
 
-/// <summary>Where the bytes of tensors lie: a mapped file, or memory for tensors that are yet to be written.</summary>
+/// <summary>Memory that contains the bytes of tensors: a mapped file, or memory for tensors that are not written yet.</summary>
 internal unsafe interface ITensorMemory
 {
-    /// <summary>For messages.</summary>
+    /// <summary>Path or name, for messages.</summary>
     string Path { get; }
 
-    /// <summary>Whether values may change while they are in use, so that nobody may keep a copy.</summary>
+    /// <summary>Whether values may change while they are in use. If so, they must not be cached.</summary>
     bool Changes => false;
 
-    /// <summary>The tensor's first byte; not necessarily a multiple of the element's size.</summary>
-    /// <param name="entry">One that this memory holds.</param>
+    /// <summary>Address of the tensor's first byte. It is not necessarily aligned to the element size.</summary>
+    /// <param name="entry">A tensor in this memory.</param>
     byte* Address(TensorEntry entry);
 }

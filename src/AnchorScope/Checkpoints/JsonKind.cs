@@ -2,10 +2,10 @@ using System.Text.Json;
 
 namespace AnchorScope.Checkpoints;
 
-/// <summary>What a JSON value is, in words.</summary>
+/// <summary>Describes JSON values for messages.</summary>
 internal static class JsonKind
 {
-    /// <summary>Its kind, or the value itself where that is short: what a message says was found.</summary>
+    /// <summary>The kind of the value, or the value itself if it is short.</summary>
     public static string Of(JsonElement json) => json.ValueKind switch
     {
         JsonValueKind.Object => "an object",

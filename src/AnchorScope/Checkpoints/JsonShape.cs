@@ -6,13 +6,13 @@ using System.Text.Json.Serialization.Metadata;
 namespace AnchorScope.Checkpoints;
 
 /// <summary>
-/// Holds JSON against the type that it is to become, so that whatever does not fit is named in the user's terms: the serializer's own messages speak of
-/// .NET types.
+/// Checks JSON against the type it will be deserialised to, so that errors are reported in the user's terms. The serializer's own messages
+/// refer to .NET types.
 /// </summary>
 internal static class JsonShape
 {
-    /// <summary>Names the first thing that does not fit.</summary>
-    /// <exception cref="InputException">An unknown or missing key, or a value of another kind.</exception>
+    /// <summary>Reports the first mismatch.</summary>
+    /// <exception cref="InputException">There is an unknown or missing key, or a value of the wrong kind.</exception>
     public static void Check<T>(JsonElement json, string file, JsonSerializerOptions options) => Check(json, typeof(T), file, "", options);
 
     private static void Check(JsonElement json, Type type, string file, string path, JsonSerializerOptions options)

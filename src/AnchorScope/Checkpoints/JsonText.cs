@@ -2,11 +2,11 @@ using System.Text.Json;
 
 namespace AnchorScope.Checkpoints;
 
-/// <summary>What System.Text.Json leaves to its callers when the JSON may be hostile.</summary>
+/// <summary>Handles cases of hostile JSON that System.Text.Json leaves to its callers.</summary>
 internal static class JsonText
 {
-    /// <summary>The string or property name at the reader.</summary>
-    /// <exception cref="JsonException">An escape names half of a surrogate pair, which is no character.</exception>
+    /// <summary>The string or property name at the reader's position.</summary>
+    /// <exception cref="JsonException">An escape is half of a surrogate pair, which is not a character.</exception>
     public static string Read(ref Utf8JsonReader json)
     {
         try
@@ -19,14 +19,16 @@ internal static class JsonText
         }
     }
 
-    /// <summary>The message without the position that System.Text.Json appends to it, which is wrong for a part of a file.</summary>
+    /// <summary>
+    /// The message of an exception without the position that System.Text.Json appends, which is wrong if only a part of a file was parsed.
+    /// </summary>
     public static string Reason(JsonException e)
     {
         int position = e.Message.IndexOf(" LineNumber:", StringComparison.Ordinal);
         return Quoted.Line(Plain(position < 0 ? e.Message : e.Message[..position]));
     }
 
-    /// <summary>In words for who wrote the file, not for who called the reader.</summary>
+    /// <summary>Rephrases the message for the author of the file instead of the caller of the reader.</summary>
     private static string Plain(string message)
     {
         if (message.StartsWith("Duplicate property ", StringComparison.Ordinal)) return $"the key {message["Duplicate property ".Length..].Split(" encountered")[0]} stands twice in one object";

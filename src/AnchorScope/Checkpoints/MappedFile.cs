@@ -4,8 +4,8 @@ namespace AnchorScope.Checkpoints;
 
 /// <summary>All bytes of a file, mapped read-only.</summary>
 /// <remarks>
-/// The operating system reads pages when they are touched. If another process shortens the file meanwhile, touching the lost
-/// pages ends this process: replace weight files by renaming, as <see cref="AtomicFile"/> does.
+/// The operating system loads pages on first access. If another process shortens the file meanwhile, accessing the lost pages terminates
+/// this process. Replace weight files by renaming, as <see cref="AtomicFile"/> does.
 /// </remarks>
 internal sealed unsafe class MappedFile : IDisposable
 {
@@ -15,8 +15,8 @@ internal sealed unsafe class MappedFile : IDisposable
 
     private MappedFile(string path)
     {
-        // Asked before opening: to open a named pipe is to wait for its writer, and its length is 0. For a symbolic link this is
-        // the length of the link itself, hence the second question.
+        // The length is checked before opening, because opening a named pipe blocks until it has a writer; its length is 0. For a symbolic
+        // link, this is the length of the link itself, so the length is checked again after opening.
         if (new FileInfo(path).Length == 0)
             return;
         var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
@@ -32,10 +32,10 @@ internal sealed unsafe class MappedFile : IDisposable
         start += view.PointerOffset;
     }
 
-    /// <summary>Bytes in the file.</summary>
+    /// <summary>Length of the file in bytes.</summary>
     public long Length { get; }
 
-    /// <exception cref="InputException">Missing, a folder, or not readable.</exception>
+    /// <exception cref="InputException">The file is missing, a folder, or not readable.</exception>
     public static MappedFile Open(string path)
     {
         if (Directory.Exists(path))
@@ -54,8 +54,7 @@ internal sealed unsafe class MappedFile : IDisposable
     /// <exception cref="ArgumentOutOfRangeException">The part is not inside the file.</exception>
     public ReadOnlySpan<byte> Slice(long offset, int bytes) => new(Address(offset, bytes), bytes);
 
-    /// <summary>Where a part of the file lies in memory.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The part is not inside the file.</exception>
+    /// <summary>Address of a part of the file in memory.</summary>
     public byte* Address(long offset, long bytes)
     {
         ObjectDisposedException.ThrowIf(start == null && Length > 0, this);

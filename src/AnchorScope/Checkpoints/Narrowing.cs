@@ -2,12 +2,12 @@ using System.Runtime.InteropServices;
 
 namespace AnchorScope.Checkpoints;
 
-/// <summary>Numbers that C# computes with to stored elements: the way back of <see cref="Widening"/>.</summary>
+/// <summary>Converts numbers to stored elements; the inverse of <see cref="Widening"/>.</summary>
 internal static class Narrowing
 {
-    /// <summary>Each to the nearest value of the stored type, ties to even; infinity beyond its range.</summary>
+    /// <summary>Rounds each number to the nearest value of the stored type, ties to even; infinity beyond its range.</summary>
     /// <param name="type">A float type.</param>
-    /// <param name="into">As many elements as <paramref name="from"/>.</param>
+    /// <param name="into">Room for as many elements as <paramref name="from"/> has.</param>
     public static void FromSingles(ReadOnlySpan<float> from, StoredType type, Span<byte> into)
     {
         switch (type)

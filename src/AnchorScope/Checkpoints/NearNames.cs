@@ -1,11 +1,13 @@
 namespace AnchorScope.Checkpoints;
 
-/// <summary>For a tensor that is not there: which names look most like it.</summary>
+/// <summary>Suggests similar names for a missing tensor.</summary>
 internal static class NearNames
 {
     private const int Shown = 3;
 
-    /// <summary>A clause for the end of a message, empty when no name shares at least half of its characters at its two ends.</summary>
+    /// <summary>
+    /// A clause for the end of a message; empty if no name shares at least half of its characters in a common prefix and suffix.
+    /// </summary>
     public static string Clause(string wanted, IEnumerable<string> names)
     {
         string[] near = names

@@ -1,22 +1,22 @@
 namespace AnchorScope.Checkpoints;
 
-/// <summary>Writes a folder that appears under its name when it is complete; what fails or is cancelled on the way leaves nothing behind.</summary>
+/// <summary>Writes a folder that gets its name only when it is complete. After a failure or cancellation nothing remains.</summary>
 internal static class NewFolder
 {
-    /// <summary>The refusal of a folder that has something in it.</summary>
-    /// <param name="hint">How to go on.</param>
+    /// <summary>The error for a folder that is not empty.</summary>
+    /// <param name="hint">Advice for the user.</param>
     public static InputException NotEmpty(string folder, string hint = "name another one with --out") =>
         new($"{folder}: expected a new or empty folder, found one with files in it; {hint}");
 
     /// <param name="folder">Must not exist, or be empty.</param>
-    /// <param name="content">Fills the folder that it is given.</param>
-    /// <exception cref="InputException">The folder has something in it, or cannot be written.</exception>
+    /// <param name="content">Writes the content into the folder it receives.</param>
+    /// <exception cref="InputException">The folder is not empty, or cannot be written.</exception>
     public static T Write<T>(string folder, Func<string, T> content)
     {
         var target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         if (File.Exists(target)) throw new InputException($"{folder}: expected a folder to write, found a file");
         if (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any()) throw NotEmpty(folder);
-        // What is there must be able to go: better known before the first gigabyte than after the last.
+        // An existing empty folder must be replaceable. This is tested before anything is written.
         if (Directory.Exists(target)) Replace(folder, target);
         var partial = Path.Combine(Path.GetDirectoryName(target)!, $".{Path.GetFileName(target)}.{Path.GetRandomFileName()}.partial");
         try

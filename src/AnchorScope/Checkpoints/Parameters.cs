@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace AnchorScope.Checkpoints;
 
-/// <summary>Tensors of a checkpoint as float32 in memory, to be changed: a model that was opened over them computes with what they hold at the moment.</summary>
+/// <summary>Mutable float32 copies of a checkpoint's tensors. A model opened over them always computes with their current values.</summary>
 internal sealed unsafe class Parameters : ITensorMemory, IDisposable
 {
     private const int Alignment = 64;
@@ -29,7 +29,7 @@ internal sealed unsafe class Parameters : ITensorMemory, IDisposable
     /// <inheritdoc/>
     public bool Changes => true;
 
-    /// <summary>Bytes of all of them.</summary>
+    /// <summary>Total bytes.</summary>
     public long Bytes { get; }
 
     /// <summary>The tensors, in the order of the checkpoint's files.</summary>
@@ -45,15 +45,16 @@ internal sealed unsafe class Parameters : ITensorMemory, IDisposable
         }
     }
 
-    /// <summary>Zeros.</summary>
-    /// <param name="path">What to call them in messages.</param>
+    /// <summary>Tensors of zeros.</summary>
+    /// <param name="path">Name in messages.</param>
     public static Parameters Zeros(string path, IEnumerable<(string Name, long[] Shape)> tensors) => new(path, tensors);
 
-    /// <summary>A copy of every tensor of <paramref name="checkpoint"/> that is of a float type, of several copies that which is
-    /// read.</summary>
+    /// <summary>
+    /// A copy of every float tensor of <paramref name="checkpoint"/>. Of a tensor stored in several files, the copy that is read is used.
+    /// </summary>
     public static Parameters Of(Checkpoint checkpoint) => Of(checkpoint, entry => entry.Type.IsFloat);
 
-    /// <summary>A copy of some tensors of <paramref name="checkpoint"/>, all of a float type.</summary>
+    /// <summary>A copy of some tensors of <paramref name="checkpoint"/>, which must have float types.</summary>
     internal static Parameters Of(Checkpoint checkpoint, Func<TensorEntry, bool> which)
     {
         var tensors = checkpoint.Weights.Stored.Where(t => which(t.Entry)).ToList();

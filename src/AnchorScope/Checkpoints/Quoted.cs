@@ -3,7 +3,7 @@ using System.Text;
 
 namespace AnchorScope.Checkpoints;
 
-/// <summary>Text out of a file, made fit for a message of one line: quoted, shortened, nothing unprintable in it.</summary>
+/// <summary>Formats text from a file for a one-line message: quoted, shortened, without unprintable characters.</summary>
 internal static class Quoted
 {
     private const int Longest = 120;

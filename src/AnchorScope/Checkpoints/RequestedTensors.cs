@@ -3,12 +3,12 @@ using System.Runtime.InteropServices;
 namespace AnchorScope.Checkpoints;
 
 /// <summary>
-/// Stands in for the tensors of a checkpoint that is yet to be written: notes the name and shape of each that a model asks for, and
-/// gives zeros. What is noted is what that model reads, whatever it is.
+/// Replaces the tensors of a checkpoint that is not written yet. It records the name and shape of each tensor that a model requests, and
+/// returns zeros. The recorded tensors are exactly those that the model reads.
 /// </summary>
-/// <param name="path">What to call them in messages.</param>
-/// <param name="type">Of every tensor.</param>
-/// <remarks>Only tensors whose values are looked at take memory.</remarks>
+/// <param name="path">Name in messages.</param>
+/// <param name="type">Type of every tensor.</param>
+/// <remarks>Memory is allocated only for tensors whose values are read.</remarks>
 internal sealed unsafe class RequestedTensors(string path, StoredType type) : ITensorMemory, IDisposable
 {
     private readonly List<TensorEntry> _entries = [];
@@ -17,7 +17,7 @@ internal sealed unsafe class RequestedTensors(string path, StoredType type) : IT
     /// <inheritdoc/>
     public string Path => path;
 
-    /// <summary>What was asked for, in that order, each tensor once. Offsets are 0: nothing has a place yet.</summary>
+    /// <summary>The requested tensors in order of request, each once. Offsets are 0, because they are not stored yet.</summary>
     public IReadOnlyList<TensorEntry> Entries => _entries;
 
     /// <inheritdoc/>
@@ -35,7 +35,7 @@ internal sealed unsafe class RequestedTensors(string path, StoredType type) : IT
         _zeros.Clear();
     }
 
-    /// <exception cref="InputException">The shape has more elements than 63 bits count.</exception>
+    /// <exception cref="InputException">The number of elements of the shape does not fit in 63 bits.</exception>
     internal TensorEntry Note(string name, long[] shape)
     {
         if (TensorEntry.CountOf(shape) is not { } count || count > long.MaxValue / type.Bytes())

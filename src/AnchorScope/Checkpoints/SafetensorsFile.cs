@@ -3,9 +3,9 @@ using System.Security.Cryptography;
 namespace AnchorScope.Checkpoints;
 
 /// <summary>
-/// A safetensors file, memory-mapped and read-only: opening reads the header alone, tensors are read from disk when touched.
+/// A memory-mapped, read-only safetensors file. Opening reads only the header; tensors are read from disk on first access.
 /// </summary>
-/// <remarks>Any number of threads may read. <see cref="Dispose"/> unmaps the file; no address may be used after it.</remarks>
+/// <remarks>Any number of threads may read. <see cref="Dispose"/> unmaps the file; addresses must not be used after it.</remarks>
 public sealed unsafe class SafetensorsFile : ITensorMemory, IDisposable
 {
     private readonly MappedFile bytes;
@@ -17,16 +17,17 @@ public sealed unsafe class SafetensorsFile : ITensorMemory, IDisposable
         (Tensors, Metadata) = SafetensorsHeader.Of(path, bytes);
     }
 
-    /// <summary>As given to <see cref="Open"/>.</summary>
+    /// <summary>The path given to <see cref="Open"/>.</summary>
     public string Path { get; }
 
-    /// <summary>By name.</summary>
+    /// <summary>The tensors by name.</summary>
     public IReadOnlyDictionary<string, TensorEntry> Tensors { get; }
 
-    /// <summary>The header's <c>__metadata__</c>; empty where there is none.</summary>
+    /// <summary>The header's <c>__metadata__</c>; empty if there is none.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
-    /// <exception cref="InputException">The file cannot be read, or is not what the format allows.</exception>
+    /// <summary>Maps the file and reads its header.</summary>
+    /// <exception cref="InputException">The file cannot be read, or violates the format.</exception>
     public static SafetensorsFile Open(string path)
     {
         var mapped = MappedFile.Open(path);
@@ -41,15 +42,18 @@ public sealed unsafe class SafetensorsFile : ITensorMemory, IDisposable
         }
     }
 
+    /// <summary>The tensor with this name.</summary>
     /// <exception cref="InputException">There is no such tensor.</exception>
     public TensorEntry Entry(string name) =>
         Tensors.TryGetValue(name, out var entry)
             ? entry
             : throw new InputException($"{Path}: there is no tensor {Quoted.Of(name)}{NearNames.Clause(name, Tensors.Keys)}");
 
-    /// <summary>The tensor's first byte: <see cref="TensorEntry.Bytes"/> bytes may be read until this file is disposed.</summary>
+    /// <summary>
+    /// Address of the tensor's first byte. <see cref="TensorEntry.Bytes"/> bytes may be read until this file is disposed of.
+    /// </summary>
     /// <param name="entry">One of <see cref="Tensors"/>.</param>
-    /// <returns>Not necessarily a multiple of the element's size.</returns>
+    /// <returns>An address that is not necessarily aligned to the element size.</returns>
     public byte* Address(TensorEntry entry)
     {
         if (!Tensors.TryGetValue(entry.Name, out var own) || !ReferenceEquals(own, entry))
@@ -57,9 +61,9 @@ public sealed unsafe class SafetensorsFile : ITensorMemory, IDisposable
         return bytes.Address(entry.Offset, entry.Bytes);
     }
 
-    /// <summary>A copy of a float tensor: F16 and BF16 widened exactly, F64 rounded to nearest.</summary>
-    /// <returns>Row-major.</returns>
-    /// <exception cref="InputException">No such tensor, not of a float type, or 2^31 elements and more.</exception>
+    /// <summary>A copy of a float tensor. F16 and BF16 are widened exactly; F64 is rounded to nearest.</summary>
+    /// <returns>Row-major values.</returns>
+    /// <exception cref="InputException">There is no such tensor, its type is not a float type, or it has 2^31 or more elements.</exception>
     public float[] ReadSingles(string name)
     {
         var entry = Entry(name);
@@ -71,8 +75,8 @@ public sealed unsafe class SafetensorsFile : ITensorMemory, IDisposable
     }
 
     /// <summary>A copy of a tensor of integers, or of Bool as 0 and 1.</summary>
-    /// <returns>Row-major.</returns>
-    /// <exception cref="InputException">No such tensor, of a float type, or 2^31 elements and more.</exception>
+    /// <returns>Row-major values.</returns>
+    /// <exception cref="InputException">There is no such tensor, its type is a float type, or it has 2^31 or more elements.</exception>
     public long[] ReadInt64s(string name)
     {
         var entry = Entry(name);
@@ -86,10 +90,10 @@ public sealed unsafe class SafetensorsFile : ITensorMemory, IDisposable
     /// <summary>Unmaps the file.</summary>
     public void Dispose() => bytes.Dispose();
 
-    /// <summary>Bytes of the whole file.</summary>
+    /// <summary>Length of the whole file in bytes.</summary>
     internal long Length => bytes.Length;
 
-    /// <summary>A part of the whole file, header included.</summary>
+    /// <summary>A part of the whole file, including the header.</summary>
     internal ReadOnlySpan<byte> Slice(long offset, int count) => bytes.Slice(offset, count);
 
     /// <summary>Lower-case hexadecimal digest of the whole file, as <c>sha256sum</c> prints it.</summary>

@@ -6,8 +6,8 @@ using System.Text.Unicode;
 namespace AnchorScope.Checkpoints;
 
 /// <summary>
-/// The start of a safetensors file, checked so that every byte of the data belongs to exactly one tensor: 8 bytes with the
-/// length n of the header, n bytes of JSON, then the data.
+/// The header of a safetensors file: 8 bytes with the length n of the header, n bytes of JSON, then the data. It is checked that every byte
+/// of the data belongs to exactly one tensor.
 /// </summary>
 /// <remarks>Format: https://huggingface.co/docs/safetensors.</remarks>
 internal sealed record SafetensorsHeader(IReadOnlyDictionary<string, TensorEntry> Tensors, IReadOnlyDictionary<string, string> Metadata)
@@ -20,7 +20,7 @@ internal sealed record SafetensorsHeader(IReadOnlyDictionary<string, TensorEntry
     /// <summary>The limit of the reference implementation.</summary>
     private const int LongestHeader = 100_000_000;
 
-    /// <exception cref="InputException">Anything in the file that the format does not allow.</exception>
+    /// <exception cref="InputException">The file violates the format.</exception>
     public static SafetensorsHeader Of(string path, MappedFile file)
     {
         if (file.Length < LengthBytes)
@@ -48,7 +48,7 @@ internal sealed record SafetensorsHeader(IReadOnlyDictionary<string, TensorEntry
         if (file.Length > lfs.Length && file.Slice(0, lfs.Length).SequenceEqual(lfs))
             return new InputException($"{path}: this is a Git LFS pointer, not the weights: expected a safetensors file, " +
                 $"found {file.Length} bytes of text; fetch the weights with 'git lfs pull'");
-        // Eight bytes of text are a header length far above the limit, so no valid file is taken for text.
+        // Eight bytes of text are a header length far above the limit, so no valid file is mistaken for text.
         var start = file.Slice(0, LengthBytes);
         if (!start.ContainsAnyExcept(TextBytes))
             return new InputException($"{path}: this is a text file: expected a safetensors file, " +
@@ -61,7 +61,7 @@ internal sealed record SafetensorsHeader(IReadOnlyDictionary<string, TensorEntry
     private static InputException Truncated(string path, string expected, long found) =>
         new($"{path}: the file is truncated: expected {expected} bytes, found {found}; fetch it again");
 
-    /// <summary>Offsets still count from the start of the data.</summary>
+    /// <summary>Checks coverage. The offsets of the entries are still relative to the start of the data.</summary>
     private static void CheckCoverage(string path, IEnumerable<TensorEntry> entries, long dataStart, long fileBytes)
     {
         long covered = 0;

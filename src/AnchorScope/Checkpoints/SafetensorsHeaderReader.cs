@@ -6,7 +6,7 @@ namespace AnchorScope.Checkpoints;
 /// The JSON of a safetensors header:
 /// <c>{"__metadata__": {"key": "text"}, "name": {"dtype": "F32", "shape": [4, 64], "data_offsets": [0, 1024]}}</c>.
 /// </summary>
-/// <remarks>Reads where the bytes lie; what it allocates grows only with the entries that were valid.</remarks>
+/// <remarks>Parses the bytes in place. Its allocations grow only with the number of valid entries.</remarks>
 internal ref struct SafetensorsHeaderReader(string file, ReadOnlySpan<byte> header)
 {
     public const string MetadataName = "__metadata__";
@@ -16,8 +16,8 @@ internal ref struct SafetensorsHeaderReader(string file, ReadOnlySpan<byte> head
     private Utf8JsonReader json = new(header, new JsonReaderOptions { MaxDepth = Depth });
     private string? tensor; // the one being read, for messages
 
-    /// <summary>Tensors with offsets from the start of the data; and the metadata.</summary>
-    /// <exception cref="InputException">Not JSON, or not what the format asks for.</exception>
+    /// <summary>Reads the tensors, with offsets from the start of the data, and the metadata.</summary>
+    /// <exception cref="InputException">The header is not JSON, or violates the format.</exception>
     public (Dictionary<string, TensorEntry> Entries, Dictionary<string, string> Metadata) Read()
     {
         try
@@ -43,7 +43,7 @@ internal ref struct SafetensorsHeaderReader(string file, ReadOnlySpan<byte> head
         }
     }
 
-    /// <summary>Moves to the next property of an object; null at the object's end.</summary>
+    /// <summary>Moves to the next property of an object. Returns null at the end of the object.</summary>
     private string? NextName()
     {
         json.Read();

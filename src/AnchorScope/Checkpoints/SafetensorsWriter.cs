@@ -6,7 +6,7 @@ using System.Text.Json;
 
 namespace AnchorScope.Checkpoints;
 
-/// <summary>Writes safetensors files. The same tensors and metadata, in any order, give the same bytes.</summary>
+/// <summary>Writes safetensors files. The bytes do not depend on the order of the given tensors and metadata.</summary>
 public static class SafetensorsWriter
 {
     private const int Alignment = 8;
@@ -14,12 +14,11 @@ public static class SafetensorsWriter
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     /// <summary>
-    /// Writes all tensors, the widest element types first and then by name, each aligned to its element's size. The target is
-    /// either complete and on the disk, or as it was before.
+    /// Writes all tensors, ordered by decreasing element size and then by name, each aligned to its element size. Afterwards the target is
+    /// either complete and on the disk, or unchanged.
     /// </summary>
-    /// <exception cref="ArgumentException">
-    /// A name that is doubled, reserved or not text, or bytes that do not fit the shape. Nothing was written.
-    /// </exception>
+    /// <exception cref="ArgumentException">A name is a duplicate, reserved or not valid text, or the bytes do not fit the shape. Nothing
+    /// was written.</exception>
     /// <exception cref="InputException">The file cannot be written.</exception>
     public static void Write(string path, IReadOnlyList<TensorData> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
@@ -31,11 +30,11 @@ public static class SafetensorsWriter
             (entry, file) => file.Write(bytes[entry.Name].Span), metadata);
     }
 
-    /// <summary>The same for tensors that are made while they are written, so that none has to fit into memory.</summary>
-    /// <param name="tensors">Their offsets are not read.</param>
+    /// <summary>The same for tensors that are streamed, so that none has to fit into memory.</summary>
+    /// <param name="tensors">Their offsets are ignored.</param>
     /// <param name="content">Writes the bytes of one tensor.</param>
-    /// <exception cref="ArgumentException">As above. Nothing was written.</exception>
-    /// <exception cref="InvalidOperationException"><paramref name="content"/> wrote fewer bytes or more.</exception>
+    /// <exception cref="ArgumentException">As in the other overload. Nothing was written.</exception>
+    /// <exception cref="InvalidOperationException"><paramref name="content"/> wrote too few or too many bytes.</exception>
     /// <exception cref="InputException">The file cannot be written.</exception>
     public static void Write(
         string path, IReadOnlyList<TensorEntry> tensors, Action<TensorEntry, Stream> content, IReadOnlyDictionary<string, string>? metadata = null)
@@ -78,12 +77,12 @@ public static class SafetensorsWriter
         }
         foreach (string text in names.Concat(metadata?.Keys ?? []).Concat(metadata?.Values ?? []))
         {
-            // The JSON writer would put a replacement character in the place of half a surrogate pair; this encoding throws.
+            // The JSON writer would replace half a surrogate pair by a replacement character; this encoding throws.
             StrictUtf8.GetByteCount(text);
         }
     }
 
-    /// <summary>The header's length, the header, and spaces up to a multiple of 8 bytes.</summary>
+    /// <summary>The length of the header, the header, and spaces up to a multiple of 8 bytes.</summary>
     private static byte[] Start(IReadOnlyList<TensorEntry> tensors, IReadOnlyDictionary<string, string>? metadata)
     {
         var header = new ArrayBufferWriter<byte>();

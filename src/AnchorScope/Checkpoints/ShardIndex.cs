@@ -3,9 +3,8 @@ using System.Text.Json;
 namespace AnchorScope.Checkpoints;
 
 /// <summary>
-/// The shards of a checkpoint and the tensor that each name stands for. <c>model.safetensors.index.json</c> says which file of the folder
-/// holds which tensor; the shards are held against it, and what they say otherwise has a line in <see cref="Warnings"/> where the
-/// reference loads the same weights all the same.
+/// The shards of a checkpoint, and which tensor of which shard each name refers to. <c>model.safetensors.index.json</c> lists the shard of
+/// each tensor. If the shards contradict it but the reference loads the same weights anyway, there is a line in <see cref="Warnings"/>.
 /// </summary>
 internal sealed class ShardIndex
 {
@@ -35,23 +34,21 @@ internal sealed class ShardIndex
         Unlisted = _places.Keys.Where(name => !map.ContainsKey(name)).ToHashSet(StringComparer.Ordinal);
     }
 
-    /// <summary>Sorted by file name.</summary>
+    /// <summary>The shards, sorted by file name.</summary>
     public IReadOnlyList<SafetensorsFile> Files { get; }
 
-    /// <summary>Which shard each tensor is read from.</summary>
+    /// <summary>The shard from which each tensor is read.</summary>
     public IReadOnlyDictionary<string, SafetensorsFile> Places => _places;
 
     /// <summary>Stored tensors that the index does not list.</summary>
     public IReadOnlySet<string> Unlisted { get; }
 
-    /// <summary>Where index and shards disagree without harm, one line each.</summary>
+    /// <summary>Harmless contradictions between index and shards, one line each.</summary>
     public IReadOnlyList<string> Warnings => _warnings;
 
-    /// <summary>Opens every shard and holds it against the index.</summary>
-    /// <exception cref="InputException">
-    /// A shard that is not a file of the same folder; two different tensors of one name, of which the index says one and the reference
-    /// takes the other.
-    /// </exception>
+    /// <summary>Opens every shard and compares it with the index.</summary>
+    /// <exception cref="InputException">A shard is not a file of the same folder, or two different tensors have the same name and index and
+    /// reference select different ones.</exception>
     public static ShardIndex Open(string indexPath)
     {
         var map = ReadMap(ConfigSection.Load(indexPath));
@@ -85,7 +82,7 @@ internal sealed class ShardIndex
             if (property.Value.ValueKind != JsonValueKind.String)
                 throw InputException.At(index.File, field, "the name of a shard", JsonKind.Of(property.Value));
             string shard = property.Value.GetString()!;
-            // The name becomes a path: no part of it may leave the folder on any system.
+            // The name becomes a path, so it must not be able to leave the folder on any system.
             if (shard.AsSpan().ContainsAny("/\\:\0") || !shard.EndsWith(".safetensors", StringComparison.Ordinal))
                 throw InputException.At(index.File, field, "a plain file name that ends with .safetensors", Quoted.Of(shard));
             map.Add(property.Name, shard);
@@ -93,7 +90,7 @@ internal sealed class ShardIndex
         return map.Count > 0 ? map : throw InputException.At(index.File, "weight_map", "at least one tensor", "none");
     }
 
-    /// <summary>A second copy: harmless where it is the same, or where the index and the reference take the same one.</summary>
+    /// <summary>Resolves a second copy. It is harmless if it is identical, or if the index and the reference select the same one.</summary>
     /// <returns>Whether the later one is read.</returns>
     private bool Settle(string name, SafetensorsFile earlier, SafetensorsFile later, string? listed)
     {

@@ -1,7 +1,7 @@
 namespace AnchorScope.Checkpoints;
 
-/// <summary>Element types of the safetensors format that are read and written here, all little endian.</summary>
-/// <remarks>The format also names U16, U32, U64, complex and 8-bit or smaller floats; a file with those is refused.</remarks>
+/// <summary>Element types of the safetensors format that are supported, all little-endian.</summary>
+/// <remarks>The format also has U16, U32, U64, complex types and floats of 8 bits or less; a file with those is an error.</remarks>
 public enum StoredType
 {
     /// <summary>IEEE 754 binary32.</summary>
@@ -35,20 +35,20 @@ public enum StoredType
     Bool,
 }
 
-/// <summary>What the safetensors format says about each <see cref="StoredType"/>.</summary>
+/// <summary>Properties of each <see cref="StoredType"/> in the safetensors format.</summary>
 internal static class StoredTypes
 {
     private static readonly StoredType[] All = Enum.GetValues<StoredType>();
 
     extension(StoredType type)
     {
-        /// <summary>The word that stands in the header's <c>dtype</c>.</summary>
+        /// <summary>The name in the header's <c>dtype</c>.</summary>
         public string Name => type == StoredType.Bool ? "BOOL" : type.ToString();
 
-        /// <summary>F32, F16, BF16 or F64.</summary>
+        /// <summary>Whether the type is F32, F16, BF16 or F64.</summary>
         public bool IsFloat => type is StoredType.F32 or StoredType.F16 or StoredType.BF16 or StoredType.F64;
 
-        /// <summary>Bytes of one element.</summary>
+        /// <summary>Bytes per element.</summary>
         public int Bytes() => type switch
         {
             StoredType.F64 or StoredType.I64 => 8,
@@ -59,7 +59,7 @@ internal static class StoredTypes
         };
     }
 
-    /// <summary>The words for messages: "F32, F16, ...".</summary>
+    /// <summary>The names for messages: "F32, F16, ...".</summary>
     internal static string Names => string.Join(", ", All.Select(type => type.Name));
 
     internal static StoredType? WithName(string name)

@@ -6,7 +6,7 @@ using System.Text.Unicode;
 namespace AnchorScope.Checkpoints;
 
 /// <summary>
-/// Reads JSON that a person or this tool wrote: UTF-8 (a byte order mark is passed over), no key twice in one object, nothing nested deeper than 64.
+/// Reads JSON that a person or this tool wrote: UTF-8 (a byte order mark is skipped), without duplicate keys, nested at most 64 deep.
 /// </summary>
 internal static class StrictJson
 {
@@ -14,7 +14,7 @@ internal static class StrictJson
     private const int Depth = 64;
 
     /// <summary>The root of a file.</summary>
-    /// <exception cref="InputException">Missing, unreadable, a folder, above 64 MiB, or no such JSON.</exception>
+    /// <exception cref="InputException">The file is missing, unreadable, a folder, above 64 MiB, or not such JSON.</exception>
     public static JsonElement Read(string path, long longest = LongestFile, bool comments = false)
     {
         using var file = MappedFile.Open(path);
@@ -23,10 +23,10 @@ internal static class StrictJson
     }
 
     /// <summary>The root of a text.</summary>
-    /// <param name="name">Stands for the file in messages.</param>
+    /// <param name="name">Replaces the path in messages.</param>
     public static JsonElement Parse(ReadOnlySpan<byte> utf8, string name, bool comments = false)
     {
-        // Editors on Windows put a byte order mark in front of UTF-8; the JSON reader does not know it.
+        // Editors on Windows write a byte order mark before UTF-8, which the JSON reader does not accept.
         var text = utf8.StartsWith(Encoding.UTF8.Preamble) ? utf8[Encoding.UTF8.Preamble.Length..] : utf8;
         CheckEncoding(text, name);
         var handling = comments ? JsonCommentHandling.Skip : JsonCommentHandling.Disallow;
@@ -41,7 +41,7 @@ internal static class StrictJson
         }
     }
 
-    /// <summary>Says what a file that is no UTF-8 seems to be.</summary>
+    /// <summary>Throws for text that is not UTF-8, naming the encoding it seems to have.</summary>
     public static void CheckEncoding(ReadOnlySpan<byte> text, string name)
     {
         if (text is [0xFF, 0xFE, ..] or [0xFE, 0xFF, ..]) throw InputException.At(name, "encoding", "UTF-8", "UTF-16; save the file as UTF-8");
@@ -51,7 +51,7 @@ internal static class StrictJson
         throw InputException.At(name, "encoding", "UTF-8", $"the byte {text[at]:X2} in line {1 + text[..at].Count((byte)'\n')}; save the file as UTF-8");
     }
 
-    /// <summary>Reads the text once for its grammar and its strings, because only this reader knows where it stands.</summary>
+    /// <summary>Reads the text once for its grammar and its strings, because only this reader knows the position of an error.</summary>
     private static void CheckStrings(string name, ReadOnlySpan<byte> text, JsonCommentHandling comments)
     {
         var json = new Utf8JsonReader(text, new JsonReaderOptions { MaxDepth = Depth, CommentHandling = comments });

@@ -1,22 +1,25 @@
 namespace AnchorScope.Checkpoints;
 
-/// <summary>Some rows, or some columns, of a tensor with two axes. Packed they are a matrix [<see cref="Rows"/>, <see cref="Width"/>] in the tensor's own order.</summary>
-/// <param name="Tensor">Its name.</param>
-/// <param name="Shape">Both axes.</param>
-/// <param name="Columns">Whether blocks are columns.</param>
-/// <param name="Blocks">Ascending, apart.</param>
+/// <summary>
+/// Some rows or columns of a tensor with two axes. Packed, they are a matrix [<see cref="Rows"/>, <see cref="Width"/>] in the order of the
+/// tensor.
+/// </summary>
+/// <param name="Tensor">Name of the tensor.</param>
+/// <param name="Shape">Both axes of the tensor.</param>
+/// <param name="Columns">Whether the blocks are columns.</param>
+/// <param name="Blocks">Ascending and not adjacent.</param>
 internal sealed record TensorLines(string Tensor, long[] Shape, bool Columns, IReadOnlyList<(long First, long Count)> Blocks)
 {
-    /// <summary>Rows of the packed matrix.</summary>
+    /// <summary>Number of rows of the packed matrix.</summary>
     public int Rows => (int)(Columns ? Shape[0] : Lines);
 
-    /// <summary>Its columns.</summary>
+    /// <summary>Number of columns of the packed matrix.</summary>
     public int Width => (int)(Columns ? Lines : Shape[1]);
 
-    /// <summary>Values of the lines.</summary>
+    /// <summary>Number of values of the packed matrix.</summary>
     public int Count => Rows * Width;
 
-    /// <summary>Elements of the tensor that lie side by side, in the order of the packed matrix.</summary>
+    /// <summary>Contiguous elements of the tensor, in the order of the packed matrix.</summary>
     public IEnumerable<(long First, int Count)> Stretches
     {
         get
@@ -30,7 +33,7 @@ internal sealed record TensorLines(string Tensor, long[] Shape, bool Columns, IR
 
     private long Lines => Blocks.Sum(b => b.Count);
 
-    /// <summary>Lines of one tensor: blocks that overlap or touch become one.</summary>
+    /// <summary>Lines of one tensor. Blocks that overlap or touch are merged.</summary>
     public static TensorLines Of(TensorEntry tensor, bool columns, IEnumerable<(long First, long Count)> blocks)
     {
         var merged = new List<(long First, long Count)>();
@@ -42,7 +45,7 @@ internal sealed record TensorLines(string Tensor, long[] Shape, bool Columns, IR
         return new TensorLines(tensor.Name, tensor.Shape, columns, merged);
     }
 
-    /// <summary>Copies the lines out of a tensor.</summary>
+    /// <summary>Copies the lines from a tensor.</summary>
     public void Gather(ReadOnlySpan<float> tensor, Span<float> packed)
     {
         foreach (var (first, count) in Stretches)
@@ -52,7 +55,7 @@ internal sealed record TensorLines(string Tensor, long[] Shape, bool Columns, IR
         }
     }
 
-    /// <summary>Copies them back.</summary>
+    /// <summary>Copies the lines back to a tensor.</summary>
     public void Scatter(ReadOnlySpan<float> packed, Span<float> tensor)
     {
         foreach (var (first, count) in Stretches)

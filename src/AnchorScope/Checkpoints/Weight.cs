@@ -1,9 +1,10 @@
 namespace AnchorScope.Checkpoints;
 
 /// <summary>
-/// One weight where it lies, as stored: in its mapped file. A tied weight is the same object, asked for under the name that is stored.
+/// One weight in the memory and type in which it is stored, normally its mapped file. A tied weight is the same object, requested under its
+/// stored name.
 /// </summary>
-/// <remarks>Axes are those of the checkpoint: a linear layer is [output, input]. Usable until the file is disposed.</remarks>
+/// <remarks>Axes are those of the checkpoint: a linear layer is [output, input]. It may be used until the file is disposed of.</remarks>
 internal sealed unsafe class Weight
 {
     private readonly ITensorMemory memory;
@@ -27,7 +28,7 @@ internal sealed unsafe class Weight
         rowSize = shape.Length == 0 || shape[0] == 0 ? 1 : Count / shape[0];
     }
 
-    /// <summary>As stored.</summary>
+    /// <summary>Name as stored.</summary>
     public string Name => entry.Name;
 
     /// <summary>Type of each element.</summary>
@@ -39,19 +40,19 @@ internal sealed unsafe class Weight
     /// <summary>Number of elements.</summary>
     public long Count { get; }
 
-    /// <summary>Its size as stored.</summary>
+    /// <summary>Size in bytes as stored.</summary>
     public long Bytes => Count * Type.Bytes();
 
-    /// <summary>The whole tensor, of which this may be a part.</summary>
+    /// <summary>The whole tensor, of which this weight may be a part.</summary>
     internal TensorEntry Tensor => entry;
 
-    /// <summary>Row of the whole tensor that a row of this part is.</summary>
+    /// <summary>Row of the whole tensor that corresponds to a row of this part.</summary>
     internal long TensorRow(long row) => ElementOf(row) / rowSize;
 
-    /// <summary>The same part of the tensor in other memory, where it is <paramref name="other"/>: what belongs to each of its elements.</summary>
+    /// <summary>The same part of the corresponding tensor <paramref name="other"/> in other memory, for instance of its gradient.</summary>
     internal Weight In(ITensorMemory where, TensorEntry other) => new(where, other, first, Shape, block, every);
 
-    /// <summary>First element of a row along the first axis; not necessarily aligned.</summary>
+    /// <summary>Address of a row along the first axis; not necessarily aligned.</summary>
     public byte* RowAddress(long row) => memory.Address(entry) + ElementOf(row) * Type.Bytes();
 
     /// <summary><see cref="RowAddress"/> of <paramref name="count"/> rows from <paramref name="row"/> on.</summary>
@@ -61,12 +62,12 @@ internal sealed unsafe class Weight
         for (var i = 0; i < count; i++) addresses[i] = start + (block == Shape[0] ? first + (row + i) * rowSize : ElementOf(row + i)) * Type.Bytes();
     }
 
-    /// <summary>Rows <paramref name="from"/> .. <paramref name="from"/> + <paramref name="count"/> - 1 along the first axis, in place: a part of a fused projection.</summary>
+    /// <summary>A view of rows [from, from + count) along the first axis: a part of a fused projection.</summary>
     public Weight Rows(long from, long count) => Blocks(from, count, Shape[0]);
 
     /// <summary>
-    /// Of every <paramref name="every"/> rows along the first axis those from <paramref name="from"/> on, <paramref name="count"/> of them, in
-    /// place: a part of a projection that is fused group by group.
+    /// A view of <paramref name="count"/> rows from <paramref name="from"/> on, in every group of <paramref name="every"/> rows along the
+    /// first axis: a part of a projection that is fused by groups.
     /// </summary>
     public Weight Blocks(long from, long count, long every)
     {
@@ -78,11 +79,13 @@ internal sealed unsafe class Weight
         return new Weight(memory, entry, first + from * rowSize, [Shape[0] / every * count, .. Shape[1..]], count, every);
     }
 
-    /// <summary>All elements as float32, for small weights: where they lie while they may change, else a copy made once.</summary>
+    /// <summary>
+    /// All elements as float32, for small weights. If the memory may change, a view where possible; otherwise a cached copy.
+    /// </summary>
     internal ReadOnlySpan<float> Singles => !memory.Changes ? copy ??= ToSingles() : block == Shape[0] ? new ReadOnlySpan<float>(RowAddress(0), checked((int)Count)) : ToSingles();
 
     /// <summary>A float32 copy of all elements.</summary>
-    /// <exception cref="InputException">2^31 elements and more: use <see cref="Widen"/>.</exception>
+    /// <exception cref="InputException">There are 2^31 or more elements: use <see cref="Widen"/>.</exception>
     public float[] ToSingles()
     {
         if (Count > Array.MaxLength) throw InputException.At(memory.Path, $"tensor {Quoted.Of(Name)}", $"at most {Array.MaxLength} elements to copy", $"{Count}");
@@ -91,10 +94,10 @@ internal sealed unsafe class Weight
         return values;
     }
 
-    /// <summary>Copies consecutive elements as float32: F16 and BF16 exactly, F64 rounded to nearest.</summary>
-    /// <param name="firstElement">Counted from the start of the weight, row-major.</param>
-    /// <param name="into">Filled.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The elements are not all inside the weight.</exception>
+    /// <summary>Copies consecutive elements as float32. F16 and BF16 are exact; F64 is rounded to nearest.</summary>
+    /// <param name="firstElement">Index from the start of the weight, row-major.</param>
+    /// <param name="into">Filled completely.</param>
+    /// <exception cref="ArgumentOutOfRangeException">Not all elements are inside the weight.</exception>
     public void Widen(long firstElement, Span<float> into)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(firstElement);

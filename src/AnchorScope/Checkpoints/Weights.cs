@@ -1,10 +1,10 @@
 namespace AnchorScope.Checkpoints;
 
 /// <summary>
-/// The tensors of one checkpoint, asked for by name and expected shape; remembers which were read, because a tensor that no
-/// part of a model reads means that the model is not the one that was stored.
+/// The tensors of one checkpoint, requested by name and expected shape. It records which were read, because a tensor that no part of a
+/// model reads means that the stored model is a different one.
 /// </summary>
-/// <remarks>Asking is for one thread; reading the weights is for any number.</remarks>
+/// <remarks>Requesting is not thread-safe; reading the weights is.</remarks>
 internal sealed class Weights
 {
     private const int Listed = 5;
@@ -16,9 +16,9 @@ internal sealed class Weights
     private readonly IReadOnlySet<string> unlisted = new HashSet<string>();
     private readonly List<string> warnings = [];
 
-    /// <param name="source">What to call the whole in messages: the file, or the index of its shards.</param>
-    /// <param name="files">Not disposed by this object.</param>
-    /// <exception cref="InputException">Two files hold a tensor of the same name.</exception>
+    /// <param name="source">Name of the whole in messages: the file, or the index of its shards.</param>
+    /// <param name="files">Not disposed of by this object.</param>
+    /// <exception cref="InputException">Two files contain a tensor of the same name.</exception>
     public Weights(string source, IEnumerable<SafetensorsFile> files)
     {
         this.source = source;
@@ -44,7 +44,7 @@ internal sealed class Weights
         warnings.AddRange(shards.Warnings);
     }
 
-    /// <summary>Those of <paramref name="original"/>, with tensors in memory in place of those of the same names.</summary>
+    /// <summary>The tensors of <paramref name="original"/>, some replaced by tensors in memory with the same names.</summary>
     internal Weights(string source, Weights original, Parameters changed)
     {
         (this.source, unlisted) = (source, original.unlisted);
@@ -59,32 +59,32 @@ internal sealed class Weights
         foreach (var entry in parameters.Entries) tensors.Add(entry.Name, (parameters, entry));
     }
 
-    /// <summary>Tensors that come to be when they are asked for. None is there before, so a model takes its first spelling of each name.</summary>
+    /// <summary>Tensors that are created on first request. None exists before, so a model uses its first spelling of each name.</summary>
     public Weights(RequestedTensors asked) => (this.asked, source) = (asked, asked.Path);
 
-    /// <summary>Of all tensors.</summary>
+    /// <summary>Names of all tensors.</summary>
     public IReadOnlyCollection<string> Names => tensors.Keys;
 
-    /// <summary>What was found odd and does no harm, one line each; complete after <see cref="AssertAllRead"/>.</summary>
+    /// <summary>Harmless irregularities, one line each; complete after <see cref="AssertAllRead"/>.</summary>
     public IReadOnlyList<string> Warnings => warnings;
 
-    /// <summary>Tensors of files, each with the file that it is read from, in the order of the files.</summary>
+    /// <summary>The tensors in files, each with the file it is read from, in the order of the files.</summary>
     internal IEnumerable<(SafetensorsFile File, TensorEntry Entry)> Stored =>
         tensors.Values.Where(t => t.Memory is SafetensorsFile).Select(t => ((SafetensorsFile)t.Memory, t.Entry));
 
     /// <summary>The file that a stored tensor is read from.</summary>
     internal SafetensorsFile FileOf(string name) => (SafetensorsFile)tensors[name].Memory;
 
-    /// <summary>Neither read nor named as unused, sorted.</summary>
+    /// <summary>Names of tensors that were neither read nor marked as unused, sorted.</summary>
     public IReadOnlyList<string> Unread => [.. tensors.Keys.Where(name => !settled.Contains(name)).Order(StringComparer.Ordinal)];
 
-    /// <summary>Whether the tensor is stored; asking does not count as reading.</summary>
+    /// <summary>Whether the tensor is stored. This does not count as reading it.</summary>
     public bool Has(string name) => tensors.ContainsKey(name);
 
-    /// <summary>Finds a weight and counts it as read. It may be asked for again, as tied weights are.</summary>
-    /// <param name="name">As stored.</param>
+    /// <summary>Finds a weight and counts it as read. It may be requested again, as for tied weights.</summary>
+    /// <param name="name">Name as stored.</param>
     /// <param name="shape">Each axis; none for a scalar.</param>
-    /// <exception cref="InputException">Missing, of another shape, or not of a float type.</exception>
+    /// <exception cref="InputException">The tensor is missing, has another shape, or does not have a float type.</exception>
     public Weight Get(string name, params long[] shape)
     {
         string expected = TensorEntry.Text(shape);
@@ -104,16 +104,17 @@ internal sealed class Weights
         return new Weight(memory, entry);
     }
 
-    /// <summary>Names tensors that the architecture carries but never reads, such as the layers after the last one used.</summary>
-    /// <param name="which">Asked for every unread name.</param>
+    /// <summary>Marks tensors that the architecture contains but never reads, such as the layers after the last one used.</summary>
+    /// <param name="which">Called for every unread name.</param>
     public void MarkUnused(Func<string, bool> which)
     {
         foreach (string name in Unread.Where(which))
             settled.Add(name);
     }
 
-    /// <exception cref="InputException">Some tensors were neither read nor named as unused. Those that a shard has and its index does not
-    /// list are a warning.</exception>
+    /// <summary>Throws if tensors were neither read nor marked as unused.</summary>
+    /// <exception cref="InputException">There are such tensors. Those that a shard contains and its index does not list are only a
+    /// warning.</exception>
     public void AssertAllRead()
     {
         foreach (string name in Unread.Where(unlisted.Contains))

@@ -2,19 +2,19 @@ using System.Runtime.CompilerServices;
 
 namespace AnchorScope.Checkpoints;
 
-/// <summary>Stored elements, possibly unaligned, to numbers that C# computes with.</summary>
+/// <summary>Converts stored elements, which may be unaligned, to numbers.</summary>
 internal static unsafe class Widening
 {
-    /// <summary>F32 bit for bit, F16 and BF16 exactly, F64 rounded to nearest (to infinity beyond the range of F32).</summary>
-    /// <param name="from">At least as many elements as <paramref name="into"/> holds.</param>
+    /// <summary>Converts F32 bit by bit, F16 and BF16 exactly, F64 rounded to nearest (infinity beyond the range of F32).</summary>
+    /// <param name="from">At least as many elements as <paramref name="into"/> has.</param>
     /// <param name="type">A float type.</param>
-    /// <param name="into">Filled.</param>
+    /// <param name="into">Filled completely.</param>
     public static void ToSingles(byte* from, StoredType type, Span<float> into)
     {
         switch (type)
         {
             case StoredType.F32:
-                // In bytes, a span of floats may be longer than a span can be.
+                // The number of bytes of a span of floats can exceed the maximum length of a span.
                 long bytes = (long)into.Length * sizeof(float);
                 fixed (float* to = into)
                     Buffer.MemoryCopy(from, to, bytes, bytes);
@@ -36,10 +36,10 @@ internal static unsafe class Widening
         }
     }
 
-    /// <summary>Integers as they are; Bool as 0 or 1.</summary>
-    /// <param name="from">At least as many elements as <paramref name="into"/> holds.</param>
+    /// <summary>Converts integers, and Bool to 0 or 1.</summary>
+    /// <param name="from">At least as many elements as <paramref name="into"/> has.</param>
     /// <param name="type">An integer type or Bool.</param>
-    /// <param name="into">Filled.</param>
+    /// <param name="into">Filled completely.</param>
     public static void ToInt64s(byte* from, StoredType type, Span<long> into)
     {
         for (int i = 0; i < into.Length; i++)

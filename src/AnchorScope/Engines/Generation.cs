@@ -1,17 +1,18 @@
 namespace AnchorScope.Engines;
 
 /// <summary>How the next token is chosen.</summary>
-/// <param name="Temperature">0 takes the arg-max (greedy); above 0 samples from softmax(logits / temperature).</param>
-/// <param name="TopK">Samples among the k likeliest only, and those as likely as the last of them; 0 for all.</param>
-/// <param name="TopP">Of what that leaves, samples among the fewest tokens whose probability reaches p.</param>
-/// <param name="Seed">Of the sampler.</param>
+/// <param name="Temperature">0: the arg-max (greedy). Above 0: samples from softmax(logits / temperature).</param>
+/// <param name="TopK">Samples only among the k likeliest tokens and those as likely as the k-th; 0 for all.</param>
+/// <param name="TopP">Of these, samples among the fewest tokens whose total probability reaches p.</param>
+/// <param name="Seed">Seed of the sampler.</param>
 public sealed record Sampling(double Temperature = 0, int TopK = 0, double TopP = 1, ulong Seed = 0)
 {
     /// <summary>Always the arg-max.</summary>
     public static Sampling Greedy { get; } = new();
 
-    /// <exception cref="InputException">A number out of range, or one that changes nothing as the arg-max is taken.</exception>
-    /// <param name="named">What to call each in the message.</param>
+    /// <summary>Checks that the numbers are in range.</summary>
+    /// <param name="named">Returns the name used for a property in the message.</param>
+    /// <exception cref="InputException">A number is out of range, or has no effect because the arg-max is taken.</exception>
     public void Validate(Func<string, string> named)
     {
         if (!(Temperature >= 0 && double.IsFinite(Temperature))) throw new InputException(
@@ -25,10 +26,12 @@ public sealed record Sampling(double Temperature = 0, int TopK = 0, double TopP 
     }
 }
 
-/// <summary>What was generated: token ids, and, where they are kept, the logits each was chosen from [token][vocabulary].</summary>
+/// <summary>The result of a generation.</summary>
+/// <param name="Tokens">Ids of the generated tokens.</param>
+/// <param name="Logits">The logits each token was chosen from [token][vocabulary]; empty unless they were kept.</param>
 public sealed record Generated(IReadOnlyList<int> Tokens, IReadOnlyList<float[]> Logits);
 
-/// <summary>Continues a prompt token by token with cached keys and values, under an intervention that holds for every step.</summary>
+/// <summary>Continues a prompt token by token with cached keys and values, under an intervention that applies in every step.</summary>
 public static class Generation
 {
     /// <summary>Generates tokens after <paramref name="prompt"/>.</summary>

@@ -4,15 +4,16 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Engines;
 
 /// <summary>
-/// What generation_config.json says of which token may follow: penalties, forbidden and forced tokens, as the reference library applies
-/// them before it takes the arg-max or samples. What is not applied here has a name in <see cref="NotApplied"/>.
+/// The rules of generation_config.json about the next token (penalties, forbidden and forced tokens), applied as in the reference library
+/// before the arg-max or sampling. Rules that are not supported are listed by <see cref="NotApplied"/>.
 /// </summary>
 public sealed class GenerationRules
 {
     private const float Never = float.NegativeInfinity;
 
-    /// <summary>Keys that change the text and are not applied, with whether a value changes nothing; those of sampling count only
-    /// there.</summary>
+    /// <summary>
+    /// Keys that change the text and are not applied; whether a value has no effect; whether the key is used for sampling only.
+    /// </summary>
     private static readonly (string Key, Func<JsonElement, bool> Neutral, bool Sampling)[] Others =
     [
         ("guidance_scale", v => Is(v, 1), false), ("encoder_repetition_penalty", v => Is(v, 1), false),
@@ -37,12 +38,12 @@ public sealed class GenerationRules
 
     /// <param name="config">The root of generation_config.json.</param>
     /// <param name="stop">Its eos_token_id, one or several.</param>
-    /// <param name="vocabulary">Tokens of the model.</param>
-    /// <exception cref="InputException">A value of another kind than its key takes, or a token outside the vocabulary.</exception>
+    /// <param name="vocabulary">Number of tokens in the model's vocabulary.</param>
+    /// <exception cref="InputException">A value has the wrong type for its key, or a token is outside the vocabulary.</exception>
     internal GenerationRules(ConfigSection config, IReadOnlySet<int> stop, int vocabulary)
     {
         _file = config.File;
-        // In the reference's order: a penalty after a ban would be another rule.
+        // In the reference's order: a penalty after a ban would give other scores.
         foreach (var (tokens, bias) in Biases(config, vocabulary)) _rules.Add(Follows(tokens, bias));
         if (config.Number("repetition_penalty", 1) is var penalty && penalty != 1)
         {
@@ -77,22 +78,22 @@ public sealed class GenerationRules
 
     private delegate void Rule(float[] scores, State state);
 
-    /// <summary>None: the logits decide alone.</summary>
+    /// <summary>No rules.</summary>
     public static GenerationRules None { get; } = new();
 
-    /// <summary>Whether there is a rule that is applied.</summary>
+    /// <summary>Whether there are rules to apply.</summary>
     public bool Any => _rules.Count > 0;
 
-    /// <summary>One line for each key of generation_config.json that would change the text and is not applied.</summary>
-    /// <param name="sampling">Whether tokens are sampled: some keys count only then.</param>
+    /// <summary>One line for each key of generation_config.json that would change the text but is not applied.</summary>
+    /// <param name="sampling">Whether tokens are sampled. Some keys are used only then.</param>
     public IReadOnlyList<string> NotApplied(bool sampling) =>
         [.. _others.Where(o => sampling || !o.Sampling).Select(o => $"{_file}: {o.Key}: not applied; the text is generated without it")];
 
-    /// <summary>The scores that the next token is chosen by.</summary>
-    /// <param name="logits">Of the last position [vocabulary].</param>
-    /// <param name="text">The prompt and what was generated so far.</param>
-    /// <param name="prompt">Tokens of the prompt alone.</param>
-    /// <param name="longest">Tokens of prompt and generated text when it is at its longest.</param>
+    /// <summary>The logits after all rules [vocabulary], from which the next token is chosen.</summary>
+    /// <param name="logits">Logits at the last position [vocabulary].</param>
+    /// <param name="text">Tokens of the prompt and of the text generated so far.</param>
+    /// <param name="prompt">Number of tokens of the prompt.</param>
+    /// <param name="longest">Maximum number of tokens of prompt and generated text.</param>
     public float[] Apply(ReadOnlySpan<float> logits, IReadOnlyList<int> text, int prompt, int longest)
     {
         var scores = logits.ToArray();
@@ -120,7 +121,7 @@ public sealed class GenerationRules
     private static Rule Follows(IReadOnlyList<int> tokens, float bias) => (scores, state) =>
     {
         var before = tokens.Count - 1;
-        // A ban counts only where it leaves room for the whole of it, as in the reference.
+        // As in the reference, a bias for a sequence of several tokens is skipped while the text is shorter than the sequence.
         if (before > 0 && tokens.Count > state.Text.Count) return;
         for (var i = 0; i < before; i++)
         {
@@ -167,7 +168,7 @@ public sealed class GenerationRules
         ? count
         : throw InputException.At(config.File, key, "0 or a positive integer", $"{config.Int(key)}");
 
-    /// <summary>One id or a list of them; none where the key is absent.</summary>
+    /// <summary>One id or a list of ids; empty if the key is absent.</summary>
     private static IReadOnlyList<int> Tokens(ConfigSection config, string key, int? vocabulary) => !config.Has(key) ? []
         : Checked(config, key, config.Json.GetProperty(key).ValueKind == JsonValueKind.Array ? config.Ints(key) : [config.Int(key)],
             vocabulary);
@@ -208,6 +209,6 @@ public sealed class GenerationRules
 
     private static bool Empty(JsonElement value) => value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0;
 
-    /// <summary>Where a text stands when its next token is chosen.</summary>
+    /// <summary>The state in which the next token is chosen.</summary>
     private sealed record State(IReadOnlyList<int> Text, int Prompt, int Longest);
 }

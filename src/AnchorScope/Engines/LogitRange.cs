@@ -1,6 +1,6 @@
 namespace AnchorScope.Engines;
 
-/// <summary>Tells logits that are no numbers: no probability and no arg-max of them means anything.</summary>
+/// <summary>Detects logits that are infinite or NaN, for which neither probabilities nor an arg-max are defined.</summary>
 internal static class LogitRange
 {
     /// <summary>Whether every logit is a finite number.</summary>
@@ -13,8 +13,9 @@ internal static class LogitRange
         return true;
     }
 
-    /// <param name="condition">What the run carries, for the message.</param>
-    /// <exception cref="InputException">A logit is infinite or not a number.</exception>
+    /// <summary>Throws if a logit is not finite.</summary>
+    /// <param name="condition">Name of the run's intervention, for the message.</param>
+    /// <exception cref="InputException">A logit is infinite or NaN.</exception>
     public static void Check(ReadOnlySpan<float> logits, string condition)
     {
         if (!IsFinite(logits))

@@ -3,20 +3,20 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Engines;
 
-/// <summary>One picture among pixel values.</summary>
-/// <param name="Parts">Slots along the first axis that are this picture's: tiles, or patches where the tower takes patches.</param>
-/// <param name="Rows">Rows of its grid: of tiles (an overview not counted), or of patches.</param>
+/// <summary>Size and tiling of one picture in <see cref="PixelValues"/>.</summary>
+/// <param name="Parts">Entries of the picture along the first axis: tiles, or patches for towers that take patches.</param>
+/// <param name="Rows">Rows of its grid: of tiles (not counting an overview) or of patches.</param>
 /// <param name="Columns">Columns of its grid.</param>
-/// <param name="Height">Of the original, in pixels; 0 where it is not known and not needed.</param>
-/// <param name="Width">Of the original, in pixels.</param>
+/// <param name="Height">Height of the original in pixels; 0 if it is unknown and not needed.</param>
+/// <param name="Width">Width of the original in pixels; 0 if it is unknown and not needed.</param>
 public sealed record PictureShape(int Parts, int Rows, int Columns, int Height = 0, int Width = 0)
 {
-    /// <summary>The shape of a picture cut into tiles.</summary>
+    /// <summary>The shape of a picture that is split into tiles.</summary>
     internal static PictureShape Of(PictureTiles tiles) => new(tiles.Count, tiles.Rows, tiles.Columns, tiles.PictureHeight, tiles.PictureWidth);
 
     /// <summary>
-    /// What image tokens cover where every tile gives <paramref name="side"/> x <paramref name="side"/> of them: a tile covers its cell of the
-    /// grid, and the one behind the grid, where there is one, the whole picture.
+    /// The regions covered by image tokens if every tile has <paramref name="side"/> x <paramref name="side"/> of them: a tile covers its
+    /// cell of the grid; an overview after the tiles, if there is one, covers the whole picture.
     /// </summary>
     internal IEnumerable<PixelBox?> TileBoxes(int side)
     {
@@ -27,16 +27,16 @@ public sealed record PictureShape(int Parts, int Rows, int Columns, int Height =
     }
 }
 
-/// <summary>Pictures as a vision tower takes them.</summary>
+/// <summary>Preprocessed pictures, the input of a vision tower.</summary>
 /// <param name="Values">Flattened pixel values, in the order of the reference's processor.</param>
-/// <param name="Shape">Their shape, as the reference's processor gives it.</param>
+/// <param name="Shape">Their shape, as in the reference's processor.</param>
 /// <param name="Pictures">The pictures, in order.</param>
 public sealed record PixelValues(float[] Values, long[] Shape, IReadOnlyList<PictureShape> Pictures)
 {
-    /// <summary>What the reference's processor gives besides, under its names: grids or sizes, in families that have them.</summary>
+    /// <summary>Other outputs of the reference's processor, under its names: grids or sizes, in families that have them.</summary>
     public IReadOnlyList<TensorData> Companions { get; init; } = [];
 
-    /// <summary>All pictures one behind the other, for one run of the tower; null for none.</summary>
+    /// <summary>All pictures concatenated, for one run of the tower; null for none.</summary>
     internal static PixelValues? Together(IReadOnlyList<PixelValues> parts) => parts.Count switch
     {
         0 => null,
@@ -45,17 +45,15 @@ public sealed record PixelValues(float[] Values, long[] Shape, IReadOnlyList<Pic
     };
 }
 
-/// <summary>What a file of inputs holds besides token ids, under the names of the reference's processors.</summary>
-/// <param name="File">For messages.</param>
+/// <summary>The arrays about pictures in a file of inputs, under the names of the reference's processors.</summary>
+/// <param name="File">Path, for messages.</param>
 /// <param name="Values">pixel_values.</param>
-/// <param name="Shape">Its shape.</param>
-/// <param name="Grids">image_grid_thw [pictures, 3], or null.</param>
-/// <param name="Sizes">image_sizes [pictures, 2], height and width, or null.</param>
+/// <param name="Shape">Shape of pixel_values.</param>
 internal sealed record PixelInputs(string File, float[] Values, long[] Shape, long[]? Grids, long[]? Sizes)
 {
     /// <summary>pixel_attention_mask and its shape [1, tiles, height, width], or null.</summary>
     public (long[] Values, long[] Shape)? Mask { get; init; }
 
-    /// <summary>An error about the shape.</summary>
+    /// <summary>An error about the shape of pixel_values.</summary>
     public InputException Wrong(string expected) => InputException.At(File, "pixel_values", $"shape {expected}", $"[{string.Join(", ", Shape)}]");
 }

@@ -3,27 +3,35 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Engines;
 
-/// <summary>One conversation, ready to run: embeddings with the image features in their places, and what each position is.</summary>
-/// <param name="Tokens">Token ids, each image token repeated as often as the picture has image tokens [pos].</param>
+/// <summary>One conversation, ready to run: embeddings that include the image features, and the span of each position.</summary>
+/// <param name="Tokens">Token ids, with one image token per image feature [pos].</param>
 /// <param name="Coordinates">Rotary coordinate of each position [pos].</param>
-/// <param name="Embeddings">Input of the first layer [pos, d_model].</param>
-/// <param name="Spans">Positions of each part; parts that the prompt lacks are absent.</param>
-/// <param name="Rendered">The text as the chat template rendered it, image placeholders unexpanded; empty when made from token ids.</param>
+/// <param name="Embeddings">Input of the first layer [pos, d_model], row-major.</param>
+/// <param name="Spans">Positions of each span; spans that the prompt lacks are absent.</param>
+/// <param name="Rendered">The text rendered by the chat template, with unexpanded image placeholders; empty for a prompt made from token
+/// ids.</param>
 public sealed record Prompt(int[] Tokens, Coordinate[] Coordinates, float[] Embeddings, IReadOnlyDictionary<SpanKind, int[]> Spans, string Rendered)
 {
-    /// <summary>Where each position of the image span looks, in its order; empty when the sizes of the original pictures are not known.</summary>
+    /// <summary>
+    /// The region of the picture that each position of the image span covers, in its order; empty if the sizes of the original pictures are
+    /// unknown.
+    /// </summary>
     public IReadOnlyList<ImagePlace> Places { get; init; } = [];
 
-    /// <summary>Edits that every run of this prompt carries, in front of its own: the model is steered, and what is studied is the steered model.</summary>
+    /// <summary>
+    /// Edits that are applied in every run of this prompt, before the run's own edits. They make up the steered model that is studied.
+    /// </summary>
     public Intervention Steering { get; init; } = Intervention.None;
 
-    /// <summary>Tokens of the rendered text, without image tokens and what stands around them; 0 when made from token ids.</summary>
+    /// <summary>
+    /// Number of tokens of the rendered text, without image tokens and the tokens around them; 0 for a prompt made from token ids.
+    /// </summary>
     public int TextTokens { get; init; }
 
     /// <summary>How many of <see cref="TextTokens"/> are the tokenizer's unknown token: text that the model cannot read.</summary>
     public int UnknownTokens { get; init; }
 
-    /// <summary>What the user should know about the text, one line each: a content in another form, text that is lost or unknown.</summary>
+    /// <summary>Warnings about the text, one line each: content that was converted, lost or unknown.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 
     /// <summary>Number of positions.</summary>
@@ -46,17 +54,20 @@ public sealed record Prompt(int[] Tokens, Coordinate[] Coordinates, float[] Embe
             : throw InputException.At("prompt", "spans", $"a part of kind {EnumName.Of(kind)} (text parts have one by TextPart.Kind)", Spans.Count == 0 ? "none" : string.Join(", ", Spans.Keys.Order().Select(EnumName.Of)));
     }
 
-    /// <summary>Positions of one span, or none.</summary>
+    /// <summary>Positions of one span; empty if the prompt lacks it.</summary>
     public IReadOnlyList<int> Span(SpanKind kind) => Spans.TryGetValue(kind, out var positions) ? positions : [];
 
-    /// <summary>The edits of a run: those of <see cref="Steering"/>, then its own.</summary>
+    /// <summary>All edits of a run: those of <see cref="Steering"/>, then its own.</summary>
+    /// <param name="own">The run's own intervention.</param>
     public Intervention Steered(Intervention own) => Steering.Edits.Count == 0 ? own : own with { Edits = [.. Steering.Edits, .. own.Edits] };
 
     /// <summary>
-    /// As <see cref="Steered(Intervention)"/>, for a run that begins with what a recorded run of this prompt has: steering that is in there already is not done again.
+    /// Like <see cref="Steered(Intervention)"/>, for a run that starts from activations of a recorded run of this prompt. Steering that
+    /// these activations already contain is left out.
     /// </summary>
-    /// <param name="layer">Where it begins.</param>
-    /// <param name="afterAttention">Whether it begins with the head outputs of that layer, not with the residual stream that enters it.</param>
+    /// <param name="layer">Layer at which the run starts.</param>
+    /// <param name="afterAttention">Whether it starts from that layer's head outputs instead of the residual stream before the
+    /// layer.</param>
     internal Intervention Steered(Intervention own, int layer, bool afterAttention)
     {
         if (Steering.Edits.Count == 0) return own;
@@ -64,7 +75,9 @@ public sealed record Prompt(int[] Tokens, Coordinate[] Coordinates, float[] Embe
         return own with { Edits = [.. Steering.Edits.Where(e => e.Layer > layer || (e.Layer == layer && done.IsBefore(e.Site))), .. own.Edits] };
     }
 
-    /// <summary>The first <paramref name="count"/> positions as a prompt of their own: what other prompts that begin alike can share.</summary>
+    /// <summary>
+    /// The first <paramref name="count"/> positions as a separate prompt, which prompts with the same beginning can share.
+    /// </summary>
     public Prompt Prefix(int count)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);

@@ -5,18 +5,19 @@ namespace AnchorScope.Engines;
 /// <summary>What a recorded run keeps.</summary>
 public sealed record RecordOptions
 {
-    /// <summary>First position from which a variant may start; of those before it keys and values are kept and nothing else.</summary>
+    /// <summary>First position from which a variant may start. Of earlier positions only keys and values are kept.</summary>
     public int From { get; init; }
 
-    /// <summary>Further sites to record.</summary>
+    /// <summary>Additional sites to record.</summary>
     public IReadOnlyCollection<Site> Sites { get; init; } = [];
 
-    /// <summary>Where these are recorded; null: at every position.</summary>
+    /// <summary>Positions at which these sites are recorded; null for all.</summary>
     public IReadOnlyCollection<int>? Positions { get; init; }
 }
 
 /// <summary>
-/// A prompt that was run once: a handle of what an engine keeps of it (keys and values, residual stream and head outputs), and what may be read.
+/// A prompt that was run once: a handle of the activations that an engine keeps of it (keys and values, residual stream and head outputs),
+/// and its readable results.
 /// </summary>
 public interface IRecordedRun : IDisposable
 {
@@ -29,18 +30,18 @@ public interface IRecordedRun : IDisposable
     /// <summary>Logits at the last position [vocabulary].</summary>
     float[] LastLogits { get; }
 
-    /// <summary>What was recorded besides, where it was asked for.</summary>
+    /// <summary>The additional sites that were recorded; null if none were requested.</summary>
     Trace? Trace { get; }
 }
 
 /// <summary>
-/// A block of rows in a pass, as data: positions of a recorded prompt under an intervention, from the layer at which they can first differ.
+/// A run of a pass, as data: positions of a recorded prompt under an intervention, from the first layer at which they can differ.
 /// </summary>
-/// <param name="Recorded">The run whose prompt, keys, values and activations it starts from.</param>
-/// <param name="Intervention">What is changed. The prompt's own steering is added by the engine.</param>
+/// <param name="Recorded">The recorded run whose prompt, keys, values and activations it starts from.</param>
+/// <param name="Intervention">The run's own edits. The engine adds the prompt's steering.</param>
 public sealed record RunPlan(IRecordedRun Recorded, Intervention Intervention)
 {
-    /// <summary>First position that is computed; those before it are as recorded.</summary>
+    /// <summary>First position that is computed. For earlier positions the recorded keys and values are used.</summary>
     public required int Position { get; init; }
 
     /// <summary>The position after the last one that is computed.</summary>
@@ -52,32 +53,37 @@ public sealed record RunPlan(IRecordedRun Recorded, Intervention Intervention)
     /// <summary>Whether it joins after that layer's attention, with the recorded head outputs.</summary>
     public bool AfterAttention { get; init; }
 
-    /// <summary>Index of a run of the same pass whose residual stream it takes over at <see cref="Layer"/>; null: the recorded one.</summary>
+    /// <summary>
+    /// Index of an earlier run of the same pass whose residual stream is copied at <see cref="Layer"/>; null: the recorded one is used.
+    /// </summary>
     public int? Trunk { get; init; }
 }
 
-/// <summary>A run of which a forward and a backward pass are made.</summary>
+/// <summary>A run for a forward and a backward pass.</summary>
 /// <param name="Prompt">The prompt.</param>
-/// <param name="Intervention">What is changed. The prompt's own steering is added by the engine.</param>
+/// <param name="Intervention">The run's own edits. The engine adds the prompt's steering.</param>
 /// <param name="Gradients">Receives the gradient with respect to the values of its sites.</param>
 public sealed record GradientPlan(Prompt Prompt, Intervention Intervention, Trace Gradients)
 {
-    /// <summary>First position that is computed; those before it are those of <see cref="Past"/> and held constant.</summary>
+    /// <summary>First position that is computed. Earlier positions are taken from <see cref="Past"/> and held constant.</summary>
     public int Position { get; init; }
 
-    /// <summary>A recorded run of the same prompt, for what lies before <see cref="Position"/>; null where that is 0.</summary>
+    /// <summary>A recorded run of the same prompt for the positions before <see cref="Position"/>; null if that is 0.</summary>
     public IRecordedRun? Past { get; init; }
 
-    /// <summary>Receives values of the forward pass; null: nothing is recorded.</summary>
+    /// <summary>Receives values of the forward pass; null to record nothing.</summary>
     public Trace? Values { get; init; }
 }
 
 /// <summary>The gradient of a loss with respect to the logits at the last position of each run.</summary>
-/// <param name="ReadsLogits">Whether <paramref name="At"/> needs the logits; where it does not, they are not computed.</param>
-/// <param name="At">Is given the index of a run and its logits [vocabulary], which are all 0 where they are not read, and replaces them by the gradient.</param>
+/// <param name="ReadsLogits">Whether <paramref name="At"/> needs the logits. If not, they are not computed.</param>
+/// <param name="At">Receives the index of a run and its logits [vocabulary], all 0 if they were not computed, and overwrites them with the
+/// gradient.</param>
 public sealed record LossGradient(bool ReadsLogits, LossGradientAt At)
 {
-    /// <summary>The margin of one token over another: its gradient is 1 at the first and -1 at the second, and 0 where both are the same.</summary>
+    /// <summary>
+    /// The gradient of logit(token) - logit(other): 1 at the first token and -1 at the second, or 0 if both are the same.
+    /// </summary>
     public static LossGradient Margin(int token, int other) => new(ReadsLogits: false, (_, gradient) =>
     {
         gradient[token] += 1;
@@ -85,18 +91,20 @@ public sealed record LossGradient(bool ReadsLogits, LossGradientAt At)
     });
 }
 
-/// <summary>Replaces the logits of a run by the gradient of the loss with respect to them.</summary>
+/// <summary>Overwrites the logits of a run with the gradient of the loss with respect to them.</summary>
+/// <param name="run">Index of the run.</param>
+/// <param name="logits">Logits [vocabulary] on entry, gradient on return.</param>
 public delegate void LossGradientAt(int run, Span<float> logits);
 
 /// <summary>The keys and values of a sequence on an engine: a handle.</summary>
 public interface ISequenceState : IDisposable
 {
-    /// <summary>Positions that are in its keys and values, shared ones included.</summary>
+    /// <summary>Number of positions in its keys and values, including shared ones.</summary>
     int Count { get; }
 }
 
 /// <summary>The next rows of a sequence.</summary>
 /// <param name="State">Its keys and values.</param>
-/// <param name="Count">How many positions of the prompt follow those that are done; 1 for a generated token.</param>
-/// <param name="Token">The token that was generated; null: rows of the prompt.</param>
+/// <param name="Count">Number of further positions of the prompt; 1 for a generated token.</param>
+/// <param name="Token">The generated token; null for rows of the prompt.</param>
 public sealed record SequenceRows(ISequenceState State, int Count, int? Token = null);

@@ -1,6 +1,6 @@
 namespace AnchorScope.Engines;
 
-/// <summary>Chooses tokens; the same seed gives the same choices on every machine.</summary>
+/// <summary>Chooses tokens. The same seed gives the same choices on every machine.</summary>
 internal sealed class Sampler(Sampling sampling)
 {
     private readonly SplitMix _random = new(sampling.Seed);
@@ -18,8 +18,10 @@ internal sealed class Sampler(Sampling sampling)
         return likeliest[^1].Token;
     }
 
-    /// <summary>What a token is drawn from, likeliest first: softmax at the temperature, then the k likeliest, then the fewest that reach
-    /// p, and what is left adds up to 1.</summary>
+    /// <summary>
+    /// The distribution from which a token is drawn, likeliest first: softmax at the temperature, restricted to the k likeliest tokens,
+    /// then to the fewest that reach p, then renormalised.
+    /// </summary>
     public IReadOnlyList<(int Token, double Probability)> Probabilities(ReadOnlySpan<float> logits)
     {
         var values = logits.ToArray();
@@ -27,7 +29,7 @@ internal sealed class Sampler(Sampling sampling)
             .ThenBy(i => i).ToArray();
         if (order.Length == 0) throw new InputException(
             "no token is left to follow: the rules of generation_config.json forbid all of them");
-        // As the reference does, tokens that are as likely as the k-th stay too.
+        // As in the reference, tokens that are as likely as the k-th are kept.
         if (sampling.TopK > 0 && sampling.TopK < order.Length) order =
             [.. order.TakeWhile(i => values[i] >= values[order[sampling.TopK - 1]])];
         var weights = order.Select(i => Math.Exp((values[i] - (double)values[order[0]]) / sampling.Temperature)).ToArray();
@@ -36,7 +38,7 @@ internal sealed class Sampler(Sampling sampling)
         return [.. order.Take(kept).Select((token, i) => (token, weights[i] / mass))];
     }
 
-    /// <summary>The largest; the first of equal ones.</summary>
+    /// <summary>Index of the largest logit; of equal ones, the first.</summary>
     public static int ArgMax(ReadOnlySpan<float> logits)
     {
         var best = 0;

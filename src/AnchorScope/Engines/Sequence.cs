@@ -1,9 +1,9 @@
 namespace AnchorScope.Engines;
 
 /// <summary>
-/// A prompt and what is generated after it, under one intervention: its keys and values, the state of its sampler, and why it ended.
-/// It says which rows it needs next and takes the logits that come of them, so that any number of sequences can share a pass
-/// (<see cref="SequenceBatch"/>). A sequence has the same bits in every batch and in pieces of any size.
+/// A prompt and the text generated after it, under one intervention: its keys and values, the state of its sampler, and why it ended.
+/// <see cref="Next"/> returns the rows it needs next and <see cref="Take"/> receives their logits, so that any number of sequences can
+/// share a pass (<see cref="SequenceBatch"/>). A sequence has the same bits in every batch and in pieces of any size.
 /// </summary>
 public sealed class Sequence : IDisposable
 {
@@ -17,36 +17,38 @@ public sealed class Sequence : IDisposable
     private readonly bool _whole;
     private bool _disposed;
 
-    /// <summary>Checks that intervention and sampling can be done; nothing is computed yet.</summary>
-    /// <param name="session">Where it is computed.</param>
-    /// <param name="past">
-    /// A recorded run whose keys and values are shared: of the same prompt, so that the sequence starts where its intervention can first
-    /// change something, or of a prompt that is its first positions. The caller keeps it. Null: the sequence starts at the first position.
-    /// </param>
-    /// <exception cref="InputException">The intervention does not fit the model or the prompt, or does nothing.</exception>
+    /// <summary>Validates intervention and sampling. Nothing is computed yet.</summary>
+    /// <param name="session">The session that computes it.</param>
+    /// <param name="past">A recorded run whose keys and values are shared: of the same prompt, so that the sequence starts where its
+    /// intervention can first have an effect, or of a prompt that equals its first positions. The caller keeps ownership. Null: the
+    /// sequence starts at the first position.</param>
+    /// <exception cref="InputException">The intervention does not fit the model or the prompt, or has no effect.</exception>
     public Sequence(ISession session, Prompt prompt, SequenceOptions options, IRecordedRun? past = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Tokens, 1);
         (_prompt, _options, _text) = (prompt, options, [.. prompt.Tokens]);
         _sampler = new Sampler(options.Sampling);
         _state = session.Begin(prompt, options.Intervention, options.Tokens, past);
-        // From the middle of a recorded run the rows of the prompt go through one pass.
+        // A sequence that starts inside a recorded run of its prompt computes the remaining rows of the prompt in one pass.
         _whole = past is not null && ReferenceEquals(past.Prompt, prompt);
     }
 
     /// <summary>Tokens generated so far.</summary>
     public IReadOnlyList<int> Tokens => _tokens;
 
-    /// <summary>The logits that each token was chosen from [token][vocabulary], where they are kept.</summary>
+    /// <summary>The logits that each token was chosen from [token][vocabulary]; empty unless they are kept.</summary>
     public IReadOnlyList<float[]> Logits => _logits;
 
-    /// <summary>Why there is no next step; null: there is one.</summary>
+    /// <summary>Why there is no next step; null if there is one.</summary>
     public FinishReason? Finished { get; private set; }
 
-    /// <summary>Rows that have to go through the decoder before the next token can be chosen: those of the prompt, then one for each token.</summary>
+    /// <summary>
+    /// Number of rows to compute before the next token can be chosen: the remaining rows of the prompt, or one for the last token; 0 if the
+    /// sequence has ended.
+    /// </summary>
     public int Pending => Finished is not null ? 0 : Math.Max(1, _prompt.Length - _state.Count);
 
-    /// <summary>Whether the prompt has been through the decoder.</summary>
+    /// <summary>Whether the prompt has been processed and the first token chosen.</summary>
     public bool IsDecoding => _tokens.Count > 0;
 
     /// <summary>The next rows, at most <paramref name="rows"/> of those that are pending.</summary>
@@ -59,7 +61,8 @@ public sealed class Sequence : IDisposable
     }
 
     /// <summary>Chooses the next token.</summary>
-    /// <param name="logits">Of the last row of the prompt, or of the last token [vocabulary].</param>
+    /// <param name="logits">Logits of the last row of the prompt, or of the last token [vocabulary].</param>
+    /// <exception cref="InputException">A logit is not finite.</exception>
     public void Take(ReadOnlySpan<float> logits)
     {
         LogitRange.Check(logits, _options.Intervention.Name);

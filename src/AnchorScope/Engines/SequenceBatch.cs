@@ -1,13 +1,16 @@
 namespace AnchorScope.Engines;
 
-/// <summary>Sequences that share passes: a step is one pass of a row of every sequence that decodes, and of pieces of prompts.</summary>
+/// <summary>
+/// Runs sequences in shared passes. One step is one pass with a row of every sequence that decodes, and with pieces of prompts.
+/// </summary>
 public static class SequenceBatch
 {
-    /// <summary>Takes every sequence that has not ended one step on, as far as the rows go.</summary>
-    /// <param name="session">Where they are computed.</param>
-    /// <param name="sequences">In the order in which their prompts get rows; those that decode always have theirs.</param>
-    /// <param name="rows">Rows of the pass at most; a prompt that does not fit goes through in pieces. Sequences that decode are counted first.</param>
-    /// <returns>Rows of the pass; 0 where all sequences have ended.</returns>
+    /// <summary>Advances every sequence that has not ended by one step, as far as the number of rows allows.</summary>
+    /// <param name="session">The session that computes them.</param>
+    /// <param name="sequences">Their prompts are given rows in this order. Sequences that decode always get their row.</param>
+    /// <param name="rows">Maximum number of rows of the pass. Sequences that decode are counted first; a prompt that does not fit is
+    /// processed in pieces.</param>
+    /// <returns>Number of rows of the pass; 0 if all sequences have ended.</returns>
     public static int Step(ISession session, IReadOnlyList<Sequence> sequences, int rows = int.MaxValue)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);

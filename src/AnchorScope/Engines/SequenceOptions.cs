@@ -2,11 +2,11 @@ using AnchorScope.Interventions;
 
 namespace AnchorScope.Engines;
 
-/// <summary>How a sequence goes on behind its prompt.</summary>
-/// <param name="Tokens">Tokens that are generated at most.</param>
+/// <summary>How a sequence continues after its prompt.</summary>
+/// <param name="Tokens">Maximum number of generated tokens.</param>
 public sealed record SequenceOptions(int Tokens)
 {
-    /// <summary>What is changed, in the prompt and in every step behind it.</summary>
+    /// <summary>Applied to the prompt and to every step after it.</summary>
     public Intervention Intervention { get; init; } = Intervention.None;
 
     /// <summary>How a token is chosen.</summary>
@@ -15,19 +15,19 @@ public sealed record SequenceOptions(int Tokens)
     /// <summary>Applied to the logits before a token is chosen.</summary>
     public GenerationRules Rules { get; init; } = GenerationRules.None;
 
-    /// <summary>Tokens that end the sequence; they are its last ones. None: it has <see cref="Tokens"/> in any case.</summary>
+    /// <summary>Tokens that end the sequence, included in it. Empty: the sequence always has <see cref="Tokens"/> tokens.</summary>
     public IReadOnlySet<int> Stop { get; init; } = new HashSet<int>();
 
-    /// <summary>Whether the logits of every step are kept, as they are before <see cref="Rules"/>.</summary>
+    /// <summary>Whether the logits of every step are kept, as they are before <see cref="Rules"/> are applied.</summary>
     public bool KeepLogits { get; init; }
 }
 
 /// <summary>Why a sequence has no next step.</summary>
 public enum FinishReason
 {
-    /// <summary>Its last token is one that ends it.</summary>
+    /// <summary>Its last token is a stop token.</summary>
     Stop,
 
-    /// <summary>It has as many tokens as were asked for.</summary>
+    /// <summary>It has the requested number of tokens.</summary>
     Length,
 }

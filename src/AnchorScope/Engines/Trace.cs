@@ -2,7 +2,7 @@ using AnchorScope.Interventions;
 
 namespace AnchorScope.Engines;
 
-/// <summary>What one run recorded: chosen sites, at all or chosen positions, in every layer the run passed through.</summary>
+/// <summary>What one run recorded: chosen sites, at all or chosen positions, in every layer that the run went through.</summary>
 public sealed class Trace
 {
     private readonly Dictionary<(Site, int), float[]> _values = [];
@@ -10,7 +10,7 @@ public sealed class Trace
     private readonly int[]? _positions;
     private int _firstPosition;
 
-    /// <summary>Records <paramref name="sites"/> at <paramref name="positions"/> (null: all of the run).</summary>
+    /// <summary>Records <paramref name="sites"/> at <paramref name="positions"/> (null: all positions of the run).</summary>
     public Trace(IEnumerable<Site> sites, IEnumerable<int>? positions = null)
         : this(sites.ToHashSet(), positions)
     {
@@ -24,30 +24,36 @@ public sealed class Trace
     }
 
     /// <summary>
-    /// For the way back: derivatives by the values of <paramref name="sites"/>. At <see cref="Site.AttnScores"/> they are those by the scores, which is how fast the loss grows with the weight
-    /// of an edge in its softmax.
+    /// A trace for the backward pass: records the gradient of the loss with respect to the values of <paramref name="sites"/>. At
+    /// <see cref="Site.AttnScores"/> it is the gradient with respect to the pre-softmax scores.
     /// </summary>
+    /// <param name="sites">Any site except <see cref="Site.AttnPattern"/>.</param>
+    /// <param name="positions">Positions to record; null for all positions of the run.</param>
     public static Trace OfDerivatives(IEnumerable<Site> sites, IEnumerable<int>? positions = null)
     {
         var chosen = sites.ToHashSet();
         return chosen.Contains(Site.AttnPattern) ? throw new ArgumentException("there are no derivatives by attention probabilities; record AttnScores", nameof(sites)) : new Trace(chosen, positions);
     }
 
-    /// <summary>The sites recorded.</summary>
+    /// <summary>The recorded sites.</summary>
     public IReadOnlySet<Site> Sites { get; }
 
-    /// <summary>The positions recorded, in order; null means all of the run.</summary>
+    /// <summary>The recorded positions, sorted; null means all positions of the run.</summary>
     public IReadOnlyList<int>? Positions => _positions;
 
     /// <summary>
-    /// Values of one site after edits, [positions, width]; for <see cref="Site.AttnPattern"/>, and derivatives at <see cref="Site.AttnScores"/>, [heads, positions, keys].
-    /// Throws if the site was not recorded or the run did not reach that layer.
+    /// Values of one site after edits [positions, width]. For <see cref="Site.AttnPattern"/>, and for gradients at
+    /// <see cref="Site.AttnScores"/>: [heads, positions, keys].
     /// </summary>
+    /// <exception cref="InvalidOperationException">The site was not recorded, or the run did not reach that layer.</exception>
     public float[] this[Site site, int layer] => _values.TryGetValue((site, layer), out var values)
         ? values
         : throw new InvalidOperationException($"layer {layer}, {SiteNames.Of(site)} was not recorded");
 
-    /// <summary>Values of one site at one position [width]; not for <see cref="Site.AttnPattern"/>, whose rows are by head.</summary>
+    /// <summary>
+    /// Values of one site at one position [width]. Not for <see cref="Site.AttnPattern"/> and <see cref="Site.AttnScores"/>, which have a
+    /// row per head.
+    /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The position was not recorded.</exception>
     public ReadOnlySpan<float> Row(Site site, int layer, int position)
     {
@@ -58,12 +64,12 @@ public sealed class Trace
         return values.AsSpan(row * width, width);
     }
 
-    /// <summary>Room for the rows of one site in one layer.</summary>
-    /// <param name="firstPosition">Of the run.</param>
+    /// <summary>Allocates the array for the rows of one site in one layer.</summary>
+    /// <param name="firstPosition">First position of the run.</param>
     internal float[] Room(Site site, int layer, int rows, int columns, int firstPosition)
     {
         (_widths[site], _firstPosition) = (columns, firstPosition);
-        // Pinned, so that later runs may start from what was recorded without another copy of it.
+        // Pinned, so that later runs can use the array as a matrix without copying it.
         var kept = GC.AllocateUninitializedArray<float>(checked(rows * columns), pinned: true);
         _values[(site, layer)] = kept;
         return kept;

@@ -1,16 +1,17 @@
 namespace AnchorScope.Engines;
 
-/// <summary>Independent pieces of work on threads that each have a session of their own: no result depends on their number.</summary>
+/// <summary>
+/// Processes independent items on threads that each have their own session. Results do not depend on the number of threads.
+/// </summary>
 internal static class Workers
 {
-    /// <summary>Does the pieces 0 to <paramref name="count"/> - 1, each on whichever thread is free.</summary>
-    /// <param name="engine">What computes.</param>
-    /// <param name="threads">Threads in all. A single worker's session gets all of them.</param>
-    /// <param name="worker">
-    /// Called once on each thread; what it returns is called for each piece.
-    /// Its token is cancelled where <paramref name="cancel"/> is, or where another worker failed.
-    /// </param>
-    /// <param name="together">Whether one worker does everything: right for a model so large that all threads share its passes.</param>
+    /// <summary>Processes items 0 to <paramref name="count"/> - 1, each on whichever thread is free.</summary>
+    /// <param name="engine">Opens the sessions.</param>
+    /// <param name="threads">Total number of threads. A single worker's session gets all of them.</param>
+    /// <param name="worker">Called once on each thread. The action it returns is called for each item. Its token is cancelled if
+    /// <paramref name="cancel"/> is, or if another worker failed.</param>
+    /// <param name="together">Whether one worker processes all items with all threads. Use it for models too large for one session per
+    /// thread.</param>
     /// <param name="reservedRows">As in <see cref="SessionOptions.ReservedRows"/>.</param>
     public static void Each(
         IEngine engine, int count, int threads, Func<ISession, CancellationToken, Action<int>> worker, CancellationToken cancel, bool together = false,
@@ -27,7 +28,7 @@ internal static class Workers
         }
         catch (AggregateException e)
         {
-            // What went wrong says more than that the others were stopped because of it.
+            // The original failure is more useful than the cancellation of the other workers.
             var all = e.Flatten().InnerExceptions;
             System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(all.FirstOrDefault(inner => inner is not OperationCanceledException) ?? all[0]);
         }

@@ -2,26 +2,38 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Interventions;
 
-/// <summary>Vectors for one head, or for a whole site of a layer, at the positions of one span or at all.</summary>
-/// <param name="Head">Query head; null: the site as a whole.</param>
-/// <param name="Span">Null: every position, generated ones included.</param>
-/// <param name="Rows">One row, for every position of the span; or by position: row i for the position i places in front of the span's last one. What lies farther in front has none.</param>
-/// <param name="ByPosition">Which of the two.</param>
+/// <summary>
+/// Vectors to add to the values of one head, or of a whole site of a layer, at the positions of one span or at all positions.
+/// </summary>
+/// <param name="Site">The site.</param>
+/// <param name="Layer">The layer.</param>
+/// <param name="Head">Query head; null: the whole site.</param>
+/// <param name="Span">Null: every position, including generated ones.</param>
+/// <param name="Rows">One row for all positions of the span. If <paramref name="ByPosition"/>: row i for the position i places before the
+/// span's last one; positions further before it have no row.</param>
+/// <param name="ByPosition">Whether there is one row per position.</param>
 public sealed record DirectionPart(Site Site, int Layer, int? Head, SpanKind? Span, DonorRows Rows, bool ByPosition = false)
 {
-    /// <summary>The row for a position of the span; null where it has none.</summary>
-    /// <param name="fromEnd">Places in front of the span's last position.</param>
+    /// <summary>Index of the row for a position of the span; null if it has none.</summary>
+    /// <param name="fromEnd">Number of places before the span's last position.</param>
     internal int? RowAt(int fromEnd) => !ByPosition ? 0 : fromEnd < Rows.Count ? fromEnd : null;
 }
 
-/// <summary>Vectors that are added to activations with a signed strength: above 0 towards the picture, below 0 towards the text.</summary>
-/// <param name="Name">As in files: "query_mean".</param>
-/// <param name="Parts">All of one layer and site have a head, or none has.</param>
+/// <summary>
+/// A steering direction: vectors that are added to activations, times a signed strength. A positive strength steers towards the picture, a
+/// negative one towards the text.
+/// </summary>
+/// <param name="Name">Name in files, for instance "query_mean".</param>
+/// <param name="Parts">For each layer and site, either all parts have a head or none has.</param>
 public sealed record Direction(string Name, IReadOnlyList<DirectionPart> Parts)
 {
-    /// <summary>The direction as edits of one prompt: one for each site and layer with a row for each position, and one for each part that acts everywhere.</summary>
-    /// <param name="name">Of the intervention.</param>
-    /// <param name="positionsOf">Positions of a span in the prompt; none where it lacks it.</param>
+    /// <summary>
+    /// The direction as edits of one prompt: one edit for each site and layer, with a row per position, and one for each part that applies
+    /// everywhere.
+    /// </summary>
+    /// <param name="name">Name of the intervention.</param>
+    /// <param name="strength">Factor of the vectors.</param>
+    /// <param name="positionsOf">Positions of a span in the prompt; empty if the prompt lacks it.</param>
     /// <exception cref="InputException">No part has a position.</exception>
     public Intervention At(string name, float strength, Func<SpanKind, IReadOnlyList<int>> positionsOf)
     {

@@ -5,36 +5,39 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Interventions;
 
-/// <summary>A direction with the strengths that it was found good for.</summary>
-/// <param name="Lowest">Strongest turn towards the text that left the share of third answers as it was, on validation samples; 0 or below.</param>
+/// <summary>A direction with its validated range of strengths.</summary>
+/// <param name="Direction">The direction.</param>
+/// <param name="Lowest">Strongest strength towards the text that left the share of third answers unchanged on the validation samples; 0 or
+/// below.</param>
 /// <param name="Highest">The same towards the picture; 0 or above.</param>
 public sealed record BoundedDirection(Direction Direction, double Lowest, double Highest);
 
 /// <summary>
-/// directions.safetensors: a tensor [rows, width] for each part, called NAME/SITE/LAYER/HEAD/SPAN/KIND (head "all": the whole site; span "all": every position; kind "span": one row for the whole span, "position": a row for each place from its end), and as metadata which model, tokenizer and data they
-/// were fitted on and the bounds of each.
+/// directions.safetensors. It has a tensor [rows, width] for each part, named NAME/SITE/LAYER/HEAD/SPAN/KIND. HEAD "all" is the whole site;
+/// SPAN "all" is every position; KIND "span" is one row for the whole span, "position" one row per place counted from its end. The metadata
+/// states the model, tokenizer and data they were fitted on, and the bounds of each direction.
 /// </summary>
 public sealed class DirectionFile
 {
     private const string Format = "ascope directions", Version = "1";
 
-    /// <summary>Path as given.</summary>
+    /// <summary>Path as given by the caller.</summary>
     public required string Path { get; init; }
 
-    /// <summary>The model that they were fitted on; files of older versions name its weights alone.</summary>
+    /// <summary>The model the directions were fitted on. In files of older versions it has only the hash of the weights.</summary>
     public required ModelIdentity Model { get; init; }
 
-    /// <summary>SHA-256 of its tokenizer.</summary>
+    /// <summary>SHA-256 of the model's tokenizer.</summary>
     public required string TokenizerHash { get; init; }
 
-    /// <summary>SHA-256 of the ranking set whose runs they were fitted on.</summary>
+    /// <summary>SHA-256 of the ranking set whose runs the directions were fitted on.</summary>
     public required string DatasetHash { get; init; }
 
-    /// <summary>By name.</summary>
+    /// <summary>The directions by name.</summary>
     public required IReadOnlyDictionary<string, BoundedDirection> Directions { get; init; }
 
     /// <summary>Reads a file.</summary>
-    /// <exception cref="InputException">Not such a file; the message names the field.</exception>
+    /// <exception cref="InputException">The file is missing or invalid; the message names the field.</exception>
     public static DirectionFile Load(string path)
     {
         if (!File.Exists(path)) throw InputException.At(path, "file", "directions.safetensors of ascope steer", "no such file");
@@ -70,7 +73,8 @@ public sealed class DirectionFile
         };
     }
 
-    /// <summary>Writes the file, whole or not at all.</summary>
+    /// <summary>Writes the file atomically.</summary>
+    /// <param name="model">Name of the model, for the metadata.</param>
     public void Save(string model)
     {
         var tensors = Directions.Values.SelectMany(d => d.Direction.Parts.Select(p => TensorData.Of(
@@ -88,11 +92,12 @@ public sealed class DirectionFile
         SafetensorsWriter.Write(Path, tensors, metadata);
     }
 
-    /// <summary>The direction of a name, at a strength that its bounds allow.</summary>
-    /// <param name="namePlace">The field or option that names it, for messages.</param>
-    /// <param name="place">The one of the strength.</param>
-    /// <param name="beyond">Whether a strength outside the bounds is meant.</param>
-    /// <param name="file">The file in which these fields stand; null: this one.</param>
+    /// <summary>Returns a direction by name, after checking that a strength is within its bounds.</summary>
+    /// <param name="namePlace">The field or option that contains the name, for messages.</param>
+    /// <param name="place">The field or option that contains the strength, for messages.</param>
+    /// <param name="beyond">Whether a strength outside the bounds is allowed.</param>
+    /// <param name="file">The file with these fields, for messages; null: this one.</param>
+    /// <exception cref="InputException">The name is unknown, or the strength is 0, not finite or outside the bounds.</exception>
     public Direction Take(string name, double strength, string namePlace, string place, bool beyond = false, string? file = null)
     {
         file ??= Path;

@@ -2,7 +2,7 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Interventions;
 
-/// <summary>Arrays of a donor run, as <c>ascope trace</c> writes them: what an interchange reads its values from.</summary>
+/// <summary>Arrays of a donor run, as written by <c>ascope trace</c>. An interchange reads its values from them.</summary>
 internal sealed class DonorFile
 {
     private readonly string _path;
@@ -12,7 +12,7 @@ internal sealed class DonorFile
 
     private DonorFile(string path, SafetensorsFile file, int headSize) => (_path, _file, _headSize) = (path, file, headSize);
 
-    /// <summary>Name of the array that holds a site, and what <c>--keep</c> calls it; null for a site that no array holds.</summary>
+    /// <summary>Name of the array with the values of a site, and its <c>--keep</c> name; null for a site that is not written.</summary>
     public static (string Array, string Keep)? ArrayOf(Site site) => site switch
     {
         Site.QueryProj => ("lm.q", "q"),
@@ -29,8 +29,8 @@ internal sealed class DonorFile
         _ => null,
     };
 
-    /// <summary>Opens a file that lies beside the edits file, or at an absolute path.</summary>
-    /// <param name="place">The field of the edits file that names it.</param>
+    /// <summary>Opens a file relative to the folder of the edits file, or at an absolute path.</summary>
+    /// <param name="place">The field of the edits file that contains the path.</param>
     /// <param name="headSize">Width of a head of the model.</param>
     public static DonorFile Open(string path, string editsFile, string place, int headSize)
     {
@@ -41,7 +41,7 @@ internal sealed class DonorFile
 
     /// <summary>Rows of one site in one layer.</summary>
     /// <param name="positions">Positions of the donor run.</param>
-    /// <param name="heads">Heads to take; null: all. At <see cref="Site.AttnPattern"/> all the same.</param>
+    /// <param name="heads">Heads to take; null for all, also at <see cref="Site.AttnPattern"/>.</param>
     public DonorRows Rows(Site site, int layer, IReadOnlyList<int> positions, IReadOnlyList<int>? heads)
     {
         var (name, keep) = ArrayOf(site)!.Value;
@@ -81,14 +81,14 @@ internal sealed class DonorFile
     }
 }
 
-/// <summary>The donors' and directions' files that an edits file names, each opened once.</summary>
+/// <summary>The donor and direction files that an edits file refers to. Each is opened once.</summary>
 internal sealed class DonorFiles(string editsFile, DecoderShape? shape, ModelIdentity? model) : IDisposable
 {
     private readonly Dictionary<string, DonorFile> _open = new(StringComparer.Ordinal);
     private readonly Dictionary<string, DirectionFile> _directions = new(StringComparer.Ordinal);
 
-    /// <summary>Reads a file of directions, or gives it again.</summary>
-    /// <param name="place">The field of the edits file that names it.</param>
+    /// <summary>Reads a file of directions, or returns it if it has been read.</summary>
+    /// <param name="place">The field of the edits file that contains the path.</param>
     public DirectionFile Directions(string path, string place)
     {
         if (_directions.TryGetValue(path, out var known)) return known;
@@ -97,8 +97,8 @@ internal sealed class DonorFiles(string editsFile, DecoderShape? shape, ModelIde
         return _directions[path] = file;
     }
 
-    /// <summary>Opens a file, or gives it again.</summary>
-    /// <param name="place">The field of the edits file that names it.</param>
+    /// <summary>Opens a donor file, or returns it if it is open.</summary>
+    /// <param name="place">The field of the edits file that contains the path.</param>
     public DonorFile Open(string path, string place)
     {
         if (shape is null) throw new ArgumentException("an edit with a donor's file can only be read for a model", nameof(path));

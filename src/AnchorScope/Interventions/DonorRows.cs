@@ -2,15 +2,18 @@ using System.Runtime.InteropServices;
 
 namespace AnchorScope.Interventions;
 
-/// <summary>Values of a donor run: a row for each position that an edit replaces, or for each key along an edge. Immutable.</summary>
+/// <summary>
+/// Values of a donor run: one row for each position that an edit replaces or, along an edge, for each key position. Immutable.
+/// </summary>
 public sealed class DonorRows : IEquatable<DonorRows>
 {
     private readonly float[] _values;
     private readonly int _hash;
 
-    /// <param name="values">[count, width]; kept, not copied.</param>
-    /// <param name="count">Rows.</param>
-    /// <exception cref="InputException">No rows, rows of different widths, or a value that is no finite number.</exception>
+    /// <summary>Rows over an array of values.</summary>
+    /// <param name="values">[count, width]; not copied.</param>
+    /// <param name="count">Number of rows.</param>
+    /// <exception cref="InputException">There are no rows, the rows differ in width, or a value is not finite.</exception>
     public DonorRows(float[] values, int count)
     {
         if (count < 1 || values.Length == 0 || values.Length % count != 0) throw new InputException($"donor: expected {count} rows of one width, found {values.Length} values");
@@ -24,16 +27,19 @@ public sealed class DonorRows : IEquatable<DonorRows>
     /// <summary>Number of rows.</summary>
     public int Count { get; }
 
-    /// <summary>Values in a row.</summary>
+    /// <summary>Number of values per row.</summary>
     public int Width { get; }
 
     /// <summary>Row <paramref name="index"/> [width].</summary>
     public ReadOnlySpan<float> this[int index] => _values.AsSpan(index * Width, Width);
 
-    /// <summary>Some columns of some rows of a recorded matrix.</summary>
+    /// <summary>Selects columns of some rows of a recorded matrix.</summary>
     /// <param name="matrix">[rows, columns].</param>
+    /// <param name="columns">Number of columns of the matrix.</param>
     /// <param name="rows">Rows to take, in the order of the edit's positions.</param>
-    /// <param name="parts">Blocks of <paramref name="width"/> columns to take, in the order of the edit's heads; null: all columns.</param>
+    /// <param name="parts">Indices of the blocks of <paramref name="width"/> columns to take, in the order of the edit's heads; null for
+    /// all columns.</param>
+    /// <param name="width">Width of a block.</param>
     public static DonorRows Of(ReadOnlySpan<float> matrix, int columns, IReadOnlyList<int> rows, IReadOnlyList<int>? parts = null, int width = 0)
     {
         var wide = parts is null ? columns : parts.Count * width;
@@ -47,7 +53,7 @@ public sealed class DonorRows : IEquatable<DonorRows>
         return new DonorRows(values, rows.Count);
     }
 
-    /// <summary>Bit for bit.</summary>
+    /// <summary>Whether both have the same shape and the same bits.</summary>
     public bool Equals(DonorRows? other) =>
         other is not null && (ReferenceEquals(this, other) || (Count == other.Count && _hash == other._hash && MemoryMarshal.AsBytes(_values.AsSpan()).SequenceEqual(MemoryMarshal.AsBytes(other._values.AsSpan()))));
 

@@ -2,45 +2,58 @@ using System.Runtime.InteropServices;
 
 namespace AnchorScope.Interventions;
 
-/// <summary>One change to one site of one layer: which slice, and Scale, Add or Set. Data, so it can be hashed, logged and planned with.</summary>
+/// <summary>
+/// One change to one site of one layer: which slice, and whether it is scaled, added to or set. An edit is data, so it can be hashed,
+/// logged and used by the planner.
+/// </summary>
 public sealed record Edit(Site Site, int Layer, Operation Operation)
 {
     /// <summary>
-    /// Multiplier of <see cref="Operation.Scale"/> and of the vector of <see cref="Operation.Add"/>; at <see cref="Site.AttnScores"/> what is added to q k^T / sqrt(d_head).
+    /// The factor of <see cref="Operation.Scale"/>, or of the vector of <see cref="Operation.Add"/>. At <see cref="Site.AttnScores"/> it is
+    /// the number added to q k^T / sqrt(d_head).
     /// </summary>
     public float Factor { get; init; } = 1f;
 
-    /// <summary>The vector of Add and Set: as wide as the site, or as one head or neuron when those are named.</summary>
+    /// <summary>The vector of Add and Set, as wide as the site. With heads or components it is as wide as one of them.</summary>
     public float[]? Vector { get; init; }
 
     /// <summary>
-    /// In place of <see cref="Vector"/>: values of a donor run, a row for each of <see cref="Positions"/> in order (along an edge, for each of <see cref="Keys"/>). A row holds a
-    /// block for each head named; at <see cref="Site.AttnPattern"/> a block has the probability of every key of the prompt.
+    /// Values of a donor run, instead of <see cref="Vector"/>: one row for each of <see cref="Positions"/> in order or, along an edge, for
+    /// each of <see cref="Keys"/>. A row has one block for each named head. At <see cref="Site.AttnPattern"/> a block has the probability
+    /// of every key of the prompt.
     /// </summary>
     public DonorRows? Rows { get; init; }
 
-    /// <summary>Query heads; null for all. At <see cref="Site.KeyProj"/>, <see cref="Site.Key"/> and <see cref="Site.Value"/> key/value heads, but along an edge query heads.</summary>
+    /// <summary>
+    /// Query heads; null for all. At <see cref="Site.KeyProj"/>, <see cref="Site.Key"/> and <see cref="Site.Value"/> they are key/value
+    /// heads, but along an edge query heads.
+    /// </summary>
     public IReadOnlyList<int>? Heads { get; init; }
 
-    /// <summary>Neurons of <see cref="Site.NeuronOut"/>, or components of <see cref="Site.HeadOut"/> as head x d_head + component; null for all.</summary>
+    /// <summary>
+    /// Neurons of <see cref="Site.NeuronOut"/>, or components of <see cref="Site.HeadOut"/> as head x d_head + component; null for all.
+    /// </summary>
     public IReadOnlyList<int>? Components { get; init; }
 
-    /// <summary>Positions changed; at <see cref="Site.AttnScores"/> and along an edge the queries.</summary>
+    /// <summary>Positions that are changed. At <see cref="Site.AttnScores"/> and along an edge these are the queries.</summary>
     public Positions Positions { get; init; } = Positions.All;
 
     /// <summary>
-    /// Key positions of <see cref="Site.AttnScores"/>. Given at <see cref="Site.Key"/> or <see cref="Site.Value"/>, the edit is an interchange along an edge: the queries at
-    /// <see cref="Positions"/> see <see cref="Rows"/> at these key positions, every other query what the run itself has there (path patching).
+    /// Key positions of <see cref="Site.AttnScores"/>. If given at <see cref="Site.Key"/> or <see cref="Site.Value"/>, the edit is an
+    /// interchange along an edge (path patching): the queries at <see cref="Positions"/> attend to <see cref="Rows"/> at these key
+    /// positions, while every other query attends to the run's own keys or values.
     /// </summary>
     public Positions Keys { get; init; } = Positions.All;
 
-    /// <summary>Whether it replaces keys or values along an edge: for some queries only.</summary>
+    /// <summary>Whether the edit replaces keys or values along an edge, that is for some queries only.</summary>
     public bool IsEdge => Site is Site.Key or Site.Value && !Keys.IsAll;
 
-    /// <summary>Whether it changes what other positions read: at such a site its own position need not be read to matter.</summary>
+    /// <summary>
+    /// Whether the edit changes what other positions attend to. At such a site it can have an effect even if its own position is not read.
+    /// </summary>
     internal bool ReachesOthers => Site is Site.ResidPre or Site.KeyProj or Site.Key or Site.Value && !IsEdge;
 
-    /// <summary>What it does to derivatives: a factor stays, what was set depends on nothing before it.</summary>
+    /// <summary>The edit of the gradient in the backward pass: Scale keeps its factor, Set makes the gradient zero.</summary>
     internal Edit Backward() => this with { Operation = Operation.Scale, Factor = Operation == Operation.Scale ? Factor : 0f, Vector = null, Rows = null };
 
     /// <summary>Whether both change the same values in the same way.</summary>
@@ -70,9 +83,10 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
 
     private static bool Same(IReadOnlyList<int>? a, IReadOnlyList<int>? b) => ReferenceEquals(a, b) || (a is not null && b is not null && a.SequenceEqual(b));
 
-    // 0 and -0 are equal numbers, but not the same change.
+    // 0 and -0 are equal numbers, but different edits.
     private static bool SameBits(ReadOnlySpan<float> a, ReadOnlySpan<float> b) => MemoryMarshal.AsBytes(a).SequenceEqual(MemoryMarshal.AsBytes(b));
 
+    /// <summary>Throws if the edit does not fit the model or the prompt.</summary>
     /// <param name="length">Positions of the prompt.</param>
     /// <param name="generated">Positions that may be generated after it.</param>
     internal void Validate(DecoderShape shape, int length, int generated, string name)
@@ -119,7 +133,7 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
             throw Wrong(name, $"keys {Keys} all lie behind queries {Positions}: attention never looks ahead, so the edit does nothing");
     }
 
-    /// <summary>Whether the edit would leave every value as it is.</summary>
+    /// <summary>Why the edit has no effect, or null if it has one.</summary>
     /// <param name="length">Positions of the prompt and of what may be generated.</param>
     internal string? Idle(int length)
     {
@@ -129,7 +143,7 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
         if (Factor == 0) return Site == Site.AttnScores ? "adding 0 changes nothing" : "adding 0 times a vector changes nothing";
         if (Site == Site.AttnScores)
         {
-            // The softmax takes out what is added to every key that a query sees.
+            // Softmax is invariant to a constant added to every key that a query attends to.
             var last = Positions.IsAll ? length - 1 : Positions.Last;
             return Keys.List.Count > last && Enumerable.Range(0, last + 1).All(Keys.Contains) ? "the same number added to every key changes nothing" : null;
         }
@@ -178,18 +192,18 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
     internal InputException Wrong(string name, string why) => new($"{name}: edit at layer {Layer}, {SiteNames.Of(Site)}: {why}");
 }
 
-/// <summary>The sizes that an edit is checked against.</summary>
+/// <summary>Sizes of a decoder.</summary>
 /// <param name="Layers">Decoder layers.</param>
 /// <param name="Heads">Query heads per layer.</param>
 /// <param name="KeyHeads">Key/value heads per layer.</param>
-/// <param name="HeadSize">Width of a head.</param>
-/// <param name="ModelSize">d_model, width of the residual stream.</param>
-/// <param name="MlpSize">Neurons per layer.</param>
+/// <param name="HeadSize">Width of a head (d_head).</param>
+/// <param name="ModelSize">Width of the residual stream (d_model).</param>
+/// <param name="MlpSize">Neurons per layer (d_mlp).</param>
 public sealed record DecoderShape(int Layers, int Heads, int KeyHeads, int HeadSize, int ModelSize, int MlpSize)
 {
-    /// <summary>Refuses a head that the model lacks.</summary>
-    /// <param name="file">For the message.</param>
-    /// <param name="place">What stands before "layer" and "head" in it.</param>
+    /// <summary>Throws if the model does not have a head.</summary>
+    /// <param name="file">Path, for the message.</param>
+    /// <param name="place">Prefix of "layer" and "head" in the message.</param>
     /// <exception cref="InputException">There is no such layer, or no such head in it.</exception>
     public void Check(int layer, int head, string file, string place = "")
     {
@@ -197,7 +211,7 @@ public sealed record DecoderShape(int Layers, int Heads, int KeyHeads, int HeadS
         if (head < 0 || head >= Heads) throw InputException.At(file, place + "head", $"one that the model has, 0 to {Heads - 1}", $"{head}");
     }
 
-    /// <summary>Columns of <paramref name="site"/>.</summary>
+    /// <summary>Number of columns of <paramref name="site"/>.</summary>
     public int Width(Site site) => site switch
     {
         Site.QueryProj or Site.Query or Site.HeadOut => Heads * HeadSize,
@@ -208,7 +222,7 @@ public sealed record DecoderShape(int Layers, int Heads, int KeyHeads, int HeadS
     };
 }
 
-/// <summary>Sites as they are written in JSON.</summary>
+/// <summary>Names of sites in JSON.</summary>
 public static class SiteNames
 {
     /// <summary>snake_case name of a site.</summary>
@@ -231,9 +245,9 @@ public static class SiteNames
         _ => throw new ArgumentOutOfRangeException(nameof(site), site, null),
     };
 
-    /// <summary>All names, in the order of the computation.</summary>
+    /// <summary>All names, in the order of computation.</summary>
     public static IReadOnlyList<string> All { get; } = [.. Enum.GetValues<Site>().Select(Of)];
 
-    /// <summary>The site of a name, or null.</summary>
+    /// <summary>The site with this name, or null.</summary>
     public static Site? Parse(string name) => Enum.GetValues<Site>().Where(s => Of(s) == name).Select(s => (Site?)s).FirstOrDefault();
 }

@@ -51,7 +51,7 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
         }
     }
 
-    /// <summary>An edit field by field; whether it can be done is the caller's to check, as with every other kind.</summary>
+    /// <summary>Reads an edit field by field. As with every other kind, the caller validates it against the model.</summary>
     private Edit AnyEdit(Positions positions)
     {
         var (name, operation) = (Text("site"), Text("operation"));
@@ -71,7 +71,7 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
                 : (edge ? keys : positions).IsAll ? throw Wrong(edge ? "keys" : "positions", "a list of positions, since there is a row for each", "all")
                 : WrittenRows(edge ? "keys" : "positions", edge ? keys : positions),
         };
-        // What depends on the length of the prompt is checked with it.
+        // Whether the edit has an effect can also depend on the length of the prompt; that is validated later.
         return edit.Idle(int.MaxValue) is { } why ? throw Wrong("", "an edit that does something", why) : edit;
     }
 
@@ -97,7 +97,7 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
     private IReadOnlyList<Edit> Directed()
     {
         var (directions, name) = (donors.Directions(Text("file"), $"{path}.file"), Text("name"));
-        // In double precision, as the bounds are.
+        // In double precision, like the bounds.
         if (!json.TryGetProperty("strength", out var given) || given.ValueKind != JsonValueKind.Number || !given.TryGetDouble(out var strength)) throw Wrong("strength", "a finite number", Found("strength"));
         var beyond = Present("beyond_bounds") && (json.GetProperty("beyond_bounds") is { ValueKind: JsonValueKind.True or JsonValueKind.False } flag ? flag.GetBoolean() : throw Wrong("beyond_bounds", "true or false", Found("beyond_bounds")));
         var direction = directions.Take(name, strength, $"{path}.name", $"{path}.strength", beyond, file);
@@ -156,8 +156,8 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
                 select new Edit(site, layer, Operation.Set) { Positions = queries, Keys = keys, Heads = heads, Rows = Rows(site, layer, "keys", keys, null) }).ToArray();
     }
 
-    /// <summary>The values that an interchange puts in: from a donor's file, or written out.</summary>
-    /// <param name="field">The field with the positions that they replace.</param>
+    /// <summary>The replacement values of an interchange: from a donor's file, or from the field "rows".</summary>
+    /// <param name="field">The field with the positions that are replaced.</param>
     private DonorRows Rows(Site site, int layer, string field, Positions positions, IReadOnlyList<int>? heads)
     {
         if (Present("donor") == Present("rows")) throw Wrong("donor", "either donor or rows", Present("donor") ? "both" : "neither");
@@ -177,7 +177,9 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
         return new DonorRows([.. Order(field, positions, "rows", rows.Length).SelectMany(i => rows[i])], rows.Length);
     }
 
-    /// <summary>Where, in a list that goes along with the positions as they are written, stands what belongs to each of them in ascending order.</summary>
+    /// <summary>
+    /// For each position in ascending order, the index of its entry in a list that is written in the same order as the positions.
+    /// </summary>
     private IEnumerable<int> Order(string field, Positions positions, string along, int count)
     {
         var written = Ints(field)!;
@@ -216,12 +218,12 @@ internal sealed class EditReader(JsonElement json, string file, string path, Don
 
     private string Text(string field) => json.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Wrong(field, "a string", Found(field));
 
-    /// <summary>What an output is multiplied with.</summary>
+    /// <summary>The factor of a scale edit.</summary>
     private float Scale() => Number("factor", null) is var factor && factor != 1 ? factor : throw Wrong("factor", "a number other than 1: times 1 does nothing", "1");
 
     private float Strength() => Number("factor", 1f) is var factor && factor != 0 ? factor : throw Wrong("factor", "a number other than 0: adding 0 times a vector does nothing", "0");
 
-    /// <summary>What is added.</summary>
+    /// <summary>The vector of an add edit.</summary>
     private float[]? Steered() => VectorUnlessRows() is { } vector && Array.TrueForAll(vector, x => x == 0)
         ? throw Wrong("vector", "a number other than 0: adding nothing does nothing", "zeros only")
         : VectorUnlessRows();

@@ -1,44 +1,45 @@
 namespace AnchorScope.Interventions;
 
-/// <summary>A head and the score that put it into a set; NaN where there was none.</summary>
+/// <summary>A head and the score by which it was selected; NaN if there is no score.</summary>
 public sealed record ScoredHead(int Layer, int Head, double Score)
 {
-    /// <summary>What its output is to be multiplied with, where the set says it.</summary>
+    /// <summary>Factor for the head's output, or null if the set has none.</summary>
     public float? Gain { get; init; }
 
-    /// <summary>Whether the score comes from derivatives and was not verified.</summary>
+    /// <summary>Whether the score is a gradient-based estimate that was not verified by an exact measurement.</summary>
     public bool Estimate { get; init; }
 }
 
-/// <summary>The portable result of a search for heads, tied to the model and data it was found on.</summary>
+/// <summary>The portable result of a search for heads, with the model and data it was found on.</summary>
 /// <param name="Model">Name of the checkpoint folder.</param>
-/// <param name="Revision">SHA-256 of its weights.</param>
+/// <param name="Revision">SHA-256 of the model's weights.</param>
 /// <param name="TokenizerHash">SHA-256 of tokenizer.json.</param>
-/// <param name="DatasetHash">SHA-256 of the ranking set; empty where there was none.</param>
+/// <param name="DatasetHash">SHA-256 of the ranking set; empty if there was none.</param>
 /// <param name="MetricVariant">Name of the score's definition.</param>
-/// <param name="Heads">Best first.</param>
+/// <param name="Heads">The heads, best first.</param>
 public sealed record HeadSet(
     string Model, string Revision, string TokenizerHash, string DatasetHash, string MetricVariant, IReadOnlyList<ScoredHead> Heads)
 {
-    /// <summary><see cref="MetricVariant"/> of a set that somebody wrote down.</summary>
+    /// <summary><see cref="MetricVariant"/> of a set that was written by hand.</summary>
     public const string ByHand = "named_by_hand";
 
-    /// <summary>SHA-256 of every other file of the model that decides what it computes; empty in files of older versions.</summary>
+    /// <summary>SHA-256 of every other file of the model that affects its computation; empty in files of older versions.</summary>
     public IReadOnlyDictionary<string, string> Files { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
-    /// <summary>Every named definition of the search.</summary>
+    /// <summary>Every named definition that the search used.</summary>
     public IReadOnlyDictionary<string, string> Variants { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
-    /// <summary>Version of the file form: 2 where every head has a gain, 1 where none has.</summary>
+    /// <summary>Version of the file format: 2 if every head has a gain, 1 if none has.</summary>
     public int Version => Heads.Any(h => h.Gain is not null) ? 2 : 1;
 
-    /// <summary>The gains, where the set has them.</summary>
+    /// <summary>The gains, or null if the set has none.</summary>
     public HeadGains? Gains => Version == 2 ? new HeadGains(Heads.ToDictionary(h => (h.Layer, h.Head), h => h.Gain!.Value)) : null;
 
-    /// <summary>Refuses a set that was found on another model or has heads that this one lacks.</summary>
-    /// <param name="model">The model that it is used on; null: any will do that has the heads.</param>
-    /// <param name="file">For messages.</param>
-    /// <exception cref="InputException">It does not fit.</exception>
+    /// <summary>Throws if the set was found on another model or has heads that this model lacks.</summary>
+    /// <param name="shape">Sizes of the model.</param>
+    /// <param name="model">The model it is used on; null: any model that has the heads is accepted.</param>
+    /// <param name="file">Path, for messages.</param>
+    /// <exception cref="InputException">The set does not fit the model.</exception>
     public void Validate(DecoderShape shape, Checkpoints.ModelIdentity? model, string file = "head set")
     {
         model?.Require(

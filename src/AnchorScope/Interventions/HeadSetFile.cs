@@ -5,16 +5,19 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Interventions;
 
-/// <summary>A head set as a file: what <c>ascope diagnose</c> writes as heads.json (version 1), and <c>ascope tune</c> with a gain for each head (version 2).</summary>
-/// <param name="Path">As given.</param>
-/// <param name="Sha256">Of the file's bytes.</param>
-/// <param name="Set">What it says.</param>
+/// <summary>
+/// A head set as a file: <c>ascope diagnose</c> writes it as heads.json (version 1), <c>ascope tune</c> with a gain for each head (version
+/// 2).
+/// </summary>
+/// <param name="Path">Path as given by the caller.</param>
+/// <param name="Sha256">SHA-256 of the file's bytes.</param>
+/// <param name="Set">The head set.</param>
 public sealed record HeadSetFile(string Path, string Sha256, HeadSet Set)
 {
     private const int WithGains = 2;
 
-    /// <summary>Reads a file; anything not understood is an error that names the field.</summary>
-    /// <exception cref="InputException">Not a head set of this version, without heads, or with one twice.</exception>
+    /// <summary>Reads a file. Anything that is not understood is an error that names the field.</summary>
+    /// <exception cref="InputException">The file is not a head set of a known version, has no heads, or lists one twice.</exception>
     public static HeadSetFile Load(string path)
     {
         var root = ConfigSection.Load(path);
@@ -44,7 +47,7 @@ public sealed record HeadSetFile(string Path, string Sha256, HeadSet Set)
         });
     }
 
-    /// <summary>The text of such a file.</summary>
+    /// <summary>The text of a file with this set.</summary>
     public static string Text(HeadSet set)
     {
         using var stream = new MemoryStream();

@@ -1,15 +1,15 @@
 namespace AnchorScope.Interventions;
 
-/// <summary>What an interchange moves, as it is written in JSON.</summary>
+/// <summary>Names in JSON for what an interchange replaces.</summary>
 internal static class InterchangeNames
 {
-    /// <summary>The words for what belongs to heads.</summary>
+    /// <summary>The names of values that belong to heads.</summary>
     public const string HeadWords = "z, query, key, value or pattern";
 
-    /// <summary>The sites that are exchanged whole.</summary>
+    /// <summary>The names of sites that are exchanged as a whole.</summary>
     public const string SiteWords = "k, attn_out, resid_mid, neuron_out, mlp_out or resid_post";
 
-    /// <summary>The word for a site that belongs to heads; null for another one.</summary>
+    /// <summary>The name of a site that belongs to heads; null for another one.</summary>
     public static string? Of(Site site, bool edge) => site switch
     {
         Site.HeadOut => "z",
@@ -21,11 +21,11 @@ internal static class InterchangeNames
         _ => null,
     };
 
-    /// <summary>Whether an edit is written as one of the kinds for interchanges; otherwise one with rows is a patch.</summary>
+    /// <summary>Whether an edit is written as one of the interchange kinds. Other edits with rows are written as a patch.</summary>
     public static bool HasKind(Edit edit) => edit.Rows is not null && edit.Components is null
         && (edit.IsEdge || (Of(edit.Site, edge: false) is null ? edit.Heads is null && DonorFile.ArrayOf(edit.Site) is not null : edit.Heads is not null));
 
-    /// <summary>The site of a word.</summary>
+    /// <summary>The site of a name.</summary>
     public static Site? HeadSite(string word) => word switch
     {
         "z" => Site.HeadOut,

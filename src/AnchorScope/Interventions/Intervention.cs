@@ -1,9 +1,11 @@
 namespace AnchorScope.Interventions;
 
-/// <summary>A named list of edits that one run carries. The empty one changes nothing and is called the baseline.</summary>
+/// <summary>The edits of one run, with a name. Without edits it changes nothing and is called the baseline.</summary>
+/// <param name="Name">Name in results and messages.</param>
+/// <param name="Edits">The edits. Those of the same site are applied in this order.</param>
 public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
 {
-    /// <summary>Edits along edges that a layer may have: one bit each in the attention of an engine.</summary>
+    /// <summary>Maximum number of edge edits per layer. The engine represents them as a bit mask of 64 bits.</summary>
     internal const int MostEdges = 64;
 
     /// <summary>No edits.</summary>
@@ -21,50 +23,59 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
     /// <summary>First layer whose activations can differ from a run without this intervention.</summary>
     public int FirstLayer => Edits.Count == 0 ? int.MaxValue : Edits.Min(e => e.Layer);
 
-    /// <summary>First position whose activations can differ; earlier ones cannot, attention being causal.</summary>
+    /// <summary>First position whose activations can differ. Earlier ones cannot, because attention is causal.</summary>
     public int FirstPosition => Edits.Count == 0 ? int.MaxValue : Edits.Min(e => e.Positions.First);
 
-    /// <summary>Whether attention of <see cref="FirstLayer"/> is left as it was, so that a variant may start behind it.</summary>
+    /// <summary>Whether the attention of <see cref="FirstLayer"/> is unchanged, so that a variant may start after it.</summary>
     public bool StartsAfterAttention => Edits.Count > 0 && !ChangesAttention(FirstLayer);
 
-    /// <summary>Whether an edit of <paramref name="layer"/> comes before the head outputs.</summary>
+    /// <summary>Whether an edit of <paramref name="layer"/> is before the head outputs.</summary>
     internal bool ChangesAttention(int layer) => Edits.Any(e => e.Layer == layer && e.Site.IsBefore(Site.HeadOut));
 
-    /// <summary>Removes attention edges from <paramref name="queries"/> to <paramref name="keys"/> in every layer of <paramref name="layers"/>.</summary>
+    /// <summary>
+    /// Removes attention edges from <paramref name="queries"/> to <paramref name="keys"/> in every layer of <paramref name="layers"/>.
+    /// </summary>
+    /// <param name="heads">Query heads; null for all.</param>
     public static Intervention Knockout(string name, IEnumerable<int> layers, Positions queries, Positions keys, IReadOnlyList<int>? heads = null) =>
         new(name, [.. layers.Select(layer => new Edit(Site.AttnScores, layer, Operation.Set) { Positions = queries, Keys = keys, Heads = heads })]);
 
     /// <summary>
-    /// Adds <paramref name="added"/> to the attention scores of edges from <paramref name="queries"/> to <paramref name="keys"/> in every layer of <paramref name="layers"/>: before
-    /// the softmax is normalised, those keys weigh exp(added) times as much.
+    /// Adds <paramref name="added"/> to the attention scores of edges from <paramref name="queries"/> to <paramref name="keys"/> in every
+    /// layer of <paramref name="layers"/>. Before normalisation, the softmax weights of those keys are multiplied by exp(added).
     /// </summary>
+    /// <param name="heads">Query heads; null for all.</param>
     public static Intervention AttentionBoost(string name, IEnumerable<int> layers, Positions queries, Positions keys, float added, IReadOnlyList<int>? heads = null) =>
         new(name, [.. layers.Select(layer => new Edit(Site.AttnScores, layer, Operation.Add) { Positions = queries, Keys = keys, Heads = heads, Factor = added })]);
 
-    /// <summary>Multiplies one head's output: 0 blocks it, above 1 amplifies it, 1 changes nothing.</summary>
+    /// <summary>Multiplies the output of one head: 0 blocks it, above 1 amplifies it, 1 changes nothing.</summary>
+    /// <param name="at">Positions; null for all.</param>
     public static Intervention HeadGain(int layer, int head, float gain, Positions? at = null) => HeadGain($"L{layer}H{head} x{gain}", [(layer, head)], gain, at);
 
     /// <summary>Multiplies the outputs of several heads by the same gain.</summary>
+    /// <param name="at">Positions; null for all.</param>
     public static Intervention HeadGain(string name, IEnumerable<(int Layer, int Head)> heads, float gain, Positions? at = null) =>
         new(name, [.. heads.GroupBy(h => h.Layer).OrderBy(g => g.Key).Select(g =>
             new Edit(Site.HeadOut, g.Key, Operation.Scale) { Heads = [.. g.Select(h => h.Head).Order()], Factor = gain, Positions = at ?? Positions.All })]);
 
-    /// <summary>Adds <paramref name="vector"/> x <paramref name="strength"/> to the residual stream leaving a layer.</summary>
+    /// <summary>Adds <paramref name="vector"/> [d_model] x <paramref name="strength"/> to the residual stream after a layer.</summary>
+    /// <param name="at">Positions; null for all.</param>
     public static Intervention Steer(int layer, float[] vector, float strength = 1f, Positions? at = null) =>
         new($"steer L{layer} x{strength}", new Edit(Site.ResidPost, layer, Operation.Add) { Vector = vector, Factor = strength, Positions = at ?? Positions.All });
 
-    /// <summary>Replaces the values of a site by a vector recorded elsewhere.</summary>
+    /// <summary>Replaces the values of a site by a vector recorded in another run (activation patching).</summary>
+    /// <param name="vector">As wide as the site or, with <paramref name="heads"/>, as one head.</param>
+    /// <param name="heads">Heads; null for the whole site.</param>
     public static Intervention Patch(Site site, int layer, float[] vector, Positions at, IReadOnlyList<int>? heads = null) =>
         new($"patch {SiteNames.Of(site)} L{layer}", new Edit(site, layer, Operation.Set) { Vector = vector, Positions = at, Heads = heads });
 
     /// <summary>
-    /// Refuses what cannot be done or would do nothing, before anything is computed: layers, heads, neurons and positions out of
-    /// range, vectors of the wrong size, and query positions left without any key.
+    /// Throws if an edit is impossible or has no effect: layers, heads, neurons and positions out of range, vectors of the wrong size, and
+    /// query positions left without any key. It is called before anything is computed.
     /// </summary>
     /// <param name="shape">Sizes of the model.</param>
     /// <param name="length">Positions of the prompt.</param>
     /// <param name="generated">Positions that may be generated after it.</param>
-    /// <exception cref="InputException">An edit cannot be done, or does nothing.</exception>
+    /// <exception cref="InputException">An edit is impossible or has no effect.</exception>
     public void Validate(DecoderShape shape, int length, int generated = 0)
     {
         ValidateFit(shape, length, generated);
@@ -74,10 +85,10 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
         }
     }
 
-    /// <summary>Which edit a message is about; an intervention of one edit has its name alone.</summary>
+    /// <summary>The edit that a message is about. If there is only one edit, the name of the intervention.</summary>
     private string PlaceOf(int edit) => Edits.Count == 1 ? Name : $"{Name}: edits[{edit}]";
 
-    /// <summary>As <see cref="Validate"/>, but edits that change nothing are let through: laws say that they change no bit.</summary>
+    /// <summary>Like <see cref="Validate"/>, but accepts edits without effect, because tests assert that they change no bit.</summary>
     internal void ValidateFit(DecoderShape shape, int length, int generated = 0)
     {
         for (var i = 0; i < Edits.Count; i++) Edits[i].Validate(shape, length, generated, PlaceOf(i));
@@ -86,7 +97,7 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
         if (Edits.All(LeavesKeys)) return;
         foreach (var layer in Edits.Where(IsCut).GroupBy(e => e.Layer))
         {
-            // Only queries that some edit names can lose all keys; the first position sees itself alone.
+            // Only queries of some edit can lose all keys. The first position attends only to itself.
             for (var head = 0; head < shape.Heads; head++)
             {
                 var cuts = layer.Where(e => e.Heads is null || e.Heads.Contains(head)).ToList();
@@ -105,7 +116,10 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
 
     private static bool IsCut(Edit edit) => edit.Site == Site.AttnScores && edit.Operation == Operation.Set;
 
-    /// <summary>Whether a cut and those beside it in its layer remove fewer keys than its first query has, so that every query keeps one however they fall.</summary>
+    /// <summary>
+    /// Whether this cut and the others of its layer together remove fewer keys than its first query has. Then every query keeps a key,
+    /// whatever the cuts are.
+    /// </summary>
     private bool LeavesKeys(Edit cut)
     {
         if (!IsCut(cut)) return true;

@@ -4,17 +4,20 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Interventions;
 
 /// <summary>
-/// Interventions as JSON: a list of edits, or <c>{"version": 2, "name": …, "edits": [ … ]}</c>. The schema is docs/schemas/edits.schema.json.
-/// Every intervention that passes <see cref="Intervention.Validate"/> can be written and is read back as it was.
+/// Interventions as JSON: a list of edits, or <c>{"version": 2, "name": …, "edits": [ … ]}</c>. The schema is
+/// docs/schemas/edits.schema.json. Every intervention that passes <see cref="Intervention.Validate"/> can be written, and reading it gives
+/// an equal intervention.
 /// </summary>
 public static class InterventionJson
 {
-    /// <summary>Newest version of the form: the first one with the kind "edit", which says any edit by its fields. Version 1 is read, too.</summary>
+    /// <summary>
+    /// Newest version of the format: the first with the kind "edit", which represents any edit by its fields. Version 1 can be read too.
+    /// </summary>
     public const int Version = 2;
 
     private const string AnyEdit = "edit";
 
-    /// <summary>Fields of every kind of edit.</summary>
+    /// <summary>Fields of each kind of edit.</summary>
     internal static readonly Dictionary<string, string[]> Kinds = new(StringComparer.Ordinal)
     {
         ["attention_cut"] = ["layers", "queries", "keys", "heads"],
@@ -31,15 +34,17 @@ public static class InterventionJson
         [AnyEdit] = ["site", "layer", "operation", "heads", "neurons", "positions", "keys", "factor", "vector", "rows"],
     };
 
-    /// <summary>Reads a file; anything not understood is an error that names the edit and the field.</summary>
-    /// <param name="shape">Sizes of the model; needed where an edit takes values from a file.</param>
-    /// <param name="model">That model; a direction must have been fitted on it. Null: not checked.</param>
+    /// <summary>Reads a file. Anything that is not understood is an error that names the edit and the field.</summary>
+    /// <param name="shape">Sizes of the model; required if an edit takes values from a file.</param>
+    /// <param name="model">The model; a direction must have been fitted on it. Null: not checked.</param>
+    /// <exception cref="InputException">The file is missing or invalid.</exception>
     public static Intervention Load(string path, DecoderShape? shape = null, ModelIdentity? model = null) =>
         Read(StrictJson.Read(path), path, shape, model);
 
-    /// <summary>Reads a file with a JSON list of interventions, each in the versioned form, no two of one name.</summary>
-    /// <param name="shape">Sizes of the model; needed where an edit takes values from a file.</param>
-    /// <param name="model">That model; a direction must have been fitted on it. Null: not checked.</param>
+    /// <summary>Reads a file with a JSON list of interventions, each in the versioned format and with a different name.</summary>
+    /// <param name="shape">Sizes of the model; required if an edit takes values from a file.</param>
+    /// <param name="model">The model; a direction must have been fitted on it. Null: not checked.</param>
+    /// <exception cref="InputException">The file is missing or invalid.</exception>
     public static IReadOnlyList<Intervention> LoadList(string path, DecoderShape? shape = null, ModelIdentity? model = null)
     {
         var json = StrictJson.Read(path);
@@ -53,11 +58,19 @@ public static class InterventionJson
             : list;
     }
 
-    /// <summary>Reads JSON text; <paramref name="file"/> stands in messages.</summary>
+    /// <summary>Reads JSON text.</summary>
+    /// <param name="json">UTF-8 text.</param>
+    /// <param name="file">Path, for messages; other files are found relative to its folder.</param>
+    /// <param name="shape">Sizes of the model; required if an edit takes values from a file.</param>
+    /// <param name="model">The model; a direction must have been fitted on it. Null: not checked.</param>
+    /// <exception cref="InputException">The text is invalid.</exception>
     public static Intervention Parse(ReadOnlyMemory<byte> json, string file, DecoderShape? shape = null, ModelIdentity? model = null) =>
         Read(StrictJson.Parse(json.Span, file), file, shape, model);
 
-    /// <summary>The versioned form, as UTF-8 JSON: version 1 where its kinds say every edit, so that older releases read it, else version 2.</summary>
+    /// <summary>
+    /// The versioned format, as UTF-8 JSON: version 1 if its kinds can represent every edit, so that older releases can read it, otherwise
+    /// version 2.
+    /// </summary>
     public static byte[] Write(Intervention intervention)
     {
         using var stream = new MemoryStream();
@@ -151,7 +164,7 @@ public static class InterventionJson
         writer.WriteEndObject();
     }
 
-    /// <summary>The kind that says all of an edit; "edit" where no other does.</summary>
+    /// <summary>The kind that represents an edit completely; "edit" if no other does.</summary>
     private static string KindOf(Edit edit) => (edit.Site, edit.Operation) switch
     {
         (_, Operation.Set) when InterchangeNames.HasKind(edit) =>
@@ -166,7 +179,7 @@ public static class InterventionJson
         _ => AnyEdit,
     };
 
-    /// <summary>An edit field by field; those that say "all" are left out.</summary>
+    /// <summary>Writes an edit field by field. Fields that mean "all" are left out.</summary>
     private static void WriteFields(Utf8JsonWriter writer, Edit edit)
     {
         writer.WriteString("site", SiteNames.Of(edit.Site));

@@ -1,6 +1,6 @@
 namespace AnchorScope.Interventions;
 
-/// <summary>Token positions of a prompt, counted from 0: all of them, generated ones included, or a sorted list.</summary>
+/// <summary>Token positions of a prompt, counted from 0: a sorted list, or all positions including generated ones.</summary>
 public sealed class Positions : IEquatable<Positions>
 {
     private readonly int[]? _list;
@@ -8,10 +8,11 @@ public sealed class Positions : IEquatable<Positions>
 
     private Positions(int[]? list) => (_list, _hash) = (list, list is null ? -1 : list.Aggregate(17, HashCode.Combine));
 
-    /// <summary>Every position, generated ones included.</summary>
+    /// <summary>Every position, including generated ones.</summary>
     public static Positions All { get; } = new(null);
 
-    /// <summary>Positions in any order, each counted once.</summary>
+    /// <summary>Positions in any order; duplicates are removed.</summary>
+    /// <exception cref="InputException">There is no position, or one is negative.</exception>
     public static Positions Of(params IEnumerable<int> positions)
     {
         var list = positions.Distinct().Order().ToArray();
@@ -21,6 +22,7 @@ public sealed class Positions : IEquatable<Positions>
     }
 
     /// <summary>The half-open range [from, to).</summary>
+    /// <exception cref="InputException">The range is empty or starts below 0.</exception>
     public static Positions Range(int from, int to) => Of(Enumerable.Range(from, Math.Max(0, to - from)));
 
     /// <summary>Whether this is <see cref="All"/>.</summary>
@@ -29,7 +31,7 @@ public sealed class Positions : IEquatable<Positions>
     /// <summary>The sorted list; empty for <see cref="All"/>.</summary>
     public IReadOnlyList<int> List => _list ?? [];
 
-    /// <summary>Smallest position.</summary>
+    /// <summary>Smallest position; 0 for <see cref="All"/>.</summary>
     public int First => _list is null ? 0 : _list[0];
 
     /// <summary>Largest position, or -1 for <see cref="All"/>.</summary>
@@ -38,7 +40,7 @@ public sealed class Positions : IEquatable<Positions>
     /// <summary>Whether <paramref name="position"/> is one of them.</summary>
     public bool Contains(int position) => _list is null || Array.BinarySearch(_list, position) >= 0;
 
-    /// <summary>The positions within [0, length), as half-open runs of neighbours.</summary>
+    /// <summary>The positions within [0, length), as half-open ranges of consecutive positions.</summary>
     public IEnumerable<(int From, int To)> Ranges(int length)
     {
         if (_list is null)

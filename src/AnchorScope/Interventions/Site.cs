@@ -1,21 +1,21 @@
 namespace AnchorScope.Interventions;
 
 /// <summary>
-/// A place in a decoder layer where an activation can be read and, where noted, written. Shapes are per run; pos counts the
-/// positions of the pass. docs/sites.md holds the same table with the order of computation.
+/// An activation of a decoder layer that can be read and, where noted, written. Shapes are per run; pos counts the positions of the pass.
+/// docs/sites.md has the same table in the order of computation.
 /// </summary>
 public enum Site
 {
-    /// <summary>Residual stream entering the layer [pos, d_model].</summary>
+    /// <summary>Residual stream before the layer [pos, d_model].</summary>
     ResidPre,
 
-    /// <summary>Queries as the projection gives them, before any norm and before the rotary embedding [pos, head x d_head].</summary>
+    /// <summary>Queries as projected, before any norm and before the rotary embedding [pos, head x d_head].</summary>
     QueryProj,
 
     /// <summary>Queries after the rotary embedding [pos, head x d_head].</summary>
     Query,
 
-    /// <summary>Keys as the projection gives them, before any norm and before the rotary embedding [pos, kv_head x d_head].</summary>
+    /// <summary>Keys as projected, before any norm and before the rotary embedding [pos, kv_head x d_head].</summary>
     KeyProj,
 
     /// <summary>Keys after the rotary embedding [pos, kv_head x d_head].</summary>
@@ -24,10 +24,15 @@ public enum Site
     /// <summary>Values [pos, kv_head x d_head].</summary>
     Value,
 
-    /// <summary>Attention scores before softmax [head, pos, key]. Written only by removing edges (Set to minus infinity); not recorded.</summary>
+    /// <summary>
+    /// Attention scores before softmax [head, pos, key]. Written by removing edges (Set to minus infinity) or by adding a number to edges
+    /// (Add). Not recorded in the forward pass.
+    /// </summary>
     AttnScores,
 
-    /// <summary>Attention probabilities [head, pos, key]. Written only by an interchange: the probabilities of a donor run take their place.</summary>
+    /// <summary>
+    /// Attention probabilities [head, pos, key]. Written only by an interchange, which replaces them by the probabilities of a donor run.
+    /// </summary>
     AttnPattern,
 
     /// <summary>Head outputs z = pattern x values, the input of o_proj [pos, head x d_head].</summary>
@@ -45,24 +50,26 @@ public enum Site
     /// <summary>Output of the MLP sublayer [pos, d_model].</summary>
     MlpOut,
 
-    /// <summary>Residual stream leaving the layer [pos, d_model].</summary>
+    /// <summary>Residual stream after the layer [pos, d_model].</summary>
     ResidPost,
 }
 
-/// <summary>What an edit does with the values it selects.</summary>
+/// <summary>What an edit does to the values it selects.</summary>
 public enum Operation
 {
-    /// <summary>Multiply by a factor.</summary>
+    /// <summary>Multiplies by a factor.</summary>
     Scale,
 
-    /// <summary>Add a vector, or a row for each position, times a factor; at <see cref="Site.AttnScores"/> the factor itself.</summary>
+    /// <summary>
+    /// Adds a vector, or one row per position, times a factor. At <see cref="Site.AttnScores"/> it adds the factor itself.
+    /// </summary>
     Add,
 
-    /// <summary>Replace by a vector, or by a row for each position; at <see cref="Site.AttnScores"/> by minus infinity.</summary>
+    /// <summary>Replaces by a vector or by one row per position. At <see cref="Site.AttnScores"/> it sets minus infinity.</summary>
     Set,
 }
 
-/// <summary>The order in which a layer computes its sites. Members of <see cref="Site"/> may stand in any order.</summary>
+/// <summary>The order in which a layer computes its sites, independent of the order of the members of <see cref="Site"/>.</summary>
 internal static class SiteOrder
 {
     private static readonly Site[] Computed =

@@ -1,24 +1,24 @@
 namespace AnchorScope.Models;
 
 /// <summary>
-/// Which learned position each patch of a SmolVLM or Idefics3 tower gets. The reference sorts a patch's place, as a fraction of the
-/// picture, into buckets of float32 numbers. Rounding puts some rows and columns into the bucket of their neighbour: with 25 patches
-/// along a side, row 5 gets the position of row 4.
+/// The learned position of each patch in a SmolVLM or Idefics3 tower. The reference sorts a patch's row and column, as fractions of the
+/// picture, into float32 buckets. Rounding puts some rows and columns into a neighbouring bucket: with 25 patches per side, row 5 gets the
+/// position of row 4.
 /// </summary>
 internal static class BucketedPositions
 {
-    // The reference's sequence of boundaries is computed eight numbers at a time, two such groups a step, the rest one by one.
+    // The reference computes its boundaries in vectors of eight, two vectors per step, and the rest one by one.
     private const int Lanes = 8, Step = 2 * Lanes;
 
-    /// <summary>Index into the table of positions for each patch, row by row [side x side].</summary>
-    /// <param name="side">Patches along one side, at least 1.</param>
+    /// <summary>Row of the position table for each patch [side x side], row-major.</summary>
+    /// <param name="side">Patches per side, at least 1.</param>
     public static int[] Of(int side)
     {
         var buckets = Buckets(side);
         return [.. buckets.SelectMany(row => buckets.Select(column => row * side + column))];
     }
 
-    /// <summary>Bucket of each row, and of each column [side].</summary>
+    /// <summary>Bucket of each row, and equally of each column [side].</summary>
     public static int[] Buckets(int side)
     {
         var boundaries = Boundaries(side);
@@ -35,7 +35,7 @@ internal static class BucketedPositions
         var grouped = boundaries.Length / Step * Step;
         for (var i = 0; i < boundaries.Length; i++)
         {
-            // Within a group the first number is rounded to float32 before the others are counted from it.
+            // Within a vector, the first element is rounded to float32 before the others are computed from it.
             boundaries[i] = i < grouped ? (float)((float)(step + step * (i / Lanes * Lanes)) + i % Lanes * step) : (float)(step + step * i);
         }
         return boundaries;

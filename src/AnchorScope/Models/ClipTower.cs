@@ -3,12 +3,12 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>Reads the vision transformers of CLIP and SigLIP, whose layers have the same names.</summary>
+/// <summary>Reads the vision transformers of CLIP and SigLIP, whose layers have the same tensor names.</summary>
 internal static class ClipTower
 {
-    /// <summary>CLIP: a class token, a norm in front of the layers, no bias on the patches.</summary>
+    /// <summary>CLIP: a class token, a norm before the first layer, no bias in the patch embedding.</summary>
     /// <param name="config">vision_config.</param>
-    /// <param name="prefix">What stands before <c>embeddings.…</c>.</param>
+    /// <param name="prefix">Prefix of the tensor names before <c>embeddings.…</c>.</param>
     public static PatchTower Read(ConfigSection config, Weights weights, string prefix)
     {
         var sizes = VisionSettings.Read(config, VisionSettings.Clip);
@@ -20,13 +20,13 @@ internal static class ClipTower
             ClassToken = new Vector(weights.Get(embeddings + "class_embedding", sizes.Width)),
             PreNorm = Norm(weights, prefix + "pre_layrnorm", sizes),
         };
-        // LLaVA reads an inner layer, so the norm behind the last one is carried and never applied.
+        // LLaVA reads an inner layer, so the norm after the last one is stored but never applied.
         weights.MarkUnused(tensor => tensor.StartsWith(prefix + "post_layernorm.", StringComparison.Ordinal) || tensor == embeddings + "position_ids");
         return tower;
     }
 
-    /// <summary>SigLIP: no class token, a bias on the patches.</summary>
-    /// <param name="defaults">What absent keys stand for.</param>
+    /// <summary>SigLIP: no class token, a bias in the patch embedding.</summary>
+    /// <param name="defaults">Values for absent keys.</param>
     /// <param name="bucketed">Whether positions are those of <see cref="BucketedPositions"/>.</param>
     public static PatchTower ReadSiglip(ConfigSection config, Weights weights, string prefix, VisionSettings defaults, bool bucketed =
         false)
@@ -40,12 +40,12 @@ internal static class ClipTower
         {
             Places = bucketed ? BucketedPositions.Of(sizes.ImageSize / sizes.PatchSize) : null,
         };
-        // A pooling head comes with some checkpoints and is used by no language model.
+        // Some checkpoints contain a pooling head, which no language model uses.
         weights.MarkUnused(tensor => tensor.StartsWith(prefix + "head.", StringComparison.Ordinal) || tensor == embeddings + "position_ids");
         return tower;
     }
 
-    /// <summary>The norm behind the last layer.</summary>
+    /// <summary>The norm after the last layer.</summary>
     public static Norm PostNorm(ConfigSection config, Weights weights, string prefix, VisionSettings defaults) =>
         Norm(weights, prefix + "post_layernorm", VisionSettings.Read(config, defaults));
 

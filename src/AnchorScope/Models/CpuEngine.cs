@@ -4,14 +4,14 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>The engine that is built in: float32 on the processor, the same bits for any packing and any number of threads.</summary>
+/// <summary>The built-in engine: float32 on the CPU. Results have the same bits for any packing and any number of threads.</summary>
 public sealed class CpuEngine : IEngine
 {
     private readonly VisionLanguageModel? _model;
 
     internal CpuEngine(VisionLanguageModel model) => (_model, Decoder) = (model, model.Decoder);
 
-    /// <summary>A decoder alone, without a vision tower.</summary>
+    /// <summary>An engine of a decoder without a vision tower.</summary>
     internal CpuEngine(Decoder decoder) => Decoder = decoder;
 
     /// <inheritdoc/>
@@ -41,10 +41,10 @@ public sealed class CpuEngine : IEngine
     /// <inheritdoc/>
     public ISession Open(SessionOptions? options = null) => Open(options, KernelFamily.Panel);
 
-    /// <summary>A session on memory and threads that the caller keeps.</summary>
+    /// <summary>A session that uses memory and threads owned by the caller.</summary>
     internal ISession On(Compute compute) => new CpuSession(this, compute);
 
-    /// <summary>A session whose products are computed by the kernels of <paramref name="family"/>.</summary>
+    /// <summary>A session that uses the matrix kernels of <paramref name="family"/>.</summary>
     internal ISession Open(SessionOptions? options, KernelFamily family)
     {
         ThrowIfDisposed();
@@ -56,7 +56,8 @@ public sealed class CpuEngine : IEngine
     {
         get
         {
-            // Residual stream and norm, then either attention (keys and values twice: as projected and as kept) or MLP, and what either adds.
+            // Residual stream and norm; then the larger of attention (keys and values twice: projected and stored) and MLP; then the
+            // sublayer's output.
             long width = Shape.ModelSize, queries = Shape.Width(Site.Query), keys = Shape.Width(Site.Key);
             return sizeof(float) * (3 * width + Math.Max(2 * queries + 4 * keys, 2L * Shape.MlpSize));
         }

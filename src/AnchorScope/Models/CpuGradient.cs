@@ -3,10 +3,10 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>One forward and one backward pass of several runs.</summary>
+/// <summary>One batched forward and backward pass of several runs.</summary>
 internal static class CpuGradient
 {
-    /// <summary>Fills the traces of <paramref name="plans"/>.</summary>
+    /// <summary>Fills the gradient traces of <paramref name="plans"/>.</summary>
     public static void Of(Decoder decoder, IReadOnlyList<GradientPlan> plans, LossGradient loss, int lowestLayer, Compute compute)
     {
         var width = decoder.Shape.ModelSize;

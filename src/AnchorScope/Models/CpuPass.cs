@@ -4,19 +4,20 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>Plans as a pass through the decoder, and what is read of it.</summary>
+/// <summary>Executes run plans as one pass through the decoder and reads the requested logits.</summary>
 internal static class CpuPass
 {
     /// <summary>Runs variants of recorded runs.</summary>
     public static void Run(Decoder decoder, IReadOnlyList<RunPlan> plans, IReadOnlyList<Readout> readouts, TakeLogits take, Compute compute)
     {
         var layers = readouts.Select(r => r.LayerIn(decoder.Shape)).ToList();
-        // One place that is read of each, its last row: nothing else of the last layer is needed. Otherwise every row is carried to the end.
+        // If all readouts are of the same layer and position, only the last row of each run is computed in the last layer. Otherwise every
+        // row is computed to the end.
         if (layers.TrueForAll(layer => layer == layers[0]) && readouts.All(r => r.Position == readouts[0].Position)) Last(decoder, plans, readouts, layers[0] + 1, take, compute);
         else Several(decoder, plans, readouts, layers.Max() + 1, take, compute);
     }
 
-    /// <summary>Takes sequences on by their next rows.</summary>
+    /// <summary>Extends sequences by their next rows.</summary>
     public static void Step(Decoder decoder, IReadOnlyList<SequenceRows> rows, TakeLogits take, Compute compute)
     {
         RowBlock[] runs = [.. rows.Select(r => ((CpuSequence)r.State).Next(r, compute.Arena))];
@@ -29,7 +30,7 @@ internal static class CpuPass
         var resid = last;
         if (choosing.Count < runs.Length)
         {
-            // A piece of a prompt that goes on has nothing to choose.
+            // A piece of a prompt that is not complete yet needs no logits.
             resid = compute.Arena.Take(choosing.Count, last.Columns);
             for (var i = 0; i < choosing.Count; i++) last[choosing[i].Row].CopyTo(resid[i]);
         }
@@ -73,7 +74,7 @@ internal static class CpuPass
             var (plan, recorded) = (plans[i], (RecordedRun)plans[i].Recorded);
             var (prompt, count) = (recorded.Prompt, plan.EndPosition - plan.Position);
             if (plan.Trunk >= i) throw new ArgumentException($"run {i} takes over from run {plan.Trunk}, which comes after it", nameof(plans));
-            // What a trunk hands over has not been through the edits of this layer.
+            // The residual stream taken over from a trunk has not been through the edits of this layer.
             var edits = plan.Trunk is null ? prompt.Steered(plan.Intervention, plan.Layer, plan.AfterAttention) : prompt.Steered(plan.Intervention);
             runs[i] = new RowBlock(
                 recorded.ResidPre(plan.Layer, plan.Position).RowRange(0, count), prompt.Coordinates.AsMemory(plan.Position, count), plan.Position,

@@ -5,7 +5,7 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>Keys and values of a sequence on the processor, and the rows that come next.</summary>
+/// <summary>A sequence on the CPU: its keys and values, and its next rows.</summary>
 internal sealed class CpuSequence : ISequenceState
 {
     private readonly Decoder _decoder;
@@ -19,11 +19,11 @@ internal sealed class CpuSequence : ISequenceState
     private readonly Arena _memory;
     private bool _disposed;
 
-    /// <param name="spare">Where the memory of keys and values comes from, and goes to.</param>
+    /// <param name="spare">Provides the memory of keys and values, and receives it back.</param>
     public CpuSequence(Decoder decoder, Prompt prompt, Intervention intervention, int tokens, IRecordedRun? past, SpareArenas spare)
     {
         var (shape, length) = (decoder.Shape, prompt.Length);
-        // The last token that is chosen goes through no pass.
+        // The last generated token is never fed back.
         intervention.Validate(shape, length, tokens - 1);
         var edits = prompt.Steered(intervention);
         (_decoder, _prompt, _edits) = (decoder, prompt, EditIndex.Of(edits, shape, length, tokens - 1));
@@ -50,7 +50,7 @@ internal sealed class CpuSequence : ISequenceState
     /// <inheritdoc/>
     public int Count { get; private set; }
 
-    /// <summary>The next rows as a run.</summary>
+    /// <summary>The next rows as a block of a pass.</summary>
     public RowBlock Next(SequenceRows rows, Arena arena)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
@@ -69,7 +69,7 @@ internal sealed class CpuSequence : ISequenceState
     /// <summary>Whether a token is chosen from the last of the next rows.</summary>
     public bool Chooses(SequenceRows rows) => rows.Token is not null || _first is not null || Count + rows.Count == _prompt.Length;
 
-    /// <summary>Counts rows that have been through the decoder.</summary>
+    /// <summary>Counts rows that the decoder has processed.</summary>
     public void Advance(int rows) => Count += rows;
 
     /// <inheritdoc/>
@@ -79,7 +79,10 @@ internal sealed class CpuSequence : ISequenceState
         _disposed = true;
     }
 
-    /// <summary>A variant begins at its corner: below it the recorded keys and values are its own.</summary>
+    /// <summary>
+    /// The first block of a variant that starts at the layer it first changes. For the layers below, it copies the recorded keys and
+    /// values.
+    /// </summary>
     private RowBlock Corner(RecordedRun recorded, Intervention intervention, int start)
     {
         var layer = Math.Min(intervention.FirstLayer, _decoder.Shape.Layers - 1);

@@ -4,13 +4,13 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>A session on the processor: an arena for activations and a team of threads.</summary>
+/// <summary>A session on the CPU: an arena for activations and a team of threads.</summary>
 internal sealed class CpuSession : ISession
 {
     private readonly CpuEngine _engine;
     private readonly Compute _compute;
     private readonly bool _owned;
-    // Memory of sequences that have ended: what one generation after the other uses again.
+    // Memory of finished sequences, which later generations reuse.
     private readonly SpareArenas _spare = new();
     private bool _disposed;
 
@@ -24,13 +24,13 @@ internal sealed class CpuSession : ISession
         _compute = new Compute(arena, new Team(options.Threads, options.Cancel), family);
     }
 
-    /// <summary>A session on memory and threads that the caller keeps.</summary>
+    /// <summary>A session that uses memory and threads owned by the caller.</summary>
     public CpuSession(CpuEngine engine, Compute compute) => (_engine, _compute) = (engine, compute);
 
     /// <inheritdoc/>
     public IEngine Engine => _engine;
 
-    /// <summary>Memory, threads and kernel, for what runs on the processor alone: training, tuning, proofs.</summary>
+    /// <summary>Memory, threads and kernel, for what runs only on the CPU: training, tuning and the proofs of baking.</summary>
     public Compute Compute
     {
         get
@@ -41,7 +41,8 @@ internal sealed class CpuSession : ISession
         }
     }
 
-    /// <summary>Memory and threads of a session, which has to be one of this engine.</summary>
+    /// <summary>Memory and threads of a CPU session.</summary>
+    /// <exception cref="NotSupportedException">The session is of another engine.</exception>
     public static Compute ComputeOf(ISession session) =>
         (session as CpuSession)?.Compute ?? throw new NotSupportedException($"training, tuning and proofs of baking run on the processor alone, not on {session.Engine.Numerics}");
 
@@ -127,7 +128,7 @@ internal sealed class CpuSession : ISession
 
     private Tensor Rows(ReadOnlySpan<float> rows) => Tensor.From(Compute.Arena, rows, rows.Length / Shape.ModelSize, Shape.ModelSize);
 
-    /// <summary>Calls <paramref name="body"/> and gives back the memory that it took.</summary>
+    /// <summary>Calls <paramref name="body"/>, then releases the arena memory it allocated.</summary>
     private T Kept<T>(Func<Compute, T> body)
     {
         var mark = Compute.Arena.Here();

@@ -6,13 +6,15 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>A decoder-only language model: embeddings, layers, final norm and head. It has only weights; a pass brings all state.</summary>
+/// <summary>
+/// A decoder-only language model: embeddings, layers, final norm and head. It holds only weights; all other state is passed to each method.
+/// </summary>
 internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IReadOnlyList<DecoderLayer> layers, Norm finalNorm, Linear head)
 {
-    /// <summary>Sizes, to check interventions against.</summary>
+    /// <summary>Sizes of the decoder.</summary>
     public DecoderShape Shape { get; } = shape;
 
-    /// <summary>Entries of the vocabulary.</summary>
+    /// <summary>Number of tokens in the vocabulary.</summary>
     public int VocabularySize => head.Outputs;
 
     /// <summary>The layers, first to last.</summary>
@@ -22,17 +24,16 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
     public Rope Rope => rope;
 
     /// <summary>
-    /// Positions that the model was made for: max_position_embeddings, fewer where its rotary angles hold for fewer; null where the
-    /// configuration names none. A prompt
-    /// has one more than its highest rotary coordinate (<see cref="Prompt.RotaryLength"/>).
+    /// Maximum number of positions: max_position_embeddings, or fewer if the rotary angles are valid for fewer; null if the configuration
+    /// has neither. The positions of a prompt are its highest rotary coordinate plus one (<see cref="Prompt.Positions"/>).
     /// </summary>
     public int? MaximumPositions { get; init; }
 
-    /// <summary>Why a prompt is longer than the model was made for, in one line with both numbers; null where it is not.</summary>
-    /// <param name="generated">Tokens behind the prompt that are fed back.</param>
+    /// <summary>A one-line message with both numbers if the prompt is longer than <see cref="MaximumPositions"/>; null otherwise.</summary>
+    /// <param name="generated">Generated tokens after the prompt that are fed back.</param>
     public string? TooLong(Prompt prompt, int generated = 0) => TooLong(prompt.RotaryLength, generated);
 
-    /// <summary>The same of a prompt of so many positions.</summary>
+    /// <summary>The same for a prompt of <paramref name="positions"/> positions.</summary>
     internal string? TooLong(int positions, int generated = 0) => positions + generated > MaximumPositions
         ? $"the prompt has {positions} positions{(generated > 0 ? $" and {generated} generated tokens come behind it" : "")}; the model was made for {MaximumPositions} ({(rope.Limit == MaximumPositions ? rope.LimitName : "max_position_embeddings")})"
         : null;
@@ -56,8 +57,9 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
         embedding.Widen((long)token * Shape.ModelSize, row);
     }
 
-    /// <summary>Takes the runs of <paramref name="pass"/> through the layers, each from the place where it joins.</summary>
-    /// <returns>Residual stream leaving the last layer (or <paramref name="endLayer"/> - 1) [row, d_model], in the order of the pass's rows.</returns>
+    /// <summary>Runs the blocks of <paramref name="pass"/> through the layers. Each block joins at its first layer.</summary>
+    /// <returns>Residual stream after the last layer (or after layer <paramref name="endLayer"/> - 1) [row, d_model], in the order of the
+    /// pass's rows.</returns>
     internal Tensor Forward(Pass pass, int? endLayer = null)
     {
         var resid = Through(pass, endLayer ?? layers.Count);
@@ -66,10 +68,11 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
     }
 
     /// <summary>
-    /// As <see cref="Forward"/>, for the last row of every run alone: in the last layer the others give their keys and values and nothing else.
-    /// Runs cannot be recorded.
+    /// Like <see cref="Forward"/>, but returns only the last row of every run. In the last layer, only keys and values are computed for the
+    /// other rows. Runs with traces are not allowed.
     /// </summary>
-    /// <returns>Residual stream leaving the last layer (or <paramref name="endLayer"/> - 1) [run, d_model], in the order of the pass's runs.</returns>
+    /// <returns>Residual stream after the last layer (or after layer <paramref name="endLayer"/> - 1) [run, d_model], in the order of the
+    /// pass's runs.</returns>
     internal Tensor ForwardLast(Pass pass, int? endLayer = null)
     {
         if (pass.Rows == pass.Runs.Count) return Forward(pass, endLayer);
@@ -95,7 +98,7 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
         }
         if (earlier.Count > 0) KeepEarlier(new Pass(Shape, earlier, pass.Compute), last);
         for (var i = 0; i < final.Count; i++) final[i].Own?.Advance(pass.Runs[i].Count - 1);
-        // Still in order: runs that join in front of attention, then those that join behind it.
+        // Still in order: runs that join before attention, then runs that join after it.
         return Forward(new Pass(Shape, final, pass.Compute), last + 1);
     }
 
@@ -123,10 +126,11 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
     }
 
     /// <summary>
-    /// Takes derivatives by the residual stream that left the last layer [row, d_model] back to that which entered <paramref name="layer"/>, in place. The pass has been
-    /// <see cref="Forward"/>, with a tape; its runs start at layer 0, and what they look back at is frozen.
+    /// Backward pass: replaces the gradient with respect to the residual stream after the last layer [row, d_model] by the gradient with
+    /// respect to the residual stream before <paramref name="layer"/>, in place. Requires a <see cref="Forward"/> of the same pass with a
+    /// tape, and runs that start at layer 0. Their key/value prefix is frozen.
     /// </summary>
-    /// <param name="gradients">What the derivatives by weights are added to, where it asks for them; null for none.</param>
+    /// <param name="gradients">Receives the gradients with respect to the requested weights; null for none.</param>
     internal void Backward(Pass pass, Tensor d, Gradients? gradients, int layer = 0)
     {
         var tape = pass.Tape ?? throw new ArgumentException("a pass without a tape has no way back", nameof(pass));
@@ -142,7 +146,10 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
         }
     }
 
-    /// <summary>The lowest layer with a tensor that <paramref name="gradients"/> asks for; the number of layers where it asks for none; -1 where it asks for what lies below them.</summary>
+    /// <summary>
+    /// The lowest layer with a tensor requested by <paramref name="gradients"/>; the number of layers if there is none; -1 if a tensor
+    /// below the layers is requested.
+    /// </summary>
     internal int LowestRequestedLayer(Gradients gradients)
     {
         var asked = gradients.Names.ToHashSet(StringComparer.Ordinal);
@@ -167,8 +174,11 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
         return again;
     }
 
-    /// <summary>Derivatives by the residual stream [row, d_model] from those by the logits [row, vocabulary] of <see cref="Unembed"/>.</summary>
-    /// <param name="resid">What the logits were of [row, d_model].</param>
+    /// <summary>
+    /// Gradient with respect to the residual stream [row, d_model], from the gradient with respect to the logits [row, vocabulary] of
+    /// <see cref="Unembed"/>.
+    /// </summary>
+    /// <param name="resid">The residual stream that the logits were computed from [row, d_model].</param>
     public Tensor UnembedBackward(Tensor resid, Tensor dLogits, Compute compute, Gradients? gradients)
     {
         var d = compute.Arena.TakeZeros(resid.Rows, resid.Columns);
@@ -178,8 +188,11 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
         return d;
     }
 
-    /// <summary>Adds derivatives by the embeddings of <paramref name="tokens"/> [token, d_model] to those by the embedding matrix.</summary>
-    /// <param name="placeholder">A token whose embedding is not read, as image features stand in its place.</param>
+    /// <summary>
+    /// Adds the gradient with respect to the embeddings of <paramref name="tokens"/> [token, d_model] to the gradient of the embedding
+    /// matrix.
+    /// </summary>
+    /// <param name="placeholder">A token whose embedding is not used, because image features replace it.</param>
     public void EmbedBackward(ReadOnlySpan<int> tokens, Tensor d, Gradients gradients, int? placeholder)
     {
         if (gradients.Of(embedding) is not { } into) return;
@@ -189,7 +202,7 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
         }
     }
 
-    /// <summary>Copies the runs that join at <paramref name="layer"/> into their rows.</summary>
+    /// <summary>Copies the entry of each run that joins at <paramref name="layer"/> into its rows.</summary>
     private static void Enter(Pass pass, int layer, Tensor resid)
     {
         foreach (var run in pass.RunsAt(layer))
@@ -200,22 +213,22 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
         }
     }
 
-    /// <summary>Final norm and head, for the output and for the logit lens alike: logits [row, vocabulary].</summary>
+    /// <summary>Final norm and head, for the output and for the logit lens: logits [row, vocabulary].</summary>
     /// <param name="resid">Residual stream [row, d_model].</param>
     /// <param name="normalise">Whether the final norm is applied first.</param>
-    /// <param name="tokens">Tokens whose logits are wanted [row, tokens]; null: the vocabulary.</param>
+    /// <param name="tokens">Tokens whose logits are computed [row, tokens]; null for the whole vocabulary.</param>
     public Tensor Unembed(Tensor resid, Compute compute, bool normalise = true, IReadOnlyList<int>? tokens = null)
     {
         var x = normalise ? finalNorm.Forward(resid, compute) : resid;
         return tokens is null ? head.Forward(x, compute) : head.Forward(x, compute, tokens);
     }
 
-    /// <summary>The final norm alone [row, d_model].</summary>
+    /// <summary>Applies only the final norm [row, d_model].</summary>
     public Tensor FinalNorm(Tensor resid, Compute compute) => finalNorm.Forward(resid, compute);
 
     /// <summary>
-    /// The vector [d_model] whose product with a part of the residual stream is that part's share of logit a - logit b, the final
-    /// norm's scale held at that of <paramref name="resid"/>.
+    /// The direction [d_model] whose dot product with a component of the residual stream is that component's contribution to logit a -
+    /// logit b, with the scale of the final norm fixed at that of <paramref name="resid"/>.
     /// </summary>
     public float[] MarginDirection(ReadOnlySpan<float> resid, int tokenA, int tokenB)
     {
@@ -227,10 +240,10 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
         return a;
     }
 
-    /// <summary>Bytes of weights that a pass from <paramref name="layer"/> on reads, final norm and head included.</summary>
+    /// <summary>Bytes of weights read by a pass from <paramref name="layer"/> on, including final norm and head.</summary>
     public long WeightBytes(int layer) => head.Weight.Bytes + layers.Skip(layer).Sum(l => l.WeightBytes);
 
-    /// <summary>Keeps all weights ready for passes of many rows, at 4 bytes per parameter.</summary>
+    /// <summary>Keeps all weights packed for passes of many rows (see <see cref="Linear.Pack"/>), at 4 bytes per parameter.</summary>
     public void Pack()
     {
         foreach (var layer in layers) layer.Pack();

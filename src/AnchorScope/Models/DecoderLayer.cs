@@ -3,7 +3,7 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>The projections of one attention sublayer; biases where the family has them.</summary>
+/// <summary>The projections of one attention sublayer, with biases in some families.</summary>
 internal sealed record AttentionWeights(Linear Query, Linear Key, Linear Value, Linear Output);
 
 /// <summary>The projections of one gated MLP: down(act(gate x) * up x).</summary>
@@ -13,8 +13,8 @@ internal sealed record MlpWeights(Linear Gate, Linear Up, Linear Down, Activatio
 /// <remarks>Axes: row = positions of all runs of the pass, head = query heads, kv_head = key/value heads.</remarks>
 internal sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm, AttentionWeights attn, Norm mlpNorm, MlpWeights mlp)
 {
-    /// <summary>Takes the residual stream [row, d_model] through the layer, in place.</summary>
-    /// <param name="tape">Where to keep what the way back needs.</param>
+    /// <summary>Updates the residual stream [row, d_model] in place.</summary>
+    /// <param name="tape">Receives the activations that the backward pass needs; null for none.</param>
     internal void Forward(Tensor resid, Rope rope, Pass pass, LayerTape? tape = null)
     {
         var arena = pass.Compute.Arena;
@@ -23,7 +23,7 @@ internal sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm,
         if (tape is not null) tape.ResidPre = attending.Copy(arena);
         Rows.Add(pass.Compute, resid, pass.Hook(Site.AttnOut, index, Attention(attnNorm.Forward(attending, pass.Compute), rope, pass, tape)));
         pass.Hook(Site.ResidMid, index, resid);
-        // The MLP works where attention did: a row takes the larger of both, not their sum.
+        // The MLP reuses the memory of attention: a row needs the larger of both, not their sum.
         if (tape is null) arena.Release(mark);
         else tape.ResidMid = resid.Copy(arena);
         Rows.Add(pass.Compute, resid, pass.Hook(Site.MlpOut, index, Mlp(mlpNorm.Forward(resid, pass.Compute), pass, tape)));
@@ -31,7 +31,10 @@ internal sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm,
         if (tape is null) arena.Release(mark);
     }
 
-    /// <summary>Takes derivatives by the residual stream that leaves the layer [row, d_model] to those by the one that enters it, in place.</summary>
+    /// <summary>
+    /// Backward pass: replaces the gradient with respect to the residual stream after the layer [row, d_model] by the gradient with respect
+    /// to the residual stream before it, in place.
+    /// </summary>
     internal void Backward(Tensor d, LayerTape tape, Rope rope, Pass pass, Gradients? gradients)
     {
         var arena = pass.Compute.Arena;
@@ -47,7 +50,9 @@ internal sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm,
         arena.Release(mark);
     }
 
-    /// <summary>Keys and values of the rows, kept where each run keeps them: all that later positions need of this layer.</summary>
+    /// <summary>
+    /// Computes only keys and values of the rows and stores them with each run. Later positions need nothing else of this layer.
+    /// </summary>
     internal void Keep(Tensor resid, Rope rope, Pass pass)
     {
         var x = attnNorm.Forward(pass.Hook(Site.ResidPre, index, resid), pass.Compute);
@@ -115,16 +120,16 @@ internal sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm,
         }
     }
 
-    /// <summary>Keeps the weights ready for passes of many rows (see <see cref="Linear.Pack"/>).</summary>
+    /// <summary>Keeps the weights packed for passes of many rows (see <see cref="Linear.Pack"/>).</summary>
     public void Pack()
     {
         foreach (var linear in Projections) linear.Pack();
     }
 
-    /// <summary>Bytes of its projections as stored.</summary>
+    /// <summary>Bytes of the projections as stored.</summary>
     public long WeightBytes => Projections.Sum(linear => linear.Weight.Bytes);
 
-    /// <summary>Names of its tensors; a fused one comes once for each part.</summary>
+    /// <summary>Names of the tensors; a fused tensor is listed once for each part.</summary>
     internal IEnumerable<string> Tensors => [attnNorm.GainName, mlpNorm.GainName, .. Projections.Select(p => p.Weight.Name), .. Projections.Select(p => p.Bias?.Name).OfType<string>()];
 
     private Linear[] Projections => [attn.Query, attn.Key, attn.Value, attn.Output, mlp.Gate, mlp.Up, mlp.Down];
@@ -132,6 +137,6 @@ internal sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm,
     /// <summary>All four projections of attention.</summary>
     internal AttentionWeights AttentionProjections => attn;
 
-    /// <summary>o_proj [d_model, head x d_head]; the columns of one head turn its z into its part of the attention output.</summary>
+    /// <summary>o_proj [d_model, head x d_head]; the columns of one head map its z to its part of the attention output.</summary>
     public Linear OutputProjection => attn.Output;
 }

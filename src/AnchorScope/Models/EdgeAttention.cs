@@ -4,23 +4,26 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>
-/// Path patching: the queries of an edge see keys or values of a donor run at some positions. They are computed again over keys and values of their own, by the same
-/// kernel and in the same order, so an interchange with what the run itself has gives the bits of no edit.
+/// Path patching: along an edge, some queries attend to keys or values of a donor run at some positions. Their attention is computed again
+/// over separate keys and values, by the same kernel and in the same order, so an interchange with the run's own values gives the bits of
+/// no edit.
 /// </summary>
 internal static unsafe class EdgeAttention
 {
-    /// <summary>Computes again the rows of <paramref name="z"/> [row, head x d_head] that edits along edges of the run change in <paramref name="layer"/>.</summary>
+    /// <summary>
+    /// Recomputes the rows of <paramref name="z"/> [row, head x d_head] that the run's edge edits change in <paramref name="layer"/>.
+    /// </summary>
     public static void Forward(int layer, DecoderShape shape, Tensor q, Tensor k, Tensor v, Tensor z, in AttentionWork work, Compute compute)
     {
         if (HasEdges(work.Run, layer)) Again(layer, shape, q, k, v, z, work, compute);
     }
 
-    // Apart, because what the lambdas capture is allocated on entry, edges or not.
+    // A separate method, because the closure of its lambdas is allocated on entry even without edges.
     private static void Again(int layer, DecoderShape shape, Tensor q, Tensor k, Tensor v, Tensor z, AttentionWork item, Compute compute)
     {
         Edit[] edits = [.. item.Run.Edits!.At(layer).ToArray().Where(e => e.IsEdge)];
         var mark = compute.Arena.Here();
-        // Queries that the same edits reach see the same keys and values.
+        // Queries with the same set of edits share one set of keys and values.
         var groups = from position in Enumerable.Range(0, item.Run.Count)
                      from head in Enumerable.Range(0, shape.Heads)
                      let reaching = Reaching(edits, item.Run.Start + position, head)
@@ -53,7 +56,7 @@ internal static unsafe class EdgeAttention
         return false;
     }
 
-    /// <summary>Which edits reach a query, a bit each.</summary>
+    /// <summary>The edits that apply to a query, as a bit mask.</summary>
     private static ulong Reaching(Edit[] edits, int position, int head)
     {
         var reaching = 0ul;
@@ -64,7 +67,7 @@ internal static unsafe class EdgeAttention
         return reaching;
     }
 
-    /// <summary>All keys and values that the run sees in this layer, with those that <paramref name="edits"/> replace.</summary>
+    /// <summary>All keys and values that the run attends to in this layer, with those replaced by <paramref name="edits"/>.</summary>
     private static KeyValues Replaced(int layer, DecoderShape shape, Tensor k, Tensor v, in AttentionWork item, IEnumerable<Edit> edits, Arena arena)
     {
         var (run, size, width) = (item.Run, shape.HeadSize, shape.KeyHeads * shape.HeadSize);

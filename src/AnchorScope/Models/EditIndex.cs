@@ -3,8 +3,8 @@ using AnchorScope.Interventions;
 namespace AnchorScope.Models;
 
 /// <summary>
-/// The edits of one run, checked against the model and in the order of their layers, so that a site looks at those of its own layer alone.
-/// It is made once for a run or a sequence, however many passes these go through.
+/// The edits of one run, validated against the model and grouped by layer, so that a hook reads only the edits of its own layer. It is
+/// built once per run or sequence, whatever the number of passes.
 /// </summary>
 internal sealed class EditIndex
 {
@@ -14,7 +14,7 @@ internal sealed class EditIndex
     private EditIndex(Intervention intervention, DecoderShape shape)
     {
         Intervention = intervention;
-        // OrderBy keeps the order of edits of one layer: they are applied one after the other.
+        // OrderBy is stable: edits of the same layer stay in their given order, in which they are applied.
         _edits = [.. intervention.Edits.OrderBy(e => e.Layer)];
         _first = _edits.Length == 0 ? [] : new int[shape.Layers + 1];
         for (int layer = 0, next = 0; layer < _first.Length; layer++)
@@ -27,13 +27,13 @@ internal sealed class EditIndex
     /// <summary>No edits.</summary>
     public static EditIndex None { get; } = new(Intervention.None, new DecoderShape(0, 0, 0, 0, 0, 0));
 
-    /// <summary>What the edits are of.</summary>
+    /// <summary>The intervention that the edits belong to.</summary>
     public Intervention Intervention { get; }
 
-    /// <summary>Checks an intervention and orders its edits.</summary>
+    /// <summary>Validates an intervention and groups its edits by layer.</summary>
     /// <param name="length">Positions of the prompt.</param>
     /// <param name="generated">Positions that may be generated after it.</param>
-    /// <exception cref="InputException">An edit cannot be done.</exception>
+    /// <exception cref="InputException">An edit does not fit the model or the prompt.</exception>
     public static EditIndex Of(Intervention intervention, DecoderShape shape, int length, int generated = 0)
     {
         if (intervention.Edits.Count == 0) return None;
@@ -41,6 +41,6 @@ internal sealed class EditIndex
         return new EditIndex(intervention, shape);
     }
 
-    /// <summary>The edits of <paramref name="layer"/>, in their order.</summary>
+    /// <summary>The edits of <paramref name="layer"/>, in the order in which they are applied.</summary>
     public ReadOnlySpan<Edit> At(int layer) => _first.Length == 0 ? [] : _edits.AsSpan(_first[layer].._first[layer + 1]);
 }

@@ -4,7 +4,7 @@ using AnchorScope.Interventions;
 
 namespace AnchorScope.Models;
 
-/// <summary>Attention probabilities that edits of a run put in the place of its own in one layer.</summary>
+/// <summary>Attention probabilities with which edits replace a run's own in one layer.</summary>
 internal sealed unsafe class GivenPatterns
 {
     private readonly Dictionary<(int Head, int Position), int> _rows = [];
@@ -13,13 +13,18 @@ internal sealed unsafe class GivenPatterns
 
     private GivenPatterns(int keys) => _keys = keys;
 
-    /// <summary>The probabilities [key] of <paramref name="head"/> at a position counted from the run's first row, or null where none are given.</summary>
+    /// <summary>
+    /// The replacement probabilities [key] of <paramref name="head"/> at a position counted from the run's first row; null if there are
+    /// none.
+    /// </summary>
     public float* this[int head, int position] =>
         _rows.TryGetValue((head, position), out var row) ? (float*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_values)) + (long)row * _keys : null;
 
-    /// <summary>What the edits of <paramref name="run"/> give in <paramref name="layer"/>; null where none does.</summary>
+    /// <summary>
+    /// The replacements that the edits of <paramref name="run"/> define in <paramref name="layer"/>; null if there are none.
+    /// </summary>
     /// <param name="heads">Query heads of the layer.</param>
-    /// <param name="keys">Keys that the last row of the run sees; those behind what an edit gives have probability 0.</param>
+    /// <param name="keys">Keys that the run's last row attends to; keys beyond an edit's values get probability 0.</param>
     public static GivenPatterns? Of(RowBlock run, int layer, int heads, int keys)
     {
         var found = false;

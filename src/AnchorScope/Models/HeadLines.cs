@@ -2,10 +2,10 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Models;
 
-/// <summary>Which rows and columns of a decoder's weights are a head's own.</summary>
+/// <summary>The rows and columns of a decoder's weights that belong to single heads.</summary>
 internal static class HeadLines
 {
-    /// <summary>Columns of o_proj that some heads of a layer meet.</summary>
+    /// <summary>Columns of o_proj that multiply the outputs of some heads of a layer.</summary>
     public static TensorLines Output(Decoder decoder, int layer, IEnumerable<int> heads)
     {
         var size = decoder.Shape.HeadSize;
@@ -13,8 +13,8 @@ internal static class HeadLines
     }
 
     /// <summary>
-    /// The rows of the projections to queries, keys and values, and the columns of o_proj, tensor by tensor. Where heads share keys and values, a head's are those of its group.
-    /// Biases are not among them.
+    /// The rows of the query, key and value projections and the columns of o_proj of some heads, tensor by tensor. With grouped-query
+    /// attention, a head's key and value rows are those of its group. Biases are not included.
     /// </summary>
     public static IReadOnlyList<TensorLines> All(Decoder decoder, IEnumerable<(int Layer, int Head)> heads)
     {

@@ -5,16 +5,17 @@ using AnchorScope.Prompts;
 namespace AnchorScope.Models;
 
 /// <summary>
-/// A safetensors file of what the reference's processors give for one prompt: input_ids and, by family, pixel values, grids, sizes, masks
-/// and positions. Every array counts or is refused by name: one that is dropped would change the result without a word.
+/// A safetensors file with the output of the reference's processors for one prompt: input_ids and, depending on the family, pixel values,
+/// grids, sizes, masks and positions. An array that is not used is an error, because ignoring it could silently change the result.
 /// </summary>
 public static class InputFile
 {
     private const int HighestPosition = 1 << 20;
 
-    /// <summary>The prompt that a file describes, and its pictures.</summary>
-    /// <exception cref="InputException">An array that the family does not take, or one that says what cannot be done here: padding, a
-    /// masked part of a picture.</exception>
+    /// <summary>Reads the prompt and its pictures from a file.</summary>
+    /// <param name="session">Runs the vision tower.</param>
+    /// <exception cref="InputException">An array that the family does not use, or one that is not supported: padding, or a masked part of a
+    /// picture.</exception>
     public static (Prompt Prompt, PixelValues? Pixels) Read(VisionLanguageModel model, string path, ISession session)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -69,7 +70,7 @@ public static class InputFile
             $"{file.ReadInt64s(Name)[hidden]} at position {hidden}");
     }
 
-    /// <summary>mm_token_type_ids repeats what the ids say.</summary>
+    /// <summary>mm_token_type_ids is redundant: it must agree with the token ids.</summary>
     private static void PictureTypes(SafetensorsFile file, int[] tokens, int? imageToken)
     {
         const string Name = "mm_token_type_ids";
@@ -85,7 +86,7 @@ public static class InputFile
         }
     }
 
-    /// <summary>Positions as the reference takes them: one row for all axes, or a row for each.</summary>
+    /// <summary>Positions in the reference's format: one row for all axes, or one row per axis.</summary>
     private static Coordinate[] Coordinates(SafetensorsFile file, int length, int axes)
     {
         const string Name = "position_ids";
@@ -97,7 +98,7 @@ public static class InputFile
         var values = file.ReadInt64s(Name);
         if (values.Where(v => v is < 0 or > HighestPosition).ToList() is [var wrong, ..]) throw InputException.At(file.Path, Name,
             $"0 to {HighestPosition}", $"{wrong}");
-        // A jump is the start of another sequence to the reference, which then sees nothing before it; rotary embeddings of three axes are
+        // For the reference, a jump starts another sequence that does not attend to anything before it. Rotary embeddings of three axes are
         // exempt.
         var jump = axes == 3 ? 0 : Enumerable.Range(1, length - 1).FirstOrDefault(i => values[i] != values[i - 1] + 1);
         if (jump > 0) throw InputException.At(file.Path, Name, $"{values[jump - 1] + 1} at position {jump} (positions without a jump)",

@@ -6,8 +6,8 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>
-/// InternVL 2.5 and 3, in the native -hf layout and in that of the original remote code: InternViT over tiles and a thumbnail, pixel shuffle,
-/// a two-layer projector, a Qwen2 or Llama decoder.
+/// InternVL 2.5 and 3, in the native -hf layout and in that of the original remote code: InternViT over tiles and a thumbnail, pixel
+/// shuffle, a two-layer projector, a Qwen2 or Llama decoder.
 /// </summary>
 internal sealed class InternVl : ModelFamily
 {
@@ -23,7 +23,7 @@ internal sealed class InternVl : ModelFamily
     private readonly int[] _before;
     private readonly int[] _after;
 
-    /// <summary>Reads the family's tensors; anything missing, of another shape or left over is an error.</summary>
+    /// <summary>Reads the family's tensors. A missing tensor, a wrong shape or an unused tensor is an error.</summary>
     public InternVl(Checkpoint checkpoint)
         : base(checkpoint, ReadDecoder(checkpoint), checkpoint.Config.Has("image_token_id") ? checkpoint.Config.Int("image_token_id") : null, Context)
     {
@@ -74,7 +74,7 @@ internal sealed class InternVl : ModelFamily
     {
         var shape = inputs.Shape;
         if (shape.Length != 4 || shape[0] < 1 || shape[1] != 3 || shape[2] != _tower.ImageSize || shape[3] != _tower.ImageSize) throw inputs.Wrong($"[tiles, 3, {_tower.ImageSize}, {_tower.ImageSize}]");
-        // Which tiles make a picture is not in the file, and nothing behind the prompt depends on it.
+        // The file does not say which tiles form a picture, and nothing after the prompt depends on it.
         return new PixelValues(inputs.Values, shape, [new PictureShape((int)shape[0], 1, (int)shape[0])]);
     }
 

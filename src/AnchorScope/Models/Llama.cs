@@ -4,16 +4,16 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>Reads a Llama decoder (RMSNorm, rotary embedding, grouped-query attention, SwiGLU) out of a checkpoint.</summary>
+/// <summary>Reads a Llama decoder (RMSNorm, rotary embedding, grouped-query attention, SwiGLU) from a checkpoint.</summary>
 internal static class Llama
 {
     /// <summary>
-    /// The decoder that <paramref name="config"/> (text_config) describes; also Qwen2, which has a bias on queries, keys and values, and InternLM2,
-    /// which has other names.
+    /// The decoder described by <paramref name="config"/> (text_config). Also reads Qwen2, which has a bias on queries, keys and values,
+    /// and InternLM2, which has other tensor names.
     /// </summary>
-    /// <param name="prefix">What stands before <c>layers.0.…</c>, the embeddings and <c>norm</c>.</param>
-    /// <param name="headName">Name of the output head; when the checkpoint has none and ties it, the embedding serves.</param>
-    /// <param name="defaults">What absent keys stand for, and the names.</param>
+    /// <param name="prefix">Prefix of the tensor names before <c>layers.0.…</c>, the embeddings and <c>norm</c>.</param>
+    /// <param name="headName">Name of the output head. If it is absent and tied, the embedding is used.</param>
+    /// <param name="defaults">Values for absent keys, and the tensor names.</param>
     public static Decoder Read(ConfigSection config, Weights weights, string prefix, string headName, bool tied, DecoderDefaults defaults)
     {
         int Size(string key, int? otherwise) => otherwise is { } value ? config.PositiveInt(key, value) : config.PositiveInt(key);

@@ -5,10 +5,10 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>LlamaForCausalLM: a Llama decoder alone. Whatever brings a picture is refused.</summary>
+/// <summary>LlamaForCausalLM: a Llama decoder without a vision tower. Pictures are an error.</summary>
 internal sealed class LlamaText : ModelFamily
 {
-    /// <summary>Reads the family's tensors; anything missing, of another shape or left over is an error.</summary>
+    /// <summary>Reads the family's tensors. A missing tensor, a wrong shape or an unused tensor is an error.</summary>
     public LlamaText(Checkpoint checkpoint)
         : base(checkpoint, ReadDecoder(checkpoint)) => checkpoint.Weights.AssertAllRead();
 

@@ -5,7 +5,7 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>LLaVA-1.5 in its -hf layout: CLIP tower, an inner layer's patches through a two-layer projector, a Llama decoder.</summary>
+/// <summary>LLaVA-1.5 in its -hf layout: a CLIP tower, a two-layer projector of an inner layer's patches, a Llama decoder.</summary>
 internal sealed class Llava : ModelFamily
 {
     private readonly PatchTower _tower;
@@ -14,7 +14,7 @@ internal sealed class Llava : ModelFamily
     private readonly IReadOnlyList<int> _featureLayers;
     private readonly bool _keepsClassToken;
 
-    /// <summary>Reads the family's tensors; anything missing, of another shape or left over is an error.</summary>
+    /// <summary>Reads the family's tensors. A missing tensor, a wrong shape or an unused tensor is an error.</summary>
     public Llava(Checkpoint checkpoint)
         : base(checkpoint, ReadDecoder(checkpoint), ImageTokenOf(checkpoint.Config))
     {
@@ -82,16 +82,19 @@ internal sealed class Llava : ModelFamily
         back(_projector.Backward(patches, d, compute, gradients));
     }
 
-    /// <summary>Width of what the projector takes: the tower's, once for each layer that is read.</summary>
+    /// <summary>Input width of the projector: the tower's width times the number of feature layers.</summary>
     internal int ReadWidth => _featureLayers.Count * _tower.Width;
 
     /// <summary>Width of the tower.</summary>
     internal int TowerWidth => _tower.Width;
 
-    /// <summary>Layers of the tower, those behind the one that is read included.</summary>
+    /// <summary>Number of layers of the tower, including those after the last feature layer.</summary>
     internal int TowerLayers => _tower.Layers;
 
-    /// <summary>What the projector takes [image x patch, d_vision], and the way back from it: derivatives by it add those by the tower's weights.</summary>
+    /// <summary>
+    /// The input of the projector [image x patch, d_vision], and its backward pass: given the gradient with respect to this input, it adds
+    /// the gradients with respect to the tower's weights.
+    /// </summary>
     internal (Tensor Patches, Action<Tensor> Back) Patches(PixelValues pixels, Compute compute, Gradients gradients)
     {
         var tape = new VisionTape();
@@ -107,7 +110,7 @@ internal sealed class Llava : ModelFamily
         return stream;
     }
 
-    /// <summary>The tokens that become image tokens [image x patch, d_vision].</summary>
+    /// <summary>The tower's tokens that become image tokens [image x patch, d_vision].</summary>
     private Tensor Chosen(Tensor stream, Arena arena)
     {
         var chosen = arena.Take(stream.Rows / _tower.Tokens * TokensPerPicture, stream.Columns);

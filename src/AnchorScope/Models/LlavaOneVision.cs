@@ -6,8 +6,8 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>
-/// LLaVA-OneVision in its -hf layout: SigLIP over the whole picture and its tiles, a two-layer projector, the tiles put together again
-/// without padding and with a newline vector behind each row, a Qwen2 decoder.
+/// LLaVA-OneVision in its -hf layout: SigLIP over the whole picture and its tiles, a two-layer projector, the tiles reassembled without
+/// padding and with a newline vector after each row, a Qwen2 decoder.
 /// </summary>
 internal sealed class LlavaOneVision : ModelFamily
 {
@@ -21,7 +21,7 @@ internal sealed class LlavaOneVision : ModelFamily
     private readonly IReadOnlyList<int> _featureLayers;
     private readonly int _mostTiles;
 
-    /// <summary>Reads the family's tensors; anything missing, of another shape or left over is an error.</summary>
+    /// <summary>Reads the family's tensors. A missing tensor, a wrong shape or an unused tensor is an error.</summary>
     public LlavaOneVision(Checkpoint checkpoint)
         : base(checkpoint, ReadDecoder(checkpoint), checkpoint.Config.Has("image_token_id") ? checkpoint.Config.Int("image_token_id") : checkpoint.Config.Int("image_token_index", 151646))
     {
@@ -61,7 +61,7 @@ internal sealed class LlavaOneVision : ModelFamily
     /// <inheritdoc/>
     public override PixelValues Preprocess(IReadOnlyList<Picture> pictures)
     {
-        // With several pictures in a prompt the reference cuts none of them into tiles.
+        // With several pictures in a prompt the reference splits none of them into tiles.
         var tiles = pictures.Count == 1 ? [_preprocessor.Apply(pictures[0])] : pictures.Select(_preprocessor.ApplyWhole).ToList();
         return new PixelValues(
             [.. tiles.SelectMany(t => t.Values)], [pictures.Count, tiles[0].Count, 3, _tower.ImageSize, _tower.ImageSize], [.. tiles.Select(PictureShape.Of)])
@@ -103,7 +103,7 @@ internal sealed class LlavaOneVision : ModelFamily
                 for (var x = 0; x < packing.Columns; x++) packing.Sample(projected, first + _tower.Patches, _tower.Side, y, x, features[next++]);
                 _newline.Values.CopyTo(features[next++]);
             }
-            // A map that lost all of its rows has no row ends either; the vector behind a picture without tiles is no row end.
+            // A map without rows has no row ends. The newline vector after a picture without tiles is not a row end.
             if (picture.Parts == 1) _newline.Values.CopyTo(features[next++]);
             first += picture.Parts * _tower.Patches;
         }
@@ -134,8 +134,8 @@ internal sealed class LlavaOneVision : ModelFamily
 
     /// <inheritdoc/>
     /// <remarks>
-    /// The whole picture first, then the tiles put together without their padding; the newline behind each row has no place. A picture among
-    /// several is seen in the middle of a square.
+    /// The whole picture first, then the reassembled tiles without their padding. The newline after each row has no box. With several
+    /// pictures, each is centred in a square.
     /// </remarks>
     public override IEnumerable<PixelBox?> Boxes(PictureShape picture)
     {
@@ -147,7 +147,7 @@ internal sealed class LlavaOneVision : ModelFamily
         }
         var packing = Packing(picture);
         var cells = whole.Cells(packing.Rows, packing.Columns).Select(b => (PixelBox?)b).ToList();
-        // A row without columns is its newline alone.
+        // A row without columns consists of its newline only.
         var rows = Enumerable.Range(0, packing.Rows).Select(row => cells.GetRange(row * packing.Columns, packing.Columns));
         return whole.Cells(_tower.Side, _tower.Side).Select(b => (PixelBox?)b).Concat(rows.SelectMany(row => row.Append(null)));
     }

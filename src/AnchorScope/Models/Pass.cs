@@ -4,8 +4,9 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>
-/// What one trip through the decoder carries: runs as blocks of rows. Runs are ordered by the place at which they join, so the
-/// rows of a layer, and those of its attention, are always the first ones.
+/// One batched forward pass through the decoder. Each run is a block of rows that joins the pass at the first layer it needs, before or
+/// after that layer's attention. Blocks are ordered by where they join, so the rows of a layer, and those of its attention, are always the
+/// first ones.
 /// </summary>
 internal sealed class Pass
 {
@@ -35,7 +36,7 @@ internal sealed class Pass
     /// <summary>Memory, threads and kernel.</summary>
     public Compute Compute { get; }
 
-    /// <summary>Rows of all runs.</summary>
+    /// <summary>Total number of rows of all runs.</summary>
     public int Rows { get; }
 
     /// <summary>First layer that any run needs.</summary>
@@ -44,10 +45,10 @@ internal sealed class Pass
     /// <summary>All runs, in the order of their rows.</summary>
     public IReadOnlyList<RowBlock> Runs => _runs;
 
-    /// <summary>Rows of the runs that have joined by <paramref name="layer"/>.</summary>
+    /// <summary>Number of rows of the runs that have joined by <paramref name="layer"/>.</summary>
     public int RowsAt(int layer) => RunsAt(layer) is { Length: > 0 } runs ? runs[^1].FirstRow + runs[^1].Count : 0;
 
-    /// <summary>Rows that go through the attention of <paramref name="layer"/>: the first ones of <see cref="RowsAt"/>.</summary>
+    /// <summary>Number of rows in the attention of <paramref name="layer"/>: the first ones of <see cref="RowsAt"/>.</summary>
     public int AttendingAt(int layer)
     {
         var rows = RowsAt(layer);
@@ -58,7 +59,7 @@ internal sealed class Pass
         return rows;
     }
 
-    /// <summary>What is kept for the way back; null where there is none.</summary>
+    /// <summary>Activations kept for the backward pass; null if there is none.</summary>
     public Tape? Tape { get; init; }
 
     internal ReadOnlySpan<RowBlock> RunsAt(int layer)
@@ -68,24 +69,25 @@ internal sealed class Pass
         return _runs.AsSpan(0, count);
     }
 
-    /// <summary>What attention notes of each run in one layer; here, because a pass is what lives as long.</summary>
+    /// <summary>The attention work of each run in the current layer. Kept here so that it is allocated once per pass.</summary>
     internal AttentionWork[] Attention { get; }
 
     /// <summary>
-    /// The hook: applies the edits of every run to its rows of <paramref name="activation"/>, then records what the run's trace asks for.
+    /// The forward hook: applies the edits of every run to its rows of <paramref name="activation"/>, then records what the run's traces
+    /// request.
     /// </summary>
     /// <returns><paramref name="activation"/>, changed in place.</returns>
     public Tensor Hook(Site site, int layer, Tensor activation)
     {
         foreach (var run in RunsAt(layer))
         {
-            // Runs that join behind attention have no rows in front of it.
+            // Runs that join after attention have no rows before it.
             if (run.FirstRow >= activation.Rows) break;
             foreach (var edit in run.Edits!.At(layer))
             {
                 if (edit.Site == site && !edit.IsEdge) Apply(edit, run, activation);
             }
-            // A counted loop: an enumerator for each site and layer would be garbage in every decoding step.
+            // A counted loop, because an enumerator for each site and layer would be garbage in every decoding step.
             for (var i = 0; i < run.Traces.Count; i++)
             {
                 if (run.Traces[i].Sites.Contains(site)) TraceRows.Keep(run.Traces[i], site, layer, activation.RowRange(run.FirstRow, run.Count), run.Start);
@@ -95,8 +97,8 @@ internal sealed class Pass
     }
 
     /// <summary>
-    /// <see cref="Hook"/> on the way back: records what each run's <see cref="RowBlock.Derivatives"/> ask for, then takes the derivatives through the edits, the last one first. A
-    /// factor multiplies them, what was set depends on nothing before it, and what was added changes none.
+    /// The backward hook: records the gradients that each run's <see cref="RowBlock.Derivatives"/> request, then propagates them through
+    /// the edits, last edit first. Scale multiplies the gradient by its factor, Set makes it zero, Add leaves it unchanged.
     /// </summary>
     /// <returns><paramref name="derivatives"/>, changed in place.</returns>
     public Tensor HookBackward(Site site, int layer, Tensor derivatives)
@@ -130,7 +132,7 @@ internal sealed class Pass
                 if (parts is null) Apply(edit, row, vector);
                 for (var i = 0; i < (parts?.Count ?? 0); i++)
                 {
-                    // A vector as wide as a head serves every head named; for neurons, and in the row of a donor, there is a part for each.
+                    // A vector as wide as a head applies to every named head. For neurons, and for a donor's row, it has one part for each.
                     var part = !vector.IsEmpty && (edit.Rows is not null || edit.Components is not null) ? vector.Slice(i * width, width) : vector;
                     Apply(edit, row.Slice(parts![i] * width, width), part);
                 }

@@ -4,8 +4,8 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>
-/// A vision transformer over square pictures of one size: patches, a class token in front where the family has one, learned
-/// positions, then layers in which every token sees every token of its picture.
+/// A vision transformer for square pictures of one size: patches, preceded in some families by a class token; learned positions; then
+/// layers in which every token attends to every token of its picture.
 /// </summary>
 internal sealed class PatchTower(int imageSize, int patchSize, Linear patchEmbedding, Vector positions, IReadOnlyList<VisionLayer> layers)
 {
@@ -14,22 +14,22 @@ internal sealed class PatchTower(int imageSize, int patchSize, Linear patchEmbed
     /// <summary>Class token [width], or null.</summary>
     public Vector? ClassToken { get; init; }
 
-    /// <summary>Which row of the learned positions each patch gets, the class token not counted [patch]; null: its own.</summary>
+    /// <summary>Row of the learned positions for each patch, not counting the class token [patch]; null: the patch's own index.</summary>
     public int[]? Places { get; init; }
 
-    /// <summary>Norm in front of the first layer, or null.</summary>
+    /// <summary>Norm before the first layer, or null.</summary>
     public Norm? PreNorm { get; init; }
 
     /// <summary>Width of the tower's stream.</summary>
     public int Width => patchEmbedding.Outputs;
 
-    /// <summary>Patches along one side.</summary>
+    /// <summary>Patches per side.</summary>
     public int Side => imageSize / patchSize;
 
-    /// <summary>Patches of one picture.</summary>
+    /// <summary>Patches per picture.</summary>
     public int Patches => Side * Side;
 
-    /// <summary>Tokens of one picture: the patches, behind the class token where there is one.</summary>
+    /// <summary>Tokens per picture: the class token, if any, then the patches.</summary>
     public int Tokens => Patches + (ClassToken is null ? 0 : 1);
 
     /// <summary>Number of layers.</summary>
@@ -38,16 +38,16 @@ internal sealed class PatchTower(int imageSize, int patchSize, Linear patchEmbed
     /// <summary>Height and width of a picture in pixels.</summary>
     public int ImageSize => imageSize;
 
-    /// <summary>Runs the first <paramref name="count"/> layers over pictures [image, channel, height, width].</summary>
-    /// <param name="trace">Records all layers, those behind <paramref name="count"/> too.</param>
-    /// <param name="tape">Where to keep what the way back needs.</param>
-    /// <returns>The stream after that many layers [image x token, width].</returns>
+    /// <summary>Runs the first <paramref name="count"/> layers on pictures [image, channel, height, width].</summary>
+    /// <param name="trace">Records all layers, including those after <paramref name="count"/>.</param>
+    /// <param name="tape">Receives the activations that the backward pass needs; null for none.</param>
+    /// <returns>The stream after <paramref name="count"/> layers [image x token, width].</returns>
     public Tensor Forward(ReadOnlySpan<float> pixels, int count, Compute compute, VisionTrace? trace, VisionTape? tape = null) =>
         Forward(pixels, [count], compute, trace, tape);
 
-    /// <summary>As the other overload, read at several depths at once.</summary>
-    /// <param name="counts">Layers before each reading, in any order.</param>
-    /// <returns>The streams after those numbers of layers, one behind the other [image x token, readings x width].</returns>
+    /// <summary>Like the other overload, but reads the stream at several depths.</summary>
+    /// <param name="counts">Number of layers before each reading, in any order.</param>
+    /// <returns>The streams at those depths, concatenated [image x token, readings x width].</returns>
     public Tensor Forward(ReadOnlySpan<float> pixels, IReadOnlyList<int> counts, Compute compute, VisionTrace? trace, VisionTape? tape =
         null)
     {
@@ -85,15 +85,14 @@ internal sealed class PatchTower(int imageSize, int patchSize, Linear patchEmbed
     }
 
     /// <summary>
-    /// Adds the derivatives by all weights, from those by what
-    /// <see cref="Forward(ReadOnlySpan{float}, int, Compute, VisionTrace?, VisionTape?)"/>
-    /// returned [image x token, width], which are changed.
+    /// Adds the gradients with respect to all weights. <paramref name="d"/> is the gradient with respect to the output of
+    /// <see cref="Forward(ReadOnlySpan{float}, int, Compute, VisionTrace?, VisionTape?)"/> [image x token, width]; it is overwritten.
     /// </summary>
     public void Backward(Tensor d, VisionTape tape, Compute compute, Gradients gradients) =>
         Backward(d, [tape.Layers.Count], tape, compute, gradients);
 
-    /// <summary>As the other overload, for several readings [image x token, readings x width].</summary>
-    /// <param name="counts">Those of the way forward.</param>
+    /// <summary>Like the other overload, for several readings [image x token, readings x width].</summary>
+    /// <param name="counts">The counts given to the forward pass.</param>
     public void Backward(Tensor d, IReadOnlyList<int> counts, VisionTape tape, Compute compute, Gradients gradients)
     {
         var arena = compute.Arena;
@@ -142,7 +141,10 @@ internal sealed class PatchTower(int imageSize, int patchSize, Linear patchEmbed
 
     private delegate void OfRow(int row, Span<float> part);
 
-    /// <summary>Each row of each reading after <paramref name="count"/> layers [readings x width], its own width of it.</summary>
+    /// <summary>
+    /// Calls <paramref name="work"/> with each row of each reading after <paramref name="count"/> layers: its own part of
+    /// <paramref name="readings"/> [readings x width].
+    /// </summary>
     private void EachReading(IReadOnlyList<int> counts, int count, Tensor readings, OfRow work)
     {
         for (var i = 0; i < counts.Count; i++)

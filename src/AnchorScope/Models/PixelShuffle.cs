@@ -2,11 +2,11 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>Puts square blocks of patches side by side into one vector each: fewer and wider image tokens.</summary>
+/// <summary>Concatenates square blocks of patches into one vector each: fewer and wider image tokens.</summary>
 internal static class PixelShuffle
 {
-    /// <summary>[tile x token, d] to [tile x (side / factor)^2, factor^2 x d]; within a block row by row.</summary>
-    /// <param name="tokens">Tokens of a tile; the last <paramref name="side"/>^2 are its patches, row by row.</param>
+    /// <summary>[tile x token, d] to [tile x (side / factor)^2, factor^2 x d]; within a block, row-major.</summary>
+    /// <param name="tokens">Tokens per tile; the last <paramref name="side"/>^2 are its patches, row-major.</param>
     public static Tensor Forward(Tensor stream, int tokens, int side, int factor, Arena arena)
     {
         var (tiles, small, first) = (stream.Rows / tokens, side / factor, tokens - side * side);
@@ -20,7 +20,7 @@ internal static class PixelShuffle
         return shuffled;
     }
 
-    /// <summary>The other way round; tokens that are no patches get zeros.</summary>
+    /// <summary>The inverse; tokens that are not patches get zeros.</summary>
     public static Tensor Backward(Tensor shuffled, int tokens, int side, int factor, Arena arena)
     {
         var (small, first, width) = (side / factor, tokens - side * side, shuffled.Columns / (factor * factor));

@@ -6,11 +6,11 @@ namespace AnchorScope.Models;
 /// <summary>Two linear layers with an activation between them, from the tower's width to the decoder's.</summary>
 internal sealed class Projector(Linear first, Activation activation, Linear second)
 {
-    /// <summary>Reads it; the activation is the configuration's projector_hidden_act.</summary>
+    /// <summary>Reads the projector; its activation is the configuration's projector_hidden_act.</summary>
     /// <param name="firstName">Name of the first layer without <c>.weight</c>.</param>
-    /// <param name="secondName">Name of the second.</param>
-    /// <param name="inputs">Width of an image token before it.</param>
-    /// <param name="outputs">d_model of the decoder.</param>
+    /// <param name="secondName">Name of the second layer.</param>
+    /// <param name="inputs">Input width.</param>
+    /// <param name="outputs">Output width: d_model of the decoder.</param>
     public static Projector Read(ConfigSection config, Weights weights, string firstName, string secondName, int inputs, int outputs)
     {
         var name = config.Text("projector_hidden_act", "gelu");
@@ -28,7 +28,10 @@ internal sealed class Projector(Linear first, Activation activation, Linear seco
         return second.Forward(hidden, compute);
     }
 
-    /// <summary>Derivatives by the tokens that went in, from those by what came out; adds those by the weights.</summary>
+    /// <summary>
+    /// Returns the gradient with respect to the input, from the gradient with respect to the output; adds the gradients with respect to the
+    /// weights.
+    /// </summary>
     public Tensor Backward(Tensor tokens, Tensor d, Compute compute, Gradients gradients)
     {
         var before = first.Forward(tokens, compute);

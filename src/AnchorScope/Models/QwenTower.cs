@@ -6,8 +6,9 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>
-/// The vision transformer of Qwen2-VL and Qwen2.5-VL: patches of pictures of any size in one row, rotated by row and column, merged two by
-/// two at the end. In 2.5 most layers look at windows only, and the row is kept in the order of the windows.
+/// The vision transformer of Qwen2-VL and Qwen2.5-VL: the patches of pictures of any size as one sequence, rotary embedding by row and
+/// column, blocks of 2 x 2 patches merged at the end. In Qwen2.5-VL most layers attend within windows, and the sequence is kept in window
+/// order.
 /// </summary>
 internal sealed class QwenTower
 {
@@ -23,7 +24,9 @@ internal sealed class QwenTower
     private readonly Rope _rope;
     private readonly int _window;
 
-    /// <summary>Reads the tower that <paramref name="config"/> (vision_config) describes from tensors under <paramref name="prefix"/>.</summary>
+    /// <summary>
+    /// Reads the tower described by <paramref name="config"/> (vision_config) from tensors under <paramref name="prefix"/>.
+    /// </summary>
     /// <param name="windows">Qwen2.5-VL: windows, RMSNorm and gated MLPs.</param>
     /// <param name="outputs">Width of the decoder.</param>
     public QwenTower(ConfigSection config, Weights weights, string prefix, bool windows, int outputs)
@@ -74,24 +77,24 @@ internal sealed class QwenTower
     /// <summary>Side of a patch in pixels.</summary>
     public int PatchSize { get; }
 
-    /// <summary>Pictures in a row that make one patch; a still picture stands in all of them.</summary>
+    /// <summary>Frames per patch; a still picture is repeated in all of them.</summary>
     public int Frames { get; }
 
-    /// <summary>Patches along one side of an image token.</summary>
+    /// <summary>Patches per side of an image token.</summary>
     public int Merge { get; }
 
     /// <summary>Number of layers.</summary>
     public int Layers => _layers.Length;
 
-    /// <summary>Floats of one patch.</summary>
+    /// <summary>Floats per patch.</summary>
     public int PatchFloats => Channels * Frames * PatchSize * PatchSize;
 
-    /// <summary>What the summary of a checkpoint says of windows.</summary>
+    /// <summary>Description of the attention windows, for the summary of a checkpoint.</summary>
     public string Windows => _window == 0 ? "full attention" : $"windows of {_window} x {_window} image tokens, full attention in layers {string.Join(", ", _fullAttention.Order())}";
 
-    /// <summary>Runs patches [patch, channel x frame x y x x], in merge-block order picture after picture.</summary>
+    /// <summary>Encodes patches [patch, channel x frame x y x x], in merge-block order, picture by picture.</summary>
     /// <param name="grids">Rows and columns of patches of each picture.</param>
-    /// <returns>Image features [image token, d_model], row by row, picture after picture.</returns>
+    /// <returns>Image features [image token, d_model], row-major, picture by picture.</returns>
     public Tensor Forward(float[] pixels, IReadOnlyList<(int Rows, int Columns)> grids, Compute compute, VisionTrace? trace)
     {
         var plan = new Plan(grids, Merge, _window);
@@ -104,7 +107,9 @@ internal sealed class QwenTower
         return features;
     }
 
-    /// <summary>Adds the derivatives by all weights, from those by the features [image token, d_model].</summary>
+    /// <summary>
+    /// Adds the gradients with respect to all weights, from the gradient with respect to the features [image token, d_model].
+    /// </summary>
     public void Backward(float[] pixels, IReadOnlyList<(int Rows, int Columns)> grids, Tensor d, Compute compute, Gradients gradients)
     {
         var (arena, plan, tape, unit) = (compute.Arena, new Plan(grids, Merge, _window), new VisionTape(), Merge * Merge);
@@ -127,7 +132,7 @@ internal sealed class QwenTower
         LinearGradient.Weights(_patchEmbedding, tape.Patches, dEmbedded, gradients, compute);
     }
 
-    /// <returns>The stream behind the last layer [patch in window order, width].</returns>
+    /// <returns>The stream after the last layer [patch in window order, width].</returns>
     private Tensor Stream(float[] pixels, IReadOnlyList<(int Rows, int Columns)> grids, Plan plan, Compute compute, VisionTrace? trace, VisionTape? tape)
     {
         var arena = compute.Arena;
@@ -151,7 +156,7 @@ internal sealed class QwenTower
         return stream;
     }
 
-    /// <summary>The normed patches of each image token side by side [image token in window order, unit x width].</summary>
+    /// <summary>The normalised patches of each image token, concatenated [image token in window order, unit x width].</summary>
     private Tensor Units(Tensor stream, Compute compute)
     {
         var unit = Merge * Merge;
@@ -161,7 +166,9 @@ internal sealed class QwenTower
         return units;
     }
 
-    /// <summary>Where patches lie and which of them see each other. A unit is the block of patches that becomes one image token.</summary>
+    /// <summary>
+    /// Positions of patches, and which of them attend to each other. A unit is the block of patches that becomes one image token.
+    /// </summary>
     private sealed class Plan
     {
         public Plan(IReadOnlyList<(int Rows, int Columns)> grids, int merge, int window)
@@ -199,7 +206,7 @@ internal sealed class QwenTower
         /// <summary>First patch and length of each window, in window order.</summary>
         public IReadOnlyList<(int Start, int Length)> Windows { get; }
 
-        /// <summary>Which unit, in reading order, stands at each place of the window order.</summary>
+        /// <summary>Index of the unit, in reading order, at each index of the window order.</summary>
         public int[] Order { get; }
 
         /// <summary>Row and column of each patch, in reading order of the units.</summary>

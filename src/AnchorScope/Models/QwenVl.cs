@@ -5,14 +5,16 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>Qwen2-VL and Qwen2.5-VL: patches at native resolution, a Qwen2 decoder with a rotary embedding over time, row and column.</summary>
+/// <summary>
+/// Qwen2-VL and Qwen2.5-VL: patches at native resolution, and a Qwen2 decoder with a rotary embedding over time, row and column.
+/// </summary>
 internal sealed class QwenVl : ModelFamily
 {
     private readonly QwenTower _tower;
     private readonly Qwen2VlPreprocessor _preprocessor;
     private readonly bool _windows;
 
-    /// <summary>Reads the family's tensors; anything missing, of another shape or left over is an error.</summary>
+    /// <summary>Reads the family's tensors. A missing tensor, a wrong shape or an unused tensor is an error.</summary>
     public QwenVl(Checkpoint checkpoint)
         : base(checkpoint, ReadDecoder(checkpoint), checkpoint.Config.Int("image_token_id", 151655))
     {
@@ -81,7 +83,10 @@ internal sealed class QwenVl : ModelFamily
         new PixelBox(0, 0, picture.Width, picture.Height).Cells(picture.Rows / _tower.Merge, picture.Columns / _tower.Merge).Select(b => (PixelBox?)b);
 
     /// <inheritdoc/>
-    /// <remarks>A picture's tokens share their time and differ by row and column; what follows goes on behind the longer side.</remarks>
+    /// <remarks>
+    /// The tokens of a picture have the same time coordinate and differ by row and column. The token after the picture continues after the
+    /// longer side.
+    /// </remarks>
     public override Coordinate[] Coordinates(IReadOnlyList<int> tokens, PixelValues? pixels)
     {
         var coordinates = new Coordinate[tokens.Count];

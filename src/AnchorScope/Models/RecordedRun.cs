@@ -5,8 +5,8 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>
-/// A recorded run on the processor: the residual stream entering each layer and the head outputs from a position on, and all keys and values.
-/// A variant may start from it at the first layer and position that it can change.
+/// A recorded run on the CPU: the residual stream before each layer and the head outputs, both from one position on, and all keys and
+/// values. A variant may start from it at the first layer and position that it can change.
 /// </summary>
 internal sealed class RecordedRun : IRecordedRun
 {
@@ -21,7 +21,7 @@ internal sealed class RecordedRun : IRecordedRun
         _start = new Trace([Site.ResidPre, Site.HeadOut], Enumerable.Range(from, prompt.Length - from));
     }
 
-    /// <summary>Bytes that a recorded run of <paramref name="length"/> positions keeps, those of keys and values included.</summary>
+    /// <summary>Bytes of a recorded run of <paramref name="length"/> positions, including keys and values.</summary>
     public static long BytesOf(DecoderShape shape, int length, int from) => shape.Layers * (
         KeyValues.BytesOf(shape.KeyHeads, shape.HeadSize, length) + sizeof(float) * (long)(length - from) * (shape.ModelSize + shape.Width(Site.HeadOut)));
 
@@ -49,13 +49,13 @@ internal sealed class RecordedRun : IRecordedRun
 
     private KeyValues Own { get; }
 
-    /// <summary>Residual stream entering <paramref name="layer"/> from <paramref name="position"/> on [pos, d_model].</summary>
+    /// <summary>Residual stream before <paramref name="layer"/> from <paramref name="position"/> on [pos, d_model].</summary>
     public Tensor ResidPre(int layer, int position) => Rest(Site.ResidPre, layer, _shape.ModelSize, position);
 
     /// <summary>Head outputs of <paramref name="layer"/> from <paramref name="position"/> on [pos, head x d_head].</summary>
     public Tensor HeadOut(int layer, int position) => Rest(Site.HeadOut, layer, _shape.Width(Site.HeadOut), position);
 
-    /// <summary>Runs <paramref name="prompt"/> once, under its steering, and keeps what variants start from.</summary>
+    /// <summary>Runs <paramref name="prompt"/> once, with its steering, and keeps what variants start from.</summary>
     public static RecordedRun Record(Decoder decoder, Prompt prompt, Compute compute, RecordOptions? options = null)
     {
         options ??= new RecordOptions();

@@ -4,15 +4,14 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>
-/// Reads the rotary embedding of a decoder. rope_scaling (the older key) is taken where it is there, else rope_parameters; the two are
-/// never mixed, as in the reference.
-/// A key that the kind has no use for is an error: it would be ignored, and somebody meant something by it.
+/// Reads the rotary embedding of a decoder. If rope_scaling (the older key) is present it is used, otherwise rope_parameters; the two are
+/// never combined, as in the reference. A key that does not belong to the scaling type is an error, because it would be silently ignored.
 /// </summary>
 internal static class RopeSettings
 {
     private static readonly string[] Everywhere = ["rope_type", "type", "rope_theta", "mrope_section", "partial_rotary_factor"];
 
-    /// <summary>The keys of each kind, besides those that all have.</summary>
+    /// <summary>The keys of each type, in addition to those of all types.</summary>
     private static readonly Dictionary<string, string[]> Kinds = new(StringComparer.Ordinal)
     {
         ["default"] = [],
@@ -28,10 +27,10 @@ internal static class RopeSettings
         ["longrope"] = ["factor", "original_max_position_embeddings", "attention_factor", "short_factor", "long_factor"],
     };
 
-    /// <summary>The angles that <paramref name="config"/> (text_config) describes.</summary>
+    /// <summary>The rotary embedding described by <paramref name="config"/> (text_config).</summary>
     /// <param name="headSize">Even.</param>
-    /// <param name="defaultTheta">Where the configuration names no base.</param>
-    /// <exception cref="InputException">A kind, a key or a value that is not supported.</exception>
+    /// <param name="defaultTheta">Base if the configuration has none.</param>
+    /// <exception cref="InputException">A type, key or value that is not supported.</exception>
     public static Rope Read(ConfigSection config, int headSize, double defaultTheta)
     {
         double? outer = config.Has("rope_theta") ? config.Number("rope_theta") : null;
@@ -68,7 +67,7 @@ internal static class RopeSettings
     {
         var original = Original(config, rope);
         var factor = FactorOrRatio(config, rope, original);
-        // mscale counts only together with its counterpart, and neither beside attention_factor.
+        // mscale is used only together with mscale_all_dim, and neither if there is an attention_factor.
         var (scale, all) = (rope.Number("mscale", 0), rope.Number("mscale_all_dim", 0));
         var attention = rope.Has("attention_factor") ? rope.Number("attention_factor")
             : scale != 0 && all != 0 ? Magnitude(factor, scale) / Magnitude(factor, all) : Magnitude(factor, 1);
@@ -89,7 +88,7 @@ internal static class RopeSettings
         var attention = rope.Has("attention_factor") ? rope.Number("attention_factor") : factor <= 1 ? 1
             : Math.Sqrt(1 + Math.Log(factor) / Math.Log(original));
         _ = Factors(rope, "long_factor", headSize);
-        // Longer prompts have the long factors at all of their positions.
+        // For longer prompts, the long factors would apply to all positions.
         return new Rope(RopeScaling.Long(headSize, theta, Factors(rope, "short_factor", headSize)), sections) { Magnitude =
             (float)attention, Limit = original, LimitName = "original_max_position_embeddings" };
     }
@@ -110,7 +109,7 @@ internal static class RopeSettings
     private static double FactorOrRatio(ConfigSection config, ConfigSection rope, int original) =>
         rope.Has("factor") ? Factor(rope) : (double)config.PositiveInt("max_position_embeddings") / original;
 
-    /// <summary>The length that the model was trained on before its angles were scaled; a key outside the section goes first.</summary>
+    /// <summary>The length the model was trained on before scaling; a key outside the section takes precedence.</summary>
     private static int Original(ConfigSection config, ConfigSection rope)
     {
         const string Key = "original_max_position_embeddings";

@@ -6,19 +6,19 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>
-/// One stretch of positions of one prompt under one intervention: a block of rows in a pass. It starts at a layer, with the
-/// residual stream that enters there, and looks back at a frozen past that other runs may share.
+/// One run in a pass: a range of positions of one prompt under one intervention, as a block of rows. It joins the pass at a layer, with the
+/// residual stream before that layer, and attends to a frozen key/value prefix that other runs may share.
 /// </summary>
 internal sealed class RowBlock
 {
-    /// <param name="entry">Residual stream [positions, d_model] entering <see cref="FirstLayer"/> at these positions.</param>
+    /// <param name="entry">Residual stream [positions, d_model] before <see cref="FirstLayer"/> at these positions.</param>
     /// <param name="coordinates">Rotary coordinate of each position.</param>
     /// <param name="start">Absolute position of the first row.</param>
-    /// <param name="edits">What is changed.</param>
+    /// <param name="edits">The edits of the run.</param>
     public RowBlock(Tensor entry, ReadOnlyMemory<Coordinate> coordinates, int start, EditIndex edits)
         : this(entry, coordinates, start, edits.Intervention) => Edits = edits;
 
-    /// <param name="intervention">What is changed; the pass checks that it can be done in the positions up to the last row.</param>
+    /// <param name="intervention">The intervention; the pass validates it for the positions up to the last row.</param>
     public RowBlock(Tensor entry, ReadOnlyMemory<Coordinate> coordinates, int start, Intervention intervention)
     {
         if (entry.Rows != coordinates.Length)
@@ -26,7 +26,7 @@ internal sealed class RowBlock
         (Entry, Coordinates, Start, Intervention) = (entry, coordinates, start, intervention);
     }
 
-    /// <summary>Residual stream entering <see cref="FirstLayer"/>.</summary>
+    /// <summary>Residual stream before <see cref="FirstLayer"/>.</summary>
     public Tensor Entry { get; }
 
     /// <summary>Rotary coordinates of the rows.</summary>
@@ -38,40 +38,43 @@ internal sealed class RowBlock
     /// <summary>Number of rows.</summary>
     public int Count => Entry.Rows;
 
-    /// <summary>What this run changes.</summary>
+    /// <summary>The intervention of this run.</summary>
     public Intervention Intervention { get; }
 
     /// <summary>Layer at which the run joins the pass.</summary>
     public int FirstLayer { get; init; }
 
     /// <summary>
-    /// A run of the same pass, of the same prompt and with the same edits below <see cref="FirstLayer"/>: this one leaves it there and takes over its residual stream
-    /// instead of <see cref="Entry"/>.
+    /// Another run of the same pass and prompt, with the same edits below <see cref="FirstLayer"/>. This run copies the trunk's residual
+    /// stream at that layer instead of using <see cref="Entry"/>.
     /// </summary>
     public RowBlock? Trunk { get; init; }
 
     /// <summary>
-    /// Recorded head outputs [positions, head x d_head] of <see cref="FirstLayer"/>: the run joins behind that layer's attention, which
-    /// its intervention leaves as it was. Null: it joins in front of the layer.
+    /// Recorded head outputs [positions, head x d_head] of <see cref="FirstLayer"/>. With them the run joins after that layer's attention,
+    /// which its intervention does not change. Null: it joins before the layer.
     /// </summary>
     public Tensor? HeadOutputs { get; init; }
 
-    /// <summary>Frozen keys and values of the positions before <see cref="Own"/>, or null when the run starts at 0.</summary>
+    /// <summary>Frozen keys and values of the positions before <see cref="Own"/>; null if the run starts at 0.</summary>
     public KeyValues? Past { get; init; }
 
-    /// <summary>Where the run keeps its own keys and values; null: forgotten layer by layer.</summary>
+    /// <summary>Storage for the run's own keys and values; null: each layer's are discarded after use.</summary>
     public KeyValues? Own { get; init; }
 
-    /// <summary>What is recorded.</summary>
+    /// <summary>Traces that record activations.</summary>
     public IReadOnlyList<Trace> Traces { get; init; } = [];
 
-    /// <summary>What is recorded on the way back: at each site the derivatives by its values after edits, in rows as a trace has them.</summary>
+    /// <summary>
+    /// Traces that record gradients in the backward pass: at each site, the gradient with respect to its values after edits, in the layout
+    /// of an activation trace.
+    /// </summary>
     public IReadOnlyList<Trace> Derivatives { get; init; } = [];
 
-    /// <summary>Its edits, checked and by layer; a pass makes them where they are not given.</summary>
+    /// <summary>The validated edits, grouped by layer; if null, the pass creates them.</summary>
     public EditIndex? Edits { get; set; }
 
-    /// <summary>Index of the plan that it was made from.</summary>
+    /// <summary>Index of the plan from which the run was made.</summary>
     public int Index { get; set; }
 
     internal int FirstRow { get; set; }

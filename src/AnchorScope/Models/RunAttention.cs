@@ -5,24 +5,26 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>What attention notes of one run in one layer.</summary>
+/// <summary>The attention work of one run in the current layer.</summary>
 /// <param name="Run">The run.</param>
-/// <param name="Own">Where its keys and values are.</param>
-/// <param name="Keys">Positions that its last row sees.</param>
-/// <param name="Scores">Changed scores: none, one list for all heads, or one for each.</param>
-/// <param name="Pattern">Probabilities [head, pos, key] when they are recorded.</param>
-/// <param name="Given">Probabilities of a donor run by head and position of the run, where an edit puts them; null for none.</param>
+/// <param name="Own">Its own keys and values.</param>
+/// <param name="Keys">Number of positions that its last row attends to.</param>
+/// <param name="Scores">Score edits: none, one list for all heads, or one list per head.</param>
+/// <param name="Pattern">Destination of the probabilities [head, pos, key]; empty if they are not recorded.</param>
+/// <param name="Given">Replacement probabilities of a donor run by head and position of the run; null for none.</param>
 internal readonly record struct AttentionWork(RowBlock Run, KeyValues Own, int Keys, ScoreEdit[][] Scores, float[] Pattern, GivenPatterns? Given);
 
-/// <summary>Attention of every run of a pass over its past and its own keys, scores changed as its intervention says.</summary>
+/// <summary>Attention of every run of a pass over its frozen prefix and its own keys, with the score edits of its intervention.</summary>
 internal static unsafe class RunAttention
 {
-    /// <summary>Rows beyond which runs that share a past are taken as several pieces of work, so that every thread has some.</summary>
+    /// <summary>
+    /// Runs that share a prefix are split into several chunks of work beyond this number of rows, so that every thread gets some.
+    /// </summary>
     private const int MostRows = 128;
 
     /// <summary>
-    /// Puts keys and values where each run keeps them and returns z [row, head x d_head]; rows of runs that join behind attention, the last ones,
-    /// are those that the runs bring.
+    /// Appends keys and values to each run's own and returns z [row, head x d_head]. For runs that join after attention, whose rows are the
+    /// last ones, z is copied from their recorded head outputs.
     /// </summary>
     public static Tensor Forward(int layer, DecoderShape shape, Tensor q, Tensor k, Tensor v, Pass pass)
     {
@@ -60,7 +62,9 @@ internal static unsafe class RunAttention
         return z;
     }
 
-    /// <summary>Derivatives by queries, keys and values of the runs, from those by z. What a run looks back at is frozen.</summary>
+    /// <summary>
+    /// Gradients with respect to queries, keys and values of the runs, from the gradient with respect to z. The prefix is frozen.
+    /// </summary>
     public static AttentionRows Backward(int layer, DecoderShape shape, AttentionRows inputs, Tensor dz, Pass pass)
     {
         var (arena, runs, size) = (pass.Compute.Arena, pass.Runs, shape.HeadSize);
@@ -69,7 +73,7 @@ internal static unsafe class RunAttention
         var derivatives = new AttentionRows(arena.Take(dz.Rows, inputs.Query.Columns), arena.Take(dz.Rows, inputs.Key.Columns), arena.Take(dz.Rows, inputs.Value.Columns));
         var scores = runs.Select(run => Scores(run, layer, shape.Heads)).ToArray();
         var (longest, before, group) = (runs.Max(run => run.Count), runs.Max(run => run.Start), shape.Heads / shape.KeyHeads);
-        // For each thread: keys and values of the past, and what the way back needs.
+        // For each thread: keys and values of the prefix, and the scratch of the backward kernel.
         var pastFloats = 2L * before * size;
         var scratchFloats = pastFloats + AttentionGradient.ScratchFloats(longest, before, size);
         var scratch = arena.TakeFloats(scratchFloats * pass.Compute.Team.Size);
@@ -104,9 +108,9 @@ internal static unsafe class RunAttention
         return new AttentionWork(run, own, keys, Scores(run, layer, shape.Heads), recorded ? GC.AllocateUninitializedArray<float>(shape.Heads * run.Count * keys, pinned: true) : [], GivenPatterns.Of(run, layer, shape.Heads, keys));
     }
 
-    /// <summary>Runs that look back at the same past lie side by side: their queries read its keys and values together.</summary>
-    /// <param name="first">Is given the first run of each group, and behind them the number of runs.</param>
-    /// <returns>How many groups.</returns>
+    /// <summary>Groups adjacent runs that share the same prefix, so that their queries read its keys and values together.</summary>
+    /// <param name="first">Receives the index of the first run of each group, followed by the number of runs.</param>
+    /// <returns>Number of groups.</returns>
     private static int Group(ReadOnlySpan<AttentionWork> work, int* first)
     {
         var (count, rows) = (0, 0);
@@ -126,7 +130,7 @@ internal static unsafe class RunAttention
         return changed ? ScoreEdits(run, layer, heads) : [];
     }
 
-    // Apart, because what the lambdas capture is allocated on entry, cut or not.
+    // A separate method, because the closure of its lambdas is allocated on entry even without edits.
     private static ScoreEdit[][] ScoreEdits(RowBlock run, int layer, int heads)
     {
         var edits = run.Edits!.At(layer).ToArray().Where(e => e.Site == Site.AttnScores).ToList();
@@ -145,12 +149,15 @@ internal static unsafe class RunAttention
                     select new ScoreEdit(query, keys.From, keys.To, edit.Operation == Operation.Set ? float.NegativeInfinity : edit.Factor))];
     }
 
-    /// <summary>One key/value head of one group: the queries of all its runs and of all heads that share it, as many at a time as the kernel takes.</summary>
+    /// <summary>
+    /// One key/value head of one group: the queries of all its runs and of all heads that share the key/value head, in batches of the
+    /// kernel's size.
+    /// </summary>
     private readonly struct GroupAttention(int layer, DecoderShape shape, Tensor q, Tensor z, AttentionWork[] work, int* groups, int count, float* scratch, long scratchFloats) : ITeamWork
     {
         public void Do(int chunk, int member)
         {
-            // Head by head, so that the keys of one head stay in cache while group after group passes over them.
+            // Head by head, so that the keys of one head stay in cache while all groups attend to them.
             var (keyHead, group) = (chunk / count, chunk % count);
             var first = work[groups[group]];
             var together = shape.Heads / shape.KeyHeads;
@@ -188,7 +195,7 @@ internal static unsafe class RunAttention
             Scores = item.Scores.Length == 0 ? null : item.Scores[item.Scores.Length == 1 ? 0 : head],
             Keys = item.Keys,
             Given = item.Given is { } given ? given[head, position] : null,
-            // Pinned when it is made.
+            // The array is allocated pinned.
             Pattern = item.Pattern.Length == 0 ? null : (float*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(item.Pattern)) + ((long)head * item.Run.Count + position) * item.Keys,
         };
     }

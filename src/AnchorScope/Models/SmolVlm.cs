@@ -16,7 +16,7 @@ internal sealed class SmolVlm : ModelFamily
     private readonly SmolVlmPreprocessor _preprocessor;
     private readonly int _factor;
 
-    /// <summary>Reads the family's tensors; anything missing, of another shape or left over is an error.</summary>
+    /// <summary>Reads the family's tensors. A missing tensor, a wrong shape or an unused tensor is an error.</summary>
     public SmolVlm(Checkpoint checkpoint)
         : base(checkpoint, ReadDecoder(checkpoint), checkpoint.Config.Int("image_token_id", 128257))
     {
@@ -64,7 +64,7 @@ internal sealed class SmolVlm : ModelFamily
         var shape = inputs.Shape;
         if (shape.Length != 5 || shape[0] != 1 || shape[1] < 1 || shape[2] != 3 || shape[3] != _tower.ImageSize || shape[4] != _tower.ImageSize) throw inputs.Wrong($"[1, tiles, 3, {_tower.ImageSize}, {_tower.ImageSize}]");
         var pixels = 3 * _tower.ImageSize * _tower.ImageSize;
-        // Tiles of zeros fill up a batch; the reference drops them, and keeps one where there is no other.
+        // Tiles of zeros pad a batch. The reference drops them, but keeps one if there is no other tile.
         int[] real = [.. Enumerable.Range(0, (int)shape[1]).Where(tile => inputs.Values.AsSpan(tile * pixels, pixels)
             .ContainsAnyExcept(0f))];
         if (real.Length == 0) real = [0];

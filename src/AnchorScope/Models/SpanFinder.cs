@@ -2,18 +2,20 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Models;
 
-/// <summary>Says which span some characters of a message's text part are.</summary>
+/// <summary>Assigns a range of characters in a message's text part to a span.</summary>
 /// <param name="Message">Index of the message.</param>
-/// <param name="Part">Index of the part in its content.</param>
+/// <param name="Part">Index of the part in the message's content.</param>
 /// <param name="Start">First character.</param>
 /// <param name="Length">Number of characters.</param>
 /// <param name="Kind">The span.</param>
 public sealed record TextLabel(int Message, int Part, int Start, int Length, SpanKind Kind);
 
-/// <summary>Finds spans from where the template put each part; never by searching text, which repeats.</summary>
+/// <summary>Finds spans from the offsets of the rendered parts. It never searches for text, which may occur more than once.</summary>
 internal static class SpanFinder
 {
-    /// <summary>The span of every character of the rendered text; null between parts. Characters behind the last part are the suffix.</summary>
+    /// <summary>
+    /// The span of every character of the rendered text; null between parts. Characters after the last part belong to the suffix.
+    /// </summary>
     public static SpanKind?[] Characters(RenderedPrompt rendered, IReadOnlyList<TextLabel> labels)
     {
         var kinds = new SpanKind?[rendered.Text.Length];
@@ -38,7 +40,9 @@ internal static class SpanFinder
         return kinds;
     }
 
-    /// <summary>A token belongs to the span of its last labelled character; tokens of separators and template text to none.</summary>
+    /// <summary>
+    /// A token belongs to the span of its last labelled character. Tokens of separators and of template text belong to none.
+    /// </summary>
     public static SpanKind? OfToken(SpanKind?[] kinds, int start, int end)
     {
         for (var i = end - 1; i >= start; i--)

@@ -2,7 +2,7 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>Arenas that are used again: fresh memory costs a page fault for every page that is touched. Not thread-safe.</summary>
+/// <summary>A pool of arenas for reuse, because fresh memory costs a page fault for every page that is touched. Not thread-safe.</summary>
 internal sealed class SpareArenas : IDisposable
 {
     private readonly Stack<Arena> _free = [];
@@ -11,7 +11,7 @@ internal sealed class SpareArenas : IDisposable
     /// <summary>An empty arena.</summary>
     public Arena Take() => _free.TryPop(out var arena) ? arena : new Arena();
 
-    /// <summary>Gives an arena back; nothing of what was taken from it may be used any more.</summary>
+    /// <summary>Returns an arena to the pool. Nothing allocated from it may be used any more.</summary>
     public void Give(Arena arena)
     {
         arena.Release(default);

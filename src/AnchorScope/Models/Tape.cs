@@ -5,14 +5,16 @@ namespace AnchorScope.Models;
 /// <summary>What a tape keeps of each layer.</summary>
 internal enum TapeKind
 {
-    /// <summary>The residual stream entering it: everything else is computed again on the way back, for a third more work.</summary>
+    /// <summary>Only the residual stream before it. The backward pass recomputes everything else, which costs a third more work.</summary>
     Recompute,
 
-    /// <summary>All that the way back needs.</summary>
+    /// <summary>All activations that the backward pass needs.</summary>
     Store,
 }
 
-/// <summary>What a pass keeps so that it can be gone through backwards. It lies in the pass's arena, and lasts until that is released.</summary>
+/// <summary>
+/// Activations that a forward pass keeps for the backward pass. They are allocated in the pass's arena and valid until it is released.
+/// </summary>
 /// <param name="kind">How much is kept.</param>
 internal sealed class Tape(TapeKind kind)
 {
@@ -21,20 +23,20 @@ internal sealed class Tape(TapeKind kind)
     /// <summary>How much is kept.</summary>
     public TapeKind Kind => kind;
 
-    /// <summary>What is kept of one layer; made at its first mention.</summary>
+    /// <summary>The activations of one layer; created on first access.</summary>
     internal LayerTape this[int layer] => _layers.TryGetValue(layer, out var found) ? found : _layers[layer] = new LayerTape();
 }
 
 /// <summary>Activations of one layer, after edits.</summary>
 internal sealed class LayerTape
 {
-    /// <summary>The residual stream as it enters, before edits [row, d_model].</summary>
+    /// <summary>The residual stream before the layer, before edits [row, d_model].</summary>
     public Tensor Entry { get; set; }
 
-    /// <summary>The same after edits.</summary>
+    /// <summary>The residual stream before the layer, after edits [row, d_model].</summary>
     public Tensor ResidPre { get; set; }
 
-    /// <summary>Input of the projections to queries, keys and values [row, d_model].</summary>
+    /// <summary>Input of the query, key and value projections [row, d_model].</summary>
     public Tensor AttnNormed { get; set; }
 
     /// <summary>Queries, keys (both rotated) and values.</summary>
@@ -52,9 +54,9 @@ internal sealed class LayerTape
     /// <summary>The gate before its activation [row, d_mlp].</summary>
     public Tensor Gate { get; set; }
 
-    /// <summary>What the gate is multiplied with [row, d_mlp].</summary>
+    /// <summary>The up projection, which multiplies the activated gate [row, d_mlp].</summary>
     public Tensor Up { get; set; }
 
-    /// <summary>Input of the MLP's last projection [row, d_mlp].</summary>
+    /// <summary>Input of the down projection [row, d_mlp].</summary>
     public Tensor Neurons { get; set; }
 }

@@ -4,8 +4,8 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>
-/// How the tiles of a picture become one map of image tokens again: the padding that gave the picture the shape of its grid is cut
-/// off, and a map above the limit is shrunk, bilinearly.
+/// Reassembles the tiles of a picture into one map of image tokens. The padding that gave the picture the aspect ratio of its grid is cut
+/// off, and a map above the limit is downscaled bilinearly.
 /// </summary>
 internal sealed class TilePacking
 {
@@ -18,23 +18,27 @@ internal sealed class TilePacking
     private TilePacking(int tokens, int rows, int columns, int gridColumns, int top, int left, int high, int wide) =>
         (Tokens, Rows, Columns, _gridColumns, _top, _left, _high, _wide) = (tokens, rows, columns, gridColumns, top, left, high, wide);
 
-    /// <summary>Image tokens of the picture: the overview, the map, and the newlines.</summary>
+    /// <summary>Image tokens of the picture: the overview, the map and the newlines.</summary>
     public int Tokens { get; }
 
-    /// <summary>Rows of the map; 0 for a picture without tiles, and for one so wide that cutting the padding off leaves none.</summary>
+    /// <summary>
+    /// Rows of the map; 0 for a picture without tiles, and for one so wide that no row remains when the padding is cut off.
+    /// </summary>
     public int Rows { get; }
 
-    /// <summary>Columns of the map, the newline not counted; 0 for a picture so high that cutting the padding off leaves none.</summary>
+    /// <summary>
+    /// Columns of the map, not counting the newline; 0 for a picture so high that no column remains when the padding is cut off.
+    /// </summary>
     public int Columns { get; }
 
-    /// <param name="side">Patches along one side of a tile.</param>
-    /// <param name="mostTiles">Above about so many tiles' worth of tokens the map is shrunk.</param>
-    /// <exception cref="InputException">Shrinking would leave no row or no column.</exception>
+    /// <param name="side">Patches per side of a tile.</param>
+    /// <param name="mostTiles">A map of more tokens than about this many tiles is downscaled.</param>
+    /// <exception cref="InputException">Downscaling would leave no row or no column.</exception>
     public static TilePacking Of(PictureShape picture, int side, int mostTiles)
     {
         if (picture.Parts == 1) return new TilePacking(side * side + 1, 0, 0, 1, 0, 0, 0, 0);
         var (high, wide, top, left) = (picture.Rows * side, picture.Columns * side, 0, 0);
-        // Rounded to 7 digits before it is cut off, as the reference does against 55.999999.
+        // Rounded to 7 digits before truncation, as in the reference, because of values such as 55.999999.
         if ((double)picture.Width / picture.Height > (double)wide / high)
         {
             top = (high - (int)Math.Round(picture.Height * ((double)wide / picture.Width), 7)) / 2;
@@ -53,7 +57,7 @@ internal sealed class TilePacking
         return new TilePacking(side * side + rows * (columns + 1), rows, columns, picture.Columns, top, left, high, wide);
     }
 
-    /// <summary>Writes the map's vector at <paramref name="y"/>, <paramref name="x"/>.</summary>
+    /// <summary>Computes the map's vector at <paramref name="y"/>, <paramref name="x"/>.</summary>
     /// <param name="tiles">Vectors [tile x patch, d].</param>
     /// <param name="first">Row of the first tile's first patch.</param>
     public void Sample(Tensor tiles, int first, int side, int y, int x, Span<float> into)
@@ -72,7 +76,10 @@ internal sealed class TilePacking
         ReadOnlySpan<float> At(int row, int column) => tiles[PlaceOf(first, side, row, column)];
     }
 
-    /// <summary>Adds derivatives by the map's vector at <paramref name="y"/>, <paramref name="x"/> to those by the vectors that it was made of.</summary>
+    /// <summary>
+    /// Adds the gradient with respect to the map's vector at <paramref name="y"/>, <paramref name="x"/> to the gradients of the vectors it
+    /// was interpolated from.
+    /// </summary>
     public void SampleBackward(Tensor tiles, int first, int side, int y, int x, ReadOnlySpan<float> derivatives)
     {
         var (y0, y1, fy) = Between(y, Rows, _high);
@@ -96,10 +103,13 @@ internal sealed class TilePacking
         return first + (r / side * _gridColumns + k / side) * side * side + r % side * side + k % side;
     }
 
-    /// <summary>Python's <c>//</c>, which is below the floor of the rounded quotient where that is a whole number by rounding alone.</summary>
+    /// <summary>
+    /// Python's <c>//</c>. It is one less than the floor of the rounded quotient where that quotient is a whole number only through
+    /// rounding.
+    /// </summary>
     private static int FloorDivide(double a, double b) => (int)Math.Round((a - a % b) / b);
 
-    /// <summary>Centres of small pixels in the large map, edges repeated (align_corners false).</summary>
+    /// <summary>Maps pixel centres of the small map to the large one, with edges repeated (align_corners false).</summary>
     private static (int From, int To, float Share) Between(int at, int small, int large)
     {
         if (small == large) return (at, at, 0);

@@ -5,11 +5,11 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>Rows of a pass to a trace, and back.</summary>
+/// <summary>Copies rows of a pass into a trace, and reads them back.</summary>
 internal static class TraceRows
 {
-    /// <summary>Keeps the rows of a run that the trace asks for.</summary>
-    /// <param name="rows">Of the run, in the order of its positions.</param>
+    /// <summary>Records the rows of a run that the trace requests.</summary>
+    /// <param name="rows">Rows of the run, ordered by position.</param>
     /// <param name="firstPosition">Position of the first row.</param>
     public static void Keep(Trace trace, Site site, int layer, Tensor rows, int firstPosition)
     {
@@ -18,7 +18,7 @@ internal static class TraceRows
         for (var i = 0; i < count; i++) rows[trace.Positions is { } positions ? positions[i] - firstPosition : i].CopyTo(kept.AsSpan(i * rows.Columns));
     }
 
-    /// <summary>What was recorded of one site, as a matrix of <paramref name="columns"/>; it lasts as long as the trace.</summary>
+    /// <summary>The recorded values of one site as a matrix with <paramref name="columns"/> columns, valid as long as the trace.</summary>
     public static unsafe Tensor Matrix(Trace trace, Site site, int layer, int columns)
     {
         var values = trace[site, layer];

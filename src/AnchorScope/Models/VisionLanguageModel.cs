@@ -4,7 +4,7 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Models;
 
-/// <summary>A checkpoint opened: tokenizer, chat template, preprocessing, vision tower and decoder.</summary>
+/// <summary>An opened checkpoint: tokenizer, chat template, preprocessing, vision tower and decoder. One subclass per family.</summary>
 public sealed class VisionLanguageModel : IDisposable
 {
     private readonly ChatTemplate? _template;
@@ -30,32 +30,35 @@ public sealed class VisionLanguageModel : IDisposable
     /// <summary>The language model.</summary>
     internal Decoder Decoder => ModelFamily.Decoder;
 
-    /// <summary>What runs the model on the processor.</summary>
+    /// <summary>The engine that runs the model on the CPU.</summary>
     public CpuEngine Engine { get; }
 
-    /// <summary>Opens a session: memory and threads, for one user at a time. The caller disposes of it, before the model.</summary>
+    /// <summary>
+    /// Opens a session: memory and threads, for use by one thread at a time. The caller must dispose of it before it disposes of the model.
+    /// </summary>
+    /// <param name="options">Threads and cancellation; null for the defaults.</param>
     public ISession OpenSession(SessionOptions? options = null) => Engine.Open(options);
 
-    /// <summary>Text to token ids.</summary>
+    /// <summary>Converts text to token ids.</summary>
     public Tokenizer Tokenizer => ModelFamily.Tokenizer;
 
-    /// <summary>Messages to text.</summary>
-    /// <exception cref="InputException">The checkpoint has none: such a model can be run on token ids only.</exception>
+    /// <summary>Renders messages to text.</summary>
+    /// <exception cref="InputException">The checkpoint has no template. Such a model can only be run on token ids.</exception>
     internal ChatTemplate Template => _prompts.Template;
 
     /// <summary>Whether the checkpoint has a chat template.</summary>
     internal bool HasTemplate => _template is not null;
 
-    /// <summary>Id of the placeholder that image features replace; null in a family that reads text only.</summary>
+    /// <summary>Id of the placeholder token that image features replace; null in a text-only family.</summary>
     public int? ImageToken => ModelFamily.ImageToken;
 
     /// <summary>Tokens that end a generated text, from generation_config.json or, without that file, from config.json.</summary>
     public IReadOnlySet<int> StopTokens => _generation.StopTokens;
 
-    /// <summary>What the same file says of which token may follow.</summary>
+    /// <summary>Restrictions on the next token, from the same file.</summary>
     public GenerationRules Rules => _generation.Rules;
 
-    /// <summary>What was found odd in the files and does no harm, one line each: the command line prints them.</summary>
+    /// <summary>Harmless irregularities found in the files, one line each. The command line prints them.</summary>
     public IReadOnlyList<string> Warnings => Checkpoint.Weights.Warnings;
 
     /// <summary>max_new_tokens of the same file, where it is there.</summary>
@@ -73,7 +76,9 @@ public sealed class VisionLanguageModel : IDisposable
     /// <summary>What differs between families.</summary>
     internal ModelFamily ModelFamily { get; }
 
-    /// <summary>Opens the checkpoint in <paramref name="folder"/>; an unknown family is an error that lists the known ones.</summary>
+    /// <summary>Opens the checkpoint in <paramref name="folder"/>.</summary>
+    /// <exception cref="InputException">A file is missing or invalid, or the family is unknown; the message then lists
+    /// <see cref="Families"/>.</exception>
     public static VisionLanguageModel Open(string folder)
     {
         var checkpoint = Checkpoint.Open(folder);
@@ -88,7 +93,7 @@ public sealed class VisionLanguageModel : IDisposable
         }
     }
 
-    /// <summary>The model that the checkpoint's model_type names; it owns the checkpoint.</summary>
+    /// <summary>The model for the checkpoint's model_type. It owns the checkpoint.</summary>
     internal static VisionLanguageModel Of(Checkpoint checkpoint) => new(FamilyOf(checkpoint));
 
     private static ModelFamily FamilyOf(Checkpoint checkpoint)
@@ -107,7 +112,7 @@ public sealed class VisionLanguageModel : IDisposable
     }
 
     /// <summary>Renders, tokenises and embeds a conversation.</summary>
-    /// <param name="labels">Spans of the text parts: the kind of a stretch of characters of a message's text part.</param>
+    /// <param name="labels">Assigns ranges of characters in text parts to spans; null for none.</param>
     /// <param name="session">Runs the vision tower.</param>
     public Prompt Prompt(IReadOnlyList<ChatMessage> messages, IReadOnlyList<Picture> pictures, ISession session, IReadOnlyList<TextLabel>? labels = null)
     {

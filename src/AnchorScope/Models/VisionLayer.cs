@@ -3,7 +3,7 @@ using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace AnchorScope.Models;
 
-/// <summary>The MLP of a vision layer: down(act(up x)), or down(act(gate x) * up x) where there is a gate.</summary>
+/// <summary>The MLP of a vision layer: down(act(up x)), or with a gate down(act(gate x) * up x).</summary>
 internal sealed record VisionMlp(Linear? Gate, Linear Up, Linear Down, Activation Activation)
 {
     public Tensor Forward(Tensor x, Compute compute, VisionLayerTape? tape)
@@ -35,25 +35,27 @@ internal sealed record VisionMlp(Linear? Gate, Linear Up, Linear Down, Activatio
     }
 }
 
-/// <summary>One pre-norm layer of a vision transformer. Tokens attend to all tokens of their own block, a picture or a window.</summary>
+/// <summary>
+/// One pre-norm layer of a vision transformer. Tokens attend to all tokens of their own block, which is a picture or a window.
+/// </summary>
 internal sealed class VisionLayer(Norm attnNorm, AttentionWeights attn, Norm mlpNorm, VisionMlp mlp, int heads)
 {
-    /// <summary>Norm of all query heads together, before they are split; null in most families.</summary>
+    /// <summary>Norm over all query heads together, before they are split; null in most families.</summary>
     public Norm? QueryNorm { get; init; }
 
     /// <summary>The same for keys.</summary>
     public Norm? KeyNorm { get; init; }
 
-    /// <summary>Layer scale: factors [d] of what attention adds; null for ones.</summary>
+    /// <summary>Layer scale: factors [d] of the attention output; null for none.</summary>
     public Vector? AttnScale { get; init; }
 
-    /// <summary>Factors [d] of what the MLP adds.</summary>
+    /// <summary>Layer scale: factors [d] of the MLP output; null for none.</summary>
     public Vector? MlpScale { get; init; }
 
-    /// <summary>Takes <paramref name="stream"/> [token, d] through the layer, in place.</summary>
+    /// <summary>Updates <paramref name="stream"/> [token, d] in place.</summary>
     /// <param name="blocks">First token and length of each block.</param>
     /// <param name="rotate">Rotates one token's queries or keys [heads x d_head]; null without rotary embedding.</param>
-    /// <param name="tape">Where to keep what the way back needs.</param>
+    /// <param name="tape">Receives the activations that the backward pass needs; null for none.</param>
     public void Forward(Tensor stream, IReadOnlyList<(int Start, int Length)> blocks, Compute compute, RowRotation? rotate = null, VisionLayerTape? tape = null)
     {
         if (tape is not null) tape.Entry = stream.Copy(compute.Arena);
@@ -66,8 +68,11 @@ internal sealed class VisionLayer(Norm attnNorm, AttentionWeights attn, Norm mlp
         Rows.Add(compute, stream, Scaled(added, MlpScale));
     }
 
-    /// <summary>Takes derivatives by the stream that leaves the layer [token, d] to those by the one that enters it, in place.</summary>
-    /// <param name="rotateBack">Rotates the other way round.</param>
+    /// <summary>
+    /// Backward pass: replaces the gradient with respect to the stream after the layer [token, d] by the gradient with respect to the
+    /// stream before it, in place.
+    /// </summary>
+    /// <param name="rotateBack">Rotates by the negative angles.</param>
     public void Backward(Tensor d, VisionLayerTape tape, IReadOnlyList<(int Start, int Length)> blocks, Compute compute, Gradients gradients, RowRotation? rotateBack = null)
     {
         var dMlp = mlp.Backward(ScaledBack(d, tape.MlpOut, MlpScale, gradients, compute), tape, compute, gradients);

@@ -3,26 +3,29 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>Sizes that the configurations of CLIP, SigLIP and InternViT have in common, read under their own keys and checked.</summary>
+/// <summary>Sizes that the configurations of CLIP, SigLIP and InternViT have in common, read under their own keys and validated.</summary>
 /// <param name="Heads">Attention heads.</param>
 internal sealed record VisionSettings(int Width, int ImageSize, int PatchSize, int Heads, int MlpSize, int Layers, double Epsilon, Activation Activation)
 {
-    /// <summary>What the reference takes where a key is absent.</summary>
+    /// <summary>CLIP: the reference's values for absent keys.</summary>
     public static VisionSettings Clip { get; } = new(768, 224, 32, 12, 3072, 12, 1e-5, Activation.QuickGelu);
 
-    /// <summary>SigLIP's.</summary>
+    /// <summary>SigLIP.</summary>
     public static VisionSettings Siglip { get; } = new(768, 224, 16, 12, 3072, 12, 1e-6, Activation.GeluTanh);
 
-    /// <summary>SmolVLM's.</summary>
+    /// <summary>SmolVLM.</summary>
     public static VisionSettings Smol { get; } = new(1152, 224, 32, 16, 3072, 12, 1e-6, Activation.GeluTanh);
 
-    /// <summary>InternViT's.</summary>
+    /// <summary>InternViT.</summary>
     public static VisionSettings Intern { get; } = new(1024, 448, 14, 16, 4096, 24, 1e-6, Activation.Gelu);
 
-    /// <summary>Patches of one picture. Pixels right of and below the last whole patch are seen by none, as in a convolution without padding: 384 pixels are 27 patches of 14.</summary>
+    /// <summary>
+    /// Patches per picture. As in a convolution without padding, pixels beyond the last whole patch are ignored: 384 pixels are 27 patches
+    /// of 14.
+    /// </summary>
     public int Patches => ImageSize / PatchSize * (ImageSize / PatchSize);
 
-    /// <summary>Reads <paramref name="config"/> (vision_config); absent keys are those of <paramref name="defaults"/>.</summary>
+    /// <summary>Reads <paramref name="config"/> (vision_config). Absent keys get the values of <paramref name="defaults"/>.</summary>
     public static VisionSettings Read(ConfigSection config, VisionSettings defaults)
     {
         var name = config.Has("hidden_act") ? config.Text("hidden_act") : null;
@@ -37,17 +40,17 @@ internal sealed record VisionSettings(int Width, int ImageSize, int PatchSize, i
         return read;
     }
 
-    /// <summary>Which hidden state the language model gets, as the number of layers before it.</summary>
+    /// <summary>The hidden state that the language model receives, as the number of layers before it.</summary>
     /// <param name="config">The root; a list of layers is an error, see <see cref="FeatureLayers"/>.</param>
-    /// <param name="otherwise">Where the key is absent; negative counts from the end, -1 is the last layer's output.</param>
-    /// <param name="layers">Of the tower.</param>
+    /// <param name="otherwise">Value if the key is absent; negative counts from the end, -1 is the last layer's output.</param>
+    /// <param name="layers">Number of layers of the tower.</param>
     public static int FeatureLayer(ConfigSection config, string key, int otherwise, int layers)
     {
         if (IsList(config, key)) throw config.Unsupported(key, config.Json.GetProperty(key).GetRawText(), ["a single layer"]);
         return Before(config, key, config.Int(key, otherwise), layers);
     }
 
-    /// <summary>As <see cref="FeatureLayer"/>; of a list each, in its order: their vectors are put one behind the other.</summary>
+    /// <summary>Like <see cref="FeatureLayer"/>, but also accepts a list of layers, whose vectors are concatenated in its order.</summary>
     public static IReadOnlyList<int> FeatureLayers(ConfigSection config, string key, int otherwise, int layers)
     {
         if (!IsList(config, key)) return [FeatureLayer(config, key, otherwise, layers)];

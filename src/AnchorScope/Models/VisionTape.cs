@@ -2,38 +2,40 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>What a vision tower keeps so that it can be gone through backwards.</summary>
+/// <summary>Activations that a vision tower keeps for the backward pass.</summary>
 internal sealed class VisionTape
 {
     /// <summary>Input of the patch embedding [patch, pixels].</summary>
     public Tensor Patches { get; set; }
 
-    /// <summary>The stream in front of the first norm or layer [token, d].</summary>
+    /// <summary>The stream before the first norm or layer [token, d].</summary>
     public Tensor Entry { get; set; }
 
-    /// <summary>Of each layer.</summary>
+    /// <summary>Activations of each layer.</summary>
     public List<VisionLayerTape> Layers { get; } = [];
 }
 
 /// <summary>Activations of one vision layer.</summary>
 internal sealed class VisionLayerTape
 {
-    /// <summary>The stream as it enters [token, d].</summary>
+    /// <summary>The stream before the layer [token, d].</summary>
     public Tensor Entry { get; set; }
 
-    /// <summary>Input of the projections to queries, keys and values [token, d].</summary>
+    /// <summary>Input of the query, key and value projections [token, d].</summary>
     public Tensor AttnNormed { get; set; }
 
-    /// <summary>Queries and keys in front of their norms; the same as in <see cref="Attention"/> where there are none and nothing is rotated.</summary>
+    /// <summary>
+    /// Queries and keys before their norms; the same as in <see cref="Attention"/> if there are no norms and no rotation.
+    /// </summary>
     public AttentionRows Projected { get; set; }
 
-    /// <summary>Queries, keys and values as attention takes them.</summary>
+    /// <summary>Queries, keys and values as attention uses them.</summary>
     public AttentionRows Attention { get; set; }
 
-    /// <summary>Heads' outputs [token, head x d_head].</summary>
+    /// <summary>Head outputs [token, head x d_head].</summary>
     public Tensor HeadOut { get; set; }
 
-    /// <summary>What attention adds, before its scale [token, d].</summary>
+    /// <summary>Attention output before its layer scale [token, d].</summary>
     public Tensor AttnOut { get; set; }
 
     /// <summary>The stream between the sublayers [token, d].</summary>
@@ -42,15 +44,15 @@ internal sealed class VisionLayerTape
     /// <summary>Input of the MLP [token, d].</summary>
     public Tensor MlpNormed { get; set; }
 
-    /// <summary>What goes through the activation [token, d_mlp].</summary>
+    /// <summary>Input of the activation function [token, d_mlp].</summary>
     public Tensor Before { get; set; }
 
-    /// <summary>What it is multiplied with, where there is a gate [token, d_mlp].</summary>
+    /// <summary>The up projection that multiplies the activated gate, if there is a gate [token, d_mlp].</summary>
     public Tensor Up { get; set; }
 
-    /// <summary>Input of the MLP's last projection [token, d_mlp].</summary>
+    /// <summary>Input of the down projection [token, d_mlp].</summary>
     public Tensor Neurons { get; set; }
 
-    /// <summary>What the MLP adds, before its scale [token, d].</summary>
+    /// <summary>MLP output before its layer scale [token, d].</summary>
     public Tensor MlpOut { get; set; }
 }

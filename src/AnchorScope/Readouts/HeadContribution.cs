@@ -4,14 +4,18 @@ using AnchorScope.Models;
 
 namespace AnchorScope.Readouts;
 
-/// <summary>Direct logit attribution: what each head's output adds to a margin of two tokens through final norm and head alone.</summary>
+/// <summary>
+/// Direct logit attribution: the contribution of each head's output to the margin of two tokens through final norm and head only.
+/// </summary>
 public static class HeadContribution
 {
     /// <summary>
-    /// c_h . (w_a - w_b) for every head [layer x head], c_h = W_O[:, h] z_h, with the final norm's scale held at what it is in this run.
+    /// c_h . (w_a - w_b) for every head [layer x head], with c_h = W_O[:, h] z_h and the scale of the final norm fixed at its value in this
+    /// run.
     /// </summary>
-    /// <param name="trace">Has <see cref="Site.HeadOut"/> at the position, as its row <paramref name="row"/>.</param>
-    /// <param name="final">Residual stream leaving the last layer at the same position [d_model].</param>
+    /// <param name="trace">Contains <see cref="Site.HeadOut"/> at the position.</param>
+    /// <param name="row">Row of the trace with that position.</param>
+    /// <param name="final">Residual stream after the last layer at the same position [d_model].</param>
     public static float[] ToMargin(VisionLanguageModel model, Trace trace, int row, ReadOnlySpan<float> final, int tokenA, int tokenB)
     {
         var (decoder, shape) = (model.Decoder, model.Decoder.Shape);
@@ -21,7 +25,7 @@ public static class HeadContribution
         var line = new float[width];
         for (var layer = 0; layer < shape.Layers; layer++)
         {
-            var through = new double[width];                                             // direction seen through o_proj [head x d_head]
+            var through = new double[width];  // the direction mapped back through o_proj [head x d_head]
             var weight = decoder.Layers[layer].OutputProjection.Weight;
             for (var d = 0; d < direction.Length; d++)
             {

@@ -3,23 +3,25 @@ using AnchorScope.Interventions;
 
 namespace AnchorScope.Readouts;
 
-/// <summary>A token that the lens reads.</summary>
-/// <param name="Token">Its id.</param>
+/// <summary>A token read by the logit lens.</summary>
+/// <param name="Token">Id of the token.</param>
 /// <param name="Probability">Softmax over the vocabulary.</param>
 public readonly record struct LensToken(int Token, double Probability);
 
-/// <summary>The logit lens: the model's own final norm and head, applied to the residual stream anywhere.</summary>
+/// <summary>The logit lens: the model's own final norm and head, applied to the residual stream after any layer.</summary>
 public static class LogitLens
 {
-    /// <summary>Logits [row, vocabulary] of residual rows [row, d_model]; with the final norm, the last layer's are the model's output.</summary>
+    /// <summary>
+    /// Logits [row, vocabulary] of residual rows [row, d_model]. With the final norm, those of the last layer are the model's output.
+    /// </summary>
     public static float[] Logits(ISession session, ReadOnlySpan<float> resid, bool finalNorm = true) => session.Unembed(resid, finalNorm);
 
     /// <summary>The likeliest tokens at one position, likeliest first.</summary>
-    /// <param name="session">Of the model that was traced.</param>
-    /// <param name="trace">Has <see cref="Site.ResidPost"/> at the position.</param>
-    /// <param name="layer">The residual stream that leaves this layer is read.</param>
+    /// <param name="session">A session of the traced model.</param>
+    /// <param name="trace">Contains <see cref="Site.ResidPost"/> at the position.</param>
+    /// <param name="layer">The residual stream after this layer is read.</param>
     /// <param name="position">Position in the prompt.</param>
-    /// <param name="count">How many tokens.</param>
+    /// <param name="count">Number of tokens.</param>
     public static IReadOnlyList<LensToken> Top(ISession session, Trace trace, int layer, int position, int count = 5)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);

@@ -5,10 +5,12 @@ using AnchorScope.Models;
 
 namespace AnchorScope.Readouts;
 
-/// <summary>One full run written down as named arrays: the public proof of parity. Names and shapes are in docs/sites.md.</summary>
+/// <summary>
+/// Exports one full run as named arrays, for comparison with the reference library. Names and shapes are in docs/sites.md.
+/// </summary>
 public static class TraceExport
 {
-    /// <summary>What can be kept besides the arrays that are always written.</summary>
+    /// <summary>Names of the arrays that are written only on request.</summary>
     public static IReadOnlyList<string> Optional { get; } =
         ["z", "q", "k", "v", "k_rope", "attn", "attn_out", "mlp_out", "resid_mid", "neuron_out", "l0", "inputs_embeds", "final_norm", "lens", "rope", "vision"];
 
@@ -16,8 +18,8 @@ public static class TraceExport
 
     /// <summary>Runs <paramref name="prompt"/> under <paramref name="intervention"/> and returns the arrays.</summary>
     /// <param name="pixels">Pixel values of its pictures, or null.</param>
-    /// <param name="keep">Names of <see cref="Optional"/>.</param>
-    /// <param name="generated">Positions that may be generated after the prompt, which <paramref name="intervention"/> may name too.</param>
+    /// <param name="keep">Names from <see cref="Optional"/>.</param>
+    /// <param name="generated">Positions that may be generated after the prompt. <paramref name="intervention"/> may refer to them.</param>
     public static IReadOnlyList<TensorData> Run(
         VisionLanguageModel model, Prompt prompt, PixelValues? pixels, Intervention intervention, IReadOnlySet<string> keep, ISession session, int generated = 0)
     {
@@ -88,7 +90,7 @@ public static class TraceExport
             var size = shape.HeadSize / 2;
             var axes = decoder.Rope.Axes;
             float[] table = [.. Enumerable.Range(0, axes).SelectMany(axis => prompt.Coordinates.SelectMany(c => { var part = decoder.Rope.At(c[axis]).Slice(half * size, size).ToArray(); return part.Concat(part); }))];
-            // With several axes, as the reference has it: the angles of every pair on each axis, before pairs pick theirs.
+            // With several axes, as in the reference: the angles of every pair on each axis, before each pair selects its axis.
             return axes == 1 ? TensorData.Of(name, table, 1, length, shape.HeadSize) : TensorData.Of(name, table, axes, 1, length, shape.HeadSize);
         }
     }

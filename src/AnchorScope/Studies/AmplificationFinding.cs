@@ -3,15 +3,15 @@ using AnchorScope.Metrics;
 namespace AnchorScope.Studies;
 
 /// <summary>
-/// Whether amplifying the necessary heads is worth something: at a factor chosen on other runs it repairs failed test runs, more of them than random heads do, the whole set gains, and
-/// nothing is lost where nothing contradicts.
+/// Whether amplifying the necessary heads helps: at a factor chosen on other runs it repairs failed test runs, more of them than amplifying
+/// random heads does; the whole set gains; and accuracy does not drop on runs without a conflict.
 /// </summary>
 internal static class AmplificationFinding
 {
     private const string What = "share of failed test runs repaired at the factor that gained most on other runs, above 0; change of MFR of the whole test set, above 0; and more repaired than by "
         + "random sets of as many heads, each at the factor that repaired most for it on those runs";
 
-    /// <summary>Below this the interval of a share spans more than 40 points.</summary>
+    /// <summary>Fewest failed runs for a claim. With fewer, the interval of a share spans more than 40 points.</summary>
     private const int FewestFailed = 20;
 
     public static Claim Claim(Diagnosis diagnosis, FindingRuns runs, HeadPlan plan)
@@ -68,7 +68,7 @@ internal static class AmplificationFinding
             return new Saying(
                 FindingStatus.Unclear, $"{text}, which is not told apart from random heads (difference {Wording.Change(beyond)}; {Wording.Needed(needed)}){compared}{whole}", needed);
         }
-        // More samples may not help: what is missing is named.
+        // More samples may not help, so the sentence names what is missing.
         var but = !(net.Low > 0) ? "but no net gain of the whole set is shown"
             : !harmless ? "but that it is harmless is not shown"
             : rank.AtLeast == 0 && matched.AtLeast == 0 && matched.P <= MultipleComparisons.Level

@@ -6,25 +6,33 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;
 
-/// <summary>With which factor heads are amplified, and how far that takes the residual stream. Chosen on runs that it is not reported on.</summary>
-/// <param name="Set">The conflict set: "hard", or "rank" where there is none.</param>
-/// <param name="Factor">The factor with the largest net gain there; null where none gains.</param>
-/// <param name="Net">Change of MFR there at that factor, or at the best one where none gains.</param>
-/// <param name="Change">Norm of the change of the residual stream that leaves the last layer, over its norm; null without a factor.</param>
-/// <param name="Matched">By draw, the first <see cref="AmplificationStudy.MatchedDraws"/>: the factor that changes the stream as much; null where none of those measured does.</param>
+/// <summary>
+/// The factor at which heads are amplified, and how much that changes the residual stream. The factor is chosen on other runs than those it
+/// is reported on.
+/// </summary>
+/// <param name="Set">Name of the conflict set it was chosen on: "hard", or "rank" if there is no hard set.</param>
+/// <param name="Factor">The factor with the largest net gain on that set; null if none gains.</param>
+/// <param name="Net">Change of MFR on that set at that factor, or at the best factor if none gains.</param>
+/// <param name="Change">Norm of the change of the residual stream after the last layer, divided by the norm of that stream; null without a
+/// factor.</param>
+/// <param name="Matched">For each of the first <see cref="AmplificationStudy.MatchedDraws"/> draws: the factor that changes the stream as
+/// much; null if no measured factor does.</param>
 internal sealed record AmplificationChoice(string Set, double? Factor, Estimate Net, Estimate? Change, IReadOnlyList<double?> Matched)
 {
-    /// <summary>The factor at which each random set repairs most failed runs of <see cref="Set"/>, by draw.</summary>
+    /// <summary>For each draw, the factor at which the random set repairs most failed runs of <see cref="Set"/>.</summary>
     internal IReadOnlyList<double> Drawn { get; init; } = [];
 }
 
-/// <summary>Chooses the factor of an amplification on the hard samples, or on the ranking split where there are none, and runs random heads at matched strength.</summary>
+/// <summary>
+/// Chooses the factor of an amplification on the hard samples, or without them on the ranking split, and amplifies random heads at matched
+/// strength.
+/// </summary>
 internal sealed class AmplificationStudy(DiagnosisStudy study, ResultStore store, BootstrapDraws draws)
 {
-    /// <summary>Random sets that are also amplified at matched strength.</summary>
+    /// <summary>Number of random sets that are also amplified at matched strength.</summary>
     public const int MatchedDraws = 19;
 
-    /// <summary>Samples on which the change of the residual stream is measured.</summary>
+    /// <summary>Number of samples on which the change of the residual stream is measured.</summary>
     private const int NormSamples = 8;
 
     /// <summary>Names of the phases.</summary>
@@ -32,19 +40,19 @@ internal sealed class AmplificationStudy(DiagnosisStudy study, ResultStore store
 
     private ConflictSet Choosing => Conflicts(study.Data.Hard ?? study.Data.Rank);
 
-    /// <summary>What amplifies: the factors above 1, ascending.</summary>
+    /// <summary>The amplifying factors: those above 1, ascending.</summary>
     private IReadOnlyList<double> Factors => [.. study.Options.Gains.Where(g => g > 1).Order()];
 
     private ConflictSet NormSet => Choosing.Part(Choosing.Name, [.. Choosing.Samples.Take(NormSamples)]);
 
-    /// <summary>The phases with the most samples that they can have.</summary>
+    /// <summary>The phases, each with its maximum number of samples.</summary>
     public static IEnumerable<(string Phase, int Samples)> Phases(DiagnosisData data)
     {
         yield return (NormPhase, Math.Min(NormSamples, Conflicts(data.Hard ?? data.Rank).Samples.Count));
         yield return (MatchedPhase, Conflicts(data.Test).Samples.Count);
     }
 
-    /// <summary>Runs what the store does not have yet. The phases "hard" (or "factor") and "test" are there.</summary>
+    /// <summary>Runs what the store does not contain yet. Requires the phases "hard" (or "factor") and "test".</summary>
     public void Run(HeadPlan plan, Action<StudyProgress>? progress, CancellationToken cancel)
     {
         if (Choose(plan) is not { Factor: { } factor }) return;
@@ -61,7 +69,7 @@ internal sealed class AmplificationStudy(DiagnosisStudy study, ResultStore store
         }, progress, cancel);
     }
 
-    /// <summary>What was chosen, from the rows of the phases.</summary>
+    /// <summary>The chosen factor, from the rows of the phases.</summary>
     public AmplificationChoice Read(HeadPlan plan)
     {
         var choice = Choose(plan);
@@ -72,14 +80,14 @@ internal sealed class AmplificationStudy(DiagnosisStudy study, ResultStore store
         return choice with { Change = change, Matched = [.. Draws(plan).Select(d => StrengthMatch.At(gains, [.. gains.Select(g => Change(d, g).Mean)], change.Mean, none: 1))] };
     }
 
-    /// <summary>The failed test runs under random heads at matched strength; empty where nothing was chosen.</summary>
+    /// <summary>The failed test runs under random heads at matched strength; empty if no factor was chosen.</summary>
     public MeasuredSet MatchedRuns(HeadPlan plan) => Choose(plan).Factor is null ? new MeasuredSet("test", [], draws) : Measured(MatchedPhase, Failing()).Where(r => r.Failed);
 
     private AmplificationChoice Choose(HeadPlan plan)
     {
         var set = Measured(study.Data.Hard is null ? "factor" : "hard", Choosing);
         Estimate Net(double factor) => set.Difference(r => r.Follows(ConditionId.Gain(HeadPlan.Tested, factor)) - r.Follows(ConditionId.Baseline)).Difference;
-        // The first of equals is the weakest.
+        // MaxBy takes the first of equal values, which is the weakest factor.
         if (Factors.Count == 0) return new AmplificationChoice(Choosing.Name, null, new Estimate(double.NaN, double.NaN, double.NaN, 0), null, []);
         var best = Factors.Select(f => (Factor: f, Net: Net(f))).MaxBy(f => f.Net.Mean);
         var failed = set.Where(r => r.Failed);

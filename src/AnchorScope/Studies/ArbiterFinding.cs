@@ -3,8 +3,9 @@ using AnchorScope.Metrics;
 namespace AnchorScope.Studies;
 
 /// <summary>
-/// Who chooses and who carries. A set of heads arbitrates if the model gives its own other answer once their queries are those of the other instruction; heads carry the decision if the
-/// model gives the donor's answer once their outputs are the donor's.
+/// Which heads choose the modality and which carry the decision. A set of heads arbitrates if the model gives its own run's other answer
+/// once the heads' queries are replaced by those under the other instruction. Heads carry the decision if the model gives the donor's
+/// answer once their outputs are replaced by the donor's.
 /// </summary>
 internal static class ArbiterFinding
 {
@@ -46,7 +47,7 @@ internal static class ArbiterFinding
                     + $"({Wording.Interval(set.Phrasing.Switched)}). "
                     + $"What these heads hold is the words, not which modality they name{passed}", set.Choice.Moved);
         var compared = $"; {(found.Census ? $"{Plural.Few(rank.AtLeast)} of all {Plural.Of(rank.Draws, "other set")} of that size {(rank.AtLeast is 0 or 1 ? "moves" : "move")} as much" : Wording.Rank(rank, "move"))}, at most {found.RandomMoved:0.00} of the margin against {set.Choice.Moved.Mean:0.00}";
-        // A census draws nothing: what is left to chance is which samples there are.
+        // A census has no random draws. The only uncertainty is over the samples.
         var p = found.Census && rank.AtLeast == 0 ? Normal.TwoSided(set.Choice.Moved.Mean / ((set.Choice.Moved.High - set.Choice.Moved.Low) / (2 * Normal.Z95))) : rank.P;
         return new Claim(What, p, set.Choice.Moved, holds => holds
             ? new Saying(FindingStatus.Present, $"{Subject(set.Heads.Count)}: {Lower(text)}{compared}{passed}")
@@ -58,7 +59,7 @@ internal static class ArbiterFinding
         };
     }
 
-    /// <summary>Why no run gives a pair across instructions.</summary>
+    /// <summary>Why no run has a donor under the other instruction.</summary>
     private static string NoPair(InterchangeResult found)
     {
         var count = found.Pairs[^1].Factors.First(f => f.Factor == EnumName.Of(DonorFactor.Instruction));

@@ -3,31 +3,34 @@ using AnchorScope.Interventions;
 
 namespace AnchorScope.Studies;
 
-/// <summary>A group of attention edges: from some positions to others.</summary>
-/// <param name="Name">Like <c>image->instruction</c>.</param>
-/// <param name="Queries">Positions that look.</param>
-/// <param name="Keys">Positions that are looked at.</param>
+/// <summary>A group of attention edges: from some query positions to some key positions.</summary>
+/// <param name="Name">For instance <c>image->instruction</c>.</param>
+/// <param name="Queries">Query positions.</param>
+/// <param name="Keys">Key positions.</param>
 public sealed record EdgeGroup(string Name, IReadOnlyList<int> Queries, IReadOnlyList<int> Keys);
 
 /// <summary>
-/// Attribution patching (Nanda 2023; Syed et al. 2023): what blocking each head, cutting each edge or silencing each neuron would take from a margin, to first order, all of them from forward
-/// and backward passes of the prompt alone. An estimate: the sweep is exact.
+/// Attribution patching (Nanda 2023; Syed et al. 2023): a first-order estimate of how much of a margin is lost by blocking each head,
+/// cutting each edge or silencing each neuron, from a few forward and backward passes of the prompt. A <see cref="Sweep"/> measures it
+/// exactly.
 /// </summary>
 /// <param name="Margin">logit a - logit b at the last position.</param>
-/// <param name="Heads">What blocking a head at the chosen positions takes from it [layer x head].</param>
-/// <param name="Neurons">The same of neurons [layer x d_mlp].</param>
-/// <param name="Edges">What cutting a group of edges in one head takes from it, by name [layer x head].</param>
+/// <param name="Heads">Loss of margin from blocking a head at the chosen positions [layer x head].</param>
+/// <param name="Neurons">Loss of margin from silencing a neuron at the chosen positions [layer x d_mlp].</param>
+/// <param name="Edges">Loss of margin from cutting a group of edges in one head, by name of the group [layer x head].</param>
 public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, IReadOnlyDictionary<string, float[]> Edges)
 {
-    /// <summary>Attributes the margin of <paramref name="tokenA"/> over <paramref name="tokenB"/>. Nothing is computed of positions before the first that could be changed but what is recorded of them.</summary>
+    /// <summary>
+    /// Attributes the margin of <paramref name="tokenA"/> over <paramref name="tokenB"/>. Positions before the first one that could be
+    /// changed are not computed; the recorded keys and values are used.
+    /// </summary>
     /// <param name="baseline">The prompt and its recorded run.</param>
-    /// <param name="positions">Where heads and neurons would be changed.</param>
+    /// <param name="positions">Positions at which heads and neurons would be changed.</param>
     /// <param name="edges">Groups of edges to attribute.</param>
-    /// <param name="steps">
-    /// 1: the slope where nothing is changed. More: the mean of the slopes at the middles of so many steps on the way on which all heads at these positions fade out together (integrated
-    /// gradients along the gain); neurons and edges are taken from the same passes.
-    /// </param>
-    /// <param name="rowsPerPass">How many rows steps that share a pass may have; changes no bit.</param>
+    /// <param name="steps">1: the gradient at the unmodified run. More: integrated gradients along the path that scales all head outputs at
+    /// these positions from 1 to 0, as the mean of the gradients at the midpoints of the steps. Neurons and edges are taken from the same
+    /// passes.</param>
+    /// <param name="rowsPerPass">Maximum number of rows of steps that share a pass; does not change any bit.</param>
     public static Attribution Of(
         ISession session, IRecordedRun baseline, int tokenA, int tokenB, IReadOnlyList<int> positions, IReadOnlyList<EdgeGroup> edges, int steps = 1, int rowsPerPass = Sweep.DefaultRows)
     {
@@ -37,7 +40,7 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
         var (heads, neurons) = (new double[shape.Layers * shape.Heads], new double[shape.Layers * shape.MlpSize]);
         var groups = edges.ToDictionary(e => e.Name, _ => new double[shape.Layers * shape.Heads], StringComparer.Ordinal);
         Site[] sites = edges.Count > 0 ? [Site.HeadOut, Site.NeuronOut, Site.AttnScores] : [Site.HeadOut, Site.NeuronOut];
-        // Steps share passes, as many as a pass carries: weights are packed once for all of them.
+        // Steps share passes, so that weights are packed once for several steps.
         foreach (var together in Enumerable.Range(0, steps).Chunk(Math.Max(1, rowsPerPass / (prompt.Length - start))))
         {
             PathStep[] path =
@@ -64,15 +67,15 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
         return new Attribution((double)baseline.LastLogits[tokenA] - baseline.LastLogits[tokenB], Mean(heads), Mean(neurons), groups.ToDictionary(g => g.Key, g => Mean(g.Value), StringComparer.Ordinal));
     }
 
-    /// <summary>One step of the path: the gain of the heads, what is recorded forwards, and the gradient with respect to it.</summary>
+    /// <summary>One step of the path: the gain of the heads, the recorded values, and the gradient with respect to them.</summary>
     private sealed record PathStep(float Gain, Trace Values, Trace Slopes);
 
     private static Intervention Scaled(DecoderShape shape, IReadOnlyList<int> positions, float gain) => gain == 1
         ? Intervention.None
         : new Intervention($"all heads x{gain}", [.. Enumerable.Range(0, shape.Layers).Select(layer => new Edit(Site.HeadOut, layer, Operation.Scale) { Factor = gain, Positions = Positions.Of(positions) })]);
 
-    /// <param name="values">At the positions [position, part x width].</param>
-    /// <param name="slopes">At all positions from <paramref name="start"/> on.</param>
+    /// <param name="values">Values at the positions [position, part x width].</param>
+    /// <param name="slopes">Gradients at all positions from <paramref name="start"/> on.</param>
     private static void Add(float[] values, float[] slopes, IReadOnlyList<int> positions, int start, int width, double factor, Span<double> into)
     {
         var columns = into.Length * width;

@@ -3,16 +3,19 @@ using AnchorScope.Models;
 
 namespace AnchorScope.Studies;
 
-/// <summary>What two models are compared on. Each prompt is prepared by the model that it is for, picture, template, tokenizer and all.</summary>
+/// <summary>
+/// The prompts on which two models are compared. Each prompt is built by the model it is run on, with that model's preprocessor, template
+/// and tokenizer.
+/// </summary>
 internal static class BakedPrompts
 {
     private const int SequenceLength = 24;
     private const ulong Seed = 1;
 
     /// <summary>The first runs of a data folder's test set.</summary>
+    /// <param name="original">Its tokenizer and template determine which samples are usable.</param>
+    /// <param name="warn">Called with warnings about the samples' text.</param>
     /// <exception cref="InputException">The folder has no usable sets.</exception>
-    /// <param name="original">Whose tokenizer and template say which samples can be used.</param>
-    /// <param name="warn">Called with what is odd about their text.</param>
     public static IReadOnlyList<Func<VisionLanguageModel, ISession, Prompt>> Conflicts(
         VisionLanguageModel original, string folder, int count, Action<string>? warn = null)
     {
@@ -22,7 +25,9 @@ internal static class BakedPrompts
             new ConflictPrompts(model, data.Layout, session).Of(run)))];
     }
 
-    /// <summary>Random tokens, none of them a picture's: what every model can read, whatever its tokenizer and template.</summary>
+    /// <summary>
+    /// Sequences of random tokens without image tokens, which every model can process, whatever its tokenizer and template.
+    /// </summary>
     public static IReadOnlyList<Func<VisionLanguageModel, ISession, Prompt>> Sequences(int count) =>
         [.. Enumerable.Range(0, count).Select(i => (Func<VisionLanguageModel, ISession, Prompt>)((model, _) =>
         {

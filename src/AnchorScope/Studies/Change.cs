@@ -4,28 +4,35 @@ using AnchorScope.Interventions;
 
 namespace AnchorScope.Studies;
 
-/// <summary>What one or more variants of a sweep come to: they differ, if at all, in their names or in edits that what is read does not depend on.</summary>
-/// <param name="variants">Their indices.</param>
-/// <param name="intervention">The edits that can change what is read.</param>
-/// <param name="corner">What that makes to compute.</param>
+/// <summary>
+/// One or more variants of a sweep that give the same result: they differ at most in their names or in edits that cannot affect the
+/// readouts.
+/// </summary>
+/// <param name="variants">Indices of the variants.</param>
+/// <param name="intervention">The edits that can affect the readouts.</param>
+/// <param name="corner">The part of the computation that they change.</param>
 internal sealed class Change(Prompt prompt, List<int> variants, Intervention intervention, Corner corner)
 {
-    // By layer, in their order: what two changes have in common are the first ones.
+    // Sorted by layer, so that edits shared by two changes form a common prefix.
     private readonly Edit[] _edits = [.. intervention.Edits.OrderBy(e => e.Layer)];
 
     /// <summary>Indices of the variants.</summary>
     public List<int> Variants => variants;
 
-    /// <summary>The edits that can change what is read.</summary>
+    /// <summary>The edits that can affect the readouts.</summary>
     public Intervention Intervention => intervention;
 
-    /// <summary>What is computed; from where it leaves <see cref="Trunk"/>, if it has one.</summary>
+    /// <summary>The part that is computed; with a <see cref="Trunk"/>, from the layer where it leaves the trunk.</summary>
     public Corner Corner { get; private set; } = corner;
 
-    /// <summary>A change with the same edits below the corner's layer, in the same pass: the residual stream that enters there is taken from it.</summary>
+    /// <summary>
+    /// A change in the same pass with the same edits below the corner's layer. The residual stream at that layer is copied from it.
+    /// </summary>
     public Change? Trunk { get; private set; }
 
-    /// <summary>The changes of <paramref name="interventions"/>, each on the prompt of its index, in the order in which they join a pass.</summary>
+    /// <summary>
+    /// The changes of <paramref name="interventions"/>, each on the prompt of its index, in the order in which they join a pass.
+    /// </summary>
     public static List<Change> Of(DecoderShape shape, IEnumerable<Intervention> interventions, Func<int, Prompt> promptOf, IReadOnlyList<Readout> readouts)
     {
         var changes = new Dictionary<(Prompt, Intervention), Change>(new SameEdits());
@@ -40,12 +47,14 @@ internal sealed class Change(Prompt prompt, List<int> variants, Intervention int
     }
 
     /// <summary>
-    /// Lets changes that begin alike, such as knockout windows that start at one layer, go together as far as they are alike: all but one of them leave a trunk.
+    /// Shares the computation of changes with the same first edits, such as knockout windows that start at one layer: all but one of them
+    /// leave a trunk where their edits begin to differ.
     /// </summary>
-    /// <param name="changes">In the order in which they join a pass; the corners of those that leave a trunk move up.</param>
-    /// <param name="last">First layer that is read: further up every change needs rows of its own.</param>
-    /// <param name="rowsPerPass">Most rows of what must be in one pass.</param>
-    /// <returns>What must be in one pass, each in the order in which it joins.</returns>
+    /// <param name="changes">In the order in which they join a pass. The corner of a change that leaves a trunk moves to a higher
+    /// layer.</param>
+    /// <param name="last">First layer of a readout: from there on every change needs its own rows.</param>
+    /// <param name="rowsPerPass">Maximum number of rows of changes that must be in one pass.</param>
+    /// <returns>Groups of changes that must be in one pass, each in the order in which they join.</returns>
     public static List<List<Change>> Together(IReadOnlyList<Change> changes, int last, int rowsPerPass)
     {
         var (trunks, together) = (new Dictionary<Beginning, List<Change>>(), new List<List<Change>>());

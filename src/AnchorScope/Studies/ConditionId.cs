@@ -3,9 +3,9 @@ using System.Globalization;
 namespace AnchorScope.Studies;
 
 /// <summary>
-/// Names what was done to a run of a diagnosis. The names are the keys of results.jsonl; they are made here and nowhere taken apart.
+/// The name of the intervention on a run of a diagnosis. These names are keys in results.jsonl. They are built here and never parsed.
 /// </summary>
-/// <param name="Text">As in results.jsonl.</param>
+/// <param name="Text">The key in results.jsonl.</param>
 internal readonly record struct ConditionId(string Text)
 {
     /// <summary>No intervention.</summary>
@@ -20,10 +20,12 @@ internal readonly record struct ConditionId(string Text)
     /// <summary>A set of heads removed.</summary>
     public static ConditionId Block(HeadSetId set) => Named($"block/{set.Text}");
 
-    /// <summary>A set of heads multiplied with a factor.</summary>
+    /// <summary>A set of heads multiplied by a factor.</summary>
     public static ConditionId Gain(HeadSetId set, double factor) => Named($"gain/{set.Text}/{factor:R}");
 
-    /// <summary>A random set, by draw, multiplied with a factor that changes the residual stream as much as the chosen set.</summary>
+    /// <summary>
+    /// A random set, by draw, multiplied by a factor that changes the residual stream as much as amplifying the chosen set does.
+    /// </summary>
     public static ConditionId MatchedGain(int draw) => Named($"gain/matched/{draw}");
 
     /// <summary>One head removed.</summary>

@@ -5,17 +5,21 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;
 
-/// <summary>Runs of conflict samples as prompts: reads pictures, runs the vision tower, builds the conversation. One per thread.</summary>
+/// <summary>
+/// Builds prompts from runs of conflict samples: reads pictures, runs the vision tower, renders the conversation. One instance per thread.
+/// </summary>
 internal sealed class ConflictPrompts(VisionLanguageModel model, PromptLayout layout, ISession session)
 {
-    /// <summary>Pictures that are kept preprocessed: a sample's two runs share theirs, and so do runs and their donors.</summary>
+    /// <summary>
+    /// Number of preprocessed pictures that are cached. The two runs of a sample share a picture, and so do runs and their donors.
+    /// </summary>
     private const int Kept = 64;
 
     private readonly Dictionary<string, PixelValues> _pixels = new(StringComparer.Ordinal);
     private readonly Queue<string> _order = [];
     private (string? Path, float[] Features) _last = (null, []);
 
-    /// <summary>A run as a prompt.</summary>
+    /// <summary>Builds the prompt of a run.</summary>
     public Prompt Of(ConflictRun run)
     {
         if (run.Sample.Image is not { } path) return ConflictPrompt.Build(model, run, layout, null, null);

@@ -3,18 +3,20 @@ using AnchorScope.Interventions;
 
 namespace AnchorScope.Studies;
 
-/// <summary>What a variant has to compute: where what is read can first differ from the baseline, and where the last thing is read.</summary>
+/// <summary>
+/// The part of the computation that a variant changes: from where a readout can first differ from the baseline to the last readout.
+/// </summary>
 /// <param name="Layer">First layer.</param>
 /// <param name="Position">First position.</param>
-/// <param name="AfterAttention">Whether it starts behind the attention of its first layer.</param>
-/// <param name="EndLayer">The layer behind the last one.</param>
-/// <param name="EndPosition">The position behind the last one.</param>
+/// <param name="AfterAttention">Whether it starts after the attention of its first layer.</param>
+/// <param name="EndLayer">The layer after the last one.</param>
+/// <param name="EndPosition">The position after the last one.</param>
 internal sealed record Corner(int Layer, int Position, bool AfterAttention, int EndLayer, int EndPosition)
 {
-    /// <summary>Rows in a pass; 0 where nothing that is read can differ from the baseline's output.</summary>
+    /// <summary>Number of rows in a pass; 0 if no readout can differ from the baseline's output.</summary>
     public int Rows => Layer >= EndLayer ? 0 : EndPosition - Position;
 
-    /// <summary>The corner of <paramref name="intervention"/>, moved to where the first thing is read if that comes earlier.</summary>
+    /// <summary>The corner of <paramref name="intervention"/>, extended to the first readout if that is earlier.</summary>
     public static Corner Of(Intervention intervention, DecoderShape shape, Prompt prompt, IReadOnlyList<Readout> readouts)
     {
         var (first, end, firstPosition, endPosition) = (int.MaxValue, 0, int.MaxValue, 0);
@@ -36,8 +38,9 @@ internal sealed record Corner(int Layer, int Position, bool AfterAttention, int 
     }
 
     /// <summary>
-    /// The edits of <paramref name="intervention"/> that can change what is read. Above the last layer that is read none can; in that layer only the positions that
-    /// are read there take part, but for what their attention reads of the others: keys, values and the stream that these come from.
+    /// The edits of <paramref name="intervention"/> that can affect the readouts. Edits above the last layer that is read cannot. In that
+    /// layer, an edit matters only at the positions that are read, or if it changes keys, values or the residual stream before them, which
+    /// attention reads at other positions.
     /// </summary>
     public static Intervention Reaching(Intervention intervention, DecoderShape shape, Prompt prompt, IReadOnlyList<Readout> readouts)
     {

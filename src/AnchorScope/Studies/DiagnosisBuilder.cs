@@ -3,7 +3,7 @@ using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
 
-/// <summary>Reduces the rows of a finished study to a <see cref="Diagnosis"/>; runs no model but to render one prompt.</summary>
+/// <summary>Reduces the rows of a finished study to a <see cref="Diagnosis"/>. It runs the model only to render one prompt.</summary>
 internal sealed class DiagnosisBuilder
 {
     private readonly DiagnosisStudy _study;
@@ -41,7 +41,7 @@ internal sealed class DiagnosisBuilder
         List<BlockingResult> blocking = [];
         List<AmplificationResult> amplification = [];
         InterchangeResult interchange = null!;
-        // Most of the time of a report: thousands of means, each with an interval of a thousand resamples, and none waits for another.
+        // This takes most of the time of a report: thousands of means, each with an interval from a thousand resamples, all independent.
         Parallel.Invoke(
             new ParallelOptions { MaxDegreeOfParallelism = Options.Threads },
             () => knockouts = Knockouts(),
@@ -114,7 +114,7 @@ internal sealed class DiagnosisBuilder
     private FollowingRates Rates(MeasuredSet set, string group, string name) => new(
         set.Name, group, name, set.Runs.Count,
         set.SplitShare(r => r.Follows(ConditionId.Baseline)),
-        // Controls have no second answer to be larger than.
+        // Controls have no competing answer.
         set.Where(IsConflict).SplitShare(r => r.Larger(ConditionId.Baseline)),
         set.SplitShare(r => AnswerMatch.Judge(r.Result.Answer, r.Run) == Verdict.Following ? 1 : 0),
         set.SplitShare(r => r.Competes(ConditionId.Baseline)),
@@ -160,14 +160,16 @@ internal sealed class DiagnosisBuilder
         return vision.Mean < 0.5 ? set.Share(r => 1 - Vision(r)) : vision;
     }
 
-    /// <summary>Margins are of the instructed answer over the other; alignment asks for vision over text.</summary>
+    /// <summary>
+    /// Margins are those of the instructed answer over the other one. Decision alignment needs the margin of vision over text.
+    /// </summary>
     private static double Aligned(MeasuredRun run, double margin)
     {
         var sign = run.Run.Instruction == Modality.Vision ? 1 : -1;
         return DecisionAlignment.Of(margin * sign, run.Baseline.Margin * sign);
     }
 
-    /// <summary>Layer l enters with index l of a curve, leaves with l + 1, and passes its "_mid" between attention and MLP.</summary>
+    /// <summary>Index l of a curve is before layer l, index l + 1 is after it, and its "_mid" curve is between attention and MLP.</summary>
     private List<ByInstruction> Increment(string name, bool mlp) => [.. Enumerable.Range(0, Shape.Layers).Select(l => _test.Split(r =>
     {
         var (curve, mid) = (r.Result.Curves[name], r.Result.Curves[name + "_mid"]);
@@ -192,7 +194,7 @@ internal sealed class DiagnosisBuilder
         return Tested(curves);
     }
 
-    /// <summary>All windows of one size are a family, and all edges cut in all layers another.</summary>
+    /// <summary>All windows of one size form a family, and all edges cut in all layers another one.</summary>
     private static List<KnockoutCurve> Tested(List<KnockoutCurve> curves)
     {
         var windows = curves.GroupBy(c => c.Window).ToDictionary(
@@ -263,7 +265,8 @@ internal sealed class DiagnosisBuilder
     }
 
     /// <summary>
-    /// Every head that was blocked alone. An estimate is not tested, but counts: a screen picks the strongest from the same runs.
+    /// Tests of all heads that were blocked individually. Estimated heads are not tested but count in the size of the family, because a
+    /// screen picks the strongest heads from the same runs.
     /// </summary>
     private IReadOnlyList<Significance> HeadTests(MeasuredSet set, IReadOnlySet<(int, int)> estimated) => Significance.Family(
         [.. Enumerable.Range(0, Shape.Layers * Shape.Heads).Select(i =>

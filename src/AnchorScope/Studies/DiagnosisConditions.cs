@@ -5,10 +5,10 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;
 
-/// <summary>The interventions of a diagnosis on one prompt, named as in results.jsonl.</summary>
+/// <summary>The interventions of a diagnosis on one prompt, with their names in results.jsonl.</summary>
 internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape shape)
 {
-    /// <summary>Edges on which all window sizes are tried; the others are cut with the standard window only.</summary>
+    /// <summary>Edges for which all window sizes are tried. The others are cut with the standard window only.</summary>
     public static IReadOnlyList<string> SensitivityEdges { get; } = ["image->instruction", "text_context->instruction", "instruction->last"];
 
     public IReadOnlyList<Edge> Edges { get; } = Edge.Standard(options.Variants.Instruction);
@@ -19,15 +19,15 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
     /// <summary>Every head of the model.</summary>
     public IEnumerable<(int Layer, int Head)> EachHead => from layer in Enumerable.Range(0, shape.Layers) from head in Enumerable.Range(0, shape.Heads) select (layer, head);
 
-    /// <summary>Heads removed, one at a time.</summary>
-    /// <param name="by">What takes their place; null: 0.</param>
+    /// <summary>Removes heads, one at a time.</summary>
+    /// <param name="by">The values that replace them; null: 0.</param>
     public IEnumerable<Intervention> Alone(Prompt prompt, IEnumerable<(int Layer, int Head)> heads, Removal? by)
     {
         var at = Scope(options.Variants, prompt);
         foreach (var (layer, head) in heads) yield return Without(ConditionId.Head(layer, head), [(layer, head)], at, by);
     }
 
-    /// <summary>Neurons set to 0, one at a time.</summary>
+    /// <summary>Sets neurons to 0, one at a time.</summary>
     public IEnumerable<Intervention> Silenced(Prompt prompt, IEnumerable<(int Layer, int Neuron)> neurons)
     {
         var at = Scope(options.Variants, prompt);
@@ -35,7 +35,7 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
             yield return new Intervention(ConditionId.Neuron(layer, neuron), new Edit(Site.NeuronOut, layer, Operation.Scale) { Factor = 0, Components = [neuron], Positions = at });
     }
 
-    /// <summary>Components of heads' outputs set to 0, one at a time.</summary>
+    /// <summary>Sets components of heads' outputs to 0, one at a time.</summary>
     public IEnumerable<Intervention> Without(Prompt prompt, IEnumerable<(int Layer, int Head, int Component)> components)
     {
         var at = Scope(options.Variants, prompt);
@@ -43,19 +43,19 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
             yield return new Intervention(ConditionId.Component(layer, head, component), new Edit(Site.HeadOut, layer, Operation.Scale) { Factor = 0, Components = [head * shape.HeadSize + component], Positions = at });
     }
 
-    /// <summary>Edges cut in one head each, where the prompt has them.</summary>
+    /// <summary>Cuts edges in one head each, if the prompt has them.</summary>
     public IEnumerable<Intervention> CutInOneHead(Prompt prompt, IEnumerable<(string Edge, int Layer, int Head)> pairs, Removal? by) =>
         pairs.Select(p => Cut(Edges.First(e => e.Name == p.Edge), prompt, ConditionId.HeadEdge(p.Edge, p.Layer, p.Head), [p.Layer], by,
             [p.Head])).OfType<Intervention>();
 
-    /// <summary>The edges into the instruction and what follows it, for estimates head by head.</summary>
+    /// <summary>The edges into the instruction and later spans, for estimates by head.</summary>
     public IReadOnlyList<EdgeGroup> EdgeGroups(Prompt prompt) =>
         [.. Edges.Where(e => !e.To.Contains(SpanKind.TextContext) && e.Exists(prompt)).Select(e => new EdgeGroup(e.Name, prompt.Union(e.To), prompt.Union(e.From)))];
 
-    /// <summary>Positions at which heads are blocked, as a list.</summary>
+    /// <summary>Positions at which heads are blocked.</summary>
     public int[] Changed(Prompt prompt) => Scope(options.Variants, prompt) is { IsAll: false } some ? [.. some.List] : [.. Enumerable.Range(0, prompt.Length)];
 
-    /// <summary>Every edge, layer by layer and in all layers at once. Edges that the prompt does not have are left out.</summary>
+    /// <summary>Cuts every edge, layer by layer and in all layers at once. Edges that the prompt does not have are left out.</summary>
     public IEnumerable<Intervention> Knockouts(Prompt prompt, Removal? by)
     {
         foreach (var edge in Edges)
@@ -72,7 +72,7 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
         }
     }
 
-    /// <summary>The chosen sets blocked, and with <paramref name="controls"/> the random ones.</summary>
+    /// <summary>Blocks the chosen sets and, with <paramref name="controls"/>, the random ones.</summary>
     public IEnumerable<Intervention> Blocks(Prompt prompt, HeadPlan plan, bool controls, Removal? by)
     {
         var at = Scope(options.Variants, prompt);
@@ -82,7 +82,7 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
         }
     }
 
-    /// <summary>The chosen sets amplified, and with <paramref name="controls"/> random sets as large as 5 %.</summary>
+    /// <summary>Amplifies the chosen sets and, with <paramref name="controls"/>, random sets of the size of the best 5 %.</summary>
     public IEnumerable<Intervention> Gains(Prompt prompt, HeadPlan plan, bool controls)
     {
         var at = Scope(options.Variants, prompt);
@@ -94,15 +94,15 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
         }
     }
 
-    /// <summary>Spans at which heads are exchanged: those at which they are blocked, without what stands in front of the question.</summary>
+    /// <summary>Spans at which heads are exchanged: those at which they are blocked, without the spans before the question.</summary>
     public static IReadOnlyList<SpanKind> SpansOf(Definitions variants) => variants.Scope == GainScope.Instruction
         ? variants.Instruction
         : [SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix];
 
-    /// <summary>Spans at which heads are blocked; null is the template tokens that belong to none.</summary>
+    /// <summary>Spans at which heads are blocked; null stands for template tokens that belong to no span.</summary>
     public IReadOnlyList<SpanKind?> Blocked { get; } = options.Variants.Scope switch
     {
-        // The last position is one of the suffix.
+        // The last position is part of the suffix.
         GainScope.All => [.. Enum.GetValues<SpanKind>().Where(kind => kind != SpanKind.Last).Select(kind => (SpanKind?)kind), null],
         GainScope.Last => [SpanKind.Last],
         GainScope.Instruction => [.. options.Variants.Instruction.Select(kind => (SpanKind?)kind)],
@@ -110,7 +110,7 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
     };
 
     /// <summary>
-    /// How heads, and with <paramref name="edges"/> edges, are removed from a run; null where heads are set to 0 and edges cut.
+    /// How heads, and with <paramref name="edges"/> edges, are removed from a run; null if heads are set to 0 and edges are cut.
     /// </summary>
     public Removal? By(Replacements replacements, Conflicts.ConflictRun run, Prompt prompt, bool edges)
     {
@@ -121,11 +121,13 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
         return new Removal(shape, prompt, Blocked, replacement);
     }
 
-    /// <summary>Where means are taken: of head outputs where heads are removed, of keys and values where edges begin.</summary>
+    /// <summary>
+    /// Where means are taken: of head outputs at the spans where heads are removed, of keys and values at the spans where edges begin.
+    /// </summary>
     public IReadOnlyList<(Site Site, SpanKind? Span)> MeanPlaces =>
         [.. Blocked.Select(span => (Site.HeadOut, span)), .. Read.SelectMany(span => new[] { (Site.Key, span), (Site.Value, span) })];
 
-    /// <summary>Spans from which edges read.</summary>
+    /// <summary>Spans that edges read from.</summary>
     private IEnumerable<SpanKind?> Read => Edges.SelectMany(edge => edge.From).Distinct().Select(kind => (SpanKind?)kind);
 
     private static Intervention Without(string name, IReadOnlyList<(int Layer, int Head)> heads, Positions at, Removal? by) =>

@@ -8,20 +8,22 @@ using AnchorScope.World;
 
 namespace AnchorScope.Studies;
 
-/// <summary>The sets of a diagnosis: heads are ranked on one, tested on another; harder samples and controls where there are any.</summary>
+/// <summary>
+/// The conflict sets of a diagnosis: one to rank heads, another to test them, and optionally harder samples and controls.
+/// </summary>
 internal sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSet Test, ConflictSet? Hard, ConflictSet? Control, PromptLayout Layout)
 {
     /// <summary>All sets, in the order they are run.</summary>
     public IReadOnlyList<ConflictSet> Sets => [.. new[] { Rank, Test, Hard, Control }.OfType<ConflictSet>()];
 
-    /// <summary>Everything left out, with the reason.</summary>
+    /// <summary>All samples that were left out, with the reason.</summary>
     public IReadOnlyList<RejectedLine> Rejected => [.. Sets.SelectMany(s => s.Rejected).Distinct()];
 
     /// <summary>
-    /// Reads rank.jsonl and test.jsonl (with hard.jsonl and control.jsonl), or the folder's only .jsonl, whose conflict samples are
-    /// then split at random into halves.
+    /// Reads rank.jsonl and test.jsonl (and hard.jsonl and control.jsonl if present). If the folder has only one .jsonl, its conflict
+    /// samples are split into random halves.
     /// </summary>
-    /// <param name="path">The folder, or a .jsonl that is split like the only one of a folder.</param>
+    /// <param name="path">The folder, or a .jsonl that is split in the same way.</param>
     public static DiagnosisData Load(string path, int? limit, ulong seed)
     {
         if (File.Exists(path)) return Split(path, Path.GetDirectoryName(Path.GetFullPath(path))!, limit, seed);
@@ -36,7 +38,9 @@ internal sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSe
         return Split(files[0], folder, limit, seed);
     }
 
-    /// <summary>One set whose conflicts are split at random into halves, to rank heads on one and test them on the other; the rest are controls.</summary>
+    /// <summary>
+    /// Splits the conflicts of one set into random halves, to rank heads on one and test them on the other. All other samples are controls.
+    /// </summary>
     private static DiagnosisData Split(string file, string folder, int? limit, ulong seed)
     {
         var whole = ConflictSet.Load(file, limit * 2);
@@ -50,14 +54,14 @@ internal sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSe
             folder, whole.Part("rank", shuffled[..half]), whole.Part("test", shuffled[half..]), null, controls.Count > 0 ? whole.Part("control", controls) : null, PromptLayout.Beside(folder));
     }
 
-    /// <summary>What the user should know about the samples' text: words that the vocabulary lacks, text that the chat template changes.</summary>
+    /// <summary>Warnings about the samples' text: words that the vocabulary lacks, text that the chat template changes.</summary>
     public IReadOnlyList<string> Warnings { get; private init; } = [];
 
     /// <summary>
-    /// Without the samples whose answers this model's tokenizer cannot tell apart, those whose pictures cannot be decoded, and those that are longer
-    /// than the model was made for: better known before the first hour than after it.
+    /// Removes samples whose answers this model's tokenizer cannot distinguish, samples whose pictures cannot be decoded, and samples that
+    /// are too long for the model, so that errors show before the first long computation.
     /// </summary>
-    /// <param name="answerTokens">Tokens that are generated behind each prompt.</param>
+    /// <param name="answerTokens">Number of tokens generated after each prompt.</param>
     public DiagnosisData Filter(VisionLanguageModel model, int answerTokens)
     {
         var sizes = new ConcurrentBag<PromptSize>();
@@ -67,7 +71,7 @@ internal sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSe
         return kept with { Warnings = [.. kept.SetWarnings(), .. TextWarnings(model, sizes)] };
     }
 
-    /// <summary>Refuses a template that loses a part of a sample.</summary>
+    /// <summary>Throws if the template drops a part of a sample.</summary>
     private void RequireParts()
     {
         foreach (var (kind, name, isIn) in new (SpanKind, string, Func<ConflictSample, bool>)[]
@@ -82,8 +86,7 @@ internal sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSe
     }
 
     /// <summary>
-    /// Without the samples that have a part which no conflict has of those whose means take the place of what is removed: known before the
-    /// first hour, not at the last table.
+    /// Removes samples with a part that none of the conflicts used for mean ablation has, because the mean for it would be missing.
     /// </summary>
     internal DiagnosisData WithKnownMeans(Definitions variants)
     {
@@ -106,8 +109,8 @@ internal sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSe
         };
     }
 
-    /// <summary>Parts that a sample may lack, at whose positions heads are removed.</summary>
-    /// <param name="everywhere">Whether they are removed in every phase, and edges with them.</param>
+    /// <summary>Optional parts of a sample at whose positions heads are removed.</summary>
+    /// <param name="everywhere">Whether heads are removed in every phase, and edges too.</param>
     private static IEnumerable<(string Name, Func<ConflictSample, bool> IsIn)> Optional(bool everywhere)
     {
         yield return ("constraint", s => !string.IsNullOrEmpty(s.Constraint));
@@ -117,7 +120,7 @@ internal sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSe
         yield return ("text_context", s => !string.IsNullOrEmpty(s.TextContext));
     }
 
-    /// <summary>What the user should know about the sets: samples that heads are ranked and tested on, files that are not read.</summary>
+    /// <summary>Warnings about the sets: samples in both the ranking and the test set, files that are not read.</summary>
     private IEnumerable<string> SetWarnings()
     {
         static object Content(ConflictSample s) => (s.Image, s.TextContext, s.Question, s.Constraint, string.Join('\0', s.Instructions.OrderBy(i => i.Key).Select(i => i.Value)));
@@ -126,13 +129,13 @@ internal sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSe
         if (both > 0)
             yield return $"{Plural.Of(both, "test sample")} of {Test.Samples.Count} {(both == 1 ? "is" : "are")} in the ranking set, too: heads would be tested on what they were ranked on";
         if (Rank.File == Test.File) yield break;
-        // The organism's world has further splits, for other commands.
+        // The world of the organism has further splits, which other commands use.
         var read = Sets.Select(set => Path.GetFileName(set.File)).Concat(Enum.GetNames<WorldSplit>().Select(name => name.ToLowerInvariant() + ".jsonl")).ToHashSet(StringComparer.Ordinal);
         string[] others = [.. Directory.GetFiles(Folder, "*.jsonl").Select(path => Path.GetFileName(path)).Where(name => !read.Contains(name)).Order(StringComparer.Ordinal)];
         if (others.Length > 0) yield return $"{Folder}: {string.Join(", ", others)} {(others.Length == 1 ? "is" : "are")} not read; the sets are rank, test, hard and control";
     }
 
-    /// <summary>What is said of all prompts' text together: each template warning once, and the share of unknown tokens.</summary>
+    /// <summary>Warnings about the text of all prompts: each template warning once, and the share of unknown tokens.</summary>
     internal static IReadOnlyList<string> TextWarnings(VisionLanguageModel model, IReadOnlyCollection<PromptSize> sizes)
     {
         var (unknown, text) = (sizes.Sum(s => (long)s.UnknownTokens), sizes.Sum(s => (long)s.TextTokens));
@@ -140,9 +143,11 @@ internal sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSe
         return [.. said, .. unknown > 0 ? [model.Tokenizer.UnknownWarning(unknown, text)] : Array.Empty<string>()];
     }
 
-    /// <summary>The samples of one set whose answers can be told apart, whose pictures can be decoded, and whose prompts fit the model.</summary>
+    /// <summary>
+    /// The samples of one set whose answers can be distinguished, whose pictures can be decoded, and whose prompts fit the model.
+    /// </summary>
     /// <param name="told">Called with the size of every run's prompt, on several threads.</param>
-    /// <exception cref="InputException">None is left.</exception>
+    /// <exception cref="InputException">No sample is left.</exception>
     internal static ConflictSet Usable(ConflictSet set, VisionLanguageModel model, PromptLayout layout, int answerTokens, Action<PromptSize>? told = null)
     {
         var named = AnswerEntities.Filter(set, model.Tokenizer);
@@ -151,7 +156,7 @@ internal sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSe
         var kept = named.With(
             [.. named.Samples.Where((_, i) => reasons[i] is null)],
             named.Samples.Select((s, i) => (s, reason: reasons[i])).Where(p => p.reason is not null).Select(p => new RejectedLine(set.File, p.s.Line, p.s.Id, p.reason!)));
-        // Samples that others name as donors may lie behind a limit: they are run, too.
+        // Samples that others name as donors may be beyond the limit. They are run too, so they are checked too.
         var known = set.Samples.Select(s => s.Id).ToHashSet(StringComparer.Ordinal);
         var donors = kept.Donors.Values.Where(d => !known.Contains(d.Id)).Select(d => (Donor: d, Reason: Unfit(d, model, layout, answerTokens, told))).Where(d => d.Reason is not null).ToList();
         if (donors.Count > 0) kept = kept.With(kept.Samples, donors.Select(d => new RejectedLine(set.File, d.Donor.Line, d.Donor.Id, $"as a donor: {d.Reason}")));
@@ -159,13 +164,13 @@ internal sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSe
             : throw new InputException($"{set.File}: no sample is left that can be used; line {kept.Rejected[^1].Line}, {kept.Rejected[^1].Id}: {kept.Rejected[^1].Reason}");
     }
 
-    /// <summary>Why a sample cannot be used, or null.</summary>
+    /// <summary>Why a sample cannot be used, or null if it can.</summary>
     private static string? Unfit(ConflictSample sample, VisionLanguageModel model, PromptLayout layout, int answerTokens, Action<PromptSize>? told)
     {
         try
         {
             var picture = sample.Image is { } path ? Picture.Load(path) : null;
-            // A text model's own sets have no pictures; that is said once, where the study is opened.
+            // A text-only model with pictures in its sets is reported once, when the study is opened.
             if (model.ImageToken is null && picture is not null) return null;
             var pixels = picture is null ? null : model.Preprocess([picture]);
             foreach (var run in sample.Runs)

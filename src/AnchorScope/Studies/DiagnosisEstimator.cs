@@ -7,15 +7,17 @@ using AnchorScope.Metrics;
 namespace AnchorScope.Studies;
 
 /// <summary>
-/// Counts what a diagnosis will compute before it runs: the interventions of every phase on the first sample of its set, at their cost in
-/// the planner. Heads that only the ranking will choose are drawn at random here, so that their layers are neither the best nor the worst.
+/// Estimates the cost of a diagnosis before it runs: the interventions of every phase on the first samples of its set, at their planned
+/// cost. Heads that only the ranking will choose are replaced by random ones, so that their layers are neither the best nor the worst case.
 /// </summary>
 internal sealed class DiagnosisEstimator
 {
-    /// <summary>A forward and a backward pass cost three forward passes.</summary>
+    /// <summary>A forward and a backward pass cost as much as three forward passes.</summary>
     private const int Backward = 3;
 
-    /// <summary>Plain runs are repeated for so long: the first ones of a small model are slower than the rest.</summary>
+    /// <summary>
+    /// Seconds for which plain runs are repeated to measure their rate, because the first runs of a small model are slower.
+    /// </summary>
     private const double Measured = 0.2;
 
     private readonly DiagnosisStudy _study;
@@ -37,8 +39,8 @@ internal sealed class DiagnosisEstimator
         _plan = new HeadPlan(scores, scores, scores, shape.Layers, shape.Heads, study.Options);
     }
 
-    /// <summary>The estimate.</summary>
-    /// <param name="workers">Passes that run at the same time.</param>
+    /// <summary>Computes the estimate.</summary>
+    /// <param name="workers">Number of concurrent passes.</param>
     /// <param name="weightBytes">Bytes of weights in memory.</param>
     public StudyEstimate Of(int workers, long weightBytes)
     {
@@ -71,7 +73,7 @@ internal sealed class DiagnosisEstimator
                 Add(phase, rank, samples, p => Plain(p) + Variants(p, _conditions.Alone(p, _plan.Order.Take(candidates), null)));
                 break;
             case "parts":
-                // The derivatives that say which parts are worth a look are taken while ranking, on the same samples.
+                // The gradients that select candidate parts are computed in the ranking phase, on the same samples.
                 Add(phase, rank, samples, p => Plain(p) + Back(p) + Variants(p, Parts(p)));
                 break;
             case "test":
@@ -99,7 +101,8 @@ internal sealed class DiagnosisEstimator
                 Donors(phase, rank, samples, [InterchangeStudy.ProfileKinds.SelectMany(k => _conditions.EachHead.Select(h => new Exchange(k.Factor, k.What, [h])))]);
                 break;
             case "search":
-                // Every step of every search is a phase of its own. The most are where no head adds enough alone: singles, then pairs.
+                // Every step of every search is a phase. The maximum is reached if no single head helps: then singles are followed by
+                // pairs.
                 var each = samples / (sets * InterchangeStudy.MostHeads);
                 Donors(phase, rank, each, [.. Steps(1), .. Pairs(2)], [.. Enumerable.Range(0, InterchangeStudy.MostHeads / 2)
                     .SelectMany(i => Steps(2 * i + 1).Concat(Pairs(2 * i + 2)))]);
@@ -121,7 +124,7 @@ internal sealed class DiagnosisEstimator
                 break;
             default:
                 var ways = Enum.GetValues<AblationVariant>().Length;
-                // Beside the necessary heads, the found sets; and a run whose values take the place of what is removed.
+                // Besides the necessary heads, the sets that were found; and a donor run whose values replace what is removed.
                 Work Ablated(Prompt p, int found) => 2 * Plain(p) + Variants(p,
                     [.. Enumerable.Range(0, ways * (found + 1)).Select(i => Intervention.HeadGain($"{i}", Some(i, InterchangeStudy.MostHeads), 0, At(p)))]);
                 Add(phase, test, samples, p => Ablated(p, 0), p => Ablated(p, sets));
@@ -129,11 +132,11 @@ internal sealed class DiagnosisEstimator
         }
     }
 
-    /// <summary>A phase for every search: single heads added to a set that has one head less than <paramref name="size"/>.</summary>
+    /// <summary>One phase per search: single heads are added to a set of <paramref name="size"/> - 1 heads.</summary>
     private IEnumerable<IEnumerable<Exchange>> Steps(int size) => InterchangeStudy.Searches.Select(search =>
         Enumerable.Range(0, Math.Min(InterchangeStudy.Pool, _plan.Order.Count)).Select(i => search.Of(Some(i, size))));
 
-    /// <summary>The same of pairs, two heads added.</summary>
+    /// <summary>One phase per search: pairs of heads are added.</summary>
     private IEnumerable<IEnumerable<Exchange>> Pairs(int size)
     {
         var pool = Math.Min(InterchangeStudy.Paired, _plan.Order.Count);
@@ -143,7 +146,7 @@ internal sealed class DiagnosisEstimator
     private List<SearchedSet> Found(int size) => [.. InterchangeStudy.Searches.Select((search, i) => new SearchedSet(
         search, [.. Enumerable.Range(1, size).Select(count => new SearchStep(Some(i, count), ExchangeEffect.NoPairs))], []))];
 
-    /// <summary>Some heads; others for another <paramref name="number"/>.</summary>
+    /// <summary>An arbitrary selection of heads that differs by <paramref name="number"/>.</summary>
     private IReadOnlyList<(int Layer, int Head)> Some(int number, int size) =>
         [.. Enumerable.Range(0, Math.Min(size, _plan.Order.Count)).Select(i => _plan.Order[(number + i * 7) % _plan.Order.Count]).Distinct()];
 
@@ -161,7 +164,7 @@ internal sealed class DiagnosisEstimator
         return [.. _conditions.Silenced(prompt, neurons), .. _conditions.Without(prompt, components), .. _conditions.CutInOneHead(prompt, edges, null)];
     }
 
-    /// <summary>Adds phases of exchanges, which run their receivers and donors anew.</summary>
+    /// <summary>Adds phases of exchanges, which recompute their receivers and donors.</summary>
     private void Donors(
         string phase, string set, int samples, IReadOnlyList<IEnumerable<Exchange>> least, IReadOnlyList<IEnumerable<Exchange>>? most = null)
     {
@@ -182,7 +185,7 @@ internal sealed class DiagnosisEstimator
         return runs.Count(run => finder.Of(run, factor, _study.Options.Variants.Alignment).Any()) / (double)Math.Max(1, runs.Count);
     }
 
-    /// <summary>An intervention that costs what the exchange does; null where the prompt has no such positions.</summary>
+    /// <summary>An intervention with the same cost as the exchange; null if the prompt has no such positions.</summary>
     private Intervention? Like(Exchange exchange, Prompt prompt)
     {
         var instruction = prompt.Union(_study.Options.Variants.Instruction);
@@ -201,8 +204,9 @@ internal sealed class DiagnosisEstimator
         };
     }
 
-    /// <summary>Adds a phase: what a run of its set's first sample costs, times the runs.</summary>
-    /// <param name="readsPictures">Whether a sample's picture is read once; else <paramref name="least"/> and <paramref name="most"/> say how often.</param>
+    /// <summary>Adds a phase: the cost of a run of its set's first samples times the number of runs.</summary>
+    /// <param name="readsPictures">Whether the picture of each sample is read once. Otherwise <paramref name="least"/> and
+    /// <paramref name="most"/> include the reads.</param>
     private void Add(string phase, string set, int samples, Func<Prompt, Work> least, Func<Prompt, Work>? most = null, bool readsPictures = true)
     {
         var runs = samples * _study.Data.Sets.First(s => s.Name == set).Samples.Average(s => s.Runs.Count());
@@ -214,12 +218,12 @@ internal sealed class DiagnosisEstimator
         static Work Whole(Work work) => work with { Runs = Math.Round(work.Runs), Pictures = Math.Round(work.Pictures) };
     }
 
-    /// <summary>A plain run with its picture.</summary>
+    /// <summary>A run without intervention, including reading its picture.</summary>
     private Work Read(Prompt prompt) => Plain(prompt) + new Work(0, 0, 1);
 
     private Work Plain(Prompt prompt) => new(1, SweepCost.Of(_session.Engine, prompt, []).BaselineOperations);
 
-    /// <summary>The answer is generated from the start again.</summary>
+    /// <summary>The answer is generated by a separate run from the start.</summary>
     private Work Answer(Prompt prompt) => _study.AnswerTokens == 1 && !_study.Model.Rules.Any ? default
         : new Work(1, (1 + (double)_study.AnswerTokens / prompt.Length) * Plain(prompt).Operations);
 

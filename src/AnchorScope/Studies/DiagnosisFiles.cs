@@ -9,7 +9,7 @@ using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
 
-/// <summary>A diagnosis as files that other programs read. Each is written whole or not at all.</summary>
+/// <summary>Writes a diagnosis as files for other programs. Each file is written atomically.</summary>
 internal static class DiagnosisFiles
 {
     internal static readonly JsonSerializerOptions Form = new()
@@ -21,8 +21,8 @@ internal static class DiagnosisFiles
     };
 
     /// <summary>Writes diagnosis.json, summary.csv, heads.json and heads-necessary.json into <paramref name="folder"/>.</summary>
-    /// <param name="arbiters">The heads that choose what is read; may be empty.</param>
-    /// <param name="necessary">The heads whose blocking costs most.</param>
+    /// <param name="arbiters">The heads that choose the modality; may be empty.</param>
+    /// <param name="necessary">The heads whose blocking lowers MFR most.</param>
     public static void Write(string folder, Diagnosis diagnosis, HeadSet arbiters, HeadSet necessary)
     {
         Text(Path.Combine(folder, "diagnosis.json"), Json(diagnosis));
@@ -31,15 +31,15 @@ internal static class DiagnosisFiles
         Text(Path.Combine(folder, "summary.csv"), Summary(diagnosis));
     }
 
-    /// <summary>A record as the text of a file: snake_case names, null for what is not a number.</summary>
+    /// <summary>Serialises a record with snake_case names and null for NaN.</summary>
     public static string Json<T>(T record) => JsonSerializer.Serialize(record, Form) + "\n";
 
     /// <summary>Writes <paramref name="text"/> as UTF-8, atomically.</summary>
     public static void Text(string path, string text) => AtomicFile.Write(path, stream => stream.Write(new UTF8Encoding(false).GetBytes(text)));
 
     /// <summary>
-    /// The named definitions, then one number a row: section, item, condition, metric, instruction, mean, interval, count, and p and q
-    /// where they were tested.
+    /// The named definitions, then one row per number: section, item, condition, metric, instruction, mean, interval, count, and p and q of
+    /// tested numbers.
     /// </summary>
     private static string Summary(Diagnosis d)
     {
@@ -168,7 +168,7 @@ internal static class DiagnosisFiles
 
     internal static string Quoted(string field) => field.AsSpan().IndexOfAny(",\"\n\r") < 0 ? field : $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 
-    /// <summary>JSON has no NaN: a mean of nothing is null.</summary>
+    /// <summary>Writes NaN as null, because JSON has no NaN. The mean of an empty set is NaN.</summary>
     private sealed class FiniteNumber : JsonConverter<double>
     {
         public override double Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.TokenType == JsonTokenType.Null ? double.NaN : reader.GetDouble();
@@ -180,7 +180,7 @@ internal static class DiagnosisFiles
         }
     }
 
-    /// <summary>{"mean": …, "low": …, "high": …, "count": …} on one line, so that a person can read the file.</summary>
+    /// <summary>Writes {"mean": …, "low": …, "high": …, "count": …} on one line, for readability.</summary>
     private sealed class InlineEstimate : JsonConverter<Estimate>
     {
         public override Estimate Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => throw new NotSupportedException("diagnosis.json is written, not read, by this tool");
@@ -190,7 +190,7 @@ internal static class DiagnosisFiles
 
     }
 
-    /// <summary>Numbers of a list on one line.</summary>
+    /// <summary>Writes the numbers of a list on one line.</summary>
     private sealed class InlineNumbers : JsonConverter<IReadOnlyList<double>>
     {
         public override IReadOnlyList<double> Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => throw new NotSupportedException("diagnosis.json is written, not read, by this tool");

@@ -3,7 +3,10 @@ using System.Globalization;
 
 namespace AnchorScope.Studies;
 
-/// <summary>The folder of one diagnosis: its manifest says which inputs and settings its rows belong to, so that none are ever mixed.</summary>
+/// <summary>
+/// The output folder of one diagnosis. Its manifest identifies the inputs and settings of its rows, so that rows of different runs are
+/// never mixed.
+/// </summary>
 internal static class DiagnosisFolder
 {
     private const string ManifestName = "manifest.json";
@@ -11,7 +14,7 @@ internal static class DiagnosisFolder
     /// <summary>results.jsonl in <paramref name="folder"/>.</summary>
     public static string Results(string folder) => Path.Combine(folder, "results.jsonl");
 
-    /// <summary>The folder that a command without --out means: the next free out/diagnosis-NNN, or the latest one to resume.</summary>
+    /// <summary>The folder used without --out: the next free out/diagnosis-NNN, or the latest one to resume.</summary>
     public static string Default(bool resume)
     {
         const string Parent = "out";
@@ -22,10 +25,10 @@ internal static class DiagnosisFolder
         return Path.Combine(Parent, string.Create(CultureInfo.InvariantCulture, $"diagnosis-{(resume ? latest : latest + 1):000}"));
     }
 
-    /// <summary>Whether <paramref name="folder"/> is that of a diagnosis.</summary>
+    /// <summary>Whether <paramref name="folder"/> contains a diagnosis.</summary>
     public static bool IsBegun(string folder) => File.Exists(Path.Combine(folder, ManifestName));
 
-    /// <summary>Starts a new folder, or checks that an old one was made with the same inputs and settings, and opens its rows.</summary>
+    /// <summary>Creates a new folder, or checks that an existing one has the same inputs and settings, and opens its rows.</summary>
     public static ResultStore Open(string folder, RunIdentity identity, bool resume)
     {
         var turn = Begin(folder, identity, resume);
@@ -40,8 +43,8 @@ internal static class DiagnosisFolder
         }
     }
 
-    /// <summary>Starts a new folder, or checks that an old one was made with the same inputs and settings.</summary>
-    /// <returns>What keeps the folder to this process.</returns>
+    /// <summary>Creates a new folder, or checks that an existing one has the same inputs and settings.</summary>
+    /// <returns>A lock that reserves the folder for this process.</returns>
     public static FolderLock Begin(string folder, RunIdentity identity, bool resume)
     {
         var path = Path.Combine(folder, ManifestName);

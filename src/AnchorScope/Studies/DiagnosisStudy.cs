@@ -9,12 +9,12 @@ using AnchorScope.Prompts;
 namespace AnchorScope.Studies;
 
 /// <summary>
-/// The main job: where does this model decide which modality to follow, and which heads decide it. Heads are ranked on one split
-/// and tested on another; every number comes from results.jsonl, sample by sample, so that a killed run goes on where it was.
+/// The main study: where the model decides which modality to follow, and which heads decide it. Heads are ranked on one split and tested on
+/// another. Every number comes from results.jsonl, which is written sample by sample, so that an interrupted run can be resumed.
 /// </summary>
 internal sealed class DiagnosisStudy : IDisposable
 {
-    /// <summary>Name under which a steered model's direction stands among the definitions.</summary>
+    /// <summary>Key of a steered model's direction among the named definitions.</summary>
     private const string Direction = "steering";
 
     private const int LongestAnswer = 16;
@@ -28,7 +28,7 @@ internal sealed class DiagnosisStudy : IDisposable
         Model = VisionLanguageModel.Open(options.Model);
         try
         {
-            // Better now than after the output folder is there.
+            // Fail before the output folder is created.
             if (Model.ImageToken is null && Data.Sets.SelectMany(set => set.Samples).FirstOrDefault(sample => sample.Image is not null) is { } pictured)
                 throw InputException.At(options.Data, $"{pictured.Id}: image", $"none ({options.Model}, {Model.Family}, reads text only)", pictured.Image!);
             _ = Model.Template;
@@ -50,7 +50,7 @@ internal sealed class DiagnosisStudy : IDisposable
         }
     }
 
-    /// <summary>What is done.</summary>
+    /// <summary>The options of the study.</summary>
     public DiagnosisOptions Options { get; }
 
     /// <summary>The model.</summary>
@@ -59,19 +59,19 @@ internal sealed class DiagnosisStudy : IDisposable
     /// <summary>The conflict sets.</summary>
     public DiagnosisData Data { get; private set; }
 
-    /// <summary>Tokens generated for an answer.</summary>
+    /// <summary>Number of tokens generated for an answer.</summary>
     public int AnswerTokens { get; }
 
     /// <summary>Edges that are cut.</summary>
     public IReadOnlyList<Edge> Edges => _conditions.Edges;
 
-    /// <summary>Edges on which all window sizes are tried.</summary>
+    /// <summary>Edges for which all window sizes are tried.</summary>
     public static IReadOnlyList<string> SensitivityEdges => DiagnosisConditions.SensitivityEdges;
 
-    /// <summary>Every choice by name, as result files list them; with the direction where the model is steered.</summary>
+    /// <summary>Every named choice, as listed in result files, including the direction if the model is steered.</summary>
     public IReadOnlyDictionary<string, string> Named { get; private set; } = new Dictionary<string, string>();
 
-    /// <summary>All that decides a number: two runs with the same may be continued into each other.</summary>
+    /// <summary>Everything that affects a number. Two runs with the same identity may share rows.</summary>
     public RunIdentity Identity
     {
         get
@@ -84,11 +84,14 @@ internal sealed class DiagnosisStudy : IDisposable
         }
     }
 
-    /// <summary>What the user should know before the first number: odd files, words that the vocabulary lacks, text that the template changes, rules of generation that are not applied.</summary>
+    /// <summary>
+    /// Warnings to read before the first number: irregular files, words that the vocabulary lacks, text that the template changes,
+    /// generation rules that are not applied.
+    /// </summary>
     public IReadOnlyList<string> Warnings =>
         [.. Model.Warnings, .. Model.Tokenizer.Warnings, .. Data.Warnings, .. Model.Rules.NotApplied(sampling: false)];
 
-    /// <summary>The parts of a run in order, with the number of their samples.</summary>
+    /// <summary>The phases of a run in order, with their number of samples.</summary>
     public IReadOnlyList<(string Phase, int Samples)> Phases =>
         [.. new[] { (Phase.Rank, Data.Rank), (Phase.Verify, Screened ? Data.Rank : null), (Phase.Parts, PartSet), (Phase.Test, Data.Test), (Phase.Hard, Data.Hard), (Phase.Factor, Data.Hard is null ? Data.Rank : null), (Phase.Control, Data.Control) }
             .Where(p => p.Item2 is not null).Select(p => (EnumName.Of(p.Item1), p.Item2!.Samples.Count)), .. AmplificationStudy.Phases(Data), .. InterchangeStudy.Phases(Data)];
@@ -100,7 +103,7 @@ internal sealed class DiagnosisStudy : IDisposable
     private DecoderShape Shape => Model.Decoder.Shape;
 
     /// <summary>
-    /// What <see cref="Run"/> will compute from an empty store, and how long that takes at the rate of a plain run, which is measured now.
+    /// The cost of <see cref="Run"/> with an empty store, and its duration at the rate of a plain run, which is measured here.
     /// </summary>
     public StudyEstimate Estimate(CancellationToken cancel = default)
     {
@@ -108,15 +111,15 @@ internal sealed class DiagnosisStudy : IDisposable
         return new DiagnosisEstimator(this, _conditions, session).Of(Model.Checkpoint.IsSmall ? Options.Threads : 1, (Model.Checkpoint.IsSmall ? 2 : 1) * Model.Checkpoint.WeightBytes);
     }
 
-    /// <summary>One prompt of the test set, with its spans, for the user to check before anything is run.</summary>
+    /// <summary>One prompt of the test set with its spans, for inspection before a run.</summary>
     public RenderedPrompt Render(CancellationToken cancel = default)
     {
         using var session = Model.OpenSession(new SessionOptions { Threads = Options.Threads, Cancel = cancel });
         return Rendered(session);
     }
 
-    /// <summary>Runs what <paramref name="store"/> does not have yet.</summary>
-    /// <returns>The heads that were chosen.</returns>
+    /// <summary>Runs what <paramref name="store"/> does not contain yet.</summary>
+    /// <returns>The chosen heads.</returns>
     public HeadPlan Run(ResultStore store, Action<StudyProgress>? progress = null, CancellationToken cancel = default)
     {
         void Each(Phase phase, ConflictSet set, PhasePlan plan) => this.Each(phase, set, store, plan, progress, cancel);
@@ -131,7 +134,8 @@ internal sealed class DiagnosisStudy : IDisposable
         var plan = Plan(store);
         Each(Phase.Parts, PartSet, new PhasePlan(Parts(store, plan)));
         Each(Phase.Test, Data.Test, new PhasePlan(Heads: plan));
-        // Random sets are tested on the test set; where the factor is chosen each chooses its own. Elsewhere their mean is enough.
+        // The test set needs all random sets, and so does the set on which the factor is chosen, because each random set chooses its own
+        // factor. Elsewhere their mean is enough.
         var choosing = new PhasePlan(Heads: plan.WithFewDraws(all: HeadPlan.Random));
         if (Data.Hard is { } hard) Each(Phase.Hard, hard, choosing);
         else Each(Phase.Factor, Data.Rank, choosing);
@@ -141,7 +145,7 @@ internal sealed class DiagnosisStudy : IDisposable
         return plan;
     }
 
-    /// <summary>Where means are taken that this diagnosis or its phase "ablation" asks for.</summary>
+    /// <summary>The sites and spans whose means this diagnosis or its phase "ablation" needs.</summary>
     internal IReadOnlyList<(Site Site, SpanKind? Span)> MeanPlaces
     {
         get
@@ -151,16 +155,18 @@ internal sealed class DiagnosisStudy : IDisposable
         }
     }
 
-    /// <summary>Exchanges of heads with donor runs; what the store has is not run again.</summary>
+    /// <summary>The study of head exchanges with donor runs. Exchanges that the store contains are not run again.</summary>
     internal InterchangeStudy Interchange(ResultStore store) => new(this, store, new BootstrapDraws(Options.Seed));
 
-    /// <summary>The factor of amplification, and random heads at matched strength.</summary>
+    /// <summary>The study of the amplification factor and of random heads at matched strength.</summary>
     internal AmplificationStudy Amplification(ResultStore store) => new(this, store, new BootstrapDraws(Options.Seed));
 
-    /// <summary>The neurons that are silenced and the edges that are cut in one head.</summary>
+    /// <summary>The neurons to silence and the edges to cut in one head.</summary>
     internal Candidates Parts(ResultStore store, HeadPlan plan) => Candidates.OfParts(RunsOf(store), Edges, Shape, plan.Arbitration);
 
-    /// <summary>Everything found, from the rows of a finished run; the examples are run once more for what they read of their pictures.</summary>
+    /// <summary>
+    /// All results, from the rows of a finished run. The examples are run again to record their attention to their pictures.
+    /// </summary>
     public Diagnosis Reduce(ResultStore store, HeadPlan plan)
     {
         using var session = Model.OpenSession(new SessionOptions { Threads = Options.Threads });
@@ -168,7 +174,9 @@ internal sealed class DiagnosisStudy : IDisposable
         return diagnosis with { Examples = [.. diagnosis.Examples.Select(e => WithReadings(e, store, plan, session))] };
     }
 
-    /// <summary>The portable set of arbiters: the heads whose queries, exchanged together, switch the answer; empty where none was found.</summary>
+    /// <summary>
+    /// The portable set of arbiters: the heads whose queries, exchanged together, switch the answer; empty if none was found.
+    /// </summary>
     public HeadSet Arbiters(InterchangeResult interchange)
     {
         var found = interchange.Set("arbiters");
@@ -176,7 +184,7 @@ internal sealed class DiagnosisStudy : IDisposable
         return Portable("choice", found.Found ? found.Heads.Select(h => new ScoredHead(h.Layer, h.Head, scores[h])) : []);
     }
 
-    /// <summary>The portable set of heads whose blocking costs most: the best 5 %, with their scores.</summary>
+    /// <summary>The portable set of the heads whose blocking lowers MFR most: the best 5 %, with their scores.</summary>
     public HeadSet Necessary(ResultStore store, HeadPlan plan)
     {
         var scores = Scores(store, Options.Variants.HeadScore).All;
@@ -232,8 +240,8 @@ internal sealed class DiagnosisStudy : IDisposable
     }
 
     /// <summary>
-    /// Scores [layer x head] of the ranking split by modality: over all runs, vision-following ones, text-following ones. NaN where a
-    /// modality's runs have no such score.
+    /// Scores [layer x head] of the ranking split: over all runs, vision-following runs and text-following runs. NaN if the runs of a
+    /// modality have no such score.
     /// </summary>
     public (double[] All, double[] Vision, double[] Text) Scores(ResultStore store, HeadScoreVariant variant)
     {
@@ -263,7 +271,9 @@ internal sealed class DiagnosisStudy : IDisposable
         return new HeadPlan(all, vision, text, Shape.Layers, Shape.Heads, Options, Estimated(store));
     }
 
-    /// <summary>Samples go to the threads one by one; their rows are written in the order of the set, whoever is done first.</summary>
+    /// <summary>
+    /// Samples are distributed to threads one by one. Their rows are written in the order of the set, whichever finishes first.
+    /// </summary>
     private void Each(Phase phase, ConflictSet set, ResultStore store, PhasePlan plan, Action<StudyProgress>? progress, CancellationToken cancel) => Each(
         EnumName.Of(phase), set, store,
         session =>
@@ -275,8 +285,8 @@ internal sealed class DiagnosisStudy : IDisposable
         },
         progress, cancel);
 
-    /// <summary>Runs the samples of <paramref name="set"/> that the store does not have under <paramref name="name"/>.</summary>
-    /// <param name="worker">Called once on each thread; what it returns is called for each sample.</param>
+    /// <summary>Runs the samples of <paramref name="set"/> that the store does not contain under <paramref name="name"/>.</summary>
+    /// <param name="worker">Called once on each thread; the function it returns is called for each sample.</param>
     internal void Each(
         string name, ConflictSet set, ResultStore store, Func<ISession, Func<ConflictSample, CancellationToken, IReadOnlyList<RunResult>>> worker, Action<StudyProgress>? progress,
         CancellationToken cancel)

@@ -4,15 +4,17 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;
 
-/// <summary>An attention route between parts of a prompt: what queries in <paramref name="To"/> read from keys in <paramref name="From"/>.</summary>
-/// <param name="Name">As in files and figures, "image->instruction".</param>
+/// <summary>
+/// An attention edge between parts of a prompt: what queries in <paramref name="To"/> read from keys in <paramref name="From"/>.
+/// </summary>
+/// <param name="Name">Name in files and figures, for instance "image->instruction".</param>
 /// <param name="From">Spans of the keys, as a union.</param>
 /// <param name="To">Spans of the queries, as a union.</param>
 internal sealed record Edge(string Name, IReadOnlyList<SpanKind> From, IReadOnlyList<SpanKind> To)
 {
     /// <summary>
-    /// The routes of the published figures and those that a relay can take besides. <paramref name="instruction"/> is what counts as
-    /// instruction; figures and text of the paper leave open whether the question belongs to it.
+    /// The edges of the published figures, and further ones that a relay can use. <paramref name="instruction"/> lists the spans that count
+    /// as the instruction; the paper leaves open whether the question is one of them.
     /// </summary>
     public static IReadOnlyList<Edge> Standard(IReadOnlyList<SpanKind> instruction)
     {
@@ -33,11 +35,14 @@ internal sealed record Edge(string Name, IReadOnlyList<SpanKind> From, IReadOnly
         ];
     }
 
-    /// <summary>Whether the prompt has this edge: both parts, and a query that does not come before all keys.</summary>
+    /// <summary>Whether the prompt has this edge: both parts, and a query that is not before all keys.</summary>
     public bool Exists(Prompt prompt) => prompt.Union(From) is [var first, ..] && prompt.Union(To) is [.., var last] && first <= last;
 
-    /// <summary>The knockout of this edge in <paramref name="layers"/>, or null where the prompt has no such edge (a part is missing, or comes later).</summary>
-    /// <param name="heads">Null: all.</param>
+    /// <summary>
+    /// The knockout of this edge in <paramref name="layers"/>; null if the prompt has no such edge (a part is missing, or the keys come
+    /// later).
+    /// </summary>
+    /// <param name="heads">Heads; null for all.</param>
     public Intervention? Cut(Prompt prompt, string name, IEnumerable<int> layers, IReadOnlyList<int>? heads = null) =>
         Exists(prompt) ? Intervention.Knockout(name, layers, Positions.Of(prompt.Union(To)), Positions.Of(prompt.Union(From)), heads) : null;
 }

@@ -4,7 +4,7 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;
 
-/// <summary>Picks conflicts that show what interventions do, by fixed rules and in the order of the set, never by hand.</summary>
+/// <summary>Picks conflicts that show the effect of interventions, by fixed rules and in the order of the set, never by hand.</summary>
 internal static class ExamplePicker
 {
     public static IReadOnlyList<ExampleConflict> Pick(MeasuredSet test, HeadPlan plan, DiagnosisOptions options, Tokenizer tokenizer, string folder)
@@ -35,7 +35,7 @@ internal static class ExamplePicker
         var picked = new List<(string Why, List<MeasuredRun> Runs)>();
         foreach (var (why, rule) in rules)
         {
-            // A category not shown yet, where there is one.
+            // Prefers a category that has not been shown.
             var fits = samples.Where(s => rule(s) && !picked.Exists(p => p.Runs == s)).ToList();
             var best = fits.Find(s => !picked.Exists(p => p.Runs[0].Run.Sample.Category == s[0].Run.Sample.Category)) ?? fits.FirstOrDefault();
             if (best is not null) picked.Add((why, best));
@@ -43,7 +43,7 @@ internal static class ExamplePicker
         return [.. picked.Select(p => Example(p.Why, p.Runs, conditions, tokenizer, folder))];
     }
 
-    /// <summary>The set in words.</summary>
+    /// <summary>Description of the set.</summary>
     public static string Share(HeadSetId set) => $"{set.Shown} of heads";
 
     private static ExampleConflict Example(string why, List<MeasuredRun> runs, List<(string Name, ConditionId Key)> conditions, Tokenizer tokenizer, string folder)

@@ -2,35 +2,36 @@ using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
 
-/// <summary>Which heads a diagnosis blocks and amplifies: chosen from the ranking split, before the test split is looked at.</summary>
+/// <summary>The heads that a diagnosis blocks and amplifies, chosen on the ranking split before the test split is run.</summary>
 internal sealed class HeadPlan
 {
     /// <summary>
-    /// The set that the sentences and the examples speak of, the best 5 %: it is blocked whatever other shares are asked for.
+    /// The best 5 % of heads, the set that findings and examples are about. It is blocked whatever other shares are requested.
     /// </summary>
     public static HeadSetId Tested { get; } = HeadSetId.Of(HeadSetKind.Top, TestedShare);
 
-    /// <summary>All random sets as large as that one.</summary>
+    /// <summary>All random sets of the same size.</summary>
     public static HeadSetId Random { get; } = HeadSetId.Of(HeadSetKind.Random, TestedShare);
 
-    /// <summary>All random sets as large as that one and from the same layers.</summary>
+    /// <summary>All random sets of the same size and from the same layers.</summary>
     public static HeadSetId SameLayers { get; } = HeadSetId.Of(HeadSetKind.Layer, TestedShare);
 
-    /// <summary>Its share.</summary>
+    /// <summary>Share of heads in the tested set.</summary>
     public const double TestedShare = 0.05;
 
     /// <summary>The other share that is amplified.</summary>
     private const double LargerShare = 0.10;
 
-    /// <summary>Random sets where a mean is all that is wanted of them; a test takes as many as are asked for.</summary>
+    /// <summary>Number of random sets if only their mean is needed. A test uses as many as requested.</summary>
     public const int FewDraws = 10;
 
     private readonly Dictionary<HeadSetId, IReadOnlyList<(int Layer, int Head)>> _sets = [];
 
+    /// <summary>Ranks the heads and draws the random sets.</summary>
     /// <param name="all">Scores over all runs [layer x head].</param>
-    /// <param name="vision">Scores over vision-following runs; NaN where these have none.</param>
-    /// <param name="text">Scores over text-following runs; NaN where these have none.</param>
-    /// <param name="estimated">Heads whose scores are estimates; null: none.</param>
+    /// <param name="vision">Scores over vision-following runs; NaN if these have none.</param>
+    /// <param name="text">Scores over text-following runs; NaN if these have none.</param>
+    /// <param name="estimated">Heads whose scores are estimates; null for none.</param>
     public HeadPlan(
         IReadOnlyList<double> all, IReadOnlyList<double> vision, IReadOnlyList<double> text, int layers, int headsPerLayer,
             DiagnosisOptions options,
@@ -49,7 +50,7 @@ internal sealed class HeadPlan
             for (var draw = 0; draw < (share == TestedShare ? options.Draws : Math.Min(FewDraws, options.Draws)); draw++)
             {
                 _sets[HeadSetId.Of(HeadSetKind.Random, share) with { Draw = draw }] = HeadRanking.Random(count, layers, headsPerLayer, excluded, random);
-                // A layer may have fewer other heads than the set takes of it. A smaller set would be no control.
+                // A layer may have fewer other heads than the set has in it. A smaller set would not be a control.
                 var matched = HeadRanking.LayerMatched(top, headsPerLayer, excluded, random);
                 if (matched.Count == count) _sets[HeadSetId.Of(HeadSetKind.Layer, share) with { Draw = draw }] = matched;
             }
@@ -76,14 +77,14 @@ internal sealed class HeadPlan
     }
 
     /// <summary>The same with at most <see cref="FewDraws"/> random sets of each kind and size.</summary>
-    /// <param name="all">The random sets that are all kept; null: none.</param>
+    /// <param name="all">The kind and size of which all random sets are kept; null for none.</param>
     public HeadPlan WithFewDraws(HeadSetId? all = null) =>
         new(this, id => id.Draw is not { } draw || draw < FewDraws || id with { Draw = null } == all);
 
     /// <summary>The heads of a set.</summary>
     public IReadOnlyList<(int Layer, int Head)> Heads(HeadSetId set) => _sets[set];
 
-    /// <summary>Shares that are blocked, that of <see cref="Tested"/> among them.</summary>
+    /// <summary>Shares that are blocked, including that of <see cref="Tested"/>.</summary>
     public IReadOnlyList<double> Shares { get; }
 
     /// <summary>All heads, best first.</summary>
@@ -92,21 +93,21 @@ internal sealed class HeadPlan
     /// <summary>The best 5 %.</summary>
     public IReadOnlyList<(int Layer, int Head)> Arbitration => _sets[Tested];
 
-    /// <summary>Top 5 % for following the picture; none where runs told to follow it have no scores.</summary>
+    /// <summary>Top 5 % for following the picture; empty if runs instructed to follow it have no scores.</summary>
     public IReadOnlyList<(int Layer, int Head)> Vision { get; }
 
-    /// <summary>Top 5 % for following the text; none where runs told to follow it have no scores.</summary>
+    /// <summary>Top 5 % for following the text; empty if runs instructed to follow it have no scores.</summary>
     public IReadOnlyList<(int Layer, int Head)> Text { get; }
 
-    /// <summary>Names of the chosen sets that are blocked.</summary>
+    /// <summary>Ids of the chosen sets that are blocked.</summary>
     public IReadOnlyList<HeadSetId> Blocked { get; }
 
-    /// <summary>Names of the chosen sets that are amplified.</summary>
+    /// <summary>Ids of the chosen sets that are amplified.</summary>
     public IReadOnlyList<HeadSetId> Amplified { get; }
 
-    /// <summary>Every set, random controls among them.</summary>
+    /// <summary>Every set, including the random controls.</summary>
     public IReadOnlyDictionary<HeadSetId, IReadOnlyList<(int Layer, int Head)>> Sets => _sets;
 
-    /// <summary>The random sets of a kind and size, those without heads left out.</summary>
+    /// <summary>The random sets of a kind and size, except empty ones.</summary>
     public IReadOnlyList<HeadSetId> Draws(HeadSetId all) => [.. _sets.Keys.Where(id => id.IsDrawn && id with { Draw = null } == all && _sets[id].Count > 0)];
 }

@@ -4,31 +4,31 @@ using System.Text.Json.Serialization;
 
 namespace AnchorScope.Studies;
 
-/// <summary>How a set of heads comes about.</summary>
+/// <summary>How a set of heads is selected.</summary>
 internal enum HeadSetKind
 {
     /// <summary>The best by the score over all runs.</summary>
     Top,
 
-    /// <summary>The best over runs told to follow the picture.</summary>
+    /// <summary>The best over runs instructed to follow the picture.</summary>
     Vision,
 
-    /// <summary>The best over runs told to follow the text.</summary>
+    /// <summary>The best over runs instructed to follow the text.</summary>
     Text,
 
-    /// <summary>The best of the upper half of the layers.</summary>
+    /// <summary>The best in the upper half of the layers.</summary>
     Deep,
 
-    /// <summary>Drawn from all heads but the best.</summary>
+    /// <summary>Random, from all heads except the best.</summary>
     Random,
 
-    /// <summary>Drawn from the layers of the best, as many of each.</summary>
+    /// <summary>Random, from the layers of the best heads, with the same number in each layer.</summary>
     Layer,
 }
 
-/// <summary>Names a set of heads of a diagnosis: the best 5 %, the third random set as large as these.</summary>
-/// <param name="Percent">Its share of all heads, in percent.</param>
-/// <param name="Draw">Which one of those that are drawn; null for sets that are not, and for all draws together.</param>
+/// <summary>Identifies a set of heads of a diagnosis, for instance the best 5 %, or the third random set of that size.</summary>
+/// <param name="Percent">Share of all heads, in percent.</param>
+/// <param name="Draw">Index of a random draw; null for sets that are not random, and for all draws together.</param>
 [JsonConverter(typeof(Converter))]
 internal readonly record struct HeadSetId(HeadSetKind Kind, decimal Percent, int? Draw = null)
 {
@@ -36,16 +36,16 @@ internal readonly record struct HeadSetId(HeadSetKind Kind, decimal Percent, int
     /// <param name="share">Above 0, at most 1.</param>
     public static HeadSetId Of(HeadSetKind kind, double share) => new(kind, PercentOf(share));
 
-    /// <summary>0.05 is 5; ten digits behind the point are kept.</summary>
+    /// <summary>Converts 0.05 to 5, rounded to ten decimal places.</summary>
     public static decimal PercentOf(double share) => Math.Round((decimal)(share * 100), 10);
 
-    /// <summary>Whether it is drawn at random.</summary>
+    /// <summary>Whether the set is random.</summary>
     public bool IsDrawn => Kind is HeadSetKind.Random or HeadSetKind.Layer;
 
-    /// <summary>As in results.jsonl: "top5", "random5/2".</summary>
+    /// <summary>The name in results.jsonl: "top5", "random5/2".</summary>
     public string Text => $"{Kind.ToString().ToLowerInvariant()}{Number}{(Draw is { } draw ? $"/{draw.ToString(CultureInfo.InvariantCulture)}" : "")}";
 
-    /// <summary>For a reader: "top 5 %".</summary>
+    /// <summary>The name for readers: "top 5 %".</summary>
     public string Shown => Kind switch
     {
         HeadSetKind.Top => $"top {Number} %",
@@ -58,8 +58,8 @@ internal readonly record struct HeadSetId(HeadSetKind Kind, decimal Percent, int
 
     private string Number => Percent.ToString("0.##########", CultureInfo.InvariantCulture);
 
-    /// <summary>Reads <see cref="Text"/>.</summary>
-    /// <exception cref="FormatException">It is no such name.</exception>
+    /// <summary>Parses <see cref="Text"/>.</summary>
+    /// <exception cref="FormatException">The text is not such a name.</exception>
     public static HeadSetId Parse(string text)
     {
         var slash = text.IndexOf('/', StringComparison.Ordinal);

@@ -6,12 +6,14 @@ using AnchorScope.Prompts;
 namespace AnchorScope.Studies;
 
 /// <summary>
-/// What of the picture is read at the instruction and at the last position: attention to every image token, as a mean over the span's positions
-/// and over all heads of all layers. What a head that is blocked at a position attends to reaches nothing, so it counts as 0.
+/// Measures the attention to every image token at the instruction and at the last position, as a mean over the span's positions and over
+/// all heads of all layers. A head that is blocked at a position counts as 0, because its attention has no effect.
 /// </summary>
 internal sealed class ImageReader(ConflictPrompts built, IReadOnlyList<SpanKind> instruction, ISession session)
 {
-    /// <summary>The picture's places, and what each run of <paramref name="sample"/> reads of them under each of the conditions.</summary>
+    /// <summary>
+    /// The regions of the picture, and the attention of each run of <paramref name="sample"/> to them under each of the conditions.
+    /// </summary>
     /// <param name="conditions">Interventions on one run, each with its name for readers.</param>
     public (IReadOnlyList<PixelBox?> Boxes, IReadOnlyList<IReadOnlyList<ImageReading>> Runs) Read(
         ConflictSample sample, Func<ConflictRun, Prompt, IReadOnlyList<(string Name, Intervention Intervention)>> conditions)
@@ -23,7 +25,7 @@ internal sealed class ImageReader(ConflictPrompts built, IReadOnlyList<SpanKind>
         return ([.. prompts[0].Places.Select(place => place.Box)], readings);
     }
 
-    /// <summary>One full pass; the spans in the order instruction, last.</summary>
+    /// <summary>Runs one full pass. The spans are in the order instruction, last.</summary>
     public IReadOnlyList<ImageReading> Read(Prompt prompt, string name, Intervention intervention)
     {
         var shape = session.Engine.Shape;

@@ -4,41 +4,43 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;
 
-/// <summary>A run of a set with what was measured on it.</summary>
+/// <summary>A run of a set with its measurements.</summary>
 internal sealed record MeasuredRun(int Sample, ConflictRun Run, RunResult Result, AnswerEntities Entities)
 {
     public Outcome Baseline => Result.Outcomes[ConditionId.Baseline];
 
-    /// <summary>Does not follow without intervention: what amplification is asked to repair.</summary>
+    /// <summary>
+    /// Whether the run does not follow its instruction without intervention. These are the runs that amplification should repair.
+    /// </summary>
     public bool Failed => Follows(ConditionId.Baseline) == 0;
 
     public bool Has(string condition) => Result.Outcomes.ContainsKey(condition);
 
-    /// <summary>1 where the likeliest token begins the instructed answer.</summary>
+    /// <summary>1 if the likeliest token begins the instructed answer, otherwise 0.</summary>
     public double Follows(string condition) => ModalityFollowing.ByArgMax(Result.Outcomes[condition].ArgMax, Entities.FollowingForms);
 
-    /// <summary>1 where it begins the other modality's answer.</summary>
+    /// <summary>1 if the likeliest token begins the other modality's answer, otherwise 0.</summary>
     public double Competes(string condition) => ModalityFollowing.ByArgMax(Result.Outcomes[condition].ArgMax, Entities.CompetingForms);
 
-    /// <summary>1 where y_p has the larger logit of the two.</summary>
+    /// <summary>1 if y_p has the larger logit of the two, otherwise 0.</summary>
     public double Larger(string condition) => ModalityFollowing.ByLarger(Result.Outcomes[condition].Margin);
 }
 
-/// <summary>The runs of one set, and means over them with intervals. Runs that share a picture are a cluster.</summary>
+/// <summary>The runs of one set, and means over them with intervals. Runs that share a picture form one cluster.</summary>
 internal sealed class MeasuredSet(string name, IReadOnlyList<MeasuredRun> runs, BootstrapDraws draws)
 {
     public string Name => name;
 
     public IReadOnlyList<MeasuredRun> Runs => runs;
 
-    /// <summary>By picture, or by sample where there is none.</summary>
+    /// <summary>Clusters by picture, or by sample if it has none.</summary>
     public Clusters Clusters { get; } = Clusters.By(runs.Select(r => r.Run.Sample.Image is { } image ? (image, 0) : ("", r.Sample)));
 
-    /// <summary>Whether there are too few clusters to say anything.</summary>
+    /// <summary>Whether there are too few clusters for a claim.</summary>
     public bool IsFew => Clusters.Count < Clusters.Fewest;
 
-    /// <summary>All runs of <paramref name="set"/> in its order.</summary>
-    /// <param name="resultsOf">The results of a sample.</param>
+    /// <summary>All runs of <paramref name="set"/>, in its order.</summary>
+    /// <param name="resultsOf">Returns the results of a sample.</param>
     public static MeasuredSet Of(ConflictSet set, Func<string, IReadOnlyList<RunResult>> resultsOf, Tokenizer tokenizer,
         BootstrapDraws draws)
     {
@@ -55,7 +57,7 @@ internal sealed class MeasuredSet(string name, IReadOnlyList<MeasuredRun> runs, 
         return new MeasuredSet(set.Name, runs, draws);
     }
 
-    /// <summary>The runs of several sets as one.</summary>
+    /// <summary>The runs of several sets as one set.</summary>
     public static MeasuredSet Join(string name, IReadOnlyList<MeasuredSet> sets, BootstrapDraws draws)
     {
         var (runs, samples) = (new List<MeasuredRun>(), 0);
@@ -72,7 +74,10 @@ internal sealed class MeasuredSet(string name, IReadOnlyList<MeasuredRun> runs, 
     /// <summary>Mean of a real value, such as a margin; 95 % interval by resampling clusters.</summary>
     public Estimate Mean(Func<MeasuredRun, double> value) => Bootstrap.Mean(Values(value), draws, Clusters.Of);
 
-    /// <summary>Sum of one value over the sum of another; 95 % interval from the clustered variance of the residuals (delta method, Student's t).</summary>
+    /// <summary>
+    /// Sum of one value divided by the sum of another; 95 % interval from the clustered variance of the residuals (delta method, Student's
+    /// t).
+    /// </summary>
     public Estimate Ratio(Func<MeasuredRun, double> value, Func<MeasuredRun, double> by)
     {
         double[] above = [.. Values(value)], below = [.. Values(by)];
@@ -84,27 +89,29 @@ internal sealed class MeasuredSet(string name, IReadOnlyList<MeasuredRun> runs, 
         return new Estimate(ratio, ratio - half, ratio + half, above.Length);
     }
 
-    /// <summary>Share of runs, <paramref name="value"/> being 0 or 1.</summary>
+    /// <summary>Share of runs; <paramref name="value"/> is 0 or 1.</summary>
     public Estimate Share(Func<MeasuredRun, double> value) => Proportion.Of(Values(value), Clusters);
 
-    /// <summary>Two-sided p that such a share is <paramref name="expected"/>.</summary>
+    /// <summary>Two-sided p of the hypothesis that such a share is <paramref name="expected"/>.</summary>
     public double ShareP(Func<MeasuredRun, double> value, double expected) => Proportion.P(Values(value), Clusters, expected);
 
-    /// <summary>Share of runs, mean over conditions that are random draws; the interval holds the variation between them.</summary>
+    /// <summary>
+    /// Share of runs, as a mean over conditions that are random draws. The interval includes the variation between draws.
+    /// </summary>
     public Estimate DrawnShare(IReadOnlyList<string> conditions, Func<MeasuredRun, string, double> value) =>
         Proportion.OfDraws([.. conditions.Select(c => Values(r => value(r, c)))], Clusters);
 
-    /// <summary>Paired difference of two shares, <paramref name="value"/> being 1, 0 or -1.</summary>
+    /// <summary>Paired difference of two shares; <paramref name="value"/> is 1, 0 or -1.</summary>
     public PairedTest Difference(Func<MeasuredRun, double> value) => PairedDifference.Of(Values(value), Clusters);
 
-    /// <summary>One condition's share minus the mean of several that are random draws.</summary>
+    /// <summary>Share under one condition minus the mean share under several that are random draws.</summary>
     public Estimate BeyondDraws(string condition, IReadOnlyList<string> drawn, Func<MeasuredRun, string, double> value) =>
         PairedDifference.OfDraws(Values(r => value(r, condition)), [.. drawn.Select(c => Values(r => value(r, c)))], Clusters);
 
-    /// <summary>Two-sided p that the mean of a real value is 0.</summary>
+    /// <summary>Two-sided p of the hypothesis that the mean of a real value is 0.</summary>
     public double P(Func<MeasuredRun, double> value) => Clusters.TTest(Values(value));
 
-    /// <summary>Where the mean of a curve rises most.</summary>
+    /// <summary>The largest rise of the mean of a curve.</summary>
     public LargestRise? Rise(Func<MeasuredRun, IReadOnlyList<double>> curve) => runs.Count == 0 ? null
         : LargestRise.Of([.. runs.Select(curve)], Clusters, draws);
 
@@ -121,7 +128,7 @@ internal sealed class MeasuredSet(string name, IReadOnlyList<MeasuredRun> runs, 
     /// <summary>The paired difference over all runs and by instruction.</summary>
     public ByInstruction SplitDifference(Func<MeasuredRun, double> value) => By(set => set.Difference(value).Difference);
 
-    /// <summary>Something over all runs and by instruction.</summary>
+    /// <summary>An estimate over all runs and by instruction.</summary>
     public ByInstruction By(Func<MeasuredSet, Estimate> estimate) => new(
         estimate(this), estimate(Where(r => r.Run.Instruction == Modality.Vision)),
             estimate(Where(r => r.Run.Instruction == Modality.Text)));

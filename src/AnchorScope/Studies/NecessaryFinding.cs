@@ -3,8 +3,8 @@ using AnchorScope.Metrics;
 namespace AnchorScope.Studies;
 
 /// <summary>
-/// Whether the best heads are necessary: what MFR loses when they are blocked, against random sets of the same size. Blocking does not say
-/// which heads decide.
+/// Whether the best heads are necessary: the loss of MFR when they are blocked, compared with random sets of the same size. Blocking does
+/// not show which heads decide.
 /// </summary>
 internal static class NecessaryFinding
 {
@@ -46,7 +46,7 @@ internal static class NecessaryFinding
         return new Claim(What, Math.Max(p, weakest.P), drop, holds =>
         {
             if (holds) return new Saying(FindingStatus.Present, $"{fall}{compared}{side}");
-            // What random sets leave beyond the chosen one: if that is within the margin or less, they do as much.
+            // If MFR under a random set exceeds that under the chosen set by at most the margin, the random set has the same effect.
             var same = controls.Where(c =>
                 ProportionDifference.SquareAndAdd(c.Control.Argmax.All, blocked.Argmax.All).High <= margin).Select(c => c.Which).ToList();
             var but = same.Count > 0 ? $"but a random set{same[0]} does as much"
@@ -78,7 +78,7 @@ internal static class NecessaryFinding
             : $"; whether accuracy without a conflict stays cannot be told ({after.Mean:0.00}, change {Wording.Dropped(drop)})";
     }
 
-    /// <summary>By what they were chosen, where that is no removal.</summary>
+    /// <summary>The score by which the heads were chosen, if it is not a removal.</summary>
     private static string Ranked(Diagnosis diagnosis) =>
         ExchangeScore.Of(EnumName.Parse<HeadScoreVariant>("head_score", diagnosis.Variants["head_score"])) is null ? ""
             : $" by {diagnosis.Variants["head_score"]}";

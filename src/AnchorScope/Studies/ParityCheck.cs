@@ -10,32 +10,33 @@ using AnchorScope.Readouts;
 
 namespace AnchorScope.Studies;
 
-/// <summary>How one array compares with its golden one.</summary>
+/// <summary>Comparison of one array with its golden array.</summary>
 /// <param name="Case">Name of the golden file.</param>
-/// <param name="Array">Name of the array; of arrays with a layer axis, one row for each layer.</param>
-/// <param name="Error">Largest difference: as a share of its row's largest magnitude, absolute for probabilities and pixel values, 1 where ids or text differ.</param>
+/// <param name="Array">Name of the array. Arrays with a layer axis have one row for each layer.</param>
+/// <param name="Error">Largest difference: relative to the largest magnitude of its row; absolute for probabilities and pixel values; 1 if
+/// ids or text differ.</param>
 /// <param name="Tolerance">Largest error allowed.</param>
-/// <param name="Where">Index of the first value beyond tolerance, or what differs; null when all is well.</param>
+/// <param name="Where">Index of the first value beyond the tolerance, or a description of the difference; null if there is none.</param>
 internal sealed record ParityRow(string Case, string Array, double Error, double Tolerance, string? Where);
 
-/// <summary>A golden file compared.</summary>
+/// <summary>Comparison of one golden file.</summary>
 /// <param name="Rows">In the order of computation.</param>
-/// <param name="NotCompared">Arrays of the file for which there is nothing to compare with.</param>
+/// <param name="NotCompared">Arrays of the file that have no counterpart.</param>
 internal sealed record ParityResult(IReadOnlyList<ParityRow> Rows, IReadOnlyList<string> NotCompared);
 
 /// <summary>Runs a model on golden files of the reference library and compares every array, in the order of computation.</summary>
 internal static class ParityCheck
 {
     /// <summary>
-    /// Of the largest magnitude of a row, one position's vector in one layer. Float32 sums in another order differ by about 1e-6 an operation; a wrong
-    /// term by far more.
+    /// Tolerance relative to the largest magnitude of a row, which is one position's vector in one layer. Float32 sums in another order
+    /// differ by about 1e-6 per operation, a wrong term by far more.
     /// </summary>
     public const double Relative = 5e-5;
 
-    /// <summary>Of attention probabilities, absolute.</summary>
+    /// <summary>Absolute tolerance of attention probabilities.</summary>
     public const double Probability = 1e-4;
 
-    /// <summary>Of pixel values, absolute.</summary>
+    /// <summary>Absolute tolerance of pixel values.</summary>
     public const double Pixel = 1e-5;
 
     private static readonly string[] LayerOrder = ["lm.attn", "lm.z", "lm.attn_out", "lm.resid_mid", "lm.neuron_out", "lm.mlp_out", "lm.hidden"];
@@ -118,7 +119,7 @@ internal static class ParityCheck
         int[] at = [.. positions.Select(p => p >= 0 && p < prompt.Length ? (int)p : throw InputException.At(golden.Name, "lens.positions", $"0 to {prompt.Length - 1}", $"{p}"))];
         var (trace, width) = (new Trace([Site.ResidPost], at), model.Decoder.Shape.ModelSize);
         _ = session.Forward(prompt, Intervention.None, trace);
-        // A trace keeps its positions in ascending order, the golden file has its own.
+        // A trace stores positions in ascending order; the golden file has its own order.
         var ascending = at.Distinct().Order().ToList();
         var lens = at.SelectMany(p => prompt.Embeddings[(p * width)..((p + 1) * width)])
             .Concat(Enumerable.Range(0, model.Decoder.Shape.Layers).SelectMany(l => at.SelectMany(p => trace[Site.ResidPost, l].AsSpan(ascending.IndexOf(p) * width, width).ToArray()))).ToArray();
@@ -156,7 +157,7 @@ internal static class ParityCheck
             return;
         }
         var (scale, largest, where) = (1.0, 0.0, -1);
-        // One outlier of a whole array would hide errors of several per cent in its other rows.
+        // The scale is taken per row. With the scale of the whole array, one outlier would hide errors of several per cent in other rows.
         var row = relative && shape.Length > 0 ? (int)shape[^1] : want.Length;
         for (var i = 0; i < want.Length; i++)
         {

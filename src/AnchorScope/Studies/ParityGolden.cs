@@ -5,7 +5,9 @@ using AnchorScope.Interventions;
 
 namespace AnchorScope.Studies;
 
-/// <summary>One case of golden files: arrays in a safetensors file, and beside it, where there is one, a JSON manifest of the same name.</summary>
+/// <summary>
+/// One case of the golden files: arrays in a safetensors file and, optionally, a JSON manifest with the same name next to it.
+/// </summary>
 internal sealed class ParityGolden : IDisposable
 {
     private readonly SafetensorsFile _file;
@@ -53,7 +55,7 @@ internal sealed class ParityGolden : IDisposable
     /// <summary>The messages as JSON, or null.</summary>
     public string? Messages => _manifest?.Has("messages") == true ? _manifest.Json.GetProperty("messages").GetRawText() : null;
 
-    /// <summary>Picture files beside the case.</summary>
+    /// <summary>Picture files in the folder of the case.</summary>
     public IReadOnlyList<string> Pictures => _manifest?.Has("images") == true
         ? [.. _manifest.Json.GetProperty("images").EnumerateArray().Select(f => Path.Combine(Folder, Path.GetFileName(f.GetString() ?? "")))]
         : [];

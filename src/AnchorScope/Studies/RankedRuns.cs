@@ -2,19 +2,22 @@ using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
 
-/// <summary>The runs of the ranking split, each with what its samples were run for: ranking, verification, parts.</summary>
+/// <summary>The runs of the ranking split with the results of all phases that used them: ranking, verification, parts.</summary>
 internal static class RankedRuns
 {
     /// <summary>Curve with an estimate of every head's score [layer x head].</summary>
     public const string HeadEstimates = "attribution";
 
-    /// <summary>Curves with the strongest neurons of a run, as layer x d_mlp + neuron, and their estimates.</summary>
+    /// <summary>Curves with the strongest neurons of a run, as layer x d_mlp + neuron, and with their estimates.</summary>
     public const string NeuronIds = "neurons", NeuronEstimates = "neuron_attribution";
 
-    /// <summary>Curves with what neurons, then components of heads, hold at the instruction (mean over its positions) and at the last position, in the order of <see cref="Candidates"/>.</summary>
+    /// <summary>
+    /// Curves with the activations of neurons, then of components of heads, at the instruction (mean over its positions) and at the last
+    /// position, in the order of <see cref="Candidates"/>.
+    /// </summary>
     public const string AtInstruction = "activation_instruction", AtLast = "activation_last";
 
-    /// <summary>Beginning of the names of curves with estimates of an edge in every head [layer x head].</summary>
+    /// <summary>Prefix of the names of curves with estimates of an edge in every head [layer x head].</summary>
     public const string EdgeEstimates = "edge/";
 
     /// <summary>The runs of a sample.</summary>
@@ -28,11 +31,13 @@ internal static class RankedRuns
         return runs;
     }
 
-    /// <summary>Whether a head's score is an estimate: it was not blocked.</summary>
+    /// <summary>Whether a head's score is an estimate, because the head was not blocked.</summary>
     public static bool IsEstimate(RunResult run, int layer, int head, HeadScoreVariant variant) =>
         variant != HeadScoreVariant.DirectLogitAttribution && !run.Outcomes.ContainsKey(ConditionId.Head(layer, head));
 
-    /// <summary>One head's score in one run; scores that are exchanges have none (<see cref="ExchangeScore"/>).</summary>
+    /// <summary>
+    /// One head's score in one run. Scores that are exchanges are not defined for single runs (<see cref="ExchangeScore"/>).
+    /// </summary>
     public static double Score(RunResult run, int head, int headsPerLayer, HeadScoreVariant variant)
     {
         if (variant == HeadScoreVariant.DirectLogitAttribution) return run.Curves["dla"][head];

@@ -2,54 +2,59 @@ using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
 
-/// <summary>Neurons behind and in front of necessary heads.</summary>
-/// <param name="Total">Neurons of the model.</param>
+/// <summary>Neurons before, among and after the necessary heads.</summary>
+/// <param name="Total">Number of neurons of the model.</param>
 /// <param name="FirstLayer">First layer with a necessary head (top 5 %).</param>
-/// <param name="LastLayer">Last one.</param>
-/// <param name="Ranked">The strongest of each place by estimate, silenced one at a time: by place, then by falling effect.</param>
+/// <param name="LastLayer">Last layer with a necessary head.</param>
+/// <param name="Ranked">The strongest neurons of each place by estimate, silenced one at a time: ordered by place, then by decreasing
+/// effect.</param>
 /// <param name="Correlation">Spearman correlation of effect and estimate over them.</param>
 internal sealed record NeuronTable(int Total, int FirstLayer, int LastLayer, IReadOnlyList<RankedNeuron> Ranked, double Correlation);
 
 /// <summary>One neuron.</summary>
-/// <param name="Effect">Margin lost when it is set to 0 at the positions of the gain scope, logits.</param>
-/// <param name="Estimate">What its derivatives say of that.</param>
-/// <param name="AtInstruction">What it holds at the instruction, mean over its positions.</param>
-/// <param name="AtLast">What it holds at the last position.</param>
-/// <param name="Test">Of its effect over all runs; all neurons are a family.</param>
+/// <param name="Effect">Loss of margin, in logits, when it is set to 0 at the positions of the gain scope.</param>
+/// <param name="Estimate">Gradient-based estimate of the effect.</param>
+/// <param name="AtInstruction">Its activation at the instruction, mean over its positions.</param>
+/// <param name="AtLast">Its activation at the last position.</param>
+/// <param name="Test">Test of its effect over all runs. All neurons are one family.</param>
 internal sealed record RankedNeuron(NeuronPlace Place, int Layer, int Neuron, ByInstruction Effect, double Estimate,
     ByInstruction AtInstruction, ByInstruction AtLast, Significance Test);
 
-/// <summary>What is inside a necessary head: the numbers of its output z, set to 0 one at a time. Their basis is the model's own and no privileged one: another, rotated, would do the same work.</summary>
-/// <param name="Score">Of the whole head.</param>
+/// <summary>
+/// The components of a necessary head's output z, set to 0 one at a time. Their basis is the model's own and is not privileged: a rotated
+/// basis would be equivalent.
+/// </summary>
+/// <param name="Score">Score of the whole head.</param>
 /// <param name="Size">d_head.</param>
-/// <param name="ShareOfQuarter">Share of the sum of all magnitudes that the strongest quarter holds: a quarter where all do the same.</param>
-/// <param name="Ranked">The strongest, eight at most.</param>
+/// <param name="ShareOfQuarter">Share of the sum of all magnitudes in the strongest quarter of the components; a quarter if all are
+/// equal.</param>
+/// <param name="Ranked">The strongest components, at most eight.</param>
 internal sealed record OpenedHead(int Layer, int Head, double Score, int Size, double ShareOfQuarter, IReadOnlyList<RankedComponent> Ranked);
 
-/// <summary>One number of a head's output.</summary>
-/// <param name="Effect">Margin lost when it is set to 0 at the positions of the gain scope, logits.</param>
-/// <param name="AtInstruction">What it is at the instruction, mean over its positions.</param>
-/// <param name="AtLast">What it is at the last position.</param>
-/// <param name="Test">Of its effect over all runs; the numbers of all heads that were opened are a family.</param>
+/// <summary>One component of a head's output.</summary>
+/// <param name="Effect">Loss of margin, in logits, when it is set to 0 at the positions of the gain scope.</param>
+/// <param name="AtInstruction">Its value at the instruction, mean over its positions.</param>
+/// <param name="AtLast">Its value at the last position.</param>
+/// <param name="Test">Test of its effect over all runs. The components of all measured heads are one family.</param>
 internal sealed record RankedComponent(int Component, ByInstruction Effect, ByInstruction AtInstruction, ByInstruction AtLast,
     Significance Test);
 
-/// <summary>Edges in one head alone.</summary>
-/// <param name="Estimates">Of every edge and head.</param>
-/// <param name="Ranked">The pairs with the strongest estimates, cut one at a time: by falling effect.</param>
+/// <summary>Edges cut in a single head.</summary>
+/// <param name="Estimates">Estimates for every edge and head.</param>
+/// <param name="Ranked">The pairs with the strongest estimates, cut one at a time, by decreasing effect.</param>
 /// <param name="Correlation">Spearman correlation of effect and estimate over them.</param>
 internal sealed record EdgeTable(IReadOnlyList<EdgeEstimates> Estimates, IReadOnlyList<RankedEdge> Ranked, double Correlation);
 
-/// <summary>What cutting an edge in one head alone would take from the margin, estimated from derivatives, logits [layer][head].</summary>
+/// <summary>Gradient-based estimates of the loss of margin when an edge is cut in a single head, in logits [layer][head].</summary>
 internal sealed record EdgeEstimates(string Edge, IReadOnlyList<IReadOnlyList<double>> Heads);
 
 /// <summary>An edge in one head.</summary>
-/// <param name="Effect">Margin lost when it is cut, logits.</param>
-/// <param name="Estimate">What derivatives say of that.</param>
-/// <param name="Test">Of its effect over all runs; all pairs that were estimated are a family.</param>
+/// <param name="Effect">Loss of margin, in logits, when it is cut.</param>
+/// <param name="Estimate">Gradient-based estimate of the effect.</param>
+/// <param name="Test">Test of its effect over all runs. All estimated pairs are one family.</param>
 internal sealed record RankedEdge(string Edge, int Layer, int Head, ByInstruction Effect, double Estimate, Significance Test);
 
-/// <summary>What the ranking split says of parts smaller than heads.</summary>
+/// <summary>Results of the ranking split for parts smaller than heads.</summary>
 internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, HeadPlan plan, MeasuredSet rank)
 {
     private readonly Candidates _parts = study.Parts(store, plan);
@@ -108,7 +113,9 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
             HeadRanking.Spearman([.. ranked.Select(e => e.Effect.All.Mean)], [.. ranked.Select(e => e.Estimate)]));
     }
 
-    /// <summary>What was estimated and not worth a look is part of the family: the look went to the strongest in the same runs.</summary>
+    /// <summary>
+    /// The family includes parts that were only estimated, because the measured ones were selected as the strongest in the same runs.
+    /// </summary>
     private IReadOnlyList<Significance> Tests(IEnumerable<ConditionId> conditions, int family) =>
         Significance.Family([.. conditions.Select(c => _rank.Where(r => r.Has(c)).P(r => Lost(r, c)))], family);
 

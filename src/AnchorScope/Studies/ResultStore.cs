@@ -4,34 +4,34 @@ using System.Text.Json;
 
 namespace AnchorScope.Studies;
 
-/// <summary>What one run did under one condition, at the last position.</summary>
+/// <summary>The result of one run under one condition, at the last position.</summary>
 /// <param name="Following">Logit of y_p, the instructed modality's answer.</param>
-/// <param name="Competing">Logit of y_c, the other one's.</param>
-/// <param name="LogSum">Log of the sum of exp(logit) over the vocabulary, so that logit - this is a log-probability.</param>
+/// <param name="Competing">Logit of y_c, the other modality's answer.</param>
+/// <param name="LogSum">Log of the sum of exp(logit) over the vocabulary; logit - LogSum is a log-probability.</param>
 /// <param name="ArgMax">Token with the largest logit.</param>
-/// <param name="Divergence">KL(P || P_condition) over the whole vocabulary, nats.</param>
+/// <param name="Divergence">KL(P || P_condition) over the whole vocabulary, in nats.</param>
 internal readonly record struct Outcome(float Following, float Competing, float LogSum, int ArgMax, float Divergence)
 {
     /// <summary>logit(y_p) - logit(y_c).</summary>
     public float Margin => Following - Competing;
 
-    /// <summary>Under an interchange: logit of the donor run's own likeliest token; NaN elsewhere.</summary>
+    /// <summary>Under an interchange: logit of the donor run's likeliest token; otherwise NaN.</summary>
     public float Donor { get; init; } = float.NaN;
 }
 
-/// <summary>Everything measured on one run (a sample with one of its instructions).</summary>
-/// <param name="Run">"test-0000/vision".</param>
+/// <summary>All measurements of one run (a sample with one of its instructions).</summary>
+/// <param name="Run">Id, for instance "test-0000/vision".</param>
 /// <param name="YP">Token y_p.</param>
-/// <param name="YC">Token y_c; equal to <paramref name="YP"/> where there is no conflict.</param>
+/// <param name="YC">Token y_c; equal to <paramref name="YP"/> if there is no conflict.</param>
 internal sealed record RunResult(string Run, int YP, int YC)
 {
-    /// <summary>Text that the model generates without intervention.</summary>
+    /// <summary>The text that the model generates without intervention.</summary>
     public string Answer { get; init; } = "";
 
-    /// <summary>Outcome by condition; "baseline" is always there.</summary>
+    /// <summary>Outcome by condition; always contains "baseline".</summary>
     public Dictionary<string, Outcome> Outcomes { get; init; } = new(StringComparer.Ordinal);
 
-    /// <summary>By factor of an interchange: the sample that the donor's other parts come from.</summary>
+    /// <summary>By factor of an interchange: the sample that the donor's replaced parts come from.</summary>
     public Dictionary<string, string> Donors { get; init; } = new(StringComparer.Ordinal);
 
     /// <summary>Per-layer or per-head readouts by name.</summary>
@@ -39,8 +39,8 @@ internal sealed record RunResult(string Run, int YP, int YC)
 }
 
 /// <summary>
-/// results.jsonl: a row per run and condition, appended sample by sample. What a killed run left is read again up to the last
-/// complete sample; the rest of the file is cut off.
+/// results.jsonl: one row per run and condition, appended sample by sample. After an interruption, the file is read up to the last complete
+/// sample and truncated there.
 /// </summary>
 internal sealed class ResultStore : IDisposable
 {
@@ -52,8 +52,10 @@ internal sealed class ResultStore : IDisposable
 
     private ResultStore(FileStream file, IDisposable? held) => (_file, _held) = (file, held);
 
-    /// <summary>Opens <paramref name="path"/>, keeping complete samples when <paramref name="resume"/> is set, else starting empty.</summary>
-    /// <param name="held">Disposed with the store.</param>
+    /// <summary>
+    /// Opens <paramref name="path"/>. With <paramref name="resume"/> complete samples are kept; otherwise the file is emptied.
+    /// </summary>
+    /// <param name="held">Disposed of with the store.</param>
     public static ResultStore Open(string path, bool resume, IDisposable? held = null)
     {
         try
@@ -68,13 +70,13 @@ internal sealed class ResultStore : IDisposable
         }
     }
 
-    /// <summary>Number of samples that are complete.</summary>
+    /// <summary>Number of complete samples.</summary>
     public int Samples => _samples.Count;
 
     /// <summary>The runs of a complete sample, or null.</summary>
     public IReadOnlyList<RunResult>? Find(string set, string sample) => _samples.GetValueOrDefault((set, sample));
 
-    /// <summary>Writes the rows of one sample and, with the last of them, marks it complete.</summary>
+    /// <summary>Writes the rows of one sample, followed by a row that marks it complete.</summary>
     public void Append(string set, string sample, IReadOnlyList<RunResult> runs)
     {
         _buffer.SetLength(0);

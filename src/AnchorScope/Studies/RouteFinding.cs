@@ -2,28 +2,29 @@ using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
 
-/// <summary>Relay or direct reading, and the numbers that say so.</summary>
-/// <param name="Verdict">What they come to.</param>
-/// <param name="Threshold">Share of what the model follows that a cut has to take.</param>
+/// <summary>Whether the decision is relayed by the instruction or read directly, and the numbers that support it.</summary>
+/// <param name="Verdict">The conclusion.</param>
+/// <param name="Threshold">Share of following (above chance) that a cut must remove for the edge to carry.</param>
 /// <param name="Without">Share of runs that follow the instruction without a cut, in the chosen measure.</param>
-/// <param name="Cuts">The three cuts; fewer where prompts lack an edge.</param>
-/// <param name="Text">In a sentence.</param>
+/// <param name="Cuts">The three cuts; fewer if prompts lack an edge.</param>
+/// <param name="Text">The conclusion as a sentence.</param>
 internal sealed record RouteFinding(Route Verdict, double Threshold, Estimate Without, IReadOnlyList<RouteCut> Cuts, string Text);
 
 /// <summary>One edge cut in all layers.</summary>
-/// <param name="Edge">Like "context->instruction".</param>
+/// <param name="Edge">For instance "context->instruction".</param>
 /// <param name="Left">Share of runs that follow under the cut.</param>
-/// <param name="Lost">Share of what there was without the cut (above chance, where there is one) that it takes.</param>
-/// <param name="Carries">Whether that is more than the threshold; null where the interval holds it.</param>
+/// <param name="Lost">Share of the following without the cut (above chance, if the measure has a chance level) that the cut
+/// removes.</param>
+/// <param name="Carries">Whether this is more than the threshold; null if the interval includes the threshold.</param>
 internal sealed record RouteCut(string Edge, Estimate Left, double Lost, bool? Carries)
 {
     /// <summary>
-    /// What is left beyond the share 1 - threshold of what there is without the cut, both above chance: below 0 where the edge carries.
+    /// Following under the cut minus (1 - threshold) times following without it, both above chance. It is below 0 if the edge carries.
     /// </summary>
     public required Estimate Beyond { get; init; }
 }
 
-/// <summary>Makes a <see cref="RouteFinding"/> from the runs of the test set.</summary>
+/// <summary>Derives a <see cref="RouteFinding"/> from the runs of the test set.</summary>
 internal static class RouteReader
 {
     public static RouteFinding Read(MeasuredSet test, RouteMeasure measure, AblationVariant ablation = AblationVariant.Zero)
@@ -50,7 +51,7 @@ internal static class RouteReader
             Sentence(verdict, arbitrates, follows, cuts.Contains(null), without, known, test, Wording.By(EnumName.Of(ablation))));
     }
 
-    /// <summary>What is left under a cut, beyond the share 1 - threshold of what there is without it, both above chance.</summary>
+    /// <summary>Following under a cut minus (1 - threshold) times following without it, both above chance.</summary>
     private static Estimate Beyond(Estimate left, Estimate without, double chance, double correlation)
     {
         var (kept, shift) = (1 - RouteRule.Threshold, chance * RouteRule.Threshold);

@@ -7,15 +7,15 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Studies;
 
 /// <summary>
-/// All that decides a run's numbers, each thing by name: the tool and its numerics, the model's files, the data's with every picture, the settings.
-/// Two runs with the same identity may be continued into each other, and no others.
+/// Everything that affects a run's numbers, by name: the tool and its numerics, the files of the model, the data including every picture,
+/// and the settings. A run may be resumed only by a run with the same identity.
 /// </summary>
 internal sealed class RunIdentity
 {
     private const int Version = 4;
     private const string Tool = "tool", Kernels = "numerics", Model = "model", Data = "data", Settings = "settings", Weights = "weights", Pictures = "pictures", Samples = "samples";
 
-    /// <summary>Sections in the order in which they are written, of names and values.</summary>
+    /// <summary>Names and values by section, in the order in which they are written.</summary>
     private readonly SortedDictionary<string, SortedDictionary<string, string>> _sections = new(StringComparer.Ordinal);
 
     private RunIdentity(string tool, string numerics)
@@ -24,7 +24,7 @@ internal sealed class RunIdentity
         _sections[Tool] = new(StringComparer.Ordinal) { [Tool] = tool, [Kernels] = numerics };
     }
 
-    /// <summary>That of a run of this tool.</summary>
+    /// <summary>The identity of this version of the tool, to which the rest is added.</summary>
     public RunIdentity()
         : this(ToolVersion.Text, Numerics.Version.ToString(CultureInfo.InvariantCulture))
     {
@@ -38,7 +38,7 @@ internal sealed class RunIdentity
         return this;
     }
 
-    /// <summary>Adds sets with their pictures, and what makes prompts of their samples.</summary>
+    /// <summary>Adds sets with their pictures, and the prompt layout.</summary>
     public RunIdentity With(DiagnosisData data)
     {
         foreach (var set in data.Sets) With(set.Name, set);
@@ -54,7 +54,7 @@ internal sealed class RunIdentity
         return this;
     }
 
-    /// <summary>Adds a file of the data, where it is there.</summary>
+    /// <summary>Adds a file of the data, if it exists.</summary>
     public RunIdentity WithFile(string name, string path)
     {
         if (File.Exists(path)) _sections[Data][name] = Digest.OfFile(path);
@@ -75,18 +75,18 @@ internal sealed class RunIdentity
         return this;
     }
 
-    /// <summary>Adds a list.</summary>
+    /// <summary>Adds a setting that is a list.</summary>
     public RunIdentity WithList<T>(string option, IEnumerable<T> values) =>
         With(option, string.Join(',', values.Select(v => Convert.ToString(v, CultureInfo.InvariantCulture))));
 
-    /// <summary>Without the model: what the runs of a series have in common.</summary>
+    /// <summary>Removes the model. The rest is what the runs of a series have in common.</summary>
     public RunIdentity WithoutModel()
     {
         _sections[Model].Clear();
         return this;
     }
 
-    /// <summary>Without some settings.</summary>
+    /// <summary>Removes some settings.</summary>
     public RunIdentity Without(params string[] options)
     {
         foreach (var option in options) _sections[Settings].Remove(option);
@@ -96,10 +96,10 @@ internal sealed class RunIdentity
     /// <summary>The settings by the names of their options.</summary>
     public IReadOnlyDictionary<string, string> Options => _sections[Settings];
 
-    /// <summary>As JSON, on many lines.</summary>
+    /// <summary>The identity as indented JSON.</summary>
     public string Text => JsonSerializer.Serialize(Json, DiagnosisFiles.Form) + "\n";
 
-    /// <summary>As JSON, on one line.</summary>
+    /// <summary>The identity as JSON on one line.</summary>
     public string Line => JsonSerializer.Serialize(Json);
 
     private Dictionary<string, object> Json => new(StringComparer.Ordinal)
@@ -112,11 +112,12 @@ internal sealed class RunIdentity
         [Settings] = _sections[Settings],
     };
 
-    /// <summary>Refuses to go on with what another run began.</summary>
-    /// <param name="json">What that run wrote.</param>
-    /// <param name="file">Where it stands, for messages.</param>
-    /// <param name="instead">What to do instead: "name another folder with --out".</param>
-    /// <exception cref="InputException">Another run, or not the identity of one; says what differs.</exception>
+    /// <summary>Throws if another run cannot be resumed by this one.</summary>
+    /// <param name="json">The identity that the other run wrote.</param>
+    /// <param name="file">The file that contains it, for messages.</param>
+    /// <param name="instead">What to do instead, for instance "name another folder with --out".</param>
+    /// <exception cref="InputException">The identities differ, or the text is not an identity; the message lists the
+    /// differences.</exception>
     public void Check(string json, string file, string instead)
     {
         var differences = ChangesSince(Parse(json, file, instead));
@@ -126,7 +127,7 @@ internal sealed class RunIdentity
         throw new InputException($"{file}: belongs to another run: {string.Join("; ", differences.Take(Shown))}{more}; {instead}");
     }
 
-    /// <summary>What differs from <paramref name="then"/>, in words.</summary>
+    /// <summary>Descriptions of the differences from <paramref name="then"/>.</summary>
     public IReadOnlyList<string> ChangesSince(RunIdentity then)
     {
         var changes = new List<string>();
@@ -134,7 +135,7 @@ internal sealed class RunIdentity
         {
             var (old, now) = (then._sections[section], _sections[section]);
             bool Changed(string name) => old.GetValueOrDefault(name) != now.GetValueOrDefault(name);
-            // With other samples of a set come other pictures: that says nothing of the pictures.
+            // If the number of samples differs, the pictures differ too. That is not reported separately.
             bool Follows(string name) => name.StartsWith(Pictures, StringComparison.Ordinal) && Changed(Samples + name[Pictures.Length..]);
             foreach (var name in old.Keys.Union(now.Keys).Order(StringComparer.Ordinal))
             {

@@ -7,43 +7,43 @@ using AnchorScope.Readouts;
 
 namespace AnchorScope.Studies;
 
-/// <summary>Which part of a diagnosis a sample is for.</summary>
+/// <summary>A phase of a diagnosis.</summary>
 internal enum Phase
 {
-    /// <summary>Every head blocked once or estimated; neurons and edges estimated.</summary>
+    /// <summary>Blocks or estimates every head; estimates neurons and edges.</summary>
     Rank,
 
-    /// <summary>The heads with the strongest estimates blocked.</summary>
+    /// <summary>Blocks the heads with the strongest estimates.</summary>
     Verify,
 
-    /// <summary>The neurons with the strongest estimates silenced, the edges with the strongest cut in one head.</summary>
+    /// <summary>Silences the neurons with the strongest estimates, and cuts the edges with the strongest estimates in one head.</summary>
     Parts,
 
     /// <summary>Layer curves, knockouts, blocking, amplification.</summary>
     Test,
 
-    /// <summary>Amplification of what fails.</summary>
+    /// <summary>Amplification on failed hard samples.</summary>
     Hard,
 
-    /// <summary>The same on the ranking split, where there are no hard samples: what the factor is chosen on.</summary>
+    /// <summary>The same on the ranking split if there are no hard samples. The amplification factor is chosen on it.</summary>
     Factor,
 
-    /// <summary>Side effects.</summary>
+    /// <summary>Side effects on samples without a conflict.</summary>
     Control,
 }
 
-/// <summary>Runs one sample with both instructions under every condition of a phase. One per thread.</summary>
-/// <param name="replacements">What takes the place of what is removed.</param>
+/// <summary>Runs one sample under both instructions and every condition of a phase. One instance per thread.</summary>
+/// <param name="replacements">Provides the values that replace removed activations.</param>
 internal sealed class SampleRunner(
     VisionLanguageModel model, ConflictPrompts prompts, DiagnosisOptions options, DiagnosisConditions conditions, Replacements replacements,
         int answerTokens, ISession session)
 {
     internal const string None = "baseline";
 
-    /// <summary>Steps of an integrated estimate.</summary>
+    /// <summary>Number of steps of integrated gradients.</summary>
     public const int Steps = 5;
 
-    /// <summary>Neurons of a run whose estimates are kept.</summary>
+    /// <summary>Number of neurons of a run whose estimates are kept.</summary>
     private const int NeuronsKept = 512;
 
     public IReadOnlyList<RunResult> Run(ConflictSample sample, Phase phase, PhasePlan plan, CancellationToken cancel)
@@ -99,14 +99,15 @@ internal sealed class SampleRunner(
     private string Answer(Prompt prompt, IRecordedRun baseline)
     {
         if (answerTokens == 1 && !model.Rules.Any) return model.Tokenizer.Decode([Sampler.ArgMax(baseline.LastLogits)]).Trim();
-        // max_length counts the prompt as well; more tokens than it leaves are those that the user asked for.
+        // max_length includes the prompt. A number of tokens given by the user takes precedence over it.
         var count = options.AnswerTokens is null && model is { MaxNewTokens: null, MaxLength: { } longest } ? Math.Clamp(longest - prompt.Length, 1, answerTokens) : answerTokens;
         var generated = Generation.Run(session, prompt, new SequenceOptions(count) { Stop = model.StopTokens, Rules = model.Rules });
         return model.Tokenizer.Decode([.. generated.Tokens]).Trim();
     }
 
     /// <summary>
-    /// What derivatives say of neurons, edges and, for a screen, heads. Neurons and edges are taken where nothing is changed: the way on which heads fade out is none of theirs.
+    /// Adds gradient-based estimates for neurons, edges and, for a screen, heads. Neurons and edges use the gradient at the unmodified run,
+    /// because the path along which head outputs are scaled to 0 does not apply to them.
     /// </summary>
     private void AddEstimates(RunResult result, Prompt prompt, IRecordedRun baseline, AnswerEntities entities, bool parts)
     {
@@ -131,8 +132,8 @@ internal sealed class SampleRunner(
         result.Curves[RankedRuns.AtLast] = Of(last);
     }
 
-    /// <param name="condition">What the run carries, for the message.</param>
-    /// <exception cref="InputException">A logit is no finite number.</exception>
+    /// <param name="condition">Name of the run's intervention, for the message.</param>
+    /// <exception cref="InputException">A logit is not finite.</exception>
     internal static Outcome Measure(
         ReadOnlySpan<float> logits, AnswerEntities entities, ReadOnlySpan<float> baseline, string condition = None)
     {
@@ -156,8 +157,8 @@ internal sealed class SampleRunner(
     }
 
     /// <summary>
-    /// Phi(y_p) - Phi(y_c) by layer, at the instruction (TopK) and at the last position: entering layer 0, after every layer, and
-    /// between attention and MLP ("_mid").
+    /// Phi(y_p) - Phi(y_c) by layer, at the instruction (TopK) and at the last position: before layer 0, after every layer, and between
+    /// attention and MLP ("_mid").
     /// </summary>
     private void AddLens(RunResult result, Prompt prompt, Trace trace, AnswerEntities entities, int[] anchors, int[] watched)
     {

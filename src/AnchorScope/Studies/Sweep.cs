@@ -3,24 +3,26 @@ using AnchorScope.Interventions;
 
 namespace AnchorScope.Studies;
 
-/// <summary>One prompt under one intervention: what a sweep runs.</summary>
+/// <summary>A variant of a sweep: one prompt under one intervention.</summary>
 /// <param name="Recorded">The prompt and its recorded run.</param>
-/// <param name="Intervention">What is changed.</param>
+/// <param name="Intervention">The edits of the variant.</param>
 public sealed record SweepItem(IRecordedRun Recorded, Intervention Intervention);
 
 /// <summary>
-/// Runs many variants, computing only what each can change and what is read: a variant starts at its corner (first layer, after attention
-/// where that stays as it was; first position), shares the frozen past of its prompt, ends at the last layer and position that are read, and is
-/// packed with others as rows of one pass, so a weight is read once for all of them.
+/// Runs many variants and computes only the part of each that can differ and is read. A variant starts at its corner (the first layer,
+/// after attention if that is unchanged, and the first position it can change), shares the frozen key/value prefix of its prompt, and ends
+/// at the last layer and position that are read. Variants are packed as rows of one pass, so that each weight is read once for all of them.
 /// </summary>
-/// <remarks>Exact: every variant has the bits of a full run of its own (tests: LawTests, SweepTests).</remarks>
+/// <remarks>Exact: every variant has the bits of a separate full run (tests: LawTests, SweepTests).</remarks>
 public static class Sweep
 {
-    /// <summary>Rows over which the cost of packing weights is spread while activations still fit in cache.</summary>
+    /// <summary>Rows per pass: enough to amortise packing weights, few enough for activations to stay in cache.</summary>
     public const int DefaultRows = 512;
 
     /// <summary>Logits at the last position of every variant of one recorded run, in their order [variant][vocabulary].</summary>
-    /// <exception cref="InputException">An intervention does not fit the model or the prompt, or does nothing; nothing was computed.</exception>
+    /// <param name="rowsPerPass">Maximum number of rows per pass. A larger variant gets its own pass.</param>
+    /// <exception cref="InputException">An intervention does not fit the model or the prompt, or has no effect. Nothing was
+    /// computed.</exception>
     public static IReadOnlyList<float[]> Run(
         ISession session, IRecordedRun recorded, IEnumerable<Intervention> interventions, int rowsPerPass = DefaultRows, CancellationToken cancel = default)
     {
@@ -31,15 +33,16 @@ public static class Sweep
     }
 
     /// <summary>Logits at the last position of every variant.</summary>
-    /// <param name="session">Where they are computed.</param>
-    /// <param name="items">Any mixture of prompts and interventions, each checked before anything runs.</param>
-    /// <param name="take">Called with the index of the variant and its logits [vocabulary], in the order of the passes; valid during the call.</param>
-    /// <param name="rowsPerPass">How many rows a pass may carry; a larger variant gets a pass of its own.</param>
+    /// <param name="session">The session that computes them.</param>
+    /// <param name="items">Any mixture of prompts and interventions. All are validated before anything runs.</param>
+    /// <param name="take">Called with the index of the variant and its logits [vocabulary], in the order of the passes. The logits are
+    /// valid only during the call.</param>
+    /// <param name="rowsPerPass">Maximum number of rows per pass. A larger variant gets its own pass.</param>
     public static void LastLogits(
         ISession session, IReadOnlyList<SweepItem> items, Action<int, ReadOnlySpan<float>> take, int rowsPerPass = DefaultRows, CancellationToken cancel = default) =>
         Run(session, items, [Readout.Output], (item, _, logits) => take(item, logits), rowsPerPass, cancel);
 
-    /// <summary>Reads every one of <paramref name="readouts"/> from every variant.</summary>
+    /// <summary>Reads all <paramref name="readouts"/> of every variant.</summary>
     /// <inheritdoc cref="LastLogits"/>
     public static void Run(
         ISession session, IReadOnlyList<SweepItem> items, IReadOnlyList<Readout> readouts, TakeLogits take, int rowsPerPass = DefaultRows, CancellationToken cancel = default)
@@ -51,7 +54,10 @@ public static class Sweep
         }
     }
 
-    /// <summary>The passes of <see cref="Run(ISession, IReadOnlyList{SweepItem}, IReadOnlyList{Readout}, TakeLogits, int, CancellationToken)"/>, which may be run in any order, each by any session of the engine.</summary>
+    /// <summary>
+    /// The passes of <see cref="Run(ISession, IReadOnlyList{SweepItem}, IReadOnlyList{Readout}, TakeLogits, int, CancellationToken)"/>.
+    /// They may be run in any order, each by any session of the engine.
+    /// </summary>
     /// <exception cref="InputException">An intervention or a readout does not fit the model or the prompt.</exception>
     public static IReadOnlyList<SweepPass> Plan(IEngine engine, IReadOnlyList<SweepItem> items, IReadOnlyList<Readout> readouts, int rowsPerPass = DefaultRows)
     {
@@ -68,8 +74,8 @@ public static class Sweep
             [.. together.GetRange(p.First, p.Count).SelectMany(g => g).OrderBy(c => c.Corner.Layer).ThenBy(c => c.Corner.AfterAttention).Select(c => new PlannedVariant(items[c.Variants[0]].Recorded, c))], readouts))];
     }
 
-    /// <summary>Which variants go together: as many as fit, in their order, one at least.</summary>
-    /// <param name="rows">Of every variant.</param>
+    /// <summary>Divides variants into passes: in their order, as many per pass as fit, but at least one.</summary>
+    /// <param name="rows">Number of rows of every variant.</param>
     internal static List<(int First, int Count)> Passes(IReadOnlyList<int> rows, int rowsPerPass)
     {
         var passes = new List<(int First, int Count)>();
@@ -85,7 +91,9 @@ public static class Sweep
         return passes;
     }
 
-    /// <summary>The slow way, and the oracle of the fast one: a full pass from the embeddings for one intervention, logits of the last position.</summary>
+    /// <summary>
+    /// The reference for the sweep: one full pass from the embeddings for one intervention. Returns the logits of the last position.
+    /// </summary>
     public static float[] Alone(ISession session, Prompt prompt, Intervention intervention)
     {
         prompt.Steered(intervention).Validate(session.Engine.Shape, prompt.Length);

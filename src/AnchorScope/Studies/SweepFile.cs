@@ -11,8 +11,8 @@ using AnchorScope.Prompts;
 namespace AnchorScope.Studies;
 
 /// <summary>
-/// The rows of a sweep on their way to a file: each pass is appended to FILE.partial as it is done, behind a line that says what is being run,
-/// and FILE is written whole, in the order of the variants, at the end. An interrupted sweep goes on from what the partial file holds.
+/// The output file of a sweep. Each pass is appended to FILE.partial when it is done, after a first line that identifies the sweep. At the
+/// end FILE is written atomically, in the order of the variants. An interrupted sweep is resumed from the partial file.
 /// </summary>
 internal sealed class SweepFile : IDisposable
 {
@@ -32,12 +32,13 @@ internal sealed class SweepFile : IDisposable
     /// <summary>Variants without a row yet.</summary>
     public IReadOnlyList<int> Missing => [.. Enumerable.Range(0, _rows.Length).Where(i => _rows[i] is null)];
 
-    /// <summary>Opens FILE.partial and takes the rows that it holds, if they are of the same sweep.</summary>
+    /// <summary>Opens FILE.partial and reads its rows, if they are of the same sweep.</summary>
     /// <param name="path">FILE.</param>
-    /// <param name="asked">Tokens whose logits a row has.</param>
-    /// <param name="heads">Whether every variant with edits is one head, which rows name by layer and head; otherwise by the name of the intervention.</param>
-    /// <param name="replace">Whether a FILE that is there is replaced at the end.</param>
-    /// <exception cref="InputException">FILE is there and not to be replaced, or FILE.partial is of another sweep.</exception>
+    /// <param name="asked">Tokens whose logits are written in a row.</param>
+    /// <param name="heads">Whether every variant with edits is a single head, which its row identifies by layer and head; otherwise rows
+    /// have the name of the intervention.</param>
+    /// <param name="replace">Whether an existing FILE is replaced at the end.</param>
+    /// <exception cref="InputException">FILE exists and must not be replaced, or FILE.partial is of another sweep.</exception>
     public static SweepFile Open(string path, VisionLanguageModel model, Prompt prompt, IReadOnlyList<Intervention> interventions, IReadOnlyList<int> asked, bool heads, bool replace = false)
     {
         if (Directory.Exists(path)) throw new InputException($"{path}: expected a file to write, found a folder");
@@ -68,7 +69,7 @@ internal sealed class SweepFile : IDisposable
         }
     }
 
-    /// <summary>Keeps the rows of a pass, on disk when this returns.</summary>
+    /// <summary>Stores the rows of a pass. They are on disk when the method returns.</summary>
     public void Add(IEnumerable<(int Variant, byte[] Row)> rows)
     {
         using var lines = new MemoryStream();
@@ -114,12 +115,12 @@ internal sealed class SweepFile : IDisposable
             .WithBytes(heads ? "list of heads" : "plan", variants.GetBuffer().AsSpan(0, (int)variants.Length)).WithList("--logits", asked);
     }
 
-    /// <summary>Rows made by this process whose logits were beyond the range of float32.</summary>
+    /// <summary>Number of rows written by this process whose logits are beyond the range of float32.</summary>
     public int Beyond => _beyond;
 
-    /// <summary>The row of one variant, JSON without a line end. May be called on several threads.</summary>
-    /// <param name="logits">At the last position [vocabulary].</param>
-    /// <remarks>What is no finite number is null; an arg-max among such means nothing and is null as well.</remarks>
+    /// <summary>The row of one variant as JSON without a line end. Thread-safe.</summary>
+    /// <param name="logits">Logits at the last position [vocabulary].</param>
+    /// <remarks>Numbers that are not finite are written as null, and so is the arg-max of logits that are not all finite.</remarks>
     public byte[] Row(int variant, ReadOnlySpan<float> logits)
     {
         var isFinite = LogitRange.IsFinite(logits);
@@ -155,7 +156,7 @@ internal sealed class SweepFile : IDisposable
         return buffer.ToArray();
     }
 
-    /// <summary>Whole lines count; what a kill left of the last one is cut off.</summary>
+    /// <summary>Reads complete lines. An incomplete last line is cut off.</summary>
     private void ReadPartial(string partial, RunIdentity identity)
     {
         var bytes = new byte[_partial.Length];

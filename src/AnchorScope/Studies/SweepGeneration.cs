@@ -3,15 +3,17 @@ using AnchorScope.Engines;
 namespace AnchorScope.Studies;
 
 /// <summary>
-/// Continues a prompt under many interventions: what lies before a variant's corner is the recorded run's and shared, and every step is one
-/// pass of all variants that have not ended. Greedy, token for token what <see cref="Generation"/> gives for each alone.
+/// Continues a prompt under many interventions. Positions before a variant's corner share the keys and values of the recorded run. Every
+/// step is one pass of all variants that have not ended. Decoding is greedy, with the same tokens as <see cref="Generation"/> gives for
+/// each alone.
 /// </summary>
 public static class SweepGeneration
 {
     /// <summary>Generates up to <paramref name="count"/> tokens for each of <paramref name="items"/>.</summary>
-    /// <param name="stop">Tokens that end a text (they are its last); none: always <paramref name="count"/>.</param>
-    /// <param name="rowsPerPass">Rows of the prompts that one pass may carry; a larger variant gets a pass of its own.</param>
+    /// <param name="stop">Tokens that end a text and are its last token; null: always <paramref name="count"/> tokens.</param>
+    /// <param name="rowsPerPass">Maximum number of prompt rows per pass. A larger variant gets its own pass.</param>
     /// <returns>Token ids [variant][token].</returns>
+    /// <exception cref="InputException">An intervention does not fit the model or the prompt, or has no effect.</exception>
     public static IReadOnlyList<IReadOnlyList<int>> Run(
         ISession session, IReadOnlyList<SweepItem> items, int count, IReadOnlySet<int>? stop = null, int rowsPerPass = Sweep.DefaultRows,
         CancellationToken cancel = default)
@@ -40,6 +42,6 @@ public static class SweepGeneration
         return texts;
     }
 
-    /// <summary>Positions of the prompt that are computed: before them keys and values are the recorded ones.</summary>
+    /// <summary>Number of prompt positions that are computed. Before them, recorded keys and values are used.</summary>
     private static int Rows(SweepItem item) => item.Recorded.Prompt.Length - Math.Min(item.Intervention.FirstPosition, item.Recorded.Prompt.Length - 1);
 }

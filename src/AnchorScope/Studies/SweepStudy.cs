@@ -5,13 +5,13 @@ using AnchorScope.Models;
 
 namespace AnchorScope.Studies;
 
-/// <summary>How a sweep is run; nothing of it changes a number.</summary>
-/// <param name="Memory">Bytes of the recorded run and of activations; null: <see cref="SweepCost.DefaultMemory"/>, or what is needed.</param>
-/// <param name="Threads">Threads.</param>
-/// <param name="Naive">One full pass a variant, from the embeddings: the slow way that the fast one is checked against.</param>
+/// <summary>How a sweep is run. These options do not change any number.</summary>
+/// <param name="Memory">Bytes for the recorded run and activations; null: <see cref="SweepCost.DefaultMemory"/>, or more if needed.</param>
+/// <param name="Threads">Number of threads.</param>
+/// <param name="Naive">Whether each variant is a full pass from the embeddings: the reference that the sweep is checked against.</param>
 internal sealed record SweepOptions(long? Memory, int Threads, bool Naive);
 
-/// <summary>Every variant of one prompt, into a file of rows.</summary>
+/// <summary>Runs every variant of one prompt and writes the rows to a file.</summary>
 internal sealed class SweepStudy
 {
     private readonly VisionLanguageModel _model;
@@ -19,7 +19,7 @@ internal sealed class SweepStudy
     private readonly IReadOnlyList<Intervention> _interventions;
     private readonly SweepOptions _options;
 
-    /// <summary>Checks everything and counts what it costs; nothing is computed yet.</summary>
+    /// <summary>Validates everything and computes the cost; no pass is run yet.</summary>
     /// <exception cref="InputException">An intervention does not fit, or the memory is too small.</exception>
     public SweepStudy(VisionLanguageModel model, Prompt prompt, IReadOnlyList<Intervention> interventions, SweepOptions options)
     {
@@ -28,18 +28,18 @@ internal sealed class SweepStudy
         Cost = SweepCost.Of(model.Engine, prompt, interventions, options.Memory, options.Threads);
     }
 
-    /// <summary>What the plan computes, and what it saves.</summary>
+    /// <summary>The cost of the sweep and its saving.</summary>
     public SweepCost Cost { get; }
 
-    /// <summary>Seconds that the recorded run took: what the rest is predicted from. 0 before it is done.</summary>
+    /// <summary>Duration of the recorded run in seconds, from which the rest is predicted; 0 before it is done.</summary>
     public double BaselineSeconds { get; private set; }
 
-    /// <summary>Seconds that all variants take at the rate of the recorded run, on as many threads.</summary>
+    /// <summary>Predicted duration of all variants in seconds, at the rate of the recorded run with the same number of threads.</summary>
     public double PredictedSeconds => BaselineSeconds * Cost.Operations / Cost.BaselineOperations;
 
-    /// <summary>Runs the variants that <paramref name="file"/> has no row of; a pass is on disk when it is done.</summary>
-    /// <param name="progress">Called with the number of variants that are done.</param>
-    /// <param name="recorded">Called once <see cref="PredictedSeconds"/> is known, before the first variant; never when naive.</param>
+    /// <summary>Runs the variants without a row in <paramref name="file"/>. Each pass is on disk when it is done.</summary>
+    /// <param name="progress">Called with the number of finished variants.</param>
+    /// <param name="recorded">Called when <see cref="PredictedSeconds"/> is known, before the first variant; not called if naive.</param>
     public void Run(SweepFile file, Action<int>? progress = null, Action? recorded = null, CancellationToken cancel = default)
     {
         if (file.Missing.Count == 0) return;
@@ -76,7 +76,7 @@ internal sealed class SweepStudy
         return recorded;
     }
 
-    // In one piece, as many small ones leave gaps; what is too much of it is never touched.
+    // Reserved as one chunk, because many small chunks leave gaps. Pages that are not needed are never touched.
     private static int Room(int rows) => 2 * rows;
 
     private void Naive(SweepFile file, Action<int>? progress, CancellationToken cancel)

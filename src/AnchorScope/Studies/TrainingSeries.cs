@@ -4,13 +4,17 @@ using AnchorScope.Metrics;
 namespace AnchorScope.Studies;
 
 /// <summary>A checkpoint of a series.</summary>
+/// <param name="Folder">Path of its folder.</param>
 /// <param name="Name">Name of its folder.</param>
 /// <param name="Step">First number in the name.</param>
-/// <param name="Stage">What stands behind the number, or "".</param>
+/// <param name="Stage">The part of the name after the number, or "".</param>
 internal sealed record SeriesCheckpoint(string Folder, string Name, int Step, string Stage)
 {
-    /// <summary>The checkpoints in <paramref name="folder"/> by step: what <c>ascope train --series</c> keeps ("000300-lower"), or any folders with a number in their names.</summary>
-    /// <exception cref="InputException">There is none, or a folder is no checkpoint.</exception>
+    /// <summary>
+    /// The checkpoints in <paramref name="folder"/>, ordered by step: those written by <c>ascope train --series</c> ("000300-lower"), or
+    /// any folders with a number in their names.
+    /// </summary>
+    /// <exception cref="InputException">There is none, or a folder is not a checkpoint.</exception>
     public static IReadOnlyList<SeriesCheckpoint> In(string folder)
     {
         if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder of checkpoints");
@@ -29,27 +33,28 @@ internal sealed record SeriesCheckpoint(string Folder, string Name, int Step, st
     }
 }
 
-/// <summary>One checkpoint's diagnosis, in the numbers that a series follows.</summary>
-/// <param name="Checkpoint">Name of its folder, and of that of its diagnosis.</param>
+/// <summary>The numbers of one checkpoint's diagnosis that a series reports.</summary>
+/// <param name="Checkpoint">Name of its folder, and of the folder of its diagnosis.</param>
 /// <param name="Argmax">MFR by arg-max.</param>
-/// <param name="Larger">MFR by the larger of the two.</param>
+/// <param name="Larger">MFR by the larger of the two logits.</param>
 /// <param name="Ldar">Highest LDAR at the instruction over the layers.</param>
 /// <param name="Blocked">MFR with the best 5 % of heads blocked.</param>
-/// <param name="Random">MFR with as many random heads blocked; null without draws.</param>
-/// <param name="ShareOfBest">Share of the sum of positive scores that the best 5 % hold.</param>
-/// <param name="HeadsForHalf">Fewest heads that hold half of it.</param>
-/// <param name="Best">The best heads, five at most.</param>
-/// <param name="AllQueries">Share of pairs that give the own other answer with the queries of all heads taken from the other instruction.</param>
-/// <param name="Sets">The arbiters and the carriers that the searches came to.</param>
+/// <param name="Random">MFR with the same number of random heads blocked; null without draws.</param>
+/// <param name="ShareOfBest">Share of the sum of positive scores in the best 5 %.</param>
+/// <param name="HeadsForHalf">Smallest number of heads with half of that sum.</param>
+/// <param name="Best">The best heads, at most five.</param>
+/// <param name="AllQueries">Share of pairs that give the receiver's own other answer when the queries of all heads are taken from the other
+/// instruction.</param>
+/// <param name="Sets">The arbiters and carriers that the searches selected.</param>
 internal sealed record SeriesPoint(
     string Checkpoint, int Step, string Stage, string Sha256, int Layers, int Heads, ByInstruction Argmax, ByInstruction Larger, Estimate Ldar, RouteFinding Route,
     ByInstruction Blocked, ByInstruction? Random, double ShareOfBest, int HeadsForHalf, IReadOnlyList<HeadId> Best,
     Estimate AllQueries, IReadOnlyList<SeriesSet> Sets)
 {
-    /// <summary>The set of a name.</summary>
+    /// <summary>The set with this name.</summary>
     public SeriesSet Set(string name) => Sets.First(s => s.Name == name);
 
-    /// <summary>What of <paramref name="found"/> a series follows.</summary>
+    /// <summary>The numbers of <paramref name="found"/> that a series reports.</summary>
     public static SeriesPoint Of(SeriesCheckpoint checkpoint, Diagnosis found)
     {
         var blocked = found.Blocking.First(b => b.Name == HeadPlan.Tested);
@@ -66,13 +71,13 @@ internal sealed record SeriesPoint(
 
 /// <summary>A searched set in one checkpoint.</summary>
 /// <param name="Name">"arbiters", "decision_carriers" or "choice_carriers".</param>
-/// <param name="Found">Whether the diagnosis holds it for one.</param>
-/// <param name="Switched">Share of the test pairs that it switches in the way that was looked for.</param>
+/// <param name="Found">Whether the diagnosis confirms it on the test split.</param>
+/// <param name="Switched">Share of the test pairs that it switches to the answer that was searched for.</param>
 internal sealed record SeriesSet(string Name, IReadOnlyList<HeadId> Heads, bool Found, Estimate Switched);
 
-/// <summary>What training did to the numbers of a diagnosis: the content of series.json.</summary>
+/// <summary>The numbers of a diagnosis over the course of training: the content of series.json.</summary>
 internal sealed record TrainingSeries(int Schema, string Tool, IReadOnlyList<SetFacts> Data, IReadOnlyDictionary<string, string> Variants, ulong Seed, IReadOnlyList<SeriesPoint> Points)
 {
-    /// <summary>What all diagnoses of a series share: the identity of the first one without its model.</summary>
+    /// <summary>What all diagnoses of a series have in common: the identity of the first one without its model.</summary>
     public static RunIdentity IdentityOf(DiagnosisStudy first) => first.Identity.WithoutModel();
 }

@@ -3,7 +3,7 @@ using AnchorScope.Metrics;
 namespace AnchorScope.Studies;
 
 /// <summary>
-/// Whether the model arbitrates, and whether the decision comes through the instruction's tokens or is made at the last position.
+/// Whether the model arbitrates, and whether the decision is relayed by the instruction's tokens or made at the last position.
 /// </summary>
 internal static class WhereFinding
 {

@@ -2,16 +2,16 @@ using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
 
-/// <summary>Numbers in sentences.</summary>
+/// <summary>Formats numbers for sentences.</summary>
 internal static class Wording
 {
     /// <summary>"1 sample", "2 samples".</summary>
     public static string Count(int count, string noun) => Plural.Of(count, noun);
 
-    /// <summary>"1 run", and the verb that goes with it.</summary>
+    /// <summary>For instance "1 run" followed by its verb.</summary>
     public static string Count(int count, string noun, string one, string many) => Plural.Of(count, noun, one, many);
 
-    /// <summary>How heads and edges were removed, where they were not set to 0 and cut: " by mean ablation".</summary>
+    /// <summary>How heads and edges were removed, if not by zero ablation and cutting: " by mean ablation".</summary>
     /// <param name="ablation">Name of the variant.</param>
     public static string By(string ablation) => ablation == EnumName.Of(AblationVariant.Zero) ? "" : $" by {ablation} ablation";
 
@@ -19,26 +19,26 @@ internal static class Wording
 
     public static string Interval(Estimate e) => $"95 % interval {e.Low * 100:0} to {e.High * 100:0} %";
 
-    /// <summary>A gain or a loss: "+4 points (95 % interval -1 to +9)".</summary>
+    /// <summary>A signed change: "+4 points (95 % interval -1 to +9)".</summary>
     public static string Change(Estimate e) =>
         $"{Points($"{e.Mean * 100:+0;-0;0}")} (95 % interval {e.Low * 100:+0;-0;0} to {e.High * 100:+0;-0;0})";
 
-    /// <summary>The change that a drop is, with its sign.</summary>
+    /// <summary>A drop as a signed change.</summary>
     public static string Dropped(Estimate drop) => Change(new Estimate(-drop.Mean, -drop.High, -drop.Low, drop.Count));
 
     /// <summary>A drop without sign.</summary>
     public static string Size(Estimate drop) =>
         $"{Points($"{drop.Mean * 100:0}")} (95 % interval {drop.Low * 100:0} to {drop.High * 100:0})";
 
-    /// <summary>The margin of equivalence: "5 points".</summary>
+    /// <summary>The equivalence margin: "5 points".</summary>
     public static string Margin(double margin) => Points($"{margin * 100:0.##}");
 
     /// <summary>"p = 0.013", "p &lt; 0.001".</summary>
     public static string P(double p) => p < 0.001 ? "p < 0.001" : $"p = {p:0.000}";
 
-    /// <summary>What a rank among random sets says, with the least p that so many can give.</summary>
-    /// <param name="does">Like "take", said of several.</param>
-    /// <param name="which">What follows "random sets", or nothing.</param>
+    /// <summary>The rank among random sets as a clause, with the smallest p that this number of draws can give.</summary>
+    /// <param name="does">Verb in the plural, for instance "take".</param>
+    /// <param name="which">Text after "random sets", or empty.</param>
     public static string Rank(PermutationRank rank, string does, string which = "")
     {
         var (subject, verb) = (rank.AtLeast == 0 ? "none" : $"{rank.AtLeast}", rank.AtLeast > 1 ? does : does + "s");
@@ -46,7 +46,7 @@ internal static class Wording
             + $"{Count(rank.Draws, "draw")} can give is {rank.Floor:0.000})";
     }
 
-    /// <summary>Why nothing is said of so few samples.</summary>
+    /// <summary>Why nothing is claimed for few samples.</summary>
     public static string Few(MeasuredSet set) =>
         $"{Count(set.Clusters.Count, "independent sample")}, and nothing is claimed of fewer than {Clusters.Fewest}";
 
@@ -56,7 +56,7 @@ internal static class Wording
     /// <summary>"the top 3 of 64 heads", "the top head of 8".</summary>
     public static string Top(int count, int of) => count == 1 ? $"the top head of {of}" : $"the top {count} of {Count(of, "head")}";
 
-    /// <summary>How many samples would decide.</summary>
+    /// <summary>The number of samples that would decide.</summary>
     public static string Needed(int needed) => needed == int.MaxValue ? "no number of samples would decide"
         : $"about {Count(needed, "sample")} would decide";
 

@@ -3,16 +3,16 @@ using System.Runtime.Intrinsics;
 
 namespace AnchorScope.Tensors;
 
-/// <summary>Activation functions by the names that checkpoints give them.</summary>
+/// <summary>Activation functions, named after the strings in checkpoint configurations.</summary>
 internal enum Activation
 {
     /// <summary>x * sigmoid(x).</summary>
     Silu,
 
-    /// <summary>x * sigmoid(1.702 x), CLIP's own approximation.</summary>
+    /// <summary>x * sigmoid(1.702 x), CLIP's approximation of GELU.</summary>
     QuickGelu,
 
-    /// <summary>x * Phi(x) with the error function.</summary>
+    /// <summary>x * Phi(x), computed with the error function.</summary>
     Gelu,
 
     /// <summary>The tanh approximation of GELU.</summary>
@@ -24,10 +24,10 @@ internal enum Activation
     /// <summary>max(x, 0)^2.</summary>
     ReluSquared,
 
-    /// <summary>x between 0 and 6.</summary>
+    /// <summary>x clamped to 0..6.</summary>
     Relu6,
 
-    /// <summary>x, or x / 100 below 0.</summary>
+    /// <summary>x where x is at least 0, otherwise x / 100.</summary>
     LeakyRelu,
 
     /// <summary>x * tanh(log(1 + e^x)).</summary>
@@ -43,10 +43,10 @@ internal enum Activation
     Linear,
 }
 
-/// <summary>Activation functions on rows, each element on its own.</summary>
+/// <summary>Element-wise activation functions on rows.</summary>
 internal static class Activations
 {
-    /// <summary>The names that <see cref="Parse"/> takes.</summary>
+    /// <summary>The names that <see cref="Parse"/> accepts.</summary>
     public static IReadOnlyList<string> Names { get; } = 
     [
         "silu", "swish", "quick_gelu", "gelu", "gelu_python", "gelu_pytorch_tanh", "gelu_new", "gelu_fast", "gelu_accurate",
@@ -54,7 +54,7 @@ internal static class Activations
         "leaky_relu", "mish", "sigmoid", "tanh", "linear",
     ];
 
-    /// <summary>The function of a configuration's name, or null when there is none of that name.</summary>
+    /// <summary>The function with this configuration name, or null for an unknown name.</summary>
     public static Activation? Parse(string name) => name switch
     {
         "silu" or "swish" => Activation.Silu,
@@ -100,13 +100,16 @@ internal static class Activations
         }
     }
 
-    /// <summary>Replaces every x of [rows, width] by f(x).</summary>
+    /// <summary>Replaces every x of <paramref name="values"/> [rows, width] by f(x).</summary>
     internal static void Apply(Activation activation, Tensor values, Compute compute) => Rows.Each(compute, values.Rows, CostOf(activation) * values.Columns, new Applied(activation, values));
 
-    /// <summary>Replaces every x of <paramref name="gate"/> [rows, width] by f(x) times its neighbour in <paramref name="up"/>.</summary>
+    /// <summary>Replaces <paramref name="gate"/> [rows, width] by f(gate) * <paramref name="up"/>, element by element.</summary>
     internal static void Gated(Activation activation, Tensor gate, Tensor up, Compute compute) => Rows.Each(compute, gate.Rows, CostOf(activation) * gate.Columns, new Gate(activation, gate, up));
 
-    /// <summary>Backwards through f(gate) * up: the derivatives by gate in new memory; those by what came out become those by up, in place. All are [rows, width].</summary>
+    /// <summary>
+    /// Backward pass of f(gate) * up. Returns the gradient with respect to gate in new memory, and overwrites <paramref name="d"/>, the
+    /// gradient with respect to the output, with the gradient with respect to up. All are [rows, width].
+    /// </summary>
     internal static Tensor GatedBack(Activation activation, Tensor gate, Tensor up, Tensor d, Compute compute)
     {
         var dGate = compute.Arena.Take(gate.Rows, gate.Columns);
@@ -127,8 +130,8 @@ internal static class Activations
             Rest(gate[row][done..], up[row][done..], d[row][done..], dGate[row][done..]);
         }
 
-        /// <summary>Value and slope from the same exponential, sixteen at a time.</summary>
-        /// <returns>How many.</returns>
+        /// <summary>Value and slope from the same exponential, 16 elements at a time.</summary>
+        /// <returns>Number of elements processed.</returns>
         private static int Sigmoidal(Span<float> gate, Span<float> up, Span<float> d, Span<float> dGate, float slope)
         {
             var i = 0;
@@ -160,7 +163,7 @@ internal static class Activations
         }
     }
 
-    // In multiplications that take as long: the error function and the hyperbolic tangent are computed one by one, in float64.
+    // Relative cost in multiplications: the error function and tanh are computed one element at a time in float64.
     private static long CostOf(Activation activation) => activation is Activation.Silu or Activation.QuickGelu ? 20 : 200;
 
     private readonly struct Applied(Activation activation, Tensor values) : IRowWork
@@ -210,7 +213,7 @@ internal static class Activations
         }
     }
 
-    /// <summary>Value and slope of the functions that stand between two layers of a projector at most: one number at a time.</summary>
+    /// <summary>Value and slope, one element at a time, of the functions that occur at most between two layers of a projector.</summary>
     private static (double Value, double Slope) Plain(Activation activation, double x)
     {
         var sigmoid = 1 / (1 + Math.Exp(-x));

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace AnchorScope.Tensors;
 
 /// <summary>
-/// Native memory for the activations of one thread: tensors are taken in order and given back in bulk, so a pass costs the
-/// garbage collector nothing. Not thread-safe: every thread that runs passes owns one.
+/// Native memory for the activations of one thread. Tensors are allocated in order and released in bulk, so a pass allocates nothing on the
+/// managed heap. Not thread-safe: every thread that runs passes owns one arena.
 /// </summary>
 internal sealed unsafe class Arena : IDisposable
 {
@@ -15,16 +15,18 @@ internal sealed unsafe class Arena : IDisposable
     private int _chunk;
     private nuint _used;
 
-    /// <summary>Bytes held, taken or not.</summary>
+    /// <summary>Bytes held, allocated to tensors or free.</summary>
     public long Bytes => _chunks.Sum(chunk => (long)chunk.Bytes);
 
-    /// <summary>Holds room for <paramref name="bytes"/> in one piece, where nothing is held yet; memory that is never touched costs nothing.</summary>
+    /// <summary>
+    /// Allocates one chunk of <paramref name="bytes"/> if the arena holds none yet. Pages that are never touched use no physical memory.
+    /// </summary>
     public void Reserve(long bytes)
     {
         if (_chunks.Count == 0) Next((nuint)bytes);
     }
 
-    /// <summary>Takes an uninitialised matrix of <paramref name="rows"/> x <paramref name="columns"/>, aligned to 64 bytes.</summary>
+    /// <summary>Allocates an uninitialised matrix [rows, columns], aligned to 64 bytes.</summary>
     public Tensor Take(int rows, int columns)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(rows);
@@ -32,7 +34,7 @@ internal sealed unsafe class Arena : IDisposable
         return new Tensor(TakeFloats((long)rows * columns), rows, columns);
     }
 
-    /// <summary>Takes a matrix of zeros.</summary>
+    /// <summary>Allocates a matrix of zeros.</summary>
     internal Tensor TakeZeros(int rows, int columns)
     {
         var tensor = Take(rows, columns);
@@ -40,7 +42,7 @@ internal sealed unsafe class Arena : IDisposable
         return tensor;
     }
 
-    /// <summary>Takes an uninitialised block of <paramref name="count"/> floats.</summary>
+    /// <summary>Allocates an uninitialised block of <paramref name="count"/> floats.</summary>
     public float* TakeFloats(long count)
     {
         var bytes = ((nuint)count * sizeof(float) + Alignment - 1) & ~(nuint)(Alignment - 1);
@@ -50,7 +52,10 @@ internal sealed unsafe class Arena : IDisposable
         return (float*)address;
     }
 
-    /// <summary>Goes on in the next chunk. All behind the present one are empty: those that are too small become one that is not.</summary>
+    /// <summary>
+    /// Continues in the next chunk. All chunks after the current one are empty; those that are too small are replaced by one that is large
+    /// enough.
+    /// </summary>
     private void Next(nuint bytes)
     {
         var next = Math.Min(_chunk + 1, _chunks.Count);
@@ -70,10 +75,10 @@ internal sealed unsafe class Arena : IDisposable
         (_chunk, _used) = (next, 0);
     }
 
-    /// <summary>The present fill level, to return to with <see cref="Release"/>.</summary>
+    /// <summary>The current fill level, to be passed to <see cref="Release"/>.</summary>
     public Mark Here() => new(_chunk, _used);
 
-    /// <summary>Gives back everything taken since <paramref name="mark"/>.</summary>
+    /// <summary>Releases everything allocated since <paramref name="mark"/>.</summary>
     public void Release(Mark mark) => (_chunk, _used) = (mark.Chunk, mark.Used);
 
     /// <inheritdoc/>

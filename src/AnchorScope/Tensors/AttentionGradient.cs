@@ -2,43 +2,44 @@ using System.Runtime.Intrinsics;
 
 namespace AnchorScope.Tensors;
 
-/// <summary>One stretch of tokens that attend to each other, and the key/value head whose derivatives are taken.</summary>
+/// <summary>A range of rows that attend to each other, and the key/value head whose gradients are computed.</summary>
 /// <param name="Start">First row.</param>
-/// <param name="Length">Rows.</param>
+/// <param name="Length">Number of rows.</param>
 /// <param name="KeyHead">Key/value head.</param>
-/// <param name="Causal">Whether a row sees itself and those before it only.</param>
+/// <param name="Causal">Whether a row attends only to itself and the rows before it.</param>
 internal readonly record struct AttentionStretch(int Start, int Length, int KeyHead, bool Causal);
 
-/// <summary>Frozen keys and values of one head in front of a stretch, row after row [count, d_head].</summary>
+/// <summary>Keys and values of one head in the frozen prefix before a stretch, row-major [count, d_head].</summary>
 internal readonly unsafe record struct AttentionPast(int Count, nint Keys, nint Values)
 {
-    /// <summary>None.</summary>
+    /// <summary>No prefix.</summary>
     public static AttentionPast None => default;
 }
 
-/// <summary>Queries, keys, values or heads' outputs of attention, or the derivatives by them.</summary>
+/// <summary>Queries, keys and values of attention, or the gradients with respect to them.</summary>
 /// <param name="Query">[row, head x d_head].</param>
 /// <param name="Key">[row, kv_head x d_head].</param>
 /// <param name="Value">[row, kv_head x d_head].</param>
 internal readonly record struct AttentionRows(Tensor Query, Tensor Key, Tensor Value);
 
-/// <summary>Backwards through softmax(q k^T / sqrt(d_head)) v, probabilities computed anew.</summary>
+/// <summary>Backward pass of softmax(q k^T / sqrt(d_head)) v. Probabilities are recomputed, not stored.</summary>
 /// <remarks>
-/// With P the probabilities: dV = P^T dZ, dP = dZ V^T, dS = P (dP - sum over keys of P dP), dQ = dS K / sqrt(d_head), dK = dS^T Q / sqrt(d_head). Products are those of the panel kernel, whose
-/// order of summation depends on nothing; a stretch and head are one thread's work. A past is frozen: it is looked at, and has no derivatives.
+/// With P the probabilities: dV = P^T dZ, dP = dZ V^T, dS = P (dP - sum over keys of P dP), dQ = dS K / sqrt(d_head), dK = dS^T Q /
+/// sqrt(d_head). Products use the panel kernel, whose order of summation does not depend on shapes or threads. One stretch and key/value
+/// head is the work of one thread. The prefix is frozen: it is attended to, but no gradient is computed for it.
 /// </remarks>
 internal static unsafe class AttentionGradient
 {
     private const int Width = PanelMatMul.Width;
 
-    /// <summary>Writes the derivatives by queries, keys and values of one stretch and key/value head.</summary>
+    /// <summary>Writes the gradients with respect to queries, keys and values of one stretch and key/value head.</summary>
     /// <param name="size">d_head.</param>
-    /// <param name="group">Query heads that share the key/value head.</param>
-    /// <param name="dz">Derivatives by the heads' outputs [row, head x d_head].</param>
-    /// <param name="past">Frozen keys and values in front of the stretch's own.</param>
-    /// <param name="edits">Scores changed of each query head, positions counted from the first of the past; null for none.</param>
-    /// <param name="noted">Given dS before the division [query head of the group x row x key], or null.</param>
-    /// <param name="scratch">Of <see cref="ScratchFloats"/>.</param>
+    /// <param name="group">Number of query heads that share the key/value head.</param>
+    /// <param name="dz">Gradient with respect to the head outputs [row, head x d_head].</param>
+    /// <param name="past">Frozen keys and values before the stretch's own.</param>
+    /// <param name="edits">Score edits of each query head, positions counted from the first of the prefix; null for none.</param>
+    /// <param name="noted">Receives dS before the division by sqrt(d_head) [query head of the group x row x key]; may be null.</param>
+    /// <param name="scratch">At least <see cref="ScratchFloats"/> floats.</param>
     public static void Of(AttentionRows inputs, Tensor dz, AttentionRows derivatives, AttentionStretch stretch, int size, int group, AttentionPast past, Func<int, ScoreEdit[]?>? edits, float* noted, float* scratch)
     {
         var length = stretch.Length;
@@ -61,12 +62,14 @@ internal static unsafe class AttentionGradient
         }
     }
 
-    /// <summary>Floats of scratch for stretches of up to <paramref name="length"/> rows behind a past of up to <paramref name="past"/>.</summary>
+    /// <summary>
+    /// Floats of scratch for stretches of up to <paramref name="length"/> rows after a prefix of up to <paramref name="past"/> positions.
+    /// </summary>
     public static long ScratchFloats(int length, int past, int size) => (long)length * (2 * Padded(past + length) + Padded(length)) + (long)Width * Math.Max(past + length, size);
 
     private static int Padded(int count) => (count + Width - 1) / Width * Width;
 
-    /// <summary>a b^T [row, key]: every row with every key that it sees.</summary>
+    /// <summary>a b^T [row, key], for every row and every key it attends to.</summary>
     private static void Products(Tensor a, int aColumn, Rows b, AttentionStretch stretch, int size, float* into, int stride, float* panel)
     {
         var rows = stackalloc byte*[Width];
@@ -80,7 +83,7 @@ internal static unsafe class AttentionGradient
         }
     }
 
-    /// <summary>weights [row, key] x keys, into [row, d_head].</summary>
+    /// <summary>weights [row, key] x keys, written to <paramref name="into"/> [row, d_head].</summary>
     private static void SumsOverKeys(float* weights, int stride, Rows keys, AttentionStretch stretch, int size, Tensor into, int column, float* panel)
     {
         for (var part = 0; part < size; part += Width)
@@ -90,14 +93,17 @@ internal static unsafe class AttentionGradient
             for (var first = 0; first < stretch.Length; first += Width)
             {
                 var count = Math.Min(Width, stretch.Length - first);
-                // Later keys have no weight.
+                // Keys after the last query of the block have weight 0.
                 var depth = stretch.Causal ? keys.Past + first + count : keys.Count(stretch);
                 PanelMatMul.Multiply(weights + (long)first * stride, stride, count, panel, depth, into.Data + (long)(stretch.Start + first) * into.Columns + column + part, into.Columns, columns, fresh: true);
             }
         }
     }
 
-    /// <summary>The own keys' weights [row, key] turned, x rows of <paramref name="other"/>, into [key, d_head].</summary>
+    /// <summary>
+    /// Transposes the weights [row, key] of the stretch's own keys, multiplies them with rows of <paramref name="other"/> and writes the
+    /// product to <paramref name="into"/> [key, d_head].
+    /// </summary>
     private static void SumsOverQueries(float* weights, int stride, Tensor other, int otherColumn, AttentionStretch stretch, int size, float* turned, Tensor into, int column, float* panel, bool fresh)
     {
         var (length, turnedStride) = (stretch.Length, Padded(stretch.Length));
@@ -108,7 +114,7 @@ internal static unsafe class AttentionGradient
             for (var row = 0; row < length; row++) PanelMatMul.CopyPadded(other.Data + (long)(stretch.Start + row) * other.Columns + otherColumn + part, columns, panel + row * Width);
             for (var first = 0; first < length; first += Width)
             {
-                // Earlier queries do not see the key.
+                // Earlier queries do not attend to the key.
                 var from = stretch.Causal ? first : 0;
                 PanelMatMul.Multiply(
                     turned + (long)first * turnedStride + from, turnedStride, Math.Min(Width, length - first), panel + from * Width, length - from,
@@ -117,7 +123,7 @@ internal static unsafe class AttentionGradient
         }
     }
 
-    /// <summary>Scores to probabilities; what is not seen is zero.</summary>
+    /// <summary>Replaces scores by probabilities. Masked keys get probability 0.</summary>
     private static void Softmax(float* scores, int stride, AttentionStretch stretch, int past, int size, float scale, ScoreEdit[]? edits)
     {
         var next = 0;
@@ -142,7 +148,7 @@ internal static unsafe class AttentionGradient
         }
     }
 
-    /// <summary>Derivatives by probabilities to those by q k^T.</summary>
+    /// <summary>Replaces the gradient with respect to the probabilities by the gradient with respect to q k^T.</summary>
     private static void Slopes(float* probabilities, float* slopes, int stride, int length, int keys, float scale, float* noted)
     {
         for (var row = 0; row < length; row++)
@@ -151,7 +157,7 @@ internal static unsafe class AttentionGradient
             var sums = Vector512<float>.Zero;
             for (var i = 0; i < stride; i += 16)
             {
-                // What was not multiplied, as no row sees it, has no probability, and may be anything.
+                // Masked entries were never multiplied: their slope is undefined memory, but their probability is 0.
                 var seen = Vector512.Load(p + i);
                 var slope = Vector512.ConditionalSelect(Vector512.Equals(seen, Vector512<float>.Zero), Vector512<float>.Zero, Vector512.Load(d + i));
                 slope.Store(d + i);
@@ -164,7 +170,7 @@ internal static unsafe class AttentionGradient
         }
     }
 
-    /// <summary>Keys or values of one head: those of the past, then the stretch's own.</summary>
+    /// <summary>Keys or values of one head: those of the prefix, then the stretch's own.</summary>
     private readonly struct Rows(Tensor own, int column, int start, float* past, int pastCount, int size)
     {
         public int Past => pastCount;

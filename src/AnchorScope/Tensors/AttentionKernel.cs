@@ -3,15 +3,15 @@ using System.Runtime.Intrinsics;
 
 namespace AnchorScope.Tensors;
 
-/// <summary>Keys whose scores are changed for one head and query before the softmax: a half-open range of positions.</summary>
+/// <summary>An edit of pre-softmax scores: one query and a half-open range of key positions.</summary>
 /// <param name="Query">Absolute position of the query.</param>
 /// <param name="From">First key position.</param>
-/// <param name="To">First key position after them.</param>
-/// <param name="Added">What is added to q k^T / sqrt(d_head); minus infinity removes the edge.</param>
+/// <param name="To">First key position after the range.</param>
+/// <param name="Added">Added to q k^T / sqrt(d_head); minus infinity removes the edge.</param>
 internal readonly record struct ScoreEdit(int Query, int From, int To, float Added = float.NegativeInfinity)
 {
-    /// <summary>Changes a row of products q k^T, not yet divided.</summary>
-    /// <param name="row">By key position; those at its end and behind it are left alone.</param>
+    /// <summary>Applies the edit to a row of products q k^T that are not yet divided by sqrt(d_head).</summary>
+    /// <param name="row">Indexed by key position; positions of the range at or beyond its end are ignored.</param>
     public void Apply(Span<float> row, int size)
     {
         if (From >= row.Length) return;
@@ -27,48 +27,49 @@ internal unsafe struct QueryRow
     /// <summary>The query [d_head].</summary>
     public float* Query;
 
-    /// <summary>Where its output z goes [d_head].</summary>
+    /// <summary>Destination of its output z [d_head].</summary>
     public float* Output;
 
-    /// <summary>How many keys it sees, the past's counted.</summary>
+    /// <summary>Number of keys it attends to, including those of the prefix.</summary>
     public int Seen;
 
-    /// <summary>Keys and values behind the past's.</summary>
+    /// <summary>Keys and values after those of the prefix.</summary>
     public KeyValues Own;
 
-    /// <summary>Scores changed for this head, ordered by query; null for none.</summary>
+    /// <summary>Score edits of this head, ordered by query; null for none.</summary>
     public ScoreEdit[]? Scores;
 
-    /// <summary>Absolute position of the query, to find its own among them.</summary>
+    /// <summary>Absolute position of the query, used to find its edits in <see cref="Scores"/>.</summary>
     public int Position;
 
-    /// <summary>Probabilities of a donor run [keys] that take the place of the query's own, or null.</summary>
+    /// <summary>Probabilities of a donor run [keys] that replace the query's own; null for none.</summary>
     public float* Given;
 
-    /// <summary>Where to keep probabilities [keys], or null.</summary>
+    /// <summary>Destination of the probabilities [keys]; null to discard them.</summary>
     public float* Pattern;
 
     /// <summary>Length of <see cref="Pattern"/> and <see cref="Given"/>.</summary>
     public int Keys;
 }
 
-/// <summary>softmax(q k^T / sqrt(d_head)) v for a number of queries that share one key/value head and one past, whoever's they are.</summary>
+/// <summary>softmax(q k^T / sqrt(d_head)) v for queries, of any runs, that share one key/value head and one frozen prefix.</summary>
 /// <remarks>
-/// Scores of a query stand in one row, indexed by absolute key position, wherever its keys are kept: maximum, sum (sixteen
-/// lanes, by position modulo 16) and weighted values (keys first to last) come in the same order with or without a past, alone or
-/// packed. Causality is by position; a removed edge has exactly zero probability. Softmax is in float32.
+/// The scores of a query form one row, indexed by absolute key position, wherever its keys are stored. Maximum, sum (sixteen lanes, by
+/// position modulo 16) and weighted values (keys first to last) are therefore computed in the same order with or without a prefix, alone or
+/// in a packed pass. Causality is by position. A removed edge has probability exactly 0. Softmax is in float32.
 /// </remarks>
 internal static unsafe class AttentionKernel
 {
-    /// <summary>Queries that one call takes: keys and values come once from a far cache for all of them.</summary>
+    /// <summary>Queries per call. They share one read of keys and values from the outer cache.</summary>
     public const int Rows = 16;
 
-    /// <summary>Those that are multiplied together: as many as the registers hold.</summary>
+    /// <summary>Queries multiplied at a time: as many as fit in registers.</summary>
     public const int Together = 8;
 
-    /// <summary>Up to <see cref="Rows"/> queries of one key/value head.</summary>
-    /// <param name="past">Frozen keys and values in front of each row's own, of which <paramref name="pastCount"/> count, or null.</param>
-    /// <param name="scratch">Scratch of <see cref="ScratchFloats"/>.</param>
+    /// <summary>Attention of up to <see cref="Rows"/> queries of one key/value head.</summary>
+    /// <param name="past">Frozen keys and values before each row's own, of which the first <paramref name="pastCount"/> are used; or
+    /// null.</param>
+    /// <param name="scratch">At least <see cref="ScratchFloats"/> floats.</param>
     public static void Attend(Span<QueryRow> rows, int layer, int keyHead, KeyValues? past, int pastCount, float* scratch)
     {
         var size = rows[0].Own.HeadSize;
@@ -97,10 +98,13 @@ internal static unsafe class AttentionKernel
     /// <summary>Floats of scratch that <see cref="Attend"/> needs for <paramref name="keys"/> keys.</summary>
     public static long ScratchFloats(int keys) => (long)(Rows + Together) * Padded(keys);
 
-    // Key panels of past and own keys each write up to 15 scores past their end.
+    // Key panels of the prefix and of a row's own keys each write up to 15 scores past their end.
     private static int Padded(int keys) => (keys + 15) / 16 * 16 + 32;
 
-    /// <summary>Keys, of <paramref name="count"/> from position <paramref name="start"/> on, that any of the rows multiplied together from <paramref name="first"/> on sees.</summary>
+    /// <summary>
+    /// Number of keys, of <paramref name="count"/> from position <paramref name="start"/> on, that at least one row of the group of
+    /// <see cref="Together"/> starting at <paramref name="first"/> attends to.
+    /// </summary>
     internal static int Visible(Span<QueryRow> rows, int first, int start, int count)
     {
         var seen = 0;
@@ -108,7 +112,7 @@ internal static unsafe class AttentionKernel
         return Math.Clamp(seen - start, 0, count);
     }
 
-    /// <returns>The first row behind <paramref name="from"/> with other keys of its own.</returns>
+    /// <returns>The first row after <paramref name="from"/> whose own keys are in another <see cref="KeyValues"/>.</returns>
     private static int SameOwn(Span<QueryRow> rows, int from, out int seen)
     {
         (var to, seen) = (from, 0);
@@ -116,7 +120,10 @@ internal static unsafe class AttentionKernel
         return to;
     }
 
-    /// <summary>What the query does not see, and what is cut, has no score, so that its probability is exactly zero; some scores are added to.</summary>
+    /// <summary>
+    /// Applies causality and the score edits to one row. Masked and removed keys get a score of minus infinity, so their probability is
+    /// exactly 0.
+    /// </summary>
     private static void Change(ref QueryRow query, int size, Span<float> row)
     {
         row[query.Seen..].Fill(float.NegativeInfinity);
@@ -153,7 +160,7 @@ internal static unsafe class AttentionKernel
         return low;
     }
 
-    /// <summary>Scores to probabilities, step by step for all rows, so that no row waits for its own result.</summary>
+    /// <summary>Replaces scores by probabilities. Each step runs over all rows, so that no row waits for its own previous result.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Softmax(float* scores, int stride, int rows, int length, float scale)
     {

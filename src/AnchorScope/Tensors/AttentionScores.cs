@@ -4,18 +4,24 @@ using System.Runtime.Intrinsics.X86;
 
 namespace AnchorScope.Tensors;
 
-/// <summary>Products of queries with panels of keys [pos/16][d_head][16]; each is one chain of fused multiply-adds over d_head.</summary>
-/// <remarks>Queries past the last one are repetitions, and the keys of the last panel go up to fifteen past the end: scratch has room for both.</remarks>
+/// <summary>Products of queries with panels of keys [pos/16][d_head][16]. Each is one chain of fused multiply-adds over d_head.</summary>
+/// <remarks>
+/// The kernel repeats the last query to fill a group, and the last panel of keys extends up to 15 keys past the end. Scratch has space for
+/// both.
+/// </remarks>
 internal static unsafe class AttentionScores
 {
-    /// <summary>Floats of keys that stay in the nearest cache while all queries pass over them.</summary>
+    /// <summary>Floats of keys that stay in the L1 cache while all queries are multiplied with them.</summary>
     private const int Near = 4096;
 
-    /// <summary>Two panels of keys at a time, so that every query that is loaded serves two products; the last one alone.</summary>
+    /// <summary>
+    /// Processes two panels of keys at a time, so that every loaded query element is used in two products; an odd last panel is processed
+    /// alone.
+    /// </summary>
     /// <param name="start">Position of the first of <paramref name="count"/> keys.</param>
     public static void Of(Span<QueryRow> rows, int size, float* panels, int start, int count, float* scores, int stride)
     {
-        // Rows past the end repeat the last one; what they write is written over or not read.
+        // Rows past the end repeat the last one. What they write is overwritten or never read.
         var queries = stackalloc float*[AttentionKernel.Rows + AttentionKernel.Together];
         for (var i = 0; i < rows.Length + AttentionKernel.Together; i++) queries[i] = rows[Math.Min(i, rows.Length - 1)].Query;
         var block = Math.Max(32, Near / size / 32 * 32);
@@ -34,7 +40,7 @@ internal static unsafe class AttentionScores
         }
     }
 
-    /// <summary>A line of each; asking beyond the end is allowed.</summary>
+    /// <summary>Prefetches one cache line of each. Addresses past the end are allowed.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static void Ask(float* a, float* b)
     {
@@ -43,7 +49,7 @@ internal static unsafe class AttentionScores
         Sse.Prefetch0(b);
     }
 
-    /// <returns>Keys that are done: whole pairs of panels.</returns>
+    /// <returns>Number of keys processed: whole pairs of panels.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int ScoresOfEightInPairs(float** q, int size, float* panels, int count, float* scores, int stride)
     {
@@ -90,7 +96,7 @@ internal static unsafe class AttentionScores
         return Math.Min(key, count);
     }
 
-    /// <returns>Keys that are done: whole pairs of panels.</returns>
+    /// <returns>Number of keys processed: whole pairs of panels.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int ScoresOfFourInPairs(float** q, int size, float* panels, int count, float* scores, int stride)
     {

@@ -3,15 +3,20 @@ using System.Runtime.Intrinsics;
 
 namespace AnchorScope.Tensors;
 
-/// <summary>Values [d_head/16][pos][16] weighted with the probabilities of queries; each output is one chain over the keys, first to last.</summary>
+/// <summary>
+/// Values [d_head/16][pos][16] weighted with the probabilities of queries. Each output is one chain over the keys, first to last.
+/// </summary>
 internal static unsafe class AttentionValues
 {
-    /// <summary>Floats from what is multiplied to what is asked for: 64 keys.</summary>
+    /// <summary>Prefetch distance in floats: 64 keys.</summary>
     private const int Ahead = 1024;
 
-    /// <summary>Adds up <paramref name="count"/> keys of <paramref name="kept"/>, going on from what is in the outputs unless <paramref name="fresh"/>.</summary>
+    /// <summary>
+    /// Sums <paramref name="count"/> weighted values of <paramref name="kept"/>. Adds to the outputs, or overwrites them if
+    /// <paramref name="fresh"/>.
+    /// </summary>
     /// <param name="start">Position of the first of these keys.</param>
-    /// <param name="scores">Probabilities of the first of these keys, a row each query.</param>
+    /// <param name="scores">Probabilities, one row per query, starting at the first of these keys.</param>
     public static void Of(Span<QueryRow> rows, float* scores, int stride, int size, KeyValues kept, int start, int count, int layer, int head, bool fresh)
     {
         const int Most = AttentionKernel.Rows + AttentionKernel.Together;

@@ -6,15 +6,15 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Tensors;
 
 /// <summary>
-/// The kernel for few rows ("direct"): every weight is read as stored in the mapped file, and widened in a register.
+/// The matrix kernel for few rows ("direct"). Every weight is read as stored in the mapped file and widened in a register.
 /// </summary>
 /// <remarks>
-/// An output is the sum of sixteen partial sums over the depth, folded in a fixed order, so its bits do not depend on the
-/// number of rows or threads; they differ in the last places from those of <see cref="PanelMatMul"/>.
+/// An output is the sum of sixteen partial sums over the depth, folded in a fixed order. Its bits do not depend on the number of rows or
+/// threads. They differ from those of <see cref="PanelMatMul"/> in the last places.
 /// </remarks>
 internal static unsafe class DirectMatMul
 {
-    /// <summary>Outputs whose rows of weights are read side by side where there is a single row.</summary>
+    /// <summary>Weight rows read concurrently when x has a single row.</summary>
     private const int Side = 8;
 
     /// <summary>y[row, output] = sum over k of x[row, k] * weight[output, k] for outputs [first, first + count).</summary>
@@ -32,7 +32,8 @@ internal static unsafe class DirectMatMul
     private static void Multiply<TStored>(Tensor x, Weight weight, int first, int count, Tensor y)
         where TStored : struct, IStored
     {
-        // Rows past the end repeat the last one, so that few loops serve every number of rows and outputs. One group more is for looking ahead.
+        // Rows past the end repeat the last one, so that few loops serve every number of rows and outputs. One extra group is for
+        // prefetching.
         var w = stackalloc byte*[count + 2 * Side];
         weight.RowAddresses(first, (int)Math.Min(count + 2 * Side, weight.Shape[0] - first), w);
         for (var i = (int)Math.Min(count + 2 * Side, weight.Shape[0] - first); i < count + 2 * Side; i++) w[i] = w[i - 1];
@@ -204,7 +205,7 @@ internal static unsafe class DirectMatMul
         Sse.Prefetch1(w[1] + k * TStored.Bytes);
     }
 
-    /// <summary>Depths behind the last sixteen, one by one.</summary>
+    /// <summary>The remaining depths after the last full group of sixteen, one by one.</summary>
     private static float Rest<TStored>(float* x, byte* w, int k, int depth, float sum)
         where TStored : struct, IStored
     {
@@ -212,7 +213,7 @@ internal static unsafe class DirectMatMul
         return sum;
     }
 
-    /// <summary>Sum of sixteen lanes, halves added to halves: the same order on every machine.</summary>
+    /// <summary>Sum of sixteen lanes by repeatedly adding one half to the other, in the same order on every machine.</summary>
     internal static float Fold(Vector512<float> v)
     {
         var eight = v.GetLower() + v.GetUpper();
@@ -244,7 +245,8 @@ internal static unsafe class DirectMatMul
 
     private readonly struct HalfPrecision : IStored
     {
-        // Exponent and mantissa moved to their place make the value times 2^-112, subnormals included; infinities need all ones.
+        // Shifting exponent and mantissa into place gives the value times 2^-112, subnormals included. Infinity and NaN need an exponent of
+        // all ones.
         public static Vector512<float> Load(byte* w, int k)
         {
             var bits = Wide((ushort*)w + k);

@@ -1,10 +1,11 @@
 namespace AnchorScope.Tensors;
 
-/// <summary>The error function in double precision; the framework has none.</summary>
+/// <summary>The error function in double precision, which the framework lacks.</summary>
 internal static class Erf
 {
     /// <summary>
-    /// erf(x): its Maclaurin series up to |x| = 3 (at most 80 terms, all digits), the continued fraction of erfc beyond; 1 from 6 on.
+    /// erf(x). Up to |x| = 3: its Maclaurin series (at most 80 terms, full precision). Beyond: the continued fraction of erfc. From 6 on:
+    /// 1.
     /// </summary>
     public static double Of(double x)
     {
@@ -16,7 +17,7 @@ internal static class Erf
 
     private static double Series(double x)
     {
-        // erf x = 2/sqrt(pi) e^(-x^2) sum over n of 2^n x^(2n+1) / (2n+1)!!: all terms positive, nothing cancels.
+        // erf x = 2/sqrt(pi) e^(-x^2) sum over n of 2^n x^(2n+1) / (2n+1)!!. All terms are positive, so there is no cancellation.
         double term = x, sum = x;
         for (var n = 1; term > sum * 1e-17; n++)
         {
@@ -28,7 +29,7 @@ internal static class Erf
 
     private static double Complement(double x)
     {
-        // Laplace's continued fraction x + (1/2)/(x + 1/(x + (3/2)/(x + ...))), from the inside out.
+        // Laplace's continued fraction x + (1/2)/(x + 1/(x + (3/2)/(x + ...))), evaluated from the innermost term outwards.
         var fraction = x;
         for (var n = 60; n > 0; n--) fraction = x + 0.5 * n / fraction;
         return Math.Exp(-x * x) / (Math.Sqrt(Math.PI) * fraction);

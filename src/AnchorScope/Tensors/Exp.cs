@@ -5,8 +5,8 @@ namespace AnchorScope.Tensors;
 
 /// <summary>e^x for sixteen values at once; the same bits in every lane and on every machine.</summary>
 /// <remarks>
-/// x = n ln 2 + r with |r| at most (ln 2)/2, a polynomial of degree 6 for e^r, and n added to the exponent. Largest error about
-/// 1 unit in the last place. Below -87.3 the result is 0 exactly, so a removed attention edge has exactly no weight.
+/// x = n ln 2 + r with |r| at most (ln 2)/2; a polynomial of degree 6 for e^r; n is added to the exponent. Largest error: about 1 unit in
+/// the last place. Below -87.3 the result is exactly 0, so a removed attention edge has exactly zero weight.
 /// </remarks>
 internal static class Exp
 {
@@ -21,12 +21,12 @@ internal static class Exp
         return Vector512.ConditionalSelect(Vector512.Equals(x, x), result, x);
     }
 
-    /// <summary>The same bits for what is never large, as in a softmax.</summary>
+    /// <summary>The same bits for x that is never large, as in a softmax.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> OfAtMostZero(Vector512<float> x)
     {
         var bounded = Vector512.MaxNative(x, Vector512.Create(Smallest));
-        // Adding 1.5 * 2^23 rounds to the nearest integer and leaves it in the low bits.
+        // Adding 1.5 * 2^23 rounds to the nearest integer and leaves that integer in the low bits.
         var shifted = Vector512.FusedMultiplyAdd(bounded, Vector512.Create(1.44269504f), Vector512.Create(12582912f));
         var n = shifted - Vector512.Create(12582912f);
         var r = Vector512.FusedMultiplyAdd(n, Vector512.Create(-0.693359375f), bounded);

@@ -4,8 +4,8 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Tensors;
 
 /// <summary>
-/// The derivative of a loss by each element of the tensors that are asked for, float32, whatever type they are stored in. A backward pass adds to it and computes nothing for
-/// tensors that are not asked for.
+/// The gradient of a loss with respect to each requested tensor, in float32 whatever the stored type. A backward pass adds to it and
+/// computes nothing for other tensors.
 /// </summary>
 internal sealed unsafe class Gradients : ITensorMemory, IDisposable
 {
@@ -15,7 +15,7 @@ internal sealed unsafe class Gradients : ITensorMemory, IDisposable
     private readonly long _count;
     private float* _data;
 
-    /// <summary>Zeros for each of <paramref name="tensors"/>.</summary>
+    /// <summary>Allocates zeros for each of <paramref name="tensors"/>.</summary>
     public Gradients(IEnumerable<TensorEntry> tensors)
     {
         foreach (var tensor in tensors)
@@ -30,10 +30,10 @@ internal sealed unsafe class Gradients : ITensorMemory, IDisposable
     /// <inheritdoc/>
     public string Path => "gradients";
 
-    /// <summary>What was asked for.</summary>
+    /// <summary>Names of the requested tensors.</summary>
     public IEnumerable<string> Names => _tensors.Keys;
 
-    /// <summary>The derivatives by one tensor, row-major.</summary>
+    /// <summary>The gradient with respect to one tensor, row-major.</summary>
     public Span<float> this[string name]
     {
         get
@@ -46,23 +46,23 @@ internal sealed unsafe class Gradients : ITensorMemory, IDisposable
     /// <inheritdoc/>
     public byte* Address(TensorEntry entry) => (byte*)_data + entry.Offset;
 
-    /// <summary>Where the derivatives by <paramref name="weight"/> are added, or null when nobody asks for them.</summary>
+    /// <summary>The gradient with respect to <paramref name="weight"/> as a tensor to add to, or null when it is not requested.</summary>
     internal Weight? Of(Weight? weight) => weight is not null && _tensors.TryGetValue(weight.Name, out var found) ? weight.In(this, found) : null;
 
-    /// <summary>Adds <paramref name="values"/> to the row <paramref name="row"/> of what <see cref="Of"/> gave.</summary>
+    /// <summary>Adds <paramref name="values"/> to row <paramref name="row"/> of a tensor returned by <see cref="Of"/>.</summary>
     internal static void Add(Weight into, long row, ReadOnlySpan<float> values)
     {
         var target = new Span<float>(into.RowAddress(row), values.Length);
         System.Numerics.Tensors.TensorPrimitives.Add(target, values, target);
     }
 
-    /// <summary>Adds <paramref name="values"/>, one for each row, as for a bias.</summary>
+    /// <summary>Adds one of <paramref name="values"/> to each row, as for a bias.</summary>
     internal static void AddEach(Weight into, ReadOnlySpan<float> values)
     {
         for (var i = 0; i < values.Length; i++) *(float*)into.RowAddress(i) += values[i];
     }
 
-    /// <summary>Adds those of <paramref name="other"/>, which are by the same tensors.</summary>
+    /// <summary>Adds <paramref name="other"/>, which has the same tensors.</summary>
     public void Add(Gradients other)
     {
         foreach (var name in Names)
@@ -72,7 +72,7 @@ internal sealed unsafe class Gradients : ITensorMemory, IDisposable
         }
     }
 
-    /// <summary>The root of the sum of all squares, summed in float64, tensor after tensor.</summary>
+    /// <summary>The L2 norm over all tensors. Squares are summed in float64, tensor by tensor.</summary>
     public double Norm => Math.Sqrt(Names.Sum(name =>
     {
         var sum = 0.0;

@@ -1,12 +1,12 @@
 namespace AnchorScope.Tensors;
 
 /// <summary>
-/// Keys (after the rotary embedding) and values of a stretch of positions, per layer: a frozen past that many runs share, or
-/// what one pass adds.
+/// Keys (after the rotary embedding) and values of a range of positions, per layer: a frozen prefix that many runs share, or the positions
+/// that one pass adds.
 /// </summary>
 /// <remarks>
-/// Keys lie in panels [pos/16][d_head][16], so a vector holds one coordinate of sixteen keys; values lie in panels [d_head/16][pos][16], so that
-/// the same sixteen columns of all positions are read one behind the other.
+/// Keys are stored in panels [pos/16][d_head][16], so a vector holds one coordinate of sixteen keys. Values are stored in panels
+/// [d_head/16][pos][16], so that the same sixteen columns of all positions are contiguous.
 /// </remarks>
 internal sealed unsafe class KeyValues : IDisposable
 {
@@ -17,7 +17,7 @@ internal sealed unsafe class KeyValues : IDisposable
     private readonly long _headFloats;
     private bool _freed;
 
-    /// <summary>Room for <paramref name="capacity"/> positions from <paramref name="start"/> on, in all layers.</summary>
+    /// <summary>Allocates space for <paramref name="capacity"/> positions from <paramref name="start"/> on, in all layers.</summary>
     public KeyValues(int layers, int heads, int headSize, int start, int capacity)
         : this(layers, heads, headSize, start, capacity, null)
     {
@@ -31,7 +31,7 @@ internal sealed unsafe class KeyValues : IDisposable
         var floats = Math.Max(1, slots * heads * _headFloats);
         _owned = arena is null;
         _data = arena is null ? (float*)LargeMemory.Take(floats * sizeof(float)) : arena.TakeFloats(floats);
-        // Padding of values is read (and multiplied into columns nobody keeps), so it must not be a signalling pattern; that of keys gives scores nobody sees.
+        // Padding is read, but its results are discarded. Padding of values is multiplied, so it must not hold a signalling NaN.
         if (headSize % 16 == 0) return;
         for (long done = 0; done < floats; done += int.MaxValue / sizeof(float)) new Span<float>(_data + done, (int)Math.Min(int.MaxValue / sizeof(float), floats - done)).Clear();
     }
@@ -39,29 +39,29 @@ internal sealed unsafe class KeyValues : IDisposable
     /// <summary>Key/value heads.</summary>
     public int Heads { get; }
 
-    /// <summary>Width of a head.</summary>
+    /// <summary>Width of a head (d_head).</summary>
     public int HeadSize { get; }
 
     /// <summary>First position held.</summary>
     public int Start { get; }
 
-    /// <summary>How many positions fit.</summary>
+    /// <summary>Maximum number of positions.</summary>
     public int Capacity { get; }
 
-    /// <summary>How many positions are held by every layer.</summary>
+    /// <summary>Number of positions held by every layer.</summary>
     public int Count { get; private set; }
 
     /// <summary>Floats from one panel of values to the next.</summary>
     public long ValuePanel { get; }
 
-    /// <summary>Memory for one layer at a time: enough for a pass that looks back at no other layer.</summary>
+    /// <summary>Memory for one layer at a time: enough for a pass that never reads the keys and values of an earlier layer again.</summary>
     public static KeyValues ForOneLayer(Arena arena, int heads, int headSize, int start, int capacity) =>
         new(1, heads, headSize, start, capacity, arena);
 
-    /// <summary>Room in all layers, in memory of <paramref name="arena"/>: what one generation after the other uses again.</summary>
+    /// <summary>Space in all layers, in memory of <paramref name="arena"/>, which successive generations reuse.</summary>
     internal static KeyValues In(Arena arena, int layers, int heads, int headSize, int start, int capacity) => new(layers, heads, headSize, start, capacity, arena);
 
-    /// <summary>Bytes of one layer.</summary>
+    /// <summary>Bytes per layer.</summary>
     public static long BytesOf(int heads, int headSize, int capacity) => sizeof(float) * heads * FloatsOf(headSize, capacity).Head;
 
     private static (long Keys, long Head) FloatsOf(int headSize, int capacity)
@@ -76,7 +76,7 @@ internal sealed unsafe class KeyValues : IDisposable
     /// <summary>Value panels of one head in one layer.</summary>
     public float* Values(int layer, int head) => Keys(layer, head) + _keyFloats;
 
-    /// <summary>Writes keys and values [rows, heads x d_head] of one layer behind the positions already held.</summary>
+    /// <summary>Writes keys and values [rows, heads x d_head] of one layer after the positions already held.</summary>
     public void Append(int layer, Tensor keys, Tensor values)
     {
         if (keys.Rows > Capacity - Count) throw new InvalidOperationException($"{keys.Rows} more positions do not fit behind {Count} of {Capacity}");
@@ -92,8 +92,10 @@ internal sealed unsafe class KeyValues : IDisposable
         }
     }
 
-    /// <summary>Writes the first row to position <paramref name="at"/>, or the first four where they fill a quarter of a panel.</summary>
-    /// <returns>How many.</returns>
+    /// <summary>
+    /// Writes the first row to position <paramref name="at"/>, or the first four rows where they fill an aligned quarter of a panel.
+    /// </summary>
+    /// <returns>Number of rows written.</returns>
     private int PutKeys(Tensor rows, int column, float* keys, int at)
     {
         var count = rows.Rows < 4 || at % 4 != 0 ? 1 : 4;
@@ -101,7 +103,7 @@ internal sealed unsafe class KeyValues : IDisposable
         return count;
     }
 
-    /// <summary>Takes over, in one layer, what <paramref name="other"/> has from <see cref="Start"/> to its end.</summary>
+    /// <summary>Copies, in one layer, the positions of <paramref name="other"/> from <see cref="Start"/> to its end.</summary>
     public void CopyFrom(int layer, KeyValues other)
     {
         var (from, count) = (Start - other.Start, other.Start + other.Count - Start);
@@ -120,7 +122,7 @@ internal sealed unsafe class KeyValues : IDisposable
         }
     }
 
-    /// <summary>Copies the first <paramref name="count"/> positions of one head, row after row [count, d_head].</summary>
+    /// <summary>Copies the first <paramref name="count"/> positions of one head, row-major [count, d_head].</summary>
     internal void CopyRows(int layer, int head, int count, float* keys, float* values)
     {
         for (var at = 0; at < count; at += 16) Transpose.Of(Keys(layer, head) + (long)at * HeadSize, 16, HeadSize, Math.Min(16, count - at), keys + (long)at * HeadSize, HeadSize);
@@ -131,7 +133,7 @@ internal sealed unsafe class KeyValues : IDisposable
         }
     }
 
-    /// <summary>Counts <paramref name="positions"/> as held, once every layer has put them.</summary>
+    /// <summary>Counts <paramref name="positions"/> more as held. Call it once every layer has appended them.</summary>
     public void Advance(int positions) => Count += positions;
 
     /// <inheritdoc/>

@@ -3,7 +3,7 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Tensors;
 
-/// <summary>Which matrix kernel a study uses. The two differ in the last bits, so one study keeps to one of them.</summary>
+/// <summary>Which matrix kernel a study uses. The two differ in the last bits, so a study uses only one of them.</summary>
 internal enum KernelFamily
 {
     /// <summary>Panels of 32 outputs, for many rows: prefill, sweeps.</summary>
@@ -20,10 +20,12 @@ internal sealed unsafe class Linear
     private const int MostRowsOfShort = 252;
     private const int MostFloats = 1 << 20;
 
-    /// <summary>From where on it pays to lay pieces of rows together first, and how many rows and panels then take turns.</summary>
+    /// <summary>
+    /// Sizes from which copying tiles of rows into contiguous memory is faster, and the most rows and panels of one tile.
+    /// </summary>
     private const int ManyRows = 96, ManyOutputs = 2048, MostTogether = 516, MostPanels = 128;
 
-    /// <summary>Floats behind a piece of a row: a line of cache more than a power of two.</summary>
+    /// <summary>Floats of padding after each row of a tile: one cache line, so that rows are not a power of two apart.</summary>
     private const int Padding = 16;
 
     private readonly Weight _weight;
@@ -45,13 +47,16 @@ internal sealed unsafe class Linear
     /// <summary>Width of the output.</summary>
     public int Outputs { get; }
 
-    /// <summary>The weight [outputs, inputs] where it lies.</summary>
+    /// <summary>The weight [outputs, inputs] in the checkpoint's memory.</summary>
     public Weight Weight => _weight;
 
-    /// <summary>The bias [outputs] where it lies; null without one.</summary>
+    /// <summary>The bias [outputs] in the checkpoint's memory; null without one.</summary>
     public Weight? Bias { get; }
 
-    /// <summary>Keeps the weight as float32 panels (4 bytes per parameter) instead of turning it again in every pass. Changes no bit.</summary>
+    /// <summary>
+    /// Keeps the weight packed as float32 panels (4 bytes per parameter) instead of packing it again in every pass. Does not change any
+    /// bit.
+    /// </summary>
     public void Pack()
     {
         lock (_packing)
@@ -76,7 +81,7 @@ internal sealed unsafe class Linear
             return y;
         }
         var mark = compute.Arena.Here();
-        // A piece of a panel for each thread that turns weights; none when they are kept turned.
+        // One piece of a panel for each thread that packs weights; none when packed panels are kept.
         var turned = compute.Family == KernelFamily.Panel && _panels is null
             ? compute.Arena.TakeFloats((long)compute.Team.Size * PanelMatMul.Width * PanelMatMul.Depth)
             : null;
@@ -87,8 +92,9 @@ internal sealed unsafe class Linear
     }
 
     /// <summary>
-    /// Rows that go over all panels before the next ones do, about as many every time: short rows stay in the near cache, long ones in the far one, and reading a panel again costs less than reading
-    /// all rows again for every panel. A panel that has to be turned first is turned once.
+    /// Number of rows that are multiplied with all panels before the next rows, about equal for each stretch. Short rows stay in the L1 or
+    /// L2 cache, long rows in the outer cache; reading a panel again costs less than reading all rows again for every panel. If panels are
+    /// not kept, all rows form one stretch, so that a panel is packed only once.
     /// </summary>
     private int Stretch(int rows, KernelFamily family)
     {
@@ -97,7 +103,10 @@ internal sealed unsafe class Linear
         return Math.Max(1, Even(rows, most, PanelMatMul.MostRows));
     }
 
-    /// <summary>The length of stretches of about the same length, none longer than <paramref name="most"/>, in multiples of <paramref name="unit"/>, which divides it.</summary>
+    /// <summary>
+    /// The length of stretches of about equal length, none longer than <paramref name="most"/>, in multiples of <paramref name="unit"/>,
+    /// which divides it.
+    /// </summary>
     private static int Even(int total, int most, int unit)
     {
         var stretches = (total + most - 1) / most;
@@ -105,8 +114,9 @@ internal sealed unsafe class Linear
     }
 
     /// <summary>
-    /// Long rows, piece by piece along the depth: a piece of many rows is laid together, so that it stays in a near cache while panels go over it; where rows lie, often a power of two apart, most of it
-    /// would have to share a few places there. Sums that wait for the next piece stay in the far cache.
+    /// Product for long rows, tile by tile along the depth. A tile of many rows is copied into contiguous memory, so that it stays in the
+    /// L2 cache while panels are multiplied with it. In place, rows are often a power of two apart and most of them would map to the same
+    /// few cache sets. Partial sums stay in the outer cache until the next tile.
     /// </summary>
     private void Together(Tensor x, Tensor y, Compute compute)
     {
@@ -131,7 +141,7 @@ internal sealed unsafe class Linear
         compute.Arena.Release(mark);
     }
 
-    /// <summary>One panel of outputs over a piece of the depth.</summary>
+    /// <summary>One panel of outputs times one tile of the depth.</summary>
     private readonly struct PieceProduct(Linear linear, Tensor piece, Tensor y, int firstPanel, int from, int length, float* turned) : ITeamWork
     {
         public void Do(int chunk, int member)
@@ -146,7 +156,7 @@ internal sealed unsafe class Linear
         }
     }
 
-    /// <summary>A piece of a panel of the stored weight, in <paramref name="piece"/>.</summary>
+    /// <summary>Packs a piece of a panel of the stored weight into <paramref name="piece"/>.</summary>
     private float* Turn(int first, int count, int from, int length, float* piece)
     {
         var rows = stackalloc byte*[PanelMatMul.Width];
@@ -155,7 +165,7 @@ internal sealed unsafe class Linear
         return piece;
     }
 
-    /// <summary>A few outputs only [rows, outputs], with the bits that they have among all.</summary>
+    /// <summary>Computes only some outputs [rows, outputs], with the same bits as in a full product.</summary>
     public Tensor Forward(Tensor x, Compute compute, IReadOnlyList<int> outputs)
     {
         var y = compute.Arena.Take(x.Rows, outputs.Count);
@@ -177,7 +187,7 @@ internal sealed unsafe class Linear
         return y;
     }
 
-    /// <summary>One panel of outputs, one stretch of rows.</summary>
+    /// <summary>One panel of outputs times one stretch of rows.</summary>
     private readonly struct Product(Linear linear, Tensor x, Tensor y, KernelFamily family, float* turned, int panels, int stretch) : ITeamWork
     {
         public void Do(int chunk, int member)
@@ -194,7 +204,7 @@ internal sealed unsafe class Linear
         }
     }
 
-    /// <summary>One panel, turned piece by piece along the depth while all rows go over each piece.</summary>
+    /// <summary>Packs one panel piece by piece along the depth and multiplies all rows with each piece.</summary>
     private void Turned(Tensor x, Tensor y, int first, int count, float* piece)
     {
         for (var from = 0; from < Inputs; from += PanelMatMul.Depth)

@@ -2,16 +2,21 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Tensors;
 
-/// <summary>Backwards through y = x W^T + b: dx = dy W, dW += dy^T x, db += the sum of dy's rows.</summary>
-/// <remarks>Every number is one chain of fused multiply-adds, over outputs or over rows, first to last: threads change no bit.</remarks>
+/// <summary>Backward pass of y = x W^T + b: dx = dy W, dW += dy^T x, db += the sum of the rows of dy.</summary>
+/// <remarks>
+/// Every number is one chain of fused multiply-adds, over outputs or over rows, first to last. The number of threads does not change any
+/// bit.
+/// </remarks>
 internal static unsafe class LinearGradient
 {
     private const int Width = PanelMatMul.Width;
 
-    /// <summary>Rows of W whose derivatives are taken together: four blocks of the kernel.</summary>
+    /// <summary>Rows of W whose gradients are computed at a time: four blocks of the kernel.</summary>
     private const int Together = 48;
 
-    /// <summary>Floats between turned rows: a line of cache more than a power of two, or all of them would lie in the same few places of the near cache.</summary>
+    /// <summary>
+    /// Floats between transposed rows: one cache line more than a power of two. Otherwise all rows would map to the same few L1 cache sets.
+    /// </summary>
     private const int TurnedStride = PanelMatMul.Depth + 16;
 
     /// <summary>dx [rows, inputs] in new memory.</summary>
@@ -27,15 +32,17 @@ internal static unsafe class LinearGradient
         return dx;
     }
 
-    /// <summary>Adds the derivatives by weight and bias to <paramref name="gradients"/>, where they are asked for.</summary>
-    /// <param name="x">What went in [rows, inputs].</param>
+    /// <summary>Adds the gradients with respect to weight and bias to <paramref name="gradients"/>, where they are requested.</summary>
+    /// <param name="x">The input of the forward pass [rows, inputs].</param>
     /// <param name="dy">[rows, outputs].</param>
     public static void Weights(Linear linear, Tensor x, Tensor dy, Gradients? gradients, Compute compute) => Weights([(linear, dy)], x, gradients, compute);
 
-    /// <summary>Both.</summary>
+    /// <summary>
+    /// Runs <see cref="Weights(Linear, Tensor, Tensor, Gradients?, Compute)"/> and returns dx as <see cref="Input"/> does.
+    /// </summary>
     public static Tensor Both(Linear linear, Tensor x, Tensor dy, Gradients? gradients, Compute compute) => Both([(linear, dy)], x, gradients, compute);
 
-    /// <summary>Both, of projections that read the same x: the sum of their dx.</summary>
+    /// <summary>The same for projections that read the same x. Returns the sum of their dx.</summary>
     public static Tensor Both(ReadOnlySpan<(Linear Linear, Tensor Dy)> projections, Tensor x, Gradients? gradients, Compute compute)
     {
         Weights(projections, x, gradients, compute);
@@ -50,7 +57,7 @@ internal static unsafe class LinearGradient
         var (arena, panels, rows) = (compute.Arena, PanelMatMul.Panels(x.Columns), x.Rows);
         var mark = arena.Here();
         float* packed = null, scratch = null;
-        // For each thread: a piece of dy turned, and the derivatives by its rows of W.
+        // For each thread: a transposed piece of dy, and the gradients with respect to its rows of W.
         var size = (long)Together * (TurnedStride + panels * Width);
         foreach (var (linear, dy) in projections)
         {
@@ -76,13 +83,13 @@ internal static unsafe class LinearGradient
         return sum;
     }
 
-    /// <summary>Thirty-two columns of <paramref name="count"/> rows as a panel; what is missing is zero.</summary>
+    /// <summary>Packs 32 columns of <paramref name="count"/> rows into a panel; missing columns are zero.</summary>
     private static void Pack(float* from, long stride, int columns, int count, float* panel)
     {
         for (var row = 0; row < count; row++, from += stride, panel += Width) PanelMatMul.CopyPadded(from, columns, panel);
     }
 
-    /// <summary>One panel of inputs: W's columns, its outputs as depth.</summary>
+    /// <summary>One panel of inputs: columns of W, with the outputs as depth.</summary>
     private readonly struct InputWork(Weight weight, Tensor dy, Tensor dx, float* pieces) : ITeamWork
     {
         public void Do(int chunk, int member)
@@ -119,7 +126,7 @@ internal static unsafe class LinearGradient
         }
     }
 
-    /// <summary>Some rows of W, the rows of x and dy as depth.</summary>
+    /// <summary>Some rows of W, with the rows of x and dy as depth.</summary>
     private readonly struct WeightWork(int inputs, float* packed, Tensor dy, Weight into, float* scratch, long size) : ITeamWork
     {
         public void Do(int chunk, int member)

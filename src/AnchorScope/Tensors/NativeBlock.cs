@@ -1,6 +1,6 @@
 namespace AnchorScope.Tensors;
 
-/// <summary>Native memory that lives as long as the weights that need it: freed when nothing refers to it any more.</summary>
+/// <summary>A block of native memory with the lifetime of the weights that use it; freed by the finaliser.</summary>
 internal sealed unsafe class NativeBlock
 {
     public NativeBlock(long floats) => Data = (float*)LargeMemory.Take(floats * sizeof(float));

@@ -3,7 +3,7 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Tensors;
 
-/// <summary>RMSNorm, x / sqrt(mean(x^2) + eps) * gain, and LayerNorm when there is a bias.</summary>
+/// <summary>RMSNorm, x / sqrt(mean(x^2) + eps) * gain; LayerNorm when there is a bias.</summary>
 internal sealed unsafe class Norm
 {
     private readonly Weight _gain;
@@ -17,13 +17,13 @@ internal sealed unsafe class Norm
         _epsilon = (float)epsilon;
     }
 
-    /// <summary>Name of the gain's tensor.</summary>
+    /// <summary>Name of the gain tensor.</summary>
     internal string GainName => _gain.Name;
 
     /// <summary>The gain [width].</summary>
     public ReadOnlySpan<float> Gain => _gain.Singles;
 
-    /// <summary>What RMSNorm multiplies <paramref name="row"/> with before the gain: 1 / sqrt(mean(x^2) + eps).</summary>
+    /// <summary>The factor by which RMSNorm multiplies <paramref name="row"/> before the gain: 1 / sqrt(mean(x^2) + eps).</summary>
     public float Scale(ReadOnlySpan<float> row) => 1f / MathF.Sqrt(Sum(row, 0f, square: true) / row.Length + _epsilon);
 
     /// <summary>Normalises every row of <paramref name="x"/> [rows, width] into new memory.</summary>
@@ -56,9 +56,12 @@ internal sealed unsafe class Norm
         if (_bias is not null) System.Numerics.Tensors.TensorPrimitives.Add(y, _bias.Singles, y);
     }
 
-    /// <summary>Backwards: adds to <paramref name="dx"/> the derivatives by x, and to <paramref name="gradients"/> those by gain and bias.</summary>
-    /// <param name="x">What went in [rows, width].</param>
-    /// <param name="dy">Derivatives by what came out [rows, width].</param>
+    /// <summary>
+    /// Backward pass: adds the gradient with respect to x to <paramref name="dx"/>, and the gradients with respect to gain and bias to
+    /// <paramref name="gradients"/>.
+    /// </summary>
+    /// <param name="x">The input of the forward pass [rows, width].</param>
+    /// <param name="dy">Gradient with respect to the output [rows, width].</param>
     /// <param name="dx">[rows, width].</param>
     internal void Backward(Tensor x, Tensor dy, Tensor dx, Gradients? gradients, Arena arena)
     {
@@ -72,7 +75,7 @@ internal sealed unsafe class Norm
         arena.Release(mark);
     }
 
-    // With n = (x - mean) * scale and g = gain * dy: dx = scale * (g - mean(g) - n * mean(g n)), without the mean of g in RMSNorm.
+    // With n = (x - mean) * scale and g = gain * dy: dx = scale * (g - mean(g) - n * mean(g n)); RMSNorm has no mean(g) term.
     private void BackwardRow(ReadOnlySpan<float> x, ReadOnlySpan<float> dy, Span<float> dx, ReadOnlySpan<float> gain, Span<float> gainSums)
     {
         var mean = _bias is null ? 0f : Sum(x, 0f, square: false) / x.Length;

@@ -1,9 +1,9 @@
 namespace AnchorScope.Tensors;
 
-/// <summary>Which bits the kernels compute. Runs that different versions began are not continued into each other.</summary>
+/// <summary>The version of the kernels' bits. A partial run of one version is not resumed by another.</summary>
 /// <remarks>
-/// Raised with every change after which the same weights, prompt and interventions give other bits. Threads, batch and vector width change none.
-/// NumericsTests holds the bits of one model to it.
+/// Increase it with every change after which the same weights, prompt and interventions give other bits. The number of threads, the batch
+/// and the vector width change no bits. NumericsTests pins the bits of one model to this version.
 /// </remarks>
 internal static class Numerics
 {

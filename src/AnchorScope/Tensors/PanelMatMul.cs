@@ -4,32 +4,34 @@ using System.Runtime.Intrinsics.X86;
 
 namespace AnchorScope.Tensors;
 
-/// <summary>The matrix kernel: panels [depth, 32] of float32 weights that stay in cache while all rows pass over them.</summary>
+/// <summary>The matrix kernel: panels [depth, 32] of float32 weights that stay in cache while all rows are multiplied with them.</summary>
 /// <remarks>
-/// Every output is one chain of fused multiply-adds over the depth, first to last, whatever the number of rows, the width of
-/// the machine's vectors, the number of threads or the pieces in which the depth is taken: a row has the same bits alone and in a packed
-/// pass, in prefill and in decoding, on every machine.
+/// Every output is one chain of fused multiply-adds over the depth, first to last, whatever the number of rows or threads, the vector width
+/// of the machine or the pieces into which the depth is split. A row therefore has the same bits alone and in a packed pass, in prefill and
+/// in decoding, on every machine.
 /// </remarks>
 internal static unsafe class PanelMatMul
 {
     /// <summary>Outputs in one panel.</summary>
     public const int Width = 32;
 
-    /// <summary>Depths turned at a time, so that a panel that is not kept stays in a near cache.</summary>
+    /// <summary>Depths packed at a time, so that a piece of a panel that is not kept stays in the L1 or L2 cache.</summary>
     public const int Depth = 512;
 
-    /// <summary>Rows that go over a panel together: as many as the registers hold.</summary>
+    /// <summary>Rows multiplied with a panel at a time: as many as fit in registers.</summary>
     public const int MostRows = 12;
 
-    /// <summary>Floats from what is multiplied to what is asked for: a panel that comes from memory is on its way in time.</summary>
+    /// <summary>Prefetch distance in floats.</summary>
     private const int Ahead = 1024;
 
     public static int Panels(int outputs) => (outputs + Width - 1) / Width;
 
-    /// <summary>y[row, column] (+)= sum over k of x[row, k] * panel[k, column], for the first <paramref name="columns"/> outputs of the panel.</summary>
-    /// <param name="x">First of the depths of the panel in the first row; rows are <paramref name="xStride"/> floats apart.</param>
-    /// <param name="depth">Depths of the panel.</param>
-    /// <param name="y">Goes on from what is there unless <paramref name="fresh"/>.</param>
+    /// <summary>
+    /// y[row, column] (+)= sum over k of x[row, k] * panel[k, column], for the first <paramref name="columns"/> outputs of the panel.
+    /// </summary>
+    /// <param name="x">Element of the first row at the panel's first depth; rows are <paramref name="xStride"/> floats apart.</param>
+    /// <param name="depth">Number of depths of the panel.</param>
+    /// <param name="y">Products are added to its values, or overwrite them if <paramref name="fresh"/>.</param>
     public static void Multiply(float* x, int xStride, int rows, float* panel, int depth, float* y, int yStride, int columns, bool fresh)
     {
         var edge = stackalloc float[Width * MostRows];
@@ -51,7 +53,7 @@ internal static unsafe class PanelMatMul
         }
     }
 
-    /// <summary>One depth of a panel: the first <paramref name="columns"/> from <paramref name="from"/>, the others zero.</summary>
+    /// <summary>Writes one depth of a panel: <paramref name="columns"/> values from <paramref name="from"/>, then zeros.</summary>
     public static void CopyPadded(float* from, int columns, float* panel)
     {
         if (columns == Width)
@@ -231,7 +233,7 @@ internal static unsafe class PanelMatMul
         Store(y, a, b);
     }
 
-    /// <summary>Two lines of cache. Asking beyond the end of the weights is allowed.</summary>
+    /// <summary>Prefetches two cache lines. Addresses past the end of the weights are allowed.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Ask(float* panel)
     {
@@ -248,7 +250,7 @@ internal static unsafe class PanelMatMul
         high.Store(y + 16);
     }
 
-    /// <summary>The same chains with vectors of 8, four rows by sixteen outputs at a time: AVX2, NEON and machines without vectors.</summary>
+    /// <summary>The same chains with vectors of 8 floats, 4 rows x 16 outputs at a time: AVX2, NEON and machines without vectors.</summary>
     internal static void Portable(float* x, int xStride, int rows, float* panel, int depth, float* y, int yStride, bool fresh)
     {
         for (; rows >= 4; rows -= 4, x += 4L * xStride, y += 4L * yStride)

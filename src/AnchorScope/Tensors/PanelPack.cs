@@ -6,14 +6,15 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Tensors;
 
 /// <summary>
-/// Turns weights as they are stored, an output's depth in a row, into a panel [depth, 32] of float32: on machines with AVX-512 sixteen outputs
-/// at a time in registers, 16-bit types two depths in a lane, otherwise one by one. Values are widened exactly, so the way changes no bit.
+/// Packs stored weights, where each output is a row over the depth, into a panel [depth, 32] of float32. With AVX-512, sixteen outputs are
+/// transposed at a time in registers, 16-bit types with two depths per lane; otherwise elements are copied one by one. Values are widened
+/// exactly, so both paths give the same bits.
 /// </summary>
 internal static unsafe class PanelPack
 {
     private const int Width = PanelMatMul.Width;
 
-    /// <summary>Outputs [first, first + 32) of <paramref name="weight"/> [outputs, depth]; missing outputs are zero.</summary>
+    /// <summary>Packs outputs [first, first + 32) of <paramref name="weight"/> [outputs, depth]; missing outputs are zero.</summary>
     /// <param name="panel">[depth, 32].</param>
     public static void Turn(Weight weight, int first, float* panel)
     {
@@ -22,8 +23,8 @@ internal static unsafe class PanelPack
         Turn(rows, outputs, weight.Type, 0, (int)(weight.Count / weight.Shape[0]), panel);
     }
 
-    /// <summary>Where the rows of a panel lie.</summary>
-    /// <returns>How many there are, at most 32.</returns>
+    /// <summary>Addresses of the weight rows of a panel.</summary>
+    /// <returns>Number of rows, at most 32.</returns>
     public static int Rows(Weight weight, int first, byte** rows)
     {
         var outputs = (int)Math.Min(Width, weight.Shape[0] - first);
@@ -31,7 +32,7 @@ internal static unsafe class PanelPack
         return outputs;
     }
 
-    /// <summary>The same for depths [from, from + count) of rows that are known.</summary>
+    /// <summary>The same for depths [from, from + count) of rows whose addresses are known.</summary>
     /// <param name="panel">[count, 32].</param>
     public static void Turn(byte** whole, int outputs, StoredType type, int from, int count, float* panel)
     {
@@ -52,7 +53,7 @@ internal static unsafe class PanelPack
         Portable(rows, outputs, type, done, count, panel);
     }
 
-    /// <summary>Depths [done, count) without vectors.</summary>
+    /// <summary>Packs depths [done, count) without vectors.</summary>
     internal static void Portable(byte** rows, int outputs, StoredType type, int done, int count, float* panel)
     {
         const int Line = 256;
@@ -69,7 +70,7 @@ internal static unsafe class PanelPack
         }
     }
 
-    /// <returns>Depths that are done: whole blocks only.</returns>
+    /// <returns>Number of depths packed: whole blocks only.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int Blocks<T>(byte** rows, int count, float* panel)
         where T : struct, ILane
@@ -80,7 +81,7 @@ internal static unsafe class PanelPack
         {
             for (var done = 0; done < whole; done += block)
             {
-                // In two halves, so that everything stays in registers: of each four lanes first the lower two, then the others.
+                // In two halves, so that everything stays in registers: of each four lanes, first the lower two, then the upper two.
                 var target = panel + (long)done * Width + strip;
                 Half<T>(rows + strip, done * (4 / T.Depths), target, high: false);
                 Half<T>(rows + strip, done * (4 / T.Depths), target + 2 * T.Depths * Width, high: true);
@@ -101,7 +102,7 @@ internal static unsafe class PanelPack
         Lanes<T>(a1, b1, c1, d1, target + T.Depths * Width);
     }
 
-    /// <summary>Lane l of the j-th holds lane 4 l + j of the four rows, or 4 l + j + 2 in the higher half.</summary>
+    /// <summary>Lane l of result j holds lane 4 l + j of the four rows, or 4 l + j + 2 in the higher half.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static (Vector512<float> First, Vector512<float> Second) Four(byte** rows, int at, bool high)
     {
@@ -112,7 +113,9 @@ internal static unsafe class PanelPack
         return (Avx512F.UnpackLow(r01, r23).AsSingle(), Avx512F.UnpackHigh(r01, r23).AsSingle());
     }
 
-    /// <summary>Puts together what four times four rows have in one lane, for four lanes, four apart.</summary>
+    /// <summary>
+    /// Combines the same lane of four groups of four rows into one vector of sixteen outputs, for four lanes that are four apart.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Lanes<T>(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d, float* target)
         where T : struct, ILane
@@ -125,12 +128,12 @@ internal static unsafe class PanelPack
         T.Store(Avx512F.Shuffle4x128(ab23, cd23, 0xDD), target + 12 * T.Depths * Width);
     }
 
-    /// <summary>What 32 bits of a stored row hold.</summary>
+    /// <summary>The weights in 32 bits of a stored row.</summary>
     private interface ILane
     {
         static abstract int Depths { get; }
 
-        /// <summary>Writes a lane of sixteen outputs, each of its depths to a row of the panel.</summary>
+        /// <summary>Writes one lane of sixteen outputs; each of its depths becomes a row of the panel.</summary>
         static abstract void Store(Vector512<float> lanes, float* target);
     }
 
@@ -165,7 +168,8 @@ internal static unsafe class PanelPack
             Widen(lanes.AsUInt32() >> 16).Store(target + Width);
         }
 
-        // Exponent and mantissa moved to their place make the value times 2^-112, subnormals included; infinities need all ones.
+        // Shifting exponent and mantissa into place gives the value times 2^-112, subnormals included. Infinity and NaN need an exponent of
+        // all ones.
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static Vector512<float> Widen(Vector512<uint> bits)
         {

@@ -4,8 +4,8 @@ using AnchorScope.Prompts;
 namespace AnchorScope.Tensors;
 
 /// <summary>
-/// Rotary position embedding, the two halves of a head rotated against each other: the angle of a pair is its frequency times the
-/// coordinate on the axis that the pair reads, computed in float32 as the reference does.
+/// Rotary position embedding in the half-split layout. The angle of a pair is its frequency times the coordinate on the axis that the pair
+/// uses, computed in float32 as in the reference library.
 /// </summary>
 internal sealed unsafe class Rope
 {
@@ -17,15 +17,15 @@ internal sealed unsafe class Rope
     private volatile NativeBlock? _table;
     private volatile int _length;
 
-    /// <summary>Frequency of pair i: 1 / theta^(2i / d_head).</summary>
-    /// <param name="sections">Pairs that read axis 0, 1 and 2, in this order, together d_head / 2; null: all read axis 0.</param>
+    /// <summary>Rope with the frequency 1 / theta^(2i / d_head) for pair i.</summary>
+    /// <param name="sections">Number of pairs on axis 0, 1 and 2, in this order, d_head / 2 in total. Null: all pairs use axis 0.</param>
     public Rope(int headSize, double theta, IReadOnlyList<int>? sections = null)
         : this(Frequencies(headSize, theta), sections ?? [headSize / 2])
     {
     }
 
-    /// <summary>With frequencies of one's own.</summary>
-    /// <param name="frequencies">Radians for one step of a coordinate [d_head / 2].</param>
+    /// <summary>Rope with given frequencies.</summary>
+    /// <param name="frequencies">Radians per step of a coordinate [d_head / 2].</param>
     /// <param name="sections">As in the other constructor.</param>
     internal Rope(float[] frequencies, IReadOnlyList<int>? sections)
     {
@@ -35,17 +35,19 @@ internal sealed unsafe class Rope
         _sections = [.. sections.Select((count, axis) => (axis, sections.Take(axis).Sum(), sections.Take(axis + 1).Sum()))];
     }
 
-    /// <summary>First coordinate for which these angles do not hold, where there is one.</summary>
+    /// <summary>First coordinate for which these angles are not valid; null without a limit.</summary>
     public int? Limit { get; init; }
 
     /// <summary>Key of the configuration that <see cref="Limit"/> comes from.</summary>
     public string LimitName { get; init; } = "max_position_embeddings";
 
-    /// <summary>What rotated vectors are multiplied with, besides being turned: 1 but where the angles were scaled for longer
-    /// prompts.</summary>
+    /// <summary>Factor applied to rotated vectors. It is 1 unless the angles were scaled for longer prompts.</summary>
     public float Magnitude { get; init; } = 1;
 
-    /// <summary>For vision towers: the first half of the pairs reads a patch's row (axis 0), the second its column (axis 1), with the same frequencies.</summary>
+    /// <summary>
+    /// Rope of vision towers: the first half of the pairs uses a patch's row (axis 0), the second half its column (axis 1), with the same
+    /// frequencies.
+    /// </summary>
     public static Rope Planar(int headSize, double theta)
     {
         if (headSize % 4 != 0) throw new ArgumentException($"a head rotated by row and column has a size divisible by 4, not {headSize}", nameof(headSize));
@@ -54,7 +56,7 @@ internal sealed unsafe class Rope
     }
 
     /// <summary>Computes the angles of coordinates 0 .. <paramref name="length"/> - 1.</summary>
-    /// <exception cref="InputException">Some lie at or beyond <see cref="Limit"/>.</exception>
+    /// <exception cref="InputException">A coordinate is at or beyond <see cref="Limit"/>.</exception>
     public void Reserve(int length)
     {
         if (length <= _length) return;
@@ -76,27 +78,29 @@ internal sealed unsafe class Rope
                     table[((long)position * 2 + 1) * _half + i] = (float)Math.Sin(angle) * Magnitude;
                 }
             }
-            // Another thread may still read the smaller table, so it lives as long as this object.
+            // Another thread may still read the smaller table, so it is kept as long as this object.
             _tables.Add(block);
             _table = block;
             _length = size;
         }
     }
 
-    /// <summary>Axes that the pairs read.</summary>
+    /// <summary>Number of axes that the pairs use.</summary>
     public int Axes => _sections.Length;
 
-    /// <summary>cos and sin of every pair [d_head / 2 each, cos first] at a number on one axis; <see cref="Reserve"/> must have covered it.</summary>
+    /// <summary>
+    /// cos and sin of every pair [d_head / 2 each, cos first] at a coordinate on one axis. Requires a <see cref="Reserve"/> that covers it.
+    /// </summary>
     public ReadOnlySpan<float> At(int number) => new(_table!.Data + (long)number * 2 * _half, 2 * _half);
 
-    /// <summary>Rotates every head of one row [heads x d_head]; thread-safe once <see cref="Reserve"/> covered the coordinate.</summary>
+    /// <summary>Rotates every head of one row [heads x d_head]. Thread-safe once <see cref="Reserve"/> covers the coordinate.</summary>
     public void Rotate(Span<float> row, Coordinate coordinate) => Rotate(row, coordinate, back: false);
 
-    /// <summary>The other way round, as derivatives go.</summary>
+    /// <summary>Rotates by the negative angles, as the backward pass needs.</summary>
     internal void RotateBack(Span<float> row, Coordinate coordinate) => Rotate(row, coordinate, back: true);
 
     /// <summary>Rotates every row of <paramref name="rows"/> [rows, heads x d_head], each at its coordinate.</summary>
-    /// <param name="back">The other way round.</param>
+    /// <param name="back">Whether to rotate by the negative angles.</param>
     internal void Rotate(Tensor rows, ReadOnlyMemory<Coordinate> coordinates, Compute compute, bool back) => Rows.Each(compute, rows.Rows, 6L * rows.Columns, new Rotation(this, rows, coordinates, back));
 
     private readonly struct Rotation(Rope rope, Tensor rows, ReadOnlyMemory<Coordinate> coordinates, bool back) : IRowWork
@@ -141,7 +145,7 @@ internal sealed unsafe class Rope
     /// <summary>1 / theta^(2i / size) for pair i [size / 2].</summary>
     internal static float[] Frequencies(int size, double theta) => [.. Wavelengths(size, theta).Select(wave => 1f / wave)];
 
-    /// <summary>theta^(2i / size) for pair i [size / 2]: coordinates in which it turns by one radian.</summary>
+    /// <summary>theta^(2i / size) for pair i [size / 2]: the number of coordinate steps per radian.</summary>
     internal static float[] Wavelengths(int size, double theta)
     {
         if (size % 2 != 0) throw new ArgumentException($"a rotated head has an even size, not {size}", nameof(size));

@@ -1,19 +1,19 @@
 namespace AnchorScope.Tensors;
 
-/// <summary>What is done with one row, whatever becomes of the others. A struct, so that handing it out costs the garbage collector nothing.</summary>
+/// <summary>Work on one row, independent of all others. A struct, so that distributing it allocates nothing on the managed heap.</summary>
 internal interface IRowWork
 {
-    /// <param name="row">Which row.</param>
+    /// <param name="row">Index of the row.</param>
     void Do(int row);
 }
 
-/// <summary>Rows shared out to the threads of a team: what lies between the products must not keep all but one of them waiting.</summary>
+/// <summary>Distributes rows to the threads of a team, so that element-wise work between matrix products is parallel too.</summary>
 internal static class Rows
 {
     private const int Together = 8;
 
-    /// <summary>Does <paramref name="work"/> for each of <paramref name="rows"/> rows, in no order.</summary>
-    /// <param name="cost">Of a row, in floating-point operations.</param>
+    /// <summary>Runs <paramref name="work"/> for each of <paramref name="rows"/> rows, in no particular order.</summary>
+    /// <param name="cost">Floating-point operations per row.</param>
     public static void Each<TWork>(Compute compute, int rows, long cost, TWork work)
         where TWork : struct, IRowWork => compute.Team.For((rows + Together - 1) / Together, cost * Together, new Some<TWork>(work, rows));
 

@@ -3,28 +3,29 @@ using System.Runtime.CompilerServices;
 
 namespace AnchorScope.Tensors;
 
-/// <summary>What the members of a team do with one chunk. A struct, so that handing it out costs the garbage collector nothing.</summary>
+/// <summary>Work on one chunk by a member of a team. A struct, so that distributing it allocates nothing on the managed heap.</summary>
 internal interface ITeamWork
 {
-    /// <param name="chunk">Which chunk.</param>
-    /// <param name="member">Number of the thread that does it.</param>
+    /// <param name="chunk">Index of the chunk.</param>
+    /// <param name="member">Index of the thread that runs it.</param>
     void Do(int chunk, int member);
 }
 
 /// <summary>
-/// A small group of threads that share the panels of a product or the heads of an attention. Chunks are taken from one
-/// counter, so a thread that is held up holds nobody else up but with the chunk in its hands; one that comes too late finds the door shut and is
-/// not waited for. While another process keeps taking the others' cores away, the caller works alone. With one thread everything runs on the caller.
+/// A small group of threads that share the panels of a product or the heads of an attention. Threads take chunks from one counter, so a
+/// delayed thread delays the others only by its current chunk. A thread that wakes up after the caller has finished is turned away and not
+/// waited for. While other processes keep the helpers off their cores, the caller works alone. With one thread everything runs on the
+/// caller.
 /// </summary>
 internal sealed unsafe class Team : IDisposable
 {
-    /// <summary>About 20 microseconds of arithmetic: below that, waking another thread costs more than it brings.</summary>
+    /// <summary>About 20 microseconds of arithmetic. For less work, waking another thread costs more time than it saves.</summary>
     private const long SmallestWork = 1_000_000;
 
-    /// <summary>What a core does in a tick of the clock, about.</summary>
+    /// <summary>Approximate floating-point operations of one core per clock tick.</summary>
     private static readonly double OperationsPerTick = 50e9 / Stopwatch.Frequency;
 
-    /// <summary>For how many times what the others' help has cost the caller goes without it.</summary>
+    /// <summary>Back-off factor: after a net loss of t ticks, the caller works alone for this many times t.</summary>
     private const int BackOff = 10;
 
     private readonly Thread[] _threads;
@@ -33,22 +34,23 @@ internal sealed unsafe class Team : IDisposable
     private readonly CancellationToken _cancel;
     private volatile bool _closed;
 
-    // The work in hand: a struct on the stack of the caller, who waits until nobody uses it any more.
+    // The current work: a struct on the stack of the caller, which waits until no thread uses it any more.
     private void* _work;
     private delegate*<void*, int, int, void> _do;
     private int _count;
     private int _next;
     private volatile Exception? _failure;
 
-    // How many others are at work; from int.MinValue on up where the door is shut to those who come too late.
+    // Number of helpers at work. Counted from int.MinValue upwards while late helpers are turned away.
     private int _inside = int.MinValue;
 
-    // What working together has brought of late, in ticks, and until when the caller does without.
+    // Recent net gain of working together, in ticks, and the time until which the caller works alone.
     private double _gain;
     private long _aloneUntil;
 
-    /// <summary>A team of <paramref name="size"/> threads, the caller included.</summary>
-    /// <param name="cancel">Ends a pass in its middle: <see cref="For(int, long, Action{int, int})"/> then throws after the chunks in hand.</param>
+    /// <summary>A team of <paramref name="size"/> threads, including the caller.</summary>
+    /// <param name="cancel">Cancels in the middle of a pass: <see cref="For(int, long, Action{int, int})"/> then throws after the chunks
+    /// that have started.</param>
     public Team(int size, CancellationToken cancel = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(size, 1);
@@ -63,21 +65,21 @@ internal sealed unsafe class Team : IDisposable
         }
     }
 
-    /// <summary>Number of threads, the caller included.</summary>
+    /// <summary>Number of threads, including the caller.</summary>
     public int Size { get; }
 
     /// <summary>
-    /// Calls <paramref name="body"/> for 0 .. <paramref name="count"/> - 1, each once, in no order, with the number of the thread that
-    /// does it; <paramref name="workPerChunk"/> is its cost in floating-point operations. The first exception is thrown again here.
+    /// Calls <paramref name="body"/> once for each of 0 .. <paramref name="count"/> - 1, in no particular order, with the index of the
+    /// thread that runs it. <paramref name="workPerChunk"/> is the cost in floating-point operations. Rethrows an exception of a chunk.
     /// </summary>
-    /// <exception cref="OperationCanceledException">Cancelled: not all chunks were done.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled: not all chunks were processed.</exception>
     public void For(int count, long workPerChunk, Action<int, int> body)
     {
         ArgumentNullException.ThrowIfNull(body);
         For(count, workPerChunk, new Delegated(body));
     }
 
-    /// <summary>The same without a delegate.</summary>
+    /// <summary>The same without allocating a delegate.</summary>
     internal void For<TWork>(int count, long workPerChunk, TWork work)
         where TWork : struct, ITeamWork
     {
@@ -89,7 +91,7 @@ internal sealed unsafe class Team : IDisposable
         lock (_turn)
         {
             var started = Stopwatch.GetTimestamp();
-            // A wait that is shorter than the work itself does not keep help from it.
+            // Work that takes longer than the remaining back-off is shared anyway.
             if (started + count * workPerChunk / OperationsPerTick < _aloneUntil)
             {
                 Alone(count, work);
@@ -121,8 +123,11 @@ internal sealed unsafe class Team : IDisposable
         }
     }
 
-    /// <summary>Whether help pays: a thread that loses its core in the middle of a chunk can cost more than all of them bring.</summary>
-    /// <param name="alone">Ticks that the caller would have taken.</param>
+    /// <summary>
+    /// Updates the gain and, after a net loss, starts the back-off: a helper that loses its core in the middle of a chunk can cost more
+    /// than sharing saves.
+    /// </summary>
+    /// <param name="alone">Estimated ticks that the caller alone would have needed.</param>
     private void Judge(double alone, long started)
     {
         var ended = Stopwatch.GetTimestamp();
@@ -158,7 +163,7 @@ internal sealed unsafe class Team : IDisposable
         return false;
     }
 
-    /// <returns>How many chunks this thread did.</returns>
+    /// <returns>Number of chunks this thread processed.</returns>
     private int Take(int member)
     {
         var done = 0;
@@ -191,5 +196,5 @@ internal sealed unsafe class Team : IDisposable
     }
 }
 
-/// <summary>What a computation runs on: memory for activations, threads, and the matrix kernel of the study.</summary>
+/// <summary>The resources of a computation: memory for activations, threads, and the study's matrix kernel.</summary>
 internal sealed record Compute(Arena Arena, Team Team, KernelFamily Family = KernelFamily.Panel);

@@ -1,7 +1,7 @@
 namespace AnchorScope.Tensors;
 
 /// <summary>
-/// A float32 matrix, row after row, in memory that an <see cref="Arena"/> owns. A value type: copying it copies the view.
+/// A row-major float32 matrix in memory owned by an <see cref="Arena"/>. A value type: copying it copies the view, not the data.
 /// </summary>
 internal readonly unsafe struct Tensor(float* data, int rows, int columns)
 {
@@ -11,7 +11,7 @@ internal readonly unsafe struct Tensor(float* data, int rows, int columns)
     /// <summary>Number of rows.</summary>
     public int Rows { get; } = rows;
 
-    /// <summary>Number of columns; rows lie one behind the other without a gap.</summary>
+    /// <summary>Number of columns. Rows are contiguous.</summary>
     public int Columns { get; } = columns;
 
     /// <summary>One row as a span.</summary>
@@ -24,7 +24,7 @@ internal readonly unsafe struct Tensor(float* data, int rows, int columns)
         }
     }
 
-    /// <summary>Rows <paramref name="first"/> to <paramref name="first"/> + <paramref name="count"/> of this matrix.</summary>
+    /// <summary>A view of rows [first, first + count).</summary>
     public Tensor RowRange(int first, int count)
     {
         if (first < 0 || count < 0 || first > Rows - count)
@@ -48,7 +48,7 @@ internal readonly unsafe struct Tensor(float* data, int rows, int columns)
         return copy;
     }
 
-    /// <summary>A managed copy, row after row.</summary>
+    /// <summary>A managed row-major copy.</summary>
     public float[] ToArray()
     {
         var copy = new float[(long)Rows * Columns];

@@ -3,12 +3,12 @@ using System.Runtime.Intrinsics.X86;
 
 namespace AnchorScope.Tensors;
 
-/// <summary>Turns a block of a matrix: rows become columns.</summary>
+/// <summary>Transposes a block of a matrix.</summary>
 internal static unsafe class Transpose
 {
     /// <summary>to[column, row] = from[row, column].</summary>
-    /// <param name="fromStride">Floats from one row to the next.</param>
-    /// <param name="toStride">The same of the result.</param>
+    /// <param name="fromStride">Floats from one source row to the next.</param>
+    /// <param name="toStride">Floats from one result row to the next.</param>
     public static void Of(float* from, long fromStride, int rows, int columns, float* to, long toStride)
     {
         var row = 0;

@@ -2,13 +2,13 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Tensors;
 
-/// <summary>A small weight that is added or multiplied as it is: positions, class tokens, layer scales. As float32.</summary>
+/// <summary>A small weight that is added or multiplied element-wise (positions, class tokens, layer scales), as float32.</summary>
 internal sealed class Vector(Weight weight)
 {
     /// <summary>All values, row-major.</summary>
     public ReadOnlySpan<float> Values => weight.Singles;
 
-    /// <summary>Adds derivatives by consecutive values from <paramref name="first"/> on, where they are asked for.</summary>
+    /// <summary>Adds gradients to consecutive values from <paramref name="first"/> on, if this weight's gradient is requested.</summary>
     public void Add(Gradients gradients, long first, ReadOnlySpan<float> derivatives)
     {
         if (gradients.Of(weight) is null) return;

@@ -1,37 +1,31 @@
 namespace AnchorScope.Studies;
 
 /// <summary>A head whose role is known.</summary>
-/// <param name="Role">Planted, or by the model's own diagnosis.</param>
+/// <param name="Role">The planted role, or the role found by the model's own diagnosis.</param>
 internal sealed record KnownHead(int Layer, int Head, string Role);
 
-/// <summary>What one method says of one model.</summary>
-/// <param name="Method">Its name.</param>
-/// <param name="Flagged">
-/// Heads that the method names as deciding: those whose whole interval lies above the threshold, unless the method has a rule of its own.
-/// </param>
-/// <param name="Best">The head with the largest score; of heads that tie the lowest in the model.</param>
-/// <param name="BestRole">Its planted or diagnosed role.</param>
-/// <param name="First">Whether only true arbiters have the largest score; null where there are none.</param>
-/// <param name="Hits">
-/// How many of the k true arbiters are among the k highest scores, ties counted against them; null where there are none.
-/// </param>
-/// <param name="Precision">Share of the flagged heads that are true arbiters; NaN where none is flagged.</param>
-/// <param name="Recall">Share of the true arbiters that are flagged; NaN where there are none.</param>
-/// <param name="Runs">
-/// Runs of the model from its first changed layer on, for all heads and one sample under one instruction; backward passes count twice. For
-/// roles at most so many: searches end early.
-/// </param>
+/// <summary>The result of one method on one model.</summary>
+/// <param name="Method">Name of the method.</param>
+/// <param name="Flagged">Heads that the method names as deciding: those whose whole interval is above the threshold, unless the method has
+/// its own rule.</param>
+/// <param name="Best">The head with the largest score; of tied heads, the first in the order of layer and head.</param>
+/// <param name="BestRole">Planted or diagnosed role of that head.</param>
+/// <param name="First">Whether only true arbiters have the largest score; null if there are no true arbiters.</param>
+/// <param name="Hits">How many of the k true arbiters are among the k highest scores, with ties counted against them; null if there are no
+/// true arbiters.</param>
+/// <param name="Precision">Share of the flagged heads that are true arbiters; NaN if none is flagged.</param>
+/// <param name="Recall">Share of the true arbiters that are flagged; NaN if there are none.</param>
+/// <param name="Runs">Forward passes from the first changed layer on, for all heads and one sample under one instruction; a backward pass
+/// counts as two. For the roles method this is an upper bound, because its searches can end early.</param>
 internal sealed record MethodResult(
     string Method, IReadOnlyList<HeadId> Flagged, HeadId Best, string BestRole, bool? First, int? Hits, double Precision, double Recall,
     int Runs);
 
-/// <summary>All methods on one model.</summary>
-/// <param name="Truth">
-/// "planted", where the weights were written with a role for every head, or "diagnosed": agreement with the roles of the diagnosis, not
-/// truth.
-/// </param>
+/// <summary>The results of all methods on one model.</summary>
+/// <param name="Truth">"planted" if the weights were constructed with a role for every head; "diagnosed" if the roles come from the
+/// diagnosis, in which case the result measures agreement, not truth.</param>
 /// <param name="Heads">All heads, by layer and head.</param>
-/// <param name="Threshold">Of <see cref="MethodResult.Flagged"/>.</param>
+/// <param name="Threshold">Threshold for <see cref="MethodResult.Flagged"/>.</param>
 internal sealed record Adjudication(
     string Model, string Truth, IReadOnlyList<KnownHead> Heads, double Threshold, IReadOnlyList<MethodResult> Methods)
 {

@@ -6,7 +6,7 @@ namespace AnchorScope.Studies;
 /// <summary>Adjudications as files: JSON and Markdown tables.</summary>
 internal static class AdjudicationFiles
 {
-    /// <summary>Of adjudication.json.</summary>
+    /// <summary>Version of the format of adjudication.json.</summary>
     public const int Schema = 2;
 
     /// <summary>Writes adjudication.json and adjudication.md.</summary>
@@ -18,7 +18,7 @@ internal static class AdjudicationFiles
         DiagnosisFiles.Text(Path.Combine(folder, "adjudication.md"), string.Join("\n", tables));
     }
 
-    /// <summary>One model's table.</summary>
+    /// <summary>The table of one model.</summary>
     public static string Markdown(Adjudication found)
     {
         var lines = new List<string>
@@ -35,7 +35,7 @@ internal static class AdjudicationFiles
         return string.Join('\n', lines) + "\n";
     }
 
-    /// <summary>All methods over the models with one kind of truth, and which roles they flag.</summary>
+    /// <summary>The table of all methods over the models with one kind of truth, and of the roles they flag.</summary>
     public static string Markdown(AdjudicationSummary summary)
     {
         var roles = summary.Methods[0].Roles;

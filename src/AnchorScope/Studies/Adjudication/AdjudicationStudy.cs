@@ -4,15 +4,15 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;
 
-/// <summary>Holds methods that name deciding heads to models whose arbiters are known.</summary>
+/// <summary>Compares methods for finding deciding heads on models whose arbiters are known.</summary>
 /// <param name="study">The model and its conflicts.</param>
-/// <param name="store">Where rows go; what it has is not run again.</param>
+/// <param name="store">Receives result rows. What it already contains is not run again.</param>
 internal sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
 {
-    /// <summary>Conflicts of the ranking split that the methods see.</summary>
+    /// <summary>Number of conflicts of the ranking split that the methods use.</summary>
     public const int Samples = 48;
 
-    /// <summary>Standard deviations above which <see cref="HeadMethod.RestorationPca"/> flags a head: its authors' rule.</summary>
+    /// <summary>Standard deviations above which <see cref="HeadMethod.RestorationPca"/> flags a head: the rule of its authors.</summary>
     private const double LeastDeviations = 2;
 
     private static readonly SpanKind[] Everything =
@@ -22,8 +22,8 @@ internal sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
         study.Data.Rank.Name, [.. study.Data.Rank.Samples.Where(s => s.Kind == SampleKind.Conflict).Take(Samples)]);
 
     /// <summary>Runs every method.</summary>
-    /// <param name="roles">Known roles; null: those of the diagnosis.</param>
-    /// <exception cref="InputException">Known roles that are not one for every head of the model.</exception>
+    /// <param name="roles">Known roles; null: the roles found by the diagnosis.</param>
+    /// <exception cref="InputException">The known roles do not cover exactly the heads of the model.</exception>
     public Adjudication Run(
         string model, IReadOnlyDictionary<HeadId, string>? roles, Action<StudyProgress>? progress = null, CancellationToken cancel = default)
     {
@@ -64,7 +64,7 @@ internal sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
             Runs(method, scored.Count));
     }
 
-    /// <summary>A head, its score (minus infinity where there is none), and whether the method names it as deciding.</summary>
+    /// <summary>A head, its score (minus infinity if it has none), and whether the method names it as deciding.</summary>
     private readonly record struct ScoredId(HeadId Head, double Score, bool Flagged);
 
     private List<ScoredId> Score(
@@ -85,8 +85,8 @@ internal sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
     }
 
     /// <summary>
-    /// Share of the margin that z of the other run at the last position restores, mean over runs told to trust
-    /// <paramref name="told"/>; 0 where no pair tells.
+    /// Share of the margin restored by z of the other run at the last position, as a mean over the runs instructed to trust
+    /// <paramref name="told"/>; 0 if no run has a donor.
     /// </summary>
     private double Restored((int Layer, int Head) head, Modality told)
     {
@@ -106,7 +106,7 @@ internal sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
         _ => heads + 2,
     };
 
-    /// <summary>A head's score by one method, as a share of the margin.</summary>
+    /// <summary>The score of a head by one method, as a share of the margin.</summary>
     private Estimate Of(HeadMethod method, (int Layer, int Head) head)
     {
         Estimate Curve(string name, bool ofMargin = true)
@@ -168,7 +168,7 @@ internal sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
             "adjudicate/removals", Set, [.. heads.SelectMany(h => Enum.GetValues<AblationVariant>().Select(v => new HeadRemoval(v, [h])))], progress, cancel);
         study.Each("adjudicate/last_removals", Set, store, session =>
         {
-            // 0 needs neither means nor other runs.
+            // Zero ablation needs neither means nor donor runs.
             var runner = new AblationRunner(study.Model, [SpanKind.Last], study.Interchange(store).Replacements(session), session);
             HeadRemoval[] removals = [.. heads.Select(h => new HeadRemoval(AblationVariant.Zero, [h]))];
             return (sample, stop) => runner.Run(sample, removals, stop);

@@ -3,27 +3,27 @@ using AnchorScope.Metrics;
 namespace AnchorScope.Studies;
 
 /// <summary>How many heads of one role a method flags.</summary>
-/// <param name="Heads">All heads of that role in all models.</param>
+/// <param name="Heads">All heads with that role in all models.</param>
 internal sealed record RoleCount(string Role, int Flagged, int Heads);
 
 /// <summary>One method over several models.</summary>
-/// <param name="Flagged">Heads that it flags in all models.</param>
+/// <param name="Flagged">Number of flagged heads in all models.</param>
 /// <param name="Hits">How many of them are true arbiters.</param>
-/// <param name="Arbiters">All true arbiters.</param>
-/// <param name="Precision">Hits over flagged. The interval takes models, not heads, as independent (docs/adjudication.md).</param>
-/// <param name="Recall">Hits over arbiters, the interval likewise.</param>
-/// <param name="First">Models in which only true arbiters have the largest score.</param>
-/// <param name="Roles">Flagged heads by role, the roles that occur in the order of <see cref="HeadRole"/>, none last.</param>
-/// <param name="Runs">As in <see cref="MethodResult.Runs"/>, of the model where they are most.</param>
+/// <param name="Arbiters">Number of true arbiters.</param>
+/// <param name="Precision">Hits over flagged. The interval treats models, not heads, as independent (docs/adjudication.md).</param>
+/// <param name="Recall">Hits over arbiters, with an interval of the same kind.</param>
+/// <param name="First">Number of models in which only true arbiters have the largest score.</param>
+/// <param name="Roles">Flagged heads by role, in the order of <see cref="HeadRole"/> with "none" last; only roles that occur.</param>
+/// <param name="Runs">As in <see cref="MethodResult.Runs"/>; the maximum over the models.</param>
 internal sealed record MethodSummary(
     string Method, int Flagged, int Hits, int Arbiters, Estimate Precision, Estimate Recall, int First, IReadOnlyList<RoleCount> Roles,
     int Runs);
 
 /// <summary>All methods over the models with one kind of truth.</summary>
-/// <param name="WithArbiters">Models that have arbiters.</param>
+/// <param name="WithArbiters">Number of models that have arbiters.</param>
 internal sealed record AdjudicationSummary(string Truth, IReadOnlyList<string> Models, int WithArbiters, IReadOnlyList<MethodSummary> Methods)
 {
-    /// <summary>A summary for planted and one for diagnosed roles, where there are such models.</summary>
+    /// <summary>One summary for planted and one for diagnosed roles, each if there are such models.</summary>
     public static IReadOnlyList<AdjudicationSummary> Of(IReadOnlyList<Adjudication> found) =>
         [.. found.GroupBy(f => f.Truth).Select(group => Of(group.Key, [.. group]))];
 

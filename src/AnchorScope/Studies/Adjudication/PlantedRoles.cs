@@ -2,14 +2,14 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Studies;
 
-/// <summary>The roles in truth.json, which stands beside a model whose weights were written (docs/wired.md).</summary>
+/// <summary>The roles in truth.json, a file in the folder of a model with constructed weights (docs/wired.md).</summary>
 internal static class PlantedRoles
 {
     private const string Name = "truth.json";
 
-    /// <summary>The role of every head that the file lists; null where there is no file.</summary>
+    /// <summary>The role of every head that the file lists; null if there is no file.</summary>
     /// <param name="model">Folder of the checkpoint.</param>
-    /// <exception cref="InputException">The file is not as docs/wired.md says, or lists a head twice.</exception>
+    /// <exception cref="InputException">The file does not have the format of docs/wired.md, or lists a head twice.</exception>
     public static IReadOnlyDictionary<HeadId, string>? Beside(string model)
     {
         var path = Path.Combine(model, Name);

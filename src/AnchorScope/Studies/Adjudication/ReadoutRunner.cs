@@ -7,10 +7,13 @@ using AnchorScope.Readouts;
 
 namespace AnchorScope.Studies;
 
-/// <summary>What methods without interventions say of every head in one run: direct attribution, attribution patching, attention. One per thread.</summary>
+/// <summary>
+/// The scores of methods without interventions for every head in one run: direct attribution, attribution patching, attention. One instance
+/// per thread.
+/// </summary>
 internal sealed class ReadoutRunner(VisionLanguageModel model, ConflictPrompts prompts, IReadOnlyList<SpanKind> spans, ISession session)
 {
-    /// <summary>Curves [layer x head].</summary>
+    /// <summary>Names of curves [layer x head].</summary>
     public const string Direct = "direct", Slope = "slope", Integrated = "integrated", Shift = "attention_shift";
 
     private const int Steps = 5;

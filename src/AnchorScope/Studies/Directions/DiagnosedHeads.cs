@@ -4,18 +4,18 @@ using AnchorScope.Interventions;
 
 namespace AnchorScope.Studies;
 
-/// <summary>The sets of heads that a diagnosis found, read from its diagnosis.json.</summary>
-/// <param name="Arbiters">Empty where none were found.</param>
-/// <param name="ChoiceCarriers">The same.</param>
-/// <param name="DecisionCarriers">The same.</param>
-/// <param name="Necessary">The heads whose blocking costs most.</param>
+/// <summary>The sets of heads found by a diagnosis, read from its diagnosis.json.</summary>
+/// <param name="Arbiters">Empty if none were found.</param>
+/// <param name="ChoiceCarriers">Empty if none were found.</param>
+/// <param name="DecisionCarriers">Empty if none were found.</param>
+/// <param name="Necessary">The heads whose blocking lowers MFR most.</param>
 internal sealed record DiagnosedHeads(
     IReadOnlyList<HeadId> Arbiters, IReadOnlyList<HeadId> ChoiceCarriers, IReadOnlyList<HeadId> DecisionCarriers, IReadOnlyList<HeadId> Necessary)
 {
     /// <summary>Reads the sets.</summary>
-    /// <param name="model">What is steered: the diagnosis must be theirs.</param>
-    /// <param name="test">SHA-256 of the set that is tested on.</param>
-    /// <exception cref="InputException">No such file, of another model, or without any set.</exception>
+    /// <param name="model">The model to steer; the diagnosis must be of this model.</param>
+    /// <param name="test">SHA-256 of the set used for testing.</param>
+    /// <exception cref="InputException">The file is missing, of another model, or without any set.</exception>
     public static DiagnosedHeads Of(string folder, ModelIdentity model, string test, DecoderShape shape)
     {
         var path = Path.Combine(folder, "diagnosis.json");
@@ -29,7 +29,7 @@ internal sealed record DiagnosedHeads(
             model.Require(new ModelIdentity(of.GetProperty("sha256").GetString()!, files), path, "model", "");
             if (root.GetProperty("variants").TryGetProperty("steering", out var steering))
                 throw InputException.At(path, "variants.steering", "a diagnosis of the model as it is", Quoted.Of(steering.GetString() ?? ""));
-            // Heads ranked on what is tested would be chosen by their test.
+            // Heads ranked on the test samples would be selected by their own test.
             if (root.GetProperty("data").EnumerateArray().First(d => d.GetProperty("name").GetString() == "rank").GetProperty("sha256").GetString() == test)
                 throw InputException.At(path, "data.rank.sha256", "heads ranked on other samples than those of the test split", "the same");
             var interchange = root.GetProperty("interchange");

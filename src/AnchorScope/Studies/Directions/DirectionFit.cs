@@ -4,17 +4,17 @@ using AnchorScope.Prompts;
 namespace AnchorScope.Studies;
 
 /// <summary>
-/// Mean differences of activations between runs that are told to trust the picture and the same runs told to trust the text, by site, layer, span and place in the span. Sums in
-/// double precision, in the order of the runs.
+/// Mean differences of activations between runs instructed to trust the picture and the same runs instructed to trust the text, by site,
+/// layer, span and place in the span. Sums are in double precision, in the order of the runs.
 /// </summary>
 internal sealed class DirectionFit(DecoderShape shape)
 {
     private readonly SortedDictionary<(Site Site, int Layer, SpanKind Span, int FromEnd), (double[] Sum, int Count)> _sums = [];
 
-    /// <summary>Sites that differences are taken at.</summary>
+    /// <summary>Sites at which differences are taken.</summary>
     public static IReadOnlyList<Site> Sites { get; } = [Site.ResidPre, Site.QueryProj, Site.HeadOut];
 
-    /// <summary>Runs that were added.</summary>
+    /// <summary>Number of runs that were added.</summary>
     public int Pairs { get; private set; }
 
     /// <summary>Differences of one run, picture minus text [site x layer][positions x width].</summary>
@@ -28,7 +28,9 @@ internal sealed class DirectionFit(DecoderShape shape)
         return differences;
     }
 
-    /// <summary>The difference of one run at one site, picture minus text [position of <see cref="AlignedPositions.Receiver"/>, width].</summary>
+    /// <summary>
+    /// The difference of one run at one site, picture minus text [position of <see cref="AlignedPositions.Receiver"/>, width].
+    /// </summary>
     public static float[] Difference(DecoderShape shape, SteeredRun run, Site site, int layer)
     {
         var (own, width) = (run.Own!, shape.Width(site));
@@ -66,8 +68,8 @@ internal sealed class DirectionFit(DecoderShape shape)
     }
 
     /// <summary>The mean difference as a direction.</summary>
-    /// <param name="heads">Heads of a site that has some; for <see cref="Site.ResidPre"/> layers, with head 0.</param>
-    /// <param name="byPosition">A row for each place in a span, else one for the whole span.</param>
+    /// <param name="heads">Heads, for a site that has heads; for <see cref="Site.ResidPre"/> layers, with head 0.</param>
+    /// <param name="byPosition">Whether there is one row for each place in a span; otherwise one row for the whole span.</param>
     public Direction Of(string name, Site site, IEnumerable<(int Layer, int Head)> heads, IReadOnlyList<SpanKind> spans, bool byPosition) => new(
         name, [.. from head in heads.Order()
                   from span in spans
@@ -76,7 +78,7 @@ internal sealed class DirectionFit(DecoderShape shape)
                   select new DirectionPart(site, head.Layer, site == Site.ResidPre ? null : head.Head, span, rows, byPosition)]);
 
     /// <summary>The mean difference over all spans, for every position.</summary>
-    /// <param name="heads">Heads of a site that has some; for <see cref="Site.ResidPre"/> layers, with head 0.</param>
+    /// <param name="heads">Heads, for a site that has heads; for <see cref="Site.ResidPre"/> layers, with head 0.</param>
     public Direction Everywhere(string name, Site site, IEnumerable<(int Layer, int Head)> heads) => new(
         name, [.. heads.Order().Select(h => new DirectionPart(site, h.Layer, site == Site.ResidPre ? null : h.Head, null, Mean(
             [.. _sums.Where(s => s.Key.Site == site && s.Key.Layer == h.Layer).Select(s => s.Value)], site, site == Site.ResidPre ? null : h.Head)))]);

@@ -7,18 +7,20 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;
 
-/// <summary>Runs one sample with both instructions under steering. One per thread.</summary>
-/// <param name="finder">Finds the run under the other instruction; null: nothing is asked of it.</param>
-/// <param name="spans">Where activations are compared and steered.</param>
+/// <summary>Runs one sample under both instructions with steering. One instance per thread.</summary>
+/// <param name="finder">Finds the run under the other instruction; null if it is not needed.</param>
+/// <param name="spans">Spans at which activations are compared and steered.</param>
 internal sealed class DirectionRunner(
     VisionLanguageModel model, ConflictPrompts prompts, DonorFinder? finder, IReadOnlyList<SpanKind> spans, SpanAlignment alignment, ISession session)
 {
-    /// <summary>Curve with the change of the residual stream that leaves the last layer, over its norm.</summary>
+    /// <summary>
+    /// Prefix of curves with the norm of the change of the residual stream after the last layer, divided by the norm of that stream.
+    /// </summary>
     public const string Norm = "change_norm/";
 
     private DecoderShape Shape => model.Decoder.Shape;
 
-    /// <summary>Every run of a sample under the conditions that <paramref name="conditions"/> names for it.</summary>
+    /// <summary>Runs every run of a sample under the conditions that <paramref name="conditions"/> returns for it.</summary>
     public IReadOnlyList<RunResult> Run(ConflictSample sample, Func<SteeredRun, IEnumerable<(string Condition, Intervention Edits)>> conditions, CancellationToken cancel)
     {
         var results = sample.Runs.Select(run =>
@@ -36,7 +38,7 @@ internal sealed class DirectionRunner(
         return results;
     }
 
-    /// <summary>How far the conditions take the residual stream that leaves the last layer, at the steered spans.</summary>
+    /// <summary>How much the conditions change the residual stream after the last layer, at the steered spans.</summary>
     public IReadOnlyList<RunResult> Norms(ConflictSample sample, Func<SteeredRun, IEnumerable<(string Condition, Intervention Edits)>> conditions, CancellationToken cancel)
     {
         var results = sample.Runs.Select(run =>
@@ -62,7 +64,7 @@ internal sealed class DirectionRunner(
         return results;
     }
 
-    /// <summary>The prompt of a run, and its run under the other instruction.</summary>
+    /// <summary>The prompt of a run, and the run under the other instruction.</summary>
     public SteeredRun Read(ConflictRun run)
     {
         var prompt = prompts.Of(run);

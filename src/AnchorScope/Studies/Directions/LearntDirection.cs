@@ -8,30 +8,30 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Studies;
 
-/// <summary>A run that a direction learns from.</summary>
+/// <summary>A run on which a direction is trained.</summary>
 internal sealed record LearningRun(SteeredRun Run, AnswerEntities Entities);
 
 /// <summary>
-/// A direction that is trained, and not read off: AdamW on the mean of -log p of the picture's answer with strength 1 and of the text's answer with strength -1, over runs of both
-/// instructions. It starts at the mean difference. The same bits for any number of threads.
+/// A trained direction: AdamW on the mean of -log p of the picture's answer with strength 1 and of the text's answer with strength -1, over
+/// runs of both instructions. It is initialised with the mean difference. The bits are the same for any number of threads.
 /// </summary>
 internal static class LearntDirection
 {
-    /// <summary>Steps, and runs in a step; each is run with both signs.</summary>
+    /// <summary>Number of steps, and number of runs per step. Each run is used with both signs.</summary>
     public const int Steps = 60, Batch = 16;
 
-    /// <summary>Samples that are learnt from, at most.</summary>
+    /// <summary>Maximum number of training samples.</summary>
     public const int Samples = 64;
 
     private const int Lanes = 4, Together = 8;
 
-    /// <summary>The learning rate, as a share of the root mean square of the values that are started from.</summary>
+    /// <summary>Learning rate, relative to the root mean square of the initial values.</summary>
     private const double Rate = 0.05;
 
     private static readonly AdamWOptions Adam = new(0.9f, 0.98f, 1e-8f, 0);
 
     /// <summary>Trains a direction with as many rows in each part as <paramref name="start"/> has.</summary>
-    /// <param name="order">Where batches come from: the seed.</param>
+    /// <param name="order">Seed of the order of the batches.</param>
     public static Direction Of(VisionLanguageModel model, string name, Direction start, IReadOnlyList<LearningRun> runs, ulong order, int threads, Action<int>? progress, CancellationToken cancel)
     {
         using var learnt = Parameters.Zeros("direction", start.Parts.Select((p, i) => (NameOf(i), new long[] { p.Rows.Count * p.Rows.Width })));
@@ -53,7 +53,7 @@ internal static class LearntDirection
         return Now(name, start, learnt);
     }
 
-    /// <summary>The derivative of the loss by the direction's parts, added to <paramref name="gradients"/>.</summary>
+    /// <summary>Adds the gradient of the loss with respect to the direction's parts to <paramref name="gradients"/>.</summary>
     /// <returns>The loss.</returns>
     internal static double Add(ISession session, Direction direction, IReadOnlyList<(LearningRun Run, int Sign)> batch, float weight, Gradients gradients)
     {
@@ -96,6 +96,6 @@ internal static class LearntDirection
 
     internal static string NameOf(int part) => $"part{part}";
 
-    /// <summary>All values, row after row.</summary>
+    /// <summary>All values, row-major.</summary>
     internal static float[] Values(DonorRows rows) => [.. Enumerable.Range(0, rows.Count).SelectMany(i => rows[i].ToArray())];
 }

@@ -4,7 +4,7 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;
 
-/// <summary>All ways to steer a model that are compared.</summary>
+/// <summary>All steering methods that are compared.</summary>
 internal sealed class SteeringMethods
 {
     private readonly DiagnosisStudy _study;
@@ -21,15 +21,15 @@ internal sealed class SteeringMethods
         MainLayer = (heads.Arbiters.Count > 0 ? heads.Arbiters : heads.ChoiceCarriers).GroupBy(h => h.Layer).OrderByDescending(g => g.Count()).ThenBy(g => g.Key).First().Key;
     }
 
-    /// <summary>Layers of the heads: those whose entering residual stream is steered for comparison.</summary>
+    /// <summary>Layers of the heads. The residual stream before these layers is steered for comparison.</summary>
     public IReadOnlyList<int> Layers { get; }
 
-    /// <summary>The layer with most of them.</summary>
+    /// <summary>The layer with most of the heads.</summary>
     public int MainLayer { get; }
 
     private DecoderShape Shape => _study.Model.Decoder.Shape;
 
-    /// <summary>What the learnt directions start from: the mean differences by position, by method.</summary>
+    /// <summary>Initial values of the trained directions: the mean differences by position, for each method.</summary>
     public IEnumerable<Direction> Starts()
     {
         if (_heads.Arbiters.Count > 0) yield return ByPosition("query_learnt", Site.QueryProj, Pairs(_heads.Arbiters), _spans);
@@ -72,7 +72,7 @@ internal sealed class SteeringMethods
         return methods;
     }
 
-    /// <summary>Random sets of as many heads, none of them among these.</summary>
+    /// <summary>Random sets of the same number of heads, disjoint from these.</summary>
     private IEnumerable<IReadOnlyList<(int Layer, int Head)>> RandomHeads(IReadOnlyList<HeadId> heads)
     {
         var (random, excluded) = (new SplitMix(_study.Options.Seed, after: (ulong)heads.Count << 40), Pairs(heads).ToHashSet());
@@ -110,7 +110,7 @@ internal sealed class SteeringMethods
         };
     }
 
-    /// <summary>Random vectors of normally distributed components, each as long as the one that it stands for.</summary>
+    /// <summary>Random Gaussian vectors, each scaled to the length of the vector it replaces.</summary>
     private static Direction AsLong(Direction direction, ulong seed)
     {
         var random = new SplitMix(seed);

@@ -4,7 +4,7 @@ using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
 
-/// <summary>Chooses settings and strengths on validation runs, and reduces what they do on others.</summary>
+/// <summary>Chooses settings and strengths on validation runs, and reduces their effect on other runs.</summary>
 internal sealed class SteeringReader
 {
     private readonly IReadOnlyList<SteeringMethod> _methods;
@@ -15,13 +15,13 @@ internal sealed class SteeringReader
     private MeasuredSet? _norms;
 
     /// <param name="validation">Runs on which strengths are chosen.</param>
-    /// <param name="margin">Of equivalence.</param>
+    /// <param name="margin">Equivalence margin.</param>
     public SteeringReader(IReadOnlyList<SteeringMethod> methods, MeasuredSet validation, double margin)
     {
         (_methods, _validation, _margin) = (methods, validation, margin);
         foreach (var method in methods.SelectMany(m => m.Controls.Prepend(m)))
         {
-            // Controls were run on fewer samples; every method chooses on all that it has.
+            // Controls were run on fewer samples. Every method chooses on all samples it has.
             _turns[method.Name] = method.Signed ? Best(method, at => Turning(at, validation).Difference(r => Turned(r, at)).Difference.Mean) : null;
             _repairs[method.Name] = Best(method, at => Net(at, validation).Difference.Mean);
         }
@@ -30,10 +30,10 @@ internal sealed class SteeringReader
     /// <summary>A method with one of its settings and strengths.</summary>
     private readonly record struct At(SteeringMethod Method, SteeringSetting Setting, double Strength)
     {
-        /// <summary>The condition that takes the run in the sense of its instruction.</summary>
+        /// <summary>The condition that steers the run towards its instructed modality.</summary>
         public string With(MeasuredRun run) => Method.Condition(Setting, Strength, run.Run);
 
-        /// <summary>The condition that takes it the other way.</summary>
+        /// <summary>The condition that steers the run towards the other modality.</summary>
         public string Against(MeasuredRun run) => Method.Condition(Setting, Method.Signed && run.Run.Instruction == Modality.Vision ? -Strength : Strength);
 
         public (string Condition, Intervention Edits)? EditsOf(SteeredRun run, int sense)
@@ -44,7 +44,10 @@ internal sealed class SteeringReader
         }
     }
 
-    /// <summary>What changes of the residual stream are measured of: chosen repairs, and their controls at every strength that may match them.</summary>
+    /// <summary>
+    /// Conditions whose change of the residual stream is measured: the chosen ones, and their controls at every strength that may match
+    /// them.
+    /// </summary>
     public IEnumerable<(string Condition, Intervention Edits)> NormConditions(SteeredRun run)
     {
         foreach (var at in _methods.SelectMany(m => new[] { _repairs[m.Name], _turns[m.Name] }).OfType<At>().Distinct())
@@ -61,7 +64,7 @@ internal sealed class SteeringReader
         }
     }
 
-    /// <summary>Sets the strengths at which controls change the residual stream as much as the repairs that they are compared with.</summary>
+    /// <summary>Sets the strengths at which controls change the residual stream as much as the repairs they are compared with.</summary>
     /// <param name="norms">Runs of <see cref="NormConditions"/>.</param>
     public void Match(MeasuredSet norms)
     {
@@ -79,7 +82,9 @@ internal sealed class SteeringReader
         }
     }
 
-    /// <summary>What the controls of a run's set are steered with where nothing is chosen any more: their own best settings, both ways, and matched strengths.</summary>
+    /// <summary>
+    /// Conditions of the controls on sets where nothing is chosen: their own best settings with both signs, and the matched strengths.
+    /// </summary>
     public IEnumerable<(string Condition, Intervention Edits)> ControlConditions(SteeredRun run)
     {
         var turns = _methods.SelectMany(m => m.Controls).Select(c => _turns[c.Name]).OfType<At>().SelectMany(at => new[] { at.EditsOf(run, 1), at.EditsOf(run, -1) });
@@ -95,7 +100,7 @@ internal sealed class SteeringReader
         var residual = Largest(_methods.Where(m => m.Family == SteeringFamily.Residual), _turns, at => Turning(at, _validation).Difference(r => Turned(r, at)).Difference.Mean);
         var turns = _methods.Select(m => m.Signed ? Turn(m, test, control, unseen, residual) : null).ToList();
         var repairs = _methods.Select(m => Repair(m, test, control, unseen, gain)).ToList();
-        // What gained nothing where its strength was chosen claims nothing, so it is no member of the family.
+        // A method without a gain on the validation runs claims nothing, so it is not a member of the family.
         var turnP = Holm([.. turns.Select(t => t?.Chosen is null ? double.NaN : t.P)]);
         var repairP = Holm([.. repairs.Select(r => r.Chosen is null ? double.NaN : r.P)]);
         return new SteeringResult(
@@ -117,7 +122,7 @@ internal sealed class SteeringReader
         (At? best, var most) = (null, 0.0);
         foreach (var at in method.Settings.SelectMany(setting => method.Strengths.Select(strength => new At(method, setting, strength))))
         {
-            // Of equals the weakest; NaN where no run has it.
+            // Of equal scores the weakest strength is kept; NaN if no run has it.
             if (score(at) is var scored && scored > most + 1e-12) (best, most) = (at, scored);
         }
         return best;
@@ -126,15 +131,17 @@ internal sealed class SteeringReader
     private static SteeringMethod? Largest(IEnumerable<SteeringMethod> methods, Dictionary<string, At?> chosen, Func<At, double> score) =>
         methods.Where(m => chosen[m.Name] is not null).MaxBy(m => score(chosen[m.Name]!.Value));
 
-    /// <summary>A control in the setting of what it is compared with.</summary>
+    /// <summary>A control in the setting of the method it is compared with.</summary>
     private static At Like(At chosen, SteeringMethod control, double strength) => new(control, control.Settings.First(s => s.Label == chosen.Setting.Label), strength);
 
     private static double Third(MeasuredRun run, string condition) => 1 - run.Follows(condition) - run.Competes(condition);
 
-    /// <summary>Runs that follow without steering and were steered both ways.</summary>
+    /// <summary>Runs that follow their instruction without steering and were steered with both signs.</summary>
     private static MeasuredSet Turning(At at, MeasuredSet set) => set.Where(r => !r.Failed && r.Has(at.Against(r)) && r.Has(at.With(r)));
 
-    /// <summary>1 where such a run switches when it is steered against its instruction and keeps its answer when it is steered with it; -1 where it does neither.</summary>
+    /// <summary>
+    /// 1 if a run switches when steered against its instruction and keeps its answer when steered with it; -1 if it does neither.
+    /// </summary>
     private static double Turned(MeasuredRun run, At at) => run.Competes(at.Against(run)) - (1 - run.Follows(at.With(run)));
 
     private static PairedTest Net(At at, MeasuredSet set) => set.Where(r => r.Has(at.With(r))).Difference(r => r.Follows(at.With(r)) - r.Follows(ConditionId.Baseline));
@@ -185,7 +192,10 @@ internal sealed class SteeringReader
             reached.Count, Net(at, test).P, FindingStatus.Unclear, "");
     }
 
-    /// <summary>The rank of a method's mean among its controls', on the runs that these were steered on as well; a control that chose nothing does nothing.</summary>
+    /// <summary>
+    /// The rank of a method's mean among those of its controls, on the runs on which these were steered too. A control without a chosen
+    /// strength counts as having no effect.
+    /// </summary>
     private static PermutationRank? Rank(At at, IReadOnlyList<At?> controls, MeasuredSet test, Func<At, MeasuredSet, MeasuredSet> runsOf, Func<MeasuredRun, At, double> value)
     {
         if (controls.Count == 0) return null;
@@ -211,7 +221,9 @@ internal sealed class SteeringReader
         }
     }
 
-    /// <summary>The strongest turns, of those tried, up to which no more than the margin of the validation runs give a third answer instead of one of the two.</summary>
+    /// <summary>
+    /// The strongest tried strengths up to which the share of validation runs that give neither answer grows by no more than the margin.
+    /// </summary>
     private (double Lowest, double Highest) Bounds(SteeringMethod method)
     {
         if (!method.Signed) return (0, method.Strengths.Count == 0 ? 0 : method.Strengths[^1]);

@@ -6,15 +6,16 @@ using AnchorScope.Metrics;
 namespace AnchorScope.Studies;
 
 /// <summary>
-/// Directions that turn a model towards the picture or the text, fitted on one half of the ranking split, with strengths chosen on the other half and on hard samples, and measured
-/// on the test split beside gains, a residual direction, an attention boost and random heads.
+/// Directions that steer a model towards the picture or the text. They are fitted on one half of the ranking split, their strengths are
+/// chosen on the other half and on hard samples, and they are measured on the test split, along with gains, a residual direction, an
+/// attention boost and random heads.
 /// </summary>
 internal sealed class SteeringStudy : IDisposable
 {
-    /// <summary>Validation samples on which the change of the residual stream is measured.</summary>
+    /// <summary>Number of validation samples on which the change of the residual stream is measured.</summary>
     private const int NormSamples = 4;
 
-    /// <summary>Samples of each set on which random heads are steered, the first ones.</summary>
+    /// <summary>Number of samples of each set, the first ones, on which random heads are steered.</summary>
     public const int RandomSamples = 60;
 
     private readonly DiagnosisStudy _study;
@@ -28,7 +29,7 @@ internal sealed class SteeringStudy : IDisposable
         (_options, _study) = (options, new DiagnosisStudy(diagnosis));
         try
         {
-            // A single file is split in two, which then share a hash.
+            // A single file is split in two sets, which then have the same hash.
             var test = _study.Data.Test.Sha256 == _study.Data.Rank.Sha256 ? "" : _study.Data.Test.Sha256;
             Heads = DiagnosedHeads.Of(options.Diagnosis, _study.Model.Checkpoint.Identity, test, _study.Model.Decoder.Shape);
             if (!diagnosis.Gains.Any(g => g > 1)) throw new InputException($"--gains: expected at least one number above 1, found {string.Join(',', diagnosis.Gains)}");
@@ -49,10 +50,10 @@ internal sealed class SteeringStudy : IDisposable
     /// <summary>Model and data.</summary>
     public DiagnosisStudy Diagnosed => _study;
 
-    /// <summary>Everything left out, with the reason; of the second data folder as well.</summary>
+    /// <summary>All samples that were left out, with the reason, including those of the second data folder.</summary>
     public IReadOnlyList<RejectedLine> Rejected => [.. _study.Data.Rejected, .. _unseen?.Test.Rejected ?? []];
 
-    /// <summary>All that decides a number.</summary>
+    /// <summary>Everything that affects a number.</summary>
     public RunIdentity Identity
     {
         get
@@ -68,7 +69,7 @@ internal sealed class SteeringStudy : IDisposable
         }
     }
 
-    /// <summary>The parts of a run in order, with the number of their samples.</summary>
+    /// <summary>The phases of a run in order, with their number of samples.</summary>
     public IReadOnlyList<(string Phase, int Samples)> Phases =>
     [
         ("fit", Fitted.Samples.Count), ("learn", LearntDirection.Steps * (2 + (Heads.ChoiceCarriers.Count > 0 && Heads.Arbiters.Count > 0 ? 1 : 0))),
@@ -81,7 +82,7 @@ internal sealed class SteeringStudy : IDisposable
 
     private ConflictSet NormSet => Part(Validation, 0, NormSamples);
 
-    /// <summary>The sets that are steered: strengths are chosen on the first ones, those of validation.</summary>
+    /// <summary>The sets that are steered. Strengths are chosen on the first ones, the validation sets.</summary>
     private IReadOnlyList<(string Phase, ConflictSet Set, ConflictSet Donors)> Sets
     {
         get
@@ -96,7 +97,7 @@ internal sealed class SteeringStudy : IDisposable
         }
     }
 
-    /// <summary>Runs what <paramref name="store"/> does not have yet, and reduces it.</summary>
+    /// <summary>Runs what <paramref name="store"/> does not contain yet, and reduces it.</summary>
     public (SteeringResult Result, DirectionFile File) Run(ResultStore store, string folder, Action<StudyProgress>? progress = null, CancellationToken cancel = default)
     {
         var fit = Fit(progress, cancel);
@@ -120,7 +121,7 @@ internal sealed class SteeringStudy : IDisposable
         return (result, FileOf(folder, all, result));
     }
 
-    /// <summary>What the result says of model and data.</summary>
+    /// <summary>Model and data, as stated in the result.</summary>
     internal (ModelFacts Model, IReadOnlyList<SetFacts> Data) Facts()
     {
         return (
@@ -190,7 +191,7 @@ internal sealed class SteeringStudy : IDisposable
             runner.Read(run) with { Own = null }, AnswerEntities.Of(run, _study.Model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}")))];
     }
 
-    /// <param name="controls">What random heads do, on the first samples.</param>
+    /// <param name="controls">Conditions of random heads, for the first samples.</param>
     private void Steer(
         string phase, ConflictSet set, ConflictSet donors, IReadOnlyList<SteeringMethod> methods, Func<SteeredRun, IEnumerable<(string Condition, Intervention Edits)>> controls, ResultStore store,
         Action<StudyProgress>? progress, CancellationToken cancel) => _study.Each(phase, set, store, session =>
@@ -208,7 +209,7 @@ internal sealed class SteeringStudy : IDisposable
         return new DirectionRunner(_study.Model, prompts, finder, DiagnosisConditions.SpansOf(variants), variants.Alignment, session);
     }
 
-    /// <summary>Every strength, in both senses.</summary>
+    /// <summary>Every strength, with both signs.</summary>
     private static IEnumerable<(string Condition, Intervention Edits)> Turning(IReadOnlyList<SteeringMethod> methods, SteeredRun run) =>
         from method in methods
         from setting in method.Settings

@@ -1,15 +1,18 @@
 namespace AnchorScope.Studies;
 
-/// <summary>The strength at which one way of steering changes the residual stream as much as another.</summary>
+/// <summary>Finds the strength at which one steering method changes the residual stream as much as another.</summary>
 internal static class StrengthMatch
 {
-    /// <summary>Strengths at which changes are measured: those tried, and further ones that a random set may need.</summary>
+    /// <summary>Strengths at which changes are measured: those tried, and larger ones that a random set may need.</summary>
     public static IReadOnlyList<double> Further(IReadOnlyList<double> strengths) => [.. strengths, .. new[] { 2, 4, 8 }.Select(times => times * strengths[^1])];
 
-    /// <summary>On a straight line between the strengths measured; null where none reaches <paramref name="aim"/>.</summary>
+    /// <summary>
+    /// The strength with the change <paramref name="aim"/>, by linear interpolation between the measured strengths; null if none reaches
+    /// it.
+    /// </summary>
     /// <param name="strengths">Ascending, beyond <paramref name="none"/>.</param>
-    /// <param name="changes">The change at each.</param>
-    /// <param name="none">The strength that changes nothing.</param>
+    /// <param name="changes">The change at each strength.</param>
+    /// <param name="none">The strength without effect.</param>
     public static double? At(IReadOnlyList<double> strengths, IReadOnlyList<double> changes, double aim, double none)
     {
         var (before, change) = (none, 0.0);

@@ -8,19 +8,19 @@ using AnchorScope.Prompts;
 namespace AnchorScope.Studies;
 
 /// <summary>Heads that are removed together.</summary>
-/// <param name="Variant">What takes the place of their outputs.</param>
+/// <param name="Variant">What replaces their outputs.</param>
 /// <param name="Heads">The heads.</param>
 internal sealed record HeadRemoval(AblationVariant Variant, IReadOnlyList<(int Layer, int Head)> Heads)
 {
-    /// <summary>Its name in results.jsonl: "ablation/mean/2.1".</summary>
+    /// <summary>The name in results.jsonl: "ablation/mean/2.1".</summary>
     public string Condition { get; } = $"ablation/{EnumName.Of(Variant)}/{string.Join(',', Heads.Order().Select(h => $"{h.Layer}.{h.Head}"))}";
 }
 
-/// <summary>Runs one sample with both instructions and heads removed in several ways. One per thread.</summary>
-/// <param name="spans">Where they are removed.</param>
+/// <summary>Runs one sample under both instructions with heads removed in several ways. One instance per thread.</summary>
+/// <param name="spans">Spans at which heads are removed.</param>
 internal sealed class AblationRunner(VisionLanguageModel model, IReadOnlyList<SpanKind> spans, Replacements replacements, ISession session)
 {
-    /// <summary>Curve with the norm of the change of the removed outputs over the norm of what they were.</summary>
+    /// <summary>Prefix of curves with the norm of the change of the removed outputs, divided by the norm of the original outputs.</summary>
     public const string Norm = "change_norm/";
 
     private readonly SpanKind?[] _spans = [.. spans.Select(span => (SpanKind?)span)];
@@ -46,7 +46,7 @@ internal sealed class AblationRunner(VisionLanguageModel model, IReadOnlyList<Sp
         return result;
     }
 
-    /// <summary>How far a removal takes the heads' outputs from what they were.</summary>
+    /// <summary>Relative size of the change that a removal makes to the heads' outputs.</summary>
     private double Change(Intervention removal, Trace plain)
     {
         var (size, width) = (model.Decoder.Shape.HeadSize, model.Decoder.Shape.Width(Site.HeadOut));

@@ -4,20 +4,20 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;
 
-/// <summary>A run whose activations another one is given.</summary>
-/// <param name="Run">The sample as it is run: the receiver's own parts but for those that the factor replaces.</param>
-/// <param name="From">Sample that the replaced parts come from.</param>
+/// <summary>A donor run, whose activations are given to another run.</summary>
+/// <param name="Run">The donor as it is run: the receiver's sample with the parts of the factor replaced.</param>
+/// <param name="From">Id of the sample that the replaced parts come from.</param>
 internal sealed record Donor(ConflictRun Run, string From);
 
 /// <summary>
-/// Finds donors inside a conflict set: that which the receiver's sample names, and where it names none the receiver's own sample with one
-/// part (crossed: three) taken from another sample of the set. The other instruction is the sample's own where it has the same length,
-/// else one of another sample. Candidates come in an order that depends on the seed and the receiver alone; those whose parts have other
-/// token counts are passed over.
+/// Finds donors in a conflict set. If the receiver's sample names a donor, that sample is used. Otherwise the donor is the receiver's own
+/// sample with one part (crossed: three) taken from another sample of the set. The other instruction is the sample's own if it has the same
+/// length, otherwise that of another sample. The order of candidates depends only on the seed and the receiver. Candidates whose parts have
+/// other token counts are skipped.
 /// </summary>
 internal sealed class DonorFinder
 {
-    /// <summary>Candidates whose prompts are built, at most, before a receiver counts as one without a donor.</summary>
+    /// <summary>Maximum number of candidates whose prompts are built before a receiver counts as having no donor.</summary>
     public const int MostTried = 8;
 
     private readonly IReadOnlyList<ConflictSample> _samples;
@@ -27,8 +27,8 @@ internal sealed class DonorFinder
     private readonly IReadOnlyDictionary<string, ConflictSample> _named;
 
     /// <param name="samples">Conflicts of the set.</param>
-    /// <param name="tokenizer">To compare the lengths of parts.</param>
-    /// <param name="named">Samples that may be named as donors beside those of the set, by id.</param>
+    /// <param name="tokenizer">Used to compare the lengths of parts.</param>
+    /// <param name="named">Further samples that may be named as donors, by id.</param>
     public DonorFinder(
         IReadOnlyList<ConflictSample> samples, Tokenizer tokenizer, ulong seed, IReadOnlyDictionary<string, ConflictSample>? named = null)
     {
@@ -38,13 +38,13 @@ internal sealed class DonorFinder
         foreach (var text in samples.SelectMany(Texts).Distinct(StringComparer.Ordinal)) _counts[text] = _count(text);
     }
 
-    /// <summary>The finder of a set: among its conflicts, and for a sample that names one among all that the file names.</summary>
+    /// <summary>The finder of a set: it searches the set's conflicts, and all samples of the file for named donors.</summary>
     public static DonorFinder In(ConflictSet set, Tokenizer tokenizer, ulong seed) =>
         new([.. set.Samples.Where(s => s.Kind == SampleKind.Conflict)], tokenizer, seed, set.Donors);
 
     /// <summary>
-    /// What the receiver's sample names as its donor: the donor, or what was expected of it and what was found; null where it names none or
-    /// the factor changes nothing for this run.
+    /// The donor that the receiver's sample names, or what was expected of it and what was found; null if it names none or if the factor
+    /// changes nothing for this run.
     /// </summary>
     /// <param name="alignment">Whether parts must have the receiver's token counts.</param>
     public (Donor? Donor, string Expected, string Found)? Named(ConflictRun receiver, DonorFactor factor, SpanAlignment alignment)
@@ -56,7 +56,7 @@ internal sealed class DonorFinder
         if (!_named.TryGetValue(id, out var from)) return (null, "a sample that can be used", $"{id}, which was left out");
         var instructed = own.Instructions[receiver.Instruction];
         var said = from.Instructions.GetValueOrDefault(factor == DonorFactor.Phrasing ? receiver.Instruction : other);
-        // Each part that is exchanged: what it is called, the receiver's, the donor's.
+        // Each exchanged part: its name, the receiver's text, the donor's text.
         (string Name, string? Own, string? From)[] parts = factor switch
         {
             DonorFactor.Instruction or DonorFactor.Phrasing => [("instruction", instructed, said)],
@@ -93,7 +93,7 @@ internal sealed class DonorFinder
         }, id), "", "");
     }
 
-    /// <summary>The named donors of a set that do not fit, a line for each; their pairs are left out.</summary>
+    /// <summary>The named donors of a set that do not fit, one line each. Their pairs are left out.</summary>
     public IEnumerable<RejectedLine> Unfit(ConflictSet set, SpanAlignment alignment) =>
         from run in set.Samples.Where(s => s.Kind == SampleKind.Conflict).SelectMany(s => s.Runs)
         from factor in Enum.GetValues<DonorFactor>()
@@ -104,7 +104,8 @@ internal sealed class DonorFinder
             $"donors.{EnumName.Of(factor)}: expected {named.Value.Expected}, found {named.Value.Found}; the pair is left out");
 
     /// <summary>
-    /// Whether runs can differ in this factor: with another picture only those that are told to follow it, and with another note.
+    /// Whether the factor can matter for a run: another picture only if the run is instructed to follow the picture, another note only if
+    /// it is instructed to follow the note.
     /// </summary>
     public static bool Applies(ConflictRun receiver, DonorFactor factor) => factor switch
     {
@@ -122,7 +123,7 @@ internal sealed class DonorFinder
     };
 
     /// <summary>
-    /// Possible donors of <paramref name="receiver"/>, best first; of one that is named that alone, or none if it does not fit.
+    /// Possible donors of <paramref name="receiver"/>, best first. If a donor is named: only that one, or none if it does not fit.
     /// </summary>
     /// <param name="alignment">Whether parts must have the receiver's token counts.</param>
     public IEnumerable<Donor> Of(ConflictRun receiver, DonorFactor factor, SpanAlignment alignment)
@@ -133,7 +134,7 @@ internal sealed class DonorFinder
         if (Named(receiver, factor, alignment) is { } named) return named.Donor is { } donor ? [donor] : [];
         bool Long(string? a, string? b) => alignment == SpanAlignment.End || CountOf(a) == CountOf(b);
         var others = Shuffled(receiver, factor).Where(s => s.Id != own.Id);
-        // The sample's own other instruction, or where its length differs another sample's.
+        // The sample's own other instruction or, if its length differs, that of another sample.
         var instructed = own.Instructions[receiver.Instruction];
         var (text, by) = others.Prepend(own).Where(s => s.Instructions.TryGetValue(other, out var said) && Long(said, instructed))
             .Select(s => (s.Instructions[other], s.Id)).FirstOrDefault((own.Instructions[other], own.Id));
@@ -165,7 +166,10 @@ internal sealed class DonorFinder
     private static ConflictSample With(ConflictSample sample, Modality modality, string instruction) =>
         sample with { Instructions = sample.Instructions.ToDictionary(i => i.Key, i => i.Key == modality ? instruction : i.Value) };
 
-    /// <summary>Whether another sample asks for the same, so that its answers tell what its contents would give: by category, or where there is none by the question itself.</summary>
+    /// <summary>
+    /// Whether another sample asks for the same property, so that its answers are those that its content would give: by category or,
+    /// without one, by the question itself.
+    /// </summary>
     private static bool Asks(ConflictSample sample, ConflictSample own) => own.Category.Length > 0 ? sample.Category == own.Category : sample.Question == own.Question;
 
     private static bool Differs(ConflictSample sample, Modality modality, ConflictSample own)
@@ -179,7 +183,7 @@ internal sealed class DonorFinder
     private static IEnumerable<string> Texts(ConflictSample sample) =>
         sample.Instructions.Values.Append(sample.Question).Append(sample.TextContext ?? "").Where(t => t.Length > 0);
 
-    /// <summary>All samples in an order of their own for each receiver and factor.</summary>
+    /// <summary>All samples, in an order specific to the receiver and factor.</summary>
     private IEnumerable<ConflictSample> Shuffled(ConflictRun receiver, DonorFactor factor)
     {
         var mixed = _seed;

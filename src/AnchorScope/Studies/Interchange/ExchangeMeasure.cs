@@ -2,17 +2,20 @@ using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
 
-/// <summary>What an exchange does to the answers of the pairs that can tell.</summary>
-/// <param name="Pairs">Pairs in which the receiver follows its instruction and the donor gives an answer that the factor asks for.</param>
-/// <param name="Moved">
-/// Margin of the own answer over the target that the exchange takes, as a share of what the donor's own run takes: 0 nothing, 1 the donor's decision. A ratio of sums over the pairs.
-/// Of the same instruction in other words: as a share of what the run under the other instruction takes.
-/// </param>
-/// <param name="Switched">Share that gives the donor's answer; of the same instruction in other words, the own other answer.</param>
-/// <param name="OwnOther">Share that gives the own other answer: that of the other modality for the receiver's picture, note and question.</param>
-/// <param name="Keeps">Share that gives the own answer still.</param>
+/// <summary>The effect of an exchange on the answers, over the informative pairs.</summary>
+/// <param name="Pairs">Number of pairs in which the receiver follows its instruction and the donor gives an answer that the factor asks
+/// for.</param>
+/// <param name="Moved">Fall of the margin of the receiver's own answer over the target, as a share of the fall in the donor's own run: 0 is
+/// no effect, 1 is the donor's decision. It is a ratio of sums over the pairs. For another phrasing of the same instruction, the fall in
+/// the run under the other instruction is used instead.</param>
+/// <param name="Switched">Share that gives the donor's answer; for another phrasing of the same instruction, the receiver's own other
+/// answer.</param>
+/// <param name="OwnOther">Share that gives the receiver's own other answer: that of the other modality for the receiver's picture, note and
+/// question.</param>
+/// <param name="Keeps">Share that still gives the receiver's own answer.</param>
 /// <param name="Third">Share that gives none of them.</param>
-/// <param name="Choice">Logits by which the exchange raises the own other answer over the donor's: above 0 a choice is moved, below 0 a content. NaN where both are one token.</param>
+/// <param name="Choice">Rise of the logit of the receiver's own other answer, relative to that of the donor's answer: above 0 a choice is
+/// transferred, below 0 content. NaN if both answers are one token.</param>
 internal sealed record ExchangeEffect(int Pairs, Estimate Moved, Estimate Switched, Estimate OwnOther, Estimate Keeps, Estimate Third,
     Estimate Choice)
 {
@@ -22,15 +25,16 @@ internal sealed record ExchangeEffect(int Pairs, Estimate Moved, Estimate Switch
     private static Estimate Nothing => new(double.NaN, double.NaN, double.NaN, 0);
 }
 
-/// <summary>Why runs give no pair.</summary>
-/// <param name="Runs">Runs asked.</param>
-/// <param name="WithoutDonor">No donor of equal lengths, or none at all for this factor.</param>
+/// <summary>How many runs give an informative pair, and why the others do not.</summary>
+/// <param name="Runs">Number of runs.</param>
+/// <param name="WithoutDonor">No donor of equal lengths, or no donor for this factor.</param>
 /// <param name="ReceiverFails">The receiver does not follow its instruction.</param>
-/// <param name="DonorFails">The donor does not give an answer that tells: its own instructed one, or one that is neither of the receiver's.</param>
-/// <param name="Pairs">Those that are left.</param>
+/// <param name="DonorFails">The donor does not give an informative answer: its own instructed one, or one that is neither of the
+/// receiver's.</param>
+/// <param name="Pairs">Number of remaining pairs.</param>
 internal sealed record PairCount(string Factor, int Runs, int WithoutDonor, int ReceiverFails, int DonorFails, int Pairs)
 {
-    /// <summary>The sample names a donor, and it does not fit.</summary>
+    /// <summary>The sample names a donor that does not fit.</summary>
     public int NamedUnfit { get; init; }
 }
 
@@ -39,7 +43,7 @@ internal static class ExchangeMeasure
 {
     private const double LeastWay = 1e-8;
 
-    /// <summary>The effect over all pairs of the set; a factor that no run has gives NaN and 0 pairs.</summary>
+    /// <summary>The effect over all pairs of the set; NaN with 0 pairs if no run has this factor.</summary>
     public static ExchangeEffect Of(MeasuredSet set, Exchange exchange)
     {
         var pairs = Pairs(set, exchange);
@@ -58,9 +62,8 @@ internal static class ExchangeMeasure
     }
 
     /// <summary>
-    /// Mean over the pairs of the share that the exchange restores of the way from the receiver's margin to that of the donor's run: a mean
-    /// of ratios, where <see cref="ExchangeEffect.Moved"/> is a ratio of means. Pairs whose two margins are equal are left out; NaN without
-    /// pairs.
+    /// Mean over the pairs of the share of the margin difference between receiver and donor run that the exchange closes. This is a mean of
+    /// ratios, while <see cref="ExchangeEffect.Moved"/> is a ratio of means. Pairs with equal margins are left out; NaN without pairs.
     /// </summary>
     public static double Restored(MeasuredSet set, Exchange exchange)
     {
@@ -68,10 +71,10 @@ internal static class ExchangeMeasure
         return ratios.Where(ratio => !double.IsNaN(ratio)).DefaultIfEmpty(double.NaN).Average();
     }
 
-    /// <summary><see cref="ExchangeEffect.Moved"/> alone.</summary>
+    /// <summary>Only <see cref="ExchangeEffect.Moved"/>.</summary>
     public static Estimate Moved(MeasuredSet set, Exchange exchange) => Ratio(Pairs(set, exchange), exchange);
 
-    /// <summary>Two-sided p that the exchange moves nothing; NaN without pairs.</summary>
+    /// <summary>Two-sided p of the hypothesis that the exchange has no effect on the margin; NaN without pairs.</summary>
     public static double P(MeasuredSet set, Exchange exchange)
     {
         var pairs = Pairs(set, exchange);
@@ -100,15 +103,17 @@ internal static class ExchangeMeasure
     /// <summary>The pairs of a factor, whatever was exchanged.</summary>
     public static MeasuredSet PairsOf(MeasuredSet set, DonorFactor factor) => set.Where(r => Tells(r, factor));
 
-    /// <summary>What is taken from the margins of pairs, as a share of what their donors' runs take: a ratio of sums.</summary>
+    /// <summary>
+    /// The fall <paramref name="taken"/> of the margins of pairs as a share of the fall in their donors' runs: a ratio of sums.
+    /// </summary>
     public static Estimate ShareOfWay(MeasuredSet pairs, DonorFactor factor, Func<MeasuredRun, double> taken) => pairs.Ratio(taken, r => Way(r, factor));
 
     private static Estimate Ratio(MeasuredSet pairs, Exchange exchange) => ShareOfWay(pairs, exchange.Factor, r => Taken(r, exchange));
 
-    /// <summary>What the donor's own run takes from the margin of a run.</summary>
+    /// <summary>Fall of the margin from the receiver to the donor's own run.</summary>
     private static double Way(MeasuredRun run, DonorFactor factor) => Margin(Receiver(run, factor), factor) - Margin(Donor(run, Whole(factor)), factor);
 
-    /// <summary>What the exchange takes from the margin of a run.</summary>
+    /// <summary>Fall of the margin by the exchange.</summary>
     private static double Taken(MeasuredRun run, Exchange exchange) =>
         Margin(Receiver(run, exchange.Factor), exchange.Factor) - Margin(run.Result.Outcomes[exchange.Condition], exchange.Factor);
 
@@ -117,14 +122,20 @@ internal static class ExchangeMeasure
     private static Outcome Receiver(MeasuredRun run, DonorFactor factor) => run.Result.Outcomes[Exchange.Receiver(factor)];
 
     /// <summary>
-    /// Whether picture, note and question are the receiver's own, so that its own other answer is what could be given instead.
+    /// Whether picture, note and question are the receiver's own, so that the alternative answer is the receiver's own other answer.
     /// </summary>
     private static bool SameContent(DonorFactor factor) => factor is DonorFactor.Instruction or DonorFactor.Phrasing;
 
-    /// <summary>The donor whose own run takes all that could be taken: the same instruction in other words takes nothing.</summary>
+    /// <summary>
+    /// The donor whose own run gives the full fall of the margin. Another phrasing of the same instruction gives none, so the other
+    /// instruction is used.
+    /// </summary>
     private static DonorFactor Whole(DonorFactor factor) => factor == DonorFactor.Phrasing ? DonorFactor.Instruction : factor;
 
-    /// <summary>Own answer over the target: the own other answer across instructions and phrasings, else the donor's.</summary>
+    /// <summary>
+    /// Margin of the own answer over the target. The target is the own other answer across instructions and phrasings, otherwise the
+    /// donor's answer.
+    /// </summary>
     private static double Margin(Outcome outcome, DonorFactor factor) =>
         outcome.Following - (SameContent(factor) ? outcome.Competing : outcome.Donor);
 

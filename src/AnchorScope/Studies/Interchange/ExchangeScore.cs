@@ -2,10 +2,10 @@ using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
 
-/// <summary>Scores of heads that are exchanges of their profile: the share of the margin that each head moves alone.</summary>
+/// <summary>Head scores that are exchanges of the head's profile: the share of the margin that each head moves alone.</summary>
 internal static class ExchangeScore
 {
-    /// <summary>The exchange behind a score; null where the score is no exchange.</summary>
+    /// <summary>The exchange that defines a score; null if the score is not an exchange.</summary>
     public static (DonorFactor Factor, HeadContent What)? Of(HeadScoreVariant score) => score switch
     {
         HeadScoreVariant.Choice => (DonorFactor.Instruction, HeadContent.Query),
@@ -16,11 +16,11 @@ internal static class ExchangeScore
         _ => null,
     };
 
-    /// <summary>A head's score over all runs of <paramref name="profile"/> and by instruction; NaN where no run gives a pair.</summary>
+    /// <summary>A head's score over all runs of <paramref name="profile"/> and by instruction; NaN if no run gives a pair.</summary>
     public static ByInstruction Of(MeasuredSet profile, (DonorFactor Factor, HeadContent What) kind, (int Layer, int Head) head) =>
         profile.By(set => ExchangeMeasure.Moved(set, new Exchange(kind.Factor, kind.What, [head])));
 
-    /// <summary>Scores of all heads by modality.</summary>
+    /// <summary>Scores of all heads: over all runs, and by modality.</summary>
     /// <exception cref="InputException">No run gives a pair.</exception>
     public static (double[] All, double[] Vision, double[] Text) Of(
         MeasuredSet profile, HeadScoreVariant score, IEnumerable<(int Layer, int Head)> heads)

@@ -5,7 +5,7 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;
 
-/// <summary>What of heads is exchanged between two runs.</summary>
+/// <summary>The activations of heads that are exchanged between two runs.</summary>
 public enum HeadContent
 {
     /// <summary>Head outputs z: what heads write.</summary>
@@ -14,17 +14,17 @@ public enum HeadContent
     /// <summary>Queries as projected: what heads choose to read.</summary>
     Query,
 
-    /// <summary>Attention probabilities: what heads read, whoever chose it.</summary>
+    /// <summary>Attention probabilities: what heads read, whatever determined it.</summary>
     Pattern,
 
-    /// <summary>Output of the MLP of a layer: no head's.</summary>
+    /// <summary>Output of the MLP of a layer, which belongs to no head.</summary>
     Mlp,
 
-    /// <summary>Keys and values of the instruction, for the queries behind it alone: what the instruction's tokens pass on.</summary>
+    /// <summary>Keys and values of the instruction, replaced only for later queries: what the instruction's tokens pass on.</summary>
     PassedOn,
 }
 
-/// <summary>Interchange of heads between a donor run and a receiver, as data.</summary>
+/// <summary>Builds interventions that exchange activations of heads between a donor run and a receiver.</summary>
 public static class HeadInterchange
 {
     /// <summary>The sites of a content.</summary>
@@ -38,7 +38,8 @@ public static class HeadInterchange
         _ => Site.AttnPattern,
     };
 
-    /// <summary>Matches positions of the spans of <paramref name="kinds"/>; null where that cannot be done.</summary>
+    /// <summary>Aligns the positions of the spans of <paramref name="kinds"/> in two prompts; null if that is impossible.</summary>
+    /// <param name="alignment">How spans of different lengths are treated.</param>
     public static AlignedPositions? Align(Prompt receiver, Prompt donor, IReadOnlyList<SpanKind> kinds, SpanAlignment alignment)
     {
         var pairs = new List<(int Receiver, int Donor)>();
@@ -53,7 +54,11 @@ public static class HeadInterchange
         return pairs.Count == 0 ? null : new AlignedPositions([.. pairs.Select(p => p.Receiver)], [.. pairs.Select(p => p.Donor)]);
     }
 
-    /// <summary>The heads of a receiver are given the donor's values.</summary>
+    /// <summary>Replaces values of the receiver's heads by the donor's.</summary>
+    /// <param name="name">Name of the intervention.</param>
+    /// <param name="shape">Sizes of the model.</param>
+    /// <param name="heads">The heads.</param>
+    /// <param name="at">The aligned positions.</param>
     /// <param name="donor">Recorded at the donor's positions, in their order.</param>
     public static Intervention Of(string name, DecoderShape shape, HeadContent what, IEnumerable<(int Layer, int Head)> heads, AlignedPositions at, Trace donor)
     {
@@ -72,7 +77,9 @@ public static class HeadInterchange
         })]);
     }
 
-    /// <summary>The queries at <paramref name="queries"/> see the donor's keys and values at the aligned positions, in some layers.</summary>
+    /// <summary>
+    /// In some layers, the queries at <paramref name="queries"/> attend to the donor's keys and values at the aligned positions.
+    /// </summary>
     public static Intervention PassedOn(string name, DecoderShape shape, IEnumerable<int> layers, Positions queries, AlignedPositions at, Trace donor)
     {
         int[] order = [.. at.Donor.Select(p => Index(donor, p))];

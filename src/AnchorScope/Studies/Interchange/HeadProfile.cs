@@ -2,82 +2,86 @@ using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
 
-/// <summary>What a head does, by exchanges of its activations (docs/definitions.md).</summary>
+/// <summary>The role of a head, determined by exchanges of its activations (docs/definitions.md).</summary>
 internal enum HeadRole
 {
-    /// <summary>No effect beyond the threshold.</summary>
+    /// <summary>No effect above the threshold.</summary>
     None,
 
-    /// <summary>Chooses what is read: its queries hold the instruction.</summary>
+    /// <summary>Chooses what is read: its queries contain the instruction.</summary>
     Arbiter,
 
-    /// <summary>Its output holds which modality is to be followed, without content.</summary>
+    /// <summary>Its output contains which modality to follow, without content.</summary>
     CarrierChoice,
 
-    /// <summary>Its output holds the answer that was decided.</summary>
+    /// <summary>Its output contains the decided answer.</summary>
     CarrierDecision,
 
-    /// <summary>Its output holds which question is asked.</summary>
+    /// <summary>Its output contains which question is asked.</summary>
     CarrierQuestion,
 
-    /// <summary>Its output holds what the picture says.</summary>
+    /// <summary>Its output contains the content of the picture.</summary>
     CarrierPicture,
 
-    /// <summary>Its output holds what the note says.</summary>
+    /// <summary>Its output contains the content of the note.</summary>
     CarrierNote,
 
-    /// <summary>Several of these.</summary>
+    /// <summary>More than one carrier role.</summary>
     Hub,
 
-    /// <summary>None of these; without it third answers come through.</summary>
+    /// <summary>None of these, but removing it increases the share of third answers.</summary>
     Brake,
 }
 
-/// <summary>A head's effects under exchanges with donors that differ in one factor.</summary>
+/// <summary>The effects of exchanging a head's activations with donors that differ in one factor.</summary>
 /// <param name="Choice">Queries, donor under the other instruction.</param>
 /// <param name="ChoiceCrossed">Queries, crossed donor: <see cref="ExchangeEffect.OwnOther"/> confirms the choice.</param>
 /// <param name="Output">z, donor under the other instruction.</param>
 /// <param name="Content">z, crossed donor: <see cref="ExchangeEffect.Switched"/> is the donor's answer.</param>
 /// <param name="Question">z, donor with another question.</param>
-/// <param name="Picture">z, donor with another picture, in runs told to follow it.</param>
-/// <param name="Note">z, donor with another note, in runs told to follow it.</param>
+/// <param name="Picture">z, donor with another picture, in runs instructed to follow it.</param>
+/// <param name="Note">z, donor with another note, in runs instructed to follow it.</param>
 internal sealed record Profile(
     ExchangeEffect Choice, ExchangeEffect ChoiceCrossed, ExchangeEffect Output, ExchangeEffect Content, ExchangeEffect Question,
         ExchangeEffect Picture, ExchangeEffect Note)
 {
-    /// <summary>Control: queries, donor under the same instruction in other words.</summary>
+    /// <summary>Control: queries, donor with another phrasing of the same instruction.</summary>
     public ExchangeEffect Phrasing { get; init; } = ExchangeEffect.NoPairs;
 
-    /// <summary>Control: z, donor under the same instruction in other words.</summary>
+    /// <summary>Control: z, donor with another phrasing of the same instruction.</summary>
     public ExchangeEffect PhrasingOutput { get; init; } = ExchangeEffect.NoPairs;
 }
 
-/// <summary>A head with its profile and what follows from it.</summary>
+/// <summary>A head with its profile and its role.</summary>
 /// <param name="Role">By the rules of docs/definitions.md.</param>
-/// <param name="InArbiterSet">Whether the search put it into the set of arbiters.</param>
-/// <param name="ThirdWithout">Share of answers that are neither of the two with its output at 0, less that without intervention.</param>
+/// <param name="InArbiterSet">Whether the search selected it for the set of arbiters.</param>
+/// <param name="ThirdWithout">Share of answers that are neither of the two with its output set to 0, minus the share without
+/// intervention.</param>
 internal sealed record ProfiledHead(int Layer, int Head, string Role, bool InArbiterSet, Profile Profile, Estimate ThirdWithout);
 
-/// <summary>The rules that make a role of a profile.</summary>
+/// <summary>The rules that derive a role from a profile.</summary>
 internal static class RoleRule
 {
-    /// <summary>A head moves something if the whole 95 % interval of the margin moved lies above this share of what the donor's own run moves.</summary>
+    /// <summary>
+    /// A head has an effect if the whole 95 % interval of the margin moved is above this share of what the donor's own run moves.
+    /// </summary>
     public const double Least = 0.05;
 
-    /// <summary>Third answers that come through without a brake.</summary>
+    /// <summary>Fewest additional third answers without a head for it to count as a brake.</summary>
     public const double LeastThird = 0.05;
 
     public static HeadRole Of(Profile p, bool inArbiterSet, Estimate thirdWithout)
     {
-        // Whoever chooses between contents writes the content that was chosen; a head that writes the choice alone passes it on.
+        // A head that chooses between contents writes the chosen content. A head that writes only the choice relays it.
         var choice = !inArbiterSet && (Moves(p.Output) || Moves(p.Choice)) && p.Content.Choice.Low > 0;
         var arbiter = !Moves(p.Phrasing) && (inArbiterSet || (!choice && Moves(p.Choice) && p.ChoiceCrossed.Choice.Low > 0));
         var decision = Moves(p.Content) && p.Content.Choice.High < 0;
-        // What a decision carrier's or an arbiter's output holds depends on question, picture and note as well: only more than the decision counts.
+        // The outputs of decision carriers and arbiters depend on question, picture and note as well, so only effects larger than that of
+        // the decision count.
         var question = Beyond(p.Question, p.Content);
         var picture = Beyond(p.Picture, p.Content);
         var note = Beyond(p.Note, p.Content);
-        // What an arbiter writes is what it read, so its z moves with question, picture and note as well.
+        // An arbiter writes what it reads, so its z also changes with question, picture and note.
         if (arbiter) return HeadRole.Arbiter;
         var several = (decision || choice ? 1 : 0) + (question ? 1 : 0) + (picture ? 1 : 0) + (note ? 1 : 0);
         if (several > 1) return HeadRole.Hub;
@@ -96,15 +100,16 @@ internal static class RoleRule
         Moves(effect) && (!(content.Moved.Low > 0) || effect.Moved.Low > 2 * content.Moved.High);
 }
 
-/// <summary>Whether an MLP decides, where no head arbitrates.</summary>
+/// <summary>Whether an MLP decides, when no head arbitrates.</summary>
 internal static class MlpRule
 {
-    /// <summary>Share of the margin that the output of the deciding MLP moves at least.</summary>
+    /// <summary>Smallest share of the margin that the output of the deciding MLP moves.</summary>
     public const double Most = 0.5;
 
     /// <summary>
-    /// The first layer whose MLP output, from a crossed donor, brings the donor's answer, while the outputs of all heads up to there move nothing across instructions; null for none. An MLP that
-    /// holds the words of the instruction brings the own other answer, not the donor's.
+    /// The first layer whose MLP output, taken from a crossed donor, gives the donor's answer, while the outputs of all heads up to this
+    /// layer have no effect across instructions; null for none. An MLP that contains the words of the instruction gives the receiver's own
+    /// other answer instead.
     /// </summary>
     public static int? Of(IReadOnlyList<LayerExchange> layers)
     {

@@ -4,18 +4,20 @@ using AnchorScope.Interventions;
 namespace AnchorScope.Studies;
 
 /// <summary>
-/// What exchanging the queries of each head would take from the margin, estimated for all heads at once from a few backward passes: integrated gradients on the straight way from the
-/// receiver's queries to the donor's, all heads going together, so that heads which back each other up share what they do.
+/// Estimates how much exchanging the queries of each head would lower the margin, for all heads at once, from a few backward passes:
+/// integrated gradients along the straight path from the receiver's queries to the donor's. All heads move together, so that heads which
+/// can replace each other share their effect.
 /// </summary>
 internal static class InterchangeAttribution
 {
-    /// <summary>Points on the way, at the middles of equal steps.</summary>
+    /// <summary>Number of points on the path, at the midpoints of equal steps.</summary>
     public const int Steps = 5;
 
     /// <summary>Estimated fall of the margin of <paramref name="own"/> over <paramref name="other"/> by head [layer x head].</summary>
     /// <param name="receiver">The recorded run, with <see cref="Site.QueryProj"/> at the receiver's positions.</param>
     /// <param name="donor">The donor's queries at its positions.</param>
-    /// <param name="steps">Points on the way; the more, the nearer the sum over all heads comes to what exchanging all of them takes.</param>
+    /// <param name="steps">Number of points on the path. With more points, the sum over all heads is closer to the exact effect of
+    /// exchanging all of them.</param>
     public static float[] Of(ISession session, IRecordedRun receiver, Trace donor, AlignedPositions at, int own, int other, int steps = Steps)
     {
         var (shape, width) = (session.Engine.Shape, session.Engine.Shape.Width(Site.QueryProj));

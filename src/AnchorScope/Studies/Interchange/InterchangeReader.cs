@@ -2,7 +2,7 @@ using AnchorScope.Metrics;
 
 namespace AnchorScope.Studies;
 
-/// <summary>Makes an <see cref="InterchangeResult"/> from the rows of the phases.</summary>
+/// <summary>Builds an <see cref="InterchangeResult"/> from the rows of the phases.</summary>
 internal static class InterchangeReader
 {
     public static InterchangeResult Read(InterchangeStudy study, InterchangeFindings rows, MeasuredSet ranked, Definitions variants, int layers, IReadOnlyList<(int Layer, int Head)> necessary)
@@ -96,9 +96,9 @@ internal static class InterchangeReader
         var drawn = study.Draws(set).Select(Reach).ToList();
         PermutationRank? rank = drawn.Count == 0 ? null : PermutationRank.Of(Reach(set.Heads), drawn);
         var measured = Measured(rows.Test, set.Heads)!;
-        // Of the kind that was looked for: queries choose, so a crossed donor's give the own other answer, and those of the same
-        // instruction in other words
-        // change nothing; a decision is the donor's answer, a choice the own other one.
+        // Whether the set has the effect that was searched for. Queries choose, so those of a crossed donor give the receiver's own other
+        // answer, and those of another phrasing of the same instruction change nothing. A decision is the donor's answer, a choice the
+        // receiver's own other one.
         var kind = search.Name switch
         {
             "arbiters" => measured.ChoiceCrossed.Choice.Low > 0 && !RoleRule.Moves(measured.Phrasing),

@@ -7,17 +7,17 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;
 
-/// <summary>Runs one sample with both instructions under exchanges of heads with donor runs. One per thread.</summary>
+/// <summary>Runs one sample under both instructions with exchanges of heads with donor runs. One instance per thread.</summary>
 internal sealed class InterchangeRunner(
     VisionLanguageModel model, ConflictPrompts prompts, DonorFinder finder, IReadOnlyList<SpanKind> spans, SpanAlignment alignment, ISession session)
 {
-    /// <summary>Curve of <see cref="Attribute"/> [layer x head].</summary>
+    /// <summary>Name of the curve of <see cref="Attribute"/> [layer x head].</summary>
     public const string Attributed = "attributed_queries";
 
-    /// <summary>Exchanges at the last position alone.</summary>
+    /// <summary>Whether exchanges are made only at the last position.</summary>
     public bool LastOnly { get; init; }
 
-    /// <summary>What counts as instruction where an exchange is made at it or behind it.</summary>
+    /// <summary>The spans that count as the instruction, for exchanges at it or after it.</summary>
     public IReadOnlyList<SpanKind> Instruction { get; init; } = [SpanKind.Instruction];
 
     public IReadOnlyList<RunResult> Run(ConflictSample sample, IReadOnlyList<Exchange> exchanges, CancellationToken cancel)
@@ -49,10 +49,10 @@ internal sealed class InterchangeRunner(
     }
 
     /// <summary>
-    /// What exchanging each head's queries with those under the other instruction takes from the margin, estimated from backward passes: the curve <see cref="Attributed"/> of every
-    /// run that has a donor, beside both runs' outcomes.
+    /// Estimates from backward passes how much exchanging each head's queries with those under the other instruction lowers the margin: the
+    /// curve <see cref="Attributed"/> of every run that has a donor, along with the outcomes of both runs.
     /// </summary>
-    /// <param name="steps">Points on the way from the receiver's queries to the donor's.</param>
+    /// <param name="steps">Number of points on the path from the receiver's queries to the donor's.</param>
     public IReadOnlyList<RunResult> Attribute(ConflictSample sample, int steps = InterchangeAttribution.Steps)
     {
         var results = sample.Runs.Select(run =>
@@ -76,7 +76,7 @@ internal sealed class InterchangeRunner(
         return results;
     }
 
-    /// <summary>The exchange as edits; null where the prompt has no such positions.</summary>
+    /// <summary>The exchange as edits; null if the prompt has no such positions.</summary>
     private Intervention? EditsOf(Exchange exchange, Prompt receiver, AlignedPositions at, Trace donor)
     {
         var shape = model.Decoder.Shape;
@@ -86,7 +86,7 @@ internal sealed class InterchangeRunner(
         var some = at.Where(p => exchange.At == ExchangeScope.Behind ? p > instruction[^1] : Array.BinarySearch(instruction, p) >= 0);
         if (some.Receiver.Length == 0) return null;
         if (exchange.What != HeadContent.PassedOn) return HeadInterchange.Of(exchange.Condition, shape, exchange.What, exchange.Heads, some, donor);
-        // Keys are rotated by their positions, so these must be the same.
+        // Keys are rotated by their positions, so the positions must be equal.
         return instruction[^1] + 1 < receiver.Length && some.Receiver.SequenceEqual(some.Donor)
             ? HeadInterchange.PassedOn(exchange.Condition, shape, exchange.Heads.Select(h => h.Layer), Positions.Range(instruction[^1] + 1, receiver.Length), some, donor)
             : null;
@@ -99,7 +99,7 @@ internal sealed class InterchangeRunner(
             var prompt = prompts.Of(donor.Run);
             if (sites.Contains(Site.AttnPattern) && prompt.Length != receiver.Length) continue;
             if ((LastOnly ? new AlignedPositions([receiver.Length - 1], [prompt.Length - 1]) : HeadInterchange.Align(receiver, prompt, spans, alignment)) is not { } at) continue;
-            // A pattern says which keys are read by their positions.
+            // An attention pattern refers to keys by position, so the positions must be equal.
             if (sites.Contains(Site.AttnPattern) && !at.Receiver.SequenceEqual(at.Donor)) continue;
             return (donor, session.Record(prompt, new RecordOptions { Sites = [.. sites], Positions = at.Donor, From = prompt.Length - 1 }), at);
         }

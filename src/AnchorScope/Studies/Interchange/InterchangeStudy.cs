@@ -7,32 +7,36 @@ using AnchorScope.Prompts;
 namespace AnchorScope.Studies;
 
 /// <summary>
-/// Who chooses and who carries: every head is given the activations of donor runs that differ in one factor, sets are searched on the ranking split and measured on the test
-/// split. Every step is a phase whose rows are in results.jsonl, so a killed run goes on where it was.
+/// Finds which heads choose and which carry. Every head receives the activations of donor runs that differ in one factor; sets are searched
+/// on the ranking split and measured on the test split. Every step is a phase with rows in results.jsonl, so an interrupted run can be
+/// resumed.
 /// </summary>
 internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, BootstrapDraws draws)
 {
-    /// <summary>Conflicts of the ranking split whose runs are given donors, the first ones; and of those the ones on which sets are searched.</summary>
+    /// <summary>
+    /// Number of conflicts of the ranking split, the first ones, whose runs receive donor activations; and of those, on which sets are
+    /// searched.
+    /// </summary>
     public const int ProfileSamples = 80, SearchSamples = 60;
 
-    /// <summary>Conflicts of the test split on which sets are measured, and those on which random sets are.</summary>
+    /// <summary>Number of conflicts of the test split on which sets are measured, and on which random sets are measured.</summary>
     public const int TestSamples = 200, RandomSamples = 80;
 
-    /// <summary>Heads with the largest single effects that a search may take.</summary>
+    /// <summary>Number of heads, those with the largest single effects, from which a search selects.</summary>
     public const int Pool = 24;
 
-    /// <summary>Heads of which pairs are tried where no head adds enough alone.</summary>
+    /// <summary>Number of heads whose pairs are tried if no single head adds enough.</summary>
     public const int Paired = 12;
 
-    /// <summary>Heads of a set, at most.</summary>
+    /// <summary>Maximum number of heads in a set.</summary>
     public const int MostHeads = 8;
 
-    /// <summary>A search ends when the next head adds less than this to what is moved.</summary>
+    /// <summary>A search ends when the next head increases the share moved by less than this.</summary>
     public const double LeastGain = 0.02;
 
     private readonly List<(int Layer, int Head)> _all = AllOf(study.Model.Decoder.Shape);
 
-    /// <summary>The exchanges that make the profile of a head.</summary>
+    /// <summary>The exchanges in the profile of a head.</summary>
     public static IReadOnlyList<(DonorFactor Factor, HeadContent What)> ProfileKinds { get; } =
     [
         (DonorFactor.Instruction, HeadContent.Query), (DonorFactor.Crossed, HeadContent.Query), (DonorFactor.Instruction, HeadContent.Z), (DonorFactor.Crossed, HeadContent.Z),
@@ -41,7 +45,8 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     ];
 
     /// <summary>
-    /// Exchanges that should do nothing to a head that chooses by what the instruction says: the same one in other words.
+    /// Exchanges without an expected effect on a head that chooses by the content of the instruction: another phrasing of the same
+    /// instruction.
     /// </summary>
     private static (DonorFactor Factor, HeadContent What)[] Control =>
         [(DonorFactor.Phrasing, HeadContent.Query), (DonorFactor.Phrasing, HeadContent.Z)];
@@ -49,7 +54,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     private static readonly (DonorFactor Factor, HeadContent What)[] SetKinds =
         [(DonorFactor.Instruction, HeadContent.Query), (DonorFactor.Crossed, HeadContent.Query), (DonorFactor.Instruction, HeadContent.Z), (DonorFactor.Crossed, HeadContent.Z)];
 
-    /// <summary>What a search takes heads for.</summary>
+    /// <summary>The searches and their objectives.</summary>
     public static IReadOnlyList<SetSearch> Searches { get; } =
     [
         new("arbiters", DonorFactor.Instruction, HeadContent.Query, e => e.Moved.Mean),
@@ -57,7 +62,9 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         new("choice_carriers", DonorFactor.Crossed, HeadContent.Z, e => e.OwnOther.Mean - e.Switched.Mean + 0.01 * e.Choice.Mean),
     ];
 
-    /// <summary>The phases with the number of their samples; those of the searches are counted as one, and as if each went on to its last head.</summary>
+    /// <summary>
+    /// The phases with their number of samples. All steps of the searches count as one phase, as if each search went on to its last head.
+    /// </summary>
     public static IEnumerable<(string Phase, int Samples)> Phases(DiagnosisData data)
     {
         int Conflicts(ConflictSet set, int most) => Math.Min(most, set.Samples.Count(s => s.Kind == SampleKind.Conflict));
@@ -79,16 +86,16 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     /// <summary>Samples of the profile.</summary>
     public ConflictSet ProfileSet => First(Rank, ProfileSamples);
 
-    /// <summary>Every head exchanged alone, where the store does not have it yet.</summary>
+    /// <summary>Exchanges every head alone, unless the store contains it.</summary>
     public void Profile(Action<StudyProgress>? progress, CancellationToken cancel) => Phase(
         "profile", ProfileSet, Rank, [.. ProfileKinds.SelectMany(k => _all.Select(h => new Exchange(k.Factor, k.What, [h])))], progress,
             cancel);
 
-    /// <summary>What <see cref="Profile"/> measured.</summary>
+    /// <summary>The results of <see cref="Profile"/>.</summary>
     public MeasuredSet Profiled => Measured("profile", ProfileSet);
 
-    /// <summary>Runs every phase that the store does not have yet.</summary>
-    /// <param name="necessary">The heads whose blocking costs most: measured beside the sets found.</param>
+    /// <summary>Runs every phase that the store does not contain yet.</summary>
+    /// <param name="necessary">The heads whose blocking lowers MFR most; measured along with the found sets.</param>
     public InterchangeFindings Run(IReadOnlyList<(int Layer, int Head)> necessary, Action<StudyProgress>? progress = null, CancellationToken cancel = default)
     {
         Profile(progress, cancel);
@@ -96,7 +103,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         var sets = new List<SearchedSet>();
         foreach (var search in Searches)
         {
-            // A carrier is looked for apart from those that choose: what they read they write as well.
+            // Carriers are searched among the other heads, because heads that choose also write what they read.
             var taken = search.Name == "decision_carriers" ? sets[0].Heads : [];
             sets.Add(Search(search, profile, taken, progress, cancel));
         }
@@ -112,13 +119,13 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         };
     }
 
-    /// <summary>The found sets and the necessary heads, removed in every way.</summary>
+    /// <summary>The found sets and the necessary heads, removed in each way.</summary>
     public static IReadOnlyList<HeadRemoval> Removals(IEnumerable<SearchedSet> sets, IReadOnlyList<(int Layer, int Head)> necessary) =>
         [.. from heads in sets.Select(s => s.Heads).Append(necessary).Where(h => h.Count > 0)
             from variant in Enum.GetValues<AblationVariant>()
             select new HeadRemoval(variant, heads)];
 
-    /// <summary>Removes heads on a set's samples; means and random runs are the ranking split's.</summary>
+    /// <summary>Removes heads on the samples of a set. Means and random runs come from the ranking split.</summary>
     /// <param name="name">Name of the phase.</param>
     internal void Ablate(string name, ConflictSet set, IReadOnlyList<HeadRemoval> removals, Action<StudyProgress>? progress, CancellationToken cancel)
     {
@@ -130,7 +137,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         }, progress, cancel);
     }
 
-    /// <summary>Means over the runs of <see cref="ProfileSet"/>: from the store, or taken now.</summary>
+    /// <summary>Means over the runs of <see cref="ProfileSet"/>, read from the store or computed.</summary>
     internal SpanMeans Means(CancellationToken cancel)
     {
         if (KnownMeans is { } known) return known;
@@ -148,7 +155,8 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     }
 
     /// <summary>
-    /// What takes the place of what is removed: <see cref="Means"/> where they were taken, and runs of <see cref="ProfileSet"/>.
+    /// Provides the values that replace removed activations: <see cref="Means"/> if they were computed, and runs of
+    /// <see cref="ProfileSet"/>.
     /// </summary>
     internal Replacements Replacements(ISession session) => Replacements(new ConflictPrompts(study.Model, study.Data.Layout, session), session);
 
@@ -160,7 +168,8 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     private List<ConflictRun> Ranked => [.. ProfileSet.Samples.SelectMany(s => s.Runs)];
 
     /// <summary>
-    /// Random sets of the size of a found one, from all heads that the search could have taken but the set's own. Where there are no more of them than draws, every one, once.
+    /// Random sets of the size of a found one, from all heads that the search could have selected except the set's own. If there are no
+    /// more such sets than draws, every one of them once.
     /// </summary>
     public IReadOnlyList<IReadOnlyList<(int Layer, int Head)>> Draws(SearchedSet set)
     {
@@ -173,7 +182,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         return [.. Enumerable.Range(0, study.Options.Draws).Select(_ => HeadRanking.Random(set.Heads.Count, shape.Layers, shape.Heads, excluded, random)).Where(d => d.Count == set.Heads.Count)];
     }
 
-    /// <summary>Whether <see cref="Draws"/> gives every set of that size.</summary>
+    /// <summary>Whether <see cref="Draws"/> returns every set of that size.</summary>
     public bool IsCensus(SearchedSet set)
     {
         double pool = _all.Count - set.Heads.Count - set.Excluded.Count, sets = 1;
@@ -195,7 +204,9 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     /// <summary>Every head of the model.</summary>
     public IReadOnlyList<(int Layer, int Head)> All => _all;
 
-    /// <summary>Heads by what the exchange of their queries is estimated to move, the most first: a ratio of sums over the pairs of the ranking split.</summary>
+    /// <summary>
+    /// Heads by the estimated effect of exchanging their queries, largest first: a ratio of sums over the pairs of the ranking split.
+    /// </summary>
     private IReadOnlyList<((int Layer, int Head) Head, Estimate Moved)> Attributed(Action<StudyProgress>? progress, CancellationToken cancel)
     {
         var (set, finder, variants) = (First(Rank, SearchSamples), DonorFinder.In(Rank, study.Model.Tokenizer, study.Options.Seed), study.Options.Variants);
@@ -209,7 +220,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
             .OrderByDescending(h => double.IsNaN(h.Moved.Mean) ? double.NegativeInfinity : h.Moved.Mean)];
     }
 
-    /// <summary>What is measured on the test split.</summary>
+    /// <summary>The exchanges measured on the test split.</summary>
     internal static IEnumerable<Exchange> TestExchanges(
         DecoderShape shape, List<SearchedSet> sets, IReadOnlyList<(int Layer, int Head)> necessary, IReadOnlyList<((int Layer, int Head) Head, Estimate Moved)> attributed)
     {
@@ -235,11 +246,14 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         yield return new Exchange(DonorFactor.Instruction, HeadContent.Z, all);
     }
 
-    /// <summary>Queries of the heads with the largest estimates.</summary>
+    /// <summary>Exchanges the queries of the heads with the largest estimates.</summary>
     public static Exchange ByGradient(IReadOnlyList<((int Layer, int Head) Head, Estimate Moved)> attributed, int heads) =>
         new(DonorFactor.Instruction, HeadContent.Query, [.. attributed.Take(heads).Select(h => h.Head)]);
 
-    /// <summary>Where the choice is made: queries of all heads at the instruction and behind it, and what the instruction's tokens of a crossed donor pass on.</summary>
+    /// <summary>
+    /// Exchanges that locate the choice: queries of all heads at the instruction and after it, and what the instruction's tokens of a
+    /// crossed donor pass on.
+    /// </summary>
     public static IReadOnlyList<Exchange> Places(IReadOnlyList<(int Layer, int Head)> all, int layers) =>
     [
         new(DonorFactor.Instruction, HeadContent.Query, all, ExchangeScope.Instruction),
@@ -248,8 +262,8 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     ];
 
     /// <summary>
-    /// Greedy: each step adds the head with which the set does best. Where no head adds enough alone, pairs are tried: of two heads each of which suffices, neither does anything by
-    /// itself.
+    /// Greedy search: each step adds the head that gives the best set. If no single head adds enough, pairs are tried, because of two heads
+    /// that each suffice, neither has an effect alone.
     /// </summary>
     private SearchedSet Search(SetSearch search, MeasuredSet profile, IReadOnlyList<(int Layer, int Head)> taken, Action<StudyProgress>? progress, CancellationToken cancel)
     {
@@ -289,7 +303,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         List<((int Layer, int Head)[] Heads, ExchangeEffect Effect, double Score)> scored =
             [.. candidates.Select(c => (c, Effect: ExchangeMeasure.Of(measured, search.Of(c)))).Select(c => (c.c, c.Effect, search.Score(c.Effect))).Where(c => !double.IsNaN(c.Item3))];
         if (scored.Count == 0) return null;
-        // Of pairs that do equally well the lowest: what lies above may only check what was chosen below.
+        // Of pairs with nearly equal scores, the lowest is chosen: a higher head may only check what was chosen below.
         var within = candidates[0].Length - size > 1 ? LeastGain / 2 : 0;
         var most = scored.Max(c => c.Score);
         return scored.Where(c => c.Score >= most - within).MinBy(c => (c.Heads[^1].Layer, -c.Score));
@@ -314,22 +328,22 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     private static ConflictSet First(ConflictSet set, int count) => set.Part(set.Name, [.. set.Samples.Where(s => s.Kind == SampleKind.Conflict).Take(count)]);
 }
 
-/// <summary>What a search looks for.</summary>
-/// <param name="Name">As in result files.</param>
-/// <param name="Score">What it makes as large as it can.</param>
+/// <summary>The objective of a search.</summary>
+/// <param name="Name">Name in result files.</param>
+/// <param name="Score">The score that is maximised.</param>
 internal sealed record SetSearch(string Name, DonorFactor Factor, HeadContent What, Func<ExchangeEffect, double> Score)
 {
     /// <summary>The exchange of a set of heads.</summary>
     public Exchange Of(IReadOnlyList<(int Layer, int Head)> heads) => new(Factor, What, heads);
 }
 
-/// <summary>A set on the way of a search.</summary>
-/// <param name="Heads">In the order in which they came.</param>
+/// <summary>A set during a search.</summary>
+/// <param name="Heads">In the order in which they were added.</param>
 /// <param name="Ranking">Its effect on the ranking split.</param>
 internal sealed record SearchStep(IReadOnlyList<(int Layer, int Head)> Heads, ExchangeEffect Ranking);
 
-/// <summary>What a search came to: the last step's heads, or none.</summary>
-/// <param name="Excluded">Heads that it could not take.</param>
+/// <summary>The result of a search: the heads of its last step, or none.</summary>
+/// <param name="Excluded">Heads that it could not select.</param>
 internal sealed record SearchedSet(SetSearch Search, IReadOnlyList<SearchStep> Steps, IReadOnlyList<(int Layer, int Head)> Excluded)
 {
     /// <summary>The heads.</summary>
@@ -343,6 +357,6 @@ internal sealed record SearchedSet(SetSearch Search, IReadOnlyList<SearchStep> S
 /// <param name="Ablated">The sets removed, on the same part.</param>
 internal sealed record InterchangeFindings(MeasuredSet Profile, IReadOnlyList<SearchedSet> Sets, MeasuredSet Test, MeasuredSet Random, MeasuredSet Ablated)
 {
-    /// <summary>Heads by estimates from backward passes, the most first.</summary>
+    /// <summary>Heads by estimates from backward passes, largest first.</summary>
     public required IReadOnlyList<((int Layer, int Head) Head, Estimate Moved)> Attributed { get; init; }
 }

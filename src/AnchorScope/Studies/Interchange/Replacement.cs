@@ -5,9 +5,9 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Studies;
 
-/// <summary>A position as it is matched with those of other prompts.</summary>
-/// <param name="Span">Its span; null for template tokens that are in none.</param>
-/// <param name="FromEnd">How many positions of the span are behind it.</param>
+/// <summary>A position, described so that it can be matched with positions of other prompts.</summary>
+/// <param name="Span">Its span; null for template tokens that belong to none.</param>
+/// <param name="FromEnd">Number of positions of the span after it.</param>
 internal readonly record struct SpanPlace(int Position, SpanKind? Span, int FromEnd)
 {
     /// <summary>The positions of some spans, in order.</summary>
@@ -22,10 +22,10 @@ internal readonly record struct SpanPlace(int Position, SpanKind? Span, int From
         : [.. Enumerable.Range(0, prompt.Length).Except(prompt.Spans.Values.SelectMany(positions => positions))];
 }
 
-/// <summary>What takes the place of what is removed from a run.</summary>
+/// <summary>The values that replace removed activations of a run.</summary>
 internal interface IReplacement
 {
-    /// <summary>Values at a place [width of the site].</summary>
+    /// <summary>Values for a place [width of the site].</summary>
     ReadOnlySpan<float> Row(Site site, int layer, SpanPlace place);
 }
 
@@ -45,7 +45,7 @@ internal sealed class SpanMeans : IReplacement
 
     private readonly Dictionary<(Site Site, int Layer, SpanKind? Span), float[]> _means = [];
 
-    /// <summary>Reads what <see cref="ToResult"/> wrote.</summary>
+    /// <summary>Reads a row written by <see cref="ToResult"/>.</summary>
     public SpanMeans(RunResult means)
     {
         foreach (var (name, values) in means.Curves)
@@ -63,7 +63,7 @@ internal sealed class SpanMeans : IReplacement
             "ablation mean", NameOf(place.Span),
             $"a run with this span among the first {InterchangeStudy.ProfileSamples} conflicts of the ranking set", "none");
 
-    /// <summary>Sums of double precision over positions, as means, in a row of results.</summary>
+    /// <summary>Converts double-precision sums over positions to means, in a row of results.</summary>
     public static RunResult ToResult(IReadOnlyDictionary<(Site Site, int Layer, SpanKind? Span), (double[] Sum, int Count)> sums)
     {
         var result = new RunResult("means", 0, 0);
@@ -75,7 +75,7 @@ internal sealed class SpanMeans : IReplacement
     private static string NameOf(SpanKind? span) => span is { } kind ? EnumName.Of(kind) : NoSpan;
 }
 
-/// <summary>Resample ablation: another run, position by position from the end of each span.</summary>
+/// <summary>Resample ablation: values of another run, matched position by position from the end of each span.</summary>
 internal sealed class OtherRun : IReplacement
 {
     private readonly Prompt _prompt;
@@ -83,7 +83,7 @@ internal sealed class OtherRun : IReplacement
     private readonly Dictionary<int, int> _rows;
     private readonly IReadOnlyList<int> _inNoSpan;
 
-    /// <param name="trace">Recorded at the positions of the spans that are asked for, and at the last position.</param>
+    /// <param name="trace">Recorded at the positions of the requested spans, and at the last position.</param>
     public OtherRun(Prompt prompt, Trace trace)
     {
         (_prompt, _trace, _inNoSpan) = (prompt, trace, SpanPlace.In(prompt, null));
@@ -94,7 +94,7 @@ internal sealed class OtherRun : IReplacement
     public ReadOnlySpan<float> Row(Site site, int layer, SpanPlace place)
     {
         var there = place.Span is { } kind ? _prompt.Span(kind) : _inNoSpan;
-        // A shorter span gives its first position again and again; a span that this run lacks its last position.
+        // If this run's span is shorter, its first position is used repeatedly; if it lacks the span, its last position is used.
         var position = there.Count == 0 ? _prompt.Length - 1 : there[Math.Max(0, there.Count - 1 - place.FromEnd)];
         var values = _trace[site, layer];
         var width = values.Length / _rows.Count;
@@ -103,7 +103,7 @@ internal sealed class OtherRun : IReplacement
 }
 
 /// <summary>
-/// Removals from one run as edits: head outputs, and keys and values along an edge, are set to what a replacement has in their place.
+/// Removals from one run as edits: head outputs, or keys and values along an edge, are set to the values of a replacement.
 /// </summary>
 /// <param name="at">Spans at which heads are removed.</param>
 internal sealed class Removal(DecoderShape shape, Prompt prompt, IEnumerable<SpanKind?> at, IReplacement by)
@@ -111,11 +111,11 @@ internal sealed class Removal(DecoderShape shape, Prompt prompt, IEnumerable<Spa
     private readonly List<SpanPlace> _places = SpanPlace.Of(prompt, at);
     private readonly Dictionary<(Site Site, int Layer, string Edge), DonorRows> _alongEdges = [];
 
-    /// <summary>Heads removed together.</summary>
+    /// <summary>Removes heads together.</summary>
     public Intervention Heads(string name, IEnumerable<(int Layer, int Head)> heads) =>
         new(name, [.. heads.GroupBy(h => h.Layer).OrderBy(g => g.Key).Select(g => Heads(g.Key, [.. g.Select(h => h.Head).Order()]))]);
 
-    /// <summary>An edge removed in some layers; null where the prompt has no such edge.</summary>
+    /// <summary>Removes an edge in some layers; null if the prompt has no such edge.</summary>
     /// <param name="heads">Query heads; null for all.</param>
     public Intervention? Along(Edge edge, string name, IEnumerable<int> layers, IReadOnlyList<int>? heads = null)
     {
@@ -144,7 +144,7 @@ internal sealed class Removal(DecoderShape shape, Prompt prompt, IEnumerable<Spa
         };
     }
 
-    /// <summary>Kept, as windows of layers overlap.</summary>
+    /// <summary>Cached, because windows of layers overlap.</summary>
     private DonorRows Rows(Edge edge, Site site, int layer)
     {
         if (_alongEdges.TryGetValue((site, layer, edge.Name), out var known)) return known;

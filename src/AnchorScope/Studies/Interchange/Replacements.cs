@@ -8,9 +8,10 @@ using AnchorScope.Prompts;
 namespace AnchorScope.Studies;
 
 /// <summary>
-/// Makes what takes the place of removed activations: zeros, means of the ranking split, or a random other run of it. One per thread.
+/// Creates the values that replace removed activations: zeros, means of the ranking split, or those of a random other run of it. One
+/// instance per thread.
 /// </summary>
-/// <param name="means">Null where no mean is asked for.</param>
+/// <param name="means">Null if no means are needed.</param>
 /// <param name="others">Runs of the ranking split.</param>
 internal sealed class Replacements(
     VisionLanguageModel model, ConflictPrompts prompts, SpanMeans? means, IReadOnlyList<ConflictRun> others, ulong seed, ISession session)
@@ -18,8 +19,8 @@ internal sealed class Replacements(
     private DecoderShape Shape => model.Decoder.Shape;
 
     /// <summary>The replacement for a run.</summary>
-    /// <param name="sites">What may be asked of it.</param>
-    /// <param name="spans">Where.</param>
+    /// <param name="sites">Sites that will be read from it.</param>
+    /// <param name="spans">Spans that will be read from it.</param>
     public IReplacement Of(AblationVariant variant, ConflictRun run, IReadOnlyList<Site> sites, IEnumerable<SpanKind?> spans) =>
         variant switch
         {
@@ -28,7 +29,7 @@ internal sealed class Replacements(
             _ => new Zeros(Shape),
         };
 
-    /// <summary>Adds what a run has at the places of <paramref name="places"/>.</summary>
+    /// <summary>Adds the values of a run at the sites and spans of <paramref name="places"/> to the sums.</summary>
     public void AddTo(
         Dictionary<(Site Site, int Layer, SpanKind? Span), (double[] Sum, int Count)> sums, ConflictRun run,
         IReadOnlyList<(Site Site, SpanKind? Span)> places)
@@ -51,7 +52,7 @@ internal sealed class Replacements(
         }
     }
 
-    /// <summary>A run as a prompt.</summary>
+    /// <summary>Builds the prompt of a run.</summary>
     public Prompt PromptOf(ConflictRun run) => prompts.Of(run);
 
     private (Prompt Prompt, OtherRun Run) Recorded(ConflictRun run, IReadOnlyList<Site> sites, IEnumerable<SpanKind?> spans)
@@ -65,7 +66,7 @@ internal sealed class Replacements(
         return (prompt, new OtherRun(prompt, baseline.Trace!));
     }
 
-    /// <summary>A run of another sample, drawn by the seed and the run's name.</summary>
+    /// <summary>A run of another sample, determined by the seed and the run's id.</summary>
     private ConflictRun OtherOf(ConflictRun run)
     {
         var mixed = seed;
