@@ -37,15 +37,17 @@ public sealed record Prompt(int[] Tokens, Coordinate[] Coordinates, float[] Embe
     /// <summary>Number of positions.</summary>
     public int Length => Tokens.Length;
 
-    /// <summary>One more than the highest rotary coordinate: the coordinate of the first generated token. Below <see cref="Length"/> where a
-    /// picture's tokens share theirs.</summary>
+    /// <summary>
+    /// The highest rotary coordinate plus one: the coordinate of the first generated token. It is below <see cref="Length"/> if the tokens
+    /// of a picture share coordinates.
+    /// </summary>
     public int RotaryLength => Coordinates.Max(c => c.Highest) + 1;
 
     /// <summary>Index of the last position, where the next token is read.</summary>
     public int Last => Length - 1;
 
     /// <summary>Positions of one span, for an edit.</summary>
-    /// <exception cref="InputException">The prompt has no such part: no text was labelled so, or no picture is in it.</exception>
+    /// <exception cref="InputException">The prompt has no such part.</exception>
     public Positions Positions(SpanKind kind)
     {
         if (kind == SpanKind.Last) return Interventions.Positions.Of(Last);

@@ -25,7 +25,7 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
 
     /// <summary>
     /// Maximum number of positions: max_position_embeddings, or fewer if the rotary angles are valid for fewer; null if the configuration
-    /// has neither. The positions of a prompt are its highest rotary coordinate plus one (<see cref="Prompt.Positions"/>).
+    /// has neither. The positions of a prompt are its highest rotary coordinate plus one (<see cref="Prompt.RotaryLength"/>).
     /// </summary>
     public int? MaximumPositions { get; init; }
 

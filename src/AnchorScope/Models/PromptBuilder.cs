@@ -6,12 +6,12 @@ namespace AnchorScope.Models;
 /// <summary>Conversations to prompts: renders the chat template, tokenises, puts image features in their places, labels positions.</summary>
 internal sealed class PromptBuilder(ModelFamily family, ChatTemplate? template)
 {
-    /// <summary>Messages to text.</summary>
-    /// <exception cref="InputException">The checkpoint has none: such a model can be run on token ids only.</exception>
+    /// <summary>Renders messages to text.</summary>
+    /// <exception cref="InputException">The checkpoint has no template. Such a model can only be run on token ids.</exception>
     public ChatTemplate Template => template ?? ChatTemplate.Load(family.Checkpoint.Folder, family.Tokenizer.SpecialTokens);
 
     /// <summary>Renders, tokenises and embeds a conversation.</summary>
-    /// <param name="labels">Spans of the text parts: the kind of a stretch of characters of a message's text part.</param>
+    /// <param name="labels">Assigns ranges of characters in text parts to spans; null for none.</param>
     public Prompt Of(IReadOnlyList<ChatMessage> messages, PixelValues? pixels, float[]? features, IReadOnlyList<TextLabel>? labels = null)
     {
         var (rendered, addSpecial) = Rendered(messages);
@@ -26,8 +26,10 @@ internal sealed class PromptBuilder(ModelFamily family, ChatTemplate? template)
         where text?.Kind is not null && text.Text.Length > 0
         select new TextLabel(message.Index, part.Index, 0, text.Text.Length, text.Kind!.Value);
 
-    /// <summary>How long a conversation becomes and what of its text the vocabulary lacks, without running the vision tower.</summary>
-    /// <param name="pixels">The pictures, preprocessed, or null.</param>
+    /// <summary>
+    /// Measures how long a conversation becomes and how much of its text the vocabulary lacks, without running the vision tower.
+    /// </summary>
+    /// <param name="pixels">The preprocessed pictures, or null.</param>
     public PromptSize Measure(IReadOnlyList<ChatMessage> messages, PixelValues? pixels)
     {
         var (rendered, addSpecial) = Rendered(messages);
@@ -47,7 +49,7 @@ internal sealed class PromptBuilder(ModelFamily family, ChatTemplate? template)
         return (rendered, family.ImageToken is not null && !begins);
     }
 
-    /// <summary>A text as it stands, without a template, all of it the instruction; the tokenizer puts its special tokens around it.</summary>
+    /// <summary>A raw text without a template. All of it is the instruction. The tokenizer adds its special tokens.</summary>
     public Prompt Of(string text) =>
         Tokenized(new RenderedPrompt(text, [new RenderedPart(0, 0, 0, text.Length, 0)]), addSpecial: true, null, null, [new TextLabel(0, 0, 0, text.Length, SpanKind.Instruction)]);
 
@@ -62,7 +64,10 @@ internal sealed class PromptBuilder(ModelFamily family, ChatTemplate? template)
         };
     }
 
-    /// <summary>Ids with image tokens repeated as often as each picture has features, the span of each, and the tokens of text among them, known and unknown.</summary>
+    /// <summary>
+    /// Token ids with image tokens repeated once per feature of each picture; the span of each token; the number of text tokens; and how
+    /// many of them are unknown.
+    /// </summary>
     private (int[] Ids, List<SpanKind?> Spans, int Text, int Unknown) Tokens(
         RenderedPrompt rendered, bool addSpecial, PixelValues? pixels, IReadOnlyList<TextLabel> labels)
     {
@@ -93,7 +98,7 @@ internal sealed class PromptBuilder(ModelFamily family, ChatTemplate? template)
         return ([.. tokens], spans, text, unknown);
     }
 
-    /// <summary>A prompt from token ids in which image tokens are already repeated, as the reference's processors give them.</summary>
+    /// <summary>A prompt from token ids in which image tokens are already repeated, as the reference's processors return them.</summary>
     public Prompt Of(int[] tokens, PixelValues? pixels, float[]? features)
     {
         var spans = tokens.Select(t => t == family.ImageToken ? SpanKind.Image : (SpanKind?)null).ToList();

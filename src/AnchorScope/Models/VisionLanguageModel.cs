@@ -21,7 +21,7 @@ public sealed class VisionLanguageModel : IDisposable
         Engine = new CpuEngine(this);
     }
 
-    /// <summary>Families that <see cref="Open"/> knows, by model_type.</summary>
+    /// <summary>The families that <see cref="Open"/> supports, by model_type.</summary>
     public static IReadOnlyList<string> Families { get; } = ["llava", "qwen2_vl", "qwen2_5_vl", "internvl", "internvl_chat", "llava_onevision", "smolvlm", "idefics3", "llama"];
 
     /// <summary>The files.</summary>
@@ -61,16 +61,18 @@ public sealed class VisionLanguageModel : IDisposable
     /// <summary>Harmless irregularities found in the files, one line each. The command line prints them.</summary>
     public IReadOnlyList<string> Warnings => Checkpoint.Weights.Warnings;
 
-    /// <summary>max_new_tokens of the same file, where it is there.</summary>
+    /// <summary>max_new_tokens of the same file, or null.</summary>
     public int? MaxNewTokens => _generation.MaxNewTokens;
 
-    /// <summary>max_length of the same file: positions of prompt and answer together. Of no effect beside max_new_tokens.</summary>
+    /// <summary>
+    /// max_length of the same file, or null: positions of prompt and answer together. It has no effect if there is a max_new_tokens.
+    /// </summary>
     public int? MaxLength => _generation.MaxLength;
 
-    /// <summary>Name of the family, as in docs.</summary>
+    /// <summary>Name of the family, as used in the documentation.</summary>
     public string Family => ModelFamily.Name;
 
-    /// <summary>One line on the vision tower.</summary>
+    /// <summary>A one-line description of the vision tower.</summary>
     public string VisionSummary => ModelFamily.VisionSummary;
 
     /// <summary>What differs between families.</summary>
@@ -120,24 +122,33 @@ public sealed class VisionLanguageModel : IDisposable
         return _prompts.Of(messages, pixels, pixels is null ? null : session.Features(pixels), labels);
     }
 
-    /// <summary>As the other overload, with the features of the pictures at hand [image token, d_model].</summary>
+    /// <summary>Like the other overload, with precomputed image features.</summary>
+    /// <param name="pixels">The preprocessed pictures, or null.</param>
+    /// <param name="features">Image features [image token, d_model], row-major, or null.</param>
+    /// <param name="labels">Assigns ranges of characters in text parts to spans; null for none.</param>
     public Prompt Prompt(IReadOnlyList<ChatMessage> messages, PixelValues? pixels, float[]? features, IReadOnlyList<TextLabel>? labels = null) =>
         _prompts.Of(messages, pixels, features, labels);
 
-    /// <summary>A text as it stands, without a template, all of it the instruction; the tokenizer puts its special tokens around it.</summary>
+    /// <summary>A raw text without a template. All of it is the instruction. The tokenizer adds its special tokens.</summary>
     public Prompt Prompt(string text) => _prompts.Of(text);
 
-    /// <summary>A prompt from token ids in which image tokens are already repeated, as the reference's processors give them.</summary>
+    /// <summary>A prompt from token ids in which image tokens are already repeated, as the reference's processors return them.</summary>
+    /// <param name="tokens">Token ids [pos].</param>
+    /// <param name="pixels">The preprocessed pictures, or null.</param>
+    /// <param name="features">Image features [image token, d_model], row-major, or null.</param>
     public Prompt Prompt(int[] tokens, PixelValues? pixels, float[]? features) => _prompts.Of(tokens, pixels, features);
 
-    /// <summary>How long a conversation becomes and what of its text the vocabulary lacks, without running the vision tower.</summary>
-    /// <param name="pixels">The pictures, preprocessed, or null.</param>
+    /// <summary>
+    /// Measures how long a conversation becomes and how much of its text the vocabulary lacks, without running the vision tower.
+    /// </summary>
+    /// <param name="pixels">The preprocessed pictures, or null.</param>
     public PromptSize Measure(IReadOnlyList<ChatMessage> messages, PixelValues? pixels) => _prompts.Measure(messages, pixels);
 
-    /// <summary>Number of image tokens of one picture: rows of its features.</summary>
+    /// <summary>Number of image tokens of one picture, which is its number of rows in <see cref="Features"/>.</summary>
+    /// <param name="picture">Size and tiling of the preprocessed picture.</param>
     public int ImageTokens(PictureShape picture) => ModelFamily.ImageTokens(picture);
 
-    /// <summary>Pictures to pixel values, as the reference's processor does it.</summary>
+    /// <summary>Converts pictures to pixel values, as the reference's processor does.</summary>
     public PixelValues Preprocess(IReadOnlyList<Picture> pictures) => ModelFamily.Preprocess(pictures);
 
     /// <inheritdoc cref="ModelFamily.Accept"/>
