@@ -131,7 +131,7 @@ public sealed class SequenceTests
             for (var i = 0; i < prompt.Length; i++) prompt.Embeddings.AsSpan(i * width, width).CopyTo(rows[i]);
             if (tokens.Count > 0) tiny.Decoder.Embed([.. tokens], rows.RowRange(prompt.Length, tokens.Count));
             Coordinate[] coordinates = [.. prompt.Coordinates, .. Enumerable.Range(prompt.RotaryLength, tokens.Count).Select(Coordinate.At)];
-            var edits = new Intervention("", [.. options.Intervention.Edits.Where(e => e.Positions.First < rows.Rows)]);
+            var edits = EditIndex.Of(options.Intervention, tiny.Decoder.Shape, prompt.Length, options.Tokens);
             var resid = tiny.Decoder.Forward(new Pass(tiny.Decoder.Shape, [new RowBlock(rows, coordinates, 0, edits)], tiny.Compute));
             logits.Add(tiny.Decoder.Unembed(resid.RowRange(rows.Rows - 1, 1), tiny.Compute).ToArray());
             tiny.Compute.Arena.Release(mark);
