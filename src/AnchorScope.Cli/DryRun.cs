@@ -36,7 +36,7 @@ internal static class DryRun
     }
 
     /// <summary>Every stretch of positions with the part of the prompt that it is.</summary>
-    private static Table Parts(VisionLanguageModel model, RenderedPrompt prompt)
+    private static Table Parts(VisionLanguageModel model, PromptRecord prompt)
     {
         var table = new Table { Border = TableBorder.Simple };
         table.AddColumn("part").AddColumn("positions").AddColumn("text");

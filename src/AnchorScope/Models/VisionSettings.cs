@@ -4,20 +4,76 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Models;
 
 /// <summary>Sizes that the configurations of CLIP, SigLIP and InternViT have in common, read under their own keys and validated.</summary>
-/// <param name="Heads">Attention heads.</param>
-internal sealed record VisionSettings(int Width, int ImageSize, int PatchSize, int Heads, int MlpSize, int Layers, double Epsilon, Activation Activation)
+internal sealed record VisionSettings
 {
+    public required int Width { get; init; }
+
+    public required int ImageSize { get; init; }
+
+    public required int PatchSize { get; init; }
+
+    /// <summary>Attention heads.</summary>
+    public required int Heads { get; init; }
+
+    public required int MlpSize { get; init; }
+
+    public required int Layers { get; init; }
+
+    public required double Epsilon { get; init; }
+
+    public required Activation Activation { get; init; }
+
     /// <summary>CLIP: the reference's values for absent keys.</summary>
-    public static VisionSettings Clip { get; } = new(768, 224, 32, 12, 3072, 12, 1e-5, Activation.QuickGelu);
+    public static VisionSettings Clip { get; } = new VisionSettings
+    {
+        Width = 768,
+        ImageSize = 224,
+        PatchSize = 32,
+        Heads = 12,
+        MlpSize = 3072,
+        Layers = 12,
+        Epsilon = 1e-5,
+        Activation = Activation.QuickGelu,
+    };
 
     /// <summary>SigLIP.</summary>
-    public static VisionSettings Siglip { get; } = new(768, 224, 16, 12, 3072, 12, 1e-6, Activation.GeluTanh);
+    public static VisionSettings Siglip { get; } = new VisionSettings
+    {
+        Width = 768,
+        ImageSize = 224,
+        PatchSize = 16,
+        Heads = 12,
+        MlpSize = 3072,
+        Layers = 12,
+        Epsilon = 1e-6,
+        Activation = Activation.GeluTanh,
+    };
 
     /// <summary>SmolVLM.</summary>
-    public static VisionSettings Smol { get; } = new(1152, 224, 32, 16, 3072, 12, 1e-6, Activation.GeluTanh);
+    public static VisionSettings Smol { get; } = new VisionSettings
+    {
+        Width = 1152,
+        ImageSize = 224,
+        PatchSize = 32,
+        Heads = 16,
+        MlpSize = 3072,
+        Layers = 12,
+        Epsilon = 1e-6,
+        Activation = Activation.GeluTanh,
+    };
 
     /// <summary>InternViT.</summary>
-    public static VisionSettings Intern { get; } = new(1024, 448, 14, 16, 4096, 24, 1e-6, Activation.Gelu);
+    public static VisionSettings Intern { get; } = new VisionSettings
+    {
+        Width = 1024,
+        ImageSize = 448,
+        PatchSize = 14,
+        Heads = 16,
+        MlpSize = 4096,
+        Layers = 24,
+        Epsilon = 1e-6,
+        Activation = Activation.Gelu,
+    };
 
     /// <summary>
     /// Patches per picture. As in a convolution without padding, pixels beyond the last whole patch are ignored: 384 pixels are 27 patches
@@ -29,11 +85,17 @@ internal sealed record VisionSettings(int Width, int ImageSize, int PatchSize, i
     public static VisionSettings Read(ConfigSection config, VisionSettings defaults)
     {
         var name = config.Has("hidden_act") ? config.Text("hidden_act") : null;
-        var read = new VisionSettings(
-            config.PositiveInt("hidden_size", defaults.Width), Square(config, "image_size", defaults.ImageSize), Square(config, "patch_size", defaults.PatchSize),
-            config.PositiveInt("num_attention_heads", defaults.Heads), config.PositiveInt("intermediate_size", defaults.MlpSize),
-            config.PositiveInt("num_hidden_layers", defaults.Layers), config.Number("layer_norm_eps", defaults.Epsilon),
-            name is null ? defaults.Activation : Activations.Parse(name) ?? throw config.Unsupported("hidden_act", name, Activations.Names));
+        var read = new VisionSettings
+        {
+            Width = config.PositiveInt("hidden_size", defaults.Width),
+            ImageSize = Square(config, "image_size", defaults.ImageSize),
+            PatchSize = Square(config, "patch_size", defaults.PatchSize),
+            Heads = config.PositiveInt("num_attention_heads", defaults.Heads),
+            MlpSize = config.PositiveInt("intermediate_size", defaults.MlpSize),
+            Layers = config.PositiveInt("num_hidden_layers", defaults.Layers),
+            Epsilon = config.Number("layer_norm_eps", defaults.Epsilon),
+            Activation = name is null ? defaults.Activation : Activations.Parse(name) ?? throw config.Unsupported("hidden_act", name, Activations.Names),
+        };
         if (read.Width % read.Heads != 0) throw InputException.At(config.File, $"{config.Path}.num_attention_heads", $"a divisor of hidden_size {read.Width}", $"{read.Heads}");
         if (read.PatchSize > read.ImageSize) throw InputException.At(config.File, $"{config.Path}.patch_size", $"at most image_size {read.ImageSize}", $"{read.PatchSize}");
         if (config.PositiveInt("num_channels", 3) is var channels && channels != 3) throw InputException.At(config.File, $"{config.Path}.num_channels", "3", $"{channels}");

@@ -85,7 +85,7 @@ internal sealed record Diagnosis
     public required IReadOnlyList<ExampleConflict> Examples { get; init; }
 
     /// <summary>One prompt as the model received it.</summary>
-    public required RenderedPrompt Prompt { get; init; }
+    public required PromptRecord Prompt { get; init; }
 
     /// <summary>Samples that were left out.</summary>
     public required IReadOnlyList<RejectedLine> Rejected { get; init; }
@@ -156,34 +156,69 @@ internal sealed record Finding(FindingStatus Status, string Text, FindingTest? T
 internal sealed record FindingTest(string What, double P, double Holm, Estimate Effect, int Samples, int? Needed, PermutationRank? Draws);
 
 /// <summary>Shares of runs without intervention, in one group of a set.</summary>
-/// <param name="Group">"all", "category", "tag", or "kind" for controls.</param>
-/// <param name="Argmax">The likeliest token begins the instructed answer.</param>
-/// <param name="Larger">logit(y_p) > logit(y_c).</param>
-/// <param name="Generated">The generated text gives the instructed answer.</param>
-/// <param name="Competitor">The likeliest token begins the other modality's answer.</param>
-/// <param name="Neither">The likeliest token begins neither answer.</param>
-internal sealed record FollowingRates(
-    string Set, string Group, string Name, int Runs, ByInstruction Argmax, ByInstruction Larger, ByInstruction Generated,
-    ByInstruction Competitor, ByInstruction Neither);
+internal sealed record FollowingRates
+{
+    public required string Set { get; init; }
+
+    /// <summary>"all", "category", "tag", or "kind" for controls.</summary>
+    public required string Group { get; init; }
+
+    public required string Name { get; init; }
+
+    public required int Runs { get; init; }
+
+    /// <summary>The likeliest token begins the instructed answer.</summary>
+    public required ByInstruction Argmax { get; init; }
+
+    /// <summary>logit(y_p) > logit(y_c).</summary>
+    public required ByInstruction Larger { get; init; }
+
+    /// <summary>The generated text gives the instructed answer.</summary>
+    public required ByInstruction Generated { get; init; }
+
+    /// <summary>The likeliest token begins the other modality's answer.</summary>
+    public required ByInstruction Competitor { get; init; }
+
+    /// <summary>The likeliest token begins neither answer.</summary>
+    public required ByInstruction Neither { get; init; }
+}
 
 /// <summary>The logit lens on the test set. Index 0 is the residual stream before layer 0, index l + 1 the stream after layer l.</summary>
-/// <param name="MamAnchor">MAM with TopK over the instruction's positions.</param>
-/// <param name="MamLast">MAM at the last position.</param>
-/// <param name="LdarAnchor">LDAR at the instruction's positions over all runs.</param>
-/// <param name="LdarLast">LDAR at the last position over all runs.</param>
-/// <param name="LdarAnchorDecided">LDAR at the instruction's positions over the runs that gave one of the two answers.</param>
-/// <param name="LdarLastDecided">The same at the last position.</param>
-/// <param name="AttentionAnchor">Change of MAM at the instruction by the attention of layer l [L].</param>
-/// <param name="MlpAnchor">Change of MAM at the instruction by the MLP of layer l [L].</param>
-/// <param name="AttentionLast">Change of MAM at the last position by the attention of layer l [L].</param>
-/// <param name="MlpLast">Change of MAM at the last position by the MLP of layer l [L].</param>
-/// <param name="Undecided">Number of runs that gave neither answer and are left out of the "decided" curves.</param>
-internal sealed record LayerCurves(
-    IReadOnlyList<ByInstruction> MamAnchor, IReadOnlyList<ByInstruction> MamLast, IReadOnlyList<ByInstruction> LdarAnchor,
-    IReadOnlyList<ByInstruction> LdarLast, IReadOnlyList<ByInstruction> LdarAnchorDecided, IReadOnlyList<ByInstruction> LdarLastDecided,
-    IReadOnlyList<ByInstruction> AttentionAnchor, IReadOnlyList<ByInstruction> MlpAnchor, IReadOnlyList<ByInstruction> AttentionLast,
-    IReadOnlyList<ByInstruction> MlpLast, int Undecided)
+internal sealed record LayerCurves
 {
+    /// <summary>MAM with TopK over the instruction's positions.</summary>
+    public required IReadOnlyList<ByInstruction> MamAnchor { get; init; }
+
+    /// <summary>MAM at the last position.</summary>
+    public required IReadOnlyList<ByInstruction> MamLast { get; init; }
+
+    /// <summary>LDAR at the instruction's positions over all runs.</summary>
+    public required IReadOnlyList<ByInstruction> LdarAnchor { get; init; }
+
+    /// <summary>LDAR at the last position over all runs.</summary>
+    public required IReadOnlyList<ByInstruction> LdarLast { get; init; }
+
+    /// <summary>LDAR at the instruction's positions over the runs that gave one of the two answers.</summary>
+    public required IReadOnlyList<ByInstruction> LdarAnchorDecided { get; init; }
+
+    /// <summary>The same at the last position.</summary>
+    public required IReadOnlyList<ByInstruction> LdarLastDecided { get; init; }
+
+    /// <summary>Change of MAM at the instruction by the attention of layer l [L].</summary>
+    public required IReadOnlyList<ByInstruction> AttentionAnchor { get; init; }
+
+    /// <summary>Change of MAM at the instruction by the MLP of layer l [L].</summary>
+    public required IReadOnlyList<ByInstruction> MlpAnchor { get; init; }
+
+    /// <summary>Change of MAM at the last position by the attention of layer l [L].</summary>
+    public required IReadOnlyList<ByInstruction> AttentionLast { get; init; }
+
+    /// <summary>Change of MAM at the last position by the MLP of layer l [L].</summary>
+    public required IReadOnlyList<ByInstruction> MlpLast { get; init; }
+
+    /// <summary>Number of runs that gave neither answer and are left out of the "decided" curves.</summary>
+    public required int Undecided { get; init; }
+
     /// <summary>LDAR at the instruction over the runs that decide against their instruction, by the larger of the two logits.</summary>
     public required IReadOnlyList<ByInstruction> LdarAnchorAgainst { get; init; }
 
@@ -242,57 +277,6 @@ internal sealed record Significance(double P, double Q)
     public static IReadOnlyList<Significance> Family(IReadOnlyList<double> p, int size = 0) =>
         [.. p.Zip(MultipleComparisons.BenjaminiHochberg(p, size), (one, q) => new Significance(one, q))];
 }
-
-/// <summary>Scores of every head on the ranking set.</summary>
-/// <param name="All">Score over all runs [layer][head].</param>
-/// <param name="Vision">Score over vision-following runs.</param>
-/// <param name="Text">Score over text-following runs.</param>
-/// <param name="DirectAttribution">Mean direct logit attribution to the margin at the last position [layer][head].</param>
-/// <param name="Ranked">The heads, best first: as many as the largest share that is blocked, and at least ten.</param>
-/// <param name="Count">Number of heads in 5 %.</param>
-/// <param name="Shared">Hubs: in the top 5 % of both modalities.</param>
-/// <param name="VisionOnly">Experts: in the top 5 % for vision only.</param>
-/// <param name="TextOnly">Experts: in the top 5 % for text only.</param>
-/// <param name="ShareOfPositive">Share of the sum of positive scores in the top n heads, n = 1, 2, …</param>
-/// <param name="AttributionCorrelation">Spearman correlation of score and direct attribution over all heads.</param>
-internal sealed record HeadLandscape(
-    IReadOnlyList<IReadOnlyList<double>> All, IReadOnlyList<IReadOnlyList<double>> Vision, IReadOnlyList<IReadOnlyList<double>> Text,
-    IReadOnlyList<IReadOnlyList<double>> DirectAttribution, IReadOnlyList<RankedHead> Ranked, int Count,
-    IReadOnlyList<HeadId> Shared, IReadOnlyList<HeadId> VisionOnly, IReadOnlyList<HeadId> TextOnly,
-    IReadOnlyList<double> ShareOfPositive, double AttributionCorrelation)
-{
-    /// <summary>q of every measured (not estimated) score over all runs [layer][head]. The heads of a map are one family.</summary>
-    public required IReadOnlyList<IReadOnlyList<double>> Q { get; init; }
-
-    /// <summary>The same over vision-following runs.</summary>
-    public required IReadOnlyList<IReadOnlyList<double>> VisionQ { get; init; }
-
-    /// <summary>The same over text-following runs.</summary>
-    public required IReadOnlyList<IReadOnlyList<double>> TextQ { get; init; }
-
-    /// <summary>Heads with q of at most 0.05 over all runs, whatever the sign of their score.</summary>
-    public required IReadOnlyList<HeadId> Surviving { get; init; }
-
-    /// <summary>Heads whose scores are estimates, because the screen did not select them for blocking.</summary>
-    public IReadOnlyList<HeadId> Estimated { get; init; } = [];
-
-    /// <summary>Spearman correlation of estimate and score over the heads that the screen selected; NaN without a screen.</summary>
-    public double ScreenCorrelation { get; init; } = double.NaN;
-}
-
-/// <summary>A head, written "3.0".</summary>
-internal sealed record HeadId(int Layer, int Head)
-{
-    /// <inheritdoc/>
-    public override string ToString() => $"{Layer}.{Head}";
-}
-
-/// <summary>A head with its score.</summary>
-/// <param name="Role">"shared", "vision", "text", or "" outside both top 5 %.</param>
-/// <param name="Estimate">Whether the score is a gradient-based estimate that was not verified.</param>
-/// <param name="Test">Test of its score over all runs, in the family of all heads.</param>
-internal sealed record RankedHead(int Layer, int Head, ByInstruction Score, double DirectAttribution, string Role, bool Estimate,
-    Significance Test);
 
 /// <summary>Result of blocking a head set on the test set.</summary>
 /// <param name="Name">The best heads of some share, or the best for one modality.</param>
@@ -368,4 +352,4 @@ internal sealed record ImageReading(string Span, string Condition, IReadOnlyList
 internal sealed record ExampleAnswer(string Condition, string Answer, string Verdict);
 
 /// <summary>One prompt in full.</summary>
-internal sealed record RenderedPrompt(string Run, string Text, IReadOnlyList<int> Tokens, IReadOnlyDictionary<string, IReadOnlyList<int>> Spans);
+internal sealed record PromptRecord(string Run, string Text, IReadOnlyList<int> Tokens, IReadOnlyDictionary<string, IReadOnlyList<int>> Spans);

@@ -30,7 +30,7 @@ internal sealed class DiagnosisBuilder
 
     private Interventions.DecoderShape Shape => _study.Model.Decoder.Shape;
 
-    public Diagnosis Build(RenderedPrompt prompt)
+    public Diagnosis Build(PromptRecord prompt)
     {
         var model = _study.Model;
         var details = new RankingDetails(_study, _store, _plan, _rank);
@@ -111,25 +111,37 @@ internal sealed class DiagnosisBuilder
 
     private List<SampleKind> Kinds() => _control is null ? [] : [.. _control.Runs.Select(r => r.Run.Sample.Kind).Distinct().Order()];
 
-    private FollowingRates Rates(MeasuredSet set, string group, string name) => new(
-        set.Name, group, name, set.Runs.Count,
-        set.SplitShare(r => r.Follows(ConditionId.Baseline)),
+    private FollowingRates Rates(MeasuredSet set, string group, string name) => new FollowingRates
+    {
+        Set = set.Name,
+        Group = group,
+        Name = name,
+        Runs = set.Runs.Count,
+        Argmax = set.SplitShare(r => r.Follows(ConditionId.Baseline)),
         // Controls have no competing answer.
-        set.Where(IsConflict).SplitShare(r => r.Larger(ConditionId.Baseline)),
-        set.SplitShare(r => AnswerMatch.Judge(r.Result.Answer, r.Run) == Verdict.Following ? 1 : 0),
-        set.SplitShare(r => r.Competes(ConditionId.Baseline)),
-        set.SplitShare(r => r.Follows(ConditionId.Baseline) == 0 && r.Competes(ConditionId.Baseline) == 0 ? 1 : 0));
+        Larger = set.Where(IsConflict).SplitShare(r => r.Larger(ConditionId.Baseline)),
+        Generated = set.SplitShare(r => AnswerMatch.Judge(r.Result.Answer, r.Run) == Verdict.Following ? 1 : 0),
+        Competitor = set.SplitShare(r => r.Competes(ConditionId.Baseline)),
+        Neither = set.SplitShare(r => r.Follows(ConditionId.Baseline) == 0 && r.Competes(ConditionId.Baseline) == 0 ? 1 : 0),
+    };
 
     private LayerCurves Layers()
     {
         var decided = _test.Where(r => r.Follows(ConditionId.Baseline) + r.Competes(ConditionId.Baseline) > 0);
         var against = _test.Where(r => r.Larger(ConditionId.Baseline) == 0);
-        return new LayerCurves(
-            Curve(_test, "margin_anchor"), Curve(_test, "margin_last"),
-            Alignment(_test, "margin_anchor"), Alignment(_test, "margin_last"), Alignment(decided, "margin_anchor"), Alignment(decided, "margin_last"),
-            Increment("margin_anchor", mlp: false), Increment("margin_anchor", mlp: true), Increment("margin_last", mlp: false), Increment("margin_last", mlp: true),
-            _test.Runs.Count - decided.Runs.Count)
+        return new LayerCurves
         {
+            MamAnchor = Curve(_test, "margin_anchor"),
+            MamLast = Curve(_test, "margin_last"),
+            LdarAnchor = Alignment(_test, "margin_anchor"),
+            LdarLast = Alignment(_test, "margin_last"),
+            LdarAnchorDecided = Alignment(decided, "margin_anchor"),
+            LdarLastDecided = Alignment(decided, "margin_last"),
+            AttentionAnchor = Increment("margin_anchor", mlp: false),
+            MlpAnchor = Increment("margin_anchor", mlp: true),
+            AttentionLast = Increment("margin_last", mlp: false),
+            MlpLast = Increment("margin_last", mlp: true),
+            Undecided = _test.Runs.Count - decided.Runs.Count,
             LdarAnchorAgainst = Alignment(against, "margin_anchor"),
             LdarLastAgainst = Alignment(against, "margin_last"),
             MamPositiveAnchor = Positive("margin_anchor"),
@@ -248,19 +260,27 @@ internal sealed class DiagnosisBuilder
         ByInstruction Score((int Layer, int Head) head) => exchange is { } kind ? ExchangeScore.Of(scored, kind, head)
             : scored.Split(r => RankedRuns.Score(r.Result, head.Layer * Shape.Heads + head.Head, Shape.Heads, Options.Variants.HeadScore));
         string Role((int, int) head) => shared.Contains(head) ? "shared" : visionTop.Contains(head) ? "vision" : textTop.Contains(head) ? "text" : "";
-        return new HeadLandscape(
-            Rows(all), Rows(vision), Rows(text), Rows(direct),
-            [.. _plan.Order.Take(ranked).Select(h => new RankedHead(
+        return new HeadLandscape
+        {
+            All = Rows(all),
+            Vision = Rows(vision),
+            Text = Rows(text),
+            DirectAttribution = Rows(direct),
+            Ranked = [.. _plan.Order.Take(ranked).Select(h => new RankedHead(
                 h.Layer, h.Head, Score(h), direct[h.Layer * Shape.Heads + h.Head], Role(h), estimated.Contains(h),
                     tests[h.Layer * Shape.Heads + h.Head]))],
-            _plan.Arbitration.Count, Ids(shared), Ids(visionTop.Except(shared)), Ids(textTop.Except(shared)),
-            [.. Enumerable.Range(1, ranked).Select(n => HeadRanking.ShareOfPositive(all, n))],
-            HeadRanking.Spearman(all, direct))
-        {
-            Q = Rows([.. tests.Select(t => t.Q)]), VisionQ = Rows([.. visionTests.Select(t => t.Q)]),
-                TextQ = Rows([.. textTests.Select(t => t.Q)]),
+            Count = _plan.Arbitration.Count,
+            Shared = Ids(shared),
+            VisionOnly = Ids(visionTop.Except(shared)),
+            TextOnly = Ids(textTop.Except(shared)),
+            ShareOfPositive = [.. Enumerable.Range(1, ranked).Select(n => HeadRanking.ShareOfPositive(all, n))],
+            AttributionCorrelation = HeadRanking.Spearman(all, direct),
+            Q = Rows([.. tests.Select(t => t.Q)]),
+            VisionQ = Rows([.. visionTests.Select(t => t.Q)]),
+            TextQ = Rows([.. textTests.Select(t => t.Q)]),
             Surviving = Ids(Enumerable.Range(0, tests.Count).Where(i => tests[i].Survives).Select(i => (i / Shape.Heads, i % Shape.Heads))),
-            Estimated = Ids(estimated.Order()), ScreenCorrelation = ScreenCorrelation(all, estimated),
+            Estimated = Ids(estimated.Order()),
+            ScreenCorrelation = ScreenCorrelation(all, estimated),
         };
     }
 

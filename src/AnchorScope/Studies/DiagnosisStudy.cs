@@ -112,7 +112,7 @@ internal sealed class DiagnosisStudy : IDisposable
     }
 
     /// <summary>One prompt of the test set with its spans, for inspection before a run.</summary>
-    public RenderedPrompt Render(CancellationToken cancel = default)
+    public PromptRecord Render(CancellationToken cancel = default)
     {
         using var session = Model.OpenSession(new SessionOptions { Threads = Options.Threads, Cancel = cancel });
         return Rendered(session);
@@ -232,11 +232,11 @@ internal sealed class DiagnosisStudy : IDisposable
         };
     }
 
-    private RenderedPrompt Rendered(ISession session)
+    private PromptRecord Rendered(ISession session)
     {
         var run = Data.Test.Samples[0].Runs.First();
         var prompt = new ConflictPrompts(Model, Data.Layout, session).Of(run);
-        return new RenderedPrompt(run.Id, prompt.Rendered, prompt.Tokens, prompt.Spans.ToDictionary(s => EnumName.Of(s.Key), s => (IReadOnlyList<int>)s.Value, StringComparer.Ordinal));
+        return new PromptRecord(run.Id, prompt.Rendered, prompt.Tokens, prompt.Spans.ToDictionary(s => EnumName.Of(s.Key), s => (IReadOnlyList<int>)s.Value, StringComparer.Ordinal));
     }
 
     /// <summary>

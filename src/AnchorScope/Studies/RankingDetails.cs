@@ -12,13 +12,29 @@ namespace AnchorScope.Studies;
 internal sealed record NeuronTable(int Total, int FirstLayer, int LastLayer, IReadOnlyList<RankedNeuron> Ranked, double Correlation);
 
 /// <summary>One neuron.</summary>
-/// <param name="Effect">Loss of margin, in logits, when it is set to 0 at the positions of the gain scope.</param>
-/// <param name="Estimate">Gradient-based estimate of the effect.</param>
-/// <param name="AtInstruction">Its activation at the instruction, mean over its positions.</param>
-/// <param name="AtLast">Its activation at the last position.</param>
-/// <param name="Test">Test of its effect over all runs. All neurons are one family.</param>
-internal sealed record RankedNeuron(NeuronPlace Place, int Layer, int Neuron, ByInstruction Effect, double Estimate,
-    ByInstruction AtInstruction, ByInstruction AtLast, Significance Test);
+internal sealed record RankedNeuron
+{
+    public required NeuronPlace Place { get; init; }
+
+    public required int Layer { get; init; }
+
+    public required int Neuron { get; init; }
+
+    /// <summary>Loss of margin, in logits, when it is set to 0 at the positions of the gain scope.</summary>
+    public required ByInstruction Effect { get; init; }
+
+    /// <summary>Gradient-based estimate of the effect.</summary>
+    public required double Estimate { get; init; }
+
+    /// <summary>Its activation at the instruction, mean over its positions.</summary>
+    public required ByInstruction AtInstruction { get; init; }
+
+    /// <summary>Its activation at the last position.</summary>
+    public required ByInstruction AtLast { get; init; }
+
+    /// <summary>Test of its effect over all runs. All neurons are one family.</summary>
+    public required Significance Test { get; init; }
+}
 
 /// <summary>
 /// The components of a necessary head's output z, set to 0 one at a time. Their basis is the model's own and is not privileged: a rotated
@@ -66,11 +82,17 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
     {
         var means = Candidates.NeuronMeans(_rank.Runs.Select(r => r.Result), Shape);
         var tests = Tests(_parts.Neurons.Select(n => ConditionId.Neuron(n.Layer, n.Neuron)), Shape.Layers * Shape.MlpSize);
-        var ranked = _parts.Neurons.Select((n, i) => new RankedNeuron(
-            Candidates.PlaceOf(n.Layer, plan.Arbitration), n.Layer, n.Neuron,
-            Lost(_rank, ConditionId.Neuron(n.Layer, n.Neuron)), means[n.Layer * Shape.MlpSize + n.Neuron],
-            _rank.Split(r => r.Result.Curves[RankedRuns.AtInstruction][i]), _rank.Split(r => r.Result.Curves[RankedRuns.AtLast][i]),
-                tests[i])).ToList();
+        var ranked = _parts.Neurons.Select((n, i) => new RankedNeuron
+        {
+            Place = Candidates.PlaceOf(n.Layer, plan.Arbitration),
+            Layer = n.Layer,
+            Neuron = n.Neuron,
+            Effect = Lost(_rank, ConditionId.Neuron(n.Layer, n.Neuron)),
+            Estimate = means[n.Layer * Shape.MlpSize + n.Neuron],
+            AtInstruction = _rank.Split(r => r.Result.Curves[RankedRuns.AtInstruction][i]),
+            AtLast = _rank.Split(r => r.Result.Curves[RankedRuns.AtLast][i]),
+            Test = tests[i],
+        }).ToList();
         return new NeuronTable(
             Shape.Layers * Shape.MlpSize, plan.Arbitration.Min(h => h.Layer), plan.Arbitration.Max(h => h.Layer),
             [.. ranked.OrderBy(n => n.Place).ThenByDescending(n => Math.Abs(n.Effect.All.Mean))],

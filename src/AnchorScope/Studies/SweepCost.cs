@@ -4,23 +4,44 @@ using AnchorScope.Interventions;
 namespace AnchorScope.Studies;
 
 /// <summary>The cost of a sweep over one prompt, computed before it runs.</summary>
-/// <param name="Interventions">Number of requested variants.</param>
-/// <param name="Variants">Number of computed variants: those that can change a readout, with equivalent ones counted once.</param>
-/// <param name="RowLayers">Rows times layers with the planner: each variant from its corner on.</param>
-/// <param name="NaiveRowLayers">Rows times layers with one full pass per variant.</param>
-/// <param name="Operations">Floating-point operations of the variants: matrix products and attention of the decoder, and the
-/// logits.</param>
-/// <param name="BaselineOperations">Operations of the recorded run they start from, which are also those of one full pass.</param>
-/// <param name="WeightBytes">Bytes of weights read, once per pass, including the recorded run.</param>
-/// <param name="NaiveWeightBytes">Bytes of weights read with one full pass per variant.</param>
-/// <param name="RowsPerPass">Number of rows per pass that memory allows.</param>
-/// <param name="Passes">Number of passes.</param>
-/// <param name="BytesPerRow">Bytes of activations per row of a pass.</param>
-/// <param name="RecordedBytes">Bytes of the recorded run: keys and values of all positions, and the activations that variants start
-/// from.</param>
-public sealed record SweepCost(
-    int Interventions, int Variants, long RowLayers, long NaiveRowLayers, double Operations, double BaselineOperations, long WeightBytes, long NaiveWeightBytes, int RowsPerPass, int Passes, long BytesPerRow, long RecordedBytes)
+public sealed record SweepCost
 {
+    /// <summary>Number of requested variants.</summary>
+    public required int Interventions { get; init; }
+
+    /// <summary>Number of computed variants: those that can change a readout, with equivalent ones counted once.</summary>
+    public required int Variants { get; init; }
+
+    /// <summary>Rows times layers with the planner: each variant from its corner on.</summary>
+    public required long RowLayers { get; init; }
+
+    /// <summary>Rows times layers with one full pass per variant.</summary>
+    public required long NaiveRowLayers { get; init; }
+
+    /// <summary>Floating-point operations of the variants: matrix products and attention of the decoder, and the logits.</summary>
+    public required double Operations { get; init; }
+
+    /// <summary>Operations of the recorded run they start from, which are also those of one full pass.</summary>
+    public required double BaselineOperations { get; init; }
+
+    /// <summary>Bytes of weights read, once per pass, including the recorded run.</summary>
+    public required long WeightBytes { get; init; }
+
+    /// <summary>Bytes of weights read with one full pass per variant.</summary>
+    public required long NaiveWeightBytes { get; init; }
+
+    /// <summary>Number of rows per pass that memory allows.</summary>
+    public required int RowsPerPass { get; init; }
+
+    /// <summary>Number of passes.</summary>
+    public required int Passes { get; init; }
+
+    /// <summary>Bytes of activations per row of a pass.</summary>
+    public required long BytesPerRow { get; init; }
+
+    /// <summary>Bytes of the recorded run: keys and values of all positions, and the activations that variants start from.</summary>
+    public required long RecordedBytes { get; init; }
+
     /// <summary>Memory limit in bytes if none is given. A sweep that needs more uses what it needs.</summary>
     public const long DefaultMemory = 1L << 30;
 
@@ -59,10 +80,21 @@ public sealed record SweepCost(
         var passes = Sweep.Passes([.. together.Select(g => g.Sum(c => c.Corner.Rows))], perPass);
         double unembed = 2.0 * shape.ModelSize * engine.VocabularySize, full = Layer(shape, 0, prompt.Length) * shape.Layers + unembed;
         Corner[] corners = [.. changes.Select(c => c.Corner)];
-        return new SweepCost(
-            interventions.Count, corners.Length, corners.Sum(c => (long)c.Rows * (c.EndLayer - c.Layer)), (long)interventions.Count * prompt.Length * shape.Layers,
-            corners.Sum(c => OperationsOf(shape, c)) + corners.Length * unembed, full,
-            engine.WeightBytes(0) + passes.Sum(p => engine.WeightBytes(together[p.First][0].Corner.Layer)), interventions.Count * engine.WeightBytes(0), perPass, passes.Count, bytes, recorded);
+        return new SweepCost
+        {
+            Interventions = interventions.Count,
+            Variants = corners.Length,
+            RowLayers = corners.Sum(c => (long)c.Rows * (c.EndLayer - c.Layer)),
+            NaiveRowLayers = (long)interventions.Count * prompt.Length * shape.Layers,
+            Operations = corners.Sum(c => OperationsOf(shape, c)) + corners.Length * unembed,
+            BaselineOperations = full,
+            WeightBytes = engine.WeightBytes(0) + passes.Sum(p => engine.WeightBytes(together[p.First][0].Corner.Layer)),
+            NaiveWeightBytes = interventions.Count * engine.WeightBytes(0),
+            RowsPerPass = perPass,
+            Passes = passes.Count,
+            BytesPerRow = bytes,
+            RecordedBytes = recorded,
+        };
     }
 
     /// <summary>

@@ -34,23 +34,55 @@ internal sealed record SeriesCheckpoint(string Folder, string Name, int Step, st
 }
 
 /// <summary>The numbers of one checkpoint's diagnosis that a series reports.</summary>
-/// <param name="Checkpoint">Name of its folder, and of the folder of its diagnosis.</param>
-/// <param name="Argmax">MFR by arg-max.</param>
-/// <param name="Larger">MFR by the larger of the two logits.</param>
-/// <param name="Ldar">Highest LDAR at the instruction over the layers.</param>
-/// <param name="Blocked">MFR with the best 5 % of heads blocked.</param>
-/// <param name="Random">MFR with the same number of random heads blocked; null without draws.</param>
-/// <param name="ShareOfBest">Share of the sum of positive scores in the best 5 %.</param>
-/// <param name="HeadsForHalf">Smallest number of heads with half of that sum.</param>
-/// <param name="Best">The best heads, at most five.</param>
-/// <param name="AllQueries">Share of pairs that give the receiver's own other answer when the queries of all heads are taken from the other
-/// instruction.</param>
-/// <param name="Sets">The arbiters and carriers that the searches selected.</param>
-internal sealed record SeriesPoint(
-    string Checkpoint, int Step, string Stage, string Sha256, int Layers, int Heads, ByInstruction Argmax, ByInstruction Larger, Estimate Ldar, RouteFinding Route,
-    ByInstruction Blocked, ByInstruction? Random, double ShareOfBest, int HeadsForHalf, IReadOnlyList<HeadId> Best,
-    Estimate AllQueries, IReadOnlyList<SeriesSet> Sets)
+internal sealed record SeriesPoint
 {
+    /// <summary>Name of its folder, and of the folder of its diagnosis.</summary>
+    public required string Checkpoint { get; init; }
+
+    public required int Step { get; init; }
+
+    public required string Stage { get; init; }
+
+    public required string Sha256 { get; init; }
+
+    public required int Layers { get; init; }
+
+    public required int Heads { get; init; }
+
+    /// <summary>MFR by arg-max.</summary>
+    public required ByInstruction Argmax { get; init; }
+
+    /// <summary>MFR by the larger of the two logits.</summary>
+    public required ByInstruction Larger { get; init; }
+
+    /// <summary>Highest LDAR at the instruction over the layers.</summary>
+    public required Estimate Ldar { get; init; }
+
+    public required RouteFinding Route { get; init; }
+
+    /// <summary>MFR with the best 5 % of heads blocked.</summary>
+    public required ByInstruction Blocked { get; init; }
+
+    /// <summary>MFR with the same number of random heads blocked; null without draws.</summary>
+    public required ByInstruction? Random { get; init; }
+
+    /// <summary>Share of the sum of positive scores in the best 5 %.</summary>
+    public required double ShareOfBest { get; init; }
+
+    /// <summary>Smallest number of heads with half of that sum.</summary>
+    public required int HeadsForHalf { get; init; }
+
+    /// <summary>The best heads, at most five.</summary>
+    public required IReadOnlyList<HeadId> Best { get; init; }
+
+    /// <summary>
+    /// Share of pairs that give the receiver's own other answer when the queries of all heads are taken from the other instruction.
+    /// </summary>
+    public required Estimate AllQueries { get; init; }
+
+    /// <summary>The arbiters and carriers that the searches selected.</summary>
+    public required IReadOnlyList<SeriesSet> Sets { get; init; }
+
     /// <summary>The set with this name.</summary>
     public SeriesSet Set(string name) => Sets.First(s => s.Name == name);
 
@@ -59,13 +91,26 @@ internal sealed record SeriesPoint(
     {
         var blocked = found.Blocking.First(b => b.Name == HeadPlan.Tested);
         var scores = found.Heads.All.SelectMany(layer => layer).ToList();
-        return new SeriesPoint(
-            checkpoint.Name, checkpoint.Step, checkpoint.Stage, found.Model.Sha256, found.Model.Layers, found.Model.Heads, found.Following[0].Argmax, found.Following[0].Larger,
-            found.Layers.LdarAnchor.Select(l => l.All).MaxBy(l => l.Mean), found.Route, blocked.Argmax, blocked.Random?.Argmax,
-            HeadRanking.ShareOfPositive(scores, found.Heads.Count), Enumerable.Range(1, scores.Count).First(n => n == scores.Count || HeadRanking.ShareOfPositive(scores, n) >= 0.5),
-            [.. found.Heads.Ranked.Take(5).Select(h => new HeadId(h.Layer, h.Head))],
-            found.Interchange.AllQueries.Switched,
-            [.. found.Interchange.Sets.Select(s => new SeriesSet(s.Name, s.Heads, s.Found, s.Aim))]);
+        return new SeriesPoint
+        {
+            Checkpoint = checkpoint.Name,
+            Step = checkpoint.Step,
+            Stage = checkpoint.Stage,
+            Sha256 = found.Model.Sha256,
+            Layers = found.Model.Layers,
+            Heads = found.Model.Heads,
+            Argmax = found.Following[0].Argmax,
+            Larger = found.Following[0].Larger,
+            Ldar = found.Layers.LdarAnchor.Select(l => l.All).MaxBy(l => l.Mean),
+            Route = found.Route,
+            Blocked = blocked.Argmax,
+            Random = blocked.Random?.Argmax,
+            ShareOfBest = HeadRanking.ShareOfPositive(scores, found.Heads.Count),
+            HeadsForHalf = Enumerable.Range(1, scores.Count).First(n => n == scores.Count || HeadRanking.ShareOfPositive(scores, n) >= 0.5),
+            Best = [.. found.Heads.Ranked.Take(5).Select(h => new HeadId(h.Layer, h.Head))],
+            AllQueries = found.Interchange.AllQueries.Switched,
+            Sets = [.. found.Interchange.Sets.Select(s => new SeriesSet(s.Name, s.Heads, s.Found, s.Aim))],
+        };
     }
 }
 

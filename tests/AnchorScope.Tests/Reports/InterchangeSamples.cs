@@ -37,12 +37,17 @@ internal static class InterchangeSamples
 
     private static Estimate Share(double mean) => new(mean, mean - 0.05, mean + 0.05, 50);
 
-    private static InterchangeResult Of(ProfiledHead[] heads, FoundSet[] sets, ExchangeEffect effect) => new(
-        "equal", ["question", "text_context"],
-        [new SplitPairs("rank", [new PairCount("instruction", 60, 4, 3, 2, effect.Pairs), new PairCount("crossed", 60, 4, 3, 2, 0)])],
-        heads, sets, Measured(effect, new HeadId(1, 2)),
-        [.. Enumerable.Range(0, Layers).Select(l => new LayerExchange(l, effect, effect, effect, effect, effect, effect))], effect, effect)
+    private static InterchangeResult Of(ProfiledHead[] heads, FoundSet[] sets, ExchangeEffect effect) => new InterchangeResult
     {
+        Alignment = "equal",
+        Positions = ["question", "text_context"],
+        Pairs = [new SplitPairs("rank", [new PairCount("instruction", 60, 4, 3, 2, effect.Pairs), new PairCount("crossed", 60, 4, 3, 2, 0)])],
+        Heads = heads,
+        Sets = sets,
+        Necessary = Measured(effect, new HeadId(1, 2)),
+        Layers = [.. Enumerable.Range(0, Layers).Select(l => new LayerExchange(l, effect, effect, effect, effect, effect, effect))],
+        AllQueries = effect,
+        AllOutputs = effect,
         MlpDecides = null,
         Place = new ChoicePlace(effect.Pairs == 0 ? "unclear" : "instruction", effect, NoPairs, NoPairs),
         ByGradient = new GradientSet(
@@ -58,13 +63,36 @@ internal static class InterchangeSamples
         var steps = shares.Select((share, i) =>
             new FoundStep([.. Enumerable.Range(0, i + 1).Select(h => new HeadId(0, h))], Effect(share), Effect(share))).ToList();
         var last = steps[^1];
-        return new FoundSet(
-            name, exchanged, steps, found, last.Test.Switched, 2, null, new PermutationRank(0, 79), false, 0.1,
-            Measured(last.Test, [.. last.Heads]));
+        return new FoundSet
+        {
+            Name = name,
+            Exchanged = exchanged,
+            Steps = steps,
+            Found = found,
+            Aim = last.Test.Switched,
+            Half = 2,
+            Ninety = null,
+            Random = new PermutationRank(0, 79),
+            Census = false,
+            RandomMoved = 0.1,
+            Measured = Measured(last.Test, [.. last.Heads]),
+        };
     }
 
-    private static FoundSet Empty(string name, string exchanged) =>
-        new(name, exchanged, [], false, Nothing, null, null, null, false, double.NaN, null);
+    private static FoundSet Empty(string name, string exchanged) => new FoundSet
+    {
+        Name = name,
+        Exchanged = exchanged,
+        Steps = [],
+        Found = false,
+        Aim = Nothing,
+        Half = null,
+        Ninety = null,
+        Random = null,
+        Census = false,
+        RandomMoved = double.NaN,
+        Measured = null,
+    };
 
     private static MeasuredHeads Measured(ExchangeEffect e, params HeadId[] heads) => new(heads, e, e, e, e, e);
 }

@@ -14,18 +14,61 @@ internal static class SteeringSample
         var side = new TurnedSide(Half, Half, Half);
         var rank = new PermutationRank(0, draws);
         var effect = new RepairEffect(testRuns, Half, Half, Half);
-        var repair = new SteeringRepair(chosen, effect, effect, effect, Half, rank, rank, draws, 0.01, FindingStatus.Present,
-            "It repairs.");
+        var repair = new SteeringRepair
+        {
+            Chosen = chosen,
+            Test = effect,
+            Control = effect,
+            Unseen = effect,
+            BeyondGain = Half,
+            Random = rank,
+            Matched = rank,
+            MatchedReached = draws,
+            P = 0.01,
+            Status = FindingStatus.Present,
+            Text = "It repairs.",
+        };
         TurnedRuns Turned(double strength) => new("L3", strength, new TurnedShares(Half, Half), new TurnedShares(Half, Half));
         return new SteeringResult(
             1, "AnchorScope", new ModelFacts("m", "f", new string('0', 64), "", 8, 8, null), [new SetFacts("test", "00", testRuns / 2, 0)],
             new Dictionary<string, string>(StringComparer.Ordinal) { ["preset"] = "default" }, 0, 0.05,
                 new DiagnosedHeads([], [], [], []), 1, 1, failed, testRuns, 10, 10, null, null,
             [
-                new SteeredMethod("query_mean", "queries", true, -2, 2,
-                    new SteeringTurn(chosen, Half, side, side, Half, Half, Half, rank, 0.01, FindingStatus.Present, "It turns."), repair,
-                    [.. Enumerable.Range(-12, 25).Select(i => Turned(i / 4.0))]),
-                new SteeredMethod("gain", "outputs", false, 1, 2, null, repair, []),
+ new SteeredMethod
+                {
+                    Name = "query_mean",
+                    What = "queries",
+                    Signed = true,
+                    Lowest = -2,
+                    Highest = 2,
+                    Turn = new SteeringTurn
+                    {
+                        Chosen = chosen,
+                        Score = Half,
+                        ToPicture = side,
+                        ToText = side,
+                        Control = Half,
+                        Unseen = Half,
+                        BeyondResidual = Half,
+                        Random = rank,
+                        P = 0.01,
+                        Status = FindingStatus.Present,
+                        Text = "It turns.",
+                    },
+                    Repair = repair,
+                    Turned = [.. Enumerable.Range(-12, 25).Select(i => Turned(i / 4.0))],
+                },
+ new SteeredMethod
+                {
+                    Name = "gain",
+                    What = "outputs",
+                    Signed = false,
+                    Lowest = 1,
+                    Highest = 2,
+                    Turn = null,
+                    Repair = repair,
+                    Turned = [],
+                },
             ]);
     }
 }

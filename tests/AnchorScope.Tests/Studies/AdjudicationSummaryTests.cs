@@ -47,6 +47,17 @@ public sealed class AdjudicationSummaryTests
         bool? first = arbiter is null ? null : flagged.Length > 0;
         return new Adjudication(
             name, truth, [.. heads.Select(head => new KnownHead(head.Layer, head.Head, Role(head)))], 0.05,
-            [new MethodResult("zero_ablation", flagged, Arbiter, Role(Arbiter), first, null, double.NaN, double.NaN, 9)]);
+            [ new MethodResult
+            {
+                Method = "zero_ablation",
+                Flagged = flagged,
+                Best = Arbiter,
+                BestRole = Role(Arbiter),
+                First = first,
+                Hits = null,
+                Precision = double.NaN,
+                Recall = double.NaN,
+                Runs = 9,
+            }]);
     }
 }

@@ -56,12 +56,18 @@ internal sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
         var best = scored.OrderByDescending(s => s.Score).First();
         var hits = flagged.Count(arbiters.Contains);
         var none = arbiters.Count == 0;
-        return new MethodResult(
-            EnumName.Of(method), flagged, best.Head, known[best.Head],
-            none ? null : scored.Where(s => s.Score == best.Score).All(s => arbiters.Contains(s.Head)),
-            none ? null : scored.Count(s => arbiters.Contains(s.Head) && scored.Count(other => other.Score >= s.Score) <= arbiters.Count),
-            flagged.Count == 0 ? double.NaN : (double)hits / flagged.Count, none ? double.NaN : (double)hits / arbiters.Count,
-            Runs(method, scored.Count));
+        return new MethodResult
+        {
+            Method = EnumName.Of(method),
+            Flagged = flagged,
+            Best = best.Head,
+            BestRole = known[best.Head],
+            First = none ? null : scored.Where(s => s.Score == best.Score).All(s => arbiters.Contains(s.Head)),
+            Hits = none ? null : scored.Count(s => arbiters.Contains(s.Head) && scored.Count(other => other.Score >= s.Score) <= arbiters.Count),
+            Precision = flagged.Count == 0 ? double.NaN : (double)hits / flagged.Count,
+            Recall = none ? double.NaN : (double)hits / arbiters.Count,
+            Runs = Runs(method, scored.Count),
+        };
     }
 
     /// <summary>A head, its score (minus infinity if it has none), and whether the method names it as deciding.</summary>

@@ -7,17 +7,34 @@ namespace AnchorScope.Studies;
 internal sealed record RoleCount(string Role, int Flagged, int Heads);
 
 /// <summary>One method over several models.</summary>
-/// <param name="Flagged">Number of flagged heads in all models.</param>
-/// <param name="Hits">How many of them are true arbiters.</param>
-/// <param name="Arbiters">Number of true arbiters.</param>
-/// <param name="Precision">Hits over flagged. The interval treats models, not heads, as independent (docs/adjudication.md).</param>
-/// <param name="Recall">Hits over arbiters, with an interval of the same kind.</param>
-/// <param name="First">Number of models in which only true arbiters have the largest score.</param>
-/// <param name="Roles">Flagged heads by role, in the order of <see cref="HeadRole"/> with "none" last; only roles that occur.</param>
-/// <param name="Runs">As in <see cref="MethodResult.Runs"/>; the maximum over the models.</param>
-internal sealed record MethodSummary(
-    string Method, int Flagged, int Hits, int Arbiters, Estimate Precision, Estimate Recall, int First, IReadOnlyList<RoleCount> Roles,
-    int Runs);
+internal sealed record MethodSummary
+{
+    public required string Method { get; init; }
+
+    /// <summary>Number of flagged heads in all models.</summary>
+    public required int Flagged { get; init; }
+
+    /// <summary>How many of them are true arbiters.</summary>
+    public required int Hits { get; init; }
+
+    /// <summary>Number of true arbiters.</summary>
+    public required int Arbiters { get; init; }
+
+    /// <summary>Hits over flagged. The interval treats models, not heads, as independent (docs/adjudication.md).</summary>
+    public required Estimate Precision { get; init; }
+
+    /// <summary>Hits over arbiters, with an interval of the same kind.</summary>
+    public required Estimate Recall { get; init; }
+
+    /// <summary>Number of models in which only true arbiters have the largest score.</summary>
+    public required int First { get; init; }
+
+    /// <summary>Flagged heads by role, in the order of <see cref="HeadRole"/> with "none" last; only roles that occur.</summary>
+    public required IReadOnlyList<RoleCount> Roles { get; init; }
+
+    /// <summary>As in <see cref="MethodResult.Runs"/>; the maximum over the models.</summary>
+    public required int Runs { get; init; }
+}
 
 /// <summary>All methods over the models with one kind of truth.</summary>
 /// <param name="WithArbiters">Number of models that have arbiters.</param>
@@ -35,9 +52,18 @@ internal sealed record AdjudicationSummary(string Truth, IReadOnlyList<string> M
     {
         var flagged = models.SelectMany(m => m.Result.Flagged.Select(head => (m.Model, Hit: m.Model.Arbiters.Contains(head)))).ToList();
         var arbiters = models.SelectMany(m => m.Model.Arbiters.Select(head => (m.Model, Hit: m.Result.Flagged.Contains(head)))).ToList();
-        return new MethodSummary(
-            method, flagged.Count, flagged.Count(f => f.Hit), arbiters.Count, Share(flagged), Share(arbiters),
-            models.Count(m => m.Result.First == true), [.. Roles(models)], models.Max(m => m.Result.Runs));
+        return new MethodSummary
+        {
+            Method = method,
+            Flagged = flagged.Count,
+            Hits = flagged.Count(f => f.Hit),
+            Arbiters = arbiters.Count,
+            Precision = Share(flagged),
+            Recall = Share(arbiters),
+            First = models.Count(m => m.Result.First == true),
+            Roles = [.. Roles(models)],
+            Runs = models.Max(m => m.Result.Runs),
+        };
     }
 
     private static Estimate Share(IReadOnlyList<(Adjudication Model, bool Hit)> heads) =>

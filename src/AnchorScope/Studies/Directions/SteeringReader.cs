@@ -109,9 +109,17 @@ internal sealed class SteeringReader
             [.. _methods.Select((m, i) =>
             {
                 var (lowest, highest) = Bounds(m);
-                return new SteeredMethod(
-                    m.Name, m.What, m.Signed, lowest, highest, turns[i] is { } turn ? Said(m, turn with { P = turnP[i] }, test, residual) : null, Said(m, repairs[i] with { P = repairP[i] }, test, gain),
-                    [.. Knob(m, test)]);
+                return new SteeredMethod
+                {
+                    Name = m.Name,
+                    What = m.What,
+                    Signed = m.Signed,
+                    Lowest = lowest,
+                    Highest = highest,
+                    Turn = turns[i] is { } turn ? Said(m, turn with { P = turnP[i] }, test, residual) : null,
+                    Repair = Said(m, repairs[i] with { P = repairP[i] }, test, gain),
+                    Turned = [.. Knob(m, test)],
+                };
             })]);
     }
 
@@ -156,7 +164,20 @@ internal sealed class SteeringReader
 
     private SteeringTurn Turn(SteeringMethod method, MeasuredSet test, MeasuredSet? control, MeasuredSet? unseen, SteeringMethod? residual)
     {
-        if (_turns[method.Name] is not { } at) return new SteeringTurn(null, null, null, null, null, null, null, null, double.NaN, FindingStatus.Unclear, "");
+        if (_turns[method.Name] is not { } at) return new SteeringTurn
+        {
+            Chosen = null,
+            Score = null,
+            ToPicture = null,
+            ToText = null,
+            Control = null,
+            Unseen = null,
+            BeyondResidual = null,
+            Random = null,
+            P = double.NaN,
+            Status = FindingStatus.Unclear,
+            Text = "",
+        };
         var runs = Turning(at, test);
         var score = runs.Difference(r => Turned(r, at));
         TurnedSide Side(Modality towards)
@@ -166,15 +187,38 @@ internal sealed class SteeringReader
         }
         Estimate? beyond = residual is null || residual.Name == method.Name ? null
             : Turning(_turns[residual.Name]!.Value, runs).Mean(r => Turned(r, at) - Turned(r, _turns[residual.Name]!.Value));
-        return new SteeringTurn(
-            Choice(at), score.Difference, Side(Modality.Vision), Side(Modality.Text),
-            control?.Where(r => r.Has(at.Against(r))).Difference(r => r.Follows(at.Against(r)) - r.Follows(ConditionId.Baseline)).Difference, unseen is null ? null : Turning(at, unseen).Difference(r => Turned(r, at)).Difference,
-            beyond, Rank(at, [.. method.Controls.Select(c => _turns[c.Name])], test, Turning, Turned), score.P, FindingStatus.Unclear, "");
+        return new SteeringTurn
+        {
+            Chosen = Choice(at),
+            Score = score.Difference,
+            ToPicture = Side(Modality.Vision),
+            ToText = Side(Modality.Text),
+            Control = control?.Where(r => r.Has(at.Against(r))).Difference(r => r.Follows(at.Against(r)) - r.Follows(ConditionId.Baseline)).Difference,
+            Unseen = unseen is null ? null : Turning(at, unseen).Difference(r => Turned(r, at)).Difference,
+            BeyondResidual = beyond,
+            Random = Rank(at, [.. method.Controls.Select(c => _turns[c.Name])], test, Turning, Turned),
+            P = score.P,
+            Status = FindingStatus.Unclear,
+            Text = "",
+        };
     }
 
     private SteeringRepair Repair(SteeringMethod method, MeasuredSet test, MeasuredSet? control, MeasuredSet? unseen, SteeringMethod? gain)
     {
-        if (_repairs[method.Name] is not { } at) return new SteeringRepair(null, null, null, null, null, null, null, 0, double.NaN, FindingStatus.Unclear, "");
+        if (_repairs[method.Name] is not { } at) return new SteeringRepair
+        {
+            Chosen = null,
+            Test = null,
+            Control = null,
+            Unseen = null,
+            BeyondGain = null,
+            Random = null,
+            Matched = null,
+            MatchedReached = 0,
+            P = double.NaN,
+            Status = FindingStatus.Unclear,
+            Text = "",
+        };
         RepairEffect? Effect(MeasuredSet? set)
         {
             if (set is null) return null;
@@ -187,9 +231,20 @@ internal sealed class SteeringReader
         Estimate? beyond = gain is null || gain.Name == method.Name ? null
             : Steered(at, test).Difference(r => r.Follows(at.With(r)) - r.Follows(_repairs[gain.Name]!.Value.With(r))).Difference;
         var reached = _matched[method.Name].Where(m => m.Matched is not null).Select(m => m.Matched).ToList();
-        return new SteeringRepair(
-            Choice(at), Effect(test), Effect(control), Effect(unseen), beyond, Rank(at, [.. method.Controls.Select(c => _repairs[c.Name])], test, Steered, Gained), Rank(at, reached, test, Steered, Gained),
-            reached.Count, Net(at, test).P, FindingStatus.Unclear, "");
+        return new SteeringRepair
+        {
+            Chosen = Choice(at),
+            Test = Effect(test),
+            Control = Effect(control),
+            Unseen = Effect(unseen),
+            BeyondGain = beyond,
+            Random = Rank(at, [.. method.Controls.Select(c => _repairs[c.Name])], test, Steered, Gained),
+            Matched = Rank(at, reached, test, Steered, Gained),
+            MatchedReached = reached.Count,
+            P = Net(at, test).P,
+            Status = FindingStatus.Unclear,
+            Text = "",
+        };
     }
 
     /// <summary>

@@ -25,15 +25,33 @@ internal sealed record SteeringResult(
 }
 
 /// <summary>One method.</summary>
-/// <param name="Name">For instance "query_position".</param>
-/// <param name="Signed">Whether its strength has a sign: towards the picture or the text.</param>
-/// <param name="Lowest">Strongest tried strength towards the text that keeps third answers within the margin on validation runs; 0 if none
-/// does.</param>
-/// <param name="Highest">The same towards the picture; for an unsigned method its largest strength.</param>
-/// <param name="Turn">Result of steering against the instruction; null for an unsigned method.</param>
-/// <param name="Repair">Result of steering towards each run's instructed modality.</param>
-/// <param name="Turned">Every setting and strength, on the test runs that follow without steering.</param>
-internal sealed record SteeredMethod(string Name, string What, bool Signed, double Lowest, double Highest, SteeringTurn? Turn, SteeringRepair Repair, IReadOnlyList<TurnedRuns> Turned);
+internal sealed record SteeredMethod
+{
+    /// <summary>For instance "query_position".</summary>
+    public required string Name { get; init; }
+
+    public required string What { get; init; }
+
+    /// <summary>Whether its strength has a sign: towards the picture or the text.</summary>
+    public required bool Signed { get; init; }
+
+    /// <summary>
+    /// Strongest tried strength towards the text that keeps third answers within the margin on validation runs; 0 if none does.
+    /// </summary>
+    public required double Lowest { get; init; }
+
+    /// <summary>The same towards the picture; for an unsigned method its largest strength.</summary>
+    public required double Highest { get; init; }
+
+    /// <summary>Result of steering against the instruction; null for an unsigned method.</summary>
+    public required SteeringTurn? Turn { get; init; }
+
+    /// <summary>Result of steering towards each run's instructed modality.</summary>
+    public required SteeringRepair Repair { get; init; }
+
+    /// <summary>Every setting and strength, on the test runs that follow without steering.</summary>
+    public required IReadOnlyList<TurnedRuns> Turned { get; init; }
+}
 
 /// <summary>A setting and strength.</summary>
 /// <param name="Label">For instance the layer, "L3"; "" if there is one setting.</param>
@@ -41,39 +59,84 @@ internal sealed record SteeredMethod(string Name, string What, bool Signed, doub
 internal sealed record SteeringChoice(string Label, double Strength, Estimate Norm);
 
 /// <summary>The result of turning runs that follow their instruction to the other modality.</summary>
-/// <param name="Chosen">Setting and strength with the largest score on validation runs; null if none is above 0.</param>
-/// <param name="Score">On the test split: share that switches to the other modality's answer when steered against its instruction, minus
-/// the share that loses its own answer when steered with it.</param>
-/// <param name="ToPicture">Steered towards the picture.</param>
-/// <param name="ToText">Steered towards the text.</param>
-/// <param name="Control">Change of accuracy on runs without a conflict, steered in the same way.</param>
-/// <param name="Unseen">The score on the second data folder.</param>
-/// <param name="BeyondResidual">Score minus that of <see cref="SteeringResult.BestResidual"/>, paired.</param>
-/// <param name="Random">Rank of the score among the method's controls (random heads, or random vectors of the same length), each at its own
-/// best setting and strength; null if it has none.</param>
-/// <param name="P">p of the hypothesis that the score is 0, after Holm over the methods.</param>
-/// <param name="Status">Present: the score is above 0, and no random set has one as large.</param>
-internal sealed record SteeringTurn(
-    SteeringChoice? Chosen, Estimate? Score, TurnedSide? ToPicture, TurnedSide? ToText, Estimate? Control, Estimate? Unseen, Estimate? BeyondResidual, PermutationRank? Random,
-    double P, FindingStatus Status, string Text);
+internal sealed record SteeringTurn
+{
+    /// <summary>Setting and strength with the largest score on validation runs; null if none is above 0.</summary>
+    public required SteeringChoice? Chosen { get; init; }
+
+    /// <summary>
+    /// On the test split: share that switches to the other modality's answer when steered against its instruction, minus the share that loses its own answer when steered with it.
+    /// </summary>
+    public required Estimate? Score { get; init; }
+
+    /// <summary>Steered towards the picture.</summary>
+    public required TurnedSide? ToPicture { get; init; }
+
+    /// <summary>Steered towards the text.</summary>
+    public required TurnedSide? ToText { get; init; }
+
+    /// <summary>Change of accuracy on runs without a conflict, steered in the same way.</summary>
+    public required Estimate? Control { get; init; }
+
+    /// <summary>The score on the second data folder.</summary>
+    public required Estimate? Unseen { get; init; }
+
+    /// <summary>Score minus that of <see cref="SteeringResult.BestResidual"/>, paired.</summary>
+    public required Estimate? BeyondResidual { get; init; }
+
+    /// <summary>
+    /// Rank of the score among the method's controls (random heads, or random vectors of the same length), each at its own best setting and strength; null if it has none.
+    /// </summary>
+    public required PermutationRank? Random { get; init; }
+
+    /// <summary>p of the hypothesis that the score is 0, after Holm over the methods.</summary>
+    public required double P { get; init; }
+
+    /// <summary>Present: the score is above 0, and no random set has one as large.</summary>
+    public required FindingStatus Status { get; init; }
+
+    public required string Text { get; init; }
+}
 
 /// <summary>The result of making failed runs follow their instruction.</summary>
-/// <param name="Chosen">Setting and strength with the largest net gain on validation runs; null if none gains.</param>
-/// <param name="Test">Effect on the test split.</param>
-/// <param name="Control">Effect on runs without a conflict.</param>
-/// <param name="Unseen">Effect on the second data folder.</param>
-/// <param name="BeyondGain">Share of test runs that follow, minus that under <see cref="SteeringResult.BestGain"/>, paired.</param>
-/// <param name="Random">Rank of the net gain among the method's controls, each at its own best setting and strength; null if it has
-/// none.</param>
-/// <param name="Matched">The same, with each control at the strength that changes the residual stream as much as this method does; only
-/// controls that reach it.</param>
-/// <param name="MatchedReached">Number of controls that reach it.</param>
-/// <param name="P">p of the hypothesis that the net gain is 0, after Holm over the methods.</param>
-/// <param name="Status">Present: a net gain on the test split, larger than with random heads, and no harm on runs without a
-/// conflict.</param>
-internal sealed record SteeringRepair(
-    SteeringChoice? Chosen, RepairEffect? Test, RepairEffect? Control, RepairEffect? Unseen, Estimate? BeyondGain, PermutationRank? Random, PermutationRank? Matched, int MatchedReached, double P,
-    FindingStatus Status, string Text);
+internal sealed record SteeringRepair
+{
+    /// <summary>Setting and strength with the largest net gain on validation runs; null if none gains.</summary>
+    public required SteeringChoice? Chosen { get; init; }
+
+    /// <summary>Effect on the test split.</summary>
+    public required RepairEffect? Test { get; init; }
+
+    /// <summary>Effect on runs without a conflict.</summary>
+    public required RepairEffect? Control { get; init; }
+
+    /// <summary>Effect on the second data folder.</summary>
+    public required RepairEffect? Unseen { get; init; }
+
+    /// <summary>Share of test runs that follow, minus that under <see cref="SteeringResult.BestGain"/>, paired.</summary>
+    public required Estimate? BeyondGain { get; init; }
+
+    /// <summary>
+    /// Rank of the net gain among the method's controls, each at its own best setting and strength; null if it has none.
+    /// </summary>
+    public required PermutationRank? Random { get; init; }
+
+    /// <summary>
+    /// The same, with each control at the strength that changes the residual stream as much as this method does; only controls that reach it.
+    /// </summary>
+    public required PermutationRank? Matched { get; init; }
+
+    /// <summary>Number of controls that reach it.</summary>
+    public required int MatchedReached { get; init; }
+
+    /// <summary>p of the hypothesis that the net gain is 0, after Holm over the methods.</summary>
+    public required double P { get; init; }
+
+    /// <summary>Present: a net gain on the test split, larger than with random heads, and no harm on runs without a conflict.</summary>
+    public required FindingStatus Status { get; init; }
+
+    public required string Text { get; init; }
+}
 
 /// <summary>The effect of steering on runs that should follow their instruction.</summary>
 /// <param name="Runs">Number of runs that could be steered.</param>

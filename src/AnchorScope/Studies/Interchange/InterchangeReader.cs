@@ -11,21 +11,21 @@ internal static class InterchangeReader
         var sets = rows.Sets.Select(s => Set(study, rows, s)).ToList();
         List<LayerExchange> exchanged = [.. Enumerable.Range(0, layers).Select(l => Layer(rows.Test, study, l))];
         List<ProfiledHead> heads = [.. study.All.Select(h => Head(rows.Profile, ranked, h, sets[0].Found && arbiters.Contains(h)))];
-        return new InterchangeResult(
-            EnumName.Of(variants.Alignment),
-            [.. DiagnosisConditions.SpansOf(variants).Select(EnumName.Of)],
-            [
+        return new InterchangeResult
+        {
+            Alignment = EnumName.Of(variants.Alignment),
+            Positions = [.. DiagnosisConditions.SpansOf(variants).Select(EnumName.Of)],
+            Pairs = [
                 new SplitPairs(rows.Profile.Name, [.. Enum.GetValues<DonorFactor>().Select(f => ExchangeMeasure.Count(rows.Profile, f))]),
                 new SplitPairs(rows.Test.Name, [.. Enum.GetValues<DonorFactor>()
                     .Where(f => f is not (DonorFactor.Picture or DonorFactor.Note)).Select(f => ExchangeMeasure.Count(rows.Test, f))]),
             ],
-            heads,
-            sets,
-            Measured(rows.Test, necessary)!,
-            exchanged,
-            ExchangeMeasure.Of(rows.Test, new Exchange(DonorFactor.Instruction, HeadContent.Query, study.All)),
-            ExchangeMeasure.Of(rows.Test, new Exchange(DonorFactor.Instruction, HeadContent.Z, study.All)))
-        {
+            Heads = heads,
+            Sets = sets,
+            Necessary = Measured(rows.Test, necessary)!,
+            Layers = exchanged,
+            AllQueries = ExchangeMeasure.Of(rows.Test, new Exchange(DonorFactor.Instruction, HeadContent.Query, study.All)),
+            AllOutputs = ExchangeMeasure.Of(rows.Test, new Exchange(DonorFactor.Instruction, HeadContent.Z, study.All)),
             MlpDecides = heads.Exists(h => h.Role == EnumName.Of(HeadRole.Arbiter)) ? null : MlpRule.Of(exchanged),
             Place = Place(rows.Test, study, layers),
             ByGradient = ByGradient(rows, study, heads, arbiters),
@@ -57,10 +57,17 @@ internal static class InterchangeReader
     {
         var condition = removal.Condition;
         var words = set.Runs.SelectMany(r => r.Entities.FollowingForms.Concat(r.Entities.CompetingForms)).ToHashSet();
-        return new AblationResult(
-            name, Ids(removal.Heads), EnumName.Of(removal.Variant), set.Share(r => r.Follows(condition)), set.Share(r => r.Competes(condition)),
-            set.Share(r => 1 - r.Follows(condition) - r.Competes(condition)), set.Share(r => words.Contains(r.Result.Outcomes[condition].ArgMax) ? 0 : 1),
-            set.Mean(r => r.Result.Curves[AblationRunner.Norm + condition][0]));
+        return new AblationResult
+        {
+            Set = name,
+            Heads = Ids(removal.Heads),
+            Variant = EnumName.Of(removal.Variant),
+            Following = set.Share(r => r.Follows(condition)),
+            Competitor = set.Share(r => r.Competes(condition)),
+            Third = set.Share(r => 1 - r.Follows(condition) - r.Competes(condition)),
+            NoAnswerWord = set.Share(r => words.Contains(r.Result.Outcomes[condition].ArgMax) ? 0 : 1),
+            Distance = set.Mean(r => r.Result.Curves[AblationRunner.Norm + condition][0]),
+        };
     }
 
     private static ProfiledHead Head(MeasuredSet profile, MeasuredSet ranked, (int Layer, int Head) head, bool inSet)
@@ -85,7 +92,20 @@ internal static class InterchangeReader
         var search = set.Search;
         var steps = set.Steps.Select(s => new FoundStep(Ids(s.Heads), s.Ranking, ExchangeMeasure.Of(rows.Test, search.Of(s.Heads)))).ToList();
         var exchanged = $"{EnumName.Of(search.Factor)}/{EnumName.Of(search.What)}";
-        if (steps.Count == 0) return new FoundSet(search.Name, exchanged, steps, false, new Estimate(0, 0, 0, 0), null, null, null, false, double.NaN, null);
+        if (steps.Count == 0) return new FoundSet
+        {
+            Name = search.Name,
+            Exchanged = exchanged,
+            Steps = steps,
+            Found = false,
+            Aim = new Estimate(0, 0, 0, 0),
+            Half = null,
+            Ninety = null,
+            Random = null,
+            Census = false,
+            RandomMoved = double.NaN,
+            Measured = null,
+        };
         Estimate AimOf(ExchangeEffect effect) => search.Name == "choice_carriers" ? effect.OwnOther : effect.Switched;
         int? Smallest(double share) => steps.FirstOrDefault(s => AimOf(s.Test).Mean >= share)?.Heads.Count;
         double Reach(IReadOnlyList<(int Layer, int Head)> heads)
@@ -109,7 +129,20 @@ internal static class InterchangeReader
         var moves = search.Name == "choice_carriers" ? test.OwnOther.Low > RoleRule.Least : test.Moved.Low > RoleRule.Least;
         var census = drawn.Count > 0 && study.IsCensus(set);
         var enough = !rows.Test.IsFew && rank is { } r && (census ? r.AtLeast == 0 : r.P <= MultipleComparisons.Level);
-        return new FoundSet(search.Name, exchanged, steps, kind && moves && enough, AimOf(test), Smallest(0.5), Smallest(0.9), rank, census, drawn.Count == 0 ? double.NaN : drawn.Max(), measured);
+        return new FoundSet
+        {
+            Name = search.Name,
+            Exchanged = exchanged,
+            Steps = steps,
+            Found = kind && moves && enough,
+            Aim = AimOf(test),
+            Half = Smallest(0.5),
+            Ninety = Smallest(0.9),
+            Random = rank,
+            Census = census,
+            RandomMoved = drawn.Count == 0 ? double.NaN : drawn.Max(),
+            Measured = measured,
+        };
     }
 
     private static MeasuredHeads? Measured(MeasuredSet set, IReadOnlyList<(int Layer, int Head)> heads)

@@ -5,19 +5,35 @@ namespace AnchorScope.Studies;
 /// <summary>
 /// Which heads choose and which carry: the content of <c>interchange</c> in diagnosis.json. Definitions are in docs/definitions.md.
 /// </summary>
-/// <param name="Alignment">How positions were aligned.</param>
-/// <param name="Positions">Spans at which heads were exchanged.</param>
-/// <param name="Pairs">Pairs by split and factor, and why other runs gave none.</param>
-/// <param name="Heads">Every head, on the ranking split.</param>
-/// <param name="Sets">The sets that were searched on the ranking split, measured on the test split.</param>
-/// <param name="Necessary">The heads whose blocking lowers MFR most, under the same exchanges.</param>
-/// <param name="Layers">All heads of a layer, and its MLP, exchanged together.</param>
-/// <param name="AllQueries">Queries of all heads.</param>
-/// <param name="AllOutputs">Outputs of all heads.</param>
-internal sealed record InterchangeResult(
-    string Alignment, IReadOnlyList<string> Positions, IReadOnlyList<SplitPairs> Pairs, IReadOnlyList<ProfiledHead> Heads, IReadOnlyList<FoundSet> Sets, MeasuredHeads Necessary,
-    IReadOnlyList<LayerExchange> Layers, ExchangeEffect AllQueries, ExchangeEffect AllOutputs)
+internal sealed record InterchangeResult
 {
+    /// <summary>How positions were aligned.</summary>
+    public required string Alignment { get; init; }
+
+    /// <summary>Spans at which heads were exchanged.</summary>
+    public required IReadOnlyList<string> Positions { get; init; }
+
+    /// <summary>Pairs by split and factor, and why other runs gave none.</summary>
+    public required IReadOnlyList<SplitPairs> Pairs { get; init; }
+
+    /// <summary>Every head, on the ranking split.</summary>
+    public required IReadOnlyList<ProfiledHead> Heads { get; init; }
+
+    /// <summary>The sets that were searched on the ranking split, measured on the test split.</summary>
+    public required IReadOnlyList<FoundSet> Sets { get; init; }
+
+    /// <summary>The heads whose blocking lowers MFR most, under the same exchanges.</summary>
+    public required MeasuredHeads Necessary { get; init; }
+
+    /// <summary>All heads of a layer, and its MLP, exchanged together.</summary>
+    public required IReadOnlyList<LayerExchange> Layers { get; init; }
+
+    /// <summary>Queries of all heads.</summary>
+    public required ExchangeEffect AllQueries { get; init; }
+
+    /// <summary>Outputs of all heads.</summary>
+    public required ExchangeEffect AllOutputs { get; init; }
+
     /// <summary>The layer whose MLP decides if no head does; null if heads do, or nothing was found.</summary>
     public required int? MlpDecides { get; init; }
 
@@ -97,21 +113,43 @@ internal sealed record MeasuredHeads(
 }
 
 /// <summary>The result of a search.</summary>
-/// <param name="Name">"arbiters", "decision_carriers" or "choice_carriers".</param>
-/// <param name="Exchanged">What was exchanged in the search: factor and content.</param>
-/// <param name="Steps">The set after each step.</param>
-/// <param name="Found">Whether it is confirmed on the test split: <see cref="FoundSet.Aim"/> is above the threshold and above that of
-/// random sets, and the set has the effect that was searched for.</param>
-/// <param name="Aim">Share of the test pairs that the whole set switches to the answer that was searched for.</param>
-/// <param name="Half">Number of heads that switch half of the test pairs; null if no step does.</param>
-/// <param name="Ninety">Number of heads that switch 90 %; null if no step does.</param>
-/// <param name="Random">Random sets of the same number of heads: how many have an effect as large.</param>
-/// <param name="Census">Whether these are all sets of that size, so that none was drawn and none may have an effect as large.</param>
-/// <param name="RandomMoved">Largest share moved by a random set.</param>
-/// <param name="Measured">The whole set on the test split; null if it is empty.</param>
-internal sealed record FoundSet(
-    string Name, string Exchanged, IReadOnlyList<FoundStep> Steps, bool Found, Estimate Aim, int? Half, int? Ninety, PermutationRank? Random, bool Census, double RandomMoved, MeasuredHeads? Measured)
+internal sealed record FoundSet
 {
+    /// <summary>"arbiters", "decision_carriers" or "choice_carriers".</summary>
+    public required string Name { get; init; }
+
+    /// <summary>What was exchanged in the search: factor and content.</summary>
+    public required string Exchanged { get; init; }
+
+    /// <summary>The set after each step.</summary>
+    public required IReadOnlyList<FoundStep> Steps { get; init; }
+
+    /// <summary>
+    /// Whether it is confirmed on the test split: <see cref="FoundSet.Aim"/> is above the threshold and above that of random sets, and the set has the effect that was searched for.
+    /// </summary>
+    public required bool Found { get; init; }
+
+    /// <summary>Share of the test pairs that the whole set switches to the answer that was searched for.</summary>
+    public required Estimate Aim { get; init; }
+
+    /// <summary>Number of heads that switch half of the test pairs; null if no step does.</summary>
+    public required int? Half { get; init; }
+
+    /// <summary>Number of heads that switch 90 %; null if no step does.</summary>
+    public required int? Ninety { get; init; }
+
+    /// <summary>Random sets of the same number of heads: how many have an effect as large.</summary>
+    public required PermutationRank? Random { get; init; }
+
+    /// <summary>Whether these are all sets of that size, so that none was drawn and none may have an effect as large.</summary>
+    public required bool Census { get; init; }
+
+    /// <summary>Largest share moved by a random set.</summary>
+    public required double RandomMoved { get; init; }
+
+    /// <summary>The whole set on the test split; null if it is empty.</summary>
+    public required MeasuredHeads? Measured { get; init; }
+
     /// <summary>The heads.</summary>
     public IReadOnlyList<HeadId> Heads => Steps.Count == 0 ? [] : Steps[^1].Heads;
 }
@@ -126,13 +164,30 @@ internal sealed record LayerExchange(
     int Layer, ExchangeEffect Choice, ExchangeEffect ChoiceCrossed, ExchangeEffect Output, ExchangeEffect Content, ExchangeEffect Mlp, ExchangeEffect MlpCrossed);
 
 /// <summary>Heads removed in one way, on a part of the test split.</summary>
-/// <param name="Set">"arbiters", "decision_carriers", "choice_carriers" or "necessary".</param>
-/// <param name="Variant">"zero", "mean" or "resample".</param>
-/// <param name="Following">MFR by arg-max.</param>
-/// <param name="Competitor">Share that gives the other answer.</param>
-/// <param name="Third">Share that gives neither.</param>
-/// <param name="NoAnswerWord">Share whose likeliest token begins no answer of any sample of the set. It shows how far the model is from its
-/// usual distribution.</param>
-/// <param name="Distance">Norm of the change of the removed outputs divided by the norm of the original outputs, mean over runs.</param>
-internal sealed record AblationResult(
-    string Set, IReadOnlyList<HeadId> Heads, string Variant, Estimate Following, Estimate Competitor, Estimate Third, Estimate NoAnswerWord, Estimate Distance);
+internal sealed record AblationResult
+{
+    /// <summary>"arbiters", "decision_carriers", "choice_carriers" or "necessary".</summary>
+    public required string Set { get; init; }
+
+    public required IReadOnlyList<HeadId> Heads { get; init; }
+
+    /// <summary>"zero", "mean" or "resample".</summary>
+    public required string Variant { get; init; }
+
+    /// <summary>MFR by arg-max.</summary>
+    public required Estimate Following { get; init; }
+
+    /// <summary>Share that gives the other answer.</summary>
+    public required Estimate Competitor { get; init; }
+
+    /// <summary>Share that gives neither.</summary>
+    public required Estimate Third { get; init; }
+
+    /// <summary>
+    /// Share whose likeliest token begins no answer of any sample of the set. It shows how far the model is from its usual distribution.
+    /// </summary>
+    public required Estimate NoAnswerWord { get; init; }
+
+    /// <summary>Norm of the change of the removed outputs divided by the norm of the original outputs, mean over runs.</summary>
+    public required Estimate Distance { get; init; }
+}
