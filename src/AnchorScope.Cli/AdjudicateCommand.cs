@@ -5,7 +5,7 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope adjudicate</c>: methods that name deciding heads, held to models whose arbiters are known.</summary>
+/// <summary><c>ascope adjudicate</c>: compares methods that name deciding heads, on models whose arbiters are known.</summary>
 internal static class AdjudicateCommand
 {
     private static int HeadMethods => Enum.GetValues<HeadMethod>().Length;
@@ -64,6 +64,6 @@ internal static class AdjudicateCommand
         return command;
     }
 
-    /// <summary>The folder's own name, by which a model goes in tables.</summary>
+    /// <summary>The folder's name, which identifies the model in tables.</summary>
     private static string Name(string model) => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model)));
 }

@@ -5,7 +5,7 @@ using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope bake</c> and <c>ascope suppress</c>: a checkpoint with gains of heads folded into its weights.</summary>
+/// <summary><c>ascope bake</c> and <c>ascope suppress</c>: write a checkpoint with the gains of heads baked into its weights.</summary>
 internal static class BakeCommand
 {
     public static Command Create()
@@ -14,7 +14,7 @@ internal static class BakeCommand
         return Create("bake", "Writes a checkpoint whose heads are amplified or damped: factors folded into the weights, the rest byte for byte.", factor, parsed => parsed.GetValue(factor));
     }
 
-    /// <summary>The same with factor 0.</summary>
+    /// <summary>The bake command with the factor fixed to 0.</summary>
     public static Command CreateSuppress() => Create("suppress", "Writes a checkpoint whose heads are blocked: bake with factor 0.", null, _ => 0);
 
     private static Command Create(string name, string description, Option<float?>? given, Func<ParseResult, float?> read)

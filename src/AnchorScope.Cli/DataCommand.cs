@@ -7,7 +7,7 @@ namespace AnchorScope.Cli;
 /// <summary><c>ascope data world</c>: conflict sets of the bundled organism's world.</summary>
 internal static class DataCommand
 {
-    // The bundled sets have as many, of those that they have.
+    // Default number of samples for each split, equal to the bundled sets where those contain the split.
     private static readonly (WorldSplit Split, int Count, string Description)[] Splits =
     [
         (WorldSplit.Rank, 200, "conflicts to rank heads on"),

@@ -51,7 +51,7 @@ internal sealed class DiagnosisSettings
             _instruction, _topK, _window, _windows, _shares, _gains, _draws, _margin, _tokens, _direction, _directionName, _strength, _beyond, _threads,
     ];
 
-    /// <summary>Those that mean something to a study of directions.</summary>
+    /// <summary>The options that also apply to a study of directions.</summary>
     public IReadOnlyList<Option> SteeringOptions => [_model, _data, _limit, _seed, _entities, _alignment, _instruction, _gains, _margin, _threads];
 
     public bool NamesModel(ParseResult parsed) => parsed.GetValue(_model) is not null;

@@ -4,7 +4,7 @@ using AnchorScope.Conflicts;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope import mc2</c>: published conflicts as a conflict set.</summary>
+/// <summary><c>ascope import mc2</c>: converts published conflicts into a conflict set.</summary>
 internal static class ImportCommand
 {
     private const int Shown = 10;
@@ -35,7 +35,7 @@ internal static class ImportCommand
         return new Command("import", "Turns published conflict data into a conflict set.") { mc2 };
     }
 
-    /// <summary>The set last: a folder with conflicts.jsonl has everything.</summary>
+    /// <summary>Writes the set last: a folder that contains conflicts.jsonl is complete.</summary>
     private static void Write(string folder, string target, IReadOnlyList<ConflictSample> samples, bool copy)
     {
         try

@@ -7,7 +7,7 @@ using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope inspect</c>: what a checkpoint is, and whether it runs here.</summary>
+/// <summary><c>ascope inspect</c>: prints what a checkpoint contains and whether it is supported.</summary>
 internal static class InspectCommand
 {
     public static Command Create()
@@ -28,7 +28,7 @@ internal static class InspectCommand
         return command;
     }
 
-    /// <summary>A head set that nobody searched for: no scores, no data.</summary>
+    /// <summary>A head set written by hand: without scores and without data.</summary>
     private static HeadSet Named(VisionLanguageModel model, string heads)
     {
         const string Option = "--heads-template";
@@ -61,7 +61,7 @@ internal static class InspectCommand
         var stored = model.Checkpoint.WeightBytes;
         var types = string.Join(", ", model.Checkpoint.Files.SelectMany(f => f.Tensors.Values).Select(t => t.Type).Distinct().Order());
         var perPosition = 2L * shape.Layers * shape.KeyHeads * shape.HeadSize * sizeof(float);
-        // A terminal gets values wrapped in their own column; a file one line each, without padding.
+        // A terminal gets wrapped values in a second column; a file gets one line per value without padding.
         var table = new Table().Border(TableBorder.None).HideHeaders().AddColumn("").AddColumn("");
         void Row(string name, string value)
         {

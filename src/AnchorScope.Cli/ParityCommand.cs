@@ -5,7 +5,7 @@ using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope parity</c>: the reference library's arrays against ours, site by site.</summary>
+/// <summary><c>ascope parity</c>: compares our arrays with those of the reference library, site by site.</summary>
 internal static class ParityCommand
 {
     private const int Differs = 1;

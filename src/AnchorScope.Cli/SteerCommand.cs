@@ -6,7 +6,7 @@ using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope steer</c>: directions that turn a model towards picture or text.</summary>
+/// <summary><c>ascope steer</c>: directions that steer a model towards picture or text.</summary>
 internal static class SteerCommand
 {
     private static readonly Dictionary<string, string> Names = new(StringComparer.Ordinal)

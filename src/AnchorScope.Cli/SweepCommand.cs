@@ -9,7 +9,7 @@ using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope sweep</c>: many interventions on one prompt, each as exact as a run of its own.</summary>
+/// <summary><c>ascope sweep</c>: many interventions on one prompt, each as exact as a separate run.</summary>
 internal static class SweepCommand
 {
     private const double WorthSaying = 10; // seconds
@@ -101,7 +101,7 @@ internal static class SweepCommand
         else AnsiConsole.MarkupLineInterpolated(summary);
     }
 
-    /// <summary>How long a long sweep will take.</summary>
+    /// <summary>Announces the expected duration of a long sweep.</summary>
     private static void Predict(double seconds, int variants)
     {
         if (seconds >= WorthSaying) Terminal.Note($"about {Amount.Duration(seconds)} for {Plural.Of(variants, "variant")} on this machine");

@@ -10,7 +10,7 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope trace</c>: one run, written down array by array.</summary>
+/// <summary><c>ascope trace</c>: writes the arrays of one run.</summary>
 internal static class TraceCommand
 {
     public static Command Create()
@@ -80,7 +80,7 @@ internal static class TraceCommand
                 ["kernel"] = parsed.GetValue(kernel).ToString().ToLowerInvariant(),
             });
             var last = arrays.First(a => a.Name == "lm.logits");
-            // The arrays are there to look at; a table of probabilities would be one of nothing.
+            // The arrays stay usable for inspection; a table of probabilities would not be.
             if (!LogitRange.IsFinite(MemoryMarshal.Cast<byte, float>(last.Bytes.Span)))
                 Terminal.Warn($"{intervention.Name}: logits are beyond the range of float32; {parsed.GetValue(output)} has them as they are");
             else if (parsed.GetValue(top) is > 0 and var likeliest) PrintLikeliest(last, likeliest, opened.Tokenizer);

@@ -4,7 +4,7 @@ using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope train</c>: grows a small model by a recipe.</summary>
+/// <summary><c>ascope train</c>: trains a small model from scratch by a recipe.</summary>
 internal static class TrainCommand
 {
     private const int KeepEvery = 50;

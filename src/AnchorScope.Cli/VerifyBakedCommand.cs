@@ -8,7 +8,7 @@ using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope verify-baked</c>: proves that a baked checkpoint is the original, steered.</summary>
+/// <summary><c>ascope verify-baked</c>: proves that a baked checkpoint equals the original with its heads steered.</summary>
 internal static class VerifyBakedCommand
 {
     private const int DoesNotHold = 1;

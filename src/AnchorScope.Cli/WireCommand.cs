@@ -3,7 +3,7 @@ using AnchorScope.Wired;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope wire</c>: models whose heads are written, not trained, and their conflict set.</summary>
+/// <summary><c>ascope wire</c>: writes models whose weights are set by code, not trained, and their conflict set.</summary>
 internal static class WireCommand
 {
     public static Command Create()
