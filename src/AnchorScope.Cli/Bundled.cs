@@ -1,6 +1,6 @@
 namespace AnchorScope.Cli;
 
-/// <summary>Finds the bundled model and data, starting at the program's folder or at the current folder.</summary>
+/// <summary>Finds the bundled model and data, searching upwards from the current folder, then from the program's folder.</summary>
 internal static class Bundled
 {
     public static string Model => Find(Path.Combine("models", "relay"), "--model");

@@ -17,8 +17,8 @@ internal static class DiagnoseCommand
     {
         var settings = new DiagnosisSettings();
         var output = new Option<string?>("--out") { Description = "folder to write (default: the next free out/diagnosis-NNN)", HelpName = "DIR" };
-        var resume = new Option<bool>("--resume") { Description = "go on with the finished samples of --out, or of the latest out/diagnosis-NNN" };
-        var series = new Option<string?>("--series") { Description = "folder of checkpoints that training kept (ascope train --series): each is diagnosed, and one report follows the steps", HelpName = "DIR" };
+        var resume = new Option<bool>("--resume") { Description = "resume the run in --out, or in the latest out/diagnosis-NNN" };
+        var series = new Option<string?>("--series") { Description = "folder of checkpoints kept during training (ascope train --series): diagnoses each and writes one report on all steps", HelpName = "DIR" };
         var dry = DryRun.Option();
         var json = JsonOutput.Option();
         var command = new Command("diagnose", "Finds where a model decides between picture and text, and which heads decide; writes a report.") { output, resume, series, dry, json };

@@ -9,7 +9,7 @@ namespace AnchorScope.Cli;
 internal static class DryRun
 {
     public static Option<bool> Option() =>
-        new("--dry-run") { Description = "check model and data, print one prompt with its parts and what the run takes; nothing is written" };
+        new("--dry-run") { Description = "check model and data, print one prompt with its parts and the estimated cost; nothing is written" };
 
     /// <param name="checkpoints">Number of models to diagnose, each with the same cost.</param>
     public static void Print(DiagnosisStudy study, int checkpoints, bool json, CancellationToken cancel)
@@ -23,7 +23,7 @@ internal static class DryRun
         AnsiConsole.MarkupLineInterpolated($"[bold]{prompt.Run}[/] as the model reads it, {Plural.Of(prompt.Tokens.Count, "position")}:");
         AnsiConsole.Write(Parts(study.Model, prompt));
         AnsiConsole.Write(Phases(estimate));
-        AnsiConsole.MarkupLine("[grey]The smaller number: no run fails and no search finds a head. The larger: every run fails and every search goes on to its last head. Exchanges are left out where a donor has another length. Shares are of the larger number.[/]");
+        AnsiConsole.MarkupLine("[grey]The smaller number assumes that no run fails and no search finds a head; the larger one that every run fails and every search continues to its last head. Exchanges are left out if the donor run has a different length. Shares refer to the larger number.[/]");
         AnsiConsole.MarkupLineInterpolated($"{Line(estimate, checkpoints)}");
     }
 

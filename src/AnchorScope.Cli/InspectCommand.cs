@@ -13,9 +13,9 @@ internal static class InspectCommand
     public static Command Create()
     {
         var model = new Argument<string>("MODEL") { Description = "folder of the checkpoint" };
-        var template = new Option<string?>("--heads-template") { Description = "print a head set of these heads instead: all, or layer:head, comma-separated", HelpName = "HEADS" };
+        var template = new Option<string?>("--heads-template") { Description = "print a head set with these heads instead: all, or layer:head, comma-separated", HelpName = "HEADS" };
         var json = JsonOutput.Option();
-        var command = new Command("inspect", "Prints what a checkpoint is: family, sizes, template, image tokens, memory.") { model, template, json };
+        var command = new Command("inspect", "Prints a checkpoint's family, sizes, template, image tokens and memory use.") { model, template, json };
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(json) && parsed.GetValue(template) is not null) throw new InputException("--json: a head set is JSON already; expected --json or --heads-template, found both");
@@ -79,7 +79,7 @@ internal static class InspectCommand
         Row("memory", $"{Amount.Bytes(stored)} mapped, {Amount.Bytes(perPosition)} of keys and values per position");
         Row("weights", $"sha256 {model.Checkpoint.Sha256}");
         Row("tokenizer", $"sha256 {model.Tokenizer.Sha256}");
-        Row("template", model.HasTemplate ? model.Template.Source.ReplaceLineEndings("\\n") : model.ImageToken is null ? "none: --prompt is taken as it stands" : "none: it can be run on token ids only (ascope trace --inputs)");
+        Row("template", model.HasTemplate ? model.Template.Source.ReplaceLineEndings("\\n") : model.ImageToken is null ? "none: --prompt is used as raw text" : "none: it can be run on token ids only (ascope trace --inputs)");
         Row("positions", model.Decoder.MaximumPositions is { } longest ? $"at most {longest}" : "no limit named");
         string[] odd = [.. model.Warnings, .. model.Rules.NotApplied(sampling: false)];
         Row("not supported", odd.Length == 0 ? "nothing in this checkpoint: every tensor has its place" : string.Join("; ", odd));

@@ -18,7 +18,7 @@ internal static class ParityCommand
         var threads = Counts.Threads();
         var all = new Option<bool>("--all") { Description = "list every array, not only those that differ" };
         var json = JsonOutput.Option();
-        var command = new Command("parity", "Compares a checkpoint's activations with golden files made with the reference library; exit code 1 beyond tolerance.") { model, golden, kernel, all, json, threads };
+        var command = new Command("parity", "Compares a checkpoint's activations with golden files of the reference library; exit code 1 if one is out of tolerance.") { model, golden, kernel, all, json, threads };
         command.SetAction(parsed =>
         {
             var files = Files(parsed.GetValue(golden)!);

@@ -9,13 +9,13 @@ namespace AnchorScope.Cli;
 internal sealed class PromptOptions
 {
     public Option<string?> Inputs { get; } = new("--inputs") { Description =
-        "safetensors with input_ids [1, T] and what else the family's processor gives", HelpName = "FILE" };
+        "safetensors with input_ids [1, T] and the other outputs of the family's processor", HelpName = "FILE" };
 
     public Option<string[]> Images { get; } = new("--image") { Description = "a picture; may be given several times", HelpName = "FILE", AllowMultipleArgumentsPerToken = true };
 
-    public Option<string?> Text { get; } = new("--prompt") { Description = "text of one user turn, behind the pictures; to a text model without chat template the text as it stands", HelpName = "TEXT" };
+    public Option<string?> Text { get; } = new("--prompt") { Description = "text of one user message, after the pictures; for a model without chat template, the raw text", HelpName = "TEXT" };
 
-    public Option<string?> Messages { get; } = new("--messages") { Description = "JSON list of messages, as chat templates take them", HelpName = "FILE" };
+    public Option<string?> Messages { get; } = new("--messages") { Description = "JSON list of messages in the format of chat templates", HelpName = "FILE" };
 
     /// <summary>The input files.</summary>
     public IEnumerable<string?> Files(ParseResult parsed) => [parsed.GetValue(Inputs), parsed.GetValue(Messages), .. parsed.GetValue(Images) ?? []];

@@ -15,7 +15,7 @@ internal static class TokenizeCommand
     {
         var folder = new Argument<string>("DIR") { Description = "checkpoint, or folder with tokenizer files" };
         var special = new Option<bool>("--special") { Description = "add the special tokens of the tokenizer's post-processor" };
-        var command = new Command("tokenize", "Reads a JSON array of strings on standard input, prints an array of {text, ids, tokens, offsets}; offsets count code points.") { folder, special };
+        var command = new Command("tokenize", "Reads a JSON array of strings from standard input and prints an array of {text, ids, tokens, offsets}; offsets count code points.") { folder, special };
         command.SetAction(parsed =>
         {
             var tokenizer = Tokenizer.Load(parsed.GetValue(folder)!);

@@ -84,7 +84,7 @@ public sealed class LlamaTextTests : IDisposable
     {
         var (exit, output, error) = Ascope.Run(_temp.Path, "inspect", "model");
         Assert.Equal((0, ""), (exit, error));
-        foreach (var line in new[] { "Llama (model_type llama)", "vision        none: it reads text only", "image token   none", "template      none: --prompt is taken as it stands" }) Assert.Contains(line, output, StringComparison.Ordinal);
+        foreach (var line in new[] { "Llama (model_type llama)", "vision        none: it reads text only", "image token   none", "template      none: --prompt is used as raw text" }) Assert.Contains(line, output, StringComparison.Ordinal);
 
         (exit, _, error) = Ascope.Run(_temp.Path, "trace", "model", "--prompt", Text, "--generate", "4", "--out", "trace.safetensors");
         Assert.Equal((0, ""), (exit, error));
