@@ -3,7 +3,7 @@ using System.Text;
 
 namespace AnchorScope.Bench;
 
-/// <summary>docs/performance.md, from the results and nothing else.</summary>
+/// <summary>Writes docs/performance.md from the results alone.</summary>
 internal static class ReportPage
 {
     public static void Write()
