@@ -164,7 +164,10 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
         Assert.Contains(says, route.Text, StringComparison.Ordinal);
     }
 
-    /// <summary>Within 5 points of one half: 0.25 x (1.96 / 0.05)^2 is 384, fewer if the share already differs from one half.</summary>
+    /// <summary>
+    /// To be within 5 points of one half takes at least 0.25 x (1.96 / 0.05)^2 = 384; the 5 points are reduced by the measured distance
+    /// from one half.
+    /// </summary>
     [Fact]
     public void SamplesThatWouldDecide() => Assert.InRange(Reduced(HalfSwapped).Findings[0].Test!.Needed!.Value, 200, 2000);
 
