@@ -10,7 +10,7 @@ internal static class CheckpointFiles
     private static readonly string[] WeightEndings = [".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".onnx", ".h5", ".msgpack"];
 
     /// <summary>
-    /// Relative paths, sorted: all files of the folder and its subfolders, except those that a baked folder has of its own. Folders that
+    /// Relative paths, sorted: all files of the folder and its subfolders, except those that a baked folder adds. Folders that
     /// begin with a dot contain the state of other programs (.git, .cache) and are left out.
     /// </summary>
     /// <exception cref="InputException">The folder cannot be read, or contains a link to another folder.</exception>
