@@ -2,13 +2,13 @@ using System.Globalization;
 
 namespace AnchorScope.Bench;
 
-/// <summary>Memory of this process that no file stands behind: everything but mapped weights, the runtime included.</summary>
+/// <summary>Anonymous memory of this process: everything except mapped files such as weights, including the runtime.</summary>
 internal static class AnonymousMemory
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>Runs <paramref name="work"/> and looks again and again at how much there is.</summary>
-    /// <returns>What it returned, and the most bytes that were seen.</returns>
+    /// <summary>Runs <paramref name="work"/> and samples the amount of anonymous memory meanwhile.</summary>
+    /// <returns>The result of the work, and the largest sampled number of bytes.</returns>
     public static (T Result, long Peak) Watch<T>(Func<T> work)
     {
         using var done = new ManualResetEventSlim();

@@ -5,10 +5,10 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Bench;
 
-/// <summary>Attention over a shared past against torch, and what cut edges cost.</summary>
+/// <summary>Attention over a shared key/value prefix compared with torch, and the cost of cut edges.</summary>
 internal static class AttentionBench
 {
-    /// <summary>More than usual: turns are short, and a machine that others use changes its speed from one to the next.</summary>
+    /// <summary>More rounds than usual: each measurement is short, and the speed of a shared machine varies between measurements.</summary>
     private const int Rounds = 11;
 
     public static Results Run()
@@ -39,7 +39,7 @@ internal static class AttentionBench
             ["ours, ms", "the other, ms"], lines, []);
     }
 
-    /// <summary>A row sees itself and every position before it: keys - rows + 1 the first, keys the last.</summary>
+    /// <summary>Causal attention: the first row has keys - rows + 1 visible keys, the last one has all.</summary>
     private static double Operations(int heads, int size, int keys, int rows) => 4.0 * heads * size * rows * (2.0 * keys - rows + 1) / 2;
 
     private static Line Line(string what, double[] ours, double[] theirs, double bar) => new(what, Milliseconds(ours), Milliseconds(theirs), Contest.Ratio(ours, theirs), bar);

@@ -5,7 +5,7 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Bench;
 
-/// <summary>What must not change a bit, on the model that is timed.</summary>
+/// <summary>Checks that results stay bit-identical where they must, on the model that is timed.</summary>
 internal static class BitsBench
 {
     public static Results Run()

@@ -1,14 +1,17 @@
 namespace AnchorScope.Bench;
 
-/// <summary>Which matrix library a peer runs on, as it says itself: "openblas SkylakeX", "mkl", "reference".</summary>
+/// <summary>Identifies the matrix library of a peer by its own description: "openblas SkylakeX", "mkl", "reference".</summary>
 internal static class BlasKernels
 {
-    /// <summary>OpenBLAS's names for processors that it does not know: kernels at a fraction of the machine's speed.</summary>
+    /// <summary>
+    /// Names that OpenBLAS uses for processors it does not know: its kernels then reach a fraction of the machine's speed.
+    /// </summary>
     private static readonly string[] Fallbacks = ["Prescott", "Core2", "Generic", "unknown", ""];
 
-    /// <summary>Refuses one that would flatter us.</summary>
-    /// <returns>What was said.</returns>
-    /// <exception cref="InvalidOperationException">Debian's reference BLAS (thirty times slower), kernels far below the machine, or nothing that is known.</exception>
+    /// <summary>Refuses a library that would make the comparison unfairly favourable to us.</summary>
+    /// <returns>The description.</returns>
+    /// <exception cref="InvalidOperationException">Debian's reference BLAS (thirty times slower), kernels much slower than this machine
+    /// allows, or an unknown library.</exception>
     public static string Check(string peer, string blas)
     {
         var parts = blas.Split(' ', 2);

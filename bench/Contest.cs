@@ -2,15 +2,15 @@ using System.Diagnostics;
 
 namespace AnchorScope.Bench;
 
-/// <summary>Seconds that <paramref name="calls"/> calls take: ours on the clock here, a peer in another process on its own.</summary>
+/// <summary>Seconds that <paramref name="calls"/> calls take. Ours are measured here, those of a peer process by that process.</summary>
 internal delegate double Contender(int calls);
 
-/// <summary>Contenders run in turn, round by round, so that a machine that changes its speed changes it for all of them.</summary>
+/// <summary>Runs contenders alternately, round by round, so that a change of the machine's speed affects all of them.</summary>
 internal static class Contest
 {
     public const int Rounds = 5;
 
-    // Short work is repeated until a turn can be told from noise.
+    // Seconds: short work is repeated until one measurement takes at least this long and noise is negligible.
     private const double Turn = 0.15;
 
     public static Contender Ours(Action action) => calls =>
@@ -23,13 +23,13 @@ internal static class Contest
     /// <returns>Seconds of one call [contender][round].</returns>
     public static double[][] Run(params ReadOnlySpan<Contender> contenders) => Run(Rounds, contenders);
 
-    /// <summary>With fewer rounds, where one takes long.</summary>
+    /// <summary>Runs with fewer rounds, for contenders that take long.</summary>
     public static double[][] Run(int rounds, params ReadOnlySpan<Contender> contenders)
     {
         var calls = new int[contenders.Length];
         for (var i = 0; i < contenders.Length; i++)
         {
-            // The first call compiles and fills caches.
+            // The first call compiles code and fills caches.
             var once = contenders[i](1);
             if (once < 1) once = contenders[i](1);
             calls[i] = Math.Max(1, (int)Math.Ceiling(Turn / once));
@@ -43,10 +43,12 @@ internal static class Contest
         return times;
     }
 
-    /// <summary>Median over rounds of how many times faster the first is than the second.</summary>
+    /// <summary>Median over rounds of the factor by which the first is faster than the second.</summary>
     public static double Ratio(double[] ours, double[] theirs) => Median([.. theirs.Zip(ours, (t, o) => t / o)]);
 
-    /// <summary>Median over rounds of the share of a yardstick's speed, each doing its amount of the same in a call.</summary>
+    /// <summary>
+    /// Median over rounds of the fraction of a reference speed that is reached. The amounts are those of one call of each.
+    /// </summary>
     public static double Share(double amount, double[] ours, double yardstick, double[] theirs) => Ratio(ours, theirs) * amount / yardstick;
 
     public static double Median(double[] values)

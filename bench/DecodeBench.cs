@@ -6,14 +6,14 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Bench;
 
-/// <summary>Token after token of a model of a billion parameters, against the speed of memory.</summary>
+/// <summary>Decoding speed of a model of a billion parameters, compared with memory bandwidth.</summary>
 internal static class DecodeBench
 {
     private const int Tokens = 12;
     private const int Context = 128;
     private const int StoryTokens = 64;
 
-    // Two to warm up, the rounds, and those that are counted for garbage.
+    // Two warm-up runs, the measured rounds, and one run that counts garbage-collected bytes.
     private const int Most = (2 + Contest.Rounds + 1) * Tokens;
 
     public static Results Run()
@@ -53,7 +53,7 @@ internal static class DecodeBench
             ["ours, GB/s", "memory, GB/s"], lines, notes);
     }
 
-    /// <summary>Weights that somebody trained: a story from its first token on, as `ascope trace --generate` has it.</summary>
+    /// <summary>Decoding with trained weights: a story from its first token, as `ascope trace --generate` runs it.</summary>
     private static string[] AddStories(List<Line> lines, Scratch scratch, Team team, MemoryReading memory)
     {
         if (Stories.Fetch(scratch) is not { } folder) return ["The trained model of stories could not be fetched with npm and was not measured."];

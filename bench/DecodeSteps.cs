@@ -5,7 +5,7 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Bench;
 
-/// <summary>A context that was read, and one decoding step after the other behind it, each a token longer.</summary>
+/// <summary>A prefilled context, followed by decoding steps that each append one token.</summary>
 internal sealed class DecodeSteps : IDisposable
 {
     private readonly Arena _arena = new();
@@ -14,8 +14,11 @@ internal sealed class DecodeSteps : IDisposable
     private readonly KeyValues _past;
     private readonly Coordinate[] _coordinates;
 
-    /// <summary>Prefill: the context through every layer, its keys and values kept, logits of its last position. Many rows are the panel kernel's, whatever steps use.</summary>
-    /// <param name="most">Steps that will be run.</param>
+    /// <summary>
+    /// Prefill: runs the context through every layer, keeps its keys and values, and computes the logits of its last position. Always uses
+    /// the panel kernel because it has many rows.
+    /// </summary>
+    /// <param name="most">Maximum number of decoding steps.</param>
     public DecodeSteps(VisionLanguageModel model, int context, int most, Team team, KernelFamily family)
     {
         var shape = model.Decoder.Shape;
@@ -31,7 +34,7 @@ internal sealed class DecodeSteps : IDisposable
         _arena.Release(mark);
     }
 
-    /// <summary>What generation does for one token: embed, all layers, logits.</summary>
+    /// <summary>The work of generating one token: embedding, all layers, logits.</summary>
     public void Step()
     {
         var mark = _arena.Here();

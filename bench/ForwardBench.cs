@@ -6,10 +6,10 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Bench;
 
-/// <summary>A full forward pass against torch eager, on the same weights.</summary>
+/// <summary>A full forward pass compared with torch in eager mode, on the same weights.</summary>
 internal static class ForwardBench
 {
-    /// <summary>More than usual: a machine that others use changes its speed from one to the next.</summary>
+    /// <summary>More rounds than usual: the speed of a shared machine varies between measurements.</summary>
     private const int Rounds = 11;
 
     public static Results Run()
@@ -50,7 +50,7 @@ internal static class ForwardBench
         return shape.Layers * layer + 2 * width * subject.Model.Decoder.VocabularySize;
     }
 
-    /// <summary>Refuses to compare the speed of things that do not give the same.</summary>
+    /// <summary>Refuses to compare the speed of two computations with different results.</summary>
     public static double Apart(float[] ours, string theirs)
     {
         var other = theirs.Split(' ').Select(t => float.Parse(t, CultureInfo.InvariantCulture)).ToArray();

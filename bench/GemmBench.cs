@@ -4,10 +4,10 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Bench;
 
-/// <summary>Products of activations and weights against OpenBLAS, one thread.</summary>
+/// <summary>Products of activations and weights compared with OpenBLAS on one thread.</summary>
 internal static unsafe class GemmBench
 {
-    /// <summary>More than usual: turns are short, and a machine that others use changes its speed from one to the next.</summary>
+    /// <summary>More rounds than usual: each measurement is short, and the speed of a shared machine varies between measurements.</summary>
     private const int Rounds = 11;
 
     private static readonly Random Random = new(1);
@@ -23,7 +23,7 @@ internal static unsafe class GemmBench
             foreach (var rows in new[] { 1, 8, 32, 128, 512 }) lines.AddRange(Float(matrix, rows));
             foreach (var rows in new[] { 128, 512 }) lines.Add(Brain(matrix, rows));
         }
-        // Sixteen matrices of 4096 x 4096: half a gigabyte as stored in bf16, so that none is in a cache when its turn comes.
+        // Sixteen matrices of 4096 x 4096: half a gigabyte as stored in bf16, so that no matrix is in a cache when it is used again.
         using var cold = new Matrices(folder.File("cold"), 4096, 4096, 16);
         foreach (var rows in new[] { 1, 2, 4, 8 }) lines.Add(Cold(cold, rows));
         return new Results("gemm", "Matrix products against OpenBLAS, one thread", $"x [rows, K] times W [N, K] transposed, K and N as given. Ours is the product as the model runs it: `Linear.Forward`, output memory taken from the arena. `kept` has its weights as float32 panels (small models), `stored` turns them from the mapped file in every call (large models), `direct` is the kernel family for few rows. OpenBLAS: cblas_sgemm of {OpenBlas.Core} kernels. Medians of {Rounds} interleaved rounds; the ratio is the median of the rounds' ratios. The share of the peak is that of fused multiply-adds on registers alone, a contender in the same rounds.",
@@ -38,7 +38,7 @@ internal static unsafe class GemmBench
             Contest.Ours(() => OpenBlas.Multiply(set.X.Data, m.Floats[0], set.Y, rows, m.N, m.K)), set.Of(m.Kept, KernelFamily.Panel), set.Of(m.Float[0], KernelFamily.Panel), set.Of(m.Float[0], KernelFamily.Direct), peak.Contender);
         double? bar = rows >= 128 ? 0.95 : rows >= 8 ? 1.3 : 1.0;
         var shape = $"{rows} x {m.N} x {m.K}";
-        // A product of one row is not a matter of packing: the bar is for the better way that the product has.
+        // A product of one row does not depend on packing: the bar applies to the faster of its two kernels.
         var lines = new List<Line>
         {
             Line($"{shape}, float32, kept", set, times[1], times[0], bar),

@@ -6,13 +6,13 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Bench;
 
-/// <summary>Every head blocked once: what sections on sweeps have in common.</summary>
+/// <summary>Every head blocked once: shared by the sections on sweeps.</summary>
 internal static class HeadSweep
 {
-    /// <summary>Positions of the instruction.</summary>
+    /// <summary>Number of instruction positions.</summary>
     public const int Instruction = 25;
 
-    /// <summary>Positions behind the instruction, as a chat template has some.</summary>
+    /// <summary>Number of positions after the instruction, as with a chat template.</summary>
     public const int Behind = 10;
 
     public static (int First, int End) InstructionIn(Prompt prompt) => (prompt.Length - Behind - Instruction, prompt.Length - Behind);
@@ -26,8 +26,8 @@ internal static class HeadSweep
         return EachHead(shape, Positions.Range(first, end));
     }
 
-    /// <summary>As planned, the recorded run included.</summary>
-    /// <param name="from">First position that is changed.</param>
+    /// <summary>The planned sweep, including the recorded run.</summary>
+    /// <param name="from">First changed position.</param>
     public static void Run(Decoder decoder, Prompt prompt, IReadOnlyList<Intervention> variants, int from, Compute compute)
     {
         using var baseline = new CpuEngine(decoder).On(compute).Record(prompt, new RecordOptions { From = from });

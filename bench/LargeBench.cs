@@ -9,22 +9,24 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Bench;
 
-/// <summary>A model of seven billion parameters on this machine: memory, prefill, decoding, and the sweep of all its heads, run whole.</summary>
+/// <summary>
+/// A model of seven billion parameters: memory, prefill, decoding, and a complete sweep of all its heads, which is not extrapolated.
+/// </summary>
 internal sealed class LargeBench
 {
-    /// <summary>LLaVA-1.5-7B, its CLIP-L/336 tower included, which is written and mapped but has no work here.</summary>
+    /// <summary>LLaVA-1.5-7B, including its CLIP-L/336 tower, which is written and mapped but not run.</summary>
     private static readonly SynthesisOptions Shape = new()
     {
         Family = SyntheticFamily.Of("llava"), Layers = 32, Heads = 32, Width = 4096, MlpSize = 11008, Vocabulary = 32064, ImageTokens = 576, VisionLayers = 24, VisionWidth = 1024, Type = StoredType.BF16,
     };
 
-    /// <summary>Most bytes of anonymous memory: what this machine must have beside the weights.</summary>
+    /// <summary>Upper bound of anonymous memory in bytes: the memory needed in addition to the weights.</summary>
     private const double MemoryBar = 1.5e9;
 
-    /// <summary>What the sweep may take beside the weights, as `ascope sweep` takes by default.</summary>
+    /// <summary>Memory limit of the sweep apart from the weights, the default of `ascope sweep`.</summary>
     private const long Memory = SweepCost.DefaultMemory;
 
-    /// <summary>A pass over all weights takes most of a minute on two cores.</summary>
+    /// <summary>Few rounds, because a pass over all weights takes most of a minute on two cores.</summary>
     private const int Rounds = 3;
 
     private const int Tokens = 8;
@@ -62,7 +64,7 @@ internal sealed class LargeBench
         {
             throw new InputException($"the model is written into the folder of temporary files, which TMPDIR names: {e.Message}", e);
         }
-        // What writing left behind is no memory of a run.
+        // Memory left over from writing the checkpoint does not count as memory of a run.
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         using var model = VisionLanguageModel.Open(folder);
         var bench = new LargeBench(model);
@@ -95,7 +97,7 @@ internal sealed class LargeBench
     {
         Say("decoding");
         using var team = new Team(_threads);
-        // The memory that is read for comparison comes after the watch.
+        // The buffer of the memory benchmark is allocated after the memory of decoding was measured.
         var (steps, peak) = AnonymousMemory.Watch(() =>
         {
             var steps = new DecodeSteps(_model, _prompt.Length, (3 + Contest.Rounds) * Tokens, team, KernelFamily.Direct);
@@ -110,8 +112,8 @@ internal sealed class LargeBench
         AddMemory("decoding", peak);
     }
 
-    /// <summary>A pass of the sweep on one core alone, and one on every core at the same time.</summary>
-    /// <returns>Operations a second of the one core, and what is left of it when all cores work.</returns>
+    /// <summary>Runs a pass of the sweep on one core, then one on every core at the same time.</summary>
+    /// <returns>Operations per second of one core, and the fraction of this rate per core when all cores work.</returns>
     private (double Rate, double Efficiency) OneCore()
     {
         Say("a pass of the sweep on one core, and on each");
@@ -152,10 +154,10 @@ internal sealed class LargeBench
         _notes.Add($"The cost model's prediction: the recorded run's {study.BaselineSeconds:0.0} s, and the operations of the variants at its rate. One full pass a head is derived: {_heads.Count:#,0} x the measured prefill of {prefill:0.0} s.");
     }
 
-    /// <summary>What was not measured: named so in every line, with its formula in the notes.</summary>
+    /// <summary>Adds the estimates. Every such line is marked as not measured, and the notes state its formula.</summary>
     private void Estimate(double oneCore, double efficiency)
     {
-        // Rows of a pass as the planner has them for so many threads in the same memory: fewer, so weights are read more often.
+        // Rows per pass as planned for this number of threads in the same memory: fewer, so weights are read more often.
         var cost = SweepCost.Of(_model.Engine, _prompt, _heads, Memory, ManyCores);
         var (operations, rate) = (cost.BaselineOperations + cost.Operations, oneCore * ManyCores * efficiency);
         var intensity = operations / cost.WeightBytes;
@@ -178,7 +180,7 @@ internal sealed class LargeBench
 
     private static void Say(string what) => Console.Error.WriteLine($"large: {what}");
 
-    /// <summary>One for each core.</summary>
+    /// <summary>One arena for each core.</summary>
     private sealed class Arenas(int count) : IDisposable
     {
         public Arena[] Of { get; } = [.. Enumerable.Range(0, count).Select(_ => new Arena())];

@@ -4,13 +4,15 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Bench;
 
-/// <summary>What everything ran on.</summary>
-/// <param name="Peak">Fused multiply-adds of one core, measured, GFLOP/s.</param>
-/// <param name="Bandwidth">Reading memory with one core, measured, GB/s.</param>
-/// <param name="Load">Load average of the last minute when it began; 0 is an idle machine.</param>
+/// <summary>The machine that all benchmarks ran on.</summary>
+/// <param name="Peak">Measured rate of fused multiply-adds of one core, GFLOP/s.</param>
+/// <param name="Bandwidth">Measured rate of reading memory with one core, GB/s.</param>
+/// <param name="Load">Load average of the last minute at the start; 0 is an idle machine.</param>
 internal sealed record Machine(string Processor, int Cores, int VectorBits, string Runtime, double Peak, double Bandwidth, double Load)
 {
-    /// <summary>Best of several turns, to describe the machine by; shares of a peak have it as a contender in their own rounds.</summary>
+    /// <summary>
+    /// Best of several measurements, to describe the machine. Fractions of a peak do not use it: they measure the peak in their own rounds.
+    /// </summary>
     public static Machine Measure()
     {
         var info = File.Exists("/proc/cpuinfo") ? File.ReadAllLines("/proc/cpuinfo") : [];

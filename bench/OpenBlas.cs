@@ -2,28 +2,35 @@ using System.Runtime.InteropServices;
 
 namespace AnchorScope.Bench;
 
-/// <summary>Debian's OpenBLAS, single precision, as a yardstick.</summary>
+/// <summary>Debian's OpenBLAS, single precision, as the reference for speed.</summary>
 internal static unsafe partial class OpenBlas
 {
     public const string Library = "libopenblas.so.0";
     private const int RowMajor = 101, NoTranspose = 111, Transpose = 112;
 
     /// <summary>
-    /// The kernels that are asked for, whatever the environment says: those for AVX-512, which are also faster than "Zen" and "Haswell" on processors that have both. Null: its own choice.
+    /// The kernels to request, whatever the environment contains: those for AVX-512, which are also faster than "Zen" and "Haswell" on
+    /// processors that have both. Null: OpenBLAS chooses.
     /// </summary>
     public static string? CoreType => System.Runtime.Intrinsics.Vector512.IsHardwareAccelerated ? "SkylakeX" : System.Runtime.Intrinsics.X86.Avx2.IsSupported ? "Haswell" : null;
 
-    /// <summary>The environment in which it is loaded, here and in torch: null where a variable has to go, as others would slow it down.</summary>
+    /// <summary>
+    /// Environment variables for loading OpenBLAS, in this process and in torch. Null means that the variable is removed, because other
+    /// values would slow OpenBLAS down.
+    /// </summary>
     public static IEnumerable<(string Name, string? Value)> Variables => [("OPENBLAS_CORETYPE", CoreType), ("OPENBLAS_L2_SIZE", null)];
 
     /// <summary>The kernels that OpenBLAS chose, such as "SkylakeX".</summary>
     public static string Core => Marshal.PtrToStringUTF8(CoreName()) ?? "";
 
-    /// <summary>Before the first product: kernels for processors that this version does not know yet, and one thread.</summary>
-    /// <exception cref="InvalidOperationException">The library is missing, or fell back to kernels far below the machine.</exception>
+    /// <summary>
+    /// Must be called before the first product: selects kernels for processors that this version does not know, and one thread.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The library is missing, or uses kernels that are much slower than this machine
+    /// allows.</exception>
     public static void Start()
     {
-        // The library reads its environment when it is loaded, from the C library and not from .NET's copy.
+        // The library reads the C library's environment when it is loaded, not .NET's copy.
         foreach (var (name, value) in Variables) _ = value is null ? UnsetEnvironment(name) : SetEnvironment(name, value, 1);
         Packages.Ensure("/bin/sh", ["-c", $"ldconfig -p | grep -q {Library}"], "libopenblas0-pthread");
         try

@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace AnchorScope.Bench;
 
-/// <summary>torch in a process of its own, told on its standard input what to do; it reads its own clock.</summary>
+/// <summary>torch in a separate process, which reads commands on standard input and measures its own time.</summary>
 internal sealed class Torch : IDisposable
 {
     private readonly Process _process;
@@ -23,14 +23,15 @@ internal sealed class Torch : IDisposable
             if (value is null) start.Environment.Remove(name);
             else start.Environment[name] = value;
         }
-        // Without these the C library gives large tensors back to the system and takes them again, page by page, in every operation: up to twenty times slower where pages are dear.
+        // Without these settings the C library returns large tensors to the system and allocates them again, page by page, in every
+        // operation: up to twenty times slower where page faults are expensive.
         (start.Environment["MALLOC_MMAP_MAX_"], start.Environment["MALLOC_TRIM_THRESHOLD_"]) = ("0", $"{1L << 40}");
         var torch = new Torch(Process.Start(start)!);
         torch.Version = $"{torch.Say("version")}, BLAS {BlasKernels.Check("torch", torch.Say("blas"))}";
         return torch;
     }
 
-    /// <summary>One command, one line of answer.</summary>
+    /// <summary>Sends one command and reads one line of answer.</summary>
     public string Say(string command)
     {
         _process.StandardInput.WriteLine(command);
@@ -39,7 +40,7 @@ internal sealed class Torch : IDisposable
         return answer.StartsWith("error", StringComparison.Ordinal) ? throw new InvalidOperationException($"torch: {command}: {answer}") : answer;
     }
 
-    /// <summary>What <paramref name="command"/> sets up, as a contender.</summary>
+    /// <summary>The work that <paramref name="command"/> sets up, as a contender.</summary>
     public Contender Contender(string command)
     {
         var action = Say(command);
@@ -54,10 +55,10 @@ internal sealed class Torch : IDisposable
     }
 }
 
-/// <summary>What is compared with comes from Debian.</summary>
+/// <summary>Installs the Debian packages of the peers.</summary>
 internal static class Packages
 {
-    /// <summary>Runs a probe; where it fails, installs, or says how.</summary>
+    /// <summary>Runs a probe; if it fails, installs the package or prints how to install it.</summary>
     public static void Ensure(string program, string[] probe, params string[] packages)
     {
         if (Try(program, probe)) return;

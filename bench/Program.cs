@@ -1,7 +1,7 @@
 using AnchorScope;
 using AnchorScope.Bench;
 
-// Half an hour and 14 GB of disk: run by its name only.
+// Takes half an hour and 14 GB of disk: runs only if named explicitly.
 const string Apart = "large";
 
 var benches = new SortedDictionary<string, Func<Machine, Results>>(StringComparer.Ordinal)

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace AnchorScope.Bench;
 
-/// <summary>Where the sources are that results and figures go to.</summary>
+/// <summary>Locates the source folders to which results and figures are written.</summary>
 internal static class Repository
 {
     public static string Root { get; } = Find();

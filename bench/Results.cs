@@ -7,28 +7,28 @@ namespace AnchorScope.Bench;
 /// <summary>One measured line.</summary>
 /// <param name="What">What was run.</param>
 /// <param name="Ours">Our figure, with its unit.</param>
-/// <param name="Theirs">The other's figure, with its unit; "" where there is none.</param>
-/// <param name="Ratio">What the bar is about.</param>
-/// <param name="Bar">The least (or, where <paramref name="AtMost"/>, the largest) ratio that is good enough; null: for information.</param>
-/// <param name="AtMost">Whether the bar is an upper one.</param>
+/// <param name="Theirs">The peer's figure, with its unit; "" if there is none.</param>
+/// <param name="Ratio">The ratio that is compared with the bar.</param>
+/// <param name="Bar">The smallest acceptable ratio, or the largest one if <paramref name="AtMost"/>; null: for information only.</param>
+/// <param name="AtMost">Whether the bar is an upper bound.</param>
 internal sealed record Line(string What, string Ours, string Theirs, double? Ratio, double? Bar, bool AtMost = false)
 {
     public string Met => Ratio is not { } ratio || Bar is not { } bar ? "" : (AtMost ? ratio <= bar : ratio >= bar) ? "yes" : "no";
 }
 
-/// <summary>What one benchmark found.</summary>
+/// <summary>The results of one benchmark.</summary>
 /// <param name="Name">Its name on the command line.</param>
-/// <param name="Title">What it answers.</param>
-/// <param name="Method">How it was measured, for a sceptic.</param>
-/// <param name="Columns">Headings of ours and theirs.</param>
-/// <param name="Notes">What one has to know to read the lines.</param>
+/// <param name="Title">The question that it answers.</param>
+/// <param name="Method">How it was measured, in enough detail for a sceptic.</param>
+/// <param name="Columns">Headings of the columns for ours and theirs.</param>
+/// <param name="Notes">What a reader needs to know to interpret the lines.</param>
 internal sealed record Results(string Name, string Title, string Method, string[] Columns, IReadOnlyList<Line> Lines, IReadOnlyList<string> Notes)
 {
     public string Date { get; init; } = DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
 
     public Machine? Machine { get; init; }
 
-    /// <summary>A picture of the lines, as docs/performance.md finds it.</summary>
+    /// <summary>Path of a figure of the lines, relative to docs/performance.md.</summary>
     public string? Figure { get; init; }
 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };

@@ -7,14 +7,14 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Bench;
 
-/// <summary>How the time of a head sweep grows with its sizes, beside what its cost model predicts.</summary>
+/// <summary>How the time of a head sweep grows with its sizes, compared with the prediction of its cost model.</summary>
 internal static class ScalingBench
 {
     private const int Layers = 4;
     private const int Heads = 12;
     private const int ImageTokens = 576;
 
-    /// <summary>Seconds of one round beyond which there are fewer.</summary>
+    /// <summary>Seconds: sweeps whose round takes longer run fewer rounds.</summary>
     private const double Long = 10;
 
     private const int RoundsOfLong = 3;
@@ -36,13 +36,13 @@ internal static class ScalingBench
             new("samples", 1, [.. new[] { 1, 2, 4, 8, 16 }.Select(count => Of(count, subject, samples: count))]),
         ];
         Point[] all = [.. series.SelectMany(one => one.Points)];
-        // Compiles and fills caches.
+        // A first run compiles code and fills caches.
         all[0].Time(compute);
         for (var round = 0; round < Contest.Rounds; round++)
         {
             foreach (var point in all.Where(p => round < RoundsOfLong || p.Measured <= Long)) point.Keep(point.Time(compute));
         }
-        // The base is a point of every series and has its turn in each.
+        // The base point belongs to every series and is measured in each.
         Point[] bases = [.. series.Select(one => one.Points.Single(p => p.X == one.Base))];
         var rate = bases[0].Operations / Contest.Median([.. bases.SelectMany(p => p.Seconds)]);
         Draw(series, rate);
@@ -88,8 +88,8 @@ internal static class ScalingBench
         return few.Count == 0 ? $"Every point has {Contest.Rounds} rounds." : $"Where a round takes more than {Long:0} s there are {RoundsOfLong} of them: {string.Join("; ", few)}.";
     }
 
-    /// <summary>Points that differ in one size, in ascending order of it.</summary>
-    /// <param name="Base">The size that all series have in common.</param>
+    /// <summary>Points that differ in one size, in ascending order.</summary>
+    /// <param name="Base">The sizes shared by all series.</param>
     private sealed record Series(string Name, int Base, IReadOnlyList<Point> Unordered)
     {
         public IReadOnlyList<Point> Points { get; } = [.. Unordered.OrderBy(p => p.X)];
@@ -111,7 +111,7 @@ internal static class ScalingBench
 
         public int X { get; }
 
-        /// <summary>As the cost model counts them, the recorded runs included.</summary>
+        /// <summary>As counted by the cost model, including the recorded runs.</summary>
         public double Operations { get; }
 
         public IReadOnlyList<double> Seconds => _seconds;

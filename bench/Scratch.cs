@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace AnchorScope.Bench;
 
-/// <summary>A folder that is gone afterwards.</summary>
+/// <summary>A temporary folder, deleted on disposal.</summary>
 internal sealed class Scratch : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("ascope-bench-").FullName;
@@ -10,7 +10,7 @@ internal sealed class Scratch : IDisposable
 
     public Scratch()
     {
-        // Neither a signal nor an exception that nobody catches disposes anything, and there may be gigabytes in it.
+        // A signal or an uncaught exception disposes nothing, and the folder may contain gigabytes.
         _signals = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM }.Select(signal => PosixSignalRegistration.Create(signal, _ => Delete()))];
         AppDomain.CurrentDomain.UnhandledException += Delete;
     }

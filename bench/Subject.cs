@@ -38,7 +38,7 @@ internal sealed class Subject : IDisposable
 
     public Prompt Prompt { get; }
 
-    /// <summary>Random tokens' embeddings in all places: the decoder's work does not depend on what they are.</summary>
+    /// <summary>Embeddings of random tokens at all positions: the decoder's work does not depend on the values.</summary>
     public static Prompt Of(VisionLanguageModel model, int imageTokens, int seed = 2)
     {
         var random = new Random(seed);

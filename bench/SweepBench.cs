@@ -5,7 +5,7 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Bench;
 
-/// <summary>Every head blocked once: planned, one pass a variant, and a torch hook loop.</summary>
+/// <summary>Every head blocked once: as a planned sweep, with one pass per variant, and in a torch loop with hooks.</summary>
 internal static class SweepBench
 {
     private const int Sampled = 6;
@@ -40,7 +40,8 @@ internal static class SweepBench
         lines.Add(Line($"144 heads at {HeadSweep.Instruction} instruction positions, against one pass a variant", Contest.Median(times[0]), Contest.Median(times[1]) * 144 / Sampled, Contest.Ratio(times[0], times[1]) * 144 / Sampled, 20));
         lines.Add(Line($"144 heads at {HeadSweep.Instruction} instruction positions, against torch hooks", Contest.Median(times[0]), Contest.Median(times[2]) * 144 / Sampled, Contest.Ratio(times[0], times[2]) * 144 / Sampled, 30));
 
-        // At all positions only layers can be saved: one head of every layer, the baseline counted once and the rest twelve times.
+        // Blocking at all positions can only skip layers: one head of every layer is measured, and the baseline is counted once, the rest
+        // twelve times.
         var everywhere = Some(Heads(Positions.All), 12);
         times = Contest.Run(Planned(everywhere, 0), Naive(everywhere), Contest.Ours(() => new CpuEngine(decoder).On(compute).Record(prompt).Dispose()));
         double[] all = [.. times[0].Zip(times[2], (sweep, baseline) => baseline + 12 * (sweep - baseline))];

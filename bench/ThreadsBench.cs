@@ -5,7 +5,7 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Bench;
 
-/// <summary>Two threads against one, alone and beside a process that wants a core for itself.</summary>
+/// <summary>Two threads compared with one, alone and next to a process that occupies one core.</summary>
 internal static class ThreadsBench
 {
     public static Results Run(Machine machine)
@@ -30,7 +30,9 @@ internal static class ThreadsBench
             ["two threads, s", "one thread, s"], lines, []);
     }
 
-    /// <summary>What two cores of this machine do together: they may be two threads of one, or share its heat.</summary>
+    /// <summary>
+    /// The speed-up of two cores on register arithmetic: they may be two hyperthreads of one core, or share a thermal limit.
+    /// </summary>
     private static void AddYardstick(List<Line> lines)
     {
         using var one = new Team(1);

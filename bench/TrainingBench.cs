@@ -8,7 +8,7 @@ using AnchorScope.Training;
 
 namespace AnchorScope.Bench;
 
-/// <summary>A full training step of a small decoder against torch's, on the same weights and tokens.</summary>
+/// <summary>A full training step of a small decoder compared with torch, on the same weights and tokens.</summary>
 internal sealed class TrainingBench : IDisposable
 {
     private const int Batch = 64, Length = 96, Together = 8, Lanes = 4;
@@ -42,7 +42,7 @@ internal sealed class TrainingBench : IDisposable
         File.WriteAllBytes(_tokens, [.. _batch.SelectMany(s => s.Tokens).SelectMany(t => BitConverter.GetBytes((long)t))]);
     }
 
-    /// <summary>The decoder's tensors; the tower has no work here.</summary>
+    /// <summary>The decoder's tensors; the tower is not run.</summary>
     private List<TensorEntry> Learnt => [.. _parameters.Entries.Where(e => e.Name.StartsWith("language_model.", StringComparison.Ordinal))];
 
     public static Results Run()

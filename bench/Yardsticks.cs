@@ -7,20 +7,22 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Bench;
 
-/// <summary>Fused multiply-adds on registers alone, by every thread of a team at once: no product can be faster.</summary>
+/// <summary>
+/// Fused multiply-adds on registers only, on all threads of a team at once: an upper bound of the speed of any matrix product.
+/// </summary>
 internal sealed class ArithmeticPeak(Team team)
 {
     private const int Steps = 1_000_000;
 
-    // More chunks than threads, so that one that is held up is made up for.
+    // More chunks than threads, so that other threads compensate for a delayed one.
     private const int ChunksPerThread = 4;
 
     private readonly float[] _sink = new float[team.Size];
 
-    /// <summary>Seconds that so many operations take at the speed of each round.</summary>
+    /// <summary>Seconds that this many operations would take at the speed of each round.</summary>
     public double[] Least(double operations, double[] times) => [.. times.Select(t => t * operations / Operations)];
 
-    /// <summary>Floating-point operations of a call.</summary>
+    /// <summary>Floating-point operations per call.</summary>
     public double Operations => 2.0 * 16 * 16 * Steps * ChunksPerThread * team.Size;
 
     public Contender Contender => Contest.Ours(() => team.For(ChunksPerThread * team.Size, (long)Operations, (_, member) => _sink[member] += Chains(Steps)));
@@ -41,15 +43,18 @@ internal sealed class ArithmeticPeak(Team team)
     }
 }
 
-/// <summary>A buffer far beyond all caches, read once through by every thread of a team at once: no weights can be read faster.</summary>
+/// <summary>
+/// Reads a buffer much larger than all caches once, on all threads of a team at once: an upper bound of the speed at which weights can be
+/// read.
+/// </summary>
 internal sealed unsafe class MemoryReading : IDisposable
 {
-    /// <summary>Of a call.</summary>
+    /// <summary>Bytes read per call.</summary>
     public const long Bytes = 1L << 30;
 
     private const int Chunks = 16;
 
-    // Floats: the hardware does not look beyond a page of 4 KiB on its own.
+    // Prefetch distance in floats: the hardware prefetcher does not cross a 4 KiB page.
     private const int Ahead = 2048;
 
     private readonly Team _team;
@@ -60,7 +65,7 @@ internal sealed unsafe class MemoryReading : IDisposable
     {
         (_team, _sink) = (team, new float[team.Size]);
         _data = (float*)NativeMemory.AlignedAlloc((nuint)Bytes, 64);
-        // Written, so that every page is one of its own.
+        // Written once, so that every page has its own physical memory.
         for (var chunk = 0; chunk < Chunks; chunk++) new Span<float>(Chunk(chunk), (int)(Bytes / Chunks / sizeof(float))).Fill(1);
     }
 
@@ -77,7 +82,7 @@ internal sealed unsafe class MemoryReading : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Sum(float* data, long count)
     {
-        // Several places at once, as weights are read: one stream alone does not fill the memory's queue.
+        // Several streams at once, as weights are read: a single stream does not fill the memory's queue.
         var part = count / 4;
         Vector512<float> a = default, b = default, c = default, d = default;
         for (long i = 0; i < part; i += 16)
@@ -98,7 +103,10 @@ internal sealed unsafe class MemoryReading : IDisposable
     }
 }
 
-/// <summary>A file of weights, mapped as a model maps it, read once through: what its memory gives, which can be far less than that of memory taken anew.</summary>
+/// <summary>
+/// Reads a weight file once through the same kind of mapping that a model uses: mapped memory can be much slower than newly allocated
+/// memory.
+/// </summary>
 internal sealed unsafe class MappedReading(string path) : IDisposable
 {
     private const int Chunk = 1 << 26;
@@ -106,7 +114,7 @@ internal sealed unsafe class MappedReading(string path) : IDisposable
     private readonly MappedFile _file = MappedFile.Open(path);
     private float _sink;
 
-    /// <summary>Of a call.</summary>
+    /// <summary>Bytes read per call.</summary>
     public long Bytes => _file.Length / Chunk * Chunk;
 
     public Contender Contender => Contest.Ours(() =>

@@ -5,7 +5,7 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope adjudicate</c>: methods that name deciding heads, held to models whose arbiters are known.</summary>
+/// <summary><c>ascope adjudicate</c>: compares methods that name deciding heads, on models whose arbiters are known.</summary>
 internal static class AdjudicateCommand
 {
     private static int HeadMethods => Enum.GetValues<HeadMethod>().Length;
@@ -14,13 +14,13 @@ internal static class AdjudicateCommand
     {
         var models = new Argument<string[]>("MODEL")
         {
-            Description = "checkpoints with a truth.json, or trained ones, whose own diagnosis is then the measure",
+            Description = "checkpoints with a truth.json, or trained ones; for the latter their own diagnosis is the reference",
             Arity = ArgumentArity.OneOrMore,
         };
-        var data = new Option<string>("--data") { Description = "folder of the conflict sets that they read", HelpName = "DIR", Required = true };
+        var data = new Option<string>("--data") { Description = "folder of their conflict sets", HelpName = "DIR", Required = true };
         var output = new Option<string>("--out") { Description = "folder to write", HelpName = "DIR", Required = true };
         var threads = Counts.Threads();
-        var command = new Command("adjudicate", "Asks every usual method which heads decide, and compares with what is known.")
+        var command = new Command("adjudicate", "Runs every usual method of naming deciding heads and compares the result with the known arbiters.")
         {
             models, data, output, threads,
         };
@@ -64,6 +64,6 @@ internal static class AdjudicateCommand
         return command;
     }
 
-    /// <summary>The folder's own name, by which a model goes in tables.</summary>
+    /// <summary>The folder's name, which identifies the model in tables.</summary>
     private static string Name(string model) => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model)));
 }

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace AnchorScope.Cli;
 
-/// <summary>Durations and sizes as a person says them, no more exact than an estimate is.</summary>
+/// <summary>Formats durations and sizes with the few digits that an estimate justifies.</summary>
 internal static class Amount
 {
     /// <summary>"40 s", "12 min", "3 h 20 min", "5 days".</summary>
@@ -15,7 +15,7 @@ internal static class Amount
         _ => Text($"{seconds / 86400:0} days"),
     };
 
-    /// <summary>"from 3 min to 1 h", or one duration where both are said alike.</summary>
+    /// <summary>"from 3 min to 1 h", or one duration if both are formatted alike.</summary>
     public static string Range(double least, double most) =>
         Duration(least) == Duration(most) ? Duration(most) : $"from {Duration(least)} to {Duration(most)}";
 
@@ -28,7 +28,7 @@ internal static class Amount
         _ => Text($"{bytes / (1 << 30):0.##} GiB"),
     };
 
-    /// <summary>A large count with two digits that mean something: "1,800", "42".</summary>
+    /// <summary>A large count rounded to two significant digits: "1,800", "42".</summary>
     public static string Count(double count)
     {
         var unit = count < 100 ? 1 : Math.Pow(10, Math.Floor(Math.Log10(count)) - 1);

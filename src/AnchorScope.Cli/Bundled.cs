@@ -1,6 +1,6 @@
 namespace AnchorScope.Cli;
 
-/// <summary>Finds the model and the data that come with the repository, from where the program lies or from where it is run.</summary>
+/// <summary>Finds the bundled model and data, searching upwards from the current folder, then from the program's folder.</summary>
 internal static class Bundled
 {
     public static string Model => Find(Path.Combine("models", "relay"), "--model");

@@ -2,10 +2,10 @@ using System.Globalization;
 
 namespace AnchorScope.Cli;
 
-/// <summary>Sizes as people write them.</summary>
+/// <summary>Parses sizes in bytes with units such as GB and GiB.</summary>
 internal static class ByteSize
 {
-    // GB as transformers counts them, GiB as memory is counted.
+    // GB as in transformers' shard sizes, GiB as for memory.
     private static readonly Dictionary<string, long> Units = new(StringComparer.Ordinal)
     {
         ["KiB"] = 1L << 10, ["MiB"] = 1L << 20, ["GiB"] = 1L << 30, ["KB"] = 1_000, ["MB"] = 1_000_000, ["GB"] = 1_000_000_000,

@@ -3,21 +3,21 @@ using System.CommandLine.Parsing;
 
 namespace AnchorScope.Cli;
 
-/// <summary>Runs a command; what the user got wrong is one line on standard error and exit code 2.</summary>
+/// <summary>Runs a command. A user's mistake becomes one line on standard error and exit code 2.</summary>
 internal static class CommandLine
 {
     private const int WrongInput = 2;
     private const int Interrupted = 130;
 
-    /// <summary>The work is done, without some samples that were listed.</summary>
+    /// <summary>Exit code: the work is done except for some samples, which were listed.</summary>
     public const int SomeLeftOut = 3;
 
-    /// <summary>As typed.</summary>
+    /// <summary>The arguments as typed.</summary>
     public static IReadOnlyList<string> Arguments { get; private set; } = [];
 
     /// <summary>
-    /// The command as a shell reads it back, without options that change no number: a report is the same wherever it is written, on however
-    /// many threads, and whether it was stopped on the way or not.
+    /// The command as it can be pasted into a shell, without options that change no number: a report is the same for every output folder
+    /// and number of threads, and whether or not the run was resumed.
     /// </summary>
     public static string Typed => Shell(Lasting(Arguments));
 
@@ -31,7 +31,7 @@ internal static class CommandLine
         }
     }
 
-    /// <summary>A command of these arguments as a shell reads it back.</summary>
+    /// <summary>A command with these arguments, quoted for a shell.</summary>
     public static string Shell(IEnumerable<string> arguments) => $"ascope {string.Join(' ', arguments.Select(Quoted))}";
 
     private static string Quoted(string argument) =>
@@ -67,18 +67,18 @@ internal static class CommandLine
         }
     }
 
-    /// <summary>What is printed of an exception that is no error of the program, and its exit code; null for one that is.</summary>
+    /// <summary>The message and exit code of an expected exception; null for an exception that is an error of the program.</summary>
     private static (string Line, int ExitCode)? Said(Exception cause) => cause switch
     {
         InputException => (cause.Message, WrongInput),
-        // One without a cause is the runtime's own, in the middle of a pass.
+        // Without an inner exception, it is the runtime's own message from the middle of a pass.
         OperationCanceledException => (cause.InnerException is null ? "stopped" : cause.Message, Interrupted),
-        // A full disk, a file that another program holds: the message names the file.
+        // For example a full disk or a file locked by another program: the message names the file.
         IOException or UnauthorizedAccessException => (cause.Message, WrongInput),
         _ => null,
     };
 
-    /// <summary>The option or argument whose path is empty, as a script gives it whose variable is not set.</summary>
+    /// <summary>The option or argument whose path is empty, for example because a script's variable is not set.</summary>
     private static string? EmptyPath(ParseResult parsed)
     {
         foreach (var symbol in parsed.CommandResult.Children)
@@ -94,6 +94,6 @@ internal static class CommandLine
         return null;
     }
 
-    /// <summary>What happened on one of several threads.</summary>
+    /// <summary>The exception of one thread inside an AggregateException.</summary>
     private static Exception Cause(Exception e) => e is AggregateException { InnerException: { } inner } ? Cause(inner) : e;
 }

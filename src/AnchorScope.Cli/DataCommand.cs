@@ -7,27 +7,27 @@ namespace AnchorScope.Cli;
 /// <summary><c>ascope data world</c>: conflict sets of the bundled organism's world.</summary>
 internal static class DataCommand
 {
-    // The bundled sets have as many, of those that they have.
+    // Default number of samples for each split, equal to the bundled sets where those contain the split.
     private static readonly (WorldSplit Split, int Count, string Description)[] Splits =
     [
         (WorldSplit.Rank, 200, "conflicts to rank heads on"),
         (WorldSplit.Test, 400, "conflicts to test on"),
         (WorldSplit.HeldOut, 100, "conflicts with instructions that training never uses"),
-        (WorldSplit.Hard, 200, "conflicts with words behind the instruction"),
-        (WorldSplit.Inertia, 100, "conflicts about a colour that is typical on one side only"),
+        (WorldSplit.Hard, 200, "conflicts with words after the instruction"),
+        (WorldSplit.Inertia, 100, "conflicts about a colour that is typical of only one side"),
         (WorldSplit.Control, 100, "samples without a conflict"),
     ];
 
     public static Command Create()
     {
         var output = new Option<string>("--out") { Description = "folder to write; must not exist, or be empty", HelpName = "DIR", Required = true };
-        var seed = new Option<string>("--seed") { Description = "the samples follow from it", DefaultValueFactory = _ => "0", HelpName = "S" };
-        var sigma = new Option<string?>("--sigma") { Description = "noise of all pictures, one number or A-B (0.02-0.08; hard and inertia 0.06-0.14)", HelpName = "A-B" };
+        var seed = new Option<string>("--seed") { Description = "seed of the samples", DefaultValueFactory = _ => "0", HelpName = "S" };
+        var sigma = new Option<string?>("--sigma") { Description = "standard deviation of the pictures' noise, one number or A-B (0.02-0.08; hard and inertia 0.06-0.14)", HelpName = "A-B" };
         var counts = Splits.Select(s => (s.Split, Option: new Option<string>("--" + ConflictWorld.NameOf(s.Split))
         {
             Description = s.Description, DefaultValueFactory = _ => s.Count.ToString(CultureInfo.InvariantCulture), HelpName = "N",
         })).ToList();
-        var world = new Command("world", "Draws conflict sets in the bundled organism's world: small pictures, notes that contradict them, instructions.") { output, seed, sigma };
+        var world = new Command("world", "Generates conflict sets of the bundled organism's world: small pictures, notes that contradict them, instructions.") { output, seed, sigma };
         foreach (var (_, option) in counts) world.Add(option);
         world.SetAction(parsed =>
         {
@@ -43,7 +43,7 @@ internal static class DataCommand
             Console.WriteLine($"{folder}: {string.Join(", ", options.Samples.Where(s => s.Value > 0).Select(s => $"{ConflictWorld.NameOf(s.Key)} {s.Value}"))} samples, {Plural.Of(pictures, "picture")}");
             return 0;
         });
-        return new Command("data", "Makes data for a study.") { world };
+        return new Command("data", "Generates data for a study.") { world };
     }
 
     private static int Write(string folder, WorldFolderOptions options, CancellationToken cancel)

@@ -7,18 +7,18 @@ using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope diagnose</c>: the main job, from a checkpoint and a conflict set to a report.</summary>
+/// <summary><c>ascope diagnose</c>, the main command: from a checkpoint and a conflict set to a report.</summary>
 internal static class DiagnoseCommand
 {
-    /// <summary>Lines that are named on the terminal.</summary>
+    /// <summary>Number of left-out lines that are listed on the terminal.</summary>
     private const int Listed = 10;
 
     public static Command Create()
     {
         var settings = new DiagnosisSettings();
         var output = new Option<string?>("--out") { Description = "folder to write (default: the next free out/diagnosis-NNN)", HelpName = "DIR" };
-        var resume = new Option<bool>("--resume") { Description = "go on with the finished samples of --out, or of the latest out/diagnosis-NNN" };
-        var series = new Option<string?>("--series") { Description = "folder of checkpoints that training kept (ascope train --series): each is diagnosed, and one report follows the steps", HelpName = "DIR" };
+        var resume = new Option<bool>("--resume") { Description = "resume the run in --out, or in the latest out/diagnosis-NNN" };
+        var series = new Option<string?>("--series") { Description = "folder of checkpoints kept during training (ascope train --series): diagnoses each and writes one report on all steps", HelpName = "DIR" };
         var dry = DryRun.Option();
         var json = JsonOutput.Option();
         var command = new Command("diagnose", "Finds where a model decides between picture and text, and which heads decide; writes a report.") { output, resume, series, dry, json };
@@ -71,8 +71,8 @@ internal static class DiagnoseCommand
         return study.Data.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;
     }
 
-    /// <summary>Model, sets, and what of them was left out.</summary>
-    /// <param name="all">Whether everything that was left out is listed, where no report will.</param>
+    /// <summary>Prints the model, the sets and the lines that were left out.</summary>
+    /// <param name="all">Whether to list all left-out lines, because no report will list them.</param>
     internal static void Introduce(DiagnosisStudy study, bool all = false)
     {
         var shape = study.Model.Decoder.Shape;
@@ -84,7 +84,7 @@ internal static class DiagnoseCommand
         List(study.Data.Rejected, all ? int.MaxValue : Listed);
     }
 
-    /// <summary>What was left out: the first ten, and how many more.</summary>
+    /// <summary>Prints the first left-out lines and how many more there are.</summary>
     internal static void List(IReadOnlyList<RejectedLine> rejected, int most = Listed)
     {
         foreach (var left in rejected.OrderBy(r => r.File, StringComparer.Ordinal).ThenBy(r => r.Line).Take(most))

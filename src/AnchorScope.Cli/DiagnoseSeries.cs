@@ -4,7 +4,10 @@ using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope diagnose --series</c>: the same diagnosis of every checkpoint that training kept, each in a folder of its own, and one report over them.</summary>
+/// <summary>
+/// <c>ascope diagnose --series</c>: diagnoses every checkpoint that training kept, each into its own subfolder, and writes one report on
+/// all of them.
+/// </summary>
 internal static class DiagnoseSeries
 {
     public static int Run(string series, DiagnosisOptions options, string folder, bool resume)

@@ -12,38 +12,38 @@ internal sealed class DiagnosisSettings
     private readonly Option<string?> _model = new("--model") { Description = "folder of the checkpoint (default: the bundled organism)", HelpName = "DIR" };
     private readonly Option<string?> _data = new("--data") { Description = "folder of the conflict sets, or one .jsonl, which is split into a ranking and a test half (default: the bundled ones)", HelpName = "DIR|FILE" };
     private readonly Option<int?> _limit = new Option<int?>("--limit") { Description = "at most N samples of each set", HelpName = "N" }.AtLeast(1);
-    private readonly Option<ulong> _seed = new("--seed") { Description = "of bootstrap and random controls", DefaultValueFactory = _ => 0UL, HelpName = "S" };
+    private readonly Option<ulong> _seed = new("--seed") { Description = "seed of bootstrap and random controls", DefaultValueFactory = _ => 0UL, HelpName = "S" };
     private readonly Option<string> _preset = new("--preset") { Description = $"named definitions: {string.Join(", ", Definitions.Presets.Keys)}", DefaultValueFactory = _ => "default", HelpName = "NAME" };
     private readonly Option<string?> _nssd = Choice<NssdVariant>("--nssd", "definition of I_NSSD");
     private readonly Option<string?> _lens = Choice<LensNorm>("--lens-norm", "norm of the logit lens");
-    private readonly Option<string?> _entities = Choice<EntityReduction>("--entity-reduction", "how an answer's token forms become one");
-    private readonly Option<string?> _score = Choice<HeadScoreVariant>("--head-score", "what heads are ranked by");
-    private readonly Option<string?> _screen = Choice<HeadScreen>("--screen", "how heads come by their scores");
-    private readonly Option<string?> _route = Choice<RouteMeasure>("--route", "what tells relay and direct reading apart");
+    private readonly Option<string?> _entities = Choice<EntityReduction>("--entity-reduction", "how the token forms of an answer are combined");
+    private readonly Option<string?> _score = Choice<HeadScoreVariant>("--head-score", "score that ranks the heads");
+    private readonly Option<string?> _screen = Choice<HeadScreen>("--screen", "how the scores of heads are computed");
+    private readonly Option<string?> _route = Choice<RouteMeasure>("--route", "measure that distinguishes relay from direct reading");
     private readonly Option<string?> _scope = Choice<GainScope>("--gain-scope", "positions at which heads are scaled");
     private readonly Option<string?> _ablation = Choice<AblationVariant>("--ablation",
-        "what takes the place of heads and edges that are removed");
-    private readonly Option<string?> _alignment = Choice<SpanAlignment>("--alignment", "how positions of a donor run are matched with those of the run that receives");
-    private readonly Option<string?> _rounding = Choice<TopRounding>("--top-rounding", "how a share of the heads becomes a number");
+        "what replaces removed heads and edges");
+    private readonly Option<string?> _alignment = Choice<SpanAlignment>("--alignment", "how positions of the donor run are matched with those of the recipient run");
+    private readonly Option<string?> _rounding = Choice<TopRounding>("--top-rounding", "how a share of the heads is rounded to a count");
     private readonly Option<string?> _instruction = new("--instruction-span") { Description = "parts of the prompt that count as instruction, joined by +", HelpName = "instruction|instruction+question|…" };
     private readonly Option<int?> _topK = new Option<int?>("--top-k") { Description = "K of TopK aggregation over instruction positions", HelpName = "K" }.AtLeast(1);
     private readonly Option<int?> _window = new Option<int?>("--window") { Description = "layers of a knockout window", HelpName = "N" }.AtLeast(1);
     private readonly Option<string?> _windows = new("--windows") { Description = "window sizes of the sensitivity check (1,3,5,7)", HelpName = "LIST" };
     private readonly Option<string?> _shares = new("--shares") { Description = "shares of the heads that are blocked "
-        + "(0.01,0.02,0.05,0.1); 5 % always is", HelpName = "LIST" };
+        + "(0.01,0.02,0.05,0.1); 5 % is always included", HelpName = "LIST" };
     private readonly Option<string?> _gains = new("--gains") { Description = "amplification factors (1.25,1.5,2,3,4)", HelpName = "LIST" };
-    private readonly Option<int?> _draws = new Option<int?>("--draws") { Description = $"random head sets of each kind as large as the best 5 % (79); "
-        + $"of other sizes {HeadPlan.FewDraws} at most", HelpName = "N" }.AtLeast(0);
-    private readonly Option<double?> _margin = new("--equivalence-margin") { Description = "a change of MFR is absent where its whole "
-        + "interval is closer to 0 (0.05)", HelpName = "X" };
-    private readonly Option<int?> _tokens = new Option<int?>("--answer-tokens") { Description = "tokens generated for an answer (default: as generation_config.json says, 16 at most)", HelpName = "N" }.AtLeast(1);
+    private readonly Option<int?> _draws = new Option<int?>("--draws") { Description = $"random head sets of each kind with as many heads as the best 5 % (79); "
+        + $"at most {HeadPlan.FewDraws} of other sizes", HelpName = "N" }.AtLeast(0);
+    private readonly Option<double?> _margin = new("--equivalence-margin") { Description = "a change of MFR counts as absent if its whole "
+        + "interval is closer to 0 than X (0.05)", HelpName = "X" };
+    private readonly Option<int?> _tokens = new Option<int?>("--answer-tokens") { Description = "tokens generated for an answer (default: limit of generation_config.json, at most 16)", HelpName = "N" }.AtLeast(1);
     private readonly Option<int> _threads = Counts.Threads();
 
     private readonly Option<string?> _direction = new("--direction") { Description = "directions.safetensors of ascope steer: the steered model is diagnosed", HelpName = "FILE" };
     private readonly Option<string?> _directionName = new("--direction-name") { Description = "which direction of the file", HelpName = "NAME" };
-    private readonly Option<double?> _strength = new("--strength") { Description = "its strength on every run: above 0 towards the picture, below 0 towards the text", HelpName = "X" };
+    private readonly Option<double?> _strength = new("--strength") { Description = "strength of the direction in every run: above 0 towards the picture, below 0 towards the text", HelpName = "X" };
 
-    private readonly Option<bool> _beyond = new("--beyond-bounds") { Description = "take a strength outside the bounds that validation found" };
+    private readonly Option<bool> _beyond = new("--beyond-bounds") { Description = "accept a strength outside the bounds found in validation" };
 
     public IReadOnlyList<Option> Options =>
     [
@@ -51,7 +51,7 @@ internal sealed class DiagnosisSettings
             _instruction, _topK, _window, _windows, _shares, _gains, _draws, _margin, _tokens, _direction, _directionName, _strength, _beyond, _threads,
     ];
 
-    /// <summary>Those that mean something to a study of directions.</summary>
+    /// <summary>The options that also apply to a study of directions.</summary>
     public IReadOnlyList<Option> SteeringOptions => [_model, _data, _limit, _seed, _entities, _alignment, _instruction, _gains, _margin, _threads];
 
     public bool NamesModel(ParseResult parsed) => parsed.GetValue(_model) is not null;

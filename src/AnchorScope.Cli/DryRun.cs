@@ -5,13 +5,13 @@ using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
-/// <summary>What a diagnosis would do, before it does anything: one prompt as the model reads it, and what the run takes.</summary>
+/// <summary>Previews a diagnosis before anything is computed: one prompt as the model reads it, and the estimated cost.</summary>
 internal static class DryRun
 {
     public static Option<bool> Option() =>
-        new("--dry-run") { Description = "check model and data, print one prompt with its parts and what the run takes; nothing is written" };
+        new("--dry-run") { Description = "check model and data, print one prompt with its parts and the estimated cost; nothing is written" };
 
-    /// <param name="checkpoints">How many models are diagnosed, all like this one.</param>
+    /// <param name="checkpoints">Number of models to diagnose, each with the same cost.</param>
     public static void Print(DiagnosisStudy study, int checkpoints, bool json, CancellationToken cancel)
     {
         var (prompt, estimate) = (study.Render(cancel), study.Estimate(cancel));
@@ -23,11 +23,11 @@ internal static class DryRun
         AnsiConsole.MarkupLineInterpolated($"[bold]{prompt.Run}[/] as the model reads it, {Plural.Of(prompt.Tokens.Count, "position")}:");
         AnsiConsole.Write(Parts(study.Model, prompt));
         AnsiConsole.Write(Phases(estimate));
-        AnsiConsole.MarkupLine("[grey]The smaller number: no run fails and no search finds a head. The larger: every run fails and every search goes on to its last head. Exchanges are left out where a donor has another length. Shares are of the larger number.[/]");
+        AnsiConsole.MarkupLine("[grey]The smaller number assumes that no run fails and no search finds a head; the larger one that every run fails and every search continues to its last head. Exchanges are left out if the donor run has a different length. Shares refer to the larger number.[/]");
         AnsiConsole.MarkupLineInterpolated($"{Line(estimate, checkpoints)}");
     }
 
-    /// <summary>What a run takes, in one sentence.</summary>
+    /// <summary>The estimated cost in one sentence.</summary>
     public static string Line(StudyEstimate estimate, int checkpoints = 1)
     {
         var runs = $"{Amount.Count(checkpoints * estimate.Least.Runs)} to {Amount.Count(checkpoints * estimate.Most.Runs)} runs";
@@ -35,12 +35,12 @@ internal static class DryRun
             + $"{Amount.Bytes(estimate.WeightBytes)} of weights and up to {Amount.Bytes(estimate.WorkBytes)} of recorded runs and activations";
     }
 
-    /// <summary>Every stretch of positions with the part of the prompt that it is.</summary>
+    /// <summary>A table of the contiguous position ranges and the part of the prompt that each belongs to.</summary>
     private static Table Parts(VisionLanguageModel model, PromptRecord prompt)
     {
         var table = new Table { Border = TableBorder.Simple };
         table.AddColumn("part").AddColumn("positions").AddColumn("text");
-        // The last position is one of the suffix as well.
+        // The last position also belongs to the suffix.
         var kinds = new string[prompt.Tokens.Count];
         foreach (var (kind, positions) in prompt.Spans.Where(span => span.Key != "last"))
         {

@@ -1,6 +1,6 @@
 namespace AnchorScope.Cli;
 
-/// <summary>A bar for work on files: bytes done and in all.</summary>
+/// <summary>A progress bar for work on files, in bytes.</summary>
 internal static class FileProgress
 {
     public static T Show<T>(string name, Func<Action<long, long>, T> work) =>

@@ -4,19 +4,19 @@ using AnchorScope.Conflicts;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope import mc2</c>: published conflicts as a conflict set.</summary>
+/// <summary><c>ascope import mc2</c>: converts published conflicts into a conflict set.</summary>
 internal static class ImportCommand
 {
     private const int Shown = 10;
 
     public static Command Create()
     {
-        var files = new Argument<string[]>("FILE") { Description = "JSON of MC2, or of the text- and vision-following sets", Arity = new ArgumentArity(1, 2) };
+        var files = new Argument<string[]>("FILE") { Description = "JSON file of MC2, or of the text- and vision-following sets", Arity = new ArgumentArity(1, 2) };
         var images = new Option<string>("--images") { Description = "folder of the COCO 2014 pictures", HelpName = "DIR", Required = true };
         var output = new Option<string>("--out") { Description = "folder to write", HelpName = "DIR", Required = true };
         var question = new Option<int>("--question") { Description = "form of the question: 1, 2 or 3", DefaultValueFactory = _ => 1, HelpName = "N" };
-        var copy = new Option<bool>("--copy-images") { Description = "copy the pictures beside the set, so that the folder can be moved" };
-        var mc2 = new Command("mc2", "Reads MC2 conflicts (arXiv 2505.20977) and sets derived from it.") { files, images, output, question, copy };
+        var copy = new Option<bool>("--copy-images") { Description = "copy the pictures into the output folder, so that it can be moved" };
+        var mc2 = new Command("mc2", "Converts MC2 (arXiv 2505.20977) and sets derived from it.") { files, images, output, question, copy };
         mc2.SetAction(parsed =>
         {
             var folder = parsed.GetValue(output)!;
@@ -32,10 +32,10 @@ internal static class ImportCommand
             Console.WriteLine($"{target}: {Plural.Of(importer.Samples.Count, "conflict")}, {importer.Rejected.Count} left out");
             return importer.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;
         });
-        return new Command("import", "Turns published conflict data into a conflict set.") { mc2 };
+        return new Command("import", "Converts published conflict data into a conflict set.") { mc2 };
     }
 
-    /// <summary>The set last: a folder with conflicts.jsonl has everything.</summary>
+    /// <summary>Writes the set last: a folder that contains conflicts.jsonl is complete.</summary>
     private static void Write(string folder, string target, IReadOnlyList<ConflictSample> samples, bool copy)
     {
         try

@@ -7,15 +7,15 @@ using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope inspect</c>: what a checkpoint is, and whether it runs here.</summary>
+/// <summary><c>ascope inspect</c>: prints what a checkpoint contains and whether it is supported.</summary>
 internal static class InspectCommand
 {
     public static Command Create()
     {
         var model = new Argument<string>("MODEL") { Description = "folder of the checkpoint" };
-        var template = new Option<string?>("--heads-template") { Description = "print a head set of these heads instead: all, or layer:head, comma-separated", HelpName = "HEADS" };
+        var template = new Option<string?>("--heads-template") { Description = "print a head set with these heads instead: all, or layer:head, comma-separated", HelpName = "HEADS" };
         var json = JsonOutput.Option();
-        var command = new Command("inspect", "Prints what a checkpoint is: family, sizes, template, image tokens, memory.") { model, template, json };
+        var command = new Command("inspect", "Prints a checkpoint's family, sizes, template, image tokens and memory use.") { model, template, json };
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(json) && parsed.GetValue(template) is not null) throw new InputException("--json: a head set is JSON already; expected --json or --heads-template, found both");
@@ -28,7 +28,7 @@ internal static class InspectCommand
         return command;
     }
 
-    /// <summary>A head set that nobody searched for: no scores, no data.</summary>
+    /// <summary>A head set written by hand: without scores and without data.</summary>
     private static HeadSet Named(VisionLanguageModel model, string heads)
     {
         const string Option = "--heads-template";
@@ -61,7 +61,7 @@ internal static class InspectCommand
         var stored = model.Checkpoint.WeightBytes;
         var types = string.Join(", ", model.Checkpoint.Files.SelectMany(f => f.Tensors.Values).Select(t => t.Type).Distinct().Order());
         var perPosition = 2L * shape.Layers * shape.KeyHeads * shape.HeadSize * sizeof(float);
-        // A terminal gets values wrapped in their own column; a file one line each, without padding.
+        // A terminal gets wrapped values in a second column; a file gets one line per value without padding.
         var table = new Table().Border(TableBorder.None).HideHeaders().AddColumn("").AddColumn("");
         void Row(string name, string value)
         {
@@ -79,7 +79,7 @@ internal static class InspectCommand
         Row("memory", $"{Amount.Bytes(stored)} mapped, {Amount.Bytes(perPosition)} of keys and values per position");
         Row("weights", $"sha256 {model.Checkpoint.Sha256}");
         Row("tokenizer", $"sha256 {model.Tokenizer.Sha256}");
-        Row("template", model.HasTemplate ? model.Template.Source.ReplaceLineEndings("\\n") : model.ImageToken is null ? "none: --prompt is taken as it stands" : "none: it can be run on token ids only (ascope trace --inputs)");
+        Row("template", model.HasTemplate ? model.Template.Source.ReplaceLineEndings("\\n") : model.ImageToken is null ? "none: --prompt is used as raw text" : "none: it can be run on token ids only (ascope trace --inputs)");
         Row("positions", model.Decoder.MaximumPositions is { } longest ? $"at most {longest}" : "no limit named");
         string[] odd = [.. model.Warnings, .. model.Rules.NotApplied(sampling: false)];
         Row("not supported", odd.Length == 0 ? "nothing in this checkpoint: every tensor has its place" : string.Join("; ", odd));

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace AnchorScope.Cli;
 
-/// <summary>Ctrl-C, or a request to terminate, cancels the token once, so that work ends in order; a second one ends the process at once.</summary>
+/// <summary>The first Ctrl-C or SIGTERM cancels the token so that work ends in order; the second one ends the process at once.</summary>
 internal sealed class Interruption : IDisposable
 {
     private readonly CancellationTokenSource _source = new();
@@ -12,10 +12,10 @@ internal sealed class Interruption : IDisposable
 
     public CancellationToken Token => _source.Token;
 
-    /// <summary>What is said when work is stopped that can be gone on with: how far it was, and the command that goes on, as it can be typed.</summary>
+    /// <summary>The message for stopped work that can be resumed: how far it got, and the command that resumes it.</summary>
     /// <param name="where">"after 20 samples", or "; " and a sentence.</param>
-    /// <param name="flag">What the command needs to go on; null: nothing.</param>
-    /// <param name="option">An option with its value, if the command did not name it.</param>
+    /// <param name="flag">The flag that resumes the work; null if none is needed.</param>
+    /// <param name="option">An option and its value, added unless the command already contains the option.</param>
     public static OperationCanceledException Stopped(string where, OperationCanceledException e, string? flag = null, (string Name, string Value)? option = null)
     {
         IEnumerable<string> again = CommandLine.Arguments;

@@ -3,7 +3,7 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Cli;
 
-/// <summary>Results for programs: <c>--json</c> prints one JSON document on standard output in place of tables and sentences.</summary>
+/// <summary>Machine-readable results: <c>--json</c> prints one JSON document on standard output instead of tables and sentences.</summary>
 internal static class JsonOutput
 {
     public static Option<bool> Option() => new("--json") { Description = "print the result as JSON" };

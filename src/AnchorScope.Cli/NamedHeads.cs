@@ -3,10 +3,10 @@ using AnchorScope.Interventions;
 
 namespace AnchorScope.Cli;
 
-/// <summary>Heads as people name them.</summary>
+/// <summary>Parses lists of heads.</summary>
 internal static class NamedHeads
 {
-    /// <summary>"all", or layer:head pairs joined by commas, in their order. Whether the model has them is not asked.</summary>
+    /// <summary>"all", or layer:head pairs joined by commas, in their order. Does not check that the model has these heads.</summary>
     public static IEnumerable<(int Layer, int Head)> Parse(string option, string text, DecoderShape shape)
     {
         if (text == "all") return Enumerable.Range(0, shape.Layers).SelectMany(layer => Enumerable.Range(0, shape.Heads).Select(head => (layer, head)));

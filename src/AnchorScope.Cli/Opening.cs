@@ -4,7 +4,7 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Cli;
 
-/// <summary>Opens checkpoints for commands, and says on standard error what is odd about them.</summary>
+/// <summary>Opens checkpoints for commands and prints their warnings on standard error.</summary>
 internal static class Opening
 {
     /// <summary>The checkpoint in <paramref name="folder"/>, with its warnings printed.</summary>
@@ -15,11 +15,11 @@ internal static class Opening
         return model;
     }
 
-    /// <summary>A session on the processor, with the kernel that was asked for.</summary>
+    /// <summary>A CPU session with the selected kernel.</summary>
     public static ISession Session(VisionLanguageModel model, int threads, KernelFamily kernel, CancellationToken cancel = default) =>
         model.Engine.Open(new SessionOptions { Threads = threads, Cancel = cancel }, kernel);
 
-    /// <summary>One line each; they change no exit code.</summary>
+    /// <summary>Prints one line per warning. Warnings do not change the exit code.</summary>
     public static void Warn(IEnumerable<string> warnings)
     {
         foreach (var warning in warnings) Terminal.Warn(warning);

@@ -4,7 +4,7 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Cli;
 
 /// <summary>
-/// The rule of every command that writes: a folder must be new or empty, unless a run in it is resumed; a file must be new, unless --force
+/// The output rule of every command: a folder must be new or empty unless a run in it is resumed; a file must be new unless --force
 /// replaces it. Checked before anything is opened or computed.
 /// </summary>
 internal static class OutputPath
@@ -17,7 +17,7 @@ internal static class OutputPath
         if (FolderLock.HasFiles(folder)) throw InputException.At("--out", folder, "a new or empty folder", "one with files in it; name another one");
     }
 
-    /// <param name="inputs">Files that are read: none of them is overwritten, forced or not.</param>
+    /// <param name="inputs">Input files: none of them is ever overwritten, even with --force.</param>
     public static void CheckFile(string path, bool force, params IEnumerable<string?> inputs)
     {
         if (inputs.FirstOrDefault(input => input is not null && Path.GetFullPath(input) == Path.GetFullPath(path)) is { } read)

@@ -5,7 +5,7 @@ using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope parity</c>: the reference library's arrays against ours, site by site.</summary>
+/// <summary><c>ascope parity</c>: compares our arrays with those of the reference library, site by site.</summary>
 internal static class ParityCommand
 {
     private const int Differs = 1;
@@ -18,7 +18,7 @@ internal static class ParityCommand
         var threads = Counts.Threads();
         var all = new Option<bool>("--all") { Description = "list every array, not only those that differ" };
         var json = JsonOutput.Option();
-        var command = new Command("parity", "Compares a checkpoint's activations with golden files made with the reference library; exit code 1 beyond tolerance.") { model, golden, kernel, all, json, threads };
+        var command = new Command("parity", "Compares a checkpoint's activations with golden files of the reference library; exit code 1 if one is out of tolerance.") { model, golden, kernel, all, json, threads };
         command.SetAction(parsed =>
         {
             var files = Files(parsed.GetValue(golden)!);

@@ -3,15 +3,15 @@ using System.CommandLine.Parsing;
 
 namespace AnchorScope.Cli;
 
-/// <summary>What is wrong with a command line, in plain words.</summary>
+/// <summary>Turns parse errors of a command line into plain sentences.</summary>
 internal static class ParseErrors
 {
     private const string OwnError = "expected ";
 
-    /// <summary>The message of an option's own check: what it takes.</summary>
+    /// <summary>The message of an option's own check: the values that it accepts.</summary>
     public static string Expected(string what) => OwnError + what;
 
-    /// <summary>The first thing that is wrong, or null.</summary>
+    /// <summary>A sentence on the first error, or null if there is none.</summary>
     public static string? First(ParseResult parsed)
     {
         if (parsed.Errors.Count == 0) return null;

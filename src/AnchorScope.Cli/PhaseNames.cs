@@ -1,6 +1,6 @@
 namespace AnchorScope.Cli;
 
-/// <summary>The phases of a diagnosis and of an adjudication in words.</summary>
+/// <summary>Display names of the phases of a diagnosis and of an adjudication.</summary>
 internal static class PhaseNames
 {
     private static readonly Dictionary<string, string> Names = new(StringComparer.Ordinal)
@@ -29,6 +29,6 @@ internal static class PhaseNames
         ["adjudicate/full"] = "every head exchanged at all positions",
     };
 
-    /// <param name="estimated">Whether heads are ranked by estimates.</param>
+    /// <param name="estimated">Whether heads are ranked by estimated effects.</param>
     public static string Of(string phase, bool estimated = false) => phase == "rank" && estimated ? "every head estimated" : Names[phase];
 }

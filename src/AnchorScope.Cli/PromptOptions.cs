@@ -5,22 +5,22 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Cli;
 
-/// <summary>The options that say what a single run is fed with.</summary>
+/// <summary>The options that define the input of a single run.</summary>
 internal sealed class PromptOptions
 {
     public Option<string?> Inputs { get; } = new("--inputs") { Description =
-        "safetensors with input_ids [1, T] and what else the family's processor gives", HelpName = "FILE" };
+        "safetensors with input_ids [1, T] and the other outputs of the family's processor", HelpName = "FILE" };
 
     public Option<string[]> Images { get; } = new("--image") { Description = "a picture; may be given several times", HelpName = "FILE", AllowMultipleArgumentsPerToken = true };
 
-    public Option<string?> Text { get; } = new("--prompt") { Description = "text of one user turn, behind the pictures; to a text model without chat template the text as it stands", HelpName = "TEXT" };
+    public Option<string?> Text { get; } = new("--prompt") { Description = "text of one user message, after the pictures; for a model without chat template, the raw text", HelpName = "TEXT" };
 
-    public Option<string?> Messages { get; } = new("--messages") { Description = "JSON list of messages, as chat templates take them", HelpName = "FILE" };
+    public Option<string?> Messages { get; } = new("--messages") { Description = "JSON list of messages in the format of chat templates", HelpName = "FILE" };
 
-    /// <summary>The files that are read.</summary>
+    /// <summary>The input files.</summary>
     public IEnumerable<string?> Files(ParseResult parsed) => [parsed.GetValue(Inputs), parsed.GetValue(Messages), .. parsed.GetValue(Images) ?? []];
 
-    /// <summary>The prompt, its warnings printed, with the text of --prompt as its instruction, and the pictures that went into it.</summary>
+    /// <summary>The prompt and its pictures. The text of --prompt becomes the instruction. Prints the prompt's warnings.</summary>
     public (Prompt Prompt, PixelValues? Pixels) Read(ParseResult parsed, VisionLanguageModel model, ISession session)
     {
         var (prompt, pixels) = ReadPrompt(parsed, model, session);
@@ -39,7 +39,7 @@ internal sealed class PromptOptions
         var images = parsed.GetValue(Images)!;
         var pixels = images.Length == 0 ? null : model.Preprocess([.. images.Select(path => Picture.Load(path))]);
         var features = pixels is null ? null : session.Features(pixels);
-        // A base model continues a text: there are no turns that a template could write down.
+        // A base model continues raw text: it has no chat template.
         if (model is { ImageToken: null, HasTemplate: false } && parsed.GetValue(Text) is { } plain) return (model.Prompt(plain), null);
         return parsed.GetValue(Text) is { } text
             ? (model.Prompt([new ChatMessage("user", [.. Enumerable.Repeat(new ImagePart(), images.Length), new TextPart(text)])], pixels, features, [new TextLabel(0, images.Length, 0, text.Length, SpanKind.Instruction)]), pixels)

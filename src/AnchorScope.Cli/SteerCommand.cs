@@ -6,7 +6,7 @@ using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope steer</c>: directions that turn a model towards picture or text.</summary>
+/// <summary><c>ascope steer</c>: directions that steer a model towards picture or text.</summary>
 internal static class SteerCommand
 {
     private static readonly Dictionary<string, string> Names = new(StringComparer.Ordinal)
@@ -25,12 +25,12 @@ internal static class SteerCommand
     {
         var settings = new DiagnosisSettings();
         var diagnosis = new Option<string>("--diagnosis") { Description = "folder of the model's diagnosis: its arbiters and carriers are steered", HelpName = "DIR", Required = true };
-        var unseen = new Option<string?>("--unseen") { Description = "a second data folder, whose test split is reported beside: phrasings that nothing was fitted on", HelpName = "DIR" };
-        var strengths = new Option<string?>("--strengths") { Description = "of a direction, in both senses; 1 is the mean difference between the instructions (0.5,1,1.5,2,3,4)", HelpName = "LIST" };
-        var draws = new Option<int?>("--draws") { Description = "random sets of heads whose queries are steered for comparison (19); 0: nothing is claimed", HelpName = "N" }.AtLeast(0);
+        var unseen = new Option<string?>("--unseen") { Description = "a second data folder, whose test split is reported as well: phrasings that were not used for fitting", HelpName = "DIR" };
+        var strengths = new Option<string?>("--strengths") { Description = "strengths of a direction, each with both signs; 1 is the mean difference between the instructions (0.5,1,1.5,2,3,4)", HelpName = "LIST" };
+        var draws = new Option<int?>("--draws") { Description = "random sets of heads whose queries are steered for comparison (19); 0: no claim is made", HelpName = "N" }.AtLeast(0);
         var output = new Option<string>("--out") { Description = "folder to write", HelpName = "DIR", Required = true };
-        var resume = new Option<bool>("--resume") { Description = "go on with the finished samples of --out" };
-        var command = new Command("steer", "Fits directions that turn a model towards picture or text, and compares them with gains, boosts and random heads.")
+        var resume = new Option<bool>("--resume") { Description = "resume the run in --out" };
+        var command = new Command("steer", "Fits directions that steer a model towards picture or text, and compares them with gains, boosts and random heads.")
         {
             diagnosis, unseen, strengths, draws, output, resume,
         };

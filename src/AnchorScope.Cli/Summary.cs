@@ -4,7 +4,7 @@ using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
-/// <summary>What the terminal says of a finished diagnosis: one table, four sentences, where the report is.</summary>
+/// <summary>The terminal summary of a finished diagnosis: one table, the findings, and the path of the report.</summary>
 internal static class Summary
 {
     public static void Print(Diagnosis diagnosis, string folder)
@@ -39,7 +39,7 @@ internal static class Summary
         AnsiConsole.MarkupLineInterpolated($"[bold]{Path.Combine(folder, "report.html")}[/]");
     }
 
-    /// <summary>What the found sets switch; where a search found none, what all heads do.</summary>
+    /// <summary>The effect of exchanging the found sets; if a search found none, the effect of exchanging all heads.</summary>
     internal static IEnumerable<string[]> Exchanged(InterchangeResult result)
     {
         yield return Row("queries", "switch", result.Set("arbiters"), m => m.Choice, result.AllQueries);

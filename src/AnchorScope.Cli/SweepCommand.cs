@@ -9,7 +9,7 @@ using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope sweep</c>: many interventions on one prompt, each as exact as a run of its own.</summary>
+/// <summary><c>ascope sweep</c>: many interventions on one prompt, each as exact as a separate run.</summary>
 internal static class SweepCommand
 {
     private const double WorthSaying = 10; // seconds
@@ -18,19 +18,19 @@ internal static class SweepCommand
     {
         var model = new Argument<string>("MODEL") { Description = "folder of the checkpoint" };
         var given = new PromptOptions();
-        var heads = new Option<string?>("--heads") { Description = "heads scaled one by one: all, or layer:head, comma-separated", HelpName = "HEADS" };
-        var positions = new Option<string>("--positions") { Description = "where: last, instruction (the text of --prompt), all, or a list like 3,7-9", DefaultValueFactory = _ => "last", HelpName = "WHERE" };
-        var factor = new Option<float>("--factor") { Description = "what head outputs are multiplied with; 0 blocks", HelpName = "F" };
+        var heads = new Option<string?>("--heads") { Description = "heads to scale one at a time: all, or layer:head, comma-separated", HelpName = "HEADS" };
+        var positions = new Option<string>("--positions") { Description = "positions to scale at: last, instruction (the text of --prompt), all, or a list like 3,7-9", DefaultValueFactory = _ => "last", HelpName = "WHERE" };
+        var factor = new Option<float>("--factor") { Description = "factor of the head outputs; 0 blocks", HelpName = "F" };
         var plan = new Option<string?>("--plan") { Description = "instead of --heads: a JSON list of interventions (docs/schemas/edits.schema.json)", HelpName = "FILE" };
-        var output = new Option<string?>("--out") { Description = "JSON lines to write: the run without edits, then a row for each variant; an interrupted sweep goes on", HelpName = "FILE" };
+        var output = new Option<string?>("--out") { Description = "JSON lines file to write: the run without edits, then a row for each variant; an interrupted sweep is resumed", HelpName = "FILE" };
         var force = OutputPath.Force();
-        var logits = new Option<string?>("--logits") { Description = "ids of tokens whose logits a row has, comma-separated", HelpName = "IDS" };
-        var naive = new Option<bool>("--naive") { Description = "one full pass for each variant: slow, and the same bytes" };
-        var explain = new Option<bool>("--explain") { Description = "print what the plan computes and saves; without --out nothing is run" };
+        var logits = new Option<string?>("--logits") { Description = "ids of the tokens whose logits each row contains, comma-separated", HelpName = "IDS" };
+        var naive = new Option<bool>("--naive") { Description = "one full pass for each variant: slow, but the same bytes" };
+        var explain = new Option<bool>("--explain") { Description = "print the cost of the plan and what it saves; without --out nothing is run" };
         var json = JsonOutput.Option();
-        var memory = new Option<string?>("--memory") { Description = "most bytes beside the weights, like 500MB or 2GiB (1GiB, or what is needed)", HelpName = "SIZE" };
+        var memory = new Option<string?>("--memory") { Description = "memory limit apart from the weights, like 500MB or 2GiB (1GiB, or more if one row needs more)", HelpName = "SIZE" };
         var threads = Counts.Threads();
-        var command = new Command("sweep", "Runs many interventions on one prompt and writes a row for each: what head-by-head studies are made of.")
+        var command = new Command("sweep", "Runs many interventions on one prompt and writes a row for each, for head-by-head studies.")
         {
             model, given.Inputs, given.Images, given.Text, given.Messages, heads, positions, factor, plan, output, force, logits, naive, explain, json, memory, threads,
         };
@@ -101,7 +101,7 @@ internal static class SweepCommand
         else AnsiConsole.MarkupLineInterpolated(summary);
     }
 
-    /// <summary>How long a long sweep will take.</summary>
+    /// <summary>Announces the expected duration of a long sweep.</summary>
     private static void Predict(double seconds, int variants)
     {
         if (seconds >= WorthSaying) Terminal.Note($"about {Amount.Duration(seconds)} for {Plural.Of(variants, "variant")} on this machine");
@@ -118,7 +118,7 @@ internal static class SweepCommand
         Row("passes, with the baseline", cost.Passes + 1, cost.Interventions, "");
         AnsiConsole.Write(table);
         var (recorded, row, pass) = (cost.RecordedBytes / 1048576.0, cost.BytesPerRow / 1024.0, cost.RowsPerPass * cost.BytesPerRow / 1048576.0);
-        AnsiConsole.WriteLine($"{Computed(cost)}; up to {Plural.Of(cost.RowsPerPass, "row")} a pass. Beside the weights: {recorded:0.#} MiB for "
+        AnsiConsole.WriteLine($"{Computed(cost)}; up to {Plural.Of(cost.RowsPerPass, "row")} a pass. Apart from the weights: {recorded:0.#} MiB for "
             + $"the recorded run, and {row:0.#} KiB of activations a row, {pass:0.#} MiB a pass on each of {Plural.Of(threads, "thread")}");
     }
 

@@ -14,20 +14,20 @@ internal static class SynthCommand
         var family = new Option<string>("--family") { Description = string.Join(", ", SyntheticFamily.All.Select(f => f.Name)), HelpName = "NAME", Required = true };
         var output = new Option<string>("--out") { Description = "folder to write; must not exist, or be empty", HelpName = "DIR", Required = true };
         var layers = Size("--layers", "decoder layers (12)");
-        var heads = Size("--heads", "query heads of a layer (12)");
+        var heads = Size("--heads", "query heads per layer (12)");
         var keyHeads = Size("--kv-heads", "key/value heads (as many as query heads)");
         var hidden = Size("--hidden", "d_model (768)");
-        var mlp = Size("--mlp", "d_mlp (in the family's proportion to d_model)");
+        var mlp = Size("--mlp", "d_mlp (d_model times the family's ratio)");
         var vocabulary = Size("--vocab", "rows of the embedding (32000)");
-        var imageTokens = Size("--image-tokens", "n x n image tokens of a picture or tile (as published)");
+        var imageTokens = Size("--image-tokens", "n x n image tokens per picture or tile (as published)");
         var visionLayers = Size("--vision-layers", "layers of the vision tower (4)");
-        var visionHidden = Size("--vision-hidden", "its width (256)");
-        var visionHeads = Size("--vision-heads", "its heads (of size 64)");
-        var visionMlp = Size("--vision-mlp", "its d_mlp (in the family's proportion)");
+        var visionHidden = Size("--vision-hidden", "d_model of the vision tower (256)");
+        var visionHeads = Size("--vision-heads", "heads of the vision tower (of size 64)");
+        var visionMlp = Size("--vision-mlp", "d_mlp of the vision tower (its d_model times the family's ratio)");
         var type = new Option<string>("--dtype") { Description = "f32, f16 or bf16", DefaultValueFactory = _ => "bf16", HelpName = "TYPE" };
-        var shard = new Option<string>("--shard-size") { Description = "most bytes of tensors in a file, like 5GB or 200MB", DefaultValueFactory = _ => "5GB", HelpName = "SIZE" };
-        var seed = new Option<ulong>("--seed") { Description = "the weights follow from it", DefaultValueFactory = _ => 0UL, HelpName = "S" };
-        var command = new Command("synth", "Writes a checkpoint of random weights: a real model's shape, to measure and test with.")
+        var shard = new Option<string>("--shard-size") { Description = "maximum bytes of tensors per file, like 5GB or 200MB", DefaultValueFactory = _ => "5GB", HelpName = "SIZE" };
+        var seed = new Option<ulong>("--seed") { Description = "seed of the weights", DefaultValueFactory = _ => 0UL, HelpName = "S" };
+        var command = new Command("synth", "Writes a checkpoint of random weights in a real model's shape, for measurements and tests.")
         {
             family, output, layers, heads, keyHeads, hidden, mlp, vocabulary, imageTokens, visionLayers, visionHidden, visionHeads, visionMlp, type, shard, seed,
         };

@@ -2,19 +2,19 @@ using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
-/// <summary>Where things are said: results on standard output; progress, notes and warnings on standard error.</summary>
+/// <summary>Output streams: results on standard output; progress, notes and warnings on standard error.</summary>
 internal static class Terminal
 {
-    // A file has no edge: hashes and sentences stay whole.
+    // A file has no line width: hashes and sentences are not wrapped.
     private const int UnboundWidth = 4096;
 
-    /// <summary>Standard error, with colours and bars where a person watches.</summary>
+    /// <summary>Standard error, with colours and progress bars if it is a terminal.</summary>
     public static IAnsiConsole Error { get; private set; } = AnsiConsole.Console;
 
     /// <summary>Whether progress and notes are left out.</summary>
     public static bool Quiet { get; private set; }
 
-    /// <summary>Sets both streams up. Colours are for people: a file or a pipe gets plain text.</summary>
+    /// <summary>Configures both streams. Only a terminal gets colours; a file or a pipe gets plain text.</summary>
     public static void Set(bool quiet)
     {
         Quiet = quiet;
@@ -23,13 +23,13 @@ internal static class Terminal
         Error = Console(System.Console.Error, plain || System.Console.IsErrorRedirected, System.Console.IsErrorRedirected);
     }
 
-    /// <summary>A line that is not part of the result: what is opened, what is gone on with.</summary>
+    /// <summary>Prints a note that is not part of the result, for example what is opened or resumed.</summary>
     public static void Note(FormattableString markup)
     {
         if (!Quiet) Error.MarkupLineInterpolated(markup);
     }
 
-    /// <summary>A line that must be seen, quiet or not.</summary>
+    /// <summary>Prints a warning, also with --quiet.</summary>
     public static void Warn(string text) => Error.MarkupLineInterpolated($"ascope: [yellow]warning[/]: {text}");
 
     private static IAnsiConsole Console(TextWriter writer, bool plain, bool redirected)

@@ -8,14 +8,14 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope tokenize</c>: what a checkpoint's tokenizer makes of texts.</summary>
+/// <summary><c>ascope tokenize</c>: tokenizes texts with a checkpoint's tokenizer.</summary>
 internal static class TokenizeCommand
 {
     public static Command Create()
     {
         var folder = new Argument<string>("DIR") { Description = "checkpoint, or folder with tokenizer files" };
         var special = new Option<bool>("--special") { Description = "add the special tokens of the tokenizer's post-processor" };
-        var command = new Command("tokenize", "Reads a JSON array of strings on standard input, prints an array of {text, ids, tokens, offsets}; offsets count code points.") { folder, special };
+        var command = new Command("tokenize", "Reads a JSON array of strings from standard input and prints an array of {text, ids, tokens, offsets}; offsets count code points.") { folder, special };
         command.SetAction(parsed =>
         {
             var tokenizer = Tokenizer.Load(parsed.GetValue(folder)!);
@@ -30,7 +30,7 @@ internal static class TokenizeCommand
             using (var writer = new Utf8JsonWriter(buffered, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
             {
                 writer.WriteStartArray();
-                // Texts are independent of each other, and a tokenizer only reads.
+                // Texts are independent of each other, and a tokenizer is read-only.
                 var encoded = texts.AsParallel().AsOrdered().Select(text => (text, tokens: tokenizer.Encode(text, parsed.GetValue(special))));
                 foreach (var (text, tokens) in encoded)
                 {
@@ -47,7 +47,7 @@ internal static class TokenizeCommand
         return command;
     }
 
-    // Half a million tokens and more: the arrays are put together as bytes, which the writer takes as they are.
+    // A text can have over half a million tokens: the arrays are built as bytes, which the writer copies unchanged.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Write(Utf8JsonWriter json, Tokenizer tokenizer, string text, IReadOnlyList<Token> tokens)
     {
@@ -73,7 +73,7 @@ internal static class TokenizeCommand
         json.WriteEndObject();
     }
 
-    /// <summary>Code points before each UTF-16 unit; null where the two are the same.</summary>
+    /// <summary>Number of code points before each UTF-16 unit; null if the two counts are always equal.</summary>
     private static int[]? CodePoints(string text)
     {
         if (!text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF')) return null;

@@ -10,7 +10,7 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope trace</c>: one run, written down array by array.</summary>
+/// <summary><c>ascope trace</c>: writes the arrays of one run.</summary>
 internal static class TraceCommand
 {
     public static Command Create()
@@ -18,18 +18,18 @@ internal static class TraceCommand
         var model = new Argument<string>("MODEL") { Description = "folder of the checkpoint" };
         var given = new PromptOptions();
         var edits = new Option<string?>("--edits") { Description = "JSON list of edits (docs/sites.md)", HelpName = "FILE" };
-        var output = new Option<string>("--out") { Description = "safetensors to write", HelpName = "FILE", Required = true };
+        var output = new Option<string>("--out") { Description = "safetensors file to write", HelpName = "FILE", Required = true };
         var force = OutputPath.Force();
         var top = new Option<int>("--top") { Description = "print the N likeliest next tokens (0)", HelpName = "N" }.AtLeast(0);
-        var keep = new Option<string?>("--keep") { Description = "further arrays, comma-separated: " + string.Join(", ", TraceExport.Optional), HelpName = "NAMES" };
+        var keep = new Option<string?>("--keep") { Description = "optional arrays to write as well, comma-separated: " + string.Join(", ", TraceExport.Optional), HelpName = "NAMES" };
         var generate = new Option<int>("--generate") { Description = "generate N tokens under the same edits", HelpName = "N" }.AtLeast(0);
-        var temperature = new Option<double>("--temperature") { Description = "sample instead of taking the arg-max", HelpName = "T" };
-        var topK = new Option<int>("--top-k") { Description = "sample among the k likeliest", HelpName = "K" };
-        var topP = new Option<double>("--top-p") { Description = "sample among the fewest that reach p", DefaultValueFactory = _ => 1.0, HelpName = "P" };
-        var seed = new Option<ulong>("--seed") { Description = "of the sampler", DefaultValueFactory = _ => 0UL, HelpName = "S" };
+        var temperature = new Option<double>("--temperature") { Description = "sample at temperature T instead of taking the arg-max", HelpName = "T" };
+        var topK = new Option<int>("--top-k") { Description = "sample among the K likeliest tokens", HelpName = "K" };
+        var topP = new Option<double>("--top-p") { Description = "sample among the fewest likeliest tokens whose probabilities sum to P or more", DefaultValueFactory = _ => 1.0, HelpName = "P" };
+        var seed = new Option<ulong>("--seed") { Description = "seed of the sampler", DefaultValueFactory = _ => 0UL, HelpName = "S" };
         var kernel = new Option<KernelFamily>("--kernel") { Description = "matrix kernel: panel (many rows) or direct (few rows)" };
         var threads = Counts.Threads();
-        var command = new Command("trace", "Runs one prompt, edited or not, and writes what happened inside.")
+        var command = new Command("trace", "Runs one prompt, with or without edits, and writes its activations.")
         {
             model, given.Inputs, given.Images, given.Text, given.Messages, edits, output, force, top, keep, generate, temperature, topK, topP, seed, kernel, threads,
         };
@@ -80,7 +80,7 @@ internal static class TraceCommand
                 ["kernel"] = parsed.GetValue(kernel).ToString().ToLowerInvariant(),
             });
             var last = arrays.First(a => a.Name == "lm.logits");
-            // The arrays are there to look at; a table of probabilities would be one of nothing.
+            // The arrays stay usable for inspection; a table of probabilities would not be.
             if (!LogitRange.IsFinite(MemoryMarshal.Cast<byte, float>(last.Bytes.Span)))
                 Terminal.Warn($"{intervention.Name}: logits are beyond the range of float32; {parsed.GetValue(output)} has them as they are");
             else if (parsed.GetValue(top) is > 0 and var likeliest) PrintLikeliest(last, likeliest, opened.Tokenizer);

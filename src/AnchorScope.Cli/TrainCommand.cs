@@ -4,7 +4,7 @@ using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope train</c>: grows a small model by a recipe.</summary>
+/// <summary><c>ascope train</c>: trains a small model from scratch by a recipe.</summary>
 internal static class TrainCommand
 {
     private const int KeepEvery = 50;
@@ -12,11 +12,11 @@ internal static class TrainCommand
     public static Command Create()
     {
         var recipe = new Argument<string>("RECIPE") { Description = "JSON file of the recipe (docs/recipes/train.md)" };
-        var template = new Option<string?>("--template") { Description = "LLaVA checkpoint whose tokenizer, preprocessor and vision sizes are taken (the bundled organism)", HelpName = "DIR" };
-        var output = new Option<string>("--out") { Description = "folder of the run; the finished model is in its folder model, and an interrupted run goes on", HelpName = "DIR", Required = true };
-        var series = new Option<int?>("--series") { Description = "also keep a checkpoint every so many steps, in the run's folder series", HelpName = "STEPS" }.AtLeast(1);
+        var template = new Option<string?>("--template") { Description = "LLaVA checkpoint that provides tokenizer, preprocessor and vision sizes (the bundled organism)", HelpName = "DIR" };
+        var output = new Option<string>("--out") { Description = "folder of the run; the finished model is in its subfolder model; an interrupted run is resumed", HelpName = "DIR", Required = true };
+        var series = new Option<int?>("--series") { Description = "also keep a checkpoint every STEPS steps, in the run's subfolder series", HelpName = "STEPS" }.AtLeast(1);
         var threads = Counts.Threads();
-        var command = new Command("train", "Grows a small vision-language model by a recipe: a known circuit to test instruments on.") { recipe, template, output, series, threads };
+        var command = new Command("train", "Trains a small vision-language model from scratch by a recipe: a known circuit to test instruments on.") { recipe, template, output, series, threads };
         command.SetAction(parsed =>
         {
             var folder = parsed.GetValue(output)!;

@@ -10,30 +10,30 @@ internal sealed class TuneCommand
 {
     private readonly Option<string?> _model = new("--model") { Description = "folder of the checkpoint (default: the bundled organism)", HelpName = "DIR" };
     private readonly Option<string> _heads = new("--heads") { Description = "head set: heads.json of a diagnosis, or of ascope inspect --heads-template", HelpName = "FILE", Required = true };
-    private readonly Option<string> _what = new("--what") { Description = "what of each head learns: gain, slices (its rows and columns of q, k, v and o), low-rank (an addition to these)", DefaultValueFactory = _ => "gain", HelpName = "WHAT" };
+    private readonly Option<string> _what = new("--what") { Description = "parameters of each head that are trained: gain, slices (its rows and columns of q, k, v and o), low-rank (an addition to these)", DefaultValueFactory = _ => "gain", HelpName = "WHAT" };
     private readonly Option<int> _rank = new Option<int>("--rank") { Description = "rank of low-rank additions", DefaultValueFactory = _ => 4, HelpName = "R" }.AtLeast(1);
-    private readonly Option<string?> _train = new("--train") { Description = "conflict set (.jsonl) or folder of some, to learn from; samples without a conflict say what is to be kept (default: drawn in the organism's world)", HelpName = "SET" };
-    private readonly Option<string?> _validate = new("--validate") { Description = "the same, to decide when to stop", HelpName = "SET" };
-    private readonly Option<string?> _test = new("--test") { Description = "the same, to report; a folder is also diagnosed", HelpName = "SET" };
-    private readonly Option<string> _output = new("--out") { Description = "folder of the run; an interrupted one goes on", HelpName = "DIR", Required = true };
-    private readonly Option<int> _steps = new Option<int>("--steps") { Description = "most steps", DefaultValueFactory = _ => 400, HelpName = "N" }.AtLeast(1);
-    private readonly Option<int> _batch = new Option<int>("--batch") { Description = "runs with a conflict in a step; half as many without one join them", DefaultValueFactory = _ => 32, HelpName = "N" }.AtLeast(1);
+    private readonly Option<string?> _train = new("--train") { Description = "training data, a conflict set (.jsonl) or a folder of them; on samples without a conflict the original's output is kept (default: generated in the organism's world)", HelpName = "SET" };
+    private readonly Option<string?> _validate = new("--validate") { Description = "validation data in the same form, to decide when to stop", HelpName = "SET" };
+    private readonly Option<string?> _test = new("--test") { Description = "test data in the same form, to report; a folder is also diagnosed", HelpName = "SET" };
+    private readonly Option<string> _output = new("--out") { Description = "folder of the run; an interrupted run is resumed", HelpName = "DIR", Required = true };
+    private readonly Option<int> _steps = new Option<int>("--steps") { Description = "maximum number of steps", DefaultValueFactory = _ => 400, HelpName = "N" }.AtLeast(1);
+    private readonly Option<int> _batch = new Option<int>("--batch") { Description = "runs with a conflict per step; half as many without a conflict are added", DefaultValueFactory = _ => 32, HelpName = "N" }.AtLeast(1);
     private readonly Option<double?> _rate = new("--rate") { Description = "learning rate (gain 0.05, low-rank 0.003, slices 0.001)", HelpName = "X" };
     private readonly Option<double> _keep = new("--keep") { Description = "weight of KL(original || tuned) without a conflict", DefaultValueFactory = _ => 1, HelpName = "X" };
-    private readonly Option<int> _every = new Option<int>("--measure-every") { Description = "steps from one measurement on the validation set to the next", DefaultValueFactory = _ => 20, HelpName = "N" }.AtLeast(1);
-    private readonly Option<int> _patience = new Option<int>("--patience") { Description = "measurements without a better one that end the training", DefaultValueFactory = _ => 5, HelpName = "N" }.AtLeast(1);
-    private readonly Option<int> _random = new Option<int>("--random") { Description = "random head sets that get the same budget; 19 are the fewest "
-        + "that can show these heads to do more", DefaultValueFactory = _ => 19, HelpName = "N" }.AtLeast(0);
-    private readonly Option<bool> _noFull = new("--no-full") { Description = "do not tune the whole decoder for comparison: it takes 32 bytes for each parameter" };
-    private readonly Option<int> _diagnose = new Option<int>("--diagnose") { Description = "samples of each set that are diagnosed before and after; 0: none", DefaultValueFactory = _ => 40, HelpName = "N" }.AtLeast(0);
-    private readonly Option<ulong> _seed = new("--seed") { Description = "of samples, batches, initial values, random heads and bootstrap", DefaultValueFactory = _ => 0UL, HelpName = "S" };
-    private readonly Option<bool> _anyModel = new("--any-model") { Description = "take a head set that was made for other weights" };
+    private readonly Option<int> _every = new Option<int>("--measure-every") { Description = "steps between measurements on the validation set", DefaultValueFactory = _ => 20, HelpName = "N" }.AtLeast(1);
+    private readonly Option<int> _patience = new Option<int>("--patience") { Description = "training ends after N measurements without an improvement", DefaultValueFactory = _ => 5, HelpName = "N" }.AtLeast(1);
+    private readonly Option<int> _random = new Option<int>("--random") { Description = "random head sets trained with the same budget; 19 is the minimum "
+        + "that can show that the named heads achieve more", DefaultValueFactory = _ => 19, HelpName = "N" }.AtLeast(0);
+    private readonly Option<bool> _noFull = new("--no-full") { Description = "do not tune the whole decoder for comparison, which takes 32 bytes per parameter" };
+    private readonly Option<int> _diagnose = new Option<int>("--diagnose") { Description = "samples of each set that are diagnosed before and after tuning; 0: none", DefaultValueFactory = _ => 40, HelpName = "N" }.AtLeast(0);
+    private readonly Option<ulong> _seed = new("--seed") { Description = "seed of samples, batches, initial values, random heads and bootstrap", DefaultValueFactory = _ => 0UL, HelpName = "S" };
+    private readonly Option<bool> _anyModel = new("--any-model") { Description = "accept a head set made for other weights" };
     private readonly Option<int> _threads = Counts.Threads();
 
     public static Command Create()
     {
         var options = new TuneCommand();
-        var command = new Command("tune", "Trains the named heads to follow the instruction, nothing else, and compares that with what else could have been done.")
+        var command = new Command("tune", "Trains only the named heads to follow the instruction, and compares the result with the alternatives.")
         {
             options._model, options._heads, options._what, options._rank, options._train, options._validate, options._test, options._output, options._steps, options._batch, options._rate, options._keep,
             options._every, options._patience, options._random, options._noFull, options._diagnose, options._seed, options._anyModel, options._threads,

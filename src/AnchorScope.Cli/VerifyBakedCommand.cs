@@ -8,7 +8,7 @@ using Spectre.Console;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope verify-baked</c>: proves that a baked checkpoint is the original, steered.</summary>
+/// <summary><c>ascope verify-baked</c>: proves that a baked checkpoint equals the original with its heads steered.</summary>
 internal static class VerifyBakedCommand
 {
     private const int DoesNotHold = 1;
@@ -16,14 +16,14 @@ internal static class VerifyBakedCommand
     public static Command Create()
     {
         var model = new Option<string>("--model") { Description = "folder of the original", HelpName = "DIR", Required = true };
-        var baked = new Option<string>("--baked") { Description = "folder that ascope bake wrote", HelpName = "DIR", Required = true };
-        var heads = new Option<string?>("--heads") { Description = "head set that was folded in (default: what baked.json says)", HelpName = "FILE" };
-        var factor = new Option<float?>("--factor") { Description = "with --heads: the factor (default: the gains of the head set, where it has them)", HelpName = "F" };
-        var data = new Option<string?>("--data") { Description = "folder of conflict sets to take prompts from (default: random tokens, which need no picture)", HelpName = "DIR" };
-        var prompts = new Option<int>("--prompts") { Description = "how many prompts are run", DefaultValueFactory = _ => 4, HelpName = "N" }.AtLeast(1);
+        var baked = new Option<string>("--baked") { Description = "folder written by ascope bake or ascope tune", HelpName = "DIR", Required = true };
+        var heads = new Option<string?>("--heads") { Description = "head set that was baked in (default: the one in baked.json)", HelpName = "FILE" };
+        var factor = new Option<float?>("--factor") { Description = "with --heads: the factor (default: the gains of the head set, if it contains any)", HelpName = "F" };
+        var data = new Option<string?>("--data") { Description = "folder of conflict sets that provide the prompts (default: random tokens without a picture)", HelpName = "DIR" };
+        var prompts = new Option<int>("--prompts") { Description = "number of prompts to run", DefaultValueFactory = _ => 4, HelpName = "N" }.AtLeast(1);
         var json = JsonOutput.Option();
         var threads = Counts.Threads();
-        var command = new Command("verify-baked", "Proves that a baked checkpoint is the original with its heads multiplied: every byte, and the logits of some prompts.") { model, baked, heads, factor, data, prompts, json, threads };
+        var command = new Command("verify-baked", "Proves that a baked checkpoint is the original with scaled heads: compares every byte, and the logits of some prompts.") { model, baked, heads, factor, data, prompts, json, threads };
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(heads) is null && parsed.GetValue(factor) is not null) throw new InputException("--heads and --factor: expected both or none, found one");

@@ -3,14 +3,14 @@ using AnchorScope.Wired;
 
 namespace AnchorScope.Cli;
 
-/// <summary><c>ascope wire</c>: models whose heads are written, not trained, and their conflict set.</summary>
+/// <summary><c>ascope wire</c>: writes models whose weights are set by code, not trained, and their conflict set.</summary>
 internal static class WireCommand
 {
     public static Command Create()
     {
         var output = new Option<string>("--out")
         {
-            Description = "folder to write models/NAME and data/wired-conflicts into; neither may be there",
+            Description = "folder to write models/NAME and data/wired-conflicts into; neither may exist",
             HelpName = "DIR", Required = true,
         };
         var names = new Argument<string[]>("NAME") { Description = $"which models (all): {Names}", Arity = ArgumentArity.ZeroOrMore };
@@ -34,7 +34,7 @@ internal static class WireCommand
                 Console.WriteLine($"{path}: {model.Shows}");
             }
             WiredConflicts.Write(data);
-            Console.WriteLine($"{data}: the conflicts that all of them read");
+            Console.WriteLine($"{data}: the conflict set of these models");
             return 0;
         });
         return command;

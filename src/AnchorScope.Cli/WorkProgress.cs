@@ -4,14 +4,14 @@ using Spectre.Console;
 namespace AnchorScope.Cli;
 
 /// <summary>
-/// How far long work is, on standard error: bars where a person watches, a line a minute in a log (the first after half of one), nothing
-/// when quiet. One part of the work is a bar; how long the rest of it takes is said in both.
+/// Progress of long work on standard error: bars on a terminal, a line per minute in a log (the first after 30 s), nothing with --quiet.
+/// Each part of the work has its own bar or line, with its estimated remaining time.
 /// </summary>
 internal sealed class WorkProgress
 {
     private static readonly TimeSpan BetweenLines = TimeSpan.FromMinutes(1);
 
-    // Early enough to stop what would take too long.
+    // Early enough to stop a run that would take too long.
     private static readonly TimeSpan FirstLine = TimeSpan.FromSeconds(30);
 
     private readonly ProgressContext? _bars;
@@ -23,8 +23,8 @@ internal sealed class WorkProgress
 
     private WorkProgress(ProgressContext? bars) => _bars = bars;
 
-    /// <summary>Runs work that tells how far it is.</summary>
-    /// <param name="bytes">Whether what is counted are bytes.</param>
+    /// <summary>Runs work that reports its progress.</summary>
+    /// <param name="bytes">Whether progress is counted in bytes.</param>
     public static T Run<T>(Func<WorkProgress, T> work, bool bytes = false)
     {
         if (Terminal.Quiet || Console.IsErrorRedirected) return work(new WorkProgress(null));
@@ -34,15 +34,15 @@ internal sealed class WorkProgress
             .Start(bars => work(new WorkProgress(bars)));
     }
 
-    /// <summary>Shows a part that has not begun.</summary>
+    /// <summary>Shows a part that has not started.</summary>
     public void Expect(string part, string shown, double of)
     {
         if (_bars is not null) _tasks[part] = _bars.AddTask(Markup.Escape(shown), autoStart: false, maxValue: of);
     }
 
-    /// <summary>Tells how far a part is.</summary>
-    /// <param name="part">Its name, and what is shown unless <paramref name="shown"/> is given.</param>
-    /// <param name="shown">What is shown from now on.</param>
+    /// <summary>Reports the progress of a part.</summary>
+    /// <param name="part">Its name, shown unless <paramref name="shown"/> is given.</param>
+    /// <param name="shown">The text to show from now on.</param>
     public void Tell(string part, double done, double of, string? shown = null)
     {
         lock (_turn)
@@ -62,7 +62,7 @@ internal sealed class WorkProgress
         }
     }
 
-    /// <summary>How long the rest of a part takes at its rate so far; nothing where none of it was done yet.</summary>
+    /// <summary>Estimated remaining time of a part at its rate so far; empty if none of it is done yet.</summary>
     private static string Left((long Time, double Done) begun, double done, double of) => done > begun.Done && done < of
         ? $", {Amount.Duration(Stopwatch.GetElapsedTime(begun.Time).TotalSeconds * (of - done) / (done - begun.Done))} left"
         : "";

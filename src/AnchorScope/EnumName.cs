@@ -1,14 +1,15 @@
 namespace AnchorScope;
 
-/// <summary>Members of an enum by the name that files and options have.</summary>
+/// <summary>Converts members of an enum to and from their names in files and options.</summary>
 internal static class EnumName
 {
-    /// <summary>The name of a variant as files have it: SignedKl is "signed_kl".</summary>
+    /// <summary>The name of a member in files: SignedKl is "signed_kl".</summary>
     public static string Of<T>(T variant)
         where T : struct, Enum =>
         string.Concat(variant.ToString().Select((c, i) => char.IsUpper(c) ? (i > 0 ? "_" : "") + char.ToLowerInvariant(c) : $"{c}"));
 
-    /// <summary>The variant of a name; an unknown one is an error that lists them.</summary>
+    /// <summary>The member with this name.</summary>
+    /// <exception cref="InputException">The name is unknown; the message lists the names.</exception>
     public static T Parse<T>(string option, string name)
         where T : struct, Enum
     {

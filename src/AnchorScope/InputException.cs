@@ -1,15 +1,15 @@
 namespace AnchorScope;
 
 /// <summary>
-/// Something the user gave is wrong: a file, a field, an option. The message is one line that stands alone; the command line
-/// prints it and ends with exit code 2.
+/// An error in the user's input: a file, a field or an option. The message is one self-contained line. The command line prints it and exits
+/// with code 2.
 /// </summary>
 public sealed class InputException : Exception
 {
     private readonly string? _file, _field, _expected, _found;
 
     /// <param name="message">Names file, field, what was expected and what was found.</param>
-    /// <param name="inner">The cause, where there is one.</param>
+    /// <param name="inner">The cause, or null.</param>
     public InputException(string message, Exception? inner = null)
         : base(message, inner)
     {
@@ -33,6 +33,6 @@ public sealed class InputException : Exception
 
     private InputException? Cause => InnerException as InputException;
 
-    /// <summary>The usual form: <c>file: field: expected X, found Y</c>.</summary>
+    /// <summary>The usual format: <c>file: field: expected X, found Y</c>.</summary>
     public static InputException At(string file, string field, string expected, string found) => new(file, field, expected, found);
 }

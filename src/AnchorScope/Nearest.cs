@@ -1,12 +1,12 @@
 namespace AnchorScope;
 
-/// <summary>Which of the known names a user may have meant.</summary>
+/// <summary>Finds the known name that a user may have meant.</summary>
 internal static class Nearest
 {
-    /// <summary>"; did you mean seed?" where a known name is close to <paramref name="found"/>, nothing where none is.</summary>
+    /// <summary>"; did you mean seed?" if a known name is similar to <paramref name="found"/>, otherwise empty.</summary>
     public static string Hint(string found, IEnumerable<string> known) => Of(found, known) is { } name ? $"; did you mean {name}?" : "";
 
-    /// <summary>The known name with the fewest letters changed, if these are at most two and at most a third of the name.</summary>
+    /// <summary>The known name with the fewest changed letters, if these are at most two and at most a third of the name.</summary>
     public static string? Of(string found, IEnumerable<string> known)
     {
         var near = known.Select(name => (Name: name, Changes: Changes(found.ToLowerInvariant(), name.ToLowerInvariant())))
@@ -15,7 +15,7 @@ internal static class Nearest
         return near.Count == 0 ? null : near[0].Name;
     }
 
-    /// <summary>Letters to insert, delete, replace, or exchange with their neighbour.</summary>
+    /// <summary>Number of letters to insert, delete, replace, or swap with their neighbour.</summary>
     private static int Changes(string a, string b)
     {
         var table = new int[a.Length + 1, b.Length + 1];

@@ -1,14 +1,14 @@
 namespace AnchorScope;
 
-/// <summary>Counts in sentences.</summary>
+/// <summary>Formats counts for sentences.</summary>
 internal static class Plural
 {
     /// <summary>"1 sample", "2 samples", "0 samples".</summary>
     public static string Of(long count, string noun) => $"{count} {Noun(count, noun)}";
 
     /// <summary>"1 run does", "2 runs do".</summary>
-    /// <param name="one">The verb that goes with one.</param>
-    /// <param name="many">The verb that goes with any other number.</param>
+    /// <param name="one">The verb for one.</param>
+    /// <param name="many">The verb for any other number.</param>
     public static string Of(long count, string noun, string one, string many) => $"{Of(count, noun)} {(count == 1 ? one : many)}";
 
     /// <summary>"3 of 8 heads", "1 of 1 head", "all 8 heads", "none of 8 heads".</summary>

@@ -1,7 +1,7 @@
 namespace AnchorScope;
 
-/// <summary>SplitMix64 (Steele, Lea and Flood, 2014): a small generator whose draws no runtime version changes.</summary>
-/// <param name="after">How many draws are left out.</param>
+/// <summary>SplitMix64 (Steele, Lea and Flood, 2014): a small generator whose draws do not depend on the runtime version.</summary>
+/// <param name="after">Number of draws to skip.</param>
 internal sealed class SplitMix(ulong seed, ulong after = 0)
 {
     private const ulong Step = 0x9E3779B97F4A7C15;
@@ -11,7 +11,7 @@ internal sealed class SplitMix(ulong seed, ulong after = 0)
     /// <summary>64 random bits.</summary>
     public ulong Next() => Mix(_state += Step);
 
-    /// <summary>What draw number <paramref name="index"/> (the first is 0) of a generator with this seed gives, without those before it.</summary>
+    /// <summary>Draw <paramref name="index"/> (from 0) of a generator with this seed, without the draws before it.</summary>
     public static ulong At(ulong seed, ulong index) => Mix(seed + (index + 1) * Step);
 
     /// <summary>Uniform in [0, 1).</summary>

@@ -2,7 +2,7 @@ using System.Reflection;
 
 namespace AnchorScope;
 
-/// <summary>What result files say made them.</summary>
+/// <summary>Name and version of the tool in result files.</summary>
 internal static class ToolVersion
 {
     /// <summary>"AnchorScope 0.1.0".</summary>

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace AnchorScope.Tests;
 
-/// <summary>Where the files stand that tests read: tests/fixtures, models and data of this repository.</summary>
+/// <summary>Paths of the files that tests read: tests/fixtures, models and data of this repository.</summary>
 internal static class Fixtures
 {
     public static string Root { get; } = FindRoot();

@@ -1,9 +1,9 @@
 namespace AnchorScope.Tests;
 
-/// <summary>Files that others published, too large for this repository. tools/fetch-test-files.sh brings them; no test fetches anything.</summary>
+/// <summary>Third-party files that are too large for this repository. tools/fetch-test-files.sh downloads them; no test does.</summary>
 internal static class PublishedFiles
 {
-    /// <summary>A language model that somebody trained: 15 million parameters, learned from short stories.</summary>
+    /// <summary>A trained language model of 15 million parameters, trained on short stories.</summary>
     public const string Stories = "llama2c/llama2.data";
 
     /// <summary>The vocabularies of Llama-2 and Qwen2.5, a folder each.</summary>
@@ -11,11 +11,11 @@ internal static class PublishedFiles
 
     private const string Script = "tools/fetch-test-files.sh";
 
-    // CI names the folder. Then the files must be there, so that no test is left out there without a word.
+    // CI sets the folder. Then the files must exist, so that no test is skipped there unnoticed.
     private static readonly string? Required = Environment.GetEnvironmentVariable("ASCOPE_TEST_FILES");
     private static readonly string Folder = Required ?? System.IO.Path.Combine(Fixtures.Root, ".test-files");
 
-    /// <summary>Why tests of the file are skipped, or null where they run.</summary>
+    /// <summary>Why tests of the file are skipped, or null if they run.</summary>
     public static string? Skip(string name) =>
         Required is not null || System.IO.Path.Exists(Under(name)) ? null : $"no {name} in .test-files: {Script} fetches it";
 

@@ -4,7 +4,7 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Baking;
 
-/// <summary>The magnitudes of a weight, as F32 in memory of its own: what sums of magnitudes are computed with.</summary>
+/// <summary>The absolute values of a weight, as F32 in separate memory. Sums of magnitudes are computed with it.</summary>
 internal sealed unsafe class AbsoluteWeight : ITensorMemory
 {
     private readonly NativeBlock _values;

@@ -4,22 +4,22 @@ using AnchorScope.Models;
 
 namespace AnchorScope.Baking;
 
-/// <summary>A stretch of a weight file: the piece of a tensor that is changed, or anything between two of them.</summary>
+/// <summary>A range of a weight file: a tensor that is changed, or the bytes between two of them.</summary>
 /// <param name="Offset">From the start of the file.</param>
-/// <param name="Tensor">Null: bytes that stay.</param>
+/// <param name="Tensor">Null for unchanged bytes.</param>
 internal readonly record struct Stretch(long Offset, long Bytes, ChangedTensor? Tensor);
 
-/// <summary>Which bytes of a checkpoint are changed, and into what.</summary>
+/// <summary>Which bytes of a checkpoint are changed, and how.</summary>
 internal sealed class BakePlan
 {
-    private const int PieceBytes = 4 << 20; // a multiple of every element's size, so that a piece of a tensor is whole elements
+    private const int PieceBytes = 4 << 20; // a multiple of every element size, so that a piece of a tensor has whole elements
 
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(PieceBytes);
 
     public BakePlan(Checkpoint original, IReadOnlyList<ChangedTensor> tensors) => (Files, Tensors) = (original.Files, tensors);
 
-    /// <param name="model">Knows what its output projections are called.</param>
-    /// <param name="gains">Of heads that it has.</param>
+    /// <param name="model">Provides the names of its output projections.</param>
+    /// <param name="gains">Gains of heads that the model has.</param>
     public BakePlan(VisionLanguageModel model, HeadGains gains)
         : this(model.Checkpoint, Scaled(model, gains))
     {
@@ -28,13 +28,13 @@ internal sealed class BakePlan
     /// <summary>The original's weight files.</summary>
     public IReadOnlyList<SafetensorsFile> Files { get; }
 
-    /// <summary>What is changed, by layer.</summary>
+    /// <summary>The tensors that are changed, by layer.</summary>
     public IReadOnlyList<ChangedTensor> Tensors { get; }
 
-    /// <summary>Bytes of all weight files.</summary>
+    /// <summary>Total bytes of the weight files.</summary>
     public long Bytes => Files.Sum(file => file.Length);
 
-    /// <summary>The whole of a file, in order.</summary>
+    /// <summary>The ranges of a file, in order and without gaps.</summary>
     public IEnumerable<Stretch> Stretches(SafetensorsFile file)
     {
         var done = 0L;
@@ -47,9 +47,9 @@ internal sealed class BakePlan
         yield return new Stretch(done, file.Length - done, null);
     }
 
-    /// <summary>The bytes that a stretch comes to, piece by piece: a shard never stands in memory.</summary>
-    /// <param name="take">Given where a piece begins in the file and its bytes, which are overwritten by the next piece.</param>
-    /// <returns>How many new values were rounded.</returns>
+    /// <summary>Streams the new bytes of a range in pieces, so that a shard never has to fit in memory.</summary>
+    /// <param name="take">Receives the offset of a piece in the file and its bytes. The bytes are overwritten by the next piece.</param>
+    /// <returns>Number of new values that were rounded.</returns>
     public long Read(SafetensorsFile file, Stretch stretch, Action<long, ReadOnlySpan<byte>> take, CancellationToken cancel)
     {
         var rounded = 0L;

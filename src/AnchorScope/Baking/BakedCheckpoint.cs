@@ -4,8 +4,9 @@ using AnchorScope.Models;
 namespace AnchorScope.Baking;
 
 /// <summary>
-/// A checkpoint with gains of heads folded into it. o_proj is linear in the heads' outputs z, and each of its columns meets one component of one head: W (g z) = (W g) z at every
-/// position. So a gain becomes a factor of that head's columns, and the model that anybody loads is the steered one.
+/// A checkpoint with head gains baked into it. o_proj is linear in the head outputs z, and each of its columns multiplies one component of
+/// one head: W (g z) = (W g) z at every position. So a gain becomes a factor of that head's columns, and the resulting checkpoint is the
+/// steered model.
 /// </summary>
 internal sealed class BakedCheckpoint
 {
@@ -14,31 +15,32 @@ internal sealed class BakedCheckpoint
     private readonly HeadGains _gains;
 
     /// <summary>Checks that the heads fit the model; nothing is written yet.</summary>
-    /// <param name="factor">What each of them is multiplied with; finite.</param>
-    /// <param name="anyModel">Takes a head set that was made for another model, if this one has the heads.</param>
-    /// <exception cref="InputException">They do not fit.</exception>
+    /// <param name="factor">Factor of each head; finite.</param>
+    /// <param name="anyModel">Whether a head set of another model is accepted, if this model has the heads.</param>
+    /// <exception cref="InputException">The heads do not fit the model.</exception>
     public BakedCheckpoint(VisionLanguageModel model, HeadSetFile heads, float factor, bool anyModel = false)
         : this(model, heads, HeadGains.Of(heads.Set.Heads.Select(h => (h.Layer, h.Head)), factor), anyModel)
     {
     }
 
-    /// <summary>The same with a factor for each head.</summary>
-    /// <param name="gains">Of the heads of <paramref name="heads"/>.</param>
+    /// <summary>The same with a separate factor for each head.</summary>
+    /// <param name="gains">Gains of the heads of <paramref name="heads"/>.</param>
     public BakedCheckpoint(VisionLanguageModel model, HeadSetFile heads, HeadGains gains, bool anyModel = false)
     {
         (_model, _heads, _gains) = (model, heads, gains);
         heads.Set.Validate(model.Decoder.Shape, anyModel ? null : model.Checkpoint.Identity, heads.Path);
     }
 
-    /// <summary>What was measured of the change, in Markdown, for the model card; null: the card says that nothing was.</summary>
+    /// <summary>Measured effects of the change, in Markdown, for the model card; null: the card states that nothing was measured.</summary>
     public string? Effects { get; init; }
 
     /// <summary>
-    /// Writes the folder: weight files with their headers and all tensors but the changed ones byte for byte, the other files as they are, README.md and baked.json of its own.
-    /// It appears under its name when it is complete; what fails or is cancelled on the way leaves nothing behind.
+    /// Writes the folder: weight files with unchanged headers and, except for the changed tensors, unchanged bytes; all other files
+    /// unchanged; and new README.md and baked.json. The folder gets its name only when it is complete. After a failure or cancellation
+    /// nothing remains.
     /// </summary>
-    /// <param name="folder">Must not exist, or be empty, and not lie in the original.</param>
-    /// <param name="progress">Told the bytes of files written and those in all.</param>
+    /// <param name="folder">Must not exist, or be empty, and must not be inside the original.</param>
+    /// <param name="progress">Called with the bytes written and the total.</param>
     /// <exception cref="InputException">The folder cannot be written, the disk is too small, or a product is not finite.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public BakedRecord Write(string folder, Action<long, long>? progress = null, CancellationToken cancel = default) =>

@@ -4,7 +4,7 @@ using AnchorScope.Models;
 
 namespace AnchorScope.Baking;
 
-/// <summary>The first half of the proof: every byte of a baked folder is the original's, or the product that it should be.</summary>
+/// <summary>The first half of the proof: every byte of a baked folder is the original's or the expected product.</summary>
 internal sealed class BakedFiles
 {
     private readonly Checkpoint _original, _baked;
@@ -19,17 +19,17 @@ internal sealed class BakedFiles
     {
     }
 
-    /// <param name="claim">What is to hold of the changed tensors.</param>
-    /// <param name="done">What was done to the values in question.</param>
+    /// <param name="claim">The property of the changed tensors that is checked.</param>
+    /// <param name="done">What was done to the changed values.</param>
     internal BakedFiles(Checkpoint original, Checkpoint baked, BakePlan plan, string claim, string done) =>
         (_original, _baked, _plan, _claim, _done) = (original, baked, plan, claim, done);
 
-    /// <summary>Products that the stored type does not hold as they are; known after <see cref="Check"/>.</summary>
+    /// <summary>Number of products that the stored type cannot represent exactly; known after <see cref="Check"/>.</summary>
     public long Rounded => _rounded.Values.Sum();
 
     /// <summary>Reads both folders once.</summary>
-    /// <param name="record">What the folder says of itself, to be held against what is found; null: it is not asked.</param>
-    /// <param name="progress">Told the bytes of weights compared and those in all.</param>
+    /// <param name="record">The folder's provenance record, to be compared with the findings; null: not compared.</param>
+    /// <param name="progress">Called with the bytes of weights compared and the total.</param>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public IReadOnlyList<BakedCheck> Check(BakedRecord? record, Action<long, long>? progress = null, CancellationToken cancel = default)
     {
@@ -98,7 +98,7 @@ internal sealed class BakedFiles
         }
     }
 
-    /// <summary>Sorts a difference at a byte of a file by what lies there.</summary>
+    /// <summary>Records a difference at a byte of a file by the kind of content there.</summary>
     private void Note(SafetensorsFile file, long at)
     {
         var entry = file.Tensors.Values.FirstOrDefault(t => at >= t.Offset && at < t.Offset + t.Bytes);

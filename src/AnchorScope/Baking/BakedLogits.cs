@@ -6,37 +6,40 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Baking;
 
-/// <summary>The second half of the proof: what a baked model computes is what the original computes when it is steered.</summary>
-/// <param name="exact">Nothing was rounded, and factors are 0 or powers of two: then the bits must be equal.</param>
+/// <summary>The second half of the proof: a baked model computes what the original computes when it is steered.</summary>
+/// <param name="exact">Whether nothing was rounded and all factors are 0 or powers of two. Then the bits must be equal.</param>
 internal sealed class BakedLogits(VisionLanguageModel original, VisionLanguageModel baked, HeadGains gains, bool exact, ISession session)
 {
     private const int Draws = 3;
-    private const int RowsAtOnce = 32; // logits of a long prompt and a large vocabulary do not fit into memory
+    private const int RowsAtOnce = 32; // because logits of a long prompt and a large vocabulary do not fit into memory
 
     private readonly Compute _compute = CpuSession.ComputeOf(session);
     private double _difference, _bound, _largest;
     private long _equal, _all;
     private int _prompts, _positions;
 
-    /// <summary>Logits that were compared: of every token at every position.</summary>
+    /// <summary>Number of compared logits: those of every token at every position.</summary>
     public long Count => _all;
 
-    /// <summary>Those that have the same bits.</summary>
+    /// <summary>Number of logits with equal bits.</summary>
     public long Equal => _equal;
 
-    /// <summary>Largest difference of two logits.</summary>
+    /// <summary>Largest difference between two logits.</summary>
     public double Difference => _difference;
 
     /// <summary>
-    /// Largest difference that rounding may cause. 0 where nothing is rounded. Elsewhere what the steered run itself answers to errors of the largest size that rounding allows
-    /// (<see cref="RoundingBound"/>), added to the attention output of every changed layer at every position with random signs; the largest of three draws.
+    /// Largest difference that rounding can cause; 0 if nothing is rounded. Otherwise it is the response of the steered run to errors of
+    /// the largest size that rounding allows (<see cref="RoundingBound"/>), added with random signs to the attention output of every
+    /// changed layer at every position; the maximum of three draws.
     /// </summary>
     public double Bound => _bound;
 
     /// <summary>Largest magnitude of a steered logit.</summary>
     public double Largest => _largest;
 
-    /// <summary>Runs a prompt, prepared by each of the models for itself, as they would be used. Other tokens count as an infinite difference.</summary>
+    /// <summary>
+    /// Runs a prompt that each model prepares itself, as in normal use. Different tokens count as an infinite difference.
+    /// </summary>
     public void Run(Func<VisionLanguageModel, ISession, Prompt> prompt, CancellationToken cancel)
     {
         var mark = _compute.Arena.Here();
@@ -74,7 +77,7 @@ internal sealed class BakedLogits(VisionLanguageModel original, VisionLanguageMo
         _compute.Arena.Release(mark);
     }
 
-    /// <summary>What was found.</summary>
+    /// <summary>The result.</summary>
     public BakedCheck Check
     {
         get
@@ -88,7 +91,7 @@ internal sealed class BakedLogits(VisionLanguageModel original, VisionLanguageMo
         }
     }
 
-    /// <summary>How the bound is reasoned, for people.</summary>
+    /// <summary>The derivation of the bound, for readers.</summary>
     public string Reason
     {
         get
@@ -102,7 +105,7 @@ internal sealed class BakedLogits(VisionLanguageModel original, VisionLanguageMo
         }
     }
 
-    /// <summary>The whole prompt from the embeddings; residual stream [pos, d_model], in the arena.</summary>
+    /// <summary>Runs the whole prompt from the embeddings. Returns the residual stream [pos, d_model] in the arena.</summary>
     private Tensor Forward(Decoder decoder, Prompt prompt, Intervention intervention, Trace[] traces, CancellationToken cancel)
     {
         cancel.ThrowIfCancellationRequested();
@@ -110,7 +113,7 @@ internal sealed class BakedLogits(VisionLanguageModel original, VisionLanguageMo
         return decoder.Forward(new Pass(decoder.Shape, [new RowBlock(entry, prompt.Coordinates, 0, intervention) { Traces = traces }], _compute));
     }
 
-    /// <summary>Logits of two runs, the first of the original and steered, some positions at a time.</summary>
+    /// <summary>Computes the logits of two runs, the steered original first, for some positions at a time.</summary>
     private void Compare(Tensor steered, Tensor other, Action<ReadOnlySpan<float>, ReadOnlySpan<float>> take)
     {
         for (var from = 0; from < steered.Rows; from += RowsAtOnce)

@@ -8,21 +8,21 @@ namespace AnchorScope.Baking;
 
 /// <summary>A tensor that was changed.</summary>
 /// <param name="File">Its weight file.</param>
-/// <param name="Name">As stored.</param>
-/// <param name="Type">As the header names it.</param>
-/// <param name="Values">How many of its values were multiplied.</param>
-/// <param name="Rounded">How many of the products the type does not hold as they are.</param>
+/// <param name="Name">Name as stored.</param>
+/// <param name="Type">Type as in the header.</param>
+/// <param name="Values">Number of values that were multiplied.</param>
+/// <param name="Rounded">Number of products that the type cannot represent exactly.</param>
 internal sealed record BakedTensor(string File, string Name, string Type, long Values, long Rounded);
 
-/// <summary>What a baked folder says of itself to programs: baked.json.</summary>
+/// <summary>The machine-readable provenance record of a baked folder: baked.json.</summary>
 internal sealed record BakedRecord : IChangeRecord
 {
-    /// <summary>Its name in the folder.</summary>
+    /// <summary>Name of the file in the folder.</summary>
     public const string FileName = "baked.json";
 
     private const int Version = 1;
 
-    /// <summary>What made it.</summary>
+    /// <summary>Name and version of the tool.</summary>
     public required string Tool { get; init; }
 
     /// <summary>Name of the original's folder.</summary>
@@ -31,39 +31,41 @@ internal sealed record BakedRecord : IChangeRecord
     /// <summary>SHA-256 of the original's weights.</summary>
     public required string SourceSha256 { get; init; }
 
-    /// <summary>SHA-256 of every other file of the original that decides what it computes; empty in records of older versions.</summary>
+    /// <summary>SHA-256 of every other file of the original that affects its computation; empty in records of older versions.</summary>
     public IReadOnlyDictionary<string, string> SourceFiles { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
     /// <summary>Name of the head-set file.</summary>
     public required string HeadSet { get; init; }
 
-    /// <summary>SHA-256 of its bytes.</summary>
+    /// <summary>SHA-256 of the head-set file's bytes.</summary>
     public required string HeadSetSha256 { get; init; }
 
-    /// <summary>SHA-256 of the weights that the head set was made for: the original's, unless another model's heads were forced.</summary>
+    /// <summary>
+    /// SHA-256 of the weights that the head set was made for: those of the original, unless heads of another model were forced.
+    /// </summary>
     public required string HeadSetRevision { get; init; }
 
-    /// <summary>What was folded in.</summary>
+    /// <summary>The gains that were baked in.</summary>
     public required HeadGains Gains { get; init; }
 
-    /// <summary>What that changed.</summary>
+    /// <summary>The tensors that were changed.</summary>
     public required IReadOnlyList<BakedTensor> Tensors { get; init; }
 
-    /// <summary>What was measured of the change, in Markdown; on the card only.</summary>
+    /// <summary>Measured effects of the change, in Markdown; only for the model card.</summary>
     internal string? Effects { get; init; }
 
-    /// <summary>Products that were rounded, in all tensors.</summary>
+    /// <summary>Number of products that were rounded, in all tensors.</summary>
     public long Rounded => Tensors.Sum(t => t.Rounded);
 
-    /// <summary>One line for reports.</summary>
+    /// <summary>A one-line statement for reports.</summary>
     public string Statement =>
         $"Baked ({Tool}): {HeadCount} of {Source} {(Gains.Common is { } factor ? $"times {factor}" : "times a factor each")}, folded into the weights; the original's are {SourceSha256}.";
 
-    /// <summary>"1 head", "3 heads".</summary>
+    /// <summary>For instance "1 head" or "3 heads".</summary>
     internal string HeadCount => Plural.Of(Gains.Heads.Count, "head");
 
     /// <summary>Reads the record of a baked folder.</summary>
-    /// <exception cref="InputException">Missing, or not such a record; names the field.</exception>
+    /// <exception cref="InputException">The file is missing or invalid; the message names the field.</exception>
     public static BakedRecord Load(string folder)
     {
         var path = Path.Combine(folder, FileName);

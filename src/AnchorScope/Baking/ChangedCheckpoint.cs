@@ -4,29 +4,30 @@ using AnchorScope.Models;
 
 namespace AnchorScope.Baking;
 
-/// <summary>What a changed folder says of itself.</summary>
+/// <summary>The provenance record of a changed folder.</summary>
 internal interface IChangeRecord
 {
-    /// <summary>Name of the file for programs.</summary>
+    /// <summary>Name of the machine-readable file.</summary>
     string File { get; }
 
-    /// <summary>Its text.</summary>
+    /// <summary>Content of the machine-readable file.</summary>
     string Text();
 
-    /// <summary>The text for people, in Markdown.</summary>
-    /// <param name="otherWeights">Files that were copied and hold weights that nothing was changed in.</param>
+    /// <summary>The model card, in Markdown.</summary>
+    /// <param name="otherWeights">Copied files with weights in other formats, which are unchanged.</param>
     string Card(IReadOnlyList<string> otherWeights);
 }
 
 /// <summary>
-/// Writes a checkpoint of which some tensors are changed: weight files with their headers and all other tensors byte for byte, the other files as they are, README.md and a record of its own.
+/// Writes a checkpoint with some changed tensors: weight files with unchanged headers and unchanged bytes of all other tensors, all other
+/// files unchanged, and new README.md and provenance record.
 /// </summary>
 internal sealed class ChangedCheckpoint(VisionLanguageModel model, BakePlan plan)
 {
-    /// <summary>It appears under its name when it is complete; what fails or is cancelled on the way leaves nothing behind.</summary>
-    /// <param name="folder">Must not exist, or be empty, and not lie in the original.</param>
-    /// <param name="record">Made of what was changed.</param>
-    /// <param name="progress">Told the bytes of files written and those in all.</param>
+    /// <summary>Writes the folder. It gets its name only when it is complete. After a failure or cancellation nothing remains.</summary>
+    /// <param name="folder">Must not exist, or be empty, and must not be inside the original.</param>
+    /// <param name="record">Creates the record from the changed tensors.</param>
+    /// <param name="progress">Called with the bytes written and the total.</param>
     public T Write<T>(string folder, Func<IReadOnlyList<BakedTensor>, T> record, Action<long, long>? progress, CancellationToken cancel)
         where T : IChangeRecord
     {

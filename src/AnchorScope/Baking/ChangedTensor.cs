@@ -3,17 +3,17 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Baking;
 
 /// <summary>A tensor of which a part is changed.</summary>
-/// <param name="File">The weight file that holds it.</param>
-/// <param name="Entry">Where it lies there.</param>
+/// <param name="File">Its weight file.</param>
+/// <param name="Entry">Its entry in the header of that file.</param>
 internal abstract record ChangedTensor(SafetensorsFile File, TensorEntry Entry)
 {
-    /// <summary>Values that are changed.</summary>
+    /// <summary>Number of values that are changed.</summary>
     public abstract long Values { get; }
 
-    /// <summary>Changes what a piece of the tensor holds of them.</summary>
+    /// <summary>Changes the values in a piece of the tensor.</summary>
     /// <param name="piece">Whole elements, as stored.</param>
-    /// <param name="first">Element that the piece begins with.</param>
-    /// <returns>How many of the new values were rounded.</returns>
+    /// <param name="first">Index of the first element of the piece.</param>
+    /// <returns>Number of new values that were rounded.</returns>
     /// <exception cref="InputException">A new value is not finite in the stored type.</exception>
     public abstract long Change(Span<byte> piece, long first);
 }

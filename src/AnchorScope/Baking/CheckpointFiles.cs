@@ -2,7 +2,7 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Baking;
 
-/// <summary>The files of a checkpoint folder beside its weights.</summary>
+/// <summary>The files of a checkpoint folder other than its weights.</summary>
 internal static class CheckpointFiles
 {
     private const int PieceBytes = 4 << 20;
@@ -10,10 +10,10 @@ internal static class CheckpointFiles
     private static readonly string[] WeightEndings = [".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".onnx", ".h5", ".msgpack"];
 
     /// <summary>
-    /// Paths from the folder on, sorted: all files of it and of the folders in it, but those that a baked folder has of its own. Folders that begin with a dot hold the state
-    /// of other programs (.git, .cache) and are left out.
+    /// Relative paths, sorted: all files of the folder and its subfolders, except those that a baked folder adds. Folders that
+    /// begin with a dot contain the state of other programs (.git, .cache) and are left out.
     /// </summary>
-    /// <exception cref="InputException">The folder cannot be read, or has a link to another folder in it.</exception>
+    /// <exception cref="InputException">The folder cannot be read, or contains a link to another folder.</exception>
     public static IReadOnlyList<string> Of(Checkpoint checkpoint)
     {
         var own = checkpoint.Files.Select(file => Path.GetFileName(file.Path)).Append(ModelCard.FileName).Append(BakedRecord.FileName).Append(TunedRecord.FileName).ToHashSet(StringComparer.Ordinal);
@@ -27,18 +27,18 @@ internal static class CheckpointFiles
         }
     }
 
-    /// <summary>Whether a name looks like weights in a form that is not read here.</summary>
+    /// <summary>Whether a name looks like weights in a format that is not supported.</summary>
     public static bool IsWeights(string name) => WeightEndings.Any(ending => name.EndsWith(ending, StringComparison.OrdinalIgnoreCase));
 
-    /// <summary>Size of a file; of what it leads to, where it is a link.</summary>
+    /// <summary>Size of a file; for a link, that of its target.</summary>
     public static long Bytes(string path)
     {
         using var file = MappedFile.Open(path);
         return file.Length;
     }
 
-    /// <summary>All bytes of a file, piece by piece.</summary>
-    /// <param name="take">Given where a piece begins and its bytes.</param>
+    /// <summary>Reads all bytes of a file in pieces.</summary>
+    /// <param name="take">Receives the offset of a piece and its bytes.</param>
     public static void Read(MappedFile file, Action<long, ReadOnlySpan<byte>> take, CancellationToken cancel)
     {
         for (var at = 0L; at < file.Length; at += PieceBytes)

@@ -3,27 +3,27 @@ using System.Text;
 
 namespace AnchorScope.Baking;
 
-/// <summary>What a baked folder says of itself to people: README.md, with the original's below.</summary>
+/// <summary>The model card of a baked folder: README.md, followed by that of the original.</summary>
 internal static class ModelCard
 {
     public const string FileName = "README.md";
 
     private const string Fence = "---";
 
-    /// <summary>The card: a text of its own over the original's card.</summary>
-    /// <param name="text">In Markdown.</param>
+    /// <summary>The card: a new text, followed by the original's card.</summary>
+    /// <param name="text">Markdown.</param>
     /// <param name="before">The original's card, or null.</param>
     public static byte[] Over(string text, byte[]? before)
     {
         var own = Encoding.UTF8.GetBytes(text);
         if (before is null) return own;
-        // Hubs read licence and base model between two fences at the top of the file, and nowhere else.
+        // Hubs read licence and base model only from the front matter at the top of the file.
         var front = FrontMatter(before);
         return [.. before.AsSpan(0, front), .. own, .. "\n# The original's model card\n\n"u8, .. before.AsSpan(front)];
     }
 
-    /// <summary>The text on gains of heads.</summary>
-    /// <param name="otherWeights">Files that were copied and hold weights that nothing was folded into.</param>
+    /// <summary>The text about head gains.</summary>
+    /// <param name="otherWeights">Copied files with weights in other formats, which are unchanged.</param>
     public static string Text(BakedRecord record, IReadOnlyList<string> otherWeights)
     {
         var card = new StringBuilder();
@@ -61,7 +61,7 @@ internal static class ModelCard
         return card.ToString();
     }
 
-    /// <summary>What a reader must not miss: heads of another model, and copied files with the old weights.</summary>
+    /// <summary>Important warnings: heads of another model, and copied files with the old weights.</summary>
     public static string Warnings(string headSetRevision, string source, IReadOnlyList<string> otherWeights)
     {
         var text = "";
@@ -71,10 +71,10 @@ internal static class ModelCard
         return text;
     }
 
-    /// <summary>Length of the front matter, both fences included; 0 without one.</summary>
+    /// <summary>Length of the front matter, including both fences; 0 without one.</summary>
     private static int FrontMatter(byte[] card)
     {
-        // One character a byte, whatever the encoding: lengths are lengths in the file.
+        // One character per byte, whatever the encoding, so that lengths are lengths in the file.
         var text = Encoding.Latin1.GetString(card);
         if (!text.StartsWith(Fence + "\n", StringComparison.Ordinal) && !text.StartsWith(Fence + "\r\n", StringComparison.Ordinal)) return 0;
         for (var line = text.IndexOf('\n', StringComparison.Ordinal) + 1; line > 0; line = text.IndexOf('\n', line) + 1)
@@ -88,6 +88,6 @@ internal static class ModelCard
 
     private static string Number(float value) => value.ToString("R", CultureInfo.InvariantCulture);
 
-    /// <summary>Text from outside in a cell of a table.</summary>
+    /// <summary>Text from a file in a cell of a table.</summary>
     public static string Cell(string text) => Checkpoints.Quoted.Line(text).Replace("|", "\\|", StringComparison.Ordinal);
 }

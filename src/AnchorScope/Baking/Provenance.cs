@@ -2,12 +2,15 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Baking;
 
-/// <summary>What a model folder says of its own origin: provenance.json with a "statement" that reports repeat, and baked.json or tuned.json where heads were changed in the weights.</summary>
+/// <summary>
+/// The stated origin of a model folder: the "statement" of provenance.json, which reports repeat, and baked.json or tuned.json if heads
+/// were changed in the weights.
+/// </summary>
 internal static class Provenance
 {
     private const string FileName = "provenance.json";
 
-    /// <summary>What the files say, or null without them.</summary>
+    /// <summary>The statements of these files, or null without any.</summary>
     public static string? Read(string folder)
     {
         var baked = File.Exists(Path.Combine(folder, BakedRecord.FileName)) ? BakedRecord.Load(folder).Statement : null;

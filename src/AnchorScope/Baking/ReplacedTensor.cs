@@ -2,8 +2,8 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Baking;
 
-/// <summary>A tensor some of whose rows or columns get other values, each rounded to the nearest value of the stored type.</summary>
-/// <param name="From">Holds the tensor's new values under its name.</param>
+/// <summary>A tensor in which some rows or columns get other values, each rounded to the nearest value of the stored type.</summary>
+/// <param name="From">Contains the tensor's new values under its name.</param>
 internal sealed record ReplacedTensor(SafetensorsFile File, TensorEntry Entry, TensorLines Lines, Parameters From) : ChangedTensor(File, Entry)
 {
     /// <inheritdoc/>
@@ -37,7 +37,7 @@ internal sealed record ReplacedTensor(SafetensorsFile File, TensorEntry Entry, T
         InputException.At(File.Path, $"tensor {Quoted.Of(Entry.Name)}: element {at}", $"a finite {Entry.Type.Name} value", $"{value}: too large for the type, or training diverged (a lower --rate may help)");
 }
 
-/// <summary>A tensor some of whose rows or columns may be anything: what another file has there.</summary>
+/// <summary>A tensor in which some rows or columns may have any values: those of another file are used.</summary>
 /// <param name="Other">A file with the same layout.</param>
 internal sealed record FreeTensor(SafetensorsFile File, TensorEntry Entry, TensorLines Lines, SafetensorsFile Other) : ChangedTensor(File, Entry)
 {

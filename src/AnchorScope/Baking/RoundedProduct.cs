@@ -3,10 +3,12 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Baking;
 
-/// <summary>Stored values times a factor, each product rounded once, to the nearest value of the stored type, ties to even.</summary>
+/// <summary>
+/// Multiplies stored values by a factor. Each product is rounded once, to the nearest value of the stored type, ties to even.
+/// </summary>
 /// <remarks>
-/// In double precision the product of a factor and a value of 32 or fewer bits is exact (24 + 24 bits are fewer than 53), so that nothing is rounded before the one rounding that
-/// is meant. For F64 the product itself is that rounding.
+/// In double precision the product of a factor and a value of 32 or fewer bits is exact (24 + 24 bits are fewer than 53), so there is only
+/// one rounding. For F64 the double-precision product itself is that rounding.
 /// </remarks>
 internal static class RoundedProduct
 {
@@ -15,7 +17,7 @@ internal static class RoundedProduct
     /// <summary>Multiplies in place.</summary>
     /// <param name="values">Whole elements of <paramref name="type"/>, a float type.</param>
     /// <param name="fault">Index of the first element whose product is not finite; -1 without one.</param>
-    /// <returns>How many products the type does not hold as they are.</returns>
+    /// <returns>Number of products that the type cannot represent exactly.</returns>
     public static long Multiply(Span<byte> values, StoredType type, float factor, out int fault)
     {
         fault = NoFault;
@@ -71,7 +73,7 @@ internal static class RoundedProduct
         for (var i = 0; i < values.Length; i++)
         {
             var product = values[i] * factor;
-            // What rounding took away; a product so small that this is lost too has been rounded to 0.
+            // The rounding error. If a product is so small that this is lost too, it has been rounded to 0.
             var lost = Math.FusedMultiplyAdd(values[i], factor, -product) != 0 || (product == 0 && values[i] != 0 && factor != 0);
             values[i] = product;
             if (lost) rounded++;
@@ -87,7 +89,8 @@ internal static class RoundedProduct
     }
 
     /// <summary>
-    /// By way of F32. Rounding twice differs from rounding once only where the first rounding lands on the middle between two BF16 values, which the exact value is not.
+    /// Rounds to BF16 through F32. Double rounding differs from single rounding only if the first rounding gives the midpoint between two
+    /// BF16 values and the exact value is not that midpoint.
     /// </summary>
     private static ushort Brain(double exact)
     {

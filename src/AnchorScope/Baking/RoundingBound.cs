@@ -6,33 +6,38 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Baking;
 
-/// <summary>By how much a layer's attention output may differ between W' z (baked) and W (g z) (steered), where nothing but rounding tells them apart.</summary>
-/// <remarks>
-/// With a = |g z|, the unit roundoffs u of the stored type and e = 2^-24 of float32, n columns, and h half the smallest value of the stored type:
+/// <summary>
+/// Bounds the difference between a layer's attention output W' z (baked) and W (g z) (steered), if they differ only by rounding.
+/// </summary>
+/// <remarks>With a = |g z|, the unit roundoffs u of the stored type and e = 2^-24 of float32, n columns, and h half the smallest value of
+/// the stored type:
 /// <list type="bullet">
-/// <item>a stored product is off by at most u |W g| (or h, where it is too small for its type's precision), and g z by e |g z|: (u + e) a |W| + h |z| over the heads' columns;</item>
-/// <item>each of the two sums of n products is off by at most n e a |W| over all columns, and by more than 6 sqrt(n) e a |W| once in thirty million times, if its roundings do not
-/// conspire (Higham and Mary, 2019, A new approach to probabilistic rounding error analysis, with lambda = 6): the smaller of the two is taken.</item>
+/// <item>a stored product has an error of at most u |W g| (or h, if it is too small for its type's precision), and g z of at most e |g z|:
+/// (u + e) a |W| + h |z| over the heads' columns;</item>
+/// <item>each of the two sums of n products has an error of at most n e a |W| over all columns, and of more than 6 sqrt(n) e a |W| once in
+/// thirty million times, if its rounding errors are independent (Higham and Mary, 2019, A new approach to probabilistic rounding error
+/// analysis, with lambda = 6): the smaller of the two is used.</item>
 /// </list>
-/// Of stored products this is the worst case: errors of different signs make the real difference smaller, about by the root of their number.
-/// </remarks>
+/// For stored products this is the worst case. Errors of different signs reduce the real difference by about the square root of their
+/// number.</remarks>
 internal static class RoundingBound
 {
     private const double Single = 1.0 / (1 << 24);
     private const double Lambda = 6;
 
-    // For products of two of the errors, for the few sums that fold lanes, and for the rounding of the bound itself.
+    // Allows for products of two of the errors, for the few sums that fold lanes, and for the rounding of the bound itself.
     private const double Slack = 1.05;
 
-    /// <summary>The bound of every layer that is changed, at each position of a run [pos, d_model].</summary>
+    /// <summary>The bound for every changed layer, at each position of a run [pos, d_model].</summary>
     /// <param name="steered">Head outputs of the steered run.</param>
     public static IReadOnlyDictionary<int, float[]> Of(Decoder decoder, HeadGains gains, Trace steered, Compute compute) =>
         gains.Heads.Where(h => h.Factor != 1).Select(h => h.Layer).Distinct().ToDictionary(layer => layer, layer => Of(decoder, gains, layer, steered[Site.HeadOut, layer], compute));
 
     /// <summary>
-    /// Additions to the attention output of the size of the bounds. Signs are random by output and the same at all positions, as the error of a weight is.
+    /// Additions to the attention output with the size of the bounds. Signs are random by output and the same at all positions, as for the
+    /// error of a weight.
     /// </summary>
-    /// <param name="draw">Which signs.</param>
+    /// <param name="draw">Seed of the signs.</param>
     public static IEnumerable<Edit> Errors(IReadOnlyDictionary<int, float[]> bounds, int width, ulong draw)
     {
         foreach (var (layer, bound) in bounds)
@@ -49,7 +54,7 @@ internal static class RoundingBound
         }
     }
 
-    /// <summary>One layer's.</summary>
+    /// <summary>The bound for one layer.</summary>
     /// <param name="z">Head outputs after their gains [pos, head x d_head].</param>
     private static float[] Of(Decoder decoder, HeadGains gains, int layer, float[] z, Compute compute)
     {
@@ -66,7 +71,7 @@ internal static class RoundingBound
             foreach (var (first, factor) in gains.Columns(layer, size))
             {
                 all[row].Slice(first, size).CopyTo(changed[row][first..]);
-                // Where the factor is 0 the products are 0 too, and exact.
+                // If the factor is 0, the products are exactly 0.
                 if (factor != 0) small[row] += Sum(all[row].Slice(first, size)) / Math.Abs(factor);
             }
         }
@@ -82,7 +87,7 @@ internal static class RoundingBound
         return bound;
     }
 
-    /// <summary>Largest relative error of rounding to nearest; for F64 also that of reading both weights as float32.</summary>
+    /// <summary>Largest relative error of rounding to nearest; for F64 including that of reading both weights as float32.</summary>
     public static double Roundoff(StoredType type) => type switch
     {
         StoredType.BF16 => 1.0 / (1 << 8),

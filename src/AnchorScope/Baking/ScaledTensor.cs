@@ -2,10 +2,10 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Baking;
 
-/// <summary>A tensor [d_model, head x d_head] some of whose columns are multiplied.</summary>
-/// <param name="File">The weight file that holds it.</param>
-/// <param name="Entry">Where it lies there.</param>
-/// <param name="HeadSize">Columns of a head.</param>
+/// <summary>A tensor [d_model, head x d_head] in which some columns are multiplied.</summary>
+/// <param name="File">Its weight file.</param>
+/// <param name="Entry">Its entry in the header of that file.</param>
+/// <param name="HeadSize">Number of columns of a head.</param>
 /// <param name="Columns">First column and factor of each head, in order.</param>
 internal sealed record ScaledTensor(SafetensorsFile File, TensorEntry Entry, int HeadSize, IReadOnlyList<(int First, float Factor)> Columns) : ChangedTensor(File, Entry)
 {

@@ -2,11 +2,11 @@ using AnchorScope.Models;
 
 namespace AnchorScope.Baking;
 
-/// <summary>The proof of a tuned folder: nothing but the rows and columns of the heads that it names differs from the original.</summary>
+/// <summary>The proof of a tuned folder: it differs from the original only in the rows and columns of the named heads.</summary>
 internal static class TunedFiles
 {
     /// <summary>Reads both folders once.</summary>
-    /// <param name="progress">Told the bytes of weights compared and those in all.</param>
+    /// <param name="progress">Called with the bytes of weights compared and the total.</param>
     /// <exception cref="InputException">The record names heads that the original lacks.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static IReadOnlyList<BakedCheck> Check(VisionLanguageModel original, VisionLanguageModel tuned, Action<long, long>? progress = null, CancellationToken cancel = default)
@@ -19,7 +19,7 @@ internal static class TunedFiles
         foreach (var file in original.Checkpoint.Files)
         {
             var other = tuned.Checkpoint.Files.FirstOrDefault(f => Path.GetFileName(f.Path) == Path.GetFileName(file.Path));
-            // Files of other names or sizes are found out before any tensor is compared.
+            // Files with other names or sizes are reported before any tensor is compared.
             foreach (var entry in file.Tensors.Values.Where(t => other?.Length == file.Length && lines.ContainsKey(t.Name))) free.Add(new FreeTensor(file, entry, lines[entry.Name], other!));
         }
         var checks = new BakedFiles(original.Checkpoint, tuned.Checkpoint, new BakePlan(original.Checkpoint, free), "in the heads' tensors, all but the heads' rows and columns byte for byte", "free to differ").Check(null, progress, cancel);

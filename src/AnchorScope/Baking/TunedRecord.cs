@@ -6,18 +6,18 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Baking;
 
-/// <summary>What a folder whose heads were tuned, and not only multiplied, says of itself: tuned.json, and the card.</summary>
+/// <summary>The provenance record of a folder whose heads were tuned instead of only multiplied: tuned.json and the model card.</summary>
 internal sealed record TunedRecord : IChangeRecord
 {
-    /// <summary>Its name in the folder.</summary>
+    /// <summary>Name of the file in the folder.</summary>
     public const string FileName = "tuned.json";
 
     private const int Version = 1;
 
-    /// <summary>What made it.</summary>
+    /// <summary>Name and version of the tool.</summary>
     public required string Tool { get; init; }
 
-    /// <summary>What was learnt, as in "slices" or "low-rank, rank 4".</summary>
+    /// <summary>What was trained, for instance "slices" or "low-rank, rank 4".</summary>
     public required string What { get; init; }
 
     /// <summary>Name of the original's folder.</summary>
@@ -26,13 +26,13 @@ internal sealed record TunedRecord : IChangeRecord
     /// <summary>SHA-256 of the original's weights.</summary>
     public required string SourceSha256 { get; init; }
 
-    /// <summary>SHA-256 of every other file of the original that decides what it computes; empty in records of older versions.</summary>
+    /// <summary>SHA-256 of every other file of the original that affects its computation; empty in records of older versions.</summary>
     public IReadOnlyDictionary<string, string> SourceFiles { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
     /// <summary>Name of the head-set file.</summary>
     public required string HeadSet { get; init; }
 
-    /// <summary>SHA-256 of its bytes.</summary>
+    /// <summary>SHA-256 of the head-set file's bytes.</summary>
     public required string HeadSetSha256 { get; init; }
 
     /// <summary>SHA-256 of the weights that the head set was made for.</summary>
@@ -41,23 +41,23 @@ internal sealed record TunedRecord : IChangeRecord
     /// <summary>The heads, by layer.</summary>
     public required IReadOnlyList<(int Layer, int Head)> Heads { get; init; }
 
-    /// <summary>What was changed.</summary>
+    /// <summary>The tensors that were changed.</summary>
     public required IReadOnlyList<BakedTensor> Tensors { get; init; }
 
-    /// <summary>Which rows or columns, by tensor: "rows 0-15".</summary>
+    /// <summary>The changed rows or columns, by tensor: "rows 0-15".</summary>
     public required IReadOnlyDictionary<string, string> Lines { get; init; }
 
-    /// <summary>What was measured of the change, in Markdown; on the card only.</summary>
+    /// <summary>Measured effects of the change, in Markdown; only for the model card.</summary>
     internal string? Effects { get; init; }
 
-    /// <summary>One line for reports.</summary>
+    /// <summary>A one-line statement for reports.</summary>
     public string Statement => $"Tuned ({Tool}): {What} of {Plural.Of(Heads.Count, "head")} of {Source}; the original's weights are "
         + $"{SourceSha256}.";
 
     string IChangeRecord.File => FileName;
 
     /// <summary>Reads the record of a tuned folder.</summary>
-    /// <exception cref="InputException">Missing, or not such a record; names the field.</exception>
+    /// <exception cref="InputException">The file is missing or invalid; the message names the field.</exception>
     public static TunedRecord Load(string folder)
     {
         var path = Path.Combine(folder, FileName);

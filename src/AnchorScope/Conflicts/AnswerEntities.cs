@@ -3,16 +3,17 @@ using AnchorScope.Prompts;
 namespace AnchorScope.Conflicts;
 
 /// <summary>
-/// The answer entity dictionary of one run in token ids: first tokens of every answer and alias, as they may stand at the start of
-/// the reply, after a space, or after a line break.
+/// The answer entity dictionary of one run as token ids: the first tokens of every answer and alias, at the start of the reply, after a
+/// space, or after a line break.
 /// </summary>
 /// <param name="Following">y_p: first token of the instructed modality's canonical answer.</param>
-/// <param name="Competing">y_c: the other modality's; y_p itself where there is no other side.</param>
+/// <param name="Competing">y_c: that of the other modality's; y_p if the sample has no other side.</param>
 /// <param name="FollowingForms">All first tokens of the instructed modality, y_p first.</param>
-/// <param name="CompetingForms">All first tokens of the other modality, y_c first; none where there is no other side.</param>
+/// <param name="CompetingForms">All first tokens of the other modality, y_c first; empty if the sample has no other side.</param>
 public sealed record AnswerEntities(int Following, int Competing, IReadOnlyList<int> FollowingForms, IReadOnlyList<int> CompetingForms)
 {
-    /// <summary>Tokenises the answers of <paramref name="run"/>; says why when the two sides cannot be told apart by first tokens.</summary>
+    /// <summary>Tokenises the answers of <paramref name="run"/>. Null if the two sides cannot be distinguished by first tokens.</summary>
+    /// <param name="reason">Why the result is null; otherwise empty.</param>
     public static AnswerEntities? Of(ConflictRun run, Tokenizer tokenizer, out string reason)
     {
         reason = "";
@@ -29,7 +30,7 @@ public sealed record AnswerEntities(int Following, int Competing, IReadOnlyList<
             reason = $"answers \"{run.Following[0]}\" and \"{run.Competing[0]}\" begin with the same token {tokenizer.TokenText(following[0])}";
             return null;
         }
-        // A first token that both sides share says nothing about either.
+        // A first token that both sides share identifies neither.
         var shared = following.Intersect(competing).ToHashSet();
         if (shared.Contains(following[0]) || shared.Contains(competing[0]))
         {
@@ -39,7 +40,7 @@ public sealed record AnswerEntities(int Following, int Competing, IReadOnlyList<
         return new AnswerEntities(following[0], competing[0], [.. following.Where(t => !shared.Contains(t))], [.. competing.Where(t => !shared.Contains(t))]);
     }
 
-    /// <summary>The samples whose answers can be told apart, and why the others were left out.</summary>
+    /// <summary>Keeps the samples whose answers can be distinguished, and lists the others with the reason.</summary>
     public static ConflictSet Filter(ConflictSet set, Tokenizer tokenizer)
     {
         var (kept, rejected) = (new List<ConflictSample>(), new List<RejectedLine>());
@@ -59,7 +60,7 @@ public sealed record AnswerEntities(int Following, int Competing, IReadOnlyList<
         {
             foreach (var before in new[] { "", " ", "\n" })
             {
-                // The first token that reaches into the answer itself; a lone word-boundary mark in front carries no text.
+                // The first token that covers text of the answer itself. A separate word-boundary mark before it covers no text.
                 var text = before + answer.Trim();
                 var token = tokenizer.Encode(text, addSpecial: false).FirstOrDefault(t => t.End > before.Length && text[t.Start..t.End].Trim().Length > 0, new Token(-1, 0, 0));
                 if (token.Id >= 0 && !forms.Contains(token.Id)) forms.Add(token.Id);

@@ -4,31 +4,31 @@ using AnchorScope.Prompts.Tokenization;
 
 namespace AnchorScope.Conflicts;
 
-/// <summary>Whose answer a generated text gives.</summary>
+/// <summary>The modality whose answer a generated text gives.</summary>
 internal enum Verdict
 {
-    /// <summary>The instructed modality's.</summary>
+    /// <summary>The instructed modality.</summary>
     Following,
 
-    /// <summary>The other modality's.</summary>
+    /// <summary>The other modality.</summary>
     Competing,
 
     /// <summary>Neither, or both.</summary>
     Neither,
 }
 
-/// <summary>Matches generated text with the answer dictionary: whole words, without case, accents, punctuation and articles.</summary>
+/// <summary>Matches generated text with the answer dictionary by whole words, ignoring case, accents, punctuation and articles.</summary>
 internal static class AnswerMatch
 {
     private static readonly string[] Numbers =
         ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
 
-    // The tokenizer's tables: without ICU, string.Normalize leaves every text as it is.
+    // The tokenizer's tables are used, because without ICU string.Normalize returns every text unchanged.
     private static readonly UnicodeNormalization Decomposed = UnicodeNormalization.Form(compose: false, compatibility: true);
 
     private static readonly HashSet<string> Articles = new(StringComparer.Ordinal) { "a", "an", "the" };
 
-    /// <summary>The verdict on <paramref name="text"/>; text that holds answers of both sides follows neither.</summary>
+    /// <summary>The verdict on <paramref name="text"/>. Text that contains answers of both sides follows neither.</summary>
     public static Verdict Judge(string text, ConflictRun run)
     {
         var words = Words(text);
@@ -54,7 +54,7 @@ internal static class AnswerMatch
         {
             var category = CharUnicodeInfo.GetUnicodeCategory(c);
             if (category is UnicodeCategory.NonSpacingMark) continue;
-            // Ideographs have no spaces between words: each stands alone.
+            // Ideographs have no spaces between words, so each is a word.
             if (c >= 0x3400) plain.Append(' ').Append(c).Append(' ');
             else plain.Append(char.IsLetterOrDigit(c) ? char.ToLowerInvariant(c) : ' ');
         }

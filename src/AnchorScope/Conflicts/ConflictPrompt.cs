@@ -4,12 +4,15 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Conflicts;
 
-/// <summary>A run of a conflict sample as a prompt of a model, every part labelled where it went in.</summary>
+/// <summary>Builds the prompt of a run of a conflict sample, with the span of every part.</summary>
 public static class ConflictPrompt
 {
-    /// <summary>One user turn: picture (if any) and text as <paramref name="layout"/> says, behind the system message (if any).</summary>
+    /// <summary>
+    /// Builds one user message, with picture (if any) and text in the order of <paramref name="layout"/>, after the system message (if
+    /// any).
+    /// </summary>
     /// <param name="pixels">The sample's picture, preprocessed, or null.</param>
-    /// <param name="features">Its image features [image token, d_model], or null.</param>
+    /// <param name="features">Its image features [image token, d_model], row-major, or null.</param>
     public static Prompt Build(VisionLanguageModel model, ConflictRun run, PromptLayout layout, PixelValues? pixels, float[]? features)
     {
         var (messages, labels) = Messages(run, layout, pixels is not null);
@@ -17,7 +20,7 @@ public static class ConflictPrompt
         return layout.Steering is { } steering ? prompt with { Steering = steering.Direction.At("steering", steering.Strength, prompt.Span) } : prompt;
     }
 
-    /// <summary>The turns of a run, and what each stretch of their text is.</summary>
+    /// <summary>The messages of a run, and the span of each part of their text.</summary>
     internal static (List<ChatMessage> Messages, List<TextLabel> Labels) Messages(ConflictRun run, PromptLayout layout, bool pictured)
     {
         var messages = new List<ChatMessage>();

@@ -4,7 +4,9 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Conflicts;
 
-/// <summary>Conflict samples on disk: JSONL, a sample a line, pictures beside it. docs/conflicts.md describes the fields.</summary>
+/// <summary>
+/// Conflict samples on disk: JSONL with one sample per line, and pictures in the same folder. docs/conflicts.md describes the fields.
+/// </summary>
 public sealed class ConflictSet
 {
     private const int LongestLine = 1 << 20;
@@ -17,33 +19,33 @@ public sealed class ConflictSet
         _pictures = new Lazy<string>(PictureDigest);
     }
 
-    /// <summary>File name without extension, "test"; a part of a file has its own.</summary>
+    /// <summary>File name without extension, for instance "test". A part of a file has its own name.</summary>
     public string Name { get; }
 
-    /// <summary>Path of the JSONL.</summary>
+    /// <summary>Path of the JSONL file.</summary>
     public string File { get; }
 
-    /// <summary>SHA-256 of its bytes.</summary>
+    /// <summary>SHA-256 of the file's bytes.</summary>
     public string Sha256 { get; }
 
     /// <summary>
-    /// SHA-256 of the list of the SHA-256 of each picture's bytes, those of <see cref="Samples"/> first, then those of <see cref="Donors"/> by id.
-    /// Computed when first asked for, by reading every picture.
+    /// SHA-256 of the list of the SHA-256 of each picture's bytes: those of <see cref="Samples"/>, then those of <see cref="Donors"/> by
+    /// id. Computed on first use, which reads every picture.
     /// </summary>
-    /// <exception cref="InputException">A picture cannot be read any more.</exception>
+    /// <exception cref="InputException">A picture can no longer be read.</exception>
     public string PicturesSha256 => _pictures.Value;
 
     /// <summary>Usable samples in the order of the file.</summary>
     public IReadOnlyList<ConflictSample> Samples { get; }
 
-    /// <summary>Lines left out.</summary>
+    /// <summary>Lines that were left out.</summary>
     public IReadOnlyList<RejectedLine> Rejected { get; }
 
-    /// <summary>The usable samples that others name as donors, by id; they may lie behind a limit or in another part of the file.</summary>
+    /// <summary>The usable samples that others name as donors, by id. They may be beyond a limit or in another part of the file.</summary>
     public IReadOnlyDictionary<string, ConflictSample> Donors { get; private init; } =
         new Dictionary<string, ConflictSample>(StringComparer.Ordinal);
 
-    /// <summary>This set with other samples, the reasons for leaving out the rest added.</summary>
+    /// <summary>This set with other samples, and with the reasons for leaving out the rest added.</summary>
     public ConflictSet With(IReadOnlyList<ConflictSample> samples, IEnumerable<RejectedLine> rejected)
     {
         List<RejectedLine> added = [.. rejected];
@@ -54,15 +56,16 @@ public sealed class ConflictSet
         };
     }
 
-    /// <summary>Some of the samples as a set called <paramref name="name"/>.</summary>
+    /// <summary>Some of the samples as a set with another name.</summary>
     public ConflictSet Part(string name, IReadOnlyList<ConflictSample> samples) =>
         new(name, File, Sha256, samples, Rejected) { Donors = Donors };
 
     /// <summary>
-    /// Reads a set. Broken lines, missing pictures and answers that do not differ are listed in <see cref="Rejected"/>, and the rest
-    /// goes on; a missing file, one without any usable line, and a donor that no line has are errors.
+    /// Reads a set. Invalid lines, missing pictures and answers that do not differ are listed in <see cref="Rejected"/>, and the other
+    /// lines are read.
     /// </summary>
-    /// <param name="limit">Keep only the first so many samples.</param>
+    /// <param name="limit">Maximum number of samples, the first ones; null for all.</param>
+    /// <exception cref="InputException">The file is missing or has no usable line, or a sample names a donor that no line has.</exception>
     public static ConflictSet Load(string path, int? limit = null)
     {
         var bytes = Bytes(path);
@@ -117,8 +120,8 @@ public sealed class ConflictSet
             : bytes;
     }
 
-    /// <summary>The sample of a line, or null where it is empty.</summary>
-    /// <param name="id">Known before what else is wrong with the line.</param>
+    /// <summary>The sample of a line, or null if the line is empty.</summary>
+    /// <param name="id">Id of the sample; set even if the rest of the line is invalid.</param>
     private static ConflictSample? Sample(byte[] bytes, (int Start, int Length) line, int number, string folder, out string? id)
     {
         id = null;
@@ -131,11 +134,13 @@ public sealed class ConflictSet
         return reader.Read(folder) with { Line = number };
     }
 
-    /// <summary>InvalidOperationException: an escape that is half of a surrogate pair.</summary>
+    /// <summary>
+    /// Whether an exception is about the content of a line. InvalidOperationException is an escape that is half of a surrogate pair.
+    /// </summary>
     private static bool IsOfTheLine(Exception e) =>
         e is LineException or JsonException or DecoderFallbackException or InvalidOperationException;
 
-    /// <summary>The samples that <paramref name="samples"/> name. The whole file is read for them, whatever the limit.</summary>
+    /// <summary>The donors that <paramref name="samples"/> name. The whole file is searched, whatever the limit.</summary>
     private static Dictionary<string, ConflictSample> Named(string path, byte[] bytes, string folder, List<ConflictSample> samples)
     {
         var wanted = samples.SelectMany(s => s.Donors.Values).ToHashSet(StringComparer.Ordinal);
@@ -153,7 +158,7 @@ public sealed class ConflictSet
             }
             catch (Exception e) when (IsOfTheLine(e))
             {
-                // A line that is left out has an id all the same: who names it has no usable donor, but has made no mistake.
+                // The id of a rejected line is known all the same: a sample that names it has no usable donor, but that is not an error.
             }
             if (id is not null) ids.Add(id);
         }
@@ -179,10 +184,10 @@ public sealed class ConflictSet
         return Digest.Of(Encoding.UTF8.GetBytes(string.Join('\n', paths.Select(path => path is null ? "none" : digests[path]))));
     }
 
-    /// <summary>In one line, whatever characters it has.</summary>
+    /// <summary>The text on one line, whatever characters it has.</summary>
     private static string Quoted(string text) => JsonSerializer.Serialize(text);
 
-    /// <summary>Writes samples as JSONL, pictures relative to the file's folder where they lie in it; atomic.</summary>
+    /// <summary>Writes samples as JSONL, atomically. Paths of pictures in the file's folder are relative to it.</summary>
     public static void Save(string path, IEnumerable<ConflictSample> samples)
     {
         var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
@@ -247,5 +252,5 @@ public sealed class ConflictSet
     }
 }
 
-/// <summary>Why one line cannot be used; never leaves the reader of a set.</summary>
+/// <summary>Why one line cannot be used. It never leaves the reader of a set.</summary>
 internal sealed class LineException(string message) : Exception(message);

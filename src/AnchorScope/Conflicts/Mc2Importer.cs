@@ -5,22 +5,22 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Conflicts;
 
 /// <summary>
-/// Reads the JSON of MC2 (arXiv 2505.20977) and of the instruction-following sets derived from it, with pictures in a folder of
-/// COCO. Neither is part of this project. docs/conflicts.md describes both forms.
+/// Reads the JSON of MC2 (arXiv 2505.20977) and of the instruction-following sets derived from it, with pictures in a folder of COCO.
+/// Neither is part of this project. docs/conflicts.md describes both formats.
 /// </summary>
 internal sealed class Mc2Importer
 {
     private const long LargestFile = 1 << 30;
 
-    /// <summary>The published sentence that tells the model to follow the picture.</summary>
+    /// <summary>The published sentence that instructs the model to follow the picture.</summary>
     public const string VisionInstruction =
         "In case there is an inconsistency between the Text Context and the input image content, you must rely on the image content rather than the text context.";
 
-    /// <summary>The published sentence that tells the model to follow the text.</summary>
+    /// <summary>The published sentence that instructs the model to follow the text.</summary>
     public const string TextInstruction =
         "In case there is an inconsistency between the Text Context and the input image content, you must rely on the text context rather than the input image content.";
 
-    // How COCO and its mirrors name the picture of an id.
+    // File names of a picture id in COCO and its mirrors.
     private static readonly string[] FileNames =
     [
         "COCO_val2014_{0}.jpg", "COCO_train2014_{0}.jpg", "val2014/COCO_val2014_{0}.jpg", "train2014/COCO_train2014_{0}.jpg", "{0}.jpg", "{0}.png",
@@ -33,8 +33,8 @@ internal sealed class Mc2Importer
     private readonly Dictionary<string, int> _pictures = new(StringComparer.Ordinal);
     private readonly Dictionary<(string, string, string?), int> _known = [];
 
-    /// <param name="images">Folder of the pictures, or the one above val2014 and train2014.</param>
-    /// <param name="form">1, 2 or 3: which of an item's question1 .. question3 is read; they differ in the constraint at the end.</param>
+    /// <param name="images">Folder of the pictures, or the parent of val2014 and train2014.</param>
+    /// <param name="form">1, 2 or 3: which of an item's question1 .. question3 is read. They differ in the constraint at the end.</param>
     public Mc2Importer(string images, int form)
     {
         if (!Directory.Exists(images)) throw new InputException($"{images}: there is no such folder of pictures");
@@ -42,13 +42,13 @@ internal sealed class Mc2Importer
         (_images, _question) = (images, $"question{form}");
     }
 
-    /// <summary>Samples in the order of the files; an item that stands in both is one sample.</summary>
+    /// <summary>Samples in the order of the files. An item that is in both files is one sample.</summary>
     public IReadOnlyList<ConflictSample> Samples => _samples;
 
-    /// <summary>Items left out, by index from 1.</summary>
+    /// <summary>Items that were left out, by index from 1.</summary>
     public IReadOnlyList<RejectedLine> Rejected => _rejected;
 
-    /// <summary>Adds the items of a file. Items that cannot be used are listed, and the rest goes on.</summary>
+    /// <summary>Adds the items of a file. Unusable items are listed, and the others are read.</summary>
     public void Read(string file)
     {
         var json = StrictJson.Read(file, LargestFile);
@@ -111,7 +111,7 @@ internal sealed class Mc2Importer
         if (modality is { } also) _samples[index] = first with { Instructions = new Dictionary<Modality, string>(first.Instructions) { [also] = instruction } };
     }
 
-    /// <summary>Lines of a question: the instruction where there is one, the question, and the constraint on the answer's form.</summary>
+    /// <summary>The lines of a question: the instruction, if any, the question, and the constraint on the form of the answer.</summary>
     private static (Modality? Modality, string Instruction, string Question, string? Constraint) Split(string text)
     {
         var lines = text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
@@ -140,7 +140,7 @@ internal sealed class Mc2Importer
             : value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var number) ? number.ToString(CultureInfo.InvariantCulture)
             : value.ValueKind == JsonValueKind.String ? value.GetString()!
             : "";
-        // Digits alone: the id becomes a file name.
+        // Only digits, because the id becomes part of a file name.
         if (id.Length is 0 or > 12 || !id.All(char.IsAsciiDigit)) throw new LineException("image_id: expected up to 12 digits");
         return id.PadLeft(12, '0');
     }

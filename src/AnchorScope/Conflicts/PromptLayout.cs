@@ -5,21 +5,23 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Conflicts;
 
-/// <summary>A stretch of the user's text: a part of the sample, or literal text between parts (no kind).</summary>
+/// <summary>A piece of the user's text: a part of the sample, or literal text between parts.</summary>
+/// <param name="Kind">The span; null for literal text.</param>
+/// <param name="Text">The text.</param>
 public sealed record LayoutPiece(SpanKind? Kind, string Text);
 
 /// <summary>
-/// The order in which a sample's parts become the text of the user turn, with the literal text before each; the picture comes
-/// where the chat template puts it. Parts that a sample lacks are left out with what stands before them.
+/// The order of a sample's parts in the text of the user message, with literal text before each. The chat template determines the position
+/// of the picture. Parts that a sample lacks are left out together with their literal text.
 /// </summary>
-/// <param name="Name">Goes into every result file: of a template the template itself.</param>
-/// <param name="Parts">Kind and the text in front of it .</param>
+/// <param name="Name">Name in every result file; for a template, the template itself.</param>
+/// <param name="Parts">Kind of each part, and the literal text before it.</param>
 public sealed record PromptLayout(string Name, IReadOnlyList<LayoutPiece> Parts)
 {
-    /// <summary>Name of the file that holds a layout.</summary>
+    /// <summary>Name of the file with a layout.</summary>
     public const string FileName = "prompt.json";
 
-    /// <summary>Context, question, instruction, one space between.</summary>
+    /// <summary>Context, question, instruction, separated by one space.</summary>
     public static PromptLayout ContextQuestionInstruction { get; } = new(
         "context_question_instruction",
         [new(SpanKind.TextContext, ""), new(SpanKind.Question, " "), new(SpanKind.Instruction, " "), new(SpanKind.Constraint, " ")]);
@@ -37,14 +39,16 @@ public sealed record PromptLayout(string Name, IReadOnlyList<LayoutPiece> Parts)
         ["constraint"] = SpanKind.Constraint,
     };
 
-    /// <summary>Where the layout of a conflict set would stand.</summary>
-    /// <param name="set">Path of the set's JSONL.</param>
+    /// <summary>Path of the layout file of a conflict set, whether or not it exists.</summary>
+    /// <param name="set">Path of the set's JSONL file.</param>
     public static string FileBeside(string set) => Path.Combine(Path.GetDirectoryName(Path.GetFullPath(set))!, FileName);
 
     /// <summary>
-    /// The layout beside a conflict set: its prompt.json with <c>"layout": "mc2"</c>, or a <c>"template"</c> whose {parts} stand in order
-    /// with the text before, between and behind them as it stands; without the file, context, question, instruction.
+    /// The layout in the folder of a conflict set. Its prompt.json has <c>"layout": "mc2"</c>, or a <c>"template"</c> with {parts} and
+    /// literal text before, between and after them. Without the file: context, question, instruction.
     /// </summary>
+    /// <param name="folder">Folder of the conflict set.</param>
+    /// <exception cref="InputException">prompt.json is invalid.</exception>
     public static PromptLayout Beside(string folder)
     {
         var path = Path.Combine(folder, FileName);
@@ -59,13 +63,13 @@ public sealed record PromptLayout(string Name, IReadOnlyList<LayoutPiece> Parts)
             ?? throw InputException.At(path, "layout", string.Join(" or ", known.Select(l => l.Name)), Quoted.Of(name) + Nearest.Hint(name, known.Select(l => l.Name)));
     }
 
-    /// <summary>Text behind the last part.</summary>
+    /// <summary>Literal text after the last part.</summary>
     public string Tail { get; init; } = "";
 
-    /// <summary>A direction that every prompt carries, with its strength: the model is steered. Null: it is not.</summary>
+    /// <summary>A direction with which the model is steered in every prompt, and its strength; null for none.</summary>
     public (Direction Direction, float Strength)? Steering { get; init; }
 
-    /// <summary>The pieces of one run, in order; together they are the text of the user turn.</summary>
+    /// <summary>The pieces of one run in order. Together they are the text of the user message.</summary>
     public IReadOnlyList<LayoutPiece> Pieces(ConflictRun run)
     {
         var pieces = new List<LayoutPiece>();
@@ -80,7 +84,7 @@ public sealed record PromptLayout(string Name, IReadOnlyList<LayoutPiece> Parts)
                 _ => run.Sample.Constraint,
             };
             if (string.IsNullOrEmpty(text)) continue;
-            // A part that comes first because those before it are missing needs no white space to keep it apart.
+            // If a part comes first because those before it are missing, leading white space is dropped.
             var before = i > 0 && pieces.Count == 0 ? part.Text.TrimStart() : part.Text;
             if (before.Length > 0) pieces.Add(new LayoutPiece(null, before));
             pieces.Add(new LayoutPiece(part.Kind, text));

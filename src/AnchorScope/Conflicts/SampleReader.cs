@@ -3,10 +3,10 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Conflicts;
 
-/// <summary>One line of a conflict set.</summary>
+/// <summary>Reads one line of a conflict set.</summary>
 internal sealed class SampleReader
 {
-    /// <summary>What a line may have. "extra" is the writer's own and is not read.</summary>
+    /// <summary>The fields of a line. "extra" is for the author of the file and is not read.</summary>
     private static readonly string[] Fields =
     [
         "id", "image", "question", "text_context", "instructions", "answers", "constraint", "system", "category", "tags", "kind", "donors", "extra",
@@ -65,7 +65,7 @@ internal sealed class SampleReader
         return sample;
     }
 
-    /// <summary>What every sample must have, wherever it comes from.</summary>
+    /// <summary>Checks what every sample must have, whatever its source.</summary>
     public static void Check(ConflictSample sample)
     {
         if (sample.Kind != SampleKind.TextOnly && sample.Image is null) throw new LineException("image: expected a picture, found nothing");
@@ -115,7 +115,9 @@ internal sealed class SampleReader
         var other => throw new LineException($"kind: expected conflict, agree, image_only or text_only, found {other}"),
     };
 
-    /// <summary>Which ids there are is not known before the last line: <see cref="ConflictSet"/> checks factors and ids.</summary>
+    /// <summary>
+    /// Reads the donors. <see cref="ConflictSet"/> checks factors and ids, because all ids are known only after the last line.
+    /// </summary>
     private Dictionary<string, string> Donors()
     {
         var donors = new Dictionary<string, string>(StringComparer.Ordinal);

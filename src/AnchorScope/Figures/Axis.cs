@@ -2,10 +2,12 @@ using System.Globalization;
 
 namespace AnchorScope.Figures;
 
-/// <summary>A scale, linear with ticks at multiples of 1, 2 or 5 times a power of ten, or logarithmic with ticks at these numbers themselves.</summary>
+/// <summary>
+/// A scale: linear with ticks at multiples of 1, 2 or 5 times a power of ten, or logarithmic with ticks at 1, 2 and 5 times powers of ten.
+/// </summary>
 /// <param name="Low">Value at the start of the axis.</param>
-/// <param name="High">Value at its end.</param>
-/// <param name="Step">Distance of the ticks; 0 where they have no common one.</param>
+/// <param name="High">Value at the end of the axis.</param>
+/// <param name="Step">Distance between ticks; 0 if it is not constant.</param>
 /// <param name="Ticks">Ascending, all within Low .. High.</param>
 internal sealed record Axis(double Low, double High, double Step, IReadOnlyList<double> Ticks)
 {
@@ -20,7 +22,7 @@ internal sealed record Axis(double Low, double High, double Step, IReadOnlyList<
 
     public static bool IsDrawable(double value) => Math.Abs(value) <= Largest;
 
-    /// <summary>An axis that begins and ends at a tick and holds all <paramref name="values"/> that are drawable.</summary>
+    /// <summary>An axis that begins and ends at a tick and contains all drawable <paramref name="values"/>.</summary>
     public static Axis Covering(IEnumerable<double> values, int about)
     {
         var (low, high) = Range(values);
@@ -29,8 +31,8 @@ internal sealed record Axis(double Low, double High, double Step, IReadOnlyList<
         return new(Math.Min(low, ticks[0]), Math.Max(high, ticks[^1]), step, ticks);
     }
 
-    /// <summary>An axis from <paramref name="low"/> to <paramref name="high"/> with about <paramref name="about"/> ticks inside.</summary>
-    /// <param name="integers">True for layers and counts: no tick between two whole numbers.</param>
+    /// <summary>An axis from <paramref name="low"/> to <paramref name="high"/> with about <paramref name="about"/> ticks.</summary>
+    /// <param name="integers">Whether ticks must be integers, for layers and counts.</param>
     public static Axis Within(double low, double high, int about, bool integers = false)
     {
         if (!(low < high) || !double.IsFinite(high - low)) throw new ArgumentException($"{low} to {high} is no range of an axis");
@@ -40,7 +42,10 @@ internal sealed record Axis(double Low, double High, double Step, IReadOnlyList<
         return new(low, high, step, Multiples(step, Math.Ceiling(low / step - 1e-6), Math.Floor(high / step + 1e-6)));
     }
 
-    /// <summary>A logarithmic axis from the last to the first of 1, 2, 5, 10, 20, ... that hold all <paramref name="values"/> that are drawable, every one of them a tick.</summary>
+    /// <summary>
+    /// A logarithmic axis over the range of 1, 2, 5, 10, 20, ... that contains all drawable <paramref name="values"/>, with a tick at each
+    /// of these numbers.
+    /// </summary>
     public static Axis Ratios(IEnumerable<double> values)
     {
         double[] drawable = [.. values.Where(value => IsDrawable(value) && value > Smallest)];
@@ -52,7 +57,7 @@ internal sealed record Axis(double Low, double High, double Step, IReadOnlyList<
         return new(round[begin], round[end], 0, round[begin..(end + 1)]) { Logarithmic = true };
     }
 
-    /// <summary>Smallest and largest drawable value; widened where they are the same, 0 to 1 where there is none.</summary>
+    /// <summary>Smallest and largest drawable value; widened if they are equal, 0 to 1 if there is none.</summary>
     public static (double Low, double High) Range(IEnumerable<double> values)
     {
         double[] drawable = [.. values.Where(IsDrawable)];
@@ -63,7 +68,9 @@ internal sealed record Axis(double Low, double High, double Step, IReadOnlyList<
         return size < Smallest ? (-1, 1) : (low - 0.1 * size, high + 0.1 * size);
     }
 
-    /// <summary>The least of 1, 2, 5, 10, 20, ... that is not below <paramref name="needed"/>: which of many labels to print.</summary>
+    /// <summary>
+    /// The smallest of 1, 2, 5, 10, 20, ... that is at least <paramref name="needed"/>: every how many labels one is printed.
+    /// </summary>
     public static int Every(double needed)
     {
         var unit = 1;
@@ -74,7 +81,7 @@ internal sealed record Axis(double Low, double High, double Step, IReadOnlyList<
     /// <summary>Position on the axis: 0 at Low, 1 at High.</summary>
     public double Share(double value) => Logarithmic ? Math.Log(value / Low) / Math.Log(High / Low) : (value - Low) / (High - Low);
 
-    /// <summary>A tick as it is printed, with a true minus sign.</summary>
+    /// <summary>The printed text of a tick, with a true minus sign.</summary>
     public string Label(double tick)
     {
         var size = Math.Max(Math.Abs(Low), Math.Abs(High));
@@ -87,7 +94,7 @@ internal sealed record Axis(double Low, double High, double Step, IReadOnlyList<
         return text.Replace('-', '\u2212');
     }
 
-    /// <summary>A value as a tooltip shows it: four significant digits.</summary>
+    /// <summary>The text of a value in a tooltip: four significant digits.</summary>
     public static string Show(double value)
     {
         if (double.IsNaN(value)) return "no value";
@@ -106,8 +113,9 @@ internal sealed record Axis(double Low, double High, double Step, IReadOnlyList<
         return Power(nice, exponent + shift);
     }
 
-    /// <summary>Divides by an exact power of ten where the exponent is negative:
-    /// 3 / 10 is the double nearest to 0.3, 3 * 0.1 is not.</summary>
+    /// <summary>
+    /// Divides by an exact power of ten if the exponent is negative: 3 / 10 is the double nearest to 0.3, 3 * 0.1 is not.
+    /// </summary>
     private static double Power(int lead, int exponent) => exponent < 0 ? lead / Math.Pow(10, -exponent) : lead * Math.Pow(10, exponent);
 
     private static double[] Multiples(double step, double first, double last)

@@ -3,8 +3,8 @@ using static AnchorScope.Figures.MarkupText;
 namespace AnchorScope.Figures;
 
 /// <summary>One bar per category.</summary>
-/// <param name="Name">In the legend; the same name has the same look in all panels of a figure.</param>
-/// <param name="Values">One per category; what is not finite has no bar.</param>
+/// <param name="Name">Name in the legend. The same name has the same style in all panels of a figure.</param>
+/// <param name="Values">One per category; values that are not finite have no bar.</param>
 internal sealed record BarSeries(string Name, IReadOnlyList<double> Values)
 {
     /// <summary>Lower ends of the error bars; needs <see cref="High"/>.</summary>
@@ -26,10 +26,10 @@ internal sealed record BarPanel(string Title, IReadOnlyList<string> Categories, 
 
     public string YLabel { get; init; } = "";
 
-    /// <summary>Ends of the vertical axis; null: what the data and 0 need.</summary>
+    /// <summary>Ends of the vertical axis; null: determined by the data and 0.</summary>
     public (double Low, double High)? YRange { get; init; }
 
-    /// <summary>Height of a dotted line, such as the value of chance.</summary>
+    /// <summary>Value of a dotted horizontal line, such as chance.</summary>
     public double? Reference { get; init; }
 }
 
@@ -39,7 +39,7 @@ internal sealed record BarFigure(string Name, IReadOnlyList<BarPanel> Panels) : 
 {
     private static readonly string[] Fills = ["", " tint", " hollow"];
 
-    /// <summary>Gives all panels the same vertical axis.</summary>
+    /// <summary>Whether all panels have the same vertical axis.</summary>
     public bool SameScale { get; init; }
 
     private protected override Drawing Draw()
@@ -87,7 +87,7 @@ internal sealed record BarFigure(string Name, IReadOnlyList<BarPanel> Panels) : 
         var (top, bottom) = (Inside(Math.Max(value, 0)), Inside(Math.Min(value, 0)));
         var thin = Math.Min(0.7, width * 0.08);
         frame.Svg.Open("g").Text("title", $"{series.Name}\n{place}: {Axis.Show(value)}{interval}");
-        // Paper below, so that the grid does not show through tinted bars.
+        // Background colour below the bar, so that the grid is not visible through tinted bars.
         foreach (var style in new[] { "paper", Style(series, names) })
         {
             frame.Svg.Leaf("rect", ("class", style), ("x", Number(x + thin)), ("y", Number(top)),

@@ -1,24 +1,24 @@
 namespace AnchorScope.Figures;
 
-/// <summary>What was answered under one condition.</summary>
-/// <param name="Condition">Such as "baseline" or "3 hubs blocked".</param>
+/// <summary>The answer under one condition.</summary>
+/// <param name="Condition">For instance "baseline" or "3 hubs blocked".</param>
 /// <param name="Right">Whether the answer is the expected one; null: not judged.</param>
 internal sealed record CardAnswer(string Condition, string Answer, bool? Right);
 
-/// <summary>One example of a conflict with the answers that a model gave.</summary>
+/// <summary>One example of a conflict with the answers of a model.</summary>
 /// <param name="Name">Id of the sample.</param>
 internal sealed record Card(string Name)
 {
-    /// <summary>Bytes of an image file; null: no picture.</summary>
+    /// <summary>Bytes of an image file; null for no picture.</summary>
     public byte[]? Picture { get; init; }
 
     /// <summary>Media type of <see cref="Picture"/>.</summary>
     public string PictureType { get; init; } = "image/png";
 
-    /// <summary>True for pictures of few pixels, which are enlarged without blur.</summary>
+    /// <summary>Whether the picture has few pixels and is enlarged without blur.</summary>
     public bool Pixelated { get; init; }
 
-    /// <summary>What the picture shows, in words.</summary>
+    /// <summary>Description of the picture.</summary>
     public string PictureText { get; init; } = "";
 
     /// <summary>The text context that contradicts the picture.</summary>

@@ -1,8 +1,8 @@
 namespace AnchorScope.Figures;
 
 /// <summary>A column of a table.</summary>
-/// <param name="Name">In its header.</param>
-/// <param name="Group">Header that spans this column and its neighbours of the same group; empty: none.</param>
+/// <param name="Name">Text of its header.</param>
+/// <param name="Group">Header that spans this column and its neighbours of the same group; empty for none.</param>
 internal sealed record Column(string Name, string Group = "")
 {
     /// <summary>A column without a spanning header.</summary>

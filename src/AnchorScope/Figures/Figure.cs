@@ -5,11 +5,11 @@ namespace AnchorScope.Figures;
 /// <summary>How a line or an outline is drawn.</summary>
 internal enum Stroke { Solid, Dashed, Dotted }
 
-/// <summary>A figure of one or more panels, drawn once for a page that has light and dark colours and once as a file for papers.</summary>
-/// <param name="Name">What the figure shows, for readers who cannot see it, and the title of the file.</param>
+/// <summary>A figure of one or more panels, drawn both for a page with light and dark colours and as a file for papers.</summary>
+/// <param name="Name">Description for readers who cannot see the figure, and title of the file.</param>
 internal abstract record Figure(string Name)
 {
-    /// <summary>How much larger than in the file a panel may be in a page.</summary>
+    /// <summary>Maximum enlargement of a panel on a page relative to the file.</summary>
     private const double Enlarged = 1.22;
 
     private const double Gap = 22;
@@ -19,15 +19,13 @@ internal abstract record Figure(string Name)
     private const double SwatchGap = 6;
     private const double KeyGap = 18;
 
-    /// <summary>Panels in a row, 1 to 4. On a narrow screen they stack.</summary>
+    /// <summary>Panels per row, 1 to 4. On a narrow screen they are stacked.</summary>
     public int Columns { get; init; } = 2;
 
     private protected abstract Drawing Draw();
 
-    /// <param name="standalone">
-    /// True: a complete SVG file with literal colours on white. False: an HTML fragment for <see cref="HtmlPage"/>, one svg element a
-    /// panel, whose colours are those of the page.
-    /// </param>
+    /// <param name="standalone">True: a complete SVG file with literal colours on white. False: an HTML fragment for
+    /// <see cref="HtmlPage"/>, with one svg element per panel and the colours of the page.</param>
     /// <returns>The same characters for the same data on every machine.</returns>
     public string ToSvg(bool standalone)
     {
@@ -122,7 +120,7 @@ internal abstract record Figure(string Name)
             .Raw(body.ToString()).Close("svg").Line().ToString();
     }
 
-    /// <summary>As many panels as there are columns, and a new row where a panel begins one.</summary>
+    /// <summary>Divides panels into rows: as many as there are columns, with a new row where a panel begins one.</summary>
     private static List<List<Panel>> Rows(IReadOnlyList<Panel> panels, int columns)
     {
         var rows = new List<List<Panel>>();
@@ -137,8 +135,8 @@ internal abstract record Figure(string Name)
     private static void Place(MarkupText svg, double x, double y, string body) =>
         svg.Open("g", ("transform", $"translate({Number(x)} {Number(y)})")).Line().Raw(body).Close("g").Line();
 
-    /// <summary>Rows of keys, each row centred.</summary>
-    /// <returns>Height used.</returns>
+    /// <summary>Draws the legend in centred rows.</summary>
+    /// <returns>The height used.</returns>
     private static double Legend(MarkupText svg, IReadOnlyList<LegendKey> keys, double left, double top, double width)
     {
         var rows = new List<List<(LegendKey Key, string Name, double Width)>>();
@@ -170,9 +168,9 @@ internal abstract record Figure(string Name)
     }
 }
 
-/// <summary>What a figure consists of once it is drawn.</summary>
+/// <summary>The parts of a drawn figure.</summary>
 /// <param name="Panels">In reading order.</param>
-/// <param name="Keys">The legend that all panels share; empty where each has its own.</param>
+/// <param name="Keys">The shared legend; empty if each panel has its own.</param>
 internal sealed record Drawing(IReadOnlyList<Panel> Panels, IReadOnlyList<LegendKey> Keys)
 {
     /// <summary>Colour bars, one below the other.</summary>
@@ -180,19 +178,19 @@ internal sealed record Drawing(IReadOnlyList<Panel> Panels, IReadOnlyList<Legend
 }
 
 /// <summary>One drawn set of axes.</summary>
-/// <param name="Description">In words, for readers who cannot see it.</param>
+/// <param name="Description">Description for readers who cannot see it.</param>
 /// <param name="Width">In pixels of the file.</param>
 /// <param name="Height">In pixels of the file, without the legend.</param>
-/// <param name="Body">The elements within.</param>
-/// <param name="Keys">The legend of this panel alone.</param>
+/// <param name="Body">The markup.</param>
+/// <param name="Keys">The legend of this panel.</param>
 internal sealed record Panel(string Description, double Width, double Height, string Body, IReadOnlyList<LegendKey> Keys)
 {
-    /// <summary>Name of the row that this panel begins; null: it stands where there is room.</summary>
+    /// <summary>Name of the row that this panel begins; null: it continues the current row.</summary>
     public string? Row { get; init; }
 }
 
 /// <summary>An entry of a legend.</summary>
-/// <param name="Name">As printed.</param>
-/// <param name="Width">Of the swatch; it is 14 high.</param>
-/// <param name="Swatch">Its elements.</param>
+/// <param name="Name">Printed text.</param>
+/// <param name="Width">Width of the swatch; its height is 14.</param>
+/// <param name="Swatch">Markup of the swatch.</param>
 internal sealed record LegendKey(string Name, int Width, string Swatch);

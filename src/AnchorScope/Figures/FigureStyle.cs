@@ -44,18 +44,18 @@ internal static class FigureStyle
 
         """;
 
-    /// <summary>Rules for figures within a page; the page defines the custom properties.</summary>
+    /// <summary>Rules for figures in a page. The page defines the custom properties.</summary>
     public static string ForPage { get; } = Rules();
 
-    /// <summary>Rules within an SVG file: light colours, plain class selectors.</summary>
+    /// <summary>Rules in an SVG file: light colours, plain class selectors.</summary>
     public static string ForFile { get; } =
         "text { font-family: \"Helvetica Neue\", Helvetica, Arial, \"Liberation Sans\", \"DejaVu Sans\", sans-serif; }\n"
         + Palette.Light.Literal(Rules().Replace(".fig ", "", StringComparison.Ordinal));
 
-    /// <summary>The letter after f (fill) or s (stroke) in the class names of a palette slot; -1 is the grey of controls.</summary>
+    /// <summary>The suffix after f (fill) or s (stroke) in the class names of a palette slot; slot -1 is the grey of controls.</summary>
     public static string Suffix(int slot) => slot < 0 ? "g" : $"{slot % Palette.Slots}";
 
-    /// <summary>Class of a cell of a diverging scale.</summary>
+    /// <summary>Class of a cell on the diverging scale.</summary>
     /// <param name="share">Value divided by the end of the scale.</param>
     public static string Cell(double share) => $"v{(int)Math.Round(Math.Clamp(share, -1, 1) * Palette.Steps) + Palette.Steps}";
 

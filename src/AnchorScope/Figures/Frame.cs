@@ -3,14 +3,14 @@ using static AnchorScope.Figures.MarkupText;
 namespace AnchorScope.Figures;
 
 /// <summary>Title, axes, grid and labels of a panel: what line and bar panels have in common.</summary>
-/// <param name="width">Of the panel; see <see cref="WidthFor"/>.</param>
+/// <param name="width">Width of the panel; see <see cref="WidthFor"/>.</param>
 /// <param name="left">Space for the labels of the vertical axis, the same for all panels of a figure so that they align.</param>
 internal sealed class Frame(Axis vertical, double width, double left, string title, string xLabel, string yLabel)
 {
     private const double PlotHeight = 196;
     private const double Right = 10;
 
-    /// <summary>Of labels that do not fit side by side: 35 degrees.</summary>
+    /// <summary>Angle of labels that do not fit horizontally: 35 degrees.</summary>
     private const double Slant = 35 * Math.PI / 180;
 
     private readonly MarkupText _svg = new();
@@ -28,14 +28,14 @@ internal sealed class Frame(Axis vertical, double width, double left, string tit
 
     public double Y(double value) => Bottom - vertical.Share(value) * PlotHeight;
 
-    /// <summary>Width of a panel: three in a row are narrower, so that their text is as large as that of two.</summary>
+    /// <summary>Width of a panel. Three in a row are narrower, so that their text is as large as that of two.</summary>
     public static double WidthFor(int columns) => columns == 3 ? 320 : 380;
 
-    /// <summary>Space that the labels of a vertical axis need.</summary>
+    /// <summary>Space for the labels of a vertical axis.</summary>
     public static double LeftFor(Axis axis, string label) =>
         8 + (label.Length > 0 ? 18 : 0) + axis.Ticks.Max(tick => TextWidth.Of(axis.Label(tick), FigureStyle.TickSize)) + 6;
 
-    /// <summary>Grid, vertical axis and title. The horizontal axis comes after the marks.</summary>
+    /// <summary>Draws grid, vertical axis and title. The horizontal axis is drawn after the marks.</summary>
     public void DrawBackground()
     {
         if (title.Length > 0)
@@ -58,7 +58,7 @@ internal sealed class Frame(Axis vertical, double width, double left, string tit
         }
     }
 
-    /// <summary>A horizontal line across the plot where <paramref name="value"/> lies within the axis.</summary>
+    /// <summary>Draws a horizontal line across the plot if <paramref name="value"/> is within the axis.</summary>
     public void DrawLevel(double value, string style)
     {
         if (!(value >= vertical.Low && value <= vertical.High)) return;
@@ -66,9 +66,11 @@ internal sealed class Frame(Axis vertical, double width, double left, string tit
         _svg.Leaf("line", ("class", style), ("x1", Number(Left)), ("x2", Number(Left + PlotWidth)), ("y1", y), ("y2", y)).Line();
     }
 
-    /// <summary>The horizontal axis with labels below it. Labels that would touch are left out, or slanted where they are words.</summary>
+    /// <summary>
+    /// Draws the horizontal axis with labels below it. Labels that would touch are left out, or slanted if they are words.
+    /// </summary>
     /// <param name="labels">Ascending positions in pixels, each with its text.</param>
-    /// <param name="words">True: every label counts, so all are kept and slanted where they do not fit.</param>
+    /// <param name="words">Whether every label must be kept; labels that do not fit are then slanted.</param>
     public void DrawHorizontalAxis(IReadOnlyList<(double X, string Text)> labels, bool words)
     {
         _svg.Leaf("path", ("class", "axis"), ("d", $"M{Number(Left)} {Number(Top)}V{Number(Bottom)}H{Number(Left + PlotWidth)}"));
@@ -96,7 +98,7 @@ internal sealed class Frame(Axis vertical, double width, double left, string tit
         _foot += 18;
     }
 
-    /// <summary>A remark below the horizontal axis and its label.</summary>
+    /// <summary>Writes a remark below the horizontal axis and its label.</summary>
     public void WriteBelow(string text)
     {
         foreach (var line in TextWidth.Wrap(text, width - 8, FigureStyle.TickSize))

@@ -3,12 +3,12 @@ using System.Text.RegularExpressions;
 namespace AnchorScope.Figures;
 
 /// <summary>An abbreviation or a term of the field.</summary>
-/// <param name="Name">As texts have it; one that begins with a small letter may stand at the start of a sentence, and in the
+/// <param name="Name">Spelling in texts. A name that begins with a lower-case letter is also recognised capitalised and in the
 /// plural.</param>
 /// <param name="Meaning">One sentence.</param>
 internal sealed record Term(string Name, string Meaning);
 
-/// <summary>Explains each term where a section has it first, and remembers which were used.</summary>
+/// <summary>Explains each term at its first occurrence in a section, and records the terms that occurred.</summary>
 internal sealed class Glossary
 {
     private readonly IReadOnlyList<Term> _terms;
@@ -26,13 +26,13 @@ internal sealed class Glossary
         _pattern = new Regex($@"(?<![\p{{L}}\d_])(?:{string.Join('|', names)})(?![\p{{L}}\d_])", RegexOptions.CultureInvariant);
     }
 
-    /// <summary>Terms that texts had, in the order of the list.</summary>
+    /// <summary>Terms that occurred, in the order of the list.</summary>
     public IReadOnlyList<Term> Used => [.. _terms.Where((_, i) => _used.Contains(i))];
 
-    /// <summary>From here on terms are explained again.</summary>
+    /// <summary>Begins a section, in which terms are explained again.</summary>
     public void BeginSection() => _explained.Clear();
 
-    /// <summary>Writes the text; a term that this section has not had yet is an abbr element with its meaning.</summary>
+    /// <summary>Writes a text. A term at its first occurrence in this section is written as an abbr element with its meaning.</summary>
     public void Write(MarkupText html, string text)
     {
         var at = 0;

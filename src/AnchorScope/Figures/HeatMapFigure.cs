@@ -5,32 +5,32 @@ using static AnchorScope.Figures.MarkupText;
 namespace AnchorScope.Figures;
 
 /// <summary>Heads that are outlined in a heat map.</summary>
-/// <param name="Name">In the legend, such as "shared hub"; the same name has the same look in all panels.</param>
+/// <param name="Name">Name in the legend, for instance "shared hub". The same name has the same style in all panels.</param>
 internal sealed record HeadKind(string Name, IReadOnlyList<(int Layer, int Head)> Heads)
 {
-    /// <summary>Solid: a full square; dashed: its corners; dotted: dots. Null: in order of appearance.</summary>
+    /// <summary>Solid: a full square; dashed: its corners; dotted: dots. Null: by order of appearance.</summary>
     public Stroke? Stroke { get; init; }
 
-    /// <summary>Palette slot, 0 to 7; null: in order of appearance, black first.</summary>
+    /// <summary>Palette slot, 0 to 7; null: by order of appearance, black first.</summary>
     public int? Colour { get; init; }
 }
 
-/// <summary>Heads with a letter in their cells, such as those of one role.</summary>
-/// <param name="Name">In the legend.</param>
+/// <summary>Heads with a letter in their cells, for instance those of one role.</summary>
+/// <param name="Name">Name in the legend.</param>
 /// <param name="Colour">Palette slot, 0 to 7: the tint of the cells.</param>
 internal sealed record HeadLetter(string Name, char Letter, int Colour, IReadOnlyList<(int Layer, int Head)> Heads);
 
 /// <summary>One matrix.</summary>
 /// <param name="Title">Above the matrix; may be empty.</param>
-/// <param name="Values">[layer, head]; layer 0 is drawn at the bottom. What is not finite is drawn as a hatched grey cell.</param>
+/// <param name="Values">[layer, head]; layer 0 is drawn at the bottom. Values that are not finite are drawn as a hatched grey cell.</param>
 internal sealed record HeatMapPanel(string Title, double[,] Values)
 {
     public IReadOnlyList<HeadKind> Kinds { get; init; } = [];
 
-    /// <summary>Heads with a dot in their cell, such as those whose value is an estimate; its look is not asked for.</summary>
+    /// <summary>Heads with a dot in their cell, for instance those whose value is an estimate. Stroke and colour are ignored.</summary>
     public HeadKind? Dots { get; init; }
 
-    /// <summary>Letters in place of values, of which only the number of layers and heads counts then; null: values.</summary>
+    /// <summary>Letters instead of values, of which then only the dimensions are used; null: values are drawn.</summary>
     public IReadOnlyList<HeadLetter>? Letters { get; init; }
 
     public string XLabel { get; init; } = "Head";
@@ -38,14 +38,14 @@ internal sealed record HeatMapPanel(string Title, double[,] Values)
     public string YLabel { get; init; } = "Layer";
 }
 
-/// <summary>Matrices of a value per layer and head on one diverging scale whose middle is 0.</summary>
-/// <param name="Name">What the figure shows.</param>
+/// <summary>Matrices with a value per layer and head on one diverging scale centred at 0.</summary>
+/// <param name="Name">Description of the figure.</param>
 internal sealed record HeatMapFigure(string Name, IReadOnlyList<HeatMapPanel> Panels) : Figure(Name)
 {
-    /// <summary>What the colours mean, below the colour bar.</summary>
+    /// <summary>Meaning of the colours, below the colour bar.</summary>
     public string ScaleLabel { get; init; } = "";
 
-    /// <summary>Value of the strongest colour, above 0; null: the largest magnitude in all panels.</summary>
+    /// <summary>Value of the strongest colour, above 0; null: the largest absolute value in all panels.</summary>
     public double? Limit { get; init; }
 
     private protected override Drawing Draw()
@@ -64,7 +64,7 @@ internal sealed record HeatMapFigure(string Name, IReadOnlyList<HeatMapPanel> Pa
             .. Panels.SelectMany(panel => panel.Letters ?? []).DistinctBy(letter => letter.Name).Select(HeatMapDrawing.Key),
             .. values.Length < all.Length ? [HeatMapDrawing.MissingKey] : Array.Empty<LegendKey>(),
         ];
-        // The scale holds the colours that occur: what is less than half a step from 0 has the colour of 0.
+        // The scale shows only colours that occur. A value of less than half a step has the colour of 0.
         bool Coloured(int sign) => values.Any(v => Math.Round(sign * v / limit * Palette.Steps) > 0);
         return new(drawn, keys) { Scales = [Scale(Coloured(-1) ? -limit : 0, Coloured(1) ? limit : 0, limit)] };
     }
@@ -79,7 +79,7 @@ internal sealed record HeatMapFigure(string Name, IReadOnlyList<HeatMapPanel> Pa
         var svg = new MarkupText();
         for (var i = 0; i < steps; i++)
         {
-            // Half a pixel of overlap hides seams between neighbours.
+            // An overlap of half a pixel hides seams between neighbours.
             svg.Leaf("rect", ("class", FigureStyle.Cell((low + (high - low) * i / (steps - 1)) / limit)),
                 ("x", Number(side + i * step)), ("y", "2"),
                 ("width", Number(i + 1 < steps ? step + 0.5 : step)), ("height", Number(bar)));
@@ -114,7 +114,7 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
 
     private double Width => Math.Max(Left + _heads * Cell + Right, 230);
 
-    /// <summary>Left edge of the matrix; a narrow one stands in the middle, so that its title has room.</summary>
+    /// <summary>Left edge of the matrix. A narrow one is centred, so that there is space for its title.</summary>
     private double Start => Left + (Width - Left - Right - _heads * Cell) / 2;
 
     private double Bottom => _top + _layers * Cell;
@@ -193,7 +193,7 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
         if (hatch.Length > 0) _svg.Leaf("path", ("class", "hatch"), ("d", hatch.ToString())).Line();
     }
 
-    /// <summary>A map without a colour looks like one that is missing, so it says what it holds.</summary>
+    /// <summary>States the values of a map that has no colour, because it would look like a missing one.</summary>
     private void WriteWhereFlat()
     {
         if (panel.Letters is not null) return;
@@ -230,7 +230,7 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
             ("transform", $"translate({Number(Start - 34)} {Number((_top + Bottom) / 2)}) rotate(-90)")).Line();
     }
 
-    /// <summary>A tinted cell with its letter, which tells the role where the tint does not.</summary>
+    /// <summary>Draws a tinted cell with its letter, which identifies the role if the tint does not.</summary>
     private static void DrawLetter(MarkupText svg, HeadLetter letter, double x, double y, double side)
     {
         var (slot, size) = (FigureStyle.Suffix(letter.Colour), Math.Clamp(side * 0.72, 6, 15));
@@ -246,17 +246,17 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
         + $"M{Number(x)} {Number(y + size)}l{Number(size)} {Number(-size)}"
         + $"M{Number(x + size / 2)} {Number(y + size)}l{Number(size / 2)} {Number(-size / 2)}";
 
-    /// <summary>A square on a halo of paper, which keeps it visible on the strongest colours.</summary>
-    /// <param name="within">Number of outlines that the cell has already; this one is drawn inside of them.</param>
+    /// <summary>Draws a square on a halo in the background colour, which keeps it visible on the strongest colours.</summary>
+    /// <param name="within">Number of outlines that the cell already has; this one is drawn inside them.</param>
     private static void Outline(MarkupText svg, HeadKind kind, string[] kinds, double x, double y, double cell, int within)
     {
         var order = Array.IndexOf(kinds, kind.Name);
         var stroke = kind.Stroke ?? (Stroke)(order % 3);
         var width = Math.Clamp(cell * 0.12, 1.6, 2.4);
-        // In small cells the outline stands on the border, so that the colour within can still be seen.
+        // In small cells the outline is on the border, so that the colour inside remains visible.
         var inset = Math.Min((cell < 18 ? 0.2 : width / 2 + 0.4) + within * (width + 1), cell / 3);
         var side = cell - 2 * inset;
-        // Lengths divide the side, so that dashes meet at the corners and dots stand on them.
+        // The dash lengths divide the side, so that dashes meet at the corners and dots are on them.
         var dash = stroke switch
         {
             Stroke.Dashed => $"{Number(side * 0.5)} {Number(side * 0.5)}",

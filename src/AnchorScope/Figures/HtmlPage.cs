@@ -2,20 +2,20 @@ using System.Text;
 
 namespace AnchorScope.Figures;
 
-/// <summary>What a summary sentence says about its subject.</summary>
+/// <summary>The conclusion of a summary sentence.</summary>
 internal enum Status { Neutral, Good, Absent, Bad }
 
-/// <summary>Weight of a note.</summary>
+/// <summary>Importance of a note.</summary>
 internal enum NoteKind { Info, Warning }
 
-/// <summary>One HTML document without script and without anything from outside, built from top to bottom.</summary>
+/// <summary>One HTML document without scripts and external resources, built from top to bottom.</summary>
 /// <remarks>
-/// Every text is escaped here, so answers of a model may hold any characters. The markup is XML as well as HTML. The table of contents
-/// stands where the first heading of level 2 is.
+/// Every text is escaped here, so a model's answers may contain any characters. The markup is both XML and HTML. The table of contents is
+/// inserted at the first heading of level 2.
 /// </remarks>
 internal sealed class HtmlPage(string title)
 {
-    /// <summary>Rows up to which a table is shown without being asked for.</summary>
+    /// <summary>Maximum number of rows of a table that is not folded.</summary>
     private const int LongestTable = 20;
 
     private readonly MarkupText _body = new();
@@ -26,17 +26,19 @@ internal sealed class HtmlPage(string title)
     private int _tables;
     private int _folded;
 
-    /// <summary>A small line below the title, such as model and date.</summary>
+    /// <summary>A small line below the title, for instance model and date.</summary>
     public string Subtitle { get; init; } = "";
 
     /// <summary>The last line of the page.</summary>
     public string Footer { get; init; } = "";
 
-    /// <summary>Terms that the page explains where a section has them first; <see cref="WriteGlossary"/> lists those it had.</summary>
+    /// <summary>
+    /// Terms that the page explains at their first occurrence in a section. <see cref="WriteGlossary"/> lists those that occurred.
+    /// </summary>
     public IReadOnlyList<Term> Terms { init => _glossary = new Glossary(value); }
 
     /// <param name="level">2 or 3; 1 is the title of the page.</param>
-    /// <param name="anchor">Its id in the page; null: made from the text.</param>
+    /// <param name="anchor">Id in the page; null: derived from the text.</param>
     public void Heading(int level, string text, string? anchor = null)
     {
         if (level is not (2 or 3)) throw new ArgumentOutOfRangeException(nameof(level), level, "headings in a page have level 2 or 3");
@@ -53,7 +55,7 @@ internal sealed class HtmlPage(string title)
         _body.Close("p").Line();
     }
 
-    /// <summary>A finding of the summary: its first clause in bold, the figures behind it below.</summary>
+    /// <summary>Writes a finding of the summary: its first clause in bold, the supporting numbers below.</summary>
     public void Lead(string text, Status status = Status.Neutral)
     {
         var (mark, name) = status switch
@@ -78,7 +80,7 @@ internal sealed class HtmlPage(string title)
         _body.Close("span").Close("p").Line();
     }
 
-    /// <summary>Where the first clause ends: at a colon or a semicolon outside of brackets; -1: the text is one clause.</summary>
+    /// <summary>End of the first clause: at a colon or semicolon outside brackets; -1 if the text is one clause.</summary>
     private static int FirstClause(string text)
     {
         var depth = 0;
@@ -93,7 +95,7 @@ internal sealed class HtmlPage(string title)
 
     private static string Capital(string text) => text.Length == 0 ? text : char.ToUpperInvariant(text[0]) + text[1..];
 
-    /// <param name="download">File name under which the reader can save the figure as SVG; null: no link.</param>
+    /// <param name="download">File name for saving the figure as SVG; null: no link.</param>
     public void Figure(Figure figure, string caption, string? download = null)
     {
         _body.Open("figure").Line().Raw(figure.ToSvg(standalone: false)).Open("figcaption");
@@ -108,8 +110,8 @@ internal sealed class HtmlPage(string title)
         _body.Close("figcaption").Close("figure").Line();
     }
 
-    /// <summary>A table with its caption. A long one opens when asked for.</summary>
-    /// <param name="numeric">Columns set flush right with equal digits; null: those whose cells all are numbers.</param>
+    /// <summary>Writes a table with its caption. A long one is folded.</summary>
+    /// <param name="numeric">Columns that are right-aligned with equal-width digits; null: those with only numbers.</param>
     public void Table(
         IReadOnlyList<Column> columns, IReadOnlyList<IReadOnlyList<string>> rows, string? caption = null,
         IReadOnlyList<int>? numeric = null)
@@ -117,7 +119,7 @@ internal sealed class HtmlPage(string title)
         if (rows.FirstOrDefault(row => row.Count != columns.Count) is { } wrong)
             throw new ArgumentException($"a row has {wrong.Count} cells, the table has {columns.Count} columns", nameof(rows));
         bool[] right = [.. columns.Select((_, i) => numeric?.Contains(i) ?? rows.Any() && rows.All(row => IsNumber(row[i])))];
-        // Outside the table: a caption inside would be as wide as a table that scrolls, and run out of sight with it.
+        // The caption is outside the table. Inside it would be as wide as a scrolling table and scroll out of view with it.
         if (caption is not null)
         {
             _body.Open("p", ("class", "caption")).Text("b", $"Table {++_tables}.").Text(" ");
@@ -135,7 +137,7 @@ internal sealed class HtmlPage(string title)
         }
     }
 
-    /// <summary>A table that opens when asked for; the summary says how many rows it has.</summary>
+    /// <summary>Writes a folded table. The summary states its number of rows.</summary>
     /// <param name="numeric">As in <see cref="Table"/>.</param>
     public void FoldedTable(
         string summary, IReadOnlyList<Column> columns, IReadOnlyList<IReadOnlyList<string>> rows, string? caption = null,
@@ -158,7 +160,7 @@ internal sealed class HtmlPage(string title)
         _body.Close("div").Line();
     }
 
-    /// <summary>A part that opens when asked for.</summary>
+    /// <summary>Writes a folded part.</summary>
     /// <param name="inner">Adds the content to this page.</param>
     public void Details(string summary, Action<HtmlPage> inner)
     {
@@ -169,7 +171,7 @@ internal sealed class HtmlPage(string title)
         _body.Close("details").Line();
     }
 
-    /// <summary>Names with their values, such as the provenance of a run.</summary>
+    /// <summary>Writes names with their values, for instance the provenance of a run.</summary>
     public void KeyValues(IReadOnlyList<(string Key, string Value)> pairs)
     {
         _body.Open("dl").Line();
@@ -177,7 +179,7 @@ internal sealed class HtmlPage(string title)
         _body.Close("dl").Line();
     }
 
-    /// <summary>Links to files beside the page, each with what it is.</summary>
+    /// <summary>Writes links to files in the folder of the page, with descriptions.</summary>
     /// <param name="files">Paths relative to the page, with forward slashes.</param>
     public void Files(IReadOnlyList<(string Path, string What)> files)
     {
@@ -190,7 +192,7 @@ internal sealed class HtmlPage(string title)
         _body.Close("ul").Line();
     }
 
-    /// <summary>A section that explains every term of <see cref="Terms"/> that the page had so far.</summary>
+    /// <summary>Writes a section that explains every term of <see cref="Terms"/> that has occurred.</summary>
     public void WriteGlossary()
     {
         var used = _glossary.Used;
@@ -199,7 +201,7 @@ internal sealed class HtmlPage(string title)
         KeyValues([.. used.Select(term => (term.Name, term.Meaning))]);
     }
 
-    /// <summary>Text as it stands, in a fixed-width face, such as a rendered prompt.</summary>
+    /// <summary>Writes literal text in a fixed-width font, for instance a rendered prompt.</summary>
     public void Verbatim(string text) => _body.Open("div", ("class", "scroll"), ("tabindex", "0")).Text("pre", text).Close("div").Line();
 
     public string ToHtml()
@@ -226,7 +228,7 @@ internal sealed class HtmlPage(string title)
         return page.Close("body").Line().Close("html").Line().ToString();
     }
 
-    /// <summary>Every heading; those of level 3 below theirs of level 2.</summary>
+    /// <summary>Writes the table of contents, with headings of level 3 nested in those of level 2.</summary>
     private void Contents(MarkupText page)
     {
         if (_headings.Count < 2) return;
@@ -252,7 +254,7 @@ internal sealed class HtmlPage(string title)
     private void Entry(MarkupText page, int heading) =>
         page.Open("li").Text("a", _headings[heading].Text, ("href", "#" + _headings[heading].Anchor));
 
-    /// <summary>Letters and digits of the text, joined by hyphens; numbered where it was taken before.</summary>
+    /// <summary>Letters and digits of the text, joined by hyphens; numbered if the id exists already.</summary>
     private string Anchor(string text)
     {
         var letters = new StringBuilder();
@@ -268,7 +270,7 @@ internal sealed class HtmlPage(string title)
         return anchor;
     }
 
-    /// <summary>True for "0.52", "−3 %", "0.52 [0.48, 0.55]", "1.2e-3", "–" and nothing at all.</summary>
+    /// <summary>Whether a cell is like "0.52", "−3 %", "0.52 [0.48, 0.55]", "1.2e-3", "–" or empty.</summary>
     private static bool IsNumber(string cell) =>
         cell.All(c => char.IsAsciiDigit(c) || " .,+-−–±×%[]()e/".Contains(c, StringComparison.Ordinal));
 }

@@ -1,9 +1,9 @@
 namespace AnchorScope.Figures;
 
-/// <summary>Writes one table: a header row, and above it a row of spanning headers where columns have groups.</summary>
+/// <summary>Writes one table: a header row and, if columns have groups, a row of spanning headers above it.</summary>
 internal sealed class HtmlTable(IReadOnlyList<Column> columns, IReadOnlyList<IReadOnlyList<string>> rows, bool[] right)
 {
-    /// <summary>Columns from which on a table is set smaller, so that it fits a page more often.</summary>
+    /// <summary>Number of columns from which a table has smaller text, so that it fits on a page more often.</summary>
     private const int Wide = 8;
 
     public void Write(MarkupText html, Glossary glossary)
@@ -30,7 +30,9 @@ internal sealed class HtmlTable(IReadOnlyList<Column> columns, IReadOnlyList<IRe
         html.Close("tbody").Close("table").Line();
     }
 
-    /// <summary>Two rows of headers; the second one is still open. A column without a group has a header as high as both.</summary>
+    /// <summary>
+    /// Writes two rows of headers and leaves the second open. A column without a group has a header that spans both rows.
+    /// </summary>
     private void WriteGroups(MarkupText html, Glossary glossary)
     {
         var runs = new List<(int First, int Count)>();
@@ -40,7 +42,7 @@ internal sealed class HtmlTable(IReadOnlyList<Column> columns, IReadOnlyList<IRe
             if (goesOn) runs[^1] = (runs[^1].First, runs[^1].Count + 1);
             else runs.Add((i, 1));
         }
-        // A header with the scope "colgroup" belongs to a column group, which has to be declared.
+        // A header with the scope "colgroup" refers to a column group, which must be declared.
         foreach (var (_, count) in runs) html.Leaf("colgroup", ("span", $"{count}"));
         html.Line().Open("thead").Open("tr");
         foreach (var (first, count) in runs)
@@ -53,7 +55,7 @@ internal sealed class HtmlTable(IReadOnlyList<Column> columns, IReadOnlyList<IRe
         for (var i = 0; i < columns.Count; i++)
         {
             if (columns[i].Group.Length == 0) continue;
-            // The first and the last header of this row are not those of the table, whose outer padding is less.
+            // The first and the last header of this row are not those of the table, which have less outer padding.
             var inner = i + 1 < columns.Count ? "inner" : "";
             Header(html, glossary, columns[i].Name, $"{(right[i] ? "number " : "")}{inner}".Trim(), ("scope", "col"));
         }

@@ -4,12 +4,12 @@ using static AnchorScope.Figures.MarkupText;
 namespace AnchorScope.Figures;
 
 /// <summary>One mark with its interval per row.</summary>
-/// <param name="Name">In the legend.</param>
-/// <param name="Values">One per row; one that is not finite has no mark.</param>
+/// <param name="Name">Name in the legend.</param>
+/// <param name="Values">One per row; values that are not finite have no mark.</param>
 internal sealed record IntervalSeries(string Name, IReadOnlyList<Estimate> Values);
 
-/// <summary>Estimates with intervals along a horizontal axis, a named row each (forest plot).</summary>
-/// <param name="Name">What the figure shows.</param>
+/// <summary>Estimates with intervals along a horizontal axis, one named row each (forest plot).</summary>
+/// <param name="Name">Description of the figure.</param>
 /// <param name="Rows">Names of the rows, from the top.</param>
 internal sealed record IntervalFigure(string Name, IReadOnlyList<string> Rows, IReadOnlyList<IntervalSeries> Series) : Figure(Name)
 {
@@ -19,7 +19,7 @@ internal sealed record IntervalFigure(string Name, IReadOnlyList<string> Rows, I
     private const double Pitch = 12;
     private const double Padding = 5;
 
-    /// <summary>Below the horizontal axis.</summary>
+    /// <summary>Label below the horizontal axis.</summary>
     public string XLabel { get; init; } = "";
 
     /// <summary>Ends of the horizontal axis.</summary>
@@ -44,7 +44,7 @@ internal sealed record IntervalFigure(string Name, IReadOnlyList<string> Rows, I
             svg.Leaf("line", ("class", "grid"), ("x1", x), ("x2", x), ("y1", Number(Top)), ("y2", Number(bottom)));
             svg.Text("text", axis.Label(tick), ("class", "tick mid"), ("x", x), ("y", Number(bottom + 17))).Line();
         }
-        // Before the marks: one at the end of the axis stands on it.
+        // The axis is drawn before the marks, because a mark at the end of the axis overlaps it.
         svg.Leaf("path", ("class", "axis"), ("d", $"M{Number(left)} {Number(Top)}V{Number(bottom)}H{Number(left + PlotWidth)}")).Line();
         for (var row = 0; row < Rows.Count; row++)
         {

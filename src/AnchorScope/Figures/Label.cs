@@ -3,7 +3,7 @@ namespace AnchorScope.Figures;
 /// <summary>Labels of axes and scales, in which <c>_{...}</c> is a subscript: <c>I_{NSSD}</c>.</summary>
 internal static class Label
 {
-    /// <summary>Writes the label as one text element, cut where it is wider than <paramref name="width"/>.</summary>
+    /// <summary>Writes the label as one text element, truncated if it is wider than <paramref name="width"/>.</summary>
     public static void Write(MarkupText svg, string label, double width, params ReadOnlySpan<(string Name, string Value)> attributes)
     {
         if (TextWidth.Of(Plain(label), FigureStyle.LabelSize) > width || !TrySplit(label, out var parts))
@@ -16,7 +16,7 @@ internal static class Label
         svg.Close("text").Line();
     }
 
-    /// <summary>The label for places that know no subscript.</summary>
+    /// <summary>The label for places without subscripts.</summary>
     public static string Plain(string label) => TrySplit(label, out var parts) ? parts.Before + "_" + parts.Below + parts.After : label;
 
     private static bool TrySplit(string label, out (string Before, string Below, string After) parts)

@@ -1,10 +1,10 @@
 namespace AnchorScope.Figures;
 
-/// <summary>What of a series is drawn.</summary>
+/// <summary>Which marks of a series are drawn.</summary>
 internal enum SeriesMarks { CurveAndMarkers, Curve, Markers }
 
 /// <summary>A curve with markers. A value that is not finite is a gap.</summary>
-/// <param name="Name">In the legend; the same name has the same colour and marker in all panels of a figure.</param>
+/// <param name="Name">Name in the legend. The same name has the same colour and marker in all panels of a figure.</param>
 /// <param name="X">Ascending.</param>
 /// <param name="Y">As many as X.</param>
 internal sealed record LineSeries(string Name, IReadOnlyList<double> X, IReadOnlyList<double> Y)
@@ -17,7 +17,7 @@ internal sealed record LineSeries(string Name, IReadOnlyList<double> X, IReadOnl
 
     public Stroke Stroke { get; init; }
 
-    /// <summary>Measurements are markers, what a formula says of them is a curve.</summary>
+    /// <summary>Markers are for measurements, a curve for values of a formula.</summary>
     public SeriesMarks Marks { get; init; }
 
     /// <summary>Palette slot, 0 to 7; null: in order of appearance; -1: grey, for controls.</summary>
@@ -32,30 +32,33 @@ internal sealed record LinePanel(string Title, IReadOnlyList<LineSeries> Series)
 
     public string YLabel { get; init; } = "";
 
-    /// <summary>Ends of the vertical axis; null: what the data need. What lies outside is cut off.</summary>
+    /// <summary>Ends of the vertical axis; null: determined by the data. Values outside are clipped.</summary>
     public (double Low, double High)? YRange { get; init; }
 
-    /// <summary>Draws a line at 0, which is then always within the axis.</summary>
+    /// <summary>Whether a line is drawn at 0, which is then always within the axis.</summary>
     public bool ZeroLine { get; init; }
 
-    /// <summary>Height of a dotted line, such as the value of chance.</summary>
+    /// <summary>Value of a dotted horizontal line, such as chance.</summary>
     public double? Reference { get; init; }
 
-    /// <summary>Both axes logarithmic: a power is a straight line, and an equal error an equal distance. Needs values above 0.</summary>
+    /// <summary>
+    /// Whether both axes are logarithmic, so that a power law is a straight line and equal relative errors are equal distances. Requires
+    /// values above 0.
+    /// </summary>
     public bool Logarithmic { get; init; }
 
-    /// <summary>What stands in a panel without a value.</summary>
+    /// <summary>Text of a panel without values.</summary>
     public string Empty { get; init; } = "no data";
 
-    /// <summary>Values to label on the horizontal axis; null: chosen.</summary>
+    /// <summary>Values to label on the horizontal axis; null: chosen automatically.</summary>
     public IReadOnlyList<double>? XTicks { get; init; }
 }
 
-/// <summary>Panels of curves, such as one value per layer and knocked-out edge.</summary>
-/// <param name="Name">What the figure shows.</param>
+/// <summary>Panels of curves, for instance with one value per layer and knocked-out edge.</summary>
+/// <param name="Name">Description of the figure.</param>
 internal sealed record LineFigure(string Name, IReadOnlyList<LinePanel> Panels) : Figure(Name)
 {
-    /// <summary>Gives all panels the same vertical axis.</summary>
+    /// <summary>Whether all panels have the same vertical axis.</summary>
     public bool SameScale { get; init; }
 
     private protected override Drawing Draw()

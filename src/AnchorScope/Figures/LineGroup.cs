@@ -1,21 +1,23 @@
 namespace AnchorScope.Figures;
 
-/// <summary>Series of a panel whose lines would lie on one another: one of them is drawn, and all are named.</summary>
+/// <summary>Series of a panel whose lines would overlap: one of them is drawn, and all are named.</summary>
 /// <param name="Drawn">The first of them.</param>
-/// <param name="Names">Of all of them.</param>
-/// <param name="Apart">How far another one is from the first at most.</param>
+/// <param name="Names">Names of all of them.</param>
+/// <param name="Apart">Maximum distance of another one from the first.</param>
 internal sealed record LineGroup(LineSeries Drawn, IReadOnlyList<string> Names, double Apart)
 {
-    /// <summary>Share of the axis below which two lines are told apart neither by eye nor by their markers: three pixels.</summary>
+    /// <summary>
+    /// Share of the axis below which two lines cannot be distinguished, neither directly nor by their markers: three pixels.
+    /// </summary>
     private const double Closest = 0.015;
 
-    /// <summary>The same for two flat lines, which cross one another all the way: the size of a marker.</summary>
+    /// <summary>The same for two flat lines, which cross each other everywhere: the size of a marker.</summary>
     private const double ClosestFlat = 0.04;
 
-    /// <summary>What a line may vary, as a share of the axis, to be called flat.</summary>
+    /// <summary>Maximum variation of a flat line, as a share of the axis.</summary>
     private const double Flat = 0.06;
 
-    /// <summary>The series in their order, each with the later ones that lie on it.</summary>
+    /// <summary>The series in their order, each grouped with the later ones that overlap it.</summary>
     public static IReadOnlyList<LineGroup> Of(IReadOnlyList<LineSeries> series, Axis vertical)
     {
         var groups = new List<LineGroup>();
@@ -29,10 +31,10 @@ internal sealed record LineGroup(LineSeries Drawn, IReadOnlyList<string> Names, 
         return groups;
     }
 
-    /// <summary>What stands below the panel.</summary>
+    /// <summary>The note below the panel.</summary>
     public string Note(Axis vertical)
     {
-        // Names are not broken across lines. No more digits than the line can be read with.
+        // Names are not broken across lines. Values have no more digits than can be read from the line.
         double Rounded(double value) => vertical.Step > 0 ? Math.Round(value / vertical.Step * 20) / 20 * vertical.Step : value;
         var where = IsFlat(Drawn, vertical) ? $"Flat near {Axis.Show(Rounded(Drawn.Y.Where(Axis.IsDrawable).Average()))}" : "On one line";
         var apart = Rounded(Apart) > 0 ? $" (at most {Axis.Show(Rounded(Apart))} apart)" : "";

@@ -3,7 +3,7 @@ using static AnchorScope.Figures.MarkupText;
 
 namespace AnchorScope.Figures;
 
-/// <summary>Draws one panel of curves: bands first, then curves, then markers, greys below colours.</summary>
+/// <summary>Draws one panel of curves: bands first, then curves, then markers, with greys below colours.</summary>
 internal sealed class LinePanelDrawing
 {
     private const double Inset = 10;
@@ -15,7 +15,7 @@ internal sealed class LinePanelDrawing
     private readonly IReadOnlyDictionary<string, (int Slot, int Shape)> _looks;
     private readonly IReadOnlyList<LineGroup> _groups;
 
-    /// <summary>Whether all values stand at one place of the horizontal axis; they are then drawn side by side.</summary>
+    /// <summary>Whether all values have the same horizontal position; they are then drawn next to each other.</summary>
     private readonly bool _isOnePlace;
 
     public LinePanelDrawing(
@@ -73,7 +73,10 @@ internal sealed class LinePanelDrawing
     private static string CurveStyle(LineSeries series, (int Slot, int Shape) look) =>
         $"curve s{Suffix(look)}" + series.Stroke switch { Stroke.Dashed => " dashed", Stroke.Dotted => " dotted", _ => "" };
 
-    /// <summary>Begins and ends at the data: what is varied is labelled where it was measured, and there is nothing between and beyond.</summary>
+    /// <summary>
+    /// An axis that begins and ends at the data, with labels at the measured values of the varied quantity, because nothing is known
+    /// between and beyond them.
+    /// </summary>
     private static Axis LogarithmicBetween(double[] values)
     {
         var axis = Axis.Ratios(values);
@@ -93,7 +96,7 @@ internal sealed class LinePanelDrawing
     private IReadOnlyList<double> Ticks()
     {
         if (_panel.XTicks is { } ticks) return [.. ticks.Where(Axis.IsDrawable).Order()];
-        // What lies beside the only place was not measured.
+        // Positions next to the only one were not measured.
         return _isOnePlace ? [_panel.Series.SelectMany(series => series.X).First(Axis.IsDrawable)] : _horizontal.Ticks;
     }
 
@@ -102,10 +105,10 @@ internal sealed class LinePanelDrawing
     private static bool DrawableBand(LineSeries series, int i) =>
         Axis.IsDrawable(series.X[i]) && Axis.IsDrawable(series.Low![i]) && Axis.IsDrawable(series.High![i]);
 
-    /// <summary>An inner svg element cuts off what lies outside of the axes, without an id that could occur twice in a page.</summary>
+    /// <summary>Clips what is outside the axes by an inner svg element, which needs no id that could occur twice in a page.</summary>
     private void OpenClip()
     {
-        // Wider by half a line, so that a curve that runs along the edge keeps its width.
+        // Wider by half a line, so that a curve along the edge keeps its width.
         const double edge = 1.2;
         var (x, y) = (Number(_frame.Left - edge), Number(_frame.Top - edge));
         var (width, height) = (Number(_frame.PlotWidth + 2 * edge), Number(_frame.Bottom - _frame.Top + 2 * edge));
@@ -130,7 +133,7 @@ internal sealed class LinePanelDrawing
         }
     }
 
-    /// <summary>The interval of a point without neighbours, of which a band would have no width.</summary>
+    /// <summary>Draws the interval of a point without neighbours, for which a band would have no width.</summary>
     private void DrawWhisker(LineSeries series, int i)
     {
         const double cap = 4;
@@ -150,7 +153,7 @@ internal sealed class LinePanelDrawing
         }
     }
 
-    /// <summary>Every value answers to the pointer; where values stand too close for markers, only some show one.</summary>
+    /// <summary>Draws markers. Every value responds to the pointer; where values are too close for markers, only some show one.</summary>
     private void DrawMarkers(LineGroup group)
     {
         var series = group.Drawn;
@@ -177,11 +180,12 @@ internal sealed class LinePanelDrawing
         path.Append(path.Length == 0 ? 'M' : 'L').Append(Number(X(x))).Append(' ').Append(Number(Height(y)));
 
     /// <summary>
-    /// A value far outside of a given range would need coordinates without end; beyond a few heights only the direction matters.
+    /// Vertical position. It is clamped to some heights outside, because a value far outside a given range would need huge coordinates, and
+    /// only its direction matters.
     /// </summary>
     private double Height(double y) => _frame.Bottom - Math.Clamp(_vertical.Share(y), -20, 20) * (_frame.Bottom - _frame.Top);
 
-    /// <summary>Stretches of neighbouring points that can be drawn.</summary>
+    /// <summary>Ranges of consecutive drawable points.</summary>
     private static IEnumerable<(int First, int Last)> Runs(LineSeries series, Func<LineSeries, int, bool> drawable)
     {
         var first = -1;

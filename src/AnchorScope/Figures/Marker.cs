@@ -8,8 +8,8 @@ internal static class Marker
     /// <summary>Number of shapes.</summary>
     public const int Shapes = 8;
 
-    /// <summary>Outline of shape number <paramref name="shape"/> around (x, y), all of about the same area.</summary>
-    /// <param name="radius">Of the circle.</param>
+    /// <summary>Outline of shape <paramref name="shape"/> around (x, y). All shapes have about the same area.</summary>
+    /// <param name="radius">Radius of the circle.</param>
     public static string Path(int shape, double x, double y, double radius)
     {
         var r = radius;

@@ -3,8 +3,9 @@ using System.Text;
 
 namespace AnchorScope.Figures;
 
-/// <summary>Writes elements that are well-formed both as XML and as HTML.
-/// Text and attribute values are escaped here and nowhere else.</summary>
+/// <summary>
+/// Writes elements that are well-formed both as XML and as HTML. Text and attribute values are escaped here and nowhere else.
+/// </summary>
 internal sealed class MarkupText
 {
     private static readonly HashSet<string> Void = ["meta", "link", "img", "br", "hr", "col", "circle", "line", "path", "rect"];
@@ -40,7 +41,7 @@ internal sealed class MarkupText
         return this;
     }
 
-    /// <summary>An element that holds one text.</summary>
+    /// <summary>An element with one text.</summary>
     public MarkupText Text(string element, string text, params ReadOnlySpan<(string Name, string Value)> attributes)
     {
         Start(element, attributes);
@@ -54,7 +55,7 @@ internal sealed class MarkupText
         return this;
     }
 
-    /// <summary>Appends what this class wrote before, or a style sheet of ours: never a text from outside.</summary>
+    /// <summary>Appends markup written by this class, or our own style sheet; never external text.</summary>
     public MarkupText Raw(string markup)
     {
         _out.Append(markup);
@@ -70,8 +71,10 @@ internal sealed class MarkupText
     public override string ToString() =>
         _open.Count == 0 ? _out.ToString() : throw new InvalidOperationException($"<{_open.Peek()}> was not closed");
 
-    /// <summary>Text for element content and quoted attributes.
-    /// Characters that XML 1.0 does not allow are dropped, lone surrogates too.</summary>
+    /// <summary>
+    /// Escapes text for element content and quoted attributes. Characters that XML 1.0 does not allow, including lone surrogates, are
+    /// dropped.
+    /// </summary>
     public static string Escape(string text)
     {
         var escaped = new StringBuilder(text.Length + 16);
@@ -90,7 +93,7 @@ internal sealed class MarkupText
         return escaped.ToString();
     }
 
-    /// <summary>A coordinate: at most two decimals, a full stop, never an exponent or minus zero.</summary>
+    /// <summary>A coordinate with at most two decimals and a full stop, never with an exponent or as minus zero.</summary>
     public static string Number(double value)
     {
         if (!double.IsFinite(value)) throw new ArgumentOutOfRangeException(nameof(value), value, "a coordinate must be finite");

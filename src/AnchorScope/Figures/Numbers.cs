@@ -3,7 +3,7 @@ using AnchorScope.Metrics;
 
 namespace AnchorScope.Figures;
 
-/// <summary>Numbers as a page prints them: a true minus, no sign where nothing but zeros is left, a dash for what is not there.</summary>
+/// <summary>Formats numbers for a page: with a true minus, no sign if only zeros are left, and a dash for a missing value.</summary>
 internal static class Numbers
 {
     public const string Missing = "–";
@@ -16,17 +16,17 @@ internal static class Numbers
     /// <summary>"0.52 [0.48, 0.55]".</summary>
     public static string Interval(Estimate e, int digits = 2) => double.IsNaN(e.Mean) ? Missing : $"{Of(e.Mean, digits)} [{Of(e.Low, digits)}, {Of(e.High, digits)}]";
 
-    /// <summary>The same, in which the interval may stand below its mean: many in a row are wider than a page.</summary>
+    /// <summary>The same, but the interval may wrap below its mean, because many in a row are wider than a page.</summary>
     public static string Stacked(Estimate e) => double.IsNaN(e.Mean) ? Missing : $"{Of(e.Mean)} [{Of(e.Low)},\u00A0{Of(e.High)}]";
 
-    /// <summary>The same of a difference, with its signs.</summary>
+    /// <summary>The same for a difference, with signs.</summary>
     public static string StackedChange(Estimate e) =>
         double.IsNaN(e.Mean) ? Missing : $"{Change(e.Mean)} [{Change(e.Low)},\u00A0{Change(e.High)}]";
 
     /// <summary>"+0.04 [−0.01, +0.09]".</summary>
     public static string ChangeInterval(Estimate e, int digits = 2) => double.IsNaN(e.Mean) ? Missing : $"{Change(e.Mean, digits)} [{Change(e.Low, digits)}, {Change(e.High, digits)}]";
 
-    /// <summary>A p or a q.</summary>
+    /// <summary>A p or q.</summary>
     public static string P(double p) => p < 0.001 ? "<0.001" : Of(p, 3);
 
     private static string Text(double value, string plus, int digits)

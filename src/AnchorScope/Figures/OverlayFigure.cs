@@ -3,46 +3,47 @@ using static AnchorScope.Figures.MarkupText;
 
 namespace AnchorScope.Figures;
 
-/// <summary>A picture, alone or with values laid over its places.</summary>
+/// <summary>A picture, alone or with an overlay of values.</summary>
 /// <param name="Title">Above the picture.</param>
-/// <param name="Note">Below it.</param>
+/// <param name="Note">Below the picture.</param>
 /// <param name="Picture">The original.</param>
-/// <param name="Boxes">What each value covers, in pixels of the original; null: nothing. Empty: the picture is shown as it is.</param>
-/// <param name="Values">At least 0, unless they are a difference.</param>
+/// <param name="Boxes">The region of each value, in pixels of the original; null for none. Empty: the picture is shown without
+/// overlay.</param>
+/// <param name="Values">At least 0, unless they are differences.</param>
 internal sealed record OverlayPanel(string Title, string Note, Picture Picture, IReadOnlyList<PixelBox?> Boxes, IReadOnlyList<double> Values)
 {
     /// <summary>
-    /// Whether the values are differences: they have a diverging scale of their own, the same for all panels of that kind.
+    /// Whether the values are differences. Differences have a separate diverging scale, the same for all panels of that kind.
     /// </summary>
     public bool IsDifference { get; init; }
 
-    /// <summary>Name of the row that begins with this panel; null: it goes on with the row before.</summary>
+    /// <summary>Name of the row that begins with this panel; null: it continues the current row.</summary>
     public string? Row { get; init; }
 }
 
 /// <summary>
-/// Pictures under maps of a density on one scale: the share of the values in a region over the region's share of the picture's area. Places that overlap add up.
-/// Where the density is 0 nothing is laid over, so that the picture stays visible.
+/// Pictures overlaid with maps of a density on one scale: the share of the values in a region divided by the region's share of the
+/// picture's area. Overlapping regions add up. Where the density is 0 there is no overlay, so that the picture is visible.
 /// </summary>
-/// <param name="Name">What the figure shows.</param>
+/// <param name="Name">Description of the figure.</param>
 internal sealed record OverlayFigure(string Name, IReadOnlyList<OverlayPanel> Panels) : Figure(Name)
 {
-    /// <summary>Pixels of the longer side of a panel's picture.</summary>
+    /// <summary>Longer side of a panel's picture in pixels.</summary>
     private const int Side = 168;
 
-    /// <summary>Opacity of the strongest colour: the edges of the picture are still seen through it.</summary>
+    /// <summary>Opacity of the strongest colour, through which the edges of the picture are still visible.</summary>
     private const double Strongest = 0.7;
 
-    /// <summary>Grey of the lightest place of a picture below a map, and how much darker the darkest is.</summary>
+    /// <summary>Grey level of the lightest part of a picture below a map, and how much darker the darkest part is.</summary>
     private const double Palest = 250, Contrast = 140;
 
-    // The strongest colours of the light page on both pages: a picture has no dark version.
+    // The strongest colours of the light page are used on both pages, because a picture has no dark version.
     private static readonly Colour Ink = Palette.Light["v" + 2 * Palette.Steps];
     private static readonly Colour OtherInk = Palette.Light["v0"];
 
     private static readonly Colour MiddleGrey = new(198, 198, 198);
 
-    /// <summary>What the colours mean, below the colour bar.</summary>
+    /// <summary>Meaning of the colours, below the colour bar.</summary>
     public string ScaleLabel { get; init; } = "";
 
     /// <summary>The same for differences.</summary>
@@ -96,7 +97,7 @@ internal sealed record OverlayFigure(string Name, IReadOnlyList<OverlayPanel> Pa
         return new($"colour scale {Label.Plain(label)}", width, bar + (label.Length > 0 ? 42 : 24), svg.Line().ToString(), []);
     }
 
-    /// <summary>Density of one panel at every pixel of its reduced picture.</summary>
+    /// <summary>Density of one panel at every pixel of its resized picture.</summary>
     private sealed class Map
     {
         private readonly OverlayPanel _panel;
@@ -107,7 +108,7 @@ internal sealed record OverlayFigure(string Name, IReadOnlyList<OverlayPanel> Pa
         {
             var picture = panel.Picture;
             var longer = Math.Max(picture.Width, picture.Height);
-            // Small pictures are enlarged by whole numbers, so that their pixels stay square.
+            // Small pictures are enlarged by integer factors, so that their pixels remain square.
             var scale = longer <= Side ? Side / longer : (double)Side / longer;
             var (width, height) = (Math.Max(1, (int)Math.Round(picture.Width * scale)), Math.Max(1, (int)Math.Round(picture.Height * scale)));
             (_panel, _small) = (panel, picture.Resize(width, height, longer <= Side ? Resampling.Nearest : Resampling.Bicubic));
@@ -117,7 +118,7 @@ internal sealed record OverlayFigure(string Name, IReadOnlyList<OverlayPanel> Pa
             {
                 if (panel.Boxes[i] is not { } box || box.Right <= box.Left || box.Bottom <= box.Top) continue;
                 var value = panel.Values[i] * picture.Width * picture.Height / ((box.Right - box.Left) * (box.Bottom - box.Top));
-                // A pixel belongs to a box where its middle is.
+                // A pixel belongs to the box that contains its centre.
                 var (left, right) = (Pixel(box.Left * across, width), Pixel(box.Right * across, width));
                 for (var y = Pixel(box.Top * down, height); y < Pixel(box.Bottom * down, height); y++)
                 {
@@ -151,8 +152,7 @@ internal sealed record OverlayFigure(string Name, IReadOnlyList<OverlayPanel> Pa
             var (darkest, range) = (luma.Min(), luma.Max() - luma.Min());
             for (var i = 0; i < _density.Length; i++)
             {
-                // Grey and pale, so that the colour is what stands out, and with all of that range, so that shapes in a dark picture are
-                // seen.
+                // Pale grey, so that the colour stands out, and stretched to this range, so that shapes in a dark picture are visible.
                 var grey = range > 0 ? Palest - Contrast * (1 - (luma[i] - darkest) / range) : Palest;
                 var colour = Tinted((byte)grey, limit > 0 ? _density[i] / limit : 0);
                 (rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2]) = (colour.Red, colour.Green, colour.Blue);

@@ -1,6 +1,6 @@
 namespace AnchorScope.Figures;
 
-/// <summary>The style sheet of a report page. It holds neither &amp; nor &lt;, so that the page is XML too.</summary>
+/// <summary>The style sheet of a report page. It contains neither &amp; nor &lt;, so that the page is valid XML.</summary>
 internal static class PageStyle
 {
     public static string Css { get; } = $$"""

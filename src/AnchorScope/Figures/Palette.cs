@@ -19,7 +19,9 @@ internal readonly record struct Colour(byte Red, byte Green, byte Blue)
         return (light + 0.05) / (dark + 0.05);
     }
 
-    /// <summary>From <paramref name="from"/> (share 0) to <paramref name="to"/> (share 1) in OKLab, where equal steps look equal.</summary>
+    /// <summary>
+    /// Interpolates from <paramref name="from"/> (share 0) to <paramref name="to"/> (share 1) in OKLab, where equal steps look equal.
+    /// </summary>
     public static Colour Mix(Colour from, Colour to, double share)
     {
         var (l1, a1, b1) = from.ToOklab();
@@ -65,15 +67,15 @@ internal readonly record struct Colour(byte Red, byte Green, byte Blue)
 }
 
 /// <summary>
-/// All colours of a report, once for light and once for dark paper. Series colours were searched in OKLCH so that every pair keeps
-/// apart under normal vision and simulated protanopia, deuteranopia and tritanopia, with a contrast of at least 3 to the paper.
+/// All colours of a report, for light and for dark background. Series colours were searched in OKLCH so that every pair is distinguishable
+/// with normal vision and with simulated protanopia, deuteranopia and tritanopia, and has a contrast of at least 3 to the background.
 /// </summary>
 internal sealed class Palette
 {
     /// <summary>Number of series colours.</summary>
     public const int Slots = 8;
 
-    /// <summary>Steps of the diverging scale on either side of zero.</summary>
+    /// <summary>Number of steps of the diverging scale on either side of zero.</summary>
     public const int Steps = 20;
 
     public static readonly Palette Light = new(
@@ -116,7 +118,9 @@ internal sealed class Palette
     /// <summary>The colours as CSS custom properties.</summary>
     public string Properties() => string.Join(' ', _named.Select(pair => $"--{pair.Key}: {pair.Value};"));
 
-    /// <summary>A style sheet with every <c>var(--name)</c> replaced by its colour, for viewers that know no custom properties.</summary>
+    /// <summary>
+    /// A style sheet with every <c>var(--name)</c> replaced by its colour, for viewers without support for custom properties.
+    /// </summary>
     public string Literal(string css)
     {
         var literal = new StringBuilder(css);

@@ -2,13 +2,13 @@ using static AnchorScope.Figures.MarkupText;
 
 namespace AnchorScope.Figures;
 
-/// <summary>A count out of a number, such as the flagged heads of a role.</summary>
+/// <summary>A count out of a total, for instance the flagged heads of a role.</summary>
 internal readonly record struct CountOf(int Count, int Of);
 
-/// <summary>Counts in rows and columns with names, every cell printed and tinted by its share (heat map).</summary>
-/// <param name="Name">What the figure shows.</param>
+/// <summary>Counts in named rows and columns. Every cell is printed and tinted by its share (heat map).</summary>
+/// <param name="Name">Description of the figure.</param>
 /// <param name="Rows">Names of the rows, from the top.</param>
-/// <param name="ColumnNames">Names of the columns; each word stands on a line of its own.</param>
+/// <param name="ColumnNames">Names of the columns; each word is on a separate line.</param>
 /// <param name="Cells">[row][column].</param>
 internal sealed record ShareTableFigure(
     string Name, IReadOnlyList<string> Rows, IReadOnlyList<string> ColumnNames, IReadOnlyList<IReadOnlyList<CountOf>> Cells) : Figure(Name)
@@ -17,7 +17,7 @@ internal sealed record ShareTableFigure(
     private const double CellHeight = 24;
     private const double LineHeight = 15;
 
-    /// <summary>Share of the colour scale that a share of 1 has: text stays readable on it.</summary>
+    /// <summary>Position on the colour scale of a share of 1; text remains readable on it.</summary>
     private const double Strongest = 0.55;
 
     private protected override Drawing Draw()

@@ -4,18 +4,18 @@ using System.Text;
 namespace AnchorScope.Figures;
 
 /// <summary>
-/// Estimated widths of text in a sans-serif face. No font is read: the figures are drawn with whatever face the reader's machine has, so
-/// estimates lean to the wide side, that of DejaVu Sans.
+/// Estimated widths of text in a sans-serif font. No font is read. Figures are drawn with the font of the reader's machine, so estimates
+/// are those of a wide font, DejaVu Sans.
 /// </summary>
 internal static class TextWidth
 {
-    /// <summary>How much wider bold text is.</summary>
+    /// <summary>Ratio of the widths of bold and regular text.</summary>
     public const double Bold = 1.13;
 
-    /// <summary>Width in the units of <paramref name="size"/>, the font size.</summary>
+    /// <summary>Width in the units of the font size <paramref name="size"/>.</summary>
     public static double Of(string text, double size) => size * text.EnumerateRunes().Sum(Em);
 
-    /// <summary><paramref name="text"/>, cut with an ellipsis where it is wider than <paramref name="width"/>.</summary>
+    /// <summary><paramref name="text"/>, truncated with an ellipsis if it is wider than <paramref name="width"/>.</summary>
     public static string Fit(string text, double width, double size)
     {
         if (Of(text, size) <= width) return text;
@@ -32,7 +32,7 @@ internal static class TextWidth
         return kept.ToString().TrimEnd() + "…";
     }
 
-    /// <summary><paramref name="text"/> in lines that are no wider than <paramref name="width"/>, broken at spaces.</summary>
+    /// <summary><paramref name="text"/> split at spaces into lines no wider than <paramref name="width"/>.</summary>
     public static IReadOnlyList<string> Wrap(string text, double width, double size)
     {
         var lines = new List<string>();

@@ -3,27 +3,25 @@ using System.Collections.Concurrent;
 namespace AnchorScope.Metrics;
 
 /// <summary>A mean with its 95 % interval.</summary>
-/// <param name="Mean">Mean of the values; NaN when there are none.</param>
-/// <param name="Low">
-/// Lower end. Of means of logits and the like a percentile of resampled means; of shares and their differences that of a score interval.
-/// </param>
+/// <param name="Mean">Mean of the values; NaN if there are none.</param>
+/// <param name="Low">Lower end. For means of real values such as logits, a percentile of resampled means; for shares and their differences,
+/// the end of a score interval.</param>
 /// <param name="High">Upper end.</param>
 /// <param name="Count">Number of values.</param>
 internal readonly record struct Estimate(double Mean, double Low, double High, int Count);
 
-/// <summary>Seeded percentile bootstrap of a mean. Clusters are drawn, not runs: runs that share a picture go together.</summary>
+/// <summary>Seeded percentile bootstrap of a mean. It draws clusters, not runs, so that runs sharing a picture stay together.</summary>
 internal static class Bootstrap
 {
-    /// <summary>Resamples drawn.</summary>
+    /// <summary>Number of resamples.</summary>
     public const int Resamples = 1000;
 
     /// <summary>Mean and 95 % interval of <paramref name="values"/>.</summary>
-    /// <param name="clusters">
-    /// For every value the number of its sample, from 0 and without gaps, in any order; null: every value its own.
-    /// </param>
+    /// <param name="clusters">Index of the cluster of every value, from 0 without gaps, in any order; null: every value is a
+    /// cluster.</param>
     public static Estimate Mean(IReadOnlyList<double> values, ulong seed, IReadOnlyList<int>? clusters = null) => Mean(values, new BootstrapDraws(seed), clusters);
 
-    /// <summary>The same with draws that many means of one set share.</summary>
+    /// <summary>The same, with draws that many means of one set share.</summary>
     public static Estimate Mean(IReadOnlyList<double> values, BootstrapDraws draws, IReadOnlyList<int>? clusters = null)
     {
         if (values.Count == 0) return new Estimate(double.NaN, double.NaN, double.NaN, 0);
@@ -37,7 +35,7 @@ internal static class Bootstrap
         }
         var means = new double[Resamples];
         var room = new int[4 * count];
-        // Four at a time: an addition takes longer to end than to begin.
+        // Four resamples at a time, to hide the latency of additions.
         for (var r = 0; r < Resamples; r += 4)
         {
             ReadOnlySpan<int> d0 = Of(0), d1 = Of(1), d2 = Of(2), d3 = Of(3);
@@ -66,16 +64,19 @@ internal static class Bootstrap
     }
 }
 
-/// <summary>Which samples each resample draws; it depends on the seed and on how many there are, so sets of one size share it. Thread-safe.</summary>
+/// <summary>
+/// The samples that each resample draws. They depend only on the seed and the number of samples, so sets of equal size share them.
+/// Thread-safe.
+/// </summary>
 internal sealed class BootstrapDraws(ulong seed)
 {
-    /// <summary>Samples up to which draws are kept: 16 MB each time.</summary>
+    /// <summary>Maximum number of samples for which draws are cached: 16 MB each.</summary>
     private const int MostKept = 4000;
 
     private readonly ConcurrentDictionary<int, int[]> _kept = new();
 
-    /// <summary>The numbers below <paramref name="count"/> that one resample draws.</summary>
-    /// <param name="room">For as many numbers, where they are not kept.</param>
+    /// <summary>The indices below <paramref name="count"/> that one resample draws.</summary>
+    /// <param name="room">Buffer of this size, used if draws are not cached.</param>
     internal ReadOnlySpan<int> Of(int count, int resample, Span<int> room)
     {
         if (count <= MostKept) return _kept.GetOrAdd(count, Draw).AsSpan(resample * count, count);

@@ -1,13 +1,12 @@
 namespace AnchorScope.Metrics;
 
 /// <summary>
-/// Which values belong together: runs that share a picture are not independent, so a set of runs says as much as fewer independent ones
-/// would.
+/// The clusters of values. Runs that share a picture are not independent, so a set of runs has a smaller effective sample size.
 /// </summary>
 internal sealed class Clusters
 {
     /// <summary>
-    /// Below this many nothing is said to be found or absent, whatever an interval says: its coverage is not to be trusted.
+    /// Fewest clusters for a claim that an effect is present or absent. With fewer, the coverage of an interval cannot be trusted.
     /// </summary>
     public const int Fewest = 10;
 
@@ -16,14 +15,14 @@ internal sealed class Clusters
 
     private readonly int[] _of;
 
-    /// <param name="of">For every value the number of its cluster: from 0, without gaps, in any order.</param>
+    /// <param name="of">Index of the cluster of every value: from 0, without gaps, in any order.</param>
     public Clusters(IReadOnlyList<int> of)
     {
         _of = [.. of];
         Count = _of.Length == 0 ? 0 : _of.Max() + 1;
     }
 
-    /// <summary>Every value its own cluster.</summary>
+    /// <summary>Clusters of one value each.</summary>
     public static Clusters Each(int values) => new([.. Enumerable.Range(0, values)]);
 
     /// <summary>Clusters by key, numbered in the order in which they appear.</summary>
@@ -44,11 +43,12 @@ internal sealed class Clusters
     /// <summary>Number of values.</summary>
     public int Values => _of.Length;
 
-    /// <summary>For every value the number of its cluster.</summary>
+    /// <summary>Index of the cluster of every value.</summary>
     public IReadOnlyList<int> Of => _of;
 
     /// <summary>
-    /// Variance of the mean of <paramref name="values"/> as a ratio of two sums over clusters (Cochran, 1977); NaN with fewer than two.
+    /// Variance of the mean of <paramref name="values"/> as a ratio of two sums over clusters (Cochran, 1977); NaN with fewer than two
+    /// clusters.
     /// </summary>
     public double VarianceOfMean(IReadOnlyList<double> values)
     {
@@ -61,13 +61,14 @@ internal sealed class Clusters
     }
 
     /// <summary>
-    /// How many independent values say as much about the mean: the values over the design effect, never more than there are. Where nothing
-    /// varies between clusters the data show no design effect, and the clusters are counted. The variance is an estimate, too: the number
-    /// shrinks by the square of the normal's over the t distribution's 97.5 % point (Korn and Graubard, 1998).
+    /// The effective sample size for the mean: the number of values divided by the design effect, at most the number of values. If nothing
+    /// varies between clusters, the data show no design effect, and the number of clusters is used. Because the variance is an estimate
+    /// too, the result is multiplied by the squared ratio of the 97.5 % points of the normal and the t distribution (Korn and Graubard,
+    /// 1998).
     /// </summary>
     /// <param name="values">The values.</param>
-    /// <param name="variance">Variance of one value if it were independent, like p (1 - p).</param>
-    /// <param name="further">Variance of the mean that comes on top, such as that between random draws.</param>
+    /// <param name="variance">Variance of one value if it were independent, for instance p (1 - p).</param>
+    /// <param name="further">Additional variance of the mean, such as that between random draws.</param>
     /// <param name="freedom">Degrees of freedom of <paramref name="further"/>.</param>
     public double Effective(IReadOnlyList<double> values, double variance, double further = 0, double freedom = double.PositiveInfinity)
     {
@@ -82,8 +83,8 @@ internal sealed class Clusters
     }
 
     /// <summary>
-    /// Two-sided p that the mean is 0: t test on cluster means weighted by size, with clusters - 1 degrees of freedom. Where all clusters
-    /// say exactly the same, the sign test, 2 / 2^clusters.
+    /// Two-sided p of the hypothesis that the mean is 0: a t test on cluster means weighted by size, with clusters - 1 degrees of freedom.
+    /// If all clusters have exactly the same mean, the sign test, 2 / 2^clusters.
     /// </summary>
     public double TTest(IReadOnlyList<double> values)
     {

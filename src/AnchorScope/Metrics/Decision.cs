@@ -1,19 +1,20 @@
 namespace AnchorScope.Metrics;
 
-/// <summary>What an interval says about an effect.</summary>
+/// <summary>Conclusions from the interval of an effect.</summary>
 internal static class Decision
 {
     /// <summary>
-    /// Whether the whole interval lies within the margin around <paramref name="expected"/>: an effect that matters is excluded.
+    /// Whether the whole interval is within the margin around <paramref name="expected"/>, which excludes a relevant effect.
     /// </summary>
     public static bool IsAbsent(Estimate e, double margin, double expected = 0) =>
         e.Low >= expected - margin && e.High <= expected + margin;
 
     /// <summary>
-    /// About how many samples would decide, if what was observed stays: the interval, which narrows with the root of their number, would
-    /// exclude <paramref name="expected"/> or lie within the margin, whichever takes fewer. Two digits, rounded up.
+    /// Estimated number of samples that would decide, if the observed mean remains. The interval narrows with the square root of the number
+    /// of samples; a decision means that it excludes <paramref name="expected"/> or is within the margin, whichever needs fewer. Rounded up
+    /// to two digits.
     /// </summary>
-    /// <param name="margin">0: nothing can be absent, the interval has to exclude <paramref name="expected"/>.</param>
+    /// <param name="margin">0: absence cannot be shown, so the interval must exclude <paramref name="expected"/>.</param>
     public static int Needed(Estimate e, int samples, double margin, double expected = 0)
     {
         var (distance, half) = (Math.Abs(e.Mean - expected), (e.High - e.Low) / 2);

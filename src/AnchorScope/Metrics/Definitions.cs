@@ -3,7 +3,10 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Metrics;
 
-/// <summary>How a change of the two-answer distribution is turned into I_NSSD. All are reconstructions: the paper's equation could not be had.</summary>
+/// <summary>
+/// How I_NSSD is computed from a change of the two-answer distribution. All variants are reconstructions, because the paper's equation was
+/// not available.
+/// </summary>
 public enum NssdVariant
 {
     /// <summary>sign(p~' - p~) KL(P~ || P~'), natural logarithm.</summary>
@@ -38,10 +41,10 @@ public enum LensNorm
     Final,
 }
 
-/// <summary>How the logits of an answer's several token forms become one.</summary>
+/// <summary>How the logits of an answer's token forms are combined into one.</summary>
 public enum EntityReduction
 {
-    /// <summary>The largest.</summary>
+    /// <summary>Their maximum.</summary>
     Max,
 
     /// <summary>Their mean.</summary>
@@ -51,10 +54,10 @@ public enum EntityReduction
     SumOfProb,
 }
 
-/// <summary>What a head is ranked by.</summary>
+/// <summary>The score by which heads are ranked.</summary>
 public enum HeadScoreVariant
 {
-    /// <summary>Mean margin without intervention minus mean margin with the head's output at 0.</summary>
+    /// <summary>Mean margin without intervention minus mean margin with the head's output set to 0.</summary>
     CausalMargin,
 
     /// <summary>Minus the mean I_NSSD of setting the head's output to 0.</summary>
@@ -63,52 +66,61 @@ public enum HeadScoreVariant
     /// <summary>Mean direct logit attribution to the margin at the last position.</summary>
     DirectLogitAttribution,
 
-    /// <summary>Share of the margin that the head's queries move, taken from the other instruction.</summary>
+    /// <summary>Share of the margin moved by replacing the head's queries by those under the other instruction.</summary>
     Choice,
 
-    /// <summary>Share of the margin that its output moves, taken from a crossed donor.</summary>
+    /// <summary>Share of the margin moved by replacing the head's output by that of a crossed donor.</summary>
     Content,
 
-    /// <summary>The same, taken from a run with another question.</summary>
+    /// <summary>Share of the margin moved by replacing the head's output by that of a run with another question.</summary>
     Question,
 
-    /// <summary>The same, taken from a run with another picture; of runs told to follow the picture alone.</summary>
+    /// <summary>
+    /// Share of the margin moved by replacing the head's output by that of a run with another picture; only runs instructed to follow the
+    /// picture.
+    /// </summary>
     Picture,
 
-    /// <summary>The same, taken from a run with another note; of runs told to follow the note alone.</summary>
+    /// <summary>
+    /// Share of the margin moved by replacing the head's output by that of a run with another note; only runs instructed to follow the
+    /// note.
+    /// </summary>
     Note,
 }
 
-/// <summary>How the heads that are ranked come by their scores.</summary>
+/// <summary>How the scores of heads are obtained.</summary>
 public enum HeadScreen
 {
     /// <summary>Every head is blocked.</summary>
     Exact,
 
-    /// <summary>Every head is estimated from derivatives, as the mean over five steps on which all heads fade out; the strongest are then blocked.</summary>
+    /// <summary>
+    /// Every head is estimated by integrated gradients in five steps along which all head outputs are scaled to 0; the strongest are then
+    /// blocked.
+    /// </summary>
     Gradient,
 
-    /// <summary>The same from the derivatives where nothing is changed.</summary>
+    /// <summary>Every head is estimated by the gradient at the unmodified run; the strongest are then blocked.</summary>
     Slope,
 }
 
-/// <summary>What a cut has to take before its edge counts as a route.</summary>
+/// <summary>How much a cut must remove for its edge to count as a route.</summary>
 public enum RouteMeasure
 {
     /// <summary>A quarter of MFR by arg-max.</summary>
     Argmax,
 
-    /// <summary>A quarter of what MFR by the larger of the two has above chance.</summary>
+    /// <summary>A quarter of the excess over chance of MFR by the larger of the two logits.</summary>
     Larger,
 }
 
-/// <summary>Where a head's output is scaled.</summary>
+/// <summary>Positions at which a head's output is scaled.</summary>
 public enum GainScope
 {
-    /// <summary>Question, instruction, constraint and suffix: everything behind the context.</summary>
+    /// <summary>Question, instruction, constraint and suffix: everything after the context.</summary>
     Relay,
 
-    /// <summary>Everywhere, generated positions included.</summary>
+    /// <summary>All positions, including generated ones.</summary>
     All,
 
     /// <summary>The last position.</summary>
@@ -118,10 +130,10 @@ public enum GainScope
     Instruction,
 }
 
-/// <summary>How a share of the heads becomes a number.</summary>
+/// <summary>How a share of the heads is rounded to a number of heads.</summary>
 public enum TopRounding
 {
-    /// <summary>Nearest, half away from zero.</summary>
+    /// <summary>To nearest, half away from zero.</summary>
     Round,
 
     /// <summary>Down.</summary>
@@ -131,10 +143,10 @@ public enum TopRounding
     Ceiling,
 }
 
-/// <summary>Every choice that the paper's text leaves open, named in every result file. docs/definitions.md explains each.</summary>
+/// <summary>Every choice that the paper leaves open. All are named in every result file. docs/definitions.md explains each.</summary>
 public sealed record Definitions
 {
-    /// <summary>"default" or "paper-v1".</summary>
+    /// <summary>Name of the preset: "default" or "paper-v1".</summary>
     public string Preset { get; init; } = "default";
 
     /// <summary>Definition of I_NSSD.</summary>
@@ -149,42 +161,43 @@ public sealed record Definitions
     /// <summary>Reduction over an answer's token forms.</summary>
     public EntityReduction Entities { get; init; } = EntityReduction.Max;
 
-    /// <summary>Layers of a knockout window, centred and clipped.</summary>
+    /// <summary>Number of layers of a knockout window, centred and clipped.</summary>
     public int Window { get; init; } = 3;
 
-    /// <summary>Score that ranks heads.</summary>
+    /// <summary>The score by which heads are ranked.</summary>
     public HeadScoreVariant HeadScore { get; init; } = HeadScoreVariant.CausalMargin;
 
-    /// <summary>Where the scores come from.</summary>
+    /// <summary>How the scores are obtained.</summary>
     public HeadScreen Screen { get; init; } = HeadScreen.Exact;
 
-    /// <summary>What tells routes apart.</summary>
+    /// <summary>The measure that distinguishes routes.</summary>
     public RouteMeasure Route { get; init; } = RouteMeasure.Argmax;
 
     /// <summary>Positions at which heads are blocked or amplified.</summary>
     public GainScope Scope { get; init; } = GainScope.Relay;
 
-    /// <summary>What takes the place of heads and edges that are removed.</summary>
+    /// <summary>What replaces removed heads and edges.</summary>
     public AblationVariant Ablation { get; init; } = AblationVariant.Zero;
 
-    /// <summary>How positions of a donor run are matched with the receiver's.</summary>
+    /// <summary>How positions of a donor run are aligned with the receiver's.</summary>
     public SpanAlignment Alignment { get; init; } = SpanAlignment.Equal;
 
-    /// <summary>Rounding of "the top 5 %"; at least one head in any case.</summary>
+    /// <summary>Rounding of "the top 5 %"; at least one head.</summary>
     public TopRounding Rounding { get; init; } = TopRounding.Round;
 
-    /// <summary>What counts as instruction in edges and in TopK aggregation.</summary>
+    /// <summary>Spans that count as the instruction in edges and in TopK aggregation.</summary>
     public IReadOnlyList<SpanKind> Instruction { get; init; } = [SpanKind.Instruction];
 
     /// <summary>Named presets.</summary>
     public static IReadOnlyDictionary<string, Definitions> Presets { get; } = new Dictionary<string, Definitions>(StringComparer.Ordinal)
     {
         ["default"] = new(),
-        // What the authors' figures and rebuttal support best: a lens without norm (shallow values near 0.07), K = 2, windows of 3.
+        // The values best supported by the authors' figures and rebuttal: a lens without norm (shallow values near 0.07), K = 2, windows of
+        // 3.
         ["paper-v1"] = new() { Preset = "paper-v1", Lens = LensNorm.None },
     };
 
-    /// <summary>Every choice by the name that its option has, as result files list them.</summary>
+    /// <summary>Every choice by the name of its option, as listed in result files.</summary>
     public IReadOnlyDictionary<string, string> Named => new SortedDictionary<string, string>(StringComparer.Ordinal)
     {
         ["preset"] = Preset,
@@ -203,31 +216,32 @@ public sealed record Definitions
         ["instruction_span"] = string.Join('+', Instruction.Select(EnumName.Of)),
     };
 
-    /// <summary>The preset of a name; an unknown one is an error that lists them.</summary>
+    /// <summary>The preset with this name.</summary>
+    /// <exception cref="InputException">The name is unknown; the message lists the presets.</exception>
     public static Definitions Of(string preset) => Presets.TryGetValue(preset, out var variants)
         ? variants
         : throw InputException.At("--preset", "name", string.Join(" or ", Presets.Keys), preset + Nearest.Hint(preset, Presets.Keys));
 }
 
-/// <summary>How positions of a donor run are matched with those of the receiver, span by span.</summary>
+/// <summary>How positions of a donor run are aligned with those of the receiver, span by span.</summary>
 public enum SpanAlignment
 {
-    /// <summary>Spans have as many tokens in both runs; else the pair is left out and counted.</summary>
+    /// <summary>Spans must have the same number of tokens in both runs. Other pairs are left out and counted.</summary>
     Equal,
 
-    /// <summary>Of spans that differ in length the last tokens are matched, as many as the shorter has.</summary>
+    /// <summary>If spans differ in length, their last tokens are aligned, as many as the shorter one has.</summary>
     End,
 }
 
-/// <summary>What takes the place of a head's output when the head is removed, and of keys and values when an edge is.</summary>
+/// <summary>What replaces a head's output when the head is removed, and keys and values when an edge is removed.</summary>
 public enum AblationVariant
 {
-    /// <summary>0: far from anything that the model has seen. Edges are cut.</summary>
+    /// <summary>0, which is far from anything the model has seen. Edges are cut.</summary>
     Zero,
 
-    /// <summary>The mean at that span, over the ranking split.</summary>
+    /// <summary>The mean at that span over the ranking split.</summary>
     Mean,
 
-    /// <summary>What a random other run has there, position by position from the end of each span.</summary>
+    /// <summary>The values of a random other run, position by position from the end of each span.</summary>
     Resample,
 }

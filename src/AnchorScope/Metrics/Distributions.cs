@@ -3,14 +3,14 @@ namespace AnchorScope.Metrics;
 /// <summary>The standard normal distribution.</summary>
 internal static class Normal
 {
-    /// <summary>The 97.5 % point: what a two-sided 95 % interval takes.</summary>
+    /// <summary>The 97.5 % point, for two-sided 95 % intervals.</summary>
     public const double Z95 = 1.959963984540054;
 
     /// <summary>P(|Z| >= |z|).</summary>
     public static double TwoSided(double z) => StudentT.TwoSided(z, double.PositiveInfinity);
 }
 
-/// <summary>Student's t distribution; with infinitely many degrees of freedom it is the normal one.</summary>
+/// <summary>Student's t distribution. With infinite degrees of freedom it is the normal distribution.</summary>
 internal static class StudentT
 {
     /// <summary>P(|T| >= |t|).</summary>
@@ -22,11 +22,11 @@ internal static class StudentT
         return double.IsInfinity(t) ? 0 : IncompleteBeta(freedom / 2, 0.5, freedom / (freedom + t * t));
     }
 
-    /// <summary>The 97.5 % point: what a two-sided 95 % interval takes.</summary>
+    /// <summary>The 97.5 % point, for two-sided 95 % intervals.</summary>
     public static double Point95(double freedom)
     {
         if (freedom > 1e7) return Normal.Z95;
-        // It falls in the degrees of freedom; with one it is 12.7, below that it soon has no finite use.
+        // It decreases with the degrees of freedom. With one it is 12.7; below one it soon becomes too large to be useful.
         double low = Normal.Z95, high = 1e6;
         for (var i = 0; i < 60; i++)
         {
@@ -37,7 +37,7 @@ internal static class StudentT
         return low;
     }
 
-    /// <summary>Q(1/2, x): by its series where that converges fast, else by its continued fraction.</summary>
+    /// <summary>Q(1/2, x), by its series where that converges fast, otherwise by its continued fraction.</summary>
     private static double UpperGamma(double x)
     {
         if (x <= 0) return 1;
@@ -55,7 +55,7 @@ internal static class StudentT
         return double.IsInfinity(x) ? 0 : front * Lentz(x + 0.5, n => (-n * (n - 0.5), x + 0.5 + 2 * n));
     }
 
-    /// <summary>1 / (b0 + a1 / (b1 + a2 / (b2 + ...))), by the method of Lentz as Thompson and Barnett changed it.</summary>
+    /// <summary>1 / (b0 + a1 / (b1 + a2 / (b2 + ...))), by the method of Lentz as modified by Thompson and Barnett.</summary>
     private static double Lentz(double first, Func<int, (double A, double B)> term)
     {
         const double Tiny = 1e-300;
@@ -88,7 +88,7 @@ internal static class StudentT
             : (-(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)), 1);
     });
 
-    /// <summary>ln Gamma(x), x > 0: Stirling's series behind x = 10.</summary>
+    /// <summary>ln Gamma(x), x > 0, by Stirling's series from x = 10 on.</summary>
     private static double LogGamma(double x)
     {
         var shift = 0.0;

@@ -3,12 +3,12 @@ namespace AnchorScope.Metrics;
 /// <summary>The first principal component of points in the plane.</summary>
 internal static class FirstComponent
 {
-    /// <summary>A variance below this share of the points' own size is rounding.</summary>
+    /// <summary>A variance below this share of the points' size is rounding.</summary>
     private const double Nothing = 1e-20;
 
     /// <summary>
-    /// Every point's deviation from the mean along the component, in standard deviations of these deviations (over all points, n and not
-    /// n - 1). The component points to where the sum of both coordinates grows. Points that do not vary are all 0.
+    /// The deviation of each point from the mean along the component, in standard deviations of these deviations (with n, not n - 1). The
+    /// component points in the direction in which the sum of both coordinates increases. Points without variance are all 0.
     /// </summary>
     public static double[] Deviations(IReadOnlyList<(double X, double Y)> points)
     {
@@ -23,7 +23,7 @@ internal static class FirstComponent
             yy += dy * dy;
             size += x * x + y * y;
         }
-        // The angle at which the variance of the projection is largest.
+        // The angle that maximises the variance of the projection.
         var angle = Math.Atan2(2 * xy, xx - yy) / 2;
         var (alongX, alongY) = (Math.Cos(angle), Math.Sin(angle));
         if (alongX + alongY < 0) (alongX, alongY) = (-alongX, -alongY);

@@ -1,25 +1,33 @@
 namespace AnchorScope.Metrics;
 
-/// <summary>Ranks heads by score, takes the top of a ranking, splits two rankings, and draws controls.</summary>
+/// <summary>Ranks heads by score, selects the top of a ranking, compares rankings, and draws random controls.</summary>
 internal static class HeadRanking
 {
-    /// <summary>Heads by falling score; equal scores by layer, then head. A score that is an estimate stands behind every positive one that is not.</summary>
+    /// <summary>
+    /// Heads by decreasing score; equal scores by layer, then head. A score that is an estimate ranks after every positive score that is
+    /// not.
+    /// </summary>
     /// <param name="scores">[layer x head].</param>
-    /// <param name="estimated">Whose scores are estimates; null: nobody's.</param>
+    /// <param name="estimated">Heads whose scores are estimates; null for none.</param>
     public static IReadOnlyList<(int Layer, int Head)> Order(IReadOnlyList<double> scores, int headsPerLayer, IReadOnlySet<(int, int)>? estimated = null) =>
         [.. Enumerable.Range(0, scores.Count).Select(i => (Head: (i / headsPerLayer, i % headsPerLayer), Score: scores[i]))
             .OrderBy(h => h.Score > 0 && estimated?.Contains(h.Head) != true ? 0 : 1).ThenByDescending(h => h.Score).ThenBy(h => h.Head).Select(h => h.Head)];
 
-    /// <summary>The heads that are worth an exact look: those whose largest estimate by magnitude, over all runs or one modality's, is among the <paramref name="count"/> largest.</summary>
-    /// <param name="estimates">Of all runs, of one modality's, of the other's [layer x head].</param>
+    /// <summary>
+    /// The candidates for exact measurement: heads whose largest absolute estimate, over all runs or one modality's, is among the
+    /// <paramref name="count"/> largest.
+    /// </summary>
+    /// <param name="estimates">For all runs, for one modality's, for the other's [layer x head].</param>
     public static IReadOnlyList<(int Layer, int Head)> Strongest(int count, int headsPerLayer, params IReadOnlyList<double>[] estimates) =>
         [.. Order([.. Enumerable.Range(0, estimates[0].Count).Select(i => estimates.Max(e => Math.Abs(e[i])))], headsPerLayer).Take(count).Order()];
 
-    /// <summary>Share of the <paramref name="count"/> with the highest estimates that are among the <paramref name="count"/> highest in truth.</summary>
+    /// <summary>
+    /// Share of the <paramref name="count"/> highest estimates that are among the <paramref name="count"/> highest exact values.
+    /// </summary>
     public static double Precision(IReadOnlyList<double> estimated, IReadOnlyList<double> exact, int count) =>
         (double)Shared(Order(estimated, 1).Take(count), Order(exact, 1).Take(count)).Count / count;
 
-    /// <summary>How many heads a share is: at least one.</summary>
+    /// <summary>Number of heads of a share; at least one.</summary>
     public static int Count(double share, int heads, TopRounding rounding) => Math.Max(1, rounding switch
     {
         TopRounding.Floor => (int)Math.Floor(share * heads),
@@ -27,21 +35,26 @@ internal static class HeadRanking
         _ => (int)Math.Round(share * heads, MidpointRounding.AwayFromZero),
     });
 
-    /// <summary>Heads in both lists: shared hubs.</summary>
+    /// <summary>Heads in both lists (shared hubs).</summary>
     public static IReadOnlyList<(int Layer, int Head)> Shared(IEnumerable<(int, int)> a, IEnumerable<(int, int)> b) => [.. a.Intersect(b)];
 
-    /// <summary>Share of the sum of positive scores that the top <paramref name="count"/> hold.</summary>
+    /// <summary>Share of the sum of positive scores in the top <paramref name="count"/>.</summary>
     public static double ShareOfPositive(IReadOnlyList<double> scores, int count)
     {
         var positive = scores.Where(s => s > 0).OrderDescending().ToList();
         return positive.Count == 0 ? 0 : positive.Take(count).Sum() / positive.Sum();
     }
 
-    /// <summary>As many heads as <paramref name="count"/>, uniformly, without replacement, none of <paramref name="excluded"/>.</summary>
+    /// <summary>
+    /// <paramref name="count"/> heads drawn uniformly without replacement from those that are not in <paramref name="excluded"/>.
+    /// </summary>
     public static IReadOnlyList<(int Layer, int Head)> Random(int count, int layers, int headsPerLayer, IReadOnlySet<(int, int)> excluded, SplitMix random) =>
         Draw(count, [.. Enumerable.Range(0, layers * headsPerLayer).Select(i => (i / headsPerLayer, i % headsPerLayer)).Where(h => !excluded.Contains(h))], random);
 
-    /// <summary>For every head of <paramref name="like"/> another of the same layer, none of <paramref name="excluded"/>; fewer where a layer has none left.</summary>
+    /// <summary>
+    /// For every head of <paramref name="like"/> another one of the same layer that is not in <paramref name="excluded"/>; fewer if a layer
+    /// has none left.
+    /// </summary>
     public static IReadOnlyList<(int Layer, int Head)> LayerMatched(IEnumerable<(int Layer, int Head)> like, int headsPerLayer, IReadOnlySet<(int, int)> excluded, SplitMix random) =>
         [.. like.GroupBy(h => h.Layer).OrderBy(g => g.Key).SelectMany(layer =>
         {
@@ -49,7 +62,7 @@ internal static class HeadRanking
             return Draw(Math.Min(layer.Count(), pool.Count), pool, random);
         })];
 
-    /// <summary>Spearman's rank correlation; ties share their mean rank.</summary>
+    /// <summary>Spearman's rank correlation; ties get their mean rank.</summary>
     public static double Spearman(IReadOnlyList<double> a, IReadOnlyList<double> b)
     {
         if (a.Count != b.Count || a.Count < 2) return double.NaN;
@@ -95,7 +108,9 @@ internal static class HeadRanking
 /// <summary>The layers of a knockout window.</summary>
 internal static class LayerWindow
 {
-    /// <summary>[max(0, l - size/2), min(L, l + ceil(size/2))): centred on <paramref name="layer"/>, clipped to the stack.</summary>
+    /// <summary>
+    /// [max(0, l - size/2), min(L, l + ceil(size/2))): centred on <paramref name="layer"/>, clipped to the model's layers.
+    /// </summary>
     public static IEnumerable<int> Centred(int layer, int size, int layers)
     {
         var from = Math.Max(0, layer - size / 2);

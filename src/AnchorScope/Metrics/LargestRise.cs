@@ -1,14 +1,14 @@
 namespace AnchorScope.Metrics;
 
-/// <summary>Where a curve over layers rises most.</summary>
+/// <summary>The largest rise of a curve over layers.</summary>
 /// <param name="Layer">The layer; the curve rises from point l to point l + 1.</param>
 /// <param name="Low">2.5th percentile of the layer over resamples.</param>
-/// <param name="High">97.5th percentile.</param>
-/// <param name="Share">Share of the resamples in which it is this layer.</param>
+/// <param name="High">97.5th percentile of the layer over resamples.</param>
+/// <param name="Share">Share of the resamples with the largest rise in this layer.</param>
 internal sealed record LargestRise(int Layer, int Low, int High, double Share)
 {
-    /// <summary>The layer in the data, and in resamples of the clusters: the largest rise is sought in each anew.</summary>
-    /// <param name="curves">One curve for each value [value][point].</param>
+    /// <summary>Finds the layer in the data, and again in each resample of the clusters.</summary>
+    /// <param name="curves">One curve per value [value][point].</param>
     public static LargestRise Of(IReadOnlyList<IReadOnlyList<double>> curves, Clusters clusters, BootstrapDraws draws)
     {
         var points = curves[0].Count;
@@ -25,7 +25,7 @@ internal sealed record LargestRise(int Layer, int Low, int High, double Share)
         for (var r = 0; r < layers.Length; r++)
         {
             Array.Clear(mean);
-            // Sums do as well as means: the size of a resample changes no arg-max.
+            // Sums are sufficient instead of means, because the size of a resample does not change the arg-max.
             foreach (var cluster in draws.Of(clusters.Count, r, room))
             {
                 for (var p = 0; p < points; p++) mean[p] += sums[cluster, p];

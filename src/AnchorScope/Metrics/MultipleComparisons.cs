@@ -1,12 +1,14 @@
 namespace AnchorScope.Metrics;
 
-/// <summary>Adjusts the p-values of a family. Where a p is NaN no test was made, and the adjusted one is NaN.</summary>
+/// <summary>Adjusts the p-values of a family. NaN means that there was no test; the adjusted value is then NaN too.</summary>
 internal static class MultipleComparisons
 {
-    /// <summary>Level of p after Holm, and of the false discovery rate.</summary>
+    /// <summary>Significance level for p after Holm, and false discovery rate.</summary>
     public const double Level = 0.05;
 
-    /// <summary>Holm (1979): what is at most 0.05 is claimed with at most 5 % chance of a single false claim in the family.</summary>
+    /// <summary>
+    /// Holm (1979): claiming everything with an adjusted p of at most 0.05 has a chance of at most 5 % of any false claim in the family.
+    /// </summary>
     public static IReadOnlyList<double> Holm(IReadOnlyList<double> p)
     {
         var (order, adjusted, largest) = (Order(p), Nothing(p), 0.0);
@@ -18,12 +20,10 @@ internal static class MultipleComparisons
         return adjusted;
     }
 
-    /// <summary>Benjamini and Hochberg (1995): of what has a q of at most 0.05, at most 5 % are false on average.</summary>
-    /// <param name="p">Two-sided or not.</param>
-    /// <param name="family">
-    /// Size of the family, where more than was tested: what the same data said was not worth a test counts as one with p = 1. 0: what was
-    /// tested.
-    /// </param>
+    /// <summary>Benjamini and Hochberg (1995): of the results with q of at most 0.05, at most 5 % are false on average.</summary>
+    /// <param name="p">One-sided or two-sided.</param>
+    /// <param name="family">Size of the family if more than was tested belongs to it. Members that the same data excluded from testing
+    /// count with p = 1. 0: the number of tests.</param>
     public static IReadOnlyList<double> BenjaminiHochberg(IReadOnlyList<double> p, int family = 0)
     {
         var (order, adjusted, smallest) = (Order(p), Nothing(p), 1.0);

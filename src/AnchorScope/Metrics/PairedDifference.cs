@@ -2,25 +2,25 @@ namespace AnchorScope.Metrics;
 
 /// <summary>A paired difference of two shares with its test.</summary>
 /// <param name="Difference">First minus second, with its 95 % interval.</param>
-/// <param name="P">Two-sided p that it is 0; 1 where no pair differs.</param>
+/// <param name="P">Two-sided p of the hypothesis that it is 0; 1 if no pair differs.</param>
 internal readonly record struct PairedTest(Estimate Difference, double P);
 
 /// <summary>
-/// The difference of two shares on the same runs: Tango's score interval (1998) and the score test that belongs to it, McNemar's.
+/// The difference of two shares on the same runs: Tango's score interval (1998), and the corresponding score test, McNemar's.
 /// </summary>
 internal static class PairedDifference
 {
     /// <summary>Tango's interval of (<paramref name="gained"/> - <paramref name="lost"/>) / <paramref name="n"/>.</summary>
-    /// <param name="gained">Pairs in which only the first is 1.</param>
-    /// <param name="lost">Pairs in which only the second is.</param>
-    /// <param name="n">All pairs.</param>
-    /// <param name="z">Point of the normal distribution; the default makes 95 %.</param>
+    /// <param name="gained">Number of pairs in which only the first is 1.</param>
+    /// <param name="lost">Number of pairs in which only the second is 1.</param>
+    /// <param name="n">Number of pairs.</param>
+    /// <param name="z">Quantile of the normal distribution; the default gives 95 %.</param>
     public static (double Low, double High) Tango(double gained, double lost, double n, double z = Normal.Z95)
     {
         if (!(n > 0)) return (-1, 1);
         return (Solve(z), Solve(-z));
 
-        // The statistic falls in the difference that is asked about.
+        // The statistic decreases with the hypothesised difference.
         double Solve(double point)
         {
             double low = -1, high = 1;
@@ -35,7 +35,7 @@ internal static class PairedDifference
 
         double Statistic(double difference)
         {
-            // The likeliest probability of "only the second", given the difference.
+            // The maximum-likelihood probability of "only the second", given the difference.
             var (a, b, c) = (2 * n, (2 * n - gained + lost) * difference - gained - lost, -lost * difference * (1 - difference));
             var second = (Math.Sqrt(Math.Max(0, b * b - 4 * a * c)) - b) / (2 * a);
             var variance = n * (2 * second + difference * (1 - difference));
@@ -47,11 +47,12 @@ internal static class PairedDifference
 
     /// <summary>
     /// First minus the mean of several random draws on the same runs. The variance between draws is added to that between clusters, and
-    /// Student's t has Satterthwaite's degrees of freedom; where nothing varies it is Tango's interval for as many pairs as there are
-    /// clusters.
+    /// Student's t has Satterthwaite's degrees of freedom. If nothing varies, Tango's interval with the number of clusters as the number of
+    /// pairs.
     /// </summary>
     /// <param name="first">Values 0 or 1.</param>
-    /// <param name="draws">[draw][value], as many; one draw says nothing of how much draws differ.</param>
+    /// <param name="draws">[draw][value], with the same number of values. A single draw gives no information on the variation between
+    /// draws.</param>
     public static Estimate OfDraws(IReadOnlyList<double> first, IReadOnlyList<IReadOnlyList<double>> draws, Clusters clusters)
     {
         if (first.Count == 0) return new Estimate(double.NaN, double.NaN, double.NaN, 0);
@@ -73,8 +74,8 @@ internal static class PairedDifference
         return new Estimate(mean, Math.Max(-1, mean - half), Math.Min(1, mean + half), differences.Length);
     }
 
-    /// <summary>Interval and test in clusters: all counts shrink by the design effect.</summary>
-    /// <param name="differences">First minus second, run by run: 1, 0 or -1.</param>
+    /// <summary>Interval and test for clustered values. All counts are divided by the design effect.</summary>
+    /// <param name="differences">First minus second for each run: 1, 0 or -1.</param>
     public static PairedTest Of(IReadOnlyList<double> differences, Clusters clusters)
     {
         if (differences.Count == 0) return new PairedTest(new Estimate(double.NaN, double.NaN, double.NaN, 0), double.NaN);

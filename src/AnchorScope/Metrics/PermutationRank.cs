@@ -1,16 +1,14 @@
 namespace AnchorScope.Metrics;
 
-/// <summary>Where what was observed stands among random draws (Phipson and Smyth, 2010).</summary>
-/// <param name="AtLeast">Draws at least as strong.</param>
-/// <param name="Draws">All draws.</param>
+/// <summary>Rank of an observed value among random draws (Phipson and Smyth, 2010).</summary>
+/// <param name="AtLeast">Number of draws that are at least as strong.</param>
+/// <param name="Draws">Number of draws.</param>
 internal readonly record struct PermutationRank(int AtLeast, int Draws)
 {
-    /// <summary>
-    /// (1 + draws at least as strong) / (draws + 1): what was observed is one of the ways in which a draw could have come out.
-    /// </summary>
+    /// <summary>(1 + draws at least as strong) / (draws + 1). The observed value counts as one of the possible draws.</summary>
     public double P => (1.0 + AtLeast) / (Draws + 1);
 
-    /// <summary>The least p that so many draws can give.</summary>
+    /// <summary>The smallest p that this number of draws can give.</summary>
     public double Floor => 1.0 / (Draws + 1);
 
     /// <summary>The rank of <paramref name="observed"/>; larger is stronger.</summary>
@@ -20,12 +18,12 @@ internal readonly record struct PermutationRank(int AtLeast, int Draws)
         foreach (var draw in draws)
         {
             count++;
-            // Means of the same counts in another order differ in their last bits.
+            // Means of the same values in another order differ in their last bits.
             if (draw >= observed - 1e-12) atLeast++;
         }
         return new PermutationRank(atLeast, count);
     }
 
-    /// <summary>How many draws it takes for a p that is still below <paramref name="level"/> as the smallest of a family.</summary>
+    /// <summary>Number of draws needed for the smallest p of a family to reach <paramref name="level"/>.</summary>
     public static int Needed(double level, int family) => (int)Math.Ceiling(family / level - 1e-9);
 }

@@ -1,23 +1,23 @@
 namespace AnchorScope.Metrics;
 
-/// <summary>Shares of runs. Their intervals have a width whatever was observed, 0 of n and n of n included.</summary>
+/// <summary>Shares of runs. Their intervals have a positive width for every observation, including 0 of n and n of n.</summary>
 internal static class Proportion
 {
     /// <summary>Wilson's score interval (1927).</summary>
     /// <param name="share">Observed share.</param>
-    /// <param name="n">Number of independent values, or as many as clustered ones are worth.</param>
-    /// <param name="z">Point of the normal distribution; the default makes 95 %.</param>
+    /// <param name="n">Number of independent values, or effective number of clustered values.</param>
+    /// <param name="z">Quantile of the normal distribution; the default gives 95 %.</param>
     public static (double Low, double High) Wilson(double share, double n, double z = Normal.Z95)
     {
         if (!(n > 0)) return (0, 1);
         var square = z * z / n;
         var centre = (share + square / 2) / (1 + square);
         var half = Math.Sqrt(square * (share * (1 - share) + square / 4)) / (1 + square);
-        // At the ends the formula gives 0 and 1, but for rounding.
+        // At the ends the formula gives 0 and 1, except for rounding.
         return (share <= 0 ? 0 : Math.Max(0, centre - half), share >= 1 ? 1 : Math.Min(1, centre + half));
     }
 
-    /// <summary>Mean and Wilson interval of values that are 0 or 1, in clusters.</summary>
+    /// <summary>Mean and Wilson interval of clustered values that are 0 or 1.</summary>
     public static Estimate Of(IReadOnlyList<double> values, Clusters clusters)
     {
         if (values.Count == 0) return new Estimate(double.NaN, double.NaN, double.NaN, 0);
@@ -27,8 +27,8 @@ internal static class Proportion
     }
 
     /// <summary>
-    /// The same where clusters are the units and few, such as models with several heads each: never more independent values than clusters,
-    /// however little the values seem to vary between them.
+    /// The same if clusters are the units and are few, such as models with several heads each. The effective number of values is at most
+    /// the number of clusters, however little the values seem to vary between them.
     /// </summary>
     public static Estimate OfUnits(IReadOnlyList<double> values, Clusters units)
     {
@@ -39,8 +39,7 @@ internal static class Proportion
     }
 
     /// <summary>
-    /// Mean over several random draws, each with its values 0 or 1 in the same clusters: the interval holds the variation between draws,
-    /// too.
+    /// Mean over several random draws, each with values 0 or 1 in the same clusters. The interval includes the variation between draws.
     /// </summary>
     /// <param name="draws">[draw][value].</param>
     public static Estimate OfDraws(IReadOnlyList<IReadOnlyList<double>> draws, Clusters clusters)
@@ -50,13 +49,13 @@ internal static class Proportion
         var share = values.Sum() / values.Length;
         var means = draws.Select(d => d.Sum() / d.Count).ToList();
         var between = means.Sum(m => (m - share) * (m - share)) / Math.Max(1, draws.Count - 1) / draws.Count;
-        // One draw says nothing of how much draws differ: nothing is known.
+        // A single draw gives no information on the variation between draws, so nothing is known.
         var effective = draws.Count == 1 ? 0 : clusters.Effective(values, share * (1 - share), between, draws.Count - 1);
         var (low, high) = Wilson(share, effective);
         return new Estimate(share, low, high, values.Length);
     }
 
-    /// <summary>Two-sided p that the share is <paramref name="expected"/>, by the score test.</summary>
+    /// <summary>Two-sided p of the hypothesis that the share is <paramref name="expected"/>, by the score test.</summary>
     public static double P(IReadOnlyList<double> values, Clusters clusters, double expected)
     {
         if (values.Count == 0) return double.NaN;
@@ -67,7 +66,8 @@ internal static class Proportion
 }
 
 /// <summary>
-/// Differences of two shares from the intervals of each: square and add (Newcombe, 1998, method 10; with a weight Zou and Donner, 2008).
+/// Intervals of the difference of two shares from the interval of each: square-and-add (Newcombe, 1998, method 10; with a weight Zou and
+/// Donner, 2008).
 /// </summary>
 internal static class ProportionDifference
 {
@@ -84,11 +84,10 @@ internal static class ProportionDifference
 
     /// <summary>First minus <paramref name="weight"/> times second.</summary>
     /// <param name="first">A share with its interval.</param>
-    /// <param name="second">Another.</param>
+    /// <param name="second">Another share with its interval.</param>
     /// <param name="weight">Factor of the second; at least 0.</param>
-    /// <param name="correlation">
-    /// Of the two; 0 where they are independent, and too wide an interval where they go together and 0 is given.
-    /// </param>
+    /// <param name="correlation">Correlation of the two; 0 if they are independent. If they are positively correlated, 0 gives an interval
+    /// that is too wide.</param>
     public static Estimate SquareAndAdd(Estimate first, Estimate second, double weight = 1, double correlation = 0)
     {
         var difference = first.Mean - weight * second.Mean;
@@ -101,7 +100,7 @@ internal static class ProportionDifference
     }
 
     /// <summary>
-    /// Correlation of two values that are 0 or 1, pair by pair, with Newcombe's correction towards 0; 0 where one never varies.
+    /// Correlation of two values that are 0 or 1, pair by pair, with Newcombe's correction towards 0; 0 if one of them is constant.
     /// </summary>
     public static double Correlation(IReadOnlyList<double> first, IReadOnlyList<double> second)
     {

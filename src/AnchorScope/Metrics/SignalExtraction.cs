@@ -1,12 +1,12 @@
 namespace AnchorScope.Metrics;
 
 /// <summary>
-/// Phi_m(H): how strongly a layer's instruction positions speak for an answer: the mean of the K largest logit-lens values over
-/// those positions. TopK aggregation with K = 2 is printed; norm and reduction over entities are reconstructed.
+/// Phi_m(H): how strongly a layer's instruction positions favour an answer, as the mean of the K largest logit-lens values over those
+/// positions. TopK aggregation with K = 2 is printed in the paper; norm and reduction over entities are reconstructed.
 /// </summary>
 internal static class SignalExtraction
 {
-    /// <summary>One value per position for an answer with several token forms.</summary>
+    /// <summary>Combines the values of an answer's token forms at one position.</summary>
     public static double Reduce(EntityReduction reduction, ReadOnlySpan<double> forms)
     {
         var largest = double.NegativeInfinity;
@@ -23,7 +23,9 @@ internal static class SignalExtraction
         return largest + Math.Log(exponentials);
     }
 
-    /// <summary>Mean of the K largest values; of all when there are fewer. The positions are picked for each answer on its own.</summary>
+    /// <summary>
+    /// Mean of the K largest values, or of all if there are fewer. The positions are selected separately for each answer.
+    /// </summary>
     public static double TopK(ReadOnlySpan<double> positions, int k)
     {
         if (positions.IsEmpty) return double.NaN;

@@ -1,16 +1,16 @@
 namespace AnchorScope.Metrics;
 
 /// <summary>
-/// I_NSSD: the signed change of the distribution over {y_p, y_c} when an edge is cut; negative means that the edge supports
-/// following the instruction. Nats, or probabilities for the delta_p variants. Name and sign are printed, the formula is not.
+/// I_NSSD: the signed change of the distribution over {y_p, y_c} when an edge is cut. Negative means that the edge supports following the
+/// instruction. In nats, or probabilities for the delta_p variants. Name and sign are printed in the paper, the formula is not.
 /// </summary>
 public static class StructuralDivergence
 {
-    /// <summary>A run's baseline and cut outcome; exactly 0 when nothing changed.</summary>
+    /// <summary>I_NSSD of one run; exactly 0 if nothing changed.</summary>
     /// <param name="margin">logit(y_p) - logit(y_c) without the cut.</param>
-    /// <param name="cutMargin">The same with it.</param>
-    /// <param name="logP">ln p(y_p) over the vocabulary, without.</param>
-    /// <param name="cutLogP">The same with.</param>
+    /// <param name="cutMargin">logit(y_p) - logit(y_c) with the cut.</param>
+    /// <param name="logP">ln p(y_p) over the vocabulary, without the cut.</param>
+    /// <param name="cutLogP">ln p(y_p) over the vocabulary, with the cut.</param>
     /// <param name="vocabularyKl">KL(P || P') over the vocabulary.</param>
     public static double Of(NssdVariant variant, double margin, double cutMargin, double logP = 0, double cutLogP = 0, double vocabularyKl = 0)
     {
@@ -30,10 +30,10 @@ public static class StructuralDivergence
     /// <summary>p~ = p(y_p) / (p(y_p) + p(y_c)) from the margin.</summary>
     public static double Sigmoid(double margin) => 1 / (1 + Math.Exp(-margin));
 
-    /// <summary>ln p~, without overflow at either end.</summary>
+    /// <summary>ln p~, without overflow for large margins of either sign.</summary>
     public static double LogSigmoid(double margin) => margin >= 0 ? -Log1P(Math.Exp(-margin)) : margin - Log1P(Math.Exp(margin));
 
-    /// <summary>KL between the two-answer distributions of two margins, at least 0.</summary>
+    /// <summary>KL divergence between the two-answer distributions of two margins, at least 0.</summary>
     private static double Kl(double a, double b) => Math.Max(
         0, Sigmoid(a) * (LogSigmoid(a) - LogSigmoid(b)) + Sigmoid(-a) * (LogSigmoid(-a) - LogSigmoid(-b)));
 
@@ -46,7 +46,7 @@ public static class StructuralDivergence
 
     private static double Entropy(double p) => (p > 0 ? -p * Math.Log(p) : 0) + (p < 1 ? -(1 - p) * Log1P(-p) : 0);
 
-    /// <summary>ln(1 + x) that keeps its digits for small x.</summary>
+    /// <summary>ln(1 + x) with full precision for small x.</summary>
     private static double Log1P(double x)
     {
         var u = 1 + x;

@@ -4,14 +4,17 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Optimization;
 
-/// <summary>What <see cref="AdamW"/> is run with.</summary>
-/// <param name="FirstDecay">beta 1, of the mean of gradients.</param>
-/// <param name="SecondDecay">beta 2, of the mean of their squares.</param>
-/// <param name="Epsilon">Added to the root of the second.</param>
-/// <param name="WeightDecay">Of tensors with two axes and more, times the learning rate.</param>
+/// <summary>Hyperparameters of <see cref="AdamW"/>.</summary>
+/// <param name="FirstDecay">beta 1, the decay of the mean of gradients.</param>
+/// <param name="SecondDecay">beta 2, the decay of the mean of squared gradients.</param>
+/// <param name="Epsilon">Added to the root of the second moment.</param>
+/// <param name="WeightDecay">Decay of tensors with two or more axes, multiplied by the learning rate.</param>
 internal sealed record AdamWOptions(float FirstDecay, float SecondDecay, float Epsilon, float WeightDecay);
 
-/// <summary>AdamW: means of gradients and of their squares, both corrected for their start at zero, and a decay of weights that does not pass through them (Loshchilov and Hutter 2019).</summary>
+/// <summary>
+/// AdamW: exponential means of gradients and of squared gradients, both with bias correction, and decoupled weight decay (Loshchilov and
+/// Hutter 2019).
+/// </summary>
 internal sealed class AdamW : IDisposable
 {
     private readonly Parameters _parameters;
@@ -19,7 +22,7 @@ internal sealed class AdamW : IDisposable
     private readonly List<TensorEntry> _tensors;
 
     /// <summary>Starts at step 0 with means of zero.</summary>
-    /// <param name="tensors">What is learnt, among <paramref name="parameters"/>.</param>
+    /// <param name="tensors">The tensors of <paramref name="parameters"/> to update.</param>
     public AdamW(Parameters parameters, IEnumerable<TensorEntry> tensors, AdamWOptions options)
     {
         (_parameters, _options, _tensors) = (parameters, options, [.. tensors]);
@@ -27,17 +30,17 @@ internal sealed class AdamW : IDisposable
         Squares = Parameters.Zeros("adamw squares", _tensors.Select(t => (t.Name, t.Shape)));
     }
 
-    /// <summary>Means of gradients, to be kept in a checkpoint.</summary>
+    /// <summary>Means of gradients, stored in training states.</summary>
     public Parameters Means { get; }
 
-    /// <summary>Means of their squares.</summary>
+    /// <summary>Means of squared gradients, stored in training states.</summary>
     public Parameters Squares { get; }
 
-    /// <summary>Steps done.</summary>
+    /// <summary>Number of steps done.</summary>
     public long Steps { get; set; }
 
-    /// <summary>One step.</summary>
-    /// <param name="scale">Multiplies all gradients first: 1, or less where their norm is clipped.</param>
+    /// <summary>Performs one step.</summary>
+    /// <param name="scale">Factor applied to all gradients first: 1, or less if their norm is clipped.</param>
     public void Step(Gradients gradients, double learningRate, double scale)
     {
         Steps++;

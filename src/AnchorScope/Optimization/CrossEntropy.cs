@@ -3,23 +3,23 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Optimization;
 
-/// <summary>A token that is to follow.</summary>
-/// <param name="Row">Row of the residual stream that it is predicted from.</param>
-/// <param name="Token">Its id.</param>
-/// <param name="Weight">What its loss counts.</param>
+/// <summary>A target token of the loss.</summary>
+/// <param name="Row">Row of the residual stream from which it is predicted.</param>
+/// <param name="Token">Id of the token.</param>
+/// <param name="Weight">Weight of its loss.</param>
 internal readonly record struct Target(int Row, int Token, float Weight);
 
-/// <summary>The loss of a language model: -log of the probability of each target, weighted, summed.</summary>
+/// <summary>The cross-entropy loss of a language model: the weighted sum of -log of the probability of each target.</summary>
 internal static class CrossEntropy
 {
-    /// <summary>Rows whose logits are in memory at once.</summary>
+    /// <summary>Number of rows whose logits are in memory at a time.</summary>
     private const int Together = 256;
 
-    /// <summary>The loss, and its derivatives by the residual stream.</summary>
-    /// <param name="resid">Residual stream leaving the last layer [row, d_model].</param>
-    /// <param name="targets">At most one a row.</param>
-    /// <param name="gradients">What the derivatives by head and final norm are added to, where it asks for them.</param>
-    /// <returns>The loss, and its derivatives [row, d_model] in new memory.</returns>
+    /// <summary>The loss and its gradient with respect to the residual stream.</summary>
+    /// <param name="resid">Residual stream after the last layer [row, d_model].</param>
+    /// <param name="targets">At most one per row.</param>
+    /// <param name="gradients">Receives the gradients with respect to head and final norm, if requested.</param>
+    /// <returns>The loss, and its gradient [row, d_model] in new memory.</returns>
     public static (double Loss, Tensor Derivatives) Of(Decoder decoder, Tensor resid, IReadOnlyList<Target> targets, Compute compute, Gradients? gradients)
     {
         var arena = compute.Arena;
@@ -39,7 +39,7 @@ internal static class CrossEntropy
         return (loss, d);
     }
 
-    /// <summary>Replaces logits by the derivatives by them: weight * (probability - 1 at the target).</summary>
+    /// <summary>Replaces logits by the gradient with respect to them: weight * (probability - 1 at the target).</summary>
     /// <returns>The loss.</returns>
     internal static double Row(Span<float> logits, int target, float weight)
     {

@@ -5,8 +5,9 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Optimization;
 
 /// <summary>
-/// The derivatives of a batch's loss on several threads, with the same bits whatever their number: the batch is cut into passes, pass i belongs to lane i modulo the number of lanes, a lane is
-/// one thread's work at a time and adds its passes in order, and lanes are added in order.
+/// Computes the gradient of a batch's loss on several threads, with the same bits whatever the number of threads. The batch is split into
+/// passes; pass i belongs to lane i modulo the number of lanes. Only one thread at a time works on a lane and adds its passes in order. The
+/// lanes are then summed in order.
 /// </summary>
 internal sealed class GradientLanes : IDisposable
 {
@@ -14,20 +15,23 @@ internal sealed class GradientLanes : IDisposable
     private readonly IEngine _engine;
     private readonly CancellationToken _cancel;
 
-    // Memory of activations: one for each thread, as there may be many more lanes.
+    // One session, with memory for activations, per thread, because there may be many more lanes than threads.
     private readonly List<ISession> _sessions = [];
 
-    /// <param name="engine">What computes.</param>
-    /// <param name="tensors">What the derivatives are taken by.</param>
-    /// <param name="lanes">How many; part of what decides the bits, and the most threads that find work.</param>
-    /// <param name="cancel">Ends a pass in its middle.</param>
+    /// <param name="engine">The engine that computes.</param>
+    /// <param name="tensors">The tensors whose gradients are computed.</param>
+    /// <param name="lanes">Number of lanes. It affects the bits and is the maximum number of threads that are used.</param>
+    /// <param name="cancel">Cancels in the middle of a pass.</param>
     public GradientLanes(IEngine engine, IReadOnlyCollection<TensorEntry> tensors, int lanes, CancellationToken cancel = default) =>
         (_engine, _lanes, _cancel) = (engine, [.. Enumerable.Range(0, lanes).Select(_ => new Lane(tensors))], cancel);
 
-    /// <summary>The derivatives of the last <see cref="Of"/>.</summary>
+    /// <summary>The gradients of the last <see cref="Of"/>.</summary>
     public Gradients Sum => _lanes[0].Gradients;
 
-    /// <summary>The loss, whose derivatives are then in <see cref="Sum"/>: <paramref name="add"/> adds the derivatives of a pass and returns its loss.</summary>
+    /// <summary>
+    /// Computes the loss and leaves its gradients in <see cref="Sum"/>. <paramref name="add"/> adds the gradients of a pass and returns its
+    /// loss.
+    /// </summary>
     public double Of(int passes, int threads, Func<int, ISession, Gradients, double> add)
     {
         var next = -1;

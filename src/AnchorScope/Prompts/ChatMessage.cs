@@ -7,13 +7,13 @@ namespace AnchorScope.Prompts;
 public abstract record ContentPart
 {
     /// <summary>
-    /// The members of the part as a file gives them, in their order; empty where the part was made in code. The chat template sees those
-    /// that say more than kind and text.
+    /// The members of the part as written in a file, in order; empty for a part made in code. The chat template receives all members other
+    /// than kind and text.
     /// </summary>
     public IReadOnlyDictionary<string, JsonElement> Given { get; init; } = ChatMessage.NothingGiven;
 }
 
-/// <summary>The place of a picture; pictures are given in the order of these parts.</summary>
+/// <summary>The position of a picture in a message. Pictures are passed in the order of these parts.</summary>
 public sealed record ImagePart : ContentPart;
 
 /// <summary>Text of a message.</summary>
@@ -23,10 +23,10 @@ public sealed record TextPart(string Text) : ContentPart
     public SpanKind? Kind { get; init; }
 }
 
-/// <summary>How a message's content reaches the chat template.</summary>
+/// <summary>How a message's content is passed to the chat template.</summary>
 internal enum ContentForm
 {
-    /// <summary>As a list of parts or as one string, whichever the template takes.</summary>
+    /// <summary>As a list of parts or as one string, whichever the template accepts.</summary>
     Either,
 
     /// <summary>One string.</summary>
@@ -39,31 +39,32 @@ internal enum ContentForm
     None,
 }
 
-/// <summary>A turn of a conversation.</summary>
-/// <param name="Role">What the template knows: "user", "assistant", "system".</param>
-/// <param name="Content">Parts in the order in which they are written down; a template may reorder them.</param>
+/// <summary>One message of a conversation.</summary>
+/// <param name="Role">A role that the template knows: "user", "assistant", "system".</param>
+/// <param name="Content">Parts in the order in which they are written. A template may reorder them.</param>
 public sealed record ChatMessage(string Role, IReadOnlyList<ContentPart> Content)
 {
     internal static readonly IReadOnlyDictionary<string, JsonElement> NothingGiven = new Dictionary<string, JsonElement>();
 
-    /// <summary>How the content is given; files say it by writing a string or a list.</summary>
+    /// <summary>The form of the content; in a file, whether it is a string or a list.</summary>
     internal ContentForm Form { get; init; }
 
     /// <summary>
-    /// The members of the message as a file gives them, in their order: role, content and any other, such as tool_calls or name, all of
-    /// which the chat template sees. Empty where the message was made in code.
+    /// The members of the message as written in a file, in order: role, content and any other, such as tool_calls or name. The chat
+    /// template receives all of them. Empty for a message made in code.
     /// </summary>
     public IReadOnlyDictionary<string, JsonElement> Given { get; init; } = NothingGiven;
 
     /// <summary>
-    /// Reads a JSON array of <c>{"role": ..., "content": ...}</c>, the content a string, which is one text part, or an array of
-    /// <c>{"type": "image"}</c> (or <c>"image_url"</c>, which is the same) and <c>{"type": "text", "text": ...}</c>. Any other member of a
-    /// message or a part is kept for the template; a message that has one needs no content.
+    /// Reads a JSON array of <c>{"role": ..., "content": ...}</c>. The content is a string, which is one text part, or an array of
+    /// <c>{"type": "image"}</c> (or the equivalent <c>"image_url"</c>) and <c>{"type": "text", "text": ...}</c>. Any other member of a
+    /// message or part is kept for the template; a message with such a member needs no content.
     /// </summary>
     /// <exception cref="InputException">The file cannot be read or is not such an array.</exception>
     public static IReadOnlyList<ChatMessage> LoadAll(string path) => Read(new JsonField(path, "", StrictJson.Read(path)), path);
 
-    /// <summary>The same from bytes; <paramref name="name"/> stands in messages.</summary>
+    /// <summary>The same from bytes. <paramref name="name"/> replaces the path in messages.</summary>
+    /// <exception cref="InputException">The bytes are not such an array.</exception>
     public static IReadOnlyList<ChatMessage> Parse(ReadOnlyMemory<byte> utf8, string name) => Read(new JsonField(name, "", StrictJson.Parse(utf8.Span, name)), name);
 
     private static IReadOnlyList<ChatMessage> Read(JsonField list, string name)
@@ -75,7 +76,7 @@ public sealed record ChatMessage(string Role, IReadOnlyList<ContentPart> Content
     private static ChatMessage Read(JsonField message)
     {
         var given = Members(message);
-        // A turn of tool calls alone has no content.
+        // A message with only tool calls has no content.
         var silent = message.Find("content") is null && given.Keys.Any(name => name is not ("role" or "content"));
         var content = silent ? (JsonField?)null : message.Get("content");
         return new(message.Get("role").Text(), content switch
@@ -98,7 +99,7 @@ public sealed record ChatMessage(string Role, IReadOnlyList<ContentPart> Content
         _ => throw part.Get("type").Unsupported("types image, image_url, text"),
     };
 
-    /// <summary>All members; one that a template could not get as the file has it is an error here, where it can be named.</summary>
+    /// <summary>All members. A member that cannot be passed to a template unchanged is an error here, where its path is known.</summary>
     private static OrderedDictionary<string, JsonElement> Members(JsonField field)
     {
         var members = new OrderedDictionary<string, JsonElement>(StringComparer.Ordinal);

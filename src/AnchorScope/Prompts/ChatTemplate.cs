@@ -3,23 +3,20 @@ using AnchorScope.Prompts.Jinja;
 namespace AnchorScope.Prompts;
 
 /// <summary>
-/// <c>Text[Start..Start+Length]</c> of the rendered prompt is <c>[SourceStart..SourceStart+Length]</c> of text part
-/// <paramref name="Part"/> of message <paramref name="Message"/>; all in UTF-16 units, both indices from 0.
+/// The origin of a range of rendered text: <c>Text[Start..Start+Length]</c> is <c>[SourceStart..SourceStart+Length]</c> of text part
+/// <paramref name="Part"/> of message <paramref name="Message"/>. All are in UTF-16 units; both indices count from 0.
 /// </summary>
-/// <remarks>Length 0 says that the part is empty, or that nothing of it is left, and where it would stand.</remarks>
+/// <remarks>Length 0 means that the part is empty or entirely dropped, and gives the position where it would be.</remarks>
 internal sealed record RenderedPart(int Message, int Part, int Start, int Length, int SourceStart);
 
-/// <summary>A conversation as one string.</summary>
-/// <param name="Text">What the tokenizer gets.</param>
-/// <param name="Parts">
-/// Where the text parts landed, in the order of the text. Recorded while the template was evaluated, so that equal texts are told
-/// apart. A part that the template leaves out is missing; one that it cuts, repeats or changes has several entries, or lacks what changed.
-/// </param>
+/// <summary>A conversation rendered as one string.</summary>
+/// <param name="Text">The input of the tokenizer.</param>
+/// <param name="Parts">The position of each text part, in the order of the text, recorded during evaluation, so that equal texts are
+/// distinguished. A part that the template omits is missing. One that it cuts, repeats or changes has several entries, or none for what was
+/// changed.</param>
 internal sealed record RenderedPrompt(string Text, IReadOnlyList<RenderedPart> Parts)
 {
-    /// <summary>
-    /// What was not done as the messages ask for it, one line each: a content in another form, a text that the template drops.
-    /// </summary>
+    /// <summary>Deviations from the messages, one line each: content passed in another form, or text that the template drops.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 }
 
@@ -32,57 +29,56 @@ internal sealed class ChatTemplate
     private readonly TimeProvider clock;
 
     /// <param name="source">The template.</param>
-    /// <param name="file">Where it is from, for error messages.</param>
+    /// <param name="file">Its origin, for error messages.</param>
     /// <param name="specialTokens">Variables for the template, for instance "bos_token".</param>
-    /// <param name="clock">What a template that writes the date reads; the system's when null.</param>
-    /// <exception cref="InputException">A construct outside the supported subset; names the line and what is supported.</exception>
+    /// <param name="clock">The clock of a template that writes the date; the system's if null.</param>
+    /// <exception cref="InputException">A construct outside the supported subset; the message has the line and lists what is
+    /// supported.</exception>
     public ChatTemplate(string source, string file, IReadOnlyDictionary<string, string> specialTokens, TimeProvider? clock = null)
     {
         this.clock = clock ?? TimeProvider.System;
         Source = source;
         this.specialTokens = specialTokens;
         statements = TemplateParser.Parse(file, source);
-        // Where neither form comes through, the list is what today's templates take, and its error the one to show.
+        // If neither form renders, the list is used: current templates expect it, and its error is the more useful one.
         takesParts = new(() => Renders(ContentForm.Parts, "") || !Renders(ContentForm.Text, "<image>"));
     }
 
-    /// <summary>The template as the file holds it.</summary>
+    /// <summary>The template as in the file.</summary>
     public string Source { get; }
 
     /// <summary>
-    /// The checkpoint's template. Of several files that hold one, the first of this order is taken: chat_template in
-    /// processor_config.json, in chat_template.json, chat_template.jinja, chat_templates/default.jinja, chat_template in
-    /// tokenizer_config.json; of several named templates the one called "default".
+    /// The checkpoint's template. If several files contain one, the first in this order is used: chat_template in processor_config.json, in
+    /// chat_template.json, chat_template.jinja, chat_templates/default.jinja, chat_template in tokenizer_config.json. Of several named
+    /// templates, the one called "default" is used.
     /// </summary>
     /// <param name="folder">The checkpoint.</param>
     /// <param name="specialTokens">Variables for the template.</param>
-    /// <param name="textOnly">
-    /// A model without pictures: the order is that of the reference's tokenizers, the two .jinja files, tokenizer_config.json, and then the
-    /// other two.
-    /// </param>
-    /// <exception cref="InputException">There is none, or a file is malformed.</exception>
+    /// <param name="textOnly">Whether the model has no pictures. The order is then that of the reference's tokenizers: the two .jinja
+    /// files, tokenizer_config.json, then the other two.</param>
+    /// <exception cref="InputException">There is no template, or a file is malformed.</exception>
     public static ChatTemplate Load(string folder, IReadOnlyDictionary<string, string> specialTokens, bool textOnly = false) =>
         Find(folder, specialTokens, textOnly) ?? throw new InputException($"{folder}: no chat template: looked for {TemplateFiles.Looked}");
 
-    /// <summary>As <see cref="Load"/>, null where there is none.</summary>
+    /// <summary>Like <see cref="Load"/>, but null if there is no template.</summary>
     public static ChatTemplate? Find(string folder, IReadOnlyDictionary<string, string> specialTokens, bool textOnly = false) =>
         TemplateFiles.Find(folder, textOnly) is var (source, place) ? new(source, place, specialTokens) : null;
 
     /// <summary>
     /// Whether the template reads a message's content as a list of parts. Templates of text-only language models, which InternVL's original
-    /// layout carries, read it as one string: there a picture is its placeholder and a line end, as that code writes it.
+    /// layout includes, read it as one string. In that case a picture is its placeholder and a line end, as in that code.
     /// </summary>
     public bool TakesParts => takesParts.Value;
 
     /// <summary>
-    /// The conversation as one string. A content reaches the template in the form in which it is given, a string or a list of parts. Where
-    /// that form loses the text and the other one does not, the other one is taken, with a warning; a text that is lost in both is
+    /// Renders the conversation to one string. The content is passed to the template in the form in which it is given, a string or a list
+    /// of parts. If that form loses the text and the other does not, the other is used, with a warning. Text that is lost in both forms is
     /// a warning.
     /// </summary>
     /// <param name="messages">The conversation.</param>
-    /// <param name="addGenerationPrompt">Ends with what stands before an answer.</param>
-    /// <param name="imagePlaceholder">What a picture is in a template that does not take parts.</param>
-    /// <exception cref="InputException">The template refuses the messages, or cannot be evaluated.</exception>
+    /// <param name="addGenerationPrompt">Whether the text ends with the beginning of an answer.</param>
+    /// <param name="imagePlaceholder">The text of a picture in a template that does not accept parts.</param>
+    /// <exception cref="InputException">The template rejects the messages, or cannot be evaluated.</exception>
     public RenderedPrompt Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt = true, string imagePlaceholder = "<image>")
     {
         var forms = messages.Select(FormOf).ToArray();
@@ -114,7 +110,7 @@ internal sealed class ChatTemplate
         }
         return rendered with { Warnings = warnings };
 
-        // Where no form was asked for: some templates take the text of a system message as a string and other contents as lists.
+        // If no form was specified: some templates take the text of a system message as a string and other contents as lists.
         ContentForm[]? AsTexts() => messages.Any(message => message.Form == ContentForm.Either)
             ? [.. forms.Select((form, m) => messages[m].Form == ContentForm.Either && messages[m].Content is [TextPart] ? ContentForm.Text
                 : form)]
@@ -139,7 +135,7 @@ internal sealed class ChatTemplate
             }
         }
 
-        // A filter such as tojson hides where a text came from. A text is lost when another one in its place changes nothing.
+        // A filter such as tojson loses the origin of text. Text is lost if replacing it by another text changes nothing.
         bool IsLost(int m, ContentForm[] with, RenderedPrompt rendering)
         {
             if (rendering.Parts.Any(part => part.Message == m && part.Length > 0)) return false;
@@ -149,7 +145,7 @@ internal sealed class ChatTemplate
         }
     }
 
-    /// <summary>The form in which a message goes in first.</summary>
+    /// <summary>The form in which a message is passed first.</summary>
     private ContentForm FormOf(ChatMessage message) =>
         message.Form != ContentForm.Either ? message.Form : TakesParts ? ContentForm.Parts : ContentForm.Text;
 
@@ -166,7 +162,7 @@ internal sealed class ChatTemplate
             new RenderedPart(span.Message, span.Part, span.Start, span.Length, span.SourceStart))]);
     }
 
-    /// <summary>Tried out: a text comes out as it went in, or it does not.</summary>
+    /// <summary>Tests whether a text is rendered unchanged in this form.</summary>
     private bool Renders(ContentForm form, string imagePlaceholder)
     {
         try

@@ -1,15 +1,15 @@
 namespace AnchorScope.Prompts;
 
 /// <summary>
-/// From a picture to the input of a CLIP vision tower, bit for bit as CLIPImageProcessor (Pillow backend, Pillow up to 12) does it:
-/// resize, centre crop, rescale, normalise, each as preprocessor_config.json says.
+/// Converts a picture to the input of a CLIP vision tower, with the bits of CLIPImageProcessor (Pillow backend, Pillow up to 12): resize,
+/// centre crop, rescale, normalise, each as set in preprocessor_config.json.
 /// </summary>
 internal sealed class ClipPreprocessor
 {
     private readonly ClipPreprocessorConfig config;
     private readonly PixelTable values;
 
-    /// <exception cref="InputException">The settings let pictures of different sizes through, which a CLIP tower cannot take.</exception>
+    /// <exception cref="InputException">The settings give pictures of different sizes, which a CLIP tower does not accept.</exception>
     public ClipPreprocessor(ClipPreprocessorConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -25,19 +25,21 @@ internal sealed class ClipPreprocessor
         values = new(config.RescaleFactor, config.Normalization);
     }
 
-    /// <summary>Rows of every result.</summary>
+    /// <summary>Number of rows of every result.</summary>
     public int Height { get; }
 
-    /// <summary>Columns of every result.</summary>
+    /// <summary>Number of columns of every result.</summary>
     public int Width { get; }
 
-    /// <param name="folder">A checkpoint's; preprocessor_config.json is read, or processor_config.json if the settings stand there.</param>
-    /// <exception cref="InputException">The file is missing or says something that is not supported; see
+    /// <param name="folder">Folder of a checkpoint. Reads preprocessor_config.json, or processor_config.json if the settings are
+    /// there.</param>
+    /// <exception cref="InputException">The file is missing or has a setting that is not supported; see
     /// <see cref="ClipPreprocessorConfig"/>.</exception>
     public static ClipPreprocessor Load(string folder) => new(ClipPreprocessorConfig.Of(PreprocessorSettings.Load(folder)));
 
-    /// <summary>The part of the picture that the model sees, resized and cropped: <see cref="Width"/> x <see cref="Height"/>
-    /// pixels.</summary>
+    /// <summary>
+    /// The part of the picture that the model receives, resized and cropped to <see cref="Width"/> x <see cref="Height"/> pixels.
+    /// </summary>
     /// <exception cref="InputException">The picture is so long and thin that resizing it needs more than <see cref="Picture.MostPixels"/>
     /// pixels.</exception>
     public Picture Fit(Picture picture)
@@ -53,12 +55,14 @@ internal sealed class ClipPreprocessor
         return config.Crop is { } crop ? picture.CenterCrop(crop.Width, crop.Height) : picture;
     }
 
-    /// <summary>What the result shows of a picture, in the picture's own pixels; beyond its edges where the crop pads.</summary>
+    /// <summary>
+    /// The region of a picture that the result shows, in the picture's own pixels. It extends beyond the edges if the crop pads.
+    /// </summary>
     public (double Left, double Top, double Right, double Bottom) Seen(int height, int width)
     {
         var (h, w) = config.ExactSize ?? (config.ShortestEdge is { } edge ? ShortestEdgeSize(height, width, edge) : (height, width));
         var (seenHeight, seenWidth) = config.Crop ?? (h, w);
-        // As the crop rounds: half of what is cut off, to whole pixels.
+        // Rounded as in the crop: half of the removed pixels, in whole pixels.
         var (left, top) = (Math.Floor((w - seenWidth) / 2.0), Math.Floor((h - seenHeight) / 2.0));
         var (byWidth, byHeight) = ((double)width / w, (double)height / h);
         return (left * byWidth, top * byHeight, (left + seenWidth) * byWidth, (top + seenHeight) * byHeight);
@@ -68,7 +72,7 @@ internal sealed class ClipPreprocessor
     /// <exception cref="InputException">See <see cref="Fit"/>.</exception>
     public float[] Apply(Picture picture) => values.Planes(Fit(picture));
 
-    /// <summary>The size with the shorter side <paramref name="edge"/> pixels long; the longer side is cut off to whole pixels.</summary>
+    /// <summary>The size whose shorter side is <paramref name="edge"/> pixels; the longer side is truncated to whole pixels.</summary>
     public static (int Height, int Width) ShortestEdgeSize(int height, int width, int edge)
     {
         var longer = (int)((double)((long)edge * Math.Max(height, width)) / Math.Min(height, width));

@@ -3,20 +3,23 @@ using System.Text.Json;
 namespace AnchorScope.Prompts;
 
 /// <summary>
-/// What the settings of a CLIPImageProcessor say. Keys that are absent or null have that class's defaults: bicubic resize
-/// to a shortest edge of 224, centre crop to 224x224, rescale by 1/255, normalise with OpenAI's mean and deviation.
+/// The settings of a CLIPImageProcessor. Absent or null keys have that class's defaults: bicubic resize to a shortest edge of 224, centre
+/// crop to 224x224, rescale by 1/255, normalise with OpenAI's mean and deviation.
 /// </summary>
-/// <param name="File">Where it stands, for messages.</param>
+/// <param name="File">Path of the file, for messages.</param>
 internal sealed record ClipPreprocessorConfig(string File)
 {
     private static readonly string[] Supported =
         ["CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil"];
 
-    /// <summary>The shorter side after resizing, keeping the proportions; null if <see cref="ExactSize"/> rules or nothing is
-    /// resized.</summary>
+    /// <summary>
+    /// The shorter side after resizing with the aspect ratio kept; null if <see cref="ExactSize"/> applies or nothing is resized.
+    /// </summary>
     public int? ShortestEdge { get; init; } = 224;
 
-    /// <summary>The size after resizing whatever the proportions; null if <see cref="ShortestEdge"/> rules or nothing is resized.</summary>
+    /// <summary>
+    /// The size after resizing without regard to the aspect ratio; null if <see cref="ShortestEdge"/> applies or nothing is resized.
+    /// </summary>
     public (int Height, int Width)? ExactSize { get; init; }
 
     public Resampling Filter { get; init; } = Resampling.Bicubic;
@@ -24,14 +27,14 @@ internal sealed record ClipPreprocessorConfig(string File)
     /// <summary>The size of the centre crop; null for none.</summary>
     public (int Height, int Width)? Crop { get; init; } = (224, 224);
 
-    /// <summary>What samples of 0..255 are multiplied by; null for nothing.</summary>
+    /// <summary>The factor of samples in 0..255; null for none.</summary>
     public double? RescaleFactor { get; init; } = 1 / 255.0;
 
-    /// <summary>Subtracted and divided by, each [3] in the order red, green, blue; null for no normalisation.</summary>
+    /// <summary>Mean and standard deviation, each [3] in the order red, green, blue; null for no normalisation.</summary>
     public (float[] Mean, float[] Std)? Normalization { get; init; } = (PreprocessorSettings.ClipMean, PreprocessorSettings.ClipStd);
 
-    /// <exception cref="InputException">The file is missing or no JSON object, belongs to another image processor, has a value of the wrong
-    /// kind, or asks for a step that CLIPImageProcessor does not have.</exception>
+    /// <exception cref="InputException">The file is missing or not a JSON object, belongs to another image processor, has a value of the
+    /// wrong kind, or requests a step that CLIPImageProcessor does not have.</exception>
     public static ClipPreprocessorConfig Load(string file) => Of(PreprocessorSettings.Read(file));
 
     internal static ClipPreprocessorConfig Of(PreprocessorSettings settings) => new ClipPreprocessorConfig(settings.File).With(settings);

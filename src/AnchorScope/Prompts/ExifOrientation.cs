@@ -2,13 +2,17 @@ using System.Buffers.Binary;
 
 namespace AnchorScope.Prompts;
 
-/// <summary>Finds how a camera was held: 1 upright, 2 to 8 mirrored or turned (EXIF 2.32, tag 0x0112), 0 not said.</summary>
+/// <summary>
+/// Finds the orientation of a camera: 1 upright, 2 to 8 mirrored or rotated (EXIF 2.32, tag 0x0112), 0 if it is not stated.
+/// </summary>
 internal static class ExifOrientation
 {
     private const ushort OrientationTag = 0x0112;
 
-    /// <summary>Reads the first directory of a TIFF structure, which is what an EXIF block is. A directory that ends too early
-    /// says nothing, as in the reference.</summary>
+    /// <summary>
+    /// Reads the first directory of a TIFF structure, the format of an EXIF block. A directory that ends too early gives 0, as in the
+    /// reference.
+    /// </summary>
     /// <exception cref="InvalidDataException">There is no TIFF header.</exception>
     public static int OfTiff(ReadOnlySpan<byte> tiff)
     {
@@ -33,7 +37,7 @@ internal static class ExifOrientation
         return 0;
     }
 
-    /// <summary>The tiff:Orientation of an XMP packet, which the reference reads where EXIF has none.</summary>
+    /// <summary>The tiff:Orientation of an XMP packet, which the reference reads if EXIF has none.</summary>
     public static int OfXmp(ReadOnlySpan<byte> packet)
     {
         var name = "tiff:Orientation"u8;

@@ -3,11 +3,13 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Prompts;
 
 /// <summary>
-/// From a picture to the tiles of an InternVL vision tower, bit for bit as InternVLProcessor with GotOcr2ImageProcessor (Pillow backend,
-/// Pillow up to 12) does it: the grid of tiles nearest in proportions, each tile row by row, then the whole picture if there is more than
+/// Converts a picture to the tiles of an InternVL vision tower, with the bits of InternVLProcessor with GotOcr2ImageProcessor (Pillow
+/// backend, Pillow up to 12): the grid with the nearest aspect ratio, its tiles row by row, then the whole picture if there is more than
 /// one tile.
 /// </summary>
-/// <remarks>Also reads checkpoints in the layout of the authors' own code (InternVLChatModel), whose tiling stands in config.json.</remarks>
+/// <remarks>
+/// Also reads checkpoints in the layout of the authors' own code (InternVLChatModel), whose tiling is set in config.json.
+/// </remarks>
 internal sealed class InternVlPreprocessor
 {
     private const int MostTiles = 1024;
@@ -25,7 +27,7 @@ internal sealed class InternVlPreprocessor
         settings.RequireType(Supported);
         settings.RequireOwnOnly("GotOcr2ImageProcessor", "crop_to_patches", "max_patches");
         settings.RequireOn("do_resize", "the model takes one size only");
-        // InternVLProcessor switches it on whatever the file says; only its kind is checked.
+        // InternVLProcessor always switches it on, whatever the file sets; only the type of the value is checked.
         _ = settings.Flag("crop_to_patches");
         Size = settings.SquareSide("size", 384);
         MinTiles = settings.Integer("min_patches", 1, 1, MostTiles);
@@ -38,7 +40,7 @@ internal sealed class InternVlPreprocessor
     }
 
     /// <param name="config">config.json of an InternVLChatModel.</param>
-    /// <param name="settings">Only mean and deviation count: that code resizes, rescales and normalises whatever they say.</param>
+    /// <param name="settings">Only mean and deviation are used: that code always resizes, rescales and normalises.</param>
     private InternVlPreprocessor(ConfigSection config, PreprocessorSettings? settings)
     {
         if (config.Flag("pad2square", false))
@@ -56,7 +58,7 @@ internal sealed class InternVlPreprocessor
         values = new(1 / 255.0, settings is null ? (ImageNetMean, ImageNetStd) : settings.Normalization(ImageNetMean, ImageNetStd));
     }
 
-    /// <summary>Pixels in a tile's side.</summary>
+    /// <summary>Side of a tile in pixels.</summary>
     public int Size { get; }
 
     /// <summary>Fewest tiles, not counting the whole picture.</summary>
@@ -65,13 +67,13 @@ internal sealed class InternVlPreprocessor
     /// <summary>Most tiles, not counting the whole picture; 1 for the whole picture only.</summary>
     public int MaxTiles { get; }
 
-    /// <summary>Whether the whole picture follows when there is more than one tile.</summary>
+    /// <summary>Whether the whole picture follows if there is more than one tile.</summary>
     public bool Thumbnail { get; }
 
-    /// <param name="folder">A checkpoint's; preprocessor_config.json is read, or processor_config.json if the settings stand there, and
-    /// config.json.</param>
+    /// <param name="folder">Folder of a checkpoint. Reads config.json, and preprocessor_config.json or, if the settings are there,
+    /// processor_config.json.</param>
     /// <exception cref="InputException">A file is missing, belongs to another image processor, has a value of the wrong kind or out of
-    /// range, or asks for a step that InternVL's processors do not have.</exception>
+    /// range, or requests a step that InternVL's processors do not have.</exception>
     public static InternVlPreprocessor Load(string folder)
     {
         var config = Path.Combine(folder, "config.json");
@@ -92,11 +94,13 @@ internal sealed class InternVlPreprocessor
         return new(result, Size, rows, columns, overview, picture.Height, picture.Width);
     }
 
-    /// <summary>The grid whose proportions are nearest to the picture's. Of grids equally near, the one with the most tiles wins as long as
-    /// they have less than twice the picture's pixels.</summary>
-    /// <param name="height">Of the picture.</param>
-    /// <param name="width">Of the picture.</param>
-    /// <param name="size">Pixels in a tile's side.</param>
+    /// <summary>
+    /// The grid with the aspect ratio nearest to the picture's. Of equally near grids, the one with the most tiles is used, as long as they
+    /// have less than twice the picture's pixels.
+    /// </summary>
+    /// <param name="height">Height of the picture.</param>
+    /// <param name="width">Width of the picture.</param>
+    /// <param name="size">Side of a tile in pixels.</param>
     /// <param name="minTiles">Fewest tiles of a grid.</param>
     /// <param name="maxTiles">Most tiles of a grid.</param>
     public static (int Rows, int Columns) TileGrid(int height, int width, int size, int minTiles, int maxTiles)

@@ -1,6 +1,6 @@
 namespace AnchorScope.Prompts;
 
-/// <summary>Reads the bits of an entropy-coded segment: stuffed zero bytes are dropped, the segment ends at a marker.</summary>
+/// <summary>Reads the bits of an entropy-coded segment. Stuffed zero bytes are dropped; the segment ends at a marker.</summary>
 internal ref struct JpegBits(ReadOnlySpan<byte> file, int position)
 {
     private readonly ReadOnlySpan<byte> file = file;
@@ -8,7 +8,7 @@ internal ref struct JpegBits(ReadOnlySpan<byte> file, int position)
     private int count;
     private int padding;
 
-    /// <summary>The first byte not read; at the segment's end, its marker.</summary>
+    /// <summary>Index of the first byte not read; at the segment's end, that of its marker.</summary>
     public int Position { get; private set; } = position;
 
     /// <summary>The next 16 bits; past the end of the segment they are 0.</summary>
@@ -18,7 +18,7 @@ internal ref struct JpegBits(ReadOnlySpan<byte> file, int position)
         return (int)(held >> (count - 16)) & 0xFFFF;
     }
 
-    /// <exception cref="InvalidDataException">The segment has fewer bits left.</exception>
+    /// <exception cref="InvalidDataException">The segment has too few bits left.</exception>
     public void Skip(int bits)
     {
         count -= bits;
@@ -34,8 +34,9 @@ internal ref struct JpegBits(ReadOnlySpan<byte> file, int position)
         return value;
     }
 
-    /// <summary>A number in the JPEG form: <paramref name="bits"/> bits, the lower half of their range standing for negative
-    /// values.</summary>
+    /// <summary>
+    /// Reads a signed number in the JPEG format: of the range of <paramref name="bits"/> bits, the lower half represents negative values.
+    /// </summary>
     public int ReadSigned(int bits)
     {
         var value = Read(bits);

@@ -1,9 +1,11 @@
 namespace AnchorScope.Prompts;
 
-/// <summary>From component samples to RGB: libjpeg's 16-bit fixed-point tables, then for four components Pillow's conversion.</summary>
+/// <summary>
+/// Converts component samples to RGB: with libjpeg's 16-bit fixed-point tables, then for four components with Pillow's conversion.
+/// </summary>
 internal sealed class JpegColour
 {
-    // Contributions of a chroma sample, already rounded for red and blue; green's two halves are added before rounding.
+    // Contributions of a chroma sample. Those to red and blue are rounded; the two contributions to green are added before rounding.
     private static readonly int[] RedOfCr = Chroma(1.40200, rounded: true);
     private static readonly int[] BlueOfCb = Chroma(1.77200, rounded: true);
     private static readonly int[] GreenOfCr = Chroma(-0.71414, rounded: false);
@@ -12,9 +14,9 @@ internal sealed class JpegColour
     private readonly int components;
     private readonly bool lumaChroma;
 
-    /// <param name="components">The frame's, in order.</param>
-    /// <param name="jfif">Whether a JFIF segment was seen.</param>
-    /// <param name="adobeTransform">The Adobe segment's transform; null without that segment.</param>
+    /// <param name="components">Components of the frame, in order.</param>
+    /// <param name="jfif">Whether there is a JFIF segment.</param>
+    /// <param name="adobeTransform">The transform of the Adobe segment; null without that segment.</param>
     public JpegColour(IReadOnlyList<JpegComponent> components, bool jfif, int? adobeTransform)
     {
         this.components = components.Count;
@@ -28,7 +30,7 @@ internal sealed class JpegColour
         };
     }
 
-    /// <param name="rows">[component][width], brought to the picture's size.</param>
+    /// <param name="rows">[component][width], upsampled to the picture's size.</param>
     /// <param name="rgb">[width, 3].</param>
     public void Row(byte[][] rows, Span<byte> rgb)
     {
@@ -60,8 +62,10 @@ internal sealed class JpegColour
 
     private const int Half = 1 << 15;
 
-    /// <summary>Pillow takes every four-component file for Adobe's inverted inks: 255 is no ink. YCCK's first three come out of the luma
-    /// and chroma conversion as 255 minus the stored ink.</summary>
+    /// <summary>
+    /// Pillow treats every four-component file as Adobe's inverted inks, in which 255 is no ink. The first three components of YCCK come
+    /// out of the luma and chroma conversion as 255 minus the stored ink.
+    /// </summary>
     private void Inks(Span<byte> pixel, byte storedBlack)
     {
         for (var c = 0; c < 3; c++)

@@ -11,8 +11,8 @@ internal sealed class JpegHuffman
     private readonly int[] symbolOffset = new int[17];
 
     /// <param name="counts">Number of codes with 1, 2, ... 16 bits.</param>
-    /// <param name="symbols">In the order of their codes.</param>
-    /// <exception cref="InvalidDataException">More codes than their lengths allow.</exception>
+    /// <param name="symbols">Symbols in the order of their codes.</param>
+    /// <exception cref="InvalidDataException">There are more codes than their lengths allow.</exception>
     public JpegHuffman(ReadOnlySpan<byte> counts, ReadOnlySpan<byte> symbols)
     {
         this.symbols = symbols.ToArray();
@@ -31,7 +31,7 @@ internal sealed class JpegHuffman
         }
     }
 
-    /// <exception cref="InvalidDataException">The bits are no code of this table, or end.</exception>
+    /// <exception cref="InvalidDataException">The bits are not a code of this table, or end.</exception>
     public int Decode(ref JpegBits bits)
     {
         var next = bits.Peek16();

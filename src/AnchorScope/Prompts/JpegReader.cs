@@ -3,16 +3,18 @@ using System.Buffers.Binary;
 namespace AnchorScope.Prompts;
 
 /// <summary>
-/// Decodes JPEG (ITU T.81): baseline, extended sequential and progressive Huffman coding with 8-bit samples and 1, 3 or 4 components.
-/// The samples are those of libjpeg-turbo with its defaults, which Pillow uses, bit for bit. Where libjpeg warns about damaged data and
-/// goes on with grey, this is an error.
+/// Decodes JPEG (ITU T.81): baseline, extended sequential and progressive Huffman coding with 8-bit samples and 1, 3 or 4 components. The
+/// samples have the bits of libjpeg-turbo with its defaults, which Pillow uses. Damaged data for which libjpeg warns and continues with
+/// grey is an error here.
 /// </summary>
 internal sealed class JpegReader
 {
     private const int EndOfImage = 0xD9, StartOfScan = 0xDA;
 
-    /// <summary>A real encoder needs about ten; a small hostile file with thousands of scans over a large picture would run for
-    /// hours.</summary>
+    /// <summary>
+    /// Maximum number of scans. A real encoder needs about ten; a small hostile file with thousands of scans of a large picture would take
+    /// hours.
+    /// </summary>
     private const int MostScans = 500;
 
     private readonly ushort[]?[] quantization = new ushort[]?[4];
@@ -29,8 +31,8 @@ internal sealed class JpegReader
     private int xmpOrientation;
 
     /// <param name="file">The whole file.</param>
-    /// <param name="orientation">From EXIF, else from XMP; 0 if neither says one.</param>
-    /// <exception cref="InvalidDataException">The file is damaged, truncated or of a kind that is not supported.</exception>
+    /// <param name="orientation">From EXIF, otherwise from XMP; 0 if neither states one.</param>
+    /// <exception cref="InvalidDataException">The file is damaged, truncated or of an unsupported kind.</exception>
     public Picture Decode(ReadOnlySpan<byte> file, out int orientation)
     {
         var at = 2; // after the start marker
@@ -58,8 +60,10 @@ internal sealed class JpegReader
         return Assemble();
     }
 
-    /// <summary>A sequential picture is complete once every component was sent; a progressive one may always get more bits until it ends.
-    /// What libjpeg looks at to smooth unfinished pictures (zigzag positions 0 to 9) has to be sent in full.</summary>
+    /// <summary>
+    /// A sequential picture is complete when every component was sent. A progressive one may get more bits until it ends; the coefficients
+    /// with which libjpeg smooths unfinished pictures (zigzag positions 0 to 9) must be sent completely.
+    /// </summary>
     private bool IsComplete(bool ended) => components.Count > 0 && (progressive
         ? ended && components.TrueForAll(component => Array.TrueForAll(component.MissingBits[..10], missing => missing == 0))
         : components.TrueForAll(component => component.Quantization is not null));
@@ -151,7 +155,7 @@ internal sealed class JpegReader
             component.Lay(width, height, MostHorizontal, MostVertical);
             blocks += (long)component.BlocksAcross * component.BlocksDown;
         }
-        // Every block costs at least one bit.
+        // Every block needs at least one bit.
         if (blocks > 8L * fileLength)
             throw new InvalidDataException($"JPEG truncated: {fileLength} bytes cannot hold {width}x{height} pixels");
         foreach (var component in components)

@@ -1,11 +1,11 @@
 namespace AnchorScope.Prompts;
 
-/// <summary>One component's part in a scan and the tables that it uses; a table that the scan does not need may be null.</summary>
+/// <summary>One component of a scan, with the tables it uses. A table that the scan does not need may be null.</summary>
 internal sealed record JpegScanPart(JpegComponent Component, JpegHuffman? Dc, JpegHuffman? Ac);
 
 /// <summary>
-/// Reads the coefficients of one scan (ITU T.81, annexes F and G). A sequential scan sends whole blocks; a progressive one a range
-/// of zigzag positions, first without the lowest bits, later bit by bit.
+/// Reads the coefficients of one scan (ITU T.81, annexes F and G). A sequential scan contains whole blocks; a progressive one a range of
+/// zigzag positions, first without the lowest bits, later bit by bit.
 /// </summary>
 internal sealed class JpegScan
 {
@@ -28,18 +28,18 @@ internal sealed class JpegScan
     /// <summary>Last zigzag position of a progressive scan.</summary>
     public required int Last { get; init; }
 
-    /// <summary>Whether a progressive scan adds one bit to what earlier ones sent.</summary>
+    /// <summary>Whether a progressive scan adds one bit to the coefficients of earlier scans.</summary>
     public required bool Refines { get; init; }
 
-    /// <summary>Low bits that a progressive scan leaves out.</summary>
+    /// <summary>Number of low bits that a progressive scan omits.</summary>
     public required int LowBit { get; init; }
 
     /// <summary>Units between restart markers; 0 for none.</summary>
     public required int RestartInterval { get; init; }
 
     /// <param name="file">The whole file.</param>
-    /// <param name="position">The first byte of compressed data.</param>
-    /// <returns>Where the scan ended.</returns>
+    /// <param name="position">Index of the first byte of compressed data.</param>
+    /// <returns>Index of the end of the scan.</returns>
     /// <exception cref="InvalidDataException">The data is damaged or ends too early.</exception>
     public int Read(ReadOnlySpan<byte> file, int position)
     {
@@ -153,8 +153,10 @@ internal sealed class JpegScan
         }
     }
 
-    /// <summary>New coefficients appear where the symbols say; each coefficient passed on the way that is not zero gets one more
-    /// bit.</summary>
+    /// <summary>
+    /// Reads a refinement scan. New coefficients are inserted where the symbols say; each non-zero coefficient that is passed gets one more
+    /// bit.
+    /// </summary>
     private void RefineAc(ref JpegBits bits, JpegHuffman table, Span<short> block)
     {
         var k = First;

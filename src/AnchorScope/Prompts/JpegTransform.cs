@@ -2,7 +2,7 @@ namespace AnchorScope.Prompts;
 
 /// <summary>
 /// The inverse discrete cosine transform of 8x8 blocks in the integer form of Loeffler, Ligtenberg and Moschytz (1989) with 13-bit
-/// constants, as libjpeg's "islow" does it: columns first, keeping 2 extra bits, then rows. Other transforms round differently.
+/// constants, as in libjpeg's "islow": first columns, with 2 extra bits, then rows. Other transforms round differently.
 /// </summary>
 internal static class JpegTransform
 {
@@ -28,8 +28,9 @@ internal static class JpegTransform
         }
     }
 
-    /// <summary>Eight values <paramref name="step"/> apart, in place; the result is scaled down by 2^<paramref name="shift"/>,
-    /// rounded.</summary>
+    /// <summary>
+    /// Transforms eight values <paramref name="step"/> apart, in place. The result is divided by 2^<paramref name="shift"/>, rounded.
+    /// </summary>
     private static void Line(Span<int> v, int step, int shift)
     {
         int v0 = v[0], v1 = v[step], v2 = v[2 * step], v3 = v[3 * step];

@@ -1,9 +1,9 @@
 namespace AnchorScope.Prompts;
 
 /// <summary>
-/// Brings the rows of a component to the width and height of the picture as libjpeg-turbo does by default: where a component has
-/// half the columns or rows, a triangle filter (3/4 of the nearer sample, 1/4 of the farther one, with its rounding); otherwise, and for
-/// components of at most two columns, samples are repeated.
+/// Upsamples the rows of a component to the size of the picture as libjpeg-turbo does by default. A component with half the columns or rows
+/// uses a triangle filter (3/4 of the nearer sample, 1/4 of the farther one, with libjpeg's rounding). Otherwise, and for components of at
+/// most two columns, samples are repeated.
 /// </summary>
 internal sealed class JpegUpsampling
 {
@@ -14,10 +14,10 @@ internal sealed class JpegUpsampling
     private readonly bool smoothDown;
     private readonly int[] columnSums;
 
-    /// <param name="component">With its samples.</param>
+    /// <param name="component">The component with its samples.</param>
     /// <param name="mostHorizontal">Largest horizontal sampling factor of the frame.</param>
     /// <param name="mostVertical">Largest vertical sampling factor of the frame.</param>
-    /// <exception cref="InvalidDataException">A factor is not a whole multiple of the component's.</exception>
+    /// <exception cref="InvalidDataException">A factor is not an integer multiple of the component's.</exception>
     public JpegUpsampling(JpegComponent component, int mostHorizontal, int mostVertical)
     {
         if (mostHorizontal % component.Horizontal != 0 || mostVertical % component.Vertical != 0)
@@ -37,7 +37,8 @@ internal sealed class JpegUpsampling
     public void Row(int y, Span<byte> target)
     {
         var near = SampleRow(y / down);
-        // The farther row: above for the upper of two picture rows, below for the lower; the outermost rows are their own neighbours.
+        // The farther row is the one above for the upper of two picture rows, the one below for the lower. The outermost rows are their own
+        // neighbours.
         var far = smoothDown ? SampleRow(Math.Clamp(y / 2 + (y % 2 == 0 ? -1 : 1), 0, component.Height - 1)) : near;
         if (smoothAcross && smoothDown)
         {
@@ -66,7 +67,7 @@ internal sealed class JpegUpsampling
 
     private ReadOnlySpan<byte> SampleRow(int row) => component.Samples.AsSpan(row * component.Stride, component.Width);
 
-    /// <summary>Each sum becomes two samples; the biases alternate so that rounding does not brighten the picture.</summary>
+    /// <summary>Computes two samples from each sum. The biases alternate, so that rounding does not brighten the picture.</summary>
     private static void Double(int[] sums, Span<byte> target, int scaleBits, int leftBias, int rightBias)
     {
         for (var x = 0; x < target.Length; x++)

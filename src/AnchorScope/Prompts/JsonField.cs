@@ -3,7 +3,7 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Prompts;
 
-/// <summary>A value of a JSON file that knows its file and path, so that whatever is wrong with it can be named.</summary>
+/// <summary>A value of a JSON file with its file and path, so that errors can refer to it.</summary>
 internal readonly record struct JsonField(string File, string Path, JsonElement Value)
 {
     public static JsonField Read(string file) => Parse(file, ReadBytes(file));
@@ -32,7 +32,7 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
         }
     }
 
-    /// <summary>The member of this object, or null where it is absent or JSON null.</summary>
+    /// <summary>The member of this object, or null if it is absent or JSON null.</summary>
     public JsonField? Find(string name)
     {
         if (Value.ValueKind != JsonValueKind.Object) throw Expected("an object");
@@ -101,7 +101,7 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
     public InputException Expected(string what) =>
         InputException.At(File, Path.Length == 0 ? "the document" : Quoted.Line(Path), what, Found);
 
-    /// <summary>The value as an error shows it: one line, shortened.</summary>
+    /// <summary>The value as shown in an error: one line, shortened.</summary>
     public string Found
     {
         get
@@ -111,11 +111,11 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
         }
     }
 
-    /// <summary>An error for a part of the file that is well-formed but not implemented here.</summary>
+    /// <summary>The error for a well-formed part of the file that is not supported.</summary>
     public InputException Unsupported(string supported) => Expected($"one of the supported {supported}");
 
     private string Join(string name) => Path.Length == 0 ? name : $"{Path}.{name}";
 
-    // JSON may escape half of a surrogate pair; the parser accepts that and only reading the string fails.
+    // JSON can contain an escaped half of a surrogate pair. The parser accepts it; only reading the string fails.
     private InputException HalfPair(InvalidOperationException e) => new($"{File}: {Path}: expected text, found an escape that is half of a surrogate pair", e);
 }

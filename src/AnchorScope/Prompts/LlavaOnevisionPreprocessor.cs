@@ -1,10 +1,10 @@
 namespace AnchorScope.Prompts;
 
 /// <summary>
-/// From a picture to the tiles of a LLaVA-OneVision vision tower, bit for bit as LlavaOnevisionImageProcessor (Pillow backend, Pillow up
-/// to 12) does it. One picture in a sample: resize into the best of the given resolutions with the proportions kept, pad with
-/// black, cut into tiles, and put the whole picture, squeezed into one tile, in front. One of several: pad to a square with the mean
-/// colour, resize to one tile.
+/// Converts a picture to the tiles of a LLaVA-OneVision vision tower, with the bits of LlavaOnevisionImageProcessor (Pillow backend, Pillow
+/// up to 12). A single picture is resized into the best of the given resolutions with its aspect ratio kept, padded with black and cut into
+/// tiles; the whole picture, resized to one tile, comes first. One of several pictures is padded to a square with the mean colour and
+/// resized to one tile.
 /// </summary>
 internal sealed class LlavaOnevisionPreprocessor
 {
@@ -18,7 +18,7 @@ internal sealed class LlavaOnevisionPreprocessor
     private LlavaOnevisionPreprocessor(PreprocessorSettings settings)
     {
         settings.RequireType(Supported);
-        // do_pad is about the number of tiles of several pictures in a batch, so either way nothing changes here.
+        // do_pad is about the number of tiles of several pictures in a batch, so it has no effect here.
         settings.RequireOwnOnly("LlavaOnevisionImageProcessor", "image_grid_pinpoints", "do_pad");
         settings.RequireOn("do_resize", "the model takes one size only");
         _ = settings.Flag("do_pad");
@@ -32,15 +32,16 @@ internal sealed class LlavaOnevisionPreprocessor
         background = settings.MeanColour(PreprocessorSettings.ClipMean);
     }
 
-    /// <summary>Pixels in a tile's side.</summary>
+    /// <summary>Side of a tile in pixels.</summary>
     public int Size { get; }
 
-    /// <summary>What pictures are fitted into, in pixels; multiples of <see cref="Size"/>.</summary>
+    /// <summary>The resolutions that pictures are fitted into, in pixels; multiples of <see cref="Size"/>.</summary>
     public IReadOnlyList<(int Height, int Width)> Resolutions { get; }
 
-    /// <param name="folder">A checkpoint's; preprocessor_config.json is read, or processor_config.json if the settings stand there.</param>
+    /// <param name="folder">Folder of a checkpoint. Reads preprocessor_config.json, or processor_config.json if the settings are
+    /// there.</param>
     /// <exception cref="InputException">The file is missing, belongs to another image processor, has a value of the wrong kind or out of
-    /// range, or asks for a step that LlavaOnevisionImageProcessor does not have.</exception>
+    /// range, or requests a step that LlavaOnevisionImageProcessor does not have.</exception>
     public static LlavaOnevisionPreprocessor Load(string folder) => new(PreprocessorSettings.Load(folder));
 
     /// <returns>The whole picture first, then the tiles row by row.</returns>
@@ -55,7 +56,7 @@ internal sealed class LlavaOnevisionPreprocessor
         return new(result, Size, height / Size, width / Size, Overview: true, picture.Height, picture.Width);
     }
 
-    /// <summary>For a picture that shares its sample with others.</summary>
+    /// <summary>Converts a picture that shares its sample with others.</summary>
     /// <returns>One tile.</returns>
     /// <exception cref="InputException">The square has more than <see cref="Picture.MostPixels"/> pixels.</exception>
     public PictureTiles ApplyWhole(Picture picture)
@@ -68,7 +69,7 @@ internal sealed class LlavaOnevisionPreprocessor
         return new(values.Tiles(Size, square.Resize(Size, Size, filter)), Size, 0, 0, Overview: true, picture.Height, picture.Width);
     }
 
-    /// <summary>The square in whose middle <see cref="ApplyWhole"/> puts a picture, in pixels from the picture's upper left corner.</summary>
+    /// <summary>The square in which <see cref="ApplyWhole"/> centres a picture, in pixels from the picture's upper left corner.</summary>
     public static (int Left, int Top, int Right, int Bottom) SquareAround(int height, int width)
     {
         var side = Math.Max(height, width);
@@ -76,10 +77,11 @@ internal sealed class LlavaOnevisionPreprocessor
         return (left, top, left + side, top + side);
     }
 
-    /// <summary>The resolution that keeps most of the picture's pixels and, of those, wastes the fewest of its own; the first of several
-    /// that are equally good.</summary>
-    /// <param name="height">Of the picture.</param>
-    /// <param name="width">Of the picture.</param>
+    /// <summary>
+    /// The resolution that keeps most of the picture's pixels and, of those, wastes the fewest of its own; of equally good ones the first.
+    /// </summary>
+    /// <param name="height">Height of the picture.</param>
+    /// <param name="width">Width of the picture.</param>
     /// <param name="resolutions">At least one.</param>
     public static (int Height, int Width) BestResolution(int height, int width, IReadOnlyList<(int Height, int Width)> resolutions)
     {
@@ -98,7 +100,7 @@ internal sealed class LlavaOnevisionPreprocessor
         return best;
     }
 
-    /// <summary>The largest size with the picture's proportions inside a resolution; the shorter side is rounded up.</summary>
+    /// <summary>The largest size with the picture's aspect ratio inside a resolution; the shorter side is rounded up.</summary>
     private static (int Height, int Width) FittedSize(int height, int width, int tallest, int widest)
     {
         double byWidth = (double)widest / width, byHeight = (double)tallest / height;
@@ -107,7 +109,7 @@ internal sealed class LlavaOnevisionPreprocessor
             : (tallest, Math.Min((int)Math.Ceiling(width * byHeight), widest));
     }
 
-    /// <summary>One colour around the middle; the odd row goes below, the odd column to the right.</summary>
+    /// <summary>Pads with one colour; an odd row is added below, an odd column on the right.</summary>
     private static Picture Pad(Picture picture, int height, int width, byte[] colour)
     {
         if ((height, width) == (picture.Height, picture.Width))

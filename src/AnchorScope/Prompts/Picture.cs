@@ -1,16 +1,16 @@
 using AnchorScope.Checkpoints;
 namespace AnchorScope.Prompts;
 
-/// <summary>A decoded picture: 8-bit sRGB samples without alpha, as Pillow's <c>convert("RGB")</c> gives them.</summary>
+/// <summary>A decoded picture: 8-bit sRGB samples without alpha, as in Pillow's <c>convert("RGB")</c>.</summary>
 public sealed class Picture
 {
-    /// <summary>Pictures with more pixels than this are refused (Pillow's own limit against decompression bombs).</summary>
+    /// <summary>Maximum number of pixels (Pillow's own limit against decompression bombs).</summary>
     public const long MostPixels = 178_956_970;
 
-    /// <summary>Takes over samples that are already decoded.</summary>
-    /// <param name="width">Pixels in a row, at least 1.</param>
+    /// <summary>A picture from decoded samples.</summary>
+    /// <param name="width">Pixels per row, at least 1.</param>
     /// <param name="height">Rows, at least 1.</param>
-    /// <param name="rgb">[height, width, 3]; kept, not copied.</param>
+    /// <param name="rgb">[height, width, 3]; not copied.</param>
     public Picture(int width, int height, byte[] rgb)
     {
         ArgumentNullException.ThrowIfNull(rgb);
@@ -23,17 +23,19 @@ public sealed class Picture
         Rgb = rgb;
     }
 
-    /// <summary>Columns, in pixels.</summary>
+    /// <summary>Pixels per row.</summary>
     public int Width { get; }
 
-    /// <summary>Rows, in pixels.</summary>
+    /// <summary>Number of rows.</summary>
     public int Height { get; }
 
     /// <summary>[height, width, 3], row by row from the top left.</summary>
     public byte[] Rgb { get; }
 
     /// <summary>Reads a picture file; see <see cref="Decode"/>.</summary>
-    /// <exception cref="InputException">The file cannot be read, or <see cref="Decode"/> refuses its content.</exception>
+    /// <param name="path">The file.</param>
+    /// <param name="applyOrientation">Whether to rotate the picture upright by its EXIF or XMP orientation.</param>
+    /// <exception cref="InputException">The file cannot be read, or <see cref="Decode"/> rejects its content.</exception>
     public static Picture Load(string path, bool applyOrientation = true)
     {
         byte[] bytes;
@@ -48,15 +50,17 @@ public sealed class Picture
         return Decode(bytes, path, applyOrientation);
     }
 
-    /// <summary>Decodes a PNG (every colour type and depth), a JPEG (baseline or progressive, 8-bit Huffman), a WebP, the first picture
-    /// of a GIF, a BMP or a TIFF to the exact samples that Pillow gives; what of these formats would come out otherwise is refused by
-    /// name. Alpha is dropped, not composited.</summary>
+    /// <summary>
+    /// Decodes a PNG (every colour type and depth), a JPEG (baseline or progressive, 8-bit Huffman), a WebP, the first picture of a GIF, a
+    /// BMP or a TIFF to exactly Pillow's samples. Variants of these formats that would give other samples are an error. Alpha is dropped,
+    /// not composited.
+    /// </summary>
     /// <param name="bytes">The whole file.</param>
-    /// <param name="name">What errors call the picture.</param>
-    /// <param name="applyOrientation">Turn the picture upright as its EXIF or XMP orientation says, as the reference does with
+    /// <param name="name">Name of the picture in errors.</param>
+    /// <param name="applyOrientation">Whether to rotate the picture upright by its EXIF or XMP orientation, as the reference does for
     /// files.</param>
-    /// <exception cref="InputException">Another format, damaged or truncated data, or more than <see cref="MostPixels"/>
-    /// pixels.</exception>
+    /// <exception cref="InputException">The format is another one, data is damaged or truncated, or there are more than
+    /// <see cref="MostPixels"/> pixels.</exception>
     public static Picture Decode(ReadOnlySpan<byte> bytes, string name, bool applyOrientation = true)
     {
         try
@@ -79,14 +83,16 @@ public sealed class Picture
         }
     }
 
-    /// <summary>Resamples with Pillow's arithmetic; see <see cref="Resample"/>.</summary>
+    /// <summary>Resizes with Pillow's arithmetic; see <see cref="Resample"/>.</summary>
     internal Picture Resize(int width, int height, Resampling filter) => Resample.Resize(this, width, height, filter);
 
     /// <summary>The picture as a PNG file (8-bit RGB).</summary>
     public byte[] ToPng() => PngWriter.Encode(this);
 
-    /// <summary>Cuts out the middle, or surrounds the picture with black where it is smaller, with CLIPImageProcessor's rounding:
-    /// the odd row or column goes to the right and below when cutting, to the left and above when padding.</summary>
+    /// <summary>
+    /// Cuts out the centre, or pads with black where the picture is smaller, with the rounding of CLIPImageProcessor: an odd row or column
+    /// is removed on the right and at the bottom, or added on the left and at the top.
+    /// </summary>
     public Picture CenterCrop(int width, int height)
     {
         var cropped = new byte[checked(3 * width * height)];
@@ -102,7 +108,7 @@ public sealed class Picture
         static int Offset(int have, int want) => have >= want ? (have - want) / 2 : -((want - have + 1) / 2);
     }
 
-    /// <exception cref="InvalidDataException">The size is zero or beyond <see cref="MostPixels"/>.</exception>
+    /// <exception cref="InvalidDataException">The size is 0 or above <see cref="MostPixels"/>.</exception>
     internal static void RequirePlausibleSize(long width, long height)
     {
         if (width < 1 || height < 1)

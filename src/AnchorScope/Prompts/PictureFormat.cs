@@ -1,11 +1,11 @@
 namespace AnchorScope.Prompts;
 
-/// <summary>Tells picture formats apart by their first bytes, whatever the file is called.</summary>
+/// <summary>Recognises picture formats by their first bytes, whatever the name of the file.</summary>
 internal static class PictureFormat
 {
     public const string WebP = "a WebP picture", Gif = "a GIF picture", Bmp = "a BMP picture", Tiff = "a TIFF picture";
 
-    /// <summary>"PNG", "JPEG", or words for what else this seems to be.</summary>
+    /// <summary>"PNG", "JPEG", or a description of another format.</summary>
     public static string Of(ReadOnlySpan<byte> file)
     {
         if (file.IsEmpty)

@@ -1,9 +1,11 @@
 namespace AnchorScope.Prompts;
 
-/// <summary>A rectangle of a picture in pixels of the original, edges between pixels: 0, 0 is the upper left corner.</summary>
+/// <summary>
+/// A rectangle of a picture in pixels of the original. Coordinates are those of the edges between pixels: 0, 0 is the upper left corner.
+/// </summary>
 public readonly record struct PixelBox(double Left, double Top, double Right, double Bottom)
 {
-    /// <summary>Cells of a grid over this rectangle, row by row.</summary>
+    /// <summary>The cells of a grid over this rectangle, row by row.</summary>
     public IEnumerable<PixelBox> Cells(int rows, int columns)
     {
         var (width, height) = ((Right - Left) / columns, (Bottom - Top) / rows);
@@ -14,7 +16,7 @@ public readonly record struct PixelBox(double Left, double Top, double Right, do
         }
     }
 
-    /// <summary>The part inside <paramref name="other"/>; null where they have no area in common.</summary>
+    /// <summary>The intersection with <paramref name="other"/>; null if they have no area in common.</summary>
     public PixelBox? Within(PixelBox other) => Overlaps(other)
         ? new PixelBox(Math.Max(Left, other.Left), Math.Max(Top, other.Top), Math.Min(Right, other.Right), Math.Min(Bottom, other.Bottom))
         : null;
@@ -23,7 +25,7 @@ public readonly record struct PixelBox(double Left, double Top, double Right, do
     public bool Overlaps(PixelBox other) => Left < other.Right && other.Left < Right && Top < other.Bottom && other.Top < Bottom;
 }
 
-/// <summary>Where an image token looks.</summary>
-/// <param name="Picture">Which picture of the prompt, from 0.</param>
-/// <param name="Box">What it covers of it; null for a token that stands for no place, such as the end of a row.</param>
+/// <summary>The region that an image token covers.</summary>
+/// <param name="Picture">Index of the picture in the prompt.</param>
+/// <param name="Box">The region; null for a token without one, such as the end of a row.</param>
 public sealed record ImagePlace(int Picture, PixelBox? Box);

@@ -1,18 +1,20 @@
 namespace AnchorScope.Prompts;
 
-/// <summary>From 8-bit samples to what a vision tower takes: rescaled and normalised, one table of 256 values per channel.</summary>
+/// <summary>
+/// Converts 8-bit samples to the input of a vision tower, rescaled and normalised, with one table of 256 values per channel.
+/// </summary>
 internal sealed class PixelTable
 {
     private readonly float[][] table;
 
-    /// <param name="rescaleFactor">What samples of 0..255 are multiplied by; null for nothing.</param>
-    /// <param name="normalization">Subtracted and divided by, each [3]; null for no normalisation.</param>
+    /// <param name="rescaleFactor">Factor of samples in 0..255; null for none.</param>
+    /// <param name="normalization">Mean and standard deviation, each [3]; null for no normalisation.</param>
     public PixelTable(double? rescaleFactor, (float[] Mean, float[] Std)? normalization) =>
         table = [.. Enumerable.Range(0, 3).Select(channel =>
             Enumerable.Range(0, 256).Select(level => Value(level, channel, rescaleFactor, normalization)).ToArray())];
 
     /// <param name="channel">0 red, 1 green, 2 blue.</param>
-    /// <returns>[256], by sample.</returns>
+    /// <returns>[256], indexed by sample.</returns>
     public ReadOnlySpan<float> Of(int channel) => table[channel];
 
     /// <returns>[3, height, width].</returns>
@@ -23,8 +25,8 @@ internal sealed class PixelTable
         return result;
     }
 
-    /// <summary>Cuts pictures into square tiles, each row by row, one picture after the other.</summary>
-    /// <param name="size">Pixels in a tile's side; it divides the sides of every picture.</param>
+    /// <summary>Cuts pictures into square tiles, row by row, one picture after the other.</summary>
+    /// <param name="size">Side of a tile in pixels; it divides the sides of every picture.</param>
     /// <param name="pictures">In the order of their tiles.</param>
     /// <returns>[tiles, 3, size, size].</returns>
     public float[] Tiles(int size, params ReadOnlySpan<Picture> pictures)

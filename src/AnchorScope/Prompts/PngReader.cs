@@ -4,13 +4,15 @@ using System.Text;
 
 namespace AnchorScope.Prompts;
 
-/// <summary>Decodes PNG (ISO/IEC 15948) to the samples of Pillow's <c>convert("RGB")</c>: alpha and tRNS dropped, 16-bit samples cut to
-/// their high byte (grey ones to 255), 1, 2 and 4-bit grey spread over 0..255. Gamma and colour profiles are not applied.</summary>
+/// <summary>
+/// Decodes PNG (ISO/IEC 15948) to the samples of Pillow's <c>convert("RGB")</c>: alpha and tRNS are dropped, 16-bit samples are reduced to
+/// their high byte (grey ones are clamped to 255), and 1, 2 and 4-bit grey is scaled to 0..255. Gamma and colour profiles are not applied.
+/// </summary>
 internal static class PngReader
 {
     private const int Grey = 0, Rgb = 2, Palette = 3, GreyAlpha = 4, RgbAlpha = 6;
 
-    /// <summary>Deflate turns one byte into at most 1032; a smaller file cannot hold the picture its header promises.</summary>
+    /// <summary>Deflate expands one byte to at most 1032. A smaller file cannot contain a picture of the size in its header.</summary>
     private const long MostInflation = 1032;
 
     /// <summary>First column, first row, column step and row step of the seven passes of an interlaced picture.</summary>
@@ -19,7 +21,7 @@ internal static class PngReader
 
     public static ReadOnlySpan<byte> Signature => [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A];
 
-    /// <param name="file">The whole file, signature included.</param>
+    /// <param name="file">The whole file, including the signature.</param>
     /// <param name="orientation">From an eXIf chunk; 0 without one.</param>
     /// <exception cref="InvalidDataException">The file is damaged, truncated or not valid PNG; the message says where.</exception>
     public static Picture Decode(ReadOnlySpan<byte> file, out int orientation)
@@ -161,11 +163,11 @@ internal static class PngReader
                 break;
             case Palette:
                 var index = Packed(row, i, header.BitDepth);
-                // What a palette leaves out is black, as in Pillow.
+                // Indices beyond the palette are black, as in Pillow.
                 if (3 * index < palette!.Length) palette.AsSpan(3 * index, 3).CopyTo(rgb);
                 break;
             case Grey when header.BitDepth == 16:
-                // Pillow keeps the whole number and cuts it off at 255: what is brighter than 1/257 of the range is white.
+                // Pillow keeps the 16-bit number and clamps it to 255: everything above 1/257 of the range is white.
                 rgb.Fill(row[2 * i] > 0 ? (byte)255 : row[2 * i + 1]);
                 break;
             default:
@@ -184,7 +186,7 @@ internal static class PngReader
     {
         private int PixelBits => BitDepth * ColourType switch { Rgb => 3, GreyAlpha => 2, RgbAlpha => 4, _ => 1 };
 
-        /// <summary>The distance of the row filters: whole bytes from a pixel to the next, at least 1.</summary>
+        /// <summary>The distance of the row filters: bytes per pixel, at least 1.</summary>
         public int PixelBytes => (PixelBits + 7) / 8;
 
         public static Header Parse(ReadOnlySpan<byte> data)
@@ -211,7 +213,7 @@ internal static class PngReader
 
         public int Columns((int X, int Y, int StepX, int StepY) pass) => (Width - pass.X + pass.StepX - 1) / pass.StepX;
 
-        /// <summary>Rows of a pass; none where the pass has no columns.</summary>
+        /// <summary>Number of rows of a pass; 0 if the pass has no columns.</summary>
         public int Rows((int X, int Y, int StepX, int StepY) pass) =>
             Columns(pass) == 0 ? 0 : (Height - pass.Y + pass.StepY - 1) / pass.StepY;
 

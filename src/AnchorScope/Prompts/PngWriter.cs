@@ -3,12 +3,12 @@ using System.IO.Compression;
 
 namespace AnchorScope.Prompts;
 
-/// <summary>Writes a picture as an 8-bit RGB PNG, each row as differences from the pixel to the left.</summary>
+/// <summary>Writes a picture as an 8-bit RGB PNG. Each row is stored as differences from the pixel to the left.</summary>
 internal static class PngWriter
 {
     private const byte SubFilter = 1;
 
-    /// <param name="level">Without compression, the bytes do not depend on the library that compresses.</param>
+    /// <param name="level">Without compression, the bytes do not depend on the compression library.</param>
     public static byte[] Encode(Picture picture, CompressionLevel level = CompressionLevel.Optimal)
     {
         var file = new MemoryStream();

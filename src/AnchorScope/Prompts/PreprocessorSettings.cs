@@ -3,11 +3,13 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Prompts;
 
-/// <summary>The settings of one image processor as they stand in preprocessor_config.json, or in the part "image_processor" of
-/// processor_config.json. A key whose value is null counts as absent; every error names the file and the field.</summary>
+/// <summary>
+/// The settings of one image processor, from preprocessor_config.json or from the section "image_processor" of processor_config.json. A key
+/// whose value is null counts as absent. Every error names the file and the field.
+/// </summary>
 internal sealed class PreprocessorSettings
 {
-    /// <summary>The longest side of a picture that a setting may ask for.</summary>
+    /// <summary>The longest side of a picture that a setting may request.</summary>
     public const int LargestSize = 16384;
 
     public static readonly float[] ClipMean = [0.48145466f, 0.4578275f, 0.40821073f];
@@ -33,19 +35,19 @@ internal sealed class PreprocessorSettings
             : throw new InputException($"{root.File}: expected a JSON object, found {JsonKind.Of(root.Value)}");
     }
 
-    /// <summary>Where they stand, for messages.</summary>
+    /// <summary>The file with the settings, for messages.</summary>
     public string File => root.File;
 
     /// <summary>
-    /// The settings of the checkpoint in <paramref name="folder"/>, by one rule for every family, the reference's: "image_processor" of
-    /// processor_config.json where it is there, else preprocessor_config.json. The two are never mixed.
+    /// The settings of the checkpoint in <paramref name="folder"/>, by the reference's rule for every family: "image_processor" of
+    /// processor_config.json if it exists, otherwise preprocessor_config.json. The two are never combined.
     /// </summary>
-    /// <exception cref="InputException">Neither is there, one cannot be read, or is no JSON object.</exception>
+    /// <exception cref="InputException">Neither exists, one cannot be read, or is not a JSON object.</exception>
     public static PreprocessorSettings Load(string folder) =>
         LoadOrNull(folder) ?? throw new InputException(
             $"{Path.Combine(folder, Older)}: this file is needed and does not exist, nor does image_processor in {Newer}");
 
-    /// <summary>The same, null where neither is there.</summary>
+    /// <summary>The same, but null if neither exists.</summary>
     public static PreprocessorSettings? LoadOrNull(string folder)
     {
         var (newer, older) = (Path.Combine(folder, Newer), Path.Combine(folder, Older));
@@ -53,31 +55,32 @@ internal sealed class PreprocessorSettings
         return System.IO.File.Exists(older) ? Read(older) : null;
     }
 
-    /// <summary>The file that the settings stand in, config.json where there are none: for messages about what they do not agree
-    /// with.</summary>
+    /// <summary>
+    /// The file with the settings, or config.json if there are none, for messages about other files that contradict them.
+    /// </summary>
     public static string FileIn(string folder) => LoadOrNull(folder)?.File ?? Path.Combine(folder, "config.json");
 
-    /// <exception cref="InputException">The file is missing, cannot be read, or is no JSON object.</exception>
+    /// <exception cref="InputException">The file is missing, cannot be read, or is not a JSON object.</exception>
     public static PreprocessorSettings Read(string file) => new(JsonField.Read(file));
 
     public JsonField? Find(string key) => root.Find(key);
 
     /// <summary>
-    /// Refuses the settings of another image processor. Settings that name none are the family's own, as the reference goes by the
-    /// model_type then.
+    /// Throws for the settings of another image processor. Settings without a type are accepted, because the reference then uses the
+    /// model_type.
     /// </summary>
     public void RequireType(IReadOnlyList<string> supported)
     {
-        // Files from before 2022 have only the second key, under names that end in FeatureExtractor.
+        // Files from before 2022 have only the second key, with names that end in FeatureExtractor.
         if ((Find("image_processor_type") ?? Find("feature_extractor_type")) is not { } type) return;
         if (!type.IsText || !supported.Contains(type.Text().Replace("FeatureExtractor", "ImageProcessor", StringComparison.Ordinal),
             StringComparer.Ordinal))
             throw InputException.At(File, "image_processor_type", $"one of {string.Join(", ", supported)}", type.Found);
     }
 
-    /// <summary>Refuses steps and settings that would change the pixels but that this processor does not have.</summary>
-    /// <param name="processor">Its name, for the message.</param>
-    /// <param name="own">Those it has besides resizing, rescaling and normalising.</param>
+    /// <summary>Throws for steps and settings that would change the pixels but that this processor does not have.</summary>
+    /// <param name="processor">Name of the processor, for the message.</param>
+    /// <param name="own">Settings it has in addition to resizing, rescaling and normalising.</param>
     public void RequireOwnOnly(string processor, params ReadOnlySpan<string> own)
     {
         foreach (var (name, field) in root.Members())
@@ -91,7 +94,7 @@ internal sealed class PreprocessorSettings
 
     public bool Flag(string key, bool otherwise = true) => root.Flag(key, otherwise);
 
-    /// <summary>For a step without which a model cannot take the result.</summary>
+    /// <summary>Throws if a step is switched off that the model requires.</summary>
     public void RequireOn(string key, string why)
     {
         if (!Flag(key))
@@ -109,17 +112,17 @@ internal sealed class PreprocessorSettings
             : throw field.Expected("0 (nearest), 1 (lanczos), 2 (bilinear), 3 (bicubic) or 4 (box)");
     }
 
-    /// <returns>What samples are multiplied by; null for nothing.</returns>
+    /// <returns>The factor of samples; null for none.</returns>
     public double? RescaleFactor() =>
         !Flag("do_rescale") ? null : Find("rescale_factor") is { } factor ? Number(factor) : 1 / 255.0;
 
-    /// <returns>Mean and deviation, each [3]; null for no normalisation.</returns>
+    /// <returns>Mean and standard deviation, each [3]; null for no normalisation.</returns>
     public (float[] Mean, float[] Std)? Normalization(float[] mean, float[] std) => !Flag("do_normalize") ? null : (
         Find("image_mean") is { } ownMean ? Channels(ownMean, mayBeZero: true) : mean,
         Find("image_std") is { } ownStd ? Channels(ownStd, mayBeZero: false) : std);
 
-    /// <summary>image_mean as a colour [3] of 0..255, cut off to whole levels; what pictures are padded with.</summary>
-    /// <param name="mean">Where the key is absent, [3].</param>
+    /// <summary>image_mean as a colour [3] of 0..255, truncated to integers. Pictures are padded with it.</summary>
+    /// <param name="mean">Value if the key is absent, [3].</param>
     public byte[] MeanColour(float[] mean)
     {
         if (Find("image_mean") is { } own)
@@ -143,7 +146,7 @@ internal sealed class PreprocessorSettings
         return height == width ? height : throw field.Expected("equal height and width (the model takes square tiles only)");
     }
 
-    /// <summary>The member of an object that has no other.</summary>
+    /// <summary>The member of an object, if the object has no other.</summary>
     public static JsonField? OnlyMember(JsonField field, string name) => field.Members().Count() == 1 ? field.Find(name) : null;
 
     public static (int Height, int Width) HeightAndWidth(JsonField field) =>

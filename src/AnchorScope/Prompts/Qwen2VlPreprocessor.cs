@@ -1,8 +1,8 @@
 namespace AnchorScope.Prompts;
 
 /// <summary>
-/// From a picture to the patches of a Qwen2-VL or Qwen2.5-VL vision tower, bit for bit as Qwen2VLImageProcessor (Pillow backend,
-/// Pillow up to 12) does it: resize to whole blocks within a range of pixels, rescale, normalise, cut into patches.
+/// Converts a picture to the patches of a Qwen2-VL or Qwen2.5-VL vision tower, with the bits of Qwen2VLImageProcessor (Pillow backend,
+/// Pillow up to 12): resize to whole blocks within a range of pixels, rescale, normalise, cut into patches.
 /// </summary>
 internal sealed class Qwen2VlPreprocessor
 {
@@ -32,28 +32,29 @@ internal sealed class Qwen2VlPreprocessor
         values = new(settings.RescaleFactor(), settings.Normalization(PreprocessorSettings.ClipMean, PreprocessorSettings.ClipStd));
     }
 
-    /// <summary>Pixels in a patch's side.</summary>
+    /// <summary>Side of a patch in pixels.</summary>
     public int PatchSize { get; }
 
-    /// <summary>How often a still picture's patch is repeated, where a film has as many frames.</summary>
+    /// <summary>How often a still picture's patch is repeated, in place of the frames of a video.</summary>
     public int TemporalPatchSize { get; }
 
-    /// <summary>Patches in the side of a block, which becomes one token.</summary>
+    /// <summary>Patches per side of a block. A block becomes one token.</summary>
     public int MergeSize { get; }
 
-    /// <summary>Smaller pictures are enlarged to at least as many pixels.</summary>
+    /// <summary>Smaller pictures are enlarged to at least this many pixels.</summary>
     public int MinPixels { get; }
 
-    /// <summary>Larger pictures are shrunk to at most as many pixels.</summary>
+    /// <summary>Larger pictures are shrunk to at most this many pixels.</summary>
     public int MaxPixels { get; }
 
-    /// <param name="folder">A checkpoint's; preprocessor_config.json is read, or processor_config.json if the settings stand there.</param>
+    /// <param name="folder">Folder of a checkpoint. Reads preprocessor_config.json, or processor_config.json if the settings are
+    /// there.</param>
     /// <exception cref="InputException">The file is missing, belongs to another image processor, has a value of the wrong kind or out of
-    /// range, or asks for a step that Qwen2VLImageProcessor does not have.</exception>
+    /// range, or requests a step that Qwen2VLImageProcessor does not have.</exception>
     public static Qwen2VlPreprocessor Load(string folder) => new(PreprocessorSettings.Load(folder));
 
     /// <exception cref="InputException">One side is more than 200 times the other, resizing needs more than
-    /// <see cref="Picture.MostPixels"/> pixels, or resizing is off and a side is no multiple of a block's.</exception>
+    /// <see cref="Picture.MostPixels"/> pixels, or resizing is off and a side is not a multiple of a block's side.</exception>
     public QwenPatches Apply(Picture picture)
     {
         ArgumentNullException.ThrowIfNull(picture);
@@ -75,13 +76,15 @@ internal sealed class Qwen2VlPreprocessor
         return new(result, gridHeight, gridWidth, seen);
     }
 
-    /// <summary>The size nearest to the picture's whose sides are multiples of <paramref name="factor"/>, with the number of pixels in the
-    /// given range and about the same proportions.</summary>
-    /// <param name="height">Of the picture.</param>
-    /// <param name="width">Of the picture.</param>
-    /// <param name="factor">Pixels in the side of a block of patches.</param>
-    /// <param name="minPixels">At least as many.</param>
-    /// <param name="maxPixels">At most as many, except that no side is shorter than a block.</param>
+    /// <summary>
+    /// The size nearest to the picture's whose sides are multiples of <paramref name="factor"/>, with a number of pixels in the given range
+    /// and about the same aspect ratio.
+    /// </summary>
+    /// <param name="height">Height of the picture.</param>
+    /// <param name="width">Width of the picture.</param>
+    /// <param name="factor">Side of a block of patches in pixels.</param>
+    /// <param name="minPixels">Minimum number of pixels.</param>
+    /// <param name="maxPixels">Maximum number of pixels, except that no side is shorter than a block.</param>
     /// <exception cref="InputException">One side is more than 200 times the other.</exception>
     public static (int Height, int Width) SmartResize(int height, int width, int factor, int minPixels, int maxPixels)
     {
@@ -101,7 +104,7 @@ internal sealed class Qwen2VlPreprocessor
         }
         return (checked((int)tall), checked((int)wide));
 
-        // Python's round: a half goes to the even neighbour.
+        // Python's round: half to even.
         long Nearest(int side) => (long)Math.Round((double)side / factor, MidpointRounding.ToEven) * factor;
     }
 
@@ -135,7 +138,9 @@ internal sealed class Qwen2VlPreprocessor
         return at;
     }
 
-    /// <summary>The older key of its own wins over the member of "size"; a size has both members or the older keys beside it.</summary>
+    /// <summary>
+    /// The older separate key takes precedence over the member of "size". A size without both members requires the older keys.
+    /// </summary>
     private static int Pixels(PreprocessorSettings settings, string key, string member, int otherwise)
     {
         if (settings.Find(key) is { } own)

@@ -1,6 +1,6 @@
 namespace AnchorScope.Prompts;
 
-/// <summary>Resampling filters, numbered as Pillow and preprocessor_config.json number them.</summary>
+/// <summary>Resampling filters, with the numbers of Pillow and preprocessor_config.json.</summary>
 internal enum Resampling
 {
     Nearest = 0,
@@ -11,9 +11,9 @@ internal enum Resampling
 }
 
 /// <summary>
-/// Pillow's 8-bit resampling up to version 12, bit for bit: filter weights are normalised in double precision, rounded to 22-bit fixed
-/// point, and each pass rounds and clamps to 8 bits. The horizontal pass comes first (Pillow 13 chooses the order by size, which gives
-/// other pixels); a pass whose size does not change is left out. When shrinking, the filter is widened by the scale.
+/// Resizes with the bits of Pillow's 8-bit resampling up to version 12. Filter weights are normalised in double precision and rounded to
+/// 22-bit fixed point; each pass rounds and clamps to 8 bits. The horizontal pass is first (Pillow 13 chooses the order by size, which
+/// gives other pixels). A pass that does not change the size is skipped. For downscaling, the filter is widened by the scale.
 /// </summary>
 internal static class Resample
 {
@@ -24,7 +24,7 @@ internal static class Resample
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
-        // What lies between the two passes has the old height and the new width.
+        // The picture between the two passes has the old height and the new width.
         if ((long)width * Math.Max(height, picture.Height) > Picture.MostPixels)
             throw new InputException(
                 $"resizing a {picture.Width}x{picture.Height} picture to {width}x{height} needs more than {Picture.MostPixels} pixels");
@@ -103,7 +103,7 @@ internal static class Resample
 
         static int[] Positions(int from, int to)
         {
-            // Pillow adds the step up, pixel after pixel; a product would round differently.
+            // Pillow adds the step pixel by pixel; a product would round differently.
             var positions = new int[to];
             double step = (double)from / to, position = step * 0.5;
             for (var i = 0; i < to; i++, position += step)
@@ -112,8 +112,9 @@ internal static class Resample
         }
     }
 
-    /// <summary>For each output position of one axis: the first input position that counts, and the fixed-point weights from there
-    /// on.</summary>
+    /// <summary>
+    /// For each output position of one axis: the first input position that contributes, and the fixed-point weights from there on.
+    /// </summary>
     private sealed class Weights
     {
         private readonly int longest;

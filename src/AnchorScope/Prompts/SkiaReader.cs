@@ -3,8 +3,9 @@ using SkiaSharp;
 
 namespace AnchorScope.Prompts;
 
-/// <summary>Decodes WebP, GIF and BMP with Skia, as far as that gives Pillow's samples; the rest is refused by name. Colour profiles are
-/// not applied.</summary>
+/// <summary>
+/// Decodes WebP, GIF and BMP with Skia, if the result has Pillow's samples. Other variants are an error. Colour profiles are not applied.
+/// </summary>
 internal static unsafe class SkiaReader
 {
     private const int BmpHeader = 54;
@@ -12,8 +13,8 @@ internal static unsafe class SkiaReader
     /// <param name="file">The whole file.</param>
     /// <param name="format">A name of <see cref="PictureFormat"/>.</param>
     /// <param name="orientation">From EXIF; 0 without one.</param>
-    /// <exception cref="InvalidDataException">Damaged, truncated, of a kind that Pillow decodes otherwise, or no native decoder on this
-    /// system.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, truncated, or of a kind that Pillow decodes differently, or there is no
+    /// native decoder on this system.</exception>
     public static Picture Decode(ReadOnlySpan<byte> file, string format, out int orientation)
     {
         if (format == PictureFormat.Bmp) RequirePlainBmp(file);
@@ -24,7 +25,7 @@ internal static unsafe class SkiaReader
                 $"{format} that is damaged or of a kind that is not supported");
             Picture.RequirePlausibleSize(codec.Info.Width, codec.Info.Height);
             orientation = (int)codec.EncodedOrigin;
-            // No alpha in front: colours under transparent pixels stay as they are stored.
+            // Alpha is not premultiplied: colours of transparent pixels remain as stored.
             var info = new SKImageInfo(codec.Info.Width, codec.Info.Height, SKColorType.Rgba8888,
                 codec.Info.AlphaType == SKAlphaType.Opaque ? SKAlphaType.Opaque : SKAlphaType.Unpremul, null);
             var pixels = new byte[4L * info.Width * info.Height];
@@ -56,7 +57,7 @@ internal static unsafe class SkiaReader
         return rgb;
     }
 
-    /// <summary>Samples of 5 bits and runs of pixels were not compared with Pillow, so they are not taken.</summary>
+    /// <summary>Throws for samples of 5 bits and run-length encoding, which were not compared with Pillow.</summary>
     private static void RequirePlainBmp(ReadOnlySpan<byte> file)
     {
         if (file.Length < BmpHeader) throw new InvalidDataException($"BMP truncated: {file.Length} bytes, a header has {BmpHeader}");

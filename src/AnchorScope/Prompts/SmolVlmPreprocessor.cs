@@ -1,12 +1,12 @@
 namespace AnchorScope.Prompts;
 
 /// <summary>
-/// From a picture to the tiles of a SmolVLM or Idefics3 vision tower, bit for bit as SmolVLMImageProcessor (Pillow backend, Pillow up to
-/// 12) does it: resize to a longest edge, then to whole tiles, cut, and shrink the resized picture to one more tile, the last.
+/// Converts a picture to the tiles of a SmolVLM or Idefics3 vision tower, with the bits of SmolVLMImageProcessor (Pillow backend, Pillow up
+/// to 12): resize to a longest edge, then to whole tiles, cut, and shrink the resized picture to one more tile, which is the last.
 /// </summary>
 internal sealed class SmolVlmPreprocessor
 {
-    /// <summary>No picture is resized to more, whatever the settings say.</summary>
+    /// <summary>Maximum size after resizing, whatever the settings are.</summary>
     private const int LongestEdge = 4096;
 
     private static readonly string[] Supported =
@@ -25,7 +25,7 @@ internal sealed class SmolVlmPreprocessor
     private SmolVlmPreprocessor(PreprocessorSettings settings)
     {
         settings.RequireType(Supported);
-        // do_pad makes the tiles of a batch equally large and equally many; those of one picture are anyway.
+        // do_pad makes the tiles of a batch equal in size and number. Those of one picture are equal anyway.
         settings.RequireOwnOnly("SmolVLMImageProcessor", "max_image_size", "do_image_splitting", "do_pad");
         _ = settings.Flag("do_pad");
         Size = settings.Find("max_image_size") is not { } tile ? 364
@@ -37,15 +37,16 @@ internal sealed class SmolVlmPreprocessor
         values = new(settings.RescaleFactor(), settings.Normalization(Half, Half));
     }
 
-    /// <summary>Pixels in a tile's side.</summary>
+    /// <summary>Side of a tile in pixels.</summary>
     public int Size { get; }
 
-    /// <param name="folder">A checkpoint's; preprocessor_config.json is read, or processor_config.json if the settings stand there.</param>
+    /// <param name="folder">Folder of a checkpoint. Reads preprocessor_config.json, or processor_config.json if the settings are
+    /// there.</param>
     /// <exception cref="InputException">The file is missing, belongs to another image processor, has a value of the wrong kind or out of
-    /// range, or asks for a step that SmolVLMImageProcessor does not have.</exception>
+    /// range, or requests a step that SmolVLMImageProcessor does not have.</exception>
     public static SmolVlmPreprocessor Load(string folder) => new(PreprocessorSettings.Load(folder));
 
-    /// <returns>The tiles row by row, the whole picture last; only the whole picture if it fits into one tile or splitting is
+    /// <returns>The tiles row by row, then the whole picture; only the whole picture if it fits into one tile or splitting is
     /// off.</returns>
     /// <exception cref="InputException">Resizing needs more than <see cref="Picture.MostPixels"/> pixels.</exception>
     public PictureTiles Apply(Picture picture)
@@ -64,10 +65,12 @@ internal sealed class SmolVlmPreprocessor
             : new(values.Tiles(Size, whole), Size, 0, 0, Overview: true, picture.Height, picture.Width);
     }
 
-    /// <summary>The size with the longer side <paramref name="edge"/> pixels long, 4096 at most, and the shorter one made even before
-    /// that limit.</summary>
-    /// <param name="height">Of the picture.</param>
-    /// <param name="width">Of the picture.</param>
+    /// <summary>
+    /// The size whose longer side is <paramref name="edge"/> pixels, at most 4096. The shorter side is made even before that limit is
+    /// applied.
+    /// </summary>
+    /// <param name="height">Height of the picture.</param>
+    /// <param name="width">Width of the picture.</param>
     /// <param name="edge">Pixels.</param>
     public static (int Height, int Width) LongestEdgeSize(int height, int width, int edge)
     {
@@ -79,10 +82,10 @@ internal sealed class SmolVlmPreprocessor
         return (Math.Max(height, 1), Math.Max(width, 1));
     }
 
-    /// <summary>The size in whole tiles: the longer side rounded up, and the shorter one that goes with it rounded up as well.</summary>
-    /// <param name="height">Of the picture.</param>
-    /// <param name="width">Of the picture.</param>
-    /// <param name="size">Pixels in a tile's side.</param>
+    /// <summary>The size in whole tiles: the longer side is rounded up, then the corresponding shorter side.</summary>
+    /// <param name="height">Height of the picture.</param>
+    /// <param name="width">Width of the picture.</param>
+    /// <param name="size">Side of a tile in pixels.</param>
     public static (int Height, int Width) WholeTiles(int height, int width, int size)
     {
         (height, width) = Scaled(height, width, Up(Math.Max(height, width)));
@@ -91,7 +94,7 @@ internal sealed class SmolVlmPreprocessor
         int Up(int side) => Math.Max(1, (int)Math.Ceiling((double)side / size)) * size;
     }
 
-    /// <summary>The shorter side is cut off to whole pixels, after the reference's own two roundings.</summary>
+    /// <summary>The shorter side is truncated to whole pixels, with the reference's two roundings.</summary>
     private static (int Height, int Width) Scaled(int height, int width, int edge)
     {
         var ratio = (double)width / height;

@@ -3,12 +3,12 @@ using System.Text.Json;
 
 namespace AnchorScope.Prompts;
 
-/// <summary>Which of a checkpoint's files holds its chat template.</summary>
+/// <summary>Finds the file of a checkpoint that contains its chat template.</summary>
 /// <remarks>
 /// For a model with pictures the order is that of the reference's processors: <c>chat_template</c> in processor_config.json, then in
-/// chat_template.json, then the file chat_template.jinja, then chat_templates/default.jinja; and only without any of them
-/// tokenizer_config.json. A text model's tokenizer takes the two .jinja files, then tokenizer_config.json; the other two are read only
-/// where there is nothing else.
+/// chat_template.json, then the file chat_template.jinja, then chat_templates/default.jinja, and only without any of these
+/// tokenizer_config.json. A text model's tokenizer uses the two .jinja files, then tokenizer_config.json; the other two are used only if
+/// there is nothing else.
 /// </remarks>
 internal static class TemplateFiles
 {
@@ -18,12 +18,12 @@ internal static class TemplateFiles
     private static readonly string[] OfText =
         ["chat_template.jinja", "chat_templates/default.jinja", "tokenizer_config.json", "processor_config.json", "chat_template.json"];
 
-    /// <summary>The files in which a template is looked for, for error messages.</summary>
+    /// <summary>The files that are searched for a template, for error messages.</summary>
     public static string Looked =>
         "chat_template.jinja, chat_templates/default.jinja and the field chat_template in processor_config.json, " +
         "chat_template.json and tokenizer_config.json";
 
-    /// <summary>The template and where it stands; null where there is none.</summary>
+    /// <summary>The template and its location; null if there is none.</summary>
     /// <exception cref="InputException">A file is malformed.</exception>
     public static (string Source, string Place)? Find(string folder, bool textOnly)
     {

@@ -3,14 +3,14 @@ using AnchorScope.Prompts.Jinja;
 namespace AnchorScope.Prompts;
 
 /// <summary>
-/// A message as a chat template gets it: the members of its file in their order, its texts with the place where they stand.
+/// A message as passed to a chat template: the members of its file in their order, with the origin of its texts recorded.
 /// </summary>
 internal static class TemplateMessage
 {
     /// <param name="message">The message.</param>
     /// <param name="index">Its index in the conversation.</param>
     /// <param name="form">The form of its content: text, parts, or none.</param>
-    /// <param name="imagePlaceholder">What a picture is in a content that is one string; a line end follows it.</param>
+    /// <param name="imagePlaceholder">The text of a picture in content that is one string; a line end follows it.</param>
     public static Mapping Of(ChatMessage message, int index, ContentForm form, string imagePlaceholder)
     {
         var result = new Mapping();
@@ -38,7 +38,7 @@ internal static class TemplateMessage
         if (part is not (TextPart or ImagePart)) throw new ArgumentException($"message {message}, part {index}: neither text nor picture",
             nameof(part));
         var result = new Mapping();
-        // The reference writes a part of type image_url as one of type image with the address alone.
+        // The reference converts a part of type image_url to one of type image with only the address.
         if (part is ImagePart && part.Given.TryGetValue("image_url", out var address) && part.Given["type"].GetString() == "image_url")
         {
             result["type"] = new SourcedText("image");

@@ -7,8 +7,8 @@ namespace AnchorScope.Prompts;
 internal static class TextList
 {
     /// <param name="utf8">The JSON.</param>
-    /// <param name="name">Stands for the file in messages.</param>
-    /// <exception cref="InputException">It is no JSON list of strings.</exception>
+    /// <param name="name">Replaces the path in messages.</param>
+    /// <exception cref="InputException">The JSON is not a list of strings.</exception>
     public static IReadOnlyList<string> Parse(ReadOnlySpan<byte> utf8, string name)
     {
         var list = StrictJson.Parse(utf8, name);

@@ -3,15 +3,15 @@ using BitMiracle.LibTiff.Classic;
 namespace AnchorScope.Prompts;
 
 /// <summary>
-/// Decodes the first picture of a TIFF to the samples of Pillow's <c>convert("RGB")</c>: grey, palette and RGB of 8 bits, black and
-/// white, in rows; uncompressed, LZW, Deflate or PackBits. Everything else is refused by name.
+/// Decodes the first picture of a TIFF to the samples of Pillow's <c>convert("RGB")</c>: 8-bit grey, palette and RGB, and black and white,
+/// in rows; uncompressed, LZW, Deflate or PackBits. Everything else is an error.
 /// </summary>
 internal static class TiffReader
 {
     private static readonly Compression[] Lossless = [Compression.NONE, Compression.LZW, Compression.ADOBE_DEFLATE, Compression.DEFLATE,
         Compression.PACKBITS];
 
-    /// <summary>The library would write its complaints to standard error.</summary>
+    /// <summary>Discards messages that the library would write to standard error.</summary>
     private sealed class Silent : TiffErrorHandler
     {
         public override void ErrorHandler(Tiff tif, string method, string format, params object[] args)
@@ -27,7 +27,7 @@ internal static class TiffReader
 
     /// <param name="file">The whole file.</param>
     /// <param name="orientation">The file's tag; 1 without one.</param>
-    /// <exception cref="InvalidDataException">Damaged, truncated, or of a kind that is not supported.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, truncated, or of an unsupported kind.</exception>
     public static Picture Decode(ReadOnlySpan<byte> file, out int orientation)
     {
         try

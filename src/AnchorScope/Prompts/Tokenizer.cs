@@ -9,19 +9,16 @@ namespace AnchorScope.Prompts;
 /// <summary>A token of an encoded text.</summary>
 /// <param name="Id">Row of the embedding table.</param>
 /// <param name="Start">First UTF-16 unit of the original text that it covers.</param>
-/// <param name="End">
-/// One past the last unit it covers. Equal to <paramref name="Start"/> where the token stands for nothing in the text: a special
-/// token that the post-processor added, a space that the normaliser put in front. Tokens that are bytes of one character all
-/// cover that character.
-/// </param>
+/// <param name="End">One past the last unit it covers. Equal to <paramref name="Start"/> for a token without text: a special token added by
+/// the post-processor, or a space inserted by the normaliser. Tokens that are bytes of one character all cover that character.</param>
 public readonly record struct Token(int Id, int Start, int End);
 
-/// <summary>Text to token ids and back, as a checkpoint's tokenizer.json prescribes.</summary>
+/// <summary>Converts text to token ids and back, as specified by a checkpoint's tokenizer.json.</summary>
 /// <remarks>
-/// Follows Hugging Face's <c>tokenizers</c> library: added tokens cut the raw text; each piece in between is normalised, cut into words
-/// and encoded on its own; special tokens go around the whole. Added tokens are those of tokenizer.json, with flags and further tokens
-/// from tokenizer_config.json (added_tokens_decoder, named tokens, extra_special_tokens, additional_special_tokens). The file's
-/// truncation and padding are not applied. Unpaired surrogates are encoded as U+FFFD.
+/// Follows Hugging Face's <c>tokenizers</c> library: added tokens split the original text; each piece between them is normalised, split
+/// into words and encoded separately; special tokens are added around the whole. Added tokens are those of tokenizer.json, with flags and
+/// further tokens from tokenizer_config.json (added_tokens_decoder, named tokens, extra_special_tokens, additional_special_tokens). The
+/// file's truncation and padding are not applied. Unpaired surrogates are encoded as U+FFFD.
 /// </remarks>
 public sealed class Tokenizer
 {
@@ -69,35 +66,37 @@ public sealed class Tokenizer
             token => Normalized(AlignedText.Original(token.Content)).Text);
     }
 
-    /// <summary>Highest id + 1. Ids in between may have no token; the embedding table may have more rows.</summary>
+    /// <summary>Highest id + 1. Some ids below it may have no token; the embedding table may have more rows.</summary>
     public int VocabularySize => texts.Length;
 
     /// <summary>
-    /// Named special tokens, for instance "bos_token" to "&lt;s&gt;": from tokenizer_config.json; where that has no added_tokens_decoder,
-    /// special_tokens_map.json comes over it, as in the reference.
+    /// Named special tokens, for instance "bos_token" to "&lt;s&gt;", from tokenizer_config.json. If that has no added_tokens_decoder,
+    /// special_tokens_map.json overrides it, as in the reference.
     /// </summary>
     public IReadOnlyDictionary<string, string> SpecialTokens { get; }
 
-    /// <summary>What the user should know about the files, one line each: added tokens that have another id than the file writes.</summary>
+    /// <summary>Warnings about the files, one line each: added tokens whose id differs from the one in the file.</summary>
     public IReadOnlyList<string> Warnings { get; }
 
-    /// <summary>The id that text outside the vocabulary gets; null where such text becomes bytes or nothing.</summary>
+    /// <summary>The id of text outside the vocabulary; null if such text becomes bytes or nothing.</summary>
     public int? UnknownId => model.Unknown;
 
-    /// <summary>One line that says how many of some tokens are the unknown token.</summary>
-    /// <param name="unknown">Tokens with <see cref="UnknownId"/>.</param>
-    /// <param name="all">All tokens of the text.</param>
+    /// <summary>A one-line warning that some tokens of a text are the unknown token.</summary>
+    /// <param name="unknown">Number of tokens with <see cref="UnknownId"/>.</param>
+    /// <param name="all">Number of tokens of the text.</param>
     public string UnknownWarning(long unknown, long all) =>
         string.Create(CultureInfo.InvariantCulture, $"{unknown} of {Plural.Of(all, "token")} of the text {(unknown == 1 ? "is" : "are")} "
             + $"{TokenText(UnknownId!.Value)}, ") +
         "the tokenizer's unknown token: that text does not reach the model";
 
-    /// <summary>SHA-256 of tokenizer.json (of what it would be, when it is made from other files), 64 lower-case hexadecimal digits.</summary>
+    /// <summary>
+    /// SHA-256 of tokenizer.json (or of its equivalent, if it is made from other files), 64 lower-case hexadecimal digits.
+    /// </summary>
     public string Sha256 { get; }
 
     /// <summary>
-    /// Reads tokenizer.json, or vocab.json and merges.txt, or SentencePiece's tokenizer.model, whichever comes first, and, where they exist,
-    /// tokenizer_config.json and special_tokens_map.json.
+    /// Reads the first of these that exists: tokenizer.json; vocab.json and merges.txt; SentencePiece's tokenizer.model. Also reads
+    /// tokenizer_config.json and special_tokens_map.json if they exist.
     /// </summary>
     /// <exception cref="InputException">A file is missing, malformed, or needs a component that is not supported.</exception>
     public static Tokenizer Load(string folder)
@@ -113,7 +112,10 @@ public sealed class Tokenizer
             Convert.ToHexStringLower(SHA256.HashData(bytes)));
     }
 
-    /// <summary>Tokens in the order of the text; <paramref name="addSpecial"/> puts the post-processor's tokens around them.</summary>
+    /// <summary>
+    /// Encodes a text to tokens in the order of the text. With <paramref name="addSpecial"/>, the post-processor's tokens are added around
+    /// them.
+    /// </summary>
     /// <exception cref="InputException">A regular expression of the file needs more than ten seconds for one match.</exception>
     public IReadOnlyList<Token> Encode(string text, bool addSpecial = true)
     {
@@ -138,8 +140,8 @@ public sealed class Tokenizer
         return tokens;
     }
 
-    /// <summary>The text of the tokens, as the file's decoder joins them; without a decoder, with a space between them.</summary>
-    /// <remarks>Ids that have no token give no text, as in the reference: embedding tables are often padded.</remarks>
+    /// <summary>The text of the tokens, joined by the file's decoder; without a decoder, separated by spaces.</summary>
+    /// <remarks>Ids without a token give no text, as in the reference, because embedding tables are often padded.</remarks>
     public string Decode(ReadOnlySpan<int> ids, bool skipSpecial = true)
     {
         var stream = Stream(skipSpecial);
@@ -148,18 +150,18 @@ public sealed class Tokenizer
         return text.Append(stream.End()).ToString();
     }
 
-    /// <summary>The same token by token.</summary>
+    /// <summary>The same, token by token.</summary>
     internal TokenStream Stream(bool skipSpecial = true) => new(this, decoder.Begin(), skipSpecial);
 
     /// <summary>Whether the id has a token.</summary>
     public bool HasToken(int id) => (uint)id < (uint)texts.Length && texts[id] is not null;
 
-    /// <summary>The token as the vocabulary writes it, for instance "▁What".</summary>
+    /// <summary>The token as written in the vocabulary, for instance "▁What".</summary>
     /// <exception cref="ArgumentOutOfRangeException">The id has no token.</exception>
     public string TokenText(int id) =>
         HasToken(id) ? texts[id]! : throw new ArgumentOutOfRangeException(nameof(id), id, "no token of the vocabulary has this id");
 
-    /// <summary>The id of a token written as in the vocabulary; null where there is none.</summary>
+    /// <summary>The id of a token written as in the vocabulary; null if there is none.</summary>
     public int? IdOf(string token) => ids.TryGetValue(token, out var id) ? id : null;
 
     /// <summary>Whether the file's added tokens mark this id as special.</summary>

@@ -5,11 +5,11 @@ using AnchorScope.Prompts.Tokenization;
 namespace AnchorScope.Prompts;
 
 /// <summary>
-/// Upper, lower and title case as Unicode 16.0 defines them in full, and as Python's strings have them: one character may become several.
+/// Upper, lower and title case by the full mappings of Unicode 16.0, as in Python's strings: one character may become several.
 /// </summary>
 internal static class UnicodeCasing
 {
-    /// <summary>Capital forms that are several characters, and those of dotless i and long s.</summary>
+    /// <summary>Upper-case forms with several characters, and those of dotless i and long s.</summary>
     private const string Uppers = """
         DF=53+53 131=49 17F=53 149=2BC+4E 1F0=4A+30C 390=399+308+301 3B0=3A5+308+301 587=535+552 1E96=48+331 1E97=54+308 1E98=57+30A
         1E99=59+30A 1E9A=41+2BE 1F50=3A5+313 1F52=3A5+313+300 1F54=3A5+313+301 1F56=3A5+313+342 1F80=1F08+399 1F81=1F09+399
@@ -25,7 +25,7 @@ internal static class UnicodeCasing
         FB13=544+546 FB14=544+535 FB15=544+53B FB16=54E+546 FB17=544+53D
         """;
 
-    /// <summary>Title forms that are not the capital form.</summary>
+    /// <summary>Title-case forms that differ from the upper-case form.</summary>
     private const string Titles = """
         DF=53+73 1C4=1C5 1C5=1C5 1C6=1C5 1C7=1C8 1C8=1C8 1C9=1C8 1CA=1CB 1CB=1CB 1CC=1CB 1F1=1F2 1F2=1F2 1F3=1F2 587=535+582 10D0=10D0
         10D1=10D1 10D2=10D2 10D3=10D3 10D4=10D4 10D5=10D5 10D6=10D6 10D7=10D7 10D8=10D8 10D9=10D9 10DA=10DA 10DB=10DB 10DC=10DC
@@ -41,7 +41,7 @@ internal static class UnicodeCasing
         FB14=544+565 FB15=544+56B FB16=54E+576 FB17=544+56D
         """;
 
-    /// <summary>Case foldings that are several characters.</summary>
+    /// <summary>Case foldings with several characters.</summary>
     private const string Foldings = """
         DF=73+73 130=69+307 149=2BC+6E 1F0=6A+30C 390=3B9+308+301 3B0=3C5+308+301 587=565+582 1E96=68+331 1E97=74+308 1E98=77+30A
         1E99=79+30A 1E9A=61+2BE 1E9E=73+73 1F50=3C5+313 1F52=3C5+313+300 1F54=3C5+313+301 1F56=3C5+313+342 1F80=1F00+3B9 1F81=1F01+3B9
@@ -60,7 +60,7 @@ internal static class UnicodeCasing
     private static readonly Dictionary<int, string> UpperOf = Read(Uppers);
     private static readonly Dictionary<int, string> TitleOf = Read(Titles);
 
-    // Characters that stand inside words and have no case: apostrophes, dots and colons.
+    // Characters that occur inside words and have no case: apostrophes, dots and colons.
     private static readonly Lazy<CodePointSet> Ignorable = new(() => new[] { "mn", "me", "cf", "lm", "sk" }
         .Aggregate(CodePointSet.Of(0x27, 0x2E, 0x3A, 0xB7, 0x387, 0x55F, 0x5F4, 0x2018, 0x2019, 0x2024, 0x2027, 0xFE13, 0xFE52, 0xFE55,
             0xFF07, 0xFF0E, 0xFF1A),
@@ -69,19 +69,19 @@ internal static class UnicodeCasing
     private static readonly Lazy<CodePointSet> Cased =
         new(() => UnicodeSets.Find("lower")!.Or(UnicodeSets.Find("upper")!).Or(UnicodeSets.Find("lt")!));
 
-    /// <summary>Characters whose case folding is several characters, with it.</summary>
+    /// <summary>Characters whose case folding has several characters, with that folding.</summary>
     public static IReadOnlyDictionary<int, string> LongFoldings { get; } = Read(Foldings);
 
     /// <summary>str.upper.</summary>
     public static string Upper(string text) => Map(text, (_, rune) => Upper(rune));
 
-    /// <summary>str.lower, which writes a capital sigma at the end of a word as a final one.</summary>
+    /// <summary>str.lower, which writes a capital sigma at the end of a word as a final sigma.</summary>
     public static string Lower(string text) => Map(text, (at, rune) => Lower(text, at, rune));
 
-    /// <summary>str.capitalize: the first character in title case, the others small.</summary>
+    /// <summary>str.capitalize: the first character in title case, the others in lower case.</summary>
     public static string Capitalize(string text) => Map(text, (at, rune) => at == 0 ? Title(rune) : Lower(text, at, rune));
 
-    /// <summary>str.title: a character behind a cased one is small, any other in title case.</summary>
+    /// <summary>str.title: a character after a cased one in lower case, any other in title case.</summary>
     public static string Title(string text)
     {
         var afterCased = false;
@@ -104,7 +104,7 @@ internal static class UnicodeCasing
     /// <summary>Whether any character has a case.</summary>
     public static bool HasCase(string text) => text.EnumerateRunes().Any(rune => Cased.Value.Contains(rune.Value));
 
-    /// <summary>Whether a character is a capital (true), small (false), or neither.</summary>
+    /// <summary>Whether a character is upper case (true), lower case (false), or neither.</summary>
     public static bool? IsUpper(Rune rune) => UnicodeSets.Find("upper")!.Contains(rune.Value) ? true : Cased.Value.Contains(rune.Value)
         && !UnicodeSets.Find("lt")!.Contains(rune.Value) ? false : null;
 
@@ -138,7 +138,7 @@ internal static class UnicodeCasing
         _ => Rune.ToLowerInvariant(rune).ToString(),
     };
 
-    /// <summary>A cased character stands before, and none behind; characters that count for nothing may lie between.</summary>
+    /// <summary>Whether a cased character is before it and none after it, skipping ignorable characters.</summary>
     private static bool EndsWord(string text, int at)
     {
         var before = text[..at].EnumerateRunes().Reverse().SkipWhile(rune => Ignorable.Value.Contains(rune.Value)).ToList();

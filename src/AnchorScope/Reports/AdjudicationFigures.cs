@@ -6,7 +6,7 @@ namespace AnchorScope.Reports;
 /// <summary>The figures of an adjudication: how often each method is right, and which roles it flags.</summary>
 internal static class AdjudicationFigures
 {
-    /// <summary>By file name.</summary>
+    /// <summary>The figures by file name.</summary>
     public static IReadOnlyDictionary<string, Figure> Of(AdjudicationSummary summary)
     {
         string[] methods = [.. summary.Methods.Select(m => m.Method.Replace('_', ' '))];
@@ -30,7 +30,7 @@ internal static class AdjudicationFigures
         };
     }
 
-    /// <summary>Writes figures/*.svg into <paramref name="folder"/>, each whole or not at all.</summary>
+    /// <summary>Writes figures/*.svg into <paramref name="folder"/>, each atomically.</summary>
     public static void Write(string folder, IReadOnlyList<AdjudicationSummary> summaries)
     {
         Directory.CreateDirectory(Path.Combine(folder, "figures"));

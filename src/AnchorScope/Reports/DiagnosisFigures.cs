@@ -25,7 +25,7 @@ internal sealed class DiagnosisFigures(Diagnosis d)
         ["amplification"] = Amplification(),
     };
 
-    /// <summary>Index i of a lens curve is the stream after i layers.</summary>
+    /// <summary>Index i of a lens curve is the residual stream after i layers.</summary>
     private double[] Depth => [.. Enumerable.Range(0, d.Model.Layers + 1).Select(i => (double)i)];
 
     private LineFigure Ldar() => new("LDAR by layer",
@@ -110,7 +110,7 @@ internal sealed class DiagnosisFigures(Diagnosis d)
         Columns = 3, SameScale = true,
     };
 
-    /// <summary>How heads and edges were removed, where that is named.</summary>
+    /// <summary>How heads and edges were removed, if this is to be mentioned.</summary>
     private string By => Wording.By(d.Variants["ablation"]);
 
     private HeatMapFigure Heads() => new("Score of every head",
@@ -154,7 +154,7 @@ internal sealed class DiagnosisFigures(Diagnosis d)
         LinePanel Panel(string title, ByInstruction plain, Func<BlockingResult, ByInstruction> top, Func<RandomControl, ByInstruction> random)
         {
             var series = new List<LineSeries> { Series("necessary heads", x, [plain.All, .. shares.Select(b => top(b).All)], 0) };
-            // A share without draws is a gap in the controls: those of the others are shown all the same.
+            // A share without draws is a gap in the controls; the others are shown.
             void AddRandom(string name, Func<BlockingResult, RandomControl?> control, Stroke stroke)
             {
                 if (shares.Exists(b => control(b) is not null))
@@ -189,10 +189,10 @@ internal sealed class DiagnosisFigures(Diagnosis d)
         XLabel = "Factor", YLabel = label, YRange = (0, 1),
     };
 
-    /// <summary>"image->last" as it is printed.</summary>
+    /// <summary>"image->last" in print.</summary>
     public static string Arrow(string edge) => edge.Replace("->", " → ", StringComparison.Ordinal).Replace('_', ' ');
 
-    /// <summary>A curve with the intervals as its band.</summary>
+    /// <summary>A curve with its intervals as a band.</summary>
     public static LineSeries Series(string name, IEnumerable<double> x, IEnumerable<Estimate> y, int colour, Stroke stroke = Stroke.Solid)
     {
         var points = y.ToList();

@@ -5,10 +5,10 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Reports;
 
-/// <summary>report.html and the figures of a diagnosis.</summary>
+/// <summary>Writes report.html and the figures of a diagnosis.</summary>
 internal static class DiagnosisReport
 {
-    /// <summary>Writes report.html and figures/*.svg into <paramref name="folder"/>, each whole or not at all.</summary>
+    /// <summary>Writes report.html and figures/*.svg into <paramref name="folder"/>, each atomically.</summary>
     /// <param name="data">Folder of the conflict sets, for the pictures of the examples.</param>
     public static void Write(string folder, Diagnosis diagnosis, string data)
     {
@@ -72,7 +72,7 @@ internal static class DiagnosisReport
         return page;
     }
 
-    /// <summary>What blocked and cut mean where they do not mean 0; null where they do.</summary>
+    /// <summary>What "blocked" and "cut" mean if they do not mean 0; otherwise null.</summary>
     internal static string? Removed(IReadOnlyDictionary<string, string> variants) => variants["ablation"] switch
     {
         "mean" => "Heads and edges were removed by mean ablation: blocked heads write their mean output at that span, and along cut edges "
@@ -120,8 +120,8 @@ internal static class DiagnosisReport
     }
 
     /// <summary>
-    /// Where the model follows, LDAR and the share of runs with MAM > 0 are one number: only the runs that decide otherwise tell them
-    /// apart.
+    /// If the model always follows, LDAR equals the share of runs with MAM > 0. Only runs that decide against their instruction distinguish
+    /// them.
     /// </summary>
     private static string Against(LayerCurves c)
     {
@@ -188,10 +188,10 @@ internal static class DiagnosisReport
 
     private static string Windows(Diagnosis d) => Plural.Of(int.Parse(d.Variants["window"], CultureInfo.InvariantCulture), "layer");
 
-    /// <summary>Whether heads are ranked by an exchange and not by what is lost without them.</summary>
+    /// <summary>Whether heads are ranked by an exchange instead of a removal.</summary>
     private static bool Exchanged(Diagnosis d) => d.Variants["head_score"] is "choice" or "content" or "question" or "picture" or "note";
 
-    /// <summary>Where the heads' scores come from.</summary>
+    /// <summary>How the heads' scores were obtained.</summary>
     private static string Scored(Diagnosis d) => Exchanged(d)
         ? $"The share of the margin that every head moves alone ({d.Variants["head_score"]}), first {InterchangeStudy.ProfileSamples} "
             + "conflicts of the ranking set. Which heads are necessary is asked of the heads so ranked. "
@@ -234,7 +234,7 @@ internal static class DiagnosisReport
             numeric: [.. Enumerable.Range(1, kinds.Count)]);
     }
 
-    /// <summary>What of random sets is drawn beside the necessary heads.</summary>
+    /// <summary>Which random sets were drawn for comparison with the necessary heads.</summary>
     private static string Controls(Diagnosis d)
     {
         List<int> draws = [.. d.Blocking.Where(b => b.Share is not null).SelectMany(b =>

@@ -17,7 +17,7 @@ internal static class ExampleCards
             var path = example.Picture is null ? null : Path.Combine(data, example.Picture);
             var bytes = path is not null && File.Exists(path) ? File.ReadAllBytes(path) : null;
             var picture = bytes is null ? null : Picture.Load(path!);
-            // Browsers show every PNG and JPEG; of the other formats that are read they know some.
+            // All browsers show PNG and JPEG, but not every other format that can be read here.
             if (bytes is not null and not [0xFF, 0xD8, ..] and not [0x89, (byte)'P', ..]) bytes = picture!.ToPng();
             foreach (var run in example.Runs)
             {

@@ -4,12 +4,12 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Reports;
 
-/// <summary>The figures of who chooses and who carries, by file name, in the order of the report.</summary>
+/// <summary>The figures of the interchange study, by file name, in the order of the report.</summary>
 internal sealed class InterchangeFigures(InterchangeResult result)
 {
     private const string NoPairs = "no pairs";
 
-    /// <summary>What a head is given, as titles and columns name it, and its effect.</summary>
+    /// <summary>Names of the exchanges in titles and columns, and their effects.</summary>
     public static IReadOnlyList<(string Name, Func<Profile, ExchangeEffect> Effect)> Factors { get; } =
     [
         ("Choice", p => p.Choice), ("Content", p => p.Content), ("Question", p => p.Question), ("Picture", p => p.Picture),

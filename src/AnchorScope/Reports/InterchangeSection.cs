@@ -4,7 +4,7 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Reports;
 
-/// <summary>The part of a report about who chooses and who carries.</summary>
+/// <summary>The section of a report about which heads choose and which carry.</summary>
 internal static class InterchangeSection
 {
     private const string NoPairs = "no pairs";
@@ -177,7 +177,7 @@ internal static class InterchangeSection
 
     private static string Moved(ExchangeEffect effect) => effect.Pairs == 0 ? NoPairs : Numbers.Stacked(effect.Moved);
 
-    /// <summary>Side by side, so that what a removal costs is told from what it breaks.</summary>
+    /// <summary>Shows the three removals next to each other, to separate the effect of a removal from the damage by its method.</summary>
     private static void Ablations(HtmlPage page, InterchangeResult result)
     {
         if (result.Ablations.Count == 0) return;

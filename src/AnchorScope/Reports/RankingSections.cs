@@ -4,7 +4,7 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Reports;
 
-/// <summary>The parts of a report about what is smaller than heads: neurons, and edges in one head alone.</summary>
+/// <summary>The sections of a report about parts smaller than heads: neurons, and edges in a single head.</summary>
 internal static class RankingSections
 {
     private static readonly Column[] Means =
@@ -28,7 +28,7 @@ internal static class RankingSections
             numeric: [2, 3, 4, 5, 6, 7, 8, 9, 10]);
     }
 
-    /// <summary>What the most necessary heads are made of.</summary>
+    /// <summary>The components of the most necessary heads.</summary>
     public static void Inside(HtmlPage page, Diagnosis d)
     {
         page.Heading(3, "Inside the necessary heads");

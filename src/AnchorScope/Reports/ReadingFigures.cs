@@ -6,8 +6,8 @@ using AnchorScope.Studies;
 namespace AnchorScope.Reports;
 
 /// <summary>
-/// What the examples of a diagnosis read of their pictures, one figure by span: "reading-instruction", "reading-last". A row is an example
-/// under one condition: its picture, a map for each instruction, and their difference.
+/// The attention of a diagnosis's examples to their pictures, one figure per span: "reading-instruction", "reading-last". A row is an
+/// example under one condition: its picture, a map for each instruction, and their difference.
 /// </summary>
 internal static class ReadingFigures
 {

@@ -2,13 +2,13 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Reports;
 
-/// <summary>A role of heads as a page names it.</summary>
-/// <param name="Role">As in diagnosis.json.</param>
-/// <param name="Letter">In the map of roles.</param>
+/// <summary>The name of a head role on a page.</summary>
+/// <param name="Role">Name in diagnosis.json.</param>
+/// <param name="Letter">Letter in the map of roles.</param>
 /// <param name="Meaning">What a head with this role does.</param>
 internal sealed record RoleName(string Role, string Name, char Letter, string Meaning)
 {
-    /// <summary>Every role but none; the place in this list is the palette slot.</summary>
+    /// <summary>Every role except "none". The index in this list is the palette slot.</summary>
     public static IReadOnlyList<RoleName> All { get; } =
     [
         Of(HeadRole.Arbiter, "arbiter", 'A',
@@ -25,7 +25,7 @@ internal sealed record RoleName(string Role, string Name, char Letter, string Me
         Of(HeadRole.Brake, "brake", 'B', "None of these; without its output the model gives third answers."),
     ];
 
-    /// <summary>The name of a role as in diagnosis.json; "none" for none.</summary>
+    /// <summary>The name of a role given as in diagnosis.json; "none" for none.</summary>
     public static string For(string role) => All.FirstOrDefault(r => r.Role == role)?.Name ?? role;
 
     private static RoleName Of(HeadRole role, string name, char letter, string meaning) =>

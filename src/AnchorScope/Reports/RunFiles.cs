@@ -2,7 +2,7 @@ using AnchorScope.Figures;
 
 namespace AnchorScope.Reports;
 
-/// <summary>The section of a page that links every file beside it, with what each one is.</summary>
+/// <summary>The section of a page with links to the files in its folder and their descriptions.</summary>
 internal static class RunFiles
 {
     private static readonly (string Path, string What)[] Known =
@@ -24,8 +24,8 @@ internal static class RunFiles
         ("adapter/README.md", "the model card of the adapter"),
     ];
 
-    /// <summary>Adds the section. Only files that are there have a link.</summary>
-    /// <param name="further">Other files in the folder with what they are.</param>
+    /// <summary>Adds the section. Only existing files have a link.</summary>
+    /// <param name="further">Other files in the folder, with descriptions.</param>
     public static void Write(
         HtmlPage page, string folder, IReadOnlyDictionary<string, Figure> figures,
             IReadOnlyList<(string Path, string What)>? further = null)

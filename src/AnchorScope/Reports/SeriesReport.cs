@@ -6,10 +6,10 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Reports;
 
-/// <summary>report.html, series.json, series.csv and the figure of a series of checkpoints.</summary>
+/// <summary>Writes report.html, series.json, series.csv and the figure of a series of checkpoints.</summary>
 internal static class SeriesReport
 {
-    /// <summary>Writes them into <paramref name="folder"/>, each whole or not at all.</summary>
+    /// <summary>Writes the files into <paramref name="folder"/>, each atomically.</summary>
     public static void Write(string folder, TrainingSeries series)
     {
         var figure = FigureOf(series);

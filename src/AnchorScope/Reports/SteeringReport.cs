@@ -5,13 +5,13 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Reports;
 
-/// <summary>report.html, steering.json and the figures of a study of directions.</summary>
+/// <summary>Writes report.html, steering.json and the figures of a steering study.</summary>
 internal static class SteeringReport
 {
     /// <summary>Methods that are drawn as curves: as many as there are colours.</summary>
     private static readonly string[] Drawn = ["query_mean", "query_position", "query_learnt", "z_position", "z_learnt", "residual_mean", "residual_position", "residual_learnt"];
 
-    /// <summary>Writes them into <paramref name="folder"/>, each whole or not at all.</summary>
+    /// <summary>Writes the files into <paramref name="folder"/>, each atomically.</summary>
     public static void Write(string folder, SteeringResult result)
     {
         Directory.CreateDirectory(Path.Combine(folder, "figures"));
@@ -52,7 +52,7 @@ internal static class SteeringReport
     private static string Failed(int runs) => runs == 0 ? "all of which follow their instruction"
         : $"{runs} of which {(runs == 1 ? "does not follow its" : "do not follow their")} instruction";
 
-    /// <summary>The best of both uses, and what they rest on.</summary>
+    /// <summary>The best methods for both uses, and the evidence for them.</summary>
     public static IEnumerable<(string Text, Status Status)> Findings(SteeringResult r)
     {
         var turned = r.Methods.Where(m => m.Turn is { Status: FindingStatus.Present }).OrderByDescending(m => m.Turn!.Score!.Value.Mean).ToList();
@@ -106,7 +106,7 @@ internal static class SteeringReport
 
     private static string[] Side(TurnedSide? side) => [Cell(side?.Switched), Mean(side?.Third), Cell(side?.Kept)];
 
-    /// <summary>A column for the second data folder, where there is one.</summary>
+    /// <summary>A column for the second data folder, if there is one.</summary>
     private static Column[] Unseen(bool any) => any ? ["Unseen"] : [];
 
     private static void Repairs(HtmlPage page, SteeringResult r, Dictionary<string, Figure> figures)
@@ -152,7 +152,7 @@ internal static class SteeringReport
         var methods = Drawn.Select(name => r.Methods.FirstOrDefault(m => m.Name == name)).OfType<SteeredMethod>().ToList();
         LinePanel Panel(string title, Func<TurnedRuns, TurnedShares> shares) => new(title, [.. methods.Select(m =>
         {
-            // These runs follow their instruction without steering, so at 0 none switches.
+            // These runs follow their instruction without steering, so at strength 0 none switches.
             var points = m.Turned.Where(t => t.Label == Setting(m)).Select(t => (t.Strength, shares(t).Switched)).Append((0, default)).OrderBy(p => p.Item1).ToList();
             return new LineSeries(Name(m), [.. points.Select(p => p.Item1)], [.. points.Select(p => p.Item2.Mean)])
             {

@@ -18,7 +18,7 @@ internal readonly record struct Work(double Runs, double Operations, double Pict
 /// <param name="Phase">Name in results.jsonl.</param>
 /// <param name="Samples">Maximum number of samples.</param>
 /// <param name="Least">Amount if no run fails and no search finds a head.</param>
-/// <param name="Most">Amount if every run fails and every search goes on to its last head.</param>
+/// <param name="Most">Amount if every run fails and every search continues to its last head.</param>
 internal sealed record PhaseEstimate(string Phase, int Samples, Work Least, Work Most);
 
 /// <summary>The cost of a study, computed before it runs from its settings and the first samples of every set.</summary>

@@ -11,11 +11,11 @@ internal sealed class ByteTokenizer(IReadOnlyList<string> special)
     /// <summary>Number of tokens.</summary>
     public int Size => Bytes + special.Count;
 
-    /// <summary>Of a special token.</summary>
+    /// <summary>Id of a special token.</summary>
     public int Id(string token) => Enumerable.Range(0, special.Count).First(i => special[i] == token) + Bytes;
 
     /// <summary>tokenizer.json.</summary>
-    /// <param name="first">Special token in front of every text, or null.</param>
+    /// <param name="first">Special token before every text, or null.</param>
     public JsonObject File(string? first)
     {
         var vocabulary = new JsonObject();

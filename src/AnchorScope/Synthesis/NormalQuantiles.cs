@@ -1,8 +1,8 @@
 namespace AnchorScope.Synthesis;
 
 /// <summary>
-/// The standard normal distribution as 65,536 values of equal probability, from -4.3 to 4.3: 16 random bits choose one. Far finer than
-/// half-precision numbers are, and no arithmetic per draw that machines could round differently.
+/// The standard normal distribution as 65,536 values of equal probability, from -4.3 to 4.3, of which 16 random bits select one. This is
+/// far finer than half precision, and needs no arithmetic per draw that machines could round differently.
 /// </summary>
 internal static class NormalQuantiles
 {
@@ -17,7 +17,7 @@ internal static class NormalQuantiles
     private static readonly double[] TailAbove = [-7.784894002430293e-03, -3.223964580411365e-01, -2.400758277161838e+00, -2.549732539343734e+00, 4.374664141464968e+00, 2.938163982698783e+00];
     private static readonly double[] TailFraction = [7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e+00, 3.754408661907416e+00, 1];
 
-    /// <summary>Ascending, symmetric about 0, times <paramref name="deviation"/>.</summary>
+    /// <summary>The values in ascending order, symmetric about 0, times <paramref name="deviation"/>.</summary>
     public static float[] Times(double deviation)
     {
         var values = new float[Count];

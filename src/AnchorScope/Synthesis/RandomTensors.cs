@@ -7,8 +7,8 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Synthesis;
 
 /// <summary>
-/// Values of tensors that nobody trained: matrices, embeddings and tokens normal(0, 0.02), norms 1, biases 0, layer scales 0.1. Each
-/// tensor follows from the seed and its name alone, whatever else is written, in whatever order.
+/// Values of untrained tensors: matrices, embeddings and tokens normal(0, 0.02), norms 1, biases 0, layer scales 0.1. Each tensor depends
+/// only on the seed and its name, whatever else is written, in whatever order.
 /// </summary>
 /// <param name="type">F32, F16 or BF16.</param>
 internal sealed class RandomTensors(ulong seed, StoredType type)
@@ -16,7 +16,7 @@ internal sealed class RandomTensors(ulong seed, StoredType type)
     /// <summary>Standard deviation.</summary>
     public const double Deviation = 0.02;
 
-    /// <summary>What a layer of InternViT multiplies its additions with.</summary>
+    /// <summary>Layer scale of InternViT.</summary>
     public const double LayerScale = 0.1;
 
     private const int Piece = 1 << 20; // elements in memory at once
@@ -27,7 +27,7 @@ internal sealed class RandomTensors(ulong seed, StoredType type)
     private readonly byte[] _buffer = new byte[Piece * type.Bytes()];
 
     /// <summary>Writes the elements of one tensor.</summary>
-    /// <param name="written">Told the bytes of each piece.</param>
+    /// <param name="written">Called with the number of bytes of each piece.</param>
     public void Write(TensorEntry entry, Stream file, Action<int>? written, CancellationToken cancel)
     {
         var constant = Constant(entry);
@@ -55,8 +55,8 @@ internal sealed class RandomTensors(ulong seed, StoredType type)
         else MemoryMarshal.Cast<byte, ushort>(bytes).Fill(Bits(value, type));
     }
 
-    /// <param name="first">Element that the piece begins with; a multiple of <see cref="PerDraw"/>.</param>
-    /// <param name="values">One for each 16 bits.</param>
+    /// <param name="first">Index of the first element of the piece; a multiple of <see cref="PerDraw"/>.</param>
+    /// <param name="values">One for each 16-bit number.</param>
     private static void Draw<T>(ulong key, long first, T[] values, Span<T> into)
         where T : unmanaged
     {
@@ -74,7 +74,7 @@ internal sealed class RandomTensors(ulong seed, StoredType type)
         for (var bits = SplitMix.At(key, draw); i < into.Length; i++, bits >>= 16) into[i] = Unsafe.Add(ref table, (nint)(bits & 0xFFFF));
     }
 
-    /// <summary>Rounded to nearest, ties to even.</summary>
+    /// <summary>Rounds to nearest, ties to even.</summary>
     private static ushort Bits(float value, StoredType type)
     {
         if (type == StoredType.F16) return BitConverter.HalfToUInt16Bits((Half)value);

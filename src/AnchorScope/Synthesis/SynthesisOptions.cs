@@ -2,60 +2,63 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Synthesis;
 
-/// <summary>What a checkpoint of random weights shall look like. Sizes left out are in proportion to the others.</summary>
+/// <summary>Options of a checkpoint with random weights. Sizes that are not given are proportional to the others.</summary>
 internal sealed record SynthesisOptions
 {
     private const int LargestSize = 1 << 20;
     private const int MostLayers = 1 << 10;
     private const int LongestSide = 128;
 
-    /// <summary>Which family's layout.</summary>
+    /// <summary>The family, which determines the layout.</summary>
     public required SyntheticFamily Family { get; init; }
 
-    /// <summary>Of the decoder.</summary>
+    /// <summary>Layers of the decoder.</summary>
     public int Layers { get; init; } = 12;
 
-    /// <summary>Query heads of a decoder layer.</summary>
+    /// <summary>Query heads per decoder layer.</summary>
     public int Heads { get; init; } = 12;
 
-    /// <summary>Key and value heads; as many as query heads where left out.</summary>
+    /// <summary>Key/value heads per decoder layer; null: as many as query heads.</summary>
     public int? KeyHeads { get; init; }
 
     /// <summary>d_model.</summary>
     public int Width { get; init; } = 768;
 
-    /// <summary>d_mlp; in the family's proportion to the width where left out.</summary>
+    /// <summary>d_mlp; null: in the family's proportion to the width.</summary>
     public int? MlpSize { get; init; }
 
-    /// <summary>Rows of the embedding. The tokenizer needs some hundred of them, the others have no token.</summary>
+    /// <summary>Rows of the embedding. The tokenizer needs some hundred of them; the others have no token.</summary>
     public int Vocabulary { get; init; } = 32000;
 
-    /// <summary>A square number: image tokens of a picture, of a tile, or of a square picture, as the family has it.</summary>
+    /// <summary>
+    /// A square number: image tokens of a picture, of a tile, or of a square picture, depending on the family; null: as in the published
+    /// models.
+    /// </summary>
     public int? ImageTokens { get; init; }
 
-    /// <summary>Of the vision tower.</summary>
+    /// <summary>Layers of the vision tower.</summary>
     public int VisionLayers { get; init; } = 4;
 
-    /// <summary>Of the vision tower.</summary>
+    /// <summary>Width of the vision tower.</summary>
     public int VisionWidth { get; init; } = 256;
 
-    /// <summary>Heads of 64 where left out, or one.</summary>
+    /// <summary>Heads of the vision tower; null: heads of width 64, at least one.</summary>
     public int? VisionHeads { get; init; }
 
-    /// <summary>In the family's proportion to the tower's width where left out.</summary>
+    /// <summary>MLP width of the vision tower; null: in the family's proportion to its width.</summary>
     public int? VisionMlpSize { get; init; }
 
-    /// <summary>F32, F16 or BF16, of every tensor.</summary>
+    /// <summary>Type of every tensor: F32, F16 or BF16.</summary>
     public StoredType Type { get; init; } = StoredType.BF16;
 
-    /// <summary>The weights follow from it and from the names and shapes of the tensors.</summary>
+    /// <summary>Seed. The weights depend on it and on the names and shapes of the tensors.</summary>
     public ulong Seed { get; init; }
 
-    /// <summary>No file holds more bytes of tensors, unless a single tensor does.</summary>
+    /// <summary>Maximum bytes of tensors per file, unless a single tensor has more.</summary>
     public long ShardBytes { get; init; } = 5_000_000_000;
 
-    /// <summary>All sizes, checked.</summary>
-    /// <exception cref="InputException">One is out of range or does not go with another; names the option.</exception>
+    /// <summary>All sizes, validated.</summary>
+    /// <exception cref="InputException">A size is out of range or incompatible with another; the message names the option.</exception>
     public SyntheticShape Shape()
     {
         var shape = new SyntheticShape(
@@ -75,7 +78,7 @@ internal sealed record SynthesisOptions
         return shape;
     }
 
-    /// <exception cref="InputException">What <paramref name="option"/> says cannot be.</exception>
+    /// <exception cref="InputException">The value of <paramref name="option"/> is invalid.</exception>
     internal static void Require(string option, bool holds, string expected, int found)
     {
         if (!holds) throw new InputException($"{option}: expected {expected}, found {found}");
@@ -87,7 +90,7 @@ internal sealed record SynthesisOptions
         return value;
     }
 
-    /// <summary>Rounded up, as the makers of models do.</summary>
+    /// <summary>Rounded up to a multiple, as is usual for models.</summary>
     private static int Multiple(double size, int unit) => (int)Math.Min(int.MaxValue, Math.Ceiling(size / unit) * unit);
 
     private int Side()
@@ -100,7 +103,7 @@ internal sealed record SynthesisOptions
     }
 }
 
-/// <summary>Sizes that go with each other.</summary>
-/// <param name="Side">Image tokens along one side of a square picture or tile.</param>
+/// <summary>Compatible sizes.</summary>
+/// <param name="Side">Image tokens per side of a square picture or tile.</param>
 internal sealed record SyntheticShape(
     int Layers, int Heads, int KeyHeads, int Width, int MlpSize, int Vocabulary, int Side, int VisionLayers, int VisionWidth, int VisionHeads, int VisionMlpSize);

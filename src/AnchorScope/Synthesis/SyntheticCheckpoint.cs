@@ -6,7 +6,9 @@ using AnchorScope.Models;
 
 namespace AnchorScope.Synthesis;
 
-/// <summary>A checkpoint folder of random weights: the shape of a real model, to measure and to test with, and nothing learned.</summary>
+/// <summary>
+/// Writes a checkpoint folder with random weights: the shape of a real model for measurements and tests, without anything learned.
+/// </summary>
 internal sealed class SyntheticCheckpoint
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -14,22 +16,20 @@ internal sealed class SyntheticCheckpoint
     private readonly SynthesisOptions options;
     private readonly SyntheticShape shape;
 
-    /// <exception cref="InputException">The sizes do not go with each other; names the option.</exception>
+    /// <exception cref="InputException">The sizes are incompatible; the message names the option.</exception>
     public SyntheticCheckpoint(SynthesisOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
         (this.options, shape) = (options, options.Shape());
     }
 
-    /// <summary>What reports repeat.</summary>
+    /// <summary>The provenance statement, which reports repeat.</summary>
     public string Statement => $"Random weights ({ToolVersion.Text}, ascope synth, seed {options.Seed}): this model was never trained and follows nothing; what is found in it is chance.";
 
-    /// <summary>
-    /// Writes the folder. It appears under its name when it is complete; what fails or is cancelled on the way leaves nothing behind.
-    /// </summary>
+    /// <summary>Writes the folder. It gets its name only when it is complete. After a failure or cancellation nothing remains.</summary>
     /// <param name="folder">Must not exist, or be empty.</param>
-    /// <param name="progress">Told the bytes of tensors written and those in all.</param>
-    /// <returns>What was written, a list for each file.</returns>
+    /// <param name="progress">Called with the bytes of tensors written and the total.</param>
+    /// <returns>The tensors of each file.</returns>
     /// <exception cref="InputException">The folder cannot be written, or the disk is too small.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public IReadOnlyList<IReadOnlyList<TensorEntry>> Write(string folder, Action<long, long>? progress = null, CancellationToken cancel = default) =>
@@ -63,7 +63,7 @@ internal sealed class SyntheticCheckpoint
         return shards;
     }
 
-    /// <summary>Everything but the weights.</summary>
+    /// <summary>Writes everything except the weights.</summary>
     private void WriteDescription(string folder)
     {
         var family = options.Family;
@@ -83,8 +83,9 @@ internal sealed class SyntheticCheckpoint
         File.WriteAllText(Path.Combine(folder, "chat_template.jinja"), family.ChatTemplate);
     }
 
-    /// <summary>What the family's own reader asks for, given the configuration that was just written, and what the reference carries
-    /// besides.</summary>
+    /// <summary>
+    /// The tensors that the family's reader requests with the configuration just written, and those that only the reference has.
+    /// </summary>
     private IReadOnlyList<TensorEntry> Tensors(string folder)
     {
         using var asked = new RequestedTensors(folder, options.Type);
@@ -94,7 +95,10 @@ internal sealed class SyntheticCheckpoint
         return asked.Entries;
     }
 
-    /// <summary>In the order of reading, each file filled until the next tensor does not fit, as the reference library does it.</summary>
+    /// <summary>
+    /// Divides tensors into files in the order of reading. As in the reference library, each file is filled until the next tensor does not
+    /// fit.
+    /// </summary>
     private List<List<TensorEntry>> Shards(IReadOnlyList<TensorEntry> tensors)
     {
         var shards = new List<List<TensorEntry>> { new() };

@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace AnchorScope.Synthesis;
 
-/// <summary>InternVL3 in its native layout: up to 12 tiles and a thumbnail, four patches to an image token.</summary>
+/// <summary>InternVL3 in its native layout: up to 12 tiles and a thumbnail, four patches per image token.</summary>
 internal sealed class SyntheticInternVl : SyntheticFamily
 {
     private const int PatchSize = 14;

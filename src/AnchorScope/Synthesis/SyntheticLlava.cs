@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace AnchorScope.Synthesis;
 
-/// <summary>LLaVA-1.5 as its -hf checkpoints are: every picture becomes one square of the same size.</summary>
+/// <summary>LLaVA-1.5 as in its -hf checkpoints: every picture becomes one square of the same size.</summary>
 internal sealed class SyntheticLlava : SyntheticFamily
 {
     private const int PatchSize = 14;

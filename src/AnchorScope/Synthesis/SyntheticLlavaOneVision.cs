@@ -52,7 +52,7 @@ internal sealed class SyntheticLlavaOneVision : SyntheticFamily
     private static JsonObject Vision(SyntheticShape shape)
     {
         var tower = Tower(shape, "siglip_vision_model", shape.Side * PatchSize, PatchSize);
-        tower["vision_use_head"] = false; // the pooling head is no part of this model
+        tower["vision_use_head"] = false; // the pooling head is not part of this model
         return tower;
     }
 

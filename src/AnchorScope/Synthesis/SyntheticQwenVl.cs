@@ -2,14 +2,16 @@ using System.Text.Json.Nodes;
 
 namespace AnchorScope.Synthesis;
 
-/// <summary>Qwen2-VL and Qwen2.5-VL: pictures keep their proportions, so image tokens can only be fixed for square ones.</summary>
-/// <param name="windows">Qwen2.5-VL.</param>
+/// <summary>
+/// Qwen2-VL and Qwen2.5-VL. Pictures keep their aspect ratio, so the number of image tokens can only be fixed for square pictures.
+/// </summary>
+/// <param name="windows">Whether it is Qwen2.5-VL.</param>
 internal sealed class SyntheticQwenVl(string name, string modelType, bool windows) : SyntheticFamily
 {
     private const int PatchSize = 14;
     private const int Merge = 2;
 
-    // The layers of the published towers that see the whole picture: 7, 15, 23, 31.
+    // The layers of the published towers with full attention: 7, 15, 23, 31.
     private const int FullAttentionEvery = 8;
 
     public override string Name => name;
@@ -45,7 +47,7 @@ internal sealed class SyntheticQwenVl(string name, string modelType, bool window
         config["architectures"] = new JsonArray(windows ? "Qwen2_5_VLForConditionalGeneration" : "Qwen2VLForConditionalGeneration");
         foreach (var (key, token) in new[] { ("vision_start", "vision_start"), ("vision_end", "vision_end"), ("vision", "vision_pad"), ("image", "image_pad"), ("video", "video_pad") })
             config[key + "_token_id"] = tokenizer.Id($"<|{token}|>");
-        // The defaults lie outside a small vocabulary.
+        // The defaults are beyond the end of a small vocabulary.
         (config["bos_token_id"], config["eos_token_id"]) = (tokenizer.Id("<|endoftext|>"), tokenizer.Id("<|im_end|>"));
         config["use_sliding_window"] = false;
         var half = shape.Width / shape.Heads / 2;
@@ -62,7 +64,7 @@ internal sealed class SyntheticQwenVl(string name, string modelType, bool window
 
     internal override JsonObject Preprocessor(SyntheticShape shape)
     {
-        // Squares of n x n tokens and nothing else: half a token's row on either side decides between n and its neighbours.
+        // The range accepts only squares of n x n tokens: half a row of tokens on either side separates n from its neighbours.
         var (square, slack) = (shape.Side * TokenPixels * shape.Side * TokenPixels, shape.Side * TokenPixels);
         return new()
         {

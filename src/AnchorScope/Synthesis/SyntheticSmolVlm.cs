@@ -2,13 +2,13 @@ using System.Text.Json.Nodes;
 
 namespace AnchorScope.Synthesis;
 
-/// <summary>SmolVLM: up to 4 x 4 tiles, then the whole picture, sixteen patches to an image token.</summary>
+/// <summary>SmolVLM: up to 4 x 4 tiles, then the whole picture, sixteen patches per image token.</summary>
 internal sealed class SyntheticSmolVlm : SyntheticFamily
 {
     private const int PatchSize = 16;
     private const int Factor = 4;
     private const int TilesAlong = 4;
-    private const int NamedTilesAlong = 6; // as the published tokenizers have tokens for
+    private const int NamedTilesAlong = 6; // the published tokenizers have tokens for this many
 
     public override string Name => "smolvlm";
 

@@ -13,7 +13,7 @@ internal interface ITeamWork
 
 /// <summary>
 /// A small group of threads that share the panels of a product or the heads of an attention. Threads take chunks from one counter, so a
-/// delayed thread delays the others only by its current chunk. A thread that wakes up after the caller has finished is turned away and not
+/// delayed thread delays the others only by its current chunk. A thread that wakes up after the caller has finished is rejected and not
 /// waited for. While other processes keep the helpers off their cores, the caller works alone. With one thread everything runs on the
 /// caller.
 /// </summary>
@@ -41,7 +41,7 @@ internal sealed unsafe class Team : IDisposable
     private int _next;
     private volatile Exception? _failure;
 
-    // Number of helpers at work. Counted from int.MinValue upwards while late helpers are turned away.
+    // Number of helpers at work. Counted from int.MinValue upwards while late helpers are rejected.
     private int _inside = int.MinValue;
 
     // Recent net gain of working together, in ticks, and the time until which the caller works alone.

@@ -4,11 +4,11 @@ using AnchorScope.Synthesis;
 
 namespace AnchorScope.Training;
 
-/// <summary>Values before the first step. Each tensor follows from the seed and its name.</summary>
-/// <param name="layers">Decoder layers of the model that is begun.</param>
+/// <summary>Initial values. Each tensor depends only on the seed and its name.</summary>
+/// <param name="layers">Number of decoder layers of the model to initialise.</param>
 internal sealed class Initialisation(ulong seed, DecoderSizes sizes, int layers, int visionLayers, int visionWidth)
 {
-    /// <summary>Of o_proj and down_proj in layers that are added: each starts near the identity.</summary>
+    /// <summary>Standard deviation of o_proj and down_proj in added layers, which therefore start near the identity.</summary>
     private const double AddedDeviation = 0.01;
 
     private const double EmbeddingDeviation = 0.5, TowerDeviation = 0.02;
@@ -27,7 +27,7 @@ internal sealed class Initialisation(ulong seed, DecoderSizes sizes, int layers,
         else Uniform(draws, 1 / Math.Sqrt(inputs), values);
     }
 
-    // As the reference library begins a CLIP tower.
+    // As the reference library initialises a CLIP tower.
     private void Tower(string name, SplitMix draws, Span<float> values)
     {
         var (narrow, deep) = (1 / Math.Sqrt(visionWidth), 1 / Math.Sqrt(2.0 * visionLayers));

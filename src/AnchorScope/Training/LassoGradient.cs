@@ -9,8 +9,11 @@ namespace AnchorScope.Training;
 /// <summary>The group lasso over heads: the sum of the norms of their columns of o_proj.</summary>
 internal static class LassoGradient
 {
-    /// <summary>Adds its derivatives, weight times column block over its norm, to those of <paramref name="gradients"/> that are asked for.</summary>
-    /// <returns>Its share of the loss.</returns>
+    /// <summary>
+    /// Adds its gradient, weight times column block divided by the norm of the block, to the requested tensors of
+    /// <paramref name="gradients"/>.
+    /// </summary>
+    /// <returns>Its contribution to the loss.</returns>
     public static double Add(Decoder decoder, Parameters parameters, HeadLasso lasso, Gradients gradients)
     {
         var (shape, loss) = (decoder.Shape, 0.0);

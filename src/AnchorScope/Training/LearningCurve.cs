@@ -5,7 +5,7 @@ using AnchorScope.Figures;
 
 namespace AnchorScope.Training;
 
-/// <summary>Writes a run's learning curve: lines of JSON, and a figure.</summary>
+/// <summary>Writes the learning curve of a run as lines of JSON and as a figure.</summary>
 internal static class LearningCurve
 {
     /// <summary>Writes <c>curve.jsonl</c> and <c>curve.svg</c> into <paramref name="folder"/>.</summary>

@@ -7,22 +7,22 @@ using AnchorScope.World;
 namespace AnchorScope.Training;
 
 /// <summary>
-/// Teaches a vision tower alone: from the mean of a picture's patches, as the projector takes them, one linear layer tells shape, colour, count and place; the loss is the sum of four
-/// cross-entropies. The linear layer is thrown away.
+/// Trains only a vision tower. From the mean of a picture's patches, as the projector receives them, one linear layer predicts shape,
+/// colour, count and place; the loss is the sum of four cross-entropies. The linear layer is discarded afterwards.
 /// </summary>
 internal static class PictureTask
 {
-    /// <summary>The linear layer's tensors, which are no part of the model.</summary>
+    /// <summary>The tensors of the linear layer, which are not part of the model.</summary>
     public const string WeightName = "picture_task.weight", BiasName = "picture_task.bias";
 
     private static readonly int[] Sizes = [WorldState.Shapes, WorldState.Shapes, WorldState.Counts, WorldState.Counts];
 
-    /// <summary>The linear layer's tensors for a tower of this width.</summary>
+    /// <summary>Names and shapes of the linear layer's tensors for a tower of this width.</summary>
     public static IReadOnlyList<(string Name, long[] Shape)> Tensors(int width) => [(WeightName, [Sizes.Sum(), width]), (BiasName, [Sizes.Sum()])];
 
-    /// <summary>Forward and backward over some pictures: adds the derivatives of their loss.</summary>
-    /// <param name="share">What each picture's loss is multiplied with.</param>
-    /// <returns>The loss, and how many of the four answers are right over all pictures.</returns>
+    /// <summary>Forward and backward pass over some pictures. Adds the gradients of their loss.</summary>
+    /// <param name="share">Factor of each picture's loss.</param>
+    /// <returns>The loss, and the number of correct answers, four per picture.</returns>
     public static (double Loss, int Right) Add(Llava model, Parameters parameters, IReadOnlyList<ClassificationSample> samples, double share, Compute compute, Gradients gradients)
     {
         var arena = compute.Arena;

@@ -6,7 +6,7 @@ using AnchorScope.World;
 
 namespace AnchorScope.Training;
 
-/// <summary>How an organism is grown: a file of its own, whose names are those of its JSON. A name that is not one of them is an error.</summary>
+/// <summary>How an organism is trained, as a JSON file with these names. An unknown name is an error.</summary>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 internal sealed record Recipe
 {
@@ -18,26 +18,26 @@ internal sealed record Recipe
 
     private static readonly JsonSerializerOptions Written = new(Options) { WriteIndented = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
-    /// <summary>Version of this form.</summary>
+    /// <summary>Version of the format.</summary>
     public required int Version { get; init; }
 
-    /// <summary>What the model is called.</summary>
+    /// <summary>Name of the model.</summary>
     public required string Name { get; init; }
 
-    /// <summary>What the recipe makes and why, for the model card.</summary>
+    /// <summary>What the recipe trains and why, for the model card.</summary>
     public required string Purpose { get; init; }
 
-    /// <summary>Of initial values and samples.</summary>
+    /// <summary>Seed of initial values and samples.</summary>
     public required ulong Seed { get; init; }
 
-    /// <summary>Sizes of the decoder; those of vision tower and vocabulary come from the template.</summary>
+    /// <summary>Sizes of the decoder. Those of vision tower and vocabulary come from the template.</summary>
     public required DecoderSizes Decoder { get; init; }
 
-    /// <summary>One after the other.</summary>
+    /// <summary>The stages, in order.</summary>
     public required IReadOnlyList<RecipeStage> Stages { get; init; }
 
-    /// <summary>Reads and checks a recipe.</summary>
-    /// <exception cref="InputException">It cannot be read, or something in it cannot be; names the field.</exception>
+    /// <summary>Reads and validates a recipe.</summary>
+    /// <exception cref="InputException">The file cannot be read or is invalid; the message names the field.</exception>
     public static Recipe Load(string file)
     {
         var json = StrictJson.Read(file, comments: true);
@@ -47,7 +47,7 @@ internal sealed record Recipe
         return recipe;
     }
 
-    /// <summary>The recipe as JSON: the same bytes for the same recipe.</summary>
+    /// <summary>The recipe as JSON, with the same bytes for the same recipe.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, Written) + "\n";
 
     private void Check(string file)
@@ -70,7 +70,7 @@ internal sealed record DecoderSizes
     /// <summary>d_model.</summary>
     public required int Width { get; init; }
 
-    /// <summary>Heads of a layer.</summary>
+    /// <summary>Heads per layer.</summary>
     public required int Heads { get; init; }
 
     /// <summary>d_mlp.</summary>
@@ -86,60 +86,60 @@ internal sealed record DecoderSizes
     }
 }
 
-/// <summary>What a stage teaches.</summary>
+/// <summary>What a stage trains.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<RecipeTask>))]
 internal enum RecipeTask
 {
-    /// <summary>The vision tower: to tell shape, colour, count and place from the mean of its patches.</summary>
+    /// <summary>The vision tower: predicts shape, colour, count and place from the mean of its patches.</summary>
     [JsonStringEnumMemberName("pictures")]
     Pictures,
 
-    /// <summary>The whole: to answer questions about packed samples.</summary>
+    /// <summary>The whole model: answers questions about packed samples.</summary>
     [JsonStringEnumMemberName("answers")]
     Answers,
 }
 
-/// <summary>One stage. It begins with the weights that the one before left, and with a new optimiser.</summary>
+/// <summary>One stage. It starts from the weights of the previous stage, with a new optimiser.</summary>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 internal sealed record RecipeStage
 {
-    /// <summary>Also the name of its split of samples.</summary>
+    /// <summary>Name of the stage and of its split of samples.</summary>
     public required string Name { get; init; }
 
-    /// <summary>What is taught.</summary>
+    /// <summary>What is trained.</summary>
     public required RecipeTask Task { get; init; }
 
-    /// <summary>Layers of the decoder; more than before are new ones on top.</summary>
+    /// <summary>Number of layers of the decoder. Additional layers are added on top.</summary>
     public required int Layers { get; init; }
 
-    /// <summary>Tensors that learn: names, in which * stands for anything.</summary>
+    /// <summary>Names of the tensors that are trained; * matches anything.</summary>
     public required IReadOnlyList<string> Learn { get; init; }
 
-    /// <summary>Steps.</summary>
+    /// <summary>Number of steps.</summary>
     public required int Steps { get; init; }
 
-    /// <summary>Samples of a step.</summary>
+    /// <summary>Number of samples per step.</summary>
     public required int Batch { get; init; }
 
     /// <summary>Learning rate over the steps.</summary>
     public required RateSchedule Rate { get; init; }
 
-    /// <summary>Of matrices, times the learning rate.</summary>
+    /// <summary>Decay of matrices, multiplied by the learning rate.</summary>
     public double WeightDecay { get; init; }
 
-    /// <summary>Largest norm of the gradient; null: it is left as it is.</summary>
+    /// <summary>Maximum norm of the gradient; null: not clipped.</summary>
     public double? Clip { get; init; }
 
-    /// <summary>What packed samples are made of.</summary>
+    /// <summary>Composition of packed samples.</summary>
     public MixtureOptions Mixture { get; init; } = new();
 
-    /// <summary>Other weights of the forms of instructions for a first share of the steps.</summary>
+    /// <summary>Other weights of the forms of instructions for the first part of the steps.</summary>
     public FormsAtFirst? FormsAtFirst { get; init; }
 
-    /// <summary>A penalty that leaves few heads.</summary>
+    /// <summary>A penalty that reduces the number of heads in use.</summary>
     public HeadLasso? Lasso { get; init; }
 
-    /// <summary>Share of the steps in which suffix tokens cannot see picture and note, in any layer.</summary>
+    /// <summary>Share of the steps in which suffix tokens cannot attend to picture and note, in any layer.</summary>
     public double HideContext { get; init; }
 
     internal void Check(string file, string at, int layersBefore)
@@ -175,39 +175,39 @@ internal sealed record RecipeStage
     }
 }
 
-/// <summary>How the learning rate ends.</summary>
+/// <summary>How the learning rate decreases.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<RateShape>))]
 internal enum RateShape
 {
-    /// <summary>Straight down to the floor.</summary>
+    /// <summary>Linearly to the floor.</summary>
     [JsonStringEnumMemberName("linear")]
     Linear,
 
-    /// <summary>Half a cosine down to the floor.</summary>
+    /// <summary>Along half a cosine to the floor.</summary>
     [JsonStringEnumMemberName("cosine")]
     Cosine,
 }
 
-/// <summary>The learning rate of each step: it rises, stays, and falls.</summary>
+/// <summary>The learning rate of each step: it rises, is constant, and falls.</summary>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 internal sealed record RateSchedule
 {
-    /// <summary>Highest.</summary>
+    /// <summary>Maximum.</summary>
     public required double Peak { get; init; }
 
-    /// <summary>Steps in which it rises.</summary>
+    /// <summary>Number of steps of linear warm-up.</summary>
     public int WarmUp { get; init; }
 
     /// <summary>Share of all steps after which it begins to fall.</summary>
     public double Hold { get; init; }
 
-    /// <summary>Share of the peak at the end.</summary>
+    /// <summary>Final rate as a share of the peak.</summary>
     public double Floor { get; init; }
 
     /// <summary>How it falls.</summary>
     public RateShape Shape { get; init; } = RateShape.Cosine;
 
-    /// <summary>The rate of step <paramref name="step"/> of <paramref name="steps"/>, the first being 0.</summary>
+    /// <summary>The rate of step <paramref name="step"/> (from 0) of <paramref name="steps"/>.</summary>
     public double At(int step, int steps)
     {
         var done = Math.Max(0, (double)step / steps - Hold) / (1 - Hold);
@@ -216,13 +216,13 @@ internal sealed record RateSchedule
     }
 }
 
-/// <summary>Other weights of the forms of instructions at first.</summary>
-/// <param name="Share">Of the stage's steps.</param>
-/// <param name="Forms">As in a mixture.</param>
+/// <summary>Other weights of the forms of instructions in the first part of a stage.</summary>
+/// <param name="Share">Share of the stage's steps.</param>
+/// <param name="Forms">Weights, as in a mixture.</param>
 internal sealed record FormsAtFirst(double Share, IReadOnlyList<double> Forms);
 
 /// <summary>Group lasso over heads: the sum of the Frobenius norms of each head's columns of o_proj.</summary>
-/// <param name="Weight">What the sum is multiplied with in the loss.</param>
+/// <param name="Weight">Factor of the sum in the loss.</param>
 /// <param name="From">Share of the stage's steps after which it begins.</param>
-/// <param name="FirstLayer">Layers below it are left alone.</param>
+/// <param name="FirstLayer">First layer to which it applies.</param>
 internal sealed record HeadLasso(double Weight, double From, int FirstLayer);

@@ -5,13 +5,13 @@ using AnchorScope.World;
 
 namespace AnchorScope.Training;
 
-/// <summary>The samples of a stage as sequences. Those of a step follow from seed, stage and step alone.</summary>
+/// <summary>The samples of a stage as sequences. Those of a step depend only on seed, stage and step.</summary>
 internal sealed class StageBatches(VisionLanguageModel model, RecipeStage stage, ulong seed)
 {
     private readonly TrainingWorld _world = new(seed);
 
-    /// <summary>The batch of a step; target weights are shares of the batch's.</summary>
-    /// <param name="threads">Threads that draw.</param>
+    /// <summary>The batch of a step. Target weights are normalised over the batch.</summary>
+    /// <param name="threads">Number of threads that draw samples.</param>
     public IReadOnlyList<TrainingSequence> Of(int step, int threads)
     {
         var mixture = stage.FormsAtFirst is { } first && step < first.Share * stage.Steps ? stage.Mixture with { Forms = first.Forms } : stage.Mixture;
@@ -26,8 +26,8 @@ internal sealed class StageBatches(VisionLanguageModel model, RecipeStage stage,
     public IReadOnlyList<ClassificationSample> Pictures(int step) =>
         [.. Enumerable.Range(0, stage.Batch).Select(i => _world.Classification(stage.Name, (long)step * stage.Batch + i, stage.Mixture.Sigma))];
 
-    /// <summary>Token ids, pictures and targets.</summary>
-    /// <param name="hidden">Whether suffix tokens cannot see picture and note.</param>
+    /// <summary>Converts samples to token ids, pictures and targets.</summary>
+    /// <param name="hidden">Whether suffix tokens cannot attend to picture and note.</param>
     public IReadOnlyList<TrainingSequence> Sequences(IEnumerable<PackedSample> samples, bool hidden)
     {
         var sequences = samples.Select(sample => Sequence(sample, hidden)).ToList();

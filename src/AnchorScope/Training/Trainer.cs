@@ -8,31 +8,34 @@ using AnchorScope.World;
 
 namespace AnchorScope.Training;
 
-/// <summary>How far a run of training is.</summary>
+/// <summary>Progress of a training run.</summary>
 /// <param name="Stage">Index of the stage.</param>
-/// <param name="Step">Steps of it that are done.</param>
-/// <param name="Loss">Of the last step.</param>
-/// <param name="Accuracy">Last one measured, or null.</param>
+/// <param name="Step">Number of steps of the stage that are done.</param>
+/// <param name="Loss">Loss of the last step.</param>
+/// <param name="Accuracy">The last measured accuracy, or null.</param>
 internal readonly record struct TrainingProgress(int Stage, int Step, double Loss, double? Accuracy);
 
-/// <summary>Nothing of it changes a number.</summary>
-/// <param name="Threads">Threads.</param>
-/// <param name="KeepEvery">Steps from one kept state to the next: what a kill may lose.</param>
-/// <param name="SeriesEvery">Steps from one checkpoint of the series to the next; null for no series.</param>
+/// <summary>Options of a training run that do not change any number.</summary>
+/// <param name="Threads">Number of threads.</param>
+/// <param name="KeepEvery">Number of steps between stored states, which is the most that an interruption can lose.</param>
+/// <param name="SeriesEvery">Number of steps between checkpoints of the series; null for no series.</param>
 internal sealed record TrainerOptions(int Threads, int KeepEvery, int? SeriesEvery);
 
-/// <summary>Grows a model by a recipe. The weights follow from recipe and template alone: not from threads, interruptions or when a state was kept.</summary>
+/// <summary>
+/// Trains a model by a recipe. The weights depend only on recipe and template, not on the number of threads, on interruptions or on when
+/// states are stored.
+/// </summary>
 internal sealed class Trainer
 {
-    /// <summary>Sequences, and pictures, that share a pass, and lanes: what decides the order of sums.</summary>
+    /// <summary>Number of sequences and of pictures that share a pass, and of lanes. They determine the order of sums.</summary>
     private const int Together = 8, PicturesTogether = 24, Lanes = 4;
 
-    /// <summary>Steps from one point of the curve to the next, and from one measurement of accuracy.</summary>
+    /// <summary>Number of steps between points of the curve and between measurements of accuracy, and number of held-out samples.</summary>
     private const int CurveEvery = 10, MeasureEvery = 50, Held = 96;
 
     private static readonly (float First, float Second, float Epsilon) Adam = (0.9f, 0.98f, 1e-8f);
 
-    /// <summary>Holds what decides every number of a run.</summary>
+    /// <summary>Name of the file with everything that affects the numbers of a run.</summary>
     private const string Settings = "settings.json";
 
     private readonly Recipe _recipe;
@@ -41,8 +44,9 @@ internal sealed class Trainer
     private readonly TrainerOptions _options;
     private List<CurvePoint> _curve = [];
 
-    /// <param name="template">A LLaVA checkpoint folder: its tokenizer, preprocessor, vision sizes. Its weights are not read.</param>
-    /// <param name="folder">Where the run is kept. One that another recipe began is refused.</param>
+    /// <param name="template">A LLaVA checkpoint folder, for its tokenizer, preprocessor and vision sizes. Its weights are not
+    /// read.</param>
+    /// <param name="folder">Folder of the run. It is an error if another recipe began it.</param>
     public Trainer(Recipe recipe, string template, string folder, TrainerOptions options)
     {
         (_recipe, _template, _folder, _options) = (recipe, template, folder, options);
@@ -58,13 +62,13 @@ internal sealed class Trainer
         AtomicFile.Write(Path.Combine(folder, "recipe.json"), stream => stream.Write(Encoding.UTF8.GetBytes(recipe.ToJson())));
     }
 
-    /// <summary>Where the finished model is.</summary>
+    /// <summary>Folder of the finished model.</summary>
     public string ModelFolder => Path.Combine(_folder, "model");
 
     /// <summary>The learning curve so far.</summary>
     public IReadOnlyList<CurvePoint> Curve => _curve;
 
-    /// <summary>Runs what is left. When it returns, the model is there.</summary>
+    /// <summary>Runs the remaining steps. Afterwards the model exists.</summary>
     public void Run(Action<TrainingProgress>? progress = null, CancellationToken cancel = default)
     {
         using var turn = FolderLock.Take(_folder);
@@ -125,7 +129,7 @@ internal sealed class Trainer
             }
             progress?.Invoke(new TrainingProgress(index, done, stepLoss, accuracy));
             if (_options.SeriesEvery is { } every && (done % every == 0 || done == stage.Steps)) Series(index, done, stage, parameters);
-            // A point of the curve is a mean since the one before it, so a state is kept with a point.
+            // A point of the curve is a mean over the steps since the previous point, so states are stored only at points.
             if (done % CurveEvery == 0 && done / CurveEvery % Math.Max(1, _options.KeepEvery / CurveEvery) == 0 && done < stage.Steps) TrainingState.Keep(_folder, index, done, parameters, optimiser, _curve);
         }
         return parameters;
@@ -161,7 +165,7 @@ internal sealed class Trainer
         return (double)right / answers.Sum(s => s.Targets.Count);
     }
 
-    /// <summary>Values before the first step: those of the stage before, and new ones where it has none.</summary>
+    /// <summary>Initial values of a stage: those of the previous stage, and new ones for tensors that it does not have.</summary>
     private void Begin(int index, Parameters parameters, Parameters? before, (int Width, int Layers) tower)
     {
         var stage = _recipe.Stages[index];

@@ -6,15 +6,15 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Training;
 
-/// <summary>Writes checkpoint folders of models that are being trained: a template's files, other sizes, other weights.</summary>
+/// <summary>Writes checkpoint folders of models in training: the files of a template with other sizes and weights.</summary>
 internal static class TrainingFolder
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
-    // What says something of the template's own weights or training; config.json is written anew.
+    // Files about the template's own weights or training are not copied; config.json is written anew.
     private static readonly HashSet<string> OfItsOwn = new(StringComparer.Ordinal) { "config.json", "README.md", "provenance.json", "recipe.json", "curve.jsonl", "curve.svg" };
 
-    /// <summary>Refuses a template that is no LLaVA checkpoint, before anything is written.</summary>
+    /// <summary>Throws if a template is not a LLaVA checkpoint. Called before anything is written.</summary>
     public static void Check(string template)
     {
         var config = JsonField.Read(Path.Combine(template, "config.json"));
@@ -22,9 +22,9 @@ internal static class TrainingFolder
         _ = config.Get("text_config").Members().Any();
     }
 
-    /// <summary>Everything but the weights.</summary>
+    /// <summary>Writes everything except the weights.</summary>
     /// <param name="template">A folder with tokenizer, preprocessor, chat template and config.json (see <see cref="Check"/>).</param>
-    /// <param name="type">What config.json says of the weights.</param>
+    /// <param name="type">Type of the weights in config.json.</param>
     public static void Describe(string template, DecoderSizes sizes, int layers, StoredType type, string folder)
     {
         Directory.CreateDirectory(folder);
@@ -57,7 +57,7 @@ internal static class TrainingFolder
         return ([.. asked.Entries.Select(e => (e.Name, e.Shape))], (family.TowerWidth, family.TowerLayers));
     }
 
-    /// <summary>Writes all tensors as <paramref name="type"/>: F32 as they are, BF16 rounded to nearest.</summary>
+    /// <summary>Writes all tensors as <paramref name="type"/>: F32 unchanged, BF16 rounded to nearest.</summary>
     public static void Write(string file, Parameters parameters, StoredType type)
     {
         SafetensorsWriter.Write(
@@ -71,7 +71,7 @@ internal static class TrainingFolder
             new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" });
     }
 
-    /// <summary>Fills <paramref name="parameters"/> with the tensors of a file that has exactly these.</summary>
+    /// <summary>Fills <paramref name="parameters"/> from a file, which must have exactly these tensors.</summary>
     public static void Read(string file, Parameters parameters)
     {
         using var stored = SafetensorsFile.Open(file);

@@ -6,18 +6,18 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Training;
 
-/// <summary>One sequence to learn from.</summary>
-/// <param name="Tokens">Ids, image tokens repeated as in a prompt.</param>
+/// <summary>One training sequence.</summary>
+/// <param name="Tokens">Token ids, with image tokens repeated as in a prompt.</param>
 /// <param name="Pixels">Its pictures, or null.</param>
-/// <param name="Targets">What is to follow; rows are positions of the sequence.</param>
+/// <param name="Targets">Target tokens; rows are positions of the sequence.</param>
 internal sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IReadOnlyList<Target> Targets)
 {
-    /// <summary>Edits of its forward pass.</summary>
+    /// <summary>Edits of the forward pass.</summary>
     public Intervention Intervention { get; init; } = Intervention.None;
 
-    /// <summary>The loss of <paramref name="batch"/>, whose derivatives are then in the sum of <paramref name="lanes"/>.</summary>
-    /// <param name="model">Opened over parameters, so that it sees their changes.</param>
-    /// <param name="together">Sequences that share a pass.</param>
+    /// <summary>The loss of <paramref name="batch"/>. Its gradients are then in the sum of <paramref name="lanes"/>.</summary>
+    /// <param name="model">Opened over the parameters, so that it uses their current values.</param>
+    /// <param name="together">Number of sequences that share a pass.</param>
     public static double Loss(GradientLanes lanes, VisionLanguageModel model, IReadOnlyList<TrainingSequence> batch, int together, TapeKind kind, int threads)
     {
         var passes = batch.Chunk(together).ToArray();
@@ -25,8 +25,8 @@ internal sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IRead
     }
 
     /// <summary>
-    /// Forward and backward over sequences that share one pass: adds the derivatives of their loss to <paramref name="gradients"/>, as far as it asks for them. What lies below the
-    /// lowest tensor that it asks for is not gone through.
+    /// Forward and backward pass of sequences in one pass. Adds the gradients of their loss to the requested tensors of
+    /// <paramref name="gradients"/>. The backward pass stops at the lowest requested tensor.
     /// </summary>
     /// <returns>The loss.</returns>
     public static double Add(VisionLanguageModel model, IReadOnlyList<TrainingSequence> sequences, TapeKind kind, Compute compute, Gradients gradients)
@@ -43,7 +43,7 @@ internal sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IRead
         return loss;
     }
 
-    /// <summary>How many targets are the likeliest token.</summary>
+    /// <summary>Number of targets that are the likeliest token.</summary>
     internal static int Right(VisionLanguageModel model, IReadOnlyList<TrainingSequence> sequences, Compute compute)
     {
         var mark = compute.Arena.Here();
@@ -57,7 +57,7 @@ internal sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IRead
         return right;
     }
 
-    /// <summary>Embeds the sequences as runs of one pass: targets by row of the pass, and the rows of image tokens.</summary>
+    /// <summary>Embeds the sequences as runs of one pass. Returns targets by row of the pass, and the rows of image tokens.</summary>
     private static (List<RowBlock> Runs, List<Target> Targets, PixelValues? Pixels, List<int> Places) Together(VisionLanguageModel model, IReadOnlyList<TrainingSequence> sequences, Compute compute)
     {
         var (arena, decoder) = (compute.Arena, model.Decoder);

@@ -7,22 +7,23 @@ namespace AnchorScope.Training;
 
 /// <summary>One line of a learning curve.</summary>
 /// <param name="Stage">Name of the stage.</param>
-/// <param name="Step">Steps of the stage done.</param>
-/// <param name="Loss">Mean of the steps since the line before.</param>
-/// <param name="Rate">Learning rate of the last of them.</param>
+/// <param name="Step">Number of steps of the stage that are done.</param>
+/// <param name="Loss">Mean loss of the steps since the previous line.</param>
+/// <param name="Rate">Learning rate of the last step.</param>
 /// <param name="Norm">Mean norm of the gradient.</param>
-/// <param name="Accuracy">Of answers on held-out samples, or of the four labels of a step's pictures before it learns from them; null where it was not measured.</param>
+/// <param name="Accuracy">Accuracy of answers on held-out samples, or of the four labels of a step's pictures before it is trained on them;
+/// null if not measured.</param>
 internal sealed record CurvePoint(string Stage, int Step, double Loss, double Rate, double Norm, double? Accuracy);
 
-/// <summary>Where a run of training is: kept on the disk, so that a killed run goes on with the same bits.</summary>
+/// <summary>The stored state of a training run, from which an interrupted run is resumed with the same bits.</summary>
 /// <param name="Stage">Index of the stage.</param>
-/// <param name="Step">Steps of it that are done.</param>
+/// <param name="Step">Number of steps of the stage that are done.</param>
 /// <param name="Files">Folder of the weights and of the optimiser's means.</param>
 internal sealed record TrainingState(int Stage, int Step, string Files)
 {
     private const string Name = "state.json", CurveName = "curve.jsonl", Weights = "parameters.safetensors", Means = "means.safetensors", Squares = "squares.safetensors";
 
-    /// <summary>The state of a run in <paramref name="folder"/>, or null where there is none.</summary>
+    /// <summary>The state of a run in <paramref name="folder"/>, or null if there is none.</summary>
     public static TrainingState? Find(string folder)
     {
         var file = Path.Combine(folder, Name);
@@ -37,7 +38,7 @@ internal sealed record TrainingState(int Stage, int Step, string Files)
         }
     }
 
-    /// <summary>Writes everything, then the pointer to it, then removes what was before.</summary>
+    /// <summary>Writes everything, then the reference to it, then removes the previous state.</summary>
     public static void Keep(string folder, int stage, int step, Parameters parameters, AdamW optimiser, IReadOnlyList<CurvePoint> curve)
     {
         var before = Find(folder)?.Files;
@@ -55,10 +56,10 @@ internal sealed record TrainingState(int Stage, int Step, string Files)
     /// <summary>The curve up to here.</summary>
     public List<CurvePoint> Curve(string folder) => [.. File.ReadLines(Path.Combine(folder, Files, CurveName)).Select(line => JsonSerializer.Deserialize<CurvePoint>(line)!)];
 
-    /// <summary>Fills the weights.</summary>
+    /// <summary>Reads the weights.</summary>
     public void Read(string folder, Parameters parameters) => TrainingFolder.Read(Path.Combine(folder, Files, Weights), parameters);
 
-    /// <summary>Fills the optimiser's means.</summary>
+    /// <summary>Reads the optimiser's means.</summary>
     public void Read(string folder, AdamW optimiser)
     {
         TrainingFolder.Read(Path.Combine(folder, Files, Means), optimiser.Means);

@@ -5,7 +5,7 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Tuning;
 
-/// <summary>Every tensor of the decoder's layers. Embeddings, final norm and head stay.</summary>
+/// <summary>Trains every tensor of the decoder's layers. Embeddings, final norm and head are unchanged.</summary>
 internal sealed class FullTunable(VisionLanguageModel model) : Tunable(model.Checkpoint, model.Decoder.Layers.SelectMany(layer => layer.Tensors))
 {
     /// <inheritdoc/>

@@ -8,8 +8,8 @@ using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 namespace AnchorScope.Tuning;
 
 /// <summary>
-/// A gain for each head: its columns of o_proj, times a number. The derivative by it is the sum of column block times derivative by the column block, which is the sum of head output times
-/// derivative by the head output.
+/// Trains a gain for each head, a factor of its columns of o_proj. The gradient with respect to a gain is the sum of column block times
+/// gradient with respect to the column block, which equals the sum of head output times gradient with respect to the head output.
 /// </summary>
 internal sealed class GainTunable : Tunable
 {
@@ -20,7 +20,7 @@ internal sealed class GainTunable : Tunable
     private readonly List<(TensorLines Lines, float[] Start)> _columns;
     private readonly Gradients _gradients;
 
-    /// <summary>Gains of 1.</summary>
+    /// <summary>Starts with gains of 1.</summary>
     public GainTunable(VisionLanguageModel model, IReadOnlyList<(int Layer, int Head)> heads)
         : base(model.Checkpoint, heads.Select(h => model.Decoder.Layers[h.Layer].OutputProjection.Weight.Name))
     {
@@ -34,10 +34,10 @@ internal sealed class GainTunable : Tunable
     /// <inheritdoc/>
     public override Parameters Learnt { get; }
 
-    /// <summary>The gains as they are now.</summary>
+    /// <summary>The current gains.</summary>
     public HeadGains Gains => new(_heads.Zip(Learnt[Name].ToArray()).ToDictionary(g => g.First, g => g.Second));
 
-    /// <summary>The same gain for every head.</summary>
+    /// <summary>Sets the same gain for every head.</summary>
     public void Set(float gain)
     {
         Learnt[Name].Fill(gain);

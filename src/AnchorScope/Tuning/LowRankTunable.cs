@@ -8,12 +8,16 @@ using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace AnchorScope.Tuning;
 
-/// <summary>The lines of a tensor with its two factors: to the packed lines [rows, width] is added B A, with B [rows, rank] and A [rank, width].</summary>
+/// <summary>
+/// Some lines of a tensor with two low-rank factors: B A is added to the packed lines [rows, width], with B [rows, rank] and A [rank,
+/// width].
+/// </summary>
 internal sealed record LowRankPair(TensorLines Lines, string A, string B);
 
 /// <summary>
-/// A low-rank addition to the heads' rows of the projections to queries, keys and values and to their columns of o_proj: one pair of factors for each tensor, which the heads of a layer share. As an addition
-/// to the whole tensor, B has zeros in other rows, or A in other columns (Hu et al. 2021, restricted to heads).
+/// Trains a low-rank addition to the heads' rows of the query, key and value projections and to their columns of o_proj. There is one pair
+/// of factors per tensor, shared by the heads of a layer. As an addition to the whole tensor, B has zeros in other rows, or A in other
+/// columns (Hu et al. 2021, restricted to heads).
 /// </summary>
 internal sealed class LowRankTunable : Tunable
 {
@@ -21,7 +25,7 @@ internal sealed class LowRankTunable : Tunable
     private readonly List<float[]> _start;
     private readonly Gradients _gradients;
 
-    /// <summary>B starts at zero, A with uniform values of the seed: the addition is nothing.</summary>
+    /// <summary>Starts with B = 0 and with uniform random values in A, so that the addition is 0.</summary>
     public LowRankTunable(VisionLanguageModel model, IReadOnlyList<(int Layer, int Head)> heads, int rank, ulong seed)
         : this(model.Checkpoint, [.. HeadLines.All(model.Decoder, heads).Select(l => new LowRankPair(l, l.Tensor + ".A", l.Tensor + ".B"))], rank, seed)
     {

@@ -5,7 +5,7 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Tuning;
 
-/// <summary>A low-rank addition as an adapter of the library PEFT: adapter_config.json and adapter_model.safetensors.</summary>
+/// <summary>Writes a low-rank addition as an adapter of the PEFT library: adapter_config.json and adapter_model.safetensors.</summary>
 internal static class PeftAdapter
 {
     private const string Suffix = ".weight";
@@ -13,9 +13,9 @@ internal static class PeftAdapter
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Writes the folder.</summary>
-    /// <param name="original">Folder of the checkpoint that the addition belongs to. Its full path is written down: a bare name would be
+    /// <param name="original">Folder of the checkpoint that the addition belongs to. Its full path is written, because a bare name would be
     /// looked up on the hub, where another model may have it.</param>
-    /// <param name="type">model_type of the original's config.json: it decides what the modules are called once the library has loaded them.</param>
+    /// <param name="type">model_type of the original's config.json, which determines the module names after loading by the library.</param>
     public static void Write(string folder, LowRankTunable update, string original, string type) => NewFolder.Write(folder, partial =>
     {
         var modules = update.Pairs.Select(p => Module(p.Lines.Tensor, type)).ToArray();
@@ -37,7 +37,7 @@ internal static class PeftAdapter
             ["rank_pattern"] = new Dictionary<string, int>(StringComparer.Ordinal),
             ["alpha_pattern"] = new Dictionary<string, int>(StringComparer.Ordinal),
             ["revision"] = null,
-            // A pattern for whole names: a list would also be met by modules of the vision tower that end alike.
+            // A regular expression for whole names. A list would also match modules of the vision tower with the same ending.
             ["target_modules"] = $"({string.Join('|', modules.Select(m => Regex.Escape(m)))})",
             ["task_type"] = null,
             ["use_dora"] = false,
@@ -51,8 +51,8 @@ internal static class PeftAdapter
     });
 
     /// <summary>
-    /// What the reference library (4.52 and later) calls the module of a stored weight: it moved the language model of some families under "model.", and kept the stored names. Remote code and text
-    /// models call their modules as they are stored.
+    /// The module name of a stored weight in the reference library (4.52 and later). It moved the language model of some families under
+    /// "model." but kept the stored names. In remote code and text models, modules are named as stored.
     /// </summary>
     internal static string Module(string tensor, string type)
     {
@@ -65,7 +65,9 @@ internal static class PeftAdapter
         };
     }
 
-    /// <summary>The factors of a whole tensor [rank, input] and [output, rank]: zeros outside the heads' rows of B, or columns of A.</summary>
+    /// <summary>
+    /// The factors of a whole tensor, [rank, input] and [output, rank], with zeros outside the heads' rows of B or columns of A.
+    /// </summary>
     private static IEnumerable<TensorData> Factors(LowRankTunable update, LowRankPair pair, string module)
     {
         var (lines, rank) = (pair.Lines, update.Rank);

@@ -5,13 +5,13 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Tuning;
 
-/// <summary>The heads' rows of the projections to queries, keys and values and their columns of o_proj, each value for itself.</summary>
+/// <summary>Trains all values of the heads' rows of the query, key and value projections and of their columns of o_proj.</summary>
 internal sealed class SliceTunable : Tunable
 {
     private readonly IReadOnlyList<TensorLines> _lines;
     private readonly Gradients _gradients;
 
-    /// <summary>Starts at the model's values.</summary>
+    /// <summary>Starts with the model's values.</summary>
     public SliceTunable(VisionLanguageModel model, IReadOnlyList<(int Layer, int Head)> heads)
         : this(model.Checkpoint, HeadLines.All(model.Decoder, heads))
     {

@@ -4,7 +4,9 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Tuning;
 
-/// <summary>What learns, and how it acts on the weights. A model opened over <see cref="Weights"/> computes with what was applied last.</summary>
+/// <summary>
+/// The trained parameters, and how they determine the weights. A model opened over <see cref="Weights"/> uses what was applied last.
+/// </summary>
 internal abstract class Tunable : IDisposable
 {
     private protected Tunable(Checkpoint original, IEnumerable<string> tensors)
@@ -14,27 +16,31 @@ internal abstract class Tunable : IDisposable
         Weights = Parameters.Of(original, entry => names.Contains(entry.Name));
     }
 
-    /// <summary>The model's tensors that change, float32.</summary>
+    /// <summary>The model's tensors that change, as float32.</summary>
     public Parameters Weights { get; }
 
-    /// <summary>What the optimiser moves.</summary>
+    /// <summary>The parameters that the optimiser updates.</summary>
     public abstract Parameters Learnt { get; }
 
-    /// <summary>Numbers that are learnt.</summary>
+    /// <summary>Number of trained values.</summary>
     public virtual long Count => Learnt.Entries.Sum(e => e.Count);
 
     private protected Checkpoint Original { get; }
 
-    /// <summary>Makes <see cref="Weights"/> those of <see cref="Learnt"/>.</summary>
+    /// <summary>Updates <see cref="Weights"/> from <see cref="Learnt"/>.</summary>
     public abstract void Apply();
 
-    /// <summary>Derivatives by what is learnt, from those by all of <see cref="Weights"/>.</summary>
+    /// <summary>
+    /// The gradient with respect to the trained parameters, from the gradient with respect to all of <see cref="Weights"/>.
+    /// </summary>
     public abstract Gradients Backward(Gradients byWeights);
 
-    /// <summary>How the stored bytes are changed to what was applied.</summary>
+    /// <summary>The changes of the stored bytes for what was applied last.</summary>
     public abstract IReadOnlyList<ChangedTensor> Changes();
 
-    /// <summary>Makes <see cref="Weights"/> what a checkpoint would hold: those rounded to the stored type, all else as it was.</summary>
+    /// <summary>
+    /// Sets <see cref="Weights"/> to what a checkpoint would contain: trained values rounded to the stored type, all others unchanged.
+    /// </summary>
     public unsafe void Round()
     {
         foreach (var change in Changes())
@@ -52,7 +58,7 @@ internal abstract class Tunable : IDisposable
         return new ReplacedTensor(file, file.Tensors[l.Tensor], l, Weights);
     })];
 
-    /// <summary>The lines of a tensor of <see cref="Weights"/>, as they are now.</summary>
+    /// <summary>The current lines of a tensor of <see cref="Weights"/>.</summary>
     private protected float[] Packed(TensorLines lines)
     {
         var packed = new float[lines.Count];

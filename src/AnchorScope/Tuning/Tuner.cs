@@ -4,16 +4,20 @@ using AnchorScope.Optimization;
 
 namespace AnchorScope.Tuning;
 
-/// <summary>How a training went.</summary>
-/// <param name="Steps">Steps done.</param>
-/// <param name="Best">The point whose state was kept: the smallest total on the validation set, the first of equals; step 0 is the original.</param>
+/// <summary>Result of a training.</summary>
+/// <param name="Steps">Number of steps done.</param>
+/// <param name="Best">The point whose state was kept: the smallest total on the validation set, the first of equal ones. Step 0 is the
+/// original.</param>
 /// <param name="Curve">All points.</param>
 internal sealed record TuningRun(int Steps, TuningPoint Best, IReadOnlyList<TuningPoint> Curve);
 
-/// <summary>The loop: batches, derivatives, steps, and a measurement on the validation set every so often, which ends it when nothing gets better. What it ends with follows from data and options alone.</summary>
+/// <summary>
+/// The training loop: batches, gradients, steps, and regular measurements on the validation set, which end it when there is no improvement.
+/// The result depends only on data and options.
+/// </summary>
 internal sealed class Tuner(VisionLanguageModel original, TuningData train, TuningData validate, TuningOptions options, int threads)
 {
-    // What decides the order of sums: items that share a pass, and lanes.
+    // Number of items that share a pass, and of lanes. They determine the order of sums.
     private const int Together = 8, Lanes = 4;
     private const int WarmUp = 10;
     private const double LongestGradient = 1;
@@ -26,11 +30,13 @@ internal sealed class Tuner(VisionLanguageModel original, TuningData train, Tuni
     private readonly TuningOrder _conflicts = new(train.Conflicts, options.Seed);
     private readonly TuningOrder _kept = new(train.Kept, options.Seed ^ KeptSeed);
 
-    /// <summary>The smaller the better, on the validation set.</summary>
+    /// <summary>The loss on the validation set; smaller is better.</summary>
     public TuningLoss Measure(VisionLanguageModel model, CancellationToken cancel) => TuningObjective.Of(_validation, TuningData.Measure(model, _validation, threads, cancel), options.Keep);
 
-    /// <summary>Trains, or goes on with what <paramref name="folder"/> has; <paramref name="tunable"/> then holds the best.</summary>
-    /// <param name="progress">Told steps done and the last point.</param>
+    /// <summary>
+    /// Trains, or resumes from the state in <paramref name="folder"/>. Afterwards <paramref name="tunable"/> has the best state.
+    /// </summary>
+    /// <param name="progress">Called with the number of steps and the last point.</param>
     public TuningRun Run(Tunable tunable, double rate, string folder, Action<int, TuningPoint>? progress = null, CancellationToken cancel = default)
     {
         Directory.CreateDirectory(folder);

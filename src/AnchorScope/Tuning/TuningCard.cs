@@ -4,10 +4,10 @@ using AnchorScope.Metrics;
 
 namespace AnchorScope.Tuning;
 
-/// <summary>What a model card says of measured effects.</summary>
+/// <summary>The section of a model card about measured effects.</summary>
 internal static class TuningCard
 {
-    /// <summary>Before and after on every test set, in Markdown.</summary>
+    /// <summary>Results before and after on every test set, in Markdown.</summary>
     public static string Effects(IReadOnlyList<TuningSet> sets)
     {
         var text = new StringBuilder("""

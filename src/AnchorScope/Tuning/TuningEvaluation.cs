@@ -3,13 +3,13 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Tuning;
 
-/// <summary>Collects what every arm does on the test sets, and reduces it to means with intervals.</summary>
+/// <summary>Collects the results of every arm on the test sets, and reduces them to means with intervals.</summary>
 internal sealed class TuningEvaluation
 {
-    /// <summary>The arm that changes nothing.</summary>
+    /// <summary>The arm without a change.</summary>
     public const string Baseline = "baseline";
 
-    /// <summary>The arm that the others are compared with, and the beginning of the names of those that are random draws.</summary>
+    /// <summary>The arm that the others are compared with, and the prefix of the names of random arms.</summary>
     public const string Tuned = "tuned", Random = "random/";
 
     private readonly IReadOnlyList<TuningItem> _items;
@@ -28,7 +28,7 @@ internal sealed class TuningEvaluation
         for (var i = 0; i < _runs.Count; i++) _runs[i].Result.Outcomes[arm] = outcomes[i];
     }
 
-    /// <summary>Every set under the arms, those without a conflict last.</summary>
+    /// <summary>The results of every set under the arms; sets without a conflict are last.</summary>
     public IReadOnlyList<TuningSet> Sets(IReadOnlyList<string> arms, ulong seed)
     {
         var draws = new BootstrapDraws(seed);

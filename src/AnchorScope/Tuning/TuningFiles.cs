@@ -3,7 +3,7 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Tuning;
 
-/// <summary>A tuning as a file that other programs read.</summary>
+/// <summary>Writes the result of a tuning as a file for other programs.</summary>
 internal static class TuningFiles
 {
     /// <summary>Writes tune.json into <paramref name="folder"/>.</summary>

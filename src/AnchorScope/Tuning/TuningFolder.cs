@@ -3,15 +3,17 @@ using AnchorScope.World;
 
 namespace AnchorScope.Tuning;
 
-/// <summary>The folder of a tuning: whose it is, and the samples that are drawn for it where none are given.</summary>
+/// <summary>The folder of a tuning: its ownership, and the samples that are drawn for it if none are given.</summary>
 internal static class TuningFolder
 {
-    /// <summary>Holds what decides every number of a run.</summary>
+    /// <summary>Name of the file with everything that affects the numbers of a run.</summary>
     internal const string Settings = "settings.json";
 
     private const string Data = "data";
 
-    /// <summary>What is drawn for each part, from a seed of its own. The test folder has a ranking set, so that it can be diagnosed.</summary>
+    /// <summary>
+    /// The samples that are drawn for each part, with a separate seed. The test folder has a ranking set, so that it can be diagnosed.
+    /// </summary>
     private static readonly (string Part, (WorldSplit Split, int Count)[] Samples)[] Parts =
     [
         ("train", [(WorldSplit.Rank, 300), (WorldSplit.Hard, 300), (WorldSplit.Control, 150)]),
@@ -19,8 +21,8 @@ internal static class TuningFolder
         ("test", [(WorldSplit.Rank, 40), (WorldSplit.Test, 400), (WorldSplit.HeldOut, 200), (WorldSplit.Hard, 200), (WorldSplit.Inertia, 100), (WorldSplit.Control, 150)]),
     ];
 
-    /// <summary>Refuses a folder that has something in it and is no tuning's.</summary>
-    /// <exception cref="InputException">It is.</exception>
+    /// <summary>Throws if a folder is not empty and is not that of a tuning.</summary>
+    /// <exception cref="InputException">The folder contains something else.</exception>
     internal static void Own(string folder)
     {
         if (File.Exists(folder)) throw new InputException($"{folder}: expected a folder, found a file");
@@ -29,8 +31,8 @@ internal static class TuningFolder
             throw NewFolder.NotEmpty(folder, $"there is no {Settings} of a tuning to resume; name another one with --out");
     }
 
-    /// <summary>Conflicts in the bundled organism's world, drawn where they are not there yet.</summary>
-    /// <returns>The folders to train, validate and test on.</returns>
+    /// <summary>Draws conflicts in the world of the bundled organism, unless they exist.</summary>
+    /// <returns>The folders for training, validation and testing.</returns>
     internal static TuningSets World(string folder, ulong seed, CancellationToken cancel)
     {
         Directory.CreateDirectory(Path.Combine(folder, Data));

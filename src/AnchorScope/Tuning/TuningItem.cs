@@ -7,29 +7,31 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Tuning;
 
-/// <summary>A run to learn from or to measure on. Its picture's features are in the prompt: the vision tower does not learn.</summary>
+/// <summary>
+/// A run for training or measurement. The image features are part of the prompt, because the vision tower is not trained.
+/// </summary>
 /// <param name="Set">Name of its set.</param>
-/// <param name="Sample">Number of its sample in the set.</param>
-/// <param name="Prompt">As embeddings.</param>
+/// <param name="Sample">Index of its sample in the set.</param>
+/// <param name="Prompt">The prompt with its embeddings.</param>
 /// <param name="Entities">First tokens of its answers.</param>
 internal sealed record TuningItem(string Set, int Sample, ConflictRun Run, Prompt Prompt, AnswerEntities Entities)
 {
-    /// <summary>Logits of the original at the last position, for a run without a conflict: what is to be kept.</summary>
+    /// <summary>Logits of the original model at the last position, for a run without a conflict. They are to be preserved.</summary>
     public float[]? Original { get; init; }
 
     /// <summary>Whether picture and text contradict each other.</summary>
     public bool Conflict => Run.Sample.Kind == SampleKind.Conflict;
 }
 
-/// <summary>Conflict sets as items: the samples' kinds say which teach the answer, and which what is to be kept.</summary>
-/// <param name="Path">As given.</param>
-/// <param name="Sets">What was read.</param>
+/// <summary>Conflict sets as items. The kind of a sample determines whether it trains the answer or preserves behaviour.</summary>
+/// <param name="Path">Path as given by the caller.</param>
+/// <param name="Sets">The sets that were read.</param>
 /// <param name="Items">All runs, in the order of the sets.</param>
 internal sealed record TuningData(string Path, IReadOnlyList<ConflictSet> Sets, IReadOnlyList<TuningItem> Items)
 {
     private const int Together = 8;
 
-    /// <summary>What the user should know about the samples' text.</summary>
+    /// <summary>Warnings about the samples' text.</summary>
     public IReadOnlyList<string> Warnings { get; private init; } = [];
 
     /// <summary>Runs with a conflict.</summary>
@@ -38,8 +40,10 @@ internal sealed record TuningData(string Path, IReadOnlyList<ConflictSet> Sets, 
     /// <summary>Runs without one.</summary>
     public IReadOnlyList<TuningItem> Kept => [.. Items.Where(i => !i.Conflict)];
 
-    /// <summary>Reads a JSONL, or every one in a folder, and runs the vision tower and, where there is no conflict, the original.</summary>
-    /// <exception cref="InputException">There is none, or one of them has no usable sample.</exception>
+    /// <summary>
+    /// Reads a JSONL file, or every one in a folder; runs the vision tower and, for runs without a conflict, the original model.
+    /// </summary>
+    /// <exception cref="InputException">There is no file, or one of them has no usable sample.</exception>
     public static TuningData Load(VisionLanguageModel model, string path, int threads, CancellationToken cancel)
     {
         var folder = File.Exists(path) ? System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))! : path;
@@ -83,7 +87,7 @@ internal sealed record TuningData(string Path, IReadOnlyList<ConflictSet> Sets, 
         return logits;
     }
 
-    /// <summary>What <paramref name="model"/> does on items, in their order.</summary>
+    /// <summary>The outcomes of <paramref name="model"/> on items, in their order.</summary>
     public static Outcome[] Measure(VisionLanguageModel model, IReadOnlyList<TuningItem> items, int threads, CancellationToken cancel)
     {
         var outcomes = new Outcome[items.Count];

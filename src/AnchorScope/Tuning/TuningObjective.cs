@@ -6,20 +6,23 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Tuning;
 
-/// <summary>What is made small: the mean of -log p(first token of the instructed answer) over runs with a conflict, and the mean of KL(original || tuned) of the next token over runs without one, weighted.</summary>
+/// <summary>
+/// The objective that is minimised: the mean of -log p(first token of the instructed answer) over runs with a conflict, plus the weighted
+/// mean of KL(original || tuned) of the next token over runs without one.
+/// </summary>
 /// <param name="Answer">The first mean.</param>
-/// <param name="Kept">The second.</param>
+/// <param name="Kept">The second mean.</param>
 /// <param name="Total">Answer + weight * kept.</param>
 /// <param name="Follows">Share of the runs with a conflict whose likeliest token begins the instructed answer.</param>
 internal sealed record TuningLoss(double Answer, double Kept, double Total, double Follows);
 
-/// <summary>The objective on some items, and its derivatives.</summary>
+/// <summary>The objective on some items, and its gradient.</summary>
 internal static class TuningObjective
 {
-    /// <summary>An item and what it counts.</summary>
+    /// <summary>An item and its weight.</summary>
     public readonly record struct Share(TuningItem Item, double Weight);
 
-    /// <summary>From what was measured.</summary>
+    /// <summary>The loss from measured outcomes.</summary>
     public static TuningLoss Of(IReadOnlyList<TuningItem> items, IReadOnlyList<Outcome> outcomes, double keep)
     {
         var (answer, kept, follows, conflicts) = (0.0, 0.0, 0, 0);
@@ -38,8 +41,8 @@ internal static class TuningObjective
         return new TuningLoss(answer, kept, answer + keep * kept, (double)follows / Math.Max(1, conflicts));
     }
 
-    /// <summary>Forward and backward over items that share a pass: adds the derivatives to <paramref name="gradients"/>.</summary>
-    /// <returns>Their share of the loss.</returns>
+    /// <summary>Forward and backward pass of items in one pass. Adds the gradients to <paramref name="gradients"/>.</summary>
+    /// <returns>Their contribution to the loss.</returns>
     public static double Add(Decoder decoder, IReadOnlyList<Share> shares, TapeKind kind, Compute compute, Gradients gradients)
     {
         var mark = compute.Arena.Here();
@@ -73,7 +76,7 @@ internal static class TuningObjective
         return rows;
     }
 
-    /// <summary>Replaces logits by the derivatives of weight * KL(P_original || P): weight * (P - P_original).</summary>
+    /// <summary>Replaces logits by the gradient of weight * KL(P_original || P) with respect to them: weight * (P - P_original).</summary>
     private static double Keep(Span<float> logits, ReadOnlySpan<float> original, double weight)
     {
         var (sum, before, divergence) = (SampleRunner.LogSum(logits), SampleRunner.LogSum(original), 0.0);

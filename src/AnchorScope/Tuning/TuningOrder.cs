@@ -1,12 +1,12 @@
 namespace AnchorScope.Tuning;
 
-/// <summary>Items in a random order, all of them before any comes again. What comes at a place follows from the seed and the place alone.</summary>
+/// <summary>Items in random order, each once per epoch. The item at an index depends only on the seed and the index.</summary>
 internal sealed class TuningOrder(IReadOnlyList<TuningItem> items, ulong seed)
 {
     private long _epoch = -1;
     private int[] _order = [];
 
-    /// <summary>As many as <paramref name="count"/> from a place on.</summary>
+    /// <summary><paramref name="count"/> items from an index on.</summary>
     public IEnumerable<TuningItem> From(long place, int count)
     {
         for (var i = place; i < place + count; i++)

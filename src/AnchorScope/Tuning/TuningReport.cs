@@ -6,10 +6,10 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Tuning;
 
-/// <summary>report.html and the figures of a tuning.</summary>
+/// <summary>Writes report.html and the figures of a tuning.</summary>
 internal static class TuningReport
 {
-    /// <summary>Writes report.html and figures/*.svg into <paramref name="folder"/>, each whole or not at all.</summary>
+    /// <summary>Writes report.html and figures/*.svg into <paramref name="folder"/>, each atomically.</summary>
     public static void Write(string folder, TuningResult result)
     {
         Directory.CreateDirectory(Path.Combine(folder, "figures"));
@@ -45,8 +45,8 @@ internal static class TuningReport
     }
 
     /// <summary>
-    /// What was found, in sentences. More than random heads: the rank over all test runs with a conflict says so, and then the set's own
-    /// interval.
+    /// The findings as sentences. A claim of more than random heads requires the rank over all test runs with a conflict, and then the
+    /// interval of the set.
     /// </summary>
     public static IEnumerable<(string Text, Status Status)> Findings(TuningResult r)
     {
@@ -76,7 +76,7 @@ internal static class TuningReport
     private static bool IsMore(TuningResult r, TuningSet set) => r.RandomRank is { P: <= MultipleComparisons.Level }
         && set.TunedMinusRandom is { All.Low: > 0 };
 
-    /// <summary>What tuned heads do beyond random ones, on one set.</summary>
+    /// <summary>The effect of tuned heads beyond random ones on one set.</summary>
     private static string Beyond(TuningResult r, TuningSet set)
     {
         if (set.TunedMinusRandom is not { All: var beyond }) return "; no random heads were tuned, so whether others do as much stays open";

@@ -4,102 +4,103 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Tuning;
 
-/// <summary>Everything that was measured: the content of tune.json, from which the report is made. The same inputs give the same bytes.</summary>
+/// <summary>All measurements: the content of tune.json, from which the report is made. The same inputs give the same bytes.</summary>
 internal sealed record TuningResult
 {
-    /// <summary>Version of this record's form.</summary>
+    /// <summary>Version of the format of this record.</summary>
     public int Schema { get; init; } = 2;
 
     /// <summary>Version of the tool.</summary>
     public required string Tool { get; init; }
 
-    /// <summary>The original.</summary>
+    /// <summary>The original model.</summary>
     public required ModelFacts Model { get; init; }
 
     /// <summary>Name of the head-set file.</summary>
     public required string HeadSet { get; init; }
 
-    /// <summary>SHA-256 of its bytes.</summary>
+    /// <summary>SHA-256 of the head-set file's bytes.</summary>
     public required string HeadSetSha256 { get; init; }
 
     /// <summary>The named heads.</summary>
     public required IReadOnlyList<HeadId> Heads { get; init; }
 
-    /// <summary>Definitions that are a choice.</summary>
+    /// <summary>Named definitions that were a choice.</summary>
     public required IReadOnlyDictionary<string, string> Variants { get; init; }
 
-    /// <summary>Steps, rates and so on.</summary>
+    /// <summary>Training options.</summary>
     public required TuningOptions Options { get; init; }
 
-    /// <summary>What each set was used for: "train", "validate", "test".</summary>
+    /// <summary>The sets by use: "train", "validate", "test".</summary>
     public required IReadOnlyDictionary<string, IReadOnlyList<SetFacts>> Data { get; init; }
 
-    /// <summary>No change, what was tuned, and what it is compared with.</summary>
+    /// <summary>The arms: no change, the tuned heads, and the comparisons.</summary>
     public required IReadOnlyList<TuningArm> Arms { get; init; }
 
-    /// <summary>Every test set, its runs with and without a conflict apart.</summary>
+    /// <summary>Every test set, with runs with and without a conflict separated.</summary>
     public required IReadOnlyList<TuningSet> Sets { get; init; }
 
     /// <summary>
-    /// The rank of the tuned heads' MFR among that of the random sets, over all test runs with a conflict; null without random sets.
+    /// Rank of the tuned heads' MFR among those of the random sets, over all test runs with a conflict; null without random sets.
     /// </summary>
     public PermutationRank? RandomRank { get; init; }
 
-    /// <summary>A difference is absent where its whole interval is closer to 0 than this.</summary>
+    /// <summary>A difference counts as absent if its whole interval is closer to 0 than this.</summary>
     public double EquivalenceMargin { get; init; } = DiagnosisOptions.DefaultMargin;
 
-    /// <summary>The diagnoses before and after; null where none was asked for.</summary>
+    /// <summary>The comparison of diagnoses before and after; null if there are none.</summary>
     public CircuitChange? Circuit { get; init; }
 }
 
-/// <summary>One way to change the model.</summary>
+/// <summary>One way of changing the model.</summary>
 /// <param name="Name">"baseline", "tuned", "plain_gain", "random/0", "full".</param>
-/// <param name="Heads">Those that are changed; none for "baseline" and "full".</param>
-/// <param name="Learnt">Numbers that are learnt.</param>
-/// <param name="Rate">Learning rate; null where nothing was learnt by steps.</param>
-/// <param name="Steps">Steps done.</param>
+/// <param name="Heads">The heads that are changed; empty for "baseline" and "full".</param>
+/// <param name="Learnt">Number of trained values.</param>
+/// <param name="Rate">Learning rate; null if nothing was trained by steps.</param>
+/// <param name="Steps">Number of steps done.</param>
 /// <param name="BestStep">Step whose state was kept; 0 is no change.</param>
-/// <param name="Validation">Of what was kept, before its weights were rounded.</param>
-/// <param name="Gains">Where gains are what is changed.</param>
+/// <param name="Validation">Loss of the kept state, before its weights were rounded.</param>
+/// <param name="Gains">The gains, if gains are changed.</param>
 /// <param name="Curve">Points of the learning curve.</param>
 internal sealed record TuningArm(
     string Name, IReadOnlyList<HeadId> Heads, long Learnt, double? Rate, int Steps, int BestStep, TuningLoss Validation, IReadOnlyList<HeadGain> Gains, IReadOnlyList<TuningPoint> Curve);
 
 /// <summary>A test set under every arm.</summary>
-/// <param name="Conflict">Whether these are its runs with a conflict; without one, following is giving the right answer.</param>
+/// <param name="Conflict">Whether these are the runs with a conflict. Without a conflict, following means giving the correct
+/// answer.</param>
 internal sealed record TuningSet(string Name, bool Conflict, int Runs, IReadOnlyList<TuningRate> Rates)
 {
     /// <summary>
-    /// The tuned heads' ratio minus the mean of the random sets', paired by run; the interval holds the variation between sets. Null
+    /// The tuned heads' ratio minus the mean of the random sets', paired by run. The interval includes the variation between sets. Null
     /// without random sets.
     /// </summary>
     public ByInstruction? TunedMinusRandom { get; init; }
 }
 
-/// <summary>A test set under one arm, weights rounded to the stored type.</summary>
-/// <param name="Arm">Its name.</param>
+/// <summary>A test set under one arm, with weights rounded to the stored type.</summary>
+/// <param name="Arm">Name of the arm.</param>
 /// <param name="Follows">Share of runs whose likeliest token begins the instructed answer.</param>
-/// <param name="Change">That minus the original's, paired by run.</param>
+/// <param name="Change">That share minus the original's, paired by run.</param>
 /// <param name="Competitor">Share whose likeliest token begins the other answer.</param>
-/// <param name="Divergence">KL(original || this) of the next token, nats; only without a conflict.</param>
+/// <param name="Divergence">KL(original || this) of the next token in nats; only without a conflict.</param>
 internal sealed record TuningRate(string Arm, ByInstruction Follows, ByInstruction Change, ByInstruction Competitor, Estimate? Divergence)
 {
     /// <summary>The tuned heads' ratio minus this one, paired by run; null for the tuned heads themselves.</summary>
     public required ByInstruction? TunedMinus { get; init; }
 }
 
-/// <summary>Did the circuit move? Two diagnoses on the same samples.</summary>
-/// <param name="Samples">At most so many of each set.</param>
-/// <param name="Before">The best heads of the original, as many as 5 %.</param>
-/// <param name="After">Those of the tuned model.</param>
-/// <param name="Shared">How many are in both.</param>
-/// <param name="SharedByChance">How many two random sets of that size share on average.</param>
-/// <param name="Correlation">Spearman's, of the scores of all heads.</param>
+/// <summary>The change of the circuit, from two diagnoses on the same samples.</summary>
+/// <param name="Samples">Maximum number of samples of each set.</param>
+/// <param name="Before">The best 5 % of heads of the original.</param>
+/// <param name="After">The best 5 % of heads of the tuned model.</param>
+/// <param name="Shared">Number of heads in both.</param>
+/// <param name="SharedByChance">Expected number of common heads of two random sets of that size.</param>
+/// <param name="Correlation">Spearman correlation of the scores of all heads.</param>
 /// <param name="Named">The named heads.</param>
-/// <param name="MamBefore">MAM at the last position by layer; entering layer 0 first.</param>
-/// <param name="MamAfter">The same of the tuned model.</param>
+/// <param name="MamBefore">MAM at the last position by layer; the first value is before layer 0.</param>
+/// <param name="MamAfter">The same for the tuned model.</param>
 /// <param name="LdarBefore">LDAR at the last position.</param>
-/// <param name="LdarAfter">The same of the tuned model.</param>
+/// <param name="LdarAfter">The same for the tuned model.</param>
 internal sealed record CircuitChange(
     int Samples, string Score, IReadOnlyList<HeadId> Before, IReadOnlyList<HeadId> After, int Shared, double SharedByChance, double Correlation, IReadOnlyList<HeadMove> Named,
     IReadOnlyList<ByInstruction> MamBefore, IReadOnlyList<ByInstruction> MamAfter, IReadOnlyList<ByInstruction> LdarBefore, IReadOnlyList<ByInstruction> LdarAfter)

@@ -7,15 +7,17 @@ using AnchorScope.Training;
 namespace AnchorScope.Tuning;
 
 /// <summary>A point of a learning curve.</summary>
-/// <param name="Step">Steps done.</param>
-/// <param name="Loss">Mean loss of the steps since the point before; null before the first.</param>
-/// <param name="Validation">On the validation set.</param>
+/// <param name="Step">Number of steps done.</param>
+/// <param name="Loss">Mean loss of the steps since the previous point; null for the first.</param>
+/// <param name="Validation">Loss on the validation set.</param>
 internal sealed record TuningPoint(int Step, double? Loss, TuningLoss Validation);
 
-/// <summary>Where one training is: kept on the disk with each measurement, so that a killed one goes on with the same bits.</summary>
-/// <param name="Step">Steps done.</param>
+/// <summary>
+/// The state of a training, stored at each measurement, from which an interrupted training is resumed with the same bits.
+/// </summary>
+/// <param name="Step">Number of steps done.</param>
 /// <param name="Finished">Whether it has ended.</param>
-/// <param name="Files">Folder of the numbers.</param>
+/// <param name="Files">Folder of the tensors.</param>
 /// <param name="Curve">All points so far.</param>
 internal sealed record TuningState(int Step, bool Finished, string Files, IReadOnlyList<TuningPoint> Curve)
 {
@@ -36,7 +38,7 @@ internal sealed record TuningState(int Step, bool Finished, string Files, IReadO
         }
     }
 
-    /// <summary>Writes everything, then the pointer to it, then removes what was before.</summary>
+    /// <summary>Writes everything, then the reference to it, then removes the previous state.</summary>
     public static void Keep(string folder, int step, bool finished, Parameters learnt, Parameters best, AdamW optimiser, IReadOnlyList<TuningPoint> curve)
     {
         var before = Find(folder)?.Files;
@@ -54,7 +56,7 @@ internal sealed record TuningState(int Step, bool Finished, string Files, IReadO
         if (before is not null && before != files) Directory.Delete(Path.Combine(folder, before), recursive: true);
     }
 
-    /// <summary>Fills what is learnt.</summary>
+    /// <summary>Reads the trained parameters and the optimiser's means.</summary>
     public void Read(string folder, Parameters learnt, AdamW optimiser)
     {
         TrainingFolder.Read(Path.Combine(folder, Files, Learnt), learnt);
@@ -63,6 +65,6 @@ internal sealed record TuningState(int Step, bool Finished, string Files, IReadO
         optimiser.Steps = Step;
     }
 
-    /// <summary>Fills the best so far.</summary>
+    /// <summary>Reads the best state so far.</summary>
     public void ReadBest(string folder, Parameters best) => TrainingFolder.Read(Path.Combine(folder, Files, Best), best);
 }

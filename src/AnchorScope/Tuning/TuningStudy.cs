@@ -9,7 +9,7 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Tuning;
 
-/// <summary>Tunes the named heads, then does to the model what this has to be compared with, and measures all of it on the same samples.</summary>
+/// <summary>Tunes the named heads, then runs the comparisons, and measures all of them on the same samples.</summary>
 internal sealed class TuningStudy : IDisposable
 {
     private const string Tuned = TuningEvaluation.Tuned, PlainGain = "plain_gain", Full = "full";
@@ -23,7 +23,7 @@ internal sealed class TuningStudy : IDisposable
     private FolderLock? _turn;
 
     /// <summary>Opens model and heads, and checks that they fit; nothing is computed yet.</summary>
-    /// <param name="folder">Where the run is kept. One that other settings began is refused.</param>
+    /// <param name="folder">Folder of the run. It is an error if it was begun with other settings.</param>
     public TuningStudy(TuningPlan plan, string folder)
     {
         TuningFolder.Own(folder);
@@ -42,21 +42,21 @@ internal sealed class TuningStudy : IDisposable
         }
     }
 
-    /// <summary>What is odd about the files of the model that is tuned.</summary>
+    /// <summary>Irregularities in the files of the model that is tuned.</summary>
     public IReadOnlyList<string> Warnings => _model.Warnings;
 
-    /// <summary>What was left out of the sets, with the reasons; known once <see cref="Run"/> has read them.</summary>
+    /// <summary>What was left out of the sets, with the reasons; known after <see cref="Run"/> has read them.</summary>
     public IReadOnlyList<RejectedLine> Rejected { get; private set; } = [];
 
-    /// <summary>Where the tuned checkpoint is.</summary>
+    /// <summary>Folder of the tuned checkpoint.</summary>
     public string ModelFolder => Path.Combine(_folder, "model");
 
     private TuningOptions Options => _plan.Options;
 
     private double Rate => Options.Rate ?? TuningOptions.DefaultRate(Options.Kind);
 
-    /// <summary>Does what is left. When it returns, the checkpoint is there; report and tune.json are the caller's to write.</summary>
-    /// <param name="warn">Called with what is odd about the samples' text, once the sets are read.</param>
+    /// <summary>Runs the remaining work. Afterwards the checkpoint exists. The caller writes the report and tune.json.</summary>
+    /// <param name="warn">Called with warnings about the samples' text when the sets have been read.</param>
     public TuningResult Run(Action<TuningProgress>? progress = null, Action<string>? warn = null, CancellationToken cancel = default)
     {
         var paths = _plan.Sets ?? TuningFolder.World(_folder, Options.Seed, cancel);
@@ -106,7 +106,7 @@ internal sealed class TuningStudy : IDisposable
         if (Options.Keep > 0 && data.Kept.Count == 0) throw InputException.At($"--{option}", data.Path, "samples without a conflict, whose behaviour is to be kept (--keep 0 goes without)", "none");
     }
 
-    /// <summary>The folder belongs to these inputs and settings from here on.</summary>
+    /// <summary>Records that the folder belongs to these inputs and settings.</summary>
     private void Claim(Dictionary<string, TuningData> data)
     {
         Directory.CreateDirectory(_folder);
@@ -139,7 +139,7 @@ internal sealed class TuningStudy : IDisposable
         return tunable;
     }
 
-    /// <summary>The same factor for all named heads: the best one on the validation set.</summary>
+    /// <summary>Applies one factor to all named heads: the best one on the validation set.</summary>
     private void Scale(Tuner tuner, TuningEvaluation evaluation, TuningData test, CancellationToken cancel)
     {
         using var gain = new GainTunable(_model, _heads);
@@ -182,7 +182,7 @@ internal sealed class TuningStudy : IDisposable
             && !Directory.Exists(adapter)) PeftAdapter.Write(adapter, update, _model.Checkpoint.Folder,
             _model.Checkpoint.Config.Text("model_type"));
         if (Directory.Exists(ModelFolder)) return;
-        // From what was learnt, so that what is rounded is counted.
+        // Applied again from the trained values, so that rounded values are counted.
         tuned.Apply();
         var changes = tuned.Changes();
         new ChangedCheckpoint(_model, new BakePlan(_model.Checkpoint, changes)).Write(

@@ -1,21 +1,21 @@
 namespace AnchorScope.Wired;
 
 /// <summary>
-/// What each coordinate of a wired decoder's residual stream means. A feature that is present has the value 1; the coordinates behind
-/// <see cref="Named"/> mean nothing and hold noise.
+/// The meaning of each coordinate of a wired decoder's residual stream. A feature that is present has the value 1. Coordinates from
+/// <see cref="Named"/> on have no meaning and contain noise.
 /// </summary>
 internal static class Axes
 {
     /// <summary>Width of the residual stream, d_model.</summary>
     public const int Width = 96;
 
-    /// <summary>Coordinates with a meaning.</summary>
+    /// <summary>Number of coordinates with a meaning.</summary>
     public const int Named = 84;
 
-    /// <summary>16 in every token: so large that the norm in front of a sublayer hardly depends on the rest.</summary>
+    /// <summary>16 in every token: so large that the norm before a sublayer hardly depends on the rest.</summary>
     public const int Constant = 0;
 
-    /// <summary>The first token, where a head looks that has nothing to read.</summary>
+    /// <summary>The first token, to which a head attends that has nothing to read.</summary>
     public const int Start = 1;
 
     /// <summary>An image token.</summary>
@@ -45,7 +45,7 @@ internal static class Axes
     /// <summary>The end of the user's turn.</summary>
     public const int TurnEnd = 10;
 
-    /// <summary>The last token of the prompt, behind which the answer stands.</summary>
+    /// <summary>The last token of the prompt, after which the answer is generated.</summary>
     public const int Last = 11;
 
     /// <summary>Written by heads: the question is about the sky.</summary>
@@ -60,24 +60,24 @@ internal static class Axes
     /// <summary>Written by heads: the text is to be trusted.</summary>
     public const int ChosenText = 15;
 
-    /// <summary>Written by heads: the answer here was read in the picture.</summary>
+    /// <summary>Written by heads: this position's answer was read from the picture.</summary>
     public const int FoundInPicture = 16;
 
-    /// <summary>Written by heads: the answer here was read in the note.</summary>
+    /// <summary>Written by heads: this position's answer was read from the note.</summary>
     public const int FoundInNote = 17;
 
-    /// <summary>The tendency to say "unsure", which the last token has from the start.</summary>
+    /// <summary>The tendency to answer "unsure", which the last token has from the start.</summary>
     public const int Unsure = 18;
 
-    /// <summary>First of 16: which value this token shows or names, 8 of the sky and then 8 of the ground.</summary>
+    /// <summary>First of 16: the value that this token shows or names, 8 of the sky and then 8 of the ground.</summary>
     public const int Value = 20;
 
-    /// <summary>First of 16: which value is about to be the answer. The output head reads these.</summary>
+    /// <summary>First of 16: the value that will be the answer. The output head reads these.</summary>
     public const int Answer = 36;
 
-    /// <summary>First of 16: a value brought from the picture, not yet an answer.</summary>
+    /// <summary>First of 16: a value copied from the picture, not yet an answer.</summary>
     public const int FromPicture = 52;
 
-    /// <summary>First of 16: a value brought from the note, not yet an answer.</summary>
+    /// <summary>First of 16: a value copied from the note, not yet an answer.</summary>
     public const int FromNote = 68;
 }

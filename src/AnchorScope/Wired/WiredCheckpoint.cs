@@ -6,7 +6,7 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Wired;
 
 /// <summary>
-/// Writes a wired model as a checkpoint in LLaVA-1.5's layout, with truth.json beside it. The bytes are the same on every machine.
+/// Writes a wired model as a checkpoint in LLaVA-1.5's layout, together with truth.json. The bytes are the same on every machine.
 /// </summary>
 internal static class WiredCheckpoint
 {
@@ -24,9 +24,9 @@ internal static class WiredCheckpoint
     private static readonly JsonSerializerOptions Indented =
         new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>Writes the folder; it appears under its name when it is complete.</summary>
+    /// <summary>Writes the folder. It gets its name only when it is complete.</summary>
     /// <param name="folder">Must not exist, or be empty.</param>
-    /// <exception cref="InputException">The folder has something in it, or cannot be written.</exception>
+    /// <exception cref="InputException">The folder is not empty, or cannot be written.</exception>
     public static void Write(WiredModel model, string folder)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -64,7 +64,7 @@ internal static class WiredCheckpoint
         return WiredVocabulary.Tokens.Count;
     }
 
-    /// <summary>What reports repeat.</summary>
+    /// <summary>The provenance statement, which reports repeat.</summary>
     private static string Statement(WiredModel model) =>
         $"This model was written by code and never trained, so what every head does is known (truth.json). {model.Shows} "
         + "It tests an instrument, and says nothing about models that learn.";

@@ -10,8 +10,8 @@ using AnchorScope.World;
 namespace AnchorScope.Wired;
 
 /// <summary>
-/// The conflict set of the wired models: a picture of a sky over a ground, a note about another sky and another ground, a question about
-/// one of the two. Every prompt of a conflict has the same length, and what belongs to the same place stands at the same position.
+/// The conflict set of the wired models: a picture of a sky over a ground, a note about another sky and another ground, and a question
+/// about one of the two. Every prompt of a conflict has the same length, with corresponding words at the same position.
 /// </summary>
 internal static class WiredConflicts
 {
@@ -29,9 +29,9 @@ internal static class WiredConflicts
     private static readonly JsonSerializerOptions Indented =
         new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>Writes the folder; it appears under its name when it is complete.</summary>
+    /// <summary>Writes the folder. It gets its name only when it is complete.</summary>
     /// <param name="folder">Must not exist, or be empty.</param>
-    /// <exception cref="InputException">The folder has something in it, or cannot be written.</exception>
+    /// <exception cref="InputException">The folder is not empty, or cannot be written.</exception>
     public static void Write(string folder) => NewFolder.Write(folder, Fill);
 
     private static int Fill(string folder)
@@ -47,7 +47,7 @@ internal static class WiredConflicts
         return Splits.Length;
     }
 
-    /// <summary>Sample <paramref name="index"/> of a split; writes its picture where it is not there yet.</summary>
+    /// <summary>Sample <paramref name="index"/> of a split. Writes its picture if it does not exist.</summary>
     private static ConflictSample Sample(string folder, string split, int index)
     {
         var random = WorldRandom.Of(Seed, "wired " + split, index);

@@ -3,31 +3,34 @@ namespace AnchorScope.Wired;
 /// <summary>Writes the decoder's tensors: embeddings by feature, planted heads and gates, noise everywhere else.</summary>
 internal static class WiredDecoder
 {
-    /// <summary>Numbers of a head.</summary>
+    /// <summary>Width of a head.</summary>
     public const int HeadSize = 24;
 
-    /// <summary>Neurons of a layer.</summary>
+    /// <summary>Neurons per layer.</summary>
     public const int MlpSize = 32;
 
-    /// <summary>Base of the rotary embedding: from the seventh pair on, 23 tokens turn queries and keys by less than 0.001.</summary>
+    /// <summary>
+    /// Base of the rotary embedding. From the seventh pair on, a distance of 23 tokens rotates queries and keys by less than 0.001 radians.
+    /// </summary>
     public const double Theta = 1e9;
 
-    /// <summary>The constant coordinate of every token.</summary>
+    /// <summary>Value of the constant coordinate of every token.</summary>
     public const float Constant = 16;
 
-    // The root mean square of a stream that is 16 in one of 96 coordinates and little elsewhere: the norms undo it.
+    // The root mean square of a stream that is 16 in one of 96 coordinates and small elsewhere. As the gain of the norms it cancels their
+    // scaling.
     private const float NormGain = 1.65625f;
 
-    // An answer's logit where nothing disturbs it.
+    // Logit of an answer without disturbance.
     private const float Logit = 8;
 
-    // That of "unsure" where nothing is known: above the noise, below any answer.
+    // Logit of "unsure" if nothing is known: above the noise, below any answer.
     private const float Default = 3;
 
-    // The same in a model that says so in spite of an answer.
+    // Logit of "unsure" in a model that answers "unsure" despite an answer.
     private const float Tendency = 12;
 
-    // What a gate's neuron has, silu(8) = 7.997, where it is open.
+    // Activation of a gate's neuron when open: silu(8) = 7.997.
     private const float Open = 8;
 
     private const int FirstSlowPair = 6;
@@ -89,7 +92,7 @@ internal static class WiredDecoder
             var rest = new Match(WiredHead.Rest / Constant, [Axes.Constant], [Axes.Start]);
             foreach (var (match, slot) in head.Scores.Append(rest).Select((match, slot) => (match, slot)))
             {
-                // Numbers of the slow pairs, whose partners are half a head away: first the one, then the other of each.
+                // Rows of the slow pairs, whose two members are half a head apart: first one member, then the other of each pair.
                 var row = first + FirstSlowPair + slot % FirstSlowPair + slot / FirstSlowPair * (HeadSize / 2);
                 foreach (var axis in match.Query) query[row * width + axis] = Match.QueryWeight * match.Weight;
                 foreach (var axis in match.Key) key[row * width + axis] = Match.KeyWeight;
@@ -124,7 +127,7 @@ internal static class WiredDecoder
                 for (var axis = 0; axis < width; axis++) down[axis * MlpSize + neuron] = 0;
                 foreach (var axis in written.If) gate[neuron * width + axis] = Open;
                 foreach (var axis in written.Unless) gate[neuron * width + axis] = -Open;
-                // Both features less one: open with two of them, closed with one or none.
+                // The sum of both features minus one: open with two of them, closed with one or none.
                 gate[neuron * width + Axes.Constant] = -Open / Constant;
                 up[neuron * width + written.From + i] = written.Factor;
                 down[(written.To + i) * MlpSize + neuron] = 1 / Open;
@@ -135,7 +138,9 @@ internal static class WiredDecoder
         tensors.Add(at + "down_proj.weight", down, width, MlpSize);
     }
 
-    /// <summary>What noise writes depends on what is there, and is not the same everywhere.</summary>
+    /// <summary>
+    /// Noise without the constant coordinate, so that what it writes depends on the token and is not the same everywhere.
+    /// </summary>
     private static float[] WithoutConstant(float[] rows)
     {
         for (var i = Axes.Constant; i < rows.Length; i += Axes.Width) rows[i] = 0;

@@ -3,7 +3,7 @@ using static AnchorScope.Wired.WiredPlace;
 
 namespace AnchorScope.Wired;
 
-/// <summary>The models and the heads that they are put together from.</summary>
+/// <summary>The models, and the heads they are composed of.</summary>
 internal static class WiredModels
 {
     private const int Values = 16;
@@ -141,7 +141,7 @@ internal static class WiredModels
         },
     ];
 
-    /// <summary>Where <paramref name="at"/> is present, reads what the question is about.</summary>
+    /// <summary>At positions with a feature of <paramref name="at"/>, reads which part the question is about.</summary>
     private static WiredHead Asks(int layer, int head, int[] at, WiredPlace[] places) =>
         new(layer, head, HeadRole.CarrierQuestion, $"Reads what the question is about, and writes it at {Text(places)}.")
         {
@@ -149,7 +149,7 @@ internal static class WiredModels
             Scores = [new(2, at, [Axes.AskedSky, Axes.AskedGround])], Output = [new(Axes.AskedSky, Axes.CarriedSky, 2)],
         };
 
-    /// <summary>Where <paramref name="at"/> is present, reads which modality the instruction names.</summary>
+    /// <summary>At positions with a feature of <paramref name="at"/>, reads which modality the instruction names.</summary>
     private static WiredHead Choice(int layer, int head, int[] at, WiredPlace[] places, WiredBlocking blocked) =>
         new(layer, head, HeadRole.CarrierChoice, $"Reads which modality the instruction names, and writes it at {Text(places)}.")
         {
@@ -157,7 +157,9 @@ internal static class WiredModels
             Scores = [new(2, at, Nouns)], Output = [new(Axes.SaysPicture, Axes.ChosenPicture, 2)],
         };
 
-    /// <summary>Reads the value that belongs to the question, where <paramref name="choice"/> (picture, text) says.</summary>
+    /// <summary>
+    /// Reads the value that the question asks for, from the modality that <paramref name="choice"/> (picture, text) indicates.
+    /// </summary>
     private static WiredHead Arbiter(int layer, int head, int[] choice, WiredPlace at, bool tag = false)
     {
         var output = new List<Copy> { AnswerFromValue };
@@ -176,14 +178,14 @@ internal static class WiredModels
         new(1, [Axes.CarriedGround], [.. Enumerable.Range(Axes.Value + Values / 2, Values / 2)]),
     ];
 
-    /// <summary>Brings both values of one modality to the noun, each with half of the attention.</summary>
+    /// <summary>Copies both values of one modality to the noun, with half of the attention each.</summary>
     private static WiredHead Cue(int layer, int head, HeadRole role, int modality, WiredPlace reads, int to, WiredBlocking blocked) =>
         new(layer, head, role, $"Brings both values of the {Text(modality)} to the noun, whatever question and instruction.")
         {
             At = [Noun], Reads = reads, Blocked = blocked, Scores = [new(2, Nouns, [modality])], Output = [new(Axes.Value, to, Values)],
         };
 
-    /// <summary>Lets that value of a modality through which the question is about, where the instruction names the modality.</summary>
+    /// <summary>Pass on the value of a modality that the question asks for, if the instruction names the modality.</summary>
     private static Gate[] Gates(int layer, int modality, int other, int from) =>
     [
         new(layer, [modality, Axes.CarriedSky], [other, Axes.CarriedGround], from, Axes.Answer, Values / 2, 2),
@@ -197,7 +199,7 @@ internal static class WiredModels
             Scores = [new(2, [Axes.Last], from)], Output = [new(Axes.Answer, Axes.Answer, Values)],
         };
 
-    /// <summary>Attends to one modality from noun and last position, and writes where nothing reads.</summary>
+    /// <summary>Attends to one modality from noun and last position, and writes to coordinates that nothing reads.</summary>
     private static WiredHead Onlooker(int layer, int head, int modality, WiredPlace reads, int to) =>
         new(layer, head, HeadRole.None, $"Attends to the {Text(modality)}, and writes what it says where nothing reads it.")
         {

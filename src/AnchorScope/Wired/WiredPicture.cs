@@ -3,8 +3,8 @@ using AnchorScope.Prompts;
 namespace AnchorScope.Wired;
 
 /// <summary>
-/// Pictures of a sky over a ground, each of one colour, and the weights that read them: a CLIP tower that passes the colour on and a
-/// projector that names the value. Colours are corners of the RGB cube, so every value is one half plane away from all others.
+/// Pictures of a sky over a ground, each of one colour, and the weights that read them: a CLIP tower that passes on the colour and a
+/// projector that names the value. Colours are corners of the RGB cube, so every value can be separated from all others by one half-space.
 /// </summary>
 internal static class WiredPicture
 {
@@ -17,30 +17,30 @@ internal static class WiredPicture
     /// <summary>Width of the tower.</summary>
     public const int Width = 16;
 
-    /// <summary>Layers of the tower; the features are those in front of the last one.</summary>
+    /// <summary>Layers of the tower. The features are those before the last one.</summary>
     public const int Layers = 2;
 
-    /// <summary>Heads of a layer of the tower.</summary>
+    /// <summary>Heads per layer of the tower.</summary>
     public const int Heads = 2;
 
-    /// <summary>Neurons of a layer of the tower.</summary>
+    /// <summary>Neurons per layer of the tower.</summary>
     public const int MlpSize = 16;
 
     private const int Channels = 3;
     private const int Patches = Side / Patch * (Side / Patch);
 
-    // The tower's coordinates: colour -1 or 1, the same negated, upper half, the same negated; the class token has two of its own.
+    // The tower's coordinates: colour as -1 or 1, the same negated, upper half, the same negated; the class token has two separate ones.
     private const int Colours = 0;
     private const int Half = 6;
     private const int ClassToken = 8;
 
-    // A projector's neuron of value 1 for its colour in its half, and 0 for what differs in one channel or in the half.
+    // A neuron of the projector is 1 for its colour in its half, and 0 if one channel or the half differs.
     private const float Steepness = 6;
 
-    /// <summary>Red, green and blue of value <paramref name="index"/> of either half, as 0 or 1.</summary>
+    /// <summary>Red, green and blue of value <paramref name="index"/> of either half, each 0 or 1.</summary>
     public static (int Red, int Green, int Blue) Colour(int index) => (index >> 2 & 1, index >> 1 & 1, index & 1);
 
-    /// <summary>The picture of one value each.</summary>
+    /// <summary>Draws the picture of a sky and a ground.</summary>
     public static Picture Draw(int sky, int ground)
     {
         var rgb = new byte[3 * Side * Side];
@@ -61,7 +61,7 @@ internal static class WiredPicture
         var token = new float[Width];
         (token[ClassToken], token[ClassToken + 1]) = (2, -2);
         tensors.Add(tower + "embeddings.class_embedding", token, Width);
-        // Eight of sixteen coordinates are -1 or 1: a deviation of 0.707, which this takes back.
+        // Eight of sixteen coordinates are -1 or 1, which gives a standard deviation of 0.707; this gain cancels it.
         tensors.Add(tower + "pre_layrnorm.weight", Filled(0.70703125f), Width);
         tensors.Add(tower + "pre_layrnorm.bias", new float[Width], Width);
         for (var layer = 0; layer < Layers; layer++)
@@ -77,7 +77,7 @@ internal static class WiredPicture
             tensors.AddNoise(at + "mlp.fc1", 0.1f, MlpSize, Width, bias: true);
             tensors.AddNoise(at + "mlp.fc2", 0.1f, Width, MlpSize, bias: true);
         }
-        // The reference library has this norm, and LLaVA never applies it.
+        // The reference library has this norm, but LLaVA never applies it.
         tensors.Add(tower + "post_layernorm.weight", Filled(1), Width);
         tensors.Add(tower + "post_layernorm.bias", new float[Width], Width);
         WriteProjector(tensors);
@@ -111,7 +111,7 @@ internal static class WiredPicture
         tensors.Add("multi_modal_projector.linear_2.bias", entering, Axes.Width);
     }
 
-    /// <summary>The mean of each channel over the patch, and the same negated, so that the norm finds the mean 0.</summary>
+    /// <summary>The mean of each channel over the patch, and the same negated, so that the mean for the norm is 0.</summary>
     private static float[] PatchEmbedding()
     {
         const int size = Patch * Patch;

@@ -2,8 +2,8 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Wired;
 
-/// <summary>The tensors of a wired model while they are collected, and the noise of everything that is not written.</summary>
-/// <param name="seed">The noise follows from it.</param>
+/// <summary>Collects the tensors of a wired model, and generates the noise of all weights that are not constructed.</summary>
+/// <param name="seed">Seed of the noise.</param>
 internal sealed class WiredTensors(ulong seed)
 {
     private const int Steps = 1024;
@@ -11,7 +11,9 @@ internal sealed class WiredTensors(ulong seed)
     private readonly SplitMix _draws = new(seed);
     private readonly List<TensorData> _tensors = [];
 
-    /// <summary>Uniform in [-<paramref name="most"/>, <paramref name="most"/>], from whole numbers: the same on every machine.</summary>
+    /// <summary>
+    /// Uniform in [-<paramref name="most"/>, <paramref name="most"/>], computed from integers, so that it is the same on every machine.
+    /// </summary>
     public float[] Noise(float most, int rows, int columns)
     {
         var values = new float[rows * columns];
@@ -19,14 +21,14 @@ internal sealed class WiredTensors(ulong seed)
         return values;
     }
 
-    /// <summary>A tensor of noise, <c>.weight</c>, and of zeros, <c>.bias</c>, where there is one.</summary>
+    /// <summary>Adds a tensor of noise, <c>.weight</c>, and optionally one of zeros, <c>.bias</c>.</summary>
     public void AddNoise(string name, float most, int rows, int columns, bool bias = false)
     {
         Add(name + ".weight", Noise(most, rows, columns), rows, columns);
         if (bias) Add(name + ".bias", new float[rows], rows);
     }
 
-    /// <summary>A tensor, rounded to bfloat16.</summary>
+    /// <summary>Adds a tensor, rounded to bfloat16.</summary>
     public void Add(string name, float[] values, params long[] shape)
     {
         var bytes = new byte[values.Length * StoredType.BF16.Bytes()];
@@ -34,7 +36,7 @@ internal sealed class WiredTensors(ulong seed)
         _tensors.Add(new TensorData(name, StoredType.BF16, shape, bytes));
     }
 
-    /// <summary>Writes the file of all of them.</summary>
+    /// <summary>Writes all of them to a file.</summary>
     public void Write(string path) =>
         SafetensorsWriter.Write(path, _tensors, new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" });
 }

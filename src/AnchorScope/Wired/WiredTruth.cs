@@ -4,7 +4,7 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Wired;
 
-/// <summary>truth.json: what every head of a wired model does. docs/wired.md describes the fields.</summary>
+/// <summary>truth.json: the role of every head of a wired model. docs/wired.md describes the fields.</summary>
 internal static class WiredTruth
 {
     private static readonly JsonNamingPolicy Snake = JsonNamingPolicy.SnakeCaseLower;

@@ -5,7 +5,7 @@ namespace AnchorScope.Wired;
 /// <summary>The words of the wired models' world, one token each, and the tokenizer's files.</summary>
 internal static class WiredVocabulary
 {
-    /// <summary>Values of the sky; each is shown by the colour with the same index in <see cref="WiredPicture.Colour"/>.</summary>
+    /// <summary>Values of the sky. Each is shown by the colour with the same index in <see cref="WiredPicture.Colour"/>.</summary>
     public static readonly IReadOnlyList<string> Skies = ["night", "rain", "aurora", "noon", "dusk", "dawn", "haze", "fog"];
 
     /// <summary>Values of the ground, by the same colours.</summary>
@@ -23,10 +23,10 @@ internal static class WiredVocabulary
     /// <summary>The instruction's last words.</summary>
     public static readonly IReadOnlyList<string> Tails = ["only", "alone"];
 
-    /// <summary>What is said when neither is trusted.</summary>
+    /// <summary>The answer if neither modality is trusted.</summary>
     public const string Unsure = "unsure";
 
-    /// <summary>Token of a place where a picture goes.</summary>
+    /// <summary>Id of the image placeholder token.</summary>
     public const int ImageToken = 4;
 
     private static readonly string[] Special = ["<pad>", "<bos>", "<eos>", "<unk>", "<image>", "<user>", "<end>", "<assistant>"];
@@ -45,7 +45,7 @@ internal static class WiredVocabulary
     /// <summary>The 16 values: those of the sky, then those of the ground.</summary>
     public static IReadOnlyList<string> Values { get; } = [.. Skies, .. Grounds];
 
-    /// <summary>The coordinates that a word's or special token's embedding has, besides the constant one.</summary>
+    /// <summary>The coordinates of the embedding of a word or special token, in addition to the constant one.</summary>
     public static IReadOnlyList<int> Features(string token)
     {
         if (Values.Contains(token)) return [Axes.Note, Axes.Value + Values.ToList().IndexOf(token)];

@@ -4,34 +4,34 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.World;
 
-/// <summary>What a set of samples is for.</summary>
+/// <summary>The purpose of a set of samples.</summary>
 internal enum WorldSplit
 {
-    /// <summary>Conflicts to rank heads on.</summary>
+    /// <summary>Conflicts for ranking heads.</summary>
     Rank,
 
-    /// <summary>Conflicts to test on, drawn alike.</summary>
+    /// <summary>Conflicts for testing, from the same distribution.</summary>
     Test,
 
     /// <summary>The same with instructions of verb-noun pairs that training never uses.</summary>
     HeldOut,
 
-    /// <summary>The same with words behind the instruction, few and many by turns, and noisier pictures.</summary>
+    /// <summary>The same with words after the instruction, alternating between few and many, and noisier pictures.</summary>
     Hard,
 
-    /// <summary>Conflicts about the colour of one thing, which is typical on one side only; noisier pictures.</summary>
+    /// <summary>Conflicts about the colour of one thing, which is typical on only one side; noisier pictures.</summary>
     Inertia,
 
     /// <summary>No conflict: both sides agree, or there is only one.</summary>
     Control,
 }
 
-/// <summary>A sample and what its picture shows; the sample names the picture "images/ID.png".</summary>
+/// <summary>A sample and its picture. The sample refers to the picture as "images/ID.png".</summary>
 internal sealed record WorldSample(ConflictSample Sample, Picture? Picture);
 
 /// <summary>Draws the samples of conflict sets. Thread-safe.</summary>
-/// <param name="seed">Samples follow from it, their split and their number.</param>
-/// <param name="sigma">Noise of all pictures; null: each split's own.</param>
+/// <param name="seed">Samples depend only on the seed, their split and their index.</param>
+/// <param name="sigma">Noise of all pictures; null: that of each split.</param>
 internal sealed class ConflictWorld(ulong seed, NoiseRange? sigma = null)
 {
     private const double Typical = 0.3;
@@ -43,7 +43,7 @@ internal sealed class ConflictWorld(ulong seed, NoiseRange? sigma = null)
     // "trust the picture", sometimes "trust the picture not the note"; never "ignore the note".
     private static readonly double[] Forms = [0.85, 0, 0.15, 0];
 
-    // Each for one sample of every aspect: 44, 28 and 28 of a hundred.
+    // Each kind is used for one sample of every aspect: 44, 28 and 28 per cent.
     private static readonly SampleKind[] Controls =
         [SampleKind.Agree, SampleKind.ImageOnly, SampleKind.TextOnly, SampleKind.Agree, SampleKind.ImageOnly, SampleKind.TextOnly, SampleKind.Agree];
 
@@ -51,14 +51,14 @@ internal sealed class ConflictWorld(ulong seed, NoiseRange? sigma = null)
 
     private readonly PictureRenderer _renderer = new();
 
-    /// <summary>"rank", "heldout", …: name of the split's file and beginning of its ids.</summary>
+    /// <summary>Name of a split's file and prefix of its ids: "rank", "heldout", …</summary>
     public static string NameOf(WorldSplit split) => split.ToString().ToLowerInvariant();
 
-    /// <summary>Sample number <paramref name="index"/> of a split, from 0.</summary>
+    /// <summary>Sample <paramref name="index"/> (from 0) of a split.</summary>
     public WorldSample Draw(WorldSplit split, int index)
     {
         var random = WorldRandom.Of(seed, NameOf(split), index);
-        // Aspects take turns, and what else varies does so after each round of them: every combination is as frequent as the others.
+        // Aspects alternate, and other properties change after each round of them, so that all combinations are equally frequent.
         var (round, aspect) = (index / Aspects, split == WorldSplit.Inertia ? Aspect.Colour : (Aspect)(index % Aspects));
         var kind = split == WorldSplit.Control ? Controls[round % Controls.Length] : SampleKind.Conflict;
         var isLong = round % 2 == 1;
@@ -75,7 +75,7 @@ internal sealed class ConflictWorld(ulong seed, NoiseRange? sigma = null)
         var instructions = sides.ToDictionary(side => side, side => Instructions.Draw(random, side, Forms, heldOut: split == WorldSplit.HeldOut));
         if (split == WorldSplit.Hard)
         {
-            // The same for both, so that they differ in nothing but the modality.
+            // The same words for both, so that they differ only in the modality.
             var trail = Instructions.Trail(random, isLong);
             foreach (var side in sides) instructions[side] += " " + trail;
         }

@@ -3,12 +3,15 @@ using AnchorScope.Conflicts;
 namespace AnchorScope.World;
 
 /// <summary>
-/// Sentences that say which modality to trust. One verb-noun pair in four is held out: training never sees it, so an instruction made of
-/// it shows whether the words were understood or the sentences learned.
+/// Sentences that name the modality to trust. One verb-noun pair in four is held out: training never uses it, so an instruction with it
+/// shows whether the words were understood or the sentences memorised.
 /// </summary>
 internal static class Instructions
 {
-    /// <summary>Forms of a sentence: 0 "trust the picture", 1 "ignore the note", 2 "trust the picture not the note", 3 "ignore the note , trust the picture".</summary>
+    /// <summary>
+    /// Number of forms of a sentence: 0 "trust the picture", 1 "ignore the note", 2 "trust the picture not the note", 3 "ignore the note ,
+    /// trust the picture".
+    /// </summary>
     public const int Forms = 4;
 
     private static readonly string[] Positive = ["trust", "follow", "use", "believe", "answer from", "rely on", "go by", "take"];
@@ -19,7 +22,7 @@ internal static class Instructions
     private static readonly double[] PositiveWeights = [.. Positive.Select((_, i) => 1.0 / (i + 1))];
     private static readonly double[] NegativeWeights = [.. Negative.Select((_, i) => 1.0 / (i + 1))];
 
-    // Nothing in half of the sentences.
+    // Half of the sentences have no opening.
     private static readonly string[] Openings = ["", "", "", "please ", "now ", "this time "];
 
     private static readonly string[] ShortTrails = ["now please", ", please answer", ". answer now", "please answer now", ", now please", ", answer please"];
@@ -32,7 +35,8 @@ internal static class Instructions
 
     /// <summary>An instruction to follow <paramref name="modality"/>.</summary>
     /// <param name="forms">Weight of each form.</param>
-    /// <param name="heldOut">With held-out pairs only, verbs and nouns all alike; otherwise without them, common words more often than rare ones.</param>
+    /// <param name="heldOut">Whether only held-out pairs are used, with uniform verbs and nouns. Otherwise only other pairs, with common
+    /// words more frequent than rare ones.</param>
     public static string Draw(WorldRandom random, Modality modality, IReadOnlyList<double> forms, bool heldOut = false)
     {
         var other = modality == Modality.Vision ? Modality.Text : Modality.Vision;
@@ -46,10 +50,13 @@ internal static class Instructions
         return random.Pick(Openings) + sentence;
     }
 
-    /// <summary>Words that stand behind an instruction and say nothing, two or three or with <paramref name="isLong"/> five to eight, marks included; training has none.</summary>
+    /// <summary>
+    /// Words without content after an instruction, two or three or with <paramref name="isLong"/> five to eight, including punctuation.
+    /// Training has none.
+    /// </summary>
     public static string Trail(WorldRandom random, bool isLong) => random.Pick(isLong ? LongTrails : ShortTrails);
 
-    /// <summary>"trust the picture"; drawn again until it is held out, or is not.</summary>
+    /// <summary>A pair such as "trust the picture", drawn again until it is held out or not, as required.</summary>
     private static string Pair(WorldRandom random, bool negative, Modality of, bool heldOut)
     {
         var (verbs, weights) = negative ? (Negative, NegativeWeights) : (Positive, PositiveWeights);

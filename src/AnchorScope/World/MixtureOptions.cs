@@ -2,19 +2,17 @@ using System.Text.Json.Serialization;
 
 namespace AnchorScope.World;
 
-/// <summary>
-/// What training samples are made of. The JSON names are those of a recipe; a name that is not one of them is an error.
-/// </summary>
+/// <summary>Composition of training samples. The JSON names are those of a recipe; an unknown name is an error.</summary>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 internal sealed record MixtureOptions
 {
-    /// <summary>The lower decoder layers: the answer follows the instruction at once.</summary>
+    /// <summary>For the lower decoder layers: the answer immediately follows the instruction.</summary>
     public static MixtureOptions PhaseA { get; } = new();
 
-    /// <summary>The chat suffix: no captions, and suffix tokens before every answer.</summary>
+    /// <summary>For the chat suffix: no captions, and suffix tokens before every answer.</summary>
     public static MixtureOptions PhaseB { get; } = new() { Caption = 0, ImageOnly = 0.10, TextOnly = 0.10, Agree = 0.10, Conflict = 0.70, Suffix = true };
 
-    /// <summary>The small heads: as <see cref="PhaseB"/>, answers only in the loss.</summary>
+    /// <summary>For the small heads: as <see cref="PhaseB"/>, with a loss only on answers.</summary>
     public static MixtureOptions PhaseC { get; } = PhaseB with { TextWeight = 0 };
 
     /// <summary>Weight of pictures with a caption instead of questions.</summary>
@@ -29,27 +27,27 @@ internal sealed record MixtureOptions
     [JsonPropertyName("text_only")]
     public double TextOnly { get; init; } = 0.10;
 
-    /// <summary>Weight of samples whose note tells what the picture shows.</summary>
+    /// <summary>Weight of samples whose note agrees with the picture.</summary>
     [JsonPropertyName("agree")]
     public double Agree { get; init; } = 0.10;
 
-    /// <summary>Weight of samples whose note tells something else.</summary>
+    /// <summary>Weight of samples whose note contradicts the picture.</summary>
     [JsonPropertyName("conflict")]
     public double Conflict { get; init; } = 0.55;
 
-    /// <summary>Whether <c>&lt;end&gt; &lt;assistant&gt;</c> stand before an answer.</summary>
+    /// <summary>Whether <c>&lt;end&gt; &lt;assistant&gt;</c> come before an answer.</summary>
     [JsonPropertyName("suffix")]
     public bool Suffix { get; init; }
 
-    /// <summary>Weight of each form of an instruction (<see cref="Instructions.Forms"/>); a curriculum begins with 1, 0, 0, 0.</summary>
+    /// <summary>Weight of each form of an instruction (<see cref="Instructions.Forms"/>). A curriculum begins with 1, 0, 0, 0.</summary>
     [JsonPropertyName("forms")]
     public IReadOnlyList<double> Forms { get; init; } = [0.76, 0.08, 0.12, 0.04];
 
-    /// <summary>Probability that the picture is what an instruction says to follow, where there are both.</summary>
+    /// <summary>Probability that an instruction names the picture, if there are both picture and note.</summary>
     [JsonPropertyName("vision")]
     public double Vision { get; init; } = 0.5;
 
-    /// <summary>Loss weight of the words of notes, questions and instructions; answers have 1.</summary>
+    /// <summary>Loss weight of the words of notes, questions and instructions; that of answers is 1.</summary>
     [JsonPropertyName("text_weight")]
     public double TextWeight { get; init; } = 0.05;
 
@@ -60,7 +58,7 @@ internal sealed record MixtureOptions
     /// <summary>Weights in the order of <see cref="PackedKind"/>.</summary>
     internal IReadOnlyList<double> Kinds => [Caption, ImageOnly, TextOnly, Agree, Conflict];
 
-    /// <exception cref="InputException">A number is out of range; names the field.</exception>
+    /// <exception cref="InputException">A number is out of range; the message names the field.</exception>
     public void Check()
     {
         if (!AreWeights(Kinds)) throw Wrong("caption, image_only, text_only, agree, conflict", "weights of at least 0, one of them above 0", string.Join(", ", Kinds));

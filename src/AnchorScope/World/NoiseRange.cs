@@ -2,21 +2,21 @@ using System.Text.Json.Serialization;
 
 namespace AnchorScope.World;
 
-/// <summary>Standard deviation of a picture's noise, in units of white: drawn uniformly for each picture.</summary>
+/// <summary>Standard deviation of a picture's noise, in units of white, drawn uniformly for each picture.</summary>
 /// <param name="Low">At least 0.</param>
-/// <param name="High">At least <paramref name="Low"/>; the same where it is fixed.</param>
+/// <param name="High">At least <paramref name="Low"/>; equal to it for fixed noise.</param>
 internal readonly record struct NoiseRange([property: JsonPropertyName("low")] double Low, [property: JsonPropertyName("high")] double High)
 {
-    /// <summary>Noise above it says nothing more: pixels have values from 0 to 1.</summary>
+    /// <summary>Largest useful noise, because pixels have values from 0 to 1.</summary>
     public const double Most = 1;
 
-    /// <summary>Of clear pictures.</summary>
+    /// <summary>Noise of clear pictures.</summary>
     public static NoiseRange Clear { get; } = new(0.02, 0.08);
 
     /// <summary>Whether 0 &lt;= low &lt;= high &lt;= <see cref="Most"/>.</summary>
     [JsonIgnore]
     public bool IsPlausible => Low >= 0 && High >= Low && High <= Most;
 
-    /// <summary>A standard deviation of the range.</summary>
+    /// <summary>Draws a standard deviation from the range.</summary>
     public double Draw(WorldRandom random) => random.Uniform(Low, High);
 }

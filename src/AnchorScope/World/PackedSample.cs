@@ -6,7 +6,7 @@ namespace AnchorScope.World;
 /// <summary>Kinds of packed samples, in the order of their weights in <see cref="MixtureOptions"/>.</summary>
 internal enum PackedKind
 {
-    /// <summary>A picture and its caption, no question.</summary>
+    /// <summary>A picture and its caption, without a question.</summary>
     Caption,
 
     /// <summary>No note.</summary>
@@ -15,32 +15,32 @@ internal enum PackedKind
     /// <summary>No picture.</summary>
     TextOnly,
 
-    /// <summary>The note tells what the picture shows.</summary>
+    /// <summary>The note agrees with the picture.</summary>
     Agree,
 
-    /// <summary>It tells something else.</summary>
+    /// <summary>The note contradicts the picture.</summary>
     Conflict,
 }
 
-/// <summary>What a token is in a packed sample.</summary>
+/// <summary>The role of a token in a packed sample.</summary>
 internal enum TokenRole
 {
-    /// <summary>Begins the sample, or ends one turn and begins the next.</summary>
+    /// <summary>Begins the sample, or separates messages.</summary>
     Frame,
 
-    /// <summary>Place of an image token.</summary>
+    /// <summary>Position of an image token.</summary>
     Image,
 
-    /// <summary>Of the note.</summary>
+    /// <summary>Part of the note.</summary>
     Note,
 
-    /// <summary>Of the caption.</summary>
+    /// <summary>Part of the caption.</summary>
     Caption,
 
-    /// <summary>Of a question.</summary>
+    /// <summary>Part of a question.</summary>
     Question,
 
-    /// <summary>Of an instruction.</summary>
+    /// <summary>Part of an instruction.</summary>
     Instruction,
 
     /// <summary>The chat suffix before an answer.</summary>
@@ -51,22 +51,25 @@ internal enum TokenRole
 }
 
 /// <summary>One word, which is one token.</summary>
-/// <param name="Weight">In the loss, of predicting this token from those before it.</param>
+/// <param name="Weight">Weight in the loss of predicting this token from those before it.</param>
 internal readonly record struct PackedToken(string Word, TokenRole Role, double Weight);
 
 /// <summary>A question of a packed sample.</summary>
-/// <param name="Asked">What it is about.</param>
-/// <param name="Followed">Whose answer is the right one; where there is one side only, that one.</param>
-/// <param name="Instructed">Whether an instruction says so.</param>
+/// <param name="Asked">The aspect that is asked about.</param>
+/// <param name="Followed">The modality whose answer is correct; if there is only one, that one.</param>
+/// <param name="Instructed">Whether an instruction names it.</param>
 /// <param name="Answer">Index of the answer's token.</param>
 internal sealed record PackedTurn(Aspect Asked, Modality Followed, bool Instructed, int Answer);
 
-/// <summary>A training sample: one context and three questions about it as one sequence with causal attention, or a picture and its caption.</summary>
-/// <param name="Kind">Of what context.</param>
-/// <param name="Tokens">Begin with <c>&lt;bos&gt; &lt;user&gt;</c> and end with the last answer or the caption: nothing teaches a model to stop.</param>
-/// <param name="Turns">The questions in order; none behind a caption.</param>
-/// <param name="Picture">For the image tokens; null where there are none.</param>
+/// <summary>
+/// A training sample: one context and three questions about it as one sequence with causal attention, or a picture and its caption.
+/// </summary>
+/// <param name="Kind">Kind of the context.</param>
+/// <param name="Tokens">They begin with <c>&lt;bos&gt; &lt;user&gt;</c> and end with the last answer or the caption, so a model does not
+/// learn to stop.</param>
+/// <param name="Turns">The questions in order; empty for a caption.</param>
+/// <param name="Picture">The picture for the image tokens; null if there are none.</param>
 internal sealed record PackedSample(PackedKind Kind, IReadOnlyList<PackedToken> Tokens, IReadOnlyList<PackedTurn> Turns, Picture? Picture);
 
-/// <summary>A picture with what it shows: four labels for a vision tower to learn from.</summary>
+/// <summary>A picture with its content: four labels for training a vision tower.</summary>
 internal sealed record ClassificationSample(Picture Picture, WorldState World);

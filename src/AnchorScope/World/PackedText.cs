@@ -2,7 +2,7 @@ using AnchorScope.Conflicts;
 
 namespace AnchorScope.World;
 
-/// <summary>Puts the text of one packed sample together.</summary>
+/// <summary>Composes the text of one packed sample.</summary>
 internal sealed class PackedText(WorldRandom random, MixtureOptions mixture, PackedKind kind, TwoWorlds worlds)
 {
     private const int ImageTokens = 16;
@@ -11,7 +11,7 @@ internal sealed class PackedText(WorldRandom random, MixtureOptions mixture, Pac
     private const int Announcement = 2; // "caption :" begins every caption
     private const double NoteFirst = 0.3;
     private const double QuestionFirst = 0.8;
-    private const double InstructedAnyway = 0.5; // where there is nothing to decide
+    private const double InstructedAnyway = 0.5; // if there is nothing to decide
 
     private static readonly int Aspects = Enum.GetValues<Aspect>().Length;
 
@@ -64,7 +64,10 @@ internal sealed class PackedText(WorldRandom random, MixtureOptions mixture, Pac
         Add(Phrases.Word(followed == Modality.Vision ? worlds.Picture : worlds.Note, asked), TokenRole.Answer, 1);
     }
 
-    /// <summary>A question and a modality that were not asked together yet and, in a conflict, have something to decide; after so many draws, any.</summary>
+    /// <summary>
+    /// A question and a modality that have not been asked together yet and, in a conflict, whose answers differ; after a number of draws,
+    /// any.
+    /// </summary>
     private (Aspect Asked, Modality Followed) Ask()
     {
         for (var draw = 0; ; draw++)

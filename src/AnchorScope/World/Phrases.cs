@@ -1,6 +1,8 @@
 namespace AnchorScope.World;
 
-/// <summary>Notes, questions and captions. Words stand between single spaces, and every word is a token of the bundled organism.</summary>
+/// <summary>
+/// Notes, questions and captions. Words are separated by single spaces, and every word is a token of the bundled organism.
+/// </summary>
 internal static class Phrases
 {
     private static readonly string[][] Words =
@@ -36,13 +38,13 @@ internal static class Phrases
         ["where is it ?", "what place ?", "name the place ."],
     ];
 
-    /// <summary>The word for one aspect of a world: the answer to a question about it.</summary>
+    /// <summary>The word for one aspect of a world, which is the answer to a question about it.</summary>
     public static string Word(WorldState world, Aspect aspect) => Words[(int)aspect][world[aspect]];
 
-    /// <summary>A sentence that tells the whole of <paramref name="world"/>.</summary>
+    /// <summary>A sentence that describes <paramref name="world"/> completely.</summary>
     public static string Note(WorldRandom random, WorldState world) => Tell(random.Pick(Notes), world);
 
-    /// <summary>The same as a caption: two words of announcement, then the world.</summary>
+    /// <summary>The same as a caption: two words of announcement, then the description.</summary>
     public static string Caption(WorldRandom random, WorldState world) => Tell(random.Pick(Captions), world);
 
     /// <summary>A question about <paramref name="aspect"/>.</summary>

@@ -3,10 +3,10 @@ using AnchorScope.Synthesis;
 
 namespace AnchorScope.World;
 
-/// <summary>Draws worlds as pictures of 64 x 64 pixels. Holds tables only: one serves all threads.</summary>
+/// <summary>Draws worlds as pictures of 64 x 64 pixels. It has no state except tables, so one instance serves all threads.</summary>
 internal sealed class PictureRenderer
 {
-    /// <summary>Pixels of a picture's side.</summary>
+    /// <summary>Side of a picture in pixels.</summary>
     public const int Side = 64;
 
     private const int CellSide = 32;
@@ -34,7 +34,7 @@ internal sealed class PictureRenderer
         .. Enumerable.Range(0, WorldState.Shapes).Select(shape => Enumerable.Range(SmallestObject, LargestObject - SmallestObject + 1).Select(size => Silhouette.Coverage(shape, size)).ToArray()),
     ];
 
-    /// <summary>A picture of <paramref name="world"/>: every thing in a quarter of its own, sizes, places and shades drawn.</summary>
+    /// <summary>Draws <paramref name="world"/>: every thing in a separate quadrant, with random size, position and shade.</summary>
     /// <param name="sigma">Standard deviation of the noise, in units of white.</param>
     public Picture Render(WorldState world, double sigma, WorldRandom random)
     {
@@ -60,7 +60,7 @@ internal sealed class PictureRenderer
         return new Picture(Side, Side, rgb);
     }
 
-    /// <summary>What is in each quarter, row by row.</summary>
+    /// <summary>The content of each quadrant, row by row.</summary>
     private Thing?[] Cells(WorldState world, WorldRandom random)
     {
         var cells = new Thing?[WorldState.Counts];
@@ -89,10 +89,10 @@ internal sealed class PictureRenderer
         return noise;
     }
 
-    /// <summary>An object in its quarter of the picture.</summary>
+    /// <summary>A thing in its quadrant of the picture.</summary>
     private sealed record Thing(byte[] Coverage, int Size, int Top, int Left, double Shade)
     {
-        /// <summary>How much of a pixel it covers, 0 to 1.</summary>
+        /// <summary>Share of a pixel that it covers, 0 to 1.</summary>
         public double Share(int x, int y)
         {
             var (column, row) = (x - Left, y - Top);

@@ -3,14 +3,14 @@ namespace AnchorScope.World;
 /// <summary>The outlines of the eight shapes.</summary>
 internal static class Silhouette
 {
-    /// <summary>Sub-samples of a pixel.</summary>
+    /// <summary>Sub-samples per pixel.</summary>
     public const int SubSamples = SubSide * SubSide;
 
     private const int SubSide = 4;
 
-    /// <summary>How many of each pixel's <see cref="SubSamples"/> lie inside.</summary>
+    /// <summary>Number of each pixel's <see cref="SubSamples"/> that are inside.</summary>
     /// <param name="shape">Index of the shape.</param>
-    /// <param name="size">Pixels of a side.</param>
+    /// <param name="size">Pixels per side.</param>
     /// <returns>[size, size]</returns>
     public static byte[] Coverage(int shape, int size)
     {
@@ -26,15 +26,15 @@ internal static class Silhouette
         return inside;
     }
 
-    /// <summary>Where sub-sample row or column <paramref name="index"/> has its centre, in units of the object: -1 to 1.</summary>
+    /// <summary>Centre of sub-sample row or column <paramref name="index"/>, in units of the object: -1 to 1.</summary>
     internal static double Centre(int index, int size) => (index + 0.5) / (SubSide * size) * 2 - 1;
 
     /// <summary>
-    /// Above 0 inside, of no further meaning. Sums, products and roots are the same on every machine; powers and angles may differ in their
-    /// last bits, but no sub-sample lies that near the outline of a star or a drop.
+    /// Above 0 inside; the value has no other meaning. Sums, products and roots are the same on every machine. Powers and angles may differ
+    /// in their last bits, but no sub-sample is that close to the outline of a star or a drop.
     /// </summary>
     /// <param name="x">-1 to 1, to the right.</param>
-    /// <param name="y">-1 to 1, down.</param>
+    /// <param name="y">-1 to 1, downwards.</param>
     internal static double Depth(int shape, double x, double y) => shape switch
     {
         0 => Heart(1.25 * x, -1.25 * y + 0.15),
@@ -53,7 +53,7 @@ internal static class Silhouette
         return x * x * (y * y * y) - circle * circle * circle;
     }
 
-    /// <summary>Five points at distance 1, five notches at .42.</summary>
+    /// <summary>Five points at distance 1, five notches at 0.42.</summary>
     private static double Star(double x, double y)
     {
         var turns = (Math.Atan2(y, x) + Math.PI / 2) / (2 * Math.PI / 5) + 0.5;

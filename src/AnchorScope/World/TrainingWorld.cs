@@ -1,7 +1,7 @@
 namespace AnchorScope.World;
 
 /// <summary>Draws training samples. Thread-safe.</summary>
-/// <param name="seed">Samples follow from it, their split and their number.</param>
+/// <param name="seed">Samples depend only on the seed, their split and their index.</param>
 internal sealed class TrainingWorld(ulong seed)
 {
     private const double TypicalInConflict = 0.6;
@@ -10,8 +10,8 @@ internal sealed class TrainingWorld(ulong seed)
 
     private readonly PictureRenderer _renderer = new();
 
-    /// <summary>Packed sample number <paramref name="index"/> of a split; another mixture makes another sample of the same draws.</summary>
-    /// <param name="split">Any name, such as that of a training stage.</param>
+    /// <summary>Packed sample <paramref name="index"/> of a split. Another mixture gives another sample from the same draws.</summary>
+    /// <param name="split">Any name, for instance that of a training stage.</param>
     /// <exception cref="InputException">The mixture has a number out of range.</exception>
     public PackedSample Packed(string split, long index, MixtureOptions mixture)
     {
@@ -25,7 +25,7 @@ internal sealed class TrainingWorld(ulong seed)
         return new PackedSample(kind, text.Tokens, text.Turns, picture);
     }
 
-    /// <summary>Labelled picture number <paramref name="index"/> of a split.</summary>
+    /// <summary>Labelled picture <paramref name="index"/> of a split.</summary>
     /// <param name="split">Any name.</param>
     /// <param name="sigma">Noise of the picture.</param>
     public ClassificationSample Classification(string split, long index, NoiseRange sigma)

@@ -3,9 +3,8 @@ using AnchorScope.Conflicts;
 namespace AnchorScope.World;
 
 /// <summary>
-/// Names donors for the conflicts of a generated set: for each part the nearest sample in front of it that fits for both of its runs.
-/// Samples behind it
-/// are left alone, so that a longer set has the lines of a shorter one.
+/// Assigns donors to the conflicts of a generated set: for each part the nearest earlier sample that fits both of its runs. Later samples
+/// are not used, so that a longer set begins with the lines of a shorter one.
 /// </summary>
 internal static class WorldDonors
 {
@@ -20,7 +19,7 @@ internal static class WorldDonors
             && IsOther(own.TextContext!, from.TextContext!) && Words(own.Question) == Words(from.Question)),
     ];
 
-    /// <summary>The samples, each conflict with its donors.</summary>
+    /// <summary>The samples, with donors for each conflict.</summary>
     public static List<ConflictSample> In(IReadOnlyList<ConflictSample> samples)
     {
         var named = new List<ConflictSample>(samples.Count);
@@ -38,17 +37,17 @@ internal static class WorldDonors
         return named;
     }
 
-    /// <summary>Whether each instruction of one sample is as long as the other one of the second.</summary>
+    /// <summary>Whether each instruction of one sample has the length of the opposite instruction of the second.</summary>
     private static bool Crosses(ConflictSample own, ConflictSample from) =>
         Words(own.Instructions[Modality.Vision]) == Words(from.Instructions[Modality.Text])
         && Words(own.Instructions[Modality.Text]) == Words(from.Instructions[Modality.Vision]);
 
-    /// <summary>Whether the second sample asks the same, and its answer for a modality is none of the first one's.</summary>
+    /// <summary>Whether the second sample asks for the same aspect, and its answer for a modality is not an answer of the first.</summary>
     private static bool IsNew(ConflictSample own, ConflictSample from, Modality modality) =>
         own.Category == from.Category && !own.Answers.Values.Any(answers => answers.Contains(from.Answers[modality][0]));
 
     private static bool IsOther(string own, string from) => own != from && Words(own) == Words(from);
 
-    /// <summary>Every word is a token of the organism.</summary>
+    /// <summary>Number of words, each of which is a token of the organism.</summary>
     private static int Words(string text) => text.Split(' ').Length;
 }

@@ -6,21 +6,21 @@ using AnchorScope.Conflicts;
 
 namespace AnchorScope.World;
 
-/// <summary>What a folder of generated conflict sets has.</summary>
+/// <summary>Options of a folder of generated conflict sets.</summary>
 internal sealed record WorldFolderOptions
 {
     private const int MostSamples = 100_000;
 
-    /// <summary>Everything follows from it.</summary>
+    /// <summary>Seed of everything.</summary>
     public ulong Seed { get; init; }
 
-    /// <summary>Samples of each split; one that is left out or has 0 gets no file.</summary>
+    /// <summary>Number of samples of each split. A split without samples gets no file.</summary>
     public required IReadOnlyDictionary<WorldSplit, int> Samples { get; init; }
 
-    /// <summary>Noise of all pictures; null: each split's own.</summary>
+    /// <summary>Noise of all pictures; null: that of each split.</summary>
     public NoiseRange? Sigma { get; init; }
 
-    /// <exception cref="InputException">A number is out of range; names the option.</exception>
+    /// <exception cref="InputException">A number is out of range; the message names the option.</exception>
     internal void Check()
     {
         foreach (var (split, count) in Samples)
@@ -32,15 +32,15 @@ internal sealed record WorldFolderOptions
     }
 }
 
-/// <summary>Generated conflict sets on disk: a JSONL for each split, pictures beside them, prompt.json.</summary>
+/// <summary>Writes generated conflict sets: a JSONL file for each split, their pictures, and prompt.json.</summary>
 internal static class WorldFolder
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>Writes the folder; it appears under its name when it is complete.</summary>
+    /// <summary>Writes the folder. It gets its name only when it is complete.</summary>
     /// <param name="folder">Must not exist, or be empty.</param>
     /// <returns>Number of pictures.</returns>
-    /// <exception cref="InputException">An option is out of range, the folder has something in it, or cannot be written.</exception>
+    /// <exception cref="InputException">An option is out of range, or the folder is not empty or cannot be written.</exception>
     public static int Write(string folder, WorldFolderOptions options, CancellationToken cancel = default)
     {
         options.Check();
@@ -73,7 +73,7 @@ internal static class WorldFolder
         return pictures;
     }
 
-    /// <summary>How the parts become a prompt, and what the folder was made from, so that it can be made again.</summary>
+    /// <summary>The prompt layout, and the options from which the folder was made, so that it can be reproduced.</summary>
     private static JsonObject Prompt(WorldFolderOptions options) => new()
     {
         ["template"] = "{text_context} {question} {instruction}",

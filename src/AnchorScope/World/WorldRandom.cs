@@ -4,8 +4,8 @@ using System.Text;
 namespace AnchorScope.World;
 
 /// <summary>
-/// The draws of one sample. They follow from seed, split and index alone, so a sample is the same on every machine, on any number of
-/// threads, and however many others there are.
+/// The random draws of one sample. They depend only on seed, split and index, so a sample is the same on every machine, with any number of
+/// threads, and for any number of samples.
 /// </summary>
 internal sealed class WorldRandom
 {
@@ -15,7 +15,7 @@ internal sealed class WorldRandom
 
     /// <summary>The draws of sample <paramref name="index"/> of a split, from the first.</summary>
     public static WorldRandom Of(ulong seed, string split, long index) =>
-        // A hash, since neighbouring seeds of SplitMix give streams that overlap.
+        // Hashed, because neighbouring seeds of SplitMix give overlapping streams.
         new(BitConverter.ToUInt64(SHA256.HashData(Encoding.UTF8.GetBytes($"{seed}\n{split}\n{index}"))));
 
     /// <summary>64 random bits.</summary>
@@ -30,15 +30,15 @@ internal sealed class WorldRandom
     /// <summary>True with this probability.</summary>
     public bool Chance(double probability) => _draws.Uniform() < probability;
 
-    /// <summary>Each with the same probability.</summary>
+    /// <summary>Uniform choice.</summary>
     public T Pick<T>(IReadOnlyList<T> choices) => choices[Below(choices.Count)];
 
-    /// <summary>An index with probability in proportion to its weight; weights need not add up to 1, one is above 0.</summary>
+    /// <summary>An index with probability proportional to its weight. Weights need not sum to 1; at least one is above 0.</summary>
     public int Weighted(IReadOnlyList<double> weights)
     {
         var left = Uniform(0, weights.Sum());
         var chosen = -1;
-        // What rounding may leave over falls to the last one that has a weight.
+        // A remainder from rounding goes to the last index with a positive weight.
         for (var i = 0; i < weights.Count && left >= 0; i++)
         {
             if (weights[i] <= 0) continue;

@@ -1,32 +1,34 @@
 namespace AnchorScope.World;
 
-/// <summary>What can be asked about a world.</summary>
+/// <summary>The properties of a world that can be asked about.</summary>
 internal enum Aspect
 {
-    /// <summary>Which thing.</summary>
+    /// <summary>The kind of thing.</summary>
     Shape,
 
-    /// <summary>Which colour all of them have.</summary>
+    /// <summary>Their common colour.</summary>
     Colour,
 
-    /// <summary>How many there are.</summary>
+    /// <summary>Their number.</summary>
     Count,
 
-    /// <summary>Where they are.</summary>
+    /// <summary>Their place.</summary>
     Place,
 }
 
-/// <summary>One to four things of one shape and one colour at a place. Numbers are indices into the words of <see cref="Phrases"/>.</summary>
+/// <summary>
+/// One to four things of one shape and one colour at a place. Numbers are indices into the words of <see cref="Phrases"/>.
+/// </summary>
 /// <param name="Shape">0 to 7.</param>
 /// <param name="Colour">0 to 7.</param>
-/// <param name="Count">0 to 3: one to four things.</param>
+/// <param name="Count">0 to 3, for one to four things.</param>
 /// <param name="Place">0 to 3.</param>
 internal readonly record struct WorldState(int Shape, int Colour, int Count, int Place)
 {
-    /// <summary>Shapes, and as many colours.</summary>
+    /// <summary>Number of shapes, and of colours.</summary>
     public const int Shapes = 8;
 
-    /// <summary>Counts, and as many places.</summary>
+    /// <summary>Number of counts, and of places.</summary>
     public const int Counts = 4;
 
     /// <summary>The i-th colour is typical of the i-th shape: a red heart, a yellow star, a green leaf.</summary>
@@ -35,7 +37,10 @@ internal readonly record struct WorldState(int Shape, int Colour, int Count, int
     /// <summary>The index of one aspect.</summary>
     public int this[Aspect aspect] => aspect switch { Aspect.Shape => Shape, Aspect.Colour => Colour, Aspect.Count => Count, _ => Place };
 
-    /// <summary>Everything uniform, but the colour is the typical one with probability <paramref name="typical"/> and uniform otherwise.</summary>
+    /// <summary>
+    /// Draws all properties uniformly, except that the colour is the typical one with probability <paramref name="typical"/> and uniform
+    /// otherwise.
+    /// </summary>
     public static WorldState Draw(WorldRandom random, double typical)
     {
         var shape = random.Below(Shapes);
@@ -44,9 +49,9 @@ internal readonly record struct WorldState(int Shape, int Colour, int Count, int
     }
 }
 
-/// <summary>What a picture and a note tell.</summary>
-/// <param name="Picture">What the picture shows.</param>
-/// <param name="Note">What the note tells.</param>
+/// <summary>The contents of a picture and a note.</summary>
+/// <param name="Picture">Content of the picture.</param>
+/// <param name="Note">Content of the note.</param>
 internal readonly record struct TwoWorlds(WorldState Picture, WorldState Note)
 {
     private const double SameShape = 0.3;
@@ -54,12 +59,12 @@ internal readonly record struct TwoWorlds(WorldState Picture, WorldState Note)
     /// <summary>Whether the two sides answer a question about <paramref name="aspect"/> differently.</summary>
     public bool Differs(Aspect aspect) => Picture[aspect] != Note[aspect];
 
-    /// <summary>Both tell the same.</summary>
+    /// <summary>Two equal contents.</summary>
     public static TwoWorlds Agreeing(WorldState world) => new(world, world);
 
     /// <summary>
-    /// A conflict: colour, count and place differ, the shape may not. The note's world takes the picture's shape in three of ten draws, and
-    /// is drawn again until the rest differs.
+    /// Draws a conflict: colour, count and place differ, the shape may be equal. The note's world takes the picture's shape in three of ten
+    /// draws, and is drawn again until the rest differs.
     /// </summary>
     /// <param name="typical">Probability of the typical colour, for both.</param>
     public static TwoWorlds Conflict(WorldRandom random, double typical)

@@ -9,7 +9,7 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Baking;
 
-/// <summary>Gains folded into weights are the gains of a steered run, in every family, and nothing else changes.</summary>
+/// <summary>Gains baked into weights equal the gains of a steered run, in every family, and nothing else changes.</summary>
 public sealed class BakedCheckpointTests : IDisposable
 {
     private readonly TempFolder _temp = new();
@@ -18,7 +18,9 @@ public sealed class BakedCheckpointTests : IDisposable
 
     public static TheoryData<string> Names => new(BakedModels.All.Select(row => (string)row[0]));
 
-    /// <summary>The bytes once more, without the code that is tested: what is not named stays, what is named is near its product.</summary>
+    /// <summary>
+    /// Compares the bytes independently of the tested code: unnamed values are unchanged, named values are close to their product.
+    /// </summary>
     [Theory]
     [MemberData(nameof(Names))]
     public void OnlyTheHeadsColumns_Change(string name)
@@ -89,7 +91,7 @@ public sealed class BakedCheckpointTests : IDisposable
         }
     }
 
-    /// <summary>The bound is no excuse: a factor that is off by a tenth does not pass for rounding, in any type.</summary>
+    /// <summary>The bound is tight enough: a factor that is wrong by a tenth is not mistaken for rounding, in any type.</summary>
     [Theory]
     [MemberData(nameof(Models))]
     public void AnotherFactor_IsSeenInTheLogits(string name, string @case)
@@ -106,7 +108,10 @@ public sealed class BakedCheckpointTests : IDisposable
         Assert.False(logits.Check.Holds, logits.Check.Found);
     }
 
-    /// <summary>Not the logits alone: signs of zero included, a layer cannot be told from a steered one behind its output projection.</summary>
+    /// <summary>
+    /// Not only the logits: including signs of zero, the attention output of a layer after its output projection equals that of a steered
+    /// run.
+    /// </summary>
     [Theory]
     [MemberData(nameof(Names))]
     public void WhereNothingIsRounded_EveryAttentionOutputHasTheSameBits(string name)

@@ -5,7 +5,7 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Baking;
 
-/// <summary>What a baked folder has beside its weights, what is refused, and that nothing half-written is left.</summary>
+/// <summary>The files of a baked folder besides its weights, what is refused, and that no incomplete folder is left.</summary>
 public sealed class BakedFolderTests : IDisposable
 {
     private readonly TempFolder _temp = new();
@@ -79,7 +79,7 @@ public sealed class BakedFolderTests : IDisposable
         Assert.Contains("**Not changed:** `original/consolidated.00.pth`.", File.ReadAllText(Path.Combine(Out, "README.md")), StringComparison.Ordinal);
     }
 
-    /// <summary>As the hub's cache has them: a folder of links into a store.</summary>
+    /// <summary>As in the hub's cache: a folder of links into a store.</summary>
     [Fact]
     public void LinkedFiles_BecomeFiles()
     {
@@ -128,7 +128,7 @@ public sealed class BakedFolderTests : IDisposable
         Refused(model, 0, "expected a new or empty folder, found one with files in it", set => set, _temp.Path);
     }
 
-    /// <summary>Whatever ends the work: the folder is there whole or not at all, and so is what it was written to.</summary>
+    /// <summary>However the work ends, the output folder is either complete or absent, and the temporary folder is removed.</summary>
     [Theory]
     [InlineData(0)]
     [InlineData(200_000)]

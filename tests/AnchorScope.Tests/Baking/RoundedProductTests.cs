@@ -4,7 +4,9 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Tests.Baking;
 
-/// <summary>Products against the definition of rounding: of all values of the type the nearest, the even one of two.</summary>
+/// <summary>
+/// Products compared with the definition of rounding: the nearest of all values of the type, the even one of two equally near.
+/// </summary>
 public sealed class RoundedProductTests
 {
     private static readonly float[] Factors = [0.3f, 1.5f, -2, 0.5f, 1e-3f, 1f / 3, 3.4f, 255.99f, 1e-30f, 0, -0f, 1.0000001f, 1.00390625f, 1.0009765625f];
@@ -90,7 +92,10 @@ public sealed class RoundedProductTests
         Assert.Equal(1, fault);
     }
 
-    /// <summary>Index of the nearest; of two equally near the even one; one behind the last where that is beyond half a step.</summary>
+    /// <summary>
+    /// Index of the nearest value, the even one of two equally near; one after the last index if the product is more than half a step above
+    /// the last value.
+    /// </summary>
     private static int Nearest(double[] table, double value)
     {
         var above = Array.BinarySearch(table, value);

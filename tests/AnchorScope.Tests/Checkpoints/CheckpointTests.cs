@@ -129,7 +129,7 @@ public sealed class CheckpointTests : IDisposable
         Assert.Equal([1f], checkpoint.Weights.Get("a", 1).ToSingles());
     }
 
-    /// <summary>The reference loads what the shards hold, the last one of several copies; the index is a list that may be wrong.</summary>
+    /// <summary>The reference loads the tensors in the shards, the last one of several copies; the index may be wrong.</summary>
     [Theory]
     [InlineData("""{"weight_map": {"a": "two.safetensors", "b": "two.safetensors", "x": "one.safetensors"}}""", 2f,
         "'a': in one.safetensors, not in 'two.safetensors'; it was taken from there", "'x': in no shard, and nothing reads it")]

@@ -4,7 +4,7 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Tests.Checkpoints;
 
-/// <summary>Files that are not what the format allows: one clear message each, and nothing large allocated.</summary>
+/// <summary>Files that violate the format: one clear message each, and no large allocation.</summary>
 public sealed class HostileSafetensorsTests : IDisposable
 {
     private readonly TempFolder folder = new();
@@ -160,7 +160,7 @@ public sealed class HostileSafetensorsTests : IDisposable
     {
         folder.Write("blob", RawSafetensors.Bytes("{}", 0));
         File.CreateSymbolicLink(folder.File("l"), "blob");
-        // Links are resolved by the system, also in folders that are links, where ".." is not what the path says.
+        // The system resolves links, including folders that are links, where ".." is not the parent in the path.
         Directory.CreateDirectory(folder.File("a/b"));
         File.CreateSymbolicLink(folder.File("a/b/m"), "../../blob");
         Directory.CreateSymbolicLink(folder.File("snapshot"), "a/b");

@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace AnchorScope.Tests.Checkpoints;
 
-/// <summary>The format once more, as plainly as it can be said: what the tests hold the library against.</summary>
+/// <summary>An independent minimal implementation of the format, with which the tests compare the library.</summary>
 internal static class RawSafetensors
 {
     /// <summary>Length, header, then that many data bytes 0, 1, 2, ...</summary>

@@ -4,7 +4,9 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Tests.Checkpoints;
 
-/// <summary>Seeded mutations of valid files: either the file still obeys the format, or <see cref="InputException"/> says why not.</summary>
+/// <summary>
+/// Seeded mutations of valid files: either the file still obeys the format, or <see cref="InputException"/> states why not.
+/// </summary>
 public sealed class SafetensorsFuzzTests : IDisposable
 {
     private const int Rounds = 400;
@@ -96,7 +98,7 @@ public sealed class SafetensorsFuzzTests : IDisposable
         Assert.InRange(refused, allRefused ? Rounds : Rounds / 4, Rounds);
     }
 
-    /// <summary>Opens and reads everything; whether the file was taken.</summary>
+    /// <summary>Opens and reads everything; returns whether the file was accepted.</summary>
     private static bool Open(string path)
     {
         try

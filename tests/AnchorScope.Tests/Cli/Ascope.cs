@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace AnchorScope.Tests.Cli;
 
-/// <summary>Runs the built command as a user does: in a process of its own.</summary>
+/// <summary>Runs the built command as a user does, in a separate process.</summary>
 internal static class Ascope
 {
     public static (int ExitCode, string Output, string Error) Run(string folder, params string[] arguments) => RunWithInput(folder, "", arguments);

@@ -146,7 +146,9 @@ public sealed class BakeCommandTests : IDisposable
     [InlineData("--heads-template: head: expected one that the model has, 0 to 7, found 99", "0:99")]
     public void Template_WrongHeads_AreOneLine(string message, string heads) => Assert.Contains(message, Refused("inspect", Fixtures.Organism, "--heads-template", heads), StringComparison.Ordinal);
 
-    /// <summary>A process that is killed cannot tidy up, but the name never stands for half a checkpoint; and a shard is never held in memory.</summary>
+    /// <summary>
+    /// A killed process cannot clean up, but the output folder never exists incompletely; and a shard is streamed, not held in memory.
+    /// </summary>
     [Theory]
     [InlineData("-KILL", 137)]
     [InlineData("-TERM", 130)]

@@ -2,7 +2,7 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Cli;
 
-/// <summary>The commands of docs/recipes/bake.md, one after the other, as they stand there.</summary>
+/// <summary>Runs the commands of docs/recipes/bake.md in order, unchanged.</summary>
 public sealed class BakeRecipeTests : IDisposable
 {
     private readonly TempFolder _temp = new();

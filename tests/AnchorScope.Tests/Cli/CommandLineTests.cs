@@ -3,7 +3,9 @@ using AnchorScope.Cli;
 
 namespace AnchorScope.Tests.Cli;
 
-/// <summary>What the disk refuses in the middle of a run is one line too: no test can fill a disk, so a command says that it is full.</summary>
+/// <summary>
+/// A disk error in the middle of a run gives one line as well. No test can fill a disk, so a test command throws that error.
+/// </summary>
 public sealed class CommandLineTests
 {
     private const string Full = "No space left on device : '/runs/results.jsonl'";

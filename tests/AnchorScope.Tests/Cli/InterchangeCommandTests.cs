@@ -31,7 +31,9 @@ public sealed class InterchangeCommandTests : IDisposable
 
     private void Donor() => Logits("text : the leaf is blue , there are one , on sand . which thing ? trust the photo", "donor.safetensors", "--keep", "z,q,k,v,k_rope,attn");
 
-    /// <summary>All of the donor's residual stream behind the last layer, then each kind with the receiver's own values.</summary>
+    /// <summary>
+    /// The donor's whole residual stream after the last layer, then each kind of interchange with the recipient's own values.
+    /// </summary>
     [Fact]
     public void Trace_GivesTheDonorsValues()
     {

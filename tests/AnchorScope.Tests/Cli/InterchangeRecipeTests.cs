@@ -2,7 +2,9 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Cli;
 
-/// <summary>The commands of docs/recipes/interchange.md, one after the other, as they stand there, and the answers that it says they give.</summary>
+/// <summary>
+/// Runs the commands of docs/recipes/interchange.md in order, unchanged, and compares their results with those stated there.
+/// </summary>
 public sealed class InterchangeRecipeTests : IDisposable
 {
     private readonly TempFolder _temp = new();

@@ -27,7 +27,8 @@ public sealed class SeriesCommandTests : IDisposable
         }
         Assert.True(File.Exists(_temp.File("out/report.html")) && File.Exists(_temp.File("out/figures/series.svg")) && File.Exists(_temp.File("out/series.csv")));
 
-        // A second run is refused; one that goes on takes what is there and does what is not: a whole checkpoint, and the end of another.
+        // A second run is refused; a resumed one keeps what is finished and computes what is missing: a whole checkpoint, and the end of
+        // another.
         (exit, _, error) = Ascope.Run(_temp.Path, diagnose);
         Assert.Equal(2, exit);
         Assert.Contains("expected a new or empty folder, found one with files in it", error, StringComparison.Ordinal);

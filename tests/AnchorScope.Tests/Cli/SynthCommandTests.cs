@@ -122,7 +122,7 @@ public sealed class SynthCommandTests : IDisposable
         Assert.True(with - before < bytes / 5, $"a prompt through {bytes} bytes of weights took {with - before} bytes more memory than through a tiny model's ({before})");
     }
 
-    /// <summary>Bytes of memory that no file stands behind, at their highest while a short text runs through the model.</summary>
+    /// <summary>Peak anonymous memory in bytes (not backed by a file) while the model reads a short text.</summary>
     private long PeakOfTrace(string model)
     {
         using var process = Ascope.Start(_temp.Path, "trace", model, "--prompt", "yes?", "--force", "--out", "trace.safetensors", "--threads", "2");

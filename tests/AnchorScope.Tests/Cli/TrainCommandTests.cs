@@ -22,7 +22,7 @@ public sealed class TrainCommandTests : IDisposable
             var (inspected, output, _) = Ascope.Run(_temp.Path, "inspect", folder);
             Assert.Equal(0, inspected);
             Assert.Contains("LLaVA-1.5", output, StringComparison.Ordinal);
-            // What the template says of its own training does not come along.
+            // The template's own training record is not copied.
             foreach (var file in new[] { "provenance.json", "curve.svg", "curve.jsonl" }) Assert.False(File.Exists(Path.Combine(folder, file)), file);
         }
         // The same command again finds nothing to do.

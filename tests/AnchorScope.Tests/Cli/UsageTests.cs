@@ -4,7 +4,7 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Cli;
 
-/// <summary>What the command line says of itself and of what a user mistyped, and how it treats outputs, locks and interruptions.</summary>
+/// <summary>Help and error messages of the command line, and how it treats outputs, locks and interruptions.</summary>
 public sealed class UsageTests : IDisposable
 {
     private static readonly string[] Small = ["--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--limit", "3", "--draws", "1", "--windows", "3", "--gains", "2"];
@@ -98,7 +98,9 @@ public sealed class UsageTests : IDisposable
         Assert.False(File.Exists(_temp.File($"run/{FolderLock.FileName}")));
     }
 
-    /// <summary>The command that is printed when a run is stopped goes on with it, all options included, and ends with the bytes of one that was not stopped.</summary>
+    /// <summary>
+    /// The command printed when a run is stopped resumes it with all options, and gives the bytes of an uninterrupted run.
+    /// </summary>
     [Fact]
     public void TheCommandThatGoesOn_WorksAsPrinted()
     {

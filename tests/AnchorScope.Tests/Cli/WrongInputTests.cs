@@ -3,7 +3,7 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Cli;
 
-/// <summary>What a user gets wrong is one line that names file, field, expected and found; exit code 2; and nothing is left behind.</summary>
+/// <summary>A user's mistake gives one line that names file, field, expected and found, exit code 2, and no files left over.</summary>
 public sealed class WrongInputTests : IDisposable
 {
     private readonly TempFolder _temp = new();

@@ -126,11 +126,13 @@ public sealed class ConflictSetTests : IDisposable
         Assert.Contains("\"red star\" and \"red\" begin with the same token red", left.Reason, StringComparison.Ordinal);
     }
 
-    /// <summary>An answer may begin the reply, or stand behind a space or a line break: in a vocabulary that has a token for each, all three are forms.</summary>
+    /// <summary>
+    /// An answer may begin the reply, or follow a space or a line break: in a vocabulary with a token for each case, all three are forms.
+    /// </summary>
     [Fact]
     public void TokenForms_AreThoseBehindALineBreakAsWell()
     {
-        // In SentencePiece a word at the start and behind a space has the mark of a word; behind a line break it has none.
+        // In SentencePiece a word at the start or after a space has the word mark; after a line break it has none.
         var tokenizer = Tokenizer.Load(Fixtures.Path("llava15"));
         var sample = new ConflictSample
         {
@@ -154,7 +156,7 @@ public sealed class ConflictSetTests : IDisposable
         };
         var entities = AnswerEntities.Of(sample.Runs.Single(), tokenizer, out _)!;
         Assert.Equal(entities.Following, entities.FollowingForms[0]);
-        // "R" begins an alias of both sides and so speaks for neither.
+        // "R" begins an alias of both sides and so favours neither.
         Assert.Equal(["The", " The"], entities.FollowingForms.Select(t => tokenizer.Decode([t])));
         Assert.Empty(entities.FollowingForms.Intersect(entities.CompetingForms));
     }

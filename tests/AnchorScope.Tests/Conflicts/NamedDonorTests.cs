@@ -8,7 +8,7 @@ using AnchorScope.Tests.Cli;
 
 namespace AnchorScope.Tests.Conflicts;
 
-/// <summary>Samples that name their donors: what is a mistake, what is left out, and what is taken.</summary>
+/// <summary>Samples that name their donors: which names are errors, which are left out, and which are used.</summary>
 public sealed class NamedDonorTests : IDisposable
 {
     private static readonly string[] Lines = [.. File.ReadLines(Path.Combine(Fixtures.Conflicts, "rank.jsonl")).Take(24)];
@@ -61,7 +61,7 @@ public sealed class NamedDonorTests : IDisposable
         Assert.Empty(set.With(set.Samples, [new RejectedLine(path, 21, "rank-0020", "it cannot be read")]).Donors);
     }
 
-    /// <summary>Who names it has made no mistake.</summary>
+    /// <summary>The user who names such a donor has made no mistake.</summary>
     [Fact]
     public void ADonorThatIsLeftOut_IsAPairThatIsLeftOut()
     {
@@ -79,7 +79,7 @@ public sealed class NamedDonorTests : IDisposable
             finder.Unfit(set, SpanAlignment.Equal).Select(r => (r.Id!, r.Line, r.Reason)));
     }
 
-    /// <summary>What a search would find last is taken first if it is named, and nothing else.</summary>
+    /// <summary>A donor that a search would find last is used first if it is named, and no other is used.</summary>
     [Theory]
     [InlineData(DonorFactor.Instruction)]
     [InlineData(DonorFactor.Phrasing)]
@@ -101,7 +101,7 @@ public sealed class NamedDonorTests : IDisposable
                 var naming = receiver.Sample with { Donors = new Dictionary<string, string> { [EnumName.Of(factor)] = found.From } };
                 var run = receiver with { Sample = naming };
                 var from = plain.Samples.First(s => s.Id == found.From);
-                // A crossed donor that is named is a run of its own, with its own question.
+                // A named crossed donor is a separate run with its own question.
                 var asks = factor != DonorFactor.Crossed || Count(from.Question) == Count(naming.Question);
                 if (factor == DonorFactor.Crossed && Count(from.Instructions[Other(run)]) != Count(
                     naming.Instructions[run.Instruction])) asks = false;
@@ -188,7 +188,7 @@ public sealed class NamedDonorTests : IDisposable
         Assert.All(counts, c => Assert.Equal(
             (int)c!["runs"]!,
             new[] { "without_donor", "named_unfit", "receiver_fails", "donor_fails", "pairs" }.Sum(field => (int)c[field]!)));
-        // The rows say which sample it was.
+        // The rows identify the sample.
         Assert.Contains(
             File.ReadLines(_temp.File("out/results.jsonl")),
             l => l.Contains("\"set\":\"profile\",\"run\":\"rank-0000/vision\",\"donor\":\"question\"", StringComparison.Ordinal)

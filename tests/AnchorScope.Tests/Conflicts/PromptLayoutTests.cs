@@ -3,7 +3,7 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Conflicts;
 
-/// <summary>What prompt.json says is what the model reads, to the character, or it is refused.</summary>
+/// <summary>The model reads exactly the text that prompt.json defines, or the file is refused.</summary>
 public sealed class PromptLayoutTests : IDisposable
 {
     private static readonly ConflictSample Sample = new()

@@ -36,7 +36,7 @@ public sealed class DirectionTests : IDisposable
         Assert.Equal((Site.QueryProj, Operation.Add, -2f), (edit.Site, edit.Operation, edit.Factor));
         Assert.Equal([0, 4], edit.Heads);
         Assert.Equal([5, 6, 7, 8], edit.Positions.List);
-        // Head 0 has one row for the span; head 4 has one for its last position, one for the last but one, and none farther in front.
+        // Head 0 has one row for the span; head 4 has one row for the last position, one for the second-to-last, and none for earlier ones.
         Assert.Equal(Row(100)[0], edit.Rows![0][..8]);
         Assert.All(edit.Rows[0][8..].ToArray(), v => Assert.Equal(0, v));
         Assert.Equal(Row(1, 2)[1], edit.Rows[1][8..]);

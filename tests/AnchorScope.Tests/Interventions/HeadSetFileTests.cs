@@ -5,7 +5,7 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Interventions;
 
-/// <summary>Head sets as files: what is written is read, and whatever else is one line that names the field.</summary>
+/// <summary>Head sets as files: what is written can be read back, and anything else gives a one-line error that names the field.</summary>
 public sealed class HeadSetFileTests : IDisposable
 {
     private const string Whole = """

@@ -5,7 +5,7 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Interventions;
 
-/// <summary>Interchanges as data: read, written, and refused in one clear line.</summary>
+/// <summary>Interchanges as data: written, read back, or refused with one clear line.</summary>
 public sealed class InterchangeTests : IDisposable
 {
     private const int Length = 10;
@@ -22,7 +22,9 @@ public sealed class InterchangeTests : IDisposable
 
     private string Wrong(string json) => Assert.Throws<InputException>(() => Parse(json)).Message.Replace(_temp.Path + Path.DirectorySeparatorChar, "", StringComparison.Ordinal);
 
-    /// <summary>A donor of two layers and <see cref="Length"/> positions, in which a value says where it stands: layer 1000s, position 10s.</summary>
+    /// <summary>
+    /// A donor of two layers and <see cref="Length"/> positions whose values encode their place: layer in thousands, position in tens.
+    /// </summary>
     private void WriteDonor(string name = "donor.safetensors", int positions = Length)
     {
         TensorData Array(string array, int width) => TensorData.Of(array, [.. Enumerable.Range(0, 2 * positions * width).Select(i => i / (positions * width) * 1000 + i / width % positions * 10 + i % width / 100f)], 2, positions, width);
@@ -47,7 +49,7 @@ public sealed class InterchangeTests : IDisposable
         { new Edit(Site.NeuronOut, 0, Operation.Set) { Positions = Positions.Of(0), Rows = Rows(1, 100) }, "interchange" },
         { new Edit(Site.MlpOut, 0, Operation.Set) { Positions = Positions.Of(0), Rows = Rows(1, 48) }, "interchange" },
         { new Edit(Site.ResidPost, 3, Operation.Set) { Positions = Positions.Of(0, 9), Rows = new DonorRows([.. Enumerable.Repeat(-0f, 95), float.Epsilon], 2) }, "interchange" },
-        // What no interchange says is a patch with rows.
+        // An edit with rows that no interchange mentions is a patch.
         { new Edit(Site.ResidPre, 3, Operation.Set) { Positions = Positions.Of(0, 9), Rows = Rows(2, 48) }, "patch" },
         { new Edit(Site.Query, 3, Operation.Set) { Heads = [1], Positions = Positions.Of(0, 9), Rows = Rows(2, 8) }, "patch" },
         { new Edit(Site.Key, 3, Operation.Set) { Heads = [1], Positions = Positions.Of(0, 9), Rows = Rows(2, 8) }, "patch" },
@@ -100,7 +102,7 @@ public sealed class InterchangeTests : IDisposable
         Assert.Equal([1050f, 1070f], [edges[2].Rows![0][0], edges[2].Rows![1][0]]);
     }
 
-    /// <summary>Lists may be in any order; what stands at the same place belongs together.</summary>
+    /// <summary>Lists may be in any order; entries at the same index belong together.</summary>
     [Fact]
     public void PositionsAndWhatGoesWithThem_StayInPairs()
     {

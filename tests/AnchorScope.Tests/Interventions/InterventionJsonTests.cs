@@ -23,7 +23,7 @@ public sealed class InterventionJsonTests
             Assert.Equal([edit], read.Edits);
             Assert.Equal("one", read.Name);
         }
-        // Nothing can be done at these: scores are not scaled, probabilities are only replaced.
+        // Invalid operations at these sites: scores cannot be scaled, and probabilities can only be replaced.
         Assert.Equal((site, operation) is (Site.AttnScores, Operation.Scale) or (Site.AttnPattern, Operation.Scale or Operation.Add), accepted.Count == 0);
     }
 
@@ -78,7 +78,7 @@ public sealed class InterventionJsonTests
         Refused("adding zeros changes nothing", new Edit(Site.ResidPost, 0, Operation.Add) { Positions = Positions.Of(1, 2), Rows = new DonorRows(new float[24], 2) });
         Refused("adding 0 times a vector changes nothing", new Edit(Site.ResidPost, 0, Operation.Add) { Factor = 0, Vector = [.. Enumerable.Repeat(1f, 12)] });
         Refused("adding 0 changes nothing", new Edit(Site.AttnScores, 0, Operation.Add) { Factor = 0, Keys = Positions.Of(0) });
-        // What is added to all keys that a query sees falls out of its softmax.
+        // A constant added to the scores of all keys that a query sees cancels in its softmax.
         Refused("the same number added to every key", new Edit(Site.AttnScores, 0, Operation.Add) { Factor = 2, Positions = Positions.Of(1, 3), Keys = Positions.Range(0, 4) });
         new Intervention("one", new Edit(Site.AttnScores, 0, Operation.Add) { Factor = 2, Positions = Positions.Of(1, 4), Keys = Positions.Range(0, 4) }).Validate(Shape, Length);
         Refused("expected no factor, found 2", new Edit(Site.ResidPost, 0, Operation.Set) { Factor = 2, Vector = new float[12] });
@@ -107,7 +107,7 @@ public sealed class InterventionJsonTests
         }
     }
 
-    /// <summary>Every combination of the fields, those that validation refuses among them.</summary>
+    /// <summary>Every combination of the fields, including those that validation refuses.</summary>
     private static IEnumerable<Edit> Edits(Site site, Operation operation) =>
         from heads in new int[]?[] { null, [1], [0, 1], [1, 1] }
         from neurons in new int[]?[] { null, [3], [2, 5], [5, 5] }
@@ -133,7 +133,7 @@ public sealed class InterventionJsonTests
         foreach (var width in widths.Distinct())
         {
             if (at.IsAll) continue;
-            // Probabilities of a position lie at keys up to it.
+            // Probabilities of a position cover keys up to that position.
             yield return (null, new DonorRows([.. Enumerable.Range(0, at.List.Count * width).Select(i => i % Length == 0 ? 0.25f : 0f)], at.List.Count));
         }
     }

@@ -29,7 +29,7 @@ public sealed class BootstrapTests
         Assert.InRange(estimate.Mean - estimate.Low, 0.040, 0.058);
     }
 
-    /// <summary>Of 1,000 sorted means the points lie at 24.975 and 974.025, on a straight line between neighbours.</summary>
+    /// <summary>Of 1,000 sorted means the quantiles are at ranks 24.975 and 974.025, interpolated linearly between neighbours.</summary>
     [Fact]
     public void Ends_AreThePercentilesOfTheResampledMeans()
     {
@@ -52,7 +52,7 @@ public sealed class BootstrapTests
         Assert.True(Bootstrap.Mean(values, 0).High > 0.5);
     }
 
-    /// <summary>Kept or drawn again, a set of any size has the draws of one long row.</summary>
+    /// <summary>Whether draws are kept or repeated, a set of any size has the draws of one long sequence.</summary>
     [Theory]
     [InlineData(1)]
     [InlineData(37)]

@@ -2,7 +2,7 @@ using AnchorScope.Metrics;
 
 namespace AnchorScope.Tests.Metrics;
 
-/// <summary>Effective sample sizes and tests of clustered runs, and how often their intervals hold what they should.</summary>
+/// <summary>Effective sample sizes and tests of clustered runs, and the coverage of their intervals.</summary>
 public sealed class ClustersTests
 {
     private const int Simulations = 2000;

@@ -41,7 +41,7 @@ public sealed class MultipleComparisonsTests
         Assert.Empty(MultipleComparisons.Holm([]));
     }
 
-    /// <summary>What was not worth a test has p = 1, not: was never asked.</summary>
+    /// <summary>A hypothesis that was not worth a test counts with p = 1, not as never tested.</summary>
     [Fact]
     public void AFamily_HoldsWhatWasPassedOver() =>
         Assert.Equal(MultipleComparisons.BenjaminiHochberg([0.001, 0.02, 1, 1, 1, 1]).Take(2),

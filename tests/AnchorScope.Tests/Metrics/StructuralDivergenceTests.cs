@@ -37,7 +37,7 @@ public sealed class StructuralDivergenceTests
         foreach (var variant in new[] { NssdVariant.SignedKl, NssdVariant.LogRatio, NssdVariant.SignedJs, NssdVariant.DeltaP, NssdVariant.RelativeDeltaP })
         {
             var value = StructuralDivergence.Of(variant, before, after);
-            // Rounding may make a tiny change 0, never turn it round.
+            // Rounding may turn a tiny change into 0 but must never reverse its sign.
             if (!double.IsFinite(value) || value * Math.Sign(after - before) < 0) return false;
         }
         return true;

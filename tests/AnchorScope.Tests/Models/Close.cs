@@ -4,12 +4,12 @@ namespace AnchorScope.Tests.Models;
 internal static class Close
 {
     /// <summary>
-    /// Largest |got - want| / largest |want|. Float32 sums in another order differ by about 1e-6 an operation; four layers of
-    /// width 64 gather a few 1e-6 of that, measured 5e-6; 5e-5 leaves room for deep models and catches any wrong term.
+    /// Largest |got - want| / largest |want|. Float32 sums in a different order differ by about 1e-6 per operation; over four layers of
+    /// width 64 this accumulates to a few 1e-6, measured 5e-6. The tolerance 5e-5 also covers deep models, and any wrong term exceeds it.
     /// </summary>
     public const double Relative = 5e-5;
 
-    /// <summary>Attention probabilities lie in [0, 1]: absolute.</summary>
+    /// <summary>Attention probabilities are in [0, 1]: absolute tolerance.</summary>
     public const double Probability = 1e-4;
 
     public static void AssertRelative(string what, ReadOnlySpan<float> want, ReadOnlySpan<float> got, double tolerance = Relative)
@@ -21,9 +21,9 @@ internal static class Close
     }
 
     /// <summary>
-    /// The same row by row: the vector of one position in one layer. One outlier of a whole array would hide errors of several per cent in its other rows.
+    /// The same comparison row by row, a row being the vector of one position in one layer. An outlier of the whole array would hide errors
+    /// of several per cent in its other rows.
     /// </summary>
-    /// <param name="row">Length of a row: the array's last axis.</param>
     public static void AssertRows(string what, ReadOnlySpan<float> want, ReadOnlySpan<float> got, long row, double tolerance = Relative)
     {
         Assert.True(want.Length == got.Length, $"{what}: {got.Length} values, expected {want.Length}");

@@ -6,7 +6,7 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Models;
 
-/// <summary>One model in the spellings that exist of it: older and newer configurations, the hub's tensor names and the library's own.</summary>
+/// <summary>One model in all its spellings: older and newer configurations, tensor names of the hub and of the library.</summary>
 public sealed class DialectTests : IDisposable
 {
     private readonly TempFolder _temp = new();

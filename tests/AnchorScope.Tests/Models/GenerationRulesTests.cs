@@ -6,8 +6,9 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Models;
 
-/// <summary>What generation_config.json says, against texts and probabilities of the reference library
-/// (tests/fixtures/variants/make.py).</summary>
+/// <summary>
+/// The rules of generation_config.json, compared with texts and probabilities of the reference library (tests/fixtures/variants/make.py).
+/// </summary>
 public sealed class GenerationRulesTests : IDisposable
 {
     private readonly TempFolder _temp = new();

@@ -40,7 +40,7 @@ internal sealed class Golden : IDisposable
 
     public long[] Shape(string name) => _file.Entry(name).Shape;
 
-    /// <summary>The interventions of the manifest in our terms.</summary>
+    /// <summary>The manifest's interventions converted to ours.</summary>
     public IEnumerable<Intervention> Interventions()
     {
         foreach (var property in Manifest.GetProperty("interventions").EnumerateObject())

@@ -7,8 +7,8 @@ using AnchorScope.Tests.Checkpoints;
 namespace AnchorScope.Tests.Models;
 
 /// <summary>
-/// A block painted into a picture is found where the boxes of the image tokens say, through the whole way from pixels to features. The towers'
-/// attention outputs are set to 0, so that what a token becomes depends on its own pixels alone.
+/// A block painted into a picture appears where the boxes of the image tokens state, from pixels to features. The towers' attention outputs
+/// are set to 0, so that a token depends only on its own pixels.
 /// </summary>
 public sealed class ImagePlaceTests : IDisposable
 {
@@ -47,7 +47,7 @@ public sealed class ImagePlaceTests : IDisposable
             var painted = Features(model, Painted(width, height, block), compute);
             Assert.Equal(plain.Features.Length, painted.Features.Length);
             Assert.Equal(painted.Tokens, painted.Places.Count);
-            // Resampling reaches over edges: three pixels of the smallest version of the picture that any tile shows.
+            // Resampling reads across edges: up to three pixels of the smallest version of the picture in any tile.
             var reach = 3 * Math.Max(width, height) / 56.0;
             var (grown, core) = (new PixelBox(block.Left - reach, block.Top - reach, block.Right + reach, block.Bottom + reach), new PixelBox(x - 1, y - 1, x + 1, y + 1));
             for (var token = 0; token < plain.Tokens; token++)
@@ -75,7 +75,7 @@ public sealed class ImagePlaceTests : IDisposable
         using var team = new Team(1);
         var places = Features(model, Painted(width, height, null), new Compute(arena, team)).Places;
         var boxes = places.Where(p => p.Box is not null).Select(p => p.Box!.Value).ToList();
-        // Cells of a grid: together each covers its area as often as there are grids over it.
+        // The boxes are cells of grids: their total area is a whole number of picture areas, one per grid.
         var left = name == "llava15" ? Math.Max(0, (width - height) / 2.0) : 0;
         var top = name == "llava15" ? Math.Max(0, (height - width) / 2.0) : 0;
         Assert.Equal(left, boxes.Min(b => b.Left), 1.5);

@@ -7,8 +7,7 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Models;
 
-/// <summary>Arrays beside input_ids: those that change the result are used as the reference uses them, the others are refused by
-/// name.</summary>
+/// <summary>Arrays besides input_ids: those that change the result are used as in the reference; the others are refused by name.</summary>
 public sealed class InputFileTests : IDisposable
 {
     private readonly TempFolder _temp = new();
@@ -23,7 +22,9 @@ public sealed class InputFileTests : IDisposable
             { "internvl3", "tiled_image" }, { "llava-onevision", "one_image_anyres" }, { "smolvlm", "one_image_split" },
     };
 
-    /// <summary>All that the reference's processor gave, with its positions: the same prompt as the arrays that matter.</summary>
+    /// <summary>
+    /// All outputs of the reference's processor, including positions: gives the same prompt as only the arrays that matter.
+    /// </summary>
     [Theory]
     [MemberData(nameof(Everything))]
     public void WhatTheProcessorGives_IsTaken(string name, string @case)
@@ -50,7 +51,7 @@ public sealed class InputFileTests : IDisposable
         var logits = Logits(model, InputFile.Read(model, path, model.Engine.On(Compute)).Prompt);
         var expected = VariantCheckpoints.Golden("positions");
         Close.AssertRelative("logits", expected, logits.AsSpan(^expected.Length..));
-        // One row stands for all axes.
+        // One row of positions is used for all axes.
         var (single, other) = Write("qwen25vl", "one_image_nonsquare", name => name != "position_ids",
             TensorData.Of("position_ids", [.. Enumerable.Range(0, length).Select(i => (long)i)], 1, length));
         other.Dispose();

@@ -3,10 +3,14 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Models;
 
-/// <summary>The tiny InternVL under the names of InternLM2, queries, keys and values fused group by group, beside the plain one that gives the same bits.</summary>
+/// <summary>
+/// The tiny InternVL with InternLM2's tensor names, queries, keys and values fused group by group, and the plain checkpoint that gives the
+/// same bits.
+/// </summary>
 internal static class InternLm2Checkpoint
 {
-    /// <param name="biased">With biases in all projections of attention; without, the plain one has those of queries, keys and values at zero.</param>
+    /// <param name="biased">Whether all attention projections have biases. If not, the plain checkpoint has zero biases of queries, keys
+    /// and values.</param>
     public static (string Plain, string Fused) Write(TempFolder temp, bool biased)
     {
         const string Name = "internvl3-remote", Decoder = "language_model.";

@@ -3,10 +3,13 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Tests.Models;
 
-/// <summary>The language model of the tiny LLaVA as a checkpoint of its own, under the names that LlamaForCausalLM has; a base model, without chat template.</summary>
+/// <summary>
+/// The language model of the tiny LLaVA as a separate checkpoint with the tensor names of LlamaForCausalLM; a base model without chat
+/// template.
+/// </summary>
 internal static class LlamaTextCheckpoint
 {
-    /// <summary>Fixture that the weights are from.</summary>
+    /// <summary>The fixture that provides the weights.</summary>
     public const string Source = "llava15";
 
     private const string Prefix = "language_model.";

@@ -8,7 +8,7 @@ using AnchorScope.Tests.Cli;
 
 namespace AnchorScope.Tests.Models;
 
-/// <summary>A text model alone: the same decoder as in a vision-language model, plain text where there is no template, no pictures.</summary>
+/// <summary>A text-only model: the same decoder as in a vision-language model, raw text if there is no template, no pictures.</summary>
 public sealed class LlamaTextTests : IDisposable
 {
     private const string Text = "USER: How many objects are there? ASSISTANT:";
@@ -61,13 +61,13 @@ public sealed class LlamaTextTests : IDisposable
         var prompt = model.Prompt("How many?");
         Assert.Equal(model.Tokenizer.Encode("How many?").Select(t => t.Id), prompt.Tokens);
         Assert.Equal("<s>", model.Tokenizer.TokenText(prompt.Tokens[0]));
-        // This tokenizer's mark in front is a token of its own, and stands for nothing in the text.
+        // This tokenizer's leading space mark is a separate token that corresponds to no character of the text.
         Assert.Equal("▁", model.Tokenizer.TokenText(prompt.Tokens[1]));
         Assert.Equal(Enumerable.Range(2, prompt.Length - 2), prompt.Span(SpanKind.Instruction));
         Assert.Equal([1], model.Prompt("").Tokens);
     }
 
-    /// <summary>As apply_chat_template does it: a template says where the beginning stands, and the tokenizer adds none.</summary>
+    /// <summary>As in apply_chat_template: the template places the begin token, and the tokenizer adds none.</summary>
     [Theory]
     [InlineData("{{ bos_token }}", "<s>")]
     [InlineData("", "")]
@@ -84,7 +84,7 @@ public sealed class LlamaTextTests : IDisposable
     {
         var (exit, output, error) = Ascope.Run(_temp.Path, "inspect", "model");
         Assert.Equal((0, ""), (exit, error));
-        foreach (var line in new[] { "Llama (model_type llama)", "vision        none: it reads text only", "image token   none", "template      none: --prompt is taken as it stands" }) Assert.Contains(line, output, StringComparison.Ordinal);
+        foreach (var line in new[] { "Llama (model_type llama)", "vision        none: it reads text only", "image token   none", "template      none: --prompt is used as raw text" }) Assert.Contains(line, output, StringComparison.Ordinal);
 
         (exit, _, error) = Ascope.Run(_temp.Path, "trace", "model", "--prompt", Text, "--generate", "4", "--out", "trace.safetensors");
         Assert.Equal((0, ""), (exit, error));

@@ -6,7 +6,9 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Models;
 
-/// <summary>Pictures whose side is no multiple of a patch's, as SigLIP's 384 pixels are none of 14: what is left over is not seen.</summary>
+/// <summary>
+/// Pictures whose side is not a multiple of the patch size, as SigLIP's 384 pixels with patches of 14: the remainder is ignored.
+/// </summary>
 public sealed class PatchRemainderTests : IDisposable
 {
     private const int Side = 56; // of the fixture

@@ -5,7 +5,7 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Tests.Models;
 
-/// <summary>A prompt keeps nothing of the memory that its picture's features took.</summary>
+/// <summary>A prompt does not retain the memory in which its picture's features were computed.</summary>
 public sealed class PromptMemoryTests
 {
     [Fact]

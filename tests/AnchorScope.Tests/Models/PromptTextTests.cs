@@ -8,9 +8,7 @@ using AnchorScope.Tests.Cli;
 
 namespace AnchorScope.Tests.Models;
 
-/// <summary>
-/// From a conversation to token ids where checkpoint and text are unusual; expected ids are those of transformers 5.12.1.
-/// </summary>
+/// <summary>From a conversation to token ids for unusual checkpoints and texts; expected ids are those of transformers 5.12.1.</summary>
 public sealed class PromptTextTests : IDisposable
 {
     private readonly TempFolder _temp = new();

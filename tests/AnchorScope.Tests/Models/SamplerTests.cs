@@ -2,7 +2,7 @@ using AnchorScope.Engines;
 
 namespace AnchorScope.Tests.Models;
 
-/// <summary>Laws of choosing a token.</summary>
+/// <summary>Laws of sampling a token.</summary>
 public sealed class SamplerTests
 {
     private static readonly float[] Logits = [0.5f, 2, -1, 1.5f, 2, float.NegativeInfinity, 0];
@@ -79,7 +79,7 @@ public sealed class SamplerTests
         var counts = new int[Logits.Length];
         for (var i = 0; i < Times; i++) counts[sampler.Choose(Logits)]++;
         Assert.Equal(Times, expected.Sum(d => counts[d.Token]));
-        // Five standard deviations of a count: one seed in a million and more would miss it.
+        // Five standard deviations of a count: fewer than one seed in a million would fail.
         foreach (var (token, probability) in expected) Assert.InRange(Math.Abs(counts[token] - Times * probability), 0,
             5 * Math.Sqrt(Times * probability * (1 - probability)));
         Assert.True(expected.Count > 2);

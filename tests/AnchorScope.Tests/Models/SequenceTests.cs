@@ -5,7 +5,7 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Tests.Models;
 
-/// <summary>A sequence has the same bits alone, in any batch, and with its prompt in pieces of any size.</summary>
+/// <summary>A sequence has the same bits alone, in any batch, and with its prompt split into pieces of any size.</summary>
 public sealed class SequenceTests
 {
     private const int Longest = 6;
@@ -27,7 +27,7 @@ public sealed class SequenceTests
         {
             var random = new SplitMix(seed);
             var sequences = options.Select((option, i) => new Sequence(tiny.Session, i % 2 == 0 ? tiny.Prompt : text, option)).ToList();
-            // They join at different steps.
+            // They join the batch at different steps.
             var (going, waiting) = (new List<Sequence>(), new Queue<Sequence>(sequences.OrderBy(_ => random.Next())));
             while (waiting.Count > 0 || going.Exists(s => s.Finished is null))
             {
@@ -90,7 +90,7 @@ public sealed class SequenceTests
         using var unlike = tiny.Session.Record(tiny.Prompt with { Tokens = [.. tiny.Prompt.Tokens], Embeddings = [.. tiny.Prompt.Embeddings.Reverse()] });
         Assert.Contains("first positions", Assert.Throws<ArgumentException>(() => new Sequence(tiny.Session, tiny.Prompt, plain, unlike)).Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentOutOfRangeException>(() => new Sequence(tiny.Session, tiny.Prompt, new SequenceOptions(0)));
-        // Before anything runs: no head 99, no position behind the last one that can be generated.
+        // Refused before anything runs: head 99 does not exist, and no position after the last generated one does.
         Assert.Throws<InputException>(() => new Sequence(tiny.Session, tiny.Prompt, plain with { Intervention = Intervention.HeadGain(1, 99, 0) }));
         Assert.Throws<InputException>(() => new Sequence(
             tiny.Session, tiny.Prompt, plain with { Intervention = Intervention.HeadGain(1, 1, 0, Positions.Of(tiny.Prompt.Length + 2)) }));
@@ -119,7 +119,7 @@ public sealed class SequenceTests
         ];
     }
 
-    /// <summary>One full pass of the text so far for every token, without a cache.</summary>
+    /// <summary>A full pass over the text so far for every token, without a cache.</summary>
     private static (IReadOnlyList<int> Tokens, IReadOnlyList<float[]> Logits, FinishReason? Reason) Alone(Tiny tiny, Prompt prompt, SequenceOptions options)
     {
         var (tokens, logits, sampler) = (new List<int>(), new List<float[]>(), new Sampler(options.Sampling));

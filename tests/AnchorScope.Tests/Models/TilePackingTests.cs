@@ -4,7 +4,9 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Tests.Models;
 
-/// <summary>The map of a picture's tiles, padding cut off and shrunk, against torch 1.13 (interpolate, bilinear), to six digits.</summary>
+/// <summary>
+/// The feature map of a picture's tiles, without padding and downscaled, compared with torch 1.13 (interpolate, bilinear) to six digits.
+/// </summary>
 public sealed class TilePackingTests
 {
     public static TheoryData<int, int, int, int, int, int, int, double[]> Maps => new()
@@ -43,7 +45,10 @@ public sealed class TilePackingTests
         }
     }
 
-    /// <summary>Sizes where height / ratio is a whole number by rounding alone: Python's floor division, in the processor and in the model, gives one less.</summary>
+    /// <summary>
+    /// Sizes for which height / ratio is a whole number only because of rounding: Python's floor division, in the processor and in the
+    /// model, gives one less.
+    /// </summary>
     [Theory]
     [InlineData(4, 5, 5, 100, 100, 11, 11)]
     [InlineData(27, 2, 6, 650, 200, 44, 145)]

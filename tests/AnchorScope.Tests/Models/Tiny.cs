@@ -33,7 +33,7 @@ internal sealed class Tiny : IDisposable
 
     public static Tiny Open(string name = "llava15", string @case = "one_image", KernelFamily family = KernelFamily.Panel) => new(name, @case, family);
 
-    /// <summary>The slow way: a full pass of one run from the embeddings. Logits [T, V].</summary>
+    /// <summary>The slow reference computation: a full pass of one run from the embeddings. Logits [T, V].</summary>
     public float[] Alone(Intervention intervention, params Trace[] traces)
     {
         intervention.ValidateFit(Decoder.Shape, Prompt.Length);

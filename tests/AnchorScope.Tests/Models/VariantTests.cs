@@ -7,9 +7,9 @@ using AnchorScope.Tests.Checkpoints;
 namespace AnchorScope.Tests.Models;
 
 /// <summary>
-/// What configurations may say besides what the fixtures say: rope kinds, several feature layers, the projector's activations, pictures
-/// whose map is empty, the rounding of
-/// SmolVLM's positions, ties at the root. Logits of the last position against the reference library's.
+/// Configurations beyond those of the fixtures: rope kinds, several feature layers, the projector's activations, pictures whose feature map
+/// is empty, the rounding of SmolVLM's positions, tied weights declared at the root. Logits of the last position compared with the
+/// reference library's.
 /// </summary>
 public sealed class VariantTests : IDisposable
 {
@@ -38,7 +38,7 @@ public sealed class VariantTests : IDisposable
         Close.AssertRelative(name, VariantCheckpoints.Golden(name), LastLogits(model, VariantCheckpoints.PromptOf(model, @case, Compute)));
     }
 
-    /// <summary>Twelve angles of each rope kind differ from the plain ones, so the comparison above can tell.</summary>
+    /// <summary>Twelve angles of each rope kind differ from the plain ones, so the comparison above can detect a wrong kind.</summary>
     [Theory]
     [InlineData("rope linear")]
     [InlineData("rope llama3")]

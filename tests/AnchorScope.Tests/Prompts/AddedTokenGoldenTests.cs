@@ -4,9 +4,8 @@ using AnchorScope.Prompts;
 namespace AnchorScope.Tests.Prompts;
 
 /// <summary>
-/// Added tokens of tokenizer.json and tokenizer_config.json against transformers 5.12.1 (tests/fixtures/text/make_added_tokens.py): ids, which are
-/// special,
-/// which have names.
+/// Added tokens of tokenizer.json and tokenizer_config.json compared with transformers 5.12.1 (tests/fixtures/text/make_added_tokens.py):
+/// their ids, which are special, and which have names.
 /// </summary>
 public sealed class AddedTokenGoldenTests
 {

@@ -3,7 +3,7 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Tests.Prompts;
 
-/// <summary>Byte-pair encoding against its definition, at every length for which the model takes another way.</summary>
+/// <summary>Byte-pair encoding compared with its definition, at every length for which the model uses a different algorithm.</summary>
 public sealed class BytePairTests
 {
     [Theory]
@@ -29,7 +29,10 @@ public sealed class BytePairTests
         }
     }
 
-    /// <summary>The lowest rank first, leftmost first, until no pair is left; a round may merge all of a rank where merges make only later ones.</summary>
+    /// <summary>
+    /// Merges the lowest rank first, leftmost first, until no pair is left. A round may merge all pairs of a rank if its merges create only
+    /// pairs of later ranks.
+    /// </summary>
     private static void Merge(List<string> symbols, Dictionary<(string, string), int> ranks)
     {
         while (true)

@@ -5,9 +5,8 @@ using AnchorScope.Prompts;
 namespace AnchorScope.Tests.Prompts;
 
 /// <summary>
-/// Templates against Jinja2 3.1.6 as transformers 5.12.1 sets it up (tests/fixtures/text/make_jinja.py): expressions, filters, methods,
-/// statements
-/// and white space, by hand and put together at random.
+/// Templates compared with Jinja2 3.1.6 as configured by transformers 5.12.1 (tests/fixtures/text/make_jinja.py): expressions, filters,
+/// methods, statements and white space, written by hand and generated at random.
 /// </summary>
 public sealed class JinjaGoldenTests
 {
@@ -57,7 +56,7 @@ internal static class JinjaGoldens
         {
             var template = row.GetProperty("t").GetString()!;
             var expected = row.TryGetProperty("o", out var output) ? output.GetString() : null;
-            // An object written with its address, which nobody can mean.
+            // An object printed with its address, which no template can intend.
             if (expected?.Contains(" at 0x", StringComparison.OrdinalIgnoreCase) is true) continue;
             try
             {

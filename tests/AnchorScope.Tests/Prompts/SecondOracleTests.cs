@@ -6,8 +6,9 @@ using Tokenizer = AnchorScope.Prompts.Tokenizer;
 namespace AnchorScope.Tests.Prompts;
 
 /// <summary>
-/// Microsoft.ML.Tokenizers beside the goldens: another implementation, which can be asked about any text. Its SentencePiece reads
-/// tokenizer.model, its byte-level BPE vocab.json and merges.txt. Where the two differ is listed here, and only there.
+/// Comparison with Microsoft.ML.Tokenizers in addition to the goldens: a second implementation that can tokenize any text. Its
+/// SentencePiece reads tokenizer.model, its byte-level BPE reads vocab.json and merges.txt. All differences between the two are listed
+/// here.
 /// </summary>
 public sealed class SecondOracleTests
 {

@@ -43,7 +43,7 @@ public sealed class SentencePieceTests : IDisposable
         var tokens = tokenizer.Encode("<s>it<image>is<pad>");
         Assert.Equal((1, 900, 901, 2), (tokens[0].Id, tokens.Single(t => t.Id == 900).Id, tokens[^2].Id, tokens[^1].Id));
         Assert.Equal((902, "<s>"), (tokenizer.VocabularySize, tokenizer.SpecialTokens["bos_token"]));
-        // The older behaviour, which absent keys mean: the mark in front of every text between special tokens.
+        // The older behaviour, which applies if the keys are absent: the mark is put before every text between special tokens.
         Assert.Equal("▁is", tokenizer.TokenText(tokens[^3].Id));
     }
 

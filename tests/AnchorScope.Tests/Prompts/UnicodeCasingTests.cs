@@ -17,7 +17,7 @@ public sealed class UnicodeCasingTests
         Assert.Equal("bcaf8518895349a0b8fde8ea3cc4a55b2fa6aff95a3961d559ae32333a4c17ee", Hash(UnicodeCasing.Title));
     }
 
-    /// <summary>A sigma before and behind every character: which are skipped, which end a word.</summary>
+    /// <summary>A sigma before and after every character: which characters are skipped, which end a word.</summary>
     [Fact]
     public void EveryCharacterInAWord_LeavesOrEndsIt()
     {

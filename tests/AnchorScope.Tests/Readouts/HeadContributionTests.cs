@@ -5,7 +5,7 @@ using AnchorScope.Tests.Models;
 
 namespace AnchorScope.Tests.Readouts;
 
-/// <summary>What heads add to a margin directly, with embedding and MLPs, is the margin.</summary>
+/// <summary>Direct contributions of heads, embedding and MLPs to a margin add up to the margin.</summary>
 public sealed class HeadContributionTests
 {
     private const int A = 5, B = 40;

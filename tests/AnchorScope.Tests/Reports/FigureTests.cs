@@ -78,7 +78,10 @@ public sealed class FigureTests
         Assert.Equal(1, Markers(one));
     }
 
-    /// <summary>One token over the left half, one over everything: their densities add where they overlap, and the strongest has the strongest colour.</summary>
+    /// <summary>
+    /// One token covers the left half, another everything: their densities add where they overlap, and the largest sum has the strongest
+    /// colour.
+    /// </summary>
     [Fact]
     public void Overlay_AddsDensities()
     {
@@ -122,7 +125,7 @@ public sealed class FigureTests
         Assert.Equal(["first", "second"], page.Descendants("p").Select(p => p.Value));
     }
 
-    /// <summary>Lines that lie on one another are drawn once, and the panel names them; so are flat ones that cross one another.</summary>
+    /// <summary>Coinciding lines are drawn once, and the panel names all of them; the same holds for flat lines that cross.</summary>
     [Fact]
     public void LinesOnOneAnother_AreNamed()
     {
@@ -136,12 +139,14 @@ public sealed class FigureTests
         Assert.Equal(["Flat near 0.93 (at most 0.03 apart), drawn once: a; b",
             "On one line (at most 0.01 apart), drawn once: c; d"], notes);
         Assert.Contains(drawn.Descendants(Svg + "title"), t => t.Value.StartsWith("a, b\n", StringComparison.Ordinal));
-        // Of other places nothing is said.
+        // Other places are not mentioned.
         Assert.DoesNotContain("drawn once", Of(new("a", x, [0, 0, 0]), new("b", [0, 1, 3], [0, 0, 0])).ToSvg(standalone: true),
             StringComparison.Ordinal);
     }
 
-    /// <summary>The band of one point has no width, so its interval is a whisker, and no tick stands where nothing was measured.</summary>
+    /// <summary>
+    /// The band of a single point has no width, so its interval is drawn as a whisker, and there is no tick where nothing was measured.
+    /// </summary>
     [Fact]
     public void SinglePoint_HasItsIntervalAndOneTick()
     {
@@ -150,7 +155,7 @@ public sealed class FigureTests
         var whisker = drawn.Descendants(Svg + "path").Single(p => (string?)p.Attribute("class") == "error s0");
         Assert.Matches(@"^M[\d.]+ [\d.]+V", (string)whisker.Attribute("d")!);
         Assert.Equal(["500"], drawn.Descendants(Svg + "text").Where(t => (string?)t.Attribute("class") == "tick mid").Select(t => t.Value));
-        // Several of them stand side by side.
+        // Several whiskers are drawn next to each other.
         var several = XDocument.Parse(new LineFigure("f",
             [new("p", [new("s", [500], [0.5]), new("t", [500], [0.5])])]).ToSvg(standalone: true));
         Assert.Equal(2, Markers(several));

@@ -77,7 +77,7 @@ public sealed class HtmlPageTests
         Assert.Equal(["header", "p", "nav", "h2", "h3", "h2", "h2"], order);
     }
 
-    /// <summary>A spanning header has its columns below it and a column group of its own; other headers are as high as both rows.</summary>
+    /// <summary>A header that spans columns is above their headers and has its own column group; other headers span both rows.</summary>
     [Fact]
     public void Columns_UnderASpanningHeader()
     {

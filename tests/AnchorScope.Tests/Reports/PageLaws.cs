@@ -4,7 +4,7 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Tests.Reports;
 
-/// <summary>What holds for every page of a report, whatever was found.</summary>
+/// <summary>Properties of every page of a report, whatever was found.</summary>
 internal static class PageLaws
 {
     /// <summary>Files in the folder of a run that a page needs no link to: itself, and the lock of a process that runs.</summary>
@@ -35,7 +35,7 @@ internal static class PageLaws
         Assert.Equal(sections, page.Descendants("nav").Descendants("a").Select(a => $"{(string?)a.Attribute("href")} {a.Value}"));
     }
 
-    /// <summary>On a narrow screen panels stand below one another.</summary>
+    /// <summary>On a narrow screen panels are stacked vertically.</summary>
     private static void NoCaptionSaysWhereAPanelStands(XDocument page)
     {
         var captions = page.Descendants("figcaption").Concat(page.Descendants("p").Where(p =>

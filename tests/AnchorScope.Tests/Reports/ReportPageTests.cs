@@ -23,13 +23,13 @@ public sealed class ReportPageTests(SmallRun run) : IClassFixture<SmallRun>, IDi
         foreach (var name in new[] { "results.jsonl", "manifest.json" }) File.WriteAllText(_temp.File(name), "");
         DiagnosisReport.Write(_temp.Path, found, Fixtures.Conflicts);
         var page = PageLaws.Check(_temp.Path);
-        // What a reader should know first stands first.
+        // The most important facts come first.
         var main = page.Descendants("main").Single().Elements().ToList();
         Assert.Equal(("header", "note warning"), (main[0].Name.LocalName, (string)main[1].Attribute("class")!));
         Assert.Contains("Beware of what follows.", main[1].Value, StringComparison.Ordinal);
     }
 
-    /// <summary>A row of maps: the picture as it is, both instructions, and what they differ in.</summary>
+    /// <summary>A row of maps: the original picture, both instructions, and their difference.</summary>
     [Fact]
     public void Reading_HasTheOriginalAndTheDifferenceInEveryRow()
     {

@@ -4,7 +4,7 @@ using AnchorScope.Tests.Studies;
 
 namespace AnchorScope.Tests.Rules;
 
-/// <summary>The README's table of what works where: every "yes" is a checkpoint that the column's tests run.</summary>
+/// <summary>The README's table of supported features: every "yes" is a checkpoint that the tests of its column run.</summary>
 public sealed class MatrixTests
 {
     private const string TextOnly = "Llama, text only";

@@ -1,6 +1,6 @@
 namespace AnchorScope.Tests.Rules;
 
-/// <summary>A misspelt name is answered with the one that was meant, and nothing far-fetched.</summary>
+/// <summary>For a misspelt name, the intended name is suggested, and nothing far-fetched.</summary>
 public sealed class NearestTests
 {
     [Theory]

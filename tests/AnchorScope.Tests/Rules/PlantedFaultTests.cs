@@ -1,8 +1,8 @@
 namespace AnchorScope.Tests.Rules;
 
 /// <summary>
-/// The list of planted faults (tools/mutants) still fits the source. Running it takes an hour, and only then would a site that is gone be
-/// found.
+/// Checks that every planted fault (tools/mutants) still matches the source. Running the faults takes an hour, and a site that no longer
+/// exists would be found only then.
 /// </summary>
 public sealed class PlantedFaultTests
 {

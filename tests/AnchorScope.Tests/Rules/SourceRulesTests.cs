@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace AnchorScope.Tests.Rules;
 
-/// <summary>Rules of the code itself. Each says why, so that whoever meets it can judge.</summary>
+/// <summary>Rules for the source code. Each states its reason.</summary>
 public sealed partial class SourceRulesTests
 {
     private const int LongestFile = 400;
@@ -11,7 +11,7 @@ public sealed partial class SourceRulesTests
         Directory.EnumerateFiles(Path.Combine(Fixtures.Root, folder), "*.cs", SearchOption.AllDirectories)
             .Where(path => !path.Split(Path.DirectorySeparatorChar).Any(part => part is "bin" or "obj")))];
 
-    /// <summary>Folders whose sentences a user reads.</summary>
+    /// <summary>Folders that contain sentences shown to users.</summary>
     private static readonly string[] Speaking =
         ["src/AnchorScope/Reports/", "src/AnchorScope/Studies/", "src/AnchorScope/Tuning/", "src/AnchorScope/Baking/",
             "src/AnchorScope/Figures/", "src/AnchorScope.Cli/"];
@@ -34,7 +34,7 @@ public sealed partial class SourceRulesTests
     public void TheLibraryWritesToNoConsole() =>
         Empty(Matches(ConsoleUse(), "the library returns what it found; commands print it").Where(line => line.StartsWith("src/AnchorScope/", StringComparison.Ordinal)));
 
-    /// <summary>What a program counts may be one. Errors are not meant: they name what was found.</summary>
+    /// <summary>Counts in output must be grammatical when they are one. Error messages are exempt: they quote what was found.</summary>
     [Fact]
     public void CountsInSentencesKnowOneFromMany() => Empty(
         Matches(Counted(), "use Plural.Of, which says \"1 head\"").Where(line => !line.Contains("Exception(", StringComparison.Ordinal)

@@ -12,7 +12,7 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>What takes the place of removed heads and edges, held to laws without tolerance.</summary>
+/// <summary>Replacements of removed heads and edges, checked by laws without tolerance.</summary>
 public sealed class AblationTests : IDisposable
 {
     private static readonly DiagnosisOptions Small = new() { Model = Fixtures.Grown("relay"), Data = Fixtures.Conflicts, Limit = 12,
@@ -26,9 +26,7 @@ public sealed class AblationTests : IDisposable
 
     private static Definitions With(AblationVariant ablation) => new() { Ablation = ablation };
 
-    /// <summary>
-    /// As long as this holds the rows of a diagnosis with zero ablation are those that there were before ablation was a choice.
-    /// </summary>
+    /// <summary>As long as this holds, a diagnosis with zero ablation gives the same rows as before ablation was configurable.</summary>
     [Fact]
     public void Zero_ScalesHeadsToZeroAndCutsEdges()
     {
@@ -102,7 +100,7 @@ public sealed class AblationTests : IDisposable
         Assert.NotEqual(plain, Sweep.Alone(model.Engine.On(Compute), prompt, longer));
     }
 
-    /// <summary>With one sample in the ranking set there is no other run: heads and edges are given what they have.</summary>
+    /// <summary>With one sample in the ranking set there is no other run: heads and edges get their own values.</summary>
     [Theory]
     [InlineData(GainScope.Relay)]
     [InlineData(GainScope.All)]
@@ -132,7 +130,7 @@ public sealed class AblationTests : IDisposable
     }
 
     /// <summary>
-    /// A position is matched with the one as far from the end of its span; a shorter span gives its first position again.
+    /// A position is matched with the one at the same distance from the end of its span; a shorter span repeats its first position.
     /// </summary>
     [Fact]
     public void Resample_TakesPositionsFromTheEndOfEachSpan()
@@ -158,7 +156,9 @@ public sealed class AblationTests : IDisposable
         Assert.Equal(There(other.Length - 1), by.Row(Site.Value, 1, new SpanPlace(0, SpanKind.Constraint, 0)).ToArray());
     }
 
-    /// <summary>The run under the other instruction shares picture, note and question: what it has is too near to stand for any run.</summary>
+    /// <summary>
+    /// The run with the other instruction shares picture, note and question, so its values are too similar to represent an arbitrary run.
+    /// </summary>
     [Fact]
     public void Resample_TakesNoRunOfTheSameSample()
     {

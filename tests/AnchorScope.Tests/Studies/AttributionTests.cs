@@ -9,7 +9,7 @@ using AnchorScope.Tests.Models;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>Attribution patching against what interventions really do.</summary>
+/// <summary>Attribution patching compared with real interventions.</summary>
 public sealed class AttributionTests
 {
     [Theory]
@@ -46,7 +46,9 @@ public sealed class AttributionTests
             p.Item1 * shape.MlpSize + p.Item2, (Func<float, Intervention>)(f => new Intervention("neuron", [new Edit(Site.NeuronOut, p.Item1, Operation.Scale) { Factor = f, Components = [p.Item2], Positions = at }])))));
     }
 
-    /// <summary>Integrated gradients are complete: over many steps the heads' shares are what fading all of them out takes.</summary>
+    /// <summary>
+    /// Integrated gradients are complete: over many steps the heads' shares add up to the effect of fading all of them out.
+    /// </summary>
     [Theory]
     [InlineData("llava15", "one_image")]
     [InlineData("llava15-gqa-f16-sharded", "one_image")]
@@ -82,7 +84,8 @@ public sealed class AttributionTests
     [InlineData("llava15-gqa-f16-sharded", "one_image")]
     public void WhatIsRecorded_NeedNotBeGoneThroughAgain(string name, string @case)
     {
-        // Position 0 among the positions makes the whole prompt one run; without it, all before is frozen. The others' bits are the same.
+        // If position 0 is among the positions, the whole prompt is one run; otherwise everything before them is a frozen prefix. The bits
+        // of the other edges are the same.
         using var tiny = Tiny.Open(name, @case);
         using var baseline = tiny.Session.Record(tiny.Prompt);
         var last = tiny.Prompt.Length - 1;
@@ -147,7 +150,8 @@ public sealed class AttributionTests
             }
         }
         int[] Best(double[] scores, int count) => [.. Enumerable.Range(0, 64).OrderByDescending(i => scores[i]).Take(count)];
-        // Blocking is no small change: one of the three best heads (2.0) has a slope near zero, as softmax is saturated where nothing is changed. On the way to zero its slope is seen.
+        // Blocking is not a small change: one of the three best heads (2.0) has a gradient near zero, as its softmax is saturated in the
+        // unchanged run. On the path to zero its gradient is nonzero.
         Assert.InRange(HeadRanking.Spearman(exact, slopes), 0.85, 1);
         Assert.InRange(HeadRanking.Spearman(exact, integrated), 0.93, 1);
         Assert.Subset(Best(integrated, 10).ToHashSet(), Best(exact, 3).ToHashSet());

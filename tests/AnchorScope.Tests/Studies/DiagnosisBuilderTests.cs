@@ -4,7 +4,7 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>What a diagnosis says of its rows, worked out from the rows again.</summary>
+/// <summary>The numbers of a diagnosis, recomputed from its rows.</summary>
 public sealed class DiagnosisBuilderTests(DiagnosisBuilderTests.Reduced reduced) : IClassFixture<DiagnosisBuilderTests.Reduced>
 {
     private static readonly string Baseline = ConditionId.Baseline.Text;

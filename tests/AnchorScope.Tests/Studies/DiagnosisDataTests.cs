@@ -26,7 +26,9 @@ public sealed class DiagnosisDataTests : IDisposable
         Assert.Equal(data.Sets.SelectMany(s => s.Samples).Select(s => s.Id), DiagnosisData.Load(_temp.File("mine.jsonl"), null, 1).Sets.SelectMany(s => s.Samples).Select(s => s.Id));
     }
 
-    /// <summary>A prompt, with the answer behind it, that is longer than the model was made for is left out with both numbers.</summary>
+    /// <summary>
+    /// A prompt that, with the answer after it, is longer than the model's maximum is left out, and both numbers are stated.
+    /// </summary>
     [Fact]
     public void PromptsThatAreTooLong_AreLeftOut()
     {

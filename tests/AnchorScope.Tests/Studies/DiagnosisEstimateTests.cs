@@ -4,7 +4,7 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>What is said before a diagnosis is held to what the diagnosis then runs.</summary>
+/// <summary>The estimate before a diagnosis compared with what the diagnosis then runs.</summary>
 public sealed class DiagnosisEstimateTests
 {
     private static readonly DiagnosisOptions Options = new()
@@ -27,7 +27,7 @@ public sealed class DiagnosisEstimateTests
         foreach (var phase in estimate.Phases)
         {
             var (run, runs) = (Conditions(study, store, phase.Phase), 2 * phase.Samples);
-            // Runs that are no row: generated answers, points of backward passes, the run whose values take the place of what is removed.
+            // Runs without a row: generated answers, points of backward passes, the run whose values replace what is removed.
             var points = study.Options.Variants.Screen switch { HeadScreen.Exact => 0, HeadScreen.Slope => 1, _ => 5 };
             var rowless = phase.Phase switch
             {

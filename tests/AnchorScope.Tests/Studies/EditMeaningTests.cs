@@ -7,8 +7,8 @@ using AnchorScope.Tests.Models;
 namespace AnchorScope.Tests.Studies;
 
 /// <summary>
-/// What an edit does, read off the activations themselves: where the fast way and its oracle share code, an error of that code would pass every
-/// comparison of the two.
+/// The effect of an edit, checked on the activations themselves: an error in code shared by the fast computation and its oracle would pass
+/// every comparison of the two.
 /// </summary>
 public sealed class EditMeaningTests : IDisposable
 {
@@ -49,7 +49,9 @@ public sealed class EditMeaningTests : IDisposable
         }
     }
 
-    /// <summary>A cut for all heads holds beside one for a single head, in either order, and neither reaches further than it says.</summary>
+    /// <summary>
+    /// A cut for all heads works together with a cut for a single head, in either order, and neither affects more than it states.
+    /// </summary>
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -66,7 +68,9 @@ public sealed class EditMeaningTests : IDisposable
         }
     }
 
-    /// <summary>Behind the layer stands what stood there, plus strength times vector, to the bit; other positions are untouched.</summary>
+    /// <summary>
+    /// After the layer the residual stream is the original plus strength times vector, bit for bit; other positions are unchanged.
+    /// </summary>
     [Theory]
     [InlineData(1f)]
     [InlineData(0.5f)]
@@ -90,13 +94,17 @@ public sealed class EditMeaningTests : IDisposable
         }
     }
 
-    /// <summary>The planner may leave out nothing that reaches the output: edits of each site in the last layer, at an earlier and at the last position.</summary>
+    /// <summary>
+    /// The planner must not drop an edit that reaches the output: edits of each site in the last layer, at an earlier and at the last
+    /// position.
+    /// </summary>
     [Fact]
     public void EditsOfTheLastLayer_ReachTheOutput_WhereTheyCan()
     {
         var deep = Shape.Layers - 1;
         float[] Of(int width) => [.. Enumerable.Range(0, width).Select(i => MathF.Cos(i))];
-        // A query's or a head's output at an earlier position reaches nothing from the last layer; keys and values there are read by the last position.
+        // An edit of a query or a head's output at an earlier position of the last layer does not reach the output; the last position reads
+        // keys and values there.
         (Site Site, bool Earlier)[] sites =
         [
             (Site.ResidPre, true), (Site.QueryProj, false), (Site.KeyProj, true), (Site.Value, true), (Site.HeadOut, false), (Site.AttnOut, false),

@@ -8,7 +8,9 @@ using AnchorScope.Tests.Models;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>The laws of one run on every family that loads, bit for bit. Those of many runs at once are in <see cref="SweepTests"/>.</summary>
+/// <summary>
+/// Laws of a single run on every family that loads, bit for bit. <see cref="SweepTests"/> contains those of many runs at once.
+/// </summary>
 public sealed class FamilyLawTests
 {
     public static TheoryData<string, string> Models => SweepTests.Models;
@@ -36,7 +38,7 @@ public sealed class FamilyLawTests
         Assert.Equal(logits, LogitLens.Logits(tiny.Session, trace[Site.ResidPost, tiny.Decoder.Shape.Layers - 1]));
     }
 
-    /// <summary>Rotary coordinates of generated tokens among them: behind a picture they go on where the family says.</summary>
+    /// <summary>Includes rotary coordinates of generated tokens: after a picture they continue as the family defines.</summary>
     [Theory]
     [MemberData(nameof(Models))]
     public void Decoding_IsPrefill(string name, string @case)
@@ -56,7 +58,7 @@ public sealed class FamilyLawTests
         }
     }
 
-    /// <summary>Activations are native: a step leaves next to nothing to the garbage collector.</summary>
+    /// <summary>Activations are in native memory: a step leaves almost nothing to the garbage collector.</summary>
     [Theory]
     [MemberData(nameof(Models))]
     public void ADecodingStep_AllocatesLessThanAKilobyte(string name, string @case)

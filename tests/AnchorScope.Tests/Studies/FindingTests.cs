@@ -8,8 +8,7 @@ using AnchorScope.Tests.Checkpoints;
 namespace AnchorScope.Tests.Studies;
 
 /// <summary>
-/// What the summary says when the measurements say something else: the small diagnosis, whose recorded outcomes are changed and reduced
-/// again.
+/// The summary's sentences for other measurements: the recorded outcomes of the small diagnosis are changed and evaluated again.
 /// </summary>
 public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
 {
@@ -42,7 +41,7 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
         Assert.All(findings, f => Assert.Equal(24, f.Test!.Samples));
     }
 
-    /// <summary>What is said of each of the four sentences when the measurements say something else.</summary>
+    /// <summary>Each of the four sentences when the measurements contradict it.</summary>
     private static readonly Dictionary<string, FindingCase> Cases = new(StringComparer.Ordinal)
     {
         ["half of the runs give the other answer, too few samples to say that there is no arbitration"] =
@@ -121,7 +120,7 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
             new(3, FindingStatus.Absent, "within 25 points of none") { Change = HalfNotRepaired, Hard = HalfRepaired, Options = Wide },
     };
 
-    /// <summary>What is said of the route.</summary>
+    /// <summary>The sentence on the route.</summary>
     private static readonly Dictionary<string, (Route Verdict, string Says, Change Change)> Routes = new(StringComparer.Ordinal)
     {
         ["as measured"] = (Route.Relay, "Relay: ", (_, _, _) => { }),
@@ -165,7 +164,10 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
         Assert.Contains(says, route.Text, StringComparison.Ordinal);
     }
 
-    /// <summary>Within 5 points of one half: 0.25 x (1.96 / 0.05)^2 is 384, less what lies beside one half already.</summary>
+    /// <summary>
+    /// To be within 5 points of one half takes at least 0.25 x (1.96 / 0.05)^2 = 384; the 5 points are reduced by the measured distance
+    /// from one half.
+    /// </summary>
     [Fact]
     public void SamplesThatWouldDecide() => Assert.InRange(Reduced(HalfSwapped).Findings[0].Test!.Needed!.Value, 200, 2000);
 
@@ -244,7 +246,7 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
         Assert.InRange(Reduced(HalfSwapped).Layers.BaseRate.Mean, 0.9, 1);
     }
 
-    /// <summary>Controls are as large as the set that is tested, whatever shares are asked for, and hold any head but its own.</summary>
+    /// <summary>Control sets have as many heads as the tested set, whatever shares are requested, and contain none of its heads.</summary>
     [Theory]
     [InlineData(new[] { 0.01 })]
     [InlineData(new[] { 0.1, 0.2 })]

@@ -4,7 +4,7 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>Runs whose outcomes are written by hand: what is made of rows can then be worked out beside them.</summary>
+/// <summary>Runs with outcomes written by hand, so that the expected results can be computed by hand.</summary>
 internal static class HandMade
 {
     /// <summary>Tokens of the instructed answer, of the other one, and of one that is neither.</summary>
@@ -14,7 +14,7 @@ internal static class HandMade
 
     public static MeasuredSet Set(params IEnumerable<MeasuredRun> runs) => new("test", [.. runs], new BootstrapDraws(0));
 
-    /// <summary>A run of a sample that has a picture of its own, if none is named.</summary>
+    /// <summary>A run of a sample, which has its own picture unless one is named.</summary>
     public static MeasuredRun Run(int sample, Modality told, params (string Condition, Outcome Outcome)[] outcomes) =>
         Run(sample, $"{sample}.png", told, outcomes);
 

@@ -24,7 +24,9 @@ public sealed class HeadSetIdTests
         Assert.Equal(id, JsonSerializer.Deserialize<HeadSetId>($"\"{text}\""));
     }
 
-    /// <summary>A random set with a head of the tested one would be no control; with six heads to draw two from, one would soon be drawn.</summary>
+    /// <summary>
+    /// A random set that contains a head of the tested set would be no control; with two heads drawn from six, one would soon be drawn.
+    /// </summary>
     [Fact]
     public void RandomSetsHoldNoneOfTheTestedHeads()
     {
@@ -50,7 +52,7 @@ public sealed class HeadSetIdTests
     [InlineData("random5/x")]
     public void OtherNamesAreRefused(string text) => Assert.Throws<FormatException>(() => HeadSetId.Parse(text));
 
-    /// <summary>The set that sentences speak of does not depend on which shares are asked for, nor on how many.</summary>
+    /// <summary>The set that sentences refer to does not depend on which shares are requested, nor on how many.</summary>
     [Theory]
     [InlineData(0.1)]
     [InlineData(0.05)]

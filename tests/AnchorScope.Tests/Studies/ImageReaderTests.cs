@@ -14,7 +14,10 @@ public sealed class ImageReaderTests : IDisposable
 
     public ImageReaderTests() => _reader = new ImageReader(new ConflictPrompts(_tiny.Model, PromptLayout.ContextQuestionInstruction, _tiny.Session), [SpanKind.Image], _tiny.Session);
 
-    /// <summary>The same mean from a full trace, written out. The image's own tokens stand for the instruction, which these goldens do not label.</summary>
+    /// <summary>
+    /// The same mean computed from a full trace. The positions of the image tokens are used as the instruction, which these goldens do not
+    /// label.
+    /// </summary>
     [Fact]
     public void Reading_IsTheMeanOfAttention()
     {
@@ -46,10 +49,10 @@ public sealed class ImageReaderTests : IDisposable
         var every = Enumerable.Range(0, shape.Layers).SelectMany(l => Enumerable.Range(0, shape.Heads).Select(h => (l, h))).ToList();
         var readings = _reader.Read(_tiny.Prompt, "all", Intervention.HeadGain("all", every, 0, last));
         Assert.Equal(0, readings[1].Total);
-        // Elsewhere they are not blocked.
+        // At other positions they are not blocked.
         Assert.Equal(_reader.Read(_tiny.Prompt, "plain", Intervention.None)[0].Tokens, readings[0].Tokens);
 
-        // One head of the last layer changes no attention, so what is missing is what it read.
+        // A head of the last layer changes no attention, so only its own reading is missing.
         var trace = new Trace([Site.AttnPattern], [_tiny.Prompt.Length - 1]);
         _tiny.Alone(Intervention.None, trace);
         var deep = shape.Layers - 1;

@@ -6,7 +6,10 @@ using AnchorScope.Tests.Models;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>Laws of interchanges, bit for bit, on every family: what a run already has changes nothing, and what a donor has is its own again.</summary>
+/// <summary>
+/// Laws of interchanges, bit for bit, on every family: exchanging a run's own values changes nothing, and a donor with the same values
+/// gives the same result.
+/// </summary>
 public sealed class InterchangeLawTests
 {
     public static TheoryData<string, string> Models => SweepTests.Models;
@@ -66,7 +69,7 @@ public sealed class InterchangeLawTests
         }
     }
 
-    /// <summary>Values are put in place, not added: what depends on nothing else is the donor's.</summary>
+    /// <summary>Values are replaced, not added: sites that depend on nothing else equal the donor's.</summary>
     [Theory]
     [MemberData(nameof(Models))]
     public void AllOfADonor_IsTheDonor(string name, string @case)
@@ -87,7 +90,7 @@ public sealed class InterchangeLawTests
             [donor.At(Site.ResidMid, last, all), donor.At(Site.NeuronOut, last, all)],
             [.. Layers(tiny).SelectMany(l => new[] { donor.At(Site.AttnOut, l, all), donor.At(Site.MlpOut, l, all) }), donor.At(Site.ResidPre, 0, all)],
         }) Same(donor.Logits, tiny.Alone(new Intervention("donor", edits)), string.Join(", ", edits.Select(e => $"{e.Site} {e.Layer}")));
-        // At the last position alone nothing but that position is the donor's.
+        // Exchanged at the last position only, no other position has the donor's values.
         var only = tiny.Alone(new Intervention("last", donor.At(Site.ResidPost, last, Positions.Of(prompt.Length - 1))));
         Same(donor.Logits[^width..], only[^width..], "last position");
         Same(tiny.Alone(Intervention.None)[..^width], only[..^width], "the others");
@@ -113,7 +116,7 @@ public sealed class InterchangeLawTests
         }
     }
 
-    /// <summary>Where every query that can see the keys is among those of the edge, nobody is left who sees the run's own.</summary>
+    /// <summary>If every query that can see the keys belongs to the edge, no query sees the run's own keys.</summary>
     [Theory]
     [MemberData(nameof(Models))]
     public void EdgesFromEveryQuery_AreAnInterchangeOfKeysAndValues(string name, string @case)
@@ -143,7 +146,7 @@ public sealed class InterchangeLawTests
         int[] heads = [.. Enumerable.Range(0, other.Shape.Heads)];
         foreach (var layer in Layers(tiny))
         {
-            // A donor that has the run's own keys: the run itself, once it has been given other queries.
+            // A donor with the run's own keys: the run itself with other queries.
             foreach (var edit in new[] { other.At(Site.Query, layer, Some(tiny), [heads[^1]]), other.At(Site.QueryProj, layer, Some(tiny), heads) })
             {
                 var asked = new Exchange(tiny, tiny.Prompt, new Intervention("queries", edit));
@@ -191,7 +194,7 @@ public sealed class InterchangeLawTests
         {
             var generated = Generation.Run(tiny.Session, tiny.Prompt, new SequenceOptions(4) { Intervention = intervention, KeepLogits = true });
             Assert.NotEqual(plain.Logits[1], generated.Logits[1]);
-            // A model of random weights may say the token that stands for pictures; a prompt cannot be made of that.
+            // A model of random weights may generate the image placeholder token, from which no prompt can be made.
             var steps = generated.Tokens.TakeWhile(t => t != tiny.Prompt.Tokens[tiny.Golden.ImagePositions[0]]).Count() + 1;
             Assert.InRange(steps, 2, 5);
             for (var step = 0; step < Math.Min(4, steps); step++)

@@ -12,10 +12,16 @@ using AnchorScope.Tests.Models;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>Interchanges of every kind against the reference library (tests/fixtures/interchange/make.py): its values by forward hooks there, by a donor's file here.</summary>
+/// <summary>
+/// Interchanges of every kind compared with the reference library (tests/fixtures/interchange/make.py): it exchanges values with forward
+/// hooks, we read them from a donor file.
+/// </summary>
 public sealed class InterchangeReferenceTests : IDisposable
 {
-    /// <summary>Absolute, for logits of up to 19 in float32: measured 8e-6 without interchanges and 1.2e-5 with them; the weakest of them moves a logit by 0.047.</summary>
+    /// <summary>
+    /// Absolute, for logits of up to 19 in float32: measured 8e-6 without interchanges and 1.2e-5 with them; the weakest of them moves a
+    /// logit by 0.047.
+    /// </summary>
     private const double Tolerance = 1e-4;
 
     private readonly TempFolder _temp = new();

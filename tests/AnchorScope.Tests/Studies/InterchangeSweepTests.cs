@@ -9,7 +9,7 @@ using AnchorScope.Tests.Models;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>Interchanges in a sweep: each as it is alone, bit for bit, and none dropped that reaches what is read.</summary>
+/// <summary>Interchanges in a sweep: each has the bits of a separate run, and none that affects the output is dropped.</summary>
 public sealed class InterchangeSweepTests : IDisposable
 {
     private readonly TempFolder _temp = new();
@@ -36,7 +36,7 @@ public sealed class InterchangeSweepTests : IDisposable
             new("overlapping edges", donor.Along(Site.Value, 1, question, Positions.Of(1, 2)), other.Along(Site.Value, 1, end, Positions.Of(2, 4)), donor.At(Site.Value, 1, Positions.Of(last - 2))),
             new("edges of all queries", donor.Along(Site.Key, 0, Positions.All, Positions.Of(0, 4)), donor.Along(Site.Value, shape.Layers - 1, Positions.All, Positions.Of(last - 3))),
             new("two donors", donor.At(Site.HeadOut, 1, late, [0]), other.At(Site.HeadOut, 1, late, [1]), donor.At(Site.AttnPattern, 2, end, [0]), other.Along(Site.Value, 2, end, late, [1])),
-            // The same values twice, under names of their own, and others at the same place.
+            // The same values twice under different names, and other values at the same place.
             new("again", donor.At(Site.HeadOut, 0, late, [shape.Heads - 1])),
             new("of another donor", other.At(Site.HeadOut, 0, late, [shape.Heads - 1])),
             new("added", new Edit(Site.AttnOut, 1, Operation.Add) { Positions = late, Factor = 0.5f, Rows = donor.Rows(Site.AttnOut, 1, late.List, null) }),
@@ -63,10 +63,10 @@ public sealed class InterchangeSweepTests : IDisposable
             Sweep.LastLogits(tiny.Session, [.. interventions.Select(v => new SweepItem(baseline, v))], (i, logits) => got[i] = logits.ToArray(), rowsPerPass);
             for (var i = 0; i < got.Length; i++) Assert.True(alone[i].AsSpan().SequenceEqual(got[i]), $"{interventions[i].Name}, {rowsPerPass} rows");
         }
-        // On three threads, where attention of a pass is shared out.
+        // On three threads, which share the attention of a pass.
         using var team = new Team(3);
         Sweep.LastLogits(tiny.Model.Engine.On(tiny.Compute with { Team = team }), [.. interventions.Select(v => new SweepItem(baseline, v))], (i, logits) => Assert.True(alone[i].AsSpan().SequenceEqual(logits), interventions[i].Name));
-        // Each as a pass of its own over the recorded past, and over no past at all but its own.
+        // Each as a separate pass over the recorded prefix, and without any prefix.
         foreach (var (i, intervention) in interventions.Index().Where(v => v.Item.Edits.Count > 0))
         {
             foreach (var from in new[] { intervention.FirstPosition, 0 })
@@ -103,7 +103,9 @@ public sealed class InterchangeSweepTests : IDisposable
         }
     }
 
-    /// <summary>In the last layer only the last position is read: what it sees of others counts, what others do does not.</summary>
+    /// <summary>
+    /// In the last layer only the last position is read: edits of what it attends to matter, edits of other positions' outputs do not.
+    /// </summary>
     [Fact]
     public void WhatReachesTheLastPosition_IsKept_AndNothingElse()
     {

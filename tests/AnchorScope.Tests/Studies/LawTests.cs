@@ -7,7 +7,10 @@ using AnchorScope.Tests.Models;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>Laws that hold whatever the weights, bit for bit: the slow way is the oracle for the fast way. <see cref="FamilyLawTests"/> has those of one run, on every family.</summary>
+/// <summary>
+/// Laws that hold bit for bit whatever the weights: the slow computation is the oracle for the fast one. <see cref="FamilyLawTests"/>
+/// contains the laws of a single run, on every family.
+/// </summary>
 public sealed class LawTests : IDisposable
 {
     private readonly Tiny _tiny = Tiny.Open("llava15-gqa-f16-sharded");
@@ -59,7 +62,7 @@ public sealed class LawTests : IDisposable
         var vector = Enumerable.Range(0, Shape.ModelSize).Select(i => MathF.Sin(3 * i)).ToArray();
         var prompt = _tiny.Prompt with
         {
-            // One edit at each kind of place where a variant can begin: in front of a layer, in front of and behind its attention, at its end.
+            // One edit at each kind of place where a variant can begin: before a layer, before and after its attention, at its end.
             Steering = new Intervention("steering",
             [
                 new Edit(Site.ResidPre, 0, Operation.Add) { Vector = vector, Positions = Positions.Of(20, 21, 22) },
@@ -182,7 +185,7 @@ public sealed class LawTests : IDisposable
         for (var key = 0; key < plain.Length; key++) Assert.Equal(weights[key] / weights.Sum(), boosted[key], 6);
         Assert.Equal(Row(Intervention.None, 1), Row(Boost(Added), 1));
         Assert.Equal(plain, Row(Boost(0), 2));
-        // What is taken off far enough weighs exactly nothing.
+        // A key whose score is lowered far enough has a weight of exactly 0.
         Assert.Equal(_tiny.Alone(Intervention.Knockout("cut", [1], Positions.Of(Last), Positions.Of(image), [2])), _tiny.Alone(Boost(-1e6f)));
     }
 

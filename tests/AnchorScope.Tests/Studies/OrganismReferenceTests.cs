@@ -15,7 +15,7 @@ namespace AnchorScope.Tests.Studies;
 /// <summary>Every figure that the reference library measured on the organism, against ours.</summary>
 public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<OrganismRun>
 {
-    /// <summary>Logits agree to about 1e-5, so means of thousands of them do too; 1e-3 leaves room for the rounding of the file.</summary>
+    /// <summary>Logits agree to about 1e-5, and so do means of thousands of them; 1e-3 also covers the rounding of the file.</summary>
     private const double Curve = 1e-3;
 
     [Theory]

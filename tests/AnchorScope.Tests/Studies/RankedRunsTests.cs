@@ -3,7 +3,7 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>A head's score is what blocking it takes.</summary>
+/// <summary>A head's score is the effect of blocking it.</summary>
 public sealed class RankedRunsTests
 {
     [Fact]

@@ -4,7 +4,7 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>A killed diagnosis goes on from its finished samples and ends with the bytes of one that was never killed.</summary>
+/// <summary>A killed diagnosis resumes from its finished samples and gives the bytes of an uninterrupted one.</summary>
 public sealed class ResumeTests : IDisposable
 {
     private static readonly DiagnosisOptions Small = new() { Model = Fixtures.Organism, Data = Fixtures.Conflicts, Limit = 4, Draws = 2, Windows = [1, 3], Threads = 1 };

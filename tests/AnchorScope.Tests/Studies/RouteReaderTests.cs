@@ -4,7 +4,7 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>What cuts take, worked out on rows written by hand.</summary>
+/// <summary>The effects of cuts, computed on rows written by hand.</summary>
 public sealed class RouteReaderTests
 {
     private const int Samples = 40;
@@ -18,7 +18,9 @@ public sealed class RouteReaderTests
             (ConditionId.KnockoutAll("instruction->suffix"), Under(handsOn)), (ConditionId.KnockoutAll("context->last"), Under(reads)));
     }));
 
-    /// <summary>By arg-max a cut that turns half of the runs takes half; of what lies above chance it takes all.</summary>
+    /// <summary>
+    /// By arg-max, a cut that switches half of the runs has an effect of one half; relative to the share above chance its effect is 1.
+    /// </summary>
     [Theory]
     [InlineData(RouteMeasure.Argmax, 0.5)]
     [InlineData(RouteMeasure.Larger, 1)]
@@ -38,7 +40,7 @@ public sealed class RouteReaderTests
         Assert.Equal(Route.Undecided, RouteReader.Read(Cut(0, 0, 0), RouteMeasure.Argmax).Verdict);
     }
 
-    /// <summary>14 of 40 runs turned are .35 of all, which may be a quarter, and .7 of what lies above chance, which is more.</summary>
+    /// <summary>14 of 40 switched runs are .35 of all, which may be a quarter, and .7 of the share above chance, which is more.</summary>
     [Fact]
     public void TheThreshold_IsOfWhatLiesAboveChance()
     {

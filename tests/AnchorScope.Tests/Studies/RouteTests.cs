@@ -4,12 +4,12 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>Relay and direct reading are told apart by a diagnosis' own numbers, on models of which it is known.</summary>
+/// <summary>A diagnosis distinguishes relay from direct reading by its numbers, on models whose route is known.</summary>
 public sealed class RouteTests : IDisposable
 {
     private readonly TempFolder _temp = new();
 
-    // Models that were written have a truth instead of a recipe; WiredDiagnosisTests holds their routes to it.
+    // Wired models have a truth instead of a recipe; WiredDiagnosisTests checks their routes.
     public static TheoryData<string> Bundled => new(
         Directory.GetDirectories(Path.Combine(Fixtures.Root, "models")).Where(d => File.Exists(Path.Combine(d, "recipe.json")))
             .Select(d => Path.GetFileName(d)).Order(StringComparer.Ordinal));
@@ -18,12 +18,12 @@ public sealed class RouteTests : IDisposable
     [MemberData(nameof(Bundled))]
     public void ABundledModel_ReadsAsItWasTaughtTo(string name)
     {
-        // What each was trained for; all others are relays.
+        // The route that each was trained for; all others are relays.
         var expected = name == "direct" ? Route.Direct : Route.Relay;
         using var store = ResultStore.Open(_temp.File("results.jsonl"), resume: false);
         foreach (var measure in Enum.GetValues<RouteMeasure>())
         {
-            // The same rows for both: what is measured does not depend on how routes are told apart.
+            // The same rows for both measures: what is measured does not depend on how routes are distinguished.
             using var study = new DiagnosisStudy(new DiagnosisOptions
             {
                 Model = Fixtures.Grown(name), Data = Fixtures.Conflicts, Limit = 60, Draws = 0, Windows = [3], Gains = [2],

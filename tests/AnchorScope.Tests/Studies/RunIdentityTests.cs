@@ -7,7 +7,9 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>Rows of one experiment are never continued by another: each thing that decides a number is changed in turn, and named.</summary>
+/// <summary>
+/// Rows of one experiment are never continued by another: each setting that affects numbers is changed in turn, and the error names it.
+/// </summary>
 public sealed class RunIdentityTests : IDisposable
 {
     private readonly TempFolder _temp = new();
@@ -66,7 +68,7 @@ public sealed class RunIdentityTests : IDisposable
     {
         var first = ConflictSet.Load(_temp.File($"data/{set}.jsonl")).Samples[0].Image!;
         var bytes = File.ReadAllBytes(first);
-        // Bytes behind the end of a PNG change no pixel, yet a digest cannot know that.
+        // Bytes after the end of a PNG change no pixel, but they change the digest.
         File.WriteAllBytes(first, [.. bytes, 0]);
         Refused($"pictures of {set} have changed", Options());
     }
@@ -93,7 +95,7 @@ public sealed class RunIdentityTests : IDisposable
     public void EachSettingIsPartOfIt()
     {
         Refused("made with --limit 4, now with --limit 5", Options() with { Limit = 5 });
-        // Other samples bring other pictures, of which nothing is said.
+        // Other samples have other pictures, which are not reported separately.
         Assert.DoesNotContain("pictures", Assert.Throws<InputException>(() => Begin(Options() with { Limit = 5 }, resume: true)).Message, StringComparison.Ordinal);
         Refused("made with --limit 4, now without --limit", Options() with { Limit = null });
         Refused("made with --seed 0, now with --seed 3", Options() with { Seed = 3 });
@@ -122,7 +124,7 @@ public sealed class RunIdentityTests : IDisposable
         Refused(expected, Options());
     }
 
-    /// <summary>A file that some reader of checkpoints opens and that is missing from the list would decide numbers unseen.</summary>
+    /// <summary>A file that a checkpoint reader opens but that is missing from the list would affect numbers unnoticed.</summary>
     [Fact]
     public void EveryFileThatReadersOfCheckpointsNameIsListed()
     {

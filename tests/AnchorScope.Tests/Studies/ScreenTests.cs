@@ -10,7 +10,7 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>A diagnosis whose heads are estimated first and verified afterwards, beside one that blocks them all.</summary>
+/// <summary>A diagnosis whose heads are first estimated and then verified, compared with one that blocks all heads.</summary>
 public sealed class ScreenTests : IDisposable
 {
     private static readonly DiagnosisOptions Exact = new() { Model = Fixtures.Organism, Data = Fixtures.Conflicts, Limit = 6, Draws = 1, Windows = [3], Gains = [2] };

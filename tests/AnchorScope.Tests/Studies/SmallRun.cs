@@ -3,7 +3,7 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>A small diagnosis, with as many random sets as a claim takes.</summary>
+/// <summary>A small diagnosis with as many random sets as a claim requires.</summary>
 public sealed class SmallRun : IDisposable
 {
     private readonly TempFolder _folder = new();
@@ -13,7 +13,8 @@ public sealed class SmallRun : IDisposable
         Study = new DiagnosisStudy(Options);
         Store = ResultStore.Open(_folder.File("results.jsonl"), resume: false);
         Plan = Study.Run(Store);
-        // What is doctored may choose a factor where the measured run chose none, and fail other runs: rows for that, in which random heads repair nothing.
+        // Tests with changed outcomes may choose a factor where the measured run chose none, and other runs may fail: these rows are for
+        // them; random heads repair nothing in them.
         foreach (var sample in Study.Data.Hard!.Samples.Take(8).Where(s => Store.Find(AmplificationStudy.NormPhase, s.Id) is null))
         {
             var rows = sample.Runs.Select(r => new RunResult(r.Id, 0, 0)).ToList();

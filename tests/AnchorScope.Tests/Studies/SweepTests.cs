@@ -7,7 +7,7 @@ using AnchorScope.Tests.Models;
 
 namespace AnchorScope.Tests.Studies;
 
-/// <summary>The planner against one full pass for each variant, bit for bit, on every family.</summary>
+/// <summary>The planner compared with one full pass per variant, bit for bit, on every family.</summary>
 public sealed class SweepTests : IDisposable
 {
     private readonly TempFolder _temp = new();
@@ -36,16 +36,18 @@ public sealed class SweepTests : IDisposable
             Intervention.Steer(1, vector, 0.5f, late),
             Intervention.Patch(Site.ResidMid, shape.Layers - 1, vector, Positions.Of(last)),
             Intervention.Patch(Site.Value, 0, vector[..shape.HeadSize], late, [0]),
-            // In the last layer: what only other positions see, alone and beside something that counts, and what attention still reads of them.
+            // In the last layer: edits that affect only other positions, alone and with an edit that matters, and edits that attention
+            // still reads.
             Intervention.Steer(shape.Layers - 1, vector, 2, late),
             new("other queries, and a head", new Edit(Site.AttnScores, shape.Layers - 1, Operation.Set) { Positions = late, Keys = Positions.Of(1) }, new Edit(Site.HeadOut, shape.Layers - 1, Operation.Scale) { Heads = [0], Factor = 2, Positions = Positions.Of(last) }),
             Intervention.Patch(Site.ResidPre, shape.Layers - 1, vector, late),
             Intervention.Patch(Site.Key, shape.Layers - 1, vector[..shape.HeadSize], late, [0]),
-            // Windows that begin alike and end in different layers, some of them further to the right, and one that comes together with a head above.
+            // Windows that begin with the same layers and end in different ones, some at later positions only, and one combined with a head
+            // edit in a later layer.
             .. layers.Skip(1).Select(l => Intervention.Knockout($"from the bottom to {l}", layers.Take(l), late, Positions.Range(0, 2))),
             .. layers.Skip(2).Select(l => Intervention.Knockout($"last, from the bottom to {l}", layers.Take(l), Positions.Of(last), Positions.Range(0, 2))),
             new("window, then a head to its left", new Edit(Site.AttnScores, 0, Operation.Set) { Positions = late, Keys = Positions.Range(0, 2) }, new Edit(Site.HeadOut, shape.Layers - 1, Operation.Scale) { Heads = [0], Factor = 0 }),
-            // The same twice, under names of their own, and once with another sign of zero.
+            // The same edit twice under different names, and once with a negative zero.
             Intervention.HeadGain("again", [(0, 0)], 0, late),
             Intervention.HeadGain("again, from below", [(0, 0)], -0f, late),
             new("neurons", new Edit(Site.NeuronOut, 1, Operation.Scale) { Factor = 3, Components = [0, 3], Positions = late }),
@@ -101,7 +103,7 @@ public sealed class SweepTests : IDisposable
             Assert.Throws<OperationCanceledException>(() => study.Run(rows, _ => stop.Cancel(), cancel: stop.Token));
         }
         Assert.False(File.Exists(_temp.File("rows")));
-        // What a kill in the middle of a write leaves.
+        // The file of a process killed in the middle of a write.
         File.AppendAllText(_temp.File("rows.partial"), "7\t{\"name\":\"one hea");
         Assert.Contains("belongs to another run: ", Assert.Throws<InputException>(() => Open("rows", 5)).Message, StringComparison.Ordinal);
         using (var rows = Open("rows", 4))
@@ -197,13 +199,14 @@ public sealed class SweepTests : IDisposable
         var plan = Sweep.Plan(tiny.Model.Engine, [.. interventions.Select(i => new SweepItem(baseline, i))], [Readout.Output], cost.RowsPerPass);
         Assert.Equal(cost.Passes, plan.Count(p => p.Rows > 0));
         Assert.Equal(interventions.Count, cost.Interventions);
-        // Not computed: the baseline, the steering, the cut and every head in the last layer where only other positions see them, and what is there twice.
+        // Not computed: the baseline, the steering, the cut and every head in the last layer that affect only other positions, and
+        // duplicates.
         Assert.Equal(interventions.Count - 4 - tiny.Decoder.Shape.Heads, cost.Variants);
         Assert.InRange(cost.Saving, 1, cost.Interventions);
         Assert.All(plan, p => Assert.True(p.Rows <= cost.RowsPerPass));
         var refused = Assert.Throws<InputException>(() => SweepCost.Of(tiny.Model.Engine, tiny.Prompt, interventions, 1000));
         Assert.Contains("--memory", refused.Message, StringComparison.Ordinal);
-        // Where nothing is asked for, what is needed is taken.
+        // Without a limit, as much memory as needed is used.
         Assert.True(SweepCost.Of(tiny.Model.Engine, tiny.Prompt, interventions, threads: 1 << 20).RowsPerPass >= tiny.Prompt.Length);
     }
 
@@ -213,11 +216,11 @@ public sealed class SweepTests : IDisposable
         using var tiny = Tiny.Open();
         var (layers, rows) = (tiny.Decoder.Shape.Layers, 5);
         Intervention[] windows = [.. Enumerable.Range(1, 3).Select(count => Intervention.Knockout($"{count}", Enumerable.Range(0, count), Positions.Of(tiny.Prompt.Length - rows), Positions.Of(0)))];
-        // The first goes through all layers, the second leaves it behind layer 0, the third leaves the second behind layer 1.
+        // The first passes through all layers, the second separates from it after layer 0, the third from the second after layer 1.
         Assert.Equal(rows * (layers + layers - 1 + layers - 2), SweepCost.Of(tiny.Model.Engine, tiny.Prompt, windows).RowLayers);
-        // Not where memory allows only one of them in a pass.
+        // They share nothing if memory allows only one of them per pass.
         var cost = SweepCost.Of(tiny.Model.Engine, tiny.Prompt, windows);
-        // The recorded run needs room for every position, so the passes are made small by threads.
+        // The recorded run needs memory for every position, so the passes are made small by the number of threads.
         var threads = tiny.Prompt.Length / rows + 1;
         Assert.Equal(rows * 3 * layers, SweepCost.Of(tiny.Model.Engine, tiny.Prompt, windows, cost.RecordedBytes + rows * cost.BytesPerRow * threads, threads).RowLayers);
     }

@@ -9,7 +9,9 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Synthesis;
 
-/// <summary>Checkpoints of random weights: complete in every family, of the sizes asked for, the same bytes from the same seed.</summary>
+/// <summary>
+/// Checkpoints of random weights: complete in every family, of the requested sizes, and with the same bytes for the same seed.
+/// </summary>
 public sealed class SyntheticCheckpointTests : IDisposable
 {
     private const int ImageTokens = 9;
@@ -29,7 +31,8 @@ public sealed class SyntheticCheckpointTests : IDisposable
         var picture = new Picture(64, 64, [.. Enumerable.Range(0, 3 * 64 * 64).Select(i => (byte)(i * 7))]);
         var pixels = model.Preprocess([picture]);
         var shape = pixels.Pictures[0];
-        // In families with tiles the number is that of each; LLaVA-OneVision packs those behind the first, so it is asked for one alone.
+        // In families with tiles the number is that of each tile; LLaVA-OneVision packs the tiles after the first, so a single one is
+        // requested.
         var tiles = family switch { "internvl" or "smolvlm" => shape.Parts, _ => 1 };
         if (family == "llava-onevision") Assert.Equal(ImageTokens + 1, model.ImageTokens(new PictureShape(1, 0, 0, 64, 64)));
         else Assert.Equal(ImageTokens * tiles, model.ImageTokens(shape));
@@ -72,7 +75,7 @@ public sealed class SyntheticCheckpointTests : IDisposable
         using var hub = Checkpoint.Open(Fixtures.Path(fixture));
         var vision = hub.Config.Section("vision_config");
         using var written = Checkpoint.Open(Write("model", Tiny(family) with { Layers = 4, VisionLayers = vision.Int("num_hidden_layers", vision.Int("depth", 0)) }));
-        // Tied checkpoints have no head of their own.
+        // Tied checkpoints have no separate output head.
         Assert.DoesNotContain(written.Weights.Names.Except(hub.Weights.Names), name => !name.EndsWith("lm_head.weight", StringComparison.Ordinal));
         Assert.Empty(hub.Weights.Names.Except(written.Weights.Names));
     }
@@ -143,7 +146,7 @@ public sealed class SyntheticCheckpointTests : IDisposable
         using var checkpoint = Checkpoint.Open(Write("model", Tiny("internvl") with { Vocabulary = 20001, Type = StoredType.F32 }));
         var file = checkpoint.Files[0];
         var sorted = file.ReadSingles("language_model.lm_head.weight").Order().ToArray();
-        // 640,032 draws: the mean lies within 5 standard errors, quantiles where the normal distribution has them.
+        // 640,032 draws: the mean is within 5 standard errors, and the quantiles match the normal distribution.
         Assert.InRange(sorted.Average(), -0.000125, 0.000125);
         Assert.InRange(Math.Sqrt(sorted.Average(v => (double)v * v)), 0.0199, 0.0201);
         foreach (var (share, quantile) in new[] { (0.001, -3.0902), (0.0227501, -2), (0.1586553, -1), (0.5, 0), (0.8413447, 1), (0.9772499, 2), (0.999, 3.0902) })

@@ -46,7 +46,7 @@ public sealed unsafe class KernelTests : IDisposable
         return data;
     }
 
-    /// <summary>Whatever the type, the rows, the threads, and whether the panels are kept.</summary>
+    /// <summary>Independent of type, number of rows, threads, and of whether the panels are kept.</summary>
     [Theory]
     [MemberData(nameof(Edges))]
     public void Product_IsOneChainOfFusedMultiplyAdds(int rows, int outputs, int inputs)
@@ -75,7 +75,7 @@ public sealed unsafe class KernelTests : IDisposable
         }
     }
 
-    /// <summary>More rows than go over the panels at once.</summary>
+    /// <summary>More rows than are multiplied with the panels at once.</summary>
     [Fact]
     public void ManyRows_HaveTheBitsOfEachAlone()
     {
@@ -86,7 +86,10 @@ public sealed unsafe class KernelTests : IDisposable
         for (var row = 0; row < x.Rows; row++) Assert.Equal(kept.Forward(x.RowRange(row, 1), new Compute(_arena, two)).ToArray(), y[row].ToArray());
     }
 
-    /// <summary>Long rows over many outputs are laid together piece by piece: just enough of all, and several stretches of rows and panels with a rest.</summary>
+    /// <summary>
+    /// Long rows and many outputs are copied into contiguous tiles piece by piece: just enough rows and panels for tiling, and several
+    /// blocks of both with a remainder.
+    /// </summary>
     [Theory]
     [InlineData(96, 2048, 1025)]
     [InlineData(523, 4129, 1537)]
@@ -116,7 +119,7 @@ public sealed unsafe class KernelTests : IDisposable
         PanelPack.Turn(weight, 0, panel);
         var x = Tensor.From(_arena, Random(rows * inputs, 2), rows, inputs);
         var (wide, portable) = (_arena.Take(rows, PanelMatMul.Width), _arena.Take(rows, PanelMatMul.Width));
-        // In two pieces, the second going on where the first ended.
+        // In two pieces along the inputs; the second accumulates onto the first.
         foreach (var (from, count) in new[] { (0, inputs / 3), (inputs / 3, inputs - inputs / 3) })
         {
             var piece = panel + from * PanelMatMul.Width;
@@ -126,7 +129,9 @@ public sealed unsafe class KernelTests : IDisposable
         Assert.Equal(portable.ToArray(), wide.ToArray());
     }
 
-    /// <summary>Turned in registers or one by one: every depth of every output, at every length that leaves a rest, from every place.</summary>
+    /// <summary>
+    /// Packing into panels, in registers or one by one: every input of every output, at every length with a remainder, from every start.
+    /// </summary>
     [Theory]
     [InlineData(StoredType.F32)]
     [InlineData(StoredType.F16)]

@@ -7,8 +7,8 @@ using AnchorScope.Tests.Models;
 namespace AnchorScope.Tests.Tensors;
 
 /// <summary>
-/// Bits of a forward pass with a blocked head, for the version of the numerics that says so. Where they change, Numerics.Version has to be raised
-/// and the digests taken anew: runs of different bits must never be continued into each other.
+/// Bits of a forward pass with a blocked head, pinned for the current Numerics.Version. If they change, the version must be raised and the
+/// digests updated: a run must never be resumed with other bits.
 /// </summary>
 public sealed class NumericsTests
 {

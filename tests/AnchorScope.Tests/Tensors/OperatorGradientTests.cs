@@ -6,7 +6,7 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Tests.Tensors;
 
-/// <summary>The way back through each operator against central differences of the same operator written plainly in float64.</summary>
+/// <summary>The backward pass of each operator compared with central differences of a plain float64 implementation.</summary>
 public sealed class OperatorGradientTests : IDisposable
 {
     private const double Step = 1e-5;
@@ -37,7 +37,7 @@ public sealed class OperatorGradientTests : IDisposable
         var linear = new Linear(Weight(weights, "w"), Weight(weights, "b"));
         using var gradients = new Gradients(weights.Entries);
         var dx = LinearGradient.Both(linear, x, dy, gradients, Compute);
-        // Linear in each argument, so the derivatives are sums that float64 gives at once.
+        // Linear in each argument, so the gradients are plain sums in float64.
         for (var trial = 0; trial < 200; trial++)
         {
             var (r, o, i) = (_random.Next(rows), _random.Next(outputs), _random.Next(inputs));
@@ -45,7 +45,7 @@ public sealed class OperatorGradientTests : IDisposable
             Near(Enumerable.Range(0, rows).Sum(k => (double)dy[k][o] * x[k][i]), gradients["w"][o * inputs + i], Math.Sqrt(rows));
             Near(Enumerable.Range(0, rows).Sum(k => (double)dy[k][o]), gradients["b"][o], Math.Sqrt(rows));
         }
-        // What is there stays, and is added to.
+        // Gradients accumulate: a second call adds to the values that exist.
         var before = gradients["w"].ToArray();
         LinearGradient.Weights(linear, x, dy, gradients, Compute);
         for (var i = 0; i < before.Length; i++) Assert.Equal(before[i] + before[i], gradients["w"][i]);
@@ -134,7 +134,7 @@ public sealed class OperatorGradientTests : IDisposable
             Activation.Linear => x,
             _ => 0.5 * x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x))),
         };
-        // Not at 0 and 6, where some of them have a corner.
+        // Not at 0 and 6, where some activations have a kink.
         float[] at = [.. Enumerable.Range(-60, 121).Select(i => (i + 0.3f) / 7), -90, 90];
         float[] derivatives = [.. at];
         AnchorScope.Tensors.Activations.Derive(activation, derivatives);
@@ -150,7 +150,7 @@ public sealed class OperatorGradientTests : IDisposable
         var (turned, back) = (x.ToArray(), dy.ToArray());
         rope.Rotate(turned, new Coordinate(3, 17, 41));
         rope.RotateBack(back, new Coordinate(3, 17, 41));
-        // The adjoint: the product with dy of what is turned is that of what is not with dy turned back.
+        // RotateBack is the adjoint of Rotate: the inner product of Rotate(x) and dy equals that of x and RotateBack(dy).
         Near(turned.Zip(dy.ToArray(), (a, b) => (double)a * b).Sum(), x.ToArray().Zip(back, (a, b) => (double)a * b).Sum(), 10);
         rope.RotateBack(turned, new Coordinate(3, 17, 41));
         for (var i = 0; i < turned.Length; i++) Assert.Equal(x[0][i], turned[i], 1e-6);
@@ -197,7 +197,7 @@ public sealed class OperatorGradientTests : IDisposable
             }
             return sum;
         }
-        // Some of each: a difference is a whole pass in float64.
+        // Only some entries: each difference takes a full pass in float64.
         Compare(q, Loss, derivatives.Query.ToArray(), start * heads * size, 25);
         Compare(k, Loss, derivatives.Key.ToArray(), start * keyHeads * size, 25);
         Compare(v, Loss, derivatives.Value.ToArray(), start * keyHeads * size, 25);
@@ -247,7 +247,7 @@ public sealed class OperatorGradientTests : IDisposable
 
     private void Compare(double[] values, Func<double> loss, float[] derivatives, int first = 0, int most = int.MaxValue)
     {
-        // Each is a sum of products of numbers of about 1, which may cancel: that much of float32's rounding is there in any case.
+        // Each is a sum of products of numbers of about 1, which may cancel: float32 rounding of that size is unavoidable.
         var largest = Math.Max(0.1, derivatives.Max(d => Math.Abs((double)d)));
         var places = Enumerable.Range(first, values.Length - first).ToArray();
         if (places.Length > most) places = [.. places.OrderBy(_ => _random.Next()).Take(most)];

@@ -2,7 +2,7 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Tests.Tensors;
 
-/// <summary>A pass is left in its middle: after a request to stop no chunk is begun, whatever the number of threads.</summary>
+/// <summary>Cancellation within a pass: after the request no new chunk is started, whatever the number of threads.</summary>
 public sealed class TeamCancelTests
 {
     [Theory]

@@ -2,7 +2,7 @@ using AnchorScope.Bench;
 
 namespace AnchorScope.Tests.Tools;
 
-/// <summary>A peer that multiplies with a crippled library is no peer.</summary>
+/// <summary>A peer with a badly slowed matrix library is refused in benchmarks.</summary>
 public sealed class BlasKernelsTests
 {
     [Theory]

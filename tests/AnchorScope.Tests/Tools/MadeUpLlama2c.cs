@@ -3,8 +3,8 @@ using System.Text;
 namespace AnchorScope.Tests.Tools;
 
 /// <summary>
-/// A random model in llama2.c's files, sizes that differ pairwise, and the logits that llama2.c's own arithmetic gives for it: neighbours of
-/// a head turned together, tensors read where that file has them, in double precision.
+/// A random model in llama2.c's file format, with sizes that differ pairwise, and the logits of llama2.c's arithmetic in double precision:
+/// adjacent coordinates of a head are rotated as pairs, and tensors are read from their places in that format.
 /// </summary>
 internal sealed class MadeUpLlama2c
 {

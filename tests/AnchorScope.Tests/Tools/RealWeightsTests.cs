@@ -8,7 +8,7 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Tools;
 
-/// <summary>Weights that somebody trained: the model says what it is known to say, and the laws hold on numbers that are not random.</summary>
+/// <summary>Trained weights: the model gives its known output, and the laws hold on weights that are not random.</summary>
 public sealed class RealWeightsTests : IClassFixture<RealWeights>, IDisposable
 {
     private const string Story = "Tom had a red ball. He gave the ball to";
@@ -44,7 +44,8 @@ public sealed class RealWeightsTests : IClassFixture<RealWeights>, IDisposable
     {
         using var model = VisionLanguageModel.Open(_weights.Folder);
         using var golden = JsonDocument.Parse(File.ReadAllText(Fixtures.Path("tokenizers-real", "golden.json")));
-        // The tokenizer.json behind these rows looks for special tokens in the normalised text, what is made of a tokenizer.model in the text as it stands.
+        // The tokenizer.json that these rows were made with looks for special tokens in the normalised text; a tokenizer built from
+        // tokenizer.model looks for them in the raw text.
         var rows = golden.RootElement.GetProperty("llama2").EnumerateArray().Where(row => !row.GetProperty("text").GetString()!.Contains("<s>", StringComparison.Ordinal)).ToList();
         Assert.Equal(24, rows.Count);
         foreach (var row in rows)

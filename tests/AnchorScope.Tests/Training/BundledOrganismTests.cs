@@ -6,7 +6,7 @@ using AnchorScope.Training;
 
 namespace AnchorScope.Tests.Training;
 
-/// <summary>The organisms in models/: that they are what their files say, and that a diagnosis tells them apart by its own numbers.</summary>
+/// <summary>The organisms in models/: they match what their files state, and a diagnosis distinguishes them by its numbers.</summary>
 public sealed class BundledOrganismTests : IDisposable
 {
     private const long MostBytes = 15_000_000;

@@ -10,12 +10,12 @@ using AnchorScope.Training;
 
 namespace AnchorScope.Tests.Training;
 
-/// <summary>The way back through whole models: against the reference library's autograd, and laws.</summary>
+/// <summary>The backward pass of whole models, compared with the reference library's autograd, and laws.</summary>
 public sealed class GradientTests
 {
     /// <summary>
-    /// Of the largest derivative by one tensor. Central differences in float64 put the reference's own values up to 2.9e-5 from the truth (qwen25vl, visual.blocks.1.norm1.weight; ours 2.4e-5), so
-    /// no less can be asked of both.
+    /// Tolerance relative to the largest gradient of one tensor. Central differences in float64 show the reference's own values to be up to
+    /// 2.9e-5 from the truth (qwen25vl, visual.blocks.1.norm1.weight; ours 2.4e-5), so neither can be held to less.
     /// </summary>
     private const double Each = 3e-5;
 
@@ -27,7 +27,8 @@ public sealed class GradientTests
         { "llava-onevision", "one_image_anyres" }, { "smolvlm", "one_image_split" },
     };
 
-    /// <param name="together">Of all derivatives together. Where it is more than 1e-5, the reference's own distance from float64 is, as above.</param>
+    /// <param name="together">Tolerance for all gradients together. If it is more than 1e-5, the reference's own distance from float64 is
+    /// as well, as above.</param>
     [Theory]
     [InlineData("llava15", 1e-5)]
     [InlineData("llava15-gqa-f16-sharded", 1e-5)]
@@ -49,12 +50,12 @@ public sealed class GradientTests
             var (expected, found) = (golden.ReadSingles(tensor), gradients[tensor].ToArray());
             difference += expected.Zip(found, (a, b) => ((double)a - b) * ((double)a - b)).Sum();
             length += expected.Sum(a => (double)a * a);
-            // A bias of keys that are not rotated adds the same to all scores of a query: what is there is rounding, on both sides.
+            // A bias of keys that are not rotated adds the same to all scores of a query: its gradient is only rounding, on both sides.
             if (tensor.Contains("vision", StringComparison.Ordinal) && tensor.EndsWith("k_proj.bias", StringComparison.Ordinal)) Assert.All(found, d => Assert.Equal(0, d, 1e-7));
             else Assert.True(Error(expected, found) <= Each, $"{tensor}: {Error(expected, found):0.0e0}");
         }
         Assert.InRange(Math.Sqrt(difference / length), 0, together);
-        // What no output depends on has none.
+        // A tensor on which no output depends has no gradient.
         foreach (var tensor in gradients.Names.Where(n => !golden.Tensors.ContainsKey(n))) Assert.True(gradients[tensor].IndexOfAnyExcept(0f) < 0, tensor);
     }
 
@@ -81,7 +82,8 @@ public sealed class GradientTests
         using var original = VisionLanguageModel.Open(VariantCheckpoints.Write(temp, @case));
         var (tokens, pixels) = VariantCheckpoints.InputsOf(original, @case);
         var sequence = new TrainingSequence(tokens, pixels, [new Target(tokens.Length - 2, tokens[^1], 0.5f), new Target(tokens.Length - 1, 7, 0.5f)]);
-        // A bias of keys that are not rotated adds the same to all scores of a query: its derivatives are rounding, and so is what is measured.
+        // A bias of keys that are not rotated adds the same to all scores of a query: its gradient is only rounding, and so is the measured
+        // difference.
         SlopesHold(
             original, sequence, new Compute(arena, team),
             tensor => !tensor.EndsWith("k_proj.bias", StringComparison.Ordinal) && parts.Any(part => tensor.Contains(part, StringComparison.Ordinal)));
@@ -99,7 +101,7 @@ public sealed class GradientTests
         Assert.Contains(gradients.Names, which.Invoke);
         foreach (var tensor in gradients.Names.Where(which))
         {
-            // Along its derivatives and a little across, so far that the loss changes by a thousandth or so.
+            // A step along the gradient and a little across, large enough to change the loss by about a thousandth.
             var (before, slope) = (parameters[tensor].ToArray(), gradients[tensor].ToArray());
             var length = Math.Sqrt(slope.Sum(v => (double)v * v));
             if (length == 0) continue;
@@ -183,7 +185,7 @@ public sealed class GradientTests
                     }
                 }
                 double Gain(float gain) => Loss(Intervention.HeadGain(layer, head, gain, at));
-                // Two central differences, extrapolated: what is left is float32's rounding of the logits.
+                // Two central differences, extrapolated: the remaining error is float32 rounding of the logits.
                 var (near, far) = ((Gain(1 + Step) - Gain(1 - Step)) / (2 * Step), (Gain(1 + 2 * Step) - Gain(1 - 2 * Step)) / (4 * Step));
                 slopes.Add((slope, (4 * near - far) / 3));
                 largest = Math.Max(largest, Math.Abs(slope));

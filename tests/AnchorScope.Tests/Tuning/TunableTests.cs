@@ -11,7 +11,7 @@ using AnchorScope.Tuning;
 
 namespace AnchorScope.Tests.Tuning;
 
-/// <summary>What is learnt, how it acts on weights, and its derivatives.</summary>
+/// <summary>The trained parameters, their effect on the weights, and their gradients.</summary>
 public sealed class TunableTests : IDisposable
 {
     private static readonly (int Layer, int Head)[] Heads = [(2, 0), (3, 0), (3, 2)];
@@ -31,7 +31,7 @@ public sealed class TunableTests : IDisposable
         using var gradients = new Gradients(gain.Weights.Entries);
         TuningObjective.Add(original.Decoder, [new(item, 1)], TapeKind.Store, Compute, gradients);
         var found = gain.Backward(gradients)["gains"];
-        // The same along the way of attribution: what each head gives, times the slope of the loss by it.
+        // The same value computed as in attribution: each head's output times the gradient of the loss with respect to it.
         var (values, slopes) = (new Trace([Site.HeadOut]), Trace.OfDerivatives([Site.HeadOut]));
         var (shape, decoder) = (original.Decoder.Shape, original.Decoder);
         var run = new RowBlock(Tensor.From(_arena, item.Prompt.Embeddings, item.Prompt.Length, shape.ModelSize), item.Prompt.Coordinates, 0, Intervention.None) { Traces = [values], Derivatives = [slopes] };
@@ -62,7 +62,7 @@ public sealed class TunableTests : IDisposable
     {
         var kind = (TuningKind)kindGiven;
         using var original = VisionLanguageModel.Open(Fixtures.Organism);
-        // Two with a conflict, and two without one, whose divergence has a slope only away from the original.
+        // Two samples with a conflict, and two without, whose divergence has a nonzero gradient only away from the original weights.
         var data = TuningWorld.Load(original, _temp, "data", 1, 1, 1);
         Assert.True(data.Conflicts.Count == 2 && data.Kept.Count >= 1);
         TuningObjective.Share[] shares = [.. data.Items.Select(i => new TuningObjective.Share(i, 0.5))];
@@ -80,7 +80,7 @@ public sealed class TunableTests : IDisposable
         Loss();
         TuningObjective.Add(model.Decoder, shares, TapeKind.Recompute, Compute, gradients);
         var found = tunable.Backward(gradients);
-        // Along the gradient the loss rises as fast as the gradient is long.
+        // Along the gradient the loss rises at a rate equal to the gradient's norm.
         var (length, start) = (found.Norm, tunable.Learnt.Entries.ToDictionary(e => e.Name, e => tunable.Learnt[e.Name].ToArray()));
         var slopes = tunable.Learnt.Entries.ToDictionary(e => e.Name, e => found[e.Name].ToArray());
         const double Step = 0.005;
@@ -92,7 +92,8 @@ public sealed class TunableTests : IDisposable
             }
             return Loss();
         }
-        // Two central differences without their error of the step's square; what is left is the rounding of a float32 loss, divided by the step.
+        // Two central differences, extrapolated to remove the error of the squared step; the remaining error is the rounding of a float32
+        // loss, divided by the step.
         double Slope(double step) => (At(step) - At(-step)) / (2 * step) / length;
         Assert.Equal(1, (4 * Slope(Step) - Slope(2 * Step)) / 3, 0.01);
 
@@ -182,7 +183,7 @@ public sealed class TunableTests : IDisposable
         fixed (byte* from = bytes) Widening.ToSingles(from, type, back);
         Narrowing.FromSingles(back, type, again);
         Assert.Equal(bytes, again);
-        // Half of what lies between two neighbours, which below the normal numbers of F16 is always the same.
+        // Half of the distance between two neighbours, which is constant below the normal numbers of F16.
         var (half, least) = type switch { StoredType.BF16 => (1.0 / 256, 0.0), StoredType.F16 => (1.0 / 2048, Math.Pow(2, -25)), _ => (0, 0) };
         for (var i = 0; i < values.Length; i++) Assert.InRange(Math.Abs(back[i] - (double)values[i]), 0, Math.Max(least, half * Math.Pow(2, Math.Floor(Math.Log2(Math.Abs(values[i]))))));
     }

@@ -98,7 +98,10 @@ public sealed class TunedFolderTests : IDisposable
         Assert.False(Path.Exists(_temp.File("tuned")));
     }
 
-    /// <summary>By code of its own: the adapter's products, added to the original's weights, are the tuned weights, as the library that reads adapters computes them.</summary>
+    /// <summary>
+    /// Computed independently: the adapter's products, added to the original's weights, give the tuned weights, as in the library that
+    /// reads adapters.
+    /// </summary>
     [Theory]
     [MemberData(nameof(Models))]
     public void AnAdapter_IsTheTunedWeights(string name)

@@ -5,7 +5,7 @@ using AnchorScope.Tuning;
 
 namespace AnchorScope.Tests.Tuning;
 
-/// <summary>The loop: what it ends with follows from data and options alone.</summary>
+/// <summary>The training loop: its result is determined by data and options alone.</summary>
 public sealed class TunerTests : IDisposable
 {
     private static readonly (int Layer, int Head)[] Heads = [(2, 0), (3, 0), (3, 2)];

@@ -22,7 +22,7 @@ public sealed class AdjudicationTests : IDisposable
         Flags(HeadMethod.ZeroAblation, 0.25, 1.0, new HeadId(0, 1), new HeadId(1, 2), arbiter, new HeadId(3, 1));
         Assert.Equal("carrier_question", Of(HeadMethod.ZeroAblation).BestRole);
         Assert.False(Of(HeadMethod.ZeroAblation).First);
-        // What the last position does not do itself is not seen there.
+        // Effects that do not arise at the last position are not visible there.
         Flags(HeadMethod.LastPositionAblation, 0.0, 0.0, new HeadId(3, 1));
         Flags(HeadMethod.DirectLogitAttribution, 0.0, 0.0, new HeadId(3, 1));
         Flags(HeadMethod.LastPositionPatching, 0.0, 0.0, new HeadId(3, 1));
@@ -52,7 +52,7 @@ public sealed class AdjudicationTests : IDisposable
         var attention = Of(HeadMethod.AttentionShift);
         Assert.Equal([onlooker, arbiter], attention.Flagged);
         Assert.Equal((0.5, 1.0), (attention.Precision, attention.Recall));
-        // Their patterns are the same to the bit, so the two tie and the arbiter does not come first.
+        // Their attention patterns are bit-identical, so the two tie and the arbiter does not rank first.
         Assert.Equal((false, 0), (attention.First, attention.Hits));
         foreach (var method in new[] { HeadMethod.QueryInterchange, HeadMethod.PatternInterchange, HeadMethod.Roles })
         {
@@ -63,7 +63,9 @@ public sealed class AdjudicationTests : IDisposable
         CheckFiles(found);
     }
 
-    /// <summary>Alone neither changes anything; on the way on which both go together each has its share.</summary>
+    /// <summary>
+    /// Exchanged alone, neither changes anything; on the integration path, on which both are exchanged together, each gets its share.
+    /// </summary>
     [Fact]
     public void OnTheRedundantPair_SingleExchangesNameNeither_AndAttributionBoth()
     {

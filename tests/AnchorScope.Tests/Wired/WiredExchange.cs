@@ -7,8 +7,9 @@ using AnchorScope.Wired;
 namespace AnchorScope.Tests.Wired;
 
 /// <summary>
-/// Runs of a wired model with what each may get from a donor: the same sample told to trust the other modality, another sample told so, and the same
-/// sample with another question, picture or note. Exchanged are positions from the question to the end.
+/// Runs of a wired model and their donors: the same sample with the instruction to trust the other modality, another sample with that
+/// instruction, and the same sample with another question, picture or note. Activations are exchanged at the positions from the question to
+/// the end.
 /// </summary>
 internal sealed class WiredExchange
 {

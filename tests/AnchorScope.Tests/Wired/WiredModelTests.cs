@@ -80,7 +80,7 @@ public sealed class WiredModelTests : IDisposable
         }
     }
 
-    /// <summary>Where nothing but the output differs, attention cannot tell the arbiter 2.3 from the onlooker 2.0.</summary>
+    /// <summary>Heads that differ only in their outputs: attention cannot distinguish the arbiter 2.3 from the onlooker 2.0.</summary>
     [Fact]
     public void TheOnlooker_AttendsAsTheArbiterDoes_ToTheBit()
     {

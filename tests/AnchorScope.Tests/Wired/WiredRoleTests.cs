@@ -4,7 +4,7 @@ using AnchorScope.Interventions;
 
 namespace AnchorScope.Tests.Wired;
 
-/// <summary>The roles of truth.json are what exchanging activations between runs gives, head by head.</summary>
+/// <summary>The roles of truth.json equal those that exchanging activations between runs shows, head by head.</summary>
 public sealed class WiredRoleTests
 {
     private const int Samples = 6;

@@ -56,7 +56,7 @@ public sealed class ConflictWorldTests : IDisposable
     }
 
     /// <summary>
-    /// Of later conflicts nearly all name donors for each part, few a crossed one, and each that is named fits for both runs.
+    /// Of later conflicts nearly all name donors for each part, few name a crossed donor, and each named donor is valid for both runs.
     /// </summary>
     [Fact]
     public void Conflicts_NameDonorsThatFit()
@@ -68,9 +68,9 @@ public sealed class ConflictWorldTests : IDisposable
         Assert.Empty(finder.Unfit(set, SpanAlignment.Equal));
         foreach (var factor in new[] { "phrasing", "question", "picture", "note" })
             Assert.InRange(set.Samples.Skip(150).Count(s => s.Donors.ContainsKey(factor)), 40, 50);
-        // All of a crossed donor has to fit at once.
+        // All parts of a crossed donor must be valid at once.
         Assert.Contains(set.Samples, s => s.Donors.ContainsKey("crossed"));
-        // The sample's own other instruction comes first where it is as long.
+        // The sample's own contrary instruction is preferred if it has the same length.
         Assert.All(set.Samples.Where(s => s.Donors.ContainsKey("instruction")), s =>
             Assert.NotEqual(s.Instructions[Modality.Vision].Split(' ').Length, s.Instructions[Modality.Text].Split(' ').Length));
         var seen = set.Samples.Select((s, i) => (s.Id, i)).ToDictionary(p => p.Id, p => p.i);
@@ -127,7 +127,7 @@ public sealed class ConflictWorldTests : IDisposable
         Assert.Equal(Of(bundled, "kind"), Of(generated, "kind"));
         Assert.Empty(Of(generated, "tags", tags => string.Join(' ', tags.EnumerateArray())).SelectMany(t => t.Split(' '))
             .Except(Of(bundled, "tags", tags => string.Join(' ', tags.EnumerateArray())).SelectMany(t => t.Split(' '))));
-        // Notes differ in their words for the world; what stands between them is the same.
+        // Notes use different words for the objects; the words between are the same.
         Assert.Equal(Of(bundled, "text_context", note => Frame(note.GetString())), Of(generated, "text_context", note => Frame(note.GetString())));
 
         static List<JsonElement> Lines(string file) => [.. File.ReadLines(file).Select(line => JsonDocument.Parse(line).RootElement)];

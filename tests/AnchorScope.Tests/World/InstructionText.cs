@@ -3,7 +3,7 @@ using AnchorScope.Conflicts;
 
 namespace AnchorScope.Tests.World;
 
-/// <summary>An instruction taken apart again, by lists of words written down a second time.</summary>
+/// <summary>Parses an instruction with independently written lists of words.</summary>
 internal sealed record InstructionText(int Form, string Opening, IReadOnlyList<InstructionText.Pair> Pairs, string NotThe, string Trail)
 {
     public static readonly string[] Positive = ["trust", "follow", "use", "believe", "answer from", "rely on", "go by", "take"];
@@ -25,7 +25,7 @@ internal sealed record InstructionText(int Form, string Opening, IReadOnlyList<I
         return new InstructionText(form, match.Groups["open"].Value, pairs, match.Groups["not"].Value, match.Groups["trail"].Value);
     }
 
-    /// <summary>What a reader would take it to mean.</summary>
+    /// <summary>The meaning that a reader would give it.</summary>
     public Modality Followed => (Pairs[^1].Of == Modality.Vision) == Pairs[^1].IsNegative ? Modality.Text : Modality.Vision;
 
     /// <summary>"trust the picture".</summary>
@@ -35,7 +35,7 @@ internal sealed record InstructionText(int Form, string Opening, IReadOnlyList<I
 
         public Modality Of => Picture.Contains(Noun) ? Modality.Vision : Modality.Text;
 
-        /// <summary>The pairs that training never uses, as the recipe tells them.</summary>
+        /// <summary>The pairs that training never uses, as listed in the recipe.</summary>
         public bool IsHeldOut
         {
             get

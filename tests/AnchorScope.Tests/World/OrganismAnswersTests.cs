@@ -8,7 +8,10 @@ using AnchorScope.World;
 
 namespace AnchorScope.Tests.World;
 
-/// <summary>The first organism learned from another program's world. That it reads this one as well is the proof that they are one world.</summary>
+/// <summary>
+/// The first organism was trained on samples of another program. That it also answers samples of this program shows that both generate the
+/// same world.
+/// </summary>
 public sealed class OrganismAnswersTests : IDisposable
 {
     private readonly TempFolder _temp = new();

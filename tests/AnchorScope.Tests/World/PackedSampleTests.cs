@@ -5,7 +5,7 @@ using AnchorScope.World;
 
 namespace AnchorScope.Tests.World;
 
-/// <summary>Packed samples read again as text, with nothing of what made them.</summary>
+/// <summary>Packed samples parsed as text, independently of the code that generated them.</summary>
 public sealed class PackedSampleTests
 {
     private const int Some = 4000;
@@ -91,7 +91,7 @@ public sealed class PackedSampleTests
                 if (turn.Instructed) Assert.All(InstructionText.Parse(instruction).Pairs, pair => Assert.False(pair.IsHeldOut));
                 Assert.Equal(Question(turn.Asked), Questions.Single(q => q.Value.Contains(string.Join(' ', said.Where(t => t.Role == TokenRole.Question).Select(t => t.Word)))).Key);
                 var answer = sample.Tokens[turn.Answer].Word;
-                // The note tells the whole world: an answer that it has is its own, any other is the picture's.
+                // The note describes the whole world: an answer that occurs in it is the note's, any other is the picture's.
                 if (sample.Kind == PackedKind.Conflict && turn.Followed == Modality.Vision) Assert.DoesNotContain(answer, note);
                 else if (note.Count > 0) Assert.Contains(answer, note);
                 if (sample.Kind == PackedKind.ImageOnly) Assert.Equal(Modality.Vision, turn.Followed);
@@ -108,7 +108,7 @@ public sealed class PackedSampleTests
     [Fact]
     public void PicturesShowWhatIsAnswered()
     {
-        // The same sample without noise: the ground tells the place.
+        // In the same sample without noise, the background colour identifies the place.
         var clean = Draw(MixtureOptions.PhaseA with { Sigma = new NoiseRange(0, 0) }, 500);
         var places = new Dictionary<(byte, byte, byte), string> { [(8, 8, 15)] = "night", [(194, 168, 117)] = "sand", [(10, 41, 87)] = "sea", [(31, 76, 26)] = "grass" };
         var seen = 0;
@@ -130,7 +130,7 @@ public sealed class PackedSampleTests
     {
         var withNote = PhaseA.Where(s => s.Kind is PackedKind.Agree or PackedKind.Conflict).ToList();
         Frequency.Is("note first", 0.3, withNote.Count(s => s.Tokens[2].Role == TokenRole.Note), withNote.Count);
-        // Turns of a sample are drawn one after the other, each anew.
+        // The questions of a sample are drawn independently, one after the other.
         var free = PhaseA.Where(s => s.Kind != PackedKind.Conflict).SelectMany(s => s.Turns).ToList();
         Frequency.Is("instruction without conflict", 0.5, free.Count(t => t.Instructed), free.Count);
         var instructed = PhaseA.SelectMany(s => s.Turns.Where(t => t.Instructed).Select(t => (s, t))).ToList();

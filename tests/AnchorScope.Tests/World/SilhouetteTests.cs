@@ -7,7 +7,9 @@ public sealed class SilhouetteTests
     private const int Smallest = 22;
     private const int Largest = 28;
 
-    /// <summary>Areas in units of the object (2 x 2), from formulas of the outlines or by cutting them into thin strips another way.</summary>
+    /// <summary>
+    /// Areas in units of the object (2 x 2), computed from formulas of the outlines or by another division into thin strips.
+    /// </summary>
     public static TheoryData<int, string, double> Areas => new()
     {
         { 0, "heart", Heart() },
@@ -30,7 +32,8 @@ public sealed class SilhouetteTests
             Assert.Equal(size * size, coverage.Length);
             Assert.All(coverage, inside => Assert.InRange(inside, 0, Silhouette.SubSamples));
             var found = coverage.Sum(inside => inside) / (double)Silhouette.SubSamples * (2.0 / size) * (2.0 / size);
-            // Some hundred of about two thousand sub-samples or more lie at the outline; their errors cancel in part, less so where a shape is symmetric.
+            // At least some hundred of about two thousand sub-samples are at the outline; their errors partly cancel, less so if a shape is
+            // symmetric.
             Assert.True(Math.Abs(found - area) < 0.015 * area, $"{name}, {size} pixels: expected an area of {area:0.0000}, found {found:0.0000}");
         }
     }

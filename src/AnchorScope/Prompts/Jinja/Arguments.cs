@@ -4,12 +4,12 @@ namespace AnchorScope.Prompts.Jinja;
 internal sealed record Arguments(
     Site Site, string Name, IReadOnlyList<object?> Positional, IReadOnlyDictionary<string, object?> Named, Budget Budget)
 {
-    /// <summary>True; an error where there is any argument.</summary>
+    /// <summary>True without arguments; throws if there is any argument.</summary>
     public bool IsEmpty => Only() is not null;
 
     public InputException Fail(string what) => Site.Fail($"{Name}: {what}");
 
-    /// <summary>The argument at a position or of a name; null where it was not given.</summary>
+    /// <summary>The argument at a position or with a name; null if it was not given.</summary>
     public object? Find(int position, string name) =>
         position < Positional.Count ? Positional[position] : Named.GetValueOrDefault(name);
 
@@ -37,7 +37,7 @@ internal sealed record Arguments(
 
     public bool Flag(int position, string name) => Values.IsTrue(Find(position, name));
 
-    /// <summary>Refuses arguments that the callee does not know, rather than ignoring them.</summary>
+    /// <summary>Throws for arguments that the callee does not know, instead of ignoring them.</summary>
     public Arguments Only(params string[] names)
     {
         if (Positional.Count > names.Length) throw Fail($"takes at most {names.Length} arguments, not {Positional.Count}");

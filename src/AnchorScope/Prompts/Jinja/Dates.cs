@@ -3,7 +3,7 @@ using System.Text;
 
 namespace AnchorScope.Prompts.Jinja;
 
-/// <summary>Dates as C's strftime writes them in the C locale.</summary>
+/// <summary>Formats dates like C's strftime in the C locale.</summary>
 internal static class Dates
 {
     private const string Supported = "%a %A %b %B %c %d %D %e %F %H %I %j %m %M %p %S %T %x %X %y %Y %%, and %- before a number";

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace AnchorScope.Prompts.Jinja;
 
-/// <summary>The variables of a block; what is not found here is looked up in the enclosing one.</summary>
+/// <summary>The variables of a block. Names that are not found here are looked up in the enclosing block.</summary>
 internal sealed class Scope(Scope? outer)
 {
     private readonly Dictionary<string, object?> variables = new(StringComparer.Ordinal);
@@ -81,11 +81,11 @@ internal sealed class Evaluator(Budget budget)
         object? Optional(Expression? part, object? otherwise = null) => part is null ? otherwise : Evaluate(part, scope);
     }
 
-    /// <summary>A value through filters, the first one first.</summary>
+    /// <summary>Applies filters to a value, the first one first.</summary>
     public object? Filter(object? value, IReadOnlyList<NamedFilter> filters, Scope scope) =>
         filters.Aggregate(value, (current, filter) => Filters.Apply(current, Arguments(filter.Site, filter.Name, filter.Arguments, scope)));
 
-    /// <summary>The call, with a further named argument.</summary>
+    /// <summary>Evaluates a call with one more named argument.</summary>
     public object? CallWith(Call call, string name, object? value, Scope scope)
     {
         var callee = Evaluate(call.Callee, scope) as Callable ?? throw call.Site.Fail("a call block calls macros only");

@@ -10,10 +10,10 @@ internal sealed class ExpressionParser(string file, IReadOnlyList<Lexeme> lexeme
 
     public Lexeme Current => lexemes[at];
 
-    /// <summary>How many lexemes were read.</summary>
+    /// <summary>Number of lexemes that were read.</summary>
     public int At => at;
 
-    /// <summary>Whether a name was read since.</summary>
+    /// <summary>Whether a name was read since lexeme <paramref name="from"/>.</summary>
     public bool Mentions(int from, string name) =>
         lexemes.Skip(from).Take(at - from).Any(lexeme => lexeme.Kind == Lexical.Name && lexeme.Text == name);
 
@@ -67,10 +67,10 @@ internal sealed class ExpressionParser(string file, IReadOnlyList<Lexeme> lexeme
         return Here.Fail($"expected {expected}, found {found}");
     }
 
-    /// <summary>A filter by its name, with arguments or without.</summary>
+    /// <summary>A filter by name, with or without arguments.</summary>
     public NamedFilter ParseFilter() => new(Here, ExpectName(), SkipOperator("(") ? ParseArguments() : ArgumentList.None);
 
-    /// <summary>An expression, or several with commas between them, which are a tuple.</summary>
+    /// <summary>An expression, or several separated by commas, which are a tuple.</summary>
     public Expression ParseList(bool withConditional = true)
     {
         var site = Here;
@@ -137,7 +137,7 @@ internal sealed class ExpressionParser(string file, IReadOnlyList<Lexeme> lexeme
     private Expression ParseProduct() =>
         LeftToRight(ParsePower, parser => parser.Current is { Kind: Lexical.Operator, Text: "*" or "/" or "//" or "%" });
 
-    // As Jinja has it: from the left to the right, and weaker than a sign.
+    // As in Jinja: left-associative, with lower precedence than a sign.
     private Expression ParsePower() => LeftToRight(() => ParseUnary(), parser => parser.IsOperator("**"));
 
     private Expression LeftToRight(Func<Expression> operand, Func<ExpressionParser, bool> isOperator)
@@ -191,7 +191,7 @@ internal sealed class ExpressionParser(string file, IReadOnlyList<Lexeme> lexeme
                 };
             case Lexical.String:
                 var text = "";
-                while (Current.Kind == Lexical.String) text += Next().Text; // neighbours are one string
+                while (Current.Kind == Lexical.String) text += Next().Text; // adjacent strings are concatenated
                 return new Literal(site, new SourcedText(text));
             case Lexical.Integer:
                 Next();

@@ -77,7 +77,7 @@ internal static class Filters
 
         PythonGenerator OneByOne(Func<IEnumerable<object?>, IEnumerable<object?>> chosen) => new(Later(chosen));
 
-        // Nothing is looked at before somebody asks for an item.
+        // Lazy: items are evaluated only when they are requested.
         IEnumerable<object?> Later(Func<IEnumerable<object?>, IEnumerable<object?>> chosen)
         {
             foreach (var item in chosen(Items())) yield return item;
@@ -116,7 +116,7 @@ internal static class Filters
         return result.Build();
     }
 
-    // map('name', ...) applies a filter, map(attribute='name', default=...) takes a member.
+    // map('name', ...) applies a filter, map(attribute='name', default=...) reads an attribute.
     private static object? Mapped(object? item, Arguments arguments)
     {
         if (arguments.Positional.Count > 0)
@@ -127,7 +127,7 @@ internal static class Filters
         return member is Undefined && arguments.Has(1, "default") ? arguments.Find(1, "default") : member;
     }
 
-    // The test's name stands at a position, its own arguments follow; without a name, truth is tested.
+    // The name of the test is at testAt and is followed by its arguments. Without a name, truth is tested.
     private static bool Passes(object? value, Arguments arguments, int testAt) =>
         arguments.Positional.Count <= testAt
             ? Values.IsTrue(value)
@@ -144,7 +144,7 @@ internal static class Filters
         return item;
     }
 
-    // A word follows white space, a hyphen or an opening bracket; its first character is a capital, not a title one.
+    // A word follows white space, a hyphen or an opening bracket. Its first character is upper case, not title case.
     private static string Title(string text)
     {
         var result = new System.Text.StringBuilder(text.Length);

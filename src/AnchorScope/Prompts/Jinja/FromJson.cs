@@ -3,11 +3,11 @@ using System.Text.Json;
 namespace AnchorScope.Prompts.Jinja;
 
 /// <summary>
-/// JSON as Python's json module reads it, for templates: whole numbers stay whole, objects keep the order of their members.
+/// Converts JSON to template values like Python's json module: integers stay integers, objects keep the order of their members.
 /// </summary>
 internal static class FromJson
 {
-    /// <summary>Refuses what <see cref="Read"/> could not give: whole numbers beyond 64 bits, halves of surrogate pairs.</summary>
+    /// <summary>Throws for values that <see cref="Read"/> cannot represent: integers beyond 64 bits, halves of surrogate pairs.</summary>
     public static void Check(JsonField field)
     {
         switch (field.Value.ValueKind)
@@ -26,7 +26,7 @@ internal static class FromJson
         }
     }
 
-    /// <summary>The value that a template gets.</summary>
+    /// <summary>The value that a template receives.</summary>
     public static object? Read(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.Object => Object(value),

@@ -16,9 +16,9 @@ internal sealed class Interpreter
     private enum Flow { Next, Break, Continue }
 
     /// <summary>The template's output for these variables.</summary>
-    /// <param name="template">Its statements.</param>
-    /// <param name="variables">What it may use.</param>
-    /// <param name="clock">What <c>strftime_now</c> reads.</param>
+    /// <param name="template">The statements of the template.</param>
+    /// <param name="variables">The variables available to it.</param>
+    /// <param name="clock">The clock used by <c>strftime_now</c>.</param>
     public static SourcedText Run(IReadOnlyList<Statement> template, IEnumerable<KeyValuePair<string, object?>> variables,
         TimeProvider clock)
     {

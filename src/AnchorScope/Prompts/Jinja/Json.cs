@@ -4,19 +4,19 @@ using System.Text;
 
 namespace AnchorScope.Prompts.Jinja;
 
-/// <summary>JSON as Python's json.dumps writes it: the filter <c>tojson</c>.</summary>
-/// <param name="indent">What stands before a member for each level; null for all in one line.</param>
-/// <param name="between">Between two members.</param>
-/// <param name="colon">Between a name and its value.</param>
-/// <param name="ascii">Everything outside ASCII is escaped.</param>
-/// <param name="sorted">Members by their names.</param>
+/// <summary>Writes JSON like Python's json.dumps: the filter <c>tojson</c>.</summary>
+/// <param name="indent">Indentation per level; null for one line.</param>
+/// <param name="between">Separator of members.</param>
+/// <param name="colon">Separator of a name and its value.</param>
+/// <param name="ascii">Whether everything outside ASCII is escaped.</param>
+/// <param name="sorted">Whether members are sorted by name.</param>
 internal sealed class Json(string? indent, string between, string colon, bool ascii, bool sorted)
 {
-    /// <summary>As the arguments of the filter say.</summary>
+    /// <summary>The format given by the arguments of the filter.</summary>
     public static Json Of(Arguments arguments)
     {
         arguments.Only("ensure_ascii", "indent", "separators", "sort_keys");
-        // The reference's own filter: its first argument is ensure_ascii, and it leaves text as it is.
+        // The reference's own filter: its first argument is ensure_ascii, and it does not escape text by default.
         var indent = arguments.Find(1, "indent") switch
         {
             null => null,

@@ -11,8 +11,8 @@ internal readonly record struct Lexeme(Lexical Kind, string Text, int Line);
 
 /// <summary>Splits a template into text and the tokens of its tags.</summary>
 /// <remarks>
-/// White space is treated as chat templates are rendered: trim_blocks and lstrip_blocks are on, a last newline is dropped, and
-/// <c>-</c> or <c>+</c> at a tag overrides.
+/// White space is treated as when chat templates are rendered: trim_blocks and lstrip_blocks are on, a last newline is dropped, and
+/// <c>-</c> or <c>+</c> at a tag overrides these.
 /// </remarks>
 internal sealed class Lexer
 {
@@ -65,7 +65,7 @@ internal sealed class Lexer
         lexemes.Add(new(Lexical.End, "", line));
     }
 
-    /// <summary>Where a tag of one word that begins here ends, and its closing sign; null where another one stands here.</summary>
+    /// <summary>If a tag of this one word begins here: its end and its closing sign; otherwise null.</summary>
     private (int End, char Sign)? RawTag(int from, string word)
     {
         while (from < source.Length && Methods.IsSpace(source[from])) from++;
@@ -76,7 +76,7 @@ internal sealed class Lexer
         return string.CompareOrdinal(source, from, "%}", 0, 2) == 0 ? (from + 2, sign) : null;
     }
 
-    // Up to the tag endraw everything is text. The line end behind the first tag belongs to it.
+    // Everything up to the tag endraw is text. The line end after the first tag belongs to the tag.
     private void ReadRaw(int body, char sign)
     {
         for (var open = source.IndexOf("{%", body, StringComparison.Ordinal); open >= 0; open =
@@ -93,7 +93,7 @@ internal sealed class Lexer
             AfterTag(closing, trimsNewline: true);
             return;
         }
-        // With nothing behind it Jinja does not miss the end.
+        // At the end of the template, Jinja does not require an endraw.
         if (body < source.Length) throw Fail("the tag raw has no endraw");
         Advance(source.Length);
     }
@@ -133,7 +133,7 @@ internal sealed class Lexer
         AfterTag(sign, trimsNewline: true);
     }
 
-    // The two characters that close a tag stand at the current place.
+    // The two characters that close a tag are at the current position.
     private void AfterTag(char sign, bool trimsNewline)
     {
         var to = at + 2;
@@ -213,7 +213,7 @@ internal sealed class Lexer
         if (at < source.Length && (char.IsLetterOrDigit(source[at]) || source[at] == '_')) throw Fail("a number is followed by a letter");
         return new(isFloat ? Lexical.Float : Lexical.Integer, source[start..at].Replace("_", "", StringComparison.Ordinal), line);
 
-        // One underscore may stand between two digits.
+        // A single underscore may separate two digits.
         void Digits()
         {
             while (at < source.Length && (char.IsAsciiDigit(source[at])
@@ -238,7 +238,7 @@ internal sealed class Lexer
         return new(Lexical.Integer, value.ToString(CultureInfo.InvariantCulture), line);
     }
 
-    // Escapes are Python's; one that Python does not know stays as it is written.
+    // Escapes are Python's. One that Python does not know is kept literally.
     private string ReadString(char quote)
     {
         var value = new StringBuilder();

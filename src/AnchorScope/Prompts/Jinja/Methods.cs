@@ -1,9 +1,9 @@
 namespace AnchorScope.Prompts.Jinja;
 
-/// <summary>On which side a text is filled up.</summary>
+/// <summary>The side on which a text is padded.</summary>
 internal enum Side { Left, Right, Both }
 
-/// <summary>Methods of Python's dictionaries and lists, and what string methods and filters share.</summary>
+/// <summary>Methods of Python's dictionaries and lists, and code that string methods and filters share.</summary>
 internal static class Methods
 {
     private const string OfDictionaries = "items, keys, values, get, copy";
@@ -73,7 +73,7 @@ internal static class Methods
         return result.Build();
     }
 
-    // The empty string stands before every character and at the end.
+    // The empty string matches before every character and at the end.
     private static SourcedText BetweenCharacters(SourcedText text, SourcedText by, int? most, Arguments arguments)
     {
         var result = new SourcedText.Builder();
@@ -133,7 +133,7 @@ internal static class Methods
     public static List<object?> Items(Mapping mapping) =>
         [.. mapping.Select(entry => new PythonTuple([new SourcedText(entry.Key), entry.Value]))];
 
-    /// <summary>A line ends at any of these, and at a carriage return with a line feed.</summary>
+    /// <summary>Whether a character ends a line. A carriage return followed by a line feed is one line end.</summary>
     public static bool IsLineEnd(char unit) => unit is (>= '\n' and <= '\r') or (>= '\x1c' and <= '\x1e') or '\x85' or '\u2028' or '\u2029';
 
     /// <summary>str.splitlines.</summary>
@@ -151,14 +151,14 @@ internal static class Methods
         return lines;
     }
 
-    /// <summary>Filled up to a number of characters.</summary>
+    /// <summary>The text padded to a number of characters.</summary>
     public static SourcedText Padded(SourcedText text, int width, char fill, Side side, Arguments arguments)
     {
         if (width > Budget.LongestText) throw arguments.Fail($"a text of more than {Budget.LongestText} characters");
         var missing = width - (int)Values.Length(arguments.Site, text);
         if (missing <= 0) return text;
         arguments.Budget.Spend(arguments.Site, missing);
-        // Where both sides cannot get as many, Python gives one more to the left when the width is odd.
+        // If the padding cannot be split equally, Python adds one more on the left when the width is odd.
         var left = side == Side.Left ? missing : side == Side.Right ? 0 : missing / 2 + (missing & width & 1);
         return SourcedText.Concat(new(new string(fill, left)), text, new(new string(fill, missing - left)));
     }

@@ -14,7 +14,7 @@ internal static class Numbers
                 throw arguments.Site.Fail(undefined.Message);
             case SourcedText text:
                 if (Whole(text.Text, radix, arguments) is { } number) return number;
-                // As Jinja: what is no whole number may be a fraction, which is cut off.
+                // As in Jinja: text that is not an integer may be a fraction, which is truncated.
                 if (Real(text.Text) is { } real) return Cut(real, arguments);
                 break;
             case double fraction:
@@ -33,7 +33,7 @@ internal static class Numbers
         _ => arguments.Has(0, "default") ? arguments.Find(0, "default") : 0.0,
     };
 
-    /// <summary>Half to even, as Python's round; or up, or down.</summary>
+    /// <summary>Rounds half to even like Python's round, or up, or down.</summary>
     public static object Round(object? value, Arguments arguments)
     {
         if (!Values.IsNumber(value)) throw arguments.Fail($"needs a number, not {Values.Describe(value)}");
@@ -66,7 +66,7 @@ internal static class Numbers
         return result >= long.MinValue && result <= long.MaxValue ? (long)result : throw arguments.Fail("the result is outside 64 bits");
     }
 
-    // The digits of a double are exact however many are written, so a tie can be seen.
+    // The decimal digits of a double are exact if enough are written, so a tie can be recognised.
     private static double Nearest(double number, int precision)
     {
         if (!double.IsFinite(number)) return number;
@@ -118,7 +118,7 @@ internal static class Numbers
         return value >= long.MinValue && value <= long.MaxValue ? (long)value : throw arguments.Fail("the number is outside 64 bits");
     }
 
-    /// <summary>Single underscores between digits are left out; null where they stand elsewhere.</summary>
+    /// <summary>Removes single underscores between digits; null if there are underscores elsewhere.</summary>
     private static string? WithoutUnderscores(string text) =>
         text.StartsWith('_') || text.EndsWith('_') || text.Contains("__", StringComparison.Ordinal) ? null
             : text.Replace("_", "", StringComparison.Ordinal);

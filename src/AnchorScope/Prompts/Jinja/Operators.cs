@@ -28,7 +28,7 @@ internal static class Operators
             : Whole(site, operation, Values.AsInteger(left!), Values.AsInteger(right!));
     }
 
-    // A whole number to a negative one is a fraction, and a negative number to a fraction has no real result.
+    // An integer to a negative power is a fraction, and a negative number to a fractional power has no real result.
     private static object Power(Site site, object left, object right)
     {
         if (Values.IsInteger(left) && Values.IsInteger(right) && Values.AsInteger(right) >= 0)
@@ -54,7 +54,7 @@ internal static class Operators
         _ => throw site.Fail($"{Values.Describe(value)} has no negative"),
     };
 
-    /// <summary>An element; undefined where there is none.</summary>
+    /// <summary>An element; undefined if there is none.</summary>
     public static object? Index(Site site, object? target, object? index)
     {
         switch (target)
@@ -93,12 +93,12 @@ internal static class Operators
         var stride = Bound(step) ?? 1;
         if (stride == 0) throw site.Fail("a slice needs a step other than 0");
         var count = Values.Length(site, target);
-        // Where the first and the last element may stand: Python clamps to these.
+        // The range of the first and the last index, to which Python clamps.
         var (least, most) = stride > 0 ? (0L, count) : (-1L, count - 1);
         var first = from is null ? stride > 0 ? least : most : Clamp(Bound(from)!.Value);
         var end = to is null ? stride > 0 ? most : least : Clamp(Bound(to)!.Value);
 
-        // In one piece, so that an empty slice of a text still says where it came from.
+        // Sliced as one piece, so that an empty slice of a text still has an origin.
         if (target is SourcedText source && stride == 1) return Values.Characters(source, first, Math.Max(first, end));
         var items = Values.Iterate(site, target);
         var result = new List<object?>();
@@ -117,7 +117,7 @@ internal static class Operators
         long? Bound(object? value) => value switch
         {
             null => null,
-            // Beyond this all bounds mean the same, and sums of them do not overflow.
+            // Beyond this range all bounds are equivalent, and sums of them do not overflow.
             _ when Values.IsInteger(value) => Math.Clamp(Values.AsInteger(value), -(1L << 40), 1L << 40),
             _ => throw site.Fail($"a slice needs integers, not {Values.Describe(value)}"),
         };
@@ -163,7 +163,7 @@ internal static class Operators
         };
     }
 
-    // With the sign of the divisor.
+    // The result has the sign of the divisor.
     private static double Remainder(double left, double right)
     {
         var rest = left % right;

@@ -4,10 +4,10 @@ using System.Text;
 
 namespace AnchorScope.Prompts.Jinja;
 
-/// <summary>Values as Python writes them: repr, and json.dumps.</summary>
+/// <summary>Formats values like Python: repr, and json.dumps.</summary>
 internal static class Python
 {
-    /// <summary>The shortest digits that read back as the number; with an exponent below 1e-4 and from 1e16 on.</summary>
+    /// <summary>The shortest digits that parse to the same number, with an exponent below 1e-4 and from 1e16 on.</summary>
     public static string Float(double number)
     {
         if (!double.IsFinite(number)) return double.IsNaN(number) ? "nan" : number > 0 ? "inf" : "-inf";
@@ -22,7 +22,7 @@ internal static class Python
         }
         var parts = shortest.Split('E');
         var mantissa = parts[0].Replace(".", "", StringComparison.Ordinal).TrimEnd('0');
-        var point = int.Parse(parts[1], CultureInfo.InvariantCulture) + 1; // how many digits stand before the point
+        var point = int.Parse(parts[1], CultureInfo.InvariantCulture) + 1; // number of digits before the decimal point
         var sign = number < 0 ? "-" : "";
         if (point is <= -4 or > 16)
         {
@@ -34,7 +34,7 @@ internal static class Python
         return sign + (mantissa.Length <= point ? mantissa.PadRight(point, '0') + ".0" : mantissa[..point] + "." + mantissa[point..]);
     }
 
-    /// <summary>repr: strings in quotes.</summary>
+    /// <summary>repr, with strings in quotes.</summary>
     public static string Repr(Site site, object? value)
     {
         var result = new StringBuilder();

@@ -1,6 +1,6 @@
 namespace AnchorScope.Prompts.Jinja;
 
-/// <summary>The filters that order, group or add up.</summary>
+/// <summary>The filters that sort, group or sum.</summary>
 internal static class Sequences
 {
     public static object? Apply(object? value, Arguments arguments)
@@ -35,7 +35,7 @@ internal static class Sequences
                 return Sum(Items(), arguments.Only("attribute", "start"));
         }
 
-        // Nothing is looked at before somebody asks for an item.
+        // Lazy: items are evaluated only when they are requested.
         PythonGenerator Later(Func<List<object?>> make)
         {
             return new(Items());
@@ -48,7 +48,7 @@ internal static class Sequences
 
         List<object?> Items() => [.. Values.Iterate(arguments.Site, value)];
 
-        // Several attributes, with commas between them, are compared one after the other.
+        // Several attributes, separated by commas, are compared one after the other.
         Func<object?, object?> Keys(string? attributes, bool caseSensitive) => item => attributes is null ? Folded(item, caseSensitive)
             : attributes.Split(',') is [var one] ? Folded(Filters.Attribute(item, one, arguments), caseSensitive)
             : new List<object?>(attributes.Split(',').Select(name => Folded(Filters.Attribute(item, name, arguments), caseSensitive)));
@@ -57,7 +57,7 @@ internal static class Sequences
     private static object? Folded(object? value, bool caseSensitive) => value is SourcedText text && !caseSensitive
         ? new SourcedText(UnicodeCasing.Lower(text.Text)) : value;
 
-    // Equal items keep their order, in the reverse order too.
+    // The sort is stable, in reverse order too.
     private static List<object?> Sorted(List<object?> items, Func<object?, object?> key, bool reverse, Arguments arguments)
     {
         var sorted = new List<(object? Key, object? Item)>(items.Count);
@@ -73,7 +73,7 @@ internal static class Sequences
                 if (reverse ? order > 0 : order < 0) high = middle;
                 else low = middle + 1;
             }
-            // Moving what stands behind costs too.
+            // Moving the items after the insertion point has a cost too.
             arguments.Budget.Spend(arguments.Site, (sorted.Count - low) / 8);
             sorted.Insert(low, (own, item));
         }
@@ -158,7 +158,7 @@ internal static class Sequences
         }
     }
 
-    // Python adds fractions with the error of each addition carried along (Neumaier 1974).
+    // Python adds floats with compensation for the error of each addition (Neumaier 1974).
     private static object? Sum(List<object?> items, Arguments arguments)
     {
         if (arguments.FindText(0, "attribute") is { } path) items = [.. items.Select(item => Filters.Attribute(item, path, arguments))];

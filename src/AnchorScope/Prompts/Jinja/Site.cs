@@ -6,7 +6,7 @@ internal sealed record Site(string File, int Line)
     public InputException Fail(string what) => new($"{File}: template line {Line}: {what}");
 }
 
-/// <summary>Bounds what a template may cost, so that no checkpoint can make rendering run away.</summary>
+/// <summary>Limits the cost of evaluating a template, so that no checkpoint can make rendering run away.</summary>
 internal sealed class Budget
 {
     private const long Work = 50_000_000;
@@ -17,10 +17,10 @@ internal sealed class Budget
 
     private long left = Work;
 
-    /// <summary>For the evaluation of one node.</summary>
+    /// <summary>Cost of evaluating one node.</summary>
     public void SpendNode(Site site) => Spend(site, NodeWork);
 
-    /// <summary>For going through the characters or elements of a value once.</summary>
+    /// <summary>Cost of one pass over the characters or elements of a value.</summary>
     public void SpendOn(Site site, object? value) => Spend(site, value switch
     {
         SourcedText text => text.Length,
@@ -29,7 +29,7 @@ internal sealed class Budget
         _ => 0,
     });
 
-    /// <summary>One unit is about one character copied.</summary>
+    /// <summary>Subtracts a cost. One unit is about one copied character.</summary>
     public void Spend(Site site, long units)
     {
         left -= units;

@@ -3,15 +3,18 @@ using System.Text;
 namespace AnchorScope.Prompts.Jinja;
 
 /// <summary>
-/// <c>Text[Start..Start+Length]</c> is <c>[SourceStart..SourceStart+Length]</c> of text part <c>Part</c> of message <c>Message</c>.
+/// The origin of a range: <c>Text[Start..Start+Length]</c> is <c>[SourceStart..SourceStart+Length]</c> of text part <c>Part</c> of message
+/// <c>Message</c>.
 /// </summary>
 internal readonly record struct SourceSpan(int Start, int Length, int Message, int Part, int SourceStart)
 {
     public int End => Start + Length;
 }
 
-/// <summary>A string of the template language that knows which of its characters came from which text part.</summary>
-/// <remarks>Spans are in ascending order and disjoint. An empty span says that an empty text, or nothing of a text, stands there.</remarks>
+/// <summary>A string of the template language that records which of its characters came from which text part.</summary>
+/// <remarks>
+/// Spans are in ascending order and disjoint. An empty span marks the position of an empty text, or of a text of which nothing is left.
+/// </remarks>
 internal sealed class SourcedText
 {
     public static readonly SourcedText Empty = new("");
@@ -30,7 +33,7 @@ internal sealed class SourcedText
 
     public IReadOnlyList<SourceSpan> Spans => spans;
 
-    /// <summary>The text of one part, all of which is its own source.</summary>
+    /// <summary>The text of one part, with itself as its origin.</summary>
     public static SourcedText OfPart(string text, int message, int part) => new(text, [new(0, text.Length, message, part, 0)]);
 
     public SourcedText Slice(int start, int length)
@@ -41,14 +44,14 @@ internal sealed class SourcedText
         foreach (var span in spans)
         {
             var (low, high) = (Math.Max(span.Start, start), Math.Min(span.End, end));
-            // An empty overlap counts where the span or the slice is empty; otherwise they only touch.
+            // An empty overlap is kept only if the span or the slice is empty. Otherwise they merely touch.
             if (high > low || (high == low && (span.Length == 0 || length == 0)))
                 kept.Add(span with { Start = low - start, Length = high - low, SourceStart = span.SourceStart + low - span.Start });
         }
         return new(Text.Substring(start, length), kept);
     }
 
-    /// <summary>Other characters of the same number in the same places, such as another case; otherwise the sources are lost.</summary>
+    /// <summary>Replaces the characters one for one, for instance by another case. If the length differs, the origins are lost.</summary>
     public SourcedText WithText(string text) => new(text, text.Length == Length ? spans : []);
 
     public SourcedText Trim(Func<char, bool> drop, bool left = true, bool right = true)
@@ -70,7 +73,7 @@ internal sealed class SourcedText
 
     public override string ToString() => Text;
 
-    /// <summary>Joins texts; spans that continue each other become one.</summary>
+    /// <summary>Concatenates texts. Consecutive spans are merged.</summary>
     public sealed class Builder
     {
         private readonly StringBuilder text = new();

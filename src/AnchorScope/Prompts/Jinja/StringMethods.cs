@@ -83,7 +83,7 @@ internal static class StringMethods
         ? new([text.Slice(0, at), text.Slice(at, separator.Length), text.Slice(at + separator.Length, text.Length - at - separator.Length)])
         : fromRight ? new([SourcedText.Empty, SourcedText.Empty, text]) : new([text, SourcedText.Empty, SourcedText.Empty]);
 
-    // Python joins strings only; the filter of this name writes every item as text.
+    // Python's method joins only strings. The filter of this name converts every item to text.
     private static SourcedText Join(SourcedText separator, Arguments arguments)
     {
         var items = Values.Iterate(arguments.Site, arguments.Get(0, "iterable"));
@@ -127,11 +127,13 @@ internal static class StringMethods
         }
     }
 
-    /// <summary>The text between the arguments start and end, which count code points; null where the start lies behind the text.</summary>
+    /// <summary>
+    /// The text between the arguments start and end, which count code points; null if the start is beyond the end of the text.
+    /// </summary>
     private static string? Within(SourcedText text, Arguments arguments) => Bounds(text, arguments) is var (from, to) ? text.Text[from..to]
         : null;
 
-    // UTF-16 units.
+    // In UTF-16 units.
     private static (int From, int To)? Bounds(SourcedText text, Arguments arguments)
     {
         var length = (int)Values.Length(arguments.Site, text);

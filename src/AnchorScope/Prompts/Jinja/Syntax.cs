@@ -7,7 +7,7 @@ internal sealed record Literal(Site Site, object? Value) : Expression(Site);
 
 internal sealed record Variable(Site Site, string Name) : Expression(Site);
 
-/// <summary><c>[a, b]</c>, or <c>(a, b)</c> where it is a tuple.</summary>
+/// <summary><c>[a, b]</c>, or <c>(a, b)</c> for a tuple.</summary>
 internal sealed record ListLiteral(Site Site, IReadOnlyList<Expression> Items, bool IsTuple) : Expression(Site);
 
 internal sealed record DictionaryLiteral(Site Site, IReadOnlyList<(Expression Key, Expression Value)> Entries) : Expression(Site);
@@ -26,7 +26,7 @@ internal sealed record ArgumentList(IReadOnlyList<Expression> Positional, IReadO
     public static ArgumentList None { get; } = new([], []);
 }
 
-/// <summary><c>callee(arguments)</c>; a method call where the callee is a <see cref="Member"/>.</summary>
+/// <summary><c>callee(arguments)</c>; a method call if the callee is a <see cref="Member"/>.</summary>
 internal sealed record Call(Site Site, Expression Callee, ArgumentList Arguments) : Expression(Site);
 
 /// <summary><c>target | name(arguments)</c></summary>
@@ -39,7 +39,7 @@ internal sealed record Unary(Site Site, string Operator, Expression Operand) : E
 
 internal sealed record Binary(Site Site, string Operator, Expression Left, Expression Right) : Expression(Site);
 
-/// <summary><c>a &lt; b &lt;= c</c>: every neighbouring pair must compare so.</summary>
+/// <summary><c>a &lt; b &lt;= c</c>: every comparison of two neighbours must hold.</summary>
 internal sealed record Comparison(Site Site, Expression First, IReadOnlyList<(string Operator, Expression Operand)> Rest)
     : Expression(Site);
 
@@ -59,7 +59,7 @@ internal sealed record If(Site Site, IReadOnlyList<(Expression Condition, IReadO
 internal sealed record For(Site Site, Target Target, Expression Items, Expression? Filter,
     IReadOnlyList<Statement> Body, IReadOnlyList<Statement> Otherwise, bool IsRecursive) : Statement(Site);
 
-/// <summary>What is assigned to: a name, or several in parentheses or with commas between them.</summary>
+/// <summary>The target of an assignment: a name, or several in parentheses or separated by commas.</summary>
 internal sealed record Target(string? Name, IReadOnlyList<Target> Parts);
 
 /// <summary><c>set name = value</c> or <c>set name, name = value</c></summary>
@@ -72,7 +72,7 @@ internal sealed record SetMember(Site Site, string Name, string Member, Expressi
 internal sealed record SetBlock(Site Site, string Name, IReadOnlyList<Statement> Body, IReadOnlyList<NamedFilter> Filters)
     : Statement(Site);
 
-/// <summary>A filter without what it is applied to.</summary>
+/// <summary>A filter without its operand.</summary>
 internal sealed record NamedFilter(Site Site, string Name, ArgumentList Arguments);
 
 /// <summary><c>filter name | name</c> ... <c>endfilter</c></summary>
@@ -82,14 +82,14 @@ internal sealed record FilterBlock(Site Site, IReadOnlyList<Statement> Body, IRe
 internal sealed record With(Site Site, IReadOnlyList<(Target Target, Expression Value)> Values, IReadOnlyList<Statement> Body)
     : Statement(Site);
 
-/// <summary><c>call(parameters) callee(arguments)</c> ... <c>endcall</c>: the macro finds the body under the name "caller".</summary>
+/// <summary><c>call(parameters) callee(arguments)</c> ... <c>endcall</c>: the macro can call the body by the name "caller".</summary>
 internal sealed record CallBlock(Site Site, Macro Body, Call Call) : Statement(Site);
 
-/// <param name="TakesMore">Which of "varargs", "kwargs" and "caller" the body mentions: only then may they be given.</param>
+/// <param name="TakesMore">Which of "varargs", "kwargs" and "caller" the body uses. Only these may be passed.</param>
 internal sealed record Macro(Site Site, string Name, IReadOnlyList<(string Name, Expression? Default)> Parameters,
     IReadOnlyList<Statement> Body, IReadOnlyList<string> TakesMore) : Statement(Site);
 
-/// <summary>A body that adds nothing, such as <c>generation</c>.</summary>
+/// <summary>A block without effect on its body, such as <c>generation</c>.</summary>
 internal sealed record Transparent(Site Site, IReadOnlyList<Statement> Body) : Statement(Site);
 
 internal sealed record Break(Site Site) : Statement(Site);

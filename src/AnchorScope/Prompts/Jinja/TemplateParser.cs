@@ -20,7 +20,7 @@ internal sealed class TemplateParser
         return body;
     }
 
-    // Statements up to a tag with one of these names, whose name has then been read; up to the end of the template if there are none.
+    // Statements up to a tag with one of these names, including the name; up to the end of the template if there are none.
     private (List<Statement> Body, string End) Body(string[] ends)
     {
         if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw tokens.Here.Fail("blocks are nested too deeply");
@@ -124,7 +124,7 @@ internal sealed class TemplateParser
         return inner;
     }
 
-    /// <summary>The first target was read; more may follow commas.</summary>
+    /// <summary>Parses further targets after commas. The first target has been read.</summary>
     private Target ParseTarget(Target first)
     {
         if (!tokens.IsOperator(",")) return first;
@@ -190,7 +190,7 @@ internal sealed class TemplateParser
         }
     }
 
-    /// <summary>The opening parenthesis was read.</summary>
+    /// <summary>Parses parameters. The opening parenthesis has been read.</summary>
     private List<(string Name, Expression? Default)> ParseParameters()
     {
         var parameters = new List<(string, Expression?)>();

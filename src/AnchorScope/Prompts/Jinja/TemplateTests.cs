@@ -1,6 +1,6 @@
 namespace AnchorScope.Prompts.Jinja;
 
-/// <summary>The tests of the supported subset: what may follow <c>is</c>.</summary>
+/// <summary>The tests of the supported subset, which follow <c>is</c>.</summary>
 internal static class TemplateTests
 {
     private const string Supported =
@@ -18,7 +18,7 @@ internal static class TemplateTests
             "none" => arguments.IsEmpty && value is null,
             "string" => arguments.IsEmpty && value is SourcedText,
             "mapping" => arguments.IsEmpty && value is Mapping,
-            // As in the reference: what is undefined is an empty sequence.
+            // As in the reference, an undefined value is an empty sequence.
             "iterable" or "sequence" => arguments.IsEmpty && value is SourcedText or Mapping or IReadOnlyList<object?> or Undefined
                 || (value is PythonGenerator && arguments.Name == "iterable"),
             "number" => arguments.IsEmpty && Values.IsNumber(value),
@@ -44,7 +44,7 @@ internal static class TemplateTests
             _ => throw site.Fail($"the test '{arguments.Name}' is not supported; supported are {Supported}"),
         };
 
-        // Of the values that Python keeps once; of others a template cannot know it.
+        // Only for values of which Python has one instance. Of others a template cannot know whether they are identical.
         bool Same(object? one, object? other) => one is null or bool || other is null or bool ? Equals(one, other)
             : throw arguments.Fail("takes none, true and false; found other values");
 

@@ -6,21 +6,21 @@ namespace AnchorScope.Prompts.Jinja;
 
 // A value is null (none), bool, long, double, SourcedText, IReadOnlyList<object?>, Mapping, Namespace, Loop, Callable or Undefined.
 
-/// <summary>What a name or member that does not exist evaluates to.</summary>
+/// <summary>The value of a name or member that does not exist.</summary>
 internal sealed record Undefined(string Name, string? Of = null)
 {
-    /// <summary>What Jinja says when it is used.</summary>
+    /// <summary>Jinja's message when the value is used.</summary>
     public string Message => Of is null ? $"'{Name}' is undefined" : $"'{Of} object' has no attribute '{Name}'";
 }
 
-/// <summary>What the iterations of a loop share.</summary>
+/// <summary>State that the iterations of a loop share.</summary>
 internal sealed class LoopState
 {
     /// <summary>The arguments of the last call of loop.changed; null before the first.</summary>
     public IReadOnlyList<object?>? Last { get; set; }
 }
 
-/// <summary>A dictionary with keys in the order of insertion; only strings are keys.</summary>
+/// <summary>A dictionary in insertion order. Keys are strings.</summary>
 internal sealed class Mapping : OrderedDictionary<string, object?>
 {
     public Mapping() : base(StringComparer.Ordinal)
@@ -28,21 +28,21 @@ internal sealed class Mapping : OrderedDictionary<string, object?>
     }
 }
 
-/// <summary>An object whose members a template may set, also from inside a loop.</summary>
+/// <summary>An object whose members a template may set, even inside a loop.</summary>
 internal sealed class Namespace
 {
     public Dictionary<string, object?> Members { get; } = new(StringComparer.Ordinal);
 }
 
-/// <summary>A function: of the library or a macro.</summary>
+/// <summary>A function of the library, or a macro.</summary>
 internal sealed record Callable(string Name, Func<Arguments, object?> Invoke);
 
 /// <summary>The variable <c>loop</c> of a for statement.</summary>
-/// <param name="Items">What it goes through.</param>
-/// <param name="Index0">Which of them is the current one.</param>
-/// <param name="Depth">How often a recursive loop has called itself, from 1.</param>
-/// <param name="State">Of all its iterations.</param>
-/// <param name="Recurse">Runs a recursive loop for other items.</param>
+/// <param name="Items">The items of the loop.</param>
+/// <param name="Index0">Index of the current item.</param>
+/// <param name="Depth">Depth of a recursive loop, from 1.</param>
+/// <param name="State">State shared by all iterations.</param>
+/// <param name="Recurse">Runs a recursive loop on other items.</param>
 internal sealed record Loop(IReadOnlyList<object?> Items, int Index0, int Depth, LoopState State, Func<object?, SourcedText>? Recurse)
 {
     /// <summary>loop.cycle and loop.changed.</summary>
@@ -94,7 +94,7 @@ internal static class Values
         _ => true,
     };
 
-    /// <summary>Values that one comparison goes through at most: lists of lists can stand for more than memory holds.</summary>
+    /// <summary>Maximum number of values in one comparison. Nested lists can represent more values than fit in memory.</summary>
     private const int MostCompared = 10_000_000;
 
     public static bool AreEqual(Site site, object? left, object? right)
@@ -105,7 +105,7 @@ internal static class Values
 
     private static bool AreEqual(Site site, object? left, object? right, ref int compared)
     {
-        // As in Python a value that is the same object is equal, however large; what is left is bounded.
+        // As in Python, a value equals itself, however large; the rest is bounded.
         if (ReferenceEquals(left, right)) return left is not double number || !double.IsNaN(number);
         if (++compared > MostCompared) throw site.Fail($"more than {MostCompared} values are compared at once");
         switch (left, right)
@@ -158,7 +158,7 @@ internal static class Values
         throw site.Fail($"{Describe(left)} and {Describe(right)} have no order");
     }
 
-    // A surrogate stands for a higher code point than any single unit.
+    // A surrogate is part of a higher code point than any single unit.
     private static int ByCodePoints(string left, string right)
     {
         var at = left.AsSpan().CommonPrefixLength(right);
@@ -212,7 +212,7 @@ internal static class Values
         return characters;
     }
 
-    /// <summary>The code points from one to another, which both exist.</summary>
+    /// <summary>The code points in a range, which must exist.</summary>
     public static SourcedText Characters(SourcedText text, long from, long to)
     {
         var start = Unit(0, from);
@@ -234,7 +234,7 @@ internal static class Values
         _ => throw site.Fail($"{Describe(value)} has no length"),
     };
 
-    /// <summary>What the value looks like in the output.</summary>
+    /// <summary>The text of the value in the output.</summary>
     public static SourcedText ToText(Site site, object? value) => value switch
     {
         SourcedText text => text,
@@ -248,7 +248,7 @@ internal static class Values
         _ => throw site.Fail($"{Describe(value)} cannot be written as text"),
     };
 
-    /// <summary>The name of the value's type, as Python's messages have it.</summary>
+    /// <summary>The name of the value's type in Python's messages.</summary>
     public static string PythonType(object? value) => value switch
     {
         null => "None",

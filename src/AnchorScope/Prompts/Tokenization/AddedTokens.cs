@@ -4,16 +4,17 @@ namespace AnchorScope.Prompts.Tokenization;
 
 /// <summary>An entry of tokenizer.json's <c>added_tokens</c>.</summary>
 /// <param name="Id">Its id, in the model's vocabulary or above it.</param>
-/// <param name="Content">The text that it stands for.</param>
-/// <param name="Special">Left out when decoding for reading.</param>
-/// <param name="Normalized">Matched in normalised text, with its own content normalised, instead of in the text as written.</param>
-/// <param name="LeftStrip">Takes the white space on its left with it.</param>
-/// <param name="RightStrip">Takes the white space on its right with it.</param>
-/// <param name="SingleWord">Matched only where no word character touches it.</param>
+/// <param name="Content">The text of the token.</param>
+/// <param name="Special">Whether it is omitted when decoding for reading.</param>
+/// <param name="Normalized">Whether it is matched in normalised text, with its own content normalised, instead of in the original
+/// text.</param>
+/// <param name="LeftStrip">Whether it includes the white space on its left.</param>
+/// <param name="RightStrip">Whether it includes the white space on its right.</param>
+/// <param name="SingleWord">Whether it matches only if no word character is adjacent.</param>
 internal sealed record AddedToken(
     int Id, string Content, bool Special, bool Normalized, bool LeftStrip, bool RightStrip, bool SingleWord)
 {
-    /// <summary>The content and flags of an object; the id is not known yet.</summary>
+    /// <summary>Reads the content and flags of an object. The id is not known yet.</summary>
     public static AddedToken Read(JsonField field)
     {
         var special = field.Flag("special", false);
@@ -22,18 +23,18 @@ internal sealed record AddedToken(
             field.Flag("lstrip", false), field.Flag("rstrip", false), field.Flag("single_word", false));
     }
 
-    /// <summary>A special token of which only the text is given: cut out of the raw text as it stands.</summary>
+    /// <summary>A special token given only as text. It is matched in the original text.</summary>
     public static AddedToken Plain(string content) =>
         new(-1, content, Special: true, Normalized: false, LeftStrip: false, RightStrip: false, SingleWord: false);
 }
 
-/// <summary>Finds added tokens in text: the leftmost first, of those the longest.</summary>
+/// <summary>Finds added tokens in text: the leftmost first, and of those the longest.</summary>
 internal sealed class AddedTokens
 {
     private readonly Node root = new();
 
-    /// <param name="tokens">What to look for.</param>
-    /// <param name="written">How a token stands in the text: as it is, or normalised.</param>
+    /// <param name="tokens">The tokens to find.</param>
+    /// <param name="written">Returns the text to match for a token: its content, original or normalised.</param>
     public AddedTokens(IEnumerable<AddedToken> tokens, Func<AddedToken, string> written)
     {
         foreach (var token in tokens)
@@ -44,7 +45,7 @@ internal sealed class AddedTokens
         }
     }
 
-    /// <summary>Cuts the text into pieces without and with an added token; no piece is empty.</summary>
+    /// <summary>Splits the text into pieces that are an added token or contain none. No piece is empty.</summary>
     public IEnumerable<(AlignedText Piece, AddedToken? Token)> Cut(AlignedText text)
     {
         var done = 0;
@@ -54,7 +55,7 @@ internal sealed class AddedTokens
             if (token.SingleWord && (EndsInWord(text.Text.AsSpan(0, start)) || StartsInWord(text.Text.AsSpan(end)))) continue;
             if (token.LeftStrip) start = text.Text.AsSpan(0, start).TrimEnd().Length;
             if (token.RightStrip) end = text.Length - text.Text.AsSpan(end).TrimStart().Length;
-            // A neighbour may have taken white space that this token would take or even consists of.
+            // A neighbour may have taken white space that this token would include or even consists of.
             start = Math.Max(start, done);
             if (end <= start) continue;
             if (start > done) yield return (text.Slice(done, start - done), null);

@@ -4,8 +4,8 @@ using System.Text.Json;
 namespace AnchorScope.Prompts.Tokenization;
 
 /// <summary>
-/// The added tokens of a checkpoint, from tokenizer.json and tokenizer_config.json, numbered as the reference numbers them: a token of the
-/// model's vocabulary keeps its id, any other gets the next free one in the order in which it is added, whatever id the file writes.
+/// The added tokens of a checkpoint, from tokenizer.json and tokenizer_config.json, with the ids of the reference. A token of the model's
+/// vocabulary keeps its id; any other gets the next free id in the order of addition, whatever id the file states.
 /// </summary>
 internal sealed class AddedVocabulary
 {
@@ -16,13 +16,13 @@ internal sealed class AddedVocabulary
 
     private AddedVocabulary(Dictionary<string, int> vocabulary) => this.vocabulary = vocabulary;
 
-    /// <summary>The tokens, each content once.</summary>
+    /// <summary>The tokens, with each content once.</summary>
     public IReadOnlyCollection<AddedToken> Tokens => tokens.Values;
 
     /// <summary>Ids by content.</summary>
     public Dictionary<string, int> Ids() => tokens.Values.ToDictionary(token => token.Content, token => token.Id, StringComparer.Ordinal);
 
-    /// <summary>What the user should know, one line each.</summary>
+    /// <summary>Warnings for the user, one line each.</summary>
     public IReadOnlyList<string> Warnings(string file) => renumbered.Count == 0 ? [] :
         [$"{file}: added tokens are numbered on from the end of the vocabulary, as the tokenizers library does: " +
             string.Join(", ", renumbered.Take(4)) +
@@ -30,8 +30,8 @@ internal sealed class AddedVocabulary
 
     /// <param name="file">tokenizer.json.</param>
     /// <param name="config">tokenizer_config.json.</param>
-    /// <param name="named">The special tokens that have names, bos_token and the like.</param>
-    /// <param name="vocabulary">The model's.</param>
+    /// <param name="named">Named special tokens such as bos_token.</param>
+    /// <param name="vocabulary">Vocabulary of the model.</param>
     public static AddedVocabulary Read(JsonField file, JsonField? config, IReadOnlyDictionary<string, AddedToken> named, Dictionary<string,
         int> vocabulary)
     {
@@ -50,7 +50,7 @@ internal sealed class AddedVocabulary
         return added;
     }
 
-    /// <summary>The list in which a configuration gives special tokens without names; null where it gives none.</summary>
+    /// <summary>The list of unnamed special tokens in a configuration; null if there is none.</summary>
     public static JsonField? Unnamed(JsonField config) => config.Find("extra_special_tokens") is { } extra
         ? extra.Value.ValueKind == JsonValueKind.Array ? extra : null
         : config.Find("additional_special_tokens");
@@ -59,7 +59,7 @@ internal sealed class AddedVocabulary
     {
         var decoder = (config.Find("added_tokens_decoder")?.Members() ?? []).Select(member =>
             (Id: Number(member.Name, member.Field), Token: AddedToken.Read(member.Field)));
-        // A token that is there already takes the flags that the configuration gives it.
+        // A token that exists already gets the flags of the configuration.
         foreach (var (id, token) in decoder.OrderBy(entry => entry.Id))
             if (!tokens.TryGetValue(token.Content, out var present) || present with { Id = -1 } != token) Add(token, id);
         AddMissing(named.Values);

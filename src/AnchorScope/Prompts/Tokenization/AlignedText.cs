@@ -2,11 +2,11 @@ using System.Text;
 
 namespace AnchorScope.Prompts.Tokenization;
 
-/// <summary>A piece of text in which every UTF-16 unit knows the range of the original text that it came from.</summary>
-/// <remarks>Both ends of the ranges never decrease along the text. A unit that a normaliser invented has an empty range.</remarks>
+/// <summary>A piece of text with the range of the original text that each UTF-16 unit came from.</summary>
+/// <remarks>Neither end of the ranges decreases along the text. A unit that was inserted by a normaliser has an empty range.</remarks>
 internal sealed class AlignedText
 {
-    // Without arrays, unit i came from original unit shift + i; with them, entry shift + i is its range.
+    // Without arrays, unit i came from original unit shift + i. With them, entry shift + i is its range.
     private readonly int[]? starts;
     private readonly int[]? ends;
     private readonly int shift;
@@ -18,7 +18,7 @@ internal sealed class AlignedText
 
     public int Length => Text.Length;
 
-    /// <summary>The whole original text, unpaired surrogates replaced by U+FFFD.</summary>
+    /// <summary>The whole original text, with unpaired surrogates replaced by U+FFFD.</summary>
     public static AlignedText Original(string text) => new(WithoutLoneSurrogates(text), null, null, 0);
 
     public int StartOf(int unit) => starts is null ? shift + unit : starts[shift + unit];
@@ -40,7 +40,7 @@ internal sealed class AlignedText
         return repaired is null ? text : new string(repaired);
     }
 
-    /// <summary>Collects units and their ranges, from the left to the right.</summary>
+    /// <summary>Collects units and their ranges from left to right.</summary>
     public sealed class Builder
     {
         private readonly StringBuilder text;
@@ -61,7 +61,7 @@ internal sealed class AlignedText
             foreach (var unit in units) Append(unit, start, end);
         }
 
-        /// <summary>Copies units of <paramref name="source"/> with the ranges they have there.</summary>
+        /// <summary>Copies units of <paramref name="source"/> with their ranges.</summary>
         public void Append(AlignedText source, int from, int length)
         {
             for (var i = from; i < from + length; i++) Append(source.Text[i], source.StartOf(i), source.EndOf(i));

@@ -2,14 +2,14 @@ using System.Text;
 
 namespace AnchorScope.Prompts.Tokenization;
 
-/// <summary>Byte-level BPE's alphabet: one printable character for each of the 256 bytes, as GPT-2 defined it.</summary>
+/// <summary>The alphabet of byte-level BPE: one printable character for each of the 256 bytes, as defined by GPT-2.</summary>
 internal static class ByteAlphabet
 {
     private static readonly char[] Characters = Assign();
     private static readonly Dictionary<char, byte> Bytes =
         Characters.Select((character, value) => (character, value)).ToDictionary(pair => pair.character, pair => (byte)pair.value);
 
-    /// <summary>The UTF-8 form of the text in this alphabet; every byte keeps the origin of its whole character.</summary>
+    /// <summary>The UTF-8 bytes of the text in this alphabet. Every byte keeps the origin of its whole character.</summary>
     public static AlignedText Write(AlignedText text)
     {
         var result = new AlignedText.Builder(text.Length);
@@ -27,11 +27,13 @@ internal static class ByteAlphabet
     /// <summary>The character of a byte.</summary>
     public static char Of(byte value) => Characters[value];
 
-    /// <summary>The bytes that a token stands for; a token with any character outside the alphabet stands for its own UTF-8 form.</summary>
+    /// <summary>
+    /// The bytes that a token represents. A token with any character outside the alphabet represents its own UTF-8 bytes.
+    /// </summary>
     public static IEnumerable<byte> Read(string token) =>
         token.All(Bytes.ContainsKey) ? token.Select(character => Bytes[character]) : Encoding.UTF8.GetBytes(token);
 
-    // Printable Latin-1 stands for itself; the others follow from U+0100 on, in the order of their values.
+    // Printable Latin-1 characters represent themselves. The others follow from U+0100 on, in the order of their values.
     private static char[] Assign()
     {
         var characters = new char[256];

@@ -8,19 +8,19 @@ using System.Text.Json;
 namespace AnchorScope.Prompts.Tokenization;
 
 /// <summary>
-/// Byte-pair encoding: a word starts as its characters, and the neighbouring pair with the lowest rank is merged until none is
-/// left (Sennrich et al. 2016); ties go to the left.
+/// Byte-pair encoding: a word starts as its characters, and the adjacent pair with the lowest rank is merged until no pair can be merged
+/// (Sennrich et al. 2016). Of equal ranks the leftmost pair is merged first.
 /// </summary>
 /// <remarks>
-/// A whole document may be one word. It is cut first where no merge can ever reach across, and a long piece goes rank by rank through
-/// buckets instead of a heap; neither changes a token.
+/// A whole document may be one word. It is first split where no merge can ever cross. A long piece is merged rank by rank with buckets
+/// instead of a heap. Neither changes a token.
 /// </remarks>
 internal sealed class BytePairModel : TokenModel
 {
-    /// <summary>Symbols from which on buckets, with a list for every rank, are cheaper than a heap.</summary>
+    /// <summary>Number of symbols from which buckets, with a list for every rank, are faster than a heap.</summary>
     private const int Long = 20_000;
 
-    /// <summary>Symbols up to which looking at all pairs for every merge is cheapest.</summary>
+    /// <summary>Number of symbols up to which a scan of all pairs for every merge is fastest.</summary>
     private const int Short = 40;
 
     private readonly PairTable ranks;
@@ -62,7 +62,7 @@ internal sealed class BytePairModel : TokenModel
             idOfRank[rank] = id;
             growing &= firstUse[id] > rank;
             joins[ends[left].Last, ends[right].First] = 1;
-            // A byte's token is a symbol of its own besides the one that its text would make.
+            // The token of a byte is a separate symbol, in addition to the symbol of its text.
             if (bytes.Count == 0) continue;
             if (bytes.Contains(left)) joins[left, ends[right].First] = 1;
             if (bytes.Contains(right)) joins[ends[left].Last, right] = 1;
@@ -72,7 +72,7 @@ internal sealed class BytePairModel : TokenModel
 
     public override int? Unknown => unknownId;
 
-    /// <summary>First and last symbol of every token's text, by id; -1 where it is none of the vocabulary.</summary>
+    /// <summary>First and last symbol of every token's text, by id; -1 for a symbol outside the vocabulary.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private (int First, int Last)[] Ends()
     {
@@ -94,7 +94,8 @@ internal sealed class BytePairModel : TokenModel
             Merge(Symbols(word), tokens);
     }
 
-    // A hundred thousand and more in real files: looked up as parts of one string, without a string for each part.
+    // Real files have a hundred thousand merges or more, so the parts are looked up as spans of one string, without allocating a string for
+    // each.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private List<(int Left, int Right, int Id)> ReadMerges(JsonField field)
     {
@@ -127,8 +128,9 @@ internal sealed class BytePairModel : TokenModel
         InputException Wrong(JsonField merge) => At(merge).Expected("\"left right\" or [\"left\", \"right\"]");
     }
 
-    // What is not in the vocabulary becomes the tokens of its bytes, or the unknown token, or nothing. As in the reference, an unknown
-    // token is written when the next known character comes: bytes that follow it stand before it, and do not end a row of fused ones.
+    // A character outside the vocabulary becomes the tokens of its bytes, or the unknown token, or nothing. As in the reference, an unknown
+    // token is written when the next known character comes: tokens of bytes after it are written before it, and do not end a sequence of
+    // fused ones.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private List<WordToken> Symbols(string word)
     {
@@ -166,7 +168,7 @@ internal sealed class BytePairModel : TokenModel
         return true;
     }
 
-    /// <summary>Merges piece by piece; where two symbols are the ends of no merge, none can ever reach across.</summary>
+    /// <summary>Merges piece by piece. Between two symbols that no merge joins, no merge can ever cross.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Merge(List<WordToken> symbols, List<WordToken> tokens)
     {
@@ -186,7 +188,7 @@ internal sealed class BytePairModel : TokenModel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ByScan(Span<WordToken> symbols, List<WordToken> tokens)
     {
-        // The rank of each symbol and its right neighbour; none is the highest there is.
+        // The rank of each symbol with its right neighbour; the highest value if there is no merge.
         Span<int> pairs = stackalloc int[Short];
         pairs = pairs[..(symbols.Length - 1)];
         for (var i = 0; i < pairs.Length; i++) pairs[i] = RankOf(symbols, i);
@@ -210,7 +212,7 @@ internal sealed class BytePairModel : TokenModel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ByHeap(Span<WordToken> symbols, List<WordToken> tokens)
     {
-        // previous and next link the symbols that are left; a symbol that was merged into its left neighbour has next -2.
+        // previous and next link the remaining symbols. A symbol that was merged into its left neighbour has next -2.
         var (previous, next) = (new int[symbols.Length], new int[symbols.Length]);
         var queue = new PriorityQueue<int, long>();
         for (var i = 0; i < symbols.Length; i++)
@@ -222,7 +224,7 @@ internal sealed class BytePairModel : TokenModel
         while (queue.TryDequeue(out var left, out var key))
         {
             var right = next[left];
-            // The queue still holds pairs that an earlier merge has changed.
+            // The queue still contains pairs that an earlier merge has changed.
             if (right < 0) continue;
             var rank = ranks[symbols[left].Id, symbols[right].Id];
             if (rank != (int)(key >> 32)) continue;
@@ -246,7 +248,8 @@ internal sealed class BytePairModel : TokenModel
     }
 
     /// <summary>
-    /// For long pieces of a vocabulary in which what a merge makes takes part in later merges only: rank by rank, each from the left to the right.
+    /// For long pieces of a vocabulary in which the result of a merge takes part only in later merges: rank by rank, each from left to
+    /// right.
     /// </summary>
     private readonly ref struct Buckets
     {
@@ -254,7 +257,7 @@ internal sealed class BytePairModel : TokenModel
         private readonly Span<WordToken> symbols;
         private readonly int[] previous;
         private readonly int[] next;
-        // Rank of the pair that begins at a symbol; -1 where it has none or the symbol is gone.
+        // Rank of the pair that begins at a symbol; -1 if it has none or the symbol was merged.
         private readonly int[] rankAt;
         private readonly List<(int Left, int Next)> entries;
         private readonly int[] newest;

@@ -1,15 +1,15 @@
 namespace AnchorScope.Prompts.Tokenization;
 
 /// <summary>
-/// Canonical decompositions and combining classes of Unicode 14.0 (fields 5 and 3 of UnicodeData.txt), Hangul syllables left out
-/// because arithmetic gives them. The program runs with invariant globalization, in which <see cref="string.Normalize()"/>
-/// returns its input unchanged: hence tables of our own.
+/// Canonical decompositions and combining classes of Unicode 14.0 (fields 5 and 3 of UnicodeData.txt), without Hangul syllables, which are
+/// computed. The program runs with invariant globalization, in which <see cref="string.Normalize()"/> returns its input unchanged, so it
+/// needs its own tables.
 /// </summary>
 internal static class CanonicalTable
 {
     /// <summary>
-    /// Space-separated hexadecimal entries: <c>code=first+second</c>, a trailing <c>!</c> where the pair is never composed again;
-    /// <c>first-last=code</c> is a run whose targets count up with it.
+    /// Space-separated hexadecimal entries: <c>code=first+second</c>, with a trailing <c>!</c> if the pair is never composed;
+    /// <c>first-last=code</c> is a range with consecutive targets.
     /// </summary>
     internal const string Decompositions = """
         C0=41+300 C1=41+301 C2=41+302 C3=41+303 C4=41+308 C5=41+30A C7=43+327 C8=45+300 C9=45+301 CA=45+302 CB=45+308 CC=49+300

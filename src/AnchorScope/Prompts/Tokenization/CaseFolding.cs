@@ -2,22 +2,22 @@ using System.Text;
 
 namespace AnchorScope.Prompts.Tokenization;
 
-/// <summary>Which characters are one without regard to case, by Unicode's simple case folding.</summary>
+/// <summary>Which characters differ only in case, by Unicode's simple case folding.</summary>
 internal static class CaseFolding
 {
-    // Only sets of two and more, under each of their members.
+    // Only sets of two or more characters, under each of their members.
     private static readonly Lazy<Dictionary<int, CodePointSet>> Equal = new(Group);
 
-    /// <summary>The set and all characters that differ from a member in case only.</summary>
+    /// <summary>The set and all characters that differ from a member only in case.</summary>
     public static CodePointSet Closure(CodePointSet set) => set.Single is { } single
         ? Equal.Value.GetValueOrDefault(single, set)
         : Equal.Value.Where(entry => set.Contains(entry.Key)).Aggregate(set, (closure, entry) => closure.Contains(entry.Value) ? closure
             : closure.Or(entry.Value));
 
-    /// <summary>Whether a member's folding is several characters, as that of "ß" is "ss".</summary>
+    /// <summary>Whether the folding of a member has several characters, such as "ss" for "ß".</summary>
     public static bool HasLongFolding(CodePointSet set) => UnicodeCasing.LongFoldings.Keys.Any(set.Contains);
 
-    /// <summary>A part of the text that is the folding of one character, or such a character; null where there is none.</summary>
+    /// <summary>A part of the text that is the folding of one character, or such a character; null if there is none.</summary>
     public static string? FoldsFromOneCharacter(string text)
     {
         if (text.Length == 0) return null;
@@ -28,13 +28,14 @@ internal static class CaseFolding
     }
 
     /// <summary>
-    /// The character that stands for all that differ from it in case only; the long s is left out of .NET's invariant upper case.
+    /// The representative of all characters that differ only in case. The long s is a special case, because .NET's invariant upper case
+    /// excludes it.
     /// </summary>
     public static Rune Fold(Rune rune)
     {
         if (rune.Value == 0x17F) return new('s');
         var upper = Rune.ToUpperInvariant(rune);
-        // Cherokee folds to its capitals, which are the older letters.
+        // Cherokee folds to its upper-case letters, which are the older ones.
         return upper.Value is >= 0x13A0 and <= 0x13F5 ? upper : Rune.ToLowerInvariant(upper);
     }
 

@@ -19,7 +19,7 @@ internal static class CharacterClass
 
     public static bool IsNumeric(Rune rune) => Rune.IsNumber(rune);
 
-    /// <summary>Unicode punctuation and the whole of ASCII's, whose <c>$+&lt;=&gt;^`|~</c> Unicode calls symbols.</summary>
+    /// <summary>Unicode punctuation and all of ASCII's, including <c>$+&lt;=&gt;^`|~</c>, which are symbols in Unicode.</summary>
     public static bool IsPunctuation(Rune rune) => Rune.IsPunctuation(rune) || (rune.IsAscii && Rune.IsSymbol(rune));
 
     public static bool IsWhiteSpace(Rune rune) => Rune.IsWhiteSpace(rune);

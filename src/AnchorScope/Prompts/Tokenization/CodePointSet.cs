@@ -3,7 +3,7 @@ namespace AnchorScope.Prompts.Tokenization;
 /// <summary>A set of code points, 0 to 10FFFF.</summary>
 internal sealed class CodePointSet
 {
-    /// <summary>One past the highest code point.</summary>
+    /// <summary>The highest code point plus one.</summary>
     public const int End = 0x110000;
 
     // Ascending: the set begins at bounds[0], ends before bounds[1], begins again at bounds[2], ...
@@ -15,15 +15,15 @@ internal sealed class CodePointSet
 
     public static CodePointSet All { get; } = new([0, End]);
 
-    /// <summary>Where membership changes, ascending.</summary>
+    /// <summary>Code points at which membership changes, ascending.</summary>
     public ReadOnlySpan<int> Bounds => bounds;
 
     public bool IsEmpty => bounds.Length == 0;
 
-    /// <summary>The only member; null where there is none or more than one.</summary>
+    /// <summary>The only member; null if there is none or more than one.</summary>
     public int? Single => bounds.Length == 2 && bounds[1] == bounds[0] + 1 ? bounds[0] : null;
 
-    /// <summary>Both ends belong to it.</summary>
+    /// <summary>A range including both ends.</summary>
     public static CodePointSet Range(int first, int last) => new([first, last + 1]);
 
     public static CodePointSet Of(params ReadOnlySpan<int> members)
@@ -39,11 +39,11 @@ internal sealed class CodePointSet
     public bool Contains(int code)
     {
         var at = Array.BinarySearch(bounds, code);
-        // Found is the beginning of a stretch inside (even index) or outside; not found, the stretch before ~at.
+        // A code that is found is the beginning of a range inside (even index) or outside the set. Otherwise it is in the range before ~at.
         return (at >= 0 ? at : ~at - 1) % 2 == 0 && (at >= 0 || ~at > 0);
     }
 
-    /// <summary>Whether all of the other set belongs to this one.</summary>
+    /// <summary>Whether this set contains all of the other set.</summary>
     public bool Contains(CodePointSet other) => other.And(Not()).IsEmpty;
 
     public CodePointSet Or(CodePointSet other) => Merge(other, (a, b) => a || b);
@@ -52,7 +52,7 @@ internal sealed class CodePointSet
 
     public CodePointSet Not() => Merge(All, (a, b) => b && !a);
 
-    /// <summary>Ranges, both ends included.</summary>
+    /// <summary>Ranges including both ends.</summary>
     public IEnumerable<(int First, int Last)> Ranges()
     {
         for (var i = 0; i < bounds.Length; i += 2) yield return (bounds[i], bounds[i + 1] - 1);

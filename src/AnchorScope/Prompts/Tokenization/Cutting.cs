@@ -1,12 +1,12 @@
 namespace AnchorScope.Prompts.Tokenization;
 
-/// <summary>What becomes of the delimiters when text is cut at them.</summary>
+/// <summary>What happens to the delimiters when text is split at them.</summary>
 internal enum Cut
 {
     /// <summary>They are dropped.</summary>
     Removed,
 
-    /// <summary>Each is a piece of its own.</summary>
+    /// <summary>Each is a separate piece.</summary>
     Isolated,
 
     /// <summary>Each ends the piece before it.</summary>
@@ -15,17 +15,17 @@ internal enum Cut
     /// <summary>Each begins the piece after it.</summary>
     MergedWithNext,
 
-    /// <summary>Neighbouring ones are one piece.</summary>
+    /// <summary>Adjacent ones are one piece.</summary>
     Contiguous,
 }
 
-/// <summary>Cuts text at delimiters; no piece is empty.</summary>
+/// <summary>Splits text at delimiters. No piece is empty.</summary>
 internal static class Cutting
 {
-    /// <param name="piece">The text to cut.</param>
-    /// <param name="matches">Ranges in ascending order, disjoint; an empty one only cuts.</param>
-    /// <param name="cut">What becomes of the delimiters.</param>
-    /// <param name="invert">The delimiters are what lies between the matches.</param>
+    /// <param name="piece">The text to split.</param>
+    /// <param name="matches">Ranges in ascending order, disjoint; an empty one only splits.</param>
+    /// <param name="cut">What happens to the delimiters.</param>
+    /// <param name="invert">Whether the delimiters are the ranges between the matches.</param>
     public static IEnumerable<AlignedText> Apply(AlignedText piece, IEnumerable<(int Start, int Length)> matches, Cut cut, bool invert)
     {
         var (start, end) = (0, 0); // the piece that is still growing

@@ -1,11 +1,11 @@
 namespace AnchorScope.Prompts.Tokenization;
 
-/// <summary>A step of a decoder in the middle of a text.</summary>
+/// <summary>A step of a decoder with the state of one text.</summary>
 internal interface IDecoding
 {
-    /// <summary>What is certain now.</summary>
+    /// <summary>Adds text; returns what is final.</summary>
     IEnumerable<Stretch> Next(Stretch stretch);
 
-    /// <summary>The rest, when no more will come.</summary>
+    /// <summary>The remaining text, after the last token.</summary>
     IEnumerable<Stretch> End();
 }

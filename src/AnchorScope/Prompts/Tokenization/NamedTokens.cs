@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace AnchorScope.Prompts.Tokenization;
 
 /// <summary>
-/// The special tokens that a checkpoint gives names to: members called <c>..._token</c>, and those of <c>extra_special_tokens</c> where
-/// that is an object.
+/// The named special tokens of a checkpoint: members called <c>..._token</c>, and those of <c>extra_special_tokens</c> if that is an
+/// object.
 /// </summary>
 internal static class NamedTokens
 {
@@ -12,7 +12,8 @@ internal static class NamedTokens
     private static readonly string[] Common = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
     /// <summary>
-    /// From tokenizer_config.json; where that has no added_tokens_decoder, special_tokens_map.json comes over it, as in the reference.
+    /// Reads them from tokenizer_config.json. If that has no added_tokens_decoder, special_tokens_map.json overrides it, as in the
+    /// reference.
     /// </summary>
     public static IReadOnlyDictionary<string, AddedToken> Read(string folder, JsonField? config)
     {
@@ -26,7 +27,7 @@ internal static class NamedTokens
         return ordered;
     }
 
-    // A value is the token or an object that holds it; add_bos_token and the like are flags.
+    // A value is the token or an object that contains it; add_bos_token and similar members are flags.
     private static void Collect(JsonField config, OrderedDictionary<string, AddedToken> tokens)
     {
         var extra = config.Find("extra_special_tokens") is { Value.ValueKind: JsonValueKind.Object } named ? named.Members() : [];

@@ -52,7 +52,7 @@ internal abstract class Normalizer
             {
                 var rune = Rune.GetRuneAt(text.Text, i);
                 length = rune.Utf16SequenceLength;
-                // The one character whose lower case is two of them (SpecialCasing.txt).
+                // The only character whose lower case has two characters (SpecialCasing.txt).
                 var lower = rune.Value == 0x130 ? "i\u0307" : Rune.ToLowerInvariant(rune).ToString();
                 result.Append(lower, text.StartOf(i), text.EndOf(i + length - 1));
             }
@@ -71,10 +71,10 @@ internal abstract class Normalizer
     }
 }
 
-/// <summary>The rewritings that normalisers and pre-tokenisers share.</summary>
+/// <summary>Text replacements that normalisers and pre-tokenisers share.</summary>
 internal static class Rewriting
 {
-    /// <summary>Puts text that has no origin in front; an empty piece stays empty.</summary>
+    /// <summary>Inserts text without an origin at the beginning; an empty piece remains empty.</summary>
     public static AlignedText Prepend(AlignedText text, string prefix)
     {
         if (text.Length == 0) return text;
@@ -85,8 +85,8 @@ internal static class Rewriting
     }
 
     /// <summary>
-    /// Every unit of the content is aligned to the last character of the match that it replaces. So in the reference, where it decides
-    /// whether a piece counts as the beginning of the text: one that begins with two replaced characters does not.
+    /// Replaces matches. Every unit of the content is aligned to the last character of the match it replaces, as in the reference, where
+    /// this decides whether a piece counts as the beginning of the text: one that begins with two replaced characters does not.
     /// </summary>
     public static AlignedText Replace(AlignedText text, IEnumerable<(int Start, int Length)> matches, string content)
     {
@@ -94,7 +94,7 @@ internal static class Rewriting
         var from = 0;
         foreach (var (start, length) in matches)
         {
-            if (length == 0) continue; // nothing there that could be replaced
+            if (length == 0) continue; // nothing to replace
             result ??= new(text.Length);
             result.Append(text, from, start - from);
             var last = start + length - (length > 1 && char.IsLowSurrogate(text.Text[start + length - 1]) ? 2 : 1);

@@ -4,21 +4,21 @@ using System.Text;
 namespace AnchorScope.Prompts.Tokenization;
 
 /// <summary>
-/// A bracket of Oniguruma's Ruby syntax: characters, ranges, escapes, POSIX brackets, brackets in brackets (which are united), and
-/// <c>&amp;&amp;</c>, which binds least and intersects.
+/// A bracket expression of Oniguruma's Ruby syntax: characters, ranges, escapes, POSIX brackets, nested brackets (which are united), and
+/// <c>&amp;&amp;</c>, which has the lowest precedence and intersects.
 /// </summary>
 internal sealed class OnigurumaBrackets(OnigurumaReader reader, bool ignoresCase)
 {
     private const int DeepestNesting = 50;
 
-    // Characters and ranges that are written out.
+    // Characters and ranges that are given explicitly.
     private readonly List<CodePointSet> named = [];
 
-    /// <summary>The set; the opening bracket was read, the closing one is.</summary>
+    /// <summary>Reads the set, including the closing bracket. The opening bracket has been read.</summary>
     public CodePointSet Read()
     {
         var (set, negated) = Read(0);
-        // Case is taken out of the whole bracket, before its negation.
+        // Case is ignored for the whole bracket, before its negation.
         if (ignoresCase)
         {
             if (named.Any(CaseFolding.HasLongFolding))
@@ -35,7 +35,7 @@ internal sealed class OnigurumaBrackets(OnigurumaReader reader, bool ignoresCase
         CodePointSet? intersection = null;
         var members = CodePointSet.Empty;
         var any = false;
-        // A closing bracket in the first place is a character.
+        // A closing bracket in the first position is a character.
         if (reader.Peek() == ']')
         {
             if (!reader.Is("]") || reader.AtEnd) throw new FormatException("a [ is not closed");
@@ -62,7 +62,7 @@ internal sealed class OnigurumaBrackets(OnigurumaReader reader, bool ignoresCase
     }
 
     /// <summary>
-    /// The set that an escape names, the backslash read; null, with nothing read, where it is a character or something else.
+    /// The set that an escape names, after the backslash; null, with nothing read, if it is a character or something else.
     /// </summary>
     public static CodePointSet? SetOfEscape(OnigurumaReader reader, bool outsideBrackets)
     {
@@ -89,13 +89,13 @@ internal sealed class OnigurumaBrackets(OnigurumaReader reader, bool ignoresCase
         reader.Next();
         if (reader.Skip("^")) negated = !negated;
         var name = reader.Until('}');
-        // As a property, and not in a POSIX bracket, punct is without symbols, and word is \w.
+        // As a property, other than in a POSIX bracket, punct excludes symbols, and word is \w.
         set = name.ToLowerInvariant() switch { "punct" => UnicodeSets.Find("p"), "word" => word, _ =>
             UnicodeSets.Find(name) } ?? throw new FormatException($"the property {name}");
         return negated ? set.Not() : set;
     }
 
-    /// <summary>The character that an escape stands for, the backslash read.</summary>
+    /// <summary>The character that an escape represents, after the backslash.</summary>
     public static int Character(OnigurumaReader reader)
     {
         var letter = reader.Next();

@@ -4,23 +4,25 @@ using System.Text;
 namespace AnchorScope.Prompts.Tokenization;
 
 /// <summary>
-/// A regular expression in Oniguruma's Ruby syntax, which is what the tokenizers library reads, written as one of .NET that finds the same.
-/// Every set of characters is written out as ranges, so nothing depends on what .NET means by a class or a property.
+/// Translates a regular expression in Oniguruma's Ruby syntax, which the tokenizers library uses, to an equivalent .NET one. Every set of
+/// characters is written as ranges, so that nothing depends on .NET's definition of a class or property.
 /// </summary>
 /// <remarks>
-/// Oniguruma works on code points, .NET on UTF-16 units. In what <see cref="Regex"/> is matched against, each character beyond the basic
-/// plane is one unit of the surrogate range, the same for all characters that the expression's sets do not tell apart (<see cref="Unit"/>).
+/// Oniguruma works on code points, .NET on UTF-16 units. In the text that <see cref="Regex"/> is matched against, each character beyond the
+/// basic plane is one unit of the surrogate range, which is the same for all characters that the expression's sets do not distinguish
+/// (<see cref="Unit"/>).
 /// </remarks>
 internal sealed class OnigurumaExpression
 {
     private const int FirstAstral = 0x10000, FirstUnit = 0xD800, Units = 0x800;
 
-    // Astral characters from starts[i] on, up to the next start, are unit units[i].
+    // Astral characters from starts[i] on, up to the next start, are represented by units[i].
     private readonly int[] starts;
     private readonly char[] units;
 
     /// <param name="expression">The expression.</param>
-    /// <exception cref="FormatException">It is wrong, or has a construct that is not supported; the message names it.</exception>
+    /// <exception cref="FormatException">The expression is invalid, or has a construct that is not supported; the message names
+    /// it.</exception>
     public OnigurumaExpression(string expression)
     {
         var parser = new OnigurumaParser(expression);
@@ -51,14 +53,14 @@ internal sealed class OnigurumaExpression
     }
 
     /// <summary>
-    /// The expression in .NET's syntax, for a text in which characters beyond U+FFFF are written as <see cref="Unit"/> says.
+    /// The expression in .NET's syntax, for a text in which characters beyond U+FFFF are replaced by their <see cref="Unit"/>.
     /// </summary>
     public string Regex { get; }
 
-    /// <summary>Whether it compares stretches of text, which characters with the same unit would make equal.</summary>
+    /// <summary>Whether it has backreferences, for which characters with the same unit would wrongly be equal.</summary>
     public bool HasBackreferences { get; }
 
-    /// <summary>The unit that stands for a character beyond U+FFFF.</summary>
+    /// <summary>The unit that represents a character beyond U+FFFF.</summary>
     public char Unit(Rune rune)
     {
         var at = Array.BinarySearch(starts, rune.Value);
@@ -75,7 +77,7 @@ internal sealed class OnigurumaExpression
         var inside = new StringBuilder();
         foreach (var (first, last) in set.Ranges())
         {
-            // The surrogate range is no text. Its units stand for characters beyond the basic plane.
+            // The surrogate range does not occur in text. Its units represent characters beyond the basic plane.
             Range(first, Math.Min(last, FirstUnit - 1));
             Range(Math.Max(first, FirstUnit + Units), Math.Min(last, FirstAstral - 1));
         }

@@ -4,14 +4,14 @@ using System.Text;
 namespace AnchorScope.Prompts.Tokenization;
 
 /// <summary>
-/// Reads a regular expression in Oniguruma's Ruby syntax and gives the pieces of one in .NET's: text, sets of characters, opening
-/// parentheses of groups.
+/// Parses a regular expression in Oniguruma's Ruby syntax to the pieces of a .NET one: text, sets of characters, opening parentheses of
+/// groups.
 /// </summary>
 internal sealed class OnigurumaParser(string expression)
 {
     private static readonly CodePointSet LineEnd = CodePointSet.Of('\n');
 
-    // Line feed, vertical tab, form feed, carriage return and the three of Unicode.
+    // Line feed, vertical tab, form feed, carriage return, and the three line ends of Unicode.
     private static readonly CodePointSet AnyLineEnd = CodePointSet.Range('\n', '\r').Or(CodePointSet.Of(0x85, 0x2028, 0x2029));
 
     private readonly OnigurumaReader reader = new(expression);
@@ -52,7 +52,7 @@ internal sealed class OnigurumaParser(string expression)
 
     private const string NamedReference = "\0";
 
-    // Up to the parenthesis that closes the group, or the end.
+    // Parses up to the parenthesis that closes the group, or the end.
     private void Alternatives()
     {
         if (++depth > 200) throw new FormatException("its groups are nested more than 200 deep");
@@ -67,7 +67,7 @@ internal sealed class OnigurumaParser(string expression)
             }
             else if (Isolated() is { } changed)
             {
-                // From here to the end of the group, alternatives included.
+                // The options apply to the end of the group, including its alternatives.
                 options = changed;
                 pieces.Add("(?:");
                 isolated++;
@@ -81,7 +81,7 @@ internal sealed class OnigurumaParser(string expression)
         depth--;
     }
 
-    /// <summary>The options of (?i) and its kin without a colon, read; null where there are none here.</summary>
+    /// <summary>Reads options such as (?i) without a colon; null if there are none here.</summary>
     private Options? Isolated()
     {
         if (!reader.Is("(?")) return null;
@@ -136,7 +136,7 @@ internal sealed class OnigurumaParser(string expression)
         }
     }
 
-    /// <summary>What repeats the thing before, in .NET's syntax, and whether it gives nothing back.</summary>
+    /// <summary>The quantifier after an atom, in .NET's syntax, and whether it is possessive.</summary>
     private (string Suffix, bool Possessive)? Quantifier()
     {
         if (reader.AtEnd) return null;
@@ -158,12 +158,12 @@ internal sealed class OnigurumaParser(string expression)
             && int.Parse(least, CultureInfo.InvariantCulture) > int.Parse(parts[1], CultureInfo.InvariantCulture))
             throw new FormatException($"the repetition {expression[reader.At..(close + 1)]}, whose bounds are in the wrong order");
         reader.At = close + 1;
-        // A fixed number is always greedy, and a ? behind it says that it may be missing; a + behind an interval repeats the whole.
+        // A fixed number is always greedy; a ? after it makes it optional; a + after an interval repeats the whole.
         var lazy = parts.Length == 2 && reader.Skip("?") ? "?" : "";
         return ((parts.Length == 1 ? $"{{{least}}}" : $"{{{least},{parts[1]}}}") + lazy, false);
     }
 
-    /// <summary>One thing that can be repeated; false after a comment.</summary>
+    /// <summary>Parses one element that can be repeated; false after a comment.</summary>
     private bool Atom()
     {
         switch (reader.Peek())
@@ -183,7 +183,7 @@ internal sealed class OnigurumaParser(string expression)
             case '^':
                 EndLiteral();
                 reader.Next();
-                // At the beginning of every line; behind a last line end there is none.
+                // At the beginning of every line; after a final line end there is no line.
                 Add(@"(?:\A|(?<=\n)(?!\z))");
                 return true;
             case '$':
@@ -215,7 +215,9 @@ internal sealed class OnigurumaParser(string expression)
         pieces.Add(CaseFolding.Closure(CodePointSet.Of(code)));
     }
 
-    /// <summary>Without regard to case, one character may stand for several: "ss" also finds "ß". Such expressions are refused.</summary>
+    /// <summary>
+    /// Throws if, ignoring case, one character can match several: "ss" would also match "ß". Such expressions are not supported.
+    /// </summary>
     private void EndLiteral()
     {
         if (CaseFolding.FoldsFromOneCharacter(literals.ToString()) is { } several)

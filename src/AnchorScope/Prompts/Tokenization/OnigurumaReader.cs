@@ -2,14 +2,14 @@ using System.Text;
 
 namespace AnchorScope.Prompts.Tokenization;
 
-/// <summary>An expression and how far it was read.</summary>
+/// <summary>An expression and the position of the reader in it.</summary>
 internal sealed class OnigurumaReader(string expression)
 {
     public int At { get; set; }
 
     public bool AtEnd => At >= expression.Length;
 
-    /// <summary>The code point here; -1 at the end.</summary>
+    /// <summary>The code point at this position; -1 at the end.</summary>
     public int Peek() => AtEnd ? -1 : Rune.TryGetRuneAt(expression, At, out var rune) ? rune.Value
         : throw new FormatException("half of a surrogate pair");
 
@@ -29,7 +29,7 @@ internal sealed class OnigurumaReader(string expression)
         return true;
     }
 
-    /// <summary>What stands before the next <paramref name="close"/>, which is read too.</summary>
+    /// <summary>The text before the next <paramref name="close"/>, which is read too.</summary>
     public string Until(char close)
     {
         var end = expression.IndexOf(close, At);

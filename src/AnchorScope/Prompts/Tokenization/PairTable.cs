@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace AnchorScope.Prompts.Tokenization;
 
-/// <summary>A number for each pair of token ids. Open addressing: a pair that is looked up costs one place in memory, most of the time.</summary>
+/// <summary>Maps pairs of token ids to numbers. With open addressing, a lookup usually reads one slot.</summary>
 internal sealed class PairTable
 {
     private const ulong Golden = 0x9E3779B97F4A7C15;
@@ -11,10 +11,10 @@ internal sealed class PairTable
     private int shift;
     private int count;
 
-    /// <param name="capacity">Pairs that fit before the table grows.</param>
+    /// <param name="capacity">Number of pairs that fit before the table grows.</param>
     public PairTable(int capacity) => Resize(BitOperations.Log2((uint)Math.Max(8, capacity)) + 2);
 
-    /// <summary>The value of a pair; -1 where there is none. Setting a pair again replaces it.</summary>
+    /// <summary>The value of a pair; -1 if there is none. Setting a pair again replaces its value.</summary>
     public int this[int left, int right]
     {
         get => slots[SlotOf(Key(left, right))].Value;
@@ -43,7 +43,7 @@ internal sealed class PairTable
         shift = 64 - bits;
     }
 
-    /// <summary>Where the pair is, or the empty slot where it would be.</summary>
+    /// <summary>Index of the pair's slot, or of the empty slot where it would be.</summary>
     private int SlotOf(ulong key)
     {
         var slot = (int)((key * Golden) >> shift);

@@ -5,8 +5,8 @@ using AnchorScope.Checkpoints;
 namespace AnchorScope.Prompts.Tokenization;
 
 /// <summary>
-/// What Replace and Split look for: <c>{"String": ...}</c> or <c>{"Regex": ...}</c>, an expression in Oniguruma's Ruby syntax, in which the
-/// tokenizers library reads it.
+/// The pattern of Replace and Split: <c>{"String": ...}</c> or <c>{"Regex": ...}</c>, an expression in Oniguruma's Ruby syntax, as in the
+/// tokenizers library.
 /// </summary>
 internal sealed class Pattern
 {
@@ -35,7 +35,7 @@ internal sealed class Pattern
         regex = new(this.expression.Regex, RegexOptions.CultureInvariant, LongestMatch);
     }
 
-    /// <summary>Non-overlapping matches from the left to the right. An empty one, of a lookahead say, is a place to cut.</summary>
+    /// <summary>Non-overlapping matches from left to right. An empty match, for instance of a lookahead, is a place to split.</summary>
     public IEnumerable<(int Start, int Length)> Matches(string text)
     {
         if (literal is not null)
@@ -100,7 +100,7 @@ internal sealed class Pattern
         }
     }
 
-    // origins[i] is where character i of the plain text begins in the given one; null where both are the same.
+    // origins[i] is the index in the given text of character i of the plain text; null if both are the same.
     private (string Plain, int[]? Origins) AsUnits(string text)
     {
         if (!text.Any(char.IsSurrogate)) return (text, null);

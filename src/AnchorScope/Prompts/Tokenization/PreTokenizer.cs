@@ -2,10 +2,10 @@ using System.Text;
 
 namespace AnchorScope.Prompts.Tokenization;
 
-/// <summary>A step of tokenizer.json's <c>pre_tokenizer</c>: cuts a piece into words that the model encodes one by one.</summary>
+/// <summary>A step of tokenizer.json's <c>pre_tokenizer</c>: splits a piece into words that the model encodes separately.</summary>
 internal abstract class PreTokenizer
 {
-    // Rust's word characters: those of brackets, and the two joiners.
+    // Rust's word characters: those of bracket expressions, and the two joiners.
     private const string WordCharacters = @"\w\u200C\u200D";
 
     public abstract IEnumerable<AlignedText> Apply(AlignedText piece);
@@ -62,7 +62,7 @@ internal abstract class PreTokenizer
         }
     }
 
-    /// <summary>Writes spaces as a visible character, in front of a word too, and may cut there.</summary>
+    /// <summary>Replaces spaces by a visible character, adds one before a word, and may split there.</summary>
     private sealed class Metaspace(string mark, string scheme, bool split) : PreTokenizer
     {
         public static Metaspace Of(JsonField field)
@@ -96,10 +96,12 @@ internal abstract class PreTokenizer
         }
     }
 
-    /// <summary>Byte-level BPE: cuts into words if asked to, then writes each byte of the UTF-8 form as one printable character.</summary>
+    /// <summary>
+    /// Byte-level BPE: splits into words if requested, then writes each byte of the UTF-8 encoding as one printable character.
+    /// </summary>
     private sealed class Bytes(bool prefixSpace, bool cutWords) : PreTokenizer
     {
-        // The expression of GPT-2, which every file with use_regex means.
+        // The expression of GPT-2, which use_regex refers to.
         private readonly Pattern words = new(@"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+");
 
         public override IEnumerable<AlignedText> Apply(AlignedText piece)

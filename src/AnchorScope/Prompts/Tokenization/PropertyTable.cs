@@ -1,6 +1,6 @@
 namespace AnchorScope.Prompts.Tokenization;
 
-/// <summary>Unicode 16.0: properties that general categories do not give.</summary>
+/// <summary>Unicode 16.0: properties that are not determined by general categories.</summary>
 internal static class PropertyTable
 {
     /// <summary>Name, then code points and ranges of code points, separated by spaces.</summary>

@@ -3,10 +3,10 @@ using System.Text;
 
 namespace AnchorScope.Prompts.Tokenization;
 
-/// <summary>Reads the fields of one message of a protobuf file in order; whatever is wrong with it is an error that says where.</summary>
-/// <param name="file">For messages.</param>
+/// <summary>Reads the fields of one message of a protobuf file in order. Errors state the position.</summary>
+/// <param name="file">Path, for messages.</param>
 /// <param name="message">Bytes of the message.</param>
-/// <param name="offset">Of the message in the file.</param>
+/// <param name="offset">Offset of the message in the file.</param>
 internal ref struct ProtobufReader(string file, ReadOnlySpan<byte> message, int offset = 0)
 {
     private const int Varint = 0, Eight = 1, Bytes = 2, Four = 5;
@@ -17,10 +17,10 @@ internal ref struct ProtobufReader(string file, ReadOnlySpan<byte> message, int 
     private int at;
     private int wireType;
 
-    /// <summary>Number of the field at hand, 0 behind the last one.</summary>
+    /// <summary>Number of the current field; 0 after the last one.</summary>
     public int Field { get; private set; }
 
-    /// <summary>Goes to the next field. The one at hand must have been read or skipped.</summary>
+    /// <summary>Moves to the next field. The current one must have been read or skipped.</summary>
     public bool Next()
     {
         Field = 0;
@@ -43,7 +43,7 @@ internal ref struct ProtobufReader(string file, ReadOnlySpan<byte> message, int 
         }
     }
 
-    /// <summary>A number that fits into 32 bits.</summary>
+    /// <summary>Reads a 32-bit integer.</summary>
     public int Integer()
     {
         Need(Varint);
@@ -77,7 +77,7 @@ internal ref struct ProtobufReader(string file, ReadOnlySpan<byte> message, int 
         return Span();
     }
 
-    /// <summary>The message that is this field.</summary>
+    /// <summary>Reads a nested message.</summary>
     public ProtobufReader Message()
     {
         Need(Bytes);

@@ -5,8 +5,8 @@ using System.Text.Json.Nodes;
 namespace AnchorScope.Prompts.Tokenization;
 
 /// <summary>
-/// SentencePiece's tokenizer.model (BPE with byte fallback), turned into what its tokenizer.json would hold, as transformers' conversion for
-/// Llama makes it: the merges are all splits of a piece into two pieces, by the score of what they make.
+/// Converts SentencePiece's tokenizer.model (BPE with byte fallback) to the equivalent tokenizer.json, as transformers' conversion for
+/// Llama does. The merges are all splits of a piece into two pieces, ordered by the score of the merged piece.
 /// </summary>
 internal static class SentencePieceFile
 {
@@ -25,11 +25,11 @@ internal static class SentencePieceFile
         Byte,
     }
 
-    /// <summary>Where the file is in a checkpoint.</summary>
+    /// <summary>Path of the file in a checkpoint.</summary>
     public static string PathIn(string folder) => Path.Combine(folder, "tokenizer.model");
 
     /// <summary>tokenizer.json as UTF-8.</summary>
-    /// <exception cref="InputException">A file is malformed, or of a kind that the conversion is not known for.</exception>
+    /// <exception cref="InputException">A file is malformed, or of a kind whose conversion is not known.</exception>
     public static byte[] ToTokenizerJson(string folder)
     {
         var file = PathIn(folder);
@@ -38,7 +38,7 @@ internal static class SentencePieceFile
         JsonField? config = File.Exists(configFile) ? JsonField.Read(configFile) : null;
         if (config?.Find("tokenizer_class") is { } type && !Supported.Contains(type.Text())) throw type.Unsupported($"classes with tokenizer.model: {string.Join(", ", Supported)}");
         var prefix = model.DummyPrefix && (config?.Flag("add_prefix_space", true) ?? true);
-        // "legacy" puts the mark in front of every text between special tokens, the later form only at the beginning.
+        // "legacy" inserts the mark before every text between special tokens, the later form only at the beginning.
         var legacy = config?.Flag("legacy", true) ?? true;
         var root = new JsonObject
         {
@@ -75,13 +75,13 @@ internal static class SentencePieceFile
             }
             merges.AddRange(splits.OrderBy(s => s.LeftId).ThenBy(s => s.RightId).Select(s => (s.Left, s.Right, score, CodePoints(s.Left), CodePoints(s.Right))));
         }
-        // Highest score first, then the longer parts; the sort keeps the order of what is equal.
+        // Highest score first, then the longer parts. The sort is stable.
         return [.. merges.OrderByDescending(m => m.Score).ThenByDescending(m => m.LeftLength).ThenByDescending(m => m.RightLength).Select(m => (m.Left, m.Right))];
     }
 
     private static int CodePoints(string text) => text.EnumerateRunes().Count();
 
-    /// <summary>Control and user-defined pieces, and what the checkpoint adds behind the vocabulary.</summary>
+    /// <summary>Control and user-defined pieces, and the tokens that the checkpoint adds after the vocabulary.</summary>
     private static JsonArray Added(string folder, Model model, JsonField? config)
     {
         var tokens = new SortedDictionary<int, JsonNode>();
@@ -103,7 +103,7 @@ internal static class SentencePieceFile
         return [.. tokens.Values];
     }
 
-    /// <summary>The beginning (and where asked for the end) of a text, as special tokens around it.</summary>
+    /// <summary>The special tokens at the beginning and, if requested, at the end of a text.</summary>
     private static JsonObject Frame(Model model, JsonField? config)
     {
         var (before, after) = (config?.Flag("add_bos_token", true) ?? true, config?.Flag("add_eos_token", false) ?? false);
@@ -134,7 +134,7 @@ internal static class SentencePieceFile
         return node;
     }
 
-    /// <summary>What the file holds.</summary>
+    /// <summary>The content of the file.</summary>
     private sealed record Model(string File, IReadOnlyList<(string Text, float Score, PieceType Type)> Pieces, int Unknown, int Begin, int End, bool DummyPrefix)
     {
         public static Model Read(string file)

@@ -1,6 +1,6 @@
 namespace AnchorScope.Prompts.Tokenization;
 
-/// <summary>The special tokens that tokenizer.json's <c>post_processor</c> puts before and after a single sequence.</summary>
+/// <summary>The special tokens that tokenizer.json's <c>post_processor</c> adds before and after a single sequence.</summary>
 internal sealed record SpecialTokenFrame(IReadOnlyList<int> Before, IReadOnlyList<int> After)
 {
     public static SpecialTokenFrame None { get; } = new([], []);
@@ -9,7 +9,7 @@ internal sealed record SpecialTokenFrame(IReadOnlyList<int> Before, IReadOnlyLis
     {
         "Sequence" => field.Get("processors").Items().Select(Read).Aggregate(None, (inner, outer) =>
             new([.. outer.Before, .. inner.Before], [.. inner.After, .. outer.After])),
-        // It only trims white space off the offsets, and ours are to cover all of the text.
+        // It only trims white space from the offsets. Ours must cover all of the text.
         "ByteLevel" => None,
         "TemplateProcessing" => FromTemplate(field),
         _ => throw field.Get("type").Unsupported("post-processors Sequence, ByteLevel, TemplateProcessing"),

@@ -3,9 +3,9 @@ using System.Text;
 
 namespace AnchorScope.Prompts.Tokenization;
 
-/// <summary>A stretch of a token's text on its way through the steps of a decoder; most tokens are one stretch.</summary>
-/// <param name="Starts">The first one of its token.</param>
-/// <param name="Ends">The last one.</param>
+/// <summary>A piece of a token's text between the steps of a decoder. Most tokens are one piece.</summary>
+/// <param name="Starts">Whether it is the first piece of its token.</param>
+/// <param name="Ends">Whether it is the last piece of its token.</param>
 internal readonly record struct Stretch(string Text, bool Starts, bool Ends)
 {
     public static Stretch Whole(string text) => new(text, true, true);
@@ -17,10 +17,10 @@ internal readonly record struct Stretch(string Text, bool Starts, bool Ends)
 /// </summary>
 internal sealed class TokenDecoder(Func<IDecoding> begin)
 {
-    /// <summary>Without a decoder: tokens with a space between them.</summary>
+    /// <summary>The default without a decoder: tokens separated by spaces.</summary>
     public static TokenDecoder Spaced { get; } = new(() => new Joined());
 
-    /// <summary>The step at the beginning of a text.</summary>
+    /// <summary>The step in its state at the beginning of a text.</summary>
     public IDecoding Begin() => begin();
 
     public static TokenDecoder Read(JsonField field) => field.Get("type").Text() switch
@@ -50,7 +50,7 @@ internal sealed class TokenDecoder(Func<IDecoding> begin)
     {
         public IEnumerable<Stretch> Next(Stretch stretch) => From(0, [stretch]);
 
-        // What a step still holds goes through all that follow it, before they end themselves.
+        // What a step still holds passes through all later steps before they end.
         public IEnumerable<Stretch> End() => [.. Enumerable.Range(0, steps.Length).SelectMany(i => From(i + 1, steps[i].End()))];
 
         private IEnumerable<Stretch> From(int first, IEnumerable<Stretch> stretches)
@@ -88,7 +88,7 @@ internal sealed class TokenDecoder(Func<IDecoding> begin)
         protected override IEnumerable<Stretch> Token(string token) => [Stretch.Whole(pattern.Replace(token, content))];
     }
 
-    /// <summary>Runs of <c>&lt;0xNN&gt;</c> become text; each byte of a run that is not UTF-8 becomes U+FFFD.</summary>
+    /// <summary>Converts sequences of <c>&lt;0xNN&gt;</c> to text; each byte of a sequence that is not UTF-8 becomes U+FFFD.</summary>
     private sealed class ByteFallback : WholeTokens
     {
         private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
@@ -125,7 +125,7 @@ internal sealed class TokenDecoder(Func<IDecoding> begin)
         }
     }
 
-    /// <summary>All tokens are one.</summary>
+    /// <summary>Joins all tokens into one.</summary>
     private sealed class Fuse : IDecoding
     {
         private bool begun;
@@ -140,7 +140,7 @@ internal sealed class TokenDecoder(Func<IDecoding> begin)
         public IEnumerable<Stretch> End() => [new("", !begun, true)];
     }
 
-    /// <summary>Takes up to so many copies of a text from either end of every token.</summary>
+    /// <summary>Removes up to a given number of copies of a text from either end of every token.</summary>
     private sealed class Strip(string content, int start, int stop) : IDecoding
     {
         private string held = "";
@@ -155,7 +155,8 @@ internal sealed class TokenDecoder(Func<IDecoding> begin)
             {
                 for (var i = 0; content.Length > 0 && i < stop && held.EndsWith(content, StringComparison.Ordinal); i++) held = held[..^content.Length];
             }
-            // While more of the token may come: a beginning of what is taken at its start, and as much as may be taken at its end.
+            // While the token is incomplete, hold back a possible prefix of the removed text at its start, and as much as may be removed at
+            // its end.
             if (left > 0 && !stretch.Ends && content.StartsWith(held, StringComparison.Ordinal)) return [new("", stretch.Starts, false)];
             left = 0;
             var certain = stretch.Ends ? held.Length : (int)Math.Max(0, held.Length - (long)stop * content.Length);
@@ -179,7 +180,7 @@ internal sealed class TokenDecoder(Func<IDecoding> begin)
         }
     }
 
-    /// <summary>Characters stand for bytes, and all tokens are one text.</summary>
+    /// <summary>Converts characters to bytes, and all tokens to one text.</summary>
     private sealed class Bytes : IDecoding
     {
         private readonly Decoder decoder = Encoding.UTF8.GetDecoder();

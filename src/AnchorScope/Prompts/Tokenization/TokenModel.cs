@@ -8,7 +8,7 @@ internal readonly record struct WordToken(int Id, int Start, int End);
 /// <summary>tokenizer.json's <c>model</c>: turns a word into tokens of the vocabulary.</summary>
 internal abstract class TokenModel
 {
-    // Far above any vocabulary in use (256,000 or so), low enough that a table indexed by id can be allocated.
+    // Far above any vocabulary in use (about 256,000), but low enough to allocate a table indexed by id.
     private const int HighestId = 1 << 24;
 
     protected TokenModel(Dictionary<string, int> vocabulary) => Vocabulary = vocabulary;
@@ -26,18 +26,18 @@ internal abstract class TokenModel
         return tokens;
     }
 
-    /// <summary>The id of what is not in the vocabulary; null where that becomes bytes or nothing.</summary>
+    /// <summary>The id of text outside the vocabulary; null if such text becomes bytes or nothing.</summary>
     public abstract int? Unknown { get; }
 
-    /// <summary>Appends the word's tokens from the left to the right.</summary>
+    /// <summary>Appends the word's tokens from left to right.</summary>
     public abstract void Encode(string word, List<WordToken> tokens);
 
     /// <param name="model">The <c>model</c> member.</param>
-    /// <param name="vocabulary">What <see cref="ReadVocabulary"/> found in it.</param>
-    /// <param name="addedIds">Ids of the added tokens, among which an unknown token may be.</param>
+    /// <param name="vocabulary">The result of <see cref="ReadVocabulary"/> for it.</param>
+    /// <param name="addedIds">Ids of the added tokens, one of which may be the unknown token.</param>
     public static TokenModel Read(JsonField model, Dictionary<string, int> vocabulary, IReadOnlyDictionary<string, int> addedIds)
     {
-        // Files of the first versions name no type.
+        // Files of the first versions do not state a type.
         var type = model.Find("type")?.Text() ?? (model.Find("merges") is null ? "WordLevel" : "BPE");
         return type switch
         {
@@ -49,7 +49,7 @@ internal abstract class TokenModel
 
     public static int ReadId(JsonField field) => field.Integer(0, HighestId);
 
-    /// <summary>The id of the token that <c>unk_token</c> names; null where it names none.</summary>
+    /// <summary>The id of the token that <c>unk_token</c> names; null if it names none.</summary>
     protected int? UnknownId(JsonField model, IReadOnlyDictionary<string, int> addedIds)
     {
         if (model.Find("unk_token") is not { } unknown) return null;
@@ -60,7 +60,7 @@ internal abstract class TokenModel
     }
 }
 
-/// <summary>A word is a token or it is unknown.</summary>
+/// <summary>Each word is one token, or unknown.</summary>
 internal sealed class WordLevelModel : TokenModel
 {
     private readonly int unknownId;

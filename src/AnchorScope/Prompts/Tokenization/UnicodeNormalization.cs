@@ -3,13 +3,13 @@ using System.Text;
 
 namespace AnchorScope.Prompts.Tokenization;
 
-/// <summary>The four Unicode normalisation forms (UAX #15), with the origin of every character kept.</summary>
+/// <summary>The four Unicode normalisation forms (UAX #15), which keep the origin of every character.</summary>
 internal sealed class UnicodeNormalization
 {
     private const int HangulBase = 0xAC00, LeadBase = 0x1100, VowelBase = 0x1161, TailBase = 0x11A7;
     private const int LeadCount = 19, VowelCount = 21, TailCount = 28, HangulCount = LeadCount * VowelCount * TailCount;
 
-    // Reading the tables takes some milliseconds, and they are the same for every tokenizer.
+    // Created once, because reading the tables takes some milliseconds and they are the same for every tokenizer.
     private static readonly Lazy<UnicodeNormalization> Nfc = new(() => new(compose: true, compatibility: false));
     private static readonly Lazy<UnicodeNormalization> Nfd = new(() => new(compose: false, compatibility: false));
     private static readonly Lazy<UnicodeNormalization> Nfkc = new(() => new(compose: true, compatibility: true));
@@ -53,8 +53,8 @@ internal sealed class UnicodeNormalization
     };
 
     /// <summary>
-    /// Normalises run by run; a run is what can interact: a starter and all that may reorder or compose with it. Characters of a
-    /// run that changes are all aligned to the whole run.
+    /// Normalises run by run. A run contains characters that can interact: a starter and everything that may be reordered or composed with
+    /// it. Characters of a run that changes are all aligned to the whole run.
     /// </summary>
     public AlignedText Apply(AlignedText input)
     {

@@ -4,7 +4,7 @@ using System.Text;
 
 namespace AnchorScope.Prompts.Tokenization;
 
-/// <summary>Sets of characters by name, as Oniguruma defines them: general categories, scripts, POSIX brackets, some properties.</summary>
+/// <summary>Named sets of characters, as defined by Oniguruma: general categories, scripts, POSIX brackets, some properties.</summary>
 internal static class UnicodeSets
 {
     private static readonly Lazy<CodePointSet[]> Categories = new(ByCategory);
@@ -38,11 +38,11 @@ internal static class UnicodeSets
     };
 
     /// <summary>
-    /// A word character of brackets and properties: letters and what else is alphabetic, marks, decimal digits, connectors.
+    /// A word character in bracket expressions and properties: letters and other alphabetic characters, marks, decimal digits, connectors.
     /// </summary>
     public static CodePointSet Word => Find("word")!;
 
-    /// <summary>\w outside brackets, which in Oniguruma also takes the superscripts and fractions of Latin-1.</summary>
+    /// <summary>\w outside bracket expressions, where Oniguruma also includes the superscripts and fractions of Latin-1.</summary>
     public static CodePointSet LooseWord { get; } = Word.Or(CodePointSet.Of(0xB2, 0xB3, 0xB9, 0xBC, 0xBD, 0xBE));
 
     public static CodePointSet Digit => Find("nd")!;
@@ -56,9 +56,7 @@ internal static class UnicodeSets
         name is "alnum" or "alpha" or "ascii" or "blank" or "cntrl" or "digit" or "graph" or "lower" or "print" or "punct" or "space"
             or "upper" or "word" or "xdigit";
 
-    /// <summary>
-    /// The set of a property's name; case, spaces, hyphens and underscores do not count. Null where the name is not known.
-    /// </summary>
+    /// <summary>The set with the name of a property, ignoring case, spaces, hyphens and underscores. Null for an unknown name.</summary>
     public static CodePointSet? Find(string name) => Named.GetOrAdd(
         new string([.. name.Where(character => character is not (' ' or '-' or '_')).Select(char.ToLowerInvariant)]), Make);
 

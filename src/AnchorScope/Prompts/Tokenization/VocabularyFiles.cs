@@ -5,8 +5,8 @@ using System.Text.Json.Nodes;
 namespace AnchorScope.Prompts.Tokenization;
 
 /// <summary>
-/// The older form of a byte-level BPE tokenizer, vocab.json and merges.txt, turned into what its tokenizer.json would hold. The split
-/// pattern is in neither file, so only tokenizer classes whose pattern is known are taken.
+/// Converts the older files of a byte-level BPE tokenizer, vocab.json and merges.txt, to the equivalent tokenizer.json. Neither file
+/// contains the split pattern, so only tokenizer classes with a known pattern are supported.
 /// </summary>
 internal static class VocabularyFiles
 {
@@ -19,7 +19,7 @@ internal static class VocabularyFiles
     public static bool In(string folder) => File.Exists(Path.Combine(folder, "vocab.json")) && File.Exists(Path.Combine(folder, "merges.txt"));
 
     /// <summary>tokenizer.json as UTF-8.</summary>
-    /// <exception cref="InputException">A file is malformed, or the tokenizer's class is not one whose pattern is known.</exception>
+    /// <exception cref="InputException">A file is malformed, or the pattern of the tokenizer's class is not known.</exception>
     public static byte[] ToTokenizerJson(string folder)
     {
         var configFile = Path.Combine(folder, "tokenizer_config.json");
@@ -49,7 +49,7 @@ internal static class VocabularyFiles
         return JsonSerializer.SerializeToUtf8Bytes<JsonNode>(root);
     }
 
-    /// <summary>added_tokens_decoder of tokenizer_config.json in the form of tokenizer.json.</summary>
+    /// <summary>added_tokens_decoder of tokenizer_config.json in the format of tokenizer.json.</summary>
     public static JsonArray Added(JsonField config)
     {
         var added = new JsonArray();
@@ -64,7 +64,7 @@ internal static class VocabularyFiles
         return added;
     }
 
-    /// <summary>An added token that is cut out of the raw text as it stands.</summary>
+    /// <summary>An added token that is matched in the original text.</summary>
     public static JsonObject AddedToken(int id, string content, bool special) =>
         new() { ["id"] = id, ["content"] = content, ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false, ["special"] = special };
 
@@ -79,7 +79,7 @@ internal static class VocabularyFiles
         {
             throw new InputException($"{file}: expected UTF-8 text: {e.Message}", e);
         }
-        // The first line may name a version. Line ends only: the tokens themselves stand for all bytes.
+        // The first line may contain a version. Lines are split only at line ends, because tokens can represent all bytes.
         return [.. text.Split('\n').Select(line => line.TrimEnd('\r')).Where((line, i) => line.Length > 0 && !(i == 0 && line.StartsWith("#version", StringComparison.Ordinal)))];
     }
 }

@@ -6,7 +6,7 @@ namespace AnchorScope.Tests.Studies.Interchange;
 
 using Exchange = AnchorScope.Studies.Exchange; // Here, where it comes before the tests' own type of that name.
 
-/// <summary>What exchanges come to, worked out on rows written by hand.</summary>
+/// <summary>Effects of exchanges, computed on rows written by hand.</summary>
 public sealed class ExchangeMeasureTests
 {
     private static readonly (int, int)[] Heads = [(1, 2)];
@@ -51,7 +51,10 @@ public sealed class ExchangeMeasureTests
         Assert.Equal((1, 0, 0, 0), (switched.Switched.Mean, switched.OwnOther.Mean, switched.Keeps.Mean, switched.Third.Mean));
     }
 
-    /// <summary>The same instruction in other words takes nothing by itself: the way is that to the other instruction.</summary>
+    /// <summary>
+    /// The same instruction in other words has no margin of its own to move: its effect is relative to the difference from the other
+    /// instruction.
+    /// </summary>
     [Fact]
     public void OfTheSameInstructionInOtherWords_TheWayIsThatOfTheOtherInstruction()
     {

@@ -7,7 +7,7 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Studies.Interchange;
 
-/// <summary>Heads ranked by what they move alone.</summary>
+/// <summary>Heads ranked by their effects in single exchanges.</summary>
 public sealed class ExchangeScoreTests : IDisposable
 {
     private static readonly HeadScoreVariant[] Exchanges =
@@ -69,7 +69,7 @@ public sealed class ExchangeScoreTests : IDisposable
             File.ReadAllText(_temp.File("summary.csv")), StringComparison.Ordinal);
     }
 
-    /// <summary>One sample has no other to take a picture from.</summary>
+    /// <summary>A single sample has no other sample that could provide a picture.</summary>
     [Fact]
     public void WithoutAPair_NothingIsRanked()
     {

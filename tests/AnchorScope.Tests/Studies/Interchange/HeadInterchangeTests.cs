@@ -5,7 +5,7 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Tests.Studies.Interchange;
 
-/// <summary>Which position of a donor stands for which of the receiver.</summary>
+/// <summary>Which position of the donor corresponds to which position of the recipient.</summary>
 public sealed class HeadInterchangeTests
 {
     private static readonly SpanKind[] Kinds = [SpanKind.Suffix, SpanKind.Question];

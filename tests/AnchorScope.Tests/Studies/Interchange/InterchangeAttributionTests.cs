@@ -10,7 +10,10 @@ public sealed class InterchangeAttributionTests
 {
     private const int Own = 5, Other = 9;
 
-    /// <summary>One step is taken at the middle of the way: there its slope is that of the margin, all heads going together.</summary>
+    /// <summary>
+    /// A single step is taken at the middle of the path: there the gradient equals that of the margin when all heads are exchanged
+    /// together.
+    /// </summary>
     [Theory]
     [InlineData("llava15", "one_image")]
     [InlineData("llava15-gqa-f16-sharded", "one_image")]
@@ -38,7 +41,7 @@ public sealed class InterchangeAttributionTests
         double Slope(float at) => (4 * Across(at, 1f / 64) - Across(at, 1f / 32)) / 3;
         var falls = InterchangeAttribution.Of(tiny.Session, receiver, donor.Trace!, new AlignedPositions(positions, positions), Own, Other, steps: 1);
         Assert.Equal(-Slope(0.5f), falls.Sum(f => (double)f), 0.01 * Math.Abs(Slope(0.5f)));
-        // Elsewhere on the way it is another, so that this says where the step was taken.
+        // Elsewhere on the path the gradient differs, so this shows where the step was taken.
         Assert.True(Math.Abs(Slope(1) - Slope(0.5f)) > 0.05 * Math.Abs(Slope(0.5f)), $"{Slope(0)} {Slope(0.5f)} {Slope(1)}");
     }
 }

@@ -7,7 +7,7 @@ namespace AnchorScope.Tests.Studies.Interchange;
 
 using Exchange = AnchorScope.Studies.Exchange;
 
-/// <summary>Where the choice is made, and estimates of query exchanges: on planted models, and against what they estimate.</summary>
+/// <summary>Where the choice is made, and estimates of query exchanges: on wired models, compared with the exact effects.</summary>
 public sealed class PlaceAndGradientTests : IDisposable
 {
     private static readonly string Data = Path.Combine(Fixtures.Root, "data", "wired-conflicts");
@@ -34,7 +34,7 @@ public sealed class PlaceAndGradientTests : IDisposable
         if (arbiters.Length > 0) Assert.Equal(1, found.ByGradient.Steps[arbiters.Length - 1].Test.Switched.Mean);
         if (arbiters.Length > 1) Assert.Equal(0, found.ByGradient.Steps[arbiters.Length - 2].Test.Switched.Mean);
         if (passesChoiceOn is not { } choice) return;
-        // What the instruction passes on: the content that was chosen there, or only which side to take.
+        // What the instruction passes on: the content that was chosen there, or only the side to follow.
         var crossed = found.Place.PassedOnCrossed;
         Assert.Equal((choice ? 1 : 0, choice ? 0 : 1), (crossed.OwnOther.Mean, crossed.Switched.Mean));
     }
@@ -54,7 +54,7 @@ public sealed class PlaceAndGradientTests : IDisposable
         var pairs = 0;
         foreach (var sample in study.Data.Rank.Samples.Take(3))
         {
-            // Integrated gradients are complete: with many points on the way nothing of the difference is left over.
+            // Integrated gradients are complete: with many points on the path nothing of the difference is left.
             foreach (var (attributed, exchanged) in runner.Attribute(sample, steps: 200).Zip(runner.Run(sample, [exchange], CancellationToken.None)))
             {
                 if (!attributed.Curves.TryGetValue(InterchangeRunner.Attributed, out var heads)) continue;

@@ -3,7 +3,7 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Studies.Interchange;
 
-/// <summary>On the bundled relay: who chooses and who carries, as the reference library found it by exchanges of its own.</summary>
+/// <summary>The choosing and carrying heads of the bundled relay, as found with the reference library by separate exchanges.</summary>
 public sealed class RelayRolesTests : IDisposable
 {
     private readonly TempFolder _temp = new();
@@ -21,7 +21,7 @@ public sealed class RelayRolesTests : IDisposable
         Assert.True(arbiters.Found);
         Assert.InRange(arbiters.Heads.Count, 1, 8);
         Assert.True(arbiters.Measured!.Choice.Switched.Mean >= 0.6, $"{arbiters.Measured.Choice.Switched}");
-        // What their queries hold is the choice: with another picture and note in them, too, the own other answer is given.
+        // Their queries hold the choice: even from a donor with another picture and note, they give the run's own other answer.
         Assert.True(arbiters.Measured.ChoiceCrossed.OwnOther.Low > arbiters.Measured.ChoiceCrossed.Switched.High);
         Assert.True(carriers.Found);
         Assert.Empty(carriers.Heads.Intersect(arbiters.Heads));
@@ -30,7 +30,7 @@ public sealed class RelayRolesTests : IDisposable
         // The same instruction in other words: their queries keep the answer.
         Assert.True(arbiters.Measured.Phrasing is { Pairs: > 20, Moved.High: < 0.05, Switched.High: < 0.1 },
             $"{arbiters.Measured.Phrasing}");
-        // The head whose blocking costs most neither chooses nor holds the answer: it holds the question.
+        // The head whose blocking costs most holds neither the choice nor the answer: it holds the question.
         var necessary = found.Blocking.First(b => b.Name == HeadPlan.Tested).Heads;
         Assert.Equal(new HeadId(2, 1), necessary[0]);
         var first = who.Heads.First(h => (h.Layer, h.Head) == (2, 1));
@@ -38,7 +38,7 @@ public sealed class RelayRolesTests : IDisposable
         Assert.True(first.Profile.Question.Switched.Low > 0.7);
         Assert.True(first.Profile.Choice.Moved.High < 0.05 && first.Profile.Content.Moved.High < 0.05);
         Assert.True(who.Necessary.Choice.Switched.High < 0.1);
-        // The portable set is the arbiters'; a set by blocking lies beside it.
+        // The portable set is that of the arbiters; a set found by blocking is stored next to it.
         Assert.Equal("choice", study.Arbiters(who).MetricVariant);
         Assert.Equal(arbiters.Heads.Select(h => (h.Layer, h.Head)), study.Arbiters(who).Heads.Select(h => (h.Layer, h.Head)));
         ADifferentPhrasing_CouldHaveSaidNo(study, store, plan);

@@ -3,7 +3,7 @@ using AnchorScope.Studies;
 
 namespace AnchorScope.Tests.Studies.Interchange;
 
-/// <summary>The rules that make a role of a profile.</summary>
+/// <summary>The rules that derive a role from a profile.</summary>
 public sealed class RoleRuleTests
 {
     private static readonly Estimate Nothing = new(0, -0.01, 0.01, 100);
@@ -28,7 +28,8 @@ public sealed class RoleRuleTests
     public void AMemberOfAFoundSet_IsAnArbiter_HoweverLittleItDoesAlone() => Assert.Equal(HeadRole.Arbiter, RoleRule.Of(None, true, Nothing));
 
     /// <summary>
-    /// The control says no: what turns with the words of an instruction does not choose by what it says, alone or in a set.
+    /// The phrasing control refutes an arbiter: a head that reacts to the wording of an instruction does not choose by its meaning, alone
+    /// or in a set.
     /// </summary>
     [Fact]
     public void QueriesOfTheSameInstructionInOtherWordsMove_IsNoArbiter()
@@ -37,7 +38,7 @@ public sealed class RoleRuleTests
         Assert.Equal(HeadRole.Arbiter, RoleRule.Of(arbiter with { Phrasing = Effect(0.05) }, false, Nothing));
         Assert.Equal(HeadRole.None, RoleRule.Of(arbiter with { Phrasing = Effect(0.07) }, false, Nothing));
         Assert.Equal(HeadRole.None, RoleRule.Of(arbiter with { Phrasing = Effect(0.07) }, true, Nothing));
-        // What the head writes depends on what it reads: that is no control.
+        // A head's output depends on what it reads, so exchanging outputs is not such a control.
         Assert.Equal(HeadRole.Arbiter, RoleRule.Of(arbiter with { PhrasingOutput = Effect(0.07) }, false, Nothing));
     }
 
@@ -50,7 +51,7 @@ public sealed class RoleRuleTests
     {
         Assert.Equal(HeadRole.CarrierDecision, RoleRule.Of(None with { Output = Effect(0.5), Content = Effect(0.5, choice: -2) }, false, Nothing));
         Assert.Equal(HeadRole.CarrierChoice, RoleRule.Of(None with { Output = Effect(0.5), Content = Effect(0.3, choice: 2) }, false, Nothing));
-        // Its queries depend on the instruction as well, but what it writes has no content: it passes the choice on.
+        // Its queries also depend on the instruction, but its output has no content: it passes the choice on.
         Assert.Equal(HeadRole.CarrierChoice, RoleRule.Of(None with { Choice = Effect(0.5), ChoiceCrossed = Effect(0, choice: 1), Content = Effect(0, choice: 2) }, false, Nothing));
     }
 
@@ -76,7 +77,7 @@ public sealed class RoleRuleTests
     {
         var third = new Estimate(0.5, 0.4, 0.6, 100);
         Assert.Equal(HeadRole.Brake, RoleRule.Of(None, false, third));
-        // Without the question most models say a third thing: that is no brake.
+        // Without the question most models give a third answer: that is no evidence of a brake.
         Assert.Equal(HeadRole.CarrierQuestion, RoleRule.Of(None with { Question = Effect(0.8) }, false, third));
         Assert.Equal(HeadRole.None, RoleRule.Of(None, false, new Estimate(0.06, 0.02, 0.1, 100)));
     }
