@@ -23,26 +23,36 @@ internal static class AttentionBench
             {
                 using var plain = new Setting(heads, size, keys, rows, cut: false);
                 var (what, setUp) = ($"{rows} rows, {keys} keys, {heads} heads of {size}", $"attention {heads} {size} {keys} {rows}");
-                var times = Contest.Run(Rounds, Contest.Ours(plain.Run), torch.Contender(setUp), torch.Contender($"{setUp} masked"), peak.Contender);
+                var times = Contest.Run(Rounds, Contest.Ours(plain.Run), torch.Contender(setUp),
+                    torch.Contender($"{setUp} masked"), peak.Contender);
                 lines.Add(Line($"{what}, against torch without a mask", times[0], times[1], 1.3));
                 lines.Add(Line($"{what}, against torch with the causal mask", times[0], times[2], 1.3));
                 var operations = Operations(heads, size, keys, rows);
                 var least = peak.Least(operations, times[3]);
-                lines.Add(new Line($"{what}, against the least time of any kernel", Milliseconds(times[0]), $"{Milliseconds(least)} (least)", Contest.Ratio(times[0], least), null));
+                lines.Add(new Line($"{what}, against the least time of any kernel", Milliseconds(times[0]),
+                    $"{Milliseconds(least)} (least)", Contest.Ratio(times[0], least), null));
             }
             using var whole = new Setting(heads, size, keys, keys, cut: false);
             using var cut = new Setting(heads, size, keys, keys, cut: true);
             var both = Contest.Run(Rounds, Contest.Ours(cut.Run), Contest.Ours(whole.Run));
-            lines.Add(new Line($"{keys} rows, edges from the last 60 to the first {keys - 60} cut, against none cut", Milliseconds(both[0]), Milliseconds(both[1]), 1 / Contest.Ratio(both[0], both[1]), 1.1, AtMost: true));
+            lines.Add(new Line($"{keys} rows, edges from the last 60 to the first {keys - 60} cut, against none cut", Milliseconds(both[0]),
+                Milliseconds(both[1]), 1 / Contest.Ratio(both[0], both[1]), 1.1, AtMost: true));
         }
-        return new Results("attention", "Attention, one thread", $"Ours: causal, with keys and values put into the cache first, as in a layer; rows behind a frozen past of keys - rows positions. torch: matmul, softmax, matmul on ready queries, keys and values; without any mask, which is less work than a decoder's attention and not the same result, and with the causal mask added to the scores, as an eager decoder must. The least time of any kernel: the operations of the causal product, two for every query, visible key and dimension in the scores and as many in the values, exponentials not counted, at the rate of fused multiply-adds on registers alone in the same rounds. {torch.Version}. Medians of {Rounds} interleaved rounds.",
+        return new Results("attention", "Attention, one thread",
+            "Ours: causal, with keys and values put into the cache first, as in a layer; rows behind a frozen past of keys - rows "
+                + "positions. torch: matmul, softmax, matmul on ready queries, keys and values; without any mask, which is less work than "
+                + "a decoder's attention and not the same result, and with the causal mask added to the scores, as an eager decoder must. "
+                + "The least time of any kernel: the operations of the causal product, two for every query, visible key and dimension in "
+                + "the scores and as many in the values, exponentials not counted, at the rate of fused multiply-adds on registers alone "
+                + $"in the same rounds. {torch.Version}. Medians of {Rounds} interleaved rounds.",
             ["ours, ms", "the other, ms"], lines, []);
     }
 
     /// <summary>Causal attention: the first row has keys - rows + 1 visible keys, the last one has all.</summary>
     private static double Operations(int heads, int size, int keys, int rows) => 4.0 * heads * size * rows * (2.0 * keys - rows + 1) / 2;
 
-    private static Line Line(string what, double[] ours, double[] theirs, double bar) => new(what, Milliseconds(ours), Milliseconds(theirs), Contest.Ratio(ours, theirs), bar);
+    private static Line Line(string what, double[] ours, double[] theirs, double bar) =>
+        new(what, Milliseconds(ours), Milliseconds(theirs), Contest.Ratio(ours, theirs), bar);
 
     private static string Milliseconds(double[] times) => $"{Contest.Median(times) * 1e3:0.000}";
 
@@ -65,8 +75,10 @@ internal static class AttentionBench
                 _past.Append(0, Fill(keys - rows), Fill(keys - rows));
                 _past.Advance(keys - rows);
             }
-            var intervention = cut ? Intervention.Knockout("cut", [0], Positions.Range(keys - 60, keys), Positions.Range(0, keys - 60)) : Intervention.None;
-            var run = new RowBlock(_q, Enumerable.Range(keys - rows, rows).Select(Coordinate.At).ToArray(), keys - rows, intervention) { Past = _past };
+            var intervention = cut
+                ? Intervention.Knockout("cut", [0], Positions.Range(keys - 60, keys), Positions.Range(0, keys - 60)) : Intervention.None;
+            var run = new RowBlock(_q, Enumerable.Range(keys - rows, rows).Select(Coordinate.At).ToArray(), keys - rows,
+                intervention) { Past = _past };
             _pass = new Pass(_shape, [run], new Compute(_arena, _team));
         }
 

@@ -21,11 +21,13 @@ internal static class BitsBench
         float[][] Swept(params Intervention[] interventions)
         {
             var got = new float[interventions.Length][];
-            Sweep.LastLogits(new CpuEngine(decoder).On(compute), [.. interventions.Select(i => new SweepItem(baseline, i))], (i, logits) => got[i] = logits.ToArray());
+            Sweep.LastLogits(new CpuEngine(decoder).On(compute), [.. interventions.Select(i => new SweepItem(baseline, i))],
+                (i, logits) => got[i] = logits.ToArray());
             return got;
         }
         var plain = Alone(Intervention.None, compute);
-        Intervention[] some = [.. Enumerable.Range(0, 24).Select(i => Intervention.HeadGain(i / 2, i % 12, 0, Positions.Range(last - 20, last)))];
+        Intervention[] some = [
+            .. Enumerable.Range(0, 24).Select(i => Intervention.HeadGain(i / 2, i % 12, 0, Positions.Range(last - 20, last)))];
         using var unpacked = VisionLanguageModel.Open(subject.Folder);
         var together = Swept(some);
         var lines = new List<Line>
@@ -33,16 +35,21 @@ internal static class BitsBench
             Line("null intervention: a knockout window without layers, against none", Alone(new Intervention("null"), compute), plain),
             Line("gain 1 at every position, against none", Alone(Intervention.HeadGain(5, 3, 1), compute), plain),
             Line("reuse of the baseline, against a full pass", together[13], Alone(some[13], compute)),
-            Line("24 variants packed, against one after the other", [.. together.SelectMany(l => l)], [.. some.SelectMany(v => Swept(v)[0])]),
+            Line("24 variants packed, against one after the other", [.. together.SelectMany(l => l)],
+                [.. some.SelectMany(v => Swept(v)[0])]),
             Line("two threads, against one", Alone(some[7], new Compute(arena, two)), Alone(some[7], compute)),
-            Line("weights kept as panels, against weights as stored", plain, Sweep.Alone(unpacked.Engine.On(compute), prompt, Intervention.None)),
+            Line("weights kept as panels, against weights as stored", plain,
+                Sweep.Alone(unpacked.Engine.On(compute), prompt, Intervention.None)),
         };
-        return new Results("bits", "What must not change a bit", "Logits of the last position, whole vocabulary, compared bit for bit on the model of `forward`. The same laws are tests on a tiny checkpoint of every family.", ["", ""], lines, []);
+        return new Results("bits", "What must not change a bit",
+            "Logits of the last position, whole vocabulary, compared bit for bit on the model of `forward`. The same laws are tests on a "
+                + "tiny checkpoint of every family.", ["", ""], lines, []);
     }
 
     private static Line Line(string what, float[] a, float[] b)
     {
-        var same = System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(a).SequenceEqual(System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(b));
+        var same = System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(a)
+            .SequenceEqual(System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(b));
         return new Line(what, same ? "identical" : "different", "", same ? 1 : 0, 1);
     }
 }

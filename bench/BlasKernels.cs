@@ -17,6 +17,7 @@ internal static class BlasKernels
         var parts = blas.Split(' ', 2);
         var fine = parts[0] == "mkl" || (parts[0] == "openblas" && !Fallbacks.Contains(parts.Length > 1 ? parts[1] : ""));
         return fine ? blas : throw new InvalidOperationException(
-            $"{peer} multiplies with '{blas}', and a comparison with that would flatter us: apt-get install libopenblas0-pthread, and OPENBLAS_CORETYPE as bench/OpenBlas.cs sets it");
+            $"{peer} multiplies with '{blas}', and a comparison with that would flatter us: apt-get install libopenblas0-pthread, "
+                + "and OPENBLAS_CORETYPE as bench/OpenBlas.cs sets it");
     }
 }

@@ -29,7 +29,8 @@ internal sealed class DecodeSteps : IDisposable
         var rows = _arena.Take(context, shape.ModelSize);
         model.Decoder.Embed([.. Enumerable.Range(300, context)], rows);
         var compute = _compute with { Family = KernelFamily.Panel };
-        var resid = model.Decoder.Forward(new Pass(shape, [new RowBlock(rows, _coordinates.AsMemory(0, context), 0, Intervention.None) { Own = _past }], compute));
+        var resid = model.Decoder.Forward(
+            new Pass(shape, [new RowBlock(rows, _coordinates.AsMemory(0, context), 0, Intervention.None) { Own = _past }], compute));
         model.Decoder.Unembed(resid.RowRange(context - 1, 1), compute);
         _arena.Release(mark);
     }

@@ -26,7 +26,12 @@ internal static unsafe class GemmBench
         // Sixteen matrices of 4096 x 4096: half a gigabyte as stored in bf16, so that no matrix is in a cache when it is used again.
         using var cold = new Matrices(folder.File("cold"), 4096, 4096, 16);
         foreach (var rows in new[] { 1, 2, 4, 8 }) lines.Add(Cold(cold, rows));
-        return new Results("gemm", "Matrix products against OpenBLAS, one thread", $"x [rows, K] times W [N, K] transposed, K and N as given. Ours is the product as the model runs it: `Linear.Forward`, output memory taken from the arena. `kept` has its weights as float32 panels (small models), `stored` turns them from the mapped file in every call (large models), `direct` is the kernel family for few rows. OpenBLAS: cblas_sgemm of {OpenBlas.Core} kernels. Medians of {Rounds} interleaved rounds; the ratio is the median of the rounds' ratios. The share of the peak is that of fused multiply-adds on registers alone, a contender in the same rounds.",
+        return new Results("gemm", "Matrix products against OpenBLAS, one thread",
+            "x [rows, K] times W [N, K] transposed, K and N as given. Ours is the product as the model runs it: `Linear.Forward`, "
+                + "output memory taken from the arena. `kept` has its weights as float32 panels (small models), `stored` turns them from "
+                + "the mapped file in every call (large models), `direct` is the kernel family for few rows. OpenBLAS: "
+                + $"cblas_sgemm of {OpenBlas.Core} kernels. Medians of {Rounds} interleaved rounds; the ratio is the median of the rounds' "
+                + "ratios. The share of the peak is that of fused multiply-adds on registers alone, a contender in the same rounds.",
             ["ours, GFLOP/s", "OpenBLAS"], lines, []);
     }
 
@@ -35,7 +40,8 @@ internal static unsafe class GemmBench
         using var set = new Setting(m, rows);
         var peak = new ArithmeticPeak(set.Team);
         var times = Contest.Run(Rounds,
-            Contest.Ours(() => OpenBlas.Multiply(set.X.Data, m.Floats[0], set.Y, rows, m.N, m.K)), set.Of(m.Kept, KernelFamily.Panel), set.Of(m.Float[0], KernelFamily.Panel), set.Of(m.Float[0], KernelFamily.Direct), peak.Contender);
+            Contest.Ours(() => OpenBlas.Multiply(set.X.Data, m.Floats[0], set.Y, rows, m.N, m.K)), set.Of(m.Kept, KernelFamily.Panel),
+            set.Of(m.Float[0], KernelFamily.Panel), set.Of(m.Float[0], KernelFamily.Direct), peak.Contender);
         double? bar = rows >= 128 ? 0.95 : rows >= 8 ? 1.3 : 1.0;
         var shape = $"{rows} x {m.N} x {m.K}";
         // A product of one row does not depend on packing: the bar applies to the faster of its two kernels.
@@ -48,7 +54,8 @@ internal static unsafe class GemmBench
         if (rows == 512)
         {
             var ours = times[m.N > 768 ? 2 : 1];
-            lines.Add(new Line($"{shape}, float32, {(m.N > 768 ? "stored" : "kept")}, share of the peak", $"{set.Flops / Contest.Median(ours) / 1e9:0.0}", $"{peak.Operations / Contest.Median(times[4]) / 1e9:0.0} (peak)",
+            lines.Add(new Line($"{shape}, float32, {(m.N > 768 ? "stored" : "kept")}, share of the peak",
+                $"{set.Flops / Contest.Median(ours) / 1e9:0.0}", $"{peak.Operations / Contest.Median(times[4]) / 1e9:0.0} (peak)",
                 Contest.Share(set.Flops, ours, peak.Operations, times[4]), m.N > 768 ? 0.70 : 0.80));
         }
         return lines;
@@ -57,7 +64,8 @@ internal static unsafe class GemmBench
     private static Line Brain(Matrices m, int rows)
     {
         using var set = new Setting(m, rows);
-        var times = Contest.Run(Rounds, Contest.Ours(() => OpenBlas.Multiply(set.X.Data, m.Floats[0], set.Y, rows, m.N, m.K)), set.Of(m.Brain[0], KernelFamily.Panel));
+        var times = Contest.Run(Rounds, Contest.Ours(() => OpenBlas.Multiply(set.X.Data, m.Floats[0], set.Y, rows, m.N, m.K)),
+            set.Of(m.Brain[0], KernelFamily.Panel));
         return Line($"{rows} x {m.N} x {m.K}, bf16, stored", set, times[1], times[0], 0.9);
     }
 
@@ -73,7 +81,8 @@ internal static unsafe class GemmBench
     }
 
     private static Line Line(string what, Setting set, double[] ours, double[] theirs, double? bar) =>
-        new(what, $"{set.Flops / Contest.Median(ours) / 1e9:0.0}", $"{set.Flops / Contest.Median(theirs) / 1e9:0.0}", Contest.Ratio(ours, theirs), bar);
+        new(what, $"{set.Flops / Contest.Median(ours) / 1e9:0.0}", $"{set.Flops / Contest.Median(theirs) / 1e9:0.0}",
+            Contest.Ratio(ours, theirs), bar);
 
     /// <summary>The same random matrices as float32 and bf16 in a mapped file, and as plain float32 for the peer.</summary>
     private sealed class Matrices : IDisposable
@@ -88,7 +97,8 @@ internal static unsafe class GemmBench
             for (var i = 0; i < count; i++)
             {
                 var brain = new ushort[n * k];
-                for (var j = 0; j < brain.Length; j++) brain[j] = (ushort)(BitConverter.SingleToUInt32Bits(Random.NextSingle() - 0.5f) >> 16);
+                for (var j = 0; j < brain.Length; j++)
+                    brain[j] = (ushort)(BitConverter.SingleToUInt32Bits(Random.NextSingle() - 0.5f) >> 16);
                 Floats[i] = (float*)NativeMemory.AlignedAlloc((nuint)brain.Length * 4, 64);
                 var floats = new float[brain.Length];
                 for (var j = 0; j < brain.Length; j++) floats[j] = Floats[i][j] = BitConverter.UInt32BitsToSingle((uint)brain[j] << 16);

@@ -18,7 +18,8 @@ internal static class HeadSweep
     public static (int First, int End) InstructionIn(Prompt prompt) => (prompt.Length - Behind - Instruction, prompt.Length - Behind);
 
     public static List<Intervention> EachHead(DecoderShape shape, Positions at) =>
-        [.. Enumerable.Range(0, shape.Layers).SelectMany(l => Enumerable.Range(0, shape.Heads).Select(h => Intervention.HeadGain(l, h, 0, at)))];
+        [.. Enumerable.Range(0, shape.Layers).SelectMany(
+            l => Enumerable.Range(0, shape.Heads).Select(h => Intervention.HeadGain(l, h, 0, at)))];
 
     public static List<Intervention> EachHeadAtInstruction(DecoderShape shape, Prompt prompt)
     {
@@ -31,6 +32,7 @@ internal static class HeadSweep
     public static void Run(Decoder decoder, Prompt prompt, IReadOnlyList<Intervention> variants, int from, Compute compute)
     {
         using var baseline = new CpuEngine(decoder).On(compute).Record(prompt, new RecordOptions { From = from });
-        Sweep.LastLogits(new CpuEngine(decoder).On(compute), [.. variants.Select(v => new SweepItem(baseline, v))], (_, _) => { }, SweepCost.MostRows);
+        Sweep.LastLogits(new CpuEngine(decoder).On(compute), [.. variants.Select(v => new SweepItem(baseline, v))],
+            (_, _) => { }, SweepCost.MostRows);
     }
 }

@@ -17,7 +17,8 @@ internal sealed class LargeBench
     /// <summary>LLaVA-1.5-7B, including its CLIP-L/336 tower, which is written and mapped but not run.</summary>
     private static readonly SynthesisOptions Shape = new()
     {
-        Family = SyntheticFamily.Of("llava"), Layers = 32, Heads = 32, Width = 4096, MlpSize = 11008, Vocabulary = 32064, ImageTokens = 576, VisionLayers = 24, VisionWidth = 1024, Type = StoredType.BF16,
+        Family = SyntheticFamily.Of("llava"), Layers = 32, Heads = 32, Width = 4096, MlpSize = 11008, Vocabulary = 32064, ImageTokens = 576,
+        VisionLayers = 24, VisionWidth = 1024, Type = StoredType.BF16,
     };
 
     /// <summary>Upper bound of anonymous memory in bytes: the memory needed in addition to the weights.</summary>
@@ -73,11 +74,21 @@ internal sealed class LargeBench
         var (oneCore, efficiency) = bench.OneCore();
         bench.WholeSweep(scratch.File("rows.jsonl"), prefill);
         bench.Estimate(oneCore, efficiency);
-        return new Results("large", "A model of seven billion parameters", bench.Method(), ["ours", "compared with"], bench._lines, bench._notes);
+        return new Results("large", "A model of seven billion parameters", bench.Method(), ["ours", "compared with"],
+            bench._lines, bench._notes);
     }
 
     private string Method() =>
-        $"A checkpoint of random weights with the shape of LLaVA-1.5-7B, bf16, {_model.Checkpoint.WeightBytes / 1e9:0.0} GB ({Shape.Layers} layers, d {Shape.Width}, {Shape.Heads} heads, d_mlp {Shape.MlpSize}, {Shape.Vocabulary} tokens), mapped and used as stored; {_threads} threads. The prompt has {Shape.ImageTokens} image and {Subject.TextTokens} text tokens, both given as embeddings of random tokens: the decoder's work does not depend on what they are, and the vision tower does not run. Anonymous memory is RssAnon of the whole process (proc(5)), read every 20 ms: all but mapped files. Prefill: all positions through every layer, keys and values kept, logits of the last; median of {Rounds} rounds. Decoding: medians of {Contest.Rounds} rounds of {Tokens} tokens, weights alone counted as bytes. Peak and bandwidth are those of {_threads} threads, contenders in the same rounds, and shares are medians of the rounds' shares. The sweep is one run of `SweepStudy`, as `ascope sweep` runs it, with {Memory >> 20} MiB for the recorded run and activations.";
+        "A checkpoint of random weights with the shape of LLaVA-1.5-7B, bf16, "
+            + $"{_model.Checkpoint.WeightBytes / 1e9:0.0} GB ({Shape.Layers} layers, d {Shape.Width}, {Shape.Heads} heads, "
+            + $"d_mlp {Shape.MlpSize}, {Shape.Vocabulary} tokens), mapped and used as stored; {_threads} threads. The prompt has "
+            + $"{Shape.ImageTokens} image and {Subject.TextTokens} text tokens, both given as embeddings of random tokens: "
+            + "the decoder's work does not depend on what they are, and the vision tower does not run. Anonymous memory is RssAnon of the "
+            + "whole process (proc(5)), read every 20 ms: all but mapped files. Prefill: all positions through every layer, "
+            + $"keys and values kept, logits of the last; median of {Rounds} rounds. Decoding: medians of "
+            + $"{Contest.Rounds} rounds of {Tokens} tokens, weights alone counted as bytes. Peak and bandwidth are those of "
+            + $"{_threads} threads, contenders in the same rounds, and shares are medians of the rounds' shares. The sweep is one run of "
+            + $"`SweepStudy`, as `ascope sweep` runs it, with {Memory >> 20} MiB for the recorded run and activations.";
 
     /// <returns>Seconds of a full pass.</returns>
     private double Prefill()
@@ -86,9 +97,13 @@ internal sealed class LargeBench
         using var team = new Team(_threads);
         var peak = new ArithmeticPeak(team);
         var operations = SweepCost.Of(_model.Engine, _prompt, []).BaselineOperations;
-        var (times, memory) = AnonymousMemory.Watch(() => Contest.Run(Rounds, Contest.Ours(() => new DecodeSteps(_model, _prompt.Length, 1, team, KernelFamily.Panel).Dispose()), peak.Contender));
+        var (times, memory) = AnonymousMemory.Watch(
+            () => Contest.Run(Rounds, Contest.Ours(() => new DecodeSteps(_model, _prompt.Length, 1, team, KernelFamily.Panel).Dispose()),
+                peak.Contender));
         var seconds = Contest.Median(times[0]);
-        Add($"prefill of {_prompt.Length} positions, {_prompt.Length / seconds:0.0} tokens/s, share of the peak", $"{operations / seconds / 1e9:0.0} GFLOP/s", $"{peak.Operations / Contest.Median(times[1]) / 1e9:0.0} GFLOP/s", Contest.Share(operations, times[0], peak.Operations, times[1]));
+        Add($"prefill of {_prompt.Length} positions, {_prompt.Length / seconds:0.0} tokens/s, share of the peak",
+            $"{operations / seconds / 1e9:0.0} GFLOP/s", $"{peak.Operations / Contest.Median(times[1]) / 1e9:0.0} GFLOP/s",
+            Contest.Share(operations, times[0], peak.Operations, times[1]));
         AddMemory("prefill", memory);
         return seconds;
     }
@@ -108,7 +123,9 @@ internal sealed class LargeBench
         double[][] times;
         using (steps) times = Contest.Run(Contest.Ours(() => steps.Steps(Tokens)), memory.Contender);
         var (bytes, seconds) = ((double)Decoder.WeightBytes(0), Contest.Median(times[0]) / Tokens);
-        Add($"decoding after {_prompt.Length} positions, direct kernel, {1 / seconds:0.00} tokens/s, share of the bandwidth", $"{bytes / seconds / 1e9:0.0} GB/s", $"{MemoryReading.Bytes / Contest.Median(times[1]) / 1e9:0.0} GB/s", Contest.Share(bytes * Tokens, times[0], MemoryReading.Bytes, times[1]));
+        Add($"decoding after {_prompt.Length} positions, direct kernel, {1 / seconds:0.00} tokens/s, share of the bandwidth",
+            $"{bytes / seconds / 1e9:0.0} GB/s", $"{MemoryReading.Bytes / Contest.Median(times[1]) / 1e9:0.0} GB/s",
+            Contest.Share(bytes * Tokens, times[0], MemoryReading.Bytes, times[1]));
         AddMemory("decoding", peak);
     }
 
@@ -120,17 +137,20 @@ internal sealed class LargeBench
         using var arenas = new Arenas(_threads);
         using var all = new Team(_threads);
         using var one = new Team(1);
-        using var baseline = _model.Engine.On(new Compute(arenas.Of[0], all)).Record(_prompt, new RecordOptions { From = HeadSweep.InstructionIn(_prompt).First });
+        using var baseline = _model.Engine.On(new Compute(arenas.Of[0], all)).Record(_prompt,
+            new RecordOptions { From = HeadSweep.InstructionIn(_prompt).First });
         var layer = Decoder.Shape.Layers - 3;
         var rows = SweepCost.Of(_model.Engine, _prompt, _heads, Memory, _threads).RowsPerPass;
         List<Intervention> some = [.. _heads.Where(h => h.FirstLayer == layer).Take(rows / (HeadSweep.Instruction + HeadSweep.Behind))];
         var pass = Sweep.Plan(_model.Engine, [.. some.Select(h => new SweepItem(baseline, h))], [Readout.Output], rows).Single();
         void Once(Arena arena) => pass.Run(_model.Engine.On(new Compute(arena, one)), (_, _, _) => { });
         var operations = SweepCost.Of(_model.Engine, _prompt, some).Operations;
-        var times = Contest.Run(Rounds, Contest.Ours(() => Once(arenas.Of[0])), Contest.Ours(() => all.For(_threads, (long)operations, (core, _) => Once(arenas.Of[core]))));
+        var times = Contest.Run(Rounds, Contest.Ours(() => Once(arenas.Of[0])),
+            Contest.Ours(() => all.For(_threads, (long)operations, (core, _) => Once(arenas.Of[core]))));
         var (alone, together) = (Contest.Median(times[0]), Contest.Median(times[1]));
         var efficiency = Contest.Ratio(times[1], times[0]);
-        Add($"a pass of {some.Count} heads of layer {layer} on each of {_threads} cores at once, against one core alone", Duration(together), Duration(alone), efficiency);
+        Add($"a pass of {some.Count} heads of layer {layer} on each of {_threads} cores at once, against one core alone",
+            Duration(together), Duration(alone), efficiency);
         return (operations / alone, efficiency);
     }
 
@@ -151,7 +171,8 @@ internal sealed class LargeBench
         Add($"{what}, against the cost model's prediction", Duration(seconds), Duration(predicted), predicted / seconds);
         Add($"{what}, against one full pass a head (derived, not measured)", Duration(seconds), Duration(naive), naive / seconds);
         AddMemory("the sweep", memory);
-        _notes.Add($"The cost model's prediction: the recorded run's {study.BaselineSeconds:0.0} s, and the operations of the variants at its rate. One full pass a head is derived: {_heads.Count:#,0} x the measured prefill of {prefill:0.0} s.");
+        _notes.Add($"The cost model's prediction: the recorded run's {study.BaselineSeconds:0.0} s, and the operations of the variants at "
+            + $"its rate. One full pass a head is derived: {_heads.Count:#,0} x the measured prefill of {prefill:0.0} s.");
     }
 
     /// <summary>Adds the estimates. Every such line is marked as not measured, and the notes state its formula.</summary>
@@ -162,14 +183,22 @@ internal sealed class LargeBench
         var (operations, rate) = (cost.BaselineOperations + cost.Operations, oneCore * ManyCores * efficiency);
         var intensity = operations / cost.WeightBytes;
         Add($"estimate, not measured: the same sweep on {ManyCores} cores like these", Duration(operations / rate), "", null);
-        Add($"estimate, not measured: the same sweep on one H100 SXM at an assumed {GpuUtilisation * 100:0} % of its peak", Duration(operations / (GpuPeak * GpuUtilisation)), "", null);
-        _notes.Add($"Estimate for {ManyCores} cores: {operations / 1e12:0.0} TFLOP / ({oneCore / 1e9:0.0} GFLOP/s of one core alone, measured x {ManyCores} x {efficiency:0.00}, the efficiency measured on {_threads} cores). It assumes that the efficiency stays what it is on {_threads}, and that memory keeps up: planned for {ManyCores} threads in the same {Memory >> 20} MiB ({cost.RowsPerPass} rows a pass), the sweep has {intensity:0} operations for every byte of weights that it reads, so that {ManyCores} cores need {rate / intensity / 1e9:0} GB/s.");
-        _notes.Add($"Estimate for a GPU: {operations / 1e12:0.0} TFLOP / ({GpuPeak / 1e12:0} TFLOP/s x {GpuUtilisation}). The peak is the published one for dense bf16; the utilisation is assumed, and nothing was run on a GPU.");
+        Add($"estimate, not measured: the same sweep on one H100 SXM at an assumed {GpuUtilisation * 100:0} % of its peak",
+            Duration(operations / (GpuPeak * GpuUtilisation)), "", null);
+        _notes.Add($"Estimate for {ManyCores} cores: {operations / 1e12:0.0} TFLOP / ({oneCore / 1e9:0.0} GFLOP/s of one core alone, "
+            + $"measured x {ManyCores} x {efficiency:0.00}, the efficiency measured on {_threads} cores). It assumes that the efficiency "
+            + $"stays what it is on {_threads}, and that memory keeps up: planned for {ManyCores} threads in the same "
+            + $"{Memory >> 20} MiB ({cost.RowsPerPass} rows a pass), the sweep has {intensity:0} operations for every byte of weights that "
+            + $"it reads, so that {ManyCores} cores need {rate / intensity / 1e9:0} GB/s.");
+        _notes.Add($"Estimate for a GPU: {operations / 1e12:0.0} TFLOP / ({GpuPeak / 1e12:0} TFLOP/s x {GpuUtilisation}). "
+            + "The peak is the published one for dense bf16; the utilisation is assumed, and nothing was run on a GPU.");
     }
 
-    private void Add(string what, string ours, string other, double? ratio, double? bar = null) => _lines.Add(new Line(what, ours, other, ratio, bar, AtMost: bar is not null));
+    private void Add(string what, string ours, string other, double? ratio, double? bar = null) =>
+        _lines.Add(new Line(what, ours, other, ratio, bar, AtMost: bar is not null));
 
-    private void AddMemory(string during, long bytes) => Add($"most anonymous memory during {during}, GB", $"{bytes / 1e9:0.00} GB", "", bytes / 1e9, MemoryBar / 1e9);
+    private void AddMemory(string during, long bytes) =>
+        Add($"most anonymous memory during {during}, GB", $"{bytes / 1e9:0.00} GB", "", bytes / 1e9, MemoryBar / 1e9);
 
     private static string Duration(double seconds) => seconds switch
     {

@@ -16,13 +16,16 @@ internal sealed record Machine(string Processor, int Cores, int VectorBits, stri
     public static Machine Measure()
     {
         var info = File.Exists("/proc/cpuinfo") ? File.ReadAllLines("/proc/cpuinfo") : [];
-        var name = info.FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal))?.Split(':')[1].Trim() ?? RuntimeInformation.ProcessArchitecture.ToString();
-        var load = File.Exists("/proc/loadavg") ? double.Parse(File.ReadAllText("/proc/loadavg").Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture) : 0;
+        var name = info.FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal))?.Split(':')[1].Trim()
+            ?? RuntimeInformation.ProcessArchitecture.ToString();
+        var load = File.Exists("/proc/loadavg")
+            ? double.Parse(File.ReadAllText("/proc/loadavg").Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture) : 0;
         var bits = Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128;
         using var team = new Team(1);
         using var memory = new MemoryReading(team);
         var peak = new ArithmeticPeak(team);
-        return new Machine(name, Environment.ProcessorCount, bits, RuntimeInformation.FrameworkDescription, peak.Operations / Fastest(peak.Contender) / 1e9, MemoryReading.Bytes / Fastest(memory.Contender) / 1e9, load);
+        return new Machine(name, Environment.ProcessorCount, bits, RuntimeInformation.FrameworkDescription,
+            peak.Operations / Fastest(peak.Contender) / 1e9, MemoryReading.Bytes / Fastest(memory.Contender) / 1e9, load);
     }
 
     private static double Fastest(Contender contender) => Enumerable.Range(0, 7).Min(_ => contender(1));

@@ -12,7 +12,8 @@ internal static unsafe partial class OpenBlas
     /// The kernels to request, whatever the environment contains: those for AVX-512, which are also faster than "Zen" and "Haswell" on
     /// processors that have both. Null: OpenBLAS chooses.
     /// </summary>
-    public static string? CoreType => System.Runtime.Intrinsics.Vector512.IsHardwareAccelerated ? "SkylakeX" : System.Runtime.Intrinsics.X86.Avx2.IsSupported ? "Haswell" : null;
+    public static string? CoreType => System.Runtime.Intrinsics.Vector512.IsHardwareAccelerated
+        ? "SkylakeX" : System.Runtime.Intrinsics.X86.Avx2.IsSupported ? "Haswell" : null;
 
     /// <summary>
     /// Environment variables for loading OpenBLAS, in this process and in torch. Null means that the variable is removed, because other
@@ -55,7 +56,8 @@ internal static unsafe partial class OpenBlas
     private static partial nint CoreName();
 
     [LibraryImport(Library, EntryPoint = "cblas_sgemm")]
-    private static partial void Gemm(int order, int transposeA, int transposeB, int m, int n, int k, float alpha, float* a, int lda, float* b, int ldb, float beta, float* c, int ldc);
+    private static partial void Gemm(int order, int transposeA, int transposeB, int m, int n, int k, float alpha, float* a, int lda,
+        float* b, int ldb, float beta, float* c, int ldc);
 
     [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int SetEnvironment(string name, string value, int overwrite);

@@ -16,7 +16,8 @@ internal sealed class Torch : IDisposable
     {
         Packages.Ensure("/bin/sh", ["-c", $"ldconfig -p | grep -q {OpenBlas.Library}"], "libopenblas0-pthread");
         Packages.Ensure("/usr/bin/python3", ["-c", "import torch, numpy"], "python3-torch", "python3-numpy");
-        var start = new ProcessStartInfo("/usr/bin/python3") { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo("/usr/bin/python3")
+            { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true };
         start.ArgumentList.Add(Path.Combine(Repository.Root, "bench", "torch_peer.py"));
         foreach (var (name, value) in OpenBlas.Variables)
         {
@@ -37,7 +38,8 @@ internal sealed class Torch : IDisposable
         _process.StandardInput.WriteLine(command);
         _process.StandardInput.Flush();
         var answer = _process.StandardOutput.ReadLine() ?? throw new InvalidOperationException($"torch ended at: {command}");
-        return answer.StartsWith("error", StringComparison.Ordinal) ? throw new InvalidOperationException($"torch: {command}: {answer}") : answer;
+        return answer.StartsWith("error", StringComparison.Ordinal)
+            ? throw new InvalidOperationException($"torch: {command}: {answer}") : answer;
     }
 
     /// <summary>The work that <paramref name="command"/> sets up, as a contender.</summary>
@@ -71,7 +73,8 @@ internal static class Packages
     {
         try
         {
-            using var process = Process.Start(new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true })!;
+            using var process = Process.Start(new ProcessStartInfo(program,
+                arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true })!;
             process.OutputDataReceived += (_, _) => { };
             process.ErrorDataReceived += (_, _) => { };
             process.BeginOutputReadLine();

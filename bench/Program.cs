@@ -21,13 +21,15 @@ var benches = new SortedDictionary<string, Func<Machine, Results>>(StringCompare
 var unknown = args.Where(a => a is not ("all" or "report") && !benches.ContainsKey(a)).ToList();
 if (args.Length == 0 || unknown.Count > 0)
 {
-    Console.Error.WriteLine($"dotnet run -c Release --project bench -- all (but {Apart}) | report | {string.Join(" | ", benches.Keys)}{(unknown.Count > 0 ? $"; not {unknown[0]}" : "")}");
+    Console.Error.WriteLine("dotnet run -c Release --project bench -- all (but "
+        + $"{Apart}) | report | {string.Join(" | ", benches.Keys)}{(unknown.Count > 0 ? $"; not {unknown[0]}" : "")}");
     return 2;
 }
 foreach (var (name, run) in benches.Where(b => args.Contains(b.Key) || (args.Contains("all") && b.Key != Apart)))
 {
     var machine = Machine.Measure();
-    Console.WriteLine($"{name}: {machine.Processor}, {machine.Cores} cores, {machine.Peak:0.0} GFLOP/s and {machine.Bandwidth:0.0} GB/s a core, load {machine.Load:0.00}");
+    Console.WriteLine($"{name}: {machine.Processor}, {machine.Cores} cores, {machine.Peak:0.0} GFLOP/s and {machine.Bandwidth:0.0} GB/s a "
+        + $"core, load {machine.Load:0.00}");
     try
     {
         var results = run(machine) with { Machine = machine };

@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace AnchorScope.Bench;
 
-/// <summary>Writes the tables and dates of docs/performance.md from the results; its text, its summary and its figure are edited by hand.</summary>
+/// <summary>
+/// Writes the tables and dates of docs/performance.md from the results; its text, its summary and its figure are edited by hand.
+/// </summary>
 internal static class ReportPage
 {
     public static void Write()
@@ -20,12 +22,15 @@ internal static class ReportPage
         var name = $"`{results.Name}`, ";
         var at = lines.FindIndex(line => line.StartsWith(name, StringComparison.Ordinal));
         var first = at < 0 ? -1 : lines.FindIndex(at, line => line.EndsWith("| ratio | bar | met |", StringComparison.Ordinal));
-        if (first < 0) throw new InvalidOperationException($"docs/performance.md: expected a section with {name}and a table with ratio, bar and met, found none");
+        if (first < 0)
+            throw new InvalidOperationException(
+                $"docs/performance.md: expected a section with {name}and a table with ratio, bar and met, found none");
         lines[at] = $"{name}{results.Date}{lines[at][(name.Length + "yyyy-MM-dd".Length)..]}";
         var count = lines.Skip(first).TakeWhile(line => line.StartsWith('|')).Count();
         lines.RemoveRange(first, count);
         lines.InsertRange(first, [
-            string.Create(CultureInfo.InvariantCulture, $"| | {results.Columns[0]} | {results.Columns[1]} | ratio | bar | met |"), "|---|---:|---:|---:|---:|---|",
+            string.Create(CultureInfo.InvariantCulture, $"| | {results.Columns[0]} | {results.Columns[1]} | ratio | bar | met |"),
+            "|---|---:|---:|---:|---:|---|",
             .. results.Lines.Select(line => $"| {string.Join(" | ", Results.Cells(line))} |"),
         ]);
     }

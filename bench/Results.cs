@@ -22,7 +22,8 @@ internal sealed record Line(string What, string Ours, string Theirs, double? Rat
 /// <param name="Method">How it was measured, in enough detail for a sceptic.</param>
 /// <param name="Columns">Headings of the columns for ours and theirs.</param>
 /// <param name="Notes">What a reader needs to know to interpret the lines.</param>
-internal sealed record Results(string Name, string Title, string Method, string[] Columns, IReadOnlyList<Line> Lines, IReadOnlyList<string> Notes)
+internal sealed record Results(string Name, string Title, string Method, string[] Columns, IReadOnlyList<Line> Lines,
+    IReadOnlyList<string> Notes)
 {
     public string Date { get; init; } = DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
 
@@ -31,7 +32,8 @@ internal sealed record Results(string Name, string Title, string Method, string[
     /// <summary>Path of a figure of the lines, relative to docs/performance.md.</summary>
     public string? Figure { get; init; }
 
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Indented =
+        new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static string Folder { get; } = Path.Combine(Repository.Root, "bench", "results");
 
@@ -42,12 +44,15 @@ internal sealed record Results(string Name, string Title, string Method, string[
     }
 
     public static IReadOnlyList<Results> LoadAll() =>
-        [.. Directory.GetFiles(Folder, "*.json").Order(StringComparer.Ordinal).Select(path => JsonSerializer.Deserialize<Results>(File.ReadAllText(path))!)];
+        [.. Directory.GetFiles(Folder, "*.json").Order(StringComparer.Ordinal)
+            .Select(path => JsonSerializer.Deserialize<Results>(File.ReadAllText(path))!)];
 
     public void Print()
     {
-        var table = new Table().Border(TableBorder.Rounded).Title(Title.EscapeMarkup()).AddColumn("").AddColumn(new TableColumn(Columns[0]).RightAligned())
-            .AddColumn(new TableColumn(Columns[1]).RightAligned()).AddColumn(new TableColumn("ratio").RightAligned()).AddColumn(new TableColumn("bar").RightAligned()).AddColumn("met");
+        var table = new Table().Border(TableBorder.Rounded).Title(Title.EscapeMarkup()).AddColumn("")
+            .AddColumn(new TableColumn(Columns[0]).RightAligned())
+            .AddColumn(new TableColumn(Columns[1]).RightAligned()).AddColumn(new TableColumn("ratio").RightAligned())
+            .AddColumn(new TableColumn("bar").RightAligned()).AddColumn("met");
         foreach (var line in Lines) table.AddRow([.. Cells(line).Select(cell => new Markup(cell.EscapeMarkup()))]);
         AnsiConsole.Write(table);
         foreach (var note in Notes) AnsiConsole.WriteLine(note);

@@ -27,12 +27,14 @@ internal static class ScalingBench
         using var subject = new Subject(Layers, Heads);
         using var heads = new Subjects([4, 8, 16, 24], count => new Subject(Layers, count));
         using var layers = new Subjects([8, 12, 24], count => new Subject(count, Heads));
-        Point Of(int x, Subject model, int imageTokens = ImageTokens, int samples = 1) => new(x, model.Model.Decoder, [.. Enumerable.Range(0, samples).Select(seed => Subject.Of(model.Model, imageTokens, seed))]);
+        Point Of(int x, Subject model, int imageTokens = ImageTokens, int samples = 1) =>
+            new(x, model.Model.Decoder, [.. Enumerable.Range(0, samples).Select(seed => Subject.Of(model.Model, imageTokens, seed))]);
         Series[] series =
         [
             new("heads per layer, d_model 768", Heads, [.. heads.Each.Select(one => Of(one.Key, one.Value)), Of(Heads, subject)]),
             new("layers", Layers, [.. layers.Each.Select(one => Of(one.Key, one.Value)), Of(Layers, subject)]),
-            new("image tokens", ImageTokens, [.. new[] { 256, ImageTokens, 1280, 2880 }.Select(count => Of(count, subject, imageTokens: count))]),
+            new("image tokens", ImageTokens,
+                [.. new[] { 256, ImageTokens, 1280, 2880 }.Select(count => Of(count, subject, imageTokens: count))]),
             new("samples", 1, [.. new[] { 1, 2, 4, 8, 16 }.Select(count => Of(count, subject, samples: count))]),
         ];
         Point[] all = [.. series.SelectMany(one => one.Points)];
@@ -46,12 +48,24 @@ internal static class ScalingBench
         Point[] bases = [.. series.Select(one => one.Points.Single(p => p.X == one.Base))];
         var rate = bases[0].Operations / Contest.Median([.. bases.SelectMany(p => p.Seconds)]);
         Draw(series, rate);
-        var lines = series.SelectMany(one => one.Points.Select(p => new Line($"{one.Name}: {p.X}", $"{p.Measured:0.00}", $"{p.Operations / rate:0.00}", p.Operations / rate / p.Measured, null))).ToList();
-        return new Results("scaling", "How a head sweep grows, beside its cost model", Method(rate), ["measured, s", "predicted, s"], lines, [Deviation(series, rate), FewerRounds(series)]) { Figure = $"images/{FigureFile}" };
+        var lines = series.SelectMany(
+            one =>
+                one.Points.Select(p => new Line($"{one.Name}: {p.X}", $"{p.Measured:0.00}", $"{p.Operations / rate:0.00}",
+                    p.Operations / rate / p.Measured, null))).ToList();
+        return new Results("scaling", "How a head sweep grows, beside its cost model", Method(rate), ["measured, s", "predicted, s"], lines,
+            [Deviation(series, rate), FewerRounds(series)]) { Figure = $"images/{FigureFile}" };
     }
 
     private static string Method(double rate) =>
-        $"The sweep of every head blocked at {HeadSweep.Instruction} instruction positions that end {HeadSweep.Behind} before the last, its recorded run included, one thread. The base is a decoder of the shape of `forward` but {Layers} layers ({Heads} heads, d 768, d_mlp 2048, float32, {ImageTokens} image and {Subject.TextTokens} text tokens, one sample); each series changes one size of it and holds the others: more heads are smaller ones, as d_model stays 768; samples are prompts of the same length, swept one after the other. Measured: medians of {Contest.Rounds} rounds, in each of which every point has its turn. Predicted: the operations that the cost model counts (`SweepCost`, as `ascope sweep --explain` prints them) at {rate / 1e9:0.0} GFLOP/s, the one rate at which the base ran in these rounds; nothing is fitted to the other points. A ratio above 1 is faster than predicted.";
+        $"The sweep of every head blocked at {HeadSweep.Instruction} instruction positions that end "
+            + $"{HeadSweep.Behind} before the last, its recorded run included, one thread. The base is a decoder of the shape of `forward` "
+            + $"but {Layers} layers ({Heads} heads, d 768, d_mlp 2048, float32, "
+            + $"{ImageTokens} image and {Subject.TextTokens} text tokens, one sample); each series changes one size of it and holds the "
+            + "others: more heads are smaller ones, as d_model stays 768; samples are prompts of the same length, swept one after the "
+            + $"other. Measured: medians of {Contest.Rounds} rounds, in each of which every point has its turn. Predicted: "
+            + "the operations that the cost model counts (`SweepCost`, as `ascope sweep --explain` prints them) at "
+            + $"{rate / 1e9:0.0} GFLOP/s, the one rate at which the base ran in these rounds; nothing is fitted to the other points. "
+            + "A ratio above 1 is faster than predicted.";
 
     private const string FigureFile = "scaling.svg";
 
@@ -61,19 +75,24 @@ internal static class ScalingBench
         {
             double[] x = [.. one.Points.Select(p => p.X)];
             return new LinePanel("", [
-                new LineSeries("cost model, calibrated at the base", x, [.. one.Points.Select(p => p.Operations / rate)]) { Marks = SeriesMarks.Curve },
+                new LineSeries("cost model, calibrated at the base", x, [.. one.Points.Select(p => p.Operations / rate)])
+                    { Marks = SeriesMarks.Curve },
                 new LineSeries("measured", x, [.. one.Points.Select(p => p.Measured)]) { Marks = SeriesMarks.Markers },
             ]) { XLabel = one.Name, YLabel = "time of the sweep, s", XTicks = x, Logarithmic = true };
         }
-        var figure = new LineFigure("Time of a head sweep, measured and as its cost model predicts it", [.. series.Select(Panel)]) { SameScale = true };
+        var figure = new LineFigure("Time of a head sweep, measured and as its cost model predicts it",
+            [.. series.Select(Panel)]) { SameScale = true };
         var folder = Directory.CreateDirectory(Path.Combine(Repository.Root, "docs", "images"));
         File.WriteAllText(Path.Combine(folder.FullName, FigureFile), figure.ToSvg(standalone: true));
     }
 
     private static string Deviation(Series[] series, double rate)
     {
-        var (name, x, above) = series.SelectMany(one => one.Points.Select(p => (one.Name, p.X, Above: p.Measured * rate / p.Operations - 1))).MaxBy(point => Math.Abs(point.Above));
-        return $"The largest deviation of a measured time from its prediction is {Math.Abs(above) * 100:0.0} % {(above > 0 ? "above" : "below")} it, at {name}: {x}. Sizes span {Span(series)}.";
+        var (name, x, above) = series.SelectMany(
+            one => one.Points.Select(p => (one.Name, p.X, Above: p.Measured * rate / p.Operations - 1)))
+            .MaxBy(point => Math.Abs(point.Above));
+        return "The largest deviation of a measured time from its prediction is "
+            + $"{Math.Abs(above) * 100:0.0} % {(above > 0 ? "above" : "below")} it, at {name}: {x}. Sizes span {Span(series)}.";
     }
 
     private static string Span(Series[] series)
@@ -84,8 +103,10 @@ internal static class ScalingBench
 
     private static string FewerRounds(Series[] series)
     {
-        var few = series.SelectMany(one => one.Points.Where(p => p.Seconds.Count < Contest.Rounds).Select(p => $"{one.Name}: {p.X}")).ToList();
-        return few.Count == 0 ? $"Every point has {Contest.Rounds} rounds." : $"Where a round takes more than {Long:0} s there are {RoundsOfLong} of them: {string.Join("; ", few)}.";
+        var few = series.SelectMany(one => one.Points.Where(p => p.Seconds.Count < Contest.Rounds).Select(p => $"{one.Name}: {p.X}"))
+            .ToList();
+        return few.Count == 0 ? $"Every point has {Contest.Rounds} rounds."
+            : $"Where a round takes more than {Long:0} s there are {RoundsOfLong} of them: {string.Join("; ", few)}.";
     }
 
     /// <summary>Points that differ in one size, in ascending order.</summary>
@@ -106,7 +127,8 @@ internal static class ScalingBench
         {
             (X, _decoder) = (x, decoder);
             _sweeps = [.. prompts.Select(prompt => (prompt, HeadSweep.EachHeadAtInstruction(decoder.Shape, prompt)))];
-            Operations = _sweeps.Select(sweep => SweepCost.Of(new CpuEngine(decoder), sweep.Prompt, sweep.Heads)).Sum(cost => cost.BaselineOperations + cost.Operations);
+            Operations = _sweeps.Select(sweep => SweepCost.Of(new CpuEngine(decoder), sweep.Prompt, sweep.Heads))
+                .Sum(cost => cost.BaselineOperations + cost.Operations);
         }
 
         public int X { get; }

@@ -11,7 +11,8 @@ internal sealed class Scratch : IDisposable
     public Scratch()
     {
         // A signal or an uncaught exception disposes nothing, and the folder may contain gigabytes.
-        _signals = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM }.Select(signal => PosixSignalRegistration.Create(signal, _ => Delete()))];
+        _signals = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM }
+            .Select(signal => PosixSignalRegistration.Create(signal, _ => Delete()))];
         AppDomain.CurrentDomain.UnhandledException += Delete;
     }
 

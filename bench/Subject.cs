@@ -20,7 +20,8 @@ internal sealed class Subject : IDisposable
         Folder = _scratch.File("model");
         new SyntheticCheckpoint(new SynthesisOptions
         {
-            Family = SyntheticFamily.Of("llava"), Layers = layers, Heads = heads, Width = 768, MlpSize = 2048, Vocabulary = 32000, ImageTokens = 576, VisionLayers = 1, Type = StoredType.F32, Seed = 1,
+            Family = SyntheticFamily.Of("llava"), Layers = layers, Heads = heads, Width = 768, MlpSize = 2048, Vocabulary = 32000,
+            ImageTokens = 576, VisionLayers = 1, Type = StoredType.F32, Seed = 1,
         }).Write(Folder);
         Model = VisionLanguageModel.Open(Folder);
         Model.Decoder.Pack();
@@ -47,7 +48,8 @@ internal sealed class Subject : IDisposable
         using var arena = new Arena();
         var rows = arena.Take(length, model.Decoder.Shape.ModelSize);
         model.Decoder.Embed(tokens, rows);
-        return new Prompt(tokens, [.. Enumerable.Range(0, length).Select(Coordinate.At)], rows.ToArray(), new Dictionary<SpanKind, int[]>(), "");
+        return new Prompt(tokens, [.. Enumerable.Range(0, length).Select(Coordinate.At)], rows.ToArray(),
+            new Dictionary<SpanKind, int[]>(), "");
     }
 
     public void Dispose()

@@ -26,7 +26,11 @@ internal static class ThreadsBench
                 spin.Kill();
             }
         }
-        return new Results("threads", "Two threads against one", $"The model of `forward`. One forward pass whose products and attention two threads share, 32 and 636 positions; and the sweep of 144 heads at the last 32 positions, whose passes go to threads of their own. Beside a busy process: a shell that spins, pinned nowhere, so that three threads want two cores. Load average at the start {machine.Load:0.00}. Medians of {Contest.Rounds} interleaved rounds.",
+        return new Results("threads", "Two threads against one",
+            "The model of `forward`. One forward pass whose products and attention two threads share, 32 and 636 positions; "
+                + "and the sweep of 144 heads at the last 32 positions, whose passes go to threads of their own. Beside a busy process: "
+                + "a shell that spins, pinned nowhere, so that three threads want two cores. Load average at the start "
+                + $"{machine.Load:0.00}. Medians of {Contest.Rounds} interleaved rounds.",
             ["two threads, s", "one thread, s"], lines, []);
     }
 
@@ -39,7 +43,9 @@ internal static class ThreadsBench
         using var two = new Team(2);
         var (alone, together) = (new ArithmeticPeak(one), new ArithmeticPeak(two));
         var times = Contest.Run(together.Contender, alone.Contender);
-        lines.Add(new Line("fused multiply-adds on registers alone, idle: GFLOP/s", $"{together.Operations / Contest.Median(times[0]) / 1e9:0.0}", $"{alone.Operations / Contest.Median(times[1]) / 1e9:0.0}", Contest.Ratio(times[0], times[1]) * together.Operations / alone.Operations, null));
+        lines.Add(new Line("fused multiply-adds on registers alone, idle: GFLOP/s",
+            $"{together.Operations / Contest.Median(times[0]) / 1e9:0.0}", $"{alone.Operations / Contest.Median(times[1]) / 1e9:0.0}",
+            Contest.Ratio(times[0], times[1]) * together.Operations / alone.Operations, null));
     }
 
     private static void Add(List<Line> lines, Subject subject, string when, double bar)
@@ -50,7 +56,8 @@ internal static class ThreadsBench
         foreach (var image in new[] { 32 - Subject.TextTokens, 576 })
         {
             var prompt = Subject.Of(subject.Model, image);
-            Contender Of(Team team) => Contest.Ours(() => Sweep.Alone(subject.Model.Engine.On(new Compute(arena, team)), prompt, Intervention.None));
+            Contender Of(Team team) =>
+                Contest.Ours(() => Sweep.Alone(subject.Model.Engine.On(new Compute(arena, team)), prompt, Intervention.None));
             Add($"forward pass of {prompt.Length} positions, {when}", Contest.Run(Of(two), Of(one)));
         }
         var at = Positions.Range(subject.Prompt.Length - 32, subject.Prompt.Length);
@@ -64,6 +71,7 @@ internal static class ThreadsBench
         Add($"sweep of 144 heads, {when}", Contest.Run(Swept(2), Swept(1)));
 
         void Add(string what, double[][] times) =>
-            lines.Add(new Line(what, $"{Contest.Median(times[0]):0.000}", $"{Contest.Median(times[1]):0.000}", Contest.Ratio(times[0], times[1]), bar));
+            lines.Add(new Line(what, $"{Contest.Median(times[0]):0.000}", $"{Contest.Median(times[1]):0.000}",
+                Contest.Ratio(times[0], times[1]), bar));
     }
 }

@@ -25,19 +25,25 @@ internal sealed class ArithmeticPeak(Team team)
     /// <summary>Floating-point operations per call.</summary>
     public double Operations => 2.0 * 16 * 16 * Steps * ChunksPerThread * team.Size;
 
-    public Contender Contender => Contest.Ours(() => team.For(ChunksPerThread * team.Size, (long)Operations, (_, member) => _sink[member] += Chains(Steps)));
+    public Contender Contender =>
+        Contest.Ours(() => team.For(ChunksPerThread * team.Size, (long)Operations, (_, member) => _sink[member] += Chains(Steps)));
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float Chains(int steps)
     {
         var (m, c) = (Vector512.Create(0.999f), Vector512.Create(0.001f));
-        Vector512<float> a0 = c, a1 = c, a2 = c, a3 = c, a4 = c, a5 = c, a6 = c, a7 = c, b0 = c, b1 = c, b2 = c, b3 = c, b4 = c, b5 = c, b6 = c, b7 = c;
+        Vector512<float> a0 = c, a1 = c, a2 = c, a3 = c, a4 = c, a5 = c, a6 = c, a7 = c, b0 = c, b1 = c, b2 = c, b3 = c,
+            b4 = c, b5 = c, b6 = c, b7 = c;
         for (var i = 0; i < steps; i++)
         {
-            a0 = Vector512.FusedMultiplyAdd(a0, m, c); a1 = Vector512.FusedMultiplyAdd(a1, m, c); a2 = Vector512.FusedMultiplyAdd(a2, m, c); a3 = Vector512.FusedMultiplyAdd(a3, m, c);
-            a4 = Vector512.FusedMultiplyAdd(a4, m, c); a5 = Vector512.FusedMultiplyAdd(a5, m, c); a6 = Vector512.FusedMultiplyAdd(a6, m, c); a7 = Vector512.FusedMultiplyAdd(a7, m, c);
-            b0 = Vector512.FusedMultiplyAdd(b0, m, c); b1 = Vector512.FusedMultiplyAdd(b1, m, c); b2 = Vector512.FusedMultiplyAdd(b2, m, c); b3 = Vector512.FusedMultiplyAdd(b3, m, c);
-            b4 = Vector512.FusedMultiplyAdd(b4, m, c); b5 = Vector512.FusedMultiplyAdd(b5, m, c); b6 = Vector512.FusedMultiplyAdd(b6, m, c); b7 = Vector512.FusedMultiplyAdd(b7, m, c);
+            a0 = Vector512.FusedMultiplyAdd(a0, m, c); a1 = Vector512.FusedMultiplyAdd(a1, m, c); a2 = Vector512.FusedMultiplyAdd(a2, m,
+                c); a3 = Vector512.FusedMultiplyAdd(a3, m, c);
+            a4 = Vector512.FusedMultiplyAdd(a4, m, c); a5 = Vector512.FusedMultiplyAdd(a5, m, c); a6 = Vector512.FusedMultiplyAdd(a6, m,
+                c); a7 = Vector512.FusedMultiplyAdd(a7, m, c);
+            b0 = Vector512.FusedMultiplyAdd(b0, m, c); b1 = Vector512.FusedMultiplyAdd(b1, m, c); b2 = Vector512.FusedMultiplyAdd(b2, m,
+                c); b3 = Vector512.FusedMultiplyAdd(b3, m, c);
+            b4 = Vector512.FusedMultiplyAdd(b4, m, c); b5 = Vector512.FusedMultiplyAdd(b5, m, c); b6 = Vector512.FusedMultiplyAdd(b6, m,
+                c); b7 = Vector512.FusedMultiplyAdd(b7, m, c);
         }
         return Vector512.Sum(a0 + a1 + a2 + a3 + (a4 + a5 + a6 + a7) + (b0 + b1 + b2 + b3) + (b4 + b5 + b6 + b7));
     }
@@ -69,7 +75,9 @@ internal sealed unsafe class MemoryReading : IDisposable
         for (var chunk = 0; chunk < Chunks; chunk++) new Span<float>(Chunk(chunk), (int)(Bytes / Chunks / sizeof(float))).Fill(1);
     }
 
-    public Contender Contender => Contest.Ours(() => _team.For(Chunks, Bytes / Chunks, (chunk, member) => _sink[member] += Sum(Chunk(chunk), Bytes / Chunks / sizeof(float))));
+    public Contender Contender =>
+        Contest.Ours(
+            () => _team.For(Chunks, Bytes / Chunks, (chunk, member) => _sink[member] += Sum(Chunk(chunk), Bytes / Chunks / sizeof(float))));
 
     public void Dispose()
     {
@@ -119,7 +127,8 @@ internal sealed unsafe class MappedReading(string path) : IDisposable
 
     public Contender Contender => Contest.Ours(() =>
     {
-        for (long from = 0; from < Bytes; from += Chunk) _sink += MemoryReading.Sum((float*)_file.Address(from, Chunk), Chunk / sizeof(float));
+        for (long from = 0; from < Bytes; from += Chunk)
+            _sink += MemoryReading.Sum((float*)_file.Address(from, Chunk), Chunk / sizeof(float));
     });
 
     public void Dispose() => _file.Dispose();

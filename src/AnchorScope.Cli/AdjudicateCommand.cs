@@ -20,7 +20,8 @@ internal static class AdjudicateCommand
         var data = new Option<string>("--data") { Description = "folder of their conflict sets", HelpName = "DIR", Required = true };
         var output = new Option<string>("--out") { Description = "folder to write", HelpName = "DIR", Required = true };
         var threads = Counts.Threads();
-        var command = new Command("adjudicate", "Runs every usual method of naming deciding heads and compares the result with the known arbiters.")
+        var command = new Command(
+            "adjudicate", "Runs every usual method of naming deciding heads and compares the result with the known arbiters.")
         {
             models, data, output, threads,
         };
@@ -31,7 +32,8 @@ internal static class AdjudicateCommand
             var given = parsed.GetValue(models)!;
             if (given.GroupBy(Name).FirstOrDefault(g => g.Count() > 1) is { } twice)
                 throw InputException.At("MODEL", twice.Key, "every name once", $"{twice.Count()} folders");
-            foreach (var model in given.Where(m => !File.Exists(Path.Combine(m, "config.json")))) throw InputException.At(model, "config.json", "a checkpoint", "none");
+            foreach (var model in given.Where(m => !File.Exists(Path.Combine(m, "config.json"))))
+                throw InputException.At(model, "config.json", "a checkpoint", "none");
             using var interrupt = new Interruption();
             var left = 0;
             var results = new List<Adjudication>();
@@ -48,7 +50,8 @@ internal static class AdjudicateCommand
                 using var turn = FolderLock.Take(folder);
                 using var store = ResultStore.Open(Path.Combine(folder, $"{name}.jsonl"), resume: false);
                 DiagnoseCommand.Introduce(study);
-                Terminal.Note($"the diagnosis of {name}: {DryRun.Line(study.Estimate(interrupt.Token))}; then {HeadMethods} methods on {AdjudicationStudy.Samples} conflicts at most");
+                Terminal.Note(
+                    $"the diagnosis of {name}: {DryRun.Line(study.Estimate(interrupt.Token))}; then {HeadMethods} methods on {AdjudicationStudy.Samples} conflicts at most");
                 results.Add(WorkProgress.Run(progress => new AdjudicationStudy(study, store).Run(
                     name, truth, step => progress.Tell(step.Phase, step.Done, step.Of, PhaseNames.Of(step.Phase)), interrupt.Token)));
                 left += study.Data.Rejected.Count;

@@ -11,7 +11,8 @@ internal static class Amount
         < 1 => "under 1 s",
         < 90 => Text($"{seconds:0} s"),
         < 90 * 60 => Text($"{seconds / 60:0} min"),
-        < 48 * 3600 => Text($"{Math.Floor(seconds / 3600):0} h {Math.Floor(seconds % 3600 / 600) * 10:0} min").Replace(" 0 min", "", StringComparison.Ordinal),
+        < 48 * 3600 => Text($"{Math.Floor(seconds / 3600):0} h {Math.Floor(seconds % 3600 / 600) * 10:0} min").Replace(" 0 min", "",
+            StringComparison.Ordinal),
         _ => Text($"{seconds / 86400:0} days"),
     };
 

@@ -10,18 +10,25 @@ internal static class BakeCommand
 {
     public static Command Create()
     {
-        var factor = new Option<float?>("--factor") { Description = "factor of the heads' outputs; above 1 amplifies, 0 blocks (default: the gains of the head set, if it contains any)", HelpName = "F" };
-        return Create("bake", "Writes a checkpoint whose heads are amplified or damped: factors baked into the weights, all other bytes unchanged.", factor, parsed => parsed.GetValue(factor));
+        var factor = new Option<float?>("--factor")
+            { Description = "factor of the heads' outputs; above 1 amplifies, 0 blocks (default: the gains of the head set, "
+                + "if it contains any)", HelpName = "F" };
+        return Create("bake", "Writes a checkpoint whose heads are amplified or damped: factors baked into the weights, "
+            + "all other bytes unchanged.", factor, parsed => parsed.GetValue(factor));
     }
 
     /// <summary>The bake command with the factor fixed to 0.</summary>
-    public static Command CreateSuppress() => Create("suppress", "Writes a checkpoint whose heads are blocked: bake with factor 0.", null, _ => 0);
+    public static Command CreateSuppress() =>
+        Create("suppress", "Writes a checkpoint whose heads are blocked: bake with factor 0.", null, _ => 0);
 
     private static Command Create(string name, string description, Option<float?>? given, Func<ParseResult, float?> read)
     {
         var model = new Option<string>("--model") { Description = "folder of the checkpoint", HelpName = "DIR", Required = true };
-        var heads = new Option<string>("--heads") { Description = "head set: heads.json of a diagnosis, or of ascope inspect --heads-template", HelpName = "FILE", Required = true };
-        var output = new Option<string>("--out") { Description = "folder to write; must not exist, or be empty", HelpName = "DIR", Required = true };
+        var heads = new Option<string>("--heads")
+            { Description = "head set: heads.json of a diagnosis, or of ascope inspect --heads-template",
+                HelpName = "FILE", Required = true };
+        var output =
+            new Option<string>("--out") { Description = "folder to write; must not exist, or be empty", HelpName = "DIR", Required = true };
         var anyModel = new Option<bool>("--any-model") { Description = "accept a head set made for other weights" };
         var command = new Command(name, description) { model, heads };
         if (given is not null) command.Options.Add(given);

@@ -16,8 +16,10 @@ internal static class ByteSize
     {
         var unit = Units.Keys.FirstOrDefault(u => size.EndsWith(u, StringComparison.Ordinal));
         var number = unit is null ? size : size[..^unit.Length];
-        return long.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count >= 1 && count <= long.MaxValue / (unit is null ? 1 : Units[unit])
+        return long.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count >= 1
+            && count <= long.MaxValue / (unit is null ? 1 : Units[unit])
             ? count * (unit is null ? 1 : Units[unit])
-            : throw new InputException($"{option}: expected a number of bytes, or one with {string.Join(", ", Units.Keys)}, like 5GB, found {size}");
+            : throw new InputException(
+                $"{option}: expected a number of bytes, or one with {string.Join(", ", Units.Keys)}, like 5GB, found {size}");
     }
 }

@@ -27,7 +27,9 @@ internal static class CommandLine
         {
             if (arguments[i] is "--resume" or "--quiet" or "--json") continue;
             if (arguments[i] is "--out" or "--threads") i++;
-            else if (!arguments[i].StartsWith("--out=", StringComparison.Ordinal) && !arguments[i].StartsWith("--threads=", StringComparison.Ordinal)) yield return arguments[i];
+            else if (!arguments[i].StartsWith("--out=", StringComparison.Ordinal)
+                && !arguments[i].StartsWith("--threads=", StringComparison.Ordinal))
+                yield return arguments[i];
         }
     }
 
@@ -89,7 +91,8 @@ internal static class CommandLine
                 ArgumentResult argument => (argument.Argument.Name, "DIR"),
                 _ => ("", ""),
             };
-            if (what is "DIR" or "FILE" or "SET" or "DIR|FILE" && symbol.Tokens.Any(token => string.IsNullOrWhiteSpace(token.Value))) return name;
+            if (what is "DIR" or "FILE" or "SET" or "DIR|FILE" && symbol.Tokens.Any(token => string.IsNullOrWhiteSpace(token.Value)))
+                return name;
         }
         return null;
     }

@@ -16,12 +16,16 @@ internal static class DiagnoseCommand
     public static Command Create()
     {
         var settings = new DiagnosisSettings();
-        var output = new Option<string?>("--out") { Description = "folder to write (default: the next free out/diagnosis-NNN)", HelpName = "DIR" };
+        var output =
+            new Option<string?>("--out") { Description = "folder to write (default: the next free out/diagnosis-NNN)", HelpName = "DIR" };
         var resume = new Option<bool>("--resume") { Description = "resume the run in --out, or in the latest out/diagnosis-NNN" };
-        var series = new Option<string?>("--series") { Description = "folder of checkpoints kept during training (ascope train --series): diagnoses each and writes one report on all steps", HelpName = "DIR" };
+        var series = new Option<string?>("--series")
+            { Description = "folder of checkpoints kept during training (ascope train --series): diagnoses each and writes one report "
+                + "on all steps", HelpName = "DIR" };
         var dry = DryRun.Option();
         var json = JsonOutput.Option();
-        var command = new Command("diagnose", "Finds where a model decides between picture and text, and which heads decide; writes a report.") { output, resume, series, dry, json };
+        var command = new Command("diagnose", "Finds where a model decides between picture and text, and which heads decide; "
+            + "writes a report.") { output, resume, series, dry, json };
         foreach (var option in settings.Options) command.Options.Add(option);
         command.SetAction(parsed =>
         {
@@ -37,7 +41,9 @@ internal static class DiagnoseCommand
             var folder = parsed.GetValue(output) ?? DiagnosisFolder.Default(parsed.GetValue(resume));
             if (parsed.GetValue(series) is { } checkpoints)
             {
-                if (parsed.GetValue(json)) throw new InputException("--json: prints one diagnosis; expected no --series beside it, found one (its series.json is in --out)");
+                if (parsed.GetValue(json))
+                    throw new InputException(
+                        "--json: prints one diagnosis; expected no --series beside it, found one (its series.json is in --out)");
                 return DiagnoseSeries.Run(checkpoints, options, folder, parsed.GetValue(resume));
             }
             using var study = new DiagnosisStudy(options);
@@ -88,11 +94,14 @@ internal static class DiagnoseCommand
     internal static void List(IReadOnlyList<RejectedLine> rejected, int most = Listed)
     {
         foreach (var left in rejected.OrderBy(r => r.File, StringComparer.Ordinal).ThenBy(r => r.Line).Take(most))
-            Terminal.Error.MarkupLineInterpolated($"[yellow]left out[/] {left.File}{(left.Line > 0 ? $":{left.Line}" : "")} {left.Id}: {left.Reason}");
-        if (rejected.Count > most) Terminal.Error.MarkupLineInterpolated($"[yellow]left out[/] {rejected.Count - most} more, listed in the report");
+            Terminal.Error.MarkupLineInterpolated(
+                $"[yellow]left out[/] {left.File}{(left.Line > 0 ? $":{left.Line}" : "")} {left.Id}: {left.Reason}");
+        if (rejected.Count > most)
+            Terminal.Error.MarkupLineInterpolated($"[yellow]left out[/] {rejected.Count - most} more, listed in the report");
     }
 
-    private static Diagnosis Complete(DiagnosisStudy study, ResultStore store, string folder, WorkProgress progress, CancellationToken cancel)
+    private static Diagnosis Complete(DiagnosisStudy study, ResultStore store, string folder, WorkProgress progress,
+        CancellationToken cancel)
     {
         string Name(string phase) => PhaseNames.Of(phase, estimated: study.Options.Variants.Screen != HeadScreen.Exact);
         foreach (var set in study.Phases) progress.Expect(set.Phase, Name(set.Phase), set.Samples);

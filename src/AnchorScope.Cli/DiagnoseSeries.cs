@@ -27,7 +27,8 @@ internal static class DiagnoseSeries
             {
                 foreach (var checkpoint in checkpoints)
                 {
-                    facts = One(checkpoint, options, Path.Combine(folder, checkpoint.Name), share => progress.Tell("checkpoints", points.Count + share, checkpoints.Count, checkpoint.Name), interrupt.Token);
+                    facts = One(checkpoint, options, Path.Combine(folder, checkpoint.Name),
+                        share => progress.Tell("checkpoints", points.Count + share, checkpoints.Count, checkpoint.Name), interrupt.Token);
                     points.Add(SeriesPoint.Of(checkpoint, facts));
                     progress.Tell("checkpoints", points.Count, checkpoints.Count);
                 }
@@ -43,7 +44,8 @@ internal static class DiagnoseSeries
         foreach (var point in points)
         {
             var (arbiters, necessary) = (Heads(point.Set("arbiters")), string.Join(' ', point.Best.Take(3)));
-            AnsiConsole.MarkupLineInterpolated($"{point.Checkpoint}: MFR {point.Argmax.All.Mean:0.00}, {EnumName.Of(point.Route.Verdict)}; arbiters {arbiters}; necessary heads blocked {point.Blocked.All.Mean:0.00} ({necessary})");
+            AnsiConsole.MarkupLineInterpolated(
+                $"{point.Checkpoint}: MFR {point.Argmax.All.Mean:0.00}, {EnumName.Of(point.Route.Verdict)}; arbiters {arbiters}; necessary heads blocked {point.Blocked.All.Mean:0.00} ({necessary})");
         }
         AnsiConsole.MarkupLineInterpolated($"[bold]{Path.Combine(folder, "report.html")}[/]");
         return facts.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;
@@ -51,7 +53,8 @@ internal static class DiagnoseSeries
 
     private static string Heads(SeriesSet set) => set.Found ? $"{string.Join(' ', set.Heads)}: {set.Switched.Mean:0.00}" : "not found";
 
-    private static Diagnosis One(SeriesCheckpoint checkpoint, DiagnosisOptions options, string folder, Action<double> progress, CancellationToken cancel)
+    private static Diagnosis One(SeriesCheckpoint checkpoint, DiagnosisOptions options, string folder, Action<double> progress,
+        CancellationToken cancel)
     {
         using var study = new DiagnosisStudy(options with { Model = checkpoint.Folder });
         using var store = DiagnosisFolder.Open(folder, study.Identity, resume: DiagnosisFolder.IsBegun(folder));

@@ -9,62 +9,86 @@ namespace AnchorScope.Cli;
 /// <summary>The options of a diagnosis that change numbers: definitions, sizes, samples.</summary>
 internal sealed class DiagnosisSettings
 {
-    private readonly Option<string?> _model = new("--model") { Description = "folder of the checkpoint (default: the bundled organism)", HelpName = "DIR" };
-    private readonly Option<string?> _data = new("--data") { Description = "folder of the conflict sets, or one .jsonl, which is split into a ranking and a test half (default: the bundled ones)", HelpName = "DIR|FILE" };
-    private readonly Option<int?> _limit = new Option<int?>("--limit") { Description = "at most N samples of each set", HelpName = "N" }.AtLeast(1);
-    private readonly Option<ulong> _seed = new("--seed") { Description = "seed of bootstrap and random controls", DefaultValueFactory = _ => 0UL, HelpName = "S" };
-    private readonly Option<string> _preset = new("--preset") { Description = $"named definitions: {string.Join(", ", Definitions.Presets.Keys)}", DefaultValueFactory = _ => "default", HelpName = "NAME" };
+    private readonly Option<string?> _model =
+        new("--model") { Description = "folder of the checkpoint (default: the bundled organism)", HelpName = "DIR" };
+    private readonly Option<string?> _data = new("--data")
+        { Description = "folder of the conflict sets, or one .jsonl, which is split into a ranking and a test half (default: "
+            + "the bundled ones)", HelpName = "DIR|FILE" };
+    private readonly Option<int?> _limit =
+        new Option<int?>("--limit") { Description = "at most N samples of each set", HelpName = "N" }.AtLeast(1);
+    private readonly Option<ulong> _seed =
+        new("--seed") { Description = "seed of bootstrap and random controls", DefaultValueFactory = _ => 0UL, HelpName = "S" };
+    private readonly Option<string> _preset = new("--preset")
+        { Description = $"named definitions: {string.Join(", ", Definitions.Presets.Keys)}",
+            DefaultValueFactory = _ => "default", HelpName = "NAME" };
     private readonly Option<string?> _nssd = Choice<NssdVariant>("--nssd", "definition of I_NSSD");
     private readonly Option<string?> _lens = Choice<LensNorm>("--lens-norm", "norm of the logit lens");
-    private readonly Option<string?> _entities = Choice<EntityReduction>("--entity-reduction", "how the token forms of an answer are combined");
+    private readonly Option<string?> _entities = Choice<EntityReduction>("--entity-reduction",
+        "how the token forms of an answer are combined");
     private readonly Option<string?> _score = Choice<HeadScoreVariant>("--head-score", "score that ranks the heads");
     private readonly Option<string?> _screen = Choice<HeadScreen>("--screen", "how the scores of heads are computed");
     private readonly Option<string?> _route = Choice<RouteMeasure>("--route", "measure that distinguishes relay from direct reading");
     private readonly Option<string?> _scope = Choice<GainScope>("--gain-scope", "positions at which heads are scaled");
     private readonly Option<string?> _ablation = Choice<AblationVariant>("--ablation",
         "what replaces removed heads and edges");
-    private readonly Option<string?> _alignment = Choice<SpanAlignment>("--alignment", "how positions of the donor run are matched with those of the recipient run");
+    private readonly Option<string?> _alignment = Choice<SpanAlignment>("--alignment",
+        "how positions of the donor run are matched with those of the recipient run");
     private readonly Option<string?> _rounding = Choice<TopRounding>("--top-rounding", "how a share of the heads is rounded to a count");
-    private readonly Option<string?> _instruction = new("--instruction-span") { Description = "parts of the prompt that count as instruction, joined by +", HelpName = "instruction|instruction+question|…" };
-    private readonly Option<int?> _topK = new Option<int?>("--top-k") { Description = "K of TopK aggregation over instruction positions", HelpName = "K" }.AtLeast(1);
-    private readonly Option<int?> _window = new Option<int?>("--window") { Description = "layers of a knockout window", HelpName = "N" }.AtLeast(1);
-    private readonly Option<string?> _windows = new("--windows") { Description = "window sizes of the sensitivity check (1,3,5,7)", HelpName = "LIST" };
+    private readonly Option<string?> _instruction = new("--instruction-span")
+        { Description = "parts of the prompt that count as instruction, joined by +", HelpName = "instruction|instruction+question|…" };
+    private readonly Option<int?> _topK =
+        new Option<int?>("--top-k") { Description = "K of TopK aggregation over instruction positions", HelpName = "K" }.AtLeast(1);
+    private readonly Option<int?> _window =
+        new Option<int?>("--window") { Description = "layers of a knockout window", HelpName = "N" }.AtLeast(1);
+    private readonly Option<string?> _windows =
+        new("--windows") { Description = "window sizes of the sensitivity check (1,3,5,7)", HelpName = "LIST" };
     private readonly Option<string?> _shares = new("--shares") { Description = "shares of the heads that are blocked "
         + "(0.01,0.02,0.05,0.1); 5 % is always included", HelpName = "LIST" };
     private readonly Option<string?> _gains = new("--gains") { Description = "amplification factors (1.25,1.5,2,3,4)", HelpName = "LIST" };
-    private readonly Option<int?> _draws = new Option<int?>("--draws") { Description = $"random head sets of each kind with as many heads as the best 5 % (79); "
-        + $"at most {HeadPlan.FewDraws} of other sizes", HelpName = "N" }.AtLeast(0);
+    private readonly Option<int?> _draws = new Option<int?>("--draws")
+        { Description = $"random head sets of each kind with as many heads as the best 5 % (79); "
+            + $"at most {HeadPlan.FewDraws} of other sizes", HelpName = "N" }.AtLeast(0);
     private readonly Option<double?> _margin = new("--equivalence-margin") { Description = "a change of MFR counts as absent if its whole "
         + "interval is closer to 0 than X (0.05)", HelpName = "X" };
-    private readonly Option<int?> _tokens = new Option<int?>("--answer-tokens") { Description = "tokens generated for an answer (default: limit of generation_config.json, at most 16)", HelpName = "N" }.AtLeast(1);
+    private readonly Option<int?> _tokens = new Option<int?>("--answer-tokens")
+        { Description = "tokens generated for an answer (default: limit of generation_config.json, at most 16)", HelpName = "N" }
+        .AtLeast(1);
     private readonly Option<int> _threads = Counts.Threads();
 
-    private readonly Option<string?> _direction = new("--direction") { Description = "directions.safetensors of ascope steer: the steered model is diagnosed", HelpName = "FILE" };
-    private readonly Option<string?> _directionName = new("--direction-name") { Description = "which direction of the file", HelpName = "NAME" };
-    private readonly Option<double?> _strength = new("--strength") { Description = "strength of the direction in every run: above 0 towards the picture, below 0 towards the text", HelpName = "X" };
+    private readonly Option<string?> _direction =
+        new("--direction") { Description = "directions.safetensors of ascope steer: the steered model is diagnosed", HelpName = "FILE" };
+    private readonly Option<string?> _directionName =
+        new("--direction-name") { Description = "which direction of the file", HelpName = "NAME" };
+    private readonly Option<double?> _strength = new("--strength")
+        { Description = "strength of the direction in every run: above 0 towards the picture, below 0 towards the text", HelpName = "X" };
 
-    private readonly Option<bool> _beyond = new("--beyond-bounds") { Description = "accept a strength outside the bounds found in validation" };
+    private readonly Option<bool> _beyond =
+        new("--beyond-bounds") { Description = "accept a strength outside the bounds found in validation" };
 
     public IReadOnlyList<Option> Options =>
     [
         _model, _data, _limit, _seed, _preset, _nssd, _lens, _entities, _score, _screen, _route, _scope, _ablation, _alignment, _rounding,
-            _instruction, _topK, _window, _windows, _shares, _gains, _draws, _margin, _tokens, _direction, _directionName, _strength, _beyond, _threads,
+            _instruction, _topK, _window, _windows, _shares, _gains, _draws, _margin, _tokens, _direction, _directionName,
+            _strength, _beyond, _threads,
     ];
 
     /// <summary>The options that also apply to a study of directions.</summary>
-    public IReadOnlyList<Option> SteeringOptions => [_model, _data, _limit, _seed, _entities, _alignment, _instruction, _gains, _margin, _threads];
+    public IReadOnlyList<Option> SteeringOptions =>
+        [_model, _data, _limit, _seed, _entities, _alignment, _instruction, _gains, _margin, _threads];
 
     public bool NamesModel(ParseResult parsed) => parsed.GetValue(_model) is not null;
 
     public DiagnosisOptions Read(ParseResult parsed)
     {
-        var defaults = new DiagnosisOptions { Model = parsed.GetValue(_model) ?? Bundled.Model, Data = parsed.GetValue(_data) ?? Bundled.Data };
+        var defaults =
+            new DiagnosisOptions { Model = parsed.GetValue(_model) ?? Bundled.Model, Data = parsed.GetValue(_data) ?? Bundled.Data };
         return defaults with
         {
             Limit = parsed.GetValue(_limit),
             Seed = parsed.GetValue(_seed),
             Variants = Named(parsed),
-            Windows = parsed.GetValue(_windows) is { } windows ? [.. Numbers("--windows", windows, 1, 1 << 20).Select(w => (int)w).Order()] : defaults.Windows,
+            Windows = parsed.GetValue(_windows) is { } windows
+                ? [.. Numbers("--windows", windows, 1, 1 << 20).Select(w => (int)w).Order()] : defaults.Windows,
             Shares = parsed.GetValue(_shares) is { } shares ? [.. Numbers("--shares", shares, 0, 0.5).Order()] : defaults.Shares,
             Gains = parsed.GetValue(_gains) is { } gains ? Factors(gains) : defaults.Gains,
             Draws = parsed.GetValue(_draws) ?? defaults.Draws,
@@ -76,12 +100,14 @@ internal sealed class DiagnosisSettings
         };
     }
 
-    private SteeringUse? Steering(ParseResult parsed) => (parsed.GetValue(_direction), parsed.GetValue(_directionName), parsed.GetValue(_strength)) switch
-    {
-        (null, null, null) => parsed.GetValue(_beyond) ? throw new InputException("--beyond-bounds: expected a --direction beside it, found none") : null,
-        ({ } file, { } name, { } strength) => new SteeringUse(file, name, strength, parsed.GetValue(_beyond)),
-        _ => throw new InputException("--direction, --direction-name and --strength: expected all three or none, found some"),
-    };
+    private SteeringUse? Steering(ParseResult parsed) =>
+        (parsed.GetValue(_direction), parsed.GetValue(_directionName), parsed.GetValue(_strength)) switch
+        {
+            (null, null, null) =>
+                parsed.GetValue(_beyond) ? throw new InputException("--beyond-bounds: expected a --direction beside it, found none") : null,
+            ({ } file, { } name, { } strength) => new SteeringUse(file, name, strength, parsed.GetValue(_beyond)),
+            _ => throw new InputException("--direction, --direction-name and --strength: expected all three or none, found some"),
+        };
 
     private static List<double> Factors(string list) => Numbers("--gains", list, 0, 1e6) is var factors && !factors.Contains(1)
         ? [.. factors.Order()]
@@ -108,10 +134,12 @@ internal sealed class DiagnosisSettings
             Rounding = Value(_rounding, parsed, preset.Rounding),
             TopK = parsed.GetValue(_topK) ?? preset.TopK,
             Window = parsed.GetValue(_window) ?? preset.Window,
-            Instruction = parsed.GetValue(_instruction) is { } spans ? [.. spans.Split('+').Select(s => EnumName.Parse<SpanKind>("--instruction-span", s))] : preset.Instruction,
+            Instruction = parsed.GetValue(_instruction) is { } spans
+                ? [.. spans.Split('+').Select(s => EnumName.Parse<SpanKind>("--instruction-span", s))] : preset.Instruction,
         };
         if (chosen.Screen != HeadScreen.Exact && chosen.HeadScore != HeadScoreVariant.CausalMargin)
-            throw InputException.At("--screen", EnumName.Of(chosen.Screen), "--head-score causal_margin, which is what it estimates", EnumName.Of(chosen.HeadScore));
+            throw InputException.At("--screen", EnumName.Of(chosen.Screen), "--head-score causal_margin, which is what it estimates",
+                EnumName.Of(chosen.HeadScore));
         if (chosen.Screen != HeadScreen.Exact && chosen.Ablation != AblationVariant.Zero)
             throw InputException.At(
                 "--screen", EnumName.Of(chosen.Screen), "--ablation zero, as derivatives estimate heads set to 0",
@@ -132,8 +160,10 @@ internal sealed class DiagnosisSettings
         var numbers = new List<double>();
         foreach (var item in list.Split(',', StringSplitOptions.TrimEntries))
         {
-            if (!double.TryParse(item, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) || !(number >= above && number <= most && number > 0))
-                throw new InputException($"{option}: expected numbers {(above == 0 ? "above 0 and" : $"from {above}")} up to {most} joined by commas, found {item}");
+            if (!double.TryParse(item, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
+                || !(number >= above && number <= most && number > 0))
+                throw new InputException($"{option}: expected numbers {(above == 0 ? "above 0 and" : $"from {above}")} up to {most} joined "
+                    + $"by commas, found {item}");
             numbers.Add(number);
         }
         return [.. numbers.Distinct()];

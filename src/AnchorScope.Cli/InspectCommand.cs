@@ -13,12 +13,15 @@ internal static class InspectCommand
     public static Command Create()
     {
         var model = new Argument<string>("MODEL") { Description = "folder of the checkpoint" };
-        var template = new Option<string?>("--heads-template") { Description = "print a head set with these heads instead: all, or layer:head, comma-separated", HelpName = "HEADS" };
+        var template = new Option<string?>("--heads-template")
+            { Description = "print a head set with these heads instead: all, or layer:head, comma-separated", HelpName = "HEADS" };
         var json = JsonOutput.Option();
-        var command = new Command("inspect", "Prints a checkpoint's family, sizes, template, image tokens and memory use.") { model, template, json };
+        var command =
+            new Command("inspect", "Prints a checkpoint's family, sizes, template, image tokens and memory use.") { model, template, json };
         command.SetAction(parsed =>
         {
-            if (parsed.GetValue(json) && parsed.GetValue(template) is not null) throw new InputException("--json: a head set is JSON already; expected --json or --heads-template, found both");
+            if (parsed.GetValue(json) && parsed.GetValue(template) is not null)
+                throw new InputException("--json: a head set is JSON already; expected --json or --heads-template, found both");
             using var opened = Opening.Model(parsed.GetValue(model)!);
             if (parsed.GetValue(template) is { } heads) Console.Write(HeadSetFile.Text(Named(opened, heads)));
             else if (parsed.GetValue(json)) JsonOutput.Print(Facts(opened));
@@ -34,7 +37,8 @@ internal static class InspectCommand
         const string Option = "--heads-template";
         var named = NamedHeads.Parse(Option, heads, model.Decoder.Shape).Select(h => new ScoredHead(h.Layer, h.Head, double.NaN)).ToList();
         foreach (var head in named) model.Decoder.Shape.Check(head.Layer, head.Head, Option);
-        return new HeadSet(model.Checkpoint.Name, model.Checkpoint.Sha256, model.Tokenizer.Sha256, "", HeadSet.ByHand, named) { Files = model.Checkpoint.Identity.Files };
+        return new HeadSet(model.Checkpoint.Name, model.Checkpoint.Sha256, model.Tokenizer.Sha256, "", HeadSet.ByHand,
+            named) { Files = model.Checkpoint.Identity.Files };
     }
 
     private static object Facts(VisionLanguageModel model) => new
@@ -72,14 +76,17 @@ internal static class InspectCommand
         Row("family", $"{model.Family} (model_type {model.Checkpoint.Config.Text("model_type")})");
         Row("decoder", $"{Plural.Of(shape.Layers, "layer")}, d_model {shape.ModelSize}, d_mlp {shape.MlpSize}, vocabulary "
             + $"{model.Decoder.VocabularySize}");
-        Row("heads", $"{shape.Heads} per layer ({shape.KeyHeads} key/value), d_head {shape.HeadSize}; {shape.Layers * shape.Heads} in all, 5 % are {HeadRanking.Count(HeadPlan.TestedShare, shape.Layers * shape.Heads, new Definitions().Rounding)}");
+        Row("heads", $"{shape.Heads} per layer ({shape.KeyHeads} key/value), d_head "
+            + $"{shape.HeadSize}; {shape.Layers * shape.Heads} in all, "
+            + $"5 % are {HeadRanking.Count(HeadPlan.TestedShare, shape.Layers * shape.Heads, new Definitions().Rounding)}");
         Row("vision", model.VisionSummary);
         Row("image token", model.ImageToken is { } token ? $"{model.Tokenizer.TokenText(token)} (id {token})" : "none");
         Row("stored as", $"{types}, {Amount.Bytes(stored)} in {Plural.Of(model.Checkpoint.Files.Count, "file")}");
         Row("memory", $"{Amount.Bytes(stored)} mapped, {Amount.Bytes(perPosition)} of keys and values per position");
         Row("weights", $"sha256 {model.Checkpoint.Sha256}");
         Row("tokenizer", $"sha256 {model.Tokenizer.Sha256}");
-        Row("template", model.HasTemplate ? model.Template.Source.ReplaceLineEndings("\\n") : model.ImageToken is null ? "none: --prompt is used as raw text" : "none: it can be run on token ids only (ascope trace --inputs)");
+        Row("template", model.HasTemplate ? model.Template.Source.ReplaceLineEndings("\\n") : model.ImageToken is null
+            ? "none: --prompt is used as raw text" : "none: it can be run on token ids only (ascope trace --inputs)");
         Row("positions", model.Decoder.MaximumPositions is { } longest ? $"at most {longest}" : "no limit named");
         string[] odd = [.. model.Warnings, .. model.Rules.NotApplied(sampling: false)];
         Row("not supported", odd.Length == 0 ? "nothing in this checkpoint: every tensor has its place" : string.Join("; ", odd));

@@ -14,7 +14,8 @@ internal static class OutputPath
     public static void CheckFolder(string folder)
     {
         if (File.Exists(folder)) throw InputException.At("--out", folder, "a folder", "a file");
-        if (FolderLock.HasFiles(folder)) throw InputException.At("--out", folder, "a new or empty folder", "one with files in it; name another one");
+        if (FolderLock.HasFiles(folder))
+            throw InputException.At("--out", folder, "a new or empty folder", "one with files in it; name another one");
     }
 
     /// <param name="inputs">Input files: none of them is ever overwritten, even with --force.</param>
@@ -24,6 +25,7 @@ internal static class OutputPath
             throw InputException.At("--out", path, "another file than those that are read", read);
         if (Directory.Exists(path)) throw InputException.At("--out", path, "a file", "a folder");
         if (File.Exists(path) && !force) throw InputException.At("--out", path, "a new file", "one that exists; --force overwrites it");
-        if (Path.GetDirectoryName(Path.GetFullPath(path)) is { } folder && !Directory.Exists(folder)) throw InputException.At("--out", folder, "a folder to write into", "nothing");
+        if (Path.GetDirectoryName(Path.GetFullPath(path)) is { } folder && !Directory.Exists(folder))
+            throw InputException.At("--out", folder, "a folder to write into", "nothing");
     }
 }

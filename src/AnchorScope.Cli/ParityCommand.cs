@@ -13,12 +13,14 @@ internal static class ParityCommand
     public static Command Create()
     {
         var model = new Argument<string>("MODEL") { Description = "folder of the checkpoint" };
-        var golden = new Argument<string>("GOLDEN") { Description = "folder of golden .safetensors files, or one of them (docs/recipes/parity.md)" };
+        var golden =
+            new Argument<string>("GOLDEN") { Description = "folder of golden .safetensors files, or one of them (docs/recipes/parity.md)" };
         var kernel = new Option<KernelFamily>("--kernel") { Description = "matrix kernel: panel (many rows) or direct (few rows)" };
         var threads = Counts.Threads();
         var all = new Option<bool>("--all") { Description = "list every array, not only those that differ" };
         var json = JsonOutput.Option();
-        var command = new Command("parity", "Compares a checkpoint's activations with golden files of the reference library; exit code 1 if one is out of tolerance.") { model, golden, kernel, all, json, threads };
+        var command = new Command("parity", "Compares a checkpoint's activations with golden files of the reference library; "
+            + "exit code 1 if one is out of tolerance.") { model, golden, kernel, all, json, threads };
         command.SetAction(parsed =>
         {
             var files = Files(parsed.GetValue(golden)!);
@@ -26,7 +28,8 @@ internal static class ParityCommand
             using var session = Opening.Session(opened, parsed.GetValue(threads), parsed.GetValue(kernel));
             var results = files.Select(file => ParityCheck.Run(opened, file, session)).ToList();
             var rows = results.SelectMany(r => r.Rows).ToList();
-            if (rows.Count == 0) throw InputException.At(parsed.GetValue(golden)!, "arrays", "at least one that a trace of this model has", "none");
+            if (rows.Count == 0)
+                throw InputException.At(parsed.GetValue(golden)!, "arrays", "at least one that a trace of this model has", "none");
             var left = results.SelectMany(r => r.NotCompared).Distinct().ToList();
             if (parsed.GetValue(json))
             {
@@ -53,7 +56,8 @@ internal static class ParityCommand
     private static void Print(List<ParityRow> rows, bool all)
     {
         var wrong = rows.Where(r => r.Where is not null).ToList();
-        var table = new Table().Border(TableBorder.Minimal).AddColumn("case").AddColumn("array").AddColumn(new TableColumn("largest error").RightAligned())
+        var table = new Table().Border(TableBorder.Minimal).AddColumn("case").AddColumn("array")
+            .AddColumn(new TableColumn("largest error").RightAligned())
             .AddColumn(new TableColumn("tolerance").RightAligned()).AddColumn("");
         foreach (var row in all ? rows : wrong)
         {

@@ -24,9 +24,11 @@ internal static class ParseErrors
                 var found = string.Join(' ', option.Tokens.Select(t => t.Value));
                 return option is { Implicit: true } or { Tokens.Count: 0 }
                     ? $"{option.Option.Name}: expected {Article(option.Option.HelpName)}, found nothing{Help(command)}"
-                    : $"{option.Option.Name}: {(error.Message.StartsWith(OwnError, StringComparison.Ordinal) ? error.Message : $"expected {Kind(option.Option)}")}, found {found}{Help(command)}";
+                    : $"{option.Option.Name}: "
+                        + $"{(error.Message.StartsWith(OwnError, StringComparison.Ordinal) ? error.Message : $"expected {Kind(option.Option)}")}, found {found}{Help(command)}";
             }
-            if (error.SymbolResult is ArgumentResult argument) return $"{argument.Argument.Name} is missing: {argument.Argument.Description}{Help(command)}";
+            if (error.SymbolResult is ArgumentResult argument)
+                return $"{argument.Argument.Name} is missing: {argument.Argument.Description}{Help(command)}";
         }
         var missing = command.Command.Options.FirstOrDefault(o => o.Required && command.GetResult(o) is null or { Implicit: true });
         if (missing is not null) return $"{missing.Name}: expected {Article(missing.HelpName)}, found nothing{Help(command)}";
@@ -45,7 +47,8 @@ internal static class ParseErrors
     }
 
     private static IEnumerable<string> Options(CommandResult command) =>
-        command.Command.Options.Select(o => o.Name).Concat(command.Parent is CommandResult above ? above.Command.Options.Where(o => o.Recursive).Select(o => o.Name) : []);
+        command.Command.Options.Select(o => o.Name).Concat(
+            command.Parent is CommandResult above ? above.Command.Options.Where(o => o.Recursive).Select(o => o.Name) : []);
 
     private static string Kind(Option option)
     {
@@ -74,7 +77,8 @@ internal static class ParseErrors
         _ => "a value",
     };
 
-    private static string Help(CommandResult command) => Path(command) is { Length: > 0 } path ? $" (ascope {path} --help says more)" : " (ascope --help lists commands)";
+    private static string Help(CommandResult command) =>
+        Path(command) is { Length: > 0 } path ? $" (ascope {path} --help says more)" : " (ascope --help lists commands)";
 
     private static string Path(CommandResult command) =>
         command.Parent is CommandResult above ? $"{Path(above)} {command.Command.Name}".Trim() : "";

@@ -11,7 +11,8 @@ internal static class Summary
     {
         var table = new Table { Border = TableBorder.Simple };
         table.AddColumn("");
-        foreach (var column in new[] { "picture", "text", "both", "95 % interval" }) table.AddColumn(new TableColumn(column) { Alignment = Justify.Right });
+        foreach (var column in new[] { "picture", "text", "both", "95 % interval" })
+            table.AddColumn(new TableColumn(column) { Alignment = Justify.Right });
         Row(table, "MFR (arg-max)", diagnosis.Following[0].Argmax);
         Row(table, "MFR (larger of the two)", diagnosis.Following[0].Larger);
         foreach (var cells in Exchanged(diagnosis.Interchange)) table.AddRow(cells);
@@ -33,7 +34,8 @@ internal static class Summary
             };
             AnsiConsole.MarkupLine($"[{colour}]{mark}[/] {Markup.Escape(finding.Text)}");
         }
-        AnsiConsole.MarkupLineInterpolated($"[{(diagnosis.Route.Verdict == Route.Undecided ? "yellow" : "green")}]route[/] {diagnosis.Route.Text}");
+        AnsiConsole.MarkupLineInterpolated(
+            $"[{(diagnosis.Route.Verdict == Route.Undecided ? "yellow" : "green")}]route[/] {diagnosis.Route.Text}");
         if (diagnosis.Model.Provenance is { } statement) AnsiConsole.MarkupLineInterpolated($"[grey]{statement}[/]");
         AnsiConsole.WriteLine();
         AnsiConsole.MarkupLineInterpolated($"[bold]{Path.Combine(folder, "report.html")}[/]");
@@ -55,7 +57,8 @@ internal static class Summary
     }
 
     private static void Row(Table table, string name, ByInstruction by) => table.AddRow(
-        Markup.Escape(name), Share(by.Vision), Share(by.Text), Share(by.All), FormattableString.Invariant($"{by.All.Low:0.00} to {by.All.High:0.00}"));
+        Markup.Escape(name), Share(by.Vision), Share(by.Text), Share(by.All),
+        FormattableString.Invariant($"{by.All.Low:0.00} to {by.All.High:0.00}"));
 
     private static string Share(Estimate e) => double.IsNaN(e.Mean) ? "-" : FormattableString.Invariant($"{e.Mean:0.000}");
 }

@@ -7,12 +7,15 @@ namespace AnchorScope.Cli;
 /// <summary><c>ascope synth</c>: a checkpoint of random weights in a family's layout.</summary>
 internal static class SynthCommand
 {
-    private static readonly Dictionary<string, StoredType> Types = new(StringComparer.Ordinal) { ["f32"] = StoredType.F32, ["f16"] = StoredType.F16, ["bf16"] = StoredType.BF16 };
+    private static readonly Dictionary<string, StoredType> Types =
+        new(StringComparer.Ordinal) { ["f32"] = StoredType.F32, ["f16"] = StoredType.F16, ["bf16"] = StoredType.BF16 };
 
     public static Command Create()
     {
-        var family = new Option<string>("--family") { Description = string.Join(", ", SyntheticFamily.All.Select(f => f.Name)), HelpName = "NAME", Required = true };
-        var output = new Option<string>("--out") { Description = "folder to write; must not exist, or be empty", HelpName = "DIR", Required = true };
+        var family = new Option<string>("--family")
+            { Description = string.Join(", ", SyntheticFamily.All.Select(f => f.Name)), HelpName = "NAME", Required = true };
+        var output =
+            new Option<string>("--out") { Description = "folder to write; must not exist, or be empty", HelpName = "DIR", Required = true };
         var layers = Size("--layers", "decoder layers (12)");
         var heads = Size("--heads", "query heads per layer (12)");
         var keyHeads = Size("--kv-heads", "key/value heads (as many as query heads)");
@@ -25,11 +28,13 @@ internal static class SynthCommand
         var visionHeads = Size("--vision-heads", "heads of the vision tower (of size 64)");
         var visionMlp = Size("--vision-mlp", "d_mlp of the vision tower (its d_model times the family's ratio)");
         var type = new Option<string>("--dtype") { Description = "f32, f16 or bf16", DefaultValueFactory = _ => "bf16", HelpName = "TYPE" };
-        var shard = new Option<string>("--shard-size") { Description = "maximum bytes of tensors per file, like 5GB or 200MB", DefaultValueFactory = _ => "5GB", HelpName = "SIZE" };
+        var shard = new Option<string>("--shard-size")
+            { Description = "maximum bytes of tensors per file, like 5GB or 200MB", DefaultValueFactory = _ => "5GB", HelpName = "SIZE" };
         var seed = new Option<ulong>("--seed") { Description = "seed of the weights", DefaultValueFactory = _ => 0UL, HelpName = "S" };
         var command = new Command("synth", "Writes a checkpoint of random weights in a real model's shape, for measurements and tests.")
         {
-            family, output, layers, heads, keyHeads, hidden, mlp, vocabulary, imageTokens, visionLayers, visionHidden, visionHeads, visionMlp, type, shard, seed,
+            family, output, layers, heads, keyHeads, hidden, mlp, vocabulary, imageTokens, visionLayers, visionHidden, visionHeads,
+            visionMlp, type, shard, seed,
         };
         command.SetAction(parsed =>
         {
@@ -47,7 +52,8 @@ internal static class SynthCommand
                 VisionWidth = parsed.GetValue(visionHidden) ?? options.VisionWidth,
                 VisionHeads = parsed.GetValue(visionHeads),
                 VisionMlpSize = parsed.GetValue(visionMlp),
-                Type = Types.TryGetValue(parsed.GetValue(type)!, out var stored) ? stored : throw new InputException($"--dtype: expected {string.Join(", ", Types.Keys)}, found {parsed.GetValue(type)}"),
+                Type = Types.TryGetValue(parsed.GetValue(type)!, out var stored) ? stored
+                    : throw new InputException($"--dtype: expected {string.Join(", ", Types.Keys)}, found {parsed.GetValue(type)}"),
                 Seed = parsed.GetValue(seed),
                 ShardBytes = ByteSize.Parse("--shard-size", parsed.GetValue(shard)!),
             };
@@ -55,7 +61,8 @@ internal static class SynthCommand
             var folder = parsed.GetValue(output)!;
             using var interrupt = new Interruption();
             var shards = Write(checkpoint, folder, interrupt.Token);
-            Console.WriteLine($"{folder}: {options.Family.Name}, {shards.Sum(s => s.Sum(t => t.Count)) / 1e6:0.##} million parameters, {shards.Sum(s => s.Sum(t => t.Bytes)) / 1e6:0.##} MB as {parsed.GetValue(type)} in {Plural.Of(shards.Count, "file")}");
+            Console.WriteLine($"{folder}: {options.Family.Name}, {shards.Sum(s => s.Sum(t => t.Count)) / 1e6:0.##} million parameters, "
+                + $"{shards.Sum(s => s.Sum(t => t.Bytes)) / 1e6:0.##} MB as {parsed.GetValue(type)} in {Plural.Of(shards.Count, "file")}");
             Console.WriteLine(checkpoint.Statement);
             return 0;
         });

@@ -15,7 +15,8 @@ internal static class TokenizeCommand
     {
         var folder = new Argument<string>("DIR") { Description = "checkpoint, or folder with tokenizer files" };
         var special = new Option<bool>("--special") { Description = "add the special tokens of the tokenizer's post-processor" };
-        var command = new Command("tokenize", "Reads a JSON array of strings from standard input and prints an array of {text, ids, tokens, offsets}; offsets count code points.") { folder, special };
+        var command = new Command("tokenize", "Reads a JSON array of strings from standard input and prints an array of {text, ids, "
+            + "tokens, offsets}; offsets count code points.") { folder, special };
         command.SetAction(parsed =>
         {
             var tokenizer = Tokenizer.Load(parsed.GetValue(folder)!);
@@ -27,11 +28,13 @@ internal static class TokenizeCommand
             foreach (var warning in tokenizer.Warnings) Terminal.Warn(warning);
             using var output = Console.OpenStandardOutput();
             using var buffered = new BufferedStream(output, 1 << 16);
-            using (var writer = new Utf8JsonWriter(buffered, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+            using (var writer = new Utf8JsonWriter(buffered,
+                new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
             {
                 writer.WriteStartArray();
                 // Texts are independent of each other, and a tokenizer is read-only.
-                var encoded = texts.AsParallel().AsOrdered().Select(text => (text, tokens: tokenizer.Encode(text, parsed.GetValue(special))));
+                var encoded = texts.AsParallel().AsOrdered().Select(
+                    text => (text, tokens: tokenizer.Encode(text, parsed.GetValue(special))));
                 foreach (var (text, tokens) in encoded)
                 {
                     Write(writer, tokenizer, text, tokens);
@@ -52,13 +55,16 @@ internal static class TokenizeCommand
     private static void Write(Utf8JsonWriter json, Tokenizer tokenizer, string text, IReadOnlyList<Token> tokens)
     {
         var codePoints = CodePoints(text);
-        var (ids, texts, offsets) = (new JsonArrayText(8 * tokens.Count), new JsonArrayText(8 * tokens.Count), new JsonArrayText(18 * tokens.Count));
+        var (ids, texts, offsets) = (new JsonArrayText(8 * tokens.Count), new JsonArrayText(8 * tokens.Count),
+            new JsonArrayText(18 * tokens.Count));
         var written = new Dictionary<int, byte[]>();
         foreach (var token in tokens)
         {
             ids.Add(token.Id);
             if (!written.TryGetValue(token.Id, out var utf8))
-                written[token.Id] = utf8 = [(byte)'"', .. Encoding.UTF8.GetBytes(JavaScriptEncoder.UnsafeRelaxedJsonEscaping.Encode(tokenizer.TokenText(token.Id))), (byte)'"'];
+                written[token.Id] = utf8 = [(byte)'"',
+                    .. Encoding.UTF8.GetBytes(JavaScriptEncoder.UnsafeRelaxedJsonEscaping.Encode(tokenizer.TokenText(token.Id))),
+                    (byte)'"'];
             texts.Add(utf8);
             offsets.Add(codePoints is null ? token.Start : codePoints[token.Start], codePoints is null ? token.End : codePoints[token.End]);
         }
@@ -78,7 +84,8 @@ internal static class TokenizeCommand
     {
         if (!text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF')) return null;
         var before = new int[text.Length + 1];
-        for (var i = 0; i < text.Length; i++) before[i + 1] = before[i] + (char.IsLowSurrogate(text[i]) && i > 0 && char.IsHighSurrogate(text[i - 1]) ? 0 : 1);
+        for (var i = 0; i < text.Length; i++)
+            before[i + 1] = before[i] + (char.IsLowSurrogate(text[i]) && i > 0 && char.IsHighSurrogate(text[i - 1]) ? 0 : 1);
         return before;
     }
 

@@ -21,17 +21,23 @@ internal static class TraceCommand
         var output = new Option<string>("--out") { Description = "safetensors file to write", HelpName = "FILE", Required = true };
         var force = OutputPath.Force();
         var top = new Option<int>("--top") { Description = "print the N likeliest next tokens (0)", HelpName = "N" }.AtLeast(0);
-        var keep = new Option<string?>("--keep") { Description = "optional arrays to write as well, comma-separated: " + string.Join(", ", TraceExport.Optional), HelpName = "NAMES" };
+        var keep = new Option<string?>("--keep")
+            { Description = "optional arrays to write as well, comma-separated: " + string.Join(", ", TraceExport.Optional),
+                HelpName = "NAMES" };
         var generate = new Option<int>("--generate") { Description = "generate N tokens under the same edits", HelpName = "N" }.AtLeast(0);
-        var temperature = new Option<double>("--temperature") { Description = "sample at temperature T instead of taking the arg-max", HelpName = "T" };
+        var temperature =
+            new Option<double>("--temperature") { Description = "sample at temperature T instead of taking the arg-max", HelpName = "T" };
         var topK = new Option<int>("--top-k") { Description = "sample among the K likeliest tokens", HelpName = "K" };
-        var topP = new Option<double>("--top-p") { Description = "sample among the fewest likeliest tokens whose probabilities sum to P or more", DefaultValueFactory = _ => 1.0, HelpName = "P" };
+        var topP = new Option<double>("--top-p")
+            { Description = "sample among the fewest likeliest tokens whose probabilities sum to P or more",
+                DefaultValueFactory = _ => 1.0, HelpName = "P" };
         var seed = new Option<ulong>("--seed") { Description = "seed of the sampler", DefaultValueFactory = _ => 0UL, HelpName = "S" };
         var kernel = new Option<KernelFamily>("--kernel") { Description = "matrix kernel: panel (many rows) or direct (few rows)" };
         var threads = Counts.Threads();
         var command = new Command("trace", "Runs one prompt, with or without edits, and writes its activations.")
         {
-            model, given.Inputs, given.Images, given.Text, given.Messages, edits, output, force, top, keep, generate, temperature, topK, topP, seed, kernel, threads,
+            model, given.Inputs, given.Images, given.Text, given.Messages, edits, output, force, top, keep, generate, temperature, topK,
+            topP, seed, kernel, threads,
         };
         command.SetAction(parsed =>
         {
@@ -50,7 +56,8 @@ internal static class TraceCommand
             var (prompt, pixels) = given.Read(parsed, opened, session);
             if (opened.Decoder.TooLong(prompt, Math.Max(0, steps - 1)) is { } tooLong) throw new InputException(tooLong);
             if (steps > 0) Opening.Warn(opened.Rules.NotApplied(sampling.Temperature > 0));
-            var intervention = parsed.GetValue(edits) is { } path ? InterventionJson.Load(path, opened.Decoder.Shape, opened.Checkpoint.Identity) : Intervention.None;
+            var intervention = parsed.GetValue(edits) is { } path
+                ? InterventionJson.Load(path, opened.Decoder.Shape, opened.Checkpoint.Identity) : Intervention.None;
             intervention.Validate(opened.Decoder.Shape, prompt.Length, Math.Max(0, steps - 1));
             var arrays = new List<TensorData>();
             if (prompt.Rendered.Length > 0)
@@ -70,7 +77,8 @@ internal static class TraceCommand
                     Intervention = intervention, Sampling = sampling, Rules = opened.Rules, KeepLogits = true,
                 });
                 arrays.Add(TensorData.Of("gen.ids", [.. generated.Tokens.Select(t => (long)t)], generated.Tokens.Count));
-                arrays.Add(TensorData.Of("gen.logits", [.. generated.Logits.SelectMany(l => l)], generated.Tokens.Count, opened.Decoder.VocabularySize));
+                arrays.Add(TensorData.Of("gen.logits", [.. generated.Logits.SelectMany(l => l)], generated.Tokens.Count,
+                    opened.Decoder.VocabularySize));
                 Console.WriteLine(opened.Tokenizer.Decode([.. generated.Tokens]));
             }
             SafetensorsWriter.Write(parsed.GetValue(output)!, arrays, new Dictionary<string, string>(StringComparer.Ordinal)
@@ -82,7 +90,8 @@ internal static class TraceCommand
             var last = arrays.First(a => a.Name == "lm.logits");
             // The arrays stay usable for inspection; a table of probabilities would not be.
             if (!LogitRange.IsFinite(MemoryMarshal.Cast<byte, float>(last.Bytes.Span)))
-                Terminal.Warn($"{intervention.Name}: logits are beyond the range of float32; {parsed.GetValue(output)} has them as they are");
+                Terminal.Warn(
+                    $"{intervention.Name}: logits are beyond the range of float32; {parsed.GetValue(output)} has them as they are");
             else if (parsed.GetValue(top) is > 0 and var likeliest) PrintLikeliest(last, likeliest, opened.Tokenizer);
             Console.WriteLine($"{parsed.GetValue(output)}: {Plural.Of(arrays.Count, "array")}, {Plural.Of(prompt.Length, "position")}, "
                 + $"{Plural.Of(intervention.Edits.Count, "edit")}");
@@ -91,7 +100,8 @@ internal static class TraceCommand
         return command;
     }
 
-    private static readonly JsonSerializerOptions Readable = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Readable =
+        new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Probabilities at the last position.</summary>
     private static void PrintLikeliest(TensorData logits, int count, Tokenizer tokenizer)
@@ -100,12 +110,15 @@ internal static class TraceCommand
         var largest = row.Max();
         var sum = row.Sum(x => Math.Exp((double)x - largest));
         foreach (var id in Enumerable.Range(0, row.Length).OrderByDescending(i => row[i]).ThenBy(i => i).Take(count))
-            Console.WriteLine(FormattableString.Invariant($"{id,8}  {Math.Exp(row[id] - largest) / sum:0.0000}  {(tokenizer.HasToken(id) ? JsonSerializer.Serialize(tokenizer.TokenText(id), Readable) : "no token of the tokenizer")}"));
+            Console.WriteLine(
+                FormattableString.Invariant(
+                    $"{id,8}  {Math.Exp(row[id] - largest) / sum:0.0000}  {(tokenizer.HasToken(id) ? JsonSerializer.Serialize(tokenizer.TokenText(id), Readable) : "no token of the tokenizer")}"));
     }
 
     private static HashSet<string> Keep(string? names)
     {
-        var kept = (names ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToHashSet(StringComparer.Ordinal);
+        var kept = (names ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .ToHashSet(StringComparer.Ordinal);
         if (kept.FirstOrDefault(n => !TraceExport.Optional.Contains(n)) is { } unknown)
             throw new InputException($"--keep: expected {string.Join(", ", TraceExport.Optional)}, found {unknown}");
         return kept;

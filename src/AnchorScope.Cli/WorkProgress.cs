@@ -30,7 +30,8 @@ internal sealed class WorkProgress
         if (Terminal.Quiet || Console.IsErrorRedirected) return work(new WorkProgress(null));
         ProgressColumn[] last = bytes ? [new DownloadedColumn(), new TransferSpeedColumn()] : [new ElapsedTimeColumn()];
         return Terminal.Error.Progress()
-            .Columns([new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), .. last, new RemainingTimeColumn()])
+            .Columns([new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), .. last,
+                new RemainingTimeColumn()])
             .Start(bars => work(new WorkProgress(bars)));
     }
 

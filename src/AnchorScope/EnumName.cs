@@ -17,6 +17,7 @@ internal static class EnumName
         {
             if (Of(value) == name) return value;
         }
-        throw new InputException($"{option}: expected {string.Join(", ", Enum.GetValues<T>().Select(Of))}, found {name}{Nearest.Hint(name, Enum.GetValues<T>().Select(Of))}");
+        throw new InputException($"{option}: expected {string.Join(", ", Enum.GetValues<T>().Select(Of))}, "
+            + $"found {name}{Nearest.Hint(name, Enum.GetValues<T>().Select(Of))}");
     }
 }

@@ -6,5 +6,6 @@ namespace AnchorScope;
 internal static class ToolVersion
 {
     /// <summary>"AnchorScope 0.1.0".</summary>
-    public static string Text { get; } = "AnchorScope " + typeof(ToolVersion).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
+    public static string Text { get; } = "AnchorScope "
+        + typeof(ToolVersion).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 }

@@ -20,7 +20,8 @@ internal static class PublishedFiles
         Required is not null || System.IO.Path.Exists(Under(name)) ? null : $"no {name} in .test-files: {Script} fetches it";
 
     public static string Path(string name) =>
-        System.IO.Path.Exists(Under(name)) ? Under(name) : throw new FileNotFoundException($"{Under(name)} is missing: {Script} fetches it");
+        System.IO.Path.Exists(Under(name))
+            ? Under(name) : throw new FileNotFoundException($"{Under(name)} is missing: {Script} fetches it");
 
     private static string Under(string name) => System.IO.Path.Combine(Folder, name);
 }

@@ -3,7 +3,9 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Llama2c;
 
-/// <summary>A model.bin without version: the header, then every tensor as float32, each kind of all layers together, in a fixed order.</summary>
+/// <summary>
+/// A model.bin without version: the header, then every tensor as float32, each kind of all layers together, in a fixed order.
+/// </summary>
 internal sealed class ModelFile : IDisposable
 {
     /// <summary>What llama2.c takes where Hugging Face has a key: base of the rotary embedding.</summary>
@@ -47,7 +49,8 @@ internal sealed class ModelFile : IDisposable
         at += (long)Shape.Context * Shape.HeadSize * sizeof(float); // cosines, then sines, of half a head each
         if (!Shape.Tied) Take("lm_head", Shape.Vocabulary, width);
         (Tensors, End) = (tensors, at);
-        if (alone ? file.Length != End : file.Length < End) throw InputException.At(path, "weights", $"{End} bytes for the sizes in its header", $"{file.Length}");
+        if (alone ? file.Length != End : file.Length < End)
+            throw InputException.At(path, "weights", $"{End} bytes for the sizes in its header", $"{file.Length}");
         CheckRotaryTables(path, tables);
     }
 
@@ -84,13 +87,15 @@ internal sealed class ModelFile : IDisposable
     /// <summary>Writes one of <see cref="Tensors"/> as Hugging Face stores it.</summary>
     public void Copy(TensorEntry tensor, Stream to)
     {
-        if (tensor.Name.EndsWith("q_proj.weight", StringComparison.Ordinal) || tensor.Name.EndsWith("k_proj.weight", StringComparison.Ordinal))
+        if (tensor.Name.EndsWith("q_proj.weight", StringComparison.Ordinal)
+            || tensor.Name.EndsWith("k_proj.weight", StringComparison.Ordinal))
         {
             var row = (int)(tensor.Bytes / tensor.Shape[0]);
             for (var i = 0; i < tensor.Shape[0]; i++) to.Write(_file.Slice(tensor.Offset + (long)Interleaved(i) * row, row));
             return;
         }
-        for (long done = 0; done < tensor.Bytes; done += Piece) to.Write(_file.Slice(tensor.Offset + done, (int)Math.Min(Piece, tensor.Bytes - done)));
+        for (long done = 0; done < tensor.Bytes; done += Piece)
+            to.Write(_file.Slice(tensor.Offset + done, (int)Math.Min(Piece, tensor.Bytes - done)));
     }
 
     /// <summary>
@@ -103,7 +108,10 @@ internal sealed class ModelFile : IDisposable
         return head * Shape.HeadSize + (at < half ? 2 * at : 2 * (at - half) + 1);
     }
 
-    /// <summary>The tables follow from the base, which the header does not name. Another one would give another model, so the first position with angles is compared.</summary>
+    /// <summary>
+    /// The tables follow from the base, which the header does not name. Another one would give another model, so the first position with
+    /// angles is compared.
+    /// </summary>
     private void CheckRotaryTables(string path, long at)
     {
         if (Shape.Context < 2) return;
@@ -119,7 +127,9 @@ internal sealed class ModelFile : IDisposable
         {
             var found = BinaryPrimitives.ReadSingleLittleEndian(_file.Slice(at + index * sizeof(float), sizeof(float)));
             // Written so that NaN fails.
-            if (!(Math.Abs(found - expected) <= TableTolerance)) throw InputException.At(path, $"{name}[1][{pair}]", $"{expected:0.#####} (rotary base {Theta}, sizes as in the header)", $"{found}");
+            if (!(Math.Abs(found - expected) <= TableTolerance))
+                throw InputException.At(path, $"{name}[1][{pair}]", $"{expected:0.#####} (rotary base {Theta}, sizes as in the header)",
+                    $"{found}");
         }
     }
 

@@ -3,7 +3,9 @@ using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Llama2c;
 
-/// <summary>The header of a model.bin without version: seven int32, of which the vocabulary's sign says whether the output head is the embedding.</summary>
+/// <summary>
+/// The header of a model.bin without version: seven int32, of which the vocabulary's sign says whether the output head is the embedding.
+/// </summary>
 internal sealed record ModelShape(int Width, int MlpSize, int Layers, int Heads, int KeyHeads, int Vocabulary, bool Tied, int Context)
 {
     /// <summary>Of the header.</summary>
@@ -23,18 +25,23 @@ internal sealed record ModelShape(int Width, int MlpSize, int Layers, int Heads,
     {
         if (file.Length < Bytes) throw InputException.At(path, "header", $"{Bytes} bytes", $"{file.Length}");
         int Field(int index) => BinaryPrimitives.ReadInt32LittleEndian(file.Slice(index * sizeof(int), sizeof(int)));
-        int Size(int index, string name, int most = LargestSize) => Field(index) is var size && size >= 1 && size <= most ? size : throw InputException.At(path, $"header: {name}", $"1 to {most}", $"{size}");
+        int Size(int index, string name, int most = LargestSize) => Field(index) is var size && size >= 1 && size <= most
+            ? size : throw InputException.At(path, $"header: {name}", $"1 to {most}", $"{size}");
         void Require(string name, bool holds, string expected, int found)
         {
             if (!holds) throw InputException.At(path, $"header: {name}", expected, $"{found}");
         }
-        if (Field(0) == VersionMark) throw InputException.At(path, "header", "the layout without version, which begins with the size dim", "the mark ak42 of a later version");
+        if (Field(0) == VersionMark)
+            throw InputException.At(path, "header", "the layout without version, which begins with the size dim",
+                "the mark ak42 of a later version");
         var vocabulary = Field(5);
         var shape = new ModelShape(
             Size(0, "dim"), Size(1, "hidden_dim"), Size(2, "n_layers", MostLayers), Size(3, "n_heads"), Size(4, "n_kv_heads"),
             (int)Math.Min(Math.Abs((long)vocabulary), int.MaxValue), vocabulary > 0, Size(6, "seq_len"));
-        Require("vocab_size", shape.Vocabulary is >= 1 and <= LargestSize, $"1 to {LargestSize}, negative where the model has an output head of its own", vocabulary);
-        Require("n_heads", shape.Width % shape.Heads == 0 && shape.HeadSize % 2 == 0, $"a number that divides dim {shape.Width} into heads of an even size", shape.Heads);
+        Require("vocab_size", shape.Vocabulary is >= 1 and <= LargestSize,
+            $"1 to {LargestSize}, negative where the model has an output head of its own", vocabulary);
+        Require("n_heads", shape.Width % shape.Heads == 0 && shape.HeadSize % 2 == 0,
+            $"a number that divides dim {shape.Width} into heads of an even size", shape.Heads);
         Require("n_kv_heads", shape.Heads % shape.KeyHeads == 0, $"a divisor of n_heads {shape.Heads}", shape.KeyHeads);
         return shape;
     }

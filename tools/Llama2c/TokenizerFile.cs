@@ -24,7 +24,8 @@ internal static class TokenizerFile
     /// <exception cref="InputException">Cut off, with something behind it, or not Llama's order.</exception>
     public static IReadOnlyList<(string Text, float Score)> Read(string name, ReadOnlySpan<byte> data, int count)
     {
-        if (count < FirstPiece) throw InputException.At(name, "tokens", $"at least {FirstPiece}: {string.Join(", ", Special)} and {Bytes} bytes", $"{count}");
+        if (count < FirstPiece)
+            throw InputException.At(name, "tokens", $"at least {FirstPiece}: {string.Join(", ", Special)} and {Bytes} bytes", $"{count}");
         var at = 0;
         var longest = BinaryPrimitives.ReadInt32LittleEndian(Take(data, 4, "max_token_length"));
         if (longest < 1) throw InputException.At(name, "max_token_length", "at least 1", $"{longest}");
@@ -35,22 +36,28 @@ internal static class TokenizerFile
             var score = BinaryPrimitives.ReadSingleLittleEndian(Take(data, 4, $"token {id}: score"));
             if (!float.IsFinite(score)) throw InputException.At(name, $"token {id}: score", "a finite number", $"{score}");
             var length = BinaryPrimitives.ReadInt32LittleEndian(Take(data, 4, $"token {id}: length"));
-            if (length < 1 || length > longest) throw InputException.At(name, $"token {id}: length", $"1 to max_token_length {longest}", $"{length}");
+            if (length < 1 || length > longest)
+                throw InputException.At(name, $"token {id}: length", $"1 to max_token_length {longest}", $"{length}");
             var text = Piece(name, id, Take(data, length, $"token {id}: text"));
-            if (!seen.TryAdd(text, id)) throw InputException.At(name, $"token {id}: text", "every piece once", $"that of token {seen[text]} again");
+            if (!seen.TryAdd(text, id))
+                throw InputException.At(name, $"token {id}: text", "every piece once", $"that of token {seen[text]} again");
             tokens.Add((text, score));
         }
-        return at == data.Length ? tokens : throw InputException.At(name, "tokens", $"{count}, as the model's vocab_size says, in {at} bytes", $"{data.Length} bytes");
+        return at == data.Length ? tokens
+            : throw InputException.At(name, "tokens", $"{count}, as the model's vocab_size says, in {at} bytes", $"{data.Length} bytes");
 
         ReadOnlySpan<byte> Take(ReadOnlySpan<byte> from, int bytes, string field)
         {
-            if (from.Length - at < bytes) throw InputException.At(name, field, $"{bytes} bytes", $"{from.Length - at} before the end of the file");
+            if (from.Length - at < bytes)
+                throw InputException.At(name, field, $"{bytes} bytes", $"{from.Length - at} before the end of the file");
             at += bytes;
             return from.Slice(at - bytes, bytes);
         }
     }
 
-    /// <summary>The tokens as SentencePiece's tokenizer.model: BPE with byte fallback, a space in front of every text, nothing normalised.</summary>
+    /// <summary>
+    /// The tokens as SentencePiece's tokenizer.model: BPE with byte fallback, a space in front of every text, nothing normalised.
+    /// </summary>
     public static byte[] ToSentencePiece(IReadOnlyList<(string Text, float Score)> tokens)
     {
         const int Unknown = 2, Control = 3, Byte = 6, Bpe = 2;
@@ -80,7 +87,10 @@ internal static class TokenizerFile
         return model.ToArray();
     }
 
-    /// <summary>Undoes what llama2.c's export does to SentencePiece's pieces: line ends around control tokens, bytes as characters, spaces for marks.</summary>
+    /// <summary>
+    /// Undoes what llama2.c's export does to SentencePiece's pieces: line ends around control tokens, bytes as characters, spaces for
+    /// marks.
+    /// </summary>
     private static string Piece(string name, int id, ReadOnlySpan<byte> utf8)
     {
         if (id is >= FirstByte and < FirstPiece)
@@ -102,7 +112,8 @@ internal static class TokenizerFile
             throw InputException.At(name, $"token {id}: text", "UTF-8", Convert.ToHexString(utf8));
         }
         if (id >= FirstPiece) return piece.Replace(' ', Mark);
-        return piece.Trim('\n') == Special[id] ? Special[id] : throw InputException.At(name, $"token {id}: text", Special[id], Quoted.Of(piece));
+        return piece.Trim('\n') == Special[id]
+            ? Special[id] : throw InputException.At(name, $"token {id}: text", Special[id], Quoted.Of(piece));
     }
 
     // Protocol Buffers: a key of field number and wire type, then the value.

@@ -15,7 +15,8 @@ internal sealed class BakedFiles
 
     /// <param name="baked">Any checkpoint.</param>
     public BakedFiles(VisionLanguageModel original, VisionLanguageModel baked, HeadGains gains)
-        : this(original.Checkpoint, baked.Checkpoint, new BakePlan(original, gains), "heads' columns = round(original x factor), the rest of them untouched", "multiplied")
+        : this(original.Checkpoint, baked.Checkpoint, new BakePlan(original, gains),
+            "heads' columns = round(original x factor), the rest of them untouched", "multiplied")
     {
     }
 
@@ -35,12 +36,15 @@ internal sealed class BakedFiles
     {
         var checks = new List<BakedCheck> { Others(cancel) };
         var (names, found) = (_original.Files.Select(Name).ToList(), _baked.Files.Select(Name).ToList());
-        if (!names.SequenceEqual(found)) return [.. checks, new BakedCheck("the same weight files", $"{string.Join(", ", found)} instead of {string.Join(", ", names)}", false)];
+        if (!names.SequenceEqual(found))
+            return [.. checks,
+                new BakedCheck("the same weight files", $"{string.Join(", ", found)} instead of {string.Join(", ", names)}", false)];
         var done = 0L;
         for (var i = 0; i < _original.Files.Count; i++)
         {
             if (_original.Files[i].Length != _baked.Files[i].Length)
-                return [.. checks, new BakedCheck("the same weight files", $"{names[i]} has {_baked.Files[i].Length} bytes instead of {_original.Files[i].Length}", false)];
+                return [.. checks, new BakedCheck("the same weight files",
+                    $"{names[i]} has {_baked.Files[i].Length} bytes instead of {_original.Files[i].Length}", false)];
             Compare(_original.Files[i], _baked.Files[i], piece => progress?.Invoke(done += piece, _plan.Bytes), cancel);
         }
         var tensors = _original.Files.Sum(file => file.Tensors.Count);
@@ -58,7 +62,8 @@ internal sealed class BakedFiles
         const string What = "baked.json says the same";
         if (_original.Identity.ChangesSince(new(record.SourceSha256, record.SourceFiles)) is { Count: > 0 } changes)
             return new BakedCheck(What, $"it was made from another model: {string.Join("; ", changes)}", false);
-        BakedTensor[] tensors = [.. _plan.Tensors.Select(t => new BakedTensor(Name(t.File), t.Entry.Name, t.Entry.Type.Name, t.Values, _rounded[t]))];
+        BakedTensor[] tensors = [
+            .. _plan.Tensors.Select(t => new BakedTensor(Name(t.File), t.Entry.Name, t.Entry.Type.Name, t.Values, _rounded[t]))];
         return new BakedCheck(What, $"source, {record.HeadCount}, {Plural.Of(record.Tensors.Count, "tensor")}",
             record.Tensors.SequenceEqual(tensors));
     }
@@ -67,8 +72,10 @@ internal sealed class BakedFiles
     {
         const string What = "other files byte for byte";
         var (names, found) = (CheckpointFiles.Of(_original), CheckpointFiles.Of(_baked));
-        if (names.Except(found, StringComparer.Ordinal).FirstOrDefault() is { } missing) return new BakedCheck(What, $"{missing} is missing", false);
-        if (found.Except(names, StringComparer.Ordinal).FirstOrDefault() is { } added) return new BakedCheck(What, $"the original has no {added}", false);
+        if (names.Except(found, StringComparer.Ordinal).FirstOrDefault() is { } missing)
+            return new BakedCheck(What, $"{missing} is missing", false);
+        if (found.Except(names, StringComparer.Ordinal).FirstOrDefault() is { } added)
+            return new BakedCheck(What, $"the original has no {added}", false);
         foreach (var name in names)
         {
             using var file = MappedFile.Open(Path.Combine(_original.Folder, name));
@@ -104,10 +111,13 @@ internal sealed class BakedFiles
         var entry = file.Tensors.Values.FirstOrDefault(t => at >= t.Offset && at < t.Offset + t.Bytes);
         if (entry is null) _headers.Add($"{Name(file)} differs at byte {at}");
         else if (_plan.Tensors.FirstOrDefault(t => t.Entry == entry) is null) _untouched.Add($"{entry.Name} differs");
-        else _wrong.Add($"{entry.Name}[{(at - entry.Offset) / entry.Type.Bytes() / entry.Shape[1]}, {(at - entry.Offset) / entry.Type.Bytes() % entry.Shape[1]}] differs");
+        else
+            _wrong.Add($"{entry.Name}[{(at - entry.Offset) / entry.Type.Bytes() / entry.Shape[1]}, "
+                + $"{(at - entry.Offset) / entry.Type.Bytes() % entry.Shape[1]}] differs");
     }
 
-    private static BakedCheck Verdict(string what, string found, List<string> wrong) => wrong.Count == 0 ? new BakedCheck(what, found, true) : new BakedCheck(what, wrong[0], false);
+    private static BakedCheck Verdict(string what, string found, List<string> wrong) =>
+        wrong.Count == 0 ? new BakedCheck(what, found, true) : new BakedCheck(what, wrong[0], false);
 
     private static string Name(SafetensorsFile file) => Path.GetFileName(file.Path);
 }

@@ -66,7 +66,8 @@ internal sealed class BakedLogits(VisionLanguageModel original, VisionLanguageMo
         var bounds = exact ? null : RoundingBound.Of(decoder, gains, trace, _compute);
         for (var draw = 0UL; draw < Draws && bounds is not null; draw++)
         {
-            var errors = new Intervention("errors", [.. gains.Steering.Edits, .. RoundingBound.Errors(bounds, decoder.Shape.ModelSize, draw)]);
+            var errors = new Intervention(
+                "errors", [.. gains.Steering.Edits, .. RoundingBound.Errors(bounds, decoder.Shape.ModelSize, draw)]);
             var inner = _compute.Arena.Here();
             Compare(steered, Forward(decoder, asked, errors, [], cancel), (a, b) =>
             {
@@ -86,8 +87,10 @@ internal sealed class BakedLogits(VisionLanguageModel original, VisionLanguageMo
                 ? _difference / _largest : 0);
             var measured = $"largest difference {_difference:0.###e+0} ({relative:0.###e+0} of the largest logit, {_largest:0.###})";
             return exact
-                ? new BakedCheck("baked logits = steered logits, bit for bit", $"{_equal} of {_all} equal; {measured}; {where}", _equal == _all && _difference == 0)
-                : new BakedCheck("baked logits = steered logits within the rounding of weights", $"{measured}; bound {_bound:0.###e+0}; {_equal} of {_all} equal bit for bit; {where}", _difference <= _bound);
+                ? new BakedCheck("baked logits = steered logits, bit for bit", $"{_equal} of {_all} equal; {measured}; {where}",
+                    _equal == _all && _difference == 0)
+                : new BakedCheck("baked logits = steered logits within the rounding of weights",
+                    $"{measured}; bound {_bound:0.###e+0}; {_equal} of {_all} equal bit for bit; {where}", _difference <= _bound);
         }
     }
 
@@ -97,11 +100,15 @@ internal sealed class BakedLogits(VisionLanguageModel original, VisionLanguageMo
         get
         {
             if (exact)
-                return "No product was rounded and every factor is 0 or a power of two, so W (g z) and (W g) z have the same terms: with a power of two the same products, with 0 zeros that may differ in sign, "
+                return "No product was rounded and every factor is 0 or a power of two, so W (g z) and (W g) z have the same terms: "
+                    + "with a power of two the same products, with 0 zeros that may differ in sign, "
                     + "and a sum that starts at +0 is the same after adding either zero. The bits must be equal.";
-            var type = string.Join(", ", gains.Heads.Select(h => original.Decoder.Layers[h.Layer].OutputProjection.Weight.Type).Distinct().Select(t => $"{t.Name} rounds by up to {RoundingBound.Roundoff(t):0.##e+0} of a value"));
-            return $"Bound: {type}, and float32 sums of n products by up to 6 sqrt(n) x 6e-8 of their magnitudes. Added up over |W||g z| this limits the error of every attention output; the steered run was given errors of that size, with random signs, "
-                + $"at every position of every changed layer, {Draws} times, and the largest change of a logit is the bound. Real errors are smaller, because they cancel.";
+            var type = string.Join(", ", gains.Heads.Select(h => original.Decoder.Layers[h.Layer].OutputProjection.Weight.Type).Distinct()
+                .Select(t => $"{t.Name} rounds by up to {RoundingBound.Roundoff(t):0.##e+0} of a value"));
+            return $"Bound: {type}, and float32 sums of n products by up to 6 sqrt(n) x 6e-8 of their magnitudes. Added up over |W||g z| "
+                + "this limits the error of every attention output; the steered run was given errors of that size, with random signs, "
+                + $"at every position of every changed layer, {Draws} times, and the largest change of a logit is the bound. "
+                + "Real errors are smaller, because they cancel.";
         }
     }
 
@@ -110,7 +117,8 @@ internal sealed class BakedLogits(VisionLanguageModel original, VisionLanguageMo
     {
         cancel.ThrowIfCancellationRequested();
         var entry = Tensor.From(_compute.Arena, prompt.Embeddings, prompt.Length, decoder.Shape.ModelSize);
-        return decoder.Forward(new Pass(decoder.Shape, [new RowBlock(entry, prompt.Coordinates, 0, intervention) { Traces = traces }], _compute));
+        return decoder.Forward(
+            new Pass(decoder.Shape, [new RowBlock(entry, prompt.Coordinates, 0, intervention) { Traces = traces }], _compute));
     }
 
     /// <summary>Computes the logits of two runs, the steered original first, for some positions at a time.</summary>
@@ -120,7 +128,8 @@ internal sealed class BakedLogits(VisionLanguageModel original, VisionLanguageMo
         {
             var mark = _compute.Arena.Here();
             var rows = Math.Min(RowsAtOnce, steered.Rows - from);
-            var (a, b) = (original.Decoder.Unembed(steered.RowRange(from, rows), _compute), baked.Decoder.Unembed(other.RowRange(from, rows), _compute));
+            var (a, b) = (original.Decoder.Unembed(steered.RowRange(from, rows), _compute),
+                baked.Decoder.Unembed(other.RowRange(from, rows), _compute));
             for (var row = 0; row < rows; row++) take(a[row], b[row]);
             _compute.Arena.Release(mark);
         }

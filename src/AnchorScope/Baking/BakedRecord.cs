@@ -59,7 +59,8 @@ internal sealed record BakedRecord : IChangeRecord
 
     /// <summary>A one-line statement for reports.</summary>
     public string Statement =>
-        $"Baked ({Tool}): {HeadCount} of {Source} {(Gains.Common is { } factor ? $"times {factor}" : "times a factor each")}, folded into the weights; the original's are {SourceSha256}.";
+        $"Baked ({Tool}): {HeadCount} of {Source} {(Gains.Common is { } factor ? $"times {factor}" : "times a factor each")}, "
+            + $"folded into the weights; the original's are {SourceSha256}.";
 
     /// <summary>For instance "1 head" or "3 heads".</summary>
     internal string HeadCount => Plural.Of(Gains.Heads.Count, "head");
@@ -70,15 +71,18 @@ internal sealed record BakedRecord : IChangeRecord
     {
         var path = Path.Combine(folder, FileName);
         var root = ConfigSection.Load(path);
-        root.Only("version", "tool", "source", "source_sha256", "source_files", "head_set", "head_set_sha256", "head_set_revision", "factor", "heads", "tensors");
+        root.Only("version", "tool", "source", "source_sha256", "source_files", "head_set", "head_set_sha256", "head_set_revision",
+            "factor", "heads", "tensors");
         if (root.Int("version") is var version && version != Version) throw InputException.At(path, "version", $"{Version}", $"{version}");
         var gains = new Dictionary<(int, int), float>();
         foreach (var head in root.Sections("heads"))
         {
             head.Only("layer", "head", "factor");
             var factor = (float)head.Number("factor");
-            if (!float.IsFinite(factor)) throw InputException.At(path, head.PathOf("factor"), "a number of 32 bits", $"{head.Number("factor")}");
-            if (!gains.TryAdd((head.Int("layer"), head.Int("head")), factor)) throw InputException.At(path, head.Path, "each head once", $"layer {head.Int("layer")}, head {head.Int("head")} again");
+            if (!float.IsFinite(factor))
+                throw InputException.At(path, head.PathOf("factor"), "a number of 32 bits", $"{head.Number("factor")}");
+            if (!gains.TryAdd((head.Int("layer"), head.Int("head")), factor))
+                throw InputException.At(path, head.Path, "each head once", $"layer {head.Int("layer")}, head {head.Int("head")} again");
         }
         if (gains.Count == 0) throw InputException.At(path, "heads", "at least one head", "none");
         return new BakedRecord
@@ -94,7 +98,8 @@ internal sealed record BakedRecord : IChangeRecord
             Tensors = [.. root.Sections("tensors").Select(t =>
             {
                 t.Only("file", "name", "dtype", "values", "rounded");
-                return new BakedTensor(t.Text("file"), t.Text("name"), t.Text("dtype"), (long)t.Number("values"), (long)t.Number("rounded"));
+                return new BakedTensor(t.Text("file"), t.Text("name"), t.Text("dtype"), (long)t.Number("values"),
+                    (long)t.Number("rounded"));
             })],
         };
     }
@@ -107,13 +112,15 @@ internal sealed record BakedRecord : IChangeRecord
     public string Text()
     {
         using var stream = new MemoryStream();
-        using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        using (var json = new Utf8JsonWriter(
+            stream, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
         {
             json.WriteStartObject();
             json.WriteNumber("version", Version);
             foreach (var (key, text) in new[]
             {
-                ("tool", Tool), ("source", Source), ("source_sha256", SourceSha256), ("head_set", HeadSet), ("head_set_sha256", HeadSetSha256), ("head_set_revision", HeadSetRevision),
+                ("tool", Tool), ("source", Source), ("source_sha256", SourceSha256), ("head_set", HeadSet),
+                ("head_set_sha256", HeadSetSha256), ("head_set_revision", HeadSetRevision),
             }) json.WriteString(key, text);
             json.WriteStartObject("source_files");
             foreach (var (name, sha256) in SourceFiles) json.WriteString(name, sha256);

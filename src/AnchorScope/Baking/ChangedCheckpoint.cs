@@ -32,7 +32,8 @@ internal sealed class ChangedCheckpoint(VisionLanguageModel model, BakePlan plan
         where T : IChangeRecord
     {
         var original = model.Checkpoint.Folder;
-        if ((Path.GetFullPath(folder) + Path.DirectorySeparatorChar).StartsWith(Path.TrimEndingDirectorySeparator(Path.GetFullPath(original)) + Path.DirectorySeparatorChar, StringComparison.Ordinal))
+        if ((Path.GetFullPath(folder) + Path.DirectorySeparatorChar).StartsWith(
+            Path.TrimEndingDirectorySeparator(Path.GetFullPath(original)) + Path.DirectorySeparatorChar, StringComparison.Ordinal))
             throw InputException.At("--out", "folder", $"one that is not in the original, {original}", folder);
         var others = CheckpointFiles.Of(model.Checkpoint);
         return NewFolder.Write(folder, partial =>
@@ -43,12 +44,14 @@ internal sealed class ChangedCheckpoint(VisionLanguageModel model, BakePlan plan
         });
     }
 
-    private T Fill<T>(string folder, IReadOnlyList<string> others, Func<IReadOnlyList<BakedTensor>, T> describe, Action<long, long>? progress, CancellationToken cancel)
+    private T Fill<T>(string folder, IReadOnlyList<string> others, Func<IReadOnlyList<BakedTensor>, T> describe,
+        Action<long, long>? progress, CancellationToken cancel)
         where T : IChangeRecord
     {
         var original = model.Checkpoint.Folder;
         var (done, total) = (0L, plan.Bytes + others.Sum(name => CheckpointFiles.Bytes(Path.Combine(original, name))));
-        if (new DriveInfo(folder).AvailableFreeSpace is var free && free < total) throw new InputException($"--out: the checkpoint takes {total} bytes, the disk has {free}");
+        if (new DriveInfo(folder).AvailableFreeSpace is var free && free < total)
+            throw new InputException($"--out: the checkpoint takes {total} bytes, the disk has {free}");
         var rounded = new Dictionary<ChangedTensor, long>();
         foreach (var file in plan.Files)
         {
@@ -67,10 +70,13 @@ internal sealed class ChangedCheckpoint(VisionLanguageModel model, BakePlan plan
             Directory.CreateDirectory(Path.GetDirectoryName(Path.Combine(folder, name))!);
             AtomicFile.Write(Path.Combine(folder, name), stream => CheckpointFiles.Read(file, (_, piece) => Put(stream, piece), cancel));
         }
-        var record = describe([.. plan.Tensors.Select(t => new BakedTensor(Path.GetFileName(t.File.Path), t.Entry.Name, t.Entry.Type.Name, t.Values, rounded[t]))]);
+        var record = describe(
+            [.. plan.Tensors.Select(
+                t => new BakedTensor(Path.GetFileName(t.File.Path), t.Entry.Name, t.Entry.Type.Name, t.Values, rounded[t]))]);
         var card = Path.Combine(original, ModelCard.FileName);
         var before = File.Exists(card) ? File.ReadAllBytes(card) : null;
-        AtomicFile.Write(Path.Combine(folder, ModelCard.FileName), stream => stream.Write(ModelCard.Over(record.Card([.. others.Where(CheckpointFiles.IsWeights)]), before)));
+        AtomicFile.Write(Path.Combine(folder, ModelCard.FileName),
+            stream => stream.Write(ModelCard.Over(record.Card([.. others.Where(CheckpointFiles.IsWeights)]), before)));
         AtomicFile.Write(Path.Combine(folder, record.File), stream => stream.Write(Encoding.UTF8.GetBytes(record.Text())));
         return record;
 

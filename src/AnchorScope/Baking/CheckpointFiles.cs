@@ -16,7 +16,8 @@ internal static class CheckpointFiles
     /// <exception cref="InputException">The folder cannot be read, or contains a link to another folder.</exception>
     public static IReadOnlyList<string> Of(Checkpoint checkpoint)
     {
-        var own = checkpoint.Files.Select(file => Path.GetFileName(file.Path)).Append(ModelCard.FileName).Append(BakedRecord.FileName).Append(TunedRecord.FileName).ToHashSet(StringComparer.Ordinal);
+        var own = checkpoint.Files.Select(file => Path.GetFileName(file.Path)).Append(ModelCard.FileName).Append(BakedRecord.FileName)
+            .Append(TunedRecord.FileName).ToHashSet(StringComparer.Ordinal);
         try
         {
             return [.. Under(checkpoint.Folder, "").Where(name => !own.Contains(name)).Order(StringComparer.Ordinal)];
@@ -54,7 +55,9 @@ internal static class CheckpointFiles
         foreach (var inner in new DirectoryInfo(folder).EnumerateDirectories())
         {
             if (inner.Name.StartsWith('.')) continue;
-            if (inner.LinkTarget is not null) throw InputException.At(folder, Quoted.Line(inner.Name), "a file or a folder", "a link to a folder, which may lead anywhere");
+            if (inner.LinkTarget is not null)
+                throw InputException.At(folder, Quoted.Line(inner.Name), "a file or a folder",
+                    "a link to a folder, which may lead anywhere");
             foreach (var name in Under(inner.FullName, $"{before}{inner.Name}/")) yield return name;
         }
     }

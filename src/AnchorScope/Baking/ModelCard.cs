@@ -37,7 +37,8 @@ internal static class ModelCard
             | | |
             |---|---|
             | original | {Cell(record.Source)}, weights sha256 {record.SourceSha256} |
-            | heads, layer:head{(record.Gains.Common is null ? " x factor" : "")} | {string.Join(", ", record.Gains.Heads.Select(h => $"{h.Layer}:{h.Head}{(record.Gains.Common is null ? $" x {Number(h.Factor)}" : "")}"))} |
+            | heads, layer:head{(record.Gains.Common is null ? " x factor" : "")} | {string.Join(", ", record.Gains.Heads.Select(h =>
+                $"{h.Layer}:{h.Head}{(record.Gains.Common is null ? $" x {Number(h.Factor)}" : "")}"))} |
             | head set | {Cell(record.HeadSet)}, sha256 {record.HeadSetSha256} |
             | values multiplied | {record.Tensors.Sum(t => t.Values)} in {Plural.Of(record.Tensors.Count, "tensor")} |
             | of them rounded | {record.Rounded}, to the nearest value of the stored type, ties to even |
@@ -51,7 +52,8 @@ internal static class ModelCard
             |---|---|---|---|---|
 
             """);
-        foreach (var t in record.Tensors) card.Append(CultureInfo.InvariantCulture, $"| `{Cell(t.Name)}` | `{Cell(t.File)}` | {t.Type} | {t.Values} | {t.Rounded} |\n");
+        foreach (var t in record.Tensors)
+            card.Append(CultureInfo.InvariantCulture, $"| `{Cell(t.Name)}` | `{Cell(t.File)}` | {t.Type} | {t.Values} | {t.Rounded} |\n");
         card.Append(CultureInfo.InvariantCulture, $"""
 
             {record.Effects ?? "Nothing here says what the change does to the model. `ascope diagnose --model DIR` measures that; "}`ascope verify-baked --model ORIGINAL --baked DIR` proves that this folder is the original with
@@ -65,9 +67,13 @@ internal static class ModelCard
     public static string Warnings(string headSetRevision, string source, IReadOnlyList<string> otherWeights)
     {
         var text = "";
-        if (headSetRevision != source) text += $"\n**The heads are another model's.** The head set was made for weights {Cell(headSetRevision)} and was forced onto these.\n";
+        if (headSetRevision != source)
+            text += "\n**The heads are another model's.** The head set was made for weights "
+                + $"{Cell(headSetRevision)} and was forced onto these.\n";
         if (otherWeights.Count > 0)
-            text += $"\n**Not changed:** {string.Join(", ", otherWeights.Select(name => $"`{name}`"))}. These files were copied; where they hold weights, those are still the original's. Only the safetensors that the checkpoint is read from were changed.\n";
+            text += $"\n**Not changed:** {string.Join(", ", otherWeights.Select(name => $"`{name}`"))}. These files were copied; "
+                + "where they hold weights, those are still the original's. Only the safetensors that the checkpoint is read from "
+                + "were changed.\n";
         return text;
     }
 
@@ -76,7 +82,8 @@ internal static class ModelCard
     {
         // One character per byte, whatever the encoding, so that lengths are lengths in the file.
         var text = Encoding.Latin1.GetString(card);
-        if (!text.StartsWith(Fence + "\n", StringComparison.Ordinal) && !text.StartsWith(Fence + "\r\n", StringComparison.Ordinal)) return 0;
+        if (!text.StartsWith(Fence + "\n", StringComparison.Ordinal) && !text.StartsWith(Fence + "\r\n", StringComparison.Ordinal))
+            return 0;
         for (var line = text.IndexOf('\n', StringComparison.Ordinal) + 1; line > 0; line = text.IndexOf('\n', line) + 1)
         {
             var end = text.IndexOf('\n', line);

@@ -4,7 +4,8 @@ namespace AnchorScope.Baking;
 
 /// <summary>A tensor in which some rows or columns get other values, each rounded to the nearest value of the stored type.</summary>
 /// <param name="From">Contains the tensor's new values under its name.</param>
-internal sealed record ReplacedTensor(SafetensorsFile File, TensorEntry Entry, TensorLines Lines, Parameters From) : ChangedTensor(File, Entry)
+internal sealed record ReplacedTensor(
+    SafetensorsFile File, TensorEntry Entry, TensorLines Lines, Parameters From) : ChangedTensor(File, Entry)
 {
     /// <inheritdoc/>
     public override long Values => Lines.Count;
@@ -34,12 +35,14 @@ internal sealed record ReplacedTensor(SafetensorsFile File, TensorEntry Entry, T
     }
 
     private InputException NotFinite(long at, float value) =>
-        InputException.At(File.Path, $"tensor {Quoted.Of(Entry.Name)}: element {at}", $"a finite {Entry.Type.Name} value", $"{value}: too large for the type, or training diverged (a lower --rate may help)");
+        InputException.At(File.Path, $"tensor {Quoted.Of(Entry.Name)}: element {at}", $"a finite {Entry.Type.Name} value",
+            $"{value}: too large for the type, or training diverged (a lower --rate may help)");
 }
 
 /// <summary>A tensor in which some rows or columns may have any values: those of another file are used.</summary>
 /// <param name="Other">A file with the same layout.</param>
-internal sealed record FreeTensor(SafetensorsFile File, TensorEntry Entry, TensorLines Lines, SafetensorsFile Other) : ChangedTensor(File, Entry)
+internal sealed record FreeTensor(
+    SafetensorsFile File, TensorEntry Entry, TensorLines Lines, SafetensorsFile Other) : ChangedTensor(File, Entry)
 {
     /// <inheritdoc/>
     public override long Values => Lines.Count;

@@ -31,7 +31,8 @@ internal static class RoundingBound
     /// <summary>The bound for every changed layer, at each position of a run [pos, d_model].</summary>
     /// <param name="steered">Head outputs of the steered run.</param>
     public static IReadOnlyDictionary<int, float[]> Of(Decoder decoder, HeadGains gains, Trace steered, Compute compute) =>
-        gains.Heads.Where(h => h.Factor != 1).Select(h => h.Layer).Distinct().ToDictionary(layer => layer, layer => Of(decoder, gains, layer, steered[Site.HeadOut, layer], compute));
+        gains.Heads.Where(h => h.Factor != 1).Select(h => h.Layer).Distinct().ToDictionary(layer => layer,
+            layer => Of(decoder, gains, layer, steered[Site.HeadOut, layer], compute));
 
     /// <summary>
     /// Additions to the attention output with the size of the bounds. Signs are random by output and the same at all positions, as for the
@@ -81,7 +82,8 @@ internal static class RoundingBound
         for (var row = 0; row < sums.Rows; row++)
         {
             for (var i = 0; i < sums.Columns; i++)
-                bound[row * sums.Columns + i] = (float)(Slack * (products * heads[row][i] + chains * sums[row][i] + HalfSmallest(weight.Type) * small[row]));
+                bound[row * sums.Columns + i] =
+                    (float)(Slack * (products * heads[row][i] + chains * sums[row][i] + HalfSmallest(weight.Type) * small[row]));
         }
         compute.Arena.Release(mark);
         return bound;

@@ -7,7 +7,8 @@ namespace AnchorScope.Baking;
 /// <param name="Entry">Its entry in the header of that file.</param>
 /// <param name="HeadSize">Number of columns of a head.</param>
 /// <param name="Columns">First column and factor of each head, in order.</param>
-internal sealed record ScaledTensor(SafetensorsFile File, TensorEntry Entry, int HeadSize, IReadOnlyList<(int First, float Factor)> Columns) : ChangedTensor(File, Entry)
+internal sealed record ScaledTensor(
+    SafetensorsFile File, TensorEntry Entry, int HeadSize, IReadOnlyList<(int First, float Factor)> Columns) : ChangedTensor(File, Entry)
 {
     /// <inheritdoc/>
     public override long Values => Entry.Shape[0] * Columns.Count * HeadSize;
@@ -34,5 +35,6 @@ internal sealed record ScaledTensor(SafetensorsFile File, TensorEntry Entry, int
     }
 
     private InputException NotFinite(long row, long column, float factor) => InputException.At(
-        File.Path, $"tensor {Quoted.Of(Entry.Name)}: [{row}, {column}] x {factor}", $"a finite {Entry.Type.Name} value", "infinity or no number: the factor is too large for what is stored");
+        File.Path, $"tensor {Quoted.Of(Entry.Name)}: [{row}, {column}] x {factor}", $"a finite {Entry.Type.Name} value",
+        "infinity or no number: the factor is too large for what is stored");
 }

@@ -62,13 +62,15 @@ internal sealed record TunedRecord : IChangeRecord
     {
         var path = Path.Combine(folder, FileName);
         var root = ConfigSection.Load(path);
-        root.Only("version", "tool", "what", "source", "source_sha256", "source_files", "head_set", "head_set_sha256", "head_set_revision", "heads", "tensors");
+        root.Only("version", "tool", "what", "source", "source_sha256", "source_files", "head_set", "head_set_sha256",
+            "head_set_revision", "heads", "tensors");
         if (root.Int("version") is var version && version != Version) throw InputException.At(path, "version", $"{Version}", $"{version}");
         var (heads, tensors) = (root.Sections("heads").ToList(), root.Sections("tensors").ToList());
         if (heads.Count == 0) throw InputException.At(path, "heads", "at least one head", "none");
         foreach (var head in heads) head.Only("layer", "head");
         foreach (var tensor in tensors) tensor.Only("file", "name", "dtype", "lines", "values", "rounded");
-        if (tensors.GroupBy(t => t.Text("name"), StringComparer.Ordinal).FirstOrDefault(g => g.Count() > 1) is { } twice) throw InputException.At(path, "tensors", "each tensor once", $"{twice.Key} {twice.Count()} times");
+        if (tensors.GroupBy(t => t.Text("name"), StringComparer.Ordinal).FirstOrDefault(g => g.Count() > 1) is { } twice)
+            throw InputException.At(path, "tensors", "each tensor once", $"{twice.Key} {twice.Count()} times");
         return new TunedRecord
         {
             Tool = root.Text("tool"),
@@ -80,7 +82,9 @@ internal sealed record TunedRecord : IChangeRecord
             HeadSetSha256 = root.Text("head_set_sha256"),
             HeadSetRevision = root.Text("head_set_revision"),
             Heads = [.. heads.Select(h => (h.Int("layer"), h.Int("head")))],
-            Tensors = [.. tensors.Select(t => new BakedTensor(t.Text("file"), t.Text("name"), t.Text("dtype"), (long)t.Number("values"), (long)t.Number("rounded")))],
+            Tensors = [
+                .. tensors.Select(t => new BakedTensor(t.Text("file"), t.Text("name"), t.Text("dtype"), (long)t.Number("values"),
+                    (long)t.Number("rounded")))],
             Lines = tensors.ToDictionary(t => t.Text("name"), t => t.Text("lines"), StringComparer.Ordinal),
         };
     }
@@ -89,13 +93,16 @@ internal sealed record TunedRecord : IChangeRecord
     public string Text() => JsonSerializer.Serialize(
         new
         {
-            version = Version, tool = Tool, what = What, source = Source, source_sha256 = SourceSha256, source_files = SourceFiles, head_set = HeadSet, head_set_sha256 = HeadSetSha256, head_set_revision = HeadSetRevision,
+            version = Version, tool = Tool, what = What, source = Source, source_sha256 = SourceSha256, source_files =
+        SourceFiles, head_set = HeadSet, head_set_sha256 = HeadSetSha256, head_set_revision = HeadSetRevision,
             heads = Heads.Select(h => new { layer = h.Layer, head = h.Head }),
-            tensors = Tensors.Select(t => new { file = t.File, name = t.Name, dtype = t.Type, lines = Lines[t.Name], values = t.Values, rounded = t.Rounded }),
+            tensors = Tensors.Select(t => new { file = t.File, name = t.Name, dtype = t.Type, lines = Lines[t.Name], values =
+        t.Values, rounded = t.Rounded }),
         },
         Written) + "\n";
 
-    private static readonly JsonSerializerOptions Written = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Written =
+        new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     string IChangeRecord.Card(IReadOnlyList<string> otherWeights)
     {
@@ -117,7 +124,9 @@ internal sealed record TunedRecord : IChangeRecord
             """);
         card.Append(ModelCard.Warnings(HeadSetRevision, SourceSha256, otherWeights));
         card.Append("\n| tensor | file | type | lines | values | rounded |\n|---|---|---|---|---|---|\n");
-        foreach (var t in Tensors) card.Append(CultureInfo.InvariantCulture, $"| `{ModelCard.Cell(t.Name)}` | `{ModelCard.Cell(t.File)}` | {t.Type} | {Lines[t.Name]} | {t.Values} | {t.Rounded} |\n");
+        foreach (var t in Tensors)
+            card.Append(CultureInfo.InvariantCulture,
+                $"| `{ModelCard.Cell(t.Name)}` | `{ModelCard.Cell(t.File)}` | {t.Type} | {Lines[t.Name]} | {t.Values} | {t.Rounded} |\n");
         card.Append(CultureInfo.InvariantCulture, $"""
 
             {Effects}`ascope verify-baked --model ORIGINAL --baked DIR` proves that nothing else was changed. `tuned.json` says the same to programs.

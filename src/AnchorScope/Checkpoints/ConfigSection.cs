@@ -119,9 +119,11 @@ internal sealed class ConfigSection
     public IReadOnlyList<(int First, int Second)> Pairs(string key, int unit)
     {
         var json = Required(key);
-        if (json.ValueKind != JsonValueKind.Array || json.GetArrayLength() == 0) throw InputException.At(File, PathOf(key), "an array of pairs", Describe(json));
+        if (json.ValueKind != JsonValueKind.Array || json.GetArrayLength() == 0)
+            throw InputException.At(File, PathOf(key), "an array of pairs", Describe(json));
         return [.. json.EnumerateArray().Select((pair, i) => pair.ValueKind == JsonValueKind.Array && pair.GetArrayLength() == 2
-            && pair[0].ValueKind == JsonValueKind.Number && pair[0].TryGetInt32(out int first) && pair[1].ValueKind == JsonValueKind.Number && pair[1].TryGetInt32(out int second)
+            && pair[0].ValueKind == JsonValueKind.Number && pair[0].TryGetInt32(out int first) && pair[1].ValueKind == JsonValueKind.Number
+            && pair[1].TryGetInt32(out int second)
             && first > 0 && second > 0 && first % unit == 0 && second % unit == 0
             ? (first, second)
             : throw InputException.At(File, $"{PathOf(key)}[{i}]", $"two multiples of {unit}", Quoted.Line(pair.GetRawText())))];
@@ -157,7 +159,9 @@ internal sealed class ConfigSection
     {
         foreach (var property in Json.EnumerateObject())
         {
-            if (!keys.Contains(property.Name)) throw InputException.At(File, PathOf(property.Name), $"only {string.Join(", ", keys)}", $"this field{Nearest.Hint(property.Name, keys)}");
+            if (!keys.Contains(property.Name))
+                throw InputException.At(File, PathOf(property.Name), $"only {string.Join(", ", keys)}",
+                    $"this field{Nearest.Hint(property.Name, keys)}");
         }
     }
 

@@ -28,7 +28,8 @@ internal sealed class FolderLock : IDisposable
         }
         catch (IOException e)
         {
-            throw new InputException($"{folder}: another process is writing there; wait until it ends, or name another folder with --out", e);
+            throw new InputException($"{folder}: another process is writing there; wait until it ends, or name another folder with --out",
+                e);
         }
     }
 

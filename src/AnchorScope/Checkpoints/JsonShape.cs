@@ -44,11 +44,15 @@ internal static class JsonShape
         foreach (var property in json.EnumerateObject())
         {
             if (!known.TryGetValue(property.Name, out var member))
-                throw InputException.At(file, At(property.Name), $"only {string.Join(", ", known.Keys)}", $"this field{Nearest.Hint(property.Name, known.Keys)}");
-            if (property.Value.ValueKind != JsonValueKind.Null) Check(property.Value, member.PropertyType, file, At(property.Name), options);
+                throw InputException.At(file, At(property.Name), $"only {string.Join(", ", known.Keys)}",
+                    $"this field{Nearest.Hint(property.Name, known.Keys)}");
+            if (property.Value.ValueKind != JsonValueKind.Null)
+                Check(property.Value, member.PropertyType, file, At(property.Name), options);
             else if (member.IsRequired) throw InputException.At(file, At(property.Name), "a value", "null");
         }
-        if (known.Values.FirstOrDefault(p => (p.IsRequired || p.AssociatedParameter is { HasDefaultValue: false }) && !json.TryGetProperty(p.Name, out _)) is { } missing)
+        if (known.Values.FirstOrDefault(
+            p => (p.IsRequired || p.AssociatedParameter is { HasDefaultValue: false })
+                && !json.TryGetProperty(p.Name, out _)) is { } missing)
             throw InputException.At(file, At(missing.Name), "a value", "nothing");
     }
 
@@ -56,7 +60,8 @@ internal static class JsonShape
     {
         if (type.IsEnum)
         {
-            string[] names = [.. Enum.GetNames(type).Select(name => type.GetField(name)!.GetCustomAttribute<JsonStringEnumMemberNameAttribute>()?.Name ?? name)];
+            string[] names = [.. Enum.GetNames(type).Select(
+                name => type.GetField(name)!.GetCustomAttribute<JsonStringEnumMemberNameAttribute>()?.Name ?? name)];
             expected = string.Join(" or ", names);
             return json.ValueKind == JsonValueKind.String && names.Contains(json.GetString());
         }

@@ -11,9 +11,11 @@ public sealed record ModelIdentity(string Weights, IReadOnlyDictionary<string, s
     /// <summary>Names of all files, other than the weights, that affect the computation.</summary>
     public static IReadOnlyList<string> Names { get; } =
     [
-        "config.json", "generation_config.json", "processor_config.json", "preprocessor_config.json", "chat_template.json", "chat_template.jinja",
+        "config.json", "generation_config.json", "processor_config.json", "preprocessor_config.json",
+        "chat_template.json", "chat_template.jinja",
         "chat_templates/default.jinja",
-        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model",
+        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+        "merges.txt", "tokenizer.model",
     ];
 
     /// <summary>The identity of a folder's files, with the digest of its weights.</summary>
@@ -21,7 +23,8 @@ public sealed record ModelIdentity(string Weights, IReadOnlyDictionary<string, s
     public static ModelIdentity Of(string folder, string weights) => new(
         weights,
         new SortedDictionary<string, string>(
-            Names.Where(name => File.Exists(Path.Combine(folder, name))).ToDictionary(name => name, name => Digest.OfFile(Path.Combine(folder, name))),
+            Names.Where(name => File.Exists(Path.Combine(folder, name))).ToDictionary(name => name,
+                name => Digest.OfFile(Path.Combine(folder, name))),
             StringComparer.Ordinal));
 
     /// <summary>
@@ -56,7 +59,8 @@ public sealed record ModelIdentity(string Weights, IReadOnlyDictionary<string, s
     {
         // How tokens are chosen from the logits affects neither heads nor directions.
         if (WithoutGeneration.ChangesSince(made.WithoutGeneration) is { Count: > 0 } changes)
-            throw InputException.At(file, what, "one that was made for this model", $"one for another: {string.Join("; ", changes)}{otherwise}");
+            throw InputException.At(file, what, "one that was made for this model",
+                $"one for another: {string.Join("; ", changes)}{otherwise}");
     }
 
     /// <summary>The digests of files in a JSON section; empty if there is no such section.</summary>

@@ -37,7 +37,8 @@ public static class SafetensorsWriter
     /// <exception cref="InvalidOperationException"><paramref name="content"/> wrote too few or too many bytes.</exception>
     /// <exception cref="InputException">The file cannot be written.</exception>
     public static void Write(
-        string path, IReadOnlyList<TensorEntry> tensors, Action<TensorEntry, Stream> content, IReadOnlyDictionary<string, string>? metadata = null)
+        string path, IReadOnlyList<TensorEntry> tensors, Action<TensorEntry, Stream> content,
+        IReadOnlyDictionary<string, string>? metadata = null)
     {
         Check(tensors, metadata);
         var ordered = tensors
@@ -53,7 +54,8 @@ public static class SafetensorsWriter
                 long end = file.Position + tensor.Bytes;
                 content(tensor, file);
                 if (file.Position != end)
-                    throw new InvalidOperationException($"tensor '{tensor.Name}' takes {tensor.Bytes} bytes, {file.Position - end + tensor.Bytes} were written");
+                    throw new InvalidOperationException(
+                        $"tensor '{tensor.Name}' takes {tensor.Bytes} bytes, {file.Position - end + tensor.Bytes} were written");
             }
         });
     }

@@ -97,7 +97,9 @@ internal sealed class ShardIndex
         var same = Same(earlier, later, name);
         if (Name(later) != listed && !same)
             throw new InputException(
-                $"{later.Path}: tensor {Quoted.Of(name)} is another one than in {Name(earlier)}, and {Path.GetFileName(_path)} {(listed is null ? "lists neither" : $"lists that in {Quoted.Of(listed)}")}");
+                $"{later.Path}: tensor {Quoted.Of(name)} is another one than in "
+                    + $"{Name(earlier)}, and {Path.GetFileName(_path)} "
+                    + $"{(listed is null ? "lists neither" : $"lists that in {Quoted.Of(listed)}")}");
         var (read, idle) = Name(earlier) == listed ? (earlier, later) : (later, earlier);
         _warnings.Add($"{idle.Path}: tensor {Quoted.Of(name)}: {(same ? "the same" : "another one")} is in {Name(read)}; that one is read");
         return read == later;

@@ -18,7 +18,8 @@ internal static class StrictJson
     public static JsonElement Read(string path, long longest = LongestFile, bool comments = false)
     {
         using var file = MappedFile.Open(path);
-        if (file.Length == 0 || file.Length > longest) throw InputException.At(path, "file", $"JSON of 1 to {longest} bytes", $"{file.Length} bytes");
+        if (file.Length == 0 || file.Length > longest)
+            throw InputException.At(path, "file", $"JSON of 1 to {longest} bytes", $"{file.Length} bytes");
         return Parse(file.Slice(0, (int)file.Length).ToArray(), path, comments);
     }
 
@@ -33,7 +34,8 @@ internal static class StrictJson
         CheckStrings(name, text, handling);
         try
         {
-            return JsonElement.Parse(text, new JsonDocumentOptions { MaxDepth = Depth, AllowDuplicateProperties = false, CommentHandling = handling });
+            return JsonElement.Parse(
+                text, new JsonDocumentOptions { MaxDepth = Depth, AllowDuplicateProperties = false, CommentHandling = handling });
         }
         catch (JsonException e)
         {
@@ -44,11 +46,13 @@ internal static class StrictJson
     /// <summary>Throws for text that is not UTF-8, naming the encoding it seems to have.</summary>
     public static void CheckEncoding(ReadOnlySpan<byte> text, string name)
     {
-        if (text is [0xFF, 0xFE, ..] or [0xFE, 0xFF, ..]) throw InputException.At(name, "encoding", "UTF-8", "UTF-16; save the file as UTF-8");
+        if (text is [0xFF, 0xFE, ..] or [0xFE, 0xFF, ..])
+            throw InputException.At(name, "encoding", "UTF-8", "UTF-16; save the file as UTF-8");
         if (Utf8.IsValid(text)) return;
         var at = 0;
         while (Rune.DecodeFromUtf8(text[at..], out _, out var length) == OperationStatus.Done) at += length;
-        throw InputException.At(name, "encoding", "UTF-8", $"the byte {text[at]:X2} in line {1 + text[..at].Count((byte)'\n')}; save the file as UTF-8");
+        throw InputException.At(name, "encoding", "UTF-8",
+            $"the byte {text[at]:X2} in line {1 + text[..at].Count((byte)'\n')}; save the file as UTF-8");
     }
 
     /// <summary>Reads the text once for its grammar and its strings, because only this reader knows the position of an error.</summary>

@@ -26,7 +26,8 @@ internal sealed record TensorLines(string Tensor, long[] Shape, bool Columns, IR
         {
             for (var row = 0L; row < (Columns ? Shape[0] : 1); row++)
             {
-                foreach (var (first, count) in Blocks) yield return Columns ? (row * Shape[1] + first, (int)count) : (first * Shape[1], (int)(count * Shape[1]));
+                foreach (var (first, count) in Blocks)
+                    yield return Columns ? (row * Shape[1] + first, (int)count) : (first * Shape[1], (int)(count * Shape[1]));
             }
         }
     }
@@ -39,7 +40,8 @@ internal sealed record TensorLines(string Tensor, long[] Shape, bool Columns, IR
         var merged = new List<(long First, long Count)>();
         foreach (var (first, count) in blocks.Order())
         {
-            if (merged.Count > 0 && merged[^1] is var last && last.First + last.Count >= first) merged[^1] = (last.First, Math.Max(last.Count, first + count - last.First));
+            if (merged.Count > 0 && merged[^1] is var last && last.First + last.Count >= first)
+                merged[^1] = (last.First, Math.Max(last.Count, first + count - last.First));
             else merged.Add((first, count));
         }
         return new TensorLines(tensor.Name, tensor.Shape, columns, merged);

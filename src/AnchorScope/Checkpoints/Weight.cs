@@ -59,7 +59,8 @@ internal sealed unsafe class Weight
     internal void RowAddresses(long row, int count, byte** addresses)
     {
         var start = memory.Address(entry);
-        for (var i = 0; i < count; i++) addresses[i] = start + (block == Shape[0] ? first + (row + i) * rowSize : ElementOf(row + i)) * Type.Bytes();
+        for (var i = 0; i < count; i++)
+            addresses[i] = start + (block == Shape[0] ? first + (row + i) * rowSize : ElementOf(row + i)) * Type.Bytes();
     }
 
     /// <summary>A view of rows [from, from + count) along the first axis: a part of a fused projection.</summary>
@@ -82,13 +83,15 @@ internal sealed unsafe class Weight
     /// <summary>
     /// All elements as float32, for small weights. If the memory may change, a view where possible; otherwise a cached copy.
     /// </summary>
-    internal ReadOnlySpan<float> Singles => !memory.Changes ? copy ??= ToSingles() : block == Shape[0] ? new ReadOnlySpan<float>(RowAddress(0), checked((int)Count)) : ToSingles();
+    internal ReadOnlySpan<float> Singles => !memory.Changes
+        ? copy ??= ToSingles() : block == Shape[0] ? new ReadOnlySpan<float>(RowAddress(0), checked((int)Count)) : ToSingles();
 
     /// <summary>A float32 copy of all elements.</summary>
     /// <exception cref="InputException">There are 2^31 or more elements: use <see cref="Widen"/>.</exception>
     public float[] ToSingles()
     {
-        if (Count > Array.MaxLength) throw InputException.At(memory.Path, $"tensor {Quoted.Of(Name)}", $"at most {Array.MaxLength} elements to copy", $"{Count}");
+        if (Count > Array.MaxLength)
+            throw InputException.At(memory.Path, $"tensor {Quoted.Of(Name)}", $"at most {Array.MaxLength} elements to copy", $"{Count}");
         var values = new float[Count];
         Widen(0, values);
         return values;

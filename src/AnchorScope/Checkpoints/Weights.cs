@@ -120,7 +120,8 @@ internal sealed class Weights
         foreach (string name in Unread.Where(unlisted.Contains))
         {
             settled.Add(name);
-            warnings.Add($"{tensors[name].Memory.Path}: tensor {Quoted.Of(name)}: {Path.GetFileName(source)} does not list it and this model has no place for it; not used");
+            warnings.Add($"{tensors[name].Memory.Path}: tensor {Quoted.Of(name)}: {Path.GetFileName(source)} does not list it and this "
+                + "model has no place for it; not used");
         }
         var unread = Unread;
         if (unread.Count == 0)

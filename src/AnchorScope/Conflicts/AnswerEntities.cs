@@ -24,10 +24,12 @@ public sealed record AnswerEntities(int Following, int Competing, IReadOnlyList<
             reason = "an answer has no token that carries text";
             return null;
         }
-        if (competing.Count == 0 || run.Sample.Kind != SampleKind.Conflict) return new AnswerEntities(following[0], competing.Count > 0 ? competing[0] : following[0], following, []);
+        if (competing.Count == 0 || run.Sample.Kind != SampleKind.Conflict)
+            return new AnswerEntities(following[0], competing.Count > 0 ? competing[0] : following[0], following, []);
         if (following[0] == competing[0])
         {
-            reason = $"answers \"{run.Following[0]}\" and \"{run.Competing[0]}\" begin with the same token {tokenizer.TokenText(following[0])}";
+            reason = $"answers \"{run.Following[0]}\" and \"{run.Competing[0]}\" begin with the same token "
+                + $"{tokenizer.TokenText(following[0])}";
             return null;
         }
         // A first token that both sides share identifies neither.
@@ -37,7 +39,8 @@ public sealed record AnswerEntities(int Following, int Competing, IReadOnlyList<
             reason = $"the first token of \"{run.Following[0]}\" or \"{run.Competing[0]}\" also begins an alias of the other side";
             return null;
         }
-        return new AnswerEntities(following[0], competing[0], [.. following.Where(t => !shared.Contains(t))], [.. competing.Where(t => !shared.Contains(t))]);
+        return new AnswerEntities(following[0], competing[0], [.. following.Where(t => !shared.Contains(t))],
+            [.. competing.Where(t => !shared.Contains(t))]);
     }
 
     /// <summary>Keeps the samples whose answers can be distinguished, and lists the others with the reason.</summary>
@@ -62,7 +65,8 @@ public sealed record AnswerEntities(int Following, int Competing, IReadOnlyList<
             {
                 // The first token that covers text of the answer itself. A separate word-boundary mark before it covers no text.
                 var text = before + answer.Trim();
-                var token = tokenizer.Encode(text, addSpecial: false).FirstOrDefault(t => t.End > before.Length && text[t.Start..t.End].Trim().Length > 0, new Token(-1, 0, 0));
+                var token = tokenizer.Encode(text, addSpecial: false)
+                    .FirstOrDefault(t => t.End > before.Length && text[t.Start..t.End].Trim().Length > 0, new Token(-1, 0, 0));
                 if (token.Id >= 0 && !forms.Contains(token.Id)) forms.Add(token.Id);
             }
         }

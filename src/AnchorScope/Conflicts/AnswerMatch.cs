@@ -34,7 +34,12 @@ internal static class AnswerMatch
         var words = Words(text);
         var following = run.Following.Any(answer => Holds(words, Words(answer)));
         var competing = run.Sample.Kind == SampleKind.Conflict && run.Competing.Any(answer => Holds(words, Words(answer)));
-        return (following, competing) switch { (true, false) => Verdict.Following, (false, true) => Verdict.Competing, _ => Verdict.Neither };
+        return (following, competing) switch
+        {
+            (true, false) => Verdict.Following,
+            (false, true) => Verdict.Competing,
+            _ => Verdict.Neither,
+        };
     }
 
     private static bool Holds(string[] words, string[] answer)

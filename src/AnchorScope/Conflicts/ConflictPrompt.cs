@@ -17,7 +17,8 @@ public static class ConflictPrompt
     {
         var (messages, labels) = Messages(run, layout, pixels is not null);
         var prompt = model.Prompt(messages, pixels, features, labels);
-        return layout.Steering is { } steering ? prompt with { Steering = steering.Direction.At("steering", steering.Strength, prompt.Span) } : prompt;
+        return layout.Steering is { } steering
+            ? prompt with { Steering = steering.Direction.At("steering", steering.Strength, prompt.Span) } : prompt;
     }
 
     /// <summary>The messages of a run, and the span of each part of their text.</summary>

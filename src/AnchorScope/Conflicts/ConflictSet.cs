@@ -13,7 +13,8 @@ public sealed class ConflictSet
 
     private readonly Lazy<string> _pictures;
 
-    private ConflictSet(string name, string file, string sha256, IReadOnlyList<ConflictSample> samples, IReadOnlyList<RejectedLine> rejected)
+    private ConflictSet(
+        string name, string file, string sha256, IReadOnlyList<ConflictSample> samples, IReadOnlyList<RejectedLine> rejected)
     {
         (Name, File, Sha256, Samples, Rejected) = (name, file, sha256, samples, rejected);
         _pictures = new Lazy<string>(PictureDigest);
@@ -85,7 +86,8 @@ public sealed class ConflictSet
             }
             catch (Exception e) when (IsOfTheLine(e))
             {
-                rejected.Add(new RejectedLine(path, number, id, e is JsonException broken ? "not valid JSON: " + JsonText.Reason(broken) : e.Message));
+                rejected.Add(new RejectedLine(path, number, id,
+                    e is JsonException broken ? "not valid JSON: " + JsonText.Reason(broken) : e.Message));
             }
         }
         if (samples.Count == 0)
@@ -112,7 +114,8 @@ public sealed class ConflictSet
         {
             throw new InputException($"{path}: cannot be read: {FileError.Reason(e)}", e);
         }
-        if (bytes is [0xFF, 0xFE, ..] or [0xFE, 0xFF, ..]) throw InputException.At(path, "encoding", "UTF-8", "UTF-16; save the file as UTF-8");
+        if (bytes is [0xFF, 0xFE, ..] or [0xFE, 0xFF, ..])
+            throw InputException.At(path, "encoding", "UTF-8", "UTF-16; save the file as UTF-8");
         var text = bytes.AsSpan().TrimStart("\uFEFF \t\r\n"u8);
         if (text is [(byte)'[', ..]) throw InputException.At(path, "form", "one sample a line, each a JSON object", "a JSON list");
         return text is [(byte)'{', (byte)'\r' or (byte)'\n', ..]
@@ -127,8 +130,10 @@ public sealed class ConflictSet
         id = null;
         if (line.Length > LongestLine) throw new LineException($"is longer than {LongestLine} bytes");
         if (bytes.AsSpan()[line.Start..(line.Start + line.Length)].Trim(" \t\r"u8).IsEmpty) return null;
-        if (!System.Text.Unicode.Utf8.IsValid(bytes.AsSpan(line.Start, line.Length))) throw new LineException("expected UTF-8, found other bytes; save the file as UTF-8");
-        using var json = JsonDocument.Parse(bytes.AsMemory(line.Start, line.Length), new JsonDocumentOptions { MaxDepth = 16, AllowDuplicateProperties = false });
+        if (!System.Text.Unicode.Utf8.IsValid(bytes.AsSpan(line.Start, line.Length)))
+            throw new LineException("expected UTF-8, found other bytes; save the file as UTF-8");
+        using var json = JsonDocument.Parse(bytes.AsMemory(line.Start, line.Length),
+            new JsonDocumentOptions { MaxDepth = 16, AllowDuplicateProperties = false });
         var reader = new SampleReader(json.RootElement);
         id = reader.Id;
         return reader.Read(folder) with { Line = number };
@@ -194,7 +199,8 @@ public sealed class ConflictSet
         using var stream = new MemoryStream();
         foreach (var sample in samples)
         {
-            using (var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+            using (var writer = new Utf8JsonWriter(stream,
+                new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
                 Write(writer, sample, folder);
             stream.WriteByte((byte)'\n');
         }

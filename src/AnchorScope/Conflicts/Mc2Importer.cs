@@ -14,16 +14,19 @@ internal sealed class Mc2Importer
 
     /// <summary>The published sentence that instructs the model to follow the picture.</summary>
     public const string VisionInstruction =
-        "In case there is an inconsistency between the Text Context and the input image content, you must rely on the image content rather than the text context.";
+        "In case there is an inconsistency between the Text Context and the input image content, you must rely on the image content rather "
+            + "than the text context.";
 
     /// <summary>The published sentence that instructs the model to follow the text.</summary>
     public const string TextInstruction =
-        "In case there is an inconsistency between the Text Context and the input image content, you must rely on the text context rather than the input image content.";
+        "In case there is an inconsistency between the Text Context and the input image content, you must rely on the text context rather "
+            + "than the input image content.";
 
     // File names of a picture id in COCO and its mirrors.
     private static readonly string[] FileNames =
     [
-        "COCO_val2014_{0}.jpg", "COCO_train2014_{0}.jpg", "val2014/COCO_val2014_{0}.jpg", "train2014/COCO_train2014_{0}.jpg", "{0}.jpg", "{0}.png",
+        "COCO_val2014_{0}.jpg", "COCO_train2014_{0}.jpg", "val2014/COCO_val2014_{0}.jpg",
+        "train2014/COCO_train2014_{0}.jpg", "{0}.jpg", "{0}.png",
     ];
 
     private readonly string _images;
@@ -74,7 +77,8 @@ internal sealed class Mc2Importer
 
     private void Add(JsonElement item, string id, int number)
     {
-        var (modality, instruction, question, constraint) = Split(Text(item, _question) ?? Text(item, "question") ?? throw new LineException($"{_question}: expected a string, found nothing"));
+        var (modality, instruction, question, constraint) = Split(
+            Text(item, _question) ?? Text(item, "question") ?? throw new LineException($"{_question}: expected a string, found nothing"));
         var instructions = new Dictionary<Modality, string> { [Modality.Vision] = VisionInstruction, [Modality.Text] = TextInstruction };
         if (modality is { } said) instructions[said] = instruction;
         var sample = new ConflictSample
@@ -106,9 +110,11 @@ internal sealed class Mc2Importer
         foreach (var side in Enum.GetValues<Modality>())
         {
             if (first.Answers[side][0] != sample.Answers[side][0])
-                throw new LineException($"answer: expected \"{first.Answers[side][0]}\" as in the other file or item, found \"{sample.Answers[side][0]}\"");
+                throw new LineException(
+                    $"answer: expected \"{first.Answers[side][0]}\" as in the other file or item, found \"{sample.Answers[side][0]}\"");
         }
-        if (modality is { } also) _samples[index] = first with { Instructions = new Dictionary<Modality, string>(first.Instructions) { [also] = instruction } };
+        if (modality is { } also)
+            _samples[index] = first with { Instructions = new Dictionary<Modality, string>(first.Instructions) { [also] = instruction } };
     }
 
     /// <summary>The lines of a question: the instruction, if any, the question, and the constraint on the form of the answer.</summary>
@@ -126,12 +132,14 @@ internal sealed class Mc2Importer
 
     private static string[] Answers(JsonElement item, string field, string older = "")
     {
-        var canonical = Text(item, field) ?? (older.Length > 0 ? Text(item, older) : null) ?? throw new LineException($"{field}: expected a string, found nothing");
+        var canonical = Text(item, field) ?? (older.Length > 0 ? Text(item, older) : null)
+            ?? throw new LineException($"{field}: expected a string, found nothing");
         if (canonical.Trim().Length == 0) throw new LineException($"{field}: expected an answer, found white space");
         if (!item.TryGetProperty(field + "_candidate_list", out var list) || list.ValueKind == JsonValueKind.Null) return [canonical];
         if (list.ValueKind != JsonValueKind.Array || list.EnumerateArray().Any(c => c.ValueKind != JsonValueKind.String))
             throw new LineException($"{field}_candidate_list: expected a list of strings");
-        return [.. list.EnumerateArray().Select(c => c.GetString()!).Where(c => c.Trim().Length > 0).Prepend(canonical).Distinct(StringComparer.Ordinal)];
+        return [.. list.EnumerateArray().Select(c => c.GetString()!).Where(c => c.Trim().Length > 0).Prepend(canonical)
+            .Distinct(StringComparer.Ordinal)];
     }
 
     private static string ImageId(JsonElement item)
@@ -158,6 +166,7 @@ internal sealed class Mc2Importer
     private static string? Text(JsonElement item, string field)
     {
         if (!item.TryGetProperty(field, out var value) || value.ValueKind == JsonValueKind.Null) return null;
-        return value.ValueKind == JsonValueKind.String ? value.GetString() : throw new LineException($"{field}: expected a string, found {JsonKind.Of(value)}");
+        return value.ValueKind == JsonValueKind.String
+            ? value.GetString() : throw new LineException($"{field}: expected a string, found {JsonKind.Of(value)}");
     }
 }

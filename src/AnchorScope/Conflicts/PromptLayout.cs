@@ -29,7 +29,8 @@ public sealed record PromptLayout(string Name, IReadOnlyList<LayoutPiece> Parts)
     /// <summary>The order of MC2's published code: "Text context: …", the instruction, the question, each on its own line.</summary>
     public static PromptLayout Mc2 { get; } = new(
         "mc2",
-        [new(SpanKind.TextContext, "Text context: "), new(SpanKind.Instruction, "\n"), new(SpanKind.Question, "\n"), new(SpanKind.Constraint, "\n")]);
+        [new(SpanKind.TextContext, "Text context: "), new(SpanKind.Instruction, "\n"), new(SpanKind.Question, "\n"),
+            new(SpanKind.Constraint, "\n")]);
 
     private static readonly Dictionary<string, SpanKind> Names = new(StringComparer.Ordinal)
     {
@@ -55,12 +56,14 @@ public sealed record PromptLayout(string Name, IReadOnlyList<LayoutPiece> Parts)
         if (!File.Exists(path)) return ContextQuestionInstruction;
         var json = ConfigSection.Load(path);
         json.Only("layout", "template", "world", "extra");
-        if (json.Has("layout") == json.Has("template")) throw InputException.At(path, "keys", "layout or template", json.Has("layout") ? "both" : "neither");
+        if (json.Has("layout") == json.Has("template"))
+            throw InputException.At(path, "keys", "layout or template", json.Has("layout") ? "both" : "neither");
         if (json.Has("template")) return FromTemplate(json.Text("template"), path);
         var name = json.Text("layout");
         PromptLayout[] known = [Mc2, ContextQuestionInstruction];
         return known.FirstOrDefault(layout => layout.Name == name)
-            ?? throw InputException.At(path, "layout", string.Join(" or ", known.Select(l => l.Name)), Quoted.Of(name) + Nearest.Hint(name, known.Select(l => l.Name)));
+            ?? throw InputException.At(path, "layout", string.Join(" or ", known.Select(l => l.Name)),
+                Quoted.Of(name) + Nearest.Hint(name, known.Select(l => l.Name)));
     }
 
     /// <summary>Literal text after the last part.</summary>
@@ -115,7 +118,10 @@ public sealed record PromptLayout(string Name, IReadOnlyList<LayoutPiece> Parts)
             if (name == "image")
             {
                 if (picture) throw Wrong("{image} once", "it twice");
-                if (parts.Count > 0 || literal.Length > 0) throw Wrong("{image} first or not at all: picture, markers of turns and start of text come from the model's chat template, so the parts with what stands between them are enough, {text_context} {question} {instruction}", Quoted.Of(template));
+                if (parts.Count > 0 || literal.Length > 0)
+                    throw Wrong("{image} first or not at all: picture, markers of turns and start of text come from the model's chat "
+                        + "template, so the parts with what stands between them are enough, {text_context} {question} {instruction}",
+                        Quoted.Of(template));
                 picture = true;
             }
             else if (Names.TryGetValue(name, out var kind))
@@ -126,7 +132,8 @@ public sealed record PromptLayout(string Name, IReadOnlyList<LayoutPiece> Parts)
             }
             else
             {
-                throw Wrong($"parts of {string.Join(", ", names.Select(n => $"{{{n}}}"))}; {{{{ stands for a brace", $"{{{name}}}{Nearest.Hint(name, names)}");
+                throw Wrong($"parts of {string.Join(", ", names.Select(n => $"{{{n}}}"))}; {{{{ stands for a brace",
+                    $"{{{name}}}{Nearest.Hint(name, names)}");
             }
             i = end;
         }

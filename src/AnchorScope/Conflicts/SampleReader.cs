@@ -9,7 +9,8 @@ internal sealed class SampleReader
     /// <summary>The fields of a line. "extra" is for the author of the file and is not read.</summary>
     private static readonly string[] Fields =
     [
-        "id", "image", "question", "text_context", "instructions", "answers", "constraint", "system", "category", "tags", "kind", "donors", "extra",
+        "id", "image", "question", "text_context", "instructions", "answers", "constraint", "system", "category", "tags",
+        "kind", "donors", "extra",
     ];
 
     private readonly JsonElement _json;
@@ -37,19 +38,24 @@ internal sealed class SampleReader
         foreach (var property in _json.EnumerateObject())
         {
             if (!Fields.Contains(property.Name))
-                throw new LineException($"{Quoted.Line(property.Name)}: expected only {string.Join(", ", Fields)}, found this field{Nearest.Hint(property.Name, Fields)}");
+                throw new LineException($"{Quoted.Line(property.Name)}: expected only {string.Join(", ", Fields)}, "
+                    + $"found this field{Nearest.Hint(property.Name, Fields)}");
         }
-        var instructions = ByModality("instructions", value => value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } text ? text : throw new LineException("instructions: expected strings that are not empty"));
+        var instructions = ByModality("instructions",
+            value => value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } text
+                ? text : throw new LineException("instructions: expected strings that are not empty"));
         var answers = ByModality<IReadOnlyList<string>>("answers", Answers);
         if (instructions.Count == 0) throw new LineException("instructions: expected one for vision, text or both, found none");
         foreach (var modality in instructions.Keys)
         {
-            if (!answers.ContainsKey(modality)) throw new LineException($"answers.{NameOf(modality)}: expected at least one, since there is an instruction for it");
+            if (!answers.ContainsKey(modality))
+                throw new LineException($"answers.{NameOf(modality)}: expected at least one, since there is an instruction for it");
         }
         var sample = new ConflictSample
         {
             Id = Text("id") is { Length: > 0 } id ? id : throw new LineException("id: expected a string, found nothing"),
-            Question = Text("question") is { Length: > 0 } question ? question : throw new LineException("question: expected a string, found nothing"),
+            Question = Text("question") is { Length: > 0 } question
+                ? question : throw new LineException("question: expected a string, found nothing"),
             Image = Text("image") is { } image ? Picture(folder, image) : null,
             TextContext = Text("text_context"),
             Instructions = instructions,
@@ -69,27 +75,39 @@ internal sealed class SampleReader
     public static void Check(ConflictSample sample)
     {
         if (sample.Kind != SampleKind.TextOnly && sample.Image is null) throw new LineException("image: expected a picture, found nothing");
-        if (sample.Kind != SampleKind.ImageOnly && string.IsNullOrEmpty(sample.TextContext)) throw new LineException("text_context: expected a string, found nothing");
+        if (sample.Kind != SampleKind.ImageOnly && string.IsNullOrEmpty(sample.TextContext))
+            throw new LineException("text_context: expected a string, found nothing");
         if (sample.Kind != SampleKind.Conflict) return;
         foreach (var modality in Enum.GetValues<Modality>())
         {
             if (!sample.Instructions.ContainsKey(modality))
-                throw new LineException($"instructions.{NameOf(modality)}: a conflict needs an instruction for each side; what follows one side only is of kind agree, image_only or text_only");
-            if (!sample.Answers.ContainsKey(modality)) throw new LineException($"answers.{NameOf(modality)}: a conflict needs an answer for each side");
+                throw new LineException($"instructions.{NameOf(modality)}: a conflict needs an instruction for each side; what follows one "
+                    + "side only is of kind agree, image_only or text_only");
+            if (!sample.Answers.ContainsKey(modality))
+                throw new LineException($"answers.{NameOf(modality)}: a conflict needs an answer for each side");
         }
         if (sample.Instructions[Modality.Vision].Trim() == sample.Instructions[Modality.Text].Trim())
             throw new LineException("instructions: expected one for each side, found the same one twice");
-        var shared = sample.Answers[Modality.Vision].Select(a => a.Trim().ToLowerInvariant()).Intersect(sample.Answers[Modality.Text].Select(a => a.Trim().ToLowerInvariant())).FirstOrDefault();
+        var shared = sample.Answers[Modality.Vision].Select(a => a.Trim().ToLowerInvariant())
+            .Intersect(sample.Answers[Modality.Text].Select(a => a.Trim().ToLowerInvariant())).FirstOrDefault();
         if (shared is not null) throw new LineException($"answers: \"{shared}\" is on both sides, so there is no conflict");
     }
 
     private Dictionary<Modality, T> ByModality<T>(string field, Func<JsonElement, T> read)
     {
-        if (!_json.TryGetProperty(field, out var json) || json.ValueKind != JsonValueKind.Object) throw new LineException($"{field}: expected an object with vision and text, found {Found(field)}");
+        if (!_json.TryGetProperty(field, out var json) || json.ValueKind != JsonValueKind.Object)
+            throw new LineException($"{field}: expected an object with vision and text, found {Found(field)}");
         var found = new Dictionary<Modality, T>();
         foreach (var property in json.EnumerateObject())
         {
-            var modality = property.Name switch { "vision" => Modality.Vision, "text" => Modality.Text, _ => throw new LineException($"{field}: expected vision and text, found {Quoted.Line(property.Name)}{Nearest.Hint(property.Name, ["vision", "text"])}") };
+            var modality = property.Name switch
+            {
+                "vision" => Modality.Vision,
+                "text" => Modality.Text,
+                _ =>
+                    throw new LineException($"{field}: expected vision and text, "
+                        + $"found {Quoted.Line(property.Name)}{Nearest.Hint(property.Name, ["vision", "text"])}"),
+            };
             if (property.Value.ValueKind != JsonValueKind.Null) found[modality] = read(property.Value);
         }
         return found;
@@ -100,10 +118,14 @@ internal sealed class SampleReader
         var answers = json.ValueKind switch
         {
             JsonValueKind.String => [json.GetString()!],
-            JsonValueKind.Array => json.EnumerateArray().Select(a => a.ValueKind == JsonValueKind.String ? a.GetString()! : throw new LineException("answers: expected strings")).ToArray(),
+            JsonValueKind.Array =>
+                json.EnumerateArray().Select(
+                    a => a.ValueKind == JsonValueKind.String ? a.GetString()! : throw new LineException("answers: expected strings"))
+                    .ToArray(),
             _ => throw new LineException($"answers: expected a string or a list, found {JsonKind.Of(json)}"),
         };
-        return answers.Length > 0 && answers.All(a => a.Trim().Length > 0) ? answers : throw new LineException("answers: expected at least one, none of them empty");
+        return answers.Length > 0 && answers.All(a => a.Trim().Length > 0)
+            ? answers : throw new LineException("answers: expected at least one, none of them empty");
     }
 
     private SampleKind Kind() => Text("kind") switch
@@ -122,7 +144,8 @@ internal sealed class SampleReader
     {
         var donors = new Dictionary<string, string>(StringComparer.Ordinal);
         if (!_json.TryGetProperty("donors", out var json) || json.ValueKind == JsonValueKind.Null) return donors;
-        if (json.ValueKind != JsonValueKind.Object) throw new LineException($"donors: expected an object of ids, found {JsonKind.Of(json)}");
+        if (json.ValueKind != JsonValueKind.Object)
+            throw new LineException($"donors: expected an object of ids, found {JsonKind.Of(json)}");
         foreach (var property in json.EnumerateObject())
         {
             donors[property.Name] = property.Value.ValueKind == JsonValueKind.String
@@ -144,7 +167,8 @@ internal sealed class SampleReader
     private string? Text(string field)
     {
         if (!_json.TryGetProperty(field, out var value) || value.ValueKind == JsonValueKind.Null) return null;
-        return value.ValueKind == JsonValueKind.String ? value.GetString() : throw new LineException($"{field}: expected a string, found {JsonKind.Of(value)}");
+        return value.ValueKind == JsonValueKind.String
+            ? value.GetString() : throw new LineException($"{field}: expected a string, found {JsonKind.Of(value)}");
     }
 
     private string Found(string field) => _json.TryGetProperty(field, out var value) ? JsonKind.Of(value) : "nothing";

@@ -70,7 +70,8 @@ public sealed class GenerationRules
         {
             var beginsLater = first.Count > 0;
             _rules.Add((scores, state) => ForbidIf(
-                scores, state.Text.Count == state.Prompt + (beginsLater && state.Prompt <= 1 ? 1 : 0), notFirst.Where(t => t < vocabulary)));
+                scores, state.Text.Count == state.Prompt + (beginsLater && state.Prompt <= 1 ? 1 : 0),
+                notFirst.Where(t => t < vocabulary)));
         }
         _others.AddRange(Others.Where(o => config.Has(o.Key) && !o.Neutral(config.Json.GetProperty(o.Key)))
             .Select(o => (o.Key, o.Sampling)));

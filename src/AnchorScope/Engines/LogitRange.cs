@@ -19,6 +19,7 @@ internal static class LogitRange
     public static void Check(ReadOnlySpan<float> logits, string condition)
     {
         if (!IsFinite(logits))
-            throw new InputException($"{condition}: a logit is no finite number: the weights, or what was done to a run, go beyond the range of float32");
+            throw new InputException(
+                $"{condition}: a logit is no finite number: the weights, or what was done to a run, go beyond the range of float32");
     }
 }

@@ -12,7 +12,8 @@ namespace AnchorScope.Engines;
 public sealed record PictureShape(int Parts, int Rows, int Columns, int Height = 0, int Width = 0)
 {
     /// <summary>The shape of a picture that is split into tiles.</summary>
-    internal static PictureShape Of(PictureTiles tiles) => new(tiles.Count, tiles.Rows, tiles.Columns, tiles.PictureHeight, tiles.PictureWidth);
+    internal static PictureShape Of(PictureTiles tiles) =>
+        new(tiles.Count, tiles.Rows, tiles.Columns, tiles.PictureHeight, tiles.PictureWidth);
 
     /// <summary>
     /// The regions covered by image tokens if every tile has <paramref name="side"/> x <paramref name="side"/> of them: a tile covers its
@@ -41,7 +42,8 @@ public sealed record PixelValues(float[] Values, long[] Shape, IReadOnlyList<Pic
     {
         0 => null,
         1 => parts[0],
-        _ => new PixelValues([.. parts.SelectMany(p => p.Values)], [parts.Sum(p => p.Shape[0]), .. parts[0].Shape[1..]], [.. parts.SelectMany(p => p.Pictures)]),
+        _ => new PixelValues([.. parts.SelectMany(p => p.Values)], [parts.Sum(p => p.Shape[0]), .. parts[0].Shape[1..]],
+            [.. parts.SelectMany(p => p.Pictures)]),
     };
 }
 
@@ -55,5 +57,6 @@ internal sealed record PixelInputs(string File, float[] Values, long[] Shape, lo
     public (long[] Values, long[] Shape)? Mask { get; init; }
 
     /// <summary>An error about the shape of pixel_values.</summary>
-    public InputException Wrong(string expected) => InputException.At(File, "pixel_values", $"shape {expected}", $"[{string.Join(", ", Shape)}]");
+    public InputException Wrong(string expected) =>
+        InputException.At(File, "pixel_values", $"shape {expected}", $"[{string.Join(", ", Shape)}]");
 }

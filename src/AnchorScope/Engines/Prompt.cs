@@ -10,7 +10,8 @@ namespace AnchorScope.Engines;
 /// <param name="Spans">Positions of each span; spans that the prompt lacks are absent.</param>
 /// <param name="Rendered">The text rendered by the chat template, with unexpanded image placeholders; empty for a prompt made from token
 /// ids.</param>
-public sealed record Prompt(int[] Tokens, Coordinate[] Coordinates, float[] Embeddings, IReadOnlyDictionary<SpanKind, int[]> Spans, string Rendered)
+public sealed record Prompt(
+    int[] Tokens, Coordinate[] Coordinates, float[] Embeddings, IReadOnlyDictionary<SpanKind, int[]> Spans, string Rendered)
 {
     /// <summary>
     /// The region of the picture that each position of the image span covers, in its order; empty if the sizes of the original pictures are
@@ -53,7 +54,8 @@ public sealed record Prompt(int[] Tokens, Coordinate[] Coordinates, float[] Embe
         if (kind == SpanKind.Last) return Interventions.Positions.Of(Last);
         var found = Span(kind);
         return found.Count > 0 ? Interventions.Positions.Of(found)
-            : throw InputException.At("prompt", "spans", $"a part of kind {EnumName.Of(kind)} (text parts have one by TextPart.Kind)", Spans.Count == 0 ? "none" : string.Join(", ", Spans.Keys.Order().Select(EnumName.Of)));
+            : throw InputException.At("prompt", "spans", $"a part of kind {EnumName.Of(kind)} (text parts have one by TextPart.Kind)",
+                Spans.Count == 0 ? "none" : string.Join(", ", Spans.Keys.Order().Select(EnumName.Of)));
     }
 
     /// <summary>Positions of one span; empty if the prompt lacks it.</summary>
@@ -61,7 +63,8 @@ public sealed record Prompt(int[] Tokens, Coordinate[] Coordinates, float[] Embe
 
     /// <summary>All edits of a run: those of <see cref="Steering"/>, then its own.</summary>
     /// <param name="own">The run's own intervention.</param>
-    public Intervention Steered(Intervention own) => Steering.Edits.Count == 0 ? own : own with { Edits = [.. Steering.Edits, .. own.Edits] };
+    public Intervention Steered(Intervention own) =>
+        Steering.Edits.Count == 0 ? own : own with { Edits = [.. Steering.Edits, .. own.Edits] };
 
     /// <summary>
     /// Like <see cref="Steered(Intervention)"/>, for a run that starts from activations of a recorded run of this prompt. Steering that
@@ -74,7 +77,8 @@ public sealed record Prompt(int[] Tokens, Coordinate[] Coordinates, float[] Embe
     {
         if (Steering.Edits.Count == 0) return own;
         var done = afterAttention ? Site.HeadOut : Site.ResidPre;
-        return own with { Edits = [.. Steering.Edits.Where(e => e.Layer > layer || (e.Layer == layer && done.IsBefore(e.Site))), .. own.Edits] };
+        return own with
+            { Edits = [.. Steering.Edits.Where(e => e.Layer > layer || (e.Layer == layer && done.IsBefore(e.Site))), .. own.Edits] };
     }
 
     /// <summary>
@@ -84,8 +88,10 @@ public sealed record Prompt(int[] Tokens, Coordinate[] Coordinates, float[] Embe
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Length);
-        var spans = Spans.Select(span => (span.Key, Positions: span.Value.Where(p => p < count).ToArray())).Where(span => span.Positions.Length > 0);
-        return new Prompt(Tokens[..count], Coordinates[..count], Embeddings[..(Embeddings.Length / Length * count)], spans.ToDictionary(s => s.Key, s => s.Positions), "");
+        var spans = Spans.Select(span => (span.Key, Positions: span.Value.Where(p => p < count).ToArray()))
+            .Where(span => span.Positions.Length > 0);
+        return new Prompt(Tokens[..count], Coordinates[..count], Embeddings[..(Embeddings.Length / Length * count)],
+            spans.ToDictionary(s => s.Key, s => s.Positions), "");
     }
 
     /// <summary>Positions of a union of spans, sorted.</summary>

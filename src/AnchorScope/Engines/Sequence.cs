@@ -67,7 +67,8 @@ public sealed class Sequence : IDisposable
     {
         LogitRange.Check(logits, _options.Intervention.Name);
         if (_options.KeepLogits) _logits.Add(logits.ToArray());
-        var token = _sampler.Choose(_options.Rules.Any ? _options.Rules.Apply(logits, _text, _prompt.Length, _prompt.Length + _options.Tokens) : logits);
+        var token = _sampler.Choose(
+            _options.Rules.Any ? _options.Rules.Apply(logits, _text, _prompt.Length, _prompt.Length + _options.Tokens) : logits);
         _tokens.Add(token);
         _text.Add(token);
         Finished = _options.Stop.Contains(token) ? FinishReason.Stop : _tokens.Count == _options.Tokens ? FinishReason.Length : null;

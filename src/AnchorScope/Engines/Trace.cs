@@ -14,7 +14,8 @@ public sealed class Trace
     public Trace(IEnumerable<Site> sites, IEnumerable<int>? positions = null)
         : this(sites.ToHashSet(), positions)
     {
-        if (Sites.Contains(Site.AttnScores)) throw new ArgumentException("attention scores are not kept; record AttnPattern", nameof(sites));
+        if (Sites.Contains(Site.AttnScores))
+            throw new ArgumentException("attention scores are not kept; record AttnPattern", nameof(sites));
     }
 
     private Trace(HashSet<Site> sites, IEnumerable<int>? positions)
@@ -32,7 +33,9 @@ public sealed class Trace
     public static Trace OfDerivatives(IEnumerable<Site> sites, IEnumerable<int>? positions = null)
     {
         var chosen = sites.ToHashSet();
-        return chosen.Contains(Site.AttnPattern) ? throw new ArgumentException("there are no derivatives by attention probabilities; record AttnScores", nameof(sites)) : new Trace(chosen, positions);
+        return chosen.Contains(Site.AttnPattern)
+            ? throw new ArgumentException("there are no derivatives by attention probabilities; record AttnScores", nameof(sites))
+            : new Trace(chosen, positions);
     }
 
     /// <summary>The recorded sites.</summary>
@@ -57,10 +60,12 @@ public sealed class Trace
     /// <exception cref="ArgumentOutOfRangeException">The position was not recorded.</exception>
     public ReadOnlySpan<float> Row(Site site, int layer, int position)
     {
-        if (site is Site.AttnPattern or Site.AttnScores) throw new ArgumentException($"{SiteNames.Of(site)} has a row for every head; read the whole of it", nameof(site));
+        if (site is Site.AttnPattern or Site.AttnScores)
+            throw new ArgumentException($"{SiteNames.Of(site)} has a row for every head; read the whole of it", nameof(site));
         var (values, width) = (this[site, layer], _widths[site]);
         var row = _positions is null ? position - _firstPosition : Array.BinarySearch(_positions, position);
-        if (row < 0 || row >= values.Length / width) throw new ArgumentOutOfRangeException(nameof(position), position, "this position was not recorded");
+        if (row < 0 || row >= values.Length / width)
+            throw new ArgumentOutOfRangeException(nameof(position), position, "this position was not recorded");
         return values.AsSpan(row * width, width);
     }
 
@@ -86,7 +91,8 @@ public sealed class Trace
         for (var head = 0; head < heads; head++)
         {
             for (var i = 0; i < _positions.Length; i++)
-                pattern.AsSpan((head * queries + _positions[i] - firstPosition) * keys, keys).CopyTo(kept.AsSpan((head * _positions.Length + i) * keys));
+                pattern.AsSpan((head * queries + _positions[i] - firstPosition) * keys,
+                    keys).CopyTo(kept.AsSpan((head * _positions.Length + i) * keys));
         }
         _values[(site, layer)] = kept;
     }

@@ -14,14 +14,16 @@ internal static class Workers
     /// thread.</param>
     /// <param name="reservedRows">As in <see cref="SessionOptions.ReservedRows"/>.</param>
     public static void Each(
-        IEngine engine, int count, int threads, Func<ISession, CancellationToken, Action<int>> worker, CancellationToken cancel, bool together = false,
+        IEngine engine, int count, int threads, Func<ISession, CancellationToken, Action<int>> worker,
+        CancellationToken cancel, bool together = false,
         int reservedRows = 0)
     {
         var workers = together ? Math.Min(1, count) : Math.Min(threads, count);
         var next = -1;
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var tasks = Enumerable.Range(0, workers)
-            .Select(_ => Task.Factory.StartNew(Work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)).ToArray();
+            .Select(_ => Task.Factory.StartNew(Work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))
+            .ToArray();
         try
         {
             Task.WaitAll(tasks, CancellationToken.None);
@@ -30,12 +32,14 @@ internal static class Workers
         {
             // The original failure is more useful than the cancellation of the other workers.
             var all = e.Flatten().InnerExceptions;
-            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(all.FirstOrDefault(inner => inner is not OperationCanceledException) ?? all[0]);
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(
+                all.FirstOrDefault(inner => inner is not OperationCanceledException) ?? all[0]);
         }
 
         void Work()
         {
-            using var session = engine.Open(new SessionOptions { Threads = workers == 1 ? threads : 1, Cancel = stop.Token, ReservedRows = reservedRows });
+            using var session = engine.Open(
+                new SessionOptions { Threads = workers == 1 ? threads : 1, Cancel = stop.Token, ReservedRows = reservedRows });
             try
             {
                 var piece = worker(session, stop.Token);

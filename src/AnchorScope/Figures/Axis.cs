@@ -51,7 +51,8 @@ internal sealed record Axis(double Low, double High, double Step, IReadOnlyList<
         double[] drawable = [.. values.Where(value => IsDrawable(value) && value > Smallest)];
         var (low, high) = drawable.Length == 0 ? (1, 10) : (drawable.Min(), drawable.Max());
         var first = (int)Math.Floor(Math.Log10(low));
-        double[] round = [.. Enumerable.Range(first, (int)Math.Ceiling(Math.Log10(high)) - first + 2).SelectMany(exponent => new[] { 1, 2, 5 }.Select(lead => Power(lead, exponent)))];
+        double[] round = [.. Enumerable.Range(first, (int)Math.Ceiling(Math.Log10(high)) - first + 2)
+            .SelectMany(exponent => new[] { 1, 2, 5 }.Select(lead => Power(lead, exponent)))];
         var begin = Array.FindLastIndex(round, tick => tick <= low * (1 + 1e-9));
         var end = Math.Max(Array.FindIndex(round, tick => tick >= high * (1 - 1e-9)), begin + 1);
         return new(round[begin], round[end], 0, round[begin..(end + 1)]) { Logarithmic = true };
@@ -86,7 +87,8 @@ internal sealed record Axis(double Low, double High, double Step, IReadOnlyList<
     {
         var size = Math.Max(Math.Abs(Low), Math.Abs(High));
         if (tick == 0) return "0";
-        if (Logarithmic) return tick.ToString(tick >= 1e6 || tick < 1e-3 ? "0.###e0" : "0.######", CultureInfo.InvariantCulture).Replace('-', '\u2212');
+        if (Logarithmic)
+            return tick.ToString(tick >= 1e6 || tick < 1e-3 ? "0.###e0" : "0.######", CultureInfo.InvariantCulture).Replace('-', '\u2212');
         var digits = Math.Clamp((int)(Math.Floor(Math.Log10(size) + 1e-9) - Math.Floor(Math.Log10(Step) + 1e-9)), 0, 15);
         var text = size >= 1e6 || size < 1e-3
             ? tick.ToString($"0.{new string('#', digits)}e0", CultureInfo.InvariantCulture)

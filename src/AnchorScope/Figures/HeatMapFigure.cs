@@ -123,7 +123,8 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
         .Leaf("rect", ("class", "missing"), ("x", "1"), ("y", "1"), ("width", "12"), ("height", "12"))
         .Leaf("path", ("class", "hatch"), ("d", Hatch(1, 1, 12))).ToString());
 
-    public static LegendKey DotKey(string name) => new(name, 14, new MarkupText().Leaf("circle", ("class", "dot fi"), ("cx", "7"), ("cy", "7"), ("r", "2.5")).ToString());
+    public static LegendKey DotKey(string name) =>
+        new(name, 14, new MarkupText().Leaf("circle", ("class", "dot fi"), ("cx", "7"), ("cy", "7"), ("r", "2.5")).ToString());
 
     public static LegendKey Key(HeadKind kind, string[] kinds)
     {
@@ -208,13 +209,15 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
     private void DrawDots()
     {
         foreach (var (layer, head) in panel.Dots?.Heads ?? [])
-            _svg.Leaf("circle", ("class", "dot fi"), ("cx", Number(X(head) + Cell / 2)), ("cy", Number(Y(layer) + Cell / 2)), ("r", Number(Math.Clamp(Cell * 0.1, 0.8, 2.5))), ("pointer-events", "none"));
+            _svg.Leaf("circle", ("class", "dot fi"), ("cx", Number(X(head) + Cell / 2)), ("cy", Number(Y(layer) + Cell / 2)),
+                ("r", Number(Math.Clamp(Cell * 0.1, 0.8, 2.5))), ("pointer-events", "none"));
         if (panel.Dots is not null) _svg.Line();
     }
 
     private string KindsOf(int layer, int head)
     {
-        var names = string.Join(", ", panel.Kinds.Concat(panel.Dots is { } dots ? [dots] : []).Where(kind => kind.Heads.Contains((layer, head))).Select(kind => kind.Name));
+        var names = string.Join(", ", panel.Kinds.Concat(panel.Dots is { } dots ? [dots] : [])
+            .Where(kind => kind.Heads.Contains((layer, head))).Select(kind => kind.Name));
         return names.Length > 0 ? $" ({names})" : "";
     }
 
@@ -236,7 +239,8 @@ internal sealed class HeatMapDrawing(HeatMapPanel panel, double limit, string[] 
         var (slot, size) = (FigureStyle.Suffix(letter.Colour), Math.Clamp(side * 0.72, 6, 15));
         svg.Leaf("rect", ("class", $"tint f{slot} s{slot}"), ("x", Number(x)), ("y", Number(y)), ("width", Number(side)),
             ("height", Number(side)), ("pointer-events", "none"));
-        svg.Open("text", ("class", "mid"), ("x", Number(x + side / 2)), ("y", Number(y + side / 2 + size * 0.36)), ("pointer-events", "none"))
+        svg.Open("text", ("class", "mid"), ("x", Number(x + side / 2)), ("y", Number(y + side / 2 + size * 0.36)),
+            ("pointer-events", "none"))
             .Text("tspan", $"{letter.Letter}", ("font-size", Number(size)), ("font-weight", "700")).Close("text");
     }
 

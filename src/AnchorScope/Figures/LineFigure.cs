@@ -65,13 +65,15 @@ internal sealed record LineFigure(string Name, IReadOnlyList<LinePanel> Panels) 
     {
         foreach (var series in Panels.SelectMany(panel => panel.Series)) Check(series);
         foreach (var panel in Panels.Where(panel => panel.Logarithmic)) CheckPositive(panel);
-        if (SameScale && Panels.Select(panel => panel.Logarithmic).Distinct().Count() > 1) throw new ArgumentException("a linear and a logarithmic panel have no scale in common");
+        if (SameScale && Panels.Select(panel => panel.Logarithmic).Distinct().Count() > 1)
+            throw new ArgumentException("a linear and a logarithmic panel have no scale in common");
         var looks = Looks();
         Axis[] axes = [.. Panels.Select(panel => VerticalAxis(SameScale ? Panels : [panel], panel.YRange))];
         var left = Panels.Select((panel, i) => Frame.LeftFor(axes[i], panel.YLabel)).DefaultIfEmpty(0).Max();
         var shared = Panels.All(panel => panel.Series.Select(s => s.Name).SequenceEqual(Panels[0].Series.Select(s => s.Name)));
         var width = Frame.WidthFor(Columns);
-        Panel[] drawn = [.. Panels.Select((panel, i) => new LinePanelDrawing(panel, axes[i], width, left, looks).Draw(withLegend: !shared))];
+        Panel[] drawn = [.. Panels.Select(
+            (panel, i) => new LinePanelDrawing(panel, axes[i], width, left, looks).Draw(withLegend: !shared))];
         return new(drawn, shared && Panels.Count > 0 ? [.. Panels[0].Series.Select(s => LinePanelDrawing.Key(s, looks[s.Name]))] : []);
     }
 
@@ -100,8 +102,10 @@ internal sealed record LineFigure(string Name, IReadOnlyList<LinePanel> Panels) 
 
     private static void CheckPositive(LinePanel panel)
     {
-        var values = panel.Series.SelectMany(s => s.X.Concat(s.Y).Concat(s.Low ?? []).Concat(s.High ?? [])).Concat(panel.XTicks ?? []).Append(panel.Reference ?? 1);
-        if (panel.ZeroLine || panel.YRange is not null || values.Any(value => value <= 0)) throw new ArgumentException($"panel {panel.Title}: a logarithmic axis holds values above 0 and finds its own ends");
+        var values = panel.Series.SelectMany(s => s.X.Concat(s.Y).Concat(s.Low ?? []).Concat(s.High ?? [])).Concat(panel.XTicks ?? [])
+            .Append(panel.Reference ?? 1);
+        if (panel.ZeroLine || panel.YRange is not null || values.Any(value => value <= 0))
+            throw new ArgumentException($"panel {panel.Title}: a logarithmic axis holds values above 0 and finds its own ends");
     }
 
     private static void Check(LineSeries series)

@@ -64,7 +64,8 @@ internal sealed class LinePanelDrawing
         var svg = new MarkupText();
         if (series.Low is not null) svg.Leaf("rect", ("class", $"band f{Suffix(look)}"), ("y", "1"), ("width", "28"), ("height", "12"));
         if (series.Marks != SeriesMarks.Markers) svg.Leaf("path", ("class", CurveStyle(series, look)), ("d", "M1 7H27"));
-        if (series.Marks != SeriesMarks.Curve) svg.Leaf("path", ("class", $"rim f{Suffix(look)}"), ("d", Marker.Path(look.Shape, 14, 7, 4)));
+        if (series.Marks != SeriesMarks.Curve)
+            svg.Leaf("path", ("class", $"rim f{Suffix(look)}"), ("d", Marker.Path(look.Shape, 14, 7, 4)));
         return new(series.Name, 28, svg.ToString());
     }
 

@@ -14,7 +14,8 @@ internal static class Numbers
     public static string Change(double value, int digits = 2) => Text(value, "+", digits);
 
     /// <summary>"0.52 [0.48, 0.55]".</summary>
-    public static string Interval(Estimate e, int digits = 2) => double.IsNaN(e.Mean) ? Missing : $"{Of(e.Mean, digits)} [{Of(e.Low, digits)}, {Of(e.High, digits)}]";
+    public static string Interval(Estimate e, int digits = 2) =>
+        double.IsNaN(e.Mean) ? Missing : $"{Of(e.Mean, digits)} [{Of(e.Low, digits)}, {Of(e.High, digits)}]";
 
     /// <summary>The same, but the interval may wrap below its mean, because many in a row are wider than a page.</summary>
     public static string Stacked(Estimate e) => double.IsNaN(e.Mean) ? Missing : $"{Of(e.Mean)} [{Of(e.Low)},\u00A0{Of(e.High)}]";
@@ -24,7 +25,8 @@ internal static class Numbers
         double.IsNaN(e.Mean) ? Missing : $"{Change(e.Mean)} [{Change(e.Low)},\u00A0{Change(e.High)}]";
 
     /// <summary>"+0.04 [−0.01, +0.09]".</summary>
-    public static string ChangeInterval(Estimate e, int digits = 2) => double.IsNaN(e.Mean) ? Missing : $"{Change(e.Mean, digits)} [{Change(e.Low, digits)}, {Change(e.High, digits)}]";
+    public static string ChangeInterval(Estimate e, int digits = 2) =>
+        double.IsNaN(e.Mean) ? Missing : $"{Change(e.Mean, digits)} [{Change(e.Low, digits)}, {Change(e.High, digits)}]";
 
     /// <summary>A p or q.</summary>
     public static string P(double p) => p < 0.001 ? "<0.001" : Of(p, 3);

@@ -10,7 +10,8 @@ namespace AnchorScope.Figures;
 /// <param name="Boxes">The region of each value, in pixels of the original; null for none. Empty: the picture is shown without
 /// overlay.</param>
 /// <param name="Values">At least 0, unless they are differences.</param>
-internal sealed record OverlayPanel(string Title, string Note, Picture Picture, IReadOnlyList<PixelBox?> Boxes, IReadOnlyList<double> Values)
+internal sealed record OverlayPanel(string Title, string Note, Picture Picture, IReadOnlyList<PixelBox?> Boxes,
+    IReadOnlyList<double> Values)
 {
     /// <summary>
     /// Whether the values are differences. Differences have a separate diverging scale, the same for all panels of that kind.
@@ -110,7 +111,8 @@ internal sealed record OverlayFigure(string Name, IReadOnlyList<OverlayPanel> Pa
             var longer = Math.Max(picture.Width, picture.Height);
             // Small pictures are enlarged by integer factors, so that their pixels remain square.
             var scale = longer <= Side ? Side / longer : (double)Side / longer;
-            var (width, height) = (Math.Max(1, (int)Math.Round(picture.Width * scale)), Math.Max(1, (int)Math.Round(picture.Height * scale)));
+            var (width, height) = (Math.Max(1, (int)Math.Round(picture.Width * scale)),
+                Math.Max(1, (int)Math.Round(picture.Height * scale)));
             (_panel, _small) = (panel, picture.Resize(width, height, longer <= Side ? Resampling.Nearest : Resampling.Bicubic));
             _density = new double[width * height];
             var (across, down) = ((double)width / picture.Width, (double)height / picture.Height);
@@ -137,10 +139,14 @@ internal sealed record OverlayFigure(string Name, IReadOnlyList<OverlayPanel> Pa
             const double width = Side + 8;
             var left = (width - _small.Width) / 2;
             var svg = new MarkupText();
-            svg.Text("text", TextWidth.Fit(_panel.Title, width, FigureStyle.LabelSize), ("class", "mid"), ("x", Number(width / 2)), ("y", "12"));
-            svg.Leaf("image", ("x", Number(left)), ("y", "20"), ("width", $"{_small.Width}"), ("height", $"{_small.Height}"), ("style", "image-rendering: pixelated"),
-                ("href", "data:image/png;base64," + Convert.ToBase64String(PngWriter.Encode(new Picture(_small.Width, _small.Height, rgb)))));
-            svg.Text("text", TextWidth.Fit(_panel.Note, width, FigureStyle.TickSize), ("class", "tick mid"), ("x", Number(width / 2)), ("y", $"{_small.Height + 36}"));
+            svg.Text("text", TextWidth.Fit(_panel.Title, width, FigureStyle.LabelSize), ("class", "mid"),
+                ("x", Number(width / 2)), ("y", "12"));
+            svg.Leaf("image", ("x", Number(left)), ("y", "20"), ("width", $"{_small.Width}"), ("height", $"{_small.Height}"),
+                ("style", "image-rendering: pixelated"),
+                ("href",
+                    "data:image/png;base64," + Convert.ToBase64String(PngWriter.Encode(new Picture(_small.Width, _small.Height, rgb)))));
+            svg.Text("text", TextWidth.Fit(_panel.Note, width, FigureStyle.TickSize), ("class", "tick mid"), ("x", Number(width / 2)),
+                ("y", $"{_small.Height + 36}"));
             return new($"{_panel.Title}, {_panel.Note}", width, _small.Height + 42, svg.Line().ToString(), []) { Row = _panel.Row };
         }
 

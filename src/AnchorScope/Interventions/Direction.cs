@@ -39,16 +39,20 @@ public sealed record Direction(string Name, IReadOnlyList<DirectionPart> Parts)
     {
         List<Edit> edits =
         [
-            .. Parts.Where(p => p.Span is null).Select(p => new Edit(p.Site, p.Layer, Operation.Add) { Heads = p.Head is { } head ? [head] : null, Factor = strength, Vector = p.Rows[0].ToArray() }),
+            .. Parts.Where(p => p.Span is null).Select(
+                p => new Edit(p.Site, p.Layer, Operation.Add)
+                    { Heads = p.Head is { } head ? [head] : null, Factor = strength, Vector = p.Rows[0].ToArray() }),
             .. Parts.Where(p => p.Span is not null).GroupBy(p => (p.Site, p.Layer)).OrderBy(g => (g.Key.Layer, g.Key.Site))
                 .Select(g => Edit(g.Key.Site, g.Key.Layer, [.. g], strength, positionsOf)).OfType<Edit>(),
         ];
         if (edits.Count == 0)
-            throw InputException.At(name, Name, $"positions of {string.Join(" or ", Parts.Select(p => EnumName.Of(p.Span!.Value)).Distinct())}", "none in this prompt");
+            throw InputException.At(name, Name,
+                $"positions of {string.Join(" or ", Parts.Select(p => EnumName.Of(p.Span!.Value)).Distinct())}", "none in this prompt");
         return new Intervention(name, edits);
     }
 
-    private static Edit? Edit(Site site, int layer, IReadOnlyList<DirectionPart> parts, float strength, Func<SpanKind, IReadOnlyList<int>> positionsOf)
+    private static Edit? Edit(
+        Site site, int layer, IReadOnlyList<DirectionPart> parts, float strength, Func<SpanKind, IReadOnlyList<int>> positionsOf)
     {
         int[]? heads = parts[0].Head is null ? null : [.. parts.Select(p => p.Head!.Value).Distinct().Order()];
         var width = parts[0].Rows.Width;
@@ -66,7 +70,8 @@ public sealed record Direction(string Name, IReadOnlyList<DirectionPart> Parts)
         }
         return rows.Count == 0 ? null : new Edit(site, layer, Operation.Add)
         {
-            Heads = heads, Positions = Positions.Of(rows.Keys), Factor = strength, Rows = new DonorRows([.. rows.Values.SelectMany(r => r)], rows.Count),
+            Heads = heads, Positions = Positions.Of(rows.Keys), Factor = strength,
+            Rows = new DonorRows([.. rows.Values.SelectMany(r => r)], rows.Count),
         };
     }
 }

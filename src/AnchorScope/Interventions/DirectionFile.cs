@@ -42,7 +42,8 @@ public sealed class DirectionFile
     {
         if (!File.Exists(path)) throw InputException.At(path, "file", "directions.safetensors of ascope steer", "no such file");
         using var file = SafetensorsFile.Open(path);
-        string Field(string name) => file.Metadata.TryGetValue(name, out var value) ? value : throw InputException.At(path, $"__metadata__.{name}", "what ascope steer writes", "nothing");
+        string Field(string name) => file.Metadata.TryGetValue(name, out var value)
+            ? value : throw InputException.At(path, $"__metadata__.{name}", "what ascope steer writes", "nothing");
         if (Field("format") != Format) throw InputException.At(path, "__metadata__.format", Format, Field("format"));
         if (Field("version") != Version) throw InputException.At(path, "__metadata__.version", Version, Field("version"));
         var parts = new Dictionary<string, List<DirectionPart>>(StringComparer.Ordinal);
@@ -54,11 +55,15 @@ public sealed class DirectionFile
         }
         foreach (var (name, list) in parts)
         {
-            if (list.Any(p => p.Span is null) && list.Any(p => p.Span is not null)) throw InputException.At(path, name, "parts that all act everywhere, or none", "both");
+            if (list.Any(p => p.Span is null) && list.Any(p => p.Span is not null))
+                throw InputException.At(path, name, "parts that all act everywhere, or none", "both");
             foreach (var site in list.GroupBy(p => (p.Site, p.Layer)))
             {
-                if (site.Any(p => p.Head is null) && site.Any(p => p.Head is not null)) throw InputException.At(path, $"{name}/{SiteNames.Of(site.Key.Site)}/{site.Key.Layer}", "heads, or all", "both");
-                if (site.Select(p => p.Rows.Width).Distinct().Count() > 1) throw InputException.At(path, $"{name}/{SiteNames.Of(site.Key.Site)}/{site.Key.Layer}", "vectors of one width", "several");
+                if (site.Any(p => p.Head is null) && site.Any(p => p.Head is not null))
+                    throw InputException.At(path, $"{name}/{SiteNames.Of(site.Key.Site)}/{site.Key.Layer}", "heads, or all", "both");
+                if (site.Select(p => p.Rows.Width).Distinct().Count() > 1)
+                    throw InputException.At(path, $"{name}/{SiteNames.Of(site.Key.Site)}/{site.Key.Layer}",
+                        "vectors of one width", "several");
             }
         }
         return new DirectionFile
@@ -68,7 +73,9 @@ public sealed class DirectionFile
             TokenizerHash = Field("tokenizer_hash"),
             DatasetHash = Field("dataset_hash"),
             Directions = parts.ToDictionary(
-                p => p.Key, p => new BoundedDirection(new Direction(p.Key, p.Value), Bound(path, $"{p.Key}.lowest", Field($"{p.Key}.lowest")), Bound(path, $"{p.Key}.highest", Field($"{p.Key}.highest"))),
+                p => p.Key,
+                p => new BoundedDirection(new Direction(p.Key, p.Value), Bound(path, $"{p.Key}.lowest", Field($"{p.Key}.lowest")),
+                    Bound(path, $"{p.Key}.highest", Field($"{p.Key}.highest"))),
                 StringComparer.Ordinal),
         };
     }
@@ -82,7 +89,8 @@ public sealed class DirectionFile
             [.. Enumerable.Range(0, p.Rows.Count).SelectMany(i => p.Rows[i].ToArray())], p.Rows.Count, p.Rows.Width))).ToList();
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal)
         {
-            ["format"] = Format, ["version"] = Version, ["model"] = model, ["revision"] = Model.Weights, ["files"] = JsonSerializer.Serialize(Model.Files), ["tokenizer_hash"] = TokenizerHash, ["dataset_hash"] = DatasetHash,
+            ["format"] = Format, ["version"] = Version, ["model"] = model, ["revision"] = Model.Weights,
+            ["files"] = JsonSerializer.Serialize(Model.Files), ["tokenizer_hash"] = TokenizerHash, ["dataset_hash"] = DatasetHash,
         };
         foreach (var (name, direction) in Directions)
         {
@@ -101,11 +109,16 @@ public sealed class DirectionFile
     public Direction Take(string name, double strength, string namePlace, string place, bool beyond = false, string? file = null)
     {
         file ??= Path;
-        if (!Directions.TryGetValue(name, out var found)) throw InputException.At(file, namePlace, string.Join(", ", Directions.Keys.Order(StringComparer.Ordinal)), name + Nearest.Hint(name, Directions.Keys));
-        if (!double.IsFinite(strength) || strength == 0) throw InputException.At(file, place, "a finite strength other than 0", strength.ToString(CultureInfo.InvariantCulture));
+        if (!Directions.TryGetValue(name, out var found))
+            throw InputException.At(file, namePlace, string.Join(", ", Directions.Keys.Order(StringComparer.Ordinal)),
+                name + Nearest.Hint(name, Directions.Keys));
+        if (!double.IsFinite(strength) || strength == 0)
+            throw InputException.At(file, place, "a finite strength other than 0", strength.ToString(CultureInfo.InvariantCulture));
         return beyond || (strength >= found.Lowest && strength <= found.Highest)
             ? found.Direction
-            : throw InputException.At(file, place, $"a strength of {name} within its bounds, {found.Lowest.ToString(CultureInfo.InvariantCulture)} to {found.Highest.ToString(CultureInfo.InvariantCulture)}", strength.ToString(CultureInfo.InvariantCulture));
+            : throw InputException.At(file, place,
+                $"a strength of {name} within its bounds, {found.Lowest.ToString(CultureInfo.InvariantCulture)} to "
+                    + $"{found.Highest.ToString(CultureInfo.InvariantCulture)}", strength.ToString(CultureInfo.InvariantCulture));
     }
 
     private static IReadOnlyDictionary<string, string> Files(string path, string? json)
@@ -116,27 +129,34 @@ public sealed class DirectionFile
         }
         catch (JsonException e)
         {
-            throw new InputException($"{path}: __metadata__.files: expected a JSON object of file names and SHA-256, found {Quoted.Of(json!)}", e);
+            throw new InputException(
+                $"{path}: __metadata__.files: expected a JSON object of file names and SHA-256, found {Quoted.Of(json!)}", e);
         }
     }
 
     private static double Bound(string path, string name, string value) =>
-        double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var bound) && double.IsFinite(bound) ? bound : throw InputException.At(path, $"__metadata__.{name}", "a number", value);
+        double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var bound) && double.IsFinite(bound)
+            ? bound : throw InputException.At(path, $"__metadata__.{name}", "a number", value);
 
     private static (string Direction, DirectionPart Part) Part(string path, string name, TensorEntry entry, float[] values)
     {
         InputException Wrong(string expected, string found) => InputException.At(path, name, expected, found);
-        if (name.Split('/') is not [var direction, var site, var layer, var head, var span, var rows]) throw Wrong("a name NAME/SITE/LAYER/HEAD/SPAN/KIND", name);
+        if (name.Split('/') is not [var direction, var site, var layer, var head, var span, var rows])
+            throw Wrong("a name NAME/SITE/LAYER/HEAD/SPAN/KIND", name);
         if (rows is not ("span" or "position")) throw Wrong("span or position", rows);
-        int Number(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw Wrong("whole numbers for layer and head", text);
-        if (SiteNames.Parse(site) is not { } known || known is Site.AttnScores or Site.AttnPattern) throw Wrong("a site that a vector can be added to", site);
+        int Number(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            ? number : throw Wrong("whole numbers for layer and head", text);
+        if (SiteNames.Parse(site) is not { } known || known is Site.AttnScores or Site.AttnPattern)
+            throw Wrong("a site that a vector can be added to", site);
         if (entry.Shape.Length != 2 || entry.Shape[0] < 1) throw Wrong("2 axes, rows and width", $"{entry.Shape.Length} axes");
         SpanKind? kind = Enum.GetValues<SpanKind>().Where(k => EnumName.Of(k) == span).Select(k => (SpanKind?)k).FirstOrDefault();
         if (kind is null && span != "all") throw Wrong("a span, or all", span);
-        if ((kind is null || rows == "span") && entry.Shape[0] != 1) throw Wrong($"one row for {(kind is null ? "every position" : "the whole span")}", $"{entry.Shape[0]} rows");
+        if ((kind is null || rows == "span") && entry.Shape[0] != 1)
+            throw Wrong($"one row for {(kind is null ? "every position" : "the whole span")}", $"{entry.Shape[0]} rows");
         if (kind is null && rows != "span") throw Wrong("the kind span beside the span all", rows);
         if (Array.Exists(values, v => !float.IsFinite(v))) throw Wrong("finite values", "others");
         return (direction, new DirectionPart(
-            known, Number(layer), head == "all" ? null : Number(head), kind, new DonorRows(values, checked((int)entry.Shape[0])), rows == "position"));
+            known, Number(layer), head == "all" ? null : Number(head), kind,
+            new DonorRows(values, checked((int)entry.Shape[0])), rows == "position"));
     }
 }

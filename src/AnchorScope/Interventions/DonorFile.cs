@@ -35,7 +35,8 @@ internal sealed class DonorFile
     public static DonorFile Open(string path, string editsFile, string place, int headSize)
     {
         var whole = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(editsFile)) ?? "", path);
-        if (!File.Exists(whole)) throw InputException.At(editsFile, place, "a safetensors file of ascope trace", $"no file {Quoted.Of(whole)}");
+        if (!File.Exists(whole))
+            throw InputException.At(editsFile, place, "a safetensors file of ascope trace", $"no file {Quoted.Of(whole)}");
         return new DonorFile(whole, SafetensorsFile.Open(whole), headSize);
     }
 
@@ -46,7 +47,8 @@ internal sealed class DonorFile
     {
         var (name, keep) = ArrayOf(site)!.Value;
         if (!_file.Tensors.TryGetValue(name, out var entry))
-            throw InputException.At(_path, name, keep.Length == 0 ? "an array of ascope trace" : $"an array that ascope trace writes with --keep {keep}", "none");
+            throw InputException.At(_path, name,
+                keep.Length == 0 ? "an array of ascope trace" : $"an array that ascope trace writes with --keep {keep}", "none");
         var shape = entry.Shape;
         var axes = site == Site.AttnPattern ? 4 : 3;
         if (shape.Length != axes) throw InputException.At(_path, name, $"{axes} axes", $"{shape.Length}");
@@ -60,7 +62,8 @@ internal sealed class DonorFile
             var perLayer = (int)(shape[1] * length * columns);
             var named = heads ?? [.. Enumerable.Range(0, (int)shape[1])];
             foreach (var head in named) CheckHead(name, head, shape[1]);
-            var rows = positions.SelectMany(p => named.SelectMany(h => values.AsSpan(layer * perLayer + (int)((h * length + p) * columns), columns).ToArray()));
+            var rows = positions.SelectMany(
+                p => named.SelectMany(h => values.AsSpan(layer * perLayer + (int)((h * length + p) * columns), columns).ToArray()));
             return new DonorRows([.. rows], positions.Count);
         }
         return Taken(name, values.AsSpan(layer * (int)length * columns, (int)length * columns), columns, positions, heads);

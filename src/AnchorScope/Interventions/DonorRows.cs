@@ -16,7 +16,8 @@ public sealed class DonorRows : IEquatable<DonorRows>
     /// <exception cref="InputException">There are no rows, the rows differ in width, or a value is not finite.</exception>
     public DonorRows(float[] values, int count)
     {
-        if (count < 1 || values.Length == 0 || values.Length % count != 0) throw new InputException($"donor: expected {count} rows of one width, found {values.Length} values");
+        if (count < 1 || values.Length == 0 || values.Length % count != 0)
+            throw new InputException($"donor: expected {count} rows of one width, found {values.Length} values");
         if (Array.Exists(values, v => !float.IsFinite(v))) throw new InputException("donor: expected finite values");
         (_values, Count, Width) = (values, count, values.Length / count);
         var hash = new HashCode();
@@ -40,7 +41,8 @@ public sealed class DonorRows : IEquatable<DonorRows>
     /// <param name="parts">Indices of the blocks of <paramref name="width"/> columns to take, in the order of the edit's heads; null for
     /// all columns.</param>
     /// <param name="width">Width of a block.</param>
-    public static DonorRows Of(ReadOnlySpan<float> matrix, int columns, IReadOnlyList<int> rows, IReadOnlyList<int>? parts = null, int width = 0)
+    public static DonorRows Of(
+        ReadOnlySpan<float> matrix, int columns, IReadOnlyList<int> rows, IReadOnlyList<int>? parts = null, int width = 0)
     {
         var wide = parts is null ? columns : parts.Count * width;
         var values = new float[rows.Count * wide];
@@ -48,14 +50,18 @@ public sealed class DonorRows : IEquatable<DonorRows>
         {
             var row = matrix.Slice(rows[i] * columns, columns);
             if (parts is null) row.CopyTo(values.AsSpan(i * wide));
-            for (var part = 0; part < (parts?.Count ?? 0); part++) row.Slice(parts![part] * width, width).CopyTo(values.AsSpan(i * wide + part * width));
+            for (var part = 0; part < (parts?.Count ?? 0); part++)
+                row.Slice(parts![part] * width, width).CopyTo(values.AsSpan(i * wide + part * width));
         }
         return new DonorRows(values, rows.Count);
     }
 
     /// <summary>Whether both have the same shape and the same bits.</summary>
     public bool Equals(DonorRows? other) =>
-        other is not null && (ReferenceEquals(this, other) || (Count == other.Count && _hash == other._hash && MemoryMarshal.AsBytes(_values.AsSpan()).SequenceEqual(MemoryMarshal.AsBytes(other._values.AsSpan()))));
+        other is not null
+            && (ReferenceEquals(this, other)
+                || (Count == other.Count && _hash == other._hash
+                    && MemoryMarshal.AsBytes(_values.AsSpan()).SequenceEqual(MemoryMarshal.AsBytes(other._values.AsSpan()))));
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => Equals(obj as DonorRows);

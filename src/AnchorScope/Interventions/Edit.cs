@@ -54,20 +54,25 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
     internal bool ReachesOthers => Site is Site.ResidPre or Site.KeyProj or Site.Key or Site.Value && !IsEdge;
 
     /// <summary>The edit of the gradient in the backward pass: Scale keeps its factor, Set makes the gradient zero.</summary>
-    internal Edit Backward() => this with { Operation = Operation.Scale, Factor = Operation == Operation.Scale ? Factor : 0f, Vector = null, Rows = null };
+    internal Edit Backward() =>
+        this with { Operation = Operation.Scale, Factor = Operation == Operation.Scale ? Factor : 0f, Vector = null, Rows = null };
 
     /// <summary>Whether both change the same values in the same way.</summary>
     public bool Equals(Edit? other) =>
-        other is not null && (Site, Layer, Operation) == (other.Site, other.Layer, other.Operation) && Positions.Equals(other.Positions) && Keys.Equals(other.Keys)
-        && Same(Heads, other.Heads) && Same(Components, other.Components) && SameBits([Factor], [other.Factor]) && (Vector is null) == (other.Vector is null) && SameBits(Vector, other.Vector) && Equals(Rows, other.Rows);
+        other is not null && (Site, Layer, Operation) == (other.Site, other.Layer, other.Operation) && Positions.Equals(other.Positions)
+            && Keys.Equals(other.Keys)
+        && Same(Heads, other.Heads) && Same(Components, other.Components) && SameBits([Factor], [other.Factor])
+            && (Vector is null) == (other.Vector is null) && SameBits(Vector, other.Vector) && Equals(Rows, other.Rows);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => HashCode.Combine(HashCode.Combine(Site, Layer, Operation, Rows), Factor, Positions, Keys, Heads?.Count, Heads is { Count: > 0 } ? Heads[0] : Components is { Count: > 0 } ? Components[0] : -1);
+    public override int GetHashCode() => HashCode.Combine(HashCode.Combine(Site, Layer, Operation, Rows), Factor, Positions, Keys,
+        Heads?.Count, Heads is { Count: > 0 } ? Heads[0] : Components is { Count: > 0 } ? Components[0] : -1);
 
     /// <summary>As a line: <c>layer 3, z of heads 1, 5 at positions 12-14: x0</c>.</summary>
     public override string ToString()
     {
-        string Named(string one, IReadOnlyList<int>? parts) => parts is null ? "" : $" of {one}{(parts.Count == 1 ? "" : "s")} {string.Join(", ", parts)}";
+        string Named(string one, IReadOnlyList<int>? parts) =>
+            parts is null ? "" : $" of {one}{(parts.Count == 1 ? "" : "s")} {string.Join(", ", parts)}";
         var keys = Site == Site.AttnScores || IsEdge ? $", keys {Keys}" : "";
         var vector = Rows is not null ? "donor rows" : "a vector";
         var change = (Site, Operation) switch
@@ -78,13 +83,17 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
             (_, Operation.Add) => FormattableString.Invariant($"+ {Factor} x {vector}"),
             _ => $"set to {vector}",
         };
-        return $"layer {Layer}, {SiteNames.Of(Site)}{Named("head", Heads)}{Named(Site == Site.NeuronOut ? "neuron" : "component", Components)} at positions {Positions}{keys}: {change}";
+        return $"layer {Layer}, "
+            + $"{SiteNames.Of(Site)}{Named("head", Heads)}{Named(Site == Site.NeuronOut ? "neuron" : "component", Components)} at "
+            + $"positions {Positions}{keys}: {change}";
     }
 
-    private static bool Same(IReadOnlyList<int>? a, IReadOnlyList<int>? b) => ReferenceEquals(a, b) || (a is not null && b is not null && a.SequenceEqual(b));
+    private static bool Same(IReadOnlyList<int>? a, IReadOnlyList<int>? b) =>
+        ReferenceEquals(a, b) || (a is not null && b is not null && a.SequenceEqual(b));
 
     // 0 and -0 are equal numbers, but different edits.
-    private static bool SameBits(ReadOnlySpan<float> a, ReadOnlySpan<float> b) => MemoryMarshal.AsBytes(a).SequenceEqual(MemoryMarshal.AsBytes(b));
+    private static bool SameBits(ReadOnlySpan<float> a, ReadOnlySpan<float> b) =>
+        MemoryMarshal.AsBytes(a).SequenceEqual(MemoryMarshal.AsBytes(b));
 
     /// <summary>Throws if the edit does not fit the model or the prompt.</summary>
     /// <param name="length">Positions of the prompt.</param>
@@ -94,13 +103,16 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
         Check("layer", Layer, shape.Layers, name);
         if (Site == Site.AttnPattern && (Operation != Operation.Set || Rows is null))
             throw Wrong(name, "attention probabilities can only be replaced by those of a donor run: cut edges at attn_scores instead");
-        if (Site == Site.AttnScores && Operation == Operation.Scale) throw Wrong(name, "attention scores can be cut (set to minus infinity) or added to, not scaled");
-        if (Site == Site.AttnScores && Operation == Operation.Add && Keys.IsAll) throw Wrong(name, "keys: expected a list; the same number added to every key changes nothing");
+        if (Site == Site.AttnScores && Operation == Operation.Scale)
+            throw Wrong(name, "attention scores can be cut (set to minus infinity) or added to, not scaled");
+        if (Site == Site.AttnScores && Operation == Operation.Add && Keys.IsAll)
+            throw Wrong(name, "keys: expected a list; the same number added to every key changes nothing");
         if (float.IsNaN(Factor) || float.IsInfinity(Factor)) throw Wrong(name, $"factor must be a finite number, not {Factor}");
         var heads = Site is Site.KeyProj or Site.Key or Site.Value && !IsEdge ? shape.KeyHeads : shape.Heads;
         if (Heads is not null)
         {
-            if (Site is Site.ResidPre or Site.AttnOut or Site.ResidMid or Site.NeuronOut or Site.MlpOut or Site.ResidPost) throw Wrong(name, "this site has no heads");
+            if (Site is Site.ResidPre or Site.AttnOut or Site.ResidMid or Site.NeuronOut or Site.MlpOut or Site.ResidPost)
+                throw Wrong(name, "this site has no heads");
             if (Heads.Count == 0) throw Wrong(name, "an edit without heads does nothing");
             foreach (var head in Heads) Check("head", head, heads, name);
             Once("head", Heads, name);
@@ -117,9 +129,12 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
         {
             if (!positions.IsAll) Check(what, positions.Last, length + (Site == Site.AttnPattern ? 0 : generated), name);
         }
-        if (!Keys.IsAll && Site is not (Site.AttnScores or Site.Key or Site.Value)) throw Wrong(name, "only attn_scores, and k and v along an edge, have keys");
-        if (Vector is not null && (Operation == Operation.Scale || Site == Site.AttnScores)) throw Wrong(name, "expected a factor alone, found a vector");
-        if (Operation == Operation.Set && Factor != 1) throw Wrong(name, $"what is set replaces the values; expected no factor, found {Factor}");
+        if (!Keys.IsAll && Site is not (Site.AttnScores or Site.Key or Site.Value))
+            throw Wrong(name, "only attn_scores, and k and v along an edge, have keys");
+        if (Vector is not null && (Operation == Operation.Scale || Site == Site.AttnScores))
+            throw Wrong(name, "expected a factor alone, found a vector");
+        if (Operation == Operation.Set && Factor != 1)
+            throw Wrong(name, $"what is set replaces the values; expected no factor, found {Factor}");
         if (IsEdge && Rows is null) throw Wrong(name, "along an edge keys and values can only be replaced by those of a donor run");
         if (Rows is not null) ValidateRows(Rows, shape, length, name);
         else if (Operation is Operation.Add or Operation.Set && Site != Site.AttnScores)
@@ -145,15 +160,18 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
         {
             // Softmax is invariant to a constant added to every key that a query attends to.
             var last = Positions.IsAll ? length - 1 : Positions.Last;
-            return Keys.List.Count > last && Enumerable.Range(0, last + 1).All(Keys.Contains) ? "the same number added to every key changes nothing" : null;
+            return Keys.List.Count > last && Enumerable.Range(0, last + 1).All(Keys.Contains)
+                ? "the same number added to every key changes nothing" : null;
         }
-        var isZero = Vector is not null ? AreZeros(Vector) : Rows is { } rows && Enumerable.Range(0, rows.Count).All(i => AreZeros(rows[i]));
+        var isZero = Vector is not null
+            ? AreZeros(Vector) : Rows is { } rows && Enumerable.Range(0, rows.Count).All(i => AreZeros(rows[i]));
         return isZero ? "adding zeros changes nothing" : null;
     }
 
     private void Once(string what, IReadOnlyList<int> list, string name)
     {
-        if (list.Distinct().Count() < list.Count) throw Wrong(name, $"{what}: expected each once, found {list.GroupBy(i => i).First(g => g.Count() > 1).Key} twice");
+        if (list.Distinct().Count() < list.Count)
+            throw Wrong(name, $"{what}: expected each once, found {list.GroupBy(i => i).First(g => g.Count() > 1).Key} twice");
     }
 
     private void ValidateRows(DonorRows rows, DecoderShape shape, int length, string name)
@@ -163,7 +181,8 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
         if (IsEdge && Operation != Operation.Set) throw Wrong(name, "along an edge keys and values can only be replaced");
         var (positions, what) = IsEdge ? (Keys, "keys") : (Positions, "positions");
         if (positions.IsAll) throw Wrong(name, $"{what}: expected a list, since a donor run has a row for each");
-        if (rows.Count != positions.List.Count) throw Wrong(name, $"rows: expected {positions.List.Count}, one for each of {what} {positions}, found {rows.Count}");
+        if (rows.Count != positions.List.Count)
+            throw Wrong(name, $"rows: expected {positions.List.Count}, one for each of {what} {positions}, found {rows.Count}");
         var width = IsEdge ? shape.Width(Site)
             : Site == Site.AttnPattern ? (Heads?.Count ?? shape.Heads) * length
             : Components?.Count ?? (Heads is null ? shape.Width(Site) : Heads.Count * shape.HeadSize);
@@ -178,7 +197,9 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
             for (var block = 0; block < rows.Width; block += length)
             {
                 var ahead = rows[i].Slice(block, length)[(Positions.List[i] + 1)..];
-                if (ahead.ContainsAnyExcept(0f)) throw Wrong(name, $"donor: expected no probability behind position {Positions.List[i]}, found some at key {Positions.List[i] + 1 + ahead.IndexOfAnyExcept(0f)}: attention never looks ahead");
+                if (ahead.ContainsAnyExcept(0f))
+                    throw Wrong(name, $"donor: expected no probability behind position {Positions.List[i]}, found some at key "
+                        + $"{Positions.List[i] + 1 + ahead.IndexOfAnyExcept(0f)}: attention never looks ahead");
             }
         }
     }
@@ -207,8 +228,10 @@ public sealed record DecoderShape(int Layers, int Heads, int KeyHeads, int HeadS
     /// <exception cref="InputException">There is no such layer, or no such head in it.</exception>
     public void Check(int layer, int head, string file, string place = "")
     {
-        if (layer < 0 || layer >= Layers) throw InputException.At(file, place + "layer", $"one that the model has, 0 to {Layers - 1}", $"{layer}");
-        if (head < 0 || head >= Heads) throw InputException.At(file, place + "head", $"one that the model has, 0 to {Heads - 1}", $"{head}");
+        if (layer < 0 || layer >= Layers)
+            throw InputException.At(file, place + "layer", $"one that the model has, 0 to {Layers - 1}", $"{layer}");
+        if (head < 0 || head >= Heads)
+            throw InputException.At(file, place + "head", $"one that the model has, 0 to {Heads - 1}", $"{head}");
     }
 
     /// <summary>Number of columns of <paramref name="site"/>.</summary>

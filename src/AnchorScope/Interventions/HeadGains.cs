@@ -27,15 +27,19 @@ public sealed class HeadGains
     public float? Common => Heads.All(h => h.Factor.Equals(Heads[0].Factor)) ? Heads[0].Factor : null;
 
     /// <summary>Whether every factor is 0 or a power of two, so that multiplying by it is exact for every result in range.</summary>
-    public bool OnlyShift => Heads.All(h => h.Factor == 0 || BitOperations.PopCount(BitConverter.SingleToUInt32Bits(h.Factor) & 0x7FFFFF) == 0 && float.IsNormal(h.Factor));
+    public bool OnlyShift =>
+        Heads.All(
+            h => h.Factor == 0 || BitOperations.PopCount(BitConverter.SingleToUInt32Bits(h.Factor) & 0x7FFFFF) == 0
+                && float.IsNormal(h.Factor));
 
     /// <summary>The same factor for each of <paramref name="heads"/>, which must be distinct.</summary>
     public static HeadGains Of(IEnumerable<(int Layer, int Head)> heads, float factor) => new(heads.ToDictionary(h => h, _ => factor));
 
     /// <summary>The gains as edits of a run.</summary>
     // Grouped by bits, because 0 and -0 are equal numbers but different edits.
-    public Intervention Steering => new("gains of heads", [.. Heads.GroupBy(h => (h.Layer, BitConverter.SingleToInt32Bits(h.Factor))).Select(g =>
-        new Edit(Site.HeadOut, g.Key.Layer, Operation.Scale) { Heads = [.. g.Select(h => h.Head)], Factor = g.First().Factor })]);
+    public Intervention Steering =>
+        new("gains of heads", [.. Heads.GroupBy(h => (h.Layer, BitConverter.SingleToInt32Bits(h.Factor))).Select(g =>
+            new Edit(Site.HeadOut, g.Key.Layer, Operation.Scale) { Heads = [.. g.Select(h => h.Head)], Factor = g.First().Factor })]);
 
     /// <summary>
     /// First columns of o_proj [d_model, head x d_head] of a layer's heads, with their factors. Heads with factor 1 are left out.

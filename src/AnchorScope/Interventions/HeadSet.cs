@@ -43,7 +43,8 @@ public sealed record HeadSet(
     public void Validate(DecoderShape shape, Checkpoints.ModelIdentity? model, string file = "head set")
     {
         model?.Require(
-            new(Revision, Files), file, $"head set of {Checkpoints.Quoted.Line(Model)}", "; another model's heads do something else (--any-model takes them)");
+            new(Revision, Files), file, $"head set of {Checkpoints.Quoted.Line(Model)}",
+            "; another model's heads do something else (--any-model takes them)");
         for (var i = 0; i < Heads.Count; i++) shape.Check(Heads[i].Layer, Heads[i].Head, file, $"heads[{i}].");
     }
 }

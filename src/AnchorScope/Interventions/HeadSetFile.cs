@@ -22,7 +22,8 @@ public sealed record HeadSetFile(string Path, string Sha256, HeadSet Set)
     {
         var root = ConfigSection.Load(path);
         root.Only("version", "model", "revision", "tokenizer_hash", "dataset_hash", "metric_variant", "heads", "variants", "files");
-        if (root.Int("version") is var version && version is not (1 or WithGains)) throw InputException.At(path, "version", $"1 or {WithGains}", $"{version}");
+        if (root.Int("version") is var version && version is not (1 or WithGains))
+            throw InputException.At(path, "version", $"1 or {WithGains}", $"{version}");
         var heads = root.Sections("heads").Select(head =>
         {
             head.Only(version == WithGains ? ["layer", "head", "score", "estimate", "gain"] : ["layer", "head", "score", "estimate"]);
@@ -36,11 +37,13 @@ public sealed record HeadSetFile(string Path, string Sha256, HeadSet Set)
         for (var i = 0; i < heads.Length; i++)
         {
             if (Array.FindIndex(heads, h => (h.Layer, h.Head) == (heads[i].Layer, heads[i].Head)) is var first && first < i)
-                throw InputException.At(path, $"heads[{i}]", "each head once", $"layer {heads[i].Layer}, head {heads[i].Head}, which is heads[{first}]");
+                throw InputException.At(path, $"heads[{i}]", "each head once",
+                    $"layer {heads[i].Layer}, head {heads[i].Head}, which is heads[{first}]");
         }
         var variants = root.SectionOrNull("variants");
         return new HeadSetFile(path, Digest.OfFile(path), new HeadSet(
-            root.Text("model"), root.Text("revision"), root.Text("tokenizer_hash", ""), root.Text("dataset_hash", ""), root.Text("metric_variant", ""), heads)
+            root.Text("model"), root.Text("revision"), root.Text("tokenizer_hash", ""), root.Text("dataset_hash", ""),
+            root.Text("metric_variant", ""), heads)
         {
             Files = ModelIdentity.ReadFiles(root.SectionOrNull("files")),
             Variants = variants?.Json.EnumerateObject().ToDictionary(p => p.Name, p => variants.Text(p.Name), StringComparer.Ordinal) ?? [],
@@ -51,7 +54,8 @@ public sealed record HeadSetFile(string Path, string Sha256, HeadSet Set)
     public static string Text(HeadSet set)
     {
         using var stream = new MemoryStream();
-        using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        using (var json = new Utf8JsonWriter(
+            stream, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
         {
             json.WriteStartObject();
             json.WriteString("model", set.Model);
@@ -90,6 +94,7 @@ public sealed record HeadSetFile(string Path, string Sha256, HeadSet Set)
     private static float Gain(ConfigSection head, string path)
     {
         var gain = (float)head.Number("gain");
-        return float.IsFinite(gain) ? gain : throw InputException.At(path, head.PathOf("gain"), "a number of 32 bits", $"{head.Number("gain")}");
+        return float.IsFinite(gain)
+            ? gain : throw InputException.At(path, head.PathOf("gain"), "a number of 32 bits", $"{head.Number("gain")}");
     }
 }

@@ -23,7 +23,8 @@ internal static class InterchangeNames
 
     /// <summary>Whether an edit is written as one of the interchange kinds. Other edits with rows are written as a patch.</summary>
     public static bool HasKind(Edit edit) => edit.Rows is not null && edit.Components is null
-        && (edit.IsEdge || (Of(edit.Site, edge: false) is null ? edit.Heads is null && DonorFile.ArrayOf(edit.Site) is not null : edit.Heads is not null));
+        && (edit.IsEdge || (Of(edit.Site, edge: false) is null
+            ? edit.Heads is null && DonorFile.ArrayOf(edit.Site) is not null : edit.Heads is not null));
 
     /// <summary>The site of a name.</summary>
     public static Site? HeadSite(string word) => word switch

@@ -36,37 +36,48 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
     /// Removes attention edges from <paramref name="queries"/> to <paramref name="keys"/> in every layer of <paramref name="layers"/>.
     /// </summary>
     /// <param name="heads">Query heads; null for all.</param>
-    public static Intervention Knockout(string name, IEnumerable<int> layers, Positions queries, Positions keys, IReadOnlyList<int>? heads = null) =>
-        new(name, [.. layers.Select(layer => new Edit(Site.AttnScores, layer, Operation.Set) { Positions = queries, Keys = keys, Heads = heads })]);
+    public static Intervention Knockout(string name, IEnumerable<int> layers, Positions queries, Positions keys,
+        IReadOnlyList<int>? heads = null) =>
+        new(name,
+            [.. layers.Select(
+                layer => new Edit(Site.AttnScores, layer, Operation.Set) { Positions = queries, Keys = keys, Heads = heads })]);
 
     /// <summary>
     /// Adds <paramref name="added"/> to the attention scores of edges from <paramref name="queries"/> to <paramref name="keys"/> in every
     /// layer of <paramref name="layers"/>. Before normalisation, the softmax weights of those keys are multiplied by exp(added).
     /// </summary>
     /// <param name="heads">Query heads; null for all.</param>
-    public static Intervention AttentionBoost(string name, IEnumerable<int> layers, Positions queries, Positions keys, float added, IReadOnlyList<int>? heads = null) =>
-        new(name, [.. layers.Select(layer => new Edit(Site.AttnScores, layer, Operation.Add) { Positions = queries, Keys = keys, Heads = heads, Factor = added })]);
+    public static Intervention AttentionBoost(string name, IEnumerable<int> layers, Positions queries, Positions keys, float added,
+        IReadOnlyList<int>? heads = null) =>
+        new(name,
+            [.. layers.Select(
+                layer => new Edit(Site.AttnScores, layer, Operation.Add)
+                    { Positions = queries, Keys = keys, Heads = heads, Factor = added })]);
 
     /// <summary>Multiplies the output of one head: 0 blocks it, above 1 amplifies it, 1 changes nothing.</summary>
     /// <param name="at">Positions; null for all.</param>
-    public static Intervention HeadGain(int layer, int head, float gain, Positions? at = null) => HeadGain($"L{layer}H{head} x{gain}", [(layer, head)], gain, at);
+    public static Intervention HeadGain(int layer, int head, float gain, Positions? at = null) =>
+        HeadGain($"L{layer}H{head} x{gain}", [(layer, head)], gain, at);
 
     /// <summary>Multiplies the outputs of several heads by the same gain.</summary>
     /// <param name="at">Positions; null for all.</param>
     public static Intervention HeadGain(string name, IEnumerable<(int Layer, int Head)> heads, float gain, Positions? at = null) =>
         new(name, [.. heads.GroupBy(h => h.Layer).OrderBy(g => g.Key).Select(g =>
-            new Edit(Site.HeadOut, g.Key, Operation.Scale) { Heads = [.. g.Select(h => h.Head).Order()], Factor = gain, Positions = at ?? Positions.All })]);
+            new Edit(Site.HeadOut, g.Key, Operation.Scale)
+                { Heads = [.. g.Select(h => h.Head).Order()], Factor = gain, Positions = at ?? Positions.All })]);
 
     /// <summary>Adds <paramref name="vector"/> [d_model] x <paramref name="strength"/> to the residual stream after a layer.</summary>
     /// <param name="at">Positions; null for all.</param>
     public static Intervention Steer(int layer, float[] vector, float strength = 1f, Positions? at = null) =>
-        new($"steer L{layer} x{strength}", new Edit(Site.ResidPost, layer, Operation.Add) { Vector = vector, Factor = strength, Positions = at ?? Positions.All });
+        new($"steer L{layer} x{strength}",
+            new Edit(Site.ResidPost, layer, Operation.Add) { Vector = vector, Factor = strength, Positions = at ?? Positions.All });
 
     /// <summary>Replaces the values of a site by a vector recorded in another run (activation patching).</summary>
     /// <param name="vector">As wide as the site or, with <paramref name="heads"/>, as one head.</param>
     /// <param name="heads">Heads; null for the whole site.</param>
     public static Intervention Patch(Site site, int layer, float[] vector, Positions at, IReadOnlyList<int>? heads = null) =>
-        new($"patch {SiteNames.Of(site)} L{layer}", new Edit(site, layer, Operation.Set) { Vector = vector, Positions = at, Heads = heads });
+        new($"patch {SiteNames.Of(site)} L{layer}",
+            new Edit(site, layer, Operation.Set) { Vector = vector, Positions = at, Heads = heads });
 
     /// <summary>
     /// Throws if an edit is impossible or has no effect: layers, heads, neurons and positions out of range, vectors of the wrong size, and
@@ -93,7 +104,8 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
     {
         for (var i = 0; i < Edits.Count; i++) Edits[i].Validate(shape, length, generated, PlaceOf(i));
         if (Edits.Where(e => e.IsEdge).GroupBy(e => e.Layer).FirstOrDefault(g => g.Count() > MostEdges) is { } many)
-            throw new InputException($"{Name}: expected at most {MostEdges} interchanges along edges in a layer, found {many.Count()} in layer {many.Key}");
+            throw new InputException(
+                $"{Name}: expected at most {MostEdges} interchanges along edges in a layer, found {many.Count()} in layer {many.Key}");
         if (Edits.All(LeavesKeys)) return;
         foreach (var layer in Edits.Where(IsCut).GroupBy(e => e.Layer))
         {
@@ -106,8 +118,11 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
                 {
                     var cutting = cuts.Where(e => e.Positions.Contains(query)).ToList();
                     if (cutting.Count == 0) continue;
-                    if (cutting.Any(e => e.Keys.IsAll) || (cutting.Sum(e => e.Keys.List.Count) > query && Enumerable.Range(0, query + 1).All(k => cutting.Any(e => e.Keys.Contains(k)))))
-                        throw new InputException($"{Name}: the cuts leave query position {query} without any key in layer {layer.Key}, head {head}; keep at least one");
+                    if (cutting.Any(e => e.Keys.IsAll)
+                        || (cutting.Sum(e => e.Keys.List.Count) > query
+                            && Enumerable.Range(0, query + 1).All(k => cutting.Any(e => e.Keys.Contains(k)))))
+                        throw new InputException($"{Name}: the cuts leave query position {query} without any key in layer "
+                            + $"{layer.Key}, head {head}; keep at least one");
                 }
                 if (layer.All(e => e.Heads is null)) break;
             }

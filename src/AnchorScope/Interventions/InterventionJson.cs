@@ -51,7 +51,8 @@ public static class InterventionJson
         if (json.ValueKind != JsonValueKind.Array) throw InputException.At(path, "list", "a JSON list of interventions", JsonKind.Of(json));
         Intervention[] list = [.. json.EnumerateArray().Select((item, i) => item.ValueKind == JsonValueKind.Object
             ? Read(item, path, shape, model, $"[{i}].")
-            : throw InputException.At(path, $"[{i}]", "an intervention, {\"version\": 1, \"name\": …, \"edits\": […]}", JsonKind.Of(item)))];
+            : throw InputException.At(path, $"[{i}]", "an intervention, {\"version\": 1, \"name\": …, \"edits\": […]}",
+                JsonKind.Of(item)))];
         if (list.Length == 0) throw InputException.At(path, "list", "at least one intervention", "none");
         return list.GroupBy(i => i.Name).FirstOrDefault(g => g.Count() > 1) is { } same
             ? throw InputException.At(path, "name", "another one for each intervention", $"{same.Count()} called {Quoted.Of(same.Key)}")
@@ -95,21 +96,27 @@ public static class InterventionJson
             foreach (var property in root.EnumerateObject())
             {
                 if (property.Name is not ("version" or "name" or "edits" or "$schema"))
-                    throw InputException.At(file, place + property.Name, "version, name and edits only", $"an unknown field{Nearest.Hint(property.Name, ["version", "name", "edits"])}");
+                    throw InputException.At(file, place + property.Name, "version, name and edits only",
+                        $"an unknown field{Nearest.Hint(property.Name, ["version", "name", "edits"])}");
             }
-            if (!root.TryGetProperty("version", out var version) || version.ValueKind != JsonValueKind.Number || !version.TryGetInt32(out var number) || number is < 1 or > Version)
-                throw InputException.At(file, place + "version", $"1 to {Version}", root.TryGetProperty("version", out version) ? version.GetRawText() : "nothing");
+            if (!root.TryGetProperty("version", out var version) || version.ValueKind != JsonValueKind.Number
+                || !version.TryGetInt32(out var number) || number is < 1 or > Version)
+                throw InputException.At(file, place + "version", $"1 to {Version}",
+                    root.TryGetProperty("version", out version) ? version.GetRawText() : "nothing");
             isFirst = number == 1;
             if (root.TryGetProperty("name", out var given))
-                name = given.ValueKind == JsonValueKind.String ? given.GetString()! : throw InputException.At(file, place + "name", "a string", JsonKind.Of(given));
+                name = given.ValueKind == JsonValueKind.String
+                    ? given.GetString()! : throw InputException.At(file, place + "name", "a string", JsonKind.Of(given));
             if (!root.TryGetProperty("edits", out root)) throw InputException.At(file, place + "edits", "a list of edits", "nothing");
         }
         if (root.ValueKind != JsonValueKind.Array) throw InputException.At(file, place + "edits", "a list of edits", JsonKind.Of(root));
-        if (isFirst && root.EnumerateArray().Any(edit => edit.ValueKind == JsonValueKind.Object && edit.TryGetProperty("kind", out var kind) && kind.ValueEquals(AnyEdit)))
+        if (isFirst && root.EnumerateArray().Any(
+            edit => edit.ValueKind == JsonValueKind.Object && edit.TryGetProperty("kind", out var kind) && kind.ValueEquals(AnyEdit)))
             throw InputException.At(file, place + "version", $"2, the first that has the kind {AnyEdit}", "1");
         if (root.GetArrayLength() == 0) throw InputException.At(file, place + "edits", "at least one edit", "none");
         using var donors = new DonorFiles(file, shape, model);
-        var edits = root.EnumerateArray().SelectMany((json, i) => new EditReader(json, file, $"{place}edits[{i}]", donors).Read()).ToArray();
+        var edits = root.EnumerateArray().SelectMany((json, i) => new EditReader(json, file, $"{place}edits[{i}]", donors).Read())
+            .ToArray();
         return new Intervention(name, edits);
     }
 

@@ -16,7 +16,8 @@ public sealed class Positions : IEquatable<Positions>
     public static Positions Of(params IEnumerable<int> positions)
     {
         var list = positions.Distinct().Order().ToArray();
-        if (list.Length == 0) throw new InputException("an edit without positions does nothing: name positions, or none at all for all of them");
+        if (list.Length == 0)
+            throw new InputException("an edit without positions does nothing: name positions, or none at all for all of them");
         if (list[0] < 0) throw new InputException($"position {list[0]} is negative; positions count from 0");
         return new Positions(list);
     }
@@ -69,5 +70,6 @@ public sealed class Positions : IEquatable<Positions>
 
     /// <inheritdoc/>
     public override string ToString() =>
-        _list is null ? "all" : string.Join(',', Ranges(int.MaxValue).Select(r => r.To - r.From == 1 ? $"{r.From}" : $"{r.From}-{r.To - 1}"));
+        _list is null
+            ? "all" : string.Join(',', Ranges(int.MaxValue).Select(r => r.To - r.From == 1 ? $"{r.From}" : $"{r.From}-{r.To - 1}"));
 }

@@ -13,5 +13,6 @@ public static class ArbitrationMargin
     /// <param name="before">Margin of the stream before the layer.</param>
     /// <param name="between">Margin between attention and MLP.</param>
     /// <param name="after">Margin of the stream after the layer.</param>
-    public static (double Attention, double Mlp) Increments(double before, double between, double after) => (between - before, after - between);
+    public static (double Attention, double Mlp) Increments(double before, double between, double after) =>
+        (between - before, after - between);
 }

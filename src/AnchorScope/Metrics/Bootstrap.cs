@@ -19,7 +19,8 @@ internal static class Bootstrap
     /// <summary>Mean and 95 % interval of <paramref name="values"/>.</summary>
     /// <param name="clusters">Index of the cluster of every value, from 0 without gaps, in any order; null: every value is a
     /// cluster.</param>
-    public static Estimate Mean(IReadOnlyList<double> values, ulong seed, IReadOnlyList<int>? clusters = null) => Mean(values, new BootstrapDraws(seed), clusters);
+    public static Estimate Mean(IReadOnlyList<double> values, ulong seed, IReadOnlyList<int>? clusters = null) =>
+        Mean(values, new BootstrapDraws(seed), clusters);
 
     /// <summary>The same, with draws that many means of one set share.</summary>
     public static Estimate Mean(IReadOnlyList<double> values, BootstrapDraws draws, IReadOnlyList<int>? clusters = null)

@@ -9,9 +9,11 @@ internal static class HeadRanking
     /// </summary>
     /// <param name="scores">[layer x head].</param>
     /// <param name="estimated">Heads whose scores are estimates; null for none.</param>
-    public static IReadOnlyList<(int Layer, int Head)> Order(IReadOnlyList<double> scores, int headsPerLayer, IReadOnlySet<(int, int)>? estimated = null) =>
+    public static IReadOnlyList<(int Layer, int Head)> Order(IReadOnlyList<double> scores, int headsPerLayer,
+        IReadOnlySet<(int, int)>? estimated = null) =>
         [.. Enumerable.Range(0, scores.Count).Select(i => (Head: (i / headsPerLayer, i % headsPerLayer), Score: scores[i]))
-            .OrderBy(h => h.Score > 0 && estimated?.Contains(h.Head) != true ? 0 : 1).ThenByDescending(h => h.Score).ThenBy(h => h.Head).Select(h => h.Head)];
+            .OrderBy(h => h.Score > 0 && estimated?.Contains(h.Head) != true ? 0 : 1).ThenByDescending(h => h.Score)
+            .ThenBy(h => h.Head).Select(h => h.Head)];
 
     /// <summary>
     /// The candidates for exact measurement: heads whose largest absolute estimate, over all runs or one modality's, is among the
@@ -19,7 +21,8 @@ internal static class HeadRanking
     /// </summary>
     /// <param name="estimates">For all runs, for one modality's, for the other's [layer x head].</param>
     public static IReadOnlyList<(int Layer, int Head)> Strongest(int count, int headsPerLayer, params IReadOnlyList<double>[] estimates) =>
-        [.. Order([.. Enumerable.Range(0, estimates[0].Count).Select(i => estimates.Max(e => Math.Abs(e[i])))], headsPerLayer).Take(count).Order()];
+        [.. Order([.. Enumerable.Range(0, estimates[0].Count).Select(i => estimates.Max(e => Math.Abs(e[i])))],
+            headsPerLayer).Take(count).Order()];
 
     /// <summary>
     /// Share of the <paramref name="count"/> highest estimates that are among the <paramref name="count"/> highest exact values.
@@ -48,14 +51,18 @@ internal static class HeadRanking
     /// <summary>
     /// <paramref name="count"/> heads drawn uniformly without replacement from those that are not in <paramref name="excluded"/>.
     /// </summary>
-    public static IReadOnlyList<(int Layer, int Head)> Random(int count, int layers, int headsPerLayer, IReadOnlySet<(int, int)> excluded, SplitMix random) =>
-        Draw(count, [.. Enumerable.Range(0, layers * headsPerLayer).Select(i => (i / headsPerLayer, i % headsPerLayer)).Where(h => !excluded.Contains(h))], random);
+    public static IReadOnlyList<(int Layer, int Head)> Random(
+        int count, int layers, int headsPerLayer, IReadOnlySet<(int, int)> excluded, SplitMix random) =>
+        Draw(count,
+            [.. Enumerable.Range(0, layers * headsPerLayer).Select(i => (i / headsPerLayer, i % headsPerLayer))
+                .Where(h => !excluded.Contains(h))], random);
 
     /// <summary>
     /// For every head of <paramref name="like"/> another one of the same layer that is not in <paramref name="excluded"/>; fewer if a layer
     /// has none left.
     /// </summary>
-    public static IReadOnlyList<(int Layer, int Head)> LayerMatched(IEnumerable<(int Layer, int Head)> like, int headsPerLayer, IReadOnlySet<(int, int)> excluded, SplitMix random) =>
+    public static IReadOnlyList<(int Layer, int Head)> LayerMatched(IEnumerable<(int Layer, int Head)> like, int headsPerLayer,
+        IReadOnlySet<(int, int)> excluded, SplitMix random) =>
         [.. like.GroupBy(h => h.Layer).OrderBy(g => g.Key).SelectMany(layer =>
         {
             var pool = Enumerable.Range(0, headsPerLayer).Select(h => (layer.Key, h)).Where(h => !excluded.Contains(h)).ToList();

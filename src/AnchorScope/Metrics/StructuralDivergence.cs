@@ -12,7 +12,8 @@ public static class StructuralDivergence
     /// <param name="logP">ln p(y_p) over the vocabulary, without the cut.</param>
     /// <param name="cutLogP">ln p(y_p) over the vocabulary, with the cut.</param>
     /// <param name="vocabularyKl">KL(P || P') over the vocabulary.</param>
-    public static double Of(NssdVariant variant, double margin, double cutMargin, double logP = 0, double cutLogP = 0, double vocabularyKl = 0)
+    public static double Of(
+        NssdVariant variant, double margin, double cutMargin, double logP = 0, double cutLogP = 0, double vocabularyKl = 0)
     {
         var sign = Math.Sign(cutMargin - margin);
         return variant switch

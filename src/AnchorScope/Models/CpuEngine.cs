@@ -27,7 +27,8 @@ public sealed class CpuEngine : IEngine
 
     /// <summary>The model, for its vision tower.</summary>
     /// <exception cref="InvalidOperationException">The engine is a decoder alone.</exception>
-    internal VisionLanguageModel Model => _model ?? throw new InvalidOperationException("this engine is a decoder alone; it has no vision tower");
+    internal VisionLanguageModel Model =>
+        _model ?? throw new InvalidOperationException("this engine is a decoder alone; it has no vision tower");
 
     /// <exception cref="ObjectDisposedException">The model is disposed of, and its weights are no longer mapped.</exception>
     internal void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_model?.IsDisposed ?? false, typeof(VisionLanguageModel));

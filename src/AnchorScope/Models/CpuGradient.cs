@@ -10,7 +10,8 @@ internal static class CpuGradient
     public static void Of(Decoder decoder, IReadOnlyList<GradientPlan> plans, LossGradient loss, int lowestLayer, Compute compute)
     {
         var width = decoder.Shape.ModelSize;
-        var pass = new Pass(decoder.Shape, plans.Select(plan => RunOf(decoder, plan, compute)), compute) { Tape = new Tape(TapeKind.Store) };
+        var pass =
+            new Pass(decoder.Shape, plans.Select(plan => RunOf(decoder, plan, compute)), compute) { Tape = new Tape(TapeKind.Store) };
         var resid = decoder.Forward(pass);
         var last = compute.Arena.Take(plans.Count, width);
         for (var i = 0; i < plans.Count; i++) resid[LastRow(pass.Runs[i])].CopyTo(last[i]);
@@ -27,7 +28,8 @@ internal static class CpuGradient
     {
         var (prompt, width) = (plan.Prompt, decoder.Shape.ModelSize);
         var entry = Tensor.From(compute.Arena, prompt.Embeddings.AsSpan(plan.Position * width), prompt.Length - plan.Position, width);
-        return new RowBlock(entry, prompt.Coordinates.AsMemory(plan.Position), plan.Position, EditIndex.Of(prompt.Steered(plan.Intervention), decoder.Shape, prompt.Length))
+        return new RowBlock(entry, prompt.Coordinates.AsMemory(plan.Position), plan.Position,
+            EditIndex.Of(prompt.Steered(plan.Intervention), decoder.Shape, prompt.Length))
         {
             Past = (plan.Past as RecordedRun)?.KeyValues,
             Traces = plan.Values is null ? [] : [plan.Values],

@@ -13,7 +13,8 @@ internal static class CpuPass
         var layers = readouts.Select(r => r.LayerIn(decoder.Shape)).ToList();
         // If all readouts are of the same layer and position, only the last row of each run is computed in the last layer. Otherwise every
         // row is computed to the end.
-        if (layers.TrueForAll(layer => layer == layers[0]) && readouts.All(r => r.Position == readouts[0].Position)) Last(decoder, plans, readouts, layers[0] + 1, take, compute);
+        if (layers.TrueForAll(layer => layer == layers[0]) && readouts.All(r => r.Position == readouts[0].Position))
+            Last(decoder, plans, readouts, layers[0] + 1, take, compute);
         else Several(decoder, plans, readouts, layers.Max() + 1, take, compute);
     }
 
@@ -24,7 +25,8 @@ internal static class CpuPass
         for (var i = 0; i < runs.Length; i++) runs[i].Index = i;
         var pass = new Pass(decoder.Shape, runs, compute);
         var last = decoder.ForwardLast(pass);
-        var choosing = pass.Runs.Select((run, row) => (run.Index, Row: row)).Where(r => ((CpuSequence)rows[r.Index].State).Chooses(rows[r.Index])).ToList();
+        var choosing = pass.Runs.Select((run, row) => (run.Index, Row: row))
+            .Where(r => ((CpuSequence)rows[r.Index].State).Chooses(rows[r.Index])).ToList();
         foreach (var run in runs) ((CpuSequence)rows[run.Index].State).Advance(run.Count);
         if (choosing.Count == 0) return;
         var resid = last;
@@ -38,7 +40,8 @@ internal static class CpuPass
         for (var i = 0; i < choosing.Count; i++) take(choosing[i].Index, 0, logits[i]);
     }
 
-    private static void Last(Decoder decoder, IReadOnlyList<RunPlan> plans, IReadOnlyList<Readout> readouts, int end, TakeLogits take, Compute compute)
+    private static void Last(Decoder decoder, IReadOnlyList<RunPlan> plans, IReadOnlyList<Readout> readouts, int end,
+        TakeLogits take, Compute compute)
     {
         var pass = new Pass(decoder.Shape, Runs(decoder.Shape, plans, null), compute);
         var resid = decoder.ForwardLast(pass, end);
@@ -49,7 +52,8 @@ internal static class CpuPass
         }
     }
 
-    private static void Several(Decoder decoder, IReadOnlyList<RunPlan> plans, IReadOnlyList<Readout> readouts, int end, TakeLogits take, Compute compute)
+    private static void Several(Decoder decoder, IReadOnlyList<RunPlan> plans, IReadOnlyList<Readout> readouts, int end,
+        TakeLogits take, Compute compute)
     {
         var width = decoder.Shape.ModelSize;
         int[][] positions = [.. plans.Select(p => readouts.Select(r => r.PositionIn(p.Recorded.Prompt)).Distinct().Order().ToArray())];
@@ -60,7 +64,8 @@ internal static class CpuPass
             for (var j = 0; j < readouts.Count; j++)
             {
                 var row = Array.BinarySearch(positions[i], readouts[j].PositionIn(plans[i].Recorded.Prompt));
-                var resid = Tensor.From(compute.Arena, traces[i][Site.ResidPost, readouts[j].LayerIn(decoder.Shape)].AsSpan(row * width, width), 1, width);
+                var resid = Tensor.From(
+                    compute.Arena, traces[i][Site.ResidPost, readouts[j].LayerIn(decoder.Shape)].AsSpan(row * width, width), 1, width);
                 take(i, j, decoder.Unembed(resid, compute, readouts[j].FinalNorm, readouts[j].Tokens)[0]);
             }
         }
@@ -73,11 +78,14 @@ internal static class CpuPass
         {
             var (plan, recorded) = (plans[i], (RecordedRun)plans[i].Recorded);
             var (prompt, count) = (recorded.Prompt, plan.EndPosition - plan.Position);
-            if (plan.Trunk >= i) throw new ArgumentException($"run {i} takes over from run {plan.Trunk}, which comes after it", nameof(plans));
+            if (plan.Trunk >= i)
+                throw new ArgumentException($"run {i} takes over from run {plan.Trunk}, which comes after it", nameof(plans));
             // The residual stream taken over from a trunk has not been through the edits of this layer.
-            var edits = plan.Trunk is null ? prompt.Steered(plan.Intervention, plan.Layer, plan.AfterAttention) : prompt.Steered(plan.Intervention);
+            var edits = plan.Trunk is null
+                ? prompt.Steered(plan.Intervention, plan.Layer, plan.AfterAttention) : prompt.Steered(plan.Intervention);
             runs[i] = new RowBlock(
-                recorded.ResidPre(plan.Layer, plan.Position).RowRange(0, count), prompt.Coordinates.AsMemory(plan.Position, count), plan.Position,
+                recorded.ResidPre(plan.Layer, plan.Position).RowRange(0, count),
+                prompt.Coordinates.AsMemory(plan.Position, count), plan.Position,
                 EditIndex.Of(edits, shape, prompt.Length))
             {
                 Index = i,

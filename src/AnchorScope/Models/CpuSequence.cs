@@ -104,10 +104,12 @@ internal sealed class CpuSequence : ISequenceState
         var width = prompt.Embeddings.Length / prompt.Length;
         if (count >= prompt.Length || !prompt.Embeddings.AsSpan(0, count * width).SequenceEqual(past.Prompt.Embeddings)
             || !prompt.Coordinates.AsSpan(0, count).SequenceEqual(past.Prompt.Coordinates))
-            throw new ArgumentException($"expected a recorded run of the first positions of a prompt of {prompt.Length}, found one of {count} others", nameof(past));
+            throw new ArgumentException("expected a recorded run of the first positions of a prompt of "
+                + $"{prompt.Length}, found one of {count} others", nameof(past));
         var steering = prompt.Steering.Edits.Count == 0 ? int.MaxValue : prompt.Steering.FirstPosition;
         var first = Math.Min(intervention.FirstPosition, steering);
         if (first < count || past.Prompt.Steering.Edits.Count > 0)
-            throw new ArgumentException($"{intervention.Name} changes position {first}, which is recorded: the past has {count} positions", nameof(past));
+            throw new ArgumentException($"{intervention.Name} changes position {first}, which is recorded: the past has {count} positions",
+                nameof(past));
     }
 }

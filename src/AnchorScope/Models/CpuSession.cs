@@ -44,14 +44,16 @@ internal sealed class CpuSession : ISession
     /// <summary>Memory and threads of a CPU session.</summary>
     /// <exception cref="NotSupportedException">The session is of another engine.</exception>
     public static Compute ComputeOf(ISession session) =>
-        (session as CpuSession)?.Compute ?? throw new NotSupportedException($"training, tuning and proofs of baking run on the processor alone, not on {session.Engine.Numerics}");
+        (session as CpuSession)?.Compute ?? throw new NotSupportedException(
+            $"training, tuning and proofs of baking run on the processor alone, not on {session.Engine.Numerics}");
 
     private Decoder Decoder => _engine.Decoder;
 
     private DecoderShape Shape => _engine.Shape;
 
     /// <inheritdoc/>
-    public float[] Features(PixelValues pixels, VisionTrace? trace = null) => Kept(compute => _engine.Model.Features(pixels, compute, trace).ToArray());
+    public float[] Features(PixelValues pixels, VisionTrace? trace = null) =>
+        Kept(compute => _engine.Model.Features(pixels, compute, trace).ToArray());
 
     /// <inheritdoc/>
     public void Embed(ReadOnlySpan<int> tokens, Span<float> rows) => Decoder.Embed(tokens, rows);

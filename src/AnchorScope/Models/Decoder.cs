@@ -9,7 +9,8 @@ namespace AnchorScope.Models;
 /// <summary>
 /// A decoder-only language model: embeddings, layers, final norm and head. It holds only weights; all other state is passed to each method.
 /// </summary>
-internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IReadOnlyList<DecoderLayer> layers, Norm finalNorm, Linear head)
+internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, IReadOnlyList<DecoderLayer> layers,
+    Norm finalNorm, Linear head)
 {
     /// <summary>Sizes of the decoder.</summary>
     public DecoderShape Shape { get; } = shape;
@@ -35,7 +36,8 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
 
     /// <summary>The same for a prompt of <paramref name="positions"/> positions.</summary>
     internal string? TooLong(int positions, int generated = 0) => positions + generated > MaximumPositions
-        ? $"the prompt has {positions} positions{(generated > 0 ? $" and {generated} generated tokens come behind it" : "")}; the model was made for {MaximumPositions} ({(rope.Limit == MaximumPositions ? rope.LimitName : "max_position_embeddings")})"
+        ? $"the prompt has {positions} positions{(generated > 0 ? $" and {generated} generated tokens come behind it" : "")}; "
+            + $"the model was made for {MaximumPositions} ({(rope.Limit == MaximumPositions ? rope.LimitName : "max_position_embeddings")})"
         : null;
 
     /// <summary>Copies the embeddings of <paramref name="tokens"/> into <paramref name="rows"/> [tokens, d_model].</summary>
@@ -85,9 +87,11 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
             if (run.Traces.Count > 0) throw new ArgumentException("a run that is recorded goes through all layers whole", nameof(pass));
             var (rows, before) = (resid.RowRange(run.FirstRow, run.Count), run.Count - 1);
             var behind = run.FirstLayer == last ? run.HeadOutputs : null;
-            var own = run.Own ?? (behind is null ? KeyValues.ForOneLayer(arena, Shape.KeyHeads, Shape.HeadSize, run.Start, run.Count) : null);
+            var own = run.Own
+                ?? (behind is null ? KeyValues.ForOneLayer(arena, Shape.KeyHeads, Shape.HeadSize, run.Start, run.Count) : null);
             if (behind is null && before > 0)
-                earlier.Add(new RowBlock(rows.RowRange(0, before), run.Coordinates[..before], run.Start, run.Edits!) { FirstLayer = last, Past = run.Past, Own = own });
+                earlier.Add(new RowBlock(rows.RowRange(0, before), run.Coordinates[..before], run.Start,
+                    run.Edits!) { FirstLayer = last, Past = run.Past, Own = own });
             final.Add(new RowBlock(rows.RowRange(before, 1), run.Coordinates[before..], run.Start + before, run.Edits!)
             {
                 FirstLayer = last,
@@ -120,7 +124,8 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
         {
             Enter(pass, layer, resid);
             if (pass.Tape is { Kind: TapeKind.Recompute } tape) tape[layer].Entry = resid.Copy(pass.Compute.Arena);
-            layers[layer].Forward(resid.RowRange(0, pass.RowsAt(layer)), rope, pass, pass.Tape is { Kind: TapeKind.Store } kept ? kept[layer] : null);
+            layers[layer].Forward(resid.RowRange(0, pass.RowsAt(layer)), rope, pass,
+                pass.Tape is { Kind: TapeKind.Store } kept ? kept[layer] : null);
         }
         return resid;
     }
@@ -136,7 +141,8 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
         var tape = pass.Tape ?? throw new ArgumentException("a pass without a tape has no way back", nameof(pass));
         foreach (var run in pass.Runs)
         {
-            if (run.FirstLayer > 0 || run.Own is not null) throw new ArgumentException("on the way back a run starts at layer 0 and keeps no keys", nameof(pass));
+            if (run.FirstLayer > 0 || run.Own is not null)
+                throw new ArgumentException("on the way back a run starts at layer 0 and keeps no keys", nameof(pass));
         }
         for (var l = layers.Count - 1; l >= layer; l--)
         {
@@ -183,7 +189,8 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
     {
         var d = compute.Arena.TakeZeros(resid.Rows, resid.Columns);
         var mark = compute.Arena.Here();
-        finalNorm.Backward(resid, LinearGradient.Both(head, finalNorm.Forward(resid, compute), dLogits, gradients, compute), d, gradients, compute.Arena);
+        finalNorm.Backward(resid, LinearGradient.Both(head, finalNorm.Forward(resid, compute), dLogits, gradients, compute), d,
+            gradients, compute.Arena);
         compute.Arena.Release(mark);
         return d;
     }

@@ -21,7 +21,8 @@ internal sealed record DecoderDefaults(DecoderDefaults.Shape? Sizes, double Epsi
     public static DecoderDefaults Qwen2 { get; } = new(null, 1e-6, 10_000, true);
 
     /// <summary>InternLM2.</summary>
-    public static DecoderDefaults InternLm2 { get; } = new(null, 1e-6, 10_000, false) { Names = DecoderNames.InternLm2, AttentionBias = true };
+    public static DecoderDefaults InternLm2 { get; } =
+        new(null, 1e-6, 10_000, false) { Names = DecoderNames.InternLm2, AttentionBias = true };
 
     /// <summary>Qwen2-VL and Qwen2.5-VL.</summary>
     public static DecoderDefaults Qwen2Vl { get; } = new(null, 1e-5, 1_000_000, true);

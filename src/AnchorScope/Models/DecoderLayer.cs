@@ -21,7 +21,8 @@ internal sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm,
         var mark = arena.Here();
         var attending = pass.Hook(Site.ResidPre, index, resid.RowRange(0, pass.AttendingAt(index)));
         if (tape is not null) tape.ResidPre = attending.Copy(arena);
-        Rows.Add(pass.Compute, resid, pass.Hook(Site.AttnOut, index, Attention(attnNorm.Forward(attending, pass.Compute), rope, pass, tape)));
+        Rows.Add(
+            pass.Compute, resid, pass.Hook(Site.AttnOut, index, Attention(attnNorm.Forward(attending, pass.Compute), rope, pass, tape)));
         pass.Hook(Site.ResidMid, index, resid);
         // The MLP reuses the memory of attention: a row needs the larger of both, not their sum.
         if (tape is null) arena.Release(mark);
@@ -57,7 +58,8 @@ internal sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm,
     {
         var x = attnNorm.Forward(pass.Hook(Site.ResidPre, index, resid), pass.Compute);
         var (k, v) = KeysAndValues(x, rope, pass);
-        foreach (var run in pass.RunsAt(index)) run.Own!.Append(index, k.RowRange(run.FirstRow, run.Count), v.RowRange(run.FirstRow, run.Count));
+        foreach (var run in pass.RunsAt(index))
+            run.Own!.Append(index, k.RowRange(run.FirstRow, run.Count), v.RowRange(run.FirstRow, run.Count));
     }
 
     private Tensor Attention(Tensor x, Rope rope, Pass pass, LayerTape? tape)
@@ -75,14 +77,16 @@ internal sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm,
     private Tensor AttentionBackward(Tensor d, LayerTape tape, Rope rope, Pass pass, Gradients? gradients)
     {
         var compute = pass.Compute;
-        var dz = pass.HookBackward(Site.HeadOut, index, LinearGradient.Both(attn.Output, tape.HeadOut, d, gradients, compute));         // [row, head x d_head]
+        // [row, head x d_head]
+        var dz = pass.HookBackward(Site.HeadOut, index, LinearGradient.Both(attn.Output, tape.HeadOut, d, gradients, compute));
         var (dq, dk, dv) = RunAttention.Backward(index, shape, tape.Attention, dz, pass);
         Rotate(pass.HookBackward(Site.Query, index, dq), rope, pass, back: true);
         Rotate(pass.HookBackward(Site.Key, index, dk), rope, pass, back: true);
         pass.HookBackward(Site.QueryProj, index, dq);
         pass.HookBackward(Site.KeyProj, index, dk);
         pass.HookBackward(Site.Value, index, dv);
-        return LinearGradient.Both([(attn.Query, dq), (attn.Key, dk), (attn.Value, dv)], tape.AttnNormed, gradients, compute);  // [row, d_model]
+        // [row, d_model]
+        return LinearGradient.Both([(attn.Query, dq), (attn.Key, dk), (attn.Value, dv)], tape.AttnNormed, gradients, compute);
     }
 
     private (Tensor K, Tensor V) KeysAndValues(Tensor x, Rope rope, Pass pass)
@@ -107,9 +111,10 @@ internal sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm,
     private Tensor MlpBackward(Tensor d, LayerTape tape, Pass pass, Gradients? gradients)
     {
         var compute = pass.Compute;
-        var dUp = pass.HookBackward(Site.NeuronOut, index, LinearGradient.Both(mlp.Down, tape.Neurons, d, gradients, compute));         // [row, d_mlp]
-        var dGate = Activations.GatedBack(mlp.Activation, tape.Gate, tape.Up, dUp, compute);                                    // [row, d_mlp]
-        return LinearGradient.Both([(mlp.Gate, dGate), (mlp.Up, dUp)], tape.MlpNormed, gradients, compute);                     // [row, d_model]
+        // [row, d_mlp]
+        var dUp = pass.HookBackward(Site.NeuronOut, index, LinearGradient.Both(mlp.Down, tape.Neurons, d, gradients, compute));
+        var dGate = Activations.GatedBack(mlp.Activation, tape.Gate, tape.Up, dUp, compute);                 // [row, d_mlp]
+        return LinearGradient.Both([(mlp.Gate, dGate), (mlp.Up, dUp)], tape.MlpNormed, gradients, compute);  // [row, d_model]
     }
 
     private void Rotate(Tensor heads, Rope rope, Pass pass, bool back = false)
@@ -130,7 +135,8 @@ internal sealed class DecoderLayer(int index, DecoderShape shape, Norm attnNorm,
     public long WeightBytes => Projections.Sum(linear => linear.Weight.Bytes);
 
     /// <summary>Names of the tensors; a fused tensor is listed once for each part.</summary>
-    internal IEnumerable<string> Tensors => [attnNorm.GainName, mlpNorm.GainName, .. Projections.Select(p => p.Weight.Name), .. Projections.Select(p => p.Bias?.Name).OfType<string>()];
+    internal IEnumerable<string> Tensors => [attnNorm.GainName, mlpNorm.GainName, .. Projections.Select(p => p.Weight.Name),
+        .. Projections.Select(p => p.Bias?.Name).OfType<string>()];
 
     private Linear[] Projections => [attn.Query, attn.Key, attn.Value, attn.Output, mlp.Gate, mlp.Up, mlp.Down];
 

@@ -13,7 +13,8 @@ internal static unsafe class EdgeAttention
     /// <summary>
     /// Recomputes the rows of <paramref name="z"/> [row, head x d_head] that the run's edge edits change in <paramref name="layer"/>.
     /// </summary>
-    public static void Forward(int layer, DecoderShape shape, Tensor q, Tensor k, Tensor v, Tensor z, in AttentionWork work, Compute compute)
+    public static void Forward(
+        int layer, DecoderShape shape, Tensor q, Tensor k, Tensor v, Tensor z, in AttentionWork work, Compute compute)
     {
         if (HasEdges(work.Run, layer)) Again(layer, shape, q, k, v, z, work, compute);
     }
@@ -38,7 +39,8 @@ internal static unsafe class EdgeAttention
             {
                 foreach (var together in group.Chunk(AttentionKernel.Rows))
                 {
-                    QueryRow[] rows = [.. together.Select(at => RunAttention.Describe(item, shape, q, z, at.position, at.head) with { Own = replaced })];
+                    QueryRow[] rows = [
+                        .. together.Select(at => RunAttention.Describe(item, shape, q, z, at.position, at.head) with { Own = replaced })];
                     AttentionKernel.Attend(rows, layer, group.Key.KeyHead, null, 0, scratch);
                 }
             }
@@ -68,12 +70,14 @@ internal static unsafe class EdgeAttention
     }
 
     /// <summary>All keys and values that the run attends to in this layer, with those replaced by <paramref name="edits"/>.</summary>
-    private static KeyValues Replaced(int layer, DecoderShape shape, Tensor k, Tensor v, in AttentionWork item, IEnumerable<Edit> edits, Arena arena)
+    private static KeyValues Replaced(int layer, DecoderShape shape, Tensor k, Tensor v, in AttentionWork item,
+        IEnumerable<Edit> edits, Arena arena)
     {
         var (run, size, width) = (item.Run, shape.HeadSize, shape.KeyHeads * shape.HeadSize);
         var (keys, values) = (arena.Take(item.Keys, width), arena.Take(item.Keys, width));
         var before = item.Keys - run.Count;
-        float* pastKeys = arena.TakeFloats((long)Math.Max(1, before + 16) * size), pastValues = arena.TakeFloats((long)Math.Max(1, before + 16) * size);
+        float* pastKeys = arena.TakeFloats((long)Math.Max(1, before + 16) * size),
+            pastValues = arena.TakeFloats((long)Math.Max(1, before + 16) * size);
         var inPast = Math.Min(item.Own.Start, before);
         for (var head = 0; head < shape.KeyHeads; head++)
         {

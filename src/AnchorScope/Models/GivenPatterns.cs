@@ -18,7 +18,8 @@ internal sealed unsafe class GivenPatterns
     /// none.
     /// </summary>
     public float* this[int head, int position] =>
-        _rows.TryGetValue((head, position), out var row) ? (float*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_values)) + (long)row * _keys : null;
+        _rows.TryGetValue((head, position), out var row)
+            ? (float*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_values)) + (long)row * _keys : null;
 
     /// <summary>
     /// The replacements that the edits of <paramref name="run"/> define in <paramref name="layer"/>; null if there are none.

@@ -9,7 +9,8 @@ internal static class HeadLines
     public static TensorLines Output(Decoder decoder, int layer, IEnumerable<int> heads)
     {
         var size = decoder.Shape.HeadSize;
-        return TensorLines.Of(decoder.Layers[layer].OutputProjection.Weight.Tensor, columns: true, heads.Select(h => ((long)h * size, (long)size)));
+        return TensorLines.Of(decoder.Layers[layer].OutputProjection.Weight.Tensor, columns: true,
+            heads.Select(h => ((long)h * size, (long)size)));
     }
 
     /// <summary>
@@ -24,10 +25,12 @@ internal static class HeadLines
         foreach (var layer in heads.GroupBy(h => h.Layer, h => h.Head).OrderBy(g => g.Key))
         {
             var attn = decoder.Layers[layer.Key].AttentionProjections;
-            (Weight Weight, IEnumerable<int> Heads)[] parts = [(attn.Query.Weight, layer), (attn.Key.Weight, layer.Select(h => h / group)), (attn.Value.Weight, layer.Select(h => h / group))];
+            (Weight Weight, IEnumerable<int> Heads)[] parts = [(attn.Query.Weight, layer), (attn.Key.Weight, layer.Select(h => h / group)),
+                (attn.Value.Weight, layer.Select(h => h / group))];
             // A fused projection is one tensor.
             foreach (var tensor in parts.GroupBy(p => p.Weight.Name, StringComparer.Ordinal))
-                lines.Add(TensorLines.Of(tensor.First().Weight.Tensor, columns: false, tensor.SelectMany(p => p.Heads.Select(h => (p.Weight.TensorRow((long)h * shape.HeadSize), (long)shape.HeadSize)))));
+                lines.Add(TensorLines.Of(tensor.First().Weight.Tensor, columns: false,
+                    tensor.SelectMany(p => p.Heads.Select(h => (p.Weight.TensorRow((long)h * shape.HeadSize), (long)shape.HeadSize)))));
             lines.Add(Output(decoder, layer.Key, layer));
         }
         return lines;

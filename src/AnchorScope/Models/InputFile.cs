@@ -24,7 +24,8 @@ public static class InputFile
             : model.ModelFamily.PictureInputs];
         if (file.Tensors.Keys.Order(StringComparer.Ordinal).FirstOrDefault(name => !known.Contains(name)) is { } unknown)
             throw new InputException(
-                $"{path}: {Quoted.Line(unknown)}: {model.Family} takes no array of this name; expected {string.Join(", ", known)}{NearNames.Clause(unknown, known)}");
+                $"{path}: {Quoted.Line(unknown)}: {model.Family} takes no array of this name; "
+                    + $"expected {string.Join(", ", known)}{NearNames.Clause(unknown, known)}");
         var ids = file.Entry("input_ids");
         if (ids.Shape.Length != 2 || ids.Shape[0] != 1) throw InputException.At(path, "input_ids", "shape [1, T]", ids.ShapeText);
         int[] tokens = [.. file.ReadInt64s("input_ids").Select(id => id is >= 0 and <= int.MaxValue ? (int)id

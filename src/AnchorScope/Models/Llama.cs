@@ -23,10 +23,12 @@ internal static class Llama
         if (!config.Has("head_dim") && width % heads != 0)
             throw InputException.At(config.File, config.PathOf("num_attention_heads"), $"a divisor of hidden_size {width}", $"{heads}");
         if (heads % keyHeads != 0)
-            throw InputException.At(config.File, config.PathOf("num_key_value_heads"), $"a divisor of num_attention_heads {heads}", $"{keyHeads}");
+            throw InputException.At(config.File, config.PathOf("num_key_value_heads"),
+                $"a divisor of num_attention_heads {heads}", $"{keyHeads}");
         if (config.Flag("use_sliding_window", false)) throw config.Unsupported("use_sliding_window", "true", ["false"]);
         var shape = new DecoderShape(
-            Size("num_hidden_layers", defaults.Sizes?.Layers), heads, keyHeads, config.PositiveInt("head_dim", width / heads), width, Size("intermediate_size", defaults.Sizes?.MlpSize));
+            Size("num_hidden_layers", defaults.Sizes?.Layers), heads, keyHeads, config.PositiveInt("head_dim", width / heads), width,
+            Size("intermediate_size", defaults.Sizes?.MlpSize));
         var vocabulary = Size("vocab_size", defaults.Sizes?.Vocabulary);
         var epsilon = config.Number("rms_norm_eps", defaults.Epsilon);
         var activationName = config.Text("hidden_act", "silu");
@@ -47,11 +49,14 @@ internal static class Llama
             Linear Fused(int from, int count)
             {
                 var every = (group + 2) * shape.HeadSize;
-                var (weight, bias) = (weights.Get($"{at}{names.Fused}.weight", q + 2 * kv, width), projectionBias ? weights.Get($"{at}{names.Fused}.bias", q + 2 * kv) : null);
-                return new Linear(weight.Blocks(from * shape.HeadSize, count * shape.HeadSize, every), bias?.Blocks(from * shape.HeadSize, count * shape.HeadSize, every));
+                var (weight, bias) = (weights.Get($"{at}{names.Fused}.weight", q + 2 * kv, width),
+                    projectionBias ? weights.Get($"{at}{names.Fused}.bias", q + 2 * kv) : null);
+                return new Linear(weight.Blocks(from * shape.HeadSize, count * shape.HeadSize, every),
+                    bias?.Blocks(from * shape.HeadSize, count * shape.HeadSize, every));
             }
             var attn = names.Fused is not null
-                ? new AttentionWeights(Fused(0, group), Fused(group, 1), Fused(group + 1, 1), Project(names.Output, width, q, attentionBias))
+                ? new AttentionWeights(Fused(0, group), Fused(group, 1), Fused(group + 1, 1),
+                    Project(names.Output, width, q, attentionBias))
                 : new AttentionWeights(
                     Project(names.Query, q, width, projectionBias), Project(names.Key, kv, width, projectionBias),
                     Project(names.Value, kv, width, projectionBias), Project(names.Output, width, q, attentionBias));

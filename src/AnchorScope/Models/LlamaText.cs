@@ -25,17 +25,21 @@ internal sealed class LlamaText : ModelFamily
     public override PixelValues Preprocess(IReadOnlyList<Picture> pictures) => throw NoPictures(pictures.Count);
 
     /// <inheritdoc/>
-    public override PixelValues Accept(PixelInputs inputs) => throw InputException.At(inputs.File, "pixel_values", $"none ({Name} reads text only)", $"shape [{string.Join(", ", inputs.Shape)}]");
+    public override PixelValues Accept(PixelInputs inputs) => throw InputException.At(inputs.File, "pixel_values",
+        $"none ({Name} reads text only)", $"shape [{string.Join(", ", inputs.Shape)}]");
 
     /// <inheritdoc/>
-    public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null) => throw NoPictures(pixels.Pictures.Count);
+    public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null) =>
+        throw NoPictures(pixels.Pictures.Count);
 
     /// <inheritdoc/>
-    public override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients) => throw NoPictures(pixels.Pictures.Count);
+    public override void FeaturesBackward(PixelValues pixels, Tensor d, Compute compute, Gradients gradients) =>
+        throw NoPictures(pixels.Pictures.Count);
 
     /// <inheritdoc/>
     public override IEnumerable<PixelBox?> Boxes(PictureShape picture) => throw NoPictures(1);
 
     private static Decoder ReadDecoder(Checkpoint checkpoint) =>
-        Llama.Read(checkpoint.Config, checkpoint.Weights, "model.", "lm_head.weight", checkpoint.Config.Flag("tie_word_embeddings", false), DecoderDefaults.Llama);
+        Llama.Read(checkpoint.Config, checkpoint.Weights, "model.", "lm_head.weight",
+            checkpoint.Config.Flag("tie_word_embeddings", false), DecoderDefaults.Llama);
 }

@@ -23,7 +23,8 @@ internal sealed class Llava : ModelFamily
         var vision = config.Section("vision_config");
         if (vision.Text("model_type", "clip_vision_model") is var type && type != "clip_vision_model")
             throw vision.Unsupported("model_type", type, ["clip_vision_model"]);
-        _tower = ClipTower.Read(vision, weights, Prefix(weights, "embeddings.class_embedding", "vision_tower.vision_model.", "vision_tower."));
+        _tower = ClipTower.Read(
+            vision, weights, Prefix(weights, "embeddings.class_embedding", "vision_tower.vision_model.", "vision_tower."));
         _featureLayers = VisionSettings.FeatureLayers(config, "vision_feature_layer", -2, _tower.Layers);
         var strategy = config.Text("vision_feature_select_strategy", "default");
         _keepsClassToken = strategy switch
@@ -47,7 +48,8 @@ internal sealed class Llava : ModelFamily
 
     /// <inheritdoc/>
     public override string VisionSummary =>
-        $"CLIP, {_tower.ImageSize} x {_tower.ImageSize} pixels, {_tower.Layers} layers of width {_tower.Width}, features after layer {string.Join(" and ", _featureLayers)}, {TokensPerPicture} image tokens";
+        $"CLIP, {_tower.ImageSize} x {_tower.ImageSize} pixels, {_tower.Layers} layers of width {_tower.Width}, features after layer "
+            + $"{string.Join(" and ", _featureLayers)}, {TokensPerPicture} image tokens";
 
     private int TokensPerPicture => _tower.Patches + (_keepsClassToken ? 1 : 0);
 
@@ -140,5 +142,6 @@ internal sealed class Llava : ModelFamily
             Tied(checkpoint.Config, text), DecoderDefaults.Llama);
     }
 
-    private static int ImageTokenOf(ConfigSection config) => config.Has("image_token_id") ? config.Int("image_token_id") : config.Int("image_token_index", 32000);
+    private static int ImageTokenOf(ConfigSection config) =>
+        config.Has("image_token_id") ? config.Int("image_token_id") : config.Int("image_token_index", 32000);
 }

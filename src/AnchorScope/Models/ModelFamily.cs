@@ -5,14 +5,17 @@ using AnchorScope.Tensors;
 
 namespace AnchorScope.Models;
 
-/// <summary>What differs between model families: how pictures become features, and where these stand in a prompt. One subclass per family.</summary>
+/// <summary>
+/// What differs between model families: how pictures become features, and where these stand in a prompt. One subclass per family.
+/// </summary>
 internal abstract class ModelFamily
 {
     /// <param name="imageToken">Id of the placeholder, or null when only its text is known.</param>
     /// <param name="imageTokenText">Its text, for checkpoints whose configuration has no id.</param>
     protected ModelFamily(Checkpoint checkpoint, Decoder decoder, int? imageToken, string imageTokenText = "<image>")
         : this(checkpoint, decoder) =>
-        ImageToken = imageToken ?? Tokenizer.IdOf(imageTokenText) ?? throw InputException.At(checkpoint.Folder, "tokenizer", $"the token {imageTokenText}", "none of this name");
+        ImageToken = imageToken ?? Tokenizer.IdOf(imageTokenText)
+            ?? throw InputException.At(checkpoint.Folder, "tokenizer", $"the token {imageTokenText}", "none of this name");
 
     /// <summary>A family that reads text only.</summary>
     protected ModelFamily(Checkpoint checkpoint, Decoder decoder) =>
@@ -58,7 +61,8 @@ internal abstract class ModelFamily
     public abstract IEnumerable<PixelBox?> Boxes(PictureShape picture);
 
     /// <summary>Rotary coordinates of a prompt's positions [pos].</summary>
-    public virtual Coordinate[] Coordinates(IReadOnlyList<int> tokens, PixelValues? pixels) => [.. Enumerable.Range(0, tokens.Count).Select(Coordinate.At)];
+    public virtual Coordinate[] Coordinates(IReadOnlyList<int> tokens, PixelValues? pixels) =>
+        [.. Enumerable.Range(0, tokens.Count).Select(Coordinate.At)];
 
     /// <summary>Converts pictures to pixel values, as the reference's processor does.</summary>
     public abstract PixelValues Preprocess(IReadOnlyList<Picture> pictures);
@@ -79,7 +83,8 @@ internal abstract class ModelFamily
     public string Placeholder => ImageToken is { } token ? Tokenizer.TokenText(token) : "";
 
     /// <summary>The error of a text-only family that is given pictures.</summary>
-    public InputException NoPictures(int found) => InputException.At(Checkpoint.Folder, "pictures", $"none ({Name} reads text only)", $"{found}");
+    public InputException NoPictures(int found) =>
+        InputException.At(Checkpoint.Folder, "pictures", $"none ({Name} reads text only)", $"{found}");
 
     /// <summary>
     /// The prefix under which <paramref name="probe"/> is stored. Versions of the library wrote prefixes with and without a leading

@@ -24,7 +24,8 @@ internal sealed class Pass
         {
             run.Edits ??= EditIndex.Of(run.Intervention, shape, run.Start + run.Count);
             if (run.HeadOutputs is not null && run.Intervention.ChangesAttention(run.FirstLayer))
-                throw new ArgumentException($"{run.Intervention.Name} changes attention in layer {run.FirstLayer} and cannot join after it", nameof(runs));
+                throw new ArgumentException($"{run.Intervention.Name} changes attention in layer {run.FirstLayer} and cannot join after it",
+                    nameof(runs));
             run.FirstRow = Rows;
             Rows += run.Count;
         }
@@ -90,7 +91,8 @@ internal sealed class Pass
             // A counted loop, because an enumerator for each site and layer would be garbage in every decoding step.
             for (var i = 0; i < run.Traces.Count; i++)
             {
-                if (run.Traces[i].Sites.Contains(site)) TraceRows.Keep(run.Traces[i], site, layer, activation.RowRange(run.FirstRow, run.Count), run.Start);
+                if (run.Traces[i].Sites.Contains(site))
+                    TraceRows.Keep(run.Traces[i], site, layer, activation.RowRange(run.FirstRow, run.Count), run.Start);
             }
         }
         return activation;
@@ -107,7 +109,8 @@ internal sealed class Pass
         {
             foreach (var trace in run.Derivatives)
             {
-                if (trace.Sites.Contains(site)) TraceRows.Keep(trace, site, layer, derivatives.RowRange(run.FirstRow, run.Count), run.Start);
+                if (trace.Sites.Contains(site))
+                    TraceRows.Keep(trace, site, layer, derivatives.RowRange(run.FirstRow, run.Count), run.Start);
             }
             var edits = run.Edits!.At(layer);
             for (var i = edits.Length - 1; i >= 0; i--)
@@ -133,7 +136,8 @@ internal sealed class Pass
                 for (var i = 0; i < (parts?.Count ?? 0); i++)
                 {
                     // A vector as wide as a head applies to every named head. For neurons, and for a donor's row, it has one part for each.
-                    var part = !vector.IsEmpty && (edit.Rows is not null || edit.Components is not null) ? vector.Slice(i * width, width) : vector;
+                    var part = !vector.IsEmpty && (edit.Rows is not null || edit.Components is not null)
+                        ? vector.Slice(i * width, width) : vector;
                     Apply(edit, row.Slice(parts![i] * width, width), part);
                 }
             }

@@ -16,7 +16,8 @@ internal sealed class Projector(Linear first, Activation activation, Linear seco
         var name = config.Text("projector_hidden_act", "gelu");
         var activation = Activations.Parse(name) ?? throw config.Unsupported("projector_hidden_act", name, Activations.Names);
         var biased = config.Flag("multimodal_projector_bias", true);
-        Linear Layer(string layer, int width) => new(weights.Get(layer + ".weight", outputs, width), biased ? weights.Get(layer + ".bias", outputs) : null);
+        Linear Layer(string layer, int width) =>
+            new(weights.Get(layer + ".weight", outputs, width), biased ? weights.Get(layer + ".bias", outputs) : null);
         return new Projector(Layer(firstName, inputs), activation, Layer(secondName, outputs));
     }
 

@@ -3,7 +3,9 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Models;
 
-/// <summary>Conversations to prompts: renders the chat template, tokenises, puts image features in their places, labels positions.</summary>
+/// <summary>
+/// Conversations to prompts: renders the chat template, tokenises, puts image features in their places, labels positions.
+/// </summary>
 internal sealed class PromptBuilder(ModelFamily family, ChatTemplate? template)
 {
     /// <summary>Renders messages to text.</summary>
@@ -34,7 +36,8 @@ internal sealed class PromptBuilder(ModelFamily family, ChatTemplate? template)
     {
         var (rendered, addSpecial) = Rendered(messages);
         var tokenized = Tokens(rendered, addSpecial, pixels, []);
-        return new PromptSize(family.Coordinates(tokenized.Ids, pixels).Max(c => c.Highest) + 1, tokenized.Text, tokenized.Unknown, rendered.Warnings);
+        return new PromptSize(family.Coordinates(tokenized.Ids, pixels).Max(c => c.Highest) + 1, tokenized.Text,
+            tokenized.Unknown, rendered.Warnings);
     }
 
     private (RenderedPrompt Rendered, bool AddSpecial) Rendered(IReadOnlyList<ChatMessage> messages)
@@ -51,9 +54,11 @@ internal sealed class PromptBuilder(ModelFamily family, ChatTemplate? template)
 
     /// <summary>A raw text without a template. All of it is the instruction. The tokenizer adds its special tokens.</summary>
     public Prompt Of(string text) =>
-        Tokenized(new RenderedPrompt(text, [new RenderedPart(0, 0, 0, text.Length, 0)]), addSpecial: true, null, null, [new TextLabel(0, 0, 0, text.Length, SpanKind.Instruction)]);
+        Tokenized(new RenderedPrompt(text, [new RenderedPart(0, 0, 0, text.Length, 0)]), addSpecial: true, null, null,
+            [new TextLabel(0, 0, 0, text.Length, SpanKind.Instruction)]);
 
-    private Prompt Tokenized(RenderedPrompt rendered, bool addSpecial, PixelValues? pixels, float[]? features, IReadOnlyList<TextLabel> labels)
+    private Prompt Tokenized(RenderedPrompt rendered, bool addSpecial, PixelValues? pixels, float[]? features,
+        IReadOnlyList<TextLabel> labels)
     {
         var (tokens, spans, text, unknown) = Tokens(rendered, addSpecial, pixels, labels);
         return Embed(tokens, pixels, features, SpanFinder.Positions(spans), rendered.Text) with
@@ -94,7 +99,8 @@ internal sealed class PromptBuilder(ModelFamily family, ChatTemplate? template)
             picture++;
         }
         if (picture != pictures.Count)
-            throw new InputException($"the prompt has {Plural.Of(picture, "image placeholder")} ({family.Placeholder}) for {Plural.Of(pictures.Count, "picture")}");
+            throw new InputException($"the prompt has {Plural.Of(picture, "image placeholder")} ({family.Placeholder}) for "
+                + $"{Plural.Of(pictures.Count, "picture")}");
         return ([.. tokens], spans, text, unknown);
     }
 

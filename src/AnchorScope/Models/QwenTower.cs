@@ -43,32 +43,42 @@ internal sealed class QwenTower
         if (config.PositiveInt(config.Has("in_chans") ? "in_chans" : "in_channels", Channels) is var channels && channels != Channels)
             throw InputException.At(config.File, $"{config.Path}.in_chans", $"{Channels}", $"{channels}");
         if (Width % heads != 0 || Width / heads % 4 != 0)
-            throw InputException.At(config.File, $"{config.Path}.num_heads", $"heads of a size divisible by 4 in a width of {Width}", $"{heads}");
+            throw InputException.At(config.File, $"{config.Path}.num_heads",
+                $"heads of a size divisible by 4 in a width of {Width}", $"{heads}");
         _rope = Rope.Planar(Width / heads, Theta);
         _window = windows ? config.PositiveInt("window_size", 112) / Merge / PatchSize : 0;
-        if (windows && _window < 1) throw InputException.At(config.File, $"{config.Path}.window_size", $"at least {Merge * PatchSize}, one merged patch", $"{config.PositiveInt("window_size", 112)}");
-        _fullAttention = windows ? [.. config.Has("fullatt_block_indexes") ? config.Ints("fullatt_block_indexes") : [7, 15, 23, 31]] : [.. Enumerable.Range(0, depth)];
+        if (windows && _window < 1)
+            throw InputException.At(config.File, $"{config.Path}.window_size", $"at least {Merge * PatchSize}, one merged patch",
+                $"{config.PositiveInt("window_size", 112)}");
+        _fullAttention = windows ? [.. config.Has("fullatt_block_indexes") ? config.Ints("fullatt_block_indexes") : [7, 15, 23, 31]]
+            : [.. Enumerable.Range(0, depth)];
 
         _patchEmbedding = new Linear(weights.Get(prefix + "patch_embed.proj.weight", Width, Channels, Frames, PatchSize, PatchSize));
         _layers = [.. Enumerable.Range(0, depth).Select(i =>
         {
             var at = $"{prefix}blocks.{i}.";
-            Linear Project(string part, int rows, int columns) => new(weights.Get($"{at}{part}.weight", rows, columns), weights.Get($"{at}{part}.bias", rows));
+            Linear Project(string part, int rows, int columns) =>
+                new(weights.Get($"{at}{part}.weight", rows, columns), weights.Get($"{at}{part}.bias", rows));
             var (fused, fusedBias) = (weights.Get(at + "attn.qkv.weight", 3 * Width, Width), weights.Get(at + "attn.qkv.bias", 3 * Width));
             Linear Third(int part) => new(fused.Rows(part * Width, Width), fusedBias.Rows(part * Width, Width));
             return new VisionLayer(
-                ReadNorm(at + "norm1"), new AttentionWeights(Third(0), Third(1), Third(2), Project("attn.proj", Width, Width)), ReadNorm(at + "norm2"),
+                ReadNorm(at + "norm1"), new AttentionWeights(Third(0), Third(1), Third(2), Project("attn.proj", Width, Width)),
+                ReadNorm(at + "norm2"),
                 windows
-                    ? new VisionMlp(Project("mlp.gate_proj", mlp, Width), Project("mlp.up_proj", mlp, Width), Project("mlp.down_proj", Width, mlp), activation)
+                    ? new VisionMlp(Project("mlp.gate_proj", mlp, Width), Project("mlp.up_proj", mlp, Width),
+                        Project("mlp.down_proj", Width, mlp), activation)
                     : new VisionMlp(null, Project("mlp.fc1", mlp, Width), Project("mlp.fc2", Width, mlp), activation),
                 heads);
         })];
         var merged = Width * Merge * Merge;
         _mergerNorm = ReadNorm(prefix + "merger.ln_q");
-        _merger1 = new Linear(weights.Get(prefix + "merger.mlp.0.weight", merged, merged), weights.Get(prefix + "merger.mlp.0.bias", merged));
-        _merger2 = new Linear(weights.Get(prefix + "merger.mlp.2.weight", outputs, merged), weights.Get(prefix + "merger.mlp.2.bias", outputs));
+        _merger1 = new Linear(weights.Get(prefix + "merger.mlp.0.weight", merged, merged),
+            weights.Get(prefix + "merger.mlp.0.bias", merged));
+        _merger2 = new Linear(weights.Get(prefix + "merger.mlp.2.weight", outputs, merged),
+            weights.Get(prefix + "merger.mlp.2.bias", outputs));
 
-        Norm ReadNorm(string norm) => new(weights.Get(norm + ".weight", Width), windows ? null : weights.Get(norm + ".bias", Width), Epsilon);
+        Norm ReadNorm(string norm) =>
+            new(weights.Get(norm + ".weight", Width), windows ? null : weights.Get(norm + ".bias", Width), Epsilon);
     }
 
     /// <summary>Width of the stream.</summary>
@@ -90,7 +100,8 @@ internal sealed class QwenTower
     public int PatchFloats => Channels * Frames * PatchSize * PatchSize;
 
     /// <summary>Description of the attention windows, for the summary of a checkpoint.</summary>
-    public string Windows => _window == 0 ? "full attention" : $"windows of {_window} x {_window} image tokens, full attention in layers {string.Join(", ", _fullAttention.Order())}";
+    public string Windows => _window == 0 ? "full attention"
+        : $"windows of {_window} x {_window} image tokens, full attention in layers {string.Join(", ", _fullAttention.Order())}";
 
     /// <summary>Encodes patches [patch, channel x frame x y x x], in merge-block order, picture by picture.</summary>
     /// <param name="grids">Rows and columns of patches of each picture.</param>
@@ -115,16 +126,17 @@ internal sealed class QwenTower
         var (arena, plan, tape, unit) = (compute.Arena, new Plan(grids, Merge, _window), new VisionTape(), Merge * Merge);
         var stream = Stream(pixels, grids, plan, compute, null, tape);
         var units = Units(stream, compute);
-        var dMerged = arena.Take(d.Rows, d.Columns);                                                           // [image token in window order, d_model]
+        var dMerged = arena.Take(d.Rows, d.Columns);  // [image token in window order, d_model]
         for (var row = 0; row < d.Rows; row++) d[plan.Order[row]].CopyTo(dMerged[row]);
         var dUnits = new Projector(_merger1, Activation.Gelu, _merger2).Backward(units, dMerged, compute, gradients);
-        var (dNormed, dStream) = (arena.Take(stream.Rows, Width), arena.TakeZeros(stream.Rows, Width));        // [patch in window order, width]
+        var (dNormed, dStream) = (arena.Take(stream.Rows, Width), arena.TakeZeros(stream.Rows, Width));  // [patch in window order, width]
         for (var row = 0; row < stream.Rows; row++) dUnits[row / unit].Slice(row % unit * Width, Width).CopyTo(dNormed[row]);
         _mergerNorm.Backward(stream, dNormed, dStream, gradients, arena);
         for (var i = _layers.Length - 1; i >= 0; i--)
         {
             var mark = arena.Here();
-            _layers[i].Backward(dStream, tape.Layers[i], _fullAttention.Contains(i) ? plan.Pictures : plan.Windows, compute, gradients, (heads, token) => _rope.RotateBack(heads, plan.PlaceOf(token, unit)));
+            _layers[i].Backward(dStream, tape.Layers[i], _fullAttention.Contains(i) ? plan.Pictures : plan.Windows, compute, gradients,
+                (heads, token) => _rope.RotateBack(heads, plan.PlaceOf(token, unit)));
             arena.Release(mark);
         }
         var dEmbedded = arena.Take(stream.Rows, Width);                                                        // [patch, width]
@@ -133,7 +145,8 @@ internal sealed class QwenTower
     }
 
     /// <returns>The stream after the last layer [patch in window order, width].</returns>
-    private Tensor Stream(float[] pixels, IReadOnlyList<(int Rows, int Columns)> grids, Plan plan, Compute compute, VisionTrace? trace, VisionTape? tape)
+    private Tensor Stream(float[] pixels, IReadOnlyList<(int Rows, int Columns)> grids, Plan plan, Compute compute,
+        VisionTrace? trace, VisionTape? tape)
     {
         var arena = compute.Arena;
         var patches = pixels.Length / PatchFloats;
@@ -142,14 +155,15 @@ internal sealed class QwenTower
         if (tape is not null) tape.Patches = input;
         if (trace is not null) (trace.Axes, trace.Embeddings) = ([patches, Width], embedded.ToArray());
         var unit = Merge * Merge;
-        var stream = arena.Take(patches, Width);                                                               // [patch in window order, width]
+        var stream = arena.Take(patches, Width);  // [patch in window order, width]
         for (var row = 0; row < patches; row++) embedded[plan.Order[row / unit] * unit + row % unit].CopyTo(stream[row]);
         _rope.Reserve(grids.Max(g => Math.Max(g.Rows, g.Columns)));
         for (var i = 0; i < _layers.Length; i++)
         {
             var mark = arena.Here();
             if (tape is not null) tape.Layers.Add(new VisionLayerTape());
-            _layers[i].Forward(stream, _fullAttention.Contains(i) ? plan.Pictures : plan.Windows, compute, (heads, token) => _rope.Rotate(heads, plan.PlaceOf(token, unit)), tape?.Layers[i]);
+            _layers[i].Forward(stream, _fullAttention.Contains(i) ? plan.Pictures : plan.Windows, compute,
+                (heads, token) => _rope.Rotate(heads, plan.PlaceOf(token, unit)), tape?.Layers[i]);
             if (tape is null) arena.Release(mark);
             trace?.Layers.Add(stream.ToArray());
         }
@@ -173,7 +187,8 @@ internal sealed class QwenTower
     {
         public Plan(IReadOnlyList<(int Rows, int Columns)> grids, int merge, int window)
         {
-            var (pictures, windows, order, places) = (new List<(int, int)>(), new List<(int, int)>(), new List<int>(), new List<Coordinate>());
+            var (pictures, windows, order, places) = (new List<(int, int)>(), new List<(int, int)>(),
+                new List<int>(), new List<Coordinate>());
             var unit = merge * merge;
             foreach (var (rows, columns) in grids)
             {
@@ -181,7 +196,8 @@ internal sealed class QwenTower
                 pictures.Add((first * unit, high * wide * unit));
                 for (var token = 0; token < high * wide; token++)
                 {
-                    for (var i = 0; i < unit; i++) places.Add(new Coordinate(token / wide * merge + i / merge, token % wide * merge + i % merge, 0));
+                    for (var i = 0; i < unit; i++)
+                        places.Add(new Coordinate(token / wide * merge + i / merge, token % wide * merge + i % merge, 0));
                 }
                 var side = window == 0 ? Math.Max(high, wide) : window;
                 for (var top = 0; top < high; top += side)

@@ -20,10 +20,12 @@ internal sealed class QwenVl : ModelFamily
     {
         _windows = checkpoint.Config.Text("model_type") == "qwen2_5_vl";
         var weights = checkpoint.Weights;
-        _tower = new QwenTower(checkpoint.Config.Section("vision_config"), weights, Prefix(weights, "patch_embed.proj.weight", "visual."), _windows, Decoder.Shape.ModelSize);
+        _tower = new QwenTower(checkpoint.Config.Section("vision_config"), weights, Prefix(weights, "patch_embed.proj.weight", "visual."),
+            _windows, Decoder.Shape.ModelSize);
         weights.AssertAllRead();
         _preprocessor = Qwen2VlPreprocessor.Load(checkpoint.Folder);
-        if ((_preprocessor.PatchSize, _preprocessor.TemporalPatchSize, _preprocessor.MergeSize) != (_tower.PatchSize, _tower.Frames, _tower.Merge))
+        if ((_preprocessor.PatchSize, _preprocessor.TemporalPatchSize, _preprocessor.MergeSize)
+            != (_tower.PatchSize, _tower.Frames, _tower.Merge))
             throw InputException.At(PreprocessorSettings.FileIn(checkpoint.Folder), "patch_size, temporal_patch_size, merge_size",
                 $"those of vision_config, {_tower.PatchSize}, {_tower.Frames}, {_tower.Merge}",
                 $"{_preprocessor.PatchSize}, {_preprocessor.TemporalPatchSize}, {_preprocessor.MergeSize}");
@@ -34,7 +36,8 @@ internal sealed class QwenVl : ModelFamily
 
     /// <inheritdoc/>
     public override string VisionSummary =>
-        $"patches of {_tower.PatchSize} x {_tower.PatchSize} pixels, {_tower.Layers} layers of width {_tower.Width}, {_tower.Windows}, an image token for {_tower.Merge * _tower.PatchSize} x {_tower.Merge * _tower.PatchSize} pixels";
+        $"patches of {_tower.PatchSize} x {_tower.PatchSize} pixels, {_tower.Layers} layers of width {_tower.Width}, {_tower.Windows}, "
+            + $"an image token for {_tower.Merge * _tower.PatchSize} x {_tower.Merge * _tower.PatchSize} pixels";
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> PictureInputs => [.. base.PictureInputs, "image_grid_thw"];
@@ -48,9 +51,11 @@ internal sealed class QwenVl : ModelFamily
         var patches = pictures.Select(_preprocessor.Apply).ToList();
         return new PixelValues(
             [.. patches.SelectMany(p => p.Values)], [patches.Sum(p => p.GridHeight * p.GridWidth), _tower.PatchFloats],
-            [.. patches.Zip(pictures, (p, original) => new PictureShape(p.GridHeight * p.GridWidth, p.GridHeight, p.GridWidth, original.Height, original.Width))])
+            [.. patches.Zip(pictures,
+                (p, original) => new PictureShape(p.GridHeight * p.GridWidth, p.GridHeight, p.GridWidth, original.Height, original.Width))])
         {
-            Companions = [TensorData.Of("image_grid_thw", [.. patches.SelectMany(p => new long[] { 1, p.GridHeight, p.GridWidth })], pictures.Count, 3)],
+            Companions = [TensorData.Of("image_grid_thw", [.. patches.SelectMany(p => new long[] { 1, p.GridHeight, p.GridWidth })],
+                pictures.Count, 3)],
         };
     }
 
@@ -58,15 +63,20 @@ internal sealed class QwenVl : ModelFamily
     public override PixelValues Accept(PixelInputs inputs)
     {
         if (inputs.Shape.Length != 2 || inputs.Shape[1] != _tower.PatchFloats) throw inputs.Wrong($"[patches, {_tower.PatchFloats}]");
-        if (inputs.Grids is not { Length: > 0 } grids || grids.Length % 3 != 0) throw InputException.At(inputs.File, "image_grid_thw", "shape [pictures, 3]", inputs.Grids is null ? "nothing" : $"{inputs.Grids.Length} numbers");
+        if (inputs.Grids is not { Length: > 0 } grids || grids.Length % 3 != 0)
+            throw InputException.At(inputs.File, "image_grid_thw", "shape [pictures, 3]",
+                inputs.Grids is null ? "nothing" : $"{inputs.Grids.Length} numbers");
         var pictures = new List<PictureShape>();
         foreach (var grid in grids.Chunk(3))
         {
-            if (grid[0] != 1 || grid[1] < 1 || grid[2] < 1 || grid[1] > 1 << 15 || grid[2] > 1 << 15 || grid[1] % _tower.Merge != 0 || grid[2] % _tower.Merge != 0)
-                throw InputException.At(inputs.File, "image_grid_thw", $"one frame, rows and columns divisible by {_tower.Merge} (video is not supported)", string.Join(" x ", grid));
+            if (grid[0] != 1 || grid[1] < 1 || grid[2] < 1 || grid[1] > 1 << 15 || grid[2] > 1 << 15 || grid[1] % _tower.Merge != 0
+                || grid[2] % _tower.Merge != 0)
+                throw InputException.At(inputs.File, "image_grid_thw",
+                    $"one frame, rows and columns divisible by {_tower.Merge} (video is not supported)", string.Join(" x ", grid));
             pictures.Add(new PictureShape((int)(grid[1] * grid[2]), (int)grid[1], (int)grid[2]));
         }
-        if (pictures.Sum(p => (long)p.Parts) != inputs.Shape[0]) throw inputs.Wrong($"[{pictures.Sum(p => (long)p.Parts)}, {_tower.PatchFloats}], as image_grid_thw says");
+        if (pictures.Sum(p => (long)p.Parts) != inputs.Shape[0])
+            throw inputs.Wrong($"[{pictures.Sum(p => (long)p.Parts)}, {_tower.PatchFloats}], as image_grid_thw says");
         return new PixelValues(inputs.Values, inputs.Shape, pictures);
     }
 
@@ -80,7 +90,8 @@ internal sealed class QwenVl : ModelFamily
 
     /// <inheritdoc/>
     public override IEnumerable<PixelBox?> Boxes(PictureShape picture) =>
-        new PixelBox(0, 0, picture.Width, picture.Height).Cells(picture.Rows / _tower.Merge, picture.Columns / _tower.Merge).Select(b => (PixelBox?)b);
+        new PixelBox(0, 0, picture.Width, picture.Height).Cells(picture.Rows / _tower.Merge, picture.Columns / _tower.Merge)
+            .Select(b => (PixelBox?)b);
 
     /// <inheritdoc/>
     /// <remarks>
@@ -100,7 +111,8 @@ internal sealed class QwenVl : ModelFamily
             }
             var shape = pixels!.Pictures[picture++];
             var (high, wide) = (shape.Rows / _tower.Merge, shape.Columns / _tower.Merge);
-            for (var token = 0; token < high * wide && i < tokens.Count; token++) coordinates[i++] = new Coordinate(next, next + token / wide, next + token % wide);
+            for (var token = 0; token < high * wide && i < tokens.Count; token++)
+                coordinates[i++] = new Coordinate(next, next + token / wide, next + token % wide);
             next += Math.Max(high, wide);
         }
         return coordinates;
@@ -112,7 +124,8 @@ internal sealed class QwenVl : ModelFamily
         var (config, weights) = (checkpoint.Config, checkpoint.Weights);
         var text = config.SectionOrNull("text_config") ?? config;
         return Llama.Read(
-            text, weights, Prefix(weights, "embed_tokens.weight", "model.", "language_model.", "language_model.model."), Prefix(weights, "lm_head.weight", "", "language_model.") + "lm_head.weight",
+            text, weights, Prefix(weights, "embed_tokens.weight", "model.", "language_model.", "language_model.model."),
+            Prefix(weights, "lm_head.weight", "", "language_model.") + "lm_head.weight",
             Tied(config, text), DecoderDefaults.Qwen2Vl);
     }
 }

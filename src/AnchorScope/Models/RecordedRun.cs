@@ -23,7 +23,8 @@ internal sealed class RecordedRun : IRecordedRun
 
     /// <summary>Bytes of a recorded run of <paramref name="length"/> positions, including keys and values.</summary>
     public static long BytesOf(DecoderShape shape, int length, int from) => shape.Layers * (
-        KeyValues.BytesOf(shape.KeyHeads, shape.HeadSize, length) + sizeof(float) * (long)(length - from) * (shape.ModelSize + shape.Width(Site.HeadOut)));
+        KeyValues.BytesOf(shape.KeyHeads, shape.HeadSize, length)
+            + sizeof(float) * (long)(length - from) * (shape.ModelSize + shape.Width(Site.HeadOut)));
 
     /// <inheritdoc/>
     public Prompt Prompt { get; }
@@ -65,7 +66,8 @@ internal sealed class RecordedRun : IRecordedRun
         try
         {
             var mark = compute.Arena.Here();
-            var run = new RowBlock(Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, decoder.Shape.ModelSize), prompt.Coordinates, 0, edits)
+            var run = new RowBlock(Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, decoder.Shape.ModelSize),
+                prompt.Coordinates, 0, edits)
             {
                 Own = recorded.Own,
                 Traces = trace is null ? [recorded._start] : [recorded._start, trace],
@@ -92,7 +94,8 @@ internal sealed class RecordedRun : IRecordedRun
     private Tensor Rest(Site site, int layer, int columns, int position)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (position < From) throw new ArgumentOutOfRangeException(nameof(position), position, $"the run was recorded from position {From} on");
+        if (position < From)
+            throw new ArgumentOutOfRangeException(nameof(position), position, $"the run was recorded from position {From} on");
         var rows = TraceRows.Matrix(_start, site, layer, columns);
         return rows.RowRange(position - From, rows.Rows - (position - From));
     }

@@ -122,6 +122,7 @@ internal static class RopeSettings
         var sections = rope.Ints("mrope_section");
         return sections.Count == 3 && sections.All(s => s > 0) && sections.Sum() == headSize / 2
             ? sections
-            : throw InputException.At(rope.File, $"{rope.Path}.mrope_section", $"three numbers that add up to {headSize / 2}, half of a head", string.Join(", ", sections));
+            : throw InputException.At(rope.File, $"{rope.Path}.mrope_section",
+                $"three numbers that add up to {headSize / 2}, half of a head", string.Join(", ", sections));
     }
 }

@@ -12,7 +12,8 @@ namespace AnchorScope.Models;
 /// <param name="Scores">Score edits: none, one list for all heads, or one list per head.</param>
 /// <param name="Pattern">Destination of the probabilities [head, pos, key]; empty if they are not recorded.</param>
 /// <param name="Given">Replacement probabilities of a donor run by head and position of the run; null for none.</param>
-internal readonly record struct AttentionWork(RowBlock Run, KeyValues Own, int Keys, ScoreEdit[][] Scores, float[] Pattern, GivenPatterns? Given);
+internal readonly record struct AttentionWork(RowBlock Run, KeyValues Own, int Keys, ScoreEdit[][] Scores,
+    float[] Pattern, GivenPatterns? Given);
 
 /// <summary>Attention of every run of a pass over its frozen prefix and its own keys, with the score edits of its intervention.</summary>
 internal static unsafe class RunAttention
@@ -50,13 +51,16 @@ internal static unsafe class RunAttention
         var parts = Group(work.AsSpan(0, count), groups);
         var scratchFloats = AttentionKernel.ScratchFloats(longest);
         var scratch = arena.TakeFloats(scratchFloats * pass.Compute.Team.Size);
-        pass.Compute.Team.For(parts * shape.KeyHeads, cost / parts, new GroupAttention(layer, shape, q, z, work, groups, parts, scratch, scratchFloats));
+        pass.Compute.Team.For(parts * shape.KeyHeads, cost / parts,
+            new GroupAttention(layer, shape, q, z, work, groups, parts, scratch, scratchFloats));
         for (var i = 0; i < count; i++) EdgeAttention.Forward(layer, shape, q, k, v, z, work[i], pass.Compute);
         for (var i = 0; i < count; i++)
         {
             foreach (var trace in work[i].Run.Traces)
             {
-                if (trace.Sites.Contains(Site.AttnPattern)) trace.KeepPattern(Site.AttnPattern, layer, work[i].Pattern, shape.Heads, work[i].Run.Count, work[i].Keys, work[i].Run.Start);
+                if (trace.Sites.Contains(Site.AttnPattern))
+                    trace.KeepPattern(Site.AttnPattern, layer, work[i].Pattern, shape.Heads, work[i].Run.Count,
+                        work[i].Keys, work[i].Run.Start);
             }
         }
         return z;
@@ -69,15 +73,20 @@ internal static unsafe class RunAttention
     {
         var (arena, runs, size) = (pass.Compute.Arena, pass.Runs, shape.HeadSize);
         if (runs.SelectMany(run => run.Intervention.Edits).FirstOrDefault(e => e.IsEdge || e.Site == Site.AttnPattern) is { } replaced)
-            throw new ArgumentException($"there are no gradients through an interchange of {SiteNames.Of(replaced.Site)} {(replaced.IsEdge ? "along an edge" : "")}".TrimEnd(), nameof(pass));
-        var derivatives = new AttentionRows(arena.Take(dz.Rows, inputs.Query.Columns), arena.Take(dz.Rows, inputs.Key.Columns), arena.Take(dz.Rows, inputs.Value.Columns));
+            throw new ArgumentException(
+                $"there are no gradients through an interchange of {SiteNames.Of(replaced.Site)} {(replaced.IsEdge ? "along an edge" : "")}"
+                    .TrimEnd(), nameof(pass));
+        var derivatives = new AttentionRows(arena.Take(dz.Rows, inputs.Query.Columns), arena.Take(dz.Rows, inputs.Key.Columns),
+            arena.Take(dz.Rows, inputs.Value.Columns));
         var scores = runs.Select(run => Scores(run, layer, shape.Heads)).ToArray();
         var (longest, before, group) = (runs.Max(run => run.Count), runs.Max(run => run.Start), shape.Heads / shape.KeyHeads);
         // For each thread: keys and values of the prefix, and the scratch of the backward kernel.
         var pastFloats = 2L * before * size;
         var scratchFloats = pastFloats + AttentionGradient.ScratchFloats(longest, before, size);
         var scratch = arena.TakeFloats(scratchFloats * pass.Compute.Team.Size);
-        float[][] noted = [.. runs.Select(run => run.Derivatives.Any(t => t.Sites.Contains(Site.AttnScores)) ? GC.AllocateUninitializedArray<float>(shape.Heads * run.Count * (run.Start + run.Count), pinned: true) : [])];
+        float[][] noted = [
+            .. runs.Select(run => run.Derivatives.Any(t => t.Sites.Contains(Site.AttnScores))
+                ? GC.AllocateUninitializedArray<float>(shape.Heads * run.Count * (run.Start + run.Count), pinned: true) : [])];
         pass.Compute.Team.For(runs.Count * shape.KeyHeads, 10L * longest * (before + longest) * size * group, (item, member) =>
         {
             var (index, keyHead) = (item / shape.KeyHeads, item % shape.KeyHeads);
@@ -85,13 +94,19 @@ internal static unsafe class RunAttention
             float* keys = scratch + scratchFloats * member, values = keys + (long)before * size;
             run.Past?.CopyRows(layer, keyHead, run.Start, keys, values);
             AttentionGradient.Of(
-                inputs, dz, derivatives, new AttentionStretch(run.FirstRow, run.Count, keyHead, Causal: true), size, group, new AttentionPast(run.Start, (nint)keys, (nint)values),
+                inputs, dz, derivatives, new AttentionStretch(run.FirstRow, run.Count, keyHead, Causal: true), size, group,
+                new AttentionPast(run.Start, (nint)keys, (nint)values),
                 own.Length == 0 ? null : head => own[own.Length == 1 ? 0 : head],
-                noted[index].Length == 0 ? null : (float*)Marshal.UnsafeAddrOfPinnedArrayElement(noted[index], keyHead * group * run.Count * (run.Start + run.Count)), keys + pastFloats);
+                noted[index].Length == 0
+                    ? null
+                    : (float*)Marshal.UnsafeAddrOfPinnedArrayElement(noted[index], keyHead * group * run.Count * (run.Start + run.Count)),
+                keys + pastFloats);
         });
         for (var i = 0; i < noted.Length; i++)
         {
-            foreach (var trace in runs[i].Derivatives.Where(t => t.Sites.Contains(Site.AttnScores))) trace.KeepPattern(Site.AttnScores, layer, noted[i], shape.Heads, runs[i].Count, runs[i].Start + runs[i].Count, runs[i].Start);
+            foreach (var trace in runs[i].Derivatives.Where(t => t.Sites.Contains(Site.AttnScores)))
+                trace.KeepPattern(Site.AttnScores, layer, noted[i], shape.Heads, runs[i].Count,
+                    runs[i].Start + runs[i].Count, runs[i].Start);
         }
         return derivatives;
     }
@@ -101,11 +116,14 @@ internal static unsafe class RunAttention
         var own = run.Own ?? KeyValues.ForOneLayer(arena, shape.KeyHeads, shape.HeadSize, run.Start, run.Count);
         own.Append(layer, k.RowRange(run.FirstRow, run.Count), v.RowRange(run.FirstRow, run.Count));
         if (own.Start > (run.Past?.Count ?? 0))
-            throw new InvalidOperationException($"a run that keeps positions from {own.Start} on has a past of only {run.Past?.Count ?? 0}");
+            throw new InvalidOperationException(
+                $"a run that keeps positions from {own.Start} on has a past of only {run.Past?.Count ?? 0}");
         var keys = own.Start + own.Count + run.Count;
         var recorded = false;
         foreach (var trace in run.Traces) recorded |= trace.Sites.Contains(Site.AttnPattern);
-        return new AttentionWork(run, own, keys, Scores(run, layer, shape.Heads), recorded ? GC.AllocateUninitializedArray<float>(shape.Heads * run.Count * keys, pinned: true) : [], GivenPatterns.Of(run, layer, shape.Heads, keys));
+        return new AttentionWork(run, own, keys, Scores(run, layer, shape.Heads),
+            recorded ? GC.AllocateUninitializedArray<float>(shape.Heads * run.Count * keys, pinned: true) : [],
+            GivenPatterns.Of(run, layer, shape.Heads, keys));
     }
 
     /// <summary>Groups adjacent runs that share the same prefix, so that their queries read its keys and values together.</summary>
@@ -116,7 +134,9 @@ internal static unsafe class RunAttention
         var (count, rows) = (0, 0);
         for (var i = 0; i < work.Length; i++)
         {
-            if (i == 0 || rows + work[i].Run.Count > MostRows || work[i].Run.Past != work[i - 1].Run.Past || work[i].Own.Start != work[i - 1].Own.Start) (first[count++], rows) = (i, 0);
+            if (i == 0 || rows + work[i].Run.Count > MostRows || work[i].Run.Past != work[i - 1].Run.Past
+                || work[i].Own.Start != work[i - 1].Own.Start)
+                (first[count++], rows) = (i, 0);
             rows += work[i].Run.Count;
         }
         first[count] = work.Length;
@@ -143,17 +163,20 @@ internal static unsafe class RunAttention
         var end = run.Start + run.Count;
         return [.. (from edit in edits
                     from queries in edit.Positions.Ranges(end)
-                    from query in Enumerable.Range(Math.Max(queries.From, run.Start), Math.Max(0, queries.To - Math.Max(queries.From, run.Start)))
+                    from query in Enumerable.Range(Math.Max(queries.From, run.Start),
+                        Math.Max(0, queries.To - Math.Max(queries.From, run.Start)))
                     from keys in edit.Keys.Ranges(query + 1)
                     orderby query
-                    select new ScoreEdit(query, keys.From, keys.To, edit.Operation == Operation.Set ? float.NegativeInfinity : edit.Factor))];
+                    select new ScoreEdit(query, keys.From, keys.To,
+                        edit.Operation == Operation.Set ? float.NegativeInfinity : edit.Factor))];
     }
 
     /// <summary>
     /// One key/value head of one group: the queries of all its runs and of all heads that share the key/value head, in batches of the
     /// kernel's size.
     /// </summary>
-    private readonly struct GroupAttention(int layer, DecoderShape shape, Tensor q, Tensor z, AttentionWork[] work, int* groups, int count, float* scratch, long scratchFloats) : ITeamWork
+    private readonly struct GroupAttention(int layer, DecoderShape shape, Tensor q, Tensor z, AttentionWork[] work, int* groups, int count,
+        float* scratch, long scratchFloats) : ITeamWork
     {
         public void Do(int chunk, int member)
         {
@@ -176,7 +199,8 @@ internal static unsafe class RunAttention
                     filled = 0;
                 }
             }
-            if (filled > 0) AttentionKernel.Attend(rows[..filled], layer, keyHead, first.Run.Past, first.Own.Start, scratch + scratchFloats * member);
+            if (filled > 0)
+                AttentionKernel.Attend(rows[..filled], layer, keyHead, first.Run.Past, first.Own.Start, scratch + scratchFloats * member);
         }
     }
 
@@ -196,7 +220,10 @@ internal static unsafe class RunAttention
             Keys = item.Keys,
             Given = item.Given is { } given ? given[head, position] : null,
             // The array is allocated pinned.
-            Pattern = item.Pattern.Length == 0 ? null : (float*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(item.Pattern)) + ((long)head * item.Run.Count + position) * item.Keys,
+            Pattern = item.Pattern.Length == 0
+                ? null
+                : (float*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(item.Pattern))
+                    + ((long)head * item.Run.Count + position) * item.Keys,
         };
     }
 

@@ -26,7 +26,8 @@ internal sealed class SmolVlm : ModelFamily
         _tower = ClipTower.ReadSiglip(vision, weights, prefix, VisionSettings.Smol, bucketed: true);
         _postNorm = ClipTower.PostNorm(vision, weights, prefix, VisionSettings.Smol);
         _factor = config.PositiveInt("scale_factor", 2);
-        if (_tower.Side % _factor != 0) throw InputException.At(config.File, "scale_factor", $"a divisor of {_tower.Side}, the patches of a side", $"{_factor}");
+        if (_tower.Side % _factor != 0)
+            throw InputException.At(config.File, "scale_factor", $"a divisor of {_tower.Side}, the patches of a side", $"{_factor}");
         var name = Prefix(weights, "modality_projection.proj.weight", "model.connector.", "connector.") + "modality_projection.proj.weight";
         _projection = new Linear(weights.Get(name, Decoder.Shape.ModelSize, _tower.Width * _factor * _factor));
         weights.AssertAllRead();
@@ -39,7 +40,8 @@ internal sealed class SmolVlm : ModelFamily
 
     /// <inheritdoc/>
     public override string VisionSummary =>
-        $"SigLIP, tiles of {_tower.ImageSize} x {_tower.ImageSize} pixels, {_tower.Layers} layers of width {_tower.Width}, {TokensPerTile} image tokens a tile";
+        $"SigLIP, tiles of {_tower.ImageSize} x {_tower.ImageSize} pixels, {_tower.Layers} layers of width {_tower.Width}, "
+            + $"{TokensPerTile} image tokens a tile";
 
     private int TokensPerTile => _tower.Patches / (_factor * _factor);
 
@@ -62,7 +64,9 @@ internal sealed class SmolVlm : ModelFamily
     public override PixelValues Accept(PixelInputs inputs)
     {
         var shape = inputs.Shape;
-        if (shape.Length != 5 || shape[0] != 1 || shape[1] < 1 || shape[2] != 3 || shape[3] != _tower.ImageSize || shape[4] != _tower.ImageSize) throw inputs.Wrong($"[1, tiles, 3, {_tower.ImageSize}, {_tower.ImageSize}]");
+        if (shape.Length != 5 || shape[0] != 1 || shape[1] < 1 || shape[2] != 3 || shape[3] != _tower.ImageSize
+            || shape[4] != _tower.ImageSize)
+            throw inputs.Wrong($"[1, tiles, 3, {_tower.ImageSize}, {_tower.ImageSize}]");
         var pixels = 3 * _tower.ImageSize * _tower.ImageSize;
         // Tiles of zeros pad a batch. The reference drops them, but keeps one if there is no other tile.
         int[] real = [.. Enumerable.Range(0, (int)shape[1]).Where(tile => inputs.Values.AsSpan(tile * pixels, pixels)
@@ -87,7 +91,7 @@ internal sealed class SmolVlm : ModelFamily
     /// <inheritdoc/>
     public override Tensor Features(PixelValues pixels, Compute compute, VisionTrace? trace = null)
     {
-        var stream = _postNorm.Forward(_tower.Forward(pixels.Values, _tower.Layers, compute, trace), compute);     // [tile x patch, d_vision]
+        var stream = _postNorm.Forward(_tower.Forward(pixels.Values, _tower.Layers, compute, trace), compute);  // [tile x patch, d_vision]
         return _projection.Forward(PixelShuffle.Forward(stream, _tower.Tokens, _tower.Side, _factor, compute.Arena), compute);
     }
 
@@ -97,7 +101,8 @@ internal sealed class SmolVlm : ModelFamily
         var (tape, arena) = (new VisionTape(), compute.Arena);
         var stream = _tower.Forward(pixels.Values, _tower.Layers, compute, null, tape);
         var shuffled = PixelShuffle.Forward(_postNorm.Forward(stream, compute), _tower.Tokens, _tower.Side, _factor, arena);
-        var dNormed = PixelShuffle.Backward(LinearGradient.Both(_projection, shuffled, d, gradients, compute), _tower.Tokens, _tower.Side, _factor, arena);
+        var dNormed = PixelShuffle.Backward(LinearGradient.Both(_projection, shuffled, d, gradients, compute), _tower.Tokens,
+            _tower.Side, _factor, arena);
         var dStream = arena.TakeZeros(stream.Rows, stream.Columns);
         _postNorm.Backward(stream, dNormed, dStream, gradients, arena);
         _tower.Backward(dStream, tape, compute, gradients);

@@ -53,7 +53,8 @@ internal sealed class TilePacking
         var (rows, columns) = ratio > 1.1 ? (FloorDivide(high, ratio), FloorDivide(wide, ratio)) : (high, wide);
         if (ratio > 1.1 && (rows == 0 || columns == 0))
             throw new InputException(
-                $"a picture of {picture.Width} x {picture.Height} pixels is too long and thin: its map of {wide} x {high} image tokens cannot be shrunk to {mostTiles} tiles' worth");
+                $"a picture of {picture.Width} x {picture.Height} pixels is too long and thin: "
+                    + $"its map of {wide} x {high} image tokens cannot be shrunk to {mostTiles} tiles' worth");
         return new TilePacking(side * side + rows * (columns + 1), rows, columns, picture.Columns, top, left, high, wide);
     }
 

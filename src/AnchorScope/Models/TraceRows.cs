@@ -15,7 +15,8 @@ internal static class TraceRows
     {
         var count = trace.Positions?.Count ?? rows.Rows;
         var kept = trace.Room(site, layer, count, rows.Columns, firstPosition);
-        for (var i = 0; i < count; i++) rows[trace.Positions is { } positions ? positions[i] - firstPosition : i].CopyTo(kept.AsSpan(i * rows.Columns));
+        for (var i = 0; i < count; i++)
+            rows[trace.Positions is { } positions ? positions[i] - firstPosition : i].CopyTo(kept.AsSpan(i * rows.Columns));
     }
 
     /// <summary>The recorded values of one site as a matrix with <paramref name="columns"/> columns, valid as long as the trace.</summary>

@@ -22,7 +22,8 @@ public sealed class VisionLanguageModel : IDisposable
     }
 
     /// <summary>The families that <see cref="Open"/> supports, by model_type.</summary>
-    public static IReadOnlyList<string> Families { get; } = ["llava", "qwen2_vl", "qwen2_5_vl", "internvl", "internvl_chat", "llava_onevision", "smolvlm", "idefics3", "llama"];
+    public static IReadOnlyList<string> Families { get; } = ["llava", "qwen2_vl", "qwen2_5_vl", "internvl", "internvl_chat",
+        "llava_onevision", "smolvlm", "idefics3", "llama"];
 
     /// <summary>The files.</summary>
     public Checkpoint Checkpoint => ModelFamily.Checkpoint;
@@ -116,7 +117,8 @@ public sealed class VisionLanguageModel : IDisposable
     /// <summary>Renders, tokenises and embeds a conversation.</summary>
     /// <param name="labels">Assigns ranges of characters in text parts to spans; null for none.</param>
     /// <param name="session">Runs the vision tower.</param>
-    public Prompt Prompt(IReadOnlyList<ChatMessage> messages, IReadOnlyList<Picture> pictures, ISession session, IReadOnlyList<TextLabel>? labels = null)
+    public Prompt Prompt(IReadOnlyList<ChatMessage> messages, IReadOnlyList<Picture> pictures, ISession session,
+        IReadOnlyList<TextLabel>? labels = null)
     {
         var pixels = pictures.Count == 0 ? null : Preprocess(pictures);
         return _prompts.Of(messages, pixels, pixels is null ? null : session.Features(pixels), labels);
@@ -126,7 +128,8 @@ public sealed class VisionLanguageModel : IDisposable
     /// <param name="pixels">The preprocessed pictures, or null.</param>
     /// <param name="features">Image features [image token, d_model], row-major, or null.</param>
     /// <param name="labels">Assigns ranges of characters in text parts to spans; null for none.</param>
-    public Prompt Prompt(IReadOnlyList<ChatMessage> messages, PixelValues? pixels, float[]? features, IReadOnlyList<TextLabel>? labels = null) =>
+    public Prompt Prompt(
+        IReadOnlyList<ChatMessage> messages, PixelValues? pixels, float[]? features, IReadOnlyList<TextLabel>? labels = null) =>
         _prompts.Of(messages, pixels, features, labels);
 
     /// <summary>A raw text without a template. All of it is the instruction. The tokenizer adds its special tokens.</summary>
@@ -155,7 +158,8 @@ public sealed class VisionLanguageModel : IDisposable
     internal PixelValues Accept(PixelInputs inputs) => ModelFamily.Accept(inputs);
 
     /// <inheritdoc cref="ModelFamily.Features"/>
-    internal Tensors.Tensor Features(PixelValues pixels, Tensors.Compute compute, VisionTrace? trace = null) => ModelFamily.Features(pixels, compute, trace);
+    internal Tensors.Tensor Features(PixelValues pixels, Tensors.Compute compute, VisionTrace? trace = null) =>
+        ModelFamily.Features(pixels, compute, trace);
 
     /// <summary>Whether its weights are no longer mapped.</summary>
     internal bool IsDisposed { get; private set; }

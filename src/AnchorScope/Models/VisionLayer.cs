@@ -56,7 +56,8 @@ internal sealed class VisionLayer(Norm attnNorm, AttentionWeights attn, Norm mlp
     /// <param name="blocks">First token and length of each block.</param>
     /// <param name="rotate">Rotates one token's queries or keys [heads x d_head]; null without rotary embedding.</param>
     /// <param name="tape">Receives the activations that the backward pass needs; null for none.</param>
-    public void Forward(Tensor stream, IReadOnlyList<(int Start, int Length)> blocks, Compute compute, RowRotation? rotate = null, VisionLayerTape? tape = null)
+    public void Forward(Tensor stream, IReadOnlyList<(int Start, int Length)> blocks, Compute compute, RowRotation? rotate = null,
+        VisionLayerTape? tape = null)
     {
         if (tape is not null) tape.Entry = stream.Copy(compute.Arena);
         var attention = Attention(attnNorm.Forward(stream, compute), blocks, compute, rotate, tape);
@@ -73,15 +74,18 @@ internal sealed class VisionLayer(Norm attnNorm, AttentionWeights attn, Norm mlp
     /// stream before it, in place.
     /// </summary>
     /// <param name="rotateBack">Rotates by the negative angles.</param>
-    public void Backward(Tensor d, VisionLayerTape tape, IReadOnlyList<(int Start, int Length)> blocks, Compute compute, Gradients gradients, RowRotation? rotateBack = null)
+    public void Backward(Tensor d, VisionLayerTape tape, IReadOnlyList<(int Start, int Length)> blocks, Compute compute,
+        Gradients gradients, RowRotation? rotateBack = null)
     {
         var dMlp = mlp.Backward(ScaledBack(d, tape.MlpOut, MlpScale, gradients, compute), tape, compute, gradients);
         mlpNorm.Backward(tape.Middle, dMlp, d, gradients, compute.Arena);
-        var dAttn = AttentionBackward(ScaledBack(d, tape.AttnOut, AttnScale, gradients, compute), tape, blocks, compute, gradients, rotateBack);
+        var dAttn = AttentionBackward(ScaledBack(d, tape.AttnOut, AttnScale, gradients, compute), tape, blocks,
+            compute, gradients, rotateBack);
         attnNorm.Backward(tape.Entry, dAttn, d, gradients, compute.Arena);
     }
 
-    private unsafe Tensor Attention(Tensor x, IReadOnlyList<(int Start, int Length)> blocks, Compute compute, RowRotation? rotate, VisionLayerTape? tape)
+    private unsafe Tensor Attention(Tensor x, IReadOnlyList<(int Start, int Length)> blocks, Compute compute,
+        RowRotation? rotate, VisionLayerTape? tape)
     {
         var (projectedQ, projectedK) = (attn.Query.Forward(x, compute), attn.Key.Forward(x, compute));
         var q = Normed(projectedQ, QueryNorm, compute);                      // [token, head x d_head]
@@ -120,11 +124,14 @@ internal sealed class VisionLayer(Norm attnNorm, AttentionWeights attn, Norm mlp
                 AttentionKernel.Attend(rows.AsSpan(0, count), 0, head, null, 0, scratch + scratchFloats * member);
             }
         });
-        if (tape is not null) (tape.AttnNormed, tape.Projected, tape.Attention, tape.HeadOut) = (x, new AttentionRows(projectedQ, projectedK, v), new AttentionRows(q, k, v), z);
+        if (tape is not null)
+            (tape.AttnNormed, tape.Projected, tape.Attention, tape.HeadOut) = (x, new AttentionRows(projectedQ, projectedK, v),
+                new AttentionRows(q, k, v), z);
         return attn.Output.Forward(z, compute);
     }
 
-    private unsafe Tensor AttentionBackward(Tensor d, VisionLayerTape tape, IReadOnlyList<(int Start, int Length)> blocks, Compute compute, Gradients gradients, RowRotation? rotateBack)
+    private unsafe Tensor AttentionBackward(Tensor d, VisionLayerTape tape, IReadOnlyList<(int Start, int Length)> blocks, Compute compute,
+        Gradients gradients, RowRotation? rotateBack)
     {
         var arena = compute.Arena;
         var dz = LinearGradient.Both(attn.Output, tape.HeadOut, d, gradients, compute);      // [token, head x d_head]
@@ -135,7 +142,8 @@ internal sealed class VisionLayer(Norm attnNorm, AttentionWeights attn, Norm mlp
         compute.Team.For(blocks.Count * heads, 10L * longest * longest * size, (item, member) =>
         {
             var (start, length) = blocks[item / heads];
-            AttentionGradient.Of(tape.Attention, dz, derivatives, new AttentionStretch(start, length, item % heads, Causal: false), size, 1, AttentionPast.None, null, null, scratch + scratchFloats * member);
+            AttentionGradient.Of(tape.Attention, dz, derivatives, new AttentionStretch(start, length, item % heads, Causal: false), size, 1,
+                AttentionPast.None, null, null, scratch + scratchFloats * member);
         });
         for (var row = 0; rotateBack is not null && row < d.Rows; row++)
         {
@@ -144,7 +152,8 @@ internal sealed class VisionLayer(Norm attnNorm, AttentionWeights attn, Norm mlp
         }
         var dq = NormedBack(tape.Projected.Query, derivatives.Query, QueryNorm, gradients, arena);
         var dk = NormedBack(tape.Projected.Key, derivatives.Key, KeyNorm, gradients, arena);
-        return LinearGradient.Both([(attn.Query, dq), (attn.Key, dk), (attn.Value, derivatives.Value)], tape.AttnNormed, gradients, compute);
+        return LinearGradient.Both([(attn.Query, dq), (attn.Key, dk), (attn.Value, derivatives.Value)],
+            tape.AttnNormed, gradients, compute);
     }
 
     private static Tensor NormedBack(Tensor x, Tensor d, Norm? norm, Gradients gradients, Arena arena)

@@ -94,11 +94,16 @@ internal sealed record VisionSettings
             MlpSize = config.PositiveInt("intermediate_size", defaults.MlpSize),
             Layers = config.PositiveInt("num_hidden_layers", defaults.Layers),
             Epsilon = config.Number("layer_norm_eps", defaults.Epsilon),
-            Activation = name is null ? defaults.Activation : Activations.Parse(name) ?? throw config.Unsupported("hidden_act", name, Activations.Names),
+            Activation = name is null
+                ? defaults.Activation : Activations.Parse(name) ?? throw config.Unsupported("hidden_act", name, Activations.Names),
         };
-        if (read.Width % read.Heads != 0) throw InputException.At(config.File, $"{config.Path}.num_attention_heads", $"a divisor of hidden_size {read.Width}", $"{read.Heads}");
-        if (read.PatchSize > read.ImageSize) throw InputException.At(config.File, $"{config.Path}.patch_size", $"at most image_size {read.ImageSize}", $"{read.PatchSize}");
-        if (config.PositiveInt("num_channels", 3) is var channels && channels != 3) throw InputException.At(config.File, $"{config.Path}.num_channels", "3", $"{channels}");
+        if (read.Width % read.Heads != 0)
+            throw InputException.At(config.File, $"{config.Path}.num_attention_heads",
+                $"a divisor of hidden_size {read.Width}", $"{read.Heads}");
+        if (read.PatchSize > read.ImageSize)
+            throw InputException.At(config.File, $"{config.Path}.patch_size", $"at most image_size {read.ImageSize}", $"{read.PatchSize}");
+        if (config.PositiveInt("num_channels", 3) is var channels && channels != 3)
+            throw InputException.At(config.File, $"{config.Path}.num_channels", "3", $"{channels}");
         return read;
     }
 
@@ -134,7 +139,8 @@ internal sealed record VisionSettings
 
     private static int Square(ConfigSection config, string key, int otherwise)
     {
-        if (!config.Has(key) || config.Json.GetProperty(key).ValueKind != System.Text.Json.JsonValueKind.Array) return config.PositiveInt(key, otherwise);
+        if (!config.Has(key) || config.Json.GetProperty(key).ValueKind != System.Text.Json.JsonValueKind.Array)
+            return config.PositiveInt(key, otherwise);
         var sides = config.Ints(key);
         return sides.Count == 2 && sides[0] == sides[1] && sides[0] > 0
             ? sides[0]

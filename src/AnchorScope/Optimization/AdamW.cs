@@ -48,11 +48,13 @@ internal sealed class AdamW : IDisposable
         foreach (var tensor in _tensors)
         {
             var decay = tensor.Shape.Length > 1 ? (float)(1 - learningRate * _options.WeightDecay) : 1f;
-            Step(_parameters[tensor.Name], gradients[tensor.Name], Means[tensor.Name], Squares[tensor.Name], (float)scale, (float)(learningRate / first), (float)(1 / Math.Sqrt(second)), decay);
+            Step(_parameters[tensor.Name], gradients[tensor.Name], Means[tensor.Name], Squares[tensor.Name], (float)scale,
+                (float)(learningRate / first), (float)(1 / Math.Sqrt(second)), decay);
         }
     }
 
-    private void Step(Span<float> values, ReadOnlySpan<float> gradients, Span<float> means, Span<float> squares, float scale, float rate, float correction, float decay)
+    private void Step(Span<float> values, ReadOnlySpan<float> gradients, Span<float> means, Span<float> squares, float scale, float rate,
+        float correction, float decay)
     {
         var (b1, b2) = (_options.FirstDecay, _options.SecondDecay);
         var i = 0;
@@ -63,7 +65,8 @@ internal sealed class AdamW : IDisposable
             var s = Vector512.Create<float>(squares.Slice(i, 16)) * b2 + g * g * (1 - b2);
             m.CopyTo(means.Slice(i, 16));
             s.CopyTo(squares.Slice(i, 16));
-            (Vector512.Create<float>(values.Slice(i, 16)) * decay - m * rate / (Vector512.Sqrt(s) * correction + Vector512.Create(_options.Epsilon))).CopyTo(values.Slice(i, 16));
+            (Vector512.Create<float>(values.Slice(i, 16)) * decay
+                - m * rate / (Vector512.Sqrt(s) * correction + Vector512.Create(_options.Epsilon))).CopyTo(values.Slice(i, 16));
         }
         for (; i < values.Length; i++)
         {

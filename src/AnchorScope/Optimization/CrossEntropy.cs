@@ -20,7 +20,8 @@ internal static class CrossEntropy
     /// <param name="targets">At most one per row.</param>
     /// <param name="gradients">Receives the gradients with respect to head and final norm, if requested.</param>
     /// <returns>The loss, and its gradient [row, d_model] in new memory.</returns>
-    public static (double Loss, Tensor Derivatives) Of(Decoder decoder, Tensor resid, IReadOnlyList<Target> targets, Compute compute, Gradients? gradients)
+    public static (double Loss, Tensor Derivatives) Of(Decoder decoder, Tensor resid, IReadOnlyList<Target> targets,
+        Compute compute, Gradients? gradients)
     {
         var arena = compute.Arena;
         var d = arena.TakeZeros(resid.Rows, resid.Columns);

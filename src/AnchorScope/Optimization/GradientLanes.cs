@@ -47,7 +47,9 @@ internal sealed class GradientLanes : IDisposable
         }
         var count = Math.Min(threads, _lanes.Length);
         while (_sessions.Count < count) _sessions.Add(_engine.Open(new SessionOptions { Cancel = _cancel }));
-        var others = _sessions.Take(count).Skip(1).Select(session => Task.Factory.StartNew(() => Work(session), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)).ToArray();
+        var others = _sessions.Take(count).Skip(1).Select(
+            session => Task.Factory.StartNew(() => Work(session), CancellationToken.None, TaskCreationOptions.LongRunning,
+                TaskScheduler.Default)).ToArray();
         try
         {
             Work(_sessions[0]);

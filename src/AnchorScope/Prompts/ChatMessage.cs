@@ -65,7 +65,8 @@ public sealed record ChatMessage(string Role, IReadOnlyList<ContentPart> Content
 
     /// <summary>The same from bytes. <paramref name="name"/> replaces the path in messages.</summary>
     /// <exception cref="InputException">The bytes are not such an array.</exception>
-    public static IReadOnlyList<ChatMessage> Parse(ReadOnlyMemory<byte> utf8, string name) => Read(new JsonField(name, "", StrictJson.Parse(utf8.Span, name)), name);
+    public static IReadOnlyList<ChatMessage> Parse(ReadOnlyMemory<byte> utf8, string name) =>
+        Read(new JsonField(name, "", StrictJson.Parse(utf8.Span, name)), name);
 
     private static IReadOnlyList<ChatMessage> Read(JsonField list, string name)
     {

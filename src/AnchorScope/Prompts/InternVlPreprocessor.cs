@@ -45,7 +45,8 @@ internal sealed class InternVlPreprocessor
     {
         if (config.Flag("pad2square", false))
             throw InputException.At(config.File, "pad2square", "false", "true");
-        Size = config.Has("force_image_size") ? config.PositiveInt("force_image_size") : config.Section("vision_config").PositiveInt("image_size");
+        Size = config.Has("force_image_size")
+            ? config.PositiveInt("force_image_size") : config.Section("vision_config").PositiveInt("image_size");
         if (Size > PreprocessorSettings.LargestSize)
             throw InputException.At(config.File, "force_image_size", $"at most {PreprocessorSettings.LargestSize}", $"{Size}");
         var tiled = config.Flag("dynamic_image_size", false);

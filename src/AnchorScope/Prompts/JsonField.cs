@@ -117,5 +117,6 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
     private string Join(string name) => Path.Length == 0 ? name : $"{Path}.{name}";
 
     // JSON can contain an escaped half of a surrogate pair. The parser accepts it; only reading the string fails.
-    private InputException HalfPair(InvalidOperationException e) => new($"{File}: {Path}: expected text, found an escape that is half of a surrogate pair", e);
+    private InputException HalfPair(InvalidOperationException e) =>
+        new($"{File}: {Path}: expected text, found an escape that is half of a surrogate pair", e);
 }

@@ -26,7 +26,8 @@ internal sealed class LlavaOnevisionPreprocessor
         if (settings.Find("crop_size") is { } crop)
             throw crop.Expected("nothing (tiles have the size of the overview)");
         Size = settings.SquareSide("size", 384);
-        Resolutions = settings.Find("image_grid_pinpoints") is { } pinpoints ? ResolutionsOf(pinpoints, Size) : DefaultResolutions(settings, Size);
+        Resolutions = settings.Find("image_grid_pinpoints") is { } pinpoints
+            ? ResolutionsOf(pinpoints, Size) : DefaultResolutions(settings, Size);
         filter = settings.Filter(Resampling.Bicubic);
         values = new(settings.RescaleFactor(), settings.Normalization(PreprocessorSettings.ClipMean, PreprocessorSettings.ClipStd));
         background = settings.MeanColour(PreprocessorSettings.ClipMean);
@@ -64,7 +65,8 @@ internal sealed class LlavaOnevisionPreprocessor
         ArgumentNullException.ThrowIfNull(picture);
         var (left, top, right, bottom) = SquareAround(picture.Height, picture.Width);
         if ((long)(bottom - top) * (right - left) > Picture.MostPixels)
-            throw new InputException($"a picture of {picture.Width} x {picture.Height} pixels: padded to a square it has more than {Picture.MostPixels} pixels");
+            throw new InputException(
+                $"a picture of {picture.Width} x {picture.Height} pixels: padded to a square it has more than {Picture.MostPixels} pixels");
         var square = Pad(picture, bottom - top, right - left, background);
         return new(values.Tiles(Size, square.Resize(Size, Size, filter)), Size, 0, 0, Overview: true, picture.Height, picture.Width);
     }

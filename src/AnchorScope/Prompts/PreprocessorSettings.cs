@@ -107,7 +107,8 @@ internal sealed class PreprocessorSettings
     {
         if (Find("resample") is not { } field)
             return otherwise;
-        return field.Value.ValueKind == JsonValueKind.Number && field.Value.TryGetInt32(out var filter) && Enum.IsDefined((Resampling)filter)
+        return field.Value.ValueKind == JsonValueKind.Number && field.Value.TryGetInt32(out var filter)
+            && Enum.IsDefined((Resampling)filter)
             ? (Resampling)filter
             : throw field.Expected("0 (nearest), 1 (lanczos), 2 (bilinear), 3 (bicubic) or 4 (box)");
     }
@@ -128,7 +129,8 @@ internal sealed class PreprocessorSettings
         if (Find("image_mean") is { } own)
         {
             mean = Channels(own, mayBeZero: true);
-            if (mean.Any(channel => channel is < 0 or > 1)) throw own.Expected("numbers from 0 to 1 (pictures are padded with the mean colour)");
+            if (mean.Any(channel => channel is < 0 or > 1))
+                throw own.Expected("numbers from 0 to 1 (pictures are padded with the mean colour)");
         }
         return [.. mean.Select(channel => (byte)(channel * 255.0))];
     }

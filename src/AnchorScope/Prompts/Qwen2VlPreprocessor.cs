@@ -62,7 +62,8 @@ internal sealed class Qwen2VlPreprocessor
         int gridHeight = seen.Height / PatchSize, gridWidth = seen.Width / PatchSize;
         var length = 3L * TemporalPatchSize * seen.Height * seen.Width;
         if (length > Array.MaxLength)
-            throw new InputException($"the patches of a {seen.Width}x{seen.Height} picture have {length} values, more than {Array.MaxLength}");
+            throw new InputException(
+                $"the patches of a {seen.Width}x{seen.Height} picture have {length} values, more than {Array.MaxLength}");
         var result = new float[length];
         var at = 0;
         for (var blockY = 0; blockY < gridHeight; blockY += MergeSize)
@@ -95,7 +96,8 @@ internal sealed class Qwen2VlPreprocessor
         if (tall * wide > maxPixels)
         {
             var beta = Math.Sqrt((double)((long)height * width) / maxPixels);
-            (tall, wide) = (Math.Max(1, (long)Math.Floor(height / beta / factor)) * factor, Math.Max(1, (long)Math.Floor(width / beta / factor)) * factor);
+            (tall, wide) = (Math.Max(1, (long)Math.Floor(height / beta / factor)) * factor,
+                Math.Max(1, (long)Math.Floor(width / beta / factor)) * factor);
         }
         else if (tall * wide < minPixels)
         {

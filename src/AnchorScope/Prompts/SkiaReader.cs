@@ -39,7 +39,9 @@ internal static unsafe class SkiaReader
                 .FirstOrDefault(i => pixels[4 * i + 3] < 255, -1) : -1;
             if (clear >= 0)
                 throw new InvalidDataException(
-                    $"{format} with transparent pixels (the first at column {clear % info.Width}, row {clear / info.Width}): the reference shows the colour beneath, which is lost here; store it as PNG");
+                    $"{format} with transparent pixels (the first at column "
+                        + $"{clear % info.Width}, row {clear / info.Width}): the reference shows the colour beneath, which is lost here; "
+                        + "store it as PNG");
             return new Picture(info.Width, info.Height, WithoutAlpha(pixels));
         }
         catch (Exception e) when (e is DllNotFoundException or TypeInitializationException)
@@ -66,6 +68,7 @@ internal static unsafe class SkiaReader
         var (bits, packing) = (BinaryPrimitives.ReadUInt16LittleEndian(file[28..]), BinaryPrimitives.ReadUInt32LittleEndian(file[30..]));
         if (bits is not (1 or 4 or 8 or 24 or 32) || !(packing == 0 || (packing == 3 && bits == 32)))
             throw new InvalidDataException(
-                $"BMP with {bits} bits a pixel, compression {packing} (expected 1, 4, 8, 24 or 32 bits without compression, or 32 bits with bit fields)");
+                $"BMP with {bits} bits a pixel, compression {packing} (expected 1, 4, 8, 24 or 32 bits without compression, "
+                    + "or 32 bits with bit fields)");
     }
 }

@@ -12,7 +12,8 @@ internal static class TextList
     public static IReadOnlyList<string> Parse(ReadOnlySpan<byte> utf8, string name)
     {
         var list = StrictJson.Parse(utf8, name);
-        if (list.ValueKind != JsonValueKind.Array) throw new InputException($"{name}: expected a JSON array of strings, found {JsonKind.Of(list)}");
+        if (list.ValueKind != JsonValueKind.Array)
+            throw new InputException($"{name}: expected a JSON array of strings, found {JsonKind.Of(list)}");
         return [.. list.EnumerateArray().Select((item, i) => item.ValueKind == JsonValueKind.String
             ? item.GetString()!
             : throw new InputException($"{name}: item {i}: expected a string, found {JsonKind.Of(item)}"))];

@@ -105,7 +105,8 @@ public sealed class Tokenizer
         var bytes = File.Exists(file) ? JsonField.ReadBytes(file)
             : VocabularyFiles.In(folder) ? VocabularyFiles.ToTokenizerJson(folder)
             : File.Exists(SentencePieceFile.PathIn(folder)) ? SentencePieceFile.ToTokenizerJson(folder)
-            : throw new InputException($"{file}: this file is needed and does not exist, nor do vocab.json and merges.txt, nor tokenizer.model");
+            : throw new InputException(
+                $"{file}: this file is needed and does not exist, nor do vocab.json and merges.txt, nor tokenizer.model");
         var configFile = Path.Combine(folder, "tokenizer_config.json");
         JsonField? config = File.Exists(configFile) ? JsonField.Read(configFile) : null;
         return new(JsonField.Parse(file, bytes), config, NamedTokens.Read(folder, config),

@@ -12,16 +12,19 @@ public static class TraceExport
 {
     /// <summary>Names of the arrays that are written only on request.</summary>
     public static IReadOnlyList<string> Optional { get; } =
-        ["z", "q", "k", "v", "k_rope", "attn", "attn_out", "mlp_out", "resid_mid", "neuron_out", "l0", "inputs_embeds", "final_norm", "lens", "rope", "vision"];
+        ["z", "q", "k", "v", "k_rope", "attn", "attn_out", "mlp_out", "resid_mid", "neuron_out", "l0", "inputs_embeds", "final_norm",
+            "lens", "rope", "vision"];
 
-    private static readonly (string Name, Site Site)[] HeadArrays = [("q", Site.QueryProj), ("k", Site.KeyProj), ("v", Site.Value), ("k_rope", Site.Key)];
+    private static readonly (string Name, Site Site)[] HeadArrays = [("q", Site.QueryProj), ("k", Site.KeyProj),
+        ("v", Site.Value), ("k_rope", Site.Key)];
 
     /// <summary>Runs <paramref name="prompt"/> under <paramref name="intervention"/> and returns the arrays.</summary>
     /// <param name="pixels">Pixel values of its pictures, or null.</param>
     /// <param name="keep">Names from <see cref="Optional"/>.</param>
     /// <param name="generated">Positions that may be generated after the prompt. <paramref name="intervention"/> may refer to them.</param>
     public static IReadOnlyList<TensorData> Run(
-        VisionLanguageModel model, Prompt prompt, PixelValues? pixels, Intervention intervention, IReadOnlySet<string> keep, ISession session, int generated = 0)
+        VisionLanguageModel model, Prompt prompt, PixelValues? pixels, Intervention intervention, IReadOnlySet<string> keep,
+        ISession session, int generated = 0)
     {
         var decoder = model.Decoder;
         var (shape, length) = (decoder.Shape, prompt.Length);
@@ -57,7 +60,8 @@ public static class TraceExport
         if (keep.Contains("final_norm")) arrays.Add(TensorData.Of("lm.final_norm", session.FinalNorm(resid), length, width));
         if (keep.Contains("lens"))
         {
-            float[] lens = [.. session.Unembed(prompt.Embeddings), .. Enumerable.Range(0, layers).SelectMany(l => session.Unembed(trace[Site.ResidPost, l]))];
+            float[] lens = [.. session.Unembed(prompt.Embeddings),
+                .. Enumerable.Range(0, layers).SelectMany(l => session.Unembed(trace[Site.ResidPost, l]))];
             arrays.Add(TensorData.Of("lens.logits", lens, layers + 1, length, decoder.VocabularySize));
         }
         if (keep.Contains("l0"))
@@ -89,9 +93,14 @@ public static class TraceExport
         {
             var size = shape.HeadSize / 2;
             var axes = decoder.Rope.Axes;
-            float[] table = [.. Enumerable.Range(0, axes).SelectMany(axis => prompt.Coordinates.SelectMany(c => { var part = decoder.Rope.At(c[axis]).Slice(half * size, size).ToArray(); return part.Concat(part); }))];
+            float[] table = [.. Enumerable.Range(0, axes).SelectMany(axis => prompt.Coordinates.SelectMany(c =>
+            {
+                var part = decoder.Rope.At(c[axis]).Slice(half * size, size).ToArray();
+                return part.Concat(part);
+            }))];
             // With several axes, as in the reference: the angles of every pair on each axis, before each pair selects its axis.
-            return axes == 1 ? TensorData.Of(name, table, 1, length, shape.HeadSize) : TensorData.Of(name, table, axes, 1, length, shape.HeadSize);
+            return axes == 1
+                ? TensorData.Of(name, table, 1, length, shape.HeadSize) : TensorData.Of(name, table, axes, 1, length, shape.HeadSize);
         }
     }
 

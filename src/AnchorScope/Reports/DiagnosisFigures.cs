@@ -8,7 +8,8 @@ namespace AnchorScope.Reports;
 internal sealed class DiagnosisFigures(Diagnosis d)
 {
     private static readonly string[] MainEdges =
-        ["text_context->instruction", "image->instruction", "image->text_context", "text_context->last", "image->last", "instruction->last"];
+        ["text_context->instruction", "image->instruction", "image->text_context", "text_context->last",
+            "image->last", "instruction->last"];
 
     private readonly double[] _layers = [.. Enumerable.Range(0, d.Model.Layers).Select(l => (double)l)];
 
@@ -74,19 +75,25 @@ internal sealed class DiagnosisFigures(Diagnosis d)
     };
 
     private static BarSeries Bar(string name, IReadOnlyList<ByInstruction> values) =>
-        new(name, [.. values.Select(v => v.All.Mean)]) { Low = [.. values.Select(v => v.All.Low)], High = [.. values.Select(v => v.All.High)] };
+        new(name, [.. values.Select(v => v.All.Mean)])
+            { Low = [.. values.Select(v => v.All.Low)], High = [.. values.Select(v => v.All.High)] };
 
     private IEnumerable<KnockoutCurve> Curves(IEnumerable<string> edges) =>
         edges.Select(e => d.Knockouts.FirstOrDefault(k => k.Edge == e && $"{k.Window}" == d.Variants["window"])).OfType<KnockoutCurve>();
 
-    private LineFigure Knockout() => ByModality("I_NSSD of edge knockouts by layer", $"I_{{NSSD}} ({d.Variants["nssd"]})", p => p.Nssd, null);
+    private LineFigure Knockout() =>
+        ByModality("I_NSSD of edge knockouts by layer", $"I_{{NSSD}} ({d.Variants["nssd"]})", p => p.Nssd, null);
 
     private LineFigure KnockoutFollowing() => ByModality("MFR under edge knockouts by layer", "MFR (arg-max)", p => p.Argmax, (0, 1));
 
     private LineFigure ByModality(string name, string label, Func<KnockoutPoint, ByInstruction> value, (double, double)? range) => new(name,
     [
-        .. new (string, Func<ByInstruction, Estimate>)[] { ("Told to trust the text", b => b.Text), ("Told to trust the picture", b => b.Vision) }.Select(side => new LinePanel(
-            side.Item1, [.. Curves(MainEdges).Select((k, i) => Series(Arrow(k.Edge), k.Layers.Select(p => (double)p.Layer!.Value), k.Layers.Select(p => side.Item2(value(p))), i))])
+        .. new (string, Func<ByInstruction, Estimate>)[] { ("Told to trust the text", b => b.Text),
+            ("Told to trust the picture", b => b.Vision) }.Select(side => new LinePanel(
+            side.Item1,
+            [.. Curves(MainEdges).Select(
+                (k, i) => Series(Arrow(k.Edge), k.Layers.Select(p => (double)p.Layer!.Value),
+                    k.Layers.Select(p => side.Item2(value(p))), i))])
         {
             XLabel = By.Length > 0 ? $"Layer at the centre of the window, cut{By}" : "Layer at the centre of the window", YLabel = label,
                 ZeroLine = range is null, YRange = range,
@@ -130,7 +137,8 @@ internal sealed class DiagnosisFigures(Diagnosis d)
 
     private HeadKind? Estimated() => d.Heads.Estimated.Count == 0 ? null : Kind("estimate", d.Heads.Estimated);
 
-    private HeadKind[] Kinds() => [Kind("shared hub", d.Heads.Shared), Kind("vision expert", d.Heads.VisionOnly), Kind("text expert", d.Heads.TextOnly)];
+    private HeadKind[] Kinds() =>
+        [Kind("shared hub", d.Heads.Shared), Kind("vision expert", d.Heads.VisionOnly), Kind("text expert", d.Heads.TextOnly)];
 
     private static HeadKind Kind(string name, IReadOnlyList<HeadId> heads) => new(name, [.. heads.Select(h => (h.Layer, h.Head))]);
 
@@ -151,7 +159,8 @@ internal sealed class DiagnosisFigures(Diagnosis d)
         var shares = d.Blocking.Where(b => b.Share is not null).ToList();
         double[] x = [0, .. shares.Select(b => b.Share!.Value * 100)];
         var whole = d.Following[0];
-        LinePanel Panel(string title, ByInstruction plain, Func<BlockingResult, ByInstruction> top, Func<RandomControl, ByInstruction> random)
+        LinePanel Panel(
+            string title, ByInstruction plain, Func<BlockingResult, ByInstruction> top, Func<RandomControl, ByInstruction> random)
         {
             var series = new List<LineSeries> { Series("necessary heads", x, [plain.All, .. shares.Select(b => top(b).All)], 0) };
             // A share without draws is a gap in the controls; the others are shown.
@@ -167,7 +176,8 @@ internal sealed class DiagnosisFigures(Diagnosis d)
                 Reference = title.StartsWith("Larger", StringComparison.Ordinal) ? 0.5 : null };
         }
         return new LineFigure("MFR against the share of heads blocked",
-            [Panel("Arg-max over the vocabulary", whole.Argmax, b => b.Argmax, r => r.Argmax), Panel("Larger of the two answers", whole.Larger, b => b.Larger, r => r.Larger)]);
+            [Panel("Arg-max over the vocabulary", whole.Argmax, b => b.Argmax, r => r.Argmax),
+                Panel("Larger of the two answers", whole.Larger, b => b.Larger, r => r.Larger)]);
     }
 
     private LineFigure Amplification()
@@ -177,17 +187,23 @@ internal sealed class DiagnosisFigures(Diagnosis d)
         {
             panels.Add(Gain($"{set.Key}: share of {Plural.Of(set.First().Failed, "failed run")} repaired", "Repaired (arg-max)", set,
                 p => p.RecoveredArgmax));
-            panels.Add(Gain($"{set.Key}: MFR of the whole set", "MFR (arg-max)", set.Where(a => a.Points[0].WholeArgmax is not null), p => p.WholeArgmax!));
+            panels.Add(Gain($"{set.Key}: MFR of the whole set", "MFR (arg-max)",
+                set.Where(a => a.Points[0].WholeArgmax is not null), p => p.WholeArgmax!));
         }
         return new LineFigure("Amplification", panels);
     }
 
-    private static LinePanel Gain(string title, string label, IEnumerable<AmplificationResult> groups, Func<GainPoint, ByInstruction> value) => new(
-        title,
-        [.. groups.Select((g, i) => Series(g.Group.Shown, g.Points.Select(p => p.Factor), g.Points.Select(p => value(p).All), g.Heads.Count == 0 ? -1 : i, g.Heads.Count == 0 ? (g.Group == HeadPlan.Random ? Stroke.Dotted : Stroke.Dashed) : Stroke.Solid))])
-    {
-        XLabel = "Factor", YLabel = label, YRange = (0, 1),
-    };
+    private static LinePanel Gain(
+        string title, string label, IEnumerable<AmplificationResult> groups, Func<GainPoint, ByInstruction> value) =>
+        new(
+            title,
+            [.. groups.Select(
+                (g, i) => Series(g.Group.Shown, g.Points.Select(p => p.Factor), g.Points.Select(p => value(p).All),
+                    g.Heads.Count == 0 ? -1 : i,
+                    g.Heads.Count == 0 ? (g.Group == HeadPlan.Random ? Stroke.Dotted : Stroke.Dashed) : Stroke.Solid))])
+        {
+            XLabel = "Factor", YLabel = label, YRange = (0, 1),
+        };
 
     /// <summary>"image->last" in print.</summary>
     public static string Arrow(string edge) => edge.Replace("->", " → ", StringComparison.Ordinal).Replace('_', ' ');
@@ -196,6 +212,7 @@ internal sealed class DiagnosisFigures(Diagnosis d)
     public static LineSeries Series(string name, IEnumerable<double> x, IEnumerable<Estimate> y, int colour, Stroke stroke = Stroke.Solid)
     {
         var points = y.ToList();
-        return new LineSeries(name, [.. x], [.. points.Select(p => p.Mean)]) { Low = [.. points.Select(p => p.Low)], High = [.. points.Select(p => p.High)], Colour = colour, Stroke = stroke };
+        return new LineSeries(name, [.. x], [.. points.Select(p => p.Mean)])
+            { Low = [.. points.Select(p => p.Low)], High = [.. points.Select(p => p.High)], Colour = colour, Stroke = stroke };
     }
 }

@@ -10,7 +10,9 @@ public sealed record DiagnosisFinding(string Status, string Sentence);
 /// <summary>The main job as one call: which modality a model follows, where that is decided, which heads decide.</summary>
 public static class DiagnosisJob
 {
-    /// <summary>Runs a diagnosis into <paramref name="folder"/>: rows, tables, head sets, report. A run that was stopped goes on where it was.</summary>
+    /// <summary>
+    /// Runs a diagnosis into <paramref name="folder"/>: rows, tables, head sets, report. A run that was stopped goes on where it was.
+    /// </summary>
     /// <param name="options">Model, data, definitions.</param>
     /// <param name="folder">New, empty, or that of a run with the same inputs and options.</param>
     /// <param name="progress">Called with the phase, samples that are done, and samples in all.</param>
@@ -27,7 +29,8 @@ public static class DiagnosisJob
     }
 
     /// <summary>Runs what the store lacks, reads its rows, and writes everything but them.</summary>
-    internal static Diagnosis Complete(DiagnosisStudy study, ResultStore store, string folder, Action<StudyProgress>? progress, CancellationToken cancel)
+    internal static Diagnosis Complete(DiagnosisStudy study, ResultStore store, string folder, Action<StudyProgress>? progress,
+        CancellationToken cancel)
     {
         var plan = study.Run(store, progress, cancel);
         var diagnosis = study.Reduce(store, plan);

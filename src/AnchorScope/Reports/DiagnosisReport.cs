@@ -16,7 +16,8 @@ internal static class DiagnosisReport
         foreach (var (name, figure) in new InterchangeFigures(diagnosis.Interchange).All) figures[name] = figure;
         foreach (var (name, figure) in ReadingFigures.Of(diagnosis, data)) figures[name] = figure;
         Directory.CreateDirectory(Path.Combine(folder, "figures"));
-        foreach (var (name, figure) in figures) DiagnosisFiles.Text(Path.Combine(folder, "figures", name + ".svg"), figure.ToSvg(standalone: true));
+        foreach (var (name, figure) in figures)
+            DiagnosisFiles.Text(Path.Combine(folder, "figures", name + ".svg"), figure.ToSvg(standalone: true));
         DiagnosisFiles.Text(Path.Combine(folder, "report.html"), Page(folder, diagnosis, figures, data).ToHtml());
     }
 
@@ -25,13 +26,20 @@ internal static class DiagnosisReport
         var page = new HtmlPage($"Who decides in {d.Model.Name}?")
         {
             Subtitle = $"{d.Model.Family}, {Plural.Of(d.Model.Layers, "layer")} of {Plural.Of(d.Model.Heads, "head")}; samples: "
-                + $"{string.Join(", ", d.Data.Select(s => $"{s.Samples} {s.Name}"))}{(d.Variants.TryGetValue("steering", out var steering) ? $"; steered: {steering}" : "")}",
-            Footer = $"{d.Tool}; weights {d.Model.Sha256[..12]}, seed {d.Seed}, definitions: {d.Variants["preset"]}. All numbers: diagnosis.json, summary.csv; every run: results.jsonl.",
+                + $"{string.Join(", ", d.Data.Select(s =>
+                    $"{s.Samples} {s.Name}"))}{(d.Variants.TryGetValue("steering", out var steering) ? $"; steered: {steering}" : "")}",
+            Footer = $"{d.Tool}; weights {d.Model.Sha256[..12]}, seed {d.Seed}, definitions: {d.Variants["preset"]}. All numbers: "
+                + "diagnosis.json, summary.csv; every run: results.jsonl.",
             Terms = ReportTerms.All,
         };
         foreach (var warning in d.Warnings) page.Note(NoteKind.Warning, warning);
         foreach (var finding in d.Findings)
-            page.Lead(finding.Text, finding.Status switch { FindingStatus.Present => Status.Good, FindingStatus.Absent => Status.Absent, _ => Status.Neutral });
+            page.Lead(finding.Text, finding.Status switch
+            {
+                FindingStatus.Present => Status.Good,
+                FindingStatus.Absent => Status.Absent,
+                _ => Status.Neutral,
+            });
         page.Lead(d.Route.Text, d.Route.Verdict == Route.Undecided ? Status.Neutral : Status.Good);
         if (d.Model.Provenance is { } statement) page.Note(NoteKind.Warning, statement, "About this model");
         page.Paragraph(
@@ -101,8 +109,11 @@ internal static class DiagnosisReport
 
         static string[] Row(FollowingRates f) =>
         [
-            f.Group == "all" ? f.Set : f.Group == "kind" ? $"{f.Set}: {f.Name.Replace('_', ' ')}" : $"{f.Set}, {f.Name.Replace('_', ' ')}", $"{f.Runs}",
-            Numbers.Of(f.Argmax.Vision.Mean), Numbers.Of(f.Argmax.Text.Mean), Numbers.Interval(f.Argmax.All), Numbers.Of(f.Larger.Vision.Mean), Numbers.Of(f.Larger.Text.Mean), Numbers.Of(f.Generated.All.Mean), Numbers.Of(f.Competitor.All.Mean), Numbers.Of(f.Neither.All.Mean),
+            f.Group == "all" ? f.Set : f.Group == "kind" ? $"{f.Set}: {f.Name.Replace('_', ' ')}" : $"{f.Set}, {f.Name.Replace('_', ' ')}",
+            $"{f.Runs}",
+            Numbers.Of(f.Argmax.Vision.Mean), Numbers.Of(f.Argmax.Text.Mean), Numbers.Interval(f.Argmax.All),
+            Numbers.Of(f.Larger.Vision.Mean), Numbers.Of(f.Larger.Text.Mean), Numbers.Of(f.Generated.All.Mean),
+            Numbers.Of(f.Competitor.All.Mean), Numbers.Of(f.Neither.All.Mean),
         ];
     }
 
@@ -115,8 +126,11 @@ internal static class DiagnosisReport
                 + $"always says the same would reach. {Plural.Of(d.Layers.Undecided, "run")} answered neither and "
                 + $"{(d.Layers.Undecided == 1 ? "is" : "are")} not counted in the dashed curve. "
                 + $"{Against(d.Layers)}", "ldar.svg");
-        page.Figure(figures["mam"], $"Lens margin of the instructed answer over its competitor (MAM), mean of the {d.Variants["top_k"]} strongest instruction tokens, and at the last position. Norm of the lens: {d.Variants["lens_norm"]}.", "mam.svg");
-        page.Figure(figures["increments"], "What the attention and the MLP of each layer add to MAM. An MLP that works against its attention shows semantic inertia.", "increments.svg");
+        page.Figure(figures["mam"], "Lens margin of the instructed answer over its competitor (MAM), "
+            + $"mean of the {d.Variants["top_k"]} strongest instruction tokens, and at the last position. Norm of the lens: "
+            + $"{d.Variants["lens_norm"]}.", "mam.svg");
+        page.Figure(figures["increments"], "What the attention and the MLP of each layer add to MAM. An MLP that works against its "
+            + "attention shows semantic inertia.", "increments.svg");
     }
 
     /// <summary>
@@ -153,11 +167,13 @@ internal static class DiagnosisReport
                 {
                     DiagnosisFigures.Arrow(k.Edge), $"{worst.Layer}", Numbers.Of(worst.Nssd.All.Mean), Numbers.P(worst.Test.Q),
                         Numbers.Of(worst.Argmax.Vision.Mean), Numbers.Of(worst.Argmax.Text.Mean),
-                    k.AllLayers is { } a ? Numbers.Of(a.Nssd.All.Mean) : "", k.AllLayers is { } b ? Numbers.Of(b.Argmax.Vision.Mean) : "", k.AllLayers is { } c ? Numbers.Of(c.Argmax.Text.Mean) : "",
+                    k.AllLayers is { } a ? Numbers.Of(a.Nssd.All.Mean) : "", k.AllLayers is { } b ? Numbers.Of(b.Argmax.Vision.Mean) : "",
+                    k.AllLayers is { } c ? Numbers.Of(c.Argmax.Text.Mean) : "",
                 };
             })], $"Every edge: the window of {Windows(d)} that hurts most, and the edge cut in all layers. q: over all edges and "
                 + $"layers.", numeric: [1, 2, 3, 4, 5, 6, 7, 8]);
-        page.Figure(figures["windows"], "The same knockouts with windows of other sizes: how much the curves depend on the choice of the window.", "windows.svg");
+        page.Figure(figures["windows"], "The same knockouts with windows of other sizes: how much the curves depend on the choice "
+            + "of the window.", "windows.svg");
     }
 
     private static void Heads(HtmlPage page, Diagnosis d, IReadOnlyDictionary<string, Figure> figures)
@@ -197,8 +213,11 @@ internal static class DiagnosisReport
             + "conflicts of the ranking set. Which heads are necessary is asked of the heads so ranked. "
         : d.Heads.Estimated.Count == 0
         ? "Every head blocked alone on the ranking set."
-        : $"Every head estimated from derivatives on the ranking set ({d.Variants["screen"]}); the strongest {d.Model.Layers * d.Model.Heads - d.Heads.Estimated.Count} were then blocked alone and have that score, the others, with a dot, keep their estimate. "
-            + $"Spearman correlation of estimate and score over those blocked: {d.Heads.ScreenCorrelation.ToString("0.00", CultureInfo.InvariantCulture)}.";
+        : "Every head estimated from derivatives on the ranking set "
+            + $"({d.Variants["screen"]}); the strongest {d.Model.Layers * d.Model.Heads - d.Heads.Estimated.Count} were then blocked alone "
+            + "and have that score, the others, with a dot, keep their estimate. "
+            + "Spearman correlation of estimate and score over those blocked: "
+            + $"{d.Heads.ScreenCorrelation.ToString("0.00", CultureInfo.InvariantCulture)}.";
 
     private static void Blocking(HtmlPage page, Diagnosis d, IReadOnlyDictionary<string, Figure> figures)
     {
@@ -211,7 +230,8 @@ internal static class DiagnosisReport
                 .. Column.Under("Random heads", "MFR", "p"), .. Column.Under("Same layers", "MFR", "p"), "Draws"],
             [.. d.Blocking.Select(b => (string[])
             [
-                b.Name.Shown, string.Join(' ', b.Heads.Take(6)) + (b.Heads.Count > 6 ? $" … ({b.Heads.Count})" : ""), Numbers.Interval(b.Argmax.All), Numbers.Of(b.Argmax.Vision.Mean), Numbers.Of(b.Argmax.Text.Mean),
+                b.Name.Shown, string.Join(' ', b.Heads.Take(6)) + (b.Heads.Count > 6 ? $" … ({b.Heads.Count})" : ""),
+                Numbers.Interval(b.Argmax.All), Numbers.Of(b.Argmax.Vision.Mean), Numbers.Of(b.Argmax.Text.Mean),
                 Numbers.Of(b.Larger.All.Mean), Numbers.Of(b.Competitor.All.Mean), .. Drawn(b.Random), .. Drawn(b.LayerMatched), Draws(b),
             ])],
             "MFR on the test set with heads blocked. Larger: of the two answers. Random heads: MFR with as many of them, "
@@ -223,12 +243,16 @@ internal static class DiagnosisReport
             string.Join(", ", new[] { b.Random, b.LayerMatched }.OfType<RandomControl>().Select(c => $"{c.Rank.Draws}").Distinct())
                 is { Length: > 0 } draws ? draws : Numbers.Missing;
         if (kinds.Count == 0) return;
-        string[] Cells(IReadOnlyDictionary<string, Estimate> control) => [.. kinds.Select(k => control.TryGetValue(k, out var e) ? Numbers.Interval(e) : Numbers.Missing)];
+        string[] Cells(IReadOnlyDictionary<string, Estimate> control) =>
+            [.. kinds.Select(k => control.TryGetValue(k, out var e) ? Numbers.Interval(e) : Numbers.Missing)];
         page.Table(["Blocked", .. kinds.Select(k => k.Replace('_', ' '))],
             [
-                ["nothing", .. kinds.Select(k => d.Following.FirstOrDefault(f => f.Group == "kind" && f.Name == k) is { } f ? Numbers.Interval(f.Argmax.All) : Numbers.Missing)],
+                ["nothing",
+                    .. kinds.Select(k => d.Following.FirstOrDefault(f => f.Group == "kind" && f.Name == k) is { } f
+                        ? Numbers.Interval(f.Argmax.All) : Numbers.Missing)],
                 .. d.Blocking.Select(b => (string[])[b.Name.Shown, .. Cells(b.Control)]),
-                .. d.Blocking.Where(b => b.Random is not null).Select(b => (string[])[$"{b.Heads.Count} at random", .. Cells(b.Random!.Control)]).DistinctBy(r => r[0]),
+                .. d.Blocking.Where(b => b.Random is not null).Select(
+                    b => (string[])[$"{b.Heads.Count} at random", .. Cells(b.Random!.Control)]).DistinctBy(r => r[0]),
             ],
             "Side effects: accuracy on samples without a conflict. Heads that serve conflicts alone would leave it as it is.",
             numeric: [.. Enumerable.Range(1, kinds.Count)]);
@@ -250,7 +274,8 @@ internal static class DiagnosisReport
         page.Heading(2, "Does amplifying them repair failures?");
         var choice = d.AmplificationChoice;
         page.Paragraph(choice.Factor is { } factor
-            ? FormattableString.Invariant($"The factor is chosen on the {choice.Set} split, by the change of MFR of all its runs: {factor:R}, where it is ")
+            ? FormattableString.Invariant(
+                $"The factor is chosen on the {choice.Set} split, by the change of MFR of all its runs: {factor:R}, where it is ")
                 + $"{Numbers.ChangeInterval(choice.Net)}. It changes the residual stream that leaves the last layer by "
                 + $"{Numbers.Of(choice.Change!.Value.Mean)} of its norm; "
                 + $"{Reached(choice)} that at a factor that was measured."
@@ -262,10 +287,12 @@ internal static class DiagnosisReport
             [.. d.Amplification.SelectMany(a => a.Points.Select(g => new[]
             {
                 a.Set, a.Group.Shown, $"{g.Factor.ToString("R", CultureInfo.InvariantCulture)}", Numbers.Interval(g.RecoveredArgmax.All),
-                Numbers.Of(g.RecoveredLarger.All.Mean), g.WholeArgmax is { } w ? Numbers.Of(w.All.Mean) : "", g.Control.Count > 0 ? string.Join(" / ", g.Control.Values.Select(e => Numbers.Of(e.Mean))) : "",
+                Numbers.Of(g.RecoveredLarger.All.Mean), g.WholeArgmax is { } w ? Numbers.Of(w.All.Mean) : "",
+                g.Control.Count > 0 ? string.Join(" / ", g.Control.Values.Select(e => Numbers.Of(e.Mean))) : "",
             }))],
             $"Amplification in numbers. Factor 1 is no change; a failed run can have the larger logit on the instructed answer all the "
-                + $"same. Controls: accuracy on {string.Join(" / ", d.Amplification.SelectMany(a => a.Points).FirstOrDefault(g => g.Control.Count > 0)?.Control.Keys.Select(k => k.Replace('_', ' ')) ?? ["none"])}.",
+                + "same. Controls: accuracy on "
+                + $"{string.Join(" / ", d.Amplification.SelectMany(a => a.Points).FirstOrDefault(g => g.Control.Count > 0)?.Control.Keys.Select(k => k.Replace('_', ' ')) ?? ["none"])}.",
             numeric: [2, 3, 4, 5, 6]);
     }
 
@@ -280,7 +307,8 @@ internal static class DiagnosisReport
         page.Heading(2, "How this was made");
         page.KeyValues(
         [
-            ("Tool", d.Tool), ("Model", $"{d.Model.Name}, {d.Model.Family}"), ("Weights", $"sha256 {d.Model.Sha256}"), ("Tokenizer", $"sha256 {d.Model.TokenizerSha256}"),
+            ("Tool", d.Tool), ("Model", $"{d.Model.Name}, {d.Model.Family}"), ("Weights", $"sha256 {d.Model.Sha256}"),
+            ("Tokenizer", $"sha256 {d.Model.TokenizerSha256}"),
             .. d.Data.Select(s =>
                 ($"Data, {s.Name}", $"{Plural.Of(s.Samples, "sample")}, {s.Rejected} left out, sha256 {s.Sha256}, of the pictures "
                     + $"{s.PicturesSha256}")),
@@ -291,8 +319,10 @@ internal static class DiagnosisReport
             page.Paragraph("The command:");
             page.Verbatim(d.Command);
         }
-        page.Table(["Option", "Value"], [.. d.Settings.Select(s => new[] { s.Key, s.Value })], "Every setting that decides a number, named or not.", numeric: []);
-        page.Table(["Choice", "Variant"], [.. d.Variants.Select(v => new[] { v.Key, v.Value })], "Definitions that the paper does not print, or leaves open, and what was chosen here.", numeric: []);
+        page.Table(["Option", "Value"], [.. d.Settings.Select(s => new[] { s.Key, s.Value })],
+            "Every setting that decides a number, named or not.", numeric: []);
+        page.Table(["Choice", "Variant"], [.. d.Variants.Select(v => new[] { v.Key, v.Value })],
+            "Definitions that the paper does not print, or leaves open, and what was chosen here.", numeric: []);
         page.Heading(3, "One prompt as the model got it");
         page.Paragraph($"{d.Prompt.Run}: {Plural.Of(d.Prompt.Tokens.Count, "position")}; image placeholders are repeated per image token "
             + $"before the model sees them.");
@@ -300,7 +330,8 @@ internal static class DiagnosisReport
         page.Details("Token ids and spans", p =>
         {
             p.Verbatim(string.Join(' ', d.Prompt.Tokens));
-            p.Table(["Span", "Positions"], [.. d.Prompt.Spans.Select(s => new[] { s.Key, string.Join(' ', s.Value) })], "Positions of every part.", numeric: []);
+            p.Table(["Span", "Positions"], [.. d.Prompt.Spans.Select(s => new[] { s.Key, string.Join(' ', s.Value) })],
+                "Positions of every part.", numeric: []);
         });
         if (d.Rejected.Count > 0)
             page.Table(["File", "Line", "Sample", "Reason"],

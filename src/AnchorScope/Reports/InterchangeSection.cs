@@ -76,21 +76,25 @@ internal static class InterchangeSection
     private static void Place(HtmlPage page, ChoicePlace place)
     {
         page.Heading(3, "At the instruction or behind it?");
-        page.Paragraph(place.QueriesAtInstruction.Pairs < Clusters.Fewest ? $"{Plural.Of(place.QueriesAtInstruction.Pairs, "pair", "says", "say")} nothing of where the choice is made." : place.Where switch
-        {
-            "instruction" => "The choice is made at the instruction's tokens, by what they read; what follows takes over what they pass on.",
-            "behind" => "The choice is made behind the instruction, by what the tokens there read.",
-            "both" => "The choice is made both at the instruction's tokens and behind them.",
-            "neither" => "Queries of the other instruction move the margin neither at the instruction's tokens nor behind them.",
-            _ => "Where the choice is made cannot be told.",
-        });
+        page.Paragraph(place.QueriesAtInstruction.Pairs < Clusters.Fewest
+            ? $"{Plural.Of(place.QueriesAtInstruction.Pairs, "pair", "says", "say")} nothing of where the choice is made."
+            : place.Where switch
+            {
+                "instruction" =>
+                    "The choice is made at the instruction's tokens, by what they read; what follows takes over what they pass on.",
+                "behind" => "The choice is made behind the instruction, by what the tokens there read.",
+                "both" => "The choice is made both at the instruction's tokens and behind them.",
+                "neither" => "Queries of the other instruction move the margin neither at the instruction's tokens nor behind them.",
+                _ => "Where the choice is made cannot be told.",
+            });
         page.Table(["Set", "Exchanged", "Pairs", "Keeps", "Own other", "Donor's", "Third", "Moved"],
             [
                 Row("all heads, at the instruction alone", OtherInstruction("queries"), place.QueriesAtInstruction, sameAnswer: true),
                 Row("all heads, behind it alone", OtherInstruction("queries"), place.QueriesBehind, sameAnswer: true),
                 Row("what the instruction passes on", "keys and values, crossed", place.PassedOnCrossed),
             ],
-            "Test set. What the instruction passes on: its keys and values in all layers, for the queries behind it alone (path patching). They give the donor's answer where a decision is passed on, "
+            "Test set. What the instruction passes on: its keys and values in all layers, for the queries behind it alone (path patching). "
+                + "They give the donor's answer where a decision is passed on, "
                 + "the own other answer where a choice is.", numeric: [2, 3, 4, 5, 6, 7]);
     }
 
@@ -102,9 +106,13 @@ internal static class InterchangeSection
         {
             p.Table(["Heads", "Added", "Estimated", "Own other", "Moved"],
                 [.. set.Steps.Zip(set.Heads, (step, head) => (string[])
-                    [$"{step.Heads}", $"{head.Layer}.{head.Head}", Numbers.Interval(head.Moved), Numbers.Interval(step.Test.Switched), Numbers.Interval(step.Test.Moved)])],
-                $"Queries of the other instruction estimated for all heads at once: integrated gradients of {InterchangeAttribution.Steps} steps from the receiver's queries to the donor's, all heads together, on the ranking "
-                    + "set. Estimated: share of the margin that the added head moves. Own other, moved: so many of the first heads exchanged exactly, test set.", numeric: [0, 2, 3, 4]);
+                    [$"{step.Heads}", $"{head.Layer}.{head.Head}", Numbers.Interval(head.Moved), Numbers.Interval(step.Test.Switched),
+                        Numbers.Interval(step.Test.Moved)])],
+                "Queries of the other instruction estimated for all heads at once: integrated gradients of "
+                    + $"{InterchangeAttribution.Steps} steps from the receiver's queries to the donor's, all heads together, "
+                    + "on the ranking "
+                    + "set. Estimated: share of the margin that the added head moves. Own other, moved: so many of the first heads "
+                    + "exchanged exactly, test set.", numeric: [0, 2, 3, 4]);
             p.Paragraph($"Of these {Plural.Of(set.Heads.Count, "head")} {Plural.Few(set.Shared)} {(set.Shared is 0 or 1 ? "is" : "are")} "
                 + $"among the arbiters that the search found; rank correlation of all estimates with the exact effects of single heads: "
                 + $"{Numbers.Of(set.RankCorrelation)}.");

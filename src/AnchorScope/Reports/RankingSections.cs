@@ -19,9 +19,12 @@ internal static class RankingSections
             {
                 EnumName.Of(n.Place), $"{n.Layer}.{n.Neuron}", Numbers.Interval(n.Effect.All, 3), Numbers.P(n.Test.Q),
                     Numbers.Of(n.Effect.Vision.Mean, 3), Numbers.Of(n.Effect.Text.Mean, 3), Numbers.Of(n.Estimate, 3),
-                Numbers.Of(n.AtInstruction.Vision.Mean, 3), Numbers.Of(n.AtInstruction.Text.Mean, 3), Numbers.Of(n.AtLast.Vision.Mean, 3), Numbers.Of(n.AtLast.Text.Mean, 3),
+                Numbers.Of(n.AtInstruction.Vision.Mean, 3), Numbers.Of(n.AtInstruction.Text.Mean, 3), Numbers.Of(n.AtLast.Vision.Mean, 3),
+                Numbers.Of(n.AtLast.Text.Mean, 3),
             })],
-            $"MLP neurons (layer.neuron) of {d.Neurons.Total}: of each place the strongest by the estimate from derivatives, then set to 0 one at a time on the ranking set's first conflicts (margin in logits). The MLP of a layer reads what that layer's attention has written, so with necessary heads in layers {d.Neurons.FirstLayer} to {d.Neurons.LastLayer} "
+            $"MLP neurons (layer.neuron) of {d.Neurons.Total}: of each place the strongest by the estimate from derivatives, "
+                + "then set to 0 one at a time on the ranking set's first conflicts (margin in logits). The MLP of a layer reads what "
+                + $"that layer's attention has written, so with necessary heads in layers {d.Neurons.FirstLayer} to {d.Neurons.LastLayer} "
             + $"a neuron stands before all of them, among them, or after all. Means: activation when told to trust the picture and the "
             + $"text. Spearman correlation of effect and estimate over these: "
             + $"{d.Neurons.Correlation.ToString("0.00", CultureInfo.InvariantCulture)}.",
@@ -37,12 +40,14 @@ internal static class RankingSections
             {
                 $"{head.Layer}.{head.Head}", $"{c.Component}", Numbers.Interval(c.Effect.All, 3), Numbers.P(c.Test.Q),
                     Numbers.Of(c.Effect.Vision.Mean, 3), Numbers.Of(c.Effect.Text.Mean, 3),
-                Numbers.Of(c.AtInstruction.Vision.Mean, 3), Numbers.Of(c.AtInstruction.Text.Mean, 3), Numbers.Of(c.AtLast.Vision.Mean, 3), Numbers.Of(c.AtLast.Text.Mean, 3),
+                Numbers.Of(c.AtInstruction.Vision.Mean, 3), Numbers.Of(c.AtInstruction.Text.Mean, 3), Numbers.Of(c.AtLast.Vision.Mean, 3),
+                Numbers.Of(c.AtLast.Text.Mean, 3),
             }))],
             $"The numbers of the most necessary heads' outputs, set to 0 one at a time on the ranking set's first conflicts (margin in "
                 + $"logits), the strongest of each; means: their values when told to trust the picture and the text. Of the sum of all "
                 + $"magnitudes the strongest quarter holds "
-                + $"{string.Join(", ", d.Inside.Select(h => $"{(h.ShareOfQuarter * 100).ToString("0", CultureInfo.InvariantCulture)} % in {h.Layer}.{h.Head} ({Plural.Of(h.Size, "number")})"))}; "
+                + $"{string.Join(", ", d.Inside.Select(h =>
+                    $"{(h.ShareOfQuarter * 100).ToString("0", CultureInfo.InvariantCulture)} % in {h.Layer}.{h.Head} ({Plural.Of(h.Size, "number")})"))}; "
             + "a quarter where all do the same. The basis is the model's own and no privileged one.",
             numeric: [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     }
@@ -54,6 +59,9 @@ internal static class RankingSections
             $"{e.Layer}.{e.Head}", DiagnosisFigures.Arrow(e.Edge), Numbers.Interval(e.Effect.All, 3), Numbers.P(e.Test.Q),
                 Numbers.Of(e.Effect.Vision.Mean, 3), Numbers.Of(e.Effect.Text.Mean, 3), Numbers.Of(e.Estimate, 3),
         })],
-        $"The edges with the strongest estimates, each cut in one head alone on the ranking set's first conflicts (margin in logits). Spearman correlation of effect and estimate over these: {d.HeadEdges.Correlation.ToString("0.00", CultureInfo.InvariantCulture)}. Estimates miss a head that reads nothing but the part that is cut. Estimates of every edge and head: diagnosis.json.",
+        "The edges with the strongest estimates, each cut in one head alone on the ranking set's first conflicts (margin in logits). "
+            + "Spearman correlation of effect and estimate over these: "
+            + $"{d.HeadEdges.Correlation.ToString("0.00", CultureInfo.InvariantCulture)}. Estimates miss a head that reads nothing but the "
+            + "part that is cut. Estimates of every edge and head: diagnosis.json.",
         numeric: [2, 3, 4, 5, 6]);
 }

@@ -16,7 +16,8 @@ internal static class ReadingFigures
         var pictures = new Dictionary<string, Picture>(StringComparer.Ordinal);
         foreach (var example in diagnosis.Examples)
         {
-            if (example.Picture is { } file && example.ImageBoxes.Count > 0 && Path.Combine(data, file) is var path && File.Exists(path)) pictures[example.Id] = Picture.Load(path);
+            if (example.Picture is { } file && example.ImageBoxes.Count > 0 && Path.Combine(data, file) is var path && File.Exists(path))
+                pictures[example.Id] = Picture.Load(path);
         }
         foreach (var (span, name) in new[] { ("instruction", "instruction tokens"), ("last", "the last position") })
         {

@@ -8,7 +8,8 @@ namespace AnchorScope.Studies;
 /// </summary>
 internal static class AmplificationFinding
 {
-    private const string What = "share of failed test runs repaired at the factor that gained most on other runs, above 0; change of MFR of the whole test set, above 0; and more repaired than by "
+    private const string What = "share of failed test runs repaired at the factor that gained most on other runs, above 0; "
+        + "change of MFR of the whole test set, above 0; and more repaired than by "
         + "random sets of as many heads, each at the factor that repaired most for it on those runs";
 
     /// <summary>Fewest failed runs for a claim. With fewer, the interval of a share spans more than 40 points.</summary>
@@ -23,57 +24,74 @@ internal static class AmplificationFinding
             return Without(
                 FindingStatus.Unclear, $"{Capital(Plural.OutOf(failed.Runs.Count, test.Runs.Count, "run"))} failed, too few to say what "
                     + $"amplification repairs ({FewestFailed} are needed)");
-        if (choice.Net.Count == 0) return Without(FindingStatus.Unclear, "Whether amplification repairs anything cannot be told: no factor above 1 was tried");
+        if (choice.Net.Count == 0)
+            return Without(FindingStatus.Unclear, "Whether amplification repairs anything cannot be told: no factor above 1 was tried");
         if (choice.Factor is not { } factor)
             return Without(
                 choice.Net.High < margin ? FindingStatus.Absent : FindingStatus.Unclear,
-                $"Amplifying these heads gains nothing at any factor on the {choice.Set} split, on which the factor is chosen: at best {Wording.Change(choice.Net)}", choice.Net);
+                $"Amplifying these heads gains nothing at any factor on the {choice.Set} split, on which the factor is chosen: "
+                    + $"at best {Wording.Change(choice.Net)}", choice.Net);
         var gained = ConditionId.Gain(HeadPlan.Tested, factor);
         var repaired = failed.Share(r => r.Follows(gained));
         var net = test.Difference(r => r.Follows(gained) - r.Follows(ConditionId.Baseline));
         var control = runs.Control?.Difference(r => r.Follows(gained) - r.Follows(ConditionId.Baseline)).Difference;
         var harmless = control is { } without && without.Low > -margin;
-        var text = FormattableString.Invariant($"Amplifying these heads {factor:R} times, the factor that gains most on the {choice.Set} split, repairs {Wording.Percent(repaired.Mean)} of ")
+        var text = FormattableString.Invariant(
+            $"Amplifying these heads {factor:R} times, the factor that gains most on the {choice.Set} split, repairs {Wording.Percent(repaired.Mean)} of ")
             + $"{Wording.Count(failed.Runs.Count, "failed run")} ({Wording.Interval(repaired)})";
         var whole = $"; the whole test set changes by {Wording.Change(net.Difference)}"
-            + (control is { } c ? $", samples without a conflict by {Wording.Change(c)}{(harmless ? "" : ", which is not shown to be harmless")}" : "; without samples that have no conflict, harm was not checked");
-        if (repaired.High <= margin) return Without(FindingStatus.Absent, $"{text}, within {Wording.Margin(margin)} of none{whole}", repaired);
+            + (control is { } c
+                ? $", samples without a conflict by {Wording.Change(c)}{(harmless ? "" : ", which is not shown to be harmless")}"
+                : "; without samples that have no conflict, harm was not checked");
+        if (repaired.High <= margin)
+            return Without(FindingStatus.Absent, $"{text}, within {Wording.Margin(margin)} of none{whole}", repaired);
         var draws = plan.Draws(HeadPlan.Random);
         if (draws.Count == 0)
-            return Without(FindingStatus.Unclear, $"{text}, but no random set was amplified for comparison, so whether other heads do as much stays open{whole}", repaired);
+            return Without(FindingStatus.Unclear,
+                $"{text}, but no random set was amplified for comparison, so whether other heads do as much stays open{whole}", repaired);
         double Drawn(int i) => failed.Runs.Average(r => r.Follows(ConditionId.Gain(draws[i], choice.Drawn[i])));
-        var rank = choice.Drawn.Count == 0 ? new PermutationRank(draws.Count, draws.Count) : PermutationRank.Of(repaired.Mean, Enumerable.Range(0, draws.Count).Select(Drawn));
+        var rank = choice.Drawn.Count == 0 ? new PermutationRank(draws.Count, draws.Count)
+            : PermutationRank.Of(repaired.Mean, Enumerable.Range(0, draws.Count).Select(Drawn));
         List<int> reached = [.. Enumerable.Range(0, choice.Matched.Count).Where(i => choice.Matched[i] is not null)];
-        var matched = PermutationRank.Of(repaired.Mean, reached.Select(i => runs.Matched.Runs.Average(r => r.Follows(ConditionId.MatchedGain(i)))));
+        var matched = PermutationRank.Of(repaired.Mean,
+            reached.Select(i => runs.Matched.Runs.Average(r => r.Follows(ConditionId.MatchedGain(i)))));
         var random = failed.DrawnShare([.. draws.Select(d => ConditionId.Gain(d, factor))], (r, condition) => r.Follows(condition));
         var beyond = ProportionDifference.SquareAndAdd(repaired, random);
-        var compared = $"; random heads repair {Wording.Percent(random.Mean)} at the same factor ({Wording.Interval(random)}); {Wording.Rank(rank, "repair")}, each at its own factor; "
+        var compared = $"; random heads repair {Wording.Percent(random.Mean)} at the same factor "
+            + $"({Wording.Interval(random)}); {Wording.Rank(rank, "repair")}, each at its own factor; "
             + Matched(matched, choice.Matched.Count - reached.Count);
         var p = new[] { failed.Difference(r => r.Follows(gained)).P, net.P, rank.P }.Max();
-        return new Claim(What, p, beyond, holds => Said(holds && matched.P <= MultipleComparisons.Level, text, compared, whole, net.Difference, harmless, beyond, rank, matched, margin, test.Clusters.Count))
+        return new Claim(What, p, beyond,
+            holds => Said(holds && matched.P <= MultipleComparisons.Level, text, compared, whole, net.Difference, harmless, beyond, rank,
+                matched, margin, test.Clusters.Count))
         {
             Draws = rank, Samples = failed.Clusters.Count,
         };
     }
 
     private static Saying Said(
-        bool more, string text, string compared, string whole, Estimate net, bool harmless, Estimate beyond, PermutationRank rank, PermutationRank matched, double margin, int samples)
+        bool more, string text, string compared, string whole, Estimate net, bool harmless, Estimate beyond, PermutationRank rank,
+        PermutationRank matched, double margin, int samples)
     {
         if (more && beyond.Low > 0 && net.Low > 0 && harmless) return new Saying(FindingStatus.Present, text + compared + whole);
-        if (Decision.IsAbsent(beyond, margin)) return new Saying(FindingStatus.Absent, $"{text}, within {Wording.Margin(margin)} of what random heads do{compared}{whole}");
+        if (Decision.IsAbsent(beyond, margin))
+            return new Saying(FindingStatus.Absent, $"{text}, within {Wording.Margin(margin)} of what random heads do{compared}{whole}");
         if (net.High < 0) return new Saying(FindingStatus.Absent, $"{text}, but breaks more than that{compared}{whole}");
         if (beyond.Low <= 0)
         {
             var needed = Decision.Needed(beyond, samples, margin);
             return new Saying(
-                FindingStatus.Unclear, $"{text}, which is not told apart from random heads (difference {Wording.Change(beyond)}; {Wording.Needed(needed)}){compared}{whole}", needed);
+                FindingStatus.Unclear, $"{text}, which is not told apart from random heads (difference "
+                    + $"{Wording.Change(beyond)}; {Wording.Needed(needed)}){compared}{whole}", needed);
         }
         // More samples may not help, so the sentence names what is missing.
         var but = !(net.Low > 0) ? "but no net gain of the whole set is shown"
             : !harmless ? "but that it is harmless is not shown"
             : rank.AtLeast == 0 && matched.AtLeast == 0 && matched.P <= MultipleComparisons.Level
-                ? $"but {Wording.Count(rank.Draws, "draw", "is", "are")} too few for a claim among four sentences ({FindingWriter.DrawsNeeded} are enough)"
-                : matched.AtLeast == 0 && matched.P > MultipleComparisons.Level ? "but too few random sets change the residual stream as much to compare with"
+                ? $"but {Wording.Count(rank.Draws, "draw", "is", "are")} too few for a claim among four sentences "
+                    + $"({FindingWriter.DrawsNeeded} are enough)"
+                : matched.AtLeast == 0 && matched.P > MultipleComparisons.Level
+            ? "but too few random sets change the residual stream as much to compare with"
                 : "but too many random sets do as much for a claim among four sentences";
         return new Saying(FindingStatus.Unclear, $"{text}, {but}{compared}{whole}");
     }
@@ -85,5 +103,6 @@ internal static class AmplificationFinding
 
     private static string Capital(string text) => char.ToUpperInvariant(text[0]) + text[1..];
 
-    private static Claim Without(FindingStatus status, string text, Estimate? effect = null) => Studies.Claim.Without(What, status, text, effect);
+    private static Claim Without(FindingStatus status, string text, Estimate? effect = null) =>
+        Studies.Claim.Without(What, status, text, effect);
 }

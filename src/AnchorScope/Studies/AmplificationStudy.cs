@@ -65,7 +65,9 @@ internal sealed class AmplificationStudy(DiagnosisStudy study, ResultStore store
         study.Each(MatchedPhase, Failing(), store, session =>
         {
             var runner = RunnerOf(session);
-            return (sample, stop) => runner.Run(sample, run => Draws(plan).Select((draw, i) => (draw, i, Factor: choice.Matched[i])).Where(d => d.Factor is not null).Select(d => Gain(ConditionId.MatchedGain(d.i), plan.Heads(d.draw), d.Factor!.Value, run)), stop);
+            return (sample, stop) => runner.Run(sample,
+                run => Draws(plan).Select((draw, i) => (draw, i, Factor: choice.Matched[i])).Where(d => d.Factor is not null)
+                    .Select(d => Gain(ConditionId.MatchedGain(d.i), plan.Heads(d.draw), d.Factor!.Value, run)), stop);
         }, progress, cancel);
     }
 
@@ -77,18 +79,24 @@ internal sealed class AmplificationStudy(DiagnosisStudy study, ResultStore store
         var norms = Measured(NormPhase, NormSet);
         Estimate Change(HeadSetId set, double f) => norms.Mean(r => r.Result.Curves[DirectionRunner.Norm + ConditionId.Gain(set, f)][0]);
         var (change, gains) = (Change(HeadPlan.Tested, factor), StrengthMatch.Further(Factors));
-        return choice with { Change = change, Matched = [.. Draws(plan).Select(d => StrengthMatch.At(gains, [.. gains.Select(g => Change(d, g).Mean)], change.Mean, none: 1))] };
+        return choice with
+            { Change = change,
+                Matched = [.. Draws(plan).Select(
+                    d => StrengthMatch.At(gains, [.. gains.Select(g => Change(d, g).Mean)], change.Mean, none: 1))] };
     }
 
     /// <summary>The failed test runs under random heads at matched strength; empty if no factor was chosen.</summary>
-    public MeasuredSet MatchedRuns(HeadPlan plan) => Choose(plan).Factor is null ? new MeasuredSet("test", [], draws) : Measured(MatchedPhase, Failing()).Where(r => r.Failed);
+    public MeasuredSet MatchedRuns(HeadPlan plan) =>
+        Choose(plan).Factor is null ? new MeasuredSet("test", [], draws) : Measured(MatchedPhase, Failing()).Where(r => r.Failed);
 
     private AmplificationChoice Choose(HeadPlan plan)
     {
         var set = Measured(study.Data.Hard is null ? "factor" : "hard", Choosing);
-        Estimate Net(double factor) => set.Difference(r => r.Follows(ConditionId.Gain(HeadPlan.Tested, factor)) - r.Follows(ConditionId.Baseline)).Difference;
+        Estimate Net(double factor) =>
+            set.Difference(r => r.Follows(ConditionId.Gain(HeadPlan.Tested, factor)) - r.Follows(ConditionId.Baseline)).Difference;
         // MaxBy takes the first of equal values, which is the weakest factor.
-        if (Factors.Count == 0) return new AmplificationChoice(Choosing.Name, null, new Estimate(double.NaN, double.NaN, double.NaN, 0), null, []);
+        if (Factors.Count == 0)
+            return new AmplificationChoice(Choosing.Name, null, new Estimate(double.NaN, double.NaN, double.NaN, 0), null, []);
         var best = Factors.Select(f => (Factor: f, Net: Net(f))).MaxBy(f => f.Net.Mean);
         var failed = set.Where(r => r.Failed);
         double Repaired(HeadSetId draw, double factor) => failed.Runs.Average(r => r.Follows(ConditionId.Gain(draw, factor)));
@@ -106,19 +114,23 @@ internal sealed class AmplificationStudy(DiagnosisStudy study, ResultStore store
 
     private static IEnumerable<HeadSetId> Draws(HeadPlan plan) => plan.Draws(HeadPlan.Random).Take(MatchedDraws);
 
-    private (string Condition, Intervention Edits) Gain(string condition, IReadOnlyList<(int Layer, int Head)> heads, double factor, SteeredRun run) =>
+    private (string Condition, Intervention Edits) Gain(string condition, IReadOnlyList<(int Layer, int Head)> heads,
+        double factor, SteeredRun run) =>
         (condition, Intervention.HeadGain(condition, heads, (float)factor, DiagnosisConditions.Scope(study.Options.Variants, run.Prompt)));
 
     private ConflictSet Failing()
     {
-        var failed = Measured("test", Conflicts(study.Data.Test)).Runs.Where(r => r.Failed).Select(r => r.Run.Sample.Id).ToHashSet(StringComparer.Ordinal);
+        var failed = Measured("test", Conflicts(study.Data.Test)).Runs.Where(r => r.Failed).Select(r => r.Run.Sample.Id)
+            .ToHashSet(StringComparer.Ordinal);
         return study.Data.Test.Part(study.Data.Test.Name, [.. study.Data.Test.Samples.Where(s => failed.Contains(s.Id))]);
     }
 
     private DirectionRunner RunnerOf(ISession session) =>
-        new(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), null, [SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix], study.Options.Variants.Alignment, session);
+        new(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), null,
+            [SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix], study.Options.Variants.Alignment, session);
 
-    private MeasuredSet Measured(string phase, ConflictSet set) => MeasuredSet.Of(set, id => store.Find(phase, id)!, study.Model.Tokenizer, draws);
+    private MeasuredSet Measured(string phase, ConflictSet set) =>
+        MeasuredSet.Of(set, id => store.Find(phase, id)!, study.Model.Tokenizer, draws);
 
     private static ConflictSet Conflicts(ConflictSet set) => set.Part(set.Name, [.. set.Samples.Where(s => s.Kind == SampleKind.Conflict)]);
 }

@@ -9,35 +9,47 @@ namespace AnchorScope.Studies;
 /// </summary>
 internal static class ArbiterFinding
 {
-    private const string What = "margin moved on the test split by the queries of the heads that the search on the ranking split chose: above the threshold, more than random sets move, "
+    private const string What = "margin moved on the test split by the queries of the heads that the search on the ranking split chose: "
+        + "above the threshold, more than random sets move, "
         + "to the own other answer under crossed donors, and not with queries of the same instruction in other words";
 
     public static Claim Claim(Diagnosis diagnosis, MeasuredSet test)
     {
-        var (found, carriers, choice) = (diagnosis.Interchange.Set("arbiters"), diagnosis.Interchange.Set("decision_carriers"), diagnosis.Interchange.Set("choice_carriers"));
+        var (found, carriers, choice) = (diagnosis.Interchange.Set("arbiters"), diagnosis.Interchange.Set("decision_carriers"),
+            diagnosis.Interchange.Set("choice_carriers"));
         var passed = Passed(carriers, choice) + Place(diagnosis.Interchange.Place);
         if (test.IsFew)
             return Studies.Claim.Without(What, FindingStatus.Unclear, $"Which heads arbitrate cannot be told: {Wording.These(test)}");
         if (found.Measured is not { } set)
         {
             var all = diagnosis.Interchange.AllQueries;
-            if (all.Pairs == 0) return Studies.Claim.Without(What, FindingStatus.Unclear, $"Which heads arbitrate cannot be told: {NoPair(diagnosis.Interchange)}");
+            if (all.Pairs == 0)
+                return Studies.Claim.Without(What, FindingStatus.Unclear,
+                    $"Which heads arbitrate cannot be told: {NoPair(diagnosis.Interchange)}");
             return all.Moved.High < RoleRule.Least
                 ? Studies.Claim.Without(What, FindingStatus.Absent,
-                    $"No head arbitrates by what it reads: with the queries of all heads taken from the other instruction the margin moves by {Share(all.Moved)} of what that instruction moves{Mlp(diagnosis.Interchange)}{passed}", all.Moved)
+                    "No head arbitrates by what it reads: with the queries of all heads taken from the other instruction the margin moves "
+                        + $"by {Share(all.Moved)} of what that instruction moves{Mlp(diagnosis.Interchange)}{passed}", all.Moved)
                 : Studies.Claim.Without(What, FindingStatus.Unclear,
-                    $"No small set of heads arbitrates by what it reads: no head's queries move the margin by {InterchangeStudy.LeastGain:0.00} of what the other instruction moves, those of all heads "
+                    "No small set of heads arbitrates by what it reads: no head's queries move the margin by "
+                        + $"{InterchangeStudy.LeastGain:0.00} of what the other instruction moves, those of all heads "
                     + $"move {Share(all.Moved)} of it{passed}", all.Moved);
         }
-        var text = $"With the queries of {Wording.Count(set.Heads.Count, "head")} ({string.Join(", ", set.Heads)}) taken from the other instruction, {Wording.Percent(set.Choice.Switched.Mean)} of "
+        var text = $"With the queries of {Wording.Count(set.Heads.Count, "head")} ({string.Join(", ", set.Heads)}) taken from the other "
+            + $"instruction, {Wording.Percent(set.Choice.Switched.Mean)} of "
             + $"{Wording.Count(set.Choice.Pairs, "pair", "gives", "give")} the own other answer "
             + $"({Wording.Interval(set.Choice.Switched)}); with queries of another picture and note as well it is still the own "
-            + $"other answer, in {Wording.Percent(set.ChoiceCrossed.OwnOther.Mean)}, and not the donor's ({Wording.Percent(set.ChoiceCrossed.Switched.Mean)})";
+            + $"other answer, in {Wording.Percent(set.ChoiceCrossed.OwnOther.Mean)}, and not the donor's "
+            + $"({Wording.Percent(set.ChoiceCrossed.Switched.Mean)})";
         if (found.Random is not { } rank)
-            return Studies.Claim.Without(What, FindingStatus.Unclear, $"{text}, but no random set was exchanged for comparison, so whether other heads do as much stays open{passed}", set.Choice.Moved);
+            return Studies.Claim.Without(What, FindingStatus.Unclear,
+                $"{text}, but no random set was exchanged for comparison, so whether other heads do as much stays open{passed}",
+                set.Choice.Moved);
         var moves = set.Choice.Moved.Low > RoleRule.Least && set.ChoiceCrossed.Choice.Low > 0;
         if (!moves)
-            return Studies.Claim.Without(What, FindingStatus.Unclear, $"Which heads arbitrate cannot be told: {Lower(text)}, which moves {Share(set.Choice.Moved)} of the margin{passed}", set.Choice.Moved);
+            return Studies.Claim.Without(What, FindingStatus.Unclear,
+                $"Which heads arbitrate cannot be told: {Lower(text)}, which moves {Share(set.Choice.Moved)} of the margin{passed}",
+                set.Choice.Moved);
         if (RoleRule.Moves(set.Phrasing))
             return Studies.Claim.Without(
                 What, FindingStatus.Unclear,
@@ -46,13 +58,17 @@ internal static class ArbiterFinding
                     + $"{Wording.Count(set.Phrasing.Pairs, "pair", "gives", "give")} the own other answer "
                     + $"({Wording.Interval(set.Phrasing.Switched)}). "
                     + $"What these heads hold is the words, not which modality they name{passed}", set.Choice.Moved);
-        var compared = $"; {(found.Census ? $"{Plural.Few(rank.AtLeast)} of all {Plural.Of(rank.Draws, "other set")} of that size {(rank.AtLeast is 0 or 1 ? "moves" : "move")} as much" : Wording.Rank(rank, "move"))}, at most {found.RandomMoved:0.00} of the margin against {set.Choice.Moved.Mean:0.00}";
+        var compared =
+            "; "
+                + $"{(found.Census ? $"{Plural.Few(rank.AtLeast)} of all {Plural.Of(rank.Draws, "other set")} of that size {(rank.AtLeast is 0 or 1 ? "moves" : "move")} as much" : Wording.Rank(rank, "move"))}, at most {found.RandomMoved:0.00} of the margin against {set.Choice.Moved.Mean:0.00}";
         // A census has no random draws. The only uncertainty is over the samples.
-        var p = found.Census && rank.AtLeast == 0 ? Normal.TwoSided(set.Choice.Moved.Mean / ((set.Choice.Moved.High - set.Choice.Moved.Low) / (2 * Normal.Z95))) : rank.P;
+        var p = found.Census && rank.AtLeast == 0
+            ? Normal.TwoSided(set.Choice.Moved.Mean / ((set.Choice.Moved.High - set.Choice.Moved.Low) / (2 * Normal.Z95))) : rank.P;
         return new Claim(What, p, set.Choice.Moved, holds => holds
             ? new Saying(FindingStatus.Present, $"{Subject(set.Heads.Count)}: {Lower(text)}{compared}{passed}")
             : new Saying(FindingStatus.Unclear, rank.AtLeast == 0 && !found.Census
-                ? $"{text}, but {Wording.Count(rank.Draws, "draw", "is", "are")} too few for a claim among four sentences ({FindingWriter.DrawsNeeded} are enough){compared}{passed}"
+                ? $"{text}, but {Wording.Count(rank.Draws, "draw", "is", "are")} too few for a claim among four sentences "
+                    + $"({FindingWriter.DrawsNeeded} are enough){compared}{passed}"
                 : $"{text}, but that is not told apart from random sets{compared}{passed}"))
         {
             Draws = rank,
@@ -70,18 +86,22 @@ internal static class ArbiterFinding
     }
 
     private static string Mlp(InterchangeResult found) => found.MlpDecides is { } layer
-        ? $". The MLP of layer {layer} decides: no head's output moves the margin up to there, and with this MLP's output from a run with another instruction, picture and note "
+        ? $". The MLP of layer {layer} decides: no head's output moves the margin up to there, and with this MLP's output from a run with "
+            + "another instruction, picture and note "
             + $"{Wording.Percent(found.Layers[layer].MlpCrossed.Switched.Mean)} give that run's answer"
         : "";
 
     private static string Passed(FoundSet decision, FoundSet choice)
     {
         var carriers = decision is { Found: true, Measured: { } d }
-            ? $". {Wording.Count(d.Heads.Count, "other head", "carries", "carry")} the decision ({string.Join(", ", d.Heads)}): with their outputs from a run with another instruction, picture and note "
-                + $"{Wording.Percent(d.Content.Switched.Mean)} give that run's answer, and their queries switch {Wording.Percent(d.Choice.Switched.Mean)}"
+            ? $". {Wording.Count(d.Heads.Count, "other head", "carries", "carry")} the decision ({string.Join(", ", d.Heads)}): "
+                + "with their outputs from a run with another instruction, picture and note "
+                + $"{Wording.Percent(d.Content.Switched.Mean)} give that run's answer, and their queries switch "
+                + $"{Wording.Percent(d.Choice.Switched.Mean)}"
             : "";
         var carried = choice is { Found: true, Measured: { } c }
-            ? $". {Wording.Count(c.Heads.Count, "head", "carries", "carry")} the choice itself, without content ({string.Join(", ", c.Heads)}): with such outputs {Wording.Percent(c.Content.OwnOther.Mean)} give the "
+            ? $". {Wording.Count(c.Heads.Count, "head", "carries", "carry")} the choice itself, "
+                + $"without content ({string.Join(", ", c.Heads)}): with such outputs {Wording.Percent(c.Content.OwnOther.Mean)} give the "
                 + "own other answer"
             : "";
         return carriers + carried;

@@ -32,7 +32,8 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
     /// passes.</param>
     /// <param name="rowsPerPass">Maximum number of rows of steps that share a pass; does not change any bit.</param>
     public static Attribution Of(
-        ISession session, IRecordedRun baseline, int tokenA, int tokenB, IReadOnlyList<int> positions, IReadOnlyList<EdgeGroup> edges, int steps = 1, int rowsPerPass = Sweep.DefaultRows)
+        ISession session, IRecordedRun baseline, int tokenA, int tokenB, IReadOnlyList<int> positions, IReadOnlyList<EdgeGroup> edges,
+        int steps = 1, int rowsPerPass = Sweep.DefaultRows)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(steps, 1);
         var (shape, prompt) = (session.Engine.Shape, baseline.Prompt);
@@ -46,25 +47,32 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
             PathStep[] path =
             [
                 .. together.Select(step => new PathStep(
-                    steps == 1 ? 1f : 1 - (step + 0.5f) / steps, new Trace([Site.HeadOut, Site.NeuronOut], positions), Trace.OfDerivatives(sites))),
+                    steps == 1 ? 1f : 1 - (step + 0.5f) / steps, new Trace([Site.HeadOut, Site.NeuronOut], positions),
+                    Trace.OfDerivatives(sites))),
             ];
             session.Differentiate(
                 [
-                    .. path.Select(p => new GradientPlan(prompt, Scaled(shape, positions, p.Gain), p.Slopes) { Position = start, Past = baseline, Values = p.Values }),
+                    .. path.Select(p => new GradientPlan(prompt, Scaled(shape, positions, p.Gain),
+                        p.Slopes) { Position = start, Past = baseline, Values = p.Values }),
                 ],
                 LossGradient.Margin(tokenA, tokenB));
             foreach (var (gain, values, slopes) in path)
             {
                 for (var layer = 0; layer < shape.Layers; layer++)
                 {
-                    Add(values[Site.HeadOut, layer], slopes[Site.HeadOut, layer], positions, start, shape.HeadSize, 1 / gain, heads.AsSpan(layer * shape.Heads, shape.Heads));
-                    Add(values[Site.NeuronOut, layer], slopes[Site.NeuronOut, layer], positions, start, 1, 1, neurons.AsSpan(layer * shape.MlpSize, shape.MlpSize));
-                    foreach (var edge in edges) Add(edge, slopes[Site.AttnScores, layer], start, prompt.Length, groups[edge.Name].AsSpan(layer * shape.Heads, shape.Heads));
+                    Add(values[Site.HeadOut, layer], slopes[Site.HeadOut, layer], positions, start,
+                        shape.HeadSize, 1 / gain, heads.AsSpan(layer * shape.Heads, shape.Heads));
+                    Add(values[Site.NeuronOut, layer], slopes[Site.NeuronOut, layer], positions, start, 1, 1,
+                        neurons.AsSpan(layer * shape.MlpSize, shape.MlpSize));
+                    foreach (var edge in edges)
+                        Add(edge, slopes[Site.AttnScores, layer], start, prompt.Length,
+                            groups[edge.Name].AsSpan(layer * shape.Heads, shape.Heads));
                 }
             }
         }
         float[] Mean(double[] sums) => [.. sums.Select(s => (float)(s / steps))];
-        return new Attribution((double)baseline.LastLogits[tokenA] - baseline.LastLogits[tokenB], Mean(heads), Mean(neurons), groups.ToDictionary(g => g.Key, g => Mean(g.Value), StringComparer.Ordinal));
+        return new Attribution((double)baseline.LastLogits[tokenA] - baseline.LastLogits[tokenB], Mean(heads), Mean(neurons),
+            groups.ToDictionary(g => g.Key, g => Mean(g.Value), StringComparer.Ordinal));
     }
 
     /// <summary>One step of the path: the gain of the heads, the recorded values, and the gradient with respect to them.</summary>
@@ -72,11 +80,14 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
 
     private static Intervention Scaled(DecoderShape shape, IReadOnlyList<int> positions, float gain) => gain == 1
         ? Intervention.None
-        : new Intervention($"all heads x{gain}", [.. Enumerable.Range(0, shape.Layers).Select(layer => new Edit(Site.HeadOut, layer, Operation.Scale) { Factor = gain, Positions = Positions.Of(positions) })]);
+        : new Intervention($"all heads x{gain}",
+            [.. Enumerable.Range(0, shape.Layers).Select(
+                layer => new Edit(Site.HeadOut, layer, Operation.Scale) { Factor = gain, Positions = Positions.Of(positions) })]);
 
     /// <param name="values">Values at the positions [position, part x width].</param>
     /// <param name="slopes">Gradients at all positions from <paramref name="start"/> on.</param>
-    private static void Add(float[] values, float[] slopes, IReadOnlyList<int> positions, int start, int width, double factor, Span<double> into)
+    private static void Add(float[] values, float[] slopes, IReadOnlyList<int> positions, int start, int width,
+        double factor, Span<double> into)
     {
         var columns = into.Length * width;
         for (var i = 0; i < positions.Count; i++)
@@ -84,7 +95,8 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
             for (var part = 0; part < into.Length; part++)
             {
                 var sum = 0.0;
-                for (var k = part * width; k < (part + 1) * width; k++) sum += (double)values[i * columns + k] * slopes[(positions[i] - start) * columns + k];
+                for (var k = part * width; k < (part + 1) * width; k++)
+                    sum += (double)values[i * columns + k] * slopes[(positions[i] - start) * columns + k];
                 into[part] += factor * sum;
             }
         }

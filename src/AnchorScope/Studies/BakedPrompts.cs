@@ -21,8 +21,9 @@ internal static class BakedPrompts
     {
         var data = DiagnosisData.Load(folder, count, Seed).Filter(original, answerTokens: 1);
         foreach (var warning in data.Warnings) warn?.Invoke(warning);
-        return [.. data.Test.Samples.SelectMany(s => s.Runs).Take(count).Select(run => (Func<VisionLanguageModel, ISession, Prompt>)((model, session) =>
-            new ConflictPrompts(model, data.Layout, session).Of(run)))];
+        return [.. data.Test.Samples.SelectMany(s => s.Runs).Take(count)
+            .Select(run => (Func<VisionLanguageModel, ISession, Prompt>)((model, session) =>
+                new ConflictPrompts(model, data.Layout, session).Of(run)))];
     }
 
     /// <summary>
@@ -32,6 +33,8 @@ internal static class BakedPrompts
         [.. Enumerable.Range(0, count).Select(i => (Func<VisionLanguageModel, ISession, Prompt>)((model, _) =>
         {
             var random = new SplitMix(Seed, after: (ulong)(i * SequenceLength));
-            return model.Prompt([.. Enumerable.Range(0, SequenceLength).Select(_ => random.Below(model.Decoder.VocabularySize)).Where(token => token != model.ImageToken)], null, null);
+            return model.Prompt(
+                [.. Enumerable.Range(0, SequenceLength).Select(_ => random.Below(model.Decoder.VocabularySize))
+                    .Where(token => token != model.ImageToken)], null, null);
         }))];
 }

@@ -25,7 +25,8 @@ internal enum NeuronPlace
 /// <param name="Components">Layer, head and component of the output, for the best heads.</param>
 /// <param name="Edges">Name of an edge, and the single head in which it is cut.</param>
 internal sealed record Candidates(
-    IReadOnlyList<(int Layer, int Head)> Heads, IReadOnlyList<(int Layer, int Neuron)> Neurons, IReadOnlyList<(int Layer, int Head, int Component)> Components,
+    IReadOnlyList<(int Layer, int Head)> Heads, IReadOnlyList<(int Layer, int Neuron)> Neurons,
+    IReadOnlyList<(int Layer, int Head, int Component)> Components,
     IReadOnlyList<(string Edge, int Layer, int Head)> Edges)
 {
     /// <summary>Share of the heads that a screen selects for blocking; more if larger sets are requested.</summary>
@@ -52,11 +53,15 @@ internal sealed record Candidates(
 
     /// <summary>The neurons to silence, for each place the strongest by their mean estimate, and the edges to cut in one head.</summary>
     /// <param name="arbitration">The necessary heads (top 5 %).</param>
-    public static Candidates OfParts(IReadOnlyList<RunResult> runs, IEnumerable<Edge> edges, DecoderShape shape, IReadOnlyList<(int Layer, int Head)> arbitration)
+    public static Candidates OfParts(IReadOnlyList<RunResult> runs, IEnumerable<Edge> edges, DecoderShape shape,
+        IReadOnlyList<(int Layer, int Head)> arbitration)
     {
         var neurons = NeuronMeans(runs, shape);
-        var order = HeadRanking.Order([.. neurons.Select(Math.Abs)], shape.MlpSize).Where(n => neurons[n.Layer * shape.MlpSize + n.Head] != 0);
-        var pairs = edges.SelectMany(edge => EdgeMeans(runs, edge.Name).Select((value, i) => (edge.Name, Layer: i / shape.Heads, Head: i % shape.Heads, Value: value)));
+        var order = HeadRanking.Order([.. neurons.Select(Math.Abs)],
+            shape.MlpSize).Where(n => neurons[n.Layer * shape.MlpSize + n.Head] != 0);
+        var pairs = edges.SelectMany(
+            edge => EdgeMeans(runs, edge.Name).Select(
+                (value, i) => (edge.Name, Layer: i / shape.Heads, Head: i % shape.Heads, Value: value)));
         return new(
             [], [.. order.GroupBy(n => PlaceOf(n.Layer, arbitration)).SelectMany(place => place.Take(PerPlace)).Order()],
             [.. arbitration.Take(HeadsOpened).SelectMany(h => Enumerable.Range(0, shape.HeadSize).Select(c => (h.Layer, h.Head, c)))],
@@ -65,7 +70,8 @@ internal sealed record Candidates(
 
     /// <summary>Place of a layer's MLP relative to the necessary heads.</summary>
     public static NeuronPlace PlaceOf(int layer, IReadOnlyList<(int Layer, int Head)> arbitration) =>
-        layer < arbitration.Min(h => h.Layer) ? NeuronPlace.Before : layer < arbitration.Max(h => h.Layer) ? NeuronPlace.Among : NeuronPlace.After;
+        layer < arbitration.Min(h => h.Layer)
+            ? NeuronPlace.Before : layer < arbitration.Max(h => h.Layer) ? NeuronPlace.Among : NeuronPlace.After;
 
     /// <summary>Mean estimate of an edge in every head [layer x head], over the runs that have the edge; empty if none has.</summary>
     public static double[] EdgeMeans(IEnumerable<RunResult> runs, string edge)

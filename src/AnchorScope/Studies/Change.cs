@@ -33,7 +33,8 @@ internal sealed class Change(Prompt prompt, List<int> variants, Intervention int
     /// <summary>
     /// The changes of <paramref name="interventions"/>, each on the prompt of its index, in the order in which they join a pass.
     /// </summary>
-    public static List<Change> Of(DecoderShape shape, IEnumerable<Intervention> interventions, Func<int, Prompt> promptOf, IReadOnlyList<Readout> readouts)
+    public static List<Change> Of(DecoderShape shape, IEnumerable<Intervention> interventions, Func<int, Prompt> promptOf,
+        IReadOnlyList<Readout> readouts)
     {
         var changes = new Dictionary<(Prompt, Intervention), Change>(new SameEdits());
         foreach (var (index, one) in interventions.Index())
@@ -63,8 +64,12 @@ internal sealed class Change(Prompt prompt, List<int> variants, Intervention int
             var (group, position) = ((List<Change>?)null, change.Corner.Position);
             for (var layer = last; layer > change.Corner.Layer && group is null && change.Corner.Rows > 0; layer--)
             {
-                if (!trunks.TryGetValue(change.BeginningBelow(layer), out var found) || found.Sum(c => c.Corner.Rows) + change.Corner.Rows > rowsPerPass) continue;
-                var trunk = found.Find(c => c.Corner.Layer < layer && c.Corner.Position <= position && c.BeginningBelow(layer).Equals(change.BeginningBelow(layer)));
+                if (!trunks.TryGetValue(change.BeginningBelow(layer), out var found)
+                    || found.Sum(c => c.Corner.Rows) + change.Corner.Rows > rowsPerPass)
+                    continue;
+                var trunk = found.Find(
+                    c => c.Corner.Layer < layer && c.Corner.Position <= position
+                        && c.BeginningBelow(layer).Equals(change.BeginningBelow(layer)));
                 if (trunk is null) continue;
                 (group, change.Trunk, change.Corner) = (found, trunk, change.Corner with { Layer = layer, AfterAttention = false });
             }
@@ -91,7 +96,8 @@ internal sealed class Change(Prompt prompt, List<int> variants, Intervention int
         private readonly int _count = count;
 
         public bool Equals(Beginning other) =>
-            ReferenceEquals(_prompt, other._prompt) && _layer == other._layer && _edits.AsSpan(0, _count).SequenceEqual(other._edits.AsSpan(0, other._count));
+            ReferenceEquals(_prompt, other._prompt) && _layer == other._layer
+                && _edits.AsSpan(0, _count).SequenceEqual(other._edits.AsSpan(0, other._count));
 
         public override bool Equals(object? obj) => obj is Beginning other && Equals(other);
 

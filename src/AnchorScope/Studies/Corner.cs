@@ -33,7 +33,8 @@ internal sealed record Corner(int Layer, int Position, bool AfterAttention, int 
             if (edit.Layer == changed) behind &= !edit.Site.IsBefore(Site.HeadOut);
             from = Math.Min(from, edit.Positions.First);
         }
-        if (intervention.Edits.Count == 0 && readouts.All(r => r == Readout.Output)) return new Corner(end, prompt.Length, false, end, prompt.Length);
+        if (intervention.Edits.Count == 0 && readouts.All(r => r == Readout.Output))
+            return new Corner(end, prompt.Length, false, end, prompt.Length);
         return new Corner(Math.Min(changed, first), Math.Min(from, firstPosition), behind && changed <= first, end, endPosition);
     }
 

@@ -103,14 +103,16 @@ internal sealed record Diagnosis
 /// <summary>Identity of a model.</summary>
 /// <param name="Name">Name of its folder.</param>
 /// <param name="Provenance">Statement of the folder's provenance.json on the origin of the model, or null.</param>
-internal sealed record ModelFacts(string Name, string Family, string Sha256, string TokenizerSha256, int Layers, int Heads, string? Provenance)
+internal sealed record ModelFacts(string Name, string Family, string Sha256, string TokenizerSha256, int Layers,
+    int Heads, string? Provenance)
 {
     /// <summary>SHA-256 of every other file that affects the model's computation, by name.</summary>
     public IReadOnlyDictionary<string, string> Files { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
     /// <summary>The identity of an opened model.</summary>
     public static ModelFacts Of(Models.VisionLanguageModel model) => new(
-        model.Checkpoint.Name, model.Family, model.Checkpoint.Sha256, model.Tokenizer.Sha256, model.Decoder.Shape.Layers, model.Decoder.Shape.Heads,
+        model.Checkpoint.Name, model.Family, model.Checkpoint.Sha256, model.Tokenizer.Sha256, model.Decoder.Shape.Layers,
+        model.Decoder.Shape.Heads,
         Baking.Provenance.Read(model.Checkpoint.Folder))
     {
         Files = model.Checkpoint.Identity.Files,
@@ -304,7 +306,8 @@ internal sealed record RandomControl(
 /// <param name="Set">Name of the conflict set.</param>
 /// <param name="Group">The heads; for random ones the mean over draws.</param>
 /// <param name="Failed">Number of runs whose likeliest token does not begin the instructed answer.</param>
-internal sealed record AmplificationResult(string Set, HeadSetId Group, IReadOnlyList<HeadId> Heads, int Failed, int Runs, IReadOnlyList<GainPoint> Points);
+internal sealed record AmplificationResult(string Set, HeadSetId Group, IReadOnlyList<HeadId> Heads, int Failed, int Runs,
+    IReadOnlyList<GainPoint> Points);
 
 /// <summary>One factor; 1 is no change.</summary>
 /// <param name="RecoveredArgmax">Share of the failed runs that follow at this factor.</param>
@@ -319,7 +322,8 @@ internal sealed record GainPoint(
 /// <summary>A conflict and the model's answers under several conditions.</summary>
 /// <param name="Picture">Path relative to the data folder.</param>
 /// <param name="Why">Why it was picked.</param>
-internal sealed record ExampleConflict(string Id, string Why, string Category, string? Picture, string? TextContext, string Question, IReadOnlyList<ExampleRun> Runs)
+internal sealed record ExampleConflict(string Id, string Why, string Category, string? Picture, string? TextContext, string Question,
+    IReadOnlyList<ExampleRun> Runs)
 {
     /// <summary>
     /// The region of the picture that each image token covers: left, top, right, bottom in pixels; null for tokens without a region. Empty
@@ -329,7 +333,8 @@ internal sealed record ExampleConflict(string Id, string Why, string Category, s
 }
 
 /// <summary>The conflict under one of its instructions.</summary>
-internal sealed record ExampleRun(string Modality, string Instruction, string Expected, string Competing, IReadOnlyList<ExampleAnswer> Answers)
+internal sealed record ExampleRun(
+    string Modality, string Instruction, string Expected, string Competing, IReadOnlyList<ExampleAnswer> Answers)
 {
     /// <summary>Attention to the picture, by span and condition.</summary>
     public IReadOnlyList<ImageReading> Readings { get; init; } = [];
@@ -352,4 +357,5 @@ internal sealed record ImageReading(string Span, string Condition, IReadOnlyList
 internal sealed record ExampleAnswer(string Condition, string Answer, string Verdict);
 
 /// <summary>One prompt in full.</summary>
-internal sealed record PromptRecord(string Run, string Text, IReadOnlyList<int> Tokens, IReadOnlyDictionary<string, IReadOnlyList<int>> Spans);
+internal sealed record PromptRecord(
+    string Run, string Text, IReadOnlyList<int> Tokens, IReadOnlyDictionary<string, IReadOnlyList<int>> Spans);

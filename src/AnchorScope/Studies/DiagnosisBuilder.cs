@@ -81,7 +81,9 @@ internal sealed class DiagnosisBuilder
             Command = Options.Command,
             Settings = _study.Identity.Options,
         };
-        return diagnosis with { Findings = FindingWriter.Write(diagnosis, new FindingRuns(_test, _control, _study.Amplification(_store).MatchedRuns(_plan)), _plan) };
+        return diagnosis with
+            { Findings = FindingWriter.Write(diagnosis, new FindingRuns(_test, _control, _study.Amplification(_store).MatchedRuns(_plan)),
+                _plan) };
     }
 
     private InterchangeResult Interchange()
@@ -94,7 +96,8 @@ internal sealed class DiagnosisBuilder
 
     private MeasuredSet Measured(ConflictSet set, string phase) => Measured(set, id => _store.Find(phase, id)!);
 
-    private MeasuredSet Measured(ConflictSet set, Func<string, IReadOnlyList<RunResult>> resultsOf) => MeasuredSet.Of(set, resultsOf, _study.Model.Tokenizer, _draws);
+    private MeasuredSet Measured(ConflictSet set, Func<string, IReadOnlyList<RunResult>> resultsOf) =>
+        MeasuredSet.Of(set, resultsOf, _study.Model.Tokenizer, _draws);
 
     private List<FollowingRates> Following()
     {
@@ -102,8 +105,10 @@ internal sealed class DiagnosisBuilder
         foreach (var set in new[] { _test, _hard, _rank }.OfType<MeasuredSet>())
         {
             rates.Add(Rates(set, "all", "all"));
-            rates.AddRange(set.Runs.Select(r => r.Run.Sample.Category).Where(c => c.Length > 0).Distinct().Select(c => Rates(set.Where(r => r.Run.Sample.Category == c), "category", c)));
-            rates.AddRange(set.Runs.SelectMany(r => r.Run.Sample.Tags).Distinct().Select(t => Rates(set.Where(r => r.Run.Sample.Tags.Contains(t)), "tag", t)));
+            rates.AddRange(set.Runs.Select(r => r.Run.Sample.Category).Where(c => c.Length > 0).Distinct()
+                .Select(c => Rates(set.Where(r => r.Run.Sample.Category == c), "category", c)));
+            rates.AddRange(set.Runs.SelectMany(r => r.Run.Sample.Tags).Distinct()
+                .Select(t => Rates(set.Where(r => r.Run.Sample.Tags.Contains(t)), "tag", t)));
         }
         foreach (var kind in Kinds()) rates.Add(Rates(_control!.Where(r => r.Run.Sample.Kind == kind), "kind", SampleReader.NameOf(kind)));
         return rates;
@@ -167,7 +172,8 @@ internal sealed class DiagnosisBuilder
 
     private static Estimate BaseRate(MeasuredSet set)
     {
-        static double Vision(MeasuredRun r) => r.Run.Instruction == Modality.Vision ? r.Larger(ConditionId.Baseline) : 1 - r.Larger(ConditionId.Baseline);
+        static double Vision(MeasuredRun r) =>
+            r.Run.Instruction == Modality.Vision ? r.Larger(ConditionId.Baseline) : 1 - r.Larger(ConditionId.Baseline);
         var vision = set.Share(Vision);
         return vision.Mean < 0.5 ? set.Share(r => 1 - Vision(r)) : vision;
     }
@@ -196,7 +202,8 @@ internal sealed class DiagnosisBuilder
         {
             foreach (var window in DiagnosisConditions.WindowsOf(edge, Options))
             {
-                var layers = Enumerable.Range(0, Shape.Layers).AsParallel().AsOrdered().WithDegreeOfParallelism(Math.Min(Options.Threads, 64))
+                var layers = Enumerable.Range(0, Shape.Layers).AsParallel().AsOrdered()
+                    .WithDegreeOfParallelism(Math.Min(Options.Threads, 64))
                     .Select(l => Point(ConditionId.Knockout(edge, window, l), l, [.. LayerWindow.Centred(l, window, Shape.Layers)]))
                     .OfType<KnockoutPoint>().ToList();
                 var all = Point(ConditionId.KnockoutAll(edge), null, [.. Enumerable.Range(0, Shape.Layers)]);
@@ -228,7 +235,9 @@ internal sealed class DiagnosisBuilder
         var means = new SortedDictionary<string, IReadOnlyList<double>>(StringComparer.Ordinal);
         foreach (var variant in Enum.GetValues<NssdVariant>())
         {
-            double Mean(Modality? modality) => set.Runs.Where(r => modality is null || r.Run.Instruction == modality).Select(r => Nssd(r, condition, variant)).DefaultIfEmpty(double.NaN).Average();
+            double Mean(Modality? modality) =>
+                set.Runs.Where(r => modality is null || r.Run.Instruction == modality).Select(r => Nssd(r, condition, variant))
+                    .DefaultIfEmpty(double.NaN).Average();
             means[EnumName.Of(variant)] = [Mean(null), Mean(Modality.Vision), Mean(Modality.Text)];
         }
         return new KnockoutPoint(
@@ -242,7 +251,8 @@ internal sealed class DiagnosisBuilder
     private static double Nssd(MeasuredRun run, string condition, NssdVariant variant)
     {
         var (plain, cut) = (run.Baseline, run.Result.Outcomes[condition]);
-        return StructuralDivergence.Of(variant, plain.Margin, cut.Margin, plain.Following - plain.LogSum, cut.Following - cut.LogSum, cut.Divergence);
+        return StructuralDivergence.Of(variant, plain.Margin, cut.Margin, plain.Following - plain.LogSum,
+            cut.Following - cut.LogSum, cut.Divergence);
     }
 
     private HeadLandscape Heads()
@@ -259,7 +269,8 @@ internal sealed class DiagnosisBuilder
             HeadTests(OfModality(Modality.Text), estimated));
         ByInstruction Score((int Layer, int Head) head) => exchange is { } kind ? ExchangeScore.Of(scored, kind, head)
             : scored.Split(r => RankedRuns.Score(r.Result, head.Layer * Shape.Heads + head.Head, Shape.Heads, Options.Variants.HeadScore));
-        string Role((int, int) head) => shared.Contains(head) ? "shared" : visionTop.Contains(head) ? "vision" : textTop.Contains(head) ? "text" : "";
+        string Role((int, int) head) =>
+            shared.Contains(head) ? "shared" : visionTop.Contains(head) ? "vision" : textTop.Contains(head) ? "text" : "";
         return new HeadLandscape
         {
             All = Rows(all),
@@ -300,7 +311,8 @@ internal sealed class DiagnosisBuilder
     {
         if (estimated.Count == 0) return double.NaN;
         var verified = Enumerable.Range(0, scores.Length).Where(i => !estimated.Contains((i / Shape.Heads, i % Shape.Heads))).ToList();
-        return HeadRanking.Spearman([.. verified.Select(i => scores[i])], [.. verified.Select(i => _rank.Runs.Average(r => (double)r.Result.Curves[RankedRuns.HeadEstimates][i]))]);
+        return HeadRanking.Spearman([.. verified.Select(i => scores[i])],
+            [.. verified.Select(i => _rank.Runs.Average(r => (double)r.Result.Curves[RankedRuns.HeadEstimates][i]))]);
     }
 
     private List<IReadOnlyList<double>> Rows(double[] scores) => [.. scores.Chunk(Shape.Heads)];
@@ -311,7 +323,9 @@ internal sealed class DiagnosisBuilder
     {
         var few = _test.IsFew ? [$"Few samples: {Wording.These(_test)}. Intervals are wide, and little can be found or ruled out."]
             : Array.Empty<string>();
-        var left = _study.Data.Rejected.Count > 0 ? [$"{Wording.Count(_study.Data.Rejected.Count, "line", "was", "were")} left out; they are listed at the end."] : Array.Empty<string>();
+        var left = _study.Data.Rejected.Count > 0
+            ? [$"{Wording.Count(_study.Data.Rejected.Count, "line", "was", "were")} left out; they are listed at the end."]
+            : Array.Empty<string>();
         return [.. few, .. left, .. _study.Warnings.Select(w => w.EndsWith('.') ? w : w + ".")];
     }
 
@@ -363,7 +377,10 @@ internal sealed class DiagnosisBuilder
             if (sets.Count == 0) continue;
             yield return new AmplificationResult(
                 set.Name, group, random ? [] : Ids(_plan.Sets[group]), failed.Runs.Count, set.Runs.Count,
-                [.. Options.Gains.Prepend(1).Select(factor => Gained(set, failed, [.. sets.Select(s => factor == 1 ? ConditionId.Baseline.Text : ConditionId.Gain(s, factor).Text)], factor, random))]);
+                [.. Options.Gains.Prepend(1).Select(
+                    factor => Gained(set, failed,
+                        [.. sets.Select(s => factor == 1 ? ConditionId.Baseline.Text : ConditionId.Gain(s, factor).Text)], factor,
+                        random))]);
         }
     }
 

@@ -9,15 +9,18 @@ namespace AnchorScope.Studies;
 internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape shape)
 {
     /// <summary>Edges for which all window sizes are tried. The others are cut with the standard window only.</summary>
-    public static IReadOnlyList<string> SensitivityEdges { get; } = ["image->instruction", "text_context->instruction", "instruction->last"];
+    public static IReadOnlyList<string> SensitivityEdges { get; } = ["image->instruction",
+        "text_context->instruction", "instruction->last"];
 
     public IReadOnlyList<Edge> Edges { get; } = Edge.Standard(options.Variants.Instruction);
 
     public static IReadOnlyList<int> WindowsOf(string edge, DiagnosisOptions options) =>
-        SensitivityEdges.Contains(edge) ? [.. options.Windows.Append(options.Variants.Window).Distinct().Order()] : [options.Variants.Window];
+        SensitivityEdges.Contains(edge)
+            ? [.. options.Windows.Append(options.Variants.Window).Distinct().Order()] : [options.Variants.Window];
 
     /// <summary>Every head of the model.</summary>
-    public IEnumerable<(int Layer, int Head)> EachHead => from layer in Enumerable.Range(0, shape.Layers) from head in Enumerable.Range(0, shape.Heads) select (layer, head);
+    public IEnumerable<(int Layer, int Head)> EachHead =>
+        from layer in Enumerable.Range(0, shape.Layers) from head in Enumerable.Range(0, shape.Heads) select (layer, head);
 
     /// <summary>Removes heads, one at a time.</summary>
     /// <param name="by">The values that replace them; null: 0.</param>
@@ -32,7 +35,8 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
     {
         var at = Scope(options.Variants, prompt);
         foreach (var (layer, neuron) in neurons)
-            yield return new Intervention(ConditionId.Neuron(layer, neuron), new Edit(Site.NeuronOut, layer, Operation.Scale) { Factor = 0, Components = [neuron], Positions = at });
+            yield return new Intervention(ConditionId.Neuron(layer, neuron),
+                new Edit(Site.NeuronOut, layer, Operation.Scale) { Factor = 0, Components = [neuron], Positions = at });
     }
 
     /// <summary>Sets components of heads' outputs to 0, one at a time.</summary>
@@ -40,7 +44,9 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
     {
         var at = Scope(options.Variants, prompt);
         foreach (var (layer, head, component) in components)
-            yield return new Intervention(ConditionId.Component(layer, head, component), new Edit(Site.HeadOut, layer, Operation.Scale) { Factor = 0, Components = [head * shape.HeadSize + component], Positions = at });
+            yield return new Intervention(ConditionId.Component(layer, head, component),
+                new Edit(Site.HeadOut, layer, Operation.Scale)
+                    { Factor = 0, Components = [head * shape.HeadSize + component], Positions = at });
     }
 
     /// <summary>Cuts edges in one head each, if the prompt has them.</summary>
@@ -50,10 +56,12 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
 
     /// <summary>The edges into the instruction and later spans, for estimates by head.</summary>
     public IReadOnlyList<EdgeGroup> EdgeGroups(Prompt prompt) =>
-        [.. Edges.Where(e => !e.To.Contains(SpanKind.TextContext) && e.Exists(prompt)).Select(e => new EdgeGroup(e.Name, prompt.Union(e.To), prompt.Union(e.From)))];
+        [.. Edges.Where(e => !e.To.Contains(SpanKind.TextContext) && e.Exists(prompt))
+            .Select(e => new EdgeGroup(e.Name, prompt.Union(e.To), prompt.Union(e.From)))];
 
     /// <summary>Positions at which heads are blocked.</summary>
-    public int[] Changed(Prompt prompt) => Scope(options.Variants, prompt) is { IsAll: false } some ? [.. some.List] : [.. Enumerable.Range(0, prompt.Length)];
+    public int[] Changed(Prompt prompt) =>
+        Scope(options.Variants, prompt) is { IsAll: false } some ? [.. some.List] : [.. Enumerable.Range(0, prompt.Length)];
 
     /// <summary>Cuts every edge, layer by layer and in all layers at once. Edges that the prompt does not have are left out.</summary>
     public IEnumerable<Intervention> Knockouts(Prompt prompt, Removal? by)
@@ -78,7 +86,8 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
         var at = Scope(options.Variants, prompt);
         foreach (var (id, heads) in plan.Sets)
         {
-            if (heads.Count > 0 && (id.IsDrawn ? controls : plan.Blocked.Contains(id))) yield return Without(ConditionId.Block(id), heads, at, by);
+            if (heads.Count > 0 && (id.IsDrawn ? controls : plan.Blocked.Contains(id)))
+                yield return Without(ConditionId.Block(id), heads, at, by);
         }
     }
 
@@ -90,7 +99,8 @@ internal sealed class DiagnosisConditions(DiagnosisOptions options, DecoderShape
         {
             var random = id with { Draw = null } == HeadPlan.Random || id with { Draw = null } == HeadPlan.SameLayers;
             if (heads.Count == 0 || !(random ? controls : plan.Amplified.Contains(id))) continue;
-            foreach (var factor in options.Gains) yield return Intervention.HeadGain(ConditionId.Gain(id, factor), heads, (float)factor, at);
+            foreach (var factor in options.Gains)
+                yield return Intervention.HeadGain(ConditionId.Gain(id, factor), heads, (float)factor, at);
         }
     }
 

@@ -66,10 +66,13 @@ internal sealed class DiagnosisEstimator
         switch (phase)
         {
             case "rank":
-                Add(phase, rank, samples, p => Plain(p) + Answer(p) + points * Back(p) + Variants(p, exact ? _conditions.Alone(p, _conditions.EachHead, null) : []));
+                Add(phase, rank, samples,
+                    p => Plain(p) + Answer(p) + points * Back(p)
+                        + Variants(p, exact ? _conditions.Alone(p, _conditions.EachHead, null) : []));
                 break;
             case "verify":
-                var candidates = HeadRanking.Count(Math.Max(Candidates.HeadShare, _study.Options.Shares.Max()), Shape.Layers * Shape.Heads, TopRounding.Ceiling);
+                var candidates = HeadRanking.Count(Math.Max(Candidates.HeadShare, _study.Options.Shares.Max()),
+                    Shape.Layers * Shape.Heads, TopRounding.Ceiling);
                 Add(phase, rank, samples, p => Plain(p) + Variants(p, _conditions.Alone(p, _plan.Order.Take(candidates), null)));
                 break;
             case "parts":
@@ -78,17 +81,20 @@ internal sealed class DiagnosisEstimator
                 break;
             case "test":
                 Work Test(Prompt p, bool failed) => Plain(p) + Answer(p) + Variants(p,
-                    [.. _conditions.Knockouts(p, null), .. _conditions.Blocks(p, _plan, controls: true, null), .. _conditions.Gains(p, _plan, failed)]);
+                    [.. _conditions.Knockouts(p, null), .. _conditions.Blocks(p, _plan, controls: true, null),
+                        .. _conditions.Gains(p, _plan, failed)]);
                 Add(phase, test, samples, p => Test(p, failed: false), p => Test(p, failed: true));
                 break;
             case "hard" or "factor":
                 Work Choosing(Prompt p, bool failed) => Plain(p) + Answer(p) + Variants(p, _conditions.Gains(p, few, failed));
-                Add(phase, phase == "hard" ? _study.Data.Hard!.Name : rank, samples, p => Choosing(p, failed: false), p => Choosing(p, failed: true));
+                Add(phase, phase == "hard" ? _study.Data.Hard!.Name : rank, samples, p => Choosing(p, failed: false),
+                    p => Choosing(p, failed: true));
                 break;
             case "control":
                 var control = _plan.WithFewDraws();
                 Add(phase, _study.Data.Control!.Name, samples,
-                    p => Plain(p) + Answer(p) + Variants(p, [.. _conditions.Blocks(p, control, controls: true, null), .. _conditions.Gains(p, control, controls: false)]));
+                    p => Plain(p) + Answer(p) + Variants(
+                        p, [.. _conditions.Blocks(p, control, controls: true, null), .. _conditions.Gains(p, control, controls: false)]));
                 break;
             case AmplificationStudy.NormPhase:
                 var runs = (factors.Count > 0 ? 1 : 0) + draws * StrengthMatch.Further(factors).Count;
@@ -98,7 +104,8 @@ internal sealed class DiagnosisEstimator
                 Add(phase, test, samples, _ => default, p => Plain(p) + Variants(p, Drawn(p, draws)));
                 break;
             case "profile":
-                Donors(phase, rank, samples, [InterchangeStudy.ProfileKinds.SelectMany(k => _conditions.EachHead.Select(h => new Exchange(k.Factor, k.What, [h])))]);
+                Donors(phase, rank, samples,
+                    [InterchangeStudy.ProfileKinds.SelectMany(k => _conditions.EachHead.Select(h => new Exchange(k.Factor, k.What, [h])))]);
                 break;
             case "search":
                 // Every step of every search is a phase. The maximum is reached if no single head helps: then singles are followed by
@@ -126,7 +133,8 @@ internal sealed class DiagnosisEstimator
                 var ways = Enum.GetValues<AblationVariant>().Length;
                 // Besides the necessary heads, the sets that were found; and a donor run whose values replace what is removed.
                 Work Ablated(Prompt p, int found) => 2 * Plain(p) + Variants(p,
-                    [.. Enumerable.Range(0, ways * (found + 1)).Select(i => Intervention.HeadGain($"{i}", Some(i, InterchangeStudy.MostHeads), 0, At(p)))]);
+                    [.. Enumerable.Range(0, ways * (found + 1)).Select(
+                        i => Intervention.HeadGain($"{i}", Some(i, InterchangeStudy.MostHeads), 0, At(p)))]);
                 Add(phase, test, samples, p => Ablated(p, 0), p => Ablated(p, sets));
                 break;
         }
@@ -148,7 +156,8 @@ internal sealed class DiagnosisEstimator
 
     /// <summary>An arbitrary selection of heads that differs by <paramref name="number"/>.</summary>
     private IReadOnlyList<(int Layer, int Head)> Some(int number, int size) =>
-        [.. Enumerable.Range(0, Math.Min(size, _plan.Order.Count)).Select(i => _plan.Order[(number + i * 7) % _plan.Order.Count]).Distinct()];
+        [.. Enumerable.Range(0, Math.Min(size, _plan.Order.Count))
+            .Select(i => _plan.Order[(number + i * 7) % _plan.Order.Count]).Distinct()];
 
     private Positions At(Prompt prompt) => DiagnosisConditions.Scope(_study.Options.Variants, prompt);
 
@@ -158,22 +167,28 @@ internal sealed class DiagnosisEstimator
     private IEnumerable<Intervention> Parts(Prompt prompt)
     {
         var places = Enum.GetValues<NeuronPlace>().Length;
-        var neurons = Enumerable.Range(0, places * Candidates.PerPlace).Select(i => (i * Shape.Layers / (places * Candidates.PerPlace), i % Shape.MlpSize)).Distinct();
-        var components = _plan.Arbitration.Take(Candidates.HeadsOpened).SelectMany(h => Enumerable.Range(0, Shape.HeadSize).Select(c => (h.Layer, h.Head, c)));
-        var edges = _plan.Order.Take(Candidates.EdgesCut).Select((h, i) => (_conditions.Edges[i % _conditions.Edges.Count].Name, h.Layer, h.Head));
-        return [.. _conditions.Silenced(prompt, neurons), .. _conditions.Without(prompt, components), .. _conditions.CutInOneHead(prompt, edges, null)];
+        var neurons = Enumerable.Range(0, places * Candidates.PerPlace)
+            .Select(i => (i * Shape.Layers / (places * Candidates.PerPlace), i % Shape.MlpSize)).Distinct();
+        var components = _plan.Arbitration.Take(Candidates.HeadsOpened)
+            .SelectMany(h => Enumerable.Range(0, Shape.HeadSize).Select(c => (h.Layer, h.Head, c)));
+        var edges = _plan.Order.Take(Candidates.EdgesCut).Select(
+            (h, i) => (_conditions.Edges[i % _conditions.Edges.Count].Name, h.Layer, h.Head));
+        return [.. _conditions.Silenced(prompt, neurons), .. _conditions.Without(prompt, components),
+            .. _conditions.CutInOneHead(prompt, edges, null)];
     }
 
     /// <summary>Adds phases of exchanges, which recompute their receivers and donors.</summary>
     private void Donors(
-        string phase, string set, int samples, IReadOnlyList<IEnumerable<Exchange>> least, IReadOnlyList<IEnumerable<Exchange>>? most = null)
+        string phase, string set, int samples, IReadOnlyList<IEnumerable<Exchange>> least,
+        IReadOnlyList<IEnumerable<Exchange>>? most = null)
     {
         var given = _study.Data.Sets.First(s => s.Name == set);
         // Not every run has a donor that differs in nothing else.
         var shares = Enum.GetValues<DonorFactor>().ToDictionary(factor => factor, factor => Share(given, samples, factor));
         Work One(Prompt prompt, IEnumerable<Exchange> exchanges) => exchanges.GroupBy(e => e.Factor).Aggregate(Read(prompt), (sum, of) =>
             sum + shares[of.Key] * (Read(prompt) + Variants(prompt, of.Select(e => Like(e, prompt)).OfType<Intervention>())));
-        Work All(Prompt prompt, IEnumerable<IEnumerable<Exchange>> phases) => phases.Aggregate(default(Work), (sum, one) => sum + One(prompt, one));
+        Work All(Prompt prompt, IEnumerable<IEnumerable<Exchange>> phases) =>
+            phases.Aggregate(default(Work), (sum, one) => sum + One(prompt, one));
         Add(phase, set, samples, p => All(p, least), p => All(p, most ?? least), readsPictures: false);
     }
 
@@ -192,14 +207,18 @@ internal sealed class DiagnosisEstimator
         if (exchange.What == HeadContent.PassedOn || exchange.At == ExchangeScope.Behind)
             return instruction.Length == 0 || instruction[^1] + 1 >= prompt.Length ? null
                 : Intervention.HeadGain(exchange.Condition, exchange.Heads, 0, Positions.Range(instruction[^1] + 1, prompt.Length));
-        var at = exchange.At == ExchangeScope.Instruction ? instruction : prompt.Union(DiagnosisConditions.SpansOf(_study.Options.Variants));
+        var at = exchange.At == ExchangeScope.Instruction
+            ? instruction : prompt.Union(DiagnosisConditions.SpansOf(_study.Options.Variants));
         if (at.Length == 0) return null;
         var positions = Positions.Of(at);
         return exchange.What switch
         {
-            HeadContent.Mlp => new Intervention(exchange.Condition, [.. exchange.Heads.Select(h => new Edit(Site.MlpOut, h.Layer, Operation.Scale) { Factor = 0, Positions = positions })]),
+            HeadContent.Mlp =>
+                new Intervention(exchange.Condition,
+                    [.. exchange.Heads.Select(h => new Edit(Site.MlpOut, h.Layer, Operation.Scale) { Factor = 0, Positions = positions })]),
             HeadContent.Query => new Intervention(exchange.Condition, [.. exchange.Heads.GroupBy(h => h.Layer).OrderBy(g => g.Key)
-                .Select(g => new Edit(Site.QueryProj, g.Key, Operation.Scale) { Factor = 0, Heads = [.. g.Select(h => h.Head).Order()], Positions = positions })]),
+                .Select(g => new Edit(Site.QueryProj, g.Key, Operation.Scale)
+                    { Factor = 0, Heads = [.. g.Select(h => h.Head).Order()], Positions = positions })]),
             _ => Intervention.HeadGain(exchange.Condition, exchange.Heads, 0, positions),
         };
     }
@@ -207,11 +226,13 @@ internal sealed class DiagnosisEstimator
     /// <summary>Adds a phase: the cost of a run of its set's first samples times the number of runs.</summary>
     /// <param name="readsPictures">Whether the picture of each sample is read once. Otherwise <paramref name="least"/> and
     /// <paramref name="most"/> include the reads.</param>
-    private void Add(string phase, string set, int samples, Func<Prompt, Work> least, Func<Prompt, Work>? most = null, bool readsPictures = true)
+    private void Add(string phase, string set, int samples, Func<Prompt, Work> least, Func<Prompt, Work>? most = null,
+        bool readsPictures = true)
     {
         var runs = samples * _study.Data.Sets.First(s => s.Name == set).Samples.Average(s => s.Runs.Count());
-        Work Of(Func<Prompt, Work> one) => runs / _prompts[set].Count * _prompts[set].Aggregate(default(Work), (sum, prompt) => sum + one(prompt))
-            + (readsPictures ? new Work(0, 0, samples) : default);
+        Work Of(Func<Prompt, Work> one) =>
+            runs / _prompts[set].Count * _prompts[set].Aggregate(default(Work), (sum, prompt) => sum + one(prompt))
+                + (readsPictures ? new Work(0, 0, samples) : default);
         var fewest = Of(least);
         _phases.Add(new PhaseEstimate(phase, samples, Whole(fewest), Whole(most is null ? fewest : Of(most))));
 
@@ -227,7 +248,8 @@ internal sealed class DiagnosisEstimator
     private Work Answer(Prompt prompt) => _study.AnswerTokens == 1 && !_study.Model.Rules.Any ? default
         : new Work(1, (1 + (double)_study.AnswerTokens / prompt.Length) * Plain(prompt).Operations);
 
-    private Work Back(Prompt prompt) => new(1, Backward * (1 - (double)_conditions.Changed(prompt)[0] / prompt.Length) * Plain(prompt).Operations);
+    private Work Back(Prompt prompt) =>
+        new(1, Backward * (1 - (double)_conditions.Changed(prompt)[0] / prompt.Length) * Plain(prompt).Operations);
 
     private Work Variants(Prompt prompt, IEnumerable<Intervention> interventions)
     {

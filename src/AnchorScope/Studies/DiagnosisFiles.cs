@@ -17,7 +17,8 @@ internal static class DiagnosisFiles
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         WriteIndented = true,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower), new FiniteNumber(), new InlineEstimate(), new InlineNumbers() },
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower), new FiniteNumber(),
+            new InlineEstimate(), new InlineNumbers() },
     };
 
     /// <summary>Writes diagnosis.json, summary.csv, heads.json and heads-necessary.json into <paramref name="folder"/>.</summary>
@@ -35,7 +36,8 @@ internal static class DiagnosisFiles
     public static string Json<T>(T record) => JsonSerializer.Serialize(record, Form) + "\n";
 
     /// <summary>Writes <paramref name="text"/> as UTF-8, atomically.</summary>
-    public static void Text(string path, string text) => AtomicFile.Write(path, stream => stream.Write(new UTF8Encoding(false).GetBytes(text)));
+    public static void Text(string path, string text) =>
+        AtomicFile.Write(path, stream => stream.Write(new UTF8Encoding(false).GetBytes(text)));
 
     /// <summary>
     /// The named definitions, then one row per number: section, item, condition, metric, instruction, mean, interval, count, and p and q of
@@ -57,7 +59,8 @@ internal static class DiagnosisFiles
         }
         var curves = new (string Name, IReadOnlyList<ByInstruction> Values)[]
         {
-            ("mam_anchor", d.Layers.MamAnchor), ("mam_last", d.Layers.MamLast), ("ldar_anchor", d.Layers.LdarAnchor), ("ldar_last", d.Layers.LdarLast),
+            ("mam_anchor", d.Layers.MamAnchor), ("mam_last", d.Layers.MamLast), ("ldar_anchor", d.Layers.LdarAnchor),
+            ("ldar_last", d.Layers.LdarLast),
             ("ldar_anchor_decided", d.Layers.LdarAnchorDecided), ("ldar_last_decided", d.Layers.LdarLastDecided),
             ("attention_increment_anchor", d.Layers.AttentionAnchor), ("mlp_increment_anchor", d.Layers.MlpAnchor),
             ("attention_increment_last", d.Layers.AttentionLast), ("mlp_increment_last", d.Layers.MlpLast),
@@ -122,8 +125,10 @@ internal static class DiagnosisFiles
         {
             Rows("blocking", block.Name.Text, "blocked", "mfr_argmax", block.Argmax);
             Rows("blocking", block.Name.Text, "blocked", "mfr_larger", block.Larger);
-            foreach (var (kind, accuracy) in block.Control) Row("blocking", block.Name.Text, "blocked", "accuracy_" + kind, "all", accuracy);
-            if (block.Random is { } random) Rows("blocking", block.Name.Text, "random heads", "mfr_argmax", random.Argmax, p: random.Rank.P);
+            foreach (var (kind, accuracy) in block.Control)
+                Row("blocking", block.Name.Text, "blocked", "accuracy_" + kind, "all", accuracy);
+            if (block.Random is { } random)
+                Rows("blocking", block.Name.Text, "random heads", "mfr_argmax", random.Argmax, p: random.Rank.P);
             if (block.LayerMatched is { } matched)
                 Rows("blocking", block.Name.Text, "random heads of the same layers", "mfr_argmax", matched.Argmax, p: matched.Rank.P);
         }
@@ -166,12 +171,14 @@ internal static class DiagnosisFiles
 
     internal static string Number(double value) => double.IsFinite(value) ? value.ToString("G9", CultureInfo.InvariantCulture) : "";
 
-    internal static string Quoted(string field) => field.AsSpan().IndexOfAny(",\"\n\r") < 0 ? field : $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+    internal static string Quoted(string field) =>
+        field.AsSpan().IndexOfAny(",\"\n\r") < 0 ? field : $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 
     /// <summary>Writes NaN as null, because JSON has no NaN. The mean of an empty set is NaN.</summary>
     private sealed class FiniteNumber : JsonConverter<double>
     {
-        public override double Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.TokenType == JsonTokenType.Null ? double.NaN : reader.GetDouble();
+        public override double Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            reader.TokenType == JsonTokenType.Null ? double.NaN : reader.GetDouble();
 
         public override void Write(Utf8JsonWriter writer, double value, JsonSerializerOptions options)
         {
@@ -183,7 +190,8 @@ internal static class DiagnosisFiles
     /// <summary>Writes {"mean": …, "low": …, "high": …, "count": …} on one line, for readability.</summary>
     private sealed class InlineEstimate : JsonConverter<Estimate>
     {
-        public override Estimate Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => throw new NotSupportedException("diagnosis.json is written, not read, by this tool");
+        public override Estimate Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            throw new NotSupportedException("diagnosis.json is written, not read, by this tool");
 
         public override void Write(Utf8JsonWriter writer, Estimate value, JsonSerializerOptions options) => writer.WriteRawValue(
             $$"""{"mean": {{JsonNumber(value.Mean)}}, "low": {{JsonNumber(value.Low)}}, "high": {{JsonNumber(value.High)}}, "count": {{value.Count.ToString(CultureInfo.InvariantCulture)}}}""");
@@ -193,9 +201,11 @@ internal static class DiagnosisFiles
     /// <summary>Writes the numbers of a list on one line.</summary>
     private sealed class InlineNumbers : JsonConverter<IReadOnlyList<double>>
     {
-        public override IReadOnlyList<double> Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => throw new NotSupportedException("diagnosis.json is written, not read, by this tool");
+        public override IReadOnlyList<double> Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            throw new NotSupportedException("diagnosis.json is written, not read, by this tool");
 
-        public override void Write(Utf8JsonWriter writer, IReadOnlyList<double> value, JsonSerializerOptions options) => writer.WriteRawValue($"[{string.Join(", ", value.Select(JsonNumber))}]");
+        public override void Write(Utf8JsonWriter writer, IReadOnlyList<double> value, JsonSerializerOptions options) =>
+            writer.WriteRawValue($"[{string.Join(", ", value.Select(JsonNumber))}]");
     }
 
     private static string JsonNumber(double value) => double.IsFinite(value) ? value.ToString("R", CultureInfo.InvariantCulture) : "null";

@@ -19,7 +19,9 @@ internal static class DiagnosisFolder
     {
         const string Parent = "out";
         var numbers = !Directory.Exists(Parent) ? [] : Directory.EnumerateDirectories(Parent, "diagnosis-*")
-            .Select(d => int.TryParse(Path.GetFileName(d)["diagnosis-".Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var n) ? n : 0).ToList();
+            .Select(
+                d => int.TryParse(Path.GetFileName(d)["diagnosis-".Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var n)
+                    ? n : 0).ToList();
         var latest = numbers.DefaultIfEmpty(0).Max();
         if (resume && latest == 0) throw new InputException("--resume: there is no out/diagnosis-NNN here; name the folder with --out");
         return Path.Combine(Parent, string.Create(CultureInfo.InvariantCulture, $"diagnosis-{(resume ? latest : latest + 1):000}"));

@@ -29,8 +29,10 @@ internal sealed class DiagnosisStudy : IDisposable
         try
         {
             // Fail before the output folder is created.
-            if (Model.ImageToken is null && Data.Sets.SelectMany(set => set.Samples).FirstOrDefault(sample => sample.Image is not null) is { } pictured)
-                throw InputException.At(options.Data, $"{pictured.Id}: image", $"none ({options.Model}, {Model.Family}, reads text only)", pictured.Image!);
+            if (Model.ImageToken is null
+                && Data.Sets.SelectMany(set => set.Samples).FirstOrDefault(sample => sample.Image is not null) is { } pictured)
+                throw InputException.At(options.Data, $"{pictured.Id}: image",
+                    $"none ({options.Model}, {Model.Family}, reads text only)", pictured.Image!);
             _ = Model.Template;
             AnswerTokens = options.AnswerTokens ?? Math.Min(LongestAnswer, Model.MaxNewTokens ?? LongestAnswer);
             Data = Data.Filter(Model, AnswerTokens);
@@ -76,9 +78,11 @@ internal sealed class DiagnosisStudy : IDisposable
     {
         get
         {
-            var identity = new RunIdentity().With(Model.Checkpoint.Identity).With(Data).With("--limit", Options.Limit).With("--seed", Options.Seed)
+            var identity = new RunIdentity().With(Model.Checkpoint.Identity).With(Data).With("--limit",
+                Options.Limit).With("--seed", Options.Seed)
                 .WithList("--windows", Options.Windows).WithList("--shares", Options.Shares).WithList("--gains", Options.Gains)
-                .With("--draws", Options.Draws).With("--equivalence-margin", Options.EquivalenceMargin).With("--answer-tokens", AnswerTokens);
+                .With("--draws", Options.Draws).With("--equivalence-margin", Options.EquivalenceMargin)
+                .With("--answer-tokens", AnswerTokens);
             foreach (var (choice, variant) in Named) identity.With(choice == Direction ? choice : $"--{choice.Replace('_', '-')}", variant);
             return identity;
         }
@@ -93,12 +97,15 @@ internal sealed class DiagnosisStudy : IDisposable
 
     /// <summary>The phases of a run in order, with their number of samples.</summary>
     public IReadOnlyList<(string Phase, int Samples)> Phases =>
-        [.. new[] { (Phase.Rank, Data.Rank), (Phase.Verify, Screened ? Data.Rank : null), (Phase.Parts, PartSet), (Phase.Test, Data.Test), (Phase.Hard, Data.Hard), (Phase.Factor, Data.Hard is null ? Data.Rank : null), (Phase.Control, Data.Control) }
-            .Where(p => p.Item2 is not null).Select(p => (EnumName.Of(p.Item1), p.Item2!.Samples.Count)), .. AmplificationStudy.Phases(Data), .. InterchangeStudy.Phases(Data)];
+        [.. new[] { (Phase.Rank, Data.Rank), (Phase.Verify, Screened ? Data.Rank : null), (Phase.Parts, PartSet), (Phase.Test, Data.Test),
+            (Phase.Hard, Data.Hard), (Phase.Factor, Data.Hard is null ? Data.Rank : null), (Phase.Control, Data.Control) }
+            .Where(p => p.Item2 is not null).Select(p => (EnumName.Of(p.Item1), p.Item2!.Samples.Count)),
+            .. AmplificationStudy.Phases(Data), .. InterchangeStudy.Phases(Data)];
 
     private bool Screened => Options.Variants.Screen != HeadScreen.Exact;
 
-    private ConflictSet PartSet => Data.Rank.Part(Data.Rank.Name, [.. Data.Rank.Samples.Where(s => s.Kind == SampleKind.Conflict).Take(Candidates.PartSamples)]);
+    private ConflictSet PartSet =>
+        Data.Rank.Part(Data.Rank.Name, [.. Data.Rank.Samples.Where(s => s.Kind == SampleKind.Conflict).Take(Candidates.PartSamples)]);
 
     private DecoderShape Shape => Model.Decoder.Shape;
 
@@ -107,8 +114,10 @@ internal sealed class DiagnosisStudy : IDisposable
     /// </summary>
     public StudyEstimate Estimate(CancellationToken cancel = default)
     {
-        using var session = Model.OpenSession(new SessionOptions { Threads = Model.Checkpoint.IsSmall ? 1 : Options.Threads, Cancel = cancel });
-        return new DiagnosisEstimator(this, _conditions, session).Of(Model.Checkpoint.IsSmall ? Options.Threads : 1, (Model.Checkpoint.IsSmall ? 2 : 1) * Model.Checkpoint.WeightBytes);
+        using var session = Model.OpenSession(
+            new SessionOptions { Threads = Model.Checkpoint.IsSmall ? 1 : Options.Threads, Cancel = cancel });
+        return new DiagnosisEstimator(this, _conditions, session).Of(Model.Checkpoint.IsSmall ? Options.Threads : 1,
+            (Model.Checkpoint.IsSmall ? 2 : 1) * Model.Checkpoint.WeightBytes);
     }
 
     /// <summary>One prompt of the test set with its spans, for inspection before a run.</summary>
@@ -191,7 +200,8 @@ internal sealed class DiagnosisStudy : IDisposable
         var estimated = Estimated(store);
         return Portable(
             EnumName.Of(Options.Variants.HeadScore),
-            plan.Arbitration.Select(h => new ScoredHead(h.Layer, h.Head, scores[h.Layer * Shape.Heads + h.Head]) { Estimate = estimated.Contains(h) }));
+            plan.Arbitration.Select(
+                h => new ScoredHead(h.Layer, h.Head, scores[h.Layer * Shape.Heads + h.Head]) { Estimate = estimated.Contains(h) }));
     }
 
     private void Steer(SteeringUse steering)
@@ -202,7 +212,8 @@ internal sealed class DiagnosisStudy : IDisposable
         Data = Data with { Layout = Data.Layout with { Steering = (direction, (float)steering.Strength) } };
         Named = new SortedDictionary<string, string>(Named.ToDictionary(), StringComparer.Ordinal)
         {
-            [Direction] = FormattableString.Invariant($"{steering.Name} x{steering.Strength:R} of {Digest.Short(Digest.OfFile(steering.File))}"),
+            [Direction] = FormattableString.Invariant(
+                $"{steering.Name} x{steering.Strength:R} of {Digest.Short(Digest.OfFile(steering.File))}"),
         };
     }
 
@@ -236,7 +247,8 @@ internal sealed class DiagnosisStudy : IDisposable
     {
         var run = Data.Test.Samples[0].Runs.First();
         var prompt = new ConflictPrompts(Model, Data.Layout, session).Of(run);
-        return new PromptRecord(run.Id, prompt.Rendered, prompt.Tokens, prompt.Spans.ToDictionary(s => EnumName.Of(s.Key), s => (IReadOnlyList<int>)s.Value, StringComparer.Ordinal));
+        return new PromptRecord(run.Id, prompt.Rendered, prompt.Tokens,
+            prompt.Spans.ToDictionary(s => EnumName.Of(s.Key), s => (IReadOnlyList<int>)s.Value, StringComparer.Ordinal));
     }
 
     /// <summary>
@@ -247,12 +259,14 @@ internal sealed class DiagnosisStudy : IDisposable
     {
         if (ExchangeScore.Of(variant) is not null) return ExchangeScore.Of(Interchange(store).Profiled, variant, _conditions.EachHead);
         var runs = RunsOf(store);
-        return (Of(runs), Of(runs.Where(r => r.Run.EndsWith("/vision", StringComparison.Ordinal))), Of(runs.Where(r => r.Run.EndsWith("/text", StringComparison.Ordinal))));
+        return (Of(runs), Of(runs.Where(r => r.Run.EndsWith("/vision", StringComparison.Ordinal))),
+            Of(runs.Where(r => r.Run.EndsWith("/text", StringComparison.Ordinal))));
 
         double[] Of(IEnumerable<RunResult> some)
         {
             var list = some.ToList();
-            return [.. Enumerable.Range(0, Shape.Layers * Shape.Heads).Select(i => list.Count == 0 ? 0 : list.Average(run => RankedRuns.Score(run, i, Shape.Heads, variant)))];
+            return [.. Enumerable.Range(0, Shape.Layers * Shape.Heads)
+                .Select(i => list.Count == 0 ? 0 : list.Average(run => RankedRuns.Score(run, i, Shape.Heads, variant)))];
         }
     }
 
@@ -274,21 +288,24 @@ internal sealed class DiagnosisStudy : IDisposable
     /// <summary>
     /// Samples are distributed to threads one by one. Their rows are written in the order of the set, whichever finishes first.
     /// </summary>
-    private void Each(Phase phase, ConflictSet set, ResultStore store, PhasePlan plan, Action<StudyProgress>? progress, CancellationToken cancel) => Each(
-        EnumName.Of(phase), set, store,
-        session =>
-        {
-            var prompts = new ConflictPrompts(Model, Data.Layout, session);
-            var replacements = Interchange(store).Replacements(prompts, session);
-            var runner = new SampleRunner(Model, prompts, Options, _conditions, replacements, AnswerTokens, session);
-            return (sample, stop) => runner.Run(sample, phase, plan, stop);
-        },
-        progress, cancel);
+    private void Each(Phase phase, ConflictSet set, ResultStore store, PhasePlan plan, Action<StudyProgress>? progress,
+        CancellationToken cancel) =>
+        Each(
+            EnumName.Of(phase), set, store,
+            session =>
+            {
+                var prompts = new ConflictPrompts(Model, Data.Layout, session);
+                var replacements = Interchange(store).Replacements(prompts, session);
+                var runner = new SampleRunner(Model, prompts, Options, _conditions, replacements, AnswerTokens, session);
+                return (sample, stop) => runner.Run(sample, phase, plan, stop);
+            },
+            progress, cancel);
 
     /// <summary>Runs the samples of <paramref name="set"/> that the store does not contain under <paramref name="name"/>.</summary>
     /// <param name="worker">Called once on each thread; the function it returns is called for each sample.</param>
     internal void Each(
-        string name, ConflictSet set, ResultStore store, Func<ISession, Func<ConflictSample, CancellationToken, IReadOnlyList<RunResult>>> worker, Action<StudyProgress>? progress,
+        string name, ConflictSet set, ResultStore store,
+        Func<ISession, Func<ConflictSample, CancellationToken, IReadOnlyList<RunResult>>> worker, Action<StudyProgress>? progress,
         CancellationToken cancel)
     {
         var todo = set.Samples.Where(s => store.Find(name, s.Id) is null).ToList();

@@ -44,5 +44,6 @@ internal sealed record Edge(string Name, IReadOnlyList<SpanKind> From, IReadOnly
     /// </summary>
     /// <param name="heads">Heads; null for all.</param>
     public Intervention? Cut(Prompt prompt, string name, IEnumerable<int> layers, IReadOnlyList<int>? heads = null) =>
-        Exists(prompt) ? Intervention.Knockout(name, layers, Positions.Of(prompt.Union(To)), Positions.Of(prompt.Union(From)), heads) : null;
+        Exists(prompt)
+            ? Intervention.Knockout(name, layers, Positions.Of(prompt.Union(To)), Positions.Of(prompt.Union(From)), heads) : null;
 }

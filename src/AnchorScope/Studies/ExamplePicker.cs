@@ -7,10 +7,13 @@ namespace AnchorScope.Studies;
 /// <summary>Picks conflicts that show the effect of interventions, by fixed rules and in the order of the set, never by hand.</summary>
 internal static class ExamplePicker
 {
-    public static IReadOnlyList<ExampleConflict> Pick(MeasuredSet test, HeadPlan plan, DiagnosisOptions options, Tokenizer tokenizer, string folder)
+    public static IReadOnlyList<ExampleConflict> Pick(MeasuredSet test, HeadPlan plan, DiagnosisOptions options,
+        Tokenizer tokenizer, string folder)
     {
         var group = plan.Amplified[0];
-        var gains = options.Gains.Select(f => (Name: $"{Share(group)} amplified x{f.ToString("R", CultureInfo.InvariantCulture)}", Key: ConditionId.Gain(group, f))).ToList();
+        var gains = options.Gains.Select(
+            f => (Name: $"{Share(group)} amplified x{f.ToString("R", CultureInfo.InvariantCulture)}", Key: ConditionId.Gain(group, f)))
+            .ToList();
         var shown = gains[gains.Count / 2];
         var blocked = ConditionId.Block(HeadPlan.Tested);
         var conditions = new List<(string Name, ConditionId Key)>
@@ -37,7 +40,8 @@ internal static class ExamplePicker
         {
             // Prefers a category that has not been shown.
             var fits = samples.Where(s => rule(s) && !picked.Exists(p => p.Runs == s)).ToList();
-            var best = fits.Find(s => !picked.Exists(p => p.Runs[0].Run.Sample.Category == s[0].Run.Sample.Category)) ?? fits.FirstOrDefault();
+            var best = fits.Find(s => !picked.Exists(p => p.Runs[0].Run.Sample.Category == s[0].Run.Sample.Category))
+                ?? fits.FirstOrDefault();
             if (best is not null) picked.Add((why, best));
         }
         return [.. picked.Select(p => Example(p.Why, p.Runs, conditions, tokenizer, folder))];
@@ -46,14 +50,18 @@ internal static class ExamplePicker
     /// <summary>Description of the set.</summary>
     public static string Share(HeadSetId set) => $"{set.Shown} of heads";
 
-    private static ExampleConflict Example(string why, List<MeasuredRun> runs, List<(string Name, ConditionId Key)> conditions, Tokenizer tokenizer, string folder)
+    private static ExampleConflict Example(string why, List<MeasuredRun> runs, List<(string Name, ConditionId Key)> conditions,
+        Tokenizer tokenizer, string folder)
     {
         var sample = runs[0].Run.Sample;
         return new ExampleConflict(
-            sample.Id, why, sample.Category, sample.Image is null ? null : Path.GetRelativePath(folder, sample.Image).Replace('\\', '/'), sample.TextContext, sample.Question,
+            sample.Id, why, sample.Category, sample.Image is null ? null : Path.GetRelativePath(folder, sample.Image).Replace('\\', '/'),
+            sample.TextContext, sample.Question,
             [.. runs.Select(r => new ExampleRun(
-                r.Run.Instruction == Modality.Vision ? "vision" : "text", sample.Instructions[r.Run.Instruction], r.Run.Following[0], r.Run.Competing[0],
+                r.Run.Instruction == Modality.Vision ? "vision" : "text", sample.Instructions[r.Run.Instruction],
+                r.Run.Following[0], r.Run.Competing[0],
                 [.. conditions.Where(c => r.Has(c.Key)).Select(c => new ExampleAnswer(
-                    c.Name, tokenizer.Decode([r.Result.Outcomes[c.Key].ArgMax]).Trim(), r.Follows(c.Key) == 1 ? "following" : r.Competes(c.Key) == 1 ? "competing" : "neither"))]))]);
+                    c.Name, tokenizer.Decode([r.Result.Outcomes[c.Key].ArgMax]).Trim(),
+                    r.Follows(c.Key) == 1 ? "following" : r.Competes(c.Key) == 1 ? "competing" : "neither"))]))]);
     }
 }

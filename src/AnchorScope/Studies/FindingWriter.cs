@@ -14,7 +14,8 @@ internal static class FindingWriter
     public static IReadOnlyList<Finding> Write(Diagnosis diagnosis, FindingRuns runs, HeadPlan plan)
     {
         var (test, control, _) = runs;
-        IReadOnlyList<Claim> claims = [WhereFinding.Claim(diagnosis, test), ArbiterFinding.Claim(diagnosis, test), NecessaryFinding.Claim(diagnosis, test, control),
+        IReadOnlyList<Claim> claims = [WhereFinding.Claim(diagnosis, test), ArbiterFinding.Claim(diagnosis, test),
+            NecessaryFinding.Claim(diagnosis, test, control),
             AmplificationFinding.Claim(diagnosis, runs, plan)];
         // A sentence that could not be tested stays in the family with p = 1, so that the family does not depend on the data.
         var holm = MultipleComparisons.Holm([.. claims.Select(c => double.IsNaN(c.P) ? 1 : c.P)]);

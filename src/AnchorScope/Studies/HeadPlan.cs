@@ -49,7 +49,8 @@ internal sealed class HeadPlan
             _sets[HeadSetId.Of(HeadSetKind.Top, share)] = top;
             for (var draw = 0; draw < (share == TestedShare ? options.Draws : Math.Min(FewDraws, options.Draws)); draw++)
             {
-                _sets[HeadSetId.Of(HeadSetKind.Random, share) with { Draw = draw }] = HeadRanking.Random(count, layers, headsPerLayer, excluded, random);
+                _sets[HeadSetId.Of(HeadSetKind.Random, share) with { Draw = draw }] = HeadRanking.Random(count, layers,
+                    headsPerLayer, excluded, random);
                 // A layer may have fewer other heads than the set has in it. A smaller set would not be a control.
                 var matched = HeadRanking.LayerMatched(top, headsPerLayer, excluded, random);
                 if (matched.Count == count) _sets[HeadSetId.Of(HeadSetKind.Layer, share) with { Draw = draw }] = matched;
@@ -60,7 +61,8 @@ internal sealed class HeadPlan
             scores.All(double.IsFinite) ? [.. HeadRanking.Order(scores, headsPerLayer, estimated).Take(five)] : [];
         (Vision, Text) = (Best(vision), Best(text));
         var (vision5, text5, deep) = (
-            HeadSetId.Of(HeadSetKind.Vision, TestedShare), HeadSetId.Of(HeadSetKind.Text, TestedShare), HeadSetId.Of(HeadSetKind.Deep, TestedShare));
+            HeadSetId.Of(HeadSetKind.Vision, TestedShare), HeadSetId.Of(HeadSetKind.Text, TestedShare),
+            HeadSetId.Of(HeadSetKind.Deep, TestedShare));
         _sets[vision5] = Vision;
         _sets[text5] = Text;
         _sets[deep] = [.. Order.Where(h => h.Layer >= layers / 2).Take(five)];
@@ -109,5 +111,6 @@ internal sealed class HeadPlan
     public IReadOnlyDictionary<HeadSetId, IReadOnlyList<(int Layer, int Head)>> Sets => _sets;
 
     /// <summary>The random sets of a kind and size, except empty ones.</summary>
-    public IReadOnlyList<HeadSetId> Draws(HeadSetId all) => [.. _sets.Keys.Where(id => id.IsDrawn && id with { Draw = null } == all && _sets[id].Count > 0)];
+    public IReadOnlyList<HeadSetId> Draws(HeadSetId all) =>
+        [.. _sets.Keys.Where(id => id.IsDrawn && id with { Draw = null } == all && _sets[id].Count > 0)];
 }

@@ -43,7 +43,8 @@ internal readonly record struct HeadSetId(HeadSetKind Kind, decimal Percent, int
     public bool IsDrawn => Kind is HeadSetKind.Random or HeadSetKind.Layer;
 
     /// <summary>The name in results.jsonl: "top5", "random5/2".</summary>
-    public string Text => $"{Kind.ToString().ToLowerInvariant()}{Number}{(Draw is { } draw ? $"/{draw.ToString(CultureInfo.InvariantCulture)}" : "")}";
+    public string Text =>
+        $"{Kind.ToString().ToLowerInvariant()}{Number}{(Draw is { } draw ? $"/{draw.ToString(CultureInfo.InvariantCulture)}" : "")}";
 
     /// <summary>The name for readers: "top 5 %".</summary>
     public string Shown => Kind switch
@@ -68,9 +69,11 @@ internal readonly record struct HeadSetId(HeadSetKind Kind, decimal Percent, int
         {
             var prefix = kind.ToString().ToLowerInvariant();
             if (!name.StartsWith(prefix, StringComparison.Ordinal)
-                || !decimal.TryParse(name[prefix.Length..], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var percent)) continue;
+                || !decimal.TryParse(name[prefix.Length..], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var percent))
+                continue;
             if (slash < 0) return new HeadSetId(kind, percent);
-            if (int.TryParse(text[(slash + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var draw)) return new HeadSetId(kind, percent, draw);
+            if (int.TryParse(text[(slash + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var draw))
+                return new HeadSetId(kind, percent, draw);
         }
         throw new FormatException($"{text} names no set of heads");
     }
@@ -80,8 +83,10 @@ internal readonly record struct HeadSetId(HeadSetKind Kind, decimal Percent, int
 
     private sealed class Converter : JsonConverter<HeadSetId>
     {
-        public override HeadSetId Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => Parse(reader.GetString()!);
+        public override HeadSetId Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            Parse(reader.GetString()!);
 
-        public override void Write(Utf8JsonWriter writer, HeadSetId value, JsonSerializerOptions options) => writer.WriteStringValue(value.Text);
+        public override void Write(Utf8JsonWriter writer, HeadSetId value, JsonSerializerOptions options) =>
+            writer.WriteStringValue(value.Text);
     }
 }

@@ -30,15 +30,19 @@ internal sealed class ImageReader(ConflictPrompts built, IReadOnlyList<SpanKind>
     {
         var shape = session.Engine.Shape;
         intervention.Validate(shape, prompt.Length);
-        (SpanKind Kind, int[] Positions)[] spans = [(SpanKind.Instruction, prompt.Union(instruction)), (SpanKind.Last, [prompt.Length - 1])];
+        (SpanKind Kind, int[] Positions)[] spans = [(SpanKind.Instruction, prompt.Union(instruction)),
+            (SpanKind.Last, [prompt.Length - 1])];
         int[] watched = [.. spans.SelectMany(s => s.Positions).Distinct().Order()];
         var trace = new Trace([Site.AttnPattern], watched);
         session.Forward(prompt, intervention, trace);
         int[] image = [.. prompt.Span(SpanKind.Image)];
-        return [.. spans.Where(s => s.Positions.Length > 0).Select(s => new ImageReading(EnumName.Of(s.Kind), name, Mean(trace, shape, intervention, watched, s.Positions, image, prompt.Length)))];
+        return [.. spans.Where(s => s.Positions.Length > 0).Select(
+            s => new ImageReading(EnumName.Of(s.Kind), name,
+                Mean(trace, shape, intervention, watched, s.Positions, image, prompt.Length)))];
     }
 
-    private static double[] Mean(Trace trace, DecoderShape shape, Intervention intervention, int[] watched, int[] positions, int[] image, int keys)
+    private static double[] Mean(Trace trace, DecoderShape shape, Intervention intervention, int[] watched,
+        int[] positions, int[] image, int keys)
     {
         var sums = new double[image.Length];
         for (var layer = 0; layer < shape.Layers; layer++)

@@ -39,9 +39,11 @@ internal static class ParityCheck
     /// <summary>Absolute tolerance of pixel values.</summary>
     public const double Pixel = 1e-5;
 
-    private static readonly string[] LayerOrder = ["lm.attn", "lm.z", "lm.attn_out", "lm.resid_mid", "lm.neuron_out", "lm.mlp_out", "lm.hidden"];
+    private static readonly string[] LayerOrder = ["lm.attn", "lm.z", "lm.attn_out", "lm.resid_mid", "lm.neuron_out",
+        "lm.mlp_out", "lm.hidden"];
 
-    private static readonly string[] First = ["vision.embeddings", "vision.features", "lm.inputs_embeds", "lm.rope_cos", "lm.rope_sin", "lm.l0.q_rope", "lm.l0.k_rope", "lm.l0.v"];
+    private static readonly string[] First = ["vision.embeddings", "vision.features", "lm.inputs_embeds", "lm.rope_cos", "lm.rope_sin",
+        "lm.l0.q_rope", "lm.l0.k_rope", "lm.l0.v"];
 
     /// <summary>Compares one golden file.</summary>
     /// <exception cref="InputException">It has no inputs, or they do not fit the model.</exception>
@@ -56,7 +58,8 @@ internal static class ParityCheck
         if (golden.Integers("inputs.position_ids") is { } places)
         {
             var axes = places.Length / prompt.Length;
-            Equal(rows, golden, "inputs.position_ids", places.Select(p => (int)p), Enumerable.Range(0, axes).SelectMany(axis => prompt.Coordinates.Select(c => c[axis])));
+            Equal(rows, golden, "inputs.position_ids", places.Select(p => (int)p),
+                Enumerable.Range(0, axes).SelectMany(axis => prompt.Coordinates.Select(c => c[axis])));
         }
         Arrays(golden, model, prompt, pixels, session, rows);
         Lens(golden, model, prompt, session, rows);
@@ -73,7 +76,10 @@ internal static class ParityCheck
             if (golden.Has("gen.logits")) Close(rows, golden, "gen.logits", [.. generated.Logits.SelectMany(l => l)]);
         }
         var compared = rows.Select(r => r.Array.Split(" layer ")[0]).ToHashSet(StringComparer.Ordinal);
-        return new ParityResult(rows, [.. golden.Names.Where(n => !compared.Contains(n) && !n.StartsWith("inputs.", StringComparison.Ordinal) && n != "lens.positions").Order(StringComparer.Ordinal)]);
+        return new ParityResult(rows,
+            [.. golden.Names.Where(
+                n => !compared.Contains(n) && !n.StartsWith("inputs.", StringComparison.Ordinal) && n != "lens.positions")
+                .Order(StringComparer.Ordinal)]);
     }
 
     private static void Inputs(ParityGolden golden, VisionLanguageModel model, ISession session, List<ParityRow> rows)
@@ -82,17 +88,25 @@ internal static class ParityCheck
         var pictures = golden.Pictures.Select(f => Picture.Load(f)).ToList();
         var pixels = pictures.Count == 0 ? null : model.Preprocess(pictures);
         var prompt = model.Prompt(messages, pixels, pixels is null ? null : session.Features(pixels));
-        if (golden.Prompt is { } text) rows.Add(new ParityRow(golden.Name, "prompt", text == prompt.Rendered ? 0 : 1, 0, text == prompt.Rendered ? null : $"rendered as {prompt.Rendered}"));
+        if (golden.Prompt is { } text)
+            rows.Add(new ParityRow(golden.Name, "prompt", text == prompt.Rendered ? 0 : 1, 0,
+                text == prompt.Rendered ? null : $"rendered as {prompt.Rendered}"));
         Equal(rows, golden, "inputs.input_ids", golden.Tokens("inputs.input_ids"), prompt.Tokens);
-        if (pixels is not null && golden.Has("inputs.pixel_values")) Compare(rows, golden.Name, "inputs.pixel_values", golden.Singles("inputs.pixel_values"), pixels.Values, Pixel, relative: false, golden.Shape("inputs.pixel_values"));
+        if (pixels is not null && golden.Has("inputs.pixel_values"))
+            Compare(rows, golden.Name, "inputs.pixel_values", golden.Singles("inputs.pixel_values"), pixels.Values, Pixel, relative: false,
+                golden.Shape("inputs.pixel_values"));
     }
 
-    private static void Arrays(ParityGolden golden, VisionLanguageModel model, Prompt prompt, PixelValues? pixels, ISession session, List<ParityRow> rows)
+    private static void Arrays(ParityGolden golden, VisionLanguageModel model, Prompt prompt, PixelValues? pixels,
+        ISession session, List<ParityRow> rows)
     {
-        var written = TraceExport.Run(model, prompt, pixels, Intervention.None, TraceExport.Optional.Where(n => n != "lens").ToHashSet(StringComparer.Ordinal), session)
+        var written = TraceExport.Run(model, prompt, pixels, Intervention.None,
+            TraceExport.Optional.Where(n => n != "lens").ToHashSet(StringComparer.Ordinal), session)
             .ToDictionary(a => a.Name, StringComparer.Ordinal);
         var both = golden.Names.Where(written.ContainsKey).ToList();
-        foreach (var name in both.Where(n => n.StartsWith("vision.layer_", StringComparison.Ordinal)).OrderBy(n => int.Parse(n["vision.layer_".Length..], CultureInfo.InvariantCulture)).Prepend("vision.embeddings").Concat(First.Skip(1)))
+        foreach (var name in both.Where(n => n.StartsWith("vision.layer_", StringComparison.Ordinal))
+            .OrderBy(n => int.Parse(n["vision.layer_".Length..], CultureInfo.InvariantCulture))
+            .Prepend("vision.embeddings").Concat(First.Skip(1)))
         {
             if (both.Contains(name)) Close(rows, golden, name, Values(written[name]));
         }
@@ -102,10 +116,13 @@ internal static class ParityCheck
             {
                 var shape = golden.Shape(name);
                 var (want, got) = (golden.Singles(name), Values(written[name]));
-                if (want.Length != got.Length || shape[0] != model.Decoder.Shape.Layers) throw InputException.At(golden.Name, name, $"shape [{string.Join(", ", written[name].Shape)}]", $"[{string.Join(", ", shape)}]");
+                if (want.Length != got.Length || shape[0] != model.Decoder.Shape.Layers)
+                    throw InputException.At(golden.Name, name, $"shape [{string.Join(", ", written[name].Shape)}]",
+                        $"[{string.Join(", ", shape)}]");
                 var size = want.Length / model.Decoder.Shape.Layers;
                 var attention = name == "lm.attn";
-                Compare(rows, golden.Name, $"{name} layer {layer}", want.AsSpan(layer * size, size), got.AsSpan(layer * size, size), attention ? Probability : Relative, !attention, shape[1..]);
+                Compare(rows, golden.Name, $"{name} layer {layer}", want.AsSpan(layer * size, size), got.AsSpan(layer * size, size),
+                    attention ? Probability : Relative, !attention, shape[1..]);
             }
         }
         foreach (var name in new[] { "lm.final_norm", "lm.logits" }.Where(both.Contains)) Close(rows, golden, name, Values(written[name]));
@@ -116,13 +133,16 @@ internal static class ParityCheck
     private static void Lens(ParityGolden golden, VisionLanguageModel model, Prompt prompt, ISession session, List<ParityRow> rows)
     {
         if (!golden.Has("lens.logits") || golden.Integers("lens.positions") is not { } positions) return;
-        int[] at = [.. positions.Select(p => p >= 0 && p < prompt.Length ? (int)p : throw InputException.At(golden.Name, "lens.positions", $"0 to {prompt.Length - 1}", $"{p}"))];
+        int[] at = [
+            .. positions.Select(p => p >= 0 && p < prompt.Length
+                ? (int)p : throw InputException.At(golden.Name, "lens.positions", $"0 to {prompt.Length - 1}", $"{p}"))];
         var (trace, width) = (new Trace([Site.ResidPost], at), model.Decoder.Shape.ModelSize);
         _ = session.Forward(prompt, Intervention.None, trace);
         // A trace stores positions in ascending order; the golden file has its own order.
         var ascending = at.Distinct().Order().ToList();
         var lens = at.SelectMany(p => prompt.Embeddings[(p * width)..((p + 1) * width)])
-            .Concat(Enumerable.Range(0, model.Decoder.Shape.Layers).SelectMany(l => at.SelectMany(p => trace[Site.ResidPost, l].AsSpan(ascending.IndexOf(p) * width, width).ToArray()))).ToArray();
+            .Concat(Enumerable.Range(0, model.Decoder.Shape.Layers).SelectMany(
+                l => at.SelectMany(p => trace[Site.ResidPost, l].AsSpan(ascending.IndexOf(p) * width, width).ToArray()))).ToArray();
         Close(rows, golden, "lens.logits", session.Unembed(lens));
     }
 
@@ -137,7 +157,8 @@ internal static class ParityCheck
             ("sweep.block_each_head_all_pos.last_logits", () => heads.Select(h => Intervention.HeadGain(h.l, h.h, 0))),
             ("sweep.block_each_head_last_pos.last_logits", () => heads.Select(h => Intervention.HeadGain(h.l, h.h, 0, last))),
             ("sweep.knock_last_from_image_window3.last_logits", () => Enumerable.Range(0, shape.Layers).Select(layer =>
-                Intervention.Knockout($"window {layer}", Metrics.LayerWindow.Centred(layer, 3, shape.Layers), last, Positions.Of([.. images])))),
+                Intervention.Knockout($"window {layer}", Metrics.LayerWindow.Centred(layer, 3, shape.Layers), last,
+                    Positions.Of([.. images])))),
         };
         foreach (var (name, variants) in sweeps.Where(s => golden.Has(s.Name)))
         {
@@ -149,7 +170,8 @@ internal static class ParityCheck
     private static void Close(List<ParityRow> rows, ParityGolden golden, string name, float[] got) =>
         Compare(rows, golden.Name, name, golden.Singles(name), got, Relative, relative: true, golden.Shape(name));
 
-    private static void Compare(List<ParityRow> rows, string @case, string name, ReadOnlySpan<float> want, ReadOnlySpan<float> got, double tolerance, bool relative, long[] shape)
+    private static void Compare(List<ParityRow> rows, string @case, string name, ReadOnlySpan<float> want, ReadOnlySpan<float> got,
+        double tolerance, bool relative, long[] shape)
     {
         if (want.Length != got.Length)
         {
@@ -167,7 +189,11 @@ internal static class ParityCheck
             if (!(error <= tolerance) && where < 0) where = i;
             largest = double.IsNaN(error) ? double.PositiveInfinity : Math.Max(largest, error);
         }
-        rows.Add(new ParityRow(@case, name, largest, tolerance, where < 0 ? null : string.Create(CultureInfo.InvariantCulture, $"[{Index(where, shape)}]: expected {want[where]:g6}, found {got[where]:g6}")));
+        rows.Add(new ParityRow(@case, name, largest, tolerance,
+            where < 0
+                ? null
+                : string.Create(CultureInfo.InvariantCulture,
+                    $"[{Index(where, shape)}]: expected {want[where]:g6}, found {got[where]:g6}")));
     }
 
     private static double Largest(ReadOnlySpan<float> row)
@@ -182,7 +208,8 @@ internal static class ParityCheck
         var (a, b) = (want.ToList(), got.ToList());
         var first = Enumerable.Range(0, Math.Max(a.Count, b.Count)).FirstOrDefault(i => i >= a.Count || i >= b.Count || a[i] != b[i], -1);
         rows.Add(new ParityRow(golden.Name, name, first < 0 ? 0 : 1, 0, first < 0 ? null
-            : $"[{first}]: expected {(first < a.Count ? $"{a[first]}" : "the end")}, found {(first < b.Count ? $"{b[first]}" : "the end")}"));
+            : $"[{first}]: expected {(first < a.Count ? $"{a[first]}" : "the end")}, "
+                + $"found {(first < b.Count ? $"{b[first]}" : "the end")}"));
     }
 
     private static string Index(int flat, long[] shape)

@@ -41,12 +41,15 @@ internal sealed class ParityGolden : IDisposable
 
     public long[] Shape(string name) => _file.Entry(name).Shape;
 
-    public int[] Tokens(string name) => [.. _file.ReadInt64s(name).Select(id => id is >= 0 and <= int.MaxValue ? (int)id : throw InputException.At(_file.Path, name, "token ids", $"{id}"))];
+    public int[] Tokens(string name) =>
+        [.. _file.ReadInt64s(name).Select(
+            id => id is >= 0 and <= int.MaxValue ? (int)id : throw InputException.At(_file.Path, name, "token ids", $"{id}"))];
 
     public long[]? Integers(string name) => Has(name) ? _file.ReadInt64s(name) : null;
 
     public PixelInputs? Pixels => Has("inputs.pixel_values")
-        ? new PixelInputs(_file.Path, Singles("inputs.pixel_values"), Shape("inputs.pixel_values"), Integers("inputs.image_grid_thw"), Integers("inputs.image_sizes"))
+        ? new PixelInputs(_file.Path, Singles("inputs.pixel_values"), Shape("inputs.pixel_values"), Integers("inputs.image_grid_thw"),
+            Integers("inputs.image_sizes"))
         : null;
 
     /// <summary>The rendered prompt, or null.</summary>
@@ -57,7 +60,8 @@ internal sealed class ParityGolden : IDisposable
 
     /// <summary>Picture files in the folder of the case.</summary>
     public IReadOnlyList<string> Pictures => _manifest?.Has("images") == true
-        ? [.. _manifest.Json.GetProperty("images").EnumerateArray().Select(f => Path.Combine(Folder, Path.GetFileName(f.GetString() ?? "")))]
+        ? [.. _manifest.Json.GetProperty("images").EnumerateArray()
+            .Select(f => Path.Combine(Folder, Path.GetFileName(f.GetString() ?? "")))]
         : [];
 
     /// <summary>Interventions whose logits are among the arrays, as <c>iv.NAME.logits</c>.</summary>
@@ -69,13 +73,16 @@ internal sealed class ParityGolden : IDisposable
         {
             var one = section.Section(property.Name);
             found.Add(one.Text("type") == "knockout"
-                ? Intervention.Knockout(property.Name, one.Ints("layers"), Positions.Of([.. one.Ints("Q")]), Positions.Of([.. one.Ints("K")]), All(one, "heads") ? null : [.. one.Ints("heads")])
-                : Intervention.HeadGain(property.Name, one.Pairs(), (float)one.Number("factor"), All(one, "positions") ? null : Positions.Of([.. one.Ints("positions")])));
+                ? Intervention.Knockout(property.Name, one.Ints("layers"), Positions.Of([.. one.Ints("Q")]),
+                    Positions.Of([.. one.Ints("K")]), All(one, "heads") ? null : [.. one.Ints("heads")])
+                : Intervention.HeadGain(property.Name, one.Pairs(), (float)one.Number("factor"),
+                    All(one, "positions") ? null : Positions.Of([.. one.Ints("positions")])));
         }
         return found;
     }
 
-    private static bool All(ConfigSection section, string key) => !section.Has(key) || section.Json.GetProperty(key).ValueKind == JsonValueKind.String;
+    private static bool All(ConfigSection section, string key) =>
+        !section.Has(key) || section.Json.GetProperty(key).ValueKind == JsonValueKind.String;
 
     public void Dispose() => _file.Dispose();
 }
@@ -85,9 +92,13 @@ file static class PairReading
     /// <summary>Layer and head of each pair.</summary>
     public static IReadOnlyList<(int Layer, int Head)> Pairs(this ConfigSection section)
     {
-        if (!section.Has("pairs") || section.Json.GetProperty("pairs").ValueKind != JsonValueKind.Array) throw InputException.At(section.File, $"{section.Path}.pairs", "a list of [layer, head]", "nothing");
-        return [.. section.Json.GetProperty("pairs").EnumerateArray().Select(p => p.ValueKind == JsonValueKind.Array && p.GetArrayLength() == 2 && p[0].TryGetInt32(out var layer) && p[1].TryGetInt32(out var head)
-            ? (layer, head)
-            : throw InputException.At(section.File, $"{section.Path}.pairs", "a list of [layer, head]", p.GetRawText()))];
+        if (!section.Has("pairs") || section.Json.GetProperty("pairs").ValueKind != JsonValueKind.Array)
+            throw InputException.At(section.File, $"{section.Path}.pairs", "a list of [layer, head]", "nothing");
+        return [.. section.Json.GetProperty("pairs").EnumerateArray()
+            .Select(
+                p => p.ValueKind == JsonValueKind.Array && p.GetArrayLength() == 2 && p[0].TryGetInt32(out var layer)
+                    && p[1].TryGetInt32(out var head)
+                    ? (layer, head)
+                    : throw InputException.At(section.File, $"{section.Path}.pairs", "a list of [layer, head]", p.GetRawText()))];
     }
 }

@@ -41,7 +41,8 @@ internal static class RankedRuns
     public static double Score(RunResult run, int head, int headsPerLayer, HeadScoreVariant variant)
     {
         if (variant == HeadScoreVariant.DirectLogitAttribution) return run.Curves["dla"][head];
-        if (!run.Outcomes.TryGetValue(ConditionId.Head(head / headsPerLayer, head % headsPerLayer), out var blocked)) return run.Curves[HeadEstimates][head];
+        if (!run.Outcomes.TryGetValue(ConditionId.Head(head / headsPerLayer, head % headsPerLayer), out var blocked))
+            return run.Curves[HeadEstimates][head];
         var plain = run.Outcomes[ConditionId.Baseline];
         return variant switch
         {
@@ -51,7 +52,8 @@ internal static class RankedRuns
         };
     }
 
-    private static RunResult Joined(RunResult run, RunResult more) => run with { Outcomes = Joined(run.Outcomes, more.Outcomes), Curves = Joined(run.Curves, more.Curves) };
+    private static RunResult Joined(RunResult run, RunResult more) =>
+        run with { Outcomes = Joined(run.Outcomes, more.Outcomes), Curves = Joined(run.Curves, more.Curves) };
 
     private static Dictionary<string, T> Joined<T>(Dictionary<string, T> values, Dictionary<string, T> more)
     {

@@ -45,7 +45,8 @@ internal sealed record RankedNeuron
 /// <param name="ShareOfQuarter">Share of the sum of all magnitudes in the strongest quarter of the components; a quarter if all are
 /// equal.</param>
 /// <param name="Ranked">The strongest components, at most eight.</param>
-internal sealed record OpenedHead(int Layer, int Head, double Score, int Size, double ShareOfQuarter, IReadOnlyList<RankedComponent> Ranked);
+internal sealed record OpenedHead(
+    int Layer, int Head, double Score, int Size, double ShareOfQuarter, IReadOnlyList<RankedComponent> Ranked);
 
 /// <summary>One component of a head's output.</summary>
 /// <param name="Effect">Loss of margin, in logits, when it is set to 0 at the positions of the gain scope.</param>
@@ -112,7 +113,8 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
                 var order = head.OrderByDescending(c => Math.Abs(c.Effect)).ToList();
                 double Sum(int count) => order.Take(count).Sum(c => Math.Abs(c.Effect));
                 return new OpenedHead(
-                    head.Key.Layer, head.Key.Head, scores[head.Key.Layer * Shape.Heads + head.Key.Head], order.Count, Sum((order.Count + 3) / 4) / Sum(order.Count),
+                    head.Key.Layer, head.Key.Head, scores[head.Key.Layer * Shape.Heads + head.Key.Head], order.Count,
+                    Sum((order.Count + 3) / 4) / Sum(order.Count),
                     [.. order.Take(Candidates.PerPlace).Select(c => new RankedComponent(
                         c.Component, Lost(_rank, ConditionId.Component(c.Layer, c.Head, c.Component)),
                         _rank.Split(r => r.Result.Curves[RankedRuns.AtInstruction][c.Row]),
@@ -122,7 +124,8 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
 
     public EdgeTable Edges()
     {
-        var means = study.Edges.Select(e => (e.Name, Heads: Candidates.EdgeMeans(_rank.Runs.Select(r => r.Result), e.Name))).Where(e => e.Heads.Length > 0).ToDictionary(e => e.Name, e => e.Heads, StringComparer.Ordinal);
+        var means = study.Edges.Select(e => (e.Name, Heads: Candidates.EdgeMeans(_rank.Runs.Select(r => r.Result), e.Name)))
+            .Where(e => e.Heads.Length > 0).ToDictionary(e => e.Name, e => e.Heads, StringComparer.Ordinal);
         var tests = Tests(_parts.Edges.Select(e => ConditionId.HeadEdge(e.Edge, e.Layer, e.Head)), means.Values.Sum(heads => heads.Length));
         var ranked = _parts.Edges.Select((e, i) =>
         {
@@ -131,7 +134,8 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
                 means[e.Edge][e.Layer * Shape.Heads + e.Head], tests[i]);
         }).ToList();
         return new EdgeTable(
-            [.. means.Select(e => new EdgeEstimates(e.Key, [.. e.Value.Chunk(Shape.Heads)]))], [.. ranked.OrderByDescending(e => Math.Abs(e.Effect.All.Mean))],
+            [.. means.Select(e => new EdgeEstimates(e.Key, [.. e.Value.Chunk(Shape.Heads)]))],
+            [.. ranked.OrderByDescending(e => Math.Abs(e.Effect.All.Mean))],
             HeadRanking.Spearman([.. ranked.Select(e => e.Effect.All.Mean)], [.. ranked.Select(e => e.Estimate)]));
     }
 

@@ -60,7 +60,8 @@ internal sealed class ResultStore : IDisposable
     {
         try
         {
-            var store = new ResultStore(new FileStream(path, resume ? FileMode.OpenOrCreate : FileMode.Create, FileAccess.ReadWrite, FileShare.Read), held);
+            var store = new ResultStore(
+                new FileStream(path, resume ? FileMode.OpenOrCreate : FileMode.Create, FileAccess.ReadWrite, FileShare.Read), held);
             if (resume) store.ReadBack(path);
             return store;
         }
@@ -143,7 +144,9 @@ internal sealed class ResultStore : IDisposable
 
     private void WriteRow(Action<Utf8JsonWriter> fields)
     {
-        using (var writer = new Utf8JsonWriter(_buffer, new JsonWriterOptions { SkipValidation = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        using (var writer = new Utf8JsonWriter(_buffer,
+            new JsonWriterOptions
+                { SkipValidation = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
         {
             writer.WriteStartObject();
             fields(writer);
@@ -173,7 +176,8 @@ internal sealed class ResultStore : IDisposable
             }
             catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
             {
-                throw new InputException($"{path}: line {number.ToString(CultureInfo.InvariantCulture)}: not a row of results ({(e is JsonException json ? JsonText.Reason(json) : e.Message)}); start again in another folder", e);
+                throw new InputException($"{path}: line {number.ToString(CultureInfo.InvariantCulture)}: not a row of results "
+                    + $"({(e is JsonException json ? JsonText.Reason(json) : e.Message)}); start again in another folder", e);
             }
             line.Clear();
         }
@@ -210,7 +214,8 @@ internal sealed class ResultStore : IDisposable
         }
         else
         {
-            runs[id] = new RunResult(id, row.GetProperty("yp").GetInt32(), row.GetProperty("yc").GetInt32()) { Answer = row.GetProperty("answer").GetString()! };
+            runs[id] = new RunResult(id, row.GetProperty("yp").GetInt32(),
+                row.GetProperty("yc").GetInt32()) { Answer = row.GetProperty("answer").GetString()! };
         }
         return false;
     }

@@ -13,7 +13,8 @@ namespace AnchorScope.Studies;
 internal sealed class RunIdentity
 {
     private const int Version = 4;
-    private const string Tool = "tool", Kernels = "numerics", Model = "model", Data = "data", Settings = "settings", Weights = "weights", Pictures = "pictures", Samples = "samples";
+    private const string Tool = "tool", Kernels = "numerics", Model = "model", Data = "data", Settings = "settings", Weights = "weights",
+        Pictures = "pictures", Samples = "samples";
 
     /// <summary>Names and values by section, in the order in which they are written.</summary>
     private readonly SortedDictionary<string, SortedDictionary<string, string>> _sections = new(StringComparer.Ordinal);
@@ -139,7 +140,8 @@ internal sealed class RunIdentity
             bool Follows(string name) => name.StartsWith(Pictures, StringComparison.Ordinal) && Changed(Samples + name[Pictures.Length..]);
             foreach (var name in old.Keys.Union(now.Keys).Order(StringComparer.Ordinal))
             {
-                if (Changed(name) && !Follows(name)) changes.Add(Change(section, name, old.GetValueOrDefault(name), now.GetValueOrDefault(name)));
+                if (Changed(name) && !Follows(name))
+                    changes.Add(Change(section, name, old.GetValueOrDefault(name), now.GetValueOrDefault(name)));
             }
         }
         return changes;
@@ -150,7 +152,9 @@ internal sealed class RunIdentity
         Settings => $"made {Used(name, before)}, now {Used(name, after)}",
         Tool => name == Tool ? $"made by {before}, this is {after}" : $"made with {name} {before}, this is {name} {after}",
         Data when name.StartsWith(Samples, StringComparison.Ordinal) => $"{name}: {before ?? "none"} then, {after ?? "none"} now",
-        _ => $"{(section == Model ? "the model's " : "")}{name} {(before is null ? "is new" : after is null ? "is gone" : name == Weights || name.StartsWith(Pictures, StringComparison.Ordinal) ? "have changed" : "has changed")}",
+        _ =>
+            $"{(section == Model ? "the model's " : "")}{name} "
+                + $"{(before is null ? "is new" : after is null ? "is gone" : name == Weights || name.StartsWith(Pictures, StringComparison.Ordinal) ? "have changed" : "has changed")}",
     };
 
     private static string Used(string option, string? value) => value is null ? $"without {option}" : $"with {option} {Quoted.Line(value)}";
@@ -162,11 +166,14 @@ internal sealed class RunIdentity
             using var document = JsonDocument.Parse(json);
             var root = document.RootElement;
             if (root.GetProperty("version").GetInt32() is var version && version != Version)
-                throw new InputException($"{file}: written by {(version < Version ? "an older" : "a newer")} version of this tool (form {version}, here {Version}), which kept {(version < Version ? "less" : "more")} of what decides a number; {instead}");
+                throw new InputException($"{file}: written by {(version < Version ? "an older" : "a newer")} version of this tool (form "
+                    + $"{version}, here {Version}), which kept {(version < Version ? "less" : "more")} of what decides a number; "
+                    + $"{instead}");
             var identity = new RunIdentity(root.GetProperty(Tool).GetString()!, root.GetProperty(Kernels).GetRawText());
             foreach (var section in new[] { Model, Data, Settings })
             {
-                foreach (var entry in root.GetProperty(section).EnumerateObject()) identity._sections[section][entry.Name] = entry.Value.GetString()!;
+                foreach (var entry in root.GetProperty(section).EnumerateObject())
+                    identity._sections[section][entry.Name] = entry.Value.GetString()!;
             }
             return identity;
         }

@@ -64,7 +64,8 @@ internal sealed class SampleRunner(
             _ => Array.Empty<Site>(),
         };
         using var baseline = session.Record(prompt, new RecordOptions { Sites = sites, Positions = watched });
-        var result = new RunResult(run.Id, entities.Following, entities.Competing) { Answer = phase is Phase.Verify or Phase.Parts ? "" : Answer(prompt, baseline) };
+        var result = new RunResult(run.Id, entities.Following, entities.Competing)
+            { Answer = phase is Phase.Verify or Phase.Parts ? "" : Answer(prompt, baseline) };
         var plain = Measure(baseline.LastLogits, entities, baseline.LastLogits);
         result.Outcomes[None] = plain;
         var failed = !entities.FollowingForms.Contains(plain.ArgMax);
@@ -82,16 +83,20 @@ internal sealed class SampleRunner(
         };
         var variants = interventions.Select(i => new SweepItem(baseline, i)).ToList();
         var outcomes = new Outcome[variants.Count];
-        Sweep.LastLogits(session, variants, (i, logits) => outcomes[i] = Measure(logits, entities, baseline.LastLogits, variants[i].Intervention.Name), cancel: cancel);
+        Sweep.LastLogits(session, variants,
+            (i, logits) => outcomes[i] = Measure(logits, entities, baseline.LastLogits, variants[i].Intervention.Name), cancel: cancel);
         for (var i = 0; i < outcomes.Length; i++) result.Outcomes[variants[i].Intervention.Name] = outcomes[i];
         if (phase == Phase.Rank)
         {
             var width = model.Decoder.Shape.ModelSize;
             var final = baseline.Trace![Site.ResidPost, model.Decoder.Shape.Layers - 1].AsSpan(^width..);
-            result.Curves["dla"] = HeadContribution.ToMargin(model, baseline.Trace, watched.Length - 1, final, entities.Following, entities.Competing);
+            result.Curves["dla"] = HeadContribution.ToMargin(model, baseline.Trace, watched.Length - 1, final,
+                entities.Following, entities.Competing);
             AddEstimates(result, prompt, baseline, entities, plan.Parts!.Samples.Contains(run.Sample));
         }
-        if (phase == Phase.Parts) AddActivations(result, plan.Candidates!, baseline.Trace!, [.. anchors.Select(p => Array.IndexOf(watched, p))], watched.Length - 1);
+        if (phase == Phase.Parts)
+            AddActivations(result, plan.Candidates!, baseline.Trace!,
+                [.. anchors.Select(p => Array.IndexOf(watched, p))], watched.Length - 1);
         if (phase == Phase.Test) AddLens(result, prompt, baseline.Trace!, entities, anchors, watched);
         return result;
     }
@@ -100,7 +105,8 @@ internal sealed class SampleRunner(
     {
         if (answerTokens == 1 && !model.Rules.Any) return model.Tokenizer.Decode([Sampler.ArgMax(baseline.LastLogits)]).Trim();
         // max_length includes the prompt. A number of tokens given by the user takes precedence over it.
-        var count = options.AnswerTokens is null && model is { MaxNewTokens: null, MaxLength: { } longest } ? Math.Clamp(longest - prompt.Length, 1, answerTokens) : answerTokens;
+        var count = options.AnswerTokens is null && model is { MaxNewTokens: null, MaxLength: { } longest }
+            ? Math.Clamp(longest - prompt.Length, 1, answerTokens) : answerTokens;
         var generated = Generation.Run(session, prompt, new SequenceOptions(count) { Stop = model.StopTokens, Rules = model.Rules });
         return model.Tokenizer.Decode([.. generated.Tokens]).Trim();
     }
@@ -112,11 +118,14 @@ internal sealed class SampleRunner(
     private void AddEstimates(RunResult result, Prompt prompt, IRecordedRun baseline, AnswerEntities entities, bool parts)
     {
         var at = conditions.Changed(prompt);
-        Attribution Of(IReadOnlyList<EdgeGroup> edges, int steps) => Attribution.Of(session, baseline, entities.Following, entities.Competing, at, edges, steps);
-        if (options.Variants.Screen != HeadScreen.Exact) result.Curves[RankedRuns.HeadEstimates] = Of([], options.Variants.Screen == HeadScreen.Slope ? 1 : Steps).Heads;
+        Attribution Of(IReadOnlyList<EdgeGroup> edges, int steps) =>
+            Attribution.Of(session, baseline, entities.Following, entities.Competing, at, edges, steps);
+        if (options.Variants.Screen != HeadScreen.Exact)
+            result.Curves[RankedRuns.HeadEstimates] = Of([], options.Variants.Screen == HeadScreen.Slope ? 1 : Steps).Heads;
         if (!parts) return;
         var slope = Of(conditions.EdgeGroups(prompt), 1);
-        int[] strongest = [.. Enumerable.Range(0, slope.Neurons.Length).OrderByDescending(i => Math.Abs(slope.Neurons[i])).Take(NeuronsKept).Order()];
+        int[] strongest = [.. Enumerable.Range(0, slope.Neurons.Length).OrderByDescending(i => Math.Abs(slope.Neurons[i]))
+            .Take(NeuronsKept).Order()];
         result.Curves[RankedRuns.NeuronIds] = [.. strongest.Select(i => (float)i)];
         result.Curves[RankedRuns.NeuronEstimates] = [.. strongest.Select(i => slope.Neurons[i])];
         foreach (var (edge, estimates) in slope.Edges) result.Curves[RankedRuns.EdgeEstimates + edge] = estimates;
@@ -125,9 +134,11 @@ internal sealed class SampleRunner(
     private void AddActivations(RunResult result, Candidates parts, Trace trace, int[] anchors, int last)
     {
         var shape = model.Decoder.Shape;
-        float Mean(IReadOnlyList<int> rows, Site site, int layer, int column) => rows.Count == 0 ? 0 : rows.Average(row => trace[site, layer][row * shape.Width(site) + column]);
+        float Mean(IReadOnlyList<int> rows, Site site, int layer, int column) =>
+            rows.Count == 0 ? 0 : rows.Average(row => trace[site, layer][row * shape.Width(site) + column]);
         float[] Of(params IReadOnlyList<int> rows) =>
-            [.. parts.Neurons.Select(n => Mean(rows, Site.NeuronOut, n.Layer, n.Neuron)), .. parts.Components.Select(c => Mean(rows, Site.HeadOut, c.Layer, c.Head * shape.HeadSize + c.Component))];
+            [.. parts.Neurons.Select(n => Mean(rows, Site.NeuronOut, n.Layer, n.Neuron)),
+                .. parts.Components.Select(c => Mean(rows, Site.HeadOut, c.Layer, c.Head * shape.HeadSize + c.Component))];
         result.Curves[RankedRuns.AtInstruction] = Of(anchors);
         result.Curves[RankedRuns.AtLast] = Of(last);
     }
@@ -145,7 +156,8 @@ internal sealed class SampleRunner(
             var logP = baseline[i] - plainLogSum;
             divergence += Math.Exp(logP) * (logP - (logits[i] - logSum));
         }
-        return new Outcome(logits[entities.Following], logits[entities.Competing], (float)logSum, Sampler.ArgMax(logits), (float)Math.Max(0, divergence));
+        return new Outcome(logits[entities.Following], logits[entities.Competing], (float)logSum, Sampler.ArgMax(logits),
+            (float)Math.Max(0, divergence));
     }
 
     internal static double LogSum(ReadOnlySpan<float> logits)
@@ -165,7 +177,8 @@ internal sealed class SampleRunner(
         if (entities.CompetingForms.Count == 0) return;
         var (layers, width) = (model.Decoder.Shape.Layers, model.Decoder.Shape.ModelSize);
         var embedded = watched.SelectMany(p => prompt.Embeddings[(p * width)..((p + 1) * width)]).ToArray();
-        var after = Enumerable.Range(0, layers).Select(l => trace[Site.ResidPost, l]).Prepend(embedded).Select(r => Margins(r, entities, anchors, watched)).ToList();
+        var after = Enumerable.Range(0, layers).Select(l => trace[Site.ResidPost, l]).Prepend(embedded)
+            .Select(r => Margins(r, entities, anchors, watched)).ToList();
         var mid = Enumerable.Range(0, layers).Select(l => Margins(trace[Site.ResidMid, l], entities, anchors, watched)).ToList();
         result.Curves["margin_anchor"] = [.. after.Select(m => m.Anchor)];
         result.Curves["margin_last"] = [.. after.Select(m => m.Last)];

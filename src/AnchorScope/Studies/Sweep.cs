@@ -24,7 +24,8 @@ public static class Sweep
     /// <exception cref="InputException">An intervention does not fit the model or the prompt, or has no effect. Nothing was
     /// computed.</exception>
     public static IReadOnlyList<float[]> Run(
-        ISession session, IRecordedRun recorded, IEnumerable<Intervention> interventions, int rowsPerPass = DefaultRows, CancellationToken cancel = default)
+        ISession session, IRecordedRun recorded, IEnumerable<Intervention> interventions, int rowsPerPass = DefaultRows,
+        CancellationToken cancel = default)
     {
         SweepItem[] items = [.. interventions.Select(i => new SweepItem(recorded, i))];
         var logits = new float[items.Length][];
@@ -39,13 +40,15 @@ public static class Sweep
     /// valid only during the call.</param>
     /// <param name="rowsPerPass">Maximum number of rows per pass. A larger variant gets its own pass.</param>
     public static void LastLogits(
-        ISession session, IReadOnlyList<SweepItem> items, Action<int, ReadOnlySpan<float>> take, int rowsPerPass = DefaultRows, CancellationToken cancel = default) =>
+        ISession session, IReadOnlyList<SweepItem> items, Action<int, ReadOnlySpan<float>> take, int rowsPerPass = DefaultRows,
+        CancellationToken cancel = default) =>
         Run(session, items, [Readout.Output], (item, _, logits) => take(item, logits), rowsPerPass, cancel);
 
     /// <summary>Reads all <paramref name="readouts"/> of every variant.</summary>
     /// <inheritdoc cref="LastLogits"/>
     public static void Run(
-        ISession session, IReadOnlyList<SweepItem> items, IReadOnlyList<Readout> readouts, TakeLogits take, int rowsPerPass = DefaultRows, CancellationToken cancel = default)
+        ISession session, IReadOnlyList<SweepItem> items, IReadOnlyList<Readout> readouts, TakeLogits take, int rowsPerPass = DefaultRows,
+        CancellationToken cancel = default)
     {
         foreach (var pass in Plan(session.Engine, items, readouts, rowsPerPass))
         {
@@ -59,7 +62,8 @@ public static class Sweep
     /// They may be run in any order, each by any session of the engine.
     /// </summary>
     /// <exception cref="InputException">An intervention or a readout does not fit the model or the prompt.</exception>
-    public static IReadOnlyList<SweepPass> Plan(IEngine engine, IReadOnlyList<SweepItem> items, IReadOnlyList<Readout> readouts, int rowsPerPass = DefaultRows)
+    public static IReadOnlyList<SweepPass> Plan(IEngine engine, IReadOnlyList<SweepItem> items, IReadOnlyList<Readout> readouts,
+        int rowsPerPass = DefaultRows)
     {
         if (readouts.Count == 0) throw new ArgumentException("a sweep that reads nothing", nameof(readouts));
         var shape = engine.Shape;
@@ -71,7 +75,9 @@ public static class Sweep
         var changes = Change.Of(shape, items.Select(v => v.Intervention), i => items[i].Recorded.Prompt, readouts);
         var together = Change.Together(changes, readouts.Min(r => r.LayerIn(shape)), rowsPerPass);
         return [.. Passes([.. together.Select(g => g.Sum(c => c.Corner.Rows))], rowsPerPass).Select(p => new SweepPass(
-            [.. together.GetRange(p.First, p.Count).SelectMany(g => g).OrderBy(c => c.Corner.Layer).ThenBy(c => c.Corner.AfterAttention).Select(c => new PlannedVariant(items[c.Variants[0]].Recorded, c))], readouts))];
+            [.. together.GetRange(p.First, p.Count).SelectMany(g => g)
+                .OrderBy(c => c.Corner.Layer).ThenBy(c => c.Corner.AfterAttention).Select(c => new PlannedVariant(
+                    items[c.Variants[0]].Recorded, c))], readouts))];
     }
 
     /// <summary>Divides variants into passes: in their order, as many per pass as fit, but at least one.</summary>

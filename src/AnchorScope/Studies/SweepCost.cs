@@ -61,11 +61,13 @@ public sealed record SweepCost
     /// more if needed.</param>
     /// <param name="threads">Number of threads, each of which runs separate passes.</param>
     /// <exception cref="InputException">Even the longest variant does not fit in memory along with the recorded run.</exception>
-    public static SweepCost Of(IEngine engine, Prompt prompt, IReadOnlyList<Intervention> interventions, long? memory = null, int threads = 1)
+    public static SweepCost Of(
+        IEngine engine, Prompt prompt, IReadOnlyList<Intervention> interventions, long? memory = null, int threads = 1)
     {
         var shape = engine.Shape;
         var changes = Change.Of(shape, interventions, _ => prompt, [Readout.Output]).FindAll(c => c.Corner.Rows > 0);
-        var (longest, shortest) = (changes.Select(c => c.Corner.Rows).DefaultIfEmpty(1).Max(), changes.Select(c => c.Corner.Rows).DefaultIfEmpty(1).Min());
+        var (longest, shortest) = (changes.Select(c => c.Corner.Rows).DefaultIfEmpty(1).Max(),
+            changes.Select(c => c.Corner.Rows).DefaultIfEmpty(1).Min());
         // Logits are one row per variant, whatever its number of rows.
         var bytes = engine.RowBytes + sizeof(float) * (shape.ModelSize + (long)engine.VocabularySize) / shortest;
         var recorded = engine.RecordedBytes(prompt.Length, FirstOf(interventions, prompt));
@@ -73,9 +75,12 @@ public sealed record SweepCost
         var least = Math.Max(recorded + longest * bytes * threads, recorded + prompt.Length * bytes);
         var room = (Math.Max(memory ?? DefaultMemory, memory is null ? least : 0) - recorded) / threads / bytes;
         if (memory < least)
-            throw new InputException($"--memory: expected at least {least} bytes ({recorded} of the recorded run; {bytes} bytes a row for its {prompt.Length} positions or, after it, for the longest variant of {longest} on {threads} threads), found {memory}");
+            throw new InputException($"--memory: expected at least {least} bytes ({recorded} of the recorded run; "
+                + $"{bytes} bytes a row for its {prompt.Length} positions or, after it, for the longest variant of "
+                + $"{longest} on {threads} threads), found {memory}");
         // Every thread gets a pass, but no pass is smaller than a variant needs.
-        var perPass = (int)Math.Max(longest, Math.Min(Math.Min(room, MostRows), (changes.Sum(c => (long)c.Corner.Rows) + threads - 1) / threads));
+        var perPass = (int)Math.Max(
+            longest, Math.Min(Math.Min(room, MostRows), (changes.Sum(c => (long)c.Corner.Rows) + threads - 1) / threads));
         var together = Change.Together(changes, shape.Layers - 1, perPass);
         var passes = Sweep.Passes([.. together.Select(g => g.Sum(c => c.Corner.Rows))], perPass);
         double unembed = 2.0 * shape.ModelSize * engine.VocabularySize, full = Layer(shape, 0, prompt.Length) * shape.Layers + unembed;
@@ -101,7 +106,8 @@ public sealed record SweepCost
     /// First position that any of <paramref name="interventions"/> changes, or the last one. Of earlier positions only keys and values are
     /// kept.
     /// </summary>
-    internal static int FirstOf(IEnumerable<Intervention> interventions, Prompt prompt) => Math.Min(prompt.Length - 1, interventions.Select(i => i.FirstPosition).DefaultIfEmpty(int.MaxValue).Min());
+    internal static int FirstOf(IEnumerable<Intervention> interventions, Prompt prompt) =>
+        Math.Min(prompt.Length - 1, interventions.Select(i => i.FirstPosition).DefaultIfEmpty(int.MaxValue).Min());
 
     /// <summary>
     /// Operations in the layers of one variant. In the last layer only keys and values are computed for all rows but the last.
@@ -111,7 +117,8 @@ public sealed record SweepCost
         var (layers, to) = (corner.EndLayer - corner.Layer, corner.EndPosition);
         var whole = layers - 1 - (corner.AfterAttention ? 1 : 0);
         double first = corner.AfterAttention && layers > 1 ? corner.Rows * AfterAttention(shape) : 0;
-        double last = corner.AfterAttention && layers == 1 ? AfterAttention(shape) : Layer(shape, to - 1, to) + (corner.Rows - 1.0) * 4 * shape.ModelSize * shape.Width(Site.Key);
+        double last = corner.AfterAttention && layers == 1
+            ? AfterAttention(shape) : Layer(shape, to - 1, to) + (corner.Rows - 1.0) * 4 * shape.ModelSize * shape.Width(Site.Key);
         return first + Math.Max(0, whole) * Layer(shape, corner.Position, to) + last;
     }
 

@@ -27,7 +27,8 @@ internal sealed class SweepFile : IDisposable
     private readonly FileStream _partial;
 
     private SweepFile(string path, IReadOnlyList<Intervention> interventions, IReadOnlyList<int> asked, bool heads, FileStream partial) =>
-        (_path, _interventions, _asked, _heads, _rows, _partial) = (path, interventions, asked, heads, new byte[]?[interventions.Count], partial);
+        (_path, _interventions, _asked, _heads, _rows, _partial) = (path, interventions, asked, heads,
+            new byte[]?[interventions.Count], partial);
 
     /// <summary>Variants without a row yet.</summary>
     public IReadOnlyList<int> Missing => [.. Enumerable.Range(0, _rows.Length).Where(i => _rows[i] is null)];
@@ -39,7 +40,8 @@ internal sealed class SweepFile : IDisposable
     /// have the name of the intervention.</param>
     /// <param name="replace">Whether an existing FILE is replaced at the end.</param>
     /// <exception cref="InputException">FILE exists and must not be replaced, or FILE.partial is of another sweep.</exception>
-    public static SweepFile Open(string path, VisionLanguageModel model, Prompt prompt, IReadOnlyList<Intervention> interventions, IReadOnlyList<int> asked, bool heads, bool replace = false)
+    public static SweepFile Open(string path, VisionLanguageModel model, Prompt prompt, IReadOnlyList<Intervention> interventions,
+        IReadOnlyList<int> asked, bool heads, bool replace = false)
     {
         if (Directory.Exists(path)) throw new InputException($"{path}: expected a file to write, found a folder");
         if (File.Exists(path) && !replace) throw new InputException($"{path}: exists already; --out needs a new file");
@@ -169,7 +171,8 @@ internal sealed class SweepFile : IDisposable
         foreach (var line in lines.Skip(1))
         {
             var tab = line.IndexOf('\t', StringComparison.Ordinal);
-            if (tab < 0 || !int.TryParse(line[..tab], out var variant) || variant < 0 || variant >= _rows.Length) throw new InputException($"{partial}: not a row of a sweep: {Quoted.Of(line)}");
+            if (tab < 0 || !int.TryParse(line[..tab], out var variant) || variant < 0 || variant >= _rows.Length)
+                throw new InputException($"{partial}: not a row of a sweep: {Quoted.Of(line)}");
             _rows[variant] = Encoding.UTF8.GetBytes(line[(tab + 1)..]);
         }
         _partial.SetLength(whole);

@@ -43,5 +43,6 @@ public static class SweepGeneration
     }
 
     /// <summary>Number of prompt positions that are computed. Before them, recorded keys and values are used.</summary>
-    private static int Rows(SweepItem item) => item.Recorded.Prompt.Length - Math.Min(item.Intervention.FirstPosition, item.Recorded.Prompt.Length - 1);
+    private static int Rows(SweepItem item) =>
+        item.Recorded.Prompt.Length - Math.Min(item.Intervention.FirstPosition, item.Recorded.Prompt.Length - 1);
 }

@@ -10,7 +10,8 @@ internal sealed record PlannedVariant(IRecordedRun Recorded, Change Change)
     /// <param name="trunk">Index in the pass of this variant's trunk, or null.</param>
     public RunPlan ToPlan(int? trunk) => new(Recorded, Change.Intervention)
     {
-        Position = Corner.Position, EndPosition = Corner.EndPosition, Layer = Corner.Layer, AfterAttention = Corner.AfterAttention, Trunk = trunk,
+        Position = Corner.Position, EndPosition = Corner.EndPosition, Layer = Corner.Layer,
+        AfterAttention = Corner.AfterAttention, Trunk = trunk,
     };
 }
 
@@ -38,7 +39,8 @@ public sealed class SweepPass
             // The readouts cannot differ from the recorded run's output.
             else for (var j = 0; j < _readouts.Count; j++) Take(variant, j, variant.Recorded.LastLogits, take);
         }
-        if (changing.Count > 0) session.Run(Plans(changing), _readouts, (run, readout, logits) => Take(changing[run], readout, logits, take));
+        if (changing.Count > 0)
+            session.Run(Plans(changing), _readouts, (run, readout, logits) => Take(changing[run], readout, logits, take));
     }
 
     /// <summary>A trunk precedes the variants that leave it, because it joins the pass at a lower layer.</summary>

@@ -54,7 +54,8 @@ internal sealed class SweepStudy
         var from = SweepCost.FirstOf(missing.Select(i => _interventions[i]), _prompt);
         using var baseline = Record(from, cancel);
         recorded?.Invoke();
-        var passes = Sweep.Plan(_model.Engine, [.. missing.Select(i => new SweepItem(baseline, _interventions[i]))], [Readout.Output], Cost.RowsPerPass);
+        var passes = Sweep.Plan(_model.Engine, [.. missing.Select(i => new SweepItem(baseline, _interventions[i]))],
+            [Readout.Output], Cost.RowsPerPass);
         Each(passes.Count, (pass, session) =>
         {
             var rows = new List<(int, byte[])>();
@@ -69,7 +70,8 @@ internal sealed class SweepStudy
 
     private IRecordedRun Record(int from, CancellationToken cancel)
     {
-        using var session = _model.OpenSession(new SessionOptions { Threads = _options.Threads, Cancel = cancel, ReservedRows = Room(_prompt.Length) });
+        using var session = _model.OpenSession(
+            new SessionOptions { Threads = _options.Threads, Cancel = cancel, ReservedRows = Room(_prompt.Length) });
         var started = Stopwatch.GetTimestamp();
         var recorded = session.Record(_prompt, new RecordOptions { From = from });
         BaselineSeconds = Stopwatch.GetElapsedTime(started).TotalSeconds;

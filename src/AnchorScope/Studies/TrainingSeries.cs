@@ -19,17 +19,23 @@ internal sealed record SeriesCheckpoint(string Folder, string Name, int Step, st
     {
         if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder of checkpoints");
         // A hidden folder is a checkpoint that is being written.
-        var found = Directory.EnumerateDirectories(folder).Where(d => Path.GetFileName(d)[0] != '.').Select(Of).OrderBy(c => c.Step).ThenBy(c => c.Name, StringComparer.Ordinal).ToList();
-        return found.Count > 0 ? found : throw InputException.At(folder, "folders", "checkpoints with their step in their names, as ascope train --series keeps them", "none");
+        var found = Directory.EnumerateDirectories(folder).Where(d => Path.GetFileName(d)[0] != '.').Select(Of).OrderBy(c => c.Step)
+            .ThenBy(c => c.Name, StringComparer.Ordinal).ToList();
+        return found.Count > 0
+            ? found
+            : throw InputException.At(folder, "folders", "checkpoints with their step in their names, as ascope train --series keeps them",
+                "none");
     }
 
     private static SeriesCheckpoint Of(string folder)
     {
         var name = Path.GetFileName(folder);
         var digits = new string([.. name.SkipWhile(c => !char.IsAsciiDigit(c)).TakeWhile(char.IsAsciiDigit)]);
-        if (!int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var step)) throw InputException.At(folder, "name", "one with the number of the step in it", name);
+        if (!int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var step))
+            throw InputException.At(folder, "name", "one with the number of the step in it", name);
         if (!File.Exists(Path.Combine(folder, "config.json"))) throw InputException.At(folder, "config.json", "a checkpoint", "none");
-        return new SeriesCheckpoint(folder, name, step, name[(name.IndexOf(digits, StringComparison.Ordinal) + digits.Length)..].Trim('-', '_', '.'));
+        return new SeriesCheckpoint(folder, name, step,
+            name[(name.IndexOf(digits, StringComparison.Ordinal) + digits.Length)..].Trim('-', '_', '.'));
     }
 }
 
@@ -121,7 +127,8 @@ internal sealed record SeriesPoint
 internal sealed record SeriesSet(string Name, IReadOnlyList<HeadId> Heads, bool Found, Estimate Switched);
 
 /// <summary>The numbers of a diagnosis over the course of training: the content of series.json.</summary>
-internal sealed record TrainingSeries(int Schema, string Tool, IReadOnlyList<SetFacts> Data, IReadOnlyDictionary<string, string> Variants, ulong Seed, IReadOnlyList<SeriesPoint> Points)
+internal sealed record TrainingSeries(int Schema, string Tool, IReadOnlyList<SetFacts> Data, IReadOnlyDictionary<string, string> Variants,
+    ulong Seed, IReadOnlyList<SeriesPoint> Points)
 {
     /// <summary>What all diagnoses of a series have in common: the identity of the first one without its model.</summary>
     public static RunIdentity IdentityOf(DiagnosisStudy first) => first.Identity.WithoutModel();

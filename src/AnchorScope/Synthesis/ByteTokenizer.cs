@@ -25,12 +25,15 @@ internal sealed class ByteTokenizer(IReadOnlyList<string> special)
             ["version"] = "1.0", ["truncation"] = null, ["padding"] = null,
             ["added_tokens"] = new JsonArray([.. special.Select(token => (JsonNode)new JsonObject
             {
-                ["id"] = Id(token), ["content"] = token, ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false, ["special"] = true,
+                ["id"] = Id(token), ["content"] = token, ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false,
+                ["normalized"] = false, ["special"] = true,
             })]),
-            ["normalizer"] = null, ["pre_tokenizer"] = ByteLevel(), ["post_processor"] = first is null ? ByteLevel() : Frame(first), ["decoder"] = ByteLevel(),
+            ["normalizer"] = null, ["pre_tokenizer"] = ByteLevel(), ["post_processor"] = first is null ? ByteLevel() : Frame(first),
+            ["decoder"] = ByteLevel(),
             ["model"] = new JsonObject
             {
-                ["type"] = "BPE", ["dropout"] = null, ["unk_token"] = null, ["continuing_subword_prefix"] = null, ["end_of_word_suffix"] = null, ["fuse_unk"] = false, ["byte_fallback"] = false,
+                ["type"] = "BPE", ["dropout"] = null, ["unk_token"] = null, ["continuing_subword_prefix"] = null,
+                ["end_of_word_suffix"] = null, ["fuse_unk"] = false, ["byte_fallback"] = false,
                 ["ignore_merges"] = false, ["vocab"] = vocabulary, ["merges"] = new JsonArray(),
             },
         };
@@ -39,13 +42,15 @@ internal sealed class ByteTokenizer(IReadOnlyList<string> special)
     /// <summary>tokenizer_config.json.</summary>
     public JsonObject Config(IReadOnlyDictionary<string, string> named)
     {
-        var config = new JsonObject { ["tokenizer_class"] = "PreTrainedTokenizerFast", ["clean_up_tokenization_spaces"] = false, ["add_prefix_space"] = false };
+        var config = new JsonObject
+            { ["tokenizer_class"] = "PreTrainedTokenizerFast", ["clean_up_tokenization_spaces"] = false, ["add_prefix_space"] = false };
         foreach (var (name, token) in named) config[name] = token;
         config["additional_special_tokens"] = new JsonArray([.. special.Select(token => (JsonNode)token)]);
         return config;
     }
 
-    private static JsonObject ByteLevel() => new() { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = false, ["use_regex"] = true };
+    private static JsonObject ByteLevel() =>
+        new() { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = false, ["use_regex"] = true };
 
     private JsonObject Frame(string token)
     {
@@ -53,8 +58,10 @@ internal sealed class ByteTokenizer(IReadOnlyList<string> special)
         JsonObject Text(string which) => new() { ["Sequence"] = new JsonObject { ["id"] = which, ["type_id"] = 0 } };
         return new()
         {
-            ["type"] = "TemplateProcessing", ["single"] = new JsonArray(Special(), Text("A")), ["pair"] = new JsonArray(Special(), Text("A"), Special(), Text("B")),
-            ["special_tokens"] = new JsonObject { [token] = new JsonObject { ["id"] = token, ["ids"] = new JsonArray(Id(token)), ["tokens"] = new JsonArray(token) } },
+            ["type"] = "TemplateProcessing", ["single"] = new JsonArray(Special(), Text("A")),
+            ["pair"] = new JsonArray(Special(), Text("A"), Special(), Text("B")),
+            ["special_tokens"] = new JsonObject
+                { [token] = new JsonObject { ["id"] = token, ["ids"] = new JsonArray(Id(token)), ["tokens"] = new JsonArray(token) } },
         };
     }
 }

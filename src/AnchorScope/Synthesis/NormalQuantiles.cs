@@ -12,10 +12,14 @@ internal static class NormalQuantiles
     private const double TailBelow = 0.02425;
 
     // P. J. Acklam's rational approximations of the inverse distribution function; relative error 1.15e-9.
-    private static readonly double[] MiddleAbove = [-3.969683028665376e+01, 2.209460984245205e+02, -2.759285104469687e+02, 1.383577518672690e+02, -3.066479806614716e+01, 2.506628277459239e+00];
-    private static readonly double[] MiddleBelow = [-5.447609879822406e+01, 1.615858368580409e+02, -1.556989798598866e+02, 6.680131188771972e+01, -1.328068155288572e+01, 1];
-    private static readonly double[] TailAbove = [-7.784894002430293e-03, -3.223964580411365e-01, -2.400758277161838e+00, -2.549732539343734e+00, 4.374664141464968e+00, 2.938163982698783e+00];
-    private static readonly double[] TailFraction = [7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e+00, 3.754408661907416e+00, 1];
+    private static readonly double[] MiddleAbove = [-3.969683028665376e+01, 2.209460984245205e+02, -2.759285104469687e+02,
+        1.383577518672690e+02, -3.066479806614716e+01, 2.506628277459239e+00];
+    private static readonly double[] MiddleBelow = [-5.447609879822406e+01, 1.615858368580409e+02, -1.556989798598866e+02,
+        6.680131188771972e+01, -1.328068155288572e+01, 1];
+    private static readonly double[] TailAbove = [-7.784894002430293e-03, -3.223964580411365e-01, -2.400758277161838e+00,
+        -2.549732539343734e+00, 4.374664141464968e+00, 2.938163982698783e+00];
+    private static readonly double[] TailFraction = [7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e+00,
+        3.754408661907416e+00, 1];
 
     /// <summary>The values in ascending order, symmetric about 0, times <paramref name="deviation"/>.</summary>
     public static float[] Times(double deviation)

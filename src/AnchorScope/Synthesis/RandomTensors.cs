@@ -23,7 +23,8 @@ internal sealed class RandomTensors(ulong seed, StoredType type)
     private const int PerDraw = 4; // 16 bits each
 
     private readonly float[] _singles = type == StoredType.F32 ? NormalQuantiles.Times(Deviation) : [];
-    private readonly ushort[] _halves = type == StoredType.F32 ? [] : [.. NormalQuantiles.Times(Deviation).Select(value => Bits(value, type))];
+    private readonly ushort[] _halves = type == StoredType.F32
+        ? [] : [.. NormalQuantiles.Times(Deviation).Select(value => Bits(value, type))];
     private readonly byte[] _buffer = new byte[Piece * type.Bytes()];
 
     /// <summary>Writes the elements of one tensor.</summary>

@@ -62,18 +62,22 @@ internal sealed record SynthesisOptions
     public SyntheticShape Shape()
     {
         var shape = new SyntheticShape(
-            Within("--layers", Layers, MostLayers), Within("--heads", Heads, LargestSize), Within("--kv-heads", KeyHeads ?? Heads, LargestSize), Within("--hidden", Width, LargestSize),
-            Within("--mlp", MlpSize ?? Multiple(Width * Family.MlpRatio, 32), LargestSize), Within("--vocab", Vocabulary, LargestSize), Side(),
+            Within("--layers", Layers, MostLayers), Within("--heads", Heads, LargestSize),
+            Within("--kv-heads", KeyHeads ?? Heads, LargestSize), Within("--hidden", Width, LargestSize),
+            Within("--mlp", MlpSize ?? Multiple(Width * Family.MlpRatio, 32), LargestSize),
+            Within("--vocab", Vocabulary, LargestSize), Side(),
             Within("--vision-layers", VisionLayers, MostLayers), Within("--vision-hidden", VisionWidth, LargestSize),
             Within("--vision-heads", VisionHeads ?? (VisionWidth % 64 == 0 ? VisionWidth / 64 : 1), LargestSize),
             Within("--vision-mlp", VisionMlpSize ?? Multiple(VisionWidth * Family.VisionMlpRatio, 4), LargestSize));
-        Require("--heads", Width % Heads == 0 && Width / Heads % 2 == 0, $"a number that divides --hidden {Width} into heads of an even size", Heads);
+        Require("--heads", Width % Heads == 0 && Width / Heads % 2 == 0,
+            $"a number that divides --hidden {Width} into heads of an even size", Heads);
         Require("--kv-heads", Heads % shape.KeyHeads == 0, $"a divisor of --heads {Heads}", shape.KeyHeads);
         Require("--vision-heads", VisionWidth % shape.VisionHeads == 0, $"a divisor of --vision-hidden {VisionWidth}", shape.VisionHeads);
         var tokens = new ByteTokenizer(Family.SpecialTokens).Size;
         Require("--vocab", Vocabulary >= tokens, $"at least {tokens}, the tokens of its tokenizer", Vocabulary);
         if (ShardBytes < 1) throw new InputException($"--shard-size: expected at least one byte, found {ShardBytes}");
-        if (Type is not (StoredType.F32 or StoredType.F16 or StoredType.BF16)) throw new InputException($"--dtype: expected f32, f16 or bf16, found {Type.Name}");
+        if (Type is not (StoredType.F32 or StoredType.F16 or StoredType.BF16))
+            throw new InputException($"--dtype: expected f32, f16 or bf16, found {Type.Name}");
         Family.Check(shape);
         return shape;
     }
@@ -99,11 +103,14 @@ internal sealed record SynthesisOptions
         var side = Math.Clamp((int)Math.Sqrt(Math.Max(asked, 0)), 1, LongestSide);
         if (side * side == asked) return side;
         var near = side < LongestSide && asked > 0 ? $"{side * side} or {(side + 1) * (side + 1)}" : $"{side * side}";
-        throw new InputException($"--image-tokens: expected n x n with n from 1 to {LongestSide} ({Family.Name}: {Family.ImageTokensOf}, {Family.TokenPixels} x {Family.TokenPixels} pixels each), found {asked}; near it: {near}");
+        throw new InputException("--image-tokens: expected n x n with n from 1 to "
+            + $"{LongestSide} ({Family.Name}: {Family.ImageTokensOf}, {Family.TokenPixels} x {Family.TokenPixels} pixels each), found "
+            + $"{asked}; near it: {near}");
     }
 }
 
 /// <summary>Compatible sizes.</summary>
 /// <param name="Side">Image tokens per side of a square picture or tile.</param>
 internal sealed record SyntheticShape(
-    int Layers, int Heads, int KeyHeads, int Width, int MlpSize, int Vocabulary, int Side, int VisionLayers, int VisionWidth, int VisionHeads, int VisionMlpSize);
+    int Layers, int Heads, int KeyHeads, int Width, int MlpSize, int Vocabulary, int Side, int VisionLayers, int VisionWidth,
+    int VisionHeads, int VisionMlpSize);

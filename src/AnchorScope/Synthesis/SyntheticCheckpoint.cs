@@ -11,7 +11,8 @@ namespace AnchorScope.Synthesis;
 /// </summary>
 internal sealed class SyntheticCheckpoint
 {
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Indented =
+        new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly SynthesisOptions options;
     private readonly SyntheticShape shape;
@@ -24,7 +25,9 @@ internal sealed class SyntheticCheckpoint
     }
 
     /// <summary>The provenance statement, which reports repeat.</summary>
-    public string Statement => $"Random weights ({ToolVersion.Text}, ascope synth, seed {options.Seed}): this model was never trained and follows nothing; what is found in it is chance.";
+    public string Statement =>
+        $"Random weights ({ToolVersion.Text}, ascope synth, seed {options.Seed}): this model was never trained and follows nothing; "
+            + "what is found in it is chance.";
 
     /// <summary>Writes the folder. It gets its name only when it is complete. After a failure or cancellation nothing remains.</summary>
     /// <param name="folder">Must not exist, or be empty.</param>
@@ -32,7 +35,8 @@ internal sealed class SyntheticCheckpoint
     /// <returns>The tensors of each file.</returns>
     /// <exception cref="InputException">The folder cannot be written, or the disk is too small.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public IReadOnlyList<IReadOnlyList<TensorEntry>> Write(string folder, Action<long, long>? progress = null, CancellationToken cancel = default) =>
+    public IReadOnlyList<IReadOnlyList<TensorEntry>> Write(string folder, Action<long, long>? progress = null,
+        CancellationToken cancel = default) =>
         NewFolder.Write(folder, partial =>
         {
             var shards = WriteAll(partial, progress, cancel);
@@ -45,7 +49,8 @@ internal sealed class SyntheticCheckpoint
         WriteDescription(folder);
         var tensors = Tensors(folder);
         var total = tensors.Sum(tensor => tensor.Bytes);
-        if (new DriveInfo(folder).AvailableFreeSpace is var free && free < total) throw new InputException($"--out: the weights take {total} bytes, the disk has {free}");
+        if (new DriveInfo(folder).AvailableFreeSpace is var free && free < total)
+            throw new InputException($"--out: the weights take {total} bytes, the disk has {free}");
         File.WriteAllText(Path.Combine(folder, "README.md"), Card(tensors));
         var shards = Shards(tensors);
         var random = new RandomTensors(options.Seed, options.Type);
@@ -53,12 +58,14 @@ internal sealed class SyntheticCheckpoint
         for (var i = 0; i < shards.Count; i++)
         {
             SafetensorsWriter.Write(
-                Path.Combine(folder, FileName(i, shards.Count)), shards[i], (tensor, file) => random.Write(tensor, file, bytes => progress?.Invoke(done += bytes, total), cancel),
+                Path.Combine(folder, FileName(i, shards.Count)), shards[i],
+                (tensor, file) => random.Write(tensor, file, bytes => progress?.Invoke(done += bytes, total), cancel),
                 new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" });
         }
         if (shards.Count == 1) return shards;
         var map = new JsonObject();
-        foreach (var (file, name) in shards.SelectMany((shard, i) => shard.Select(tensor => (FileName(i, shards.Count), tensor.Name)))) map[name] = file;
+        foreach (var (file, name) in shards.SelectMany((shard, i) => shard.Select(tensor => (FileName(i, shards.Count), tensor.Name))))
+            map[name] = file;
         Write(folder, Checkpoint.IndexName, new() { ["metadata"] = new JsonObject { ["total_size"] = total }, ["weight_map"] = map });
         return shards;
     }
@@ -78,7 +85,10 @@ internal sealed class SyntheticCheckpoint
         if (family.ProcessorConfig(shape) is { } processor) Write(folder, "processor_config.json", processor);
         Write(folder, "tokenizer.json", tokenizer.File(family.First));
         Write(folder, "tokenizer_config.json", tokenizer.Config(family.NamedTokens));
-        Write(folder, "generation_config.json", new() { ["eos_token_id"] = tokenizer.Id(family.NamedTokens["eos_token"]), ["pad_token_id"] = tokenizer.Id(family.NamedTokens["pad_token"]) });
+        Write(folder, "generation_config.json",
+            new()
+                { ["eos_token_id"] = tokenizer.Id(family.NamedTokens["eos_token"]),
+                    ["pad_token_id"] = tokenizer.Id(family.NamedTokens["pad_token"]) });
         Write(folder, "provenance.json", new() { ["statement"] = Statement });
         File.WriteAllText(Path.Combine(folder, "chat_template.jinja"), family.ChatTemplate);
     }
@@ -116,9 +126,11 @@ internal sealed class SyntheticCheckpoint
         return shards;
     }
 
-    private static string FileName(int shard, int count) => count == 1 ? Checkpoint.SingleName : $"model-{shard + 1:00000}-of-{count:00000}.safetensors";
+    private static string FileName(int shard, int count) =>
+        count == 1 ? Checkpoint.SingleName : $"model-{shard + 1:00000}-of-{count:00000}.safetensors";
 
-    private static void Write(string folder, string name, JsonObject json) => File.WriteAllText(Path.Combine(folder, name), json.ToJsonString(Indented) + "\n");
+    private static void Write(string folder, string name, JsonObject json) =>
+        File.WriteAllText(Path.Combine(folder, name), json.ToJsonString(Indented) + "\n");
 
     private string Card(IReadOnlyList<TensorEntry> tensors) => $"""
         # Random weights

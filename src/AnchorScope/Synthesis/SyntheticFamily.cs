@@ -13,7 +13,8 @@ internal abstract class SyntheticFamily
     /// <summary>All families.</summary>
     public static IReadOnlyList<SyntheticFamily> All { get; } =
     [
-        new SyntheticLlava(), new SyntheticLlavaOneVision(), new SyntheticQwenVl("qwen2-vl", "qwen2_vl", windows: false), new SyntheticQwenVl("qwen2.5-vl", "qwen2_5_vl", windows: true),
+        new SyntheticLlava(), new SyntheticLlavaOneVision(), new SyntheticQwenVl("qwen2-vl", "qwen2_vl", windows: false),
+        new SyntheticQwenVl("qwen2.5-vl", "qwen2_5_vl", windows: true),
         new SyntheticInternVl(), new SyntheticSmolVlm(),
     ];
 
@@ -72,25 +73,30 @@ internal abstract class SyntheticFamily
 
     /// <exception cref="InputException">There is no family with this name.</exception>
     public static SyntheticFamily Of(string name) =>
-        All.FirstOrDefault(family => family.Name == name) ?? throw new InputException($"--family: expected one of {string.Join(", ", All.Select(family => family.Name))}, found {name}");
+        All.FirstOrDefault(family => family.Name == name)
+            ?? throw new InputException($"--family: expected one of {string.Join(", ", All.Select(family => family.Name))}, found {name}");
 
     /// <summary>The keys of a decoder, for a separate section or for the root.</summary>
     private protected static JsonObject Decoder(SyntheticShape shape, string modelType, string type, double epsilon, double theta) => new()
     {
-        ["model_type"] = modelType, ["vocab_size"] = shape.Vocabulary, ["hidden_size"] = shape.Width, ["intermediate_size"] = shape.MlpSize, ["num_hidden_layers"] = shape.Layers,
-        ["num_attention_heads"] = shape.Heads, ["num_key_value_heads"] = shape.KeyHeads, ["hidden_act"] = "silu", ["max_position_embeddings"] = LongestText, ["rms_norm_eps"] = epsilon,
+        ["model_type"] = modelType, ["vocab_size"] = shape.Vocabulary, ["hidden_size"] = shape.Width, ["intermediate_size"] = shape.MlpSize,
+        ["num_hidden_layers"] = shape.Layers,
+        ["num_attention_heads"] = shape.Heads, ["num_key_value_heads"] = shape.KeyHeads, ["hidden_act"] = "silu",
+        ["max_position_embeddings"] = LongestText, ["rms_norm_eps"] = epsilon,
         ["rope_theta"] = theta, ["tie_word_embeddings"] = false, ["torch_dtype"] = type,
     };
 
     /// <summary>The keys that CLIP, SigLIP and InternViT have in common.</summary>
     private protected static JsonObject Tower(SyntheticShape shape, string modelType, int imageSize, int patchSize) => new()
     {
-        ["model_type"] = modelType, ["hidden_size"] = shape.VisionWidth, ["intermediate_size"] = shape.VisionMlpSize, ["num_hidden_layers"] = shape.VisionLayers,
+        ["model_type"] = modelType, ["hidden_size"] = shape.VisionWidth, ["intermediate_size"] = shape.VisionMlpSize,
+        ["num_hidden_layers"] = shape.VisionLayers,
         ["num_attention_heads"] = shape.VisionHeads, ["image_size"] = imageSize, ["patch_size"] = patchSize,
     };
 
     /// <summary>Three numbers, one for each channel.</summary>
-    private protected static JsonArray Channels(params ReadOnlySpan<double> values) => [.. values.ToArray().Select(value => (JsonNode)value)];
+    private protected static JsonArray Channels(params ReadOnlySpan<double> values) =>
+        [.. values.ToArray().Select(value => (JsonNode)value)];
 
     /// <summary>OpenAI's mean.</summary>
     private protected static JsonArray ClipMean => Channels(0.48145466, 0.4578275, 0.40821073);
@@ -106,6 +112,8 @@ internal abstract class SyntheticFamily
     /// <summary>The template of families that mark messages as ChatML does.</summary>
     /// <param name="image">Text of a picture.</param>
     private protected static string ChatMl(string image) =>
-        "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{% for part in message['content'] %}{% if part['type'] == 'image' %}" + image
-        + "{% else %}{{ part['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+        "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{% for part in message['content'] %}{% if part['type'] "
+            + "== 'image' %}" + image
+        + "{% else %}{{ part['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}{% if add_generation_prompt "
+            + "%}<|im_start|>assistant\n{% endif %}";
 }

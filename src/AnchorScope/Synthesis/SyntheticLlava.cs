@@ -20,25 +20,30 @@ internal sealed class SyntheticLlava : SyntheticFamily
     public override IReadOnlyList<string> SpecialTokens { get; } = ["<s>", "</s>", "<pad>", "<image>"];
 
     public override IReadOnlyDictionary<string, string> NamedTokens { get; } =
-        new Dictionary<string, string>(StringComparer.Ordinal) { ["bos_token"] = "<s>", ["eos_token"] = "</s>", ["pad_token"] = "<pad>", ["image_token"] = "<image>" };
+        new Dictionary<string, string>(StringComparer.Ordinal)
+            { ["bos_token"] = "<s>", ["eos_token"] = "</s>", ["pad_token"] = "<pad>", ["image_token"] = "<image>" };
 
     public override string First => "<s>";
 
     public override string ChatTemplate =>
-        "{% for message in messages %}{{ message['role'].upper() }}: {% for part in message['content'] %}{% if part['type'] == 'image' %}<image>\n"
+        "{% for message in messages %}{{ message['role'].upper() }}: {% for part in message['content'] %}{% if part['type'] == "
+            + "'image' %}<image>\n"
         + "{% else %}{{ part['text'] }} {% endif %}{% endfor %}{% endfor %}{% if add_generation_prompt %}ASSISTANT:{% endif %}";
 
     internal override JsonObject Config(SyntheticShape shape, string type, ByteTokenizer tokenizer) => new()
     {
-        ["architectures"] = new JsonArray("LlavaForConditionalGeneration"), ["model_type"] = "llava", ["ignore_index"] = -100, ["image_seq_length"] = shape.Side * shape.Side,
+        ["architectures"] = new JsonArray("LlavaForConditionalGeneration"), ["model_type"] = "llava", ["ignore_index"] = -100,
+        ["image_seq_length"] = shape.Side * shape.Side,
         ["image_token_index"] = tokenizer.Id("<image>"), ["pad_token_id"] = tokenizer.Id("<pad>"), ["projector_hidden_act"] = "gelu",
-        ["text_config"] = Decoder(shape, "llama", type, epsilon: 1e-5, theta: 10_000), ["vision_config"] = Tower(shape, "clip_vision_model", shape.Side * PatchSize, PatchSize),
+        ["text_config"] = Decoder(shape, "llama", type, epsilon: 1e-5, theta: 10_000),
+        ["vision_config"] = Tower(shape, "clip_vision_model", shape.Side * PatchSize, PatchSize),
         ["vision_feature_layer"] = -2, ["vision_feature_select_strategy"] = "default",
     };
 
     internal override JsonObject Preprocessor(SyntheticShape shape) => new()
     {
-        ["image_processor_type"] = "CLIPImageProcessor", ["processor_class"] = "LlavaProcessor", ["do_center_crop"] = true, ["crop_size"] = Square(shape.Side * PatchSize), ["resample"] = 3,
+        ["image_processor_type"] = "CLIPImageProcessor", ["processor_class"] = "LlavaProcessor", ["do_center_crop"] = true,
+        ["crop_size"] = Square(shape.Side * PatchSize), ["resample"] = 3,
         ["size"] = new JsonObject { ["shortest_edge"] = shape.Side * PatchSize }, ["image_mean"] = ClipMean, ["image_std"] = ClipStd,
     };
 

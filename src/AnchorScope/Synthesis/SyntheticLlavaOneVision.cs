@@ -21,21 +21,25 @@ internal sealed class SyntheticLlavaOneVision : SyntheticFamily
     public override IReadOnlyList<string> SpecialTokens { get; } = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>", "<video>"];
 
     public override IReadOnlyDictionary<string, string> NamedTokens { get; } =
-        new Dictionary<string, string>(StringComparer.Ordinal) { ["eos_token"] = "<|im_end|>", ["pad_token"] = "<|endoftext|>", ["image_token"] = "<image>", ["video_token"] = "<video>" };
+        new Dictionary<string, string>(StringComparer.Ordinal)
+            { ["eos_token"] = "<|im_end|>", ["pad_token"] = "<|endoftext|>", ["image_token"] = "<image>", ["video_token"] = "<video>" };
 
     public override string ChatTemplate => ChatMl("<image>\n");
 
     internal override JsonObject Config(SyntheticShape shape, string type, ByteTokenizer tokenizer) => new()
     {
-        ["architectures"] = new JsonArray("LlavaOnevisionForConditionalGeneration"), ["model_type"] = "llava_onevision", ["ignore_index"] = -100, ["image_grid_pinpoints"] = Pinpoints(shape),
+        ["architectures"] = new JsonArray("LlavaOnevisionForConditionalGeneration"), ["model_type"] = "llava_onevision",
+        ["ignore_index"] = -100, ["image_grid_pinpoints"] = Pinpoints(shape),
         ["image_token_index"] = tokenizer.Id("<image>"), ["video_token_index"] = tokenizer.Id("<video>"), ["projector_hidden_act"] = "gelu",
-        ["text_config"] = Decoder(shape, "qwen2", type, epsilon: 1e-6, theta: 1_000_000), ["use_image_newline_parameter"] = true, ["vision_aspect_ratio"] = "anyres_max_9",
+        ["text_config"] = Decoder(shape, "qwen2", type, epsilon: 1e-6, theta: 1_000_000), ["use_image_newline_parameter"] = true,
+        ["vision_aspect_ratio"] = "anyres_max_9",
         ["vision_config"] = Vision(shape), ["vision_feature_layer"] = -1, ["vision_feature_select_strategy"] = "full",
     };
 
     internal override JsonObject Preprocessor(SyntheticShape shape) => new()
     {
-        ["image_processor_type"] = "LlavaOnevisionImageProcessor", ["processor_class"] = "LlavaOnevisionProcessor", ["do_pad"] = true, ["image_grid_pinpoints"] = Pinpoints(shape),
+        ["image_processor_type"] = "LlavaOnevisionImageProcessor", ["processor_class"] = "LlavaOnevisionProcessor", ["do_pad"] = true,
+        ["image_grid_pinpoints"] = Pinpoints(shape),
         ["resample"] = 3, ["size"] = Square(shape.Side * PatchSize), ["image_mean"] = Halves, ["image_std"] = Halves,
     };
 

@@ -101,10 +101,12 @@ internal static class Activations
     }
 
     /// <summary>Replaces every x of <paramref name="values"/> [rows, width] by f(x).</summary>
-    internal static void Apply(Activation activation, Tensor values, Compute compute) => Rows.Each(compute, values.Rows, CostOf(activation) * values.Columns, new Applied(activation, values));
+    internal static void Apply(Activation activation, Tensor values, Compute compute) =>
+        Rows.Each(compute, values.Rows, CostOf(activation) * values.Columns, new Applied(activation, values));
 
     /// <summary>Replaces <paramref name="gate"/> [rows, width] by f(gate) * <paramref name="up"/>, element by element.</summary>
-    internal static void Gated(Activation activation, Tensor gate, Tensor up, Compute compute) => Rows.Each(compute, gate.Rows, CostOf(activation) * gate.Columns, new Gate(activation, gate, up));
+    internal static void Gated(Activation activation, Tensor gate, Tensor up, Compute compute) =>
+        Rows.Each(compute, gate.Rows, CostOf(activation) * gate.Columns, new Gate(activation, gate, up));
 
     /// <summary>
     /// Backward pass of f(gate) * up. Returns the gradient with respect to gate in new memory, and overwrites <paramref name="d"/>, the

@@ -40,14 +40,17 @@ internal static unsafe class AttentionGradient
     /// <param name="edits">Score edits of each query head, positions counted from the first of the prefix; null for none.</param>
     /// <param name="noted">Receives dS before the division by sqrt(d_head) [query head of the group x row x key]; may be null.</param>
     /// <param name="scratch">At least <see cref="ScratchFloats"/> floats.</param>
-    public static void Of(AttentionRows inputs, Tensor dz, AttentionRows derivatives, AttentionStretch stretch, int size, int group, AttentionPast past, Func<int, ScoreEdit[]?>? edits, float* noted, float* scratch)
+    public static void Of(AttentionRows inputs, Tensor dz, AttentionRows derivatives, AttentionStretch stretch, int size, int group,
+        AttentionPast past, Func<int, ScoreEdit[]?>? edits, float* noted, float* scratch)
     {
         var length = stretch.Length;
         var (keys, keyColumn) = (past.Count + length, stretch.KeyHead * size);
         var padded = Padded(keys);
-        float* probabilities = scratch, slopes = probabilities + (long)length * padded, turned = slopes + (long)length * padded, panel = turned + (long)length * Padded(length);
+        float* probabilities = scratch, slopes = probabilities + (long)length * padded, turned = slopes + (long)length * padded,
+            panel = turned + (long)length * Padded(length);
         var scale = 1f / MathF.Sqrt(size);
-        var (allKeys, allValues) = (new Rows(inputs.Key, keyColumn, stretch.Start, (float*)past.Keys, past.Count, size), new Rows(inputs.Value, keyColumn, stretch.Start, (float*)past.Values, past.Count, size));
+        var (allKeys, allValues) = (new Rows(inputs.Key, keyColumn, stretch.Start, (float*)past.Keys, past.Count, size),
+            new Rows(inputs.Value, keyColumn, stretch.Start, (float*)past.Values, past.Count, size));
         for (var i = 0; i < group; i++)
         {
             var head = stretch.KeyHead * group + i;
@@ -57,15 +60,18 @@ internal static unsafe class AttentionGradient
             Products(dz, column, allValues, stretch, size, slopes, padded, panel);
             Slopes(probabilities, slopes, padded, length, keys, scale, noted == null ? null : noted + (long)i * length * keys);
             SumsOverKeys(slopes, padded, allKeys, stretch, size, derivatives.Query, column, panel);
-            SumsOverQueries(slopes + past.Count, padded, inputs.Query, column, stretch, size, turned, derivatives.Key, keyColumn, panel, fresh: i == 0);
-            SumsOverQueries(probabilities + past.Count, padded, dz, column, stretch, size, turned, derivatives.Value, keyColumn, panel, fresh: i == 0);
+            SumsOverQueries(slopes + past.Count, padded, inputs.Query, column, stretch, size, turned, derivatives.Key,
+                keyColumn, panel, fresh: i == 0);
+            SumsOverQueries(probabilities + past.Count, padded, dz, column, stretch, size, turned, derivatives.Value,
+                keyColumn, panel, fresh: i == 0);
         }
     }
 
     /// <summary>
     /// Floats of scratch for stretches of up to <paramref name="length"/> rows after a prefix of up to <paramref name="past"/> positions.
     /// </summary>
-    public static long ScratchFloats(int length, int past, int size) => (long)length * (2 * Padded(past + length) + Padded(length)) + (long)Width * Math.Max(past + length, size);
+    public static long ScratchFloats(int length, int past, int size) =>
+        (long)length * (2 * Padded(past + length) + Padded(length)) + (long)Width * Math.Max(past + length, size);
 
     private static int Padded(int count) => (count + Width - 1) / Width * Width;
 
@@ -79,12 +85,14 @@ internal static unsafe class AttentionGradient
             for (var i = 0; i < count; i++) rows[i] = (byte*)b.At(first + i);
             PanelPack.Turn(rows, count, Checkpoints.StoredType.F32, 0, size, panel);
             var from = stretch.Causal ? Math.Max(0, first - b.Past) : 0;
-            PanelMatMul.Multiply(a.Data + (long)(stretch.Start + from) * a.Columns + aColumn, a.Columns, stretch.Length - from, panel, size, into + (long)from * stride + first, stride, Width, fresh: true);
+            PanelMatMul.Multiply(a.Data + (long)(stretch.Start + from) * a.Columns + aColumn, a.Columns, stretch.Length - from, panel, size,
+                into + (long)from * stride + first, stride, Width, fresh: true);
         }
     }
 
     /// <summary>weights [row, key] x keys, written to <paramref name="into"/> [row, d_head].</summary>
-    private static void SumsOverKeys(float* weights, int stride, Rows keys, AttentionStretch stretch, int size, Tensor into, int column, float* panel)
+    private static void SumsOverKeys(float* weights, int stride, Rows keys, AttentionStretch stretch, int size, Tensor into,
+        int column, float* panel)
     {
         for (var part = 0; part < size; part += Width)
         {
@@ -95,7 +103,8 @@ internal static unsafe class AttentionGradient
                 var count = Math.Min(Width, stretch.Length - first);
                 // Keys after the last query of the block have weight 0.
                 var depth = stretch.Causal ? keys.Past + first + count : keys.Count(stretch);
-                PanelMatMul.Multiply(weights + (long)first * stride, stride, count, panel, depth, into.Data + (long)(stretch.Start + first) * into.Columns + column + part, into.Columns, columns, fresh: true);
+                PanelMatMul.Multiply(weights + (long)first * stride, stride, count, panel, depth,
+                    into.Data + (long)(stretch.Start + first) * into.Columns + column + part, into.Columns, columns, fresh: true);
             }
         }
     }
@@ -104,20 +113,24 @@ internal static unsafe class AttentionGradient
     /// Transposes the weights [row, key] of the stretch's own keys, multiplies them with rows of <paramref name="other"/> and writes the
     /// product to <paramref name="into"/> [key, d_head].
     /// </summary>
-    private static void SumsOverQueries(float* weights, int stride, Tensor other, int otherColumn, AttentionStretch stretch, int size, float* turned, Tensor into, int column, float* panel, bool fresh)
+    private static void SumsOverQueries(float* weights, int stride, Tensor other, int otherColumn, AttentionStretch stretch, int size,
+        float* turned, Tensor into, int column, float* panel, bool fresh)
     {
         var (length, turnedStride) = (stretch.Length, Padded(stretch.Length));
         Transpose.Of(weights, stride, length, length, turned, turnedStride);
         for (var part = 0; part < size; part += Width)
         {
             var columns = Math.Min(Width, size - part);
-            for (var row = 0; row < length; row++) PanelMatMul.CopyPadded(other.Data + (long)(stretch.Start + row) * other.Columns + otherColumn + part, columns, panel + row * Width);
+            for (var row = 0; row < length; row++)
+                PanelMatMul.CopyPadded(other.Data + (long)(stretch.Start + row) * other.Columns + otherColumn + part,
+                    columns, panel + row * Width);
             for (var first = 0; first < length; first += Width)
             {
                 // Earlier queries do not attend to the key.
                 var from = stretch.Causal ? first : 0;
                 PanelMatMul.Multiply(
-                    turned + (long)first * turnedStride + from, turnedStride, Math.Min(Width, length - first), panel + from * Width, length - from,
+                    turned + (long)first * turnedStride + from, turnedStride, Math.Min(Width, length - first),
+                    panel + from * Width, length - from,
                     into.Data + (long)(stretch.Start + first) * into.Columns + column + part, into.Columns, columns, fresh);
             }
         }
@@ -159,7 +172,8 @@ internal static unsafe class AttentionGradient
             {
                 // Masked entries were never multiplied: their slope is undefined memory, but their probability is 0.
                 var seen = Vector512.Load(p + i);
-                var slope = Vector512.ConditionalSelect(Vector512.Equals(seen, Vector512<float>.Zero), Vector512<float>.Zero, Vector512.Load(d + i));
+                var slope = Vector512.ConditionalSelect(Vector512.Equals(seen, Vector512<float>.Zero),
+                    Vector512<float>.Zero, Vector512.Load(d + i));
                 slope.Store(d + i);
                 sums = Vector512.FusedMultiplyAdd(seen, slope, sums);
             }
@@ -177,6 +191,7 @@ internal static unsafe class AttentionGradient
 
         public int Count(AttentionStretch stretch) => pastCount + stretch.Length;
 
-        public float* At(int key) => key < pastCount ? past + (long)key * size : own.Data + (long)(start + key - pastCount) * own.Columns + column;
+        public float* At(int key) =>
+            key < pastCount ? past + (long)key * size : own.Data + (long)(start + key - pastCount) * own.Columns + column;
     }
 }

@@ -81,7 +81,9 @@ internal static unsafe class AttentionKernel
         for (var (from, to) = (0, 0); from < rows.Length; from = to)
         {
             to = SameOwn(rows, from, out var seen);
-            if (seen > pastCount) AttentionScores.Of(rows[from..to], size, rows[from].Own.Keys(layer, keyHead), pastCount, seen - pastCount, scratch + (long)from * stride + pastCount, stride);
+            if (seen > pastCount)
+                AttentionScores.Of(rows[from..to], size, rows[from].Own.Keys(layer, keyHead), pastCount, seen - pastCount,
+                    scratch + (long)from * stride + pastCount, stride);
         }
         for (var i = 0; i < rows.Length; i++) Change(ref rows[i], size, new Span<float>(scratch + (long)i * stride, (most + 15) / 16 * 16));
         Softmax(scratch, stride, rows.Length, (most + 15) / 16 * 16, 1f / MathF.Sqrt(size));
@@ -91,7 +93,9 @@ internal static unsafe class AttentionKernel
         for (var (from, to) = (0, 0); from < rows.Length; from = to)
         {
             to = SameOwn(rows, from, out var seen);
-            if (seen > pastCount) AttentionValues.Of(rows[from..to], scratch + (long)from * stride + pastCount, stride, size, rows[from].Own, pastCount, seen - pastCount, layer, keyHead, fresh: inPast == 0);
+            if (seen > pastCount)
+                AttentionValues.Of(rows[from..to], scratch + (long)from * stride + pastCount, stride, size, rows[from].Own, pastCount,
+                    seen - pastCount, layer, keyHead, fresh: inPast == 0);
         }
     }
 
@@ -128,7 +132,8 @@ internal static unsafe class AttentionKernel
     {
         row[query.Seen..].Fill(float.NegativeInfinity);
         if (query.Scores is not { } edits) return;
-        for (var i = First(edits, query.Position); i < edits.Length && edits[i].Query == query.Position; i++) edits[i].Apply(row[..query.Seen], size);
+        for (var i = First(edits, query.Position); i < edits.Length && edits[i].Query == query.Position; i++)
+            edits[i].Apply(row[..query.Seen], size);
     }
 
     private static void Replace(ref QueryRow query, Span<float> row)

@@ -34,7 +34,8 @@ internal static unsafe class AttentionScores
                 float* target = scores + (long)row * stride + key;
                 var some = Math.Min(block, AttentionKernel.Visible(rows, row, start, count) - key);
                 if (some <= 0) continue;
-                var done = rows.Length - row > 4 ? ScoresOfEightInPairs(q, size, part, some, target, stride) : ScoresOfFourInPairs(q, size, part, some, target, stride);
+                var done = rows.Length - row > 4
+                    ? ScoresOfEightInPairs(q, size, part, some, target, stride) : ScoresOfFourInPairs(q, size, part, some, target, stride);
                 if (done < some) ScoresOfEight(q, size, part + (long)done * size, some - done, target + done, stride);
             }
         }

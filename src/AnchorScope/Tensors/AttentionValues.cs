@@ -17,7 +17,8 @@ internal static unsafe class AttentionValues
     /// </summary>
     /// <param name="start">Position of the first of these keys.</param>
     /// <param name="scores">Probabilities, one row per query, starting at the first of these keys.</param>
-    public static void Of(Span<QueryRow> rows, float* scores, int stride, int size, KeyValues kept, int start, int count, int layer, int head, bool fresh)
+    public static void Of(Span<QueryRow> rows, float* scores, int stride, int size, KeyValues kept, int start, int count,
+        int layer, int head, bool fresh)
     {
         const int Most = AttentionKernel.Rows + AttentionKernel.Together;
         var probabilities = stackalloc float*[Most];
@@ -38,7 +39,8 @@ internal static unsafe class AttentionValues
                 var visible = AttentionKernel.Visible(rows, first, start, count);
                 if (column + 32 > size)
                 {
-                    for (var c = column; c < size; c += 16) ValuesOfEight(p, v + (c - column) / 16 * kept.ValuePanel, visible, z, some, c, Math.Min(16, size - c), fresh);
+                    for (var c = column; c < size; c += 16)
+                        ValuesOfEight(p, v + (c - column) / 16 * kept.ValuePanel, visible, z, some, c, Math.Min(16, size - c), fresh);
                 }
                 else if (some > 4) ValuesOfEightInPairs(p, v, v + kept.ValuePanel, visible, z, some, column, fresh);
                 else ValuesOfFourInPairs(p, v, v + kept.ValuePanel, visible, z, some, column, fresh);

@@ -52,7 +52,8 @@ internal static unsafe class DirectMatMul
                 else OneByEight<TStored>(rows[0], w + output, x.Columns, sums);
                 for (var r = 0; r < Math.Min(taken, left); r++)
                 {
-                    for (var o = 0; o < Math.Min(side, count - output); o++) y.Data[(long)(row + r) * y.Columns + first + output + o] = sums[r * side + o];
+                    for (var o = 0; o < Math.Min(side, count - output); o++)
+                        y.Data[(long)(row + r) * y.Columns + first + output + o] = sums[r * side + o];
                 }
             }
             row += taken;
@@ -133,13 +134,17 @@ internal static unsafe class DirectMatMul
         {
             var (v0, v1, v2, v3) = (Vector512.Load(x0 + k), Vector512.Load(x1 + k), Vector512.Load(x2 + k), Vector512.Load(x3 + k));
             var s = TStored.Load(w0, k);
-            a0 = Vector512.FusedMultiplyAdd(s, v0, a0); b0 = Vector512.FusedMultiplyAdd(s, v1, b0); c0 = Vector512.FusedMultiplyAdd(s, v2, c0); d0 = Vector512.FusedMultiplyAdd(s, v3, d0);
+            a0 = Vector512.FusedMultiplyAdd(s, v0, a0); b0 = Vector512.FusedMultiplyAdd(s, v1, b0); c0 = Vector512.FusedMultiplyAdd(s, v2,
+                c0); d0 = Vector512.FusedMultiplyAdd(s, v3, d0);
             s = TStored.Load(w1, k);
-            a1 = Vector512.FusedMultiplyAdd(s, v0, a1); b1 = Vector512.FusedMultiplyAdd(s, v1, b1); c1 = Vector512.FusedMultiplyAdd(s, v2, c1); d1 = Vector512.FusedMultiplyAdd(s, v3, d1);
+            a1 = Vector512.FusedMultiplyAdd(s, v0, a1); b1 = Vector512.FusedMultiplyAdd(s, v1, b1); c1 = Vector512.FusedMultiplyAdd(s, v2,
+                c1); d1 = Vector512.FusedMultiplyAdd(s, v3, d1);
             s = TStored.Load(w2, k);
-            a2 = Vector512.FusedMultiplyAdd(s, v0, a2); b2 = Vector512.FusedMultiplyAdd(s, v1, b2); c2 = Vector512.FusedMultiplyAdd(s, v2, c2); d2 = Vector512.FusedMultiplyAdd(s, v3, d2);
+            a2 = Vector512.FusedMultiplyAdd(s, v0, a2); b2 = Vector512.FusedMultiplyAdd(s, v1, b2); c2 = Vector512.FusedMultiplyAdd(s, v2,
+                c2); d2 = Vector512.FusedMultiplyAdd(s, v3, d2);
             s = TStored.Load(w3, k);
-            a3 = Vector512.FusedMultiplyAdd(s, v0, a3); b3 = Vector512.FusedMultiplyAdd(s, v1, b3); c3 = Vector512.FusedMultiplyAdd(s, v2, c3); d3 = Vector512.FusedMultiplyAdd(s, v3, d3);
+            a3 = Vector512.FusedMultiplyAdd(s, v0, a3); b3 = Vector512.FusedMultiplyAdd(s, v1, b3); c3 = Vector512.FusedMultiplyAdd(s, v2,
+                c3); d3 = Vector512.FusedMultiplyAdd(s, v3, d3);
         }
         (sums[0], sums[1], sums[2], sums[3]) = (Fold(a0), Fold(a1), Fold(a2), Fold(a3));
         (sums[4], sums[5], sums[6], sums[7]) = (Fold(b0), Fold(b1), Fold(b2), Fold(b3));

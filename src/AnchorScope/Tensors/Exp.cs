@@ -17,7 +17,8 @@ internal static class Exp
     public static Vector512<float> Of(Vector512<float> x)
     {
         var result = OfAtMostZero(Vector512.MinNative(x, Vector512.Create(Largest)));
-        result = Vector512.ConditionalSelect(Vector512.GreaterThan(x, Vector512.Create(Largest)), Vector512.Create(float.PositiveInfinity), result);
+        result = Vector512.ConditionalSelect(Vector512.GreaterThan(x, Vector512.Create(Largest)),
+            Vector512.Create(float.PositiveInfinity), result);
         return Vector512.ConditionalSelect(Vector512.Equals(x, x), result, x);
     }
 

@@ -20,7 +20,8 @@ internal sealed unsafe class Gradients : ITensorMemory, IDisposable
     {
         foreach (var tensor in tensors)
         {
-            _tensors.Add(tensor.Name, (new TensorEntry(tensor.Name, StoredType.F32, tensor.Shape, _count * sizeof(float), tensor.Count * sizeof(float))));
+            _tensors.Add(tensor.Name,
+                (new TensorEntry(tensor.Name, StoredType.F32, tensor.Shape, _count * sizeof(float), tensor.Count * sizeof(float))));
             _count += (tensor.Count + Alignment - 1) / Alignment * Alignment;
         }
         _data = (float*)LargeMemory.Take(_count * sizeof(float));
@@ -47,7 +48,8 @@ internal sealed unsafe class Gradients : ITensorMemory, IDisposable
     public byte* Address(TensorEntry entry) => (byte*)_data + entry.Offset;
 
     /// <summary>The gradient with respect to <paramref name="weight"/> as a tensor to add to, or null when it is not requested.</summary>
-    internal Weight? Of(Weight? weight) => weight is not null && _tensors.TryGetValue(weight.Name, out var found) ? weight.In(this, found) : null;
+    internal Weight? Of(Weight? weight) =>
+        weight is not null && _tensors.TryGetValue(weight.Name, out var found) ? weight.In(this, found) : null;
 
     /// <summary>Adds <paramref name="values"/> to row <paramref name="row"/> of a tensor returned by <see cref="Of"/>.</summary>
     internal static void Add(Weight into, long row, ReadOnlySpan<float> values)

@@ -33,7 +33,8 @@ internal sealed unsafe class KeyValues : IDisposable
         _data = arena is null ? (float*)LargeMemory.Take(floats * sizeof(float)) : arena.TakeFloats(floats);
         // Padding is read, but its results are discarded. Padding of values is multiplied, so it must not hold a signalling NaN.
         if (headSize % 16 == 0) return;
-        for (long done = 0; done < floats; done += int.MaxValue / sizeof(float)) new Span<float>(_data + done, (int)Math.Min(int.MaxValue / sizeof(float), floats - done)).Clear();
+        for (long done = 0; done < floats; done += int.MaxValue / sizeof(float))
+            new Span<float>(_data + done, (int)Math.Min(int.MaxValue / sizeof(float), floats - done)).Clear();
     }
 
     /// <summary>Key/value heads.</summary>
@@ -59,7 +60,8 @@ internal sealed unsafe class KeyValues : IDisposable
         new(1, heads, headSize, start, capacity, arena);
 
     /// <summary>Space in all layers, in memory of <paramref name="arena"/>, which successive generations reuse.</summary>
-    internal static KeyValues In(Arena arena, int layers, int heads, int headSize, int start, int capacity) => new(layers, heads, headSize, start, capacity, arena);
+    internal static KeyValues In(Arena arena, int layers, int heads, int headSize, int start, int capacity) =>
+        new(layers, heads, headSize, start, capacity, arena);
 
     /// <summary>Bytes per layer.</summary>
     public static long BytesOf(int heads, int headSize, int capacity) => sizeof(float) * heads * FloatsOf(headSize, capacity).Head;
@@ -79,15 +81,18 @@ internal sealed unsafe class KeyValues : IDisposable
     /// <summary>Writes keys and values [rows, heads x d_head] of one layer after the positions already held.</summary>
     public void Append(int layer, Tensor keys, Tensor values)
     {
-        if (keys.Rows > Capacity - Count) throw new InvalidOperationException($"{keys.Rows} more positions do not fit behind {Count} of {Capacity}");
+        if (keys.Rows > Capacity - Count)
+            throw new InvalidOperationException($"{keys.Rows} more positions do not fit behind {Count} of {Capacity}");
         for (var head = 0; head < Heads; head++)
         {
-            for (var row = 0; row < keys.Rows;) row += PutKeys(keys.RowRange(row, keys.Rows - row), head * HeadSize, Keys(layer, head), Count + row);
+            for (var row = 0; row < keys.Rows;)
+                row += PutKeys(keys.RowRange(row, keys.Rows - row), head * HeadSize, Keys(layer, head), Count + row);
             for (var row = 0; row < keys.Rows; row++)
             {
                 var value = new Span<float>(values.Data + (long)row * values.Columns + head * HeadSize, HeadSize);
                 var target = Values(layer, head) + (long)(Count + row) * 16;
-                for (var d = 0; d < HeadSize; d += 16, target += ValuePanel) value[d..Math.Min(d + 16, HeadSize)].CopyTo(new Span<float>(target, 16));
+                for (var d = 0; d < HeadSize; d += 16, target += ValuePanel)
+                    value[d..Math.Min(d + 16, HeadSize)].CopyTo(new Span<float>(target, 16));
             }
         }
     }
@@ -107,7 +112,9 @@ internal sealed unsafe class KeyValues : IDisposable
     public void CopyFrom(int layer, KeyValues other)
     {
         var (from, count) = (Start - other.Start, other.Start + other.Count - Start);
-        if (from < 0 || count > Capacity - Count) throw new ArgumentException($"positions {Start} to {other.Start + other.Count} of keys that start at {other.Start} do not fit behind {Count} of {Capacity}", nameof(other));
+        if (from < 0 || count > Capacity - Count)
+            throw new ArgumentException($"positions {Start} to {other.Start + other.Count} of keys that start at "
+                + $"{other.Start} do not fit behind {Count} of {Capacity}", nameof(other));
         for (var head = 0; head < Heads; head++)
         {
             for (var i = 0; i < count; i++)
@@ -117,7 +124,8 @@ internal sealed unsafe class KeyValues : IDisposable
                 var source = other.Keys(layer, head) + (long)(there / 16) * 16 * HeadSize + there % 16;
                 for (var d = 0; d < HeadSize; d++) key[d * 16] = source[d * 16];
                 float* from16 = other.Values(layer, head) + (long)there * 16, to16 = Values(layer, head) + (long)at * 16;
-                for (var d = 0; d < HeadSize; d += 16, from16 += other.ValuePanel, to16 += ValuePanel) new Span<float>(from16, 16).CopyTo(new Span<float>(to16, 16));
+                for (var d = 0; d < HeadSize; d += 16, from16 += other.ValuePanel, to16 += ValuePanel)
+                    new Span<float>(from16, 16).CopyTo(new Span<float>(to16, 16));
             }
         }
     }
@@ -125,11 +133,14 @@ internal sealed unsafe class KeyValues : IDisposable
     /// <summary>Copies the first <paramref name="count"/> positions of one head, row-major [count, d_head].</summary>
     internal void CopyRows(int layer, int head, int count, float* keys, float* values)
     {
-        for (var at = 0; at < count; at += 16) Transpose.Of(Keys(layer, head) + (long)at * HeadSize, 16, HeadSize, Math.Min(16, count - at), keys + (long)at * HeadSize, HeadSize);
+        for (var at = 0; at < count; at += 16)
+            Transpose.Of(Keys(layer, head) + (long)at * HeadSize, 16, HeadSize, Math.Min(16, count - at),
+                keys + (long)at * HeadSize, HeadSize);
         for (var at = 0; at < count; at++)
         {
             var source = Values(layer, head) + (long)at * 16;
-            for (var d = 0; d < HeadSize; d += 16, source += ValuePanel) new Span<float>(source, Math.Min(16, HeadSize - d)).CopyTo(new Span<float>(values + (long)at * HeadSize + d, 16));
+            for (var d = 0; d < HeadSize; d += 16, source += ValuePanel)
+                new Span<float>(source, Math.Min(16, HeadSize - d)).CopyTo(new Span<float>(values + (long)at * HeadSize + d, 16));
         }
     }
 

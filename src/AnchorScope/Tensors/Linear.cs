@@ -86,7 +86,8 @@ internal sealed unsafe class Linear
             ? compute.Arena.TakeFloats((long)compute.Team.Size * PanelMatMul.Width * PanelMatMul.Depth)
             : null;
         var (panels, stretch) = (PanelMatMul.Panels(Outputs), Stretch(x.Rows, compute.Family));
-        compute.Team.For(panels * ((x.Rows + stretch - 1) / stretch), 2L * Math.Min(stretch, x.Rows) * Inputs * PanelMatMul.Width, new Product(this, x, y, compute.Family, turned, panels, stretch));
+        compute.Team.For(panels * ((x.Rows + stretch - 1) / stretch), 2L * Math.Min(stretch, x.Rows) * Inputs * PanelMatMul.Width,
+            new Product(this, x, y, compute.Family, turned, panels, stretch));
         compute.Arena.Release(mark);
         return y;
     }
@@ -134,7 +135,8 @@ internal sealed unsafe class Linear
                 {
                     var length = Math.Min(PanelMatMul.Depth, Inputs - from);
                     for (var i = 0; i < count; i++) part[i].Slice(from, length).CopyTo(piece[i]);
-                    compute.Team.For(Math.Min(panels, PanelMatMul.Panels(Outputs) - panel), 2L * count * length * PanelMatMul.Width, new PieceProduct(this, piece, into, panel, from, length, turned));
+                    compute.Team.For(Math.Min(panels, PanelMatMul.Panels(Outputs) - panel), 2L * count * length * PanelMatMul.Width,
+                        new PieceProduct(this, piece, into, panel, from, length, turned));
                 }
             }
         }
@@ -142,7 +144,8 @@ internal sealed unsafe class Linear
     }
 
     /// <summary>One panel of outputs times one tile of the depth.</summary>
-    private readonly struct PieceProduct(Linear linear, Tensor piece, Tensor y, int firstPanel, int from, int length, float* turned) : ITeamWork
+    private readonly struct PieceProduct(Linear linear, Tensor piece, Tensor y, int firstPanel, int from, int length,
+        float* turned) : ITeamWork
     {
         public void Do(int chunk, int member)
         {
@@ -188,7 +191,8 @@ internal sealed unsafe class Linear
     }
 
     /// <summary>One panel of outputs times one stretch of rows.</summary>
-    private readonly struct Product(Linear linear, Tensor x, Tensor y, KernelFamily family, float* turned, int panels, int stretch) : ITeamWork
+    private readonly struct Product(Linear linear, Tensor x, Tensor y, KernelFamily family, float* turned,
+        int panels, int stretch) : ITeamWork
     {
         public void Do(int chunk, int member)
         {
@@ -198,7 +202,9 @@ internal sealed unsafe class Linear
             var first = panel * PanelMatMul.Width;
             var count = Math.Min(PanelMatMul.Width, linear.Outputs - first);
             if (family == KernelFamily.Direct) DirectMatMul.Multiply(part, linear._weight, first, count, into);
-            else if (linear._panels is { } kept) PanelMatMul.Multiply(part.Data, x.Columns, rows, kept.Data + (long)first * x.Columns, x.Columns, into.Data + first, y.Columns, count, fresh: true);
+            else if (linear._panels is { } kept)
+                PanelMatMul.Multiply(part.Data, x.Columns, rows, kept.Data + (long)first * x.Columns, x.Columns, into.Data + first,
+                    y.Columns, count, fresh: true);
             else linear.Turned(part, into, first, count, turned + (long)member * PanelMatMul.Width * PanelMatMul.Depth);
             linear.AddBias(into, first, count);
         }
@@ -210,7 +216,8 @@ internal sealed unsafe class Linear
         for (var from = 0; from < Inputs; from += PanelMatMul.Depth)
         {
             var depth = Math.Min(PanelMatMul.Depth, Inputs - from);
-            PanelMatMul.Multiply(x.Data + from, Inputs, x.Rows, Turn(first, count, from, depth, piece), depth, y.Data + first, Outputs, count, fresh: from == 0);
+            PanelMatMul.Multiply(x.Data + from, Inputs, x.Rows, Turn(first, count, from, depth, piece), depth, y.Data + first, Outputs,
+                count, fresh: from == 0);
         }
     }
 

@@ -23,11 +23,13 @@ internal static unsafe class LinearGradient
     /// <param name="dy">[rows, outputs].</param>
     public static Tensor Input(Linear linear, Tensor dy, Compute compute)
     {
-        if (dy.Columns != linear.Outputs) throw new ArgumentException($"{linear.Weight.Name} has {linear.Outputs} outputs, not {dy.Columns}", nameof(dy));
+        if (dy.Columns != linear.Outputs)
+            throw new ArgumentException($"{linear.Weight.Name} has {linear.Outputs} outputs, not {dy.Columns}", nameof(dy));
         var dx = compute.Arena.Take(dy.Rows, linear.Inputs);
         var mark = compute.Arena.Here();
         var pieces = compute.Arena.TakeFloats((long)compute.Team.Size * Width * PanelMatMul.Depth);
-        compute.Team.For(PanelMatMul.Panels(linear.Inputs), 2L * dy.Rows * linear.Outputs * Width, new InputWork(linear.Weight, dy, dx, pieces));
+        compute.Team.For(PanelMatMul.Panels(linear.Inputs), 2L * dy.Rows * linear.Outputs * Width,
+            new InputWork(linear.Weight, dy, dx, pieces));
         compute.Arena.Release(mark);
         return dx;
     }
@@ -35,12 +37,14 @@ internal static unsafe class LinearGradient
     /// <summary>Adds the gradients with respect to weight and bias to <paramref name="gradients"/>, where they are requested.</summary>
     /// <param name="x">The input of the forward pass [rows, inputs].</param>
     /// <param name="dy">[rows, outputs].</param>
-    public static void Weights(Linear linear, Tensor x, Tensor dy, Gradients? gradients, Compute compute) => Weights([(linear, dy)], x, gradients, compute);
+    public static void Weights(Linear linear, Tensor x, Tensor dy, Gradients? gradients, Compute compute) =>
+        Weights([(linear, dy)], x, gradients, compute);
 
     /// <summary>
     /// Runs <see cref="Weights(Linear, Tensor, Tensor, Gradients?, Compute)"/> and returns dx as <see cref="Input"/> does.
     /// </summary>
-    public static Tensor Both(Linear linear, Tensor x, Tensor dy, Gradients? gradients, Compute compute) => Both([(linear, dy)], x, gradients, compute);
+    public static Tensor Both(Linear linear, Tensor x, Tensor dy, Gradients? gradients, Compute compute) =>
+        Both([(linear, dy)], x, gradients, compute);
 
     /// <summary>The same for projections that read the same x. Returns the sum of their dx.</summary>
     public static Tensor Both(ReadOnlySpan<(Linear Linear, Tensor Dy)> projections, Tensor x, Gradients? gradients, Compute compute)
@@ -69,7 +73,8 @@ internal static unsafe class LinearGradient
                 compute.Team.For(panels, 16L * rows * Width, new PackWork(x, packed));
                 scratch = arena.TakeFloats(size * compute.Team.Size);
             }
-            compute.Team.For((linear.Outputs + Together - 1) / Together, 2L * rows * Together * linear.Inputs, new WeightWork(x.Columns, packed, dy, into, scratch, size));
+            compute.Team.For((linear.Outputs + Together - 1) / Together, 2L * rows * Together * linear.Inputs,
+                new WeightWork(x.Columns, packed, dy, into, scratch, size));
         }
         arena.Release(mark);
     }
@@ -112,7 +117,8 @@ internal static unsafe class LinearGradient
                     Widening.ToSingles(source, weight.Type, target[..columns]);
                     target[columns..].Clear();
                 }
-                PanelMatMul.Multiply(dy.Data + from, dy.Columns, dy.Rows, piece, depth, dx.Data + first, dx.Columns, columns, fresh: from == 0);
+                PanelMatMul.Multiply(dy.Data + from, dy.Columns, dy.Rows, piece, depth, dx.Data + first, dx.Columns,
+                    columns, fresh: from == 0);
             }
         }
     }
@@ -140,7 +146,8 @@ internal static unsafe class LinearGradient
                 var depth = Math.Min(PanelMatMul.Depth, dy.Rows - from);
                 Transpose.Of(dy.Data + (long)from * dy.Columns + first, dy.Columns, depth, outputs, turned, TurnedStride);
                 for (var panel = 0; panel < panels; panel++)
-                    PanelMatMul.Multiply(turned, TurnedStride, outputs, packed + ((long)panel * dy.Rows + from) * Width, depth, sums + panel * Width, panels * Width, Width, fresh: from == 0);
+                    PanelMatMul.Multiply(turned, TurnedStride, outputs, packed + ((long)panel * dy.Rows + from) * Width, depth,
+                        sums + panel * Width, panels * Width, Width, fresh: from == 0);
             }
             for (var i = 0; i < outputs; i++) Gradients.Add(into, first + i, new Span<float>(sums + (long)i * panels * Width, inputs));
         }

@@ -51,7 +51,8 @@ internal sealed unsafe class Norm
         var scale = 1f / MathF.Sqrt(Sum(x, mean, square: true) / x.Length + _epsilon);
         var k = 0;
         for (; k + 16 <= x.Length; k += 16)
-            ((Vector512.Create(x.Slice(k, 16)) - Vector512.Create(mean)) * Vector512.Create(scale) * Vector512.Create(gain.Slice(k, 16))).CopyTo(y.Slice(k, 16));
+            ((Vector512.Create(x.Slice(k, 16)) - Vector512.Create(mean)) * Vector512.Create(scale) * Vector512.Create(gain.Slice(k, 16)))
+                .CopyTo(y.Slice(k, 16));
         for (; k < x.Length; k++) y[k] = (x[k] - mean) * scale * gain[k];
         if (_bias is not null) System.Numerics.Tensors.TensorPrimitives.Add(y, _bias.Singles, y);
     }
@@ -89,7 +90,8 @@ internal sealed unsafe class Norm
             var g = d * Vector512.Create(gain.Slice(k, 16));
             sumLanes += g;
             alongLanes = Vector512.FusedMultiplyAdd(g, n, alongLanes);
-            if (gainSums.Length > 0) Vector512.FusedMultiplyAdd(d, n, Vector512.Create<float>(gainSums.Slice(k, 16))).CopyTo(gainSums.Slice(k, 16));
+            if (gainSums.Length > 0)
+                Vector512.FusedMultiplyAdd(d, n, Vector512.Create<float>(gainSums.Slice(k, 16))).CopyTo(gainSums.Slice(k, 16));
         }
         var (sum, along) = (DirectMatMul.Fold(sumLanes), DirectMatMul.Fold(alongLanes));
         for (; k < x.Length; k++)

@@ -68,7 +68,8 @@ internal static unsafe class PanelMatMul
 
     private static void Copy(float* from, int fromStride, float* to, int toStride, int rows, int columns)
     {
-        for (var row = 0; row < rows; row++) new Span<float>(from + (long)row * fromStride, columns).CopyTo(new Span<float>(to + (long)row * toStride, columns));
+        for (var row = 0; row < rows; row++)
+            new Span<float>(from + (long)row * fromStride, columns).CopyTo(new Span<float>(to + (long)row * toStride, columns));
     }
 
     private static void Block(float* x, int xStride, int rows, float* panel, int depth, float* y, int yStride, bool fresh)
@@ -84,15 +85,21 @@ internal static unsafe class PanelMatMul
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Twelve(float* x, int xStride, float* panel, int depth, float* y, int yStride, bool fresh)
     {
-        Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default, a4 = default, a5 = default, a6 = default, a7 = default, a8 = default, a9 = default, a10 = default, a11 = default;
-        Vector512<float> b0 = default, b1 = default, b2 = default, b3 = default, b4 = default, b5 = default, b6 = default, b7 = default, b8 = default, b9 = default, b10 = default, b11 = default;
-        float* y1 = y + yStride, y2 = y1 + yStride, y3 = y2 + yStride, y4 = y3 + yStride, y5 = y4 + yStride, y6 = y5 + yStride, y7 = y6 + yStride, y8 = y7 + yStride, y9 = y8 + yStride, y10 = y9 + yStride, y11 = y10 + yStride;
+        Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default, a4 = default, a5 = default, a6 = default, a7 = default,
+            a8 = default, a9 = default, a10 = default, a11 = default;
+        Vector512<float> b0 = default, b1 = default, b2 = default, b3 = default, b4 = default, b5 = default, b6 = default, b7 = default,
+            b8 = default, b9 = default, b10 = default, b11 = default;
+        float* y1 = y + yStride, y2 = y1 + yStride, y3 = y2 + yStride, y4 = y3 + yStride, y5 = y4 + yStride, y6 = y5 + yStride,
+            y7 = y6 + yStride, y8 = y7 + yStride, y9 = y8 + yStride, y10 = y9 + yStride, y11 = y10 + yStride;
         if (!fresh)
         {
-            Load(y, ref a0, ref b0); Load(y1, ref a1, ref b1); Load(y2, ref a2, ref b2); Load(y3, ref a3, ref b3); Load(y4, ref a4, ref b4); Load(y5, ref a5, ref b5);
-            Load(y6, ref a6, ref b6); Load(y7, ref a7, ref b7); Load(y8, ref a8, ref b8); Load(y9, ref a9, ref b9); Load(y10, ref a10, ref b10); Load(y11, ref a11, ref b11);
+            Load(y, ref a0, ref b0); Load(y1, ref a1, ref b1); Load(y2, ref a2, ref b2); Load(y3, ref a3, ref b3); Load(y4, ref a4,
+                ref b4); Load(y5, ref a5, ref b5);
+            Load(y6, ref a6, ref b6); Load(y7, ref a7, ref b7); Load(y8, ref a8, ref b8); Load(y9, ref a9, ref b9); Load(y10, ref a10,
+                ref b10); Load(y11, ref a11, ref b11);
         }
-        float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride, x4 = x3 + xStride, x5 = x4 + xStride, x6 = x5 + xStride, x7 = x6 + xStride, x8 = x7 + xStride, x9 = x8 + xStride, x10 = x9 + xStride, x11 = x10 + xStride;
+        float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride, x4 = x3 + xStride, x5 = x4 + xStride, x6 = x5 + xStride,
+            x7 = x6 + xStride, x8 = x7 + xStride, x9 = x8 + xStride, x10 = x9 + xStride, x11 = x10 + xStride;
         for (var k = 0; k < depth; k++)
         {
             var u = Vector512.Load(panel);
@@ -133,13 +140,15 @@ internal static unsafe class PanelMatMul
     {
         Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default, a4 = default, a5 = default, a6 = default, a7 = default;
         Vector512<float> b0 = default, b1 = default, b2 = default, b3 = default, b4 = default, b5 = default, b6 = default, b7 = default;
-        float* y1 = y + yStride, y2 = y1 + yStride, y3 = y2 + yStride, y4 = y3 + yStride, y5 = y4 + yStride, y6 = y5 + yStride, y7 = y6 + yStride;
+        float* y1 = y + yStride, y2 = y1 + yStride, y3 = y2 + yStride, y4 = y3 + yStride, y5 = y4 + yStride,
+            y6 = y5 + yStride, y7 = y6 + yStride;
         if (!fresh)
         {
             Load(y, ref a0, ref b0); Load(y1, ref a1, ref b1); Load(y2, ref a2, ref b2); Load(y3, ref a3, ref b3);
             Load(y4, ref a4, ref b4); Load(y5, ref a5, ref b5); Load(y6, ref a6, ref b6); Load(y7, ref a7, ref b7);
         }
-        float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride, x4 = x3 + xStride, x5 = x4 + xStride, x6 = x5 + xStride, x7 = x6 + xStride;
+        float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride, x4 = x3 + xStride, x5 = x4 + xStride,
+            x6 = x5 + xStride, x7 = x6 + xStride;
         for (var k = 0; k < depth; k++)
         {
             var u = Vector512.Load(panel);
@@ -242,7 +251,8 @@ internal static unsafe class PanelMatMul
         Sse.Prefetch0(panel + 16);
     }
 
-    private static void Load(float* y, ref Vector512<float> low, ref Vector512<float> high) => (low, high) = (Vector512.Load(y), Vector512.Load(y + 16));
+    private static void Load(float* y, ref Vector512<float> low, ref Vector512<float> high) =>
+        (low, high) = (Vector512.Load(y), Vector512.Load(y + 16));
 
     private static void Store(float* y, Vector512<float> low, Vector512<float> high)
     {

@@ -106,7 +106,8 @@ internal static unsafe class PanelPack
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static (Vector512<float> First, Vector512<float> Second) Four(byte** rows, int at, bool high)
     {
-        var (r0, r1, r2, r3) = (Vector512.Load((float*)(rows[0] + at)), Vector512.Load((float*)(rows[1] + at)), Vector512.Load((float*)(rows[2] + at)), Vector512.Load((float*)(rows[3] + at)));
+        var (r0, r1, r2, r3) = (Vector512.Load((float*)(rows[0] + at)), Vector512.Load((float*)(rows[1] + at)),
+            Vector512.Load((float*)(rows[2] + at)), Vector512.Load((float*)(rows[3] + at)));
         var (r01, r23) = high
             ? (Avx512F.UnpackHigh(r0, r1).AsDouble(), Avx512F.UnpackHigh(r2, r3).AsDouble())
             : (Avx512F.UnpackLow(r0, r1).AsDouble(), Avx512F.UnpackLow(r2, r3).AsDouble());

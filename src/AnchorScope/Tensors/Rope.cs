@@ -31,7 +31,8 @@ internal sealed unsafe class Rope
     {
         (_half, _frequencies) = (frequencies.Length, frequencies);
         sections ??= [_half];
-        if (sections.Sum() != _half || sections.Count > 3) throw new ArgumentException($"sections {string.Join(", ", sections)} for {_half} pairs", nameof(sections));
+        if (sections.Sum() != _half || sections.Count > 3)
+            throw new ArgumentException($"sections {string.Join(", ", sections)} for {_half} pairs", nameof(sections));
         _sections = [.. sections.Select((count, axis) => (axis, sections.Take(axis).Sum(), sections.Take(axis + 1).Sum()))];
     }
 
@@ -50,7 +51,8 @@ internal sealed unsafe class Rope
     /// </summary>
     public static Rope Planar(int headSize, double theta)
     {
-        if (headSize % 4 != 0) throw new ArgumentException($"a head rotated by row and column has a size divisible by 4, not {headSize}", nameof(headSize));
+        if (headSize % 4 != 0)
+            throw new ArgumentException($"a head rotated by row and column has a size divisible by 4, not {headSize}", nameof(headSize));
         var axis = Frequencies(headSize / 2, theta);
         return new Rope([.. axis, .. axis], [axis.Length, axis.Length]);
     }
@@ -62,7 +64,8 @@ internal sealed unsafe class Rope
         if (length <= _length) return;
         if (length > Limit)
             throw new InputException(
-                $"the prompt reaches position {length - 1}; from {Limit} on ({LimitName}) this model's rope scaling changes all angles, which is not supported");
+                $"the prompt reaches position {length - 1}; from {Limit} on ({LimitName}) this model's rope scaling changes all angles, "
+                    + "which is not supported");
         lock (_growing)
         {
             if (length <= _length) return;
@@ -101,7 +104,8 @@ internal sealed unsafe class Rope
 
     /// <summary>Rotates every row of <paramref name="rows"/> [rows, heads x d_head], each at its coordinate.</summary>
     /// <param name="back">Whether to rotate by the negative angles.</param>
-    internal void Rotate(Tensor rows, ReadOnlyMemory<Coordinate> coordinates, Compute compute, bool back) => Rows.Each(compute, rows.Rows, 6L * rows.Columns, new Rotation(this, rows, coordinates, back));
+    internal void Rotate(Tensor rows, ReadOnlyMemory<Coordinate> coordinates, Compute compute, bool back) =>
+        Rows.Each(compute, rows.Rows, 6L * rows.Columns, new Rotation(this, rows, coordinates, back));
 
     private readonly struct Rotation(Rope rope, Tensor rows, ReadOnlyMemory<Coordinate> coordinates, bool back) : IRowWork
     {
@@ -134,7 +138,8 @@ internal sealed unsafe class Rope
                 }
                 for (; i < to; i++)
                 {
-                    float a = row[head + i], b = row[head + _half + i], cos = angles[i], sin = back ? -angles[_half + i] : angles[_half + i];
+                    float a = row[head + i], b = row[head + _half + i], cos = angles[i], sin = back
+                        ? -angles[_half + i] : angles[_half + i];
                     row[head + i] = a * cos - b * sin;
                     row[head + _half + i] = b * cos + a * sin;
                 }

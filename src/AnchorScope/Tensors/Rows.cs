@@ -20,7 +20,8 @@ internal static class Rows
     /// <summary>Adds <paramref name="added"/> to <paramref name="sum"/>, of the same shape, element by element.</summary>
     public static void Add(Compute compute, Tensor sum, Tensor added)
     {
-        if (added.Rows != sum.Rows || added.Columns != sum.Columns) throw new ArgumentException($"cannot add [{added.Rows}, {added.Columns}] to [{sum.Rows}, {sum.Columns}]", nameof(added));
+        if (added.Rows != sum.Rows || added.Columns != sum.Columns)
+            throw new ArgumentException($"cannot add [{added.Rows}, {added.Columns}] to [{sum.Rows}, {sum.Columns}]", nameof(added));
         Each(compute, sum.Rows, 4L * sum.Columns, new Sum(sum, added));
     }
 

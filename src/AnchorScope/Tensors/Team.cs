@@ -169,7 +169,9 @@ internal sealed unsafe class Team : IDisposable
         var done = 0;
         try
         {
-            for (var i = Interlocked.Increment(ref _next); i < _count && _failure is null && !_cancel.IsCancellationRequested; i = Interlocked.Increment(ref _next), done++) _do(_work, i, member);
+            for (var i = Interlocked.Increment(ref _next); i < _count && _failure is null
+                && !_cancel.IsCancellationRequested; i = Interlocked.Increment(ref _next), done++)
+                _do(_work, i, member);
         }
 #pragma warning disable CA1031 // handed to the caller, whatever it is
         catch (Exception failure)

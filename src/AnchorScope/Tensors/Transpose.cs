@@ -26,7 +26,8 @@ internal static unsafe class Transpose
         var column = 0;
         for (; Sse.IsSupported && column + 4 <= columns; column += 4, to += 4 * toStride)
         {
-            var (a, b, c, d) = (Vector128.Load(first + column), Vector128.Load(second + column), Vector128.Load(third + column), Vector128.Load(fourth + column));
+            var (a, b, c, d) = (Vector128.Load(first + column), Vector128.Load(second + column), Vector128.Load(third + column),
+                Vector128.Load(fourth + column));
             var (ab, cd) = (Sse.UnpackLow(a, b), Sse.UnpackLow(c, d));
             Sse.MoveLowToHigh(ab, cd).Store(to);
             Sse.MoveHighToLow(cd, ab).Store(to + toStride);
@@ -34,6 +35,7 @@ internal static unsafe class Transpose
             Sse.MoveLowToHigh(ab, cd).Store(to + 2 * toStride);
             Sse.MoveHighToLow(cd, ab).Store(to + 3 * toStride);
         }
-        for (; column < columns; column++, to += toStride) (to[0], to[1], to[2], to[3]) = (first[column], second[column], third[column], fourth[column]);
+        for (; column < columns; column++, to += toStride)
+            (to[0], to[1], to[2], to[3]) = (first[column], second[column], third[column], fourth[column]);
     }
 }

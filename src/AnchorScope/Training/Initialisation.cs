@@ -20,10 +20,12 @@ internal sealed class Initialisation(ulong seed, DecoderSizes sizes, int layers,
         var draws = new SplitMix(BitConverter.ToUInt64(SHA256.HashData(Encoding.UTF8.GetBytes($"{seed}\n{name}"))));
         var inputs = shape.Length > 1 ? shape[^1] : sizes.Width;
         if (name.Contains("norm", StringComparison.Ordinal)) values.Fill(name.EndsWith(".bias", StringComparison.Ordinal) ? 0 : 1);
-        else if (name.StartsWith("multi_modal_projector.", StringComparison.Ordinal)) Uniform(draws, 1 / Math.Sqrt(name.Contains("linear_1", StringComparison.Ordinal) ? visionWidth : sizes.Width), values);
+        else if (name.StartsWith("multi_modal_projector.", StringComparison.Ordinal))
+            Uniform(draws, 1 / Math.Sqrt(name.Contains("linear_1", StringComparison.Ordinal) ? visionWidth : sizes.Width), values);
         else if (name.StartsWith("vision_tower.", StringComparison.Ordinal)) Tower(name, draws, values);
         else if (name.Contains("embed_tokens", StringComparison.Ordinal)) Normal(draws, EmbeddingDeviation, values);
-        else if (name.Contains("o_proj", StringComparison.Ordinal) || name.Contains("down_proj", StringComparison.Ordinal)) Normal(draws, added ? AddedDeviation : 1 / Math.Sqrt(sizes.Width * 2.0 * layers), values);
+        else if (name.Contains("o_proj", StringComparison.Ordinal) || name.Contains("down_proj", StringComparison.Ordinal))
+            Normal(draws, added ? AddedDeviation : 1 / Math.Sqrt(sizes.Width * 2.0 * layers), values);
         else Uniform(draws, 1 / Math.Sqrt(inputs), values);
     }
 
@@ -32,7 +34,8 @@ internal sealed class Initialisation(ulong seed, DecoderSizes sizes, int layers,
     {
         var (narrow, deep) = (1 / Math.Sqrt(visionWidth), 1 / Math.Sqrt(2.0 * visionLayers));
         if (name.EndsWith(".bias", StringComparison.Ordinal)) values.Clear();
-        else if (name.Contains("class_embedding", StringComparison.Ordinal) || name.Contains("out_proj", StringComparison.Ordinal)) Normal(draws, narrow, values);
+        else if (name.Contains("class_embedding", StringComparison.Ordinal) || name.Contains("out_proj", StringComparison.Ordinal))
+            Normal(draws, narrow, values);
         else if (name.Contains("fc1", StringComparison.Ordinal)) Normal(draws, narrow / Math.Sqrt(2), values);
         else Normal(draws, name.Contains("embedding", StringComparison.Ordinal) ? TowerDeviation : narrow * deep, values);
     }

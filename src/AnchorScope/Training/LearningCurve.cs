@@ -12,14 +12,19 @@ internal static class LearningCurve
     public static void Write(string folder, Recipe recipe, IReadOnlyList<CurvePoint> curve)
     {
         WriteLines(Path.Combine(folder, "curve.jsonl"), curve);
-        var first = recipe.Stages.Select((s, i) => (s.Name, From: recipe.Stages.Take(i).Sum(b => b.Steps))).ToDictionary(s => s.Name, s => s.From, StringComparer.Ordinal);
-        LineSeries Series(IEnumerable<CurvePoint> points, string stage, Func<CurvePoint, double> value, SeriesMarks marks) => new(stage, [.. points.Select(p => (double)first[stage] + p.Step)], [.. points.Select(value)]) { Marks = marks };
+        var first = recipe.Stages.Select((s, i) => (s.Name, From: recipe.Stages.Take(i).Sum(b => b.Steps))).ToDictionary(s => s.Name,
+            s => s.From, StringComparer.Ordinal);
+        LineSeries Series(IEnumerable<CurvePoint> points, string stage, Func<CurvePoint, double> value, SeriesMarks marks) =>
+            new(stage, [.. points.Select(p => (double)first[stage] + p.Step)], [.. points.Select(value)]) { Marks = marks };
         var stages = curve.GroupBy(p => p.Stage).ToList();
         var figure = new LineFigure(
             $"Learning curve of {recipe.Name}",
             [
-                new LinePanel("Loss", [.. stages.Select(s => Series(s, s.Key, p => p.Loss, SeriesMarks.Curve))]) { XLabel = "step", YLabel = "loss", ZeroLine = true },
-                new LinePanel("Right answers on unseen samples", [.. stages.Select(s => Series(s.Where(p => p.Accuracy is not null), s.Key, p => p.Accuracy!.Value, SeriesMarks.CurveAndMarkers))]) { XLabel = "step", YLabel = "share", YRange = (0, 1) },
+                new LinePanel("Loss", [.. stages.Select(s => Series(s, s.Key, p => p.Loss, SeriesMarks.Curve))])
+                    { XLabel = "step", YLabel = "loss", ZeroLine = true },
+                new LinePanel("Right answers on unseen samples",
+                    [.. stages.Select(s => Series(s.Where(p => p.Accuracy is not null), s.Key, p => p.Accuracy!.Value,
+                        SeriesMarks.CurveAndMarkers))]) { XLabel = "step", YLabel = "share", YRange = (0, 1) },
             ]);
         AtomicFile.Write(Path.Combine(folder, "curve.svg"), stream => stream.Write(Encoding.UTF8.GetBytes(figure.ToSvg(standalone: true))));
     }

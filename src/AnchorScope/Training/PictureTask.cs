@@ -18,12 +18,14 @@ internal static class PictureTask
     private static readonly int[] Sizes = [WorldState.Shapes, WorldState.Shapes, WorldState.Counts, WorldState.Counts];
 
     /// <summary>Names and shapes of the linear layer's tensors for a tower of this width.</summary>
-    public static IReadOnlyList<(string Name, long[] Shape)> Tensors(int width) => [(WeightName, [Sizes.Sum(), width]), (BiasName, [Sizes.Sum()])];
+    public static IReadOnlyList<(string Name, long[] Shape)> Tensors(int width) =>
+        [(WeightName, [Sizes.Sum(), width]), (BiasName, [Sizes.Sum()])];
 
     /// <summary>Forward and backward pass over some pictures. Adds the gradients of their loss.</summary>
     /// <param name="share">Factor of each picture's loss.</param>
     /// <returns>The loss, and the number of correct answers, four per picture.</returns>
-    public static (double Loss, int Right) Add(Llava model, Parameters parameters, IReadOnlyList<ClassificationSample> samples, double share, Compute compute, Gradients gradients)
+    public static (double Loss, int Right) Add(Llava model, Parameters parameters, IReadOnlyList<ClassificationSample> samples,
+        double share, Compute compute, Gradients gradients)
     {
         var arena = compute.Arena;
         var mark = arena.Here();
@@ -33,7 +35,8 @@ internal static class PictureTask
         var (patches, back) = model.Patches(model.Preprocess([.. samples.Select(s => s.Picture)]), compute, gradients);
         var each = patches.Rows / samples.Count;
         var means = arena.TakeZeros(samples.Count, patches.Columns);
-        for (var row = 0; row < patches.Rows; row++) System.Numerics.Tensors.TensorPrimitives.MultiplyAdd(patches[row], 1f / each, means[row / each], means[row / each]);
+        for (var row = 0; row < patches.Rows; row++)
+            System.Numerics.Tensors.TensorPrimitives.MultiplyAdd(patches[row], 1f / each, means[row / each], means[row / each]);
         var logits = linear.Forward(means, compute);
         var (loss, right) = (0.0, 0);
         for (var i = 0; i < samples.Count; i++)
@@ -50,7 +53,8 @@ internal static class PictureTask
         }
         var dMeans = LinearGradient.Both(linear, means, logits, gradients, compute);
         var dPatches = arena.Take(patches.Rows, patches.Columns);
-        for (var row = 0; row < patches.Rows; row++) System.Numerics.Tensors.TensorPrimitives.Multiply(dMeans[row / each], 1f / each, dPatches[row]);
+        for (var row = 0; row < patches.Rows; row++)
+            System.Numerics.Tensors.TensorPrimitives.Multiply(dMeans[row / each], 1f / each, dPatches[row]);
         back(dPatches);
         arena.Release(mark);
         return (loss, right);

@@ -12,11 +12,13 @@ internal sealed record Recipe
 {
     private static readonly JsonSerializerOptions Options = new()
     {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, ReadCommentHandling = JsonCommentHandling.Skip, RespectRequiredConstructorParameters = true,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, ReadCommentHandling = JsonCommentHandling.Skip,
+        RespectRequiredConstructorParameters = true,
         TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
     };
 
-    private static readonly JsonSerializerOptions Written = new(Options) { WriteIndented = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
+    private static readonly JsonSerializerOptions Written =
+        new(Options) { WriteIndented = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     /// <summary>Version of the format.</summary>
     public required int Version { get; init; }
@@ -58,7 +60,8 @@ internal sealed record Recipe
         for (var i = 0; i < Stages.Count; i++)
         {
             Stages[i].Check(file, $"stages[{i}]", i > 0 ? Stages[i - 1].Layers : 1);
-            if (Stages.Take(i).Any(s => s.Name == Stages[i].Name)) throw InputException.At(file, $"stages[{i}].name", "a name of its own", Stages[i].Name);
+            if (Stages.Take(i).Any(s => s.Name == Stages[i].Name))
+                throw InputException.At(file, $"stages[{i}].name", "a name of its own", Stages[i].Name);
         }
     }
 }
@@ -82,7 +85,8 @@ internal sealed record DecoderSizes
         {
             if (value < 1) throw InputException.At(file, $"decoder.{name}", "at least 1", $"{value}");
         }
-        if (Width % (2 * Heads) != 0) throw InputException.At(file, "decoder.width", $"a multiple of {2 * Heads}, as heads have an even size", $"{Width}");
+        if (Width % (2 * Heads) != 0)
+            throw InputException.At(file, "decoder.width", $"a multiple of {2 * Heads}, as heads have an even size", $"{Width}");
     }
 }
 
@@ -161,8 +165,10 @@ internal sealed record RecipeStage
         Wrong(Rate.WarmUp < 0, "rate.warm_up", "at least 0", Rate.WarmUp);
         Wrong(!(Rate.Hold is >= 0 and < 1), "rate.hold", "at least 0 and below 1", Rate.Hold);
         Wrong(!(Rate.Floor is >= 0 and <= 1), "rate.floor", "0 to 1", Rate.Floor);
-        Wrong(Lasso is { } lasso && (!(lasso.Weight > 0) || !(lasso.From is >= 0 and < 1) || lasso.FirstLayer < 0), "lasso", "a weight above 0, from at least 0 and below 1, first_layer at least 0", Lasso);
-        Wrong(FormsAtFirst is { } forms && !(forms.Share is > 0 and <= 1), "forms_at_first.share", "above 0, at most 1", FormsAtFirst?.Share);
+        Wrong(Lasso is { } lasso && (!(lasso.Weight > 0) || !(lasso.From is >= 0 and < 1) || lasso.FirstLayer < 0), "lasso",
+            "a weight above 0, from at least 0 and below 1, first_layer at least 0", Lasso);
+        Wrong(FormsAtFirst is { } forms && !(forms.Share is > 0 and <= 1), "forms_at_first.share",
+            "above 0, at most 1", FormsAtFirst?.Share);
         try
         {
             Mixture.Check();

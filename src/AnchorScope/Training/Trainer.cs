@@ -52,7 +52,8 @@ internal sealed class Trainer
         (_recipe, _template, _folder, _options) = (recipe, template, folder, options);
         TrainingFolder.Check(template);
         var settings = Path.Combine(folder, Settings);
-        var identity = new RunIdentity().With(ModelIdentity.Of(template, "not read")).WithBytes("recipe", Encoding.UTF8.GetBytes(recipe.ToJson()));
+        var identity = new RunIdentity().With(ModelIdentity.Of(template, "not read")).WithBytes("recipe",
+            Encoding.UTF8.GetBytes(recipe.ToJson()));
         if (File.Exists(settings)) identity.Check(File.ReadAllText(settings), settings, "name another folder with --out");
         else if (File.Exists(folder)) throw new InputException($"{folder}: expected a folder, found a file");
         else if (FolderLock.HasFiles(folder))
@@ -93,20 +94,25 @@ internal sealed class Trainer
         before!.Dispose();
     }
 
-    private Parameters Stage(int index, Parameters? before, TrainingState? state, Action<TrainingProgress>? progress, CancellationToken cancel)
+    private Parameters Stage(int index, Parameters? before, TrainingState? state, Action<TrainingProgress>? progress,
+        CancellationToken cancel)
     {
         var stage = _recipe.Stages[index];
         var work = Path.Combine(_folder, "work");
         TrainingFolder.Describe(_template, _recipe.Decoder, stage.Layers, StoredType.F32, work);
         var (tensors, tower) = TrainingFolder.Shapes(work);
-        var parameters = Parameters.Zeros(work, stage.Task == RecipeTask.Pictures ? [.. tensors, .. PictureTask.Tensors(tower.Width)] : tensors);
+        var parameters = Parameters.Zeros(
+            work, stage.Task == RecipeTask.Pictures ? [.. tensors, .. PictureTask.Tensors(tower.Width)] : tensors);
         if (state is null) Begin(index, parameters, before, tower);
         else state.Read(_folder, parameters);
         using var model = VisionLanguageModel.Of(Checkpoint.Over(work, parameters, PictureTask.WeightName, PictureTask.BiasName));
         var learnt = parameters.Entries.Where(e => stage.Learn.Any(pattern => Matches(e.Name, pattern))).ToList();
-        if (learnt.Count == 0) throw new InputException($"{_recipe.Name}: stages[{index}].learn: expected names of tensors, found none that the model has in {string.Join(", ", stage.Learn)}");
+        if (learnt.Count == 0)
+            throw new InputException($"{_recipe.Name}: stages[{index}].learn: expected names of tensors, found none that the model has in "
+                + $"{string.Join(", ", stage.Learn)}");
         using var lanes = new GradientLanes(model.Engine, learnt, Lanes, cancel);
-        using var optimiser = new AdamW(parameters, learnt, new AdamWOptions(Adam.First, Adam.Second, Adam.Epsilon, (float)stage.WeightDecay));
+        using var optimiser = new AdamW(parameters, learnt,
+            new AdamWOptions(Adam.First, Adam.Second, Adam.Epsilon, (float)stage.WeightDecay));
         state?.Read(_folder, optimiser);
         var batches = new StageBatches(model, stage, _recipe.Seed);
         var (loss, norm, count, accuracy) = (0.0, 0.0, 0, (double?)null);
@@ -114,35 +120,45 @@ internal sealed class Trainer
         {
             cancel.ThrowIfCancellationRequested();
             var (stepLoss, right) = Derivatives(model, parameters, stage, batches, step, lanes);
-            if (stage.Lasso is { } lasso && step >= lasso.From * stage.Steps) stepLoss += LassoGradient.Add(model.Decoder, parameters, lasso, lanes.Sum);
+            if (stage.Lasso is { } lasso && step >= lasso.From * stage.Steps)
+                stepLoss += LassoGradient.Add(model.Decoder, parameters, lasso, lanes.Sum);
             var length = lanes.Sum.Norm;
-            if (!double.IsFinite(length)) throw new InputException($"{_recipe.Name}: stages[{index}]: the gradient of step {step} is not finite; a lower rate.peak may help");
+            if (!double.IsFinite(length))
+                throw new InputException(
+                    $"{_recipe.Name}: stages[{index}]: the gradient of step {step} is not finite; a lower rate.peak may help");
             var rate = stage.Rate.At(step, stage.Steps);
             optimiser.Step(lanes.Sum, rate, stage.Clip is { } clip && length > clip ? clip / length : 1);
             (loss, norm, count) = (loss + stepLoss, norm + length, count + 1);
             var done = step + 1;
-            if (done % MeasureEvery == 0 || done == stage.Steps) accuracy = right is { } r ? (double)r / (4 * stage.Batch) : Accuracy(model, batches);
+            if (done % MeasureEvery == 0 || done == stage.Steps)
+                accuracy = right is { } r ? (double)r / (4 * stage.Batch) : Accuracy(model, batches);
             if (done % CurveEvery == 0 || done == stage.Steps)
             {
-                _curve.Add(new CurvePoint(stage.Name, done, loss / count, rate, norm / count, done % MeasureEvery == 0 || done == stage.Steps ? accuracy : null));
+                _curve.Add(new CurvePoint(stage.Name, done, loss / count, rate, norm / count,
+                    done % MeasureEvery == 0 || done == stage.Steps ? accuracy : null));
                 (loss, norm, count) = (0, 0, 0);
             }
             progress?.Invoke(new TrainingProgress(index, done, stepLoss, accuracy));
             if (_options.SeriesEvery is { } every && (done % every == 0 || done == stage.Steps)) Series(index, done, stage, parameters);
             // A point of the curve is a mean over the steps since the previous point, so states are stored only at points.
-            if (done % CurveEvery == 0 && done / CurveEvery % Math.Max(1, _options.KeepEvery / CurveEvery) == 0 && done < stage.Steps) TrainingState.Keep(_folder, index, done, parameters, optimiser, _curve);
+            if (done % CurveEvery == 0 && done / CurveEvery % Math.Max(1, _options.KeepEvery / CurveEvery) == 0 && done < stage.Steps)
+                TrainingState.Keep(_folder, index, done, parameters, optimiser, _curve);
         }
         return parameters;
     }
 
-    private (double Loss, int? Right) Derivatives(VisionLanguageModel model, Parameters parameters, RecipeStage stage, StageBatches batches, int step, GradientLanes lanes)
+    private (double Loss, int? Right) Derivatives(VisionLanguageModel model, Parameters parameters, RecipeStage stage, StageBatches batches,
+        int step, GradientLanes lanes)
     {
-        if (stage.Task == RecipeTask.Answers) return (TrainingSequence.Loss(lanes, model, batches.Of(step, _options.Threads), Together, TapeKind.Store, _options.Threads), null);
+        if (stage.Task == RecipeTask.Answers)
+            return (TrainingSequence.Loss(lanes, model, batches.Of(step, _options.Threads), Together, TapeKind.Store, _options.Threads),
+                null);
         var pictures = batches.Pictures(step).Chunk(PicturesTogether).ToArray();
         var right = 0;
         var loss = lanes.Of(pictures.Length, _options.Threads, (pass, session, gradients) =>
         {
-            var (passLoss, passRight) = PictureTask.Add((Llava)model.ModelFamily, parameters, pictures[pass], 1.0 / stage.Batch, CpuSession.ComputeOf(session), gradients);
+            var (passLoss, passRight) = PictureTask.Add((Llava)model.ModelFamily, parameters, pictures[pass], 1.0 / stage.Batch,
+                CpuSession.ComputeOf(session), gradients);
             Interlocked.Add(ref right, passRight);
             return passLoss;
         });
@@ -154,7 +170,10 @@ internal sealed class Trainer
     {
         var samples = batches.Held(Held);
         var sequences = batches.Sequences(samples, hidden: false);
-        var answers = sequences.Zip(samples, (sequence, sample) => sequence with { Targets = [.. sequence.Targets.Where(t => sample.Tokens[t.Row + 1].Role is TokenRole.Answer)] }).Where(s => s.Targets.Count > 0).ToList();
+        var answers = sequences.Zip(samples,
+            (sequence, sample) => sequence with
+                { Targets = [.. sequence.Targets.Where(t => sample.Tokens[t.Row + 1].Role is TokenRole.Answer)] })
+            .Where(s => s.Targets.Count > 0).ToList();
         var right = 0;
         Parallel.ForEach(answers.Chunk(Together), new ParallelOptions { MaxDegreeOfParallelism = _options.Threads }, chunk =>
         {
@@ -173,13 +192,16 @@ internal sealed class Trainer
         foreach (var entry in parameters.Entries)
         {
             if (before is not null && before.Entries.Any(e => e.Name == entry.Name)) before[entry.Name].CopyTo(parameters[entry.Name]);
-            else initial.Fill(entry.Name, entry.Shape, parameters[entry.Name], added: before is not null && _recipe.Stages.Take(index).Any(s => s.Task == RecipeTask.Answers));
+            else
+                initial.Fill(entry.Name, entry.Shape, parameters[entry.Name],
+                    added: before is not null && _recipe.Stages.Take(index).Any(s => s.Task == RecipeTask.Answers));
         }
     }
 
     private void Series(int index, int step, RecipeStage stage, Parameters parameters)
     {
-        var folder = Path.Combine(_folder, "series", FormattableString.Invariant($"{_recipe.Stages.Take(index).Sum(s => s.Steps) + step:000000}-{stage.Name}"));
+        var folder = Path.Combine(
+            _folder, "series", FormattableString.Invariant($"{_recipe.Stages.Take(index).Sum(s => s.Steps) + step:000000}-{stage.Name}"));
         if (stage.Task != RecipeTask.Answers || Directory.Exists(folder)) return;
         Directory.CreateDirectory(Path.GetDirectoryName(folder)!);
         NewFolder.Write(folder, partial =>
@@ -190,5 +212,6 @@ internal sealed class Trainer
         });
     }
 
-    private static bool Matches(string name, string pattern) => System.IO.Enumeration.FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false);
+    private static bool Matches(string name, string pattern) =>
+        System.IO.Enumeration.FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false);
 }

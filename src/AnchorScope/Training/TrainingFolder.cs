@@ -12,13 +12,15 @@ internal static class TrainingFolder
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     // Files about the template's own weights or training are not copied; config.json is written anew.
-    private static readonly HashSet<string> OfItsOwn = new(StringComparer.Ordinal) { "config.json", "README.md", "provenance.json", "recipe.json", "curve.jsonl", "curve.svg" };
+    private static readonly HashSet<string> OfItsOwn =
+        new(StringComparer.Ordinal) { "config.json", "README.md", "provenance.json", "recipe.json", "curve.jsonl", "curve.svg" };
 
     /// <summary>Throws if a template is not a LLaVA checkpoint. Called before anything is written.</summary>
     public static void Check(string template)
     {
         var config = JsonField.Read(Path.Combine(template, "config.json"));
-        if (config.Find("model_type")?.Text() is var type && type != "llava") throw InputException.At(config.File, "model_type", "llava, the family that a recipe grows", type ?? "nothing");
+        if (config.Find("model_type")?.Text() is var type && type != "llava")
+            throw InputException.At(config.File, "model_type", "llava, the family that a recipe grows", type ?? "nothing");
         _ = config.Get("text_config").Members().Any();
     }
 
@@ -31,12 +33,15 @@ internal static class TrainingFolder
         foreach (var file in Directory.EnumerateFiles(template))
         {
             var name = Path.GetFileName(file);
-            if (OfItsOwn.Contains(name) || name.EndsWith(".safetensors", StringComparison.Ordinal) || name.EndsWith(".index.json", StringComparison.Ordinal)) continue;
+            if (OfItsOwn.Contains(name) || name.EndsWith(".safetensors", StringComparison.Ordinal)
+                || name.EndsWith(".index.json", StringComparison.Ordinal))
+                continue;
             File.Copy(file, Path.Combine(folder, name), overwrite: true);
         }
         var config = JsonNode.Parse(File.ReadAllBytes(Path.Combine(template, "config.json")))!.AsObject();
         var text = config["text_config"]!.AsObject();
-        (text["num_hidden_layers"], text["hidden_size"], text["num_attention_heads"], text["num_key_value_heads"]) = (layers, sizes.Width, sizes.Heads, sizes.Heads);
+        (text["num_hidden_layers"], text["hidden_size"], text["num_attention_heads"], text["num_key_value_heads"]) = (layers, sizes.Width,
+            sizes.Heads, sizes.Heads);
         (text["head_dim"], text["intermediate_size"]) = (sizes.Width / sizes.Heads, sizes.MlpSize);
         foreach (var part in new[] { config, text, config["vision_config"] as JsonObject })
         {

@@ -18,10 +18,12 @@ internal sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IRead
     /// <summary>The loss of <paramref name="batch"/>. Its gradients are then in the sum of <paramref name="lanes"/>.</summary>
     /// <param name="model">Opened over the parameters, so that it uses their current values.</param>
     /// <param name="together">Number of sequences that share a pass.</param>
-    public static double Loss(GradientLanes lanes, VisionLanguageModel model, IReadOnlyList<TrainingSequence> batch, int together, TapeKind kind, int threads)
+    public static double Loss(GradientLanes lanes, VisionLanguageModel model, IReadOnlyList<TrainingSequence> batch, int together,
+        TapeKind kind, int threads)
     {
         var passes = batch.Chunk(together).ToArray();
-        return lanes.Of(passes.Length, threads, (pass, session, gradients) => Add(model, passes[pass], kind, CpuSession.ComputeOf(session), gradients));
+        return lanes.Of(
+            passes.Length, threads, (pass, session, gradients) => Add(model, passes[pass], kind, CpuSession.ComputeOf(session), gradients));
     }
 
     /// <summary>
@@ -29,7 +31,8 @@ internal sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IRead
     /// <paramref name="gradients"/>. The backward pass stops at the lowest requested tensor.
     /// </summary>
     /// <returns>The loss.</returns>
-    public static double Add(VisionLanguageModel model, IReadOnlyList<TrainingSequence> sequences, TapeKind kind, Compute compute, Gradients gradients)
+    public static double Add(VisionLanguageModel model, IReadOnlyList<TrainingSequence> sequences, TapeKind kind,
+        Compute compute, Gradients gradients)
     {
         var (arena, decoder) = (compute.Arena, model.Decoder);
         var mark = arena.Here();
@@ -52,17 +55,19 @@ internal sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IRead
         var rows = compute.Arena.Take(batch.Targets.Count, resid.Columns);
         for (var i = 0; i < rows.Rows; i++) resid[batch.Targets[i].Row].CopyTo(rows[i]);
         var logits = model.Decoder.Unembed(rows, compute);
-        var right = Enumerable.Range(0, rows.Rows).Count(i => System.Numerics.Tensors.TensorPrimitives.IndexOfMax<float>(logits[i]) == batch.Targets[i].Token);
+        var right = Enumerable.Range(0, rows.Rows).Count(
+            i => System.Numerics.Tensors.TensorPrimitives.IndexOfMax<float>(logits[i]) == batch.Targets[i].Token);
         compute.Arena.Release(mark);
         return right;
     }
 
     /// <summary>Embeds the sequences as runs of one pass. Returns targets by row of the pass, and the rows of image tokens.</summary>
-    private static (List<RowBlock> Runs, List<Target> Targets, PixelValues? Pixels, List<int> Places) Together(VisionLanguageModel model, IReadOnlyList<TrainingSequence> sequences, Compute compute)
+    private static (List<RowBlock> Runs, List<Target> Targets, PixelValues? Pixels, List<int> Places) Together(VisionLanguageModel model,
+        IReadOnlyList<TrainingSequence> sequences, Compute compute)
     {
         var (arena, decoder) = (compute.Arena, model.Decoder);
         var pixels = PixelValues.Together([.. sequences.Select(s => s.Pixels).OfType<PixelValues>()]);
-        var entry = arena.Take(sequences.Sum(s => s.Tokens.Length), decoder.Shape.ModelSize);            // [position of all sequences, d_model]
+        var entry = arena.Take(sequences.Sum(s => s.Tokens.Length), decoder.Shape.ModelSize);  // [position of all sequences, d_model]
         var (runs, targets, places, first) = (new List<RowBlock>(), new List<Target>(), new List<int>(), 0);
         foreach (var sequence in sequences)
         {
@@ -79,13 +84,15 @@ internal sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IRead
         if (pixels is not null)
         {
             var features = model.Features(pixels, compute);
-            if (features.Rows != places.Count) throw new InputException($"the sequences have {places.Count} image tokens, the vision tower gave {features.Rows} features");
+            if (features.Rows != places.Count)
+                throw new InputException($"the sequences have {places.Count} image tokens, the vision tower gave {features.Rows} features");
             for (var i = 0; i < features.Rows; i++) features[i].CopyTo(entry[places[i]]);
         }
         return (runs, targets, pixels, places);
     }
 
-    private static void AddEntry(VisionLanguageModel model, IReadOnlyList<TrainingSequence> sequences, PixelValues? pixels, List<int> places, Tensor d, Compute compute, Gradients gradients)
+    private static void AddEntry(VisionLanguageModel model, IReadOnlyList<TrainingSequence> sequences, PixelValues? pixels,
+        List<int> places, Tensor d, Compute compute, Gradients gradients)
     {
         var first = 0;
         foreach (var sequence in sequences)

@@ -21,7 +21,8 @@ internal sealed record CurvePoint(string Stage, int Step, double Loss, double Ra
 /// <param name="Files">Folder of the weights and of the optimiser's means.</param>
 internal sealed record TrainingState(int Stage, int Step, string Files)
 {
-    private const string Name = "state.json", CurveName = "curve.jsonl", Weights = "parameters.safetensors", Means = "means.safetensors", Squares = "squares.safetensors";
+    private const string Name = "state.json", CurveName = "curve.jsonl", Weights = "parameters.safetensors", Means = "means.safetensors",
+        Squares = "squares.safetensors";
 
     /// <summary>The state of a run in <paramref name="folder"/>, or null if there is none.</summary>
     public static TrainingState? Find(string folder)
@@ -54,7 +55,8 @@ internal sealed record TrainingState(int Stage, int Step, string Files)
     }
 
     /// <summary>The curve up to here.</summary>
-    public List<CurvePoint> Curve(string folder) => [.. File.ReadLines(Path.Combine(folder, Files, CurveName)).Select(line => JsonSerializer.Deserialize<CurvePoint>(line)!)];
+    public List<CurvePoint> Curve(string folder) =>
+        [.. File.ReadLines(Path.Combine(folder, Files, CurveName)).Select(line => JsonSerializer.Deserialize<CurvePoint>(line)!)];
 
     /// <summary>Reads the weights.</summary>
     public void Read(string folder, Parameters parameters) => TrainingFolder.Read(Path.Combine(folder, Files, Weights), parameters);

@@ -6,7 +6,8 @@ using AnchorScope.Tensors;
 namespace AnchorScope.Tuning;
 
 /// <summary>Trains every tensor of the decoder's layers. Embeddings, final norm and head are unchanged.</summary>
-internal sealed class FullTunable(VisionLanguageModel model) : Tunable(model.Checkpoint, model.Decoder.Layers.SelectMany(layer => layer.Tensors))
+internal sealed class FullTunable(VisionLanguageModel model) : Tunable(model.Checkpoint,
+    model.Decoder.Layers.SelectMany(layer => layer.Tensors))
 {
     /// <inheritdoc/>
     public override Parameters Learnt => Weights;
@@ -21,5 +22,6 @@ internal sealed class FullTunable(VisionLanguageModel model) : Tunable(model.Che
 
     /// <inheritdoc/>
     public override IReadOnlyList<ChangedTensor> Changes() =>
-        Replaced(Weights.Entries.Select(e => new TensorLines(e.Name, [e.Shape[0], e.Count / e.Shape[0]], Columns: false, [(0, e.Shape[0])])));
+        Replaced(
+            Weights.Entries.Select(e => new TensorLines(e.Name, [e.Shape[0], e.Count / e.Shape[0]], Columns: false, [(0, e.Shape[0])])));
 }

@@ -27,7 +27,8 @@ internal sealed class LowRankTunable : Tunable
 
     /// <summary>Starts with B = 0 and with uniform random values in A, so that the addition is 0.</summary>
     public LowRankTunable(VisionLanguageModel model, IReadOnlyList<(int Layer, int Head)> heads, int rank, ulong seed)
-        : this(model.Checkpoint, [.. HeadLines.All(model.Decoder, heads).Select(l => new LowRankPair(l, l.Tensor + ".A", l.Tensor + ".B"))], rank, seed)
+        : this(model.Checkpoint, [.. HeadLines.All(model.Decoder, heads).Select(l => new LowRankPair(l, l.Tensor + ".A", l.Tensor + ".B"))],
+            rank, seed)
     {
     }
 
@@ -36,7 +37,8 @@ internal sealed class LowRankTunable : Tunable
     {
         (_pairs, Rank) = (pairs, rank);
         _start = [.. pairs.Select(p => Packed(p.Lines))];
-        Learnt = Parameters.Zeros("factors", pairs.SelectMany(p => new[] { (p.A, new long[] { rank, p.Lines.Width }), (p.B, [p.Lines.Rows, rank]) }));
+        Learnt = Parameters.Zeros(
+            "factors", pairs.SelectMany(p => new[] { (p.A, new long[] { rank, p.Lines.Width }), (p.B, [p.Lines.Rows, rank]) }));
         foreach (var pair in pairs)
         {
             var draws = new SplitMix(BitConverter.ToUInt64(SHA256.HashData(Encoding.UTF8.GetBytes($"{seed}\n{pair.A}"))));

@@ -10,7 +10,8 @@ internal static class PeftAdapter
 {
     private const string Suffix = ".weight";
 
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Indented =
+        new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Writes the folder.</summary>
     /// <param name="original">Folder of the checkpoint that the addition belongs to. Its full path is written, because a bare name would be
@@ -46,7 +47,8 @@ internal static class PeftAdapter
         AtomicFile.Write(Path.Combine(partial, "adapter_config.json"), stream => JsonSerializer.Serialize(stream, config, Indented));
         var tensors = new List<TensorData>();
         for (var i = 0; i < modules.Length; i++) tensors.AddRange(Factors(update, update.Pairs[i], $"base_model.model.{modules[i]}"));
-        SafetensorsWriter.Write(Path.Combine(partial, "adapter_model.safetensors"), tensors, new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" });
+        SafetensorsWriter.Write(Path.Combine(partial, "adapter_model.safetensors"), tensors,
+            new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" });
         return 0;
     });
 
@@ -59,8 +61,10 @@ internal static class PeftAdapter
         var stored = tensor[..^Suffix.Length];
         return type switch
         {
-            "llava" or "llava_onevision" or "internvl" when stored.StartsWith("language_model.model.", StringComparison.Ordinal) => "model.language_model." + stored["language_model.model.".Length..],
-            "qwen2_vl" or "qwen2_5_vl" when stored.StartsWith("model.layers.", StringComparison.Ordinal) => "model.language_model." + stored["model.".Length..],
+            "llava" or "llava_onevision" or "internvl" when stored.StartsWith("language_model.model.", StringComparison.Ordinal) =>
+                "model.language_model." + stored["language_model.model.".Length..],
+            "qwen2_vl" or "qwen2_5_vl" when stored.StartsWith("model.layers.", StringComparison.Ordinal) =>
+                "model.language_model." + stored["model.".Length..],
             _ => stored,
         };
     }

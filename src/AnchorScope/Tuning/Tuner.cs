@@ -31,13 +31,15 @@ internal sealed class Tuner(VisionLanguageModel original, TuningData train, Tuni
     private readonly TuningOrder _kept = new(train.Kept, options.Seed ^ KeptSeed);
 
     /// <summary>The loss on the validation set; smaller is better.</summary>
-    public TuningLoss Measure(VisionLanguageModel model, CancellationToken cancel) => TuningObjective.Of(_validation, TuningData.Measure(model, _validation, threads, cancel), options.Keep);
+    public TuningLoss Measure(VisionLanguageModel model, CancellationToken cancel) =>
+        TuningObjective.Of(_validation, TuningData.Measure(model, _validation, threads, cancel), options.Keep);
 
     /// <summary>
     /// Trains, or resumes from the state in <paramref name="folder"/>. Afterwards <paramref name="tunable"/> has the best state.
     /// </summary>
     /// <param name="progress">Called with the number of steps and the last point.</param>
-    public TuningRun Run(Tunable tunable, double rate, string folder, Action<int, TuningPoint>? progress = null, CancellationToken cancel = default)
+    public TuningRun Run(Tunable tunable, double rate, string folder, Action<int, TuningPoint>? progress = null,
+        CancellationToken cancel = default)
     {
         Directory.CreateDirectory(folder);
         using var model = VisionLanguageModel.Of(Checkpoint.Over(original.Checkpoint, tunable.Weights));
@@ -52,7 +54,8 @@ internal sealed class Tuner(VisionLanguageModel original, TuningData train, Tuni
         return new TuningRun(curve[^1].Step, curve.MinBy(p => p.Validation.Total)!, curve);
     }
 
-    private void Train(VisionLanguageModel model, Tunable tunable, double rate, Parameters best, string folder, TuningState? state, List<TuningPoint> curve, Action<int, TuningPoint>? progress, CancellationToken cancel)
+    private void Train(VisionLanguageModel model, Tunable tunable, double rate, Parameters best, string folder, TuningState? state,
+        List<TuningPoint> curve, Action<int, TuningPoint>? progress, CancellationToken cancel)
     {
         using var lanes = new GradientLanes(model.Engine, tunable.Weights.Entries, Lanes, cancel);
         using var optimiser = new AdamW(tunable.Learnt, tunable.Learnt.Entries, Adam);
@@ -88,11 +91,13 @@ internal sealed class Tuner(VisionLanguageModel original, TuningData train, Tuni
     private double Step(VisionLanguageModel model, Tunable tunable, GradientLanes lanes, AdamW optimiser, double rate, int step)
     {
         var kept = options.Keep > 0 ? (options.Batch + 1) / 2 : 0;
-        var shares = _conflicts.From((long)step * options.Batch, options.Batch).Select(i => new TuningObjective.Share(i, 1.0 / options.Batch))
+        var shares = _conflicts.From((long)step * options.Batch, options.Batch)
+            .Select(i => new TuningObjective.Share(i, 1.0 / options.Batch))
             .Concat(_kept.From((long)step * kept, kept).Select(i => new TuningObjective.Share(i, options.Keep / kept)));
         var passes = shares.Chunk(Together).ToArray();
         var kind = original.Checkpoint.WeightBytes < StoredAtMost ? TapeKind.Store : TapeKind.Recompute;
-        var loss = lanes.Of(passes.Length, threads, (pass, session, gradients) => TuningObjective.Add(model.Decoder, passes[pass], kind, CpuSession.ComputeOf(session), gradients));
+        var loss = lanes.Of(passes.Length, threads,
+            (pass, session, gradients) => TuningObjective.Add(model.Decoder, passes[pass], kind, CpuSession.ComputeOf(session), gradients));
         var gradients = tunable.Backward(lanes.Sum);
         var length = gradients.Norm;
         if (!double.IsFinite(length)) throw new InputException($"the gradient of step {step} is not finite; a lower --rate may help");

@@ -22,10 +22,14 @@ internal static class TuningCard
         foreach (var set in sets)
         {
             var (before, after) = (set.Rates[0], set.Rates[1]);
-            text.Append(CultureInfo.InvariantCulture, $"| {Baking.ModelCard.Cell(set.Name)}{(set.Conflict ? "" : ", no conflict")} | {set.Runs} | {before.Follows.All.Mean:0.000} | {after.Follows.All.Mean:0.000} | {Interval(after.Change.All)} |\n");
+            text.Append(CultureInfo.InvariantCulture,
+                $"| {Baking.ModelCard.Cell(set.Name)}{(set.Conflict ? "" : ", no conflict")} | {set.Runs} | "
+                    + $"{before.Follows.All.Mean:0.000} | {after.Follows.All.Mean:0.000} | {Interval(after.Change.All)} |\n");
         }
         return text.Append('\n').ToString();
     }
 
-    private static string Interval(Estimate e) => string.Create(CultureInfo.InvariantCulture, $"{e.Mean:+0.000;-0.000;0.000} [{e.Low:+0.000;-0.000;0.000}, {e.High:+0.000;-0.000;0.000}]");
+    private static string Interval(Estimate e) =>
+        string.Create(
+            CultureInfo.InvariantCulture, $"{e.Mean:+0.000;-0.000;0.000} [{e.Low:+0.000;-0.000;0.000}, {e.High:+0.000;-0.000;0.000}]");
 }

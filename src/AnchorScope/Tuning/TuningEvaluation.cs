@@ -18,7 +18,8 @@ internal sealed class TuningEvaluation
     public TuningEvaluation(TuningData test)
     {
         _items = test.Items;
-        _runs = [.. _items.Select(i => new MeasuredRun(i.Sample, i.Run, new RunResult(i.Run.Id, i.Entities.Following, i.Entities.Competing), i.Entities))];
+        _runs = [.. _items.Select(
+            i => new MeasuredRun(i.Sample, i.Run, new RunResult(i.Run.Id, i.Entities.Following, i.Entities.Competing), i.Entities))];
     }
 
     /// <summary>Adds an arm.</summary>

@@ -7,5 +7,6 @@ namespace AnchorScope.Tuning;
 internal static class TuningFiles
 {
     /// <summary>Writes tune.json into <paramref name="folder"/>.</summary>
-    public static void Write(string folder, TuningResult result) => DiagnosisFiles.Text(Path.Combine(folder, "tune.json"), JsonSerializer.Serialize(result, DiagnosisFiles.Form) + "\n");
+    public static void Write(string folder, TuningResult result) =>
+        DiagnosisFiles.Text(Path.Combine(folder, "tune.json"), JsonSerializer.Serialize(result, DiagnosisFiles.Form) + "\n");
 }

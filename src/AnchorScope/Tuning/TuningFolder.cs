@@ -18,7 +18,8 @@ internal static class TuningFolder
     [
         ("train", [(WorldSplit.Rank, 300), (WorldSplit.Hard, 300), (WorldSplit.Control, 150)]),
         ("validate", [(WorldSplit.Rank, 100), (WorldSplit.Hard, 100), (WorldSplit.Control, 60)]),
-        ("test", [(WorldSplit.Rank, 40), (WorldSplit.Test, 400), (WorldSplit.HeldOut, 200), (WorldSplit.Hard, 200), (WorldSplit.Inertia, 100), (WorldSplit.Control, 150)]),
+        ("test", [(WorldSplit.Rank, 40), (WorldSplit.Test, 400), (WorldSplit.HeldOut, 200), (WorldSplit.Hard, 200),
+            (WorldSplit.Inertia, 100), (WorldSplit.Control, 150)]),
     ];
 
     /// <summary>Throws if a folder is not empty and is not that of a tuning.</summary>
@@ -39,7 +40,11 @@ internal static class TuningFolder
         string Part(int i)
         {
             var path = Path.Combine(folder, Data, Parts[i].Part);
-            if (!Directory.Exists(path)) WorldFolder.Write(path, new WorldFolderOptions { Seed = seed * (ulong)Parts.Length + (ulong)i + 1, Samples = Parts[i].Samples.ToDictionary(s => s.Split, s => s.Count) }, cancel);
+            if (!Directory.Exists(path))
+                WorldFolder.Write(path,
+                    new WorldFolderOptions
+                        { Seed = seed * (ulong)Parts.Length + (ulong)i + 1,
+                            Samples = Parts[i].Samples.ToDictionary(s => s.Split, s => s.Count) }, cancel);
             return path;
         }
         return new TuningSets(Part(0), Part(1), Part(2));

@@ -47,7 +47,8 @@ internal sealed record TuningData(string Path, IReadOnlyList<ConflictSet> Sets, 
     public static TuningData Load(VisionLanguageModel model, string path, int threads, CancellationToken cancel)
     {
         var folder = File.Exists(path) ? System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))! : path;
-        if (!Directory.Exists(folder)) throw new InputException($"{path}: expected a conflict set (.jsonl), or a folder with some, found nothing");
+        if (!Directory.Exists(folder))
+            throw new InputException($"{path}: expected a conflict set (.jsonl), or a folder with some, found nothing");
         string[] files = File.Exists(path) ? [path] : [.. Directory.GetFiles(folder, "*.jsonl").Order(StringComparer.Ordinal)];
         if (files.Length == 0) throw InputException.At(path, "files", "at least one .jsonl", "none");
         var layout = PromptLayout.Beside(folder);
@@ -67,7 +68,8 @@ internal sealed record TuningData(string Path, IReadOnlyList<ConflictSet> Sets, 
         return new TuningData(path, sets, [.. items.SelectMany(i => i)]) { Warnings = DiagnosisData.TextWarnings(model, sizes) };
     }
 
-    private static List<TuningItem> Runs(VisionLanguageModel model, string set, ConflictSample sample, int number, ConflictPrompts prompts, Compute compute)
+    private static List<TuningItem> Runs(VisionLanguageModel model, string set, ConflictSample sample, int number,
+        ConflictPrompts prompts, Compute compute)
     {
         var items = new List<TuningItem>();
         foreach (var run in sample.Runs)
@@ -97,7 +99,8 @@ internal sealed record TuningData(string Path, IReadOnlyList<ConflictSet> Sets, 
             var mark = compute.Arena.Here();
             var some = items.Skip(chunk * Together).Take(Together).ToArray();
             var logits = TuningObjective.LastLogits(model.Decoder, some, compute);
-            for (var i = 0; i < some.Length; i++) outcomes[chunk * Together + i] = SampleRunner.Measure(logits[i], some[i].Entities, some[i].Original ?? logits[i]);
+            for (var i = 0; i < some.Length; i++)
+                outcomes[chunk * Together + i] = SampleRunner.Measure(logits[i], some[i].Entities, some[i].Original ?? logits[i]);
             compute.Arena.Release(mark);
         }, cancel);
         return outcomes;

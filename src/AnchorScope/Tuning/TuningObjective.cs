@@ -53,7 +53,8 @@ internal static class TuningObjective
         for (var i = 0; i < shares.Count; i++)
         {
             var (item, weight) = (shares[i].Item, shares[i].Weight);
-            loss += item.Original is { } original ? Keep(logits[i], original, weight) : CrossEntropy.Row(logits[i], item.Entities.Following, (float)weight);
+            loss += item.Original is { } original
+                ? Keep(logits[i], original, weight) : CrossEntropy.Row(logits[i], item.Entities.Following, (float)weight);
         }
         var (back, d, row) = (decoder.UnembedBackward(last, logits, compute, null), compute.Arena.TakeZeros(resid.Rows, resid.Columns), -1);
         for (var i = 0; i < shares.Count; i++) back[i].CopyTo(d[row += shares[i].Item.Prompt.Length]);
@@ -63,11 +64,13 @@ internal static class TuningObjective
     }
 
     /// <summary>Logits at the last position of each item [item, vocabulary].</summary>
-    public static Tensor LastLogits(Decoder decoder, IReadOnlyList<TuningItem> items, Compute compute) => decoder.Unembed(decoder.ForwardLast(Pass(decoder, items, compute, null)), compute);
+    public static Tensor LastLogits(Decoder decoder, IReadOnlyList<TuningItem> items, Compute compute) =>
+        decoder.Unembed(decoder.ForwardLast(Pass(decoder, items, compute, null)), compute);
 
     private static Pass Pass(Decoder decoder, IReadOnlyList<TuningItem> items, Compute compute, Tape? tape) => new(
         decoder.Shape,
-        items.Select(i => new RowBlock(Tensor.From(compute.Arena, i.Prompt.Embeddings, i.Prompt.Length, decoder.Shape.ModelSize), i.Prompt.Coordinates, 0, Intervention.None)), compute) { Tape = tape };
+        items.Select(i => new RowBlock(Tensor.From(compute.Arena, i.Prompt.Embeddings, i.Prompt.Length, decoder.Shape.ModelSize),
+            i.Prompt.Coordinates, 0, Intervention.None)), compute) { Tape = tape };
 
     private static Tensor Last(Pass pass, Tensor resid, Compute compute)
     {

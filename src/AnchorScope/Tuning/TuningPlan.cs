@@ -42,7 +42,8 @@ internal sealed record TuningPlan
     /// <summary>The settings that affect numbers. A run is resumed only with the same settings.</summary>
     internal RunIdentity Identity => new RunIdentity()
         .With("--what", Options.Variants["learnt"]).With("--steps", Options.Steps).With("--batch", Options.Batch)
-        .With("--rate", Options.Rate).With("--keep", Options.Keep).With("--measure-every", Options.MeasureEvery).With("--patience", Options.Patience)
+        .With("--rate", Options.Rate).With("--keep", Options.Keep).With("--measure-every",
+            Options.MeasureEvery).With("--patience", Options.Patience)
         .With("--seed", Options.Seed).With("--random", RandomSets).With("--no-full", Full ? null : "yes").With("--diagnose", Diagnose)
         .WithList("factors of the plain gain", Factors);
 }

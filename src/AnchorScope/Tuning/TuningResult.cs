@@ -63,7 +63,8 @@ internal sealed record TuningResult
 /// <param name="Gains">The gains, if gains are changed.</param>
 /// <param name="Curve">Points of the learning curve.</param>
 internal sealed record TuningArm(
-    string Name, IReadOnlyList<HeadId> Heads, long Learnt, double? Rate, int Steps, int BestStep, TuningLoss Validation, IReadOnlyList<HeadGain> Gains, IReadOnlyList<TuningPoint> Curve);
+    string Name, IReadOnlyList<HeadId> Heads, long Learnt, double? Rate, int Steps, int BestStep, TuningLoss Validation,
+    IReadOnlyList<HeadGain> Gains, IReadOnlyList<TuningPoint> Curve);
 
 /// <summary>A test set under every arm.</summary>
 /// <param name="Conflict">Whether these are the runs with a conflict. Without a conflict, following means giving the correct
@@ -102,8 +103,10 @@ internal sealed record TuningRate(string Arm, ByInstruction Follows, ByInstructi
 /// <param name="LdarBefore">LDAR at the last position.</param>
 /// <param name="LdarAfter">The same for the tuned model.</param>
 internal sealed record CircuitChange(
-    int Samples, string Score, IReadOnlyList<HeadId> Before, IReadOnlyList<HeadId> After, int Shared, double SharedByChance, double Correlation, IReadOnlyList<HeadMove> Named,
-    IReadOnlyList<ByInstruction> MamBefore, IReadOnlyList<ByInstruction> MamAfter, IReadOnlyList<ByInstruction> LdarBefore, IReadOnlyList<ByInstruction> LdarAfter)
+    int Samples, string Score, IReadOnlyList<HeadId> Before, IReadOnlyList<HeadId> After, int Shared, double SharedByChance,
+    double Correlation, IReadOnlyList<HeadMove> Named,
+    IReadOnlyList<ByInstruction> MamBefore, IReadOnlyList<ByInstruction> MamAfter, IReadOnlyList<ByInstruction> LdarBefore,
+    IReadOnlyList<ByInstruction> LdarAfter)
 {
     /// <summary>Compares two diagnoses.</summary>
     internal static CircuitChange Of(Diagnosis before, Diagnosis after, IReadOnlyList<HeadId> named, int samples)
@@ -112,11 +115,14 @@ internal sealed record CircuitChange(
         var (old, now, heads) = (Flat(before), Flat(after), before.Model.Heads);
         var (oldOrder, newOrder) = (HeadRanking.Order(old, heads), HeadRanking.Order(now, heads));
         var count = before.Heads.Count;
-        int Rank(IReadOnlyList<(int Layer, int Head)> order, HeadId h) => 1 + order.Select((o, i) => (o, i)).First(p => p.o == (h.Layer, h.Head)).i;
+        int Rank(IReadOnlyList<(int Layer, int Head)> order, HeadId h) =>
+            1 + order.Select((o, i) => (o, i)).First(p => p.o == (h.Layer, h.Head)).i;
         HeadId[] Top(IReadOnlyList<(int Layer, int Head)> order) => [.. order.Take(count).Select(h => new HeadId(h.Layer, h.Head))];
         return new CircuitChange(
-            samples, before.Variants["head_score"], Top(oldOrder), Top(newOrder), Top(oldOrder).Intersect(Top(newOrder)).Count(), (double)count * count / old.Length, HeadRanking.Spearman(old, now),
-            [.. named.Select(h => new HeadMove(h, old[h.Layer * heads + h.Head], Rank(oldOrder, h), now[h.Layer * heads + h.Head], Rank(newOrder, h)))],
+            samples, before.Variants["head_score"], Top(oldOrder), Top(newOrder), Top(oldOrder).Intersect(Top(newOrder)).Count(),
+            (double)count * count / old.Length, HeadRanking.Spearman(old, now),
+            [.. named.Select(
+                h => new HeadMove(h, old[h.Layer * heads + h.Head], Rank(oldOrder, h), now[h.Layer * heads + h.Head], Rank(newOrder, h)))],
             before.Layers.MamLast, after.Layers.MamLast, before.Layers.LdarLast, after.Layers.LdarLast);
     }
 }

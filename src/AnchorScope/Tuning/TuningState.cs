@@ -21,7 +21,8 @@ internal sealed record TuningPoint(int Step, double? Loss, TuningLoss Validation
 /// <param name="Curve">All points so far.</param>
 internal sealed record TuningState(int Step, bool Finished, string Files, IReadOnlyList<TuningPoint> Curve)
 {
-    private const string Name = "state.json", Learnt = "learnt.safetensors", Best = "best.safetensors", Means = "means.safetensors", Squares = "squares.safetensors";
+    private const string Name = "state.json", Learnt = "learnt.safetensors", Best = "best.safetensors", Means = "means.safetensors",
+        Squares = "squares.safetensors";
 
     /// <summary>The state in <paramref name="folder"/>, or null.</summary>
     public static TuningState? Find(string folder)
@@ -30,7 +31,8 @@ internal sealed record TuningState(int Step, bool Finished, string Files, IReadO
         if (!File.Exists(file)) return null;
         try
         {
-            return JsonSerializer.Deserialize<TuningState>(File.ReadAllBytes(file)) ?? throw new InputException($"{file}: expected a state, found null");
+            return JsonSerializer.Deserialize<TuningState>(File.ReadAllBytes(file))
+                ?? throw new InputException($"{file}: expected a state, found null");
         }
         catch (JsonException e)
         {
@@ -39,7 +41,8 @@ internal sealed record TuningState(int Step, bool Finished, string Files, IReadO
     }
 
     /// <summary>Writes everything, then the reference to it, then removes the previous state.</summary>
-    public static void Keep(string folder, int step, bool finished, Parameters learnt, Parameters best, AdamW optimiser, IReadOnlyList<TuningPoint> curve)
+    public static void Keep(string folder, int step, bool finished, Parameters learnt, Parameters best, AdamW optimiser,
+        IReadOnlyList<TuningPoint> curve)
     {
         var before = Find(folder)?.Files;
         var files = string.Create(CultureInfo.InvariantCulture, $"state-{step}{(finished ? "-end" : "")}");
@@ -52,7 +55,8 @@ internal sealed record TuningState(int Step, bool Finished, string Files, IReadO
             TrainingFolder.Write(Path.Combine(path, Means), optimiser.Means, StoredType.F32);
             TrainingFolder.Write(Path.Combine(path, Squares), optimiser.Squares, StoredType.F32);
         }
-        AtomicFile.Write(Path.Combine(folder, Name), stream => JsonSerializer.Serialize(stream, new TuningState(step, finished, files, curve)));
+        AtomicFile.Write(
+            Path.Combine(folder, Name), stream => JsonSerializer.Serialize(stream, new TuningState(step, finished, files, curve)));
         if (before is not null && before != files) Directory.Delete(Path.Combine(folder, before), recursive: true);
     }
 

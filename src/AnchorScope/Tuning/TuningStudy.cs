@@ -68,7 +68,8 @@ internal sealed class TuningStudy : IDisposable
             return loaded;
         }
         var (train, validate, test) = (Load(paths.Train), Load(paths.Validate), Load(paths.Test));
-        var data = new Dictionary<string, TuningData>(StringComparer.Ordinal) { ["train"] = train, ["validate"] = validate, ["test"] = test };
+        var data =
+            new Dictionary<string, TuningData>(StringComparer.Ordinal) { ["train"] = train, ["validate"] = validate, ["test"] = test };
         foreach (var warning in data.Values.SelectMany(set => set.Warnings).Distinct()) warn?.Invoke(warning);
         Rejected = [.. data.Values.SelectMany(set => set.Sets).SelectMany(set => set.Rejected).Distinct()];
         foreach (var (option, set) in data.Take(2)) Check(option, set);
@@ -80,7 +81,9 @@ internal sealed class TuningStudy : IDisposable
         if (_plan.Factors.Count > 0) Scale(tuner, evaluation, test, cancel);
         foreach (var (heads, draw) in RandomSets().Select((heads, draw) => (heads, draw))) Learn($"{TuningEvaluation.Random}{draw}",
             Options.Kind, heads, Rate, tuner, evaluation, test, progress, cancel).Dispose();
-        if (_plan.Full) Learn(Full, TuningKind.Full, [], TuningOptions.DefaultRate(TuningKind.Full), tuner, evaluation, test, progress, cancel).Dispose();
+        if (_plan.Full)
+            Learn(Full, TuningKind.Full, [], TuningOptions.DefaultRate(TuningKind.Full), tuner, evaluation, test,
+                progress, cancel).Dispose();
         var sets = evaluation.Sets([.. _arms.Select(a => a.Name)], Options.Seed);
         Write(tuned, TuningCard.Effects(sets), cancel);
         return new TuningResult
@@ -92,18 +95,24 @@ internal sealed class TuningStudy : IDisposable
             Heads = Ids(_heads),
             Variants = Options.Variants,
             Options = Options with { Rate = Rate },
-            Data = data.ToDictionary(d => d.Key, d => (IReadOnlyList<SetFacts>)[.. d.Value.Sets.Select(s => SetFacts.Of(s))], StringComparer.Ordinal),
+            Data = data.ToDictionary(d => d.Key, d => (IReadOnlyList<SetFacts>)[.. d.Value.Sets.Select(s => SetFacts.Of(s))],
+                StringComparer.Ordinal),
             Arms = _arms,
             Sets = sets,
             RandomRank = evaluation.Rank([.. _arms.Select(a => a.Name)]),
-            Circuit = _plan.Diagnose == 0 ? null : CircuitChange.Of(Diagnose("before", _plan.Model, paths.Test, progress, cancel), Diagnose("after", ModelFolder, paths.Test, progress, cancel), Ids(_heads), _plan.Diagnose),
+            Circuit = _plan.Diagnose == 0
+                ? null
+                : CircuitChange.Of(Diagnose("before", _plan.Model, paths.Test, progress, cancel),
+                    Diagnose("after", ModelFolder, paths.Test, progress, cancel), Ids(_heads), _plan.Diagnose),
         };
     }
 
     private void Check(string option, TuningData data)
     {
         if (data.Conflicts.Count == 0) throw InputException.At($"--{option}", data.Path, "samples with a conflict", "none");
-        if (Options.Keep > 0 && data.Kept.Count == 0) throw InputException.At($"--{option}", data.Path, "samples without a conflict, whose behaviour is to be kept (--keep 0 goes without)", "none");
+        if (Options.Keep > 0 && data.Kept.Count == 0)
+            throw InputException.At($"--{option}", data.Path,
+                "samples without a conflict, whose behaviour is to be kept (--keep 0 goes without)", "none");
     }
 
     /// <summary>Records that the folder belongs to these inputs and settings.</summary>
@@ -123,7 +132,8 @@ internal sealed class TuningStudy : IDisposable
     }
 
     private Tunable Learn(
-        string name, TuningKind kind, IReadOnlyList<(int Layer, int Head)> heads, double rate, Tuner tuner, TuningEvaluation evaluation, TuningData test, Action<TuningProgress>? progress, CancellationToken cancel)
+        string name, TuningKind kind, IReadOnlyList<(int Layer, int Head)> heads, double rate, Tuner tuner, TuningEvaluation evaluation,
+        TuningData test, Action<TuningProgress>? progress, CancellationToken cancel)
     {
         Tunable tunable = kind switch
         {
@@ -132,10 +142,12 @@ internal sealed class TuningStudy : IDisposable
             TuningKind.LowRank => new LowRankTunable(_model, heads, Options.Rank, Options.Seed),
             _ => new FullTunable(_model),
         };
-        var run = tuner.Run(tunable, rate, Path.Combine(_folder, "work", name.Replace('/', '-')), (step, point) => progress?.Invoke(new TuningProgress(name, step, Options.Steps, point)), cancel);
+        var run = tuner.Run(tunable, rate, Path.Combine(_folder, "work", name.Replace('/', '-')),
+            (step, point) => progress?.Invoke(new TuningProgress(name, step, Options.Steps, point)), cancel);
         tunable.Round();
         Evaluate(name, tunable, evaluation, test, cancel);
-        _arms.Add(new TuningArm(name, Ids(heads), tunable.Count, rate, run.Steps, run.Best.Step, run.Best.Validation, (tunable as GainTunable)?.Gains.Heads ?? [], run.Curve));
+        _arms.Add(new TuningArm(name, Ids(heads), tunable.Count, rate, run.Steps, run.Best.Step, run.Best.Validation,
+            (tunable as GainTunable)?.Gains.Heads ?? [], run.Curve));
         return tunable;
     }
 
@@ -165,7 +177,9 @@ internal sealed class TuningStudy : IDisposable
     private List<IReadOnlyList<(int Layer, int Head)>> RandomSets()
     {
         var (random, shape, excluded) = (new SplitMix(Options.Seed), _model.Decoder.Shape, _heads.ToHashSet());
-        return [.. Enumerable.Range(0, _plan.RandomSets).Select(_ => HeadRanking.Random(_heads.Count, shape.Layers, shape.Heads, excluded, random)).Where(heads => heads.Count == _heads.Count)];
+        return [.. Enumerable.Range(0, _plan.RandomSets).Select(
+            _ => HeadRanking.Random(_heads.Count, shape.Layers, shape.Heads, excluded, random))
+            .Where(heads => heads.Count == _heads.Count)];
     }
 
     private void Write(Tunable tuned, string effects, CancellationToken cancel)
@@ -174,8 +188,13 @@ internal sealed class TuningStudy : IDisposable
         if (tuned is GainTunable { Gains: var gains })
         {
             var path = Path.Combine(_folder, "heads.json");
-            DiagnosisFiles.Text(path, HeadSetFile.Text(_file.Set with { Heads = [.. _file.Set.Heads.Select(h => h with { Gain = gains.Heads.First(g => (g.Layer, g.Head) == (h.Layer, h.Head)).Factor })] }));
-            if (!Directory.Exists(ModelFolder)) new BakedCheckpoint(_model, HeadSetFile.Load(path), gains, _plan.AnyModel) { Effects = effects }.Write(ModelFolder, null, cancel);
+            DiagnosisFiles.Text(path,
+                HeadSetFile.Text(_file.Set with
+                    { Heads = [.. _file.Set.Heads.Select(
+                        h => h with { Gain = gains.Heads.First(g => (g.Layer, g.Head) == (h.Layer, h.Head)).Factor })] }));
+            if (!Directory.Exists(ModelFolder))
+                new BakedCheckpoint(_model, HeadSetFile.Load(path), gains, _plan.AnyModel) { Effects = effects }
+                    .Write(ModelFolder, null, cancel);
             return;
         }
         if (tuned is LowRankTunable update && Path.Combine(_folder, "adapter") is var adapter
@@ -208,10 +227,13 @@ internal sealed class TuningStudy : IDisposable
     private Diagnosis Diagnose(string name, string model, string data, Action<TuningProgress>? progress, CancellationToken cancel)
     {
         var folder = Path.Combine(_folder, "diagnosis-" + name);
-        using var study = new DiagnosisStudy(new DiagnosisOptions { Model = model, Data = data, Limit = _plan.Diagnose, Seed = Options.Seed, Windows = [3], Gains = [2], Draws = 2, Threads = _plan.Threads });
+        using var study = new DiagnosisStudy(
+            new DiagnosisOptions { Model = model, Data = data, Limit = _plan.Diagnose, Seed = Options.Seed, Windows = [3], Gains = [2],
+                Draws = 2, Threads = _plan.Threads });
         using var store = DiagnosisFolder.Open(folder, study.Identity, resume: DiagnosisFolder.IsBegun(folder));
         return DiagnosisJob.Complete(
-            study, store, folder, step => progress?.Invoke(new TuningProgress($"diagnosis {name}: {step.Phase}", step.Done, step.Of)), cancel);
+            study, store, folder, step => progress?.Invoke(new TuningProgress($"diagnosis {name}: {step.Phase}", step.Done, step.Of)),
+            cancel);
     }
 
     private static HeadId[] Ids(IEnumerable<(int Layer, int Head)> heads) => [.. heads.Select(h => new HeadId(h.Layer, h.Head))];

@@ -45,7 +45,8 @@ internal sealed class ConflictWorld(ulong seed, NoiseRange? sigma = null)
 
     // Each kind is used for one sample of every aspect: 44, 28 and 28 per cent.
     private static readonly SampleKind[] Controls =
-        [SampleKind.Agree, SampleKind.ImageOnly, SampleKind.TextOnly, SampleKind.Agree, SampleKind.ImageOnly, SampleKind.TextOnly, SampleKind.Agree];
+        [SampleKind.Agree, SampleKind.ImageOnly, SampleKind.TextOnly, SampleKind.Agree, SampleKind.ImageOnly,
+            SampleKind.TextOnly, SampleKind.Agree];
 
     private static readonly int Aspects = Enum.GetValues<Aspect>().Length;
 
@@ -71,8 +72,14 @@ internal sealed class ConflictWorld(ulong seed, NoiseRange? sigma = null)
         };
         var question = Phrases.Question(random, aspect);
         var note = Phrases.Note(random, worlds.Note);
-        Modality[] sides = kind switch { SampleKind.ImageOnly => [Modality.Vision], SampleKind.TextOnly => [Modality.Text], _ => [Modality.Vision, Modality.Text] };
-        var instructions = sides.ToDictionary(side => side, side => Instructions.Draw(random, side, Forms, heldOut: split == WorldSplit.HeldOut));
+        Modality[] sides = kind switch
+        {
+            SampleKind.ImageOnly => [Modality.Vision],
+            SampleKind.TextOnly => [Modality.Text],
+            _ => [Modality.Vision, Modality.Text],
+        };
+        var instructions = sides.ToDictionary(side => side,
+            side => Instructions.Draw(random, side, Forms, heldOut: split == WorldSplit.HeldOut));
         if (split == WorldSplit.Hard)
         {
             // The same words for both, so that they differ only in the modality.
@@ -87,7 +94,8 @@ internal sealed class ConflictWorld(ulong seed, NoiseRange? sigma = null)
             Question = question,
             TextContext = kind == SampleKind.ImageOnly ? null : note,
             Instructions = instructions,
-            Answers = sides.ToDictionary(side => side, side => (IReadOnlyList<string>)[Phrases.Word(side == Modality.Vision ? worlds.Picture : worlds.Note, aspect)]),
+            Answers = sides.ToDictionary(side => side,
+                side => (IReadOnlyList<string>)[Phrases.Word(side == Modality.Vision ? worlds.Picture : worlds.Note, aspect)]),
             Category = aspect.ToString().ToLowerInvariant(),
             Kind = kind,
             Tags = split switch
@@ -117,7 +125,9 @@ internal sealed class ConflictWorld(ulong seed, NoiseRange? sigma = null)
         while (true)
         {
             var worlds = TwoWorlds.Conflict(random, TypicalInInertia);
-            if (!worlds.Differs(Aspect.Shape) && worlds.Picture.IsTypical == (side == Modality.Text) && worlds.Note.IsTypical == (side == Modality.Vision)) return worlds;
+            if (!worlds.Differs(Aspect.Shape) && worlds.Picture.IsTypical == (side == Modality.Text)
+                && worlds.Note.IsTypical == (side == Modality.Vision))
+                return worlds;
         }
     }
 }

@@ -25,11 +25,13 @@ internal static class Instructions
     // Half of the sentences have no opening.
     private static readonly string[] Openings = ["", "", "", "please ", "now ", "this time "];
 
-    private static readonly string[] ShortTrails = ["now please", ", please answer", ". answer now", "please answer now", ", now please", ", answer please"];
+    private static readonly string[] ShortTrails = ["now please", ", please answer", ". answer now", "please answer now",
+        ", now please", ", answer please"];
 
     private static readonly string[] LongTrails =
     [
-        ". now please answer it", ". please answer it now", ". please answer this time", ". it is time , please answer now", ". someone says please answer now",
+        ". now please answer it", ". please answer it now", ". please answer this time", ". it is time , please answer now",
+        ". someone says please answer now",
         ". there is time , please answer", ". please answer now , this time", ". all is here , please answer",
     ];
 

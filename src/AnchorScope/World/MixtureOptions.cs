@@ -10,7 +10,8 @@ internal sealed record MixtureOptions
     public static MixtureOptions PhaseA { get; } = new();
 
     /// <summary>For the chat suffix: no captions, and suffix tokens before every answer.</summary>
-    public static MixtureOptions PhaseB { get; } = new() { Caption = 0, ImageOnly = 0.10, TextOnly = 0.10, Agree = 0.10, Conflict = 0.70, Suffix = true };
+    public static MixtureOptions PhaseB { get; } =
+        new() { Caption = 0, ImageOnly = 0.10, TextOnly = 0.10, Agree = 0.10, Conflict = 0.70, Suffix = true };
 
     /// <summary>For the small heads: as <see cref="PhaseB"/>, with a loss only on answers.</summary>
     public static MixtureOptions PhaseC { get; } = PhaseB with { TextWeight = 0 };
@@ -61,14 +62,19 @@ internal sealed record MixtureOptions
     /// <exception cref="InputException">A number is out of range; the message names the field.</exception>
     public void Check()
     {
-        if (!AreWeights(Kinds)) throw Wrong("caption, image_only, text_only, agree, conflict", "weights of at least 0, one of them above 0", string.Join(", ", Kinds));
-        if (Forms.Count != Instructions.Forms || !AreWeights(Forms)) throw Wrong("forms", $"{Instructions.Forms} weights of at least 0, one of them above 0", string.Join(", ", Forms));
+        if (!AreWeights(Kinds))
+            throw Wrong("caption, image_only, text_only, agree, conflict", "weights of at least 0, one of them above 0",
+                string.Join(", ", Kinds));
+        if (Forms.Count != Instructions.Forms || !AreWeights(Forms))
+            throw Wrong("forms", $"{Instructions.Forms} weights of at least 0, one of them above 0", string.Join(", ", Forms));
         if (Vision is not (>= 0 and <= 1)) throw Wrong("vision", "0 to 1", $"{Vision}");
         if (!double.IsFinite(TextWeight) || TextWeight < 0) throw Wrong("text_weight", "at least 0", $"{TextWeight}");
         if (!Sigma.IsPlausible) throw Wrong("sigma", $"0 <= low <= high <= {NoiseRange.Most}", $"{Sigma.Low}, {Sigma.High}");
     }
 
-    private static bool AreWeights(IReadOnlyList<double> weights) => weights.All(w => double.IsFinite(w) && w >= 0) && weights.Any(w => w > 0);
+    private static bool AreWeights(IReadOnlyList<double> weights) =>
+        weights.All(w => double.IsFinite(w) && w >= 0) && weights.Any(w => w > 0);
 
-    private static InputException Wrong(string field, string expected, string found) => new($"mixture: {field}: expected {expected}, found {found}");
+    private static InputException Wrong(string field, string expected, string found) =>
+        new($"mixture: {field}: expected {expected}, found {found}");
 }

@@ -74,7 +74,12 @@ internal sealed class PackedText(WorldRandom random, MixtureOptions mixture, Pac
         {
             var asked = (Aspect)random.Below(Aspects);
             var vision = random.Chance(mixture.Vision);
-            var followed = kind switch { PackedKind.ImageOnly => Modality.Vision, PackedKind.TextOnly => Modality.Text, _ => vision ? Modality.Vision : Modality.Text };
+            var followed = kind switch
+            {
+                PackedKind.ImageOnly => Modality.Vision,
+                PackedKind.TextOnly => Modality.Text,
+                _ => vision ? Modality.Vision : Modality.Text,
+            };
             var isNew = !_turns.Exists(turn => turn.Asked == asked && turn.Followed == followed);
             if (draw == Redraws || (isNew && (kind != PackedKind.Conflict || worlds.Differs(asked)))) return (asked, followed);
         }

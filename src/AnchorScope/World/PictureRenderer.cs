@@ -23,7 +23,8 @@ internal sealed class PictureRenderer
     // red, yellow, green, blue, white, purple, orange, pink
     private static readonly double[][] Palette =
     [
-        [0.90, 0.10, 0.10], [0.98, 0.90, 0.10], [0.10, 0.75, 0.15], [0.15, 0.35, 0.95], [0.97, 0.97, 0.97], [0.50, 0.10, 0.65], [0.98, 0.55, 0.05], [1, 0.55, 0.75],
+        [0.90, 0.10, 0.10], [0.98, 0.90, 0.10], [0.10, 0.75, 0.15], [0.15, 0.35, 0.95], [0.97, 0.97, 0.97], [0.50, 0.10, 0.65],
+        [0.98, 0.55, 0.05], [1, 0.55, 0.75],
     ];
 
     private readonly float[] _normal = NormalQuantiles.Times(1);
@@ -31,7 +32,9 @@ internal sealed class PictureRenderer
     // [shape][size - smallest]
     private readonly byte[][][] _coverage =
     [
-        .. Enumerable.Range(0, WorldState.Shapes).Select(shape => Enumerable.Range(SmallestObject, LargestObject - SmallestObject + 1).Select(size => Silhouette.Coverage(shape, size)).ToArray()),
+        .. Enumerable.Range(0, WorldState.Shapes).Select(
+            shape => Enumerable.Range(SmallestObject, LargestObject - SmallestObject + 1)
+                .Select(size => Silhouette.Coverage(shape, size)).ToArray()),
     ];
 
     /// <summary>Draws <paramref name="world"/>: every thing in a separate quadrant, with random size, position and shade.</summary>
@@ -96,7 +99,8 @@ internal sealed class PictureRenderer
         public double Share(int x, int y)
         {
             var (column, row) = (x - Left, y - Top);
-            return column >= 0 && column < Size && row >= 0 && row < Size ? Coverage[row * Size + column] / (double)Silhouette.SubSamples : 0;
+            return column >= 0 && column < Size && row >= 0 && row < Size
+                ? Coverage[row * Size + column] / (double)Silhouette.SubSamples : 0;
         }
     }
 }

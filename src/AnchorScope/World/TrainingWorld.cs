@@ -18,7 +18,8 @@ internal sealed class TrainingWorld(ulong seed)
         mixture.Check();
         var random = WorldRandom.Of(seed, split, index);
         var kind = (PackedKind)random.Weighted(mixture.Kinds);
-        var worlds = kind == PackedKind.Conflict ? TwoWorlds.Conflict(random, TypicalInConflict) : TwoWorlds.Agreeing(WorldState.Draw(random, TypicalElsewhere));
+        var worlds = kind == PackedKind.Conflict
+            ? TwoWorlds.Conflict(random, TypicalInConflict) : TwoWorlds.Agreeing(WorldState.Draw(random, TypicalElsewhere));
         var text = new PackedText(random, mixture, kind, worlds);
         text.Write();
         var picture = kind == PackedKind.TextOnly ? null : _renderer.Render(worlds.Picture, mixture.Sigma.Draw(random), random);

@@ -25,17 +25,21 @@ internal sealed record WorldFolderOptions
     {
         foreach (var (split, count) in Samples)
         {
-            if (count is < 0 or > MostSamples) throw new InputException($"--{ConflictWorld.NameOf(split)}: expected 0 to {MostSamples} samples, found {count}");
+            if (count is < 0 or > MostSamples)
+                throw new InputException($"--{ConflictWorld.NameOf(split)}: expected 0 to {MostSamples} samples, found {count}");
         }
-        if (Samples.Values.All(count => count == 0)) throw new InputException("--test: expected at least one sample in one of the splits, found 0 in all");
-        if (Sigma is { IsPlausible: false } noise) throw new InputException($"--sigma: expected 0 <= low <= high <= {NoiseRange.Most}, found {noise.Low}-{noise.High}");
+        if (Samples.Values.All(count => count == 0))
+            throw new InputException("--test: expected at least one sample in one of the splits, found 0 in all");
+        if (Sigma is { IsPlausible: false } noise)
+            throw new InputException($"--sigma: expected 0 <= low <= high <= {NoiseRange.Most}, found {noise.Low}-{noise.High}");
     }
 }
 
 /// <summary>Writes generated conflict sets: a JSONL file for each split, their pictures, and prompt.json.</summary>
 internal static class WorldFolder
 {
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Indented =
+        new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Writes the folder. It gets its name only when it is complete.</summary>
     /// <param name="folder">Must not exist, or be empty.</param>
@@ -80,7 +84,8 @@ internal static class WorldFolder
         ["world"] = new JsonObject
         {
             ["seed"] = options.Seed,
-            ["samples"] = new JsonObject(options.Samples.OrderBy(s => s.Key).Select(s => KeyValuePair.Create(ConflictWorld.NameOf(s.Key), (JsonNode?)s.Value))),
+            ["samples"] = new JsonObject(
+                options.Samples.OrderBy(s => s.Key).Select(s => KeyValuePair.Create(ConflictWorld.NameOf(s.Key), (JsonNode?)s.Value))),
             ["sigma"] = options.Sigma is { } noise ? new JsonArray(noise.Low, noise.High) : null,
         },
     };

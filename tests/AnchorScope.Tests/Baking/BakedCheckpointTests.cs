@@ -28,7 +28,8 @@ public sealed class BakedCheckpointTests : IDisposable
         const float Factor = 1.7f;
         var original = BakedModels.Folder(name, _temp);
         var baked = BakedModels.Bake(original, _temp.File("baked"), Factor);
-        foreach (var file in Directory.GetFiles(original, "*", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(original, path)).Where(f => !f.EndsWith(".safetensors", StringComparison.Ordinal)))
+        foreach (var file in Directory.GetFiles(original, "*", SearchOption.AllDirectories)
+            .Select(path => Path.GetRelativePath(original, path)).Where(f => !f.EndsWith(".safetensors", StringComparison.Ordinal)))
             Assert.Equal(File.ReadAllBytes(Path.Combine(original, file)), File.ReadAllBytes(Path.Combine(baked, file)));
         using var model = VisionLanguageModel.Open(original);
         var shape = model.Decoder.Shape;
@@ -54,7 +55,9 @@ public sealed class BakedCheckpointTests : IDisposable
                 var error = RoundingBound.Roundoff(file.Entry(before.Name).Type);
                 for (var i = 0; i < was.Length; i++)
                 {
-                    if (heads.Contains(i % (int)before.Shape[1] / shape.HeadSize)) Assert.True(Math.Abs(now[i] - (double)was[i] * Factor) <= error * Math.Abs((double)was[i] * Factor) + 3e-8, $"{before.Name}[{i}]: {was[i]} became {now[i]}");
+                    if (heads.Contains(i % (int)before.Shape[1] / shape.HeadSize))
+                        Assert.True(Math.Abs(now[i] - (double)was[i] * Factor) <= error * Math.Abs((double)was[i] * Factor) + 3e-8,
+                            $"{before.Name}[{i}]: {was[i]} became {now[i]}");
                     else Assert.Equal(was[i], now[i]);
                 }
             }
@@ -128,11 +131,13 @@ public sealed class BakedCheckpointTests : IDisposable
             foreach (var family in Enum.GetValues<KernelFamily>())
             {
                 var compute = new Compute(arena, team, family);
-                var (steered, plain) = (Outputs(model, BakedRecord.Load(folder).Gains.Steering, compute), Outputs(baked, Intervention.None, compute));
+                var (steered, plain) = (Outputs(model, BakedRecord.Load(folder).Gains.Steering, compute),
+                    Outputs(baked, Intervention.None, compute));
                 for (var layer = 0; layer < model.Decoder.Shape.Layers; layer++)
                 {
                     foreach (var site in new[] { Site.AttnOut, Site.ResidPost })
-                        Assert.True(Bits(steered[site, layer]).SequenceEqual(Bits(plain[site, layer])), $"{name} x {factor}, {family}: {site} of layer {layer}");
+                        Assert.True(Bits(steered[site, layer]).SequenceEqual(Bits(plain[site, layer])),
+                            $"{name} x {factor}, {family}: {site} of layer {layer}");
                 }
             }
         }
@@ -141,9 +146,11 @@ public sealed class BakedCheckpointTests : IDisposable
 
         static Trace Outputs(VisionLanguageModel model, Intervention intervention, Compute compute)
         {
-            var (prompt, trace) = (BakedPrompts.Sequences(1)[0](model, model.Engine.On(compute)), new Trace([Site.AttnOut, Site.ResidPost]));
+            var (prompt, trace) = (BakedPrompts.Sequences(1)[0](model, model.Engine.On(compute)),
+                new Trace([Site.AttnOut, Site.ResidPost]));
             var entry = Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, model.Decoder.Shape.ModelSize);
-            model.Decoder.Forward(new Pass(model.Decoder.Shape, [new RowBlock(entry, prompt.Coordinates, 0, intervention) { Traces = [trace] }], compute));
+            model.Decoder.Forward(
+                new Pass(model.Decoder.Shape, [new RowBlock(entry, prompt.Coordinates, 0, intervention) { Traces = [trace] }], compute));
             return trace;
         }
     }
@@ -179,7 +186,8 @@ public sealed class BakedCheckpointTests : IDisposable
         File.Delete(Path.Combine(folder, "model.safetensors"));
         using (var stream = File.Create(Path.Combine(folder, "model.safetensors")))
         {
-            foreach (var stretch in plan.Stretches(plan.Files[0])) plan.Read(plan.Files[0], stretch, (_, piece) => stream.Write(piece), default);
+            foreach (var stretch in plan.Stretches(plan.Files[0]))
+                plan.Read(plan.Files[0], stretch, (_, piece) => stream.Write(piece), default);
         }
         using var baked = VisionLanguageModel.Open(folder);
         using var arena = new Arena();
@@ -198,7 +206,9 @@ public sealed class BakedCheckpointTests : IDisposable
         using (var file = SafetensorsFile.Open(path))
         {
             foreach (var entry in file.Tensors.Values)
-                tensors.Add(new TensorData(entry.Name, StoredType.F64, entry.Shape, System.Runtime.InteropServices.MemoryMarshal.AsBytes<double>([.. file.ReadSingles(entry.Name).Select(v => (double)v)]).ToArray()));
+                tensors.Add(new TensorData(entry.Name, StoredType.F64, entry.Shape,
+                    System.Runtime.InteropServices.MemoryMarshal.AsBytes<double>([.. file.ReadSingles(entry.Name).Select(v => (double)v)])
+                        .ToArray()));
         }
         SafetensorsWriter.Write(path, tensors);
         var baked = BakedModels.Bake(folder, _temp.File("baked"), 1.7f);

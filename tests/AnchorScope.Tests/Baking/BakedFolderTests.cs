@@ -21,8 +21,10 @@ public sealed class BakedFolderTests : IDisposable
         using var model = VisionLanguageModel.Open(original);
         foreach (var part in new[]
         {
-            "# llava15-gqa-f16-sharded with 3 heads multiplied by 1.7\n", "| heads, layer:head | 0:0, 0:", model.Checkpoint.Sha256, "sha256 1234 |", record.Tool, $"| of them rounded | {record.Rounded},",
-            $"| `{model.Decoder.Layers[0].OutputProjection.Weight.Name}` | `model-0000", "ascope diagnose --model DIR", "ascope verify-baked",
+            "# llava15-gqa-f16-sharded with 3 heads multiplied by 1.7\n", "| heads, layer:head | 0:0, 0:", model.Checkpoint.Sha256,
+            "sha256 1234 |", record.Tool, $"| of them rounded | {record.Rounded},",
+            $"| `{model.Decoder.Layers[0].OutputProjection.Weight.Name}` | `model-0000",
+            "ascope diagnose --model DIR", "ascope verify-baked",
         }) Assert.Contains(part, card, StringComparison.Ordinal);
         Assert.DoesNotContain("another model's", card, StringComparison.Ordinal);
         Assert.DoesNotContain("Not changed", card, StringComparison.Ordinal);
@@ -76,7 +78,8 @@ public sealed class BakedFolderTests : IDisposable
         Assert.Equal("original/consolidated.00.pth", File.ReadAllText(Path.Combine(Out, "original", "consolidated.00.pth")));
         Assert.Equal(0, new FileInfo(Path.Combine(Out, "assets", "empty.txt")).Length);
         Assert.False(Directory.Exists(Path.Combine(Out, ".git")));
-        Assert.Contains("**Not changed:** `original/consolidated.00.pth`.", File.ReadAllText(Path.Combine(Out, "README.md")), StringComparison.Ordinal);
+        Assert.Contains("**Not changed:** `original/consolidated.00.pth`.", File.ReadAllText(Path.Combine(Out, "README.md")),
+            StringComparison.Ordinal);
     }
 
     /// <summary>As in the hub's cache: a folder of links into a store.</summary>
@@ -86,7 +89,8 @@ public sealed class BakedFolderTests : IDisposable
         if (OperatingSystem.IsWindows()) return; // links need a privilege there
         var store = _temp.Copy(Fixtures.Path("llava15"), "blobs");
         var model = Directory.CreateDirectory(_temp.File("snapshot")).FullName;
-        foreach (var file in Directory.GetFiles(store)) File.CreateSymbolicLink(Path.Combine(model, Path.GetFileName(file)), "../blobs/" + Path.GetFileName(file));
+        foreach (var file in Directory.GetFiles(store))
+            File.CreateSymbolicLink(Path.Combine(model, Path.GetFileName(file)), "../blobs/" + Path.GetFileName(file));
         BakedModels.Bake(model, Out, 0);
         foreach (var file in Directory.GetFiles(Out)) Assert.Null(new FileInfo(file).LinkTarget);
         Assert.Equal(File.ReadAllBytes(Path.Combine(store, "tokenizer.json")), File.ReadAllBytes(Path.Combine(Out, "tokenizer.json")));
@@ -98,7 +102,8 @@ public sealed class BakedFolderTests : IDisposable
     public void AnotherModelsHeads_AreRefused_UnlessForced()
     {
         var model = Fixtures.Path("llava15");
-        Refused(model, 0, "heads.json: head set of tiny: expected one that was made for this model, found one for another: other weights", set => set with { Set = set.Set with { Revision = "5678" } });
+        Refused(model, 0, "heads.json: head set of tiny: expected one that was made for this model, found one for another: other weights",
+            set => set with { Set = set.Set with { Revision = "5678" } });
         using (var opened = VisionLanguageModel.Open(model))
         {
             var heads = BakedModels.Heads(opened);
@@ -158,7 +163,8 @@ public sealed class BakedFolderTests : IDisposable
     {
         var before = Directory.EnumerateFileSystemEntries(_temp.Path, "*", SearchOption.AllDirectories).Count();
         using var opened = VisionLanguageModel.Open(model);
-        var error = Assert.Throws<InputException>(() => new BakedCheckpoint(opened, set(BakedModels.Heads(opened)), factor).Write(folder ?? Out));
+        var error = Assert.Throws<InputException>(
+            () => new BakedCheckpoint(opened, set(BakedModels.Heads(opened)), factor).Write(folder ?? Out));
         Assert.Contains(message, error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', error.Message);
         Assert.Equal(before, Directory.EnumerateFileSystemEntries(_temp.Path, "*", SearchOption.AllDirectories).Count());

@@ -16,8 +16,10 @@ internal static class BakedModels
     /// <summary>Fixture, and the golden case whose inputs are run; InternLM2 and Llama are made of fixtures.</summary>
     public static TheoryData<string, string> All => new()
     {
-        { "llava15", "one_image" }, { "llava15-gqa-f16-sharded", "one_image" }, { "qwen25vl", "two_images" }, { "qwen25vl-tied-bf16", "one_image" }, { "qwen2vl", "one_image_nonsquare" },
-        { "internvl3", "tiled_image" }, { "internvl3-qknorm-rms", "tiled_image" }, { "internvl3-remote", "tiled_image" }, { "llava-onevision", "one_image_anyres" }, { "smolvlm", "one_image_split" },
+        { "llava15", "one_image" }, { "llava15-gqa-f16-sharded", "one_image" }, { "qwen25vl", "two_images" },
+        { "qwen25vl-tied-bf16", "one_image" }, { "qwen2vl", "one_image_nonsquare" },
+        { "internvl3", "tiled_image" }, { "internvl3-qknorm-rms", "tiled_image" }, { "internvl3-remote", "tiled_image" },
+        { "llava-onevision", "one_image_anyres" }, { "smolvlm", "one_image_split" },
         { Fused, "tiled_image" }, { Text, "" },
     };
 
@@ -59,5 +61,6 @@ internal static class BakedModels
 
     /// <summary>The weight files of a folder by name.</summary>
     public static SortedDictionary<string, byte[]> WeightFiles(string folder) =>
-        new(Directory.GetFiles(folder, "*.safetensors").ToDictionary(path => Path.GetFileName(path), File.ReadAllBytes), StringComparer.Ordinal);
+        new(Directory.GetFiles(folder, "*.safetensors").ToDictionary(path => Path.GetFileName(path), File.ReadAllBytes),
+            StringComparer.Ordinal);
 }

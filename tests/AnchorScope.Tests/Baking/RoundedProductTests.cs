@@ -9,7 +9,8 @@ namespace AnchorScope.Tests.Baking;
 /// </summary>
 public sealed class RoundedProductTests
 {
-    private static readonly float[] Factors = [0.3f, 1.5f, -2, 0.5f, 1e-3f, 1f / 3, 3.4f, 255.99f, 1e-30f, 0, -0f, 1.0000001f, 1.00390625f, 1.0009765625f];
+    private static readonly float[] Factors = [0.3f, 1.5f, -2, 0.5f, 1e-3f, 1f / 3, 3.4f, 255.99f, 1e-30f, 0, -0f, 1.0000001f,
+        1.00390625f, 1.0009765625f];
 
     public static TheoryData<StoredType> Short => [StoredType.F16, StoredType.BF16];
 
@@ -29,7 +30,8 @@ public sealed class RoundedProductTests
                 if (!double.IsFinite(value)) continue;
                 var product = value * factor;
                 var stored = (ushort)bits;
-                var rounded = RoundedProduct.Multiply(MemoryMarshal.AsBytes(MemoryMarshal.CreateSpan(ref stored, 1)), type, factor, out var fault);
+                var rounded = RoundedProduct.Multiply(MemoryMarshal.AsBytes(MemoryMarshal.CreateSpan(ref stored, 1)),
+                    type, factor, out var fault);
                 var nearest = Nearest(table, Math.Abs(product));
                 if (nearest == infinity)
                 {
@@ -56,7 +58,8 @@ public sealed class RoundedProductTests
                 var value = BitConverter.UInt32BitsToSingle((uint)random.NextInt64(1L << 32));
                 if (!float.IsFinite(value)) continue;
                 var (stored, product) = (value, (double)value * factor);
-                var rounded = RoundedProduct.Multiply(MemoryMarshal.AsBytes(MemoryMarshal.CreateSpan(ref stored, 1)), StoredType.F32, factor, out var fault);
+                var rounded = RoundedProduct.Multiply(MemoryMarshal.AsBytes(MemoryMarshal.CreateSpan(ref stored, 1)),
+                    StoredType.F32, factor, out var fault);
                 if (fault == 0)
                 {
                     Assert.True(Math.Abs(product) > float.MaxValue);
@@ -78,7 +81,8 @@ public sealed class RoundedProductTests
     public void Doubles_AreMultiplied_AndCounted(double value, float factor, int expected)
     {
         var stored = value;
-        Assert.Equal(expected, RoundedProduct.Multiply(MemoryMarshal.AsBytes(MemoryMarshal.CreateSpan(ref stored, 1)), StoredType.F64, factor, out var fault));
+        Assert.Equal(expected, RoundedProduct.Multiply(MemoryMarshal.AsBytes(MemoryMarshal.CreateSpan(ref stored, 1)),
+            StoredType.F64, factor, out var fault));
         Assert.Equal((value * factor, -1), (stored, fault));
     }
 
@@ -87,7 +91,8 @@ public sealed class RoundedProductTests
     [InlineData(StoredType.F64, 3e38f)]
     public void WhatIsNotFinite_IsNamed(StoredType type, float factor)
     {
-        byte[] values = type == StoredType.F32 ? MemoryMarshal.AsBytes<float>([1, 2, 3]).ToArray() : MemoryMarshal.AsBytes<double>([1, 1e300, 3]).ToArray();
+        byte[] values = type == StoredType.F32
+            ? MemoryMarshal.AsBytes<float>([1, 2, 3]).ToArray() : MemoryMarshal.AsBytes<double>([1, 1e300, 3]).ToArray();
         RoundedProduct.Multiply(values, type, factor, out var fault);
         Assert.Equal(1, fault);
     }
@@ -107,5 +112,6 @@ public sealed class RoundedProductTests
         return down < up || (down == up && below % 2 == 0) ? below : above;
     }
 
-    private static double Value(ushort bits, StoredType type) => type == StoredType.F16 ? (double)BitConverter.UInt16BitsToHalf(bits) : BitConverter.UInt32BitsToSingle((uint)bits << 16);
+    private static double Value(ushort bits, StoredType type) =>
+        type == StoredType.F16 ? (double)BitConverter.UInt16BitsToHalf(bits) : BitConverter.UInt32BitsToSingle((uint)bits << 16);
 }

@@ -21,7 +21,8 @@ public sealed class CheckpointTests : IDisposable
         Assert.Equal("llava", checkpoint.Config.Text("model_type"));
         Assert.Equal(Hash(File.ReadAllBytes(Path.Combine(Fixtures.Organism, "model.safetensors"))), checkpoint.Sha256);
         var text = checkpoint.Config.Section("text_config");
-        var table = checkpoint.Weights.Get("language_model.model.embed_tokens.weight", text.PositiveInt("vocab_size"), text.PositiveInt("hidden_size"));
+        var table = checkpoint.Weights.Get("language_model.model.embed_tokens.weight", text.PositiveInt("vocab_size"),
+            text.PositiveInt("hidden_size"));
         Assert.Equal(StoredType.BF16, table.Type);
         Assert.Equal(RawSafetensors.Tensors(checkpoint.Files.Single().Path).Sum(tensor => tensor.Bytes.LongLength), checkpoint.WeightBytes);
     }
@@ -35,7 +36,8 @@ public sealed class CheckpointTests : IDisposable
         Assert.Equal(index["weight_map"]!.AsObject().Select(pair => pair.Key).Order(), checkpoint.Weights.Names.Order());
         Assert.Equal(index["metadata"]!["total_size"]!.GetValue<long>(), checkpoint.WeightBytes);
         Assert.Equal(2, checkpoint.Files.Count);
-        string listing = string.Concat(checkpoint.Files.Select(file => $"{Hash(File.ReadAllBytes(file.Path))}  {Path.GetFileName(file.Path)}\n"));
+        string listing = string.Concat(
+            checkpoint.Files.Select(file => $"{Hash(File.ReadAllBytes(file.Path))}  {Path.GetFileName(file.Path)}\n"));
         Assert.Equal(Hash(Encoding.UTF8.GetBytes(listing)), checkpoint.Sha256);
         foreach (string shard in Directory.EnumerateFiles(path, "model-*.safetensors"))
         {
@@ -73,8 +75,10 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"quantization_config": {"quant_method": "gptq", "bits": 4}}""", "config.json: quantization_config: 'gptq' is not supported; supported: weights that are not quantised: F32, F16, BF16 or F64")]
-    [InlineData("""{"text_config": {"quantization_config": {"load_in_4bit": true}}}""", "config.json: text_config.quantization_config: 'quantised' is not supported")]
+    [InlineData("""{"quantization_config": {"quant_method": "gptq", "bits": 4}}""",
+        "config.json: quantization_config: 'gptq' is not supported; supported: weights that are not quantised: F32, F16, BF16 or F64")]
+    [InlineData("""{"text_config": {"quantization_config": {"load_in_4bit": true}}}""",
+        "config.json: text_config.quantization_config: 'quantised' is not supported")]
     public void QuantisedWeights_AreRefused(string config, string expected)
     {
         folder.Write("config.json", config);
@@ -94,11 +98,14 @@ public sealed class CheckpointTests : IDisposable
     [InlineData("""{"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}""", null)]
     [InlineData("""{"weight_map": {"a": "one.safetensors"}}""", null)] // two.safetensors is no part of this checkpoint
     [InlineData("""{"weight_map": {"b": "both.safetensors", "a": "two.safetensors"}}""",
-        "two.safetensors: tensor 'b' is another one than in both.safetensors, and model.safetensors.index.json lists that in 'both.safetensors'")]
+        "two.safetensors: tensor 'b' is another one than in both.safetensors, and model.safetensors.index.json lists that in "
+            + "'both.safetensors'")]
     [InlineData("""{"weight_map": {"c": "both.safetensors", "d": "two.safetensors"}}""",
         "two.safetensors: tensor 'b' is another one than in both.safetensors, and model.safetensors.index.json lists neither")]
-    [InlineData("""{"weight_map": {"a": "three.safetensors"}}""", "index.json: weight_map: the shard 'three.safetensors' is not in the folder")]
-    [InlineData("""{"weight_map": {"a": "../one.safetensors"}}""", "weight_map: 'a': expected a plain file name that ends with .safetensors, found '../one.safetensors'")]
+    [InlineData("""{"weight_map": {"a": "three.safetensors"}}""",
+        "index.json: weight_map: the shard 'three.safetensors' is not in the folder")]
+    [InlineData("""{"weight_map": {"a": "../one.safetensors"}}""",
+        "weight_map: 'a': expected a plain file name that ends with .safetensors, found '../one.safetensors'")]
     [InlineData("""{"weight_map": {"a": "/etc/one.safetensors"}}""", "expected a plain file name")]
     [InlineData("""{"weight_map": {"a": "sub\\one.safetensors"}}""", "expected a plain file name")]
     [InlineData("""{"weight_map": {"a": "c:one.safetensors"}}""", "expected a plain file name")]

@@ -29,7 +29,8 @@ public sealed class ConfigSectionTests : IDisposable
         Assert.Equal(("s.deep", 3), (deep.Path, deep.Int("k")));
         Assert.Equal(config.File, deep.File);
         Assert.Equal(3, deep.Json.GetProperty("k").GetInt32());
-        Assert.Equal($"{config.File}: s.deep.hidden_act: 'foo' is not supported; supported: silu, gelu", deep.Unsupported("hidden_act", "foo", ["silu", "gelu"]).Message);
+        Assert.Equal($"{config.File}: s.deep.hidden_act: 'foo' is not supported; supported: silu, gelu",
+            deep.Unsupported("hidden_act", "foo", ["silu", "gelu"]).Message);
     }
 
     public static TheoryData<string, object> Mistakes => new()
@@ -77,14 +78,16 @@ public sealed class ConfigSectionTests : IDisposable
     [InlineData("{\"a\": 1, \"a\": 2}", "not valid JSON: the key 'a' stands twice in one object")]
     [InlineData("{\n\n\"a\": \"\\ud800\"}", "line 3: not valid JSON: a string holds half of a surrogate pair")]
     [InlineData("{\"\\udfff\": 1}", "line 1: not valid JSON: a string holds half of a surrogate pair")]
-    public void AFileThatIsNoObject_IsRefused(string text, string expected) => Assert.Contains(expected, Message(folder.Write("config.json", text)));
+    public void AFileThatIsNoObject_IsRefused(string text, string expected) =>
+        Assert.Contains(expected, Message(folder.Write("config.json", text)));
 
     [Fact]
     public void DeepNesting_IsRefused() =>
         Assert.Contains("maximum configured depth of 64", Message(folder.Write("config.json", "{\"a\":" + new string('[', 100_000))));
 
     [Fact]
-    public void BytesThatAreNotUtf8_AreRefused() => Assert.Contains("expected UTF-8", Message(folder.Write("config.json", [(byte)'{', 0xff, (byte)'}'])));
+    public void BytesThatAreNotUtf8_AreRefused() =>
+        Assert.Contains("expected UTF-8", Message(folder.Write("config.json", [(byte)'{', 0xff, (byte)'}'])));
 
     [Fact]
     public void AFileAboveTheLimit_IsRefusedUnread()
@@ -113,7 +116,8 @@ public sealed class ConfigSectionTests : IDisposable
     public void LongText_IsShortenedInMessages()
     {
         var config = Load($$"""{"a": "{{new string('x', 5000)}}"}""");
-        Assert.EndsWith($"found '{new string('x', 120)}... (5000 characters)'", Assert.Throws<InputException>(() => config.Int("a")).Message);
+        Assert.EndsWith($"found '{new string('x', 120)}... (5000 characters)'",
+            Assert.Throws<InputException>(() => config.Int("a")).Message);
     }
 
     [Fact]

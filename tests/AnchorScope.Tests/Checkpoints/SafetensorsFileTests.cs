@@ -28,7 +28,8 @@ public sealed unsafe class SafetensorsFileTests
             Assert.Equal(shape, entry.Shape);
             Assert.True(new ReadOnlySpan<byte>(file.Address(entry), bytes.Length).SequenceEqual(bytes));
             if (entry.Type.IsFloat)
-                Assert.Equal(Singles(type, bytes).Select(BitConverter.SingleToUInt32Bits), file.ReadSingles(name).Select(BitConverter.SingleToUInt32Bits));
+                Assert.Equal(Singles(type, bytes).Select(BitConverter.SingleToUInt32Bits),
+                    file.ReadSingles(name).Select(BitConverter.SingleToUInt32Bits));
             else
                 Assert.Equal(Integers(type, bytes), file.ReadInt64s(name));
         }
@@ -52,7 +53,8 @@ public sealed unsafe class SafetensorsFileTests
         float[] values = WriteAndRead(StoredType.F16, patterns);
         for (int i = 0; i < patterns.Length; i++)
         {
-            Assert.Equal(BitConverter.SingleToUInt32Bits((float)BitConverter.UInt16BitsToHalf(patterns[i])), BitConverter.SingleToUInt32Bits(values[i]));
+            Assert.Equal(BitConverter.SingleToUInt32Bits((float)BitConverter.UInt16BitsToHalf(patterns[i])),
+                BitConverter.SingleToUInt32Bits(values[i]));
             int exponent = (i >> 10) & 31, fraction = i & 1023;
             double magnitude = exponent switch
             {
@@ -162,7 +164,8 @@ public sealed unsafe class SafetensorsFileTests
         using var file = SafetensorsFile.Open(Fixtures.Path("llava15", "model.safetensors"));
         string message = Assert.Throws<InputException>(() => file.Entry("language_model.model.layers.9.mlp.up_proj.weight")).Message;
         Assert.StartsWith(file.Path, message);
-        Assert.Contains("no tensor 'language_model.model.layers.9.mlp.up_proj.weight'; near it: 'language_model.model.layers.0.mlp.up_proj.weight'", message);
+        Assert.Contains("no tensor 'language_model.model.layers.9.mlp.up_proj.weight'; near it: "
+            + "'language_model.model.layers.0.mlp.up_proj.weight'", message);
         Assert.DoesNotContain("near it", Assert.Throws<InputException>(() => file.Entry("zzz")).Message);
     }
 
@@ -173,8 +176,10 @@ public sealed unsafe class SafetensorsFileTests
         string path = folder.File("model.safetensors");
         SafetensorsWriter.Write(path, [TensorData.Of("f", [1f], 1), TensorData.Of("i", [1L], 1)]);
         using var file = SafetensorsFile.Open(path);
-        Assert.Contains("'i': dtype: expected F32, F16, BF16 or F64, found I64", Assert.Throws<InputException>(() => file.ReadSingles("i")).Message);
-        Assert.Contains("'f': dtype: expected I64, I32, I16, I8, U8 or BOOL, found F32", Assert.Throws<InputException>(() => file.ReadInt64s("f")).Message);
+        Assert.Contains("'i': dtype: expected F32, F16, BF16 or F64, found I64",
+            Assert.Throws<InputException>(() => file.ReadSingles("i")).Message);
+        Assert.Contains("'f': dtype: expected I64, I32, I16, I8, U8 or BOOL, found F32",
+            Assert.Throws<InputException>(() => file.ReadInt64s("f")).Message);
     }
 
     [Fact]
@@ -212,7 +217,9 @@ public sealed unsafe class SafetensorsFileTests
     {
         "F32" => Enumerable.Range(0, bytes.Length / 4).Select(i => BitConverter.ToSingle(bytes, 4 * i)),
         "F16" => Enumerable.Range(0, bytes.Length / 2).Select(i => (float)BitConverter.ToHalf(bytes, 2 * i)),
-        "BF16" => Enumerable.Range(0, bytes.Length / 2).Select(i => BitConverter.UInt32BitsToSingle((uint)BitConverter.ToUInt16(bytes, 2 * i) << 16)),
+        "BF16" =>
+            Enumerable.Range(0, bytes.Length / 2).Select(
+                i => BitConverter.UInt32BitsToSingle((uint)BitConverter.ToUInt16(bytes, 2 * i) << 16)),
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "no fixture has this type"),
     };
 

@@ -65,7 +65,8 @@ public sealed class SafetensorsFuzzTests : IDisposable
     {
         int headerBytes = (int)BinaryPrimitives.ReadUInt64LittleEndian(bytes);
         int at = random.Next(1, headerBytes), cut = random.Next(0, Math.Min(6, headerBytes - at));
-        byte[] header = [.. bytes.AsSpan(8, at), .. Encoding.UTF8.GetBytes(random.GetItems(Tokens, 1)[0]), .. bytes.AsSpan(8 + at + cut, headerBytes - at - cut)];
+        byte[] header = [.. bytes.AsSpan(8, at), .. Encoding.UTF8.GetBytes(random.GetItems(Tokens, 1)[0]),
+            .. bytes.AsSpan(8 + at + cut, headerBytes - at - cut)];
         byte[] data = bytes[(8 + headerBytes)..];
         byte[] mutated = RawSafetensors.Bytes(header, data.Length);
         data.CopyTo(mutated, 8 + header.Length);

@@ -68,7 +68,8 @@ public sealed class SafetensorsWriterTests : IDisposable
     {
         string path = Path.Combine(Fixtures.Organism, "model.safetensors");
         var tensors = RawSafetensors.Tensors(path).ToArray();
-        SafetensorsWriter.Write(Target, [.. tensors.Select(tensor => new TensorData(tensor.Name, StoredType.BF16, tensor.Shape, tensor.Bytes))]);
+        SafetensorsWriter.Write(
+            Target, [.. tensors.Select(tensor => new TensorData(tensor.Name, StoredType.BF16, tensor.Shape, tensor.Bytes))]);
         var again = RawSafetensors.Tensors(Target).ToDictionary(tensor => tensor.Name);
         Assert.Equal(tensors.Length, again.Count);
         Assert.All(tensors, tensor => Assert.Equal(tensor.Bytes, again[tensor.Name].Bytes));
@@ -123,9 +124,11 @@ public sealed class SafetensorsWriterTests : IDisposable
     {
         TensorData[] tensors = [TensorData.Of("a", [1f], 1)];
         string missing = Path.Combine(folder.Path, "no", "such", "model.safetensors");
-        Assert.StartsWith($"{missing}: the file cannot be written", Assert.Throws<InputException>(() => SafetensorsWriter.Write(missing, tensors)).Message);
+        Assert.StartsWith($"{missing}: the file cannot be written",
+            Assert.Throws<InputException>(() => SafetensorsWriter.Write(missing, tensors)).Message);
         Directory.CreateDirectory(Target);
-        Assert.StartsWith($"{Target}: the file cannot be written", Assert.Throws<InputException>(() => SafetensorsWriter.Write(Target, tensors)).Message);
+        Assert.StartsWith($"{Target}: the file cannot be written",
+            Assert.Throws<InputException>(() => SafetensorsWriter.Write(Target, tensors)).Message);
         Assert.Equal([Target], Directory.EnumerateFileSystemEntries(folder.Path));
     }
 

@@ -19,7 +19,8 @@ internal sealed class TempFolder : IDisposable
     public string Copy(string folder, string name)
     {
         Directory.CreateDirectory(File(name));
-        foreach (var file in Directory.GetFiles(folder)) System.IO.File.Copy(file, System.IO.Path.Combine(File(name), System.IO.Path.GetFileName(file)));
+        foreach (var file in Directory.GetFiles(folder))
+            System.IO.File.Copy(file, System.IO.Path.Combine(File(name), System.IO.Path.GetFileName(file)));
         return File(name);
     }
 

@@ -77,7 +77,8 @@ public sealed class WeightsTests : IDisposable
     [InlineData("layers.0.weight", new long[0], "expected [], found [2, 3]")]
     [InlineData("scale", new long[] { 1 }, "expected [1], found []")]
     [InlineData("position_ids", new long[] { 1, 2 }, "tensor 'position_ids': dtype: expected F32, F16, BF16 or F64, found I64")]
-    [InlineData("layers.2.weight", new long[] { 1, 2 }, "there is no tensor 'layers.2.weight' (expected shape [1, 2]); near it: 'layers.0.weight', 'layers.1.weight'")]
+    [InlineData("layers.2.weight", new long[] { 1, 2 },
+        "there is no tensor 'layers.2.weight' (expected shape [1, 2]); near it: 'layers.0.weight', 'layers.1.weight'")]
     public void WhatIsNotThere_IsNamed(string name, long[] shape, string expected)
     {
         string message = Assert.Throws<InputException>(() => weights.Get(name, shape)).Message;
@@ -109,7 +110,8 @@ public sealed class WeightsTests : IDisposable
         string path = folder.File("many.safetensors");
         SafetensorsWriter.Write(path, [.. Enumerable.Range(0, 8).Select(i => TensorData.Of($"t{i}", [1f]))]);
         using var many = SafetensorsFile.Open(path);
-        Assert.EndsWith("'t0', 't1', 't2', 't3', 't4' and 3 more", Assert.Throws<InputException>(new Weights(path, [many]).AssertAllRead).Message);
+        Assert.EndsWith("'t0', 't1', 't2', 't3', 't4' and 3 more",
+            Assert.Throws<InputException>(new Weights(path, [many]).AssertAllRead).Message);
     }
 
     [Fact]

@@ -30,7 +30,8 @@ public sealed class BakeCommandTests : IDisposable
     {
         Template("1:2,3:0");
         Succeeds("bake", "--model", Fixtures.Organism, "--heads", "heads.json", "--factor", factor, "--out", "baked");
-        foreach (string[] more in new string[][] { [], ["--data", Fixtures.Conflicts], ["--heads", "heads.json", "--factor", factor, "--prompts", "1"] })
+        foreach (string[] more in new string[][] { [], ["--data", Fixtures.Conflicts],
+            ["--heads", "heads.json", "--factor", factor, "--prompts", "1"] })
         {
             var output = Succeeds(["verify-baked", "--model", Fixtures.Organism, "--baked", "baked", .. more]);
             Assert.Contains(claim, output, StringComparison.Ordinal);
@@ -44,7 +45,8 @@ public sealed class BakeCommandTests : IDisposable
     {
         Template("1:2,3:0");
         Succeeds("bake", "--model", Fixtures.Organism, "--heads", "heads.json", "--factor", "2", "--out", "baked");
-        Assert.Contains("columns = round(original x factor)", DoesNotHold("--heads", "heads.json", "--factor", "1.5"), StringComparison.Ordinal);
+        Assert.Contains("columns = round(original x factor)", DoesNotHold("--heads", "heads.json", "--factor", "1.5"),
+            StringComparison.Ordinal);
         Assert.Contains("baked logits = steered logits", DoesNotHold("--heads", "heads.json", "--factor", "0"), StringComparison.Ordinal);
         var weights = _temp.File("baked/model.safetensors");
         var bytes = File.ReadAllBytes(weights);
@@ -87,7 +89,8 @@ public sealed class BakeCommandTests : IDisposable
     {
         Template("1:2");
         string[] arguments = ["bake", "--model", Fixtures.Organism, "--heads", "heads.json", "--factor", "0", "--out", "baked"];
-        arguments[Array.IndexOf(arguments, option) + 1] = value == "models/config.json" ? Path.Combine(Fixtures.Organism, "config.json") : value;
+        arguments[Array.IndexOf(arguments, option) + 1] = value == "models/config.json"
+            ? Path.Combine(Fixtures.Organism, "config.json") : value;
         Assert.Contains(message, Refused(arguments), StringComparison.Ordinal);
         Assert.Equal(["heads.json"], Directory.EnumerateFileSystemEntries(_temp.Path).Select(path => Path.GetFileName(path)));
     }
@@ -116,7 +119,8 @@ public sealed class BakeCommandTests : IDisposable
     {
         var baked = option is "--data" ? BakedModels.Bake(Fixtures.Organism, _temp.File("baked"), 0) : Fixtures.Organism;
         string[] more = option is null ? [] : [option, value!];
-        Assert.Contains(message, Refused(["verify-baked", "--model", Fixtures.Organism, "--baked", baked, .. more]), StringComparison.Ordinal);
+        Assert.Contains(message, Refused(["verify-baked", "--model", Fixtures.Organism, "--baked", baked, .. more]),
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -144,7 +148,8 @@ public sealed class BakeCommandTests : IDisposable
     [InlineData("--heads-template: expected each head once, found 1:2 2 times", "1:2,1:2")]
     [InlineData("--heads-template: layer: expected one that the model has, 0 to ", "99:0")]
     [InlineData("--heads-template: head: expected one that the model has, 0 to 7, found 99", "0:99")]
-    public void Template_WrongHeads_AreOneLine(string message, string heads) => Assert.Contains(message, Refused("inspect", Fixtures.Organism, "--heads-template", heads), StringComparison.Ordinal);
+    public void Template_WrongHeads_AreOneLine(string message, string heads) =>
+        Assert.Contains(message, Refused("inspect", Fixtures.Organism, "--heads-template", heads), StringComparison.Ordinal);
 
     /// <summary>
     /// A killed process cannot clean up, but the output folder never exists incompletely; and a shard is streamed, not held in memory.
@@ -157,7 +162,8 @@ public sealed class BakeCommandTests : IDisposable
         if (OperatingSystem.IsWindows()) return; // no such signals
         Succeeds("synth", "--family", "llava", "--layers", "12", "--heads", "16", "--hidden", "1024", "--out", "model");
         File.WriteAllText(_temp.File("heads.json"), Succeeds("inspect", "model", "--heads-template", "all"));
-        using var process = Ascope.Start(_temp.Path, "bake", "--model", "model", "--heads", "heads.json", "--factor", "1.1", "--out", "baked");
+        using var process = Ascope.Start(_temp.Path, "bake", "--model", "model", "--heads", "heads.json", "--factor",
+            "1.1", "--out", "baked");
         while (!process.HasExited && !Directory.EnumerateFiles(_temp.Path, "*.tmp", SearchOption.AllDirectories).Any()) await Task.Delay(2);
         using (var kill = Process.Start("kill", [signal, process.Id.ToString(CultureInfo.InvariantCulture)])) await kill.WaitForExitAsync();
         await process.WaitForExitAsync();
@@ -166,7 +172,8 @@ public sealed class BakeCommandTests : IDisposable
         Assert.Equal(signal == "-KILL" ? 1 : 0, Directory.GetDirectories(_temp.Path, ".baked.*.partial").Length);
     }
 
-    private void Template(string heads) => File.WriteAllText(_temp.File("heads.json"), Succeeds("inspect", Fixtures.Organism, "--heads-template", heads));
+    private void Template(string heads) =>
+        File.WriteAllText(_temp.File("heads.json"), Succeeds("inspect", Fixtures.Organism, "--heads-template", heads));
 
     private string Succeeds(params string[] arguments)
     {

@@ -10,7 +10,8 @@ public sealed class CommandLineTests
 {
     private const string Full = "No space left on device : '/runs/results.jsonl'";
 
-    public static TheoryData<Exception> Refusals => [new IOException(Full), new UnauthorizedAccessException(Full), new AggregateException(new AggregateException(new IOException(Full)))];
+    public static TheoryData<Exception> Refusals => [new IOException(Full), new UnauthorizedAccessException(Full),
+        new AggregateException(new AggregateException(new IOException(Full)))];
 
     [Theory]
     [MemberData(nameof(Refusals), DisableDiscoveryEnumeration = true)]
@@ -22,7 +23,8 @@ public sealed class CommandLineTests
     }
 
     [Fact]
-    public void AnErrorOfTheProgramItselfIsNotHidden() => Assert.Throws<InvalidOperationException>(() => Run(new InvalidOperationException(Full)));
+    public void AnErrorOfTheProgramItselfIsNotHidden() =>
+        Assert.Throws<InvalidOperationException>(() => Run(new InvalidOperationException(Full)));
 
     private static (int Exit, string Error) Run(Exception thrown)
     {

@@ -7,7 +7,8 @@ namespace AnchorScope.Tests.Cli;
 /// <summary>`ascope data world`: its folders go through a diagnosis, and what goes wrong leaves nothing.</summary>
 public sealed class DataCommandTests : IDisposable
 {
-    private static readonly string[] Few = ["--rank", "4", "--test", "4", "--heldout", "4", "--hard", "8", "--inertia", "0", "--control", "12"];
+    private static readonly string[] Few = ["--rank", "4", "--test", "4", "--heldout", "4", "--hard", "8",
+        "--inertia", "0", "--control", "12"];
 
     private readonly TempFolder _temp = new();
 
@@ -17,8 +18,10 @@ public sealed class DataCommandTests : IDisposable
         var (exit, output, error) = Ascope.Run(_temp.Path, ["data", "world", .. Few, "--seed", "3", "--out", "world"]);
         Assert.Equal((0, ""), (exit, error));
         Assert.Equal("world: rank 4, test 4, heldout 4, hard 8, control 12 samples, 28 pictures", output.Trim());
-        Assert.Equal(["control.jsonl", "hard.jsonl", "heldout.jsonl", "images", "prompt.json", "rank.jsonl", "test.jsonl"], Directory.GetFileSystemEntries(_temp.File("world")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
-        (exit, _, error) = Ascope.Run(_temp.Path, "diagnose", "--model", Fixtures.Organism, "--quiet", "--data", "world", "--draws", "1", "--windows", "3", "--gains", "2", "--out", "out");
+        Assert.Equal(["control.jsonl", "hard.jsonl", "heldout.jsonl", "images", "prompt.json", "rank.jsonl", "test.jsonl"],
+            Directory.GetFileSystemEntries(_temp.File("world")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        (exit, _, error) = Ascope.Run(_temp.Path, "diagnose", "--model", Fixtures.Organism, "--quiet", "--data", "world", "--draws", "1",
+            "--windows", "3", "--gains", "2", "--out", "out");
         Assert.Equal((0, ""), (exit, error));
         Assert.True(File.Exists(Path.Combine(_temp.File("out"), "report.html")));
     }
@@ -26,8 +29,10 @@ public sealed class DataCommandTests : IDisposable
     [Fact]
     public void ASplitAlone_IsDiagnosedInHalves()
     {
-        Assert.Equal(0, Ascope.Run(_temp.Path, "data", "world", "--heldout", "8", "--rank", "0", "--test", "0", "--hard", "0", "--inertia", "0", "--control", "0", "--out", "unseen").ExitCode);
-        var (exit, _, error) = Ascope.Run(_temp.Path, "diagnose", "--model", Fixtures.Organism, "--data", "unseen", "--draws", "1", "--windows", "3", "--gains", "2", "--out", "out");
+        Assert.Equal(0, Ascope.Run(_temp.Path, "data", "world", "--heldout", "8", "--rank", "0", "--test", "0", "--hard", "0", "--inertia",
+            "0", "--control", "0", "--out", "unseen").ExitCode);
+        var (exit, _, error) = Ascope.Run(_temp.Path, "diagnose", "--model", Fixtures.Organism, "--data", "unseen", "--draws", "1",
+            "--windows", "3", "--gains", "2", "--out", "out");
         Assert.Equal(0, exit);
         Assert.Contains("unseen: 4 rank, 4 test", error, StringComparison.Ordinal);
     }
@@ -54,7 +59,9 @@ public sealed class DataCommandTests : IDisposable
 
     [Fact]
     public void NoSamplesAtAll_AreRefused() =>
-        Assert.Contains("expected at least one sample", Refused("data", "world", "--out", "world", "--rank", "0", "--test", "0", "--heldout", "0", "--hard", "0", "--inertia", "0", "--control", "0"), StringComparison.Ordinal);
+        Assert.Contains("expected at least one sample",
+            Refused("data", "world", "--out", "world", "--rank", "0", "--test", "0", "--heldout", "0", "--hard", "0", "--inertia", "0",
+                "--control", "0"), StringComparison.Ordinal);
 
     [Fact]
     public void AFolderWithFiles_IsLeftAlone()
@@ -72,8 +79,10 @@ public sealed class DataCommandTests : IDisposable
     {
         if (OperatingSystem.IsWindows()) return; // no such signal
         using var process = Ascope.Start(_temp.Path, "data", "world", "--test", "100000", "--out", "world");
-        while (!process.HasExited && !Directory.EnumerateFiles(_temp.Path, "test-*.png", SearchOption.AllDirectories).Any()) await Task.Delay(10);
-        using (var kill = Process.Start("kill", ["-TERM", process.Id.ToString(CultureInfo.InvariantCulture)])) await kill.WaitForExitAsync();
+        while (!process.HasExited && !Directory.EnumerateFiles(_temp.Path, "test-*.png", SearchOption.AllDirectories).Any())
+            await Task.Delay(10);
+        using (var kill = Process.Start("kill", ["-TERM", process.Id.ToString(CultureInfo.InvariantCulture)]))
+            await kill.WaitForExitAsync();
         var error = await process.StandardError.ReadToEndAsync();
         await process.WaitForExitAsync();
         Assert.Equal(130, process.ExitCode);

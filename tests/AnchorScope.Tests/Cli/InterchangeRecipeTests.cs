@@ -13,7 +13,8 @@ public sealed class InterchangeRecipeTests : IDisposable
     public void EveryCommand_Works_AndTheAnswersSwitch()
     {
         var answers = new List<string>();
-        foreach (var line in File.ReadLines(Path.Combine(Fixtures.Root, "docs", "recipes", "interchange.md")).Where(line => line.StartsWith("    ", StringComparison.Ordinal)).Select(line => line.Trim()))
+        foreach (var line in File.ReadLines(Path.Combine(Fixtures.Root, "docs", "recipes", "interchange.md"))
+            .Where(line => line.StartsWith("    ", StringComparison.Ordinal)).Select(line => line.Trim()))
         {
             if (line.StartsWith("echo '", StringComparison.Ordinal))
             {
@@ -22,9 +23,13 @@ public sealed class InterchangeRecipeTests : IDisposable
                 continue;
             }
             var quoted = line.Split('"');
-            var arguments = quoted.SelectMany((part, i) => i % 2 == 1 ? [part] : part.Split(' ', StringSplitOptions.RemoveEmptyEntries)).ToList();
+            var arguments = quoted.SelectMany((part, i) => i % 2 == 1 ? [part] : part.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+                .ToList();
             Assert.Equal("ascope", arguments[0]);
-            var (exit, output, error) = Ascope.Run(_temp.Path, [.. arguments[1..].Select(word => word.StartsWith("models/", StringComparison.Ordinal) || word.StartsWith("data/", StringComparison.Ordinal) ? Path.Combine(Fixtures.Root, word) : word)]);
+            var (exit, output, error) = Ascope.Run(_temp.Path,
+                [.. arguments[1..].Select(
+                    word => word.StartsWith("models/", StringComparison.Ordinal) || word.StartsWith("data/", StringComparison.Ordinal)
+                        ? Path.Combine(Fixtures.Root, word) : word)]);
             Assert.True(exit == 0 && error.Length == 0, $"{line}: exit code {exit}: {error}");
             answers.Add(output.Split('\n')[0].Trim());
         }

@@ -43,9 +43,11 @@ public sealed class ParityCommandTests : IDisposable
             BitConverter.TryWriteBytes(bytes.AsSpan((int)entry.Offset), 3f);
         }
         File.WriteAllBytes(path, bytes);
-        var (exit, output, _) = Ascope.Run(_temp.Path, "parity", model, Fixtures.Path("qwen2vl", "golden", "one_image_nonsquare.safetensors"));
+        var (exit, output, _) = Ascope.Run(_temp.Path, "parity", model,
+            Fixtures.Path("qwen2vl", "golden", "one_image_nonsquare.safetensors"));
         Assert.Equal(1, exit);
-        Assert.Contains("the first in the order of computation: one_image_nonsquare, lm.attn_out layer 2 [0, 0]: expected", output, StringComparison.Ordinal);
+        Assert.Contains("the first in the order of computation: one_image_nonsquare, lm.attn_out layer 2 [0, 0]: expected", output,
+            StringComparison.Ordinal);
     }
 
     [Theory]

@@ -12,8 +12,10 @@ public sealed class SeriesCommandTests : IDisposable
     [Fact]
     public void EveryCheckpointIsDiagnosed_AndAnInterruptedSeriesGoesOn()
     {
-        Assert.Equal(0, Ascope.Run(_temp.Path, "train", Path.Combine(Fixtures.Root, "recipes", "small.json"), "--template", Fixtures.Organism, "--out", "run", "--series", "20").ExitCode);
-        string[] diagnose = ["diagnose", "--series", Path.Combine("run", "series"), "--data", Fixtures.Conflicts, "--limit", "4", "--draws", "1", "--windows", "3", "--quiet", "--out", "out"];
+        Assert.Equal(0, Ascope.Run(_temp.Path, "train", Path.Combine(Fixtures.Root, "recipes", "small.json"), "--template",
+            Fixtures.Organism, "--out", "run", "--series", "20").ExitCode);
+        string[] diagnose = ["diagnose", "--series", Path.Combine("run", "series"), "--data", Fixtures.Conflicts, "--limit", "4", "--draws",
+            "1", "--windows", "3", "--quiet", "--out", "out"];
         var (exit, output, error) = Ascope.Run(_temp.Path, diagnose);
         Assert.Equal((0, ""), (exit, error));
         string[] names = ["000040-lower", "000060-upper", "000080-shrink"];
@@ -23,9 +25,11 @@ public sealed class SeriesCommandTests : IDisposable
         using (var json = JsonDocument.Parse(bytes))
         {
             var points = json.RootElement.GetProperty("points").EnumerateArray().ToList();
-            Assert.Equal(["40 lower 2", "60 upper 3", "80 shrink 3"], points.Select(p => $"{p.GetProperty("step")} {p.GetProperty("stage").GetString()} {p.GetProperty("layers")}"));
+            Assert.Equal(["40 lower 2", "60 upper 3", "80 shrink 3"],
+                points.Select(p => $"{p.GetProperty("step")} {p.GetProperty("stage").GetString()} {p.GetProperty("layers")}"));
         }
-        Assert.True(File.Exists(_temp.File("out/report.html")) && File.Exists(_temp.File("out/figures/series.svg")) && File.Exists(_temp.File("out/series.csv")));
+        Assert.True(File.Exists(_temp.File("out/report.html")) && File.Exists(_temp.File("out/figures/series.svg"))
+            && File.Exists(_temp.File("out/series.csv")));
 
         // A second run is refused; a resumed one keeps what is finished and computes what is missing: a whole checkpoint, and the end of
         // another.
@@ -60,7 +64,8 @@ public sealed class SeriesCommandTests : IDisposable
     {
         Refused("there is no such folder of checkpoints", "none");
         Directory.CreateDirectory(_temp.File("empty"));
-        Refused("empty: folders: expected checkpoints with their step in their names, as ascope train --series keeps them, found none", "empty");
+        Refused("empty: folders: expected checkpoints with their step in their names, as ascope train --series keeps them, found none",
+            "empty");
         Directory.CreateDirectory(_temp.File("run/series"));
         Refused("name: expected one with the number of the step in it, found series", "run");
         Directory.CreateDirectory(_temp.File("some/step-5"));
@@ -70,7 +75,8 @@ public sealed class SeriesCommandTests : IDisposable
 
     private void Refused(string message, string series, params string[] more)
     {
-        var (exit, _, error) = Ascope.Run(_temp.Path, ["diagnose", "--series", series, "--data", Fixtures.Conflicts, "--out", "out", .. more]);
+        var (exit, _, error) = Ascope.Run(
+            _temp.Path, ["diagnose", "--series", series, "--data", Fixtures.Conflicts, "--out", "out", .. more]);
         Assert.Equal(2, exit);
         Assert.Contains(message, Assert.Single(error.TrimEnd().Split('\n')), StringComparison.Ordinal);
         Assert.False(Path.Exists(_temp.File("out")), "a folder was left behind");

@@ -4,7 +4,9 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Cli;
 
-/// <summary>The sweep from the command line, on the first organism: the same bytes planned and naive, and one clear line for what is wrong.</summary>
+/// <summary>
+/// The sweep from the command line, on the first organism: the same bytes planned and naive, and one clear line for what is wrong.
+/// </summary>
 public sealed class SweepCommandTests : IDisposable
 {
     private const string Prompt = "text : the moon is pink , there are three , on night . which thing ? take the picture not the message";
@@ -31,7 +33,8 @@ public sealed class SweepCommandTests : IDisposable
     public void PlannedAndNaive_AreTheSameBytes(string positions)
     {
         var planned = Rows("planned", "--heads", "all", "--positions", positions, "--factor", "0", "--logits", "7,3,7", "--threads", "2");
-        Assert.Equal(Rows("naive", "--heads", "all", "--positions", positions, "--factor", "0", "--logits", "7,3", "--threads", "1", "--naive"), planned);
+        Assert.Equal(Rows("naive", "--heads", "all", "--positions", positions, "--factor", "0", "--logits", "7,3", "--threads",
+            "1", "--naive"), planned);
         var (layer, head) = (0, 0);
         using var plain = JsonDocument.Parse(planned[0]);
         Assert.Equal("baseline", plain.RootElement.GetProperty("name").GetString());
@@ -40,7 +43,8 @@ public sealed class SweepCommandTests : IDisposable
         {
             using var row = JsonDocument.Parse(line);
             if (row.RootElement.GetProperty("layer").GetInt32() != layer) (layer, head) = (layer + 1, 0);
-            Assert.Equal((layer, head++), (row.RootElement.GetProperty("layer").GetInt32(), row.RootElement.GetProperty("head").GetInt32()));
+            Assert.Equal(
+                (layer, head++), (row.RootElement.GetProperty("layer").GetInt32(), row.RootElement.GetProperty("head").GetInt32()));
             Assert.Equal(["7", "3"], row.RootElement.GetProperty("logits").EnumerateObject().Select(p => p.Name));
             Assert.True(row.RootElement.GetProperty("argmax").GetInt32() >= 0);
         }
@@ -50,11 +54,14 @@ public sealed class SweepCommandTests : IDisposable
     [Fact]
     public void Plan_TakesAnyListOfInterventions()
     {
-        Intervention[] list = [Intervention.HeadGain("two heads", [(1, 0), (2, 1)], 0), Intervention.Knockout("window", [2, 3], Positions.Of(30), Positions.Range(0, 16)), Intervention.HeadGain(3, 0, 1.5f)];
-        _temp.Write("plan.json", "[" + string.Join(',', list.Select(i => System.Text.Encoding.UTF8.GetString(InterventionJson.Write(i)))) + "]");
+        Intervention[] list = [Intervention.HeadGain("two heads", [(1, 0), (2, 1)], 0),
+            Intervention.Knockout("window", [2, 3], Positions.Of(30), Positions.Range(0, 16)), Intervention.HeadGain(3, 0, 1.5f)];
+        _temp.Write(
+            "plan.json", "[" + string.Join(',', list.Select(i => System.Text.Encoding.UTF8.GetString(InterventionJson.Write(i)))) + "]");
         var planned = Rows("planned", "--plan", "plan.json");
         Assert.Equal(Rows("naive", "--plan", "plan.json", "--naive"), planned);
-        Assert.Equal(list.Select(i => i.Name).Prepend("baseline"), planned.Select(line => JsonDocument.Parse(line).RootElement.GetProperty("name").GetString()));
+        Assert.Equal(list.Select(i => i.Name).Prepend("baseline"),
+            planned.Select(line => JsonDocument.Parse(line).RootElement.GetProperty("name").GetString()));
     }
 
     [Fact]
@@ -62,7 +69,8 @@ public sealed class SweepCommandTests : IDisposable
     {
         var (exit, output, error) = Ascope.Run(_temp.Path, Arguments("--heads", "all", "--explain"));
         Assert.Equal((0, ""), (exit, error));
-        foreach (var word in new[] { "rows x layers", "GFLOP", "weights read", "passes", "rows a pass" }) Assert.Contains(word, output, StringComparison.Ordinal);
+        foreach (var word in new[] { "rows x layers", "GFLOP", "weights read", "passes", "rows a pass" })
+            Assert.Contains(word, output, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFiles(_temp.Path));
     }
 
@@ -95,10 +103,13 @@ public sealed class SweepCommandTests : IDisposable
     [Fact]
     public void LogitsBeyondFloat32_AreNull_AndSaid()
     {
-        var (exit, output, error) = Ascope.Run(_temp.Path, "sweep", Fixtures.Grown("relay"), "--image", Path.Combine(Fixtures.Conflicts, "images", "test-0001.png"), "--prompt",
-            "message : star , purple , one , night . what colour is it ? trust the picture", "--heads", "2:1", "--factor", "1e38", "--positions", "all", "--out", "rows.jsonl");
+        var (exit, output, error) = Ascope.Run(_temp.Path, "sweep", Fixtures.Grown("relay"), "--image",
+            Path.Combine(Fixtures.Conflicts, "images", "test-0001.png"), "--prompt",
+            "message : star , purple , one , night . what colour is it ? trust the picture", "--heads", "2:1", "--factor", "1e38",
+            "--positions", "all", "--out", "rows.jsonl");
         Assert.Equal(0, exit);
-        Assert.Contains("warning: 1 variant has logits beyond the range of float32, which are null in rows.jsonl", error, StringComparison.Ordinal);
+        Assert.Contains("warning: 1 variant has logits beyond the range of float32, which are null in rows.jsonl", error,
+            StringComparison.Ordinal);
         Assert.EndsWith("\"argmax\":null}\n", File.ReadAllText(_temp.File("rows.jsonl")), StringComparison.Ordinal);
         Assert.StartsWith("rows.jsonl: 2 variants", output, StringComparison.Ordinal);
     }
@@ -109,8 +120,10 @@ public sealed class SweepCommandTests : IDisposable
     [InlineData("[7]", "[0]")]
     [InlineData("[{\"version\": 3, \"edits\": []}]", "[0].version")]
     [InlineData("[{\"version\": 1, \"edits\": [{\"kind\": \"fly\"}]}]", "[0].edits[0]")]
-    [InlineData("[{\"version\": 1, \"name\": \"a\", \"edits\": [{\"kind\": \"head_scale\", \"layer\": 0, \"factor\": 0}]}, {\"version\": 1, \"name\": \"a\", \"edits\": [{\"kind\": \"head_scale\", \"layer\": 0, \"factor\": 0}]}]", "2 called")]
-    [InlineData("[{\"version\": 1, \"name\": \"baseline\", \"edits\": [{\"kind\": \"head_scale\", \"layer\": 0, \"factor\": 0}]}]", "name: expected another name: the run without edits is called so, found baseline")]
+    [InlineData("[{\"version\": 1, \"name\": \"a\", \"edits\": [{\"kind\": \"head_scale\", \"layer\": 0, \"factor\": 0}]}, {\"version\": "
+        + "1, \"name\": \"a\", \"edits\": [{\"kind\": \"head_scale\", \"layer\": 0, \"factor\": 0}]}]", "2 called")]
+    [InlineData("[{\"version\": 1, \"name\": \"baseline\", \"edits\": [{\"kind\": \"head_scale\", \"layer\": 0, \"factor\": 0}]}]",
+        "name: expected another name: the run without edits is called so, found baseline")]
     [InlineData("[", "not valid JSON")]
     public void WrongPlan_NamesThePlace(string json, string message)
     {

@@ -9,7 +9,8 @@ namespace AnchorScope.Tests.Cli;
 public sealed class SynthCommandTests : IDisposable
 {
     private static readonly string[] Tiny =
-        ["--layers", "2", "--heads", "4", "--kv-heads", "2", "--hidden", "32", "--vocab", "400", "--image-tokens", "9", "--vision-layers", "2", "--vision-hidden", "32", "--vision-heads", "4"];
+        ["--layers", "2", "--heads", "4", "--kv-heads", "2", "--hidden", "32", "--vocab", "400", "--image-tokens", "9", "--vision-layers",
+            "2", "--vision-hidden", "32", "--vision-heads", "4"];
 
     private readonly TempFolder _temp = new();
 
@@ -22,19 +23,22 @@ public sealed class SynthCommandTests : IDisposable
     [InlineData("smolvlm", "bf16")]
     public void EveryFamily_GoesThroughInspectTraceAndDiagnose(string family, string type)
     {
-        var (exit, output, error) = Ascope.Run(_temp.Path, ["synth", "--family", family, .. Tiny, "--dtype", type, "--seed", "7", "--out", "model"]);
+        var (exit, output, error) = Ascope.Run(_temp.Path,
+            ["synth", "--family", family, .. Tiny, "--dtype", type, "--seed", "7", "--out", "model"]);
         Assert.Equal((0, ""), (exit, error));
         Assert.Contains("never trained", output, StringComparison.Ordinal);
         (exit, output, error) = Ascope.Run(_temp.Path, "inspect", "model");
         Assert.Equal((0, ""), (exit, error));
         Assert.Contains($"stored as     {type.ToUpperInvariant()},", output, StringComparison.Ordinal);
         (exit, _, error) = Ascope.Run(
-            _temp.Path, "trace", "model", "--image", Path.Combine(Fixtures.Conflicts, "images", "test-0000.png"), "--prompt", "which colour?", "--generate", "2", "--out", "trace.safetensors");
+            _temp.Path, "trace", "model", "--image", Path.Combine(Fixtures.Conflicts, "images", "test-0000.png"), "--prompt",
+            "which colour?", "--generate", "2", "--out", "trace.safetensors");
         Assert.Equal((0, ""), (exit, error));
         using var trace = SafetensorsFile.Open(_temp.File("trace.safetensors"));
         Assert.Equal(400, trace.Entry("lm.logits").Shape[^1]);
         // Answers that begin with the same byte are left out, and the command says so with its exit code.
-        (exit, _, error) = Ascope.Run(_temp.Path, "diagnose", "--model", "model", "--data", Fixtures.Conflicts, "--limit", "3", "--draws", "1", "--windows", "3", "--gains", "2", "--quiet", "--out", "out");
+        (exit, _, error) = Ascope.Run(_temp.Path, "diagnose", "--model", "model", "--data", Fixtures.Conflicts, "--limit", "3", "--draws",
+            "1", "--windows", "3", "--gains", "2", "--quiet", "--out", "out");
         Assert.Equal(3, exit);
         Assert.All(error.Trim().Split('\n'), line => Assert.StartsWith("left out", line, StringComparison.Ordinal));
         Assert.Contains("follows nothing", File.ReadAllText(Path.Combine(_temp.File("out"), "report.html")), StringComparison.Ordinal);
@@ -59,7 +63,8 @@ public sealed class SynthCommandTests : IDisposable
     [InlineData("--mlp", "1048577")]
     public void WrongOptions_AreOneLineThatNamesThem(string option, string value)
     {
-        string[] arguments = ["synth", "--family", "llava", .. Tiny, "--dtype", "bf16", "--shard-size", "5GB", "--seed", "1", "--mlp", "96", "--out", "model"];
+        string[] arguments = ["synth", "--family", "llava", .. Tiny, "--dtype", "bf16", "--shard-size", "5GB", "--seed", "1",
+            "--mlp", "96", "--out", "model"];
         arguments[Array.IndexOf(arguments, option) + 1] = value;
         Refused(option, arguments);
     }
@@ -77,7 +82,8 @@ public sealed class SynthCommandTests : IDisposable
 
     [Fact]
     public void ImpossibleImageTokens_ComeWithPossibleOnes() =>
-        Assert.Contains("found 500; near it: 484 or 529", Refused("--image-tokens", "synth", "--family", "llava", "--image-tokens", "500", "--out", "model"), StringComparison.Ordinal);
+        Assert.Contains("found 500; near it: 484 or 529",
+            Refused("--image-tokens", "synth", "--family", "llava", "--image-tokens", "500", "--out", "model"), StringComparison.Ordinal);
 
     [Fact]
     public void MoreThanTheDiskHolds_IsNotBegun() =>
@@ -98,9 +104,12 @@ public sealed class SynthCommandTests : IDisposable
     public async Task Terminated_NothingIsLeft()
     {
         if (OperatingSystem.IsWindows()) return; // no such signal
-        using var process = Ascope.Start(_temp.Path, "synth", "--family", "llava", "--layers", "16", "--heads", "32", "--hidden", "4096", "--out", "model");
-        while (!process.HasExited && !Directory.EnumerateFiles(_temp.Path, "*.tmp", SearchOption.AllDirectories).Any()) await Task.Delay(10);
-        using (var kill = Process.Start("kill", ["-TERM", process.Id.ToString(CultureInfo.InvariantCulture)])) await kill.WaitForExitAsync();
+        using var process = Ascope.Start(_temp.Path, "synth", "--family", "llava", "--layers", "16", "--heads", "32", "--hidden",
+            "4096", "--out", "model");
+        while (!process.HasExited && !Directory.EnumerateFiles(_temp.Path, "*.tmp", SearchOption.AllDirectories).Any())
+            await Task.Delay(10);
+        using (var kill = Process.Start("kill", ["-TERM", process.Id.ToString(CultureInfo.InvariantCulture)]))
+            await kill.WaitForExitAsync();
         var error = await process.StandardError.ReadToEndAsync();
         await process.WaitForExitAsync();
         Assert.Equal(130, process.ExitCode);
@@ -119,21 +128,26 @@ public sealed class SynthCommandTests : IDisposable
         var bytes = new FileInfo(Path.Combine(_temp.File("large"), "model.safetensors")).Length;
         Assert.True(bytes > 300_000_000, $"{bytes} bytes are too few to see a copy of them");
         var (before, with) = (PeakOfTrace("tiny"), PeakOfTrace("large"));
-        Assert.True(with - before < bytes / 5, $"a prompt through {bytes} bytes of weights took {with - before} bytes more memory than through a tiny model's ({before})");
+        Assert.True(with - before < bytes / 5,
+            $"a prompt through {bytes} bytes of weights took {with - before} bytes more memory than through a tiny model's ({before})");
     }
 
     /// <summary>Peak anonymous memory in bytes (not backed by a file) while the model reads a short text.</summary>
     private long PeakOfTrace(string model)
     {
-        using var process = Ascope.Start(_temp.Path, "trace", model, "--prompt", "yes?", "--force", "--out", "trace.safetensors", "--threads", "2");
+        using var process = Ascope.Start(_temp.Path, "trace", model, "--prompt", "yes?", "--force", "--out",
+            "trace.safetensors", "--threads", "2");
         var error = process.StandardError.ReadToEndAsync();
         var peak = 0L;
         while (!process.HasExited)
         {
             try
             {
-                var line = File.ReadLines($"/proc/{process.Id}/status").FirstOrDefault(l => l.StartsWith("RssAnon:", StringComparison.Ordinal));
-                if (line is not null) peak = Math.Max(peak, 1024 * long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture));
+                var line = File.ReadLines($"/proc/{process.Id}/status")
+                    .FirstOrDefault(l => l.StartsWith("RssAnon:", StringComparison.Ordinal));
+                if (line is not null)
+                    peak = Math.Max(
+                        peak, 1024 * long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture));
             }
             catch (IOException)
             {

@@ -15,7 +15,8 @@ public sealed class TokenizeCommandTests
         using var golden = JsonDocument.Parse(File.ReadAllText(Fixtures.Path(folder, "golden_tokenizer.json")));
         var rows = golden.RootElement.GetProperty("rows").EnumerateArray().ToList();
         var input = JsonSerializer.Serialize(rows.Select(r => r.GetProperty("text").GetString()));
-        var (exit, output, error) = Ascope.RunWithInput(Fixtures.Root, input, ["tokenize", Fixtures.Path(folder), .. special ? new[] { "--special" } : []]);
+        var (exit, output, error) = Ascope.RunWithInput(Fixtures.Root, input,
+            ["tokenize", Fixtures.Path(folder), .. special ? new[] { "--special" } : []]);
         Assert.Equal((0, ""), (exit, error));
         using var found = JsonDocument.Parse(output);
         Assert.Equal(rows.Count, found.RootElement.GetArrayLength());
@@ -23,7 +24,9 @@ public sealed class TokenizeCommandTests
         {
             Assert.Equal(row.GetProperty("text").GetString(), item.GetProperty("text").GetString());
             Assert.Equal(Ints(row.GetProperty(special ? "ids" : "ids_no_special")), Ints(item.GetProperty("ids")));
-            if (special) Assert.Equal(row.GetProperty("tokens").EnumerateArray().Select(t => t.GetString()), item.GetProperty("tokens").EnumerateArray().Select(t => t.GetString()));
+            if (special)
+                Assert.Equal(row.GetProperty("tokens").EnumerateArray().Select(t => t.GetString()),
+                    item.GetProperty("tokens").EnumerateArray().Select(t => t.GetString()));
             Assert.Equal(item.GetProperty("ids").GetArrayLength(), item.GetProperty("offsets").GetArrayLength());
         }
     }
@@ -33,7 +36,8 @@ public sealed class TokenizeCommandTests
     {
         var (_, output, _) = Ascope.RunWithInput(Fixtures.Root, """["🙂a🙂"]""", "tokenize", Fixtures.Path("qwen25vl"));
         using var found = JsonDocument.Parse(output);
-        var offsets = found.RootElement[0].GetProperty("offsets").EnumerateArray().Select(o => (o[0].GetInt32(), o[1].GetInt32())).Distinct();
+        var offsets = found.RootElement[0].GetProperty("offsets").EnumerateArray()
+            .Select(o => (o[0].GetInt32(), o[1].GetInt32())).Distinct();
         Assert.Equal([(0, 1), (1, 2), (2, 3)], offsets);
     }
 

@@ -26,7 +26,8 @@ public sealed class TraceCommandTests : IDisposable
     public void EveryArrayIsTheReferences(string model, string @case)
     {
         using var golden = Golden.Open(model, @case);
-        using var found = Trace(model, golden, "--keep", string.Join(',', TraceExport.Optional), "--generate", $"{golden.Ints("gen.ids").Length}");
+        using var found = Trace(model, golden, "--keep", string.Join(',', TraceExport.Optional), "--generate",
+            $"{golden.Ints("gen.ids").Length}");
         var compared = 0;
         foreach (var name in golden.Names.Where(n => found.Tensors.ContainsKey(n) && !n.StartsWith("lens", StringComparison.Ordinal)))
         {
@@ -36,7 +37,9 @@ public sealed class TraceCommandTests : IDisposable
             else Close.AssertRows(name, golden.Singles(name), found.ReadSingles(name), golden.Shape(name)[^1]);
             compared++;
         }
-        var wanted = golden.Names.Where(n => n.StartsWith("lm.", StringComparison.Ordinal) || n.StartsWith("gen.", StringComparison.Ordinal) || n == "vision.features").ToList();
+        var wanted = golden.Names.Where(
+            n => n.StartsWith("lm.", StringComparison.Ordinal) || n.StartsWith("gen.", StringComparison.Ordinal) || n == "vision.features")
+            .ToList();
         Assert.True(compared >= wanted.Count, $"only {compared} of {wanted.Count} arrays were written");
         Assert.All(wanted, name => Assert.True(found.Tensors.ContainsKey(name), $"{name} is missing"));
     }
@@ -49,7 +52,8 @@ public sealed class TraceCommandTests : IDisposable
         foreach (var intervention in golden.Manifest.GetProperty("interventions").EnumerateObject())
         {
             using var found = Trace("llava15", golden, "--edits", _temp.Write("edits.json", Edits(intervention.Value)));
-            Close.AssertRows(intervention.Name, golden.Singles($"iv.{intervention.Name}.logits"), found.ReadSingles("lm.logits"), found.Entry("lm.logits").Shape[^1]);
+            Close.AssertRows(intervention.Name, golden.Singles($"iv.{intervention.Name}.logits"), found.ReadSingles("lm.logits"),
+                found.Entry("lm.logits").Shape[^1]);
             seen++;
         }
         Assert.True(seen > 0);
@@ -62,14 +66,16 @@ public sealed class TraceCommandTests : IDisposable
         var output = _temp.File("organism.safetensors");
         var (exit, _, error) = Ascope.Run(
             _temp.Path, "trace", Fixtures.Organism, "--image", Path.Combine(Fixtures.Conflicts, "images", "test-0000.png"),
-            "--prompt", "text : the moon is pink , there are three , on night . which thing ? take the picture not the message", "--out", output);
+            "--prompt", "text : the moon is pink , there are three , on night . which thing ? take the picture not the message", "--out",
+            output);
         Assert.Equal((0, ""), (exit, error));
         using var found = SafetensorsFile.Open(output);
         var length = (int)reference.ReadInt64s("test.first100.length")[0];
         Assert.Equal([1, length], found.Entry("inputs.input_ids").Shape);
         Assert.Equal(reference.ReadInt64s("test.first100.token_ids")[..length], found.ReadInt64s("inputs.input_ids"));
         Assert.Equal([1, 3, 64, 64], found.Entry("inputs.pixel_values").Shape);
-        Close.AssertRelative("logits", reference.ReadSingles("test.first100.last_logits").AsSpan(0, 96), found.ReadSingles("lm.logits").AsSpan((length - 1) * 96, 96));
+        Close.AssertRelative("logits", reference.ReadSingles("test.first100.last_logits").AsSpan(0, 96),
+            found.ReadSingles("lm.logits").AsSpan((length - 1) * 96, 96));
     }
 
     [Theory]
@@ -82,7 +88,8 @@ public sealed class TraceCommandTests : IDisposable
         using var golden = Golden.Open(model, @case);
         var output = _temp.File("rendered.safetensors");
         var picture = Fixtures.Path(model, "golden", golden.Manifest.GetProperty("images")[0].GetString()!);
-        var (exit, _, error) = Ascope.Run(_temp.Path, "trace", Fixtures.Path(model), "--image", picture, "--prompt", "What is shown in the picture?", "--out", output);
+        var (exit, _, error) = Ascope.Run(_temp.Path, "trace", Fixtures.Path(model), "--image", picture, "--prompt",
+            "What is shown in the picture?", "--out", output);
         Assert.Equal((0, ""), (exit, error));
         using var found = SafetensorsFile.Open(output);
         Assert.Equal(golden.Ints("inputs.input_ids"), found.ReadInt64s("inputs.input_ids").Select(i => (int)i));
@@ -123,7 +130,8 @@ public sealed class TraceCommandTests : IDisposable
         (int ExitCode, string Output, string Error) Run(params string[] more) =>
             Ascope.Run(_temp.Path, ["trace", model, "--inputs", input, "--force", "--out", _temp.File("out.safetensors"), .. more]);
         Assert.Equal(0, Run("--generate", "10").ExitCode);
-        Assert.Equal((2, "ascope: the prompt has 21 positions and 10 generated tokens come behind it; the model was made for 30 (max_position_embeddings)"), (Run("--generate", "11").ExitCode, Run("--generate", "11").Error.Trim()));
+        Assert.Equal((2, "ascope: the prompt has 21 positions and 10 generated tokens come behind it; the model was made for 30 "
+            + "(max_position_embeddings)"), (Run("--generate", "11").ExitCode, Run("--generate", "11").Error.Trim()));
         VariantCheckpoints.Set(model, "config.json", "text_config.max_position_embeddings", "20");
         Assert.Equal((2, "ascope: the prompt has 21 positions; the model was made for 20 (max_position_embeddings)"),
             (Run().ExitCode, Run().Error.Trim()));
@@ -139,7 +147,8 @@ public sealed class TraceCommandTests : IDisposable
         SafetensorsWriter.Write(input, [TensorData.Of("input_ids", golden.Inputs64("input_ids")!, golden.Shape("inputs.input_ids"))]);
         var (exit, _, error) = Ascope.Run(_temp.Path, "trace", model, "--inputs", input, "--out", _temp.File("out.safetensors"),
             "--generate", "2");
-        Assert.Equal((0, $"ascope: warning: {Path.Combine(model, "generation_config.json")}: num_beams: not applied; the text is generated without it"), (exit, error.Trim()));
+        Assert.Equal((0, $"ascope: warning: {Path.Combine(model, "generation_config.json")}: num_beams: not applied; "
+            + "the text is generated without it"), (exit, error.Trim()));
         (exit, _, error) = Ascope.Run(_temp.Path, "trace", model, "--inputs", input, "--force", "--out", _temp.File("out.safetensors"));
         Assert.Equal((0, ""), (exit, error));
     }
@@ -151,8 +160,10 @@ public sealed class TraceCommandTests : IDisposable
     public void AnInputIsNeverOverwritten(string option, string file, string text, params string[] more)
     {
         _temp.Write(file, text);
-        var (exit, output, error) = Ascope.Run(_temp.Path, ["trace", Fixtures.Grown("relay"), option, file, "--out", file, "--force", .. more]);
-        Assert.Equal((2, "", $"ascope: --out: {file}: expected another file than those that are read, found {file}\n"), (exit, output, error));
+        var (exit, output, error) = Ascope.Run(_temp.Path,
+            ["trace", Fixtures.Grown("relay"), option, file, "--out", file, "--force", .. more]);
+        Assert.Equal((2, "", $"ascope: --out: {file}: expected another file than those that are read, found {file}\n"),
+            (exit, output, error));
         Assert.Equal(text, File.ReadAllText(_temp.File(file)));
     }
 
@@ -160,8 +171,10 @@ public sealed class TraceCommandTests : IDisposable
     public void LogitsBeyondFloat32_AreSaid_AndHaveNoProbabilities()
     {
         _temp.Write("edits.json", """[{"kind": "head_scale", "layer": 2, "head": 1, "factor": 1e38}]""");
-        var (exit, output, error) = Ascope.Run(_temp.Path, "trace", Fixtures.Grown("relay"), "--image", Path.Combine(Fixtures.Conflicts, "images", "test-0001.png"), "--prompt",
-            "message : star , purple , one , night . what colour is it ? trust the picture", "--edits", "edits.json", "--top", "2", "--out", "out.safetensors");
+        var (exit, output, error) = Ascope.Run(_temp.Path, "trace", Fixtures.Grown("relay"), "--image",
+            Path.Combine(Fixtures.Conflicts, "images", "test-0001.png"), "--prompt",
+            "message : star , purple , one , night . what colour is it ? trust the picture", "--edits", "edits.json", "--top", "2",
+            "--out", "out.safetensors");
         Assert.Equal(0, exit);
         Assert.StartsWith("out.safetensors: ", output, StringComparison.Ordinal);
         Assert.Contains("edits.json: logits are beyond the range of float32", error, StringComparison.Ordinal);
@@ -171,24 +184,28 @@ public sealed class TraceCommandTests : IDisposable
     public void AnEmptyConversation_IsRefused()
     {
         _temp.Write("chat.json", "[]");
-        var (exit, _, error) = Ascope.Run(_temp.Path, "trace", Fixtures.Grown("relay"), "--messages", "chat.json", "--out", "out.safetensors");
+        var (exit, _, error) = Ascope.Run(_temp.Path, "trace", Fixtures.Grown("relay"), "--messages", "chat.json",
+            "--out", "out.safetensors");
         Assert.Equal((2, "ascope: chat.json: messages: expected at least one, found an empty list\n"), (exit, error));
     }
 
     [Fact]
     public void AnOutputThatIsThereIsRefused_AndTheLikeliestTokensArePrinted()
     {
-        string[] trace = ["trace", Fixtures.Grown("relay"), "--prompt", "what is it ?", "--out", "out.safetensors", "--top", "96", "--threads", "1"];
+        string[] trace = ["trace", Fixtures.Grown("relay"), "--prompt", "what is it ?", "--out", "out.safetensors",
+            "--top", "96", "--threads", "1"];
         File.WriteAllText(_temp.File("out.safetensors"), "mine");
         var (exit, _, error) = Ascope.Run(_temp.Path, trace);
-        Assert.Equal((2, "ascope: --out: out.safetensors: expected a new file, found one that exists; --force overwrites it\n"), (exit, error));
+        Assert.Equal((2, "ascope: --out: out.safetensors: expected a new file, found one that exists; --force overwrites it\n"),
+            (exit, error));
         Assert.Equal("mine", File.ReadAllText(_temp.File("out.safetensors")));
         (exit, var output, error) = Ascope.Run(_temp.Path, [.. trace, "--force"]);
         Assert.Equal((0, ""), (exit, error));
         using var found = SafetensorsFile.Open(_temp.File("out.safetensors"));
         var logits = found.ReadSingles("lm.logits")[^96..];
         var lines = output.Split('\n')[..96].Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)).ToList();
-        Assert.Equal(Enumerable.Range(0, 96).OrderByDescending(i => logits[i]), lines.Select(line => int.Parse(line[0], CultureInfo.InvariantCulture)));
+        Assert.Equal(Enumerable.Range(0, 96).OrderByDescending(i => logits[i]),
+            lines.Select(line => int.Parse(line[0], CultureInfo.InvariantCulture)));
         Assert.Equal(1, lines.Sum(line => double.Parse(line[1], CultureInfo.InvariantCulture)), 0.005);
     }
 
@@ -197,11 +214,13 @@ public sealed class TraceCommandTests : IDisposable
         var (input, output) = (_temp.File("in.safetensors"), _temp.File("out.safetensors"));
         var ids = golden.Ints("inputs.input_ids");
         var arrays = new List<TensorData> { TensorData.Of("input_ids", [.. ids.Select(i => (long)i)], 1, ids.Length) };
-        if (golden.Has("inputs.pixel_values")) arrays.Add(TensorData.Of("pixel_values", golden.Singles("inputs.pixel_values"), golden.Shape("inputs.pixel_values")));
+        if (golden.Has("inputs.pixel_values"))
+            arrays.Add(TensorData.Of("pixel_values", golden.Singles("inputs.pixel_values"), golden.Shape("inputs.pixel_values")));
         if (golden.Inputs64("image_grid_thw") is { } grids) arrays.Add(TensorData.Of("image_grid_thw", grids, grids.Length / 3, 3));
         if (golden.Inputs64("image_sizes") is { } sizes) arrays.Add(TensorData.Of("image_sizes", sizes, sizes.Length / 2, 2));
         SafetensorsWriter.Write(input, arrays);
-        var (exit, _, error) = Ascope.Run(_temp.Path, ["trace", Fixtures.Path(model), "--inputs", input, "--force", "--out", output, .. more]);
+        var (exit, _, error) = Ascope.Run(
+            _temp.Path, ["trace", Fixtures.Path(model), "--inputs", input, "--force", "--out", output, .. more]);
         Assert.Equal((0, ""), (exit, error));
         return SafetensorsFile.Open(output);
     }
@@ -212,12 +231,14 @@ public sealed class TraceCommandTests : IDisposable
         {
             return JsonSerializer.Serialize(new[]
             {
-                new { kind = "attention_cut", layers = intervention.GetProperty("layers"), queries = intervention.GetProperty("Q"), keys = intervention.GetProperty("K"), heads = intervention.GetProperty("heads") },
+                new { kind = "attention_cut", layers = intervention.GetProperty("layers"), queries = intervention.GetProperty("Q"), keys =
+                intervention.GetProperty("K"), heads = intervention.GetProperty("heads") },
             });
         }
         return JsonSerializer.Serialize(intervention.GetProperty("pairs").EnumerateArray().Select(pair => new
         {
-            kind = "head_scale", layer = pair[0], head = pair[1], positions = intervention.GetProperty("positions"), factor = intervention.GetProperty("factor"),
+            kind = "head_scale", layer = pair[0], head = pair[1], positions = intervention.GetProperty("positions"), factor =
+            intervention.GetProperty("factor"),
         }));
     }
 

@@ -14,16 +14,19 @@ public sealed class TrainCommandTests : IDisposable
     [Fact]
     public void ARecipe_BecomesAModel_ThatOtherCommandsTake()
     {
-        var (exit, _, error) = Ascope.Run(_temp.Path, "train", Recipe, "--template", Fixtures.Grown("relay"), "--out", "run", "--series", "10");
+        var (exit, _, error) = Ascope.Run(_temp.Path, "train", Recipe, "--template", Fixtures.Grown("relay"), "--out",
+            "run", "--series", "10");
         Assert.Equal((0, ""), (exit, error));
         Assert.Equal(6, Directory.GetDirectories(Path.Combine(_temp.File("run"), "series")).Length);
-        foreach (var folder in Directory.GetDirectories(Path.Combine(_temp.File("run"), "series")).Append(Path.Combine(_temp.File("run"), "model")))
+        foreach (var folder in Directory.GetDirectories(Path.Combine(_temp.File("run"), "series"))
+            .Append(Path.Combine(_temp.File("run"), "model")))
         {
             var (inspected, output, _) = Ascope.Run(_temp.Path, "inspect", folder);
             Assert.Equal(0, inspected);
             Assert.Contains("LLaVA-1.5", output, StringComparison.Ordinal);
             // The template's own training record is not copied.
-            foreach (var file in new[] { "provenance.json", "curve.svg", "curve.jsonl" }) Assert.False(File.Exists(Path.Combine(folder, file)), file);
+            foreach (var file in new[] { "provenance.json", "curve.svg", "curve.jsonl" })
+                Assert.False(File.Exists(Path.Combine(folder, file)), file);
         }
         // The same command again finds nothing to do.
         Assert.Equal(0, Ascope.Run(_temp.Path, "train", Recipe, "--template", Fixtures.Grown("relay"), "--out", "run").ExitCode);
@@ -51,7 +54,8 @@ public sealed class TrainCommandTests : IDisposable
         (exit, _, error) = Ascope.Run(_temp.Path, "train", Recipe, "--template", Fixtures.Path("qwen25vl"), "--out", "other");
         Assert.Equal(2, exit);
         Assert.Single(error.TrimEnd().Split('\n'));
-        Assert.Contains("config.json: model_type: expected llava, the family that a recipe grows, found qwen2_5_vl", error, StringComparison.Ordinal);
+        Assert.Contains("config.json: model_type: expected llava, the family that a recipe grows, found qwen2_5_vl", error,
+            StringComparison.Ordinal);
         (exit, _, error) = Ascope.Run(_temp.Path, "train", Recipe, "--template", "nowhere", "--out", "other");
         Assert.Equal(2, exit);
         Assert.Contains("cannot be read", error, StringComparison.Ordinal);

@@ -8,14 +8,16 @@ public sealed class TuneCommandTests : IDisposable
 {
     private static readonly string[] Sets = ["--train", "learn", "--validate", "check", "--test", "unseen"];
 
-    private static readonly Lazy<string> Template = new(() => Ascope.Run(Fixtures.Root, "inspect", Fixtures.Organism, "--heads-template", "2:0").Output);
+    private static readonly Lazy<string> Template = new(
+        () => Ascope.Run(Fixtures.Root, "inspect", Fixtures.Organism, "--heads-template", "2:0").Output);
 
     private readonly TempFolder _temp = new();
 
     [Fact]
     public void EveryCommandOfTheRecipe_Works()
     {
-        var commands = File.ReadLines(Path.Combine(Fixtures.Root, "docs", "recipes", "tune.md")).Where(line => line.StartsWith("    ascope ", StringComparison.Ordinal)).ToList();
+        var commands = File.ReadLines(Path.Combine(Fixtures.Root, "docs", "recipes", "tune.md"))
+            .Where(line => line.StartsWith("    ascope ", StringComparison.Ordinal)).ToList();
         Assert.Equal(9, commands.Count);
         // Samples first: the first tuning of the recipe draws its own, as many as take a minute.
         foreach (var command in commands.OrderBy(c => !c.Contains(" data world ", StringComparison.Ordinal)))
@@ -24,29 +26,38 @@ public sealed class TuneCommandTests : IDisposable
             IEnumerable<string> arguments = parts[0].Split(' ', StringSplitOptions.RemoveEmptyEntries)[1..].Select(word => word.Trim('"'))
                 .Select(word => word.StartsWith("models/", StringComparison.Ordinal) ? Path.Combine(Fixtures.Root, word) : Hundredth(word));
             if (command.Contains(" tune ", StringComparison.Ordinal))
-                arguments = [.. arguments, .. command.Contains("--train", StringComparison.Ordinal) ? [] : Sets, "--steps", "4", "--batch", "4", "--measure-every", "2", "--random", "1", "--diagnose", command.Contains("low-rank", StringComparison.Ordinal) ? "2" : "0"];
+                arguments = [.. arguments, .. command.Contains("--train", StringComparison.Ordinal) ? [] : Sets, "--steps", "4", "--batch",
+                    "4", "--measure-every", "2", "--random", "1", "--diagnose",
+                    command.Contains("low-rank", StringComparison.Ordinal) ? "2" : "0"];
             var (exit, output, error) = Ascope.Run(_temp.Path, [.. arguments, "--quiet"]);
             Assert.True(exit == 0 && error.Length == 0, $"{command}: exit code {exit}: {error}");
             if (parts.Length > 1) File.WriteAllText(_temp.File(parts[1]), output);
         }
         using var tune = JsonDocument.Parse(File.ReadAllText(_temp.File("low-rank/tune.json")));
         var root = tune.RootElement;
-        Assert.Equal(["baseline", "tuned", "plain_gain", "random/0", "full"], root.GetProperty("arms").EnumerateArray().Select(a => a.GetProperty("name").GetString()));
+        Assert.Equal(["baseline", "tuned", "plain_gain", "random/0", "full"],
+            root.GetProperty("arms").EnumerateArray().Select(a => a.GetProperty("name").GetString()));
         Assert.Equal("low_rank 4", root.GetProperty("variants").GetProperty("learnt").GetString());
         Assert.Equal(3, root.GetProperty("circuit").GetProperty("named").GetArrayLength());
-        Assert.Contains("control", root.GetProperty("sets").EnumerateArray().Where(s => !s.GetProperty("conflict").GetBoolean()).Select(s => s.GetProperty("name").GetString()));
-        Assert.Contains("Measured effects and side effects", File.ReadAllText(_temp.File("low-rank/model/README.md")), StringComparison.Ordinal);
+        Assert.Contains("control", root.GetProperty("sets").EnumerateArray().Where(s => !s.GetProperty("conflict").GetBoolean())
+            .Select(s => s.GetProperty("name").GetString()));
+        Assert.Contains("Measured effects and side effects", File.ReadAllText(_temp.File("low-rank/model/README.md")),
+            StringComparison.Ordinal);
         Assert.Contains("Did the circuit move?", File.ReadAllText(_temp.File("low-rank/report.html")), StringComparison.Ordinal);
-        Assert.Contains("Tuned (AnchorScope", File.ReadAllText(_temp.File("low-rank/diagnosis-after/report.html")), StringComparison.Ordinal);
+        Assert.Contains("Tuned (AnchorScope", File.ReadAllText(_temp.File("low-rank/diagnosis-after/report.html")),
+            StringComparison.Ordinal);
         // Gains in a head set, baked: the checkpoint that tuning wrote.
-        Assert.Equal(File.ReadAllBytes(_temp.File("tuned/model/model.safetensors")), File.ReadAllBytes(_temp.File("again/model.safetensors")));
+        Assert.Equal(File.ReadAllBytes(_temp.File("tuned/model/model.safetensors")),
+            File.ReadAllBytes(_temp.File("again/model.safetensors")));
         // The same command again does the same, and other settings are refused.
-        string[] same = ["tune", "--heads", "heads.json", "--out", "tuned", .. Sets, "--batch", "4", "--measure-every", "2", "--random", "1", "--diagnose", "0", "--model", Path.Combine(Fixtures.Root, "models", "relay")];
+        string[] same = ["tune", "--heads", "heads.json", "--out", "tuned", .. Sets, "--batch", "4", "--measure-every", "2", "--random",
+            "1", "--diagnose", "0", "--model", Path.Combine(Fixtures.Root, "models", "relay")];
         var before = File.ReadAllBytes(_temp.File("tuned/tune.json"));
         var (again, _, none) = Ascope.Run(_temp.Path, [.. same, "--steps", "4", "--threads", "1", "--quiet"]);
         Assert.Equal((0, ""), (again, none));
         Assert.Equal(before, File.ReadAllBytes(_temp.File("tuned/tune.json")));
-        Assert.Contains("settings.json: belongs to another run: made with --steps 4, now with --steps 5; name another folder", Refused([.. same, "--steps", "5"]), StringComparison.Ordinal);
+        Assert.Contains("settings.json: belongs to another run: made with --steps 4, now with --steps 5; name another folder",
+            Refused([.. same, "--steps", "5"]), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -63,14 +74,17 @@ public sealed class TuneCommandTests : IDisposable
     [InlineData("--train, --validate and --test: expected all or none, found some", "--out", "run", "--train", "x")]
     [InlineData("expected a new or empty folder, found one with files in it; there is no settings.json of a tuning", "--out", ".")]
     [InlineData("no/such: there is no such data folder", "--out", "run", "--train", "x", "--validate", "x", "--test", "no/such")]
-    [InlineData("no/such: expected a conflict set", "--out", "run", "--train", "no/such", "--validate", "x", "--test", "x", "--diagnose", "0")]
-    [InlineData("head set of organism: expected one that was made for this model, found one for another: other weights", "--out", "run", "--model", "llava15", "--train", "x", "--validate", "x", "--test", "x", "--diagnose", "0")]
+    [InlineData("no/such: expected a conflict set", "--out", "run", "--train", "no/such", "--validate", "x",
+        "--test", "x", "--diagnose", "0")]
+    [InlineData("head set of organism: expected one that was made for this model, found one for another: other weights", "--out", "run",
+        "--model", "llava15", "--train", "x", "--validate", "x", "--test", "x", "--diagnose", "0")]
     public void WrongInput_IsOneLine_AndNothingIsLeft(string message, params string[] arguments)
     {
         File.WriteAllText(_temp.File("heads.json"), Template.Value);
         string[] model = arguments.Contains("llava15") ? [] : ["--model", Fixtures.Organism];
         string[] heads = arguments.Contains("--heads") ? [] : ["--heads", "heads.json"];
-        Assert.Contains(message, Refused(["tune", .. heads, .. model, .. arguments.Select(a => a == "llava15" ? Fixtures.Path(a) : a)]), StringComparison.Ordinal);
+        Assert.Contains(message, Refused(["tune", .. heads, .. model, .. arguments.Select(a => a == "llava15" ? Fixtures.Path(a) : a)]),
+            StringComparison.Ordinal);
         Assert.Equal(["heads.json"], Directory.EnumerateFileSystemEntries(_temp.Path).Select(path => Path.GetFileName(path)));
     }
 
@@ -81,9 +95,13 @@ public sealed class TuneCommandTests : IDisposable
         string[] none = ["--rank", "0", "--test", "0", "--heldout", "0", "--inertia", "0"];
         Ascope.Run(_temp.Path, ["data", "world", "--out", "hard", .. none, "--hard", "3", "--control", "0"]);
         Ascope.Run(_temp.Path, ["data", "world", "--out", "control", .. none, "--hard", "0", "--control", "3"]);
-        string[] Arguments(string train) => ["tune", "--model", Fixtures.Organism, "--heads", "heads.json", "--train", train, "--validate", "hard", "--test", "hard", "--out", "run", "--diagnose", "0", "--steps", "1", "--batch", "2", "--random", "0", "--no-full", "--what", "slices"];
-        Assert.Contains("--train: control: expected samples with a conflict, found none", Refused(Arguments("control")), StringComparison.Ordinal);
-        Assert.Contains("--train: hard: expected samples without a conflict", Refused(Arguments("hard/hard.jsonl")).Replace("hard/hard.jsonl", "hard", StringComparison.Ordinal), StringComparison.Ordinal);
+        string[] Arguments(string train) =>
+            ["tune", "--model", Fixtures.Organism, "--heads", "heads.json", "--train", train, "--validate", "hard", "--test", "hard",
+                "--out", "run", "--diagnose", "0", "--steps", "1", "--batch", "2", "--random", "0", "--no-full", "--what", "slices"];
+        Assert.Contains("--train: control: expected samples with a conflict, found none", Refused(Arguments("control")),
+            StringComparison.Ordinal);
+        Assert.Contains("--train: hard: expected samples without a conflict",
+            Refused(Arguments("hard/hard.jsonl")).Replace("hard/hard.jsonl", "hard", StringComparison.Ordinal), StringComparison.Ordinal);
         Assert.False(Path.Exists(_temp.File("run")));
         var (exit, _, error) = Ascope.Run(_temp.Path, [.. Arguments("hard/hard.jsonl"), "--keep", "0"]);
         Assert.Equal((0, ""), (exit, error));

@@ -7,7 +7,8 @@ namespace AnchorScope.Tests.Cli;
 /// <summary>Help and error messages of the command line, and how it treats outputs, locks and interruptions.</summary>
 public sealed class UsageTests : IDisposable
 {
-    private static readonly string[] Small = ["--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--limit", "3", "--draws", "1", "--windows", "3", "--gains", "2"];
+    private static readonly string[] Small = ["--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--limit", "3", "--draws", "1",
+        "--windows", "3", "--gains", "2"];
 
     private readonly TempFolder _temp = new();
 
@@ -15,7 +16,8 @@ public sealed class UsageTests : IDisposable
     [InlineData("bogus: there is no such command (ascope --help lists commands)", "bogus")]
     [InlineData("diagnos: there is no such command; did you mean diagnose? (ascope --help lists commands)", "diagnos")]
     [InlineData("wrld: ascope data has no such command; did you mean world? (ascope data --help says more)", "data", "wrld")]
-    [InlineData("--limt: ascope diagnose has no such option; did you mean --limit? (ascope diagnose --help says more)", "diagnose", "--limt", "3")]
+    [InlineData("--limt: ascope diagnose has no such option; did you mean --limit? (ascope diagnose --help says more)",
+        "diagnose", "--limt", "3")]
     [InlineData("--limit: expected a whole number, found abc (ascope diagnose --help says more)", "diagnose", "--limit", "abc")]
     [InlineData("--seed: expected a whole number of at least 0, found -1 (ascope diagnose --help says more)", "diagnose", "--seed", "-1")]
     [InlineData("--factor: expected a number, found two (ascope sweep --help says more)", "sweep", "m", "--factor", "two")]
@@ -79,7 +81,8 @@ public sealed class UsageTests : IDisposable
         Directory.CreateDirectory(_temp.File("full"));
         File.WriteAllText(_temp.File("full/mine.txt"), "mine");
         var (exit, _, error) = Ascope.Run(_temp.Path, arguments);
-        Assert.Equal((2, "ascope: --out: full: expected a new or empty folder, found one with files in it; name another one\n"), (exit, error));
+        Assert.Equal((2, "ascope: --out: full: expected a new or empty folder, found one with files in it; name another one\n"),
+            (exit, error));
     }
 
     [Fact]
@@ -88,10 +91,12 @@ public sealed class UsageTests : IDisposable
         Directory.CreateDirectory(_temp.File("run"));
         using (FolderLock.Take(_temp.File("run")))
         {
-            Assert.Contains("another process is writing there", Assert.Throws<InputException>(() => FolderLock.Take(_temp.File("run"))).Message, StringComparison.Ordinal);
+            Assert.Contains("another process is writing there",
+                Assert.Throws<InputException>(() => FolderLock.Take(_temp.File("run"))).Message, StringComparison.Ordinal);
             var (exit, _, error) = Ascope.Run(_temp.Path, ["diagnose", .. Small, "--out", "run"]);
             Assert.Equal(2, exit);
-            Assert.Contains("run: another process is writing there; wait until it ends, or name another folder with --out", error, StringComparison.Ordinal);
+            Assert.Contains("run: another process is writing there; wait until it ends, or name another folder with --out", error,
+                StringComparison.Ordinal);
         }
         Assert.Empty(Directory.GetFileSystemEntries(_temp.File("run")));
         Assert.Equal(0, Ascope.Run(_temp.Path, ["diagnose", .. Small, "--out", "run"]).ExitCode);
@@ -104,7 +109,8 @@ public sealed class UsageTests : IDisposable
     [Fact]
     public void TheCommandThatGoesOn_WorksAsPrinted()
     {
-        string[] arguments = ["diagnose", "--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--limit", "6", "--draws", "2", "--windows", "3", "--threads", "1"];
+        string[] arguments = ["diagnose", "--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--limit", "6", "--draws", "2",
+            "--windows", "3", "--threads", "1"];
         using var process = Ascope.Start(_temp.Path, arguments);
         var results = _temp.File("out/diagnosis-001/results.jsonl");
         while (!process.HasExited && (!File.Exists(results) || new FileInfo(results).Length < 1000)) Thread.Sleep(10);
@@ -122,13 +128,18 @@ public sealed class UsageTests : IDisposable
 
     /// <summary>Options that could not have an effect are refused, not passed over.</summary>
     [Theory]
-    [InlineData("--image: --inputs brings its own pixel_values", "trace", "MODEL", "--inputs", "in.safetensors", "--image", "no.png", "--out", "o")]
-    [InlineData("--positions: where the heads of --heads are scaled", "sweep", "MODEL", "--prompt", "what", "--plan", "plan.json", "--positions", "all", "--out", "o")]
-    [InlineData("--factor: scales the heads of --heads", "sweep", "MODEL", "--prompt", "what", "--plan", "plan.json", "--factor", "2", "--out", "o")]
-    [InlineData("--factor: expected a number other than 1", "sweep", "MODEL", "--prompt", "what", "--heads", "all", "--factor", "1", "--out", "o")]
+    [InlineData("--image: --inputs brings its own pixel_values", "trace", "MODEL", "--inputs", "in.safetensors",
+        "--image", "no.png", "--out", "o")]
+    [InlineData("--positions: where the heads of --heads are scaled", "sweep", "MODEL", "--prompt", "what", "--plan", "plan.json",
+        "--positions", "all", "--out", "o")]
+    [InlineData("--factor: scales the heads of --heads", "sweep", "MODEL", "--prompt", "what", "--plan", "plan.json",
+        "--factor", "2", "--out", "o")]
+    [InlineData("--factor: expected a number other than 1", "sweep", "MODEL", "--prompt", "what", "--heads", "all",
+        "--factor", "1", "--out", "o")]
     [InlineData("--json: needs --explain", "sweep", "MODEL", "--prompt", "what", "--heads", "all", "--json", "--out", "o")]
     [InlineData("--json: a head set is JSON already", "inspect", "MODEL", "--heads-template", "all", "--json")]
-    [InlineData("--factor: expected a number other than 1", "bake", "--model", "MODEL", "--heads", "heads.json", "--factor", "1", "--out", "o")]
+    [InlineData("--factor: expected a number other than 1", "bake", "--model", "MODEL", "--heads", "heads.json",
+        "--factor", "1", "--out", "o")]
     [InlineData("the model was made for 256", "sweep", "MODEL", "--inputs", "long.safetensors", "--heads", "all", "--out", "o")]
     public void WhatCannotHaveAnEffect_IsRefused(string expected, params string[] arguments)
     {
@@ -146,8 +157,10 @@ public sealed class UsageTests : IDisposable
     [Fact]
     public void NumbersBeyondFloat32_AreNullInARow()
     {
-        var (exit, _, error) = Ascope.Run(_temp.Path, "sweep", Fixtures.Grown("relay"), "--prompt", "what is it ?", "--heads", "7:0,7:1", "--positions", "all", "--factor", "3e38", "--logits", "5", "--quiet", "--out", "rows.jsonl");
-        Assert.Equal((0, "ascope: warning: 1 variant has logits beyond the range of float32, which are null in rows.jsonl\n"), (exit, error));
+        var (exit, _, error) = Ascope.Run(_temp.Path, "sweep", Fixtures.Grown("relay"), "--prompt", "what is it ?", "--heads", "7:0,7:1",
+            "--positions", "all", "--factor", "3e38", "--logits", "5", "--quiet", "--out", "rows.jsonl");
+        Assert.Equal((0, "ascope: warning: 1 variant has logits beyond the range of float32, which are null in rows.jsonl\n"),
+            (exit, error));
         Assert.Contains("\"5\":null", File.ReadAllText(_temp.File("rows.jsonl")), StringComparison.Ordinal);
     }
 
@@ -155,8 +168,10 @@ public sealed class UsageTests : IDisposable
     [Fact]
     public void LikeliestTokens_MayHaveNoText()
     {
-        Assert.Equal(0, Ascope.Run(_temp.Path, "synth", "--family", "qwen2-vl", "--out", "padded", "--layers", "2", "--heads", "4", "--hidden", "128", "--vocab", "2000", "--vision-layers", "1", "--vision-hidden", "64").ExitCode);
-        var (exit, output, error) = Ascope.Run(_temp.Path, "trace", "padded", "--prompt", "hello", "--top", "2000", "--out", "t.safetensors");
+        Assert.Equal(0, Ascope.Run(_temp.Path, "synth", "--family", "qwen2-vl", "--out", "padded", "--layers", "2", "--heads", "4",
+            "--hidden", "128", "--vocab", "2000", "--vision-layers", "1", "--vision-hidden", "64").ExitCode);
+        var (exit, output, error) = Ascope.Run(_temp.Path, "trace", "padded", "--prompt", "hello", "--top", "2000",
+            "--out", "t.safetensors");
         Assert.Equal((0, ""), (exit, error));
         Assert.Contains("no token of the tokenizer", output, StringComparison.Ordinal);
     }

@@ -21,7 +21,8 @@ public sealed class WrongInputTests : IDisposable
     public void TextFileRenamed()
     {
         var model = CopyOrganism();
-        File.WriteAllText(Path.Combine(model, "model.safetensors"), "version https://git-lfs.github.com/spec/v1\noid sha256:65c0\nsize 3301234\n");
+        File.WriteAllText(Path.Combine(model, "model.safetensors"),
+            "version https://git-lfs.github.com/spec/v1\noid sha256:65c0\nsize 3301234\n");
         Refused("model.safetensors", "inspect", model);
     }
 
@@ -30,13 +31,17 @@ public sealed class WrongInputTests : IDisposable
     {
         var data = CopyConflicts(8);
         File.Delete(Path.Combine(data, "images", "test-0001.png"));
-        var (exit, output, error) = Ascope.Run(_temp.Path, "diagnose", "--data", data, "--model", Fixtures.Organism, "--out", _temp.File("out"), "--draws", "1", "--windows", "3");
+        var (exit, output, error) = Ascope.Run(_temp.Path, "diagnose", "--data", data, "--model", Fixtures.Organism, "--out",
+            _temp.File("out"), "--draws", "1", "--windows", "3");
         Assert.Equal(3, exit);
         Assert.Contains("left out", error, StringComparison.Ordinal);
         Assert.DoesNotContain("left out", output, StringComparison.Ordinal);
-        Assert.Contains("test.jsonl:2 test-0001: image: there is no file images/test-0001.png", error.ReplaceLineEndings(" "), StringComparison.Ordinal);
-        Assert.Contains("\"reason\": \"image: there is no file images/test-0001.png\"", File.ReadAllText(Path.Combine(_temp.File("out"), "diagnosis.json")), StringComparison.Ordinal);
-        Assert.Contains("there is no file images/test-0001.png", File.ReadAllText(Path.Combine(_temp.File("out"), "report.html")), StringComparison.Ordinal);
+        Assert.Contains("test.jsonl:2 test-0001: image: there is no file images/test-0001.png", error.ReplaceLineEndings(" "),
+            StringComparison.Ordinal);
+        Assert.Contains("\"reason\": \"image: there is no file images/test-0001.png\"",
+            File.ReadAllText(Path.Combine(_temp.File("out"), "diagnosis.json")), StringComparison.Ordinal);
+        Assert.Contains("there is no file images/test-0001.png", File.ReadAllText(Path.Combine(_temp.File("out"), "report.html")),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -44,18 +49,21 @@ public sealed class WrongInputTests : IDisposable
     {
         var data = CopyConflicts(3);
         Directory.Delete(Path.Combine(data, "images"), recursive: true);
-        Refused("rank.jsonl: no usable sample in 3 lines; line 1: image: there is no file", "diagnose", "--data", data, "--model", Fixtures.Organism, "--out", _temp.File("out"));
+        Refused("rank.jsonl: no usable sample in 3 lines; line 1: image: there is no file", "diagnose", "--data", data, "--model",
+            Fixtures.Organism, "--out", _temp.File("out"));
     }
 
     [Fact]
-    public void WrongModelFolder() => Refused("no/such/model", "diagnose", "--model", "no/such/model", "--data", Fixtures.Conflicts, "--out", _temp.File("out"));
+    public void WrongModelFolder() =>
+        Refused("no/such/model", "diagnose", "--model", "no/such/model", "--data", Fixtures.Conflicts, "--out", _temp.File("out"));
 
     [Fact]
     public void UnknownFamily()
     {
         var model = CopyOrganism();
         var config = Path.Combine(model, "config.json");
-        File.WriteAllText(config, File.ReadAllText(config).Replace("\"model_type\": \"llava\"", "\"model_type\": \"blip-2\"", StringComparison.Ordinal));
+        File.WriteAllText(
+            config, File.ReadAllText(config).Replace("\"model_type\": \"llava\"", "\"model_type\": \"blip-2\"", StringComparison.Ordinal));
         Refused("model_type", "inspect", model);
     }
 
@@ -63,7 +71,8 @@ public sealed class WrongInputTests : IDisposable
     public void HeadOutOfRange()
     {
         var edits = _temp.Write("edits.json", """[{"kind": "head_scale", "layer": 3, "head": 8, "positions": null, "factor": 0.0}]""");
-        var line = Refused("head", "trace", Fixtures.Organism, "--image", Picture(), "--prompt", "what colour is it ? trust the picture", "--edits", edits, "--out", _temp.File("out.safetensors"));
+        var line = Refused("head", "trace", Fixtures.Organism, "--image", Picture(), "--prompt", "what colour is it ? trust the picture",
+            "--edits", edits, "--out", _temp.File("out.safetensors"));
         Assert.Contains("head: expected one that the model has, 0 to 7, found 8", line, StringComparison.Ordinal);
     }
 
@@ -71,7 +80,8 @@ public sealed class WrongInputTests : IDisposable
     public void UnreadablePicture()
     {
         var picture = _temp.Write("scan.png", Encoding.ASCII.GetBytes("GIF89a, not a PNG"));
-        Refused("scan.png", "trace", Fixtures.Organism, "--image", picture, "--prompt", "what colour is it ?", "--out", _temp.File("out.safetensors"));
+        Refused("scan.png", "trace", Fixtures.Organism, "--image", picture, "--prompt", "what colour is it ?", "--out",
+            _temp.File("out.safetensors"));
     }
 
     [Theory]
@@ -92,7 +102,8 @@ public sealed class WrongInputTests : IDisposable
     [Fact]
     public void AScreenEstimatesTheMarginAlone() => Refused(
         "--screen: gradient: expected --head-score causal_margin, which is what it estimates, found causal_nssd",
-        "diagnose", "--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--out", _temp.File("out"), "--screen", "gradient", "--head-score", "causal_nssd");
+        "diagnose", "--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--out", _temp.File("out"), "--screen", "gradient",
+        "--head-score", "causal_nssd");
 
     [Theory]
     [InlineData("gradient", "mean")]
@@ -131,8 +142,10 @@ public sealed class WrongInputTests : IDisposable
         File.Copy(Path.Combine(Fixtures.Conflicts, "prompt.json"), Path.Combine(folder, "prompt.json"));
         foreach (var set in new[] { "rank", "test" })
         {
-            File.WriteAllLines(Path.Combine(folder, set + ".jsonl"), File.ReadLines(Path.Combine(Fixtures.Conflicts, set + ".jsonl")).Take(samples));
-            foreach (var picture in Directory.GetFiles(Path.Combine(Fixtures.Conflicts, "images"), set + "-000*.png")) File.Copy(picture, Path.Combine(folder, "images", Path.GetFileName(picture)));
+            File.WriteAllLines(Path.Combine(folder, set + ".jsonl"),
+                File.ReadLines(Path.Combine(Fixtures.Conflicts, set + ".jsonl")).Take(samples));
+            foreach (var picture in Directory.GetFiles(Path.Combine(Fixtures.Conflicts, "images"), set + "-000*.png"))
+                File.Copy(picture, Path.Combine(folder, "images", Path.GetFileName(picture)));
         }
         return folder;
     }

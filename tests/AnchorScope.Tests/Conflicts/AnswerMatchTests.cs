@@ -25,7 +25,8 @@ public sealed class AnswerMatchTests
         var sample = new ConflictSample
         {
             Id = "s", Question = "q", Instructions = new Dictionary<Modality, string> { [Modality.Vision] = "v" },
-            Answers = new Dictionary<Modality, IReadOnlyList<string>> { [Modality.Vision] = ["red", "红色"], [Modality.Text] = ["blue", "two"] },
+            Answers = new Dictionary<Modality, IReadOnlyList<string>>
+                { [Modality.Vision] = ["red", "红色"], [Modality.Text] = ["blue", "two"] },
         };
         Assert.Equal(expected, AnswerMatch.Judge(text, new ConflictRun(sample, Modality.Vision)));
     }

@@ -6,7 +6,8 @@ namespace AnchorScope.Tests.Conflicts;
 
 public sealed class ConflictSetTests : IDisposable
 {
-    private const string Good = """{"id": "ID", "image": "a.png", "question": "which colour ?", "text_context": "it is red .", "instructions": {"vision": "trust the picture", "text": "trust the text"}, "answers": {"vision": ["blue"], "text": ["red"]}}""";
+    private const string Good =
+        """{"id": "ID", "image": "a.png", "question": "which colour ?", "text_context": "it is red .", "instructions": {"vision": "trust the picture", "text": "trust the text"}, "answers": {"vision": ["blue"], "text": ["red"]}}""";
 
     private readonly TempFolder _temp = new();
 
@@ -44,7 +45,8 @@ public sealed class ConflictSetTests : IDisposable
         static string Text(ConflictSample s) => string.Join('|',
             s.Id, s.Question, s.Image, s.TextContext, s.Constraint, s.System, s.Category, s.Kind, string.Join(',', s.Tags),
                 string.Join(',', s.Donors),
-            string.Join(',', s.Instructions.OrderBy(i => i.Key)), string.Join(',', s.Answers.OrderBy(a => a.Key).Select(a => a.Key + string.Join('/', a.Value))));
+            string.Join(',', s.Instructions.OrderBy(i => i.Key)),
+            string.Join(',', s.Answers.OrderBy(a => a.Key).Select(a => a.Key + string.Join('/', a.Value))));
     }
 
     [Fact]
@@ -60,19 +62,27 @@ public sealed class ConflictSetTests : IDisposable
             (Good.Replace("a.png", "b.png", StringComparison.Ordinal), "image: there is no file b.png"),
             (Good.Replace("[\"blue\"]", "[\"RED \"]", StringComparison.Ordinal), "answers: \"red\" is on both sides"),
             (Good.Replace("[\"blue\"]", "[]", StringComparison.Ordinal), "answers: expected at least one"),
-            (Good.Replace("\"text\": [\"red\"]", "\"audio\": [\"red\"]", StringComparison.Ordinal), "answers: expected vision and text, found audio"),
+            (Good.Replace("\"text\": [\"red\"]", "\"audio\": [\"red\"]", StringComparison.Ordinal),
+                "answers: expected vision and text, found audio"),
             (Good.Replace("which colour ?", "", StringComparison.Ordinal), "question: expected a string"),
             (Good.Replace("\"which colour ?\"", "7", StringComparison.Ordinal), "question: expected a string, found 7"),
             (Good.Replace("which colour ?", "\\uD800", StringComparison.Ordinal), "surrogate"),
             (Good.Replace("\"id\"", "\"kind\": \"joke\", \"id\"", StringComparison.Ordinal), "kind: expected conflict"),
-            (Good.Replace("{\"vision\": \"trust the picture\", \"text\": \"trust the text\"}", "{}", StringComparison.Ordinal), "instructions: expected one"),
+            (Good.Replace("{\"vision\": \"trust the picture\", \"text\": \"trust the text\"}", "{}", StringComparison.Ordinal),
+                "instructions: expected one"),
             (new string('[', 5000), "not valid JSON"),
-            (Good.Replace("\"question\"", "\"qestion\"", StringComparison.Ordinal), "qestion: expected only id, image, question, text_context, instructions, answers, constraint, system, category, tags, kind, donors, extra, found this field; did you mean question?"),
-            (Good.Replace("\"id\"", "\"id\": \"first\", \"id\"", StringComparison.Ordinal), "not valid JSON: the key 'id' stands twice in one object"),
+            (Good.Replace("\"question\"", "\"qestion\"", StringComparison.Ordinal),
+                "qestion: expected only id, image, question, text_context, instructions, answers, constraint, system, category, tags, "
+                    + "kind, donors, extra, found this field; did you mean question?"),
+            (Good.Replace("\"id\"", "\"id\": \"first\", \"id\"", StringComparison.Ordinal),
+                "not valid JSON: the key 'id' stands twice in one object"),
             (Good.Replace("\"id\"", "\"tags\": [7], \"id\"", StringComparison.Ordinal), "tags[0]: expected a string, found 7"),
-            (Good.Replace(", \"text\": \"trust the text\"", "", StringComparison.Ordinal), "instructions.text: a conflict needs an instruction for each side"),
-            (Good.Replace("\"vision\": \"trust", "\"vison\": \"trust", StringComparison.Ordinal), "instructions: expected vision and text, found vison; did you mean vision?"),
-            (Good.Replace("ID", "two", StringComparison.Ordinal).Replace("\"id\"", "\"extra\": {\"mine\": [1]}, \"id\"", StringComparison.Ordinal), null),
+            (Good.Replace(", \"text\": \"trust the text\"", "", StringComparison.Ordinal),
+                "instructions.text: a conflict needs an instruction for each side"),
+            (Good.Replace("\"vision\": \"trust", "\"vison\": \"trust", StringComparison.Ordinal),
+                "instructions: expected vision and text, found vison; did you mean vision?"),
+            (Good.Replace("ID", "two", StringComparison.Ordinal).Replace("\"id\"", "\"extra\": {\"mine\": [1]}, \"id\"",
+                StringComparison.Ordinal), null),
         ];
         var path = _temp.Write("set.jsonl", string.Join('\n', lines.Select(l => l.Line)));
         var set = ConflictSet.Load(path);
@@ -98,27 +108,34 @@ public sealed class ConflictSetTests : IDisposable
     [InlineData("[{}]", "form: expected one sample a line, each a JSON object, found a JSON list")]
     [InlineData("{\n \"id\": \"a\"\n}", "form: expected one sample a line, each a JSON object, found an object over several lines")]
     public void AFileOfAnotherForm_IsNamed(string text, string expected) =>
-        Assert.Contains(expected, Assert.Throws<InputException>(() => ConflictSet.Load(_temp.Write("set.jsonl", text))).Message, StringComparison.Ordinal);
+        Assert.Contains(expected, Assert.Throws<InputException>(() => ConflictSet.Load(_temp.Write("set.jsonl", text))).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void AFolderAndUtf16AreNamed()
     {
-        Assert.Contains("path: expected a file of JSON lines, found a folder", Assert.Throws<InputException>(() => ConflictSet.Load(_temp.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains("path: expected a file of JSON lines, found a folder",
+            Assert.Throws<InputException>(() => ConflictSet.Load(_temp.Path)).Message, StringComparison.Ordinal);
         var utf16 = _temp.Write("set.jsonl", [0xFF, 0xFE, .. System.Text.Encoding.Unicode.GetBytes(Good)]);
-        Assert.Contains("encoding: expected UTF-8, found UTF-16", Assert.Throws<InputException>(() => ConflictSet.Load(utf16)).Message, StringComparison.Ordinal);
+        Assert.Contains("encoding: expected UTF-8, found UTF-16", Assert.Throws<InputException>(() => ConflictSet.Load(utf16)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public void NothingUsable_IsAnError()
     {
-        Assert.Contains("the file is empty", Assert.Throws<InputException>(() => ConflictSet.Load(_temp.Write("empty.jsonl", ""))).Message, StringComparison.Ordinal);
-        Assert.Contains("cannot be read", Assert.Throws<InputException>(() => ConflictSet.Load(_temp.File("none.jsonl"))).Message, StringComparison.Ordinal);
+        Assert.Contains("the file is empty", Assert.Throws<InputException>(() => ConflictSet.Load(_temp.Write("empty.jsonl", ""))).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("cannot be read", Assert.Throws<InputException>(() => ConflictSet.Load(_temp.File("none.jsonl"))).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public void AnswersThatBeginAlike_AreLeftOutByLine()
     {
-        var path = _temp.Write("set.jsonl", Good.Replace("ID", "fine", StringComparison.Ordinal) + "\n" + Good.Replace("\"blue\"", "\"red star\"", StringComparison.Ordinal));
+        var path = _temp.Write("set.jsonl",
+            Good.Replace("ID", "fine", StringComparison.Ordinal) + "\n"
+                + Good.Replace("\"blue\"", "\"red star\"", StringComparison.Ordinal));
         var filtered = AnswerEntities.Filter(ConflictSet.Load(path), Tokenizer.Load(Fixtures.Organism));
         Assert.Equal("fine", Assert.Single(filtered.Samples).Id);
         var left = Assert.Single(filtered.Rejected);
@@ -152,7 +169,8 @@ public sealed class ConflictSetTests : IDisposable
         var sample = new ConflictSample
         {
             Id = "s", Question = "q", Instructions = new Dictionary<Modality, string> { [Modality.Vision] = "v" },
-            Answers = new Dictionary<Modality, IReadOnlyList<string>> { [Modality.Vision] = ["The", "Red"], [Modality.Text] = ["blue", "Ring"] },
+            Answers = new Dictionary<Modality, IReadOnlyList<string>>
+                { [Modality.Vision] = ["The", "Red"], [Modality.Text] = ["blue", "Ring"] },
         };
         var entities = AnswerEntities.Of(sample.Runs.Single(), tokenizer, out _)!;
         Assert.Equal(entities.Following, entities.FollowingForms[0]);

@@ -18,13 +18,15 @@ public sealed class Mc2ImporterTests : IDisposable
     {
         _images = Directory.CreateDirectory(_temp.File("coco")).FullName;
         var picture = System.IO.File.ReadAllBytes(Directory.GetFiles(Path.Combine(Fixtures.Conflicts, "images"))[0]);
-        foreach (var name in new[] { "COCO_val2014_000000000009.jpg", "COCO_train2014_000000000025.jpg" }) System.IO.File.WriteAllBytes(Path.Combine(_images, name), picture);
+        foreach (var name in new[] { "COCO_val2014_000000000009.jpg", "COCO_train2014_000000000025.jpg" })
+            System.IO.File.WriteAllBytes(Path.Combine(_images, name), picture);
     }
 
     [Fact]
     public void BothFiles_MakeOneSampleWithBothInstructions()
     {
-        var importer = Import(2, File("text.json", Item(9, Mc2Importer.TextInstruction)), File("vision.json", Item(9, Mc2Importer.VisionInstruction)));
+        var importer = Import(2, File("text.json", Item(9, Mc2Importer.TextInstruction)),
+            File("vision.json", Item(9, Mc2Importer.VisionInstruction)));
         Assert.Empty(importer.Rejected);
         var sample = Assert.Single(importer.Samples);
         Assert.Equal("000000000009", sample.Id);
@@ -50,7 +52,9 @@ public sealed class Mc2ImporterTests : IDisposable
     [Fact]
     public void TheOlderForm_HasNoInstructionOfItsOwn()
     {
-        var item = new JsonObject { ["image_id"] = 9, ["task"] = "color", ["question"] = "What color is the bus?", ["answer_vision"] = "red", ["answer_text"] = "green", ["context"] = "A green bus." };
+        var item = new JsonObject
+            { ["image_id"] = 9, ["task"] = "color", ["question"] = "What color is the bus?", ["answer_vision"] = "red",
+                ["answer_text"] = "green", ["context"] = "A green bus." };
         var sample = Import(1, File("evaluate_final.json", item)).Samples[0];
         Assert.Equal("What color is the bus?", sample.Question);
         Assert.Null(sample.Constraint);
@@ -100,12 +104,14 @@ public sealed class Mc2ImporterTests : IDisposable
     [InlineData("[", "not valid JSON")]
     [InlineData("[]", "an empty list")]
     public void WrongFiles_AreErrors(string text, string message) =>
-        Assert.Contains(message, Assert.Throws<InputException>(() => Import(1, _temp.Write("wrong.json", text))).Message, StringComparison.Ordinal);
+        Assert.Contains(message, Assert.Throws<InputException>(() => Import(1, _temp.Write("wrong.json", text))).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void Command_WritesASetThatLoads()
     {
-        var file = File("text.json", Item(9, Mc2Importer.TextInstruction), Item(77, Mc2Importer.TextInstruction), Item(25, Mc2Importer.TextInstruction));
+        var file = File("text.json", Item(9, Mc2Importer.TextInstruction), Item(77, Mc2Importer.TextInstruction),
+            Item(25, Mc2Importer.TextInstruction));
         var (exit, output, error) = Ascope.Run(_temp.Path, "import", "mc2", file, "--images", _images, "--out", "set", "--copy-images");
         Assert.Equal("", error);
         Assert.Equal(3, exit);
@@ -141,7 +147,8 @@ public sealed class Mc2ImporterTests : IDisposable
         ["context"] = "A green bus.",
     };
 
-    private string File(string name, params JsonObject[] items) => _temp.Write(name, Encoding.UTF8.GetBytes(new JsonArray([.. items]).ToJsonString(new JsonSerializerOptions())));
+    private string File(string name, params JsonObject[] items) =>
+        _temp.Write(name, Encoding.UTF8.GetBytes(new JsonArray([.. items]).ToJsonString(new JsonSerializerOptions())));
 
     public void Dispose() => _temp.Dispose();
 }

@@ -16,11 +16,15 @@ public sealed class PromptLayoutTests : IDisposable
     private readonly TempFolder _temp = new();
 
     [Theory]
-    [InlineData("Context: {text_context}\\nQ: {question}\\nRule: {instruction} Answer:", "Context: It is red.\nQ: Which colour?\nRule: Trust the text. Answer:", "Q: Which colour?\nRule: Trust the text. Answer:")]
+    [InlineData("Context: {text_context}\\nQ: {question}\\nRule: {instruction} Answer:",
+        "Context: It is red.\nQ: Which colour?\nRule: Trust the text. Answer:", "Q: Which colour?\nRule: Trust the text. Answer:")]
     [InlineData("{image}\\n{question} {instruction}", "\nWhich colour? Trust the text.", "\nWhich colour? Trust the text.")]
-    [InlineData("{instruction} {text_context} {question} {constraint}", "Trust the text. It is red. Which colour? One word.", "Trust the text. Which colour? One word.")]
-    [InlineData("  {text_context} {question} {instruction}  ", "  It is red. Which colour? Trust the text.  ", "Which colour? Trust the text.  ")]
-    [InlineData("{question} {instruction} as {{question}}: {\\\"a\\\": 1}, {}", "Which colour? Trust the text. as {question}: {\"a\": 1}, {}", "Which colour? Trust the text. as {question}: {\"a\": 1}, {}")]
+    [InlineData("{instruction} {text_context} {question} {constraint}", "Trust the text. It is red. Which colour? One word.",
+        "Trust the text. Which colour? One word.")]
+    [InlineData("  {text_context} {question} {instruction}  ", "  It is red. Which colour? Trust the text.  ",
+        "Which colour? Trust the text.  ")]
+    [InlineData("{question} {instruction} as {{question}}: {\\\"a\\\": 1}, {}",
+        "Which colour? Trust the text. as {question}: {\"a\": 1}, {}", "Which colour? Trust the text. as {question}: {\"a\": 1}, {}")]
     public void ATemplateIsVerbatim(string template, string whole, string withoutContext)
     {
         var layout = Layout($$"""{"template": "{{template}}"}""");
@@ -30,14 +34,17 @@ public sealed class PromptLayoutTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"template": "<bos> <user> {image} {text_context} {question} {instruction} <end>"}""", "template: expected {image} first or not at all: picture, markers of turns and start of text come from the model's chat template, so the parts with what stands between them are enough, {text_context} {question} {instruction}, found '<bos>")]
+    [InlineData("""{"template": "<bos> <user> {image} {text_context} {question} {instruction} <end>"}""",
+        "template: expected {image} first or not at all: picture, markers of turns and start of text come from the model's chat template, "
+            + "so the parts with what stands between them are enough, {text_context} {question} {instruction}, found '<bos>")]
     [InlineData("""{"template": "{question} {image} {instruction}"}""", "template: expected {image} first")]
     [InlineData("""{"template": "{image}{image}{question} {instruction}"}""", "template: expected {image} once, found it twice")]
     [InlineData("""{"template": "{question} {instruction} {question}"}""", "template: expected {question} once, found it twice")]
     [InlineData("""{"template": "{context} {question} {instruction}"}""", "found {context}")]
     [InlineData("""{"template": "{text_contxt} {question} {instruction}"}""", "found {text_contxt}; did you mean text_context?")]
     [InlineData("""{"template": "{text_context} {question}"}""", "template: expected {instruction} among its parts")]
-    [InlineData("""{"tempalte": "{question} {instruction}"}""", "tempalte: expected only layout, template, world, extra, found this field; did you mean template?")]
+    [InlineData("""{"tempalte": "{question} {instruction}"}""",
+        "tempalte: expected only layout, template, world, extra, found this field; did you mean template?")]
     [InlineData("""{"layout": "mc3"}""", "layout: expected mc2 or context_question_instruction, found 'mc3'; did you mean mc2?")]
     [InlineData("""{"layout": "mc2", "template": "{question} {instruction}"}""", "keys: expected layout or template, found both")]
     [InlineData("""{}""", "keys: expected layout or template, found neither")]

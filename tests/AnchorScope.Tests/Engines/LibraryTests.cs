@@ -23,7 +23,8 @@ public sealed class LibraryTests : IDisposable
         var picture = Picture.Load(Path.Combine(Fixtures.Conflicts, "images", "test-0001.png"));
         var prompt = model.Prompt(
             [
-                new ChatMessage("user", [new ImagePart(), new TextPart("what colour is it ? ") { Kind = SpanKind.Question }, new TextPart("trust the picture") { Kind = SpanKind.Instruction }]),
+                new ChatMessage("user", [new ImagePart(), new TextPart("what colour is it ? ") { Kind = SpanKind.Question },
+                    new TextPart("trust the picture") { Kind = SpanKind.Instruction }]),
             ],
             [picture], session);
         var words = prompt.Positions(SpanKind.Instruction).List.Select(p => model.Tokenizer.TokenText(prompt.Tokens[p])).ToList();
@@ -41,7 +42,8 @@ public sealed class LibraryTests : IDisposable
     {
         File.WriteAllText(_temp.File("edits.json"), """{"kind": "head_gain", "layer": 1, "heads": [0], "factr": 2}""");
         using var tiny = Tiny.Open();
-        var wrong = Assert.Throws<InputException>(() => InterventionJson.Load(_temp.File("edits.json"), tiny.Decoder.Shape, tiny.Model.Checkpoint.Identity));
+        var wrong = Assert.Throws<InputException>(
+            () => InterventionJson.Load(_temp.File("edits.json"), tiny.Decoder.Shape, tiny.Model.Checkpoint.Identity));
         Assert.Equal(_temp.File("edits.json"), wrong.File ?? wrong.Message[.._temp.File("edits.json").Length]);
         var inner = InputException.At("config.json", "hidden_size", "128", "64");
         var outer = new InputException($"while opening: {inner.Message}", inner);
@@ -75,7 +77,8 @@ public sealed class LibraryTests : IDisposable
     {
         using var tiny = Tiny.Open();
         using var recorded = tiny.Session.Record(tiny.Prompt);
-        Intervention[] asked = [Intervention.HeadGain(2, 1, 0), Intervention.None, Intervention.HeadGain(0, 0, 3), Intervention.HeadGain(1, 2, 2)];
+        Intervention[] asked = [Intervention.HeadGain(2, 1, 0), Intervention.None, Intervention.HeadGain(0, 0, 3),
+            Intervention.HeadGain(1, 2, 2)];
         var logits = Sweep.Run(tiny.Session, recorded, asked, rowsPerPass: 1);
         Assert.Equal(asked.Select(tiny.LastAlone), logits);
         using var cancel = new CancellationTokenSource();
@@ -90,7 +93,8 @@ public sealed class LibraryTests : IDisposable
     {
         var gain = Intervention.HeadGain("two heads", [(1, 0), (1, 2)], 0, Positions.Of(4, 5, 6));
         Assert.Equal("two heads: layer 1, z of heads 0, 2 at positions 4-6: x0", gain.ToString());
-        Assert.Equal("cut: layer 3, attn_scores at positions 9, keys 1-2: cut", Intervention.Knockout("cut", [3], Positions.Of(9), Positions.Of(1, 2)).ToString());
+        Assert.Equal("cut: layer 3, attn_scores at positions 9, keys 1-2: cut",
+            Intervention.Knockout("cut", [3], Positions.Of(9), Positions.Of(1, 2)).ToString());
         Assert.Equal("baseline", Intervention.None.ToString());
         Assert.Equal(gain, Intervention.HeadGain("two heads", [(1, 0), (1, 2)], 0, Positions.Of(4, 5, 6)));
         Assert.Equal(gain.GetHashCode(), Intervention.HeadGain("two heads", [(1, 0), (1, 2)], 0, Positions.Of(4, 5, 6)).GetHashCode());
@@ -127,7 +131,8 @@ public sealed class LibraryTests : IDisposable
         Assert.Equal(found, DiagnosisJob.Run(options, folder, (phase, _, _) => steps.Add(phase)));
         Assert.Equal(report, File.ReadAllText(Path.Combine(folder, "report.html")));
         Assert.NotEmpty(steps);
-        Assert.Contains("--limit", Assert.Throws<InputException>(() => DiagnosisJob.Run(options with { Limit = 3 }, folder)).Message, StringComparison.Ordinal);
+        Assert.Contains("--limit", Assert.Throws<InputException>(() => DiagnosisJob.Run(options with { Limit = 3 }, folder)).Message,
+            StringComparison.Ordinal);
     }
 
     public void Dispose() => _temp.Dispose();

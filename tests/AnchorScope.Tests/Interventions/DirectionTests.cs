@@ -15,7 +15,8 @@ public sealed class DirectionTests : IDisposable
 
     public void Dispose() => _temp.Dispose();
 
-    private static DonorRows Row(float first, int rows = 1, int width = 8) => new([.. Enumerable.Range(0, rows * width).Select(i => first + i / width * 10 + i % width / 100f)], rows);
+    private static DonorRows Row(float first, int rows = 1, int width = 8) =>
+        new([.. Enumerable.Range(0, rows * width).Select(i => first + i / width * 10 + i % width / 100f)], rows);
 
     private static Direction ByPosition => new("query_position",
     [
@@ -25,7 +26,12 @@ public sealed class DirectionTests : IDisposable
         new DirectionPart(Site.QueryProj, 3, 2, SpanKind.Suffix, Row(300)),
     ]);
 
-    private static IReadOnlyList<int> Spans(SpanKind span) => span switch { SpanKind.Instruction => [5, 6, 7], SpanKind.Suffix => [8], _ => [] };
+    private static IReadOnlyList<int> Spans(SpanKind span) => span switch
+    {
+        SpanKind.Instruction => [5, 6, 7],
+        SpanKind.Suffix => [8],
+        _ => [],
+    };
 
     [Fact]
     public void ADirection_IsAnEditForEachLayer_WithARowForEachPosition()
@@ -50,7 +56,8 @@ public sealed class DirectionTests : IDisposable
     [Fact]
     public void APartWithoutASpan_ActsAtEveryPosition()
     {
-        var direction = new Direction("everywhere", [new DirectionPart(Site.QueryProj, 1, 4, null, Row(1)), new DirectionPart(Site.ResidPre, 2, null, null, Row(2, width: 48))]);
+        var direction = new Direction("everywhere",
+            [new DirectionPart(Site.QueryProj, 1, 4, null, Row(1)), new DirectionPart(Site.ResidPre, 2, null, null, Row(2, width: 48))]);
         var edits = direction.At("turn", 0.5f, _ => []).Edits;
         Assert.Equal(
             [
@@ -61,7 +68,8 @@ public sealed class DirectionTests : IDisposable
 
     [Fact]
     public void ADirectionThatReachesNoPosition_IsRefused() =>
-        Assert.Contains("expected positions of instruction or suffix, found none in this prompt", Assert.Throws<InputException>(() => ByPosition.At("turn", 1, _ => [])).Message, StringComparison.Ordinal);
+        Assert.Contains("expected positions of instruction or suffix, found none in this prompt",
+            Assert.Throws<InputException>(() => ByPosition.At("turn", 1, _ => [])).Message, StringComparison.Ordinal);
 
     private static readonly ModelIdentity Fitted = new(new string('a', 64), new SortedDictionary<string, string> { ["config.json"] = "5" });
 
@@ -73,7 +81,8 @@ public sealed class DirectionTests : IDisposable
             Directions = new Dictionary<string, BoundedDirection>(StringComparer.Ordinal)
             {
                 ["query_position"] = new(ByPosition, -1.5, 2),
-                ["everywhere"] = new(new Direction("everywhere", [new DirectionPart(Site.ResidPre, 2, null, null, Row(2, width: 48))]), -4, 4),
+                ["everywhere"] = new(new Direction("everywhere", [new DirectionPart(Site.ResidPre, 2, null, null, Row(2, width: 48))]), -4,
+                    4),
             },
         };
         file.Save("tiny");
@@ -97,29 +106,45 @@ public sealed class DirectionTests : IDisposable
     public void AnEditsFile_TakesADirection_AtThePositionsThatItNames()
     {
         Saved();
-        var edits = Parse("""[{"kind":"direction","file":"directions.safetensors","name":"query_position","strength":-1.5,"at":{"instruction":[7,5,6],"suffix":[8]}}]""").Edits;
+        var edits = Parse(
+            """[{"kind":"direction","file":"directions.safetensors","name":"query_position","strength":-1.5,"at":{"instruction":[7,5,6],"suffix":[8]}}]""").Edits;
         Assert.Equal(ByPosition.At("turn", -1.5f, Spans).Edits, edits);
         Assert.Equal(edits, InterventionJson.Parse(InterventionJson.Write(new Intervention("turn", edits)), "edits.json").Edits);
-        Assert.Equal(2, Parse("""[{"kind":"direction","file":"directions.safetensors","name":"query_position","strength":3,"beyond_bounds":true,"at":{"suffix":[8]}}]""").Edits.Count);
-        Assert.True(Parse("""[{"kind":"direction","file":"directions.safetensors","name":"everywhere","strength":1}]""").Edits[0].Positions.IsAll);
+        Assert.Equal(2,
+            Parse(
+                """[{"kind":"direction","file":"directions.safetensors","name":"query_position","strength":3,"beyond_bounds":true,"at":{"suffix":[8]}}]""").Edits.Count);
+        Assert.True(
+            Parse("""[{"kind":"direction","file":"directions.safetensors","name":"everywhere","strength":1}]""").Edits[0].Positions.IsAll);
     }
 
     [Theory]
-    [InlineData("""{"file":"none.safetensors","name":"query_position","strength":1,"at":{"suffix":[8]}}""", "none.safetensors: file: expected directions.safetensors of ascope steer, found no such file")]
-    [InlineData("""{"file":"directions.safetensors","name":"other","strength":1,"at":{"suffix":[8]}}""", "edits[0].name: expected everywhere, query_position, found other")]
-    [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":2.5,"at":{"suffix":[8]}}""", "edits[0].strength: expected a strength of query_position within its bounds, -1.5 to 2, found 2.5")]
-    [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":0,"at":{"suffix":[8]}}""", "expected a finite strength other than 0, found 0")]
-    [InlineData("""{"file":"directions.safetensors","name":"query_position","at":{"suffix":[8]}}""", "edits[0].strength: expected a finite number, found nothing")]
+    [InlineData("""{"file":"none.safetensors","name":"query_position","strength":1,"at":{"suffix":[8]}}""",
+        "none.safetensors: file: expected directions.safetensors of ascope steer, found no such file")]
+    [InlineData("""{"file":"directions.safetensors","name":"other","strength":1,"at":{"suffix":[8]}}""",
+        "edits[0].name: expected everywhere, query_position, found other")]
+    [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":2.5,"at":{"suffix":[8]}}""",
+        "edits[0].strength: expected a strength of query_position within its bounds, -1.5 to 2, found 2.5")]
+    [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":0,"at":{"suffix":[8]}}""",
+        "expected a finite strength other than 0, found 0")]
+    [InlineData("""{"file":"directions.safetensors","name":"query_position","at":{"suffix":[8]}}""",
+        "edits[0].strength: expected a finite number, found nothing")]
     [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":1}""", "edits[0].at: expected positions by span")]
-    [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":1,"at":{"question":[8]}}""", "edits[0].at.question: expected spans of query_position: instruction, suffix")]
-    [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":1,"at":{"suffix":[-1]}}""", "edits[0].at.suffix: expected positions from 0 on, found -1")]
-    [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":1,"at":{}}""", "edits[0].at: expected at least one span, found none")]
+    [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":1,"at":{"question":[8]}}""",
+        "edits[0].at.question: expected spans of query_position: instruction, suffix")]
+    [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":1,"at":{"suffix":[-1]}}""",
+        "edits[0].at.suffix: expected positions from 0 on, found -1")]
+    [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":1,"at":{}}""",
+        "edits[0].at: expected at least one span, found none")]
     [InlineData("""{"file":"directions.safetensors","name":"everywhere","strength":1,"at":{"suffix":[8]}}""", "edits[0].at: expected none")]
-    [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":1,"beyond_bounds":1,"at":{"suffix":[8]}}""", "edits[0].beyond_bounds: expected true or false, found 1")]
+    [InlineData("""{"file":"directions.safetensors","name":"query_position","strength":1,"beyond_bounds":1,"at":{"suffix":[8]}}""",
+        "edits[0].beyond_bounds: expected true or false, found 1")]
     public void WhatDoesNotFit_IsNamed(string json, string named)
     {
         Saved();
-        Assert.Contains(named, Assert.Throws<InputException>(() => Parse($"[{json.Replace("{\"file", "{\"kind\":\"direction\",\"file", StringComparison.Ordinal)}]")).Message, StringComparison.Ordinal);
+        Assert.Contains(named,
+            Assert.Throws<InputException>(
+                () => Parse($"[{json.Replace("{\"file", "{\"kind\":\"direction\",\"file", StringComparison.Ordinal)}]")).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -127,14 +152,18 @@ public sealed class DirectionTests : IDisposable
     {
         Saved();
         var e = Assert.Throws<InputException>(() => InterventionJson.Parse(
-            Encoding.UTF8.GetBytes("""[{"kind":"direction","file":"directions.safetensors","name":"everywhere","strength":1}]"""), _temp.File("edits.json"), Shape, Fitted with { Weights = new string('d', 64) }));
-        Assert.Contains("expected one that was made for this model, found one for another: other weights (sha256 aaaaaaaaaaaa then, dddddddddddd now)", e.Message, StringComparison.Ordinal);
+            Encoding.UTF8.GetBytes("""[{"kind":"direction","file":"directions.safetensors","name":"everywhere","strength":1}]"""),
+            _temp.File("edits.json"), Shape, Fitted with { Weights = new string('d', 64) }));
+        Assert.Contains("expected one that was made for this model, found one for another: other weights (sha256 aaaaaaaaaaaa then, "
+            + "dddddddddddd now)", e.Message, StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("format", "other", "query_position/q_proj/1/4/suffix/position", "__metadata__.format: expected ascope directions, found other")]
+    [InlineData("format", "other", "query_position/q_proj/1/4/suffix/position",
+        "__metadata__.format: expected ascope directions, found other")]
     [InlineData("version", "2", "query_position/q_proj/1/4/suffix/position", "__metadata__.version: expected 1, found 2")]
-    [InlineData("query_position.lowest", "low", "query_position/q_proj/1/4/suffix/position", "__metadata__.query_position.lowest: expected a number, found low")]
+    [InlineData("query_position.lowest", "low", "query_position/q_proj/1/4/suffix/position",
+        "__metadata__.query_position.lowest: expected a number, found low")]
     [InlineData("x", "", "query_position/q_proj/1/4/suffix", "expected a name NAME/SITE/LAYER/HEAD/SPAN/KIND")]
     [InlineData("x", "", "query_position/attn/1/4/suffix/position", "expected a site that a vector can be added to, found attn")]
     [InlineData("x", "", "query_position/q_proj/one/4/suffix/position", "expected whole numbers for layer and head, found one")]
@@ -147,11 +176,13 @@ public sealed class DirectionTests : IDisposable
     {
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal)
         {
-            ["format"] = "ascope directions", ["version"] = "1", ["revision"] = "a", ["tokenizer_hash"] = "b", ["dataset_hash"] = "c", ["query_position.lowest"] = "-1", ["query_position.highest"] = "1",
+            ["format"] = "ascope directions", ["version"] = "1", ["revision"] = "a", ["tokenizer_hash"] = "b", ["dataset_hash"] = "c",
+            ["query_position.lowest"] = "-1", ["query_position.highest"] = "1",
         };
         metadata[field] = value;
         SafetensorsWriter.Write(_temp.File("d.safetensors"), [TensorData.Of(tensor, new float[16], 2, 8)], metadata);
-        Assert.Contains(named, Assert.Throws<InputException>(() => DirectionFile.Load(_temp.File("d.safetensors"))).Message, StringComparison.Ordinal);
+        Assert.Contains(named, Assert.Throws<InputException>(() => DirectionFile.Load(_temp.File("d.safetensors"))).Message,
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -161,10 +192,13 @@ public sealed class DirectionTests : IDisposable
     {
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal)
         {
-            ["format"] = "ascope directions", ["version"] = "1", ["revision"] = "a", ["tokenizer_hash"] = "b", ["dataset_hash"] = "c", ["d.lowest"] = "-1", ["d.highest"] = "1",
+            ["format"] = "ascope directions", ["version"] = "1", ["revision"] = "a", ["tokenizer_hash"] = "b", ["dataset_hash"] = "c",
+            ["d.lowest"] = "-1", ["d.highest"] = "1",
         };
-        SafetensorsWriter.Write(_temp.File("d.safetensors"), [TensorData.Of(first, new float[8], 1, 8), TensorData.Of(second, new float[8], 1, 8)], metadata);
-        Assert.Contains(named, Assert.Throws<InputException>(() => DirectionFile.Load(_temp.File("d.safetensors"))).Message, StringComparison.Ordinal);
+        SafetensorsWriter.Write(_temp.File("d.safetensors"),
+            [TensorData.Of(first, new float[8], 1, 8), TensorData.Of(second, new float[8], 1, 8)], metadata);
+        Assert.Contains(named, Assert.Throws<InputException>(() => DirectionFile.Load(_temp.File("d.safetensors"))).Message,
+            StringComparison.Ordinal);
     }
 
     private Intervention Parse(string json) => InterventionJson.Parse(Encoding.UTF8.GetBytes(json), _temp.File("edits.json"), Shape);

@@ -18,7 +18,8 @@ public sealed class HeadSetFileTests : IDisposable
     [Fact]
     public void WhatIsWritten_IsRead()
     {
-        var set = new HeadSet("müde | model", "12", "34", "56", HeadSet.ByHand, [new ScoredHead(3, 1, double.NaN), new ScoredHead(0, 0, -1.0 / 3)])
+        var set = new HeadSet("müde | model", "12", "34", "56", HeadSet.ByHand,
+            [new ScoredHead(3, 1, double.NaN), new ScoredHead(0, 0, -1.0 / 3)])
         {
             Variants = new Dictionary<string, string>(StringComparer.Ordinal) { ["b"] = "2", ["a"] = "\"1\"" },
             Files = new Dictionary<string, string>(StringComparer.Ordinal) { ["config.json"] = "78" },
@@ -44,7 +45,8 @@ public sealed class HeadSetFileTests : IDisposable
         Assert.Equal(2, read.Version);
         Assert.Equal(set.Heads, read.Heads);
         Assert.Equal([new HeadGain(0, 0, 1.1f), new HeadGain(3, 1, 0.1f)], read.Gains!.Heads);
-        foreach (var (to, message) in new[] { ("\"gain\": 1e99", "heads[0].gain: expected a number of 32 bits"), ("\"gain\": null", "heads[0].gain: "), ("\"factor\": 1", "heads[0].factor: expected only layer, head, score, estimate, gain") })
+        foreach (var (to, message) in new[] { ("\"gain\": 1e99", "heads[0].gain: expected a number of 32 bits"),
+            ("\"gain\": null", "heads[0].gain: "), ("\"factor\": 1", "heads[0].factor: expected only layer, head, score, estimate, gain") })
         {
             _temp.Write("heads.json", HeadSetFile.Text(set).Replace("\"gain\": 0.1", to, StringComparison.Ordinal));
             Assert.Contains(message, Assert.Throws<InputException>(() => HeadSetFile.Load(path)).Message, StringComparison.Ordinal);
@@ -53,7 +55,8 @@ public sealed class HeadSetFileTests : IDisposable
 
     [Fact]
     public void OtherFieldsMayBeLeftOut() =>
-        Assert.Single(HeadSetFile.Load(_temp.Write("heads.json", """{"version": 1, "model": "a", "revision": "12", "heads": [{"layer": 0, "head": 1}]}""")).Set.Heads);
+        Assert.Single(HeadSetFile.Load(
+            _temp.Write("heads.json", """{"version": 1, "model": "a", "revision": "12", "heads": [{"layer": 0, "head": 1}]}""")).Set.Heads);
 
     [Theory]
     [InlineData("\"version\": 1", "\"version\": 3", "version: expected 1 or 2, found 3")]
@@ -64,8 +67,10 @@ public sealed class HeadSetFileTests : IDisposable
     [InlineData("\"revision\": \"12\"", "\"revision\": 12", "revision: expected a string, found 12")]
     [InlineData("\"model\": \"a\", ", "", "model: the key is missing")]
     [InlineData("\"heads\": [", "\"heads\": [7, ", "heads[0]: expected an object, found 7")]
-    [InlineData("{\"layer\": 1, \"head\": 2, \"score\": 0.5}, {\"layer\": 0, \"head\": 2, \"score\": null}", "", "heads: expected at least one head, found none")]
-    [InlineData("[{\"layer\": 1, \"head\": 2, \"score\": 0.5}, {\"layer\": 0, \"head\": 2, \"score\": null}]", "{}", "heads: expected an array of objects, found an object")]
+    [InlineData("{\"layer\": 1, \"head\": 2, \"score\": 0.5}, {\"layer\": 0, \"head\": 2, \"score\": null}", "",
+        "heads: expected at least one head, found none")]
+    [InlineData("[{\"layer\": 1, \"head\": 2, \"score\": 0.5}, {\"layer\": 0, \"head\": 2, \"score\": null}]", "{}",
+        "heads: expected an array of objects, found an object")]
     [InlineData("\"layer\": 0", "\"layer\": 1", "heads[1]: expected each head once, found layer 1, head 2, which is heads[0]")]
     [InlineData("\"layer\": 0", "\"layer\": 0.5", "heads[1].layer: expected an integer, found 0.5")]
     [InlineData("\"layer\": 0", "\"layer\": 99999999999", "heads[1].layer: expected an integer, found 99999999999")]

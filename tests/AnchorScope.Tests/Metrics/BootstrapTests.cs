@@ -17,7 +17,8 @@ public sealed class BootstrapTests
     }
 
     [Fact]
-    public void EqualValues_HaveNoWidth() => Assert.Equal(new Estimate(0.5, 0.5, 0.5, 7), Bootstrap.Mean([.. Enumerable.Repeat(0.5, 7)], 3));
+    public void EqualValues_HaveNoWidth() =>
+        Assert.Equal(new Estimate(0.5, 0.5, 0.5, 7), Bootstrap.Mean([.. Enumerable.Repeat(0.5, 7)], 3));
 
     [Fact]
     public void Width_IsThatOfTheNormalApproximation()

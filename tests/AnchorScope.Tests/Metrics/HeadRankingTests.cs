@@ -17,7 +17,8 @@ public sealed class HeadRankingTests
     [InlineData(0.05, 64, TopRounding.Round, 3)]
     [InlineData(0.01, 64, TopRounding.Floor, 1)]
     [InlineData(0.5, 5, TopRounding.Round, 3)]
-    public void Count_IsTheShareRounded(double share, int heads, TopRounding rounding, int expected) => Assert.Equal(expected, HeadRanking.Count(share, heads, rounding));
+    public void Count_IsTheShareRounded(double share, int heads, TopRounding rounding, int expected) =>
+        Assert.Equal(expected, HeadRanking.Count(share, heads, rounding));
 
     [Property]
     public void Random_AreDistinctAndNoneExcluded(ulong seed, int some)
@@ -39,7 +40,8 @@ public sealed class HeadRankingTests
     }
 
     [Fact]
-    public void LayerMatched_TakesWhatALayerHasLeft() => Assert.Equal([(0, 2)], HeadRanking.LayerMatched([(0, 0), (0, 1)], 3, new HashSet<(int, int)> { (0, 0), (0, 1) }, new SplitMix(0)));
+    public void LayerMatched_TakesWhatALayerHasLeft() =>
+        Assert.Equal([(0, 2)], HeadRanking.LayerMatched([(0, 0), (0, 1)], 3, new HashSet<(int, int)> { (0, 0), (0, 1) }, new SplitMix(0)));
 
     [Fact]
     public void Spearman_SharesRanksOfTies()
@@ -66,7 +68,8 @@ public sealed class HeadRankingTests
     [InlineData(0, 5, "0 1 2")]
     [InlineData(4, 4, "2 3 4 5")]
     [InlineData(3, 99, "0 1 2 3 4 5 6 7")]
-    public void Window_IsCentredAndClipped(int layer, int size, string expected) => Assert.Equal(expected, string.Join(' ', LayerWindow.Centred(layer, size, 8)));
+    public void Window_IsCentredAndClipped(int layer, int size, string expected) =>
+        Assert.Equal(expected, string.Join(' ', LayerWindow.Centred(layer, size, 8)));
 
     [Fact]
     public void AnEstimate_StandsBehindWhatWasSeenToHelp_AndBeforeWhatWasSeenToHarm() =>
@@ -74,7 +77,8 @@ public sealed class HeadRankingTests
 
     [Fact]
     public void Strongest_LooksAtEveryDirectionAndSign() =>
-        Assert.Equal([(0, 1), (1, 0), (1, 2)], HeadRanking.Strongest(3, 3, [0, 0, 0.1, -3, 0, 0.1], [0, 2, 0.1, -3, 0, 0], [0, -2, 0.1, -3, 0, 1]));
+        Assert.Equal(
+            [(0, 1), (1, 0), (1, 2)], HeadRanking.Strongest(3, 3, [0, 0, 0.1, -3, 0, 0.1], [0, 2, 0.1, -3, 0, 0], [0, -2, 0.1, -3, 0, 1]));
 
     [Fact]
     public void Precision_IsTheShareOfTheTopThatIsRight()

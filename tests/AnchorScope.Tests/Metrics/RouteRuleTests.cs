@@ -16,12 +16,14 @@ public sealed class RouteRuleTests
     [InlineData(null, true, false, Route.Undecided)]
     [InlineData(true, null, false, Route.Undecided)]
     [InlineData(true, true, null, Route.Undecided)]
-    public void Verdict(bool? gathers, bool? handsOn, bool? reads, object expected) => Assert.Equal((Route)expected, RouteRule.Of(gathers, handsOn, reads));
+    public void Verdict(bool? gathers, bool? handsOn, bool? reads, object expected) =>
+        Assert.Equal((Route)expected, RouteRule.Of(gathers, handsOn, reads));
 
     [Theory]
     [InlineData(-0.3, -0.1, true)]
     [InlineData(0.01, 0.2, false)]
     [InlineData(-0.01, 0.2, null)]
     [InlineData(0, 0, null)]
-    public void AnEdgeCarries_WhereTheWholeIntervalSaysSo(double low, double high, bool? expected) => Assert.Equal(expected, RouteRule.Carries(new Estimate((low + high) / 2, low, high, 10)));
+    public void AnEdgeCarries_WhereTheWholeIntervalSaysSo(double low, double high, bool? expected) =>
+        Assert.Equal(expected, RouteRule.Carries(new Estimate((low + high) / 2, low, high, 10)));
 }

@@ -28,7 +28,8 @@ public sealed class SignalTests
 
     [Property]
     public void OneForm_IsItselfInEveryReduction(short value) =>
-        Assert.All(Enum.GetValues<EntityReduction>(), reduction => Assert.Equal(value / 100.0, SignalExtraction.Reduce(reduction, [value / 100.0]), 1e-12));
+        Assert.All(Enum.GetValues<EntityReduction>(),
+            reduction => Assert.Equal(value / 100.0, SignalExtraction.Reduce(reduction, [value / 100.0]), 1e-12));
 
     [Property]
     public void Increments_AddUpToTheLayer(short before, short between, short after)
@@ -44,7 +45,8 @@ public sealed class SignalTests
     [InlineData(1, -2, 0)]
     [InlineData(0, -2, 1)]
     [InlineData(0, 2, 0)]
-    public void Alignment_ComparesWithTheDecision_TiesAreText(double layer, double decision, double expected) => Assert.Equal(expected, DecisionAlignment.Of(layer, decision));
+    public void Alignment_ComparesWithTheDecision_TiesAreText(double layer, double decision, double expected) =>
+        Assert.Equal(expected, DecisionAlignment.Of(layer, decision));
 
     [Fact]
     public void Following_CountsFormsAndMargins()
@@ -58,9 +60,11 @@ public sealed class SignalTests
     [Fact]
     public void Names_GoThereAndBack()
     {
-        foreach (var variant in Enum.GetValues<NssdVariant>()) Assert.Equal(variant, EnumName.Parse<NssdVariant>("--nssd", EnumName.Of(variant)));
+        foreach (var variant in Enum.GetValues<NssdVariant>())
+            Assert.Equal(variant, EnumName.Parse<NssdVariant>("--nssd", EnumName.Of(variant)));
         Assert.Equal("full_vocab_signed_kl", EnumName.Of(NssdVariant.FullVocabSignedKl));
-        Assert.Contains("--nssd: expected signed_kl, log_ratio", Assert.Throws<InputException>(() => EnumName.Parse<NssdVariant>("--nssd", "kl")).Message, StringComparison.Ordinal);
+        Assert.Contains("--nssd: expected signed_kl, log_ratio",
+            Assert.Throws<InputException>(() => EnumName.Parse<NssdVariant>("--nssd", "kl")).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -74,6 +78,7 @@ public sealed class SignalTests
         };
         Assert.All(new Definitions().Named, choice => Assert.NotEqual(choice.Value, changed.Named[choice.Key]));
         // A property that is added without a name fails here.
-        Assert.Equal(typeof(Definitions).GetProperties().Count(p => p.Name is not (nameof(Definitions.Named) or nameof(Definitions.Presets))), changed.Named.Count);
+        Assert.Equal(typeof(Definitions).GetProperties().Count(
+            p => p.Name is not (nameof(Definitions.Named) or nameof(Definitions.Presets))), changed.Named.Count);
     }
 }

@@ -17,7 +17,8 @@ public sealed class StructuralDivergenceTests
     [InlineData(NssdVariant.SignedJs, -0.03382207556860539)] // -(H(0.625) - (H(0.75) + H(0.5)) / 2)
     [InlineData(NssdVariant.DeltaP, -0.25)]
     [InlineData(NssdVariant.RelativeDeltaP, -1.0 / 3)]
-    public void Variant_IsItsFormula(NssdVariant variant, double expected) => Assert.Equal(expected, StructuralDivergence.Of(variant, Plain, 0), 1e-12);
+    public void Variant_IsItsFormula(NssdVariant variant, double expected) =>
+        Assert.Equal(expected, StructuralDivergence.Of(variant, Plain, 0), 1e-12);
 
     [Fact]
     public void FullVocabulary_TakesItsSignFromTheAnswer()
@@ -28,13 +29,15 @@ public sealed class StructuralDivergenceTests
     }
 
     [Property]
-    public Property NothingChanged_IsExactlyZero() => Prop.ForAll(Margins, Gen.Elements(Enum.GetValues<NssdVariant>()).ToArbitrary(), (m, variant) =>
-        StructuralDivergence.Of(variant, m, m, -1, -1, 0) == 0);
+    public Property NothingChanged_IsExactlyZero() =>
+        Prop.ForAll(Margins, Gen.Elements(Enum.GetValues<NssdVariant>()).ToArbitrary(), (m, variant) =>
+            StructuralDivergence.Of(variant, m, m, -1, -1, 0) == 0);
 
     [Property]
     public Property Sign_SaysWhichAnswerGained() => Prop.ForAll(Margins, Margins, (before, after) =>
     {
-        foreach (var variant in new[] { NssdVariant.SignedKl, NssdVariant.LogRatio, NssdVariant.SignedJs, NssdVariant.DeltaP, NssdVariant.RelativeDeltaP })
+        foreach (var variant in new[] { NssdVariant.SignedKl, NssdVariant.LogRatio, NssdVariant.SignedJs, NssdVariant.DeltaP,
+            NssdVariant.RelativeDeltaP })
         {
             var value = StructuralDivergence.Of(variant, before, after);
             // Rounding may turn a tiny change into 0 but must never reverse its sign.

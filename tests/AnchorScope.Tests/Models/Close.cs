@@ -27,7 +27,8 @@ internal static class Close
     public static void AssertRows(string what, ReadOnlySpan<float> want, ReadOnlySpan<float> got, long row, double tolerance = Relative)
     {
         Assert.True(want.Length == got.Length, $"{what}: {got.Length} values, expected {want.Length}");
-        for (var i = 0; i < want.Length; i += (int)row) AssertRelative($"{what}, row {i / row}", want.Slice(i, (int)row), got.Slice(i, (int)row), tolerance);
+        for (var i = 0; i < want.Length; i += (int)row)
+            AssertRelative($"{what}, row {i / row}", want.Slice(i, (int)row), got.Slice(i, (int)row), tolerance);
     }
 
     public static void AssertAbsolute(string what, ReadOnlySpan<float> want, ReadOnlySpan<float> got, double tolerance)
@@ -36,7 +37,8 @@ internal static class Close
         for (var i = 0; i < want.Length; i++)
         {
             var difference = Math.Abs((double)want[i] - got[i]);
-            Assert.True(difference <= tolerance, $"{what}[{i}]: expected {want[i]}, found {got[i]}, off by {difference:g3}, tolerance {tolerance:g3}");
+            Assert.True(difference <= tolerance,
+                $"{what}[{i}]: expected {want[i]}, found {got[i]}, off by {difference:g3}, tolerance {tolerance:g3}");
         }
     }
 }

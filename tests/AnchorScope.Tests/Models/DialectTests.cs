@@ -11,7 +11,8 @@ public sealed class DialectTests : IDisposable
 {
     private readonly TempFolder _temp = new();
 
-    public static TheoryData<string> Models => new("llava15", "qwen25vl", "qwen25vl-tied-bf16", "qwen2vl", "internvl3", "internvl3-qknorm-rms", "llava-onevision", "smolvlm");
+    public static TheoryData<string> Models =>
+        new("llava15", "qwen25vl", "qwen25vl-tied-bf16", "qwen2vl", "internvl3", "internvl3-qknorm-rms", "llava-onevision", "smolvlm");
 
     [Theory]
     [MemberData(nameof(Models))]
@@ -23,11 +24,14 @@ public sealed class DialectTests : IDisposable
     }
 
     [Theory]
-    [InlineData("llava15", "language_model.model.=model.language_model.", "language_model.lm_head.=lm_head.", "vision_tower.=model.vision_tower.", "multi_modal_projector.=model.multi_modal_projector.")]
+    [InlineData("llava15", "language_model.model.=model.language_model.", "language_model.lm_head.=lm_head.",
+        "vision_tower.=model.vision_tower.", "multi_modal_projector.=model.multi_modal_projector.")]
     [InlineData("qwen25vl", "model.=model.language_model.", "visual.=model.visual.")]
     [InlineData("qwen2vl", "model.=model.language_model.", "visual.=model.visual.")]
-    [InlineData("internvl3", "language_model.model.=model.language_model.", "language_model.lm_head.=lm_head.", "vision_tower.=model.vision_tower.", "multi_modal_projector.=model.multi_modal_projector.")]
-    [InlineData("llava-onevision", "language_model.model.=model.language_model.", "vision_tower.=model.vision_tower.", "multi_modal_projector.=model.multi_modal_projector.", "image_newline=model.image_newline")]
+    [InlineData("internvl3", "language_model.model.=model.language_model.", "language_model.lm_head.=lm_head.",
+        "vision_tower.=model.vision_tower.", "multi_modal_projector.=model.multi_modal_projector.")]
+    [InlineData("llava-onevision", "language_model.model.=model.language_model.", "vision_tower.=model.vision_tower.",
+        "multi_modal_projector.=model.multi_modal_projector.", "image_newline=model.image_newline")]
     public void NamesOfTheLibrary_AreTheSameModel(string name, params string[] renamed)
     {
         var folder = Copy(name);
@@ -38,7 +42,8 @@ public sealed class DialectTests : IDisposable
             foreach (var entry in file.Tensors.Values)
             {
                 var rule = renamed.Select(r => r.Split('=')).FirstOrDefault(r => entry.Name.StartsWith(r[0], StringComparison.Ordinal));
-                tensors.Add(TensorData.Of(rule is null ? entry.Name : rule[1] + entry.Name[rule[0].Length..], file.ReadSingles(entry.Name), entry.Shape));
+                tensors.Add(TensorData.Of(rule is null ? entry.Name : rule[1] + entry.Name[rule[0].Length..],
+                    file.ReadSingles(entry.Name), entry.Shape));
             }
         }
         SafetensorsWriter.Write(path, tensors, new Dictionary<string, string>(StringComparer.Ordinal));
@@ -49,7 +54,9 @@ public sealed class DialectTests : IDisposable
     public void Idefics3_IsTheSameModel()
     {
         var folder = Copy("smolvlm");
-        foreach (var (file, from, to) in new[] { ("config.json", "\"smolvlm\"", "\"idefics3\""), ("config.json", "\"smolvlm_vision\"", "\"idefics3_vision\""), ("preprocessor_config.json", "\"SmolVLMImageProcessor\"", "\"Idefics3ImageProcessor\"") })
+        foreach (var (file, from, to) in new[] { ("config.json", "\"smolvlm\"", "\"idefics3\""),
+            ("config.json", "\"smolvlm_vision\"", "\"idefics3_vision\""),
+            ("preprocessor_config.json", "\"SmolVLMImageProcessor\"", "\"Idefics3ImageProcessor\"") })
         {
             var path = Path.Combine(folder, file);
             var text = File.ReadAllText(path);
@@ -72,8 +79,10 @@ public sealed class DialectTests : IDisposable
     }
 
     [Theory]
-    [InlineData("\"model_type\": \"qwen2_5_vl\"", "\"model_type\": \"qwen3_vl\"", "model_type: 'qwen3_vl' is not supported; supported: llava, qwen2_vl, qwen2_5_vl")]
-    [InlineData("\"model_type\": \"qwen2_5_vl\"", "\"model_type\": \"qwen2_5_vl\", \"quantization_config\": {\"quant_method\": \"awq\"}", "quantization_config: 'awq' is not supported; supported: weights that are not quantised")]
+    [InlineData("\"model_type\": \"qwen2_5_vl\"", "\"model_type\": \"qwen3_vl\"",
+        "model_type: 'qwen3_vl' is not supported; supported: llava, qwen2_vl, qwen2_5_vl")]
+    [InlineData("\"model_type\": \"qwen2_5_vl\"", "\"model_type\": \"qwen2_5_vl\", \"quantization_config\": {\"quant_method\": \"awq\"}",
+        "quantization_config: 'awq' is not supported; supported: weights that are not quantised")]
     [InlineData("\"type\": \"mrope\"", "\"type\": \"ntk\"",
         "'ntk' is not supported; supported: default, mrope, linear, dynamic, llama3, yarn, longrope")]
     [InlineData("\"use_sliding_window\": false", "\"use_sliding_window\": true", "use_sliding_window")]
@@ -87,7 +96,8 @@ public sealed class DialectTests : IDisposable
         var text = File.ReadAllText(config);
         Assert.Contains(from, text, StringComparison.Ordinal);
         File.WriteAllText(config, text.Replace(from, to, StringComparison.Ordinal));
-        Assert.Contains(message, Assert.Throws<InputException>(() => VisionLanguageModel.Open(folder).Dispose()).Message, StringComparison.Ordinal);
+        Assert.Contains(message, Assert.Throws<InputException>(() => VisionLanguageModel.Open(folder).Dispose()).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -95,15 +105,18 @@ public sealed class DialectTests : IDisposable
     {
         var folder = Copy("internvl3");
         var config = Path.Combine(folder, "config.json");
-        File.WriteAllText(config, File.ReadAllText(config).Replace("\"max_position_embeddings\": 32768", "\"max_position_embeddings\": 40", StringComparison.Ordinal));
-        Assert.Contains("from 40 on (max_position_embeddings)", Assert.Throws<InputException>(() => Logits(folder, "internvl3")).Message, StringComparison.Ordinal);
+        File.WriteAllText(config, File.ReadAllText(config).Replace("\"max_position_embeddings\": 32768", "\"max_position_embeddings\": 40",
+            StringComparison.Ordinal));
+        Assert.Contains("from 40 on (max_position_embeddings)", Assert.Throws<InputException>(() => Logits(folder, "internvl3")).Message,
+            StringComparison.Ordinal);
     }
 
     private string Copy(string name) => _temp.Copy(Fixtures.Path(name), name);
 
     private static float[] Logits(string folder, string name)
     {
-        var @case = Path.GetFileNameWithoutExtension(Directory.GetFiles(Fixtures.Path(name, "golden"), "*.png").Order(StringComparer.Ordinal).First())!.Split("_img")[0];
+        var @case = Path.GetFileNameWithoutExtension(
+            Directory.GetFiles(Fixtures.Path(name, "golden"), "*.png").Order(StringComparer.Ordinal).First())!.Split("_img")[0];
         using var golden = Golden.Open(name, @case);
         using var model = VisionLanguageModel.Open(folder);
         using var arena = new Arena();
@@ -112,7 +125,8 @@ public sealed class DialectTests : IDisposable
         var pixels = model.Accept(golden.Inputs);
         var prompt = model.Prompt(golden.Ints("inputs.input_ids"), pixels, model.Engine.On(compute).Features(pixels));
         var entry = Tensor.From(arena, prompt.Embeddings, prompt.Length, model.Decoder.Shape.ModelSize);
-        var resid = model.Decoder.Forward(new Pass(model.Decoder.Shape, [new RowBlock(entry, prompt.Coordinates, 0, Intervention.None)], compute));
+        var resid = model.Decoder.Forward(
+            new Pass(model.Decoder.Shape, [new RowBlock(entry, prompt.Coordinates, 0, Intervention.None)], compute));
         return model.Decoder.Unembed(resid, compute).ToArray();
     }
 

@@ -38,7 +38,8 @@ public sealed class GenerationRulesTests : IDisposable
         using var arena = new Arena();
         using var team = new Team(1);
         var prompt = model.Prompt(golden.Ints("inputs.input_ids"), null, null);
-        var generated = Generation.Run(model.Engine.On(new Compute(arena, team)), prompt, new SequenceOptions(12) { Stop = model.StopTokens, Rules = model.Rules });
+        var generated = Generation.Run(model.Engine.On(new Compute(arena, team)), prompt,
+            new SequenceOptions(12) { Stop = model.StopTokens, Rules = model.Rules });
         Assert.Equal(text.GetProperty("ids").EnumerateArray().Select(t => t.GetInt32()), generated.Tokens);
     }
 
@@ -47,7 +48,10 @@ public sealed class GenerationRulesTests : IDisposable
     [InlineData(-1)]
     public void AnEndThatTheVocabularyLacks_IsNoScore(int end)
     {
-        var rules = new GenerationRules(ConfigSection.Load(_temp.Write("g.json", $$"""{"min_length": 5, "min_new_tokens": 3, "exponential_decay_length_penalty": [0, 1.5]}""")), new HashSet<int> { end, 1 }, 3);
+        var rules = new GenerationRules(
+            ConfigSection.Load(
+                _temp.Write("g.json", $$"""{"min_length": 5, "min_new_tokens": 3, "exponential_decay_length_penalty": [0, 1.5]}""")),
+            new HashSet<int> { end, 1 }, 3);
         var scores = rules.Apply([1, 2, 3], [0], 1, 8);
         Assert.Equal([1, float.NegativeInfinity, 3], scores);
     }
@@ -114,13 +118,16 @@ public sealed class GenerationRulesTests : IDisposable
         float[] logits = [1, -2, 3];
         Assert.False(GenerationRules.None.Any);
         Assert.Equal(logits, GenerationRules.None.Apply(logits, [0], 1, 2));
-        Assert.False(Rules("""{"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "min_new_tokens": 0, "suppress_tokens": [], "bad_words_ids": null, "eos_token_id": 2}""", 3).Any);
+        Assert.False(
+            Rules(
+                """{"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "min_new_tokens": 0, "suppress_tokens": [], "bad_words_ids": null, "eos_token_id": 2}""", 3).Any);
     }
 
     [Fact]
     public void WhatIsNotApplied_IsNamed()
     {
-        var rules = Rules("""{"num_beams": 4, "guidance_scale": 1.5, "stop_strings": ["x"], "typical_p": 0.9, "min_p": 0.1, "do_sample": true, "num_return_sequences": 1, "length_penalty": 2.0, "chat_format": "chatml"}""", 8);
+        var rules = Rules(
+            """{"num_beams": 4, "guidance_scale": 1.5, "stop_strings": ["x"], "typical_p": 0.9, "min_p": 0.1, "do_sample": true, "num_return_sequences": 1, "length_penalty": 2.0, "chat_format": "chatml"}""", 8);
         Assert.Equal(
             ["generation_config.json: guidance_scale: not applied; the text is generated without it",
                 "generation_config.json: num_beams: not applied; the text is generated without it",

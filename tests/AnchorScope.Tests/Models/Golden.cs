@@ -27,7 +27,8 @@ internal sealed class Golden : IDisposable
     public int[] ImagePositions => [.. Manifest.GetProperty("image_positions").EnumerateArray().Select(v => v.GetInt32())];
 
     public PixelInputs Inputs => new(
-        "golden", Singles("inputs.pixel_values"), Shape("inputs.pixel_values"), Has("inputs.image_grid_thw") ? _file.ReadInt64s("inputs.image_grid_thw") : null,
+        "golden", Singles("inputs.pixel_values"), Shape("inputs.pixel_values"),
+        Has("inputs.image_grid_thw") ? _file.ReadInt64s("inputs.image_grid_thw") : null,
         Has("inputs.image_sizes") ? _file.ReadInt64s("inputs.image_sizes") : null);
 
     public long[]? Inputs64(string name) => Has("inputs." + name) ? _file.ReadInt64s("inputs." + name) : null;
@@ -47,7 +48,8 @@ internal sealed class Golden : IDisposable
         {
             var json = property.Value;
             yield return json.GetProperty("type").GetString() == "knockout"
-                ? Intervention.Knockout(property.Name, Ints(json, "layers")!, Positions.Of(Ints(json, "Q")!), Positions.Of(Ints(json, "K")!), Ints(json, "heads"))
+                ? Intervention.Knockout(property.Name, Ints(json, "layers")!, Positions.Of(Ints(json, "Q")!),
+                    Positions.Of(Ints(json, "K")!), Ints(json, "heads"))
                 : Intervention.HeadGain(
                     property.Name, json.GetProperty("pairs").EnumerateArray().Select(p => (p[0].GetInt32(), p[1].GetInt32())),
                     json.GetProperty("factor").GetSingle(), Ints(json, "positions") is { } at ? Positions.Of(at) : null);

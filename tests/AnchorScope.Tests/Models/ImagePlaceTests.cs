@@ -19,7 +19,8 @@ public sealed class ImagePlaceTests : IDisposable
         get
         {
             var cases = new TheoryData<string, int, int>();
-            foreach (var name in new[] { "llava15", "qwen25vl", "qwen2vl", "internvl3", "internvl3-qknorm-rms", "internvl3-remote", "llava-onevision", "smolvlm" })
+            foreach (var name in new[] { "llava15", "qwen25vl", "qwen2vl", "internvl3", "internvl3-qknorm-rms", "internvl3-remote",
+                "llava-onevision", "smolvlm" })
             {
                 cases.Add(name, 224, 224);
                 cases.Add(name, 150, 260);
@@ -49,7 +50,8 @@ public sealed class ImagePlaceTests : IDisposable
             Assert.Equal(painted.Tokens, painted.Places.Count);
             // Resampling reads across edges: up to three pixels of the smallest version of the picture in any tile.
             var reach = 3 * Math.Max(width, height) / 56.0;
-            var (grown, core) = (new PixelBox(block.Left - reach, block.Top - reach, block.Right + reach, block.Bottom + reach), new PixelBox(x - 1, y - 1, x + 1, y + 1));
+            var (grown, core) = (new PixelBox(block.Left - reach, block.Top - reach, block.Right + reach, block.Bottom + reach),
+                new PixelBox(x - 1, y - 1, x + 1, y + 1));
             for (var token = 0; token < plain.Tokens; token++)
             {
                 var changed = !plain.Features.AsSpan(token * size, size).SequenceEqual(painted.Features.AsSpan(token * size, size));
@@ -104,10 +106,12 @@ public sealed class ImagePlaceTests : IDisposable
         var plain = Features(model, [first, Painted(260, 160, null)], compute);
         var painted = Features(model, [first, Painted(260, 160, block)], compute);
         var size = plain.Features.Length / plain.Tokens;
-        var changed = Enumerable.Range(0, plain.Tokens).Where(t => !plain.Features.AsSpan(t * size, size).SequenceEqual(painted.Features.AsSpan(t * size, size))).ToList();
+        var changed = Enumerable.Range(0, plain.Tokens).Where(
+            t => !plain.Features.AsSpan(t * size, size).SequenceEqual(painted.Features.AsSpan(t * size, size))).ToList();
         Assert.All(changed, token => Assert.Equal(1, painted.Places[token].Picture));
         var core = new PixelBox(129, 79, 131, 81);
-        var looking = Enumerable.Range(0, plain.Tokens).Where(t => painted.Places[t].Picture == 1 && painted.Places[t].Box?.Overlaps(core) == true).ToList();
+        var looking = Enumerable.Range(0, plain.Tokens).Where(
+            t => painted.Places[t].Picture == 1 && painted.Places[t].Box?.Overlaps(core) == true).ToList();
         Assert.NotEmpty(looking);
         Assert.Subset(changed.ToHashSet(), looking.ToHashSet());
     }
@@ -128,16 +132,19 @@ public sealed class ImagePlaceTests : IDisposable
         for (var i = 0; i < pictures.Length; i++)
         {
             var alone = Features(model, [pictures[i]], compute);
-            Assert.Equal(alone.Features[..((tokens - 1) * size)], together.Features[(i * tokens * size)..((i * tokens + tokens - 1) * size)]);
+            Assert.Equal(alone.Features[..((tokens - 1) * size)],
+                together.Features[(i * tokens * size)..((i * tokens + tokens - 1) * size)]);
             // The newline is the same vector everywhere.
             Assert.Equal(alone.Features[^size..], together.Features[((i * tokens + tokens - 1) * size)..((i + 1) * tokens * size)]);
         }
     }
 
-    private static (float[] Features, int Tokens, IReadOnlyList<ImagePlace> Places) Features(VisionLanguageModel model, Picture picture, Compute compute) =>
+    private static (float[] Features, int Tokens, IReadOnlyList<ImagePlace> Places) Features(VisionLanguageModel model,
+        Picture picture, Compute compute) =>
         Features(model, [picture], compute);
 
-    private static (float[] Features, int Tokens, IReadOnlyList<ImagePlace> Places) Features(VisionLanguageModel model, Picture[] pictures, Compute compute)
+    private static (float[] Features, int Tokens, IReadOnlyList<ImagePlace> Places) Features(VisionLanguageModel model,
+        Picture[] pictures, Compute compute)
     {
         var pixels = model.Preprocess(pictures);
         var features = model.Features(pixels, compute);
@@ -171,7 +178,10 @@ public sealed class ImagePlaceTests : IDisposable
             {
                 var values = file.ReadSingles(entry.Name);
                 var tower = entry.Name.Contains("vis", StringComparison.Ordinal);
-                if (tower && (entry.Name.Contains("out_proj", StringComparison.Ordinal) || entry.Name.Contains("projection_layer", StringComparison.Ordinal) || entry.Name.Contains("attn.proj", StringComparison.Ordinal))) Array.Clear(values);
+                if (tower
+                    && (entry.Name.Contains("out_proj", StringComparison.Ordinal) || entry.Name.Contains("projection_layer",
+                        StringComparison.Ordinal) || entry.Name.Contains("attn.proj", StringComparison.Ordinal)))
+                    Array.Clear(values);
                 tensors.Add(TensorData.Of(entry.Name, values, entry.Shape));
             }
         }

@@ -74,13 +74,15 @@ public sealed class InputFileTests : IDisposable
             TensorData.Of("pixel_attention_mask", mask, 1, larger[1], 56, 56),
         ]);
         using var model = VisionLanguageModel.Open(Fixtures.Path("smolvlm"));
-        Close.AssertRelative("lm.logits", golden.Singles("lm.logits"), Logits(model, InputFile.Read(model, path, model.Engine.On(Compute)).Prompt));
+        Close.AssertRelative("lm.logits", golden.Singles("lm.logits"),
+            Logits(model, InputFile.Read(model, path, model.Engine.On(Compute)).Prompt));
     }
 
     public static TheoryData<string, string, TensorData, string> Refused => new()
     {
         { "llava15", "attention_mask", TensorData.Of("attention_mask", [.. Enumerable.Range(0, 36).Select(i => i < 3 ? 0L : 1L)], 1, 36),
-            "attention_mask: expected 1 everywhere (padding is not supported: leave the positions out that it hides), found 0 at position 0" },
+            "attention_mask: expected 1 everywhere (padding is not supported: leave the positions out that it hides), "
+                + "found 0 at position 0" },
         { "llava15", "attention_mask", TensorData.Of("attention_mask", [1L, 1L], 1, 2),
             "attention_mask: expected shape [1, 36], found [1, 2]" },
         { "llava15", "position_ids", TensorData.Of("position_ids", [.. Enumerable.Range(0, 36).Select(i => i < 9 ? (long)i : i + 5)], 1,
@@ -90,7 +92,8 @@ public sealed class InputFileTests : IDisposable
         { "llava15", "position_ids", TensorData.Of("position_ids", [.. Enumerable.Range(-1, 36).Select(i => (long)i)], 1, 36),
             "position_ids: expected 0 to 1048576, found -1" },
         { "llava15", "image_grid_thw", TensorData.Of("image_grid_thw", [1L, 4L, 4L], 1, 3),
-            "image_grid_thw: LLaVA-1.5 takes no array of this name; expected input_ids, attention_mask, position_ids, pixel_values, mm_token_type_ids" },
+            "image_grid_thw: LLaVA-1.5 takes no array of this name; expected input_ids, attention_mask, position_ids, pixel_values, "
+                + "mm_token_type_ids" },
         { "llava15", "atention_mask", TensorData.Of("atention_mask", [1L], 1, 1), "near it: 'attention_mask'" },
         { "llava15", "mm_token_type_ids", TensorData.Of("mm_token_type_ids", new long[36], 1, 36),
             "(1 for image tokens, 0 for text), found 0" },

@@ -24,7 +24,8 @@ internal static class LlamaTextCheckpoint
         using var file = SafetensorsFile.Open(Fixtures.Path(Source, "model.safetensors"));
         SafetensorsWriter.Write(
             Path.Combine(folder, "model.safetensors"),
-            [.. file.Tensors.Values.Where(t => t.Name.StartsWith(Prefix, StringComparison.Ordinal)).Select(t => TensorData.Of(t.Name[Prefix.Length..], file.ReadSingles(t.Name), t.Shape))]);
+            [.. file.Tensors.Values.Where(t => t.Name.StartsWith(Prefix, StringComparison.Ordinal))
+                .Select(t => TensorData.Of(t.Name[Prefix.Length..], file.ReadSingles(t.Name), t.Shape))]);
         return folder;
     }
 }

@@ -24,10 +24,12 @@ public sealed class LlamaTextTests : IDisposable
     public void EverySite_IsTheReferences()
     {
         Directory.CreateDirectory(_temp.File("golden"));
-        File.Copy(Fixtures.Path(LlamaTextCheckpoint.Source, "golden", "text_only.safetensors"), Path.Combine(_temp.File("golden"), "text_only.safetensors"));
+        File.Copy(Fixtures.Path(LlamaTextCheckpoint.Source, "golden", "text_only.safetensors"),
+            Path.Combine(_temp.File("golden"), "text_only.safetensors"));
         var (exit, output, error) = Ascope.Run(_temp.Path, "parity", "model", "golden", "--all");
         Assert.Equal((0, ""), (exit, error));
-        foreach (var site in new[] { "lm.attn", "lm.z", "lm.hidden", "lm.logits", "lm.l0.q_rope", "gen.ids" }) Assert.Contains(site, output, StringComparison.Ordinal);
+        foreach (var site in new[] { "lm.attn", "lm.z", "lm.hidden", "lm.logits", "lm.l0.q_rope", "gen.ids" })
+            Assert.Contains(site, output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -41,7 +43,8 @@ public sealed class LlamaTextTests : IDisposable
         Assert.Equal(llava.Decoder.Shape, shape);
         Intervention[] interventions =
         [
-            Intervention.None, Intervention.HeadGain(1, 2, 0), Intervention.HeadGain(3, 0, 2, last), Intervention.Knockout("cut", [0, 1], last, Positions.Range(1, 6)),
+            Intervention.None, Intervention.HeadGain(1, 2, 0), Intervention.HeadGain(3, 0, 2, last),
+            Intervention.Knockout("cut", [0, 1], last, Positions.Range(1, 6)),
             new("mlp off", new Edit(Site.MlpOut, 2, Operation.Scale) { Factor = 0 }),
         ];
         foreach (var intervention in interventions)
@@ -73,7 +76,8 @@ public sealed class LlamaTextTests : IDisposable
     [InlineData("", "")]
     public void ATemplate_BringsItsOwnSpecialTokens(string before, string rendered)
     {
-        File.WriteAllText(Path.Combine(_temp.File("model"), "chat_template.jinja"), before + "{% for message in messages %}{{ message['content'] }}{% endfor %}");
+        File.WriteAllText(Path.Combine(_temp.File("model"), "chat_template.jinja"),
+            before + "{% for message in messages %}{{ message['content'] }}{% endfor %}");
         using var model = VisionLanguageModel.Open(_temp.File("model"));
         var prompt = model.Prompt([new ChatMessage("user", [new TextPart("How many?")])], pixels: null, features: null);
         Assert.Equal(model.Tokenizer.Encode(rendered + "How many?", addSpecial: false).Select(t => t.Id), prompt.Tokens);
@@ -84,7 +88,9 @@ public sealed class LlamaTextTests : IDisposable
     {
         var (exit, output, error) = Ascope.Run(_temp.Path, "inspect", "model");
         Assert.Equal((0, ""), (exit, error));
-        foreach (var line in new[] { "Llama (model_type llama)", "vision        none: it reads text only", "image token   none", "template      none: --prompt is used as raw text" }) Assert.Contains(line, output, StringComparison.Ordinal);
+        foreach (var line in new[] { "Llama (model_type llama)", "vision        none: it reads text only", "image token   none",
+            "template      none: --prompt is used as raw text" })
+            Assert.Contains(line, output, StringComparison.Ordinal);
 
         (exit, _, error) = Ascope.Run(_temp.Path, "trace", "model", "--prompt", Text, "--generate", "4", "--out", "trace.safetensors");
         Assert.Equal((0, ""), (exit, error));
@@ -98,7 +104,8 @@ public sealed class LlamaTextTests : IDisposable
         foreach (var how in new[] { "planned", "naive" })
         {
             string[] more = how == "naive" ? ["--naive"] : [];
-            (exit, _, error) = Ascope.Run(_temp.Path, ["sweep", "model", "--prompt", Text, "--heads", "all", "--positions", "instruction", "--logits", "5", "--out", how, .. more]);
+            (exit, _, error) = Ascope.Run(_temp.Path, ["sweep", "model", "--prompt", Text, "--heads", "all", "--positions", "instruction",
+                "--logits", "5", "--out", how, .. more]);
             Assert.Equal((0, ""), (exit, error));
         }
         var rows = File.ReadAllLines(_temp.File("planned"));
@@ -115,31 +122,39 @@ public sealed class LlamaTextTests : IDisposable
         Assert.Equal(Nothing, Refused("sweep", "model", "--image", picture, "--prompt", "What is it?", "--heads", "all", "--out", "out"));
         _temp.Write("messages.json", """[{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is it?"}]}]""");
         Assert.Equal(Nothing, Refused("trace", "model", "--messages", "messages.json", "--out", "out"));
-        SafetensorsWriter.Write(_temp.File("inputs"), [TensorData.Of("input_ids", [1L, 5L], 1, 2), TensorData.Of("pixel_values", new float[12], 1, 3, 2, 2)]);
-        Assert.Equal("inputs: pixel_values: expected none (Llama reads text only), found shape [1, 3, 2, 2]", Refused("trace", "model", "--inputs", "inputs", "--out", "out"));
+        SafetensorsWriter.Write(
+            _temp.File("inputs"), [TensorData.Of("input_ids", [1L, 5L], 1, 2), TensorData.Of("pixel_values", new float[12], 1, 3, 2, 2)]);
+        Assert.Equal("inputs: pixel_values: expected none (Llama reads text only), found shape [1, 3, 2, 2]",
+            Refused("trace", "model", "--inputs", "inputs", "--out", "out"));
         var diagnose = Refused("diagnose", "--model", "model", "--data", Fixtures.Conflicts, "--out", "out");
-        Assert.StartsWith($"{Fixtures.Conflicts}: rank-0000: image: expected none (model, Llama, reads text only), found ", diagnose, StringComparison.Ordinal);
+        Assert.StartsWith($"{Fixtures.Conflicts}: rank-0000: image: expected none (model, Llama, reads text only), found ", diagnose,
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public void MessagesWithoutATemplate_AreRefused()
     {
         _temp.Write("messages.json", """[{"role": "user", "content": "What is it?"}]""");
-        Assert.StartsWith("model: no chat template", Refused("trace", "model", "--messages", "messages.json", "--out", "out"), StringComparison.Ordinal);
+        Assert.StartsWith("model: no chat template", Refused("trace", "model", "--messages", "messages.json", "--out", "out"),
+            StringComparison.Ordinal);
     }
 
     [Theory]
     [InlineData("\"num_attention_heads\": 7", "num_attention_heads: expected a divisor of hidden_size 64, found 7")]
-    [InlineData("\"num_attention_heads\": 4, \"num_key_value_heads\": 3", "num_key_value_heads: expected a divisor of num_attention_heads 4, found 3")]
-    [InlineData("\"num_attention_heads\": 4, \"rope_scaling\": {\"rope_type\": \"ntk\", \"factor\": 8.0}", "rope_scaling.rope_type: 'ntk' is not supported")]
-    [InlineData("\"num_attention_heads\": 4, \"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0}", "rope_scaling.low_freq_factor: the key is missing")]
+    [InlineData("\"num_attention_heads\": 4, \"num_key_value_heads\": 3",
+        "num_key_value_heads: expected a divisor of num_attention_heads 4, found 3")]
+    [InlineData("\"num_attention_heads\": 4, \"rope_scaling\": {\"rope_type\": \"ntk\", \"factor\": 8.0}",
+        "rope_scaling.rope_type: 'ntk' is not supported")]
+    [InlineData("\"num_attention_heads\": 4, \"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0}",
+        "rope_scaling.low_freq_factor: the key is missing")]
     public void WrongConfiguration_NamesTheKey(string keys, string message)
     {
         var config = Path.Combine(_temp.File("model"), "config.json");
         var text = File.ReadAllText(config);
         Assert.Contains("\"num_attention_heads\":4", text, StringComparison.Ordinal);
         File.WriteAllText(config, text.Replace("\"num_attention_heads\":4", keys, StringComparison.Ordinal));
-        Assert.StartsWith($"{config}: {message}", Assert.Throws<InputException>(() => VisionLanguageModel.Open(_temp.File("model"))).Message, StringComparison.Ordinal);
+        Assert.StartsWith($"{config}: {message}",
+            Assert.Throws<InputException>(() => VisionLanguageModel.Open(_temp.File("model"))).Message, StringComparison.Ordinal);
     }
 
     /// <summary>Exit code 2, one line, nothing written.</summary>

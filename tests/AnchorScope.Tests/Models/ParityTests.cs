@@ -15,7 +15,8 @@ public sealed class ParityTests
         get
         {
             var cases = new List<(string, string)>();
-            foreach (var model in Directory.GetDirectories(Fixtures.Path()).Where(m => Directory.Exists(Path.Combine(m, "golden"))).Order(StringComparer.Ordinal))
+            foreach (var model in Directory.GetDirectories(Fixtures.Path()).Where(m => Directory.Exists(Path.Combine(m, "golden")))
+                .Order(StringComparer.Ordinal))
             {
                 foreach (var file in Directory.GetFiles(Path.Combine(model, "golden"), "*.json").Order(StringComparer.Ordinal))
                     cases.Add((Path.GetFileName(model), Path.GetFileNameWithoutExtension(file)));
@@ -51,9 +52,12 @@ public sealed class ParityTests
     public void EverySite_IsTheReferences(string name, string @case)
     {
         using var tiny = Tiny.Open(name, @case);
-        var arrays = TraceExport.Run(tiny.Model, tiny.Prompt, tiny.Pixels, Intervention.None, TraceExport.Optional.ToHashSet(StringComparer.Ordinal), tiny.Session);
+        var arrays = TraceExport.Run(tiny.Model, tiny.Prompt, tiny.Pixels, Intervention.None,
+            TraceExport.Optional.ToHashSet(StringComparer.Ordinal), tiny.Session);
         var written = arrays.ToDictionary(a => a.Name, StringComparer.Ordinal);
-        var compared = tiny.Golden.Names.Where(n => (n.StartsWith("lm.", StringComparison.Ordinal) || n.StartsWith("vision.", StringComparison.Ordinal)) && n != "lens.logits").ToList();
+        var compared = tiny.Golden.Names.Where(
+            n => (n.StartsWith("lm.", StringComparison.Ordinal) || n.StartsWith("vision.", StringComparison.Ordinal)) && n != "lens.logits")
+            .ToList();
         Assert.NotEmpty(compared);
         foreach (var array in compared)
         {
@@ -64,7 +68,8 @@ public sealed class ParityTests
             else Close.AssertRows(array, tiny.Golden.Singles(array), got, tiny.Golden.Shape(array)[^1]);
         }
         var axes = tiny.Golden.Shape("inputs.position_ids").Length == 3 ? 3 : 1;
-        Assert.Equal(tiny.Golden.Ints("inputs.position_ids"), Enumerable.Range(0, axes).SelectMany(axis => tiny.Prompt.Coordinates.Select(c => c[axis])));
+        Assert.Equal(tiny.Golden.Ints("inputs.position_ids"),
+            Enumerable.Range(0, axes).SelectMany(axis => tiny.Prompt.Coordinates.Select(c => c[axis])));
     }
 
     [Theory]
@@ -73,7 +78,8 @@ public sealed class ParityTests
     {
         using var tiny = Tiny.Open(name, @case);
         foreach (var intervention in tiny.Golden.Interventions())
-            Close.AssertRows(intervention.Name, tiny.Golden.Singles($"iv.{intervention.Name}.logits"), tiny.Alone(intervention), tiny.Decoder.VocabularySize);
+            Close.AssertRows(intervention.Name, tiny.Golden.Singles($"iv.{intervention.Name}.logits"), tiny.Alone(intervention),
+                tiny.Decoder.VocabularySize);
     }
 
     [Theory]
@@ -91,7 +97,8 @@ public sealed class ParityTests
         var heads = Enumerable.Range(0, shape.Layers).SelectMany(l => Enumerable.Range(0, shape.Heads).Select(h => (l, h))).ToList();
         var last = Positions.Of(tiny.Prompt.Length - 1);
         var windows = Enumerable.Range(0, shape.Layers).Select(layer => Intervention.Knockout(
-            $"window {layer}", Enumerable.Range(layer - 1, 3).Where(l => l >= 0 && l < shape.Layers), last, Positions.Of(tiny.Golden.ImagePositions)));
+            $"window {layer}", Enumerable.Range(layer - 1, 3).Where(l => l >= 0 && l < shape.Layers), last,
+            Positions.Of(tiny.Golden.ImagePositions)));
         foreach (var (sweep, variants) in new (string, IEnumerable<Intervention>)[]
         {
             ("sweep.block_each_head_all_pos.last_logits", heads.Select(h => Intervention.HeadGain(h.l, h.h, 0))),
@@ -117,7 +124,8 @@ public sealed class ParityTests
         var width = tiny.Decoder.Shape.ModelSize;
         var rows = positions.SelectMany(p => tiny.Prompt.Embeddings[(p * width)..((p + 1) * width)])
             .Concat(Enumerable.Range(0, tiny.Decoder.Shape.Layers).SelectMany(l => trace[Site.ResidPost, l])).ToArray();
-        Close.AssertRows("lens.logits", tiny.Golden.Singles("lens.logits"), LogitLens.Logits(tiny.Session, rows), tiny.Decoder.VocabularySize);
+        Close.AssertRows("lens.logits", tiny.Golden.Singles("lens.logits"), LogitLens.Logits(tiny.Session, rows),
+            tiny.Decoder.VocabularySize);
     }
 
     [Theory]
@@ -130,7 +138,8 @@ public sealed class ParityTests
             var ids = tiny.Golden.Ints("gen.ids");
             var generated = Generation.Run(tiny.Session, tiny.Prompt, new SequenceOptions(ids.Length) { KeepLogits = true });
             Assert.Equal(ids, generated.Tokens);
-            Close.AssertRows("gen.logits", tiny.Golden.Singles("gen.logits"), generated.Logits.SelectMany(l => l).ToArray(), tiny.Decoder.VocabularySize);
+            Close.AssertRows("gen.logits", tiny.Golden.Singles("gen.logits"), generated.Logits.SelectMany(l => l).ToArray(),
+                tiny.Decoder.VocabularySize);
         }
     }
 

@@ -20,7 +20,8 @@ public sealed class PatchRemainderTests : IDisposable
     public void PixelsBehindTheLastPatch_ChangeNothing()
     {
         var folder = Fixtures.Path("llava15");
-        foreach (var name in new[] { "model.safetensors", "tokenizer.json", "tokenizer_config.json", "generation_config.json" }) File.Copy(Path.Combine(folder, name), _temp.File(name));
+        foreach (var name in new[] { "model.safetensors", "tokenizer.json", "tokenizer_config.json", "generation_config.json" })
+            File.Copy(Path.Combine(folder, name), _temp.File(name));
         Rewrite(folder, "config.json", config => config["vision_config"]!["image_size"] = Longer);
         Rewrite(folder, "preprocessor_config.json", settings => (settings["crop_size"], settings["size"]) = (Longer, Longer));
         var (small, large) = (new float[3 * Side * Side], new float[3 * Longer * Longer]);
@@ -38,7 +39,8 @@ public sealed class PatchRemainderTests : IDisposable
         using var model = VisionLanguageModel.Open(folder);
         using var arena = new Arena();
         using var team = new Team(1);
-        return model.Features(model.Accept(new PixelInputs("pixels", pixels, [1, 3, side, side], null, null)), new Compute(arena, team)).ToArray();
+        return model.Features(model.Accept(new PixelInputs("pixels", pixels, [1, 3, side, side], null, null)),
+            new Compute(arena, team)).ToArray();
     }
 
     private void Rewrite(string folder, string name, Action<JsonNode> change)

@@ -16,7 +16,8 @@ public sealed class PromptMemoryTests
         using var team = new Team(1);
         var compute = new Compute(arena, team);
         var picture = new Picture(32, 24, new byte[32 * 24 * 3]);
-        Prompt Once() => model.Prompt([new ChatMessage("user", [new ImagePart(), new TextPart("what is it ?")])], [picture], model.Engine.On(compute));
+        Prompt Once() =>
+            model.Prompt([new ChatMessage("user", [new ImagePart(), new TextPart("what is it ?")])], [picture], model.Engine.On(compute));
         var first = Once();
         var bytes = arena.Bytes;
         for (var i = 0; i < 40; i++) Assert.Equal(first.Embeddings, Once().Embeddings);

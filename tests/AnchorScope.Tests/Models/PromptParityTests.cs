@@ -34,9 +34,11 @@ public sealed class PromptParityTests
     /// <summary>A copy of the checkpoint in InternVL's original layout, with the chat template of a text model.</summary>
     internal static string RemoteWithTemplate(TempFolder temp)
     {
-        const string Template = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+        const string Template = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + "
+            + "'<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
         var folder = Directory.CreateDirectory(temp.File("internvl3-remote")).FullName;
-        foreach (var file in Directory.GetFiles(Fixtures.Path("internvl3-remote"))) File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+        foreach (var file in Directory.GetFiles(Fixtures.Path("internvl3-remote")))
+            File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
         File.WriteAllText(Path.Combine(folder, "chat_template.jinja"), Template);
         return folder;
     }
@@ -44,8 +46,10 @@ public sealed class PromptParityTests
     private static void AssertInputs(Tiny tiny, VisionLanguageModel model, string name)
     {
         using var temp = new TempFolder();
-        var messages = ChatMessage.LoadAll(temp.Write("messages.json", Encoding.UTF8.GetBytes(tiny.Golden.Manifest.GetProperty("messages").GetRawText())));
-        Picture[] pictures = [.. tiny.Golden.Manifest.GetProperty("images").EnumerateArray().Select(f => Picture.Load(Fixtures.Path(name, "golden", f.GetString()!)))];
+        var messages = ChatMessage.LoadAll(
+            temp.Write("messages.json", Encoding.UTF8.GetBytes(tiny.Golden.Manifest.GetProperty("messages").GetRawText())));
+        Picture[] pictures = [.. tiny.Golden.Manifest.GetProperty("images").EnumerateArray()
+            .Select(f => Picture.Load(Fixtures.Path(name, "golden", f.GetString()!)))];
         var pixels = pictures.Length == 0 ? null : model.Preprocess(pictures);
         var prompt = model.Prompt(messages, pixels, pixels is null ? null : model.Engine.On(tiny.Compute).Features(pixels));
         Assert.Equal(tiny.Golden.Manifest.GetProperty("prompt").GetString(), prompt.Rendered);

@@ -66,7 +66,8 @@ public sealed class PromptTextTests : IDisposable
         {
             var prompt = model.Prompt([new ChatMessage("user", [new TextPart("Hi 漢字")])], pixels: null, features: null);
             Assert.Equal((2, prompt.Length), (prompt.UnknownTokens, prompt.TextTokens));
-            Assert.Equal($"2 of {prompt.Length} tokens of the text are <unk>, the tokenizer's unknown token: that text does not reach the model", Assert.Single(prompt.Warnings));
+            Assert.Equal($"2 of {prompt.Length} tokens of the text are <unk>, the tokenizer's unknown token: that text does not "
+                + "reach the model", Assert.Single(prompt.Warnings));
             var known = model.Prompt([new ChatMessage("user", [new TextPart("Hi")])], pixels: null, features: null);
             Assert.Equal((0, known.Length), (known.UnknownTokens, known.TextTokens));
             Assert.Empty(known.Warnings);

@@ -34,7 +34,8 @@ public sealed class SequenceTests
                 if (waiting.Count > 0 && (going.Count == 0 || random.Below(3) == 0)) going.Add(waiting.Dequeue());
                 var decoding = going.Count(s => s.Finished is null && s.IsDecoding);
                 var passed = SequenceBatch.Step(tiny.Session, going, rows);
-                Assert.InRange(passed, going.TrueForAll(s => s.Finished is not null) && waiting.Count > 0 ? 0 : 1, Math.Max(rows, Math.Max(1, decoding)));
+                Assert.InRange(passed, going.TrueForAll(s => s.Finished is not null) && waiting.Count > 0 ? 0 : 1,
+                    Math.Max(rows, Math.Max(1, decoding)));
             }
             for (var i = 0; i < sequences.Count; i++)
             {
@@ -87,11 +88,15 @@ public sealed class SequenceTests
         var refused = Assert.Throws<ArgumentException>(() =>
             new Sequence(tiny.Session, tiny.Prompt, plain with { Intervention = Intervention.HeadGain(1, 1, 0, Positions.Of(7)) }, past));
         Assert.Contains("changes position 7, which is recorded: the past has 8 positions", refused.Message, StringComparison.Ordinal);
-        using var unlike = tiny.Session.Record(tiny.Prompt with { Tokens = [.. tiny.Prompt.Tokens], Embeddings = [.. tiny.Prompt.Embeddings.Reverse()] });
-        Assert.Contains("first positions", Assert.Throws<ArgumentException>(() => new Sequence(tiny.Session, tiny.Prompt, plain, unlike)).Message, StringComparison.Ordinal);
+        using var unlike = tiny.Session.Record(
+            tiny.Prompt with { Tokens = [.. tiny.Prompt.Tokens], Embeddings = [.. tiny.Prompt.Embeddings.Reverse()] });
+        Assert.Contains("first positions",
+            Assert.Throws<ArgumentException>(() => new Sequence(tiny.Session, tiny.Prompt, plain, unlike)).Message,
+            StringComparison.Ordinal);
         Assert.Throws<ArgumentOutOfRangeException>(() => new Sequence(tiny.Session, tiny.Prompt, new SequenceOptions(0)));
         // Refused before anything runs: head 99 does not exist, and no position after the last generated one does.
-        Assert.Throws<InputException>(() => new Sequence(tiny.Session, tiny.Prompt, plain with { Intervention = Intervention.HeadGain(1, 99, 0) }));
+        Assert.Throws<InputException>(
+            () => new Sequence(tiny.Session, tiny.Prompt, plain with { Intervention = Intervention.HeadGain(1, 99, 0) }));
         Assert.Throws<InputException>(() => new Sequence(
             tiny.Session, tiny.Prompt, plain with { Intervention = Intervention.HeadGain(1, 1, 0, Positions.Of(tiny.Prompt.Length + 2)) }));
         using var sequence = new Sequence(tiny.Session, tiny.Prompt, plain);
@@ -112,7 +117,9 @@ public sealed class SequenceTests
             plain,
             plain with { Sampling = new Sampling(Temperature: 1.5, Seed: 3) },
             plain with { Intervention = Intervention.HeadGain("deep", [(2, 1), (1, 0)], -3, Positions.All) },
-            plain with { Sampling = new Sampling(Temperature: 2, TopK: 20, Seed: 9), Stop = Enumerable.Range(0, tiny.Decoder.VocabularySize / 2).ToHashSet() },
+            plain with
+                { Sampling = new Sampling(Temperature: 2, TopK: 20, Seed: 9),
+                    Stop = Enumerable.Range(0, tiny.Decoder.VocabularySize / 2).ToHashSet() },
             plain with { Stop = new HashSet<int> { first[2] } },
             plain with { Intervention = Intervention.HeadGain(1, 1, 4, Positions.Of(5, 8)) },
             plain with { Intervention = Intervention.HeadGain("generated", [(1, 0)], 0, Positions.Of(length, length + 1)) },
@@ -120,7 +127,8 @@ public sealed class SequenceTests
     }
 
     /// <summary>A full pass over the text so far for every token, without a cache.</summary>
-    private static (IReadOnlyList<int> Tokens, IReadOnlyList<float[]> Logits, FinishReason? Reason) Alone(Tiny tiny, Prompt prompt, SequenceOptions options)
+    private static (IReadOnlyList<int> Tokens, IReadOnlyList<float[]> Logits, FinishReason? Reason) Alone(Tiny tiny,
+        Prompt prompt, SequenceOptions options)
     {
         var (tokens, logits, sampler) = (new List<int>(), new List<float[]>(), new Sampler(options.Sampling));
         var width = tiny.Decoder.Shape.ModelSize;
@@ -130,7 +138,8 @@ public sealed class SequenceTests
             var rows = tiny.Compute.Arena.Take(prompt.Length + tokens.Count, width);
             for (var i = 0; i < prompt.Length; i++) prompt.Embeddings.AsSpan(i * width, width).CopyTo(rows[i]);
             if (tokens.Count > 0) tiny.Decoder.Embed([.. tokens], rows.RowRange(prompt.Length, tokens.Count));
-            Coordinate[] coordinates = [.. prompt.Coordinates, .. Enumerable.Range(prompt.RotaryLength, tokens.Count).Select(Coordinate.At)];
+            Coordinate[] coordinates = [.. prompt.Coordinates,
+                .. Enumerable.Range(prompt.RotaryLength, tokens.Count).Select(Coordinate.At)];
             var edits = EditIndex.Of(options.Intervention, tiny.Decoder.Shape, prompt.Length, options.Tokens);
             var resid = tiny.Decoder.Forward(new Pass(tiny.Decoder.Shape, [new RowBlock(rows, coordinates, 0, edits)], tiny.Compute));
             logits.Add(tiny.Decoder.Unembed(resid.RowRange(rows.Rows - 1, 1), tiny.Compute).ToArray());

@@ -31,7 +31,8 @@ internal sealed class Tiny : IDisposable
 
     public Prompt Prompt { get; }
 
-    public static Tiny Open(string name = "llava15", string @case = "one_image", KernelFamily family = KernelFamily.Panel) => new(name, @case, family);
+    public static Tiny Open(string name = "llava15", string @case = "one_image", KernelFamily family = KernelFamily.Panel) =>
+        new(name, @case, family);
 
     /// <summary>The slow reference computation: a full pass of one run from the embeddings. Logits [T, V].</summary>
     public float[] Alone(Intervention intervention, params Trace[] traces)
@@ -39,7 +40,8 @@ internal sealed class Tiny : IDisposable
         intervention.ValidateFit(Decoder.Shape, Prompt.Length);
         var mark = Compute.Arena.Here();
         var entry = Tensor.From(Compute.Arena, Prompt.Embeddings, Prompt.Length, Decoder.Shape.ModelSize);
-        var resid = Decoder.Forward(new Pass(Decoder.Shape, [new RowBlock(entry, Prompt.Coordinates, 0, intervention) { Traces = traces }], Compute));
+        var resid = Decoder.Forward(
+            new Pass(Decoder.Shape, [new RowBlock(entry, Prompt.Coordinates, 0, intervention) { Traces = traces }], Compute));
         var logits = Decoder.Unembed(resid, Compute).ToArray();
         Compute.Arena.Release(mark);
         return logits;

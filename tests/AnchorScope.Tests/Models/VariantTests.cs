@@ -97,7 +97,8 @@ public sealed class VariantTests : IDisposable
         {
             var pixels = model.Preprocess([new AnchorScope.Prompts.Picture(width, height, new byte[3 * width * height])]);
             Assert.Equal(tokens, model.ImageTokens(pixels.Pictures[0]));
-            var prompt = model.Prompt([.. Enumerable.Repeat(model.ImageToken!.Value, tokens)], pixels, model.Engine.On(Compute).Features(pixels));
+            var prompt = model.Prompt([.. Enumerable.Repeat(model.ImageToken!.Value, tokens)], pixels,
+                model.Engine.On(Compute).Features(pixels));
             Assert.Equal(tokens, prompt.Places.Count);
             Assert.Equal(tokens - 16, prompt.Places.Count(place => place.Box is null));
         }
@@ -107,7 +108,8 @@ public sealed class VariantTests : IDisposable
     [InlineData("""{"type": "ntk", "factor": 2.0}""",
         "rope_scaling.type: 'ntk' is not supported; supported: default, mrope, linear, dynamic, llama3, yarn, longrope")]
     [InlineData("""{"rope_type": "linear", "factor": 2.0, "beta_fast": 3}""",
-        "rope_scaling.beta_fast: rope_type linear has no such key; it has rope_type, type, rope_theta, mrope_section, partial_rotary_factor, factor")]
+        "rope_scaling.beta_fast: rope_type linear has no such key; it has rope_type, type, rope_theta, mrope_section, "
+            + "partial_rotary_factor, factor")]
     [InlineData("""{"rope_type": "default", "factor": 2.0}""", "rope_scaling.factor: rope_type default has no such key")]
     [InlineData("""{"rope_type": "linear"}""", "rope_scaling.factor: the key is missing")]
     [InlineData("""{"rope_type": "linear", "factor": 0}""", "rope_scaling.factor: expected a positive number, found 0")]

@@ -57,7 +57,8 @@ public sealed class AddedTokenGoldenTests
     [Theory]
     [InlineData("""{"added_tokens_decoder": {"x": {"content": "a"}}}""", "added_tokens_decoder.x: expected token ids as keys")]
     [InlineData("""{"added_tokens_decoder": {"7": {"content": 1}}}""", "added_tokens_decoder.7.content: expected a string")]
-    [InlineData("""{"added_tokens_decoder": {"7": {"content": "a", "lstrip": 1}}}""", "added_tokens_decoder.7.lstrip: expected true or false")]
+    [InlineData("""{"added_tokens_decoder": {"7": {"content": "a", "lstrip": 1}}}""",
+        "added_tokens_decoder.7.lstrip: expected true or false")]
     [InlineData("""{"extra_special_tokens": [3]}""", "extra_special_tokens[0]: expected an object")]
     [InlineData("""{"additional_special_tokens": 3}""", "additional_special_tokens: expected an array")]
     public void AWrongConfiguration_NamesTheField(string config, string expected)

@@ -16,7 +16,9 @@ public sealed class BytePairTests
         var model = file.RootElement.GetProperty("model");
         var ids = model.GetProperty("vocab").EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetInt32(), StringComparer.Ordinal);
         var ranks = model.GetProperty("merges").EnumerateArray()
-            .Select((merge, rank) => (Parts: merge.ValueKind == JsonValueKind.String ? merge.GetString()!.Split(' ') : [.. merge.EnumerateArray().Select(p => p.GetString()!)], rank))
+            .Select(
+                (merge, rank) => (Parts: merge.ValueKind == JsonValueKind.String
+                    ? merge.GetString()!.Split(' ') : [.. merge.EnumerateArray().Select(p => p.GetString()!)], rank))
             .ToDictionary(m => (m.Parts[0], m.Parts[1]), m => m.rank);
         var random = new Random(5);
         // Letters that merge with each other, so that nothing cuts the piece.
@@ -38,7 +40,8 @@ public sealed class BytePairTests
         while (true)
         {
             var best = int.MaxValue;
-            for (var i = 0; i + 1 < symbols.Count; i++) best = Math.Min(best, ranks.GetValueOrDefault((symbols[i], symbols[i + 1]), int.MaxValue));
+            for (var i = 0; i + 1 < symbols.Count; i++)
+                best = Math.Min(best, ranks.GetValueOrDefault((symbols[i], symbols[i + 1]), int.MaxValue));
             if (best == int.MaxValue) return;
             var merged = new List<string>(symbols.Count);
             foreach (var symbol in symbols)

@@ -61,7 +61,8 @@ public sealed class ChatTemplateFileTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"chat_template": [{"name": "a", "template": "t"}, {"name": "b", "template": "d"}]}""", "chat_template: expected one template, or one named \"default\"")]
+    [InlineData("""{"chat_template": [{"name": "a", "template": "t"}, {"name": "b", "template": "d"}]}""",
+        "chat_template: expected one template, or one named \"default\"")]
     [InlineData("""{"chat_template": 3}""", "chat_template: expected an array")]
     [InlineData("""{"chat_template": {"default": 3}}""", "chat_template.default: expected a string")]
     [InlineData("""{"chat_template": [{"name": "a"}]}""", "chat_template[0].template: expected a value")]

@@ -28,7 +28,8 @@ public sealed class ChatTemplateGoldenTests
             var prompt = template.Render(messages, row.GetProperty("add_generation_prompt").GetBoolean());
             Assert.Equal(row.GetProperty("text").GetString(), prompt.Text);
             Assert.Equal(
-                messages.SelectMany((message, m) => message.Content.Select((part, p) => (m, p, (part as TextPart)?.Text))).Where(t => t.Text is not null),
+                messages.SelectMany((message, m) => message.Content.Select((part, p) => (m, p, (part as TextPart)?.Text)))
+                    .Where(t => t.Text is not null),
                 prompt.Parts.Select(part => (part.Message, part.Part, (string?)prompt.Text.Substring(part.Start, part.Length))));
             Assert.All(prompt.Parts, part => Assert.Equal(0, part.SourceStart));
         }

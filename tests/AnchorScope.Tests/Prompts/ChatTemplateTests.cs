@@ -13,15 +13,18 @@ public sealed class ChatTemplateTests
     private static readonly string[] FixtureFolders = ["llava15", "qwen25vl", "qwen2vl", "internvl3", "smolvlm", "llava-onevision"];
 
     private static readonly ChatTemplate[] Templates =
-        [.. FixtureFolders.Select(folder => ChatTemplate.Load(Fixtures.Path(folder), NoTokens)), ChatTemplate.Load(Fixtures.Organism, NoTokens)];
+        [.. FixtureFolders.Select(folder => ChatTemplate.Load(Fixtures.Path(folder), NoTokens)),
+            ChatTemplate.Load(Fixtures.Organism, NoTokens)];
 
     public static class Conversations
     {
         // Texts that look like the template, like each other, or like nothing.
         public static Arbitrary<ChatMessage[]> Any()
         {
-            string[] texts = ["", " ", "a", "aa", "USER: ", "<image>", "<image>\n", "ASSISTANT:", "<|im_start|>user\n", "{{ x }}", "🙂", "What?", " ASSISTANT: "];
-            var part = Gen.OneOf(Gen.Constant((ContentPart)new ImagePart()), Gen.Elements(texts).Select(text => (ContentPart)new TextPart(text)));
+            string[] texts = ["", " ", "a", "aa", "USER: ", "<image>", "<image>\n", "ASSISTANT:", "<|im_start|>user\n", "{{ x }}", "🙂",
+                "What?", " ASSISTANT: "];
+            var part = Gen.OneOf(Gen.Constant((ContentPart)new ImagePart()),
+                Gen.Elements(texts).Select(text => (ContentPart)new TextPart(text)));
             var message =
                 from role in Gen.Elements("user", "assistant", "system")
                 from parts in part.NonEmptyListOf()
@@ -40,7 +43,8 @@ public sealed class ChatTemplateTests
             var prompt = template.Render(messages);
             Assert.Equal(expected, prompt.Parts.OrderBy(part => (part.Message, part.Part))
                 .Select(part => (part.Message, part.Part, (string?)prompt.Text.Substring(part.Start, part.Length))));
-            Assert.All(prompt.Parts.Zip(prompt.Parts.Skip(1)), pair => Assert.True(pair.First.Start + pair.First.Length <= pair.Second.Start));
+            Assert.All(prompt.Parts.Zip(prompt.Parts.Skip(1)),
+                pair => Assert.True(pair.First.Start + pair.First.Length <= pair.Second.Start));
         }
     }
 
@@ -51,7 +55,8 @@ public sealed class ChatTemplateTests
     {
         var template = new ChatTemplate(source, "t", NoTokens);
         Assert.False(template.TakesParts);
-        var prompt = template.Render([new("user", [new ImagePart(), new TextPart("what"), new TextPart(" is it?")]), new("user", [new TextPart("what")])], imagePlaceholder: "<IMG>");
+        var prompt = template.Render([new("user", [new ImagePart(), new TextPart("what"), new TextPart(" is it?")]),
+            new("user", [new TextPart("what")])], imagePlaceholder: "<IMG>");
         Assert.Equal("[user <IMG>\nwhat is it?][user what]", prompt.Text);
         Assert.Equal(["what", " is it?", "what"], prompt.Parts.Select(part => prompt.Text.Substring(part.Start, part.Length)));
     }
@@ -64,7 +69,8 @@ public sealed class ChatTemplateTests
     {
         var template = new ChatTemplate("{{ raise_exception('no ' + messages[0].role) }}", "t", NoTokens);
         Assert.True(template.TakesParts);
-        Assert.Contains("no user", Assert.Throws<InputException>(() => template.Render([new("user", [new TextPart("a")])])).Message, StringComparison.Ordinal);
+        Assert.Contains("no user", Assert.Throws<InputException>(() => template.Render([new("user", [new TextPart("a")])])).Message,
+            StringComparison.Ordinal);
     }
 
     [Property(Arbitrary = [typeof(Conversations)], MaxTest = 100)]
@@ -110,7 +116,8 @@ public sealed class ChatTemplateTests
     [InlineData("{{ [messages[0].content[0].text, 'z'] | join(' ') }}", "abc", "0+3@0")]
     [InlineData("{% set x %}<{{ messages[0].content[0].text }}>{% endset %}{{ x }}{{ x | trim }}", "abc", "1+3@0 6+3@0")]
     [InlineData("{% macro f(t) %}<{{ t }}>{% endmacro %}{{ f(messages[0].content[0].text) }}", "abc", "1+3@0")]
-    [InlineData("{% set ns = namespace(t='') %}{% for i in [1, 2] %}{% set ns.t = ns.t + messages[0].content[0].text %}{% endfor %}{{ ns.t }}", "abc", "0+3@0 3+3@0")]
+    [InlineData("{% set ns = namespace(t='') %}{% for i in [1, 2] %}{% set ns.t = ns.t + messages[0].content[0].text %}{% endfor "
+        + "%}{{ ns.t }}", "abc", "0+3@0 3+3@0")]
     [InlineData("{{ messages[0].content[0].text | default('z') | string | safe }}", "abc", "0+3@0")]
     [InlineData("{{ messages[0].content | map(attribute='text') | first }}", "abc", "0+3@0")]
     [InlineData("{{ messages[0].content[0].text | tojson }}", "abc", "")]

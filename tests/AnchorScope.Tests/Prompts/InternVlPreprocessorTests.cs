@@ -86,7 +86,8 @@ public sealed class InternVlPreprocessorTests
     }
 
     [Theory]
-    [InlineData("""{"model_type": "internvl_chat", "force_image_size": 56, "pad2square": true}""", "pad2square: expected false, found true")]
+    [InlineData("""{"model_type": "internvl_chat", "force_image_size": 56, "pad2square": true}""",
+        "pad2square: expected false, found true")]
     [InlineData("""{"model_type": "internvl_chat", "force_image_size": 99999}""", "force_image_size: expected at most 16384")]
     [InlineData("""{"model_type": "internvl_chat", "force_image_size": 0}""", "force_image_size: expected a positive integer")]
     [InlineData("""{"model_type": "internvl_chat"}""", "vision_config: the key is missing")]
@@ -94,7 +95,8 @@ public sealed class InternVlPreprocessorTests
         "max_dynamic_patch: expected from min_dynamic_patch, 1, to 1024, found 2000000000")]
     [InlineData("""{"model_type": "internvl_chat", "force_image_size": 56, "dynamic_image_size": true, "min_dynamic_patch": 7}""",
         "max_dynamic_patch: expected from min_dynamic_patch, 7, to 1024, found 6")]
-    [InlineData("""{"model_type": "internvl_chat", "force_image_size": 56, "use_thumbnail": "no"}""", "use_thumbnail: expected true or false")]
+    [InlineData("""{"model_type": "internvl_chat", "force_image_size": 56, "use_thumbnail": "no"}""",
+        "use_thumbnail: expected true or false")]
     public void Load_NamesFileAndFieldOfTheOriginalLayout(string config, string expected)
     {
         var message = Assert.Throws<InputException>(() => Original(config)).Message;
@@ -116,7 +118,8 @@ public sealed class InternVlPreprocessorTests
     [InlineData("min_patches", "13", "min_patches: expected at most max_patches, 12, found 13")]
     [InlineData("image_std", "[1, 0, 1]", "image_std: expected 3 numbers other than 0")]
     public void Load_NamesFileAndField(string key, string? value, string expected) =>
-        PreprocessorGoldens.AssertRefused(folder => InternVlPreprocessor.Load(folder), PreprocessorGoldens.With(Minimal, key, value), expected);
+        PreprocessorGoldens.AssertRefused(folder => InternVlPreprocessor.Load(folder),
+            PreprocessorGoldens.With(Minimal, key, value), expected);
 
     [Fact]
     public void Apply_RefusesTilesBeyondTheLimit()

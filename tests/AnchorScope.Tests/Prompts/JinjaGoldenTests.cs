@@ -62,7 +62,8 @@ internal static class JinjaGoldens
             {
                 var found = Render(template);
                 if (found != expected)
-                    wrong.Add($"{JsonSerializer.Serialize(template)}: {JsonSerializer.Serialize(found)} and not {(expected is null ? row.GetProperty("e").GetString() : JsonSerializer.Serialize(expected))}");
+                    wrong.Add($"{JsonSerializer.Serialize(template)}: {JsonSerializer.Serialize(found)} and not "
+                        + $"{(expected is null ? row.GetProperty("e").GetString() : JsonSerializer.Serialize(expected))}");
             }
             catch (InputException e)
             {
@@ -70,7 +71,8 @@ internal static class JinjaGoldens
                 if (known is not null) refused.Add(known);
                 if (expected is not null && known is null
                     && !e.Message.EndsWith(Constant,
-                    StringComparison.Ordinal)) wrong.Add($"{JsonSerializer.Serialize(template)}: {e.Message} and not {JsonSerializer.Serialize(expected)}");
+                    StringComparison.Ordinal))
+                    wrong.Add($"{JsonSerializer.Serialize(template)}: {e.Message} and not {JsonSerializer.Serialize(expected)}");
             }
         }
         return (wrong, refused);

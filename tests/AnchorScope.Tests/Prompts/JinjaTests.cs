@@ -17,35 +17,53 @@ public sealed class JinjaTests
     private static readonly Dictionary<string, string> SpecialTokens = new(StringComparer.Ordinal) { ["bos_token"] = "<s>" };
 
     [Theory]
-    [InlineData("{{ 'a' if 0 else 'b' if 0 else 'c' }}{{ 'x' + 2 ~ 3 * 4 }}{{ 1 < 2 < 3 }}{{ 'a' ~ (1 + 1) }}{{ -2|abs }}{{ 2 * 'ab' }}", "cx212Truea22abab")]
-    [InlineData("{{ 7//-2 }} {{ -7 % 3 }} {{ 3/2 }} {{ 2.0 * 3 }} {{ 1e3 }} {{ 1.5e-7 }} {{ 7 // 2.0 }} {{ -2 }}", "-4 2 1.5 6.0 1000.0 1.5e-07 3.0 -2")]
+    [InlineData("{{ 'a' if 0 else 'b' if 0 else 'c' }}{{ 'x' + 2 ~ 3 * 4 }}{{ 1 < 2 < 3 }}{{ 'a' ~ (1 + 1) }}{{ -2|abs }}{{ 2 * 'ab' }}",
+        "cx212Truea22abab")]
+    [InlineData("{{ 7//-2 }} {{ -7 % 3 }} {{ 3/2 }} {{ 2.0 * 3 }} {{ 1e3 }} {{ 1.5e-7 }} {{ 7 // 2.0 }} {{ -2 }}",
+        "-4 2 1.5 6.0 1000.0 1.5e-07 3.0 -2")]
     [InlineData("{{ none }}{{ true }}{{ False }}{{ nothing }}{{ 'no' if false }}|", "NoneTrueFalse|")]
     [InlineData("{{ \"a\" \"b\" 'c\\n\\x41\\u00e9\\q\\\\\\'' }}", "abc\nAé\\q\\'")]
-    [InlineData("{{ not 1 is odd }}{{ 5 is divisibleby 5 }}{{ 'a' is eq 'a' }}{{ 'x' is in ['x'] }}{{ 'b' not in 'abc' }}{{ 1 in [true] }}", "FalseTrueTrueTrueFalseTrue")]
-    [InlineData("{{ x is defined }}{{ none is none }}{{ 'a' is string }}{{ {} is mapping }}{{ 'a' is iterable }}{{ 1.5 is number }}{{ true is boolean }}{{ 4 is even }}", "FalseTrueTrueTrueTrueTrueTrueTrue")]
-    [InlineData("{{ messages[1].content[1].text[5:9] }}|{{ messages[1].content[1].text|length }}|{{ messages[1].content[1].text[-2:] }}", "is\n |17|🙂é")]
-    [InlineData("{{ [1,2,3,4,5][1:4:2]|tojson }}{{ 'abc'[::-1] }}{{ [1,2,3][-1] }}{{ 'abc'[5] }}{{ 'abc'[1] }}{{ [1,2,3][5:] | length }}", "[2, 4]cba3b0")]
-    [InlineData("{{ {'a': {'b': 1}}.a.b }}{{ {'items': 3}['items'] }}{{ {'k': 1}.get('k') }}{{ {'k': 1}.get('z', 9) }}{{ {}.get('z') }}", "1319None")]
-    [InlineData("{{ ' a b  c '.split()|tojson }}{{ 'a,b,c'.split(',', 1)|tojson }}{{ ' x '.strip() }}{{ 'xax'.lstrip('x') }}{{ 'xax'.rstrip('x') }}", "[\"a\", \"b\", \"c\"][\"a\", \"b,c\"]xaxxa")]
-    [InlineData("{{ 'AbC'.upper() }}{{ 'AbC'|lower }}{{ 'hello WORLD'|capitalize }}{{ \"it's {a-b (c\"|title }}{{ \"it's ok\".title() }}{{ 'aXbX'.replace('X', 'yy') }}", "ABCabcHello worldIt's {A-B (CIt'S Okayybyy")]
-    [InlineData("{{ 'abc'.startswith('ab') }}{{ 'abc'.endswith(('x', 'c')) }}{{ ','.join(['a', 'b']) }}{{ 'abcb'.find('b') }}{{ 'abcb'.count('b') }}", "TrueTruea,b12")]
-    [InlineData("{{ [1,2]|join('-') }}{{ messages|map(attribute='role')|join(' ') }}{{ [[1,2],[3]]|map('length')|list|tojson }}{{ [1,0,2]|select|list|tojson }}", "1-2system user assistant[2, 1][1, 2]")]
-    [InlineData("{{ messages|selectattr('role','equalto','user')|list|length }}{{ messages|rejectattr('role','in',['user'])|map(attribute='role')|list|tojson }}", "1[\"system\", \"assistant\"]")]
-    [InlineData("{{ x|default('d') }}{{ ''|default('e', true) }}{{ '5'|int + 1 }}{{ 'q'|int(3) }}{{ '2.5'|float }}{{ [3,1]|first }}{{ [3,1]|last }}{{ 5|string + '!' }}", "de632.5315!")]
+    [InlineData("{{ not 1 is odd }}{{ 5 is divisibleby 5 }}{{ 'a' is eq 'a' }}{{ 'x' is in ['x'] }}{{ 'b' not in 'abc' }}{{ 1 in [true] }}",
+        "FalseTrueTrueTrueFalseTrue")]
+    [InlineData("{{ x is defined }}{{ none is none }}{{ 'a' is string }}{{ {} is mapping }}{{ 'a' is iterable }}{{ 1.5 is number }}{{ true "
+        + "is boolean }}{{ 4 is even }}", "FalseTrueTrueTrueTrueTrueTrueTrue")]
+    [InlineData("{{ messages[1].content[1].text[5:9] }}|{{ messages[1].content[1].text|length }}|{{ messages[1].content[1].text[-2:] }}",
+        "is\n |17|🙂é")]
+    [InlineData("{{ [1,2,3,4,5][1:4:2]|tojson }}{{ 'abc'[::-1] }}{{ [1,2,3][-1] }}{{ 'abc'[5] }}{{ 'abc'[1] }}{{ [1,2,3][5:] | length }}",
+        "[2, 4]cba3b0")]
+    [InlineData("{{ {'a': {'b': 1}}.a.b }}{{ {'items': 3}['items'] }}{{ {'k': 1}.get('k') }}{{ {'k': 1}.get('z', 9) }}{{ {}.get('z') }}",
+        "1319None")]
+    [InlineData("{{ ' a b  c '.split()|tojson }}{{ 'a,b,c'.split(',', 1)|tojson }}{{ ' x '.strip() }}{{ 'xax'.lstrip('x') }}{{ "
+        + "'xax'.rstrip('x') }}", "[\"a\", \"b\", \"c\"][\"a\", \"b,c\"]xaxxa")]
+    [InlineData("{{ 'AbC'.upper() }}{{ 'AbC'|lower }}{{ 'hello WORLD'|capitalize }}{{ \"it's {a-b (c\"|title }}{{ \"it's ok\".title() }}{{ "
+        + "'aXbX'.replace('X', 'yy') }}", "ABCabcHello worldIt's {A-B (CIt'S Okayybyy")]
+    [InlineData("{{ 'abc'.startswith('ab') }}{{ 'abc'.endswith(('x', 'c')) }}{{ ','.join(['a', 'b']) }}{{ 'abcb'.find('b') }}{{ "
+        + "'abcb'.count('b') }}", "TrueTruea,b12")]
+    [InlineData("{{ [1,2]|join('-') }}{{ messages|map(attribute='role')|join(' ') }}{{ [[1,2],[3]]|map('length')|list|tojson }}{{ "
+        + "[1,0,2]|select|list|tojson }}", "1-2system user assistant[2, 1][1, 2]")]
+    [InlineData("{{ messages|selectattr('role','equalto','user')|list|length }}{{ "
+        + "messages|rejectattr('role','in',['user'])|map(attribute='role')|list|tojson }}", "1[\"system\", \"assistant\"]")]
+    [InlineData("{{ x|default('d') }}{{ ''|default('e', true) }}{{ '5'|int + 1 }}{{ 'q'|int(3) }}{{ '2.5'|float }}{{ [3,1]|first }}{{ "
+        + "[3,1]|last }}{{ 5|string + '!' }}", "de632.5315!")]
     [InlineData("{{ {'a': [1, 2.0, none, true, 'é\"\\n']}|tojson }}", "{\"a\": [1, 2.0, null, true, \"é\\\"\\n\"]}")]
     [InlineData("{{ {'a': [1], 'b': {}}|tojson(indent=2) }}", "{\n  \"a\": [\n    1\n  ],\n  \"b\": {}\n}")]
     public void Expressions(string template, string expected) => Assert.Equal(expected, Render(template));
 
     [Theory]
-    [InlineData("{% for m in messages %}{{ loop.index }}{{ loop.first }}{{ loop.last }}{{ loop.revindex0 }};{% endfor %}", "1TrueFalse2;2FalseFalse1;3FalseTrue0;")]
-    [InlineData("{% for a, b in [[1,2],[3,4]] if a > 1 %}{{ a + b }}{{ loop.length }}{% endfor %}{% for x in [] %}{% else %}empty{% endfor %}", "71empty")]
-    [InlineData("{% for i in range(10) %}{% if i == 1 %}{% continue %}{% endif %}{% if i > 3 %}{% break %}{% endif %}{{ i }}{% endfor %}", "023")]
+    [InlineData("{% for m in messages %}{{ loop.index }}{{ loop.first }}{{ loop.last }}{{ loop.revindex0 }};{% endfor %}",
+        "1TrueFalse2;2FalseFalse1;3FalseTrue0;")]
+    [InlineData("{% for a, b in [[1,2],[3,4]] if a > 1 %}{{ a + b }}{{ loop.length }}{% endfor %}{% for x in [] %}{% else "
+        + "%}empty{% endfor %}", "71empty")]
+    [InlineData("{% for i in range(10) %}{% if i == 1 %}{% continue %}{% endif %}{% if i > 3 %}{% break %}{% endif %}{{ i }}{% endfor %}",
+        "023")]
     [InlineData("{% set x = 1 %}{% for i in range(3) %}{% set x = x + 1 %}{{ x }}{% endfor %}{{ x }}", "2221")]
     [InlineData("{% set ns = namespace(a=1) %}{% for i in range(3) %}{% set ns.a = ns.a + i %}{% endfor %}{{ ns.a }}", "4")]
     [InlineData("{% set a, b = 1, 'x' %}{{ a }}{{ b }}{% set t %} q {% endset %}[{{ t|trim }}]", "1x[q]")]
     [InlineData("{% if x is defined and x %}A{% elif messages %}B{% else %}C{% endif %}", "B")]
-    [InlineData("{% macro f(x, y='d') -%}\n  [{{ x }}|{{ y }}]\n{%- endmacro %}{{ f('a') }}{{ f('a', y='b') }}{{ f(y='c')|upper }}", "[a|d][a|b][|C]")]
-    [InlineData("{% for k, v in {'a': 1, 'b': 2}.items() %}{{ k }}={{ v }};{% endfor %}{% for k in {'z': 1} %}{{ k }}{% endfor %}", "a=1;b=2;z")]
+    [InlineData("{% macro f(x, y='d') -%}\n  [{{ x }}|{{ y }}]\n{%- endmacro %}{{ f('a') }}{{ f('a', y='b') }}{{ f(y='c')|upper }}",
+        "[a|d][a|b][|C]")]
+    [InlineData("{% for k, v in {'a': 1, 'b': 2}.items() %}{{ k }}={{ v }};{% endfor %}{% for k in {'z': 1} %}{{ k }}{% endfor %}",
+        "a=1;b=2;z")]
     [InlineData("{% generation %} a {% endgeneration %}\n b", " a  b")]
     [InlineData("{{ bos_token }}{{ add_generation_prompt }}{{ tools is none }}{{ strftime_now is defined }}", "<s>TrueTrueTrue")]
     public void Statements(string template, string expected) => Assert.Equal(expected, Render(template));
@@ -59,7 +77,8 @@ public sealed class JinjaTests
     [InlineData("a\n  {# note #}\nb {# x -#} \n c", "a\nb c")]
     [InlineData("a\r\nb{% if true %}\r\nc{% endif %}", "a\nbc")]
     [InlineData("{{ '}}' }}{{ {'a': {'b': 1}}['a']['b'] }}{{ '%}' }}{ { {", "}}1%}{ { {")]
-    [InlineData("{%- for m in messages -%}\n    {%- if m.role == \"user\" %}\n        {{- \"<u>\" -}}\n    {% endif %}\n    {%+ if true %} keep {% endif +%}\n    x\n{% endfor -%}\n   end\n",
+    [InlineData("{%- for m in messages -%}\n    {%- if m.role == \"user\" %}\n        {{- \"<u>\" -}}\n    {% endif %}\n    {%+ if true %} "
+        + "keep {% endif +%}\n    x\n{% endfor -%}\n   end\n",
         "     keep \n    x\n<u>     keep \n    x\n     keep \n    x\nend")]
     public void WhiteSpace_IsTrimmedAsChatTemplatesAre(string template, string expected) => Assert.Equal(expected, Render(template));
 
@@ -128,7 +147,8 @@ public sealed class JinjaTests
     [InlineData("1+", "")]
     public void DeepNesting_IsStopped(string open, string close)
     {
-        var template = "{{ " + string.Concat(Enumerable.Repeat(open, 200_000)) + "1" + string.Concat(Enumerable.Repeat(close, 200_000)) + " }}";
+        var template = "{{ " + string.Concat(Enumerable.Repeat(open, 200_000))
+            + "1" + string.Concat(Enumerable.Repeat(close, 200_000)) + " }}";
         Assert.Contains("nested too deeply", Assert.Throws<InputException>(() => Render(template)).Message, StringComparison.Ordinal);
     }
 

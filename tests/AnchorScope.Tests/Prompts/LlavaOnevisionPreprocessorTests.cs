@@ -52,8 +52,8 @@ public sealed class LlavaOnevisionPreprocessorTests
         Assert.Equal(hash, Convert.ToHexString(SHA256.HashData([.. tiles.Values.Select(value => (byte)value)]))[..16]);
     }
 
-    /// <summary>Against Pillow 9.4 and numpy, the reference's steps for one of several pictures: SHA-256 of the levels [3, 56, 56], its first
-    /// 8 bytes.</summary>
+    /// <summary>Against Pillow 9.4 and numpy, the reference's steps for one of several pictures: SHA-256 of the levels [3, 56, 56], its
+    /// first 8 bytes.</summary>
     [Theory]
     [InlineData("grey_97x130.png", "092D0E797C6A3DE2")]
     [InlineData("photo_500x375_q85.jpg", "D069727CBF10B444")]
@@ -140,7 +140,8 @@ public sealed class LlavaOnevisionPreprocessorTests
     }
 
     [Theory]
-    [InlineData("image_processor_type", "\"LlavaNextImageProcessor\"", "image_processor_type: expected one of LlavaOnevisionImageProcessor, ")]
+    [InlineData("image_processor_type", "\"LlavaNextImageProcessor\"",
+        "image_processor_type: expected one of LlavaOnevisionImageProcessor, ")]
     [InlineData("resample", "\"bicubic\"", "resample: expected 0 (nearest)")]
     [InlineData("do_center_crop", "true", "do_center_crop: expected nothing")]
     [InlineData("crop_size", "{\"height\": 192,\n\"width\": 192}", "crop_size: expected nothing (tiles have the size of the overview)")]

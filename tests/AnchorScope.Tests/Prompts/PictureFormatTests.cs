@@ -34,7 +34,8 @@ public sealed class PictureFormatTests
 
     [Theory]
     [InlineData("transparent.gif", "a GIF picture with transparent pixels (the first at column ")]
-    [InlineData("cmyk.tif", "TIFF of kind SEPARATED with 4 samples of 8 bits (expected RGB, grey or palette of 8 bits, or black and white)")]
+    [InlineData("cmyk.tif", "TIFF of kind SEPARATED with 4 samples of 8 bits (expected RGB, grey or palette of 8 bits, "
+        + "or black and white)")]
     public void WhatPillowDecodesOtherwise_IsRefusedByName(string name, string message) =>
         Assert.Contains(message, Assert.Throws<InputException>(() => Picture.Load(Fixtures.Path("images", "formats", name))).Message,
             StringComparison.Ordinal);

@@ -12,7 +12,8 @@ internal static class PreprocessorGoldens
         var cases = new TheoryData<string, string>();
         foreach (var set in sets)
         {
-            foreach (var name in new GoldenTensors("images", set + ".safetensors").Names.Where(n => n.EndsWith(".u8", StringComparison.Ordinal)))
+            foreach (var name in new GoldenTensors("images", set + ".safetensors").Names
+                .Where(n => n.EndsWith(".u8", StringComparison.Ordinal)))
                 cases.Add(set, name[..^3]);
         }
         return cases;

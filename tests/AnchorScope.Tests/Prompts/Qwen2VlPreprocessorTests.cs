@@ -51,7 +51,8 @@ public sealed class Qwen2VlPreprocessorTests
     {
         Assert.Equal((56, 56), Qwen2VlPreprocessor.SmartResize(42, 70, 28, 1, 100_000)); // 1.5 and 2.5 blocks
         Assert.Equal((28, 28 * 200), Qwen2VlPreprocessor.SmartResize(28, 28 * 200, 28, 1, 1_000_000)); // as thin as is allowed
-        Assert.Equal((28, 112), Qwen2VlPreprocessor.SmartResize(100, 1000, 28, 1, 28 * 28 * 2)); // never below one block, so above the maximum
+        // never below one block, so above the maximum
+        Assert.Equal((28, 112), Qwen2VlPreprocessor.SmartResize(100, 1000, 28, 1, 28 * 28 * 2));
     }
 
     [Fact]
@@ -81,7 +82,8 @@ public sealed class Qwen2VlPreprocessorTests
         folder.Write("preprocessor_config.json", Minimal);
         var processor = folder.Write("processor_config.json", $$"""{"image_processor": {{both}}}""");
         Assert.Equal(7840, Qwen2VlPreprocessor.Load(folder.Name).MaxPixels);
-        folder.Write("processor_config.json", """{"image_processor": {"image_processor_type": "Qwen2VLImageProcessor", "merge_size": 0}}""");
+        folder.Write(
+            "processor_config.json", """{"image_processor": {"image_processor_type": "Qwen2VLImageProcessor", "merge_size": 0}}""");
         var message = Assert.Throws<InputException>(() => Qwen2VlPreprocessor.Load(folder.Name)).Message;
         Assert.Equal($"{processor}: image_processor.merge_size: expected an integer from 1 to 16, found 0", message);
     }
@@ -109,7 +111,8 @@ public sealed class Qwen2VlPreprocessorTests
 
     [Fact]
     public void Apply_RefusesLongThinPictures() =>
-        Assert.Contains("too long and thin", Assert.Throws<InputException>(() => Load(Minimal).Apply(new Picture(201, 1, new byte[603]))).Message,
+        Assert.Contains("too long and thin",
+            Assert.Throws<InputException>(() => Load(Minimal).Apply(new Picture(201, 1, new byte[603]))).Message,
             StringComparison.Ordinal);
 
     [Theory]
@@ -117,7 +120,8 @@ public sealed class Qwen2VlPreprocessorTests
     [InlineData("resample", "6", "resample: expected 0 (nearest)")]
     [InlineData("do_pad", "true", "do_pad: expected nothing")]
     [InlineData("do_center_crop", "true", "do_center_crop: expected nothing")]
-    [InlineData("image_grid_pinpoints", "[[1,\n2]]", "image_grid_pinpoints: expected nothing (it changes the pixels and Qwen2VLImageProcessor has")]
+    [InlineData("image_grid_pinpoints", "[[1,\n2]]",
+        "image_grid_pinpoints: expected nothing (it changes the pixels and Qwen2VLImageProcessor has")]
     [InlineData("do_resize", "\"yes\"", "do_resize: expected true or false, found \"yes\"")]
     [InlineData("size", "{\"height\": 5, \"width\": 5}", "size: expected an object with shortest_edge and longest_edge")]
     [InlineData("size", "224", "size: expected an object")]
@@ -133,7 +137,8 @@ public sealed class Qwen2VlPreprocessorTests
     [InlineData("image_mean", "[1, 2, 3, 4]", "image_mean: expected 3 numbers")]
     [InlineData("image_std", "0", "image_std: expected 3 numbers other than 0")]
     public void Load_NamesFileAndField(string key, string? value, string expected) =>
-        PreprocessorGoldens.AssertRefused(folder => Qwen2VlPreprocessor.Load(folder), PreprocessorGoldens.With(Minimal, key, value), expected);
+        PreprocessorGoldens.AssertRefused(folder => Qwen2VlPreprocessor.Load(folder),
+            PreprocessorGoldens.With(Minimal, key, value), expected);
 
     private static Qwen2VlPreprocessor Load(string settings)
     {

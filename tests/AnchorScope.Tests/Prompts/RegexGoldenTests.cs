@@ -47,7 +47,8 @@ public sealed class RegexGoldenTests
                 else if (Refused.ContainsKey(pattern)) wrong.Add($"{pattern}: no longer refused");
                 for (var t = 0; t < texts.Length && expected is not null; t++)
                     if (found[t] is { } cut
-                        && cut != expected[t]) wrong.Add($"{pattern} on {JsonSerializer.Serialize(texts[t])}: {found[t]} and not {expected[t]}");
+                        && cut != expected[t])
+                        wrong.Add($"{pattern} on {JsonSerializer.Serialize(texts[t])}: {found[t]} and not {expected[t]}");
             }
             catch (InputException e)
             {

@@ -58,7 +58,8 @@ public sealed class SecondOracleTests
             asked++;
             int[] own = [.. tokenizer.Encode(text, addSpecial: false).Select(token => token.Id)];
             var theirs = oracle(text);
-            if (!own.SequenceEqual(theirs)) wrong.Add($"{JsonSerializer.Serialize(text)}: {string.Join(' ', own)} and not {string.Join(' ', theirs)}");
+            if (!own.SequenceEqual(theirs))
+                wrong.Add($"{JsonSerializer.Serialize(text)}: {string.Join(' ', own)} and not {string.Join(' ', theirs)}");
         }
         if (wrong.Count > 0) Assert.Fail(string.Join('\n', wrong));
         Assert.True(asked > 400);

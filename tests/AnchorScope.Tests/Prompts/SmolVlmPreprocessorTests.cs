@@ -21,7 +21,8 @@ public sealed class SmolVlmPreprocessorTests
         Assert.Equal((2, 3, true), (tiles.Rows, tiles.Columns, tiles.Overview));
         Assert.Equal((picture.Height, picture.Width), (tiles.PictureHeight, tiles.PictureWidth));
         // No tile is padded, so the model needs no mask.
-        Assert.All(goldens.Bytes("inputs.pixel_attention_mask").Chunk(8), one => Assert.Equal(1, BinaryPrimitives.ReadInt64LittleEndian(one)));
+        Assert.All(goldens.Bytes("inputs.pixel_attention_mask").Chunk(8),
+            one => Assert.Equal(1, BinaryPrimitives.ReadInt64LittleEndian(one)));
     }
 
     /// <summary>Against the tiles of a second implementation of the reference's steps, in Python integers and doubles: SHA-256 of the
@@ -62,7 +63,8 @@ public sealed class SmolVlmPreprocessorTests
     [InlineData(1000, 333, 2048, 512, 2048, 682, 2048, 1024)]
     [InlineData(2000, 2001, 4097, 512, 4093, 4096, 4096, 4096)]
     [InlineData(57, 57, 57, 56, 58, 57, 112, 112)]
-    public void Sizes_EqualReference(int height, int width, int edge, int size, int resizedHeight, int resizedWidth, int tiledHeight, int tiledWidth)
+    public void Sizes_EqualReference(int height, int width, int edge, int size, int resizedHeight, int resizedWidth,
+        int tiledHeight, int tiledWidth)
     {
         Assert.Equal((resizedHeight, resizedWidth), SmolVlmPreprocessor.LongestEdgeSize(height, width, edge));
         Assert.Equal((tiledHeight, tiledWidth), SmolVlmPreprocessor.WholeTiles(resizedHeight, resizedWidth, size));
@@ -93,7 +95,8 @@ public sealed class SmolVlmPreprocessorTests
         var whole = picture.Resize(2, 2, Resampling.Lanczos);
         Assert.Equal(whole.Rgb.Where((_, i) => i % 3 == 0).Select(b => (float)b), tiles.Values[48..52]);
 
-        var exact = PreprocessorGoldens.With(PreprocessorGoldens.With(settings, "do_resize", "true"), "size", """{"height": 2, "width": 6}""");
+        var exact = PreprocessorGoldens.With(PreprocessorGoldens.With(settings, "do_resize", "true"), "size",
+            """{"height": 2, "width": 6}""");
         var wide = Load(exact).Apply(picture);
         Assert.Equal((1, 3), (wide.Rows, wide.Columns));
     }
@@ -130,7 +133,8 @@ public sealed class SmolVlmPreprocessorTests
     [InlineData("max_image_size", "364", "max_image_size: expected an object")]
     [InlineData("image_std", "[0.5, 0.5]", "image_std: expected 3 numbers other than 0")]
     public void Load_NamesFileAndField(string key, string? value, string expected) =>
-        PreprocessorGoldens.AssertRefused(folder => SmolVlmPreprocessor.Load(folder), PreprocessorGoldens.With(Minimal, key, value), expected);
+        PreprocessorGoldens.AssertRefused(folder => SmolVlmPreprocessor.Load(folder),
+            PreprocessorGoldens.With(Minimal, key, value), expected);
 
     private static SmolVlmPreprocessor Load(string settings)
     {

@@ -77,7 +77,8 @@ public sealed class TokenizerGoldenTests
         Assert.Equal(new Dictionary<string, string> { ["eos_token"] = "<e>" }, Tokenizer.Load(folder.Name).SpecialTokens);
         folder.Write("tokenizer_config.json", """{"eos_token": {"text": "<e>"}}""");
         var error = Assert.Throws<InputException>(() => Tokenizer.Load(folder.Name));
-        Assert.EndsWith("tokenizer_config.json: eos_token.content: expected a value, found nothing", error.Message, StringComparison.Ordinal);
+        Assert.EndsWith("tokenizer_config.json: eos_token.content: expected a value, found nothing", error.Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -15,21 +15,25 @@ public sealed class TokenizerLawTests
     private static readonly Tokenizer ByteLevel = Tokenizer.Load(Fixtures.Path("tokenizers", "qwen2"));
     private static readonly Tokenizer Words = Tokenizer.Load(Fixtures.Organism);
 
-    private static readonly Tokenizer[] SentencePieces = [.. new[] { "llama", "internlm2" }.Select(name => Tokenizer.Load(Fixtures.Path("sentencepiece", name)))];
+    private static readonly Tokenizer[] SentencePieces = [
+        .. new[] { "llama", "internlm2" }.Select(name => Tokenizer.Load(Fixtures.Path("sentencepiece", name)))];
 
     private static readonly string[] Plain =
-        ["a", "e", "What", "is", "the", " ", "  ", "\n", "\r\n", "\t", "0", "12", "'s", "é", "日本", "🙂", "👩\u200D👧", "𝒜", "½", "ﬁ", "\0", "\u00A0", "<", ">", "<0x41>"];
+        ["a", "e", "What", "is", "the", " ", "  ", "\n", "\r\n", "\t", "0", "12", "'s", "é", "日本", "🙂", "👩\u200D👧", "𝒜", "½", "ﬁ", "\0",
+            "\u00A0", "<", ">", "<0x41>"];
 
     // Halves of surrogate pairs, combining marks, jamo, the tokenizers' own marks and tokens.
     private static readonly string[] Hard =
-        [.. Plain, "\uD83D", "\uDE42", "\u0301", "\u0323", "\u1100", "\u1161", "\u11A8", "각", "▁", "Ġ", "<image>", "<s>", "<unk>", "<|im_start|>", "<end>"];
+        [.. Plain, "\uD83D", "\uDE42", "\u0301", "\u0323", "\u1100", "\u1161", "\u11A8", "각", "▁", "Ġ", "<image>", "<s>", "<unk>",
+            "<|im_start|>", "<end>"];
 
     public static class Texts
     {
         public static Arbitrary<string> Hard() => From(TokenizerLawTests.Hard);
 
         public static Arbitrary<string> From(string[] alphabet) =>
-            Gen.OneOf(Gen.Elements(alphabet).ArrayOf().Select(string.Concat), Gen.Choose(1, 0xFFFF).Select(c => (char)c).ArrayOf().Select(c => new string(c)))
+            Gen.OneOf(Gen.Elements(alphabet).ArrayOf().Select(string.Concat),
+                Gen.Choose(1, 0xFFFF).Select(c => (char)c).ArrayOf().Select(c => new string(c)))
                 .ToArbitrary();
     }
 
@@ -86,10 +90,14 @@ public sealed class TokenizerLawTests
         text = Readable(text);
         Assert.Equal(text.Replace('▁', ' '), Legacy.Decode(Legacy.Ids(text)));
         if (!text.StartsWith(' ') && !text.StartsWith('▁')) Assert.Equal(text.Replace('▁', ' '), NonLegacy.Decode(NonLegacy.Ids(text)));
-        if (text.All(unit => unit < '\u0300' || Plain.Any(piece => piece.Contains(unit)))) Assert.Equal(text, ByteLevel.Decode(ByteLevel.Ids(text)));
+        if (text.All(unit => unit < '\u0300' || Plain.Any(piece => piece.Contains(unit))))
+            Assert.Equal(text, ByteLevel.Decode(ByteLevel.Ids(text)));
     });
 
-    /// <summary>Any tokens in any order: the pieces are Decode's text, each of whole characters, and what the steps would make of all tokens at once.</summary>
+    /// <summary>
+    /// Any tokens in any order: the pieces are Decode's text, each of whole characters, and what the steps would make of all tokens at
+    /// once.
+    /// </summary>
     [Property(MaxTest = 300)]
     public void Stream_IsDecode(int[] numbers, bool skipSpecial)
     {
@@ -101,9 +109,11 @@ public sealed class TokenizerLawTests
             string[] pieces = [.. ids.Select(stream.Next), stream.End()];
             Assert.Equal(tokenizer.Decode(ids, skipSpecial), string.Concat(pieces));
             Assert.All(pieces, piece => Assert.Equal(piece, Readable(piece)));
-            string[] kept = [.. ids.Where(id => tokenizer.HasToken(id) && !(skipSpecial && tokenizer.IsSpecial(id))).Select(tokenizer.TokenText)];
+            string[] kept = [.. ids.Where(id => tokenizer.HasToken(id) && !(skipSpecial && tokenizer.IsSpecial(id)))
+                .Select(tokenizer.TokenText)];
             if (tokenizer == Words) Assert.Equal(string.Join(' ', kept), string.Concat(pieces));
-            else if (tokenizer == ByteLevel) Assert.Equal(Encoding.UTF8.GetString([.. kept.SelectMany(ByteAlphabet.Read)]), string.Concat(pieces));
+            else if (tokenizer == ByteLevel)
+                Assert.Equal(Encoding.UTF8.GetString([.. kept.SelectMany(ByteAlphabet.Read)]), string.Concat(pieces));
             else Assert.Equal(Llama(kept, strips: tokenizer != SentencePieces[1]), string.Concat(pieces));
         }
     }
@@ -117,7 +127,8 @@ public sealed class TokenizerLawTests
             if (IsByte(token)) run.Add(Convert.ToByte(token[3..5], 16));
             if (IsByte(token) || (token.Length == 0 && tokens.Length > 0 && run.Count == 0)) continue;
             var read = Encoding.UTF8.GetString([.. run]);
-            text.Append(Encoding.UTF8.GetBytes(read).SequenceEqual(run) ? read : new string('\uFFFD', run.Count)).Append(token.Replace('▁', ' '));
+            text.Append(Encoding.UTF8.GetBytes(read).SequenceEqual(run) ? read : new string('\uFFFD', run.Count))
+                .Append(token.Replace('▁', ' '));
             run.Clear();
         }
         return strips && text.Length > 0 && text[0] == ' ' ? text.ToString(1, text.Length - 1) : text.ToString();

@@ -6,7 +6,9 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Tests.Prompts;
 
-/// <summary>One component of tokenizer.json at a time; expected values from the reference library's documentation where it has them.</summary>
+/// <summary>
+/// One component of tokenizer.json at a time; expected values from the reference library's documentation where it has them.
+/// </summary>
 public sealed class TokenizerTests
 {
     [Theory]
@@ -42,7 +44,8 @@ public sealed class TokenizerTests
     [InlineData("never", true, "a b", "a| b")]
     public void Metaspace_CutsBeforeSpaces(string scheme, bool split, string text, string expected)
     {
-        var json = $$"""{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "{{scheme}}", "split": {{(split ? "true" : "false")}} }""";
+        var json =
+            $$"""{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "{{scheme}}", "split": {{(split ? "true" : "false")}} }""";
         Assert.Equal(expected.Split('|'), SmallTokenizer.Create(preTokenizer: json).Cut(text));
     }
 
@@ -88,7 +91,8 @@ public sealed class TokenizerTests
         var root = JsonNode.Parse(File.ReadAllText(Fixtures.Path("tokenizers", "qwen2", "tokenizer.json")))!;
         root["normalizer"] = new JsonObject { ["type"] = form };
         var tokenizer = SmallTokenizer.FromText(root.ToJsonString());
-        int[] characters = [.. Enumerable.Range(0, 0xD800), .. Enumerable.Range(0xE000, 0x1F000 - 0xE000), .. Enumerable.Range(0x2F800, 0x220)];
+        int[] characters = [.. Enumerable.Range(0, 0xD800), .. Enumerable.Range(0xE000, 0x1F000 - 0xE000),
+            .. Enumerable.Range(0x2F800, 0x220)];
         var text = string.Join('\n', characters.Select(code => char.ConvertFromUtf32(code) + "\u0307\u0323"));
         var normalized = tokenizer.Decode(tokenizer.Ids(text));
         Assert.Equal(sha256, Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(normalized))));
@@ -136,7 +140,8 @@ public sealed class TokenizerTests
 
     [Fact]
     public void Bpe_WithoutUnknownToken_DropsWhatItDoesNotKnow() =>
-        Assert.Equal([new(0, 0, 1), new(0, 2, 3)], SmallTokenizer.Create("""{"type": "BPE", "vocab": {"a": 0}, "merges": []}""").Encode("axa"));
+        Assert.Equal(
+            [new(0, 0, 1), new(0, 2, 3)], SmallTokenizer.Create("""{"type": "BPE", "vocab": {"a": 0}, "merges": []}""").Encode("axa"));
 
     [Theory]
     [InlineData("true", new[] { 3 })]
@@ -149,7 +154,8 @@ public sealed class TokenizerTests
     public void ByteFallback_CoversTheWholeCharacter()
     {
         var tokenizer = Tokenizer.Load(Fixtures.Path("tokenizers", "llama-nonlegacy"));
-        var cat = tokenizer.Encode("a🐈b", addSpecial: false).Where(token => tokenizer.TokenText(token.Id).StartsWith("<0x", StringComparison.Ordinal));
+        var cat = tokenizer.Encode("a🐈b", addSpecial: false)
+            .Where(token => tokenizer.TokenText(token.Id).StartsWith("<0x", StringComparison.Ordinal));
         Assert.Equal(["<0xF0>", "<0x9F>", "<0x90>", "<0x88>"], cat.Select(token => tokenizer.TokenText(token.Id)));
         Assert.All(cat, token => Assert.Equal((1, 3), (token.Start, token.End)));
         Assert.Equal("\uFFFD\uFFFD", tokenizer.Decode([tokenizer.IdOf("<0xF0>")!.Value, tokenizer.IdOf("<0x9F>")!.Value]));
@@ -203,8 +209,10 @@ public sealed class TokenizerTests
     public void AddedToken_Normalized_IsMatchedAfterNormalisation()
     {
         const string lower = """{"type": "Lowercase"}""";
-        Assert.Equal([3], SmallTokenizer.Create(normalizer: lower, added: """[{"id": 3, "content": "New", "normalized": true}]""").Ids("nEW"));
-        Assert.Equal([0], SmallTokenizer.Create(normalizer: lower, added: """[{"id": 3, "content": "New", "normalized": false}]""").Ids("nEW"));
+        Assert.Equal(
+            [3], SmallTokenizer.Create(normalizer: lower, added: """[{"id": 3, "content": "New", "normalized": true}]""").Ids("nEW"));
+        Assert.Equal(
+            [0], SmallTokenizer.Create(normalizer: lower, added: """[{"id": 3, "content": "New", "normalized": false}]""").Ids("nEW"));
     }
 
     [Fact]
@@ -232,7 +240,8 @@ public sealed class TokenizerTests
     public void Ids_WithoutToken_GiveNoText()
     {
         var tokenizer = SmallTokenizer.Create(
-            """{"type": "WordLevel", "vocab": {"<unk>": 0, "hello": 1, "far": 9}, "unk_token": "<unk>"}""", added: """[{"id": 3, "content": "<t>", "special": true}]""");
+            """{"type": "WordLevel", "vocab": {"<unk>": 0, "hello": 1, "far": 9}, "unk_token": "<unk>"}""",
+            added: """[{"id": 3, "content": "<t>", "special": true}]""");
         Assert.Equal(10, tokenizer.VocabularySize);
         Assert.False(tokenizer.HasToken(5));
         Assert.Equal("hello", tokenizer.Decode([1, 5, 3, 1000, -1]));

@@ -18,7 +18,8 @@ public sealed class VocabularyFilesTests : IDisposable
     {
         Copy(name);
         var tokenizer = Tokenizer.Load(_folder.Path);
-        using var golden = JsonDocument.Parse(File.ReadAllText(Fixtures.Path(name == "internvl3-remote" ? "internvl3" : name, "golden_tokenizer.json")));
+        using var golden = JsonDocument.Parse(
+            File.ReadAllText(Fixtures.Path(name == "internvl3-remote" ? "internvl3" : name, "golden_tokenizer.json")));
         foreach (var row in golden.RootElement.GetProperty("rows").EnumerateArray())
         {
             var text = row.GetProperty("text").GetString()!;
@@ -31,7 +32,8 @@ public sealed class VocabularyFilesTests : IDisposable
 
     [Theory]
     [InlineData("tokenizer_config.json", "{\"tokenizer_class\": \"GPT2Tokenizer\"}", "tokenizer_class")]
-    [InlineData("tokenizer_config.json", "{\"tokenizer_class\": \"Qwen2Tokenizer\", \"added_tokens_decoder\": {\"x\": {\"content\": \"a\"}}}", "added_tokens_decoder")]
+    [InlineData("tokenizer_config.json", "{\"tokenizer_class\": \"Qwen2Tokenizer\", \"added_tokens_decoder\": {\"x\": "
+        + "{\"content\": \"a\"}}}", "added_tokens_decoder")]
     [InlineData("merges.txt", "#version: 0.2\nh e\nno-merge", "model.merges[1]")]
     [InlineData("merges.txt", "\uFFFE q", "model.merges[0]")]
     [InlineData("vocab.json", "[1]", "model.vocab")]
@@ -44,7 +46,8 @@ public sealed class VocabularyFilesTests : IDisposable
 
     private void Copy(string name)
     {
-        foreach (var file in new[] { "vocab.json", "merges.txt", "tokenizer_config.json" }) File.Copy(Fixtures.Path(name, file), _folder.File(file));
+        foreach (var file in new[] { "vocab.json", "merges.txt", "tokenizer_config.json" })
+            File.Copy(Fixtures.Path(name, file), _folder.File(file));
     }
 
     public void Dispose() => _folder.Dispose();

@@ -45,7 +45,8 @@ public sealed class FigureTests
         Assert.All(used, name => Assert.Contains($".{name} ", style, StringComparison.Ordinal));
         Assert.DoesNotContain("http", svg.Replace(Svg.NamespaceName, "", StringComparison.Ordinal), StringComparison.Ordinal);
         Assert.Empty(file.Descendants().Attributes("id"));
-        Assert.All(file.Descendants().Attributes("href"), reference => Assert.StartsWith("data:image/png;base64,", reference.Value, StringComparison.Ordinal));
+        Assert.All(file.Descendants().Attributes("href"),
+            reference => Assert.StartsWith("data:image/png;base64,", reference.Value, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -86,9 +87,11 @@ public sealed class FigureTests
     public void Overlay_AddsDensities()
     {
         var white = new Picture(2, 1, [255, 255, 255, 255, 255, 255]);
-        var figure = new OverlayFigure("f", [new("t", "n", white, [new PixelBox(0, 0, 1, 1), new PixelBox(0, 0, 2, 1), null], [0.25, 0.5, 9])]);
+        var figure = new OverlayFigure(
+            "f", [new("t", "n", white, [new PixelBox(0, 0, 1, 1), new PixelBox(0, 0, 2, 1), null], [0.25, 0.5, 9])]);
         var drawn = XDocument.Parse(figure.ToSvg(standalone: true));
-        var image = Picture.Decode(Convert.FromBase64String(drawn.Descendants(Svg + "image").Single().Attribute("href")!.Value.Split(',')[1]), "overlay");
+        var image = Picture.Decode(
+            Convert.FromBase64String(drawn.Descendants(Svg + "image").Single().Attribute("href")!.Value.Split(',')[1]), "overlay");
         Assert.Equal((168, 84), (image.Width, image.Height));
         // Left 0.25 / (1/2) + 0.5 = 1, right 0.5 / 1 = half of it: half as far from the grey of white.
         var (left, right) = (image.Rgb[0..3], image.Rgb[^3..]);
@@ -213,13 +216,19 @@ public sealed class FigureTests
     {
         double[] x = [1, 2, 4, 8], squares = [1, 4, 16, 64];
         LineFigure Of(params LineSeries[] series) => new("f", [new("p", series) { Logarithmic = true }]);
-        var drawn = XDocument.Parse(Of(new("m", x, squares) { Marks = SeriesMarks.Markers }, new("c", x, squares) { Marks = SeriesMarks.Curve }).ToSvg(standalone: true));
+        var drawn = XDocument.Parse(Of(new("m", x, squares) { Marks = SeriesMarks.Markers },
+            new("c", x, squares) { Marks = SeriesMarks.Curve }).ToSvg(standalone: true));
         // Four in the plot; in the legend one marker and one line.
         Assert.Equal(4, Markers(drawn));
-        var curves = drawn.Descendants(Svg + "path").Where(path => ((string)path.Attribute("class")!).StartsWith("curve", StringComparison.Ordinal)).Select(path => (string)path.Attribute("d")!).ToList();
+        var curves = drawn.Descendants(Svg + "path")
+            .Where(path => ((string)path.Attribute("class")!).StartsWith("curve", StringComparison.Ordinal))
+            .Select(path => (string)path.Attribute("d")!).ToList();
         Assert.Equal(2, curves.Count);
-        double[][] points = [.. curves.Single(d => !d.Contains('H', StringComparison.Ordinal))[1..].Split('L').Select(p => p.Split(' ').Select(double.Parse).ToArray())];
-        Assert.All(points.Zip(points.Skip(1)), pair => Assert.Equal((points[1][1] - points[0][1]) / (points[1][0] - points[0][0]), (pair.Second[1] - pair.First[1]) / (pair.Second[0] - pair.First[0]), 0.01));
+        double[][] points = [.. curves.Single(d => !d.Contains('H', StringComparison.Ordinal))[1..].Split('L')
+            .Select(p => p.Split(' ').Select(double.Parse).ToArray())];
+        Assert.All(points.Zip(points.Skip(1)),
+            pair => Assert.Equal((points[1][1] - points[0][1]) / (points[1][0] - points[0][0]),
+                (pair.Second[1] - pair.First[1]) / (pair.Second[0] - pair.First[0]), 0.01));
         Assert.Throws<ArgumentException>(() => Of(new LineSeries("zero", [0, 1], [1, 2])).ToSvg(standalone: true));
     }
 

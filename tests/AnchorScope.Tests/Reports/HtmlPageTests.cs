@@ -243,5 +243,6 @@ public sealed class HtmlPageTests
         return page;
     }
 
-    private static IEnumerable<XElement> Captions(XDocument page) => page.Descendants("p").Where(p => (string?)p.Attribute("class") == "caption");
+    private static IEnumerable<XElement> Captions(XDocument page) =>
+        page.Descendants("p").Where(p => (string?)p.Attribute("class") == "caption");
 }

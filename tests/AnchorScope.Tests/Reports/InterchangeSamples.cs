@@ -41,7 +41,8 @@ internal static class InterchangeSamples
     {
         Alignment = "equal",
         Positions = ["question", "text_context"],
-        Pairs = [new SplitPairs("rank", [new PairCount("instruction", 60, 4, 3, 2, effect.Pairs), new PairCount("crossed", 60, 4, 3, 2, 0)])],
+        Pairs = [new SplitPairs(
+            "rank", [new PairCount("instruction", 60, 4, 3, 2, effect.Pairs), new PairCount("crossed", 60, 4, 3, 2, 0)])],
         Heads = heads,
         Sets = sets,
         Necessary = Measured(effect, new HeadId(1, 2)),
@@ -51,7 +52,8 @@ internal static class InterchangeSamples
         MlpDecides = null,
         Place = new ChoicePlace(effect.Pairs == 0 ? "unclear" : "instruction", effect, NoPairs, NoPairs),
         ByGradient = new GradientSet(
-            [new AttributedHead(0, 0, effect.Moved), new AttributedHead(1, 2, Nothing)], [new GradientStep(1, effect), new GradientStep(2, effect)], effect.Pairs == 0 ? null : 1, null, 1, 0.5),
+            [new AttributedHead(0, 0, effect.Moved), new AttributedHead(1, 2, Nothing)],
+            [new GradientStep(1, effect), new GradientStep(2, effect)], effect.Pairs == 0 ? null : 1, null, 1, 0.5),
         Ablations = [],
     };
 

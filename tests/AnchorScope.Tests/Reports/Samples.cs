@@ -64,8 +64,10 @@ internal static class Samples
         var (width, height, count) = (1 + random.Next(300), 1 + random.Next(300), random.Next(30));
         var rgb = new byte[3 * width * height];
         random.NextBytes(rgb);
-        PixelBox? Box() => random.Next(5) == 0 ? null : new PixelBox(random.Next(-9, width), random.Next(-9, height), random.Next(1, width + 9), random.Next(1, height + 9));
-        return new(Name(random), Name(random), new Picture(width, height, rgb), [.. Enumerable.Range(0, count).Select(_ => Box())], [.. Enumerable.Range(0, count).Select(_ => (double)random.Next(3))]);
+        PixelBox? Box() => random.Next(5) == 0
+            ? null : new PixelBox(random.Next(-9, width), random.Next(-9, height), random.Next(1, width + 9), random.Next(1, height + 9));
+        return new(Name(random), Name(random), new Picture(width, height, rgb), [.. Enumerable.Range(0, count).Select(_ => Box())],
+            [.. Enumerable.Range(0, count).Select(_ => (double)random.Next(3))]);
     }
 
     private static string Name(Random random) => Names[random.Next(Names.Length)];

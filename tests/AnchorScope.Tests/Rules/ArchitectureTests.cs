@@ -8,7 +8,8 @@ public sealed partial class ArchitectureTests
     /// <summary>Each may use those before it and no other.</summary>
     private static readonly string[] Order =
     [
-        "Checkpoints", "Prompts.Jinja", "Prompts.Tokenization", "Prompts", "Metrics", "Figures", "Interventions", "Engines", "Tensors", "Models", "Readouts",
+        "Checkpoints", "Prompts.Jinja", "Prompts.Tokenization", "Prompts", "Metrics", "Figures", "Interventions", "Engines",
+        "Tensors", "Models", "Readouts",
         "Conflicts", "Synthesis", "World", "Baking", "Optimization", "Studies", "Reports", "Wired", "Training", "Tuning",
     ];
 
@@ -37,7 +38,8 @@ public sealed partial class ArchitectureTests
     [Fact]
     public void EveryNamespaceHasAPlace() => Assert.Equal(
         [.. Order.Order(StringComparer.Ordinal)],
-        Files.Select(f => Declared().Match(f.Code).Groups["name"].Value).Where(name => name.Length > 0).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal));
+        Files.Select(f => Declared().Match(f.Code).Groups["name"].Value).Where(name => name.Length > 0).Distinct(StringComparer.Ordinal)
+            .Order(StringComparer.Ordinal));
 
     [Fact]
     public void NoTensorIsAboveTheBoundary()
@@ -55,12 +57,16 @@ public sealed partial class ArchitectureTests
     [GeneratedRegex(@"//[^\n]*", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Comment();
 
-    [GeneratedRegex(@"^namespace AnchorScope(\.(?<name>[\w.]+))?;", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture | RegexOptions.Multiline, 1000)]
+    [GeneratedRegex(@"^namespace AnchorScope(\.(?<name>[\w.]+))?;",
+        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture | RegexOptions.Multiline, 1000)]
     private static partial Regex Declared();
 
-    [GeneratedRegex(@"^using (static )?AnchorScope\.(?<name>[\w.]+?)(\.\w+)?;|(?<![\w.])(AnchorScope\.)?(?<name>Studies|Reports|Tuning|Training|Baking)\.[A-Z]\w+[.(<]", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture | RegexOptions.Multiline, 1000)]
+    [GeneratedRegex(
+        @"^using (static )?AnchorScope\.(?<name>[\w.]+?)(\.\w+)?;|(?<![\w.])(AnchorScope\.)?(?<name>Studies|Reports|Tuning|Training|"
+            + @"Baking)\.[A-Z]\w+[.(<]", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture | RegexOptions.Multiline, 1000)]
     private static partial Regex Uses();
 
-    [GeneratedRegex(@"(?<![\w.""])((Tensor|Compute|Arena|Team|Pass|RowBlock|Tape|CpuSession|RecordedRun)(?=[ ?\[\]>(,;.])|KeyValues(?=[ ?\[\]>,;.]))", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"(?<![\w.""])((Tensor|Compute|Arena|Team|Pass|RowBlock|Tape|CpuSession|RecordedRun)(?=[ ?\[\]>(,;.])|KeyValues(?=[ "
+        + @"?\[\]>,;.]))", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex TensorWords();
 }

@@ -25,10 +25,12 @@ public sealed class MatrixTests
     public void EveryCell_IsTested()
     {
         var readme = File.ReadAllLines(Path.Combine(Fixtures.Root, "README.md"));
-        var rows = readme.SkipWhile(line => !line.StartsWith("| family", StringComparison.Ordinal)).Skip(2).TakeWhile(line => line.StartsWith('|'))
+        var rows = readme.SkipWhile(line => !line.StartsWith("| family", StringComparison.Ordinal)).Skip(2)
+            .TakeWhile(line => line.StartsWith('|'))
             .Select(line => line.Trim('|').Split('|').Select(cell => cell.Trim()).ToArray()).ToList();
         Assert.Equal(Rows.Keys.Order(StringComparer.Ordinal), rows.Select(row => row[0]).Order(StringComparer.Ordinal));
-        Assert.Equal(VisionLanguageModel.Families.Order(StringComparer.Ordinal), Rows.Values.SelectMany(row => row.Types).Order(StringComparer.Ordinal));
+        Assert.Equal(VisionLanguageModel.Families.Order(StringComparer.Ordinal),
+            Rows.Values.SelectMany(row => row.Types).Order(StringComparer.Ordinal));
         var parity = Names(ParityTests.Cases);
         var prompts = Names(ParityTests.Own);
         var full = Names(ParityTests.FullCases);
@@ -52,5 +54,6 @@ public sealed class MatrixTests
         }
     }
 
-    private static HashSet<string> Names(IEnumerable<object[]> cases) => cases.Select(row => (string)row[0]).ToHashSet(StringComparer.Ordinal);
+    private static HashSet<string> Names(IEnumerable<object[]> cases) =>
+        cases.Select(row => (string)row[0]).ToHashSet(StringComparer.Ordinal);
 }

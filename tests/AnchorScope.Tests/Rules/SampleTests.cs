@@ -26,16 +26,20 @@ public sealed class SampleTests
     {
         var code = File.ReadAllText(Path.Combine(Fixtures.Root, "samples", "FirstReading", "Program.cs")).ReplaceLineEndings("\n");
         var indented = string.Concat(code.TrimEnd().Split('\n').Select(line => line.Length == 0 ? "\n" : $"    {line}\n"));
-        Assert.Contains(indented, File.ReadAllText(Path.Combine(Fixtures.Root, "README.md")).ReplaceLineEndings("\n"), StringComparison.Ordinal);
+        Assert.Contains(indented, File.ReadAllText(Path.Combine(Fixtures.Root, "README.md")).ReplaceLineEndings("\n"),
+            StringComparison.Ordinal);
         // Twelve lines after the namespaces.
-        Assert.InRange(code.Split('\n').Count(line => line.Length > 0 && !line.StartsWith("using AnchorScope", StringComparison.Ordinal)), 1, 12);
+        Assert.InRange(code.Split('\n').Count(line => line.Length > 0 && !line.StartsWith("using AnchorScope", StringComparison.Ordinal)),
+            1, 12);
     }
 
     private static string[] Run(string name)
     {
         var folder = Path.Combine(Fixtures.Root, "samples", name, "bin");
-        var built = Directory.EnumerateFiles(folder, $"AnchorScope.Samples.{name}.dll", SearchOption.AllDirectories).MaxBy(File.GetLastWriteTimeUtc)!;
-        using var process = Process.Start(new ProcessStartInfo("dotnet", [built]) { WorkingDirectory = Fixtures.Root, RedirectStandardOutput = true, UseShellExecute = false })!;
+        var built = Directory.EnumerateFiles(folder, $"AnchorScope.Samples.{name}.dll", SearchOption.AllDirectories)
+            .MaxBy(File.GetLastWriteTimeUtc)!;
+        using var process = Process.Start(new ProcessStartInfo("dotnet",
+            [built]) { WorkingDirectory = Fixtures.Root, RedirectStandardOutput = true, UseShellExecute = false })!;
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         Assert.Equal(0, process.ExitCode);

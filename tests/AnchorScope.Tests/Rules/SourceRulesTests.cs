@@ -18,7 +18,8 @@ public sealed partial class SourceRulesTests
 
     [Fact]
     public void NoFileIsLongerThanAReaderKeepsInMind() =>
-        Empty(Sources.Select(path => (path, lines: File.ReadLines(path).Count())).Where(f => f.lines > LongestFile).Select(f => $"{Name(f.path)} has {f.lines} lines: split it by idea"));
+        Empty(Sources.Select(path => (path, lines: File.ReadLines(path).Count())).Where(f => f.lines > LongestFile)
+            .Select(f => $"{Name(f.path)} has {f.lines} lines: split it by idea"));
 
     [Fact]
     public void NoTypeIsNamedForNothing() => Empty(Matches(Vague(), "names a role, not a concept: say what it is"));
@@ -32,7 +33,8 @@ public sealed partial class SourceRulesTests
 
     [Fact]
     public void TheLibraryWritesToNoConsole() =>
-        Empty(Matches(ConsoleUse(), "the library returns what it found; commands print it").Where(line => line.StartsWith("src/AnchorScope/", StringComparison.Ordinal)));
+        Empty(Matches(ConsoleUse(), "the library returns what it found; commands print it")
+            .Where(line => line.StartsWith("src/AnchorScope/", StringComparison.Ordinal)));
 
     /// <summary>Counts in output must be grammatical when they are one. Error messages are exempt: they quote what was found.</summary>
     [Fact]
@@ -43,15 +45,19 @@ public sealed partial class SourceRulesTests
     [Fact]
     public void EveryPackageVersionIsCentral() => Empty(
         Directory.EnumerateFiles(Fixtures.Root, "*.csproj", SearchOption.AllDirectories)
-            .Where(path => PackageVersion().IsMatch(File.ReadAllText(path))).Select(path => $"{Name(path)}: versions belong in Directory.Packages.props"));
+            .Where(path => PackageVersion().IsMatch(File.ReadAllText(path)))
+            .Select(path => $"{Name(path)}: versions belong in Directory.Packages.props"));
 
     [Fact]
     public void DocumentsNameNoPathOfAMachine() => Empty(
-        Directory.EnumerateFiles(Path.Combine(Fixtures.Root, "docs"), "*.md", SearchOption.AllDirectories).Append(Path.Combine(Fixtures.Root, "README.md"))
-            .SelectMany(path => File.ReadLines(path).Where(line => MachinePath().IsMatch(line)).Select(line => $"{Name(path)}: {line.Trim()}")));
+        Directory.EnumerateFiles(Path.Combine(Fixtures.Root, "docs"), "*.md", SearchOption.AllDirectories)
+            .Append(Path.Combine(Fixtures.Root, "README.md"))
+            .SelectMany(
+                path => File.ReadLines(path).Where(line => MachinePath().IsMatch(line)).Select(line => $"{Name(path)}: {line.Trim()}")));
 
     private static IEnumerable<string> Matches(Regex rule, string why) =>
-        Sources.SelectMany(path => File.ReadLines(path).Select((line, i) => (line, i)).Where(l => rule.IsMatch(l.line)).Select(l => $"{Name(path)}:{l.i + 1}: {l.line.Trim()}: {why}"));
+        Sources.SelectMany(path => File.ReadLines(path).Select((line, i) => (line, i)).Where(l => rule.IsMatch(l.line))
+            .Select(l => $"{Name(path)}:{l.i + 1}: {l.line.Trim()}: {why}"));
 
     private static string Name(string path) => Path.GetRelativePath(Fixtures.Root, path).Replace('\\', '/');
 
@@ -62,10 +68,12 @@ public sealed partial class SourceRulesTests
         Assert.True(all.Count == 0, string.Join('\n', all));
     }
 
-    [GeneratedRegex(@"\b(class|record|struct|interface)\s+\w+(Manager|Helper|Utils|Service|Processor|Core|Factory)\b", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"\b(class|record|struct|interface)\s+\w+(Manager|Helper|Utils|Service|Processor|Core|Factory)\b",
+        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Vague();
 
-    [GeneratedRegex(@"\b(TO" + @"DO|FIX" + @"ME|HA" + @"CK)\b|NotImplemented" + "Exception", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"\b(TO" + @"DO|FIX" + @"ME|HA" + @"CK)\b|NotImplemented" + "Exception",
+        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Unfinished();
 
     [GeneratedRegex(@"^\s*#region|\bpartial\s+(class|record|struct)\b", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
@@ -74,7 +82,10 @@ public sealed partial class SourceRulesTests
     [GeneratedRegex(@"\bConsole\.", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex ConsoleUse();
 
-    [GeneratedRegex(@"\{[^{}""]*(Count(\(\))?|Length|Runs|Samples|Draws|Failed|Shared|Pairs|Layers|Heads|Size)\} (samples|runs|heads|pairs|draws|layers|rows|tokens|variants|positions|others|models|checkpoints|sets|steps|lines|files|pictures|answers|tensors|prompts|arrays|edits|values|numbers)\b", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"\{[^{}""]*(Count(\(\))?|Length|Runs|Samples|Draws|Failed|Shared|Pairs|Layers|Heads|Size)\} "
+        + @"(samples|runs|heads|pairs|draws|layers|rows|tokens|variants|positions|others|models|checkpoints|sets|steps|lines|files|"
+        + @"pictures|answers|tensors|prompts|arrays|edits|values|numbers)\b",
+        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Counted();
 
     [GeneratedRegex("<PackageReference[^>]*\\sVersion=", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]

@@ -60,7 +60,8 @@ public sealed class AblationTests : IDisposable
         var places = new DiagnosisConditions(Small with { Variants = With(AblationVariant.Mean) with { Scope = GainScope.All } },
             shape).MeanPlaces;
         var (means, prompt) = MeansOf(model, places, run);
-        var trace = model.Engine.On(Compute).Record(prompt, new RecordOptions { Sites = [Site.HeadOut, Site.Key, Site.Value], Positions = [.. Enumerable.Range(0, prompt.Length)] }).Trace!;
+        var trace = model.Engine.On(Compute).Record(prompt,
+            new RecordOptions { Sites = [Site.HeadOut, Site.Key, Site.Value], Positions = [.. Enumerable.Range(0, prompt.Length)] }).Trace!;
         var seen = 0;
         foreach (var (site, span) in places)
         {
@@ -144,7 +145,8 @@ public sealed class AblationTests : IDisposable
         Assert.True(other.Span(SpanKind.Instruction).Count < prompt.Span(SpanKind.Instruction).Count);
         SpanKind?[] spans = [SpanKind.Instruction, SpanKind.Constraint, null];
         var by = replacements.Of(AblationVariant.Resample, runs[0], [Site.Value], spans);
-        var trace = model.Engine.On(Compute).Record(other, new RecordOptions { Sites = [Site.Value], Positions = [.. Enumerable.Range(0, other.Length)] }).Trace!;
+        var trace = model.Engine.On(Compute).Record(other,
+            new RecordOptions { Sites = [Site.Value], Positions = [.. Enumerable.Range(0, other.Length)] }).Trace!;
         var width = model.Decoder.Shape.Width(Site.Value);
         float[] There(int position) => trace[Site.Value, 1].AsSpan(position * width, width).ToArray();
         foreach (var place in SpanPlace.Of(prompt, spans))
@@ -169,7 +171,8 @@ public sealed class AblationTests : IDisposable
         {
             var run = sample.Runs.First();
             float[] Suffix(params ConflictRun[] others) => Of(model, null, others)
-                .Of(AblationVariant.Resample, run, [Site.Value], [SpanKind.Suffix]).Row(Site.Value, 1, new SpanPlace(0, SpanKind.Suffix, 0)).ToArray();
+                .Of(AblationVariant.Resample, run, [Site.Value], [SpanKind.Suffix]).Row(Site.Value, 1,
+                    new SpanPlace(0, SpanKind.Suffix, 0)).ToArray();
             Assert.NotEqual(Suffix(far), Suffix(run));
             Assert.Equal(Suffix(far), Suffix([.. sample.Runs, far]));
         }
@@ -212,7 +215,8 @@ public sealed class AblationTests : IDisposable
         ConflictSet.Load(Path.Combine(Fixtures.Conflicts, "rank.jsonl"), count).Samples;
 
     private Replacements Of(VisionLanguageModel model, SpanMeans? means, IReadOnlyList<ConflictRun> others) =>
-        new(model, new ConflictPrompts(model, PromptLayout.Beside(Fixtures.Conflicts), model.Engine.On(Compute)), means, others, 0, model.Engine.On(Compute));
+        new(model, new ConflictPrompts(model, PromptLayout.Beside(Fixtures.Conflicts), model.Engine.On(Compute)), means, others, 0,
+            model.Engine.On(Compute));
 
     private (SpanMeans Means, Prompt Prompt) MeansOf(VisionLanguageModel model, IReadOnlyList<(Site Site, SpanKind? Span)> places,
         ConflictRun run)

@@ -40,10 +40,13 @@ public sealed class AttributionTests
             }
         }
         var at = Positions.Of(positions);
-        Compare(found.Heads, from l in Enumerable.Range(0, shape.Layers) from h in Enumerable.Range(0, shape.Heads) select (l * shape.Heads + h, (Func<float, Intervention>)(f => Intervention.HeadGain(l, h, f, at))));
+        Compare(found.Heads, from l in Enumerable.Range(0, shape.Layers) from h in Enumerable.Range(0,
+            shape.Heads) select (l * shape.Heads + h, (Func<float, Intervention>)(f => Intervention.HeadGain(l, h, f, at))));
         var random = new Random(1);
         Compare(found.Neurons, Enumerable.Range(0, 30).Select(_ => (random.Next(shape.Layers), random.Next(shape.MlpSize))).Select(p => (
-            p.Item1 * shape.MlpSize + p.Item2, (Func<float, Intervention>)(f => new Intervention("neuron", [new Edit(Site.NeuronOut, p.Item1, Operation.Scale) { Factor = f, Components = [p.Item2], Positions = at }])))));
+            p.Item1 * shape.MlpSize + p.Item2,
+            (Func<float, Intervention>)(f => new Intervention("neuron",
+                [new Edit(Site.NeuronOut, p.Item1, Operation.Scale) { Factor = f, Components = [p.Item2], Positions = at }])))));
     }
 
     /// <summary>
@@ -73,7 +76,8 @@ public sealed class AttributionTests
         using var tiny = Tiny.Open();
         var query = tiny.Prompt.Length - 2;
         using var baseline = tiny.Session.Record(tiny.Prompt);
-        var found = Attribution.Of(tiny.Session, baseline, 5, 9, [query], [new EdgeGroup("all", [query], [.. Enumerable.Range(0, query + 1)]), new EdgeGroup("some", [query], [0, 1, 2, 3])]);
+        var found = Attribution.Of(tiny.Session, baseline, 5, 9, [query],
+            [new EdgeGroup("all", [query], [.. Enumerable.Range(0, query + 1)]), new EdgeGroup("some", [query], [0, 1, 2, 3])]);
         Assert.All(found.Edges["all"], slope => Assert.Equal(0, slope, 1e-5));
         Assert.Contains(found.Edges["some"], slope => Math.Abs(slope) > 1e-4);
     }
@@ -90,7 +94,8 @@ public sealed class AttributionTests
         using var baseline = tiny.Session.Record(tiny.Prompt);
         var last = tiny.Prompt.Length - 1;
         EdgeGroup[] edges = [new("some", [last - 2, last], [.. Enumerable.Range(0, last - 4)])];
-        Attribution Found(params EdgeGroup[] more) => Attribution.Of(tiny.Session, baseline, 5, 9, [last - 2, last], [.. edges, .. more], 3);
+        Attribution Found(params EdgeGroup[] more) =>
+            Attribution.Of(tiny.Session, baseline, 5, 9, [last - 2, last], [.. edges, .. more], 3);
         var (part, whole) = (Found(), Found(new EdgeGroup("first", [0], [0])));
         Assert.Equal(whole.Heads, part.Heads);
         Assert.Equal(whole.Neurons, part.Neurons);
@@ -114,7 +119,8 @@ public sealed class AttributionTests
         using var tiny = Tiny.Open();
         using var baseline = tiny.Session.Record(tiny.Prompt);
         var last = tiny.Prompt.Length - 1;
-        Attribution Found(int rowsPerPass) => Attribution.Of(tiny.Session, baseline, 5, 9, [last - 1, last], [new EdgeGroup("some", [last], [0, 1])], 5, rowsPerPass);
+        Attribution Found(int rowsPerPass) =>
+            Attribution.Of(tiny.Session, baseline, 5, 9, [last - 1, last], [new EdgeGroup("some", [last], [0, 1])], 5, rowsPerPass);
         var alone = Found(1);
         foreach (var rows in new[] { 4, 512 })
         {
@@ -140,10 +146,13 @@ public sealed class AttributionTests
             var entities = AnswerEntities.Of(run, study.Model.Tokenizer, out _)!;
             var at = prompt.Union(SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix);
             using var baseline = new CpuEngine(decoder).On(compute).Record(prompt);
-            var variants = Enumerable.Range(0, 64).Select(i => new SweepItem(baseline, Intervention.HeadGain(i / 8, i % 8, 0, Positions.Of(at)))).ToList();
+            var variants = Enumerable.Range(0, 64).Select(
+                i => new SweepItem(baseline, Intervention.HeadGain(i / 8, i % 8, 0, Positions.Of(at)))).ToList();
             double Margin(ReadOnlySpan<float> logits) => (double)logits[entities.Following] - logits[entities.Competing];
-            Sweep.LastLogits(new CpuEngine(decoder).On(compute), variants, (i, logits) => exact[i] += Margin(baseline.LastLogits) - Margin(logits));
-            Attribution Found(int steps) => Attribution.Of(new CpuEngine(decoder).On(compute), baseline, entities.Following, entities.Competing, at, [], steps);
+            Sweep.LastLogits(new CpuEngine(decoder).On(compute), variants,
+                (i, logits) => exact[i] += Margin(baseline.LastLogits) - Margin(logits));
+            Attribution Found(int steps) =>
+                Attribution.Of(new CpuEngine(decoder).On(compute), baseline, entities.Following, entities.Competing, at, [], steps);
             foreach (var (found, sums) in new[] { (Found(1), slopes), (Found(5), integrated) })
             {
                 for (var i = 0; i < 64; i++) sums[i] += found.Heads[i];

@@ -14,16 +14,19 @@ public sealed class DiagnosisDataTests : IDisposable
     [Fact]
     public void ASingleFile_IsSplitIntoSetsWithNamesOfTheirOwn()
     {
-        var samples = new[] { "test", "control" }.SelectMany(name => ConflictSet.Load(Path.Combine(Fixtures.Conflicts, name + ".jsonl"), limit: 12).Samples).ToList();
+        var samples = new[] { "test", "control" }.SelectMany(
+            name => ConflictSet.Load(Path.Combine(Fixtures.Conflicts, name + ".jsonl"), limit: 12).Samples).ToList();
         ConflictSet.Save(_temp.File("mine.jsonl"), samples);
         var data = DiagnosisData.Load(_temp.Path, limit: null, seed: 1);
         Assert.Equal([("rank", 6), ("test", 6), ("control", 12)], data.Sets.Select(s => (s.Name, s.Samples.Count)));
-        Assert.Equal(samples.Select(s => s.Id).Order(StringComparer.Ordinal), data.Sets.SelectMany(s => s.Samples).Select(s => s.Id).Order(StringComparer.Ordinal));
+        Assert.Equal(samples.Select(s => s.Id).Order(StringComparer.Ordinal),
+            data.Sets.SelectMany(s => s.Samples).Select(s => s.Id).Order(StringComparer.Ordinal));
         // Names are kept when samples are left out.
         using var model = VisionLanguageModel.Open(Fixtures.Organism);
         Assert.Equal(["rank", "test", "control"], data.Filter(model, answerTokens: 1).Sets.Select(s => s.Name));
         // Named itself, the file is split in the same way.
-        Assert.Equal(data.Sets.SelectMany(s => s.Samples).Select(s => s.Id), DiagnosisData.Load(_temp.File("mine.jsonl"), null, 1).Sets.SelectMany(s => s.Samples).Select(s => s.Id));
+        Assert.Equal(data.Sets.SelectMany(s => s.Samples).Select(s => s.Id),
+            DiagnosisData.Load(_temp.File("mine.jsonl"), null, 1).Sets.SelectMany(s => s.Samples).Select(s => s.Id));
     }
 
     /// <summary>
@@ -52,7 +55,9 @@ public sealed class DiagnosisDataTests : IDisposable
         var fits = data.Test.Samples.Where(s => Positions(s) + 2 <= 42).Select(s => s.Id).ToList();
         Assert.InRange(fits.Count, 1, 29);
         Assert.Equal(fits, kept.Test.Samples.Select(s => s.Id));
-        Assert.All(kept.Test.Rejected, r => Assert.Matches("^the prompt has [0-9]+ positions and 2 generated tokens come behind it; the model was made for 42 ", r.Reason));
+        Assert.All(kept.Test.Rejected,
+            r => Assert.Matches("^the prompt has [0-9]+ positions and 2 generated tokens come behind it; the model was made for 42 ",
+                r.Reason));
     }
 
     /// <summary>A size is that of the prompt which is built, and words that the vocabulary lacks are counted and said.</summary>
@@ -73,7 +78,8 @@ public sealed class DiagnosisDataTests : IDisposable
             var pixels = model.Preprocess([Picture.Load(run.Sample.Image!)]);
             var prompt = ConflictPrompt.Build(model, run, data.Layout, pixels, model.Engine.On(new Compute(arena, team)).Features(pixels));
             var size = model.Measure(ConflictPrompt.Messages(run, data.Layout, pictured: true).Messages, pixels);
-            Assert.Equal((prompt.RotaryLength, prompt.TextTokens, prompt.UnknownTokens), (size.Positions, size.TextTokens, size.UnknownTokens));
+            Assert.Equal((prompt.RotaryLength, prompt.TextTokens, prompt.UnknownTokens),
+                (size.Positions, size.TextTokens, size.UnknownTokens));
             (unknown, text) = (unknown + prompt.UnknownTokens, text + prompt.TextTokens);
         }
         Assert.True(unknown > 0);
@@ -90,7 +96,8 @@ public sealed class DiagnosisDataTests : IDisposable
         using var study = new DiagnosisStudy(new DiagnosisOptions { Model = Fixtures.Organism, Data = _temp.Path });
         Assert.Equal([samples[3].Id, samples[5].Id], study.Data.Test.Samples.Select(s => s.Id));
         var left = Assert.Single(study.Data.Test.Rejected);
-        Assert.Equal((2, "constraint: expected one in the first 3 conflicts of the ranking set too, whose mean takes its place; found none"), (left.Line, left.Reason));
+        Assert.Equal((2, "constraint: expected one in the first 3 conflicts of the ranking set too, whose mean takes its "
+            + "place; found none"), (left.Line, left.Reason));
         // Where the ranking set has one, so may the test set.
         ConflictSet.Save(_temp.File("rank.jsonl"), [samples[0] with { Constraint = "one word" }, .. samples[1..3]]);
         using var both = new DiagnosisStudy(new DiagnosisOptions { Model = Fixtures.Organism, Data = _temp.Path });
@@ -118,7 +125,8 @@ public sealed class DiagnosisDataTests : IDisposable
         _temp.Write("prompt.json", """{"template": "{question} {instruction}"}""");
         using var model = VisionLanguageModel.Open(Fixtures.Organism);
         var error = Assert.Throws<InputException>(() => DiagnosisData.Load(_temp.Path, null, 0).Filter(model, 1));
-        Assert.Matches(@"prompt\.json: template: expected \{text_context\} among its parts, as \S+ has one, found none: the prompt would lose it", error.Message);
+        Assert.Matches(@"prompt\.json: template: expected \{text_context\} among its parts, as \S+ has one, found none: "
+            + @"the prompt would lose it", error.Message);
     }
 
     [Fact]
@@ -131,7 +139,8 @@ public sealed class DiagnosisDataTests : IDisposable
         foreach (var text in samples[0].Instructions.Values) lines[0] = lines[0].Replace(text, same, StringComparison.Ordinal);
         _temp.Write("same.jsonl", string.Join('\n', lines));
         var set = ConflictSet.Load(_temp.File("same.jsonl"));
-        Assert.Equal((1, "instructions: expected one for each side, found the same one twice"), (set.Samples.Count, Assert.Single(set.Rejected).Reason));
+        Assert.Equal((1, "instructions: expected one for each side, found the same one twice"),
+            (set.Samples.Count, Assert.Single(set.Rejected).Reason));
     }
 
     public void Dispose() => _temp.Dispose();

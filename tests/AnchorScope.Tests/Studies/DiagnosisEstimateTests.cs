@@ -39,8 +39,10 @@ public sealed class DiagnosisEstimateTests
             Assert.True(run <= phase.Most.Runs, $"{phase.Phase}: {run} conditions, at most {phase.Most.Runs} expected");
             // A donor that is there may have another length than its receiver: then some exchanges are left out.
             var donors = phase.Phase is "profile" or "search" or "attribute" or "exchange" or "exchange_random";
-            Assert.True(run >= (donors ? 0.85 : 1) * (phase.Least.Runs - rowless), $"{phase.Phase}: {run} conditions, at least {phase.Least.Runs - rowless} expected");
-            Assert.True(phase.Most.Runs - phase.Least.Runs > 0 == phase.Phase is not ("rank" or "verify" or "parts" or "control" or "profile" or "attribute"), phase.Phase);
+            Assert.True(run >= (donors ? 0.85 : 1) * (phase.Least.Runs - rowless),
+                $"{phase.Phase}: {run} conditions, at least {phase.Least.Runs - rowless} expected");
+            Assert.True(phase.Most.Runs - phase.Least.Runs > 0
+                == phase.Phase is not ("rank" or "verify" or "parts" or "control" or "profile" or "attribute"), phase.Phase);
         }
     }
 
@@ -64,10 +66,13 @@ public sealed class DiagnosisEstimateTests
     private static int Conditions(DiagnosisStudy study, ResultStore store, string phase)
     {
         var names = phase == "search"
-            ? InterchangeStudy.Searches.SelectMany(s => Enumerable.Range(1, InterchangeStudy.MostHeads).SelectMany(i => new[] { $"search/{s.Name}/{i}", $"search/{s.Name}/{i}-pairs" }))
+            ? InterchangeStudy.Searches.SelectMany(
+                s => Enumerable.Range(1, InterchangeStudy.MostHeads)
+                    .SelectMany(i => new[] { $"search/{s.Name}/{i}", $"search/{s.Name}/{i}-pairs" }))
             : [phase];
         return names.SelectMany(name => study.Data.Sets.SelectMany(set => set.Samples).Select(sample => store.Find(name, sample.Id)))
             .Where(rows => rows is not null).SelectMany(rows => rows!)
-            .Sum(row => phase == AmplificationStudy.NormPhase ? row.Curves.Count : row.Outcomes.Keys.Count(name => !name.StartsWith("receiver/", StringComparison.Ordinal)));
+            .Sum(row => phase == AmplificationStudy.NormPhase
+                ? row.Curves.Count : row.Outcomes.Keys.Count(name => !name.StartsWith("receiver/", StringComparison.Ordinal)));
     }
 }

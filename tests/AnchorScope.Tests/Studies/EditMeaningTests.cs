@@ -107,7 +107,8 @@ public sealed class EditMeaningTests : IDisposable
         // keys and values there.
         (Site Site, bool Earlier)[] sites =
         [
-            (Site.ResidPre, true), (Site.QueryProj, false), (Site.KeyProj, true), (Site.Value, true), (Site.HeadOut, false), (Site.AttnOut, false),
+            (Site.ResidPre, true), (Site.QueryProj, false), (Site.KeyProj, true), (Site.Value, true),
+            (Site.HeadOut, false), (Site.AttnOut, false),
             (Site.ResidMid, false), (Site.NeuronOut, false), (Site.MlpOut, false), (Site.ResidPost, false),
         ];
         var list = new List<(Intervention Intervention, bool Reaches)>();
@@ -116,13 +117,15 @@ public sealed class EditMeaningTests : IDisposable
             foreach (var at in new[] { Last - 2, Last })
             {
                 int[]? heads = site is Site.QueryProj or Site.KeyProj or Site.Value or Site.HeadOut ? [1] : null;
-                var edit = new Edit(site, deep, Operation.Set) { Positions = Positions.Of(at), Heads = heads, Vector = Of(heads is null ? Shape.Width(site) : Shape.HeadSize) };
+                var edit = new Edit(site, deep, Operation.Set)
+                    { Positions = Positions.Of(at), Heads = heads, Vector = Of(heads is null ? Shape.Width(site) : Shape.HeadSize) };
                 list.Add((new Intervention($"{site} at {at}", edit), at == Last || earlier));
             }
         }
         using var baseline = _tiny.Session.Record(_tiny.Prompt);
         var got = new float[list.Count][];
-        Sweep.LastLogits(_tiny.Session, [.. list.Select(v => new SweepItem(baseline, v.Intervention))], (i, logits) => got[i] = logits.ToArray());
+        Sweep.LastLogits(_tiny.Session, [.. list.Select(v => new SweepItem(baseline, v.Intervention))],
+            (i, logits) => got[i] = logits.ToArray());
         var plain = _tiny.LastAlone(Intervention.None);
         for (var i = 0; i < list.Count; i++)
         {
@@ -138,6 +141,7 @@ public sealed class EditMeaningTests : IDisposable
         var entities = new AnswerEntities(0, 1, [0], [1]);
         float[] plain = [MathF.Log(3), 0], edited = [5, 5];
         Assert.Equal(0.75 * Math.Log(1.5) + 0.25 * Math.Log(0.5), SampleRunner.Measure(edited, entities, plain).Divergence, 1e-6);
-        Assert.Equal(0.5 * Math.Log(0.5 / 0.75) + 0.5 * Math.Log(0.5 / 0.25), SampleRunner.Measure(plain, entities, edited).Divergence, 1e-6);
+        Assert.Equal(0.5 * Math.Log(0.5 / 0.75) + 0.5 * Math.Log(0.5 / 0.25),
+            SampleRunner.Measure(plain, entities, edited).Divergence, 1e-6);
     }
 }

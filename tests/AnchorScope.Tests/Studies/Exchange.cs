@@ -11,7 +11,8 @@ internal sealed class Exchange
 {
     public static readonly Site[] Sites =
     [
-        Site.ResidPre, Site.QueryProj, Site.Query, Site.KeyProj, Site.Key, Site.Value, Site.AttnPattern, Site.HeadOut, Site.AttnOut, Site.ResidMid, Site.NeuronOut, Site.MlpOut, Site.ResidPost,
+        Site.ResidPre, Site.QueryProj, Site.Query, Site.KeyProj, Site.Key, Site.Value, Site.AttnPattern, Site.HeadOut, Site.AttnOut,
+        Site.ResidMid, Site.NeuronOut, Site.MlpOut, Site.ResidPost,
     ];
 
     private readonly Trace _trace = new(Sites);
@@ -21,7 +22,8 @@ internal sealed class Exchange
         (Shape, Length) = (tiny.Decoder.Shape, prompt.Length);
         var mark = tiny.Compute.Arena.Here();
         var entry = Tensor.From(tiny.Compute.Arena, prompt.Embeddings, prompt.Length, Shape.ModelSize);
-        var resid = tiny.Decoder.Forward(new Pass(Shape, [new RowBlock(entry, prompt.Coordinates, 0, intervention) { Traces = [_trace] }], tiny.Compute));
+        var resid = tiny.Decoder.Forward(
+            new Pass(Shape, [new RowBlock(entry, prompt.Coordinates, 0, intervention) { Traces = [_trace] }], tiny.Compute));
         Logits = tiny.Decoder.Unembed(resid, tiny.Compute).ToArray();
         tiny.Compute.Arena.Release(mark);
     }
@@ -41,7 +43,8 @@ internal sealed class Exchange
         return tiny.Model.Prompt(tokens, tiny.Pixels, tiny.Pixels is null ? null : tiny.Session.Features(tiny.Pixels));
     }
 
-    public static bool HasHeads(Site site) => site is Site.QueryProj or Site.Query or Site.KeyProj or Site.Key or Site.Value or Site.AttnPattern or Site.HeadOut;
+    public static bool HasHeads(Site site) =>
+        site is Site.QueryProj or Site.Query or Site.KeyProj or Site.Key or Site.Value or Site.AttnPattern or Site.HeadOut;
 
     public int HeadsAt(Site site) => site is Site.KeyProj or Site.Key or Site.Value ? Shape.KeyHeads : Shape.Heads;
 
@@ -58,6 +61,8 @@ internal sealed class Exchange
         var values = _trace[site, layer];
         if (site != Site.AttnPattern) return DonorRows.Of(values, Shape.Width(site), positions, heads, Shape.HeadSize);
         var named = heads ?? [.. Enumerable.Range(0, Shape.Heads)];
-        return new DonorRows([.. positions.SelectMany(p => named.SelectMany(h => values[((h * Length + p) * Length)..((h * Length + p + 1) * Length)]))], positions.Count);
+        return new DonorRows(
+            [.. positions.SelectMany(p => named.SelectMany(h => values[((h * Length + p) * Length)..((h * Length + p + 1) * Length)]))],
+            positions.Count);
     }
 }

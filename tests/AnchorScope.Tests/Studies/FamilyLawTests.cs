@@ -22,7 +22,10 @@ public sealed class FamilyLawTests
         using var tiny = Tiny.Open(name, @case);
         var plain = tiny.Alone(Intervention.None);
         Assert.Equal(plain, tiny.Alone(new Intervention("nothing")));
-        Assert.Equal(plain, tiny.Alone(new Intervention("gain 1 everywhere", [.. Enumerable.Range(0, tiny.Decoder.Shape.Layers).Select(layer => new Edit(Site.HeadOut, layer, Operation.Scale) { Factor = 1 })])));
+        Assert.Equal(plain,
+            tiny.Alone(new Intervention("gain 1 everywhere",
+                [.. Enumerable.Range(0, tiny.Decoder.Shape.Layers)
+                    .Select(layer => new Edit(Site.HeadOut, layer, Operation.Scale) { Factor = 1 })])));
         using (var team = new Team(3)) Assert.Equal(plain, With(tiny, tiny.Compute with { Team = team }));
         tiny.Decoder.Pack();
         Assert.Equal(plain, tiny.Alone(Intervention.None));
@@ -50,9 +53,11 @@ public sealed class FamilyLawTests
             var generated = Generation.Run(tiny.Session, tiny.Prompt, new SequenceOptions(4) { Intervention = block, KeepLogits = true });
             for (var step = 0; step < generated.Tokens.Count; step++)
             {
-                var whole = tiny.Model.Prompt([.. tiny.Prompt.Tokens, .. generated.Tokens.Take(step)], tiny.Pixels, tiny.Pixels is null ? null : tiny.Session.Features(tiny.Pixels));
+                var whole = tiny.Model.Prompt([.. tiny.Prompt.Tokens, .. generated.Tokens.Take(step)], tiny.Pixels,
+                    tiny.Pixels is null ? null : tiny.Session.Features(tiny.Pixels));
                 var entry = Tensor.From(tiny.Compute.Arena, whole.Embeddings, whole.Length, tiny.Decoder.Shape.ModelSize);
-                var resid = tiny.Decoder.Forward(new Pass(tiny.Decoder.Shape, [new RowBlock(entry, whole.Coordinates, 0, block)], tiny.Compute));
+                var resid = tiny.Decoder.Forward(
+                    new Pass(tiny.Decoder.Shape, [new RowBlock(entry, whole.Coordinates, 0, block)], tiny.Compute));
                 Assert.Equal(tiny.Decoder.Unembed(resid.RowRange(whole.Length - 1, 1), tiny.Compute).ToArray(), generated.Logits[step]);
             }
         }
@@ -85,7 +90,8 @@ public sealed class FamilyLawTests
     private static float[] With(Tiny tiny, Compute compute)
     {
         var entry = Tensor.From(compute.Arena, tiny.Prompt.Embeddings, tiny.Prompt.Length, tiny.Decoder.Shape.ModelSize);
-        var resid = tiny.Decoder.Forward(new Pass(tiny.Decoder.Shape, [new RowBlock(entry, tiny.Prompt.Coordinates, 0, Intervention.None)], compute));
+        var resid = tiny.Decoder.Forward(
+            new Pass(tiny.Decoder.Shape, [new RowBlock(entry, tiny.Prompt.Coordinates, 0, Intervention.None)], compute));
         return tiny.Decoder.Unembed(resid, compute).ToArray();
     }
 }

@@ -21,13 +21,15 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
 
     private HeadPlan FewDraws => run.Plan.WithFewDraws();
 
-    private IEnumerable<string> Controls => run.Plan.Draws(HeadPlan.Random).Concat(run.Plan.Draws(HeadPlan.SameLayers)).Select(id => id.Text);
+    private IEnumerable<string> Controls =>
+        run.Plan.Draws(HeadPlan.Random).Concat(run.Plan.Draws(HeadPlan.SameLayers)).Select(id => id.Text);
 
     [Fact]
     public void AsMeasured()
     {
         var findings = Reduced((_, _) => { }).Findings;
-        Assert.Equal([FindingStatus.Present, FindingStatus.Present, FindingStatus.Present, FindingStatus.Unclear], findings.Select(f => f.Status));
+        Assert.Equal([FindingStatus.Present, FindingStatus.Present, FindingStatus.Present, FindingStatus.Unclear],
+            findings.Select(f => f.Status));
         Assert.Contains("decides at the instruction tokens", findings[0].Text, StringComparison.Ordinal);
         Assert.Contains("arbitrate together", findings[1].Text, StringComparison.Ordinal);
         Assert.Contains("so the answer as such needs these heads", findings[2].Text, StringComparison.Ordinal);
@@ -284,8 +286,10 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
         Assert.Contains(page.Descendants("td"), cell => cell.Value == "\"&<>'");
         // A headline and what is below it together say the sentence.
         static string Letters(string text) => new([.. text.Where(char.IsLetterOrDigit).Select(char.ToLowerInvariant)]);
-        var leads = page.Descendants("p").Where(p => ((string?)p.Attribute("class"))?.StartsWith("lead", StringComparison.Ordinal) == true).Select(p => Letters(p.Value)).ToList();
-        Assert.All(found.Findings, finding => Assert.Contains(leads, lead => lead.EndsWith(Letters(finding.Text), StringComparison.Ordinal)));
+        var leads = page.Descendants("p").Where(p => ((string?)p.Attribute("class"))?.StartsWith("lead", StringComparison.Ordinal) == true)
+            .Select(p => Letters(p.Value)).ToList();
+        Assert.All(
+            found.Findings, finding => Assert.Contains(leads, lead => lead.EndsWith(Letters(finding.Text), StringComparison.Ordinal)));
         Assert.Contains(found.Prompt.Text, page.Root!.Value, StringComparison.Ordinal);
         Assert.Contains(found.Model.Provenance!, page.Root.Value, StringComparison.Ordinal);
         string[] figures = ["amplification", "blocking", "heads", "increments", "knockout", "knockout-mfr", "layers", "ldar", "mam",
@@ -337,7 +341,8 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
     }
 
     private Diagnosis Reduced(
-        Action<Dictionary<string, Outcome>, int> change, DiagnosisOptions? options = null, HeadPlan? plan = null, Action<Dictionary<string, Outcome>, int>? hard = null,
+        Action<Dictionary<string, Outcome>, int> change, DiagnosisOptions? options = null, HeadPlan? plan = null,
+        Action<Dictionary<string, Outcome>, int>? hard = null,
         Action<Dictionary<string, Outcome>>? control = null)
     {
         List<RunResult> RunsOf(string phase, ConflictSet set) => [.. set.Samples.SelectMany(s => run.Store.Find(phase, s.Id)!)];

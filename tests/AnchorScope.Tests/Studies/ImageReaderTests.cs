@@ -12,7 +12,9 @@ public sealed class ImageReaderTests : IDisposable
     private readonly Tiny _tiny = Tiny.Open();
     private readonly ImageReader _reader;
 
-    public ImageReaderTests() => _reader = new ImageReader(new ConflictPrompts(_tiny.Model, PromptLayout.ContextQuestionInstruction, _tiny.Session), [SpanKind.Image], _tiny.Session);
+    public ImageReaderTests() =>
+        _reader = new ImageReader(new ConflictPrompts(_tiny.Model, PromptLayout.ContextQuestionInstruction, _tiny.Session),
+            [SpanKind.Image], _tiny.Session);
 
     /// <summary>
     /// The same mean computed from a full trace. The positions of the image tokens are used as the instruction, which these goldens do not
@@ -34,7 +36,8 @@ public sealed class ImageReaderTests : IDisposable
                 var expected = 0.0;
                 for (var layer = 0; layer < shape.Layers; layer++)
                 {
-                    for (var head = 0; head < shape.Heads; head++) expected += queries.Sum(q => (double)trace[Site.AttnPattern, layer][(head * length + q) * length + image[i]]);
+                    for (var head = 0; head < shape.Heads; head++)
+                        expected += queries.Sum(q => (double)trace[Site.AttnPattern, layer][(head * length + q) * length + image[i]]);
                 }
                 Assert.Equal(expected / (shape.Layers * shape.Heads * queries.Count), reading.Tokens[i], 1e-12);
             }

@@ -49,14 +49,19 @@ public sealed class InterchangeReferenceTests : IDisposable
         using var golden = JsonDocument.Parse(File.ReadAllBytes(Fixtures.Path("interchange", name + ".json")));
         using var arena = new Arena();
         var compute = new Compute(arena, team);
-        Prompt Of(string ids) => model.Prompt(JsonSerializer.Deserialize<int[]>(golden.RootElement.GetProperty(ids))!, pixels, model.Engine.On(compute).Features(pixels));
+        Prompt Of(string ids) => model.Prompt(JsonSerializer.Deserialize<int[]>(golden.RootElement.GetProperty(ids))!, pixels,
+            model.Engine.On(compute).Features(pixels));
         var (receiver, donor) = (Of("receiver_ids"), Of("donor_ids"));
         void Same(string what, JsonElement logits, Prompt prompt, Intervention intervention) =>
-            Close.AssertAbsolute(what, JsonSerializer.Deserialize<float[]>(logits)!, Sweep.Alone(model.Engine.On(compute), prompt, intervention), Tolerance);
+            Close.AssertAbsolute(what, JsonSerializer.Deserialize<float[]>(logits)!,
+                Sweep.Alone(model.Engine.On(compute), prompt, intervention), Tolerance);
         Same("donor", golden.RootElement.GetProperty("donor"), donor, Intervention.None);
         Same("receiver", golden.RootElement.GetProperty("receiver"), receiver, Intervention.None);
         SafetensorsWriter.Write(
-            _temp.File("donor.safetensors"), TraceExport.Run(model, donor, pixels, Intervention.None, new HashSet<string>(["z", "q", "k", "v", "k_rope", "attn"], StringComparer.Ordinal), model.Engine.On(compute)), new Dictionary<string, string>(StringComparer.Ordinal));
+            _temp.File("donor.safetensors"),
+            TraceExport.Run(model, donor, pixels, Intervention.None,
+                new HashSet<string>(["z", "q", "k", "v", "k_rope", "attn"], StringComparer.Ordinal), model.Engine.On(compute)),
+            new Dictionary<string, string>(StringComparer.Ordinal));
         foreach (var one in golden.RootElement.GetProperty("cases").EnumerateArray())
         {
             Assert.True(one.GetProperty("moved").GetDouble() > 100 * Tolerance);

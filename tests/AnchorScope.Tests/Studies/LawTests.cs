@@ -29,7 +29,8 @@ public sealed class LawTests : IDisposable
         return
         [
             Intervention.None,
-            .. Enumerable.Range(0, Shape.Layers).SelectMany(l => Enumerable.Range(0, Shape.Heads).Select(h => Intervention.HeadGain(l, h, 0, late))),
+            .. Enumerable.Range(0, Shape.Layers).SelectMany(
+                l => Enumerable.Range(0, Shape.Heads).Select(h => Intervention.HeadGain(l, h, 0, late))),
             .. Enumerable.Range(0, Shape.Layers).Select(l => Intervention.HeadGain(l, l % Shape.Heads, 1.75f)),
             .. Enumerable.Range(0, Shape.Layers).Select(l => Intervention.Knockout($"cut {l}", [l], late, image)),
             Intervention.Knockout("one head", [1, 2], Positions.Of(Last), image, [2]),
@@ -40,7 +41,8 @@ public sealed class LawTests : IDisposable
             Intervention.Patch(Site.ResidMid, 2, vector, Positions.Of(25)),
             new("mlp off", new Edit(Site.MlpOut, 2, Operation.Scale) { Factor = 0 }),
             new("neurons", new Edit(Site.NeuronOut, 1, Operation.Scale) { Factor = 3, Components = [0, 17, 175], Positions = late }),
-            new("two layers", new Edit(Site.HeadOut, 1, Operation.Scale) { Factor = 0, Heads = [0] }, new Edit(Site.HeadOut, 3, Operation.Scale) { Factor = 2, Heads = [1, 3], Positions = Positions.Of(Last) }),
+            new("two layers", new Edit(Site.HeadOut, 1, Operation.Scale) { Factor = 0, Heads = [0] },
+                new Edit(Site.HeadOut, 3, Operation.Scale) { Factor = 2, Heads = [1, 3], Positions = Positions.Of(Last) }),
         ];
     }
 
@@ -68,15 +70,18 @@ public sealed class LawTests : IDisposable
                 new Edit(Site.ResidPre, 0, Operation.Add) { Vector = vector, Positions = Positions.Of(20, 21, 22) },
                 .. Queries(2).Edits,
                 new Edit(Site.ResidPre, 2, Operation.Add) { Vector = vector, Factor = 0.5f },
-                new Edit(Site.HeadOut, 2, Operation.Add) { Heads = [1], Vector = vector[..Shape.HeadSize], Positions = Positions.Range(21, Last + 1) },
-                new Edit(Site.AttnScores, 3, Operation.Add) { Factor = 0.7f, Positions = Positions.Of(Last), Keys = Positions.Of(_tiny.Golden.ImagePositions) },
+                new Edit(Site.HeadOut, 2, Operation.Add)
+                    { Heads = [1], Vector = vector[..Shape.HeadSize], Positions = Positions.Range(21, Last + 1) },
+                new Edit(Site.AttnScores, 3, Operation.Add)
+                    { Factor = 0.7f, Positions = Positions.Of(Last), Keys = Positions.Of(_tiny.Golden.ImagePositions) },
                 new Edit(Site.ResidPost, 3, Operation.Add) { Vector = vector, Factor = -0.25f },
             ]),
         };
         var interventions = Variants();
         using var baseline = _tiny.Session.Record(prompt);
         var got = new float[interventions.Count][];
-        Sweep.LastLogits(_tiny.Session, [.. interventions.Select(v => new SweepItem(baseline, v))], (i, logits) => got[i] = logits.ToArray(), rowsPerPass);
+        Sweep.LastLogits(_tiny.Session, [.. interventions.Select(v => new SweepItem(baseline, v))],
+            (i, logits) => got[i] = logits.ToArray(), rowsPerPass);
         for (var i = 0; i < got.Length; i++)
         {
             var whole = _tiny.LastAlone(new Intervention(interventions[i].Name, [.. prompt.Steering.Edits, .. interventions[i].Edits]));
@@ -84,9 +89,11 @@ public sealed class LawTests : IDisposable
             Assert.Equal(whole, Sweep.Alone(_tiny.Session, prompt, interventions[i]));
         }
         Assert.NotEqual(_tiny.LastAlone(Intervention.None), got[0]);
-        var generated = SweepGeneration.Run(_tiny.Session, [.. interventions.Select(v => new SweepItem(baseline, v))], 3, rowsPerPass: rowsPerPass);
+        var generated = SweepGeneration.Run(_tiny.Session, [.. interventions.Select(v => new SweepItem(baseline, v))], 3,
+            rowsPerPass: rowsPerPass);
         for (var i = 0; i < interventions.Count; i++)
-            Assert.Equal(Generation.Run(_tiny.Session, prompt, new SequenceOptions(3) { Intervention = interventions[i] }).Tokens, generated[i]);
+            Assert.Equal(Generation.Run(_tiny.Session, prompt, new SequenceOptions(3) { Intervention = interventions[i] }).Tokens,
+                generated[i]);
     }
 
     [Theory]
@@ -98,8 +105,10 @@ public sealed class LawTests : IDisposable
         var interventions = Variants();
         using var baseline = _tiny.Session.Record(_tiny.Prompt);
         var got = new float[interventions.Count][];
-        Sweep.LastLogits(_tiny.Session, [.. interventions.Select(v => new SweepItem(baseline, v))], (i, logits) => got[i] = logits.ToArray(), rowsPerPass);
-        for (var i = 0; i < got.Length; i++) Assert.True(_tiny.LastAlone(interventions[i]).AsSpan().SequenceEqual(got[i]), interventions[i].Name);
+        Sweep.LastLogits(_tiny.Session, [.. interventions.Select(v => new SweepItem(baseline, v))],
+            (i, logits) => got[i] = logits.ToArray(), rowsPerPass);
+        for (var i = 0; i < got.Length; i++)
+            Assert.True(_tiny.LastAlone(interventions[i]).AsSpan().SequenceEqual(got[i]), interventions[i].Name);
     }
 
     [Fact]
@@ -111,7 +120,8 @@ public sealed class LawTests : IDisposable
         using var second = _tiny.Session.Record(shorter);
         var block = Intervention.HeadGain(1, 2, 0);
         var got = new float[2][];
-        Sweep.LastLogits(_tiny.Session, [new SweepItem(first, block), new SweepItem(second, block)], (i, logits) => got[i] = logits.ToArray());
+        Sweep.LastLogits(_tiny.Session, [new SweepItem(first, block), new SweepItem(second, block)],
+            (i, logits) => got[i] = logits.ToArray());
         Assert.Equal(_tiny.LastAlone(block), got[0]);
         var entry = Tensor.From(_tiny.Compute.Arena, shorter.Embeddings, shorter.Length, Shape.ModelSize);
         var resid = _tiny.Decoder.Forward(new Pass(Shape, [new RowBlock(entry, shorter.Coordinates, 0, block)], _tiny.Compute));
@@ -134,7 +144,8 @@ public sealed class LawTests : IDisposable
             new Intervention("mlp half", new Edit(Site.MlpOut, 1, Operation.Scale) { Factor = 0.5f }),
         })
         {
-            var generated = Generation.Run(tiny.Session, tiny.Prompt, new SequenceOptions(4) { Intervention = intervention, KeepLogits = true });
+            var generated = Generation.Run(tiny.Session, tiny.Prompt,
+                new SequenceOptions(4) { Intervention = intervention, KeepLogits = true });
             for (var step = 0; step < 4; step++)
             {
                 // The whole text so far in one pass, without a cache.
@@ -142,7 +153,10 @@ public sealed class LawTests : IDisposable
                 var features = tiny.Session.Features(tiny.Pixels!);
                 var whole = tiny.Model.Prompt(tokens, tiny.Pixels, features);
                 var entry = Tensor.From(tiny.Compute.Arena, whole.Embeddings, whole.Length, tiny.Decoder.Shape.ModelSize);
-                var resid = tiny.Decoder.Forward(new Pass(tiny.Decoder.Shape, [new RowBlock(entry, whole.Coordinates, 0, EditIndex.Of(intervention, tiny.Decoder.Shape, tiny.Prompt.Length, 4))], tiny.Compute));
+                var resid = tiny.Decoder.Forward(
+                    new Pass(tiny.Decoder.Shape,
+                        [new RowBlock(entry, whole.Coordinates, 0, EditIndex.Of(intervention, tiny.Decoder.Shape, tiny.Prompt.Length, 4))],
+                        tiny.Compute));
                 Assert.Equal(tiny.Decoder.Unembed(resid.RowRange(whole.Length - 1, 1), tiny.Compute).ToArray(), generated.Logits[step]);
             }
         }
@@ -150,7 +164,8 @@ public sealed class LawTests : IDisposable
 
     [Fact]
     public void GainOne_IsTheBaseline() => Assert.All(
-        Enumerable.Range(0, Shape.Layers), layer => Assert.Equal(_tiny.Alone(Intervention.None), _tiny.Alone(Intervention.HeadGain(layer, 1, 1))));
+        Enumerable.Range(0, Shape.Layers),
+        layer => Assert.Equal(_tiny.Alone(Intervention.None), _tiny.Alone(Intervention.HeadGain(layer, 1, 1))));
 
     [Fact]
     public void CutEdges_HaveNoProbability_AndRowsStillSumToOne()
@@ -177,7 +192,8 @@ public sealed class LawTests : IDisposable
         {
             var trace = new Trace([Site.AttnPattern]);
             _tiny.Alone(intervention, trace);
-            return trace[Site.AttnPattern, 1].AsSpan((head * _tiny.Prompt.Length + Last) * _tiny.Prompt.Length, _tiny.Prompt.Length).ToArray();
+            return trace[Site.AttnPattern, 1].AsSpan((head * _tiny.Prompt.Length + Last) * _tiny.Prompt.Length,
+                _tiny.Prompt.Length).ToArray();
         }
         Intervention Boost(float added) => Intervention.AttentionBoost("boost", [1], Positions.Of(Last), Positions.Of(image), added, [2]);
         var (plain, boosted) = (Row(Intervention.None, 2), Row(Boost(Added), 2));
@@ -186,13 +202,16 @@ public sealed class LawTests : IDisposable
         Assert.Equal(Row(Intervention.None, 1), Row(Boost(Added), 1));
         Assert.Equal(plain, Row(Boost(0), 2));
         // A key whose score is lowered far enough has a weight of exactly 0.
-        Assert.Equal(_tiny.Alone(Intervention.Knockout("cut", [1], Positions.Of(Last), Positions.Of(image), [2])), _tiny.Alone(Boost(-1e6f)));
+        Assert.Equal(_tiny.Alone(Intervention.Knockout("cut", [1], Positions.Of(Last), Positions.Of(image), [2])),
+            _tiny.Alone(Boost(-1e6f)));
     }
 
     [Fact]
     public void ABoostOfEveryKey_IsRefused() => Assert.Contains(
         "the same number added to every key changes nothing",
-        Assert.Throws<InputException>(() => Intervention.AttentionBoost("boost", [1], Positions.Of(Last), Positions.All, 1).Validate(Shape, Last + 1)).Message, StringComparison.Ordinal);
+        Assert.Throws<InputException>(
+            () => Intervention.AttentionBoost("boost", [1], Positions.Of(Last), Positions.All, 1).Validate(Shape, Last + 1)).Message,
+        StringComparison.Ordinal);
 
     [Fact]
     public void BlockingEveryHead_LeavesNoAttentionOutput()

@@ -25,7 +25,8 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
     public void LogitsAndArgmaxOfEveryRun(string set)
     {
         var runs = run.Runs(set);
-        Close.AssertRelative(set, run.Arrays.ReadSingles($"{set}.logits_yp_yc"), [.. runs.SelectMany(r => new[] { r.Outcomes["baseline"].Following, r.Outcomes["baseline"].Competing })]);
+        Close.AssertRelative(set, run.Arrays.ReadSingles($"{set}.logits_yp_yc"),
+            [.. runs.SelectMany(r => new[] { r.Outcomes["baseline"].Following, r.Outcomes["baseline"].Competing })]);
         Assert.Equal(run.Arrays.ReadInt64s($"{set}.argmax"), runs.Select(r => (long)r.Outcomes["baseline"].ArgMax));
     }
 
@@ -37,15 +38,18 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
         var compute = new Compute(arena, team);
         var model = run.Study.Model;
         var (tokens, lengths) = (run.Arrays.ReadInt64s("test.first100.token_ids"), run.Arrays.ReadInt64s("test.first100.length"));
-        var (features, logits, resid) = (run.Arrays.ReadSingles("test.image_features.first4"), run.Arrays.ReadSingles("test.first100.last_logits"), run.Arrays.ReadSingles("test.first100.resid"));
-        var (longest, width, vocabulary, layers) = (tokens.Length / 100, model.Decoder.Shape.ModelSize, model.Decoder.VocabularySize, model.Decoder.Shape.Layers);
+        var (features, logits, resid) = (run.Arrays.ReadSingles("test.image_features.first4"),
+            run.Arrays.ReadSingles("test.first100.last_logits"), run.Arrays.ReadSingles("test.first100.resid"));
+        var (longest, width, vocabulary, layers) = (tokens.Length / 100, model.Decoder.Shape.ModelSize, model.Decoder.VocabularySize,
+            model.Decoder.Shape.Layers);
         var records = run.Reference.GetProperty("first_100_runs").EnumerateArray().ToList();
         var number = 0;
         foreach (var sample in run.Study.Data.Test.Samples.Take(50))
         {
             var pixels = model.Preprocess([Picture.Load(sample.Image!)]);
             var image = model.Engine.On(compute).Features(pixels);
-            if (number / 2 < 4) Close.AssertRelative($"features of {sample.Id}", features.AsSpan((number / 2) * 16 * width, 16 * width), image);
+            if (number / 2 < 4)
+                Close.AssertRelative($"features of {sample.Id}", features.AsSpan((number / 2) * 16 * width, 16 * width), image);
             foreach (var conflict in sample.Runs)
             {
                 var prompt = ConflictPrompt.Build(model, conflict, run.Study.Data.Layout, pixels, image);
@@ -58,10 +62,12 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
                     var found = kind == SpanKind.Suffix ? prompt.Union(SpanKind.Suffix, SpanKind.Last) : prompt.Span(kind);
                     Assert.Equal(Enumerable.Range(start, end - start), found);
                 }
-                using var baseline = model.Engine.On(compute).Record(prompt, new RecordOptions { Sites = [Site.ResidPost], Positions = [prompt.Length - 1] });
+                using var baseline = model.Engine.On(compute).Record(prompt,
+                    new RecordOptions { Sites = [Site.ResidPost], Positions = [prompt.Length - 1] });
                 Close.AssertRelative($"logits of {conflict.Id}", logits.AsSpan(number * vocabulary, vocabulary), baseline.LastLogits);
                 for (var layer = 0; layer < layers; layer++)
-                    Close.AssertRelative($"residual of {conflict.Id} after layer {layer}", resid.AsSpan(((layer + 1) * 100 + number) * width, width), baseline.Trace![Site.ResidPost, layer]);
+                    Close.AssertRelative($"residual of {conflict.Id} after layer {layer}",
+                        resid.AsSpan(((layer + 1) * 100 + number) * width, width), baseline.Trace![Site.ResidPost, layer]);
                 number++;
             }
         }
@@ -77,11 +83,17 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
         var want = run.Reference.GetProperty("baseline").GetProperty(set);
         foreach (var rates in run.Found.Following.Where(f => f.Set == set))
         {
-            var group = rates.Group switch { "all" => want, "category" => want.GetProperty("by_category").GetProperty(rates.Name), _ => Tag(want, rates.Name) };
+            var group = rates.Group switch
+            {
+                "all" => want,
+                "category" => want.GetProperty("by_category").GetProperty(rates.Name),
+                _ => Tag(want, rates.Name),
+            };
             if (group.ValueKind == JsonValueKind.Undefined) continue;
             Same($"{set} {rates.Name} argmax", group.GetProperty("mfr_argmax"), rates.Argmax, rates.Runs);
             Same($"{set} {rates.Name} larger", group.GetProperty("mfr_larger"), rates.Larger, rates.Runs);
-            if (group.TryGetProperty("competitor_argmax", out var competitor)) Same($"{set} {rates.Name} competitor", competitor, rates.Competitor, rates.Runs);
+            if (group.TryGetProperty("competitor_argmax", out var competitor))
+                Same($"{set} {rates.Name} competitor", competitor, rates.Competitor, rates.Runs);
         }
     }
 
@@ -108,7 +120,8 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
             {
                 var point = row < 8 ? curve.Layers[row] : curve.AllLayers!;
                 var name = $"{edge.Name} at {want.GetProperty("layer")}";
-                Assert.Equal(want.GetProperty("window").EnumerateArray().Select(w => w.GetInt32()), row < 8 ? LayerWindow.Centred(row, 3, 8) : Enumerable.Range(0, 8));
+                Assert.Equal(want.GetProperty("window").EnumerateArray().Select(w => w.GetInt32()),
+                    row < 8 ? LayerWindow.Centred(row, 3, 8) : Enumerable.Range(0, 8));
                 Near(name + " signed_kl", want.GetProperty("signed_kl"), point.Nssd.All.Mean, point.Nssd.Vision.Mean, point.Nssd.Text.Mean);
                 var ratio = point.NssdMeans["log_ratio"];
                 Near(name + " log_ratio", want.GetProperty("log_ratio"), ratio[0], ratio[1], ratio[2]);
@@ -135,7 +148,8 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
             foreach (var (point, layer) in want.GetProperty(name).EnumerateArray().Select((p, i) => (p, i)))
                 Near($"{name} at {layer}", point, curve[layer].All.Mean, curve[layer].Vision.Mean, curve[layer].Text.Mean);
         }
-        foreach (var (name, attention, mlp) in new[] { ("increments_top2_instruction", found.AttentionAnchor, found.MlpAnchor), ("increments_last", found.AttentionLast, found.MlpLast) })
+        foreach (var (name, attention, mlp) in new[] { ("increments_top2_instruction", found.AttentionAnchor, found.MlpAnchor),
+            ("increments_last", found.AttentionLast, found.MlpLast) })
         {
             foreach (var (part, curve) in new[] { ("attention", attention), ("mlp", mlp) })
             {
@@ -145,11 +159,13 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
         }
         foreach (var (name, curve) in new[] { ("ldar", found.LdarAnchor), ("ldar_at_last", found.LdarLast) })
         {
-            foreach (var (point, layer) in want.GetProperty(name).EnumerateArray().Select((p, i) => (p, i))) Same($"{name} at {layer}", point, curve[layer], 800);
+            foreach (var (point, layer) in want.GetProperty(name).EnumerateArray().Select((p, i) => (p, i)))
+                Same($"{name} at {layer}", point, curve[layer], 800);
         }
         foreach (var (name, curve) in new[] { ("ldar_decided", found.LdarAnchorDecided), ("ldar_at_last_decided", found.LdarLastDecided) })
         {
-            foreach (var (point, layer) in want.GetProperty(name).EnumerateArray().Select((p, i) => (p, i))) Share($"{name} at {layer}", point.GetDouble(), curve[layer].All.Mean, 770);
+            foreach (var (point, layer) in want.GetProperty(name).EnumerateArray().Select((p, i) => (p, i)))
+                Share($"{name} at {layer}", point.GetDouble(), curve[layer].All.Mean, 770);
         }
         Assert.Equal(800 - run.Reference.GetProperty("lens").GetProperty("decided_runs").GetInt32(), found.Undecided);
     }
@@ -164,7 +180,8 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
         var compute = new Compute(arena, team);
         var model = run.Study.Model;
         var (layers, width, vocabulary) = (model.Decoder.Shape.Layers, model.Decoder.Shape.ModelSize, model.Decoder.VocabularySize);
-        var want = new[] { "top2_instruction", "last", "top2_instruction_mid", "last_mid" }.ToDictionary(k => k, k => run.Arrays.ReadSingles($"test.lens.{name}.{k}"), StringComparer.Ordinal);
+        var want = new[] { "top2_instruction", "last", "top2_instruction_mid", "last_mid" }.ToDictionary(k => k,
+            k => run.Arrays.ReadSingles($"test.lens.{name}.{k}"), StringComparer.Ordinal);
         var number = 0;
         foreach (var sample in run.Study.Data.Test.Samples.Take(60))
         {
@@ -175,7 +192,8 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
                 var prompt = ConflictPrompt.Build(model, conflict, run.Study.Data.Layout, pixels, image);
                 var entities = AnswerEntities.Of(conflict, model.Tokenizer, out _)!;
                 int[] watched = [.. prompt.Span(SpanKind.Instruction), prompt.Length - 1];
-                using var baseline = model.Engine.On(compute).Record(prompt, new RecordOptions { Sites = [Site.ResidPre, Site.ResidMid, Site.ResidPost], Positions = [.. watched] });
+                using var baseline = model.Engine.On(compute).Record(prompt,
+                    new RecordOptions { Sites = [Site.ResidPre, Site.ResidMid, Site.ResidPost], Positions = [.. watched] });
                 for (var layer = 0; layer < layers; layer++)
                 {
                     Check("top2_instruction", "last", layer, baseline.Trace![Site.ResidPre, layer]);
@@ -187,10 +205,13 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
                 void Check(string anchor, string last, int layer, float[] resid)
                 {
                     var logits = LogitLens.Logits(model.Engine.On(compute), resid, norm == LensNorm.Final);
-                    double Phi(int token) => SignalExtraction.TopK([.. Enumerable.Range(0, watched.Length - 1).Select(i => (double)logits[i * vocabulary + token])], 2);
+                    double Phi(int token) =>
+                        SignalExtraction.TopK(
+                            [.. Enumerable.Range(0, watched.Length - 1).Select(i => (double)logits[i * vocabulary + token])], 2);
                     var row = (watched.Length - 1) * vocabulary;
                     Assert.Equal(want[anchor][layer * 800 + number], Phi(entities.Following) - Phi(entities.Competing), Curve);
-                    Assert.Equal(want[last][layer * 800 + number], logits[row + entities.Following] - logits[row + entities.Competing], Curve);
+                    Assert.Equal(want[last][layer * 800 + number], logits[row + entities.Following] - logits[row + entities.Competing],
+                        Curve);
                 }
             }
         }
@@ -208,8 +229,10 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
         Assert.Equal(Heads(top.GetProperty("vision")), run.Plan.Vision);
         Assert.Equal(Heads(top.GetProperty("text")), run.Plan.Text);
         Assert.Equal(Heads(want.GetProperty("shared")), run.Found.Heads.Shared.Select(h => (h.Layer, h.Head)));
-        foreach (var share in want.GetProperty("share_of_positive_effect_of_top").EnumerateObject().Where(s => int.Parse(s.Name, CultureInfo.InvariantCulture) <= 6))
-            Assert.Equal(share.Value.GetDouble(), run.Found.Heads.ShareOfPositive[int.Parse(share.Name, CultureInfo.InvariantCulture) - 1], Curve);
+        foreach (var share in want.GetProperty("share_of_positive_effect_of_top").EnumerateObject()
+            .Where(s => int.Parse(s.Name, CultureInfo.InvariantCulture) <= 6))
+            Assert.Equal(share.Value.GetDouble(), run.Found.Heads.ShareOfPositive[int.Parse(share.Name, CultureInfo.InvariantCulture) - 1],
+                Curve);
     }
 
     [Theory]
@@ -233,7 +256,8 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
     {
         var draws = run.Reference.GetProperty("block").EnumerateObject()
             .SelectMany(share => share.Value.GetProperty("random").GetProperty("draws").EnumerateArray().Select((d, i) => (
-                Name: $"{share.Name} % draw {i}", Heads: Heads(d).ToList(), Want: share.Value.GetProperty("random").GetProperty("mfr_argmax")[i].GetProperty("all").GetDouble())))
+                Name: $"{share.Name} % draw {i}", Heads: Heads(d).ToList(),
+                Want: share.Value.GetProperty("random").GetProperty("mfr_argmax")[i].GetProperty("all").GetDouble())))
             .Where((_, i) => i % 4 == 0).ToList();
         var follows = new int[draws.Count];
         using var arena = new Arena();
@@ -250,7 +274,9 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
                 var relay = Positions.Of(prompt.Union(SpanKind.Question, SpanKind.Instruction, SpanKind.Suffix, SpanKind.Last));
                 var answer = AnswerEntities.Of(conflict, model.Tokenizer, out _)!.Following;
                 using var baseline = model.Engine.On(compute).Record(prompt);
-                Sweep.LastLogits(model.Engine.On(compute), [.. draws.Select(d => new SweepItem(baseline, Intervention.HeadGain(d.Name, d.Heads, 0, relay)))], (i, logits) => follows[i] += Sampler.ArgMax(logits) == answer ? 1 : 0);
+                Sweep.LastLogits(model.Engine.On(compute),
+                    [.. draws.Select(d => new SweepItem(baseline, Intervention.HeadGain(d.Name, d.Heads, 0, relay)))],
+                    (i, logits) => follows[i] += Sampler.ArgMax(logits) == answer ? 1 : 0);
             }
         }
         for (var i = 0; i < draws.Count; i++) Share(draws[i].Name, draws[i].Want, follows[i] / 800.0, 800);
@@ -284,12 +310,14 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
     private static JsonElement Tag(JsonElement set, string tag) =>
         set.TryGetProperty("by_tag", out var tags) && tags.TryGetProperty(tag, out var found) ? found : default;
 
-    private static IEnumerable<(int Layer, int Head)> Heads(JsonElement list) => list.EnumerateArray().Select(h => (h[0].GetInt32(), h[1].GetInt32()));
+    private static IEnumerable<(int Layer, int Head)> Heads(JsonElement list) =>
+        list.EnumerateArray().Select(h => (h[0].GetInt32(), h[1].GetInt32()));
 
     private static void Near(string what, JsonElement want, double all, double vision, double text)
     {
         foreach (var (split, found) in new[] { ("all", all), ("vision", vision), ("text", text) })
-            Assert.True(Math.Abs(want.GetProperty(split).GetDouble() - found) <= Curve, $"{what} {split}: expected {want.GetProperty(split)}, found {found}");
+            Assert.True(Math.Abs(want.GetProperty(split).GetDouble() - found) <= Curve,
+                $"{what} {split}: expected {want.GetProperty(split)}, found {found}");
     }
 
     /// <summary>Shares are counts of runs: equal but for the six digits of the file.</summary>
@@ -302,7 +330,8 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
         }
         foreach (var (split, estimate) in new[] { ("all", found.All), ("vision", found.Vision), ("text", found.Text) })
         {
-            if (want.TryGetProperty(split, out var value) && value.ValueKind == JsonValueKind.Number) Share($"{what} {split}", value.GetDouble(), estimate.Mean, Math.Max(1, estimate.Count));
+            if (want.TryGetProperty(split, out var value) && value.ValueKind == JsonValueKind.Number)
+                Share($"{what} {split}", value.GetDouble(), estimate.Mean, Math.Max(1, estimate.Count));
         }
     }
 
@@ -311,6 +340,7 @@ public sealed class OrganismReferenceTests(OrganismRun run) : IClassFixture<Orga
 
     private static void Accuracy(JsonElement want, IReadOnlyDictionary<string, Estimate> found)
     {
-        foreach (var kind in want.EnumerateObject()) Share(kind.Name, kind.Value.GetDouble(), found[kind.Name].Mean, found[kind.Name].Count);
+        foreach (var kind in want.EnumerateObject())
+            Share(kind.Name, kind.Value.GetDouble(), found[kind.Name].Mean, found[kind.Name].Count);
     }
 }

@@ -7,7 +7,8 @@ namespace AnchorScope.Tests.Studies;
 /// <summary>A killed diagnosis resumes from its finished samples and gives the bytes of an uninterrupted one.</summary>
 public sealed class ResumeTests : IDisposable
 {
-    private static readonly DiagnosisOptions Small = new() { Model = Fixtures.Organism, Data = Fixtures.Conflicts, Limit = 4, Draws = 2, Windows = [1, 3], Threads = 1 };
+    private static readonly DiagnosisOptions Small =
+        new() { Model = Fixtures.Organism, Data = Fixtures.Conflicts, Limit = 4, Draws = 2, Windows = [1, 3], Threads = 1 };
 
     private readonly TempFolder _temp = new();
 
@@ -34,7 +35,8 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
-    public void ThreadsChangeNothing() => Assert.Equal(Run("one", Small, resume: false).Rows, Run("three", Small with { Threads = 3 }, resume: false).Rows);
+    public void ThreadsChangeNothing() =>
+        Assert.Equal(Run("one", Small, resume: false).Rows, Run("three", Small with { Threads = 3 }, resume: false).Rows);
 
     [Fact]
     public void CancelledRunResumes()
@@ -44,7 +46,10 @@ public sealed class ResumeTests : IDisposable
         using (var store = DiagnosisFolder.Open(_temp.File("cancelled"), study.Identity, resume: false))
         {
             using var cancel = new CancellationTokenSource();
-            Assert.ThrowsAny<OperationCanceledException>(() => study.Run(store, step => { if (step.Phase == "test" && step.Done == 2) cancel.Cancel(); }, cancel.Token));
+            Assert.ThrowsAny<OperationCanceledException>(() => study.Run(store, step =>
+            {
+                if (step.Phase == "test" && step.Done == 2) cancel.Cancel();
+            }, cancel.Token));
             Assert.Equal(10, store.Samples);
         }
         Assert.Equal(rows, Run("cancelled", Small, resume: true).Rows);
@@ -55,7 +60,8 @@ public sealed class ResumeTests : IDisposable
     {
         Run("seed0", Small, resume: false);
         var error = Assert.Throws<InputException>(() => Run("seed0", Small with { Seed = 1 }, resume: true));
-        Assert.Contains("manifest.json: belongs to another run: made with --seed 0, now with --seed 1; name another folder", error.Message, StringComparison.Ordinal);
+        Assert.Contains("manifest.json: belongs to another run: made with --seed 0, now with --seed 1; name another folder", error.Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -68,7 +74,8 @@ public sealed class ResumeTests : IDisposable
 
     [Fact]
     public void NothingToResumeIsAnError() =>
-        Assert.Contains("nothing to resume", Assert.Throws<InputException>(() => Run("nowhere", Small, resume: true)).Message, StringComparison.Ordinal);
+        Assert.Contains("nothing to resume", Assert.Throws<InputException>(() => Run("nowhere", Small, resume: true)).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void DamagedRowsAreNamedByLine()
@@ -76,7 +83,8 @@ public sealed class ResumeTests : IDisposable
         var (folder, rows, _) = Run("damaged", Small, resume: false);
         rows[rows.AsSpan().IndexOf((byte)'\n') + 2] = (byte)'}';
         File.WriteAllBytes(DiagnosisFolder.Results(folder), rows);
-        Assert.Contains("results.jsonl: line 2: not a row of results", Assert.Throws<InputException>(() => Run("damaged", Small, resume: true)).Message, StringComparison.Ordinal);
+        Assert.Contains("results.jsonl: line 2: not a row of results",
+            Assert.Throws<InputException>(() => Run("damaged", Small, resume: true)).Message, StringComparison.Ordinal);
     }
 
     private (string Folder, byte[] Rows, string Report) Run(string name, DiagnosisOptions options, bool resume)

@@ -22,7 +22,8 @@ public sealed class RunIdentityTests : IDisposable
         Begin(Options(), resume: false);
     }
 
-    private DiagnosisOptions Options() => new() { Model = _temp.File("model"), Data = _temp.File("data"), Limit = 4, Draws = 2, Windows = [1, 3], Threads = 1 };
+    private DiagnosisOptions Options() =>
+        new() { Model = _temp.File("model"), Data = _temp.File("data"), Limit = 4, Draws = 2, Windows = [1, 3], Threads = 1 };
 
     [Fact]
     public void TheSameRunGoesOn() => Begin(Options() with { Threads = 2 }, resume: true);
@@ -96,7 +97,8 @@ public sealed class RunIdentityTests : IDisposable
     {
         Refused("made with --limit 4, now with --limit 5", Options() with { Limit = 5 });
         // Other samples have other pictures, which are not reported separately.
-        Assert.DoesNotContain("pictures", Assert.Throws<InputException>(() => Begin(Options() with { Limit = 5 }, resume: true)).Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("pictures", Assert.Throws<InputException>(() => Begin(Options() with { Limit = 5 }, resume: true)).Message,
+            StringComparison.Ordinal);
         Refused("made with --limit 4, now without --limit", Options() with { Limit = null });
         Refused("made with --seed 0, now with --seed 3", Options() with { Seed = 3 });
         Refused("made with --draws 2, now with --draws 3", Options() with { Draws = 3 });
@@ -105,7 +107,8 @@ public sealed class RunIdentityTests : IDisposable
         Refused("made with --shares 0.01,0.02,0.05,0.1, now with --shares 0.2", Options() with { Shares = [0.2] });
         Refused("made with --equivalence-margin 0.05, now with --equivalence-margin 0.1", Options() with { EquivalenceMargin = 0.1 });
         Refused("now with --answer-tokens 2", Options() with { AnswerTokens = 2 });
-        Refused("made with --ablation zero, now with --ablation mean", Options() with { Variants = new Definitions { Ablation = AblationVariant.Mean } });
+        Refused("made with --ablation zero, now with --ablation mean",
+            Options() with { Variants = new Definitions { Ablation = AblationVariant.Mean } });
         Refused("made with --top-k 2, now with --top-k 1", Options() with { Variants = new Definitions { TopK = 1 } });
     }
 
@@ -132,7 +135,8 @@ public sealed class RunIdentityTests : IDisposable
         var root = Path.Combine(Fixtures.Root, "src", "AnchorScope");
         var named = new[] { "Prompts", "Models", "Checkpoints" }
             .SelectMany(folder => Directory.EnumerateFiles(Path.Combine(root, folder), "*.cs", SearchOption.AllDirectories))
-            .SelectMany(file => Regex.Matches(File.ReadAllText(file), "\"([a-z_./]*[a-z_]+\\.(?:json|jinja|txt|model))\"").Select(m => m.Groups[1].Value)).Distinct().Except(other);
+            .SelectMany(file => Regex.Matches(File.ReadAllText(file), "\"([a-z_./]*[a-z_]+\\.(?:json|jinja|txt|model))\"")
+                .Select(m => m.Groups[1].Value)).Distinct().Except(other);
         Assert.Empty(named.Except(ModelIdentity.Names));
     }
 

@@ -39,13 +39,15 @@ public sealed class SampleRunnerTests : IDisposable
             var entities = AnswerEntities.Of(run, model.Tokenizer, out _)!;
             var anchors = prompt.Union(SpanKind.Instruction);
             int[] watched = [.. anchors, prompt.Length - 1];
-            using var baseline = model.Engine.On(Compute).Record(prompt, new RecordOptions { Sites = [Site.ResidMid, Site.ResidPost], Positions = [.. watched] });
+            using var baseline = model.Engine.On(Compute).Record(prompt,
+                new RecordOptions { Sites = [Site.ResidMid, Site.ResidPost], Positions = [.. watched] });
             for (var l = 0; l < shape.Layers; l++)
             {
                 foreach (var (site, name, at) in new[] { (Site.ResidMid, "_mid", l), (Site.ResidPost, "", l + 1) })
                 {
                     // [instruction, then the last position][vocabulary]
-                    float[][] logits = [.. LogitLens.Logits(model.Engine.On(Compute), baseline.Trace![site, l]).Chunk(model.Decoder.VocabularySize)];
+                    float[][] logits = [.. LogitLens.Logits(model.Engine.On(Compute), baseline.Trace![site, l])
+                        .Chunk(model.Decoder.VocabularySize)];
                     double Phi(IReadOnlyList<int> forms, float[] position) => forms.Max(f => position[f]);
                     double Top2(IReadOnlyList<int> forms) => logits[..^1].Select(p => Phi(forms, p)).OrderDescending().Take(2).Average();
                     double Last(IReadOnlyList<int> forms) => Phi(forms, logits[^1]);

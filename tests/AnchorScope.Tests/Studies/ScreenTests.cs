@@ -13,7 +13,8 @@ namespace AnchorScope.Tests.Studies;
 /// <summary>A diagnosis whose heads are first estimated and then verified, compared with one that blocks all heads.</summary>
 public sealed class ScreenTests : IDisposable
 {
-    private static readonly DiagnosisOptions Exact = new() { Model = Fixtures.Organism, Data = Fixtures.Conflicts, Limit = 6, Draws = 1, Windows = [3], Gains = [2] };
+    private static readonly DiagnosisOptions Exact =
+        new() { Model = Fixtures.Organism, Data = Fixtures.Conflicts, Limit = 6, Draws = 1, Windows = [3], Gains = [2] };
     private static readonly DiagnosisOptions Screened = Exact with { Variants = new Definitions { Screen = HeadScreen.Gradient } };
 
     private readonly TempFolder _temp = new();
@@ -29,7 +30,8 @@ public sealed class ScreenTests : IDisposable
         foreach (var (layer, head) in from l in Enumerable.Range(0, 8) from h in Enumerable.Range(0, 8) select (l, h))
         {
             // Bit by bit: a verified head was blocked as every head is without a screen.
-            Assert.Equal(!estimated.Contains(new HeadId(layer, head)), exact.Heads.All[layer][head].Equals(screened.Heads.All[layer][head]));
+            Assert.Equal(!estimated.Contains(new HeadId(layer, head)),
+                exact.Heads.All[layer][head].Equals(screened.Heads.All[layer][head]));
         }
         foreach (var (one, other) in exact.Heads.Ranked.Zip(screened.Heads.Ranked).Take(3))
         {
@@ -50,7 +52,8 @@ public sealed class ScreenTests : IDisposable
         var page = XDocument.Load(_temp.File("screened/report.html"));
         Assert.Contains("keep their estimate", page.Root!.Value, StringComparison.Ordinal);
         // Two matrices and the legend.
-        Assert.Equal(2 * 48 + 1, XDocument.Load(_temp.File("screened/figures/heads.svg")).Descendants().Count(e => e.Name.LocalName == "circle"));
+        Assert.Equal(
+            2 * 48 + 1, XDocument.Load(_temp.File("screened/figures/heads.svg")).Descendants().Count(e => e.Name.LocalName == "circle"));
     }
 
     [Fact]
@@ -82,16 +85,23 @@ public sealed class ScreenTests : IDisposable
             void Same(string condition, Edit edit)
             {
                 var logits = Sweep.Alone(study.Model.Engine.On(compute), prompt, new Intervention(condition, edit));
-                Assert.Equal((logits[result.YP], logits[result.YC]), (result.Outcomes[condition].Following, result.Outcomes[condition].Competing));
+                Assert.Equal((logits[result.YP], logits[result.YC]),
+                    (result.Outcomes[condition].Following, result.Outcomes[condition].Competing));
             }
             var relay = Positions.Of(prompt.Union(SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix));
-            foreach (var n in found.Neurons.Ranked) Same($"neuron/{n.Layer}.{n.Neuron}", new Edit(Site.NeuronOut, n.Layer, Operation.Scale) { Factor = 0, Components = [n.Neuron], Positions = relay });
+            foreach (var n in found.Neurons.Ranked)
+                Same($"neuron/{n.Layer}.{n.Neuron}",
+                    new Edit(Site.NeuronOut, n.Layer, Operation.Scale) { Factor = 0, Components = [n.Neuron], Positions = relay });
             foreach (var (head, c) in found.Inside.SelectMany(h => h.Ranked.Select(c => (h, c))))
-                Same($"component/{head.Layer}.{head.Head}.{c.Component}", new Edit(Site.HeadOut, head.Layer, Operation.Scale) { Factor = 0, Components = [head.Head * 16 + c.Component], Positions = relay });
+                Same($"component/{head.Layer}.{head.Head}.{c.Component}",
+                    new Edit(Site.HeadOut, head.Layer, Operation.Scale)
+                        { Factor = 0, Components = [head.Head * 16 + c.Component], Positions = relay });
             foreach (var e in found.HeadEdges.Ranked)
             {
                 var edge = study.Edges.Single(s => s.Name == e.Edge);
-                Same($"edge/{e.Edge}/{e.Layer}.{e.Head}", new Edit(Site.AttnScores, e.Layer, Operation.Set) { Heads = [e.Head], Positions = Positions.Of(prompt.Union(edge.To)), Keys = Positions.Of(prompt.Union(edge.From)) });
+                Same($"edge/{e.Edge}/{e.Layer}.{e.Head}",
+                    new Edit(Site.AttnScores, e.Layer, Operation.Set) { Heads = [e.Head], Positions = Positions.Of(prompt.Union(edge.To)),
+                        Keys = Positions.Of(prompt.Union(edge.From)) });
             }
         }
     }
@@ -101,7 +111,8 @@ public sealed class ScreenTests : IDisposable
     [InlineData(2, NeuronPlace.Among)]
     [InlineData(5, NeuronPlace.Among)]
     [InlineData(6, NeuronPlace.After)]
-    public void AnMlp_StandsBehindTheAttentionOfItsLayer(int layer, object expected) => Assert.Equal((NeuronPlace)expected, Candidates.PlaceOf(layer, [(6, 4), (2, 0), (3, 0)]));
+    public void AnMlp_StandsBehindTheAttentionOfItsLayer(int layer, object expected) =>
+        Assert.Equal((NeuronPlace)expected, Candidates.PlaceOf(layer, [(6, 4), (2, 0), (3, 0)]));
 
     private (Diagnosis Found, HeadSet Heads) Run(string name, DiagnosisOptions options)
     {

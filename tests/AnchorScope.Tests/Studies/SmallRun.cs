@@ -21,7 +21,9 @@ public sealed class SmallRun : IDisposable
             foreach (var row in rows)
             {
                 row.Outcomes["baseline"] = default;
-                foreach (var set in Plan.Draws(HeadPlan.Random).Prepend(HeadPlan.Tested)) foreach (var factor in StrengthMatch.Further([2])) row.Curves[DirectionRunner.Norm + ConditionId.Gain(set, factor)] = [1];
+                foreach (var set in Plan.Draws(HeadPlan.Random).Prepend(HeadPlan.Tested))
+                    foreach (var factor in StrengthMatch.Further([2]))
+                        row.Curves[DirectionRunner.Norm + ConditionId.Gain(set, factor)] = [1];
             }
             Store.Append(AmplificationStudy.NormPhase, sample.Id, rows);
         }
@@ -31,7 +33,8 @@ public sealed class SmallRun : IDisposable
             foreach (var row in rows)
             {
                 for (var draw = 0; draw < AmplificationStudy.MatchedDraws; draw++) row.Outcomes[ConditionId.MatchedGain(draw)] = default;
-                row.Outcomes["baseline"] = Store.Find("test", sample.Id)!.First(r => r.Run == row.Run).Outcomes["baseline"] with { ArgMax = 0 };
+                row.Outcomes["baseline"] = Store.Find("test", sample.Id)!.First(r => r.Run == row.Run).Outcomes["baseline"] with
+                    { ArgMax = 0 };
             }
             Store.Append(AmplificationStudy.MatchedPhase, sample.Id, rows);
         }

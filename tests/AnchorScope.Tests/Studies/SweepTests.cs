@@ -16,8 +16,10 @@ public sealed class SweepTests : IDisposable
 
     public static TheoryData<string, string> Models => new()
     {
-        { "llava15", "one_image" }, { "llava15", "text_only" }, { "llava15-gqa-f16-sharded", "one_image" }, { "qwen25vl", "two_images" }, { "qwen25vl-tied-bf16", "one_image" },
-        { "qwen2vl", "one_image_nonsquare" }, { "internvl3", "tiled_image" }, { "internvl3-qknorm-rms", "tiled_image" }, { "internvl3-remote", "tiled_image" },
+        { "llava15", "one_image" }, { "llava15", "text_only" }, { "llava15-gqa-f16-sharded", "one_image" }, { "qwen25vl", "two_images" },
+        { "qwen25vl-tied-bf16", "one_image" },
+        { "qwen2vl", "one_image_nonsquare" }, { "internvl3", "tiled_image" }, { "internvl3-qknorm-rms", "tiled_image" },
+        { "internvl3-remote", "tiled_image" },
         { "llava-onevision", "one_image_anyres" }, { "smolvlm", "one_image_split" },
     };
 
@@ -39,14 +41,19 @@ public sealed class SweepTests : IDisposable
             // In the last layer: edits that affect only other positions, alone and with an edit that matters, and edits that attention
             // still reads.
             Intervention.Steer(shape.Layers - 1, vector, 2, late),
-            new("other queries, and a head", new Edit(Site.AttnScores, shape.Layers - 1, Operation.Set) { Positions = late, Keys = Positions.Of(1) }, new Edit(Site.HeadOut, shape.Layers - 1, Operation.Scale) { Heads = [0], Factor = 2, Positions = Positions.Of(last) }),
+            new("other queries, and a head",
+                new Edit(Site.AttnScores, shape.Layers - 1, Operation.Set) { Positions = late, Keys = Positions.Of(1) },
+                new Edit(Site.HeadOut, shape.Layers - 1, Operation.Scale) { Heads = [0], Factor = 2, Positions = Positions.Of(last) }),
             Intervention.Patch(Site.ResidPre, shape.Layers - 1, vector, late),
             Intervention.Patch(Site.Key, shape.Layers - 1, vector[..shape.HeadSize], late, [0]),
             // Windows that begin with the same layers and end in different ones, some at later positions only, and one combined with a head
             // edit in a later layer.
             .. layers.Skip(1).Select(l => Intervention.Knockout($"from the bottom to {l}", layers.Take(l), late, Positions.Range(0, 2))),
-            .. layers.Skip(2).Select(l => Intervention.Knockout($"last, from the bottom to {l}", layers.Take(l), Positions.Of(last), Positions.Range(0, 2))),
-            new("window, then a head to its left", new Edit(Site.AttnScores, 0, Operation.Set) { Positions = late, Keys = Positions.Range(0, 2) }, new Edit(Site.HeadOut, shape.Layers - 1, Operation.Scale) { Heads = [0], Factor = 0 }),
+            .. layers.Skip(2).Select(
+                l => Intervention.Knockout($"last, from the bottom to {l}", layers.Take(l), Positions.Of(last), Positions.Range(0, 2))),
+            new("window, then a head to its left",
+                new Edit(Site.AttnScores, 0, Operation.Set) { Positions = late, Keys = Positions.Range(0, 2) },
+                new Edit(Site.HeadOut, shape.Layers - 1, Operation.Scale) { Heads = [0], Factor = 0 }),
             // The same edit twice under different names, and once with a negative zero.
             Intervention.HeadGain("again", [(0, 0)], 0, late),
             Intervention.HeadGain("again, from below", [(0, 0)], -0f, late),
@@ -91,7 +98,8 @@ public sealed class SweepTests : IDisposable
         var interventions = Interventions(tiny.Decoder.Shape, tiny.Prompt);
         var options = new SweepOptions(Least(tiny, interventions, 1), 1, Naive: false);
         var study = new SweepStudy(tiny.Model, tiny.Prompt, interventions, options);
-        SweepFile Open(string name, params int[] asked) => SweepFile.Open(_temp.File(name), tiny.Model, tiny.Prompt, interventions, asked, heads: false);
+        SweepFile Open(string name, params int[] asked) =>
+            SweepFile.Open(_temp.File(name), tiny.Model, tiny.Prompt, interventions, asked, heads: false);
         using (var whole = Open("whole", 4))
         {
             study.Run(whole);
@@ -169,7 +177,8 @@ public sealed class SweepTests : IDisposable
         var got = Array.Empty<float>();
         Sweep.LastLogits(tiny.Session, [new SweepItem(baseline, block)], (_, logits) => got = logits.ToArray());
         Assert.Equal(tiny.LastAlone(block), got);
-        Assert.Throws<ArgumentOutOfRangeException>(() => Sweep.LastLogits(tiny.Session, [new SweepItem(baseline, Intervention.HeadGain(1, 0, 0))], (_, _) => { }));
+        Assert.Throws<ArgumentOutOfRangeException>(
+            () => Sweep.LastLogits(tiny.Session, [new SweepItem(baseline, Intervention.HeadGain(1, 0, 0))], (_, _) => { }));
     }
 
     [Theory]
@@ -185,7 +194,10 @@ public sealed class SweepTests : IDisposable
             var alone = Generation.Run(tiny.Session, tiny.Prompt, new SequenceOptions(5) { Intervention = interventions[i] }).Tokens;
             Assert.Equal(alone, generated[i]);
             // One variant that stops does not stop the others.
-            if (i == 0) Assert.Equal(alone.TakeWhile(t => t != alone[2]).Append(alone[2]), SweepGeneration.Run(tiny.Session, [new SweepItem(baseline, interventions[i]), new SweepItem(baseline, Intervention.None)], 5, new HashSet<int> { alone[2] })[0]);
+            if (i == 0)
+                Assert.Equal(alone.TakeWhile(t => t != alone[2]).Append(alone[2]),
+                    SweepGeneration.Run(tiny.Session, [new SweepItem(baseline, interventions[i]),
+                        new SweepItem(baseline, Intervention.None)], 5, new HashSet<int> { alone[2] })[0]);
         }
     }
 
@@ -196,7 +208,8 @@ public sealed class SweepTests : IDisposable
         using var baseline = tiny.Session.Record(tiny.Prompt);
         var interventions = Interventions(tiny.Decoder.Shape, tiny.Prompt);
         var cost = SweepCost.Of(tiny.Model.Engine, tiny.Prompt, interventions);
-        var plan = Sweep.Plan(tiny.Model.Engine, [.. interventions.Select(i => new SweepItem(baseline, i))], [Readout.Output], cost.RowsPerPass);
+        var plan = Sweep.Plan(tiny.Model.Engine, [.. interventions.Select(i => new SweepItem(baseline, i))],
+            [Readout.Output], cost.RowsPerPass);
         Assert.Equal(cost.Passes, plan.Count(p => p.Rows > 0));
         Assert.Equal(interventions.Count, cost.Interventions);
         // Not computed: the baseline, the steering, the cut and every head in the last layer that affect only other positions, and
@@ -215,13 +228,17 @@ public sealed class SweepTests : IDisposable
     {
         using var tiny = Tiny.Open();
         var (layers, rows) = (tiny.Decoder.Shape.Layers, 5);
-        Intervention[] windows = [.. Enumerable.Range(1, 3).Select(count => Intervention.Knockout($"{count}", Enumerable.Range(0, count), Positions.Of(tiny.Prompt.Length - rows), Positions.Of(0)))];
+        Intervention[] windows = [
+            .. Enumerable.Range(1, 3).Select(
+                count => Intervention.Knockout($"{count}", Enumerable.Range(0, count),
+                    Positions.Of(tiny.Prompt.Length - rows), Positions.Of(0)))];
         // The first passes through all layers, the second separates from it after layer 0, the third from the second after layer 1.
         Assert.Equal(rows * (layers + layers - 1 + layers - 2), SweepCost.Of(tiny.Model.Engine, tiny.Prompt, windows).RowLayers);
         // They share nothing if memory allows only one of them per pass.
         var cost = SweepCost.Of(tiny.Model.Engine, tiny.Prompt, windows);
         // The recorded run needs memory for every position, so the passes are made small by the number of threads.
         var threads = tiny.Prompt.Length / rows + 1;
-        Assert.Equal(rows * 3 * layers, SweepCost.Of(tiny.Model.Engine, tiny.Prompt, windows, cost.RecordedBytes + rows * cost.BytesPerRow * threads, threads).RowLayers);
+        Assert.Equal(rows * 3 * layers, SweepCost.Of(tiny.Model.Engine, tiny.Prompt, windows,
+            cost.RecordedBytes + rows * cost.BytesPerRow * threads, threads).RowLayers);
     }
 }

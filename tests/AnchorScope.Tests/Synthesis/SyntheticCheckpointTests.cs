@@ -36,10 +36,12 @@ public sealed class SyntheticCheckpointTests : IDisposable
         var tiles = family switch { "internvl" or "smolvlm" => shape.Parts, _ => 1 };
         if (family == "llava-onevision") Assert.Equal(ImageTokens + 1, model.ImageTokens(new PictureShape(1, 0, 0, 64, 64)));
         else Assert.Equal(ImageTokens * tiles, model.ImageTokens(shape));
-        var prompt = model.Prompt([new ChatMessage("user", [new ImagePart(), new TextPart("Grüße?")])], pixels, model.Engine.On(compute).Features(pixels));
+        var prompt = model.Prompt([new ChatMessage("user", [new ImagePart(), new TextPart("Grüße?")])], pixels,
+            model.Engine.On(compute).Features(pixels));
         Assert.Equal(model.ImageTokens(shape), prompt.Span(SpanKind.Image).Count);
         var entry = Tensor.From(arena, prompt.Embeddings, prompt.Length, model.Decoder.Shape.ModelSize);
-        var resid = model.Decoder.Forward(new Pass(model.Decoder.Shape, [new RowBlock(entry, prompt.Coordinates, 0, Intervention.None)], compute));
+        var resid = model.Decoder.Forward(
+            new Pass(model.Decoder.Shape, [new RowBlock(entry, prompt.Coordinates, 0, Intervention.None)], compute));
         var logits = model.Decoder.Unembed(resid, compute).ToArray();
         Assert.All(logits, logit => Assert.True(float.IsFinite(logit)));
         Assert.True(logits.Distinct().Count() > model.Decoder.VocabularySize, "the logits do not depend on the position");
@@ -74,9 +76,11 @@ public sealed class SyntheticCheckpointTests : IDisposable
     {
         using var hub = Checkpoint.Open(Fixtures.Path(fixture));
         var vision = hub.Config.Section("vision_config");
-        using var written = Checkpoint.Open(Write("model", Tiny(family) with { Layers = 4, VisionLayers = vision.Int("num_hidden_layers", vision.Int("depth", 0)) }));
+        using var written = Checkpoint.Open(
+            Write("model", Tiny(family) with { Layers = 4, VisionLayers = vision.Int("num_hidden_layers", vision.Int("depth", 0)) }));
         // Tied checkpoints have no separate output head.
-        Assert.DoesNotContain(written.Weights.Names.Except(hub.Weights.Names), name => !name.EndsWith("lm_head.weight", StringComparison.Ordinal));
+        Assert.DoesNotContain(written.Weights.Names.Except(hub.Weights.Names),
+            name => !name.EndsWith("lm_head.weight", StringComparison.Ordinal));
         Assert.Empty(hub.Weights.Names.Except(written.Weights.Names));
     }
 
@@ -96,7 +100,8 @@ public sealed class SyntheticCheckpointTests : IDisposable
     [Fact]
     public void SameSeed_SameBytes()
     {
-        var (first, second, other) = (Write("first", Tiny("internvl")), Write("second", Tiny("internvl")), Write("other", Tiny("internvl") with { Seed = 2 }));
+        var (first, second, other) = (Write("first", Tiny("internvl")), Write("second", Tiny("internvl")),
+            Write("other", Tiny("internvl") with { Seed = 2 }));
         var names = Directory.GetFiles(first).Select(file => Path.GetFileName(file)).ToList();
         Assert.Contains("model.safetensors", names);
         Assert.Equal(names.Order(), Directory.GetFiles(second).Select(file => Path.GetFileName(file)).Order());
@@ -127,7 +132,8 @@ public sealed class SyntheticCheckpointTests : IDisposable
         using var singles = Checkpoint.Open(Write("f32", Tiny("llava") with { Type = StoredType.F32 }));
         using var halves = Checkpoint.Open(Write("f16", Tiny("llava") with { Type = StoredType.F16 }));
         using var brains = Checkpoint.Open(Write("bf16", Tiny("llava") with { Type = StoredType.BF16 }));
-        foreach (var (checkpoint, type, bits) in new[] { (singles, StoredType.F32, 24), (halves, StoredType.F16, 11), (brains, StoredType.BF16, 8) })
+        foreach (var (checkpoint, type, bits) in new[] { (singles, StoredType.F32, 24), (halves, StoredType.F16, 11),
+            (brains, StoredType.BF16, 8) })
         {
             Assert.All(checkpoint.Files[0].Tensors.Values, entry => Assert.Equal(type, entry.Type));
             foreach (var name in checkpoint.Weights.Names)
@@ -135,7 +141,8 @@ public sealed class SyntheticCheckpointTests : IDisposable
                 var (exact, stored) = (singles.Files[0].ReadSingles(name), checkpoint.Files[0].ReadSingles(name));
                 // Half a unit in the last place; half precision has no smaller one than 2^-24 near 0.
                 for (var i = 0; i < exact.Length; i++)
-                    Assert.True(Math.Abs(exact[i] - stored[i]) <= Math.Max(Math.Abs(exact[i]) * Math.Pow(2, -bits), type == StoredType.F16 ? Math.Pow(2, -25) : 0), $"{name}[{i}]: {exact[i]} stored as {stored[i]}");
+                    Assert.True(Math.Abs(exact[i] - stored[i]) <= Math.Max(Math.Abs(exact[i]) * Math.Pow(2, -bits),
+                        type == StoredType.F16 ? Math.Pow(2, -25) : 0), $"{name}[{i}]: {exact[i]} stored as {stored[i]}");
             }
         }
     }
@@ -149,7 +156,8 @@ public sealed class SyntheticCheckpointTests : IDisposable
         // 640,032 draws: the mean is within 5 standard errors, and the quantiles match the normal distribution.
         Assert.InRange(sorted.Average(), -0.000125, 0.000125);
         Assert.InRange(Math.Sqrt(sorted.Average(v => (double)v * v)), 0.0199, 0.0201);
-        foreach (var (share, quantile) in new[] { (0.001, -3.0902), (0.0227501, -2), (0.1586553, -1), (0.5, 0), (0.8413447, 1), (0.9772499, 2), (0.999, 3.0902) })
+        foreach (var (share, quantile) in new[] { (0.001, -3.0902), (0.0227501, -2), (0.1586553, -1), (0.5, 0), (0.8413447, 1),
+            (0.9772499, 2), (0.999, 3.0902) })
             Assert.Equal(0.02 * quantile, sorted[(int)(share * sorted.Length)], 0.0005);
         Assert.NotEqual(file.ReadSingles("language_model.lm_head.weight"), file.ReadSingles("language_model.model.embed_tokens.weight"));
         Assert.All(file.ReadSingles("language_model.model.norm.weight"), v => Assert.Equal(1, v));
@@ -182,7 +190,8 @@ public sealed class SyntheticCheckpointTests : IDisposable
             if (fails) throw new IOException("No space left on device");
             cancel.Cancel();
         }
-        var written = Record.Exception(() => new SyntheticCheckpoint(Tiny("qwen2-vl") with { ShardBytes = 10_000 }).Write(_temp.File("model"), Stop, cancel.Token));
+        var written = Record.Exception(
+            () => new SyntheticCheckpoint(Tiny("qwen2-vl") with { ShardBytes = 10_000 }).Write(_temp.File("model"), Stop, cancel.Token));
         Assert.True(seen > 0);
         if (fails) Assert.Contains("No space left", Assert.IsType<InputException>(written).Message, StringComparison.Ordinal);
         else Assert.IsAssignableFrom<OperationCanceledException>(written);
@@ -208,7 +217,8 @@ public sealed class SyntheticCheckpointTests : IDisposable
     /// <summary>Sizes that differ pairwise where they can.</summary>
     private static SynthesisOptions Tiny(string family) => new()
     {
-        Family = SyntheticFamily.Of(family), Layers = 2, Heads = 4, KeyHeads = 2, Width = 32, Vocabulary = 400, ImageTokens = ImageTokens, VisionLayers = 2, VisionWidth = 24, VisionHeads = 3, Seed = 1,
+        Family = SyntheticFamily.Of(family), Layers = 2, Heads = 4, KeyHeads = 2, Width = 32, Vocabulary = 400, ImageTokens = ImageTokens,
+        VisionLayers = 2, VisionWidth = 24, VisionHeads = 3, Seed = 1,
     };
 
     public void Dispose() => _temp.Dispose();

@@ -41,7 +41,8 @@ public sealed unsafe class KernelTests : IDisposable
         var data = new TheoryData<int, int, int>();
         foreach (var rows in new[] { 1, 3, 4, 7, 8, 9, 12, 13, 17, 31 })
         {
-            foreach (var (outputs, inputs) in new[] { (1, 1), (31, 5), (32, 16), (33, 17), (64, 300), (70, 33), (40, 128), (96, 129) }) data.Add(rows, outputs, inputs);
+            foreach (var (outputs, inputs) in new[] { (1, 1), (31, 5), (32, 16), (33, 17), (64, 300), (70, 33), (40, 128), (96, 129) })
+                data.Add(rows, outputs, inputs);
         }
         return data;
     }
@@ -60,7 +61,8 @@ public sealed unsafe class KernelTests : IDisposable
             var x = Tensor.From(_arena, Random(rows * inputs, 1), rows, inputs);
             var kept = new Linear(weight);
             kept.Pack();
-            foreach (var y in new[] { new Linear(weight).Forward(x, new Compute(_arena, one)), new Linear(weight).Forward(x, new Compute(_arena, three)), kept.Forward(x, new Compute(_arena, one)) })
+            foreach (var y in new[] { new Linear(weight).Forward(x, new Compute(_arena, one)),
+                new Linear(weight).Forward(x, new Compute(_arena, three)), kept.Forward(x, new Compute(_arena, one)) })
             {
                 for (var r = 0; r < rows; r++)
                 {
@@ -83,7 +85,8 @@ public sealed unsafe class KernelTests : IDisposable
         var (kept, x) = (new Linear(Stored(StoredType.F32, 70, 33)), Tensor.From(_arena, Random(600 * 33, 5), 600, 33));
         kept.Pack();
         var y = kept.Forward(x, new Compute(_arena, two));
-        for (var row = 0; row < x.Rows; row++) Assert.Equal(kept.Forward(x.RowRange(row, 1), new Compute(_arena, two)).ToArray(), y[row].ToArray());
+        for (var row = 0; row < x.Rows; row++)
+            Assert.Equal(kept.Forward(x.RowRange(row, 1), new Compute(_arena, two)).ToArray(), y[row].ToArray());
     }
 
     /// <summary>
@@ -106,7 +109,8 @@ public sealed unsafe class KernelTests : IDisposable
             var y = linear.Forward(x, new Compute(_arena, one));
             Assert.Equal(y.ToArray(), linear.Forward(x, new Compute(_arena, two)).ToArray());
             Assert.Equal(y.ToArray(), kept.Forward(x, new Compute(_arena, two)).ToArray());
-            for (var row = 0; row < rows; row += 5) Assert.Equal(kept.Forward(x.RowRange(row, 1), new Compute(_arena, one)).ToArray(), y[row].ToArray());
+            for (var row = 0; row < rows; row += 5)
+                Assert.Equal(kept.Forward(x.RowRange(row, 1), new Compute(_arena, one)).ToArray(), y[row].ToArray());
         }
     }
 
@@ -123,7 +127,8 @@ public sealed unsafe class KernelTests : IDisposable
         foreach (var (from, count) in new[] { (0, inputs / 3), (inputs / 3, inputs - inputs / 3) })
         {
             var piece = panel + from * PanelMatMul.Width;
-            PanelMatMul.Multiply(x.Data + from, inputs, rows, piece, count, wide.Data, PanelMatMul.Width, PanelMatMul.Width, fresh: from == 0);
+            PanelMatMul.Multiply(x.Data + from, inputs, rows, piece, count, wide.Data, PanelMatMul.Width,
+                PanelMatMul.Width, fresh: from == 0);
             PanelMatMul.Portable(x.Data + from, inputs, rows, piece, count, portable.Data, PanelMatMul.Width, fresh: from == 0);
         }
         Assert.Equal(portable.ToArray(), wide.ToArray());
@@ -153,7 +158,8 @@ public sealed unsafe class KernelTests : IDisposable
                     PanelPack.Turn(rows, PanelPack.Rows(weight, first, rows), type, from, count, panel);
                     for (var k = 0; k < count; k++)
                     {
-                        for (var o = 0; o < PanelMatMul.Width; o++) Assert.Equal(first + o < outputs ? w[(first + o) * Inputs + from + k] : 0, panel[k * PanelMatMul.Width + o]);
+                        for (var o = 0; o < PanelMatMul.Width; o++)
+                            Assert.Equal(first + o < outputs ? w[(first + o) * Inputs + from + k] : 0, panel[k * PanelMatMul.Width + o]);
                     }
                 }
             }
@@ -174,9 +180,12 @@ public sealed unsafe class KernelTests : IDisposable
             PanelPack.Turn(new Weight(file, file.Entry("w")), 0, panel);
             for (var i = 0; i < bits.Length; i++)
             {
-                var expected = type == StoredType.F16 ? (float)BitConverter.UInt16BitsToHalf(bits[i]) : BitConverter.UInt32BitsToSingle((uint)bits[i] << 16);
+                var expected = type == StoredType.F16
+                    ? (float)BitConverter.UInt16BitsToHalf(bits[i]) : BitConverter.UInt32BitsToSingle((uint)bits[i] << 16);
                 var found = panel[i % 2048 * PanelMatMul.Width + i / 2048];
-                Assert.True(float.IsNaN(expected) ? float.IsNaN(found) : BitConverter.SingleToInt32Bits(expected) == BitConverter.SingleToInt32Bits(found), $"{type} {bits[i]:x4}: {found}, expected {expected}");
+                Assert.True(float.IsNaN(expected)
+                    ? float.IsNaN(found) : BitConverter.SingleToInt32Bits(expected) == BitConverter.SingleToInt32Bits(found),
+                    $"{type} {bits[i]:x4}: {found}, expected {expected}");
             }
         }
     }
@@ -212,7 +221,8 @@ public sealed unsafe class KernelTests : IDisposable
     public void Direct_WidensEveryFiniteHalf()
     {
         // One input per weight: the product with 1 is the weight itself.
-        ushort[] halves = [.. Enumerable.Range(0, 65536).Select(i => (ushort)i).Where(i => Half.IsFinite(BitConverter.UInt16BitsToHalf(i)))];
+        ushort[] halves = [.. Enumerable.Range(0, 65536).Select(i => (ushort)i)
+            .Where(i => Half.IsFinite(BitConverter.UInt16BitsToHalf(i)))];
         var path = Path.Combine(_folder, "halves.safetensors");
         var padded = halves.SelectMany(h => new ushort[] { h }.Concat(new ushort[15])).SelectMany(BitConverter.GetBytes).ToArray();
         SafetensorsWriter.Write(path, [new TensorData("w", StoredType.F16, [halves.Length, 16], padded)]);

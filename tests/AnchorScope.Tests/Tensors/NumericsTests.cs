@@ -23,6 +23,7 @@ public sealed class NumericsTests
         var family = (KernelFamily)familyGiven;
         using var tiny = Tiny.Open(model, prompt, family);
         var logits = tiny.Alone(Intervention.HeadGain(1, 1, 0, Positions.Of(tiny.Prompt.Length - 1)));
-        Assert.Equal((version, digest), (Numerics.Version, Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes<float>(logits)))[..16]));
+        Assert.Equal(
+            (version, digest), (Numerics.Version, Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes<float>(logits)))[..16]));
     }
 }

@@ -64,7 +64,8 @@ public sealed class OperatorGradientTests : IDisposable
             var own = row % 8 is >= 2 and < 5;
             for (var i = 0; i < 10; i++)
             {
-                if (own) Near(Enumerable.Range(0, 5).Sum(r => (double)dy[r][row / 8 * 3 + row % 8 - 2] * x[r][i]), gradients["w"][row * 10 + i]);
+                if (own)
+                    Near(Enumerable.Range(0, 5).Sum(r => (double)dy[r][row / 8 * 3 + row % 8 - 2] * x[r][i]), gradients["w"][row * 10 + i]);
                 else Assert.Equal(0, gradients["w"][row * 10 + i]);
             }
         }
@@ -165,14 +166,19 @@ public sealed class OperatorGradientTests : IDisposable
     public unsafe void Attention(int length, int size, int group, int keyHeads, bool causal, bool cut)
     {
         var (start, heads) = (2, group * keyHeads);
-        var inputs = new AttentionRows(Take(length + start, heads * size), Take(length + start, keyHeads * size), Take(length + start, keyHeads * size));
+        var inputs = new AttentionRows(Take(length + start, heads * size), Take(length + start, keyHeads * size),
+            Take(length + start, keyHeads * size));
         var dz = Take(length + start, heads * size);
-        var derivatives = new AttentionRows(Take(length + start, heads * size), Take(length + start, keyHeads * size), Take(length + start, keyHeads * size));
-        ScoreEdit[] cuts = cut ? [new ScoreEdit(4, 0, 3), new ScoreEdit(4, 4, 5), new ScoreEdit(20, 7, 19), new ScoreEdit(length - 1, 1, length)] : [];
+        var derivatives = new AttentionRows(Take(length + start, heads * size), Take(length + start, keyHeads * size),
+            Take(length + start, keyHeads * size));
+        ScoreEdit[] cuts = cut
+            ? [new ScoreEdit(4, 0, 3), new ScoreEdit(4, 4, 5), new ScoreEdit(20, 7, 19), new ScoreEdit(length - 1, 1, length)] : [];
         var scratch = _arena.TakeFloats(AttentionGradient.ScratchFloats(length, 0, size));
         var noted = _arena.Take(heads * length, length);
         for (var keyHead = 0; keyHead < keyHeads; keyHead++)
-            AttentionGradient.Of(inputs, dz, derivatives, new AttentionStretch(start, length, keyHead, causal), size, group, AttentionPast.None, cut ? head => head == 1 ? cuts : null : null, noted.Data + (long)keyHead * group * length * length, scratch);
+            AttentionGradient.Of(inputs, dz, derivatives, new AttentionStretch(start, length, keyHead, causal), size, group,
+                AttentionPast.None, cut ? head => head == 1 ? cuts : null : null,
+                noted.Data + (long)keyHead * group * length * length, scratch);
         var (q, k, v, more) = (Doubles(inputs.Query), Doubles(inputs.Key), Doubles(inputs.Value), new double[heads * length * length]);
         double Loss()
         {
@@ -185,13 +191,15 @@ public sealed class OperatorGradientTests : IDisposable
                     for (var j = 0; j < length; j++)
                     {
                         var seen = (!causal || j <= i) && !(cut && head == 1 && cuts.Any(c => c.Query == i && c.From <= j && j < c.To));
-                        for (var d = 0; d < size && seen; d++) scores[j] += q[(start + i) * heads * size + head * size + d] * k[(start + j) * keyHeads * size + kv + d];
+                        for (var d = 0; d < size && seen; d++)
+                            scores[j] += q[(start + i) * heads * size + head * size + d] * k[(start + j) * keyHeads * size + kv + d];
                         scores[j] = seen ? Math.Exp(scores[j] / Math.Sqrt(size) + more[(head * length + i) * length + j]) : 0;
                     }
                     var all = scores.Sum();
                     for (var j = 0; j < length; j++)
                     {
-                        for (var d = 0; d < size && scores[j] > 0; d++) sum += scores[j] / all * v[(start + j) * keyHeads * size + kv + d] * dz[start + i][head * size + d];
+                        for (var d = 0; d < size && scores[j] > 0; d++)
+                            sum += scores[j] / all * v[(start + j) * keyHeads * size + kv + d] * dz[start + i][head * size + d];
                     }
                 }
             }
@@ -263,7 +271,8 @@ public sealed class OperatorGradientTests : IDisposable
         }
     }
 
-    private static void Near(double expected, double found, double size = 1) => Assert.Equal(expected, found, 2e-6 * (size + Math.Abs(expected)));
+    private static void Near(double expected, double found, double size = 1) =>
+        Assert.Equal(expected, found, 2e-6 * (size + Math.Abs(expected)));
 
     private static double Dot(Tensor a, Tensor b) => a.ToArray().Zip(b.ToArray(), (x, y) => (double)x * y).Sum();
 

@@ -22,5 +22,6 @@ public sealed class BlasKernelsTests
     [InlineData("openblas")]
     [InlineData("")]
     public void ACrippledOne_IsRefused(string blas) =>
-        Assert.Contains($"torch multiplies with '{blas}', and a comparison with that would flatter us", Assert.Throws<InvalidOperationException>(() => BlasKernels.Check("torch", blas)).Message, StringComparison.Ordinal);
+        Assert.Contains($"torch multiplies with '{blas}', and a comparison with that would flatter us",
+            Assert.Throws<InvalidOperationException>(() => BlasKernels.Check("torch", blas)).Message, StringComparison.Ordinal);
 }

@@ -42,7 +42,8 @@ internal sealed class MadeUpLlama2c
     {
         using var file = new MemoryStream();
         using var writer = new BinaryWriter(file);
-        foreach (var size in new[] { Width, MlpSize, Layers, Heads, KeyHeads, _tied ? Vocabulary : -Vocabulary, Context }) writer.Write(size);
+        foreach (var size in new[] { Width, MlpSize, Layers, Heads, KeyHeads, _tied ? Vocabulary : -Vocabulary, Context })
+            writer.Write(size);
         foreach (var value in _tensors.Values.SelectMany(v => v)) writer.Write(value);
         return file.ToArray();
     }
@@ -90,7 +91,9 @@ internal sealed class MadeUpLlama2c
                 for (var head = 0; head < Heads; head++)
                 {
                     var (q, kv) = (head * HeadSize, head / (Heads / KeyHeads) * HeadSize);
-                    var weights = Enumerable.Range(0, position + 1).Select(past => Math.Exp(Enumerable.Range(0, HeadSize).Sum(i => queries[position][q + i] * keys[past][kv + i]) / Math.Sqrt(HeadSize))).ToArray();
+                    var weights = Enumerable.Range(0, position + 1).Select(
+                        past => Math.Exp(Enumerable.Range(0, HeadSize).Sum(i => queries[position][q + i] * keys[past][kv + i])
+                            / Math.Sqrt(HeadSize))).ToArray();
                     for (var past = 0; past <= position; past++)
                     {
                         for (var i = 0; i < HeadSize; i++) mixed[q + i] += weights[past] / weights.Sum() * values[past][kv + i];
@@ -102,10 +105,12 @@ internal sealed class MadeUpLlama2c
             {
                 var normed = Normed(stream[position], "ffn_norm", layer);
                 var (gate, up) = (Product("w1", layer, MlpSize, normed), Product("w3", layer, MlpSize, normed));
-                stream[position] = Sum(stream[position], Product("w2", layer, Width, [.. gate.Zip(up, (g, u) => g / (1 + Math.Exp(-g)) * u)]));
+                stream[position] = Sum(
+                    stream[position], Product("w2", layer, Width, [.. gate.Zip(up, (g, u) => g / (1 + Math.Exp(-g)) * u)]));
             }
         }
-        return [.. stream.SelectMany(x => Product(_tied ? "embedding" : "classifier", 0, Vocabulary, Normed(x, "final_norm", 0))).Select(v => (float)v)];
+        return [.. stream.SelectMany(x => Product(_tied ? "embedding" : "classifier", 0, Vocabulary, Normed(x, "final_norm", 0)))
+            .Select(v => (float)v)];
     }
 
     /// <summary>Pair (2i, 2i + 1) of every head, by the angle position / 10000^(2i / size).</summary>
@@ -134,10 +139,12 @@ internal sealed class MadeUpLlama2c
 
     private static double[] Sum(double[] a, double[] b) => [.. a.Zip(b, (x, y) => x + y)];
 
-    private void Random(string name, int count, float range) => _tensors[name] = [.. Enumerable.Range(0, count).Select(_ => range * (2 * _random.NextSingle() - 1))];
+    private void Random(string name, int count, float range) =>
+        _tensors[name] = [.. Enumerable.Range(0, count).Select(_ => range * (2 * _random.NextSingle() - 1))];
 
     private void Norm(string name, int count) => _tensors[name] = [.. Enumerable.Range(0, count).Select(_ => 0.5f + _random.NextSingle())];
 
     private static float[] Table(Func<double, double> of) =>
-        [.. Enumerable.Range(0, Context).SelectMany(position => Enumerable.Range(0, HeadSize / 2).Select(i => (float)of(position * Math.Pow(10_000, -2.0 * i / HeadSize))))];
+        [.. Enumerable.Range(0, Context).SelectMany(
+            position => Enumerable.Range(0, HeadSize / 2).Select(i => (float)of(position * Math.Pow(10_000, -2.0 * i / HeadSize))))];
 }

@@ -10,7 +10,8 @@ public sealed class RealWeights : IDisposable
     public RealWeights()
     {
         // Made even where every test that needs it is skipped.
-        if (PublishedFiles.Skip(PublishedFiles.Stories) is null) Conversion.Write(PublishedFiles.Path(PublishedFiles.Stories), null, Folder);
+        if (PublishedFiles.Skip(PublishedFiles.Stories) is null)
+            Conversion.Write(PublishedFiles.Path(PublishedFiles.Stories), null, Folder);
     }
 
     public void Dispose() => Directory.Delete(Folder, recursive: true);

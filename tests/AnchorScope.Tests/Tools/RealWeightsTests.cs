@@ -34,7 +34,8 @@ public sealed class RealWeightsTests : IClassFixture<RealWeights>, IDisposable
         foreach (var family in Enum.GetValues<KernelFamily>())
         {
             var generated = Generation.Run(model.Engine.On(new Compute(_arena, _team, family)), model.Prompt(""), new SequenceOptions(24));
-            Assert.StartsWith("Once upon a time, there was a little girl named Lily. She loved to play outside", model.Tokenizer.Decode([.. generated.Tokens]), StringComparison.Ordinal);
+            Assert.StartsWith("Once upon a time, there was a little girl named Lily. She loved to play outside",
+                model.Tokenizer.Decode([.. generated.Tokens]), StringComparison.Ordinal);
         }
     }
 
@@ -46,12 +47,14 @@ public sealed class RealWeightsTests : IClassFixture<RealWeights>, IDisposable
         using var golden = JsonDocument.Parse(File.ReadAllText(Fixtures.Path("tokenizers-real", "golden.json")));
         // The tokenizer.json that these rows were made with looks for special tokens in the normalised text; a tokenizer built from
         // tokenizer.model looks for them in the raw text.
-        var rows = golden.RootElement.GetProperty("llama2").EnumerateArray().Where(row => !row.GetProperty("text").GetString()!.Contains("<s>", StringComparison.Ordinal)).ToList();
+        var rows = golden.RootElement.GetProperty("llama2").EnumerateArray()
+            .Where(row => !row.GetProperty("text").GetString()!.Contains("<s>", StringComparison.Ordinal)).ToList();
         Assert.Equal(24, rows.Count);
         foreach (var row in rows)
         {
             var text = row.GetProperty("text").GetString()!;
-            Assert.Equal(row.GetProperty("ids_with_special").EnumerateArray().Select(i => i.GetInt32()), model.Tokenizer.Encode(text).Select(t => t.Id));
+            Assert.Equal(row.GetProperty("ids_with_special").EnumerateArray().Select(i => i.GetInt32()),
+                model.Tokenizer.Encode(text).Select(t => t.Id));
         }
     }
 
@@ -61,7 +64,9 @@ public sealed class RealWeightsTests : IClassFixture<RealWeights>, IDisposable
         using var model = VisionLanguageModel.Open(_weights.Folder);
         var prompt = model.Prompt(Story);
         var shape = model.Decoder.Shape;
-        var heads = Enumerable.Range(0, shape.Layers).SelectMany(layer => Enumerable.Range(0, shape.Heads).Select(head => Intervention.HeadGain(layer, head, 0, Positions.Range(1, prompt.Length)))).ToList();
+        var heads = Enumerable.Range(0, shape.Layers).SelectMany(
+            layer => Enumerable.Range(0, shape.Heads).Select(
+                head => Intervention.HeadGain(layer, head, 0, Positions.Range(1, prompt.Length)))).ToList();
         Assert.Equal(36, heads.Count);
         byte[] Rows(string name, bool naive, int threads)
         {
@@ -80,9 +85,11 @@ public sealed class RealWeightsTests : IClassFixture<RealWeights>, IDisposable
     {
         using var model = VisionLanguageModel.Open(_weights.Folder);
         var prompt = model.Prompt(Story);
-        var block = Intervention.HeadGain("a head of each layer", Enumerable.Range(0, model.Decoder.Shape.Layers).Select(layer => (layer, layer)), 0);
+        var block = Intervention.HeadGain("a head of each layer",
+            Enumerable.Range(0, model.Decoder.Shape.Layers).Select(layer => (layer, layer)), 0);
         var compute = new Compute(_arena, _team);
-        var generated = Generation.Run(model.Engine.On(compute), prompt, new SequenceOptions(5) { Intervention = block, KeepLogits = true });
+        var generated = Generation.Run(model.Engine.On(compute), prompt,
+            new SequenceOptions(5) { Intervention = block, KeepLogits = true });
         Compare();
         model.Decoder.Pack();
         Compare();
@@ -94,7 +101,8 @@ public sealed class RealWeightsTests : IClassFixture<RealWeights>, IDisposable
                 // The whole text so far in one pass, without a cache.
                 var whole = model.Prompt([.. prompt.Tokens, .. generated.Tokens.Take(step)], null, null);
                 var entry = Tensor.From(_arena, whole.Embeddings, whole.Length, model.Decoder.Shape.ModelSize);
-                var resid = model.Decoder.Forward(new Pass(model.Decoder.Shape, [new RowBlock(entry, whole.Coordinates, 0, block)], compute));
+                var resid = model.Decoder.Forward(
+                    new Pass(model.Decoder.Shape, [new RowBlock(entry, whole.Coordinates, 0, block)], compute));
                 Assert.Equal(model.Decoder.Unembed(resid.RowRange(whole.Length - 1, 1), compute).ToArray(), generated.Logits[step]);
             }
         }

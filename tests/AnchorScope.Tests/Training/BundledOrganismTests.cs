@@ -23,19 +23,23 @@ public sealed class BundledOrganismTests : IDisposable
     {
         var folder = Fixtures.Grown(name);
         using var provenance = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "provenance.json")));
-        Assert.Equal(provenance.RootElement.GetProperty("weights_sha256").GetString(), Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(folder, "model.safetensors")))));
+        Assert.Equal(provenance.RootElement.GetProperty("weights_sha256").GetString(),
+            Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(folder, "model.safetensors")))));
         var recipe = Recipe.Load(Path.Combine(Fixtures.Root, "recipes", $"{name}.json"));
         Assert.Equal(recipe.ToJson(), File.ReadAllText(Path.Combine(folder, "recipe.json")));
-        Assert.Equal((recipe.Seed, recipe.Stages.Sum(s => s.Steps)), (provenance.RootElement.GetProperty("seed").GetUInt64(), provenance.RootElement.GetProperty("steps").GetInt32()));
+        Assert.Equal((recipe.Seed, recipe.Stages.Sum(s => s.Steps)),
+            (provenance.RootElement.GetProperty("seed").GetUInt64(), provenance.RootElement.GetProperty("steps").GetInt32()));
         // The last line of the curve is the last step of the last stage.
         using var last = JsonDocument.Parse(File.ReadLines(Path.Combine(folder, "curve.jsonl")).Last());
-        Assert.Equal((recipe.Stages[^1].Name, recipe.Stages[^1].Steps), (last.RootElement.GetProperty("Stage").GetString(), last.RootElement.GetProperty("Step").GetInt32()));
+        Assert.Equal((recipe.Stages[^1].Name, recipe.Stages[^1].Steps),
+            (last.RootElement.GetProperty("Stage").GetString(), last.RootElement.GetProperty("Step").GetInt32()));
         Assert.True(File.Exists(Path.Combine(folder, "curve.svg")));
     }
 
     [Fact]
     public void AllOfThem_AreSmall() =>
-        Assert.InRange(Directory.EnumerateFiles(Path.Combine(Fixtures.Root, "models"), "*", SearchOption.AllDirectories).Sum(f => new FileInfo(f).Length), 1, MostBytes);
+        Assert.InRange(Directory.EnumerateFiles(Path.Combine(Fixtures.Root, "models"), "*", SearchOption.AllDirectories)
+            .Sum(f => new FileInfo(f).Length), 1, MostBytes);
 
     [Fact]
     public void RelayAndDirectReading_AreToldApart()
@@ -49,7 +53,8 @@ public sealed class BundledOrganismTests : IDisposable
         Assert.InRange(Cut(direct, "context->instruction"), Following(direct) - 0.05, 1);
         Assert.InRange(Cut(direct, "context->last"), 0, 0.5);
         Assert.Contains("decides at the instruction tokens", relay.Findings[0].Text, StringComparison.Ordinal);
-        Assert.Contains("decides at the last position, which reads the context directly", direct.Findings[0].Text, StringComparison.Ordinal);
+        Assert.Contains("decides at the last position, which reads the context directly", direct.Findings[0].Text,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -58,14 +63,18 @@ public sealed class BundledOrganismTests : IDisposable
         var found = Diagnose("biased");
         var following = found.Following[0].Argmax;
         Assert.InRange(following.Vision.Mean - following.Text.Mean, 0.05, 1);
-        double Recovered(string group) => found.Amplification.First(a => a.Set == "test" && a.Group.Text == group).Points.First(p => p.Factor == 1.5).RecoveredArgmax.All.Mean;
+        double Recovered(string group) =>
+            found.Amplification.First(a => a.Set == "test" && a.Group.Text == group).Points
+                .First(p => p.Factor == 1.5).RecoveredArgmax.All.Mean;
         Assert.InRange(Recovered("top5"), 0.3, 1);
         Assert.InRange(Recovered("random5"), 0, 0.15);
     }
 
     private Diagnosis Diagnose(string name)
     {
-        using var study = new DiagnosisStudy(new DiagnosisOptions { Model = Fixtures.Grown(name), Data = Fixtures.Conflicts, Limit = 40, Windows = [3], Draws = 2, Gains = [1.5], Shares = [0.05] });
+        using var study = new DiagnosisStudy(
+            new DiagnosisOptions { Model = Fixtures.Grown(name), Data = Fixtures.Conflicts, Limit = 40, Windows = [3], Draws = 2,
+                Gains = [1.5], Shares = [0.05] });
         using var store = ResultStore.Open(_temp.File(name + ".jsonl"), resume: false);
         return study.Reduce(store, study.Run(store));
     }

@@ -23,7 +23,8 @@ public sealed class GradientTests
 
     public static TheoryData<string, string> Families => new()
     {
-        { "llava15", "one_image" }, { "qwen25vl-tied-bf16", "one_image" }, { "qwen2vl", "one_image_nonsquare" }, { "internvl3-qknorm-rms", "tiled_image" }, { "internvl3-remote", "tiled_image" },
+        { "llava15", "one_image" }, { "qwen25vl-tied-bf16", "one_image" }, { "qwen2vl", "one_image_nonsquare" },
+        { "internvl3-qknorm-rms", "tiled_image" }, { "internvl3-remote", "tiled_image" },
         { "llava-onevision", "one_image_anyres" }, { "smolvlm", "one_image_split" },
     };
 
@@ -51,12 +52,14 @@ public sealed class GradientTests
             difference += expected.Zip(found, (a, b) => ((double)a - b) * ((double)a - b)).Sum();
             length += expected.Sum(a => (double)a * a);
             // A bias of keys that are not rotated adds the same to all scores of a query: its gradient is only rounding, on both sides.
-            if (tensor.Contains("vision", StringComparison.Ordinal) && tensor.EndsWith("k_proj.bias", StringComparison.Ordinal)) Assert.All(found, d => Assert.Equal(0, d, 1e-7));
+            if (tensor.Contains("vision", StringComparison.Ordinal) && tensor.EndsWith("k_proj.bias", StringComparison.Ordinal))
+                Assert.All(found, d => Assert.Equal(0, d, 1e-7));
             else Assert.True(Error(expected, found) <= Each, $"{tensor}: {Error(expected, found):0.0e0}");
         }
         Assert.InRange(Math.Sqrt(difference / length), 0, together);
         // A tensor on which no output depends has no gradient.
-        foreach (var tensor in gradients.Names.Where(n => !golden.Tensors.ContainsKey(n))) Assert.True(gradients[tensor].IndexOfAnyExcept(0f) < 0, tensor);
+        foreach (var tensor in gradients.Names.Where(n => !golden.Tensors.ContainsKey(n)))
+            Assert.True(gradients[tensor].IndexOfAnyExcept(0f) < 0, tensor);
     }
 
     [Theory]
@@ -81,12 +84,14 @@ public sealed class GradientTests
         var @case = VariantCheckpoints.Case(name);
         using var original = VisionLanguageModel.Open(VariantCheckpoints.Write(temp, @case));
         var (tokens, pixels) = VariantCheckpoints.InputsOf(original, @case);
-        var sequence = new TrainingSequence(tokens, pixels, [new Target(tokens.Length - 2, tokens[^1], 0.5f), new Target(tokens.Length - 1, 7, 0.5f)]);
+        var sequence = new TrainingSequence(tokens, pixels,
+            [new Target(tokens.Length - 2, tokens[^1], 0.5f), new Target(tokens.Length - 1, 7, 0.5f)]);
         // A bias of keys that are not rotated adds the same to all scores of a query: its gradient is only rounding, and so is the measured
         // difference.
         SlopesHold(
             original, sequence, new Compute(arena, team),
-            tensor => !tensor.EndsWith("k_proj.bias", StringComparison.Ordinal) && parts.Any(part => tensor.Contains(part, StringComparison.Ordinal)));
+            tensor => !tensor.EndsWith("k_proj.bias", StringComparison.Ordinal)
+                && parts.Any(part => tensor.Contains(part, StringComparison.Ordinal)));
     }
 
     private static void SlopesHold(VisionLanguageModel original, TrainingSequence sequence, Compute compute, Func<string, bool> which)
@@ -179,9 +184,11 @@ public sealed class GradientTests
                 var slope = 0.0;
                 foreach (var (from, to) in at.Ranges(tiny.Prompt.Length))
                 {
-                    for (var i = from * shape.Width(Site.HeadOut) + head * shape.HeadSize; i < to * shape.Width(Site.HeadOut); i += shape.Width(Site.HeadOut))
+                    for (var i = from * shape.Width(Site.HeadOut) + head * shape.HeadSize; i < to * shape.Width(Site.HeadOut);
+                        i += shape.Width(Site.HeadOut))
                     {
-                        for (var k = 0; k < shape.HeadSize; k++) slope += (double)z[Site.HeadOut, layer][i + k] * dz[Site.HeadOut, layer][i + k];
+                        for (var k = 0; k < shape.HeadSize; k++)
+                            slope += (double)z[Site.HeadOut, layer][i + k] * dz[Site.HeadOut, layer][i + k];
                     }
                 }
                 double Gain(float gain) => Loss(Intervention.HeadGain(layer, head, gain, at));
@@ -194,7 +201,12 @@ public sealed class GradientTests
         Assert.All(slopes, s => Assert.Equal(s.Measured, s.Slope, 1e-3 * largest));
     }
 
-    private static string Case(string name) => name switch { "qwen25vl" => "one_image_nonsquare", "internvl3" => "tiled_image", _ => "one_image" };
+    private static string Case(string name) => name switch
+    {
+        "qwen25vl" => "one_image_nonsquare",
+        "internvl3" => "tiled_image",
+        _ => "one_image",
+    };
 
     private static double LogLoss(float[] logits, int target)
     {
@@ -202,7 +214,8 @@ public sealed class GradientTests
         return highest + Math.Log(logits.Sum(l => Math.Exp(l - highest))) - logits[target];
     }
 
-    private static List<TensorEntry> Entries(VisionLanguageModel model) => [.. model.Checkpoint.Files.SelectMany(f => f.Tensors.Values).Where(e => e.Type.IsFloat)];
+    private static List<TensorEntry> Entries(VisionLanguageModel model) =>
+        [.. model.Checkpoint.Files.SelectMany(f => f.Tensors.Values).Where(e => e.Type.IsFloat)];
 
     /// <summary>The mean over every token that follows another and is no image token.</summary>
     private static TrainingSequence Sequence(Tiny tiny)
@@ -216,7 +229,9 @@ public sealed class GradientTests
     private static double Error(float[] expected, ReadOnlySpan<float> found)
     {
         double difference = 0, largest = 0;
-        for (var i = 0; i < expected.Length; i++) (difference, largest) = (Math.Max(difference, Math.Abs((double)expected[i] - found[i])), Math.Max(largest, Math.Abs(expected[i])));
+        for (var i = 0; i < expected.Length; i++)
+            (difference, largest) = (Math.Max(difference, Math.Abs((double)expected[i] - found[i])),
+                Math.Max(largest, Math.Abs(expected[i])));
         return difference / largest;
     }
 }

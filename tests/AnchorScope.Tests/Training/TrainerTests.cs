@@ -18,7 +18,8 @@ public sealed class TrainerTests : IDisposable
 
     private byte[] Weights(string folder) => File.ReadAllBytes(Path.Combine(_temp.File(folder), "model", "model.safetensors"));
 
-    private void Run(string folder, int threads, int keepEvery, Action<TrainingProgress>? progress = null, CancellationToken cancel = default) =>
+    private void Run(string folder, int threads, int keepEvery, Action<TrainingProgress>? progress = null,
+        CancellationToken cancel = default) =>
         new Trainer(Small, Fixtures.Organism, _temp.File(folder), new TrainerOptions(threads, keepEvery, null)).Run(progress, cancel);
 
     [Fact]
@@ -40,7 +41,8 @@ public sealed class TrainerTests : IDisposable
         }
         Run("parts", 2, 10);
         Assert.Equal(whole, Weights("parts"));
-        Assert.Equal(File.ReadAllText(Path.Combine(_temp.File("whole"), "curve.jsonl")), File.ReadAllText(Path.Combine(_temp.File("parts"), "curve.jsonl")));
+        Assert.Equal(File.ReadAllText(Path.Combine(_temp.File("whole"), "curve.jsonl")),
+            File.ReadAllText(Path.Combine(_temp.File("parts"), "curve.jsonl")));
     }
 
     [Fact]
@@ -63,7 +65,8 @@ public sealed class TrainerTests : IDisposable
     {
         _ = new Trainer(Small with { Seed = 5 }, Fixtures.Organism, _temp.File("run"), new TrainerOptions(1, 10, null));
         var refused = Assert.Throws<InputException>(() => Run("run", 1, 10));
-        Assert.Contains("settings.json: belongs to another run: recipe has changed; name another folder", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("settings.json: belongs to another run: recipe has changed; name another folder", refused.Message,
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -109,7 +112,8 @@ public sealed class TrainerTests : IDisposable
     [InlineData(RateShape.Cosine, 60, 0.00115)]
     [InlineData(RateShape.Cosine, 40, 0.0017510407640085658)]
     public void TheRate_RisesStaysAndFalls(object shape, int step, double expected) =>
-        Assert.Equal(expected, new RateSchedule { Peak = 0.002, WarmUp = 4, Hold = 0.2, Floor = 0.15, Shape = (RateShape)shape }.At(step, 100), 1e-12);
+        Assert.Equal(expected,
+            new RateSchedule { Peak = 0.002, WarmUp = 4, Hold = 0.2, Floor = 0.15, Shape = (RateShape)shape }.At(step, 100), 1e-12);
 
     [Fact]
     public void AdamW_IsItsDefinition()
@@ -121,7 +125,8 @@ public sealed class TrainerTests : IDisposable
         {
             foreach (ref var value in parameters[name]) value = random.NextSingle() - 0.5f;
         }
-        var expected = gradients.Names.ToDictionary(n => n, n => parameters[n].ToArray().Select(v => (Value: (double)v, Mean: 0.0, Square: 0.0)).ToArray());
+        var expected = gradients.Names.ToDictionary(n => n,
+            n => parameters[n].ToArray().Select(v => (Value: (double)v, Mean: 0.0, Square: 0.0)).ToArray());
         using var adam = new AdamW(parameters, parameters.Entries, new AdamWOptions(0.9f, 0.98f, 1e-8f, 0.05f));
         for (var step = 1; step <= 5; step++)
         {
@@ -133,13 +138,16 @@ public sealed class TrainerTests : IDisposable
                     var g = 0.3 * gradients[name][i];
                     var (value, mean, square) = expected[name][i];
                     (mean, square) = (0.9 * mean + 0.1 * g, 0.98 * square + 0.02 * g * g);
-                    value -= 0.01 * ((name == "w" ? 0.05 * value : 0) + mean / (1 - Math.Pow(0.9, step)) / (Math.Sqrt(square / (1 - Math.Pow(0.98, step))) + 1e-8));
+                    value -= 0.01
+                        * ((name == "w" ? 0.05 * value : 0)
+                            + mean / (1 - Math.Pow(0.9, step)) / (Math.Sqrt(square / (1 - Math.Pow(0.98, step))) + 1e-8));
                     expected[name][i] = (value, mean, square);
                 }
             }
             adam.Step(gradients, 0.01, 0.3);
         }
-        foreach (var name in gradients.Names) Assert.All(Enumerable.Range(0, expected[name].Length), i => Assert.Equal(expected[name][i].Value, parameters[name][i], 1e-5));
+        foreach (var name in gradients.Names)
+            Assert.All(Enumerable.Range(0, expected[name].Length), i => Assert.Equal(expected[name][i].Value, parameters[name][i], 1e-5));
     }
 
     [Fact]

@@ -34,9 +34,11 @@ public sealed class TunableTests : IDisposable
         // The same value computed as in attribution: each head's output times the gradient of the loss with respect to it.
         var (values, slopes) = (new Trace([Site.HeadOut]), Trace.OfDerivatives([Site.HeadOut]));
         var (shape, decoder) = (original.Decoder.Shape, original.Decoder);
-        var run = new RowBlock(Tensor.From(_arena, item.Prompt.Embeddings, item.Prompt.Length, shape.ModelSize), item.Prompt.Coordinates, 0, Intervention.None) { Traces = [values], Derivatives = [slopes] };
+        var run = new RowBlock(Tensor.From(_arena, item.Prompt.Embeddings, item.Prompt.Length, shape.ModelSize), item.Prompt.Coordinates, 0,
+            Intervention.None) { Traces = [values], Derivatives = [slopes] };
         var pass = new Pass(shape, [run], Compute) { Tape = new Tape(TapeKind.Store) };
-        var (_, d) = CrossEntropy.Of(decoder, decoder.Forward(pass), [new Target(item.Prompt.Length - 1, item.Entities.Following, 1)], Compute, null);
+        var (_, d) = CrossEntropy.Of(decoder, decoder.Forward(pass),
+            [new Target(item.Prompt.Length - 1, item.Entities.Following, 1)], Compute, null);
         decoder.Backward(pass, d, null);
         for (var i = 0; i < Heads.Length; i++)
         {
@@ -121,7 +123,8 @@ public sealed class TunableTests : IDisposable
         {
             tunable.Apply();
             if (rounded) tunable.Round();
-            foreach (var entry in tunable.Weights.Entries) Assert.True(stored[entry.Name].SequenceEqual(tunable.Weights[entry.Name]), entry.Name);
+            foreach (var entry in tunable.Weights.Entries)
+                Assert.True(stored[entry.Name].SequenceEqual(tunable.Weights[entry.Name]), entry.Name);
         }
     }
 
@@ -147,11 +150,13 @@ public sealed class TunableTests : IDisposable
         var lines = HeadLines.All(model.Decoder, [(1, 0), (1, group - 1), (1, group)]);
         string Of(string name) => lines.Single(l => l.Tensor.EndsWith(name + ".weight", StringComparison.Ordinal)).Text;
         var size = shape.HeadSize;
-        Assert.Equal(group == 2 ? $"rows 0-{3 * size - 1}" : $"rows 0-{size - 1}, {(group - 1) * size}-{(group + 1) * size - 1}", Of("q_proj"));
+        Assert.Equal(group == 2 ? $"rows 0-{3 * size - 1}" : $"rows 0-{size - 1}, {(group - 1) * size}-{(group + 1) * size - 1}",
+            Of("q_proj"));
         Assert.Equal($"rows 0-{2 * size - 1}", Of("k_proj"));
         Assert.Equal($"rows 0-{2 * size - 1}", Of("v_proj"));
         Assert.Equal(Of("q_proj").Replace("rows", "columns", StringComparison.Ordinal), Of("o_proj"));
-        Assert.Equal($"rows 0-{size - 1}", HeadLines.All(model.Decoder, [(0, 1)]).First(l => l.Tensor.EndsWith("k_proj.weight", StringComparison.Ordinal)).Text);
+        Assert.Equal($"rows 0-{size - 1}",
+            HeadLines.All(model.Decoder, [(0, 1)]).First(l => l.Tensor.EndsWith("k_proj.weight", StringComparison.Ordinal)).Text);
     }
 
     [Fact]
@@ -178,14 +183,22 @@ public sealed class TunableTests : IDisposable
     {
         var random = new Random(7);
         var values = Enumerable.Range(0, 1000).Select(i => (float)((random.NextDouble() - 0.5) * Math.Pow(2, i % 20 - 10))).ToArray();
-        var (bytes, back, again) = (new byte[values.Length * type.Bytes()], new float[values.Length], new byte[values.Length * type.Bytes()]);
+        var (bytes, back, again) = (new byte[values.Length * type.Bytes()], new float[values.Length],
+            new byte[values.Length * type.Bytes()]);
         Narrowing.FromSingles(values, type, bytes);
         fixed (byte* from = bytes) Widening.ToSingles(from, type, back);
         Narrowing.FromSingles(back, type, again);
         Assert.Equal(bytes, again);
         // Half of the distance between two neighbours, which is constant below the normal numbers of F16.
-        var (half, least) = type switch { StoredType.BF16 => (1.0 / 256, 0.0), StoredType.F16 => (1.0 / 2048, Math.Pow(2, -25)), _ => (0, 0) };
-        for (var i = 0; i < values.Length; i++) Assert.InRange(Math.Abs(back[i] - (double)values[i]), 0, Math.Max(least, half * Math.Pow(2, Math.Floor(Math.Log2(Math.Abs(values[i]))))));
+        var (half, least) = type switch
+        {
+            StoredType.BF16 => (1.0 / 256, 0.0),
+            StoredType.F16 => (1.0 / 2048, Math.Pow(2, -25)),
+            _ => (0, 0),
+        };
+        for (var i = 0; i < values.Length; i++)
+            Assert.InRange(Math.Abs(back[i] - (double)values[i]), 0,
+                Math.Max(least, half * Math.Pow(2, Math.Floor(Math.Log2(Math.Abs(values[i]))))));
     }
 
     private static Tunable Tunable(VisionLanguageModel model, TuningKind kind) => kind switch

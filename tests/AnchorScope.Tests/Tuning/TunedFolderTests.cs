@@ -16,7 +16,8 @@ public sealed class TunedFolderTests : IDisposable
 {
     private readonly TempFolder _temp = new();
 
-    public static TheoryData<string> Models => ["llava15", "llava15-gqa-f16-sharded", "qwen25vl-tied-bf16", "smolvlm", "internlm2", "llama"];
+    public static TheoryData<string> Models =>
+        ["llava15", "llava15-gqa-f16-sharded", "qwen25vl-tied-bf16", "smolvlm", "internlm2", "llama"];
 
     [Theory]
     [MemberData(nameof(Models))]
@@ -40,7 +41,10 @@ public sealed class TunedFolderTests : IDisposable
         {
             var prompt = BakedPrompts.Sequences(1)[0](model, model.Engine.On(compute));
             var entry = Tensor.From(arena, prompt.Embeddings, prompt.Length, shape.ModelSize);
-            return model.Decoder.Unembed(model.Decoder.Forward(new Pass(shape, [new RowBlock(entry, prompt.Coordinates, 0, AnchorScope.Interventions.Intervention.None)], compute)), compute).ToArray();
+            return model.Decoder.Unembed(
+                model.Decoder.Forward(
+                    new Pass(shape, [new RowBlock(entry, prompt.Coordinates, 0, AnchorScope.Interventions.Intervention.None)], compute)),
+                compute).ToArray();
         }
         Assert.Equal(Logits(rounded), Logits(tuned));
         Assert.NotEqual(Logits(original), Logits(tuned));
@@ -77,11 +81,13 @@ public sealed class TunedFolderTests : IDisposable
         var folder = Write(original, tunable, [(2, 0)], "tuned");
         Assert.StartsWith("Tuned (AnchorScope", Provenance.Read(folder), StringComparison.Ordinal);
         var card = File.ReadAllText(Path.Combine(folder, "README.md"));
-        foreach (var part in new[] { "2:0", original.Checkpoint.Sha256, "rows 0-15", "columns 0-15", "1234" }) Assert.Contains(part, card, StringComparison.Ordinal);
+        foreach (var part in new[] { "2:0", original.Checkpoint.Sha256, "rows 0-15", "columns 0-15", "1234" })
+            Assert.Contains(part, card, StringComparison.Ordinal);
         var record = TunedRecord.Load(folder);
         Assert.Equal(File.ReadAllText(Path.Combine(folder, "tuned.json")), record.Text());
         Assert.All(record.Tensors, t => Assert.InRange(t.Rounded, 1, t.Values));
-        foreach (var (from, to, message) in new[] { ("\"version\": 1", "\"version\": 2", "version: expected 1, found 2"), ("\"what\"", "\"why\"", "expected only"), ("\"layer\": 2", "\"layer\": true", "heads[0].layer") })
+        foreach (var (from, to, message) in new[] { ("\"version\": 1", "\"version\": 2", "version: expected 1, found 2"),
+            ("\"what\"", "\"why\"", "expected only"), ("\"layer\": 2", "\"layer\": true", "heads[0].layer") })
         {
             File.WriteAllText(Path.Combine(folder, "tuned.json"), record.Text().Replace(from, to, StringComparison.Ordinal));
             Assert.Contains(message, Assert.Throws<InputException>(() => TunedRecord.Load(folder)).Message, StringComparison.Ordinal);
@@ -94,7 +100,8 @@ public sealed class TunedFolderTests : IDisposable
         using var original = VisionLanguageModel.Open(Fixtures.Path("llava15-gqa-f16-sharded"));
         using var tunable = new SliceTunable(original, [(0, 0)]);
         Shift(tunable, 1e6f);
-        Assert.Contains("expected a finite F16 value", Assert.Throws<InputException>(() => Write(original, tunable, [(0, 0)], "tuned")).Message, StringComparison.Ordinal);
+        Assert.Contains("expected a finite F16 value",
+            Assert.Throws<InputException>(() => Write(original, tunable, [(0, 0)], "tuned")).Message, StringComparison.Ordinal);
         Assert.False(Path.Exists(_temp.File("tuned")));
     }
 
@@ -127,7 +134,8 @@ public sealed class TunedFolderTests : IDisposable
         var modules = update.Weights.Entries.ToDictionary(e => PeftAdapter.Module(e.Name, type), e => e, StringComparer.Ordinal);
         foreach (var (module, entry) in modules)
         {
-            var (a, b) = (adapter.ReadSingles($"base_model.model.{module}.lora_A.weight"), adapter.ReadSingles($"base_model.model.{module}.lora_B.weight"));
+            var (a, b) = (adapter.ReadSingles($"base_model.model.{module}.lora_A.weight"),
+                adapter.ReadSingles($"base_model.model.{module}.lora_B.weight"));
             var (outputs, inputs) = ((int)entry.Shape[0], (int)entry.Shape[1]);
             var tuned = update.Weights[entry.Name];
             Assert.Equal((3 * inputs, 3 * outputs), (a.Length, b.Length));
@@ -143,8 +151,10 @@ public sealed class TunedFolderTests : IDisposable
             }
         }
         // As the library chooses modules: the pattern has to match the whole name.
-        var pattern = new Regex($"^(?:{root.GetProperty("target_modules").GetString()})$", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
-        var all = stored.Entries.Where(e => e.Name.EndsWith(".weight", StringComparison.Ordinal)).Select(e => PeftAdapter.Module(e.Name, type));
+        var pattern = new Regex($"^(?:{root.GetProperty("target_modules").GetString()})$", RegexOptions.CultureInvariant,
+            TimeSpan.FromSeconds(1));
+        var all = stored.Entries.Where(e => e.Name.EndsWith(".weight", StringComparison.Ordinal))
+            .Select(e => PeftAdapter.Module(e.Name, type));
         Assert.Equal(modules.Keys.Order(StringComparer.Ordinal), all.Where(m => pattern.IsMatch(m)).Order(StringComparer.Ordinal));
     }
 
@@ -156,7 +166,8 @@ public sealed class TunedFolderTests : IDisposable
     [InlineData("qwen2_5_vl", "model.layers.1.self_attn.v_proj.weight", "model.language_model.layers.1.self_attn.v_proj")]
     [InlineData("smolvlm", "model.text_model.layers.1.self_attn.v_proj.weight", "model.text_model.layers.1.self_attn.v_proj")]
     [InlineData("llama", "model.layers.1.self_attn.k_proj.weight", "model.layers.1.self_attn.k_proj")]
-    public void Modules_AreCalledAsTheLibraryCallsThem(string type, string tensor, string module) => Assert.Equal(module, PeftAdapter.Module(tensor, type));
+    public void Modules_AreCalledAsTheLibraryCallsThem(string type, string tensor, string module) =>
+        Assert.Equal(module, PeftAdapter.Module(tensor, type));
 
     private static void Shift(Tunable tunable, float by)
     {
@@ -175,8 +186,10 @@ public sealed class TunedFolderTests : IDisposable
             _temp.File(name),
             tensors => new TunedRecord
             {
-                Tool = AnchorScope.ToolVersion.Text, What = "the weights", Source = original.Checkpoint.Name, SourceSha256 = original.Checkpoint.Sha256, HeadSet = "heads.json", HeadSetSha256 = "1234",
-                HeadSetRevision = original.Checkpoint.Sha256, Heads = heads, Tensors = tensors, Lines = changes.OfType<ReplacedTensor>().ToDictionary(c => c.Entry.Name, c => c.Lines.Text, StringComparer.Ordinal),
+                Tool = AnchorScope.ToolVersion.Text, What = "the weights", Source = original.Checkpoint.Name,
+                SourceSha256 = original.Checkpoint.Sha256, HeadSet = "heads.json", HeadSetSha256 = "1234",
+                HeadSetRevision = original.Checkpoint.Sha256, Heads = heads, Tensors = tensors,
+                Lines = changes.OfType<ReplacedTensor>().ToDictionary(c => c.Entry.Name, c => c.Lines.Text, StringComparer.Ordinal),
             },
             null, default);
         return _temp.File(name);

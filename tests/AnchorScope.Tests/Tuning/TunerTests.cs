@@ -13,16 +13,20 @@ public sealed class TunerTests : IDisposable
     private readonly TempFolder _temp = new();
     private readonly VisionLanguageModel _model = VisionLanguageModel.Open(Fixtures.Organism);
 
-    private static TuningOptions Options => new() { Kind = TuningKind.LowRank, Steps = 12, Batch = 6, MeasureEvery = 3, Rank = 2, Seed = 3 };
+    private static TuningOptions Options =>
+        new() { Kind = TuningKind.LowRank, Steps = 12, Batch = 6, MeasureEvery = 3, Rank = 2, Seed = 3 };
 
-    private (TuningData Train, TuningData Validate) Data => _data ??= (TuningWorld.Load(_model, _temp, "train", 1, 12, 6), TuningWorld.Load(_model, _temp, "validate", 2, 8, 4));
+    private (TuningData Train, TuningData Validate) Data =>
+        _data ??= (TuningWorld.Load(_model, _temp, "train", 1, 12, 6), TuningWorld.Load(_model, _temp, "validate", 2, 8, 4));
 
     private (TuningData Train, TuningData Validate)? _data;
 
-    private (TuningRun Run, float[] Learnt) Run(string folder, int threads, TuningOptions? options = null, double rate = 0.003, Action<int, TuningPoint>? progress = null, CancellationToken cancel = default)
+    private (TuningRun Run, float[] Learnt) Run(string folder, int threads, TuningOptions? options = null, double rate = 0.003,
+        Action<int, TuningPoint>? progress = null, CancellationToken cancel = default)
     {
         var given = options ?? Options;
-        using Tunable tunable = given.Kind == TuningKind.Gain ? new GainTunable(_model, Heads) : new LowRankTunable(_model, Heads, given.Rank, given.Seed);
+        using Tunable tunable = given.Kind == TuningKind.Gain
+            ? new GainTunable(_model, Heads) : new LowRankTunable(_model, Heads, given.Rank, given.Seed);
         var run = new Tuner(_model, Data.Train, Data.Validate, given, threads).Run(tunable, rate, _temp.File(folder), progress, cancel);
         return (run, [.. tunable.Learnt.Entries.SelectMany(e => tunable.Learnt[e.Name].ToArray())]);
     }
@@ -87,7 +91,8 @@ public sealed class TunerTests : IDisposable
         Assert.Equal((double)follows / answer.Count, found.Follows);
         Assert.True(found.Kept > 1e-4);
         using var none = new Gradients([]);
-        TuningObjective.Share[] shares = [.. Data.Validate.Items.Select(i => new TuningObjective.Share(i, i.Conflict ? 1.0 / answer.Count : 0.5 / kept.Count))];
+        TuningObjective.Share[] shares = [
+            .. Data.Validate.Items.Select(i => new TuningObjective.Share(i, i.Conflict ? 1.0 / answer.Count : 0.5 / kept.Count))];
         Assert.Equal(found.Total, TuningObjective.Add(changed.Decoder, shares, TapeKind.Store, compute, none), 1e-6);
 
         double[] Probabilities(VisionLanguageModel model, TuningItem item)

@@ -70,7 +70,8 @@ public sealed class TuningSentenceTests
         TuningRate Rate(string name, Estimate changed) => new(name, All(Half), All(changed), All(Half), null) { TunedMinus = null };
         return new TuningResult
         {
-            Tool = "AnchorScope", Model = new ModelFacts("m", "f", "", "", 8, 8, null), HeadSet = "heads.json", HeadSetSha256 = "", Heads = [],
+            Tool = "AnchorScope", Model = new ModelFacts("m", "f", "", "", 8, 8, null), HeadSet = "heads.json",
+            HeadSetSha256 = "", Heads = [],
             Variants = new Dictionary<string, string>(StringComparer.Ordinal), Options = new TuningOptions { Kind = TuningKind.Gain },
             Data = new Dictionary<string, IReadOnlyList<SetFacts>>(StringComparer.Ordinal),
             Arms = [Arm("baseline", 0), Arm("tuned", 20)], RandomRank = rank,

@@ -11,7 +11,9 @@ internal static class TuningWorld
     /// <summary>Hard conflicts, and some without a conflict.</summary>
     public static string Write(TempFolder temp, string name, ulong seed, int hard, int control)
     {
-        WorldFolder.Write(temp.File(name), new WorldFolderOptions { Seed = seed, Samples = new Dictionary<WorldSplit, int> { [WorldSplit.Hard] = hard, [WorldSplit.Control] = control } });
+        WorldFolder.Write(temp.File(name),
+            new WorldFolderOptions
+                { Seed = seed, Samples = new Dictionary<WorldSplit, int> { [WorldSplit.Hard] = hard, [WorldSplit.Control] = control } });
         return temp.File(name);
     }
 

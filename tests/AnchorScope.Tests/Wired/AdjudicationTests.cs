@@ -32,7 +32,8 @@ public sealed class AdjudicationTests : IDisposable
         Flags(HeadMethod.QueryAttribution, 1.0, 1.0, arbiter);
         Flags(HeadMethod.Roles, 1.0, 1.0, arbiter);
         Assert.True(Of(HeadMethod.Roles).First);
-        Assert.Contains("| roles | 2.0 | 1.00 | 1.00 | 1 of 1 | 2.0, arbiter |", AdjudicationFiles.Markdown(found), StringComparison.Ordinal);
+        Assert.Contains("| roles | 2.0 | 1.00 | 1.00 | 1 of 1 | 2.0, arbiter |", AdjudicationFiles.Markdown(found),
+            StringComparison.Ordinal);
 
         void Flags(HeadMethod method, double precision, double recall, params HeadId[] heads)
         {

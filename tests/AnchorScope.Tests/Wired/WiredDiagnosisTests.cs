@@ -4,7 +4,9 @@ using AnchorScope.Tests.Checkpoints;
 
 namespace AnchorScope.Tests.Wired;
 
-/// <summary>Truth by construction: a diagnosis returns the planted role of every head, the planted route, and an MLP that decides.</summary>
+/// <summary>
+/// Truth by construction: a diagnosis returns the planted role of every head, the planted route, and an MLP that decides.
+/// </summary>
 public sealed class WiredDiagnosisTests : IDisposable
 {
     private readonly TempFolder _temp = new();
@@ -26,7 +28,8 @@ public sealed class WiredDiagnosisTests : IDisposable
         using var store = ResultStore.Open(_temp.File("results.jsonl"), resume: false);
         var found = study.Reduce(store, study.Run(store));
         var planted = truth.RootElement.GetProperty("heads").EnumerateArray()
-            .Select(h => (Layer: h.GetProperty("layer").GetInt32(), Head: h.GetProperty("head").GetInt32(), Role: h.GetProperty("role").GetString()!)).Order().ToList();
+            .Select(h => (Layer: h.GetProperty("layer").GetInt32(), Head: h.GetProperty("head").GetInt32(),
+                Role: h.GetProperty("role").GetString()!)).Order().ToList();
         Assert.Equal(planted, found.Interchange.Heads.Select(h => (h.Layer, h.Head, h.Role)).Order());
         Assert.Equal(truth.RootElement.GetProperty("route").GetString(), EnumName.Of(found.Route.Verdict));
         var mlp = truth.RootElement.GetProperty("mlp_decides");

@@ -25,7 +25,8 @@ internal sealed class WiredExchange
         foreach (var own in all.Take(samples))
         {
             // Another sample with the same question, whose four values are none of these.
-            var other = all.First(s => s.Category == own.Category && !Shown(s).Concat(Noted(s)).Intersect(Shown(own).Concat(Noted(own))).Any());
+            var other = all.First(
+                s => s.Category == own.Category && !Shown(s).Concat(Noted(s)).Intersect(Shown(own).Concat(Noted(own))).Any());
             var asked = own.Question.Replace(own.Category, own.Category == "sky" ? "ground" : "sky", StringComparison.Ordinal);
             foreach (var told in new[] { Modality.Vision, Modality.Text })
             {
@@ -42,7 +43,8 @@ internal sealed class WiredExchange
     }
 
     /// <summary>Share of runs whose answer becomes the wanted one when the heads get a site from the donor.</summary>
-    public double Share(IReadOnlyList<(int Layer, int Head)> heads, Site site, Func<Case, Recording> donor, Func<Case, Recording> wanted, Modality? told = null)
+    public double Share(IReadOnlyList<(int Layer, int Head)> heads, Site site, Func<Case, Recording> donor,
+        Func<Case, Recording> wanted, Modality? told = null)
     {
         var cases = _cases.Where(c => told is null || c.Told == told).ToList();
         var answers = _runs.Answers([.. cases.Select(c => (c.Own.Prompt, Exchange(heads, site, donor(c), c.Own)))]);
@@ -53,7 +55,8 @@ internal sealed class WiredExchange
     public (double Own, double Other, double Unsure) Blocked(IReadOnlyList<(int Layer, int Head)> heads, Modality? told = null)
     {
         var cases = _cases.Where(c => told is null || c.Told == told).ToList();
-        var answers = _runs.Answers([.. cases.Select(c => (c.Own.Prompt, Intervention.HeadGain("blocked", heads, 0, Positions.Of(From(c.Own.Prompt)))))]);
+        var answers = _runs.Answers(
+            [.. cases.Select(c => (c.Own.Prompt, Intervention.HeadGain("blocked", heads, 0, Positions.Of(From(c.Own.Prompt)))))]);
         double Rate(Func<Case, string, bool> counts) => cases.Zip(answers).Average(pair => counts(pair.First, pair.Second) ? 1.0 : 0.0);
         return (Rate((c, a) => a == c.Own.Answer), Rate((c, a) => c.OtherValues.Contains(a)), Rate((_, a) => a == "unsure"));
     }
@@ -67,14 +70,16 @@ internal sealed class WiredExchange
     private Intervention Exchange(IReadOnlyList<(int Layer, int Head)> heads, Site site, Recording donor, Recording own)
     {
         var (size, width) = (_runs.Shape.HeadSize, _runs.Shape.Width(site));
-        return new Intervention("exchange", [.. heads.SelectMany(h => From(own.Prompt).Select(position => new Edit(site, h.Layer, Operation.Set)
-        {
-            Heads = [h.Head], Positions = Positions.Of(position),
-            Vector = donor.Trace[site, h.Layer].AsSpan(position * width + h.Head * size, size).ToArray(),
-        }))]);
+        return new Intervention("exchange",
+            [.. heads.SelectMany(h => From(own.Prompt).Select(position => new Edit(site, h.Layer, Operation.Set)
+            {
+                Heads = [h.Head], Positions = Positions.Of(position),
+                Vector = donor.Trace[site, h.Layer].AsSpan(position * width + h.Head * size, size).ToArray(),
+            }))]);
     }
 
-    private static IEnumerable<int> From(Prompt prompt) => Enumerable.Range(prompt.Span(SpanKind.Question)[0], prompt.Length - prompt.Span(SpanKind.Question)[0]);
+    private static IEnumerable<int> From(Prompt prompt) =>
+        Enumerable.Range(prompt.Span(SpanKind.Question)[0], prompt.Length - prompt.Span(SpanKind.Question)[0]);
 
     private static string[] Shown(ConflictSample sample) => Path.GetFileNameWithoutExtension(sample.Image!).Split('-');
 
@@ -90,7 +95,8 @@ internal sealed class WiredExchange
     /// <param name="OtherValues">What the other modality says of both halves.</param>
     /// <param name="Contrary">The same sample under the other instruction.</param>
     /// <param name="Stranger">Another picture and note under the other instruction.</param>
-    internal sealed record Case(Modality Told, string[] OtherValues, Recording Own, Recording Contrary, Recording Stranger, Recording Question, Recording Picture, Recording Note)
+    internal sealed record Case(Modality Told, string[] OtherValues, Recording Own, Recording Contrary, Recording Stranger,
+        Recording Question, Recording Picture, Recording Note)
     {
         public IEnumerable<Recording> All => [Own, Contrary, Stranger, Question, Picture, Note];
     }

@@ -61,7 +61,8 @@ public sealed class WiredModelTests : IDisposable
     {
         using var model = new WiredRuns(name);
         using var truth = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Fixtures.Grown(name), "truth.json")));
-        var runs = WiredRuns.Samples("test").Take(24).SelectMany(s => s.Runs).Select(run => (Run: run, Prompt: model.Prompt(run), Trace: new Trace([Site.AttnPattern]))).ToList();
+        var runs = WiredRuns.Samples("test").Take(24).SelectMany(s => s.Runs)
+            .Select(run => (Run: run, Prompt: model.Prompt(run), Trace: new Trace([Site.AttnPattern]))).ToList();
         model.Logits([.. runs.Select(r => (r.Prompt, Intervention.None))], [.. runs.Select(r => r.Trace)]);
         var planted = truth.RootElement.GetProperty("heads").EnumerateArray().Where(h => h.GetProperty("at").GetArrayLength() > 0).ToList();
         Assert.InRange(planted.Count, 4, 6);
@@ -74,7 +75,8 @@ public sealed class WiredModelTests : IDisposable
                 {
                     var row = trace[Site.AttnPattern, head.GetProperty("layer").GetInt32()]
                         .AsSpan((head.GetProperty("head").GetInt32() * prompt.Length + query) * prompt.Length, prompt.Length).ToArray();
-                    Assert.True(keys.Sum(key => row[key]) > Sharp, $"{run.Id}: {head} attends to {string.Join(", ", keys)} with {keys.Sum(key => row[key])}");
+                    Assert.True(keys.Sum(key => row[key]) > Sharp,
+                        $"{run.Id}: {head} attends to {string.Join(", ", keys)} with {keys.Sum(key => row[key])}");
                 }
             }
         }
@@ -117,7 +119,8 @@ public sealed class WiredModelTests : IDisposable
     {
         var asksSky = run.Sample.Category == "sky";
         var (image, instruction) = (prompt.Span(SpanKind.Image), prompt.Span(SpanKind.Instruction));
-        int[] Words(SpanKind span, IReadOnlyList<string> words) => [.. prompt.Span(span).Where(p => words.Contains(model.Word(prompt.Tokens[p])))];
+        int[] Words(SpanKind span, IReadOnlyList<string> words) =>
+            [.. prompt.Span(span).Where(p => words.Contains(model.Word(prompt.Tokens[p])))];
         return place switch
         {
             "question_word" => Words(SpanKind.Question, ["sky", "ground"]),
@@ -138,10 +141,13 @@ public sealed class WiredModelTests : IDisposable
 
     private static void Same(string committed, string written, long most)
     {
-        string[] Files(string folder) => [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Select(f => Path.GetRelativePath(folder, f)).Order(StringComparer.Ordinal)];
+        string[] Files(string folder) =>
+            [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Select(f => Path.GetRelativePath(folder, f))
+                .Order(StringComparer.Ordinal)];
         Assert.Equal(Files(committed), Files(written));
         foreach (var file in Files(committed))
-            Assert.True(File.ReadAllBytes(Path.Combine(committed, file)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(written, file))), $"{file} is not what `ascope wire` writes");
+            Assert.True(File.ReadAllBytes(Path.Combine(committed, file)).AsSpan()
+                .SequenceEqual(File.ReadAllBytes(Path.Combine(written, file))), $"{file} is not what `ascope wire` writes");
         Assert.InRange(Files(committed).Sum(f => new FileInfo(Path.Combine(committed, f)).Length), 1, most);
     }
 }

@@ -16,7 +16,8 @@ public sealed class ConflictWorldTests : IDisposable
 
     private static readonly WorldSplit[] Splits = Enum.GetValues<WorldSplit>();
     private static readonly ConflictWorld World = new(7);
-    private static readonly Dictionary<WorldSplit, List<ConflictSample>> Samples = Splits.ToDictionary(s => s, s => Enumerable.Range(0, Some).Select(i => World.Draw(s, i).Sample).ToList());
+    private static readonly Dictionary<WorldSplit, List<ConflictSample>> Samples = Splits.ToDictionary(s => s,
+        s => Enumerable.Range(0, Some).Select(i => World.Draw(s, i).Sample).ToList());
 
     private readonly TempFolder _temp = new();
 
@@ -36,7 +37,10 @@ public sealed class ConflictWorldTests : IDisposable
         Assert.Equal(24, first.Distinct().Count());
 
         static List<string> Texts(ConflictWorld world, IEnumerable<int> indices) =>
-            [.. indices.Select(i => world.Draw(WorldSplit.Test, i)).Select(s => $"{s.Sample.TextContext} {s.Sample.Question} {s.Sample.Instructions[Modality.Vision]} {s.Sample.Instructions[Modality.Text]} {Convert.ToHexString(SHA256.HashData(s.Picture!.Rgb))}")];
+            [.. indices.Select(i => world.Draw(WorldSplit.Test, i))
+                .Select(
+                    s => $"{s.Sample.TextContext} {s.Sample.Question} {s.Sample.Instructions[Modality.Vision]} "
+                        + $"{s.Sample.Instructions[Modality.Text]} {Convert.ToHexString(SHA256.HashData(s.Picture!.Rgb))}")];
     }
 
     [Fact]
@@ -50,7 +54,8 @@ public sealed class ConflictWorldTests : IDisposable
         {
             var bytes = File.ReadAllBytes(Path.Combine(_temp.File("once"), file));
             Assert.Equal(bytes, File.ReadAllBytes(Path.Combine(_temp.File("twice"), file)));
-            if (file != "prompt.json") Assert.Equal(bytes, File.ReadAllBytes(Path.Combine(_temp.File("more"), file)).AsSpan(0, bytes.Length));
+            if (file != "prompt.json")
+                Assert.Equal(bytes, File.ReadAllBytes(Path.Combine(_temp.File("more"), file)).AsSpan(0, bytes.Length));
         }
         Assert.Equal(Files("once"), Files("twice"));
     }
@@ -89,7 +94,10 @@ public sealed class ConflictWorldTests : IDisposable
             for (var i = 0; i < 20; i++)
             {
                 var (sample, picture) = world.Draw(split, i);
-                hash.AppendData(System.Text.Encoding.UTF8.GetBytes(string.Join('\n', [sample.Id, sample.Question, sample.TextContext, .. sample.Instructions.Values, .. sample.Answers.Values.Select(a => a[0])])));
+                hash.AppendData(
+                    System.Text.Encoding.UTF8.GetBytes(
+                        string.Join('\n', [sample.Id, sample.Question, sample.TextContext, .. sample.Instructions.Values,
+                            .. sample.Answers.Values.Select(a => a[0])])));
                 if (picture is not null) hash.AppendData(picture.Rgb);
             }
         }
@@ -102,15 +110,21 @@ public sealed class ConflictWorldTests : IDisposable
     {
         var split = (WorldSplit)splitGiven;
         var folder = _temp.File("data");
-        var pictures = WorldFolder.Write(folder, new WorldFolderOptions { Samples = new Dictionary<WorldSplit, int> { [split] = 28, [WorldSplit.Control] = split == WorldSplit.Control ? 28 : 0 } });
+        var pictures = WorldFolder.Write(folder,
+            new WorldFolderOptions
+                { Samples = new Dictionary<WorldSplit, int>
+                    { [split] = 28, [WorldSplit.Control] = split == WorldSplit.Control ? 28 : 0 } });
         Assert.Equal(pictures, Directory.GetFiles(Path.Combine(folder, "images")).Length);
-        Assert.Equal(["images", "prompt.json", ConflictWorld.NameOf(split) + ".jsonl"], Directory.GetFileSystemEntries(folder).Select(Path.GetFileName).OrderBy(n => n == ConflictWorld.NameOf(split) + ".jsonl").ThenBy(n => n, StringComparer.Ordinal));
+        Assert.Equal(["images", "prompt.json", ConflictWorld.NameOf(split) + ".jsonl"],
+            Directory.GetFileSystemEntries(folder).Select(Path.GetFileName).OrderBy(n => n == ConflictWorld.NameOf(split) + ".jsonl")
+                .ThenBy(n => n, StringComparer.Ordinal));
         var set = ConflictSet.Load(Path.Combine(folder, ConflictWorld.NameOf(split) + ".jsonl"));
         Assert.Empty(set.Rejected);
         Assert.Equal(28, set.Samples.Count);
         Assert.Equal(28, AnswerEntities.Filter(set, Tokenizer.Load(Fixtures.Organism)).Samples.Count);
         Assert.Equal(PromptLayout.Beside(Fixtures.Conflicts).Name, PromptLayout.Beside(folder).Name);
-        Assert.All(set.Samples.Where(s => s.Image is not null), s => Assert.Equal((64, 64), (Picture.Load(s.Image!).Width, Picture.Load(s.Image!).Height)));
+        Assert.All(set.Samples.Where(s => s.Image is not null),
+            s => Assert.Equal((64, 64), (Picture.Load(s.Image!).Width, Picture.Load(s.Image!).Height)));
     }
 
     [Fact]
@@ -118,7 +132,8 @@ public sealed class ConflictWorldTests : IDisposable
     {
         var folder = _temp.File("data");
         WorldFolder.Write(folder, new WorldFolderOptions { Samples = Splits.ToDictionary(s => s, _ => 100) });
-        var bundled = new[] { "rank", "test", "hard", "control" }.SelectMany(name => Lines(Path.Combine(Fixtures.Conflicts, name + ".jsonl"))).ToList();
+        var bundled = new[] { "rank", "test", "hard", "control" }
+            .SelectMany(name => Lines(Path.Combine(Fixtures.Conflicts, name + ".jsonl"))).ToList();
         var generated = Splits.SelectMany(split => Lines(Path.Combine(folder, ConflictWorld.NameOf(split) + ".jsonl"))).ToList();
         // Donors are a field that a sample may have; the bundled sets were drawn before there were any.
         Assert.Equal(Forms(bundled), Forms(generated));
@@ -128,17 +143,20 @@ public sealed class ConflictWorldTests : IDisposable
         Assert.Empty(Of(generated, "tags", tags => string.Join(' ', tags.EnumerateArray())).SelectMany(t => t.Split(' '))
             .Except(Of(bundled, "tags", tags => string.Join(' ', tags.EnumerateArray())).SelectMany(t => t.Split(' '))));
         // Notes use different words for the objects; the words between are the same.
-        Assert.Equal(Of(bundled, "text_context", note => Frame(note.GetString())), Of(generated, "text_context", note => Frame(note.GetString())));
+        Assert.Equal(Of(bundled, "text_context", note => Frame(note.GetString())),
+            Of(generated, "text_context", note => Frame(note.GetString())));
 
         static List<JsonElement> Lines(string file) => [.. File.ReadLines(file).Select(line => JsonDocument.Parse(line).RootElement)];
-        static List<string> Of(List<JsonElement> lines, string field, Func<JsonElement, string>? read = null) => [.. lines.Select(l => (read ?? (v => v.GetString()!))(l.GetProperty(field))).Distinct().Order(StringComparer.Ordinal)];
+        static List<string> Of(List<JsonElement> lines, string field, Func<JsonElement, string>? read = null) =>
+            [.. lines.Select(l => (read ?? (v => v.GetString()!))(l.GetProperty(field))).Distinct().Order(StringComparer.Ordinal)];
         static string Form(JsonProperty p) =>
             $"{p.Name}:{p.Value.ValueKind}"
             + (p.Value.ValueKind == JsonValueKind.Object ? string.Concat(p.Value.EnumerateObject().Select(o => o.Name)) : "");
         static List<string> Forms(List<JsonElement> lines) =>
             [.. lines.Select(l => string.Join(' ', l.EnumerateObject().Where(p => p.Name != "donors").Select(Form))).Distinct()
                 .Order(StringComparer.Ordinal)];
-        static string Frame(string? note) => string.Join(' ', (note ?? "none").Split(' ').Select(word => Answers.Contains(word) ? "*" : word));
+        static string Frame(string? note) =>
+            string.Join(' ', (note ?? "none").Split(' ').Select(word => Answers.Contains(word) ? "*" : word));
     }
 
     [Theory]
@@ -149,8 +167,10 @@ public sealed class ConflictWorldTests : IDisposable
         var tokenizer = Tokenizer.Load(Fixtures.Organism);
         foreach (var sample in Samples[split])
         {
-            string[] texts = [sample.Question, .. sample.TextContext is { } note ? [note] : Array.Empty<string>(), .. sample.Instructions.Values, .. sample.Answers.Values.SelectMany(a => a)];
-            Assert.All(texts.SelectMany(text => text.Split(' ')), word => Assert.True(tokenizer.IdOf(word) is not null, $"{sample.Id}: \"{word}\""));
+            string[] texts = [sample.Question, .. sample.TextContext is { } note ? [note] : Array.Empty<string>(),
+                .. sample.Instructions.Values, .. sample.Answers.Values.SelectMany(a => a)];
+            Assert.All(texts.SelectMany(text => text.Split(' ')),
+                word => Assert.True(tokenizer.IdOf(word) is not null, $"{sample.Id}: \"{word}\""));
         }
     }
 
@@ -160,7 +180,8 @@ public sealed class ConflictWorldTests : IDisposable
     {
         var split = (WorldSplit)splitGiven;
         var forms = 0;
-        var parsed = Samples[split].SelectMany(s => s.Instructions.Select(i => (Sample: s, Modality: i.Key, Text: InstructionText.Parse(i.Value)))).ToList();
+        var parsed = Samples[split].SelectMany(
+            s => s.Instructions.Select(i => (Sample: s, Modality: i.Key, Text: InstructionText.Parse(i.Value)))).ToList();
         foreach (var (sample, modality, text) in parsed)
         {
             Assert.Equal(modality, text.Followed);
@@ -173,7 +194,9 @@ public sealed class ConflictWorldTests : IDisposable
         Frequency.Is("trust … not …", 0.15, forms, parsed.Count);
         if (split == WorldSplit.Hard)
         {
-            Assert.All(Samples[split], s => Assert.Equal(InstructionText.Parse(s.Instructions[Modality.Vision]).Trail, InstructionText.Parse(s.Instructions[Modality.Text]).Trail));
+            Assert.All(Samples[split],
+                s => Assert.Equal(InstructionText.Parse(s.Instructions[Modality.Vision]).Trail,
+                    InstructionText.Parse(s.Instructions[Modality.Text]).Trail));
             Assert.Equal(Some / 2, Samples[split].Count(s => s.Tags.Contains("long_trail")));
         }
     }
@@ -186,7 +209,8 @@ public sealed class ConflictWorldTests : IDisposable
         foreach (var sample in Samples[split].Where(s => s.TextContext is not null))
         {
             Assert.Contains(sample.Answers[Modality.Text][0], sample.TextContext!.Split(' '));
-            if (sample.Kind == SampleKind.Conflict) Assert.DoesNotContain(sample.Answers[Modality.Vision][0], sample.TextContext.Split(' '));
+            if (sample.Kind == SampleKind.Conflict)
+                Assert.DoesNotContain(sample.Answers[Modality.Vision][0], sample.TextContext.Split(' '));
             if (sample.Kind == SampleKind.Agree) Assert.Equal(sample.Answers[Modality.Vision], sample.Answers[Modality.Text]);
         }
     }
@@ -195,7 +219,8 @@ public sealed class ConflictWorldTests : IDisposable
     public void Categories_TakeTurns()
     {
         foreach (var split in Splits.Where(s => s != WorldSplit.Inertia))
-            Assert.All(Samples[split].GroupBy(s => (s.Category, s.Kind, string.Join(' ', s.Tags))).GroupBy(g => (g.Key.Kind, g.Key.Item3)), kind => Assert.Equal(4, kind.Count()));
+            Assert.All(Samples[split].GroupBy(s => (s.Category, s.Kind, string.Join(' ', s.Tags))).GroupBy(g => (g.Key.Kind, g.Key.Item3)),
+                kind => Assert.Equal(4, kind.Count()));
         Assert.Equal([100, 100, 100, 100], Samples[WorldSplit.Test].GroupBy(s => s.Category).Select(g => g.Count()));
         Assert.Equal([44, 28, 28], Samples[WorldSplit.Control].Take(100).GroupBy(s => s.Kind).OrderBy(g => g.Key).Select(g => g.Count()));
     }
@@ -230,12 +255,14 @@ public sealed class ConflictWorldTests : IDisposable
 
     private static readonly string[] Answers =
     [
-        "heart", "star", "leaf", "drop", "moon", "plum", "carrot", "ring", "red", "yellow", "green", "blue", "white", "purple", "orange", "pink",
+        "heart", "star", "leaf", "drop", "moon", "plum", "carrot", "ring", "red", "yellow", "green", "blue", "white",
+        "purple", "orange", "pink",
         "one", "two", "three", "four", "night", "sand", "sea", "grass",
     ];
 
     private List<string> Files(string folder) =>
-        [.. Directory.EnumerateFiles(_temp.File(folder), "*", SearchOption.AllDirectories).Select(f => Path.GetRelativePath(_temp.File(folder), f)).Order(StringComparer.Ordinal)];
+        [.. Directory.EnumerateFiles(_temp.File(folder), "*", SearchOption.AllDirectories)
+            .Select(f => Path.GetRelativePath(_temp.File(folder), f)).Order(StringComparer.Ordinal)];
 
     public void Dispose() => _temp.Dispose();
 }

@@ -11,6 +11,7 @@ internal static class Frequency
     {
         var share = count / (double)of;
         var error = Math.Sqrt(expected * (1 - expected) / of);
-        Assert.True(of > 0 && Math.Abs(share - expected) <= StandardErrors * error, $"{name}: expected {expected:0.0000} of {of} draws, give or take {error:0.0000} four times, found {share:0.0000}");
+        Assert.True(of > 0 && Math.Abs(share - expected) <= StandardErrors * error,
+            $"{name}: expected {expected:0.0000} of {of} draws, give or take {error:0.0000} four times, found {share:0.0000}");
     }
 }

@@ -13,14 +13,17 @@ internal sealed record InstructionText(int Form, string Opening, IReadOnlyList<I
 
     private static readonly string Noun = $"(?:{string.Join('|', Picture)}|{string.Join('|', Note)})";
     private static readonly Regex Shape = new(
-        $"^(?<open>please |now |this time |)(?:(?<verb>{string.Join('|', Negative)}) the (?<noun>{Noun})(?: , (?<verb>{string.Join('|', Positive)}) the (?<noun>{Noun}))?|"
-        + $"(?<verb>{string.Join('|', Positive)}) the (?<noun>{Noun})(?: not the (?<not>{Noun}))?)(?: (?<trail>.+))?$", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
+        $"^(?<open>please |now |this time |)(?:(?<verb>{string.Join('|', Negative)}) the (?<noun>{Noun})(?: , "
+            + $"(?<verb>{string.Join('|', Positive)}) the (?<noun>{Noun}))?|"
+        + $"(?<verb>{string.Join('|', Positive)}) the (?<noun>{Noun})(?: not the (?<not>{Noun}))?)(?: (?<trail>.+))?$",
+        RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
 
     public static InstructionText Parse(string text)
     {
         var match = Shape.Match(text);
         Assert.True(match.Success, text);
-        var pairs = match.Groups["verb"].Captures.Zip(match.Groups["noun"].Captures, (verb, noun) => new Pair(verb.Value, noun.Value)).ToList();
+        var pairs = match.Groups["verb"].Captures.Zip(match.Groups["noun"].Captures,
+            (verb, noun) => new Pair(verb.Value, noun.Value)).ToList();
         var form = pairs[0].IsNegative ? pairs.Count == 1 ? 1 : 3 : match.Groups["not"].Success ? 2 : 0;
         return new InstructionText(form, match.Groups["open"].Value, pairs, match.Groups["not"].Value, match.Groups["trail"].Value);
     }

@@ -42,7 +42,9 @@ public sealed class InstructionsTests
             double[] forms = form == 0 ? [1, 0, 0, 0] : [0, 1, 0, 0];
             var nouns = of == Modality.Vision ? InstructionText.Picture : InstructionText.Note;
             // 1/(i+1) times the noun's weight, the held-out pairs left out.
-            var weights = verbs.SelectMany((verb, i) => nouns.Select((noun, j) => (Pair: new InstructionText.Pair(verb, noun), Weight: NounWeights[j] / (i + 1)))).Where(p => !p.Pair.IsHeldOut).ToList();
+            var weights = verbs.SelectMany(
+                (verb, i) => nouns.Select((noun, j) => (Pair: new InstructionText.Pair(verb, noun), Weight: NounWeights[j] / (i + 1))))
+                .Where(p => !p.Pair.IsHeldOut).ToList();
             var total = weights.Sum(p => p.Weight);
             var drawn = Some(modality, forms, heldOut: false, Draws).Select(text => text.Pairs[0]).ToList();
             foreach (var (pair, weight) in weights) Frequency.Is($"{pair}", weight / total, drawn.Count(p => p == pair), Draws);
@@ -64,7 +66,8 @@ public sealed class InstructionsTests
         var drawn = Some(Modality.Vision, forms, heldOut: false, Draws).ToList();
         for (var form = 0; form < forms.Length; form++) Frequency.Is($"form {form}", forms[form], drawn.Count(t => t.Form == form), Draws);
         Frequency.Is("no opening", 0.5, drawn.Count(t => t.Opening.Length == 0), Draws);
-        foreach (var opening in new[] { "please ", "now ", "this time " }) Frequency.Is(opening, 1 / 6.0, drawn.Count(t => t.Opening == opening), Draws);
+        foreach (var opening in new[] { "please ", "now ", "this time " })
+            Frequency.Is(opening, 1 / 6.0, drawn.Count(t => t.Opening == opening), Draws);
         var others = drawn.Where(t => t.Form == 2).ToList();
         foreach (var noun in InstructionText.Note) Frequency.Is($"not the {noun}", 0.25, others.Count(t => t.NotThe == noun), others.Count);
     }
@@ -80,7 +83,8 @@ public sealed class InstructionsTests
     }
 
     private static IEnumerable<InstructionText> Some(Modality modality, double[] forms, bool heldOut, int count) =>
-        Enumerable.Range(0, count).Select(i => InstructionText.Parse(Instructions.Draw(WorldRandom.Of(5, "instructions", i), modality, forms, heldOut)));
+        Enumerable.Range(0, count).Select(
+            i => InstructionText.Parse(Instructions.Draw(WorldRandom.Of(5, "instructions", i), modality, forms, heldOut)));
 
     private static Modality Other(Modality modality) => modality == Modality.Vision ? Modality.Text : Modality.Vision;
 }

@@ -36,7 +36,8 @@ public sealed class OrganismAnswersTests : IDisposable
         }
     }
 
-    private static IEnumerable<(Modality Instruction, double ArgMax, double Larger)> Runs(VisionLanguageModel model, ConflictSet set, PromptLayout layout, Compute compute)
+    private static IEnumerable<(Modality Instruction, double ArgMax, double Larger)> Runs(VisionLanguageModel model, ConflictSet set,
+        PromptLayout layout, Compute compute)
     {
         foreach (var sample in set.Samples)
         {
@@ -47,7 +48,8 @@ public sealed class OrganismAnswersTests : IDisposable
                 var answers = AnswerEntities.Of(run, model.Tokenizer, out _)!;
                 using var baseline = model.Engine.On(compute).Record(ConflictPrompt.Build(model, run, layout, pixels, features));
                 var logits = baseline.LastLogits;
-                yield return (run.Instruction, ModalityFollowing.ByArgMax(Array.IndexOf(logits, logits.Max()), answers.FollowingForms), ModalityFollowing.ByLarger(logits[answers.Following] - logits[answers.Competing]));
+                yield return (run.Instruction, ModalityFollowing.ByArgMax(Array.IndexOf(logits, logits.Max()), answers.FollowingForms),
+                    ModalityFollowing.ByLarger(logits[answers.Following] - logits[answers.Competing]));
             }
         }
     }

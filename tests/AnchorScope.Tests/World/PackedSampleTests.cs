@@ -33,9 +33,11 @@ public sealed class PackedSampleTests
     public void EveryWord_IsATokenOfTheOrganism()
     {
         var tokenizer = Tokenizer.Load(Fixtures.Organism);
-        Assert.All(PhaseA.Concat(PhaseB).SelectMany(s => s.Tokens).Select(t => t.Word).Distinct(), word => Assert.NotNull(tokenizer.IdOf(word)));
+        Assert.All(PhaseA.Concat(PhaseB).SelectMany(s => s.Tokens).Select(t => t.Word).Distinct(),
+            word => Assert.NotNull(tokenizer.IdOf(word)));
         foreach (var sample in PhaseB.Take(50))
-            Assert.Equal(sample.Tokens.Skip(1).Select(t => tokenizer.IdOf(t.Word)!.Value), tokenizer.Encode(string.Join(' ', sample.Tokens.Skip(1).Select(t => t.Word)), addSpecial: false).Select(t => t.Id));
+            Assert.Equal(sample.Tokens.Skip(1).Select(t => tokenizer.IdOf(t.Word)!.Value),
+                tokenizer.Encode(string.Join(' ', sample.Tokens.Skip(1).Select(t => t.Word)), addSpecial: false).Select(t => t.Id));
     }
 
     [Theory]
@@ -44,7 +46,8 @@ public sealed class PackedSampleTests
     public void Kinds_HaveTheirWeights(bool suffix)
     {
         var expected = suffix ? new[] { 0, 0.1, 0.1, 0.1, 0.7 } : [0.15, 0.10, 0.10, 0.10, 0.55];
-        foreach (var kind in Enum.GetValues<PackedKind>()) Frequency.Is($"{kind}", expected[(int)kind], Of(suffix).Count(s => s.Kind == kind), Some);
+        foreach (var kind in Enum.GetValues<PackedKind>())
+            Frequency.Is($"{kind}", expected[(int)kind], Of(suffix).Count(s => s.Kind == kind), Some);
     }
 
     [Theory]
@@ -61,14 +64,21 @@ public sealed class PackedSampleTests
             Assert.Equal(sample.Kind is not (PackedKind.ImageOnly or PackedKind.Caption), sample.Tokens.Any(t => t.Role == TokenRole.Note));
             var turns = sample.Kind == PackedKind.Caption ? 0 : 3;
             Assert.Equal(turns, sample.Turns.Count);
-            Assert.Equal(Enumerable.Range(0, words.Count).Where(i => sample.Tokens[i].Role == TokenRole.Answer), sample.Turns.Select(t => t.Answer));
+            Assert.Equal(Enumerable.Range(0, words.Count).Where(i => sample.Tokens[i].Role == TokenRole.Answer),
+                sample.Turns.Select(t => t.Answer));
             foreach (var turn in sample.Turns)
             {
                 Assert.Equal(turn == sample.Turns[^1], turn.Answer == words.Count - 1);
                 if (turn != sample.Turns[^1]) Assert.Equal(["<eos>", "<user>"], words.GetRange(turn.Answer + 1, 2));
                 Assert.Equal(suffix, words[turn.Answer - 1] == "<assistant>" && words[turn.Answer - 2] == "<end>");
             }
-            Assert.All(sample.Tokens, t => Assert.Equal(t.Role switch { TokenRole.Answer => 1, TokenRole.Note or TokenRole.Question or TokenRole.Instruction => 0.05, TokenRole.Caption when t.Word is not ("caption" or ":") => 1, _ => 0 }, t.Weight));
+            Assert.All(sample.Tokens, t => Assert.Equal(t.Role switch
+            {
+                TokenRole.Answer => 1,
+                TokenRole.Note or TokenRole.Question or TokenRole.Instruction => 0.05,
+                TokenRole.Caption when t.Word is not ("caption" or ":") => 1,
+                _ => 0,
+            }, t.Weight));
             Assert.Equal(suffix ? 6 : 0, sample.Tokens.Count(t => t.Role == TokenRole.Suffix));
         }
     }
@@ -89,7 +99,9 @@ public sealed class PackedSampleTests
                 Assert.Equal(turn.Instructed, instruction.Length > 0);
                 if (turn.Instructed) Assert.Equal(turn.Followed, InstructionText.Parse(instruction).Followed);
                 if (turn.Instructed) Assert.All(InstructionText.Parse(instruction).Pairs, pair => Assert.False(pair.IsHeldOut));
-                Assert.Equal(Question(turn.Asked), Questions.Single(q => q.Value.Contains(string.Join(' ', said.Where(t => t.Role == TokenRole.Question).Select(t => t.Word)))).Key);
+                Assert.Equal(Question(turn.Asked),
+                    Questions.Single(
+                        q => q.Value.Contains(string.Join(' ', said.Where(t => t.Role == TokenRole.Question).Select(t => t.Word)))).Key);
                 var answer = sample.Tokens[turn.Answer].Word;
                 // The note describes the whole world: an answer that occurs in it is the note's, any other is the picture's.
                 if (sample.Kind == PackedKind.Conflict && turn.Followed == Modality.Vision) Assert.DoesNotContain(answer, note);
@@ -110,11 +122,13 @@ public sealed class PackedSampleTests
     {
         // In the same sample without noise, the background colour identifies the place.
         var clean = Draw(MixtureOptions.PhaseA with { Sigma = new NoiseRange(0, 0) }, 500);
-        var places = new Dictionary<(byte, byte, byte), string> { [(8, 8, 15)] = "night", [(194, 168, 117)] = "sand", [(10, 41, 87)] = "sea", [(31, 76, 26)] = "grass" };
+        var places = new Dictionary<(byte, byte, byte), string>
+            { [(8, 8, 15)] = "night", [(194, 168, 117)] = "sand", [(10, 41, 87)] = "sea", [(31, 76, 26)] = "grass" };
         var seen = 0;
         foreach (var sample in clean.Where(s => s.Picture is not null))
         {
-            var ground = sample.Picture!.Rgb.Chunk(3).Select(p => (p[0], p[1], p[2])).GroupBy(p => p).Where(g => places.ContainsKey(g.Key)).MaxBy(g => g.Count())!.Key;
+            var ground = sample.Picture!.Rgb.Chunk(3).Select(p => (p[0], p[1], p[2])).GroupBy(p => p).Where(g => places.ContainsKey(g.Key))
+                .MaxBy(g => g.Count())!.Key;
             foreach (var turn in sample.Turns.Where(t => t.Asked == Aspect.Place && t.Followed == Modality.Vision))
             {
                 Assert.Equal(places[ground], sample.Tokens[turn.Answer].Word);
@@ -134,9 +148,11 @@ public sealed class PackedSampleTests
         var free = PhaseA.Where(s => s.Kind != PackedKind.Conflict).SelectMany(s => s.Turns).ToList();
         Frequency.Is("instruction without conflict", 0.5, free.Count(t => t.Instructed), free.Count);
         var instructed = PhaseA.SelectMany(s => s.Turns.Where(t => t.Instructed).Select(t => (s, t))).ToList();
-        Frequency.Is("question first", 0.8, instructed.Count(p => p.s.Tokens[p.t.Answer - 1].Role == TokenRole.Instruction), instructed.Count);
+        Frequency.Is("question first", 0.8, instructed.Count(p => p.s.Tokens[p.t.Answer - 1].Role == TokenRole.Instruction),
+            instructed.Count);
         var texts = PhaseA.SelectMany(Parsed).ToList();
-        foreach (var (weight, form) in new[] { 0.76, 0.08, 0.12, 0.04 }.Select((w, i) => (w, i))) Frequency.Is($"form {form}", weight, texts.Count(t => t.Form == form), texts.Count);
+        foreach (var (weight, form) in new[] { 0.76, 0.08, 0.12, 0.04 }.Select((w, i) => (w, i)))
+            Frequency.Is($"form {form}", weight, texts.Count(t => t.Form == form), texts.Count);
         Assert.All(Draw(MixtureOptions.PhaseA with { Forms = [1, 0, 0, 0] }, 300).SelectMany(Parsed), text => Assert.Equal(0, text.Form));
 
         static IEnumerable<InstructionText> Parsed(PackedSample sample)
@@ -145,7 +161,9 @@ public sealed class PackedSampleTests
             {
                 var first = turn.Answer;
                 while (sample.Tokens[first - 1].Role is TokenRole.Question or TokenRole.Instruction or TokenRole.Suffix) first--;
-                yield return InstructionText.Parse(string.Join(' ', sample.Tokens.Take(turn.Answer).Skip(first).Where(t => t.Role == TokenRole.Instruction).Select(t => t.Word)));
+                yield return InstructionText.Parse(
+                    string.Join(
+                        ' ', sample.Tokens.Take(turn.Answer).Skip(first).Where(t => t.Role == TokenRole.Instruction).Select(t => t.Word)));
             }
         }
     }
@@ -156,13 +174,16 @@ public sealed class PackedSampleTests
     [InlineData(1)]
     public void FirstTurns_FollowThePictureAsOftenAsSaid(double vision)
     {
-        var first = Draw(MixtureOptions.PhaseA with { Vision = vision }, Some).Where(s => s.Kind is PackedKind.Agree or PackedKind.Conflict).Select(s => s.Turns[0]).ToList();
+        var first = Draw(MixtureOptions.PhaseA with { Vision = vision }, Some).Where(s => s.Kind is PackedKind.Agree or PackedKind.Conflict)
+            .Select(s => s.Turns[0]).ToList();
         Frequency.Is("vision", vision, first.Count(t => t.Followed == Modality.Vision), first.Count);
     }
 
     [Fact]
     public void PhaseC_HasAnswersOnlyInTheLoss() =>
-        Assert.All(Draw(MixtureOptions.PhaseC, 50), sample => Assert.Equal(sample.Turns.Select(t => t.Answer), Enumerable.Range(0, sample.Tokens.Count).Where(i => sample.Tokens[i].Weight > 0)));
+        Assert.All(Draw(MixtureOptions.PhaseC, 50),
+            sample => Assert.Equal(sample.Turns.Select(t => t.Answer),
+                Enumerable.Range(0, sample.Tokens.Count).Where(i => sample.Tokens[i].Weight > 0)));
 
     [Fact]
     public void Classification_IsLabelledAndSeldomTypical()
@@ -171,7 +192,8 @@ public sealed class PackedSampleTests
         Frequency.Is("typical", 0.3 + 0.7 / 8, samples.Count(s => s.World.IsTypical), samples.Count);
         byte[] red = [8, 194, 10, 31];
         // A quarter of the picture is empty unless there are four things.
-        Assert.All(samples.Where(s => s.World.Count < 3), s => Assert.True(s.Picture.Rgb.Chunk(3).Count(p => p[0] == red[s.World.Place]) >= (3 - s.World.Count) * 32 * 32));
+        Assert.All(samples.Where(s => s.World.Count < 3),
+            s => Assert.True(s.Picture.Rgb.Chunk(3).Count(p => p[0] == red[s.World.Place]) >= (3 - s.World.Count) * 32 * 32));
         Assert.Equal(samples[7].Picture.Rgb, new TrainingWorld(9).Classification("tower", 7, new NoiseRange(0, 0)).Picture.Rgb);
     }
 
@@ -180,8 +202,11 @@ public sealed class PackedSampleTests
     {
         var read = JsonSerializer.Deserialize<MixtureOptions>(
             """{"caption": 0, "image_only": 1, "text_only": 2, "agree": 3, "conflict": 4, "suffix": true, "forms": [1, 0, 0, 0], "vision": 0.9, "text_weight": 0, "sigma": {"low": 0.1, "high": 0.2}}""")!;
-        Assert.Equal(JsonSerializer.Serialize(new MixtureOptions { Caption = 0, ImageOnly = 1, TextOnly = 2, Agree = 3, Conflict = 4, Suffix = true, Forms = [1, 0, 0, 0], Vision = 0.9, TextWeight = 0, Sigma = new NoiseRange(0.1, 0.2) }), JsonSerializer.Serialize(read));
-        Assert.Equal(JsonSerializer.Serialize(MixtureOptions.PhaseA), JsonSerializer.Serialize(JsonSerializer.Deserialize<MixtureOptions>("{}")));
+        Assert.Equal(
+            JsonSerializer.Serialize(new MixtureOptions { Caption = 0, ImageOnly = 1, TextOnly = 2, Agree = 3, Conflict = 4, Suffix = true,
+                Forms = [1, 0, 0, 0], Vision = 0.9, TextWeight = 0, Sigma = new NoiseRange(0.1, 0.2) }), JsonSerializer.Serialize(read));
+        Assert.Equal(JsonSerializer.Serialize(MixtureOptions.PhaseA),
+            JsonSerializer.Serialize(JsonSerializer.Deserialize<MixtureOptions>("{}")));
         Assert.Throws<JsonException>(() => JsonSerializer.Deserialize<MixtureOptions>("""{"captions": 1}"""));
     }
 
@@ -211,7 +236,8 @@ public sealed class PackedSampleTests
 
     private static List<PackedSample> Of(bool suffix) => suffix ? PhaseB : PhaseA;
 
-    private static List<PackedSample> Draw(MixtureOptions mixture, int count) => [.. Enumerable.Range(0, count).Select(i => World.Packed("test", i, mixture))];
+    private static List<PackedSample> Draw(MixtureOptions mixture, int count) =>
+        [.. Enumerable.Range(0, count).Select(i => World.Packed("test", i, mixture))];
 
     private static string Text(PackedSample sample) => string.Join(' ', sample.Tokens.Select(t => t.Word));
 }

@@ -10,11 +10,13 @@ public sealed class PictureRendererTests
     private static readonly PictureRenderer Renderer = new();
 
     /// <summary>Ground colours times 255, halves to the even number: 76.5 is 76, 25.5 is 26.</summary>
-    public static TheoryData<int, byte[]> Grounds => new() { { 0, [8, 8, 15] }, { 1, [194, 168, 117] }, { 2, [10, 41, 87] }, { 3, [31, 76, 26] } };
+    public static TheoryData<int, byte[]> Grounds =>
+        new() { { 0, [8, 8, 15] }, { 1, [194, 168, 117] }, { 2, [10, 41, 87] }, { 3, [31, 76, 26] } };
 
     public static readonly double[][] Palette =
     [
-        [0.90, 0.10, 0.10], [0.98, 0.90, 0.10], [0.10, 0.75, 0.15], [0.15, 0.35, 0.95], [0.97, 0.97, 0.97], [0.50, 0.10, 0.65], [0.98, 0.55, 0.05], [1, 0.55, 0.75],
+        [0.90, 0.10, 0.10], [0.98, 0.90, 0.10], [0.10, 0.75, 0.15], [0.15, 0.35, 0.95], [0.97, 0.97, 0.97], [0.50, 0.10, 0.65],
+        [0.98, 0.55, 0.05], [1, 0.55, 0.75],
     ];
 
     [Theory]
@@ -44,7 +46,9 @@ public sealed class PictureRendererTests
                 var strongest = Array.IndexOf(Palette[colour], Palette[colour].Max());
                 var shade = rgb[middle + strongest] / 255.0 / Palette[colour][strongest];
                 Assert.InRange(shade, 0.85 - 0.004, 1 + 0.004); // half a level of 255
-                for (var channel = 0; channel < 3; channel++) Assert.InRange(rgb[middle + channel] / 255.0, Palette[colour][channel] * shade - 0.005, Palette[colour][channel] * shade + 0.005);
+                for (var channel = 0; channel < 3; channel++)
+                    Assert.InRange(rgb[middle + channel] / 255.0, Palette[colour][channel] * shade - 0.005,
+                        Palette[colour][channel] * shade + 0.005);
             }
         }
     }
@@ -60,7 +64,8 @@ public sealed class PictureRendererTests
             // A ring covers part of the pixels at all four sides of its box.
             var rgb = Render(new WorldState(7, 4, 0, 0), 0, 1000 + i);
             var cell = Enumerable.Range(0, 4).Single(c => Pixels(c).Any(p => !rgb.AsSpan(p, 3).SequenceEqual(ground)));
-            var covered = Pixels(cell).Select((p, at) => (p, x: at % Cell, y: at / Cell)).Where(p => !rgb.AsSpan(p.p, 3).SequenceEqual(ground)).ToList();
+            var covered = Pixels(cell).Select((p, at) => (p, x: at % Cell, y: at / Cell))
+                .Where(p => !rgb.AsSpan(p.p, 3).SequenceEqual(ground)).ToList();
             var (top, bottom) = (covered.Min(p => p.y), covered.Max(p => p.y));
             sizes.Add(bottom - top + 1);
             tops.Add(top);
@@ -104,8 +109,10 @@ public sealed class PictureRendererTests
         Assert.InRange(values.Count(v => Math.Abs(v) < 2 * Sigma) / (double)n, 0.945, 0.964);
     }
 
-    private static byte[] Render(WorldState world, double sigma, int index) => Renderer.Render(world, sigma, WorldRandom.Of(11, "pictures", index)).Rgb;
+    private static byte[] Render(WorldState world, double sigma, int index) =>
+        Renderer.Render(world, sigma, WorldRandom.Of(11, "pictures", index)).Rgb;
 
     /// <summary>Offsets of a quarter's pixels, row by row.</summary>
-    private static IEnumerable<int> Pixels(int cell) => Enumerable.Range(0, Cell * Cell).Select(i => ((cell / 2 * Cell + i / Cell) * Side + cell % 2 * Cell + i % Cell) * 3);
+    private static IEnumerable<int> Pixels(int cell) =>
+        Enumerable.Range(0, Cell * Cell).Select(i => ((cell / 2 * Cell + i / Cell) * Side + cell % 2 * Cell + i % Cell) * 3);
 }

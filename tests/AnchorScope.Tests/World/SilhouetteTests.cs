@@ -34,7 +34,8 @@ public sealed class SilhouetteTests
             var found = coverage.Sum(inside => inside) / (double)Silhouette.SubSamples * (2.0 / size) * (2.0 / size);
             // At least some hundred of about two thousand sub-samples are at the outline; their errors partly cancel, less so if a shape is
             // symmetric.
-            Assert.True(Math.Abs(found - area) < 0.015 * area, $"{name}, {size} pixels: expected an area of {area:0.0000}, found {found:0.0000}");
+            Assert.True(Math.Abs(found - area) < 0.015 * area,
+                $"{name}, {size} pixels: expected an area of {area:0.0000}, found {found:0.0000}");
         }
     }
 
@@ -50,7 +51,8 @@ public sealed class SilhouetteTests
             for (var row = 0; row < 4 * size; row++)
             {
                 for (var column = 0; column < 4 * size; column++)
-                    nearest = Math.Min(nearest, Math.Abs(Silhouette.Depth(shape, Silhouette.Centre(column, size), Silhouette.Centre(row, size))));
+                    nearest = Math.Min(
+                        nearest, Math.Abs(Silhouette.Depth(shape, Silhouette.Centre(column, size), Silhouette.Centre(row, size))));
             }
             Assert.True(nearest > 1e-10, $"shape {shape}, {size} pixels: a sub-sample at {nearest} from the outline");
         }
@@ -60,7 +62,8 @@ public sealed class SilhouetteTests
     public void UpIsUp()
     {
         // Upper half against lower half: where each shape has more of itself.
-        double[] upper = [.. Enumerable.Range(0, WorldState.Shapes).Select(shape => Silhouette.Coverage(shape, 24) is var c ? c.Take(c.Length / 2).Sum(v => v) / (double)c.Sum(v => v) : 0)];
+        double[] upper = [.. Enumerable.Range(0, WorldState.Shapes)
+            .Select(shape => Silhouette.Coverage(shape, 24) is var c ? c.Take(c.Length / 2).Sum(v => v) / (double)c.Sum(v => v) : 0)];
         Assert.True(upper[0] > 0.55, "a heart is wide above");
         Assert.True(upper[3] < 0.45, "a drop is wide below");
         Assert.True(upper[6] > 0.7, "a carrot is wide above");

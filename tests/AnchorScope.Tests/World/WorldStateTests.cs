@@ -16,7 +16,8 @@ public sealed class WorldStateTests
         {
             Frequency.Is($"shape {i}", 1 / 8.0, worlds.Count(w => w.Shape == i), Draws);
             Frequency.Is($"colour {i}", 1 / 8.0, worlds.Count(w => w.Colour == i), Draws);
-            Frequency.Is($"colour {i} of the next shape", (1 - typical) / 64, worlds.Count(w => w.Colour == i && w.Shape == (i + 1) % 8), Draws);
+            Frequency.Is($"colour {i} of the next shape", (1 - typical) / 64,
+                worlds.Count(w => w.Colour == i && w.Shape == (i + 1) % 8), Draws);
         }
         for (var i = 0; i < 4; i++)
         {
@@ -44,7 +45,9 @@ public sealed class WorldStateTests
         Frequency.Is("same shape", SameShape(typical), sameShape, Draws);
     }
 
-    /// <summary>Counted over all pairs of shape and colour: the picture's is drawn once, the note's again until the colours differ.</summary>
+    /// <summary>
+    /// Counted over all pairs of shape and colour: the picture's is drawn once, the note's again until the colours differ.
+    /// </summary>
     private static double SameShape(double typical)
     {
         double Weight(int shape, int colour) => ((shape == colour ? typical : 0) + (1 - typical) / 8) / 8;

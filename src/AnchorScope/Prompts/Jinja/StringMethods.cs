@@ -8,7 +8,8 @@ internal static class StringMethods
 {
     private const string Supported =
         "upper, lower, capitalize, title, swapcase, casefold, strip, lstrip, rstrip, split, rsplit, splitlines, partition, rpartition, " +
-        "startswith, endswith, removeprefix, removesuffix, replace, join, find, rfind, index, rindex, count, center, ljust, rjust, zfill, " +
+        "startswith, endswith, removeprefix, removesuffix, replace, join, find, rfind, index, rindex, count, center, ljust, rjust, zfill, "
+            +
         "isalpha, isalnum, isdigit, isdecimal, isnumeric, isspace, isupper, islower, istitle, isascii, isprintable";
 
     public static object? Call(SourcedText text, Arguments arguments) => arguments.Name switch

@@ -118,7 +118,8 @@ internal sealed class BytePairModel : TokenModel
             if (joined.Length < length) joined = new char[2 * length];
             left.CopyTo(joined);
             right.CopyTo(joined.AsSpan(left.Length));
-            if (!known.TryGetValue(left, out var leftId) || !known.TryGetValue(right, out var rightId) || !known.TryGetValue(joined.AsSpan(0, length), out var id))
+            if (!known.TryGetValue(left, out var leftId) || !known.TryGetValue(right, out var rightId)
+                || !known.TryGetValue(joined.AsSpan(0, length), out var id))
                 throw At(merge).Expected("two tokens of the vocabulary whose concatenation is in it too");
             merges.Add((leftId, rightId, id));
         }
@@ -207,7 +208,8 @@ internal sealed class BytePairModel : TokenModel
         foreach (var symbol in symbols) tokens.Add(symbol);
     }
 
-    private int RankOf(Span<WordToken> symbols, int left) => ranks[symbols[left].Id, symbols[left + 1].Id] is var rank and >= 0 ? rank : int.MaxValue;
+    private int RankOf(Span<WordToken> symbols, int left) =>
+        ranks[symbols[left].Id, symbols[left + 1].Id] is var rank and >= 0 ? rank : int.MaxValue;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ByHeap(Span<WordToken> symbols, List<WordToken> tokens)

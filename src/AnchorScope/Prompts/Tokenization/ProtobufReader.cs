@@ -93,7 +93,8 @@ internal ref struct ProtobufReader(string file, ReadOnlySpan<byte> message, int 
     private ReadOnlySpan<byte> Span()
     {
         var length = RawVarint();
-        return length <= (ulong)(message.Length - at) ? Take((int)length) : throw Wrong($"at most {message.Length - at} bytes", $"{length}");
+        return length <= (ulong)(message.Length - at)
+            ? Take((int)length) : throw Wrong($"at most {message.Length - at} bytes", $"{length}");
     }
 
     private ReadOnlySpan<byte> Take(int count)
@@ -115,5 +116,6 @@ internal ref struct ProtobufReader(string file, ReadOnlySpan<byte> message, int 
         throw Wrong("a number of at most 10 bytes", "a longer one");
     }
 
-    private readonly InputException Wrong(string expected, string found) => InputException.At(file, $"offset {offset + at}, field {Field}", expected, found);
+    private readonly InputException Wrong(string expected, string found) =>
+        InputException.At(file, $"offset {offset + at}, field {Field}", expected, found);
 }

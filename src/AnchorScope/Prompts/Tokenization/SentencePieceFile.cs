@@ -36,17 +36,21 @@ internal static class SentencePieceFile
         var model = Model.Read(file);
         var configFile = Path.Combine(folder, "tokenizer_config.json");
         JsonField? config = File.Exists(configFile) ? JsonField.Read(configFile) : null;
-        if (config?.Find("tokenizer_class") is { } type && !Supported.Contains(type.Text())) throw type.Unsupported($"classes with tokenizer.model: {string.Join(", ", Supported)}");
+        if (config?.Find("tokenizer_class") is { } type && !Supported.Contains(type.Text()))
+            throw type.Unsupported($"classes with tokenizer.model: {string.Join(", ", Supported)}");
         var prefix = model.DummyPrefix && (config?.Flag("add_prefix_space", true) ?? true);
         // "legacy" inserts the mark before every text between special tokens, the later form only at the beginning.
         var legacy = config?.Flag("legacy", true) ?? true;
         var root = new JsonObject
         {
             ["added_tokens"] = Added(folder, model, config),
-            ["normalizer"] = legacy ? Sequence("normalizers", [.. prefix ? new[] { Node("Prepend", ("prepend", Mark)) } : [], Replace(" ", Mark)]) : null,
-            ["pre_tokenizer"] = legacy ? null : Node("Metaspace", ("replacement", Mark), ("prepend_scheme", prefix ? "first" : "never"), ("split", false)),
+            ["normalizer"] = legacy
+                ? Sequence("normalizers", [.. prefix ? new[] { Node("Prepend", ("prepend", Mark)) } : [], Replace(" ", Mark)]) : null,
+            ["pre_tokenizer"] = legacy
+                ? null : Node("Metaspace", ("replacement", Mark), ("prepend_scheme", prefix ? "first" : "never"), ("split", false)),
             ["post_processor"] = Frame(model, config),
-            ["decoder"] = Sequence("decoders", [Replace(Mark, " "), Node("ByteFallback"), Node("Fuse"), .. prefix ? new[] { Node("Strip", ("content", " "), ("start", 1), ("stop", 0)) } : []]),
+            ["decoder"] = Sequence("decoders", [Replace(Mark, " "), Node("ByteFallback"), Node("Fuse"),
+                .. prefix ? new[] { Node("Strip", ("content", " "), ("start", 1), ("stop", 0)) } : []]),
             ["model"] = new JsonObject
             {
                 ["type"] = "BPE",
@@ -73,10 +77,12 @@ internal static class SentencePieceFile
                 if (parts.TryGetValue(text.AsSpan(0, cut), out var left) && parts.TryGetValue(text.AsSpan(cut), out var right))
                     splits.Add((model.Pieces[left].Text, model.Pieces[right].Text, left, right));
             }
-            merges.AddRange(splits.OrderBy(s => s.LeftId).ThenBy(s => s.RightId).Select(s => (s.Left, s.Right, score, CodePoints(s.Left), CodePoints(s.Right))));
+            merges.AddRange(splits.OrderBy(s => s.LeftId).ThenBy(s => s.RightId)
+                .Select(s => (s.Left, s.Right, score, CodePoints(s.Left), CodePoints(s.Right))));
         }
         // Highest score first, then the longer parts. The sort is stable.
-        return [.. merges.OrderByDescending(m => m.Score).ThenByDescending(m => m.LeftLength).ThenByDescending(m => m.RightLength).Select(m => (m.Left, m.Right))];
+        return [.. merges.OrderByDescending(m => m.Score).ThenByDescending(m => m.LeftLength).ThenByDescending(m => m.RightLength)
+            .Select(m => (m.Left, m.Right))];
     }
 
     private static int CodePoints(string text) => text.EnumerateRunes().Count();
@@ -94,7 +100,8 @@ internal static class SentencePieceFile
         var file = Path.Combine(folder, "added_tokens.json");
         if (File.Exists(file))
         {
-            foreach (var (text, id) in JsonField.Read(file).Members()) tokens[id.Integer(0, int.MaxValue)] = VocabularyFiles.AddedToken(id.Integer(0, int.MaxValue), text, special: true);
+            foreach (var (text, id) in JsonField.Read(file).Members())
+                tokens[id.Integer(0, int.MaxValue)] = VocabularyFiles.AddedToken(id.Integer(0, int.MaxValue), text, special: true);
         }
         if (config is { } settings)
         {
@@ -116,7 +123,9 @@ internal static class SentencePieceFile
 
         void Special(int id, string field)
         {
-            if (id < 0 || id >= model.Pieces.Count) throw InputException.At(model.File, $"trainer_spec.{field}", $"an id below {model.Pieces.Count}", id.ToString(CultureInfo.InvariantCulture));
+            if (id < 0 || id >= model.Pieces.Count)
+                throw InputException.At(model.File, $"trainer_spec.{field}", $"an id below {model.Pieces.Count}",
+                    id.ToString(CultureInfo.InvariantCulture));
             var text = model.Pieces[id].Text;
             single.Add(new JsonObject { ["SpecialToken"] = new JsonObject { ["id"] = text, ["type_id"] = 0 } });
             tokens[text] = new JsonObject { ["id"] = text, ["ids"] = new JsonArray(id), ["tokens"] = new JsonArray(text) };
@@ -125,7 +134,8 @@ internal static class SentencePieceFile
 
     private static JsonObject Sequence(string members, params JsonNode[] steps) => Node("Sequence", (members, new JsonArray(steps)));
 
-    private static JsonObject Replace(string from, string to) => Node("Replace", ("pattern", new JsonObject { ["String"] = from }), ("content", to));
+    private static JsonObject Replace(string from, string to) =>
+        Node("Replace", ("pattern", new JsonObject { ["String"] = from }), ("content", to));
 
     private static JsonObject Node(string type, params (string Name, JsonNode? Value)[] members)
     {
@@ -135,7 +145,8 @@ internal static class SentencePieceFile
     }
 
     /// <summary>The content of the file.</summary>
-    private sealed record Model(string File, IReadOnlyList<(string Text, float Score, PieceType Type)> Pieces, int Unknown, int Begin, int End, bool DummyPrefix)
+    private sealed record Model(string File, IReadOnlyList<(string Text, float Score, PieceType Type)> Pieces, int Unknown, int Begin,
+        int End, bool DummyPrefix)
     {
         public static Model Read(string file)
         {
@@ -150,7 +161,8 @@ internal static class SentencePieceFile
                 {
                     case 1:
                         var piece = Piece(file, reader.Message(), pieces.Count);
-                        if (!seen.Add(piece.Item1)) throw InputException.At(file, $"pieces[{pieces.Count}].piece", "every piece once", $"\"{piece.Item1}\" again");
+                        if (!seen.Add(piece.Item1))
+                            throw InputException.At(file, $"pieces[{pieces.Count}].piece", "every piece once", $"\"{piece.Item1}\" again");
                         pieces.Add(piece);
                         break;
                     case 2:
@@ -186,12 +198,15 @@ internal static class SentencePieceFile
                 }
             }
             if (pieces.Count == 0) throw InputException.At(file, "pieces", "at least one", "none");
-            if (type != Bpe) throw InputException.At(file, "trainer_spec.model_type", "2 (BPE)", type.ToString(CultureInfo.InvariantCulture));
+            if (type != Bpe)
+                throw InputException.At(file, "trainer_spec.model_type", "2 (BPE)", type.ToString(CultureInfo.InvariantCulture));
             if (!fallback) throw InputException.At(file, "trainer_spec.byte_fallback", "true", "false");
             if (rules > 0) throw InputException.At(file, "normalizer_spec.precompiled_charsmap", "nothing (identity)", $"{rules} bytes");
             if (spaces) throw InputException.At(file, "normalizer_spec.remove_extra_whitespaces", "false", "true");
             if (!escape) throw InputException.At(file, "normalizer_spec.escape_whitespaces", "true", "false");
-            if (unknown < 0 || unknown >= pieces.Count) throw InputException.At(file, "trainer_spec.unk_id", $"an id below {pieces.Count}", unknown.ToString(CultureInfo.InvariantCulture));
+            if (unknown < 0 || unknown >= pieces.Count)
+                throw InputException.At(file, "trainer_spec.unk_id", $"an id below {pieces.Count}",
+                    unknown.ToString(CultureInfo.InvariantCulture));
             return new(file, pieces, unknown, begin, end, prefix);
         }
 
@@ -210,7 +225,8 @@ internal static class SentencePieceFile
             }
             if (text.Length == 0) throw InputException.At(file, $"pieces[{index}].piece", "a text", "nothing");
             if (float.IsNaN(score)) throw InputException.At(file, $"pieces[{index}].score", "a number", "NaN");
-            return Enum.IsDefined(type) ? (text, score, type) : throw InputException.At(file, $"pieces[{index}].type", "1 to 6", ((int)type).ToString(CultureInfo.InvariantCulture));
+            return Enum.IsDefined(type) ? (text, score, type)
+                : throw InputException.At(file, $"pieces[{index}].type", "1 to 6", ((int)type).ToString(CultureInfo.InvariantCulture));
         }
     }
 }

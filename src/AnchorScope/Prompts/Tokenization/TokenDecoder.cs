@@ -29,7 +29,8 @@ internal sealed class TokenDecoder(Func<IDecoding> begin)
         "Replace" => Replacing(new Pattern(field.Get("pattern")), field.Get("content").Text()),
         "ByteFallback" => new(() => new ByteFallback()),
         "Fuse" => new(() => new Fuse()),
-        "Strip" => Stripping(field.Get("content").Text(), field.Get("start").Integer(0, int.MaxValue), field.Get("stop").Integer(0, int.MaxValue)),
+        "Strip" =>
+            Stripping(field.Get("content").Text(), field.Get("start").Integer(0, int.MaxValue), field.Get("stop").Integer(0, int.MaxValue)),
         "Metaspace" => Spacing(field.Get("replacement").Text(), DropsFirst(field)),
         "ByteLevel" => new(() => new Bytes()),
         _ => throw field.Get("type").Unsupported("decoders Sequence, Replace, ByteFallback, Fuse, Strip, Metaspace, ByteLevel"),
@@ -153,7 +154,8 @@ internal sealed class TokenDecoder(Func<IDecoding> begin)
             for (; left > 0 && held.StartsWith(content, StringComparison.Ordinal); left--) held = held[content.Length..];
             if (stretch.Ends)
             {
-                for (var i = 0; content.Length > 0 && i < stop && held.EndsWith(content, StringComparison.Ordinal); i++) held = held[..^content.Length];
+                for (var i = 0; content.Length > 0 && i < stop && held.EndsWith(content, StringComparison.Ordinal); i++)
+                    held = held[..^content.Length];
             }
             // While the token is incomplete, hold back a possible prefix of the removed text at its start, and as much as may be removed at
             // its end.

@@ -36,7 +36,8 @@ internal sealed record MethodResult
     public required double Recall { get; init; }
 
     /// <summary>
-    /// Forward passes from the first changed layer on, for all heads and one sample under one instruction; a backward pass counts as two. For the roles method this is an upper bound, because its searches can end early.
+    /// Forward passes from the first changed layer on, for all heads and one sample under one instruction; a backward pass counts as two.
+    /// For the roles method this is an upper bound, because its searches can end early.
     /// </summary>
     public required int Runs { get; init; }
 }

@@ -16,7 +16,8 @@ internal sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
     private const double LeastDeviations = 2;
 
     private static readonly SpanKind[] Everything =
-        [SpanKind.System, SpanKind.Image, SpanKind.TextContext, SpanKind.Question, SpanKind.Instruction, SpanKind.Constraint, SpanKind.Suffix];
+        [SpanKind.System, SpanKind.Image, SpanKind.TextContext, SpanKind.Question, SpanKind.Instruction,
+            SpanKind.Constraint, SpanKind.Suffix];
 
     private ConflictSet Set => study.Data.Rank.Part(
         study.Data.Rank.Name, [.. study.Data.Rank.Samples.Where(s => s.Kind == SampleKind.Conflict).Take(Samples)]);
@@ -25,7 +26,8 @@ internal sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
     /// <param name="roles">Known roles; null: the roles found by the diagnosis.</param>
     /// <exception cref="InputException">The known roles do not cover exactly the heads of the model.</exception>
     public Adjudication Run(
-        string model, IReadOnlyDictionary<HeadId, string>? roles, Action<StudyProgress>? progress = null, CancellationToken cancel = default)
+        string model, IReadOnlyDictionary<HeadId, string>? roles, Action<StudyProgress>? progress = null,
+        CancellationToken cancel = default)
     {
         if (roles is not null) Check(model, roles);
         var plan = study.Run(store, progress, cancel);
@@ -34,7 +36,8 @@ internal sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
         var heads = study.Interchange(store).All;
         Measure(heads, progress, cancel);
         var arbiters = known.Where(h => h.Value == EnumName.Of(HeadRole.Arbiter)).Select(h => h.Key).ToHashSet();
-        var found = diagnosed.Heads.Where(h => h.Role == EnumName.Of(HeadRole.Arbiter)).ToDictionary(h => (h.Layer, h.Head), h => h.Profile.Choice.Moved);
+        var found = diagnosed.Heads.Where(h => h.Role == EnumName.Of(HeadRole.Arbiter)).ToDictionary(h => (h.Layer, h.Head),
+            h => h.Profile.Choice.Moved);
         return new Adjudication(
             model, roles is null ? "diagnosed" : "planted",
             [.. heads.Select(h => new KnownHead(h.Layer, h.Head, known[new HeadId(h.Layer, h.Head)]))], RoleRule.Least,
@@ -63,7 +66,8 @@ internal sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
             Best = best.Head,
             BestRole = known[best.Head],
             First = none ? null : scored.Where(s => s.Score == best.Score).All(s => arbiters.Contains(s.Head)),
-            Hits = none ? null : scored.Count(s => arbiters.Contains(s.Head) && scored.Count(other => other.Score >= s.Score) <= arbiters.Count),
+            Hits = none
+                ? null : scored.Count(s => arbiters.Contains(s.Head) && scored.Count(other => other.Score >= s.Score) <= arbiters.Count),
             Precision = flagged.Count == 0 ? double.NaN : (double)hits / flagged.Count,
             Recall = none ? double.NaN : (double)hits / arbiters.Count,
             Runs = Runs(method, scored.Count),
@@ -119,7 +123,8 @@ internal sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
         {
             var set = Measured("adjudicate/readouts");
             var index = head.Layer * study.Model.Decoder.Shape.Heads + head.Head;
-            return ofMargin ? set.Ratio(r => r.Result.Curves[name][index], r => r.Baseline.Margin) : set.Mean(r => r.Result.Curves[name][index]);
+            return ofMargin
+                ? set.Ratio(r => r.Result.Curves[name][index], r => r.Baseline.Margin) : set.Mean(r => r.Result.Curves[name][index]);
         }
         Estimate Removed(AblationVariant variant, string phase = "adjudicate/removals")
         {
@@ -153,7 +158,8 @@ internal sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
 
     private MeasuredSet Measured(string phase) => _measured.TryGetValue(phase, out var known)
         ? known
-        : _measured[phase] = MeasuredSet.Of(Set, id => store.Find(phase, id)!, study.Model.Tokenizer, new BootstrapDraws(study.Options.Seed));
+        : _measured[phase] = MeasuredSet.Of(Set, id => store.Find(phase, id)!, study.Model.Tokenizer,
+            new BootstrapDraws(study.Options.Seed));
 
     private void Measure(IReadOnlyList<(int Layer, int Head)> heads, Action<StudyProgress>? progress, CancellationToken cancel)
     {
@@ -167,11 +173,13 @@ internal sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
         }, progress, cancel);
         study.Each("adjudicate/attribute", Set, store, session =>
         {
-            var runner = new InterchangeRunner(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), finder, spans, variants.Alignment, session);
+            var runner = new InterchangeRunner(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), finder, spans,
+                variants.Alignment, session);
             return (sample, _) => runner.Attribute(sample);
         }, progress, cancel);
         study.Interchange(store).Ablate(
-            "adjudicate/removals", Set, [.. heads.SelectMany(h => Enum.GetValues<AblationVariant>().Select(v => new HeadRemoval(v, [h])))], progress, cancel);
+            "adjudicate/removals", Set, [.. heads.SelectMany(h => Enum.GetValues<AblationVariant>().Select(v => new HeadRemoval(v, [h])))],
+            progress, cancel);
         study.Each("adjudicate/last_removals", Set, store, session =>
         {
             // Zero ablation needs neither means nor donor runs.
@@ -179,15 +187,18 @@ internal sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
             HeadRemoval[] removals = [.. heads.Select(h => new HeadRemoval(AblationVariant.Zero, [h]))];
             return (sample, stop) => runner.Run(sample, removals, stop);
         }, progress, cancel);
-        Exchange("adjudicate/exchange", spans, last: false, (DonorFactor.Instruction, HeadContent.Z), (DonorFactor.Instruction, HeadContent.Pattern), (DonorFactor.Instruction, HeadContent.Query));
+        Exchange("adjudicate/exchange", spans, last: false, (DonorFactor.Instruction, HeadContent.Z),
+            (DonorFactor.Instruction, HeadContent.Pattern), (DonorFactor.Instruction, HeadContent.Query));
         Exchange("adjudicate/last", spans, last: true, (DonorFactor.Instruction, HeadContent.Z));
         Exchange("adjudicate/full", Everything, last: false, (DonorFactor.Crossed, HeadContent.Z));
 
-        void Exchange(string name, IReadOnlyList<SpanKind> at, bool last, params (DonorFactor Factor, HeadContent What)[] kinds) => study.Each(name, Set, store, session =>
-        {
-            var runner = new InterchangeRunner(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), finder, at, variants.Alignment, session) { LastOnly = last };
-            Exchange[] exchanges = [.. kinds.SelectMany(k => heads.Select(h => new Exchange(k.Factor, k.What, [h])))];
-            return (sample, stop) => runner.Run(sample, exchanges, stop);
-        }, progress, cancel);
+        void Exchange(string name, IReadOnlyList<SpanKind> at, bool last, params (DonorFactor Factor, HeadContent What)[] kinds) =>
+            study.Each(name, Set, store, session =>
+            {
+                var runner = new InterchangeRunner(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), finder, at,
+                    variants.Alignment, session) { LastOnly = last };
+                Exchange[] exchanges = [.. kinds.SelectMany(k => heads.Select(h => new Exchange(k.Factor, k.What, [h])))];
+                return (sample, stop) => runner.Run(sample, exchanges, stop);
+            }, progress, cancel);
     }
 }

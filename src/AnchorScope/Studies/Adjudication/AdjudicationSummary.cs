@@ -38,7 +38,8 @@ internal sealed record MethodSummary
 
 /// <summary>All methods over the models with one kind of truth.</summary>
 /// <param name="WithArbiters">Number of models that have arbiters.</param>
-internal sealed record AdjudicationSummary(string Truth, IReadOnlyList<string> Models, int WithArbiters, IReadOnlyList<MethodSummary> Methods)
+internal sealed record AdjudicationSummary(
+    string Truth, IReadOnlyList<string> Models, int WithArbiters, IReadOnlyList<MethodSummary> Methods)
 {
     /// <summary>One summary for planted and one for diagnosed roles, each if there are such models.</summary>
     public static IReadOnlyList<AdjudicationSummary> Of(IReadOnlyList<Adjudication> found) =>

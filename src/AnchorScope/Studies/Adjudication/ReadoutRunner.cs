@@ -29,12 +29,14 @@ internal sealed class ReadoutRunner(VisionLanguageModel model, ConflictPrompts p
         var prompt = prompts.Of(run);
         var at = prompt.Union(spans);
         int[] watched = [.. at.Append(prompt.Length - 1).Distinct().Order()];
-        using var baseline = session.Record(prompt, new RecordOptions { Sites = [Site.HeadOut, Site.ResidPost, Site.AttnPattern], Positions = watched });
+        using var baseline = session.Record(
+            prompt, new RecordOptions { Sites = [Site.HeadOut, Site.ResidPost, Site.AttnPattern], Positions = watched });
         var shape = model.Decoder.Shape;
         var result = new RunResult(run.Id, entities.Following, entities.Competing);
         result.Outcomes[ConditionId.Baseline] = SampleRunner.Measure(baseline.LastLogits, entities, baseline.LastLogits);
         var final = baseline.Trace![Site.ResidPost, shape.Layers - 1].AsSpan(^shape.ModelSize..);
-        result.Curves[Direct] = HeadContribution.ToMargin(model, baseline.Trace, watched.Length - 1, final, entities.Following, entities.Competing);
+        result.Curves[Direct] = HeadContribution.ToMargin(model, baseline.Trace, watched.Length - 1, final,
+            entities.Following, entities.Competing);
         foreach (var (name, steps) in new[] { (Slope, 1), (Integrated, Steps) })
             result.Curves[name] = Attribution.Of(session, baseline, entities.Following, entities.Competing, at, [], steps).Heads;
         result.Curves[Shift] = AttentionShift(run, prompt, baseline.Trace, watched, at);
@@ -44,7 +46,8 @@ internal sealed class ReadoutRunner(VisionLanguageModel model, ConflictPrompts p
     private float[] AttentionShift(ConflictRun run, Prompt prompt, Trace trace, int[] watched, int[] at)
     {
         var shape = model.Decoder.Shape;
-        var (told, other) = run.Instruction == Modality.Vision ? (SpanKind.Image, SpanKind.TextContext) : (SpanKind.TextContext, SpanKind.Image);
+        var (told, other) = run.Instruction == Modality.Vision
+            ? (SpanKind.Image, SpanKind.TextContext) : (SpanKind.TextContext, SpanKind.Image);
         var shifts = new float[shape.Layers * shape.Heads];
         for (var layer = 0; layer < shape.Layers; layer++)
         {

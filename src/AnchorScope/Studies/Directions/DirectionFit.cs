@@ -38,7 +38,8 @@ internal sealed class DirectionFit(DecoderShape shape)
         var difference = new float[own.At.Receiver.Length * width];
         for (var i = 0; i < own.At.Receiver.Length; i++)
         {
-            var (from, to) = (Index(own.Receiver.Positions!, own.At.Receiver[i]) * width, Index(own.Donor.Positions!, own.At.Donor[i]) * width);
+            var (from, to) = (Index(own.Receiver.Positions!, own.At.Receiver[i]) * width,
+                Index(own.Donor.Positions!, own.At.Donor[i]) * width);
             for (var k = 0; k < width; k++) difference[i * width + k] = run.Sense * (receiver[from + k] - donor[to + k]);
         }
         return difference;
@@ -70,25 +71,29 @@ internal sealed class DirectionFit(DecoderShape shape)
     /// <summary>The mean difference as a direction.</summary>
     /// <param name="heads">Heads, for a site that has heads; for <see cref="Site.ResidPre"/> layers, with head 0.</param>
     /// <param name="byPosition">Whether there is one row for each place in a span; otherwise one row for the whole span.</param>
-    public Direction Of(string name, Site site, IEnumerable<(int Layer, int Head)> heads, IReadOnlyList<SpanKind> spans, bool byPosition) => new(
-        name, [.. from head in heads.Order()
-                  from span in spans
-                  let rows = Rows(site, head.Layer, site == Site.ResidPre ? null : head.Head, span, byPosition)
-                  where rows is not null
-                  select new DirectionPart(site, head.Layer, site == Site.ResidPre ? null : head.Head, span, rows, byPosition)]);
+    public Direction Of(string name, Site site, IEnumerable<(int Layer, int Head)> heads, IReadOnlyList<SpanKind> spans, bool byPosition) =>
+        new(
+            name, [.. from head in heads.Order()
+                      from span in spans
+                      let rows = Rows(site, head.Layer, site == Site.ResidPre ? null : head.Head, span, byPosition)
+                      where rows is not null
+                      select new DirectionPart(site, head.Layer, site == Site.ResidPre ? null : head.Head, span, rows, byPosition)]);
 
     /// <summary>The mean difference over all spans, for every position.</summary>
     /// <param name="heads">Heads, for a site that has heads; for <see cref="Site.ResidPre"/> layers, with head 0.</param>
     public Direction Everywhere(string name, Site site, IEnumerable<(int Layer, int Head)> heads) => new(
         name, [.. heads.Order().Select(h => new DirectionPart(site, h.Layer, site == Site.ResidPre ? null : h.Head, null, Mean(
-            [.. _sums.Where(s => s.Key.Site == site && s.Key.Layer == h.Layer).Select(s => s.Value)], site, site == Site.ResidPre ? null : h.Head)))]);
+            [.. _sums.Where(s => s.Key.Site == site && s.Key.Layer == h.Layer).Select(s => s.Value)], site,
+            site == Site.ResidPre ? null : h.Head)))]);
 
     private DonorRows? Rows(Site site, int layer, int? head, SpanKind span, bool byPosition)
     {
         var places = _sums.Where(s => (s.Key.Site, s.Key.Layer, s.Key.Span) == (site, layer, span)).Select(s => s.Value).ToList();
         if (places.Count == 0) return null;
         var (first, width) = Columns(site, head);
-        return byPosition ? new DonorRows([.. places.SelectMany(p => p.Sum.Skip(first).Take(width).Select(s => (float)(s / p.Count)))], places.Count) : Mean(places, site, head);
+        return byPosition
+            ? new DonorRows([.. places.SelectMany(p => p.Sum.Skip(first).Take(width).Select(s => (float)(s / p.Count)))], places.Count)
+            : Mean(places, site, head);
     }
 
     private DonorRows Mean(IReadOnlyList<(double[] Sum, int Count)> places, Site site, int? head)
@@ -97,7 +102,8 @@ internal sealed class DirectionFit(DecoderShape shape)
         return new DonorRows([.. Enumerable.Range(first, width).Select(k => (float)(places.Sum(p => p.Sum[k]) / count))], 1);
     }
 
-    private (int First, int Width) Columns(Site site, int? head) => head is { } h ? (h * shape.HeadSize, shape.HeadSize) : (0, shape.Width(site));
+    private (int First, int Width) Columns(Site site, int? head) =>
+        head is { } h ? (h * shape.HeadSize, shape.HeadSize) : (0, shape.Width(site));
 
     private static int Index(IReadOnlyList<int> of, int position)
     {

@@ -11,7 +11,8 @@ namespace AnchorScope.Studies;
 /// <param name="finder">Finds the run under the other instruction; null if it is not needed.</param>
 /// <param name="spans">Spans at which activations are compared and steered.</param>
 internal sealed class DirectionRunner(
-    VisionLanguageModel model, ConflictPrompts prompts, DonorFinder? finder, IReadOnlyList<SpanKind> spans, SpanAlignment alignment, ISession session)
+    VisionLanguageModel model, ConflictPrompts prompts, DonorFinder? finder, IReadOnlyList<SpanKind> spans,
+    SpanAlignment alignment, ISession session)
 {
     /// <summary>
     /// Prefix of curves with the norm of the change of the residual stream after the last layer, divided by the norm of that stream.
@@ -21,7 +22,8 @@ internal sealed class DirectionRunner(
     private DecoderShape Shape => model.Decoder.Shape;
 
     /// <summary>Runs every run of a sample under the conditions that <paramref name="conditions"/> returns for it.</summary>
-    public IReadOnlyList<RunResult> Run(ConflictSample sample, Func<SteeredRun, IEnumerable<(string Condition, Intervention Edits)>> conditions, CancellationToken cancel)
+    public IReadOnlyList<RunResult> Run(
+        ConflictSample sample, Func<SteeredRun, IEnumerable<(string Condition, Intervention Edits)>> conditions, CancellationToken cancel)
     {
         var results = sample.Runs.Select(run =>
         {
@@ -32,14 +34,16 @@ internal sealed class DirectionRunner(
             result.Outcomes[ConditionId.Baseline] = SampleRunner.Measure(baseline.LastLogits, entities, baseline.LastLogits);
             var asked = conditions(steered).ToList();
             Sweep.LastLogits(session, [.. asked.Select(a => new SweepItem(baseline, a.Edits))],
-                (i, logits) => result.Outcomes[asked[i].Condition] = SampleRunner.Measure(logits, entities, baseline.LastLogits), cancel: cancel);
+                (i, logits) => result.Outcomes[asked[i].Condition] = SampleRunner.Measure(logits, entities, baseline.LastLogits),
+                cancel: cancel);
             return result;
         }).ToList();
         return results;
     }
 
     /// <summary>How much the conditions change the residual stream after the last layer, at the steered spans.</summary>
-    public IReadOnlyList<RunResult> Norms(ConflictSample sample, Func<SteeredRun, IEnumerable<(string Condition, Intervention Edits)>> conditions, CancellationToken cancel)
+    public IReadOnlyList<RunResult> Norms(
+        ConflictSample sample, Func<SteeredRun, IEnumerable<(string Condition, Intervention Edits)>> conditions, CancellationToken cancel)
     {
         var results = sample.Runs.Select(run =>
         {
@@ -79,7 +83,8 @@ internal sealed class DirectionRunner(
         return new SteeredRun(run, prompt, null);
     }
 
-    private AnswerEntities EntitiesOf(ConflictRun run) => AnswerEntities.Of(run, model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}");
+    private AnswerEntities EntitiesOf(ConflictRun run) =>
+        AnswerEntities.Of(run, model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}");
 
     private float[] LastLayer(Prompt prompt)
     {

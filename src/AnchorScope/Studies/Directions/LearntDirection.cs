@@ -32,9 +32,11 @@ internal static class LearntDirection
 
     /// <summary>Trains a direction with as many rows in each part as <paramref name="start"/> has.</summary>
     /// <param name="order">Seed of the order of the batches.</param>
-    public static Direction Of(VisionLanguageModel model, string name, Direction start, IReadOnlyList<LearningRun> runs, ulong order, int threads, Action<int>? progress, CancellationToken cancel)
+    public static Direction Of(VisionLanguageModel model, string name, Direction start, IReadOnlyList<LearningRun> runs, ulong order,
+        int threads, Action<int>? progress, CancellationToken cancel)
     {
-        using var learnt = Parameters.Zeros("direction", start.Parts.Select((p, i) => (NameOf(i), new long[] { p.Rows.Count * p.Rows.Width })));
+        using var learnt = Parameters.Zeros("direction",
+            start.Parts.Select((p, i) => (NameOf(i), new long[] { p.Rows.Count * p.Rows.Width })));
         for (var i = 0; i < start.Parts.Count; i++) Values(start.Parts[i].Rows).CopyTo(learnt[NameOf(i)]);
         using var optimiser = new AdamW(learnt, learnt.Entries, Adam);
         using var lanes = new GradientLanes(model.Engine, learnt.Entries, Lanes, cancel);
@@ -44,9 +46,11 @@ internal static class LearntDirection
         {
             cancel.ThrowIfCancellationRequested();
             var direction = Now(name, start, learnt);
-            (LearningRun Run, int Sign)[] batch = [.. Enumerable.Range(0, Math.Min(Batch, runs.Count)).Select(_ => runs[random.Below(runs.Count)]).SelectMany(run => new[] { (run, 1), (run, -1) })];
+            (LearningRun Run, int Sign)[] batch = [.. Enumerable.Range(0, Math.Min(Batch, runs.Count))
+                .Select(_ => runs[random.Below(runs.Count)]).SelectMany(run => new[] { (run, 1), (run, -1) })];
             var passes = batch.Chunk(Together).ToArray();
-            lanes.Of(passes.Length, threads, (pass, session, gradients) => Add(session, direction, passes[pass], 1f / batch.Length, gradients));
+            lanes.Of(
+                passes.Length, threads, (pass, session, gradients) => Add(session, direction, passes[pass], 1f / batch.Length, gradients));
             optimiser.Step(lanes.Sum, rate, 1);
             progress?.Invoke(step + 1);
         }
@@ -55,14 +59,16 @@ internal static class LearntDirection
 
     /// <summary>Adds the gradient of the loss with respect to the direction's parts to <paramref name="gradients"/>.</summary>
     /// <returns>The loss.</returns>
-    internal static double Add(ISession session, Direction direction, IReadOnlyList<(LearningRun Run, int Sign)> batch, float weight, Gradients gradients)
+    internal static double Add(ISession session, Direction direction, IReadOnlyList<(LearningRun Run, int Sign)> batch,
+        float weight, Gradients gradients)
     {
         var sites = direction.Parts.Select(p => p.Site).Distinct().ToList();
         var slopes = batch.Select(_ => Trace.OfDerivatives(sites)).ToList();
         var loss = 0.0;
         session.Differentiate(
             [
-                .. batch.Select((b, i) => new GradientPlan(b.Run.Run.Prompt, direction.At("learning", b.Sign, b.Run.Run.Prompt.Span), slopes[i])),
+                .. batch.Select(
+                    (b, i) => new GradientPlan(b.Run.Run.Prompt, direction.At("learning", b.Sign, b.Run.Run.Prompt.Span), slopes[i])),
             ],
             new LossGradient(ReadsLogits: true, (i, logits) =>
             {
@@ -70,7 +76,8 @@ internal static class LearntDirection
                 loss += CrossEntropy.Row(logits, sign == run.Run.Sense ? run.Entities.Following : run.Entities.Competing, weight);
             }),
             direction.Parts.Min(p => p.Layer));
-        for (var i = 0; i < batch.Count; i++) Collect(session.Engine.Shape, direction, batch[i].Run.Run.Prompt, batch[i].Sign, slopes[i], gradients);
+        for (var i = 0; i < batch.Count; i++)
+            Collect(session.Engine.Shape, direction, batch[i].Run.Run.Prompt, batch[i].Sign, slopes[i], gradients);
         return loss;
     }
 

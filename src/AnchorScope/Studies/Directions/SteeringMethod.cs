@@ -35,7 +35,8 @@ internal enum SteeringFamily { Heads, Residual, Gain, Boost }
 /// <param name="Signed">Whether the strength has a sign, towards the picture or the text. Otherwise every run is changed in the same
 /// way.</param>
 /// <param name="Strengths">Ascending, above 0.</param>
-internal sealed record SteeringMethod(string Name, string What, SteeringFamily Family, bool Signed, IReadOnlyList<double> Strengths, IReadOnlyList<SteeringSetting> Settings)
+internal sealed record SteeringMethod(string Name, string What, SteeringFamily Family, bool Signed, IReadOnlyList<double> Strengths,
+    IReadOnlyList<SteeringSetting> Settings)
 {
     /// <summary>
     /// The same with random other heads, or with random vectors of the same length; empty if the method has no such control.
@@ -43,7 +44,9 @@ internal sealed record SteeringMethod(string Name, string What, SteeringFamily F
     public IReadOnlyList<SteeringMethod> Controls { get; init; } = [];
 
     /// <summary>The name of a condition in results.jsonl, for instance "steer/residual_mean/L3/+2".</summary>
-    public string Condition(SteeringSetting setting, double strength) => FormattableString.Invariant($"steer/{Name}/{(setting.Label.Length > 0 ? setting.Label + "/" : "")}{(Signed && strength >= 0 ? "+" : "")}{strength:R}");
+    public string Condition(SteeringSetting setting, double strength) =>
+        FormattableString.Invariant(
+            $"steer/{Name}/{(setting.Label.Length > 0 ? setting.Label + "/" : "")}{(Signed && strength >= 0 ? "+" : "")}{strength:R}");
 
     /// <summary>The condition that steers a run towards its instructed modality.</summary>
     public string Condition(SteeringSetting setting, double strength, ConflictRun run) =>

@@ -22,7 +22,8 @@ internal sealed class SteeringReader
         foreach (var method in methods.SelectMany(m => m.Controls.Prepend(m)))
         {
             // Controls were run on fewer samples. Every method chooses on all samples it has.
-            _turns[method.Name] = method.Signed ? Best(method, at => Turning(at, validation).Difference(r => Turned(r, at)).Difference.Mean) : null;
+            _turns[method.Name] = method.Signed
+                ? Best(method, at => Turning(at, validation).Difference(r => Turned(r, at)).Difference.Mean) : null;
             _repairs[method.Name] = Best(method, at => Net(at, validation).Difference.Mean);
         }
     }
@@ -34,7 +35,8 @@ internal sealed class SteeringReader
         public string With(MeasuredRun run) => Method.Condition(Setting, Strength, run.Run);
 
         /// <summary>The condition that steers the run towards the other modality.</summary>
-        public string Against(MeasuredRun run) => Method.Condition(Setting, Method.Signed && run.Run.Instruction == Modality.Vision ? -Strength : Strength);
+        public string Against(MeasuredRun run) =>
+            Method.Condition(Setting, Method.Signed && run.Run.Instruction == Modality.Vision ? -Strength : Strength);
 
         public (string Condition, Intervention Edits)? EditsOf(SteeredRun run, int sense)
         {
@@ -76,7 +78,8 @@ internal sealed class SteeringReader
             _matched[method.Name] = [.. method.Controls.Select(control =>
             {
                 var strengths = StrengthMatch.Further(control.Strengths);
-                var strength = StrengthMatch.At(strengths, [.. strengths.Select(s => Norm(Like(chosen, control, s)).Mean)], aim, control.Signed ? 0 : 1);
+                var strength = StrengthMatch.At(strengths, [.. strengths.Select(s => Norm(Like(chosen, control, s)).Mean)],
+                    aim, control.Signed ? 0 : 1);
                 return (control, strength is { } found ? (At?)Like(chosen, control, found) : null);
             })];
         }
@@ -87,8 +90,10 @@ internal sealed class SteeringReader
     /// </summary>
     public IEnumerable<(string Condition, Intervention Edits)> ControlConditions(SteeredRun run)
     {
-        var turns = _methods.SelectMany(m => m.Controls).Select(c => _turns[c.Name]).OfType<At>().SelectMany(at => new[] { at.EditsOf(run, 1), at.EditsOf(run, -1) });
-        var repairs = _methods.SelectMany(m => m.Controls).Select(c => _repairs[c.Name]).Concat(_matched.Values.SelectMany(m => m).Select(m => m.Matched)).OfType<At>().Select(at => at.EditsOf(run, run.Sense));
+        var turns = _methods.SelectMany(m => m.Controls).Select(c => _turns[c.Name]).OfType<At>()
+            .SelectMany(at => new[] { at.EditsOf(run, 1), at.EditsOf(run, -1) });
+        var repairs = _methods.SelectMany(m => m.Controls).Select(c => _repairs[c.Name])
+            .Concat(_matched.Values.SelectMany(m => m).Select(m => m.Matched)).OfType<At>().Select(at => at.EditsOf(run, run.Sense));
         return turns.Concat(repairs).OfType<(string Condition, Intervention Edits)>().DistinctBy(c => c.Condition);
     }
 
@@ -97,14 +102,16 @@ internal sealed class SteeringReader
         var options = study.Diagnosed.Options;
         var (model, data) = study.Facts();
         var gain = Largest(_methods.Where(m => m.Family == SteeringFamily.Gain), _repairs, at => Net(at, _validation).Difference.Mean);
-        var residual = Largest(_methods.Where(m => m.Family == SteeringFamily.Residual), _turns, at => Turning(at, _validation).Difference(r => Turned(r, at)).Difference.Mean);
+        var residual = Largest(_methods.Where(m => m.Family == SteeringFamily.Residual), _turns,
+            at => Turning(at, _validation).Difference(r => Turned(r, at)).Difference.Mean);
         var turns = _methods.Select(m => m.Signed ? Turn(m, test, control, unseen, residual) : null).ToList();
         var repairs = _methods.Select(m => Repair(m, test, control, unseen, gain)).ToList();
         // A method without a gain on the validation runs claims nothing, so it is not a member of the family.
         var turnP = Holm([.. turns.Select(t => t?.Chosen is null ? double.NaN : t.P)]);
         var repairP = Holm([.. repairs.Select(r => r.Chosen is null ? double.NaN : r.P)]);
         return new SteeringResult(
-            1, ToolVersion.Text, model, data, study.Diagnosed.Named, options.Seed, _margin, study.Heads, pairs, _validation.Runs.Count, test.Runs.Count(r => r.Failed), test.Runs.Count, control?.Runs.Count ?? 0,
+            1, ToolVersion.Text, model, data, study.Diagnosed.Named, options.Seed, _margin, study.Heads, pairs, _validation.Runs.Count,
+            test.Runs.Count(r => r.Failed), test.Runs.Count, control?.Runs.Count ?? 0,
             unseen?.Runs.Count ?? 0, gain?.Name, residual?.Name,
             [.. _methods.Select((m, i) =>
             {
@@ -123,7 +130,8 @@ internal sealed class SteeringReader
             })]);
     }
 
-    private static IReadOnlyList<double> Holm(IReadOnlyList<double> p) => [.. MultipleComparisons.Holm(p).Select(q => double.IsNaN(q) ? 1 : q)];
+    private static IReadOnlyList<double> Holm(IReadOnlyList<double> p) =>
+        [.. MultipleComparisons.Holm(p).Select(q => double.IsNaN(q) ? 1 : q)];
 
     private static At? Best(SteeringMethod method, Func<At, double> score)
     {
@@ -140,7 +148,8 @@ internal sealed class SteeringReader
         methods.Where(m => chosen[m.Name] is not null).MaxBy(m => score(chosen[m.Name]!.Value));
 
     /// <summary>A control in the setting of the method it is compared with.</summary>
-    private static At Like(At chosen, SteeringMethod control, double strength) => new(control, control.Settings.First(s => s.Label == chosen.Setting.Label), strength);
+    private static At Like(At chosen, SteeringMethod control, double strength) =>
+        new(control, control.Settings.First(s => s.Label == chosen.Setting.Label), strength);
 
     private static double Third(MeasuredRun run, string condition) => 1 - run.Follows(condition) - run.Competes(condition);
 
@@ -152,7 +161,8 @@ internal sealed class SteeringReader
     /// </summary>
     private static double Turned(MeasuredRun run, At at) => run.Competes(at.Against(run)) - (1 - run.Follows(at.With(run)));
 
-    private static PairedTest Net(At at, MeasuredSet set) => set.Where(r => r.Has(at.With(r))).Difference(r => r.Follows(at.With(r)) - r.Follows(ConditionId.Baseline));
+    private static PairedTest Net(At at, MeasuredSet set) =>
+        set.Where(r => r.Has(at.With(r))).Difference(r => r.Follows(at.With(r)) - r.Follows(ConditionId.Baseline));
 
     private Estimate Norm(At at)
     {
@@ -183,7 +193,8 @@ internal sealed class SteeringReader
         TurnedSide Side(Modality towards)
         {
             var (others, own) = (runs.Where(r => r.Run.Instruction != towards), runs.Where(r => r.Run.Instruction == towards));
-            return new TurnedSide(others.Share(r => r.Competes(at.Against(r))), others.Share(r => Third(r, at.Against(r))), own.Share(r => r.Follows(at.With(r))));
+            return new TurnedSide(others.Share(r => r.Competes(at.Against(r))), others.Share(r => Third(r, at.Against(r))),
+                own.Share(r => r.Follows(at.With(r))));
         }
         Estimate? beyond = residual is null || residual.Name == method.Name ? null
             : Turning(_turns[residual.Name]!.Value, runs).Mean(r => Turned(r, at) - Turned(r, _turns[residual.Name]!.Value));
@@ -193,7 +204,8 @@ internal sealed class SteeringReader
             Score = score.Difference,
             ToPicture = Side(Modality.Vision),
             ToText = Side(Modality.Text),
-            Control = control?.Where(r => r.Has(at.Against(r))).Difference(r => r.Follows(at.Against(r)) - r.Follows(ConditionId.Baseline)).Difference,
+            Control = control?.Where(r => r.Has(at.Against(r)))
+                .Difference(r => r.Follows(at.Against(r)) - r.Follows(ConditionId.Baseline)).Difference,
             Unseen = unseen is null ? null : Turning(at, unseen).Difference(r => Turned(r, at)).Difference,
             BeyondResidual = beyond,
             Random = Rank(at, [.. method.Controls.Select(c => _turns[c.Name])], test, Turning, Turned),
@@ -224,7 +236,8 @@ internal sealed class SteeringReader
             if (set is null) return null;
             var has = set.Where(r => r.Has(at.With(r)));
             return new RepairEffect(
-                has.Runs.Count, has.Where(r => r.Failed).Share(r => r.Follows(at.With(r))), has.Where(r => !r.Failed).Share(r => 1 - r.Follows(at.With(r))), Net(at, set).Difference);
+                has.Runs.Count, has.Where(r => r.Failed).Share(r => r.Follows(at.With(r))),
+                has.Where(r => !r.Failed).Share(r => 1 - r.Follows(at.With(r))), Net(at, set).Difference);
         }
         static MeasuredSet Steered(At a, MeasuredSet set) => set.Where(r => r.Has(a.With(r)));
         static double Gained(MeasuredRun r, At a) => r.Follows(a.With(r)) - r.Follows(ConditionId.Baseline);
@@ -251,7 +264,8 @@ internal sealed class SteeringReader
     /// The rank of a method's mean among those of its controls, on the runs on which these were steered too. A control without a chosen
     /// strength counts as having no effect.
     /// </summary>
-    private static PermutationRank? Rank(At at, IReadOnlyList<At?> controls, MeasuredSet test, Func<At, MeasuredSet, MeasuredSet> runsOf, Func<MeasuredRun, At, double> value)
+    private static PermutationRank? Rank(At at, IReadOnlyList<At?> controls, MeasuredSet test, Func<At, MeasuredSet, MeasuredSet> runsOf,
+        Func<MeasuredRun, At, double> value)
     {
         if (controls.Count == 0) return null;
         var shared = test.Where(r => r.Sample < SteeringStudy.RandomSamples);
@@ -298,17 +312,25 @@ internal sealed class SteeringReader
         return (Strongest(-1), Strongest(1));
     }
 
-    private static string Where(SteeringChoice chosen) => FormattableString.Invariant($"{(chosen.Label.Length > 0 ? chosen.Label + ", " : "")}strength {chosen.Strength:R#}");
+    private static string Where(SteeringChoice chosen) =>
+        FormattableString.Invariant($"{(chosen.Label.Length > 0 ? chosen.Label + ", " : "")}strength {chosen.Strength:R#}");
 
     private SteeringTurn Said(SteeringMethod method, SteeringTurn turn, MeasuredSet test, SteeringMethod? residual)
     {
-        if (turn.Chosen is not { } chosen) return turn with { Text = $"{method.Name}: no strength that was tried turns more validation runs than it takes from their own side." };
+        if (turn.Chosen is not { } chosen)
+            return turn with
+                { Text = $"{method.Name}: no strength that was tried turns more validation runs than it takes from their own side." };
         var score = turn.Score!.Value;
-        string Side(TurnedSide side, string from, string to) => $"{Wording.Percent(side.Switched.Mean)} of the runs that follow the {from} to the {to} ({Wording.Interval(side.Switched)}; a third answer in "
-            + $"{Wording.Percent(side.Third.Mean)}), while {Wording.Percent(side.Kept.Mean)} of those that follow the {to} keep it";
-        var text = $"{method.Name} ({Where(chosen)}) turns {Side(turn.ToPicture!, "text", "picture")}; the other way it turns {Side(turn.ToText!, "picture", "text")}";
-        if (turn.BeyondResidual is { } beyond) text += $"; score {Wording.Change(beyond)} against the best residual direction on validation runs, {residual!.Name}";
-        text += turn.Random is { } rank ? $"; {Wording.Rank(rank, "score")}, each at its best strength" : "; it was compared with no random heads";
+        string Side(TurnedSide side, string from, string to) =>
+            $"{Wording.Percent(side.Switched.Mean)} of the runs that follow the "
+                + $"{from} to the {to} ({Wording.Interval(side.Switched)}; a third answer in "
+                + $"{Wording.Percent(side.Third.Mean)}), while {Wording.Percent(side.Kept.Mean)} of those that follow the {to} keep it";
+        var text = $"{method.Name} ({Where(chosen)}) turns {Side(turn.ToPicture!, "text", "picture")}; the other way it turns "
+            + $"{Side(turn.ToText!, "picture", "text")}";
+        if (turn.BeyondResidual is { } beyond)
+            text += $"; score {Wording.Change(beyond)} against the best residual direction on validation runs, {residual!.Name}";
+        text += turn.Random is { } rank
+            ? $"; {Wording.Rank(rank, "score")}, each at its best strength" : "; it was compared with no random heads";
         if (turn.Control is { } without) text += $"; turned, samples without a conflict change by {Wording.Change(without)}";
         var status = test.IsFew || turn.Random is not { } compared ? FindingStatus.Unclear
             : turn.P <= MultipleComparisons.Level && score.Low > 0 && compared.P <= MultipleComparisons.Level ? FindingStatus.Present
@@ -319,24 +341,34 @@ internal sealed class SteeringReader
 
     private SteeringRepair Said(SteeringMethod method, SteeringRepair repair, MeasuredSet test, SteeringMethod? gain)
     {
-        if (repair.Chosen is not { } chosen) return repair with { Text = $"{method.Name}: no strength that was tried gains anything on {Wording.Count(_validation.Runs.Count, "validation run")}." };
+        if (repair.Chosen is not { } chosen)
+            return repair with
+                { Text = $"{method.Name}: no strength that was tried gains anything on "
+                    + $"{Wording.Count(_validation.Runs.Count, "validation run")}." };
         var effect = repair.Test!;
-        var text = $"{method.Name} ({Where(chosen)}) repairs {Wording.Percent(effect.Repaired.Mean)} of {Wording.Count(effect.Repaired.Count, "failed run")} ({Wording.Interval(effect.Repaired)}) and breaks "
+        var text = $"{method.Name} ({Where(chosen)}) repairs {Wording.Percent(effect.Repaired.Mean)} of "
+            + $"{Wording.Count(effect.Repaired.Count, "failed run")} ({Wording.Interval(effect.Repaired)}) and breaks "
             + $"{Wording.Percent(effect.Broken.Mean)} of {Wording.Count(effect.Broken.Count, "other")}: {Wording.Change(effect.Net)} on "
             + $"all";
         if (repair.BeyondGain is { } beyond) text += $"; against the best gain on validation runs, {gain!.Name}, {Wording.Change(beyond)}";
-        text += repair.Random is { } rank ? $"; {Wording.Rank(rank, "gain", " under the same kind of steering")}, each at its best strength" : "; it was compared with no random heads";
+        text += repair.Random is { } rank ? $"; {Wording.Rank(rank, "gain", " under the same kind of steering")}, each at its best strength"
+            : "; it was compared with no random heads";
         if (repair.Random is { } all)
         {
-            text += repair.Matched is { } matched ? $"; {Wording.Rank(matched, "gain", " under the same kind of steering")}, each where it changes the residual stream as much" : "; none changes the residual stream as much";
+            text += repair.Matched is { } matched
+                ? $"; {Wording.Rank(matched, "gain", " under the same kind of steering")}, each where it changes the residual "
+                    + "stream as much" : "; none changes the residual stream as much";
             if (repair.MatchedReached < all.Draws) text += $" "
                 + $"({Wording.Count(all.Draws - repair.MatchedReached, "set", "never does", "never do")})";
         }
         var harmless = repair.Control is { } control && control.Net.Low > -_margin;
-        text += repair.Control is { } without ? $"; without a conflict {Wording.Change(without.Net)}{(harmless ? "" : ", which is not shown to be harmless")}" : "; harm was not checked, as no sample lacks a conflict";
+        text += repair.Control is { } without
+            ? $"; without a conflict {Wording.Change(without.Net)}{(harmless ? "" : ", which is not shown to be harmless")}"
+            : "; harm was not checked, as no sample lacks a conflict";
         bool Beats(PermutationRank? of) => of is { } r && r.P <= MultipleComparisons.Level;
         var status = test.IsFew ? FindingStatus.Unclear
-            : repair.P <= MultipleComparisons.Level && effect.Net.Low > 0 && harmless && Beats(repair.Random) && Beats(repair.Matched) ? FindingStatus.Present
+            : repair.P <= MultipleComparisons.Level && effect.Net.Low > 0 && harmless && Beats(repair.Random) && Beats(repair.Matched)
+            ? FindingStatus.Present
             : effect.Net.High <= 0 || effect.Repaired.High <= _margin ? FindingStatus.Absent
             : FindingStatus.Unclear;
         return repair with { Status = status, Text = text + "." };

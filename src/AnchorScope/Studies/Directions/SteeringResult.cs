@@ -16,7 +16,8 @@ namespace AnchorScope.Studies;
 /// <param name="BestResidual">The residual direction with the largest turning score on validation runs, with which turns are compared; null
 /// if none is above 0.</param>
 internal sealed record SteeringResult(
-    int Schema, string Tool, ModelFacts Model, IReadOnlyList<SetFacts> Data, IReadOnlyDictionary<string, string> Variants, ulong Seed, double EquivalenceMargin, DiagnosedHeads Heads,
+    int Schema, string Tool, ModelFacts Model, IReadOnlyList<SetFacts> Data, IReadOnlyDictionary<string, string> Variants, ulong Seed,
+    double EquivalenceMargin, DiagnosedHeads Heads,
     int FittedRuns, int ValidationRuns, int Failed, int TestRuns, int ControlRuns, int UnseenRuns, string? BestGain, string? BestResidual,
     IReadOnlyList<SteeredMethod> Methods)
 {
@@ -65,7 +66,8 @@ internal sealed record SteeringTurn
     public required SteeringChoice? Chosen { get; init; }
 
     /// <summary>
-    /// On the test split: share that switches to the other modality's answer when steered against its instruction, minus the share that loses its own answer when steered with it.
+    /// On the test split: share that switches to the other modality's answer when steered against its instruction, minus the share that
+    /// loses its own answer when steered with it.
     /// </summary>
     public required Estimate? Score { get; init; }
 
@@ -85,7 +87,8 @@ internal sealed record SteeringTurn
     public required Estimate? BeyondResidual { get; init; }
 
     /// <summary>
-    /// Rank of the score among the method's controls (random heads, or random vectors of the same length), each at its own best setting and strength; null if it has none.
+    /// Rank of the score among the method's controls (random heads, or random vectors of the same length), each at its own best setting and
+    /// strength; null if it has none.
     /// </summary>
     public required PermutationRank? Random { get; init; }
 
@@ -122,7 +125,8 @@ internal sealed record SteeringRepair
     public required PermutationRank? Random { get; init; }
 
     /// <summary>
-    /// The same, with each control at the strength that changes the residual stream as much as this method does; only controls that reach it.
+    /// The same, with each control at the strength that changes the residual stream as much as this method does; only controls that reach
+    /// it.
     /// </summary>
     public required PermutationRank? Matched { get; init; }
 

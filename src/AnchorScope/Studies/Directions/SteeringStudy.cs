@@ -32,10 +32,15 @@ internal sealed class SteeringStudy : IDisposable
             // A single file is split in two sets, which then have the same hash.
             var test = _study.Data.Test.Sha256 == _study.Data.Rank.Sha256 ? "" : _study.Data.Test.Sha256;
             Heads = DiagnosedHeads.Of(options.Diagnosis, _study.Model.Checkpoint.Identity, test, _study.Model.Decoder.Shape);
-            if (!diagnosis.Gains.Any(g => g > 1)) throw new InputException($"--gains: expected at least one number above 1, found {string.Join(',', diagnosis.Gains)}");
-            if (Conflicts(_study.Data.Rank).Count < 4) throw InputException.At(diagnosis.Data, "ranking samples", "at least 4 conflicts, half to fit and half to choose strengths", $"{Conflicts(_study.Data.Rank).Count}");
-            _unseen = options.Unseen is { } folder ? DiagnosisData.Load(folder, diagnosis.Limit, diagnosis.Seed).Filter(_study.Model, _study.AnswerTokens) : null;
-            if (_unseen is not null && _unseen.Layout.Name != _study.Data.Layout.Name) throw InputException.At(options.Unseen!, "prompt layout", _study.Data.Layout.Name, _unseen.Layout.Name);
+            if (!diagnosis.Gains.Any(g => g > 1))
+                throw new InputException($"--gains: expected at least one number above 1, found {string.Join(',', diagnosis.Gains)}");
+            if (Conflicts(_study.Data.Rank).Count < 4)
+                throw InputException.At(diagnosis.Data, "ranking samples", "at least 4 conflicts, half to fit and half to choose strengths",
+                    $"{Conflicts(_study.Data.Rank).Count}");
+            _unseen = options.Unseen is { } folder
+                ? DiagnosisData.Load(folder, diagnosis.Limit, diagnosis.Seed).Filter(_study.Model, _study.AnswerTokens) : null;
+            if (_unseen is not null && _unseen.Layout.Name != _study.Data.Layout.Name)
+                throw InputException.At(options.Unseen!, "prompt layout", _study.Data.Layout.Name, _unseen.Layout.Name);
         }
         catch
         {
@@ -72,7 +77,8 @@ internal sealed class SteeringStudy : IDisposable
     /// <summary>The phases of a run in order, with their number of samples.</summary>
     public IReadOnlyList<(string Phase, int Samples)> Phases =>
     [
-        ("fit", Fitted.Samples.Count), ("learn", LearntDirection.Steps * (2 + (Heads.ChoiceCarriers.Count > 0 && Heads.Arbiters.Count > 0 ? 1 : 0))),
+        ("fit", Fitted.Samples.Count),
+        ("learn", LearntDirection.Steps * (2 + (Heads.ChoiceCarriers.Count > 0 && Heads.Arbiters.Count > 0 ? 1 : 0))),
         .. Sets.Select(s => (s.Phase, s.Set.Samples.Count)), ("norm", NormSet.Samples.Count),
     ];
 
@@ -98,7 +104,8 @@ internal sealed class SteeringStudy : IDisposable
     }
 
     /// <summary>Runs what <paramref name="store"/> does not contain yet, and reduces it.</summary>
-    public (SteeringResult Result, DirectionFile File) Run(ResultStore store, string folder, Action<StudyProgress>? progress = null, CancellationToken cancel = default)
+    public (SteeringResult Result, DirectionFile File) Run(ResultStore store, string folder, Action<StudyProgress>? progress = null,
+        CancellationToken cancel = default)
     {
         var fit = Fit(progress, cancel);
         var methods = new SteeringMethods(_study, _options, Heads, fit);
@@ -106,7 +113,8 @@ internal sealed class SteeringStudy : IDisposable
         List<SteeringMethod> controls = [.. all.SelectMany(m => m.Controls)];
         var draws = new BootstrapDraws(_study.Options.Seed);
         static bool Chooses((string Phase, ConflictSet, ConflictSet) set) => set.Phase.StartsWith("validate", StringComparison.Ordinal);
-        foreach (var (phase, set, donors) in Sets.Where(Chooses)) Steer(phase, set, donors, all, run => Turning(controls, run), store, progress, cancel);
+        foreach (var (phase, set, donors) in Sets.Where(Chooses))
+            Steer(phase, set, donors, all, run => Turning(controls, run), store, progress, cancel);
         var validated = MeasuredSet.Join("validation", [.. Sets.Where(Chooses).Select(s => Measured(s.Phase, s.Set, store, draws))], draws);
         var reader = new SteeringReader(all, validated, _study.Options.EquivalenceMargin);
         _study.Each("norm", NormSet, store, session =>
@@ -115,8 +123,10 @@ internal sealed class SteeringStudy : IDisposable
             return (sample, stop) => runner.Norms(sample, reader.NormConditions, stop);
         }, progress, cancel);
         reader.Match(Measured("norm", NormSet, store, draws));
-        foreach (var (phase, set, donors) in Sets.Where(s => !Chooses(s))) Steer(phase, set, donors, all, reader.ControlConditions, store, progress, cancel);
-        MeasuredSet? Of(string phase) => Sets.Where(s => s.Phase == phase).Select(s => Measured(phase, s.Set, store, draws)).FirstOrDefault();
+        foreach (var (phase, set, donors) in Sets.Where(s => !Chooses(s)))
+            Steer(phase, set, donors, all, reader.ControlConditions, store, progress, cancel);
+        MeasuredSet? Of(string phase) =>
+            Sets.Where(s => s.Phase == phase).Select(s => Measured(phase, s.Set, store, draws)).FirstOrDefault();
         var result = reader.Read(this, fit.Pairs, Of("test")!, Of("control"), Of("unseen"));
         return (result, FileOf(folder, all, result));
     }
@@ -143,22 +153,28 @@ internal sealed class SteeringStudy : IDisposable
                       let label = (found.Turn?.Chosen ?? found.Repair.Chosen)?.Label ?? method.Settings[0].Label
                       let direction = method.Settings.First(s => s.Label == label).Direction
                       where direction is not null
-                      select new BoundedDirection(direction, found.Lowest, found.Highest)).ToDictionary(d => d.Direction.Name, StringComparer.Ordinal),
+                      select new BoundedDirection(direction, found.Lowest, found.Highest))
+            .ToDictionary(d => d.Direction.Name, StringComparer.Ordinal),
     };
 
     private DirectionFit Fit(Action<StudyProgress>? progress, CancellationToken cancel)
     {
-        var (fit, set, spans) = (new DirectionFit(_study.Model.Decoder.Shape), Fitted, DiagnosisConditions.SpansOf(_study.Options.Variants));
+        var (fit, set, spans) = (new DirectionFit(_study.Model.Decoder.Shape), Fitted,
+            DiagnosisConditions.SpansOf(_study.Options.Variants));
         using var session = _study.Model.OpenSession(new SessionOptions { Threads = _study.Options.Threads, Cancel = cancel });
         var runner = RunnerOf(_study.Data.Rank, session);
         var done = 0;
         foreach (var sample in set.Samples)
         {
             cancel.ThrowIfCancellationRequested();
-            foreach (var run in sample.Runs.Select(runner.Read).Where(r => r.Own is not null)) fit.Add(run, spans, DirectionFit.Differences(_study.Model.Decoder.Shape, run));
+            foreach (var run in sample.Runs.Select(runner.Read).Where(r => r.Own is not null))
+                fit.Add(run, spans, DirectionFit.Differences(_study.Model.Decoder.Shape, run));
             progress?.Invoke(new StudyProgress("fit", ++done, set.Samples.Count));
         }
-        return fit.Pairs > 0 ? fit : throw InputException.At(_study.Data.Folder, "ranking samples", "runs whose other instruction has as many tokens (--alignment end takes others as well)", "none");
+        return fit.Pairs > 0
+            ? fit
+            : throw InputException.At(_study.Data.Folder, "ranking samples",
+                "runs whose other instruction has as many tokens (--alignment end takes others as well)", "none");
     }
 
     private List<Direction> Learn(SteeringMethods methods, ResultStore store, Action<StudyProgress>? progress, CancellationToken cancel)
@@ -173,10 +189,13 @@ internal sealed class SteeringStudy : IDisposable
                     _study.Model, start.Name, start, runs ??= LearningRuns(cancel), _study.Options.Seed, _study.Options.Threads,
                     step => progress?.Invoke(new StudyProgress("learn", done + step, LearntDirection.Steps * starts.Count)), cancel);
                 var row = new RunResult(start.Name, 0, 0);
-                for (var i = 0; i < direction.Parts.Count; i++) row.Curves[LearntDirection.NameOf(i)] = LearntDirection.Values(direction.Parts[i].Rows);
+                for (var i = 0; i < direction.Parts.Count; i++)
+                    row.Curves[LearntDirection.NameOf(i)] = LearntDirection.Values(direction.Parts[i].Rows);
                 store.Append("learnt", start.Name, rows = [row]);
             }
-            learnt.Add(start with { Parts = [.. start.Parts.Select((p, i) => p with { Rows = new DonorRows(rows[0].Curves[LearntDirection.NameOf(i)], p.Rows.Count) })] });
+            learnt.Add(start with
+                { Parts = [.. start.Parts.Select(
+                    (p, i) => p with { Rows = new DonorRows(rows[0].Curves[LearntDirection.NameOf(i)], p.Rows.Count) })] });
             done += LearntDirection.Steps;
             progress?.Invoke(new StudyProgress("learn", done, LearntDirection.Steps * starts.Count));
         }
@@ -188,17 +207,20 @@ internal sealed class SteeringStudy : IDisposable
         using var session = _study.Model.OpenSession(new SessionOptions { Threads = _study.Options.Threads, Cancel = cancel });
         var runner = RunnerOf(_study.Data.Rank, session);
         return [.. Fitted.Samples.Take(LearntDirection.Samples).SelectMany(s => s.Runs).Select(run => new LearningRun(
-            runner.Read(run) with { Own = null }, AnswerEntities.Of(run, _study.Model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}")))];
+            runner.Read(run) with { Own = null },
+            AnswerEntities.Of(run, _study.Model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}")))];
     }
 
     /// <param name="controls">Conditions of random heads, for the first samples.</param>
     private void Steer(
-        string phase, ConflictSet set, ConflictSet donors, IReadOnlyList<SteeringMethod> methods, Func<SteeredRun, IEnumerable<(string Condition, Intervention Edits)>> controls, ResultStore store,
+        string phase, ConflictSet set, ConflictSet donors, IReadOnlyList<SteeringMethod> methods,
+        Func<SteeredRun, IEnumerable<(string Condition, Intervention Edits)>> controls, ResultStore store,
         Action<StudyProgress>? progress, CancellationToken cancel) => _study.Each(phase, set, store, session =>
         {
             var runner = RunnerOf(donors, session);
             var few = set.Samples.Take(RandomSamples).Select(s => s.Id).ToHashSet(StringComparer.Ordinal);
-            return (sample, stop) => runner.Run(sample, run => Turning(methods, run).Concat(few.Contains(sample.Id) ? controls(run) : []), stop);
+            return (sample, stop) => runner.Run(sample, run => Turning(methods, run).Concat(few.Contains(sample.Id) ? controls(run) : []),
+                stop);
         }, progress, cancel);
 
     private DirectionRunner RunnerOf(ConflictSet donors, ISession session)
@@ -219,7 +241,8 @@ internal sealed class SteeringStudy : IDisposable
         where edits is not null
         select (condition, edits);
 
-    private MeasuredSet Measured(string phase, ConflictSet set, ResultStore store, BootstrapDraws draws) => MeasuredSet.Of(set, id => store.Find(phase, id)!, _study.Model.Tokenizer, draws);
+    private MeasuredSet Measured(string phase, ConflictSet set, ResultStore store, BootstrapDraws draws) =>
+        MeasuredSet.Of(set, id => store.Find(phase, id)!, _study.Model.Tokenizer, draws);
 
     private static List<ConflictSample> Conflicts(ConflictSet set) => [.. set.Samples.Where(s => s.Kind == SampleKind.Conflict)];
 

@@ -4,7 +4,8 @@ namespace AnchorScope.Studies;
 internal static class StrengthMatch
 {
     /// <summary>Strengths at which changes are measured: those tried, and larger ones that a random set may need.</summary>
-    public static IReadOnlyList<double> Further(IReadOnlyList<double> strengths) => [.. strengths, .. new[] { 2, 4, 8 }.Select(times => times * strengths[^1])];
+    public static IReadOnlyList<double> Further(IReadOnlyList<double> strengths) =>
+        [.. strengths, .. new[] { 2, 4, 8 }.Select(times => times * strengths[^1])];
 
     /// <summary>
     /// The strength with the change <paramref name="aim"/>, by linear interpolation between the measured strengths; null if none reaches
@@ -18,7 +19,8 @@ internal static class StrengthMatch
         var (before, change) = (none, 0.0);
         for (var i = 0; i < strengths.Count; i++)
         {
-            if (changes[i] >= aim) return Math.Round(before + (strengths[i] - before) * (aim - change) / Math.Max(1e-12, changes[i] - change), 3);
+            if (changes[i] >= aim)
+                return Math.Round(before + (strengths[i] - before) * (aim - change) / Math.Max(1e-12, changes[i] - change), 3);
             (before, change) = (strengths[i], changes[i]);
         }
         return null;

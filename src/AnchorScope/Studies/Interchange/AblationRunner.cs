@@ -13,7 +13,8 @@ namespace AnchorScope.Studies;
 internal sealed record HeadRemoval(AblationVariant Variant, IReadOnlyList<(int Layer, int Head)> Heads)
 {
     /// <summary>The name in results.jsonl: "ablation/mean/2.1".</summary>
-    public string Condition { get; } = $"ablation/{EnumName.Of(Variant)}/{string.Join(',', Heads.Order().Select(h => $"{h.Layer}.{h.Head}"))}";
+    public string Condition { get; } =
+        $"ablation/{EnumName.Of(Variant)}/{string.Join(',', Heads.Order().Select(h => $"{h.Layer}.{h.Head}"))}";
 }
 
 /// <summary>Runs one sample under both instructions with heads removed in several ways. One instance per thread.</summary>
@@ -35,14 +36,18 @@ internal sealed class AblationRunner(VisionLanguageModel model, IReadOnlyList<Sp
         var entities = AnswerEntities.Of(run, model.Tokenizer, out var reason) ?? throw new InputException($"{run.Id}: {reason}");
         var prompt = replacements.PromptOf(run);
         int[] at = [.. spans.SelectMany(prompt.Span).Distinct().Order()];
-        using var plain = session.Record(prompt, new RecordOptions { From = at.Append(prompt.Length - 1).Min(), Sites = [Site.HeadOut], Positions = at });
+        using var plain = session.Record(
+            prompt, new RecordOptions { From = at.Append(prompt.Length - 1).Min(), Sites = [Site.HeadOut], Positions = at });
         var result = new RunResult(run.Id, entities.Following, entities.Competing);
         result.Outcomes[ConditionId.Baseline] = SampleRunner.Measure(plain.LastLogits, entities, plain.LastLogits);
         var ways = removals.Select(r => r.Variant).Distinct().ToDictionary(
             v => v, v => new Removal(model.Decoder.Shape, prompt, _spans, replacements.Of(v, run, [Site.HeadOut], _spans)));
         var variants = removals.Select(r => new SweepItem(plain, ways[r.Variant].Heads(r.Condition, r.Heads))).ToList();
-        foreach (var variant in variants) result.Curves[Norm + variant.Intervention.Name] = [(float)Change(variant.Intervention, plain.Trace!)];
-        Sweep.LastLogits(session, variants, (i, logits) => result.Outcomes[removals[i].Condition] = SampleRunner.Measure(logits, entities, plain.LastLogits, removals[i].Condition), cancel: cancel);
+        foreach (var variant in variants)
+            result.Curves[Norm + variant.Intervention.Name] = [(float)Change(variant.Intervention, plain.Trace!)];
+        Sweep.LastLogits(session, variants,
+            (i, logits) => result.Outcomes[removals[i].Condition] = SampleRunner.Measure(logits, entities, plain.LastLogits,
+                removals[i].Condition), cancel: cancel);
         return result;
     }
 

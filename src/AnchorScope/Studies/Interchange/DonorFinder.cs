@@ -143,21 +143,27 @@ internal sealed class DonorFinder
         {
             DonorFactor.Instruction => [new Donor(new ConflictRun(crossed, other), by)],
             DonorFactor.Phrasing => from s in others
-                                    where s.Instructions.TryGetValue(receiver.Instruction, out var text) && text != own.Instructions[receiver.Instruction]
+                                    where s.Instructions.TryGetValue(receiver.Instruction, out var text)
+                                        && text != own.Instructions[receiver.Instruction]
                                         && Long(text, own.Instructions[receiver.Instruction])
-                                    select new Donor(receiver with { Sample = With(own, receiver.Instruction, s.Instructions[receiver.Instruction]) }, s.Id),
+                                    select new Donor(receiver with
+                                        { Sample = With(own, receiver.Instruction, s.Instructions[receiver.Instruction]) }, s.Id),
             DonorFactor.Question => from s in others
-                                    where s.Question != own.Question && (s.Category != own.Category || own.Category.Length == 0) && Long(s.Question, own.Question)
+                                    where s.Question != own.Question && (s.Category != own.Category || own.Category.Length == 0)
+                                        && Long(s.Question, own.Question)
                                     select new Donor(receiver with { Sample = own with { Question = s.Question } }, s.Id),
             DonorFactor.Picture => from s in others
-                                   where receiver.Instruction == Modality.Vision && own.Image is not null && s.Image is not null && s.Image != own.Image && Asks(s, own) && Differs(s, Modality.Vision, own)
+                                   where receiver.Instruction == Modality.Vision && own.Image is not null && s.Image is not null
+                                       && s.Image != own.Image && Asks(s, own) && Differs(s, Modality.Vision, own)
                                    select new Donor(receiver with { Sample = own with { Image = s.Image } }, s.Id),
             DonorFactor.Note => from s in others
-                                where receiver.Instruction == Modality.Text && own.TextContext is not null && s.TextContext is not null && s.TextContext != own.TextContext && Asks(s, own)
+                                where receiver.Instruction == Modality.Text && own.TextContext is not null && s.TextContext is not null
+                                    && s.TextContext != own.TextContext && Asks(s, own)
                                     && Differs(s, Modality.Text, own) && Long(s.TextContext, own.TextContext)
                                 select new Donor(receiver with { Sample = own with { TextContext = s.TextContext } }, s.Id),
             _ => from s in others
-                 where s.Image is not null && s.TextContext is not null && s.Image != own.Image && s.TextContext != own.TextContext && Asks(s, own)
+                 where s.Image is not null && s.TextContext is not null && s.Image != own.Image
+                     && s.TextContext != own.TextContext && Asks(s, own)
                      && Differs(s, Modality.Vision, own) && Differs(s, Modality.Text, own) && Long(s.TextContext, own.TextContext)
                  select new Donor(new ConflictRun(crossed with { Image = s.Image, TextContext = s.TextContext }, other), s.Id),
         };
@@ -170,7 +176,8 @@ internal sealed class DonorFinder
     /// Whether another sample asks for the same property, so that its answers are those that its content would give: by category or,
     /// without one, by the question itself.
     /// </summary>
-    private static bool Asks(ConflictSample sample, ConflictSample own) => own.Category.Length > 0 ? sample.Category == own.Category : sample.Question == own.Question;
+    private static bool Asks(ConflictSample sample, ConflictSample own) =>
+        own.Category.Length > 0 ? sample.Category == own.Category : sample.Question == own.Question;
 
     private static bool Differs(ConflictSample sample, Modality modality, ConflictSample own)
     {

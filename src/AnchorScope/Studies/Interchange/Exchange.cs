@@ -18,14 +18,17 @@ internal enum ExchangeScope
 /// <param name="What">What is exchanged.</param>
 /// <param name="Heads">The heads; for <see cref="HeadContent.Mlp"/> and <see cref="HeadContent.PassedOn"/> the layers, with head 0.</param>
 /// <param name="At">The subset of the aligned positions.</param>
-internal sealed record Exchange(DonorFactor Factor, HeadContent What, IReadOnlyList<(int Layer, int Head)> Heads, ExchangeScope At = ExchangeScope.Whole)
+internal sealed record Exchange(DonorFactor Factor, HeadContent What, IReadOnlyList<(int Layer, int Head)> Heads,
+    ExchangeScope At = ExchangeScope.Whole)
 {
     /// <summary>
     /// The name in results.jsonl: "interchange/crossed/z/6.4,7.7", or with a subset of positions
     /// "interchange/instruction/query@behind/3.5".
     /// </summary>
-    public string Condition { get; } = $"interchange/{EnumName.Of(Factor)}/{EnumName.Of(What)}{(At == ExchangeScope.Whole ? "" : $"@{EnumName.Of(At)}")}/"
-        + string.Join(',', Heads.Order().Select(h => What is HeadContent.Mlp or HeadContent.PassedOn ? $"{h.Layer}" : $"{h.Layer}.{h.Head}"));
+    public string Condition { get; } =
+        $"interchange/{EnumName.Of(Factor)}/{EnumName.Of(What)}{(At == ExchangeScope.Whole ? "" : $"@{EnumName.Of(At)}")}/"
+            + string.Join(
+                ',', Heads.Order().Select(h => What is HeadContent.Mlp or HeadContent.PassedOn ? $"{h.Layer}" : $"{h.Layer}.{h.Head}"));
 
     /// <summary>The condition of the donor's own run.</summary>
     public static string DonorRun(DonorFactor factor) => $"donor/{EnumName.Of(factor)}";

@@ -67,7 +67,8 @@ internal static class ExchangeMeasure
     /// </summary>
     public static double Restored(MeasuredSet set, Exchange exchange)
     {
-        var ratios = Pairs(set, exchange).Runs.Select(r => Way(r, exchange.Factor) is var way && Math.Abs(way) < LeastWay ? double.NaN : Taken(r, exchange) / way);
+        var ratios = Pairs(set, exchange).Runs.Select(
+            r => Way(r, exchange.Factor) is var way && Math.Abs(way) < LeastWay ? double.NaN : Taken(r, exchange) / way);
         return ratios.Where(ratio => !double.IsNaN(ratio)).DefaultIfEmpty(double.NaN).Average();
     }
 
@@ -106,12 +107,14 @@ internal static class ExchangeMeasure
     /// <summary>
     /// The fall <paramref name="taken"/> of the margins of pairs as a share of the fall in their donors' runs: a ratio of sums.
     /// </summary>
-    public static Estimate ShareOfWay(MeasuredSet pairs, DonorFactor factor, Func<MeasuredRun, double> taken) => pairs.Ratio(taken, r => Way(r, factor));
+    public static Estimate ShareOfWay(MeasuredSet pairs, DonorFactor factor, Func<MeasuredRun, double> taken) =>
+        pairs.Ratio(taken, r => Way(r, factor));
 
     private static Estimate Ratio(MeasuredSet pairs, Exchange exchange) => ShareOfWay(pairs, exchange.Factor, r => Taken(r, exchange));
 
     /// <summary>Fall of the margin from the receiver to the donor's own run.</summary>
-    private static double Way(MeasuredRun run, DonorFactor factor) => Margin(Receiver(run, factor), factor) - Margin(Donor(run, Whole(factor)), factor);
+    private static double Way(MeasuredRun run, DonorFactor factor) =>
+        Margin(Receiver(run, factor), factor) - Margin(Donor(run, Whole(factor)), factor);
 
     /// <summary>Fall of the margin by the exchange.</summary>
     private static double Taken(MeasuredRun run, Exchange exchange) =>

@@ -60,7 +60,8 @@ public static class HeadInterchange
     /// <param name="heads">The heads.</param>
     /// <param name="at">The aligned positions.</param>
     /// <param name="donor">Recorded at the donor's positions, in their order.</param>
-    public static Intervention Of(string name, DecoderShape shape, HeadContent what, IEnumerable<(int Layer, int Head)> heads, AlignedPositions at, Trace donor)
+    public static Intervention Of(string name, DecoderShape shape, HeadContent what, IEnumerable<(int Layer, int Head)> heads,
+        AlignedPositions at, Trace donor)
     {
         var site = SiteOf(what);
         var positions = Positions.Of(at.Receiver);
@@ -68,7 +69,8 @@ public static class HeadInterchange
         return new Intervention(name, [.. heads.GroupBy(h => h.Layer).OrderBy(g => g.Key).Select(layer =>
         {
             if (what == HeadContent.Mlp)
-                return new Edit(site, layer.Key, Operation.Set) { Positions = positions, Rows = DonorRows.Of(donor[site, layer.Key], shape.ModelSize, order) };
+                return new Edit(site, layer.Key, Operation.Set)
+                    { Positions = positions, Rows = DonorRows.Of(donor[site, layer.Key], shape.ModelSize, order) };
             int[] named = [.. layer.Select(h => h.Head).Distinct().Order()];
             var rows = what == HeadContent.Pattern
                 ? Pattern(donor[site, layer.Key], shape.Heads, donor.Positions!.Count, order, named)
@@ -80,21 +82,25 @@ public static class HeadInterchange
     /// <summary>
     /// In some layers, the queries at <paramref name="queries"/> attend to the donor's keys and values at the aligned positions.
     /// </summary>
-    public static Intervention PassedOn(string name, DecoderShape shape, IEnumerable<int> layers, Positions queries, AlignedPositions at, Trace donor)
+    public static Intervention PassedOn(string name, DecoderShape shape, IEnumerable<int> layers, Positions queries,
+        AlignedPositions at, Trace donor)
     {
         int[] order = [.. at.Donor.Select(p => Index(donor, p))];
         return new Intervention(name, [.. from layer in layers.Order()
                                           from site in SitesOf(HeadContent.PassedOn)
                                           select new Edit(site, layer, Operation.Set)
                                           {
-                                              Positions = queries, Keys = Positions.Of(at.Receiver), Rows = DonorRows.Of(donor[site, layer], shape.Width(site), order),
+                                              Positions = queries, Keys = Positions.Of(at.Receiver),
+                                              Rows = DonorRows.Of(donor[site, layer], shape.Width(site), order),
                                           }]);
     }
 
     private static DonorRows Pattern(float[] pattern, int heads, int recorded, int[] order, int[] named)
     {
         var keys = pattern.Length / heads / recorded;
-        return new DonorRows([.. order.SelectMany(row => named.SelectMany(head => pattern.AsSpan((head * recorded + row) * keys, keys).ToArray()))], order.Length);
+        return new DonorRows(
+            [.. order.SelectMany(row => named.SelectMany(head => pattern.AsSpan((head * recorded + row) * keys, keys).ToArray()))],
+            order.Length);
     }
 
     private static int Index(Trace trace, int position)

@@ -18,17 +18,22 @@ internal static class InterchangeAttribution
     /// <param name="donor">The donor's queries at its positions.</param>
     /// <param name="steps">Number of points on the path. With more points, the sum over all heads is closer to the exact effect of
     /// exchanging all of them.</param>
-    public static float[] Of(ISession session, IRecordedRun receiver, Trace donor, AlignedPositions at, int own, int other, int steps = Steps)
+    public static float[] Of(ISession session, IRecordedRun receiver, Trace donor, AlignedPositions at, int own,
+        int other, int steps = Steps)
     {
         var (shape, width) = (session.Engine.Shape, session.Engine.Shape.Width(Site.QueryProj));
-        var differences = Enumerable.Range(0, shape.Layers).Select(layer => Difference(receiver.Trace![Site.QueryProj, layer], donor[Site.QueryProj, layer], at, donor.Positions!, width)).ToList();
+        var differences = Enumerable.Range(0, shape.Layers).Select(
+            layer => Difference(receiver.Trace![Site.QueryProj, layer], donor[Site.QueryProj, layer], at, donor.Positions!, width))
+            .ToList();
         var slopes = Enumerable.Range(0, steps).Select(_ => Trace.OfDerivatives([Site.QueryProj], at.Receiver)).ToList();
         session.Differentiate(
             [
-                .. slopes.Select((slope, step) => new GradientPlan(receiver.Prompt, Exchanged(shape, receiver.Trace!, differences, at, (step + 0.5f) / steps), slope)
-                {
-                    Position = at.Receiver[0], Past = receiver,
-                }),
+                .. slopes.Select(
+                    (slope, step) => new GradientPlan(receiver.Prompt,
+                        Exchanged(shape, receiver.Trace!, differences, at, (step + 0.5f) / steps), slope)
+                    {
+                        Position = at.Receiver[0], Past = receiver,
+                    }),
             ],
             LossGradient.Margin(own, other));
         var falls = new float[shape.Layers * shape.Heads];
@@ -41,7 +46,8 @@ internal static class InterchangeAttribution
                 {
                     for (var row = 0; row < at.Receiver.Length; row++)
                     {
-                        for (var k = row * width + head * shape.HeadSize; k < row * width + (head + 1) * shape.HeadSize; k++) sum += (double)differences[layer][k] * slope[Site.QueryProj, layer][k];
+                        for (var k = row * width + head * shape.HeadSize; k < row * width + (head + 1) * shape.HeadSize; k++)
+                            sum += (double)differences[layer][k] * slope[Site.QueryProj, layer][k];
                     }
                 }
                 falls[layer * shape.Heads + head] = (float)(-sum / steps);
@@ -61,7 +67,8 @@ internal static class InterchangeAttribution
         return difference;
     }
 
-    private static Intervention Exchanged(DecoderShape shape, Trace receiver, List<float[]> differences, AlignedPositions at, float share) =>
+    private static Intervention Exchanged(
+        DecoderShape shape, Trace receiver, List<float[]> differences, AlignedPositions at, float share) =>
         new($"queries {share}", [.. Enumerable.Range(0, shape.Layers).Select(layer => new Edit(Site.QueryProj, layer, Operation.Set)
         {
             Positions = Positions.Of(at.Receiver),

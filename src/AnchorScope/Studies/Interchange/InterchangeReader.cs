@@ -5,7 +5,8 @@ namespace AnchorScope.Studies;
 /// <summary>Builds an <see cref="InterchangeResult"/> from the rows of the phases.</summary>
 internal static class InterchangeReader
 {
-    public static InterchangeResult Read(InterchangeStudy study, InterchangeFindings rows, MeasuredSet ranked, Definitions variants, int layers, IReadOnlyList<(int Layer, int Head)> necessary)
+    public static InterchangeResult Read(InterchangeStudy study, InterchangeFindings rows, MeasuredSet ranked, Definitions variants,
+        int layers, IReadOnlyList<(int Layer, int Head)> necessary)
     {
         var arbiters = rows.Sets[0].Heads.ToHashSet();
         var sets = rows.Sets.Select(s => Set(study, rows, s)).ToList();
@@ -42,14 +43,17 @@ internal static class InterchangeReader
         return new ChoicePlace(ChoicePlace.Of(effects[0], effects[1]), effects[0], effects[1], effects[2]);
     }
 
-    private static GradientSet ByGradient(InterchangeFindings rows, InterchangeStudy study, IReadOnlyList<ProfiledHead> heads, HashSet<(int Layer, int Head)> arbiters)
+    private static GradientSet ByGradient(InterchangeFindings rows, InterchangeStudy study, IReadOnlyList<ProfiledHead> heads,
+        HashSet<(int Layer, int Head)> arbiters)
     {
         var named = rows.Attributed.Take(InterchangeStudy.MostHeads).ToList();
-        var steps = Enumerable.Range(1, named.Count).Select(n => new GradientStep(n, ExchangeMeasure.Of(rows.Test, InterchangeStudy.ByGradient(rows.Attributed, n)))).ToList();
+        var steps = Enumerable.Range(1, named.Count).Select(
+            n => new GradientStep(n, ExchangeMeasure.Of(rows.Test, InterchangeStudy.ByGradient(rows.Attributed, n)))).ToList();
         int? Smallest(double share) => steps.FirstOrDefault(s => s.Test.Switched.Mean >= share)?.Heads;
         var estimates = rows.Attributed.ToDictionary(a => a.Head, a => a.Moved.Mean);
         return new GradientSet(
-            [.. named.Select(h => new AttributedHead(h.Head.Layer, h.Head.Head, h.Moved))], steps, Smallest(0.5), Smallest(0.9), named.Count(h => arbiters.Contains(h.Head)),
+            [.. named.Select(h => new AttributedHead(h.Head.Layer, h.Head.Head, h.Moved))], steps, Smallest(0.5), Smallest(0.9),
+            named.Count(h => arbiters.Contains(h.Head)),
             HeadRanking.Spearman([.. study.All.Select(h => estimates[h])], [.. heads.Select(h => h.Profile.Choice.Moved.Mean)]));
     }
 
@@ -74,7 +78,8 @@ internal static class InterchangeReader
     {
         ExchangeEffect Effect(DonorFactor factor, HeadContent what) => ExchangeMeasure.Of(profile, new Exchange(factor, what, [head]));
         var of = new Profile(
-            Effect(DonorFactor.Instruction, HeadContent.Query), Effect(DonorFactor.Crossed, HeadContent.Query), Effect(DonorFactor.Instruction, HeadContent.Z),
+            Effect(DonorFactor.Instruction, HeadContent.Query), Effect(DonorFactor.Crossed, HeadContent.Query),
+            Effect(DonorFactor.Instruction, HeadContent.Z),
             Effect(DonorFactor.Crossed, HeadContent.Z), Effect(DonorFactor.Question, HeadContent.Z),
                 Effect(DonorFactor.Picture, HeadContent.Z), Effect(DonorFactor.Note, HeadContent.Z))
         {
@@ -83,14 +88,16 @@ internal static class InterchangeReader
         var blocked = ConditionId.Head(head.Layer, head.Head);
         var both = ranked.Where(r => r.Has(blocked));
         double Third(MeasuredRun r, string condition) => 1 - r.Follows(condition) - r.Competes(condition);
-        var third = both.Runs.Count == 0 ? new Estimate(double.NaN, double.NaN, double.NaN, 0) : both.Difference(r => Third(r, blocked) - Third(r, ConditionId.Baseline)).Difference;
+        var third = both.Runs.Count == 0 ? new Estimate(double.NaN, double.NaN, double.NaN, 0)
+            : both.Difference(r => Third(r, blocked) - Third(r, ConditionId.Baseline)).Difference;
         return new ProfiledHead(head.Layer, head.Head, EnumName.Of(RoleRule.Of(of, inSet, third)), inSet, of, third);
     }
 
     private static FoundSet Set(InterchangeStudy study, InterchangeFindings rows, SearchedSet set)
     {
         var search = set.Search;
-        var steps = set.Steps.Select(s => new FoundStep(Ids(s.Heads), s.Ranking, ExchangeMeasure.Of(rows.Test, search.Of(s.Heads)))).ToList();
+        var steps = set.Steps.Select(s => new FoundStep(Ids(s.Heads), s.Ranking, ExchangeMeasure.Of(rows.Test, search.Of(s.Heads))))
+            .ToList();
         var exchanged = $"{EnumName.Of(search.Factor)}/{EnumName.Of(search.What)}";
         if (steps.Count == 0) return new FoundSet
         {
@@ -150,7 +157,8 @@ internal static class InterchangeReader
         if (heads.Count == 0) return null;
         ExchangeEffect Effect(DonorFactor factor, HeadContent what) => ExchangeMeasure.Of(set, new Exchange(factor, what, heads));
         return new MeasuredHeads(
-            Ids(heads), Effect(DonorFactor.Instruction, HeadContent.Query), Effect(DonorFactor.Crossed, HeadContent.Query), Effect(DonorFactor.Instruction, HeadContent.Z),
+            Ids(heads), Effect(DonorFactor.Instruction, HeadContent.Query), Effect(DonorFactor.Crossed, HeadContent.Query),
+            Effect(DonorFactor.Instruction, HeadContent.Z),
             Effect(DonorFactor.Crossed, HeadContent.Z), Effect(DonorFactor.Question, HeadContent.Z))
         {
             Phrasing = Effect(DonorFactor.Phrasing, HeadContent.Query), PhrasingOutput = Effect(DonorFactor.Phrasing, HeadContent.Z),
@@ -159,10 +167,13 @@ internal static class InterchangeReader
 
     private static LayerExchange Layer(MeasuredSet set, InterchangeStudy study, int layer)
     {
-        ExchangeEffect Effect(DonorFactor factor, HeadContent what) => ExchangeMeasure.Of(set, new Exchange(factor, what, what == HeadContent.Mlp ? [(layer, 0)] : study.Layer(layer)));
+        ExchangeEffect Effect(DonorFactor factor, HeadContent what) =>
+            ExchangeMeasure.Of(set, new Exchange(factor, what, what == HeadContent.Mlp ? [(layer, 0)] : study.Layer(layer)));
         return new LayerExchange(
-            layer, Effect(DonorFactor.Instruction, HeadContent.Query), Effect(DonorFactor.Crossed, HeadContent.Query), Effect(DonorFactor.Instruction, HeadContent.Z),
-            Effect(DonorFactor.Crossed, HeadContent.Z), Effect(DonorFactor.Instruction, HeadContent.Mlp), Effect(DonorFactor.Crossed, HeadContent.Mlp));
+            layer, Effect(DonorFactor.Instruction, HeadContent.Query), Effect(DonorFactor.Crossed, HeadContent.Query),
+            Effect(DonorFactor.Instruction, HeadContent.Z),
+            Effect(DonorFactor.Crossed, HeadContent.Z), Effect(DonorFactor.Instruction, HeadContent.Mlp),
+            Effect(DonorFactor.Crossed, HeadContent.Mlp));
     }
 
     private static List<HeadId> Ids(IEnumerable<(int Layer, int Head)> heads) => [.. heads.Select(h => new HeadId(h.Layer, h.Head))];

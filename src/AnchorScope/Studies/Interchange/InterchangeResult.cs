@@ -59,7 +59,8 @@ internal sealed record InterchangeResult
 /// <param name="QueriesBehind">The same only after the instruction.</param>
 /// <param name="PassedOnCrossed">Keys and values of the instruction in all layers, only for later queries, from a crossed donor: it gives
 /// the donor's answer if a decision is passed on, the receiver's own other answer if a choice is.</param>
-internal sealed record ChoicePlace(string Where, ExchangeEffect QueriesAtInstruction, ExchangeEffect QueriesBehind, ExchangeEffect PassedOnCrossed)
+internal sealed record ChoicePlace(string Where, ExchangeEffect QueriesAtInstruction, ExchangeEffect QueriesBehind,
+    ExchangeEffect PassedOnCrossed)
 {
     /// <summary>
     /// Where queries have the larger effect: at the instruction or after it. The intervals must be separated by a factor of two.
@@ -84,7 +85,8 @@ internal sealed record ChoicePlace(string Where, ExchangeEffect QueriesAtInstruc
 /// <param name="Ninety">Number of heads that switch 90 %; null if no step does.</param>
 /// <param name="Shared">How many of them are among the arbiters that the search found.</param>
 /// <param name="RankCorrelation">Rank correlation of all estimates with the exact effects of single heads.</param>
-internal sealed record GradientSet(IReadOnlyList<AttributedHead> Heads, IReadOnlyList<GradientStep> Steps, int? Half, int? Ninety, int Shared, double RankCorrelation);
+internal sealed record GradientSet(IReadOnlyList<AttributedHead> Heads, IReadOnlyList<GradientStep> Steps, int? Half, int? Ninety,
+    int Shared, double RankCorrelation);
 
 /// <summary>A head with its estimate.</summary>
 internal sealed record AttributedHead(int Layer, int Head, Estimate Moved);
@@ -125,7 +127,8 @@ internal sealed record FoundSet
     public required IReadOnlyList<FoundStep> Steps { get; init; }
 
     /// <summary>
-    /// Whether it is confirmed on the test split: <see cref="FoundSet.Aim"/> is above the threshold and above that of random sets, and the set has the effect that was searched for.
+    /// Whether it is confirmed on the test split: <see cref="FoundSet.Aim"/> is above the threshold and above that of random sets, and the
+    /// set has the effect that was searched for.
     /// </summary>
     public required bool Found { get; init; }
 
@@ -161,7 +164,8 @@ internal sealed record FoundStep(IReadOnlyList<HeadId> Heads, ExchangeEffect Ran
 
 /// <summary>The effects of exchanging a whole layer.</summary>
 internal sealed record LayerExchange(
-    int Layer, ExchangeEffect Choice, ExchangeEffect ChoiceCrossed, ExchangeEffect Output, ExchangeEffect Content, ExchangeEffect Mlp, ExchangeEffect MlpCrossed);
+    int Layer, ExchangeEffect Choice, ExchangeEffect ChoiceCrossed, ExchangeEffect Output, ExchangeEffect Content, ExchangeEffect Mlp,
+    ExchangeEffect MlpCrossed);
 
 /// <summary>Heads removed in one way, on a part of the test split.</summary>
 internal sealed record AblationResult

@@ -9,7 +9,8 @@ namespace AnchorScope.Studies;
 
 /// <summary>Runs one sample under both instructions with exchanges of heads with donor runs. One instance per thread.</summary>
 internal sealed class InterchangeRunner(
-    VisionLanguageModel model, ConflictPrompts prompts, DonorFinder finder, IReadOnlyList<SpanKind> spans, SpanAlignment alignment, ISession session)
+    VisionLanguageModel model, ConflictPrompts prompts, DonorFinder finder, IReadOnlyList<SpanKind> spans,
+    SpanAlignment alignment, ISession session)
 {
     /// <summary>Name of the curve of <see cref="Attribute"/> [layer x head].</summary>
     public const string Attributed = "attributed_queries";
@@ -35,15 +36,19 @@ internal sealed class InterchangeRunner(
         foreach (var factor in exchanges.GroupBy(e => e.Factor))
         {
             cancel.ThrowIfCancellationRequested();
-            if (DonorOf(run, prompt, factor.Key, [.. factor.SelectMany(e => HeadInterchange.SitesOf(e.What)).Distinct()]) is not { } found) continue;
+            if (DonorOf(run, prompt, factor.Key, [.. factor.SelectMany(e => HeadInterchange.SitesOf(e.What)).Distinct()]) is not { } found)
+                continue;
             using var donor = found.Recorded;
             var token = Sampler.ArgMax(donor.LastLogits);
             result.Donors[EnumName.Of(factor.Key)] = found.Donor.From;
-            result.Outcomes[Exchange.DonorRun(factor.Key)] = SampleRunner.Measure(donor.LastLogits, entities, receiver.LastLogits, "the donor run") with { Donor = donor.LastLogits[token] };
-            result.Outcomes[Exchange.Receiver(factor.Key)] = result.Outcomes[ConditionId.Baseline] with { Donor = receiver.LastLogits[token] };
+            result.Outcomes[Exchange.DonorRun(factor.Key)] = SampleRunner.Measure(donor.LastLogits, entities, receiver.LastLogits,
+                "the donor run") with { Donor = donor.LastLogits[token] };
+            result.Outcomes[Exchange.Receiver(factor.Key)] = result.Outcomes[ConditionId.Baseline] with
+                { Donor = receiver.LastLogits[token] };
             Intervention[] exchanged = [.. factor.Select(e => EditsOf(e, prompt, found.At, donor.Trace!)).OfType<Intervention>()];
             Sweep.LastLogits(session, [.. exchanged.Select(e => new SweepItem(receiver, e))],
-                (i, logits) => result.Outcomes[exchanged[i].Name] = SampleRunner.Measure(logits, entities, receiver.LastLogits, exchanged[i].Name) with { Donor = logits[token] }, cancel: cancel);
+                (i, logits) => result.Outcomes[exchanged[i].Name] = SampleRunner.Measure(logits, entities, receiver.LastLogits,
+                    exchanged[i].Name) with { Donor = logits[token] }, cancel: cancel);
         }
         return result;
     }
@@ -68,9 +73,12 @@ internal sealed class InterchangeRunner(
             using var donor = found.Recorded;
             using var receiver = session.Record(prompt, new RecordOptions { Sites = [Site.QueryProj], Positions = found.At.Receiver });
             result.Donors[EnumName.Of(DonorFactor.Instruction)] = found.Donor.From;
-            result.Outcomes[ConditionId.Baseline] = result.Outcomes[Exchange.Receiver(DonorFactor.Instruction)] = SampleRunner.Measure(receiver.LastLogits, entities, receiver.LastLogits);
-            result.Outcomes[Exchange.DonorRun(DonorFactor.Instruction)] = SampleRunner.Measure(donor.LastLogits, entities, receiver.LastLogits, "the donor run");
-            result.Curves[Attributed] = InterchangeAttribution.Of(session, receiver, donor.Trace!, found.At, entities.Following, entities.Competing, steps);
+            result.Outcomes[ConditionId.Baseline] = result.Outcomes[Exchange.Receiver(DonorFactor.Instruction)] =
+                SampleRunner.Measure(receiver.LastLogits, entities, receiver.LastLogits);
+            result.Outcomes[Exchange.DonorRun(DonorFactor.Instruction)] = SampleRunner.Measure(donor.LastLogits, entities,
+                receiver.LastLogits, "the donor run");
+            result.Curves[Attributed] = InterchangeAttribution.Of(session, receiver, donor.Trace!, found.At, entities.Following,
+                entities.Competing, steps);
             return result;
         }).ToList();
         return results;
@@ -80,28 +88,35 @@ internal sealed class InterchangeRunner(
     private Intervention? EditsOf(Exchange exchange, Prompt receiver, AlignedPositions at, Trace donor)
     {
         var shape = model.Decoder.Shape;
-        if (exchange.At == ExchangeScope.Whole && exchange.What != HeadContent.PassedOn) return HeadInterchange.Of(exchange.Condition, shape, exchange.What, exchange.Heads, at, donor);
+        if (exchange.At == ExchangeScope.Whole && exchange.What != HeadContent.PassedOn)
+            return HeadInterchange.Of(exchange.Condition, shape, exchange.What, exchange.Heads, at, donor);
         var instruction = receiver.Union(Instruction);
         if (instruction.Length == 0) return null;
         var some = at.Where(p => exchange.At == ExchangeScope.Behind ? p > instruction[^1] : Array.BinarySearch(instruction, p) >= 0);
         if (some.Receiver.Length == 0) return null;
-        if (exchange.What != HeadContent.PassedOn) return HeadInterchange.Of(exchange.Condition, shape, exchange.What, exchange.Heads, some, donor);
+        if (exchange.What != HeadContent.PassedOn)
+            return HeadInterchange.Of(exchange.Condition, shape, exchange.What, exchange.Heads, some, donor);
         // Keys are rotated by their positions, so the positions must be equal.
         return instruction[^1] + 1 < receiver.Length && some.Receiver.SequenceEqual(some.Donor)
-            ? HeadInterchange.PassedOn(exchange.Condition, shape, exchange.Heads.Select(h => h.Layer), Positions.Range(instruction[^1] + 1, receiver.Length), some, donor)
+            ? HeadInterchange.PassedOn(exchange.Condition, shape, exchange.Heads.Select(h => h.Layer),
+                Positions.Range(instruction[^1] + 1, receiver.Length), some, donor)
             : null;
     }
 
-    private (Donor Donor, IRecordedRun Recorded, AlignedPositions At)? DonorOf(ConflictRun run, Prompt receiver, DonorFactor factor, IReadOnlyList<Site> sites)
+    private (Donor Donor, IRecordedRun Recorded, AlignedPositions At)? DonorOf(ConflictRun run, Prompt receiver, DonorFactor factor,
+        IReadOnlyList<Site> sites)
     {
         foreach (var donor in finder.Of(run, factor, alignment).Take(DonorFinder.MostTried))
         {
             var prompt = prompts.Of(donor.Run);
             if (sites.Contains(Site.AttnPattern) && prompt.Length != receiver.Length) continue;
-            if ((LastOnly ? new AlignedPositions([receiver.Length - 1], [prompt.Length - 1]) : HeadInterchange.Align(receiver, prompt, spans, alignment)) is not { } at) continue;
+            if ((LastOnly ? new AlignedPositions([receiver.Length - 1], [prompt.Length - 1])
+                : HeadInterchange.Align(receiver, prompt, spans, alignment)) is not { } at)
+                continue;
             // An attention pattern refers to keys by position, so the positions must be equal.
             if (sites.Contains(Site.AttnPattern) && !at.Receiver.SequenceEqual(at.Donor)) continue;
-            return (donor, session.Record(prompt, new RecordOptions { Sites = [.. sites], Positions = at.Donor, From = prompt.Length - 1 }), at);
+            return (donor, session.Record(prompt, new RecordOptions { Sites = [.. sites], Positions = at.Donor, From = prompt.Length - 1 }),
+                at);
         }
         return null;
     }

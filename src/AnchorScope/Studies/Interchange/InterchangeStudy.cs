@@ -39,7 +39,8 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     /// <summary>The exchanges in the profile of a head.</summary>
     public static IReadOnlyList<(DonorFactor Factor, HeadContent What)> ProfileKinds { get; } =
     [
-        (DonorFactor.Instruction, HeadContent.Query), (DonorFactor.Crossed, HeadContent.Query), (DonorFactor.Instruction, HeadContent.Z), (DonorFactor.Crossed, HeadContent.Z),
+        (DonorFactor.Instruction, HeadContent.Query), (DonorFactor.Crossed, HeadContent.Query), (DonorFactor.Instruction, HeadContent.Z),
+        (DonorFactor.Crossed, HeadContent.Z),
         (DonorFactor.Question, HeadContent.Z), (DonorFactor.Picture, HeadContent.Z), (DonorFactor.Note, HeadContent.Z),
         .. Control,
     ];
@@ -52,7 +53,8 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         [(DonorFactor.Phrasing, HeadContent.Query), (DonorFactor.Phrasing, HeadContent.Z)];
 
     private static readonly (DonorFactor Factor, HeadContent What)[] SetKinds =
-        [(DonorFactor.Instruction, HeadContent.Query), (DonorFactor.Crossed, HeadContent.Query), (DonorFactor.Instruction, HeadContent.Z), (DonorFactor.Crossed, HeadContent.Z)];
+        [(DonorFactor.Instruction, HeadContent.Query), (DonorFactor.Crossed, HeadContent.Query), (DonorFactor.Instruction, HeadContent.Z),
+            (DonorFactor.Crossed, HeadContent.Z)];
 
     /// <summary>The searches and their objectives.</summary>
     public static IReadOnlyList<SetSearch> Searches { get; } =
@@ -96,7 +98,8 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
 
     /// <summary>Runs every phase that the store does not contain yet.</summary>
     /// <param name="necessary">The heads whose blocking lowers MFR most; measured along with the found sets.</param>
-    public InterchangeFindings Run(IReadOnlyList<(int Layer, int Head)> necessary, Action<StudyProgress>? progress = null, CancellationToken cancel = default)
+    public InterchangeFindings Run(IReadOnlyList<(int Layer, int Head)> necessary, Action<StudyProgress>? progress = null,
+        CancellationToken cancel = default)
     {
         Profile(progress, cancel);
         var profile = Profiled;
@@ -109,11 +112,15 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         }
         var attributed = Attributed(progress, cancel);
         var test = First(Test, TestSamples);
-        Phase("exchange", test, Test, [.. TestExchanges(study.Model.Decoder.Shape, sets, necessary, attributed).DistinctBy(e => e.Condition)], progress, cancel);
+        Phase("exchange", test, Test,
+            [.. TestExchanges(study.Model.Decoder.Shape, sets, necessary, attributed).DistinctBy(e => e.Condition)], progress, cancel);
         var random = First(Test, RandomSamples);
-        Phase("exchange_random", random, Test, [.. sets.SelectMany(s => Draws(s).Prepend(s.Heads).Where(h => h.Count > 0).Select(h => s.Search.Of(h))).DistinctBy(e => e.Condition)], progress, cancel);
+        Phase("exchange_random", random, Test,
+            [.. sets.SelectMany(s => Draws(s).Prepend(s.Heads).Where(h => h.Count > 0).Select(h => s.Search.Of(h)))
+                .DistinctBy(e => e.Condition)], progress, cancel);
         Ablate("ablation", random, Removals(sets, necessary), progress, cancel);
-        return new InterchangeFindings(profile, sets, Measured("exchange", test), Measured("exchange_random", random), Measured("ablation", random))
+        return new InterchangeFindings(profile, sets, Measured("exchange", test), Measured("exchange_random", random),
+            Measured("ablation", random))
         {
             Attributed = attributed,
         };
@@ -127,12 +134,14 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
 
     /// <summary>Removes heads on the samples of a set. Means and random runs come from the ranking split.</summary>
     /// <param name="name">Name of the phase.</param>
-    internal void Ablate(string name, ConflictSet set, IReadOnlyList<HeadRemoval> removals, Action<StudyProgress>? progress, CancellationToken cancel)
+    internal void Ablate(string name, ConflictSet set, IReadOnlyList<HeadRemoval> removals, Action<StudyProgress>? progress,
+        CancellationToken cancel)
     {
         _ = Means(cancel);
         study.Each(name, set, store, session =>
         {
-            var runner = new AblationRunner(study.Model, DiagnosisConditions.SpansOf(study.Options.Variants), Replacements(session), session);
+            var runner = new AblationRunner(study.Model, DiagnosisConditions.SpansOf(study.Options.Variants),
+                Replacements(session), session);
             return (sample, stop) => runner.Run(sample, removals, stop);
         }, progress, cancel);
     }
@@ -158,10 +167,12 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     /// Provides the values that replace removed activations: <see cref="Means"/> if they were computed, and runs of
     /// <see cref="ProfileSet"/>.
     /// </summary>
-    internal Replacements Replacements(ISession session) => Replacements(new ConflictPrompts(study.Model, study.Data.Layout, session), session);
+    internal Replacements Replacements(ISession session) =>
+        Replacements(new ConflictPrompts(study.Model, study.Data.Layout, session), session);
 
     /// <inheritdoc cref="Replacements(ISession)"/>
-    internal Replacements Replacements(ConflictPrompts prompts, ISession session) => new(study.Model, prompts, KnownMeans, Ranked, study.Options.Seed, session);
+    internal Replacements Replacements(ConflictPrompts prompts, ISession session) =>
+        new(study.Model, prompts, KnownMeans, Ranked, study.Options.Seed, session);
 
     private SpanMeans? KnownMeans => store.Find("means", "all") is [var row] ? new SpanMeans(row) : null;
 
@@ -179,7 +190,8 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         var random = new SplitMix(study.Options.Seed, after: (ulong)(Searches.ToList().IndexOf(set.Search) + 1) << 32);
         var shape = study.Model.Decoder.Shape;
         var excluded = set.Heads.Concat(set.Excluded).ToHashSet();
-        return [.. Enumerable.Range(0, study.Options.Draws).Select(_ => HeadRanking.Random(set.Heads.Count, shape.Layers, shape.Heads, excluded, random)).Where(d => d.Count == set.Heads.Count)];
+        return [.. Enumerable.Range(0, study.Options.Draws).Select(
+            _ => HeadRanking.Random(set.Heads.Count, shape.Layers, shape.Heads, excluded, random)).Where(d => d.Count == set.Heads.Count)];
     }
 
     /// <summary>Whether <see cref="Draws"/> returns every set of that size.</summary>
@@ -207,22 +219,29 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     /// <summary>
     /// Heads by the estimated effect of exchanging their queries, largest first: a ratio of sums over the pairs of the ranking split.
     /// </summary>
-    private IReadOnlyList<((int Layer, int Head) Head, Estimate Moved)> Attributed(Action<StudyProgress>? progress, CancellationToken cancel)
+    private IReadOnlyList<((int Layer, int Head) Head, Estimate Moved)> Attributed(Action<StudyProgress>? progress,
+        CancellationToken cancel)
     {
-        var (set, finder, variants) = (First(Rank, SearchSamples), DonorFinder.In(Rank, study.Model.Tokenizer, study.Options.Seed), study.Options.Variants);
+        var (set, finder, variants) = (First(Rank, SearchSamples),
+            DonorFinder.In(Rank, study.Model.Tokenizer, study.Options.Seed), study.Options.Variants);
         study.Each("attribute", set, store, session =>
         {
-            var runner = new InterchangeRunner(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), finder, DiagnosisConditions.SpansOf(variants), variants.Alignment, session);
+            var runner = new InterchangeRunner(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), finder,
+                DiagnosisConditions.SpansOf(variants), variants.Alignment, session);
             return (sample, _) => runner.Attribute(sample);
         }, progress, cancel);
         var pairs = ExchangeMeasure.PairsOf(Measured("attribute", set), DonorFactor.Instruction);
-        return [.. _all.Select((head, i) => (head, Moved: ExchangeMeasure.ShareOfWay(pairs, DonorFactor.Instruction, r => r.Result.Curves[InterchangeRunner.Attributed][i])))
-            .OrderByDescending(h => double.IsNaN(h.Moved.Mean) ? double.NegativeInfinity : h.Moved.Mean)];
+        return [
+            .. _all.Select(
+                (head, i) => (head, Moved: ExchangeMeasure.ShareOfWay(pairs, DonorFactor.Instruction,
+                    r => r.Result.Curves[InterchangeRunner.Attributed][i])))
+                .OrderByDescending(h => double.IsNaN(h.Moved.Mean) ? double.NegativeInfinity : h.Moved.Mean)];
     }
 
     /// <summary>The exchanges measured on the test split.</summary>
     internal static IEnumerable<Exchange> TestExchanges(
-        DecoderShape shape, List<SearchedSet> sets, IReadOnlyList<(int Layer, int Head)> necessary, IReadOnlyList<((int Layer, int Head) Head, Estimate Moved)> attributed)
+        DecoderShape shape, List<SearchedSet> sets, IReadOnlyList<(int Layer, int Head)> necessary,
+        IReadOnlyList<((int Layer, int Head) Head, Estimate Moved)> attributed)
     {
         var all = AllOf(shape);
         for (var heads = 1; heads <= Math.Min(MostHeads, attributed.Count); heads++) yield return ByGradient(attributed, heads);
@@ -265,22 +284,26 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     /// Greedy search: each step adds the head that gives the best set. If no single head adds enough, pairs are tried, because of two heads
     /// that each suffice, neither has an effect alone.
     /// </summary>
-    private SearchedSet Search(SetSearch search, MeasuredSet profile, IReadOnlyList<(int Layer, int Head)> taken, Action<StudyProgress>? progress, CancellationToken cancel)
+    private SearchedSet Search(SetSearch search, MeasuredSet profile, IReadOnlyList<(int Layer, int Head)> taken,
+        Action<StudyProgress>? progress, CancellationToken cancel)
     {
         var set = First(Rank, SearchSamples);
-        var singles = _all.Except(taken).Select(h => (Head: h, Score: search.Score(ExchangeMeasure.Of(profile, search.Of([h]))))).Where(s => !double.IsNaN(s.Score)).ToList();
+        var singles = _all.Except(taken).Select(h => (Head: h, Score: search.Score(ExchangeMeasure.Of(profile, search.Of([h])))))
+            .Where(s => !double.IsNaN(s.Score)).ToList();
         List<(int Layer, int Head)> pool = [.. singles.OrderByDescending(s => s.Score).ThenBy(s => s.Head).Take(Pool).Select(s => s.Head)];
         var (steps, heads, best) = (new List<SearchStep>(), new List<(int Layer, int Head)>(), 0.0);
         while (heads.Count < MostHeads)
         {
             var rest = pool.Except(heads).ToList();
-            var next = Best(search, $"search/{search.Name}/{heads.Count + 1}", set, heads.Count, [.. rest.Select(h => heads.Append(h).ToArray())], progress, cancel);
+            var next = Best(search, $"search/{search.Name}/{heads.Count + 1}", set, heads.Count,
+                [.. rest.Select(h => heads.Append(h).ToArray())], progress, cancel);
             if (!(next?.Score >= best + LeastGain) && heads.Count + 2 <= MostHeads)
             {
                 var paired = rest.Take(Paired).ToList();
                 next = Best(
                     search, $"search/{search.Name}/{heads.Count + 1}-pairs", set, heads.Count,
-                    [.. from i in Enumerable.Range(0, paired.Count) from j in Enumerable.Range(i + 1, paired.Count - i - 1) select heads.Append(paired[i]).Append(paired[j]).ToArray()],
+                    [.. from i in Enumerable.Range(0, paired.Count) from j in Enumerable.Range(i + 1,
+                        paired.Count - i - 1) select heads.Append(paired[i]).Append(paired[j]).ToArray()],
                     progress, cancel);
                 if (!(next?.Score >= best + 2 * LeastGain)) break;
             }
@@ -292,16 +315,19 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     }
 
     private ((int Layer, int Head)[] Heads, ExchangeEffect Effect, double Score)? Best(
-        SetSearch search, string name, ConflictSet set, int size, IReadOnlyList<(int Layer, int Head)[]> candidates, Action<StudyProgress>? progress, CancellationToken cancel)
+        SetSearch search, string name, ConflictSet set, int size, IReadOnlyList<(int Layer, int Head)[]> candidates,
+        Action<StudyProgress>? progress, CancellationToken cancel)
     {
         if (candidates.Count == 0) return null;
         var before = (Searches.ToList().IndexOf(search) * MostHeads + size) * set.Samples.Count;
         Phase(
             name, set, Rank, [.. candidates.Select(search.Of)],
-            step => progress?.Invoke(new StudyProgress("search", before + step.Done, Searches.Count * MostHeads * set.Samples.Count)), cancel);
+            step => progress?.Invoke(new StudyProgress("search", before + step.Done, Searches.Count * MostHeads * set.Samples.Count)),
+            cancel);
         var measured = Measured(name, set);
         List<((int Layer, int Head)[] Heads, ExchangeEffect Effect, double Score)> scored =
-            [.. candidates.Select(c => (c, Effect: ExchangeMeasure.Of(measured, search.Of(c)))).Select(c => (c.c, c.Effect, search.Score(c.Effect))).Where(c => !double.IsNaN(c.Item3))];
+            [.. candidates.Select(c => (c, Effect: ExchangeMeasure.Of(measured, search.Of(c))))
+                .Select(c => (c.c, c.Effect, search.Score(c.Effect))).Where(c => !double.IsNaN(c.Item3))];
         if (scored.Count == 0) return null;
         // Of pairs with nearly equal scores, the lowest is chosen: a higher head may only check what was chosen below.
         var within = candidates[0].Length - size > 1 ? LeastGain / 2 : 0;
@@ -309,13 +335,15 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         return scored.Where(c => c.Score >= most - within).MinBy(c => (c.Heads[^1].Layer, -c.Score));
     }
 
-    private void Phase(string name, ConflictSet set, ConflictSet donors, IReadOnlyList<Exchange> exchanges, Action<StudyProgress>? progress, CancellationToken cancel)
+    private void Phase(string name, ConflictSet set, ConflictSet donors, IReadOnlyList<Exchange> exchanges, Action<StudyProgress>? progress,
+        CancellationToken cancel)
     {
         var finder = DonorFinder.In(donors, study.Model.Tokenizer, study.Options.Seed);
         var variants = study.Options.Variants;
         study.Each(name, set, store, session =>
         {
-            var runner = new InterchangeRunner(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), finder, DiagnosisConditions.SpansOf(variants), variants.Alignment, session)
+            var runner = new InterchangeRunner(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), finder,
+                DiagnosisConditions.SpansOf(variants), variants.Alignment, session)
             {
                 Instruction = variants.Instruction,
             };
@@ -323,9 +351,11 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         }, progress, cancel);
     }
 
-    private MeasuredSet Measured(string phase, ConflictSet set) => MeasuredSet.Of(set, id => store.Find(phase, id)!, study.Model.Tokenizer, draws);
+    private MeasuredSet Measured(string phase, ConflictSet set) =>
+        MeasuredSet.Of(set, id => store.Find(phase, id)!, study.Model.Tokenizer, draws);
 
-    private static ConflictSet First(ConflictSet set, int count) => set.Part(set.Name, [.. set.Samples.Where(s => s.Kind == SampleKind.Conflict).Take(count)]);
+    private static ConflictSet First(ConflictSet set, int count) =>
+        set.Part(set.Name, [.. set.Samples.Where(s => s.Kind == SampleKind.Conflict).Take(count)]);
 }
 
 /// <summary>The objective of a search.</summary>
@@ -355,7 +385,8 @@ internal sealed record SearchedSet(SetSearch Search, IReadOnlyList<SearchStep> S
 /// <param name="Test">Sets on the test split.</param>
 /// <param name="Random">The sets and random ones on a part of the test split.</param>
 /// <param name="Ablated">The sets removed, on the same part.</param>
-internal sealed record InterchangeFindings(MeasuredSet Profile, IReadOnlyList<SearchedSet> Sets, MeasuredSet Test, MeasuredSet Random, MeasuredSet Ablated)
+internal sealed record InterchangeFindings(MeasuredSet Profile, IReadOnlyList<SearchedSet> Sets, MeasuredSet Test,
+    MeasuredSet Random, MeasuredSet Ablated)
 {
     /// <summary>Heads by estimates from backward passes, largest first.</summary>
     public required IReadOnlyList<((int Layer, int Head) Head, Estimate Moved)> Attributed { get; init; }

@@ -61,7 +61,8 @@ public sealed class DonorFinderTests : IDisposable
         string[] Of(DonorFinder finder) => [.. finder.Of(receiver, DonorFactor.Question, SpanAlignment.Equal).Select(d => d.From)];
         Assert.Equal(Of(Finder()), Of(Finder()));
         Assert.NotEqual(Of(Finder()), Of(Finder(1)));
-        Assert.NotEqual(Of(Finder()), [.. Finder().Of(_samples[4].Runs.First(), DonorFactor.Question, SpanAlignment.Equal).Select(d => d.From)]);
+        Assert.NotEqual(
+            Of(Finder()), [.. Finder().Of(_samples[4].Runs.First(), DonorFactor.Question, SpanAlignment.Equal).Select(d => d.From)]);
     }
 
     [Fact]
@@ -74,12 +75,15 @@ public sealed class DonorFinderTests : IDisposable
     [Fact]
     public void OneInstructionOnly_HasNoDonor()
     {
-        var one = _samples[0] with { Instructions = new Dictionary<Modality, string> { [Modality.Text] = _samples[0].Instructions[Modality.Text] } };
-        Assert.All(Enum.GetValues<DonorFactor>(), factor => Assert.Empty(Finder().Of(new ConflictRun(one, Modality.Text), factor, SpanAlignment.Equal)));
+        var one = _samples[0] with
+            { Instructions = new Dictionary<Modality, string> { [Modality.Text] = _samples[0].Instructions[Modality.Text] } };
+        Assert.All(Enum.GetValues<DonorFactor>(),
+            factor => Assert.Empty(Finder().Of(new ConflictRun(one, Modality.Text), factor, SpanAlignment.Equal)));
     }
 
     private int[] Lengths(ConflictRun run) =>
-        [.. new[] { run.Sample.TextContext!, run.Sample.Question, run.Sample.Instructions[run.Instruction] }.Select(t => _model.Tokenizer.Encode(t, addSpecial: false).Count)];
+        [.. new[] { run.Sample.TextContext!, run.Sample.Question, run.Sample.Instructions[run.Instruction] }
+            .Select(t => _model.Tokenizer.Encode(t, addSpecial: false).Count)];
 
     public void Dispose() => _model.Dispose();
 }

@@ -39,7 +39,8 @@ public sealed class InterchangeAttributionTests
         }
         double Across(float at, float step) => (Margin(at + step) - Margin(at - step)) / (2 * step);
         double Slope(float at) => (4 * Across(at, 1f / 64) - Across(at, 1f / 32)) / 3;
-        var falls = InterchangeAttribution.Of(tiny.Session, receiver, donor.Trace!, new AlignedPositions(positions, positions), Own, Other, steps: 1);
+        var falls = InterchangeAttribution.Of(tiny.Session, receiver, donor.Trace!,
+            new AlignedPositions(positions, positions), Own, Other, steps: 1);
         Assert.Equal(-Slope(0.5f), falls.Sum(f => (double)f), 0.01 * Math.Abs(Slope(0.5f)));
         // Elsewhere on the path the gradient differs, so this shows where the step was taken.
         Assert.True(Math.Abs(Slope(1) - Slope(0.5f)) > 0.05 * Math.Abs(Slope(0.5f)), $"{Slope(0)} {Slope(0.5f)} {Slope(1)}");

@@ -23,13 +23,16 @@ public sealed class PlaceAndGradientTests : IDisposable
     [InlineData("wired-redundant", "instruction", new[] { "1.2", "2.0" }, false)]
     [InlineData("wired-direct", "behind", new[] { "2.2" }, true)]
     [InlineData("wired-mlp", "neither", new string[0], null)]
-    public void APlantedModel_ChoosesWhereItWasPlanted_AndItsArbitersHaveTheLargestEstimates(string model, string where, string[] arbiters, bool? passesChoiceOn)
+    public void APlantedModel_ChoosesWhereItWasPlanted_AndItsArbitersHaveTheLargestEstimates(string model, string where,
+        string[] arbiters, bool? passesChoiceOn)
     {
-        using var study = new DiagnosisStudy(new DiagnosisOptions { Model = Model(model), Data = Data, Limit = 24, Windows = [3], Gains = [2], Draws = 3 });
+        using var study = new DiagnosisStudy(
+            new DiagnosisOptions { Model = Model(model), Data = Data, Limit = 24, Windows = [3], Gains = [2], Draws = 3 });
         using var store = ResultStore.Open(_temp.File("results.jsonl"), resume: false);
         var found = study.Reduce(store, study.Run(store)).Interchange;
         Assert.Equal(where, found.Place.Where);
-        Assert.Equal(arbiters, found.ByGradient.Heads.Take(arbiters.Length).Select(h => $"{h.Layer}.{h.Head}").Order(StringComparer.Ordinal));
+        Assert.Equal(
+            arbiters, found.ByGradient.Heads.Take(arbiters.Length).Select(h => $"{h.Layer}.{h.Head}").Order(StringComparer.Ordinal));
         // Exchanged together, as many as there are arbiters, they switch every pair, and one head less none.
         if (arbiters.Length > 0) Assert.Equal(1, found.ByGradient.Steps[arbiters.Length - 1].Test.Switched.Mean);
         if (arbiters.Length > 1) Assert.Equal(0, found.ByGradient.Steps[arbiters.Length - 2].Test.Switched.Mean);
@@ -47,15 +50,18 @@ public sealed class PlaceAndGradientTests : IDisposable
         using var team = new Team(1);
         var session = study.Model.Engine.On(new Compute(arena, team));
         var spans = DiagnosisConditions.SpansOf(study.Options.Variants);
-        var runner = new InterchangeRunner(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session), DonorFinder.In(study.Data.Rank, study.Model.Tokenizer, 0), spans, SpanAlignment.Equal, session);
+        var runner = new InterchangeRunner(study.Model, new ConflictPrompts(study.Model, study.Data.Layout, session),
+            DonorFinder.In(study.Data.Rank, study.Model.Tokenizer, 0), spans, SpanAlignment.Equal, session);
         var shape = study.Model.Decoder.Shape;
         var exchange = new Exchange(
-            DonorFactor.Instruction, HeadContent.Query, [.. Enumerable.Range(0, shape.Layers).SelectMany(l => Enumerable.Range(0, shape.Heads).Select(h => (l, h)))]);
+            DonorFactor.Instruction, HeadContent.Query,
+            [.. Enumerable.Range(0, shape.Layers).SelectMany(l => Enumerable.Range(0, shape.Heads).Select(h => (l, h)))]);
         var pairs = 0;
         foreach (var sample in study.Data.Rank.Samples.Take(3))
         {
             // Integrated gradients are complete: with many points on the path nothing of the difference is left.
-            foreach (var (attributed, exchanged) in runner.Attribute(sample, steps: 200).Zip(runner.Run(sample, [exchange], CancellationToken.None)))
+            foreach (var (attributed, exchanged) in runner.Attribute(sample,
+                steps: 200).Zip(runner.Run(sample, [exchange], CancellationToken.None)))
             {
                 if (!attributed.Curves.TryGetValue(InterchangeRunner.Attributed, out var heads)) continue;
                 var plain = exchanged.Outcomes["baseline"].Margin;

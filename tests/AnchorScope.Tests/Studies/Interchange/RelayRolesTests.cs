@@ -11,7 +11,8 @@ public sealed class RelayRolesTests : IDisposable
     [Fact]
     public void ArbitersAndCarriersAreFoundAndAreOthersThanTheNecessaryHeads()
     {
-        var options = new DiagnosisOptions { Model = Path.Combine(Fixtures.Root, "models", "relay"), Data = Fixtures.Conflicts, Limit = 60, Windows = [3], Gains = [2] };
+        var options = new DiagnosisOptions
+            { Model = Path.Combine(Fixtures.Root, "models", "relay"), Data = Fixtures.Conflicts, Limit = 60, Windows = [3], Gains = [2] };
         using var study = new DiagnosisStudy(options);
         using var store = ResultStore.Open(_temp.File("results.jsonl"), resume: false);
         var plan = study.Run(store);

@@ -11,21 +11,28 @@ public sealed class RoleRuleTests
     private static readonly Profile None = new(Still, Still, Still, Still, Still, Still, Still);
 
     private static ExchangeEffect Effect(double moved, double choice = 0) => new(
-        100, new Estimate(moved, moved - 0.01, moved + 0.01, 100), Nothing, Nothing, Nothing, Nothing, new Estimate(choice, choice - 0.1, choice + 0.1, 100));
+        100, new Estimate(moved, moved - 0.01, moved + 0.01, 100), Nothing, Nothing, Nothing, Nothing,
+        new Estimate(choice, choice - 0.1, choice + 0.1, 100));
 
     [Fact]
     public void NothingMoves_IsNone() => Assert.Equal(HeadRole.None, RoleRule.Of(None, false, Nothing));
 
     [Fact]
     public void QueriesMove_AndCrossedOnesRaiseTheOwnOtherAnswer_IsAnArbiter() => Assert.Equal(
-        HeadRole.Arbiter, RoleRule.Of(None with { Choice = Effect(0.3), ChoiceCrossed = Effect(0.1, choice: 1), Output = Effect(0.3), Content = Effect(0.3, choice: -1) }, false, Nothing));
+        HeadRole.Arbiter,
+        RoleRule.Of(None with
+            { Choice = Effect(0.3), ChoiceCrossed = Effect(0.1, choice: 1), Output = Effect(0.3), Content = Effect(0.3, choice: -1) },
+            false, Nothing));
 
     [Fact]
     public void QueriesMove_ButCrossedOnesRaiseTheDonorsAnswer_IsNoArbiter() => Assert.Equal(
-        HeadRole.CarrierDecision, RoleRule.Of(None with { Choice = Effect(0.3), ChoiceCrossed = Effect(0.3, choice: -1), Content = Effect(0.3, choice: -1) }, false, Nothing));
+        HeadRole.CarrierDecision,
+        RoleRule.Of(None with { Choice = Effect(0.3), ChoiceCrossed = Effect(0.3, choice: -1), Content = Effect(0.3, choice: -1) }, false,
+            Nothing));
 
     [Fact]
-    public void AMemberOfAFoundSet_IsAnArbiter_HoweverLittleItDoesAlone() => Assert.Equal(HeadRole.Arbiter, RoleRule.Of(None, true, Nothing));
+    public void AMemberOfAFoundSet_IsAnArbiter_HoweverLittleItDoesAlone() =>
+        Assert.Equal(HeadRole.Arbiter, RoleRule.Of(None, true, Nothing));
 
     /// <summary>
     /// The phrasing control refutes an arbiter: a head that reacts to the wording of an instruction does not choose by its meaning, alone
@@ -44,22 +51,29 @@ public sealed class RoleRuleTests
 
     [Fact]
     public void BelowTheThreshold_IsNone() => Assert.Equal(
-        HeadRole.None, RoleRule.Of(None with { Choice = Effect(0.055), ChoiceCrossed = Effect(0, choice: 1), Content = Effect(0.055, choice: -1), Question = Effect(0.055) }, false, Nothing));
+        HeadRole.None,
+        RoleRule.Of(None with { Choice = Effect(0.055), ChoiceCrossed = Effect(0, choice: 1), Content = Effect(0.055, choice: -1),
+            Question = Effect(0.055) }, false, Nothing));
 
     [Fact]
     public void CrossedOutputs_TellDecisionFromChoice()
     {
-        Assert.Equal(HeadRole.CarrierDecision, RoleRule.Of(None with { Output = Effect(0.5), Content = Effect(0.5, choice: -2) }, false, Nothing));
-        Assert.Equal(HeadRole.CarrierChoice, RoleRule.Of(None with { Output = Effect(0.5), Content = Effect(0.3, choice: 2) }, false, Nothing));
+        Assert.Equal(
+            HeadRole.CarrierDecision, RoleRule.Of(None with { Output = Effect(0.5), Content = Effect(0.5, choice: -2) }, false, Nothing));
+        Assert.Equal(
+            HeadRole.CarrierChoice, RoleRule.Of(None with { Output = Effect(0.5), Content = Effect(0.3, choice: 2) }, false, Nothing));
         // Its queries also depend on the instruction, but its output has no content: it passes the choice on.
-        Assert.Equal(HeadRole.CarrierChoice, RoleRule.Of(None with { Choice = Effect(0.5), ChoiceCrossed = Effect(0, choice: 1), Content = Effect(0, choice: 2) }, false, Nothing));
+        Assert.Equal(HeadRole.CarrierChoice,
+            RoleRule.Of(None with { Choice = Effect(0.5), ChoiceCrossed = Effect(0, choice: 1), Content = Effect(0, choice: 2) }, false,
+                Nothing));
     }
 
     [Fact]
     public void WhatADecisionImplies_IsNoRoleOfItsOwn()
     {
         var decision = None with { Output = Effect(0.3), Content = Effect(0.3, choice: -2) };
-        Assert.Equal(HeadRole.CarrierDecision, RoleRule.Of(decision with { Question = Effect(0.5), Picture = Effect(0.3), Note = Effect(0.3) }, false, Nothing));
+        Assert.Equal(HeadRole.CarrierDecision,
+            RoleRule.Of(decision with { Question = Effect(0.5), Picture = Effect(0.3), Note = Effect(0.3) }, false, Nothing));
         Assert.Equal(HeadRole.Hub, RoleRule.Of(decision with { Question = Effect(0.9) }, false, Nothing));
     }
 

@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Makes both packages, installs the tool into an empty folder and uses the library from a project of its own. Leaves nothing behind: what is
+# built goes to a temporary folder. Needs the .NET SDK and NuGet.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
+temporary=$(mktemp -d)
+trap 'rm -rf "$temporary"' EXIT
+# A version that no cache has.
+version=0.0.1-check.$(date +%s)
+packages=$temporary/packages
+
+fail() {
+    echo "check-packages: $1" >&2
+    if [ -s "$temporary/log" ]; then tail -n 40 "$temporary/log" >&2; fi
+    exit 1
+}
+
+try() { # WHAT COMMAND...: runs it quietly
+    local what=$1
+    shift
+    "$@" > "$temporary/log" 2>&1 < /dev/null || fail "$what failed: $*"
+}
+
+holds() { # TEXT: the last output has it
+    grep -qF -- "$1" "$temporary/log" || fail "expected \"$1\" in the output"
+}
+
+for project in AnchorScope AnchorScope.Cli; do
+    try "packing $project" dotnet pack "$root/src/$project" -c Release -o "$packages" --artifacts-path "$temporary/built" \
+        -p:MinVerSkip=true -p:Version="$version"
+    if grep -q "warning" "$temporary/log"; then fail "packing $project gave a warning"; fi
+done
+for file in AnchorScope.$version.nupkg AnchorScope.$version.snupkg AnchorScope.Tool.$version.nupkg AnchorScope.Tool.$version.snupkg; do
+    [ -f "$packages/$file" ] || fail "there is no $file"
+done
+
+mkdir "$temporary/empty"
+cd "$temporary/empty"
+try "installing the tool" dotnet tool install AnchorScope.Tool --version "$version" --tool-path "$temporary/tool" --add-source "$packages"
+ascope=$temporary/tool/ascope
+try "ascope --help" "$ascope" --help
+holds diagnose
+try "ascope --version" "$ascope" --version
+holds "$version"
+try "ascope inspect" "$ascope" inspect "$root/models/relay"
+holds d_model
+try "ascope diagnose with the model and the conflicts in the package" "$ascope" diagnose --dry-run
+holds organism-conflicts
+
+mkdir "$temporary/consumer"
+cd "$temporary/consumer"
+cat > consumer.csproj << END
+<Project Sdk="Microsoft.NET.Sdk">
+  <PropertyGroup>
+    <OutputType>Exe</OutputType>
+    <TargetFramework>net10.0</TargetFramework>
+    <ImplicitUsings>enable</ImplicitUsings>
+    <Nullable>enable</Nullable>
+    <TreatWarningsAsErrors>true</TreatWarningsAsErrors>
+    <RestoreAdditionalProjectSources>$packages</RestoreAdditionalProjectSources>
+  </PropertyGroup>
+  <ItemGroup>
+    <PackageReference Include="AnchorScope" Version="$version" />
+  </ItemGroup>
+</Project>
+END
+cat > Program.cs << 'END'
+using AnchorScope.Models;
+
+using var model = VisionLanguageModel.Open(args[0]);
+var shape = model.Decoder.Shape;
+Console.WriteLine($"{model.Family}: {shape.Layers} layers of {shape.Heads} heads, width {shape.ModelSize}");
+END
+try "a project that uses the library" dotnet build -o "$temporary/consumer/built"
+try "opening models/relay with the library" dotnet "$temporary/consumer/built/consumer.dll" "$root/models/relay"
+holds " layers of "
+message=$(cat "$temporary/log")
+rm -rf "${NUGET_PACKAGES:-$HOME/.nuget/packages}/anchorscope/$version" "${NUGET_PACKAGES:-$HOME/.nuget/packages}/anchorscope.tool/$version"
+echo "packages: built, installed and used ($message)"
