@@ -65,16 +65,12 @@ cat > consumer.csproj << END
   </ItemGroup>
 </Project>
 END
-cat > Program.cs << 'END'
-using AnchorScope.Models;
-
-using var model = VisionLanguageModel.Open(args[0]);
-var shape = model.Decoder.Shape;
-Console.WriteLine($"{model.Family}: {shape.Layers} layers of {shape.Heads} heads, width {shape.ModelSize}");
-END
+cp "$root/samples/FirstReading/Program.cs" .
 try "a project that uses the library" dotnet build -o "$temporary/consumer/built"
-try "opening models/relay with the library" dotnet "$temporary/consumer/built/consumer.dll" "$root/models/relay"
-holds " layers of "
-message=$(cat "$temporary/log")
+# The sample names its model and its picture from the root of the repository.
+cd "$root"
+try "the first sample with the package" dotnet "$temporary/consumer/built/consumer.dll"
+holds "answer: green"
+message=$(tail -n 1 "$temporary/log")
 rm -rf "${NUGET_PACKAGES:-$HOME/.nuget/packages}/anchorscope/$version" "${NUGET_PACKAGES:-$HOME/.nuget/packages}/anchorscope.tool/$version"
 echo "packages: built, installed and used ($message)"

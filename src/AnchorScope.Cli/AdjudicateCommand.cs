@@ -50,8 +50,9 @@ internal static class AdjudicateCommand
                 using var turn = FolderLock.Take(folder);
                 using var store = ResultStore.Open(Path.Combine(folder, $"{name}.jsonl"), resume: false);
                 DiagnoseCommand.Introduce(study);
+                var estimate = DryRun.Line(study.Estimate(interrupt.Token));
                 Terminal.Note(
-                    $"the diagnosis of {name}: {DryRun.Line(study.Estimate(interrupt.Token))}; then {HeadMethods} methods on {AdjudicationStudy.Samples} conflicts at most");
+                    $"the diagnosis of {name}: {estimate}; then {HeadMethods} methods on {AdjudicationStudy.Samples} conflicts at most");
                 results.Add(WorkProgress.Run(progress => new AdjudicationStudy(study, store).Run(
                     name, truth, step => progress.Tell(step.Phase, step.Done, step.Of, PhaseNames.Of(step.Phase)), interrupt.Token)));
                 left += study.Data.Rejected.Count;

@@ -44,8 +44,8 @@ internal static class DiagnoseSeries
         foreach (var point in points)
         {
             var (arbiters, necessary) = (Heads(point.Set("arbiters")), string.Join(' ', point.Best.Take(3)));
-            AnsiConsole.MarkupLineInterpolated(
-                $"{point.Checkpoint}: MFR {point.Argmax.All.Mean:0.00}, {EnumName.Of(point.Route.Verdict)}; arbiters {arbiters}; necessary heads blocked {point.Blocked.All.Mean:0.00} ({necessary})");
+            AnsiConsole.MarkupInterpolated($"{point.Checkpoint}: MFR {point.Argmax.All.Mean:0.00}, {EnumName.Of(point.Route.Verdict)}; ");
+            AnsiConsole.MarkupLineInterpolated($"arbiters {arbiters}; necessary heads blocked {point.Blocked.All.Mean:0.00} ({necessary})");
         }
         AnsiConsole.MarkupLineInterpolated($"[bold]{Path.Combine(folder, "report.html")}[/]");
         return facts.Rejected.Count > 0 ? CommandLine.SomeLeftOut : 0;

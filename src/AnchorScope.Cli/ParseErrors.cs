@@ -24,8 +24,7 @@ internal static class ParseErrors
                 var found = string.Join(' ', option.Tokens.Select(t => t.Value));
                 return option is { Implicit: true } or { Tokens.Count: 0 }
                     ? $"{option.Option.Name}: expected {Article(option.Option.HelpName)}, found nothing{Help(command)}"
-                    : $"{option.Option.Name}: "
-                        + $"{(error.Message.StartsWith(OwnError, StringComparison.Ordinal) ? error.Message : $"expected {Kind(option.Option)}")}, found {found}{Help(command)}";
+                    : $"{option.Option.Name}: {Expected(error.Message, option.Option)}, found {found}{Help(command)}";
             }
             if (error.SymbolResult is ArgumentResult argument)
                 return $"{argument.Argument.Name} is missing: {argument.Argument.Description}{Help(command)}";
@@ -49,6 +48,9 @@ internal static class ParseErrors
     private static IEnumerable<string> Options(CommandResult command) =>
         command.Command.Options.Select(o => o.Name).Concat(
             command.Parent is CommandResult above ? above.Command.Options.Where(o => o.Recursive).Select(o => o.Name) : []);
+
+    private static string Expected(string message, Option option) =>
+        message.StartsWith(OwnError, StringComparison.Ordinal) ? message : $"expected {Kind(option)}";
 
     private static string Kind(Option option)
     {

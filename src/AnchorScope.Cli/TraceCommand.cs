@@ -110,9 +110,10 @@ internal static class TraceCommand
         var largest = row.Max();
         var sum = row.Sum(x => Math.Exp((double)x - largest));
         foreach (var id in Enumerable.Range(0, row.Length).OrderByDescending(i => row[i]).ThenBy(i => i).Take(count))
-            Console.WriteLine(
-                FormattableString.Invariant(
-                    $"{id,8}  {Math.Exp(row[id] - largest) / sum:0.0000}  {(tokenizer.HasToken(id) ? JsonSerializer.Serialize(tokenizer.TokenText(id), Readable) : "no token of the tokenizer")}"));
+        {
+            var text = tokenizer.HasToken(id) ? JsonSerializer.Serialize(tokenizer.TokenText(id), Readable) : "no token of the tokenizer";
+            Console.WriteLine(FormattableString.Invariant($"{id,8}  {Math.Exp(row[id] - largest) / sum:0.0000}  {text}"));
+        }
     }
 
     private static HashSet<string> Keep(string? names)

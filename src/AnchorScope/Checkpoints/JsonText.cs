@@ -33,7 +33,7 @@ internal static class JsonText
     {
         if (message.StartsWith("Duplicate property ", StringComparison.Ordinal))
             return $"the key {message["Duplicate property ".Length..].Split(" encountered")[0]} stands twice in one object";
-        if (message.Contains("trailing comma", StringComparison.Ordinal)) return "there is a comma behind the last item";
+        if (message.Contains("trailing comma", StringComparison.Ordinal)) return "there is a comma after the last item";
         if (message.Contains("isFinalBlock", StringComparison.Ordinal)) return "it is empty, or ends before it is complete";
         if (message.Contains("is an invalid JSON literal", StringComparison.Ordinal))
             return $"{message.Split(" is an invalid")[0].Replace("\\u000a", "", StringComparison.Ordinal)} is no JSON";

@@ -34,7 +34,7 @@ public sealed class Trace
     {
         var chosen = sites.ToHashSet();
         return chosen.Contains(Site.AttnPattern)
-            ? throw new ArgumentException("there are no derivatives by attention probabilities; record AttnScores", nameof(sites))
+            ? throw new ArgumentException("there is no gradient with respect to attention probabilities; record AttnScores", nameof(sites))
             : new Trace(chosen, positions);
     }
 

@@ -80,12 +80,18 @@ public sealed class DirectionFile
         };
     }
 
+    private static string NameOf(DirectionPart part)
+    {
+        var (head, span) = (part.Head is { } one ? $"{one}" : "all", part.Span is { } kind ? EnumName.Of(kind) : "all");
+        return $"{SiteNames.Of(part.Site)}/{part.Layer}/{head}/{span}/{(part.ByPosition ? "position" : "span")}";
+    }
+
     /// <summary>Writes the file atomically.</summary>
     /// <param name="model">Name of the model, for the metadata.</param>
     public void Save(string model)
     {
         var tensors = Directions.Values.SelectMany(d => d.Direction.Parts.Select(p => TensorData.Of(
-            $"{d.Direction.Name}/{SiteNames.Of(p.Site)}/{p.Layer}/{(p.Head is { } head ? $"{head}" : "all")}/{(p.Span is { } span ? EnumName.Of(span) : "all")}/{(p.ByPosition ? "position" : "span")}",
+            $"{d.Direction.Name}/{NameOf(p)}",
             [.. Enumerable.Range(0, p.Rows.Count).SelectMany(i => p.Rows[i].ToArray())], p.Rows.Count, p.Rows.Width))).ToList();
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal)
         {

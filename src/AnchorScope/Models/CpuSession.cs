@@ -45,7 +45,7 @@ internal sealed class CpuSession : ISession
     /// <exception cref="NotSupportedException">The session is of another engine.</exception>
     public static Compute ComputeOf(ISession session) =>
         (session as CpuSession)?.Compute ?? throw new NotSupportedException(
-            $"training, tuning and proofs of baking run on the processor alone, not on {session.Engine.Numerics}");
+            $"training, tuning and proofs of baking run only on the CPU, not on {session.Engine.Numerics}");
 
     private Decoder Decoder => _engine.Decoder;
 

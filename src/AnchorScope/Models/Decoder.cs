@@ -36,7 +36,7 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
 
     /// <summary>The same for a prompt of <paramref name="positions"/> positions.</summary>
     internal string? TooLong(int positions, int generated = 0) => positions + generated > MaximumPositions
-        ? $"the prompt has {positions} positions{(generated > 0 ? $" and {generated} generated tokens come behind it" : "")}; "
+        ? $"the prompt has {positions} positions{(generated > 0 ? $" and {generated} generated tokens come after it" : "")}; "
             + $"the model was made for {MaximumPositions} ({(rope.Limit == MaximumPositions ? rope.LimitName : "max_position_embeddings")})"
         : null;
 
@@ -138,11 +138,11 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
     /// <param name="gradients">Receives the gradients with respect to the requested weights; null for none.</param>
     internal void Backward(Pass pass, Tensor d, Gradients? gradients, int layer = 0)
     {
-        var tape = pass.Tape ?? throw new ArgumentException("a pass without a tape has no way back", nameof(pass));
+        var tape = pass.Tape ?? throw new ArgumentException("Backward needs a pass with a tape", nameof(pass));
         foreach (var run in pass.Runs)
         {
             if (run.FirstLayer > 0 || run.Own is not null)
-                throw new ArgumentException("on the way back a run starts at layer 0 and keeps no keys", nameof(pass));
+                throw new ArgumentException("Backward needs runs that start at layer 0 and keep no keys", nameof(pass));
         }
         for (var l = layers.Count - 1; l >= layer; l--)
         {

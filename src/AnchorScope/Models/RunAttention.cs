@@ -117,7 +117,7 @@ internal static unsafe class RunAttention
         own.Append(layer, k.RowRange(run.FirstRow, run.Count), v.RowRange(run.FirstRow, run.Count));
         if (own.Start > (run.Past?.Count ?? 0))
             throw new InvalidOperationException(
-                $"a run that keeps positions from {own.Start} on has a past of only {run.Past?.Count ?? 0}");
+                $"a run that keeps positions from {own.Start} on has a prefix of only {run.Past?.Count ?? 0}");
         var keys = own.Start + own.Count + run.Count;
         var recorded = false;
         foreach (var trace in run.Traces) recorded |= trace.Sites.Contains(Site.AttnPattern);

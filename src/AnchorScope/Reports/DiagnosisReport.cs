@@ -292,9 +292,13 @@ internal static class DiagnosisReport
             }))],
             $"Amplification in numbers. Factor 1 is no change; a failed run can have the larger logit on the instructed answer all the "
                 + "same. Controls: accuracy on "
-                + $"{string.Join(" / ", d.Amplification.SelectMany(a => a.Points).FirstOrDefault(g => g.Control.Count > 0)?.Control.Keys.Select(k => k.Replace('_', ' ')) ?? ["none"])}.",
+                + $"{string.Join(" / ", ControlsOf(d))}.",
             numeric: [2, 3, 4, 5, 6]);
     }
+
+    private static IEnumerable<string> ControlsOf(Diagnosis d) =>
+        d.Amplification.SelectMany(a => a.Points).FirstOrDefault(g => g.Control.Count > 0)?.Control.Keys.Select(k => k.Replace('_', ' '))
+            ?? ["none"];
 
     private static string Reached(AmplificationChoice choice)
     {

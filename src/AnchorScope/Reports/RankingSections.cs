@@ -47,7 +47,8 @@ internal static class RankingSections
                 + $"logits), the strongest of each; means: their values when told to trust the picture and the text. Of the sum of all "
                 + $"magnitudes the strongest quarter holds "
                 + $"{string.Join(", ", d.Inside.Select(h =>
-                    $"{(h.ShareOfQuarter * 100).ToString("0", CultureInfo.InvariantCulture)} % in {h.Layer}.{h.Head} ({Plural.Of(h.Size, "number")})"))}; "
+                    string.Create(CultureInfo.InvariantCulture,
+                        $"{h.ShareOfQuarter * 100:0} % in {h.Layer}.{h.Head} ({Plural.Of(h.Size, "number")})")))}; "
             + "a quarter where all do the same. The basis is the model's own and no privileged one.",
             numeric: [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     }

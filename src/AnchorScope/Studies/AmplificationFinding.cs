@@ -37,8 +37,8 @@ internal static class AmplificationFinding
         var control = runs.Control?.Difference(r => r.Follows(gained) - r.Follows(ConditionId.Baseline)).Difference;
         var harmless = control is { } without && without.Low > -margin;
         var text = FormattableString.Invariant(
-            $"Amplifying these heads {factor:R} times, the factor that gains most on the {choice.Set} split, repairs {Wording.Percent(repaired.Mean)} of ")
-            + $"{Wording.Count(failed.Runs.Count, "failed run")} ({Wording.Interval(repaired)})";
+            $"Amplifying these heads {factor:R} times, the factor that gains most on the {choice.Set} split, repairs ")
+            + $"{Wording.Percent(repaired.Mean)} of {Wording.Count(failed.Runs.Count, "failed run")} ({Wording.Interval(repaired)})";
         var whole = $"; the whole test set changes by {Wording.Change(net.Difference)}"
             + (control is { } c
                 ? $", samples without a conflict by {Wording.Change(c)}{(harmless ? "" : ", which is not shown to be harmless")}"

@@ -58,9 +58,10 @@ internal static class ArbiterFinding
                     + $"{Wording.Count(set.Phrasing.Pairs, "pair", "gives", "give")} the own other answer "
                     + $"({Wording.Interval(set.Phrasing.Switched)}). "
                     + $"What these heads hold is the words, not which modality they name{passed}", set.Choice.Moved);
-        var compared =
-            "; "
-                + $"{(found.Census ? $"{Plural.Few(rank.AtLeast)} of all {Plural.Of(rank.Draws, "other set")} of that size {(rank.AtLeast is 0 or 1 ? "moves" : "move")} as much" : Wording.Rank(rank, "move"))}, at most {found.RandomMoved:0.00} of the margin against {set.Choice.Moved.Mean:0.00}";
+        var census = $"{Plural.Few(rank.AtLeast)} of all {Plural.Of(rank.Draws, "other set")} of that size "
+            + $"{(rank.AtLeast is 0 or 1 ? "moves" : "move")} as much";
+        var compared = $"; {(found.Census ? census : Wording.Rank(rank, "move"))}, "
+            + $"at most {found.RandomMoved:0.00} of the margin against {set.Choice.Moved.Mean:0.00}";
         // A census has no random draws. The only uncertainty is over the samples.
         var p = found.Census && rank.AtLeast == 0
             ? Normal.TwoSided(set.Choice.Moved.Mean / ((set.Choice.Moved.High - set.Choice.Moved.Low) / (2 * Normal.Z95))) : rank.P;

@@ -152,10 +152,11 @@ internal sealed class RunIdentity
         Settings => $"made {Used(name, before)}, now {Used(name, after)}",
         Tool => name == Tool ? $"made by {before}, this is {after}" : $"made with {name} {before}, this is {name} {after}",
         Data when name.StartsWith(Samples, StringComparison.Ordinal) => $"{name}: {before ?? "none"} then, {after ?? "none"} now",
-        _ =>
-            $"{(section == Model ? "the model's " : "")}{name} "
-                + $"{(before is null ? "is new" : after is null ? "is gone" : name == Weights || name.StartsWith(Pictures, StringComparison.Ordinal) ? "have changed" : "has changed")}",
+        _ => $"{(section == Model ? "the model's " : "")}{name} {(before is null ? "is new" : after is null ? "is gone" : Changed(name))}",
     };
+
+    private static string Changed(string name) =>
+        name == Weights || name.StartsWith(Pictures, StringComparison.Ordinal) ? "have changed" : "has changed";
 
     private static string Used(string option, string? value) => value is null ? $"without {option}" : $"with {option} {Quoted.Line(value)}";
 

@@ -70,13 +70,14 @@ public sealed record SweepCost
             changes.Select(c => c.Corner.Rows).DefaultIfEmpty(1).Min());
         // Logits are one row per variant, whatever its number of rows.
         var bytes = engine.RowBytes + sizeof(float) * (shape.ModelSize + (long)engine.VocabularySize) / shortest;
-        var recorded = engine.RecordedBytes(prompt.Length, FirstOf(interventions, prompt));
+        var length = prompt.Length;
+        var recorded = engine.RecordedBytes(length, FirstOf(interventions, prompt));
         // The recorded run is computed as a whole, before any variant.
         var least = Math.Max(recorded + longest * bytes * threads, recorded + prompt.Length * bytes);
         var room = (Math.Max(memory ?? DefaultMemory, memory is null ? least : 0) - recorded) / threads / bytes;
         if (memory < least)
             throw new InputException($"--memory: expected at least {least} bytes ({recorded} of the recorded run; "
-                + $"{bytes} bytes a row for its {prompt.Length} positions or, after it, for the longest variant of "
+                + $"{bytes} bytes a row for its {length} positions or, after it, for the longest variant of "
                 + $"{longest} on {threads} threads), found {memory}");
         // Every thread gets a pass, but no pass is smaller than a variant needs.
         var perPass = (int)Math.Max(

@@ -82,7 +82,7 @@ internal sealed unsafe class KeyValues : IDisposable
     public void Append(int layer, Tensor keys, Tensor values)
     {
         if (keys.Rows > Capacity - Count)
-            throw new InvalidOperationException($"{keys.Rows} more positions do not fit behind {Count} of {Capacity}");
+            throw new InvalidOperationException($"{keys.Rows} more positions do not fit after {Count} of {Capacity}");
         for (var head = 0; head < Heads; head++)
         {
             for (var row = 0; row < keys.Rows;)
@@ -114,7 +114,7 @@ internal sealed unsafe class KeyValues : IDisposable
         var (from, count) = (Start - other.Start, other.Start + other.Count - Start);
         if (from < 0 || count > Capacity - Count)
             throw new ArgumentException($"positions {Start} to {other.Start + other.Count} of keys that start at "
-                + $"{other.Start} do not fit behind {Count} of {Capacity}", nameof(other));
+                + $"{other.Start} do not fit after {Count} of {Capacity}", nameof(other));
         for (var head = 0; head < Heads; head++)
         {
             for (var i = 0; i < count; i++)

@@ -169,7 +169,7 @@ internal static class TuningReport
             [.. c.Named.Select(h => new[] { $"{h.Head}", Numbers.Of(h.Before), $"{h.RankBefore}", Numbers.Of(h.After), $"{h.RankAfter}" })],
             $"The tuned heads in both rankings. Score: {c.Score}.", numeric: [1, 2, 3, 4]);
         page.Figure(figures["circuit"], "The logit lens at the last position, before and after: margin of the instructed answer over its "
-            + "competitor (MAM), and share of runs in which it already speaks for the answer that the model gives (LDAR).", "circuit.svg");
+            + "competitor (MAM), and share of runs in which it already favours the answer that the model gives (LDAR).", "circuit.svg");
     }
 
     private static void Provenance(HtmlPage page, TuningResult r)

@@ -132,7 +132,10 @@ public sealed class HostileSafetensorsTests : IDisposable
     [Fact]
     public void AGitLfsPointer_IsCalledOne() =>
         Refused(
-            "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"u8.ToArray(),
+            [
+                .. "version https://git-lfs.github.com/spec/v1\n"u8,
+                .. "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"u8,
+            ],
             "Git LFS pointer, not the weights: expected a safetensors file, found 130 bytes of text; fetch the weights with "
                 + "'git lfs pull'");
 

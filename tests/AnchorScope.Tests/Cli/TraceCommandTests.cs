@@ -130,7 +130,7 @@ public sealed class TraceCommandTests : IDisposable
         (int ExitCode, string Output, string Error) Run(params string[] more) =>
             Ascope.Run(_temp.Path, ["trace", model, "--inputs", input, "--force", "--out", _temp.File("out.safetensors"), .. more]);
         Assert.Equal(0, Run("--generate", "10").ExitCode);
-        Assert.Equal((2, "ascope: the prompt has 21 positions and 10 generated tokens come behind it; the model was made for 30 "
+        Assert.Equal((2, "ascope: the prompt has 21 positions and 10 generated tokens come after it; the model was made for 30 "
             + "(max_position_embeddings)"), (Run("--generate", "11").ExitCode, Run("--generate", "11").Error.Trim()));
         VariantCheckpoints.Set(model, "config.json", "text_config.max_position_embeddings", "20");
         Assert.Equal((2, "ascope: the prompt has 21 positions; the model was made for 20 (max_position_embeddings)"),

@@ -56,7 +56,7 @@ public sealed class DiagnosisDataTests : IDisposable
         Assert.InRange(fits.Count, 1, 29);
         Assert.Equal(fits, kept.Test.Samples.Select(s => s.Id));
         Assert.All(kept.Test.Rejected,
-            r => Assert.Matches("^the prompt has [0-9]+ positions and 2 generated tokens come behind it; the model was made for 42 ",
+            r => Assert.Matches("^the prompt has [0-9]+ positions and 2 generated tokens come after it; the model was made for 42 ",
                 r.Reason));
     }
 
