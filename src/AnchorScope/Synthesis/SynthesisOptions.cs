@@ -61,14 +61,20 @@ internal sealed record SynthesisOptions
     /// <exception cref="InputException">A size is out of range or incompatible with another; the message names the option.</exception>
     public SyntheticShape Shape()
     {
-        var shape = new SyntheticShape(
-            Within("--layers", Layers, MostLayers), Within("--heads", Heads, LargestSize),
-            Within("--kv-heads", KeyHeads ?? Heads, LargestSize), Within("--hidden", Width, LargestSize),
-            Within("--mlp", MlpSize ?? Multiple(Width * Family.MlpRatio, 32), LargestSize),
-            Within("--vocab", Vocabulary, LargestSize), Side(),
-            Within("--vision-layers", VisionLayers, MostLayers), Within("--vision-hidden", VisionWidth, LargestSize),
-            Within("--vision-heads", VisionHeads ?? (VisionWidth % 64 == 0 ? VisionWidth / 64 : 1), LargestSize),
-            Within("--vision-mlp", VisionMlpSize ?? Multiple(VisionWidth * Family.VisionMlpRatio, 4), LargestSize));
+        var shape = new SyntheticShape
+        {
+            Layers = Within("--layers", Layers, MostLayers),
+            Heads = Within("--heads", Heads, LargestSize),
+            KeyHeads = Within("--kv-heads", KeyHeads ?? Heads, LargestSize),
+            Width = Within("--hidden", Width, LargestSize),
+            MlpSize = Within("--mlp", MlpSize ?? Multiple(Width * Family.MlpRatio, 32), LargestSize),
+            Vocabulary = Within("--vocab", Vocabulary, LargestSize),
+            Side = Side(),
+            VisionLayers = Within("--vision-layers", VisionLayers, MostLayers),
+            VisionWidth = Within("--vision-hidden", VisionWidth, LargestSize),
+            VisionHeads = Within("--vision-heads", VisionHeads ?? (VisionWidth % 64 == 0 ? VisionWidth / 64 : 1), LargestSize),
+            VisionMlpSize = Within("--vision-mlp", VisionMlpSize ?? Multiple(VisionWidth * Family.VisionMlpRatio, 4), LargestSize),
+        };
         Require("--heads", Width % Heads == 0 && Width / Heads % 2 == 0,
             $"a number that divides --hidden {Width} into heads of an even size", Heads);
         Require("--kv-heads", Heads % shape.KeyHeads == 0, $"a divisor of --heads {Heads}", shape.KeyHeads);
@@ -110,7 +116,28 @@ internal sealed record SynthesisOptions
 }
 
 /// <summary>Compatible sizes.</summary>
-/// <param name="Side">Image tokens per side of a square picture or tile.</param>
-internal sealed record SyntheticShape(
-    int Layers, int Heads, int KeyHeads, int Width, int MlpSize, int Vocabulary, int Side, int VisionLayers, int VisionWidth,
-    int VisionHeads, int VisionMlpSize);
+internal sealed record SyntheticShape
+{
+    public required int Layers { get; init; }
+
+    public required int Heads { get; init; }
+
+    public required int KeyHeads { get; init; }
+
+    public required int Width { get; init; }
+
+    public required int MlpSize { get; init; }
+
+    public required int Vocabulary { get; init; }
+
+    /// <summary>Image tokens per side of a square picture or tile.</summary>
+    public required int Side { get; init; }
+
+    public required int VisionLayers { get; init; }
+
+    public required int VisionWidth { get; init; }
+
+    public required int VisionHeads { get; init; }
+
+    public required int VisionMlpSize { get; init; }
+}

@@ -53,18 +53,35 @@ internal sealed record TuningResult
 }
 
 /// <summary>One way of changing the model.</summary>
-/// <param name="Name">"baseline", "tuned", "plain_gain", "random/0", "full".</param>
-/// <param name="Heads">The heads that are changed; empty for "baseline" and "full".</param>
-/// <param name="Learnt">Number of trained values.</param>
-/// <param name="Rate">Learning rate; null if nothing was trained by steps.</param>
-/// <param name="Steps">Number of steps done.</param>
-/// <param name="BestStep">Step whose state was kept; 0 is no change.</param>
-/// <param name="Validation">Loss of the kept state, before its weights were rounded.</param>
-/// <param name="Gains">The gains, if gains are changed.</param>
-/// <param name="Curve">Points of the learning curve.</param>
-internal sealed record TuningArm(
-    string Name, IReadOnlyList<HeadId> Heads, long Learnt, double? Rate, int Steps, int BestStep, TuningLoss Validation,
-    IReadOnlyList<HeadGain> Gains, IReadOnlyList<TuningPoint> Curve);
+internal sealed record TuningArm
+{
+    /// <summary>"baseline", "tuned", "plain_gain", "random/0", "full".</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The heads that are changed; empty for "baseline" and "full".</summary>
+    public required IReadOnlyList<HeadId> Heads { get; init; }
+
+    /// <summary>Number of trained values.</summary>
+    public required long Learnt { get; init; }
+
+    /// <summary>Learning rate; null if nothing was trained by steps.</summary>
+    public required double? Rate { get; init; }
+
+    /// <summary>Number of steps done.</summary>
+    public required int Steps { get; init; }
+
+    /// <summary>Step whose state was kept; 0 is no change.</summary>
+    public required int BestStep { get; init; }
+
+    /// <summary>Loss of the kept state, before its weights were rounded.</summary>
+    public required TuningLoss Validation { get; init; }
+
+    /// <summary>The gains, if gains are changed.</summary>
+    public required IReadOnlyList<HeadGain> Gains { get; init; }
+
+    /// <summary>Points of the learning curve.</summary>
+    public required IReadOnlyList<TuningPoint> Curve { get; init; }
+}
 
 /// <summary>A test set under every arm.</summary>
 /// <param name="Conflict">Whether these are the runs with a conflict. Without a conflict, following means giving the correct
@@ -91,23 +108,43 @@ internal sealed record TuningRate(string Arm, ByInstruction Follows, ByInstructi
 }
 
 /// <summary>The change of the circuit, from two diagnoses on the same samples.</summary>
-/// <param name="Samples">Maximum number of samples of each set.</param>
-/// <param name="Before">The best 5 % of heads of the original.</param>
-/// <param name="After">The best 5 % of heads of the tuned model.</param>
-/// <param name="Shared">Number of heads in both.</param>
-/// <param name="SharedByChance">Expected number of common heads of two random sets of that size.</param>
-/// <param name="Correlation">Spearman correlation of the scores of all heads.</param>
-/// <param name="Named">The named heads.</param>
-/// <param name="MamBefore">MAM at the last position by layer; the first value is before layer 0.</param>
-/// <param name="MamAfter">The same for the tuned model.</param>
-/// <param name="LdarBefore">LDAR at the last position.</param>
-/// <param name="LdarAfter">The same for the tuned model.</param>
-internal sealed record CircuitChange(
-    int Samples, string Score, IReadOnlyList<HeadId> Before, IReadOnlyList<HeadId> After, int Shared, double SharedByChance,
-    double Correlation, IReadOnlyList<HeadMove> Named,
-    IReadOnlyList<ByInstruction> MamBefore, IReadOnlyList<ByInstruction> MamAfter, IReadOnlyList<ByInstruction> LdarBefore,
-    IReadOnlyList<ByInstruction> LdarAfter)
+internal sealed record CircuitChange
 {
+    /// <summary>Maximum number of samples of each set.</summary>
+    public required int Samples { get; init; }
+
+    public required string Score { get; init; }
+
+    /// <summary>The best 5 % of heads of the original.</summary>
+    public required IReadOnlyList<HeadId> Before { get; init; }
+
+    /// <summary>The best 5 % of heads of the tuned model.</summary>
+    public required IReadOnlyList<HeadId> After { get; init; }
+
+    /// <summary>Number of heads in both.</summary>
+    public required int Shared { get; init; }
+
+    /// <summary>Expected number of common heads of two random sets of that size.</summary>
+    public required double SharedByChance { get; init; }
+
+    /// <summary>Spearman correlation of the scores of all heads.</summary>
+    public required double Correlation { get; init; }
+
+    /// <summary>The named heads.</summary>
+    public required IReadOnlyList<HeadMove> Named { get; init; }
+
+    /// <summary>MAM at the last position by layer; the first value is before layer 0.</summary>
+    public required IReadOnlyList<ByInstruction> MamBefore { get; init; }
+
+    /// <summary>The same for the tuned model.</summary>
+    public required IReadOnlyList<ByInstruction> MamAfter { get; init; }
+
+    /// <summary>LDAR at the last position.</summary>
+    public required IReadOnlyList<ByInstruction> LdarBefore { get; init; }
+
+    /// <summary>The same for the tuned model.</summary>
+    public required IReadOnlyList<ByInstruction> LdarAfter { get; init; }
+
     /// <summary>Compares two diagnoses.</summary>
     internal static CircuitChange Of(Diagnosis before, Diagnosis after, IReadOnlyList<HeadId> named, int samples)
     {
@@ -118,12 +155,22 @@ internal sealed record CircuitChange(
         int Rank(IReadOnlyList<(int Layer, int Head)> order, HeadId h) =>
             1 + order.Select((o, i) => (o, i)).First(p => p.o == (h.Layer, h.Head)).i;
         HeadId[] Top(IReadOnlyList<(int Layer, int Head)> order) => [.. order.Take(count).Select(h => new HeadId(h.Layer, h.Head))];
-        return new CircuitChange(
-            samples, before.Variants["head_score"], Top(oldOrder), Top(newOrder), Top(oldOrder).Intersect(Top(newOrder)).Count(),
-            (double)count * count / old.Length, HeadRanking.Spearman(old, now),
-            [.. named.Select(
+        return new CircuitChange
+        {
+            Samples = samples,
+            Score = before.Variants["head_score"],
+            Before = Top(oldOrder),
+            After = Top(newOrder),
+            Shared = Top(oldOrder).Intersect(Top(newOrder)).Count(),
+            SharedByChance = (double)count * count / old.Length,
+            Correlation = HeadRanking.Spearman(old, now),
+            Named = [.. named.Select(
                 h => new HeadMove(h, old[h.Layer * heads + h.Head], Rank(oldOrder, h), now[h.Layer * heads + h.Head], Rank(newOrder, h)))],
-            before.Layers.MamLast, after.Layers.MamLast, before.Layers.LdarLast, after.Layers.LdarLast);
+            MamBefore = before.Layers.MamLast,
+            MamAfter = after.Layers.MamLast,
+            LdarBefore = before.Layers.LdarLast,
+            LdarAfter = after.Layers.LdarLast,
+        };
     }
 }
 

@@ -76,7 +76,18 @@ internal sealed class TuningStudy : IDisposable
         Claim(data);
         var (tuner, evaluation) = (new Tuner(_model, train, validate, Options, _plan.Threads), new TuningEvaluation(test));
         evaluation.Add(TuningEvaluation.Baseline, TuningData.Measure(_model, test.Items, _plan.Threads, cancel));
-        _arms.Add(new TuningArm(TuningEvaluation.Baseline, [], 0, null, 0, 0, tuner.Measure(_model, cancel), [], []));
+        _arms.Add(new TuningArm
+        {
+            Name = TuningEvaluation.Baseline,
+            Heads = [],
+            Learnt = 0,
+            Rate = null,
+            Steps = 0,
+            BestStep = 0,
+            Validation = tuner.Measure(_model, cancel),
+            Gains = [],
+            Curve = [],
+        });
         using var tuned = Learn(Tuned, Options.Kind, _heads, Rate, tuner, evaluation, test, progress, cancel);
         if (_plan.Factors.Count > 0) Scale(tuner, evaluation, test, cancel);
         foreach (var (heads, draw) in RandomSets().Select((heads, draw) => (heads, draw))) Learn($"{TuningEvaluation.Random}{draw}",
@@ -146,8 +157,18 @@ internal sealed class TuningStudy : IDisposable
             (step, point) => progress?.Invoke(new TuningProgress(name, step, Options.Steps, point)), cancel);
         tunable.Round();
         Evaluate(name, tunable, evaluation, test, cancel);
-        _arms.Add(new TuningArm(name, Ids(heads), tunable.Count, rate, run.Steps, run.Best.Step, run.Best.Validation,
-            (tunable as GainTunable)?.Gains.Heads ?? [], run.Curve));
+        _arms.Add(new TuningArm
+        {
+            Name = name,
+            Heads = Ids(heads),
+            Learnt = tunable.Count,
+            Rate = rate,
+            Steps = run.Steps,
+            BestStep = run.Best.Step,
+            Validation = run.Best.Validation,
+            Gains = (tunable as GainTunable)?.Gains.Heads ?? [],
+            Curve = run.Curve,
+        });
         return tunable;
     }
 
@@ -165,7 +186,18 @@ internal sealed class TuningStudy : IDisposable
         gain.Set(best);
         gain.Round();
         Evaluate(PlainGain, gain, evaluation, test, cancel);
-        _arms.Add(new TuningArm(PlainGain, Ids(_heads), 1, null, 0, 0, loss, gain.Gains.Heads, []));
+        _arms.Add(new TuningArm
+        {
+            Name = PlainGain,
+            Heads = Ids(_heads),
+            Learnt = 1,
+            Rate = null,
+            Steps = 0,
+            BestStep = 0,
+            Validation = loss,
+            Gains = gain.Gains.Heads,
+            Curve = [],
+        });
     }
 
     private void Evaluate(string name, Tunable tunable, TuningEvaluation evaluation, TuningData test, CancellationToken cancel)

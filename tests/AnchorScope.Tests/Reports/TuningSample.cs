@@ -11,7 +11,12 @@ internal static class TuningSample
     {
         var half = new Estimate(0.5, 0.4, 0.6, 400);
         var all = new ByInstruction(half, half, half);
-        TuningArm Arm(string name) => new(name, [], 3, 0.05, 20, 20, new TuningLoss(1, 0, 1, 0.5), [], []);
+        TuningArm Arm(string name) => new()
+        {
+            Name = name, Heads = [], Learnt = 3, Rate = 0.05, Steps = 20, BestStep = 20,
+            Validation = new TuningLoss(1, 0, 1, 0.5), Gains = [],
+            Curve = [],
+        };
         TuningRate Rate(string name) => new(name, all, all, all, null) { TunedMinus = all };
         HeadId[] best = [.. Enumerable.Range(0, before).Select(i => new HeadId(0, i))];
         return new TuningResult
@@ -26,8 +31,21 @@ internal static class TuningSample
             },
             Arms = [Arm("baseline"), Arm("tuned")], RandomRank = null,
             Sets = [new TuningSet("test", true, 400, [Rate("baseline"), Rate("tuned")]) { TunedMinusRandom = null }],
-            Circuit = new CircuitChange(40, "causal_margin", best, best, shared, 0.1, 0.9,
-                [.. heads.Select(h => new HeadMove(h, 1, 1, 0.5, 2))], [all, all], [all, all], [all, all], [all, all]),
+            Circuit = new CircuitChange
+            {
+                Samples = 40,
+                Score = "causal_margin",
+                Before = best,
+                After = best,
+                Shared = shared,
+                SharedByChance = 0.1,
+                Correlation = 0.9,
+                Named = [.. heads.Select(h => new HeadMove(h, 1, 1, 0.5, 2))],
+                MamBefore = [all, all],
+                MamAfter = [all, all],
+                LdarBefore = [all, all],
+                LdarAfter = [all, all],
+            },
         };
     }
 }

@@ -66,7 +66,12 @@ public sealed class TuningSentenceTests
     private static TuningResult Result(Estimate change, Estimate? beyond, PermutationRank? rank)
     {
         static ByInstruction All(Estimate e) => new(e, e, e);
-        TuningArm Arm(string name, int best) => new(name, [], 3, 0.05, 20, best, new TuningLoss(1, 0, 1, 0.5), [], []);
+        TuningArm Arm(string name, int best) => new()
+        {
+            Name = name, Heads = [], Learnt = 3, Rate = 0.05, Steps = 20, BestStep = best,
+            Validation = new TuningLoss(1, 0, 1, 0.5), Gains = [],
+            Curve = [],
+        };
         TuningRate Rate(string name, Estimate changed) => new(name, All(Half), All(changed), All(Half), null) { TunedMinus = null };
         return new TuningResult
         {
