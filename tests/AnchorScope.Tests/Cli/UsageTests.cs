@@ -109,7 +109,7 @@ public sealed class UsageTests : IDisposable
     [Fact]
     public void TheCommandThatGoesOn_WorksAsPrinted()
     {
-        string[] arguments = ["diagnose", "--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--limit", "16", "--draws", "2",
+        string[] arguments = ["diagnose", "--model", Fixtures.Organism, "--data", Fixtures.Conflicts, "--limit", "10", "--draws", "2",
             "--windows", "3", "--threads", "1"];
         using var process = Ascope.Start(_temp.Path, arguments);
         var results = _temp.File("out/diagnosis-001/results.jsonl");
