@@ -44,6 +44,7 @@ public static class Generation
             cancel.ThrowIfCancellationRequested();
             SequenceBatch.Step(session, [sequence]);
         }
-        return new Generated(sequence.Tokens, sequence.Logits);
+        return sequence.Error is { } error
+            ? throw new InputException(error.Message, error) : new Generated(sequence.Tokens, sequence.Logits);
     }
 }

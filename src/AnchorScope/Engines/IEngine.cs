@@ -42,8 +42,8 @@ public sealed record SessionOptions
     /// <summary>Number of threads of one pass.</summary>
     public int Threads { get; init; } = 1;
 
-    /// <summary>Rows of activations for which memory is reserved at once; 0: memory is allocated as needed.</summary>
-    public int ReservedRows { get; init; }
+    /// <summary>Bytes of activation memory to reserve at once; 0: memory is taken as it is needed.</summary>
+    public long ReservedBytes { get; init; }
 
     /// <summary>Cancels a pass before its next matrix product. The call then throws <see cref="OperationCanceledException"/>.</summary>
     public CancellationToken Cancel { get; init; }

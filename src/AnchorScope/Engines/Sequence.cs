@@ -26,6 +26,7 @@ public sealed class Sequence : IDisposable
     public Sequence(ISession session, Prompt prompt, SequenceOptions options, IRecordedRun? past = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Tokens, 1);
+        options.Sampling.Validate(name => $"sampling: {name}");
         (_prompt, _options, _text) = (prompt, options, [.. prompt.Tokens]);
         _sampler = new Sampler(options.Sampling);
         _state = session.Begin(prompt, options.Intervention, options.Tokens, past);
@@ -64,6 +65,22 @@ public sealed class Sequence : IDisposable
     /// <param name="logits">Logits of the last row of the prompt, or of the last token [vocabulary].</param>
     /// <exception cref="InputException">A logit is not finite.</exception>
     public void Take(ReadOnlySpan<float> logits)
+    {
+        try
+        {
+            Choose(logits);
+        }
+        catch (InputException e)
+        {
+            // Others share the pass: one that fails must not stop them.
+            (Error, Finished) = (e, FinishReason.Failed);
+        }
+    }
+
+    /// <summary>Why no token could be chosen; null: it did not fail.</summary>
+    public InputException? Error { get; private set; }
+
+    private void Choose(ReadOnlySpan<float> logits)
     {
         LogitRange.Check(logits, _options.Intervention.Name);
         if (_options.KeepLogits) _logits.Add(logits.ToArray());

@@ -30,4 +30,7 @@ public enum FinishReason
 
     /// <summary>It has the requested number of tokens.</summary>
     Length,
+
+    /// <summary>No token could be chosen: <see cref="Sequence.Error"/> says why.</summary>
+    Failed,
 }

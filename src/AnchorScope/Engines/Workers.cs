@@ -12,11 +12,11 @@ internal static class Workers
     /// <paramref name="cancel"/> is, or if another worker failed.</param>
     /// <param name="together">Whether one worker processes all items with all threads. Use it for models too large for one session per
     /// thread.</param>
-    /// <param name="reservedRows">As in <see cref="SessionOptions.ReservedRows"/>.</param>
+    /// <param name="reservedBytes">As in <see cref="SessionOptions.ReservedBytes"/>.</param>
     public static void Each(
         IEngine engine, int count, int threads, Func<ISession, CancellationToken, Action<int>> worker,
         CancellationToken cancel, bool together = false,
-        int reservedRows = 0)
+        long reservedBytes = 0)
     {
         var workers = together ? Math.Min(1, count) : Math.Min(threads, count);
         var next = -1;
@@ -38,10 +38,10 @@ internal static class Workers
 
         void Work()
         {
-            using var session = engine.Open(
-                new SessionOptions { Threads = workers == 1 ? threads : 1, Cancel = stop.Token, ReservedRows = reservedRows });
             try
             {
+                using var session = engine.Open(
+                new SessionOptions { Threads = workers == 1 ? threads : 1, Cancel = stop.Token, ReservedBytes = reservedBytes });
                 var piece = worker(session, stop.Token);
                 for (var i = Interlocked.Increment(ref next); i < count; i = Interlocked.Increment(ref next))
                 {

@@ -27,11 +27,18 @@ internal static class CpuGradient
     private static RowBlock RunOf(Decoder decoder, GradientPlan plan, Compute compute)
     {
         var (prompt, width) = (plan.Prompt, decoder.Shape.ModelSize);
+        var past = plan.Past is null ? null : RecordedRun.Of(plan.Past, decoder);
+        if (plan.Position > 0 && !ReferenceEquals(past?.Prompt, prompt))
+            throw new ArgumentException($"a run from position {plan.Position} on needs a recorded run of the same prompt as its past",
+                nameof(plan));
+        if (plan.Intervention.FirstPosition < plan.Position)
+            throw new ArgumentException(
+                $"{plan.Intervention.Name} changes position {plan.Intervention.FirstPosition}, before {plan.Position}", nameof(plan));
         var entry = Tensor.From(compute.Arena, prompt.Embeddings.AsSpan(plan.Position * width), prompt.Length - plan.Position, width);
         return new RowBlock(entry, prompt.Coordinates.AsMemory(plan.Position), plan.Position,
             EditIndex.Of(prompt.Steered(plan.Intervention), decoder.Shape, prompt.Length))
         {
-            Past = (plan.Past as RecordedRun)?.KeyValues,
+            Past = past?.KeyValues,
             Traces = plan.Values is null ? [] : [plan.Values],
             Derivatives = [plan.Gradients],
         };

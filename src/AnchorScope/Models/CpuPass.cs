@@ -43,7 +43,7 @@ internal static class CpuPass
     private static void Last(Decoder decoder, IReadOnlyList<RunPlan> plans, IReadOnlyList<Readout> readouts, int end,
         TakeLogits take, Compute compute)
     {
-        var pass = new Pass(decoder.Shape, Runs(decoder.Shape, plans, null), compute);
+        var pass = new Pass(decoder.Shape, Runs(decoder, plans, null), compute);
         var resid = decoder.ForwardLast(pass, end);
         Tensor[] read = [.. readouts.Select(r => decoder.Unembed(resid, compute, r.FinalNorm, r.Tokens))];
         for (var row = 0; row < pass.Runs.Count; row++)
@@ -58,7 +58,7 @@ internal static class CpuPass
         var width = decoder.Shape.ModelSize;
         int[][] positions = [.. plans.Select(p => readouts.Select(r => r.PositionIn(p.Recorded.Prompt)).Distinct().Order().ToArray())];
         Trace[] traces = [.. positions.Select(p => new Trace([Site.ResidPost], p))];
-        decoder.Forward(new Pass(decoder.Shape, Runs(decoder.Shape, plans, traces), compute), end);
+        decoder.Forward(new Pass(decoder.Shape, Runs(decoder, plans, traces), compute), end);
         for (var i = 0; i < plans.Count; i++)
         {
             for (var j = 0; j < readouts.Count; j++)
@@ -71,22 +71,20 @@ internal static class CpuPass
         }
     }
 
-    private static RowBlock[] Runs(DecoderShape shape, IReadOnlyList<RunPlan> plans, Trace[]? traces)
+    private static RowBlock[] Runs(Decoder decoder, IReadOnlyList<RunPlan> plans, Trace[]? traces)
     {
         var runs = new RowBlock[plans.Count];
         for (var i = 0; i < runs.Length; i++)
         {
-            var (plan, recorded) = (plans[i], (RecordedRun)plans[i].Recorded);
+            var (plan, recorded) = (plans[i], RecordedRun.Of(plans[i].Recorded, decoder));
             var (prompt, count) = (recorded.Prompt, plan.EndPosition - plan.Position);
-            if (plan.Trunk >= i)
-                throw new ArgumentException($"run {i} takes over from run {plan.Trunk}, which comes after it", nameof(plans));
             // The residual stream taken over from a trunk has not been through the edits of this layer.
             var edits = plan.Trunk is null
                 ? prompt.Steered(plan.Intervention, plan.Layer, plan.AfterAttention) : prompt.Steered(plan.Intervention);
             runs[i] = new RowBlock(
                 recorded.ResidPre(plan.Layer, plan.Position).RowRange(0, count),
                 prompt.Coordinates.AsMemory(plan.Position, count), plan.Position,
-                EditIndex.Of(edits, shape, prompt.Length))
+                EditIndex.Of(edits, decoder.Shape, prompt.Length))
             {
                 Index = i,
                 FirstLayer = plan.Layer,

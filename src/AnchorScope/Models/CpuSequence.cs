@@ -13,7 +13,8 @@ internal sealed class CpuSequence : ISequenceState
     private readonly EditIndex _edits;
     private readonly Coordinate[] _after;
     private readonly KeyValues _own;
-    private readonly KeyValues? _past;
+    // Held, not only its memory: the caller may have no other reference to it.
+    private readonly RecordedRun? _recorded;
     private readonly RowBlock? _first;
     private readonly SpareArenas _spare;
     private readonly Arena _memory;
@@ -28,11 +29,11 @@ internal sealed class CpuSequence : ISequenceState
         var edits = prompt.Steered(intervention);
         (_decoder, _prompt, _edits) = (decoder, prompt, EditIndex.Of(edits, shape, length, tokens - 1));
         _after = [.. Enumerable.Range(prompt.RotaryLength, tokens).Select(Coordinate.At)];
-        var recorded = (RecordedRun?)past;
+        var recorded = past is null ? null : RecordedRun.Of(past, decoder);
         var same = recorded is null || ReferenceEquals(recorded.Prompt, prompt);
         var start = recorded is null ? 0 : same ? Math.Min(intervention.FirstPosition, length - 1) : recorded.Prompt.Length;
         if (!same) CheckPrefix(recorded!, prompt, intervention);
-        _past = recorded?.KeyValues;
+        _recorded = recorded;
         Count = start;
         (_spare, _memory) = (spare, spare.Take());
         try
@@ -54,16 +55,18 @@ internal sealed class CpuSequence : ISequenceState
     public RowBlock Next(SequenceRows rows, Arena arena)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
+        // Throws if the recorded run is disposed of.
+        var past = _recorded?.KeyValues;
         if (rows.Token is { } token)
         {
             var row = arena.Take(1, _decoder.Shape.ModelSize);
             _decoder.Embed([token], row);
-            return new RowBlock(row, _after.AsMemory(Count - _prompt.Length, 1), Count, _edits) { Past = _past, Own = _own };
+            return new RowBlock(row, _after.AsMemory(Count - _prompt.Length, 1), Count, _edits) { Past = past, Own = _own };
         }
         if (_first is not null) return _first;
         var width = _decoder.Shape.ModelSize;
         var entry = Tensor.From(arena, _prompt.Embeddings.AsSpan(Count * width, rows.Count * width), rows.Count, width);
-        return new RowBlock(entry, _prompt.Coordinates.AsMemory(Count, rows.Count), Count, _edits) { Past = _past, Own = _own };
+        return new RowBlock(entry, _prompt.Coordinates.AsMemory(Count, rows.Count), Count, _edits) { Past = past, Own = _own };
     }
 
     /// <summary>Whether a token is chosen from the last of the next rows.</summary>
@@ -93,7 +96,7 @@ internal sealed class CpuSequence : ISequenceState
         {
             FirstLayer = layer,
             HeadOutputs = after ? recorded.HeadOut(layer, start) : null,
-            Past = _past,
+            Past = recorded.KeyValues,
             Own = _own,
         };
     }
@@ -102,13 +105,17 @@ internal sealed class CpuSequence : ISequenceState
     {
         var count = past.Prompt.Length;
         var width = prompt.Embeddings.Length / prompt.Length;
-        if (count >= prompt.Length || !prompt.Embeddings.AsSpan(0, count * width).SequenceEqual(past.Prompt.Embeddings)
+        if (count >= prompt.Length)
+            throw new ArgumentException($"expected a recorded run of fewer positions than {prompt.Length}, found {count}", nameof(past));
+        if (!prompt.Embeddings.AsSpan(0, count * width).SequenceEqual(past.Prompt.Embeddings)
             || !prompt.Coordinates.AsSpan(0, count).SequenceEqual(past.Prompt.Coordinates))
-            throw new ArgumentException("expected a recorded run of the first positions of a prompt of "
-                + $"{prompt.Length}, found one of {count} others", nameof(past));
+            throw new ArgumentException("expected a recorded run of the first positions of the prompt, found one that begins otherwise",
+                nameof(past));
+        if (past.Prompt.Steering.Edits.Count > 0)
+            throw new ArgumentException("expected a recorded run without steering, found one with it", nameof(past));
         var steering = prompt.Steering.Edits.Count == 0 ? int.MaxValue : prompt.Steering.FirstPosition;
         var first = Math.Min(intervention.FirstPosition, steering);
-        if (first < count || past.Prompt.Steering.Edits.Count > 0)
+        if (first < count)
             throw new ArgumentException($"{intervention.Name} changes position {first}, which is recorded: the past has {count} positions",
                 nameof(past));
     }

@@ -20,7 +20,7 @@ internal sealed class CpuSession : ISession
         _engine = engine;
         _owned = true;
         var arena = new Arena();
-        if (options.ReservedRows > 0) arena.Reserve(options.ReservedRows * engine.RowBytes);
+        if (options.ReservedBytes > 0) arena.Reserve(options.ReservedBytes);
         _compute = new Compute(arena, new Team(options.Threads, options.Cancel), family);
     }
 
@@ -35,8 +35,7 @@ internal sealed class CpuSession : ISession
     {
         get
         {
-            ObjectDisposedException.ThrowIf(_disposed, typeof(ISession));
-            _engine.ThrowIfDisposed();
+            ThrowIfDisposed();
             return _compute;
         }
     }
@@ -56,10 +55,15 @@ internal sealed class CpuSession : ISession
         Kept(compute => _engine.Model.Features(pixels, compute, trace).ToArray());
 
     /// <inheritdoc/>
-    public void Embed(ReadOnlySpan<int> tokens, Span<float> rows) => Decoder.Embed(tokens, rows);
+    public void Embed(ReadOnlySpan<int> tokens, Span<float> rows)
+    {
+        ThrowIfDisposed();
+        Decoder.Embed(tokens, rows);
+    }
 
     /// <inheritdoc/>
-    public IRecordedRun Record(Prompt prompt, RecordOptions? options = null) => RecordedRun.Record(Decoder, prompt, Compute, options);
+    public IRecordedRun Record(Prompt prompt, RecordOptions? options = null) =>
+        Kept(compute => RecordedRun.Record(Decoder, prompt, compute, options));
 
     /// <inheritdoc/>
     public float[] Forward(Prompt prompt, Intervention intervention, Trace? trace = null, int generated = 0)
@@ -76,6 +80,7 @@ internal sealed class CpuSession : ISession
     /// <inheritdoc/>
     public void Run(IReadOnlyList<RunPlan> runs, IReadOnlyList<Readout> readouts, TakeLogits take) => Kept(compute =>
     {
+        PlanCheck.Check(_engine, runs, readouts);
         CpuPass.Run(Decoder, runs, readouts, take, compute);
         return 0;
     });
@@ -88,8 +93,11 @@ internal sealed class CpuSession : ISession
     });
 
     /// <inheritdoc/>
-    public ISequenceState Begin(Prompt prompt, Intervention intervention, int tokens, IRecordedRun? past = null) =>
-        new CpuSequence(Decoder, prompt, intervention, tokens, past, _spare);
+    public ISequenceState Begin(Prompt prompt, Intervention intervention, int tokens, IRecordedRun? past = null)
+    {
+        ThrowIfDisposed();
+        return new CpuSequence(Decoder, prompt, intervention, tokens, past, _spare);
+    }
 
     /// <inheritdoc/>
     public void Step(IReadOnlyList<SequenceRows> rows, TakeLogits take) => Kept(compute =>
@@ -101,19 +109,34 @@ internal sealed class CpuSession : ISession
     /// <inheritdoc/>
     public float[] Unembed(ReadOnlySpan<float> rows, bool finalNorm = true, IReadOnlyList<int>? tokens = null)
     {
-        var mark = Compute.Arena.Here();
-        var logits = Decoder.Unembed(Rows(rows), Compute, finalNorm, tokens).ToArray();
-        Compute.Arena.Release(mark);
-        return logits;
+        foreach (var token in tokens ?? [])
+        {
+            if (token < 0 || token >= Decoder.VocabularySize)
+                throw new InputException($"token: expected 0 to {Decoder.VocabularySize - 1}, found {token}");
+        }
+        var (compute, mark) = (Compute, Compute.Arena.Here());
+        try
+        {
+            return Decoder.Unembed(Rows(rows), compute, finalNorm, tokens).ToArray();
+        }
+        finally
+        {
+            compute.Arena.Release(mark);
+        }
     }
 
     /// <inheritdoc/>
     public float[] FinalNorm(ReadOnlySpan<float> rows)
     {
-        var mark = Compute.Arena.Here();
-        var normed = Decoder.FinalNorm(Rows(rows), Compute).ToArray();
-        Compute.Arena.Release(mark);
-        return normed;
+        var (compute, mark) = (Compute, Compute.Arena.Here());
+        try
+        {
+            return Decoder.FinalNorm(Rows(rows), compute).ToArray();
+        }
+        finally
+        {
+            compute.Arena.Release(mark);
+        }
     }
 
     /// <inheritdoc/>
@@ -128,14 +151,26 @@ internal sealed class CpuSession : ISession
         _disposed = true;
     }
 
+    private void ThrowIfDisposed()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, typeof(ISession));
+        _engine.ThrowIfDisposed();
+    }
+
     private Tensor Rows(ReadOnlySpan<float> rows) => Tensor.From(Compute.Arena, rows, rows.Length / Shape.ModelSize, Shape.ModelSize);
 
     /// <summary>Calls <paramref name="body"/>, then releases the arena memory it allocated.</summary>
     private T Kept<T>(Func<Compute, T> body)
     {
-        var mark = Compute.Arena.Here();
-        var result = body(Compute);
-        Compute.Arena.Release(mark);
-        return result;
+        var (compute, mark) = (Compute, Compute.Arena.Here());
+        try
+        {
+            return body(compute);
+        }
+        finally
+        {
+            // After an error, too: a session outlives it.
+            compute.Arena.Release(mark);
+        }
     }
 }

@@ -10,13 +10,15 @@ namespace AnchorScope.Models;
 /// </summary>
 internal sealed class RecordedRun : IRecordedRun
 {
+    private readonly Decoder _decoder;
     private readonly DecoderShape _shape;
     private readonly Trace _start;
     private bool _disposed;
 
-    private RecordedRun(Prompt prompt, DecoderShape shape, int from)
+    private RecordedRun(Prompt prompt, Decoder decoder, int from)
     {
-        (Prompt, From, _shape) = (prompt, from, shape);
+        var shape = decoder.Shape;
+        (Prompt, From, _decoder, _shape) = (prompt, from, decoder, shape);
         Own = new KeyValues(shape.Layers, shape.KeyHeads, shape.HeadSize, 0, prompt.Length);
         _start = new Trace([Site.ResidPre, Site.HeadOut], Enumerable.Range(from, prompt.Length - from));
     }
@@ -56,13 +58,27 @@ internal sealed class RecordedRun : IRecordedRun
     /// <summary>Head outputs of <paramref name="layer"/> from <paramref name="position"/> on [pos, head x d_head].</summary>
     public Tensor HeadOut(int layer, int position) => Rest(Site.HeadOut, layer, _shape.Width(Site.HeadOut), position);
 
+    /// <summary>The recorded run behind a handle.</summary>
+    /// <exception cref="ArgumentException">The handle is of another engine or another model.</exception>
+    public static RecordedRun Of(IRecordedRun handle, Decoder decoder) =>
+        handle is RecordedRun own && ReferenceEquals(own._decoder, decoder)
+            ? own
+            : throw new ArgumentException("expected a recorded run of this model on this engine, found one of another", nameof(handle));
+
     /// <summary>Runs <paramref name="prompt"/> once, with its steering, and keeps what variants start from.</summary>
     public static RecordedRun Record(Decoder decoder, Prompt prompt, Compute compute, RecordOptions? options = null)
     {
         options ??= new RecordOptions();
+        if (options.From < 0 || options.From >= prompt.Length)
+            throw new ArgumentOutOfRangeException(nameof(options), options.From, $"RecordOptions.From: expected 0 to {prompt.Last}");
+        foreach (var position in options.Positions ?? [])
+        {
+            if (position < 0 || position >= prompt.Length)
+                throw new ArgumentOutOfRangeException(nameof(options), position, $"RecordOptions.Positions: expected 0 to {prompt.Last}");
+        }
         var edits = EditIndex.Of(prompt.Steering, decoder.Shape, prompt.Length);
         var trace = options.Sites.Count == 0 ? null : new Trace(options.Sites, options.Positions);
-        var recorded = new RecordedRun(prompt, decoder.Shape, options.From) { Trace = trace };
+        var recorded = new RecordedRun(prompt, decoder, options.From) { Trace = trace };
         try
         {
             var mark = compute.Arena.Here();

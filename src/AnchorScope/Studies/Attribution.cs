@@ -36,6 +36,7 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
         int steps = 1, int rowsPerPass = Sweep.DefaultRows)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(steps, 1);
+        positions = [.. positions.Distinct().Order()];
         var (shape, prompt) = (session.Engine.Shape, baseline.Prompt);
         var start = Math.Min(prompt.Length - 1, positions.Concat(edges.SelectMany(e => e.Queries)).DefaultIfEmpty(prompt.Length - 1).Min());
         var (heads, neurons) = (new double[shape.Layers * shape.Heads], new double[shape.Layers * shape.MlpSize]);

@@ -32,7 +32,9 @@ public static class SweepGeneration
                 }
                 do cancel.ThrowIfCancellationRequested();
                 while (SequenceBatch.Step(session, sequences) > 0);
-                for (var i = 0; i < together; i++) texts[first + i] = sequences[i].Tokens;
+                for (var i = 0; i < together; i++)
+                    texts[first + i] = sequences[i].Error is { } error
+                        ? throw new InputException(error.Message, error) : sequences[i].Tokens;
             }
             finally
             {

@@ -71,7 +71,7 @@ internal sealed class SweepStudy
     private IRecordedRun Record(int from, CancellationToken cancel)
     {
         using var session = _model.OpenSession(
-            new SessionOptions { Threads = _options.Threads, Cancel = cancel, ReservedRows = Room(_prompt.Length) });
+            new SessionOptions { Threads = _options.Threads, Cancel = cancel, ReservedBytes = Room(_prompt.Length) });
         var started = Stopwatch.GetTimestamp();
         var recorded = session.Record(_prompt, new RecordOptions { From = from });
         BaselineSeconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
@@ -79,7 +79,7 @@ internal sealed class SweepStudy
     }
 
     // Reserved as one chunk, because many small chunks leave gaps. Pages that are not needed are never touched.
-    private static int Room(int rows) => 2 * rows;
+    private long Room(int rows) => 2 * rows * Cost.BytesPerRow;
 
     private void Naive(SweepFile file, Action<int>? progress, CancellationToken cancel)
     {
@@ -96,5 +96,5 @@ internal sealed class SweepStudy
     }
 
     private void Each(int count, Action<int, ISession> body, CancellationToken cancel) => Workers.Each(
-        _model.Engine, count, _options.Threads, (session, _) => i => body(i, session), cancel, reservedRows: Room(Cost.RowsPerPass));
+        _model.Engine, count, _options.Threads, (session, _) => i => body(i, session), cancel, reservedBytes: Room(Cost.RowsPerPass));
 }

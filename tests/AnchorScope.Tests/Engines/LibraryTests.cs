@@ -72,6 +72,79 @@ public sealed class LibraryTests : IDisposable
         Assert.Throws<ObjectDisposedException>(() => model.OpenSession());
     }
 
+    /// <summary>Whatever the caller does with the run meanwhile: a sequence must not read memory that is freed.</summary>
+    [Fact]
+    public void ARunThatASequenceStartsFrom_MayNotBeGone()
+    {
+        using var tiny = Tiny.Open();
+        var recorded = tiny.Session.Record(tiny.Prompt);
+        using var sequence = new Sequence(tiny.Session, tiny.Prompt, new SequenceOptions(3), recorded);
+        recorded.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => SequenceBatch.Step(tiny.Session, [sequence]));
+    }
+
+    [Fact]
+    public void WhatIsOfAnotherModel_IsRefused()
+    {
+        using var tiny = Tiny.Open();
+        using var other = Tiny.Open();
+        using var recorded = other.Session.Record(other.Prompt);
+        Assert.Throws<ArgumentException>(() => Sweep.Run(tiny.Session, recorded, [Intervention.HeadGain(1, 0, 0)]));
+        Assert.Throws<ArgumentException>(() => new Sequence(tiny.Session, other.Prompt, new SequenceOptions(1), recorded));
+        Assert.Throws<ArgumentException>(() => Attribution.Of(tiny.Session, recorded, 5, 9, [3], []));
+        Assert.Throws<InputException>(
+            () => tiny.Session.Unembed(new float[tiny.Decoder.Shape.ModelSize], tokens: [tiny.Decoder.VocabularySize]));
+    }
+
+    [Fact]
+    public void APlanThatContradictsItself_IsRefused()
+    {
+        using var tiny = Tiny.Open();
+        using var recorded = tiny.Session.Record(tiny.Prompt);
+        var last = tiny.Prompt.Last;
+        var plan = new RunPlan(recorded, Intervention.HeadGain(1, 0, 0, Positions.Of(last)))
+            { Position = last, EndPosition = last + 1, Layer = 1 };
+        var seen = 0;
+        tiny.Session.Run([plan], [Readout.Output], (_, _, logits) => seen += logits.Length);
+        Assert.Equal(tiny.Decoder.VocabularySize, seen);
+        RunPlan[] wrong =
+        [
+            plan with { Layer = 2 }, plan with { Position = last + 1 }, plan with { EndPosition = last }, plan with { Trunk = 0 },
+            plan with { Trunk = -1 },
+            plan with { Layer = -1 }, plan with { Layer = 99 },
+            plan with { Intervention = Intervention.HeadGain(1, 0, 0, Positions.Of(last - 1)) },
+        ];
+        Assert.All(wrong, w => Assert.Throws<ArgumentException>(() => tiny.Session.Run([w], [Readout.Output], (_, _, _) => { })));
+        Assert.Throws<ArgumentException>(() => tiny.Session.Run([plan], [], (_, _, _) => { }));
+    }
+
+    /// <summary>In a batch, and the memory of calls that failed is given back.</summary>
+    [Fact]
+    public void ASequenceThatFails_LeavesTheOthersAlone()
+    {
+        using var tiny = Tiny.Open();
+        var alone = Generation.Run(tiny.Session, tiny.Prompt, new SequenceOptions(3)).Tokens;
+        var broken = Intervention.HeadGain("beyond float32", Enumerable.Range(0, 3).Select(l => (l, 0)), 3e38f);
+        Sequence[] batch =
+        [
+            new(tiny.Session, tiny.Prompt, new SequenceOptions(3) { Intervention = broken }),
+            new(tiny.Session, tiny.Prompt, new SequenceOptions(3)),
+        ];
+        while (SequenceBatch.Step(tiny.Session, batch) > 0)
+        {
+        }
+        Assert.Equal(alone, batch[1].Tokens);
+        Assert.Equal((FinishReason.Failed, FinishReason.Length), (batch[0].Finished!.Value, batch[1].Finished!.Value));
+        Assert.NotNull(batch[0].Error);
+        foreach (var sequence in batch) sequence.Dispose();
+        Assert.Throws<InputException>(() => Generation.Run(tiny.Session, tiny.Prompt, new SequenceOptions(1) { Intervention = broken }));
+        var before = tiny.Compute.Arena.Bytes;
+        for (var i = 0; i < 200; i++)
+            Assert.Throws<InputException>(
+                () => tiny.Session.Forward(tiny.Prompt with { Embeddings = [.. tiny.Prompt.Embeddings] }, Intervention.HeadGain(99, 0, 0)));
+        Assert.Equal(before, tiny.Compute.Arena.Bytes);
+    }
+
     [Fact]
     public void ASweep_AnswersInOrder_AndMayBeCancelled()
     {

@@ -88,11 +88,13 @@ public sealed class SequenceTests
         var refused = Assert.Throws<ArgumentException>(() =>
             new Sequence(tiny.Session, tiny.Prompt, plain with { Intervention = Intervention.HeadGain(1, 1, 0, Positions.Of(7)) }, past));
         Assert.Contains("changes position 7, which is recorded: the past has 8 positions", refused.Message, StringComparison.Ordinal);
-        using var unlike = tiny.Session.Record(
-            tiny.Prompt with { Tokens = [.. tiny.Prompt.Tokens], Embeddings = [.. tiny.Prompt.Embeddings.Reverse()] });
-        Assert.Contains("first positions",
-            Assert.Throws<ArgumentException>(() => new Sequence(tiny.Session, tiny.Prompt, plain, unlike)).Message,
-            StringComparison.Ordinal);
+        var turned = tiny.Prompt with { Tokens = [.. tiny.Prompt.Tokens], Embeddings = [.. tiny.Prompt.Embeddings.Reverse()] };
+        foreach (var (prompt, expected) in new[] { (turned, "fewer positions than"), (turned.Prefix(8), "first positions of the prompt") })
+        {
+            using var unlike = tiny.Session.Record(prompt);
+            var wrong = Assert.Throws<ArgumentException>(() => new Sequence(tiny.Session, tiny.Prompt, plain, unlike));
+            Assert.Contains(expected, wrong.Message, StringComparison.Ordinal);
+        }
         Assert.Throws<ArgumentOutOfRangeException>(() => new Sequence(tiny.Session, tiny.Prompt, new SequenceOptions(0)));
         // Refused before anything runs: head 99 does not exist, and no position after the last generated one does.
         Assert.Throws<InputException>(

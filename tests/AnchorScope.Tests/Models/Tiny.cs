@@ -13,6 +13,7 @@ internal sealed class Tiny : IDisposable
         Model = VisionLanguageModel.Open(Fixtures.Path(name));
         Golden = Golden.Open(name, @case);
         Compute = new Compute(new Arena(), new Team(1), family);
+        Session = Model.Engine.On(Compute);
         Pixels = Golden.Has("inputs.pixel_values") ? Model.Accept(Golden.Inputs) : null;
         Prompt = Model.Prompt(Golden.Ints("inputs.input_ids"), Pixels, Pixels is null ? null : Session.Features(Pixels));
     }
@@ -25,7 +26,7 @@ internal sealed class Tiny : IDisposable
 
     public Compute Compute { get; }
 
-    public ISession Session => Model.Engine.On(Compute);
+    public ISession Session { get; }
 
     public PixelValues? Pixels { get; }
 
@@ -52,6 +53,7 @@ internal sealed class Tiny : IDisposable
 
     public void Dispose()
     {
+        Session.Dispose();
         Compute.Arena.Dispose();
         Compute.Team.Dispose();
         Golden.Dispose();
