@@ -61,9 +61,8 @@ public sealed class Sequence : IDisposable
         return new SequenceRows(_state, _whole ? Pending : Math.Min(rows, Pending));
     }
 
-    /// <summary>Chooses the next token.</summary>
+    /// <summary>Chooses the next token. If none can be chosen, the sequence ends and <see cref="Error"/> says why.</summary>
     /// <param name="logits">Logits of the last row of the prompt, or of the last token [vocabulary].</param>
-    /// <exception cref="InputException">A logit is not finite.</exception>
     public void Take(ReadOnlySpan<float> logits)
     {
         try

@@ -4,7 +4,7 @@ using AnchorScope.Prompts;
 
 namespace AnchorScope.Models;
 
-/// <summary>An opened checkpoint: tokenizer, chat template, preprocessing, vision tower and decoder. One subclass per family.</summary>
+/// <summary>An opened checkpoint: tokenizer, chat template, preprocessing, vision tower and decoder.</summary>
 public sealed class VisionLanguageModel : IDisposable
 {
     private readonly ChatTemplate? _template;
