@@ -82,7 +82,7 @@ internal sealed class DiagnosisSettings
     {
         var defaults =
             new DiagnosisOptions { Model = parsed.GetValue(_model) ?? Bundled.Model, Data = parsed.GetValue(_data) ?? Bundled.Data };
-        return defaults with
+        var options = defaults with
         {
             Limit = parsed.GetValue(_limit),
             Seed = parsed.GetValue(_seed),
@@ -90,14 +90,16 @@ internal sealed class DiagnosisSettings
             Windows = parsed.GetValue(_windows) is { } windows
                 ? [.. Numbers("--windows", windows, 1, 1 << 20).Select(w => (int)w).Order()] : defaults.Windows,
             Shares = parsed.GetValue(_shares) is { } shares ? [.. Numbers("--shares", shares, 0, 0.5).Order()] : defaults.Shares,
-            Gains = parsed.GetValue(_gains) is { } gains ? Factors(gains) : defaults.Gains,
+            Gains = parsed.GetValue(_gains) is { } gains ? [.. Numbers("--gains", gains, 0, 1e6).Order()] : defaults.Gains,
             Draws = parsed.GetValue(_draws) ?? defaults.Draws,
-            EquivalenceMargin = Margin(parsed.GetValue(_margin)) ?? defaults.EquivalenceMargin,
+            EquivalenceMargin = parsed.GetValue(_margin) ?? defaults.EquivalenceMargin,
             AnswerTokens = parsed.GetValue(_tokens),
             Steering = Steering(parsed),
             Command = CommandLine.Typed,
             Threads = parsed.GetValue(_threads),
         };
+        options.Validate(NameOf);
+        return options;
     }
 
     private SteeringUse? Steering(ParseResult parsed) =>
@@ -109,13 +111,22 @@ internal sealed class DiagnosisSettings
             _ => throw new InputException("--direction, --direction-name and --strength: expected all three or none, found some"),
         };
 
-    private static List<double> Factors(string list) => Numbers("--gains", list, 0, 1e6) is var factors && !factors.Contains(1)
-        ? [.. factors.Order()]
-        : throw new InputException("--gains: expected factors other than 1, as times 1 changes nothing, found 1");
-
-    private double? Margin(double? margin) =>
-        margin is null or (> 0 and < 0.5) ? margin
-            : throw new InputException($"{_margin.Name}: expected a number above 0 and below 0.5, found {margin}");
+    /// <summary>The option that sets a member of the options or of the definitions.</summary>
+    private string NameOf(string member) => member switch
+    {
+        nameof(DiagnosisOptions.Limit) => _limit.Name,
+        nameof(DiagnosisOptions.Windows) => _windows.Name,
+        nameof(DiagnosisOptions.Shares) => _shares.Name,
+        nameof(DiagnosisOptions.Gains) => _gains.Name,
+        nameof(DiagnosisOptions.Draws) => _draws.Name,
+        nameof(DiagnosisOptions.EquivalenceMargin) => _margin.Name,
+        nameof(DiagnosisOptions.AnswerTokens) => _tokens.Name,
+        nameof(DiagnosisOptions.Threads) => _threads.Name,
+        nameof(Definitions.Screen) => _screen.Name,
+        nameof(Definitions.HeadScore) => _score.Name,
+        nameof(Definitions.Ablation) => _ablation.Name,
+        _ => throw new ArgumentOutOfRangeException(nameof(member), member, "no option sets it"),
+    };
 
     private Definitions Named(ParseResult parsed)
     {
@@ -137,13 +148,6 @@ internal sealed class DiagnosisSettings
             Instruction = parsed.GetValue(_instruction) is { } spans
                 ? [.. spans.Split('+').Select(s => EnumName.Parse<SpanKind>("--instruction-span", s))] : preset.Instruction,
         };
-        if (chosen.Screen != HeadScreen.Exact && chosen.HeadScore != HeadScoreVariant.CausalMargin)
-            throw InputException.At("--screen", EnumName.Of(chosen.Screen), "--head-score causal_margin, which is what it estimates",
-                EnumName.Of(chosen.HeadScore));
-        if (chosen.Screen != HeadScreen.Exact && chosen.Ablation != AblationVariant.Zero)
-            throw InputException.At(
-                "--screen", EnumName.Of(chosen.Screen), "--ablation zero, as derivatives estimate heads set to 0",
-                EnumName.Of(chosen.Ablation));
         return chosen.Named.SequenceEqual(preset.Named) ? preset : chosen with { Preset = preset.Preset + ", changed" };
     }
 

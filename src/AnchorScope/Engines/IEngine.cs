@@ -19,6 +19,12 @@ public interface IEngine
     /// <summary>Number of tokens in the vocabulary.</summary>
     int VocabularySize { get; }
 
+    /// <summary>
+    /// Maximum number of positions that the model was made for (its context length); null if its files name none. Longer prompts are
+    /// refused.
+    /// </summary>
+    int? MaximumPositions { get; }
+
     /// <summary>Bytes of weights read by a pass from <paramref name="layer"/> on, including final norm and head.</summary>
     long WeightBytes(int layer);
 

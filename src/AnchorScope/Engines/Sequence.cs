@@ -14,7 +14,6 @@ public sealed class Sequence : IDisposable
     private readonly List<int> _tokens = [];
     private readonly List<int> _text;
     private readonly List<float[]> _logits = [];
-    private readonly bool _whole;
     private bool _disposed;
 
     /// <summary>Validates intervention and sampling. Nothing is computed yet.</summary>
@@ -30,8 +29,6 @@ public sealed class Sequence : IDisposable
         (_prompt, _options, _text) = (prompt, options, [.. prompt.Tokens]);
         _sampler = new Sampler(options.Sampling);
         _state = session.Begin(prompt, options.Intervention, options.Tokens, past);
-        // A sequence that starts inside a recorded run of its prompt computes the remaining rows of the prompt in one pass.
-        _whole = past is not null && ReferenceEquals(past.Prompt, prompt);
     }
 
     /// <summary>Tokens generated so far.</summary>
@@ -58,7 +55,7 @@ public sealed class Sequence : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (Finished is { } reason) throw new InvalidOperationException($"the sequence has ended ({reason}) and has no next step");
         if (IsDecoding) return new SequenceRows(_state, 1, _tokens[^1]);
-        return new SequenceRows(_state, _whole ? Pending : Math.Min(rows, Pending));
+        return new SequenceRows(_state, Math.Min(rows, Pending));
     }
 
     /// <summary>Chooses the next token. If none can be chosen, the sequence ends and <see cref="Error"/> says why.</summary>

@@ -36,9 +36,10 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
     /// Removes attention edges from <paramref name="queries"/> to <paramref name="keys"/> in every layer of <paramref name="layers"/>.
     /// </summary>
     /// <param name="heads">Query heads; null for all.</param>
+    /// <exception cref="InputException"><paramref name="layers"/> is empty.</exception>
     public static Intervention Knockout(string name, IEnumerable<int> layers, Positions queries, Positions keys,
         IReadOnlyList<int>? heads = null) =>
-        new(name,
+        Of(name, "layer",
             [.. layers.Select(
                 layer => new Edit(Site.AttnScores, layer, Operation.Set) { Positions = queries, Keys = keys, Heads = heads })]);
 
@@ -47,9 +48,10 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
     /// layer of <paramref name="layers"/>. Before normalisation, the softmax weights of those keys are multiplied by exp(added).
     /// </summary>
     /// <param name="heads">Query heads; null for all.</param>
+    /// <exception cref="InputException"><paramref name="layers"/> is empty.</exception>
     public static Intervention AttentionBoost(string name, IEnumerable<int> layers, Positions queries, Positions keys, float added,
         IReadOnlyList<int>? heads = null) =>
-        new(name,
+        Of(name, "layer",
             [.. layers.Select(
                 layer => new Edit(Site.AttnScores, layer, Operation.Add)
                     { Positions = queries, Keys = keys, Heads = heads, Factor = added })]);
@@ -61,10 +63,16 @@ public sealed record Intervention(string Name, params IReadOnlyList<Edit> Edits)
 
     /// <summary>Multiplies the outputs of several heads by the same gain.</summary>
     /// <param name="at">Positions; null for all.</param>
+    /// <exception cref="InputException"><paramref name="heads"/> is empty.</exception>
     public static Intervention HeadGain(string name, IEnumerable<(int Layer, int Head)> heads, float gain, Positions? at = null) =>
-        new(name, [.. heads.GroupBy(h => h.Layer).OrderBy(g => g.Key).Select(g =>
+        Of(name, "head", [.. heads.GroupBy(h => h.Layer).OrderBy(g => g.Key).Select(g =>
             new Edit(Site.HeadOut, g.Key, Operation.Scale)
                 { Heads = [.. g.Select(h => h.Head).Order()], Factor = gain, Positions = at ?? Positions.All })]);
+
+    private static Intervention Of(string name, string what, IReadOnlyList<Edit> edits) =>
+        edits.Count > 0
+            ? new Intervention(name, edits)
+            : throw new InputException($"{name}: expected at least one {what}, found none: the run would be the baseline");
 
     /// <summary>Adds <paramref name="vector"/> [d_model] x <paramref name="strength"/> to the residual stream after a layer.</summary>
     /// <param name="at">Positions; null for all.</param>

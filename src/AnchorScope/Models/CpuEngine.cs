@@ -23,6 +23,9 @@ public sealed class CpuEngine : IEngine
     /// <inheritdoc/>
     public int VocabularySize => Decoder.VocabularySize;
 
+    /// <inheritdoc/>
+    public int? MaximumPositions => Decoder.MaximumPositions;
+
     internal Decoder Decoder { get; }
 
     /// <summary>The model, for its vision tower.</summary>
@@ -30,8 +33,12 @@ public sealed class CpuEngine : IEngine
     internal VisionLanguageModel Model =>
         _model ?? throw new InvalidOperationException("this engine is a decoder alone; it has no vision tower");
 
+    /// <summary>Begins a call that reads the weights.</summary>
     /// <exception cref="ObjectDisposedException">The model is disposed of, and its weights are no longer mapped.</exception>
-    internal void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_model?.IsDisposed ?? false, typeof(VisionLanguageModel));
+    internal void Enter() => _model?.Lifetime.Enter();
+
+    /// <summary>Ends a call that reads the weights.</summary>
+    internal void Leave() => _model?.Lifetime.Leave();
 
     /// <inheritdoc/>
     public long WeightBytes(int layer) => Decoder.WeightBytes(layer);
@@ -48,8 +55,15 @@ public sealed class CpuEngine : IEngine
     /// <summary>A session that uses the matrix kernels of <paramref name="family"/>.</summary>
     internal ISession Open(SessionOptions? options, KernelFamily family)
     {
-        ThrowIfDisposed();
-        return new CpuSession(this, options ?? new SessionOptions(), family);
+        Enter();
+        try
+        {
+            return new CpuSession(this, options ?? new SessionOptions(), family);
+        }
+        finally
+        {
+            Leave();
+        }
     }
 
     /// <inheritdoc/>

@@ -21,13 +21,16 @@ internal static class CpuPass
     /// <summary>Extends sequences by their next rows.</summary>
     public static void Step(Decoder decoder, IReadOnlyList<SequenceRows> rows, TakeLogits take, Compute compute)
     {
-        RowBlock[] runs = [.. rows.Select(r => ((CpuSequence)r.State).Next(r, compute.Arena))];
+        CpuSequence[] sequences = [.. rows.Select(r => CpuSequence.Of(r.State, decoder))];
+        if (sequences.Distinct().Count() < sequences.Length)
+            throw new ArgumentException("expected each sequence once, found one twice", nameof(rows));
+        RowBlock[] runs = [.. sequences.Select((sequence, i) => sequence.Next(rows[i], compute.Arena))];
         for (var i = 0; i < runs.Length; i++) runs[i].Index = i;
         var pass = new Pass(decoder.Shape, runs, compute);
         var last = decoder.ForwardLast(pass);
         var choosing = pass.Runs.Select((run, row) => (run.Index, Row: row))
-            .Where(r => ((CpuSequence)rows[r.Index].State).Chooses(rows[r.Index])).ToList();
-        foreach (var run in runs) ((CpuSequence)rows[run.Index].State).Advance(run.Count);
+            .Where(r => sequences[r.Index].Chooses(rows[r.Index])).ToList();
+        foreach (var run in runs) sequences[run.Index].Advance(run.Count);
         if (choosing.Count == 0) return;
         var resid = last;
         if (choosing.Count < runs.Length)

@@ -15,7 +15,8 @@ internal sealed class CpuSequence : ISequenceState
     private readonly KeyValues _own;
     // Held, not only its memory: the caller may have no other reference to it.
     private readonly RecordedRun? _recorded;
-    private readonly RowBlock? _first;
+    private readonly RowBlock? _corner;
+    private readonly int _start;
     private readonly SpareArenas _spare;
     private readonly Arena _memory;
     private bool _disposed;
@@ -34,12 +35,12 @@ internal sealed class CpuSequence : ISequenceState
         var start = recorded is null ? 0 : same ? Math.Min(intervention.FirstPosition, length - 1) : recorded.Prompt.Length;
         if (!same) CheckPrefix(recorded!, prompt, intervention);
         _recorded = recorded;
-        Count = start;
+        Count = _start = start;
         (_spare, _memory) = (spare, spare.Take());
         try
         {
             _own = KeyValues.In(_memory, shape.Layers, shape.KeyHeads, shape.HeadSize, start, length - start + tokens);
-            if (recorded is not null && same) _first = Corner(recorded, intervention, start);
+            if (recorded is not null && same) _corner = Corner(recorded, intervention, start);
         }
         catch
         {
@@ -51,26 +52,43 @@ internal sealed class CpuSequence : ISequenceState
     /// <inheritdoc/>
     public int Count { get; private set; }
 
+    /// <summary>The sequence behind a handle.</summary>
+    /// <exception cref="ArgumentException">The handle is of another engine or another model.</exception>
+    public static CpuSequence Of(ISequenceState handle, Decoder decoder) =>
+        handle is CpuSequence own && ReferenceEquals(own._decoder, decoder)
+            ? own : throw new ArgumentException("expected a sequence of this model on this engine, found one of another", nameof(handle));
+
     /// <summary>The next rows as a block of a pass.</summary>
     public RowBlock Next(SequenceRows rows, Arena arena)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         // Throws if the recorded run is disposed of.
         var past = _recorded?.KeyValues;
+        _own.Keep(Count - _start);
         if (rows.Token is { } token)
         {
             var row = arena.Take(1, _decoder.Shape.ModelSize);
             _decoder.Embed([token], row);
             return new RowBlock(row, _after.AsMemory(Count - _prompt.Length, 1), Count, _edits) { Past = past, Own = _own };
         }
-        if (_first is not null) return _first;
+        var coordinates = _prompt.Coordinates.AsMemory(Count, rows.Count);
+        if (_corner is not null)
+        {
+            return new RowBlock(_corner.Entry.RowRange(Count - _start, rows.Count), coordinates, Count, _corner.Edits!)
+            {
+                FirstLayer = _corner.FirstLayer,
+                HeadOutputs = _corner.HeadOutputs?.RowRange(Count - _start, rows.Count),
+                Past = past,
+                Own = _own,
+            };
+        }
         var width = _decoder.Shape.ModelSize;
         var entry = Tensor.From(arena, _prompt.Embeddings.AsSpan(Count * width, rows.Count * width), rows.Count, width);
-        return new RowBlock(entry, _prompt.Coordinates.AsMemory(Count, rows.Count), Count, _edits) { Past = past, Own = _own };
+        return new RowBlock(entry, coordinates, Count, _edits) { Past = past, Own = _own };
     }
 
     /// <summary>Whether a token is chosen from the last of the next rows.</summary>
-    public bool Chooses(SequenceRows rows) => rows.Token is not null || _first is not null || Count + rows.Count == _prompt.Length;
+    public bool Chooses(SequenceRows rows) => rows.Token is not null || Count + rows.Count == _prompt.Length;
 
     /// <summary>Counts rows that the decoder has processed.</summary>
     public void Advance(int rows) => Count += rows;
@@ -83,7 +101,7 @@ internal sealed class CpuSequence : ISequenceState
     }
 
     /// <summary>
-    /// The first block of a variant that starts at the layer it first changes. For the layers below, it copies the recorded keys and
+    /// All rows of the prompt of a variant that starts at the layer it first changes. For the layers below, it copies the recorded keys and
     /// values.
     /// </summary>
     private RowBlock Corner(RecordedRun recorded, Intervention intervention, int start)

@@ -12,20 +12,23 @@ internal sealed class CpuSession : ISession
     private readonly bool _owned;
     // Memory of finished sequences, which later generations reuse.
     private readonly SpareArenas _spare = new();
-    private bool _disposed;
+    private readonly Lifetime _lifetime;
+    // The thread in a call, 0 for none, and the number of its nested calls.
+    private int _thread;
+    private int _depth;
 
     public CpuSession(CpuEngine engine, SessionOptions options, KernelFamily family = KernelFamily.Panel)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Threads, 1);
-        _engine = engine;
-        _owned = true;
+        (_engine, _owned, _lifetime) = (engine, true, new Lifetime(typeof(ISession), Free));
         var arena = new Arena();
         if (options.ReservedBytes > 0) arena.Reserve(options.ReservedBytes);
         _compute = new Compute(arena, new Team(options.Threads, options.Cancel), family);
     }
 
     /// <summary>A session that uses memory and threads owned by the caller.</summary>
-    public CpuSession(CpuEngine engine, Compute compute) => (_engine, _compute) = (engine, compute);
+    public CpuSession(CpuEngine engine, Compute compute) =>
+        (_engine, _compute, _lifetime) = (engine, compute, new Lifetime(typeof(ISession), Free));
 
     /// <inheritdoc/>
     public IEngine Engine => _engine;
@@ -35,7 +38,7 @@ internal sealed class CpuSession : ISession
     {
         get
         {
-            ThrowIfDisposed();
+            using var call = new Call(this);
             return _compute;
         }
     }
@@ -57,20 +60,26 @@ internal sealed class CpuSession : ISession
     /// <inheritdoc/>
     public void Embed(ReadOnlySpan<int> tokens, Span<float> rows)
     {
-        ThrowIfDisposed();
+        using var call = new Call(this);
         Decoder.Embed(tokens, rows);
     }
 
     /// <inheritdoc/>
     public IRecordedRun Record(Prompt prompt, RecordOptions? options = null) =>
-        Kept(compute => RecordedRun.Record(Decoder, prompt, compute, options));
+        Kept(compute =>
+        {
+            Check(prompt);
+            return RecordedRun.Record(Decoder, prompt, compute, options);
+        });
 
     /// <inheritdoc/>
     public float[] Forward(Prompt prompt, Intervention intervention, Trace? trace = null, int generated = 0)
     {
-        var edits = EditIndex.Of(prompt.Steered(intervention), Shape, prompt.Length, generated);
         return Kept(compute =>
         {
+            Check(prompt, generated);
+            intervention.Validate(Shape, prompt.Length, generated);
+            var edits = EditIndex.Of(prompt.Steered(intervention), Shape, prompt.Length, generated);
             var entry = Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, Shape.ModelSize);
             var run = new RowBlock(entry, prompt.Coordinates, 0, edits) { Traces = trace is null ? [] : [trace] };
             return Decoder.Forward(new Pass(Shape, [run], compute)).ToArray();
@@ -88,6 +97,7 @@ internal sealed class CpuSession : ISession
     /// <inheritdoc/>
     public void Differentiate(IReadOnlyList<GradientPlan> runs, LossGradient loss, int lowestLayer = 0) => Kept(compute =>
     {
+        foreach (var run in runs) Check(run.Prompt);
         CpuGradient.Of(Decoder, runs, loss, lowestLayer, compute);
         return 0;
     });
@@ -95,7 +105,8 @@ internal sealed class CpuSession : ISession
     /// <inheritdoc/>
     public ISequenceState Begin(Prompt prompt, Intervention intervention, int tokens, IRecordedRun? past = null)
     {
-        ThrowIfDisposed();
+        using var call = new Call(this);
+        Check(prompt, tokens - 1);
         return new CpuSequence(Decoder, prompt, intervention, tokens, past, _spare);
     }
 
@@ -114,63 +125,96 @@ internal sealed class CpuSession : ISession
             if (token < 0 || token >= Decoder.VocabularySize)
                 throw new InputException($"token: expected 0 to {Decoder.VocabularySize - 1}, found {token}");
         }
-        var (compute, mark) = (Compute, Compute.Arena.Here());
-        try
-        {
-            return Decoder.Unembed(Rows(rows), compute, finalNorm, tokens).ToArray();
-        }
-        finally
-        {
-            compute.Arena.Release(mark);
-        }
+        using var call = new Call(this);
+        return Decoder.Unembed(Rows(rows), _compute, finalNorm, tokens).ToArray();
     }
 
     /// <inheritdoc/>
     public float[] FinalNorm(ReadOnlySpan<float> rows)
     {
-        var (compute, mark) = (Compute, Compute.Arena.Here());
-        try
-        {
-            return Decoder.FinalNorm(Rows(rows), compute).ToArray();
-        }
-        finally
-        {
-            compute.Arena.Release(mark);
-        }
+        using var call = new Call(this);
+        return Decoder.FinalNorm(Rows(rows), _compute).ToArray();
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
+    /// <summary>Frees the memory. If another thread is in a call, that call frees it when it ends.</summary>
+    public void Dispose() => _lifetime.Close();
+
+    private void Free()
     {
-        if (_owned && !_disposed)
+        if (_owned)
         {
             _compute.Team.Dispose();
             _compute.Arena.Dispose();
         }
         _spare.Dispose();
-        _disposed = true;
     }
 
-    private void ThrowIfDisposed()
+    private void Check(Prompt prompt, int generated = 0)
     {
-        ObjectDisposedException.ThrowIf(_disposed, typeof(ISession));
-        _engine.ThrowIfDisposed();
+        if (prompt.Embeddings.Length != (long)prompt.Length * Shape.ModelSize)
+            throw new ArgumentException($"expected a prompt with embeddings of {Shape.ModelSize} values, as the model has, found "
+                + $"{prompt.Embeddings.Length} values for {prompt.Length} positions", nameof(prompt));
+        if (Decoder.TooLong(prompt, generated) is { } reason) throw new InputException(reason);
     }
 
-    private Tensor Rows(ReadOnlySpan<float> rows) => Tensor.From(Compute.Arena, rows, rows.Length / Shape.ModelSize, Shape.ModelSize);
+    private Tensor Rows(ReadOnlySpan<float> rows)
+    {
+        if (rows.Length % Shape.ModelSize != 0)
+            throw new ArgumentException($"expected rows of {Shape.ModelSize} values, found {rows.Length} values in all", nameof(rows));
+        return Tensor.From(_compute.Arena, rows, rows.Length / Shape.ModelSize, Shape.ModelSize);
+    }
 
     /// <summary>Calls <paramref name="body"/>, then releases the arena memory it allocated.</summary>
     private T Kept<T>(Func<Compute, T> body)
     {
-        var (compute, mark) = (Compute, Compute.Arena.Here());
+        using var call = new Call(this);
+        return body(_compute);
+    }
+
+    /// <summary>Begins a call. A callback may call the session again, on the same thread.</summary>
+    private Arena.Mark Enter()
+    {
+        var thread = Environment.CurrentManagedThreadId;
+        if (Interlocked.CompareExchange(ref _thread, thread, 0) is var user && user != 0 && user != thread)
+            throw new InvalidOperationException("another thread is in a call of this session: open one session per thread");
         try
         {
-            return body(compute);
+            _lifetime.Enter();
+            try
+            {
+                _engine.Enter();
+            }
+            catch
+            {
+                _lifetime.Leave();
+                throw;
+            }
         }
-        finally
+        catch
         {
-            // After an error, too: a session outlives it.
-            compute.Arena.Release(mark);
+            if (_depth == 0) Volatile.Write(ref _thread, 0);
+            throw;
         }
+        _depth++;
+        return _compute.Arena.Here();
+    }
+
+    private void Leave(Arena.Mark mark)
+    {
+        _compute.Arena.Release(mark);
+        _engine.Leave();
+        if (--_depth == 0) Volatile.Write(ref _thread, 0);
+        _lifetime.Leave();
+    }
+
+    /// <summary>
+    /// A call of the session: keeps its memory and the model's alive, detects a second thread, and releases what it allocated, also after
+    /// an error, because the session outlives it.
+    /// </summary>
+    private readonly ref struct Call(CpuSession session)
+    {
+        private readonly Arena.Mark _mark = session.Enter();
+
+        public void Dispose() => session.Leave(_mark);
     }
 }

@@ -19,6 +19,7 @@ public sealed class VisionLanguageModel : IDisposable
         _prompts = new PromptBuilder(family, _template);
         _generation = GenerationSettings.Of(checkpoint, family.Decoder.VocabularySize);
         Engine = new CpuEngine(this);
+        Lifetime = new Lifetime(typeof(VisionLanguageModel), checkpoint.Dispose);
     }
 
     /// <summary>The families that <see cref="Open"/> supports, by model_type.</summary>
@@ -35,7 +36,7 @@ public sealed class VisionLanguageModel : IDisposable
     public CpuEngine Engine { get; }
 
     /// <summary>
-    /// Opens a session: memory and threads, for use by one thread at a time. The caller must dispose of it before it disposes of the model.
+    /// Opens a session: memory and threads, for use by one thread at a time. Its calls fail once the model is disposed of.
     /// </summary>
     /// <param name="options">Threads and cancellation; null for the defaults.</param>
     public ISession OpenSession(SessionOptions? options = null) => Engine.Open(options);
@@ -161,13 +162,9 @@ public sealed class VisionLanguageModel : IDisposable
     internal Tensors.Tensor Features(PixelValues pixels, Tensors.Compute compute, VisionTrace? trace = null) =>
         ModelFamily.Features(pixels, compute, trace);
 
-    /// <summary>Whether its weights are no longer mapped.</summary>
-    internal bool IsDisposed { get; private set; }
+    /// <summary>How long the weights stay mapped.</summary>
+    internal Lifetime Lifetime { get; }
 
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        IsDisposed = true;
-        Checkpoint.Dispose();
-    }
+    /// <summary>Unmaps the weights. If sessions are in calls on other threads, the last of these calls does it when it ends.</summary>
+    public void Dispose() => Lifetime.Close();
 }

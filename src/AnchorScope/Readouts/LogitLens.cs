@@ -24,14 +24,31 @@ public static class LogitLens
     /// <param name="count">Number of tokens.</param>
     public static IReadOnlyList<LensToken> Top(ISession session, Trace trace, int layer, int position, int count = 5)
     {
+        return Top(Logits(session, trace.Row(Site.ResidPost, layer, position)), count);
+    }
+
+    /// <summary>The likeliest tokens of some logits [vocabulary], likeliest first; of equal ones, the lower id first.</summary>
+    /// <param name="logits">Of a recorded run, a variant of a sweep, or a step of a sequence.</param>
+    /// <param name="count">Number of tokens; at most the vocabulary is returned.</param>
+    /// <exception cref="InputException">A logit is infinite or NaN.</exception>
+    public static IReadOnlyList<LensToken> Top(ReadOnlySpan<float> logits, int count = 5)
+    {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
-        var logits = Logits(session, trace.Row(Site.ResidPost, layer, position));
-        var largest = logits.Max();
-        var sum = logits.Sum(l => Math.Exp((double)l - largest));
-        return
-        [
-            .. Enumerable.Range(0, logits.Length).OrderByDescending(i => logits[i]).ThenBy(i => i).Take(count)
-                .Select(i => new LensToken(i, Math.Exp((double)logits[i] - largest) / sum)),
-        ];
+        LogitRange.Check(logits, "logits");
+        var top = new List<int>(Math.Min(count, logits.Length) + 1);
+        var (largest, sum) = (float.NegativeInfinity, 0.0);
+        for (var i = 0; i < logits.Length; i++)
+        {
+            largest = Math.Max(largest, logits[i]);
+            if (top.Count == count && logits[i] <= logits[top[^1]]) continue;
+            var place = top.Count;
+            while (place > 0 && logits[top[place - 1]] < logits[i]) place--;
+            top.Insert(place, i);
+            if (top.Count > count) top.RemoveAt(count);
+        }
+        foreach (var logit in logits) sum += Math.Exp((double)logit - largest);
+        var tokens = new LensToken[top.Count];
+        for (var i = 0; i < tokens.Length; i++) tokens[i] = new LensToken(top[i], Math.Exp((double)logits[top[i]] - largest) / sum);
+        return tokens;
     }
 }

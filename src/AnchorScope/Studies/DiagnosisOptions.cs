@@ -56,6 +56,54 @@ public sealed record DiagnosisOptions
 
     /// <summary>Number of threads; does not change any number.</summary>
     public int Threads { get; init; } = Environment.ProcessorCount;
+
+    /// <summary>Checks every value.</summary>
+    /// <exception cref="InputException">A value is out of its range, or two exclude each other.</exception>
+    public void Validate() => Validate(name => $"{nameof(DiagnosisOptions)}.{name}");
+
+    /// <param name="named">The name of a member, of these options or of <see cref="Definitions"/>, in messages.</param>
+    internal void Validate(Func<string, string> named)
+    {
+        void Least(string name, double? value, int least)
+        {
+            if (value < least) throw new InputException($"{named(name)}: expected at least {least}, found {value}");
+        }
+        void Within(string name, IEnumerable<double> values, double most)
+        {
+            foreach (var value in values)
+            {
+                if (!(value > 0 && value <= most))
+                    throw new InputException(FormattableString.Invariant(
+                        $"{named(name)}: expected numbers above 0 and up to {most}, found {value}"));
+            }
+        }
+        Least(nameof(Limit), Limit, 1);
+        Least(nameof(Draws), Draws, 0);
+        Least(nameof(AnswerTokens), AnswerTokens, 1);
+        Least(nameof(Threads), Threads, 1);
+        foreach (var window in Windows) Least(nameof(Windows), window, 1);
+        Within(nameof(Shares), Shares, 0.5);
+        Within(nameof(Gains), Gains, 1e6);
+        if (Gains.Contains(1))
+            throw new InputException($"{named(nameof(Gains))}: expected factors other than 1, as times 1 changes nothing, found 1");
+        if (!(EquivalenceMargin is > 0 and < 0.5))
+            throw new InputException(FormattableString.Invariant(
+                $"{named(nameof(EquivalenceMargin))}: expected a number above 0 and below 0.5, found {EquivalenceMargin}"));
+        ValidateScreen(named);
+    }
+
+    private void ValidateScreen(Func<string, string> named)
+    {
+        if (Variants.Screen == HeadScreen.Exact) return;
+        var (screen, score, ablation) =
+            (named(nameof(Definitions.Screen)), named(nameof(Definitions.HeadScore)), named(nameof(Definitions.Ablation)));
+        if (Variants.HeadScore != HeadScoreVariant.CausalMargin)
+            throw InputException.At(screen, EnumName.Of(Variants.Screen), $"{score} causal_margin, which is what it estimates",
+                EnumName.Of(Variants.HeadScore));
+        if (Variants.Ablation != AblationVariant.Zero)
+            throw InputException.At(screen, EnumName.Of(Variants.Screen),
+                $"{ablation} zero, as derivatives estimate heads set to 0", EnumName.Of(Variants.Ablation));
+    }
 }
 
 /// <summary>A direction of a file, applied with one strength to every run.</summary>

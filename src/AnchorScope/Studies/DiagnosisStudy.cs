@@ -23,6 +23,7 @@ internal sealed class DiagnosisStudy : IDisposable
     /// <summary>Opens model and data; nothing is computed yet.</summary>
     public DiagnosisStudy(DiagnosisOptions options)
     {
+        options.Validate();
         Options = options;
         Data = DiagnosisData.Load(options.Data, options.Limit, options.Seed);
         Model = VisionLanguageModel.Open(options.Model);

@@ -21,15 +21,19 @@ public static class Sweep
 
     /// <summary>Logits at the last position of every variant of one recorded run, in their order [variant][vocabulary].</summary>
     /// <param name="rowsPerPass">Maximum number of rows per pass. A larger variant gets its own pass.</param>
-    /// <exception cref="InputException">An intervention does not fit the model or the prompt, or has no effect. Nothing was
-    /// computed.</exception>
+    /// <exception cref="InputException">An intervention does not fit the model or the prompt, or has no effect: then
+    /// nothing was computed. Or a logit is infinite or NaN.</exception>
     public static IReadOnlyList<float[]> Run(
         ISession session, IRecordedRun recorded, IEnumerable<Intervention> interventions, int rowsPerPass = DefaultRows,
         CancellationToken cancel = default)
     {
         SweepItem[] items = [.. interventions.Select(i => new SweepItem(recorded, i))];
         var logits = new float[items.Length][];
-        LastLogits(session, items, (i, read) => logits[i] = read.ToArray(), rowsPerPass, cancel);
+        LastLogits(session, items, (i, read) =>
+        {
+            LogitRange.Check(read, items[i].Intervention.Name);
+            logits[i] = read.ToArray();
+        }, rowsPerPass, cancel);
         return logits;
     }
 
@@ -37,7 +41,7 @@ public static class Sweep
     /// <param name="session">The session that computes them.</param>
     /// <param name="items">Any mixture of prompts and interventions. All are validated before anything runs.</param>
     /// <param name="take">Called with the index of the variant and its logits [vocabulary], in the order of the passes. The logits are
-    /// valid only during the call.</param>
+    /// valid only during the call, and not checked: they may be infinite or NaN.</param>
     /// <param name="rowsPerPass">Maximum number of rows per pass. A larger variant gets its own pass.</param>
     public static void LastLogits(
         ISession session, IReadOnlyList<SweepItem> items, Action<int, ReadOnlySpan<float>> take, int rowsPerPass = DefaultRows,
@@ -65,6 +69,7 @@ public static class Sweep
     public static IReadOnlyList<SweepPass> Plan(IEngine engine, IReadOnlyList<SweepItem> items, IReadOnlyList<Readout> readouts,
         int rowsPerPass = DefaultRows)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThan(rowsPerPass, 1);
         if (readouts.Count == 0) throw new ArgumentException("a sweep that reads nothing", nameof(readouts));
         var shape = engine.Shape;
         foreach (var recorded in items.Select(v => v.Recorded).Distinct())

@@ -64,6 +64,7 @@ public sealed record SweepCost
     public static SweepCost Of(
         IEngine engine, Prompt prompt, IReadOnlyList<Intervention> interventions, long? memory = null, int threads = 1)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
         var shape = engine.Shape;
         var changes = Change.Of(shape, interventions, _ => prompt, [Readout.Output]).FindAll(c => c.Corner.Rows > 0);
         var (longest, shortest) = (changes.Select(c => c.Corner.Rows).DefaultIfEmpty(1).Max(),

@@ -147,6 +147,12 @@ internal sealed unsafe class KeyValues : IDisposable
     /// <summary>Counts <paramref name="positions"/> more as held. Call it once every layer has appended them.</summary>
     public void Advance(int positions) => Count += positions;
 
+    /// <summary>
+    /// Counts only the first <paramref name="positions"/> as held. A pass that was cancelled may have counted positions that not every
+    /// layer has.
+    /// </summary>
+    public void Keep(int positions) => Count = Math.Min(Count, positions);
+
     /// <inheritdoc/>
     public void Dispose()
     {

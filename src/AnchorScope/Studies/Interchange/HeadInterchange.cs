@@ -59,7 +59,7 @@ public static class HeadInterchange
     /// <param name="shape">Sizes of the model.</param>
     /// <param name="heads">The heads.</param>
     /// <param name="at">The aligned positions.</param>
-    /// <param name="donor">Recorded at the donor's positions, in their order.</param>
+    /// <param name="donor">The site recorded in the donor's run, at all positions or at least at the aligned ones.</param>
     public static Intervention Of(string name, DecoderShape shape, HeadContent what, IEnumerable<(int Layer, int Head)> heads,
         AlignedPositions at, Trace donor)
     {
@@ -73,7 +73,7 @@ public static class HeadInterchange
                     { Positions = positions, Rows = DonorRows.Of(donor[site, layer.Key], shape.ModelSize, order) };
             int[] named = [.. layer.Select(h => h.Head).Distinct().Order()];
             var rows = what == HeadContent.Pattern
-                ? Pattern(donor[site, layer.Key], shape.Heads, donor.Positions!.Count, order, named)
+                ? Pattern(donor[site, layer.Key], shape.Heads, donor.Positions?.Count, order, named)
                 : DonorRows.Of(donor[site, layer.Key], shape.Width(site), order, named, shape.HeadSize);
             return new Edit(site, layer.Key, Operation.Set) { Heads = named, Positions = positions, Rows = rows };
         })]);
@@ -95,8 +95,10 @@ public static class HeadInterchange
                                           }]);
     }
 
-    private static DonorRows Pattern(float[] pattern, int heads, int recorded, int[] order, int[] named)
+    private static DonorRows Pattern(float[] pattern, int heads, int? positions, int[] order, int[] named)
     {
+        // Without a list of positions every position is recorded, and there is a key for each of them.
+        var recorded = positions ?? (int)Math.Sqrt(pattern.Length / heads);
         var keys = pattern.Length / heads / recorded;
         return new DonorRows(
             [.. order.SelectMany(row => named.SelectMany(head => pattern.AsSpan((head * recorded + row) * keys, keys).ToArray()))],
@@ -105,7 +107,7 @@ public static class HeadInterchange
 
     private static int Index(Trace trace, int position)
     {
-        var positions = trace.Positions!;
+        if (trace.Positions is not { } positions) return position;
         for (var i = 0; i < positions.Count; i++)
         {
             if (positions[i] == position) return i;
