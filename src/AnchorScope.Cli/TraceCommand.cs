@@ -69,7 +69,7 @@ internal static class TraceCommand
                     arrays.AddRange(pixels.Companions.Select(c => c with { Name = "inputs." + c.Name }));
                 }
             }
-            arrays.AddRange(TraceExport.Run(opened, prompt, pixels, intervention, kept, session, steps));
+            arrays.AddRange(TraceExport.Run(opened, prompt, pixels, intervention, kept, session, Math.Max(0, steps - 1)));
             if (steps > 0)
             {
                 var generated = Generation.Run(session, prompt, new SequenceOptions(steps)

@@ -34,6 +34,9 @@ public interface IEngine
     /// </summary>
     long RecordedBytes(int length, int from);
 
+    /// <summary>Bytes of the keys and values of a sequence of <paramref name="positions"/> positions.</summary>
+    long SequenceBytes(int positions);
+
     /// <summary>Maximum bytes of activations per row of a pass.</summary>
     long RowBytes { get; }
 

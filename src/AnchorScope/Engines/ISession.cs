@@ -51,6 +51,17 @@ public interface ISession : IDisposable
     /// <exception cref="InputException">The intervention does not fit the model or the prompt, or has no effect.</exception>
     ISequenceState Begin(Prompt prompt, Interventions.Intervention intervention, int tokens, IRecordedRun? past = null);
 
+    /// <summary>Creates the keys and values of a sequence that shares those of its first positions with other sequences.</summary>
+    /// <param name="prefix">Kept from another sequence. The sequence keeps it alive.</param>
+    /// <param name="count">Number of positions that are shared: at least 1, at most <see cref="ISequencePrefix.SharedWith"/>.</param>
+    /// <inheritdoc cref="Begin(Prompt, Interventions.Intervention, int, IRecordedRun?)"/>
+    ISequenceState Begin(Prompt prompt, Interventions.Intervention intervention, int tokens, ISequencePrefix prefix, int count);
+
+    /// <summary>Copies the keys and values of the first positions of a sequence, so that other sequences can start after them.</summary>
+    /// <param name="sequence">A sequence that has computed them.</param>
+    /// <param name="count">Number of positions, at most <see cref="ISequenceState.Count"/>.</param>
+    ISequencePrefix Keep(ISequenceState sequence, int count);
+
     /// <summary>One pass of the next rows of many sequences.</summary>
     /// <param name="rows">The next rows of each sequence.</param>
     /// <param name="take">Called with the logits of the last row, for each sequence that chooses a token after it.</param>

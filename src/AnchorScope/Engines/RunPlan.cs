@@ -103,8 +103,31 @@ public interface ISequenceState : IDisposable
     int Count { get; }
 }
 
+/// <summary>
+/// Keys and values of the first positions of a sequence, on an engine: a handle, with the tokens, embeddings and edits they were computed
+/// from. They are freed when it is disposed of and no sequence uses them any more.
+/// </summary>
+public interface ISequencePrefix : IDisposable
+{
+    /// <summary>Number of positions.</summary>
+    int Count { get; }
+
+    /// <summary>Bytes of memory.</summary>
+    long Bytes { get; }
+
+    /// <summary>
+    /// How many of the first positions of a prompt have exactly these keys and values under an intervention: those with the same inputs and
+    /// the same edits, up to the first difference. The last position of the prompt is never counted, because its logits must be computed.
+    /// </summary>
+    int SharedWith(Prompt prompt, Intervention intervention);
+}
+
 /// <summary>The next rows of a sequence.</summary>
 /// <param name="State">Its keys and values.</param>
 /// <param name="Count">Number of further positions of the prompt; 1 for a generated token.</param>
 /// <param name="Token">The generated token; null for rows of the prompt.</param>
-public sealed record SequenceRows(ISequenceState State, int Count, int? Token = null);
+public sealed record SequenceRows(ISequenceState State, int Count, int? Token = null)
+{
+    /// <summary>Records the rows; null to record nothing. If it names positions, all of them must be among the rows.</summary>
+    public Trace? Trace { get; init; }
+}

@@ -1,3 +1,5 @@
+using AnchorScope.Interventions;
+
 namespace AnchorScope.Engines;
 
 /// <summary>
@@ -14,6 +16,8 @@ public sealed class Sequence : IDisposable
     private readonly List<int> _tokens = [];
     private readonly List<int> _text;
     private readonly List<float[]> _logits = [];
+    private readonly List<Trace> _traces = [];
+    private readonly int[] _recorded;
     private bool _disposed;
 
     /// <summary>Validates intervention and sampling. Nothing is computed yet.</summary>
@@ -23,12 +27,35 @@ public sealed class Sequence : IDisposable
     /// sequence starts at the first position.</param>
     /// <exception cref="InputException">The intervention does not fit the model or the prompt, or has no effect.</exception>
     public Sequence(ISession session, Prompt prompt, SequenceOptions options, IRecordedRun? past = null)
+        : this(prompt, options, () => session.Begin(prompt, options.Intervention, options.Tokens, past))
+    {
+    }
+
+    /// <summary>A sequence that shares the keys and values of its first positions.</summary>
+    /// <param name="session">The session that computes it.</param>
+    /// <param name="prefix">Kept from another sequence.</param>
+    /// <param name="count">Number of positions that are shared, at most <see cref="ISequencePrefix.SharedWith"/>.</param>
+    /// <exception cref="InputException">The intervention does not fit the model or the prompt, or has no effect.</exception>
+    public Sequence(ISession session, Prompt prompt, SequenceOptions options, ISequencePrefix prefix, int count)
+        : this(prompt, options, () => session.Begin(prompt, options.Intervention, options.Tokens, prefix, count))
+    {
+    }
+
+    private Sequence(Prompt prompt, SequenceOptions options, Func<ISequenceState> begin)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Tokens, 1);
         options.Sampling.Validate(name => $"sampling: {name}");
         (_prompt, _options, _text) = (prompt, options, [.. prompt.Tokens]);
         _sampler = new Sampler(options.Sampling);
-        _state = session.Begin(prompt, options.Intervention, options.Tokens, past);
+        _recorded = [.. options.Positions.Distinct().Order()];
+        if (_recorded.Length == 0 != (options.Sites.Count == 0))
+            throw new ArgumentException("expected sites and positions to record, or neither", nameof(options));
+        _state = begin();
+        if (_recorded is not [var first, ..] || (first >= _state.Count && _recorded[^1] < prompt.Length)) return;
+        var start = _state.Count;
+        _state.Dispose();
+        throw new ArgumentException($"positions to record: expected {start} to {prompt.Last}, which the sequence computes, found {first} "
+            + $"to {_recorded[^1]}", nameof(options));
     }
 
     /// <summary>Tokens generated so far.</summary>
@@ -36,6 +63,25 @@ public sealed class Sequence : IDisposable
 
     /// <summary>The logits that each token was chosen from [token][vocabulary]; empty unless they are kept.</summary>
     public IReadOnlyList<float[]> Logits => _logits;
+
+    /// <summary>Values of a recorded site at a recorded position of the prompt [width].</summary>
+    /// <exception cref="ArgumentException">They were not recorded, or are not computed yet.</exception>
+    public ReadOnlySpan<float> Row(Site site, int layer, int position)
+    {
+        foreach (var trace in _traces)
+        {
+            if (trace.Sites.Contains(site) && trace.Positions!.Contains(position)) return trace.Row(site, layer, position);
+        }
+        throw new ArgumentException($"{SiteNames.Of(site)} at position {position} was not recorded", nameof(position));
+    }
+
+    /// <summary>Copies the keys and values of the first positions for other sequences.</summary>
+    /// <param name="session">A session of the same model.</param>
+    /// <param name="count">Number of positions, at most those computed so far: <see cref="Computed"/>.</param>
+    public ISequencePrefix Keep(ISession session, int count) => session.Keep(_state, count);
+
+    /// <summary>Number of positions whose keys and values are computed, shared ones included.</summary>
+    public int Computed => _state.Count;
 
     /// <summary>Why there is no next step; null if there is one.</summary>
     public FinishReason? Finished { get; private set; }
@@ -55,7 +101,17 @@ public sealed class Sequence : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (Finished is { } reason) throw new InvalidOperationException($"the sequence has ended ({reason}) and has no next step");
         if (IsDecoding) return new SequenceRows(_state, 1, _tokens[^1]);
-        return new SequenceRows(_state, Math.Min(rows, Pending));
+        return new SequenceRows(_state, Math.Min(rows, Pending)) { Trace = TraceOf(_state.Count, Math.Min(rows, Pending)) };
+    }
+
+    private Trace? TraceOf(int start, int count)
+    {
+        int[] recorded = [.. _recorded.Where(p => p >= start && p < start + count)];
+        if (recorded.Length == 0) return null;
+        // A piece whose pass was cancelled is computed again.
+        _traces.RemoveAll(trace => trace.Positions![0] >= start);
+        _traces.Add(new Trace(_options.Sites, recorded));
+        return _traces[^1];
     }
 
     /// <summary>Chooses the next token. If none can be chosen, the sequence ends and <see cref="Error"/> says why.</summary>
@@ -85,6 +141,7 @@ public sealed class Sequence : IDisposable
         _tokens.Add(token);
         _text.Add(token);
         Finished = _options.Stop.Contains(token) ? FinishReason.Stop : _tokens.Count == _options.Tokens ? FinishReason.Length : null;
+        _options.Chosen?.Invoke(token, logits);
     }
 
     /// <inheritdoc/>

@@ -20,7 +20,21 @@ public sealed record SequenceOptions(int Tokens)
 
     /// <summary>Whether the logits of every step are kept, as they are before <see cref="Rules"/> are applied.</summary>
     public bool KeepLogits { get; init; }
+
+    /// <summary>Called with every chosen token; null for none.</summary>
+    public TakeToken? Chosen { get; init; }
+
+    /// <summary>Sites that are recorded at <see cref="Positions"/>, for <see cref="Sequence.Row"/>.</summary>
+    public IReadOnlyCollection<Site> Sites { get; init; } = [];
+
+    /// <summary>Positions of the prompt at which <see cref="Sites"/> are recorded.</summary>
+    public IReadOnlyCollection<int> Positions { get; init; } = [];
 }
+
+/// <summary>Receives a token that a sequence has chosen.</summary>
+/// <param name="token">The token.</param>
+/// <param name="logits">The logits before rules and sampling [vocabulary]; valid only during the call.</param>
+public delegate void TakeToken(int token, ReadOnlySpan<float> logits);
 
 /// <summary>Why a sequence has no next step.</summary>
 public enum FinishReason

@@ -34,6 +34,9 @@ public sealed class DonorRows : IEquatable<DonorRows>
     /// <summary>Row <paramref name="index"/> [width].</summary>
     public ReadOnlySpan<float> this[int index] => _values.AsSpan(index * Width, Width);
 
+    /// <summary>The first <paramref name="count"/> rows.</summary>
+    internal DonorRows First(int count) => count == Count ? this : new DonorRows(_values[..(count * Width)], count);
+
     /// <summary>Selects columns of some rows of a recorded matrix.</summary>
     /// <param name="matrix">[rows, columns].</param>
     /// <param name="columns">Number of columns of the matrix.</param>

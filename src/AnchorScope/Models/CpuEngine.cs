@@ -47,6 +47,9 @@ public sealed class CpuEngine : IEngine
     public long RecordedBytes(int length, int from) => RecordedRun.BytesOf(Shape, length, from);
 
     /// <inheritdoc/>
+    public long SequenceBytes(int positions) => Shape.Layers * KeyValues.BytesOf(Shape.KeyHeads, Shape.HeadSize, positions);
+
+    /// <inheritdoc/>
     public ISession Open(SessionOptions? options = null) => Open(options, KernelFamily.Panel);
 
     /// <summary>A session that uses memory and threads owned by the caller.</summary>

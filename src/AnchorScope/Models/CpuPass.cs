@@ -30,7 +30,7 @@ internal static class CpuPass
         var last = decoder.ForwardLast(pass);
         var choosing = pass.Runs.Select((run, row) => (run.Index, Row: row))
             .Where(r => sequences[r.Index].Chooses(rows[r.Index])).ToList();
-        foreach (var run in runs) sequences[run.Index].Advance(run.Count);
+        foreach (var run in runs) sequences[run.Index].Advance(rows[run.Index]);
         if (choosing.Count == 0) return;
         var resid = last;
         if (choosing.Count < runs.Length)

@@ -15,38 +15,65 @@ internal sealed class CpuSequence : ISequenceState
     private readonly KeyValues _own;
     // Held, not only its memory: the caller may have no other reference to it.
     private readonly RecordedRun? _recorded;
+    private readonly KeptPrefix? _prefix;
+    private readonly KeyValues? _shared;
     private readonly RowBlock? _corner;
     private readonly int _start;
+    private readonly List<int> _fed = [];
     private readonly SpareArenas _spare;
     private readonly Arena _memory;
     private bool _disposed;
 
-    /// <param name="spare">Provides the memory of keys and values, and receives it back.</param>
-    public CpuSequence(Decoder decoder, Prompt prompt, Intervention intervention, int tokens, IRecordedRun? past, SpareArenas spare)
+    private CpuSequence(
+        Decoder decoder, Prompt prompt, Intervention intervention, int tokens, int start, RecordedRun? recorded, KeptPrefix? prefix,
+        SpareArenas spare)
     {
         var (shape, length) = (decoder.Shape, prompt.Length);
         // The last generated token is never fed back.
         intervention.Validate(shape, length, tokens - 1);
-        var edits = prompt.Steered(intervention);
-        (_decoder, _prompt, _edits) = (decoder, prompt, EditIndex.Of(edits, shape, length, tokens - 1));
+        _edits = EditIndex.Of(prompt.Steered(intervention), shape, length, tokens - 1);
+        (_decoder, _prompt, _recorded, _spare, _start, Count) = (decoder, prompt, recorded, spare, start, start);
         _after = [.. Enumerable.Range(prompt.RotaryLength, tokens).Select(Coordinate.At)];
-        var recorded = past is null ? null : RecordedRun.Of(past, decoder);
-        var same = recorded is null || ReferenceEquals(recorded.Prompt, prompt);
-        var start = recorded is null ? 0 : same ? Math.Min(intervention.FirstPosition, length - 1) : recorded.Prompt.Length;
-        if (!same) CheckPrefix(recorded!, prompt, intervention);
-        _recorded = recorded;
-        Count = _start = start;
-        (_spare, _memory) = (spare, spare.Take());
+        _shared = prefix?.Enter(start);
+        (_prefix, _memory) = (prefix, spare.Take());
         try
         {
             _own = KeyValues.In(_memory, shape.Layers, shape.KeyHeads, shape.HeadSize, start, length - start + tokens);
-            if (recorded is not null && same) _corner = Corner(recorded, intervention, start);
+            if (ReferenceEquals(recorded?.Prompt, prompt)) _corner = Corner(recorded!, intervention, start);
         }
         catch
         {
-            spare.Give(_memory);
+            Dispose();
             throw;
         }
+    }
+
+    /// <summary>A sequence that starts at the first position, or from a recorded run.</summary>
+    /// <param name="spare">Provides the memory of keys and values, and receives it back.</param>
+    public static CpuSequence Of(
+        Decoder decoder, Prompt prompt, Intervention intervention, int tokens, IRecordedRun? past, SpareArenas spare)
+    {
+        var recorded = past is null ? null : RecordedRun.Of(past, decoder);
+        var start = 0;
+        if (ReferenceEquals(recorded?.Prompt, prompt)) start = Math.Min(intervention.FirstPosition, prompt.Length - 1);
+        else if (recorded is not null)
+        {
+            CheckPrefix(recorded, prompt, intervention);
+            start = recorded.Prompt.Length;
+        }
+        return new CpuSequence(decoder, prompt, intervention, tokens, start, recorded, null, spare);
+    }
+
+    /// <summary>A sequence that starts after the first <paramref name="count"/> positions of a prefix.</summary>
+    /// <param name="spare">Provides the memory of keys and values, and receives it back.</param>
+    public static CpuSequence Of(
+        Decoder decoder, Prompt prompt, Intervention intervention, int tokens, KeptPrefix prefix, int count, SpareArenas spare)
+    {
+        var most = prefix.SharedWith(prompt, intervention);
+        if (count < 1 || count > most)
+            throw new ArgumentException($"expected 1 to {most} positions, those that the prefix shares with the prompt, found {count}",
+                nameof(count));
+        return new CpuSequence(decoder, prompt, intervention, tokens, count, null, prefix, spare);
     }
 
     /// <inheritdoc/>
@@ -62,14 +89,13 @@ internal sealed class CpuSequence : ISequenceState
     public RowBlock Next(SequenceRows rows, Arena arena)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        // Throws if the recorded run is disposed of.
-        var past = _recorded?.KeyValues;
+        var (past, traces) = (Past, TracesOf(rows));
         _own.Keep(Count - _start);
         if (rows.Token is { } token)
         {
             var row = arena.Take(1, _decoder.Shape.ModelSize);
             _decoder.Embed([token], row);
-            return new RowBlock(row, _after.AsMemory(Count - _prompt.Length, 1), Count, _edits) { Past = past, Own = _own };
+            return new RowBlock(row, _after.AsMemory(Count - _prompt.Length, 1), Count, _edits) { Past = past, Own = _own, Traces = traces };
         }
         var coordinates = _prompt.Coordinates.AsMemory(Count, rows.Count);
         if (_corner is not null)
@@ -80,25 +106,61 @@ internal sealed class CpuSequence : ISequenceState
                 HeadOutputs = _corner.HeadOutputs?.RowRange(Count - _start, rows.Count),
                 Past = past,
                 Own = _own,
+                Traces = traces,
             };
         }
         var width = _decoder.Shape.ModelSize;
         var entry = Tensor.From(arena, _prompt.Embeddings.AsSpan(Count * width, rows.Count * width), rows.Count, width);
-        return new RowBlock(entry, coordinates, Count, _edits) { Past = past, Own = _own };
+        return new RowBlock(entry, coordinates, Count, _edits) { Past = past, Own = _own, Traces = traces };
+    }
+
+    private Trace[] TracesOf(SequenceRows rows)
+    {
+        if (rows.Trace is not { } trace) return [];
+        if (trace.Positions is [var first, ..] && (first < Count || trace.Positions[^1] >= Count + rows.Count))
+            throw new ArgumentException($"trace: expected positions of the rows, {Count} to {Count + rows.Count - 1}, found {first} to "
+                + $"{trace.Positions[^1]}", nameof(rows));
+        return [trace];
     }
 
     /// <summary>Whether a token is chosen from the last of the next rows.</summary>
     public bool Chooses(SequenceRows rows) => rows.Token is not null || Count + rows.Count == _prompt.Length;
 
     /// <summary>Counts rows that the decoder has processed.</summary>
-    public void Advance(int rows) => Count += rows;
+    public void Advance(SequenceRows rows)
+    {
+        Count += rows.Count;
+        if (rows.Token is { } token) _fed.Add(token);
+    }
+
+    /// <summary>A copy of the keys and values of the first positions, for other sequences.</summary>
+    public KeptPrefix Keep(int count)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Count);
+        var (width, prompt) = (_decoder.Shape.ModelSize, Math.Min(count, _prompt.Length));
+        var embeddings = new float[count * width];
+        _prompt.Embeddings.AsSpan(0, prompt * width).CopyTo(embeddings);
+        int[] fed = [.. _fed.Take(count - prompt)];
+        _decoder.Embed(fed, embeddings.AsSpan(prompt * width));
+        _own.Keep(Count - _start);
+        return new KeptPrefix(_decoder, [.. _prompt.Tokens.Take(prompt), .. fed],
+            [.. _prompt.Coordinates.Take(prompt), .. _after.Take(fed.Length)], embeddings, _edits.Intervention, Past, _own);
+    }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (!_disposed) _spare.Give(_memory);
+        if (_disposed) return;
         _disposed = true;
+        _spare.Give(_memory);
+        _prefix?.Leave();
     }
+
+    /// <summary>Keys and values of the positions before its own ones.</summary>
+    /// <exception cref="ObjectDisposedException">The recorded run is disposed of.</exception>
+    private KeyValues? Past => _shared ?? _recorded?.KeyValues;
 
     /// <summary>
     /// All rows of the prompt of a variant that starts at the layer it first changes. For the layers below, it copies the recorded keys and

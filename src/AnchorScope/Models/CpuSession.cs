@@ -107,7 +107,22 @@ internal sealed class CpuSession : ISession
     {
         using var call = new Call(this);
         Check(prompt, tokens - 1);
-        return new CpuSequence(Decoder, prompt, intervention, tokens, past, _spare);
+        return CpuSequence.Of(Decoder, prompt, intervention, tokens, past, _spare);
+    }
+
+    /// <inheritdoc/>
+    public ISequenceState Begin(Prompt prompt, Intervention intervention, int tokens, ISequencePrefix prefix, int count)
+    {
+        using var call = new Call(this);
+        Check(prompt, tokens - 1);
+        return CpuSequence.Of(Decoder, prompt, intervention, tokens, KeptPrefix.Of(prefix, Decoder), count, _spare);
+    }
+
+    /// <inheritdoc/>
+    public ISequencePrefix Keep(ISequenceState sequence, int count)
+    {
+        using var call = new Call(this);
+        return CpuSequence.Of(sequence, Decoder).Keep(count);
     }
 
     /// <inheritdoc/>

@@ -71,7 +71,7 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
 
     /// <summary>
     /// Like <see cref="Forward"/>, but returns only the last row of every run. In the last layer, only keys and values are computed for the
-    /// other rows. Runs with traces are not allowed.
+    /// other rows, except for those of runs that are recorded.
     /// </summary>
     /// <returns>Residual stream after the last layer (or after layer <paramref name="endLayer"/> - 1) [run, d_model], in the order of the
     /// pass's runs.</returns>
@@ -84,26 +84,34 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
         var (earlier, final) = (new List<RowBlock>(), new List<RowBlock>());
         foreach (var run in pass.RunsAt(last))
         {
-            if (run.Traces.Count > 0) throw new ArgumentException("a run that is recorded goes through all layers whole", nameof(pass));
-            var (rows, before) = (resid.RowRange(run.FirstRow, run.Count), run.Count - 1);
+            var (rows, before) = (resid.RowRange(run.FirstRow, run.Count), run.Traces.Count > 0 ? 0 : run.Count - 1);
             var behind = run.FirstLayer == last ? run.HeadOutputs : null;
             var own = run.Own
                 ?? (behind is null ? KeyValues.ForOneLayer(arena, Shape.KeyHeads, Shape.HeadSize, run.Start, run.Count) : null);
             if (behind is null && before > 0)
                 earlier.Add(new RowBlock(rows.RowRange(0, before), run.Coordinates[..before], run.Start,
                     run.Edits!) { FirstLayer = last, Past = run.Past, Own = own });
-            final.Add(new RowBlock(rows.RowRange(before, 1), run.Coordinates[before..], run.Start + before, run.Edits!)
+            final.Add(new RowBlock(rows.RowRange(before, run.Count - before), run.Coordinates[before..], run.Start + before, run.Edits!)
             {
                 FirstLayer = last,
                 Past = run.Past,
                 Own = own,
-                HeadOutputs = behind?.RowRange(before, 1),
+                HeadOutputs = behind?.RowRange(before, run.Count - before),
+                Traces = run.Traces,
             });
         }
         if (earlier.Count > 0) KeepEarlier(new Pass(Shape, earlier, pass.Compute), last);
-        for (var i = 0; i < final.Count; i++) final[i].Own?.Advance(pass.Runs[i].Count - 1);
+        for (var i = 0; i < final.Count; i++) final[i].Own?.Advance(pass.Runs[i].Count - final[i].Count);
         // Still in order: runs that join before attention, then runs that join after it.
-        return Forward(new Pass(Shape, final, pass.Compute), last + 1);
+        return LastRows(Forward(new Pass(Shape, final, pass.Compute), last + 1), final, arena);
+    }
+
+    private static Tensor LastRows(Tensor resid, List<RowBlock> runs, Arena arena)
+    {
+        if (resid.Rows == runs.Count) return resid;
+        var rows = arena.Take(runs.Count, resid.Columns);
+        for (var i = 0; i < runs.Count; i++) resid[runs[i].FirstRow + runs[i].Count - 1].CopyTo(rows[i]);
+        return rows;
     }
 
     private void KeepEarlier(Pass pass, int layer)

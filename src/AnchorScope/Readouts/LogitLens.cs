@@ -36,7 +36,7 @@ public static class LogitLens
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         LogitRange.Check(logits, "logits");
         var top = new List<int>(Math.Min(count, logits.Length) + 1);
-        var (largest, sum) = (float.NegativeInfinity, 0.0);
+        var largest = float.NegativeInfinity;
         for (var i = 0; i < logits.Length; i++)
         {
             largest = Math.Max(largest, logits[i]);
@@ -46,9 +46,25 @@ public static class LogitLens
             top.Insert(place, i);
             if (top.Count > count) top.RemoveAt(count);
         }
-        foreach (var logit in logits) sum += Math.Exp((double)logit - largest);
+        var sum = Sum(logits, largest);
         var tokens = new LensToken[top.Count];
         for (var i = 0; i < tokens.Length; i++) tokens[i] = new LensToken(top[i], Math.Exp((double)logits[top[i]] - largest) / sum);
         return tokens;
+    }
+
+    /// <summary>Softmax probability of one token.</summary>
+    /// <param name="logits">Logits [vocabulary].</param>
+    public static double Probability(ReadOnlySpan<float> logits, int token)
+    {
+        var largest = float.NegativeInfinity;
+        foreach (var logit in logits) largest = Math.Max(largest, logit);
+        return Math.Exp((double)logits[token] - largest) / Sum(logits, largest);
+    }
+
+    private static double Sum(ReadOnlySpan<float> logits, float largest)
+    {
+        var sum = 0.0;
+        foreach (var logit in logits) sum += Math.Exp((double)logit - largest);
+        return sum;
     }
 }

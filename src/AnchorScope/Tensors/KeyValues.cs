@@ -37,6 +37,13 @@ internal sealed unsafe class KeyValues : IDisposable
             new Span<float>(_data + done, (int)Math.Min(int.MaxValue / sizeof(float), floats - done)).Clear();
     }
 
+    private KeyValues(KeyValues of, int count)
+    {
+        (_slots, Heads, HeadSize, Start, Capacity) = (of._slots, of.Heads, of.HeadSize, of.Start, of.Capacity);
+        (ValuePanel, _keyFloats, _headFloats, Count) = (of.ValuePanel, of._keyFloats, of._headFloats, count);
+        _data = of._data;
+    }
+
     /// <summary>Key/value heads.</summary>
     public int Heads { get; }
 
@@ -62,6 +69,9 @@ internal sealed unsafe class KeyValues : IDisposable
     /// <summary>Space in all layers, in memory of <paramref name="arena"/>, which successive generations reuse.</summary>
     internal static KeyValues In(Arena arena, int layers, int heads, int headSize, int start, int capacity) =>
         new(layers, heads, headSize, start, capacity, arena);
+
+    /// <summary>The first <paramref name="count"/> positions, in the same memory, which the caller keeps alive.</summary>
+    public KeyValues First(int count) => new(this, Math.Min(count, Count));
 
     /// <summary>Bytes per layer.</summary>
     public static long BytesOf(int heads, int headSize, int capacity) => sizeof(float) * heads * FloatsOf(headSize, capacity).Head;
@@ -108,12 +118,14 @@ internal sealed unsafe class KeyValues : IDisposable
         return count;
     }
 
-    /// <summary>Copies, in one layer, the positions of <paramref name="other"/> from <see cref="Start"/> to its end.</summary>
+    /// <summary>
+    /// Copies, in one layer, the positions of <paramref name="other"/> from the first one that is missing here to its end, after those held.
+    /// </summary>
     public void CopyFrom(int layer, KeyValues other)
     {
-        var (from, count) = (Start - other.Start, other.Start + other.Count - Start);
+        var (from, count) = (Start + Count - other.Start, other.Start + other.Count - Start - Count);
         if (from < 0 || count > Capacity - Count)
-            throw new ArgumentException($"positions {Start} to {other.Start + other.Count} of keys that start at "
+            throw new ArgumentException($"positions {Start + Count} to {other.Start + other.Count} of keys that start at "
                 + $"{other.Start} do not fit after {Count} of {Capacity}", nameof(other));
         for (var head = 0; head < Heads; head++)
         {
