@@ -86,10 +86,10 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
         {
             if (run.Traces.Count > 0) throw new ArgumentException("a run that is recorded goes through all layers whole", nameof(pass));
             var (rows, before) = (resid.RowRange(run.FirstRow, run.Count), run.Count - 1);
-            var behind = run.FirstLayer == last ? run.HeadOutputs : null;
+            var headOutputs = run.FirstLayer == last ? run.HeadOutputs : null;
             var own = run.Own
-                ?? (behind is null ? KeyValues.ForOneLayer(arena, Shape.KeyHeads, Shape.HeadSize, run.Start, run.Count) : null);
-            if (behind is null && before > 0)
+                ?? (headOutputs is null ? KeyValues.ForOneLayer(arena, Shape.KeyHeads, Shape.HeadSize, run.Start, run.Count) : null);
+            if (headOutputs is null && before > 0)
                 earlier.Add(new RowBlock(rows.RowRange(0, before), run.Coordinates[..before], run.Start,
                     run.Edits!) { FirstLayer = last, Past = run.Past, Own = own });
             final.Add(new RowBlock(rows.RowRange(before, 1), run.Coordinates[before..], run.Start + before, run.Edits!)
@@ -97,7 +97,7 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
                 FirstLayer = last,
                 Past = run.Past,
                 Own = own,
-                HeadOutputs = behind?.RowRange(before, 1),
+                HeadOutputs = headOutputs?.RowRange(before, 1),
             });
         }
         if (earlier.Count > 0) KeepEarlier(new Pass(Shape, earlier, pass.Compute), last);

@@ -337,7 +337,7 @@ internal sealed class DiagnosisStudy : IDisposable
                     }
                 }
             };
-        }, cancel, together: !Model.Checkpoint.IsSmall);
+        }, cancel, single: !Model.Checkpoint.IsSmall);
     }
 
     /// <inheritdoc/>
