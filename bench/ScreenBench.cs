@@ -94,14 +94,15 @@ internal static class ScreenBench
             foreach (var steps in new[] { 1, Steps })
             {
                 var from = Stopwatch.GetTimestamp();
-                var found = Attribution.Of(new CpuEngine(decoder).On(compute), baseline, q.A, q.B, q.At, [], steps);
+                var options = new AttributionOptions { TokenA = q.A, TokenB = q.B, Positions = q.At, Steps = steps };
+                var found = Attribution.Of(new CpuEngine(decoder).On(compute), baseline, options);
                 var seconds = Stopwatch.GetElapsedTime(from).TotalSeconds;
                 if (!counts) continue;
                 heads.Estimate(steps, found.Heads, seconds);
                 some.Estimate(steps, [.. neurons.Select(n => found.Neurons[n])], seconds);
                 if (edges.Count == 0) continue;
                 from = Stopwatch.GetTimestamp();
-                var routes = Attribution.Of(new CpuEngine(decoder).On(compute), baseline, q.A, q.B, q.At, q.Edges, steps);
+                var routes = Attribution.Of(new CpuEngine(decoder).On(compute), baseline, options with { Edges = q.Edges });
                 pairs.Estimate(steps, [.. edges.SelectMany(e => routes.Edges[e])], Stopwatch.GetElapsedTime(from).TotalSeconds);
             }
             var at = Positions.Of(q.At);

@@ -47,7 +47,7 @@ internal static class AdjudicateCommand
                 using var study = new DiagnosisStudy(options);
                 var name = Name(model);
                 Directory.CreateDirectory(folder);
-                using var turn = FolderLock.Take(folder);
+                using var held = FolderLock.Take(folder);
                 using var store = ResultStore.Open(Path.Combine(folder, $"{name}.jsonl"), resume: false);
                 DiagnoseCommand.Introduce(study);
                 var estimate = DryRun.Line(study.Estimate(interrupt.Token));

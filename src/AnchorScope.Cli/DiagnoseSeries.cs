@@ -14,7 +14,7 @@ internal static class DiagnoseSeries
     {
         var checkpoints = SeriesCheckpoint.In(series);
         using var first = new DiagnosisStudy(options with { Model = checkpoints[0].Folder });
-        using var turn = DiagnosisFolder.Begin(folder, TrainingSeries.IdentityOf(first), resume);
+        using var held = DiagnosisFolder.Begin(folder, TrainingSeries.IdentityOf(first), resume);
         DiagnoseCommand.Introduce(first);
         var steps = checkpoints.Count == 1 ? $"step {checkpoints[0].Step}" : $"steps {checkpoints[0].Step} to {checkpoints[^1].Step}";
         Terminal.Note($"[bold]{series}[/]: {Plural.Of(checkpoints.Count, "checkpoint")}, {steps}");

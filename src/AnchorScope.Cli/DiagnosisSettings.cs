@@ -46,7 +46,7 @@ internal sealed class DiagnosisSettings
         + "(0.01,0.02,0.05,0.1); 5 % is always included", HelpName = "LIST" };
     private readonly Option<string?> _gains = new("--gains") { Description = "amplification factors (1.25,1.5,2,3,4)", HelpName = "LIST" };
     private readonly Option<int?> _draws = new Option<int?>("--draws")
-        { Description = $"random head sets of each kind with as many heads as the best 5 % (79); "
+        { Description = $"random head sets of each kind of the size of the best 5 % (79); "
             + $"at most {HeadPlan.FewDraws} of other sizes", HelpName = "N" }.AtLeast(0);
     private readonly Option<double?> _margin = new("--equivalence-margin") { Description = "a change of MFR counts as absent if its whole "
         + "interval is closer to 0 than X (0.05)", HelpName = "X" };

@@ -21,7 +21,7 @@ internal static class Summary
         {
             Row(table, $"MFR, {block.Name.Shown} of heads blocked{by} ({block.Heads.Count})", block.Argmax);
             if (block.Random is { } random) Row(table,
-                $"    as many random heads, {Plural.Of(random.Sets.Count, "draw")}", random.Argmax);
+                $"    random heads, {Plural.Of(random.Sets.Count, "draw")}", random.Argmax);
         }
         AnsiConsole.Write(table);
         foreach (var finding in diagnosis.Findings)

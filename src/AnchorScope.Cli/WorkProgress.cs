@@ -16,7 +16,7 @@ internal sealed class WorkProgress
 
     private readonly ProgressContext? _bars;
     private readonly Dictionary<string, ProgressTask> _tasks = new(StringComparer.Ordinal);
-    private readonly Lock _turn = new();
+    private readonly Lock _writing = new();
     private readonly Dictionary<string, (long Time, double Done)> _begun = new(StringComparer.Ordinal);
     private long _said = Stopwatch.GetTimestamp();
     private bool _first = true;
@@ -46,7 +46,7 @@ internal sealed class WorkProgress
     /// <param name="shown">The text to show from now on.</param>
     public void Tell(string part, double done, double of, string? shown = null)
     {
-        lock (_turn)
+        lock (_writing)
         {
             if (_bars is null)
             {

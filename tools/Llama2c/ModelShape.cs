@@ -6,7 +6,7 @@ namespace AnchorScope.Llama2c;
 /// <summary>
 /// The header of a model.bin without version: seven int32, of which the vocabulary's sign says whether the output head is the embedding.
 /// </summary>
-internal sealed record ModelShape(int Width, int MlpSize, int Layers, int Heads, int KeyHeads, int Vocabulary, bool Tied, int Context)
+internal sealed record ModelShape
 {
     /// <summary>Of the header.</summary>
     public const int Bytes = 7 * sizeof(int);
@@ -17,6 +17,24 @@ internal sealed record ModelShape(int Width, int MlpSize, int Layers, int Heads,
 
     // "ak42", with which files of a later version begin; they are laid out otherwise.
     private const int VersionMark = 0x616b3432;
+
+    public required int Width { get; init; }
+
+    public required int MlpSize { get; init; }
+
+    public required int Layers { get; init; }
+
+    public required int Heads { get; init; }
+
+    public required int KeyHeads { get; init; }
+
+    public required int Vocabulary { get; init; }
+
+    /// <summary>Whether the output head is the embedding.</summary>
+    public required bool Tied { get; init; }
+
+    /// <summary>Number of positions that the model was trained for.</summary>
+    public required int Context { get; init; }
 
     public int HeadSize => Width / Heads;
 
@@ -35,9 +53,17 @@ internal sealed record ModelShape(int Width, int MlpSize, int Layers, int Heads,
             throw InputException.At(path, "header", "the layout without version, which begins with the size dim",
                 "the mark ak42 of a later version");
         var vocabulary = Field(5);
-        var shape = new ModelShape(
-            Size(0, "dim"), Size(1, "hidden_dim"), Size(2, "n_layers", MostLayers), Size(3, "n_heads"), Size(4, "n_kv_heads"),
-            (int)Math.Min(Math.Abs((long)vocabulary), int.MaxValue), vocabulary > 0, Size(6, "seq_len"));
+        var shape = new ModelShape
+        {
+            Width = Size(0, "dim"),
+            MlpSize = Size(1, "hidden_dim"),
+            Layers = Size(2, "n_layers", MostLayers),
+            Heads = Size(3, "n_heads"),
+            KeyHeads = Size(4, "n_kv_heads"),
+            Vocabulary = (int)Math.Min(Math.Abs((long)vocabulary), int.MaxValue),
+            Tied = vocabulary > 0,
+            Context = Size(6, "seq_len"),
+        };
         Require("vocab_size", shape.Vocabulary is >= 1 and <= LargestSize,
             $"1 to {LargestSize}, negative where the model has an output head of its own", vocabulary);
         Require("n_heads", shape.Width % shape.Heads == 0 && shape.HeadSize % 2 == 0,

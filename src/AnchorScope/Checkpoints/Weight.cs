@@ -108,10 +108,10 @@ internal sealed unsafe class Weight
         while (!into.IsEmpty)
         {
             var (row, column) = Math.DivRem(firstElement, rowSize);
-            var together = Math.Min(into.Length, (block - row % block) * rowSize - column);
-            Widening.ToSingles(RowAddress(row) + column * Type.Bytes(), Type, into[..(int)together]);
-            into = into[(int)together..];
-            firstElement += together;
+            var adjacent = Math.Min(into.Length, (block - row % block) * rowSize - column);
+            Widening.ToSingles(RowAddress(row) + column * Type.Bytes(), Type, into[..(int)adjacent]);
+            into = into[(int)adjacent..];
+            firstElement += adjacent;
         }
     }
 

@@ -38,7 +38,7 @@ public sealed record PixelValues(float[] Values, long[] Shape, IReadOnlyList<Pic
     public IReadOnlyList<TensorData> Companions { get; init; } = [];
 
     /// <summary>All pictures concatenated, for one run of the tower; null for none.</summary>
-    internal static PixelValues? Together(IReadOnlyList<PixelValues> parts) => parts.Count switch
+    internal static PixelValues? Concatenate(IReadOnlyList<PixelValues> parts) => parts.Count switch
     {
         0 => null,
         1 => parts[0],

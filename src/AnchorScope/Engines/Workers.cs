@@ -10,15 +10,15 @@ internal static class Workers
     /// <param name="threads">Total number of threads. A single worker's session gets all of them.</param>
     /// <param name="worker">Called once on each thread. The action it returns is called for each item. Its token is cancelled if
     /// <paramref name="cancel"/> is, or if another worker failed.</param>
-    /// <param name="together">Whether one worker processes all items with all threads. Use it for models too large for one session per
+    /// <param name="single">Whether one worker processes all items with all threads. Use it for models too large for one session per
     /// thread.</param>
     /// <param name="reservedBytes">As in <see cref="SessionOptions.ReservedBytes"/>.</param>
     public static void Each(
         IEngine engine, int count, int threads, Func<ISession, CancellationToken, Action<int>> worker,
-        CancellationToken cancel, bool together = false,
+        CancellationToken cancel, bool single = false,
         long reservedBytes = 0)
     {
-        var workers = together ? Math.Min(1, count) : Math.Min(threads, count);
+        var workers = single ? Math.Min(1, count) : Math.Min(threads, count);
         var next = -1;
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var tasks = Enumerable.Range(0, workers)

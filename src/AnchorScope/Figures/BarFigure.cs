@@ -64,7 +64,18 @@ internal sealed record BarFigure(string Name, IReadOnlyList<BarPanel> Panels) : 
         for (var category = 0; category < panel.Categories.Count; category++)
         {
             for (var s = 0; s < panel.Series.Count; s++)
-                DrawBar(frame, vertical, panel, category, panel.Series[s], names, Start(category, s), bar);
+                DrawBar(new Bar
+                {
+                    Frame = frame,
+                    Vertical = vertical,
+                    Series = panel.Series[s],
+                    Category = category,
+                    Place = panel.XLabel.Length > 0
+                        ? $"{Label.Plain(panel.XLabel)} {panel.Categories[category]}" : panel.Categories[category],
+                    Style = Style(panel.Series[s], names),
+                    Left = Start(category, s),
+                    Width = bar,
+                });
         }
         frame.DrawLevel(0, "zero");
         if (panel.Reference is { } reference) frame.DrawLevel(reference, "reference");
@@ -75,20 +86,41 @@ internal sealed record BarFigure(string Name, IReadOnlyList<BarPanel> Panels) : 
         return frame.Finish(description, withLegend ? [.. panel.Series.Select(series => Key(series, names))] : []);
     }
 
-    private static void DrawBar(
-        Frame frame, Axis vertical, BarPanel panel, int category, BarSeries series, string[] names, double x, double width)
+    private sealed record Bar
     {
+        public required Frame Frame { get; init; }
+
+        public required Axis Vertical { get; init; }
+
+        public required BarSeries Series { get; init; }
+
+        /// <summary>Index of the category.</summary>
+        public required int Category { get; init; }
+
+        /// <summary>Name of the category, with the label of the axis.</summary>
+        public required string Place { get; init; }
+
+        /// <summary>Style class of the series.</summary>
+        public required string Style { get; init; }
+
+        public required double Left { get; init; }
+
+        public required double Width { get; init; }
+    }
+
+    private static void DrawBar(Bar bar)
+    {
+        var (frame, series, category, x, width) = (bar.Frame, bar.Series, bar.Category, bar.Left, bar.Width);
         var value = series.Values[category];
         if (!Axis.IsDrawable(value)) return;
         var (low, high) = (series.Low?[category] ?? double.NaN, series.High?[category] ?? double.NaN);
         var interval = series.Low is null ? "" : $" [{Axis.Show(low)}, {Axis.Show(high)}]";
-        var place = panel.XLabel.Length > 0 ? $"{Label.Plain(panel.XLabel)} {panel.Categories[category]}" : panel.Categories[category];
-        double Inside(double v) => frame.Y(Math.Clamp(v, vertical.Low, vertical.High));
+        double Inside(double v) => frame.Y(Math.Clamp(v, bar.Vertical.Low, bar.Vertical.High));
         var (top, bottom) = (Inside(Math.Max(value, 0)), Inside(Math.Min(value, 0)));
         var thin = Math.Min(0.7, width * 0.08);
-        frame.Svg.Open("g").Text("title", $"{series.Name}\n{place}: {Axis.Show(value)}{interval}");
+        frame.Svg.Open("g").Text("title", $"{series.Name}\n{bar.Place}: {Axis.Show(value)}{interval}");
         // Background colour below the bar, so that the grid is not visible through tinted bars.
-        foreach (var style in new[] { "paper", Style(series, names) })
+        foreach (var style in new[] { "paper", bar.Style })
         {
             frame.Svg.Leaf("rect", ("class", style), ("x", Number(x + thin)), ("y", Number(top)),
                 ("width", Number(width - 2 * thin)), ("height", Number(bottom - top)));

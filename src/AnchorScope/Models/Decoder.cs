@@ -85,10 +85,10 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
         foreach (var run in pass.RunsAt(last))
         {
             var (rows, before) = (resid.RowRange(run.FirstRow, run.Count), run.Traces.Count > 0 ? 0 : run.Count - 1);
-            var behind = run.FirstLayer == last ? run.HeadOutputs : null;
+            var headOutputs = run.FirstLayer == last ? run.HeadOutputs : null;
             var own = run.Own
-                ?? (behind is null ? KeyValues.ForOneLayer(arena, Shape.KeyHeads, Shape.HeadSize, run.Start, run.Count) : null);
-            if (behind is null && before > 0)
+                ?? (headOutputs is null ? KeyValues.ForOneLayer(arena, Shape.KeyHeads, Shape.HeadSize, run.Start, run.Count) : null);
+            if (headOutputs is null && before > 0)
                 earlier.Add(new RowBlock(rows.RowRange(0, before), run.Coordinates[..before], run.Start,
                     run.Edits!) { FirstLayer = last, Past = run.Past, Own = own });
             final.Add(new RowBlock(rows.RowRange(before, run.Count - before), run.Coordinates[before..], run.Start + before, run.Edits!)
@@ -96,7 +96,7 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
                 FirstLayer = last,
                 Past = run.Past,
                 Own = own,
-                HeadOutputs = behind?.RowRange(before, run.Count - before),
+                HeadOutputs = headOutputs?.RowRange(before, run.Count - before),
                 Traces = run.Traces,
             });
         }

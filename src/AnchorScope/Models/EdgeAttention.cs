@@ -13,14 +13,14 @@ internal static unsafe class EdgeAttention
     /// <summary>
     /// Recomputes the rows of <paramref name="z"/> [row, head x d_head] that the run's edge edits change in <paramref name="layer"/>.
     /// </summary>
-    public static void Forward(
-        int layer, DecoderShape shape, Tensor q, Tensor k, Tensor v, Tensor z, in AttentionWork work, Compute compute)
+    /// <param name="inputs">Queries, keys and values of all rows of the pass.</param>
+    public static void Forward(int layer, DecoderShape shape, AttentionRows inputs, Tensor z, in AttentionWork work, Compute compute)
     {
-        if (HasEdges(work.Run, layer)) Again(layer, shape, q, k, v, z, work, compute);
+        if (HasEdges(work.Run, layer)) Recompute(layer, shape, inputs, z, work, compute);
     }
 
     // A separate method, because the closure of its lambdas is allocated on entry even without edges.
-    private static void Again(int layer, DecoderShape shape, Tensor q, Tensor k, Tensor v, Tensor z, AttentionWork item, Compute compute)
+    private static void Recompute(int layer, DecoderShape shape, AttentionRows inputs, Tensor z, AttentionWork item, Compute compute)
     {
         Edit[] edits = [.. item.Run.Edits!.At(layer).ToArray().Where(e => e.IsEdge)];
         var mark = compute.Arena.Here();
@@ -34,13 +34,14 @@ internal static unsafe class EdgeAttention
         foreach (var sameKeys in groups.GroupBy(g => g.Key.reaching).OrderBy(g => g.Key))
         {
             var own = compute.Arena.Here();
-            var replaced = Replaced(layer, shape, k, v, item, edits.Where((_, i) => (sameKeys.Key >> i & 1) == 1), compute.Arena);
+            var replaced = Replaced(layer, shape, inputs, item, edits.Where((_, i) => (sameKeys.Key >> i & 1) == 1), compute.Arena);
             foreach (var group in sameKeys.OrderBy(g => g.Key.KeyHead))
             {
-                foreach (var together in group.Chunk(AttentionKernel.Rows))
+                foreach (var queries in group.Chunk(AttentionKernel.Rows))
                 {
                     QueryRow[] rows = [
-                        .. together.Select(at => RunAttention.Describe(item, shape, q, z, at.position, at.head) with { Own = replaced })];
+                        .. queries.Select(
+                            at => RunAttention.Describe(item, shape, inputs.Query, z, at.position, at.head) with { Own = replaced })];
                     AttentionKernel.Attend(rows, layer, group.Key.KeyHead, null, 0, scratch);
                 }
             }
@@ -70,7 +71,7 @@ internal static unsafe class EdgeAttention
     }
 
     /// <summary>All keys and values that the run attends to in this layer, with those replaced by <paramref name="edits"/>.</summary>
-    private static KeyValues Replaced(int layer, DecoderShape shape, Tensor k, Tensor v, in AttentionWork item,
+    private static KeyValues Replaced(int layer, DecoderShape shape, AttentionRows inputs, in AttentionWork item,
         IEnumerable<Edit> edits, Arena arena)
     {
         var (run, size, width) = (item.Run, shape.HeadSize, shape.KeyHeads * shape.HeadSize);
@@ -86,8 +87,8 @@ internal static unsafe class EdgeAttention
         }
         for (var i = 0; i < run.Count; i++)
         {
-            k[run.FirstRow + i].CopyTo(keys[before + i]);
-            v[run.FirstRow + i].CopyTo(values[before + i]);
+            inputs.Key[run.FirstRow + i].CopyTo(keys[before + i]);
+            inputs.Value[run.FirstRow + i].CopyTo(values[before + i]);
         }
         foreach (var edit in edits)
         {

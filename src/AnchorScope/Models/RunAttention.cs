@@ -29,6 +29,7 @@ internal static unsafe class RunAttention
     /// </summary>
     public static Tensor Forward(int layer, DecoderShape shape, Tensor q, Tensor k, Tensor v, Pass pass)
     {
+        var inputs = new AttentionRows(q, k, v);
         var arena = pass.Compute.Arena;
         var runs = pass.RunsAt(layer);
         var z = arena.Take(pass.RowsAt(layer), shape.Heads * shape.HeadSize);
@@ -52,8 +53,19 @@ internal static unsafe class RunAttention
         var scratchFloats = AttentionKernel.ScratchFloats(longest);
         var scratch = arena.TakeFloats(scratchFloats * pass.Compute.Team.Size);
         pass.Compute.Team.For(parts * shape.KeyHeads, cost / parts,
-            new GroupAttention(layer, shape, q, z, work, groups, parts, scratch, scratchFloats));
-        for (var i = 0; i < count; i++) EdgeAttention.Forward(layer, shape, q, k, v, z, work[i], pass.Compute);
+            new GroupAttention
+            {
+                Layer = layer,
+                Shape = shape,
+                Queries = q,
+                Output = z,
+                Work = work,
+                FirstRuns = groups,
+                Groups = parts,
+                Scratch = scratch,
+                ScratchFloats = scratchFloats,
+            });
+        for (var i = 0; i < count; i++) EdgeAttention.Forward(layer, shape, inputs, z, work[i], pass.Compute);
         for (var i = 0; i < count; i++)
         {
             foreach (var trace in work[i].Run.Traces)
@@ -175,32 +187,54 @@ internal static unsafe class RunAttention
     /// One key/value head of one group: the queries of all its runs and of all heads that share the key/value head, in batches of the
     /// kernel's size.
     /// </summary>
-    private readonly struct GroupAttention(int layer, DecoderShape shape, Tensor q, Tensor z, AttentionWork[] work, int* groups, int count,
-        float* scratch, long scratchFloats) : ITeamWork
+    private readonly struct GroupAttention : ITeamWork
     {
+        public required int Layer { get; init; }
+
+        public required DecoderShape Shape { get; init; }
+
+        /// <summary>Queries of all rows of the pass [row, head x d_head].</summary>
+        public required Tensor Queries { get; init; }
+
+        /// <summary>Destination of z [row, head x d_head].</summary>
+        public required Tensor Output { get; init; }
+
+        public required AttentionWork[] Work { get; init; }
+
+        /// <summary>Index of the first run of each group, followed by the number of runs.</summary>
+        public required int* FirstRuns { get; init; }
+
+        /// <summary>Number of groups.</summary>
+        public required int Groups { get; init; }
+
+        /// <summary>Scratch of all threads, <see cref="ScratchFloats"/> for each.</summary>
+        public required float* Scratch { get; init; }
+
+        public required long ScratchFloats { get; init; }
+
         public void Do(int chunk, int member)
         {
             // Head by head, so that the keys of one head stay in cache while all groups attend to them.
-            var (keyHead, group) = (chunk / count, chunk % count);
-            var first = work[groups[group]];
-            var together = shape.Heads / shape.KeyHeads;
+            var (keyHead, group) = (chunk / Groups, chunk % Groups);
+            var first = Work[FirstRuns[group]];
+            var sharing = Shape.Heads / Shape.KeyHeads;
+            var scratch = Scratch + ScratchFloats * member;
             var room = new QueryRows();
             Span<QueryRow> rows = room;
             var filled = 0;
-            for (var index = groups[group]; index < groups[group + 1]; index++)
+            for (var index = FirstRuns[group]; index < FirstRuns[group + 1]; index++)
             {
-                ref readonly var item = ref work[index];
-                for (var i = 0; i < item.Run.Count * together; i++)
+                ref readonly var item = ref Work[index];
+                for (var i = 0; i < item.Run.Count * sharing; i++)
                 {
-                    var (position, head) = (i / together, keyHead * together + i % together);
-                    rows[filled] = Describe(item, shape, q, z, position, head);
+                    var (position, head) = (i / sharing, keyHead * sharing + i % sharing);
+                    rows[filled] = Describe(item, Shape, Queries, Output, position, head);
                     if (++filled < AttentionKernel.Rows) continue;
-                    AttentionKernel.Attend(rows, layer, keyHead, first.Run.Past, first.Own.Start, scratch + scratchFloats * member);
+                    AttentionKernel.Attend(rows, Layer, keyHead, first.Run.Past, first.Own.Start, scratch);
                     filled = 0;
                 }
             }
-            if (filled > 0)
-                AttentionKernel.Attend(rows[..filled], layer, keyHead, first.Run.Past, first.Own.Start, scratch + scratchFloats * member);
+            if (filled > 0) AttentionKernel.Attend(rows[..filled], Layer, keyHead, first.Run.Past, first.Own.Start, scratch);
         }
     }
 

@@ -10,13 +10,13 @@ namespace AnchorScope.Models;
 internal sealed class TilePacking
 {
     private readonly int _gridColumns;
-    private readonly int _top;
-    private readonly int _left;
-    private readonly int _high;
-    private readonly int _wide;
+    private readonly Area _area;
 
-    private TilePacking(int tokens, int rows, int columns, int gridColumns, int top, int left, int high, int wide) =>
-        (Tokens, Rows, Columns, _gridColumns, _top, _left, _high, _wide) = (tokens, rows, columns, gridColumns, top, left, high, wide);
+    private TilePacking(int tokens, int rows, int columns, int gridColumns, Area area) =>
+        (Tokens, Rows, Columns, _gridColumns, _area) = (tokens, rows, columns, gridColumns, area);
+
+    /// <summary>The picture without its padding, in patches of all tiles.</summary>
+    private readonly record struct Area(int Top, int Left, int High, int Wide);
 
     /// <summary>Image tokens of the picture: the overview, the map and the newlines.</summary>
     public int Tokens { get; }
@@ -36,7 +36,7 @@ internal sealed class TilePacking
     /// <exception cref="InputException">Downscaling would leave no row or no column.</exception>
     public static TilePacking Of(PictureShape picture, int side, int mostTiles)
     {
-        if (picture.Parts == 1) return new TilePacking(side * side + 1, 0, 0, 1, 0, 0, 0, 0);
+        if (picture.Parts == 1) return new TilePacking(side * side + 1, 0, 0, 1, default);
         var (high, wide, top, left) = (picture.Rows * side, picture.Columns * side, 0, 0);
         // Rounded to 7 digits before truncation, as in the reference, because of values such as 55.999999.
         if ((double)picture.Width / picture.Height > (double)wide / high)
@@ -55,7 +55,7 @@ internal sealed class TilePacking
             throw new InputException(
                 $"a picture of {picture.Width} x {picture.Height} pixels is too long and thin: "
                     + $"its map of {wide} x {high} image tokens cannot be shrunk to {mostTiles} tiles' worth");
-        return new TilePacking(side * side + rows * (columns + 1), rows, columns, picture.Columns, top, left, high, wide);
+        return new TilePacking(side * side + rows * (columns + 1), rows, columns, picture.Columns, new Area(top, left, high, wide));
     }
 
     /// <summary>Computes the map's vector at <paramref name="y"/>, <paramref name="x"/>.</summary>
@@ -63,8 +63,8 @@ internal sealed class TilePacking
     /// <param name="first">Row of the first tile's first patch.</param>
     public void Sample(Tensor tiles, int first, int side, int y, int x, Span<float> into)
     {
-        var (y0, y1, fy) = Between(y, Rows, _high);
-        var (x0, x1, fx) = Between(x, Columns, _wide);
+        var (y0, y1, fy) = Between(y, Rows, _area.High);
+        var (x0, x1, fx) = Between(x, Columns, _area.Wide);
         if (fy == 0 && fx == 0)
         {
             At(y0, x0).CopyTo(into);
@@ -83,8 +83,8 @@ internal sealed class TilePacking
     /// </summary>
     public void SampleBackward(Tensor tiles, int first, int side, int y, int x, ReadOnlySpan<float> derivatives)
     {
-        var (y0, y1, fy) = Between(y, Rows, _high);
-        var (x0, x1, fx) = Between(x, Columns, _wide);
+        var (y0, y1, fy) = Between(y, Rows, _area.High);
+        var (x0, x1, fx) = Between(x, Columns, _area.Wide);
         Add(y0, x0, (1 - fy) * (1 - fx), derivatives);
         Add(y0, x1, (1 - fy) * fx, derivatives);
         Add(y1, x0, fy * (1 - fx), derivatives);
@@ -100,7 +100,7 @@ internal sealed class TilePacking
 
     private int PlaceOf(int first, int side, int row, int column)
     {
-        var (r, k) = (row + _top, column + _left);
+        var (r, k) = (row + _area.Top, column + _area.Left);
         return first + (r / side * _gridColumns + k / side) * side * side + r % side * side + k % side;
     }
 

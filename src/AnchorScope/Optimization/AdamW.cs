@@ -47,16 +47,21 @@ internal sealed class AdamW : IDisposable
         var (first, second) = (1 - Math.Pow(_options.FirstDecay, Steps), 1 - Math.Pow(_options.SecondDecay, Steps));
         foreach (var tensor in _tensors)
         {
-            var decay = tensor.Shape.Length > 1 ? (float)(1 - learningRate * _options.WeightDecay) : 1f;
-            Step(_parameters[tensor.Name], gradients[tensor.Name], Means[tensor.Name], Squares[tensor.Name], (float)scale,
-                (float)(learningRate / first), (float)(1 / Math.Sqrt(second)), decay);
+            var factors = new Factors
+            {
+                Gradient = (float)scale,
+                Rate = (float)(learningRate / first),
+                Correction = (float)(1 / Math.Sqrt(second)),
+                Decay = tensor.Shape.Length > 1 ? (float)(1 - learningRate * _options.WeightDecay) : 1f,
+            };
+            Step(_parameters[tensor.Name], gradients[tensor.Name], Means[tensor.Name], Squares[tensor.Name], factors);
         }
     }
 
-    private void Step(Span<float> values, ReadOnlySpan<float> gradients, Span<float> means, Span<float> squares, float scale, float rate,
-        float correction, float decay)
+    private void Step(Span<float> values, ReadOnlySpan<float> gradients, Span<float> means, Span<float> squares, in Factors factors)
     {
         var (b1, b2) = (_options.FirstDecay, _options.SecondDecay);
+        var (scale, rate, correction, decay) = (factors.Gradient, factors.Rate, factors.Correction, factors.Decay);
         var i = 0;
         for (; i + 16 <= values.Length; i += 16)
         {
@@ -75,6 +80,22 @@ internal sealed class AdamW : IDisposable
             squares[i] = squares[i] * b2 + g * g * (1 - b2);
             values[i] = values[i] * decay - means[i] * rate / (MathF.Sqrt(squares[i]) * correction + _options.Epsilon);
         }
+    }
+
+    /// <summary>What one step multiplies.</summary>
+    private readonly struct Factors
+    {
+        /// <summary>Factor of the gradients.</summary>
+        public required float Gradient { get; init; }
+
+        /// <summary>Learning rate, with the bias correction of the means.</summary>
+        public required float Rate { get; init; }
+
+        /// <summary>Bias correction of the root of the squares.</summary>
+        public required float Correction { get; init; }
+
+        /// <summary>Factor of the values.</summary>
+        public required float Decay { get; init; }
     }
 
     /// <inheritdoc/>

@@ -13,7 +13,7 @@ internal readonly record struct Target(int Row, int Token, float Weight);
 internal static class CrossEntropy
 {
     /// <summary>Number of rows whose logits are in memory at a time.</summary>
-    private const int Together = 256;
+    private const int RowsPerBlock = 256;
 
     /// <summary>The loss and its gradient with respect to the residual stream.</summary>
     /// <param name="resid">Residual stream after the last layer [row, d_model].</param>
@@ -26,10 +26,10 @@ internal static class CrossEntropy
         var arena = compute.Arena;
         var d = arena.TakeZeros(resid.Rows, resid.Columns);
         var loss = 0.0;
-        for (var first = 0; first < targets.Count; first += Together)
+        for (var first = 0; first < targets.Count; first += RowsPerBlock)
         {
             var mark = arena.Here();
-            var rows = arena.Take(Math.Min(Together, targets.Count - first), resid.Columns);
+            var rows = arena.Take(Math.Min(RowsPerBlock, targets.Count - first), resid.Columns);
             for (var i = 0; i < rows.Rows; i++) resid[targets[first + i].Row].CopyTo(rows[i]);
             var logits = decoder.Unembed(rows, compute);
             for (var i = 0; i < rows.Rows; i++) loss += Row(logits[i], targets[first + i].Token, targets[first + i].Weight);

@@ -170,8 +170,8 @@ internal sealed class DiagnosisFigures(Diagnosis d)
                     series.Add(Series(name, x, [plain.All, .. shares.Select(b => control(b) is { } c ? random(c).All : Nothing)],
                         -1, stroke));
             }
-            AddRandom("as many random heads of the same layers", b => b.LayerMatched, Stroke.Dashed);
-            AddRandom("as many random heads", b => b.Random, Stroke.Dotted);
+            AddRandom("random heads of the same layers", b => b.LayerMatched, Stroke.Dashed);
+            AddRandom("random heads", b => b.Random, Stroke.Dotted);
             return new LinePanel(title, series) { XLabel = $"Share of heads blocked{By} (%)", YLabel = "MFR", YRange = (0, 1), XTicks = x,
                 Reference = title.StartsWith("Larger", StringComparison.Ordinal) ? 0.5 : null };
         }

@@ -119,7 +119,7 @@ internal static class DiagnosisReport
 
     private static void Layers(HtmlPage page, Diagnosis d, IReadOnlyDictionary<string, Figure> figures)
     {
-        page.Heading(2, "Where does the decision stand?");
+        page.Heading(2, "Where does the decision become visible?");
         page.Figure(figures["ldar"],
             $"Share of runs in which the logit lens already favours the answer that the model gives in the end (LDAR). Dotted line: "
                 + $"{Numbers.Of(d.Layers.BaseRate.Mean)}, the share of the decision that the model takes more often, which a signal that "
@@ -210,10 +210,10 @@ internal static class DiagnosisReport
     /// <summary>How the heads' scores were obtained.</summary>
     private static string Scored(Diagnosis d) => Exchanged(d)
         ? $"The share of the margin that every head moves alone ({d.Variants["head_score"]}), first {InterchangeStudy.ProfileSamples} "
-            + "conflicts of the ranking set. Which heads are necessary is asked of the heads so ranked. "
+            + "conflicts of the ranking set. Which heads are necessary is then tested on the heads in this order. "
         : d.Heads.Estimated.Count == 0
         ? "Every head blocked alone on the ranking set."
-        : "Every head estimated from derivatives on the ranking set "
+        : "Every head estimated from gradients on the ranking set "
             + $"({d.Variants["screen"]}); the strongest {d.Model.Layers * d.Model.Heads - d.Heads.Estimated.Count} were then blocked alone "
             + "and have that score, the others, with a dot, keep their estimate. "
             + "Spearman correlation of estimate and score over those blocked: "
@@ -234,7 +234,7 @@ internal static class DiagnosisReport
                 Numbers.Interval(b.Argmax.All), Numbers.Of(b.Argmax.Vision.Mean), Numbers.Of(b.Argmax.Text.Mean),
                 Numbers.Of(b.Larger.All.Mean), Numbers.Of(b.Competitor.All.Mean), .. Drawn(b.Random), .. Drawn(b.LayerMatched), Draws(b),
             ])],
-            "MFR on the test set with heads blocked. Larger: of the two answers. Random heads: MFR with as many of them, "
+            "MFR on the test set with heads blocked. Larger: of the two answers. Random heads: MFR with the same number of heads, "
                 + "drawn from all others or from the same layers, and p of the rank of the chosen set among the draws.",
             numeric: [2, 3, 4, 5, 6, 8, 10, 11]);
         static string[] Drawn(RandomControl? c) => c is null ? [Numbers.Missing, Numbers.Missing]
@@ -265,7 +265,8 @@ internal static class DiagnosisReport
             new[] { b.Random, b.LayerMatched }).OfType<RandomControl>().Select(c => c.Sets.Count)];
         if (draws.Count == 0) return "No random sets were blocked for comparison.";
         var sets = draws.Min() == draws.Max() ? Plural.Of(draws[0], "set") : $"{draws.Min()} to {Plural.Of(draws.Max(), "set")}";
-        return $"Grey: means over {sets} of as many random heads, of all layers or of the layers of the necessary ones; their bands hold "
+        return $"Grey: means over {sets} of the same number of random heads, of all layers or of the layers of the necessary ones; "
+            + "their bands hold "
             + $"the variation between sets.";
     }
 

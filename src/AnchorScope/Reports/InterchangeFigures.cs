@@ -49,7 +49,7 @@ internal sealed class InterchangeFigures(InterchangeResult result)
     private LineFigure Layers() => new("Layers exchanged",
     [
         Panel("What is moved", "Share of the margin moved", l => l.Choice.Moved, l => l.Content.Moved, l => l.MlpCrossed.Moved),
-        Panel("Choice (above 0) or content (below 0)", "Own other over donor's (logits)",
+        Panel("Choice (above 0) or content (below 0)", "Other over donor's (logits)",
             l => l.ChoiceCrossed.Choice, l => l.Content.Choice, l => l.MlpCrossed.Choice),
     ]);
 

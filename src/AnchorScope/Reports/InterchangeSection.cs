@@ -23,23 +23,24 @@ internal static class InterchangeSection
             + "choose if the answer changes with a donor's queries, and carry what a donor's output brings with it.");
         page.Paragraph(
             "A crossed donor has the other instruction and another picture and note, which tells a choice from a content. If a choice is "
-            + "moved, the model gives its own other answer, what the other modality says in its own prompt; if a content is moved, it "
+            + "moved, the model gives the receiver's other answer, what the other modality says in its own prompt; if a content is "
+            + "moved, it "
             + "gives the donor's answer. Moved is the change of the margin as a share of the change in the donor's own run: 0 is nothing, "
             + "1 the donor's decision.");
         Sets(page, result);
         page.Figure(figures["sets"],
-            "Share of the test pairs that a set switches as it grew, head by head. Arbiters: queries of the other instruction, own other "
-            + "answer. Decision carriers: outputs of crossed donors, donor's answer. Choice carriers: outputs of crossed donors, own "
-            + "other answer. Dotted line: one half.", "sets.svg");
+            "Share of the test pairs that a set switches as it grew, head by head. Arbiters: queries of the other instruction, receiver's "
+            + "other answer. Decision carriers: outputs of crossed donors, donor's answer. Choice carriers: outputs of crossed donors, "
+            + "receiver's other answer. Dotted line: one half.", "sets.svg");
         Roles(page, result);
         page.Figure(figures["profiles"],
             "Share of the margin that every head moves alone, ranking set, all maps on one scale. Choice: queries of the other "
             + "instruction. Content: output of a crossed donor. Question, picture, note: output of a run with another one. "
-            + "Phrasing, a control: queries of the same instruction in other words, as a share of what the other instruction moves. "
+            + "Phrasing, a control: queries of the same instruction phrased otherwise, as a share of what the other instruction moves. "
             + "Last map: roles by letter; cells without a letter have none.", "profiles.svg");
         page.Figure(figures["layers"],
             "All heads of a layer, or its MLP, exchanged together; test set. What is moved: queries of the other instruction; outputs and "
-            + "MLP of crossed donors. Choice or content: by how many logits a crossed donor raises the own other answer over the "
+            + "MLP of crossed donors. Choice or content: by how many logits a crossed donor raises the receiver's other answer over the "
             + "donor's.", "layers.svg");
         Place(page, result.Place);
         ByGradient(page, result);
@@ -55,10 +56,11 @@ internal static class InterchangeSection
         page.Table(["Set", "Heads", "Exchanged", "Switched", "Half", "90 %", .. Column.Under("Random sets", "Most", "p", "Draws")],
             [.. sets.Select(s => Searched(s.Name, s.Set))],
             "Sets searched on the ranking set, measured on the test set. Switched: share of pairs that give the donor's answer; for choice "
-            + "carriers, the own other answer. Half, 90 %: fewest heads of the growing set that switch so many pairs; – where none do. "
-            + "Random sets: the most that one of as many heads moves, and p of the rank of the set among them.",
+            + "carriers, the receiver's other answer. "
+            + "Half, 90 %: fewest heads of the growing set that switch so many pairs; – where none do. "
+            + "Random sets: the most that one of the same number of heads moves, and p of the rank of the set among them.",
             numeric: [3, 4, 5, 6, 7, 8]);
-        page.Table(["Set", "Exchanged", "Pairs", "Keeps", "Own other", "Donor's", "Third", "Moved"],
+        page.Table(["Set", "Exchanged", "Pairs", "Keeps", "Receiver's other", "Donor's", "Third", "Moved"],
             [
                 .. sets.Where(s => s.Set.Measured is not null).SelectMany(s => Measured(s.Name, s.Set.Measured!)),
                 .. Measured("necessary heads", result.Necessary),
@@ -66,8 +68,9 @@ internal static class InterchangeSection
                 Row("all heads", OtherInstruction("outputs"), result.AllOutputs, sameAnswer: true),
             ],
             "What the sets do under other exchanges, test set; for comparison the necessary heads, the best 5 % by their score "
-            + $"({string.Join(' ', result.Necessary.Heads)}). Shares of pairs that keep their answer, give their own other answer, the "
-            + "donor's, or a third one. Under the other instruction the donor's answer is the own other one. Other words: the same "
+            + $"({string.Join(' ', result.Necessary.Heads)}). Shares of pairs that keep their answer, give the receiver's other "
+            + "answer, the "
+            + "donor's, or a third one. Under the other instruction the donor's answer is the receiver's other one. Other words: the same "
             + "instruction phrased otherwise, a control under which an arbiter's queries keep the answer; there moved is a share of what "
             + "the other instruction moves.",
             numeric: [2, 3, 4, 5, 6, 7]);
@@ -75,27 +78,27 @@ internal static class InterchangeSection
 
     private static void Place(HtmlPage page, ChoicePlace place)
     {
-        page.Heading(3, "At the instruction or behind it?");
+        page.Heading(3, "At the instruction or after it?");
         page.Paragraph(place.QueriesAtInstruction.Pairs < Clusters.Fewest
             ? $"{Plural.Of(place.QueriesAtInstruction.Pairs, "pair", "says", "say")} nothing of where the choice is made."
             : place.Where switch
             {
                 "instruction" =>
                     "The choice is made at the instruction's tokens, by what they read; what follows takes over what they pass on.",
-                "behind" => "The choice is made behind the instruction, by what the tokens there read.",
-                "both" => "The choice is made both at the instruction's tokens and behind them.",
-                "neither" => "Queries of the other instruction move the margin neither at the instruction's tokens nor behind them.",
-                _ => "Where the choice is made cannot be told.",
+                "behind" => "The choice is made after the instruction, by what the tokens there read.",
+                "both" => "The choice is made both at the instruction's tokens and after them.",
+                "neither" => "Queries of the other instruction move the margin neither at the instruction's tokens nor after them.",
+                _ => "Where the choice is made cannot be determined.",
             });
-        page.Table(["Set", "Exchanged", "Pairs", "Keeps", "Own other", "Donor's", "Third", "Moved"],
+        page.Table(["Set", "Exchanged", "Pairs", "Keeps", "Receiver's other", "Donor's", "Third", "Moved"],
             [
                 Row("all heads, at the instruction alone", OtherInstruction("queries"), place.QueriesAtInstruction, sameAnswer: true),
-                Row("all heads, behind it alone", OtherInstruction("queries"), place.QueriesBehind, sameAnswer: true),
+                Row("all heads, after it alone", OtherInstruction("queries"), place.QueriesBehind, sameAnswer: true),
                 Row("what the instruction passes on", "keys and values, crossed", place.PassedOnCrossed),
             ],
-            "Test set. What the instruction passes on: its keys and values in all layers, for the queries behind it alone (path patching). "
+            "Test set. What the instruction passes on: its keys and values in all layers, for the queries after it alone (path patching). "
                 + "They give the donor's answer where a decision is passed on, "
-                + "the own other answer where a choice is.", numeric: [2, 3, 4, 5, 6, 7]);
+                + "the receiver's other answer where a choice is.", numeric: [2, 3, 4, 5, 6, 7]);
     }
 
     private static void ByGradient(HtmlPage page, InterchangeResult result)
@@ -104,14 +107,14 @@ internal static class InterchangeSection
         if (set.Heads.Count == 0) return;
         page.Details($"Heads by gradient ({Plural.Of(set.Steps.Count, "row")})", p =>
         {
-            p.Table(["Heads", "Added", "Estimated", "Own other", "Moved"],
+            p.Table(["Heads", "Added", "Estimated", "Receiver's other", "Moved"],
                 [.. set.Steps.Zip(set.Heads, (step, head) => (string[])
                     [$"{step.Heads}", $"{head.Layer}.{head.Head}", Numbers.Interval(head.Moved), Numbers.Interval(step.Test.Switched),
                         Numbers.Interval(step.Test.Moved)])],
                 "Queries of the other instruction estimated for all heads at once: integrated gradients of "
                     + $"{InterchangeAttribution.Steps} steps from the receiver's queries to the donor's, all heads together, "
                     + "on the ranking "
-                    + "set. Estimated: share of the margin that the added head moves. Own other, moved: so many of the first heads "
+                    + "set. Estimated: share of the margin that the added head moves. Receiver's other, moved: so many of the first heads "
                     + "exchanged exactly, test set.", numeric: [0, 2, 3, 4]);
             p.Paragraph($"Of these {Plural.Of(set.Heads.Count, "head")} {Plural.Few(set.Shared)} {(set.Shared is 0 or 1 ? "is" : "are")} "
                 + $"among the arbiters that the search found; rank correlation of all estimates with the exact effects of single heads: "
@@ -218,6 +221,6 @@ internal static class InterchangeSection
         $"Exchanged at {string.Join(", ", result.Positions).Replace('_', ' ')}; alignment of the spans: {result.Alignment}. "
         + "Without donor: no other run of fitting lengths, or the factor does not matter to the run. Named unfit: the sample "
         + "names a donor that does not fit. Receiver fails: it does not follow its instruction. Donor fails: it gives an answer that "
-        + "cannot tell.",
+        + "distinguishes nothing.",
         numeric: [2, 3, 4, 5, 6, 7]);
 }

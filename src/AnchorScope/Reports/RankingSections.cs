@@ -22,7 +22,7 @@ internal static class RankingSections
                 Numbers.Of(n.AtInstruction.Vision.Mean, 3), Numbers.Of(n.AtInstruction.Text.Mean, 3), Numbers.Of(n.AtLast.Vision.Mean, 3),
                 Numbers.Of(n.AtLast.Text.Mean, 3),
             })],
-            $"MLP neurons (layer.neuron) of {d.Neurons.Total}: of each place the strongest by the estimate from derivatives, "
+            $"MLP neurons (layer.neuron) of {d.Neurons.Total}: of each place the strongest by the estimate from gradients, "
                 + "then set to 0 one at a time on the ranking set's first conflicts (margin in logits). The MLP of a layer reads what "
                 + $"that layer's attention has written, so with necessary heads in layers {d.Neurons.FirstLayer} to {d.Neurons.LastLayer} "
             + $"a neuron stands before all of them, among them, or after all. Means: activation when told to trust the picture and the "

@@ -8,16 +8,16 @@ internal static class ReportTerms
     public static IReadOnlyList<Term> All { get; } =
     [
         new("ablation", "Taking a head or an edge out: set to 0, or replaced by a mean or by what another run has there."),
-        new("arbiter", "A head that chooses what is read: with its queries from the other instruction the model gives its own other "
-            + "answer."),
+        new("arbiter", "A head that chooses what is read: with its queries taken from a run with the other instruction, the model "
+            + "gives the other modality's answer."),
         new("arg-max", "The likeliest token over the whole vocabulary."),
-        new("base rate", "Share of the decision that the model takes more often: what a signal that always says the same would reach."),
-        new("choice carrier", "A head whose output holds which side is to be followed, without content."),
+        new("base rate", "Share of the decision that the model takes more often: what a signal that never varies would reach."),
+        new("choice carrier", "A head whose output holds which modality is to be followed, without the answer itself."),
         new("competitor", "The answer that the other modality gives."),
         new("control sample", "A sample whose picture and text do not contradict each other."),
         new("crossed donor", "A donor run with the other instruction and another picture and note."),
         new("decision carrier", "A head whose output holds the answer that was decided."),
-        new("direct logit attribution", "What a head's output adds to the margin at the last position, straight through the unembedding."),
+        new("direct logit attribution", "What a head's output adds to the margin at the last position, directly through the unembedding."),
         new("direction", "A vector that is added to activations with a signed strength."),
         new("donor", "The run that activations are taken from."),
         new("edge", "What queries of one part of the prompt read from the keys of another, such as image → instruction."),

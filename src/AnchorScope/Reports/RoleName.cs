@@ -12,12 +12,12 @@ internal sealed record RoleName(string Role, string Name, char Letter, string Me
     public static IReadOnlyList<RoleName> All { get; } =
     [
         Of(HeadRole.Arbiter, "arbiter", 'A',
-            "Chooses what is read: with queries of the other instruction the model gives its own other answer."),
+            "Chooses what is read: with queries of the other instruction the model gives the other modality's answer."),
         Of(HeadRole.CarrierDecision, "decision carrier", 'D',
             "Its output holds the answer that was decided: with a crossed donor's output the donor's answer comes out."),
         Of(HeadRole.CarrierChoice, "choice carrier", 'C',
-            "Its output holds which side is to be followed, without content: "
-            + "with a crossed donor's output the own other answer comes out."),
+            "Its output holds which modality is to be followed, without the answer itself: "
+            + "with a crossed donor's output the receiver's other answer comes out."),
         Of(HeadRole.CarrierQuestion, "question carrier", 'Q', "Its output holds which question is asked."),
         Of(HeadRole.CarrierPicture, "picture carrier", 'P', "Its output holds what the picture says."),
         Of(HeadRole.CarrierNote, "note carrier", 'N', "Its output holds what the note says."),

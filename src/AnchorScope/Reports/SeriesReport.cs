@@ -43,10 +43,10 @@ internal static class SeriesReport
                     .. points.SelectMany(p => p.Route.Cuts.Select(c => c.Edge)).Distinct()
                         .Select(edge => Line(DiagnosisFigures.Arrow(edge), p => p.Route.Cuts.FirstOrDefault(c => c.Edge == edge)?.Left))]),
             Panel("Who chooses? Heads given a donor run", "Share of pairs",
-                Line("queries of all heads: own other answer", p => p.AllQueries, -1),
-                Line("queries of the arbiters: own other answer", p => Found(p, "arbiters")),
+                Line("queries of all heads: receiver's other answer", p => p.AllQueries, -1),
+                Line("queries of the arbiters: receiver's other answer", p => Found(p, "arbiters")),
                 Line("outputs of decision carriers: donor's answer", p => Found(p, "decision_carriers")),
-                Line("outputs of choice carriers: own other answer", p => Found(p, "choice_carriers"), null, Stroke.Dashed)),
+                Line("outputs of choice carriers: receiver's other answer", p => Found(p, "choice_carriers"), null, Stroke.Dashed)),
             Panel("By few heads? Heads blocked", "MFR (arg-max)", Line("nothing blocked", p => p.Argmax.All, -1),
                 Line("necessary heads blocked", p => p.Blocked.All), Line("random heads blocked", p => p.Random?.All, -1, Stroke.Dotted)),
             Panel("How concentrated, and where?", "Share", Share("of positive scores in the top 5 %", p => p.ShareOfBest),
@@ -106,9 +106,9 @@ internal static class SeriesReport
             [.. series.Points.Select(p => (string[])
                 [$"{p.Step}", p.Stage, Numbers.Of(p.AllQueries.Mean), Cell(p.Set("arbiters")), Cell(p.Set("decision_carriers")),
                     Cell(p.Set("choice_carriers"))])],
-            "Sets searched anew in every checkpoint, and the share of test pairs that they switch: arbiters by their queries to the own "
-                + "other answer, "
-                + "decision carriers by their outputs to the donor's answer, choice carriers by theirs to the own other answer.",
+            "Sets searched anew in every checkpoint, and the share of test pairs that they switch: arbiters by their queries to the "
+                + "receiver's other answer, "
+                + "decision carriers by their outputs to the donor's answer, choice carriers by theirs to the receiver's other answer.",
             numeric: [0, 2]);
         page.Heading(2, "How this was made");
         page.KeyValues([("Tool", series.Tool),

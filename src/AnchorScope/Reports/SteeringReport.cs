@@ -47,7 +47,7 @@ internal static class SteeringReport
             [.. r.Methods.Select(m => (string[])[m.Name, m.What, FormattableString.Invariant($"{m.Lowest:R} to {m.Highest:R}")])],
             $"Bounds: the strongest turns, of those tried, up to which at most {Wording.Margin(r.EquivalenceMargin)} more validation runs "
                 + "give a third answer. ascope trace and sweep refuse a direction beyond them "
-                + "unless told otherwise.", numeric: []);
+                + "unless --beyond-bounds is given.", numeric: []);
         Provenance(page, r);
         RunFiles.Write(page, folder, figures);
         page.WriteGlossary();
@@ -72,9 +72,10 @@ internal static class SteeringReport
             yield break;
         }
         yield return turned.Count > 0 ? (turned[0].Turn!.Text, Status.Good)
-            : ("No direction is shown to turn this model beyond what random heads' directions do.", Status.Absent);
+            : ("No direction is shown to turn this model more than directions of random heads do.", Status.Absent);
         yield return repaired.Count > 0 ? (repaired[0].Repair.Text, Status.Good)
-            : ("No way of steering is shown to repair failed runs with a net gain, beyond random heads, and harmlessly.", Status.Absent);
+            : ("No way of steering is shown to repair failed runs with a net gain, more than random heads do and without harm.",
+                Status.Absent);
     }
 
     private static void Turns(HtmlPage page, SteeringResult r, Dictionary<string, Figure> figures)
@@ -93,7 +94,8 @@ internal static class SteeringReport
             ])],
             "Score: share that switches when steered against its instruction, minus share that loses its own answer when steered with it, "
                 + "at the setting and strength with the best score on validation runs. "
-                + "Random: sets of as many other heads under the same kind of steering (for the residual stream random vectors as long) "
+                + "Random: sets of the same number of other heads (for the residual stream random vectors of the same norm), "
+                + "steered in the same way, "
                 + "that score as much, each at its best. p: after Holm over the methods.", numeric: [4, 7, 9, 10]);
         var unseen = r.UnseenRuns > 0;
         page.Table(
@@ -140,8 +142,8 @@ internal static class SteeringReport
                 .. unseen ? [Change(m.Repair.Unseen?.Net)] : Array.Empty<string>(),
             ])],
             "Repaired: share of failed runs that follow. Broken: share of the others that fail. Net: change of the share that follows, "
-                + "paired. Random: sets of as many other heads (for the residual stream "
-                + "random vectors as long) that gain as much by the same kind of steering, each at its best strength; matched, "
+                + "paired. Random: sets of the same number of other heads (for the residual stream "
+                + "random vectors of the same norm) that gain as much by the same kind of steering, each at its best strength; matched, "
                 + "those that change the residual stream as much, at that strength. Change of the stream: norm of the change of what "
                 + "leaves the last layer, over its "
                 + "norm. p: after Holm over the methods.", numeric: [2, 8, 9, 10]);

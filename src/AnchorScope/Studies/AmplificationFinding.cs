@@ -10,7 +10,7 @@ internal static class AmplificationFinding
 {
     private const string What = "share of failed test runs repaired at the factor that gained most on other runs, above 0; "
         + "change of MFR of the whole test set, above 0; and more repaired than by "
-        + "random sets of as many heads, each at the factor that repaired most for it on those runs";
+        + "random sets of the same number of heads, each at the factor that repaired most for it on those runs";
 
     /// <summary>Fewest failed runs for a claim. With fewer, the interval of a share spans more than 40 points.</summary>
     private const int FewestFailed = 20;
@@ -25,7 +25,8 @@ internal static class AmplificationFinding
                 FindingStatus.Unclear, $"{Capital(Plural.OutOf(failed.Runs.Count, test.Runs.Count, "run"))} failed, too few to say what "
                     + $"amplification repairs ({FewestFailed} are needed)");
         if (choice.Net.Count == 0)
-            return Without(FindingStatus.Unclear, "Whether amplification repairs anything cannot be told: no factor above 1 was tried");
+            return Without(
+                FindingStatus.Unclear, "Whether amplification repairs anything cannot be determined: no factor above 1 was tried");
         if (choice.Factor is not { } factor)
             return Without(
                 choice.Net.High < margin ? FindingStatus.Absent : FindingStatus.Unclear,
@@ -48,7 +49,7 @@ internal static class AmplificationFinding
         var draws = plan.Draws(HeadPlan.Random);
         if (draws.Count == 0)
             return Without(FindingStatus.Unclear,
-                $"{text}, but no random set was amplified for comparison, so whether other heads do as much stays open{whole}", repaired);
+                $"{text}, but no random set was amplified for comparison, so whether other heads do as much is unknown{whole}", repaired);
         double Drawn(int i) => failed.Runs.Average(r => r.Follows(ConditionId.Gain(draws[i], choice.Drawn[i])));
         var rank = choice.Drawn.Count == 0 ? new PermutationRank(draws.Count, draws.Count)
             : PermutationRank.Of(repaired.Mean, Enumerable.Range(0, draws.Count).Select(Drawn));
@@ -62,37 +63,83 @@ internal static class AmplificationFinding
             + Matched(matched, choice.Matched.Count - reached.Count);
         var p = new[] { failed.Difference(r => r.Follows(gained)).P, net.P, rank.P }.Max();
         return new Claim(What, p, beyond,
-            holds => Said(holds && matched.P <= MultipleComparisons.Level, text, compared, whole, net.Difference, harmless, beyond, rank,
-                matched, margin, test.Clusters.Count))
+            holds => Said(holds && matched.P <= MultipleComparisons.Level, new Evidence
+            {
+                Text = text,
+                Compared = compared,
+                Whole = whole,
+                Net = net.Difference,
+                Harmless = harmless,
+                Beyond = beyond,
+                Rank = rank,
+                Matched = matched,
+                Margin = margin,
+                Samples = test.Clusters.Count,
+            }))
         {
             Draws = rank, Samples = failed.Clusters.Count,
         };
     }
 
-    private static Saying Said(
-        bool more, string text, string compared, string whole, Estimate net, bool harmless, Estimate beyond, PermutationRank rank,
-        PermutationRank matched, double margin, int samples)
+    private sealed record Evidence
     {
-        if (more && beyond.Low > 0 && net.Low > 0 && harmless) return new Saying(FindingStatus.Present, text + compared + whole);
-        if (Decision.IsAbsent(beyond, margin))
-            return new Saying(FindingStatus.Absent, $"{text}, within {Wording.Margin(margin)} of what random heads do{compared}{whole}");
+        /// <summary>Beginning of the sentence: what the chosen factor repairs.</summary>
+        public required string Text { get; init; }
+
+        /// <summary>Part of the sentence: what random heads repair.</summary>
+        public required string Compared { get; init; }
+
+        /// <summary>End of the sentence: the change of the whole test set and of samples without a conflict.</summary>
+        public required string Whole { get; init; }
+
+        /// <summary>Change of MFR of the whole test set.</summary>
+        public required Estimate Net { get; init; }
+
+        /// <summary>Whether samples without a conflict are shown to lose no more than the margin.</summary>
+        public required bool Harmless { get; init; }
+
+        /// <summary>Share of failed runs repaired, minus that of random heads at the same factor.</summary>
+        public required Estimate Beyond { get; init; }
+
+        /// <summary>Rank among random sets of the same number of heads.</summary>
+        public required PermutationRank Rank { get; init; }
+
+        /// <summary>Rank among random sets that change the residual stream as much.</summary>
+        public required PermutationRank Matched { get; init; }
+
+        /// <summary>Equivalence margin.</summary>
+        public required double Margin { get; init; }
+
+        /// <summary>Number of test samples.</summary>
+        public required int Samples { get; init; }
+    }
+
+    /// <param name="more">Whether more runs are repaired than by random heads of either kind.</param>
+    private static Saying Said(bool more, Evidence found)
+    {
+        var (text, compared, whole) = (found.Text, found.Compared, found.Whole);
+        var (net, beyond, rank, matched) = (found.Net, found.Beyond, found.Rank, found.Matched);
+        if (more && beyond.Low > 0 && net.Low > 0 && found.Harmless) return new Saying(FindingStatus.Present, text + compared + whole);
+        if (Decision.IsAbsent(beyond, found.Margin))
+            return new Saying(
+                FindingStatus.Absent, $"{text}, within {Wording.Margin(found.Margin)} of what random heads do{compared}{whole}");
         if (net.High < 0) return new Saying(FindingStatus.Absent, $"{text}, but breaks more than that{compared}{whole}");
         if (beyond.Low <= 0)
         {
-            var needed = Decision.Needed(beyond, samples, margin);
+            var needed = Decision.Needed(beyond, found.Samples, found.Margin);
             return new Saying(
-                FindingStatus.Unclear, $"{text}, which is not told apart from random heads (difference "
+                FindingStatus.Unclear, $"{text}, which is not distinguishable from random heads (difference "
                     + $"{Wording.Change(beyond)}; {Wording.Needed(needed)}){compared}{whole}", needed);
         }
         // More samples may not help, so the sentence names what is missing.
         var but = !(net.Low > 0) ? "but no net gain of the whole set is shown"
-            : !harmless ? "but that it is harmless is not shown"
+            : !found.Harmless ? "but that it is harmless is not shown"
             : rank.AtLeast == 0 && matched.AtLeast == 0 && matched.P <= MultipleComparisons.Level
-                ? $"but {Wording.Count(rank.Draws, "draw", "is", "are")} too few for a claim among four sentences "
+                ? $"but {Wording.Count(rank.Draws, "draw", "is", "are")} too few for a claim after correction for four tests "
                     + $"({FindingWriter.DrawsNeeded} are enough)"
                 : matched.AtLeast == 0 && matched.P > MultipleComparisons.Level
             ? "but too few random sets change the residual stream as much to compare with"
-                : "but too many random sets do as much for a claim among four sentences";
+                : "but too many random sets do as much for a claim after correction for four tests";
         return new Saying(FindingStatus.Unclear, $"{text}, {but}{compared}{whole}");
     }
 

@@ -11,7 +11,7 @@ internal static class ArbiterFinding
 {
     private const string What = "margin moved on the test split by the queries of the heads that the search on the ranking split chose: "
         + "above the threshold, more than random sets move, "
-        + "to the own other answer under crossed donors, and not with queries of the same instruction in other words";
+        + "to the receiver's other answer under crossed donors, and not with queries of the same instruction phrased otherwise";
 
     public static Claim Claim(Diagnosis diagnosis, MeasuredSet test)
     {
@@ -19,13 +19,13 @@ internal static class ArbiterFinding
             diagnosis.Interchange.Set("choice_carriers"));
         var passed = Passed(carriers, choice) + Place(diagnosis.Interchange.Place);
         if (test.IsFew)
-            return Studies.Claim.Without(What, FindingStatus.Unclear, $"Which heads arbitrate cannot be told: {Wording.These(test)}");
+            return Studies.Claim.Without(What, FindingStatus.Unclear, $"Which heads arbitrate cannot be determined: {Wording.These(test)}");
         if (found.Measured is not { } set)
         {
             var all = diagnosis.Interchange.AllQueries;
             if (all.Pairs == 0)
                 return Studies.Claim.Without(What, FindingStatus.Unclear,
-                    $"Which heads arbitrate cannot be told: {NoPair(diagnosis.Interchange)}");
+                    $"Which heads arbitrate cannot be determined: {NoPair(diagnosis.Interchange)}");
             return all.Moved.High < RoleRule.Least
                 ? Studies.Claim.Without(What, FindingStatus.Absent,
                     "No head arbitrates by what it reads: with the queries of all heads taken from the other instruction the margin moves "
@@ -37,27 +37,27 @@ internal static class ArbiterFinding
         }
         var text = $"With the queries of {Wording.Count(set.Heads.Count, "head")} ({string.Join(", ", set.Heads)}) taken from the other "
             + $"instruction, {Wording.Percent(set.Choice.Switched.Mean)} of "
-            + $"{Wording.Count(set.Choice.Pairs, "pair", "gives", "give")} the own other answer "
-            + $"({Wording.Interval(set.Choice.Switched)}); with queries of another picture and note as well it is still the own "
-            + $"other answer, in {Wording.Percent(set.ChoiceCrossed.OwnOther.Mean)}, and not the donor's "
+            + $"{Wording.Count(set.Choice.Pairs, "pair", "gives", "give")} the receiver's other answer "
+            + $"({Wording.Interval(set.Choice.Switched)}); with queries of another picture and note as well it is still the "
+            + $"receiver's other answer, in {Wording.Percent(set.ChoiceCrossed.OwnOther.Mean)}, and not the donor's "
             + $"({Wording.Percent(set.ChoiceCrossed.Switched.Mean)})";
         if (found.Random is not { } rank)
             return Studies.Claim.Without(What, FindingStatus.Unclear,
-                $"{text}, but no random set was exchanged for comparison, so whether other heads do as much stays open{passed}",
+                $"{text}, but no random set was exchanged for comparison, so whether other heads do as much is unknown{passed}",
                 set.Choice.Moved);
         var moves = set.Choice.Moved.Low > RoleRule.Least && set.ChoiceCrossed.Choice.Low > 0;
         if (!moves)
             return Studies.Claim.Without(What, FindingStatus.Unclear,
-                $"Which heads arbitrate cannot be told: {Lower(text)}, which moves {Share(set.Choice.Moved)} of the margin{passed}",
+                $"Which heads arbitrate cannot be determined: {Lower(text)}, which moves {Share(set.Choice.Moved)} of the margin{passed}",
                 set.Choice.Moved);
         if (RoleRule.Moves(set.Phrasing))
             return Studies.Claim.Without(
                 What, FindingStatus.Unclear,
-                $"{text}, but queries of the same instruction in other words move the answer as well, by {Share(set.Phrasing.Moved)} of "
+                $"{text}, but queries of the same instruction phrased otherwise move the answer as well, by {Share(set.Phrasing.Moved)} of "
                     + $"what the other instruction moves: {Wording.Percent(set.Phrasing.Switched.Mean)} of "
-                    + $"{Wording.Count(set.Phrasing.Pairs, "pair", "gives", "give")} the own other answer "
+                    + $"{Wording.Count(set.Phrasing.Pairs, "pair", "gives", "give")} the receiver's other answer "
                     + $"({Wording.Interval(set.Phrasing.Switched)}). "
-                    + $"What these heads hold is the words, not which modality they name{passed}", set.Choice.Moved);
+                    + $"These heads hold the words of the instruction, not which modality it names{passed}", set.Choice.Moved);
         var census = $"{Plural.Few(rank.AtLeast)} of all {Plural.Of(rank.Draws, "other set")} of that size "
             + $"{(rank.AtLeast is 0 or 1 ? "moves" : "move")} as much";
         var compared = $"; {(found.Census ? census : Wording.Rank(rank, "move"))}, "
@@ -68,9 +68,9 @@ internal static class ArbiterFinding
         return new Claim(What, p, set.Choice.Moved, holds => holds
             ? new Saying(FindingStatus.Present, $"{Subject(set.Heads.Count)}: {Lower(text)}{compared}{passed}")
             : new Saying(FindingStatus.Unclear, rank.AtLeast == 0 && !found.Census
-                ? $"{text}, but {Wording.Count(rank.Draws, "draw", "is", "are")} too few for a claim among four sentences "
+                ? $"{text}, but {Wording.Count(rank.Draws, "draw", "is", "are")} too few for a claim after correction for four tests "
                     + $"({FindingWriter.DrawsNeeded} are enough){compared}{passed}"
-                : $"{text}, but that is not told apart from random sets{compared}{passed}"))
+                : $"{text}, but that is not distinguishable from random sets{compared}{passed}"))
         {
             Draws = rank,
         };
@@ -87,7 +87,7 @@ internal static class ArbiterFinding
     }
 
     private static string Mlp(InterchangeResult found) => found.MlpDecides is { } layer
-        ? $". The MLP of layer {layer} decides: no head's output moves the margin up to there, and with this MLP's output from a run with "
+        ? $". The MLP of layer {layer} decides: no head's output up to it moves the margin, and with this MLP's output from a run with "
             + "another instruction, picture and note "
             + $"{Wording.Percent(found.Layers[layer].MlpCrossed.Switched.Mean)} give that run's answer"
         : "";
@@ -103,19 +103,19 @@ internal static class ArbiterFinding
         var carried = choice is { Found: true, Measured: { } c }
             ? $". {Wording.Count(c.Heads.Count, "head", "carries", "carry")} the choice itself, "
                 + $"without content ({string.Join(", ", c.Heads)}): with such outputs {Wording.Percent(c.Content.OwnOther.Mean)} give the "
-                + "own other answer"
+                + "receiver's other answer"
             : "";
         return carriers + carried;
     }
 
     private static string Place(ChoicePlace place)
     {
-        var (at, behind) = (Wording.Percent(place.QueriesAtInstruction.Switched.Mean), Wording.Percent(place.QueriesBehind.Switched.Mean));
+        var (at, after) = (Wording.Percent(place.QueriesAtInstruction.Switched.Mean), Wording.Percent(place.QueriesBehind.Switched.Mean));
         return place.Where switch
         {
-            "instruction" => $". The choice is made at the instruction's tokens: queries there alone switch {at}, those behind it {behind}",
-            "behind" => $". The choice is made behind the instruction: queries there alone switch {behind}, those at its tokens {at}",
-            "both" => $". The choice is made at the instruction's tokens and behind them: queries there alone switch {at} and {behind}",
+            "instruction" => $". The choice is made at the instruction's tokens: queries there alone switch {at}, those after it {after}",
+            "behind" => $". The choice is made after the instruction: queries there alone switch {after}, those at its tokens {at}",
+            "both" => $". The choice is made at the instruction's tokens and after them: queries there alone switch {at} and {after}",
             _ => "",
         };
     }

@@ -9,6 +9,32 @@ namespace AnchorScope.Studies;
 /// <param name="Keys">Key positions.</param>
 public sealed record EdgeGroup(string Name, IReadOnlyList<int> Queries, IReadOnlyList<int> Keys);
 
+/// <summary>What an <see cref="Attribution"/> attributes, and to what.</summary>
+public sealed record AttributionOptions
+{
+    /// <summary>Token id whose logit minus that of <see cref="TokenB"/> is the margin.</summary>
+    public required int TokenA { get; init; }
+
+    /// <summary>Token id whose logit is subtracted.</summary>
+    public required int TokenB { get; init; }
+
+    /// <summary>Positions at which heads and neurons would be changed.</summary>
+    public required IReadOnlyList<int> Positions { get; init; }
+
+    /// <summary>Groups of edges to attribute.</summary>
+    public IReadOnlyList<EdgeGroup> Edges { get; init; } = [];
+
+    /// <summary>
+    /// 1: the gradient at the unmodified run. More: integrated gradients along the path that scales all head outputs at
+    /// <see cref="Positions"/> from 1 to 0, as the mean of the gradients at the midpoints of the steps. Neurons and edges are taken from
+    /// the same passes.
+    /// </summary>
+    public int Steps { get; init; } = 1;
+
+    /// <summary>Maximum number of rows of steps that share a pass; does not change any bit.</summary>
+    public int RowsPerPass { get; init; } = Sweep.DefaultRows;
+}
+
 /// <summary>
 /// Attribution patching (Nanda 2023; Syed et al. 2023): a first-order estimate of how much of a margin is lost by blocking each head,
 /// cutting each edge or silencing each neuron, from a few forward and backward passes of the prompt. A <see cref="Sweep"/> measures it
@@ -21,63 +47,56 @@ public sealed record EdgeGroup(string Name, IReadOnlyList<int> Queries, IReadOnl
 public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, IReadOnlyDictionary<string, float[]> Edges)
 {
     /// <summary>
-    /// Attributes the margin of <paramref name="tokenA"/> over <paramref name="tokenB"/>. Positions before the first one that could be
-    /// changed are not computed; the recorded keys and values are used.
+    /// Attributes the margin of one token over another. Positions before the first one that could be changed are not computed; the recorded
+    /// keys and values are used.
     /// </summary>
     /// <param name="baseline">The prompt and its recorded run.</param>
-    /// <param name="positions">Positions at which heads and neurons would be changed.</param>
-    /// <param name="edges">Groups of edges to attribute.</param>
-    /// <param name="steps">1: the gradient at the unmodified run. More: integrated gradients along the path that scales all head outputs at
-    /// these positions from 1 to 0, as the mean of the gradients at the midpoints of the steps. Neurons and edges are taken from the same
-    /// passes.</param>
-    /// <param name="rowsPerPass">Maximum number of rows of steps that share a pass; does not change any bit.</param>
-    public static Attribution Of(
-        ISession session, IRecordedRun baseline, int tokenA, int tokenB, IReadOnlyList<int> positions, IReadOnlyList<EdgeGroup> edges,
-        int steps = 1, int rowsPerPass = Sweep.DefaultRows)
+    public static Attribution Of(ISession session, IRecordedRun baseline, AttributionOptions options)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(steps, 1);
-        positions = [.. positions.Distinct().Order()];
+        var (edges, steps) = (options.Edges, options.Steps);
+        ArgumentOutOfRangeException.ThrowIfLessThan(steps, 1, nameof(options));
+        int[] positions = [.. options.Positions.Distinct().Order()];
         var (shape, prompt) = (session.Engine.Shape, baseline.Prompt);
         var start = Math.Min(prompt.Length - 1, positions.Concat(edges.SelectMany(e => e.Queries)).DefaultIfEmpty(prompt.Length - 1).Min());
         var (heads, neurons) = (new double[shape.Layers * shape.Heads], new double[shape.Layers * shape.MlpSize]);
         var groups = edges.ToDictionary(e => e.Name, _ => new double[shape.Layers * shape.Heads], StringComparer.Ordinal);
         Site[] sites = edges.Count > 0 ? [Site.HeadOut, Site.NeuronOut, Site.AttnScores] : [Site.HeadOut, Site.NeuronOut];
         // Steps share passes, so that weights are packed once for several steps.
-        foreach (var together in Enumerable.Range(0, steps).Chunk(Math.Max(1, rowsPerPass / (prompt.Length - start))))
+        foreach (var sharing in Enumerable.Range(0, steps).Chunk(Math.Max(1, options.RowsPerPass / (prompt.Length - start))))
         {
             PathStep[] path =
             [
-                .. together.Select(step => new PathStep(
+                .. sharing.Select(step => new PathStep(
                     steps == 1 ? 1f : 1 - (step + 0.5f) / steps, new Trace([Site.HeadOut, Site.NeuronOut], positions),
                     Trace.OfDerivatives(sites))),
             ];
             session.Differentiate(
                 [
                     .. path.Select(p => new GradientPlan(prompt, Scaled(shape, positions, p.Gain),
-                        p.Slopes) { Position = start, Past = baseline, Values = p.Values }),
+                        p.Derivatives) { Position = start, Past = baseline, Values = p.Values }),
                 ],
-                LossGradient.Margin(tokenA, tokenB));
-            foreach (var (gain, values, slopes) in path)
+                LossGradient.Margin(options.TokenA, options.TokenB));
+            foreach (var (gain, values, derivatives) in path)
             {
                 for (var layer = 0; layer < shape.Layers; layer++)
                 {
-                    Add(values[Site.HeadOut, layer], slopes[Site.HeadOut, layer], positions, start,
+                    Add(values[Site.HeadOut, layer], derivatives[Site.HeadOut, layer], positions, start,
                         shape.HeadSize, 1 / gain, heads.AsSpan(layer * shape.Heads, shape.Heads));
-                    Add(values[Site.NeuronOut, layer], slopes[Site.NeuronOut, layer], positions, start, 1, 1,
+                    Add(values[Site.NeuronOut, layer], derivatives[Site.NeuronOut, layer], positions, start, 1, 1,
                         neurons.AsSpan(layer * shape.MlpSize, shape.MlpSize));
                     foreach (var edge in edges)
-                        Add(edge, slopes[Site.AttnScores, layer], start, prompt.Length,
+                        Add(edge, derivatives[Site.AttnScores, layer], start, prompt.Length,
                             groups[edge.Name].AsSpan(layer * shape.Heads, shape.Heads));
                 }
             }
         }
         float[] Mean(double[] sums) => [.. sums.Select(s => (float)(s / steps))];
-        return new Attribution((double)baseline.LastLogits[tokenA] - baseline.LastLogits[tokenB], Mean(heads), Mean(neurons),
-            groups.ToDictionary(g => g.Key, g => Mean(g.Value), StringComparer.Ordinal));
+        return new Attribution((double)baseline.LastLogits[options.TokenA] - baseline.LastLogits[options.TokenB], Mean(heads),
+            Mean(neurons), groups.ToDictionary(g => g.Key, g => Mean(g.Value), StringComparer.Ordinal));
     }
 
     /// <summary>One step of the path: the gain of the heads, the recorded values, and the gradient with respect to them.</summary>
-    private sealed record PathStep(float Gain, Trace Values, Trace Slopes);
+    private sealed record PathStep(float Gain, Trace Values, Trace Derivatives);
 
     private static Intervention Scaled(DecoderShape shape, IReadOnlyList<int> positions, float gain) => gain == 1
         ? Intervention.None
@@ -86,8 +105,8 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
                 layer => new Edit(Site.HeadOut, layer, Operation.Scale) { Factor = gain, Positions = Positions.Of(positions) })]);
 
     /// <param name="values">Values at the positions [position, part x width].</param>
-    /// <param name="slopes">Gradients at all positions from <paramref name="start"/> on.</param>
-    private static void Add(float[] values, float[] slopes, IReadOnlyList<int> positions, int start, int width,
+    /// <param name="derivatives">Gradients at all positions from <paramref name="start"/> on.</param>
+    private static void Add(float[] values, float[] derivatives, IReadOnlyList<int> positions, int start, int width,
         double factor, Span<double> into)
     {
         var columns = into.Length * width;
@@ -97,13 +116,13 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
             {
                 var sum = 0.0;
                 for (var k = part * width; k < (part + 1) * width; k++)
-                    sum += (double)values[i * columns + k] * slopes[(positions[i] - start) * columns + k];
+                    sum += (double)values[i * columns + k] * derivatives[(positions[i] - start) * columns + k];
                 into[part] += factor * sum;
             }
         }
     }
 
-    private static void Add(EdgeGroup edge, float[] slopes, int start, int length, Span<double> into)
+    private static void Add(EdgeGroup edge, float[] derivatives, int start, int length, Span<double> into)
     {
         for (var head = 0; head < into.Length; head++)
         {
@@ -111,7 +130,7 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
             {
                 foreach (var key in edge.Keys)
                 {
-                    if (key <= query) into[head] += slopes[(head * (length - start) + query - start) * length + key];
+                    if (key <= query) into[head] += derivatives[(head * (length - start) + query - start) * length + key];
                 }
             }
         }

@@ -56,9 +56,9 @@ internal sealed class Change(Prompt prompt, List<int> variants, Intervention int
     /// <param name="last">First layer of a readout: from there on every change needs its own rows.</param>
     /// <param name="rowsPerPass">Maximum number of rows of changes that must be in one pass.</param>
     /// <returns>Groups of changes that must be in one pass, each in the order in which they join.</returns>
-    public static List<List<Change>> Together(IReadOnlyList<Change> changes, int last, int rowsPerPass)
+    public static List<List<Change>> GroupByTrunk(IReadOnlyList<Change> changes, int last, int rowsPerPass)
     {
-        var (trunks, together) = (new Dictionary<Beginning, List<Change>>(), new List<List<Change>>());
+        var (trunks, groups) = (new Dictionary<Beginning, List<Change>>(), new List<List<Change>>());
         foreach (var change in changes)
         {
             var (group, position) = ((List<Change>?)null, change.Corner.Position);
@@ -73,11 +73,11 @@ internal sealed class Change(Prompt prompt, List<int> variants, Intervention int
                 if (trunk is null) continue;
                 (group, change.Trunk, change.Corner) = (found, trunk, change.Corner with { Layer = layer, AfterAttention = false });
             }
-            if (group is null) together.Add(group = []);
+            if (group is null) groups.Add(group = []);
             group.Add(change);
             for (var layer = change.Corner.Layer + 1; layer <= last; layer++) trunks.TryAdd(change.BeginningBelow(layer), group);
         }
-        return together.ConvertAll(group => group.OrderBy(c => c.Corner.Layer).ThenBy(c => c.Corner.AfterAttention).ToList());
+        return groups.ConvertAll(group => group.OrderBy(c => c.Corner.Layer).ThenBy(c => c.Corner.AfterAttention).ToList());
     }
 
     private Beginning BeginningBelow(int layer)

@@ -26,16 +26,16 @@ internal sealed record Corner(int Layer, int Position, bool AfterAttention, int 
             (first, end) = (Math.Min(first, layer), Math.Max(end, layer + 1));
             (firstPosition, endPosition) = (Math.Min(firstPosition, position), Math.Max(endPosition, position + 1));
         }
-        var (changed, from, behind) = (int.MaxValue, int.MaxValue, true);
+        var (changed, from, afterAttention) = (int.MaxValue, int.MaxValue, true);
         foreach (var edit in intervention.Edits)
         {
-            if (edit.Layer < changed) (changed, behind) = (edit.Layer, true);
-            if (edit.Layer == changed) behind &= !edit.Site.IsBefore(Site.HeadOut);
+            if (edit.Layer < changed) (changed, afterAttention) = (edit.Layer, true);
+            if (edit.Layer == changed) afterAttention &= !edit.Site.IsBefore(Site.HeadOut);
             from = Math.Min(from, edit.Positions.First);
         }
         if (intervention.Edits.Count == 0 && readouts.All(r => r == Readout.Output))
             return new Corner(end, prompt.Length, false, end, prompt.Length);
-        return new Corner(Math.Min(changed, first), Math.Min(from, firstPosition), behind && changed <= first, end, endPosition);
+        return new Corner(Math.Min(changed, first), Math.Min(from, firstPosition), afterAttention && changed <= first, end, endPosition);
     }
 
     /// <summary>

@@ -281,15 +281,34 @@ internal sealed record Significance(double P, double Q)
 }
 
 /// <summary>Result of blocking a head set on the test set.</summary>
-/// <param name="Name">The best heads of some share, or the best for one modality.</param>
-/// <param name="Share">Share of all heads, or null.</param>
-/// <param name="Drop">MFR without the block minus MFR with it, by arg-max, paired by run.</param>
-/// <param name="Control">Accuracy on control samples by kind.</param>
-/// <param name="Random">The same number of random heads.</param>
-/// <param name="LayerMatched">The same number of random heads in the same layers.</param>
-internal sealed record BlockingResult(
-    HeadSetId Name, double? Share, IReadOnlyList<HeadId> Heads, ByInstruction Argmax, ByInstruction Larger, ByInstruction Competitor,
-    ByInstruction Drop, IReadOnlyDictionary<string, Estimate> Control, RandomControl? Random, RandomControl? LayerMatched);
+internal sealed record BlockingResult
+{
+    /// <summary>The best heads of some share, or the best for one modality.</summary>
+    public required HeadSetId Name { get; init; }
+
+    /// <summary>Share of all heads, or null.</summary>
+    public required double? Share { get; init; }
+
+    public required IReadOnlyList<HeadId> Heads { get; init; }
+
+    public required ByInstruction Argmax { get; init; }
+
+    public required ByInstruction Larger { get; init; }
+
+    public required ByInstruction Competitor { get; init; }
+
+    /// <summary>MFR without the block minus MFR with it, by arg-max, paired by run.</summary>
+    public required ByInstruction Drop { get; init; }
+
+    /// <summary>Accuracy on control samples by kind.</summary>
+    public required IReadOnlyDictionary<string, Estimate> Control { get; init; }
+
+    /// <summary>The same number of random heads.</summary>
+    public required RandomControl? Random { get; init; }
+
+    /// <summary>The same number of random heads in the same layers.</summary>
+    public required RandomControl? LayerMatched { get; init; }
+}
 
 /// <summary>Random head sets, several draws.</summary>
 /// <param name="Sets">The draws.</param>

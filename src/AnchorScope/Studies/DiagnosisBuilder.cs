@@ -333,12 +333,15 @@ internal sealed class DiagnosisBuilder
     {
         var condition = ConditionId.Block(name);
         double? share = _plan.Shares.Cast<double?>().FirstOrDefault(s => name == HeadSetId.Of(HeadSetKind.Top, s!.Value));
-        return new BlockingResult(
-            name, share, Ids(_plan.Sets[name]), _test.SplitShare(r => r.Follows(condition)), _test.SplitShare(r => r.Larger(condition)),
-                _test.SplitShare(r => r.Competes(condition)),
-            _test.SplitDifference(r => r.Follows(ConditionId.Baseline) - r.Follows(condition)), Accuracy(condition),
-            share is null ? null : Draws(name with { Kind = HeadSetKind.Random }, condition),
-            share is null ? null : Draws(name with { Kind = HeadSetKind.Layer }, condition));
+        return new BlockingResult
+        {
+            Name = name, Share = share, Heads = Ids(_plan.Sets[name]), Control = Accuracy(condition),
+            Argmax = _test.SplitShare(r => r.Follows(condition)), Larger = _test.SplitShare(r => r.Larger(condition)),
+            Competitor = _test.SplitShare(r => r.Competes(condition)),
+            Drop = _test.SplitDifference(r => r.Follows(ConditionId.Baseline) - r.Follows(condition)),
+            Random = share is null ? null : Draws(name with { Kind = HeadSetKind.Random }, condition),
+            LayerMatched = share is null ? null : Draws(name with { Kind = HeadSetKind.Layer }, condition),
+        };
     })];
 
     private RandomControl? Draws(HeadSetId name, ConditionId chosen)

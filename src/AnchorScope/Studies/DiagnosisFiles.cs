@@ -51,11 +51,11 @@ internal static class DiagnosisFiles
         foreach (var r in d.Following)
         {
             var item = $"{r.Set}/{r.Group}/{r.Name}";
-            Rows("following", item, "baseline", "mfr_argmax", r.Argmax);
-            Rows("following", item, "baseline", "mfr_larger", r.Larger);
-            Rows("following", item, "baseline", "mfr_generated", r.Generated);
-            Rows("following", item, "baseline", "competitor_argmax", r.Competitor);
-            Rows("following", item, "baseline", "neither_argmax", r.Neither);
+            Rows(new("following", item, "baseline", "mfr_argmax"), r.Argmax);
+            Rows(new("following", item, "baseline", "mfr_larger"), r.Larger);
+            Rows(new("following", item, "baseline", "mfr_generated"), r.Generated);
+            Rows(new("following", item, "baseline", "competitor_argmax"), r.Competitor);
+            Rows(new("following", item, "baseline", "neither_argmax"), r.Neither);
         }
         var curves = new (string Name, IReadOnlyList<ByInstruction> Values)[]
         {
@@ -67,22 +67,22 @@ internal static class DiagnosisFiles
         };
         foreach (var (name, values) in curves)
         {
-            for (var i = 0; i < values.Count; i++) Rows("layers", $"{i}", "baseline", name, values[i]);
+            for (var i = 0; i < values.Count; i++) Rows(new("layers", $"{i}", "baseline", name), values[i]);
         }
         foreach (var curve in d.Knockouts)
         {
             foreach (var point in curve.Layers.Append(curve.AllLayers).OfType<KnockoutPoint>())
             {
                 var condition = point.Layer is { } layer ? $"window {curve.Window} at {layer}" : "all layers";
-                Rows("knockout", curve.Edge, condition, "nssd_" + d.Variants["nssd"], point.Nssd, point.Test);
-                Rows("knockout", curve.Edge, condition, "mfr_argmax", point.Argmax);
-                Rows("knockout", curve.Edge, condition, "mfr_larger", point.Larger);
+                Rows(new("knockout", curve.Edge, condition, "nssd_" + d.Variants["nssd"]), point.Nssd, point.Test);
+                Rows(new("knockout", curve.Edge, condition, "mfr_argmax"), point.Argmax);
+                Rows(new("knockout", curve.Edge, condition, "mfr_larger"), point.Larger);
             }
         }
         var score = EnumName.Parse<HeadScoreVariant>("head_score", d.Variants["head_score"]);
         var measured = ExchangeScore.Of(score) is not null ? "exchanged alone" : "blocked alone";
         foreach (var head in d.Heads.Ranked)
-            Rows("heads", $"{head.Layer}.{head.Head}", head.Estimate ? "estimated" : measured, EnumName.Of(score), head.Score,
+            Rows(new("heads", $"{head.Layer}.{head.Head}", head.Estimate ? "estimated" : measured, EnumName.Of(score)), head.Score,
                 head.Test, (d.Heads.VisionQ[head.Layer][head.Head], d.Heads.TextQ[head.Layer][head.Head]));
         foreach (var head in d.Interchange.Heads)
         {
@@ -102,72 +102,71 @@ internal static class DiagnosisFiles
             Exchanged(set.Name, "content", set.Measured.Content);
             Exchanged(set.Name, "phrasing", set.Measured.Phrasing);
             if (set.Random is { } rank)
-                Row("interchange", set.Name, "random sets", "largest_effect", "all",
+                Row(new("interchange", set.Name, "random sets", "largest_effect"), "all",
                     new Estimate(set.RandomMoved, double.NaN, double.NaN, rank.Draws), rank.P);
         }
         foreach (var neuron in d.Neurons.Ranked)
         {
             var item = $"{neuron.Layer}.{neuron.Neuron}";
-            Rows("neurons", item, $"silenced alone, {EnumName.Of(neuron.Place)}", "causal_margin", neuron.Effect, neuron.Test);
-            Rows("neurons", item, "baseline", "activation_instruction", neuron.AtInstruction);
-            Rows("neurons", item, "baseline", "activation_last", neuron.AtLast);
+            Rows(new("neurons", item, $"silenced alone, {EnumName.Of(neuron.Place)}", "causal_margin"), neuron.Effect, neuron.Test);
+            Rows(new("neurons", item, "baseline", "activation_instruction"), neuron.AtInstruction);
+            Rows(new("neurons", item, "baseline", "activation_last"), neuron.AtLast);
         }
         foreach (var head in d.Inside)
         {
             foreach (var c in head.Ranked)
-                Rows("components", $"{head.Layer}.{head.Head}.{c.Component}", "set to 0 alone", "causal_margin", c.Effect, c.Test);
+                Rows(new("components", $"{head.Layer}.{head.Head}.{c.Component}", "set to 0 alone", "causal_margin"), c.Effect, c.Test);
         }
         foreach (var edge in d.HeadEdges.Ranked)
-            Rows("head_edges", $"{edge.Layer}.{edge.Head}", edge.Edge, "causal_margin", edge.Effect, edge.Test);
-        foreach (var cut in d.Route.Cuts) Row("route", cut.Edge, "all layers", d.Variants["route"], "all", cut.Left);
+            Rows(new("head_edges", $"{edge.Layer}.{edge.Head}", edge.Edge, "causal_margin"), edge.Effect, edge.Test);
+        foreach (var cut in d.Route.Cuts) Row(new("route", cut.Edge, "all layers", d.Variants["route"]), "all", cut.Left);
         csv.Append(CultureInfo.InvariantCulture, $"route,verdict,{EnumName.Of(d.Route.Verdict)},,,,,,,,\n");
         foreach (var block in d.Blocking)
         {
-            Rows("blocking", block.Name.Text, "blocked", "mfr_argmax", block.Argmax);
-            Rows("blocking", block.Name.Text, "blocked", "mfr_larger", block.Larger);
+            Rows(new("blocking", block.Name.Text, "blocked", "mfr_argmax"), block.Argmax);
+            Rows(new("blocking", block.Name.Text, "blocked", "mfr_larger"), block.Larger);
             foreach (var (kind, accuracy) in block.Control)
-                Row("blocking", block.Name.Text, "blocked", "accuracy_" + kind, "all", accuracy);
+                Row(new("blocking", block.Name.Text, "blocked", "accuracy_" + kind), "all", accuracy);
             if (block.Random is { } random)
-                Rows("blocking", block.Name.Text, "random heads", "mfr_argmax", random.Argmax, p: random.Rank.P);
+                Rows(new("blocking", block.Name.Text, "random heads", "mfr_argmax"), random.Argmax, p: random.Rank.P);
             if (block.LayerMatched is { } matched)
-                Rows("blocking", block.Name.Text, "random heads of the same layers", "mfr_argmax", matched.Argmax, p: matched.Rank.P);
+                Rows(new("blocking", block.Name.Text, "random heads of the same layers", "mfr_argmax"), matched.Argmax, p: matched.Rank.P);
         }
         foreach (var gain in d.Amplification)
         {
             foreach (var point in gain.Points)
             {
                 var condition = string.Create(CultureInfo.InvariantCulture, $"factor {point.Factor}");
-                Rows("amplification", $"{gain.Set}/{gain.Group}", condition, "recovered_argmax", point.RecoveredArgmax);
-                Rows("amplification", $"{gain.Set}/{gain.Group}", condition, "recovered_larger", point.RecoveredLarger);
-                if (point.WholeArgmax is { } whole) Rows("amplification", $"{gain.Set}/{gain.Group}", condition, "mfr_argmax", whole);
+                Rows(new("amplification", $"{gain.Set}/{gain.Group}", condition, "recovered_argmax"), point.RecoveredArgmax);
+                Rows(new("amplification", $"{gain.Set}/{gain.Group}", condition, "recovered_larger"), point.RecoveredLarger);
+                if (point.WholeArgmax is { } whole) Rows(new("amplification", $"{gain.Set}/{gain.Group}", condition, "mfr_argmax"), whole);
             }
         }
         return csv.ToString();
 
         void Rows(
-            string section, string item, string condition, string metric, ByInstruction by, Significance? test = null,
-            (double Vision, double Text)? q = null, double p = double.NaN)
+            SummaryItem of, ByInstruction by, Significance? test = null, (double Vision, double Text)? q = null, double p = double.NaN)
         {
-            Row(section, item, condition, metric, "all", by.All, test?.P ?? p, test?.Q ?? double.NaN);
-            Row(section, item, condition, metric, "vision", by.Vision, q: q?.Vision ?? double.NaN);
-            Row(section, item, condition, metric, "text", by.Text, q: q?.Text ?? double.NaN);
+            Row(of, "all", by.All, test?.P ?? p, test?.Q ?? double.NaN);
+            Row(of, "vision", by.Vision, q: q?.Vision ?? double.NaN);
+            Row(of, "text", by.Text, q: q?.Text ?? double.NaN);
         }
 
         void Exchanged(string item, string condition, ExchangeEffect effect)
         {
-            Row("interchange", item, condition, "moved", "all", effect.Moved);
-            Row("interchange", item, condition, "switched", "all", effect.Switched);
-            Row("interchange", item, condition, "own_other", "all", effect.OwnOther);
+            Row(new("interchange", item, condition, "moved"), "all", effect.Moved);
+            Row(new("interchange", item, condition, "switched"), "all", effect.Switched);
+            Row(new("interchange", item, condition, "own_other"), "all", effect.OwnOther);
         }
 
-        void Row(
-            string section, string item, string condition, string metric, string instruction, Estimate e, double p = double.NaN,
-            double q = double.NaN) =>
-            csv.Append(
-                CultureInfo.InvariantCulture,
-                $"{section},{Quoted(item)},{Quoted(condition)},{metric},{instruction},{Number(e.Mean)},{Number(e.Low)},{Number(e.High)},")
+        void Row(SummaryItem of, string instruction, Estimate e, double p = double.NaN, double q = double.NaN) =>
+            csv.Append(CultureInfo.InvariantCulture, $"{of.Section},{Quoted(of.Item)},{Quoted(of.Condition)},{of.Metric},{instruction},")
+                .Append(CultureInfo.InvariantCulture, $"{Number(e.Mean)},{Number(e.Low)},{Number(e.High)},")
                 .Append(CultureInfo.InvariantCulture, $"{e.Count},{Number(p)},{Number(q)}\n");
     }
+
+    /// <summary>The first columns of a row of summary.csv: what was measured.</summary>
+    private readonly record struct SummaryItem(string Section, string Item, string Condition, string Metric);
 
     internal static string Number(double value) => double.IsFinite(value) ? value.ToString("G9", CultureInfo.InvariantCulture) : "";
 

@@ -33,14 +33,14 @@ internal static class DiagnosisFolder
     /// <summary>Creates a new folder, or checks that an existing one has the same inputs and settings, and opens its rows.</summary>
     public static ResultStore Open(string folder, RunIdentity identity, bool resume)
     {
-        var turn = Begin(folder, identity, resume);
+        var held = Begin(folder, identity, resume);
         try
         {
-            return ResultStore.Open(Results(folder), resume, turn);
+            return ResultStore.Open(Results(folder), resume, held);
         }
         catch
         {
-            turn.Dispose();
+            held.Dispose();
             throw;
         }
     }
@@ -67,9 +67,9 @@ internal static class DiagnosisFolder
         {
             throw new InputException($"{folder}: cannot be made: {FileError.Reason(e)}", e);
         }
-        var turn = FolderLock.Take(folder);
+        var held = FolderLock.Take(folder);
         DiagnosisFiles.Text(path, identity.Text);
-        return turn;
+        return held;
     }
 
     private static string ReadManifest(string path)

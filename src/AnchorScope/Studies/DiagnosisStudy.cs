@@ -338,7 +338,7 @@ internal sealed class DiagnosisStudy : IDisposable
                     }
                 }
             };
-        }, cancel, together: !Model.Checkpoint.IsSmall);
+        }, cancel, single: !Model.Checkpoint.IsSmall);
     }
 
     /// <inheritdoc/>

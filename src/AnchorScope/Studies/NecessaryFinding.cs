@@ -8,7 +8,8 @@ namespace AnchorScope.Studies;
 /// </summary>
 internal static class NecessaryFinding
 {
-    private const string What = "MFR lost when the best 5 % of heads are blocked: above 0, and more than random sets of as many heads take";
+    private const string What = "MFR lost when the best 5 % of heads are blocked: above 0, and more than for random "
+        + "sets of the same number of heads";
 
     public static Claim Claim(Diagnosis diagnosis, MeasuredSet test, MeasuredSet? control)
     {
@@ -23,22 +24,22 @@ internal static class NecessaryFinding
         if (test.IsFew)
             return Studies.Claim.Without(
                 What, FindingStatus.Unclear,
-                    $"Whether few heads are necessary cannot be told: {changes}, but {Wording.These(test)}; "
+                    $"Whether few heads are necessary cannot be determined: {changes}, but {Wording.These(test)}; "
                         + $"{Wording.Needed(needed)}", drop, needed);
         if (Decision.IsAbsent(drop, margin))
             return Studies.Claim.Without(What, FindingStatus.Absent,
                 $"No small set of heads is necessary: {changes}, within {Wording.Margin(margin)} of none", drop);
         if (drop.High < 0) return Studies.Claim.Without(What, FindingStatus.Absent,
-            $"These heads are not necessary, they are in the way: {changes}", drop);
+            $"These heads are not necessary; they interfere: {changes}", drop);
         if (drop.Low <= 0)
             return Studies.Claim.Without(What, FindingStatus.Unclear,
-                $"Whether few heads are necessary cannot be told: {changes}; {Wording.Needed(needed)}", drop, needed);
+                $"Whether few heads are necessary cannot be determined: {changes}; {Wording.Needed(needed)}", drop, needed);
         var fall = $"Blocking {set}{by} takes MFR from {diagnosis.Following[0].Argmax.All.Mean:0.00} to {blocked.Argmax.All.Mean:0.00}, by "
             + $"{Wording.Size(drop)}";
         var side = SideEffect(condition, control, margin);
         if (blocked.Random is not { } random)
             return Studies.Claim.Without(What, FindingStatus.Unclear,
-                $"{fall}, but no random set was blocked for comparison, so whether other heads do as much stays open{side}", drop);
+                $"{fall}, but no random set was blocked for comparison, so whether other heads do as much is unknown{side}", drop);
         List<(RandomControl Control, string Which)> controls = [(random, "")];
         if (blocked.LayerMatched is { } matched) controls.Add((matched, " from the same layers"));
         var compared = string.Concat(controls.Select(c => $"; {Wording.Rank(c.Control.Rank, "take", c.Which)}, {Left(c.Control)}"));
@@ -51,9 +52,9 @@ internal static class NecessaryFinding
                 ProportionDifference.SquareAndAdd(c.Control.Argmax.All, blocked.Argmax.All).High <= margin).Select(c => c.Which).ToList();
             var but = same.Count > 0 ? $"but a random set{same[0]} does as much"
                 : weakest.AtLeast == 0
-                ? $"but {Wording.Count(weakest.Draws, "draw", "is", "are")} too few for a claim among four sentences "
+                ? $"but {Wording.Count(weakest.Draws, "draw", "is", "are")} too few for a claim after correction for four tests "
                     + $"({FindingWriter.DrawsNeeded} are enough)"
-                : "but that is not told apart from random sets";
+                : "but that is not distinguishable from random sets";
             return new Saying(FindingStatus.Unclear, $"{fall}, {but}{compared}{side}");
         })
         {
@@ -67,15 +68,16 @@ internal static class NecessaryFinding
 
     private static string SideEffect(string condition, MeasuredSet? control, double margin)
     {
-        if (control is null) return "; there are no control samples, so whether they carry more than the arbitration stays open";
+        if (control is null) return "; there are no control samples, so whether these heads serve more than conflicts is unknown";
         var drop = control.Difference(r => r.Follows(ConditionId.Baseline) - r.Follows(condition)).Difference;
         var after = control.Share(r => r.Follows(condition));
-        return drop.Low > 0 ? $"; without any conflict accuracy falls as well, by {Wording.Size(drop)}, to {after.Mean:0.00}, so the "
-            + $"answer as such needs these heads, not the choice alone"
+        return drop.Low > 0 ? $"; without any conflict accuracy falls as well, by {Wording.Size(drop)}, to {after.Mean:0.00}, so "
+            + $"answering as such needs these heads, not only the choice"
             : Decision.IsAbsent(drop, margin)
-            ? $"; without a conflict accuracy stays ({after.Mean:0.00}, change {Wording.Dropped(drop)}, within {Wording.Margin(margin)} "
-                + $"of none)"
-            : $"; whether accuracy without a conflict stays cannot be told ({after.Mean:0.00}, change {Wording.Dropped(drop)})";
+            ? $"; without a conflict accuracy is unchanged ({after.Mean:0.00}, change {Wording.Dropped(drop)}, "
+                + $"within {Wording.Margin(margin)} of none)"
+            : $"; whether accuracy without a conflict is unchanged cannot be determined ({after.Mean:0.00}, "
+                + $"change {Wording.Dropped(drop)})";
     }
 
     /// <summary>The score by which the heads were chosen, if it is not a removal.</summary>

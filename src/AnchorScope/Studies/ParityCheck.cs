@@ -93,8 +93,14 @@ internal static class ParityCheck
                 text == prompt.Rendered ? null : $"rendered as {prompt.Rendered}"));
         Equal(rows, golden, "inputs.input_ids", golden.Tokens("inputs.input_ids"), prompt.Tokens);
         if (pixels is not null && golden.Has("inputs.pixel_values"))
-            Compare(rows, golden.Name, "inputs.pixel_values", golden.Singles("inputs.pixel_values"), pixels.Values, Pixel, relative: false,
-                golden.Shape("inputs.pixel_values"));
+            rows.Add(new ParityArray
+            {
+                Case = golden.Name,
+                Name = "inputs.pixel_values",
+                Shape = golden.Shape("inputs.pixel_values"),
+                Tolerance = Pixel,
+                Relative = false,
+            }.Compare(golden.Singles("inputs.pixel_values"), pixels.Values));
     }
 
     private static void Arrays(ParityGolden golden, VisionLanguageModel model, Prompt prompt, PixelValues? pixels,
@@ -121,8 +127,14 @@ internal static class ParityCheck
                         $"[{string.Join(", ", shape)}]");
                 var size = want.Length / model.Decoder.Shape.Layers;
                 var attention = name == "lm.attn";
-                Compare(rows, golden.Name, $"{name} layer {layer}", want.AsSpan(layer * size, size), got.AsSpan(layer * size, size),
-                    attention ? Probability : Relative, !attention, shape[1..]);
+                rows.Add(new ParityArray
+                {
+                    Case = golden.Name,
+                    Name = $"{name} layer {layer}",
+                    Shape = shape[1..],
+                    Tolerance = attention ? Probability : Relative,
+                    Relative = !attention,
+                }.Compare(want.AsSpan(layer * size, size), got.AsSpan(layer * size, size)));
             }
         }
         foreach (var name in new[] { "lm.final_norm", "lm.logits" }.Where(both.Contains)) Close(rows, golden, name, Values(written[name]));
@@ -168,40 +180,14 @@ internal static class ParityCheck
     }
 
     private static void Close(List<ParityRow> rows, ParityGolden golden, string name, float[] got) =>
-        Compare(rows, golden.Name, name, golden.Singles(name), got, Relative, relative: true, golden.Shape(name));
-
-    private static void Compare(List<ParityRow> rows, string @case, string name, ReadOnlySpan<float> want, ReadOnlySpan<float> got,
-        double tolerance, bool relative, long[] shape)
-    {
-        if (want.Length != got.Length)
+        rows.Add(new ParityArray
         {
-            rows.Add(new ParityRow(@case, name, 1, tolerance, $"expected {Plural.Of(want.Length, "value")}, found {got.Length}"));
-            return;
-        }
-        var (scale, largest, where) = (1.0, 0.0, -1);
-        // The scale is taken per row. With the scale of the whole array, one outlier would hide errors of several per cent in other rows.
-        var row = relative && shape.Length > 0 ? (int)shape[^1] : want.Length;
-        for (var i = 0; i < want.Length; i++)
-        {
-            if (relative && i % row == 0) scale = Largest(want.Slice(i, row));
-            var difference = Math.Abs((double)want[i] - got[i]);
-            var error = difference == 0 ? 0 : difference / scale;
-            if (!(error <= tolerance) && where < 0) where = i;
-            largest = double.IsNaN(error) ? double.PositiveInfinity : Math.Max(largest, error);
-        }
-        rows.Add(new ParityRow(@case, name, largest, tolerance,
-            where < 0
-                ? null
-                : string.Create(CultureInfo.InvariantCulture,
-                    $"[{Index(where, shape)}]: expected {want[where]:g6}, found {got[where]:g6}")));
-    }
-
-    private static double Largest(ReadOnlySpan<float> row)
-    {
-        var largest = 0.0;
-        foreach (var value in row) largest = Math.Max(largest, Math.Abs(value));
-        return largest;
-    }
+            Case = golden.Name,
+            Name = name,
+            Shape = golden.Shape(name),
+            Tolerance = Relative,
+            Relative = true,
+        }.Compare(golden.Singles(name), got));
 
     private static void Equal(List<ParityRow> rows, ParityGolden golden, string name, IEnumerable<int> want, IEnumerable<int> got)
     {
@@ -210,12 +196,5 @@ internal static class ParityCheck
         rows.Add(new ParityRow(golden.Name, name, first < 0 ? 0 : 1, 0, first < 0 ? null
             : $"[{first}]: expected {(first < a.Count ? $"{a[first]}" : "the end")}, "
                 + $"found {(first < b.Count ? $"{b[first]}" : "the end")}"));
-    }
-
-    private static string Index(int flat, long[] shape)
-    {
-        var parts = new long[shape.Length];
-        for (var axis = shape.Length - 1; axis >= 0; axis--) (flat, parts[axis]) = ((int)(flat / shape[axis]), flat % shape[axis]);
-        return string.Join(", ", parts);
     }
 }

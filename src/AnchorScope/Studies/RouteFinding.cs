@@ -47,8 +47,16 @@ internal static class RouteReader
         var verdict = arbitrates && follows && !test.IsFew ? RouteRule.Of(cuts[0]?.Carries, cuts[1]?.Carries, cuts[2]?.Carries)
             : Route.Undecided;
         var known = cuts.OfType<RouteCut>().ToList();
+        var said = verdict switch
+        {
+            Route.Relay => "Relay: the instruction's tokens gather what picture and text say and pass it on; the answering position does "
+                + "not read them itself",
+            Route.Direct => "Direct: the answering position reads picture and text itself, not through the instruction's tokens",
+            Route.Mixed => "Mixed: picture and text reach the answering position through the instruction's tokens and directly",
+            _ => $"Undecided: {Why(arbitrates, follows, cuts.Contains(null), known, test)}",
+        };
         return new RouteFinding(verdict, RouteRule.Threshold, without, known,
-            Sentence(verdict, arbitrates, follows, cuts.Contains(null), without, known, test, Wording.By(EnumName.Of(ablation))));
+            Sentence(said, without, known, Wording.By(EnumName.Of(ablation))));
     }
 
     /// <summary>Following under a cut minus (1 - threshold) times following without it, both above chance.</summary>
@@ -59,28 +67,22 @@ internal static class RouteReader
         return new Estimate(weighted.Mean - shift, weighted.Low - shift, weighted.High - shift, weighted.Count);
     }
 
-    private static string Sentence(
-        Route verdict, bool arbitrates, bool follows, bool missing, Estimate without, IReadOnlyList<RouteCut> cuts, MeasuredSet test,
-        string by)
+    private static string Why(bool arbitrates, bool follows, bool missing, IReadOnlyList<RouteCut> cuts, MeasuredSet test)
+    {
+        if (test.IsFew) return Wording.Few(test);
+        if (!arbitrates) return "the model does not choose by the instruction";
+        if (!follows) return "the model follows the instruction in too few runs";
+        if (missing) return "the prompts lack one of the edges";
+        if (cuts.All(c => c.Carries is not null) && cuts[0].Carries == false && cuts[2].Carries == false)
+            return "neither route is needed alone";
+        if (cuts.Any(c => c.Carries is null))
+            return $"too close to the threshold for {Wording.Count(test.Clusters.Count, "sample")}, {Wording.Needed(Needed(cuts, test))}";
+        return "the instruction's tokens gather what picture and text say, but the positions after them do not need it";
+    }
+
+    private static string Sentence(string said, Estimate without, IReadOnlyList<RouteCut> cuts, string by)
     {
         var numbers = string.Join(", ", cuts.Select(c => $"{c.Edge} {c.Left.Mean:0.00}"));
-        var said = verdict switch
-        {
-            Route.Relay => "Relay: the instruction's tokens gather what picture and text say and hand it on; the answering position does "
-                + "not read them itself",
-            Route.Direct => "Direct: the answering position reads picture and text itself, not through the instruction's tokens",
-            Route.Mixed => "Mixed: picture and text reach the answering position through the instruction's tokens and directly",
-            _ when test.IsFew => $"Undecided: {Wording.Few(test)}",
-            _ when !arbitrates => "Undecided: the model does not choose by the instruction",
-            _ when !follows => "Undecided: the model follows the instruction in too few runs",
-            _ when missing => "Undecided: the prompts lack one of the edges",
-            _ when cuts.All(c => c.Carries is not null) && cuts[0].Carries == false && cuts[2].Carries == false =>
-                "Undecided: neither route is needed alone",
-            _ when cuts.Any(c => c.Carries is null) =>
-                $"Undecided: too close to the threshold for {Wording.Count(test.Clusters.Count, "sample")}, "
-                    + Wording.Needed(Needed(cuts, test)),
-            _ => "Undecided: the instruction's tokens gather, but what they hold is not needed behind them",
-        };
         return $"{said} (instructed answers {without.Mean:0.00}; with an edge cut{by} in all layers: {numbers}; a route is what takes more "
             + $"than {RouteRule.Threshold:0.00} of them).";
     }

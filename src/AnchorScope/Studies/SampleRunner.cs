@@ -119,7 +119,10 @@ internal sealed class SampleRunner(
     {
         var at = conditions.Changed(prompt);
         Attribution Of(IReadOnlyList<EdgeGroup> edges, int steps) =>
-            Attribution.Of(session, baseline, entities.Following, entities.Competing, at, edges, steps);
+            Attribution.Of(session, baseline, new AttributionOptions
+            {
+                TokenA = entities.Following, TokenB = entities.Competing, Positions = at, Edges = edges, Steps = steps,
+            });
         if (options.Variants.Screen != HeadScreen.Exact)
             result.Curves[RankedRuns.HeadEstimates] = Of([], options.Variants.Screen == HeadScreen.Slope ? 1 : Steps).Heads;
         if (!parts) return;

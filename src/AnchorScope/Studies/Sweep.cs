@@ -78,9 +78,9 @@ public static class Sweep
         }
         foreach (var (recorded, intervention) in items) recorded.Prompt.Steered(intervention).Validate(shape, recorded.Prompt.Length);
         var changes = Change.Of(shape, items.Select(v => v.Intervention), i => items[i].Recorded.Prompt, readouts);
-        var together = Change.Together(changes, readouts.Min(r => r.LayerIn(shape)), rowsPerPass);
-        return [.. Passes([.. together.Select(g => g.Sum(c => c.Corner.Rows))], rowsPerPass).Select(p => new SweepPass(
-            [.. together.GetRange(p.First, p.Count).SelectMany(g => g)
+        var groups = Change.GroupByTrunk(changes, readouts.Min(r => r.LayerIn(shape)), rowsPerPass);
+        return [.. Passes([.. groups.Select(g => g.Sum(c => c.Corner.Rows))], rowsPerPass).Select(p => new SweepPass(
+            [.. groups.GetRange(p.First, p.Count).SelectMany(g => g)
                 .OrderBy(c => c.Corner.Layer).ThenBy(c => c.Corner.AfterAttention).Select(c => new PlannedVariant(
                     items[c.Variants[0]].Recorded, c))], readouts))];
     }

@@ -83,8 +83,8 @@ public sealed record SweepCost
         // Every thread gets a pass, but no pass is smaller than a variant needs.
         var perPass = (int)Math.Max(
             longest, Math.Min(Math.Min(room, MostRows), (changes.Sum(c => (long)c.Corner.Rows) + threads - 1) / threads));
-        var together = Change.Together(changes, shape.Layers - 1, perPass);
-        var passes = Sweep.Passes([.. together.Select(g => g.Sum(c => c.Corner.Rows))], perPass);
+        var groups = Change.GroupByTrunk(changes, shape.Layers - 1, perPass);
+        var passes = Sweep.Passes([.. groups.Select(g => g.Sum(c => c.Corner.Rows))], perPass);
         double unembed = 2.0 * shape.ModelSize * engine.VocabularySize, full = Layer(shape, 0, prompt.Length) * shape.Layers + unembed;
         Corner[] corners = [.. changes.Select(c => c.Corner)];
         return new SweepCost
@@ -95,7 +95,7 @@ public sealed record SweepCost
             NaiveRowLayers = (long)interventions.Count * prompt.Length * shape.Layers,
             Operations = corners.Sum(c => OperationsOf(shape, c)) + corners.Length * unembed,
             BaselineOperations = full,
-            WeightBytes = engine.WeightBytes(0) + passes.Sum(p => engine.WeightBytes(together[p.First][0].Corner.Layer)),
+            WeightBytes = engine.WeightBytes(0) + passes.Sum(p => engine.WeightBytes(groups[p.First][0].Corner.Layer)),
             NaiveWeightBytes = interventions.Count * engine.WeightBytes(0),
             RowsPerPass = perPass,
             Passes = passes.Count,

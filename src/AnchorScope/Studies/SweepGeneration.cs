@@ -20,19 +20,19 @@ public static class SweepGeneration
     {
         foreach (var (recorded, intervention) in items) intervention.Validate(session.Engine.Shape, recorded.Prompt.Length, count - 1);
         var texts = new IReadOnlyList<int>[items.Count];
-        foreach (var (first, together) in Sweep.Passes([.. items.Select(Rows)], rowsPerPass))
+        foreach (var (first, variants) in Sweep.Passes([.. items.Select(Rows)], rowsPerPass))
         {
             var sequences = new List<Sequence>();
             try
             {
-                for (var i = first; i < first + together; i++)
+                for (var i = first; i < first + variants; i++)
                 {
                     var options = new SequenceOptions(count) { Intervention = items[i].Intervention, Stop = stop ?? new HashSet<int>() };
                     sequences.Add(new Sequence(session, items[i].Recorded.Prompt, options, items[i].Recorded));
                 }
                 do cancel.ThrowIfCancellationRequested();
                 while (SequenceBatch.Step(session, sequences) > 0);
-                for (var i = 0; i < together; i++)
+                for (var i = 0; i < variants; i++)
                     texts[first + i] = sequences[i].Error is { } error
                         ? throw new InputException(error.Message, error) : sequences[i].Tokens;
             }

@@ -32,7 +32,7 @@ internal static class WhereFinding
         if (larger.Low <= 0.5)
             return Studies.Claim.Without(
                 What, FindingStatus.Unclear,
-                    $"{follows}, but whether it chooses between the two answers by the instruction cannot be told ({chosen}): "
+                    $"{follows}, but whether it chooses between the two answers by the instruction cannot be determined ({chosen}): "
                         + $"{Wording.Needed(enough)}", larger, enough);
         if ((Cut(diagnosis, test, "instruction->suffix") ?? Cut(diagnosis, test, "instruction->last")) is not { } relay
             || Cut(diagnosis, test, "context->last") is not { } direct)
@@ -44,7 +44,7 @@ internal static class WhereFinding
         var by = Wording.By(diagnosis.Variants["ablation"]);
         var cuts = $"cutting{by} all that the answer position reads from the instruction takes MFR from {rates.Argmax.All.Mean:0.00} to "
             + $"{relay.Point.Argmax.All.Mean:0.00}, "
-            + $"cutting{by} all that it reads straight from picture and text leaves {direct.Point.Argmax.All.Mean:0.00}";
+            + $"cutting{by} all that it reads directly from picture and text leaves {direct.Point.Argmax.All.Mean:0.00}";
         return new Claim(What, Math.Max(p, test.ShareP(r => r.Larger(ConditionId.Baseline), 0.5)), difference, holds =>
         {
             if (holds && difference.Low > 0)
@@ -59,7 +59,7 @@ internal static class WhereFinding
             var needed = Decision.Needed(difference, samples, 0);
             return new Saying(
                 FindingStatus.Unclear,
-                $"{follows}, but whether the decision comes through the instruction tokens cannot be told: {cuts} (difference "
+                $"{follows}, but whether the decision comes through the instruction tokens cannot be determined: {cuts} (difference "
                     + $"{Wording.Change(difference)}; {Wording.Needed(needed)})", needed);
         });
     }

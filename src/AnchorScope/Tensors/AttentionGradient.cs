@@ -46,8 +46,8 @@ internal static unsafe class AttentionGradient
         var length = stretch.Length;
         var (keys, keyColumn) = (past.Count + length, stretch.KeyHead * size);
         var padded = Padded(keys);
-        float* probabilities = scratch, slopes = probabilities + (long)length * padded, turned = slopes + (long)length * padded,
-            panel = turned + (long)length * Padded(length);
+        float* probabilities = scratch, gradients = probabilities + (long)length * padded, transposed = gradients + (long)length * padded,
+            panel = transposed + (long)length * Padded(length);
         var scale = 1f / MathF.Sqrt(size);
         var (allKeys, allValues) = (new Rows(inputs.Key, keyColumn, stretch.Start, (float*)past.Keys, past.Count, size),
             new Rows(inputs.Value, keyColumn, stretch.Start, (float*)past.Values, past.Count, size));
@@ -57,12 +57,12 @@ internal static unsafe class AttentionGradient
             var column = head * size;
             Products(inputs.Query, column, allKeys, stretch, size, probabilities, padded, panel);
             Softmax(probabilities, padded, stretch, past.Count, size, scale, edits?.Invoke(head));
-            Products(dz, column, allValues, stretch, size, slopes, padded, panel);
-            Slopes(probabilities, slopes, padded, length, keys, scale, noted == null ? null : noted + (long)i * length * keys);
-            SumsOverKeys(slopes, padded, allKeys, stretch, size, derivatives.Query, column, panel);
-            SumsOverQueries(slopes + past.Count, padded, inputs.Query, column, stretch, size, turned, derivatives.Key,
+            Products(dz, column, allValues, stretch, size, gradients, padded, panel);
+            ScoreGradients(probabilities, gradients, padded, length, keys, scale, noted == null ? null : noted + (long)i * length * keys);
+            SumsOverKeys(gradients, padded, allKeys, stretch, size, derivatives.Query, column, panel);
+            SumsOverQueries(gradients + past.Count, padded, inputs.Query, column, stretch, size, transposed, derivatives.Key,
                 keyColumn, panel, fresh: i == 0);
-            SumsOverQueries(probabilities + past.Count, padded, dz, column, stretch, size, turned, derivatives.Value,
+            SumsOverQueries(probabilities + past.Count, padded, dz, column, stretch, size, transposed, derivatives.Value,
                 keyColumn, panel, fresh: i == 0);
         }
     }
@@ -83,7 +83,7 @@ internal static unsafe class AttentionGradient
         {
             var count = Math.Min(Width, b.Count(stretch) - first);
             for (var i = 0; i < count; i++) rows[i] = (byte*)b.At(first + i);
-            PanelPack.Turn(rows, count, Checkpoints.StoredType.F32, 0, size, panel);
+            PanelPack.Fill(rows, count, Checkpoints.StoredType.F32, 0, size, panel);
             var from = stretch.Causal ? Math.Max(0, first - b.Past) : 0;
             PanelMatMul.Multiply(a.Data + (long)(stretch.Start + from) * a.Columns + aColumn, a.Columns, stretch.Length - from, panel, size,
                 into + (long)from * stride + first, stride, Width, fresh: true);
@@ -114,10 +114,10 @@ internal static unsafe class AttentionGradient
     /// product to <paramref name="into"/> [key, d_head].
     /// </summary>
     private static void SumsOverQueries(float* weights, int stride, Tensor other, int otherColumn, AttentionStretch stretch, int size,
-        float* turned, Tensor into, int column, float* panel, bool fresh)
+        float* transposed, Tensor into, int column, float* panel, bool fresh)
     {
-        var (length, turnedStride) = (stretch.Length, Padded(stretch.Length));
-        Transpose.Of(weights, stride, length, length, turned, turnedStride);
+        var (length, transposedStride) = (stretch.Length, Padded(stretch.Length));
+        Transpose.Of(weights, stride, length, length, transposed, transposedStride);
         for (var part = 0; part < size; part += Width)
         {
             var columns = Math.Min(Width, size - part);
@@ -129,7 +129,7 @@ internal static unsafe class AttentionGradient
                 // Earlier queries do not attend to the key.
                 var from = stretch.Causal ? first : 0;
                 PanelMatMul.Multiply(
-                    turned + (long)first * turnedStride + from, turnedStride, Math.Min(Width, length - first),
+                    transposed + (long)first * transposedStride + from, transposedStride, Math.Min(Width, length - first),
                     panel + from * Width, length - from,
                     into.Data + (long)(stretch.Start + first) * into.Columns + column + part, into.Columns, columns, fresh);
             }
@@ -162,20 +162,20 @@ internal static unsafe class AttentionGradient
     }
 
     /// <summary>Replaces the gradient with respect to the probabilities by the gradient with respect to q k^T.</summary>
-    private static void Slopes(float* probabilities, float* slopes, int stride, int length, int keys, float scale, float* noted)
+    private static void ScoreGradients(float* probabilities, float* gradients, int stride, int length, int keys, float scale, float* noted)
     {
         for (var row = 0; row < length; row++)
         {
-            float* p = probabilities + (long)row * stride, d = slopes + (long)row * stride;
+            float* p = probabilities + (long)row * stride, d = gradients + (long)row * stride;
             var sums = Vector512<float>.Zero;
             for (var i = 0; i < stride; i += 16)
             {
-                // Masked entries were never multiplied: their slope is undefined memory, but their probability is 0.
+                // Masked entries were never multiplied: their gradient is undefined memory, but their probability is 0.
                 var seen = Vector512.Load(p + i);
-                var slope = Vector512.ConditionalSelect(Vector512.Equals(seen, Vector512<float>.Zero),
+                var gradient = Vector512.ConditionalSelect(Vector512.Equals(seen, Vector512<float>.Zero),
                     Vector512<float>.Zero, Vector512.Load(d + i));
-                slope.Store(d + i);
-                sums = Vector512.FusedMultiplyAdd(seen, slope, sums);
+                gradient.Store(d + i);
+                sums = Vector512.FusedMultiplyAdd(seen, gradient, sums);
             }
             var mean = Vector512.Create(DirectMatMul.Fold(sums));
             for (var i = 0; i < stride; i += 16) (Vector512.Load(p + i) * (Vector512.Load(d + i) - mean)).Store(d + i);

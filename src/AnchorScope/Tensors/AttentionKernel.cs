@@ -64,7 +64,7 @@ internal static unsafe class AttentionKernel
     public const int Rows = 16;
 
     /// <summary>Queries multiplied at a time: as many as fit in registers.</summary>
-    public const int Together = 8;
+    public const int RowsPerBlock = 8;
 
     /// <summary>Attention of up to <see cref="Rows"/> queries of one key/value head.</summary>
     /// <param name="past">Frozen keys and values before each row's own, of which the first <paramref name="pastCount"/> are used; or
@@ -100,19 +100,19 @@ internal static unsafe class AttentionKernel
     }
 
     /// <summary>Floats of scratch that <see cref="Attend"/> needs for <paramref name="keys"/> keys.</summary>
-    public static long ScratchFloats(int keys) => (long)(Rows + Together) * Padded(keys);
+    public static long ScratchFloats(int keys) => (long)(Rows + RowsPerBlock) * Padded(keys);
 
     // Key panels of the prefix and of a row's own keys each write up to 15 scores past their end.
     private static int Padded(int keys) => (keys + 15) / 16 * 16 + 32;
 
     /// <summary>
     /// Number of keys, of <paramref name="count"/> from position <paramref name="start"/> on, that at least one row of the group of
-    /// <see cref="Together"/> starting at <paramref name="first"/> attends to.
+    /// <see cref="RowsPerBlock"/> starting at <paramref name="first"/> attends to.
     /// </summary>
     internal static int Visible(Span<QueryRow> rows, int first, int start, int count)
     {
         var seen = 0;
-        for (var i = first; i < Math.Min(first + Together, rows.Length); i++) seen = Math.Max(seen, rows[i].Seen);
+        for (var i = first; i < Math.Min(first + RowsPerBlock, rows.Length); i++) seen = Math.Max(seen, rows[i].Seen);
         return Math.Clamp(seen - start, 0, count);
     }
 

@@ -22,13 +22,13 @@ internal static unsafe class AttentionScores
     public static void Of(Span<QueryRow> rows, int size, float* panels, int start, int count, float* scores, int stride)
     {
         // Rows past the end repeat the last one. What they write is overwritten or never read.
-        var queries = stackalloc float*[AttentionKernel.Rows + AttentionKernel.Together];
-        for (var i = 0; i < rows.Length + AttentionKernel.Together; i++) queries[i] = rows[Math.Min(i, rows.Length - 1)].Query;
+        var queries = stackalloc float*[AttentionKernel.Rows + AttentionKernel.RowsPerBlock];
+        for (var i = 0; i < rows.Length + AttentionKernel.RowsPerBlock; i++) queries[i] = rows[Math.Min(i, rows.Length - 1)].Query;
         var block = Math.Max(32, Near / size / 32 * 32);
         for (var key = 0; key < count; key += block)
         {
             var part = panels + (long)key * size;
-            for (var row = 0; row < rows.Length; row += AttentionKernel.Together)
+            for (var row = 0; row < rows.Length; row += AttentionKernel.RowsPerBlock)
             {
                 float** q = queries + row;
                 float* target = scores + (long)row * stride + key;

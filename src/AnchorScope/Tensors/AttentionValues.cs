@@ -20,7 +20,7 @@ internal static unsafe class AttentionValues
     public static void Of(Span<QueryRow> rows, float* scores, int stride, int size, KeyValues kept, int start, int count,
         int layer, int head, bool fresh)
     {
-        const int Most = AttentionKernel.Rows + AttentionKernel.Together;
+        const int Most = AttentionKernel.Rows + AttentionKernel.RowsPerBlock;
         var probabilities = stackalloc float*[Most];
         var outputs = stackalloc float*[Most];
         for (var i = 0; i < Most; i++)
@@ -32,10 +32,10 @@ internal static unsafe class AttentionValues
         var v = kept.Values(layer, head);
         for (var column = 0; column < size; column += 32, v += 2 * kept.ValuePanel)
         {
-            for (var first = 0; first < rows.Length; first += AttentionKernel.Together)
+            for (var first = 0; first < rows.Length; first += AttentionKernel.RowsPerBlock)
             {
                 float** p = probabilities + first, z = outputs + first;
-                var some = Math.Min(AttentionKernel.Together, rows.Length - first);
+                var some = Math.Min(AttentionKernel.RowsPerBlock, rows.Length - first);
                 var visible = AttentionKernel.Visible(rows, first, start, count);
                 if (column + 32 > size)
                 {

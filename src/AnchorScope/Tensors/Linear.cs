@@ -23,7 +23,7 @@ internal sealed unsafe class Linear
     /// <summary>
     /// Sizes from which copying tiles of rows into contiguous memory is faster, and the most rows and panels of one tile.
     /// </summary>
-    private const int ManyRows = 96, ManyOutputs = 2048, MostTogether = 516, MostPanels = 128;
+    private const int ManyRows = 96, ManyOutputs = 2048, MostTileRows = 516, MostPanels = 128;
 
     /// <summary>Floats of padding after each row of a tile: one cache line, so that rows are not a power of two apart.</summary>
     private const int Padding = 16;
@@ -65,7 +65,7 @@ internal sealed unsafe class Linear
             var panels = PanelMatMul.Panels(Outputs);
             var memory = new NativeBlock((long)panels * PanelMatMul.Width * Inputs);
             for (var panel = 0; panel < panels; panel++)
-                PanelPack.Turn(_weight, panel * PanelMatMul.Width, memory.Data + (long)panel * PanelMatMul.Width * Inputs);
+                PanelPack.Fill(_weight, panel * PanelMatMul.Width, memory.Data + (long)panel * PanelMatMul.Width * Inputs);
             _panels = memory;
         }
     }
@@ -77,17 +77,17 @@ internal sealed unsafe class Linear
         var y = compute.Arena.Take(x.Rows, Outputs);
         if (compute.Family == KernelFamily.Panel && x.Rows >= ManyRows && Outputs >= ManyOutputs && Inputs > ShortPanel)
         {
-            Together(x, y, compute);
+            MultiplyTiles(x, y, compute);
             return y;
         }
         var mark = compute.Arena.Here();
         // One piece of a panel for each thread that packs weights; none when packed panels are kept.
-        var turned = compute.Family == KernelFamily.Panel && _panels is null
+        var packed = compute.Family == KernelFamily.Panel && _panels is null
             ? compute.Arena.TakeFloats((long)compute.Team.Size * PanelMatMul.Width * PanelMatMul.Depth)
             : null;
         var (panels, stretch) = (PanelMatMul.Panels(Outputs), Stretch(x.Rows, compute.Family));
         compute.Team.For(panels * ((x.Rows + stretch - 1) / stretch), 2L * Math.Min(stretch, x.Rows) * Inputs * PanelMatMul.Width,
-            new Product(this, x, y, compute.Family, turned, panels, stretch));
+            new Product(this, x, y, compute.Family, packed, panels, stretch));
         compute.Arena.Release(mark);
         return y;
     }
@@ -119,16 +119,16 @@ internal sealed unsafe class Linear
     /// L2 cache while panels are multiplied with it. In place, rows are often a power of two apart and most of them would map to the same
     /// few cache sets. Partial sums stay in the outer cache until the next tile.
     /// </summary>
-    private void Together(Tensor x, Tensor y, Compute compute)
+    private void MultiplyTiles(Tensor x, Tensor y, Compute compute)
     {
         var mark = compute.Arena.Here();
-        var (rows, panels) = (Even(x.Rows, MostTogether, PanelMatMul.MostRows), Even(PanelMatMul.Panels(Outputs), MostPanels, 1));
-        var turned = _panels is null ? compute.Arena.TakeFloats((long)compute.Team.Size * PanelMatMul.Width * PanelMatMul.Depth) : null;
-        var together = compute.Arena.Take(Math.Min(rows, x.Rows), PanelMatMul.Depth + Padding);
+        var (rows, panels) = (Even(x.Rows, MostTileRows, PanelMatMul.MostRows), Even(PanelMatMul.Panels(Outputs), MostPanels, 1));
+        var packed = _panels is null ? compute.Arena.TakeFloats((long)compute.Team.Size * PanelMatMul.Width * PanelMatMul.Depth) : null;
+        var tile = compute.Arena.Take(Math.Min(rows, x.Rows), PanelMatMul.Depth + Padding);
         for (var row = 0; row < x.Rows; row += rows)
         {
             var count = Math.Min(rows, x.Rows - row);
-            var (part, into, piece) = (x.RowRange(row, count), y.RowRange(row, count), together.RowRange(0, count));
+            var (part, into, piece) = (x.RowRange(row, count), y.RowRange(row, count), tile.RowRange(0, count));
             for (var panel = 0; panel < PanelMatMul.Panels(Outputs); panel += panels)
             {
                 for (var from = 0; from < Inputs; from += PanelMatMul.Depth)
@@ -136,7 +136,7 @@ internal sealed unsafe class Linear
                     var length = Math.Min(PanelMatMul.Depth, Inputs - from);
                     for (var i = 0; i < count; i++) part[i].Slice(from, length).CopyTo(piece[i]);
                     compute.Team.For(Math.Min(panels, PanelMatMul.Panels(Outputs) - panel), 2L * count * length * PanelMatMul.Width,
-                        new PieceProduct(this, piece, into, panel, from, length, turned));
+                        new PieceProduct(this, piece, into, panel, from, length, packed));
                 }
             }
         }
@@ -145,7 +145,7 @@ internal sealed unsafe class Linear
 
     /// <summary>One panel of outputs times one tile of the depth.</summary>
     private readonly struct PieceProduct(Linear linear, Tensor piece, Tensor y, int firstPanel, int from, int length,
-        float* turned) : ITeamWork
+        float* packed) : ITeamWork
     {
         public void Do(int chunk, int member)
         {
@@ -153,18 +153,18 @@ internal sealed unsafe class Linear
             var count = Math.Min(PanelMatMul.Width, linear.Outputs - first);
             var panel = linear._panels is { } kept
                 ? kept.Data + (long)first * linear.Inputs + (long)from * PanelMatMul.Width
-                : linear.Turn(first, count, from, length, turned + (long)member * PanelMatMul.Width * PanelMatMul.Depth);
+                : linear.PackPiece(first, count, from, length, packed + (long)member * PanelMatMul.Width * PanelMatMul.Depth);
             PanelMatMul.Multiply(piece.Data, piece.Columns, piece.Rows, panel, length, y.Data + first, y.Columns, count, fresh: from == 0);
             if (from + length == linear.Inputs) linear.AddBias(y, first, count);
         }
     }
 
     /// <summary>Packs a piece of a panel of the stored weight into <paramref name="piece"/>.</summary>
-    private float* Turn(int first, int count, int from, int length, float* piece)
+    private float* PackPiece(int first, int count, int from, int length, float* piece)
     {
         var rows = stackalloc byte*[PanelMatMul.Width];
         PanelPack.Rows(_weight, first, rows);
-        PanelPack.Turn(rows, count, _weight.Type, from, length, piece);
+        PanelPack.Fill(rows, count, _weight.Type, from, length, piece);
         return piece;
     }
 
@@ -179,7 +179,7 @@ internal sealed unsafe class Linear
         {
             var count = Math.Min(PanelMatMul.Width, outputs.Count - first);
             for (var i = 0; i < count; i++) rows[i] = _weight.RowAddress(outputs[first + i]);
-            PanelPack.Turn(rows, count, _weight.Type, 0, Inputs, panel);
+            PanelPack.Fill(rows, count, _weight.Type, 0, Inputs, panel);
             PanelMatMul.Multiply(x.Data, Inputs, x.Rows, panel, Inputs, y.Data + first, outputs.Count, count, fresh: true);
             for (var i = 0; i < count && Bias is not null; i++)
             {
@@ -191,7 +191,7 @@ internal sealed unsafe class Linear
     }
 
     /// <summary>One panel of outputs times one stretch of rows.</summary>
-    private readonly struct Product(Linear linear, Tensor x, Tensor y, KernelFamily family, float* turned,
+    private readonly struct Product(Linear linear, Tensor x, Tensor y, KernelFamily family, float* packed,
         int panels, int stretch) : ITeamWork
     {
         public void Do(int chunk, int member)
@@ -205,18 +205,18 @@ internal sealed unsafe class Linear
             else if (linear._panels is { } kept)
                 PanelMatMul.Multiply(part.Data, x.Columns, rows, kept.Data + (long)first * x.Columns, x.Columns, into.Data + first,
                     y.Columns, count, fresh: true);
-            else linear.Turned(part, into, first, count, turned + (long)member * PanelMatMul.Width * PanelMatMul.Depth);
+            else linear.MultiplyUnpacked(part, into, first, count, packed + (long)member * PanelMatMul.Width * PanelMatMul.Depth);
             linear.AddBias(into, first, count);
         }
     }
 
     /// <summary>Packs one panel piece by piece along the depth and multiplies all rows with each piece.</summary>
-    private void Turned(Tensor x, Tensor y, int first, int count, float* piece)
+    private void MultiplyUnpacked(Tensor x, Tensor y, int first, int count, float* piece)
     {
         for (var from = 0; from < Inputs; from += PanelMatMul.Depth)
         {
             var depth = Math.Min(PanelMatMul.Depth, Inputs - from);
-            PanelMatMul.Multiply(x.Data + from, Inputs, x.Rows, Turn(first, count, from, depth, piece), depth, y.Data + first, Outputs,
+            PanelMatMul.Multiply(x.Data + from, Inputs, x.Rows, PackPiece(first, count, from, depth, piece), depth, y.Data + first, Outputs,
                 count, fresh: from == 0);
         }
     }

@@ -12,12 +12,12 @@ internal static unsafe class LinearGradient
     private const int Width = PanelMatMul.Width;
 
     /// <summary>Rows of W whose gradients are computed at a time: four blocks of the kernel.</summary>
-    private const int Together = 48;
+    private const int OutputsPerChunk = 48;
 
     /// <summary>
     /// Floats between transposed rows: one cache line more than a power of two. Otherwise all rows would map to the same few L1 cache sets.
     /// </summary>
-    private const int TurnedStride = PanelMatMul.Depth + 16;
+    private const int TransposedStride = PanelMatMul.Depth + 16;
 
     /// <summary>dx [rows, inputs] in new memory.</summary>
     /// <param name="dy">[rows, outputs].</param>
@@ -62,7 +62,7 @@ internal static unsafe class LinearGradient
         var mark = arena.Here();
         float* packed = null, scratch = null;
         // For each thread: a transposed piece of dy, and the gradients with respect to its rows of W.
-        var size = (long)Together * (TurnedStride + panels * Width);
+        var size = (long)OutputsPerChunk * (TransposedStride + panels * Width);
         foreach (var (linear, dy) in projections)
         {
             if (gradients.Of(linear.Bias) is { } bias) Gradients.AddEach(bias, Columns(dy, arena)[0]);
@@ -73,7 +73,7 @@ internal static unsafe class LinearGradient
                 compute.Team.For(panels, 16L * rows * Width, new PackWork(x, packed));
                 scratch = arena.TakeFloats(size * compute.Team.Size);
             }
-            compute.Team.For((linear.Outputs + Together - 1) / Together, 2L * rows * Together * linear.Inputs,
+            compute.Team.For((linear.Outputs + OutputsPerChunk - 1) / OutputsPerChunk, 2L * rows * OutputsPerChunk * linear.Inputs,
                 new WeightWork(x.Columns, packed, dy, into, scratch, size));
         }
         arena.Release(mark);
@@ -137,16 +137,16 @@ internal static unsafe class LinearGradient
     {
         public void Do(int chunk, int member)
         {
-            var (first, panels) = (chunk * Together, PanelMatMul.Panels(inputs));
-            var turned = scratch + size * member;
-            var outputs = Math.Min(Together, dy.Columns - first);
-            var sums = turned + Together * TurnedStride;
+            var (first, panels) = (chunk * OutputsPerChunk, PanelMatMul.Panels(inputs));
+            var transposed = scratch + size * member;
+            var outputs = Math.Min(OutputsPerChunk, dy.Columns - first);
+            var sums = transposed + OutputsPerChunk * TransposedStride;
             for (var from = 0; from < dy.Rows; from += PanelMatMul.Depth)
             {
                 var depth = Math.Min(PanelMatMul.Depth, dy.Rows - from);
-                Transpose.Of(dy.Data + (long)from * dy.Columns + first, dy.Columns, depth, outputs, turned, TurnedStride);
+                Transpose.Of(dy.Data + (long)from * dy.Columns + first, dy.Columns, depth, outputs, transposed, TransposedStride);
                 for (var panel = 0; panel < panels; panel++)
-                    PanelMatMul.Multiply(turned, TurnedStride, outputs, packed + ((long)panel * dy.Rows + from) * Width, depth,
+                    PanelMatMul.Multiply(transposed, TransposedStride, outputs, packed + ((long)panel * dy.Rows + from) * Width, depth,
                         sums + panel * Width, panels * Width, Width, fresh: from == 0);
             }
             for (var i = 0; i < outputs; i++) Gradients.Add(into, first + i, new Span<float>(sums + (long)i * panels * Width, inputs));

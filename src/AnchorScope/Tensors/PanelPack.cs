@@ -16,11 +16,11 @@ internal static unsafe class PanelPack
 
     /// <summary>Packs outputs [first, first + 32) of <paramref name="weight"/> [outputs, depth]; missing outputs are zero.</summary>
     /// <param name="panel">[depth, 32].</param>
-    public static void Turn(Weight weight, int first, float* panel)
+    public static void Fill(Weight weight, int first, float* panel)
     {
         var rows = stackalloc byte*[Width];
         var outputs = Rows(weight, first, rows);
-        Turn(rows, outputs, weight.Type, 0, (int)(weight.Count / weight.Shape[0]), panel);
+        Fill(rows, outputs, weight.Type, 0, (int)(weight.Count / weight.Shape[0]), panel);
     }
 
     /// <summary>Addresses of the weight rows of a panel.</summary>
@@ -34,7 +34,7 @@ internal static unsafe class PanelPack
 
     /// <summary>The same for depths [from, from + count) of rows whose addresses are known.</summary>
     /// <param name="panel">[count, 32].</param>
-    public static void Turn(byte** whole, int outputs, StoredType type, int from, int count, float* panel)
+    public static void Fill(byte** whole, int outputs, StoredType type, int from, int count, float* panel)
     {
         if (outputs < Width) new Span<float>(panel, count * Width).Clear();
         var rows = stackalloc byte*[Width];

@@ -10,12 +10,13 @@ internal interface IRowWork
 /// <summary>Distributes rows to the threads of a team, so that element-wise work between matrix products is parallel too.</summary>
 internal static class Rows
 {
-    private const int Together = 8;
+    private const int RowsPerChunk = 8;
 
     /// <summary>Runs <paramref name="work"/> for each of <paramref name="rows"/> rows, in no particular order.</summary>
     /// <param name="cost">Floating-point operations per row.</param>
     public static void Each<TWork>(Compute compute, int rows, long cost, TWork work)
-        where TWork : struct, IRowWork => compute.Team.For((rows + Together - 1) / Together, cost * Together, new Some<TWork>(work, rows));
+        where TWork : struct, IRowWork =>
+        compute.Team.For((rows + RowsPerChunk - 1) / RowsPerChunk, cost * RowsPerChunk, new Some<TWork>(work, rows));
 
     /// <summary>Adds <paramref name="added"/> to <paramref name="sum"/>, of the same shape, element by element.</summary>
     public static void Add(Compute compute, Tensor sum, Tensor added)
@@ -30,7 +31,7 @@ internal static class Rows
     {
         public void Do(int chunk, int member)
         {
-            for (var row = chunk * Together; row < Math.Min(rows, (chunk + 1) * Together); row++) work.Do(row);
+            for (var row = chunk * RowsPerChunk; row < Math.Min(rows, (chunk + 1) * RowsPerChunk); row++) work.Do(row);
         }
     }
 

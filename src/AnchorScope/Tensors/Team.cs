@@ -30,7 +30,7 @@ internal sealed unsafe class Team : IDisposable
 
     private readonly Thread[] _threads;
     private readonly SemaphoreSlim _start = new(0);
-    private readonly Lock _turn = new();
+    private readonly Lock _oneAtATime = new();
     private readonly CancellationToken _cancel;
     private volatile bool _closed;
 
@@ -88,7 +88,7 @@ internal sealed unsafe class Team : IDisposable
             Alone(count, work);
             return;
         }
-        lock (_turn)
+        lock (_oneAtATime)
         {
             var started = Stopwatch.GetTimestamp();
             // Work that takes longer than the remaining back-off is shared anyway.

@@ -28,7 +28,7 @@ internal sealed record TrainerOptions(int Threads, int KeepEvery, int? SeriesEve
 internal sealed class Trainer
 {
     /// <summary>Number of sequences and of pictures that share a pass, and of lanes. They determine the order of sums.</summary>
-    private const int Together = 8, PicturesTogether = 24, Lanes = 4;
+    private const int SequencesPerPass = 8, PicturesPerPass = 24, Lanes = 4;
 
     /// <summary>Number of steps between points of the curve and between measurements of accuracy, and number of held-out samples.</summary>
     private const int CurveEvery = 10, MeasureEvery = 50, Held = 96;
@@ -72,7 +72,7 @@ internal sealed class Trainer
     /// <summary>Runs the remaining steps. Afterwards the model exists.</summary>
     public void Run(Action<TrainingProgress>? progress = null, CancellationToken cancel = default)
     {
-        using var turn = FolderLock.Take(_folder);
+        using var held = FolderLock.Take(_folder);
         if (Directory.Exists(ModelFolder)) return;
         var state = TrainingState.Find(_folder);
         if (state is not null) _curve = state.Curve(_folder);
@@ -151,9 +151,9 @@ internal sealed class Trainer
         int step, GradientLanes lanes)
     {
         if (stage.Task == RecipeTask.Answers)
-            return (TrainingSequence.Loss(lanes, model, batches.Of(step, _options.Threads), Together, TapeKind.Store, _options.Threads),
-                null);
-        var pictures = batches.Pictures(step).Chunk(PicturesTogether).ToArray();
+            return (TrainingSequence.Loss(lanes, model, batches.Of(step, _options.Threads), SequencesPerPass, TapeKind.Store,
+                _options.Threads), null);
+        var pictures = batches.Pictures(step).Chunk(PicturesPerPass).ToArray();
         var right = 0;
         var loss = lanes.Of(pictures.Length, _options.Threads, (pass, session, gradients) =>
         {
@@ -175,7 +175,7 @@ internal sealed class Trainer
                 { Targets = [.. sequence.Targets.Where(t => sample.Tokens[t.Row + 1].Role is TokenRole.Answer)] })
             .Where(s => s.Targets.Count > 0).ToList();
         var right = 0;
-        Parallel.ForEach(answers.Chunk(Together), new ParallelOptions { MaxDegreeOfParallelism = _options.Threads }, chunk =>
+        Parallel.ForEach(answers.Chunk(SequencesPerPass), new ParallelOptions { MaxDegreeOfParallelism = _options.Threads }, chunk =>
         {
             using var arena = new Arena();
             using var team = new Team(1);

@@ -17,11 +17,11 @@ internal sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IRead
 
     /// <summary>The loss of <paramref name="batch"/>. Its gradients are then in the sum of <paramref name="lanes"/>.</summary>
     /// <param name="model">Opened over the parameters, so that it uses their current values.</param>
-    /// <param name="together">Number of sequences that share a pass.</param>
-    public static double Loss(GradientLanes lanes, VisionLanguageModel model, IReadOnlyList<TrainingSequence> batch, int together,
+    /// <param name="perPass">Number of sequences that share a pass.</param>
+    public static double Loss(GradientLanes lanes, VisionLanguageModel model, IReadOnlyList<TrainingSequence> batch, int perPass,
         TapeKind kind, int threads)
     {
-        var passes = batch.Chunk(together).ToArray();
+        var passes = batch.Chunk(perPass).ToArray();
         return lanes.Of(
             passes.Length, threads, (pass, session, gradients) => Add(model, passes[pass], kind, CpuSession.ComputeOf(session), gradients));
     }
@@ -36,7 +36,7 @@ internal sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IRead
     {
         var (arena, decoder) = (compute.Arena, model.Decoder);
         var mark = arena.Here();
-        var batch = Together(model, sequences, compute);
+        var batch = Join(model, sequences, compute);
         var pass = new Pass(decoder.Shape, batch.Runs, compute) { Tape = new Tape(kind) };
         var (loss, d) = CrossEntropy.Of(decoder, decoder.Forward(pass), batch.Targets, compute, gradients);
         var lowest = decoder.LowestRequestedLayer(gradients);
@@ -50,7 +50,7 @@ internal sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IRead
     internal static int Right(VisionLanguageModel model, IReadOnlyList<TrainingSequence> sequences, Compute compute)
     {
         var mark = compute.Arena.Here();
-        var batch = Together(model, sequences, compute);
+        var batch = Join(model, sequences, compute);
         var resid = model.Decoder.Forward(new Pass(model.Decoder.Shape, batch.Runs, compute));
         var rows = compute.Arena.Take(batch.Targets.Count, resid.Columns);
         for (var i = 0; i < rows.Rows; i++) resid[batch.Targets[i].Row].CopyTo(rows[i]);
@@ -62,11 +62,11 @@ internal sealed record TrainingSequence(int[] Tokens, PixelValues? Pixels, IRead
     }
 
     /// <summary>Embeds the sequences as runs of one pass. Returns targets by row of the pass, and the rows of image tokens.</summary>
-    private static (List<RowBlock> Runs, List<Target> Targets, PixelValues? Pixels, List<int> Places) Together(VisionLanguageModel model,
+    private static (List<RowBlock> Runs, List<Target> Targets, PixelValues? Pixels, List<int> Places) Join(VisionLanguageModel model,
         IReadOnlyList<TrainingSequence> sequences, Compute compute)
     {
         var (arena, decoder) = (compute.Arena, model.Decoder);
-        var pixels = PixelValues.Together([.. sequences.Select(s => s.Pixels).OfType<PixelValues>()]);
+        var pixels = PixelValues.Concatenate([.. sequences.Select(s => s.Pixels).OfType<PixelValues>()]);
         var entry = arena.Take(sequences.Sum(s => s.Tokens.Length), decoder.Shape.ModelSize);  // [position of all sequences, d_model]
         var (runs, targets, places, first) = (new List<RowBlock>(), new List<Target>(), new List<int>(), 0);
         foreach (var sequence in sequences)

@@ -17,8 +17,8 @@ internal sealed record TuningRun(int Steps, TuningPoint Best, IReadOnlyList<Tuni
 /// </summary>
 internal sealed class Tuner(VisionLanguageModel original, TuningData train, TuningData validate, TuningOptions options, int threads)
 {
-    // Number of items that share a pass, and of lanes. They determine the order of sums.
-    private const int Together = 8, Lanes = 4;
+    // They determine the order of sums.
+    private const int ItemsPerPass = 8, Lanes = 4;
     private const int WarmUp = 10;
     private const double LongestGradient = 1;
     private const ulong KeptSeed = 0x6B656570;
@@ -44,9 +44,10 @@ internal sealed class Tuner(VisionLanguageModel original, TuningData train, Tuni
         Directory.CreateDirectory(folder);
         using var model = VisionLanguageModel.Of(Checkpoint.Over(original.Checkpoint, tunable.Weights));
         using var best = Parameters.Zeros("best", tunable.Learnt.Entries.Select(e => (e.Name, e.Shape)));
+        var trained = new Trained { Model = model, Tunable = tunable, Rate = rate, Best = best, Folder = folder };
         var state = TuningState.Find(folder);
         var curve = state?.Curve.ToList() ?? [];
-        if (state is { Finished: false } or null) Train(model, tunable, rate, best, folder, state, curve, progress, cancel);
+        if (state is { Finished: false } or null) Train(trained, state, curve, progress, cancel);
         else state.ReadBest(folder, best);
         Copy(best, tunable.Learnt);
         tunable.Apply();
@@ -54,9 +55,28 @@ internal sealed class Tuner(VisionLanguageModel original, TuningData train, Tuni
         return new TuningRun(curve[^1].Step, curve.MinBy(p => p.Validation.Total)!, curve);
     }
 
-    private void Train(VisionLanguageModel model, Tunable tunable, double rate, Parameters best, string folder, TuningState? state,
-        List<TuningPoint> curve, Action<int, TuningPoint>? progress, CancellationToken cancel)
+    /// <summary>What is trained, and how.</summary>
+    private sealed record Trained
     {
+        /// <summary>The original with the weights of <see cref="Tunable"/>.</summary>
+        public required VisionLanguageModel Model { get; init; }
+
+        public required Tunable Tunable { get; init; }
+
+        /// <summary>Learning rate.</summary>
+        public required double Rate { get; init; }
+
+        /// <summary>Receives the best state.</summary>
+        public required Parameters Best { get; init; }
+
+        /// <summary>Folder of the state that a later run resumes from.</summary>
+        public required string Folder { get; init; }
+    }
+
+    private void Train(
+        Trained trained, TuningState? state, List<TuningPoint> curve, Action<int, TuningPoint>? progress, CancellationToken cancel)
+    {
+        var (model, tunable, best, folder) = (trained.Model, trained.Tunable, trained.Best, trained.Folder);
         using var lanes = new GradientLanes(model.Engine, tunable.Weights.Entries, Lanes, cancel);
         using var optimiser = new AdamW(tunable.Learnt, tunable.Learnt.Entries, Adam);
         if (state is null)
@@ -74,7 +94,7 @@ internal sealed class Tuner(VisionLanguageModel original, TuningData train, Tuni
         for (var step = since; step < options.Steps; step++)
         {
             cancel.ThrowIfCancellationRequested();
-            loss += Step(model, tunable, lanes, optimiser, rate, step);
+            loss += Step(trained, lanes, optimiser, step);
             var done = step + 1;
             progress?.Invoke(done, curve[^1]);
             if (done % options.MeasureEvery != 0 && done != options.Steps) continue;
@@ -88,20 +108,22 @@ internal sealed class Tuner(VisionLanguageModel original, TuningData train, Tuni
         }
     }
 
-    private double Step(VisionLanguageModel model, Tunable tunable, GradientLanes lanes, AdamW optimiser, double rate, int step)
+    private double Step(Trained trained, GradientLanes lanes, AdamW optimiser, int step)
     {
+        var (model, tunable) = (trained.Model, trained.Tunable);
         var kept = options.Keep > 0 ? (options.Batch + 1) / 2 : 0;
         var shares = _conflicts.From((long)step * options.Batch, options.Batch)
             .Select(i => new TuningObjective.Share(i, 1.0 / options.Batch))
             .Concat(_kept.From((long)step * kept, kept).Select(i => new TuningObjective.Share(i, options.Keep / kept)));
-        var passes = shares.Chunk(Together).ToArray();
+        var passes = shares.Chunk(ItemsPerPass).ToArray();
         var kind = original.Checkpoint.WeightBytes < StoredAtMost ? TapeKind.Store : TapeKind.Recompute;
         var loss = lanes.Of(passes.Length, threads,
             (pass, session, gradients) => TuningObjective.Add(model.Decoder, passes[pass], kind, CpuSession.ComputeOf(session), gradients));
         var gradients = tunable.Backward(lanes.Sum);
         var length = gradients.Norm;
         if (!double.IsFinite(length)) throw new InputException($"the gradient of step {step} is not finite; a lower --rate may help");
-        optimiser.Step(gradients, rate * Math.Min(1, (step + 1.0) / WarmUp), length > LongestGradient ? LongestGradient / length : 1);
+        optimiser.Step(
+            gradients, trained.Rate * Math.Min(1, (step + 1.0) / WarmUp), length > LongestGradient ? LongestGradient / length : 1);
         tunable.Apply();
         return loss;
     }

@@ -29,7 +29,7 @@ internal sealed record TuningItem(string Set, int Sample, ConflictRun Run, Promp
 /// <param name="Items">All runs, in the order of the sets.</param>
 internal sealed record TuningData(string Path, IReadOnlyList<ConflictSet> Sets, IReadOnlyList<TuningItem> Items)
 {
-    private const int Together = 8;
+    private const int ItemsPerPass = 8;
 
     /// <summary>Warnings about the samples' text.</summary>
     public IReadOnlyList<string> Warnings { get; private init; } = [];
@@ -93,14 +93,14 @@ internal sealed record TuningData(string Path, IReadOnlyList<ConflictSet> Sets, 
     public static Outcome[] Measure(VisionLanguageModel model, IReadOnlyList<TuningItem> items, int threads, CancellationToken cancel)
     {
         var outcomes = new Outcome[items.Count];
-        Workers.Each(model.Engine, (items.Count + Together - 1) / Together, threads, (session, _) => chunk =>
+        Workers.Each(model.Engine, (items.Count + ItemsPerPass - 1) / ItemsPerPass, threads, (session, _) => chunk =>
         {
             var compute = CpuSession.ComputeOf(session);
             var mark = compute.Arena.Here();
-            var some = items.Skip(chunk * Together).Take(Together).ToArray();
+            var some = items.Skip(chunk * ItemsPerPass).Take(ItemsPerPass).ToArray();
             var logits = TuningObjective.LastLogits(model.Decoder, some, compute);
             for (var i = 0; i < some.Length; i++)
-                outcomes[chunk * Together + i] = SampleRunner.Measure(logits[i], some[i].Entities, some[i].Original ?? logits[i]);
+                outcomes[chunk * ItemsPerPass + i] = SampleRunner.Measure(logits[i], some[i].Entities, some[i].Original ?? logits[i]);
             compute.Arena.Release(mark);
         }, cancel);
         return outcomes;

@@ -82,9 +82,9 @@ internal static class TuningReport
     /// <summary>The effect of tuned heads beyond random ones on one set.</summary>
     private static string Beyond(TuningResult r, TuningSet set)
     {
-        if (set.TunedMinusRandom is not { All: var beyond }) return "; no random heads were tuned, so whether others do as much stays open";
+        if (set.TunedMinusRandom is not { All: var beyond }) return "; no random heads were tuned, so whether others do as much is unknown";
         var said = set.Conflict && IsMore(r, set) ? "more than" : Decision.IsAbsent(beyond, r.EquivalenceMargin)
-            ? $"within {Wording.Margin(r.EquivalenceMargin)} of" : "not told apart from";
+            ? $"within {Wording.Margin(r.EquivalenceMargin)} of" : "not distinguishable from";
         return $"; {said} random heads with the same budget: tuned minus random {Numbers.ChangeInterval(beyond)}";
     }
 

@@ -20,7 +20,7 @@ internal sealed class TuningStudy : IDisposable
     private readonly HeadSetFile _file;
     private readonly IReadOnlyList<(int Layer, int Head)> _heads;
     private readonly List<TuningArm> _arms = [];
-    private FolderLock? _turn;
+    private FolderLock? _lock;
 
     /// <summary>Opens model and heads, and checks that they fit; nothing is computed yet.</summary>
     /// <param name="folder">Folder of the run. It is an error if it was begun with other settings.</param>
@@ -88,13 +88,14 @@ internal sealed class TuningStudy : IDisposable
             Gains = [],
             Curve = [],
         });
-        using var tuned = Learn(Tuned, Options.Kind, _heads, Rate, tuner, evaluation, test, progress, cancel);
+        Tunable Learnt(ArmPlan arm) => Learn(arm, tuner, evaluation, test, progress, cancel);
+        using var tuned = Learnt(new ArmPlan { Name = Tuned, Kind = Options.Kind, Heads = _heads, Rate = Rate });
         if (_plan.Factors.Count > 0) Scale(tuner, evaluation, test, cancel);
-        foreach (var (heads, draw) in RandomSets().Select((heads, draw) => (heads, draw))) Learn($"{TuningEvaluation.Random}{draw}",
-            Options.Kind, heads, Rate, tuner, evaluation, test, progress, cancel).Dispose();
+        foreach (var (draw, heads) in RandomSets().Index())
+            Learnt(new ArmPlan { Name = $"{TuningEvaluation.Random}{draw}", Kind = Options.Kind, Heads = heads, Rate = Rate }).Dispose();
         if (_plan.Full)
-            Learn(Full, TuningKind.Full, [], TuningOptions.DefaultRate(TuningKind.Full), tuner, evaluation, test,
-                progress, cancel).Dispose();
+            Learnt(new ArmPlan { Name = Full, Kind = TuningKind.Full, Heads = [], Rate = TuningOptions.DefaultRate(TuningKind.Full) })
+                .Dispose();
         var sets = evaluation.Sets([.. _arms.Select(a => a.Name)], Options.Seed);
         Write(tuned, TuningCard.Effects(sets), cancel);
         return new TuningResult
@@ -130,7 +131,7 @@ internal sealed class TuningStudy : IDisposable
     private void Claim(Dictionary<string, TuningData> data)
     {
         Directory.CreateDirectory(_folder);
-        _turn ??= FolderLock.Take(_folder);
+        _lock ??= FolderLock.Take(_folder);
         var path = Path.Combine(_folder, TuningFolder.Settings);
         var identity = _plan.Identity.With(_model.Checkpoint.Identity).WithFile("head set", _plan.Heads);
         foreach (var (part, sets) in data)
@@ -142,27 +143,40 @@ internal sealed class TuningStudy : IDisposable
         DiagnosisFiles.Text(path, identity.Text);
     }
 
-    private Tunable Learn(
-        string name, TuningKind kind, IReadOnlyList<(int Layer, int Head)> heads, double rate, Tuner tuner, TuningEvaluation evaluation,
-        TuningData test, Action<TuningProgress>? progress, CancellationToken cancel)
+    /// <summary>What is trained for one comparison.</summary>
+    private sealed record ArmPlan
     {
-        Tunable tunable = kind switch
+        public required string Name { get; init; }
+
+        public required TuningKind Kind { get; init; }
+
+        /// <summary>Heads that are tuned; empty if all weights are.</summary>
+        public required IReadOnlyList<(int Layer, int Head)> Heads { get; init; }
+
+        /// <summary>Learning rate.</summary>
+        public required double Rate { get; init; }
+    }
+
+    private Tunable Learn(
+        ArmPlan arm, Tuner tuner, TuningEvaluation evaluation, TuningData test, Action<TuningProgress>? progress, CancellationToken cancel)
+    {
+        Tunable tunable = arm.Kind switch
         {
-            TuningKind.Gain => new GainTunable(_model, heads),
-            TuningKind.Slices => new SliceTunable(_model, heads),
-            TuningKind.LowRank => new LowRankTunable(_model, heads, Options.Rank, Options.Seed),
+            TuningKind.Gain => new GainTunable(_model, arm.Heads),
+            TuningKind.Slices => new SliceTunable(_model, arm.Heads),
+            TuningKind.LowRank => new LowRankTunable(_model, arm.Heads, Options.Rank, Options.Seed),
             _ => new FullTunable(_model),
         };
-        var run = tuner.Run(tunable, rate, Path.Combine(_folder, "work", name.Replace('/', '-')),
-            (step, point) => progress?.Invoke(new TuningProgress(name, step, Options.Steps, point)), cancel);
+        var run = tuner.Run(tunable, arm.Rate, Path.Combine(_folder, "work", arm.Name.Replace('/', '-')),
+            (step, point) => progress?.Invoke(new TuningProgress(arm.Name, step, Options.Steps, point)), cancel);
         tunable.Round();
-        Evaluate(name, tunable, evaluation, test, cancel);
+        Evaluate(arm.Name, tunable, evaluation, test, cancel);
         _arms.Add(new TuningArm
         {
-            Name = name,
-            Heads = Ids(heads),
+            Name = arm.Name,
+            Heads = Ids(arm.Heads),
             Learnt = tunable.Count,
-            Rate = rate,
+            Rate = arm.Rate,
             Steps = run.Steps,
             BestStep = run.Best.Step,
             Validation = run.Best.Validation,
@@ -273,7 +287,7 @@ internal sealed class TuningStudy : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _turn?.Dispose();
+        _lock?.Dispose();
         _model.Dispose();
     }
 }

@@ -91,7 +91,8 @@ public sealed class LibraryTests : IDisposable
         using var recorded = other.Session.Record(other.Prompt);
         Assert.Throws<ArgumentException>(() => Sweep.Run(tiny.Session, recorded, [Intervention.HeadGain(1, 0, 0)]));
         Assert.Throws<ArgumentException>(() => new Sequence(tiny.Session, other.Prompt, new SequenceOptions(1), recorded));
-        Assert.Throws<ArgumentException>(() => Attribution.Of(tiny.Session, recorded, 5, 9, [3], []));
+        Assert.Throws<ArgumentException>(() => Attribution.Of(
+            tiny.Session, recorded, new AttributionOptions { TokenA = 5, TokenB = 9, Positions = [3] }));
         Assert.Throws<InputException>(
             () => tiny.Session.Unembed(new float[tiny.Decoder.Shape.ModelSize], tokens: [tiny.Decoder.VocabularySize]));
     }

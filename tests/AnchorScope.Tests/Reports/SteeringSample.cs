@@ -29,12 +29,27 @@ internal static class SteeringSample
             Text = "It repairs.",
         };
         TurnedRuns Turned(double strength) => new("L3", strength, new TurnedShares(Half, Half), new TurnedShares(Half, Half));
-        return new SteeringResult(
-            1, "AnchorScope", new ModelFacts("m", "f", new string('0', 64), "", 8, 8, null), [new SetFacts("test", "00", testRuns / 2, 0)],
-            new Dictionary<string, string>(StringComparer.Ordinal) { ["preset"] = "default" }, 0, 0.05,
-                new DiagnosedHeads([], [], [], []), 1, 1, failed, testRuns, 10, 10, null, null,
+        return new SteeringResult
+        {
+            Schema = 1,
+            Tool = "AnchorScope",
+            Model = new ModelFacts("m", "f", new string('0', 64), "", 8, 8, null),
+            Data = [new SetFacts("test", "00", testRuns / 2, 0)],
+            Variants = new Dictionary<string, string>(StringComparer.Ordinal) { ["preset"] = "default" },
+            Seed = 0,
+            EquivalenceMargin = 0.05,
+            Heads = new DiagnosedHeads([], [], [], []),
+            FittedRuns = 1,
+            ValidationRuns = 1,
+            Failed = failed,
+            TestRuns = testRuns,
+            ControlRuns = 10,
+            UnseenRuns = 10,
+            BestGain = null,
+            BestResidual = null,
+            Methods =
             [
- new SteeredMethod
+                new SteeredMethod
                 {
                     Name = "query_mean",
                     What = "queries",
@@ -69,6 +84,7 @@ internal static class SteeringSample
                     Repair = repair,
                     Turned = [],
                 },
-            ]);
+            ],
+        };
     }
 }

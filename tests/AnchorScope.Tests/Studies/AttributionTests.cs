@@ -22,7 +22,7 @@ public sealed class AttributionTests
         var (shape, last) = (tiny.Decoder.Shape, tiny.Prompt.Length - 1);
         int[] positions = [last - 3, last - 2, last];
         using var baseline = tiny.Session.Record(tiny.Prompt);
-        var found = Attribution.Of(tiny.Session, baseline, 5, 9, positions, []);
+        var found = Attribution.Of(tiny.Session, baseline, new AttributionOptions { TokenA = 5, TokenB = 9, Positions = positions });
         double Margin(Intervention intervention)
         {
             var logits = tiny.LastAlone(intervention);
@@ -61,7 +61,8 @@ public sealed class AttributionTests
         var (shape, last) = (tiny.Decoder.Shape, tiny.Prompt.Length - 1);
         int[] positions = [last - 2, last - 1, last];
         using var baseline = tiny.Session.Record(tiny.Prompt);
-        var found = Attribution.Of(tiny.Session, baseline, 5, 9, positions, [], steps: 64);
+        var found = Attribution.Of(tiny.Session, baseline,
+            new AttributionOptions { TokenA = 5, TokenB = 9, Positions = positions, Steps = 64 });
         var all = from layer in Enumerable.Range(0, shape.Layers) from head in Enumerable.Range(0, shape.Heads) select (layer, head);
         var faded = tiny.LastAlone(Intervention.HeadGain("all", all, 0, Positions.Of(positions)));
         var taken = found.Margin - ((double)faded[5] - faded[9]);
@@ -76,8 +77,10 @@ public sealed class AttributionTests
         using var tiny = Tiny.Open();
         var query = tiny.Prompt.Length - 2;
         using var baseline = tiny.Session.Record(tiny.Prompt);
-        var found = Attribution.Of(tiny.Session, baseline, 5, 9, [query],
-            [new EdgeGroup("all", [query], [.. Enumerable.Range(0, query + 1)]), new EdgeGroup("some", [query], [0, 1, 2, 3])]);
+        EdgeGroup[] edges =
+            [new EdgeGroup("all", [query], [.. Enumerable.Range(0, query + 1)]), new EdgeGroup("some", [query], [0, 1, 2, 3])];
+        var found = Attribution.Of(tiny.Session, baseline,
+            new AttributionOptions { TokenA = 5, TokenB = 9, Positions = [query], Edges = edges });
         Assert.All(found.Edges["all"], slope => Assert.Equal(0, slope, 1e-5));
         Assert.Contains(found.Edges["some"], slope => Math.Abs(slope) > 1e-4);
     }
@@ -95,7 +98,10 @@ public sealed class AttributionTests
         var last = tiny.Prompt.Length - 1;
         EdgeGroup[] edges = [new("some", [last - 2, last], [.. Enumerable.Range(0, last - 4)])];
         Attribution Found(params EdgeGroup[] more) =>
-            Attribution.Of(tiny.Session, baseline, 5, 9, [last - 2, last], [.. edges, .. more], 3);
+            Attribution.Of(tiny.Session, baseline, new AttributionOptions
+            {
+                TokenA = 5, TokenB = 9, Positions = [last - 2, last], Edges = [.. edges, .. more], Steps = 3,
+            });
         var (part, whole) = (Found(), Found(new EdgeGroup("first", [0], [0])));
         Assert.Equal(whole.Heads, part.Heads);
         Assert.Equal(whole.Neurons, part.Neurons);
@@ -108,7 +114,10 @@ public sealed class AttributionTests
         using var tiny = Tiny.Open();
         using var baseline = tiny.Session.Record(tiny.Prompt);
         var last = tiny.Prompt.Length - 1;
-        var found = Attribution.Of(tiny.Session, baseline, 5, 5, [last - 1, last], [new EdgeGroup("some", [last], [0, 1])], 2);
+        var found = Attribution.Of(tiny.Session, baseline, new AttributionOptions
+        {
+            TokenA = 5, TokenB = 5, Positions = [last - 1, last], Edges = [new EdgeGroup("some", [last], [0, 1])], Steps = 2,
+        });
         Assert.Equal(0, found.Margin);
         Assert.All(found.Heads.Concat(found.Neurons).Concat(found.Edges["some"]), value => Assert.Equal(0, value));
     }
@@ -120,7 +129,15 @@ public sealed class AttributionTests
         using var baseline = tiny.Session.Record(tiny.Prompt);
         var last = tiny.Prompt.Length - 1;
         Attribution Found(int rowsPerPass) =>
-            Attribution.Of(tiny.Session, baseline, 5, 9, [last - 1, last], [new EdgeGroup("some", [last], [0, 1])], 5, rowsPerPass);
+            Attribution.Of(tiny.Session, baseline, new AttributionOptions
+            {
+                TokenA = 5,
+                TokenB = 9,
+                Positions = [last - 1, last],
+                Edges = [new EdgeGroup("some", [last], [0, 1])],
+                Steps = 5,
+                RowsPerPass = rowsPerPass,
+            });
         var alone = Found(1);
         foreach (var rows in new[] { 4, 512 })
         {
@@ -152,7 +169,10 @@ public sealed class AttributionTests
             Sweep.LastLogits(new CpuEngine(decoder).On(compute), variants,
                 (i, logits) => exact[i] += Margin(baseline.LastLogits) - Margin(logits));
             Attribution Found(int steps) =>
-                Attribution.Of(new CpuEngine(decoder).On(compute), baseline, entities.Following, entities.Competing, at, [], steps);
+                Attribution.Of(new CpuEngine(decoder).On(compute), baseline, new AttributionOptions
+                {
+                    TokenA = entities.Following, TokenB = entities.Competing, Positions = at, Steps = steps,
+                });
             foreach (var (found, sums) in new[] { (Found(1), slopes), (Found(5), integrated) })
             {
                 for (var i = 0; i < 64; i++) sums[i] += found.Heads[i];

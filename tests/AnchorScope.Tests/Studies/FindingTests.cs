@@ -32,7 +32,7 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
             findings.Select(f => f.Status));
         Assert.Contains("decides at the instruction tokens", findings[0].Text, StringComparison.Ordinal);
         Assert.Contains("arbitrate together", findings[1].Text, StringComparison.Ordinal);
-        Assert.Contains("so the answer as such needs these heads", findings[2].Text, StringComparison.Ordinal);
+        Assert.Contains("so answering as such needs these heads", findings[2].Text, StringComparison.Ordinal);
         Assert.Contains("none of 79 random sets takes as much (p = 0.013; the least that 79 draws can give is 0.013)", findings[2].Text,
             StringComparison.Ordinal);
         Assert.Contains("too few to say", findings[3].Text, StringComparison.Ordinal);
@@ -48,7 +48,7 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
     {
         ["half of the runs give the other answer, too few samples to say that there is no arbitration"] =
             new(0, FindingStatus.Unclear, "whether it chooses between the two answers by the instruction cannot be "
-                + "told") { Change = (_, o, i) => HalfSwapped(o, i) },
+                + "determined") { Change = (_, o, i) => HalfSwapped(o, i) },
         ["half of the runs give the other answer, within the margin"] =
             new(0, FindingStatus.Absent, "does not choose by the instruction") { Change = (_, o, i) => HalfSwapped(o, i), Options = Wide },
         ["all runs give the other answer"] =
@@ -60,7 +60,7 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
                 Change = (_, o, _) => Exchange(o, "knockout/instruction->suffix/all", "knockout/context->last/all"),
             },
         ["both cuts alike"] =
-            new(0, FindingStatus.Unclear, "cannot be told") { Change = (_, o, _) =>
+            new(0, FindingStatus.Unclear, "cannot be determined") { Change = (_, o, _) =>
                 o["knockout/context->last/all"] = o["knockout/instruction->suffix/all"] },
         ["an edge is missing"] =
             new(0, FindingStatus.Unclear, "lack an edge") { Change = (_, o, _) => o.Remove("knockout/context->last/all") },
@@ -74,15 +74,17 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
                 Options = Wide },
         // The same numbers, but so few samples do not show that it is within 5 points.
         ["every random set does as much, too few samples to say it"] =
-            new(2, FindingStatus.Unclear, "but that is not told apart from random sets; 79 of 79 random sets take as "
+            new(2, FindingStatus.Unclear, "but that is not distinguishable from random sets; 79 of 79 random sets take as "
                 + "much") { Change = (t, o, _) => t.AllBlockedLike(o, "top5", 79) },
         // Ten of 79 are too many for a claim, but nothing says that a random set does as much.
         ["some random sets do as much"] =
-            new(2, FindingStatus.Unclear, "but that is not told apart from random sets; 10 of 79 random sets take as much (p = "
+            new(2, FindingStatus.Unclear, "but that is not distinguishable from random sets; 10 of 79 random sets take as much (p = "
                 + "0.138;") { Change = (t, o, _) => t.AllBlockedLike(o, "top5", 10) },
         ["ten draws are too few"] =
-            new(2, FindingStatus.Unclear, "but 10 draws are too few for a claim among four sentences (79 are enough)") { Plan = t =>
-                t.FewDraws },
+            new(2, FindingStatus.Unclear, "but 10 draws are too few for a claim after correction for four tests (79 are enough)")
+            {
+                Plan = t => t.FewDraws,
+            },
         ["without draws nothing is found"] =
             new(2, FindingStatus.Unclear, "no random set was blocked for comparison") { Options = WithoutDraws },
         ["every failed run repaired"] =
@@ -90,7 +92,7 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
         ["every failed run repaired, without draws"] =
             new(3, FindingStatus.Unclear, "no random set was amplified for comparison") { Change = HalfRepaired, Options = WithoutDraws },
         ["every failed run repaired, by random heads too"] =
-            new(3, FindingStatus.Unclear, "not told apart from random heads")
+            new(3, FindingStatus.Unclear, "not distinguishable from random heads")
             {
                 Change = (t, o, i) =>
                 {
@@ -117,7 +119,7 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
             new(3, FindingStatus.Unclear, "gains nothing at any factor on the hard split") { Change = HalfRepaired,
                 Hard = HalfNotRepaired },
         ["no failed run repaired, too few to say none"] =
-            new(3, FindingStatus.Unclear, "not told apart from random heads") { Change = HalfNotRepaired, Hard = HalfRepaired },
+            new(3, FindingStatus.Unclear, "not distinguishable from random heads") { Change = HalfNotRepaired, Hard = HalfRepaired },
         ["no failed run repaired, within the margin"] =
             new(3, FindingStatus.Absent, "within 25 points of none") { Change = HalfNotRepaired, Hard = HalfRepaired, Options = Wide },
     };
@@ -132,7 +134,7 @@ public sealed class FindingTests(SmallRun run) : IClassFixture<SmallRun>
             o["knockout/context->last/all"] = o["knockout/context->instruction/all"]),
         ["no cut hurts"] = (Route.Undecided, "neither route is needed alone", (_, o, _) =>
             o["knockout/context->instruction/all"] = o["baseline"]),
-        ["what is gathered is not needed"] = (Route.Undecided, "not needed behind them", (_, o, _) =>
+        ["what is gathered is not needed"] = (Route.Undecided, "the positions after them do not need it", (_, o, _) =>
             o["knockout/instruction->suffix/all"] = o["baseline"]),
         ["a cut hurts a third of the runs"] = (Route.Undecided, "too close to the threshold for 24 samples, about",
             (_, o, i) => o["knockout/context->last/all"] = o[i % 3 == 0 ? "knockout/context->instruction/all" : "baseline"]),

@@ -120,7 +120,7 @@ public sealed unsafe class KernelTests : IDisposable
     {
         var weight = Stored(StoredType.F32, outputs, inputs);
         var panel = _arena.TakeFloats(PanelMatMul.Width * inputs);
-        PanelPack.Turn(weight, 0, panel);
+        PanelPack.Fill(weight, 0, panel);
         var x = Tensor.From(_arena, Random(rows * inputs, 2), rows, inputs);
         var (wide, portable) = (_arena.Take(rows, PanelMatMul.Width), _arena.Take(rows, PanelMatMul.Width));
         // In two pieces along the inputs; the second accumulates onto the first.
@@ -155,7 +155,7 @@ public sealed unsafe class KernelTests : IDisposable
                 for (var first = 0; first < outputs; first += PanelMatMul.Width)
                 {
                     new Span<float>(panel, PanelMatMul.Width * count).Fill(float.NaN);
-                    PanelPack.Turn(rows, PanelPack.Rows(weight, first, rows), type, from, count, panel);
+                    PanelPack.Fill(rows, PanelPack.Rows(weight, first, rows), type, from, count, panel);
                     for (var k = 0; k < count; k++)
                     {
                         for (var o = 0; o < PanelMatMul.Width; o++)
@@ -177,7 +177,7 @@ public sealed unsafe class KernelTests : IDisposable
             SafetensorsWriter.Write(path, [new TensorData("w", type, [32, 2048], bits.SelectMany(BitConverter.GetBytes).ToArray())]);
             using var file = SafetensorsFile.Open(path);
             var panel = _arena.TakeFloats(65536);
-            PanelPack.Turn(new Weight(file, file.Entry("w")), 0, panel);
+            PanelPack.Fill(new Weight(file, file.Entry("w")), 0, panel);
             for (var i = 0; i < bits.Length; i++)
             {
                 var expected = type == StoredType.F16

@@ -16,8 +16,8 @@ public sealed class TuningSentenceTests
     public void MoreThanRandomHeads_TakesRankAndInterval()
     {
         Says(Status.Good, "more than random heads", Around(0.10, 0.03), Around(0.08, 0.03), new PermutationRank(0, 19));
-        Says(Status.Neutral, "not told apart from random heads", Around(0.10, 0.03), Around(0.08, 0.03), new PermutationRank(1, 19));
-        Says(Status.Neutral, "not told apart from random heads", Around(0.10, 0.03), Around(0.08, 0.09), new PermutationRank(0, 19));
+        Says(Status.Neutral, "not distinguishable from random heads", Around(0.10, 0.03), Around(0.08, 0.03), new PermutationRank(1, 19));
+        Says(Status.Neutral, "not distinguishable from random heads", Around(0.10, 0.03), Around(0.08, 0.09), new PermutationRank(0, 19));
     }
 
     [Fact]

@@ -169,9 +169,9 @@ internal static class Sequences
             if (total is double sum && Values.IsNumber(item))
             {
                 var next = Values.AsDouble(item!);
-                var together = sum + next;
-                carried += Math.Abs(sum) >= Math.Abs(next) ? sum - together + next : next - together + sum;
-                total = together;
+                var rounded = sum + next;
+                carried += Math.Abs(sum) >= Math.Abs(next) ? sum - rounded + next : next - rounded + sum;
+                total = rounded;
             }
             else
                 total = Operators.Apply(arguments.Site, "+", total, item, arguments.Budget);

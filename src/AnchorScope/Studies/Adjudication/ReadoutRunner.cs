@@ -38,7 +38,10 @@ internal sealed class ReadoutRunner(VisionLanguageModel model, ConflictPrompts p
         result.Curves[Direct] = HeadContribution.ToMargin(model, baseline.Trace, watched.Length - 1, final,
             entities.Following, entities.Competing);
         foreach (var (name, steps) in new[] { (Slope, 1), (Integrated, Steps) })
-            result.Curves[name] = Attribution.Of(session, baseline, entities.Following, entities.Competing, at, [], steps).Heads;
+            result.Curves[name] = Attribution.Of(session, baseline, new AttributionOptions
+            {
+                TokenA = entities.Following, TokenB = entities.Competing, Positions = at, Steps = steps,
+            }).Heads;
         result.Curves[Shift] = AttentionShift(run, prompt, baseline.Trace, watched, at);
         return result;
     }

@@ -23,7 +23,7 @@ internal static class LearntDirection
     /// <summary>Maximum number of training samples.</summary>
     public const int Samples = 64;
 
-    private const int Lanes = 4, Together = 8;
+    private const int Lanes = 4, RunsPerPass = 8;
 
     /// <summary>Learning rate, relative to the root mean square of the initial values.</summary>
     private const double Rate = 0.05;
@@ -32,8 +32,8 @@ internal static class LearntDirection
 
     /// <summary>Trains a direction with as many rows in each part as <paramref name="start"/> has.</summary>
     /// <param name="order">Seed of the order of the batches.</param>
-    public static Direction Of(VisionLanguageModel model, string name, Direction start, IReadOnlyList<LearningRun> runs, ulong order,
-        int threads, Action<int>? progress, CancellationToken cancel)
+    public static Direction Of(VisionLanguageModel model, Direction start, IReadOnlyList<LearningRun> runs, ulong order, int threads,
+        Action<int>? progress, CancellationToken cancel)
     {
         using var learnt = Parameters.Zeros("direction",
             start.Parts.Select((p, i) => (NameOf(i), new long[] { p.Rows.Count * p.Rows.Width })));
@@ -45,16 +45,16 @@ internal static class LearntDirection
         for (var step = 0; step < Steps; step++)
         {
             cancel.ThrowIfCancellationRequested();
-            var direction = Now(name, start, learnt);
+            var direction = Current(start, learnt);
             (LearningRun Run, int Sign)[] batch = [.. Enumerable.Range(0, Math.Min(Batch, runs.Count))
                 .Select(_ => runs[random.Below(runs.Count)]).SelectMany(run => new[] { (run, 1), (run, -1) })];
-            var passes = batch.Chunk(Together).ToArray();
+            var passes = batch.Chunk(RunsPerPass).ToArray();
             lanes.Of(
                 passes.Length, threads, (pass, session, gradients) => Add(session, direction, passes[pass], 1f / batch.Length, gradients));
             optimiser.Step(lanes.Sum, rate, 1);
             progress?.Invoke(step + 1);
         }
-        return Now(name, start, learnt);
+        return Current(start, learnt);
     }
 
     /// <summary>Adds the gradient of the loss with respect to the direction's parts to <paramref name="gradients"/>.</summary>
@@ -63,12 +63,12 @@ internal static class LearntDirection
         float weight, Gradients gradients)
     {
         var sites = direction.Parts.Select(p => p.Site).Distinct().ToList();
-        var slopes = batch.Select(_ => Trace.OfDerivatives(sites)).ToList();
+        var derivatives = batch.Select(_ => Trace.OfDerivatives(sites)).ToList();
         var loss = 0.0;
         session.Differentiate(
             [
                 .. batch.Select(
-                    (b, i) => new GradientPlan(b.Run.Run.Prompt, direction.At("learning", b.Sign, b.Run.Run.Prompt.Span), slopes[i])),
+                    (b, i) => new GradientPlan(b.Run.Run.Prompt, direction.At("learning", b.Sign, b.Run.Run.Prompt.Span), derivatives[i])),
             ],
             new LossGradient(ReadsLogits: true, (i, logits) =>
             {
@@ -77,16 +77,16 @@ internal static class LearntDirection
             }),
             direction.Parts.Min(p => p.Layer));
         for (var i = 0; i < batch.Count; i++)
-            Collect(session.Engine.Shape, direction, batch[i].Run.Run.Prompt, batch[i].Sign, slopes[i], gradients);
+            Collect(session.Engine.Shape, direction, batch[i].Run.Run.Prompt, batch[i].Sign, derivatives[i], gradients);
         return loss;
     }
 
-    private static void Collect(DecoderShape shape, Direction direction, Prompt prompt, int sign, Trace slopes, Gradients gradients)
+    private static void Collect(DecoderShape shape, Direction direction, Prompt prompt, int sign, Trace derivatives, Gradients gradients)
     {
         for (var i = 0; i < direction.Parts.Count; i++)
         {
             var part = direction.Parts[i];
-            var (values, columns) = (slopes[part.Site, part.Layer], shape.Width(part.Site));
+            var (values, columns) = (derivatives[part.Site, part.Layer], shape.Width(part.Site));
             var into = gradients[NameOf(i)];
             var positions = prompt.Span(part.Span!.Value);
             for (var p = 0; p < positions.Count; p++)
@@ -98,8 +98,8 @@ internal static class LearntDirection
         }
     }
 
-    private static Direction Now(string name, Direction start, Parameters learnt) =>
-        new(name, [.. start.Parts.Select((p, i) => p with { Rows = new DonorRows(learnt[NameOf(i)].ToArray(), p.Rows.Count) })]);
+    private static Direction Current(Direction start, Parameters learnt) =>
+        new(start.Name, [.. start.Parts.Select((p, i) => p with { Rows = new DonorRows(learnt[NameOf(i)].ToArray(), p.Rows.Count) })]);
 
     internal static string NameOf(int part) => $"part{part}";
 

@@ -104,16 +104,30 @@ internal sealed class SteeringReader
         var gain = Largest(_methods.Where(m => m.Family == SteeringFamily.Gain), _repairs, at => Net(at, _validation).Difference.Mean);
         var residual = Largest(_methods.Where(m => m.Family == SteeringFamily.Residual), _turns,
             at => Turning(at, _validation).Difference(r => Turned(r, at)).Difference.Mean);
-        var turns = _methods.Select(m => m.Signed ? Turn(m, test, control, unseen, residual) : null).ToList();
-        var repairs = _methods.Select(m => Repair(m, test, control, unseen, gain)).ToList();
+        var turns = _methods.Select(m => m.Signed ? MeasureTurn(m, test, control, unseen, residual) : null).ToList();
+        var repairs = _methods.Select(m => MeasureRepair(m, test, control, unseen, gain)).ToList();
         // A method without a gain on the validation runs claims nothing, so it is not a member of the family.
         var turnP = Holm([.. turns.Select(t => t?.Chosen is null ? double.NaN : t.P)]);
         var repairP = Holm([.. repairs.Select(r => r.Chosen is null ? double.NaN : r.P)]);
-        return new SteeringResult(
-            1, ToolVersion.Text, model, data, study.Diagnosed.Named, options.Seed, _margin, study.Heads, pairs, _validation.Runs.Count,
-            test.Runs.Count(r => r.Failed), test.Runs.Count, control?.Runs.Count ?? 0,
-            unseen?.Runs.Count ?? 0, gain?.Name, residual?.Name,
-            [.. _methods.Select((m, i) =>
+        return new SteeringResult
+        {
+            Schema = 1,
+            Tool = ToolVersion.Text,
+            Model = model,
+            Data = data,
+            Variants = study.Diagnosed.Named,
+            Seed = options.Seed,
+            EquivalenceMargin = _margin,
+            Heads = study.Heads,
+            FittedRuns = pairs,
+            ValidationRuns = _validation.Runs.Count,
+            Failed = test.Runs.Count(r => r.Failed),
+            TestRuns = test.Runs.Count,
+            ControlRuns = control?.Runs.Count ?? 0,
+            UnseenRuns = unseen?.Runs.Count ?? 0,
+            BestGain = gain?.Name,
+            BestResidual = residual?.Name,
+            Methods = [.. _methods.Select((m, i) =>
             {
                 var (lowest, highest) = Bounds(m);
                 return new SteeredMethod
@@ -127,7 +141,8 @@ internal sealed class SteeringReader
                     Repair = Said(m, repairs[i] with { P = repairP[i] }, test, gain),
                     Turned = [.. Knob(m, test)],
                 };
-            })]);
+            })],
+        };
     }
 
     private static IReadOnlyList<double> Holm(IReadOnlyList<double> p) =>
@@ -172,7 +187,8 @@ internal sealed class SteeringReader
 
     private SteeringChoice Choice(At at) => new(at.Setting.Label, at.Strength, Norm(at));
 
-    private SteeringTurn Turn(SteeringMethod method, MeasuredSet test, MeasuredSet? control, MeasuredSet? unseen, SteeringMethod? residual)
+    private SteeringTurn MeasureTurn(
+        SteeringMethod method, MeasuredSet test, MeasuredSet? control, MeasuredSet? unseen, SteeringMethod? residual)
     {
         if (_turns[method.Name] is not { } at) return new SteeringTurn
         {
@@ -215,7 +231,8 @@ internal sealed class SteeringReader
         };
     }
 
-    private SteeringRepair Repair(SteeringMethod method, MeasuredSet test, MeasuredSet? control, MeasuredSet? unseen, SteeringMethod? gain)
+    private SteeringRepair MeasureRepair(
+        SteeringMethod method, MeasuredSet test, MeasuredSet? control, MeasuredSet? unseen, SteeringMethod? gain)
     {
         if (_repairs[method.Name] is not { } at) return new SteeringRepair
         {
@@ -319,7 +336,7 @@ internal sealed class SteeringReader
     {
         if (turn.Chosen is not { } chosen)
             return turn with
-                { Text = $"{method.Name}: no strength that was tried turns more validation runs than it takes from their own side." };
+                { Text = $"{method.Name}: no strength that was tried switches more validation runs than it makes lose their own answer." };
         var score = turn.Score!.Value;
         string Side(TurnedSide side, string from, string to) =>
             $"{Wording.Percent(side.Switched.Mean)} of the runs that follow the "
@@ -331,7 +348,8 @@ internal sealed class SteeringReader
             text += $"; score {Wording.Change(beyond)} against the best residual direction on validation runs, {residual!.Name}";
         text += turn.Random is { } rank
             ? $"; {Wording.Rank(rank, "score")}, each at its best strength" : "; it was compared with no random heads";
-        if (turn.Control is { } without) text += $"; turned, samples without a conflict change by {Wording.Change(without)}";
+        if (turn.Control is { } without)
+            text += $"; with the same steering, accuracy without a conflict changes by {Wording.Change(without)}";
         var status = test.IsFew || turn.Random is not { } compared ? FindingStatus.Unclear
             : turn.P <= MultipleComparisons.Level && score.Low > 0 && compared.P <= MultipleComparisons.Level ? FindingStatus.Present
             : score.High < 0 || Decision.IsAbsent(score, _margin) ? FindingStatus.Absent

@@ -3,24 +3,56 @@ using AnchorScope.Metrics;
 namespace AnchorScope.Studies;
 
 /// <summary>The results of a steering study: the content of steering.json. Definitions are in docs/definitions.md.</summary>
-/// <param name="Variants">Named definitions.</param>
-/// <param name="EquivalenceMargin">A change within this margin counts as none.</param>
-/// <param name="FittedRuns">Number of runs of the first half of the ranking split, whose differences are averaged to directions.</param>
-/// <param name="ValidationRuns">Number of runs on which settings and strengths were chosen: the other half, and the hard samples.</param>
-/// <param name="Failed">Number of test runs that do not follow their instruction.</param>
-/// <param name="TestRuns">Number of test runs.</param>
-/// <param name="ControlRuns">Number of runs without a conflict; 0 for none.</param>
-/// <param name="UnseenRuns">Number of runs of the second data folder; 0 for none.</param>
-/// <param name="BestGain">The gain method with the largest net gain on validation runs, with which repairs are compared; null if none
-/// gains.</param>
-/// <param name="BestResidual">The residual direction with the largest turning score on validation runs, with which turns are compared; null
-/// if none is above 0.</param>
-internal sealed record SteeringResult(
-    int Schema, string Tool, ModelFacts Model, IReadOnlyList<SetFacts> Data, IReadOnlyDictionary<string, string> Variants, ulong Seed,
-    double EquivalenceMargin, DiagnosedHeads Heads,
-    int FittedRuns, int ValidationRuns, int Failed, int TestRuns, int ControlRuns, int UnseenRuns, string? BestGain, string? BestResidual,
-    IReadOnlyList<SteeredMethod> Methods)
+internal sealed record SteeringResult
 {
+    public required int Schema { get; init; }
+
+    public required string Tool { get; init; }
+
+    public required ModelFacts Model { get; init; }
+
+    public required IReadOnlyList<SetFacts> Data { get; init; }
+
+    /// <summary>Named definitions.</summary>
+    public required IReadOnlyDictionary<string, string> Variants { get; init; }
+
+    public required ulong Seed { get; init; }
+
+    /// <summary>A change within this margin counts as none.</summary>
+    public required double EquivalenceMargin { get; init; }
+
+    public required DiagnosedHeads Heads { get; init; }
+
+    /// <summary>Number of runs of the first half of the ranking split, whose differences are averaged to directions.</summary>
+    public required int FittedRuns { get; init; }
+
+    /// <summary>Number of runs on which settings and strengths were chosen: the other half, and the hard samples.</summary>
+    public required int ValidationRuns { get; init; }
+
+    /// <summary>Number of test runs that do not follow their instruction.</summary>
+    public required int Failed { get; init; }
+
+    /// <summary>Number of test runs.</summary>
+    public required int TestRuns { get; init; }
+
+    /// <summary>Number of runs without a conflict; 0 for none.</summary>
+    public required int ControlRuns { get; init; }
+
+    /// <summary>Number of runs of the second data folder; 0 for none.</summary>
+    public required int UnseenRuns { get; init; }
+
+    /// <summary>
+    /// The gain method with the largest net gain on validation runs, with which repairs are compared; null if none gains.
+    /// </summary>
+    public required string? BestGain { get; init; }
+
+    /// <summary>
+    /// The residual direction with the largest turning score on validation runs, with which turns are compared; null if none is above 0.
+    /// </summary>
+    public required string? BestResidual { get; init; }
+
+    public required IReadOnlyList<SteeredMethod> Methods { get; init; }
+
     /// <summary>The method with this name, or null.</summary>
     public SteeredMethod? Method(string? name) => Methods.FirstOrDefault(m => m.Name == name);
 }

@@ -113,8 +113,7 @@ internal sealed class SteeringStudy : IDisposable
         List<SteeringMethod> controls = [.. all.SelectMany(m => m.Controls)];
         var draws = new BootstrapDraws(_study.Options.Seed);
         static bool Chooses((string Phase, ConflictSet, ConflictSet) set) => set.Phase.StartsWith("validate", StringComparison.Ordinal);
-        foreach (var (phase, set, donors) in Sets.Where(Chooses))
-            Steer(phase, set, donors, all, run => Turning(controls, run), store, progress, cancel);
+        foreach (var set in Sets.Where(Chooses)) Steer(set, all, run => Turning(controls, run), store, progress, cancel);
         var validated = MeasuredSet.Join("validation", [.. Sets.Where(Chooses).Select(s => Measured(s.Phase, s.Set, store, draws))], draws);
         var reader = new SteeringReader(all, validated, _study.Options.EquivalenceMargin);
         _study.Each("norm", NormSet, store, session =>
@@ -123,8 +122,7 @@ internal sealed class SteeringStudy : IDisposable
             return (sample, stop) => runner.Norms(sample, reader.NormConditions, stop);
         }, progress, cancel);
         reader.Match(Measured("norm", NormSet, store, draws));
-        foreach (var (phase, set, donors) in Sets.Where(s => !Chooses(s)))
-            Steer(phase, set, donors, all, reader.ControlConditions, store, progress, cancel);
+        foreach (var set in Sets.Where(s => !Chooses(s))) Steer(set, all, reader.ControlConditions, store, progress, cancel);
         MeasuredSet? Of(string phase) =>
             Sets.Where(s => s.Phase == phase).Select(s => Measured(phase, s.Set, store, draws)).FirstOrDefault();
         var result = reader.Read(this, fit.Pairs, Of("test")!, Of("control"), Of("unseen"));
@@ -186,7 +184,7 @@ internal sealed class SteeringStudy : IDisposable
             if (store.Find("learnt", start.Name) is not { } rows)
             {
                 var direction = LearntDirection.Of(
-                    _study.Model, start.Name, start, runs ??= LearningRuns(cancel), _study.Options.Seed, _study.Options.Threads,
+                    _study.Model, start, runs ??= LearningRuns(cancel), _study.Options.Seed, _study.Options.Threads,
                     step => progress?.Invoke(new StudyProgress("learn", done + step, LearntDirection.Steps * starts.Count)), cancel);
                 var row = new RunResult(start.Name, 0, 0);
                 for (var i = 0; i < direction.Parts.Count; i++)
@@ -213,12 +211,12 @@ internal sealed class SteeringStudy : IDisposable
 
     /// <param name="controls">Conditions of random heads, for the first samples.</param>
     private void Steer(
-        string phase, ConflictSet set, ConflictSet donors, IReadOnlyList<SteeringMethod> methods,
+        (string Phase, ConflictSet Set, ConflictSet Donors) steered, IReadOnlyList<SteeringMethod> methods,
         Func<SteeredRun, IEnumerable<(string Condition, Intervention Edits)>> controls, ResultStore store,
-        Action<StudyProgress>? progress, CancellationToken cancel) => _study.Each(phase, set, store, session =>
+        Action<StudyProgress>? progress, CancellationToken cancel) => _study.Each(steered.Phase, steered.Set, store, session =>
         {
-            var runner = RunnerOf(donors, session);
-            var few = set.Samples.Take(RandomSamples).Select(s => s.Id).ToHashSet(StringComparer.Ordinal);
+            var runner = RunnerOf(steered.Donors, session);
+            var few = steered.Set.Samples.Take(RandomSamples).Select(s => s.Id).ToHashSet(StringComparer.Ordinal);
             return (sample, stop) => runner.Run(sample, run => Turning(methods, run).Concat(few.Contains(sample.Id) ? controls(run) : []),
                 stop);
         }, progress, cancel);

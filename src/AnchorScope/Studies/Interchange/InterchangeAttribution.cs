@@ -25,12 +25,12 @@ internal static class InterchangeAttribution
         var differences = Enumerable.Range(0, shape.Layers).Select(
             layer => Difference(receiver.Trace![Site.QueryProj, layer], donor[Site.QueryProj, layer], at, donor.Positions!, width))
             .ToList();
-        var slopes = Enumerable.Range(0, steps).Select(_ => Trace.OfDerivatives([Site.QueryProj], at.Receiver)).ToList();
+        var derivatives = Enumerable.Range(0, steps).Select(_ => Trace.OfDerivatives([Site.QueryProj], at.Receiver)).ToList();
         session.Differentiate(
             [
-                .. slopes.Select(
-                    (slope, step) => new GradientPlan(receiver.Prompt,
-                        Exchanged(shape, receiver.Trace!, differences, at, (step + 0.5f) / steps), slope)
+                .. derivatives.Select(
+                    (derivative, step) => new GradientPlan(receiver.Prompt,
+                        Exchanged(shape, receiver.Trace!, differences, at, (step + 0.5f) / steps), derivative)
                     {
                         Position = at.Receiver[0], Past = receiver,
                     }),
@@ -42,12 +42,12 @@ internal static class InterchangeAttribution
             for (var head = 0; head < shape.Heads; head++)
             {
                 var sum = 0.0;
-                foreach (var slope in slopes)
+                foreach (var derivative in derivatives)
                 {
                     for (var row = 0; row < at.Receiver.Length; row++)
                     {
                         for (var k = row * width + head * shape.HeadSize; k < row * width + (head + 1) * shape.HeadSize; k++)
-                            sum += (double)differences[layer][k] * slope[Site.QueryProj, layer][k];
+                            sum += (double)differences[layer][k] * derivative[Site.QueryProj, layer][k];
                     }
                 }
                 falls[layer * shape.Heads + head] = (float)(-sum / steps);

@@ -65,11 +65,11 @@ internal sealed record ChoicePlace(string Where, ExchangeEffect QueriesAtInstruc
     /// <summary>
     /// Where queries have the larger effect: at the instruction or after it. The intervals must be separated by a factor of two.
     /// </summary>
-    internal static string Of(ExchangeEffect instruction, ExchangeEffect behind)
+    internal static string Of(ExchangeEffect instruction, ExchangeEffect later)
     {
-        var (at, after) = (instruction.Moved, behind.Moved);
+        var (at, after) = (instruction.Moved, later.Moved);
         // In a prompt that ends with its instruction there are no later positions to compare with.
-        if (instruction.Pairs == 0 || behind.Pairs == 0) return "unclear";
+        if (instruction.Pairs == 0 || later.Pairs == 0) return "unclear";
         return at.Low > RoleRule.Least && after.High < at.Low / 2 ? "instruction"
             : after.Low > RoleRule.Least && at.High < after.Low / 2 ? "behind"
             : at.Low > RoleRule.Least && after.Low > RoleRule.Least ? "both"

@@ -62,9 +62,9 @@ public sealed class RelayRolesTests : IDisposable
         Assert.False(arbiters.Found);
         Assert.True(arbiters.Measured!.Phrasing.Moved.Low > 0.05);
         Assert.Equal(FindingStatus.Unclear, doubted.Findings[1].Status);
-        Assert.Contains("queries of the same instruction in other words move the answer as well", doubted.Findings[1].Text,
+        Assert.Contains("queries of the same instruction phrased otherwise move the answer as well", doubted.Findings[1].Text,
             StringComparison.Ordinal);
-        Assert.Contains("not which modality they name", doubted.Findings[1].Text, StringComparison.Ordinal);
+        Assert.Contains("not which modality it names", doubted.Findings[1].Text, StringComparison.Ordinal);
         Assert.Empty(study.Arbiters(doubted.Interchange).Heads);
     }
 
