@@ -121,7 +121,8 @@ internal static class TraceCommand
         var kept = (names ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
             .ToHashSet(StringComparer.Ordinal);
         if (kept.FirstOrDefault(n => !TraceExport.Optional.Contains(n)) is { } unknown)
-            throw new InputException($"--keep: expected {string.Join(", ", TraceExport.Optional)}, found {unknown}");
+            throw new InputException($"--keep: expected {string.Join(", ", TraceExport.Optional)}, found {unknown}"
+                + (unknown is "logits" or "hidden" or "attn_out" or "mlp_out" ? ", which is always written" : ""));
         return kept;
     }
 }

@@ -12,8 +12,7 @@ public static class TraceExport
 {
     /// <summary>Names of the arrays that are written only on request.</summary>
     public static IReadOnlyList<string> Optional { get; } =
-        ["z", "q", "k", "v", "k_rope", "attn", "attn_out", "mlp_out", "resid_mid", "neuron_out", "l0", "inputs_embeds", "final_norm",
-            "lens", "rope", "vision"];
+        ["z", "q", "k", "v", "k_rope", "attn", "resid_mid", "neuron_out", "l0", "inputs_embeds", "final_norm", "lens", "rope", "vision"];
 
     private static readonly (string Name, Site Site)[] HeadArrays = [("q", Site.QueryProj), ("k", Site.KeyProj),
         ("v", Site.Value), ("k_rope", Site.Key)];
