@@ -25,8 +25,7 @@ public static class TraceExport
         VisionLanguageModel model, Prompt prompt, PixelValues? pixels, Intervention intervention, IReadOnlySet<string> keep,
         ISession session, int generated = 0)
     {
-        var decoder = model.Decoder;
-        var (shape, length) = (decoder.Shape, prompt.Length);
+        var (shape, length) = (model.Engine.Shape, prompt.Length);
         intervention.Validate(shape, length, generated);
         var (layers, width) = (shape.Layers, shape.ModelSize);
         var sites = new HashSet<Site> { Site.ResidPost, Site.AttnOut, Site.MlpOut };
@@ -43,7 +42,7 @@ public static class TraceExport
         var arrays = new List<TensorData>();
         if (pixels is not null) arrays.AddRange(Vision(pixels, keep.Contains("vision"), session));
         var resid = session.Forward(prompt, intervention, trace, generated);
-        arrays.Add(TensorData.Of("lm.logits", session.Unembed(resid), length, decoder.VocabularySize));
+        arrays.Add(TensorData.Of("lm.logits", session.Unembed(resid), length, model.Engine.VocabularySize));
         arrays.Add(Stacked("lm.hidden", Site.ResidPost, length, width));
         arrays.Add(Stacked("lm.attn_out", Site.AttnOut, length, width));
         arrays.Add(Stacked("lm.mlp_out", Site.MlpOut, length, width));
@@ -61,7 +60,7 @@ public static class TraceExport
         {
             float[] lens = [.. session.Unembed(prompt.Embeddings),
                 .. Enumerable.Range(0, layers).SelectMany(l => session.Unembed(trace[Site.ResidPost, l]))];
-            arrays.Add(TensorData.Of("lens.logits", lens, layers + 1, length, decoder.VocabularySize));
+            arrays.Add(TensorData.Of("lens.logits", lens, layers + 1, length, model.Engine.VocabularySize));
         }
         if (keep.Contains("l0"))
         {
@@ -91,10 +90,10 @@ public static class TraceExport
         TensorData Angles(string name, int half)
         {
             var size = shape.HeadSize / 2;
-            var axes = decoder.Rope.Axes;
+            var axes = model.RotaryAxes;
             float[] table = [.. Enumerable.Range(0, axes).SelectMany(axis => prompt.Coordinates.SelectMany(c =>
             {
-                var part = decoder.Rope.At(c[axis]).Slice(half * size, size).ToArray();
+                var part = model.RotaryAngles(c[axis])[(half * size)..((half + 1) * size)];
                 return part.Concat(part);
             }))];
             // With several axes, as in the reference: the angles of every pair on each axis, before each pair selects its axis.
