@@ -7,6 +7,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 temporary=$(mktemp -d)
 version=
+packages=
 
 forget() { # takes this version of both packages out of NuGet's cache
     local cache=${NUGET_PACKAGES:-$HOME/.nuget/packages}
@@ -15,11 +16,17 @@ forget() { # takes this version of both packages out of NuGet's cache
     rmdir "$cache/anchorscope" "$cache/anchorscope.tool" 2> /dev/null || true
 }
 
-trap 'forget; rm -rf "$temporary"' EXIT
+leave() { # packages that failed are not kept
+    if [ $? -ne 0 ] && [ -n "$packages" ]; then rm -f "$packages"/*.nupkg "$packages"/*.snupkg; fi
+    forget
+    rm -rf "$temporary"
+}
+
+trap leave EXIT
 if [ $# -gt 0 ]; then
     mkdir -p "$1"
+    if [ -n "$(ls -A "$1")" ]; then echo "check-packages: $1: expected an empty folder" >&2; exit 1; fi
     packages=$(cd "$1" && pwd)
-    if [ -n "$(ls -A "$packages")" ]; then echo "check-packages: $packages: expected an empty folder" >&2; exit 1; fi
     versioned=()
 else
     packages=$temporary/packages

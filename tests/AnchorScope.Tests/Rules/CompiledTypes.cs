@@ -10,7 +10,7 @@ namespace AnchorScope.Tests.Rules;
 /// The types of an assembly and what each of them refers to, read from what the compiler wrote: aliases, qualified names, inferred types
 /// and members whose type is never spelt out are all there. Constants are not, as the compiler copies their values.
 /// </summary>
-internal sealed class CompiledTypes : ISignatureTypeProvider<ImmutableArray<string>, object?>
+internal sealed class CompiledTypes : ISignatureTypeProvider<ImmutableArray<string>, object?>, IDisposable
 {
     private static readonly Dictionary<short, OperandType> Operands = typeof(OpCodes).GetFields().Select(f => f.GetValue(null))
         .OfType<OpCode>().ToDictionary(code => code.Value, code => code.OperandType);
@@ -27,17 +27,16 @@ internal sealed class CompiledTypes : ISignatureTypeProvider<ImmutableArray<stri
     /// <summary>Full names without generic arity; a nested type counts as the type around it.</summary>
     public static IReadOnlyDictionary<string, TypeUse> Of(string path)
     {
-        var read = new CompiledTypes(path);
-        using (read._file)
-        {
-            return read._reader.TypeDefinitions.GroupBy(read.Name, StringComparer.Ordinal).ToDictionary(
-                group => group.Key,
-                group => new TypeUse(
-                    [.. group.SelectMany(read.Fields).Distinct(StringComparer.Ordinal)],
-                    [.. group.SelectMany(read.Uses).Distinct(StringComparer.Ordinal)]),
-                StringComparer.Ordinal);
-        }
+        using var read = new CompiledTypes(path);
+        return read._reader.TypeDefinitions.GroupBy(read.Name, StringComparer.Ordinal).ToDictionary(
+            group => group.Key,
+            group => new TypeUse(
+                [.. group.SelectMany(read.Fields).Distinct(StringComparer.Ordinal)],
+                [.. group.SelectMany(read.Uses).Distinct(StringComparer.Ordinal)]),
+            StringComparer.Ordinal);
     }
+
+    public void Dispose() => _file.Dispose();
 
     private IEnumerable<string> Fields(TypeDefinitionHandle handle) =>
         _reader.GetTypeDefinition(handle).GetFields().SelectMany(f => _reader.GetFieldDefinition(f).DecodeSignature(this, null));
