@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Bench;

@@ -1,14 +1,39 @@
 #!/usr/bin/env bash
-# Makes both packages, installs the tool into an empty folder and uses the library from a project of its own. Leaves nothing behind: what is
-# built goes to a temporary folder. Needs the .NET SDK and NuGet.
+# check-packages.sh [FOLDER]: makes both packages, installs the tool into an empty folder and uses the library from a project of its own.
+# With FOLDER, the packages have the version that the git tags give and stay there, the very files that were checked. Without it nothing
+# stays. Needs the .NET SDK and NuGet.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 temporary=$(mktemp -d)
-trap 'rm -rf "$temporary"' EXIT
-# A version that no cache has.
-version=0.0.1-check.$(date +%s)
-packages=$temporary/packages
+version=
+packages=
+
+forget() { # takes this version of both packages out of NuGet's cache
+    local cache=${NUGET_PACKAGES:-$HOME/.nuget/packages}
+    if [ -z "$version" ]; then return; fi
+    rm -rf "$cache/anchorscope/${version,,}" "$cache/anchorscope.tool/${version,,}"
+    rmdir "$cache/anchorscope" "$cache/anchorscope.tool" 2> /dev/null || true
+}
+
+leave() { # packages that failed are not kept
+    if [ $? -ne 0 ] && [ -n "$packages" ]; then rm -f "$packages"/*.nupkg "$packages"/*.snupkg; fi
+    forget
+    rm -rf "$temporary"
+}
+
+trap leave EXIT
+if [ $# -gt 0 ]; then
+    mkdir -p "$1"
+    if [ -n "$(ls -A "$1")" ]; then echo "check-packages: $1: expected an empty folder" >&2; exit 1; fi
+    packages=$(cd "$1" && pwd)
+    versioned=()
+else
+    packages=$temporary/packages
+    # A version that no cache has.
+    version=0.0.1-check.$(date +%s)
+    versioned=(-p:MinVerSkip=true -p:Version="$version")
+fi
 
 fail() {
     echo "check-packages: $1" >&2
@@ -27,10 +52,21 @@ holds() { # TEXT: the last output has it
 }
 
 for project in AnchorScope AnchorScope.Cli; do
-    try "packing $project" dotnet pack "$root/src/$project" -c Release -o "$packages" --artifacts-path "$temporary/built" \
-        -p:MinVerSkip=true -p:Version="$version"
+    try "packing $project" dotnet pack "$root/src/$project" -c Release -o "$packages" --artifacts-path "$temporary/built" "${versioned[@]}"
     if grep -q "warning" "$temporary/log"; then fail "packing $project gave a warning"; fi
 done
+if [ -z "$version" ]; then
+    version=$(cd "$packages" && ls AnchorScope.Tool.*.snupkg)
+    version=${version#AnchorScope.Tool.}
+    version=${version%.snupkg}
+    # Another build of this version may be in the cache.
+    forget
+fi
+# Between tags the program calls itself what Directory.Build.props says: src/Directory.Build.targets.
+named=$version
+if [[ $version =~ -alpha\.0(\.[0-9]+)?$|-.*\.[0-9]+\.[0-9]+$ ]]; then
+    named=$(sed -n 's:.*<VersionPrefix>\(.*\)</VersionPrefix>.*:\1:p' "$root/Directory.Build.props")
+fi
 for file in AnchorScope.$version.nupkg AnchorScope.$version.snupkg AnchorScope.Tool.$version.nupkg AnchorScope.Tool.$version.snupkg; do
     [ -f "$packages/$file" ] || fail "there is no $file"
 done
@@ -42,7 +78,7 @@ ascope=$temporary/tool/ascope
 try "ascope --help" "$ascope" --help
 holds diagnose
 try "ascope --version" "$ascope" --version
-holds "$version"
+holds "$named"
 try "ascope inspect" "$ascope" inspect "$root/models/relay"
 holds d_model
 try "ascope diagnose with the model and the conflicts in the package" "$ascope" diagnose --dry-run
@@ -72,5 +108,4 @@ cd "$root"
 try "the first sample with the package" dotnet "$temporary/consumer/built/consumer.dll"
 holds "answer: green"
 message=$(tail -n 1 "$temporary/log")
-rm -rf "${NUGET_PACKAGES:-$HOME/.nuget/packages}/anchorscope/$version" "${NUGET_PACKAGES:-$HOME/.nuget/packages}/anchorscope.tool/$version"
-echo "packages: built, installed and used ($message)"
+echo "packages $version: built, installed and used ($message)"

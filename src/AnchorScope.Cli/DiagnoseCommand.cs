@@ -81,7 +81,7 @@ internal static class DiagnoseCommand
     /// <param name="all">Whether to list all left-out lines, because no report will list them.</param>
     internal static void Introduce(DiagnosisStudy study, bool all = false)
     {
-        var shape = study.Model.Decoder.Shape;
+        var shape = study.Model.Engine.Shape;
         Opening.Warn(study.Warnings);
         var heads = $"{Plural.Of(shape.Layers, "layer")} of {Plural.Of(shape.Heads, "head")}";
         var steered = study.Named.TryGetValue("steering", out var steering) ? $", steered: {steering}" : "";

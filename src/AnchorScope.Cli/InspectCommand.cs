@@ -35,8 +35,8 @@ internal static class InspectCommand
     private static HeadSet Named(VisionLanguageModel model, string heads)
     {
         const string Option = "--heads-template";
-        var named = NamedHeads.Parse(Option, heads, model.Decoder.Shape).Select(h => new ScoredHead(h.Layer, h.Head, double.NaN)).ToList();
-        foreach (var head in named) model.Decoder.Shape.Check(head.Layer, head.Head, Option);
+        var named = NamedHeads.Parse(Option, heads, model.Engine.Shape).Select(h => new ScoredHead(h.Layer, h.Head, double.NaN)).ToList();
+        foreach (var head in named) model.Engine.Shape.Check(head.Layer, head.Head, Option);
         return new HeadSet(model.Checkpoint.Name, model.Checkpoint.Sha256, model.Tokenizer.Sha256, "", HeadSet.ByHand,
             named) { Files = model.Checkpoint.Identity.Files };
     }
@@ -46,9 +46,9 @@ internal static class InspectCommand
         Folder = Path.GetFullPath(model.Checkpoint.Folder),
         model.Family,
         ModelType = model.Checkpoint.Config.Text("model_type"),
-        model.Decoder.Shape,
-        model.Decoder.VocabularySize,
-        model.Decoder.MaximumPositions,
+        model.Engine.Shape,
+        model.Engine.VocabularySize,
+        model.Engine.MaximumPositions,
         Vision = model.VisionSummary,
         model.ImageToken,
         model.Checkpoint.WeightBytes,
@@ -61,7 +61,7 @@ internal static class InspectCommand
 
     private static void Print(VisionLanguageModel model)
     {
-        var shape = model.Decoder.Shape;
+        var shape = model.Engine.Shape;
         var stored = model.Checkpoint.WeightBytes;
         var types = string.Join(", ", model.Checkpoint.Files.SelectMany(f => f.Tensors.Values).Select(t => t.Type).Distinct().Order());
         var perPosition = 2L * shape.Layers * shape.KeyHeads * shape.HeadSize * sizeof(float);
@@ -75,7 +75,7 @@ internal static class InspectCommand
         Row("folder", Path.GetFullPath(model.Checkpoint.Folder));
         Row("family", $"{model.Family} (model_type {model.Checkpoint.Config.Text("model_type")})");
         Row("decoder", $"{Plural.Of(shape.Layers, "layer")}, d_model {shape.ModelSize}, d_mlp {shape.MlpSize}, vocabulary "
-            + $"{model.Decoder.VocabularySize}");
+            + $"{model.Engine.VocabularySize}");
         Row("heads", $"{shape.Heads} per layer ({shape.KeyHeads} key/value), d_head "
             + $"{shape.HeadSize}; {shape.Layers * shape.Heads} in all, "
             + $"5 % are {HeadRanking.Count(HeadPlan.TestedShare, shape.Layers * shape.Heads, new Definitions().Rounding)}");
@@ -87,7 +87,7 @@ internal static class InspectCommand
         Row("tokenizer", $"sha256 {model.Tokenizer.Sha256}");
         Row("template", model.HasTemplate ? model.Template.Source.ReplaceLineEndings("\\n") : model.ImageToken is null
             ? "none: --prompt is used as raw text" : "none: it can be run on token ids only (ascope trace --inputs)");
-        Row("positions", model.Decoder.MaximumPositions is { } longest ? $"at most {longest}" : "no limit named");
+        Row("positions", model.Engine.MaximumPositions is { } longest ? $"at most {longest}" : "no limit named");
         string[] odd = [.. model.Warnings, .. model.Rules.NotApplied(sampling: false)];
         Row("not supported", odd.Length == 0 ? "nothing in this checkpoint: every tensor has its place" : string.Join("; ", odd));
         if (!Console.IsOutputRedirected) AnsiConsole.Write(table);

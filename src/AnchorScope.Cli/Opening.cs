@@ -1,6 +1,5 @@
 using AnchorScope.Engines;
 using AnchorScope.Models;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Cli;
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
+using AnchorScope.Engines;
 using AnchorScope.Studies;
-using AnchorScope.Tensors;
 using Spectre.Console;
 
 namespace AnchorScope.Cli;

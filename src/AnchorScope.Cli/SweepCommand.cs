@@ -73,10 +73,10 @@ internal static class SweepCommand
             using var interrupt = new Interruption();
             using var session = opened.OpenSession(new SessionOptions { Threads = options.Threads, Cancel = interrupt.Token });
             var (prompt, _) = given.Read(parsed, opened, session);
-            if (opened.Decoder.TooLong(prompt) is { } tooLong) throw new InputException(tooLong);
+            if (opened.TooLong(prompt) is { } tooLong) throw new InputException(tooLong);
             IReadOnlyList<Intervention> varied = parsed.GetValue(plan) is { } file
-                ? InterventionJson.LoadList(file, opened.Decoder.Shape, opened.Checkpoint.Identity)
-                : [.. NamedHeads.Parse("--heads", parsed.GetValue(heads)!, opened.Decoder.Shape)
+                ? InterventionJson.LoadList(file, opened.Engine.Shape, opened.Checkpoint.Identity)
+                : [.. NamedHeads.Parse("--heads", parsed.GetValue(heads)!, opened.Engine.Shape)
                     .Select(
                         h => Intervention.HeadGain(h.Layer, h.Head, parsed.GetValue(factor), Where(parsed.GetValue(positions)!, prompt)))];
             if (varied.FirstOrDefault(v => v.Name == Intervention.None.Name) is not null)
@@ -89,7 +89,7 @@ internal static class SweepCommand
             if (parsed.GetValue(output) is { } path)
             {
                 using var rows = SweepFile.Open(path, opened, prompt, interventions,
-                    Tokens(parsed.GetValue(logits), opened.Decoder.VocabularySize), parsed.GetValue(plan) is null, parsed.GetValue(force));
+                    Tokens(parsed.GetValue(logits), opened.Engine.VocabularySize), parsed.GetValue(plan) is null, parsed.GetValue(force));
                 Run(study, rows, path, interventions.Count, options.Naive, parsed.GetValue(json), interrupt);
             }
             return 0;

@@ -6,7 +6,6 @@ using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Prompts;
 using AnchorScope.Readouts;
-using AnchorScope.Tensors;
 
 namespace AnchorScope.Cli;
 
@@ -54,11 +53,11 @@ internal static class TraceCommand
             using var interrupt = new Interruption();
             using var session = Opening.Session(opened, parsed.GetValue(threads), parsed.GetValue(kernel), interrupt.Token);
             var (prompt, pixels) = given.Read(parsed, opened, session);
-            if (opened.Decoder.TooLong(prompt, Math.Max(0, steps - 1)) is { } tooLong) throw new InputException(tooLong);
+            if (opened.TooLong(prompt, Math.Max(0, steps - 1)) is { } tooLong) throw new InputException(tooLong);
             if (steps > 0) Opening.Warn(opened.Rules.NotApplied(sampling.Temperature > 0));
             var intervention = parsed.GetValue(edits) is { } path
-                ? InterventionJson.Load(path, opened.Decoder.Shape, opened.Checkpoint.Identity) : Intervention.None;
-            intervention.Validate(opened.Decoder.Shape, prompt.Length, Math.Max(0, steps - 1));
+                ? InterventionJson.Load(path, opened.Engine.Shape, opened.Checkpoint.Identity) : Intervention.None;
+            intervention.Validate(opened.Engine.Shape, prompt.Length, Math.Max(0, steps - 1));
             var arrays = new List<TensorData>();
             if (prompt.Rendered.Length > 0)
             {
@@ -78,7 +77,7 @@ internal static class TraceCommand
                 });
                 arrays.Add(TensorData.Of("gen.ids", [.. generated.Tokens.Select(t => (long)t)], generated.Tokens.Count));
                 arrays.Add(TensorData.Of("gen.logits", [.. generated.Logits.SelectMany(l => l)], generated.Tokens.Count,
-                    opened.Decoder.VocabularySize));
+                    opened.Engine.VocabularySize));
                 Console.WriteLine(opened.Tokenizer.Decode([.. generated.Tokens]));
             }
             SafetensorsWriter.Write(parsed.GetValue(output)!, arrays, new Dictionary<string, string>(StringComparer.Ordinal)
@@ -121,7 +120,8 @@ internal static class TraceCommand
         var kept = (names ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
             .ToHashSet(StringComparer.Ordinal);
         if (kept.FirstOrDefault(n => !TraceExport.Optional.Contains(n)) is { } unknown)
-            throw new InputException($"--keep: expected {string.Join(", ", TraceExport.Optional)}, found {unknown}");
+            throw new InputException($"--keep: expected {string.Join(", ", TraceExport.Optional)}, found {unknown}"
+                + (unknown is "logits" or "hidden" or "attn_out" or "mlp_out" ? ", which is always written" : ""));
         return kept;
     }
 }

@@ -57,7 +57,7 @@ internal static class VerifyBakedCommand
             var files = new BakedFiles(original, other, gains);
             var checks = FileProgress.Show("bytes", progress => files.Check(record, progress, interrupt.Token)).ToList();
             var reason = "";
-            if (original.Decoder.Shape != other.Decoder.Shape || original.Decoder.VocabularySize != other.Decoder.VocabularySize)
+            if (original.Engine.Shape != other.Engine.Shape || original.Engine.VocabularySize != other.Engine.VocabularySize)
             {
                 checks.Add(new BakedCheck("the same architecture", "other sizes: no logits to compare", false));
             }
@@ -87,14 +87,14 @@ internal static class VerifyBakedCommand
     private static HeadGains Fitting(BakedRecord record, VisionLanguageModel model, string folder)
     {
         foreach (var head in record.Gains.Heads)
-            model.Decoder.Shape.Check(head.Layer, head.Head, Path.Combine(folder, BakedRecord.FileName), "heads: ");
+            model.Engine.Shape.Check(head.Layer, head.Head, Path.Combine(folder, BakedRecord.FileName), "heads: ");
         return record.Gains;
     }
 
     private static HeadGains Given(string path, float? given, VisionLanguageModel model)
     {
         var set = HeadSetFile.Load(path).Set;
-        set.Validate(model.Decoder.Shape, null, path);
+        set.Validate(model.Engine.Shape, null, path);
         return given is { } factor ? HeadGains.Of(set.Heads.Select(h => (h.Layer, h.Head)), factor)
             : set.Gains ?? throw new InputException($"--heads and --factor: expected both or none, found one, and {path} has no gains");
     }

@@ -241,7 +241,8 @@ public sealed record DecoderShape(int Layers, int Heads, int KeyHeads, int HeadS
         Site.KeyProj or Site.Key or Site.Value => KeyHeads * HeadSize,
         Site.NeuronOut => MlpSize,
         Site.AttnScores or Site.AttnPattern => throw new ArgumentOutOfRangeException(nameof(site), site, "has no fixed width"),
-        _ => ModelSize,
+        Site.ResidPre or Site.AttnOut or Site.ResidMid or Site.MlpOut or Site.ResidPost => ModelSize,
+        _ => throw new ArgumentOutOfRangeException(nameof(site), site, "this site has no known width"),
     };
 }
 
@@ -265,11 +266,11 @@ public static class SiteNames
         Site.NeuronOut => "neuron_out",
         Site.MlpOut => "mlp_out",
         Site.ResidPost => "resid_post",
-        _ => throw new ArgumentOutOfRangeException(nameof(site), site, null),
+        _ => throw new ArgumentOutOfRangeException(nameof(site), site, "this site has no name"),
     };
 
     /// <summary>All names, in the order of computation.</summary>
-    public static IReadOnlyList<string> All { get; } = [.. Enum.GetValues<Site>().Select(Of)];
+    public static IReadOnlyList<string> All { get; } = [.. Enum.GetValues<Site>().OrderBy(SiteOrder.Of).Select(Of)];
 
     /// <summary>The site with this name, or null.</summary>
     public static Site? Parse(string name) => Enum.GetValues<Site>().Where(s => Of(s) == name).Select(s => (Site?)s).FirstOrDefault();

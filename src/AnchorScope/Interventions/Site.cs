@@ -79,5 +79,9 @@ internal static class SiteOrder
     ];
 
     /// <summary>Whether a layer computes <paramref name="site"/> before <paramref name="other"/>.</summary>
-    public static bool IsBefore(this Site site, Site other) => Array.IndexOf(Computed, site) < Array.IndexOf(Computed, other);
+    public static bool IsBefore(this Site site, Site other) => Of(site) < Of(other);
+
+    /// <summary>The place of <paramref name="site"/> among the sites of a layer, from 0.</summary>
+    public static int Of(Site site) => Array.IndexOf(Computed, site) is >= 0 and var place
+        ? place : throw new ArgumentOutOfRangeException(nameof(site), site, "this site has no place in the order of computation");
 }

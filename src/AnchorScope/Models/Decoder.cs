@@ -255,6 +255,19 @@ internal sealed class Decoder(DecoderShape shape, Weight embedding, Rope rope, I
         return a;
     }
 
+    /// <summary>A direction of the residual stream [d_model] mapped back through a layer's o_proj [head x d_head].</summary>
+    public double[] ThroughOutput(int layer, ReadOnlySpan<float> direction)
+    {
+        var width = Shape.Width(Site.HeadOut);
+        var (through, line, weight) = (new double[width], new float[width], layers[layer].OutputProjection.Weight);
+        for (var d = 0; d < direction.Length; d++)
+        {
+            weight.Widen((long)d * width, line);
+            for (var i = 0; i < width; i++) through[i] += (double)line[i] * direction[d];
+        }
+        return through;
+    }
+
     /// <summary>Bytes of weights read by a pass from <paramref name="layer"/> on, including final norm and head.</summary>
     public long WeightBytes(int layer) => head.Weight.Bytes + layers.Skip(layer).Sum(l => l.WeightBytes);
 

@@ -77,6 +77,9 @@ public sealed class VisionLanguageModel : IDisposable
     /// <summary>A one-line description of the vision tower.</summary>
     public string VisionSummary => ModelFamily.VisionSummary;
 
+    /// <summary>Number of axes of a rotary coordinate.</summary>
+    internal int RotaryAxes => Decoder.Rope.Axes;
+
     /// <summary>What differs between families.</summary>
     internal ModelFamily ModelFamily { get; }
 
@@ -161,6 +164,24 @@ public sealed class VisionLanguageModel : IDisposable
     /// <inheritdoc cref="ModelFamily.Features"/>
     internal Tensors.Tensor Features(PixelValues pixels, Tensors.Compute compute, VisionTrace? trace = null) =>
         ModelFamily.Features(pixels, compute, trace);
+
+    /// <inheritdoc cref="Decoder.TooLong(Engines.Prompt, int)"/>
+    internal string? TooLong(Prompt prompt, int generated = 0) => Decoder.TooLong(prompt, generated);
+
+    /// <inheritdoc cref="Decoder.TooLong(int, int)"/>
+    internal string? TooLong(int positions, int generated = 0) => Decoder.TooLong(positions, generated);
+
+    /// <inheritdoc cref="Decoder.Pack"/>
+    internal void Pack() => Decoder.Pack();
+
+    /// <summary>Cosines, then sines, of the pairs of a head at one coordinate [d_head].</summary>
+    internal float[] RotaryAngles(int coordinate) => Decoder.Rope.At(coordinate).ToArray();
+
+    /// <inheritdoc cref="Decoder.MarginDirection"/>
+    internal float[] MarginDirection(ReadOnlySpan<float> resid, int tokenA, int tokenB) => Decoder.MarginDirection(resid, tokenA, tokenB);
+
+    /// <inheritdoc cref="Decoder.ThroughOutput"/>
+    internal double[] ThroughOutput(int layer, ReadOnlySpan<float> direction) => Decoder.ThroughOutput(layer, direction);
 
     /// <summary>How long the weights stay mapped.</summary>
     internal Lifetime Lifetime { get; }

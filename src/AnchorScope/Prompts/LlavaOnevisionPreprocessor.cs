@@ -1,3 +1,5 @@
+using AnchorScope.Checkpoints;
+
 namespace AnchorScope.Prompts;
 
 /// <summary>

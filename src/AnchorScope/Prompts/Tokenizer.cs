@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
+using AnchorScope.Checkpoints;
 using AnchorScope.Prompts.Tokenization;
 
 namespace AnchorScope.Prompts;

@@ -18,20 +18,13 @@ public static class HeadContribution
     /// <param name="final">Residual stream after the last layer at the same position [d_model].</param>
     public static float[] ToMargin(VisionLanguageModel model, Trace trace, int row, ReadOnlySpan<float> final, int tokenA, int tokenB)
     {
-        var (decoder, shape) = (model.Decoder, model.Decoder.Shape);
-        var direction = decoder.MarginDirection(final, tokenA, tokenB);                  // [d_model]
+        var shape = model.Engine.Shape;
+        var direction = model.MarginDirection(final, tokenA, tokenB);                  // [d_model]
         var contributions = new float[shape.Layers * shape.Heads];
         var width = shape.Width(Site.HeadOut);
-        var line = new float[width];
         for (var layer = 0; layer < shape.Layers; layer++)
         {
-            var through = new double[width];  // the direction mapped back through o_proj [head x d_head]
-            var weight = decoder.Layers[layer].OutputProjection.Weight;
-            for (var d = 0; d < direction.Length; d++)
-            {
-                weight.Widen((long)d * width, line);
-                for (var i = 0; i < width; i++) through[i] += (double)line[i] * direction[d];
-            }
+            var through = model.ThroughOutput(layer, direction);                         // [head x d_head]
             var z = trace[Site.HeadOut, layer].AsSpan(row * width, width);
             for (var head = 0; head < shape.Heads; head++)
             {

@@ -12,8 +12,7 @@ public static class TraceExport
 {
     /// <summary>Names of the arrays that are written only on request.</summary>
     public static IReadOnlyList<string> Optional { get; } =
-        ["z", "q", "k", "v", "k_rope", "attn", "attn_out", "mlp_out", "resid_mid", "neuron_out", "l0", "inputs_embeds", "final_norm",
-            "lens", "rope", "vision"];
+        ["z", "q", "k", "v", "k_rope", "attn", "resid_mid", "neuron_out", "l0", "inputs_embeds", "final_norm", "lens", "rope", "vision"];
 
     private static readonly (string Name, Site Site)[] HeadArrays = [("q", Site.QueryProj), ("k", Site.KeyProj),
         ("v", Site.Value), ("k_rope", Site.Key)];
@@ -26,8 +25,7 @@ public static class TraceExport
         VisionLanguageModel model, Prompt prompt, PixelValues? pixels, Intervention intervention, IReadOnlySet<string> keep,
         ISession session, int generated = 0)
     {
-        var decoder = model.Decoder;
-        var (shape, length) = (decoder.Shape, prompt.Length);
+        var (shape, length) = (model.Engine.Shape, prompt.Length);
         intervention.Validate(shape, length, generated);
         var (layers, width) = (shape.Layers, shape.ModelSize);
         var sites = new HashSet<Site> { Site.ResidPost, Site.AttnOut, Site.MlpOut };
@@ -44,7 +42,7 @@ public static class TraceExport
         var arrays = new List<TensorData>();
         if (pixels is not null) arrays.AddRange(Vision(pixels, keep.Contains("vision"), session));
         var resid = session.Forward(prompt, intervention, trace, generated);
-        arrays.Add(TensorData.Of("lm.logits", session.Unembed(resid), length, decoder.VocabularySize));
+        arrays.Add(TensorData.Of("lm.logits", session.Unembed(resid), length, model.Engine.VocabularySize));
         arrays.Add(Stacked("lm.hidden", Site.ResidPost, length, width));
         arrays.Add(Stacked("lm.attn_out", Site.AttnOut, length, width));
         arrays.Add(Stacked("lm.mlp_out", Site.MlpOut, length, width));
@@ -62,7 +60,7 @@ public static class TraceExport
         {
             float[] lens = [.. session.Unembed(prompt.Embeddings),
                 .. Enumerable.Range(0, layers).SelectMany(l => session.Unembed(trace[Site.ResidPost, l]))];
-            arrays.Add(TensorData.Of("lens.logits", lens, layers + 1, length, decoder.VocabularySize));
+            arrays.Add(TensorData.Of("lens.logits", lens, layers + 1, length, model.Engine.VocabularySize));
         }
         if (keep.Contains("l0"))
         {
@@ -92,10 +90,10 @@ public static class TraceExport
         TensorData Angles(string name, int half)
         {
             var size = shape.HeadSize / 2;
-            var axes = decoder.Rope.Axes;
+            var axes = model.RotaryAxes;
             float[] table = [.. Enumerable.Range(0, axes).SelectMany(axis => prompt.Coordinates.SelectMany(c =>
             {
-                var part = decoder.Rope.At(c[axis]).Slice(half * size, size).ToArray();
+                var part = model.RotaryAngles(c[axis])[(half * size)..((half + 1) * size)];
                 return part.Concat(part);
             }))];
             // With several axes, as in the reference: the angles of every pair on each axis, before each pair selects its axis.

@@ -34,7 +34,7 @@ internal static class BakedPrompts
         {
             var random = new SplitMix(Seed, after: (ulong)(i * SequenceLength));
             return model.Prompt(
-                [.. Enumerable.Range(0, SequenceLength).Select(_ => random.Below(model.Decoder.VocabularySize))
+                [.. Enumerable.Range(0, SequenceLength).Select(_ => random.Below(model.Engine.VocabularySize))
                     .Where(token => token != model.ImageToken)], null, null);
         }))];
 }

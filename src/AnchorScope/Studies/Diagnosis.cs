@@ -111,8 +111,8 @@ internal sealed record ModelFacts(string Name, string Family, string Sha256, str
 
     /// <summary>The identity of an opened model.</summary>
     public static ModelFacts Of(Models.VisionLanguageModel model) => new(
-        model.Checkpoint.Name, model.Family, model.Checkpoint.Sha256, model.Tokenizer.Sha256, model.Decoder.Shape.Layers,
-        model.Decoder.Shape.Heads,
+        model.Checkpoint.Name, model.Family, model.Checkpoint.Sha256, model.Tokenizer.Sha256, model.Engine.Shape.Layers,
+        model.Engine.Shape.Heads,
         Baking.Provenance.Read(model.Checkpoint.Folder))
     {
         Files = model.Checkpoint.Identity.Files,

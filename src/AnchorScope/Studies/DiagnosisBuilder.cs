@@ -28,7 +28,7 @@ internal sealed class DiagnosisBuilder
 
     private DiagnosisOptions Options => _study.Options;
 
-    private Interventions.DecoderShape Shape => _study.Model.Decoder.Shape;
+    private Interventions.DecoderShape Shape => _study.Model.Engine.Shape;
 
     public Diagnosis Build(PromptRecord prompt)
     {

@@ -206,7 +206,7 @@ internal sealed record DiagnosisData(string Folder, ConflictSet Rank, ConflictSe
             foreach (var run in sample.Runs)
             {
                 var size = model.Measure(ConflictPrompt.Messages(run, layout, pixels is not null).Messages, pixels);
-                if (model.Decoder.TooLong(size.Positions, Math.Max(0, answerTokens - 1)) is { } reason) return reason;
+                if (model.TooLong(size.Positions, Math.Max(0, answerTokens - 1)) is { } reason) return reason;
                 told?.Invoke(size);
             }
             return null;

@@ -55,7 +55,7 @@ internal sealed class DiagnosisEstimator
         };
     }
 
-    private DecoderShape Shape => _study.Model.Decoder.Shape;
+    private DecoderShape Shape => _study.Model.Engine.Shape;
 
     private void Count(string phase, int samples, bool exact, int points)
     {

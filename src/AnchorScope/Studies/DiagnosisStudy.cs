@@ -43,8 +43,8 @@ internal sealed class DiagnosisStudy : IDisposable
                 set.With(set.Samples, DonorFinder.In(set, Model.Tokenizer, options.Seed).Unfit(set, options.Variants.Alignment));
             Data = Data.WithKnownMeans(options.Variants);
             Data = Data with { Rank = Listed(Data.Rank), Test = Listed(Data.Test) };
-            _conditions = new DiagnosisConditions(options, Model.Decoder.Shape);
-            if (Model.Checkpoint.IsSmall) Model.Decoder.Pack();
+            _conditions = new DiagnosisConditions(options, Model.Engine.Shape);
+            if (Model.Checkpoint.IsSmall) Model.Pack();
         }
         catch
         {
@@ -108,7 +108,7 @@ internal sealed class DiagnosisStudy : IDisposable
     private ConflictSet PartSet =>
         Data.Rank.Part(Data.Rank.Name, [.. Data.Rank.Samples.Where(s => s.Kind == SampleKind.Conflict).Take(Candidates.PartSamples)]);
 
-    private DecoderShape Shape => Model.Decoder.Shape;
+    private DecoderShape Shape => Model.Engine.Shape;
 
     /// <summary>
     /// The cost of <see cref="Run"/> with an empty store, and its duration at the rate of a plain run, which is measured here.

@@ -65,7 +65,7 @@ internal static class ParityCheck
         Lens(golden, model, prompt, session, rows);
         foreach (var intervention in golden.Interventions())
         {
-            intervention.Validate(model.Decoder.Shape, prompt.Length);
+            intervention.Validate(model.Engine.Shape, prompt.Length);
             Close(rows, golden, $"iv.{intervention.Name}.logits", session.Unembed(session.Forward(prompt, intervention)));
         }
         Sweeps(golden, model, prompt, session, rows);
@@ -116,16 +116,16 @@ internal static class ParityCheck
         {
             if (both.Contains(name)) Close(rows, golden, name, Values(written[name]));
         }
-        for (var layer = 0; layer < model.Decoder.Shape.Layers; layer++)
+        for (var layer = 0; layer < model.Engine.Shape.Layers; layer++)
         {
             foreach (var name in LayerOrder.Where(both.Contains))
             {
                 var shape = golden.Shape(name);
                 var (want, got) = (golden.Singles(name), Values(written[name]));
-                if (want.Length != got.Length || shape[0] != model.Decoder.Shape.Layers)
+                if (want.Length != got.Length || shape[0] != model.Engine.Shape.Layers)
                     throw InputException.At(golden.Name, name, $"shape [{string.Join(", ", written[name].Shape)}]",
                         $"[{string.Join(", ", shape)}]");
-                var size = want.Length / model.Decoder.Shape.Layers;
+                var size = want.Length / model.Engine.Shape.Layers;
                 var attention = name == "lm.attn";
                 rows.Add(new ParityArray
                 {
@@ -148,19 +148,19 @@ internal static class ParityCheck
         int[] at = [
             .. positions.Select(p => p >= 0 && p < prompt.Length
                 ? (int)p : throw InputException.At(golden.Name, "lens.positions", $"0 to {prompt.Length - 1}", $"{p}"))];
-        var (trace, width) = (new Trace([Site.ResidPost], at), model.Decoder.Shape.ModelSize);
+        var (trace, width) = (new Trace([Site.ResidPost], at), model.Engine.Shape.ModelSize);
         _ = session.Forward(prompt, Intervention.None, trace);
         // A trace stores positions in ascending order; the golden file has its own order.
         var ascending = at.Distinct().Order().ToList();
         var lens = at.SelectMany(p => prompt.Embeddings[(p * width)..((p + 1) * width)])
-            .Concat(Enumerable.Range(0, model.Decoder.Shape.Layers).SelectMany(
+            .Concat(Enumerable.Range(0, model.Engine.Shape.Layers).SelectMany(
                 l => at.SelectMany(p => trace[Site.ResidPost, l].AsSpan(ascending.IndexOf(p) * width, width).ToArray()))).ToArray();
         Close(rows, golden, "lens.logits", session.Unembed(lens));
     }
 
     private static void Sweeps(ParityGolden golden, VisionLanguageModel model, Prompt prompt, ISession session, List<ParityRow> rows)
     {
-        var shape = model.Decoder.Shape;
+        var shape = model.Engine.Shape;
         var heads = Enumerable.Range(0, shape.Layers).SelectMany(l => Enumerable.Range(0, shape.Heads).Select(h => (l, h))).ToList();
         var last = Positions.Of(prompt.Length - 1);
         var images = prompt.Span(SpanKind.Image);

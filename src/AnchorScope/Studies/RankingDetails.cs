@@ -77,7 +77,7 @@ internal sealed class RankingDetails(DiagnosisStudy study, ResultStore store, He
     private readonly Candidates _parts = study.Parts(store, plan);
     private readonly MeasuredSet _rank = rank.Where(r => r.Result.Curves.ContainsKey(RankedRuns.AtLast));
 
-    private Interventions.DecoderShape Shape => study.Model.Decoder.Shape;
+    private Interventions.DecoderShape Shape => study.Model.Engine.Shape;
 
     public NeuronTable Neurons()
     {

@@ -88,8 +88,8 @@ internal sealed class SampleRunner(
         for (var i = 0; i < outcomes.Length; i++) result.Outcomes[variants[i].Intervention.Name] = outcomes[i];
         if (phase == Phase.Rank)
         {
-            var width = model.Decoder.Shape.ModelSize;
-            var final = baseline.Trace![Site.ResidPost, model.Decoder.Shape.Layers - 1].AsSpan(^width..);
+            var width = model.Engine.Shape.ModelSize;
+            var final = baseline.Trace![Site.ResidPost, model.Engine.Shape.Layers - 1].AsSpan(^width..);
             result.Curves["dla"] = HeadContribution.ToMargin(model, baseline.Trace, watched.Length - 1, final,
                 entities.Following, entities.Competing);
             AddEstimates(result, prompt, baseline, entities, plan.Parts!.Samples.Contains(run.Sample));
@@ -136,7 +136,7 @@ internal sealed class SampleRunner(
 
     private void AddActivations(RunResult result, Candidates parts, Trace trace, int[] anchors, int last)
     {
-        var shape = model.Decoder.Shape;
+        var shape = model.Engine.Shape;
         float Mean(IReadOnlyList<int> rows, Site site, int layer, int column) =>
             rows.Count == 0 ? 0 : rows.Average(row => trace[site, layer][row * shape.Width(site) + column]);
         float[] Of(params IReadOnlyList<int> rows) =>
@@ -178,7 +178,7 @@ internal sealed class SampleRunner(
     private void AddLens(RunResult result, Prompt prompt, Trace trace, AnswerEntities entities, int[] anchors, int[] watched)
     {
         if (entities.CompetingForms.Count == 0) return;
-        var (layers, width) = (model.Decoder.Shape.Layers, model.Decoder.Shape.ModelSize);
+        var (layers, width) = (model.Engine.Shape.Layers, model.Engine.Shape.ModelSize);
         var embedded = watched.SelectMany(p => prompt.Embeddings[(p * width)..((p + 1) * width)]).ToArray();
         var after = Enumerable.Range(0, layers).Select(l => trace[Site.ResidPost, l]).Prepend(embedded)
             .Select(r => Margins(r, entities, anchors, watched)).ToList();
@@ -192,7 +192,7 @@ internal sealed class SampleRunner(
     private (float Anchor, float Last) Margins(float[] resid, AnswerEntities entities, int[] anchors, int[] watched)
     {
         var logits = session.Unembed(resid, options.Variants.Lens == LensNorm.Final);
-        var vocabulary = model.Decoder.VocabularySize;
+        var vocabulary = model.Engine.VocabularySize;
         double Phi(IReadOnlyList<int> forms, int row)
         {
             Span<double> values = stackalloc double[forms.Count];

@@ -24,7 +24,7 @@ internal sealed class SweepStudy
     public SweepStudy(VisionLanguageModel model, Prompt prompt, IReadOnlyList<Intervention> interventions, SweepOptions options)
     {
         (_model, _prompt, _interventions, _options) = (model, prompt, interventions, options);
-        foreach (var intervention in interventions) intervention.Validate(model.Decoder.Shape, prompt.Length);
+        foreach (var intervention in interventions) intervention.Validate(model.Engine.Shape, prompt.Length);
         Cost = SweepCost.Of(model.Engine, prompt, interventions, options.Memory, options.Threads);
     }
 
@@ -43,7 +43,7 @@ internal sealed class SweepStudy
     public void Run(SweepFile file, Action<int>? progress = null, Action? recorded = null, CancellationToken cancel = default)
     {
         if (file.Missing.Count == 0) return;
-        if (_model.Checkpoint.IsSmall) _model.Decoder.Pack();
+        if (_model.Checkpoint.IsSmall) _model.Pack();
         if (_options.Naive) Naive(file, progress, cancel);
         else Planned(file, progress, recorded, cancel);
     }

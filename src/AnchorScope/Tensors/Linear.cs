@@ -1,17 +1,8 @@
 using System.Numerics.Tensors;
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 
 namespace AnchorScope.Tensors;
-
-/// <summary>Which matrix kernel a study uses. The two differ in the last bits, so a study uses only one of them.</summary>
-internal enum KernelFamily
-{
-    /// <summary>Panels of 32 outputs, for many rows: prefill, sweeps.</summary>
-    Panel,
-
-    /// <summary>Weights streamed once as stored, for few rows: decoding.</summary>
-    Direct,
-}
 
 /// <summary>y = x W^T (+ b), weights [outputs, inputs] as stored in the checkpoint.</summary>
 internal sealed unsafe class Linear

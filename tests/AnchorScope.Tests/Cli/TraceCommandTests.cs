@@ -120,6 +120,15 @@ public sealed class TraceCommandTests : IDisposable
     }
 
     [Fact]
+    public void AnArrayThatIsAlwaysWritten_IsNothingToKeep()
+    {
+        var (exit, _, error) = Ascope.Run(_temp.Path, "trace", Fixtures.Path("llava15"), "--keep", "z,attn_out", "--out", "a.safetensors");
+        Assert.Equal(2, exit);
+        Assert.Contains("found attn_out, which is always written", error, StringComparison.Ordinal);
+        Assert.DoesNotContain(TraceExport.Optional, name => name is "attn_out" or "mlp_out");
+    }
+
+    [Fact]
     public void PromptsThatAreTooLong_AreRefusedWithBothNumbers()
     {
         var model = _temp.Copy(Fixtures.Path("llava15"), "short");

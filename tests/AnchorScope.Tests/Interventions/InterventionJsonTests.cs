@@ -5,9 +5,9 @@ namespace AnchorScope.Tests.Interventions;
 /// <summary>Every intervention that validation accepts can be written, and is read back as it was.</summary>
 public sealed class InterventionJsonTests
 {
-    private const int Length = 6;
+    internal const int Length = 6;
 
-    private static readonly DecoderShape Shape = new(Layers: 3, Heads: 4, KeyHeads: 2, HeadSize: 4, ModelSize: 12, MlpSize: 20);
+    internal static readonly DecoderShape Shape = new(Layers: 3, Heads: 4, KeyHeads: 2, HeadSize: 4, ModelSize: 12, MlpSize: 20);
 
     public static TheoryData<Site, Operation> SitesAndOperations { get; } = All();
 
@@ -15,7 +15,7 @@ public sealed class InterventionJsonTests
     [MemberData(nameof(SitesAndOperations))]
     public void WhatIsAccepted_GoesThroughAndBack(Site site, Operation operation)
     {
-        var accepted = Edits(site, operation).Where(IsAccepted).ToList();
+        var accepted = Accepted(site, operation);
         foreach (var edit in accepted)
         {
             var written = InterventionJson.Write(new Intervention("one", edit));
@@ -109,6 +109,9 @@ public sealed class InterventionJsonTests
         }
         return all;
     }
+
+    /// <summary>Edits of one site and operation, with every combination of the fields that validation accepts.</summary>
+    internal static List<Edit> Accepted(Site site, Operation operation) => [.. Edits(site, operation).Where(IsAccepted)];
 
     private static bool IsAccepted(Edit edit)
     {

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using AnchorScope.Prompts.Tokenization;
 using AnchorScope.Prompts;
 
 namespace AnchorScope.Tests.Prompts;

@@ -1,10 +1,14 @@
 using System.Diagnostics;
+using System.Reflection;
 
 namespace AnchorScope.Tests.Rules;
 
 /// <summary>The samples run as a user runs them, and README shows the first one as it is.</summary>
 public sealed class SampleTests
 {
+    /// <summary>Each takes a second or two; a machine that others use takes longer.</summary>
+    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(3);
+
     [Fact]
     public void FirstReading_BlocksAHeadAndReadsTheLens()
     {
@@ -33,16 +37,22 @@ public sealed class SampleTests
             1, 12);
     }
 
+    /// <summary>Runs the sample that was built together with this test: in the same configuration, for the same framework.</summary>
     private static string[] Run(string name)
     {
-        var folder = Path.Combine(Fixtures.Root, "samples", name, "bin");
-        var built = Directory.EnumerateFiles(folder, $"AnchorScope.Samples.{name}.dll", SearchOption.AllDirectories)
-            .MaxBy(File.GetLastWriteTimeUtc)!;
-        using var process = Process.Start(new ProcessStartInfo("dotnet",
-            [built]) { WorkingDirectory = Fixtures.Root, RedirectStandardOutput = true, UseShellExecute = false })!;
-        var output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        Assert.Equal(0, process.ExitCode);
-        return output.ReplaceLineEndings("\n").TrimEnd().Split('\n');
+        var configuration = typeof(SampleTests).Assembly.GetCustomAttribute<AssemblyConfigurationAttribute>()!.Configuration;
+        var framework = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
+        var built = Path.Combine(Fixtures.Root, "samples", name, "bin", configuration, framework, $"AnchorScope.Samples.{name}.dll");
+        Assert.True(File.Exists(built), $"{built} was not built");
+        using var process = Process.Start(new ProcessStartInfo("dotnet", [built])
+            { WorkingDirectory = Fixtures.Root, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
+        var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        if (!process.WaitForExit(Longest))
+        {
+            process.Kill(entireProcessTree: true);
+            Assert.Fail($"{name} has not ended within {Longest}");
+        }
+        Assert.True(process.ExitCode == 0, $"{name} ended with {process.ExitCode}: {error.Result}");
+        return output.Result.ReplaceLineEndings("\n").TrimEnd().Split('\n');
     }
 }

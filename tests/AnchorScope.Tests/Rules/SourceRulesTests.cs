@@ -26,10 +26,21 @@ public sealed partial class SourceRulesTests
     [Fact]
     public void NoLineIsWiderThanAScreen() => Empty(
         from path in Sources
-        let raw = RawText(path)
+        let raw = RawText(File.ReadAllText(path))
         from line in File.ReadLines(path).Index()
-        where line.Item.Length > WidestLine && !raw[line.Index]
+        where line.Item.Length > WidestLine && !raw.Contains(line.Index)
         select $"{Name(path)}:{line.Index + 1} has {line.Item.Length} columns, more than {WidestLine}");
+
+    [Fact]
+    public void TripleQuotesCount_WhereATextBegins()
+    {
+        const string Three = "\"\"\"";
+        Assert.Equal([1, 2, 3], RawText($"a\nf({Three}\n  // \"text\n  {Three});\nb").Order());
+        Assert.Equal([0], RawText($"var text = {Three}one line{Three};\nb").Order());
+        Assert.Equal([1, 2], RawText($"$\"{{f(\"a\")}}\";\n${Three}\"\n x {Three}\"\nb").Order());
+        // In a comment, a character and another text they mean nothing.
+        Assert.Empty(RawText($"// as in {Three}\nb /* {Three} */ 'x'\n'\"' + '\\'' + \"\\\"\" + @\"{Three}\"\"\"\"\nb"));
+    }
 
     /// <summary>Private words that once stood here, with the field's own beside them.</summary>
     [Fact]
@@ -85,15 +96,16 @@ public sealed partial class SourceRulesTests
         Sources.SelectMany(path => File.ReadLines(path).Select((line, i) => (line, i)).Where(l => rule.IsMatch(l.line))
             .Select(l => $"{Name(path)}:{l.i + 1}: {l.line.Trim()}: {why}"));
 
-    /// <summary>Which lines of a file belong to a text in triple quotes.</summary>
-    private static List<bool> RawText(string path)
+    /// <summary>Which lines of a file, from 0, belong to a text in triple quotes.</summary>
+    private static HashSet<int> RawText(string code)
     {
-        var (lines, inside) = (new List<bool>(), false);
-        foreach (var line in File.ReadLines(path))
+        var (lines, line, at) = (new HashSet<int>(), 0, 0);
+        foreach (Match part in CommentsAndTexts().Matches(code))
         {
-            var quotes = TripleQuotes().Count(line);
-            lines.Add(inside || quotes > 0);
-            if (quotes % 2 == 1) inside = !inside;
+            line += code.AsSpan(at..part.Index).Count('\n');
+            var high = part.ValueSpan.Count('\n');
+            if (part.Groups["quotes"].Success) lines.UnionWith(Enumerable.Range(line, high + 1));
+            (line, at) = (line + high, part.Index + part.Length);
         }
         return lines;
     }
@@ -127,8 +139,11 @@ public sealed partial class SourceRulesTests
         RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Counted();
 
-    [GeneratedRegex("\"{3,}", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
-    private static partial Regex TripleQuotes();
+    /// <summary>Comments, texts with and without an at sign, texts in triple quotes, characters: whichever begins first.</summary>
+    [GeneratedRegex(
+        @"//[^\n]*|/\*.*?\*/|(@\$?|\$@)""([^""]|"""")*""|(?<quotes>""{3,}).*?\k<quotes>|""(\\.|[^""\\\n])*""|'(\\.|[^'\\\n])+'",
+        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture | RegexOptions.Singleline, 1000)]
+    private static partial Regex CommentsAndTexts();
 
     [GeneratedRegex(
         @"\b(way back|derivatives? by|laid together|looks? back at|(turned|turning) of weights|one trip through|asking beyond|speaks? "

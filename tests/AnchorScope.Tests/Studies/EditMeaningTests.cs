@@ -102,25 +102,11 @@ public sealed class EditMeaningTests : IDisposable
     public void EditsOfTheLastLayer_ReachTheOutput_WhereTheyCan()
     {
         var deep = Shape.Layers - 1;
-        float[] Of(int width) => [.. Enumerable.Range(0, width).Select(i => MathF.Cos(i))];
-        // An edit of a query or a head's output at an earlier position of the last layer does not reach the output; the last position reads
-        // keys and values there.
-        (Site Site, bool Earlier)[] sites =
-        [
-            (Site.ResidPre, true), (Site.QueryProj, false), (Site.KeyProj, true), (Site.Value, true),
-            (Site.HeadOut, false), (Site.AttnOut, false),
-            (Site.ResidMid, false), (Site.NeuronOut, false), (Site.MlpOut, false), (Site.ResidPost, false),
-        ];
         var list = new List<(Intervention Intervention, bool Reaches)>();
-        foreach (var (site, earlier) in sites)
+        foreach (var site in Enum.GetValues<Site>())
         {
             foreach (var at in new[] { Last - 2, Last })
-            {
-                int[]? heads = site is Site.QueryProj or Site.KeyProj or Site.Value or Site.HeadOut ? [1] : null;
-                var edit = new Edit(site, deep, Operation.Set)
-                    { Positions = Positions.Of(at), Heads = heads, Vector = Of(heads is null ? Shape.Width(site) : Shape.HeadSize) };
-                list.Add((new Intervention($"{site} at {at}", edit), at == Last || earlier));
-            }
+                list.Add((new Intervention($"{site} at {at}", Replaced(site, deep, at)), at == Last || IsReadByLaterPositions(site)));
         }
         using var baseline = _tiny.Session.Record(_tiny.Prompt);
         var got = new float[list.Count][];
@@ -132,6 +118,28 @@ public sealed class EditMeaningTests : IDisposable
             Assert.True(_tiny.LastAlone(list[i].Intervention).AsSpan().SequenceEqual(got[i]), list[i].Intervention.Name);
             Assert.True(list[i].Reaches != plain.AsSpan().SequenceEqual(got[i]), list[i].Intervention.Name);
         }
+    }
+
+    /// <summary>
+    /// The last position of the last layer reads keys and values of earlier ones, so what these are computed from reaches the output.
+    /// </summary>
+    private static bool IsReadByLaterPositions(Site site) => site switch
+    {
+        Site.ResidPre or Site.KeyProj or Site.Key or Site.Value => true,
+        Site.QueryProj or Site.Query or Site.AttnScores or Site.AttnPattern or Site.HeadOut or Site.AttnOut or Site.ResidMid
+            or Site.NeuronOut or Site.MlpOut or Site.ResidPost => false,
+        _ => throw new ArgumentOutOfRangeException(nameof(site), site, "say here whether other positions read it"),
+    };
+
+    /// <summary>An edit that sets the site of one position: of one head where the site has heads.</summary>
+    private Edit Replaced(Site site, int layer, int at)
+    {
+        var edit = new Edit(site, layer, Operation.Set) { Positions = Positions.Of(at), Heads = Exchange.HasHeads(site) ? [1] : null };
+        if (site == Site.AttnScores) return edit with { Keys = Positions.Of(3) };
+        // All attention to the first key: a row of probabilities for every key of the prompt.
+        if (site == Site.AttnPattern) return edit with { Rows = new DonorRows([1f, .. new float[Last]], 1) };
+        var width = edit.Heads is null ? Shape.Width(site) : Shape.HeadSize;
+        return edit with { Vector = [.. Enumerable.Range(0, width).Select(i => MathF.Cos(i))] };
     }
 
     /// <summary>KL(P || P_condition): the run without the intervention comes first. P = (3/4, 1/4), P_condition = (1/2, 1/2).</summary>

@@ -9,11 +9,8 @@ namespace AnchorScope.Tests.Studies;
 /// <summary>A recorded run, and edits that give its values to another one.</summary>
 internal sealed class Exchange
 {
-    public static readonly Site[] Sites =
-    [
-        Site.ResidPre, Site.QueryProj, Site.Query, Site.KeyProj, Site.Key, Site.Value, Site.AttnPattern, Site.HeadOut, Site.AttnOut,
-        Site.ResidMid, Site.NeuronOut, Site.MlpOut, Site.ResidPost,
-    ];
+    /// <summary>Every site that a run can record.</summary>
+    public static readonly Site[] Sites = [.. Enum.GetValues<Site>().Where(site => site != Site.AttnScores)];
 
     private readonly Trace _trace = new(Sites);
 
@@ -43,8 +40,14 @@ internal sealed class Exchange
         return tiny.Model.Prompt(tokens, tiny.Pixels, tiny.Pixels is null ? null : tiny.Session.Features(tiny.Pixels));
     }
 
-    public static bool HasHeads(Site site) =>
-        site is Site.QueryProj or Site.Query or Site.KeyProj or Site.Key or Site.Value or Site.AttnPattern or Site.HeadOut;
+    /// <summary>Both kinds are written out, so that a new site fails here until it is put into one.</summary>
+    public static bool HasHeads(Site site) => site switch
+    {
+        Site.QueryProj or Site.Query or Site.KeyProj or Site.Key or Site.Value or Site.AttnScores or Site.AttnPattern
+            or Site.HeadOut => true,
+        Site.ResidPre or Site.AttnOut or Site.ResidMid or Site.NeuronOut or Site.MlpOut or Site.ResidPost => false,
+        _ => throw new ArgumentOutOfRangeException(nameof(site), site, "say here whether it has heads"),
+    };
 
     public int HeadsAt(Site site) => site is Site.KeyProj or Site.Key or Site.Value ? Shape.KeyHeads : Shape.Heads;
 

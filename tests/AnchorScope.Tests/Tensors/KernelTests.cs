@@ -1,5 +1,6 @@
 using System.Runtime.Intrinsics;
 using AnchorScope.Checkpoints;
+using AnchorScope.Engines;
 using AnchorScope.Tensors;
 
 namespace AnchorScope.Tests.Tensors;

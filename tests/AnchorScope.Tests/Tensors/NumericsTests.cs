@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Tensors;
 using AnchorScope.Tests.Models;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using AnchorScope.Prompts.Tokenization;
 
 namespace AnchorScope.Prompts.Jinja;
 

@@ -1,3 +1,5 @@
+using AnchorScope.Prompts.Tokenization;
+
 namespace AnchorScope.Prompts.Jinja;
 
 /// <summary>The side on which a text is padded.</summary>

@@ -1,3 +1,5 @@
+using AnchorScope.Prompts.Tokenization;
+
 namespace AnchorScope.Prompts.Jinja;
 
 /// <summary>The filters that sort, group or sum.</summary>

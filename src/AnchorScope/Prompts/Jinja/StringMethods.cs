@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using AnchorScope.Prompts.Tokenization;
 
 namespace AnchorScope.Prompts.Jinja;
 

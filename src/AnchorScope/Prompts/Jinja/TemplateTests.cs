@@ -1,3 +1,5 @@
+using AnchorScope.Prompts.Tokenization;
+
 namespace AnchorScope.Prompts.Jinja;
 
 /// <summary>The tests of the supported subset, which follow <c>is</c>.</summary>

@@ -1,4 +1,5 @@
 using System.Text;
+using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Prompts.Tokenization;
 

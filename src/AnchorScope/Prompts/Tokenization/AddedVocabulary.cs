@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Prompts.Tokenization;
 

@@ -1,3 +1,5 @@
+using AnchorScope.Checkpoints;
+
 namespace AnchorScope.Prompts.Tokenization;
 
 /// <summary>The special tokens that tokenizer.json's <c>post_processor</c> adds before and after a single sequence.</summary>

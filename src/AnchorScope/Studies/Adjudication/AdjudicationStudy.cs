@@ -46,7 +46,7 @@ internal sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
 
     private void Check(string model, IReadOnlyDictionary<HeadId, string> roles)
     {
-        var (layers, heads) = (study.Model.Decoder.Shape.Layers, study.Model.Decoder.Shape.Heads);
+        var (layers, heads) = (study.Model.Engine.Shape.Layers, study.Model.Engine.Shape.Heads);
         if (roles.Count == layers * heads && roles.Keys.All(h => h.Layer >= 0 && h.Layer < layers && h.Head >= 0 && h.Head < heads)) return;
         var highest = roles.Count == 0 ? "" : $", up to {roles.Keys.MaxBy(h => (h.Layer, h.Head))}";
         throw InputException.At(model, "roles", $"one for each of {layers} x {heads} heads", $"{roles.Count}{highest}");
@@ -122,7 +122,7 @@ internal sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
         Estimate Curve(string name, bool ofMargin = true)
         {
             var set = Measured("adjudicate/readouts");
-            var index = head.Layer * study.Model.Decoder.Shape.Heads + head.Head;
+            var index = head.Layer * study.Model.Engine.Shape.Heads + head.Head;
             return ofMargin
                 ? set.Ratio(r => r.Result.Curves[name][index], r => r.Baseline.Margin) : set.Mean(r => r.Result.Curves[name][index]);
         }
@@ -148,7 +148,7 @@ internal sealed class AdjudicationStudy(DiagnosisStudy study, ResultStore store)
             HeadMethod.OutputInterchange => Exchanged("adjudicate/exchange", DonorFactor.Instruction, HeadContent.Z),
             HeadMethod.QueryAttribution => ExchangeMeasure.ShareOfWay(
                 ExchangeMeasure.PairsOf(Measured("adjudicate/attribute"), DonorFactor.Instruction), DonorFactor.Instruction,
-                r => r.Result.Curves[InterchangeRunner.Attributed][head.Layer * study.Model.Decoder.Shape.Heads + head.Head]),
+                r => r.Result.Curves[InterchangeRunner.Attributed][head.Layer * study.Model.Engine.Shape.Heads + head.Head]),
             HeadMethod.PatternInterchange => Exchanged("adjudicate/exchange", DonorFactor.Instruction, HeadContent.Pattern),
             _ => Exchanged("adjudicate/exchange", DonorFactor.Instruction, HeadContent.Query),
         };

@@ -31,7 +31,7 @@ internal sealed class ReadoutRunner(VisionLanguageModel model, ConflictPrompts p
         int[] watched = [.. at.Append(prompt.Length - 1).Distinct().Order()];
         using var baseline = session.Record(
             prompt, new RecordOptions { Sites = [Site.HeadOut, Site.ResidPost, Site.AttnPattern], Positions = watched });
-        var shape = model.Decoder.Shape;
+        var shape = model.Engine.Shape;
         var result = new RunResult(run.Id, entities.Following, entities.Competing);
         result.Outcomes[ConditionId.Baseline] = SampleRunner.Measure(baseline.LastLogits, entities, baseline.LastLogits);
         var final = baseline.Trace![Site.ResidPost, shape.Layers - 1].AsSpan(^shape.ModelSize..);
@@ -48,7 +48,7 @@ internal sealed class ReadoutRunner(VisionLanguageModel model, ConflictPrompts p
 
     private float[] AttentionShift(ConflictRun run, Prompt prompt, Trace trace, int[] watched, int[] at)
     {
-        var shape = model.Decoder.Shape;
+        var shape = model.Engine.Shape;
         var (told, other) = run.Instruction == Modality.Vision
             ? (SpanKind.Image, SpanKind.TextContext) : (SpanKind.TextContext, SpanKind.Image);
         var shifts = new float[shape.Layers * shape.Heads];

@@ -19,7 +19,7 @@ internal sealed class DirectionRunner(
     /// </summary>
     public const string Norm = "change_norm/";
 
-    private DecoderShape Shape => model.Decoder.Shape;
+    private DecoderShape Shape => model.Engine.Shape;
 
     /// <summary>Runs every run of a sample under the conditions that <paramref name="conditions"/> returns for it.</summary>
     public IReadOnlyList<RunResult> Run(

@@ -28,7 +28,7 @@ internal sealed class SteeringMethods
     /// <summary>The layer with most of the heads.</summary>
     public int MainLayer { get; }
 
-    private DecoderShape Shape => _study.Model.Decoder.Shape;
+    private DecoderShape Shape => _study.Model.Engine.Shape;
 
     /// <summary>Initial values of the trained directions: the mean differences by position, for each method.</summary>
     public IEnumerable<Direction> Starts()

@@ -31,7 +31,7 @@ internal sealed class SteeringStudy : IDisposable
         {
             // A single file is split in two sets, which then have the same hash.
             var test = _study.Data.Test.Sha256 == _study.Data.Rank.Sha256 ? "" : _study.Data.Test.Sha256;
-            Heads = DiagnosedHeads.Of(options.Diagnosis, _study.Model.Checkpoint.Identity, test, _study.Model.Decoder.Shape);
+            Heads = DiagnosedHeads.Of(options.Diagnosis, _study.Model.Checkpoint.Identity, test, _study.Model.Engine.Shape);
             if (!diagnosis.Gains.Any(g => g > 1))
                 throw new InputException($"--gains: expected at least one number above 1, found {string.Join(',', diagnosis.Gains)}");
             if (Conflicts(_study.Data.Rank).Count < 4)
@@ -157,7 +157,7 @@ internal sealed class SteeringStudy : IDisposable
 
     private DirectionFit Fit(Action<StudyProgress>? progress, CancellationToken cancel)
     {
-        var (fit, set, spans) = (new DirectionFit(_study.Model.Decoder.Shape), Fitted,
+        var (fit, set, spans) = (new DirectionFit(_study.Model.Engine.Shape), Fitted,
             DiagnosisConditions.SpansOf(_study.Options.Variants));
         using var session = _study.Model.OpenSession(new SessionOptions { Threads = _study.Options.Threads, Cancel = cancel });
         var runner = RunnerOf(_study.Data.Rank, session);
@@ -166,7 +166,7 @@ internal sealed class SteeringStudy : IDisposable
         {
             cancel.ThrowIfCancellationRequested();
             foreach (var run in sample.Runs.Select(runner.Read).Where(r => r.Own is not null))
-                fit.Add(run, spans, DirectionFit.Differences(_study.Model.Decoder.Shape, run));
+                fit.Add(run, spans, DirectionFit.Differences(_study.Model.Engine.Shape, run));
             progress?.Invoke(new StudyProgress("fit", ++done, set.Samples.Count));
         }
         return fit.Pairs > 0

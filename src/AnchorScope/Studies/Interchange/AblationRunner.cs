@@ -41,7 +41,7 @@ internal sealed class AblationRunner(VisionLanguageModel model, IReadOnlyList<Sp
         var result = new RunResult(run.Id, entities.Following, entities.Competing);
         result.Outcomes[ConditionId.Baseline] = SampleRunner.Measure(plain.LastLogits, entities, plain.LastLogits);
         var ways = removals.Select(r => r.Variant).Distinct().ToDictionary(
-            v => v, v => new Removal(model.Decoder.Shape, prompt, _spans, replacements.Of(v, run, [Site.HeadOut], _spans)));
+            v => v, v => new Removal(model.Engine.Shape, prompt, _spans, replacements.Of(v, run, [Site.HeadOut], _spans)));
         var variants = removals.Select(r => new SweepItem(plain, ways[r.Variant].Heads(r.Condition, r.Heads))).ToList();
         foreach (var variant in variants)
             result.Curves[Norm + variant.Intervention.Name] = [(float)Change(variant.Intervention, plain.Trace!)];
@@ -54,7 +54,7 @@ internal sealed class AblationRunner(VisionLanguageModel model, IReadOnlyList<Sp
     /// <summary>Relative size of the change that a removal makes to the heads' outputs.</summary>
     private double Change(Intervention removal, Trace plain)
     {
-        var (size, width) = (model.Decoder.Shape.HeadSize, model.Decoder.Shape.Width(Site.HeadOut));
+        var (size, width) = (model.Engine.Shape.HeadSize, model.Engine.Shape.Width(Site.HeadOut));
         var (change, norm) = (0.0, 0.0);
         foreach (var edit in removal.Edits)
         {

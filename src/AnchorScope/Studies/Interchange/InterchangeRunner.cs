@@ -87,7 +87,7 @@ internal sealed class InterchangeRunner(
     /// <summary>The exchange as edits; null if the prompt has no such positions.</summary>
     private Intervention? EditsOf(Exchange exchange, Prompt receiver, AlignedPositions at, Trace donor)
     {
-        var shape = model.Decoder.Shape;
+        var shape = model.Engine.Shape;
         if (exchange.At == ExchangeScope.Whole && exchange.What != HeadContent.PassedOn)
             return HeadInterchange.Of(exchange.Condition, shape, exchange.What, exchange.Heads, at, donor);
         var instruction = receiver.Union(Instruction);

@@ -34,7 +34,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
     /// <summary>A search ends when the next head increases the share moved by less than this.</summary>
     public const double LeastGain = 0.02;
 
-    private readonly List<(int Layer, int Head)> _all = AllOf(study.Model.Decoder.Shape);
+    private readonly List<(int Layer, int Head)> _all = AllOf(study.Model.Engine.Shape);
 
     /// <summary>The exchanges in the profile of a head.</summary>
     public static IReadOnlyList<(DonorFactor Factor, HeadContent What)> ProfileKinds { get; } =
@@ -113,7 +113,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         var attributed = Attributed(progress, cancel);
         var test = First(Test, TestSamples);
         Phase("exchange", test, Test,
-            [.. TestExchanges(study.Model.Decoder.Shape, sets, necessary, attributed).DistinctBy(e => e.Condition)], progress, cancel);
+            [.. TestExchanges(study.Model.Engine.Shape, sets, necessary, attributed).DistinctBy(e => e.Condition)], progress, cancel);
         var random = First(Test, RandomSamples);
         Phase("exchange_random", random, Test,
             [.. sets.SelectMany(s => Draws(s).Prepend(s.Heads).Where(h => h.Count > 0).Select(h => s.Search.Of(h)))
@@ -188,7 +188,7 @@ internal sealed class InterchangeStudy(DiagnosisStudy study, ResultStore store, 
         List<(int Layer, int Head)> pool = [.. _all.Except(set.Heads).Except(set.Excluded)];
         if (IsCensus(set)) return [.. Combinations(pool, set.Heads.Count)];
         var random = new SplitMix(study.Options.Seed, after: (ulong)(Searches.ToList().IndexOf(set.Search) + 1) << 32);
-        var shape = study.Model.Decoder.Shape;
+        var shape = study.Model.Engine.Shape;
         var excluded = set.Heads.Concat(set.Excluded).ToHashSet();
         return [.. Enumerable.Range(0, study.Options.Draws).Select(
             _ => HeadRanking.Random(set.Heads.Count, shape.Layers, shape.Heads, excluded, random)).Where(d => d.Count == set.Heads.Count)];

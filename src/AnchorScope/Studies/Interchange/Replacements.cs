@@ -16,7 +16,7 @@ namespace AnchorScope.Studies;
 internal sealed class Replacements(
     VisionLanguageModel model, ConflictPrompts prompts, SpanMeans? means, IReadOnlyList<ConflictRun> others, ulong seed, ISession session)
 {
-    private DecoderShape Shape => model.Decoder.Shape;
+    private DecoderShape Shape => model.Engine.Shape;
 
     /// <summary>The replacement for a run.</summary>
     /// <param name="sites">Sites that will be read from it.</param>

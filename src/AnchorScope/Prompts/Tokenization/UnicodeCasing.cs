@@ -1,8 +1,7 @@
 using System.Globalization;
 using System.Text;
-using AnchorScope.Prompts.Tokenization;
 
-namespace AnchorScope.Prompts;
+namespace AnchorScope.Prompts.Tokenization;
 
 /// <summary>
 /// Upper, lower and title case by the full mappings of Unicode 16.0, as in Python's strings: one character may become several.

@@ -1,7 +1,6 @@
 using System.Text.Json;
-using AnchorScope.Checkpoints;
 
-namespace AnchorScope.Prompts;
+namespace AnchorScope.Checkpoints;
 
 /// <summary>A value of a JSON file with its file and path, so that errors can refer to it.</summary>
 internal readonly record struct JsonField(string File, string Path, JsonElement Value)
