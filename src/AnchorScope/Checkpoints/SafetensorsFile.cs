@@ -49,12 +49,15 @@ public sealed unsafe class SafetensorsFile : ITensorMemory, IDisposable
             ? entry
             : throw new InputException($"{Path}: there is no tensor {Quoted.Of(name)}{NearNames.Clause(name, Tensors.Keys)}");
 
+    /// <inheritdoc/>
+    byte* ITensorMemory.Address(TensorEntry entry) => Address(entry);
+
     /// <summary>
     /// Address of the tensor's first byte. <see cref="TensorEntry.Bytes"/> bytes may be read until this file is disposed of.
     /// </summary>
     /// <param name="entry">One of <see cref="Tensors"/>.</param>
     /// <returns>An address that is not necessarily aligned to the element size.</returns>
-    public byte* Address(TensorEntry entry)
+    internal byte* Address(TensorEntry entry)
     {
         if (!Tensors.TryGetValue(entry.Name, out var own) || !ReferenceEquals(own, entry))
             throw new ArgumentException($"the tensor '{entry.Name}' is not an entry of {Path}", nameof(entry));

@@ -33,6 +33,30 @@ public sealed record AttributionOptions
 
     /// <summary>Maximum number of rows of steps that share a pass; does not change any bit.</summary>
     public int RowsPerPass { get; init; } = Sweep.DefaultRows;
+
+    /// <exception cref="InputException">A token, a position or an edge does not exist, or a count is below 1.</exception>
+    internal void Validate(IEngine engine, Prompt prompt)
+    {
+        void Within(string what, IEnumerable<int> values, int count)
+        {
+            foreach (var value in values)
+            {
+                if (value < 0 || value >= count)
+                    throw new InputException($"attribution: {what}: expected 0 to {count - 1}, found {value}");
+            }
+        }
+        Within("token", [TokenA, TokenB], engine.VocabularySize);
+        Within("position", Positions, prompt.Length);
+        foreach (var edge in Edges)
+        {
+            Within($"{edge.Name}: query", edge.Queries, prompt.Length);
+            Within($"{edge.Name}: key", edge.Keys, prompt.Length);
+            if (edge.Queries.Count == 0 || edge.Keys.Count == 0 || edge.Keys.Min() > edge.Queries.Max())
+                throw new InputException($"attribution: {edge.Name}: expected a query that attends to one of the keys, found none");
+        }
+        if (Steps < 1) throw new InputException($"attribution: steps: expected at least 1, found {Steps}");
+        if (RowsPerPass < 1) throw new InputException($"attribution: rows per pass: expected at least 1, found {RowsPerPass}");
+    }
 }
 
 /// <summary>
@@ -51,10 +75,11 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
     /// keys and values are used.
     /// </summary>
     /// <param name="baseline">The prompt and its recorded run.</param>
+    /// <exception cref="InputException">A token, a position or an edge does not exist, or a count is below 1.</exception>
     public static Attribution Of(ISession session, IRecordedRun baseline, AttributionOptions options)
     {
         var (edges, steps) = (options.Edges, options.Steps);
-        ArgumentOutOfRangeException.ThrowIfLessThan(steps, 1, nameof(options));
+        options.Validate(session.Engine, baseline.Prompt);
         int[] positions = [.. options.Positions.Distinct().Order()];
         var (shape, prompt) = (session.Engine.Shape, baseline.Prompt);
         var start = Math.Min(prompt.Length - 1, positions.Concat(edges.SelectMany(e => e.Queries)).DefaultIfEmpty(prompt.Length - 1).Min());

@@ -66,7 +66,7 @@ public static class Sweep
     /// They may be run in any order, each by any session of the engine.
     /// </summary>
     /// <exception cref="InputException">An intervention or a readout does not fit the model or the prompt.</exception>
-    public static IReadOnlyList<SweepPass> Plan(IEngine engine, IReadOnlyList<SweepItem> items, IReadOnlyList<Readout> readouts,
+    internal static IReadOnlyList<SweepPass> Plan(IEngine engine, IReadOnlyList<SweepItem> items, IReadOnlyList<Readout> readouts,
         int rowsPerPass = DefaultRows)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rowsPerPass, 1);

@@ -16,7 +16,7 @@ internal sealed record PlannedVariant(IRecordedRun Recorded, Change Change)
 }
 
 /// <summary>Variants that share one pass.</summary>
-public sealed class SweepPass
+internal sealed class SweepPass
 {
     private readonly List<PlannedVariant> _variants;
     private readonly IReadOnlyList<Readout> _readouts;

@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using AnchorScope.Cli;
+using AnchorScope.Server.Scheduling;
 using AnchorScope.Studies;
 
 namespace AnchorScope.Tests.Rules;
@@ -20,7 +21,7 @@ public sealed partial class SignatureRulesTests
     /// </summary>
     [Fact]
     public void NothingTakesMoreParametersThanAReaderCounts() => SourceRulesTests.Empty(
-        from assembly in new[] { typeof(Sweep).Assembly, typeof(CommandLine).Assembly, typeof(Llama2c.Conversion).Assembly }
+        from assembly in new[] { typeof(Sweep).Assembly, typeof(CommandLine).Assembly, typeof(Scheduler).Assembly, typeof(Llama2c.Conversion).Assembly }
         from type in assembly.GetTypes()
         where type.Namespace != "AnchorScope.Tensors"
         from method in Methods(type)

@@ -109,6 +109,27 @@ public sealed class AttributionTests
     }
 
     [Fact]
+    public void WhatDoesNotExist_IsRefused()
+    {
+        using var tiny = Tiny.Open();
+        using var baseline = tiny.Session.Record(tiny.Prompt);
+        var options = new AttributionOptions { TokenA = 1, TokenB = 2, Positions = [3] };
+        foreach (var (wrong, expected) in new[]
+        {
+            (options with { TokenA = -1 }, "token: expected 0 to"),
+            (options with { Positions = [tiny.Prompt.Length] }, "position: expected 0 to"),
+            (options with { Edges = [new EdgeGroup("ahead", [2], [3])] }, "ahead: expected a query that attends to one of the keys"),
+            (options with { Edges = [new EdgeGroup("empty", [2], [])] }, "empty: expected a query that attends to one of the keys"),
+            (options with { Steps = 0 }, "steps: expected at least 1, found 0"),
+            (options with { RowsPerPass = 0 }, "rows per pass: expected at least 1, found 0"),
+        })
+        {
+            var refused = Assert.Throws<InputException>(() => Attribution.Of(tiny.Session, baseline, wrong));
+            Assert.Contains(expected, refused.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void ATokenOverItself_HasNoMargin_AndNothingGivesOne()
     {
         using var tiny = Tiny.Open();
