@@ -17,7 +17,7 @@ internal static class BitsBench
         var (decoder, prompt, compute) = (subject.Model.Decoder, subject.Prompt, new Compute(arena, one));
         using var baseline = new CpuEngine(decoder).On(compute).Record(prompt);
         var last = prompt.Length - 1;
-        float[] Alone(Intervention intervention, Compute on) => Sweep.Alone(new CpuEngine(decoder).On(on), prompt, intervention);
+        float[] Alone(Intervention intervention, Compute on) => Sweep.FullPass(new CpuEngine(decoder).On(on), prompt, intervention);
         float[][] Swept(params Intervention[] interventions)
         {
             var got = new float[interventions.Length][];
@@ -39,7 +39,7 @@ internal static class BitsBench
                 [.. some.SelectMany(v => Swept(v)[0])]),
             Line("two threads, against one", Alone(some[7], new Compute(arena, two)), Alone(some[7], compute)),
             Line("weights kept as panels, against weights as stored", plain,
-                Sweep.Alone(unpacked.Engine.On(compute), prompt, Intervention.None)),
+                Sweep.FullPass(unpacked.Engine.On(compute), prompt, Intervention.None)),
         };
         return new Results("bits", "What must not change a bit",
             "Logits of the last position, whole vocabulary, compared bit for bit on the model of `forward`. The same laws are tests on a "

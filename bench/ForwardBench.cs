@@ -24,12 +24,12 @@ internal static class ForwardBench
             using var arena = new Arena();
             using var team = new Team(threads);
             var compute = new Compute(arena, team);
-            var ours = Sweep.Alone(subject.Model.Engine.On(compute), subject.Prompt, Intervention.None);
+            var ours = Sweep.FullPass(subject.Model.Engine.On(compute), subject.Prompt, Intervention.None);
             largest = Math.Max(largest, Apart(ours, torch.Say("logits")));
             torch.Say($"threads {threads}");
             var peak = new ArithmeticPeak(team);
             var times = Contest.Run(Rounds,
-                Contest.Ours(() => Sweep.Alone(subject.Model.Engine.On(compute), subject.Prompt, Intervention.None)),
+                Contest.Ours(() => Sweep.FullPass(subject.Model.Engine.On(compute), subject.Prompt, Intervention.None)),
                 torch.Contender("forward"),
                 Contest.Ours(() => Generation.Run(subject.Model.Engine.On(compute), subject.Prompt, new SequenceOptions(1))),
                 peak.Contender);

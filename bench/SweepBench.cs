@@ -24,7 +24,7 @@ internal static class SweepBench
             [.. Enumerable.Range(0, count).Select(i => all[i * all.Count / count])];
         Contender Naive(List<Intervention> some) => Contest.Ours(() =>
         {
-            foreach (var variant in some) Sweep.Alone(new CpuEngine(decoder).On(compute), prompt, variant);
+            foreach (var variant in some) Sweep.FullPass(new CpuEngine(decoder).On(compute), prompt, variant);
         });
         Contender Planned(List<Intervention> variants, int from) =>
             Contest.Ours(() => HeadSweep.Run(decoder, prompt, variants, from, compute));
@@ -39,7 +39,7 @@ internal static class SweepBench
 
         var (first, end) = HeadSweep.InstructionIn(prompt);
         var instruction = Heads(Positions.Range(first, end));
-        ForwardBench.Apart(Sweep.Alone(new CpuEngine(decoder).On(compute), prompt, instruction[30]),
+        ForwardBench.Apart(Sweep.FullPass(new CpuEngine(decoder).On(compute), prompt, instruction[30]),
             torch.Say($"logits {30 / 12} {30 % 12} {first} {end}"));
         times = Contest.Run(Planned(instruction, first), Naive(Some(instruction, Sampled)),
             torch.Contender($"hooks {first} {end} {Sampled}"));

@@ -57,7 +57,7 @@ internal static class ThreadsBench
         {
             var prompt = Subject.Of(subject.Model, image);
             Contender Of(Team team) =>
-                Contest.Ours(() => Sweep.Alone(subject.Model.Engine.On(new Compute(arena, team)), prompt, Intervention.None));
+                Contest.Ours(() => Sweep.FullPass(subject.Model.Engine.On(new Compute(arena, team)), prompt, Intervention.None));
             Add($"forward pass of {prompt.Length} positions, {when}", Contest.Run(Of(two), Of(one)));
         }
         var at = Positions.Range(subject.Prompt.Length - 32, subject.Prompt.Length);

@@ -12,6 +12,7 @@ var root = new RootCommand("AnchorScope: which modality a vision-language model 
     InspectCommand.Create(),
     ParityCommand.Create(),
     BakeCommand.CreateSuppress(),
+    ServeCommand.Create(),
     SweepCommand.Create(),
     SynthCommand.Create(),
     TokenizeCommand.Create(),

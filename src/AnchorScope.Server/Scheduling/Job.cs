@@ -1,6 +1,7 @@
 using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Readouts;
+using AnchorScope.Server.Api;
 
 namespace AnchorScope.Server.Scheduling;
 
@@ -24,6 +25,9 @@ internal sealed record Job
 
     /// <summary>Restrictions on the next token.</summary>
     public GenerationRules Rules { get; init; } = GenerationRules.None;
+
+    /// <summary>Turns the tokens of each answer into text and finds its stop strings; empty: only tokens are given.</summary>
+    public IReadOnlyList<AnswerText> Texts { get; init; } = [];
 
     /// <summary>Number of likeliest tokens to report with every token; null: no probabilities.</summary>
     public int? Likeliest { get; init; }
@@ -51,7 +55,11 @@ internal sealed record Job
 /// <param name="Probability">Softmax probability of the token; NaN if probabilities are not asked for.</param>
 /// <param name="Finished">Why it is the last one; null if it is not.</param>
 internal readonly record struct JobToken(
-    int Answer, int Token, IReadOnlyList<LensToken> Likeliest, double Probability, FinishReason? Finished);
+    int Answer, int Token, IReadOnlyList<LensToken> Likeliest, double Probability, FinishReason? Finished)
+{
+    /// <summary>The text that has become final with it.</summary>
+    public string Text { get; init; } = "";
+}
 
 /// <summary>What a finished job has used.</summary>
 /// <param name="Reused">Positions of the prompt whose keys and values were kept from another job.</param>

@@ -27,7 +27,7 @@ internal sealed class PrefixCache : IDisposable
         for (var node = _kept.First; node is not null; node = node.Next)
         {
             if (node.Value.Tenant != tenant) continue;
-            var count = Math.Min(most, node.Value.Prefix.SharedWith(prompt, intervention)) / Panel * Panel;
+            var count = Math.Min(most, node.Value.Prefix.SharedCount(prompt, intervention)) / Panel * Panel;
             if (count > shared) (best, shared) = (node, count);
         }
         if (best is null) return null;

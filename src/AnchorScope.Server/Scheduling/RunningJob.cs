@@ -110,6 +110,17 @@ internal sealed class RunningJob : IDisposable
             likeliest = count == 0 ? [] : LogitLens.Top(logits, count);
             probability = LogitLens.Probability(logits, token);
         }
-        Handle.Give(new JobToken(answer, token, likeliest, probability, _answers[answer].Finished));
+        var text = Job.Texts.Count == 0 ? "" : TextOf(answer, token);
+        Handle.Give(new JobToken(answer, token, likeliest, probability, _answers[answer].Finished) { Text = text });
+    }
+
+    /// <summary>The text that has become final with a token. Ends the answer at a stop string.</summary>
+    private string TextOf(int answer, int token)
+    {
+        var (text, sequence) = (Job.Texts[answer], _answers[answer]);
+        // A stop token ends the text and is not part of it.
+        var final = sequence.Finished == FinishReason.Stop ? "" : text.Add(token);
+        if (text.Stopped && sequence.Finished is null) sequence.End();
+        return sequence.Finished is null ? final : final + text.End();
     }
 }

@@ -53,7 +53,8 @@ internal sealed class Scheduler : IDisposable
         lock (_lock)
         {
             if (_draining) throw new DrainingException();
-            if (_waiting.Count >= _options.Queue) throw new QueueFullException($"{_options.Queue} requests are waiting; --queue allows no more");
+            if (_waiting.Count >= _options.Queue)
+                throw new QueueFullException($"{_options.Queue} requests are waiting; --queue allows no more");
             _waiting.Enqueue(new WaitingJob(job, handle, _time.GetTimestamp()));
             Counts.Waiting = _waiting.Count;
         }
@@ -224,7 +225,9 @@ internal sealed class Scheduler : IDisposable
         _prefixes.Add(job.Job.Tenant, job.Kept);
     }
 
-    /// <summary>Bytes of a job's keys and values. A prefix that it shares is counted, because it may outlive its place in the cache.</summary>
+    /// <summary>
+    /// Bytes of a job's keys and values. A prefix that it shares is counted, because it may outlive its place in the cache.
+    /// </summary>
     private long BytesOf(Job job)
     {
         var (prompt, answers) = (job.Prompt.Length, job.Answers.Count);

@@ -13,7 +13,7 @@ public sealed record Sampling(double Temperature = 0, int TopK = 0, double TopP 
     /// <summary>Checks that the numbers are in range.</summary>
     /// <param name="named">Returns the name used for a property in the message.</param>
     /// <exception cref="InputException">A number is out of range, or has no effect because the arg-max is taken.</exception>
-    public void Validate(Func<string, string> named)
+    internal void Validate(Func<string, string> named)
     {
         if (!(Temperature >= 0 && double.IsFinite(Temperature))) throw new InputException(
             $"{named(nameof(Temperature))}: expected 0 (the arg-max) or above, found {Temperature}");
@@ -22,7 +22,7 @@ public sealed record Sampling(double Temperature = 0, int TopK = 0, double TopP 
         if (Temperature > 0) return;
         var idle = TopK != 0 ? nameof(TopK) : TopP != 1 ? nameof(TopP) : Seed != 0 ? nameof(Seed) : null;
         if (idle is not null) throw new InputException(
-            $"{named(idle)}: changes nothing where the arg-max is taken; expected {named(nameof(Temperature))} above 0 beside it");
+            $"{named(idle)}: has no effect with greedy decoding; expected {named(nameof(Temperature))} above 0 beside it");
     }
 }
 

@@ -4,7 +4,7 @@ namespace AnchorScope.Engines;
 
 /// <summary>
 /// One model on one device. Its interface consists of data only (prompts, interventions, plans, rows of floats) and exposes no tensors, so
-/// prompts, planner, studies, reports and commands work with any engine. The built-in engine is <see cref="Models.CpuEngine"/>.
+/// prompts, interventions and planner work with any engine. The built-in engine is <see cref="Models.CpuEngine"/>.
 /// </summary>
 public interface IEngine
 {

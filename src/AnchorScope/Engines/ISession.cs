@@ -53,7 +53,7 @@ public interface ISession : IDisposable
 
     /// <summary>Creates the keys and values of a sequence that shares those of its first positions with other sequences.</summary>
     /// <param name="prefix">Kept from another sequence. The sequence keeps it alive.</param>
-    /// <param name="count">Number of positions that are shared: at least 1, at most <see cref="ISequencePrefix.SharedWith"/>.</param>
+    /// <param name="count">Number of positions that are shared: at least 1, at most <see cref="ISequencePrefix.SharedCount"/>.</param>
     /// <inheritdoc cref="Begin(Prompt, Interventions.Intervention, int, IRecordedRun?)"/>
     ISequenceState Begin(Prompt prompt, Interventions.Intervention intervention, int tokens, ISequencePrefix prefix, int count);
 

@@ -20,6 +20,6 @@ internal static class LogitRange
     {
         if (!IsFinite(logits))
             throw new InputException(
-                $"{condition}: a logit is no finite number: the weights, or what was done to a run, go beyond the range of float32");
+                $"{condition}: a logit is not finite: the weights or the intervention exceed the range of float32");
     }
 }

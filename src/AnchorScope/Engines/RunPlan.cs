@@ -86,6 +86,11 @@ public sealed record LossGradient(bool ReadsLogits, LossGradientAt At)
     /// </summary>
     public static LossGradient Margin(int token, int other) => new(ReadsLogits: false, (_, gradient) =>
     {
+        foreach (var named in new[] { token, other })
+        {
+            if (named < 0 || named >= gradient.Length)
+                throw new InputException($"token: expected 0 to {gradient.Length - 1}, found {named}");
+        }
         gradient[token] += 1;
         gradient[other] -= 1;
     });
@@ -119,7 +124,7 @@ public interface ISequencePrefix : IDisposable
     /// How many of the first positions of a prompt have exactly these keys and values under an intervention: those with the same inputs and
     /// the same edits, up to the first difference. The last position of the prompt is never counted, because its logits must be computed.
     /// </summary>
-    int SharedWith(Prompt prompt, Intervention intervention);
+    int SharedCount(Prompt prompt, Intervention intervention);
 }
 
 /// <summary>The next rows of a sequence.</summary>

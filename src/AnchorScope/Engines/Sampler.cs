@@ -7,15 +7,19 @@ internal sealed class Sampler(Sampling sampling)
 
     public int Choose(ReadOnlySpan<float> logits)
     {
-        if (sampling.Temperature <= 0) return ArgMax(logits);
-        var likeliest = Probabilities(logits);
+        if (sampling.Temperature <= 0)
+        {
+            var likeliest = ArgMax(logits);
+            return logits[likeliest] > float.NegativeInfinity ? likeliest : throw NoneLeft();
+        }
+        var candidates = Probabilities(logits);
         var draw = _random.Uniform();
-        foreach (var (token, probability) in likeliest)
+        foreach (var (token, probability) in candidates)
         {
             draw -= probability;
             if (draw < 0) return token;
         }
-        return likeliest[^1].Token;
+        return candidates[^1].Token;
     }
 
     /// <summary>
@@ -27,8 +31,7 @@ internal sealed class Sampler(Sampling sampling)
         var values = logits.ToArray();
         var order = Enumerable.Range(0, values.Length).Where(i => values[i] > float.NegativeInfinity).OrderByDescending(i => values[i])
             .ThenBy(i => i).ToArray();
-        if (order.Length == 0) throw new InputException(
-            "no token is left to follow: the rules of generation_config.json forbid all of them");
+        if (order.Length == 0) throw NoneLeft();
         // As in the reference, tokens that are as likely as the k-th are kept.
         if (sampling.TopK > 0 && sampling.TopK < order.Length) order =
             [.. order.TakeWhile(i => values[i] >= values[order[sampling.TopK - 1]])];
@@ -37,6 +40,9 @@ internal sealed class Sampler(Sampling sampling)
         while (kept < weights.Length && (kept == 0 || mass < sampling.TopP * total)) mass += weights[kept++];
         return [.. order.Take(kept).Select((token, i) => (token, weights[i] / mass))];
     }
+
+    private static InputException NoneLeft() =>
+        new("no token is left to follow: the rules of generation_config.json forbid all of them");
 
     /// <summary>Index of the largest logit; of equal ones, the first.</summary>
     public static int ArgMax(ReadOnlySpan<float> logits)

@@ -34,7 +34,7 @@ public sealed class Sequence : IDisposable
     /// <summary>A sequence that shares the keys and values of its first positions.</summary>
     /// <param name="session">The session that computes it.</param>
     /// <param name="prefix">Kept from another sequence.</param>
-    /// <param name="count">Number of positions that are shared, at most <see cref="ISequencePrefix.SharedWith"/>.</param>
+    /// <param name="count">Number of positions that are shared, at most <see cref="ISequencePrefix.SharedCount"/>.</param>
     /// <exception cref="InputException">The intervention does not fit the model or the prompt, or has no effect.</exception>
     public Sequence(ISession session, Prompt prompt, SequenceOptions options, ISequencePrefix prefix, int count)
         : this(prompt, options, () => session.Begin(prompt, options.Intervention, options.Tokens, prefix, count))
@@ -50,6 +50,11 @@ public sealed class Sequence : IDisposable
         _recorded = [.. options.Positions.Distinct().Order()];
         if (_recorded.Length == 0 != (options.Sites.Count == 0))
             throw new ArgumentException("expected sites and positions to record, or neither", nameof(options));
+        if (options.Sites.FirstOrDefault(site => site is Site.AttnScores or Site.AttnPattern, Site.ResidPre) is var site
+            && site != Site.ResidPre)
+            throw new ArgumentException($"{SiteNames.Of(site)} cannot be recorded by a sequence, because it has no single row "
+                + "for a position",
+                nameof(options));
         _state = begin();
         if (_recorded is not [var first, ..] || (first >= _state.Count && _recorded[^1] < prompt.Length)) return;
         var start = _state.Count;
@@ -70,9 +75,9 @@ public sealed class Sequence : IDisposable
     {
         foreach (var trace in _traces)
         {
-            if (trace.Sites.Contains(site) && trace.Positions!.Contains(position)) return trace.Row(site, layer, position);
+            if (trace.Has(site, layer) && trace.Positions!.Contains(position)) return trace.Row(site, layer, position);
         }
-        throw new ArgumentException($"{SiteNames.Of(site)} at position {position} was not recorded", nameof(position));
+        throw new ArgumentException($"layer {layer}, {SiteNames.Of(site)} at position {position} was not recorded", nameof(position));
     }
 
     /// <summary>Copies the keys and values of the first positions for other sequences.</summary>
@@ -127,7 +132,16 @@ public sealed class Sequence : IDisposable
             // Others share the pass: one that fails must not stop them.
             (Error, Finished) = (e, FinishReason.Failed);
         }
+        catch
+        {
+            // An error of the caller's own callback: without its token the sequence cannot go on.
+            Finished = FinishReason.Failed;
+            throw;
+        }
     }
+
+    /// <summary>Ends the sequence before its last token, for instance at a text that ends it: <see cref="FinishReason.Stop"/>.</summary>
+    public void End() => Finished ??= FinishReason.Stop;
 
     /// <summary>Why no token could be chosen; null: it did not fail.</summary>
     public InputException? Error { get; private set; }

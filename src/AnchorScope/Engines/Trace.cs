@@ -30,7 +30,7 @@ public sealed class Trace
     /// </summary>
     /// <param name="sites">Any site except <see cref="Site.AttnPattern"/>.</param>
     /// <param name="positions">Positions to record; null for all positions of the run.</param>
-    public static Trace OfDerivatives(IEnumerable<Site> sites, IEnumerable<int>? positions = null)
+    public static Trace ForGradients(IEnumerable<Site> sites, IEnumerable<int>? positions = null)
     {
         var chosen = sites.ToHashSet();
         return chosen.Contains(Site.AttnPattern)
@@ -52,6 +52,9 @@ public sealed class Trace
     public float[] this[Site site, int layer] => _values.TryGetValue((site, layer), out var values)
         ? values
         : throw new InvalidOperationException($"layer {layer}, {SiteNames.Of(site)} was not recorded");
+
+    /// <summary>Whether a site was recorded in a layer.</summary>
+    internal bool Has(Site site, int layer) => _values.ContainsKey((site, layer));
 
     /// <summary>
     /// Values of one site at one position [width]. Not for <see cref="Site.AttnPattern"/> and <see cref="Site.AttnScores"/>, which have a

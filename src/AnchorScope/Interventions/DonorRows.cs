@@ -11,7 +11,7 @@ public sealed class DonorRows : IEquatable<DonorRows>
     private readonly int _hash;
 
     /// <summary>Rows over an array of values.</summary>
-    /// <param name="values">[count, width]; not copied.</param>
+    /// <param name="values">[count, width]; copied.</param>
     /// <param name="count">Number of rows.</param>
     /// <exception cref="InputException">There are no rows, the rows differ in width, or a value is not finite.</exception>
     public DonorRows(float[] values, int count)
@@ -19,7 +19,7 @@ public sealed class DonorRows : IEquatable<DonorRows>
         if (count < 1 || values.Length == 0 || values.Length % count != 0)
             throw new InputException($"donor: expected {count} rows of one width, found {values.Length} values");
         if (Array.Exists(values, v => !float.IsFinite(v))) throw new InputException("donor: expected finite values");
-        (_values, Count, Width) = (values, count, values.Length / count);
+        (_values, Count, Width) = ([.. values], count, values.Length / count);
         var hash = new HashCode();
         hash.AddBytes(MemoryMarshal.AsBytes(values.AsSpan()));
         _hash = hash.ToHashCode();

@@ -14,8 +14,15 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
     /// </summary>
     public float Factor { get; init; } = 1f;
 
-    /// <summary>The vector of Add and Set, as wide as the site. With heads or components it is as wide as one of them.</summary>
-    public float[]? Vector { get; init; }
+    /// <summary>
+    /// The vector of Add and Set, as wide as the site. With heads or components it is as wide as one of them. It is copied, so that the
+    /// edit stays what it is.
+    /// </summary>
+    public float[]? Vector
+    {
+        get;
+        init => field = value is null ? null : [.. value];
+    }
 
     /// <summary>
     /// Values of a donor run, instead of <see cref="Vector"/>: one row for each of <see cref="Positions"/> in order or, along an edge, for
@@ -121,7 +128,8 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
         {
             if (Site is not (Site.NeuronOut or Site.HeadOut)) throw Wrong(name, "only neuron_out has neurons, and only z has components");
             if (Heads is not null) throw Wrong(name, "expected heads or their components, found both");
-            if (Components.Count == 0) throw Wrong(name, "an edit without neurons does nothing");
+            if (Components.Count == 0)
+                throw Wrong(name, Site == Site.HeadOut ? "expected at least one component" : "expected at least one neuron");
             foreach (var neuron in Components) Check(Site == Site.HeadOut ? "component" : "neuron", neuron, shape.Width(Site), name);
             Once(Site == Site.HeadOut ? "component" : "neuron", Components, name);
         }
@@ -145,7 +153,7 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
             if (Vector.Any(v => !float.IsFinite(v))) throw Wrong(name, "vector: expected finite values");
         }
         if ((Site == Site.AttnScores || IsEdge) && !Positions.IsAll && !Keys.IsAll && Keys.First > Positions.Last)
-            throw Wrong(name, $"keys {Keys} all lie behind queries {Positions}: attention never looks ahead, so the edit does nothing");
+            throw Wrong(name, $"all keys {Keys} come after the queries {Positions}: attention never looks ahead, so the edit does nothing");
     }
 
     /// <summary>Why the edit has no effect, or null if it has one.</summary>
@@ -198,7 +206,7 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
             {
                 var ahead = rows[i].Slice(block, length)[(Positions.List[i] + 1)..];
                 if (ahead.ContainsAnyExcept(0f))
-                    throw Wrong(name, $"donor: expected no probability behind position {Positions.List[i]}, found some at key "
+                    throw Wrong(name, $"donor: expected no probability after position {Positions.List[i]}, found some at key "
                         + $"{Positions.List[i] + 1 + ahead.IndexOfAnyExcept(0f)}: attention never looks ahead");
             }
         }

@@ -15,7 +15,7 @@ public sealed class HeadGains
     /// <exception cref="ArgumentException">There is no gain, or one is not finite.</exception>
     public HeadGains(IReadOnlyDictionary<(int Layer, int Head), float> gains)
     {
-        if (gains.Count == 0) throw new ArgumentException("gains of no head do nothing", nameof(gains));
+        if (gains.Count == 0) throw new ArgumentException("expected the gain of at least one head, found none", nameof(gains));
         if (gains.Values.Any(factor => !float.IsFinite(factor))) throw new ArgumentException("a gain is not finite", nameof(gains));
         Heads = [.. gains.OrderBy(g => g.Key).Select(g => new HeadGain(g.Key.Layer, g.Key.Head, g.Value))];
     }
@@ -27,7 +27,7 @@ public sealed class HeadGains
     public float? Common => Heads.All(h => h.Factor.Equals(Heads[0].Factor)) ? Heads[0].Factor : null;
 
     /// <summary>Whether every factor is 0 or a power of two, so that multiplying by it is exact for every result in range.</summary>
-    public bool OnlyShift =>
+    internal bool OnlyShift =>
         Heads.All(
             h => h.Factor == 0 || BitOperations.PopCount(BitConverter.SingleToUInt32Bits(h.Factor) & 0x7FFFFF) == 0
                 && float.IsNormal(h.Factor));
@@ -44,6 +44,6 @@ public sealed class HeadGains
     /// <summary>
     /// First columns of o_proj [d_model, head x d_head] of a layer's heads, with their factors. Heads with factor 1 are left out.
     /// </summary>
-    public IReadOnlyList<(int First, float Factor)> Columns(int layer, int headSize) =>
+    internal IReadOnlyList<(int First, float Factor)> Columns(int layer, int headSize) =>
         [.. Heads.Where(h => h.Layer == layer && h.Factor != 1).Select(h => (h.Head * headSize, h.Factor))];
 }

@@ -29,7 +29,9 @@ internal static class SharedEdits
         intervention.Edits.Where(edit => edit.Positions.First < count).Select(edit => Within(edit, count));
 
     private static Edit Within(Edit edit, int count) =>
-        edit.Positions.IsAll || edit.Positions.Last < count ? edit
+        edit.Positions.IsAll || edit.Positions.Last < count
+            || (!edit.IsEdge && edit.Rows?.Count is { } rows && rows != edit.Positions.List.Count)
+            ? edit
             // Along an edge a donor's rows belong to keys, so they stay; elsewhere there is a row for each position.
             : edit with
             {

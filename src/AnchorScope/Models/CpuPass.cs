@@ -19,28 +19,33 @@ internal static class CpuPass
     }
 
     /// <summary>Extends sequences by their next rows.</summary>
-    public static void Step(Decoder decoder, IReadOnlyList<SequenceRows> rows, TakeLogits take, Compute compute)
+    public static void Step(
+        Decoder decoder, CpuSequence[] sequences, IReadOnlyList<SequenceRows> rows, TakeLogits take, Compute compute)
     {
-        CpuSequence[] sequences = [.. rows.Select(r => CpuSequence.Of(r.State, decoder))];
         if (sequences.Distinct().Count() < sequences.Length)
-            throw new ArgumentException("expected each sequence once, found one twice", nameof(rows));
+            throw new ArgumentException("the same sequence appears twice in the batch", nameof(rows));
         RowBlock[] runs = [.. sequences.Select((sequence, i) => sequence.Next(rows[i], compute.Arena))];
         for (var i = 0; i < runs.Length; i++) runs[i].Index = i;
         var pass = new Pass(decoder.Shape, runs, compute);
         var last = decoder.ForwardLast(pass);
         var choosing = pass.Runs.Select((run, row) => (run.Index, Row: row))
             .Where(r => sequences[r.Index].Chooses(rows[r.Index])).ToList();
-        foreach (var run in runs) sequences[run.Index].Advance(rows[run.Index]);
-        if (choosing.Count == 0) return;
         var resid = last;
-        if (choosing.Count < runs.Length)
+        if (choosing.Count > 0 && choosing.Count < runs.Length)
         {
             // A piece of a prompt that is not complete yet needs no logits.
             resid = compute.Arena.Take(choosing.Count, last.Columns);
             for (var i = 0; i < choosing.Count; i++) last[choosing[i].Row].CopyTo(resid[i]);
         }
-        var logits = decoder.Unembed(resid, compute);
-        for (var i = 0; i < choosing.Count; i++) take(choosing[i].Index, 0, logits[i]);
+        var logits = choosing.Count == 0 ? default : decoder.Unembed(resid, compute);
+        // Only now: a sequence whose pass was cancelled, or whose logits nobody took, computes its rows again.
+        foreach (var index in Enumerable.Range(0, runs.Length).Except(choosing.Select(c => c.Index))) sequences[index].Advance(rows[index]);
+        for (var i = 0; i < choosing.Count; i++)
+        {
+            var index = choosing[i].Index;
+            sequences[index].Advance(rows[index]);
+            take(index, 0, logits[i]);
+        }
     }
 
     private static void Last(Decoder decoder, IReadOnlyList<RunPlan> plans, IReadOnlyList<Readout> readouts, int end,
@@ -66,10 +71,12 @@ internal static class CpuPass
         {
             for (var j = 0; j < readouts.Count; j++)
             {
+                var mark = compute.Arena.Here();
                 var row = Array.BinarySearch(positions[i], readouts[j].PositionIn(plans[i].Recorded.Prompt));
                 var resid = Tensor.From(
                     compute.Arena, traces[i][Site.ResidPost, readouts[j].LayerIn(decoder.Shape)].AsSpan(row * width, width), 1, width);
                 take(i, j, decoder.Unembed(resid, compute, readouts[j].FinalNorm, readouts[j].Tokens)[0]);
+                compute.Arena.Release(mark);
             }
         }
     }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Prompts;
@@ -24,11 +25,9 @@ internal sealed class CpuSequence : ISequenceState
     private readonly Arena _memory;
     private bool _disposed;
 
-    private CpuSequence(
-        Decoder decoder, Prompt prompt, Intervention intervention, int tokens, int start, RecordedRun? recorded, KeptPrefix? prefix,
-        SpareArenas spare)
+    private CpuSequence(Decoder decoder, Prompt prompt, Intervention intervention, int tokens, Beginning from, SpareArenas spare)
     {
-        var (shape, length) = (decoder.Shape, prompt.Length);
+        var (shape, length, (start, recorded, prefix)) = (decoder.Shape, prompt.Length, from);
         // The last generated token is never fed back.
         intervention.Validate(shape, length, tokens - 1);
         _edits = EditIndex.Of(prompt.Steered(intervention), shape, length, tokens - 1);
@@ -48,6 +47,9 @@ internal sealed class CpuSequence : ISequenceState
         }
     }
 
+    /// <summary>Where a sequence starts, and what has the positions before.</summary>
+    private sealed record Beginning(int Start, RecordedRun? Recorded, KeptPrefix? Prefix);
+
     /// <summary>A sequence that starts at the first position, or from a recorded run.</summary>
     /// <param name="spare">Provides the memory of keys and values, and receives it back.</param>
     public static CpuSequence Of(
@@ -61,7 +63,7 @@ internal sealed class CpuSequence : ISequenceState
             CheckPrefix(recorded, prompt, intervention);
             start = recorded.Prompt.Length;
         }
-        return new CpuSequence(decoder, prompt, intervention, tokens, start, recorded, null, spare);
+        return new CpuSequence(decoder, prompt, intervention, tokens, new Beginning(start, recorded, null), spare);
     }
 
     /// <summary>A sequence that starts after the first <paramref name="count"/> positions of a prefix.</summary>
@@ -69,33 +71,43 @@ internal sealed class CpuSequence : ISequenceState
     public static CpuSequence Of(
         Decoder decoder, Prompt prompt, Intervention intervention, int tokens, KeptPrefix prefix, int count, SpareArenas spare)
     {
-        var most = prefix.SharedWith(prompt, intervention);
+        intervention.Validate(decoder.Shape, prompt.Length, tokens - 1);
+        var most = prefix.SharedCount(prompt, intervention);
         if (count < 1 || count > most)
             throw new ArgumentException($"expected 1 to {most} positions, those that the prefix shares with the prompt, found {count}",
                 nameof(count));
-        return new CpuSequence(decoder, prompt, intervention, tokens, count, null, prefix, spare);
+        return new CpuSequence(decoder, prompt, intervention, tokens, new Beginning(count, null, prefix), spare);
     }
 
     /// <inheritdoc/>
     public int Count { get; private set; }
 
+    /// <summary>The recorded run whose keys and values it shares, or null.</summary>
+    public RecordedRun? Recorded => _recorded;
+
     /// <summary>The sequence behind a handle.</summary>
     /// <exception cref="ArgumentException">The handle is of another engine or another model.</exception>
     public static CpuSequence Of(ISequenceState handle, Decoder decoder) =>
         handle is CpuSequence own && ReferenceEquals(own._decoder, decoder)
-            ? own : throw new ArgumentException("expected a sequence of this model on this engine, found one of another", nameof(handle));
+            ? own : throw new ArgumentException("this sequence belongs to another model or engine", nameof(handle));
 
     /// <summary>The next rows as a block of a pass.</summary>
     public RowBlock Next(SequenceRows rows, Arena arena)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        ObjectDisposedException.ThrowIf(_disposed, typeof(ISequenceState));
+        var left = _prompt.Length - Count;
+        // A wrong count would read keys and values that no pass has written.
+        if (rows.Token is not null ? left > 0 || rows.Count != 1 : rows.Count < 1 || rows.Count > left)
+            throw new ArgumentException(left > 0 ? $"expected 1 to {left} further rows of the prompt, found {Found(rows)}"
+                : $"expected one generated token, found {Found(rows)}", nameof(rows));
         var (past, traces) = (Past, TracesOf(rows));
         _own.Keep(Count - _start);
         if (rows.Token is { } token)
         {
             var row = arena.Take(1, _decoder.Shape.ModelSize);
             _decoder.Embed([token], row);
-            return new RowBlock(row, _after.AsMemory(Count - _prompt.Length, 1), Count, _edits) { Past = past, Own = _own, Traces = traces };
+            return new RowBlock(row, _after.AsMemory(Count - _prompt.Length, 1), Count,
+                _edits) { Past = past, Own = _own, Traces = traces };
         }
         var coordinates = _prompt.Coordinates.AsMemory(Count, rows.Count);
         if (_corner is not null)
@@ -113,6 +125,9 @@ internal sealed class CpuSequence : ISequenceState
         var entry = Tensor.From(arena, _prompt.Embeddings.AsSpan(Count * width, rows.Count * width), rows.Count, width);
         return new RowBlock(entry, coordinates, Count, _edits) { Past = past, Own = _own, Traces = traces };
     }
+
+    private static string Found(SequenceRows rows) => rows.Token is null ? $"{rows.Count} rows of the prompt"
+        : rows.Count == 1 ? "a generated token" : $"{rows.Count} generated tokens";
 
     private Trace[] TracesOf(SequenceRows rows)
     {
@@ -136,7 +151,7 @@ internal sealed class CpuSequence : ISequenceState
     /// <summary>A copy of the keys and values of the first positions, for other sequences.</summary>
     public KeptPrefix Keep(int count)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        ObjectDisposedException.ThrowIf(_disposed, typeof(ISequenceState));
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Count);
         var (width, prompt) = (_decoder.Shape.ModelSize, Math.Min(count, _prompt.Length));
@@ -187,9 +202,12 @@ internal sealed class CpuSequence : ISequenceState
         var width = prompt.Embeddings.Length / prompt.Length;
         if (count >= prompt.Length)
             throw new ArgumentException($"expected a recorded run of fewer positions than {prompt.Length}, found {count}", nameof(past));
-        if (!prompt.Embeddings.AsSpan(0, count * width).SequenceEqual(past.Prompt.Embeddings)
+        // Bits are compared: 0 and -0 are different inputs.
+        if (!MemoryMarshal.AsBytes(prompt.Embeddings.AsSpan(0, count * width))
+                .SequenceEqual(MemoryMarshal.AsBytes(past.Prompt.Embeddings.AsSpan()))
             || !prompt.Coordinates.AsSpan(0, count).SequenceEqual(past.Prompt.Coordinates))
-            throw new ArgumentException("expected a recorded run of the first positions of the prompt, found one that begins otherwise",
+            throw new ArgumentException("expected a recorded run of the first positions of the prompt, found one whose first "
+                + "positions differ",
                 nameof(past));
         if (past.Prompt.Steering.Edits.Count > 0)
             throw new ArgumentException("expected a recorded run without steering, found one with it", nameof(past));

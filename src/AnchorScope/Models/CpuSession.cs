@@ -69,6 +69,7 @@ internal sealed class CpuSession : ISession
         Kept(compute =>
         {
             Check(prompt);
+            prompt.Steering.Validate(Shape, prompt.Length);
             return RecordedRun.Record(Decoder, prompt, compute, options);
         });
 
@@ -78,6 +79,8 @@ internal sealed class CpuSession : ISession
         return Kept(compute =>
         {
             Check(prompt, generated);
+            if (trace?.Positions is [.., var highest] && highest >= prompt.Length)
+                throw new ArgumentException($"trace: expected positions up to {prompt.Last}, found {highest}", nameof(trace));
             intervention.Validate(Shape, prompt.Length, generated);
             var edits = EditIndex.Of(prompt.Steered(intervention), Shape, prompt.Length, generated);
             var entry = Tensor.From(compute.Arena, prompt.Embeddings, prompt.Length, Shape.ModelSize);
@@ -89,6 +92,7 @@ internal sealed class CpuSession : ISession
     /// <inheritdoc/>
     public void Run(IReadOnlyList<RunPlan> runs, IReadOnlyList<Readout> readouts, TakeLogits take) => Kept(compute =>
     {
+        using var used = RecordedRun.Enter(runs.Select(run => run.Recorded).Distinct().Select(run => RecordedRun.Of(run, Decoder)));
         PlanCheck.Check(_engine, runs, readouts);
         CpuPass.Run(Decoder, runs, readouts, take, compute);
         return 0;
@@ -98,6 +102,8 @@ internal sealed class CpuSession : ISession
     public void Differentiate(IReadOnlyList<GradientPlan> runs, LossGradient loss, int lowestLayer = 0) => Kept(compute =>
     {
         foreach (var run in runs) Check(run.Prompt);
+        using var used = RecordedRun.Enter(
+            runs.Select(run => run.Past).Distinct().Select(past => past is null ? null : RecordedRun.Of(past, Decoder)));
         CpuGradient.Of(Decoder, runs, loss, lowestLayer, compute);
         return 0;
     });
@@ -107,6 +113,7 @@ internal sealed class CpuSession : ISession
     {
         using var call = new Call(this);
         Check(prompt, tokens - 1);
+        using var used = RecordedRun.Enter([past is null ? null : RecordedRun.Of(past, Decoder)]);
         return CpuSequence.Of(Decoder, prompt, intervention, tokens, past, _spare);
     }
 
@@ -128,7 +135,9 @@ internal sealed class CpuSession : ISession
     /// <inheritdoc/>
     public void Step(IReadOnlyList<SequenceRows> rows, TakeLogits take) => Kept(compute =>
     {
-        CpuPass.Step(Decoder, rows, take, compute);
+        CpuSequence[] sequences = [.. rows.Select(r => CpuSequence.Of(r.State, Decoder))];
+        using var used = RecordedRun.Enter(sequences.Select(sequence => sequence.Recorded).Distinct());
+        CpuPass.Step(Decoder, sequences, rows, take, compute);
         return 0;
     });
 

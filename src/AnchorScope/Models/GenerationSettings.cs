@@ -11,6 +11,9 @@ namespace AnchorScope.Models;
 /// <param name="Rules">Which token may follow.</param>
 internal sealed record GenerationSettings(int? MaxNewTokens, int? MaxLength, IReadOnlySet<int> StopTokens, GenerationRules Rules)
 {
+    /// <summary>How tokens are sampled if a request does not say it.</summary>
+    public required SamplingDefaults Sampling { get; init; }
+
     /// <summary>Reads them.</summary>
     public static GenerationSettings Of(Checkpoint checkpoint, int vocabulary)
     {
@@ -21,7 +24,10 @@ internal sealed record GenerationSettings(int? MaxNewTokens, int? MaxLength, IRe
         var stop = Stop(section);
         return new GenerationSettings(
             section.Has("max_new_tokens") ? section.PositiveInt("max_new_tokens") : null,
-            section.Has("max_length") ? section.PositiveInt("max_length") : null, stop, new GenerationRules(section, stop, vocabulary));
+            section.Has("max_length") ? section.PositiveInt("max_length") : null, stop, new GenerationRules(section, stop, vocabulary))
+        {
+            Sampling = SamplingDefaults.Of(section),
+        };
     }
 
     private static HashSet<int> Stop(ConfigSection section) => !section.Has("eos_token_id") ? []

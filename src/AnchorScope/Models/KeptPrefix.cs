@@ -45,10 +45,10 @@ internal sealed class KeptPrefix : ISequencePrefix
     /// <exception cref="ArgumentException">The handle is of another engine or another model.</exception>
     public static KeptPrefix Of(ISequencePrefix handle, Decoder decoder) =>
         handle is KeptPrefix own && ReferenceEquals(own._decoder, decoder)
-            ? own : throw new ArgumentException("expected a prefix of this model on this engine, found one of another", nameof(handle));
+            ? own : throw new ArgumentException("this prefix belongs to another model or engine", nameof(handle));
 
     /// <inheritdoc/>
-    public int SharedWith(Prompt prompt, Intervention intervention)
+    public int SharedCount(Prompt prompt, Intervention intervention)
     {
         var width = _decoder.Shape.ModelSize;
         var most = Math.Min(Count, prompt.Length - 1);

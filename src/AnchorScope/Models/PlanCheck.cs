@@ -1,4 +1,5 @@
 using AnchorScope.Engines;
+using AnchorScope.Interventions;
 
 namespace AnchorScope.Models;
 
@@ -33,9 +34,13 @@ internal static class PlanCheck
                 ReferenceEquals(plans[trunk].Recorded, plan.Recorded) && plans[trunk].Layer < plan.Layer
                     && plans[trunk].Position <= plan.Position, i,
                 $"Trunk: expected a run of the same prompt that joins below layer {plan.Layer}, found run {trunk}");
+            Require(Below(plans[trunk], plan.Layer).SequenceEqual(Below(plan, plan.Layer)), i,
+                $"Trunk: expected the same edits below layer {plan.Layer}, found others in run {trunk}");
             Require(!plan.AfterAttention, i, "AfterAttention: expected false beside a trunk, found true");
         }
     }
+
+    private static IEnumerable<Edit> Below(RunPlan plan, int layer) => plan.Intervention.Edits.Where(edit => edit.Layer < layer);
 
     private static void Require(bool holds, int run, string what)
     {

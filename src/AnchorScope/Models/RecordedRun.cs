@@ -13,13 +13,15 @@ internal sealed class RecordedRun : IRecordedRun
     private readonly Decoder _decoder;
     private readonly DecoderShape _shape;
     private readonly Trace _start;
-    private bool _disposed;
+    private readonly Lifetime _lifetime;
+    private volatile bool _disposed;
 
     private RecordedRun(Prompt prompt, Decoder decoder, int from)
     {
         var shape = decoder.Shape;
         (Prompt, From, _decoder, _shape) = (prompt, from, decoder, shape);
         Own = new KeyValues(shape.Layers, shape.KeyHeads, shape.HeadSize, 0, prompt.Length);
+        _lifetime = new Lifetime(typeof(IRecordedRun), Own.Dispose);
         _start = new Trace([Site.ResidPre, Site.HeadOut], Enumerable.Range(from, prompt.Length - from));
     }
 
@@ -45,7 +47,7 @@ internal sealed class RecordedRun : IRecordedRun
     {
         get
         {
-            ObjectDisposedException.ThrowIf(_disposed, this);
+            ObjectDisposedException.ThrowIf(_disposed, typeof(IRecordedRun));
             return Own;
         }
     }
@@ -63,7 +65,7 @@ internal sealed class RecordedRun : IRecordedRun
     public static RecordedRun Of(IRecordedRun handle, Decoder decoder) =>
         handle is RecordedRun own && ReferenceEquals(own._decoder, decoder)
             ? own
-            : throw new ArgumentException("expected a recorded run of this model on this engine, found one of another", nameof(handle));
+            : throw new ArgumentException("this recorded run belongs to another model or engine", nameof(handle));
 
     /// <summary>Runs <paramref name="prompt"/> once, with its steering, and keeps what variants start from.</summary>
     public static RecordedRun Record(Decoder decoder, Prompt prompt, Compute compute, RecordOptions? options = null)
@@ -100,16 +102,49 @@ internal sealed class RecordedRun : IRecordedRun
         }
     }
 
-    /// <inheritdoc/>
+    /// <summary>Keeps the memory of recorded runs while a call uses it. Each of them may be named more than once.</summary>
+    public static Use Enter(IEnumerable<RecordedRun?> runs) => new(runs);
+
+    /// <summary>Frees the memory. If a call uses it on another thread, it is freed when that call ends.</summary>
     public void Dispose()
     {
         _disposed = true;
-        Own.Dispose();
+        _lifetime.Close();
+    }
+
+    /// <summary>Recorded runs whose memory is in use.</summary>
+    public sealed class Use : IDisposable
+    {
+        private readonly List<RecordedRun> _entered = [];
+
+        public Use(IEnumerable<RecordedRun?> runs)
+        {
+            try
+            {
+                foreach (var run in runs)
+                {
+                    if (run is null) continue;
+                    run._lifetime.Enter();
+                    _entered.Add(run);
+                }
+            }
+            catch
+            {
+                Dispose();
+                throw;
+            }
+        }
+
+        public void Dispose()
+        {
+            foreach (var run in _entered) run._lifetime.Leave();
+            _entered.Clear();
+        }
     }
 
     private Tensor Rest(Site site, int layer, int columns, int position)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        ObjectDisposedException.ThrowIf(_disposed, typeof(IRecordedRun));
         if (position < From)
             throw new ArgumentOutOfRangeException(nameof(position), position, $"the run was recorded from position {From} on");
         var rows = TraceRows.Matrix(_start, site, layer, columns);

@@ -71,6 +71,9 @@ public sealed class VisionLanguageModel : IDisposable
     /// </summary>
     public int? MaxLength => _generation.MaxLength;
 
+    /// <summary>How the same file samples tokens.</summary>
+    internal SamplingDefaults SamplingDefaults => _generation.Sampling;
+
     /// <summary>Name of the family, as used in the documentation.</summary>
     public string Family => ModelFamily.Name;
 
@@ -125,7 +128,8 @@ public sealed class VisionLanguageModel : IDisposable
         IReadOnlyList<TextLabel>? labels = null)
     {
         var pixels = pictures.Count == 0 ? null : Preprocess(pictures);
-        return _prompts.Of(messages, pixels, pixels is null ? null : session.Features(pixels), labels);
+        var features = pixels is null ? null : session.Features(pixels);
+        return Reading(() => _prompts.Of(messages, pixels, features, labels));
     }
 
     /// <summary>Like the other overload, with precomputed image features.</summary>
@@ -134,16 +138,17 @@ public sealed class VisionLanguageModel : IDisposable
     /// <param name="labels">Assigns ranges of characters in text parts to spans; null for none.</param>
     public Prompt Prompt(
         IReadOnlyList<ChatMessage> messages, PixelValues? pixels, float[]? features, IReadOnlyList<TextLabel>? labels = null) =>
-        _prompts.Of(messages, pixels, features, labels);
+        Reading(() => _prompts.Of(messages, pixels, features, labels));
 
     /// <summary>A raw text without a template. All of it is the instruction. The tokenizer adds its special tokens.</summary>
-    public Prompt Prompt(string text) => _prompts.Of(text);
+    public Prompt Prompt(string text) => Reading(() => _prompts.Of(text));
 
     /// <summary>A prompt from token ids in which image tokens are already repeated, as the reference's processors return them.</summary>
     /// <param name="tokens">Token ids [pos].</param>
     /// <param name="pixels">The preprocessed pictures, or null.</param>
     /// <param name="features">Image features [image token, d_model], row-major, or null.</param>
-    public Prompt Prompt(int[] tokens, PixelValues? pixels, float[]? features) => _prompts.Of(tokens, pixels, features);
+    public Prompt Prompt(int[] tokens, PixelValues? pixels, float[]? features) =>
+        Reading(() => _prompts.Of(tokens, pixels, features));
 
     /// <summary>
     /// Measures how long a conversation becomes and how much of its text the vocabulary lacks, without running the vision tower.
@@ -178,10 +183,46 @@ public sealed class VisionLanguageModel : IDisposable
     internal float[] RotaryAngles(int coordinate) => Decoder.Rope.At(coordinate).ToArray();
 
     /// <inheritdoc cref="Decoder.MarginDirection"/>
-    internal float[] MarginDirection(ReadOnlySpan<float> resid, int tokenA, int tokenB) => Decoder.MarginDirection(resid, tokenA, tokenB);
+    internal float[] MarginDirection(ReadOnlySpan<float> resid, int tokenA, int tokenB)
+    {
+        Lifetime.Enter();
+        try
+        {
+            return Decoder.MarginDirection(resid, tokenA, tokenB);
+        }
+        finally
+        {
+            Lifetime.Leave();
+        }
+    }
 
     /// <inheritdoc cref="Decoder.ThroughOutput"/>
-    internal double[] ThroughOutput(int layer, ReadOnlySpan<float> direction) => Decoder.ThroughOutput(layer, direction);
+    internal double[] ThroughOutput(int layer, ReadOnlySpan<float> direction)
+    {
+        Lifetime.Enter();
+        try
+        {
+            return Decoder.ThroughOutput(layer, direction);
+        }
+        finally
+        {
+            Lifetime.Leave();
+        }
+    }
+
+    /// <summary>Calls something that reads the weights, which stay mapped until it returns.</summary>
+    private T Reading<T>(Func<T> read)
+    {
+        Lifetime.Enter();
+        try
+        {
+            return read();
+        }
+        finally
+        {
+            Lifetime.Leave();
+        }
+    }
 
     /// <summary>How long the weights stay mapped.</summary>
     internal Lifetime Lifetime { get; }

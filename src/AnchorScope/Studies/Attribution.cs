@@ -93,7 +93,7 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
             [
                 .. sharing.Select(step => new PathStep(
                     steps == 1 ? 1f : 1 - (step + 0.5f) / steps, new Trace([Site.HeadOut, Site.NeuronOut], positions),
-                    Trace.OfDerivatives(sites))),
+                    Trace.ForGradients(sites))),
             ];
             session.Differentiate(
                 [

@@ -70,7 +70,7 @@ public static class Sweep
         int rowsPerPass = DefaultRows)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rowsPerPass, 1);
-        if (readouts.Count == 0) throw new ArgumentException("a sweep that reads nothing", nameof(readouts));
+        if (readouts.Count == 0) throw new ArgumentException("expected at least one readout, found none", nameof(readouts));
         var shape = engine.Shape;
         foreach (var recorded in items.Select(v => v.Recorded).Distinct())
         {
@@ -105,7 +105,7 @@ public static class Sweep
     /// <summary>
     /// The reference for the sweep: one full pass from the embeddings for one intervention. Returns the logits of the last position.
     /// </summary>
-    public static float[] Alone(ISession session, Prompt prompt, Intervention intervention)
+    public static float[] FullPass(ISession session, Prompt prompt, Intervention intervention)
     {
         prompt.Steered(intervention).Validate(session.Engine.Shape, prompt.Length);
         return session.Unembed(session.Forward(prompt, intervention).AsSpan(^session.Engine.Shape.ModelSize..));

@@ -18,7 +18,8 @@ public static class SweepGeneration
         ISession session, IReadOnlyList<SweepItem> items, int count, IReadOnlySet<int>? stop = null, int rowsPerPass = Sweep.DefaultRows,
         CancellationToken cancel = default)
     {
-        foreach (var (recorded, intervention) in items) intervention.Validate(session.Engine.Shape, recorded.Prompt.Length, count - 1);
+        foreach (var (recorded, intervention) in items)
+            recorded.Prompt.Steered(intervention).Validate(session.Engine.Shape, recorded.Prompt.Length, count - 1);
         var texts = new IReadOnlyList<int>[items.Count];
         foreach (var (first, variants) in Sweep.Passes([.. items.Select(Rows)], rowsPerPass))
         {

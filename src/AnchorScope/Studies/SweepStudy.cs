@@ -86,7 +86,7 @@ internal sealed class SweepStudy
         var missing = file.Missing;
         Each(missing.Count, (i, session) =>
         {
-            var row = file.Row(missing[i], Sweep.Alone(session, _prompt, _interventions[missing[i]]));
+            var row = file.Row(missing[i], Sweep.FullPass(session, _prompt, _interventions[missing[i]]));
             lock (file)
             {
                 file.Add([(missing[i], row)]);

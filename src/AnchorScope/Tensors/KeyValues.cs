@@ -119,7 +119,8 @@ internal sealed unsafe class KeyValues : IDisposable
     }
 
     /// <summary>
-    /// Copies, in one layer, the positions of <paramref name="other"/> from the first one that is missing here to its end, after those held.
+    /// Copies, in one layer, the positions of <paramref name="other"/> from the first one that is missing here to its end, after those
+    /// held.
     /// </summary>
     public void CopyFrom(int layer, KeyValues other)
     {

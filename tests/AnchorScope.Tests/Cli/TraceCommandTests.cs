@@ -108,7 +108,7 @@ public sealed class TraceCommandTests : IDisposable
     [InlineData("--temperature: expected 0 (the arg-max) or above, found -1", "--generate", "2", "--temperature", "-1")]
     [InlineData("--top-k: expected 0 (all tokens) or above, found -3", "--generate", "2", "--temperature", "1", "--top-k", "-3")]
     [InlineData("--top-p: expected above 0 and at most 1, found 1.5", "--generate", "2", "--temperature", "1", "--top-p", "1.5")]
-    [InlineData("--top-k: changes nothing where the arg-max is taken; expected --temperature above 0 beside it", "--generate", "2",
+    [InlineData("--top-k: has no effect with greedy decoding; expected --temperature above 0 beside it", "--generate", "2",
         "--top-k", "3")]
     public void OptionsOfGeneration_ThatDoNothing_AreRefused(string message, params string[] options)
     {

@@ -51,7 +51,7 @@ public sealed class SessionTests
         var session = model.OpenSession(new SessionOptions { Threads = 2 });
         var prompt = model.Prompt([.. tiny.Prompt.Tokens.Where(t => t != model.ImageToken)], null, null);
         var recorded = session.Record(prompt);
-        var expected = Sweep.Alone(tiny.Session, prompt, Intervention.HeadGain(2, 0, 0));
+        var expected = Sweep.FullPass(tiny.Session, prompt, Intervention.HeadGain(2, 0, 0));
         var read = 0;
         Sweep.LastLogits(session, [new SweepItem(recorded, Intervention.HeadGain(1, 0, 0))], (_, _) =>
         {
@@ -69,11 +69,149 @@ public sealed class SessionTests
         if (!closeModel)
         {
             using var next = model.OpenSession();
-            Assert.Equal(expected, Sweep.Alone(next, prompt, Intervention.HeadGain(2, 0, 0)));
+            Assert.Equal(expected, Sweep.FullPass(next, prompt, Intervention.HeadGain(2, 0, 0)));
         }
         recorded.Dispose();
         session.Dispose();
         model.Dispose();
+    }
+
+    /// <summary>In every part of a step, the product of the head included.</summary>
+    [Fact]
+    public void AStepThatIsCancelledAnywhere_LeavesItsSequencesAsTheyWere()
+    {
+        using var tiny = Tiny.Open();
+        var options = new SequenceOptions(3) { KeepLogits = true };
+        using var expected = new Sequence(tiny.Session, tiny.Prompt, options);
+        while (expected.Finished is null) SequenceBatch.Step(tiny.Session, [expected]);
+        var (cancelled, completed, random) = (0, 0, new SplitMix(5));
+        // Another thread cancels after a random time: in any product, the head's included, or too late.
+        for (var round = 0; round < 400 || (cancelled == 0 && round < 100_000); round++)
+        {
+            using var sequence = new Sequence(tiny.Session, tiny.Prompt, options);
+            using var beside = new Sequence(tiny.Session, tiny.Prompt, options);
+            if (random.Below(2) == 0) SequenceBatch.Step(tiny.Session, [sequence, beside]);
+            using (var source = new CancellationTokenSource())
+            {
+                using var session = tiny.Model.OpenSession(new SessionOptions { Cancel = source.Token });
+                var spins = random.Below(60) * 1000;
+                var canceller = new Thread(() =>
+                {
+                    Thread.SpinWait(spins);
+                    source.Cancel();
+                });
+                canceller.Start();
+                try
+                {
+                    SequenceBatch.Step(session, [sequence, beside]);
+                    completed++;
+                }
+                catch (OperationCanceledException)
+                {
+                    cancelled++;
+                }
+                canceller.Join();
+            }
+            while (SequenceBatch.Step(tiny.Session, [sequence, beside]) > 0)
+            {
+            }
+            Assert.Equal(expected.Logits, sequence.Logits);
+            Assert.Equal(expected.Logits, beside.Logits);
+        }
+        Assert.True(cancelled > 0 && completed > 0, $"{cancelled} cancelled, {completed} completed");
+    }
+
+    /// <summary>An error of one sequence's callback leaves the others as they were.</summary>
+    [Fact]
+    public void ACallbackThatFails_EndsItsOwnSequenceOnly()
+    {
+        using var tiny = Tiny.Open();
+        var options = new SequenceOptions(3) { KeepLogits = true };
+        using var expected = new Sequence(tiny.Session, tiny.Prompt, options);
+        while (expected.Finished is null) SequenceBatch.Step(tiny.Session, [expected]);
+        using var before = new Sequence(tiny.Session, tiny.Prompt, options);
+        using var failing = new Sequence(tiny.Session, tiny.Prompt, options with { Chosen = (_, _) => throw new FormatException("mine") });
+        using var after = new Sequence(tiny.Session, tiny.Prompt, options);
+        Sequence[] all = [before, failing, after];
+        Assert.Equal("mine", Assert.Throws<FormatException>(() => SequenceBatch.Step(tiny.Session, all)).Message);
+        Assert.Equal(FinishReason.Failed, failing.Finished);
+        while (SequenceBatch.Step(tiny.Session, all) > 0)
+        {
+        }
+        Assert.Equal(expected.Logits, before.Logits);
+        Assert.Equal(expected.Logits, after.Logits);
+    }
+
+    /// <summary>A recorded run may be shared between threads, and disposed of by one of them.</summary>
+    [Fact]
+    public void ARecordedRunDisposedDuringACall_IsReadToTheEnd()
+    {
+        using var tiny = Tiny.Open();
+        var recorded = tiny.Session.Record(tiny.Prompt);
+        var gain = Intervention.HeadGain(1, 0, 0);
+        var expected = Sweep.Run(tiny.Session, recorded, [gain, gain]);
+        var read = new List<float[]>();
+        foreach (var pass in Sweep.Plan(tiny.Model.Engine, [new SweepItem(recorded, gain)], [Readout.Output, new Readout(1, 4)]))
+        {
+            pass.Run(tiny.Session, (_, _, logits) =>
+            {
+                recorded.Dispose();
+                read.Add(logits.ToArray());
+            });
+        }
+        Assert.Equal(2, read.Count);
+        Assert.Equal(expected[0], read[0]);
+        Assert.Throws<ObjectDisposedException>(() => Sweep.Run(tiny.Session, recorded, [gain]));
+    }
+
+    [Fact]
+    public void PlansThatContradictThemselves_AreRefused()
+    {
+        using var tiny = Tiny.Open();
+        using var recorded = tiny.Session.Record(tiny.Prompt);
+        var (a, b) = (Intervention.HeadGain(0, 0, 0), Intervention.HeadGain(0, 1, 0));
+        RunPlan Plan(Intervention intervention, int layer, int? trunk) => new(recorded, intervention)
+            { Position = 0, EndPosition = tiny.Prompt.Length, Layer = layer, Trunk = trunk };
+        var refused = Assert.Throws<ArgumentException>(
+            () => tiny.Session.Run([Plan(a, 0, null), Plan(b, 2, 0)], [Readout.Output], (_, _, _) => { }));
+        Assert.Contains("the same edits below layer 2", refused.Message, StringComparison.Ordinal);
+        tiny.Session.Run([Plan(a, 0, null), Plan(a, 2, 0)], [Readout.Output], (_, _, _) => { });
+        using var state = tiny.Session.Begin(tiny.Prompt, Intervention.None, 4);
+        foreach (var (count, token) in new (int, int?)[] { (0, null), (tiny.Prompt.Length + 1, null), (1, 3) })
+            Assert.Throws<ArgumentException>(() => tiny.Session.Step([new SequenceRows(state, count, token)], (_, _, _) => { }));
+        tiny.Session.Step([new SequenceRows(state, tiny.Prompt.Length)], (_, _, _) => { });
+        Assert.Contains("2 generated tokens",
+            Assert.Throws<ArgumentException>(() => tiny.Session.Step([new SequenceRows(state, 2, 3)], (_, _, _) => { })).Message,
+            StringComparison.Ordinal);
+        Assert.Throws<ArgumentException>(() => tiny.Session.Forward(tiny.Prompt, Intervention.None,
+            new Trace([Site.ResidPost], [tiny.Prompt.Length])));
+        Assert.Throws<InputException>(() => tiny.Session.Differentiate(
+            [new GradientPlan(tiny.Prompt, Intervention.None, Trace.ForGradients([Site.HeadOut]))], LossGradient.Margin(0, 1 << 20)));
+        foreach (var site in new[] { Site.AttnPattern, Site.AttnScores })
+        {
+            Assert.Throws<ArgumentException>(
+                () => new Sequence(tiny.Session, tiny.Prompt, new SequenceOptions(1) { Sites = [site], Positions = [0] }));
+        }
+    }
+
+    /// <summary>The caller may reuse its arrays.</summary>
+    [Fact]
+    public void AnEdit_StaysWhatItIs()
+    {
+        var vector = new float[] { 1, 2 };
+        var (edit, rows) = (Intervention.Steer(1, vector).Edits[0], new DonorRows(vector, 1));
+        vector[0] = 9;
+        Assert.Equal([1, 2], edit.Vector!);
+        Assert.Equal([1, 2], rows[0].ToArray());
+    }
+
+    [Fact]
+    public void AModelDisposedOf_MakesNoPrompts()
+    {
+        var model = VisionLanguageModel.Open(Fixtures.Path("llava15"));
+        model.Dispose();
+        foreach (var refused in new[] { Assert.Throws<ObjectDisposedException>(() => model.Prompt([1, 2], null, null)) })
+            Assert.EndsWith(nameof(VisionLanguageModel), refused.ObjectName, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -101,9 +239,10 @@ public sealed class SessionTests
         using var tiny = Tiny.Open();
         using var other = Tiny.Open();
         using var sequence = new Sequence(tiny.Session, tiny.Prompt, new SequenceOptions(1));
-        Assert.Contains("found one twice",
-            Assert.Throws<ArgumentException>(() => SequenceBatch.Step(tiny.Session, [sequence, sequence])).Message, StringComparison.Ordinal);
-        Assert.Contains("of another",
+        Assert.Contains("appears twice",
+            Assert.Throws<ArgumentException>(() => SequenceBatch.Step(tiny.Session, [sequence, sequence])).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("another model or engine",
             Assert.Throws<ArgumentException>(() => SequenceBatch.Step(other.Session, [sequence])).Message, StringComparison.Ordinal);
         Assert.Contains("embeddings of",
             Assert.Throws<ArgumentException>(() => tiny.Session.Record(tiny.Prompt with { Embeddings = new float[8] })).Message,
@@ -147,7 +286,7 @@ public sealed class SessionTests
         using var tiny = Tiny.Open();
         using var recorded = tiny.Session.Record(tiny.Prompt);
         var huge = Intervention.HeadGain("huge", [(1, 0), (1, 1), (2, 0)], float.MaxValue);
-        Assert.Contains("huge: a logit is no finite number",
+        Assert.Contains("huge: a logit is not finite",
             Assert.Throws<InputException>(() => Sweep.Run(tiny.Session, recorded, [huge])).Message, StringComparison.Ordinal);
         Assert.Throws<InputException>(() => LogitLens.Top([1, float.NaN, 2]));
     }
@@ -194,7 +333,8 @@ public sealed class SessionTests
             (options with { Shares = [2] }, "DiagnosisOptions.Shares: expected numbers above 0 and up to 0.5, found 2"),
             (options with { Gains = [double.NaN] }, "DiagnosisOptions.Gains: expected numbers above 0 and up to 1000000, found NaN"),
             (options with { Gains = [1] }, "DiagnosisOptions.Gains: expected factors other than 1"),
-            (options with { EquivalenceMargin = 0 }, "DiagnosisOptions.EquivalenceMargin: expected a number above 0 and below 0.5, found 0"),
+            (options with { EquivalenceMargin = 0 },
+                "DiagnosisOptions.EquivalenceMargin: expected a number above 0 and below 0.5, found 0"),
             (options with { Variants = new Definitions { Screen = HeadScreen.Gradient, Ablation = AblationVariant.Mean } },
                 "DiagnosisOptions.Screen: gradient: expected DiagnosisOptions.Ablation zero"),
         })

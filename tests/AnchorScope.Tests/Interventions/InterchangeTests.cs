@@ -279,10 +279,10 @@ public sealed class InterchangeTests : IDisposable
                 + "cut edges at attn_scores instead" },
         { Set(Site.AttnPattern), "test: edit at layer 0, attn: rows: expected rows of 60 values, found 48" },
         { Set(Site.AttnPattern) with { Heads = [0], Rows = new DonorRows([.. Enumerable.Repeat(0f, 9), 0.5f], 1) },
-            "test: edit at layer 0, attn: donor: expected no probability behind position 4, found some at key 9: "
+            "test: edit at layer 0, attn: donor: expected no probability after position 4, found some at key 9: "
                 + "attention never looks ahead" },
         { Set(Site.Key) with { Keys = Positions.Of(5), Rows = Rows(1, 24) },
-            "test: edit at layer 0, k: keys 5 all lie behind queries 4: attention never looks ahead, so the edit does nothing" },
+            "test: edit at layer 0, k: all keys 5 come after the queries 4: attention never looks ahead, so the edit does nothing" },
         { Set(Site.Value) with { Keys = Positions.Of(1), Rows = Rows(1, 8), Heads = [5] },
             "test: edit at layer 0, v: rows: expected rows of 24 values, found 8" },
         { Set(Site.Value) with { Keys = Positions.Of(1), Rows = Rows(1, 24), Heads = [6] },

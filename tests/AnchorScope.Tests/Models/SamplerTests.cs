@@ -109,8 +109,8 @@ public sealed class SamplerTests
     [InlineData(1, -1, 1, "TopK: expected 0 (all tokens) or above, found -1")]
     [InlineData(1, 0, 0, "TopP: expected above 0 and at most 1, found 0")]
     [InlineData(1, 0, 1.1, "TopP: expected above 0 and at most 1, found 1.1")]
-    [InlineData(0, 3, 1, "TopK: changes nothing where the arg-max is taken; expected Temperature above 0 beside it")]
-    [InlineData(0, 0, 0.5, "TopP: changes nothing where the arg-max is taken")]
+    [InlineData(0, 3, 1, "TopK: has no effect with greedy decoding; expected Temperature above 0 beside it")]
+    [InlineData(0, 0, 0.5, "TopP: has no effect with greedy decoding")]
     public void NumbersOutOfRange_AreNamed(double temperature, int topK, double topP, string message) =>
         Assert.StartsWith(message, Assert.Throws<InputException>(() => new Sampling(temperature, topK, topP).Validate(name => name))
             .Message, StringComparison.Ordinal);

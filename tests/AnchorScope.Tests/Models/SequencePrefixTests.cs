@@ -28,7 +28,7 @@ public sealed class SequencePrefixTests
                 Assert.Equal(kept, prefix.Count);
                 for (var i = 0; i < options.Count; i++)
                 {
-                    var count = prefix.SharedWith(tiny.Prompt, options[i].Intervention);
+                    var count = prefix.SharedCount(tiny.Prompt, options[i].Intervention);
                     Assert.InRange(count, 0, Math.Min(kept, tiny.Prompt.Length - 1));
                     most = Math.Max(most, count);
                     if (ReferenceEquals(donor, options[i])) Assert.Equal(Math.Min(kept, tiny.Prompt.Length - 1), count);
@@ -64,7 +64,7 @@ public sealed class SequencePrefixTests
         var next = tiny.Model.Prompt([.. tiny.Prompt.Tokens, .. first.Tokens, word, word], tiny.Pixels,
             tiny.Pixels is null ? null : tiny.Session.Features(tiny.Pixels));
         using var prefix = first.Keep(tiny.Session, first.Computed);
-        var count = prefix.SharedWith(next, option.Intervention);
+        var count = prefix.SharedCount(next, option.Intervention);
         // The last generated token was never fed back.
         Assert.Equal(tiny.Prompt.Length + 5, count);
         using var sequence = new Sequence(tiny.Session, next, option, prefix, count);
@@ -82,12 +82,12 @@ public sealed class SequencePrefixTests
         Assert.True(first > 0);
         float[] embeddings = [.. tiny.Prompt.Embeddings];
         embeddings[(first + 1) * tiny.Decoder.Shape.ModelSize] += 1;
-        Assert.Equal(first + 1, prefix.SharedWith(tiny.Prompt with { Embeddings = embeddings }, Intervention.None));
+        Assert.Equal(first + 1, prefix.SharedCount(tiny.Prompt with { Embeddings = embeddings }, Intervention.None));
         int[] tokens = [.. tiny.Prompt.Tokens];
         tokens[2]++;
-        Assert.Equal(2, prefix.SharedWith(tiny.Prompt with { Tokens = tokens }, Intervention.None));
+        Assert.Equal(2, prefix.SharedCount(tiny.Prompt with { Tokens = tokens }, Intervention.None));
         var steered = tiny.Prompt with { Steering = Intervention.HeadGain("steering", [(0, 0)], 2, Positions.Of(5, 9)) };
-        Assert.Equal(5, prefix.SharedWith(steered, Intervention.None));
+        Assert.Equal(5, prefix.SharedCount(steered, Intervention.None));
     }
 
     [Fact]
@@ -161,7 +161,29 @@ public sealed class SequencePrefixTests
             plain with { Intervention = Intervention.HeadGain("early", [(1, 1)], 4, Positions.Of(2, length - 3)) },
             plain with { Intervention = Intervention.HeadGain("late", [(1, 1)], 4, Positions.Of(length - 3, length - 1)) },
             plain with { Intervention = Intervention.HeadGain("early, late", [(1, 1)], 4, Positions.Of(2, length - 1)) },
+            plain with { Intervention = Steer(tiny, "early", 3) },
+            plain with { Intervention = Steer(tiny, "late", length - 2) },
+            plain with { Intervention = Intervention.AttentionBoost("boost", [1], Positions.All, Positions.Of(2), 1.5f) },
+            plain with { Intervention = Donor(tiny, "rows", Positions.Of(2, 5, length - 2), null) },
+            plain with { Intervention = Donor(tiny, "rows", Positions.Of(2, 5, length - 1), null) },
+            plain with { Intervention = Donor(tiny, "edge", Positions.Range(length - 3, length), Positions.Of(2, 4)) },
             plain with { Intervention = Intervention.Knockout("cut", [1, 2], Positions.Range(length - 4, length), Positions.Of(1, 2)) },
         ];
+    }
+
+    private static Intervention Steer(Tiny tiny, string name, int position)
+    {
+        float[] vector = [.. Enumerable.Range(0, tiny.Decoder.Shape.ModelSize).Select(i => 0.02f * (i % 7) - 0.05f)];
+        return Intervention.Steer(1, vector, 3, Positions.Of(position, tiny.Prompt.Length - 1)) with { Name = name };
+    }
+
+    /// <summary>Values of a donor at queries, or along an edge at keys.</summary>
+    private static Intervention Donor(Tiny tiny, string name, Positions positions, Positions? keys)
+    {
+        var (site, count) = (keys is null ? Site.QueryProj : Site.Key, (keys ?? positions).List.Count);
+        var width = tiny.Decoder.Shape.Width(site);
+        var rows = new DonorRows([.. Enumerable.Range(0, count * width).Select(i => 0.1f * (i % 11) - 0.4f)], count);
+        return new Intervention(
+            name, new Edit(site, 1, Operation.Set) { Positions = positions, Keys = keys ?? Positions.All, Rows = rows });
     }
 }

@@ -21,7 +21,8 @@ public sealed partial class SignatureRulesTests
     /// </summary>
     [Fact]
     public void NothingTakesMoreParametersThanAReaderCounts() => SourceRulesTests.Empty(
-        from assembly in new[] { typeof(Sweep).Assembly, typeof(CommandLine).Assembly, typeof(Scheduler).Assembly, typeof(Llama2c.Conversion).Assembly }
+        from assembly in new[] { typeof(Sweep).Assembly, typeof(CommandLine).Assembly, typeof(Scheduler).Assembly,
+            typeof(Llama2c.Conversion).Assembly }
         from type in assembly.GetTypes()
         where type.Namespace != "AnchorScope.Tensors"
         from method in Methods(type)

@@ -91,14 +91,14 @@ public sealed class AblationTests : IDisposable
             shape);
         var (means, prompt) = MeansOf(model, conditions.MeanPlaces, run);
         var by = conditions.By(Of(model, means, []), run, prompt, edges: false);
-        var plain = Sweep.Alone(model.Engine.On(Compute), prompt, Intervention.None);
+        var plain = Sweep.FullPass(model.Engine.On(Compute), prompt, Intervention.None);
         foreach (var removed in conditions.Alone(prompt, conditions.EachHead, by)) Assert.Equal(plain,
-            Sweep.Alone(model.Engine.On(Compute), prompt, removed));
+            Sweep.FullPass(model.Engine.On(Compute), prompt, removed));
         // Of a longer span the mean is not what each position has.
         var relay = new DiagnosisConditions(Small with { Variants = With(AblationVariant.Mean) }, shape);
         (means, _) = MeansOf(model, relay.MeanPlaces, run);
         var longer = relay.Alone(prompt, [(2, 1)], relay.By(Of(model, means, []), run, prompt, edges: true)).Single();
-        Assert.NotEqual(plain, Sweep.Alone(model.Engine.On(Compute), prompt, longer));
+        Assert.NotEqual(plain, Sweep.FullPass(model.Engine.On(Compute), prompt, longer));
     }
 
     /// <summary>With one sample in the ranking set there is no other run: heads and edges get their own values.</summary>

@@ -54,7 +54,7 @@ public sealed class InterchangeReferenceTests : IDisposable
         var (receiver, donor) = (Of("receiver_ids"), Of("donor_ids"));
         void Same(string what, JsonElement logits, Prompt prompt, Intervention intervention) =>
             Close.AssertAbsolute(what, JsonSerializer.Deserialize<float[]>(logits)!,
-                Sweep.Alone(model.Engine.On(compute), prompt, intervention), Tolerance);
+                Sweep.FullPass(model.Engine.On(compute), prompt, intervention), Tolerance);
         Same("donor", golden.RootElement.GetProperty("donor"), donor, Intervention.None);
         Same("receiver", golden.RootElement.GetProperty("receiver"), receiver, Intervention.None);
         SafetensorsWriter.Write(

@@ -86,7 +86,7 @@ public sealed class LawTests : IDisposable
         {
             var whole = _tiny.LastAlone(new Intervention(interventions[i].Name, [.. prompt.Steering.Edits, .. interventions[i].Edits]));
             Assert.True(whole.AsSpan().SequenceEqual(got[i]), interventions[i].Name);
-            Assert.Equal(whole, Sweep.Alone(_tiny.Session, prompt, interventions[i]));
+            Assert.Equal(whole, Sweep.FullPass(_tiny.Session, prompt, interventions[i]));
         }
         Assert.NotEqual(_tiny.LastAlone(Intervention.None), got[0]);
         var generated = SweepGeneration.Run(_tiny.Session, [.. interventions.Select(v => new SweepItem(baseline, v))], 3,

@@ -84,7 +84,7 @@ public sealed class ScreenTests : IDisposable
             var prompt = ConflictPrompt.Build(study.Model, run, study.Data.Layout, pixels, study.Model.Engine.On(compute).Features(pixels));
             void Same(string condition, Edit edit)
             {
-                var logits = Sweep.Alone(study.Model.Engine.On(compute), prompt, new Intervention(condition, edit));
+                var logits = Sweep.FullPass(study.Model.Engine.On(compute), prompt, new Intervention(condition, edit));
                 Assert.Equal((logits[result.YP], logits[result.YC]),
                     (result.Outcomes[condition].Following, result.Outcomes[condition].Competing));
             }

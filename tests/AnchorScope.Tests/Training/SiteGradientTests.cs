@@ -14,7 +14,7 @@ public sealed class SiteGradientTests
         get
         {
             var all = new TheoryData<Site, string, string>();
-            // There is no gradient with respect to attention probabilities: Trace.OfDerivatives.
+            // There is no gradient with respect to attention probabilities: Trace.ForGradients.
             foreach (var site in Enum.GetValues<Site>().Where(site => site != Site.AttnPattern))
             {
                 all.Add(site, "llava15-gqa-f16-sharded", "one_image");
@@ -29,7 +29,7 @@ public sealed class SiteGradientTests
     public void TheGradient_IsTheSlopeOfSmallEdits(Site site, string name, string @case)
     {
         using var tiny = Tiny.Open(name, @case);
-        var gradient = Trace.OfDerivatives([site]);
+        var gradient = Trace.ForGradients([site]);
         tiny.Session.Differentiate([new GradientPlan(tiny.Prompt, Intervention.None, gradient)], LossGradient.Margin(Token, Other));
         double Margin(Edit edit)
         {
@@ -53,7 +53,7 @@ public sealed class SiteGradientTests
 
     [Fact]
     public void AttentionProbabilities_HaveNone() => Assert.Contains("record AttnScores",
-        Assert.Throws<ArgumentException>(() => Trace.OfDerivatives([Site.AttnPattern])).Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentException>(() => Trace.ForGradients([Site.AttnPattern])).Message, StringComparison.Ordinal);
 
     /// <summary>
     /// Directions in which the values change, with the slope that the gradient gives: for scores one in each head, elsewhere along the

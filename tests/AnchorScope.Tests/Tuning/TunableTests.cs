@@ -32,7 +32,7 @@ public sealed class TunableTests : IDisposable
         TuningObjective.Add(original.Decoder, [new(item, 1)], TapeKind.Store, Compute, gradients);
         var found = gain.Backward(gradients)["gains"];
         // The same value computed as in attribution: each head's output times the gradient of the loss with respect to it.
-        var (values, slopes) = (new Trace([Site.HeadOut]), Trace.OfDerivatives([Site.HeadOut]));
+        var (values, slopes) = (new Trace([Site.HeadOut]), Trace.ForGradients([Site.HeadOut]));
         var (shape, decoder) = (original.Decoder.Shape, original.Decoder);
         var run = new RowBlock(Tensor.From(_arena, item.Prompt.Embeddings, item.Prompt.Length, shape.ModelSize), item.Prompt.Coordinates, 0,
             Intervention.None) { Traces = [values], Derivatives = [slopes] };

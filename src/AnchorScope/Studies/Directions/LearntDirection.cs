@@ -63,7 +63,7 @@ internal static class LearntDirection
         float weight, Gradients gradients)
     {
         var sites = direction.Parts.Select(p => p.Site).Distinct().ToList();
-        var derivatives = batch.Select(_ => Trace.OfDerivatives(sites)).ToList();
+        var derivatives = batch.Select(_ => Trace.ForGradients(sites)).ToList();
         var loss = 0.0;
         session.Differentiate(
             [

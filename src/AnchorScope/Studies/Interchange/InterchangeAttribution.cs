@@ -25,7 +25,7 @@ internal static class InterchangeAttribution
         var differences = Enumerable.Range(0, shape.Layers).Select(
             layer => Difference(receiver.Trace![Site.QueryProj, layer], donor[Site.QueryProj, layer], at, donor.Positions!, width))
             .ToList();
-        var derivatives = Enumerable.Range(0, steps).Select(_ => Trace.OfDerivatives([Site.QueryProj], at.Receiver)).ToList();
+        var derivatives = Enumerable.Range(0, steps).Select(_ => Trace.ForGradients([Site.QueryProj], at.Receiver)).ToList();
         session.Differentiate(
             [
                 .. derivatives.Select(

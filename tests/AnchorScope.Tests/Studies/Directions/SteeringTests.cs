@@ -73,10 +73,10 @@ public sealed class SteeringTests : IDisposable
         fit.Add(run, spans, DirectionFit.Differences(shape, run));
         // The mean over one run is that run's own difference.
         var direction = fit.Of("own", Site.QueryProj, [(2, 1)], spans, byPosition: true);
-        var steered = Sweep.Alone(study.Model.Engine.On(compute), run.Prompt, direction.At("own", -run.Sense, run.Prompt.Span));
-        var exchanged = Sweep.Alone(study.Model.Engine.On(compute), run.Prompt,
+        var steered = Sweep.FullPass(study.Model.Engine.On(compute), run.Prompt, direction.At("own", -run.Sense, run.Prompt.Span));
+        var exchanged = Sweep.FullPass(study.Model.Engine.On(compute), run.Prompt,
             HeadInterchange.Of("exchange", shape, HeadContent.Query, [(2, 1)], run.Own!.At, run.Own.Donor));
-        Assert.NotEqual(Sweep.Alone(study.Model.Engine.On(compute), run.Prompt, Intervention.None), exchanged);
+        Assert.NotEqual(Sweep.FullPass(study.Model.Engine.On(compute), run.Prompt, Intervention.None), exchanged);
         for (var i = 0; i < steered.Length; i++) Assert.Equal(exchanged[i], steered[i], 1e-3);
     }
 

@@ -1,0 +1,76 @@
+using System.CommandLine;
+using AnchorScope.Server;
+using AnchorScope.Server.Scheduling;
+
+namespace AnchorScope.Cli;
+
+/// <summary><c>ascope serve</c>: a model behind an OpenAI-compatible API.</summary>
+internal static class ServeCommand
+{
+    public static Command Create()
+    {
+        var (limits, usual) = (new SchedulerOptions(), new ServerOptions { Model = "" });
+        var model =
+            new Option<string?>("--model") { Description = "folder of the checkpoint (default: the bundled organism)", HelpName = "DIR" };
+        var name = new Option<string?>("--name")
+            { Description = "name of the model in requests (default: the name of the folder)", HelpName = "NAME" };
+        var policy = new Option<string?>("--policy")
+            { Description = "what requests may change inside the model (default: nothing)", HelpName = "FILE" };
+        var url = new Option<string>("--urls")
+            { Description = "address to listen at; port 0 takes a free one", DefaultValueFactory = _ => usual.Url, HelpName = "URL" };
+        var rows = new Option<int>("--rows")
+            { Description = "rows of a pass: one for each answer in progress, the rest for prompts", DefaultValueFactory = _ => limits.Rows,
+                HelpName = "N" }.AtLeast(2);
+        var memory = new Option<string>("--memory")
+            { Description = "memory for keys and values of answers in progress and of kept prompts", DefaultValueFactory = _ => "2GiB",
+                HelpName = "SIZE" };
+        var queue = new Option<int>("--queue")
+            { Description = "requests that may wait; beyond it they are refused", DefaultValueFactory = _ => limits.Queue, HelpName = "N" }
+            .AtLeast(1);
+        var deadline = new Option<int>("--deadline")
+            { Description = "seconds in which a request must be answered", DefaultValueFactory = _ => (int)usual.Deadline.TotalSeconds,
+                HelpName = "S" }.AtLeast(1);
+        var threads = Counts.Threads();
+        var command = new Command("serve", "Serves a model behind an OpenAI-compatible API.")
+            { model, name, policy, url, rows, memory, queue, deadline, threads };
+        command.SetAction(parsed => Serve(new ServerOptions
+        {
+            Model = parsed.GetValue(model) ?? Bundled.Model,
+            Name = parsed.GetValue(name),
+            Policy = parsed.GetValue(policy),
+            Url = parsed.GetValue(url)!,
+            Deadline = TimeSpan.FromSeconds(parsed.GetValue(deadline)),
+            Scheduler = new SchedulerOptions
+            {
+                Rows = parsed.GetValue(rows),
+                Memory = ByteSize.Parse("--memory", parsed.GetValue(memory)!),
+                Queue = parsed.GetValue(queue),
+                Threads = parsed.GetValue(threads),
+            },
+        }));
+        return command;
+    }
+
+    private static int Serve(ServerOptions options)
+    {
+        using var interrupt = new Interruption();
+        return Run(options, interrupt.Token).GetAwaiter().GetResult();
+    }
+
+    private static async Task<int> Run(ServerOptions options, CancellationToken stop)
+    {
+        await using var server = await InferenceServer.Start(options);
+        Opening.Warn(server.Served.Model.Warnings);
+        Console.WriteLine($"listening on {server.Url}");
+        try
+        {
+            await Task.Delay(Timeout.Infinite, stop);
+        }
+        catch (OperationCanceledException)
+        {
+            Console.WriteLine("shutting down: no new requests, those in progress are answered");
+        }
+        await server.Stop();
+        return 0;
+    }
+}

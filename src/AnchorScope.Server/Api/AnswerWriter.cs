@@ -1,0 +1,249 @@
+using System.Buffers;
+using System.Text;
+using System.Text.Json;
+using AnchorScope.Engines;
+using AnchorScope.Prompts;
+using AnchorScope.Server.Scheduling;
+
+namespace AnchorScope.Server.Api;
+
+/// <summary>Writes answers in the form of the OpenAI API: as one object, or as chunks of a stream.</summary>
+/// <param name="id">Id of the response.</param>
+/// <param name="created">Unix time in seconds.</param>
+/// <param name="model">Name of the model.</param>
+internal sealed class AnswerWriter(PreparedRequest prepared, string id, long created, string model, Tokenizer tokenizer)
+{
+    // Text in answers is for people: letters outside ASCII stay as they are.
+    private static readonly JsonWriterOptions Readable =
+        new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private bool IsChat => prepared.Request.IsChat;
+
+    /// <summary>The whole response.</summary>
+    /// <param name="tokens">All tokens of all answers, in the order in which they were given.</param>
+    public byte[] Whole(IReadOnlyList<JobToken> tokens, JobResult result) => Json(json =>
+    {
+        Head(json, IsChat ? "chat.completion" : "text_completion");
+        json.WriteStartArray("choices");
+        for (var answer = 0; answer < prepared.Request.Answers; answer++)
+        {
+            JobToken[] own = [.. tokens.Where(token => token.Answer == answer)];
+            var text = string.Concat(own.Select(token => token.Text));
+            json.WriteStartObject();
+            json.WriteNumber("index", answer);
+            if (IsChat)
+            {
+                json.WriteStartObject("message");
+                json.WriteString("role", "assistant");
+                json.WriteString("content", text);
+                json.WriteNull("refusal");
+                json.WriteEndObject();
+            }
+            else json.WriteString("text", text);
+            Probabilities(json, own);
+            json.WriteString("finish_reason", Reason(own[^1].Finished));
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+        Usage(json, tokens.Count, result);
+        Ours(json);
+    });
+
+    /// <summary>The first chunk of a chat's answer, which has the role.</summary>
+    public byte[] First(int answer) => Chunk(answer, json =>
+    {
+        json.WriteStartObject("delta");
+        json.WriteString("role", "assistant");
+        json.WriteString("content", "");
+        json.WriteEndObject();
+        json.WriteNull("logprobs");
+        json.WriteNull("finish_reason");
+    }, ours: answer == 0);
+
+    /// <summary>A chunk with one token.</summary>
+    public byte[] Next(JobToken token) => Chunk(token.Answer, json =>
+    {
+        if (IsChat)
+        {
+            json.WriteStartObject("delta");
+            json.WriteString("content", token.Text);
+            json.WriteEndObject();
+        }
+        else json.WriteString("text", token.Text);
+        Probabilities(json, [token]);
+        json.WriteNull("finish_reason");
+    }, ours: false);
+
+    /// <summary>The last chunk of an answer.</summary>
+    public byte[] Last(JobToken token) => Chunk(token.Answer, json =>
+    {
+        if (IsChat)
+        {
+            json.WriteStartObject("delta");
+            json.WriteEndObject();
+        }
+        else json.WriteString("text", "");
+        json.WriteNull("logprobs");
+        json.WriteString("finish_reason", Reason(token.Finished));
+    }, ours: !IsChat && token.Answer == 0);
+
+    /// <summary>The chunk after the last one, with the count of tokens.</summary>
+    public byte[] Counted(int tokens, JobResult result) => Json(json =>
+    {
+        Head(json, IsChat ? "chat.completion.chunk" : "text_completion");
+        json.WriteStartArray("choices");
+        json.WriteEndArray();
+        Usage(json, tokens, result);
+    });
+
+    private static string Reason(FinishReason? reason) => reason == FinishReason.Length ? "length" : "stop";
+
+    private byte[] Chunk(int answer, Action<Utf8JsonWriter> choice, bool ours) => Json(json =>
+    {
+        Head(json, IsChat ? "chat.completion.chunk" : "text_completion");
+        json.WriteStartArray("choices");
+        json.WriteStartObject();
+        json.WriteNumber("index", answer);
+        choice(json);
+        json.WriteEndObject();
+        json.WriteEndArray();
+        if (prepared.Request.StreamUsage) json.WriteNull("usage");
+        if (ours) Ours(json);
+    });
+
+    private void Head(Utf8JsonWriter json, string kind)
+    {
+        json.WriteString("id", id);
+        json.WriteString("object", kind);
+        json.WriteNumber("created", created);
+        json.WriteString("model", model);
+        json.WriteString("system_fingerprint", prepared.SystemFingerprint);
+    }
+
+    private void Usage(Utf8JsonWriter json, int tokens, JobResult result)
+    {
+        var prompt = prepared.Job.Prompt.Length;
+        json.WriteStartObject("usage");
+        json.WriteNumber("prompt_tokens", prompt);
+        json.WriteNumber("completion_tokens", tokens);
+        json.WriteNumber("total_tokens", prompt + tokens);
+        json.WriteStartObject("prompt_tokens_details");
+        json.WriteNumber("cached_tokens", result.Reused);
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    private void Probabilities(Utf8JsonWriter json, IReadOnlyList<JobToken> tokens)
+    {
+        if (prepared.Request.Likeliest is null)
+        {
+            json.WriteNull("logprobs");
+            return;
+        }
+        json.WriteStartObject("logprobs");
+        if (IsChat)
+        {
+            json.WriteStartArray("content");
+            foreach (var token in tokens)
+            {
+                json.WriteStartObject();
+                Token(json, token.Token, token.Probability);
+                json.WriteStartArray("top_logprobs");
+                foreach (var likely in token.Likeliest)
+                {
+                    json.WriteStartObject();
+                    Token(json, likely.Token, likely.Probability);
+                    json.WriteEndObject();
+                }
+                json.WriteEndArray();
+                json.WriteEndObject();
+            }
+            json.WriteEndArray();
+            json.WriteNull("refusal");
+        }
+        else
+        {
+            Column(json, "tokens", tokens, token => json.WriteStringValue(TextOf(token.Token)));
+            Column(json, "token_logprobs", tokens, token => json.WriteNumberValue(Logarithm(token.Probability)));
+            Column(json, "top_logprobs", tokens, token =>
+            {
+                json.WriteStartObject();
+                // Several ids can have the same text; of these the likeliest one is given.
+                foreach (var likely in token.Likeliest.DistinctBy(likely => TextOf(likely.Token), StringComparer.Ordinal))
+                    json.WriteNumber(TextOf(likely.Token), Logarithm(likely.Probability));
+                json.WriteEndObject();
+            });
+        }
+        json.WriteEndObject();
+    }
+
+    private static void Column(Utf8JsonWriter json, string name, IReadOnlyList<JobToken> tokens, Action<JobToken> write)
+    {
+        json.WriteStartArray(name);
+        foreach (var token in tokens) write(token);
+        json.WriteEndArray();
+    }
+
+    private void Token(Utf8JsonWriter json, int token, double probability)
+    {
+        var text = TextOf(token);
+        json.WriteString("token", text);
+        json.WriteNumber("logprob", Logarithm(probability));
+        json.WriteStartArray("bytes");
+        foreach (var b in Encoding.UTF8.GetBytes(text)) json.WriteNumberValue(b);
+        json.WriteEndArray();
+    }
+
+    private string TextOf(int token) => tokenizer.Decode([token], skipSpecial: false);
+
+    // JSON has no infinity: a probability that underflows has the logarithm of the smallest one.
+    private static double Logarithm(double probability) => Math.Log(Math.Max(probability, double.Epsilon));
+
+    /// <summary>What this server adds: defaults, ignored members, and what was changed inside the model.</summary>
+    private void Ours(Utf8JsonWriter json)
+    {
+        json.WriteStartObject("anchorscope");
+        json.WriteStartObject("defaults");
+        foreach (var value in prepared.Defaults)
+        {
+            json.WriteStartObject(value.Name);
+            json.WriteNumber("value", value.Value);
+            json.WriteString("source", value.Source);
+            json.WriteEndObject();
+        }
+        json.WriteEndObject();
+        json.WriteStartArray("ignored");
+        foreach (var name in prepared.Request.Ignored) json.WriteStringValue(name);
+        json.WriteEndArray();
+        json.WriteStartArray("warnings");
+        foreach (var warning in prepared.Job.Prompt.Warnings) json.WriteStringValue(warning);
+        json.WriteEndArray();
+        json.WriteStartArray("applied");
+        foreach (var edit in prepared.Steering.Applied)
+        {
+            json.WriteStartObject();
+            json.WriteString("kind", edit.Kind);
+            json.WriteStartArray("layers");
+            foreach (var layer in edit.Layers) json.WriteNumberValue(layer);
+            json.WriteEndArray();
+            json.WriteNumber("heads", edit.Heads);
+            json.WriteNumber("rows", edit.Rows);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+        if (prepared.Steering.Fingerprint.Length > 0) json.WriteString("fingerprint", prepared.Steering.Fingerprint);
+        json.WriteEndObject();
+    }
+
+    private static byte[] Json(Action<Utf8JsonWriter> write)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(buffer, Readable))
+        {
+            json.WriteStartObject();
+            write(json);
+            json.WriteEndObject();
+        }
+        return buffer.WrittenSpan.ToArray();
+    }
+}

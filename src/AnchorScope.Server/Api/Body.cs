@@ -1,0 +1,27 @@
+using Microsoft.AspNetCore.Http;
+
+namespace AnchorScope.Server.Api;
+
+/// <summary>Reads the body of a request.</summary>
+internal static class Body
+{
+    /// <summary>All bytes.</summary>
+    /// <param name="most">Maximum number of bytes.</param>
+    /// <exception cref="ApiException">It is longer, or not JSON by its header.</exception>
+    public static async Task<ReadOnlyMemory<byte>> Read(HttpRequest request, long most, CancellationToken cancel)
+    {
+        if (!request.HasJsonContentType())
+            throw new ApiException(415, "content-type: expected application/json", code: "unsupported_media_type");
+        if (request.ContentLength > most) throw TooLong(most);
+        using var bytes = new MemoryStream((int)(request.ContentLength ?? 0));
+        var buffer = new byte[1 << 16];
+        while (await request.Body.ReadAsync(buffer, cancel) is > 0 and var count)
+        {
+            if (bytes.Length + count > most) throw TooLong(most);
+            bytes.Write(buffer, 0, count);
+        }
+        return bytes.GetBuffer().AsMemory(0, (int)bytes.Length);
+    }
+
+    private static ApiException TooLong(long most) => new(413, $"the request is longer than {most} bytes", code: "request_too_large");
+}

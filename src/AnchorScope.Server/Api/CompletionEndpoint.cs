@@ -1,0 +1,114 @@
+using System.Security.Cryptography;
+using AnchorScope.Server.Scheduling;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace AnchorScope.Server.Api;
+
+/// <summary>Answers requests for text, as one object or as a stream of server-sent events.</summary>
+internal sealed class CompletionEndpoint(ServedModel service, ServerOptions options, TimeProvider time)
+{
+    /// <summary>Handles one request.</summary>
+    public async Task Handle(HttpContext context, bool chat)
+    {
+        var cancel = context.RequestAborted;
+        var body = await Body.Read(context.Request, options.MostBytes, cancel);
+        var request = chat ? RequestReader.ReadChat(body) : RequestReader.ReadCompletion(body);
+        var prepared = await service.Prepare(request, tenant: "", cancel);
+        var handle = Submit(prepared);
+        // A client that goes away has no row in the next pass.
+        await using var gone = cancel.Register(handle.Cancel);
+        var id = (chat ? "chatcmpl-" : "cmpl-") + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12));
+        var writer = new AnswerWriter(prepared, id, time.GetUtcNow().ToUnixTimeSeconds(), service.Name, service.Model.Tokenizer);
+        if (prepared.Steering.Applied.Count > 0) context.Response.Headers["anchorscope-steered"] = prepared.Steering.Fingerprint;
+        if (request.Stream) await Stream(context, prepared, handle, writer);
+        else await Whole(context, handle, writer);
+    }
+
+    private JobHandle Submit(PreparedRequest prepared)
+    {
+        try
+        {
+            return service.Scheduler.Submit(prepared.Job with { Deadline = time.GetUtcNow() + options.Deadline });
+        }
+        catch (QueueFullException e)
+        {
+            throw new ApiException(429, e.Message, code: "queue_full") { RetryAfter = 1 };
+        }
+        catch (DrainingException e)
+        {
+            throw new ApiException(503, e.Message, code: "shutting_down");
+        }
+        catch (InputException e)
+        {
+            throw ApiException.Wrong(e);
+        }
+    }
+
+    private static async Task Whole(HttpContext context, JobHandle handle, AnswerWriter writer)
+    {
+        var tokens = new List<JobToken>();
+        await foreach (var token in handle.Tokens.ReadAllAsync(context.RequestAborted)) tokens.Add(token);
+        var result = await Result(handle);
+        context.Response.ContentType = "application/json";
+        await context.Response.Body.WriteAsync(writer.Whole(tokens, result), context.RequestAborted);
+    }
+
+    private static async Task Stream(HttpContext context, PreparedRequest prepared, JobHandle handle, AnswerWriter writer)
+    {
+        var cancel = context.RequestAborted;
+        // Until the first token an error is a status; after it, it is an event.
+        if (!await handle.Tokens.WaitToReadAsync(cancel)) await Result(handle);
+        context.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
+        context.Response.ContentType = "text/event-stream";
+        context.Response.Headers.CacheControl = "no-cache";
+        var (begun, count) = (new HashSet<int>(), 0);
+        await foreach (var token in handle.Tokens.ReadAllAsync(cancel))
+        {
+            count++;
+            if (prepared.Request.IsChat && begun.Add(token.Answer)) await Event(context, writer.First(token.Answer));
+            // A token without text of its own is part of a later one's, but it has a probability.
+            if (token.Text.Length > 0 || prepared.Request.Likeliest is not null) await Event(context, writer.Next(token));
+            if (token.Finished is not null) await Event(context, writer.Last(token));
+            await context.Response.Body.FlushAsync(cancel);
+        }
+        try
+        {
+            var result = await Result(handle);
+            if (prepared.Request.StreamUsage) await Event(context, writer.Counted(count, result));
+        }
+        catch (ApiException e)
+        {
+            await Event(context, ErrorWriter.Of(e));
+        }
+        await context.Response.Body.WriteAsync("data: [DONE]\n\n"u8.ToArray(), cancel);
+    }
+
+    private static async Task Event(HttpContext context, byte[] json)
+    {
+        await context.Response.Body.WriteAsync("data: "u8.ToArray(), context.RequestAborted);
+        await context.Response.Body.WriteAsync(json, context.RequestAborted);
+        await context.Response.Body.WriteAsync("\n\n"u8.ToArray(), context.RequestAborted);
+    }
+
+    private static async Task<JobResult> Result(JobHandle handle)
+    {
+        try
+        {
+            return await handle.Result;
+        }
+        catch (InputException e)
+        {
+            // The request was well formed: what it asked for cannot be computed.
+            throw new ApiException(422, e.Message, code: "not_computable");
+        }
+        catch (TimeoutException e)
+        {
+            throw new ApiException(504, e.Message, code: "deadline_exceeded");
+        }
+        catch (OperationCanceledException)
+        {
+            throw new ApiException(503, "the request was cancelled, because the server is shutting down", code: "shutting_down");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+using System.Security.Cryptography;
+using AnchorScope.Engines;
+using AnchorScope.Interventions;
+using AnchorScope.Prompts;
+using AnchorScope.Server.Policies;
+
+namespace AnchorScope.Server.Api;
+
+/// <summary>A change as it was made in one request.</summary>
+/// <param name="Kind">Its kind.</param>
+/// <param name="Layers">Its layers.</param>
+/// <param name="Heads">Number of heads, over all layers.</param>
+/// <param name="Rows">Number of positions of the prompt at which something was changed.</param>
+internal sealed record AppliedEdit(string Kind, IReadOnlyList<int> Layers, int Heads, int Rows);
+
+/// <summary>What a request changes inside the model: the edits and what they amount to.</summary>
+internal sealed record SteeringPlan(Intervention Intervention, IReadOnlyList<AppliedEdit> Applied)
+{
+    /// <summary>SHA-256 of the edits as JSON: the same for the same changes at the same positions.</summary>
+    public string Fingerprint { get; } = Intervention.Edits.Count == 0
+        ? "" : Convert.ToHexStringLower(SHA256.HashData(InterventionJson.Write(Intervention with { Name = "" })));
+
+    /// <summary>Builds the edits of a request for its prompt, within the bounds of the policy.</summary>
+    /// <exception cref="ApiException">The policy does not allow one, or it would change nothing.</exception>
+    public static SteeringPlan Of(SteeringRequest request, Policy policy, IEngine engine, Prompt prompt)
+    {
+        if (request.Edits.Count == 0) return new SteeringPlan(Intervention.None, []);
+        if (request.Edits.Count > policy.MostEdits)
+            throw Forbidden("anchorscope.interventions",
+                policy.Kinds.Count == 0 ? "the policy allows no interventions"
+                    : $"the policy allows {policy.MostEdits} in a request, found {request.Edits.Count}");
+        var (edits, applied) = (new List<Edit>(), new List<AppliedEdit>());
+        foreach (var wanted in request.Edits)
+        {
+            if (!policy.Kinds.Contains(wanted.Kind))
+                throw Forbidden(wanted.Place, $"the policy does not allow {wanted.Kind}, only {string.Join(", ", policy.Kinds)}");
+            try
+            {
+                var made = wanted switch
+                {
+                    RequestedHeadGain gain => Of(gain, policy, engine.Shape, prompt),
+                    RequestedEdges edges => Of(edges, policy, engine.Shape, prompt),
+                    _ => throw new ArgumentOutOfRangeException(nameof(request), wanted.Kind, "unknown kind"),
+                };
+                made.Validate(engine.Shape, prompt.Length);
+                edits.AddRange(made.Edits);
+                applied.Add(new AppliedEdit(wanted.Kind, [.. made.Edits.Select(e => e.Layer).Distinct().Order()],
+                    made.Edits.Sum(e => e.Heads?.Count ?? engine.Shape.Heads),
+                    made.Edits[0].Positions is { IsAll: false } some ? some.List.Count : prompt.Length));
+            }
+            catch (InputException e)
+            {
+                throw new ApiException(400, $"{wanted.Place}: {e.Message}", wanted.Place, "intervention_without_effect");
+            }
+        }
+        return new SteeringPlan(new Intervention("request", edits), applied);
+    }
+
+    private static Intervention Of(RequestedHeadGain wanted, Policy policy, DecoderShape shape, Prompt prompt)
+    {
+        if (wanted.Set is null && !policy.AllowsListedHeads)
+            throw Forbidden($"{wanted.Place}.heads", "the policy allows named head sets only");
+        if (!policy.Factor.Contains(wanted.Factor))
+            throw Forbidden($"{wanted.Place}.factor",
+                FormattableString.Invariant($"the policy allows factors from {policy.Factor}, found {wanted.Factor}"));
+        var heads = wanted.Set is { } name
+            ? policy.HeadSets.TryGetValue(name, out var set) ? set.Heads
+                : throw new InputException(
+                    $"set: expected a head set of the policy ({string.Join(", ", policy.HeadSets.Keys)}), found {name}")
+            : wanted.Heads;
+        foreach (var (layer, head) in heads) shape.Check(layer, head, "heads");
+        return Intervention.HeadGain("head_gain", heads, wanted.Factor, wanted.At is { } at ? prompt.Positions(at) : null);
+    }
+
+    private static Intervention Of(RequestedEdges wanted, Policy policy, DecoderShape shape, Prompt prompt)
+    {
+        if (wanted.Added is { } added && !policy.Added.Contains(added))
+            throw Forbidden($"{wanted.Place}.add",
+                FormattableString.Invariant($"the policy allows {policy.Added} to be added to scores, found {added}"));
+        var (keys, queries) = (prompt.Positions(wanted.From), prompt.Positions(wanted.To));
+        IReadOnlyList<int> layers = wanted.Layers ?? [.. Enumerable.Range(0, shape.Layers)];
+        return wanted.Added is { } number
+            ? Intervention.AttentionBoost("edge_boost", layers, queries, keys, number, wanted.Heads)
+            : Intervention.Knockout("edge_cut", layers, queries, keys, wanted.Heads);
+    }
+
+    private static ApiException Forbidden(string place, string why) => new(403, $"{place}: {why}", place, "policy_violation");
+}

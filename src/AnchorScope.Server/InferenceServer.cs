@@ -1,0 +1,157 @@
+using System.Text.Json;
+using AnchorScope.Models;
+using AnchorScope.Server.Api;
+using AnchorScope.Server.Policies;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace AnchorScope.Server;
+
+/// <summary>A model behind an HTTP server with the routes of the OpenAI API.</summary>
+internal sealed class InferenceServer : IAsyncDisposable
+{
+    private readonly VisionLanguageModel _model;
+    private readonly ServedModel _served;
+    private readonly WebApplication _app;
+    private readonly ServerOptions _options;
+    private volatile bool _draining;
+
+    private InferenceServer(VisionLanguageModel model, ServerOptions options, TimeProvider time)
+    {
+        (_model, _options) = (model, options);
+        var policy = options.Policy is { } file ? Policy.Load(file, model.Engine, model.Checkpoint.Identity) : Policy.None;
+        _served = new ServedModel(model, options.Name ?? model.Checkpoint.Name, options.Scheduler, policy);
+        _app = Build(time);
+    }
+
+    /// <summary>The address it listens at, with the port that was chosen.</summary>
+    public string Url => _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+
+    /// <summary>The model and its scheduler.</summary>
+    public ServedModel Served => _served;
+
+    /// <summary>Opens the model and starts to listen.</summary>
+    /// <exception cref="InputException">The checkpoint, the policy or an option is wrong, or the address cannot be used.</exception>
+    public static async Task<InferenceServer> Start(ServerOptions options, TimeProvider? time = null)
+    {
+        var model = VisionLanguageModel.Open(options.Model);
+        try
+        {
+            var server = new InferenceServer(model, options, time ?? TimeProvider.System);
+            try
+            {
+                await server._app.StartAsync();
+                return server;
+            }
+            catch (IOException e)
+            {
+                await server.DisposeAsync();
+                throw new InputException($"--urls: {options.Url}: {e.Message}", e);
+            }
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Refuses new requests, finishes those in progress, then ends.</summary>
+    public async Task Stop()
+    {
+        _draining = true;
+        try
+        {
+            await _served.Scheduler.Drain().WaitAsync(_options.Grace);
+        }
+        catch (TimeoutException)
+        {
+            // What is not done by now is cancelled when the scheduler is disposed of.
+        }
+        await _app.StopAsync();
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _app.DisposeAsync();
+        _served.Dispose();
+        _model.Dispose();
+    }
+
+    private WebApplication Build(TimeProvider time)
+    {
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "ascope" });
+        builder.Logging.ClearProviders().SetMinimumLevel(LogLevel.Warning);
+        builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
+        builder.WebHost.UseUrls(_options.Url).ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = _options.MostBytes;
+        });
+        // The signals are the command's: it drains first.
+        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
+        var app = builder.Build();
+        app.Use((context, next) => ErrorWriter.Guard(context, next, app.Logger));
+        var completions = new CompletionEndpoint(_served, _options, time);
+        app.MapPost("/v1/chat/completions", (HttpContext context) => completions.Handle(context, chat: true));
+        app.MapPost("/v1/completions", (HttpContext context) => completions.Handle(context, chat: false));
+        app.MapGet("/v1/models", (HttpContext context) => Write(context, json =>
+        {
+            json.WriteString("object", "list");
+            json.WriteStartArray("data");
+            json.WriteStartObject();
+            WriteModel(json);
+            json.WriteEndObject();
+            json.WriteEndArray();
+        }));
+        app.MapGet("/v1/models/{**name}", (HttpContext context, string name) => name == _served.Name
+            ? Write(context, WriteModel)
+            : throw new ApiException(404, $"model: expected {_served.Name}, found {name}", "model", "model_not_found"));
+        app.MapGet("/health/live", () => Results.Text("ok"));
+        app.MapGet("/health/ready", () => _draining ? Results.Text("draining", statusCode: 503) : Results.Text("ok"));
+        app.MapGet("/version", (HttpContext context) => Write(context, json =>
+        {
+            json.WriteString("version", ToolVersion.Text);
+            json.WriteString("numerics", _model.Engine.Numerics);
+        }));
+        return app;
+    }
+
+    private void WriteModel(Utf8JsonWriter json)
+    {
+        json.WriteString("id", _served.Name);
+        json.WriteString("object", "model");
+        json.WriteNumber("created", 0);
+        json.WriteString("owned_by", "anchorscope");
+        json.WriteString("family", _model.Family);
+        json.WriteString("weights", _model.Checkpoint.Identity.Weights);
+        if (_model.Engine.MaximumPositions is { } most) json.WriteNumber("max_model_len", most);
+    }
+
+    private static async Task Write(HttpContext context, Action<Utf8JsonWriter> write)
+    {
+        context.Response.ContentType = "application/json";
+        var buffer = new System.Buffers.ArrayBufferWriter<byte>();
+        await using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            write(json);
+            json.WriteEndObject();
+        }
+        await context.Response.Body.WriteAsync(buffer.WrittenMemory, context.RequestAborted);
+    }
+
+    private sealed class NoLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}

@@ -1,0 +1,113 @@
+using AnchorScope.Checkpoints;
+using AnchorScope.Interventions;
+
+namespace AnchorScope.Server.Policies;
+
+/// <summary>A head set that requests may name.</summary>
+/// <param name="Name">The name in requests.</param>
+/// <param name="Heads">Its heads.</param>
+/// <param name="Sha256">Of the bytes of its file.</param>
+internal sealed record PolicyHeadSet(string Name, IReadOnlyList<(int Layer, int Head)> Heads, string Sha256);
+
+/// <summary>A range of numbers, both ends included.</summary>
+internal readonly record struct Bounds(double Lowest, double Highest)
+{
+    public bool Contains(double value) => value >= Lowest && value <= Highest;
+
+    public override string ToString() => FormattableString.Invariant($"{Lowest} to {Highest}");
+}
+
+/// <summary>What requests may change inside the model, and by how much: bounds that somebody answers for.</summary>
+internal sealed record Policy
+{
+    /// <summary>Without a policy: nothing may be changed.</summary>
+    public static Policy None { get; } = new() { Name = "none" };
+
+    public required string Name { get; init; }
+
+    /// <summary>SHA-256 of the bytes of its file; empty without a policy.</summary>
+    public string Sha256 { get; init; } = "";
+
+    /// <summary>Head sets by name.</summary>
+    public IReadOnlyDictionary<string, PolicyHeadSet> HeadSets { get; init; } = new Dictionary<string, PolicyHeadSet>();
+
+    /// <summary>The kinds of changes that a request may describe itself; empty: none.</summary>
+    public IReadOnlyList<string> Kinds { get; init; } = [];
+
+    /// <summary>Whether requests may list heads, instead of naming a head set.</summary>
+    public bool AllowsListedHeads { get; init; }
+
+    /// <summary>Maximum number of changes of a request.</summary>
+    public int MostEdits { get; init; }
+
+    /// <summary>Factors of heads.</summary>
+    public Bounds Factor { get; init; }
+
+    /// <summary>Numbers added to attention scores.</summary>
+    public Bounds Added { get; init; }
+
+    /// <summary>
+    /// Reads a policy: <c>{"version": 1, "name", "model", "head_sets": [{"name", "file", "sha256"}], "interventions": {"kinds",
+    /// "most_edits", "listed_heads", "factor": [lowest, highest], "add": [lowest, highest]}}</c>. <c>model</c> is the SHA-256 of the
+    /// weights; files are relative to the policy.
+    /// </summary>
+    /// <param name="model">The model that is served.</param>
+    /// <exception cref="InputException">It is wrong, or made for other weights.</exception>
+    public static Policy Load(string path, Engines.IEngine engine, ModelIdentity model)
+    {
+        var bytes = JsonField.ReadBytes(path);
+        var root = new JsonField(path, "", StrictJson.Parse(bytes, path));
+        Known(root, ["$schema", "version", "name", "model", "head_sets", "interventions"]);
+        root.Get("version").Integer(1, 1);
+        if (root.Get("model").Text() is var weights && weights != model.Weights)
+            throw root.Get("model").Expected($"the SHA-256 of the weights that are served, {model.Weights}");
+        var free = root.Find("interventions");
+        if (free is { } given) Known(given, ["kinds", "most_edits", "listed_heads", "factor", "add"]);
+        return new Policy
+        {
+            Name = root.Get("name").Text(),
+            Sha256 = Digest.Of(bytes),
+            HeadSets = (root.Find("head_sets")?.Items() ?? []).Select(item => HeadSet(item, path, engine, model))
+                .ToDictionary(set => set.Name, StringComparer.Ordinal),
+            Kinds = [.. (free?.Get("kinds").Items() ?? []).Select(Kind)],
+            MostEdits = free?.Find("most_edits")?.Integer(1, 64) ?? 8,
+            AllowsListedHeads = free?.Flag("listed_heads", false) ?? false,
+            Factor = BoundsOf(free?.Find("factor"), new Bounds(0, 2)),
+            Added = BoundsOf(free?.Find("add"), new Bounds(-2, 2)),
+        };
+    }
+
+    private static PolicyHeadSet HeadSet(JsonField item, string path, Engines.IEngine engine, ModelIdentity model)
+    {
+        Known(item, ["name", "file", "sha256"]);
+        var file = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, item.Get("file").Text());
+        var hash = Digest.OfFile(file);
+        if (item.Get("sha256").Text() != hash)
+            throw item.Get("sha256").Expected(
+                $"the SHA-256 of {item.Get("file").Text()}, {hash}: the file is not the one that was approved");
+        var set = HeadSetFile.Load(file).Set;
+        set.Validate(engine.Shape, model, file);
+        return new PolicyHeadSet(item.Get("name").Text(), [.. set.Heads.Select(head => (head.Layer, head.Head))], hash);
+    }
+
+    private static string Kind(JsonField item) =>
+        item.Text() is "head_gain" or "edge_cut" or "edge_boost" ? item.Text() : throw item.Expected("head_gain, edge_cut or edge_boost");
+
+    private static Bounds BoundsOf(JsonField? field, Bounds otherwise)
+    {
+        if (field is not { } given) return otherwise;
+        double[] ends = [.. given.Items().Select(end => end.Value.TryGetDouble(out var number) && double.IsFinite(number)
+            ? number : throw end.Expected("a finite number"))];
+        return ends.Length == 2 && ends[0] <= ends[1] ? new Bounds(ends[0], ends[1]) : throw given.Expected("[lowest, highest]");
+    }
+
+    private static void Known(JsonField field, string[] known)
+    {
+        foreach (var (name, member) in field.Members())
+        {
+            if (!known.Contains(name))
+                throw InputException.At(member.File, member.Path, string.Join(", ", known),
+                    $"an unknown member{Nearest.Hint(name, known)}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using AnchorScope.Engines;
+using AnchorScope.Interventions;
+using AnchorScope.Models;
+using AnchorScope.Prompts;
+using AnchorScope.Server.Api;
+using AnchorScope.Server.Policies;
+using AnchorScope.Server.Scheduling;
+
+namespace AnchorScope.Server;
+
+/// <summary>A default that the server applied, because the request left it out.</summary>
+/// <param name="Value">As a JSON number.</param>
+/// <param name="Source">Where it is from.</param>
+internal sealed record AppliedDefault(string Name, double Value, string Source);
+
+/// <summary>A request that is ready to run.</summary>
+internal sealed record PreparedRequest
+{
+    public required ApiRequest Request { get; init; }
+
+    public required Job Job { get; init; }
+
+    public required SteeringPlan Steering { get; init; }
+
+    public required IReadOnlyList<AppliedDefault> Defaults { get; init; }
+
+    public required IReadOnlyList<RequestPicture> Pictures { get; init; }
+
+    /// <summary>Names weights, engine and changes: equal ones give equal answers to equal requests.</summary>
+    public required string SystemFingerprint { get; init; }
+}
+
+/// <summary>The model that is served: makes jobs from requests, and runs them.</summary>
+internal sealed class ServedModel : IDisposable
+{
+    private const int UsualTokens = 256;
+
+    private readonly VisionLanguageModel _model;
+    private readonly ISession _vision;
+    // Pictures are preprocessed and encoded for one request at a time, beside the passes of the scheduler.
+    private readonly SemaphoreSlim _preparing = new(1);
+
+    public ServedModel(VisionLanguageModel model, string name, SchedulerOptions options, Policy policy)
+    {
+        (_model, Name, Policy) = (model, name, policy);
+        _vision = model.OpenSession(new SessionOptions { Threads = options.Threads });
+        Scheduler = new Scheduler(model.Engine, options);
+    }
+
+    /// <summary>The name of the model in requests.</summary>
+    public string Name { get; }
+
+    public Policy Policy { get; }
+
+    public Scheduler Scheduler { get; }
+
+    public VisionLanguageModel Model => _model;
+
+    /// <summary>Makes a job of a request: decodes pictures, runs the vision tower, renders, tokenises, builds the edits.</summary>
+    /// <exception cref="ApiException">The request is wrong, or not allowed.</exception>
+    public async Task<PreparedRequest> Prepare(ApiRequest request, string tenant, CancellationToken cancel)
+    {
+        if (request.Model != Name)
+            throw new ApiException(404, $"model: expected {Name}, found {request.Model}", "model", "model_not_found");
+        await _preparing.WaitAsync(cancel);
+        try
+        {
+            return await Task.Run(() => PrepareNow(request, tenant), cancel);
+        }
+        catch (InputException e)
+        {
+            throw ApiException.Wrong(e);
+        }
+        finally
+        {
+            _preparing.Release();
+        }
+    }
+
+    private PreparedRequest PrepareNow(ApiRequest request, string tenant)
+    {
+        RequestPicture[] pictures = [.. request.Pictures.Select(picture => PictureReader.Read(picture.Address, picture.Place))];
+        var prompt = request.Text is { } text ? _model.Prompt(text) : Chat(request, pictures);
+        var steering = SteeringPlan.Of(request.Steering, Policy, _model.Engine, prompt);
+        var (sampling, defaults) = SamplingOf(request);
+        var tokens = TokensOf(request, prompt, defaults);
+        return new PreparedRequest
+        {
+            Request = request,
+            Steering = steering,
+            Defaults = defaults,
+            Pictures = pictures,
+            SystemFingerprint = FingerprintOf(steering),
+            Job = new Job
+            {
+                Prompt = prompt,
+                Intervention = steering.Intervention,
+                Answers = [.. Enumerable.Range(0, request.Answers).Select(i => sampling.Temperature > 0
+                    ? sampling with { Seed = unchecked(sampling.Seed + (ulong)i) } : sampling)],
+                Tokens = tokens,
+                Stop = _model.StopTokens,
+                Rules = _model.Rules,
+                Likeliest = request.Likeliest,
+                Tenant = tenant,
+                Texts = [.. Enumerable.Range(0, request.Answers).Select(_ => new AnswerText(_model.Tokenizer.Stream(), request.Stop))],
+            },
+        };
+    }
+
+    private Prompt Chat(ApiRequest request, RequestPicture[] pictures)
+    {
+        var messages = Labelled(request);
+        TextLabel[] labels = [.. request.Steering.Spans.Select(span => Label(span, request.Messages))];
+        return _model.Prompt(messages, [.. pictures.Select(p => p.Picture)], _vision, labels);
+    }
+
+    /// <summary>
+    /// Gives text parts their usual kind: system messages, and the last text part of the last user message as the instruction unless the
+    /// request says what the instruction is.
+    /// </summary>
+    private static ChatMessage[] Labelled(ApiRequest request)
+    {
+        var named = request.Steering.Spans.Any(span => span.Kind == SpanKind.Instruction);
+        var last = request.Messages.ToList().FindLastIndex(message => message.Role == "user");
+        return [.. request.Messages.Select((message, index) => message with
+        {
+            Content = [.. message.Content.Select((part, i) => part is not TextPart text ? part
+                : message.Role == "system" ? text with { Kind = SpanKind.System }
+                : !named && index == last && i == message.Content.ToList().FindLastIndex(p => p is TextPart)
+                    ? text with { Kind = SpanKind.Instruction } : text)],
+        })];
+    }
+
+    private static TextLabel Label(RequestedSpan span, IReadOnlyList<ChatMessage> messages)
+    {
+        if (span.Message >= messages.Count)
+            throw InputException.At("request", $"{span.Place}.message", $"0 to {messages.Count - 1}", $"{span.Message}");
+        var content = messages[span.Message].Content;
+        if (span.Part >= content.Count || content[span.Part] is not TextPart text)
+            throw InputException.At("request", $"{span.Place}.part", "a text part of the message", $"{span.Part}");
+        return span.To <= text.Text.Length ? new TextLabel(span.Message, span.Part, span.From, span.To - span.From, span.Kind)
+            : throw InputException.At("request", $"{span.Place}.to", $"at most {text.Text.Length}, the length of the text", $"{span.To}");
+    }
+
+    private (Sampling Sampling, List<AppliedDefault> Defaults) SamplingOf(ApiRequest request)
+    {
+        var (settings, defaults) = (_model.SamplingDefaults, new List<AppliedDefault>());
+        double Default(string name, double value, string source)
+        {
+            defaults.Add(new AppliedDefault(name, value, source));
+            return value;
+        }
+        var temperature = request.Temperature ?? Default("temperature", settings.Temperature, settings.Source);
+        if (temperature == 0)
+        {
+            return request.TopP is > 0 and < 1
+                ? throw InputException.At("request", "top_p", "a temperature above 0 beside it, as the likeliest token is always chosen",
+                    request.TopP.Value.ToString(CultureInfo.InvariantCulture))
+                : (Sampling.Greedy, defaults);
+        }
+        var topP = request.TopP ?? Default("top_p", settings.TopP, settings.Source);
+        var topK = settings.TopK > 0 ? (int)Default("top_k", settings.TopK, settings.Source) : 0;
+        // Without a seed every request draws anew; the seed is in the response, so that the answer can be drawn again.
+        var seed = request.Seed ?? (ulong)Default("seed", RandomNumberGenerator.GetInt32(int.MaxValue), "random");
+        return (new Sampling(temperature, topK, topP, seed), defaults);
+    }
+
+    private int TokensOf(ApiRequest request, Prompt prompt, List<AppliedDefault> defaults)
+    {
+        // The last token is never fed back.
+        var left = _model.Engine.MaximumPositions is { } most ? most - prompt.RotaryLength + 1 : int.MaxValue;
+        if (request.MaxTokens is { } asked && asked <= left) return asked;
+        if (left < 1 || request.MaxTokens is not null)
+            throw new ApiException(400,
+                $"the prompt has {prompt.RotaryLength} positions and {request.MaxTokens ?? 1} generated tokens come "
+                    + $"after it; the model was made for {_model.Engine.MaximumPositions}", request.IsChat ? "messages" : "prompt",
+                "context_length_exceeded");
+        var (tokens, source) = _model.MaxNewTokens is { } fresh ? (fresh, "generation_config.json")
+            : _model.MaxLength is { } all && all > prompt.Length
+            ? (all - prompt.Length, "generation_config.json") : (UsualTokens, "server");
+        defaults.Add(new AppliedDefault("max_tokens", Math.Min(tokens, left), source));
+        return Math.Min(tokens, left);
+    }
+
+    private string FingerprintOf(SteeringPlan steering)
+    {
+        var identity = _model.Checkpoint.Identity;
+        var text = string.Join('\n', [identity.Weights, .. identity.Files.Select(f => f.Key + " " + f.Value), _model.Engine.Numerics,
+            steering.Fingerprint]);
+        return "fp_" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..16];
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Scheduler.Dispose();
+        _vision.Dispose();
+        _preparing.Dispose();
+    }
+}

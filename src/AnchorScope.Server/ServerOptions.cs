@@ -1,0 +1,31 @@
+using AnchorScope.Server.Scheduling;
+
+namespace AnchorScope.Server;
+
+/// <summary>How the server runs.</summary>
+internal sealed record ServerOptions
+{
+    /// <summary>Folder of the checkpoint.</summary>
+    public required string Model { get; init; }
+
+    /// <summary>The name of the model in requests; null: the name of the folder.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>Address to listen at.</summary>
+    public string Url { get; init; } = "http://127.0.0.1:8080";
+
+    /// <summary>The policy; null: nothing inside the model may be changed.</summary>
+    public string? Policy { get; init; }
+
+    /// <summary>Limits of the scheduler.</summary>
+    public SchedulerOptions Scheduler { get; init; } = new();
+
+    /// <summary>Maximum number of bytes of a request.</summary>
+    public long MostBytes { get; init; } = 32L << 20;
+
+    /// <summary>Time in which a request must be answered, waiting included.</summary>
+    public TimeSpan Deadline { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Time that answers in progress have to end when the server shuts down.</summary>
+    public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(30);
+}
