@@ -4,6 +4,7 @@ using AnchorScope.Cli;
 var root = new RootCommand("AnchorScope: which modality a vision-language model follows, where that is decided, and which heads decide it.")
 {
     AdjudicateCommand.Create(),
+    AuditCommand.Create(),
     BakeCommand.Create(),
     DataCommand.Create(),
     DiagnoseCommand.Create(),

@@ -9,13 +9,18 @@ internal static class ServeCommand
 {
     public static Command Create()
     {
-        var (limits, usual) = (new SchedulerOptions(), new ServerOptions { Model = "" });
+        var (limits, usual) = (new SchedulerOptions(), new ServerOptions { Model = "", State = "" });
         var model =
             new Option<string?>("--model") { Description = "folder of the checkpoint (default: the bundled organism)", HelpName = "DIR" };
         var name = new Option<string?>("--name")
             { Description = "name of the model in requests (default: the name of the folder)", HelpName = "NAME" };
         var policy = new Option<string?>("--policy")
             { Description = "what requests may change inside the model (default: nothing)", HelpName = "FILE" };
+        var state = new Option<string>("--state")
+            { Description = "folder of what the server keeps: its audit log is in DIR/audit",
+                DefaultValueFactory = _ => Path.Combine("out", "serve"), HelpName = "DIR" };
+        var anchor = new Option<string?>("--anchor")
+            { Description = "a second place for the checkpoints of the log, best on another machine", HelpName = "DIR" };
         var url = new Option<string>("--urls")
             { Description = "address to listen at; port 0 takes a free one", DefaultValueFactory = _ => usual.Url, HelpName = "URL" };
         var rows = new Option<int>("--rows")
@@ -32,12 +37,14 @@ internal static class ServeCommand
                 HelpName = "S" }.AtLeast(1);
         var threads = Counts.Threads();
         var command = new Command("serve", "Serves a model behind an OpenAI-compatible API.")
-            { model, name, policy, url, rows, memory, queue, deadline, threads };
+            { model, name, policy, state, anchor, url, rows, memory, queue, deadline, threads };
         command.SetAction(parsed => Serve(new ServerOptions
         {
             Model = parsed.GetValue(model) ?? Bundled.Model,
             Name = parsed.GetValue(name),
             Policy = parsed.GetValue(policy),
+            State = parsed.GetValue(state)!,
+            Anchor = parsed.GetValue(anchor),
             Url = parsed.GetValue(url)!,
             Deadline = TimeSpan.FromSeconds(parsed.GetValue(deadline)),
             Scheduler = new SchedulerOptions

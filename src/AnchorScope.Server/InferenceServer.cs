@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AnchorScope.Models;
 using AnchorScope.Server.Api;
+using AnchorScope.Server.Audit;
 using AnchorScope.Server.Policies;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -18,6 +19,7 @@ internal sealed class InferenceServer : IAsyncDisposable
 {
     private readonly VisionLanguageModel _model;
     private readonly ServedModel _served;
+    private readonly AuditTrail _trail;
     private readonly WebApplication _app;
     private readonly ServerOptions _options;
     private volatile bool _draining;
@@ -27,6 +29,15 @@ internal sealed class InferenceServer : IAsyncDisposable
         (_model, _options) = (model, options);
         var policy = options.Policy is { } file ? Policy.Load(file, model.Engine, model.Checkpoint.Identity) : Policy.None;
         _served = new ServedModel(model, options.Name ?? model.Checkpoint.Name, options.Scheduler, policy);
+        try
+        {
+            _trail = new AuditTrail(options.State, options.Anchor, policy.KeepsContent, time);
+        }
+        catch
+        {
+            _served.Dispose();
+            throw;
+        }
         _app = Build(time);
     }
 
@@ -47,6 +58,7 @@ internal sealed class InferenceServer : IAsyncDisposable
             try
             {
                 await server._app.StartAsync();
+                server._trail.Started(server._served);
                 return server;
             }
             catch (IOException e)
@@ -75,6 +87,7 @@ internal sealed class InferenceServer : IAsyncDisposable
             // What is not done by now is cancelled when the scheduler is disposed of.
         }
         await _app.StopAsync();
+        _trail.Stopped();
     }
 
     /// <inheritdoc/>
@@ -82,6 +95,7 @@ internal sealed class InferenceServer : IAsyncDisposable
     {
         await _app.DisposeAsync();
         _served.Dispose();
+        _trail.Dispose();
         _model.Dispose();
     }
 
@@ -99,7 +113,7 @@ internal sealed class InferenceServer : IAsyncDisposable
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         var app = builder.Build();
         app.Use((context, next) => ErrorWriter.Guard(context, next, app.Logger));
-        var completions = new CompletionEndpoint(_served, _options, time);
+        var completions = new CompletionEndpoint(_served, _trail, _options, time);
         app.MapPost("/v1/chat/completions", (HttpContext context) => completions.Handle(context, chat: true));
         app.MapPost("/v1/completions", (HttpContext context) => completions.Handle(context, chat: false));
         app.MapGet("/v1/models", (HttpContext context) => Write(context, json =>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using AnchorScope.Engines;
@@ -6,6 +7,7 @@ using AnchorScope.Interventions;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
 using AnchorScope.Server.Api;
+using AnchorScope.Server.Audit;
 using AnchorScope.Server.Policies;
 using AnchorScope.Server.Scheduling;
 
@@ -28,6 +30,9 @@ internal sealed record PreparedRequest
     public required IReadOnlyList<AppliedDefault> Defaults { get; init; }
 
     public required IReadOnlyList<RequestPicture> Pictures { get; init; }
+
+    /// <summary>SHA-256 of the pixel values after resizing, as little-endian float32; empty without pictures.</summary>
+    public required string PixelsSha256 { get; init; }
 
     /// <summary>Names weights, engine and changes: equal ones give equal answers to equal requests.</summary>
     public required string SystemFingerprint { get; init; }
@@ -83,7 +88,8 @@ internal sealed class ServedModel : IDisposable
     private PreparedRequest PrepareNow(ApiRequest request, string tenant)
     {
         RequestPicture[] pictures = [.. request.Pictures.Select(picture => PictureReader.Read(picture.Address, picture.Place))];
-        var prompt = request.Text is { } text ? _model.Prompt(text) : Chat(request, pictures);
+        var pixels = pictures.Length == 0 ? null : _model.Preprocess([.. pictures.Select(p => p.Picture)]);
+        var prompt = request.Text is { } text ? _model.Prompt(text) : Chat(request, pixels);
         var steering = SteeringPlan.Of(request.Steering, Policy, _model.Engine, prompt);
         var (sampling, defaults) = SamplingOf(request);
         var tokens = TokensOf(request, prompt, defaults);
@@ -93,6 +99,7 @@ internal sealed class ServedModel : IDisposable
             Steering = steering,
             Defaults = defaults,
             Pictures = pictures,
+            PixelsSha256 = pixels is null ? "" : RequestRecord.Hash(MemoryMarshal.AsBytes(pixels.Values.AsSpan())),
             SystemFingerprint = FingerprintOf(steering),
             Job = new Job
             {
@@ -105,16 +112,16 @@ internal sealed class ServedModel : IDisposable
                 Rules = _model.Rules,
                 Likeliest = request.Likeliest,
                 Tenant = tenant,
-                Texts = [.. Enumerable.Range(0, request.Answers).Select(_ => new AnswerText(_model.Tokenizer.Stream(), request.Stop))],
+                Texts = [.. Enumerable.Range(0, request.Answers).Select(_ => AnswerText.Of(_model.Tokenizer.Stream(), request.Stop))],
             },
         };
     }
 
-    private Prompt Chat(ApiRequest request, RequestPicture[] pictures)
+    private Prompt Chat(ApiRequest request, PixelValues? pixels)
     {
         var messages = Labelled(request);
         TextLabel[] labels = [.. request.Steering.Spans.Select(span => Label(span, request.Messages))];
-        return _model.Prompt(messages, [.. pictures.Select(p => p.Picture)], _vision, labels);
+        return _model.Prompt(messages, pixels, pixels is null ? null : _vision.Features(pixels), labels);
     }
 
     /// <summary>

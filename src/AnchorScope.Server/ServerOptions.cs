@@ -11,6 +11,12 @@ internal sealed record ServerOptions
     /// <summary>The name of the model in requests; null: the name of the folder.</summary>
     public string? Name { get; init; }
 
+    /// <summary>Folder of what the server keeps: the audit log is in its folder <c>audit</c>.</summary>
+    public required string State { get; init; }
+
+    /// <summary>A second place for the checkpoints of the log; null: none.</summary>
+    public string? Anchor { get; init; }
+
     /// <summary>Address to listen at.</summary>
     public string Url { get; init; } = "http://127.0.0.1:8080";
 

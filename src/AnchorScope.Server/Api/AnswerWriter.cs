@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using AnchorScope.Engines;
 using AnchorScope.Prompts;
+using AnchorScope.Server.Audit;
 using AnchorScope.Server.Scheduling;
 
 namespace AnchorScope.Server.Api;
@@ -21,7 +22,8 @@ internal sealed class AnswerWriter(PreparedRequest prepared, string id, long cre
 
     /// <summary>The whole response.</summary>
     /// <param name="tokens">All tokens of all answers, in the order in which they were given.</param>
-    public byte[] Whole(IReadOnlyList<JobToken> tokens, JobResult result) => Json(json =>
+    /// <param name="place">Its record in the log.</param>
+    public byte[] Whole(IReadOnlyList<JobToken> tokens, JobResult result, AuditPlace place) => Json(json =>
     {
         Head(json, IsChat ? "chat.completion" : "text_completion");
         json.WriteStartArray("choices");
@@ -46,7 +48,10 @@ internal sealed class AnswerWriter(PreparedRequest prepared, string id, long cre
         }
         json.WriteEndArray();
         Usage(json, tokens.Count, result);
+        json.WriteStartObject("anchorscope");
         Ours(json);
+        Place(json, place);
+        json.WriteEndObject();
     });
 
     /// <summary>The first chunk of a chat's answer, which has the role.</summary>
@@ -58,7 +63,7 @@ internal sealed class AnswerWriter(PreparedRequest prepared, string id, long cre
         json.WriteEndObject();
         json.WriteNull("logprobs");
         json.WriteNull("finish_reason");
-    }, ours: answer == 0);
+    }, json => BeginOurs(json, answer));
 
     /// <summary>A chunk with one token.</summary>
     public byte[] Next(JobToken token) => Chunk(token.Answer, json =>
@@ -72,10 +77,11 @@ internal sealed class AnswerWriter(PreparedRequest prepared, string id, long cre
         else json.WriteString("text", token.Text);
         Probabilities(json, [token]);
         json.WriteNull("finish_reason");
-    }, ours: false);
+    });
 
     /// <summary>The last chunk of an answer.</summary>
-    public byte[] Last(JobToken token) => Chunk(token.Answer, json =>
+    /// <param name="place">The record in the log, with the last chunk of the last answer.</param>
+    public byte[] Last(JobToken token, AuditPlace? place) => Chunk(token.Answer, json =>
     {
         if (IsChat)
         {
@@ -85,7 +91,13 @@ internal sealed class AnswerWriter(PreparedRequest prepared, string id, long cre
         else json.WriteString("text", "");
         json.WriteNull("logprobs");
         json.WriteString("finish_reason", Reason(token.Finished));
-    }, ours: !IsChat && token.Answer == 0);
+    }, place is null ? null : json =>
+    {
+        json.WriteStartObject("anchorscope");
+        if (!IsChat) Ours(json);
+        Place(json, place);
+        json.WriteEndObject();
+    });
 
     /// <summary>The chunk after the last one, with the count of tokens.</summary>
     public byte[] Counted(int tokens, JobResult result) => Json(json =>
@@ -98,7 +110,15 @@ internal sealed class AnswerWriter(PreparedRequest prepared, string id, long cre
 
     private static string Reason(FinishReason? reason) => reason == FinishReason.Length ? "length" : "stop";
 
-    private byte[] Chunk(int answer, Action<Utf8JsonWriter> choice, bool ours) => Json(json =>
+    private void BeginOurs(Utf8JsonWriter json, int answer)
+    {
+        if (answer > 0) return;
+        json.WriteStartObject("anchorscope");
+        Ours(json);
+        json.WriteEndObject();
+    }
+
+    private byte[] Chunk(int answer, Action<Utf8JsonWriter> choice, Action<Utf8JsonWriter>? ours = null) => Json(json =>
     {
         Head(json, IsChat ? "chat.completion.chunk" : "text_completion");
         json.WriteStartArray("choices");
@@ -108,7 +128,7 @@ internal sealed class AnswerWriter(PreparedRequest prepared, string id, long cre
         json.WriteEndObject();
         json.WriteEndArray();
         if (prepared.Request.StreamUsage) json.WriteNull("usage");
-        if (ours) Ours(json);
+        ours?.Invoke(json);
     });
 
     private void Head(Utf8JsonWriter json, string kind)
@@ -202,7 +222,6 @@ internal sealed class AnswerWriter(PreparedRequest prepared, string id, long cre
     /// <summary>What this server adds: defaults, ignored members, and what was changed inside the model.</summary>
     private void Ours(Utf8JsonWriter json)
     {
-        json.WriteStartObject("anchorscope");
         json.WriteStartObject("defaults");
         foreach (var value in prepared.Defaults)
         {
@@ -232,6 +251,13 @@ internal sealed class AnswerWriter(PreparedRequest prepared, string id, long cre
         }
         json.WriteEndArray();
         if (prepared.Steering.Fingerprint.Length > 0) json.WriteString("fingerprint", prepared.Steering.Fingerprint);
+    }
+
+    private static void Place(Utf8JsonWriter json, AuditPlace place)
+    {
+        json.WriteStartObject("audit");
+        json.WriteNumber("index", place.Index);
+        json.WriteString("root", place.Root);
         json.WriteEndObject();
     }
 

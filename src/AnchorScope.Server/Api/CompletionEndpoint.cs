@@ -1,35 +1,64 @@
 using System.Security.Cryptography;
+using AnchorScope.Server.Audit;
 using AnchorScope.Server.Scheduling;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace AnchorScope.Server.Api;
 
-/// <summary>Answers requests for text, as one object or as a stream of server-sent events.</summary>
-internal sealed class CompletionEndpoint(ServedModel service, ServerOptions options, TimeProvider time)
+/// <summary>
+/// Answers requests for text, as one object or as a stream of server-sent events. The record of an answer is on the disk before the last
+/// byte of it leaves.
+/// </summary>
+internal sealed class CompletionEndpoint(ServedModel served, AuditTrail trail, ServerOptions options, TimeProvider time)
 {
     /// <summary>Handles one request.</summary>
     public async Task Handle(HttpContext context, bool chat)
     {
+        var id = (chat ? "chatcmpl-" : "cmpl-") + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12));
+        trail.ThrowIfFailed();
+        ReadOnlyMemory<byte> body = default;
+        try
+        {
+            body = await Body.Read(context.Request, options.MostBytes, context.RequestAborted);
+            await Answer(context, new Exchange(id, body, chat));
+        }
+        catch (ApiException e)
+        {
+            trail.Refused(id, body.Span, e);
+            throw;
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            trail.Refused(id, body.Span, new ApiException(499, "the client went away", code: "client_gone"));
+            throw;
+        }
+    }
+
+    /// <summary>A request as it was sent.</summary>
+    private sealed record Exchange(string Id, ReadOnlyMemory<byte> Body, bool IsChat);
+
+    private async Task Answer(HttpContext context, Exchange exchange)
+    {
         var cancel = context.RequestAborted;
-        var body = await Body.Read(context.Request, options.MostBytes, cancel);
-        var request = chat ? RequestReader.ReadChat(body) : RequestReader.ReadCompletion(body);
-        var prepared = await service.Prepare(request, tenant: "", cancel);
+        var request = exchange.IsChat ? RequestReader.ReadChat(exchange.Body) : RequestReader.ReadCompletion(exchange.Body);
+        var prepared = await served.Prepare(request, tenant: "", cancel);
         var handle = Submit(prepared);
         // A client that goes away has no row in the next pass.
         await using var gone = cancel.Register(handle.Cancel);
-        var id = (chat ? "chatcmpl-" : "cmpl-") + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12));
-        var writer = new AnswerWriter(prepared, id, time.GetUtcNow().ToUnixTimeSeconds(), service.Name, service.Model.Tokenizer);
+        var writer = new AnswerWriter(prepared, exchange.Id, time.GetUtcNow().ToUnixTimeSeconds(), served.Name, served.Model.Tokenizer);
         if (prepared.Steering.Applied.Count > 0) context.Response.Headers["anchorscope-steered"] = prepared.Steering.Fingerprint;
-        if (request.Stream) await Stream(context, prepared, handle, writer);
-        else await Whole(context, handle, writer);
+        AuditPlace Record(IReadOnlyList<JobToken> tokens, JobResult result) =>
+            trail.Answered(exchange.Id, exchange.Body, prepared, tokens, result);
+        if (request.Stream) await Stream(context, prepared, handle, writer, Record);
+        else await Whole(context, handle, writer, Record);
     }
 
     private JobHandle Submit(PreparedRequest prepared)
     {
         try
         {
-            return service.Scheduler.Submit(prepared.Job with { Deadline = time.GetUtcNow() + options.Deadline });
+            return served.Scheduler.Submit(prepared.Job with { Deadline = time.GetUtcNow() + options.Deadline });
         }
         catch (QueueFullException e)
         {
@@ -45,16 +74,19 @@ internal sealed class CompletionEndpoint(ServedModel service, ServerOptions opti
         }
     }
 
-    private static async Task Whole(HttpContext context, JobHandle handle, AnswerWriter writer)
+    private static async Task Whole(
+        HttpContext context, JobHandle handle, AnswerWriter writer, Func<IReadOnlyList<JobToken>, JobResult, AuditPlace> record)
     {
         var tokens = new List<JobToken>();
         await foreach (var token in handle.Tokens.ReadAllAsync(context.RequestAborted)) tokens.Add(token);
         var result = await Result(handle);
+        var place = record(tokens, result);
         context.Response.ContentType = "application/json";
-        await context.Response.Body.WriteAsync(writer.Whole(tokens, result), context.RequestAborted);
+        await context.Response.Body.WriteAsync(writer.Whole(tokens, result, place), context.RequestAborted);
     }
 
-    private static async Task Stream(HttpContext context, PreparedRequest prepared, JobHandle handle, AnswerWriter writer)
+    private static async Task Stream(HttpContext context, PreparedRequest prepared, JobHandle handle, AnswerWriter writer,
+        Func<IReadOnlyList<JobToken>, JobResult, AuditPlace> record)
     {
         var cancel = context.RequestAborted;
         // Until the first token an error is a status; after it, it is an event.
@@ -62,26 +94,34 @@ internal sealed class CompletionEndpoint(ServedModel service, ServerOptions opti
         context.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
         context.Response.ContentType = "text/event-stream";
         context.Response.Headers.CacheControl = "no-cache";
-        var (begun, count) = (new HashSet<int>(), 0);
+        var (begun, tokens, ended) = (new HashSet<int>(), new List<JobToken>(), (JobToken?)null);
         await foreach (var token in handle.Tokens.ReadAllAsync(cancel))
         {
-            count++;
+            tokens.Add(token);
             if (prepared.Request.IsChat && begun.Add(token.Answer)) await Event(context, writer.First(token.Answer));
             // A token without text of its own is part of a later one's, but it has a probability.
             if (token.Text.Length > 0 || prepared.Request.Likeliest is not null) await Event(context, writer.Next(token));
-            if (token.Finished is not null) await Event(context, writer.Last(token));
+            if (token.Finished is not null)
+            {
+                // The end of the answer that ends last is told after its record is written.
+                if (ended is { } before) await Event(context, writer.Last(before, null));
+                ended = token;
+            }
             await context.Response.Body.FlushAsync(cancel);
         }
         try
         {
             var result = await Result(handle);
-            if (prepared.Request.StreamUsage) await Event(context, writer.Counted(count, result));
+            var place = record(tokens, result);
+            await Event(context, writer.Last(ended!.Value, place));
+            if (prepared.Request.StreamUsage) await Event(context, writer.Counted(tokens.Count, result));
+            await context.Response.Body.WriteAsync("data: [DONE]\n\n"u8.ToArray(), cancel);
         }
         catch (ApiException e)
         {
             await Event(context, ErrorWriter.Of(e));
+            throw;
         }
-        await context.Response.Body.WriteAsync("data: [DONE]\n\n"u8.ToArray(), cancel);
     }
 
     private static async Task Event(HttpContext context, byte[] json)

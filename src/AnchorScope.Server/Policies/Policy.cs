@@ -46,10 +46,13 @@ internal sealed record Policy
     /// <summary>Numbers added to attention scores.</summary>
     public Bounds Added { get; init; }
 
+    /// <summary>Whether requests and answers themselves are kept, apart from the log, so that they can be computed again.</summary>
+    public bool KeepsContent { get; init; }
+
     /// <summary>
     /// Reads a policy: <c>{"version": 1, "name", "model", "head_sets": [{"name", "file", "sha256"}], "interventions": {"kinds",
-    /// "most_edits", "listed_heads", "factor": [lowest, highest], "add": [lowest, highest]}}</c>. <c>model</c> is the SHA-256 of the
-    /// weights; files are relative to the policy.
+    /// "most_edits", "listed_heads", "factor": [lowest, highest], "add": [lowest, highest]}, "keep_content": false}</c>. <c>model</c> is
+    /// the SHA-256 of the weights; files are relative to the policy.
     /// </summary>
     /// <param name="model">The model that is served.</param>
     /// <exception cref="InputException">It is wrong, or made for other weights.</exception>
@@ -57,7 +60,7 @@ internal sealed record Policy
     {
         var bytes = JsonField.ReadBytes(path);
         var root = new JsonField(path, "", StrictJson.Parse(bytes, path));
-        Known(root, ["$schema", "version", "name", "model", "head_sets", "interventions"]);
+        Known(root, ["$schema", "version", "name", "model", "head_sets", "interventions", "keep_content"]);
         root.Get("version").Integer(1, 1);
         if (root.Get("model").Text() is var weights && weights != model.Weights)
             throw root.Get("model").Expected($"the SHA-256 of the weights that are served, {model.Weights}");
@@ -70,6 +73,7 @@ internal sealed record Policy
             HeadSets = (root.Find("head_sets")?.Items() ?? []).Select(item => HeadSet(item, path, engine, model))
                 .ToDictionary(set => set.Name, StringComparer.Ordinal),
             Kinds = [.. (free?.Get("kinds").Items() ?? []).Select(Kind)],
+            KeepsContent = root.Flag("keep_content", false),
             MostEdits = free?.Find("most_edits")?.Integer(1, 64) ?? 8,
             AllowsListedHeads = free?.Flag("listed_heads", false) ?? false,
             Factor = BoundsOf(free?.Find("factor"), new Bounds(0, 2)),

@@ -1,0 +1,87 @@
+using System.Text.Json.Nodes;
+using AnchorScope.Server.Api;
+using AnchorScope.Server.Scheduling;
+
+namespace AnchorScope.Server.Audit;
+
+/// <summary>What the server writes into its log: start and stop, requests that were answered, requests that were not.</summary>
+internal sealed class AuditTrail : IDisposable
+{
+    private readonly AuditLog _log;
+    private readonly string? _content;
+
+    /// <param name="state">Folder of what the server keeps.</param>
+    /// <param name="keepContent">Whether requests themselves are kept, in files of their own that can be deleted without breaking the
+    /// log.</param>
+    public AuditTrail(string state, string? anchor, bool keepContent, TimeProvider time)
+    {
+        _log = new AuditLog(Path.Combine(state, "audit"), time, anchor);
+        if (!keepContent) return;
+        _content = Path.Combine(state, "content");
+        Directory.CreateDirectory(_content);
+    }
+
+    /// <summary>Records that the server starts.</summary>
+    public void Started(ServedModel served) => _log.Append("start", new JsonObject
+    {
+        ["version"] = ToolVersion.Text,
+        ["numerics"] = served.Model.Engine.Numerics,
+        ["model"] = served.Name,
+        ["folder"] = Path.GetFullPath(served.Model.Checkpoint.Folder),
+        ["weights_sha256"] = served.Model.Checkpoint.Identity.Weights,
+        ["files_sha256"] = new JsonObject(
+            [.. served.Model.Checkpoint.Identity.Files.Select(file => KeyValuePair.Create(file.Key, (JsonNode?)file.Value))]),
+        ["policy"] = served.Policy.Name,
+        ["policy_sha256"] = served.Policy.Sha256,
+        ["recovered_bytes"] = _log.Recovered,
+    });
+
+    /// <summary>Records that the server ends, and seals the log.</summary>
+    public void Stopped()
+    {
+        if (_log.HasFailed) return;
+        _log.Append("stop", []);
+        _log.Checkpoint();
+    }
+
+    /// <summary>Records an answered request.</summary>
+    /// <exception cref="ApiException">It could not be written: the answer must not leave.</exception>
+    public AuditPlace Answered(
+        string id, ReadOnlyMemory<byte> body, PreparedRequest prepared, IReadOnlyList<JobToken> tokens, JobResult result)
+    {
+        try
+        {
+            if (_content is not null) File.WriteAllBytes(Path.Combine(_content, id + ".json"), body.Span);
+            return _log.Append("request", RequestRecord.Of(id, body.Span, prepared, tokens, result));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Failed();
+        }
+    }
+
+    /// <summary>Records a request that was not answered.</summary>
+    public void Refused(string id, ReadOnlySpan<byte> body, ApiException error)
+    {
+        try
+        {
+            _log.Append("refused", RequestRecord.Refused(id, body, error));
+        }
+        catch (IOException)
+        {
+            // The client is told its own error; the next request is refused because of the log.
+        }
+    }
+
+    /// <exception cref="ApiException">The log cannot be written, so that nothing may be answered.</exception>
+    public void ThrowIfFailed()
+    {
+        if (_log.HasFailed) throw Failed();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _log.Dispose();
+
+    private static ApiException Failed() =>
+        new(503, "the audit log cannot be written, so nothing is answered", code: "audit_unavailable");
+}
