@@ -12,7 +12,7 @@ internal static class Counts
     public static Option<int> Threads() => new Option<int>("--threads")
     {
         Description = "threads; changes no number", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N",
-    }.AtLeast(1);
+    }.AtLeast(1).AtMost(Engines.SessionOptions.MostThreads);
 
     /// <summary>Refuses values below <paramref name="least"/>.</summary>
     /// <returns>The same option.</returns>
@@ -23,6 +23,19 @@ internal static class Counts
         {
             if (result.Tokens is [.., { } last] && int.TryParse(last.Value, CultureInfo.InvariantCulture, out var value) && value < least)
                 result.AddError(ParseErrors.Expected($"at least {least}"));
+        });
+        return option;
+    }
+
+    /// <summary>Refuses values above <paramref name="most"/>.</summary>
+    /// <returns>The same option.</returns>
+    public static TOption AtMost<TOption>(this TOption option, int most)
+        where TOption : Option
+    {
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens is [.., { } last] && int.TryParse(last.Value, CultureInfo.InvariantCulture, out var value) && value > most)
+                result.AddError(ParseErrors.Expected($"at most {most}"));
         });
         return option;
     }

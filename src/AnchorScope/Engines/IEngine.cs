@@ -48,11 +48,22 @@ public interface IEngine
 /// <summary>Resources of a session. They do not change any bit of a result.</summary>
 public sealed record SessionOptions
 {
-    /// <summary>Number of threads of one pass.</summary>
+    /// <summary>Maximum of <see cref="Threads"/>.</summary>
+    public const int MostThreads = 1024;
+
+    /// <summary>Number of threads of one pass, 1 to <see cref="MostThreads"/>.</summary>
     public int Threads { get; init; } = 1;
 
     /// <summary>Bytes of activation memory to reserve at once; 0: memory is taken as it is needed.</summary>
     public long ReservedBytes { get; init; }
+
+    /// <summary>Checks every value.</summary>
+    /// <exception cref="InputException">A value is out of its range.</exception>
+    internal void Validate()
+    {
+        if (Threads is < 1 or > MostThreads) throw new InputException($"threads: expected 1 to {MostThreads}, found {Threads}");
+        if (ReservedBytes < 0) throw new InputException($"reserved bytes: expected 0 or more, found {ReservedBytes}");
+    }
 
     /// <summary>Cancels a pass before its next matrix product. The call then throws <see cref="OperationCanceledException"/>.</summary>
     public CancellationToken Cancel { get; init; }

@@ -22,6 +22,11 @@ public interface ISession : IDisposable
     /// <param name="options">What to keep; null for the defaults.</param>
     IRecordedRun Record(Prompt prompt, RecordOptions? options = null);
 
+    /// <summary>Throws unless a recorded run can be used by this session.</summary>
+    /// <exception cref="ArgumentException">It belongs to another model or engine.</exception>
+    /// <exception cref="ObjectDisposedException">It, the session or the model is disposed of.</exception>
+    void Check(IRecordedRun recorded);
+
     /// <summary>Runs a whole prompt, from the embeddings, under an intervention.</summary>
     /// <param name="trace">Receives the sites it requests; null to record nothing.</param>
     /// <param name="generated">Positions that may be generated after the prompt. The intervention may refer to them.</param>

@@ -9,6 +9,8 @@ namespace AnchorScope.Engines;
 /// </summary>
 public sealed class Sequence : IDisposable
 {
+    private const int MostTokens = 1 << 24;
+
     private readonly Prompt _prompt;
     private readonly SequenceOptions _options;
     private readonly Sampler _sampler;
@@ -44,6 +46,7 @@ public sealed class Sequence : IDisposable
     private Sequence(Prompt prompt, SequenceOptions options, Func<ISequenceState> begin)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Tokens, 1);
+        if (options.Tokens > MostTokens) throw new InputException($"tokens: expected at most {MostTokens}, found {options.Tokens}");
         options.Sampling.Validate(name => $"sampling: {name}");
         (_prompt, _options, _text) = (prompt, options, [.. prompt.Tokens]);
         _sampler = new Sampler(options.Sampling);
@@ -104,6 +107,7 @@ public sealed class Sequence : IDisposable
     public SequenceRows Next(int rows)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
         if (Finished is { } reason) throw new InvalidOperationException($"the sequence has ended ({reason}) and has no next step");
         if (IsDecoding) return new SequenceRows(_state, 1, _tokens[^1]);
         return new SequenceRows(_state, Math.Min(rows, Pending)) { Trace = TraceOf(_state.Count, Math.Min(rows, Pending)) };

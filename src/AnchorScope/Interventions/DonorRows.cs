@@ -16,7 +16,8 @@ public sealed class DonorRows : IEquatable<DonorRows>
     /// <exception cref="InputException">There are no rows, the rows differ in width, or a value is not finite.</exception>
     public DonorRows(float[] values, int count)
     {
-        if (count < 1 || values.Length == 0 || values.Length % count != 0)
+        if (count < 1) throw new InputException($"donor: expected at least one row, found {count}");
+        if (values.Length == 0 || values.Length % count != 0)
             throw new InputException($"donor: expected {count} rows of one width, found {values.Length} values");
         if (Array.Exists(values, v => !float.IsFinite(v))) throw new InputException("donor: expected finite values");
         (_values, Count, Width) = ([.. values], count, values.Length / count);

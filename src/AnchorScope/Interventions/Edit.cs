@@ -107,6 +107,9 @@ public sealed record Edit(Site Site, int Layer, Operation Operation)
     /// <param name="generated">Positions that may be generated after it.</param>
     internal void Validate(DecoderShape shape, int length, int generated, string name)
     {
+        if (!Enum.IsDefined(Site)) throw new InputException($"{name}: site: expected one of {nameof(Interventions.Site)}, found {Site}");
+        if (!Enum.IsDefined(Operation))
+            throw new InputException($"{name}: operation: expected one of {nameof(Interventions.Operation)}, found {Operation}");
         Check("layer", Layer, shape.Layers, name);
         if (Site == Site.AttnPattern && (Operation != Operation.Set || Rows is null))
             throw Wrong(name, "attention probabilities can only be replaced by those of a donor run: cut edges at attn_scores instead");

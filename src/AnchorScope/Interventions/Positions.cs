@@ -23,8 +23,13 @@ public sealed class Positions : IEquatable<Positions>
     }
 
     /// <summary>The half-open range [from, to).</summary>
-    /// <exception cref="InputException">The range is empty or starts below 0.</exception>
-    public static Positions Range(int from, int to) => Of(Enumerable.Range(from, Math.Max(0, to - from)));
+    /// <exception cref="InputException">The range is empty, starts below 0 or has more positions than any prompt.</exception>
+    public static Positions Range(int from, int to) => (long)to - from <= Longest
+        ? Of(Enumerable.Range(from, Math.Max(0, to - from)))
+        : throw new InputException(
+            $"positions {from} to {to}: expected at most {Longest}, found {(long)to - from}; Positions.All names all");
+
+    private const int Longest = 1 << 24;
 
     /// <summary>Whether this is <see cref="All"/>.</summary>
     public bool IsAll => _list is null;

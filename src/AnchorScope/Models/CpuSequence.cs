@@ -23,6 +23,7 @@ internal sealed class CpuSequence : ISequenceState
     private readonly List<int> _fed = [];
     private readonly SpareArenas _spare;
     private readonly Arena _memory;
+    private int _stepping;
     private bool _disposed;
 
     private CpuSequence(Decoder decoder, Prompt prompt, Intervention intervention, int tokens, Beginning from, SpareArenas spare)
@@ -74,8 +75,8 @@ internal sealed class CpuSequence : ISequenceState
         intervention.Validate(decoder.Shape, prompt.Length, tokens - 1);
         var most = prefix.SharedCount(prompt, intervention);
         if (count < 1 || count > most)
-            throw new ArgumentException($"expected 1 to {most} positions, those that the prefix shares with the prompt, found {count}",
-                nameof(count));
+            throw new ArgumentException(most == 0 ? "the prefix shares no position with this prompt under this intervention"
+                : $"expected 1 to {most} positions, those that the prefix shares with the prompt, found {count}", nameof(count));
         return new CpuSequence(decoder, prompt, intervention, tokens, new Beginning(count, null, prefix), spare);
     }
 
@@ -90,6 +91,35 @@ internal sealed class CpuSequence : ISequenceState
     public static CpuSequence Of(ISequenceState handle, Decoder decoder) =>
         handle is CpuSequence own && ReferenceEquals(own._decoder, decoder)
             ? own : throw new ArgumentException("this sequence belongs to another model or engine", nameof(handle));
+
+    /// <summary>Marks sequences as being computed, so that no other session computes them at the same time.</summary>
+    /// <exception cref="InvalidOperationException">Another thread is computing one.</exception>
+    public static Stepping Enter(CpuSequence[] sequences) => new(sequences);
+
+    /// <summary>Sequences that are being computed.</summary>
+    public sealed class Stepping : IDisposable
+    {
+        private readonly List<CpuSequence> _entered = [];
+
+        public Stepping(CpuSequence[] sequences)
+        {
+            foreach (var sequence in sequences.Distinct())
+            {
+                if (Interlocked.Exchange(ref sequence._stepping, 1) == 0)
+                {
+                    _entered.Add(sequence);
+                    continue;
+                }
+                Dispose();
+                throw new InvalidOperationException("another thread is computing this sequence: a sequence cannot be shared");
+            }
+        }
+
+        public void Dispose()
+        {
+            foreach (var sequence in _entered) Volatile.Write(ref sequence._stepping, 0);
+        }
+    }
 
     /// <summary>The next rows as a block of a pass.</summary>
     public RowBlock Next(SequenceRows rows, Arena arena)

@@ -19,7 +19,7 @@ internal sealed class CpuSession : ISession
 
     public CpuSession(CpuEngine engine, SessionOptions options, KernelFamily family = KernelFamily.Panel)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(options.Threads, 1);
+        options.Validate();
         (_engine, _owned, _lifetime) = (engine, true, new Lifetime(typeof(ISession), Free));
         var arena = new Arena();
         if (options.ReservedBytes > 0) arena.Reserve(options.ReservedBytes);
@@ -90,6 +90,13 @@ internal sealed class CpuSession : ISession
     }
 
     /// <inheritdoc/>
+    public void Check(IRecordedRun recorded)
+    {
+        using var call = new Call(this);
+        _ = RecordedRun.Of(recorded, Decoder).KeyValues;
+    }
+
+    /// <inheritdoc/>
     public void Run(IReadOnlyList<RunPlan> runs, IReadOnlyList<Readout> readouts, TakeLogits take) => Kept(compute =>
     {
         using var used = RecordedRun.Enter(runs.Select(run => run.Recorded).Distinct().Select(run => RecordedRun.Of(run, Decoder)));
@@ -101,6 +108,9 @@ internal sealed class CpuSession : ISession
     /// <inheritdoc/>
     public void Differentiate(IReadOnlyList<GradientPlan> runs, LossGradient loss, int lowestLayer = 0) => Kept(compute =>
     {
+        if (runs.Count == 0) throw new ArgumentException("expected at least one run, found none", nameof(runs));
+        if (lowestLayer < 0 || lowestLayer >= Shape.Layers)
+            throw new InputException($"lowest layer: expected 0 to {Shape.Layers - 1}, found {lowestLayer}");
         foreach (var run in runs) Check(run.Prompt);
         using var used = RecordedRun.Enter(
             runs.Select(run => run.Past).Distinct().Select(past => past is null ? null : RecordedRun.Of(past, Decoder)));
@@ -137,6 +147,7 @@ internal sealed class CpuSession : ISession
     {
         CpuSequence[] sequences = [.. rows.Select(r => CpuSequence.Of(r.State, Decoder))];
         using var used = RecordedRun.Enter(sequences.Select(sequence => sequence.Recorded).Distinct());
+        using var stepping = CpuSequence.Enter(sequences);
         CpuPass.Step(Decoder, sequences, rows, take, compute);
         return 0;
     });
@@ -175,6 +186,8 @@ internal sealed class CpuSession : ISession
 
     private void Check(Prompt prompt, int generated = 0)
     {
+        ArgumentNullException.ThrowIfNull(prompt);
+        if (generated < 0) throw new InputException($"generated positions: expected 0 or more, found {generated}");
         if (prompt.Embeddings.Length != (long)prompt.Length * Shape.ModelSize)
             throw new ArgumentException($"expected a prompt with embeddings of {Shape.ModelSize} values, as the model has, found "
                 + $"{prompt.Embeddings.Length} values for {prompt.Length} positions", nameof(prompt));

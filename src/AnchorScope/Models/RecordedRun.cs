@@ -73,6 +73,12 @@ internal sealed class RecordedRun : IRecordedRun
         options ??= new RecordOptions();
         if (options.From < 0 || options.From >= prompt.Length)
             throw new ArgumentOutOfRangeException(nameof(options), options.From, $"RecordOptions.From: expected 0 to {prompt.Last}");
+        foreach (var site in options.Sites)
+        {
+            if (!Enum.IsDefined(site)) throw new ArgumentOutOfRangeException(nameof(options), site, "RecordOptions.Sites: no such site");
+        }
+        if (options.Positions is { Count: 0 })
+            throw new ArgumentException("RecordOptions.Positions: expected at least one, or null for all, found none", nameof(options));
         foreach (var position in options.Positions ?? [])
         {
             if (position < 0 || position >= prompt.Length)

@@ -24,6 +24,7 @@ public static class LogitLens
     /// <param name="count">Number of tokens.</param>
     public static IReadOnlyList<LensToken> Top(ISession session, Trace trace, int layer, int position, int count = 5)
     {
+        ArgumentNullException.ThrowIfNull(trace);
         return Top(Logits(session, trace.Row(Site.ResidPost, layer, position)), count);
     }
 
@@ -56,6 +57,7 @@ public static class LogitLens
     /// <param name="logits">Logits [vocabulary].</param>
     public static double Probability(ReadOnlySpan<float> logits, int token)
     {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)token, (uint)logits.Length, nameof(token));
         var largest = float.NegativeInfinity;
         foreach (var logit in logits) largest = Math.Max(largest, logit);
         return Math.Exp((double)logits[token] - largest) / Sum(logits, largest);

@@ -47,6 +47,10 @@ public sealed record AttributionOptions
         }
         Within("token", [TokenA, TokenB], engine.VocabularySize);
         Within("position", Positions, prompt.Length);
+        if (Positions.Count == 0 && Edges.Count == 0)
+            throw new InputException("attribution: expected positions of heads and neurons, or groups of edges, found neither");
+        if (Edges.GroupBy(edge => edge.Name).FirstOrDefault(group => group.Count() > 1) is { } same)
+            throw new InputException($"attribution: expected another name for each group of edges, found {same.Count()} called {same.Key}");
         foreach (var edge in Edges)
         {
             Within($"{edge.Name}: query", edge.Queries, prompt.Length);
@@ -151,9 +155,9 @@ public sealed record Attribution(double Margin, float[] Heads, float[] Neurons, 
     {
         for (var head = 0; head < into.Length; head++)
         {
-            foreach (var query in edge.Queries)
+            foreach (var query in edge.Queries.Distinct())
             {
-                foreach (var key in edge.Keys)
+                foreach (var key in edge.Keys.Distinct())
                 {
                     if (key <= query) into[head] += derivatives[(head * (length - start) + query - start) * length + key];
                 }

@@ -81,9 +81,12 @@ public sealed record DiagnosisOptions
         Least(nameof(Draws), Draws, 0);
         Least(nameof(AnswerTokens), AnswerTokens, 1);
         Least(nameof(Threads), Threads, 1);
+        if (Threads > Engines.SessionOptions.MostThreads)
+            throw new InputException($"{named(nameof(Threads))}: expected at most {Engines.SessionOptions.MostThreads}, found {Threads}");
         foreach (var window in Windows) Least(nameof(Windows), window, 1);
         Within(nameof(Shares), Shares, 0.5);
         Within(nameof(Gains), Gains, 1e6);
+        if (Gains.Count == 0) throw new InputException($"{named(nameof(Gains))}: expected at least one factor, found none");
         if (Gains.Contains(1))
             throw new InputException($"{named(nameof(Gains))}: expected factors other than 1, as times 1 changes nothing, found 1");
         if (!(EquivalenceMargin is > 0 and < 0.5))

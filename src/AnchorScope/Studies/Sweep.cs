@@ -27,6 +27,7 @@ public static class Sweep
         ISession session, IRecordedRun recorded, IEnumerable<Intervention> interventions, int rowsPerPass = DefaultRows,
         CancellationToken cancel = default)
     {
+        ArgumentNullException.ThrowIfNull(interventions);
         SweepItem[] items = [.. interventions.Select(i => new SweepItem(recorded, i))];
         var logits = new float[items.Length][];
         LastLogits(session, items, (i, read) =>
@@ -54,6 +55,7 @@ public static class Sweep
         ISession session, IReadOnlyList<SweepItem> items, IReadOnlyList<Readout> readouts, TakeLogits take, int rowsPerPass = DefaultRows,
         CancellationToken cancel = default)
     {
+        foreach (var recorded in items.Select(item => item.Recorded).Distinct()) session.Check(recorded);
         foreach (var pass in Plan(session.Engine, items, readouts, rowsPerPass))
         {
             cancel.ThrowIfCancellationRequested();
@@ -77,6 +79,13 @@ public static class Sweep
             foreach (var readout in readouts) readout.Validate(engine, recorded.Prompt);
         }
         foreach (var (recorded, intervention) in items) recorded.Prompt.Steered(intervention).Validate(shape, recorded.Prompt.Length);
+        foreach (var (recorded, intervention) in items)
+        {
+            if (intervention.FirstPosition < recorded.From)
+                throw new InputException(
+                    $"{intervention.Name}: changes position {intervention.FirstPosition}, but the run was recorded for "
+                        + $"changes from position {recorded.From} on (RecordOptions.From)");
+        }
         var changes = Change.Of(shape, items.Select(v => v.Intervention), i => items[i].Recorded.Prompt, readouts);
         var groups = Change.GroupByTrunk(changes, readouts.Min(r => r.LayerIn(shape)), rowsPerPass);
         return [.. Passes([.. groups.Select(g => g.Sum(c => c.Corner.Rows))], rowsPerPass).Select(p => new SweepPass(

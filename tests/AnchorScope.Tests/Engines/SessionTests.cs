@@ -332,6 +332,8 @@ public sealed class SessionTests
             (options with { Windows = [3, 0] }, "DiagnosisOptions.Windows: expected at least 1, found 0"),
             (options with { Shares = [2] }, "DiagnosisOptions.Shares: expected numbers above 0 and up to 0.5, found 2"),
             (options with { Gains = [double.NaN] }, "DiagnosisOptions.Gains: expected numbers above 0 and up to 1000000, found NaN"),
+            (options with { Gains = [] }, "DiagnosisOptions.Gains: expected at least one factor, found none"),
+            (options with { Threads = 5000 }, "DiagnosisOptions.Threads: expected at most 1024, found 5000"),
             (options with { Gains = [1] }, "DiagnosisOptions.Gains: expected factors other than 1"),
             (options with { EquivalenceMargin = 0 },
                 "DiagnosisOptions.EquivalenceMargin: expected a number above 0 and below 0.5, found 0"),

@@ -177,7 +177,7 @@ public sealed class SweepTests : IDisposable
         var got = Array.Empty<float>();
         Sweep.LastLogits(tiny.Session, [new SweepItem(baseline, block)], (_, logits) => got = logits.ToArray());
         Assert.Equal(tiny.LastAlone(block), got);
-        Assert.Throws<ArgumentException>(
+        Assert.Throws<InputException>(
             () => Sweep.LastLogits(tiny.Session, [new SweepItem(baseline, Intervention.HeadGain(1, 0, 0))], (_, _) => { }));
     }
 

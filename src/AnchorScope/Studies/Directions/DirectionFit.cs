@@ -35,8 +35,8 @@ internal sealed class DirectionFit(DecoderShape shape)
     {
         var (own, width) = (run.Own!, shape.Width(site));
         float[] receiver = own.Receiver[site, layer], donor = own.Donor[site, layer];
-        var difference = new float[own.At.Receiver.Length * width];
-        for (var i = 0; i < own.At.Receiver.Length; i++)
+        var difference = new float[own.At.Receiver.Count * width];
+        for (var i = 0; i < own.At.Receiver.Count; i++)
         {
             var (from, to) = (Index(own.Receiver.Positions!, own.At.Receiver[i]) * width,
                 Index(own.Donor.Positions!, own.At.Donor[i]) * width);

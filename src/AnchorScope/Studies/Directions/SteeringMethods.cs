@@ -166,7 +166,7 @@ internal sealed class SteeringMethods
                 {
                     Heads = named, Positions = Positions.Of(at), Factor = (float)strength,
                     Rows = DonorRows.Of(DirectionFit.Difference(Shape, run, site, layer.Key), Shape.Width(site),
-                        [.. Enumerable.Range(0, at.Length)], named, Shape.HeadSize),
+                        [.. Enumerable.Range(0, at.Count)], named, Shape.HeadSize),
                 };
             })]))]);
 

@@ -63,6 +63,11 @@ public static class HeadInterchange
     public static Intervention Of(string name, DecoderShape shape, HeadContent what, IEnumerable<(int Layer, int Head)> heads,
         AlignedPositions at, Trace donor)
     {
+        if (what == HeadContent.PassedOn)
+            throw new InputException("passed_on: is exchanged along edges; use HeadInterchange.PassedOn");
+        heads = [.. heads];
+        if (!heads.Any()) throw new InputException($"{name}: expected at least one head, found none");
+        foreach (var (layer, head) in heads) shape.Check(layer, head, name);
         var site = SiteOf(what);
         var positions = Positions.Of(at.Receiver);
         int[] order = [.. at.Donor.Select(p => Index(donor, p))];
@@ -85,6 +90,8 @@ public static class HeadInterchange
     public static Intervention PassedOn(string name, DecoderShape shape, IEnumerable<int> layers, Positions queries,
         AlignedPositions at, Trace donor)
     {
+        layers = [.. layers];
+        if (!layers.Any()) throw new InputException($"{name}: expected at least one layer, found none");
         int[] order = [.. at.Donor.Select(p => Index(donor, p))];
         return new Intervention(name, [.. from layer in layers.Order()
                                           from site in SitesOf(HeadContent.PassedOn)

@@ -44,7 +44,7 @@ internal static class InterchangeAttribution
                 var sum = 0.0;
                 foreach (var derivative in derivatives)
                 {
-                    for (var row = 0; row < at.Receiver.Length; row++)
+                    for (var row = 0; row < at.Receiver.Count; row++)
                     {
                         for (var k = row * width + head * shape.HeadSize; k < row * width + (head + 1) * shape.HeadSize; k++)
                             sum += (double)differences[layer][k] * derivative[Site.QueryProj, layer][k];
@@ -58,8 +58,8 @@ internal static class InterchangeAttribution
 
     private static float[] Difference(float[] receiver, float[] donor, AlignedPositions at, IReadOnlyList<int> donorPositions, int width)
     {
-        var difference = new float[at.Receiver.Length * width];
-        for (var row = 0; row < at.Receiver.Length; row++)
+        var difference = new float[at.Receiver.Count * width];
+        for (var row = 0; row < at.Receiver.Count; row++)
         {
             var from = donorPositions.ToList().IndexOf(at.Donor[row]) * width;
             for (var k = 0; k < width; k++) difference[row * width + k] = donor[from + k] - receiver[row * width + k];
@@ -72,6 +72,6 @@ internal static class InterchangeAttribution
         new($"queries {share}", [.. Enumerable.Range(0, shape.Layers).Select(layer => new Edit(Site.QueryProj, layer, Operation.Set)
         {
             Positions = Positions.Of(at.Receiver),
-            Rows = new DonorRows([.. receiver[Site.QueryProj, layer].Zip(differences[layer], (q, d) => q + share * d)], at.Receiver.Length),
+            Rows = new DonorRows([.. receiver[Site.QueryProj, layer].Zip(differences[layer], (q, d) => q + share * d)], at.Receiver.Count),
         })]);
 }

@@ -93,7 +93,7 @@ internal sealed class InterchangeRunner(
         var instruction = receiver.Union(Instruction);
         if (instruction.Length == 0) return null;
         var some = at.Where(p => exchange.At == ExchangeScope.Behind ? p > instruction[^1] : Array.BinarySearch(instruction, p) >= 0);
-        if (some.Receiver.Length == 0) return null;
+        if (some.Receiver.Count == 0) return null;
         if (exchange.What != HeadContent.PassedOn)
             return HeadInterchange.Of(exchange.Condition, shape, exchange.What, exchange.Heads, some, donor);
         // Keys are rotated by their positions, so the positions must be equal.
