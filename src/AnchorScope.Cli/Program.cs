@@ -11,6 +11,7 @@ var root = new RootCommand("AnchorScope: which modality a vision-language model 
     SteerCommand.Create(),
     ImportCommand.Create(),
     InspectCommand.Create(),
+    KeysCommand.Create(),
     ParityCommand.Create(),
     BakeCommand.CreateSuppress(),
     ServeCommand.Create(),

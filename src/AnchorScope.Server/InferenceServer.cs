@@ -3,6 +3,7 @@ using AnchorScope.Models;
 using AnchorScope.Server.Api;
 using AnchorScope.Server.Audit;
 using AnchorScope.Server.Policies;
+using AnchorScope.Server.Security;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -20,6 +21,8 @@ internal sealed class InferenceServer : IAsyncDisposable
     private readonly VisionLanguageModel _model;
     private readonly ServedModel _served;
     private readonly AuditTrail _trail;
+    private readonly ServerMetrics _metrics;
+    private readonly Access _access;
     private readonly WebApplication _app;
     private readonly ServerOptions _options;
     private volatile bool _draining;
@@ -27,6 +30,8 @@ internal sealed class InferenceServer : IAsyncDisposable
     private InferenceServer(VisionLanguageModel model, ServerOptions options, TimeProvider time)
     {
         (_model, _options) = (model, options);
+        _access = new Access(options.Keys is { } keys ? KeyRing.Load(keys) : null);
+        _access.CheckAddress(options.Url);
         var policy = options.Policy is { } file ? Policy.Load(file, model.Engine, model.Checkpoint.Identity) : Policy.None;
         _served = new ServedModel(model, options.Name ?? model.Checkpoint.Name, options.Scheduler, policy);
         try
@@ -38,6 +43,7 @@ internal sealed class InferenceServer : IAsyncDisposable
             _served.Dispose();
             throw;
         }
+        _metrics = new ServerMetrics(_served.Name, _served.Scheduler, _trail);
         _app = Build(time);
     }
 
@@ -113,7 +119,12 @@ internal sealed class InferenceServer : IAsyncDisposable
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         var app = builder.Build();
         app.Use((context, next) => ErrorWriter.Guard(context, next, app.Logger));
-        var completions = new CompletionEndpoint(_served, _trail, _options, time);
+        app.Use((context, next) =>
+        {
+            _access.Enter(context);
+            return next(context);
+        });
+        var completions = new CompletionEndpoint(_served, _trail, _metrics, _options, time);
         app.MapPost("/v1/chat/completions", (HttpContext context) => completions.Handle(context, chat: true));
         app.MapPost("/v1/completions", (HttpContext context) => completions.Handle(context, chat: false));
         app.MapGet("/v1/models", (HttpContext context) => Write(context, json =>
@@ -130,6 +141,11 @@ internal sealed class InferenceServer : IAsyncDisposable
             : throw new ApiException(404, $"model: expected {_served.Name}, found {name}", "model", "model_not_found"));
         app.MapGet("/health/live", () => Results.Text("ok"));
         app.MapGet("/health/ready", () => _draining ? Results.Text("draining", statusCode: 503) : Results.Text("ok"));
+        app.MapGet("/metrics", (HttpContext context) =>
+        {
+            context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
+            return _metrics.Write(context.Response.Body, context.RequestAborted);
+        });
         app.MapGet("/version", (HttpContext context) => Write(context, json =>
         {
             json.WriteString("version", ToolVersion.Text);

@@ -23,6 +23,9 @@ internal sealed record ServerOptions
     /// <summary>The policy; null: nothing inside the model may be changed.</summary>
     public string? Policy { get; init; }
 
+    /// <summary>File of the keys; null: none are needed, which is allowed only where nobody else can reach the server.</summary>
+    public string? Keys { get; init; }
+
     /// <summary>Limits of the scheduler.</summary>
     public SchedulerOptions Scheduler { get; init; } = new();
 

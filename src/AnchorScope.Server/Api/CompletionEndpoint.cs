@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using AnchorScope.Server.Audit;
 using AnchorScope.Server.Scheduling;
+using AnchorScope.Server.Security;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -10,46 +11,56 @@ namespace AnchorScope.Server.Api;
 /// Answers requests for text, as one object or as a stream of server-sent events. The record of an answer is on the disk before the last
 /// byte of it leaves.
 /// </summary>
-internal sealed class CompletionEndpoint(ServedModel served, AuditTrail trail, ServerOptions options, TimeProvider time)
+internal sealed class CompletionEndpoint(
+    ServedModel served, AuditTrail trail, ServerMetrics metrics, ServerOptions options, TimeProvider time)
 {
     /// <summary>Handles one request.</summary>
     public async Task Handle(HttpContext context, bool chat)
     {
         var id = (chat ? "chatcmpl-" : "cmpl-") + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12));
+        var key = Access.Require(context, Role.Infer, "text");
+        var exchange = new ExchangeId(id, key.Name);
         trail.ThrowIfFailed();
         ReadOnlyMemory<byte> body = default;
         try
         {
             body = await Body.Read(context.Request, options.MostBytes, context.RequestAborted);
-            await Answer(context, new Exchange(id, body, chat));
+            await Answer(context, new Exchange(exchange, key, body, chat));
         }
         catch (ApiException e)
         {
-            trail.Refused(id, body.Span, e);
+            metrics.Refused(e.Status);
+            trail.Refused(exchange, body.Span, e);
             throw;
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
-            trail.Refused(id, body.Span, new ApiException(499, "the client went away", code: "client_gone"));
+            metrics.Refused(499);
+            trail.Refused(exchange, body.Span, new ApiException(499, "the client went away", code: "client_gone"));
             throw;
         }
     }
 
     /// <summary>A request as it was sent.</summary>
-    private sealed record Exchange(string Id, ReadOnlyMemory<byte> Body, bool IsChat);
+    private sealed record Exchange(ExchangeId Id, ServerKey Key, ReadOnlyMemory<byte> Body, bool IsChat);
 
     private async Task Answer(HttpContext context, Exchange exchange)
     {
         var cancel = context.RequestAborted;
         var request = exchange.IsChat ? RequestReader.ReadChat(exchange.Body) : RequestReader.ReadCompletion(exchange.Body);
-        var prepared = await served.Prepare(request, tenant: "", cancel);
+        if (request.Steering.Edits.Count > 0) Access.Require(context, Role.Steer, "anchorscope.interventions");
+        var prepared = await served.Prepare(request, exchange.Key.Name, cancel);
         var handle = Submit(prepared);
         // A client that goes away has no row in the next pass.
         await using var gone = cancel.Register(handle.Cancel);
-        var writer = new AnswerWriter(prepared, exchange.Id, time.GetUtcNow().ToUnixTimeSeconds(), served.Name, served.Model.Tokenizer);
+        var writer = new AnswerWriter(prepared, exchange.Id.Id, time.GetUtcNow().ToUnixTimeSeconds(), served.Name, served.Model.Tokenizer);
         if (prepared.Steering.Applied.Count > 0) context.Response.Headers["anchorscope-steered"] = prepared.Steering.Fingerprint;
-        AuditPlace Record(IReadOnlyList<JobToken> tokens, JobResult result) =>
-            trail.Answered(exchange.Id, exchange.Body, prepared, tokens, result);
+        AuditPlace Record(IReadOnlyList<JobToken> tokens, JobResult result)
+        {
+            var place = trail.Answered(exchange.Id, exchange.Body, prepared, tokens, result);
+            metrics.Answered(prepared, tokens, result);
+            return place;
+        }
         if (request.Stream) await Stream(context, prepared, handle, writer, Record);
         else await Whole(context, handle, writer, Record);
     }

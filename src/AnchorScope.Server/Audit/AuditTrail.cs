@@ -4,6 +4,9 @@ using AnchorScope.Server.Scheduling;
 
 namespace AnchorScope.Server.Audit;
 
+/// <summary>A request by the id of its response and the name of the key it came with.</summary>
+internal sealed record ExchangeId(string Id, string Caller);
+
 /// <summary>What the server writes into its log: start and stop, requests that were answered, requests that were not.</summary>
 internal sealed class AuditTrail : IDisposable
 {
@@ -20,6 +23,9 @@ internal sealed class AuditTrail : IDisposable
         _content = Path.Combine(state, "content");
         Directory.CreateDirectory(_content);
     }
+
+    /// <summary>Number of records.</summary>
+    public long Count => _log.Count;
 
     /// <summary>Records that the server starts.</summary>
     public void Started(ServedModel served) => _log.Append("start", new JsonObject
@@ -47,12 +53,14 @@ internal sealed class AuditTrail : IDisposable
     /// <summary>Records an answered request.</summary>
     /// <exception cref="ApiException">It could not be written: the answer must not leave.</exception>
     public AuditPlace Answered(
-        string id, ReadOnlyMemory<byte> body, PreparedRequest prepared, IReadOnlyList<JobToken> tokens, JobResult result)
+        ExchangeId exchange, ReadOnlyMemory<byte> body, PreparedRequest prepared, IReadOnlyList<JobToken> tokens, JobResult result)
     {
         try
         {
-            if (_content is not null) File.WriteAllBytes(Path.Combine(_content, id + ".json"), body.Span);
-            return _log.Append("request", RequestRecord.Of(id, body.Span, prepared, tokens, result));
+            if (_content is not null) File.WriteAllBytes(Path.Combine(_content, exchange.Id + ".json"), body.Span);
+            var record = RequestRecord.Of(exchange.Id, body.Span, prepared, tokens, result);
+            record["caller"] = exchange.Caller;
+            return _log.Append("request", record);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -61,11 +69,13 @@ internal sealed class AuditTrail : IDisposable
     }
 
     /// <summary>Records a request that was not answered.</summary>
-    public void Refused(string id, ReadOnlySpan<byte> body, ApiException error)
+    public void Refused(ExchangeId exchange, ReadOnlySpan<byte> body, ApiException error)
     {
         try
         {
-            _log.Append("refused", RequestRecord.Refused(id, body, error));
+            var record = RequestRecord.Refused(exchange.Id, body, error);
+            record["caller"] = exchange.Caller;
+            _log.Append("refused", record);
         }
         catch (IOException)
         {

@@ -108,6 +108,7 @@ internal sealed class Scheduler : IDisposable
     {
         Remove(session);
         Admit(session);
+        Counts.MemoryShare = (_running.Sum(job => job.Bytes) + _prefixes.Bytes) / (double)_options.Memory;
         if (_running.Count == 0)
         {
             lock (_lock)

@@ -5,6 +5,7 @@ internal sealed class SchedulerCounts
 {
     private long _passes, _rows, _prompt, _reused, _finished, _failed;
     private volatile int _running, _waiting;
+    private double _memory;
 
     /// <summary>Jobs in progress.</summary>
     public int Running
@@ -18,6 +19,13 @@ internal sealed class SchedulerCounts
     {
         get => _waiting;
         set => _waiting = value;
+    }
+
+    /// <summary>Share of the memory for keys and values that is reserved or kept, 0 to 1.</summary>
+    public double MemoryShare
+    {
+        get => Volatile.Read(ref _memory);
+        set => Volatile.Write(ref _memory, value);
     }
 
     /// <summary>Passes.</summary>

@@ -60,9 +60,11 @@ internal sealed class RunningServer : IAsyncDisposable
     }
 
     /// <summary>Sends a request and reads the response as JSON.</summary>
-    public async Task<(HttpStatusCode Status, JsonElement Json)> Post(string path, object body)
+    public async Task<(HttpStatusCode Status, JsonElement Json)> Post(string path, object body, string? key = null)
     {
-        using var response = await Client.PostAsync(path, Content(body));
+        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = Content(body) };
+        if (key is not null) request.Headers.Authorization = new("Bearer", key);
+        using var response = await Client.SendAsync(request);
         var text = await response.Content.ReadAsStringAsync();
         return (response.StatusCode, JsonElement.Parse(text));
     }

@@ -1,0 +1,89 @@
+using AnchorScope.Engines;
+using AnchorScope.Server.Audit;
+using AnchorScope.Server.Scheduling;
+using Prometheus;
+
+namespace AnchorScope.Server;
+
+/// <summary>
+/// Counts and times of a server for Prometheus, under the names that servers of language models use. No label has content, and each has few
+/// values.
+/// </summary>
+internal sealed class ServerMetrics
+{
+    private readonly CollectorRegistry _registry = Prometheus.Metrics.NewCustomRegistry();
+    private readonly Counter _prompt;
+    private readonly Counter _generated;
+    private readonly Counter _finished;
+    private readonly Counter _refused;
+    private readonly Counter _steered;
+    private readonly Histogram _first;
+    private readonly Histogram _token;
+    private readonly Histogram _whole;
+    private readonly Histogram _queue;
+
+    /// <param name="model">Name of the model, the label of all of them.</param>
+    public ServerMetrics(string model, Scheduler scheduler, AuditTrail trail)
+    {
+        _registry.SetStaticLabels(new Dictionary<string, string>(StringComparer.Ordinal) { ["model_name"] = model });
+        var make = Prometheus.Metrics.WithCustomRegistry(_registry);
+        var (running, waiting) = (make.CreateGauge("anchorscope_num_requests_running", "Requests in progress."),
+            make.CreateGauge("anchorscope_num_requests_waiting", "Requests in the queue."));
+        var (cache, records) = (make.CreateGauge("anchorscope_kv_cache_usage_perc",
+            "Share of the memory for keys and values in use, 0 to 1."),
+            make.CreateGauge("anchorscope_audit_tree_size", "Records in the audit log."));
+        var (queries, hits) = (make.CreateCounter("anchorscope_prefix_cache_queries_total",
+            "Positions of the prompts of started requests."),
+            make.CreateCounter("anchorscope_prefix_cache_hits_total", "Those whose keys and values were kept from other requests."));
+        var (passes, rows) = (make.CreateCounter("anchorscope_passes_total", "Passes of the model."),
+            make.CreateCounter("anchorscope_pass_rows_total", "Rows of all passes."));
+        _registry.AddBeforeCollectCallback(() =>
+        {
+            var counts = scheduler.Counts;
+            running.Set(counts.Running);
+            waiting.Set(counts.Waiting);
+            cache.Set(counts.MemoryShare);
+            records.Set(trail.Count);
+            queries.IncTo(counts.PromptPositions);
+            hits.IncTo(counts.ReusedPositions);
+            passes.IncTo(counts.Passes);
+            rows.IncTo(counts.Rows);
+        });
+        _prompt = make.CreateCounter("anchorscope_prompt_tokens_total", "Tokens of prompts.");
+        _generated = make.CreateCounter("anchorscope_generation_tokens_total", "Generated tokens.");
+        _finished = make.CreateCounter("anchorscope_request_success_total", "Answers by the reason of their end.", "finished_reason");
+        _refused = make.CreateCounter("anchorscope_request_refused_total", "Requests that were not answered, by status.", "status");
+        _steered = make.CreateCounter("anchorscope_interventions_total", "Changes made inside the model, by kind.", "kind");
+        _first = Times(make, "anchorscope_time_to_first_token_seconds", "From the request to its first token.");
+        _token = Times(make, "anchorscope_inter_token_latency_seconds", "Between tokens of an answer, mean of a request.");
+        _whole = Times(make, "anchorscope_e2e_request_latency_seconds", "From the request to its last token.");
+        _queue = Times(make, "anchorscope_request_queue_time_seconds", "In the queue.");
+    }
+
+    /// <summary>Counts an answered request.</summary>
+    public void Answered(PreparedRequest prepared, IReadOnlyList<JobToken> tokens, JobResult result)
+    {
+        _prompt.Inc(prepared.Job.Prompt.Length);
+        _generated.Inc(tokens.Count);
+        foreach (var token in tokens)
+        {
+            if (token.Finished is { } reason) _finished.WithLabels(EnumName.Of(reason)).Inc();
+        }
+        foreach (var edit in prepared.Steering.Applied) _steered.WithLabels(edit.Kind).Inc();
+        var longest = tokens.GroupBy(token => token.Answer).Max(answer => answer.Count());
+        _queue.Observe(result.Waited.TotalSeconds);
+        _first.Observe((result.Waited + result.Prefill).TotalSeconds);
+        _whole.Observe((result.Waited + result.Prefill + result.Decode).TotalSeconds);
+        if (longest > 1) _token.Observe(result.Decode.TotalSeconds / (longest - 1));
+    }
+
+    /// <summary>Counts a request that was not answered.</summary>
+    public void Refused(int status) => _refused.WithLabels(status.ToString(System.Globalization.CultureInfo.InvariantCulture)).Inc();
+
+    /// <summary>Writes everything in the text format of Prometheus.</summary>
+    public Task Write(Stream stream, CancellationToken cancel) => _registry.CollectAndExportAsTextAsync(stream, cancel);
+
+    // From a millisecond to about two minutes.
+    private static Histogram Times(IMetricFactory make, string name, string help) =>
+        make.CreateHistogram(name, help, new HistogramConfiguration { Buckets = Histogram.ExponentialBuckets(0.001, 2, 18) });
+}
