@@ -2,12 +2,14 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
+using AnchorScope.Conflicts;
 using AnchorScope.Engines;
 using AnchorScope.Interventions;
 using AnchorScope.Models;
 using AnchorScope.Prompts;
 using AnchorScope.Server.Api;
 using AnchorScope.Server.Audit;
+using AnchorScope.Server.Monitoring;
 using AnchorScope.Server.Policies;
 using AnchorScope.Server.Scheduling;
 
@@ -33,6 +35,9 @@ internal sealed record PreparedRequest
 
     /// <summary>SHA-256 of the pixel values after resizing, as little-endian float32; empty without pictures.</summary>
     public required string PixelsSha256 { get; init; }
+
+    /// <summary>Reads the decision; null: not asked for.</summary>
+    public required DecisionReading? Reading { get; init; }
 
     /// <summary>Names weights, engine and changes: equal ones give equal answers to equal requests.</summary>
     public required string SystemFingerprint { get; init; }
@@ -93,6 +98,7 @@ internal sealed class ServedModel : IDisposable
         var steering = SteeringPlan.Of(request.Steering, Policy, _model.Engine, prompt);
         var (sampling, defaults) = SamplingOf(request);
         var tokens = TokensOf(request, prompt, defaults);
+        var reading = ReadingOf(request.Steering, prompt);
         return new PreparedRequest
         {
             Request = request,
@@ -100,6 +106,7 @@ internal sealed class ServedModel : IDisposable
             Defaults = defaults,
             Pictures = pictures,
             PixelsSha256 = pixels is null ? "" : RequestRecord.Hash(MemoryMarshal.AsBytes(pixels.Values.AsSpan())),
+            Reading = reading,
             SystemFingerprint = FingerprintOf(steering),
             Job = new Job
             {
@@ -112,9 +119,25 @@ internal sealed class ServedModel : IDisposable
                 Rules = _model.Rules,
                 Likeliest = request.Likeliest,
                 Tenant = tenant,
+                Sites = reading?.Sites ?? [],
+                Positions = reading?.Positions ?? [],
+                Recorded = reading is null ? null : reading.Read,
                 Texts = [.. Enumerable.Range(0, request.Answers).Select(_ => AnswerText.Of(_model.Tokenizer.Stream(), request.Stop))],
             },
         };
+    }
+
+    /// <summary>What is read of a request that names its two answers.</summary>
+    private DecisionReading? ReadingOf(SteeringRequest steering, Prompt prompt)
+    {
+        if (steering.VisionAnswers.Count == 0) return null;
+        var answers = AnswerEntities.Of(steering.VisionAnswers, steering.TextAnswers, conflict: true, _model.Tokenizer, out var reason)
+            ?? throw InputException.At("request", "anchorscope.answers", "two answers whose first tokens differ", reason);
+        var shape = _model.Engine.Shape;
+        var heads = !steering.Report.Contains("heads") ? []
+            : Policy.HeadSets.Count > 0 ? Policy.HeadSets.Values.SelectMany(set => set.Heads).Distinct().Order()
+            : Enumerable.Range(0, shape.Layers).SelectMany(layer => Enumerable.Range(0, shape.Heads).Select(head => (layer, head)));
+        return new DecisionReading(_model, prompt, answers, [.. heads]);
     }
 
     private Prompt Chat(ApiRequest request, PixelValues? pixels)

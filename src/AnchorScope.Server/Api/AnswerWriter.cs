@@ -4,6 +4,7 @@ using System.Text.Json;
 using AnchorScope.Engines;
 using AnchorScope.Prompts;
 using AnchorScope.Server.Audit;
+using AnchorScope.Server.Monitoring;
 using AnchorScope.Server.Scheduling;
 
 namespace AnchorScope.Server.Api;
@@ -50,6 +51,7 @@ internal sealed class AnswerWriter(PreparedRequest prepared, string id, long cre
         Usage(json, tokens.Count, result);
         json.WriteStartObject("anchorscope");
         Ours(json);
+        Read(json);
         Place(json, place);
         json.WriteEndObject();
     });
@@ -95,6 +97,7 @@ internal sealed class AnswerWriter(PreparedRequest prepared, string id, long cre
     {
         json.WriteStartObject("anchorscope");
         if (!IsChat) Ours(json);
+        Read(json);
         Place(json, place);
         json.WriteEndObject();
     });
@@ -251,6 +254,48 @@ internal sealed class AnswerWriter(PreparedRequest prepared, string id, long cre
         }
         json.WriteEndArray();
         if (prepared.Steering.Fingerprint.Length > 0) json.WriteString("fingerprint", prepared.Steering.Fingerprint);
+    }
+
+    /// <summary>What was read inside the model, as far as the request asks for it.</summary>
+    private void Read(Utf8JsonWriter json)
+    {
+        if (prepared.Reading?.Decision is not { } decision) return;
+        var report = prepared.Request.Steering.Report;
+        if (report.Contains("decision"))
+        {
+            json.WriteString("decision", decision.Followed);
+            json.WriteNumber("margin", decision.Margin);
+        }
+        if (report.Contains("margins"))
+        {
+            json.WriteStartObject("margins");
+            Numbers(json, "instruction", decision.AtInstruction);
+            Numbers(json, "last", decision.AtLast);
+            json.WriteStartObject("definitions");
+            json.WriteString("lens_norm", EnumName.Of(DecisionReading.Definitions.Lens));
+            json.WriteString("entity_reduction", EnumName.Of(DecisionReading.Definitions.Entities));
+            json.WriteNumber("top_k", DecisionReading.Definitions.TopK);
+            json.WriteEndObject();
+            json.WriteEndObject();
+        }
+        if (!report.Contains("heads")) return;
+        json.WriteStartArray("heads");
+        foreach (var (layer, head, margin) in decision.Heads)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("layer", layer);
+            json.WriteNumber("head", head);
+            json.WriteNumber("margin", margin);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+    }
+
+    private static void Numbers(Utf8JsonWriter json, string name, IReadOnlyList<double> values)
+    {
+        json.WriteStartArray(name);
+        foreach (var value in values) json.WriteNumberValue(value);
+        json.WriteEndArray();
     }
 
     private static void Place(Utf8JsonWriter json, AuditPlace place)

@@ -8,18 +8,36 @@ namespace AnchorScope.Server.Api;
 internal static class SteeringReader
 {
     private const int Most = 1 << 20;
+    private const int MostWords = 16;
+    private const int LongestWord = 64;
 
-    private static readonly string[] Members = ["interventions", "spans"];
+    private static readonly string[] Members = ["interventions", "spans", "answers", "report"];
 
     /// <exception cref="InputException">It is wrong.</exception>
     public static SteeringRequest Read(JsonField steering)
     {
         Known(steering, Members);
+        var (answers, report) = (steering.Find("answers"), steering.Find("report"));
+        if (answers is { } given) Known(given, ["vision", "text"]);
+        if (report is { } wanted && answers is null)
+            throw steering.Expected($"answers, the words whose tokens are compared, beside report {wanted.Found}");
         return new SteeringRequest
         {
+            VisionAnswers = Words(answers, "vision"),
+            TextAnswers = Words(answers, "text"),
+            Report = [.. (report?.Items() ?? []).Select(item => item.Text() is "decision" or "margins" or "heads"
+                ? item.Text() : throw item.Expected("decision, margins or heads"))],
             Edits = [.. (steering.Find("interventions")?.Items() ?? []).Select(Edit)],
             Spans = [.. (steering.Find("spans")?.Items() ?? []).Select(Span)],
         };
+    }
+
+    private static string[] Words(JsonField? answers, string side)
+    {
+        if (answers is not { } given) return [];
+        string[] words = [.. given.Get(side).Items().Select(word => word.Text())];
+        return words.Length is > 0 and <= MostWords && words.All(word => word.Trim().Length is > 0 and <= LongestWord)
+            ? words : throw given.Get(side).Expected($"1 to {MostWords} words of at most {LongestWord} characters");
     }
 
     private static RequestedEdit Edit(JsonField edit)

@@ -8,6 +8,15 @@ internal sealed record SteeringRequest
     /// <summary>Changes that the client describes itself.</summary>
     public IReadOnlyList<RequestedEdit> Edits { get; init; } = [];
 
+    /// <summary>What the picture's answer and the text's answer are, each with other forms; empty: not named.</summary>
+    public IReadOnlyList<string> VisionAnswers { get; init; } = [];
+
+    /// <inheritdoc cref="VisionAnswers"/>
+    public IReadOnlyList<string> TextAnswers { get; init; } = [];
+
+    /// <summary>What the response reports: decision, margins, heads.</summary>
+    public IReadOnlyList<string> Report { get; init; } = [];
+
     /// <summary>Which characters of which text parts are what.</summary>
     public IReadOnlyList<RequestedSpan> Spans { get; init; } = [];
 }

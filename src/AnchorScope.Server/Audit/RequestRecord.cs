@@ -38,6 +38,8 @@ internal static class RequestRecord
             ["answers"] = new JsonArray(
                 [.. Enumerable.Range(0, job.Answers.Count).Select(
                     i => Answer([.. tokens.Where(t => t.Answer == i)], result.LogitsHashes[i]))]),
+            ["decision"] = prepared.Reading?.Decision?.Followed,
+            ["margin"] = prepared.Reading?.Decision?.Margin,
             ["microseconds"] = new JsonObject
             {
                 ["waited"] = Microseconds(result.Waited),

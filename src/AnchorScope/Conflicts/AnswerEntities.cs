@@ -16,19 +16,28 @@ public sealed record AnswerEntities(int Following, int Competing, IReadOnlyList<
     /// <param name="reason">Why the result is null; otherwise empty.</param>
     public static AnswerEntities? Of(ConflictRun run, Tokenizer tokenizer, out string reason)
     {
+        return Of(run.Following, run.Competing, run.Sample.Kind == SampleKind.Conflict, tokenizer, out reason);
+    }
+
+    /// <summary>The same for two lists of answers, each with the canonical one first.</summary>
+    /// <param name="conflict">Whether the two sides must be told apart.</param>
+    internal static AnswerEntities? Of(
+        IReadOnlyList<string> followingAnswers, IReadOnlyList<string> competingAnswers, bool conflict,
+        Tokenizer tokenizer, out string reason)
+    {
         reason = "";
-        var following = Forms(run.Following, tokenizer);
-        var competing = Forms(run.Competing, tokenizer);
-        if (following.Count == 0 || (competing.Count == 0 && run.Competing.Count > 0))
+        var following = Forms(followingAnswers, tokenizer);
+        var competing = Forms(competingAnswers, tokenizer);
+        if (following.Count == 0 || (competing.Count == 0 && competingAnswers.Count > 0))
         {
             reason = "an answer has no token that carries text";
             return null;
         }
-        if (competing.Count == 0 || run.Sample.Kind != SampleKind.Conflict)
+        if (competing.Count == 0 || !conflict)
             return new AnswerEntities(following[0], competing.Count > 0 ? competing[0] : following[0], following, []);
         if (following[0] == competing[0])
         {
-            reason = $"answers \"{run.Following[0]}\" and \"{run.Competing[0]}\" begin with the same token "
+            reason = $"answers \"{followingAnswers[0]}\" and \"{competingAnswers[0]}\" begin with the same token "
                 + $"{tokenizer.TokenText(following[0])}";
             return null;
         }
@@ -36,7 +45,7 @@ public sealed record AnswerEntities(int Following, int Competing, IReadOnlyList<
         var shared = following.Intersect(competing).ToHashSet();
         if (shared.Contains(following[0]) || shared.Contains(competing[0]))
         {
-            reason = $"the first token of \"{run.Following[0]}\" or \"{run.Competing[0]}\" also begins an alias of the other side";
+            reason = $"the first token of \"{followingAnswers[0]}\" or \"{competingAnswers[0]}\" also begins an alias of the other side";
             return null;
         }
         return new AnswerEntities(following[0], competing[0], [.. following.Where(t => !shared.Contains(t))],

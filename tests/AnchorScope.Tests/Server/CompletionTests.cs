@@ -90,7 +90,8 @@ public sealed class CompletionTests : IDisposable
     [Fact]
     public async Task AnIntervention_IsAppliedWithinThePolicy_AndNothingElse()
     {
-        var policy = WritePolicy("""{"kinds": ["head_gain", "edge_cut"], "listed_heads": true, "factor": [0, 2], "most_edits": 2}""");
+        var policy = RunningServer.WritePolicy(
+            _temp, """{"kinds": ["head_gain", "edge_cut"], "listed_heads": true, "factor": [0, 2], "most_edits": 2}""");
         await using var server = await RunningServer.Start(options => options with { Policy = policy });
         object Steering(params object[] edits) => new { interventions = edits };
         var chat = RunningServer.Chat(("logprobs", true), ("max_tokens", 3), ("anchorscope", Steering(
@@ -108,7 +109,7 @@ public sealed class CompletionTests : IDisposable
         using (var model = VisionLanguageModel.Open(Fixtures.Grown("relay")))
         using (var session = model.OpenSession())
         {
-            var prompt = PromptOf(model, session);
+            var prompt = RunningServer.PromptOf(model, session);
             var (tokens, logits) = Offline(new Intervention("offline", [
                 .. Intervention.HeadGain("gain", [(2, 1), (3, 5)], 0, prompt.Positions(SpanKind.Instruction)).Edits,
                 .. Intervention.Knockout("cut", [4, 5], prompt.Positions(SpanKind.Last), prompt.Positions(SpanKind.Image)).Edits]), 3);
@@ -147,7 +148,7 @@ public sealed class CompletionTests : IDisposable
     [Fact]
     public async Task Spans_SayWhatIsWhat()
     {
-        var policy = WritePolicy("""{"kinds": ["edge_cut"]}""");
+        var policy = RunningServer.WritePolicy(_temp, """{"kinds": ["edge_cut"]}""");
         await using var server = await RunningServer.Start(options => options with { Policy = policy });
         const string Note = "note : one purple star on night . ";
         var chat = RunningServer.Chat(RunningServer.Picture(), Note + "what colour is it ? ", "trust the picture");
@@ -259,7 +260,7 @@ public sealed class CompletionTests : IDisposable
     [Fact]
     public async Task AnAnswer_IsRecorded_AndReplayed()
     {
-        var policy = WritePolicy("""{"kinds": ["head_gain"], "listed_heads": true}""", keep: true);
+        var policy = RunningServer.WritePolicy(_temp, """{"kinds": ["head_gain"], "listed_heads": true}""", keep: true);
         var state = _temp.File("state");
         var ids = new List<string>();
         await using (var server = await RunningServer.Start(options => options with { Policy = policy, State = state }))
@@ -307,28 +308,11 @@ public sealed class CompletionTests : IDisposable
         Assert.Contains("record 1", told, StringComparison.Ordinal);
     }
 
-    private string WritePolicy(string interventions, bool keep = false)
-    {
-        using var model = VisionLanguageModel.Open(Fixtures.Grown("relay"));
-        var path = _temp.File("policy.json");
-        File.WriteAllText(path, $$"""
-            {"version": 1, "name": "test", "model": "{{model.Checkpoint.Identity.Weights}}", "interventions": {{interventions}}, "keep_content": {{(keep ? "true" : "false")}}}
-            """);
-        return path;
-    }
-
-    private static Prompt PromptOf(VisionLanguageModel model, ISession session) => model.Prompt(
-        [
-            new ChatMessage("user", [new ImagePart(), new TextPart("note : one purple star on night . what colour is it ? "),
-                new TextPart("trust the picture") { Kind = SpanKind.Instruction }]),
-        ],
-        [Picture.Load(Path.Combine(Fixtures.Conflicts, "images", "test-0001.png"))], session);
-
     private static (IReadOnlyList<int> Tokens, IReadOnlyList<float[]> Logits) Offline(Intervention intervention, int tokens)
     {
         using var model = VisionLanguageModel.Open(Fixtures.Grown("relay"));
         using var session = model.OpenSession();
-        var generated = Generation.Run(session, PromptOf(model, session),
+        var generated = Generation.Run(session, RunningServer.PromptOf(model, session),
             new SequenceOptions(tokens) { Intervention = intervention, KeepLogits = true, Stop = model.StopTokens, Rules = model.Rules });
         return (generated.Tokens, generated.Logits);
     }

@@ -1,6 +1,9 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using AnchorScope.Engines;
+using AnchorScope.Models;
+using AnchorScope.Prompts;
 using AnchorScope.Server;
 using AnchorScope.Tests.Checkpoints;
 
@@ -81,6 +84,25 @@ internal sealed class RunningServer : IAsyncDisposable
 
     public static StringContent Content(object body) =>
         new(body as string ?? JsonSerializer.Serialize(body), Encoding.UTF8, "application/json");
+
+    /// <summary>A policy for the model that is served.</summary>
+    public static string WritePolicy(TempFolder temp, string interventions, bool keep = false)
+    {
+        using var model = VisionLanguageModel.Open(Fixtures.Grown("relay"));
+        var path = temp.File("policy.json");
+        File.WriteAllText(path, $$"""
+            {"version": 1, "name": "test", "model": "{{model.Checkpoint.Identity.Weights}}", "interventions": {{interventions}}, "keep_content": {{(keep ? "true" : "false")}}}
+            """);
+        return path;
+    }
+
+    /// <summary>The prompt of the usual chat, made without a server.</summary>
+    public static Prompt PromptOf(VisionLanguageModel model, ISession session) => model.Prompt(
+        [
+            new ChatMessage("user", [new ImagePart(), new TextPart("note : one purple star on night . what colour is it ? "),
+                new TextPart("trust the picture") { Kind = SpanKind.Instruction }]),
+        ],
+        [AnchorScope.Prompts.Picture.Load(Path.Combine(Fixtures.Conflicts, "images", "test-0001.png"))], session);
 
     public async ValueTask DisposeAsync()
     {
