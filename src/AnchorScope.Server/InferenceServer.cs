@@ -33,7 +33,7 @@ internal sealed class InferenceServer : IAsyncDisposable
         _access = new Access(options.Keys is { } keys ? KeyRing.Load(keys) : null);
         _access.CheckAddress(options.Url);
         var policy = options.Policy is { } file ? Policy.Load(file, model.Engine, model.Checkpoint.Identity) : Policy.None;
-        _served = new ServedModel(model, options.Name ?? model.Checkpoint.Name, options.Scheduler, policy);
+        _served = new ServedModel(model, options.Name ?? model.Checkpoint.Name, options.Scheduler, policy, time);
         try
         {
             _trail = new AuditTrail(options.State, options.Anchor, policy.KeepsContent, time);
@@ -127,7 +127,7 @@ internal sealed class InferenceServer : IAsyncDisposable
         var completions = new CompletionEndpoint(_served, _trail, _metrics, _options, time);
         app.MapPost("/v1/chat/completions", (HttpContext context) => completions.Handle(context, chat: true));
         app.MapPost("/v1/completions", (HttpContext context) => completions.Handle(context, chat: false));
-        app.MapGet("/v1/models", (HttpContext context) => Write(context, json =>
+        app.MapGet("/v1/models", (HttpContext context) => JsonResponse.Write(context, json =>
         {
             json.WriteString("object", "list");
             json.WriteStartArray("data");
@@ -137,16 +137,23 @@ internal sealed class InferenceServer : IAsyncDisposable
             json.WriteEndArray();
         }));
         app.MapGet("/v1/models/{**name}", (HttpContext context, string name) => name == _served.Name
-            ? Write(context, WriteModel)
+            ? JsonResponse.Write(context, WriteModel)
             : throw new ApiException(404, $"model: expected {_served.Name}, found {name}", "model", "model_not_found"));
         app.MapGet("/health/live", () => Results.Text("ok"));
         app.MapGet("/health/ready", () => _draining ? Results.Text("draining", statusCode: 503) : Results.Text("ok"));
+        var knobs = new KnobEndpoint(_served.Policy, _served.Knobs, _trail, time);
+        _served.Knobs.Expired = _trail.Expired;
+        app.MapGet("/v1/anchorscope/knobs", (HttpContext context) => knobs.Get(context, null));
+        app.MapGet("/v1/anchorscope/knobs/{name}", (HttpContext context, string name) => knobs.Get(context, name));
+        app.MapPut("/v1/anchorscope/knobs/{name}", (HttpContext context, string name) => knobs.Put(context, name));
+        app.MapGet("/v1/anchorscope/policy", (HttpContext context) => knobs.Policy(context));
+        app.MapGet("/v1/anchorscope/heads", (HttpContext context) => knobs.Heads(context));
         app.MapGet("/metrics", (HttpContext context) =>
         {
             context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
             return _metrics.Write(context.Response.Body, context.RequestAborted);
         });
-        app.MapGet("/version", (HttpContext context) => Write(context, json =>
+        app.MapGet("/version", (HttpContext context) => JsonResponse.Write(context, json =>
         {
             json.WriteString("version", ToolVersion.Text);
             json.WriteString("numerics", _model.Engine.Numerics);
@@ -163,19 +170,6 @@ internal sealed class InferenceServer : IAsyncDisposable
         json.WriteString("family", _model.Family);
         json.WriteString("weights", _model.Checkpoint.Identity.Weights);
         if (_model.Engine.MaximumPositions is { } most) json.WriteNumber("max_model_len", most);
-    }
-
-    private static async Task Write(HttpContext context, Action<Utf8JsonWriter> write)
-    {
-        context.Response.ContentType = "application/json";
-        var buffer = new System.Buffers.ArrayBufferWriter<byte>();
-        await using (var json = new Utf8JsonWriter(buffer))
-        {
-            json.WriteStartObject();
-            write(json);
-            json.WriteEndObject();
-        }
-        await context.Response.Body.WriteAsync(buffer.WrittenMemory, context.RequestAborted);
     }
 
     private sealed class NoLifetime : IHostLifetime

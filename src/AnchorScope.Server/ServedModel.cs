@@ -53,8 +53,9 @@ internal sealed class ServedModel : IDisposable
     // Pictures are preprocessed and encoded for one request at a time, beside the passes of the scheduler.
     private readonly SemaphoreSlim _preparing = new(1);
 
-    public ServedModel(VisionLanguageModel model, string name, SchedulerOptions options, Policy policy)
+    public ServedModel(VisionLanguageModel model, string name, SchedulerOptions options, Policy policy, TimeProvider time)
     {
+        Knobs = new KnobBoard(policy, time);
         (_model, Name, Policy) = (model, name, policy);
         _vision = model.OpenSession(new SessionOptions { Threads = options.Threads });
         Scheduler = new Scheduler(model.Engine, options);
@@ -66,6 +67,9 @@ internal sealed class ServedModel : IDisposable
     public Policy Policy { get; }
 
     public Scheduler Scheduler { get; }
+
+    /// <summary>The knobs of the policy.</summary>
+    public KnobBoard Knobs { get; }
 
     public VisionLanguageModel Model => _model;
 
@@ -95,7 +99,7 @@ internal sealed class ServedModel : IDisposable
         RequestPicture[] pictures = [.. request.Pictures.Select(picture => PictureReader.Read(picture.Address, picture.Place))];
         var pixels = pictures.Length == 0 ? null : _model.Preprocess([.. pictures.Select(p => p.Picture)]);
         var prompt = request.Text is { } text ? _model.Prompt(text) : Chat(request, pixels);
-        var steering = SteeringPlan.Of(request.Steering, Policy, _model.Engine, prompt);
+        var steering = SteeringPlan.Of(request.Steering, Policy, Knobs, _model.Engine, prompt);
         var (sampling, defaults) = SamplingOf(request);
         var tokens = TokensOf(request, prompt, defaults);
         var reading = ReadingOf(request.Steering, prompt);

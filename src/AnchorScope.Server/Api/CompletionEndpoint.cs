@@ -48,7 +48,7 @@ internal sealed class CompletionEndpoint(
     {
         var cancel = context.RequestAborted;
         var request = exchange.IsChat ? RequestReader.ReadChat(exchange.Body) : RequestReader.ReadCompletion(exchange.Body);
-        if (request.Steering.Edits.Count > 0) Access.Require(context, Role.Steer, "anchorscope.interventions");
+        if (request.Steering.Changes) Access.Require(context, Role.Steer, "anchorscope.interventions and anchorscope.follow");
         var prepared = await served.Prepare(request, exchange.Key.Name, cancel);
         var handle = Submit(prepared);
         // A client that goes away has no row in the next pass.

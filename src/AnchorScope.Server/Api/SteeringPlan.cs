@@ -22,14 +22,16 @@ internal sealed record SteeringPlan(Intervention Intervention, IReadOnlyList<App
 
     /// <summary>Builds the edits of a request for its prompt, within the bounds of the policy.</summary>
     /// <exception cref="ApiException">The policy does not allow one, or it would change nothing.</exception>
-    public static SteeringPlan Of(SteeringRequest request, Policy policy, IEngine engine, Prompt prompt)
+    public static SteeringPlan Of(SteeringRequest request, Policy policy, KnobBoard knobs, IEngine engine, Prompt prompt)
     {
-        if (request.Edits.Count == 0) return new SteeringPlan(Intervention.None, []);
+        var (edits, applied) = (new List<Edit>(), new List<AppliedEdit>());
+        Turn(request, policy, knobs, engine, prompt, edits, applied);
+        if (request.Edits.Count == 0)
+            return new SteeringPlan(edits.Count == 0 ? Intervention.None : new Intervention("request", edits), applied);
         if (request.Edits.Count > policy.MostEdits)
             throw Forbidden("anchorscope.interventions",
                 policy.Kinds.Count == 0 ? "the policy allows no interventions"
                     : $"the policy allows {policy.MostEdits} in a request, found {request.Edits.Count}");
-        var (edits, applied) = (new List<Edit>(), new List<AppliedEdit>());
         foreach (var wanted in request.Edits)
         {
             if (!policy.Kinds.Contains(wanted.Kind))
@@ -44,9 +46,7 @@ internal sealed record SteeringPlan(Intervention Intervention, IReadOnlyList<App
                 };
                 made.Validate(engine.Shape, prompt.Length);
                 edits.AddRange(made.Edits);
-                applied.Add(new AppliedEdit(wanted.Kind, [.. made.Edits.Select(e => e.Layer).Distinct().Order()],
-                    made.Edits.Sum(e => e.Heads?.Count ?? engine.Shape.Heads),
-                    made.Edits[0].Positions is { IsAll: false } some ? some.List.Count : prompt.Length));
+                applied.Add(Summary(wanted.Kind, made, engine, prompt));
             }
             catch (InputException e)
             {
@@ -55,6 +55,50 @@ internal sealed record SteeringPlan(Intervention Intervention, IReadOnlyList<App
         }
         return new SteeringPlan(new Intervention("request", edits), applied);
     }
+
+    /// <summary>The edits of the policy's knobs, unless the request opts out.</summary>
+    private static void Turn(SteeringRequest request, Policy policy, KnobBoard knobs, IEngine engine, Prompt prompt, List<Edit> edits,
+        List<AppliedEdit> applied)
+    {
+        foreach (var name in request.Knobs.Keys)
+        {
+            if (!policy.Knobs.ContainsKey(name))
+                throw new ApiException(400,
+                    $"anchorscope.follow: expected a knob of the policy ({string.Join(", ", policy.Knobs.Keys)}), found "
+                        + name, "anchorscope.follow", "knob_not_found");
+        }
+        if (!request.Follows) return;
+        var directions = policy.Knobs.Values.Where(knob => knob.Direction is not null).ToList();
+        if (request.Toward is not null && directions.Count != 1)
+            throw new ApiException(400, "anchorscope.follow.modality: expected a policy with one direction, found "
+                + $"{directions.Count}; name a knob and its value instead", "anchorscope.follow.modality", "knob_not_found");
+        foreach (var (knob, setting) in knobs.All)
+        {
+            var value = request.Knobs.TryGetValue(knob.Name, out var own) ? own
+                : knob.Direction is not null && request.Toward is { } toward ? toward : setting.Value;
+            if (!knob.Bounds.Contains(value))
+                throw Forbidden($"anchorscope.follow.{knob.Name}",
+                    FormattableString.Invariant($"the policy allows {knob.Bounds}, found {value}"));
+            if (value == knob.Neutral) continue;
+            try
+            {
+                var made = knob.Turned(value, prompt);
+                made.Validate(engine.Shape, prompt.Length);
+                edits.AddRange(made.Edits);
+                applied.Add(Summary(knob.Name, made, engine, prompt));
+            }
+            catch (InputException e)
+            {
+                throw new ApiException(400, $"knob {knob.Name}: {e.Message}; a request opts out with \"follow\": false",
+                    "anchorscope.follow",
+                    "intervention_without_effect");
+            }
+        }
+    }
+
+    private static AppliedEdit Summary(string kind, Intervention made, IEngine engine, Prompt prompt) => new(
+        kind, [.. made.Edits.Select(e => e.Layer).Distinct().Order()], made.Edits.Sum(e => e.Heads?.Count ?? engine.Shape.Heads),
+        made.Edits[0].Positions is { IsAll: false } some ? some.List.Count : prompt.Length);
 
     private static Intervention Of(RequestedHeadGain wanted, Policy policy, DecoderShape shape, Prompt prompt)
     {

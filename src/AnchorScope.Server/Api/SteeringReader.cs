@@ -11,7 +11,7 @@ internal static class SteeringReader
     private const int MostWords = 16;
     private const int LongestWord = 64;
 
-    private static readonly string[] Members = ["interventions", "spans", "answers", "report"];
+    private static readonly string[] Members = ["follow", "interventions", "spans", "answers", "report"];
 
     /// <exception cref="InputException">It is wrong.</exception>
     public static SteeringRequest Read(JsonField steering)
@@ -21,8 +21,15 @@ internal static class SteeringReader
         if (answers is { } given) Known(given, ["vision", "text"]);
         if (report is { } wanted && answers is null)
             throw steering.Expected($"answers, the words whose tokens are compared, beside report {wanted.Found}");
+        var follow = steering.Find("follow");
         return new SteeringRequest
         {
+            Follows = follow is not { Value.ValueKind: JsonValueKind.False },
+            Toward = follow is { Value.ValueKind: JsonValueKind.Object } toward && toward.Find("modality") is not null
+                ? Toward(toward) : null,
+            Knobs = follow is { Value.ValueKind: not (JsonValueKind.False or JsonValueKind.True) } turned
+                && (turned.Value.ValueKind != JsonValueKind.Object || turned.Find("modality") is null)
+                ? Knobs(turned) : new Dictionary<string, double>(),
             VisionAnswers = Words(answers, "vision"),
             TextAnswers = Words(answers, "text"),
             Report = [.. (report?.Items() ?? []).Select(item => item.Text() is "decision" or "margins" or "heads"
@@ -31,6 +38,24 @@ internal static class SteeringReader
             Spans = [.. (steering.Find("spans")?.Items() ?? []).Select(Span)],
         };
     }
+
+    private static double Toward(JsonField follow)
+    {
+        Known(follow, ["modality", "strength"]);
+        var strength = follow.Get("strength").Value.ValueKind == JsonValueKind.Number
+            && follow.Get("strength").Value.TryGetDouble(out var number) && number is > 0 and < 1e6
+            ? number : throw follow.Get("strength").Expected("a number above 0");
+        return follow.Get("modality").Text() switch
+        {
+            "vision" => strength,
+            "text" => -strength,
+            _ => throw follow.Get("modality").Expected("vision or text"),
+        };
+    }
+
+    private static Dictionary<string, double> Knobs(JsonField follow) => follow.Members().ToDictionary(member => member.Name,
+        member => member.Field.Value.ValueKind == JsonValueKind.Number && member.Field.Value.TryGetDouble(out var value)
+            && double.IsFinite(value) ? value : throw member.Field.Expected("a number, the value of the knob"), StringComparer.Ordinal);
 
     private static string[] Words(JsonField? answers, string side)
     {

@@ -8,6 +8,20 @@ internal sealed record SteeringRequest
     /// <summary>Changes that the client describes itself.</summary>
     public IReadOnlyList<RequestedEdit> Edits { get; init; } = [];
 
+    /// <summary>Whether the knobs of the policy act; false: the client opts out of all of them.</summary>
+    public bool Follows { get; init; } = true;
+
+    /// <summary>Values of knobs for this request alone, by name.</summary>
+    public IReadOnlyDictionary<string, double> Knobs { get; init; } = new Dictionary<string, double>();
+
+    /// <summary>
+    /// The strength of the policy's direction for this request alone: above 0 towards the picture, below 0 towards the text.
+    /// </summary>
+    public double? Toward { get; init; }
+
+    /// <summary>Whether it changes anything that the policy's defaults do not.</summary>
+    public bool Changes => Edits.Count > 0 || !Follows || Knobs.Count > 0 || Toward is not null;
+
     /// <summary>What the picture's answer and the text's answer are, each with other forms; empty: not named.</summary>
     public IReadOnlyList<string> VisionAnswers { get; init; } = [];
 

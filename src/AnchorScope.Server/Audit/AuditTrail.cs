@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using AnchorScope.Server.Api;
+using AnchorScope.Server.Policies;
 using AnchorScope.Server.Scheduling;
 
 namespace AnchorScope.Server.Audit;
@@ -82,6 +83,32 @@ internal sealed class AuditTrail : IDisposable
             // The client is told its own error; the next request is refused because of the log.
         }
     }
+
+    /// <summary>Records that a knob is turned, before it is.</summary>
+    /// <exception cref="ApiException">It could not be written: the knob stays where it is.</exception>
+    public void Knob(Knob knob, KnobSetting before, KnobSetting after, string by)
+    {
+        try
+        {
+            _log.Append("knob", new JsonObject
+            {
+                ["knob"] = knob.Name,
+                ["caller"] = by,
+                ["old"] = before.Value,
+                ["new"] = after.Value,
+                ["until"] = after.Until?.ToString("O", System.Globalization.CultureInfo.InvariantCulture),
+                ["reason"] = after.Reason,
+            });
+        }
+        catch (IOException)
+        {
+            throw Failed();
+        }
+    }
+
+    /// <summary>Records that a knob has fallen back to its default.</summary>
+    public void Expired(Knob knob, KnobSetting ended) =>
+        Knob(knob, ended, new KnobSetting(knob.Default, null, "", "its time has ended"), "");
 
     /// <exception cref="ApiException">The log cannot be written, so that nothing may be answered.</exception>
     public void ThrowIfFailed()

@@ -30,9 +30,14 @@ internal static class Replay
         foreach (var (file, digest) in model.Checkpoint.Identity.Files) Compare(file, start.Json["files_sha256"]?[file], digest);
         Compare("numerics", start.Json["numerics"], model.Engine.Numerics);
         var request = json["api"]?.ToString() == "chat" ? RequestReader.ReadChat(body) : RequestReader.ReadCompletion(body);
-        using var served = new ServedModel(model, request.Model, new SchedulerOptions { KeepPrefixes = false }, Policy.None);
+        using var served = new ServedModel(model, request.Model, new SchedulerOptions { KeepPrefixes = false },
+            Policy.None, TimeProvider.System);
         // The edits are those of the record: they do not depend on the policy of today.
-        var prepared = await served.Prepare(request with { Steering = request.Steering with { Edits = [] } }, "", CancellationToken.None);
+        var prepared = await served.Prepare(
+            request with
+                { Steering = request.Steering with
+                    { Edits = [], Follows = true, Knobs = new Dictionary<string, double>(), Toward = null } }, "",
+            CancellationToken.None);
         var sampling = json["sampling"]!;
         var job = prepared.Job with
         {

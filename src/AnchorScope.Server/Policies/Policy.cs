@@ -31,6 +31,9 @@ internal sealed record Policy
     /// <summary>Head sets by name.</summary>
     public IReadOnlyDictionary<string, PolicyHeadSet> HeadSets { get; init; } = new Dictionary<string, PolicyHeadSet>();
 
+    /// <summary>Knobs by name.</summary>
+    public IReadOnlyDictionary<string, Knob> Knobs { get; init; } = new Dictionary<string, Knob>();
+
     /// <summary>The kinds of changes that a request may describe itself; empty: none.</summary>
     public IReadOnlyList<string> Kinds { get; init; } = [];
 
@@ -60,18 +63,19 @@ internal sealed record Policy
     {
         var bytes = JsonField.ReadBytes(path);
         var root = new JsonField(path, "", StrictJson.Parse(bytes, path));
-        Known(root, ["$schema", "version", "name", "model", "head_sets", "interventions", "keep_content"]);
+        Known(root, ["$schema", "version", "name", "model", "head_sets", "knobs", "interventions", "keep_content"]);
         root.Get("version").Integer(1, 1);
         if (root.Get("model").Text() is var weights && weights != model.Weights)
             throw root.Get("model").Expected($"the SHA-256 of the weights that are served, {model.Weights}");
         var free = root.Find("interventions");
         if (free is { } given) Known(given, ["kinds", "most_edits", "listed_heads", "factor", "add"]);
+        var sets = Named(root.Find("head_sets"), item => HeadSet(item, path, engine, model), set => set.Name);
         return new Policy
         {
             Name = root.Get("name").Text(),
             Sha256 = Digest.Of(bytes),
-            HeadSets = (root.Find("head_sets")?.Items() ?? []).Select(item => HeadSet(item, path, engine, model))
-                .ToDictionary(set => set.Name, StringComparer.Ordinal),
+            HeadSets = sets,
+            Knobs = Named(root.Find("knobs"), item => KnobOf(item, path, sets, model), knob => knob.Name),
             Kinds = [.. (free?.Get("kinds").Items() ?? []).Select(Kind)],
             KeepsContent = root.Flag("keep_content", false),
             MostEdits = free?.Find("most_edits")?.Integer(1, 64) ?? 8,
@@ -92,6 +96,60 @@ internal sealed record Policy
         var set = HeadSetFile.Load(file).Set;
         set.Validate(engine.Shape, model, file);
         return new PolicyHeadSet(item.Get("name").Text(), [.. set.Heads.Select(head => (head.Layer, head.Head))], hash);
+    }
+
+    private static Dictionary<string, T> Named<T>(JsonField? list, Func<JsonField, T> read, Func<T, string> name)
+    {
+        var found = new Dictionary<string, T>(StringComparer.Ordinal);
+        foreach (var item in list?.Items() ?? [])
+        {
+            var one = read(item);
+            if (!found.TryAdd(name(one), one)) throw item.Get("name").Expected("another name than those before it");
+        }
+        return found;
+    }
+
+    /// <summary>
+    /// A knob: <c>{"name", "set", "at", "bounds", "default"}</c> or <c>{"name", "direction": {"file", "name", "sha256"}, "bounds",
+    /// "default"}</c>.
+    /// </summary>
+    private static Knob KnobOf(JsonField item, string path, IReadOnlyDictionary<string, PolicyHeadSet> sets, ModelIdentity model)
+    {
+        Known(item, ["name", "set", "direction", "at", "bounds", "default"]);
+        if (item.Find("set") is null == item.Find("direction") is null) throw item.Expected("one of set and direction");
+        var bounds = BoundsOf(item.Get("bounds"), default);
+        var value = item.Get("default").Value.TryGetDouble(out var number) && bounds.Contains(number)
+            ? number : throw item.Get("default").Expected($"a number within the bounds, {bounds}");
+        if (item.Find("direction") is { } direction)
+        {
+            if (item.Find("at") is { } idle) throw idle.Expected("nothing: a direction has its positions");
+            return new Knob { Name = item.Get("name").Text(), Direction = DirectionOf(direction, path, model, bounds),
+                Bounds = bounds, Default = value };
+        }
+        return new Knob
+        {
+            Name = item.Get("name").Text(),
+            Heads = sets.GetValueOrDefault(item.Get("set").Text())
+                ?? throw item.Get("set").Expected($"one of {string.Join(", ", sets.Keys)}"),
+            At = item.Find("at") is { } at ? EnumName.Parse<Prompts.SpanKind>($"{path}: {at.Path}", at.Text()) : null,
+            Bounds = bounds,
+            Default = value,
+        };
+    }
+
+    private static Direction DirectionOf(JsonField item, string path, ModelIdentity model, Bounds bounds)
+    {
+        Known(item, ["file", "name", "sha256"]);
+        var file = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, item.Get("file").Text());
+        if (Digest.OfFile(file) is var hash && item.Get("sha256").Text() != hash)
+            throw item.Get("sha256").Expected(
+                $"the SHA-256 of {item.Get("file").Text()}, {hash}: the file is not the one that was approved");
+        var directions = DirectionFile.Load(file);
+        model.Require(directions.Model, file, "direction", "");
+        var found = directions.Directions.GetValueOrDefault(item.Get("name").Text())
+            ?? throw item.Get("name").Expected($"one of {string.Join(", ", directions.Directions.Keys)}");
+        return bounds.Lowest >= found.Lowest && bounds.Highest <= found.Highest ? found.Direction : throw item.Get("name").Expected(
+            FormattableString.Invariant($"bounds within those of its validation, {found.Lowest} to {found.Highest}"));
     }
 
     private static string Kind(JsonField item) =>

@@ -25,11 +25,11 @@ internal sealed class RunningServer : IAsyncDisposable
 
     public InferenceServer Server => _server;
 
-    public static async Task<RunningServer> Start(Func<ServerOptions, ServerOptions>? with = null)
+    public static async Task<RunningServer> Start(Func<ServerOptions, ServerOptions>? with = null, TimeProvider? time = null)
     {
         var state = new TempFolder();
         var options = new ServerOptions { Model = Fixtures.Grown("relay"), Url = "http://127.0.0.1:0", State = state.Path };
-        return new RunningServer(await InferenceServer.Start(with?.Invoke(options) ?? options), state);
+        return new RunningServer(await InferenceServer.Start(with?.Invoke(options) ?? options, time), state);
     }
 
     /// <summary>A picture of the bundled data as a data address.</summary>
