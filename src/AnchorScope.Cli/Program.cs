@@ -13,6 +13,7 @@ var root = new RootCommand("AnchorScope: which modality a vision-language model 
     InspectCommand.Create(),
     KeysCommand.Create(),
     ParityCommand.Create(),
+    PolicyCommand.Create(),
     BakeCommand.CreateSuppress(),
     ServeCommand.Create(),
     SweepCommand.Create(),

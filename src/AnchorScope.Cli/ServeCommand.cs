@@ -16,6 +16,8 @@ internal static class ServeCommand
             { Description = "name of the model in requests (default: the name of the folder)", HelpName = "NAME" };
         var policy = new Option<string?>("--policy")
             { Description = "what requests may change inside the model (default: nothing)", HelpName = "FILE" };
+        var signed = new Option<string?>("--require-signed-policy")
+            { Description = "refuse a policy that this public key has not signed (ascope policy sign)", HelpName = "FILE" };
         var keys = new Option<string?>("--keys")
             { Description = "file of the keys (ascope keys); needed at an address that others reach", HelpName = "FILE" };
         var state = new Option<string>("--state")
@@ -39,12 +41,13 @@ internal static class ServeCommand
                 HelpName = "S" }.AtLeast(1);
         var threads = Counts.Threads();
         var command = new Command("serve", "Serves a model behind an OpenAI-compatible API.")
-            { model, name, policy, keys, state, anchor, url, rows, memory, queue, deadline, threads };
+            { model, name, policy, signed, keys, state, anchor, url, rows, memory, queue, deadline, threads };
         command.SetAction(parsed => Serve(new ServerOptions
         {
             Model = parsed.GetValue(model) ?? Bundled.Model,
             Name = parsed.GetValue(name),
             Policy = parsed.GetValue(policy),
+            PolicyKey = parsed.GetValue(signed),
             Keys = parsed.GetValue(keys),
             State = parsed.GetValue(state)!,
             Anchor = parsed.GetValue(anchor),

@@ -32,6 +32,13 @@ internal sealed class InferenceServer : IAsyncDisposable
         (_model, _options) = (model, options);
         _access = new Access(options.Keys is { } keys ? KeyRing.Load(keys) : null);
         _access.CheckAddress(options.Url);
+        if (options.PolicyKey is { } signed)
+        {
+            if (!File.Exists(signed)) throw InputException.At(signed, "key", "the public key of the policy", "nothing");
+            PolicySignature.Verify(
+                options.Policy ?? throw InputException.At("--require-signed-policy", signed, "--policy beside it", "none"),
+                LogKey.Parse(File.ReadAllText(signed).Trim(), signed));
+        }
         var policy = options.Policy is { } file ? Policy.Load(file, model.Engine, model.Checkpoint.Identity) : Policy.None;
         _served = new ServedModel(model, options.Name ?? model.Checkpoint.Name, options.Scheduler, policy, time);
         try

@@ -26,6 +26,9 @@ internal sealed record ServerOptions
     /// <summary>File of the keys; null: none are needed, which is allowed only where nobody else can reach the server.</summary>
     public string? Keys { get; init; }
 
+    /// <summary>The public key with which the policy must be signed; null: it need not be.</summary>
+    public string? PolicyKey { get; init; }
+
     /// <summary>Limits of the scheduler.</summary>
     public SchedulerOptions Scheduler { get; init; } = new();
 

@@ -100,6 +100,32 @@ public sealed class KnobTests : IDisposable
         Assert.Contains("is not the one that was approved", wrong.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task ASignedPolicy_IsTheOneThatWasSigned()
+    {
+        var (policy, key) = (WritePolicy(), Path.Combine(_temp.File("signer"), "key"));
+        (int ExitCode, string Output, string Error) Run(params string[] arguments) => Cli.Ascope.Run(_temp.Path, ["policy", .. arguments]);
+        Assert.Contains("1 head set, 2 knobs", Run("check", policy, "--model", Fixtures.Grown("relay")).Output, StringComparison.Ordinal);
+        Assert.Equal(2, Run("check", policy, "--model", Fixtures.Grown("direct")).ExitCode);
+        Assert.Equal(0, Run("key", _temp.File("signer")).ExitCode);
+        Assert.Equal(2, Run("key", _temp.File("signer")).ExitCode);
+        Assert.Equal(2, Run("verify", policy, "--key", key + ".pub").ExitCode);
+        Assert.Equal(0, Run("sign", policy, "--key", key).ExitCode);
+        Assert.Equal(0, Run("verify", policy, "--key", key + ".pub").ExitCode);
+        Func<AnchorScope.Server.ServerOptions, AnchorScope.Server.ServerOptions> signed = options =>
+            options with { Policy = policy, PolicyKey = key + ".pub" };
+        await using (await RunningServer.Start(signed))
+        {
+        }
+        File.WriteAllText(policy, File.ReadAllText(policy).Replace("[0.5, 2]", "[0.5, 3]", StringComparison.Ordinal));
+        var changed = await Assert.ThrowsAsync<InputException>(() => RunningServer.Start(signed));
+        Assert.Contains("changed after it was signed", changed.Message, StringComparison.Ordinal);
+        Assert.Equal(2, Run("verify", policy, "--key", key + ".pub").ExitCode);
+        File.Delete(policy + ".sig");
+        await Assert.ThrowsAsync<InputException>(() => RunningServer.Start(signed));
+        await Assert.ThrowsAsync<InputException>(() => RunningServer.Start(options => options with { PolicyKey = key + ".pub" }));
+    }
+
     private static async Task<(HttpStatusCode Status, JsonElement Json)> Put(RunningServer server, string knob, object body, string key)
     {
         using var request =
