@@ -32,6 +32,8 @@ internal sealed record SteeringPlan(Intervention Intervention, IReadOnlyList<App
             throw Forbidden("anchorscope.interventions",
                 policy.Kinds.Count == 0 ? "the policy allows no interventions"
                     : $"the policy allows {policy.MostEdits} in a request, found {request.Edits.Count}");
+        // The bounds of the policy are for a head as a whole: factors of several changes would multiply beyond them.
+        var changed = edits.SelectMany(edit => Places(edit, engine.Shape)).ToHashSet();
         foreach (var wanted in request.Edits)
         {
             if (!policy.Kinds.Contains(wanted.Kind))
@@ -45,6 +47,10 @@ internal sealed record SteeringPlan(Intervention Intervention, IReadOnlyList<App
                     _ => throw new ArgumentOutOfRangeException(nameof(request), wanted.Kind, "unknown kind"),
                 };
                 made.Validate(engine.Shape, prompt.Length);
+                if (made.Edits.SelectMany(edit => Places(edit, engine.Shape)).Any(place => !changed.Add(place)))
+                    throw Forbidden(wanted.Place,
+                        "a head or an edge of it is changed by a knob or by an earlier change, and the policy's bounds "
+                            + "are for each of them once");
                 edits.AddRange(made.Edits);
                 applied.Add(Summary(wanted.Kind, made, engine, prompt));
             }
@@ -55,6 +61,11 @@ internal sealed record SteeringPlan(Intervention Intervention, IReadOnlyList<App
         }
         return new SteeringPlan(new Intervention("request", edits), applied);
     }
+
+    /// <summary>The heads of an edit, by site; cuts are left out, because cutting twice is cutting once.</summary>
+    private static IEnumerable<(Site Site, int Layer, int Head)> Places(Edit edit, DecoderShape shape) =>
+        edit.Operation == Operation.Set ? []
+            : (edit.Heads ?? Enumerable.Range(0, shape.Heads)).Select(head => (edit.Site, edit.Layer, head));
 
     /// <summary>The edits of the policy's knobs, unless the request opts out.</summary>
     private static void Turn(SteeringRequest request, Policy policy, KnobBoard knobs, IEngine engine, Prompt prompt, List<Edit> edits,

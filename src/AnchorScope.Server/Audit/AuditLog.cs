@@ -21,6 +21,7 @@ internal sealed class AuditLog : IDisposable
     private readonly string? _anchor;
     private readonly int _every;
     private readonly LogKey _key;
+    private readonly FileStream _mine;
     private readonly FileStream _file;
     private readonly MerkleTree _tree = new();
     private readonly TimeProvider _time;
@@ -37,6 +38,7 @@ internal sealed class AuditLog : IDisposable
         (_folder, _time, _anchor, _every) = (folder, time, anchor, every);
         Directory.CreateDirectory(Path.Combine(folder, Checkpoints));
         if (anchor is not null) Directory.CreateDirectory(anchor);
+        _mine = Lock(folder);
         _key = LogKey.LoadOrCreate(folder);
         _file = new FileStream(Path.Combine(folder, FileName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
         try
@@ -47,7 +49,22 @@ internal sealed class AuditLog : IDisposable
         catch
         {
             _file.Dispose();
+            _mine.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>Two servers that write one log would overwrite each other's records.</summary>
+    private static FileStream Lock(string folder)
+    {
+        try
+        {
+            return new FileStream(Path.Combine(folder, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException e)
+        {
+            throw new InputException(
+                $"{folder}: another server keeps its log there; wait until it ends, or name another folder with --state", e);
         }
     }
 
@@ -122,6 +139,7 @@ internal sealed class AuditLog : IDisposable
     {
         if (_failure is null) Checkpoint();
         _file.Dispose();
+        _mine.Dispose();
     }
 
     private void Seal()

@@ -42,6 +42,20 @@ public sealed class AuditLogTests : IDisposable
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(Folder, "key")));
     }
 
+    /// <summary>Two servers on one folder would overwrite each other's records.</summary>
+    [Fact]
+    public void ALogInUse_IsRefused()
+    {
+        using (var log = new AuditLog(Folder, TimeProvider.System))
+        {
+            var refused = Assert.Throws<InputException>(() => new AuditLog(Folder, TimeProvider.System));
+            Assert.Contains("another server keeps its log there", refused.Message, StringComparison.Ordinal);
+            log.Append("request", []);
+        }
+        using var next = new AuditLog(Folder, TimeProvider.System);
+        Assert.Equal(1, next.Count);
+    }
+
     /// <summary>Whatever is done to one line is found, and where.</summary>
     [Theory]
     [InlineData("edit", 3)]

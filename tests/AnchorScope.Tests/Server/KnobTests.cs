@@ -91,6 +91,27 @@ public sealed class KnobTests : IDisposable
         Assert.StartsWith(policy, wrong.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>Changes of one head multiply, so that two within the bounds could be beyond them together.</summary>
+    [Fact]
+    public async Task AHead_IsChangedOnce()
+    {
+        var policy = WritePolicy();
+        File.WriteAllText(policy, File.ReadAllText(policy).Replace("\"knobs\"",
+            "\"interventions\": {\"kinds\": [\"head_gain\", \"edge_cut\"], \"listed_heads\": true, \"factor\": [0.5, 2]}, \"knobs\"",
+            StringComparison.Ordinal));
+        await using var server = await RunningServer.Start(options => options with { Policy = policy });
+        async Task<HttpStatusCode> Status(params object[] edits) => (await server.Post("/v1/chat/completions",
+            RunningServer.Chat(("anchorscope", new { interventions = edits })))).Status;
+        var (gain, cut) = (new { kind = "head_gain", set = "arbiters", factor = 2 },
+            new { kind = "edge_cut", from = "image", to = "last" });
+        Assert.Equal(HttpStatusCode.OK, await Status(gain, cut, cut));
+        Assert.Equal(HttpStatusCode.Forbidden, await Status(gain, gain));
+        Assert.Equal(
+            HttpStatusCode.Forbidden, await Status(gain, new { kind = "head_gain", heads = new[] { new[] { 3, 7 } }, factor = 1.5 }));
+        await Put(server, "arbitration", new { value = 2, reason = "x" }, "");
+        Assert.Equal(HttpStatusCode.Forbidden, await Status(gain));
+    }
+
     [Fact]
     public async Task AFileThatWasChanged_StopsTheStart()
     {
@@ -130,7 +151,7 @@ public sealed class KnobTests : IDisposable
     {
         using var request =
             new HttpRequestMessage(HttpMethod.Put, $"/v1/anchorscope/knobs/{knob}") { Content = RunningServer.Content(body) };
-        request.Headers.Authorization = new("Bearer", key);
+        if (key.Length > 0) request.Headers.Authorization = new("Bearer", key);
         using var response = await server.Client.SendAsync(request);
         return (response.StatusCode, JsonElement.Parse(await response.Content.ReadAsStringAsync()));
     }
