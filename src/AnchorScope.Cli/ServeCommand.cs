@@ -20,6 +20,12 @@ internal static class ServeCommand
             { Description = "refuse a policy that this public key has not signed (ascope policy sign)", HelpName = "FILE" };
         var keys = new Option<string?>("--keys")
             { Description = "file of the keys (ascope keys); needed at an address that others reach", HelpName = "FILE" };
+        var rate = new Option<int?>("--rate")
+            { Description = "requests for text that a key may send a minute, unless the key says otherwise (default: no limit)",
+                HelpName = "N" }.AtLeast(1);
+        var pictures = new Option<string[]>("--picture-hosts")
+            { Description = "hosts that pictures may be fetched from (default: none, pictures are sent as data: addresses)",
+                HelpName = "HOST", AllowMultipleArgumentsPerToken = true };
         var state = new Option<string>("--state")
             { Description = "folder of what the server keeps: its audit log is in DIR/audit",
                 DefaultValueFactory = _ => Path.Combine("out", "serve"), HelpName = "DIR" };
@@ -41,7 +47,7 @@ internal static class ServeCommand
                 HelpName = "S" }.AtLeast(1);
         var threads = Counts.Threads();
         var command = new Command("serve", "Serves a model behind an OpenAI-compatible API.")
-            { model, name, policy, signed, keys, state, anchor, url, rows, memory, queue, deadline, threads };
+            { model, name, policy, signed, keys, rate, pictures, state, anchor, url, rows, memory, queue, deadline, threads };
         command.SetAction(parsed => Serve(new ServerOptions
         {
             Model = parsed.GetValue(model) ?? Bundled.Model,
@@ -49,6 +55,8 @@ internal static class ServeCommand
             Policy = parsed.GetValue(policy),
             PolicyKey = parsed.GetValue(signed),
             Keys = parsed.GetValue(keys),
+            Rate = parsed.GetValue(rate),
+            PictureHosts = parsed.GetValue(pictures) ?? [],
             State = parsed.GetValue(state)!,
             Anchor = parsed.GetValue(anchor),
             Url = parsed.GetValue(url)!,

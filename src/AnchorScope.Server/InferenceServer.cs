@@ -9,6 +9,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -18,11 +19,15 @@ namespace AnchorScope.Server;
 /// <summary>A model behind an HTTP server with the routes of the OpenAI API.</summary>
 internal sealed class InferenceServer : IAsyncDisposable
 {
+    private const int MostConnections = 1024;
+
     private readonly VisionLanguageModel _model;
     private readonly ServedModel _served;
     private readonly AuditTrail _trail;
     private readonly ServerMetrics _metrics;
     private readonly Access _access;
+    private readonly LiveKeys? _keys;
+    private readonly PictureFetcher? _fetcher;
     private readonly WebApplication _app;
     private readonly ServerOptions _options;
     private volatile bool _draining;
@@ -30,7 +35,8 @@ internal sealed class InferenceServer : IAsyncDisposable
     private InferenceServer(VisionLanguageModel model, ServerOptions options, TimeProvider time)
     {
         (_model, _options) = (model, options);
-        _access = new Access(options.Keys is { } keys ? KeyRing.Load(keys) : null);
+        _keys = options.Keys is { } keys ? new LiveKeys(keys, time) : null;
+        _access = new Access(_keys, options.Rate);
         _access.CheckAddress(options.Url);
         if (options.PolicyKey is { } signed)
         {
@@ -40,7 +46,9 @@ internal sealed class InferenceServer : IAsyncDisposable
                 LogKey.Parse(File.ReadAllText(signed).Trim(), signed));
         }
         var policy = options.Policy is { } file ? Policy.Load(file, model.Engine, model.Checkpoint.Identity) : Policy.None;
-        _served = new ServedModel(model, options.Name ?? model.Checkpoint.Name, options.Scheduler, policy, time);
+        _fetcher = options.PictureHosts.Count > 0 ? new PictureFetcher(options.PictureHosts, options.MostBytes) : null;
+        _served = new ServedModel(
+            model, options.Name ?? model.Checkpoint.Name, options.Scheduler, policy, time, new PictureReader(_fetcher));
         try
         {
             _trail = new AuditTrail(options.State, options.Anchor, policy.KeepsContent, time);
@@ -109,6 +117,8 @@ internal sealed class InferenceServer : IAsyncDisposable
         await _app.DisposeAsync();
         _served.Dispose();
         _trail.Dispose();
+        _access.Dispose();
+        _fetcher?.Dispose();
         _model.Dispose();
     }
 
@@ -117,21 +127,28 @@ internal sealed class InferenceServer : IAsyncDisposable
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "ascope" });
         builder.Logging.ClearProviders().SetMinimumLevel(LogLevel.Warning);
         builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
+        // That it cannot listen is told by the command, in one line.
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
         builder.WebHost.UseUrls(_options.Url).ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = _options.MostBytes;
+            kestrel.Limits.MaxConcurrentConnections = MostConnections;
+            // Who sends slower than this holds a connection for nothing.
+            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
+            kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(bytesPerSecond: 1000, gracePeriod: TimeSpan.FromSeconds(10));
         });
         // The signals are the command's: it drains first.
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         var app = builder.Build();
+        if (_keys is not null) _keys.Logger = app.Logger;
         app.Use((context, next) => ErrorWriter.Guard(context, next, app.Logger));
         app.Use((context, next) =>
         {
             _access.Enter(context);
             return next(context);
         });
-        var completions = new CompletionEndpoint(_served, _trail, _metrics, _options, time);
+        var completions = new CompletionEndpoint(_served, _trail, _metrics, _access, _options, time);
         app.MapPost("/v1/chat/completions", (HttpContext context) => completions.Handle(context, chat: true));
         app.MapPost("/v1/completions", (HttpContext context) => completions.Handle(context, chat: false));
         app.MapGet("/v1/models", (HttpContext context) => JsonResponse.Write(context, json =>
@@ -157,6 +174,7 @@ internal sealed class InferenceServer : IAsyncDisposable
         app.MapGet("/v1/anchorscope/heads", (HttpContext context) => knobs.Heads(context));
         app.MapGet("/metrics", (HttpContext context) =>
         {
+            Access.Require(context, "metrics", Role.Operator, Role.Audit);
             context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
             return _metrics.Write(context.Response.Body, context.RequestAborted);
         });

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
+using AnchorScope.Checkpoints;
 using AnchorScope.Conflicts;
 using AnchorScope.Engines;
 using AnchorScope.Interventions;
@@ -50,11 +51,16 @@ internal sealed class ServedModel : IDisposable
 
     private readonly VisionLanguageModel _model;
     private readonly ISession _vision;
-    // Pictures are preprocessed and encoded for one request at a time, beside the passes of the scheduler.
-    private readonly SemaphoreSlim _preparing = new(1);
+    // Pictures are decoded, resized and encoded for one request at a time, beside the passes of the scheduler. Requests without pictures
+    // do not wait for them.
+    private readonly SemaphoreSlim _seeing = new(1);
 
-    public ServedModel(VisionLanguageModel model, string name, SchedulerOptions options, Policy policy, TimeProvider time)
+    private readonly PictureReader _pictures;
+
+    public ServedModel(
+        VisionLanguageModel model, string name, SchedulerOptions options, Policy policy, TimeProvider time, PictureReader? pictures = null)
     {
+        _pictures = pictures ?? new PictureReader(null);
         Knobs = new KnobBoard(policy, time);
         (_model, Name, Policy) = (model, name, policy);
         _vision = model.OpenSession(new SessionOptions { Threads = options.Threads });
@@ -79,26 +85,46 @@ internal sealed class ServedModel : IDisposable
     {
         if (request.Model != Name)
             throw new ApiException(404, $"model: expected {Name}, found {request.Model}", "model", "model_not_found");
-        await _preparing.WaitAsync(cancel);
         try
         {
-            return await Task.Run(() => PrepareNow(request, tenant), cancel);
+            var pictures = await _pictures.Read(request.Pictures, cancel);
+            var seen = pictures.Count == 0 ? null : await See(request, pictures, cancel);
+            return await Task.Run(() => PrepareNow(request, tenant, pictures, seen), cancel);
         }
         catch (InputException e)
         {
             throw ApiException.Wrong(e);
         }
+    }
+
+    /// <summary>Pictures as the model sees them.</summary>
+    /// <param name="Features">Image features [image token, d_model].</param>
+    private sealed record SeenPictures(PixelValues Pixels, float[] Features);
+
+    private async Task<SeenPictures> See(ApiRequest request, IReadOnlyList<RequestPicture> pictures, CancellationToken cancel)
+    {
+        await _seeing.WaitAsync(cancel);
+        try
+        {
+            return await Task.Run(() =>
+            {
+                var pixels = _model.Preprocess([.. pictures.Select(_pictures.Decode)]);
+                // Before the tower runs: pictures that the context cannot hold are not encoded.
+                if (_model.Engine.MaximumPositions is { } most && _model.Measure(request.Messages, pixels).Positions is var length
+                    && length > most)
+                    throw TooLong(request, length);
+                return new SeenPictures(pixels, _vision.Features(pixels));
+            }, cancel);
+        }
         finally
         {
-            _preparing.Release();
+            _seeing.Release();
         }
     }
 
-    private PreparedRequest PrepareNow(ApiRequest request, string tenant)
+    private PreparedRequest PrepareNow(ApiRequest request, string tenant, IReadOnlyList<RequestPicture> pictures, SeenPictures? seen)
     {
-        RequestPicture[] pictures = [.. request.Pictures.Select(picture => PictureReader.Read(picture.Address, picture.Place))];
-        var pixels = pictures.Length == 0 ? null : _model.Preprocess([.. pictures.Select(p => p.Picture)]);
-        var prompt = request.Text is { } text ? _model.Prompt(text) : Chat(request, pixels);
+        var prompt = request.Text is { } text ? _model.Prompt(text) : Chat(request, seen);
         var steering = SteeringPlan.Of(request.Steering, Policy, Knobs, _model.Engine, prompt);
         var (sampling, defaults) = SamplingOf(request);
         var tokens = TokensOf(request, prompt, defaults);
@@ -109,7 +135,7 @@ internal sealed class ServedModel : IDisposable
             Steering = steering,
             Defaults = defaults,
             Pictures = pictures,
-            PixelsSha256 = pixels is null ? "" : RequestRecord.Hash(MemoryMarshal.AsBytes(pixels.Values.AsSpan())),
+            PixelsSha256 = seen is null ? "" : RequestRecord.Hash(MemoryMarshal.AsBytes(seen.Pixels.Values.AsSpan())),
             Reading = reading,
             SystemFingerprint = FingerprintOf(steering),
             Job = new Job
@@ -135,6 +161,13 @@ internal sealed class ServedModel : IDisposable
     private DecisionReading? ReadingOf(SteeringRequest steering, Prompt prompt)
     {
         if (steering.VisionAnswers.Count == 0) return null;
+        foreach (var (side, words) in new[] { ("vision", steering.VisionAnswers), ("text", steering.TextAnswers) })
+        {
+            if (words.FirstOrDefault(word => !IsKnown(word)) is { } word)
+                throw InputException.At("request", $"anchorscope.answers.{side}", "words of the model's vocabulary",
+                    $"{Quoted.Line(word)}, which begins with the unknown token "
+                        + $"{_model.Tokenizer.TokenText(_model.Tokenizer.UnknownId!.Value)}");
+        }
         var answers = AnswerEntities.Of(steering.VisionAnswers, steering.TextAnswers, conflict: true, _model.Tokenizer, out var reason)
             ?? throw InputException.At("request", "anchorscope.answers", "two answers whose first tokens differ", reason);
         var shape = _model.Engine.Shape;
@@ -144,11 +177,15 @@ internal sealed class ServedModel : IDisposable
         return new DecisionReading(_model, prompt, answers, [.. heads]);
     }
 
-    private Prompt Chat(ApiRequest request, PixelValues? pixels)
+    /// <summary>Whether the tokenizer has a token for how a word begins: otherwise the decision would be about any unknown word.</summary>
+    private bool IsKnown(string word) => _model.Tokenizer.UnknownId is not { } unknown
+        || _model.Tokenizer.Encode(word.Trim(), addSpecial: false).FirstOrDefault(token => token.End > token.Start).Id != unknown;
+
+    private Prompt Chat(ApiRequest request, SeenPictures? seen)
     {
         var messages = Labelled(request);
         TextLabel[] labels = [.. request.Steering.Spans.Select(span => Label(span, request.Messages))];
-        return _model.Prompt(messages, pixels, pixels is null ? null : _vision.Features(pixels), labels);
+        return _model.Prompt(messages, seen?.Pixels, seen?.Features, labels);
     }
 
     /// <summary>
@@ -208,16 +245,17 @@ internal sealed class ServedModel : IDisposable
         var left = _model.Engine.MaximumPositions is { } most ? most - prompt.RotaryLength + 1 : int.MaxValue;
         if (request.MaxTokens is { } asked && asked <= left) return asked;
         if (left < 1 || request.MaxTokens is not null)
-            throw new ApiException(400,
-                $"the prompt has {prompt.RotaryLength} positions and {request.MaxTokens ?? 1} generated tokens come "
-                    + $"after it; the model was made for {_model.Engine.MaximumPositions}", request.IsChat ? "messages" : "prompt",
-                "context_length_exceeded");
+            throw TooLong(request, prompt.RotaryLength);
         var (tokens, source) = _model.MaxNewTokens is { } fresh ? (fresh, "generation_config.json")
             : _model.MaxLength is { } all && all > prompt.Length
             ? (all - prompt.Length, "generation_config.json") : (UsualTokens, "server");
         defaults.Add(new AppliedDefault("max_tokens", Math.Min(tokens, left), source));
         return Math.Min(tokens, left);
     }
+
+    private ApiException TooLong(ApiRequest request, int positions) => new(400,
+        $"the prompt has {positions} positions and {request.MaxTokens ?? 1} generated tokens come after it; the model was made for "
+            + $"{_model.Engine.MaximumPositions}", request.IsChat ? "messages" : "prompt", "context_length_exceeded");
 
     private string FingerprintOf(SteeringPlan steering)
     {
@@ -232,6 +270,6 @@ internal sealed class ServedModel : IDisposable
     {
         Scheduler.Dispose();
         _vision.Dispose();
-        _preparing.Dispose();
+        _seeing.Dispose();
     }
 }

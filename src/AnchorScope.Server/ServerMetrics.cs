@@ -69,7 +69,7 @@ internal sealed class ServerMetrics
         {
             if (token.Finished is { } reason) _finished.WithLabels(EnumName.Of(reason)).Inc();
         }
-        foreach (var edit in prepared.Steering.Applied) _steered.WithLabels(edit.Kind).Inc();
+        foreach (var edit in prepared.Steering.Applied) _steered.WithLabels(edit.What).Inc();
         var longest = tokens.GroupBy(token => token.Answer).Max(answer => answer.Count());
         _queue.Observe(result.Waited.TotalSeconds);
         _first.Observe((result.Waited + result.Prefill).TotalSeconds);

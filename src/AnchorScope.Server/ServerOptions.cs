@@ -26,6 +26,12 @@ internal sealed record ServerOptions
     /// <summary>File of the keys; null: none are needed, which is allowed only where nobody else can reach the server.</summary>
     public string? Keys { get; init; }
 
+    /// <summary>Requests for text a minute of keys that have no number of their own; null: as many as they like.</summary>
+    public int? Rate { get; init; }
+
+    /// <summary>Hosts that pictures may be fetched from; empty: pictures are <c>data:</c> addresses only.</summary>
+    public IReadOnlyList<string> PictureHosts { get; init; } = [];
+
     /// <summary>The public key with which the policy must be signed; null: it need not be.</summary>
     public string? PolicyKey { get; init; }
 

@@ -241,15 +241,14 @@ internal sealed class AnswerWriter(PreparedRequest prepared, string id, long cre
         foreach (var warning in prepared.Job.Prompt.Warnings) json.WriteStringValue(warning);
         json.WriteEndArray();
         json.WriteStartArray("applied");
-        foreach (var edit in prepared.Steering.Applied)
+        foreach (var edit in prepared.Steering.Applied) edit.Write(json);
+        json.WriteEndArray();
+        json.WriteStartArray("skipped");
+        foreach (var knob in prepared.Steering.Skipped)
         {
             json.WriteStartObject();
-            json.WriteString("kind", edit.Kind);
-            json.WriteStartArray("layers");
-            foreach (var layer in edit.Layers) json.WriteNumberValue(layer);
-            json.WriteEndArray();
-            json.WriteNumber("heads", edit.Heads);
-            json.WriteNumber("rows", edit.Rows);
+            json.WriteString("knob", knob.Name);
+            json.WriteString("why", knob.Why);
             json.WriteEndObject();
         }
         json.WriteEndArray();

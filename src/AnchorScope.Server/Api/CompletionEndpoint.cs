@@ -12,18 +12,19 @@ namespace AnchorScope.Server.Api;
 /// byte of it leaves.
 /// </summary>
 internal sealed class CompletionEndpoint(
-    ServedModel served, AuditTrail trail, ServerMetrics metrics, ServerOptions options, TimeProvider time)
+    ServedModel served, AuditTrail trail, ServerMetrics metrics, Access access, ServerOptions options, TimeProvider time)
 {
     /// <summary>Handles one request.</summary>
     public async Task Handle(HttpContext context, bool chat)
     {
         var id = (chat ? "chatcmpl-" : "cmpl-") + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12));
-        var key = Access.Require(context, Role.Infer, "text");
+        var key = Access.Require(context, "text", Role.Infer);
         var exchange = new ExchangeId(id, key.Name);
         trail.ThrowIfFailed();
         ReadOnlyMemory<byte> body = default;
         try
         {
+            access.Count(context);
             body = await Body.Read(context.Request, options.MostBytes, context.RequestAborted);
             await Answer(context, new Exchange(exchange, key, body, chat));
         }
@@ -48,7 +49,10 @@ internal sealed class CompletionEndpoint(
     {
         var cancel = context.RequestAborted;
         var request = exchange.IsChat ? RequestReader.ReadChat(exchange.Body) : RequestReader.ReadCompletion(exchange.Body);
-        if (request.Steering.Changes) Access.Require(context, Role.Steer, "anchorscope.interventions and anchorscope.follow");
+        if (request.Steering.Changes) Access.Require(context, "anchorscope.interventions and anchorscope.follow", Role.Steer);
+        // Where a part of the prompt begins and ends decides where such a knob acts.
+        if (request.Steering.Spans.Count > 0 && served.Policy.Knobs.Values.Any(knob => knob.Parts.Count > 0))
+            Access.Require(context, "anchorscope.spans, where a knob of the policy acts at a part of the prompt", Role.Steer);
         var prepared = await served.Prepare(request, exchange.Key.Name, cancel);
         var handle = Submit(prepared);
         // A client that goes away has no row in the next pass.

@@ -18,6 +18,7 @@ internal sealed class KnobEndpoint(Policy policy, KnobBoard board, AuditTrail tr
     /// <summary>All knobs, or one of them.</summary>
     public Task Get(HttpContext context, string? name)
     {
+        MayRead(context);
         if (name is not null) return JsonResponse.Write(context, json => Write(json, Find(name), board.Of(Find(name))));
         return JsonResponse.Write(context, json =>
         {
@@ -35,7 +36,7 @@ internal sealed class KnobEndpoint(Policy policy, KnobBoard board, AuditTrail tr
     /// <summary>Turns one: <c>{"value", "reason", "seconds"}</c>. The change is in the log before it takes effect.</summary>
     public async Task Put(HttpContext context, string name)
     {
-        var key = Access.Require(context, Role.Operator, $"knob {name}");
+        var key = Access.Require(context, $"knob {name}", Role.Operator);
         var knob = Find(name);
         var body = await Body.Read(context.Request, MostBytes, context.RequestAborted);
         KnobSetting setting;
@@ -52,7 +53,7 @@ internal sealed class KnobEndpoint(Policy policy, KnobBoard board, AuditTrail tr
     }
 
     /// <summary>The policy in short.</summary>
-    public Task Policy(HttpContext context) => JsonResponse.Write(context, json =>
+    public Task Policy(HttpContext context) => JsonResponse.Write(MayRead(context), json =>
     {
         json.WriteString("name", policy.Name);
         json.WriteString("sha256", policy.Sha256);
@@ -67,7 +68,7 @@ internal sealed class KnobEndpoint(Policy policy, KnobBoard board, AuditTrail tr
     });
 
     /// <summary>The head sets of the policy.</summary>
-    public Task Heads(HttpContext context) => JsonResponse.Write(context, json =>
+    public Task Heads(HttpContext context) => JsonResponse.Write(MayRead(context), json =>
     {
         json.WriteStartArray("head_sets");
         foreach (var set in policy.HeadSets.Values)
@@ -88,6 +89,13 @@ internal sealed class KnobEndpoint(Policy policy, KnobBoard board, AuditTrail tr
         }
         json.WriteEndArray();
     });
+
+    /// <summary>What steers a model is for those who may steer, turn or audit.</summary>
+    private static HttpContext MayRead(HttpContext context)
+    {
+        Access.Require(context, "the policy and its knobs", Role.Steer, Role.Audit);
+        return context;
+    }
 
     private Knob Find(string name) => policy.Knobs.TryGetValue(name, out var knob) ? knob
         : throw new ApiException(404, $"knob: expected one of {string.Join(", ", policy.Knobs.Keys)}, found {name}",

@@ -9,6 +9,7 @@ internal static class SteeringReader
 {
     private const int Most = 1 << 20;
     private const int MostWords = 16;
+    private const int MostSpans = 256;
     private const int LongestWord = 64;
 
     private static readonly string[] Members = ["follow", "interventions", "spans", "answers", "report"];
@@ -35,8 +36,26 @@ internal static class SteeringReader
             Report = [.. (report?.Items() ?? []).Select(item => item.Text() is "decision" or "margins" or "heads"
                 ? item.Text() : throw item.Expected("decision, margins or heads"))],
             Edits = [.. (steering.Find("interventions")?.Items() ?? []).Select(Edit)],
-            Spans = [.. (steering.Find("spans")?.Items() ?? []).Select(Span)],
+            Spans = Spans(steering.Find("spans")),
         };
+    }
+
+    /// <summary>A character has one kind: spans that overlap are refused.</summary>
+    private static RequestedSpan[] Spans(JsonField? list)
+    {
+        RequestedSpan[] spans = [.. (list?.Items() ?? []).Select(Span)];
+        if (spans.Length > MostSpans) throw list!.Value.Expected($"at most {MostSpans} spans");
+        foreach (var part in spans.GroupBy(span => (span.Message, span.Part)))
+        {
+            var end = 0;
+            foreach (var span in part.OrderBy(span => span.From))
+            {
+                if (span.From < end)
+                    throw InputException.At("request", span.Place, "characters that no other span has", $"{span.From} to {span.To}");
+                end = span.To;
+            }
+        }
+        return spans;
     }
 
     private static double Toward(JsonField follow)

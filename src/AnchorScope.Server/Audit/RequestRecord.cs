@@ -28,6 +28,7 @@ internal static class RequestRecord
             ["system_fingerprint"] = prepared.SystemFingerprint,
             ["intervention"] = prepared.Steering.Fingerprint.Length == 0 ? null : JsonNode.Parse(InterventionJson.Write(job.Intervention)),
             ["intervention_sha256"] = prepared.Steering.Fingerprint,
+            ["skipped_knobs"] = Each(prepared.Steering.Skipped, knob => knob.Name),
             ["sampling"] = Sampling(job),
             ["prompt_tokens"] = job.Prompt.Length,
             ["reused_tokens"] = result.Reused,

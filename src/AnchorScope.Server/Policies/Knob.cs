@@ -20,6 +20,13 @@ internal sealed record Knob
     /// <summary>The part of the prompt at whose positions heads are scaled; null: at all positions.</summary>
     public SpanKind? At { get; init; }
 
+    /// <summary>Whether a request that lacks a part at which it acts is answered without it; otherwise such a request is refused.</summary>
+    public bool SkipsWithoutPart { get; init; }
+
+    /// <summary>The parts of the prompt at which it acts; empty: it acts at all positions.</summary>
+    public IReadOnlyList<SpanKind> Parts => Direction is not null
+        ? [.. Direction.Parts.Where(part => part.Span is not null).Select(part => part.Span!.Value).Distinct()] : At is { } at ? [at] : [];
+
     /// <summary>The values that are allowed.</summary>
     public required Bounds Bounds { get; init; }
 

@@ -110,12 +110,12 @@ internal sealed record Policy
     }
 
     /// <summary>
-    /// A knob: <c>{"name", "set", "at", "bounds", "default"}</c> or <c>{"name", "direction": {"file", "name", "sha256"}, "bounds",
-    /// "default"}</c>.
+    /// A knob: <c>{"name", "set", "at", "without_part", "bounds", "default"}</c> or <c>{"name", "direction": {"file", "name", "sha256"},
+    /// "without_part", "bounds", "default"}</c>.
     /// </summary>
     private static Knob KnobOf(JsonField item, string path, IReadOnlyDictionary<string, PolicyHeadSet> sets, ModelIdentity model)
     {
-        Known(item, ["name", "set", "direction", "at", "bounds", "default"]);
+        Known(item, ["name", "set", "direction", "at", "without_part", "bounds", "default"]);
         if (item.Find("set") is null == item.Find("direction") is null) throw item.Expected("one of set and direction");
         var bounds = BoundsOf(item.Get("bounds"), default);
         var value = item.Get("default").Value.TryGetDouble(out var number) && bounds.Contains(number)
@@ -124,7 +124,7 @@ internal sealed record Policy
         {
             if (item.Find("at") is { } idle) throw idle.Expected("nothing: a direction has its positions");
             return new Knob { Name = item.Get("name").Text(), Direction = DirectionOf(direction, path, model, bounds),
-                Bounds = bounds, Default = value };
+                Bounds = bounds, Default = value, SkipsWithoutPart = Skips(item) };
         }
         return new Knob
         {
@@ -132,10 +132,25 @@ internal sealed record Policy
             Heads = sets.GetValueOrDefault(item.Get("set").Text())
                 ?? throw item.Get("set").Expected($"one of {string.Join(", ", sets.Keys)}"),
             At = item.Find("at") is { } at ? EnumName.Parse<Prompts.SpanKind>($"{path}: {at.Path}", at.Text()) : null,
+            SkipsWithoutPart = Skips(item),
             Bounds = bounds,
             Default = value,
         };
     }
+
+    /// <summary>What happens to requests that lack the part at which a knob acts: they are refused unless the policy says skip.</summary>
+    private static bool Skips(JsonField knob) => knob.Find("without_part") switch
+    {
+        null => false,
+        { } field when knob.Find("at") is null && knob.Find("direction") is null =>
+            throw field.Expected("nothing: the knob acts at all positions"),
+        { } field => field.Text() switch
+        {
+            "refuse" => false,
+            "skip" => true,
+            _ => throw field.Expected("refuse or skip"),
+        },
+    };
 
     private static Direction DirectionOf(JsonField item, string path, ModelIdentity model, Bounds bounds)
     {

@@ -7,7 +7,8 @@ namespace AnchorScope.Prompts;
 /// samples have the bits of libjpeg-turbo with its defaults, which Pillow uses. Damaged data for which libjpeg warns and continues with
 /// grey is an error here.
 /// </summary>
-internal sealed class JpegReader
+/// <param name="limit">What size the picture may have.</param>
+internal sealed class JpegReader(PictureLimit limit)
 {
     private const int EndOfImage = 0xD9, StartOfScan = 0xDA;
 
@@ -138,7 +139,7 @@ internal sealed class JpegReader
             throw new InvalidDataException($"JPEG with {segment[0]}-bit samples is not supported (expected 8)");
         height = BinaryPrimitives.ReadUInt16BigEndian(segment[1..]);
         width = BinaryPrimitives.ReadUInt16BigEndian(segment[3..]);
-        Picture.RequirePlausibleSize(width, height);
+        limit.Require(width, height);
         if (segment[5] is not (1 or 3 or 4))
             throw new InvalidDataException($"JPEG with {segment[5]} components is not supported (expected 1, 3 or 4)");
         for (var i = 6; i < segment.Length; i += 3)

@@ -61,7 +61,11 @@ public sealed class Picture
     /// files.</param>
     /// <exception cref="InputException">The format is another one, data is damaged or truncated, or there are more than
     /// <see cref="MostPixels"/> pixels.</exception>
-    public static Picture Decode(ReadOnlySpan<byte> bytes, string name, bool applyOrientation = true)
+    public static Picture Decode(ReadOnlySpan<byte> bytes, string name, bool applyOrientation = true) =>
+        DecodeWithin(PictureLimit.Files, bytes, name, applyOrientation);
+
+    /// <summary>The same for a picture from somebody else, of a limited size.</summary>
+    internal static Picture DecodeWithin(PictureLimit limit, ReadOnlySpan<byte> bytes, string name, bool applyOrientation = true)
     {
         try
         {
@@ -69,10 +73,10 @@ public sealed class Picture
             int orientation;
             var picture = format switch
             {
-                "PNG" => PngReader.Decode(bytes, out orientation),
-                "JPEG" => new JpegReader().Decode(bytes, out orientation),
-                PictureFormat.WebP or PictureFormat.Gif or PictureFormat.Bmp => SkiaReader.Decode(bytes, format, out orientation),
-                PictureFormat.Tiff => TiffReader.Decode(bytes, out orientation),
+                "PNG" => PngReader.Decode(bytes, limit, out orientation),
+                "JPEG" => new JpegReader(limit).Decode(bytes, out orientation),
+                PictureFormat.WebP or PictureFormat.Gif or PictureFormat.Bmp => SkiaReader.Decode(bytes, format, limit, out orientation),
+                PictureFormat.Tiff => TiffReader.Decode(bytes, limit, out orientation),
                 _ => throw new InvalidDataException($"expected a PNG, JPEG, WebP, GIF, BMP or TIFF picture, found {format}"),
             };
             return applyOrientation ? picture.Upright(orientation) : picture;
@@ -106,15 +110,6 @@ public sealed class Picture
         return new Picture(width, height, cropped);
 
         static int Offset(int have, int want) => have >= want ? (have - want) / 2 : -((want - have + 1) / 2);
-    }
-
-    /// <exception cref="InvalidDataException">The size is 0 or above <see cref="MostPixels"/>.</exception>
-    internal static void RequirePlausibleSize(long width, long height)
-    {
-        if (width < 1 || height < 1)
-            throw new InvalidDataException($"picture size {width}x{height} has no pixels");
-        if (width > int.MaxValue || height > int.MaxValue || width * height > MostPixels)
-            throw new InvalidDataException($"picture size {width}x{height} is above the limit of {MostPixels} pixels");
     }
 
     private Picture Upright(int orientation)

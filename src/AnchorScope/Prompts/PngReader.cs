@@ -22,9 +22,10 @@ internal static class PngReader
     public static ReadOnlySpan<byte> Signature => [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A];
 
     /// <param name="file">The whole file, including the signature.</param>
+    /// <param name="limit">What size the picture may have.</param>
     /// <param name="orientation">From an eXIf chunk; 0 without one.</param>
     /// <exception cref="InvalidDataException">The file is damaged, truncated or not valid PNG; the message says where.</exception>
-    public static Picture Decode(ReadOnlySpan<byte> file, out int orientation)
+    public static Picture Decode(ReadOnlySpan<byte> file, PictureLimit limit, out int orientation)
     {
         Header? header = null;
         byte[]? palette = null;
@@ -40,7 +41,7 @@ internal static class PngReader
             switch (type)
             {
                 case "IHDR":
-                    header = Header.Parse(data);
+                    header = Header.Parse(data, limit);
                     break;
                 case "PLTE":
                     if (data.Length % 3 != 0 || data.Length is 0 or > 768)
@@ -189,12 +190,12 @@ internal static class PngReader
         /// <summary>The distance of the row filters: bytes per pixel, at least 1.</summary>
         public int PixelBytes => (PixelBits + 7) / 8;
 
-        public static Header Parse(ReadOnlySpan<byte> data)
+        public static Header Parse(ReadOnlySpan<byte> data, PictureLimit limit)
         {
             if (data.Length != 13)
                 throw new InvalidDataException($"PNG header of {data.Length} bytes (expected 13)");
             uint width = BinaryPrimitives.ReadUInt32BigEndian(data), height = BinaryPrimitives.ReadUInt32BigEndian(data[4..]);
-            Picture.RequirePlausibleSize(width, height);
+            limit.Require(width, height);
             int depth = data[8], type = data[9];
             var known = type switch
             {

@@ -12,10 +12,11 @@ internal static unsafe class SkiaReader
 
     /// <param name="file">The whole file.</param>
     /// <param name="format">A name of <see cref="PictureFormat"/>.</param>
+    /// <param name="limit">What size the picture may have.</param>
     /// <param name="orientation">From EXIF; 0 without one.</param>
     /// <exception cref="InvalidDataException">The file is damaged, truncated, or of a kind that Pillow decodes differently, or there is no
     /// native decoder on this system.</exception>
-    public static Picture Decode(ReadOnlySpan<byte> file, string format, out int orientation)
+    public static Picture Decode(ReadOnlySpan<byte> file, string format, PictureLimit limit, out int orientation)
     {
         if (format == PictureFormat.Bmp) RequirePlainBmp(file);
         try
@@ -23,7 +24,7 @@ internal static unsafe class SkiaReader
             using var data = SKData.CreateCopy(file);
             using var codec = SKCodec.Create(data) ?? throw new InvalidDataException(
                 $"{format} that is damaged or of a kind that is not supported");
-            Picture.RequirePlausibleSize(codec.Info.Width, codec.Info.Height);
+            limit.Require(codec.Info.Width, codec.Info.Height);
             orientation = (int)codec.EncodedOrigin;
             // Alpha is not premultiplied: colours of transparent pixels remain as stored.
             var info = new SKImageInfo(codec.Info.Width, codec.Info.Height, SKColorType.Rgba8888,

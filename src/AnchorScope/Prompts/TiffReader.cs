@@ -26,9 +26,10 @@ internal static class TiffReader
     static TiffReader() => Tiff.SetErrorHandler(new Silent());
 
     /// <param name="file">The whole file.</param>
+    /// <param name="limit">What size the picture may have.</param>
     /// <param name="orientation">The file's tag; 1 without one.</param>
     /// <exception cref="InvalidDataException">The file is damaged, truncated, or of an unsupported kind.</exception>
-    public static Picture Decode(ReadOnlySpan<byte> file, out int orientation)
+    public static Picture Decode(ReadOnlySpan<byte> file, PictureLimit limit, out int orientation)
     {
         try
         {
@@ -36,7 +37,7 @@ internal static class TiffReader
                 new Source()) ?? throw new InvalidDataException("TIFF damaged: no directory of tags");
             orientation = Number(tiff, TiffTag.ORIENTATION, 1);
             var (width, height) = (Number(tiff, TiffTag.IMAGEWIDTH, 0), Number(tiff, TiffTag.IMAGELENGTH, 0));
-            Picture.RequirePlausibleSize(width, height);
+            limit.Require(width, height);
             return new Picture(width, height, Rows(tiff, width, height));
         }
         catch (Exception e) when (e is not InvalidDataException and not OutOfMemoryException)

@@ -23,7 +23,8 @@ public sealed class AccessTests : IDisposable
         Assert.Equal(0, exit);
         Assert.StartsWith("ask-", infer, StringComparison.Ordinal);
         Assert.DoesNotContain(infer, File.ReadAllText(Keys), StringComparison.Ordinal);
-        var (steer, audit) = (KeyRing.Add(Keys, "researcher", Role.Steer), KeyRing.Add(Keys, "auditor", Role.Audit));
+        var (steer, audit) = (KeyRing.Add(Keys, new ServerKey("researcher", Role.Steer, "")),
+            KeyRing.Add(Keys, new ServerKey("auditor", Role.Audit, "")));
         Assert.Equal(2, Ascope.Run(_temp.Path, "keys", "add", Keys, "--name", "app", "--role", "admin").ExitCode);
         Assert.Equal(["infer     app", "steer     researcher", "audit     auditor"],
             Ascope.Run(_temp.Path, "keys", "list", Keys).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries));
@@ -39,6 +40,15 @@ public sealed class AccessTests : IDisposable
             Assert.Equal(HttpStatusCode.Unauthorized, (await server.Post("/v1/chat/completions", chat, infer + "x")).Status);
             Assert.Equal(HttpStatusCode.OK, (await server.Post("/v1/chat/completions", chat, infer)).Status);
             Assert.Equal(HttpStatusCode.Forbidden, (await server.Post("/v1/chat/completions", chat, audit)).Status);
+            foreach (var (key, path, expected) in new[]
+            {
+                (infer, "/metrics", HttpStatusCode.Forbidden), (steer, "/metrics", HttpStatusCode.Forbidden),
+                (audit, "/metrics", HttpStatusCode.OK), (infer, "/v1/anchorscope/policy", HttpStatusCode.Forbidden),
+                (infer, "/v1/anchorscope/heads", HttpStatusCode.Forbidden), (infer, "/v1/anchorscope/knobs", HttpStatusCode.Forbidden),
+                (steer, "/v1/anchorscope/knobs", HttpStatusCode.OK), (audit, "/v1/anchorscope/policy", HttpStatusCode.OK),
+                (infer, "/v1/models", HttpStatusCode.OK),
+            })
+                Assert.Equal(expected, await Get(server, path, key));
             chat["anchorscope"] = new { interventions = new[] { new { kind = "edge_cut", from = "image", to = "last" } } };
             var (status, json) = await server.Post("/v1/chat/completions", chat, infer);
             Assert.Equal((HttpStatusCode.Forbidden, "role_missing"), (status, json.GetProperty("error").GetProperty("code").GetString()));
@@ -55,13 +65,89 @@ public sealed class AccessTests : IDisposable
     [Fact]
     public async Task KeptPrefixes_AreNotShared()
     {
-        var (one, other) = (KeyRing.Add(Keys, "one", Role.Infer), KeyRing.Add(Keys, "other", Role.Infer));
+        var (one, other) = (KeyRing.Add(Keys, new ServerKey("one", Role.Infer, "")),
+            KeyRing.Add(Keys, new ServerKey("other", Role.Infer, "")));
         await using var server = await RunningServer.Start(options => options with { Keys = Keys });
         async Task<int> Reused(string key) => (await server.Post("/v1/chat/completions", RunningServer.Chat(), key)).Json
             .GetProperty("usage").GetProperty("prompt_tokens_details").GetProperty("cached_tokens").GetInt32();
         Assert.Equal(0, await Reused(one));
         Assert.Equal(0, await Reused(other));
         Assert.Equal(32, await Reused(one));
+    }
+
+    /// <summary>A key that was removed or has expired is refused without a restart; one that was added is let in.</summary>
+    [Fact]
+    public async Task Keys_ChangeWhileTheServerRuns()
+    {
+        var (one, two) = (KeyRing.Add(Keys, new ServerKey("one", Role.Infer, "")),
+            KeyRing.Add(Keys, new ServerKey("two", Role.Infer, "") { Expires = DateTimeOffset.UtcNow.AddHours(1) }));
+        var clock = new AdvancedClock();
+        await using var server = await RunningServer.Start(options => options with { Keys = Keys }, clock);
+        Assert.Equal(HttpStatusCode.OK, await Get(server, "/v1/models", two));
+        clock.Ahead = TimeSpan.FromHours(2);
+        Assert.Equal(HttpStatusCode.Unauthorized, await Get(server, "/v1/models", two));
+        Assert.Equal(0, Ascope.Run(_temp.Path, "keys", "remove", Keys, "--name", "two").ExitCode);
+        var three = KeyRing.Add(Keys, new ServerKey("three", Role.Infer, ""));
+        Assert.Equal(0, Ascope.Run(_temp.Path, "keys", "remove", Keys, "--name", "one").ExitCode);
+        clock.Ahead += TimeSpan.FromSeconds(2);
+        Assert.Equal(HttpStatusCode.Unauthorized, await Get(server, "/v1/models", one));
+        Assert.Equal(HttpStatusCode.OK, await Get(server, "/v1/models", three));
+        // The last key is not removed, and a damaged file locks nobody out.
+        Assert.Equal(2, Ascope.Run(_temp.Path, "keys", "remove", Keys, "--name", "three").ExitCode);
+        Assert.Equal(2, Ascope.Run(_temp.Path, "keys", "remove", Keys, "--name", "nobody").ExitCode);
+        File.WriteAllText(Keys, "{");
+        clock.Ahead += TimeSpan.FromSeconds(2);
+        Assert.Equal(HttpStatusCode.OK, await Get(server, "/v1/models", three));
+    }
+
+    [Fact]
+    public async Task AKey_SendsAsManyRequestsAMinuteAsItMay()
+    {
+        var (slow, usual) = (KeyRing.Add(Keys, new ServerKey("slow", Role.Infer, "") { RequestsPerMinute = 2 }),
+            KeyRing.Add(Keys, new ServerKey("usual", Role.Infer, "")));
+        await using var server = await RunningServer.Start(options => options with { Keys = Keys, Rate = 3 });
+        async Task<HttpStatusCode> Ask(string key) =>
+            (await server.Post("/v1/completions", new { model = "relay", prompt = "what", max_tokens = 1 }, key)).Status;
+        foreach (var (key, most) in new[] { (slow, 2), (usual, 3) })
+        {
+            for (var i = 0; i < most; i++) Assert.Equal(HttpStatusCode.OK, await Ask(key));
+            Assert.Equal(HttpStatusCode.TooManyRequests, await Ask(key));
+            Assert.Equal(HttpStatusCode.OK, await Get(server, "/v1/models", key));
+        }
+    }
+
+    /// <summary>A page whose own name was made to resolve to this machine is not let in by the browser that shows it.</summary>
+    [Theory]
+    [InlineData("evil.example", HttpStatusCode.Forbidden)]
+    [InlineData("127.0.0.1.evil.example:80", HttpStatusCode.Forbidden)]
+    [InlineData("localhost:1234", HttpStatusCode.OK)]
+    [InlineData("[::1]:1234", HttpStatusCode.OK)]
+    public async Task WithoutKeys_TheHostIsThisMachine(string host, HttpStatusCode expected)
+    {
+        await using var server = await RunningServer.Start();
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/models");
+        request.Headers.Host = host;
+        Assert.Equal(expected, (await server.Client.SendAsync(request)).StatusCode);
+    }
+
+    [Fact]
+    public async Task APortInUse_IsOneLine()
+    {
+        await using var server = await RunningServer.Start();
+        var (exit, output, error) = Ascope.Run(_temp.Path, "serve", "--model", Fixtures.Grown("relay"), "--urls",
+            server.Server.Url, "--state",
+            _temp.File("state"));
+        Assert.Equal((2, ""), (exit, output));
+        Assert.Single(error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        Assert.Contains("--urls", error, StringComparison.Ordinal);
+    }
+
+    private static async Task<HttpStatusCode> Get(RunningServer server, string path, string key)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        request.Headers.Authorization = new("Bearer", key);
+        using var response = await server.Client.SendAsync(request);
+        return response.StatusCode;
     }
 
     [Theory]

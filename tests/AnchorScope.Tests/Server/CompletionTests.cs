@@ -127,7 +127,8 @@ public sealed class CompletionTests : IDisposable
             (new { kind = "head_gain", heads = new[] { new[] { 99, 1 } }, factor = 2 }, HttpStatusCode.BadRequest, "0 to 7, found 99"),
             (new { kind = "head_gain", heads = new[] { new[] { 1, 1 } }, factor =
             1 }, HttpStatusCode.BadRequest, "times 1 changes nothing"),
-            (new { kind = "edge_cut", from = "text_context", to = "last" }, HttpStatusCode.BadRequest, "a part of kind text_context"),
+            (new { kind = "edge_cut", from = "text_context", to =
+            "last" }, HttpStatusCode.BadRequest, "found text_context, which it lacks"),
             (new { kind = "edge_cut", from = "last", to = "image" }, HttpStatusCode.BadRequest, "come after the queries"),
             (new { kind = "edge_cut", from = "image", to = "last", hads = 1 }, HttpStatusCode.BadRequest, "did you mean heads?"),
         })

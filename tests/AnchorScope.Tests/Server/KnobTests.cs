@@ -18,9 +18,9 @@ public sealed class KnobTests : IDisposable
     public async Task AKnob_ActsUntilItsTimeEnds_AndIsRecorded()
     {
         var keys = _temp.File("keys.json");
-        var (infer, steer, turn) = (KeyRing.Add(keys, "app", Role.Infer), KeyRing.Add(keys, "lab", Role.Steer),
-            KeyRing.Add(keys, "night shift", Role.Operator));
-        var (clock, state, policy) = (new Clock(), _temp.File("state"), WritePolicy());
+        var (infer, steer, turn) = (KeyRing.Add(keys, new ServerKey("app", Role.Infer, "")),
+            KeyRing.Add(keys, new ServerKey("lab", Role.Steer, "")), KeyRing.Add(keys, new ServerKey("night shift", Role.Operator, "")));
+        var (clock, state, policy) = (new AdvancedClock(), _temp.File("state"), WritePolicy());
         await using (var server = await RunningServer.Start(
             options => options with { Policy = policy, Keys = keys, State = state }, clock))
         {
@@ -45,8 +45,9 @@ public sealed class KnobTests : IDisposable
             Assert.Equal((HttpStatusCode.OK, 1.5, "night shift"),
                 (ok, knob.GetProperty("value").GetDouble(), knob.GetProperty("by").GetString()));
             var applied = await Applied(infer);
-            Assert.Equal(("arbitration", 2, 3), (applied[0].GetProperty("kind").GetString(), applied[0].GetProperty("heads").GetInt32(),
-                applied[0].GetProperty("rows").GetInt32()));
+            Assert.Equal("""
+                {"what":"head_gain","knob":"arbitration","set":"arbiters","factor":1.5,"at":"instruction","layers":[3],"heads":2,"rows":3}
+                """, applied[0].GetRawText());
             // A client opts out, or takes a value of its own: that needs the role, and the bounds hold.
             Assert.Empty((await Applied(steer, new { follow = false })).EnumerateArray());
             Assert.Equal(2, (await Applied(steer, new { follow = new { modality = "text", strength = 1.5 } })).GetArrayLength());
@@ -64,7 +65,7 @@ public sealed class KnobTests : IDisposable
             clock.Ahead = TimeSpan.FromSeconds(601);
             Assert.Empty((await Applied(infer)).EnumerateArray());
             using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/anchorscope/knobs");
-            request.Headers.Authorization = new("Bearer", infer);
+            request.Headers.Authorization = new("Bearer", steer);
             using var response = await server.Client.SendAsync(request);
             var listed = JsonElement.Parse(await response.Content.ReadAsStringAsync()).GetProperty("knobs");
             Assert.Equal([1.0, 0.0], listed.EnumerateArray().Select(k => k.GetProperty("value").GetDouble()));
@@ -74,7 +75,57 @@ public sealed class KnobTests : IDisposable
         Assert.Equal("scanner 3 is noisy", knobs[0].Json["reason"]!.ToString());
     }
 
+    /// <summary>Who may not steer cannot move the part at which a knob acts.</summary>
+    [Fact]
+    public async Task Spans_NeedTheRole_WhereAKnobActsAtAPart()
+    {
+        var keys = _temp.File("keys.json");
+        var (infer, steer) = (KeyRing.Add(keys, new ServerKey("app", Role.Infer, "")),
+            KeyRing.Add(keys, new ServerKey("lab", Role.Steer, "")));
+        var policy = WritePolicy();
+        await using var server = await RunningServer.Start(options => options with { Policy = policy, Keys = keys });
+        var chat = RunningServer.Chat(("anchorscope",
+            new { spans = new[] { new { message = 0, part = 2, from = 0, to = 1, kind = "instruction" } } }));
+        var (status, json) = await server.Post("/v1/chat/completions", chat, infer);
+        Assert.Equal((HttpStatusCode.Forbidden, "role_missing"), (status, json.GetProperty("error").GetProperty("code").GetString()));
+        Assert.Equal(HttpStatusCode.OK, (await server.Post("/v1/chat/completions", chat, steer)).Status);
+    }
+
+    /// <summary>
+    /// A request that lacks the part at which a knob acts is refused, unless the policy says that it may pass; then it is told.
+    /// </summary>
+    [Fact]
+    public async Task WithoutItsPart_AKnobRefusesOrIsSkipped_AsThePolicySays()
+    {
+        var (policy, state) = (WritePolicy(), _temp.File("state"));
+        File.WriteAllText(policy, File.ReadAllText(policy).Replace("\"at\": \"instruction\", \"default\": 1",
+            "\"at\": \"image\", \"default\": 2", StringComparison.Ordinal));
+        var request = new { model = "relay", prompt = "trust the picture", max_tokens = 2 };
+        await using (var server = await RunningServer.Start(options => options with { Policy = policy }))
+        {
+            var (status, json) = await server.Post("/v1/completions", request);
+            Assert.Equal(HttpStatusCode.UnprocessableEntity, status);
+            Assert.Equal("knob arbitration: the prompt has no image, where it acts, and the policy lets no request pass without it",
+                json.GetProperty("error").GetProperty("message").GetString());
+            Assert.Equal(HttpStatusCode.OK, (await server.Post("/v1/chat/completions", RunningServer.Chat())).Status);
+        }
+        File.WriteAllText(policy, File.ReadAllText(policy).Replace("\"at\": \"image\",", "\"at\": \"image\", \"without_part\": \"skip\",",
+            StringComparison.Ordinal));
+        await using (var server = await RunningServer.Start(options => options with { Policy = policy, State = state }))
+        {
+            var (status, json) = await server.Post("/v1/completions", request);
+            Assert.Equal(HttpStatusCode.OK, status);
+            Assert.Empty(json.GetProperty("anchorscope").GetProperty("applied").EnumerateArray());
+            Assert.Equal("""[{"knob":"arbitration","why":"the prompt has no image, where it acts"}]""",
+                json.GetProperty("anchorscope").GetProperty("skipped").GetRawText());
+        }
+        var record = AuditReader.Records(Path.Combine(state, "audit")).Single(r => r.Json["kind"]!.ToString() == "request");
+        Assert.Equal("""["arbitration"]""", record.Json["skipped_knobs"]!.ToJsonString());
+    }
+
     [Theory]
+    [InlineData("\"at\": \"instruction\"", "\"without_part\": \"skip\"", "nothing: the knob acts at all positions")]
+    [InlineData("\"at\": \"instruction\"", "\"at\": \"instruction\", \"without_part\": \"pass\"", "refuse or skip")]
     [InlineData("\"bounds\": [0.5, 2]", "\"bounds\": [2, 0.5]", "[lowest, highest]")]
     [InlineData("\"default\": 1,", "\"default\": 5,", "a number within the bounds, 0.5 to 2")]
     [InlineData("\"bounds\": [-2, 2]", "\"bounds\": [-2, 9]", "bounds within those of its validation, -2 to 2")]
@@ -182,14 +233,6 @@ public sealed class KnobTests : IDisposable
                         "sha256": "{{Digest.OfFile(_temp.File("directions.safetensors"))}}"}, "default": 0, "bounds": [-2, 2]}]}
             """);
         return path;
-    }
-
-    /// <summary>A clock that a test sets ahead.</summary>
-    private sealed class Clock : TimeProvider
-    {
-        public TimeSpan Ahead { get; set; }
-
-        public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + Ahead;
     }
 
     public void Dispose() => _temp.Dispose();
