@@ -5,6 +5,9 @@ internal static class Bundled
 {
     public static string Model => Find(Path.Combine("models", "relay"), "--model");
 
+    /// <summary>The policy with which the bundled model is served if nothing is named: its arbiters, with bounds.</summary>
+    public static string Policy => Path.Combine(Find(Path.Combine("models", "relay", "serving"), "--policy"), "policy.json");
+
     public static string Data => Find(Path.Combine("data", "organism-conflicts"), "--data");
 
     private static string Find(string relative, string option)

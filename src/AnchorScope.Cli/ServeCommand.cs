@@ -15,7 +15,8 @@ internal static class ServeCommand
         var name = new Option<string?>("--name")
             { Description = "name of the model in requests (default: the name of the folder)", HelpName = "NAME" };
         var policy = new Option<string?>("--policy")
-            { Description = "what requests may change inside the model (default: nothing)", HelpName = "FILE" };
+            { Description = "what requests may change inside the model (default: nothing; for the bundled organism what its policy says)",
+                HelpName = "FILE" };
         var signed = new Option<string?>("--require-signed-policy")
             { Description = "refuse a policy that this public key has not signed (ascope policy sign)", HelpName = "FILE" };
         var keys = new Option<string?>("--keys")
@@ -52,7 +53,8 @@ internal static class ServeCommand
         {
             Model = parsed.GetValue(model) ?? Bundled.Model,
             Name = parsed.GetValue(name),
-            Policy = parsed.GetValue(policy),
+            // The bundled model comes with a policy, so that its knobs can be tried; another model is changed by nobody without one.
+            Policy = parsed.GetValue(policy) ?? (parsed.GetValue(model) is null ? Bundled.Policy : null),
             PolicyKey = parsed.GetValue(signed),
             Keys = parsed.GetValue(keys),
             Rate = parsed.GetValue(rate),
