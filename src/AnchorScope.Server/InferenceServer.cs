@@ -170,6 +170,7 @@ internal sealed class InferenceServer : IAsyncDisposable
         app.MapGet("/v1/anchorscope/knobs", (HttpContext context) => knobs.Get(context, null));
         app.MapGet("/v1/anchorscope/knobs/{name}", (HttpContext context, string name) => knobs.Get(context, name));
         app.MapPut("/v1/anchorscope/knobs/{name}", (HttpContext context, string name) => knobs.Put(context, name));
+        app.MapDelete("/v1/anchorscope/knobs/{name}", (HttpContext context, string name) => knobs.Delete(context, name));
         app.MapGet("/v1/anchorscope/policy", (HttpContext context) => knobs.Policy(context));
         app.MapGet("/v1/anchorscope/heads", (HttpContext context) => knobs.Heads(context));
         app.MapGet("/metrics", (HttpContext context) =>

@@ -49,10 +49,7 @@ internal sealed class CompletionEndpoint(
     {
         var cancel = context.RequestAborted;
         var request = exchange.IsChat ? RequestReader.ReadChat(exchange.Body) : RequestReader.ReadCompletion(exchange.Body);
-        if (request.Steering.Changes) Access.Require(context, "anchorscope.interventions and anchorscope.follow", Role.Steer);
-        // Where a part of the prompt begins and ends decides where such a knob acts.
-        if (request.Steering.Spans.Count > 0 && served.Policy.Knobs.Values.Any(knob => knob.Parts.Count > 0))
-            Access.Require(context, "anchorscope.spans, where a knob of the policy acts at a part of the prompt", Role.Steer);
+        Permit(context, request.Steering);
         var prepared = await served.Prepare(request, exchange.Key.Name, cancel);
         var handle = Submit(prepared);
         // A client that goes away has no row in the next pass.
@@ -67,6 +64,17 @@ internal sealed class CompletionEndpoint(
         }
         if (request.Stream) await Stream(context, prepared, handle, writer, Record);
         else await Whole(context, handle, writer, Record);
+    }
+
+    /// <summary>Refuses a request whose key may not change what it wants to change.</summary>
+    private void Permit(HttpContext context, SteeringRequest steering)
+    {
+        var policy = served.Policy;
+        if (steering.Edits.Count > 0) Access.Require(context, "anchorscope.interventions", policy.InterventionRole);
+        if (steering.ChangesKnobs) Access.Require(context, "anchorscope.follow", policy.FollowRole);
+        // Where a part of the prompt begins and ends decides where such a knob acts.
+        if (steering.Spans.Count > 0 && policy.Knobs.Values.Any(knob => knob.Parts.Count > 0))
+            Access.Require(context, "anchorscope.spans, where a knob of the policy acts at a part of the prompt", policy.FollowRole);
     }
 
     private JobHandle Submit(PreparedRequest prepared)

@@ -36,7 +36,7 @@ internal sealed class KnobEndpoint(Policy policy, KnobBoard board, AuditTrail tr
     /// <summary>Turns one: <c>{"value", "reason", "seconds"}</c>. The change is in the log before it takes effect.</summary>
     public async Task Put(HttpContext context, string name)
     {
-        var key = Access.Require(context, $"knob {name}", Role.Operator);
+        var key = Access.Require(context, $"knob {name}", policy.KnobRole);
         var knob = Find(name);
         var body = await Body.Read(context.Request, MostBytes, context.RequestAborted);
         KnobSetting setting;
@@ -52,6 +52,29 @@ internal sealed class KnobEndpoint(Policy policy, KnobBoard board, AuditTrail tr
         await JsonResponse.Write(context, json => Write(json, knob, board.Of(knob)));
     }
 
+    /// <summary>Puts one back to its default: <c>{"reason"}</c>. The change is in the log before it takes effect.</summary>
+    public async Task Delete(HttpContext context, string name)
+    {
+        var key = Access.Require(context, $"knob {name}", policy.KnobRole);
+        var knob = Find(name);
+        var body = await Body.Read(context.Request, MostBytes, context.RequestAborted);
+        try
+        {
+            var root = new JsonField("request", "", StrictJson.Parse(body.Span, "request"));
+            foreach (var (member, field) in root.Members())
+            {
+                if (member != "reason") throw InputException.At("request", field.Path, "reason", "an unknown member");
+            }
+            var reason = Reason(root);
+            board.Reset(knob, (before, after) => trail.Knob(knob, before, after with { Reason = reason }, key.Name));
+        }
+        catch (InputException e)
+        {
+            throw ApiException.Wrong(e);
+        }
+        await JsonResponse.Write(context, json => Write(json, knob, board.Of(knob)));
+    }
+
     /// <summary>The policy in short.</summary>
     public Task Policy(HttpContext context) => JsonResponse.Write(MayRead(context), json =>
     {
@@ -64,6 +87,11 @@ internal sealed class KnobEndpoint(Policy policy, KnobBoard board, AuditTrail tr
         json.WriteBoolean("listed_heads", policy.AllowsListedHeads);
         Bounds(json, "factor", policy.Factor);
         Bounds(json, "add", policy.Added);
+        json.WriteStartObject("roles");
+        json.WriteString("follow", EnumName.Of(policy.FollowRole));
+        json.WriteString("interventions", EnumName.Of(policy.InterventionRole));
+        json.WriteString("knobs", EnumName.Of(policy.KnobRole));
+        json.WriteEndObject();
         json.WriteBoolean("keep_content", policy.KeepsContent);
     });
 
@@ -113,16 +141,32 @@ internal sealed class KnobEndpoint(Policy policy, KnobBoard board, AuditTrail tr
         if (!knob.Bounds.Contains(value))
             throw new ApiException(403, FormattableString.Invariant($"value: the policy allows {knob.Bounds}, found {value}"), "value",
                 "policy_violation");
-        var reason = root.Get("reason").Text();
-        if (reason.Trim().Length is 0 or > LongestReason) throw root.Get("reason").Expected($"a reason of 1 to {LongestReason} characters");
-        return new KnobSetting(value,
-            root.Find("seconds") is { } seconds ? time.GetUtcNow().AddSeconds(seconds.Integer(1, MostSeconds)) : null, by, reason);
+        int? seconds = root.Find("seconds")?.Integer(1, MostSeconds);
+        if (knob.MostSeconds is { } most && (seconds ?? int.MaxValue) > most)
+            throw new ApiException(403, $"seconds: the policy allows at most {most}, found {(seconds is null ? "none" : $"{seconds}")}",
+                "seconds",
+                "policy_violation");
+        return new KnobSetting(value, seconds is { } count ? time.GetUtcNow().AddSeconds(count) : null, by, Reason(root));
     }
+
+    private static string Reason(JsonField root) =>
+        root.Get("reason").Text() is var reason && reason.Trim().Length is > 0 and <= LongestReason
+            ? reason : throw root.Get("reason").Expected($"a reason of 1 to {LongestReason} characters");
 
     private static void Write(Utf8JsonWriter json, Knob knob, KnobSetting setting)
     {
         json.WriteString("name", knob.Name);
         json.WriteString("kind", knob.Kind);
+        if (knob.Heads is { } heads) json.WriteString("set", heads.Name);
+        if (knob.Parts.Count > 0)
+        {
+            json.WriteStartArray("parts");
+            foreach (var part in knob.Parts) json.WriteStringValue(EnumName.Of(part));
+            json.WriteEndArray();
+            json.WriteString("without_part", knob.SkipsWithoutPart ? "skip" : "refuse");
+        }
+        if (knob.MostSeconds is { } most) json.WriteNumber("most_seconds", most);
+        if (knob.JustifiedBy is { } report) json.WriteString("justified_by", report);
         json.WriteNumber("value", setting.Value);
         json.WriteNumber("default", knob.Default);
         Bounds(json, "bounds", knob.Bounds);

@@ -19,8 +19,8 @@ internal sealed record SteeringRequest
     /// </summary>
     public double? Toward { get; init; }
 
-    /// <summary>Whether it changes anything that the policy's defaults do not.</summary>
-    public bool Changes => Edits.Count > 0 || !Follows || Knobs.Count > 0 || Toward is not null;
+    /// <summary>Whether it opts out of knobs or takes values of its own.</summary>
+    public bool ChangesKnobs => !Follows || Knobs.Count > 0 || Toward is not null;
 
     /// <summary>What the picture's answer and the text's answer are, each with other forms; empty: not named.</summary>
     public IReadOnlyList<string> VisionAnswers { get; init; } = [];

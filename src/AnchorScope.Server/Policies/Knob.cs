@@ -30,6 +30,12 @@ internal sealed record Knob
     /// <summary>The values that are allowed.</summary>
     public required Bounds Bounds { get; init; }
 
+    /// <summary>The longest time for which an operator may turn it, in seconds; null: as long as the server runs.</summary>
+    public int? MostSeconds { get; init; }
+
+    /// <summary>SHA-256 of the report that justifies it, which the policy names; null: none is named.</summary>
+    public string? JustifiedBy { get; init; }
+
     /// <summary>The value without an operator.</summary>
     public required double Default { get; init; }
 
@@ -82,6 +88,14 @@ internal sealed class KnobBoard(Policy policy, TimeProvider time)
         var before = Of(knob);
         record(before);
         lock (_lock) _set[knob.Name] = setting;
+    }
+
+    /// <summary>Puts a knob back to its default.</summary>
+    /// <param name="record">Writes the change down before it takes effect, with the settings before and after.</param>
+    public void Reset(Knob knob, Action<KnobSetting, KnobSetting> record)
+    {
+        record(Of(knob), new KnobSetting(knob.Default, null, "", ""));
+        lock (_lock) _set.Remove(knob.Name);
     }
 
     /// <summary>The knobs of the policy with their values.</summary>

@@ -1,5 +1,6 @@
 using AnchorScope.Checkpoints;
 using AnchorScope.Interventions;
+using AnchorScope.Server.Security;
 
 namespace AnchorScope.Server.Policies;
 
@@ -49,6 +50,15 @@ internal sealed record Policy
     /// <summary>Numbers added to attention scores.</summary>
     public Bounds Added { get; init; }
 
+    /// <summary>The role that a key needs to take a knob's value of its own, or to opt out of knobs.</summary>
+    public Role FollowRole { get; init; } = Role.Steer;
+
+    /// <summary>The role that a key needs to describe changes itself.</summary>
+    public Role InterventionRole { get; init; } = Role.Steer;
+
+    /// <summary>The role that a key needs to turn a knob for everybody.</summary>
+    public Role KnobRole { get; init; } = Role.Operator;
+
     /// <summary>Whether requests and answers themselves are kept, apart from the log, so that they can be computed again.</summary>
     public bool KeepsContent { get; init; }
 
@@ -63,12 +73,14 @@ internal sealed record Policy
     {
         var bytes = JsonField.ReadBytes(path);
         var root = new JsonField(path, "", StrictJson.Parse(bytes, path));
-        Known(root, ["$schema", "version", "name", "model", "head_sets", "knobs", "interventions", "keep_content"]);
+        Known(root, ["$schema", "version", "name", "model", "head_sets", "knobs", "interventions", "roles", "keep_content"]);
         root.Get("version").Integer(1, 1);
         if (root.Get("model").Text() is var weights && weights != model.Weights)
             throw root.Get("model").Expected($"the SHA-256 of the weights that are served, {model.Weights}");
         var free = root.Find("interventions");
         if (free is { } given) Known(given, ["kinds", "most_edits", "listed_heads", "factor", "add"]);
+        var roles = root.Find("roles");
+        if (roles is { } named) Known(named, ["follow", "interventions", "knobs"]);
         var sets = Named(root.Find("head_sets"), item => HeadSet(item, path, engine, model), set => set.Name);
         return new Policy
         {
@@ -77,6 +89,9 @@ internal sealed record Policy
             HeadSets = sets,
             Knobs = Named(root.Find("knobs"), item => KnobOf(item, path, sets, model), knob => knob.Name),
             Kinds = [.. (free?.Get("kinds").Items() ?? []).Select(Kind)],
+            FollowRole = RoleOf(roles?.Find("follow"), Role.Steer),
+            InterventionRole = RoleOf(roles?.Find("interventions"), Role.Steer),
+            KnobRole = RoleOf(roles?.Find("knobs"), Role.Operator),
             KeepsContent = root.Flag("keep_content", false),
             MostEdits = free?.Find("most_edits")?.Integer(1, 64) ?? 8,
             AllowsListedHeads = free?.Flag("listed_heads", false) ?? false,
@@ -88,11 +103,7 @@ internal sealed record Policy
     private static PolicyHeadSet HeadSet(JsonField item, string path, Engines.IEngine engine, ModelIdentity model)
     {
         Known(item, ["name", "file", "sha256"]);
-        var file = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, item.Get("file").Text());
-        var hash = Digest.OfFile(file);
-        if (item.Get("sha256").Text() != hash)
-            throw item.Get("sha256").Expected(
-                $"the SHA-256 of {item.Get("file").Text()}, {hash}: the file is not the one that was approved");
+        var (file, hash) = Approved(item, path);
         var set = HeadSetFile.Load(file).Set;
         set.Validate(engine.Shape, model, file);
         return new PolicyHeadSet(item.Get("name").Text(), [.. set.Heads.Select(head => (head.Layer, head.Head))], hash);
@@ -110,21 +121,22 @@ internal sealed record Policy
     }
 
     /// <summary>
-    /// A knob: <c>{"name", "set", "at", "without_part", "bounds", "default"}</c> or <c>{"name", "direction": {"file", "name", "sha256"},
-    /// "without_part", "bounds", "default"}</c>.
+    /// A knob: <c>{"name", "set", "at", "without_part", "bounds", "default", "most_seconds", "justified_by": {"file", "sha256"}}</c>, or
+    /// with <c>"direction": {"file", "name", "sha256"}</c> instead of set and at.
     /// </summary>
     private static Knob KnobOf(JsonField item, string path, IReadOnlyDictionary<string, PolicyHeadSet> sets, ModelIdentity model)
     {
-        Known(item, ["name", "set", "direction", "at", "without_part", "bounds", "default"]);
+        Known(item, ["name", "set", "direction", "at", "without_part", "bounds", "default", "most_seconds", "justified_by"]);
         if (item.Find("set") is null == item.Find("direction") is null) throw item.Expected("one of set and direction");
         var bounds = BoundsOf(item.Get("bounds"), default);
         var value = item.Get("default").Value.TryGetDouble(out var number) && bounds.Contains(number)
             ? number : throw item.Get("default").Expected($"a number within the bounds, {bounds}");
+        var (seconds, report) = (item.Find("most_seconds")?.Integer(1, int.MaxValue), Justification(item, path));
         if (item.Find("direction") is { } direction)
         {
             if (item.Find("at") is { } idle) throw idle.Expected("nothing: a direction has its positions");
             return new Knob { Name = item.Get("name").Text(), Direction = DirectionOf(direction, path, model, bounds),
-                Bounds = bounds, Default = value, SkipsWithoutPart = Skips(item) };
+                Bounds = bounds, Default = value, SkipsWithoutPart = Skips(item), MostSeconds = seconds, JustifiedBy = report };
         }
         return new Knob
         {
@@ -133,6 +145,8 @@ internal sealed record Policy
                 ?? throw item.Get("set").Expected($"one of {string.Join(", ", sets.Keys)}"),
             At = item.Find("at") is { } at ? EnumName.Parse<Prompts.SpanKind>($"{path}: {at.Path}", at.Text()) : null,
             SkipsWithoutPart = Skips(item),
+            MostSeconds = seconds,
+            JustifiedBy = report,
             Bounds = bounds,
             Default = value,
         };
@@ -155,16 +169,41 @@ internal sealed record Policy
     private static Direction DirectionOf(JsonField item, string path, ModelIdentity model, Bounds bounds)
     {
         Known(item, ["file", "name", "sha256"]);
-        var file = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, item.Get("file").Text());
-        if (Digest.OfFile(file) is var hash && item.Get("sha256").Text() != hash)
-            throw item.Get("sha256").Expected(
-                $"the SHA-256 of {item.Get("file").Text()}, {hash}: the file is not the one that was approved");
+        var (file, _) = Approved(item, path);
         var directions = DirectionFile.Load(file);
         model.Require(directions.Model, file, "direction", "");
         var found = directions.Directions.GetValueOrDefault(item.Get("name").Text())
             ?? throw item.Get("name").Expected($"one of {string.Join(", ", directions.Directions.Keys)}");
         return bounds.Lowest >= found.Lowest && bounds.Highest <= found.Highest ? found.Direction : throw item.Get("name").Expected(
             FormattableString.Invariant($"bounds within those of its validation, {found.Lowest} to {found.Highest}"));
+    }
+
+    /// <summary>A role of those that may do more and more; the role audit is not one of them.</summary>
+    private static Role RoleOf(JsonField? field, Role usual) => field?.Text() switch
+    {
+        null => usual,
+        "infer" => Role.Infer,
+        "steer" => Role.Steer,
+        "operator" => Role.Operator,
+        "admin" => Role.Admin,
+        _ => throw field!.Value.Expected("infer, steer, operator or admin"),
+    };
+
+    /// <summary>The report that justifies a knob: <c>{"file", "sha256"}</c>. The file must be there, and be the one of that hash.</summary>
+    private static string? Justification(JsonField knob, string path)
+    {
+        if (knob.Find("justified_by") is not { } report) return null;
+        Known(report, ["file", "sha256"]);
+        return Approved(report, path).Sha256;
+    }
+
+    /// <summary>A file that the policy names by its hash, relative to the policy.</summary>
+    private static (string File, string Sha256) Approved(JsonField item, string path)
+    {
+        var file = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, item.Get("file").Text());
+        var hash = Digest.OfFile(file);
+        return item.Get("sha256").Text() == hash ? (file, hash) : throw item.Get("sha256").Expected(
+            $"the SHA-256 of {item.Get("file").Text()}, {hash}: the file is not the one that was approved");
     }
 
     private static string Kind(JsonField item) =>

@@ -75,6 +75,46 @@ public sealed class KnobTests : IDisposable
         Assert.Equal("scanner 3 is noisy", knobs[0].Json["reason"]!.ToString());
     }
 
+    /// <summary>The policy decides who may do what, for how long, and names the report that justifies a knob.</summary>
+    [Fact]
+    public async Task ThePolicy_SaysWhoMayDoWhat_ForHowLong_AndWhy()
+    {
+        var keys = _temp.File("keys.json");
+        var (infer, turn) = (KeyRing.Add(keys, new ServerKey("app", Role.Infer, "")),
+            KeyRing.Add(keys, new ServerKey("night", Role.Operator, "")));
+        var (policy, state) = (WritePolicy(), _temp.File("state"));
+        File.WriteAllText(_temp.File("gate.json"), "{}");
+        File.WriteAllText(policy, File.ReadAllText(policy)
+            .Replace("\"knobs\"", "\"roles\": {\"follow\": \"infer\", \"knobs\": \"operator\"}, \"knobs\"", StringComparison.Ordinal)
+            .Replace("\"default\": 1,", "\"default\": 1, \"most_seconds\": 60, \"justified_by\": {\"file\": \"gate.json\", \"sha256\": \""
+                + Digest.OfFile(_temp.File("gate.json")) + "\"},", StringComparison.Ordinal));
+        await using (var server = await RunningServer.Start(options => options with { Policy = policy, Keys = keys, State = state }))
+        {
+            Assert.Equal(HttpStatusCode.OK,
+                (await server.Post("/v1/chat/completions", RunningServer.Chat(("anchorscope", new { follow = false })), infer)).Status);
+            foreach (var (body, expected) in new (object, HttpStatusCode)[]
+            {
+                (new { value = 2, reason = "x" }, HttpStatusCode.Forbidden),
+                (new { value = 2, reason = "x", seconds = 61 }, HttpStatusCode.Forbidden),
+                (new { value = 2, reason = "x", seconds = 60 }, HttpStatusCode.OK),
+            })
+                Assert.Equal(expected, (await Put(server, "arbitration", body, turn)).Status);
+            var (status, knob) = await Put(server, "arbitration", new { reason = "over" }, turn, HttpMethod.Delete);
+            Assert.Equal((HttpStatusCode.OK, 1.0), (status, knob.GetProperty("value").GetDouble()));
+            Assert.Equal(Digest.OfFile(_temp.File("gate.json")), knob.GetProperty("justified_by").GetString());
+            Assert.Equal(HttpStatusCode.BadRequest, (await Put(server, "arbitration", new { }, turn, HttpMethod.Delete)).Status);
+            Assert.Equal(
+                HttpStatusCode.Forbidden, (await Put(server, "arbitration", new { reason = "x" }, infer, HttpMethod.Delete)).Status);
+        }
+        var knobs = AuditReader.Records(Path.Combine(state, "audit")).Where(r => r.Json["kind"]!.ToString() == "knob");
+        Assert.Equal(["1 2 night x", "2 1 night over"],
+            knobs.Select(k => $"{k.Json["old"]} {k.Json["new"]} {k.Json["caller"]} {k.Json["reason"]}"));
+        File.AppendAllText(_temp.File("gate.json"), " ");
+        var changed = await Assert.ThrowsAsync<InputException>(
+            () => RunningServer.Start(options => options with { Policy = policy, Keys = keys }));
+        Assert.Contains("is not the one that was approved", changed.Message, StringComparison.Ordinal);
+    }
+
     /// <summary>Who may not steer cannot move the part at which a knob acts.</summary>
     [Fact]
     public async Task Spans_NeedTheRole_WhereAKnobActsAtAPart()
@@ -198,10 +238,11 @@ public sealed class KnobTests : IDisposable
         await Assert.ThrowsAsync<InputException>(() => RunningServer.Start(options => options with { PolicyKey = key + ".pub" }));
     }
 
-    private static async Task<(HttpStatusCode Status, JsonElement Json)> Put(RunningServer server, string knob, object body, string key)
+    private static async Task<(HttpStatusCode Status, JsonElement Json)> Put(
+        RunningServer server, string knob, object body, string key, HttpMethod? method = null)
     {
         using var request =
-            new HttpRequestMessage(HttpMethod.Put, $"/v1/anchorscope/knobs/{knob}") { Content = RunningServer.Content(body) };
+            new HttpRequestMessage(method ?? HttpMethod.Put, $"/v1/anchorscope/knobs/{knob}") { Content = RunningServer.Content(body) };
         if (key.Length > 0) request.Headers.Authorization = new("Bearer", key);
         using var response = await server.Client.SendAsync(request);
         return (response.StatusCode, JsonElement.Parse(await response.Content.ReadAsStringAsync()));
