@@ -23,6 +23,12 @@ internal sealed record AppliedEdit
     /// <summary>at, from and to, with the parts of the prompt. Without at: all positions, those generated too.</summary>
     public IReadOnlyList<(string Name, SpanKind Part)> Parts { get; init; } = [];
 
+    /// <summary>The parts at which a direction acts that the prompt has.</summary>
+    public IReadOnlyList<SpanKind> Present { get; init; } = [];
+
+    /// <summary>Those that it lacks: the direction does less than where it was validated.</summary>
+    public IReadOnlyList<SpanKind> Lacking { get; init; } = [];
+
     public required IReadOnlyList<int> Layers { get; init; }
 
     /// <summary>Number of heads, over all layers.</summary>
@@ -51,11 +57,21 @@ internal sealed record AppliedEdit
         if (Set is not null) json.WriteString("set", Set);
         if (Amount is { } amount) json.WriteNumber(amount.Name, amount.Value);
         foreach (var (name, part) in Parts) json.WriteString(name, EnumName.Of(part));
+        Names(json, "parts", Present);
+        Names(json, "lacking", Lacking);
         json.WriteStartArray("layers");
         foreach (var layer in Layers) json.WriteNumberValue(layer);
         json.WriteEndArray();
         json.WriteNumber("heads", Heads);
         json.WriteNumber("rows", Rows);
         json.WriteEndObject();
+    }
+
+    private static void Names(Utf8JsonWriter json, string name, IReadOnlyList<SpanKind> parts)
+    {
+        if (parts.Count == 0) return;
+        json.WriteStartArray(name);
+        foreach (var part in parts) json.WriteStringValue(EnumName.Of(part));
+        json.WriteEndArray();
     }
 }

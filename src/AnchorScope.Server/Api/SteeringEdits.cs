@@ -84,9 +84,10 @@ internal sealed class SteeringEdits(Policy policy, IEngine engine, Prompt prompt
             throw Forbidden($"anchorscope.follow.{knob.Name}",
                 FormattableString.Invariant($"the policy allows {knob.Bounds}, found {value}"));
         if (value == knob.Neutral) return;
-        if (knob.Parts.Where(part => !Has(part)).Cast<SpanKind?>().FirstOrDefault() is { } part)
+        var lacking = knob.Parts.Where(part => !Has(part)).ToList();
+        if (lacking.Count > 0 && lacking.Count == knob.Parts.Count)
         {
-            var why = $"the prompt has no {EnumName.Of(part)}, where it acts";
+            var why = $"the prompt has no {string.Join(" or ", lacking.Select(EnumName.Of))}, where it acts";
             if (!knob.SkipsWithoutPart)
                 throw new ApiException(422, $"knob {knob.Name}: {why}, and the policy lets no request pass without it", "messages",
                     "knob_without_part");
@@ -101,6 +102,7 @@ internal sealed class SteeringEdits(Policy policy, IEngine engine, Prompt prompt
             {
                 Knob = knob.Name, Set = knob.Heads?.Name, Amount = (knob.Direction is null ? "factor" : "strength", value),
                 Parts = knob.At is { } at ? [("at", at)] : [],
+                Present = knob.Direction is null ? [] : [.. knob.Parts.Except(lacking)], Lacking = lacking,
             });
         }
         catch (InputException e)

@@ -75,6 +75,34 @@ public sealed class KnobTests : IDisposable
         Assert.Equal("scanner 3 is noisy", knobs[0].Json["reason"]!.ToString());
     }
 
+    /// <summary>The bundled policy: its direction turns the decision of the same conflict both ways, against either instruction.</summary>
+    [Fact]
+    public async Task TheBundledPolicy_TurnsTheDecision()
+    {
+        var policy = Path.Combine(Fixtures.Grown("relay"), "serving", "policy.json");
+        await using var server = await RunningServer.Start(options => options with { Policy = policy });
+        async Task<(string Text, string? Decision)> Ask(string instruction, object? follow)
+        {
+            var chat = RunningServer.Chat(RunningServer.Picture(), "note : one purple star on night . what colour is it ? ", instruction);
+            chat["max_tokens"] = 1;
+            chat["anchorscope"] = new Dictionary<string, object?>
+            {
+                ["follow"] = follow ?? true,
+                ["answers"] = new { vision = new[] { "green" }, text = new[] { "purple" } }, ["report"] = new[] { "decision" },
+            };
+            var (status, json) = await server.Post("/v1/chat/completions", chat);
+            Assert.True(status == HttpStatusCode.OK, json.GetRawText());
+            return (json.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString()!,
+                json.GetProperty("anchorscope").GetProperty("decision").GetString());
+        }
+        foreach (var (instruction, plain) in new[] { ("trust the picture", "green"), ("trust the note", "purple") })
+        {
+            Assert.Equal((plain, plain == "green" ? "vision" : "text"), await Ask(instruction, null));
+            Assert.Equal(("green", "vision"), await Ask(instruction, new { modality = "vision", strength = 1 }));
+            Assert.Equal(("purple", "text"), await Ask(instruction, new { modality = "text", strength = 1 }));
+        }
+    }
+
     /// <summary>The policy decides who may do what, for how long, and names the report that justifies a knob.</summary>
     [Fact]
     public async Task ThePolicy_SaysWhoMayDoWhat_ForHowLong_AndWhy()
