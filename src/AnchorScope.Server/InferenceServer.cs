@@ -129,8 +129,11 @@ internal sealed class InferenceServer : IAsyncDisposable
         app.Use((context, next) =>
         {
             _access.Enter(context);
+            // HEAD has the route of GET; the web server leaves the body out.
+            if (HttpMethods.IsHead(context.Request.Method)) context.Request.Method = HttpMethods.Get;
             return next(context);
         });
+        app.UseRouting();
         var completions = new CompletionEndpoint(_served, _trail, _metrics, _options, time);
         app.MapPost("/v1/chat/completions", (HttpContext context) => completions.Handle(context, chat: true));
         app.MapPost("/v1/completions", (HttpContext context) => completions.Handle(context, chat: false));
@@ -172,7 +175,8 @@ internal sealed class InferenceServer : IAsyncDisposable
     {
         json.WriteString("id", _served.Name);
         json.WriteString("object", "model");
-        json.WriteNumber("created", 0);
+        json.WriteNumber("created", new DateTimeOffset(File.GetLastWriteTimeUtc(
+            Path.Combine(_model.Checkpoint.Folder, "config.json"))).ToUnixTimeSeconds());
         json.WriteString("owned_by", "anchorscope");
         json.WriteString("family", _model.Family);
         json.WriteString("weights", _model.Checkpoint.Identity.Weights);

@@ -59,6 +59,7 @@ internal sealed class ServedModel : IDisposable
         (_model, Name, Policy) = (model, name, policy);
         _vision = model.OpenSession(new SessionOptions { Threads = options.Threads });
         Scheduler = new Scheduler(model.Engine, options);
+        Pieces = new TokenPieces(model.Tokenizer);
     }
 
     /// <summary>The name of the model in requests.</summary>
@@ -72,6 +73,9 @@ internal sealed class ServedModel : IDisposable
     public KnobBoard Knobs { get; }
 
     public VisionLanguageModel Model => _model;
+
+    /// <summary>Spells the tokens of answers.</summary>
+    public TokenPieces Pieces { get; }
 
     /// <summary>Makes a job of a request: decodes pictures, runs the vision tower, renders, tokenises, builds the edits.</summary>
     /// <exception cref="ApiException">The request is wrong, or not allowed.</exception>

@@ -53,7 +53,7 @@ internal sealed class CompletionEndpoint(
         var handle = Submit(prepared);
         // A client that goes away has no row in the next pass.
         await using var gone = cancel.Register(handle.Cancel);
-        var writer = new AnswerWriter(prepared, exchange.Id.Id, time.GetUtcNow().ToUnixTimeSeconds(), served.Name, served.Model.Tokenizer);
+        var writer = new AnswerWriter(prepared, exchange.Id.Id, time.GetUtcNow().ToUnixTimeSeconds(), served.Name, served.Pieces);
         if (prepared.Steering.Applied.Count > 0) context.Response.Headers["anchorscope-steered"] = prepared.Steering.Fingerprint;
         AuditPlace Record(IReadOnlyList<JobToken> tokens, JobResult result)
         {
