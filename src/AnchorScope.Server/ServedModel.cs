@@ -46,8 +46,6 @@ internal sealed record PreparedRequest
 /// <summary>The model that is served: makes jobs from requests, and runs them.</summary>
 internal sealed class ServedModel : IDisposable
 {
-    private const int UsualTokens = 256;
-
     private readonly VisionLanguageModel _model;
     private readonly ISession _vision;
     // Pictures are preprocessed and encoded for one request at a time, beside the passes of the scheduler.
@@ -130,7 +128,7 @@ internal sealed class ServedModel : IDisposable
                 Sites = reading?.Sites ?? [],
                 Positions = reading?.Positions ?? [],
                 Recorded = reading is null ? null : reading.Read,
-                Texts = [.. Enumerable.Range(0, request.Answers).Select(_ => AnswerText.Of(_model.Tokenizer.Stream(), request.Stop))],
+                Texts = [.. Enumerable.Range(0, request.Answers).Select(_ => new AnswerText(_model.Tokenizer, request.Stop))],
             },
         };
     }
@@ -150,26 +148,10 @@ internal sealed class ServedModel : IDisposable
 
     private Prompt Chat(ApiRequest request, PixelValues? pixels)
     {
-        var messages = Labelled(request);
+        var named = request.Steering.Spans.Any(span => span.Kind == SpanKind.Instruction);
+        var messages = ChatMessage.WithUsualKinds(request.Messages, instruction: !named);
         TextLabel[] labels = [.. request.Steering.Spans.Select(span => Label(span, request.Messages))];
         return _model.Prompt(messages, pixels, pixels is null ? null : _vision.Features(pixels), labels);
-    }
-
-    /// <summary>
-    /// Gives text parts their usual kind: system messages, and the last text part of the last user message as the instruction unless the
-    /// request says what the instruction is.
-    /// </summary>
-    private static ChatMessage[] Labelled(ApiRequest request)
-    {
-        var named = request.Steering.Spans.Any(span => span.Kind == SpanKind.Instruction);
-        var last = request.Messages.ToList().FindLastIndex(message => message.Role == "user");
-        return [.. request.Messages.Select((message, index) => message with
-        {
-            Content = [.. message.Content.Select((part, i) => part is not TextPart text ? part
-                : message.Role == "system" ? text with { Kind = SpanKind.System }
-                : !named && index == last && i == message.Content.ToList().FindLastIndex(p => p is TextPart)
-                    ? text with { Kind = SpanKind.Instruction } : text)],
-        })];
     }
 
     private static TextLabel Label(RequestedSpan span, IReadOnlyList<ChatMessage> messages)
@@ -208,19 +190,15 @@ internal sealed class ServedModel : IDisposable
 
     private int TokensOf(ApiRequest request, Prompt prompt, List<AppliedDefault> defaults)
     {
-        // The last token is never fed back.
-        var left = _model.Engine.MaximumPositions is { } most ? most - prompt.RotaryLength + 1 : int.MaxValue;
-        if (request.MaxTokens is { } asked && asked <= left) return asked;
-        if (left < 1 || request.MaxTokens is not null)
+        var length = _model.AnswerLength(prompt);
+        if (request.MaxTokens is { } asked && asked <= length.Most) return asked;
+        if (length.Most < 1 || request.MaxTokens is not null)
             throw new ApiException(400,
                 $"the prompt has {prompt.RotaryLength} positions and {request.MaxTokens ?? 1} generated tokens come "
                     + $"after it; the model was made for {_model.Engine.MaximumPositions}", request.IsChat ? "messages" : "prompt",
                 "context_length_exceeded");
-        var (tokens, source) = _model.MaxNewTokens is { } fresh ? (fresh, "generation_config.json")
-            : _model.MaxLength is { } all && all > prompt.Length
-            ? (all - prompt.Length, "generation_config.json") : (UsualTokens, "server");
-        defaults.Add(new AppliedDefault("max_tokens", Math.Min(tokens, left), source));
-        return Math.Min(tokens, left);
+        defaults.Add(new AppliedDefault("max_tokens", length.Usual, length.Source ?? "server"));
+        return length.Usual;
     }
 
     private string FingerprintOf(SteeringPlan steering)
