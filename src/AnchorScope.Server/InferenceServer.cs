@@ -4,6 +4,7 @@ using AnchorScope.Server.Api;
 using AnchorScope.Server.Audit;
 using AnchorScope.Server.Policies;
 using AnchorScope.Server.Security;
+using AnchorScope.Server.Telemetry;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -124,6 +125,9 @@ internal sealed class InferenceServer : IAsyncDisposable
         });
         // The signals are the command's: it drains first.
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
+        if (TelemetryExport.IsAsked(builder.Configuration)) TelemetryExport.Add(builder);
+        builder.Services.AddSingleton(services =>
+            new ServerTelemetry(_served, services.GetRequiredService<ILoggerFactory>().CreateLogger(ServerTelemetry.Name)));
         var app = builder.Build();
         app.Use((context, next) => ErrorWriter.Guard(context, next, app.Logger));
         app.Use((context, next) =>
@@ -134,7 +138,8 @@ internal sealed class InferenceServer : IAsyncDisposable
             return next(context);
         });
         app.UseRouting();
-        var completions = new CompletionEndpoint(_served, _trail, _metrics, _options, time);
+        var completions = new CompletionEndpoint(
+            _served, _trail, _metrics, app.Services.GetRequiredService<ServerTelemetry>(), _options, time);
         app.MapPost("/v1/chat/completions", (HttpContext context) => completions.Handle(context, chat: true));
         app.MapPost("/v1/completions", (HttpContext context) => completions.Handle(context, chat: false));
         app.MapGet("/v1/models", (HttpContext context) => JsonResponse.Write(context, json =>
