@@ -49,7 +49,8 @@ public static class ChatSteering
         null => new Steering(),
         Steering steering => steering,
         { } other => throw new ArgumentException(
-            $"AdditionalProperties[\"{Steering.Key}\"]: expected {typeof(Steering).FullName}, found {other.GetType().FullName}", nameof(options)),
+            $"AdditionalProperties[\"{Steering.Key}\"]: expected {typeof(Steering).FullName}, found {other.GetType().FullName}",
+            nameof(options)),
     };
 
     private static ChatOptions With(this ChatOptions options, Func<Steering, Steering> change)

@@ -32,8 +32,9 @@ internal sealed class RunningAnswer : IDisposable
         var length = model.AnswerLength(prompt);
         _tokens = request.Tokens ?? length.Usual;
         if (length.Most < 1 || _tokens > length.Most)
-            throw new InputException($"the prompt has {prompt.RotaryLength} positions and {request.Tokens ?? 1} generated tokens come after "
-                + $"it; the model was made for {model.Engine.MaximumPositions}");
+            throw new InputException(
+                $"the prompt has {prompt.RotaryLength} positions and {request.Tokens ?? 1} generated tokens come after "
+                    + $"it; the model was made for {model.Engine.MaximumPositions}");
         _intervention.Validate(model.Engine.Shape, prompt.Length, _tokens - 1);
         if (request.Steering.VisionAnswers.Count == 0 && request.Steering.TextAnswers.Count == 0) return;
         _answers = AnswerEntities.Of(request.Steering.VisionAnswers, request.Steering.TextAnswers, conflict: true, model.Tokenizer,

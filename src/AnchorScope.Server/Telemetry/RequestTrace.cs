@@ -96,7 +96,8 @@ internal sealed class RequestTrace(ServerTelemetry telemetry, ServedModel served
             _error = "_OTHER";
             span?.SetTag("error.type", _error).SetStatus(ActivityStatusCode.Error);
         }
-        telemetry.Duration.Record(Stopwatch.GetElapsedTime(_start).TotalSeconds, _error is null ? Tags() : With(Tags(), "error.type", _error));
+        telemetry.Duration.Record(Stopwatch.GetElapsedTime(_start).TotalSeconds,
+            _error is null ? Tags() : With(Tags(), "error.type", _error));
         span?.Dispose();
     }
 

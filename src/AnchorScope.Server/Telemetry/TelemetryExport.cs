@@ -37,7 +37,7 @@ internal static class TelemetryExport
             })
             .WithTracing(tracing => tracing.AddSource(ServerTelemetry.Name).AddOtlpExporter())
             .WithMetrics(metrics => metrics.AddMeter(ServerTelemetry.Name).AddOtlpExporter())
-            .WithLogging(logging => logging.AddOtlpExporter());
+            .WithLogging(logging => logging.AddOtlpExporter(), records => records.IncludeFormattedMessage = true);
         // Every request there, but on the console only what went wrong.
         builder.Logging.AddFilter<OpenTelemetryLoggerProvider>(ServerTelemetry.Name, LogLevel.Information);
     }

@@ -166,7 +166,8 @@ public sealed class VisionLanguageModel : IDisposable
         // The last token is never fed back.
         var most = Engine.MaximumPositions is { } positions ? positions - prompt.RotaryLength + 1 : int.MaxValue;
         var usual = MaxNewTokens ?? (MaxLength is { } all && all > prompt.Length ? all - prompt.Length : (int?)null);
-        return new AnswerLength(most, Math.Min(usual ?? Models.AnswerLength.Default, most), usual is null ? null : "generation_config.json");
+        return new AnswerLength(most, Math.Min(usual ?? Models.AnswerLength.Default, most),
+            usual is null ? null : "generation_config.json");
     }
 
     /// <summary>Converts pictures to pixel values, as the reference's processor does.</summary>

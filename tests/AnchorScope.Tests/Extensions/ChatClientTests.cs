@@ -149,11 +149,13 @@ public sealed class ChatClientTests : IDisposable
             new Message(ChatRole.User, [new UriContent("http://x/y.png", "image/png")])), StringComparison.Ordinal);
         Assert.Contains("expected a picture, found audio/wav", await Error<NotSupportedException>(
             new Message(ChatRole.User, [new DataContent(new byte[1], "audio/wav")])), StringComparison.Ordinal);
-        Assert.Contains("expected a role of", await Error<NotSupportedException>(new Message(ChatRole.Tool, "x")), StringComparison.Ordinal);
+        Assert.Contains("expected a role of", await Error<NotSupportedException>(new Message(ChatRole.Tool, "x")),
+            StringComparison.Ordinal);
         Assert.Contains("messages[0].Contents[0]", await Error<InputException>(
             new Message(ChatRole.User, [new DataContent(new byte[4], "image/png")])), StringComparison.Ordinal);
         var hi = new Message(ChatRole.User, "hi");
-        Assert.Contains("MaxOutputTokens", await Error<InputException>(hi, new ChatOptions { MaxOutputTokens = 0 }), StringComparison.Ordinal);
+        Assert.Contains("MaxOutputTokens", await Error<InputException>(hi, new ChatOptions { MaxOutputTokens = 0 }),
+            StringComparison.Ordinal);
         Assert.Contains("the model was made for", await Error<InputException>(hi, new ChatOptions { MaxOutputTokens = 9999 }),
             StringComparison.Ordinal);
         Assert.Contains("TopP: has no effect", await Error<InputException>(hi, new ChatOptions { Temperature = 0, TopP = 0.5f }),
@@ -177,17 +179,31 @@ public sealed class ChatClientTests : IDisposable
         await given;
         Assert.Equal((await _client.GetResponseAsync(Messages(), new ChatOptions { MaxOutputTokens = 4 })).Text, (await other).Text);
         await foreach (var _ in _client.GetStreamingResponseAsync(Messages(), long1)) break;
-        var left = _client.GetStreamingResponseAsync(Messages(), long1).GetAsyncEnumerator();
-        Assert.True(await left.MoveNextAsync());
-        _client.Dispose();
-        await Assert.ThrowsAsync<ObjectDisposedException>(async () =>
+    }
+
+    [Fact]
+    public async Task AClientThatIsDisposedOf_FailsTheCallsThatWait_AndLeavesTheModel()
+    {
+        var client = new AnchorScopeChatClient(_model, new ChatClientSettings { Answers = 1 });
+        var asked = Enumerable.Range(0, 40).Select(i => client.GetResponseAsync(
+            Messages(), new ChatOptions { MaxOutputTokens = 60, Temperature = 2, Seed = i })).ToList();
+        await Task.WhenAny(asked);
+        client.Dispose();
+        client.Dispose();
+        var failed = 0;
+        foreach (var call in asked)
         {
-            while (await left.MoveNextAsync())
+            try
             {
+                Assert.NotEmpty((await call).Text);
             }
-        });
-        await Assert.ThrowsAsync<ObjectDisposedException>(() => _client.GetResponseAsync(Messages()));
-        // The model is the caller's.
+            catch (ObjectDisposedException)
+            {
+                failed++;
+            }
+        }
+        Assert.InRange(failed, 1, asked.Count - 1);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => client.GetResponseAsync(Messages()));
         Assert.NotEmpty(_model.Prompt("hi").Tokens);
     }
 

@@ -27,14 +27,16 @@ public sealed class NpmClientTests
             Assert.All(choice.GetProperty("likeliest").EnumerateArray(), count => Assert.Equal(2, count.GetInt32()));
         });
         Assert.NotEqual(Text(whole[0], "text"), Text(whole[1], "text"));
-        Assert.Equal(whole.Select(choice => Text(choice, "text")), seen.GetProperty("streamed").EnumerateArray().Select(t => t.GetString()));
+        Assert.Equal(whole.Select(choice => Text(choice, "text")),
+            seen.GetProperty("streamed").EnumerateArray().Select(t => t.GetString()));
         Assert.Equal(seen.GetProperty("usage").GetProperty("completion_tokens").GetInt32(),
             seen.GetProperty("streamedUsage").GetProperty("completion_tokens").GetInt32());
 
         var text = Text(seen, "long")!;
         Assert.StartsWith(Text(seen, "gathered")!, text, StringComparison.Ordinal);
         var stop = seen.GetProperty("stop");
-        Assert.Equal((text[..text.IndexOf(Text(stop, "stop")!, StringComparison.Ordinal)], "stop"), (Text(stop, "text"), Text(stop, "finish")));
+        Assert.Equal((text[..text.IndexOf(Text(stop, "stop")!, StringComparison.Ordinal)], "stop"),
+            (Text(stop, "text"), Text(stop, "finish")));
 
         var ours = seen.GetProperty("steered").GetProperty("ours");
         Assert.Equal(Text(ours, "fingerprint"), Text(seen.GetProperty("steered"), "header"));
@@ -57,7 +59,8 @@ public sealed class NpmClientTests
     private static (string? Name, int Status, string? Param, string? Code, string? Type) Error(JsonElement seen, string name)
     {
         var error = seen.GetProperty(name);
-        return (Text(error, "name"), error.GetProperty("status").GetInt32(), Text(error, "param"), Text(error, "code"), Text(error, "type"));
+        return (Text(error, "name"), error.GetProperty("status").GetInt32(), Text(error, "param"),
+            Text(error, "code"), Text(error, "type"));
     }
 
     private static async Task UntilMetrics(RunningServer server, string line)

@@ -63,7 +63,8 @@ public sealed class TelemetryTests : IDisposable
             $"{signal}: {collector.Resources(signal)[0].Attributes(1)["service.name"]}"));
         string[] logs = [.. collector.Logs.Select(log => log.All(5).Single().Text(1))];
         Assert.Equal(4, logs.Length);
-        Assert.Contains(logs, log => log.Contains("invalid_value", StringComparison.Ordinal) || log.Contains("{Error}", StringComparison.Ordinal));
+        Assert.Single(logs, log => log.EndsWith(" refused: 400 invalid_value", StringComparison.Ordinal));
+        Assert.Equal(3, logs.Count(log => log.Contains(" answered: chat, 36 tokens in, ", StringComparison.Ordinal)));
         foreach (var content in new[] { "purple", "trust the", "green", "verysecretstop" })
             Assert.DoesNotContain(content, collector.Text, StringComparison.Ordinal);
     }
@@ -86,8 +87,9 @@ public sealed class TelemetryTests : IDisposable
         var spans = collector.Spans.Select(span => (Span: span, Tags: span.Attributes(9))).OrderBy(span => span.Span.Number(7)).ToList();
         foreach (var (span, tags) in spans)
         {
-            Assert.Equal((Trace, Caller, "chat relay", 2UL), (Convert.ToHexStringLower(span.Bytes(1)), Convert.ToHexStringLower(span.Bytes(4)),
-                span.Text(5), span.Number(6)));
+            Assert.Equal((Trace, Caller, "chat relay", 2UL),
+                (Convert.ToHexStringLower(span.Bytes(1)), Convert.ToHexStringLower(span.Bytes(4)),
+                    span.Text(5), span.Number(6)));
             Assert.Equal(("chat", "anchorscope", "text", 12), (tags["gen_ai.operation.name"], tags["gen_ai.provider.name"],
                 tags["gen_ai.output.type"], ((string)tags["anchorscope.weights"]).Length));
             Assert.Equal("127.0.0.1", tags["server.address"]);
@@ -123,7 +125,8 @@ public sealed class TelemetryTests : IDisposable
             last.Select(metric => $"{metric.Key} {metric.Value.Text(3)}").Order(StringComparer.Ordinal));
         // Points of a histogram: 9, their attributes 9, counts 4, sums 5.
         var tokens = last["gen_ai.client.token.usage"].All(9, 1)
-            .ToDictionary(point => (string)point.Attributes(9)["gen_ai.token.type"], point => BitConverter.UInt64BitsToDouble(point.Number(5)));
+            .ToDictionary(point => (string)point.Attributes(9)["gen_ai.token.type"],
+                point => BitConverter.UInt64BitsToDouble(point.Number(5)));
         Assert.Equal((108, 11), (tokens["input"], tokens["output"]));
         var durations = last["gen_ai.server.request.duration"].All(9, 1).ToList();
         Assert.Equal(4UL, durations.Aggregate(0UL, (sum, point) => sum + point.Number(4)));
