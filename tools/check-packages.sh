@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# check-packages.sh [FOLDER]: makes both packages, installs the tool into an empty folder and uses the library from a project of its own.
+# check-packages.sh [FOLDER]: makes all packages, installs the tool into an empty folder and uses the library and the chat client from a project of its own.
 # With FOLDER, the packages have the version that the git tags give and stay there, the very files that were checked. Without it nothing
 # stays. Needs the .NET SDK and NuGet.
 set -euo pipefail
@@ -9,11 +9,11 @@ temporary=$(mktemp -d)
 version=
 packages=
 
-forget() { # takes this version of both packages out of NuGet's cache
+forget() { # takes this version of all packages out of NuGet's cache
     local cache=${NUGET_PACKAGES:-$HOME/.nuget/packages}
     if [ -z "$version" ]; then return; fi
-    rm -rf "$cache/anchorscope/${version,,}" "$cache/anchorscope.tool/${version,,}"
-    rmdir "$cache/anchorscope" "$cache/anchorscope.tool" 2> /dev/null || true
+    rm -rf "$cache/anchorscope/${version,,}" "$cache/anchorscope.tool/${version,,}" "$cache/anchorscope.extensions.ai/${version,,}"
+    rmdir "$cache/anchorscope" "$cache/anchorscope.tool" "$cache/anchorscope.extensions.ai" 2> /dev/null || true
 }
 
 leave() { # packages that failed are not kept
@@ -51,7 +51,7 @@ holds() { # TEXT: the last output has it
     grep -qF -- "$1" "$temporary/log" || fail "expected \"$1\" in the output"
 }
 
-for project in AnchorScope AnchorScope.Cli; do
+for project in AnchorScope AnchorScope.Extensions.AI AnchorScope.Cli; do
     try "packing $project" dotnet pack "$root/src/$project" -c Release -o "$packages" --artifacts-path "$temporary/built" "${versioned[@]}"
     if grep -q "warning" "$temporary/log"; then fail "packing $project gave a warning"; fi
 done
@@ -67,8 +67,10 @@ named=$version
 if [[ $version =~ -alpha\.0(\.[0-9]+)?$|-.*\.[0-9]+\.[0-9]+$ ]]; then
     named=$(sed -n 's:.*<VersionPrefix>\(.*\)</VersionPrefix>.*:\1:p' "$root/Directory.Build.props")
 fi
-for file in AnchorScope.$version.nupkg AnchorScope.$version.snupkg AnchorScope.Tool.$version.nupkg AnchorScope.Tool.$version.snupkg; do
-    [ -f "$packages/$file" ] || fail "there is no $file"
+for package in AnchorScope AnchorScope.Extensions.AI AnchorScope.Tool; do
+    for file in $package.$version.nupkg $package.$version.snupkg; do
+        [ -f "$packages/$file" ] || fail "there is no $file"
+    done
 done
 
 mkdir "$temporary/empty"
@@ -98,6 +100,7 @@ cat > consumer.csproj << END
   </PropertyGroup>
   <ItemGroup>
     <PackageReference Include="AnchorScope" Version="$version" />
+    <PackageReference Include="AnchorScope.Extensions.AI" Version="$version" />
   </ItemGroup>
 </Project>
 END
@@ -107,5 +110,9 @@ try "a project that uses the library" dotnet build -o "$temporary/consumer/built
 cd "$root"
 try "the first sample with the package" dotnet "$temporary/consumer/built/consumer.dll"
 holds "answer: green"
+cp "$root/samples/ChatClient/Program.cs" "$temporary/consumer/Program.cs"
+try "a project that uses the chat client" dotnet build -o "$temporary/consumer/built" "$temporary/consumer"
+try "the sample of the chat client with the package" dotnet "$temporary/consumer/built/consumer.dll"
+holds "follows vision"
 message=$(tail -n 1 "$temporary/log")
 echo "packages $version: built, installed and used ($message)"

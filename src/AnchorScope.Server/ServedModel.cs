@@ -47,8 +47,6 @@ internal sealed record PreparedRequest
 /// <summary>The model that is served: makes jobs from requests, and runs them.</summary>
 internal sealed class ServedModel : IDisposable
 {
-    private const int UsualTokens = 256;
-
     private readonly VisionLanguageModel _model;
     private readonly ISession _vision;
     // Pictures are decoded, resized and encoded for one request at a time, beside the passes of the scheduler. Requests without pictures
@@ -65,6 +63,7 @@ internal sealed class ServedModel : IDisposable
         (_model, Name, Policy) = (model, name, policy);
         _vision = model.OpenSession(new SessionOptions { Threads = options.Threads });
         Scheduler = new Scheduler(model.Engine, options);
+        Pieces = new TokenPieces(model.Tokenizer);
     }
 
     /// <summary>The name of the model in requests.</summary>
@@ -78,6 +77,9 @@ internal sealed class ServedModel : IDisposable
     public KnobBoard Knobs { get; }
 
     public VisionLanguageModel Model => _model;
+
+    /// <summary>Spells the tokens of answers.</summary>
+    public TokenPieces Pieces { get; }
 
     /// <summary>Makes a job of a request: decodes pictures, runs the vision tower, renders, tokenises, builds the edits.</summary>
     /// <exception cref="ApiException">The request is wrong, or not allowed.</exception>
@@ -152,7 +154,7 @@ internal sealed class ServedModel : IDisposable
                 Sites = reading?.Sites ?? [],
                 Positions = reading?.Positions ?? [],
                 Recorded = reading is null ? null : reading.Read,
-                Texts = [.. Enumerable.Range(0, request.Answers).Select(_ => AnswerText.Of(_model.Tokenizer.Stream(), request.Stop))],
+                Texts = [.. Enumerable.Range(0, request.Answers).Select(_ => new AnswerText(_model.Tokenizer, request.Stop))],
             },
         };
     }
@@ -183,26 +185,10 @@ internal sealed class ServedModel : IDisposable
 
     private Prompt Chat(ApiRequest request, SeenPictures? seen)
     {
-        var messages = Labelled(request);
+        var named = request.Steering.Spans.Any(span => span.Kind == SpanKind.Instruction);
+        var messages = ChatMessage.WithUsualKinds(request.Messages, instruction: !named);
         TextLabel[] labels = [.. request.Steering.Spans.Select(span => Label(span, request.Messages))];
         return _model.Prompt(messages, seen?.Pixels, seen?.Features, labels);
-    }
-
-    /// <summary>
-    /// Gives text parts their usual kind: system messages, and the last text part of the last user message as the instruction unless the
-    /// request says what the instruction is.
-    /// </summary>
-    private static ChatMessage[] Labelled(ApiRequest request)
-    {
-        var named = request.Steering.Spans.Any(span => span.Kind == SpanKind.Instruction);
-        var last = request.Messages.ToList().FindLastIndex(message => message.Role == "user");
-        return [.. request.Messages.Select((message, index) => message with
-        {
-            Content = [.. message.Content.Select((part, i) => part is not TextPart text ? part
-                : message.Role == "system" ? text with { Kind = SpanKind.System }
-                : !named && index == last && i == message.Content.ToList().FindLastIndex(p => p is TextPart)
-                    ? text with { Kind = SpanKind.Instruction } : text)],
-        })];
     }
 
     private static TextLabel Label(RequestedSpan span, IReadOnlyList<ChatMessage> messages)
@@ -241,16 +227,11 @@ internal sealed class ServedModel : IDisposable
 
     private int TokensOf(ApiRequest request, Prompt prompt, List<AppliedDefault> defaults)
     {
-        // The last token is never fed back.
-        var left = _model.Engine.MaximumPositions is { } most ? most - prompt.RotaryLength + 1 : int.MaxValue;
-        if (request.MaxTokens is { } asked && asked <= left) return asked;
-        if (left < 1 || request.MaxTokens is not null)
-            throw TooLong(request, prompt.RotaryLength);
-        var (tokens, source) = _model.MaxNewTokens is { } fresh ? (fresh, "generation_config.json")
-            : _model.MaxLength is { } all && all > prompt.Length
-            ? (all - prompt.Length, "generation_config.json") : (UsualTokens, "server");
-        defaults.Add(new AppliedDefault("max_tokens", Math.Min(tokens, left), source));
-        return Math.Min(tokens, left);
+        var length = _model.AnswerLength(prompt);
+        if (request.MaxTokens is { } asked && asked <= length.Most) return asked;
+        if (length.Most < 1 || request.MaxTokens is not null) throw TooLong(request, prompt.RotaryLength);
+        defaults.Add(new AppliedDefault("max_tokens", length.Usual, length.Source ?? "server"));
+        return length.Usual;
     }
 
     private ApiException TooLong(ApiRequest request, int positions) => new(400,

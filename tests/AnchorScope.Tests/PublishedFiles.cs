@@ -9,6 +9,9 @@ internal static class PublishedFiles
     /// <summary>The vocabularies of Llama-2 and Qwen2.5, a folder each.</summary>
     public const string Vocabularies = "vocabularies";
 
+    /// <summary>The package openai of npm, unpacked.</summary>
+    public const string OpenAiPackage = "npm/openai";
+
     private const string Script = "tools/fetch-test-files.sh";
 
     // CI sets the folder. Then the files must exist, so that no test is skipped there unnoticed.

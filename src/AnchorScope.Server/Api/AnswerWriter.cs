@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Text;
 using System.Text.Json;
 using AnchorScope.Engines;
 using AnchorScope.Prompts;
@@ -13,11 +12,15 @@ namespace AnchorScope.Server.Api;
 /// <param name="id">Id of the response.</param>
 /// <param name="created">Unix time in seconds.</param>
 /// <param name="model">Name of the model.</param>
-internal sealed class AnswerWriter(PreparedRequest prepared, string id, long created, string model, Tokenizer tokenizer)
+/// <param name="pieces">Spells tokens.</param>
+internal sealed class AnswerWriter(PreparedRequest prepared, string id, long created, string model, TokenPieces pieces)
 {
     // Text in answers is for people: letters outside ASCII stay as they are.
     private static readonly JsonWriterOptions Readable =
         new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    // Answers that have a token with text: later ones are spelt with what separates them.
+    private readonly HashSet<int> _begun = [];
 
     private bool IsChat => prepared.Request.IsChat;
 
@@ -170,12 +173,13 @@ internal sealed class AnswerWriter(PreparedRequest prepared, string id, long cre
             foreach (var token in tokens)
             {
                 json.WriteStartObject();
-                Token(json, token.Token, token.Probability);
+                var first = IsFirst(token);
+                Token(json, token.Token, token.Probability, first);
                 json.WriteStartArray("top_logprobs");
                 foreach (var likely in token.Likeliest)
                 {
                     json.WriteStartObject();
-                    Token(json, likely.Token, likely.Probability);
+                    Token(json, likely.Token, likely.Probability, first);
                     json.WriteEndObject();
                 }
                 json.WriteEndArray();
@@ -186,38 +190,50 @@ internal sealed class AnswerWriter(PreparedRequest prepared, string id, long cre
         }
         else
         {
-            Column(json, "tokens", tokens, token => json.WriteStringValue(TextOf(token.Token)));
-            Column(json, "token_logprobs", tokens, token => json.WriteNumberValue(Logarithm(token.Probability)));
-            Column(json, "top_logprobs", tokens, token =>
+            List<(JobToken Token, bool First)> spelt = [.. tokens.Select(token => (token, IsFirst(token)))];
+            Column(json, "tokens", spelt, (token, first) => json.WriteStringValue(pieces.TextOf(token.Token, first)));
+            Column(json, "token_logprobs", spelt, (token, _) => json.WriteNumberValue(Logarithm(token.Probability)));
+            Column(json, "top_logprobs", spelt, (token, first) =>
             {
                 json.WriteStartObject();
                 // Several ids can have the same text; of these the likeliest one is given.
-                foreach (var likely in token.Likeliest.DistinctBy(likely => TextOf(likely.Token), StringComparer.Ordinal))
-                    json.WriteNumber(TextOf(likely.Token), Logarithm(likely.Probability));
+                foreach (var likely in token.Likeliest.DistinctBy(likely => pieces.TextOf(likely.Token, first), StringComparer.Ordinal))
+                    json.WriteNumber(pieces.TextOf(likely.Token, first), Logarithm(likely.Probability));
                 json.WriteEndObject();
             });
         }
         json.WriteEndObject();
     }
 
-    private static void Column(Utf8JsonWriter json, string name, IReadOnlyList<JobToken> tokens, Action<JobToken> write)
+    private static void Column(Utf8JsonWriter json, string name, List<(JobToken Token, bool First)> tokens, Action<JobToken, bool> write)
     {
         json.WriteStartArray(name);
-        foreach (var token in tokens) write(token);
+        foreach (var (token, first) in tokens) write(token, first);
         json.WriteEndArray();
     }
 
-    private void Token(Utf8JsonWriter json, int token, double probability)
+    /// <summary>Whether no token of its answer had text before it.</summary>
+    private bool IsFirst(JobToken token)
     {
-        var text = TextOf(token);
-        json.WriteString("token", text);
-        json.WriteNumber("logprob", Logarithm(probability));
-        json.WriteStartArray("bytes");
-        foreach (var b in Encoding.UTF8.GetBytes(text)) json.WriteNumberValue(b);
-        json.WriteEndArray();
+        if (_begun.Contains(token.Answer)) return false;
+        if (pieces.Of(token.Token, first: true) is not null) _begun.Add(token.Answer);
+        return true;
     }
 
-    private string TextOf(int token) => tokenizer.Decode([token], skipSpecial: false);
+    /// <summary>A token with the bytes that it has in the text: those of all tokens together are the text.</summary>
+    private void Token(Utf8JsonWriter json, int token, double probability, bool first)
+    {
+        json.WriteString("token", pieces.TextOf(token, first));
+        json.WriteNumber("logprob", Logarithm(probability));
+        if (pieces.Of(token, first) is not { } bytes)
+        {
+            json.WriteNull("bytes");
+            return;
+        }
+        json.WriteStartArray("bytes");
+        foreach (var b in bytes) json.WriteNumberValue(b);
+        json.WriteEndArray();
+    }
 
     // JSON has no infinity: a probability that underflows has the logarithm of the smallest one.
     private static double Logarithm(double probability) => Math.Log(Math.Max(probability, double.Epsilon));

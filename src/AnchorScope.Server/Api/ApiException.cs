@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AnchorScope.Checkpoints;
 
 namespace AnchorScope.Server.Api;
 
@@ -19,7 +20,10 @@ internal sealed class ApiException(int status, string message, string? parameter
     public int? RetryAfter { get; init; }
 
     /// <summary>The error of a wrong request.</summary>
-    public static ApiException Wrong(InputException e) => new(400, e.Message, e.Field, "invalid_value");
+    public static ApiException Wrong(InputException e) =>
+        // The request as a whole is no member of itself.
+        e.Field == JsonField.Whole ? new(400, $"{e.File}: expected {e.Expected}, found {e.Found}", null, "invalid_value")
+        : new(400, e.Message, e.Field, "invalid_value");
 
     /// <summary>The error for a member that exists in the OpenAI API but not here.</summary>
     public static ApiException Unsupported(string parameter, string why) =>

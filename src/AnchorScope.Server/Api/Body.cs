@@ -1,4 +1,6 @@
+using AnchorScope.Checkpoints;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Net.Http.Headers;
 
 namespace AnchorScope.Server.Api;
 
@@ -7,11 +9,17 @@ internal static class Body
 {
     /// <summary>All bytes.</summary>
     /// <param name="most">Maximum number of bytes.</param>
-    /// <exception cref="ApiException">It is longer, or not JSON by its header.</exception>
+    /// <exception cref="ApiException">It is longer, or its headers say that it is not JSON in UTF-8.</exception>
     public static async Task<ReadOnlyMemory<byte>> Read(HttpRequest request, long most, CancellationToken cancel)
     {
         if (!request.HasJsonContentType())
             throw new ApiException(415, "content-type: expected application/json", code: "unsupported_media_type");
+        var charset = HeaderUtilities.RemoveQuotes(request.GetTypedHeaders().ContentType?.Charset ?? default);
+        if (charset.HasValue && !charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase))
+            throw new ApiException(415, $"content-type: expected charset utf-8, found {Quoted.Line(charset.Value)}",
+                code: "unsupported_media_type");
+        if (request.Headers.ContentEncoding.ToString() is { Length: > 0 } encoding)
+            throw new ApiException(415, $"content-encoding: expected none, found {Quoted.Line(encoding)}", code: "unsupported_media_type");
         if (request.ContentLength > most) throw TooLong(most);
         using var bytes = new MemoryStream((int)(request.ContentLength ?? 0));
         var buffer = new byte[1 << 16];

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using AnchorScope.Server.Audit;
 using AnchorScope.Server.Scheduling;
 using AnchorScope.Server.Security;
+using AnchorScope.Server.Telemetry;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -12,7 +13,8 @@ namespace AnchorScope.Server.Api;
 /// byte of it leaves.
 /// </summary>
 internal sealed class CompletionEndpoint(
-    ServedModel served, AuditTrail trail, ServerMetrics metrics, Access access, ServerOptions options, TimeProvider time)
+    ServedModel served, AuditTrail trail, ServerMetrics metrics, ServerTelemetry telemetry, Access access, ServerOptions options,
+    TimeProvider time)
 {
     /// <summary>Handles one request.</summary>
     public async Task Handle(HttpContext context, bool chat)
@@ -20,30 +22,34 @@ internal sealed class CompletionEndpoint(
         var id = (chat ? "chatcmpl-" : "cmpl-") + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12));
         var key = Access.Require(context, "text", Role.Infer);
         var exchange = new ExchangeId(id, key.Name);
-        trail.ThrowIfFailed();
+        using var trace = telemetry.Begin(context, id, chat);
         ReadOnlyMemory<byte> body = default;
         try
         {
             access.Count(context);
+            trail.ThrowIfFailed();
             body = await Body.Read(context.Request, options.MostBytes, context.RequestAborted);
-            await Answer(context, new Exchange(exchange, key, body, chat));
+            await Answer(context, new Exchange(exchange, key, body, chat, trace));
         }
         catch (ApiException e)
         {
             metrics.Refused(e.Status);
+            trace?.Refused(e);
             trail.Refused(exchange, body.Span, e);
             throw;
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
+            var gone = new ApiException(499, "the client went away", code: "client_gone");
             metrics.Refused(499);
-            trail.Refused(exchange, body.Span, new ApiException(499, "the client went away", code: "client_gone"));
+            trace?.Refused(gone);
+            trail.Refused(exchange, body.Span, gone);
             throw;
         }
     }
 
     /// <summary>A request as it was sent.</summary>
-    private sealed record Exchange(ExchangeId Id, ServerKey Key, ReadOnlyMemory<byte> Body, bool IsChat);
+    private sealed record Exchange(ExchangeId Id, ServerKey Key, ReadOnlyMemory<byte> Body, bool IsChat, RequestTrace? Trace);
 
     private async Task Answer(HttpContext context, Exchange exchange)
     {
@@ -51,15 +57,17 @@ internal sealed class CompletionEndpoint(
         var request = exchange.IsChat ? RequestReader.ReadChat(exchange.Body) : RequestReader.ReadCompletion(exchange.Body);
         Permit(context, request.Steering);
         var prepared = await served.Prepare(request, exchange.Key.Name, cancel);
+        exchange.Trace?.Prepared(prepared);
         var handle = Submit(prepared);
         // A client that goes away has no row in the next pass.
         await using var gone = cancel.Register(handle.Cancel);
-        var writer = new AnswerWriter(prepared, exchange.Id.Id, time.GetUtcNow().ToUnixTimeSeconds(), served.Name, served.Model.Tokenizer);
+        var writer = new AnswerWriter(prepared, exchange.Id.Id, time.GetUtcNow().ToUnixTimeSeconds(), served.Name, served.Pieces);
         if (prepared.Steering.Applied.Count > 0) context.Response.Headers["anchorscope-steered"] = prepared.Steering.Fingerprint;
         AuditPlace Record(IReadOnlyList<JobToken> tokens, JobResult result)
         {
             var place = trail.Answered(exchange.Id, exchange.Body, prepared, tokens, result);
             metrics.Answered(prepared, tokens, result);
+            exchange.Trace?.Answered(prepared, tokens, result, place);
             return place;
         }
         if (request.Stream) await Stream(context, prepared, handle, writer, Record);

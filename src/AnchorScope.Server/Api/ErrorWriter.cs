@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
+using AnchorScope.Checkpoints;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
@@ -27,8 +28,7 @@ internal static class ErrorWriter
         {
             await next(context);
             if (!context.Response.HasStarted && context.Response.StatusCode is 404 or 405 && context.Response.ContentLength is null)
-                await Write(context, new ApiException(context.Response.StatusCode,
-                    $"{context.Request.Method} {context.Request.Path}: there is no such route", code: "not_found"));
+                await Write(context, Unrouted(context));
         }
         catch (ApiException e) when (!context.Response.HasStarted)
         {
@@ -51,9 +51,20 @@ internal static class ErrorWriter
         }
     }
 
+    private static ApiException Unrouted(HttpContext context)
+    {
+        var (asked, allowed) = ($"{context.Request.Method} {Quoted.Line(context.Request.Path)}", context.Response.Headers.Allow.ToString());
+        return context.Response.StatusCode == 405
+            ? new ApiException(405, $"{asked}: expected {allowed}", code: "method_not_allowed")
+            : new ApiException(404, $"{asked}: there is no such route", code: "not_found");
+    }
+
     private static async Task Write(HttpContext context, ApiException error)
     {
+        var allowed = context.Response.Headers.Allow;
         context.Response.Clear();
+        // RFC 9110 wants it beside a 405.
+        if (error.Status == 405) context.Response.Headers.Allow = allowed;
         context.Response.StatusCode = error.Status;
         context.Response.ContentType = "application/json";
         if (error.RetryAfter is { } seconds) context.Response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);

@@ -52,9 +52,9 @@ internal static class RequestReader
         if (root.Find("response_format") is { } format && format.Get("type").Text() != "text")
             throw ApiException.Unsupported("response_format.type", "only text is supported");
         var likeliest = root.Find("top_logprobs")?.Integer(0, MostLikeliest);
-        var probabilities = root.Flag("logprobs", likeliest is not null);
+        var probabilities = root.Flag("logprobs", false);
         if (likeliest is not null && !probabilities)
-            throw InputException.At(Name, "logprobs", "true beside top_logprobs", "false");
+            throw InputException.At(Name, "top_logprobs", "logprobs true beside it", root.Find("logprobs") is null ? "none" : "false");
         return Shared(root) with
         {
             IsChat = true,

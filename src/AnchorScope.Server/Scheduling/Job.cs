@@ -1,7 +1,7 @@
 using AnchorScope.Engines;
 using AnchorScope.Interventions;
+using AnchorScope.Prompts;
 using AnchorScope.Readouts;
-using AnchorScope.Server.Api;
 
 namespace AnchorScope.Server.Scheduling;
 

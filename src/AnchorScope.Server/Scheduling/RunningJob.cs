@@ -111,7 +111,9 @@ internal sealed class RunningJob : IDisposable
             probability = LogitLens.Probability(logits, token);
         }
         var text = Job.Texts.Count == 0 ? "" : TextOf(answer, token);
-        Handle.Give(new JobToken(answer, token, likeliest, probability, _answers[answer].Finished) { Text = text });
+        // A stop string that ends with the last token that was allowed is the reason all the same.
+        var finished = Job.Texts.Count > 0 && Job.Texts[answer].Stopped ? FinishReason.Stop : _answers[answer].Finished;
+        Handle.Give(new JobToken(answer, token, likeliest, probability, finished) { Text = text });
     }
 
     /// <summary>The text that has become final with a token. Ends the answer at a stop string.</summary>

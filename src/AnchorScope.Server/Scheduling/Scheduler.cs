@@ -45,7 +45,7 @@ internal sealed class Scheduler : IDisposable
     {
         job.Intervention.Validate(_engine.Shape, job.Prompt.Length, job.Tokens - 1);
         if (job.Answers.Count < 1 || job.Answers.Count > _options.MostAnswers)
-            throw new InputException($"n: expected 1 to {_options.MostAnswers} answers, found {job.Answers.Count}");
+            throw InputException.At("request", "n", $"1 to {_options.MostAnswers}", $"{job.Answers.Count}");
         if (BytesOf(job) is var bytes && bytes > _options.Memory)
             throw new InputException($"the request needs {bytes} bytes for keys and values ({Plural.Of(job.Answers.Count, "answer")} of "
                 + $"{job.Prompt.Length} positions and up to {job.Tokens} tokens); --memory allows {_options.Memory}");

@@ -5,6 +5,9 @@ namespace AnchorScope.Checkpoints;
 /// <summary>A value of a JSON file with its file and path, so that errors can refer to it.</summary>
 internal readonly record struct JsonField(string File, string Path, JsonElement Value)
 {
+    /// <summary>What errors call the whole file, which has no path.</summary>
+    public const string Whole = "the document";
+
     public static JsonField Read(string file) => Parse(file, ReadBytes(file));
 
     public static byte[] ReadBytes(string file)
@@ -98,7 +101,7 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
     public bool Flag(string name, bool otherwise) => Find(name)?.Flag() ?? otherwise;
 
     public InputException Expected(string what) =>
-        InputException.At(File, Path.Length == 0 ? "the document" : Quoted.Line(Path), what, Found);
+        InputException.At(File, Path.Length == 0 ? Whole : Quoted.Line(Path), what, Found);
 
     /// <summary>The value as shown in an error: one line, shortened.</summary>
     public string Found

@@ -21,7 +21,8 @@ public sealed record AnswerEntities(int Following, int Competing, IReadOnlyList<
 
     /// <summary>The same for two lists of answers, each with the canonical one first.</summary>
     /// <param name="conflict">Whether the two sides must be told apart.</param>
-    internal static AnswerEntities? Of(
+    /// <param name="reason">Why the result is null; otherwise empty.</param>
+    public static AnswerEntities? Of(
         IReadOnlyList<string> followingAnswers, IReadOnlyList<string> competingAnswers, bool conflict,
         Tokenizer tokenizer, out string reason)
     {

@@ -54,7 +54,7 @@ public sealed record Prompt(
         if (kind == SpanKind.Last) return Interventions.Positions.Of(Last);
         var found = Span(kind);
         return found.Count > 0 ? Interventions.Positions.Of(found)
-            : throw InputException.At("prompt", "spans", $"a part of kind {EnumName.Of(kind)} (text parts have one by TextPart.Kind)",
+            : throw InputException.At("prompt", "spans", $"a part of kind {EnumName.Of(kind)}",
                 Spans.Count == 0 ? "none" : string.Join(", ", Spans.Keys.Order().Select(EnumName.Of)));
     }
 

@@ -6,11 +6,11 @@ namespace AnchorScope.Models;
 /// <param name="Temperature">0: the likeliest token is always chosen.</param>
 /// <param name="TopK">0: all tokens.</param>
 /// <param name="Source">Name of the file, or "reference" if it says nothing.</param>
-internal sealed record SamplingDefaults(double Temperature, int TopK, double TopP, string Source)
+public sealed record SamplingDefaults(double Temperature, int TopK, double TopP, string Source)
 {
     /// <summary>Reads them.</summary>
     /// <exception cref="InputException">A value has the wrong type or is out of range.</exception>
-    public static SamplingDefaults Of(ConfigSection section)
+    internal static SamplingDefaults Of(ConfigSection section)
     {
         var (temperature, topK, topP) =
             (section.Number("temperature", 1), section.Has("top_k") ? section.Int("top_k") : 50, section.Number("top_p", 1));

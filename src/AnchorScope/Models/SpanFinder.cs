@@ -37,8 +37,9 @@ internal static class SpanFinder
                     p => Math.Max(
                         0, Math.Min(label.Start + label.Length, p.SourceStart + p.Length) - Math.Max(label.Start, p.SourceStart)));
             if (label.Length > 0 && kept == 0)
-                throw new InputException($"chat template: the {label.Kind} part of message {label.Message} does not come out of the "
-                    + "template as it went in, so its tokens cannot be located");
+                throw new InputException(
+                    $"chat template: the {EnumName.Of(label.Kind)} part of message {label.Message} does not come out of the "
+                        + "template as it went in, so its tokens cannot be located");
         }
         return kinds;
     }

@@ -72,7 +72,7 @@ public sealed class VisionLanguageModel : IDisposable
     public int? MaxLength => _generation.MaxLength;
 
     /// <summary>How the same file samples tokens.</summary>
-    internal SamplingDefaults SamplingDefaults => _generation.Sampling;
+    public SamplingDefaults SamplingDefaults => _generation.Sampling;
 
     /// <summary>Name of the family, as used in the documentation.</summary>
     public string Family => ModelFamily.Name;
@@ -159,6 +159,16 @@ public sealed class VisionLanguageModel : IDisposable
     /// <summary>Number of image tokens of one picture, which is its number of rows in <see cref="Features"/>.</summary>
     /// <param name="picture">Size and tiling of the preprocessed picture.</param>
     public int ImageTokens(PictureShape picture) => ModelFamily.ImageTokens(picture);
+
+    /// <summary>How long an answer to a prompt may be, and how long it becomes at most if nobody says so.</summary>
+    public AnswerLength AnswerLength(Prompt prompt)
+    {
+        // The last token is never fed back.
+        var most = Engine.MaximumPositions is { } positions ? positions - prompt.RotaryLength + 1 : int.MaxValue;
+        var usual = MaxNewTokens ?? (MaxLength is { } all && all > prompt.Length ? all - prompt.Length : (int?)null);
+        return new AnswerLength(most, Math.Min(usual ?? Models.AnswerLength.Default, most),
+            usual is null ? null : "generation_config.json");
+    }
 
     /// <summary>Converts pictures to pixel values, as the reference's processor does.</summary>
     public PixelValues Preprocess(IReadOnlyList<Picture> pictures) => ModelFamily.Preprocess(pictures);

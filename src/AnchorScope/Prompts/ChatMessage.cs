@@ -68,6 +68,23 @@ public sealed record ChatMessage(string Role, IReadOnlyList<ContentPart> Content
     public static IReadOnlyList<ChatMessage> Parse(ReadOnlyMemory<byte> utf8, string name) =>
         Read(new JsonField(name, "", StrictJson.Parse(utf8.Span, name)), name);
 
+    /// <summary>
+    /// Gives text parts without a kind the one they usually are: system messages, and the last text part of the last user message as the
+    /// instruction.
+    /// </summary>
+    /// <param name="instruction">Whether to name the instruction; false if something else does.</param>
+    public static IReadOnlyList<ChatMessage> WithUsualKinds(IReadOnlyList<ChatMessage> messages, bool instruction = true)
+    {
+        var last = messages.ToList().FindLastIndex(message => message.Role == "user");
+        return [.. messages.Select((message, index) => message with
+        {
+            Content = [.. message.Content.Select((part, i) => part is not TextPart { Kind: null } text ? part
+                : message.Role == "system" ? text with { Kind = SpanKind.System }
+                : instruction && index == last && i == message.Content.ToList().FindLastIndex(p => p is TextPart)
+                    ? text with { Kind = SpanKind.Instruction } : text)],
+        })];
+    }
+
     private static IReadOnlyList<ChatMessage> Read(JsonField list, string name)
     {
         ChatMessage[] messages = [.. list.Items().Select(Read)];

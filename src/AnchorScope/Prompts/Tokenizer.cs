@@ -155,6 +155,12 @@ public sealed class Tokenizer
     /// <summary>The same, token by token.</summary>
     internal TokenStream Stream(bool skipSpecial = true) => new(this, decoder.Begin(), skipSpecial);
 
+    /// <summary>
+    /// The bytes of a token that stands for bytes, which need not be whole characters (byte-level BPE, byte fallback); null: it stands for
+    /// text.
+    /// </summary>
+    internal byte[]? RawBytes(int id) => HasToken(id) ? decoder.RawBytes(texts[id]!) : null;
+
     /// <summary>Whether the id has a token.</summary>
     public bool HasToken(int id) => (uint)id < (uint)texts.Length && texts[id] is not null;
 

@@ -20,10 +20,14 @@ internal static class Ascope
     public static (int ExitCode, string Output, string Error) RunOther(string program, string folder, params string[] arguments) =>
         Finish(StartProgram(program, folder, arguments), "");
 
+    /// <summary>For what is watched or stopped while it runs, under variables of the environment.</summary>
+    public static Process StartUnder(IReadOnlyList<(string Name, string Value)> variables, string folder, params string[] arguments) =>
+        StartProgram("ascope.dll", folder, arguments, [.. variables]);
+
     /// <summary>For what is watched or stopped while it runs.</summary>
     public static Process Start(string folder, params string[] arguments) => StartProgram("ascope.dll", folder, arguments);
 
-    private static Process StartProgram(string program, string folder, string[] arguments, (string Name, string Value)? variable = null)
+    private static Process StartProgram(string program, string folder, string[] arguments, params (string Name, string Value)[] variables)
     {
         var utf8 = new System.Text.UTF8Encoding(false);
         var start = new ProcessStartInfo("dotnet")
@@ -35,7 +39,7 @@ internal static class Ascope
         start.ArgumentList.Add("exec");
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, program));
         foreach (var argument in arguments) start.ArgumentList.Add(argument);
-        if (variable is { } set) start.Environment[set.Name] = set.Value;
+        foreach (var (name, value) in variables) start.Environment[name] = value;
         return Process.Start(start)!;
     }
 

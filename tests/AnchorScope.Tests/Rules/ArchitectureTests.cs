@@ -37,6 +37,7 @@ public sealed partial class ArchitectureTests
     [
         .. CompiledTypes.Of(typeof(AnchorScope.Cli.Opening).Assembly.Location),
         .. CompiledTypes.Of(typeof(AnchorScope.Server.Scheduling.Scheduler).Assembly.Location),
+        .. CompiledTypes.Of(typeof(AnchorScope.Extensions.AI.AnchorScopeChatClient).Assembly.Location),
     ];
 
     /// <summary>The types of Tensors, and those of Models that have one in a field, at any depth.</summary>

@@ -26,6 +26,15 @@ public sealed class SampleTests
         Run("ManyAnswers"));
 
     [Fact]
+    public void ChatClient_AnswersAndIsSteered_AsItsRecipeShows()
+    {
+        Assert.Equal(["green: follows vision by 7.9", "blocked: orange"], Run("ChatClient"));
+        var code = File.ReadAllText(Path.Combine(Fixtures.Root, "samples", "ChatClient", "Program.cs")).ReplaceLineEndings("\n");
+        Assert.Contains($"```csharp\n{code}```", File.ReadAllText(Path.Combine(Fixtures.Root, "docs", "recipes", "chat-client.md"))
+            .ReplaceLineEndings("\n"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void ReadmeAndPackage_ShowTheFirstSample()
     {
         var code = File.ReadAllText(Path.Combine(Fixtures.Root, "samples", "FirstReading", "Program.cs")).ReplaceLineEndings("\n");

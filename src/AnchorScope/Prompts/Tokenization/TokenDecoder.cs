@@ -24,20 +24,26 @@ internal sealed class TokenDecoder(Func<IDecoding> begin)
     /// <summary>The step in its state at the beginning of a text.</summary>
     public IDecoding Begin() => begin();
 
+    /// <summary>The bytes of a token, if the step takes it for bytes; null if it takes it for text.</summary>
+    public Func<string, byte[]?> RawBytes { get; private init; } = _ => null;
+
     public static TokenDecoder Read(JsonField field) => field.Get("type").Text() switch
     {
         "Sequence" => InSequence([.. field.Get("decoders").Items().Select(Read)]),
         "Replace" => Replacing(new Pattern(field.Get("pattern")), field.Get("content").Text()),
-        "ByteFallback" => new(() => new ByteFallback()),
+        "ByteFallback" => new(() => new ByteFallback()) { RawBytes = ByteFallback.RawBytes },
         "Fuse" => new(() => new Fuse()),
         "Strip" =>
             Stripping(field.Get("content").Text(), field.Get("start").Integer(0, int.MaxValue), field.Get("stop").Integer(0, int.MaxValue)),
         "Metaspace" => Spacing(field.Get("replacement").Text(), DropsFirst(field)),
-        "ByteLevel" => new(() => new Bytes()),
+        "ByteLevel" => new(() => new Bytes()) { RawBytes = token => [.. ByteAlphabet.Read(token)] },
         _ => throw field.Get("type").Unsupported("decoders Sequence, Replace, ByteFallback, Fuse, Strip, Metaspace, ByteLevel"),
     };
 
-    private static TokenDecoder InSequence(TokenDecoder[] steps) => new(() => new Chain([.. steps.Select(step => step.Begin())]));
+    private static TokenDecoder InSequence(TokenDecoder[] steps) => new(() => new Chain([.. steps.Select(step => step.Begin())]))
+    {
+        RawBytes = token => steps.Select(step => step.RawBytes(token)).FirstOrDefault(bytes => bytes is not null),
+    };
 
     private static TokenDecoder Replacing(Pattern pattern, string content) => new(() => new Replace(pattern, content));
 
@@ -118,6 +124,8 @@ internal sealed class TokenDecoder(Func<IDecoding> begin)
             run.Add(value);
             return [];
         }
+
+        public static byte[]? RawBytes(string token) => IsByte(token, out var value) ? [value] : null;
 
         private static bool IsByte(string token, out byte value)
         {

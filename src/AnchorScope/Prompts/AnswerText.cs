@@ -1,25 +1,27 @@
 using System.Text;
-using AnchorScope.Prompts;
 
-namespace AnchorScope.Server.Api;
+namespace AnchorScope.Prompts;
 
 /// <summary>
 /// The text of an answer, token by token, up to the first stop string. It gives only text that is final: never a part of a character, and
 /// nothing that may turn out to be the beginning of a stop string.
 /// </summary>
-internal sealed class AnswerText
+public sealed class AnswerText
 {
     private readonly StringBuilder _held = new();
     private readonly TokenStream? _tokens;
     private readonly IReadOnlyList<string> _stops;
 
+    /// <param name="stops">Texts that end the answer and are not part of it.</param>
+    public AnswerText(Tokenizer tokenizer, IReadOnlyList<string> stops)
+        : this(tokenizer.Stream(), stops)
+    {
+    }
+
     private AnswerText(TokenStream? tokens, IReadOnlyList<string> stops) => (_tokens, _stops) = (tokens, stops);
 
-    /// <summary>The text of tokens.</summary>
-    public static AnswerText Of(TokenStream tokens, IReadOnlyList<string> stops) => new(tokens, stops);
-
     /// <summary>A text that is given in pieces.</summary>
-    public static AnswerText Of(IReadOnlyList<string> stops) => new(null, stops);
+    internal static AnswerText Of(IReadOnlyList<string> stops) => new((TokenStream?)null, stops);
 
     /// <summary>Whether a stop string has been found. Nothing comes after it.</summary>
     public bool Stopped { get; private set; }
@@ -30,7 +32,7 @@ internal sealed class AnswerText
 
     /// <summary>Adds a piece of text.</summary>
     /// <returns>The text that has become final.</returns>
-    public string Add(string piece) => Stopped ? "" : Take(piece, last: false);
+    internal string Add(string piece) => Stopped ? "" : Take(piece, last: false);
 
     /// <summary>The rest of the text, after the last token. Call it once.</summary>
     public string End() => Stopped ? "" : Take(_tokens?.End() ?? "", last: true);
