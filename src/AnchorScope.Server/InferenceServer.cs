@@ -2,6 +2,8 @@ using System.Text.Json;
 using AnchorScope.Models;
 using AnchorScope.Server.Api;
 using AnchorScope.Server.Audit;
+using AnchorScope.Server.Monitoring;
+using AnchorScope.Server.Pages;
 using AnchorScope.Server.Policies;
 using AnchorScope.Server.Security;
 using Microsoft.AspNetCore.Builder;
@@ -23,6 +25,7 @@ internal sealed class InferenceServer : IAsyncDisposable
     private readonly AuditTrail _trail;
     private readonly ServerMetrics _metrics;
     private readonly Access _access;
+    private readonly Dashboard _dashboard;
     private readonly WebApplication _app;
     private readonly ServerOptions _options;
     private volatile bool _draining;
@@ -50,7 +53,12 @@ internal sealed class InferenceServer : IAsyncDisposable
             _served.Dispose();
             throw;
         }
-        _metrics = new ServerMetrics(_served.Name, _served.Scheduler, _trail);
+        var traffic = new Traffic(time);
+        _metrics = new ServerMetrics(_served.Name, _served.Scheduler, _trail) { Traffic = traffic };
+        _dashboard = new Dashboard(new DashboardParts
+        {
+            Served = _served, Trail = _trail, Traffic = traffic, Access = _access, Options = options, Monitor = () => Monitor(), Time = time,
+        });
         _app = Build(time);
     }
 
@@ -59,6 +67,9 @@ internal sealed class InferenceServer : IAsyncDisposable
 
     /// <summary>The model and its scheduler.</summary>
     public ServedModel Served => _served;
+
+    /// <summary>Reads what the monitor knows; null: there is no monitor.</summary>
+    public Func<MonitorSnapshot?> Monitor { get; set; } = () => null;
 
     /// <summary>Opens the model and starts to listen.</summary>
     /// <exception cref="InputException">The checkpoint, the policy or an option is wrong, or the address cannot be used.</exception>
@@ -107,6 +118,7 @@ internal sealed class InferenceServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _app.DisposeAsync();
+        _dashboard.Dispose();
         _served.Dispose();
         _trail.Dispose();
         _model.Dispose();
@@ -128,7 +140,7 @@ internal sealed class InferenceServer : IAsyncDisposable
         app.Use((context, next) => ErrorWriter.Guard(context, next, app.Logger));
         app.Use((context, next) =>
         {
-            _access.Enter(context);
+            if (!_dashboard.Admits(context)) _access.Enter(context);
             return next(context);
         });
         var completions = new CompletionEndpoint(_served, _trail, _metrics, _options, time);
@@ -155,6 +167,8 @@ internal sealed class InferenceServer : IAsyncDisposable
         app.MapPut("/v1/anchorscope/knobs/{name}", (HttpContext context, string name) => knobs.Put(context, name));
         app.MapGet("/v1/anchorscope/policy", (HttpContext context) => knobs.Policy(context));
         app.MapGet("/v1/anchorscope/heads", (HttpContext context) => knobs.Heads(context));
+        app.MapGet(OpenApiDocument.Path, OpenApiDocument.Send);
+        _dashboard.Map(app, context => completions.Handle(context, chat: true), knobs.Put);
         app.MapGet("/metrics", (HttpContext context) =>
         {
             context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";

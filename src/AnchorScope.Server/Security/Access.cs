@@ -10,7 +10,8 @@ internal sealed class Access(KeyRing? keys)
 {
     private const string Item = "anchorscope-key";
 
-    private static readonly ServerKey Local = new("local", Role.Admin, "");
+    /// <summary>Whoever uses a server without keys.</summary>
+    public static ServerKey Local { get; } = new("local", Role.Admin, "");
 
     /// <summary>Refuses an address that others can reach if there are no keys.</summary>
     /// <exception cref="InputException">Others could use the server without a key.</exception>
@@ -33,6 +34,15 @@ internal sealed class Access(KeyRing? keys)
         context.Items[Item] = keys is null ? Local : keys.Find(context.Request.Headers.Authorization)
             ?? throw new ApiException(401, "authorization: expected Bearer and a key of this server", code: "invalid_api_key");
     }
+
+    /// <summary>Whether requests need a key.</summary>
+    public bool HasKeys => keys is not null;
+
+    /// <summary>The key with these characters; null if this server has none.</summary>
+    public ServerKey? Find(string key) => keys?.Find("Bearer " + key);
+
+    /// <summary>Lets a request in as the holder of a key that was shown before.</summary>
+    public static void Enter(HttpContext context, ServerKey key) => context.Items[Item] = key;
 
     /// <summary>The key of a request that has been let in.</summary>
     public static ServerKey KeyOf(HttpContext context) => (ServerKey)context.Items[Item]!;

@@ -1,0 +1,75 @@
+using System.Text.Json.Nodes;
+using AnchorScope.Figures;
+using AnchorScope.Server.Audit;
+using AnchorScope.Server.Security;
+
+namespace AnchorScope.Server.Pages;
+
+/// <summary>The state of the audit log, its latest records, and its verification.</summary>
+/// <param name="folder">Folder of the log.</param>
+/// <param name="anchor">The second place of checkpoints; null: none.</param>
+internal sealed class AuditView(AuditTrail trail, string folder, string? anchor) : IView
+{
+    private const int Shown = 50;
+
+    public string Path => "/pages/audit";
+
+    public string Name => "Audit";
+
+    public string About => "What was done is in a log that shows whether anything in it was changed, removed or added.";
+
+    public bool IsFor(ServerKey key) => Roles.SeeRecord(key);
+
+    public void Write(MarkupText html, Visit visit, Outcome? outcome)
+    {
+        html.Pairs(
+            ("Records", PageMarkup.Count(trail.Count)), ("Root of the tree", trail.Root),
+            ("Sealed", $"the first {PageMarkup.Count(AuditReader.LastSealed(folder))} records by a signed checkpoint"),
+            ("Public key", trail.Verifier),
+            ("Second place", anchor is null ? "none: that the holder of the key wrote another log would not show (--anchor)"
+                : "checkpoints are copied to the folder of --anchor"),
+            ("Written", trail.HasFailed ? "no: the disk refused the last record, and nothing is answered" : "yes"));
+        html.Open("form", ("method", "post"), ("action", "/pages/audit/verify"), ("hx-post", "/pages/audit/verify"),
+            ("hx-target", "#verified"), ("class", "fields")).Token(visit)
+            .Open("div", ("class", "field")).Text("button", "Verify the log", ("type", "submit")).Close("div").Close("form").Line();
+        html.Open("div", ("id", "verified"), ("aria-live", "polite"));
+        if (outcome is not null) html.Outcome(outcome);
+        html.Close("div").Line();
+        html.Heading("Latest records");
+        html.Table("Latest records", ["Record", "Time", "What", "By", "Details"],
+            [.. AuditReader.Latest(folder, Shown).Select(record => (IReadOnlyList<string>)
+                [Text(record["index"]), Text(record["time"]), Text(record["kind"]), Text(record["caller"]), Details(record)])], 0);
+    }
+
+    /// <summary>Reads the whole log and says whether it is whole.</summary>
+    public Outcome Verify()
+    {
+        var count = trail.Count;
+        var broken = AuditReader.Broken(folder, LogKey.Parse(trail.Verifier, folder), anchor);
+        return broken is null
+            ? new Outcome("log", true, $"The log is whole: {Plural.Of((int)count, "record")}, each as it was written, and all of them fit "
+                + (anchor is null ? "the signed checkpoints." : "the signed checkpoints, also those in the second place."))
+            : new Outcome("log", false, $"The log is broken. {broken}");
+    }
+
+    private static string Details(JsonObject record) => Text(record["kind"]) switch
+    {
+        "request" => string.Join(", ", Parts(record)),
+        "refused" => $"status {Text(record["status"])}, {Text(record["code"])}",
+        "knob" => $"{Text(record["knob"])}: {Text(record["old"])} → {Text(record["new"])}, {Text(record["reason"])}",
+        "start" => $"version {Text(record["version"])}, policy {Text(record["policy"])}",
+        _ => "",
+    };
+
+    private static IEnumerable<string> Parts(JsonObject record)
+    {
+        yield return $"{Text(record["prompt_tokens"])} + {(record["answers"] as JsonArray)?.Sum(Tokens) ?? 0} tokens";
+        if (Text(record["decision"]) is { Length: > 0 } decision) yield return $"follows {decision}";
+        if (Text(record["intervention_sha256"]) is { Length: > 0 } changed) yield return $"changed ({changed[..8]})";
+        yield return Text(record["id"]);
+    }
+
+    private static int Tokens(JsonNode? answer) => answer?["tokens"]?.GetValue<int>() ?? 0;
+
+    private static string Text(JsonNode? value) => value?.ToString() ?? "";
+}
