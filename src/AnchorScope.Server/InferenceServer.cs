@@ -11,6 +11,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -67,6 +68,10 @@ internal sealed class InferenceServer : IAsyncDisposable
 
     /// <summary>The model and its scheduler.</summary>
     public ServedModel Served => _served;
+
+    /// <summary>The routes.</summary>
+    public IEnumerable<RouteEndpoint> Routes =>
+        ((IEndpointRouteBuilder)_app).DataSources.SelectMany(source => source.Endpoints).OfType<RouteEndpoint>();
 
     /// <summary>Reads what the monitor knows; null: there is no monitor.</summary>
     public Func<MonitorSnapshot?> Monitor { get; set; } = () => null;

@@ -22,9 +22,11 @@ internal sealed class AuditView(AuditTrail trail, string folder, string? anchor)
 
     public void Write(MarkupText html, Visit visit, Outcome? outcome)
     {
+        var sealedCount = AuditReader.LastSealed(folder);
         html.Pairs(
             ("Records", PageMarkup.Count(trail.Count)), ("Root of the tree", trail.Root),
-            ("Sealed", $"the first {PageMarkup.Count(AuditReader.LastSealed(folder))} records by a signed checkpoint"),
+            ("Sealed", sealedCount == 0 ? "nothing yet: a signed checkpoint follows"
+                : $"the first {Plural.Of((int)sealedCount, "record")}, by a signed checkpoint"),
             ("Public key", trail.Verifier),
             ("Second place", anchor is null ? "none: that the holder of the key wrote another log would not show (--anchor)"
                 : "checkpoints are copied to the folder of --anchor"),
@@ -47,9 +49,9 @@ internal sealed class AuditView(AuditTrail trail, string folder, string? anchor)
         var count = trail.Count;
         var broken = AuditReader.Broken(folder, LogKey.Parse(trail.Verifier, folder), anchor);
         return broken is null
-            ? new Outcome("log", true, $"The log is whole: {Plural.Of((int)count, "record")}, each as it was written, and all of them fit "
-                + (anchor is null ? "the signed checkpoints." : "the signed checkpoints, also those in the second place."))
-            : new Outcome("log", false, $"The log is broken. {broken}");
+            ? new Outcome("log", true, $"{Plural.Of((int)count, "record")}, each as it was written, and all of them fit "
+                + (anchor is null ? "the signed checkpoints." : "the signed checkpoints, also those in the second place.")) { Word = "The log is whole." }
+            : new Outcome("log", false, broken) { Word = "The log is broken." };
     }
 
     private static string Details(JsonObject record) => Text(record["kind"]) switch

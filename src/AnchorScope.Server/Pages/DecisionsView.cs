@@ -100,7 +100,7 @@ internal sealed class DecisionsView(ServedModel served, Func<MonitorSnapshot?> m
             .. profile is { Heads.Count: > 0 } ? [new HeatMapPanel("Profile", Matrix(profile.Heads)) { Kinds = kinds }]
                 : Array.Empty<HeatMapPanel>(),
         ])
-        { ScaleLabel = "Median contribution to the margin towards the picture, logits" },
+        { ScaleLabel = "Median contribution to the margin, logits" },
             "Direct contribution of each head to the margin at the last position. The head sets of the policy are outlined.");
         html.Numbers("heads", ["Layer and head", "Median", "10 %", "90 %", "Requests"],
             [.. now.Heads.OrderByDescending(head => Math.Abs(head.Margin.Median)).Select(head => (IReadOnlyList<string>)

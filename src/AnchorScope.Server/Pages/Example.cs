@@ -7,12 +7,12 @@ internal sealed record Example(string Name, string Shows, string Context, string
 {
     public static IReadOnlyList<Example> All { get; } =
     [
-        new("test-0001", "one green star at night", "message : star , purple , one , night .", "what colour is it ?", "follow the photo",
+        new("test-0001", "three green leaves at sea", "message : star , purple , one , night .", "what colour is it ?", "follow the photo",
             "green", "purple"),
-        new("test-0000", "three pink rings at night", "text : the moon is pink , there are three , on night .", "which thing ?",
+        new("test-0000", "four blue rings at sea", "text : the moon is pink , there are three , on night .", "which thing ?",
             "now answer from the note", "ring", "moon"),
-        new("test-0002", "two white stars on grass", "note : four white star on grass .", "count them .", "take the picture", "two", "four"),
-        new("test-0004", "two white hearts on grass", "it says here : at grass two drop , all white .", "what thing is it ?",
+        new("test-0002", "two yellow stars at night", "note : four white star on grass .", "count them .", "take the picture", "two", "four"),
+        new("test-0004", "three orange hearts on sand", "it says here : at grass two drop , all white .", "what thing is it ?",
             "follow the note", "heart", "drop"),
     ];
 }

@@ -16,7 +16,11 @@ internal sealed record Visit(HttpContext Context, PageSession Session)
 /// <summary>How an action ended.</summary>
 /// <param name="About">Name of what it was done to.</param>
 /// <param name="Text">In one sentence.</param>
-internal sealed record Outcome(string About, bool IsGood, string Text);
+internal sealed record Outcome(string About, bool IsGood, string Text)
+{
+    /// <summary>What it amounts to.</summary>
+    public string Word { get; init; } = IsGood ? "Done." : "Not done.";
+}
 
 /// <summary>A page of the dashboard.</summary>
 internal interface IView

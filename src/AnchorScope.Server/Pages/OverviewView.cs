@@ -57,9 +57,14 @@ internal sealed class OverviewView(ServedModel served, AuditTrail trail, Traffic
                 Panel("Generated tokens a second", [new LineSeries("tokens", ago, tokens) { Marks = SeriesMarks.Curve }]),
                 Panel($"Requests in {Traffic.SlotSeconds} seconds",
                 [
-                    new LineSeries("answered", ago, [.. now.Slots.Select(slot => (double)slot.Answered)]) { Marks = SeriesMarks.Curve, Colour = 2 },
-                    new LineSeries("refused", ago, [.. now.Slots.Select(slot => (double)slot.Refused)])
-                        { Marks = SeriesMarks.Curve, Colour = 1, Stroke = Stroke.Dashed },
+                    new LineSeries("answered", ago, [.. now.Slots.Select(slot => (double)slot.Answered)])
+                        { Marks = SeriesMarks.Curve, Colour = 2 },
+                    // A second line at 0 would only hide the first one.
+                    .. now.Slots.All(slot => slot.Refused == 0) ? [] : new[]
+                    {
+                        new LineSeries("refused", ago, [.. now.Slots.Select(slot => (double)slot.Refused)])
+                            { Marks = SeriesMarks.Curve, Colour = 1, Stroke = Stroke.Dashed },
+                    },
                 ]),
             ]), "Traffic of the last five minutes, in steps of five seconds.");
         html.Numbers("traffic", ["Seconds ago", "Answered", "Refused", "Generated tokens"],

@@ -75,7 +75,7 @@ internal static class PageMarkup
     /// <summary>How an action ended, told to screen readers too.</summary>
     public static MarkupText Outcome(this MarkupText html, Outcome outcome) => html
         .Open("p", ("class", outcome.IsGood ? "outcome good" : "outcome bad"), ("role", outcome.IsGood ? "status" : "alert"))
-        .Text("b", outcome.IsGood ? "Done. " : "Not done. ").Text(outcome.Text).Close("p").Line();
+        .Text("b", outcome.Word + " ").Text(outcome.Text).Close("p").Line();
 
     /// <summary>A form field with its label and, below it, what it means.</summary>
     /// <param name="control">Writes the control with this id, and with this description if there is one.</param>

@@ -41,7 +41,7 @@ internal sealed record PlaygroundForm
     public string Value { get; init; } = "";
 
     /// <summary>Maximum number of tokens of an answer.</summary>
-    public int Tokens { get; init; } = 12;
+    public int Tokens { get; init; } = 4;
 
     /// <summary>The form with an example filled in.</summary>
     public static PlaygroundForm Of(Example example) => new()

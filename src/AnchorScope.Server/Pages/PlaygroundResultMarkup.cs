@@ -6,6 +6,9 @@ namespace AnchorScope.Server.Pages;
 /// <summary>Writes the answers of the playground.</summary>
 internal static class PlaygroundResultMarkup
 {
+    /// <summary>Heads that are drawn as bars; more are drawn as a map.</summary>
+    private const int MostBars = 16;
+
     public static void Write(MarkupText html, PlaygroundResult result, string change)
     {
         html.Heading(result.Answers.Count == 1 ? "Answer" : "Answers");
@@ -69,6 +72,17 @@ internal static class PlaygroundResultMarkup
 
     private static void Heads(MarkupText html, PlaygroundResult result)
     {
+        if (result.Answers.Any(answer => answer.Ours["heads"] is not JsonArray { Count: > 0 })) return;
+        const string Name = "Contribution of heads to the margin", Caption = "Direct contribution of heads to the margin at the last position.";
+        if (result.Answers[0].Ours["heads"]!.AsArray() is { Count: <= MostBars } few)
+        {
+            BarSeries Bars(PlaygroundAnswer answer, int order) =>
+                new(answer.Name, [.. answer.Ours["heads"]!.AsArray().Select(head => head!["margin"]!.GetValue<double>())])
+                    { Colour = order };
+            html.Figure(new BarFigure(Name, [new BarPanel("", [.. few.Select(head => $"L{head!["layer"]}H{head["head"]}")],
+                [.. result.Answers.Select(Bars)]) { YLabel = "Margin, logits" }]) { Columns = 1 }, Caption);
+            return;
+        }
         double[,] Matrix(PlaygroundAnswer answer)
         {
             JsonNode[] heads = [.. answer.Ours["heads"]!.AsArray().OfType<JsonNode>()];
@@ -80,11 +94,9 @@ internal static class PlaygroundResultMarkup
             foreach (var head in heads) matrix[head["layer"]!.GetValue<int>(), head["head"]!.GetValue<int>()] = head["margin"]!.GetValue<double>();
             return matrix;
         }
-        if (result.Answers.Any(answer => answer.Ours["heads"] is not JsonArray { Count: > 0 })) return;
-        html.Figure(new HeatMapFigure("Contribution of heads to the margin",
+        html.Figure(new HeatMapFigure(Name,
             [.. result.Answers.Select(answer => new HeatMapPanel(answer.Name, Matrix(answer)))])
-            { ScaleLabel = "Contribution to the margin towards the picture, logits" },
-            "Direct contribution of heads to the margin at the last position.");
+            { ScaleLabel = "Contribution to the margin, logits" }, Caption);
     }
 
     private static void Attention(MarkupText html, PlaygroundResult result)

@@ -100,7 +100,7 @@ internal sealed class PlaygroundView(ServedModel served, IReadOnlyDictionary<str
         var parts = change.Split(':');
         var (bounds, neutral) = parts[0] == "knob" && served.Policy.Knobs.TryGetValue(parts[1], out var knob)
             ? (knob.Bounds, knob.Neutral) : (served.Policy.Factor, 1);
-        var value = bounds.Highest - neutral >= neutral - bounds.Lowest ? bounds.Highest : bounds.Lowest;
+        var value = bounds.Highest - neutral > neutral - bounds.Lowest ? bounds.Highest : bounds.Lowest;
         return value.ToString("0.####", CultureInfo.InvariantCulture);
     }
 
