@@ -58,7 +58,8 @@ internal sealed class InferenceServer : IAsyncDisposable
         _metrics = new ServerMetrics(_served.Name, _served.Scheduler, _trail) { Traffic = traffic };
         _dashboard = new Dashboard(new DashboardParts
         {
-            Served = _served, Trail = _trail, Traffic = traffic, Access = _access, Options = options, Monitor = () => Monitor(), Time = time,
+            Served = _served, Trail = _trail, Traffic = traffic, Access = _access, Options = options,
+            Monitor = () => Monitor(), Time = time,
         });
         _app = Build(time);
     }

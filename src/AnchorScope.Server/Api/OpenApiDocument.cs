@@ -3,7 +3,9 @@ using Microsoft.AspNetCore.Http;
 
 namespace AnchorScope.Server.Api;
 
-/// <summary>The description of the API in the form of OpenAPI 3.1. It is a file; tests compare it with the routes, requests and responses.</summary>
+/// <summary>
+/// The description of the API in the form of OpenAPI 3.1. It is a file; tests compare it with the routes, requests and responses.
+/// </summary>
 internal static class OpenApiDocument
 {
     public const string Path = "/openapi/v1.json";

@@ -34,7 +34,8 @@ internal static class AuditReader
         var bytes = new byte[file.Length - start];
         file.Position = start;
         file.ReadExactly(bytes);
-        // What comes before the first line break of the window is the rest of a record, and what comes after the last one an unfinished one.
+        // What comes before the first line break of the window is the rest of a record, and what comes after the last one an unfinished
+        // one.
         var (first, end) = (start == 0 ? 0 : Array.IndexOf(bytes, (byte)'\n') + 1, Array.LastIndexOf(bytes, (byte)'\n') + 1);
         var lines = new List<byte[]>();
         while (first < end)

@@ -46,7 +46,8 @@ internal sealed class AlertsView(Func<MonitorSnapshot?> monitor) : ILiveView
         if (over.Length == 0) return;
         html.Heading("Over");
         html.Table("Alerts that are over", ["Watched", "Raised", "Cleared", "Found", "Statistic", "Threshold", "The server"],
-            [.. over.Select(alert => (IReadOnlyList<string>)[alert.Name, PageMarkup.Time(alert.Raised), PageMarkup.Time(alert.Cleared!.Value),
-                alert.Message, Numbers.Of(alert.Statistic), Numbers.Of(alert.Threshold), alert.Action ?? Numbers.Missing])], 4, 5);
+            [.. over.Select(
+                alert => (IReadOnlyList<string>)[alert.Name, PageMarkup.Time(alert.Raised), PageMarkup.Time(alert.Cleared!.Value),
+                    alert.Message, Numbers.Of(alert.Statistic), Numbers.Of(alert.Threshold), alert.Action ?? Numbers.Missing])], 4, 5);
     }
 }

@@ -12,7 +12,9 @@ internal sealed record Asset(string Type, byte[] Bytes)
     /// <summary>Changes with the bytes, so that a browser keeps a file only as long as it is right.</summary>
     public string Tag { get; } = Convert.ToHexStringLower(SHA256.HashData(Bytes))[..12];
 
-    /// <summary>All of them by name: the style sheet of reports with that of the pages, htmx, our own script, the examples' pictures.</summary>
+    /// <summary>
+    /// All of them by name: the style sheet of reports with that of the pages, htmx, our own script, the examples' pictures.
+    /// </summary>
     public static IReadOnlyDictionary<string, Asset> LoadAll()
     {
         var css = PageStyle.Css + FigureStyle.ForPage + Encoding.UTF8.GetString(Read("pages/pages.css"));

@@ -50,7 +50,8 @@ internal sealed class AuditView(AuditTrail trail, string folder, string? anchor)
         var broken = AuditReader.Broken(folder, LogKey.Parse(trail.Verifier, folder), anchor);
         return broken is null
             ? new Outcome("log", true, $"{Plural.Of((int)count, "record")}, each as it was written, and all of them fit "
-                + (anchor is null ? "the signed checkpoints." : "the signed checkpoints, also those in the second place.")) { Word = "The log is whole." }
+                + (anchor is null ? "the signed checkpoints." : "the signed checkpoints, also those in the second place."))
+                { Word = "The log is whole." }
             : new Outcome("log", false, broken) { Word = "The log is broken." };
     }
 

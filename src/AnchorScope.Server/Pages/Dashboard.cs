@@ -66,12 +66,12 @@ internal sealed class Dashboard : IDisposable
     }
 
     /// <summary>
-    /// Whether a request is let in here instead of by a key in its header: that of a page, and that of the API's description by somebody who
-    /// uses the pages.
+    /// Whether a request is let in here instead of by a key in its header: that of a page, and that of the API's description by somebody
+    /// who uses the pages.
     /// </summary>
     public bool Admits(HttpContext context)
     {
-        if (context.Request.Path == "/" || context.Request.Path.StartsWithSegments("/pages")) return true;
+        if (context.Request.Path == "/" || context.Request.Path.StartsWithSegments("/pages", StringComparison.Ordinal)) return true;
         if (context.Request.Path != OpenApiDocument.Path || _sessions.Of(context) is not { } session) return false;
         Access.Enter(context, session.Key);
         return true;
@@ -126,8 +126,11 @@ internal sealed class Dashboard : IDisposable
             visit = new Visit(context, session);
             if (!view.IsFor(visit.Key))
             {
-                if (view.Path == "/" && _views.FirstOrDefault(other => other.IsFor(visit.Key)) is { } first) context.Response.Redirect(first.Path);
-                else throw new ApiException(403, $"a key of the role {EnumName.Of(visit.Key.Role)} does not open {view.Name}", code: "role_missing");
+                if (context.Request.Path == "/" && _views.FirstOrDefault(other => other.IsFor(visit.Key)) is { } first)
+                    context.Response.Redirect(first.Path);
+                else
+                    throw new ApiException(403, $"a key of the role {EnumName.Of(visit.Key.Role)} does not open {view.Name}",
+                        code: "role_missing");
                 return;
             }
             await handle(visit);
@@ -145,8 +148,9 @@ internal sealed class Dashboard : IDisposable
 
     private Task Refuse(HttpContext context, IView view)
     {
-        if (context.Request.Headers["HX-Request"] == "true" || context.Request.Path.StartsWithSegments("/pages/live"))
-            return PageFrame.Send(context, new MarkupText().Outcome(new Outcome("", false, "your login has ended; load this page again")), 401);
+        if (context.Request.Headers["HX-Request"] == "true" || context.Request.Path.StartsWithSegments("/pages/live", StringComparison.Ordinal))
+            return PageFrame.Send(context, new MarkupText().Outcome(new Outcome("", false, "your login has ended; load this page again")),
+                401);
         context.Response.Redirect($"{Login}?next={Uri.EscapeDataString(view.Path)}");
         return Task.CompletedTask;
     }
@@ -202,7 +206,8 @@ internal sealed class Dashboard : IDisposable
         Outcome outcome;
         try
         {
-            if (!double.TryParse(form["value"].ToString().Trim().Replace(',', '.').Replace('−', '-'), CultureInfo.InvariantCulture, out var value)
+            if (!double.TryParse(form["value"].ToString().Trim().Replace(',', '.').Replace('−', '-'),
+                CultureInfo.InvariantCulture, out var value)
                 || !double.IsFinite(value))
                 throw new ApiException(400, $"value: expected a number, found {(form["value"] == "" ? "nothing" : form["value"])}");
             var body = new JsonObject { ["value"] = value, ["reason"] = form["reason"].ToString() };

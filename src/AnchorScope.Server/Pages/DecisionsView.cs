@@ -24,8 +24,9 @@ internal sealed class DecisionsView(ServedModel served, Func<MonitorSnapshot?> m
     {
         if (monitor() is not { } found)
         {
-            html.Note("No monitor", "This server does not read its requests. Nothing is known about their decisions here; a request is told "
-                + "its own if it asks (anchorscope.report).");
+            html.Note("No monitor",
+                "This server does not read its requests. Nothing is known about their decisions here; a request is told "
+                    + "its own if it asks (anchorscope.report).");
             return;
         }
         if (found.Now.Requests == 0)
@@ -69,7 +70,8 @@ internal sealed class DecisionsView(ServedModel served, Func<MonitorSnapshot?> m
         ])
         { XLabel = "Layer", YLabel = "MAM, logits", ZeroLine = true };
         html.Figure(new LineFigure("Margin towards the picture by layer",
-            [Panel("At the instruction's tokens", s => s.AtInstruction), Panel("At the last position", s => s.AtLast)]) { SameScale = true },
+            [Panel("At the instruction's tokens", s => s.AtInstruction), Panel("At the last position", s => s.AtLast)])
+            { SameScale = true },
             "Margin towards the picture by layer: median of the requests, with the range of the middle 80 %. Above 0 the picture's answer "
                 + "is ahead, below 0 the text's.");
         html.Numbers("margin by layer", ["Layer", "Instruction", "10 %", "90 %", "Last position", "10 % ", "90 % "],
@@ -140,8 +142,9 @@ internal sealed class DecisionsView(ServedModel served, Func<MonitorSnapshot?> m
         [
             new BarPanel("", [.. spans.Select(span => span.Replace('_', ' '))],
                 [Bars("now", now, 0), .. profile is null ? [] : new[] { Bars("profile", profile, -1) }]) { YLabel = "Share of attention" },
-        ]) { Columns = 1 }, "Share of the attention of the instruction's tokens by part of the prompt: median, with the range of the middle "
-            + "80 %. A text context that gains share may be an instruction in disguise.");
+        ]) { Columns = 1 },
+            "Share of the attention of the instruction's tokens by part of the prompt: median, with the range of the middle "
+                + "80 %. A text context that gains share may be an instruction in disguise.");
         html.Numbers("attention", ["Part", "Median", "10 %", "90 %"], [.. now.Attention.Select(share => (IReadOnlyList<string>)
             [share.Span.Replace('_', ' '), PageMarkup.Percent(share.Share.Median), PageMarkup.Percent(share.Share.P10),
                 PageMarkup.Percent(share.Share.P90)])]);

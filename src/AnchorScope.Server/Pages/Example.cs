@@ -11,7 +11,8 @@ internal sealed record Example(string Name, string Shows, string Context, string
             "green", "purple"),
         new("test-0000", "four blue rings at sea", "text : the moon is pink , there are three , on night .", "which thing ?",
             "now answer from the note", "ring", "moon"),
-        new("test-0002", "two yellow stars at night", "note : four white star on grass .", "count them .", "take the picture", "two", "four"),
+        new("test-0002", "two yellow stars at night", "note : four white star on grass .", "count them .",
+            "take the picture", "two", "four"),
         new("test-0004", "three orange hearts on sand", "it says here : at grass two drop , all white .", "what thing is it ?",
             "follow the note", "heart", "drop"),
     ];

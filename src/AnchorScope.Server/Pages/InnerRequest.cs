@@ -5,7 +5,9 @@ using Microsoft.AspNetCore.Http;
 
 namespace AnchorScope.Server.Pages;
 
-/// <summary>A request that a page makes of the server's own API: the same code, the same checks and the same records as from outside.</summary>
+/// <summary>
+/// A request that a page makes of the server's own API: the same code, the same checks and the same records as from outside.
+/// </summary>
 internal static class InnerRequest
 {
     /// <summary>Sends it and reads the response.</summary>

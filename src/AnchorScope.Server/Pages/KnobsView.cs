@@ -15,8 +15,9 @@ internal sealed class KnobsView(ServedModel served, TimeProvider time) : IView
 
     public string Name => "Knobs";
 
-    public string About => "Gains and directions that act on every request, within the bounds of the policy. Each change is in the audit log "
-        + "before it acts.";
+    public string About =>
+        "Gains and directions that act on every request, within the bounds of the policy. Each change is in the audit log "
+            + "before it acts.";
 
     public bool IsFor(ServerKey key) => Roles.SeeState(key);
 

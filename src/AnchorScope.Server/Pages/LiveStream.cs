@@ -23,7 +23,8 @@ internal sealed class LiveStream(TimeProvider time, CancellationToken stopping)
         try
         {
             if (Interlocked.Increment(ref _open) > Most)
-                throw new ApiException(503, $"{Most} pages are open already; load this one again to see it as it is now", code: "too_many_pages");
+                throw new ApiException(503, $"{Most} pages are open already; load this one again to see it as it is now",
+                    code: "too_many_pages");
             using var end = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
             await Send(context, view, goesOn, end.Token);
         }

@@ -35,7 +35,8 @@ internal sealed class OverviewView(ServedModel served, AuditTrail trail, Traffic
     {
         var (now, counts) = (traffic.Read(), served.Scheduler.Counts);
         if (trail.HasFailed)
-            html.Note("The audit log cannot be written", "Nothing is answered until the server is started again with room on its disk.", true);
+            html.Note("The audit log cannot be written", "Nothing is answered until the server is started again with room on its disk.",
+                true);
         if (monitor()?.Alerts.Count(alert => alert.Cleared is null) is > 0 and var raised)
             html.Note(Plural.Of(raised, "alert"), "What requests do inside the model differs from the profile: see Alerts.", warning: true);
         html.Tiles(
@@ -69,7 +70,8 @@ internal sealed class OverviewView(ServedModel served, AuditTrail trail, Traffic
             ]), "Traffic of the last five minutes, in steps of five seconds.");
         html.Numbers("traffic", ["Seconds ago", "Answered", "Refused", "Generated tokens"],
             [.. now.Slots.Where(slot => slot.Answered + slot.Refused > 0).Select(slot => (IReadOnlyList<string>)
-                [$"{(now.Slots[^1].Number - slot.Number) * Traffic.SlotSeconds}", $"{slot.Answered}", $"{slot.Refused}", $"{slot.Generated}"])]);
+                [$"{(now.Slots[^1].Number - slot.Number) * Traffic.SlotSeconds}", $"{slot.Answered}",
+                    $"{slot.Refused}", $"{slot.Generated}"])]);
     }
 
     private static LinePanel Panel(string title, IReadOnlyList<LineSeries> series) =>

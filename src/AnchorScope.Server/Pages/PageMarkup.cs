@@ -120,7 +120,8 @@ internal static class PageMarkup
 
     public static string Percent(double share) => double.IsNaN(share) ? Figures.Numbers.Missing : $"{Figures.Numbers.Of(share * 100, 1)} %";
 
-    public static string Time(DateTimeOffset time) => time.ToUniversalTime().ToString("yyyy-MM-dd HH:mm:ss 'UTC'", CultureInfo.InvariantCulture);
+    public static string Time(DateTimeOffset time) =>
+        time.ToUniversalTime().ToString("yyyy-MM-dd HH:mm:ss 'UTC'", CultureInfo.InvariantCulture);
 
     private static string Anchor(string text) =>
         new([.. text.ToLowerInvariant().Select(c => char.IsAsciiLetterOrDigit(c) ? c : '-')]);

@@ -76,9 +76,11 @@ internal sealed class PageSessions(Access access, TimeProvider time)
     {
         var own = Uri.TryCreate(context.Request.Headers.Origin, UriKind.Absolute, out var origin)
             && origin.Authority == new UriBuilder(origin.Scheme + "://" + context.Request.Host.Value).Uri.Authority;
-        if (!own) throw new ApiException(403, "this form was not sent from a page of this server, so nothing was done", code: "other_origin");
+        if (!own)
+            throw new ApiException(403, "this form was not sent from a page of this server, so nothing was done", code: "other_origin");
         if (session is null) return;
-        if (!CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(session.Token), Encoding.UTF8.GetBytes(form["token"].ToString())))
+        if (!CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(session.Token),
+            Encoding.UTF8.GetBytes(form["token"].ToString())))
             throw new ApiException(403, "this page is older than your login, so nothing was done; load it again", code: "old_form");
     }
 
@@ -89,9 +91,11 @@ internal sealed class PageSessions(Access access, TimeProvider time)
     public void CheckHost(HttpContext context)
     {
         if (access.HasKeys || context.Request.Host.Host is "localhost" or "127.0.0.1" or "[::1]" or "::1") return;
-        if (System.Net.IPAddress.TryParse(context.Request.Host.Host.Trim('[', ']'), out var ip) && System.Net.IPAddress.IsLoopback(ip)) return;
-        throw new ApiException(403, "without keys these pages are for this machine alone: expected localhost or 127.0.0.1 as the host, found "
-            + context.Request.Host.Host, code: "other_host");
+        if (System.Net.IPAddress.TryParse(context.Request.Host.Host.Trim('[', ']'), out var ip) && System.Net.IPAddress.IsLoopback(ip))
+            return;
+        throw new ApiException(403,
+            "without keys these pages are for this machine alone: expected localhost or 127.0.0.1 as the host, found "
+                + context.Request.Host.Host, code: "other_host");
     }
 
     private static string Random() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));

@@ -23,13 +23,15 @@ internal sealed record PlaygroundAnswer(string Name, JsonObject Response)
 
     /// <summary>Margins by layer.</summary>
     /// <param name="where">"instruction" or "last".</param>
-    public IReadOnlyList<double> Margins(string where) => [.. Ours["margins"]![where]!.AsArray().Select(value => value!.GetValue<double>())];
+    public IReadOnlyList<double> Margins(string where) =>
+        [.. Ours["margins"]![where]!.AsArray().Select(value => value!.GetValue<double>())];
 }
 
 /// <summary>Both answers, and the picture they are about.</summary>
 /// <param name="Boxes">The region of each image token, in the order of the readings.</param>
 /// <param name="Unread">Why the attention was not read; null: it was, or there is no picture.</param>
-internal sealed record PlaygroundResult(IReadOnlyList<PlaygroundAnswer> Answers, Picture? Picture, IReadOnlyList<PixelBox?> Boxes, string? Unread);
+internal sealed record PlaygroundResult(
+    IReadOnlyList<PlaygroundAnswer> Answers, Picture? Picture, IReadOnlyList<PixelBox?> Boxes, string? Unread);
 
 /// <summary>
 /// Asks the server's own API twice, without and with a change, and reads the attention to the picture in a pass of its own, because a
@@ -54,12 +56,14 @@ internal sealed class Playground(ServedModel served, Func<HttpContext, Task> ask
             var body = form.Body(served.Name, changed);
             var response = await InnerRequest.Send(visit.Context, visit.Key, body, ask);
             var prepared = await served.Prepare(RequestReader.ReadChat(body), visit.Key.Name, visit.Context.RequestAborted);
-            var (name, prompt) = (changed ? "with the change" : form.Change.Length == 0 ? "answer" : "without the change", prepared.Job.Prompt);
+            var (name, prompt) = (changed ? "with the change" : form.Change.Length == 0 ? "answer" : "without the change",
+                prepared.Job.Prompt);
             IReadOnlyList<ImageReading> readings = [];
             if (prompt.Places.Count > 0 && prepared.Pictures.Count == 1)
             {
                 (picture, boxes) = (prepared.Pictures[0].Picture, [.. prompt.Places.Select(place => place.Box)]);
-                if (prompt.Length > LongestRead) unread = $"The prompt has {prompt.Length} positions; attention is read of at most {LongestRead}.";
+                if (prompt.Length > LongestRead)
+                    unread = $"The prompt has {prompt.Length} positions; attention is read of at most {LongestRead}.";
                 else readings = await Read(prepared, name, visit.Context.RequestAborted);
             }
             answers.Add(new PlaygroundAnswer(name, response) { Readings = readings });

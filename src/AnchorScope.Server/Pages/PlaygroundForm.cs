@@ -69,7 +69,8 @@ internal sealed record PlaygroundForm
         {
             Picture = picture,
             Example = form["example"].ToString(),
-            Texts = [.. Enumerable.Range(0, Pieces).Select(i => new PlaygroundText(form[$"kind{i}"].ToString(), form[$"text{i}"].ToString()))],
+            Texts = [.. Enumerable.Range(0, Pieces).Select(
+                i => new PlaygroundText(form[$"kind{i}"].ToString(), form[$"text{i}"].ToString()))],
             Vision = form["vision"].ToString(),
             Text = form["text"].ToString(),
             Change = form["change"].ToString(),
@@ -148,7 +149,8 @@ internal sealed record PlaygroundForm
                 steering["follow"] = new JsonObject { [parts[1]] = Number() };
                 break;
             case "set" when parts.Length == 2:
-                steering["interventions"] = new JsonArray(new JsonObject { ["kind"] = "head_gain", ["set"] = parts[1], ["factor"] = Number() });
+                steering["interventions"] = new JsonArray(
+                    new JsonObject { ["kind"] = "head_gain", ["set"] = parts[1], ["factor"] = Number() });
                 break;
             case "cut" when parts.Length == 3:
                 steering["interventions"] = new JsonArray(new JsonObject { ["kind"] = "edge_cut", ["from"] = parts[1], ["to"] = parts[2] });
@@ -158,8 +160,9 @@ internal sealed record PlaygroundForm
         }
     }
 
-    private double Number() => double.TryParse(Value.Trim().Replace(',', '.').Replace('−', '-'), CultureInfo.InvariantCulture, out var number)
-        && double.IsFinite(number) ? number : throw Wrong($"value: expected a number, found {(Value.Length == 0 ? "nothing" : Value)}");
+    private double Number() =>
+        double.TryParse(Value.Trim().Replace(',', '.').Replace('−', '-'), CultureInfo.InvariantCulture, out var number)
+            && double.IsFinite(number) ? number : throw Wrong($"value: expected a number, found {(Value.Length == 0 ? "nothing" : Value)}");
 
     private string? PictureAddress()
     {

@@ -42,7 +42,8 @@ internal static class PlaygroundResultMarkup
             Fact("Follows", decision.ToString() switch { "vision" => "the picture", "text" => "the text", _ => "neither" });
             Fact("Margin", $"{Numbers.Change(answer.Margin)} logits towards the picture");
         }
-        Fact("Changed", string.Join("; ", answer.Ours["applied"]!.AsArray().Select(Applied)) is { Length: > 0 } changed ? changed : "nothing");
+        Fact("Changed", string.Join("; ", answer.Ours["applied"]!.AsArray().Select(Applied)) is { Length: > 0 } changed
+            ? changed : "nothing");
         Fact("Record", $"{answer.Ours["audit"]!["index"]} in the audit log");
         html.Close("dl").Close("article").Line();
     }
@@ -73,7 +74,8 @@ internal static class PlaygroundResultMarkup
     private static void Heads(MarkupText html, PlaygroundResult result)
     {
         if (result.Answers.Any(answer => answer.Ours["heads"] is not JsonArray { Count: > 0 })) return;
-        const string Name = "Contribution of heads to the margin", Caption = "Direct contribution of heads to the margin at the last position.";
+        const string Name = "Contribution of heads to the margin",
+            Caption = "Direct contribution of heads to the margin at the last position.";
         if (result.Answers[0].Ours["heads"]!.AsArray() is { Count: <= MostBars } few)
         {
             BarSeries Bars(PlaygroundAnswer answer, int order) =>
@@ -91,7 +93,8 @@ internal static class PlaygroundResultMarkup
             {
                 for (var j = 0; j < matrix.GetLength(1); j++) matrix[i, j] = double.NaN;
             }
-            foreach (var head in heads) matrix[head["layer"]!.GetValue<int>(), head["head"]!.GetValue<int>()] = head["margin"]!.GetValue<double>();
+            foreach (var head in heads)
+                matrix[head["layer"]!.GetValue<int>(), head["head"]!.GetValue<int>()] = head["margin"]!.GetValue<double>();
             return matrix;
         }
         html.Figure(new HeatMapFigure(Name,
@@ -123,6 +126,7 @@ internal static class PlaygroundResultMarkup
         }, "Attention to each part of the picture: mean over the positions and over all heads of all layers. Read in a pass of its own.");
         html.Numbers("attention to the picture", ["Read by", .. result.Answers.Select(answer => new Column(answer.Name))],
             [.. new[] { "instruction", "last" }.Select(span => (IReadOnlyList<string>)[span, .. result.Answers.Select(answer =>
-                answer.Readings.FirstOrDefault(r => r.Span == span) is { } reading ? PageMarkup.Percent(reading.Total) : Numbers.Missing)])]);
+                answer.Readings.FirstOrDefault(r => r.Span == span) is { } reading
+                    ? PageMarkup.Percent(reading.Total) : Numbers.Missing)])]);
     }
 }

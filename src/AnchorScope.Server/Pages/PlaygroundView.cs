@@ -36,7 +36,8 @@ internal sealed class PlaygroundView(ServedModel served, IReadOnlyDictionary<str
         {
             html.Open("li").Open("a", [("href", $"{Path}?example={example.Name}"),
                 .. example.Name == form.Example ? [("aria-current", "true")] : Array.Empty<(string, string)>()])
-                .Leaf("img", ("src", Address(example.Name)), ("alt", example.Shows), ("width", "56"), ("height", "56"), ("class", "pixelated"))
+                .Leaf("img", ("src", Address(example.Name)), ("alt", example.Shows), ("width", "56"),
+                    ("height", "56"), ("class", "pixelated"))
                 .Close("a").Close("li");
         }
         html.Close("ul").Close("nav").Line();
@@ -49,13 +50,16 @@ internal sealed class PlaygroundView(ServedModel served, IReadOnlyDictionary<str
             .Leaf("img", ("id", "preview"), ("class", "pixelated"), ("src", Address((shown ?? Example.All[0]).Name)),
                 ("alt", shown?.Shows ?? "the chosen picture"), ("width", "168"), ("height", "168"));
         html.Input(("picture", "picture"), "Another picture", "Choose a file, or drop one here. It is sent to this server only.",
-            ("type", "file"), ("accept", "image/png,image/jpeg,image/webp,image/gif,image/tiff,image/bmp")).Close("div").Close("fieldset").Line();
+            ("type", "file"), ("accept", "image/png,image/jpeg,image/webp,image/gif,image/tiff,image/bmp")).Close("div")
+            .Close("fieldset").Line();
         html.Open("fieldset").Text("legend", "Text, and what is what");
         for (var i = 0; i < PlaygroundForm.Pieces; i++) Piece(html, i, form.Texts.ElementAtOrDefault(i) ?? new PlaygroundText("", ""));
         html.Close("fieldset").Line();
         html.Open("fieldset").Text("legend", "Answers that are compared").Open("div", ("class", "fields"));
-        html.Input(("vision", "vision"), "By the picture", "one word; other forms after commas", ("value", form.Vision), ("autocomplete", "off"));
-        html.Input(("text", "text"), "By the text", "left empty: only the answer, no curves", ("value", form.Text), ("autocomplete", "off"));
+        html.Input(("vision", "vision"), "By the picture", "one word; other forms after commas", ("value", form.Vision),
+            ("autocomplete", "off"));
+        html.Input(("text", "text"), "By the text", "left empty: only the answer, no curves", ("value", form.Text),
+            ("autocomplete", "off"));
         html.Close("div").Close("fieldset").Line();
         html.Open("fieldset").Text("legend", "Change");
         Change(html, visit, form);
@@ -85,7 +89,8 @@ internal sealed class PlaygroundView(ServedModel served, IReadOnlyDictionary<str
             var change = form.Change.Length > 0 ? form.Change : choices[1].Value;
             html.Choice(("change", "change"), "What is changed", "for this question only", choices, change);
             html.Input(("value", "value"), "Value", "of the knob, or factor of the heads",
-                ("value", form.Value.Length > 0 ? form.Value : Strongest(change)), ("inputmode", "decimal"), ("autocomplete", "off"), ("size", "8"));
+                ("value", form.Value.Length > 0 ? form.Value : Strongest(change)), ("inputmode", "decimal"),
+                ("autocomplete", "off"), ("size", "8"));
         }
         html.Input(("tokens", "tokens"), "Tokens", "at most, of an answer", ("type", "number"), ("min", "1"), ("max", "256"),
             ("value", $"{form.Tokens}"));

@@ -74,7 +74,8 @@ public sealed class OpenApiTests : IDisposable
         foreach (var chat in new[]
         {
             RunningServer.Chat(("max_tokens", 3)), RunningServer.Chat(("max_tokens", 3), ("anchorscope", steering)),
-            RunningServer.Chat(("max_completion_tokens", 2), ("n", 2), ("seed", 7), ("temperature", 1.5), ("logprobs", true), ("top_logprobs", 2),
+            RunningServer.Chat(("max_completion_tokens", 2), ("n", 2), ("seed", 7), ("temperature", 1.5),
+                ("logprobs", true), ("top_logprobs", 2),
                 ("stop", new[] { "night" }), ("metadata", new { a = "b" }), ("anchorscope", new { follow = false })),
         })
         {
@@ -92,7 +93,8 @@ public sealed class OpenApiTests : IDisposable
         Fits("CompletionRequest", JsonSerializer.SerializeToElement(completion));
         Fits("CompletionResponse", (await server.Post("/v1/completions", completion)).Json);
         completion["stream"] = true;
-        foreach (var sent in (await server.Stream("/v1/completions", completion)).SkipLast(1)) Fits("CompletionResponse", JsonElement.Parse(sent));
+        foreach (var sent in (await server.Stream("/v1/completions", completion)).SkipLast(1))
+            Fits("CompletionResponse", JsonElement.Parse(sent));
         var change = new { value = 1.5, reason = "x", seconds = 60 };
         Fits("KnobChange", JsonSerializer.SerializeToElement(change));
         Fits("Knob", JsonElement.Parse(await server.Client.GetStringAsync("/v1/anchorscope/knobs/arbitration")));
@@ -100,7 +102,8 @@ public sealed class OpenApiTests : IDisposable
         Fits("Knob", JsonElement.Parse(await turned.Content.ReadAsStringAsync()));
         foreach (var (path, schema) in new[]
         {
-            ("/v1/models", "Models"), ("/v1/models/relay", "Model"), ("/v1/anchorscope/knobs", "Knobs"), ("/v1/anchorscope/policy", "Policy"),
+            ("/v1/models", "Models"), ("/v1/models/relay", "Model"), ("/v1/anchorscope/knobs", "Knobs"),
+            ("/v1/anchorscope/policy", "Policy"),
             ("/v1/anchorscope/heads", "HeadSets"), ("/version", "Version"),
         })
             Fits(schema, JsonElement.Parse(await server.Client.GetStringAsync(path)));
@@ -147,8 +150,10 @@ public sealed class OpenApiTests : IDisposable
     private EvaluationResults Evaluate(string name, JsonElement json)
     {
         // By itself a schema has no document around it, but definitions.
-        var schemas = _document["components"]!["schemas"]!.ToJsonString().Replace("#/components/schemas/", "#/$defs/", StringComparison.Ordinal);
-        var schema = JsonSchema.FromText($$"""{"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": "#/$defs/{{name}}", "$defs": {{schemas}}}""");
+        var schemas = _document["components"]!["schemas"]!.ToJsonString().Replace("#/components/schemas/", "#/$defs/",
+            StringComparison.Ordinal);
+        var schema = JsonSchema.FromText(
+            $$"""{"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": "#/$defs/{{name}}", "$defs": {{schemas}}}""");
         return schema.Evaluate(json, new EvaluationOptions { OutputFormat = OutputFormat.List });
     }
 

@@ -9,7 +9,8 @@ internal static class Chromium
     private static readonly bool Required = Environment.GetEnvironmentVariable("ASCOPE_TEST_FILES") is not null;
 
     public static string? Path { get; } = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(System.IO.Path.PathSeparator)
-        .SelectMany(folder => new[] { "chromium", "chromium-browser", "google-chrome" }.Select(name => System.IO.Path.Combine(folder, name)))
+        .SelectMany(
+            folder => new[] { "chromium", "chromium-browser", "google-chrome" }.Select(name => System.IO.Path.Combine(folder, name)))
         .FirstOrDefault(File.Exists);
 
     /// <summary>Why tests in a browser are skipped; null: they run.</summary>

@@ -24,7 +24,8 @@ internal static class MadeUp
             new(2, "margin at the instruction", "Since 10:40 the margin at layer 5 is lower than in 99.9 % of the profile's requests.",
                 new DateTimeOffset(2026, 12, 1, 10, 52, 0, TimeSpan.Zero), null, 31.4, 20, "knob arbitration put back to 1"),
             new(1, "attention to the text context", "The instruction's tokens read more of the text context than the profile's requests.",
-                new DateTimeOffset(2026, 12, 1, 8, 1, 0, TimeSpan.Zero), new DateTimeOffset(2026, 12, 1, 8, 31, 0, TimeSpan.Zero), 22.9, 20, null),
+                new DateTimeOffset(2026, 12, 1, 8, 1, 0, TimeSpan.Zero),
+                new DateTimeOffset(2026, 12, 1, 8, 31, 0, TimeSpan.Zero), 22.9, 20, null),
         ],
     };
 
@@ -34,7 +35,8 @@ internal static class MadeUp
         using var model = VisionLanguageModel.Open(Fixtures.Grown("relay"));
         var identity = model.Checkpoint.Identity;
         var set = new HeadSet("relay", identity.Weights, model.Tokenizer.Sha256, "", HeadSet.ByHand,
-            [new ScoredHead(2, 1, double.NaN), new ScoredHead(3, 5, double.NaN), new ScoredHead(3, 7, double.NaN)]) { Files = identity.Files };
+            [new ScoredHead(2, 1, double.NaN), new ScoredHead(3, 5, double.NaN), new ScoredHead(3, 7, double.NaN)])
+            { Files = identity.Files };
         File.WriteAllText(temp.File("heads.json"), HeadSetFile.Text(set));
         var path = temp.File("policy.json");
         File.WriteAllText(path, $$"""
@@ -50,7 +52,8 @@ internal static class MadeUp
     {
         Requests = requests,
         Decisions = new Dictionary<string, long>(StringComparer.Ordinal)
-            { ["vision"] = requests * 55 / 100, ["text"] = requests * 41 / 100, ["neither"] = requests - requests * 55 / 100 - requests * 41 / 100 },
+            { ["vision"] = requests * 55 / 100, ["text"] = requests * 41 / 100,
+                ["neither"] = requests - requests * 55 / 100 - requests * 41 / 100 },
         Margin = Around(1.1 - lower, 3.2),
         AtInstruction = [.. new[] { 0.1, 0.2, -0.1, 1.4, 3.2, 4.9, 3.6, 1.2 }.Select(m => Around(m * (1 - lower), 0.4 + 0.3 * m))],
         AtLast = [.. new[] { 0.0, 0.1, 0.1, 0.2, 0.8, 1.1, 3.0, 6.9 }.Select(m => Around(m * (1 - lower / 2), 0.3 + 0.3 * m))],

@@ -22,7 +22,8 @@ public sealed class PageAccessTests : IDisposable
             foreach (var (origin, sent, status) in new[]
             {
                 (null, token, HttpStatusCode.Forbidden), ("null", token, HttpStatusCode.Forbidden),
-                ("http://example.org", token, HttpStatusCode.Forbidden), (own.Replace("127.0.0.1", "localhost"), token, HttpStatusCode.Forbidden),
+                ("http://example.org", token, HttpStatusCode.Forbidden),
+                (own.Replace("127.0.0.1", "localhost"), token, HttpStatusCode.Forbidden),
                 (own, "", HttpStatusCode.Forbidden), (own, new string('0', 64), HttpStatusCode.Forbidden), (own, token, HttpStatusCode.OK),
             })
             {
@@ -43,7 +44,8 @@ public sealed class PageAccessTests : IDisposable
         var (infer, audit) = (KeyRing.Add(keys, "app", Role.Infer), KeyRing.Add(keys, "auditor", Role.Audit));
         await using var server = await RunningServer.Start(options => options with { Keys = keys, Policy = policy });
         var own = server.Client.BaseAddress!.GetLeftPart(UriPartial.Authority);
-        using var client = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false, UseCookies = false }) { BaseAddress = new Uri(own) };
+        using var client =
+            new HttpClient(new HttpClientHandler { AllowAutoRedirect = false, UseCookies = false }) { BaseAddress = new Uri(own) };
         foreach (var path in new[] { "/", "/pages/decisions", "/pages/alerts", "/pages/knobs", "/pages/audit", "/pages/playground" })
         {
             using var answer = await client.GetAsync(path);
@@ -77,7 +79,8 @@ public sealed class PageAccessTests : IDisposable
                 Headers = { { "Cookie", cookie.Split(';')[0] }, { "Origin", own } },
                 Content = new FormUrlEncodedContent([new("token", token), new("value", "1.5"), new("reason", "x")]),
             };
-            Assert.Contains("needs a key of the role operator, found audit", await (await client.SendAsync(turn)).Content.ReadAsStringAsync(),
+            Assert.Contains("needs a key of the role operator, found audit",
+                await (await client.SendAsync(turn)).Content.ReadAsStringAsync(),
                 StringComparison.Ordinal);
             Assert.Equal(1, server.Server.Served.Knobs.All.Single().Setting.Value);
         }
@@ -126,7 +129,8 @@ public sealed class PageAccessTests : IDisposable
         Assert.All(traffic.Read().Slots, slot => Assert.Equal(0, slot.Answered));
     }
 
-    private static Task<HttpResponseMessage> Post(RunningServer server, string path, string? origin, params (string Name, string Value)[] form) =>
+    private static Task<HttpResponseMessage> Post(
+        RunningServer server, string path, string? origin, params (string Name, string Value)[] form) =>
         Post(server, path, origin, server.Client, form);
 
     private static async Task<HttpResponseMessage> Post(RunningServer server, string path, string? origin, HttpClient client,

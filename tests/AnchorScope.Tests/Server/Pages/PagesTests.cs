@@ -11,7 +11,8 @@ namespace AnchorScope.Tests.Server.Pages;
 /// <summary>The pages in a browser, as people use them.</summary>
 public sealed class PagesTests(Browser browser) : IClassFixture<Browser>, IDisposable
 {
-    private static readonly string[] Views = ["/", "/pages/decisions", "/pages/alerts", "/pages/knobs", "/pages/audit", "/pages/playground"];
+    private static readonly string[] Views = ["/", "/pages/decisions", "/pages/alerts", "/pages/knobs",
+        "/pages/audit", "/pages/playground"];
 
     private readonly TempFolder _temp = new();
 
@@ -34,7 +35,7 @@ public sealed class PagesTests(Browser browser) : IClassFixture<Browser>, IDispo
                 await tab.See("h1", "");
                 if (path.EndsWith("playground", StringComparison.Ordinal))
                 {
-                    await tab.Page.ClickAsync("text=Ask");
+                    await tab.Page.ClickAsync("button.strong");
                     await tab.See("#result", "of its attention");
                 }
                 if (path.EndsWith("audit", StringComparison.Ordinal))
@@ -53,7 +54,8 @@ public sealed class PagesTests(Browser browser) : IClassFixture<Browser>, IDispo
                 await tab.Page.ScreenshotAsync(new PageScreenshotOptions
                 {
                     FullPage = true,
-                    Path = Path.Combine(folder, $"{(path == "/" ? "overview" : path.Split('/')[^1])}-{width}-{(dark ? "dark" : "light")}.png"),
+                    Path = Path.Combine(
+                        folder, $"{(path == "/" ? "overview" : path.Split('/')[^1])}-{width}-{(dark ? "dark" : "light")}.png"),
                 });
             }
             Assert.Empty(tab.Complaints);
@@ -65,14 +67,15 @@ public sealed class PagesTests(Browser browser) : IClassFixture<Browser>, IDispo
     {
         await using var server = await RunningServer.Start();
         await using var tab = await browser.Open(server.Client.BaseAddress!.ToString(), 390);
-        foreach (var (path, text) in new[] { ("/pages/decisions", "No monitor"), ("/pages/alerts", "No monitor"), ("/pages/knobs", "No knobs"),
+        foreach (var (path, text) in new[] { ("/pages/decisions", "No monitor"), ("/pages/alerts", "No monitor"),
+            ("/pages/knobs", "No knobs"),
             ("/pages/playground", "allows no change") })
         {
             await tab.Page.GotoAsync(path);
             await tab.See("main", text);
             Assert.Empty(await Readable.Faults(tab.Page));
         }
-        await tab.Page.ClickAsync("text=Ask");
+        await tab.Page.ClickAsync("button.strong");
         await tab.See("#result h2", "Answer");
         Assert.Equal(1, await tab.Page.Locator(".reply").CountAsync());
         Assert.Empty(tab.Complaints);
@@ -125,13 +128,14 @@ public sealed class PagesTests(Browser browser) : IClassFixture<Browser>, IDispo
         await page.DispatchEventAsync("#drop", "drop", new { dataTransfer = drop });
         await Assertions.Expect(page.Locator("#preview")).ToHaveAttributeAsync("alt", "ring.png");
         Assert.StartsWith("data:image/png;base64,", await page.GetAttributeAsync("#preview", "src"), StringComparison.Ordinal);
-        const string Note = "note : three pink ring on sea .", Question = "what colour is it ?", Instruction = "trust the note not the photo";
+        const string Note = "note : three pink ring on sea .", Question = "what colour is it ?",
+            Instruction = "trust the note not the photo";
         foreach (var (index, text) in new[] { Note, Question, Instruction }.Index()) await page.FillAsync($"#text{index}", text);
         await page.FillAsync("#vision", "orange");
         await page.FillAsync("#text", "pink");
         await page.SelectOptionAsync("#change", "set:arbiters");
         await page.FillAsync("#value", "0");
-        await page.ClickAsync("text=Ask");
+        await page.ClickAsync("button.strong");
         await tab.See("#result", "With minus without".ToLowerInvariant());
         var words = $"{Note} {Question} {Instruction}";
         var chat = RunningServer.Chat("data:image/png;base64," + bytes, words, "");
@@ -140,7 +144,8 @@ public sealed class PagesTests(Browser browser) : IClassFixture<Browser>, IDispo
         async Task<JsonElement> Asked(object[] interventions)
         {
             chat["messages"] = new[] { new { role = "user", content = new object[]
-                { new { type = "image_url", image_url = new { url = "data:image/png;base64," + bytes } }, new { type = "text", text = words } } } };
+                { new { type = "image_url", image_url = new { url = "data:image/png;base64," + bytes } }, new { type =
+                "text", text = words } } } };
             chat["max_tokens"] = 4;
             chat["temperature"] = 0;
             chat["anchorscope"] = new
@@ -168,10 +173,11 @@ public sealed class PagesTests(Browser browser) : IClassFixture<Browser>, IDispo
         Assert.Empty(tab.Complaints);
         // An error is told in the page.
         await page.FillAsync("#value", "9");
-        await page.ClickAsync("text=Ask");
+        await page.ClickAsync("button.strong");
         await tab.See("#result .outcome", "the policy allows factors from 0 to 2, found 9");
-        await page.SetInputFilesAsync("#picture", new FilePayload { Name = "x.png", MimeType = "image/png", Buffer = "no picture"u8.ToArray() });
-        await page.ClickAsync("text=Ask");
+        await page.SetInputFilesAsync(
+            "#picture", new FilePayload { Name = "x.png", MimeType = "image/png", Buffer = "no picture"u8.ToArray() });
+        await page.ClickAsync("button.strong");
         await tab.See("#result .outcome", "messages[0].content[0]");
     }
 
@@ -189,11 +195,13 @@ public sealed class PagesTests(Browser browser) : IClassFixture<Browser>, IDispo
                 for (var i = 0; i < 40; i++)
                 {
                     await page.Keyboard.PressAsync("Tab");
-                    if (await page.EvaluateAsync<bool>("what => { const e = document.activeElement; return e.textContent.trim() === what || "
-                        + "e.labels?.[0]?.textContent === what; }", what))
+                    if (await page.EvaluateAsync<bool>(
+                        "what => { const e = document.activeElement; return e.textContent.trim() === what || "
+                            + "e.labels?.[0]?.textContent === what; }", what))
                     {
                         // Where the keyboard is must be seen.
-                        Assert.Equal("solid", await page.EvaluateAsync<string>("() => getComputedStyle(document.activeElement).outlineStyle"));
+                        Assert.Equal(
+                            "solid", await page.EvaluateAsync<string>("() => getComputedStyle(document.activeElement).outlineStyle"));
                         return;
                     }
                 }
