@@ -48,6 +48,7 @@ internal sealed class AlertsView(Func<MonitorSnapshot?> monitor) : ILiveView
         html.Table("Alerts that are over", ["Watched", "Raised", "Cleared", "Found", "Statistic", "Threshold", "The server"],
             [.. over.Select(
                 alert => (IReadOnlyList<string>)[alert.Name, PageMarkup.Time(alert.Raised), PageMarkup.Time(alert.Cleared!.Value),
-                    alert.Message, Numbers.Of(alert.Statistic), Numbers.Of(alert.Threshold), alert.Action ?? Numbers.Missing])], 4, 5);
+                    alert.Message, Numbers.Of(alert.Statistic), Numbers.Of(alert.Threshold), alert.Action ?? Numbers.Missing])], 1, 2, 4,
+            5);
     }
 }

@@ -24,9 +24,13 @@ internal sealed record Asset(string Type, byte[] Bytes)
             ["htmx.js"] = new("text/javascript; charset=utf-8", Read("pages/htmx.js")),
             ["pages.js"] = new("text/javascript; charset=utf-8", Read("pages/pages.js")),
         };
-        foreach (var example in Example.All) all[$"{example.Name}.png"] = new("image/png", Read($"pages/examples/{example.Name}.png"));
+        foreach (var example in Example.All) all[$"{example.Name}.png"] = new("image/png", Picture(example.Name)!);
         return all;
     }
+
+    /// <summary>The picture of an example; null: there is no such example.</summary>
+    public static byte[]? Picture(string name) =>
+        Example.All.Any(example => example.Name == name) ? Read($"pages/examples/{name}.png") : null;
 
     private static byte[] Read(string name)
     {

@@ -38,9 +38,10 @@ internal sealed class AuditView(AuditTrail trail, string folder, string? anchor)
         if (outcome is not null) html.Outcome(outcome);
         html.Close("div").Line();
         html.Heading("Latest records");
-        html.Table("Latest records", ["Record", "Time", "What", "By", "Details"],
+        html.Table("Latest records", ["Record", "Time (UTC)", "What", "By", "Details"],
             [.. AuditReader.Latest(folder, Shown).Select(record => (IReadOnlyList<string>)
-                [Text(record["index"]), Text(record["time"]), Text(record["kind"]), Text(record["caller"]), Details(record)])], 0);
+                [Text(record["index"]), Text(record["time"]).Split('.')[0].Replace('T', ' '), Text(record["kind"]), Text(record["caller"]),
+                    Details(record)])], 0, 1);
     }
 
     /// <summary>Reads the whole log and says whether it is whole.</summary>

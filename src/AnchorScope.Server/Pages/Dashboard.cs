@@ -148,7 +148,8 @@ internal sealed class Dashboard : IDisposable
 
     private Task Refuse(HttpContext context, IView view)
     {
-        if (context.Request.Headers["HX-Request"] == "true" || context.Request.Path.StartsWithSegments("/pages/live", StringComparison.Ordinal))
+        if (context.Request.Headers["HX-Request"] == "true"
+            || context.Request.Path.StartsWithSegments("/pages/live", StringComparison.Ordinal))
             return PageFrame.Send(context, new MarkupText().Outcome(new Outcome("", false, "your login has ended; load this page again")),
                 401);
         context.Response.Redirect($"{Login}?next={Uri.EscapeDataString(view.Path)}");
@@ -191,6 +192,10 @@ internal sealed class Dashboard : IDisposable
             return await context.Request.ReadFormAsync(new FormOptions { MultipartBodyLengthLimit = most }, context.RequestAborted);
         }
         catch (InvalidDataException e)
+        {
+            throw new ApiException(400, $"the form could not be read: {e.Message}", code: "invalid_form");
+        }
+        catch (IOException e) when (e is not BadHttpRequestException)
         {
             throw new ApiException(400, $"the form could not be read: {e.Message}", code: "invalid_form");
         }
@@ -259,13 +264,10 @@ internal sealed class Dashboard : IDisposable
         {
             failed = e;
         }
-        var change = PlaygroundForm.Changes(_parts.Served.Policy).FirstOrDefault(c => c.Value == form.Change && c.Value.Length > 0).Text;
         void Result(MarkupText html)
         {
             if (failed is not null) html.Outcome(new Outcome("", false, failed.Message));
-            else
-                PlaygroundResultMarkup.Write(html, result!, change is null ? ""
-                    : form.Change.StartsWith("cut", StringComparison.Ordinal) ? change : $"{change}, to {form.Value.Trim()}");
+            else PlaygroundResultMarkup.Write(html, result!, form.Described);
         }
         var status = failed?.Status ?? 200;
         if (visit.IsPart)

@@ -56,7 +56,7 @@ internal sealed class DecisionsView(ServedModel served, Func<MonitorSnapshot?> m
             ("Follow the picture", PageMarkup.Count(now.Decisions.GetValueOrDefault("vision")), Followed("vision")),
             ("Follow the text", PageMarkup.Count(now.Decisions.GetValueOrDefault("text")), Followed("text")),
             ("Neither", PageMarkup.Count(now.Decisions.GetValueOrDefault("neither")), Followed("neither")),
-            ("Margin", Numbers.Change(now.Margin.Median), $"median, in logits; 80 % from {Numbers.Change(now.Margin.P10)} to "
+            ("Margin", Numbers.Change(now.Margin.Median), $"median, in logits; 80\u00A0% from {Numbers.Change(now.Margin.P10)} to "
                 + Numbers.Change(now.Margin.P90)));
     }
 
@@ -72,7 +72,8 @@ internal sealed class DecisionsView(ServedModel served, Func<MonitorSnapshot?> m
         html.Figure(new LineFigure("Margin towards the picture by layer",
             [Panel("At the instruction's tokens", s => s.AtInstruction), Panel("At the last position", s => s.AtLast)])
             { SameScale = true },
-            "Margin towards the picture by layer: median of the requests, with the range of the middle 80 %. Above 0 the picture's answer "
+            "Margin towards the picture by layer: median of the requests, with the range of the middle 80\u00A0%. "
+                + "Above 0 the picture's answer "
                 + "is ahead, below 0 the text's.");
         html.Numbers("margin by layer", ["Layer", "Instruction", "10 %", "90 %", "Last position", "10 % ", "90 % "],
             [.. now.AtInstruction.Zip(now.AtLast).Select((pair, layer) => (IReadOnlyList<string>)[$"{layer}",
@@ -144,7 +145,7 @@ internal sealed class DecisionsView(ServedModel served, Func<MonitorSnapshot?> m
                 [Bars("now", now, 0), .. profile is null ? [] : new[] { Bars("profile", profile, -1) }]) { YLabel = "Share of attention" },
         ]) { Columns = 1 },
             "Share of the attention of the instruction's tokens by part of the prompt: median, with the range of the middle "
-                + "80 %. A text context that gains share may be an instruction in disguise.");
+                + "80\u00A0%. A text context that gains share may be an instruction in disguise.");
         html.Numbers("attention", ["Part", "Median", "10 %", "90 %"], [.. now.Attention.Select(share => (IReadOnlyList<string>)
             [share.Span.Replace('_', ' '), PageMarkup.Percent(share.Share.Median), PageMarkup.Percent(share.Share.P10),
                 PageMarkup.Percent(share.Share.P90)])]);
@@ -165,7 +166,7 @@ internal sealed class DecisionsView(ServedModel served, Func<MonitorSnapshot?> m
                 rerun.Change.P90, (int)Math.Min(rerun.Count, int.MaxValue)))])])
             { Columns = 1, XLabel = "Change of the margin towards the picture, logits", XRange = (axis.Low, axis.High) },
             "Requests of the traffic, computed again in idle time with edges cut or heads blocked: median change of the margin, with the "
-                + "range of the middle 80 %.");
+                + "range of the middle 80\u00A0%.", "roomy");
         html.Table("Requests computed again", ["Cut", "Requests", "Decided otherwise", "Change of the margin", "10 %", "90 %"],
             [.. reruns.Select(rerun => (IReadOnlyList<string>)[rerun.Name, PageMarkup.Count(rerun.Count),
                 $"{rerun.Changed} ({PageMarkup.Percent(rerun.Count == 0 ? double.NaN : rerun.Changed / (double)rerun.Count)})",

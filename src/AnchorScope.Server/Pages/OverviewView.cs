@@ -38,14 +38,18 @@ internal sealed class OverviewView(ServedModel served, AuditTrail trail, Traffic
             html.Note("The audit log cannot be written", "Nothing is answered until the server is started again with room on its disk.",
                 true);
         if (monitor()?.Alerts.Count(alert => alert.Cleared is null) is > 0 and var raised)
-            html.Note(Plural.Of(raised, "alert"), "What requests do inside the model differs from the profile: see Alerts.", warning: true);
+        {
+            html.Open("div", ("class", "note warning"), ("role", "note")).Text("b", Plural.Of(raised, "alert")).Open("p")
+                .Text("What is read of requests differs from the profile: see ").Text("a", "Alerts", ("href", "/pages/alerts")).Text(".")
+                .Close("p").Close("div").Line();
+        }
         html.Tiles(
             ("Requests", PageMarkup.Count(now.Answered), now.Refused == 0 ? "answered, none refused"
                 : $"answered, {PageMarkup.Count(now.Refused)} refused"),
             ("Now", $"{counts.Running}", $"in progress, {counts.Waiting} waiting"),
             ("Tokens a second", Numbers.Of(now.TokensPerSecond, 1), "generated, last 30 s"),
-            ("First token", PageMarkup.Seconds(At(now.First, 0.5)), $"median; 95 %: {PageMarkup.Seconds(At(now.First, 0.95))}"),
-            ("Last token", PageMarkup.Seconds(At(now.Whole, 0.5)), $"median; 95 %: {PageMarkup.Seconds(At(now.Whole, 0.95))}"),
+            ("First token", PageMarkup.Seconds(At(now.First, 0.5)), $"median; 95\u00A0%: {PageMarkup.Seconds(At(now.First, 0.95))}"),
+            ("Last token", PageMarkup.Seconds(At(now.Whole, 0.5)), $"median; 95\u00A0%: {PageMarkup.Seconds(At(now.Whole, 0.95))}"),
             ("Keys and values", PageMarkup.Percent(counts.MemoryShare), "of --memory"),
             ("Prompts reused", PageMarkup.Percent(counts.PromptPositions == 0 ? double.NaN
                 : counts.ReusedPositions / (double)counts.PromptPositions), "of their positions"),

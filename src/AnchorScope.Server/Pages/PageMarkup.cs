@@ -16,11 +16,12 @@ internal static class PageMarkup
     /// A figure of the report with its caption. The pages allow no style in elements, so that the widths become attributes; quotes in texts
     /// are escaped, so that only attributes are replaced.
     /// </summary>
-    public static MarkupText Figure(this MarkupText html, Figure figure, string caption)
+    /// <param name="style">"roomy": too wide for a phone, which has the table instead.</param>
+    public static MarkupText Figure(this MarkupText html, Figure figure, string caption, string style = "plain")
     {
         var svg = Rest.Replace(Width.Replace(figure.ToSvg(standalone: false), "${tag} width=\"${width}\""), "")
             .Replace(" style=\"image-rendering: pixelated\"", " image-rendering=\"pixelated\"", StringComparison.Ordinal);
-        return html.Open("figure").Raw(svg).Text("figcaption", caption).Close("figure").Line();
+        return html.Open("figure", ("class", style)).Raw(svg).Text("figcaption", caption).Close("figure").Line();
     }
 
     public static MarkupText Heading(this MarkupText html, string text, int level = 2) =>
@@ -118,7 +119,8 @@ internal static class PageMarkup
     public static string Seconds(double seconds) => double.IsNaN(seconds) ? Figures.Numbers.Missing
         : seconds < 1 ? $"{Figures.Numbers.Of(seconds * 1000, seconds < 0.01 ? 1 : 0)} ms" : $"{Figures.Numbers.Of(seconds)} s";
 
-    public static string Percent(double share) => double.IsNaN(share) ? Figures.Numbers.Missing : $"{Figures.Numbers.Of(share * 100, 1)} %";
+    public static string Percent(double share) =>
+        double.IsNaN(share) ? Figures.Numbers.Missing : $"{Figures.Numbers.Of(share * 100, 1)}\u00A0%";
 
     public static string Time(DateTimeOffset time) =>
         time.ToUniversalTime().ToString("yyyy-MM-dd HH:mm:ss 'UTC'", CultureInfo.InvariantCulture);

@@ -123,6 +123,22 @@ internal sealed record PlaygroundForm
     /// <summary>Whether both answers are named, so that the decision can be read.</summary>
     public bool HasAnswers => Vision.Trim().Length > 0 && Text.Trim().Length > 0;
 
+    /// <summary>The change in words; empty: nothing is changed.</summary>
+    public string Described
+    {
+        get
+        {
+            var parts = Change.Split(':', 3);
+            return parts switch
+            {
+                ["knob", var knob] => $"knob {knob} at {Value.Trim()}",
+                ["set", var set] => $"outputs of the heads of {set} times {Value.Trim()}",
+                ["cut", var from, var to] => Cut(from, to),
+                _ => "",
+            };
+        }
+    }
+
     /// <summary>The changes that a policy allows here, with what they are called.</summary>
     public static IEnumerable<(string Value, string Text)> Changes(Policy policy)
     {
@@ -136,9 +152,11 @@ internal sealed record PlaygroundForm
         foreach (var (from, to) in new[] { ("image", "instruction"), ("text_context", "instruction"), ("image", "last"),
             ("text_context", "last") })
         {
-            yield return ($"cut:{from}:{to}", $"attention from {to.Replace('_', ' ')} to {from.Replace('_', ' ')} cut");
+            yield return ($"cut:{from}:{to}", Cut(from, to));
         }
     }
+
+    private static string Cut(string from, string to) => $"attention from {to.Replace('_', ' ')} to {from.Replace('_', ' ')} cut";
 
     private void Add(JsonObject steering)
     {
@@ -168,8 +186,8 @@ internal sealed record PlaygroundForm
     {
         if (Picture is not null) return Picture;
         if (Example.Length == 0) return null;
-        return Asset.LoadAll().TryGetValue(Example + ".png", out var asset)
-            ? "data:image/png;base64," + Convert.ToBase64String(asset.Bytes) : throw Wrong($"picture: there is no example {Example}");
+        return Asset.Picture(Example) is { } bytes ? "data:image/png;base64," + Convert.ToBase64String(bytes)
+            : throw Wrong($"picture: there is no example {Example}");
     }
 
     private static JsonArray Words(string text) => new([.. text.Split(',', StringSplitOptions.TrimEntries

@@ -11,7 +11,7 @@ internal readonly record struct TrafficSlot(long Number, long Answered, long Ref
 internal sealed record TrafficReading(long Answered, long Refused, long Prompt, long Generated, IReadOnlyList<TrafficSlot> Slots,
     IReadOnlyList<double> First, IReadOnlyList<double> Whole)
 {
-    /// <summary>Generated tokens a second over the last seconds that are over.</summary>
+    /// <summary>Generated tokens a second over the last half minute.</summary>
     public double TokensPerSecond { get; init; }
 }
 
@@ -66,7 +66,9 @@ internal sealed class Traffic(TimeProvider time)
             return new TrafficReading(_answered, _refused, _prompt, _generated, slots, [.. _times.Select(t => t.First).Order()],
                 [.. _times.Select(t => t.Whole).Order()])
             {
-                TokensPerSecond = slots[^(RateSlots + 1)..^1].Sum(slot => slot.Generated) / (double)(RateSlots * SlotSeconds),
+                // The last slot has only begun.
+                TokensPerSecond = slots[^RateSlots..].Sum(slot => slot.Generated)
+                    / ((RateSlots - 1) * SlotSeconds + time.GetUtcNow().ToUnixTimeMilliseconds() % (1000 * SlotSeconds) / 1000.0),
             };
         }
     }

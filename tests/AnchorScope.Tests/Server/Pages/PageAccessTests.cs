@@ -106,6 +106,43 @@ public sealed class PageAccessTests : IDisposable
         Assert.Equal(HttpStatusCode.NotFound, (await server.Client.GetAsync("/pages/live/nothing")).StatusCode);
     }
 
+    /// <summary>Whatever a form has, the answer is no error of the server, and nothing is done.</summary>
+    [Fact]
+    public async Task BrokenForms_AreRefused()
+    {
+        var policy = MadeUp.WritePolicy(_temp);
+        await using var server = await RunningServer.Start(options => options with { Policy = policy });
+        var own = server.Client.BaseAddress!.GetLeftPart(UriPartial.Authority);
+        var token = Token(await server.Client.GetStringAsync("/pages/knobs"));
+        var part = $"--x\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n{token}\r\n";
+        foreach (var path in new[] { "/pages/knobs/arbitration", "/pages/knobs/other", "/pages/audit/verify",
+            "/pages/playground", "/pages/login",
+            "/pages/logout" })
+        {
+            foreach (var (type, body) in new[]
+            {
+                ("application/json", "{}"), ("text/plain", ""), ("application/x-www-form-urlencoded", ""), ("multipart/form-data", part),
+                ("application/x-www-form-urlencoded", new string('a', 200_000)),
+                ("application/x-www-form-urlencoded", "token=%ff%00&token=&%"),
+                ("multipart/form-data; boundary=x", part), ("multipart/form-data; boundary=x", part + "--x\r\nContent-Disposition: a\r\n"),
+                ("multipart/form-data; boundary=x", part + "--x--"), ("application/x-www-form-urlencoded", $"token={token}"),
+                ("application/x-www-form-urlencoded", $"token={token}&value=1e999&reason=x&tokens=-1&text0=x&change=knob:"),
+                ("application/x-www-form-urlencoded",
+                    $"token={token}&value=1.5&reason=+&tokens=4&text0=x&kind0=nothing&example=../test-0001"),
+                ("application/x-www-form-urlencoded", $"token={token}&value=1.5&tokens=4&text0=x&change=set:other&vision=a&text=b"),
+            })
+            {
+                using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(body) };
+                request.Content.Headers.Remove("Content-Type");
+                request.Content.Headers.TryAddWithoutValidation("Content-Type", type);
+                request.Headers.TryAddWithoutValidation("Origin", own);
+                using var answer = await server.Client.SendAsync(request);
+                Assert.True((int)answer.StatusCode < 500, $"{path}, {type}, {body}: {answer.StatusCode}");
+            }
+        }
+        Assert.Equal(1, server.Server.Served.Knobs.All.Single().Setting.Value);
+    }
+
     [Fact]
     public void TheTraffic_IsThatOfTheLastMinutes()
     {

@@ -265,6 +265,7 @@ public sealed class PagesTests(Browser browser) : IClassFixture<Browser>, IDispo
             await tab.See(".outcome", "no such key");
             await page.FillAsync("#key", key);
             await page.Keyboard.PressAsync("Enter");
+            await tab.See(".leave", "Log out");
             await page.GotoAsync("/");
             Assert.Equal(expected, string.Join(' ', await page.Locator(".bar nav a").AllInnerTextsAsync()));
             await page.GotoAsync("/pages/knobs");
