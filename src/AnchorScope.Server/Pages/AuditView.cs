@@ -47,13 +47,16 @@ internal sealed class AuditView(AuditTrail trail, string folder, string? anchor)
     /// <summary>Reads the whole log and says whether it is whole.</summary>
     public Outcome Verify()
     {
-        var count = trail.Count;
-        var broken = AuditReader.Broken(folder, LogKey.Parse(trail.Verifier, folder), anchor);
-        return broken is null
-            ? new Outcome("log", true, $"{Plural.Of((int)count, "record")}, each as it was written, and all of them fit "
-                + (anchor is null ? "the signed checkpoints." : "the signed checkpoints, also those in the second place."))
-                { Word = "The log is whole." }
-            : new Outcome("log", false, broken) { Word = "The log is broken." };
+        // Checkpoints are counted first: those that come meanwhile are not claimed.
+        var (sealedCount, count) = (AuditReader.LastSealed(folder), trail.Count);
+        if (AuditReader.Broken(folder, LogKey.Parse(trail.Verifier, folder), anchor) is { } broken)
+            return new Outcome("log", false, broken) { Word = "The log is broken." };
+        var text = sealedCount == 0
+            ? $"Each of {Plural.Of((int)count, "record")} has the hash of the one before it. No checkpoint is signed yet, so that a log "
+                + "that was written anew would not show."
+            : $"Each of {Plural.Of((int)count, "record")} has the hash of the one before it, and the first {PageMarkup.Count(sealedCount)} "
+                + "fit " + (anchor is null ? "the signed checkpoints." : "the signed checkpoints, also those in the second place.");
+        return new Outcome("log", true, text) { Word = "The log is whole." };
     }
 
     private static string Details(JsonObject record) => Text(record["kind"]) switch
