@@ -2,6 +2,8 @@ using System.Text.Json;
 using AnchorScope.Models;
 using AnchorScope.Server.Api;
 using AnchorScope.Server.Audit;
+using AnchorScope.Server.Monitoring;
+using AnchorScope.Server.Pages;
 using AnchorScope.Server.Policies;
 using AnchorScope.Server.Security;
 using AnchorScope.Server.Telemetry;
@@ -10,6 +12,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -29,6 +32,7 @@ internal sealed class InferenceServer : IAsyncDisposable
     private readonly Access _access;
     private readonly LiveKeys? _keys;
     private readonly PictureFetcher? _fetcher;
+    private readonly Dashboard _dashboard;
     private readonly WebApplication _app;
     private readonly ServerOptions _options;
     private volatile bool _draining;
@@ -59,7 +63,13 @@ internal sealed class InferenceServer : IAsyncDisposable
             _served.Dispose();
             throw;
         }
-        _metrics = new ServerMetrics(_served.Name, _served.Scheduler, _trail);
+        var traffic = new Traffic(time);
+        _metrics = new ServerMetrics(_served.Name, _served.Scheduler, _trail) { Traffic = traffic };
+        _dashboard = new Dashboard(new DashboardParts
+        {
+            Served = _served, Trail = _trail, Traffic = traffic, Access = _access, Options = options,
+            Monitor = () => Monitor(), Time = time,
+        });
         _app = Build(time);
     }
 
@@ -68,6 +78,13 @@ internal sealed class InferenceServer : IAsyncDisposable
 
     /// <summary>The model and its scheduler.</summary>
     public ServedModel Served => _served;
+
+    /// <summary>The routes.</summary>
+    public IEnumerable<RouteEndpoint> Routes =>
+        ((IEndpointRouteBuilder)_app).DataSources.SelectMany(source => source.Endpoints).OfType<RouteEndpoint>();
+
+    /// <summary>Reads what the monitor knows; null: there is no monitor.</summary>
+    public Func<MonitorSnapshot?> Monitor { get; set; } = () => null;
 
     /// <summary>Opens the model and starts to listen.</summary>
     /// <exception cref="InputException">The checkpoint, the policy or an option is wrong, or the address cannot be used.</exception>
@@ -116,6 +133,7 @@ internal sealed class InferenceServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _app.DisposeAsync();
+        _dashboard.Dispose();
         _served.Dispose();
         _trail.Dispose();
         _access.Dispose();
@@ -149,7 +167,8 @@ internal sealed class InferenceServer : IAsyncDisposable
         app.Use((context, next) => ErrorWriter.Guard(context, next, app.Logger));
         app.Use((context, next) =>
         {
-            _access.Enter(context);
+            _access.CheckHost(context);
+            if (!_dashboard.Admits(context)) _access.Enter(context);
             // HEAD has the route of GET; the web server leaves the body out.
             if (HttpMethods.IsHead(context.Request.Method)) context.Request.Method = HttpMethods.Get;
             return next(context);
@@ -181,6 +200,8 @@ internal sealed class InferenceServer : IAsyncDisposable
         app.MapDelete("/v1/anchorscope/knobs/{name}", (HttpContext context, string name) => knobs.Delete(context, name));
         app.MapGet("/v1/anchorscope/policy", (HttpContext context) => knobs.Policy(context));
         app.MapGet("/v1/anchorscope/heads", (HttpContext context) => knobs.Heads(context));
+        app.MapGet(OpenApiDocument.Path, OpenApiDocument.Send);
+        _dashboard.Map(app, context => completions.Handle(context, chat: true), knobs.Put);
         app.MapGet("/metrics", (HttpContext context) =>
         {
             Access.Require(context, "metrics", Role.Operator, Role.Audit);

@@ -53,12 +53,10 @@ internal sealed class ServedModel : IDisposable
     // do not wait for them.
     private readonly SemaphoreSlim _seeing = new(1);
 
-    private readonly PictureReader _pictures;
-
     public ServedModel(
         VisionLanguageModel model, string name, SchedulerOptions options, Policy policy, TimeProvider time, PictureReader? pictures = null)
     {
-        _pictures = pictures ?? new PictureReader(null);
+        Pictures = pictures ?? new PictureReader(null);
         Knobs = new KnobBoard(policy, time);
         (_model, Name, Policy) = (model, name, policy);
         _vision = model.OpenSession(new SessionOptions { Threads = options.Threads });
@@ -72,6 +70,9 @@ internal sealed class ServedModel : IDisposable
     public Policy Policy { get; }
 
     public Scheduler Scheduler { get; }
+
+    /// <summary>Reads the pictures of requests.</summary>
+    public PictureReader Pictures { get; }
 
     /// <summary>The knobs of the policy.</summary>
     public KnobBoard Knobs { get; }
@@ -89,7 +90,7 @@ internal sealed class ServedModel : IDisposable
             throw new ApiException(404, $"model: expected {Name}, found {request.Model}", "model", "model_not_found");
         try
         {
-            var pictures = await _pictures.Read(request.Pictures, cancel);
+            var pictures = await Pictures.Read(request.Pictures, cancel);
             var seen = pictures.Count == 0 ? null : await See(request, pictures, cancel);
             return await Task.Run(() => PrepareNow(request, tenant, pictures, seen), cancel);
         }
@@ -110,7 +111,7 @@ internal sealed class ServedModel : IDisposable
         {
             return await Task.Run(() =>
             {
-                var pixels = _model.Preprocess([.. pictures.Select(_pictures.Decode)]);
+                var pixels = _model.Preprocess([.. pictures.Select(Pictures.Decode)]);
                 // Before the tower runs: pictures that the context cannot hold are not encoded.
                 if (_model.Engine.MaximumPositions is { } most && _model.Measure(request.Messages, pixels).Positions is var length
                     && length > most)

@@ -1,5 +1,6 @@
 using AnchorScope.Engines;
 using AnchorScope.Server.Audit;
+using AnchorScope.Server.Pages;
 using AnchorScope.Server.Scheduling;
 using Prometheus;
 
@@ -60,6 +61,9 @@ internal sealed class ServerMetrics
         _queue = Times(make, "anchorscope_request_queue_time_seconds", "In the queue.");
     }
 
+    /// <summary>The last minutes, for the overview; null: nobody looks.</summary>
+    public Traffic? Traffic { get; init; }
+
     /// <summary>Counts an answered request.</summary>
     public void Answered(PreparedRequest prepared, IReadOnlyList<JobToken> tokens, JobResult result)
     {
@@ -74,11 +78,17 @@ internal sealed class ServerMetrics
         _queue.Observe(result.Waited.TotalSeconds);
         _first.Observe((result.Waited + result.Prefill).TotalSeconds);
         _whole.Observe((result.Waited + result.Prefill + result.Decode).TotalSeconds);
+        Traffic?.Answered(prepared.Job.Prompt.Length, tokens.Count, result.Waited + result.Prefill,
+            result.Waited + result.Prefill + result.Decode);
         if (longest > 1) _token.Observe(result.Decode.TotalSeconds / (longest - 1));
     }
 
     /// <summary>Counts a request that was not answered.</summary>
-    public void Refused(int status) => _refused.WithLabels(status.ToString(System.Globalization.CultureInfo.InvariantCulture)).Inc();
+    public void Refused(int status)
+    {
+        _refused.WithLabels(status.ToString(System.Globalization.CultureInfo.InvariantCulture)).Inc();
+        Traffic?.Refused();
+    }
 
     /// <summary>Writes everything in the text format of Prometheus.</summary>
     public Task Write(Stream stream, CancellationToken cancel) => _registry.CollectAndExportAsTextAsync(stream, cancel);

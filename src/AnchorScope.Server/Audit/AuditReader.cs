@@ -23,6 +23,30 @@ internal static class AuditReader
             : throw InputException.At(path, $"record {i}", "canonical JSON", "something else"))];
     }
 
+    /// <summary>The last records, newest first, read from the end of the file: at most <paramref name="most"/> of them.</summary>
+    public static IReadOnlyList<JsonObject> Latest(string folder, int most)
+    {
+        const int Window = 1 << 18;
+        var path = Path.Combine(folder, AuditLog.FileName);
+        if (!File.Exists(path)) return [];
+        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        var start = Math.Max(0, file.Length - Window);
+        var bytes = new byte[file.Length - start];
+        file.Position = start;
+        file.ReadExactly(bytes);
+        // What comes before the first line break of the window is the rest of a record, and what comes after the last one an unfinished
+        // one.
+        var (first, end) = (start == 0 ? 0 : Array.IndexOf(bytes, (byte)'\n') + 1, Array.LastIndexOf(bytes, (byte)'\n') + 1);
+        var lines = new List<byte[]>();
+        while (first < end)
+        {
+            var next = Array.IndexOf(bytes, (byte)'\n', first);
+            lines.Add(bytes[first..next]);
+            first = next + 1;
+        }
+        return [.. lines.TakeLast(most).Reverse().Select(Json).OfType<JsonObject>()];
+    }
+
     /// <summary>
     /// The first broken place: a record that was edited, removed, reordered, inserted or cut off, or a checkpoint that does not fit; null
     /// if the log is whole as far as its checkpoints, and those of the anchor, can tell.
@@ -31,6 +55,8 @@ internal static class AuditReader
     public static string? Broken(string folder, LogKey key, string? anchor)
     {
         var path = Path.Combine(folder, AuditLog.FileName);
+        // Before the records: a server that goes on seals only what is on the disk already, so that these checkpoints cover no later ones.
+        string[] checkpoints = [.. CheckpointFiles(Path.Combine(folder, AuditLog.Checkpoints)), .. CheckpointFiles(anchor)];
         var (roots, tree, previous) = (new List<byte[]> { new MerkleTree().Root }, new MerkleTree(), "");
         foreach (var line in Lines(path))
         {
@@ -49,7 +75,7 @@ internal static class AuditReader
             roots.Add(tree.Root);
             previous = Convert.ToHexStringLower(leaf);
         }
-        foreach (var file in CheckpointFiles(Path.Combine(folder, AuditLog.Checkpoints)).Concat(CheckpointFiles(anchor)))
+        foreach (var file in checkpoints)
         {
             Checkpoint checkpoint;
             try

@@ -28,6 +28,15 @@ internal sealed class AuditTrail : IDisposable
     /// <summary>Number of records.</summary>
     public long Count => _log.Count;
 
+    /// <summary>Root of the tree, base64.</summary>
+    public string Root => _log.Root;
+
+    /// <summary>The key with which anyone can verify the log.</summary>
+    public string Verifier => _log.Verifier;
+
+    /// <summary>Whether the log could not be written. Nothing is answered then.</summary>
+    public bool HasFailed => _log.HasFailed;
+
     /// <summary>Records that the server starts.</summary>
     public void Started(ServedModel served) => _log.Append("start", new JsonObject
     {

@@ -12,7 +12,8 @@ internal sealed class Access(LiveKeys? keys, int? rate) : IDisposable
 {
     private const string Item = "anchorscope-key";
 
-    private static readonly ServerKey Local = new("local", Role.Admin, "");
+    /// <summary>Whoever uses a server without keys.</summary>
+    public static ServerKey Local { get; } = new("local", Role.Admin, "");
 
     private readonly PartitionedRateLimiter<ServerKey> _limits = PartitionedRateLimiter.Create<ServerKey, (string, int)>(key =>
         (key.RequestsPerMinute ?? rate) is not { } most
@@ -35,23 +36,25 @@ internal sealed class Access(LiveKeys? keys, int? rate) : IDisposable
                 "no keys");
     }
 
+    /// <summary>
+    /// Refuses a request that came by another name of this machine, if there are no keys: a page of somebody else's that has made its own name
+    /// resolve to this machine would otherwise be let in by the browser that shows it.
+    /// </summary>
+    /// <exception cref="ApiException">The host is not this machine.</exception>
+    public void CheckHost(HttpContext context)
+    {
+        if (keys is null && !IsThisMachine(context.Request.Host.Host))
+            throw new ApiException(403, "host: expected localhost or an address of this machine, as this server has no keys, found "
+                + Checkpoints.Quoted.Line(context.Request.Host.Host), code: "host_not_allowed");
+    }
+
     /// <summary>Finds the key of a request.</summary>
-    /// <exception cref="ApiException">It needs one and has none that is known, or it came by another name of this machine.</exception>
+    /// <exception cref="ApiException">It needs one and has none that is known.</exception>
     public void Enter(HttpContext context)
     {
         // A probe of an orchestrator has no key and learns nothing.
         if (context.Request.Path == "/health/live") return;
-        if (keys is null)
-        {
-            // A page of somebody else's that has made its own name resolve to this machine would otherwise be let in by its visitor's
-            // browser.
-            if (!IsThisMachine(context.Request.Host.Host))
-                throw new ApiException(403, "host: expected localhost or an address of this machine, as this server has no keys, found "
-                    + Checkpoints.Quoted.Line(context.Request.Host.Host), code: "host_not_allowed");
-            context.Items[Item] = Local;
-            return;
-        }
-        context.Items[Item] = keys.Find(context.Request.Headers.Authorization)
+        context.Items[Item] = keys is null ? Local : keys.Find(context.Request.Headers.Authorization)
             ?? throw new ApiException(401, "authorization: expected Bearer and a key of this server", code: "invalid_api_key");
     }
 
@@ -70,6 +73,17 @@ internal sealed class Access(LiveKeys? keys, int? rate) : IDisposable
                 ? Math.Max(1, (int)Math.Ceiling(wait.TotalSeconds)) : 1,
         };
     }
+    /// <summary>Whether requests need a key.</summary>
+    public bool HasKeys => keys is not null;
+
+    /// <summary>The key with these characters; null if this server has none.</summary>
+    public ServerKey? Find(string key) => keys?.Find("Bearer " + key);
+
+    /// <summary>Whether a key that was found before is still one of this server.</summary>
+    public bool Holds(ServerKey key) => keys is null || keys.Holds(key);
+
+    /// <summary>Lets a request in as the holder of a key that was shown before.</summary>
+    public static void Enter(HttpContext context, ServerKey key) => context.Items[Item] = key;
 
     /// <summary>The key of a request that has been let in.</summary>
     public static ServerKey KeyOf(HttpContext context) => (ServerKey)context.Items[Item]!;

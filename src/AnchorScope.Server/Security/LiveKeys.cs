@@ -38,6 +38,9 @@ internal sealed class LiveKeys
         return key?.Expires <= _time.GetUtcNow() ? null : key;
     }
 
+    /// <summary>Whether a key is still there, with the same role, and has not expired.</summary>
+    public bool Holds(ServerKey key) => Now().Keys.Contains(key) && !(key.Expires <= _time.GetUtcNow());
+
     private KeyRing Now()
     {
         lock (_lock)

@@ -48,7 +48,7 @@ internal sealed class RequestTrace(ServerTelemetry telemetry, ServedModel served
         if (job.Answers.Count > 1) span.SetTag("gen_ai.request.choice.count", job.Answers.Count);
         if (prepared.Steering.Fingerprint.Length == 0) return;
         span.SetTag("anchorscope.intervention.fingerprint", prepared.Steering.Fingerprint)
-            .SetTag("anchorscope.intervention.kinds", prepared.Steering.Applied.Select(edit => edit.Kind).Distinct().ToArray());
+            .SetTag("anchorscope.intervention.kinds", prepared.Steering.Applied.Select(edit => edit.What).Distinct().ToArray());
     }
 
     /// <summary>The request is answered, and its record is written.</summary>
@@ -63,7 +63,7 @@ internal sealed class RequestTrace(ServerTelemetry telemetry, ServedModel served
         if (longest > 1) telemetry.NextToken.Record(result.Decode.TotalSeconds / (longest - 1), tags);
         if (result.Reused > 0) telemetry.Reused.Add(result.Reused, tags);
         foreach (var edit in prepared.Steering.Applied)
-            telemetry.Interventions.Add(1, With(tags, "anchorscope.intervention.kind", edit.Kind));
+            telemetry.Interventions.Add(1, With(tags, "anchorscope.intervention.kind", edit.What));
         if (log is not null)
             Answer(log, id, OperationOf(chat), input, tokens.Count,
                 prepared.Steering.Fingerprint.Length > 0 ? prepared.Steering.Fingerprint : "none", null);

@@ -8,7 +8,7 @@ namespace AnchorScope.Figures;
 /// </summary>
 internal sealed class MarkupText
 {
-    private static readonly HashSet<string> Void = ["meta", "link", "img", "br", "hr", "col", "circle", "line", "path", "rect"];
+    private static readonly HashSet<string> Void = ["meta", "link", "img", "input", "br", "hr", "col", "circle", "line", "path", "rect"];
 
     private readonly StringBuilder _out = new();
     private readonly Stack<string> _open = new();

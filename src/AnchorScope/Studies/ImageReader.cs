@@ -25,8 +25,13 @@ internal sealed class ImageReader(ConflictPrompts built, IReadOnlyList<SpanKind>
         return ([.. prompts[0].Places.Select(place => place.Box)], readings);
     }
 
+    /// <inheritdoc cref="Read(ISession, Prompt, IReadOnlyList{SpanKind}, string, Intervention)"/>
+    public IReadOnlyList<ImageReading> Read(Prompt prompt, string name, Intervention intervention) =>
+        Read(session, prompt, instruction, name, intervention);
+
     /// <summary>Runs one full pass. The spans are in the order instruction, last.</summary>
-    public IReadOnlyList<ImageReading> Read(Prompt prompt, string name, Intervention intervention)
+    public static IReadOnlyList<ImageReading> Read(
+        ISession session, Prompt prompt, IReadOnlyList<SpanKind> instruction, string name, Intervention intervention)
     {
         var shape = session.Engine.Shape;
         intervention.Validate(shape, prompt.Length);

@@ -42,6 +42,27 @@ public sealed class AuditLogTests : IDisposable
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(Folder, "key")));
     }
 
+    /// <summary>A log is verified and read while a server writes it: what comes in meanwhile is no sign of tampering.</summary>
+    [Fact]
+    public async Task ALogInUse_IsVerified()
+    {
+        using var log = new AuditLog(Folder, TimeProvider.System, Anchor, every: 1);
+        var writing = Task.Run(() =>
+        {
+            while (log.Count < 400) log.Append("request", new JsonObject { ["id"] = $"number {log.Count}" });
+        });
+        while (!writing.IsCompleted)
+        {
+            Assert.Null(AuditReader.Broken(Folder, Key(), Anchor));
+            var latest = AuditReader.Latest(Folder, 10).Select(record => record["index"]!.GetValue<long>()).ToList();
+            Assert.Equal(latest.Order().Reverse(), latest);
+        }
+        await writing;
+        Assert.Equal(Enumerable.Range(1, 10).Select(i => log.Count - i),
+            AuditReader.Latest(Folder, 10).Select(record => record["index"]!.GetValue<long>()));
+        Assert.Equal(log.Count, AuditReader.Latest(Folder, 1_000_000).Count);
+    }
+
     /// <summary>Two servers on one folder would overwrite each other's records.</summary>
     [Fact]
     public void ALogInUse_IsRefused()
