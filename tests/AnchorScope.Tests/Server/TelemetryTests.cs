@@ -78,6 +78,12 @@ public sealed class TelemetryTests : IDisposable
         using var meter = new Meter(ServerTelemetry.Name);
         Assert.False(source.HasListeners());
         Assert.False(meter.CreateHistogram<double>("gen_ai.server.request.duration").Enabled);
+        using var telemetry = new ServerTelemetry(server.Server.Served, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance);
+        var context = new Microsoft.AspNetCore.Http.DefaultHttpContext();
+        Assert.Null(telemetry.Begin(context, "id", chat: true));
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 1000; i++) telemetry.Begin(context, "id", chat: true);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
         Assert.False(TelemetryExport.IsAsked(new Microsoft.Extensions.Configuration.ConfigurationBuilder().Build()));
     }
 
