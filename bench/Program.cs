@@ -14,6 +14,7 @@ var benches = new SortedDictionary<string, Func<Machine, Results>>(StringCompare
     [Apart] = _ => LargeBench.Run(),
     ["scaling"] = _ => ScalingBench.Run(),
     ["screen"] = _ => ScreenBench.Run(),
+    ["serve"] = _ => ServeBench.Run(),
     ["sweep"] = _ => SweepBench.Run(),
     ["threads"] = ThreadsBench.Run,
     ["training"] = _ => TrainingBench.Run(),
