@@ -9,6 +9,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -59,6 +60,12 @@ internal sealed class InferenceServer : IAsyncDisposable
 
     /// <summary>The model and its scheduler.</summary>
     public ServedModel Served => _served;
+
+    /// <summary>Method and pattern of every route.</summary>
+    public IReadOnlyList<(string Method, string Path)> Routes =>
+        [.. ((IEndpointRouteBuilder)_app).DataSources.SelectMany(source => source.Endpoints).OfType<RouteEndpoint>()
+            .SelectMany(route => route.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods ?? ["GET"],
+                (route, method) => (method, route.RoutePattern.RawText!))];
 
     /// <summary>Opens the model and starts to listen.</summary>
     /// <exception cref="InputException">The checkpoint, the policy or an option is wrong, or the address cannot be used.</exception>
