@@ -31,7 +31,7 @@ public sealed class FuzzTests : IDisposable
         var routes = await Routes();
         var seen = new SortedDictionary<int, int>();
         await using (var server = await ServerProcess.Start(_temp, state, "--policy", TestPolicy.Write(_temp, TestPolicy.Free), "--keys",
-            keys, "--threads", "1", "--memory", "64MiB"))
+            keys, "--threads", "1", "--memory", "16MiB"))
         {
             server.Client.DefaultRequestHeaders.Authorization = new("Bearer", known[0]);
             var before = await Probe(server, state);

@@ -15,7 +15,7 @@ public sealed class KillTests : IDisposable
 {
     private const int Clients = 4;
 
-    private static readonly int Kills = LoadSize.Of("ASCOPE_KILLS", 50);
+    private static readonly int Kills = LoadSize.Of("ASCOPE_KILLS", 8);
 
     private readonly TempFolder _temp = new();
     private readonly ConcurrentDictionary<string, string> _told = new();
