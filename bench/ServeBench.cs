@@ -62,6 +62,7 @@ internal static class ServeBench
             {
                 foreach (var job in jobs) ServeSubject.AtOnce(scheduler, [job]);
             })(1);
+            Console.Error.WriteLine($"serve: {AtOnce} at once {together[round]:0.0} s, one after the other {apart[round]:0.0} s");
         }
         var tokens = AtOnce * LargeTokens;
         lines.Add(ServeSubject.Line($"{AtOnce} at once, {tokens / Contest.Median(together):0.0} tokens/s, against one after the other, "

@@ -1,4 +1,3 @@
-using System.Threading;
 using AnchorScope.Server.Scheduling;
 
 namespace AnchorScope.Bench;
@@ -6,7 +5,7 @@ namespace AnchorScope.Bench;
 /// <summary>The engine of the server against llama.cpp: the same weights, the same prompts, eight sequences at once.</summary>
 internal static class ServePeerBench
 {
-    private const int Rounds = 5;
+    private const int Rounds = 3;
     private const int Sequences = 8;
     private const int Tokens = 32;
 
@@ -27,6 +26,7 @@ internal static class ServePeerBench
             {
                 var ours = Contest.Ours(() => tokens = Answers(scheduler, prompts))(1);
                 var theirs = peer.Run([.. prompts.Select(prompt => prompt.Tokens.ToArray())], Tokens, atOnce: true);
+                Console.Error.WriteLine($"serve-peer: {length} tokens, round {round}: {ours:0.0} s against {theirs.Seconds:0.0} s");
                 if (round < 0) notes.Add($"{length} tokens: {Agreement(tokens, theirs.Answers)}");
                 else (times.Ours[round], times.Theirs[round]) = (ours, theirs.Seconds);
             }
