@@ -66,7 +66,8 @@ internal sealed class LlamaCpp : IDisposable
             foreach (var package in new[] { "node-llama-cpp", "@node-llama-cpp/linux-x64" })
             {
                 using var npm = Process.Start(new ProcessStartInfo("npm", ["install", "--prefix", folder, "--omit=optional",
-                    "--ignore-scripts", "--loglevel=error", $"{package}@{Version}"]) { UseShellExecute = false, RedirectStandardOutput = true })!;
+                    "--ignore-scripts", "--loglevel=error", $"{package}@{Version}"])
+                    { UseShellExecute = false, RedirectStandardOutput = true })!;
                 npm.StandardOutput.ReadToEnd();
                 npm.WaitForExit();
                 if (npm.ExitCode != 0) throw new InputException($"npm install {package}@{Version} ended with code {npm.ExitCode}");

@@ -37,7 +37,8 @@ internal static class ServeBench
             $"The server's scheduler without HTTP, on {Environment.ProcessorCount} threads; nothing is reused between requests. At once "
                 + $"against one after the other: {AtOnce} requests of {LargePrompt} tokens and {LargeTokens} new ones, random weights in "
                 + "bfloat16 of the shape of a model of one billion parameters (16 layers, d 2048, 32 heads, d_mlp 5632, 32000 tokens), "
-                + $"{LargeRounds} rounds. Distinct interventions: {Steered} requests at once, {SteeredPrompt} tokens and {SteeredTokens} new "
+                + $"{LargeRounds} rounds. Distinct interventions: "
+                + $"{Steered} requests at once, {SteeredPrompt} tokens and {SteeredTokens} new "
                 + "ones, 12 layers, d 384, 12 heads, float32; K of the requests have an intervention each, all different, the others "
                 + "none; against the same requests without any, in the same round. A gain: another head by another factor at all "
                 + "positions. A cut: the edges from another token to all later ones in another layer. A direction: a vector of its own "
@@ -86,7 +87,8 @@ internal static class ServeBench
         arms.AddRange(new[] { 1, 8, 32, 64, 128, 256 }.Select(k => ($"{k} distinct gains of heads", With(k, Gain))));
         arms.AddRange(new[] { 8, 64, 256 }.Select(k => ($"{k} distinct cuts of edges", With(k, Cut))));
         arms.AddRange(new[] { 8, 64, 256 }.Select(k => ($"{k} distinct directions", With(k, Along))));
-        Contender[] contenders = [.. arms.Prepend(("", plain)).Select(arm => Contest.Ours(() => ServeSubject.AtOnce(scheduler, arm.Item2)))];
+        Contender[] contenders = [
+            .. arms.Prepend(("", plain)).Select(arm => Contest.Ours(() => ServeSubject.AtOnce(scheduler, arm.Item2)))];
         var times = Contest.Run(Rounds, contenders);
         for (var i = 0; i < arms.Count; i++)
         {

@@ -43,17 +43,21 @@ internal static class ServeLatencyBench
         var capacity = Requests / Stopwatch.GetElapsedTime(started).TotalSeconds;
         var lines = new List<Line>();
         foreach (var share in new[] { 0.25, 0.5, 0.75, 0.9 })
-            lines.Add(Line($"{share * capacity:0.0} requests/s, {share:0 %} of what 16 clients reach", await Open(client, share * capacity)));
+            lines.Add(
+                Line($"{share * capacity:0.0} requests/s, {share:0 %} of what 16 clients reach", await Open(client, share * capacity)));
         using var ended = new CancellationTokenSource();
-        var long0 = LongPrompts(client, ended.Token);
-        lines.Add(Line($"{0.5 * capacity:0.0} requests/s, and every two seconds a prompt of 1,500 tokens", await Open(client, 0.5 * capacity)));
+        var asking = LongPrompts(client, ended.Token);
+        lines.Add(
+            Line($"{0.5 * capacity:0.0} requests/s, and every two seconds a prompt of 1,500 tokens", await Open(client, 0.5 * capacity)));
         await ended.CancelAsync();
-        var prompts = await long0;
+        var prompts = await asking;
         return new Results("serve-latency", "Time to the first token and between tokens under load",
-            $"`ascope serve` with its log, over HTTP on the same machine, {Environment.ProcessorCount} threads for both: the model of twenty "
+            $"`ascope serve` with its log, over HTTP on the same machine, {Environment.ProcessorCount} threads for both: the "
+                + "model of twenty "
                 + $"million parameters of `serve`, requests of about 90 tokens, each its own text, and up to {Tokens} new ones, streamed. "
                 + $"Requests arrive at random (exponential gaps) for {Seconds:0} s at each rate; 16 clients that ask one request after the "
-                + $"other reach {capacity:0.0}/s. Times are those at which the client reads a chunk, which has one token; quantiles over all "
+                + $"other reach {capacity:0.0}/s. Times are those at which the client reads a chunk, which has one token; "
+                + "quantiles over all "
                 + "requests and all gaps. Rows of a pass: 256, so that a long prompt is computed in pieces between the tokens of others.",
             ["to the first token, ms: p50, p95, p99", "between tokens, ms: p50, p95, p99"], lines,
             [$"The {prompts.Count} long prompts had their first token after {Quantile(prompts, 0.5):0} ms (median)."]);
@@ -106,9 +110,14 @@ internal static class ServeLatencyBench
     {
         var text = new StringBuilder($"note {index}: the sign on the door is red. what colour is it?");
         for (var i = 0; i < more; i++) text.Append((char)('a' + (i * 7 + index) % 26));
-        return JsonSerializer.Serialize(
-            new { model = "model", messages = new[] { new { role = "user", content = text.ToString() } }, max_tokens = tokens, stream = true,
-                logprobs = true });
+        return JsonSerializer.Serialize(new
+        {
+            model = "model",
+            messages = new[] { new { role = "user", content = new[] { new { type = "text", text = text.ToString() } } } },
+            max_tokens = tokens,
+            stream = true,
+            logprobs = true,
+        });
     }
 
     private static async Task<Arrival> Ask(HttpClient client, string body)

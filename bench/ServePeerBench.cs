@@ -36,7 +36,8 @@ internal static class ServePeerBench
         }
         return new Results("serve-peer", "The server's engine against llama.cpp",
             $"The same random weights in bfloat16 (16 layers, d 2048, 32 heads, d_mlp 5632, 32000 tokens) and the same prompts of random "
-                + $"tokens, greedy, {Sequences} sequences at once, {Environment.ProcessorCount} threads each. Ours: the server's scheduler, "
+                + $"tokens, greedy, {Sequences} sequences at once, {Environment.ProcessorCount} threads each. Ours: "
+                + "the server's scheduler, "
                 + $"with logits in float32 that do not depend on the batch. Theirs: {peer.Name}, the prebuilt library for this processor, "
                 + "sequences of one context evaluated together; it multiplies matrices in bfloat16 where the processor can. Medians of "
                 + $"{Rounds} interleaved rounds; in brackets the least and the most.",
@@ -63,6 +64,7 @@ internal static class ServePeerBench
         // Rounding to bfloat16 may change a close choice, and with it what comes after.
         return theirs.All(answer => answer.Length == Tokens) && first >= Sequences / 2
             ? $"{first} of {Sequences} first tokens and {all} of {Sequences * Tokens} tokens up to the first that differs are the same."
-            : throw new InvalidOperationException($"llama.cpp chooses {first} of {Sequences} first tokens as we do: not the same computation");
+            : throw new InvalidOperationException(
+                $"llama.cpp chooses {first} of {Sequences} first tokens as we do: not the same computation");
     }
 }

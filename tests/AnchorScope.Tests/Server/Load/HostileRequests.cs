@@ -55,7 +55,8 @@ internal sealed class HostileRequests(ulong seed, IReadOnlyList<(string Method, 
         if (_random.Below(30) == 0) path += "?" + new string('x', 1 << _random.Below(14));
         var head = new StringBuilder($"{method} {path} HTTP/1.{(_random.Below(40) == 0 ? 0 : 1)}\r\n");
         if (_random.Below(40) > 0) head.Append("host: 127.0.0.1\r\n");
-        if (_random.Below(20) > 0) head.Append(CultureInfo.InvariantCulture, $"authorization: Bearer {keys[_random.Below(keys.Count)]}\r\n");
+        if (_random.Below(20) > 0)
+            head.Append(CultureInfo.InvariantCulture, $"authorization: Bearer {keys[_random.Below(keys.Count)]}\r\n");
         if (_random.Below(20) > 0) head.Append("content-type: application/json\r\n");
         if (_random.Below(6) == 0) head.Append(Headers[_random.Below(Headers.Length)]).Append("\r\n");
         if (_random.Below(100) == 0) head.Append(CultureInfo.InvariantCulture, $"x-long: {new string('y', 1 << _random.Below(16))}\r\n");
@@ -117,7 +118,8 @@ internal sealed class HostileRequests(ulong seed, IReadOnlyList<(string Method, 
         const string Continue = "HTTP/1.1 100 Continue\r\n\r\n";
         var text = Encoding.UTF8.GetString(answer.GetBuffer().AsSpan(0, (int)answer.Length));
         if (text.StartsWith(Continue, StringComparison.Ordinal)) text = text[Continue.Length..];
-        var status = text.StartsWith("HTTP/1.1 ", StringComparison.Ordinal) ? int.Parse(text.AsSpan(9, 3), CultureInfo.InvariantCulture) : 0;
+        var status = text.StartsWith("HTTP/1.1 ", StringComparison.Ordinal)
+            ? int.Parse(text.AsSpan(9, 3), CultureInfo.InvariantCulture) : 0;
         return (status, text);
     }
 

@@ -30,7 +30,8 @@ public sealed class KillTests : IDisposable
         for (var kill = 0; kill < Kills; kill++)
         {
             await using var server = await ServerProcess.Start(_temp, state, "--policy", policy, "--threads", "1");
-            var clients = Enumerable.Range(0, Clients).Select(i => Task.Run(() => Ask(server, new SplitMix((ulong)(100 * kill + i))))).ToList();
+            var clients = Enumerable.Range(0, Clients).Select(i => Task.Run(() => Ask(server, new SplitMix((ulong)(100 * kill + i)))))
+                .ToList();
             // A kill before the first answers would say nothing about them; every fifth one comes at the start all the same.
             while (kill % 5 > 0 && _told.Count < before + Clients && !clients.TrueForAll(c => c.IsCompleted)) await Task.Delay(5);
             await Task.Delay(random.Below(150));

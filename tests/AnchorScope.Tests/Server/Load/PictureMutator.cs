@@ -10,7 +10,8 @@ internal sealed class PictureMutator(SplitMix random)
     [
         ("png", "rgb_300x150.png"), ("png", "palette_64x48.png"), ("png", "tiny_5x7.png"), ("jpeg", "grey_120x80.jpg"),
         ("jpeg", "exif6_90x60.jpg"), ("jpeg", "libjpeg/422_progressive_restart.jpg"), ("jpeg", "libjpeg/cmyk.jpg"),
-        ("gif", "formats/animated.gif"), ("gif", "formats/interlaced.gif"), ("webp", "formats/lossy.webp"), ("webp", "formats/lossless_alpha.webp"),
+        ("gif", "formats/animated.gif"), ("gif", "formats/interlaced.gif"), ("webp", "formats/lossy.webp"),
+        ("webp", "formats/lossless_alpha.webp"),
         ("bmp", "formats/rgba.bmp"),
         ("tiff", "formats/cmyk.tif"), ("tiff", "formats/deflate.tif"),
     ];

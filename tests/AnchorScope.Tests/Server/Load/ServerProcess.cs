@@ -13,7 +13,8 @@ namespace AnchorScope.Tests.Server.Load;
 internal sealed record Held(long Anonymous, long Heap, double Kept, int Threads, int Handles)
 {
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
-        $"{Anonymous >> 20} MiB anonymous, {Heap >> 20} MiB managed, {Kept:0.000} of the keys and values, {Threads} threads, {Handles} files");
+        $"{Anonymous >> 20} MiB anonymous, {Heap >> 20} MiB managed, {Kept:0.000} of the keys and values, {Threads} threads, ")
+        + string.Create(CultureInfo.InvariantCulture, $"{Handles} files");
 }
 
 /// <summary><c>ascope serve</c> as a process of its own, so that it can be killed and its memory is its own.</summary>

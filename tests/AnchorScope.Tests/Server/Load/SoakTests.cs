@@ -53,7 +53,7 @@ public sealed class SoakTests : IDisposable
         Assert.True(now.Threads <= then.Threads + 4 && now.Handles <= then.Handles + 4, $"{then}, then {now}");
         Assert.Superset(new HashSet<string> { "ok", "refused", "given up", "knob" }, _counts.Keys.ToHashSet());
         Assert.Equal(0, await server.Stop());
-        Assert.Empty(server.Lines.Where(line => line.StartsWith("fail:", StringComparison.Ordinal)));
+        Assert.DoesNotContain(server.Lines, line => line.StartsWith("fail:", StringComparison.Ordinal));
     }
 
     /// <summary>One request of a random kind.</summary>
@@ -101,7 +101,7 @@ public sealed class SoakTests : IDisposable
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = RunningServer.Content(body) };
         using var response = await server.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         await using var stream = await response.Content.ReadAsStreamAsync();
-        await stream.ReadAtLeastAsync(new byte[1 + random.Below(2000)], 1, throwOnEndOfStream: false);
+        Assert.True(await stream.ReadAsync(new byte[1 + random.Below(2000)]) > 0);
         Count("given up", response.StatusCode);
     }
 
