@@ -14,6 +14,9 @@ var benches = new SortedDictionary<string, Func<Machine, Results>>(StringCompare
     [Apart] = _ => LargeBench.Run(),
     ["scaling"] = _ => ScalingBench.Run(),
     ["screen"] = _ => ScreenBench.Run(),
+    ["serve"] = _ => ServeBench.Run(),
+    ["serve-latency"] = _ => ServeLatencyBench.Run(),
+    ["serve-peer"] = _ => ServePeerBench.Run(),
     ["sweep"] = _ => SweepBench.Run(),
     ["threads"] = ThreadsBench.Run,
     ["training"] = _ => TrainingBench.Run(),
@@ -25,7 +28,9 @@ if (args.Length == 0 || unknown.Count > 0)
         + $"{Apart}) | report | {string.Join(" | ", benches.Keys)}{(unknown.Count > 0 ? $"; not {unknown[0]}" : "")}");
     return 2;
 }
-foreach (var (name, run) in benches.Where(b => args.Contains(b.Key) || (args.Contains("all") && b.Key != Apart)))
+// "serve" stands for all of its parts.
+foreach (var (name, run) in benches.Where(b => args.Contains(b.Key) || args.Contains(b.Key.Split('-')[0])
+    || (args.Contains("all") && b.Key != Apart)))
 {
     var machine = Machine.Measure();
     Console.WriteLine($"{name}: {machine.Processor}, {machine.Cores} cores, {machine.Peak:0.0} GFLOP/s and {machine.Bandwidth:0.0} GB/s a "

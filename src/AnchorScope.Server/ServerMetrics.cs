@@ -27,6 +27,8 @@ internal sealed class ServerMetrics
     public ServerMetrics(string model, Scheduler scheduler, AuditTrail trail)
     {
         _registry.SetStaticLabels(new Dictionary<string, string>(StringComparer.Ordinal) { ["model_name"] = model });
+        // Memory, processor time, open files and threads of the process.
+        DotNetStats.Register(_registry);
         var make = Prometheus.Metrics.WithCustomRegistry(_registry);
         var (running, waiting) = (make.CreateGauge("anchorscope_num_requests_running", "Requests in progress."),
             make.CreateGauge("anchorscope_num_requests_waiting", "Requests in the queue."));

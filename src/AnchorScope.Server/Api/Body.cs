@@ -21,12 +21,21 @@ internal static class Body
         if (request.Headers.ContentEncoding.ToString() is { Length: > 0 } encoding)
             throw new ApiException(415, $"content-encoding: expected none, found {Quoted.Line(encoding)}", code: "unsupported_media_type");
         if (request.ContentLength > most) throw TooLong(most);
-        using var bytes = new MemoryStream((int)(request.ContentLength ?? 0));
+        // Memory is taken for what has come, not for what a header promises.
+        using var bytes = new MemoryStream();
         var buffer = new byte[1 << 16];
-        while (await request.Body.ReadAsync(buffer, cancel) is > 0 and var count)
+        try
         {
-            if (bytes.Length + count > most) throw TooLong(most);
-            bytes.Write(buffer, 0, count);
+            while (await request.Body.ReadAsync(buffer, cancel) is > 0 and var count)
+            {
+                if (bytes.Length + count > most) throw TooLong(most);
+                bytes.Write(buffer, 0, count);
+            }
+        }
+        catch (BadHttpRequestException e)
+        {
+            // Cut off, malformed or too slow: recorded like any other wrong request.
+            throw new ApiException(e.StatusCode, e.Message, code: "bad_request");
         }
         return bytes.GetBuffer().AsMemory(0, (int)bytes.Length);
     }

@@ -127,7 +127,7 @@ internal sealed class Scheduler : IDisposable
     {
         try
         {
-            var rows = SequenceBatch.Step(session, [.. _running.SelectMany(job => job.Answers)], _options.Rows);
+            var rows = SequenceBatch.Step(session, InTurn(), _options.Rows);
             Counts.Pass(rows);
             foreach (var job in _running)
             {
@@ -141,6 +141,16 @@ internal sealed class Scheduler : IDisposable
             foreach (var job in _running) End(job, e);
             _running.Clear();
         }
+    }
+
+    /// <summary>
+    /// The answers in the order in which prompts are given rows: in every second pass as they came, so that a long prompt gets on, and in
+    /// the others shortest first, so that a short prompt does not wait for a long one.
+    /// </summary>
+    private List<Sequence> InTurn()
+    {
+        var answers = _running.SelectMany(job => job.Answers);
+        return [.. Counts.Passes % 2 == 0 ? answers : answers.OrderBy(answer => answer.Pending)];
     }
 
     /// <summary>Ends jobs that have all their answers, failed, were cancelled, or are late.</summary>

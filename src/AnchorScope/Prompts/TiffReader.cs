@@ -31,6 +31,7 @@ internal static class TiffReader
     /// <exception cref="InvalidDataException">The file is damaged, truncated, or of an unsupported kind.</exception>
     public static Picture Decode(ReadOnlySpan<byte> file, PictureLimit limit, out int orientation)
     {
+        TiffDirectory.Check(file, limit);
         try
         {
             using var tiff = Tiff.ClientOpen("picture", "rm", new MemoryStream(file.ToArray()),

@@ -128,18 +128,29 @@ internal sealed unsafe class KeyValues : IDisposable
         if (from < 0 || count > Capacity - Count)
             throw new ArgumentException($"positions {Start + Count} to {other.Start + other.Count} of keys that start at "
                 + $"{other.Start} do not fit after {Count} of {Capacity}", nameof(other));
+        if (count <= 0) return;
         for (var head = 0; head < Heads; head++)
         {
-            for (var i = 0; i < count; i++)
-            {
-                var (at, there) = (Count + i, from + i);
-                var key = Keys(layer, head) + (long)(at / 16) * 16 * HeadSize + at % 16;
-                var source = other.Keys(layer, head) + (long)(there / 16) * 16 * HeadSize + there % 16;
-                for (var d = 0; d < HeadSize; d++) key[d * 16] = source[d * 16];
-                float* from16 = other.Values(layer, head) + (long)there * 16, to16 = Values(layer, head) + (long)at * 16;
-                for (var d = 0; d < HeadSize; d += 16, from16 += other.ValuePanel, to16 += ValuePanel)
-                    new Span<float>(from16, 16).CopyTo(new Span<float>(to16, 16));
-            }
+            CopyKeys(other.Keys(layer, head), from, Keys(layer, head), count);
+            float* source = other.Values(layer, head) + (long)from * 16, target = Values(layer, head) + (long)Count * 16;
+            // The same sixteen columns of successive positions are contiguous.
+            for (var d = 0; d < HeadSize; d += 16, source += other.ValuePanel, target += ValuePanel)
+                Buffer.MemoryCopy(source, target, (long)count * 16 * sizeof(float), (long)count * 16 * sizeof(float));
+        }
+    }
+
+    private void CopyKeys(float* source, int from, float* target, int count)
+    {
+        // Where the panels of both begin together, a panel is copied as a whole.
+        var whole = from % 16 == 0 && Count % 16 == 0 ? count / 16 * 16 : 0;
+        var bytes = (long)whole * HeadSize * sizeof(float);
+        Buffer.MemoryCopy(source + (long)from * HeadSize, target + (long)Count * HeadSize, bytes, bytes);
+        for (var i = whole; i < count; i++)
+        {
+            var (at, there) = (Count + i, from + i);
+            var key = target + (long)(at / 16) * 16 * HeadSize + at % 16;
+            var other = source + (long)(there / 16) * 16 * HeadSize + there % 16;
+            for (var d = 0; d < HeadSize; d++) key[d * 16] = other[d * 16];
         }
     }
 

@@ -86,6 +86,39 @@ public sealed class PictureFormatTests
         Assert.InRange(refused, 5, 200);
     }
 
+    /// <summary>A tag that claims more values than the file has is refused before memory is taken for them.</summary>
+    [Theory]
+    [InlineData("lzw.tif")]
+    [InlineData("cmyk.tif")]
+    [InlineData("deflate.tif")]
+    public void TagsOfATiff_TakeNoMemoryForWhatIsNotThere(string name)
+    {
+        var original = File.ReadAllBytes(Fixtures.Path("images", "formats", name));
+        Assert.Equal((byte)'I', original[0]);
+        var directory = BitConverter.ToInt32(original, 4);
+        var count = BitConverter.ToUInt16(original, directory);
+        Assert.InRange(count, 8, 40);
+        for (var tag = 0; tag < count; tag++)
+        {
+            // The number of values, and the values where there is one: sizes, rows in a strip.
+            foreach (var (at, claim) in new[] { (4, int.MaxValue), (4, 1 << 28), (8, 1 << 27), (8, 1) })
+            {
+                var file = original.ToArray();
+                BitConverter.TryWriteBytes(file.AsSpan(directory + 2 + 12 * tag + at), claim);
+                var before = GC.GetAllocatedBytesForCurrentThread();
+                try
+                {
+                    Picture.Decode(file, name);
+                }
+                catch (InputException e)
+                {
+                    Assert.StartsWith(name + ": ", e.Message, StringComparison.Ordinal);
+                }
+                Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 64 << 20);
+            }
+        }
+    }
+
     /// <summary>A second opinion on our own decoders: libpng and libjpeg-turbo inside Skia give the same samples.</summary>
     [Theory]
     [InlineData("rgb_300x150.png")]

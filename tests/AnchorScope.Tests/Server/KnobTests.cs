@@ -1,8 +1,5 @@
 using System.Net;
 using System.Text.Json;
-using AnchorScope.Checkpoints;
-using AnchorScope.Interventions;
-using AnchorScope.Models;
 using AnchorScope.Server.Audit;
 using AnchorScope.Server.Security;
 using AnchorScope.Tests.Checkpoints;
@@ -276,33 +273,7 @@ public sealed class KnobTests : IDisposable
         return (response.StatusCode, JsonElement.Parse(await response.Content.ReadAsStringAsync()));
     }
 
-    /// <summary>A policy with a head set, a gain of it as a knob, and a direction as a knob.</summary>
-    private string WritePolicy()
-    {
-        using var model = VisionLanguageModel.Open(Fixtures.Grown("relay"));
-        var identity = model.Checkpoint.Identity;
-        var set = new HeadSet("relay", identity.Weights, model.Tokenizer.Sha256, "", HeadSet.ByHand,
-            [new ScoredHead(3, 5, double.NaN), new ScoredHead(3, 7, double.NaN)]) { Files = identity.Files };
-        File.WriteAllText(_temp.File("heads.json"), HeadSetFile.Text(set));
-        float[] vector = [.. Enumerable.Range(0, model.Engine.Shape.ModelSize).Select(i => 0.1f * (i % 5))];
-        new DirectionFile
-        {
-            Path = _temp.File("directions.safetensors"), Model = identity, TokenizerHash = model.Tokenizer.Sha256, DatasetHash = "",
-            Directions = new Dictionary<string, BoundedDirection>
-            {
-                ["mean"] = new(new Direction("mean", [new DirectionPart(Site.ResidPost, 3, null, null, new DonorRows(vector, 1))]), -2, 2),
-            },
-        }.Save("relay");
-        var path = _temp.File("policy.json");
-        File.WriteAllText(path, $$"""
-            {"version": 1, "name": "test", "model": "{{identity.Weights}}",
-             "head_sets": [{"name": "arbiters", "file": "heads.json", "sha256": "{{Digest.OfFile(_temp.File("heads.json"))}}"}],
-             "knobs": [{"name": "arbitration", "set": "arbiters", "at": "instruction", "default": 1, "bounds": [0.5, 2]},
-                       {"name": "direction", "direction": {"file": "directions.safetensors", "name": "mean",
-                        "sha256": "{{Digest.OfFile(_temp.File("directions.safetensors"))}}"}, "default": 0, "bounds": [-2, 2]}]}
-            """);
-        return path;
-    }
+    private string WritePolicy() => TestPolicy.Write(_temp);
 
     public void Dispose() => _temp.Dispose();
 }

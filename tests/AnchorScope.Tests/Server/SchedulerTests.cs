@@ -106,6 +106,38 @@ public sealed class SchedulerTests
         Assert.Equal((tiny.Prompt.Length + 3) / 4 + Tokens - 1, scheduler.Counts.Passes);
     }
 
+    /// <summary>A short prompt that comes after a long one has its first token before it, and the long one goes on meanwhile.</summary>
+    [Fact]
+    public async Task AShortPrompt_DoesNotWaitForALongOne()
+    {
+        using var tiny = Tiny.Open();
+        var text = tiny.Model.Prompt([.. tiny.Prompt.Tokens.Where(t => t != tiny.Model.ImageToken).Take(20)], null, null);
+        var longer = tiny.Model.Prompt([.. Enumerable.Repeat(text.Tokens, 5).SelectMany(tokens => tokens)], null, null);
+        using var scheduler = new Scheduler(tiny.Model.Engine, new SchedulerOptions { Rows = 6, KeepPrefixes = false });
+        using var submitted = new ManualResetEventSlim();
+        var (order, passes) = (new List<string>(), new Dictionary<string, long>());
+        JobHandle Submit(string name, AnchorScope.Engines.Prompt prompt) => scheduler.Submit(new Job
+        {
+            Prompt = prompt,
+            Tokens = 1,
+            Recorded = (_, _) =>
+            {
+                order.Add(name);
+                passes[name] = scheduler.Counts.Passes;
+            },
+        });
+        // The scheduler's thread waits in this job until the two others are there.
+        var before = scheduler.Submit(new Job { Prompt = text, Tokens = 1, Recorded = (_, _) => submitted.Wait() });
+        var (slow, fast) = (Submit("long", longer), Submit("short", text));
+        submitted.Set();
+        await before.Result;
+        await slow.Result;
+        await fast.Result;
+        Assert.Equal(["short", "long"], order);
+        // Every second pass is the long one's: it takes not much longer than without the short one.
+        Assert.InRange(passes["long"] - passes["short"], 1, (longer.Length + 5) / 6);
+    }
+
     private static List<Job> Jobs(Tiny tiny)
     {
         var text = tiny.Model.Prompt([.. tiny.Prompt.Tokens.Where(t => t != tiny.Model.ImageToken).Take(20)], null, null);
