@@ -215,7 +215,12 @@ internal sealed class Dashboard : IDisposable
                 || !double.IsFinite(value))
                 throw new ApiException(400, $"value: expected a number, found {(form["value"] == "" ? "nothing" : form["value"])}");
             var body = new JsonObject { ["value"] = value, ["reason"] = form["reason"].ToString() };
-            if (int.TryParse(form["seconds"], CultureInfo.InvariantCulture, out var seconds)) body["seconds"] = seconds;
+            // Empty: until the server is started again.
+            if (form["seconds"].ToString() is { Length: > 0 } time)
+            {
+                body["seconds"] = int.TryParse(time, CultureInfo.InvariantCulture, out var seconds) ? seconds
+                    : throw new ApiException(400, $"seconds: expected a number, found {time}");
+            }
             await InnerRequest.Send(visit.Context, visit.Key, System.Text.Encoding.UTF8.GetBytes(body.ToJsonString()),
                 inner => turn(inner, name));
             outcome = new Outcome(name, true, $"{name} is at {value.ToString(CultureInfo.InvariantCulture)} now, and the log says why.");
@@ -304,8 +309,17 @@ internal sealed class Dashboard : IDisposable
     private async Task Enter(HttpContext context)
     {
         PageFrame.Protect(context);
-        var form = await Form(context, MostBytes);
-        PageSessions.CheckForm(context, form, null);
+        IFormCollection form;
+        try
+        {
+            form = await Form(context, MostBytes);
+            PageSessions.CheckForm(context, form, null);
+        }
+        catch (ApiException e)
+        {
+            await ShowLogin(context, new Outcome("", false, e.Message));
+            return;
+        }
         if (!_parts.Access.HasKeys || !_sessions.Begin(context, form["key"].ToString()))
         {
             await ShowLogin(context, new Outcome("", false, "This server has no such key."));
