@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using AnchorScope.Checkpoints;
 using AnchorScope.Server.Audit;
 using AnchorScope.Server.Security;
 using AnchorScope.Tests.Checkpoints;
