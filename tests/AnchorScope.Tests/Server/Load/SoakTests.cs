@@ -40,7 +40,8 @@ public sealed class SoakTests : IDisposable
             LoadSize.Report($"soak: {first + Requests / Samples} requests, {Stopwatch.GetElapsedTime(started).TotalSeconds:0} s: "
                 + $"{samples[^1]}");
         }
-        LoadSize.Report($"soak: {string.Join(", ", _counts.Order().Select(c => $"{c.Key}: {c.Value}"))}");
+        var counts = _counts.OrderBy(count => count.Key, StringComparer.Ordinal).Select(count => $"{count.Key}: {count.Value}");
+        LoadSize.Report($"soak: {string.Join(", ", counts)}");
         // Garbage makes every sample too large by a random amount: the least of the last quarter against the least of the second one.
         Held Least(int quarter)
         {
