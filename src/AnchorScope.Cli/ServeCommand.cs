@@ -16,6 +16,8 @@ internal static class ServeCommand
             { Description = "name of the model in requests (default: the name of the folder)", HelpName = "NAME" };
         var policy = new Option<string?>("--policy")
             { Description = "what requests may change inside the model (default: nothing)", HelpName = "FILE" };
+        var profile = new Option<string?>("--profile")
+            { Description = "what is normal (ascope profile): requests that deviate from it raise alerts", HelpName = "FILE" };
         var signed = new Option<string?>("--require-signed-policy")
             { Description = "refuse a policy that this public key has not signed (ascope policy sign)", HelpName = "FILE" };
         var keys = new Option<string?>("--keys")
@@ -41,12 +43,13 @@ internal static class ServeCommand
                 HelpName = "S" }.AtLeast(1);
         var threads = Counts.Threads();
         var command = new Command("serve", "Serves a model behind an OpenAI-compatible API.")
-            { model, name, policy, signed, keys, state, anchor, url, rows, memory, queue, deadline, threads };
+            { model, name, policy, profile, signed, keys, state, anchor, url, rows, memory, queue, deadline, threads };
         command.SetAction(parsed => Serve(new ServerOptions
         {
             Model = parsed.GetValue(model) ?? Bundled.Model,
             Name = parsed.GetValue(name),
             Policy = parsed.GetValue(policy),
+            Profile = parsed.GetValue(profile),
             PolicyKey = parsed.GetValue(signed),
             Keys = parsed.GetValue(keys),
             State = parsed.GetValue(state)!,

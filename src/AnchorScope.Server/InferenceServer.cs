@@ -2,6 +2,7 @@ using System.Text.Json;
 using AnchorScope.Models;
 using AnchorScope.Server.Api;
 using AnchorScope.Server.Audit;
+using AnchorScope.Server.Monitoring;
 using AnchorScope.Server.Policies;
 using AnchorScope.Server.Security;
 using Microsoft.AspNetCore.Builder;
@@ -24,6 +25,8 @@ internal sealed class InferenceServer : IAsyncDisposable
     private readonly ServerMetrics _metrics;
     private readonly Access _access;
     private readonly WebApplication _app;
+    private readonly TrafficMonitor _monitor;
+    private readonly Profile? _profile;
     private readonly ServerOptions _options;
     private volatile bool _draining;
 
@@ -43,6 +46,8 @@ internal sealed class InferenceServer : IAsyncDisposable
         _served = new ServedModel(model, options.Name ?? model.Checkpoint.Name, options.Scheduler, policy, time);
         try
         {
+            _profile = options.Profile is { } normal
+                ? Profile.Load(normal, model, policy, new Quantities(model.Engine.Shape, policy.WatchedHeads)) : null;
             _trail = new AuditTrail(options.State, options.Anchor, policy.KeepsContent, time);
         }
         catch
@@ -51,6 +56,9 @@ internal sealed class InferenceServer : IAsyncDisposable
             throw;
         }
         _metrics = new ServerMetrics(_served.Name, _served.Scheduler, _trail);
+        _monitor = new TrafficMonitor(_served, _profile, _trail, time);
+        _metrics.Watch(_monitor);
+        _served.Watches = _monitor.Takes;
         _app = Build(time);
     }
 
@@ -59,6 +67,9 @@ internal sealed class InferenceServer : IAsyncDisposable
 
     /// <summary>The model and its scheduler.</summary>
     public ServedModel Served => _served;
+
+    /// <summary>What watches the requests.</summary>
+    public TrafficMonitor Monitor => _monitor;
 
     /// <summary>Opens the model and starts to listen.</summary>
     /// <exception cref="InputException">The checkpoint, the policy or an option is wrong, or the address cannot be used.</exception>
@@ -71,7 +82,7 @@ internal sealed class InferenceServer : IAsyncDisposable
             try
             {
                 await server._app.StartAsync();
-                server._trail.Started(server._served);
+                server._trail.Started(server._served, server._profile?.Sha256);
                 return server;
             }
             catch (IOException e)
@@ -100,6 +111,7 @@ internal sealed class InferenceServer : IAsyncDisposable
             // What is not done by now is cancelled when the scheduler is disposed of.
         }
         await _app.StopAsync();
+        await _monitor.Finish();
         _trail.Stopped();
     }
 
@@ -107,6 +119,7 @@ internal sealed class InferenceServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _app.DisposeAsync();
+        await _monitor.DisposeAsync();
         _served.Dispose();
         _trail.Dispose();
         _model.Dispose();
@@ -131,7 +144,7 @@ internal sealed class InferenceServer : IAsyncDisposable
             _access.Enter(context);
             return next(context);
         });
-        var completions = new CompletionEndpoint(_served, _trail, _metrics, _options, time);
+        var completions = new CompletionEndpoint(_served, _trail, _metrics, _options, time) { Answered = _monitor.Add };
         app.MapPost("/v1/chat/completions", (HttpContext context) => completions.Handle(context, chat: true));
         app.MapPost("/v1/completions", (HttpContext context) => completions.Handle(context, chat: false));
         app.MapGet("/v1/models", (HttpContext context) => JsonResponse.Write(context, json =>
@@ -155,6 +168,7 @@ internal sealed class InferenceServer : IAsyncDisposable
         app.MapPut("/v1/anchorscope/knobs/{name}", (HttpContext context, string name) => knobs.Put(context, name));
         app.MapGet("/v1/anchorscope/policy", (HttpContext context) => knobs.Policy(context));
         app.MapGet("/v1/anchorscope/heads", (HttpContext context) => knobs.Heads(context));
+        app.MapGet("/v1/anchorscope/monitor", (HttpContext context) => MonitorEndpoint.Get(context, _monitor));
         app.MapGet("/metrics", (HttpContext context) =>
         {
             context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";

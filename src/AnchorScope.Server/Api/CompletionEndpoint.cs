@@ -14,6 +14,9 @@ namespace AnchorScope.Server.Api;
 internal sealed class CompletionEndpoint(
     ServedModel served, AuditTrail trail, ServerMetrics metrics, ServerOptions options, TimeProvider time)
 {
+    /// <summary>Called with every request whose answer is recorded.</summary>
+    public required Action<PreparedRequest> Answered { get; init; }
+
     /// <summary>Handles one request.</summary>
     public async Task Handle(HttpContext context, bool chat)
     {
@@ -59,6 +62,7 @@ internal sealed class CompletionEndpoint(
         {
             var place = trail.Answered(exchange.Id, exchange.Body, prepared, tokens, result);
             metrics.Answered(prepared, tokens, result);
+            Answered(prepared);
             return place;
         }
         if (request.Stream) await Stream(context, prepared, handle, writer, Record);

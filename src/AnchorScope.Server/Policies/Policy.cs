@@ -1,5 +1,6 @@
 using AnchorScope.Checkpoints;
 using AnchorScope.Interventions;
+using AnchorScope.Server.Monitoring;
 
 namespace AnchorScope.Server.Policies;
 
@@ -49,13 +50,20 @@ internal sealed record Policy
     /// <summary>Numbers added to attention scores.</summary>
     public Bounds Added { get; init; }
 
+    /// <summary>How requests are watched.</summary>
+    public MonitorPolicy Monitor { get; init; } = new();
+
+    /// <summary>The heads whose contributions are read of every watched request: those of the head sets.</summary>
+    public IReadOnlyList<(int Layer, int Head)> WatchedHeads =>
+        [.. HeadSets.Values.SelectMany(set => set.Heads).Distinct().Order()];
+
     /// <summary>Whether requests and answers themselves are kept, apart from the log, so that they can be computed again.</summary>
     public bool KeepsContent { get; init; }
 
     /// <summary>
     /// Reads a policy: <c>{"version": 1, "name", "model", "head_sets": [{"name", "file", "sha256"}], "interventions": {"kinds",
-    /// "most_edits", "listed_heads", "factor": [lowest, highest], "add": [lowest, highest]}, "keep_content": false}</c>. <c>model</c> is
-    /// the SHA-256 of the weights; files are relative to the policy.
+    /// "most_edits", "listed_heads", "factor": [lowest, highest], "add": [lowest, highest]}, "monitor": {...}, "keep_content": false}</c>.
+    /// <c>model</c> is the SHA-256 of the weights; files are relative to the policy.
     /// </summary>
     /// <param name="model">The model that is served.</param>
     /// <exception cref="InputException">It is wrong, or made for other weights.</exception>
@@ -63,19 +71,20 @@ internal sealed record Policy
     {
         var bytes = JsonField.ReadBytes(path);
         var root = new JsonField(path, "", StrictJson.Parse(bytes, path));
-        Known(root, ["$schema", "version", "name", "model", "head_sets", "knobs", "interventions", "keep_content"]);
+        Known(root, ["$schema", "version", "name", "model", "head_sets", "knobs", "interventions", "monitor", "keep_content"]);
         root.Get("version").Integer(1, 1);
         if (root.Get("model").Text() is var weights && weights != model.Weights)
             throw root.Get("model").Expected($"the SHA-256 of the weights that are served, {model.Weights}");
         var free = root.Find("interventions");
         if (free is { } given) Known(given, ["kinds", "most_edits", "listed_heads", "factor", "add"]);
         var sets = Named(root.Find("head_sets"), item => HeadSet(item, path, engine, model), set => set.Name);
-        return new Policy
+        var knobs = Named(root.Find("knobs"), item => KnobOf(item, path, sets, model), knob => knob.Name);
+        var policy = new Policy
         {
             Name = root.Get("name").Text(),
             Sha256 = Digest.Of(bytes),
             HeadSets = sets,
-            Knobs = Named(root.Find("knobs"), item => KnobOf(item, path, sets, model), knob => knob.Name),
+            Knobs = knobs,
             Kinds = [.. (free?.Get("kinds").Items() ?? []).Select(Kind)],
             KeepsContent = root.Flag("keep_content", false),
             MostEdits = free?.Find("most_edits")?.Integer(1, 64) ?? 8,
@@ -83,6 +92,8 @@ internal sealed record Policy
             Factor = BoundsOf(free?.Find("factor"), new Bounds(0, 2)),
             Added = BoundsOf(free?.Find("add"), new Bounds(-2, 2)),
         };
+        var quantities = new Quantities(engine.Shape, policy.WatchedHeads);
+        return policy with { Monitor = MonitorPolicy.Read(root.Find("monitor"), quantities, knobs.Keys) };
     }
 
     private static PolicyHeadSet HeadSet(JsonField item, string path, Engines.IEngine engine, ModelIdentity model)
