@@ -48,7 +48,7 @@ internal sealed class Profile
         string path, ProfileOrigin made, Quantities quantities, IReadOnlyDictionary<string, ReadingTotals> conditions) =>
         AtomicFile.Write(path, stream =>
         {
-            using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = false });
+            using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
             json.WriteStartObject();
             json.WriteNumber("version", 1);
             json.WriteStartObject("model");

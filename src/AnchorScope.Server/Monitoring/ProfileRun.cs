@@ -59,29 +59,38 @@ internal static class ProfileRun
             TimeProvider.System) { Watches = () => true };
         var totals = Profile.ConditionNames.ToDictionary(
             name => name, _ => new ReadingTotals(quantities, Profile.SketchError), StringComparer.Ordinal);
-        var going = new Queue<(ConflictRun Run, Task<Decision> Reading)>();
         var done = 0;
-        async Task Next()
+        await Each(served, runs, data.Layout, (run, decision) =>
         {
-            var (run, reading) = going.Dequeue();
-            var decision = await reading;
             var values = quantities.Of(decision);
             totals[Profile.Both].Add(decision.Followed, values);
             totals[EnumName.Of(run.Instruction)].Add(decision.Followed, values);
             told(++done, runs.Length);
-        }
-        foreach (var run in runs)
-        {
-            cancel.ThrowIfCancellationRequested();
-            if (going.Count == AtOnce) await Next();
-            going.Enqueue((run, Read(served, run, data.Layout, cancel)));
-        }
-        while (going.Count > 0) await Next();
+        }, cancel);
         Profile.Write(options.Output,
             new ProfileOrigin(model, policy,
                 sets.DistinctBy(set => set.File).ToDictionary(set => Path.GetFileName(set.File), set => set.Sha256), options.Seed),
             quantities, totals);
         return (done, data.Warnings);
+    }
+
+    /// <summary>Sends each run and takes what was read of it, in the order of the runs.</summary>
+    internal static async Task Each(ServedModel served, IReadOnlyList<ConflictRun> runs, PromptLayout layout,
+        Action<ConflictRun, Decision> take, CancellationToken cancel)
+    {
+        var going = new Queue<(ConflictRun Run, Task<Decision> Reading)>();
+        async Task Next()
+        {
+            var (run, reading) = going.Dequeue();
+            take(run, await reading);
+        }
+        foreach (var run in runs)
+        {
+            cancel.ThrowIfCancellationRequested();
+            if (going.Count == AtOnce) await Next();
+            going.Enqueue((run, Read(served, run, layout, cancel)));
+        }
+        while (going.Count > 0) await Next();
     }
 
     /// <summary>What is read of a run of a sample, sent as a chat.</summary>

@@ -12,7 +12,7 @@ namespace AnchorScope.Server.Monitoring;
 /// Computes a sample of the requests again in idle time: with attention edges cut, and with head sets blocked. What changes the decision
 /// says how the answer came about: through the instruction's tokens, or directly. It is given up when a request comes.
 /// </summary>
-internal sealed class Reruns
+internal sealed class Reruns : IAsyncDisposable
 {
     private static readonly string[] Edges = ["context->instruction", "context->last", "instruction->suffix"];
     private static readonly SpanKind[] AfterContext =
@@ -57,12 +57,18 @@ internal sealed class Reruns
         }
     }
 
-    /// <summary>Ends.</summary>
+    /// <summary>Takes no more requests, and ends when the one in progress has ended.</summary>
     public async Task Finish()
     {
-        _next.Writer.TryComplete();
-        await _stop.CancelAsync();
+        if (_next.Writer.TryComplete()) await _stop.CancelAsync();
         await _loop;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await Finish();
+        _stop.Dispose();
     }
 
     private static string NameOf(string set) => $"heads {set}";
@@ -77,7 +83,7 @@ internal sealed class Reruns
                 if (!_next.Reader.TryPeek(out var candidate)) continue;
                 var jobs = Jobs(candidate);
                 // While requests run, it waits, and newer ones replace it.
-                if (_served.Scheduler.SubmitIdle([.. jobs.Select(job => job.Job)]) is not { } handles) continue;
+                if (Submit(jobs) is not { } handles) continue;
                 _next.Reader.TryRead(out _);
                 await Add(candidate, jobs, handles);
             }
@@ -85,6 +91,20 @@ internal sealed class Reruns
         catch (OperationCanceledException)
         {
             // The server ends.
+        }
+    }
+
+    private IReadOnlyList<JobHandle>? Submit(List<Rerun> jobs)
+    {
+        try
+        {
+            return _served.Scheduler.SubmitIdle([.. jobs.Select(job => job.Job)]);
+        }
+        catch (InputException)
+        {
+            // A head that the request's own knob has removed cannot be removed again: nothing to learn from this request.
+            jobs.Clear();
+            return [];
         }
     }
 

@@ -120,7 +120,11 @@ internal sealed class TrafficMonitor : IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask DisposeAsync() => await Finish();
+    public async ValueTask DisposeAsync()
+    {
+        await Finish();
+        if (_reruns is not null) await _reruns.DisposeAsync();
+    }
 
     private async Task Consume()
     {
@@ -153,6 +157,8 @@ internal sealed class TrafficMonitor : IAsyncDisposable
         var alert = new Alert(++_ids, name, $"{name}: {watch.Finding}", _time.GetUtcNow(), null, watch.Statistic, watch.Threshold, null);
         if (!_actions.Raise(alert, watch.Quantity, _policy, _profile!.Sha256, out var action)) return;
         alert = alert with { Action = action };
+        // What was counted before the change says nothing about the requests after it.
+        if (action is not null) _watches.ForEach(other => other.Watch.Restart());
         _counts[watch.Quantity.Group]++;
         _raised[name] = alert;
         _alerts.AddFirst(alert);

@@ -13,13 +13,16 @@ internal enum WatchEvent
 /// <param name="window">Number of requests after which the test begins anew, so that a change is found however late it comes.</param>
 internal sealed class Watch(Quantity quantity, QuantileSketch normal, double threshold, int window)
 {
-    // An alert is over after this many times the requests that raising it took, at least this many, without being raised again.
+    // An alert is over after this many times the requests that raising it took since the statistic was lowest, and at least the second
+    // number, if it is not raised again.
     private const int Patience = 3;
     private const int FewestToClear = 50;
 
     private readonly ExceedanceTest _test = new(normal);
     private int _seen;
     private int _took;
+    // Where the statistic was lowest: about where a change began.
+    private (double Statistic, int Seen) _lowest = (1, 0);
 
     public Quantity Quantity => quantity;
 
@@ -40,9 +43,10 @@ internal sealed class Watch(Quantity quantity, QuantileSketch normal, double thr
     {
         Statistic = _test.Add(value);
         _seen++;
+        if (Statistic <= _lowest.Statistic) _lowest = (Statistic, _seen);
         if (Statistic >= threshold)
         {
-            (Finding, _took) = (_test.Finding, _seen);
+            (Finding, _took) = (_test.Finding, _seen - _lowest.Seen);
             Restart();
             if (IsRaised) return WatchEvent.Nothing;
             IsRaised = true;
@@ -62,6 +66,6 @@ internal sealed class Watch(Quantity quantity, QuantileSketch normal, double thr
     public void Restart()
     {
         _test.Restart();
-        _seen = 0;
+        (_seen, _lowest) = (0, (1, 0));
     }
 }
