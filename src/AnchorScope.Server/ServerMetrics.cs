@@ -70,7 +70,8 @@ internal sealed class ServerMetrics
         var raised = make.CreateGauge("anchorscope_alerts_raised", "Alerts that are raised now.");
         var left = make.CreateCounter("anchorscope_monitor_left_out_total", "Requests that were read and not compared, by reason.",
             "reason");
-        var reruns = make.CreateCounter("anchorscope_monitor_reruns_total", "Requests computed again in idle time, by how it ended.", "end");
+        var reruns = make.CreateCounter("anchorscope_monitor_reruns_total",
+            "Requests computed again in idle time, by how it ended.", "end");
         _registry.AddBeforeCollectCallback(() =>
         {
             foreach (var (followed, count) in monitor.Decisions) decisions.WithLabels(followed).IncTo(count);

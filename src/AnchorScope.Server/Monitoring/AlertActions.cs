@@ -18,8 +18,9 @@ internal sealed class AlertActions(Policy policy, KnobBoard knobs, AuditTrail tr
     public bool Raise(Alert alert, Quantity quantity, MonitorPolicy rules, string profile, out string? action)
     {
         action = null;
-        List<(Knob Knob, KnobSetting Setting)> turned = [.. rules.Rules.Where(rule => rule.Is(quantity)).Select(rule => rule.Knob).Distinct()
-            .Select(name => (policy.Knobs[name], knobs.Of(policy.Knobs[name]))).Where(knob => knob.Item2.Value != knob.Item1.Default)];
+        List<(Knob Knob, KnobSetting Setting)> turned = [
+            .. rules.Rules.Where(rule => rule.Is(quantity)).Select(rule => rule.Knob).Distinct()
+                .Select(name => (policy.Knobs[name], knobs.Of(policy.Knobs[name]))).Where(knob => knob.Item2.Value != knob.Item1.Default)];
         if (turned.Count > 0)
             action = string.Join("; ", turned.Select(knob => FormattableString.Invariant(
                 $"knob {knob.Knob.Name} put back from {knob.Setting.Value} to its default, {knob.Knob.Default}")));

@@ -17,10 +17,10 @@ internal enum Side
 /// <remarks>
 /// Of n independent numbers of any distribution, let T be the k-th largest. The probability p that the next number is above T has at most
 /// the distribution Beta(k, n + 1 - k): the uncertainty of a finite profile is part of the test. Under it, s of t further numbers are above
-/// T with a beta-binomial probability. The statistic is the ratio to it of the same probability with p from Beta(k + c, n + 1 - k), averaged
-/// over several c (alternatives with more numbers beyond T), over two quantiles and both ends. It grows with s, and if nothing has changed it is a
-/// non-negative supermartingale that begins at 1. By Ville's inequality the probability that it ever reaches 1 / a is at most a, whenever
-/// one looks.
+/// T with a beta-binomial probability. The statistic is the ratio to it of the same probability with p from Beta(k + c, n + 1 - k),
+/// averaged over several c (alternatives with more numbers beyond T), over two quantiles and both ends. It grows with s, and if nothing has
+/// changed it is a non-negative supermartingale that begins at 1. By Ville's inequality the probability that it ever reaches 1 / a is at
+/// most a, whenever one looks.
 /// </remarks>
 internal sealed class ExceedanceTest
 {

@@ -48,7 +48,8 @@ internal sealed class Profile
         string path, ProfileOrigin made, Quantities quantities, IReadOnlyDictionary<string, ReadingTotals> conditions) =>
         AtomicFile.Write(path, stream =>
         {
-            using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+            using var json = new Utf8JsonWriter(
+                stream, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
             json.WriteStartObject();
             json.WriteNumber("version", 1);
             json.WriteStartObject("model");
@@ -168,7 +169,8 @@ internal sealed class Profile
             member => member.Name, member => member.Field.Number(double.MinValue, double.MaxValue), StringComparer.Ordinal);
         foreach (var name in expected.Keys.Union(found.Keys))
         {
-            double? there = expected.TryGetValue(name, out var value) ? value : null, here = found.TryGetValue(name, out var own) ? own : null;
+            double? there = expected.TryGetValue(name, out var value)
+                ? value : null, here = found.TryGetValue(name, out var own) ? own : null;
             if (there == here) continue;
             throw InputException.At(field.File, $"{field.Path}.{name}",
                 FormattableString.Invariant($"the defaults of the knobs that are served, {there?.ToString() ?? "none"}"),

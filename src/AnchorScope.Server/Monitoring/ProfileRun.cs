@@ -51,7 +51,8 @@ internal static class ProfileRun
         if (options.Limit is { } most && most < samples.Count)
         {
             var random = new SplitMix(options.Seed);
-            samples = [.. samples.Select(sample => (sample, key: random.Next())).OrderBy(pair => pair.key).Take(most).Select(p => p.sample)];
+            samples = [.. samples.Select(sample => (sample, key: random.Next())).OrderBy(pair => pair.key)
+                .Take(most).Select(p => p.sample)];
         }
         ConflictRun[] runs = [.. samples.SelectMany(sample => sample.Runs)];
         var quantities = new Quantities(model.Engine.Shape, policy.WatchedHeads);

@@ -47,7 +47,9 @@ internal sealed class Quantities
     /// <summary>The heads.</summary>
     public IReadOnlyList<(int Layer, int Head)> Heads => _heads;
 
-    /// <summary>The numbers of a request in the order of <see cref="All"/>; NaN where it has none, for instance without a picture.</summary>
+    /// <summary>
+    /// The numbers of a request in the order of <see cref="All"/>; NaN where it has none, for instance without a picture.
+    /// </summary>
     public double[] Of(Decision decision)
     {
         var heads = decision.Heads.ToDictionary(head => (head.Layer, head.Head), head => head.Margin);

@@ -154,7 +154,7 @@ internal sealed class TrafficMonitor : IAsyncDisposable
     private void Raise(Watch watch)
     {
         var name = watch.Quantity.Name;
-        var alert = new Alert(++_ids, name, $"{name}: {watch.Finding}", _time.GetUtcNow(), null, watch.Statistic, watch.Threshold, null);
+        var alert = new Alert(++_ids, name, $"{name}: {watch.Finding}", _time.GetUtcNow(), null, watch.Statistic, watch.Threshold);
         if (!_actions.Raise(alert, watch.Quantity, _policy, _profile!.Sha256, out var action)) return;
         alert = alert with { Action = action };
         // What was counted before the change says nothing about the requests after it.

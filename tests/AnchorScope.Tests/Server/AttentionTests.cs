@@ -44,7 +44,8 @@ public sealed class AttentionTests
                     {
                         foreach (var position in positions)
                         {
-                            var full = trace[Site.AttnPattern, layer].AsSpan((head * prompt.Length + position) * prompt.Length, position + 1);
+                            var full = trace[Site.AttnPattern, layer].AsSpan((head * prompt.Length + position) * prompt.Length,
+                                position + 1);
                             Assert.Equal(full.ToArray(), sequence.Attention(layer, head, position)[..(position + 1)].ToArray());
                         }
                     }
@@ -72,7 +73,8 @@ public sealed class AttentionTests
                 for (var layer = 0; layer < shape.Layers; layer++)
                 {
                     for (var head = 0; head < shape.Heads; head++)
-                        sum += instruction.Sum(p => (double)trace[Site.AttnPattern, layer][(head * prompt.Length + p) * prompt.Length + key]);
+                        sum += instruction.Sum(
+                            p => (double)trace[Site.AttnPattern, layer][(head * prompt.Length + p) * prompt.Length + key]);
                 }
             }
             return sum / (shape.Layers * shape.Heads * instruction.Count);

@@ -84,7 +84,8 @@ public sealed class IdleJobTests
         using var tiny = Tiny.Open();
         var engine = tiny.Model.Engine;
         var job = new Job { Prompt = tiny.Prompt, Tokens = 1 };
-        using var scheduler = new Scheduler(engine, new SchedulerOptions { Rows = 1024, Memory = 5 * engine.SequenceBytes(tiny.Prompt.Length + 1) });
+        using var scheduler = new Scheduler(
+            engine, new SchedulerOptions { Rows = 1024, Memory = 5 * engine.SequenceBytes(tiny.Prompt.Length + 1) });
         await scheduler.Submit(job).Result.WaitAsync(Long);
         async Task<int> Run(int count)
         {

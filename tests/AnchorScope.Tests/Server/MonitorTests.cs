@@ -73,7 +73,8 @@ public sealed class MonitorTests : IDisposable
             while (after.Alerts.Any(a => a.Cleared is null) && more++ < 30) after = await Send(10);
             Assert.All(after.Alerts, a => Assert.True(a.Cleared is not null, a.ToString()));
             var metrics = await server.Client.GetStringAsync("/metrics");
-            foreach (var line in new[] { $"anchorscope_decisions_total{{model_name=\"relay\",followed=\"vision\"}} {after.Now.Decisions["vision"]}",
+            foreach (var line in new[] {
+                $"anchorscope_decisions_total{{model_name=\"relay\",followed=\"vision\"}} {after.Now.Decisions["vision"]}",
                 "anchorscope_alerts_raised{model_name=\"relay\"} 0" })
                 Assert.True(metrics.Split('\n').Any(l => Labels(l) == Labels(line)), line + "\n" + metrics);
             await server.Server.Stop();
@@ -152,7 +153,8 @@ public sealed class MonitorTests : IDisposable
         {
             var resid = session.Forward(prompt, change);
             var logits = session.Unembed(resid.AsSpan(prompt.Last * model.Engine.Shape.ModelSize));
-            Assert.Equal((1, (double)logits[Word("green")] - logits[Word("purple")] - margin), (reruns[name].Count, reruns[name].Change.Median));
+            Assert.Equal((1, (double)logits[Word("green")] - logits[Word("purple")] - margin),
+                (reruns[name].Count, reruns[name].Change.Median));
             Assert.NotEqual(0, reruns[name].Change.Median);
         }
     }
@@ -164,7 +166,8 @@ public sealed class MonitorTests : IDisposable
         var (infer, steer, audit, turn) = (KeyRing.Add(keys, "app", Role.Infer), KeyRing.Add(keys, "lab", Role.Steer),
             KeyRing.Add(keys, "auditor", Role.Audit), KeyRing.Add(keys, "night", Role.Operator));
         await using var server = await RunningServer.Start(options => options with { Keys = keys });
-        foreach (var (key, status) in new[] { (infer, HttpStatusCode.Forbidden), (steer, HttpStatusCode.Forbidden), (audit, HttpStatusCode.OK),
+        foreach (var (key, status) in new[] { (infer, HttpStatusCode.Forbidden), (steer, HttpStatusCode.Forbidden),
+            (audit, HttpStatusCode.OK),
             (turn, HttpStatusCode.OK) })
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/anchorscope/monitor");
@@ -193,7 +196,8 @@ public sealed class MonitorTests : IDisposable
             await server.Post("/v1/chat/completions", RunningServer.Chat(("max_tokens", 1)));
         }
         for (var i = 0; i < 40; i++)
-            await server.Post("/v1/chat/completions", RunningServer.Chat(("anchorscope", new { answers, follow = false }), ("max_tokens", 1)));
+            await server.Post(
+                "/v1/chat/completions", RunningServer.Chat(("anchorscope", new { answers, follow = false }), ("max_tokens", 1)));
         await server.Server.Monitor.Finish();
         Assert.InRange(server.Server.Monitor.Requests, 10, 30);
         Assert.InRange(server.Server.Monitor.Own, 10, 30);

@@ -72,7 +72,8 @@ internal static class MonitoredServer
                 answers = new { vision = request.Steering.VisionAnswers, text = request.Steering.TextAnswers },
                 report = new[] { "decision" },
                 spans = request.Steering.Spans.Select(
-                    span => new { message = span.Message, part = span.Part, from = span.From, to = span.To, kind = EnumName.Of(span.Kind) }),
+                    span => new { message = span.Message, part = span.Part, from = span.From, to = span.To, kind =
+            EnumName.Of(span.Kind) }),
             },
         };
     }

@@ -58,7 +58,8 @@ public sealed class ProfileTests(ITestOutputHelper output) : IDisposable
         }
         var refused = await Assert.ThrowsAsync<InputException>(
             () => RunningServer.Start(options => options with { Profile = _temp.File("one.json"), Model = Fixtures.Grown("direct") }));
-        Assert.Contains("one.json: profile: expected one that was made for this model, found one for another: other weights", refused.Message,
+        Assert.Contains("one.json: profile: expected one that was made for this model, found one for another: other weights",
+            refused.Message,
             StringComparison.Ordinal);
         var policy = MonitoredServer.WritePolicy(_temp);
         var other = await Assert.ThrowsAsync<InputException>(
@@ -69,7 +70,8 @@ public sealed class ProfileTests(ITestOutputHelper output) : IDisposable
     [Fact]
     public async Task AKilledRun_LeavesNothing()
     {
-        using var running = Ascope.Start(_temp.Path, "profile", Fixtures.Grown("relay"), "--data", Fixtures.Conflicts, "--out", "killed.json");
+        using var running = Ascope.Start(_temp.Path, "profile", Fixtures.Grown("relay"), "--data",
+            Fixtures.Conflicts, "--out", "killed.json");
         await Task.Delay(1500, CancellationToken.None);
         if (OperatingSystem.IsWindows()) running.Kill();
         else
@@ -92,7 +94,8 @@ public sealed class ProfileTests(ITestOutputHelper output) : IDisposable
     public async Task StreamsOfTheBundledModel_HaveTheStatedErrorRate()
     {
         using var model = VisionLanguageModel.Open(Fixtures.Grown("relay"));
-        using var served = new ServedModel(model, "relay", new SchedulerOptions(), Policy.None, TimeProvider.System) { Watches = () => true };
+        using var served =
+            new ServedModel(model, "relay", new SchedulerOptions(), Policy.None, TimeProvider.System) { Watches = () => true };
         Quantities quantities = new(model.Engine.Shape, []);
         async Task<List<double[]>> Readings(string name)
         {
@@ -111,7 +114,8 @@ public sealed class ProfileTests(ITestOutputHelper output) : IDisposable
         for (var stream = 0; stream < Streams; stream++)
         {
             var random = new SplitMix((ulong)stream);
-            List<double[]> Shuffled(List<double[]> list) => [.. list.Select(r => (r, key: random.Next())).OrderBy(p => p.key).Select(p => p.r)];
+            List<double[]> Shuffled(List<double[]> list) =>
+                [.. list.Select(r => (r, key: random.Next())).OrderBy(p => p.key).Select(p => p.r)];
             var all = Shuffled(normal);
             var totals = new ReadingTotals(quantities, Profile.SketchError);
             foreach (var reading in all.Take(all.Count / 2)) totals.Add("neither", reading);
@@ -135,8 +139,9 @@ public sealed class ProfileTests(ITestOutputHelper output) : IDisposable
             else missed++;
         }
         delays.Sort();
-        output.WriteLine($"{raised} of {Streams} streams raised an alert; noisy pictures: {missed} missed, median {delays[delays.Count / 2]}, "
-            + $"95 % within {delays[(int)(0.95 * delays.Count)]}");
+        output.WriteLine(
+            $"{raised} of {Streams} streams raised an alert; noisy pictures: {missed} missed, median {delays[delays.Count / 2]}, "
+                + $"95 % within {delays[(int)(0.95 * delays.Count)]}");
         Assert.True(raised <= Alpha * Streams + 3 * Math.Sqrt(Alpha * (1 - Alpha) * Streams), $"{raised} of {Streams}");
         Assert.True(missed == 0 && delays[(int)(0.95 * delays.Count)] <= 100, $"missed {missed}, delays {string.Join(' ', delays)}");
     }

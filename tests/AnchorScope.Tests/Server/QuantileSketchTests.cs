@@ -48,7 +48,8 @@ public sealed class QuantileSketchTests
             var found = sketch.At(share);
             // The ranks that the value has among the sorted numbers, ties included.
             var (first, last) = (Array.FindIndex(all, v => v >= found.Value) + 1, Array.FindLastIndex(all, v => v <= found.Value) + 1);
-            Assert.True(found.LowestRank <= last && found.HighestRank >= first, $"{share}: stated ranks {found}, real ones {first} to {last}");
+            Assert.True(found.LowestRank <= last && found.HighestRank >= first,
+                $"{share}: stated ranks {found}, real ones {first} to {last}");
             var wanted = Math.Clamp((long)Math.Ceiling(share * count), 1, count);
             var most = Math.Max(0, Math.Floor(error * count));
             Assert.True(found.HighestRank - wanted <= most && wanted - found.LowestRank <= most, $"{share}: {found}, wanted {wanted}");
@@ -87,7 +88,8 @@ public sealed class QuantileSketchTests
             ("""{"error": 0, "values": [1], "weights": [1], "slacks": [0]}""", "error"),
             ("""{"error": 0.01, "values": [1], "weights": [1], "slacks": [0], "more": 1}""", "unknown member"),
         })
-            Assert.Contains(message, Assert.Throws<InputException>(() => QuantileSketch.Read(Field(broken))).Message, StringComparison.Ordinal);
+            Assert.Contains(message, Assert.Throws<InputException>(() => QuantileSketch.Read(Field(broken))).Message,
+                StringComparison.Ordinal);
     }
 
     private static JsonField Field(string text) => new("sketch", "", StrictJson.Parse(Encoding.UTF8.GetBytes(text), "sketch"));

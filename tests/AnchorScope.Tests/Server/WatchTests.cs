@@ -124,7 +124,8 @@ public sealed class WatchTests(ITestOutputHelper output)
             cleared.Add(after);
         }
         cleared.Sort();
-        output.WriteLine($"raised after 1000 shifted requests: {stayed} of 100; cleared after {cleared[50]} (median), {cleared[^1]} (most)");
+        output.WriteLine(
+            $"raised after 1000 shifted requests: {stayed} of 100; cleared after {cleared[50]} (median), {cleared[^1]} (most)");
         Assert.InRange(stayed, 98, 100);
         Assert.InRange(cleared[^1], 1, 1000);
     }
