@@ -14,6 +14,7 @@ var root = new RootCommand("AnchorScope: which modality a vision-language model 
     KeysCommand.Create(),
     ParityCommand.Create(),
     PolicyCommand.Create(),
+    ProfileCommand.Create(),
     BakeCommand.CreateSuppress(),
     ServeCommand.Create(),
     SweepCommand.Create(),

@@ -17,6 +17,8 @@ internal static class ServeCommand
         var policy = new Option<string?>("--policy")
             { Description = "what requests may change inside the model (default: nothing; for the bundled organism what its policy says)",
                 HelpName = "FILE" };
+        var profile = new Option<string?>("--profile")
+            { Description = "what is normal (ascope profile): requests that deviate from it raise alerts", HelpName = "FILE" };
         var signed = new Option<string?>("--require-signed-policy")
             { Description = "refuse a policy that this public key has not signed (ascope policy sign)", HelpName = "FILE" };
         var keys = new Option<string?>("--keys")
@@ -48,13 +50,14 @@ internal static class ServeCommand
                 HelpName = "S" }.AtLeast(1);
         var threads = Counts.Threads();
         var command = new Command("serve", "Serves a model behind an OpenAI-compatible API.")
-            { model, name, policy, signed, keys, rate, pictures, state, anchor, url, rows, memory, queue, deadline, threads };
+            { model, name, policy, profile, signed, keys, rate, pictures, state, anchor, url, rows, memory, queue, deadline, threads };
         command.SetAction(parsed => Serve(new ServerOptions
         {
             Model = parsed.GetValue(model) ?? Bundled.Model,
             Name = parsed.GetValue(name),
             // The bundled model comes with a policy, so that its knobs can be tried; another model is changed by nobody without one.
             Policy = parsed.GetValue(policy) ?? (parsed.GetValue(model) is null ? Bundled.Policy : null),
+            Profile = parsed.GetValue(profile),
             PolicyKey = parsed.GetValue(signed),
             Keys = parsed.GetValue(keys),
             Rate = parsed.GetValue(rate),

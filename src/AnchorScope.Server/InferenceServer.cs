@@ -34,6 +34,8 @@ internal sealed class InferenceServer : IAsyncDisposable
     private readonly PictureFetcher? _fetcher;
     private readonly Dashboard _dashboard;
     private readonly WebApplication _app;
+    private readonly TrafficMonitor _monitor;
+    private readonly Profile? _profile;
     private readonly ServerOptions _options;
     private volatile bool _draining;
 
@@ -56,6 +58,8 @@ internal sealed class InferenceServer : IAsyncDisposable
             model, options.Name ?? model.Checkpoint.Name, options.Scheduler, policy, time, new PictureReader(_fetcher));
         try
         {
+            _profile = options.Profile is { } normal
+                ? Profile.Load(normal, model, policy, new Quantities(model.Engine.Shape, policy.WatchedHeads)) : null;
             _trail = new AuditTrail(options.State, options.Anchor, policy.KeepsContent, time);
         }
         catch
@@ -63,12 +67,15 @@ internal sealed class InferenceServer : IAsyncDisposable
             _served.Dispose();
             throw;
         }
+        _monitor = new TrafficMonitor(_served, _profile, _trail, time);
+        _served.Watches = _monitor.Takes;
+        Shown = _monitor.Snapshot;
         var traffic = new Traffic(time);
         _metrics = new ServerMetrics(_served.Name, _served.Scheduler, _trail) { Traffic = traffic };
+        _metrics.Watch(_monitor);
         _dashboard = new Dashboard(new DashboardParts
         {
-            Served = _served, Trail = _trail, Traffic = traffic, Access = _access, Options = options,
-            Monitor = () => Monitor(), Time = time,
+            Served = _served, Trail = _trail, Traffic = traffic, Access = _access, Options = options, Monitor = () => Shown(), Time = time,
         });
         _app = Build(time);
     }
@@ -83,8 +90,11 @@ internal sealed class InferenceServer : IAsyncDisposable
     public IEnumerable<RouteEndpoint> Routes =>
         ((IEndpointRouteBuilder)_app).DataSources.SelectMany(source => source.Endpoints).OfType<RouteEndpoint>();
 
-    /// <summary>Reads what the monitor knows; null: there is no monitor.</summary>
-    public Func<MonitorSnapshot?> Monitor { get; set; } = () => null;
+    /// <summary>What watches the requests.</summary>
+    public TrafficMonitor Monitor => _monitor;
+
+    /// <summary>What the pages show of the monitor.</summary>
+    public Func<MonitorSnapshot?> Shown { get; set; }
 
     /// <summary>Opens the model and starts to listen.</summary>
     /// <exception cref="InputException">The checkpoint, the policy or an option is wrong, or the address cannot be used.</exception>
@@ -97,7 +107,7 @@ internal sealed class InferenceServer : IAsyncDisposable
             try
             {
                 await server._app.StartAsync();
-                server._trail.Started(server._served);
+                server._trail.Started(server._served, server._profile?.Sha256);
                 return server;
             }
             catch (IOException e)
@@ -126,6 +136,7 @@ internal sealed class InferenceServer : IAsyncDisposable
             // What is not done by now is cancelled when the scheduler is disposed of.
         }
         await _app.StopAsync();
+        await _monitor.Finish();
         _trail.Stopped();
     }
 
@@ -134,6 +145,7 @@ internal sealed class InferenceServer : IAsyncDisposable
     {
         await _app.DisposeAsync();
         _dashboard.Dispose();
+        await _monitor.DisposeAsync();
         _served.Dispose();
         _trail.Dispose();
         _access.Dispose();
@@ -175,7 +187,8 @@ internal sealed class InferenceServer : IAsyncDisposable
         });
         app.UseRouting();
         var completions = new CompletionEndpoint(
-            _served, _trail, _metrics, app.Services.GetRequiredService<ServerTelemetry>(), _access, _options, time);
+            _served, _trail, _metrics, app.Services.GetRequiredService<ServerTelemetry>(), _access, _options, time)
+            { Answered = _monitor.Add };
         app.MapPost("/v1/chat/completions", (HttpContext context) => completions.Handle(context, chat: true));
         app.MapPost("/v1/completions", (HttpContext context) => completions.Handle(context, chat: false));
         app.MapGet("/v1/models", (HttpContext context) => JsonResponse.Write(context, json =>
@@ -200,6 +213,7 @@ internal sealed class InferenceServer : IAsyncDisposable
         app.MapDelete("/v1/anchorscope/knobs/{name}", (HttpContext context, string name) => knobs.Delete(context, name));
         app.MapGet("/v1/anchorscope/policy", (HttpContext context) => knobs.Policy(context));
         app.MapGet("/v1/anchorscope/heads", (HttpContext context) => knobs.Heads(context));
+        app.MapGet("/v1/anchorscope/monitor", (HttpContext context) => MonitorEndpoint.Get(context, _monitor));
         app.MapGet(OpenApiDocument.Path, OpenApiDocument.Send);
         _dashboard.Map(app, context => completions.Handle(context, chat: true), knobs.Put);
         app.MapGet("/metrics", (HttpContext context) =>

@@ -81,6 +81,8 @@ internal sealed class ServedModel : IDisposable
 
     /// <summary>Spells the tokens of answers.</summary>
     public TokenPieces Pieces { get; }
+    /// <summary>Whether the monitor wants the next request with named answers.</summary>
+    public Func<bool> Watches { get; set; } = () => false;
 
     /// <summary>Makes a job of a request: decodes pictures, runs the vision tower, renders, tokenises, builds the edits.</summary>
     /// <exception cref="ApiException">The request is wrong, or not allowed.</exception>
@@ -173,11 +175,11 @@ internal sealed class ServedModel : IDisposable
         }
         var answers = AnswerEntities.Of(steering.VisionAnswers, steering.TextAnswers, conflict: true, _model.Tokenizer, out var reason)
             ?? throw InputException.At("request", "anchorscope.answers", "two answers whose first tokens differ", reason);
-        var shape = _model.Engine.Shape;
-        var heads = !steering.Report.Contains("heads") ? []
-            : Policy.HeadSets.Count > 0 ? Policy.HeadSets.Values.SelectMany(set => set.Heads).Distinct().Order()
-            : Enumerable.Range(0, shape.Layers).SelectMany(layer => Enumerable.Range(0, shape.Heads).Select(head => (layer, head)));
-        return new DecisionReading(_model, prompt, answers, [.. heads]);
+        var (shape, watched) = (_model.Engine.Shape, Watches());
+        IReadOnlyList<(int, int)> heads = (watched || steering.Report.Contains("heads")) && Policy.HeadSets.Count > 0 ? Policy.WatchedHeads
+            : !steering.Report.Contains("heads") ? []
+            : [.. Enumerable.Range(0, shape.Layers).SelectMany(layer => Enumerable.Range(0, shape.Heads).Select(head => (layer, head)))];
+        return new DecisionReading(_model, prompt, answers, new ReadingScope(heads, watched));
     }
 
     /// <summary>Whether the tokenizer has a token for how a word begins: otherwise the decision would be about any unknown word.</summary>

@@ -1,5 +1,6 @@
 using AnchorScope.Engines;
 using AnchorScope.Server.Audit;
+using AnchorScope.Server.Monitoring;
 using AnchorScope.Server.Pages;
 using AnchorScope.Server.Scheduling;
 using Prometheus;
@@ -65,6 +66,28 @@ internal sealed class ServerMetrics
 
     /// <summary>The last minutes, for the overview; null: nobody looks.</summary>
     public Traffic? Traffic { get; init; }
+    /// <summary>Adds what the monitor counts.</summary>
+    public void Watch(TrafficMonitor monitor)
+    {
+        var make = Prometheus.Metrics.WithCustomRegistry(_registry);
+        var decisions = make.CreateCounter("anchorscope_decisions_total", "Watched requests by what they followed.", "followed");
+        var alerts = make.CreateCounter("anchorscope_alerts_total", "Alerts that were raised, by group of quantities.", "group");
+        var raised = make.CreateGauge("anchorscope_alerts_raised", "Alerts that are raised now.");
+        var left = make.CreateCounter("anchorscope_monitor_left_out_total", "Requests that were read and not compared, by reason.",
+            "reason");
+        var reruns = make.CreateCounter("anchorscope_monitor_reruns_total",
+            "Requests computed again in idle time, by how it ended.", "end");
+        _registry.AddBeforeCollectCallback(() =>
+        {
+            foreach (var (followed, count) in monitor.Decisions) decisions.WithLabels(followed).IncTo(count);
+            foreach (var (group, count) in monitor.AlertCounts) alerts.WithLabels(group).IncTo(count);
+            raised.Set(monitor.Raised);
+            left.WithLabels("own_changes").IncTo(monitor.Own);
+            left.WithLabels("queue_full").IncTo(monitor.Dropped);
+            reruns.WithLabels("done").IncTo(monitor.RerunCounts.Done);
+            reruns.WithLabels("dropped").IncTo(monitor.RerunCounts.Dropped);
+        });
+    }
 
     /// <summary>Counts an answered request.</summary>
     public void Answered(PreparedRequest prepared, IReadOnlyList<JobToken> tokens, JobResult result)

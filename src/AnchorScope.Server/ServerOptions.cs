@@ -23,6 +23,9 @@ internal sealed record ServerOptions
     /// <summary>The policy; null: nothing inside the model may be changed.</summary>
     public string? Policy { get; init; }
 
+    /// <summary>What is normal, as ascope profile wrote it; null: requests are compared with nothing.</summary>
+    public string? Profile { get; init; }
+
     /// <summary>File of the keys; null: none are needed, which is allowed only where nobody else can reach the server.</summary>
     public string? Keys { get; init; }
 

@@ -16,6 +16,9 @@ internal sealed class CompletionEndpoint(
     ServedModel served, AuditTrail trail, ServerMetrics metrics, ServerTelemetry telemetry, Access access, ServerOptions options,
     TimeProvider time)
 {
+    /// <summary>Called with every request whose answer is recorded.</summary>
+    public required Action<PreparedRequest> Answered { get; init; }
+
     /// <summary>Handles one request.</summary>
     public async Task Handle(HttpContext context, bool chat)
     {
@@ -68,6 +71,7 @@ internal sealed class CompletionEndpoint(
             var place = trail.Answered(exchange.Id, exchange.Body, prepared, tokens, result);
             metrics.Answered(prepared, tokens, result);
             exchange.Trace?.Answered(prepared, tokens, result, place);
+            Answered(prepared);
             return place;
         }
         if (request.Stream) await Stream(context, prepared, handle, writer, Record);

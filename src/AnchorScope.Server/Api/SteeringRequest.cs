@@ -19,6 +19,9 @@ internal sealed record SteeringRequest
     /// </summary>
     public double? Toward { get; init; }
 
+    /// <summary>Whether it changes anything that the policy's defaults do not.</summary>
+    public bool Changes => Edits.Count > 0 || ChangesKnobs;
+
     /// <summary>Whether it opts out of knobs or takes values of its own.</summary>
     public bool ChangesKnobs => !Follows || Knobs.Count > 0 || Toward is not null;
 

@@ -38,7 +38,8 @@ internal sealed class AuditTrail : IDisposable
     public bool HasFailed => _log.HasFailed;
 
     /// <summary>Records that the server starts.</summary>
-    public void Started(ServedModel served) => _log.Append("start", new JsonObject
+    /// <param name="profile">SHA-256 of the profile that requests are compared with; null: there is none.</param>
+    public void Started(ServedModel served, string? profile = null) => _log.Append("start", new JsonObject
     {
         ["version"] = ToolVersion.Text,
         ["numerics"] = served.Model.Engine.Numerics,
@@ -49,6 +50,7 @@ internal sealed class AuditTrail : IDisposable
             [.. served.Model.Checkpoint.Identity.Files.Select(file => KeyValuePair.Create(file.Key, (JsonNode?)file.Value))]),
         ["policy"] = served.Policy.Name,
         ["policy_sha256"] = served.Policy.Sha256,
+        ["profile_sha256"] = profile,
         ["recovered_bytes"] = _log.Recovered,
     });
 
@@ -108,6 +110,20 @@ internal sealed class AuditTrail : IDisposable
                 ["until"] = after.Until?.ToString("O", System.Globalization.CultureInfo.InvariantCulture),
                 ["reason"] = after.Reason,
             });
+        }
+        catch (IOException)
+        {
+            throw Failed();
+        }
+    }
+
+    /// <summary>Records an alert, before anything is done about it.</summary>
+    /// <exception cref="ApiException">It could not be written: nothing may be done.</exception>
+    public void Alert(JsonObject record)
+    {
+        try
+        {
+            _log.Append("alert", record);
         }
         catch (IOException)
         {

@@ -46,10 +46,12 @@ internal sealed record RerunSummary(string Name, long Count, long Changed, Quant
 /// <param name="Name">What is watched.</param>
 /// <param name="Message">What was found, in one sentence.</param>
 /// <param name="Cleared">When it was over; null: it still is raised.</param>
-/// <param name="Action">What the server did, for instance a knob that it put back; null: nothing.</param>
 internal sealed record Alert(
-    long Id, string Name, string Message, DateTimeOffset Raised, DateTimeOffset? Cleared, double Statistic,
-    double Threshold, string? Action);
+    long Id, string Name, string Message, DateTimeOffset Raised, DateTimeOffset? Cleared, double Statistic, double Threshold)
+{
+    /// <summary>What the server did, for instance a knob that it put back; null: nothing.</summary>
+    public string? Action { get; init; }
+}
 
 /// <summary>What the monitor knows at one time.</summary>
 internal sealed record MonitorSnapshot

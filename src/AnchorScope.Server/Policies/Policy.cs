@@ -1,5 +1,6 @@
 using AnchorScope.Checkpoints;
 using AnchorScope.Interventions;
+using AnchorScope.Server.Monitoring;
 using AnchorScope.Server.Security;
 
 namespace AnchorScope.Server.Policies;
@@ -58,14 +59,20 @@ internal sealed record Policy
 
     /// <summary>The role that a key needs to turn a knob for everybody.</summary>
     public Role KnobRole { get; init; } = Role.Operator;
+    /// <summary>How requests are watched.</summary>
+    public MonitorPolicy Monitor { get; init; } = new();
+
+    /// <summary>The heads whose contributions are read of every watched request: those of the head sets.</summary>
+    public IReadOnlyList<(int Layer, int Head)> WatchedHeads =>
+        [.. HeadSets.Values.SelectMany(set => set.Heads).Distinct().Order()];
 
     /// <summary>Whether requests and answers themselves are kept, apart from the log, so that they can be computed again.</summary>
     public bool KeepsContent { get; init; }
 
     /// <summary>
     /// Reads a policy: <c>{"version": 1, "name", "model", "head_sets": [{"name", "file", "sha256"}], "interventions": {"kinds",
-    /// "most_edits", "listed_heads", "factor": [lowest, highest], "add": [lowest, highest]}, "keep_content": false}</c>. <c>model</c> is
-    /// the SHA-256 of the weights; files are relative to the policy.
+    /// "most_edits", "listed_heads", "factor": [lowest, highest], "add": [lowest, highest]}, "monitor": {...}, "keep_content": false}</c>.
+    /// <c>model</c> is the SHA-256 of the weights; files are relative to the policy.
     /// </summary>
     /// <param name="model">The model that is served.</param>
     /// <exception cref="InputException">It is wrong, or made for other weights.</exception>
@@ -73,7 +80,7 @@ internal sealed record Policy
     {
         var bytes = JsonField.ReadBytes(path);
         var root = new JsonField(path, "", StrictJson.Parse(bytes, path));
-        Known(root, ["$schema", "version", "name", "model", "head_sets", "knobs", "interventions", "roles", "keep_content"]);
+        Known(root, ["$schema", "version", "name", "model", "head_sets", "knobs", "interventions", "roles", "monitor", "keep_content"]);
         root.Get("version").Integer(1, 1);
         if (root.Get("model").Text() is var weights && weights != model.Weights)
             throw root.Get("model").Expected($"the SHA-256 of the weights that are served, {model.Weights}");
@@ -82,12 +89,13 @@ internal sealed record Policy
         var roles = root.Find("roles");
         if (roles is { } named) Known(named, ["follow", "interventions", "knobs"]);
         var sets = Named(root.Find("head_sets"), item => HeadSet(item, path, engine, model), set => set.Name);
-        return new Policy
+        var knobs = Named(root.Find("knobs"), item => KnobOf(item, path, sets, model), knob => knob.Name);
+        var policy = new Policy
         {
             Name = root.Get("name").Text(),
             Sha256 = Digest.Of(bytes),
             HeadSets = sets,
-            Knobs = Named(root.Find("knobs"), item => KnobOf(item, path, sets, model), knob => knob.Name),
+            Knobs = knobs,
             Kinds = [.. (free?.Get("kinds").Items() ?? []).Select(Kind)],
             FollowRole = RoleOf(roles?.Find("follow"), Role.Steer),
             InterventionRole = RoleOf(roles?.Find("interventions"), Role.Steer),
@@ -98,6 +106,8 @@ internal sealed record Policy
             Factor = BoundsOf(free?.Find("factor"), new Bounds(0, 2)),
             Added = BoundsOf(free?.Find("add"), new Bounds(-2, 2)),
         };
+        var quantities = new Quantities(engine.Shape, policy.WatchedHeads);
+        return policy with { Monitor = MonitorPolicy.Read(root.Find("monitor"), quantities, knobs.Keys) };
     }
 
     private static PolicyHeadSet HeadSet(JsonField item, string path, Engines.IEngine engine, ModelIdentity model)

@@ -35,6 +35,12 @@ internal sealed record Job
     /// <summary>Whose kept prefixes may be reused and extended: prefixes are never shared between tenants.</summary>
     public string Tenant { get; init; } = "";
 
+    /// <summary>
+    /// Whether it runs only while there is nothing else to do. It is cancelled when another job comes, takes no memory from kept prefixes,
+    /// and is not counted.
+    /// </summary>
+    public bool IsIdle { get; init; }
+
     /// <summary>When it is given up; null: never.</summary>
     public DateTimeOffset? Deadline { get; init; }
 

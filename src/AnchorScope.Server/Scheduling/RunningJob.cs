@@ -58,6 +58,7 @@ internal sealed class RunningJob : IDisposable
         if (_decoding is not null || !IsPrefilled) return false;
         _decoding = _time.GetTimestamp();
         Job.Recorded?.Invoke(_session, _answers[0]);
+        if (Job.Recorded is not null) _answers[0].Forget();
         if (Job.Answers.Count == 1 || Error is not null) return true;
         // The last position is computed again for each answer: its logits are where they part.
         var shared = Job.Prompt.Length - 1;

@@ -43,23 +43,44 @@ internal sealed class Scheduler : IDisposable
     /// <exception cref="DrainingException">The scheduler ends.</exception>
     public JobHandle Submit(Job job)
     {
-        job.Intervention.Validate(_engine.Shape, job.Prompt.Length, job.Tokens - 1);
-        if (job.Answers.Count < 1 || job.Answers.Count > _options.MostAnswers)
-            throw InputException.At("request", "n", $"1 to {_options.MostAnswers}", $"{job.Answers.Count}");
-        if (BytesOf(job) is var bytes && bytes > _options.Memory)
-            throw new InputException($"the request needs {bytes} bytes for keys and values ({Plural.Of(job.Answers.Count, "answer")} of "
-                + $"{job.Prompt.Length} positions and up to {job.Tokens} tokens); --memory allows {_options.Memory}");
+        Check(job);
         var handle = new JobHandle(() => _wake.Set());
         lock (_lock)
         {
             if (_draining) throw new DrainingException();
-            if (_waiting.Count >= _options.Queue)
+            if (_waiting.Count(waiting => !waiting.Job.IsIdle) >= _options.Queue)
                 throw new QueueFullException($"{_options.Queue} requests are waiting; --queue allows no more");
             _waiting.Enqueue(new WaitingJob(job, handle, _time.GetTimestamp()));
             Counts.Waiting = _waiting.Count;
         }
         _wake.Set();
         return handle;
+    }
+
+    /// <summary>Puts jobs that are marked as idle into the queue, so that they share their passes.</summary>
+    /// <returns>Null if there is something else to do, so that they were not taken.</returns>
+    /// <exception cref="InputException">One can never run.</exception>
+    public IReadOnlyList<JobHandle>? SubmitIdle(IReadOnlyList<Job> jobs)
+    {
+        foreach (var job in jobs) Check(job);
+        JobHandle[] handles = [.. jobs.Select(_ => new JobHandle(() => _wake.Set()))];
+        lock (_lock)
+        {
+            if (_draining || _waiting.Count > 0 || Counts.Running > 0) return null;
+            foreach (var (job, handle) in jobs.Zip(handles)) _waiting.Enqueue(new WaitingJob(job, handle, _time.GetTimestamp()));
+        }
+        _wake.Set();
+        return handles;
+    }
+
+    private void Check(Job job)
+    {
+        job.Intervention.Validate(_engine.Shape, job.Prompt.Length, job.Tokens - 1);
+        if (job.Answers.Count < 1 || job.Answers.Count > _options.MostAnswers)
+            throw InputException.At("request", "n", $"1 to {_options.MostAnswers}", $"{job.Answers.Count}");
+        if (BytesOf(job) is var bytes && bytes > _options.Memory)
+            throw new InputException($"the request needs {bytes} bytes for keys and values ({Plural.Of(job.Answers.Count, "answer")} of "
+                + $"{job.Prompt.Length} positions and up to {job.Tokens} tokens); --memory allows {_options.Memory}");
     }
 
     /// <summary>Takes no new jobs. The task ends when those that were submitted have ended.</summary>
@@ -106,6 +127,7 @@ internal sealed class Scheduler : IDisposable
     /// <returns>Whether there will be another one.</returns>
     private bool Turn(ISession session)
     {
+        DropIdle();
         Remove(session);
         Admit(session);
         Counts.MemoryShare = (_running.Sum(job => job.Bytes) + _prefixes.Bytes) / (double)_options.Memory;
@@ -127,7 +149,9 @@ internal sealed class Scheduler : IDisposable
     {
         try
         {
-            var rows = SequenceBatch.Step(session, InTurn(), _options.Rows);
+            // A request that comes during a pass waits for its end: one of idle jobs alone is shorter.
+            var rows = SequenceBatch.Step(session, InTurn(),
+                _running.TrueForAll(job => job.Job.IsIdle) ? Math.Max(1, _options.Rows / 4) : _options.Rows);
             Counts.Pass(rows);
             foreach (var job in _running)
             {
@@ -151,6 +175,23 @@ internal sealed class Scheduler : IDisposable
     {
         var answers = _running.SelectMany(job => job.Answers);
         return [.. Counts.Passes % 2 == 0 ? answers : answers.OrderBy(answer => answer.Pending)];
+    }
+
+    /// <summary>Cancels idle jobs if there is something else to do.</summary>
+    private void DropIdle()
+    {
+        lock (_lock)
+        {
+            if (!_draining && !_running.Exists(job => !job.Job.IsIdle) && !_waiting.Any(job => !job.Job.IsIdle)) return;
+            foreach (var waiting in _waiting)
+            {
+                if (waiting.Job.IsIdle) waiting.Handle.Cancel();
+            }
+        }
+        foreach (var running in _running)
+        {
+            if (running.Job.IsIdle) running.Handle.Cancel();
+        }
     }
 
     /// <summary>Ends jobs that have all their answers, failed, were cancelled, or are late.</summary>
@@ -198,10 +239,15 @@ internal sealed class Scheduler : IDisposable
             var (bytes, used) = (BytesOf(next.Job), _running.Sum(job => job.Bytes));
             if (used + bytes > _options.Memory) return;
             lock (_lock) Counts.Waiting = _waiting.TryDequeue(out _) ? _waiting.Count : 0;
+            if (next.Job.IsIdle && used + bytes + _prefixes.Bytes > _options.Memory)
+            {
+                next.Handle.Fail(new OperationCanceledException());
+                continue;
+            }
             try
             {
                 _running.Add(new RunningJob(next, session, reused, bytes, _time));
-                Counts.Started(next.Job.Prompt.Length, reused?.Count ?? 0);
+                if (!next.Job.IsIdle) Counts.Started(next.Job.Prompt.Length, reused?.Count ?? 0);
             }
 #pragma warning disable CA1031 // told to the request
             catch (Exception e)
@@ -211,7 +257,7 @@ internal sealed class Scheduler : IDisposable
             }
             // After the sequence has begun: it keeps the prefix alive that it starts from.
             _prefixes.Shrink(_options.Memory - used - bytes);
-            Counts.Running = _running.Count;
+            Counts.Running = _running.Count(running => !running.Job.IsIdle);
         }
     }
 
@@ -227,7 +273,7 @@ internal sealed class Scheduler : IDisposable
     private void Keep(ISession session, RunningJob job, int count)
     {
         count = count / PrefixCache.Panel * PrefixCache.Panel;
-        if (!_options.KeepPrefixes || count <= Math.Max(job.Reused, job.Kept?.Count ?? 0)) return;
+        if (!_options.KeepPrefixes || job.Job.IsIdle || count <= Math.Max(job.Reused, job.Kept?.Count ?? 0)) return;
         var free = _options.Memory - _running.Sum(running => running.Bytes);
         if (_engine.SequenceBytes(count) > free) return;
         _prefixes.Shrink(free - _engine.SequenceBytes(count));
@@ -251,9 +297,9 @@ internal sealed class Scheduler : IDisposable
     {
         if (error is null) job.Handle.Complete(job.Result());
         else job.Handle.Fail(error);
-        Counts.Ended(error);
+        if (!job.Job.IsIdle) Counts.Ended(error);
         job.Dispose();
-        Counts.Running = _running.Count;
+        Counts.Running = _running.Count(running => !running.Job.IsIdle);
     }
 
     private void End()

@@ -37,8 +37,8 @@ internal sealed class Access(LiveKeys? keys, int? rate) : IDisposable
     }
 
     /// <summary>
-    /// Refuses a request that came by another name of this machine, if there are no keys: a page of somebody else's that has made its own name
-    /// resolve to this machine would otherwise be let in by the browser that shows it.
+    /// Refuses a request that came by another name of this machine, if there are no keys: a page of somebody else's that has made its own
+    /// name resolve to this machine would otherwise be let in by the browser that shows it.
     /// </summary>
     /// <exception cref="ApiException">The host is not this machine.</exception>
     public void CheckHost(HttpContext context)

@@ -53,11 +53,8 @@ public sealed class Sequence : IDisposable
         _recorded = [.. options.Positions.Distinct().Order()];
         if (_recorded.Length == 0 != (options.Sites.Count == 0))
             throw new ArgumentException("expected sites and positions to record, or neither", nameof(options));
-        if (options.Sites.FirstOrDefault(site => site is Site.AttnScores or Site.AttnPattern, Site.ResidPre) is var site
-            && site != Site.ResidPre)
-            throw new ArgumentException($"{SiteNames.Of(site)} cannot be recorded by a sequence, because it has no single row "
-                + "for a position",
-                nameof(options));
+        if (options.Sites.Contains(Site.AttnScores))
+            throw new ArgumentException("attention scores are not kept; record AttnPattern", nameof(options));
         _state = begin();
         if (_recorded is not [var first, ..] || (first >= _state.Count && _recorded[^1] < prompt.Length)) return;
         var start = _state.Count;
@@ -82,6 +79,22 @@ public sealed class Sequence : IDisposable
         }
         throw new ArgumentException($"layer {layer}, {SiteNames.Of(site)} at position {position} was not recorded", nameof(position));
     }
+
+    /// <summary>Attention probabilities of one head at a recorded position of the prompt [keys], the keys of shared positions
+    /// included.</summary>
+    /// <exception cref="ArgumentException">They were not recorded, or are not computed yet.</exception>
+    internal ReadOnlySpan<float> Attention(int layer, int head, int position)
+    {
+        foreach (var trace in _traces)
+        {
+            if (trace.Has(Site.AttnPattern, layer) && trace.Positions!.Contains(position))
+                return trace.PatternRow(layer, head, position);
+        }
+        throw new ArgumentException($"layer {layer}, attention at position {position} was not recorded", nameof(position));
+    }
+
+    /// <summary>Frees what was recorded, once it has been read.</summary>
+    internal void Forget() => _traces.Clear();
 
     /// <summary>Copies the keys and values of the first positions for other sequences.</summary>
     /// <param name="session">A session of the same model.</param>

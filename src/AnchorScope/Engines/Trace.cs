@@ -44,6 +44,9 @@ public sealed class Trace
     /// <summary>The recorded positions, sorted; null means all positions of the run.</summary>
     public IReadOnlyList<int>? Positions => _positions;
 
+    /// <inheritdoc cref="Positions"/>
+    internal int[]? SortedPositions => _positions;
+
     /// <summary>
     /// Values of one site after edits [positions, width]. For <see cref="Site.AttnPattern"/>, and for gradients at
     /// <see cref="Site.AttnScores"/>: [heads, positions, keys].
@@ -83,9 +86,20 @@ public sealed class Trace
         return kept;
     }
 
+    /// <summary>Probabilities of one head at one of <see cref="Positions"/> [keys].</summary>
+    internal ReadOnlySpan<float> PatternRow(int layer, int head, int position)
+    {
+        var (values, keys, positions) = (this[Site.AttnPattern, layer], _widths[Site.AttnPattern], _positions ?? []);
+        var row = Array.BinarySearch(positions, position);
+        if (row < 0) throw new ArgumentOutOfRangeException(nameof(position), position, "this position was not recorded");
+        return values.AsSpan((head * positions.Length + row) * keys, keys);
+    }
+
+    /// <param name="pattern">[head, query, key], with the queries of the run or with those of the recorded positions only.</param>
     internal void KeepPattern(Site site, int layer, float[] pattern, int heads, int queries, int keys, int firstPosition)
     {
-        if (_positions is null)
+        _widths[site] = keys;
+        if (_positions is null || pattern.Length == heads * _positions.Length * keys)
         {
             _values[(site, layer)] = pattern;
             return;

@@ -11,9 +11,10 @@ namespace AnchorScope.Models;
 /// <param name="Keys">Number of positions that its last row attends to.</param>
 /// <param name="Scores">Score edits: none, one list for all heads, or one list per head.</param>
 /// <param name="Pattern">Destination of the probabilities [head, pos, key]; empty if they are not recorded.</param>
+/// <param name="Recorded">Its positions, sorted; null: all positions of the run.</param>
 /// <param name="Given">Replacement probabilities of a donor run by head and position of the run; null for none.</param>
 internal readonly record struct AttentionWork(RowBlock Run, KeyValues Own, int Keys, ScoreEdit[][] Scores,
-    float[] Pattern, GivenPatterns? Given);
+    float[] Pattern, int[]? Recorded, GivenPatterns? Given);
 
 /// <summary>Attention of every run of a pass over its frozen prefix and its own keys, with the score edits of its intervention.</summary>
 internal static unsafe class RunAttention
@@ -131,11 +132,27 @@ internal static unsafe class RunAttention
             throw new InvalidOperationException(
                 $"a run that keeps positions from {own.Start} on has a prefix of only {run.Past?.Count ?? 0}");
         var keys = own.Start + own.Count + run.Count;
-        var recorded = false;
-        foreach (var trace in run.Traces) recorded |= trace.Sites.Contains(Site.AttnPattern);
+        var (recorded, positions) = Recorded(run);
         return new AttentionWork(run, own, keys, Scores(run, layer, shape.Heads),
-            recorded ? GC.AllocateUninitializedArray<float>(shape.Heads * run.Count * keys, pinned: true) : [],
-            GivenPatterns.Of(run, layer, shape.Heads, keys));
+            recorded ? GC.AllocateUninitializedArray<float>(shape.Heads * (positions?.Length ?? run.Count) * keys, pinned: true) : [],
+            positions, GivenPatterns.Of(run, layer, shape.Heads, keys));
+    }
+
+    /// <summary>
+    /// Whether probabilities are recorded, and at which positions: null for all of the run. One trace that names a few positions of a long
+    /// prompt needs memory for these only.
+    /// </summary>
+    private static (bool Any, int[]? Positions) Recorded(RowBlock run)
+    {
+        var (count, positions) = (0, (int[]?)null);
+        foreach (var trace in run.Traces)
+        {
+            if (!trace.Sites.Contains(Site.AttnPattern)) continue;
+            positions = trace.SortedPositions;
+            count++;
+        }
+        var few = count == 1 && positions is [var first, ..] && first >= run.Start && positions[^1] < run.Start + run.Count;
+        return (count > 0, few ? positions : null);
     }
 
     /// <summary>Groups adjacent runs that share the same prefix, so that their queries read its keys and values together.</summary>
@@ -243,6 +260,8 @@ internal static unsafe class RunAttention
     internal static QueryRow Describe(in AttentionWork item, DecoderShape shape, Tensor q, Tensor z, int position, int head)
     {
         var at = (long)(item.Run.FirstRow + position) * q.Columns + head * shape.HeadSize;
+        var (count, row) = item.Pattern.Length == 0 ? (0, -1)
+            : item.Recorded is { } few ? (few.Length, Array.BinarySearch(few, item.Run.Start + position)) : (item.Run.Count, position);
         return new QueryRow
         {
             Query = q.Data + at,
@@ -254,10 +273,10 @@ internal static unsafe class RunAttention
             Keys = item.Keys,
             Given = item.Given is { } given ? given[head, position] : null,
             // The array is allocated pinned.
-            Pattern = item.Pattern.Length == 0
+            Pattern = row < 0
                 ? null
                 : (float*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(item.Pattern))
-                    + ((long)head * item.Run.Count + position) * item.Keys,
+                    + ((long)head * count + row) * item.Keys,
         };
     }
 

@@ -68,7 +68,7 @@ public sealed class ExtensionsClientTests : IDisposable
         var completion = Assert.IsType<OpenAI.Chat.ChatCompletion>(response.RawRepresentation);
         var ours = JsonElement.Parse(completion.Patch.GetJson("$.anchorscope"u8).ToMemory().Span);
 #pragma warning restore SCME0001
-        Assert.Equal("head_gain", ours.GetProperty("applied")[0].GetProperty("kind").GetString());
+        Assert.Equal("head_gain", ours.GetProperty("applied")[0].GetProperty("what").GetString());
         Assert.Equal(64, ours.GetProperty("fingerprint").GetString()!.Length);
     }
 

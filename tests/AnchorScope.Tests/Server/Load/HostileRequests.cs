@@ -129,7 +129,7 @@ internal sealed class HostileRequests(ulong seed, IReadOnlyList<(string Method, 
         var at = text.IndexOf("\r\n\r\n", StringComparison.Ordinal);
         var body = at < 0 ? "" : text[(at + 4)..];
         if (status >= 500) return $"status {status}";
-        if (text.Contains("event-stream", StringComparison.Ordinal))
+        if (text[..Math.Max(at, 0)].Contains("text/event-stream", StringComparison.Ordinal))
             return body.Contains("server_error", StringComparison.Ordinal) ? "an error of the server in a stream" : null;
         // What is no request of HTTP is answered by the web server itself, without a body.
         if (status < 400 || body.Length == 0 || !text.Contains("application/json", StringComparison.Ordinal)) return null;

@@ -22,10 +22,10 @@ internal static class MadeUp
         Alerts =
         [
             new(2, "margin at the instruction", "Since 10:40 the margin at layer 5 is lower than in 99.9 % of the profile's requests.",
-                new DateTimeOffset(2026, 12, 1, 10, 52, 0, TimeSpan.Zero), null, 31.4, 20, "knob arbitration put back to 1"),
+                new DateTimeOffset(2026, 12, 1, 10, 52, 0, TimeSpan.Zero), null, 31.4, 20) { Action = "knob arbitration put back to 1" },
             new(1, "attention to the text context", "The instruction's tokens read more of the text context than the profile's requests.",
                 new DateTimeOffset(2026, 12, 1, 8, 1, 0, TimeSpan.Zero),
-                new DateTimeOffset(2026, 12, 1, 8, 31, 0, TimeSpan.Zero), 22.9, 20, null),
+                new DateTimeOffset(2026, 12, 1, 8, 31, 0, TimeSpan.Zero), 22.9, 20),
         ],
     };
 

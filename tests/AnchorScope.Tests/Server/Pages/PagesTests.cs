@@ -23,7 +23,7 @@ public sealed class PagesTests(Browser browser) : IClassFixture<Browser>, IDispo
     {
         var folder = Environment.GetEnvironmentVariable("ASCOPE_SCREENSHOTS");
         await using var server = await Start();
-        server.Server.Monitor = () => MadeUp.Snapshot;
+        server.Server.Shown = () => MadeUp.Snapshot;
         for (var i = 0; i < 3; i++) await server.Post("/v1/chat/completions", RunningServer.Chat(("max_tokens", 4)));
         foreach (var width in new[] { 1280, 390 })
         foreach (var dark in new[] { false, true })
