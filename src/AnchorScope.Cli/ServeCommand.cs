@@ -1,5 +1,6 @@
 using System.CommandLine;
 using AnchorScope.Server;
+using AnchorScope.Server.Audit;
 using AnchorScope.Server.Scheduling;
 
 namespace AnchorScope.Cli;
@@ -24,7 +25,12 @@ internal static class ServeCommand
             { Description = "folder of what the server keeps: its audit log is in DIR/audit",
                 DefaultValueFactory = _ => Path.Combine("out", "serve"), HelpName = "DIR" };
         var anchor = new Option<string?>("--anchor")
-            { Description = "a second place for the checkpoints of the log, best on another machine", HelpName = "DIR" };
+            { Description = "a second place for the checkpoints of the log, best on another machine; it must exist", HelpName = "DIR" };
+        var anchorCommand = new Option<string?>("--anchor-command")
+            { Description = "a shell command that gets each checkpoint on standard input", HelpName = "CMD" };
+        var checkpoint = new Option<int>("--checkpoint-seconds")
+            { Description = "a checkpoint at least this often while there are new records",
+                DefaultValueFactory = _ => (int)usual.Log.Period.TotalSeconds, HelpName = "S" }.AtLeast(1);
         var url = new Option<string>("--urls")
             { Description = "address to listen at; port 0 takes a free one", DefaultValueFactory = _ => usual.Url, HelpName = "URL" };
         var rows = new Option<int>("--rows")
@@ -41,7 +47,7 @@ internal static class ServeCommand
                 HelpName = "S" }.AtLeast(1);
         var threads = Counts.Threads();
         var command = new Command("serve", "Serves a model behind an OpenAI-compatible API.")
-            { model, name, policy, signed, keys, state, anchor, url, rows, memory, queue, deadline, threads };
+            { model, name, policy, signed, keys, state, anchor, anchorCommand, checkpoint, url, rows, memory, queue, deadline, threads };
         command.SetAction(parsed => Serve(new ServerOptions
         {
             Model = parsed.GetValue(model) ?? Bundled.Model,
@@ -50,7 +56,12 @@ internal static class ServeCommand
             PolicyKey = parsed.GetValue(signed),
             Keys = parsed.GetValue(keys),
             State = parsed.GetValue(state)!,
-            Anchor = parsed.GetValue(anchor),
+            Log = new AuditLogOptions
+            {
+                Anchor = parsed.GetValue(anchor),
+                AnchorCommand = parsed.GetValue(anchorCommand),
+                Period = TimeSpan.FromSeconds(parsed.GetValue(checkpoint)),
+            },
             Url = parsed.GetValue(url)!,
             Deadline = TimeSpan.FromSeconds(parsed.GetValue(deadline)),
             Scheduler = new SchedulerOptions
@@ -83,7 +94,8 @@ internal static class ServeCommand
         {
             Console.WriteLine("shutting down: no new requests, those in progress are answered");
         }
-        await server.Stop();
-        return 0;
+        if (await server.Stop() is not { } reason) return 0;
+        Console.Error.WriteLine($"ascope: the audit log could not be sealed: {reason}");
+        return 1;
     }
 }

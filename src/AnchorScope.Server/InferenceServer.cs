@@ -43,7 +43,7 @@ internal sealed class InferenceServer : IAsyncDisposable
         _served = new ServedModel(model, options.Name ?? model.Checkpoint.Name, options.Scheduler, policy, time);
         try
         {
-            _trail = new AuditTrail(options.State, options.Anchor, policy.KeepsContent, time);
+            _trail = new AuditTrail(options.State, options.Log, policy, time);
         }
         catch
         {
@@ -74,6 +74,11 @@ internal sealed class InferenceServer : IAsyncDisposable
                 server._trail.Started(server._served);
                 return server;
             }
+            catch (InputException)
+            {
+                await server.DisposeAsync();
+                throw;
+            }
             catch (IOException e)
             {
                 await server.DisposeAsync();
@@ -88,7 +93,8 @@ internal sealed class InferenceServer : IAsyncDisposable
     }
 
     /// <summary>Refuses new requests, finishes those in progress, then ends.</summary>
-    public async Task Stop()
+    /// <returns>Why the log could not be sealed; null if it is.</returns>
+    public async Task<string?> Stop()
     {
         _draining = true;
         try
@@ -100,7 +106,7 @@ internal sealed class InferenceServer : IAsyncDisposable
             // What is not done by now is cancelled when the scheduler is disposed of.
         }
         await _app.StopAsync();
-        _trail.Stopped();
+        return _trail.Stopped();
     }
 
     /// <inheritdoc/>
@@ -126,6 +132,7 @@ internal sealed class InferenceServer : IAsyncDisposable
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         var app = builder.Build();
         app.Use((context, next) => ErrorWriter.Guard(context, next, app.Logger));
+        app.Use(new RefusedRequests(_trail).Watch);
         app.Use((context, next) =>
         {
             _access.Enter(context);
@@ -147,7 +154,8 @@ internal sealed class InferenceServer : IAsyncDisposable
             ? JsonResponse.Write(context, WriteModel)
             : throw new ApiException(404, $"model: expected {_served.Name}, found {name}", "model", "model_not_found"));
         app.MapGet("/health/live", () => Results.Text("ok"));
-        app.MapGet("/health/ready", () => _draining ? Results.Text("draining", statusCode: 503) : Results.Text("ok"));
+        app.MapGet("/health/ready", () => _draining ? Results.Text("draining", statusCode: 503)
+            : _trail.Problem is { } problem ? Results.Text(problem, statusCode: 503) : Results.Text("ok"));
         var knobs = new KnobEndpoint(_served.Policy, _served.Knobs, _trail, time);
         _served.Knobs.Expired = _trail.Expired;
         app.MapGet("/v1/anchorscope/knobs", (HttpContext context) => knobs.Get(context, null));

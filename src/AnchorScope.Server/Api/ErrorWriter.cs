@@ -30,6 +30,10 @@ internal static class ErrorWriter
                 await Write(context, new ApiException(context.Response.StatusCode,
                     $"{context.Request.Method} {context.Request.Path}: there is no such route", code: "not_found"));
         }
+        catch (ApiException) when (context.Response.HasStarted)
+        {
+            // A stream has told it as its last event.
+        }
         catch (ApiException e) when (!context.Response.HasStarted)
         {
             await Write(context, e);

@@ -34,15 +34,15 @@ internal sealed class Access(KeyRing? keys)
             ?? throw new ApiException(401, "authorization: expected Bearer and a key of this server", code: "invalid_api_key");
     }
 
-    /// <summary>The key of a request that has been let in.</summary>
-    public static ServerKey KeyOf(HttpContext context) => (ServerKey)context.Items[Item]!;
+    /// <summary>The key of a request; null if it was not let in.</summary>
+    public static ServerKey? KeyOf(HttpContext context) => context.Items[Item] as ServerKey;
 
     /// <summary>Refuses a request whose key does not have a role.</summary>
     /// <param name="what">What the request wants, for the message.</param>
     /// <exception cref="ApiException">The key may not do it.</exception>
     public static ServerKey Require(HttpContext context, Role role, string what)
     {
-        var key = KeyOf(context);
+        var key = KeyOf(context)!;
         return key.May(role) ? key : throw new ApiException(403,
             $"{what}: needs a key of the role {EnumName.Of(role)}, found {EnumName.Of(key.Role)}", code: "role_missing");
     }
