@@ -2,6 +2,7 @@ using System.Text.Json;
 using AnchorScope.Models;
 using AnchorScope.Server.Api;
 using AnchorScope.Server.Audit;
+using AnchorScope.Server.Integrity;
 using AnchorScope.Server.Policies;
 using AnchorScope.Server.Security;
 using Microsoft.AspNetCore.Builder;
@@ -25,6 +26,8 @@ internal sealed class InferenceServer : IAsyncDisposable
     private readonly Access _access;
     private readonly WebApplication _app;
     private readonly ServerOptions _options;
+    private readonly CanaryWatch? _canaries;
+    private IntegrityWatch? _integrity;
     private volatile bool _draining;
 
     private InferenceServer(VisionLanguageModel model, ServerOptions options, TimeProvider time)
@@ -44,9 +47,11 @@ internal sealed class InferenceServer : IAsyncDisposable
         try
         {
             _trail = new AuditTrail(options.State, options.Log, policy, time);
+            _canaries = policy.Canaries is { } canaries ? new CanaryWatch(canaries, _served, _trail) : null;
         }
         catch
         {
+            _trail?.Dispose();
             _served.Dispose();
             throw;
         }
@@ -70,8 +75,12 @@ internal sealed class InferenceServer : IAsyncDisposable
             var server = new InferenceServer(model, options, time ?? TimeProvider.System);
             try
             {
+                if (options.Integrity is { } integrity)
+                    server._integrity = await IntegrityWatch.Open(options.Model, integrity, server._trail);
                 await server._app.StartAsync();
                 server._trail.Started(server._served);
+                server._integrity?.Follow();
+                if (server._canaries is not null) await server._canaries.Follow();
                 return server;
             }
             catch (InputException)
@@ -106,6 +115,8 @@ internal sealed class InferenceServer : IAsyncDisposable
             // What is not done by now is cancelled when the scheduler is disposed of.
         }
         await _app.StopAsync();
+        _integrity?.Dispose();
+        _canaries?.Dispose();
         return _trail.Stopped();
     }
 
@@ -113,6 +124,8 @@ internal sealed class InferenceServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _app.DisposeAsync();
+        _integrity?.Dispose();
+        _canaries?.Dispose();
         _served.Dispose();
         _trail.Dispose();
         _model.Dispose();

@@ -29,6 +29,9 @@ internal sealed record ServerOptions
     /// <summary>The public key with which the policy must be signed; null: it need not be.</summary>
     public string? PolicyKey { get; init; }
 
+    /// <summary>The manifest that the files of the checkpoint are held to; null: none.</summary>
+    public Integrity.IntegrityOptions? Integrity { get; init; }
+
     /// <summary>Limits of the scheduler.</summary>
     public SchedulerOptions Scheduler { get; init; } = new();
 

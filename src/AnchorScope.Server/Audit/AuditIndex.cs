@@ -103,6 +103,7 @@ internal sealed class AuditIndex : IDisposable
             }
             catch (SqliteException e) when (IsDamage(e))
             {
+                Remove();
                 CatchUp();
                 return Read(query);
             }

@@ -25,6 +25,7 @@ internal sealed class AuditTrail : IDisposable
     private readonly RefusalTally _unauthorized;
     private readonly ConcurrentDictionary<string, long> _alerts = new(StringComparer.Ordinal);
     private readonly List<ITimer> _timers = [];
+    private volatile string? _refusal;
 
     /// <param name="state">Folder of what the server keeps.</param>
     /// <param name="policy">Says whether requests themselves are kept, in files of their own that can be deleted without breaking the
@@ -55,8 +56,12 @@ internal sealed class AuditTrail : IDisposable
     /// <summary>Number of alerts since the start, by name.</summary>
     public IReadOnlyDictionary<string, long> Alerts => _alerts;
 
-    /// <summary>Why the log cannot be written, so that nothing may be answered; null if it can. It is tried again first.</summary>
-    public string? Problem => _log.Failure() is { } reason ? $"the audit log cannot be written: {reason}" : null;
+    /// <summary>Why nothing may be answered, for instance because the log cannot be written, which is tried again first; null if all is
+    /// well.</summary>
+    public string? Problem => _log.Failure() is { } reason ? $"the audit log cannot be written: {reason}" : _refusal;
+
+    /// <summary>Whether requests are refused for another reason than the log; null: they are not.</summary>
+    public void Refuse(string? reason) => _refusal = reason;
 
     /// <summary>A table of the records, for queries.</summary>
     public AuditIndex Index => _index;
@@ -96,7 +101,7 @@ internal sealed class AuditTrail : IDisposable
     {
         WriteUnauthorized();
         Try("stop", []);
-        return Problem ?? _log.Checkpoint();
+        return _log.Failure() ?? _log.Checkpoint();
     }
 
     /// <summary>Records an answered request.</summary>
@@ -197,10 +202,11 @@ internal sealed class AuditTrail : IDisposable
         }
     }
 
-    /// <exception cref="ApiException">The log cannot be written, so that nothing may be answered.</exception>
+    /// <exception cref="ApiException">The log cannot be written, or canaries differ, so that nothing may be answered.</exception>
     public void ThrowIfFailed()
     {
         if (_log.Failure() is not null) throw Failed();
+        if (_refusal is { } reason) throw new ApiException(503, reason, code: "canary_failed");
     }
 
     /// <inheritdoc/>

@@ -17,7 +17,7 @@ internal sealed class RefusedRequests(AuditTrail trail)
         catch (ApiException e) when (!e.IsRecorded)
         {
             if (e.Status == 401) trail.Unauthorized(context.Connection.RemoteIpAddress?.ToString() ?? "");
-            else if (e.Status == 403 || e.Code == "knob_not_found" || IsChange(context.Request)) trail.Refused(context, e);
+            else if (e.Status == 403 || e.Code is "knob_not_found" or "canary_failed" || IsChange(context.Request)) trail.Refused(context, e);
             throw;
         }
     }
