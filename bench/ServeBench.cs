@@ -5,6 +5,7 @@ using AnchorScope.Models;
 using AnchorScope.Server;
 using AnchorScope.Server.Api;
 using AnchorScope.Server.Audit;
+using AnchorScope.Server.Monitoring;
 using AnchorScope.Server.Policies;
 using AnchorScope.Server.Scheduling;
 using AnchorScope.Synthesis;
@@ -32,7 +33,7 @@ internal static class ServeBench
         using var small = ServeSubject.Small();
         AddSteered(lines, small.Model);
         AddLogged(lines, small);
-        AddRead(lines, small);
+        AddWatched(lines, small);
         return new Results("serve", "Many requests at once, each with its own interventions",
             $"The server's scheduler without HTTP, on {Environment.ProcessorCount} threads; nothing is reused between requests. At once "
                 + $"against one after the other: {AtOnce} requests of {LargePrompt} tokens and {LargeTokens} new ones, random weights in "
@@ -102,31 +103,43 @@ internal static class ServeBench
     {
         using var scratch = new Scratch();
         using var served = new ServedModel(subject.Model, "model", ServeSubject.Options(256), Policy.None, TimeProvider.System);
-        using var trail = new AuditTrail(scratch.File("state"), null, keepContent: false, TimeProvider.System);
-        var times = Contest.Run(Rounds, Contest.Ours(() => Clients(served, trail, Body(false))),
+        using var trail = new AuditTrail(scratch.File("state"), new AuditLogOptions(), Policy.None, TimeProvider.System);
+        var times = Contest.Run(Rounds, Contest.Ours(() => Clients(served, Recorded(trail), Body(false))),
             Contest.Ours(() => Clients(served, null, Body(false))));
         lines.Add(ServeSubject.Line("64 requests by 16 clients, each recorded in the log, against no log", times[0], times[1], 0.98));
     }
 
-    /// <summary>What a report, and the monitor, read of a request.</summary>
-    private static void AddRead(List<Line> lines, ServeSubject subject)
+    /// <summary>
+    /// The monitor on against off: requests that name answers, which it reads, sketches and takes for reruns in idle time, against the same
+    /// requests without answers.
+    /// </summary>
+    private static void AddWatched(List<Line> lines, ServeSubject subject)
     {
+        using var scratch = new Scratch();
         using var served = new ServedModel(subject.Model, "model", ServeSubject.Options(256), Policy.None, TimeProvider.System);
-        var times = Contest.Run(Rounds, Contest.Ours(() => Clients(served, null, Body(true))),
+        using var trail = new AuditTrail(scratch.File("state"), new AuditLogOptions(), Policy.None, TimeProvider.System);
+        var monitor = new TrafficMonitor(served, null, trail, TimeProvider.System);
+        served.Watches = monitor.Takes;
+        var times = Contest.Run(Rounds,
+            Contest.Ours(() => Clients(served, (_, _, prepared, _, _) => monitor.Add(prepared), Body(true))),
             Contest.Ours(() => Clients(served, null, Body(false))));
-        lines.Add(ServeSubject.Line("64 requests by 16 clients, each with decision, margins and all heads read, against none", times[0],
-            times[1], 0.97));
+        lines.Add(ServeSubject.Line("64 requests by 16 clients, each watched by the monitor, against none", times[0], times[1], 0.97));
+        monitor.DisposeAsync().AsTask().Wait();
     }
+
+    private static Action<int, byte[], PreparedRequest, List<JobToken>, JobResult> Recorded(AuditTrail trail) =>
+        (i, bytes, prepared, tokens, result) => trail.Answered(new ExchangeId($"chatcmpl-{i}", "bench"), bytes, prepared, tokens, result);
 
     private static Func<int, byte[]> Body(bool read) => i => System.Text.Encoding.UTF8.GetBytes($$"""
         {"model": "model", "messages": [{"role": "user", "content": [{"type": "text", "text": "note {{i}}: the sign on the door is red."},
          {"type": "text", "text": "what colour is it?"}]}], "max_tokens": 16{{(read
-            ? """, "anchorscope": {"answers": {"vision": ["r"], "text": ["b"]}, "report": ["decision", "margins", "heads"]}""" : "")}}}
+            ? """, "anchorscope": {"answers": {"vision": ["r"], "text": ["b"]}}""" : "")}}}
         """);
 
     /// <summary>Requests as the server handles them, from their bytes to their answer.</summary>
-    /// <param name="trail">The log; null: none.</param>
-    private static void Clients(ServedModel served, AuditTrail? trail, Func<int, byte[]> body)
+    /// <param name="answered">Called with each answer before the next request; null: nothing is.</param>
+    private static void Clients(ServedModel served, Action<int, byte[], PreparedRequest, List<JobToken>, JobResult>? answered,
+        Func<int, byte[]> body)
     {
         var next = -1;
         async Task Client()
@@ -139,7 +152,7 @@ internal static class ServeBench
                 var tokens = new List<JobToken>();
                 await foreach (var token in handle.Tokens.ReadAllAsync()) tokens.Add(token);
                 var result = await handle.Result;
-                trail?.Answered(new ExchangeId($"chatcmpl-{i}", "bench"), bytes, prepared, tokens, result);
+                answered?.Invoke(i, bytes, prepared, tokens, result);
             }
         }
         Task.WaitAll([.. Enumerable.Range(0, 16).Select(_ => Task.Run(Client))]);

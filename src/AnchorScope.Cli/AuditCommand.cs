@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text;
 using System.Text.Json.Nodes;
+using AnchorScope.Checkpoints;
 using AnchorScope.Models;
 using AnchorScope.Server.Audit;
 
@@ -10,16 +10,18 @@ namespace AnchorScope.Cli;
 /// <summary><c>ascope audit</c>: verifies the log of a server, proves and shows its records, and computes answers again.</summary>
 internal static class AuditCommand
 {
+    /// <summary>Exit code: what was checked is not what it should be.</summary>
     private const int Broken = 1;
-
-    private static readonly Argument<string> Folder =
-        new("DIR") { Description = "the folder of the server (--state), or its folder audit" };
 
     private static readonly Option<string?> KeyFile =
         new("--key") { Description = "the public key of the log (default: key.pub in the folder)", HelpName = "FILE" };
 
+    /// <summary>The folder of every subcommand that reads a log.</summary>
+    public static Argument<string> Folder { get; } =
+        new("DIR") { Description = "the folder of the server (--state), or its folder audit" };
+
     public static Command Create() => new("audit", "Verifies the log of a server, proves and shows its records, computes answers again.")
-        { Verify(), Prove(), Show(), Export(), Again() };
+        { Verify(), Prove(), Consistency(), VerifyProof(), AuditShowCommand.Show(), AuditShowCommand.Export(), Again() };
 
     private static Command Verify()
     {
@@ -30,17 +32,18 @@ internal static class AuditCommand
         command.SetAction(parsed =>
         {
             var folder = FolderOf(parsed);
-            if (parsed.GetValue(anchor) is { } second && !Directory.Exists(second))
-                throw InputException.At("--anchor", second, "a folder", "nothing");
-            if (AuditReader.Broken(folder, KeyOf(parsed, folder), parsed.GetValue(anchor)) is { } broken)
+            var second = parsed.GetValue(anchor);
+            if (second is not null && !Directory.Exists(second)) throw InputException.At("--anchor", second, "a folder", "nothing");
+            var scan = LogScan.Of(folder, KeyOf(parsed, folder), second);
+            if (scan.Broken is { } broken)
             {
                 Console.WriteLine($"broken: {broken}");
                 return Broken;
             }
-            var (count, sealedCount) = (AuditReader.Records(folder).Count, AuditReader.LastSealed(folder));
-            Console.WriteLine($"whole: {Plural.Of(count, "record")}, the first {sealedCount} of them under a signed checkpoint"
-                + (parsed.GetValue(anchor) is null
-                    ? "; without --anchor a log that its owner cut off together with its checkpoints looks whole" : ""));
+            Console.WriteLine(
+                $"whole: {Plural.Of((int)scan.Tree.Count, "record")}, the first {scan.Sealed} of them under a signed checkpoint"
+                    + (second is null ? "; without --anchor a log that its owner cut off together with its checkpoints looks whole"
+                        : $", the first {scan.Anchored} under one of the anchor"));
             return 0;
         });
         return command;
@@ -53,46 +56,53 @@ internal static class AuditCommand
         command.SetAction(parsed =>
         {
             var folder = FolderOf(parsed);
-            var records = AuditReader.Records(folder);
-            var record = Find(records, parsed.GetValue(id)!);
-            Console.WriteLine(Readable(InclusionProof.Of(records, record.Index, folder, KeyOf(parsed, folder))));
+            Console.WriteLine(Readable(InclusionProof.Of(Find(folder, parsed.GetValue(id)!), folder, KeyOf(parsed, folder))));
             return 0;
         });
         return command;
     }
 
-    private static Command Show()
+    private static Command Consistency()
     {
-        var id = new Option<string?>("--id") { Description = "one record: the id of a response, or an index", HelpName = "ID" };
-        var command = new Command("show", "Prints the records as a table, or one of them as JSON.") { Folder, id };
+        var from = new Option<long?>("--from")
+            { Description = "number of records of the earlier checkpoint (default: the oldest)", HelpName = "N" };
+        var to = new Option<long?>("--to") { Description = "number of records of the later one (default: the newest)", HelpName = "N" };
+        var command = new Command(
+            "consistency", "Prints a proof, as JSON, that the log of one checkpoint is the beginning of the log of a later one.")
+            { Folder, from, to, KeyFile };
         command.SetAction(parsed =>
         {
-            var records = AuditReader.Records(FolderOf(parsed));
-            if (parsed.GetValue(id) is { } named) Console.WriteLine(Readable(Find(records, named).Json));
-            else foreach (var record in records) Console.WriteLine(Line(record));
+            var folder = FolderOf(parsed);
+            Console.WriteLine(Readable(ConsistencyProof.Of(
+                folder, parsed.GetValue(from), parsed.GetValue(to), KeyOf(parsed, folder))));
             return 0;
         });
         return command;
     }
 
-    private static Command Export()
+    private static Command VerifyProof()
     {
-        var from = new Option<DateTimeOffset?>("--from") { Description = "first time", HelpName = "TIME" };
-        var to = new Option<DateTimeOffset?>("--to") { Description = "first time that is left out", HelpName = "TIME" };
-        var csv = new Option<bool>("--csv") { Description = "a table of the main columns instead of JSON lines" };
-        var command = new Command("export", "Prints the records of a time as JSON lines or as CSV.") { Folder, from, to, csv };
+        var file = new Argument<string>("FILE") { Description = "a proof of ascope audit prove or ascope audit consistency" };
+        var key = new Option<string>("--key") { Description = "the public key of the log", HelpName = "FILE", Required = true };
+        var command = new Command("verify-proof", "Checks a proof without the log; exit code 1 if it does not hold.") { file, key };
         command.SetAction(parsed =>
         {
-            var chosen = AuditReader.Records(FolderOf(parsed)).Where(record =>
-                DateTimeOffset.Parse(record.Json["time"]!.ToString(), CultureInfo.InvariantCulture) is var time
-                && time >= (parsed.GetValue(from) ?? DateTimeOffset.MinValue) && time < (parsed.GetValue(to) ?? DateTimeOffset.MaxValue));
-            if (parsed.GetValue(csv)) Console.WriteLine(string.Join(',', Columns));
-            foreach (var record in chosen)
+            var path = parsed.GetValue(file)!;
+            var bytes = JsonField.ReadBytes(path);
+            var root = new JsonField(path, "", StrictJson.Parse(bytes, path));
+            var (proof, signer) = (JsonNode.Parse(bytes) as JsonObject ?? throw root.Expected("an object"), Key(parsed.GetValue(key)!));
+            var inclusion = root.Find("record") is not null;
+            if (!inclusion && root.Find("from") is null) throw root.Expected("a proof of ascope audit prove or ascope audit consistency");
+            if (!(inclusion ? InclusionProof.Holds(proof, signer, path) : ConsistencyProof.Holds(proof, signer, path)))
             {
-                Console.WriteLine(parsed.GetValue(csv)
-                    ? string.Join(',', Columns.Select(column => record.Json[column]?.ToString() ?? ""))
-                    : Encoding.UTF8.GetString(record.Line));
+                Console.WriteLine(
+                    $"does not hold: the hashes do not lead to the root{(inclusion ? "" : "s")} that {signer.Name} has signed");
+                return Broken;
             }
+            Console.WriteLine(inclusion
+                ? $"holds: record {proof["index"]} is in the log of {signer.Name} with {proof["tree_size"]} records"
+                : $"holds: the log of {signer.Name} with {CountOf(proof, "from")} records is the beginning of that with "
+                    + $"{CountOf(proof, "to")} records");
             return 0;
         });
         return command;
@@ -110,11 +120,10 @@ internal static class AuditCommand
         command.SetAction(parsed =>
         {
             var folder = FolderOf(parsed);
-            var records = AuditReader.Records(folder);
-            var record = Find(records, parsed.GetValue(id)!);
+            var record = Find(folder, parsed.GetValue(id)!);
             if (record.Json["kind"]?.ToString() != "request")
                 throw InputException.At("--id", parsed.GetValue(id)!, "a request that was answered", $"{record.Json["kind"]}");
-            var start = records.Take((int)record.Index).LastOrDefault(r => r.Json["kind"]?.ToString() == "start")
+            var start = RecordSearch.Of(folder, new RecordQuery { Kind = "start", Before = record.Index, Last = 1 }).LastOrDefault()
                 ?? throw InputException.At(folder, "start", "the start of the server before the record", "none");
             var body = parsed.GetValue(content) ?? Path.Combine(Path.GetDirectoryName(folder)!, "content", $"{record.Json["id"]}.json");
             if (!File.Exists(body))
@@ -131,13 +140,11 @@ internal static class AuditCommand
         return command;
     }
 
-    private static readonly string[] Columns =
-        ["index", "time", "kind", "id", "status", "code", "prompt_tokens", "reused_tokens", "intervention_sha256", "system_fingerprint"];
-
     private static Option<string> Id() =>
         new("--id") { Description = "the id of a response, or the index of a record", HelpName = "ID", Required = true };
 
-    private static string FolderOf(ParseResult parsed)
+    /// <summary>The folder of the log.</summary>
+    public static string FolderOf(ParseResult parsed)
     {
         var folder = Path.GetFullPath(parsed.GetValue(Folder)!);
         var inner = Path.Combine(folder, "audit");
@@ -146,35 +153,25 @@ internal static class AuditCommand
             : throw InputException.At(parsed.GetValue(Folder)!, AuditLog.FileName, "the log of a server", "nothing");
     }
 
-    private static LogKey KeyOf(ParseResult parsed, string folder)
+    /// <summary>The record of a response, or that of an index.</summary>
+    public static AuditRecord Find(string folder, string id)
     {
-        var path = parsed.GetValue(KeyFile) ?? Path.Combine(folder, "key.pub");
-        return File.Exists(path) ? LogKey.Parse(File.ReadAllText(path).Trim(), path)
-            : throw InputException.At(path, "key", "the public key of the log", "nothing");
+        if (RecordSearch.Of(folder, new RecordQuery { Id = id }).FirstOrDefault() is { } named) return named;
+        return int.TryParse(id, NumberStyles.None, CultureInfo.InvariantCulture, out var index)
+            && AuditReader.Read(folder).Skip(index).FirstOrDefault() is { } record ? record
+            : throw InputException.At("--id", id, "the id of a response or the index of a record", "neither");
     }
 
-    private static AuditRecord Find(IReadOnlyList<AuditRecord> records, string id) =>
-        records.FirstOrDefault(record => record.Json["id"]?.ToString() == id)
-            ?? (int.TryParse(id, NumberStyles.None, CultureInfo.InvariantCulture, out var index) && index < records.Count ? records[index]
-                : throw InputException.At("--id", id, $"the id of a response or an index, 0 to {records.Count - 1}", "neither"));
-
-    private static string Line(AuditRecord record)
-    {
-        var json = record.Json;
-        var detail = json["kind"]?.ToString() switch
-        {
-            "request" =>
-                $"{json["id"]}  {json["prompt_tokens"]} + {json["answers"]!.AsArray().Sum(a => a!["tokens"]!.GetValue<int>())} tokens"
-                    + (json["intervention"] is null ? "" : "  steered"),
-            "refused" => $"{json["id"]}  {json["status"]} {json["code"]} {json["member"]}",
-            "start" => $"{json["version"]}, {json["model"]}, policy {json["policy"]}",
-            _ => "",
-        };
-        return $"{record.Index,6}  {json["time"]}  {json["kind"],-8}  {detail}".TrimEnd();
-    }
-
-    private static string Readable(JsonNode json) => json.ToJsonString(new System.Text.Json.JsonSerializerOptions
+    /// <summary>JSON for people.</summary>
+    public static string Readable(JsonNode json) => json.ToJsonString(new System.Text.Json.JsonSerializerOptions
     {
         WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     });
+
+    private static string CountOf(JsonObject proof, string checkpoint) => proof[checkpoint]!.ToString().Split('\n')[1];
+
+    private static LogKey KeyOf(ParseResult parsed, string folder) => Key(parsed.GetValue(KeyFile) ?? Path.Combine(folder, "key.pub"));
+
+    private static LogKey Key(string path) => File.Exists(path) ? LogKey.Parse(File.ReadAllText(path).Trim(), path)
+        : throw InputException.At(path, "key", "the public key of the log", "nothing");
 }

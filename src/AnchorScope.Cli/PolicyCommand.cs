@@ -11,7 +11,7 @@ internal static class PolicyCommand
     private static readonly Argument<string> FileArgument = new("FILE") { Description = "the policy" };
 
     public static Command Create() => new("policy", "Checks, signs and verifies what requests may change inside a model.")
-        { Check(), MakeKey(), Sign(), Verify() };
+        { Check(), MakeKey(), Sign(), Verify(), CanariesCommand.Create() };
 
     private static Command Check()
     {

@@ -12,6 +12,7 @@ var root = new RootCommand("AnchorScope: which modality a vision-language model 
     ImportCommand.Create(),
     InspectCommand.Create(),
     KeysCommand.Create(),
+    ManifestCommand.Create(),
     ParityCommand.Create(),
     PolicyCommand.Create(),
     ProfileCommand.Create(),

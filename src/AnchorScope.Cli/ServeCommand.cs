@@ -1,5 +1,7 @@
 using System.CommandLine;
 using AnchorScope.Server;
+using AnchorScope.Server.Audit;
+using AnchorScope.Server.Integrity;
 using AnchorScope.Server.Scheduling;
 
 namespace AnchorScope.Cli;
@@ -33,7 +35,21 @@ internal static class ServeCommand
             { Description = "folder of what the server keeps: its audit log is in DIR/audit",
                 DefaultValueFactory = _ => Path.Combine("out", "serve"), HelpName = "DIR" };
         var anchor = new Option<string?>("--anchor")
-            { Description = "a second place for the checkpoints of the log, best on another machine", HelpName = "DIR" };
+            { Description = "a second place for the checkpoints of the log, best on another machine; it must exist", HelpName = "DIR" };
+        var anchorCommand = new Option<string?>("--anchor-command")
+            { Description = "a shell command that gets each checkpoint on standard input", HelpName = "CMD" };
+        var checkpoint = new Option<int>("--checkpoint-seconds")
+            { Description = "a checkpoint at least this often while there are new records",
+                DefaultValueFactory = _ => (int)usual.Log.Period.TotalSeconds, HelpName = "S" }.AtLeast(1);
+        var manifest = new Option<string?>("--manifest")
+            { Description = "signed manifest that the files of the checkpoint are held to (ascope manifest)", HelpName = "FILE" };
+        var manifestKey = new Option<string?>("--manifest-key")
+            { Description = "the public key that must have signed it", HelpName = "FILE" };
+        var integrityRate = new Option<string>("--integrity-rate")
+            { Description = "bytes of the checkpoint that are read again in a second while serving", DefaultValueFactory = _ => "16MiB",
+                HelpName = "SIZE" };
+        var integritySeconds = new Option<int>("--integrity-seconds")
+            { Description = "time between two such readings", DefaultValueFactory = _ => 3600, HelpName = "S" }.AtLeast(1);
         var url = new Option<string>("--urls")
             { Description = "address to listen at; port 0 takes a free one", DefaultValueFactory = _ => usual.Url, HelpName = "URL" };
         var rows = new Option<int>("--rows")
@@ -50,7 +66,8 @@ internal static class ServeCommand
                 HelpName = "S" }.AtLeast(1);
         var threads = Counts.Threads();
         var command = new Command("serve", "Serves a model behind an OpenAI-compatible API.")
-            { model, name, policy, profile, signed, keys, rate, pictures, state, anchor, url, rows, memory, queue, deadline, threads };
+            { model, name, policy, profile, signed, keys, rate, pictures, state, anchor, anchorCommand, checkpoint, manifest, manifestKey,
+                integrityRate, integritySeconds, url, rows, memory, queue, deadline, threads };
         command.SetAction(parsed => Serve(new ServerOptions
         {
             Model = parsed.GetValue(model) ?? Bundled.Model,
@@ -63,7 +80,22 @@ internal static class ServeCommand
             Rate = parsed.GetValue(rate),
             PictureHosts = parsed.GetValue(pictures) ?? [],
             State = parsed.GetValue(state)!,
-            Anchor = parsed.GetValue(anchor),
+            Log = new AuditLogOptions
+            {
+                Anchor = parsed.GetValue(anchor),
+                AnchorCommand = parsed.GetValue(anchorCommand),
+                Period = TimeSpan.FromSeconds(parsed.GetValue(checkpoint)),
+            },
+            Integrity = (parsed.GetValue(manifest), parsed.GetValue(manifestKey)) switch
+            {
+                (null, null) => null,
+                ({ } file, { } signer) => new IntegrityOptions
+                {
+                    Manifest = file, Key = signer, BytesPerSecond = ByteSize.Parse("--integrity-rate", parsed.GetValue(integrityRate)!),
+                    Period = TimeSpan.FromSeconds(parsed.GetValue(integritySeconds)),
+                },
+                _ => throw new InputException("--manifest: expected --manifest-key beside it, found one of them alone"),
+            },
             Url = parsed.GetValue(url)!,
             Deadline = TimeSpan.FromSeconds(parsed.GetValue(deadline)),
             Scheduler = new SchedulerOptions
@@ -96,7 +128,8 @@ internal static class ServeCommand
         {
             Console.WriteLine("shutting down: no new requests, those in progress are answered");
         }
-        await server.Stop();
-        return 0;
+        if (await server.Stop() is not { } reason) return 0;
+        Console.Error.WriteLine($"ascope: the audit log could not be sealed: {reason}");
+        return 1;
     }
 }

@@ -2,6 +2,7 @@ using System.Text.Json;
 using AnchorScope.Models;
 using AnchorScope.Server.Api;
 using AnchorScope.Server.Audit;
+using AnchorScope.Server.Integrity;
 using AnchorScope.Server.Monitoring;
 using AnchorScope.Server.Pages;
 using AnchorScope.Server.Policies;
@@ -37,6 +38,8 @@ internal sealed class InferenceServer : IAsyncDisposable
     private readonly TrafficMonitor _monitor;
     private readonly Profile? _profile;
     private readonly ServerOptions _options;
+    private readonly CanaryWatch? _canaries;
+    private IntegrityWatch? _integrity;
     private volatile bool _draining;
 
     private InferenceServer(VisionLanguageModel model, ServerOptions options, TimeProvider time)
@@ -60,10 +63,12 @@ internal sealed class InferenceServer : IAsyncDisposable
         {
             _profile = options.Profile is { } normal
                 ? Profile.Load(normal, model, policy, new Quantities(model.Engine.Shape, policy.WatchedHeads)) : null;
-            _trail = new AuditTrail(options.State, options.Anchor, policy.KeepsContent, time);
+            _trail = new AuditTrail(options.State, options.Log, policy, time);
+            _canaries = policy.Canaries is { } canaries ? new CanaryWatch(canaries, _served, _trail) : null;
         }
         catch
         {
+            _trail?.Dispose();
             _served.Dispose();
             throw;
         }
@@ -94,7 +99,7 @@ internal sealed class InferenceServer : IAsyncDisposable
     public TrafficMonitor Monitor => _monitor;
 
     /// <summary>What the pages show of the monitor.</summary>
-    public Func<MonitorSnapshot?> Shown { get; set; }
+    public Func<MonitorSnapshot> Shown { get; set; }
 
     /// <summary>Opens the model and starts to listen.</summary>
     /// <exception cref="InputException">The checkpoint, the policy or an option is wrong, or the address cannot be used.</exception>
@@ -106,9 +111,18 @@ internal sealed class InferenceServer : IAsyncDisposable
             var server = new InferenceServer(model, options, time ?? TimeProvider.System);
             try
             {
+                if (options.Integrity is { } integrity)
+                    server._integrity = await IntegrityWatch.Open(options.Model, integrity, server._trail);
                 await server._app.StartAsync();
                 server._trail.Started(server._served, server._profile?.Sha256);
+                server._integrity?.Follow();
+                if (server._canaries is not null) await server._canaries.Follow();
                 return server;
+            }
+            catch (InputException)
+            {
+                await server.DisposeAsync();
+                throw;
             }
             catch (IOException e)
             {
@@ -124,7 +138,8 @@ internal sealed class InferenceServer : IAsyncDisposable
     }
 
     /// <summary>Refuses new requests, finishes those in progress, then ends.</summary>
-    public async Task Stop()
+    /// <returns>Why the log could not be sealed; null if it is.</returns>
+    public async Task<string?> Stop()
     {
         _draining = true;
         try
@@ -137,7 +152,9 @@ internal sealed class InferenceServer : IAsyncDisposable
         }
         await _app.StopAsync();
         await _monitor.Finish();
-        _trail.Stopped();
+        _integrity?.Dispose();
+        _canaries?.Dispose();
+        return _trail.Stopped();
     }
 
     /// <inheritdoc/>
@@ -145,6 +162,8 @@ internal sealed class InferenceServer : IAsyncDisposable
     {
         await _app.DisposeAsync();
         _dashboard.Dispose();
+        _integrity?.Dispose();
+        _canaries?.Dispose();
         await _monitor.DisposeAsync();
         _served.Dispose();
         _trail.Dispose();
@@ -177,6 +196,7 @@ internal sealed class InferenceServer : IAsyncDisposable
         var app = builder.Build();
         if (_keys is not null) _keys.Logger = app.Logger;
         app.Use((context, next) => ErrorWriter.Guard(context, next, app.Logger));
+        app.Use(new RefusedRequests(_trail).Watch);
         app.Use((context, next) =>
         {
             _access.CheckHost(context);
@@ -204,7 +224,8 @@ internal sealed class InferenceServer : IAsyncDisposable
             ? JsonResponse.Write(context, WriteModel)
             : throw new ApiException(404, $"model: expected {_served.Name}, found {name}", "model", "model_not_found"));
         app.MapGet("/health/live", () => Results.Text("ok"));
-        app.MapGet("/health/ready", () => _draining ? Results.Text("draining", statusCode: 503) : Results.Text("ok"));
+        app.MapGet("/health/ready", () => _draining ? Results.Text("draining", statusCode: 503)
+            : _trail.Problem is { } problem ? Results.Text(problem, statusCode: 503) : Results.Text("ok"));
         var knobs = new KnobEndpoint(_served.Policy, _served.Knobs, _trail, time);
         _served.Knobs.Expired = _trail.Expired;
         app.MapGet("/v1/anchorscope/knobs", (HttpContext context) => knobs.Get(context, null));

@@ -36,6 +36,9 @@ internal sealed class ServerMetrics
         var (cache, records) = (make.CreateGauge("anchorscope_kv_cache_usage_perc",
             "Share of the memory for keys and values in use, 0 to 1."),
             make.CreateGauge("anchorscope_audit_tree_size", "Records in the audit log."));
+        var (sealedRecords, anchor, alerts) = (make.CreateGauge("anchorscope_audit_sealed", "Records under a signed checkpoint."),
+            make.CreateCounter("anchorscope_anchor_failures_total", "Checkpoints that the second place did not get."),
+            make.CreateCounter("anchorscope_audit_alerts_total", "Alerts in the log, by name.", "alert"));
         var (queries, hits) = (make.CreateCounter("anchorscope_prefix_cache_queries_total",
             "Positions of the prompts of started requests."),
             make.CreateCounter("anchorscope_prefix_cache_hits_total", "Those whose keys and values were kept from other requests."));
@@ -48,6 +51,9 @@ internal sealed class ServerMetrics
             waiting.Set(counts.Waiting);
             cache.Set(counts.MemoryShare);
             records.Set(trail.Count);
+            sealedRecords.Set(trail.Sealed);
+            anchor.IncTo(trail.AnchorFailures);
+            foreach (var (name, count) in trail.Alerts) alerts.WithLabels(name).IncTo(count);
             queries.IncTo(counts.PromptPositions);
             hits.IncTo(counts.ReusedPositions);
             passes.IncTo(counts.Passes);

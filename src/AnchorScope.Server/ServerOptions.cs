@@ -14,8 +14,8 @@ internal sealed record ServerOptions
     /// <summary>Folder of what the server keeps: the audit log is in its folder <c>audit</c>.</summary>
     public required string State { get; init; }
 
-    /// <summary>A second place for the checkpoints of the log; null: none.</summary>
-    public string? Anchor { get; init; }
+    /// <summary>How the log is kept.</summary>
+    public Audit.AuditLogOptions Log { get; init; } = new();
 
     /// <summary>Address to listen at.</summary>
     public string Url { get; init; } = "http://127.0.0.1:8080";
@@ -37,6 +37,9 @@ internal sealed record ServerOptions
 
     /// <summary>The public key with which the policy must be signed; null: it need not be.</summary>
     public string? PolicyKey { get; init; }
+
+    /// <summary>The manifest that the files of the checkpoint are held to; null: none.</summary>
+    public Integrity.IntegrityOptions? Integrity { get; init; }
 
     /// <summary>Limits of the scheduler.</summary>
     public SchedulerOptions Scheduler { get; init; } = new();

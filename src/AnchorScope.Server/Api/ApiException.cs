@@ -19,6 +19,9 @@ internal sealed class ApiException(int status, string message, string? parameter
     /// <summary>Seconds after which the same request may succeed; null: it will not.</summary>
     public int? RetryAfter { get; init; }
 
+    /// <summary>Whether the audit log has it.</summary>
+    public bool IsRecorded { get; set; }
+
     /// <summary>The error of a wrong request.</summary>
     public static ApiException Wrong(InputException e) =>
         // The request as a whole is no member of itself.

@@ -155,6 +155,7 @@ internal sealed class CompletionEndpoint(
         catch (ApiException e)
         {
             await Event(context, ErrorWriter.Of(e));
+            await context.Response.Body.FlushAsync(cancel);
             throw;
         }
     }

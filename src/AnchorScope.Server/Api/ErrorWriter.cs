@@ -30,6 +30,10 @@ internal static class ErrorWriter
             if (!context.Response.HasStarted && context.Response.StatusCode is 404 or 405 && context.Response.ContentLength is null)
                 await Write(context, Unrouted(context));
         }
+        catch (ApiException) when (context.Response.HasStarted)
+        {
+            // A stream has told it as its last event.
+        }
         catch (ApiException e) when (!context.Response.HasStarted)
         {
             await Write(context, e);

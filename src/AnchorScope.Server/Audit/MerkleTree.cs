@@ -71,6 +71,48 @@ internal sealed class MerkleTree
         return last == 0 ? hash : null;
     }
 
+    /// <summary>The hashes that show that the tree of the first leaves is the beginning of the tree of all, as RFC 6962 (2.1.2) orders
+    /// them.
+    /// </summary>
+    /// <param name="leaves">Hashes of all leaves.</param>
+    public static IReadOnlyList<byte[]> Consistency(ReadOnlySpan<byte[]> leaves, int first) =>
+        first == 0 ? [] : Subproof(leaves, first, whole: true);
+
+    /// <summary>Whether a proof of <see cref="Consistency"/> leads to both roots, as RFC 9162 (2.1.4.2) computes them.</summary>
+    public static bool IsConsistent((long Count, byte[] Root) first, (long Count, byte[] Root) second, IReadOnlyList<byte[]> proof)
+    {
+        if (first.Count > second.Count) return false;
+        if (first.Count == second.Count) return proof.Count == 0 && first.Root.AsSpan().SequenceEqual(second.Root);
+        if (first.Count == 0) return proof.Count == 0 && first.Root.AsSpan().SequenceEqual(new MerkleTree().Root);
+        // A full first tree is a node of the second, so that its root need not be sent.
+        byte[][] path = BitOperations.IsPow2(first.Count) ? [first.Root, .. proof] : [.. proof];
+        if (path.Length == 0) return false;
+        var (place, last) = (first.Count - 1, second.Count - 1);
+        while ((place & 1) == 1) (place, last) = (place >> 1, last >> 1);
+        var (one, two) = (path[0], path[0]);
+        foreach (var step in path.AsSpan(1))
+        {
+            if (last == 0) return false;
+            if ((place & 1) == 1 || place == last)
+            {
+                (one, two) = (Node(step, one), Node(step, two));
+                while ((place & 1) == 0 && place != 0) (place, last) = (place >> 1, last >> 1);
+            }
+            else two = Node(two, step);
+            (place, last) = (place >> 1, last >> 1);
+        }
+        return last == 0 && one.AsSpan().SequenceEqual(first.Root) && two.AsSpan().SequenceEqual(second.Root);
+    }
+
+    private static byte[][] Subproof(ReadOnlySpan<byte[]> leaves, int first, bool whole)
+    {
+        if (first == leaves.Length) return whole ? [] : [RootOf(leaves)];
+        var left = LeftOf(leaves.Length);
+        return first <= left
+            ? [.. Subproof(leaves[..left], first, whole), RootOf(leaves[left..])]
+            : [.. Subproof(leaves[left..], first - left, whole: false), RootOf(leaves[..left])];
+    }
+
     private static byte[] RootOf(ReadOnlySpan<byte[]> leaves)
     {
         var tree = new MerkleTree();

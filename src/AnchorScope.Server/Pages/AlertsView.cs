@@ -5,7 +5,7 @@ using AnchorScope.Server.Security;
 namespace AnchorScope.Server.Pages;
 
 /// <summary>Deviations from the profile: those that are raised, and those that are over.</summary>
-internal sealed class AlertsView(Func<MonitorSnapshot?> monitor) : ILiveView
+internal sealed class AlertsView(Func<MonitorSnapshot> monitor) : ILiveView
 {
     public string Path => "/pages/alerts";
 
@@ -21,11 +21,7 @@ internal sealed class AlertsView(Func<MonitorSnapshot?> monitor) : ILiveView
 
     public void WriteLive(MarkupText html)
     {
-        if (monitor() is not { } found)
-        {
-            html.Note("No monitor", "This server compares nothing with a profile, so it raises no alerts.");
-            return;
-        }
+        var found = monitor();
         Alert[] raised = [.. found.Alerts.Where(alert => alert.Cleared is null)];
         html.Open("div", ("role", "log"), ("aria-live", "polite"), ("aria-label", "Raised alerts"));
         if (raised.Length == 0)

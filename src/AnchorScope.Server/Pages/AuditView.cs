@@ -30,7 +30,7 @@ internal sealed class AuditView(AuditTrail trail, string folder, string? anchor)
             ("Public key", trail.Verifier),
             ("Second place", anchor is null ? "none: that the holder of the key wrote another log would not show (--anchor)"
                 : "checkpoints are copied to the folder of --anchor"),
-            ("Written", trail.HasFailed ? "no: the disk refused the last record, and nothing is answered" : "yes"));
+            ("Written", trail.Problem is { } problem ? $"no, and nothing is answered: {problem}" : "yes"));
         html.Open("form", ("method", "post"), ("action", "/pages/audit/verify"), ("hx-post", "/pages/audit/verify"),
             ("hx-target", "#verified"), ("class", "fields")).Token(visit)
             .Open("div", ("class", "field")).Text("button", "Verify the log", ("type", "submit")).Close("div").Close("form").Line();

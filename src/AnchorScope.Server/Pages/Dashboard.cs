@@ -25,8 +25,8 @@ internal sealed record DashboardParts
 
     public required ServerOptions Options { get; init; }
 
-    /// <summary>What the monitor knows now; null: there is no monitor.</summary>
-    public required Func<MonitorSnapshot?> Monitor { get; init; }
+    /// <summary>What the monitor knows now.</summary>
+    public required Func<MonitorSnapshot> Monitor { get; init; }
 
     public required TimeProvider Time { get; init; }
 }
@@ -55,7 +55,7 @@ internal sealed class Dashboard : IDisposable
         _parts = parts;
         _sessions = new PageSessions(parts.Access, parts.Time);
         _knobs = new KnobsView(parts.Served, parts.Time);
-        _audit = new AuditView(parts.Trail, Path.Combine(parts.Options.State, "audit"), parts.Options.Anchor);
+        _audit = new AuditView(parts.Trail, Path.Combine(parts.Options.State, "audit"), parts.Options.Log.Anchor);
         _asking = new PlaygroundView(parts.Served, _assets);
         _views =
         [

@@ -6,7 +6,7 @@ using AnchorScope.Server.Security;
 namespace AnchorScope.Server.Pages;
 
 /// <summary>Where requests are decided: margins by layer against the profile, heads, attention by span, and runs with edges cut.</summary>
-internal sealed class DecisionsView(ServedModel served, Func<MonitorSnapshot?> monitor) : ILiveView
+internal sealed class DecisionsView(ServedModel served, Func<MonitorSnapshot> monitor) : ILiveView
 {
     public string Path => "/pages/decisions";
 
@@ -22,13 +22,7 @@ internal sealed class DecisionsView(ServedModel served, Func<MonitorSnapshot?> m
 
     public void WriteLive(MarkupText html)
     {
-        if (monitor() is not { } found)
-        {
-            html.Note("No monitor",
-                "This server does not read its requests. Nothing is known about their decisions here; a request is told "
-                    + "its own if it asks (anchorscope.report).");
-            return;
-        }
+        var found = monitor();
         if (found.Now.Requests == 0)
         {
             html.Note("Nothing read yet", "No request has named the two answers that are compared (anchorscope.answers).");

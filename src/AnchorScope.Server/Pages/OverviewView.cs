@@ -7,7 +7,7 @@ using AnchorScope.Server.Security;
 namespace AnchorScope.Server.Pages;
 
 /// <summary>Requests, times, tokens a second, queue and memory, as they are now.</summary>
-internal sealed class OverviewView(ServedModel served, AuditTrail trail, Traffic traffic, Func<MonitorSnapshot?> monitor) : ILiveView
+internal sealed class OverviewView(ServedModel served, AuditTrail trail, Traffic traffic, Func<MonitorSnapshot> monitor) : ILiveView
 {
     public string Path => "/";
 
@@ -34,10 +34,9 @@ internal sealed class OverviewView(ServedModel served, AuditTrail trail, Traffic
     public void WriteLive(MarkupText html)
     {
         var (now, counts) = (traffic.Read(), served.Scheduler.Counts);
-        if (trail.HasFailed)
-            html.Note("The audit log cannot be written", "Nothing is answered until the server is started again with room on its disk.",
-                true);
-        if (monitor()?.Alerts.Count(alert => alert.Cleared is null) is > 0 and var raised)
+        if (trail.Problem is { } problem)
+            html.Note("Nothing is answered", $"Requests are refused: {problem}.", true);
+        if (monitor().Alerts.Count(alert => alert.Cleared is null) is > 0 and var raised)
         {
             html.Open("div", ("class", "note warning"), ("role", "note")).Text("b", Plural.Of(raised, "alert")).Open("p")
                 .Text("What is read of requests differs from the profile: see ").Text("a", "Alerts", ("href", "/pages/alerts")).Text(".")

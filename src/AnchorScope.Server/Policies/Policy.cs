@@ -19,6 +19,12 @@ internal readonly record struct Bounds(double Lowest, double Highest)
     public override string ToString() => FormattableString.Invariant($"{Lowest} to {Highest}");
 }
 
+/// <summary>Requests whose logits are known to the bit.</summary>
+/// <param name="File">Their file.</param>
+/// <param name="Period">Time between two runs.</param>
+/// <param name="Stops">Whether requests are refused after a difference; otherwise it is told only.</param>
+internal sealed record CanaryPolicy(string File, TimeSpan Period, bool Stops);
+
 /// <summary>What requests may change inside the model, and by how much: bounds that somebody answers for.</summary>
 internal sealed record Policy
 {
@@ -69,6 +75,12 @@ internal sealed record Policy
     /// <summary>Whether requests and answers themselves are kept, apart from the log, so that they can be computed again.</summary>
     public bool KeepsContent { get; init; }
 
+    /// <summary>After how many days kept requests are deleted; null: never.</summary>
+    public int? ContentDays { get; init; }
+
+    /// <summary>Requests whose logits are known; null for none.</summary>
+    public CanaryPolicy? Canaries { get; init; }
+
     /// <summary>
     /// Reads a policy: <c>{"version": 1, "name", "model", "head_sets": [{"name", "file", "sha256"}], "interventions": {"kinds",
     /// "most_edits", "listed_heads", "factor": [lowest, highest], "add": [lowest, highest]}, "monitor": {...}, "keep_content": false}</c>.
@@ -79,15 +91,11 @@ internal sealed record Policy
     public static Policy Load(string path, Engines.IEngine engine, ModelIdentity model)
     {
         var bytes = JsonField.ReadBytes(path);
-        var root = new JsonField(path, "", StrictJson.Parse(bytes, path));
-        Known(root, ["$schema", "version", "name", "model", "head_sets", "knobs", "interventions", "roles", "monitor", "keep_content"]);
-        root.Get("version").Integer(1, 1);
+        var root = Form(path, bytes);
         if (root.Get("model").Text() is var weights && weights != model.Weights)
             throw root.Get("model").Expected($"the SHA-256 of the weights that are served, {model.Weights}");
         var free = root.Find("interventions");
-        if (free is { } given) Known(given, ["kinds", "most_edits", "listed_heads", "factor", "add"]);
         var roles = root.Find("roles");
-        if (roles is { } named) Known(named, ["follow", "interventions", "knobs"]);
         var sets = Named(root.Find("head_sets"), item => HeadSet(item, path, engine, model), set => set.Name);
         var knobs = Named(root.Find("knobs"), item => KnobOf(item, path, sets, model), knob => knob.Name);
         var policy = new Policy
@@ -96,11 +104,14 @@ internal sealed record Policy
             Sha256 = Digest.Of(bytes),
             HeadSets = sets,
             Knobs = knobs,
+            Canaries = CanariesOf(root, path),
             Kinds = [.. (free?.Get("kinds").Items() ?? []).Select(Kind)],
             FollowRole = RoleOf(roles?.Find("follow"), Role.Steer),
             InterventionRole = RoleOf(roles?.Find("interventions"), Role.Steer),
             KnobRole = RoleOf(roles?.Find("knobs"), Role.Operator),
             KeepsContent = root.Flag("keep_content", false),
+            ContentDays = root.Find("content_days") is not { } days ? null : root.Flag("keep_content", false) ? days.Integer(1, 36500)
+                : throw days.Expected("keep_content true beside it"),
             MostEdits = free?.Find("most_edits")?.Integer(1, 64) ?? 8,
             AllowsListedHeads = free?.Flag("listed_heads", false) ?? false,
             Factor = BoundsOf(free?.Find("factor"), new Bounds(0, 2)),
@@ -108,6 +119,38 @@ internal sealed record Policy
         };
         var quantities = new Quantities(engine.Shape, policy.WatchedHeads);
         return policy with { Monitor = MonitorPolicy.Read(root.Find("monitor"), quantities, knobs.Keys) };
+    }
+
+    /// <summary>The document of a policy, whose members are known; what they refer to is not read.</summary>
+    /// <exception cref="InputException">It is no such document.</exception>
+    public static JsonField Form(string path, byte[] bytes)
+    {
+        var root = new JsonField(path, "", StrictJson.Parse(bytes, path));
+        Known(root, ["$schema", "version", "name", "model", "head_sets", "knobs", "interventions", "roles", "monitor", "keep_content",
+            "content_days", "canaries", "on_canary_failure"]);
+        root.Get("version").Integer(1, 1);
+        _ = root.Get("name").Text();
+        _ = root.Get("model").Text();
+        if (root.Find("interventions") is { } free) Known(free, ["kinds", "most_edits", "listed_heads", "factor", "add"]);
+        if (root.Find("roles") is { } roles) Known(roles, ["follow", "interventions", "knobs"]);
+        return root;
+    }
+
+    /// <summary>Canaries: <c>{"file", "sha256", "seconds"}</c>, and beside them <c>"on_canary_failure": "alert" or "stop"</c>.</summary>
+    private static CanaryPolicy? CanariesOf(JsonField root, string path)
+    {
+        var failure = root.Find("on_canary_failure");
+        if (root.Find("canaries") is not { } canaries)
+            return failure is { } idle ? throw idle.Expected("canaries beside it") : null;
+        Known(canaries, ["file", "sha256", "seconds"]);
+        var (file, _) = Approved(canaries, path);
+        return new CanaryPolicy(file, TimeSpan.FromSeconds(canaries.Find("seconds")?.Integer(1, 366 * 24 * 3600) ?? 3600),
+            (failure?.Text() ?? "alert") switch
+            {
+                "alert" => false,
+                "stop" => true,
+                _ => throw failure!.Value.Expected("alert or stop"),
+            });
     }
 
     private static PolicyHeadSet HeadSet(JsonField item, string path, Engines.IEngine engine, ModelIdentity model)

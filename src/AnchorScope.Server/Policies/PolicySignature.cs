@@ -12,8 +12,12 @@ internal static class PolicySignature
     public static string PathOf(string policy) => policy + ".sig";
 
     /// <summary>Signs the bytes of a policy.</summary>
-    public static void Sign(string policy, LogKey key) =>
+    /// <exception cref="InputException">The policy cannot be read as JSON: nobody should sign what no server would take.</exception>
+    public static void Sign(string policy, LogKey key)
+    {
+        Policy.Form(policy, JsonField.ReadBytes(policy));
         File.WriteAllText(PathOf(policy), key.Sign($"{Title}\n{Digest.OfFile(policy)}\n"));
+    }
 
     /// <summary>Throws unless the key has signed exactly these bytes.</summary>
     /// <exception cref="InputException">There is no signature, it is not of this key, or the file was changed after it.</exception>

@@ -62,7 +62,7 @@ internal sealed class Access(LiveKeys? keys, int? rate) : IDisposable
     /// <exception cref="ApiException">Its key has had as many as it may have in a minute.</exception>
     public void Count(HttpContext context)
     {
-        var key = KeyOf(context);
+        var key = KeyOf(context)!;
         using var lease = _limits.AttemptAcquire(key);
         if (lease.IsAcquired) return;
         var most = key.RequestsPerMinute ?? rate;
@@ -73,6 +73,7 @@ internal sealed class Access(LiveKeys? keys, int? rate) : IDisposable
                 ? Math.Max(1, (int)Math.Ceiling(wait.TotalSeconds)) : 1,
         };
     }
+
     /// <summary>Whether requests need a key.</summary>
     public bool HasKeys => keys is not null;
 
@@ -85,8 +86,8 @@ internal sealed class Access(LiveKeys? keys, int? rate) : IDisposable
     /// <summary>Lets a request in as the holder of a key that was shown before.</summary>
     public static void Enter(HttpContext context, ServerKey key) => context.Items[Item] = key;
 
-    /// <summary>The key of a request that has been let in.</summary>
-    public static ServerKey KeyOf(HttpContext context) => (ServerKey)context.Items[Item]!;
+    /// <summary>The key of a request; null if it was not let in.</summary>
+    public static ServerKey? KeyOf(HttpContext context) => context.Items[Item] as ServerKey;
 
     /// <summary>Refuses a request whose key does not have a role.</summary>
     /// <param name="what">What the request wants, for the message.</param>
@@ -94,7 +95,7 @@ internal sealed class Access(LiveKeys? keys, int? rate) : IDisposable
     /// <exception cref="ApiException">The key may not do it.</exception>
     public static ServerKey Require(HttpContext context, string what, params ReadOnlySpan<Role> roles)
     {
-        var key = KeyOf(context);
+        var key = KeyOf(context)!;
         foreach (var role in roles)
         {
             if (key.May(role)) return key;

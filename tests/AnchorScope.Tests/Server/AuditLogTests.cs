@@ -16,13 +16,15 @@ public sealed class AuditLogTests : IDisposable
 
     private string Anchor => _temp.File("anchor");
 
+    private AuditLogOptions Often => new() { Anchor = Directory.CreateDirectory(Anchor).FullName, Every = 4 };
+
     private string LogFile => Path.Combine(Folder, AuditLog.FileName);
 
     [Fact]
     public void ALog_GoesOnWhereItWas_AndIsWhole()
     {
         Write(5);
-        using (var log = new AuditLog(Folder, TimeProvider.System, Anchor, every: 4))
+        using (var log = new AuditLog(Folder, TimeProvider.System, Often))
         {
             Assert.Equal((5, 0), (log.Count, log.Recovered));
             Assert.Equal(5, log.Append("request", new JsonObject { ["id"] = "again", ["text"] = "Grüße \"\n\u2028" }).Index);
@@ -33,10 +35,10 @@ public sealed class AuditLogTests : IDisposable
         Assert.Equal(6, AuditReader.LastSealed(Folder));
         for (var i = 0; i < records.Count; i++)
         {
-            var proof = InclusionProof.Of(records, i, Folder, Key());
-            Assert.True(InclusionProof.Holds(proof, Key()));
+            var proof = InclusionProof.Of(records[i], Folder, Key());
+            Assert.True(InclusionProof.Holds(proof, Key(), "proof"));
             proof["record"]!["id"] = "other";
-            Assert.False(InclusionProof.Holds(proof, Key()));
+            Assert.False(InclusionProof.Holds(proof, Key(), "proof"));
         }
         if (!OperatingSystem.IsWindows())
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(Folder, "key")));
@@ -46,14 +48,14 @@ public sealed class AuditLogTests : IDisposable
     [Fact]
     public async Task ALogInUse_IsVerified()
     {
-        using var log = new AuditLog(Folder, TimeProvider.System, Anchor, every: 1);
+        using var log = new AuditLog(Folder, TimeProvider.System, new AuditLogOptions { Every = 1 });
         var writing = Task.Run(() =>
         {
             while (log.Count < 400) log.Append("request", new JsonObject { ["id"] = $"number {log.Count}" });
         });
         while (!writing.IsCompleted)
         {
-            Assert.Null(AuditReader.Broken(Folder, Key(), Anchor));
+            Assert.Null(AuditReader.Broken(Folder, Key(), null));
             var latest = AuditReader.Latest(Folder, 10).Select(record => record["index"]!.GetValue<long>()).ToList();
             Assert.Equal(latest.Order().Reverse(), latest);
         }
@@ -118,7 +120,7 @@ public sealed class AuditLogTests : IDisposable
         var broken = AuditReader.Broken(Folder, Key(), Anchor);
         Assert.NotNull(broken);
         Assert.Contains(how == "edit the last" ? "records 0 to 8" : $"record {place}", broken, StringComparison.Ordinal);
-        Assert.Contains(broken, Assert.Throws<InputException>(() => new AuditLog(Folder, TimeProvider.System, Anchor)).Message,
+        Assert.Contains(broken, Assert.Throws<InputException>(() => new AuditLog(Folder, TimeProvider.System, Often)).Message,
             StringComparison.Ordinal);
     }
 
@@ -129,13 +131,38 @@ public sealed class AuditLogTests : IDisposable
         Write(9);
         File.Delete(LogFile);
         Directory.Delete(Path.Combine(Folder, AuditLog.Checkpoints), recursive: true);
-        using (var log = new AuditLog(Folder, TimeProvider.System, every: 4)) log.Append("request", new JsonObject { ["id"] = "forged" });
+        using (var log = new AuditLog(Folder, TimeProvider.System, Often with { Anchor = null }))
+            log.Append("request", new JsonObject { ["id"] = "forged" });
         Assert.Null(AuditReader.Broken(Folder, Key(), null));
         Assert.Contains("the log was cut off", AuditReader.Broken(Folder, Key(), Anchor), StringComparison.Ordinal);
         // Another key's signature on a checkpoint is found, too.
         File.WriteAllText(Path.Combine(Folder, AuditLog.Checkpoints, "000000000001"),
             LogKey.LoadOrCreate(Directory.CreateDirectory(_temp.File("other")).FullName).Sign("x\n1\nAAAA\n"));
         Assert.Contains("signature", AuditReader.Broken(Folder, Key(), null), StringComparison.Ordinal);
+    }
+
+    /// <summary>An anchor without checkpoints proves nothing, and local ones that are gone show against it.</summary>
+    [Fact]
+    public void TheAnchor_ShowsWhatIsMissing()
+    {
+        Write(9);
+        var scan = LogScan.Of(Folder, Key(), Anchor);
+        Assert.Equal((null, 9, 9), (scan.Broken, scan.Sealed, scan.Anchored));
+        var empty = Directory.CreateDirectory(_temp.File("empty")).FullName;
+        Assert.Contains("the anchor proves nothing", AuditReader.Broken(Folder, Key(), empty), StringComparison.Ordinal);
+        var checkpoints = Path.Combine(Folder, AuditLog.Checkpoints);
+        File.Move(Path.Combine(checkpoints, "000000000004"), _temp.File("kept"));
+        Assert.Contains("000000000004: expected the checkpoint", AuditReader.Broken(Folder, Key(), Anchor), StringComparison.Ordinal);
+        Directory.Delete(checkpoints, recursive: true);
+        Assert.Null(AuditReader.Broken(Folder, Key(), null));
+        Assert.Contains("checkpoints of the log were removed", AuditReader.Broken(Folder, Key(), Anchor), StringComparison.Ordinal);
+        Assert.Contains("checkpoints of the log were removed", Assert.Throws<InputException>(
+            () => new AuditLog(Folder, TimeProvider.System, Often)).Message, StringComparison.Ordinal);
+        // What a missing mount looks like.
+        var missing = Assert.Throws<InputException>(
+            () => new AuditLog(_temp.File("new"), TimeProvider.System, new AuditLogOptions { Anchor = _temp.File("none") }));
+        Assert.Contains("--anchor", missing.Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(_temp.File("none")));
     }
 
     /// <summary>A process that is killed leaves at most a part of a record that nobody was told about.</summary>
@@ -148,7 +175,7 @@ public sealed class AuditLogTests : IDisposable
         {
             File.WriteAllBytes(LogFile, [.. whole, .. Encoding.UTF8.GetBytes(new string('{', cut))]);
             Assert.Null(AuditReader.Broken(Folder, Key(), Anchor));
-            using var log = new AuditLog(Folder, TimeProvider.System, Anchor);
+            using var log = new AuditLog(Folder, TimeProvider.System, Often);
             Assert.Equal((5, cut), (log.Count, log.Recovered));
         }
         Assert.Equal(whole, File.ReadAllBytes(LogFile));
@@ -181,6 +208,17 @@ public sealed class AuditLogTests : IDisposable
             Assert.Equal(Recursive(entries), tree.Root);
             for (var i = 0; i < count; i++)
             {
+                var first = new MerkleTree();
+                foreach (var leaf in leaves.Take(i)) first.Append(leaf);
+                var beginning = MerkleTree.Consistency(leaves, i);
+                Assert.True(MerkleTree.IsConsistent((i, first.Root), (count, tree.Root), beginning));
+                if (i > 0)
+                {
+                    Assert.False(MerkleTree.IsConsistent((i, MerkleTree.Leaf([9])), (count, tree.Root), beginning));
+                    Assert.False(MerkleTree.IsConsistent((i, first.Root), (count, MerkleTree.Leaf([9])), beginning));
+                    Assert.False(MerkleTree.IsConsistent((i, first.Root), (count, tree.Root), [.. beginning, first.Root]));
+                    Assert.False(MerkleTree.IsConsistent((i, first.Root), (count, tree.Root), [.. beginning.Skip(1)]));
+                }
                 var proof = MerkleTree.Proof(leaves, i);
                 Assert.Equal(tree.Root, MerkleTree.RootOf(leaves[i], i, count, proof));
                 Assert.NotEqual(tree.Root, MerkleTree.RootOf(MerkleTree.Leaf([9]), i, count, proof));
@@ -220,7 +258,7 @@ public sealed class AuditLogTests : IDisposable
 
     private void Write(int count)
     {
-        using var log = new AuditLog(Folder, TimeProvider.System, Anchor, every: 4);
+        using var log = new AuditLog(Folder, TimeProvider.System, Often);
         for (var i = 0; i < count; i++)
         {
             log.Append("request", new JsonObject

@@ -248,6 +248,10 @@ public sealed class KnobTests : IDisposable
         Assert.Equal(0, Run("key", _temp.File("signer")).ExitCode);
         Assert.Equal(2, Run("key", _temp.File("signer")).ExitCode);
         Assert.Equal(2, Run("verify", policy, "--key", key + ".pub").ExitCode);
+        foreach (var broken in new[] { "{", "[]", "{\"version\": 1}",
+            "{\"version\": 1, \"version\": 1, \"name\": \"x\", \"model\": \"y\"}" })
+            Assert.Equal(2, Run("sign", _temp.Write("broken.json", broken), "--key", key).ExitCode);
+        Assert.False(File.Exists(_temp.File("broken.json.sig")));
         Assert.Equal(0, Run("sign", policy, "--key", key).ExitCode);
         Assert.Equal(0, Run("verify", policy, "--key", key + ".pub").ExitCode);
         Func<AnchorScope.Server.ServerOptions, AnchorScope.Server.ServerOptions> signed = options =>

@@ -63,11 +63,12 @@ public sealed class PagesTests(Browser browser) : IClassFixture<Browser>, IDispo
     }
 
     [BrowserFact]
-    public async Task WithoutAMonitorOrAPolicy_ThePagesSaySo()
+    public async Task WithoutReadingsOrAPolicy_ThePagesSaySo()
     {
         await using var server = await RunningServer.Start();
         await using var tab = await browser.Open(server.Client.BaseAddress!.ToString(), 390);
-        foreach (var (path, text) in new[] { ("/pages/decisions", "No monitor"), ("/pages/alerts", "No monitor"),
+        foreach (var (path, text) in new[] { ("/pages/decisions", "Nothing read yet"),
+            ("/pages/alerts", "There is no profile to compare with"),
             ("/pages/knobs", "No knobs"),
             ("/pages/playground", "allows no change") })
         {
