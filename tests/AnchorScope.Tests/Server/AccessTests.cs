@@ -57,7 +57,12 @@ public sealed class AccessTests : IDisposable
                 (status, json.GetProperty("error").GetProperty("code").GetString()));
         }
         var records = AuditReader.Records(Path.Combine(state, "audit"));
-        Assert.Equal(["app", "app", "researcher"], records.Skip(1).Take(3).Select(record => record.Json["caller"]!.ToString()));
+        // What was answered, and what was refused for its role or by the policy, each with who asked.
+        Assert.Equal(["request app", "refused auditor", "refused app", "refused researcher", "refused app", "refused app", "refused app",
+            "refused app", "refused researcher"],
+            records.Where(record => record.Json["kind"]!.ToString() is "request" or "refused")
+                .Select(record => $"{record.Json["kind"]} {record.Json["caller"]}"));
+        Assert.Equal(7, records.Where(r => r.Json["kind"]!.ToString() == "unauthorized").Sum(r => r.Json["count"]!.GetValue<int>()));
         Assert.DoesNotContain(infer, File.ReadAllText(Path.Combine(state, "audit", AuditLog.FileName)), StringComparison.Ordinal);
     }
 

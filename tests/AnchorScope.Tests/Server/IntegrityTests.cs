@@ -36,7 +36,7 @@ public sealed class IntegrityTests : IDisposable
         (int ExitCode, string Output, string Error) Verify() =>
             Ascope.Run(_temp.Path, "manifest", "verify", _model, "--manifest", "manifest.json", "--key", "manifest.pub");
         Assert.Equal((0, "as signed: 14 files"), (Verify().ExitCode, Verify().Output.Trim()));
-        Flip(Weights, 5000);
+        Flip(Weights, 1_000_000);
         File.Delete(Path.Combine(_model, "recipe.json"));
         File.WriteAllText(Path.Combine(_model, "added.json"), "{}");
         var (exit, output, _) = Verify();
@@ -68,9 +68,9 @@ public sealed class IntegrityTests : IDisposable
         Sign();
         await using (var server = await RunningServer.Start(options => options with { Model = _model, State = State, Integrity = Held }))
         {
-            Flip(Weights, 5000);
+            Flip(Weights, 1_000_000);
             await Alert("integrity", $"{Weights} changed false");
-            Flip(Weights, 5000);
+            Flip(Weights, 1_000_000);
             await Alert("integrity", $"{Weights} changed true");
             File.WriteAllText(Path.Combine(_model, "new.txt"), "x");
             await Alert("integrity", "new.txt added false");
@@ -84,9 +84,9 @@ public sealed class IntegrityTests : IDisposable
         var added = await Refused();
         Assert.Contains("new.txt: SHA-256: expected no such file", added, StringComparison.Ordinal);
         File.Delete(Path.Combine(_model, "new.txt"));
-        Flip(Weights, 5000);
+        Flip(Weights, 1_000_000);
         Assert.Contains($"{Weights}: SHA-256: expected ", await Refused(), StringComparison.Ordinal);
-        Flip(Weights, 5000);
+        Flip(Weights, 1_000_000);
         await using (await RunningServer.Start(options => options with { Model = _model, Integrity = Held }))
         {
         }
@@ -170,7 +170,7 @@ public sealed class IntegrityTests : IDisposable
     public async Task ChangedWeights_StopTheStart_WithAPolicy()
     {
         var policy = WritePolicy("{}");
-        Flip(Weights, 5000);
+        Flip(Weights, 1_000_000);
         var refused = await Assert.ThrowsAsync<InputException>(() => Serve(policy));
         Assert.Contains("model: expected the SHA-256 of the weights that are served", refused.Message, StringComparison.Ordinal);
     }
@@ -178,7 +178,7 @@ public sealed class IntegrityTests : IDisposable
     [Theory]
     [InlineData("\"canaries\": {", "\"canaries\": {\"x\": 1, ", "an unknown member")]
     [InlineData("\"on_canary_failure\": \"stop\"", "\"on_canary_failure\": \"wait\"", "alert or stop")]
-    [InlineData("\"canaries\"", "\"content_days\"", "keep_content true")]
+    [InlineData("\"on_canary_failure\": \"stop\"", "\"content_days\": 3", "keep_content true")]
     public async Task AWrongMember_StopsTheStart(string there, string instead, string message)
     {
         var policy = WritePolicy("{}", stop: true);
