@@ -77,7 +77,8 @@ internal static class AuditShowCommand
             "refused" => $"{json["id"] ?? $"{json["method"]} {json["path"]}"}  {json["status"]} {json["code"]} {json["member"]}",
             "unauthorized" => $"{json["address_hash"]}  {json["count"]} without a valid key",
             "knob" => $"{json["knob"]}  {json["old"]} to {json["new"]}",
-            "alert" => $"{json["alert"]}  {json["file"] ?? json["canary"] ?? json["detail"]}",
+            "alert" => $"{json["alert"]}  {json["file"] ?? json["canary"] ?? json["quantity"] ?? json["detail"]}"
+                + (json["cleared"]?.GetValue<bool>() == true ? "  over" : ""),
             "canary" => $"{json["canaries"]} run, {json["different"]} different",
             "start" => $"{json["version"]}, {json["model"]}, policy {json["policy"]}",
             _ => "",

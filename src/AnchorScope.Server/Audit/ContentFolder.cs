@@ -63,7 +63,7 @@ internal sealed class ContentFolder
         {
             try
             {
-                if (File.GetLastWriteTimeUtc(file) >= oldest) left++;
+                if (new DateTimeOffset(File.GetLastWriteTimeUtc(file)) >= oldest) left++;
                 else
                 {
                     File.Delete(file);

@@ -24,5 +24,6 @@ internal sealed class RefusedRequests(AuditTrail trail)
     }
 
     private static bool IsChange(HttpRequest request) =>
-        !HttpMethods.IsGet(request.Method) && !HttpMethods.IsHead(request.Method) && request.Path.StartsWithSegments("/v1/anchorscope");
+        !HttpMethods.IsGet(request.Method) && !HttpMethods.IsHead(request.Method)
+            && request.Path.StartsWithSegments("/v1/anchorscope", StringComparison.Ordinal);
 }

@@ -29,15 +29,9 @@ internal static class Replay
         Compare("weights", start.Json["weights_sha256"], model.Checkpoint.Identity.Weights);
         foreach (var (file, digest) in model.Checkpoint.Identity.Files) Compare(file, start.Json["files_sha256"]?[file], digest);
         Compare("numerics", start.Json["numerics"], model.Engine.Numerics);
-        var request = json["api"]?.ToString() == "chat" ? RequestReader.ReadChat(body) : RequestReader.ReadCompletion(body);
-        using var served = new ServedModel(model, request.Model, new SchedulerOptions { KeepPrefixes = false },
+        using var served = new ServedModel(model, start.Json["model"]!.ToString(), new SchedulerOptions { KeepPrefixes = false },
             Policy.None, TimeProvider.System);
-        // The edits are those of the record: they do not depend on the policy of today.
-        var prepared = await served.Prepare(
-            request with
-                { Steering = request.Steering with
-                    { Edits = [], Follows = true, Knobs = new Dictionary<string, double>(), Toward = null } }, "",
-            CancellationToken.None);
+        var prepared = await Prepared(served, json["api"]?.ToString() == "chat", body);
         var sampling = json["sampling"]!;
         var job = prepared.Job with
         {
@@ -61,5 +55,24 @@ internal static class Replay
                 Compare($"answers[{answer}].{name}", json["answers"]?[answer]?[name], value!.ToString());
         }
         return differences;
+    }
+
+    /// <summary>The request without its changes: they are those of the record, which do not depend on the policy of today.</summary>
+    /// <exception cref="InputException">It cannot be prepared, for instance because a picture would have to be fetched again.</exception>
+    private static async Task<PreparedRequest> Prepared(ServedModel served, bool chat, ReadOnlyMemory<byte> body)
+    {
+        try
+        {
+            var request = chat ? RequestReader.ReadChat(body) : RequestReader.ReadCompletion(body);
+            return await served.Prepare(request with
+            {
+                Steering = request.Steering with
+                    { Edits = [], Follows = true, Knobs = new Dictionary<string, double>(), Toward = null },
+            }, "", CancellationToken.None);
+        }
+        catch (ApiException e)
+        {
+            throw new InputException($"content: {e.Message}", e);
+        }
     }
 }

@@ -83,7 +83,8 @@ internal sealed class CanaryWatch : IDisposable
                 // It will be its turn next time: clients come first.
                 continue;
             }
-            catch (Exception e) when (e is InputException or InvalidOperationException or ArgumentException or IOException)
+            catch (Exception e) when (e is InputException or Api.ApiException or InvalidOperationException
+                or ArgumentException or IOException)
             {
                 error = e.Message;
             }

@@ -28,9 +28,10 @@ internal sealed class AlertActions(Policy policy, KnobBoard knobs, AuditTrail tr
         {
             trail.Alert(new JsonObject
             {
-                ["event"] = "raised",
+                ["alert"] = "monitor",
+                ["cleared"] = false,
                 ["id"] = alert.Id,
-                ["alert"] = alert.Name,
+                ["quantity"] = alert.Name,
                 ["message"] = alert.Message,
                 ["statistic"] = alert.Statistic,
                 ["threshold"] = alert.Threshold,
@@ -59,7 +60,7 @@ internal sealed class AlertActions(Policy policy, KnobBoard knobs, AuditTrail tr
     {
         try
         {
-            trail.Alert(new JsonObject { ["event"] = "cleared", ["id"] = alert.Id, ["alert"] = alert.Name });
+            trail.Alert(new JsonObject { ["alert"] = "monitor", ["cleared"] = true, ["id"] = alert.Id, ["quantity"] = alert.Name });
         }
         catch (ApiException)
         {

@@ -71,7 +71,7 @@ public sealed class AuditFailureTests : IDisposable
         var content = Directory.GetFiles(Path.Combine(State, "content"));
         Assert.Equal(2, content.Length);
         if (OperatingSystem.IsWindows()) return;
-        Assert.All(content, file => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file)));
+        foreach (var file in content) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute,
             File.GetUnixFileMode(Path.Combine(State, "content")));
     }

@@ -83,10 +83,11 @@ public sealed class MonitorTests : IDisposable
         var raised = records.FindIndex(r => r["kind"]!.ToString() == "alert");
         var knobBack = records.FindIndex(r => r["kind"]!.ToString() == "knob" && r["caller"]!.ToString() == "monitor");
         Assert.True(raised >= 0 && knobBack > raised, $"{raised} {knobBack}");
-        Assert.Equal(("raised", Digest.OfFile(profile), "0", "1"), (records[raised]["event"]!.ToString(),
+        Assert.Equal(("false", Digest.OfFile(profile), "0", "1"), (records[raised]["cleared"]!.ToJsonString(),
             records[raised]["profile_sha256"]!.ToString(), records[knobBack]["old"]!.ToString(), records[knobBack]["new"]!.ToString()));
         Assert.StartsWith("alert 1:", records[knobBack]["reason"]!.ToString(), StringComparison.Ordinal);
-        Assert.Equal(records.Count(r => r["event"]?.ToString() == "raised"), records.Count(r => r["event"]?.ToString() == "cleared"));
+        Assert.Equal(records.Count(r => r["cleared"]?.ToJsonString() == "false"),
+            records.Count(r => r["cleared"]?.ToJsonString() == "true"));
         Assert.Equal(Digest.OfFile(profile), records[0]["profile_sha256"]!.ToString());
     }
 
