@@ -80,6 +80,7 @@ internal sealed class DecisionsView(ServedModel served, Func<MonitorSnapshot> mo
         {
             Low = [.. layers.Select(q => q.P10)],
             High = [.. layers.Select(q => q.P90)],
+            IsDrawnApart = true,
         };
 
     private void Heads(MarkupText html, ReadingSummary now, ReadingSummary? profile)

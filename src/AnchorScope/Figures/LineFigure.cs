@@ -20,6 +20,9 @@ internal sealed record LineSeries(string Name, IReadOnlyList<double> X, IReadOnl
     /// <summary>Markers are for measurements, a curve for values of a formula.</summary>
     public SeriesMarks Marks { get; init; }
 
+    /// <summary>Whether it is drawn even where it nearly covers another one: its band is what is compared.</summary>
+    public bool IsDrawnApart { get; init; }
+
     /// <summary>Palette slot, 0 to 7; null: in order of appearance; -1: grey, for controls.</summary>
     public int? Colour { get; init; }
 }

@@ -42,7 +42,7 @@ internal sealed record LineGroup(LineSeries Drawn, IReadOnlyList<string> Names, 
     }
 
     private static bool OnOneLine(LineSeries a, LineSeries b, Axis vertical) =>
-        a.Marks == b.Marks && a.X.SequenceEqual(b.X) && a.Y.Any(Axis.IsDrawable)
+        !a.IsDrawnApart && !b.IsDrawnApart && a.Marks == b.Marks && a.X.SequenceEqual(b.X) && a.Y.Any(Axis.IsDrawable)
         && a.Y.Select(Axis.IsDrawable).SequenceEqual(b.Y.Select(Axis.IsDrawable))
         && Largest(a, b, vertical.Share) <= (IsFlat(a, vertical) && IsFlat(b, vertical) ? ClosestFlat : Closest);
 
