@@ -77,8 +77,12 @@ internal static class ServeBench
         var shape = model.Engine.Shape;
         var prompts = Enumerable.Range(0, Steered).Select(i => ServeSubject.Prompt(model, SteeredPrompt, i)).ToList();
         Intervention Gain(int i) => Intervention.HeadGain(i / shape.Heads % shape.Layers, i % shape.Heads, 1.5f + i / 144);
-        Intervention Cut(int i) => Intervention.Knockout($"cut {i}", [i % shape.Layers], Positions.All,
-            Positions.Of(i / shape.Layers % (SteeredPrompt / 2)));
+        Intervention Cut(int i)
+        {
+            var key = i / shape.Layers % (SteeredPrompt / 2);
+            return Intervention.Knockout(
+                $"cut {i}", [i % shape.Layers], Positions.Range(key + 1, SteeredPrompt + SteeredTokens - 1), Positions.Of(key));
+        }
         Intervention Along(int i) => new($"direction {i}", [new Edit(Site.ResidPost, i % shape.Layers, Operation.Add)
             { Factor = 0.01f, Vector = [.. Enumerable.Range(0, shape.ModelSize).Select(d => (d + i) % 7 - 3f)] }]);
         Job[] With(int distinct, Func<int, Intervention> of) => [.. prompts.Select((prompt, i) => new Job

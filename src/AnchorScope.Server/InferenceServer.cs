@@ -48,14 +48,7 @@ internal sealed class InferenceServer : IAsyncDisposable
         _keys = options.Keys is { } keys ? new LiveKeys(keys, time) : null;
         _access = new Access(_keys, options.Rate);
         _access.CheckAddress(options.Url);
-        if (options.PolicyKey is { } signed)
-        {
-            if (!File.Exists(signed)) throw InputException.At(signed, "key", "the public key of the policy", "nothing");
-            PolicySignature.Verify(
-                options.Policy ?? throw InputException.At("--require-signed-policy", signed, "--policy beside it", "none"),
-                LogKey.Parse(File.ReadAllText(signed).Trim(), signed));
-        }
-        var policy = options.Policy is { } file ? Policy.Load(file, model.Engine, model.Checkpoint.Identity) : Policy.None;
+        var policy = PolicyOf(options, model);
         _fetcher = options.PictureHosts.Count > 0 ? new PictureFetcher(options.PictureHosts, options.MostBytes) : null;
         _served = new ServedModel(
             model, options.Name ?? model.Checkpoint.Name, options.Scheduler, policy, time, new PictureReader(_fetcher));
@@ -83,6 +76,19 @@ internal sealed class InferenceServer : IAsyncDisposable
             Served = _served, Trail = _trail, Traffic = traffic, Access = _access, Options = options, Monitor = () => Shown(), Time = time,
         });
         _app = Build(time);
+    }
+
+    private static Policy PolicyOf(ServerOptions options, VisionLanguageModel model)
+    {
+        if (options.PolicyKey is { } named && options.Policy is null)
+            throw InputException.At("--require-signed-policy", named, "--policy beside it", "none");
+        if (options.Policy is not { } file) return Policy.None;
+        var policy = Policy.Load(file, model.Engine, model.Checkpoint.Identity);
+        if (options.PolicyKey is not { } signed) return policy;
+        if (!File.Exists(signed)) throw InputException.At(signed, "key", "the public key of the policy", "nothing");
+        // What was read is what must have been signed: the file may be another one by now.
+        return PolicySignature.Verify(file, LogKey.Parse(File.ReadAllText(signed).Trim(), signed)) == policy.Sha256
+            ? policy : throw PolicySignature.Changed(file);
     }
 
     /// <summary>The address it listens at, with the port that was chosen.</summary>

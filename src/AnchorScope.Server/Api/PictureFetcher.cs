@@ -31,8 +31,16 @@ internal sealed class PictureFetcher : IDisposable
     /// <param name="hosts">Names of hosts, each with a port if it is not the usual one of its scheme.</param>
     /// <param name="mostBytes">Maximum number of bytes of a picture.</param>
     /// <param name="mayReach">Which addresses may be connected to; null: public ones.</param>
-    public PictureFetcher(IEnumerable<string> hosts, long mostBytes, Func<IPAddress, bool>? mayReach = null)
+    /// <exception cref="InputException">An entry is no name of a host.</exception>
+    public PictureFetcher(IReadOnlyList<string> hosts, long mostBytes, Func<IPAddress, bool>? mayReach = null)
     {
+        foreach (var host in hosts)
+        {
+            if (!Uri.TryCreate("http://" + host, UriKind.Absolute, out var url)
+                || !url.Authority.Equals(host, StringComparison.OrdinalIgnoreCase))
+                throw InputException.At("--picture-hosts", "host", "a name such as pictures.example or pictures.example:8443",
+                    Checkpoints.Quoted.Line(host));
+        }
         (_hosts, _mostBytes, _mayReach) = (new(hosts, StringComparer.OrdinalIgnoreCase), mostBytes, mayReach ?? IsPublic);
         _client = new HttpClient(new SocketsHttpHandler
         {
@@ -69,7 +77,7 @@ internal sealed class PictureFetcher : IDisposable
                 return await Read(response, place, cancel);
             }
         }
-        catch (HttpRequestException e)
+        catch (Exception e) when (e is HttpRequestException or IOException)
         {
             throw Unreachable(place, e.InnerException is PrivateAddressException inner ? inner.Message : e.Message);
         }

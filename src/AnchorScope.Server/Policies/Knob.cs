@@ -85,17 +85,23 @@ internal sealed class KnobBoard(Policy policy, TimeProvider time)
     /// <param name="record">Writes the change down before it takes effect.</param>
     public void Set(Knob knob, KnobSetting setting, Action<KnobSetting> record)
     {
-        var before = Of(knob);
-        record(before);
-        lock (_lock) _set[knob.Name] = setting;
+        // One at a time: the record has the changes in the order in which they take effect.
+        lock (_lock)
+        {
+            record(Of(knob));
+            _set[knob.Name] = setting;
+        }
     }
 
     /// <summary>Puts a knob back to its default.</summary>
     /// <param name="record">Writes the change down before it takes effect, with the settings before and after.</param>
     public void Reset(Knob knob, Action<KnobSetting, KnobSetting> record)
     {
-        record(Of(knob), new KnobSetting(knob.Default, null, "", ""));
-        lock (_lock) _set.Remove(knob.Name);
+        lock (_lock)
+        {
+            record(Of(knob), new KnobSetting(knob.Default, null, "", ""));
+            _set.Remove(knob.Name);
+        }
     }
 
     /// <summary>The knobs of the policy with their values.</summary>

@@ -20,14 +20,19 @@ internal static class PolicySignature
     }
 
     /// <summary>Throws unless the key has signed exactly these bytes.</summary>
+    /// <returns>SHA-256 of the bytes.</returns>
     /// <exception cref="InputException">There is no signature, it is not of this key, or the file was changed after it.</exception>
-    public static void Verify(string policy, LogKey key)
+    public static string Verify(string policy, LogKey key)
     {
         var path = PathOf(policy);
         if (!File.Exists(path)) throw InputException.At(path, "signature", $"one of the key {key.Name}", "nothing");
         var text = key.Verify(File.ReadAllText(path)) ?? throw InputException.At(path, "signature",
             $"one of the key {key.Name}", "none that is valid");
-        if (text != $"{Title}\n{Digest.OfFile(policy)}\n")
-            throw InputException.At(policy, "policy", "the bytes that were signed", "others: it was changed after it was signed");
+        var hash = Digest.OfFile(policy);
+        return text == $"{Title}\n{hash}\n" ? hash : throw Changed(policy);
     }
+
+    /// <summary>The error of a policy whose bytes are not those that were signed.</summary>
+    public static InputException Changed(string policy) =>
+        InputException.At(policy, "policy", "the bytes that were signed", "others: it was changed after it was signed");
 }

@@ -78,6 +78,15 @@ public sealed class PictureTests
     public void OnlyAddressesOfTheInternet_AreReached(string address, bool expected) =>
         Assert.Equal(expected, PictureFetcher.IsPublic(IPAddress.Parse(address)));
 
+    [Theory]
+    [InlineData("https://pictures.example")]
+    [InlineData("pictures.example/")]
+    [InlineData("a b")]
+    [InlineData("")]
+    public void AHostThatIsNone_IsRefused(string host) =>
+        Assert.Contains("--picture-hosts", Assert.Throws<InputException>(() => new PictureFetcher([host], 1000)).Message,
+            StringComparison.Ordinal);
+
     /// <summary>Even a host that the operator allows is not reached at an address of this machine, also behind a redirect.</summary>
     [Fact]
     public async Task AnAllowedHost_WithAPrivateAddress_IsNotReached()
